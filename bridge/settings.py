@@ -1,0 +1,159 @@
+"""The only reader of the environment. Every variable starts with `DUST_`; the README lists them."""
+
+import base64
+import binascii
+from functools import cache
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+# Standard Webhooks asks for 24 to 64 random bytes.
+_WEBHOOK_SECRET_BYTES = range(24, 65)
+# Sixteen characters of a random secret are 96 bits or more; shops generate shorter ones than RFC 7518's 32 bytes.
+_JWT_SECRET_CHARACTERS = 16
+_ADMIN_TOKEN_CHARACTERS = 32
+_FLOWER_PASSWORD_CHARACTERS = 8
+# What tutorials and templates print; Medusa's own starter ships the first.
+_KNOWN_SECRETS = {"supersecret", "secret", "changeme", "password"}
+
+CommaList = Annotated[tuple[str, ...], NoDecode]
+
+
+class Settings(BaseSettings):
+    """What the environment says. Secrets never show in a repr or a log."""
+
+    model_config = SettingsConfigDict(env_prefix="DUST_", extra="ignore", env_ignore_empty=True, frozen=True)
+
+    database_url: str | None = None
+    broker_url: str | None = None
+    data_dir: Path = Path(".dust")
+    host: str = "127.0.0.1"
+    port: int = Field(default=8600, ge=0, le=65535)
+    flower_port: int = Field(default=5555, ge=0, le=65535)
+
+    medusa_url: str | None = None
+    medusa_api_key: SecretStr | None = None
+    medusa_publishable_key: str | None = None
+    medusa_timeout_seconds: float = Field(default=5.0, gt=0, le=30)
+
+    webhook_secrets: Annotated[tuple[SecretStr, ...], NoDecode] = ()
+    jwt_secret: SecretStr | None = None
+    jwt_public_key: str | None = None
+    admin_token: SecretStr | None = None
+    flower_basic_auth: SecretStr | None = None
+    cors_origins: CommaList = ()
+    log_format: str | None = Field(default=None, pattern="^(console|json)$")
+
+    # How often an event whose cause is away (Medusa down, say) is tried before it is parked for an operator.
+    retry_attempts: int = Field(default=10, ge=1, le=50)
+    reconcile_seconds: int = Field(default=60, ge=1)
+    sweep_seconds: int = Field(default=5, ge=1)
+
+    @field_validator("webhook_secrets", "cors_origins", mode="before")
+    @classmethod
+    def _split_commas(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("webhook_secrets")
+    @classmethod
+    def _webhook_secrets_are_strong(cls, secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        for secret in secrets:
+            if len(webhook_key(secret)) not in _WEBHOOK_SECRET_BYTES:
+                raise ValueError("each secret must hold 24 to 64 random bytes: make one with `dust secret`")
+        return secrets
+
+    @field_validator("jwt_secret")
+    @classmethod
+    def _jwt_secret_is_strong(cls, secret: SecretStr | None) -> SecretStr | None:
+        value = secret.get_secret_value() if secret else ""
+        if secret and (len(value) < _JWT_SECRET_CHARACTERS or value.lower() in _KNOWN_SECRETS):
+            raise ValueError(f"too weak: set at least {_JWT_SECRET_CHARACTERS} random characters, the same in Medusa")
+        return secret
+
+    @field_validator("admin_token")
+    @classmethod
+    def _admin_token_is_strong(cls, token: SecretStr | None) -> SecretStr | None:
+        if token and len(token.get_secret_value()) < _ADMIN_TOKEN_CHARACTERS:
+            raise ValueError(f"too weak: at least {_ADMIN_TOKEN_CHARACTERS} characters, for example `openssl rand -hex 32`")
+        return token
+
+    @field_validator("medusa_api_key")
+    @classmethod
+    def _medusa_key_is_a_secret_key(cls, key: SecretStr | None) -> SecretStr | None:
+        if key and not key.get_secret_value().startswith("sk_"):
+            raise ValueError("must be a Medusa secret API key, which starts with sk_")
+        return key
+
+    @field_validator("medusa_url")
+    @classmethod
+    def _medusa_url_is_http(cls, url: str | None) -> str | None:
+        if url and not url.startswith(("http://", "https://")):
+            raise ValueError("must be an http:// or https:// address")
+        return url.rstrip("/") if url else None
+
+    @field_validator("database_url")
+    @classmethod
+    def _database_url_is_postgres(cls, url: str | None) -> str | None:
+        if url and not url.startswith(("postgresql://", "postgres://")):
+            raise ValueError("must be a postgresql:// address")
+        return url
+
+    @field_validator("broker_url")
+    @classmethod
+    def _broker_url_is_known(cls, url: str | None) -> str | None:
+        if url and not url.startswith(("redis://", "rediss://", "redis+socket://", "amqp://", "amqps://")):
+            raise ValueError("must be a redis:// or amqp:// address")
+        return url
+
+    @field_validator("flower_basic_auth")
+    @classmethod
+    def _flower_login_is_strong(cls, login: SecretStr | None) -> SecretStr | None:
+        user, _, password = login.get_secret_value().partition(":") if login else ("", "", "")
+        if login and (not user or len(password) < _FLOWER_PASSWORD_CHARACTERS):
+            raise ValueError(f"must be user:password, the password at least {_FLOWER_PASSWORD_CHARACTERS} characters")
+        return login
+
+    def require(self, *names: str) -> None:
+        """Refuse to go on without these settings. Raises `SettingsError`, naming every variable that is missing."""
+        missing = [f"DUST_{name.upper()}" for name in names if not getattr(self, name)]
+        if missing:
+            raise SettingsError([f"{name} is not set" for name in missing])
+
+
+class SettingsError(Exception):
+    """One or more environment variables are missing or unusable; `problems` has a line for each."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        super().__init__("; ".join(problems))
+
+
+def webhook_key(secret: SecretStr) -> bytes:
+    """The raw HMAC key of a `whsec_<base64>` secret. Raises ValueError when it is not one."""
+    prefix, _, encoded = secret.get_secret_value().partition("_")
+    if prefix != "whsec":
+        raise ValueError("each secret must look like whsec_<base64>: make one with `dust secret`")
+    try:
+        return base64.b64decode(encoded, validate=True)
+    except binascii.Error as error:
+        raise ValueError("each secret must be base64 after whsec_: make one with `dust secret`") from error
+
+
+def load_settings() -> Settings:
+    """Read the environment anew. Raises `SettingsError` with variable names, never with their values."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        lines = []
+        for problem in error.errors(include_input=False, include_url=False):
+            name = str(problem["loc"][0]).upper() if problem["loc"] else "?"
+            lines.append(f"DUST_{name}: {problem['msg'].removeprefix('Value error, ')}")
+        raise SettingsError(lines) from None
+
+
+@cache
+def get_settings() -> Settings:
+    """The settings of this process, read once."""
+    return load_settings()
