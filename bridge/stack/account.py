@@ -1,0 +1,84 @@
+"""Who the embedded servers run as, and folders which that user can reach."""
+
+import hashlib
+import os
+import pwd
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+_SYSTEM_FOLDER = Path("/var/lib/dust")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    uid: int
+    gid: int
+
+
+def server_account() -> Account | None:
+    """None: the user we are. Postgres refuses to run as root, and Redis has no need to; for root it is `nobody`."""
+    if os.geteuid() != 0:
+        return None
+    nobody = pwd.getpwnam("nobody")
+    return Account(uid=nobody.pw_uid, gid=nobody.pw_gid)
+
+
+def open_data_dir(data_dir: Path) -> Path:
+    """The absolute path of the data folder, made when missing: others may pass through it, but not list it."""
+    data_dir = data_dir.resolve()
+    _make_passable(data_dir)
+    return data_dir
+
+
+def server_folder(data_dir: Path, name: str, account: Account | None) -> Path:
+    """The folder `name` in the data folder, made when missing, owned by the account and closed to everybody else.
+
+    Root's data folder often lies below /root, which lets nobody through, and opening /root would be worse than moving.
+    In that case only, the folder is under /var/lib/dust and the data folder holds a link to it.
+    """
+    folder = data_dir / name
+    if account and not folder.is_symlink() and not reachable(data_dir, account):
+        key = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:16]
+        folder.symlink_to(_SYSTEM_FOLDER / key / name)
+    target = folder.resolve()
+    if not target.exists():
+        _make_passable(target.parent)
+        target.mkdir(mode=0o700)
+        if account:
+            os.chown(target, account.uid, account.gid)
+    return target
+
+
+def reachable_programs(folder: Path, version: str, account: Account | None) -> Path:
+    """The folder of programs itself, or a copy under /var/lib/dust when the account cannot get at it (see above)."""
+    if account is None or reachable(folder, account):
+        return folder
+    copy = _SYSTEM_FOLDER / f"{folder.parent.name}-{version}" / folder.name
+    if not copy.exists():
+        _make_passable(copy.parent)
+        # Copied beside and then renamed: a copy that was interrupted is never taken for a whole one.
+        unfinished = copy.with_name(f"{copy.name}.{os.getpid()}")
+        shutil.copytree(folder, unfinished, symlinks=True)
+        subprocess.run(["chmod", "-R", "a+rX", unfinished], check=True)
+        try:
+            unfinished.rename(copy)
+        except OSError:
+            # Another process was faster.
+            shutil.rmtree(unfinished)
+    return copy
+
+
+def reachable(folder: Path, account: Account) -> bool:
+    """Asked of the kernel as that user: modes, access lists and mounts are its business."""
+    test = ["test", "-x", str(folder)]
+    return subprocess.run(test, user=account.uid, group=account.gid, extra_groups=[]).returncode == 0
+
+
+def _make_passable(folder: Path) -> None:
+    """Like mkdir -p; what is made lets others through whatever the umask says."""
+    if not folder.exists():
+        _make_passable(folder.parent)
+        folder.mkdir(exist_ok=True)
+        folder.chmod(0o711)
