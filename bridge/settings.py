@@ -43,6 +43,7 @@ class Settings(BaseSettings):
     jwt_public_key: str | None = None
     admin_token: SecretStr | None = None
     flower_basic_auth: SecretStr | None = None
+    flower_cookie_secret: SecretStr | None = None
     cors_origins: CommaList = ()
     log_format: str | None = Field(default=None, pattern="^(console|json)$")
 

@@ -1,0 +1,101 @@
+"""Who the embedded servers run as, and folders which that user can reach."""
+
+import contextlib
+import os
+import pwd
+import secrets
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from bridge.stack.errors import StackError
+
+_SYSTEM_FOLDER = Path("/var/lib/dust")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    uid: int
+    gid: int
+
+
+def server_account(folder: Path) -> Account | None:
+    """Who the server with this folder runs as. None: the user we are.
+
+    Postgres refuses to run as root, and Redis has no need to: for root it is whoever owns the folder, else `nobody`.
+    """
+    if os.geteuid() != 0:
+        return None
+    if folder.exists() and folder.stat().st_uid != 0:
+        return Account(uid=folder.stat().st_uid, gid=folder.stat().st_gid)
+    nobody = pwd.getpwnam("nobody")
+    return Account(uid=nobody.pw_uid, gid=nobody.pw_gid)
+
+
+def open_data_dir(data_dir: Path) -> Path:
+    """The absolute path of the data folder, made when missing: others may pass through it, but not list it.
+
+    Raises `StackError` when it cannot be made, or belongs to somebody else.
+    """
+    data_dir = data_dir.resolve()
+    _make_passable(data_dir)
+    if not os.access(data_dir, os.W_OK | os.X_OK):
+        raise StackError(f"{data_dir} belongs to another user: be that user, or set DUST_DATA_DIR to another folder")
+    return data_dir
+
+
+def server_folder(data_dir: Path, name: str, account: Account | None) -> Path:
+    """The folder `name` in the data folder, made when missing, owned by the account and closed to everybody else.
+
+    Root's data folder often lies below /root, which lets nobody through, and opening /root would be worse than moving.
+    In that case only, the folder is under /var/lib/dust and the data folder holds a link to it.
+    """
+    folder = data_dir / name
+    if account and not folder.is_symlink() and not reachable(data_dir, account):
+        # Never the same twice: a data folder that was deleted and made again must not meet the old one's files.
+        with contextlib.suppress(FileExistsError):
+            folder.symlink_to(_SYSTEM_FOLDER / secrets.token_hex(8) / name)
+    target = folder.resolve()
+    _make_passable(target.parent)
+    target.mkdir(mode=0o700, exist_ok=True)
+    if account:
+        os.chown(target, account.uid, account.gid)
+    return target
+
+
+def reachable_programs(folder: Path, version: str, account: Account | None) -> Path:
+    """The folder of programs itself, or a copy under /var/lib/dust when the account cannot get at it (see above)."""
+    if account is None or reachable(folder, account):
+        return folder
+    copy = _SYSTEM_FOLDER / f"{folder.parent.name}-{version}" / folder.name
+    if not copy.exists():
+        _make_passable(copy.parent)
+        # Copied beside and then renamed: a copy that was interrupted is never taken for a whole one.
+        unfinished = copy.with_name(f"{copy.name}.{os.getpid()}")
+        shutil.copytree(folder, unfinished, symlinks=True)
+        subprocess.run(["chmod", "-R", "a+rX", unfinished], check=True)
+        try:
+            unfinished.rename(copy)
+        except OSError:
+            # Another process was faster.
+            shutil.rmtree(unfinished)
+    return copy
+
+
+def reachable(folder: Path, account: Account) -> bool:
+    """Asked of the kernel as that user: modes, access lists and mounts are its business."""
+    test = ["test", "-x", str(folder)]
+    return subprocess.run(test, user=account.uid, group=account.gid, extra_groups=[]).returncode == 0
+
+
+def _make_passable(folder: Path) -> None:
+    """Like mkdir -p; what is made lets others through whatever the umask says."""
+    if folder.exists():
+        return
+    _make_passable(folder.parent)
+    try:
+        folder.mkdir(exist_ok=True)
+        folder.chmod(0o711)
+    except OSError as error:
+        raise StackError(f"cannot make {folder} ({error.strerror}): set DUST_DATA_DIR to a folder elsewhere") from error

