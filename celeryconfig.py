@@ -1,6 +1,5 @@
 """Celery's settings, each with its reason. Facts were measured on Celery 5.7 with Redis 6.2 and 7.0."""
 
-import os
 from datetime import timedelta
 
 from kombu import Queue
@@ -93,7 +92,7 @@ timezone = "UTC"
 
 # One plain beat is enough: every sweep is idempotent, and two at once do what one does. A sweep that could not be taken
 # within its own interval is worthless: the next one does it all.
-beat_schedule_filename = os.path.join(str(_settings.data_dir), "celerybeat-schedule")
+beat_schedule_filename = str(_settings.data_dir / "celerybeat-schedule")
 
 
 def _every(task: str, seconds: float) -> dict[str, object]:

@@ -135,7 +135,7 @@ def _hash_chain_holds(connection: Connection) -> Iterator[Breach]:
     for row in connection.execution_options(stream_results=True, yield_per=_ROWS_AT_ONCE).execute(query):
         if row.customer_id != customer:
             customer, head = row.customer_id, GENESIS
-        head = chain_hash(head, row._mapping)
+        head = chain_hash(head, row._asdict())
         if head != row.hash:
             yield Breach(check="hash_chain_holds", subject=row.customer_id, detail=f"row {row.version} was changed")
             head = row.hash

@@ -103,4 +103,3 @@ def transaction() -> Iterator[Connection]:
         if error.connection_invalidated:
             raise DatabaseAway from error
         raise
-

@@ -65,9 +65,7 @@ def problem(status: int, code: str, detail: str, headers: dict[str, str] | None 
         headers = {"WWW-Authenticate": "Bearer", **(headers or {})}
     if status == 503:
         headers = {"Retry-After": str(RETRY_AFTER_SECONDS), **(headers or {})}
-    return JSONResponse(
-        {**body, "code": code, **more}, status, headers=headers, media_type="application/problem+json"
-    )
+    return JSONResponse({**body, "code": code, **more}, status, headers=headers, media_type="application/problem+json")
 
 
 def describe_problems(*statuses: int) -> dict[int | str, dict[str, Any]]:

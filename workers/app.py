@@ -8,7 +8,7 @@ from bridge.logs import set_up_logs
 from bridge.settings import get_settings
 
 
-class DustTask(Task):  # type: ignore[type-arg, misc]
+class DustTask(Task):  # type: ignore[misc]
     """The base of all tasks."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:

@@ -11,6 +11,7 @@ from workers.app import app
 
 log = structlog.get_logger(__name__)
 
+
 @app.task(name=RECONCILE_ORDERS)
 def orders() -> int:
     """One poll; the number of orders that had drifted. What could not be asked is asked by the next poll."""

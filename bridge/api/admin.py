@@ -3,7 +3,8 @@
 from datetime import datetime
 from typing import Annotated, Any, Self
 
-from fastapi import APIRouter, Body as FromBody, Depends, Query
+from fastapi import APIRouter, Depends, Query
+from fastapi import Body as FromBody
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError, model_validator
 
 from bridge.api.auth import AdminOperator, operator
@@ -215,7 +216,10 @@ def adjust(
 
 @router.get("/redemptions", responses=describe_problems(422))
 def read_redemptions(
-    limit: Limit = 20, cursor: Cursor = None, state: State | None = None, customer_id: Annotated[Id | None, Query()] = None
+    limit: Limit = 20,
+    cursor: Cursor = None,
+    state: State | None = None,
+    customer_id: Annotated[Id | None, Query()] = None,
 ) -> RedemptionList:
     """Everybody's redemptions, newest first."""
     with transaction() as connection:
@@ -325,7 +329,9 @@ def read_programme() -> ProgrammeView:
 
 @router.put("/programme", responses=describe_problems(400, 422))
 def write_programme(
-    document: Annotated[dict[str, Any], FromBody(description="The programme document; what is left out has its default")],
+    document: Annotated[
+        dict[str, Any], FromBody(description="The programme document; what is left out has its default")
+    ],
     who: AdminOperator,
 ) -> ProgrammeView:
     """Make a new version of the rules. Orders that were settled before keep the version they met."""

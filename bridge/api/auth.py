@@ -87,7 +87,11 @@ def _claims(token: str, settings: Settings) -> dict[str, Any]:
         else:
             raise NotSignedIn("The token is signed in a way that is not accepted here.")
         claims: dict[str, Any] = jwt.decode(
-            token, key, algorithms=[algorithm], leeway=_LEEWAY_SECONDS, options={"require": ["exp"], "verify_aud": False}
+            token,
+            key,
+            algorithms=[algorithm],
+            leeway=_LEEWAY_SECONDS,
+            options={"require": ["exp"], "verify_aud": False},
         )
         return claims
     except (jwt.PyJWTError, ValueError, RecursionError) as error:

@@ -205,5 +205,3 @@ def money(value: Decimal | None) -> str | None:
     plain = f"{value.normalize():f}"
     whole, _, places = plain.partition(".")
     return f"{whole}.{places.ljust(2, '0')}"
-
-

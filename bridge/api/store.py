@@ -49,13 +49,15 @@ from bridge.redemptions.advance import advance
 from bridge.redemptions.promises import (
     AlreadyUsed,
     Redemption,
-    Request as RedemptionRequest,
     ask_for_release,
     find_answer,
     list_redemptions,
     promise,
     read_redemption,
     units_paid_for_cart,
+)
+from bridge.redemptions.promises import (
+    Request as RedemptionRequest,
 )
 from bridge.redemptions.tables import State
 from bridge.redemptions.terms import MOST_UNITS, NothingToPay, Terms, discount_terms, product_terms, unpaid_dust_only

@@ -1,4 +1,4 @@
-"""The `dust` command. Each file is a group of commands; this one puts them together and turns errors into plain words."""
+"""The `dust` command. Each file is a group of commands; this one puts them together and words errors."""
 
 import sys
 
@@ -7,6 +7,7 @@ import typer
 from bridge.cli import accounts, events, servers, upkeep
 from bridge.errors import DustError
 from bridge.settings import SettingsError
+from bridge.stack.errors import StackError
 
 app = typer.Typer(
     name="dust",
@@ -27,6 +28,6 @@ def main() -> None:
         for line in error.problems:
             print(f"dust: {line}", file=sys.stderr)
         sys.exit(2)
-    except DustError as error:
-        print(f"dust: {error.message}", file=sys.stderr)
+    except (DustError, StackError) as error:
+        print(f"dust: {error}", file=sys.stderr)
         sys.exit(1)

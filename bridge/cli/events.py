@@ -31,7 +31,9 @@ def add_commands(app: typer.Typer) -> None:
 
 def trigger(
     event: Annotated[str, typer.Argument(help="For example order.placed")],
-    order: Annotated[Path | None, typer.Option(help="A file with the order's JSON; else a sample.", exists=True)] = None,
+    order: Annotated[
+        Path | None, typer.Option(help="A file with the order's JSON; else a sample.", exists=True)
+    ] = None,
     customer: Annotated[str | None, typer.Option(help="The customer the order or event is for.")] = None,
     url: Annotated[str | None, typer.Option(help="The API; else DUST_HOST and DUST_PORT.")] = None,
     as_json: AsJson = False,

@@ -13,7 +13,6 @@ from bridge import migrations
 from bridge.cli.output import console
 from bridge.settings import get_settings
 
-# Four to a process for the API's threads would be SQLAlchemy's default; the queues share one child each here.
 _QUEUES = "events,medusa,sweeps"
 
 
@@ -28,7 +27,9 @@ def add_commands(app: typer.Typer) -> None:
     app.command()(secret)
 
 
-def up(reload: Annotated[bool, typer.Option("--reload", help="Restart the API when its code changes.")] = False) -> None:
+def up(
+    reload: Annotated[bool, typer.Option("--reload", help="Restart the API when its code changes.")] = False,
+) -> None:
     """Everything for one machine, in the foreground. Example: dust up"""
     from bridge.stack.up import up as start
 
@@ -121,4 +122,4 @@ def _celery(*arguments: str) -> None:
     """Become Celery: signals then reach it directly, and nothing of ours stands in between."""
     sys.stdout.flush()
     command = [sys.executable, "-m", "celery", "--app", "workers.app", *arguments]
-    os.execv(sys.executable, command)
+    os.execv(sys.executable, command)  # noqa: S606

@@ -55,5 +55,5 @@ def reconcile(
     )
     for order_id in found.drifted:
         console.print(f"  {order_id}")
-    for order_id in found.unreadable:
-        console.print(f"  ✗ {order_id} cannot be read")
+    for unreadable in found.unreadable:
+        console.print(f"  ✗ {unreadable} cannot be read")

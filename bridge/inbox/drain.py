@@ -77,7 +77,7 @@ def drain_once() -> Drained:
 
 
 def _take(connection: Connection) -> Sequence[Row[Any]]:
-    """Lock due events that nobody else is working on; they are free again when the transaction ends, however it does."""
+    """Lock due events that nobody else is working on; they are free again when the transaction ends."""
     query = (
         select(webhook_event)
         .where(webhook_event.c.state == EventState.PENDING.value, webhook_event.c.next_attempt_at <= now())

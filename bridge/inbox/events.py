@@ -8,7 +8,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from bridge.errors import InvalidInput
 from bridge.medusa.orders import Order, UnreadableOrder, read_order
@@ -87,8 +87,8 @@ class Event:
 
 
 # No white space, no control characters: a type ends up in logs and in metric labels.
-_Name = Annotated[str, StringConstraints(pattern=r"\A[A-Za-z0-9._-]{1,100}\Z")]
-_Id = Annotated[str, StringConstraints(pattern=r"\A[\x21-\x7e]{1,255}\Z")]
+_Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,100}$")]
+_Id = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,255}$")]
 
 
 class _Envelope(BaseModel):

@@ -4,7 +4,6 @@ What fails for a reason that passes (`Unavailable`) stays pending and is tried a
 stays is parked as `failed`, in words for an operator. Handling an event twice does nothing the second time.
 """
 
-import random
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, assert_never
@@ -12,6 +11,7 @@ from typing import Any, assert_never
 import structlog
 from sqlalchemy import Connection, Row, bindparam, select, update
 
+from bridge.backoff import backoff_seconds
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import DustError, NotFound, Unavailable
@@ -28,7 +28,6 @@ from bridge.settlement.settle import Settled, settle_orders
 
 log = structlog.get_logger(__name__)
 
-_FIRST_WAIT_SECONDS = 2.0
 # Below Redis' visibility time-out of 300 s, after which Celery would deliver a delayed message a second time.
 _LONGEST_WAIT_SECONDS = 180.0
 # The retry comes by a message; the sweep takes over only when that is this late.
@@ -173,9 +172,7 @@ def mark_failed(connection: Connection, event_id: str, *, code: str, reason: str
     connection.execute(
         update(webhook_event)
         .where(webhook_event.c.id == event_id, webhook_event.c.state == EventState.PENDING.value)
-        .values(
-            state=EventState.FAILED.value, next_attempt_at=None, error_code=code, reason=reason, attempts=attempts
-        )
+        .values(state=EventState.FAILED.value, next_attempt_at=None, error_code=code, reason=reason, attempts=attempts)
     )
 
 
@@ -210,8 +207,10 @@ def _lock_pending(connection: Connection, event_id: str) -> bool:
 def _put_off(row: Row[Any], error: Unavailable) -> DustError:
     attempts = row.attempts + 1
     if attempts >= get_settings().retry_attempts:
-        return _park(row, error.code, f"{error.message} Tried {attempts} times; retry it once that is mended.", attempts)
-    wait = min(_FIRST_WAIT_SECONDS * 2.0 ** (attempts - 1), _LONGEST_WAIT_SECONDS) * random.uniform(0.75, 1.25)
+        return _park(
+            row, error.code, f"{error.message} Tried {attempts} times; retry it once that is mended.", attempts
+        )
+    wait = backoff_seconds(attempts, longest_seconds=_LONGEST_WAIT_SECONDS)
     with transaction() as connection:
         connection.execute(
             update(webhook_event)

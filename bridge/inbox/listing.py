@@ -69,7 +69,8 @@ def read_event_row(connection: Connection, event_id: str) -> EventSummary:
 def oldest_waiting(connection: Connection) -> datetime | None:
     """When the event that waits longest came in; None when none waits."""
     query = select(func.min(webhook_event.c.received_at)).where(webhook_event.c.state == EventState.PENDING.value)
-    return connection.scalar(query)
+    oldest: datetime | None = connection.scalar(query)
+    return oldest
 
 
 def _position(cursor: str) -> tuple[datetime, str]:

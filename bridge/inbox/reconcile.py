@@ -149,7 +149,7 @@ def _compare_payments(medusa: Medusa, found: Found, *, dry_run: bool) -> None:
     for page in medusa.payments_updated_since(found.since):
         for payment in page:
             order_id = ((payment.get("payment_collection") or {}).get("order") or {}).get("id")
-            if order_id not in waiting:
+            if order_id is None or order_id not in waiting:
                 continue
             document = medusa.order(OrderId(order_id))
             order = read_order(document)

@@ -59,9 +59,7 @@ dust_transaction = Table(
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("hash", LargeBinary, nullable=False),
     UniqueConstraint("customer_id", "idempotency_key"),
-    CheckConstraint(
-        "type = CASE sign(amount) WHEN 1 THEN 'credit' WHEN -1 THEN 'debit' ELSE 'memo' END", name="type"
-    ),
+    CheckConstraint("type = CASE sign(amount) WHEN 1 THEN 'credit' WHEN -1 THEN 'debit' ELSE 'memo' END", name="type"),
     Index(None, "customer_id", "reference_type", "reference_id"),
 )
 

@@ -1,4 +1,4 @@
-"""Calls to Medusa's Admin and Store API. The only place that speaks HTTP to Medusa and the only one that knows its errors.
+"""Calls to Medusa's Admin and Store API. Only this page speaks HTTP to Medusa and knows its errors.
 
 Every call has a time-out; nothing is retried here: the row that wanted the call is tried again by its own schedule.
 """
@@ -256,5 +256,3 @@ def make_medusa(settings: Settings) -> Medusa:
 def get_medusa() -> Medusa:
     """This process's client."""
     return make_medusa(get_settings())
-
-

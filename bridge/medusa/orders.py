@@ -46,7 +46,7 @@ class UnreadableOrder(InvalidInput):
 
 @dataclass(frozen=True, kw_only=True)
 class CodeUse:
-    """How much of a promotion code a line uses as it now is: `amount` with tax, in major units, and units of the line."""
+    """How much of a promotion code a line uses as it now is: money with tax, and units of the line."""
 
     code: str
     amount: Decimal

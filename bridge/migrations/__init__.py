@@ -1,4 +1,4 @@
-"""The database's history. `upgrade` brings it to the newest version; `differences` says where tables and code disagree."""
+"""The database's history: `upgrade` brings it up to date, `differences` says where tables and code disagree."""
 
 from collections.abc import Callable
 from pathlib import Path

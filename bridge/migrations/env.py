@@ -13,7 +13,7 @@ def _migrate(connection: Connection) -> None:
     context.configure(connection=connection, target_metadata=metadata, compare_type=True, compare_server_default=False)
     with context.begin_transaction():
         # A migration that waits for a lock blocks everybody behind it; better that it gives up and is tried again.
-        context.get_context().connection.exec_driver_sql("SET LOCAL lock_timeout = '5s'")
+        connection.exec_driver_sql("SET LOCAL lock_timeout = '5s'")
         context.run_migrations()
 
 

@@ -148,7 +148,9 @@ def list_products(connection: Connection, *, limit: int, after: str | None = Non
 
 def dust_only_among(connection: Connection, product_ids: Collection[str]) -> set[ProductId]:
     """Those of these products that only dust can buy."""
-    query = select(dust_product.c.product_id).where(dust_product.c.product_id.in_(product_ids), dust_product.c.dust_only)
+    query = select(dust_product.c.product_id).where(
+        dust_product.c.product_id.in_(product_ids), dust_product.c.dust_only
+    )
     return {ProductId(found) for found in connection.scalars(query)} if product_ids else set()
 
 

@@ -141,5 +141,3 @@ class Programme(_Part):
     def document(self) -> dict[str, Any]:
         """The programme as JSON-ready values, the way it is stored and served."""
         return self.model_dump(mode="json")
-
-

@@ -36,7 +36,7 @@ class EarningLine:
 
 @dataclass(frozen=True, kw_only=True)
 class Earning:
-    """`dust` is the whole; `lines` are the exact shares before rounding, for explanations; `why` is set when it is 0."""
+    """`dust` is the whole, `lines` the exact shares before rounding; `why` is set when it is 0."""
 
     dust: int
     lines: Mapping[str, Decimal]

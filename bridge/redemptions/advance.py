@@ -7,7 +7,6 @@ made once because Medusa refuses a second one of the same name; and no dust goes
 the codes are gone and that no order has used them.
 """
 
-import random
 import secrets
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,6 +14,7 @@ from datetime import timedelta
 import structlog
 from sqlalchemy import Connection, select, update
 
+from bridge.backoff import backoff_seconds
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import DustError, Unavailable
@@ -30,7 +30,6 @@ log = structlog.get_logger(__name__)
 LEASE = timedelta(seconds=90)
 # When the making of a code was in doubt and it could not be found, look once more after Medusa had time to finish.
 SECOND_LOOK = timedelta(minutes=2)
-_FIRST_WAIT_SECONDS = 2.0
 _LONGEST_WAIT_SECONDS = 120.0
 # An order is looked for from a little before the redemption on: two machines' clocks differ.
 _CLOCK_SKEW = timedelta(minutes=5)
@@ -74,12 +73,6 @@ def advance(redemption_id: str, medusa: Medusa) -> Outcome:
         raise
 
 
-def wait_seconds(attempts: int) -> float:
-    """How long to wait after this many failed attempts: 2, 4, 8, … up to 120 seconds, each give or take a quarter."""
-    wait = min(_FIRST_WAIT_SECONDS * 2.0 ** (attempts - 1), _LONGEST_WAIT_SECONDS)
-    return wait * random.uniform(0.75, 1.25)
-
-
 def _take_lease(redemption_id: str, lease: str) -> Redemption:
     moment = now()
     with transaction() as connection:
@@ -118,7 +111,8 @@ def _put_off(redemption: Redemption, lease: str, error: DustError) -> None:
                 redemption.id,
                 lease,
                 attempts=attempts,
-                next_attempt_at=now() + timedelta(seconds=wait_seconds(attempts)),
+                next_attempt_at=now()
+                + timedelta(seconds=backoff_seconds(attempts, longest_seconds=_LONGEST_WAIT_SECONDS)),
                 reason=error.message,
             )
     except Unavailable:
@@ -296,4 +290,3 @@ def _why_released(redemption: Redemption, failure: str | None) -> str:
     if failure:
         return failure
     return "Released on request" if redemption.release_requested_at else "Not used in time"
-

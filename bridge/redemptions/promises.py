@@ -208,7 +208,9 @@ def _new_code() -> str:
     return "DUST-" + "".join(secrets.choice(_CODE_ALPHABET) for _ in range(_CODE_CHARACTERS))
 
 
-def ask_for_release(connection: Connection, customer_id: CustomerId, redemption_id: str, *, now: datetime) -> Redemption:
+def ask_for_release(
+    connection: Connection, customer_id: CustomerId, redemption_id: str, *, now: datetime
+) -> Redemption:
     """Note that the shopper wants the dust back. Raises `UnknownRedemption`, `AlreadyUsed`."""
     redemption = lock_redemption(connection, redemption_id)
     if redemption.customer_id != customer_id:
@@ -353,6 +355,6 @@ def _redemption(row: Row[Any], codes: list[Code]) -> Redemption:
 
 def oldest_promise(connection: Connection) -> datetime | None:
     """When the promise was made that waits longest for its next step; None when none does."""
-    return connection.scalar(
-        select(func.min(dust_redemption.c.created_at)).where(dust_redemption.c.state == State.PENDING.value)
-    )
+    query = select(func.min(dust_redemption.c.created_at)).where(dust_redemption.c.state == State.PENDING.value)
+    oldest: datetime | None = connection.scalar(query)
+    return oldest

@@ -113,11 +113,13 @@ def product_terms(prices: Mapping[ProductId, int], wanted: Mapping[ProductId, in
     return Terms(dust=sum(part.dust for part in parts), parts=tuple(parts))
 
 
-def unpaid_dust_only(cart: Cart, dust_only: Mapping[ProductId, int], paid: Mapping[ProductId, int]) -> Counter[ProductId]:
+def unpaid_dust_only(
+    cart: Cart, dust_only: Mapping[ProductId, int], paid: Mapping[ProductId, int]
+) -> Counter[ProductId]:
     """Units of dust-only products in the cart, less those that open redemptions for it already pay."""
     units: Counter[ProductId] = Counter()
     for line in cart.lines:
-        if line.product_id in dust_only:
+        if line.product_id is not None and line.product_id in dust_only:
             units[line.product_id] += line.quantity
     return +(units - Counter(paid))
 

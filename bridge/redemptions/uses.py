@@ -73,7 +73,7 @@ def book_use(
         )
     else:
         return redemption
-    changes = {"dust_captured": target}
+    changes: dict[str, object] = {"dust_captured": target}
     if redemption.state is not State.CAPTURED:
         # The code was withdrawn and an order has it all the same: Medusa completed it in between, or somebody put
         # the promotion back. What the shopper used is booked; an operator should know.

@@ -62,11 +62,12 @@ class _Case:
     @property
     def moves_away(self) -> bool:
         """Whether dust was booked for a customer who no longer owns the order."""
-        return self.row.booked > 0 and self.row.customer_id != self.order.customer_id
+        return bool(self.row.booked > 0 and self.row.customer_id != self.order.customer_id)
 
     @property
     def only_earns(self) -> bool:
-        return self.target >= self.row.booked - self.row.waived and not self.moves_away and not self.redemptions
+        grows = self.target >= int(self.row.booked) - int(self.row.waived)
+        return grows and not self.moves_away and not self.redemptions
 
 
 def settle_orders(connection: Connection, orders: Iterable[Order], *, now: datetime) -> dict[OrderId, Settled]:
@@ -195,9 +196,7 @@ def _earned(order: Order, version: Version, due: bool, dust_only_lines: frozense
 
 def _add_redemptions(connection: Connection, cases: list[_Case]) -> None:
     codes = {code for case in cases for code in case.order.codes}
-    for redemption in lock_redemptions_of_orders(
-        connection, codes=codes, order_ids=[case.order.id for case in cases]
-    ):
+    for redemption in lock_redemptions_of_orders(connection, codes=codes, order_ids=[case.order.id for case in cases]):
         for case in cases:
             if is_used_by(redemption, case.order):
                 case.redemptions.append(redemption)
@@ -287,15 +286,10 @@ def _memo(case: _Case, kind: Kind, description: str, event_at: datetime) -> Memo
     )
 
 
-def _write_rows(
-    connection: Connection, cases: list[_Case], settled: Mapping[OrderId, Settled], now: datetime
-) -> None:
+def _write_rows(connection: Connection, cases: list[_Case], settled: Mapping[OrderId, Settled], now: datetime) -> None:
     if not cases:
         return
-    columns = (
-        "customer_id guest facts_version facts_updated_at programme_version earning_due booked waived lines note "
-        "placed_at updated_at"
-    ).split()
+    columns = [column.name for column in order_settlement.c if column.name != "order_id"]
     statement = (
         update(order_settlement)
         .where(order_settlement.c.order_id == bindparam("b_order_id"))
