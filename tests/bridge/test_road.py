@@ -1,13 +1,11 @@
 """The road from a signed webhook to a balance, without processes in between."""
 
-import pytest
 from fastapi.testclient import TestClient
 
 from bridge.inbox.drain import drain_once
 from tests.support import tokens
 from tests.support.deliveries import deliver
-from tests.support.medusa import FakeMedusa
-from tests.support.orders import line, order, order_event, sample
+from tests.support.orders import order_event, sample
 
 
 def test_the_captured_order_earns_its_net_items(api: TestClient) -> None:

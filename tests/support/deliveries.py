@@ -3,10 +3,11 @@
 import time
 from typing import Any
 
+from pydantic import SecretStr
+
 from bridge.ids import new_id
 from bridge.settings import webhook_key
 from bridge.webhooks.signature import sign
-from pydantic import SecretStr
 
 WEBHOOK_SECRET = "whsec_c3VwZXItc2VjcmV0LWR1c3Qta2V5LTAxMjM="
 OTHER_WEBHOOK_SECRET = "whsec_b3RoZXItc2VjcmV0LWR1c3Qta2V5LTAxMjM="

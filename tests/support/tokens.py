@@ -10,7 +10,12 @@ ADMIN_TOKEN = "an-admin-token-that-only-tests-know-0123456789"
 
 
 def token(
-    actor_id: str = "cus_1", *, actor_type: str = "customer", secret: str = JWT_SECRET, alg: str = "HS256", **claims: Any
+    actor_id: str = "cus_1",
+    *,
+    actor_type: str = "customer",
+    secret: str = JWT_SECRET,
+    alg: str = "HS256",
+    **claims: Any,
 ) -> str:
     now = int(time.time())
     payload = {

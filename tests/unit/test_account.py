@@ -240,7 +240,9 @@ class AnyLife(RuleBasedStateMachine):
         matured = [lot for lot in who.lots.values() if lot.matured]
         assert who.balance + who.debt == sum(lot.remaining for lot in matured)
         assert who.pending == sum(lot.remaining for lot in who.lots.values() if not lot.matured)
-        assert who.held == sum(lot.held for lot in who.lots.values()) == sum(sum(h.values()) for h in self.holds.values())
+        assert (
+            who.held == sum(lot.held for lot in who.lots.values()) == sum(sum(h.values()) for h in self.holds.values())
+        )
         assert all(0 <= lot.held <= lot.remaining <= lot.amount for lot in who.lots.values())
         assert who.debt >= 0
         assert not (who.debt and any(lot.free for lot in matured))
