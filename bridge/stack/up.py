@@ -114,15 +114,16 @@ def _prepared(stack: ExitStack, settings: Settings, extra: Mapping[str, str], co
 
     data_dir = open_data_dir(settings.data_dir)
     port = _port(settings.host, settings.port, "DUST_PORT")
-    flower_port = _port("127.0.0.1", settings.flower_port, "DUST_FLOWER_PORT")
+    flower_port = _port(settings.host, settings.flower_port, "DUST_FLOWER_PORT")
     secrets = own_secrets(settings, data_dir)
     for name, file in secrets.files.items():
         say(f"{name} is not set: using {file}")
     database = settings.database_url or stack.enter_context(embedded_postgres(data_dir, say=say))
     broker = settings.broker_url or stack.enter_context(embedded_redis(data_dir))
+    host = _address_to_call(settings.host)
     return StackUrls(
-        api=f"http://{_address_to_call(settings.host)}:{port}",
-        flower=f"http://127.0.0.1:{flower_port}",
+        api=f"http://{host}:{port}",
+        flower=f"http://{host}:{flower_port}",
         database=database,
         broker=broker,
         environment={
