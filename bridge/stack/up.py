@@ -78,10 +78,12 @@ def running_stack(
     """The stack for as long as the block lasts; it serves when the block is entered.
 
     `settings` alone decide: of the variables around us, those that begin with `DUST_` are not passed on; `environment`
-    adds some. `dust` is the command whose `serve`, `worker` and so on are run. Raises `StackError`.
+    adds some. `dust` is the command whose `serve`, `worker` and so on are run. Raises `StackError`, at the end of the
+    block too, when a program could not be kept running.
     """
-    with _running(settings, environment=environment, dust=dust, console=console) as (urls, _):
+    with _running(settings, environment=environment, dust=dust, console=console) as (urls, supervisor):
         yield urls
+        supervisor.check()
 
 
 @contextmanager
@@ -114,15 +116,16 @@ def _prepared(stack: ExitStack, settings: Settings, extra: Mapping[str, str], co
 
     data_dir = open_data_dir(settings.data_dir)
     port = _port(settings.host, settings.port, "DUST_PORT")
-    flower_port = _port("127.0.0.1", settings.flower_port, "DUST_FLOWER_PORT")
+    flower_port = _port(settings.host, settings.flower_port, "DUST_FLOWER_PORT")
     secrets = own_secrets(settings, data_dir)
     for name, file in secrets.files.items():
         say(f"{name} is not set: using {file}")
     database = settings.database_url or stack.enter_context(embedded_postgres(data_dir, say=say))
     broker = settings.broker_url or stack.enter_context(embedded_redis(data_dir))
+    host = _address_to_call(settings.host)
     return StackUrls(
-        api=f"http://{_address_to_call(settings.host)}:{port}",
-        flower=f"http://127.0.0.1:{flower_port}",
+        api=f"http://{host}:{port}",
+        flower=f"http://{host}:{flower_port}",
         database=database,
         broker=broker,
         environment={
