@@ -114,7 +114,7 @@ def _prepared(stack: ExitStack, settings: Settings, extra: Mapping[str, str], co
 
     data_dir = open_data_dir(settings.data_dir)
     port = _port(settings.host, settings.port, "DUST_PORT")
-    flower_port = _port("127.0.0.1", settings.flower_port, "DUST_FLOWER_PORT")
+    flower_port = _port(settings.flower_host, settings.flower_port, "DUST_FLOWER_PORT")
     secrets = own_secrets(settings, data_dir)
     for name, file in secrets.files.items():
         say(f"{name} is not set: using {file}")
@@ -122,7 +122,7 @@ def _prepared(stack: ExitStack, settings: Settings, extra: Mapping[str, str], co
     broker = settings.broker_url or stack.enter_context(embedded_redis(data_dir))
     return StackUrls(
         api=f"http://{_address_to_call(settings.host)}:{port}",
-        flower=f"http://127.0.0.1:{flower_port}",
+        flower=f"http://{_address_to_call(settings.flower_host)}:{flower_port}",
         database=database,
         broker=broker,
         environment={
@@ -133,6 +133,8 @@ def _prepared(stack: ExitStack, settings: Settings, extra: Mapping[str, str], co
             "DUST_BROKER_URL": broker,
             "DUST_PORT": str(port),
             "DUST_FLOWER_PORT": str(flower_port),
+            # Without a login it listens on loopback, and whoever is on this machine may read its files as well.
+            "DUST_FLOWER_OPEN": "true",
             # The processes write into a pipe and cannot see that somebody reads along.
             "DUST_LOG_FORMAT": settings.log_format or ("console" if console.is_terminal else "json"),
             **extra,
