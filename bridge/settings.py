@@ -44,6 +44,8 @@ class Settings(BaseSettings):
     admin_token: SecretStr | None = None
     flower_basic_auth: SecretStr | None = None
     flower_cookie_secret: SecretStr | None = None
+    # Set by `dust up` for its own Flower, not by people: without a login it may serve, on loopback only.
+    flower_open: bool = False
     cors_origins: CommaList = ()
     log_format: str | None = Field(default=None, pattern="^(console|json)$")
 
@@ -117,6 +119,11 @@ class Settings(BaseSettings):
         if login and (not user or len(password) < _FLOWER_PASSWORD_CHARACTERS):
             raise ValueError(f"must be user:password, the password at least {_FLOWER_PASSWORD_CHARACTERS} characters")
         return login
+
+    @property
+    def flower_host(self) -> str:
+        """Where Flower listens: beyond loopback only behind a login."""
+        return self.host if self.flower_basic_auth else "127.0.0.1"
 
     def require(self, *names: str) -> None:
         """Refuse to go on without these settings. Raises `SettingsError`, naming every variable that is missing."""

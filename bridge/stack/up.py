@@ -116,16 +116,15 @@ def _prepared(stack: ExitStack, settings: Settings, extra: Mapping[str, str], co
 
     data_dir = open_data_dir(settings.data_dir)
     port = _port(settings.host, settings.port, "DUST_PORT")
-    flower_port = _port(settings.host, settings.flower_port, "DUST_FLOWER_PORT")
+    flower_port = _port(settings.flower_host, settings.flower_port, "DUST_FLOWER_PORT")
     secrets = own_secrets(settings, data_dir)
     for name, file in secrets.files.items():
         say(f"{name} is not set: using {file}")
     database = settings.database_url or stack.enter_context(embedded_postgres(data_dir, say=say))
     broker = settings.broker_url or stack.enter_context(embedded_redis(data_dir))
-    host = _address_to_call(settings.host)
     return StackUrls(
-        api=f"http://{host}:{port}",
-        flower=f"http://{host}:{flower_port}",
+        api=f"http://{_address_to_call(settings.host)}:{port}",
+        flower=f"http://{_address_to_call(settings.flower_host)}:{flower_port}",
         database=database,
         broker=broker,
         environment={
@@ -136,6 +135,8 @@ def _prepared(stack: ExitStack, settings: Settings, extra: Mapping[str, str], co
             "DUST_BROKER_URL": broker,
             "DUST_PORT": str(port),
             "DUST_FLOWER_PORT": str(flower_port),
+            # Without a login it listens on loopback, and whoever is on this machine may read its files as well.
+            "DUST_FLOWER_OPEN": "true",
             # The processes write into a pipe and cannot see that somebody reads along.
             "DUST_LOG_FORMAT": settings.log_format or ("console" if console.is_terminal else "json"),
             **extra,

@@ -1,0 +1,71 @@
+"""Start Flower with Dust's settings."""
+
+import logging
+import signal
+import sys
+from types import FrameType
+from typing import NoReturn
+
+import structlog
+from flower.command import apply_env_options, extract_settings
+from flower.options import options
+from flower.urls import settings as flower_settings
+
+from bridge.logs import set_up_logs
+from bridge.settings import Settings
+from bridge.stack.errors import StackError
+from workers.app import app
+from workers.flower.app import DustFlower
+
+log = structlog.get_logger(__name__)
+
+_SAVE_MILLISECONDS = 5_000
+# 5.4 KB each, so about 110 MB. Failed tasks that no longer fit are still in the inbox and in the result backend.
+_MOST_TASKS = 20_000
+
+
+def run_flower(settings: Settings) -> None:
+    """Run until SIGINT or SIGTERM. Raises `SettingsError` without a login, `StackError` when it cannot listen."""
+    settings.require("broker_url", "database_url")
+    if not settings.flower_open:
+        settings.require("flower_basic_auth")
+    set_up_logs(settings)
+    # A line for each request is noise: the pages ask again and again. Refused ones are still told.
+    logging.getLogger("tornado.access").setLevel(logging.WARNING)
+    _set_options(settings)
+    flower = DustFlower(capp=app, options=options, **flower_settings)
+    try:
+        port = flower.start_http_server()
+    except OSError as error:
+        address = f"{settings.flower_host}:{settings.flower_port}"
+        raise StackError(f"cannot listen on {address} ({error.strerror}): set DUST_FLOWER_PORT") from None
+    log.info("flower_serves", host=settings.flower_host, port=port, login=bool(settings.flower_basic_auth))
+    signal.signal(signal.SIGTERM, _leave)
+    try:
+        flower.start()
+    except (KeyboardInterrupt, SystemExit):
+        pass
+    finally:
+        flower.stop()
+
+
+def _set_options(settings: Settings) -> None:
+    """Flower's own `FLOWER_…` variables count (a URL prefix behind a proxy, say), but for what Dust decides."""
+    apply_env_options()
+    folder = settings.data_dir / "flower"
+    # Closed to others: the history holds arguments, and whoever can write it can make Flower unpickle anything.
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    options.address = settings.flower_host
+    options.port = settings.flower_port
+    options.basic_auth = [settings.flower_basic_auth.get_secret_value()] if settings.flower_basic_auth else []
+    options.persistent = True
+    options.db = str(folder / "history")
+    options.state_save_interval = _SAVE_MILLISECONDS
+    options.max_tasks = _MOST_TASKS
+    if settings.flower_cookie_secret:
+        options.cookie_secret = settings.flower_cookie_secret.get_secret_value()
+    extract_settings()
+
+
+def _leave(_number: int, _frame: FrameType | None) -> NoReturn:
+    sys.exit(0)
