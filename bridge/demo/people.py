@@ -44,7 +44,7 @@ ORDER_FIELDS = ",".join(
 
 
 class Refused(Exception):
-    """Medusa said no; `status` and `message` are its own."""
+    """Medusa or Dust said no; `status` and `message` are its own."""
 
     def __init__(self, status: int, message: str) -> None:
         self.status = status
@@ -53,14 +53,15 @@ class Refused(Exception):
 
 
 def answer(response: httpx.Response) -> Json:
-    """The JSON of an answer. Raises `Refused` when it is an error."""
+    """The JSON of an answer from Medusa or from Dust. Raises `Refused` when it is an error."""
     if response.is_success:
         return dict(response.json())
     try:
-        message = str(response.json().get("message", response.text))
+        document = response.json()
     except ValueError:
-        message = response.text
-    raise Refused(response.status_code, message)
+        document = {}
+    # Medusa has its sentence under `message`, problem+json under `detail`.
+    raise Refused(response.status_code, str(document.get("message") or document.get("detail") or response.text))
 
 
 class Storefront:

@@ -3,7 +3,7 @@
 import secrets
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -18,6 +18,16 @@ from bridge.stack.processes import free_port, spawn, stop, until
 ADMIN_EMAIL = "merchant@example.com"
 _START_SECONDS = 120.0
 _STOP_SECONDS = 15.0
+
+# A row that a trigger answers with NULL is not inserted, and nobody is told.
+_LOSE_NO_EVENTS = "DROP TABLE IF EXISTS dust_lost; DROP FUNCTION IF EXISTS dust_lose CASCADE"
+_LOSE_EVENTS = f"""
+{_LOSE_NO_EVENTS};
+CREATE TABLE dust_lost (type text, data jsonb);
+CREATE FUNCTION dust_lose() RETURNS trigger LANGUAGE plpgsql AS
+  $$ BEGIN INSERT INTO dust_lost VALUES (NEW.type, NEW.data); RETURN NULL; END $$;
+CREATE TRIGGER dust_lose BEFORE INSERT ON dust_outbox FOR EACH ROW EXECUTE FUNCTION dust_lose()
+"""
 
 
 class Shop:
@@ -73,6 +83,25 @@ class Shop:
         """Stop Medusa if it runs, and start it on the same port."""
         self.stop()
         self.start()
+
+    @contextmanager
+    def losing_events(self) -> Iterator[Callable[[str], bool]]:
+        """For the length of the block, what the plugin wants to keep for Dust is lost before it is written.
+
+        So it is for a Medusa that dies after it has committed an order and before it tells anybody. Yields a function
+        that says whether an event about an order, by its id, was lost already.
+        """
+        with psycopg.connect(self._environment["DATABASE_URL"], autocommit=True) as connection:
+            connection.execute(_LOSE_EVENTS)
+
+            def lost(order_id: str) -> bool:
+                query = "SELECT 1 FROM dust_lost WHERE data->>'id' = %s"
+                return connection.execute(query, [order_id]).fetchone() is not None
+
+            try:
+                yield lost
+            finally:
+                connection.execute(_LOSE_NO_EVENTS)
 
     def _run(self, title: str, report: Report, *arguments: str) -> None:
         command = medusa_command(self._server, *arguments)
