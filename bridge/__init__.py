@@ -2,7 +2,7 @@
 
     1 webhooks     the door: verify the signature on the raw bytes, keep, answer
     2 inbox        rest: every event durable and deduplicated, with its state and the reason when it fails
-    3 settlement   worth: an order's facts and the programme's rules say what the ledger should hold; post the difference
+    3 settlement   worth: what the ledger should hold for an order, by its facts and the rules; post the difference
     4 ledger       the heart: balances, transactions, lots and holds; one writer
     5 redemptions  promises: dust held, a promotion in Medusa, then captured or released
     6 medusa       the way out: the Admin API client and the shapes we read

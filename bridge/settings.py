@@ -43,6 +43,7 @@ class Settings(BaseSettings):
     jwt_public_key: str | None = None
     admin_token: SecretStr | None = None
     flower_basic_auth: SecretStr | None = None
+    flower_cookie_secret: SecretStr | None = None
     cors_origins: CommaList = ()
     log_format: str | None = Field(default=None, pattern="^(console|json)$")
 
@@ -76,7 +77,9 @@ class Settings(BaseSettings):
     @classmethod
     def _admin_token_is_strong(cls, token: SecretStr | None) -> SecretStr | None:
         if token and len(token.get_secret_value()) < _ADMIN_TOKEN_CHARACTERS:
-            raise ValueError(f"too weak: at least {_ADMIN_TOKEN_CHARACTERS} characters, for example `openssl rand -hex 32`")
+            raise ValueError(
+                f"too weak: at least {_ADMIN_TOKEN_CHARACTERS} characters, for example `openssl rand -hex 32`"
+            )
         return token
 
     @field_validator("medusa_api_key")

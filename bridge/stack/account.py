@@ -20,10 +20,15 @@ class Account:
     gid: int
 
 
-def server_account() -> Account | None:
-    """None: the user we are. Postgres refuses to run as root, and Redis has no need to; for root it is `nobody`."""
+def server_account(folder: Path) -> Account | None:
+    """Who the server with this folder runs as. None: the user we are.
+
+    Postgres refuses to run as root, and Redis has no need to: for root it is whoever owns the folder, else `nobody`.
+    """
     if os.geteuid() != 0:
         return None
+    if folder.exists() and folder.stat().st_uid != 0:
+        return Account(uid=folder.stat().st_uid, gid=folder.stat().st_gid)
     nobody = pwd.getpwnam("nobody")
     return Account(uid=nobody.pw_uid, gid=nobody.pw_gid)
 
@@ -31,13 +36,10 @@ def server_account() -> Account | None:
 def open_data_dir(data_dir: Path) -> Path:
     """The absolute path of the data folder, made when missing: others may pass through it, but not list it.
 
-    Raises `StackError` when it belongs to somebody else.
+    Raises `StackError` when it cannot be made, or belongs to somebody else.
     """
     data_dir = data_dir.resolve()
-    try:
-        _make_passable(data_dir)
-    except PermissionError as error:
-        raise StackError(f"cannot make {data_dir} ({error.strerror}): set DUST_DATA_DIR") from error
+    _make_passable(data_dir)
     if not os.access(data_dir, os.W_OK | os.X_OK):
         raise StackError(f"{data_dir} belongs to another user: be that user, or set DUST_DATA_DIR to another folder")
     return data_dir
@@ -55,11 +57,10 @@ def server_folder(data_dir: Path, name: str, account: Account | None) -> Path:
         with contextlib.suppress(FileExistsError):
             folder.symlink_to(_SYSTEM_FOLDER / secrets.token_hex(8) / name)
     target = folder.resolve()
-    if not target.exists():
-        _make_passable(target.parent)
-        target.mkdir(mode=0o700)
-        if account:
-            os.chown(target, account.uid, account.gid)
+    _make_passable(target.parent)
+    target.mkdir(mode=0o700, exist_ok=True)
+    if account:
+        os.chown(target, account.uid, account.gid)
     return target
 
 
@@ -90,7 +91,11 @@ def reachable(folder: Path, account: Account) -> bool:
 
 def _make_passable(folder: Path) -> None:
     """Like mkdir -p; what is made lets others through whatever the umask says."""
-    if not folder.exists():
-        _make_passable(folder.parent)
+    if folder.exists():
+        return
+    _make_passable(folder.parent)
+    try:
         folder.mkdir(exist_ok=True)
         folder.chmod(0o711)
+    except OSError as error:
+        raise StackError(f"cannot make {folder} ({error.strerror}): set DUST_DATA_DIR to a folder elsewhere") from error

@@ -27,7 +27,10 @@ def main(parent: str, death_signal: str, account: str, *command: str) -> None:
     # A parent that died before the line above sends no signal any more.
     if os.getppid() != int(parent):
         sys.exit("the parent is gone")
-    os.execvp(command[0], command)
+    try:
+        os.execvp(command[0], command)
+    except OSError as error:
+        sys.exit(f"{command[0]}: {error.strerror}")
 
 
 if __name__ == "__main__":

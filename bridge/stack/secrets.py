@@ -1,17 +1,46 @@
 """Secrets that an installation on one machine makes for itself, once, and keeps."""
 
+import base64
 import os
 import secrets
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+
+from bridge.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnSecrets:
+    """What was not given: environment variables with their values, and the file that holds each. Print the files."""
+
+    environment: dict[str, str]
+    files: dict[str, Path]
+
+
+def own_secrets(settings: Settings, data_dir: Path) -> OwnSecrets:
+    """Make what Dust's processes cannot start without and the settings do not give, or read what a run before made."""
+    makers: dict[str, Callable[[], str]] = {}
+    if not settings.webhook_secrets:
+        makers["DUST_WEBHOOK_SECRETS"] = _webhook_secret
+    if not settings.jwt_secret and not settings.jwt_public_key:
+        makers["DUST_JWT_SECRET"] = _token
+    if not settings.admin_token:
+        makers["DUST_ADMIN_TOKEN"] = _token
+    if not settings.flower_cookie_secret:
+        makers["DUST_FLOWER_COOKIE_SECRET"] = _token
+    return OwnSecrets(
+        environment={name: kept_secret(data_dir, name, make) for name, make in makers.items()},
+        files={name: secrets_folder(data_dir) / name for name in makers},
+    )
 
 
 def secrets_folder(data_dir: Path) -> Path:
     return data_dir / "secrets"
 
 
-def kept_secret(data_dir: Path, name: str, make: Callable[[], str] = lambda: secrets.token_urlsafe(32)) -> str:
+def kept_secret(data_dir: Path, name: str, make: Callable[[], str] | None = None) -> str:
     """The secret of that name, made when there is none yet. The file has mode 600 in a folder of mode 700."""
     folder = secrets_folder(data_dir)
     folder.mkdir(mode=0o700, exist_ok=True)
@@ -19,7 +48,7 @@ def kept_secret(data_dir: Path, name: str, make: Callable[[], str] = lambda: sec
     if not file.exists():
         descriptor, written = tempfile.mkstemp(dir=folder)
         with os.fdopen(descriptor, "w") as whole:
-            whole.write(make())
+            whole.write((make or _token)())
         try:
             # A link, not a rename: of two processes that start at once the first wins, and both read its secret.
             os.link(written, file)
@@ -28,3 +57,12 @@ def kept_secret(data_dir: Path, name: str, make: Callable[[], str] = lambda: sec
         finally:
             os.unlink(written)
     return file.read_text()
+
+
+def _token() -> str:
+    return secrets.token_urlsafe(32)
+
+
+def _webhook_secret() -> str:
+    """As Standard Webhooks writes them."""
+    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()

@@ -2,6 +2,7 @@
 
 import fcntl
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -21,6 +22,7 @@ _POLL_SECONDS = 0.1
 _START_SECONDS = 120.0
 # Between our look for a free port and the server's start another process may take it.
 _START_ATTEMPTS = 3
+_RESTART_SECONDS = 0.5
 
 
 @contextmanager
@@ -60,30 +62,78 @@ def started_once(
 
 @contextmanager
 def served(
-    launch: Callable[[int], subprocess.Popen[bytes]],
+    launch: Callable[[int, IO[bytes]], subprocess.Popen[bytes]],
     answers: Callable[[int], bool],
     *,
     log: Path,
     stop_steps: tuple[tuple[Signals, float], ...],
 ) -> Iterator[int]:
-    """`launch` a server on a free port, wait until it `answers` there, yield the port, and stop the server after."""
+    """`launch` a server on a free port, wait until it `answers` there, yield the port, and stop the server after.
+
+    One that dies meanwhile is started again on the same port, for its URL has long been handed out.
+    """
     for _ in range(_START_ATTEMPTS):
         port = free_port()
-        process = launch(port)
+        server = _Server(partial(launch, port), log=log, stop_steps=stop_steps)
         try:
-            if _comes_up(process, partial(answers, port)):
+            if server.comes_up(partial(answers, port)):
+                server.keep()
                 yield port
                 return
         finally:
-            stop(process, *stop_steps)
+            server.stop()
     tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
     raise StackError(f"the {log.stem} server does not start; {log} ends with:\n{tail}")
 
 
-def private_log(log: Path) -> IO[bytes]:
-    """The file, emptied: a server's complaints may quote rows, so they are for its owner only."""
-    log.touch(mode=0o600)
-    return log.open("wb")
+class _Server:
+    """A process, and the next one when it dies."""
+
+    def __init__(
+        self,
+        launch: Callable[[IO[bytes]], subprocess.Popen[bytes]],
+        *,
+        log: Path,
+        stop_steps: tuple[tuple[Signals, float], ...],
+    ) -> None:
+        self._launch = launch
+        self._log = log
+        self._stop_steps = stop_steps
+        self._stopping = threading.Event()
+        # Held to start a process and to forbid it, so that none is started that nobody stops.
+        self._changing = threading.Lock()
+        self._keeper = threading.Thread(target=self._start_again, name=f"keep {log.stem}", daemon=True)
+        # A server's complaints may quote rows, so they are for its owner only; and for one run, so that they end.
+        log.touch(mode=0o600)
+        log.write_bytes(b"")
+        self._process = self._start()
+
+    def comes_up(self, answers: Callable[[], bool]) -> bool:
+        until(lambda: self._process.poll() is not None or answers(), _START_SECONDS)
+        return self._process.poll() is None and answers()
+
+    def keep(self) -> None:
+        self._keeper.start()
+
+    def stop(self) -> None:
+        with self._changing:
+            self._stopping.set()
+        stop(self._process, *self._stop_steps)
+        if self._keeper.is_alive():
+            self._keeper.join()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        with self._log.open("ab") as log:
+            return self._launch(log)
+
+    def _start_again(self) -> None:
+        self._process.wait()
+        # A dead postmaster's children need a moment to notice; until then the next postmaster refuses to start.
+        while not self._stopping.wait(_RESTART_SECONDS):
+            with self._changing:
+                if not self._stopping.is_set():
+                    self._process = self._start()
+            self._process.wait()
 
 
 def package_folder(package: str) -> Path:
@@ -95,11 +145,6 @@ def package_folder(package: str) -> Path:
             "or set DUST_DATABASE_URL and DUST_BROKER_URL to servers of your own"
         )
     return Path(spec.submodule_search_locations[0])
-
-
-def _comes_up(process: subprocess.Popen[bytes], answers: Callable[[], bool]) -> bool:
-    until(lambda: process.poll() is not None or answers(), _START_SECONDS)
-    return process.poll() is None and answers()
 
 
 def _try_lock(file: IO[str]) -> bool:

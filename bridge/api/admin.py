@@ -1,0 +1,391 @@
+"""What merchants and operators see. CONTRACT, "Admin API"."""
+
+from datetime import datetime
+from typing import Annotated, Any, Self
+
+from fastapi import APIRouter, Depends, Query
+from fastapi import Body as FromBody
+from pydantic import AwareDatetime, BaseModel, Field, ValidationError, model_validator
+
+from bridge.api.auth import AdminOperator, operator
+from bridge.api.shapes import (
+    BalanceView,
+    Body,
+    Cursor,
+    Dust,
+    Id,
+    Limit,
+    PathId,
+    RedemptionList,
+    Text,
+    TransactionList,
+    TransactionView,
+    balance_view,
+    decode_cursor,
+    decode_number_cursor,
+    encode_cursor,
+    idempotency_key,
+    transaction_list,
+    transaction_view,
+)
+from bridge.api.store import redemption_list
+from bridge.clock import now
+from bridge.db import transaction
+from bridge.errors import FieldErrors
+from bridge.ids import CustomerId, ProductId
+from bridge.inbox.handle import retry_event
+from bridge.inbox.listing import EventSummary, list_events, read_event_row
+from bridge.inbox.reconcile import reconcile
+from bridge.inbox.tables import EventState
+from bridge.ledger.adjust import adjust_balance
+from bridge.ledger.statements import read_balance, read_transactions
+from bridge.medusa.client import get_medusa
+from bridge.problems import describe_problems
+from bridge.products.settings import (
+    ProductSettings,
+    Wanted,
+    delete_product,
+    list_products,
+    read_product,
+    set_products,
+)
+from bridge.programme.rules import Programme
+from bridge.programme.versions import Version, add_version, current_version, list_versions
+from bridge.redemptions.promises import list_redemptions
+from bridge.redemptions.tables import State
+from bridge.wake import INBOX_DRAIN, PRODUCTS_MIRROR, wake
+
+router = APIRouter(
+    prefix="/admin/dust",
+    tags=["admin"],
+    dependencies=[Depends(operator)],
+    responses=describe_problems(401, 503),
+)
+
+
+class ProductWish(Body):
+    """`dust_only` needs a price: what only dust can buy must cost some."""
+
+    dust_only: Annotated[bool, Field(strict=True)] = False
+    dust_price: Dust | None = None
+
+    @model_validator(mode="after")
+    def _dust_only_has_a_price(self) -> Self:
+        if self.dust_only and self.dust_price is None:
+            raise ValueError("dust_price: set one, a dust_only product needs it")
+        return self
+
+
+class ProductBatchWish(ProductWish):
+    product_id: Id
+
+
+class ProductBatch(Body):
+    products: Annotated[list[ProductBatchWish], Field(min_length=1, max_length=1000)]
+
+
+class AdminProduct(BaseModel):
+    product_id: str
+    dust_only: bool
+    dust_price: int | None
+    updated_by: str
+    updated_at: datetime
+    mirrored: bool = Field(description="Whether Medusa's product metadata has these settings by now")
+    mirror_error: str | None
+
+
+class AdminProductList(BaseModel):
+    products: list[AdminProduct]
+    next_cursor: str | None = None
+
+
+class Deleted(BaseModel):
+    """As Medusa answers a DELETE."""
+
+    id: str
+    object: str
+    deleted: bool = True
+
+
+@router.get("/products", responses=describe_problems(422))
+def read_products(limit: Limit = 100, cursor: Cursor = None) -> AdminProductList:
+    """Every product with dust settings, by id."""
+    with transaction() as connection:
+        found = list_products(connection, limit=limit + 1, after=decode_cursor(cursor))
+    following = encode_cursor(found[limit - 1].product_id if len(found) > limit else None)
+    return AdminProductList(products=[_product(each) for each in found[:limit]], next_cursor=following)
+
+
+@router.post("/products", responses=describe_problems(400, 422))
+def write_products(batch: ProductBatch, who: AdminOperator) -> AdminProductList:
+    """Set many products at once, all or none."""
+    wanted = {each.product_id: each for each in batch.products}
+    written = _set_products(list(wanted.values()), who.id)
+    return AdminProductList(products=[_product(each) for each in written])
+
+
+@router.get("/products/{product_id}", responses=describe_problems(404, 422))
+def read_one_product(product_id: PathId) -> AdminProduct:
+    """One product's dust settings."""
+    with transaction() as connection:
+        return _product(read_product(connection, ProductId(product_id)))
+
+
+@router.put("/products/{product_id}", responses=describe_problems(400, 422))
+def write_product(product_id: PathId, wish: ProductWish, who: AdminOperator) -> AdminProduct:
+    """Set one product; Medusa's product metadata follows within seconds."""
+    batch = [ProductBatchWish(product_id=product_id, dust_only=wish.dust_only, dust_price=wish.dust_price)]
+    return _product(_set_products(batch, who.id)[0])
+
+
+@router.delete("/products/{product_id}", responses=describe_problems(404, 422))
+def drop_product(product_id: PathId, who: AdminOperator) -> Deleted:
+    """Make it an ordinary product again."""
+    with transaction() as connection:
+        delete_product(connection, ProductId(product_id), actor=who.id, now=now())
+    wake(PRODUCTS_MIRROR)
+    return Deleted(id=product_id, object="dust_product")
+
+
+def _set_products(batch: list[ProductBatchWish], actor: str) -> list[ProductSettings]:
+    with transaction() as connection:
+        written = set_products(
+            connection,
+            [
+                Wanted(product_id=ProductId(each.product_id), dust_only=each.dust_only, dust_price=each.dust_price)
+                for each in batch
+            ],
+            actor=actor,
+            now=now(),
+        )
+    wake(PRODUCTS_MIRROR)
+    return written
+
+
+def _product(settings: ProductSettings) -> AdminProduct:
+    return AdminProduct(**vars(settings))
+
+
+@router.get("/customers/{customer_id}", responses=describe_problems(422))
+def read_customer(customer_id: PathId) -> BalanceView:
+    """A customer's figures; zeros for one never seen."""
+    with transaction() as connection:
+        return balance_view(read_balance(connection, CustomerId(customer_id)))
+
+
+@router.get("/customers/{customer_id}/transactions", responses=describe_problems(422))
+def read_customer_transactions(
+    customer_id: PathId,
+    limit: Limit = 20,
+    cursor: Cursor = None,
+    memos: Annotated[bool, Query(description="Also rows that moved no dust: holds, releases, pending dust")] = False,
+) -> TransactionList:
+    """A customer's history, newest first."""
+    before = decode_number_cursor(cursor)
+    with transaction() as connection:
+        rows = read_transactions(
+            connection, CustomerId(customer_id), limit=limit + 1, before_version=before, memos=memos
+        )  # fmt: skip
+    return transaction_list(rows, limit)
+
+
+class Adjustment(Body):
+    amount: Annotated[int, Field(strict=True, description="Whole dust: above zero to credit, below to debit")]
+    reason: Annotated[Text, Field(min_length=1, max_length=200, description="Why, for your books")]
+    description: Annotated[Text, Field(max_length=500, description="What the customer reads")] = ""
+
+
+@router.post("/customers/{customer_id}/adjustments", status_code=201, responses=describe_problems(400, 409, 422))
+def adjust(
+    customer_id: PathId, wish: Adjustment, who: AdminOperator, key: Annotated[str, Depends(idempotency_key)]
+) -> TransactionView:
+    """Credit or debit by hand."""
+    with transaction() as connection:
+        row = adjust_balance(
+            connection,
+            CustomerId(customer_id),
+            wish.amount,
+            reason=wish.reason,
+            description=wish.description or wish.reason,
+            idempotency_key=key,
+            actor=who.id,
+            now=now(),
+        )
+    return transaction_view(row)
+
+
+@router.get("/redemptions", responses=describe_problems(422))
+def read_redemptions(
+    limit: Limit = 20,
+    cursor: Cursor = None,
+    state: State | None = None,
+    customer_id: Annotated[Id | None, Query()] = None,
+) -> RedemptionList:
+    """Everybody's redemptions, newest first."""
+    with transaction() as connection:
+        found = list_redemptions(
+            connection,
+            customer_id=CustomerId(customer_id) if customer_id else None,
+            state=state,
+            before=decode_cursor(cursor),
+            limit=limit + 1,
+        )
+    return redemption_list(found, limit)
+
+
+class EventView(BaseModel):
+    id: str
+    type: str
+    subject: str | None
+    source: str
+    state: EventState
+    attempts: int
+    error_code: str | None
+    reason: str | None
+    event_at: datetime
+    received_at: datetime
+    next_attempt_at: datetime | None
+    handled_at: datetime | None
+
+
+class EventDetail(EventView):
+    body: str = Field(description="The raw body as it came")
+
+
+class EventList(BaseModel):
+    events: list[EventView]
+    next_cursor: str | None
+
+
+class RetryAnswer(BaseModel):
+    id: str
+    retried: bool
+    message: str
+
+
+@router.get("/events", responses=describe_problems(422))
+def read_events(
+    limit: Limit = 20,
+    cursor: Cursor = None,
+    state: EventState | None = None,
+    type: Annotated[str | None, Query(max_length=100)] = None,
+    subject: Annotated[Id | None, Query(description="An order, customer, … id")] = None,
+) -> EventList:
+    """The inbox, newest first."""
+    with transaction() as connection:
+        found = list_events(
+            connection, state=state, type_=type, subject=subject, before=decode_cursor(cursor), limit=limit + 1
+        )
+    following = encode_cursor(found[limit - 1].position if len(found) > limit else None)
+    return EventList(events=[_event(each) for each in found[:limit]], next_cursor=following)
+
+
+@router.get("/events/{event_id}", responses=describe_problems(404, 422))
+def read_one_event(event_id: PathId) -> EventDetail:
+    """One event with its raw body."""
+    with transaction() as connection:
+        event = read_event_row(connection, event_id)
+    return EventDetail(**_event(event).model_dump(), body=event.payload.decode("utf-8", "replace"))
+
+
+@router.post("/events/{event_id}/retry", status_code=202, responses=describe_problems(404, 422))
+def retry(event_id: PathId) -> RetryAnswer:
+    """Make a failed event pending again; harmless for any other."""
+    with transaction() as connection:
+        retried = retry_event(connection, event_id, now=now())
+    if retried:
+        wake(INBOX_DRAIN)
+    message = "It will be handled again." if retried else "Nothing to do: it has not failed."
+    return RetryAnswer(id=event_id, retried=retried, message=message)
+
+
+def _event(event: EventSummary) -> EventView:
+    return EventView(**{name: getattr(event, name) for name in EventView.model_fields})
+
+
+class ProgrammeView(Programme):
+    """The rules in force, with which version they are."""
+
+    version: int
+    author: str
+    created_at: datetime | None
+
+
+class VersionList(BaseModel):
+    versions: list[ProgrammeView]
+    next_cursor: str | None
+
+
+# What a GET adds to the document; a PUT may send it back and it says nothing.
+_READ_ONLY = ("version", "author", "created_at")
+
+
+@router.get("/programme")
+def read_programme() -> ProgrammeView:
+    """The rules in force."""
+    with transaction() as connection:
+        return _programme(current_version(connection))
+
+
+@router.put("/programme", responses=describe_problems(400, 422))
+def write_programme(
+    document: Annotated[
+        dict[str, Any], FromBody(description="The programme document; what is left out has its default")
+    ],
+    who: AdminOperator,
+) -> ProgrammeView:
+    """Make a new version of the rules. Orders that were settled before keep the version they met."""
+    try:
+        programme = Programme.model_validate({k: v for k, v in document.items() if k not in _READ_ONLY})
+    except ValidationError as error:
+        raise FieldErrors(
+            [{"field": ".".join(map(str, found["loc"])), "message": found["msg"]} for found in error.errors()]
+        ) from error
+    with transaction() as connection:
+        return _programme(add_version(connection, programme, author=who.id, now=now()))
+
+
+@router.get("/programme/versions", responses=describe_problems(422))
+def read_versions(limit: Limit = 20, cursor: Cursor = None) -> VersionList:
+    """Every version there was, newest first."""
+    with transaction() as connection:
+        found = list_versions(connection, limit=limit + 1, before=decode_number_cursor(cursor))
+    following = encode_cursor(found[limit - 1].number if len(found) > limit else None)
+    return VersionList(versions=[_programme(each) for each in found[:limit]], next_cursor=following)
+
+
+def _programme(version: Version) -> ProgrammeView:
+    return ProgrammeView(
+        **dict(version.programme), version=version.number, author=version.author, created_at=version.created_at
+    )
+
+
+class ReconcileWish(Body):
+    since: AwareDatetime | None = Field(None, description="How far to look back; else since the last poll")
+    dry_run: bool = False
+
+
+class ReconcileAnswer(BaseModel):
+    since: datetime
+    dry_run: bool
+    orders_seen: int
+    drifted: list[str] = Field(description="Orders that had changed without Dust knowing")
+    customers: list[str] = Field(description="New customers that Dust had not heard of")
+    unreadable: list[str]
+
+
+@router.post("/reconcile", responses=describe_problems(400, 422))
+def reconcile_now(wish: ReconcileWish | None = None) -> ReconcileAnswer:
+    """Compare with Medusa now; what is new goes through the inbox like any event."""
+    wish = wish or ReconcileWish()
+    found = reconcile(get_medusa(), since=wish.since, dry_run=wish.dry_run)
+    if not wish.dry_run:
+        wake(INBOX_DRAIN)
+    return ReconcileAnswer(
+        since=found.since,
+        dry_run=wish.dry_run,
+        orders_seen=found.orders_seen,
+        drifted=[str(each) for each in found.drifted],
+        customers=[str(each) for each in found.customers],
+        unreadable=found.unreadable,
+    )

@@ -1,0 +1,98 @@
+"""Who is asking: a customer or a Medusa user by Medusa's JWT, or a service by its token.
+
+Medusa 2.21.2 signs `{actor_id, actor_type, auth_identity_id, app_metadata, iat, exp, …}`, HS256 by default, RS256 where
+the shop configured a key pair; no issuer, no audience. A registration token has an empty `actor_id`.
+"""
+
+import hmac
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import jwt
+from fastapi import Depends
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from bridge.errors import NotAuthentic
+from bridge.ids import CustomerId
+from bridge.settings import Settings, get_settings
+
+# Clocks of two machines differ a little; the token's life is a day.
+_LEEWAY_SECONDS = 10
+
+_customer_bearer = HTTPBearer(auto_error=False, scheme_name="customer", description="A Medusa customer's JWT")
+_admin_bearer = HTTPBearer(
+    auto_error=False, scheme_name="admin", description="DUST_ADMIN_TOKEN, or a Medusa admin user's JWT"
+)
+
+
+class NotSignedIn(NotAuthentic):
+    """No bearer token, or one that proves nothing here."""
+
+    code = "not_authenticated"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operator:
+    """Who does something over the admin API: a Medusa user's id, or `service` for the token."""
+
+    id: str
+
+
+def signed_in_customer(
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_customer_bearer)],
+) -> CustomerId:
+    """The customer of the token. Raises `NotSignedIn`."""
+    return CustomerId(_actor(_token(credentials), "customer", get_settings()))
+
+
+def operator(credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_admin_bearer)]) -> Operator:
+    """The operator behind the token. Raises `NotSignedIn`."""
+    token, settings = _token(credentials), get_settings()
+    service = settings.admin_token
+    if service and hmac.compare_digest(token.encode(), service.get_secret_value().encode()):
+        return Operator(id="service")
+    return Operator(id=_actor(token, "user", settings))
+
+
+Customer = Annotated[CustomerId, Depends(signed_in_customer)]
+AdminOperator = Annotated[Operator, Depends(operator)]
+
+
+def _token(credentials: HTTPAuthorizationCredentials | None) -> str:
+    if credentials is None or not credentials.credentials:
+        raise NotSignedIn("Send a token as `Authorization: Bearer …`.")
+    return credentials.credentials
+
+
+def _actor(token: str, actor_type: str, settings: Settings) -> str:
+    claims = _claims(token, settings)
+    actor = claims.get("actor_id")
+    if claims.get("actor_type") != actor_type:
+        raise NotSignedIn(f"This token is not a {actor_type}'s.")
+    if not isinstance(actor, str) or not actor.strip() or "\x00" in actor:
+        raise NotSignedIn("This token belongs to a registration that is not finished: log in again.")
+    if claims.get("mfa_enabled") and not claims.get("mfa_challenge_completed_at"):
+        raise NotSignedIn("The second factor has not been given yet.")
+    return actor
+
+
+def _claims(token: str, settings: Settings) -> dict[str, Any]:
+    """Verify the token with the one key that its algorithm may use: never a public key as an HMAC secret."""
+    try:
+        algorithm = jwt.get_unverified_header(token).get("alg")
+        if algorithm == "HS256" and settings.jwt_secret:
+            key = settings.jwt_secret.get_secret_value()
+        elif algorithm == "RS256" and settings.jwt_public_key:
+            key = settings.jwt_public_key
+        else:
+            raise NotSignedIn("The token is signed in a way that is not accepted here.")
+        claims: dict[str, Any] = jwt.decode(
+            token,
+            key,
+            algorithms=[algorithm],
+            leeway=_LEEWAY_SECONDS,
+            options={"require": ["exp"], "verify_aud": False},
+        )
+        return claims
+    except (jwt.PyJWTError, ValueError, RecursionError) as error:
+        raise NotSignedIn("The token is not valid, or no longer.") from error

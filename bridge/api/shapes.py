@@ -1,0 +1,207 @@
+"""The JSON of the API: names and types exactly as CONTRACT has them, shared by the store and the admin side."""
+
+import base64
+import binascii
+import re
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any
+
+from fastapi import Header, Path, Query
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from sqlalchemy import Row
+
+from bridge.errors import InvalidInput, field_error
+from bridge.ledger.account import MOST_DUST
+from bridge.ledger.statements import Balance
+from bridge.redemptions.promises import Redemption
+from bridge.redemptions.tables import State
+
+MOST_ROWS = 100
+
+# Ids are Medusa's own; what is excluded is what no id has and what a database or a log would choke on.
+_ID_PATTERN = r"^[\x21-\x7e]{1,255}$"
+Id = Annotated[str, StringConstraints(pattern=_ID_PATTERN)]
+PathId = Annotated[str, Path(pattern=_ID_PATTERN)]
+Limit = Annotated[int, Query(ge=1, le=MOST_ROWS, description="Rows of a page")]
+Cursor = Annotated[str | None, Query(max_length=500, description="`next_cursor` of the page before")]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[^\x00]*$")]
+Dust = Annotated[int, Field(strict=True, ge=1, le=MOST_DUST)]
+
+
+class Body(BaseModel):
+    """A request body: unknown keys are refused, they are typing errors."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class KeyMissing(InvalidInput):
+    """The call needs an Idempotency-Key, so that a doubled click is one effect."""
+
+    code = "idempotency_key_missing"
+    status = 400
+
+
+_KEY = re.compile(r"[\x20-\x7e]{1,255}")
+
+
+def idempotency_key(value: Annotated[str | None, Header(alias="Idempotency-Key")] = None) -> str:
+    """The key of a call that must not have its effect twice. Raises `KeyMissing`, `FieldErrors`."""
+    if not value:
+        raise KeyMissing("Send an Idempotency-Key: any text of your own that is new for each new request.")
+    if not _KEY.fullmatch(value):
+        raise field_error("Idempotency-Key", "must be 1 to 255 printable characters")
+    return value
+
+
+def encode_cursor(position: str | int | None) -> str | None:
+    """An opaque cursor for a position in a list."""
+    return None if position is None else base64.urlsafe_b64encode(str(position).encode()).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str | None) -> str | None:
+    """The position a cursor stands for. Raises `FieldErrors`."""
+    if cursor is None:
+        return None
+    try:
+        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
+    except (binascii.Error, ValueError) as error:
+        raise field_error("cursor", "is not one of ours: use the next_cursor of the page before") from error
+    if not text.isprintable():
+        raise field_error("cursor", "is not one of ours: use the next_cursor of the page before")
+    return text
+
+
+def decode_number_cursor(cursor: str | None) -> int | None:
+    """As `decode_cursor`, for lists in the order of a number."""
+    text = decode_cursor(cursor)
+    if text is None:
+        return None
+    if not re.fullmatch(r"[0-9]{1,18}", text):
+        raise field_error("cursor", "is not one of ours: use the next_cursor of the page before")
+    return int(text)
+
+
+class ExpiringView(BaseModel):
+    amount: int
+    expires_at: datetime
+
+
+class BalanceView(BaseModel):
+    customer_id: str
+    balance: int = Field(description="Dust the customer owns and that has matured")
+    available: int = Field(description="What may be spent now: balance less held")
+    held: int = Field(description="Set aside for redemptions that are still open")
+    pending: int = Field(description="Earned, but not matured yet; not part of the balance")
+    expiring: list[ExpiringView] = Field(description="What goes when, soonest first")
+
+
+def balance_view(balance: Balance) -> BalanceView:
+    return BalanceView(
+        customer_id=balance.customer_id,
+        balance=balance.balance,
+        available=balance.available,
+        held=balance.held,
+        pending=balance.pending,
+        expiring=[ExpiringView(amount=each.amount, expires_at=each.expires_at) for each in balance.expiring],
+    )
+
+
+class TransactionView(BaseModel):
+    id: str
+    amount: int = Field(description="Whole dust: above zero for a credit, below for a debit")
+    type: str = Field(examples=["credit", "debit"])
+    kind: str = Field(examples=["earn", "bonus", "adjust", "redeem", "refund", "reverse", "expire"])
+    reference_type: str
+    reference_id: str
+    description: str
+    balance_after: int
+    event_at: datetime = Field(description="When it happened in the shop")
+    created_at: datetime = Field(description="When it was booked")
+
+
+def transaction_view(row: Row[Any]) -> TransactionView:
+    return TransactionView.model_validate(dict(row._mapping))
+
+
+class TransactionList(BaseModel):
+    transactions: list[TransactionView]
+    next_cursor: str | None
+
+
+def transaction_list(rows: list[Row[Any]], limit: int) -> TransactionList:
+    """A page of rows that was asked for with one row more than `limit`."""
+    return TransactionList(
+        transactions=[transaction_view(row) for row in rows[:limit]],
+        next_cursor=encode_cursor(rows[limit - 1].version if len(rows) > limit else None),
+    )
+
+
+class PromotionView(BaseModel):
+    code: str
+    promotion_id: str | None
+    product_id: str | None
+    quantity: int | None
+
+
+class RedemptionView(BaseModel):
+    id: str
+    customer_id: str
+    state: State
+    dust: int = Field(description="Dust set aside")
+    dust_captured: int = Field(description="Dust that an order really used")
+    value: str | None = Field(description="The discount in major units; null when it pays for products")
+    currency_code: str | None
+    promotions: list[PromotionView]
+    code: str | None = Field(description="The only code, if there is one")
+    cart_id: str | None
+    order_id: str | None
+    expires_at: datetime
+    reason: str | None = Field(description="Why it failed, was released or is waiting, in plain words")
+    created_at: datetime
+
+
+class RedemptionAnswer(BaseModel):
+    redemption: RedemptionView
+
+
+class RedemptionList(BaseModel):
+    redemptions: list[RedemptionView]
+    next_cursor: str | None
+
+
+def redemption_view(redemption: Redemption) -> RedemptionView:
+    codes = redemption.codes
+    return RedemptionView(
+        id=redemption.id,
+        customer_id=redemption.customer_id,
+        state=redemption.state,
+        dust=redemption.dust,
+        dust_captured=redemption.dust_captured,
+        value=money(redemption.value),
+        currency_code=redemption.currency_code,
+        promotions=[
+            PromotionView(
+                code=code.code,
+                promotion_id=code.promotion_id,
+                product_id=code.product_id,
+                quantity=code.quantity,
+            )
+            for code in codes
+        ],
+        code=codes[0].code if len(codes) == 1 else None,
+        cart_id=redemption.cart_id,
+        order_id=redemption.order_id,
+        expires_at=redemption.expires_at,
+        reason=redemption.reason,
+        created_at=redemption.created_at,
+    )
+
+
+def money(value: Decimal | None) -> str | None:
+    """Major units with at least two places: `5.00`, `0.125`."""
+    if value is None:
+        return None
+    plain = f"{value.normalize():f}"
+    whole, _, places = plain.partition(".")
+    return f"{whole}.{places.ljust(2, '0')}"

@@ -1,0 +1,415 @@
+"""What the storefront sees. CONTRACT, "Store API"."""
+
+import asyncio
+import hashlib
+import json
+from collections import Counter
+from decimal import Decimal
+from typing import Annotated, Any, Literal, Self
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from pydantic import BaseModel, Field, field_validator, model_validator
+from starlette.concurrency import run_in_threadpool
+
+from bridge.api.auth import Customer
+from bridge.api.shapes import (
+    BalanceView,
+    Body,
+    Cursor,
+    Dust,
+    Id,
+    Limit,
+    PathId,
+    RedemptionAnswer,
+    RedemptionList,
+    TransactionList,
+    balance_view,
+    decode_cursor,
+    decode_number_cursor,
+    encode_cursor,
+    idempotency_key,
+    money,
+    redemption_view,
+    transaction_list,
+)
+from bridge.clock import now
+from bridge.db import transaction
+from bridge.errors import Conflict, NotFound, Unavailable
+from bridge.ids import CustomerId, ProductId
+from bridge.inbox.reconcile import keep_orders
+from bridge.ledger.statements import read_balance, read_points, read_transactions
+from bridge.medusa.carts import Cart
+from bridge.medusa.client import UnknownInMedusa, get_medusa
+from bridge.problems import describe_problems
+from bridge.products.settings import ProductSettings, list_products, read_products
+from bridge.programme.rules import CurrencyCode, Programme
+from bridge.programme.versions import current_version
+from bridge.programme.worth import EarningLine, discount_value, earning, most_dust_for
+from bridge.redemptions.advance import advance
+from bridge.redemptions.promises import (
+    AlreadyUsed,
+    Redemption,
+    ask_for_release,
+    find_answer,
+    list_redemptions,
+    promise,
+    read_redemption,
+    units_paid_for_cart,
+)
+from bridge.redemptions.promises import (
+    Request as RedemptionRequest,
+)
+from bridge.redemptions.tables import State
+from bridge.redemptions.terms import MOST_UNITS, NothingToPay, Terms, discount_terms, product_terms, unpaid_dust_only
+from bridge.wake import INBOX_DRAIN, REDEMPTIONS_ADVANCE, wake
+
+router = APIRouter(prefix="/store/dust", tags=["store"])
+
+LONGEST_WAIT_SECONDS = 30
+_LOOK_EVERY_SECONDS = 0.1
+_MOST_PRODUCTS = 100
+
+
+class UnknownCart(NotFound):
+    """There is no such cart, or it is another customer's."""
+
+    code = "unknown_cart"
+
+    def __init__(self, cart_id: str) -> None:
+        super().__init__(f"You have no cart {cart_id}.")
+
+
+class CartCompleted(Conflict):
+    """The cart has become an order."""
+
+    code = "cart_completed"
+
+    def __init__(self, cart_id: str) -> None:
+        super().__init__(f"Cart {cart_id} is an order already.")
+
+
+class Points(BaseModel):
+    points: int
+
+
+@router.get("", responses=describe_problems(401, 503))
+def read_own_points(customer_id: Customer) -> Points:
+    """The balance as one number."""
+    with transaction() as connection:
+        return Points(points=read_points(connection, customer_id))
+
+
+@router.get("/balance", responses=describe_problems(401, 503))
+def read_own_balance(customer_id: Customer) -> BalanceView:
+    """All figures of one's own account; zeros for a customer never seen."""
+    with transaction() as connection:
+        return balance_view(read_balance(connection, customer_id))
+
+
+@router.get("/transactions", responses=describe_problems(401, 422, 503))
+def read_own_transactions(customer_id: Customer, limit: Limit = 20, cursor: Cursor = None) -> TransactionList:
+    """One's own history, newest first."""
+    before = decode_number_cursor(cursor)
+    with transaction() as connection:
+        rows = read_transactions(connection, customer_id, limit=limit + 1, before_version=before, memos=False)
+    return transaction_list(rows, limit)
+
+
+class ProductView(BaseModel):
+    dust_only: bool
+    dust_price: int | None
+
+
+class ProductMap(BaseModel):
+    products: dict[str, ProductView]
+    next_cursor: str | None = None
+
+
+@router.get(
+    "/products",
+    response_model=ProductMap,
+    responses={304: {"description": "Unchanged since the ETag"}, **describe_problems(422, 503)},
+)
+def read_dust_products(
+    product_id: Annotated[list[Id] | None, Query(max_length=_MOST_PRODUCTS)] = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+    if_none_match: Annotated[str | None, Header()] = None,
+) -> Response:
+    """Dust settings by product id; products without any are left out. Public and cacheable."""
+    after, following = decode_cursor(cursor), None
+    with transaction() as connection:
+        if product_id:
+            found = read_products(connection, [ProductId(each) for each in product_id])
+        else:
+            found = list_products(connection, limit=limit + 1, after=after)
+            following = encode_cursor(found[limit - 1].product_id) if len(found) > limit else None
+            found = found[:limit]
+    answer = ProductMap(products={each.product_id: _product_view(each) for each in found}, next_cursor=following)
+    body = answer.model_dump_json().encode()
+    etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+    headers = {"ETag": etag, "Cache-Control": "public, max-age=0, must-revalidate"}
+    known = {tag.strip().removeprefix("W/") for tag in (if_none_match or "").split(",")}
+    if etag in known or "*" in known:
+        return Response(status_code=304, headers=headers)
+    return Response(body, headers=headers, media_type="application/json")
+
+
+def _product_view(settings: ProductSettings) -> ProductView:
+    return ProductView(dust_only=settings.dust_only, dust_price=settings.dust_price)
+
+
+class QuoteRequest(Body):
+    """A cart, or an amount in a currency."""
+
+    cart_id: Id | None = None
+    amount: Annotated[Decimal, Field(gt=0, max_digits=15, decimal_places=6)] | None = None
+    currency_code: CurrencyCode | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.cart_id is None) == (self.amount is None or self.currency_code is None):
+            raise ValueError("give cart_id, or amount and currency_code")
+        return self
+
+
+class DustOnlyItem(BaseModel):
+    product_id: str
+    quantity: int
+    dust: int
+
+
+class Quote(BaseModel):
+    currency_code: str
+    earn: int = Field(description="Dust that the order would earn as it is")
+    max_dust: int = Field(description="The most dust it can take as a discount, the customer's own limit included")
+    max_value: str = Field(description="What that dust takes off, in major units")
+    available: int = Field(description="What the customer may spend")
+    dust_only: int = Field(description="What its dust-only lines cost in dust")
+    dust_only_items: list[DustOnlyItem]
+
+
+@router.post("/quote", responses=describe_problems(400, 401, 404, 409, 422, 503))
+def quote(customer_id: Customer, wish: QuoteRequest) -> Quote:
+    """What a cart, or an amount, would earn and could take."""
+    cart = _own_cart(customer_id, wish.cart_id) if wish.cart_id else None
+    currency = cart.currency_code if cart else str(wish.currency_code)
+    with transaction() as connection:
+        programme = current_version(connection).programme
+        prices = _dust_only_prices(read_products(connection, _product_ids(cart)))
+        available = read_balance(connection, customer_id).available
+    wanted = unpaid_dust_only(cart, prices, {}) if cart else Counter[ProductId]()
+    payable = _discountable(cart, prices) if cart else wish.amount or Decimal(0)
+    most = min(available, most_dust_for(programme.redeem, payable, currency) or 0)
+    return Quote(
+        currency_code=currency,
+        earn=_would_earn(programme, cart, payable, currency, prices),
+        max_dust=most,
+        max_value=money(discount_value(programme.redeem, most, currency) or Decimal(0)) or "0.00",
+        available=available,
+        dust_only=sum(prices[product] * units for product, units in wanted.items()),
+        dust_only_items=[
+            DustOnlyItem(product_id=product, quantity=units, dust=prices[product] * units)
+            for product, units in wanted.items()
+        ],
+    )
+
+
+def _would_earn(
+    programme: Programme, cart: Cart | None, amount: Decimal, currency: str, prices: dict[ProductId, int]
+) -> int:
+    lines = [EarningLine(id="amount", product_id=None, net=amount, gross=amount)]
+    if cart is not None:
+        lines = [
+            EarningLine(id=line.id, product_id=line.product_id, net=line.net, gross=line.gross)
+            for line in cart.lines
+            if line.product_id not in prices
+        ]
+    worth = earning(
+        programme.earn,
+        currency_code=currency,
+        lines=lines,
+        shipping_net=Decimal(0),
+        shipping_gross=Decimal(0),
+        placed_at=now(),
+    )
+    return worth.dust
+
+
+def _discountable(cart: Cart, dust_only: dict[ProductId, int]) -> Decimal:
+    """What a discount can be set against: the lines that money may pay for."""
+    return sum((line.gross for line in cart.lines if line.product_id not in dust_only), Decimal(0))
+
+
+class ItemWish(Body):
+    product_id: Id
+    quantity: Annotated[int, Field(strict=True, ge=1, le=MOST_UNITS)] = 1
+
+
+class RedemptionWish(Body):
+    """One of: `dust` with `currency_code`; `dust` with `cart_id`; `cart_id` with `pay`; `items`."""
+
+    dust: Dust | Literal["max"] | None = None
+    currency_code: CurrencyCode | None = None
+    cart_id: Id | None = None
+    pay: Literal["dust_only"] | None = None
+    items: Annotated[list[ItemWish], Field(min_length=1, max_length=_MOST_PRODUCTS)] | None = None
+
+    @field_validator("currency_code", mode="before")
+    @classmethod
+    def _lower_case(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Self:
+        given = {name for name in ("dust", "currency_code", "cart_id", "pay", "items") if getattr(self, name)}
+        forms = ({"dust", "currency_code"}, {"dust", "cart_id"}, {"cart_id", "pay"}, {"items"})
+        if given not in forms and given != {"dust", "cart_id", "currency_code"}:
+            raise ValueError("give dust and currency_code, dust and cart_id, cart_id and pay, or items")
+        return self
+
+    def fingerprint(self) -> str:
+        """The same for the same wish, however its JSON was written."""
+        return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
+
+
+@router.post(
+    "/redemptions",
+    status_code=202,
+    response_model=RedemptionAnswer,
+    responses=describe_problems(400, 401, 404, 409, 422, 503),
+)
+def redeem(customer_id: Customer, wish: RedemptionWish, key: Annotated[str, Depends(idempotency_key)]) -> Response:
+    """Set dust aside and have a promotion made for it. Ask for the redemption with `wait` until it is active."""
+    request = RedemptionRequest(
+        customer_id=customer_id, idempotency_key=key, request_hash=wish.fingerprint(), cart_id=wish.cart_id
+    )
+    with transaction() as connection:
+        answer = find_answer(connection, request)
+    if answer is None:
+        # Before dust is held for it, Medusa must at least be known.
+        get_medusa()
+        answer = _promise(request, wish, _own_cart(customer_id, wish.cart_id) if wish.cart_id else None)
+        wake(REDEMPTIONS_ADVANCE, answer["redemption"]["id"])
+    return Response(json.dumps(answer), 202, media_type="application/json")
+
+
+def _promise(request: RedemptionRequest, wish: RedemptionWish, cart: Cart | None) -> dict[str, Any]:
+    with transaction() as connection:
+        version = current_version(connection)
+        wanted_ids = [ProductId(item.product_id) for item in wish.items or ()]
+        settings = read_products(connection, [*_product_ids(cart), *wanted_ids])
+        prices = {each.product_id: each.dust_price for each in settings if each.dust_price}
+
+        def terms_for(available: int) -> Terms:
+            if wish.items:
+                wanted = Counter[ProductId]()
+                for item in wish.items:
+                    wanted[ProductId(item.product_id)] += item.quantity
+                return product_terms(prices, wanted)
+            if wish.pay and cart:
+                # Read under the account's lock: a second tab that pays for the same cart finds the first one's units.
+                paid = units_paid_for_cart(connection, request.customer_id, cart.id)
+                wanted = unpaid_dust_only(cart, _dust_only_prices(settings), paid)
+                if not wanted:
+                    raise NothingToPay
+                return product_terms(prices, wanted)
+            return discount_terms(
+                version.programme.redeem,
+                dust=None if wish.dust == "max" else wish.dust,
+                currency_code=cart.currency_code if cart else str(wish.currency_code),
+                available=available,
+                payable=_discountable(cart, _dust_only_prices(settings)) if cart else None,
+            )
+
+        return promise(
+            connection, request, terms_for=terms_for, answer_for=_first_answer, version=version, now=now()
+        )  # fmt: skip
+
+
+def _first_answer(redemption: Redemption) -> dict[str, Any]:
+    return RedemptionAnswer(redemption=redemption_view(redemption)).model_dump(mode="json")
+
+
+def _own_cart(customer_id: CustomerId, cart_id: str) -> Cart:
+    try:
+        cart = get_medusa().cart(cart_id)
+    except UnknownInMedusa:
+        raise UnknownCart(cart_id) from None
+    if cart.customer_id != customer_id:
+        raise UnknownCart(cart_id)
+    if cart.completed:
+        raise CartCompleted(cart_id)
+    return cart
+
+
+def _product_ids(cart: Cart | None) -> list[ProductId]:
+    return [line.product_id for line in cart.lines if line.product_id] if cart else []
+
+
+def _dust_only_prices(settings: list[ProductSettings]) -> dict[ProductId, int]:
+    return {each.product_id: each.dust_price for each in settings if each.dust_only and each.dust_price}
+
+
+@router.get("/redemptions", responses=describe_problems(401, 422, 503))
+def read_own_redemptions(customer_id: Customer, limit: Limit = 20, cursor: Cursor = None) -> RedemptionList:
+    """One's own redemptions, newest first."""
+    with transaction() as connection:
+        found = list_redemptions(
+            connection, customer_id=customer_id, before=decode_cursor(cursor), limit=limit + 1
+        )  # fmt: skip
+    return redemption_list(found, limit)
+
+
+def redemption_list(found: list[Redemption], limit: int) -> RedemptionList:
+    """A page of redemptions that was asked for with one more than `limit`."""
+    return RedemptionList(
+        redemptions=[redemption_view(each) for each in found[:limit]],
+        next_cursor=encode_cursor(found[limit - 1].id if len(found) > limit else None),
+    )
+
+
+@router.get("/redemptions/{redemption_id}", responses=describe_problems(401, 404, 422, 503))
+async def read_own_redemption(
+    request: Request,
+    customer_id: Customer,
+    redemption_id: PathId,
+    wait: Annotated[float, Query(ge=0, le=LONGEST_WAIT_SECONDS, description="Seconds to wait while pending")] = 0,
+) -> RedemptionAnswer:
+    """One of one's own; with `wait`, answered as soon as it is no longer pending, or then."""
+    end = asyncio.get_running_loop().time() + wait
+    while True:
+        redemption = await run_in_threadpool(_read_redemption, customer_id, redemption_id)
+        over = asyncio.get_running_loop().time() >= end
+        if redemption.state is not State.PENDING or over or await request.is_disconnected():
+            return RedemptionAnswer(redemption=redemption_view(redemption))
+        await asyncio.sleep(_LOOK_EVERY_SECONDS)
+
+
+def _read_redemption(customer_id: CustomerId, redemption_id: str) -> Redemption:
+    with transaction() as connection:
+        return read_redemption(connection, customer_id, redemption_id)
+
+
+@router.delete("/redemptions/{redemption_id}", responses=describe_problems(401, 404, 409, 422, 503))
+def release(customer_id: Customer, redemption_id: PathId) -> RedemptionAnswer:
+    """Give the dust back: the promotion is removed from Medusa first, and only then is the dust free again.
+
+    503 means that Medusa could not be asked yet; the release is noted and happens by itself as soon as it can be.
+    """
+    with transaction() as connection:
+        redemption = ask_for_release(connection, customer_id, redemption_id, now=now())
+    if redemption.open:
+        try:
+            outcome = advance(redemption_id, get_medusa())
+        except Unavailable:
+            wake(REDEMPTIONS_ADVANCE, redemption_id)
+            raise
+        if outcome.orders:
+            keep_orders(outcome.orders)
+            wake(INBOX_DRAIN)
+            raise AlreadyUsed(redemption_id, str(outcome.orders[0]["id"]))
+        redemption = outcome.redemption
+    if redemption.state is State.CAPTURED:
+        raise AlreadyUsed(redemption_id, redemption.order_id)
+    return RedemptionAnswer(redemption=redemption_view(redemption))

@@ -1,0 +1,53 @@
+"""The ASGI application. Read this first: everything that answers over HTTP is put together here."""
+
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+
+from bridge.api import admin, health, store
+from bridge.logs import set_up_logs
+from bridge.problems import Problem, install_problems
+from bridge.settings import get_settings
+from bridge.webhooks import door
+
+_DESCRIPTION = (
+    "Loyalty points for a Medusa shop. Errors are problem documents (RFC 9457) with a stable `code`. "
+    "Lists are paged with `limit` and `cursor`."
+)
+
+
+def create_app() -> FastAPI:
+    """The application. Raises `SettingsError` when a secret that it needs is missing or weak."""
+    settings = get_settings()
+    settings.require("database_url", "webhook_secrets", "admin_token")
+    if not settings.jwt_public_key:
+        settings.require("jwt_secret")
+    set_up_logs(settings)
+    app = FastAPI(title="Dust", version="0.1.0", description=_DESCRIPTION)
+    install_problems(app)
+    for router in (door.router, store.router, admin.router, health.router):
+        app.include_router(router)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(settings.cors_origins),
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["authorization", "content-type", "idempotency-key", "if-none-match"],
+            expose_headers=["etag", "retry-after"],
+        )
+    _publish_problem_schema(app)
+    return app
+
+
+def _publish_problem_schema(app: FastAPI) -> None:
+    """Put the problem document into the OpenAPI schema; the routes only refer to it."""
+    original = app.openapi
+
+    def openapi() -> dict[str, object]:
+        schema = original()
+        schemas = schema.setdefault("components", {}).setdefault("schemas", {})
+        definition = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas.update(definition.pop("$defs", {}))
+        schemas["Problem"] = definition
+        return schema
+
+    app.openapi = openapi  # type: ignore[method-assign]

@@ -1,0 +1,154 @@
+"""Check what must always be true (DESIGN, "What must always be true"); every finding is a breach with its subject.
+
+The checks read one snapshot of the database, so they may run beside any load.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import Connection, select, text
+
+from bridge.clock import now
+from bridge.db import transaction
+from bridge.ledger.account import GENESIS, chain_hash
+from bridge.ledger.tables import dust_transaction
+
+# A promise that is this late has not just missed a sweep.
+_PROMISE_GRACE = timedelta(minutes=15)
+_ROWS_AT_ONCE = 5_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Breach:
+    """Something that must not be. `subject` is the customer, order or redemption it concerns."""
+
+    check: str
+    subject: str
+    detail: str
+
+
+_SQL_CHECKS: dict[str, str] = {
+    "balance_is_sum_of_rows": """
+        SELECT coalesce(b.customer_id, t.customer_id) AS subject,
+               format('balance %s held %s pending %s version %s, rows give %s %s %s %s', b.balance, b.held, b.pending,
+                      b.version, t.balance, t.held, t.pending, t.version) AS detail
+        FROM dust_balance b FULL JOIN (
+            SELECT customer_id, sum(amount) AS balance, sum(held) AS held, sum(pending) AS pending,
+                   max(version) AS version, count(*) AS rows FROM dust_transaction GROUP BY customer_id) t
+        USING (customer_id)
+        WHERE b.customer_id IS NULL
+           OR (b.balance, b.held, b.pending, b.version, b.version)
+              IS DISTINCT FROM (coalesce(t.balance, 0), coalesce(t.held, 0), coalesce(t.pending, 0),
+                                coalesce(t.version, 0), coalesce(t.rows, 0))
+    """,
+    "each_row_follows_the_one_before": """
+        SELECT customer_id AS subject, format('row %s does not continue row %s', version, version - 1) AS detail
+        FROM (SELECT customer_id, version, amount, held, pending, balance_after, held_after, pending_after,
+                     lag(balance_after, 1, 0::bigint) OVER w AS balance_before,
+                     lag(held_after, 1, 0::bigint) OVER w AS held_before,
+                     lag(pending_after, 1, 0::bigint) OVER w AS pending_before
+              FROM dust_transaction WINDOW w AS (PARTITION BY customer_id ORDER BY version)) t
+        WHERE (balance_before + amount, held_before + held, pending_before + pending)
+              IS DISTINCT FROM (balance_after, held_after, pending_after)
+    """,
+    "only_reversals_go_below_zero": """
+        SELECT customer_id AS subject, format('row %s (%s) led to %s', version, kind, balance_after) AS detail
+        FROM dust_transaction
+        WHERE balance_after < 0 AND amount < 0 AND kind NOT IN ('reverse', 'redeem')
+    """,
+    "lots_are_the_balance": """
+        SELECT b.customer_id AS subject,
+               format('balance %s debt %s pending %s held %s, lots hold %s, %s pending, %s held, %s free',
+                      b.balance, b.debt, b.pending, b.held, l.matured, l.pending, l.held, l.free) AS detail
+        FROM dust_balance b LEFT JOIN (
+            SELECT customer_id, coalesce(sum(remaining) FILTER (WHERE matured), 0) AS matured,
+                   coalesce(sum(remaining) FILTER (WHERE NOT matured), 0) AS pending, sum(held) AS held,
+                   coalesce(sum(remaining - held) FILTER (WHERE matured), 0) AS free
+            FROM dust_lot GROUP BY customer_id) l USING (customer_id)
+        WHERE (b.balance + b.debt, b.pending, b.held)
+              IS DISTINCT FROM (coalesce(l.matured, 0), coalesce(l.pending, 0), coalesce(l.held, 0))
+           OR (b.debt > 0 AND coalesce(l.free, 0) > 0)
+    """,
+    "lot_is_sum_of_its_uses": """
+        SELECT l.customer_id AS subject,
+               format('lot %s has %s, %s held; its uses give %s, %s', l.id, l.remaining, l.held, u.remaining, u.held)
+                   AS detail
+        FROM dust_lot l LEFT JOIN (
+            SELECT customer_id, lot_id, sum(remaining) AS remaining, sum(held) AS held
+            FROM dust_lot_use GROUP BY customer_id, lot_id) u ON u.customer_id = l.customer_id AND u.lot_id = l.id
+        WHERE (l.remaining, l.held) IS DISTINCT FROM (coalesce(u.remaining, 0), coalesce(u.held, 0))
+    """,
+    "no_lot_is_spent_after_expiry_or_before_maturity": """
+        SELECT t.customer_id AS subject, format('row %s took lot %s', t.version, l.id) AS detail
+        FROM dust_lot_use u
+        JOIN dust_transaction t USING (customer_id, version)
+        JOIN dust_lot l ON l.customer_id = u.customer_id AND l.id = u.lot_id
+        WHERE t.kind = 'hold' AND u.held > 0
+          AND (l.expires_at <= t.created_at OR (NOT l.matured AND l.matures_at > t.created_at))
+    """,
+    "captured_redemptions_are_debited": """
+        SELECT r.id AS subject, format('%s with %s captured, the book says %s', r.state, r.dust_captured,
+                                       coalesce(t.spent, 0)) AS detail
+        FROM dust_redemption r LEFT JOIN (
+            SELECT reference_id, -sum(amount) AS spent FROM dust_transaction
+            WHERE reference_type = 'redemption' GROUP BY reference_id) t ON t.reference_id = r.id
+        WHERE coalesce(t.spent, 0) <> r.dust_captured OR (r.state <> 'captured' AND r.dust_captured <> 0)
+    """,
+    "open_redemptions_hold_their_dust": """
+        SELECT r.id AS subject, format('%s for %s dust, the book holds %s', r.state, r.dust, coalesce(t.held, 0))
+                   AS detail
+        FROM dust_redemption r LEFT JOIN (
+            SELECT reference_id, sum(held) AS held FROM dust_transaction
+            WHERE reference_type = 'redemption' GROUP BY reference_id) t ON t.reference_id = r.id
+        WHERE coalesce(t.held, 0) <> CASE WHEN r.state IN ('pending', 'active') THEN r.dust ELSE 0 END
+    """,
+    "orders_hold_what_is_booked": """
+        SELECT o.order_id AS subject, format('%s booked, the book says %s', o.booked, coalesce(t.dust, 0)) AS detail
+        FROM order_settlement o LEFT JOIN (
+            SELECT customer_id, reference_id, sum(amount + pending) AS dust FROM dust_transaction
+            WHERE reference_type = 'order' AND kind IN ('earn', 'reverse') GROUP BY customer_id, reference_id) t
+            ON t.reference_id = o.order_id AND t.customer_id = o.customer_id
+        WHERE coalesce(t.dust, 0) <> o.booked
+    """,
+}
+
+
+def audit() -> list[Breach]:
+    """Every breach there is; an empty list is a clean audit."""
+    with transaction() as connection:
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        # A large book takes longer to read than any request may.
+        connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+        return [breach for check in _CHECKS for breach in check(connection)]
+
+
+def _sql_checks(connection: Connection) -> Iterator[Breach]:
+    for name, query in _SQL_CHECKS.items():
+        for row in connection.execute(text(query)):
+            yield Breach(check=name, subject=row.subject, detail=row.detail)
+
+
+def _hash_chain_holds(connection: Connection) -> Iterator[Breach]:
+    query = select(dust_transaction).order_by(dust_transaction.c.customer_id, dust_transaction.c.version)
+    customer, head = None, GENESIS
+    for row in connection.execution_options(stream_results=True, yield_per=_ROWS_AT_ONCE).execute(query):
+        if row.customer_id != customer:
+            customer, head = row.customer_id, GENESIS
+        head = chain_hash(head, row._asdict())
+        if head != row.hash:
+            yield Breach(check="hash_chain_holds", subject=row.customer_id, detail=f"row {row.version} was changed")
+            head = row.hash
+
+
+def _no_promise_is_overdue(connection: Connection) -> Iterator[Breach]:
+    query = text(
+        "SELECT id AS subject, format('%s, was due at %s', state, expires_at) AS detail FROM dust_redemption"
+        " WHERE state IN ('pending', 'active') AND expires_at < :late"
+    )
+    for row in connection.execute(query, {"late": now() - _PROMISE_GRACE}):
+        yield Breach(check="no_promise_is_overdue", subject=row.subject, detail=row.detail)
+
+
+_CHECKS: tuple[Callable[[Connection], Iterator[Breach]], ...] = (_sql_checks, _hash_chain_holds, _no_promise_is_overdue)
+CHECK_NAMES = (*_SQL_CHECKS, "hash_chain_holds", "no_promise_is_overdue")

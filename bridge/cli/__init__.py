@@ -1,0 +1,33 @@
+"""The `dust` command. Each file is a group of commands; this one puts them together and words errors."""
+
+import sys
+
+import typer
+
+from bridge.cli import accounts, events, servers, upkeep
+from bridge.errors import DustError
+from bridge.settings import SettingsError
+from bridge.stack.errors import StackError
+
+app = typer.Typer(
+    name="dust",
+    help="Loyalty points for a Medusa shop.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for group in (servers, events, accounts, upkeep):
+    group.add_commands(app)
+
+
+def main() -> None:
+    """Run a command; 1 is a failure told in plain words, 2 a wrong call or missing settings."""
+    try:
+        app()
+    except SettingsError as error:
+        for line in error.problems:
+            print(f"dust: {line}", file=sys.stderr)
+        sys.exit(2)
+    except (DustError, StackError) as error:
+        print(f"dust: {error}", file=sys.stderr)
+        sys.exit(1)

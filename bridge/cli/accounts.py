@@ -1,0 +1,103 @@
+"""Commands about customers' dust and about product prices."""
+
+from typing import Annotated
+
+import typer
+
+from bridge.api.shapes import balance_view, transaction_view
+from bridge.cli.output import AsJson, console, print_json, print_rows
+from bridge.clock import now
+from bridge.db import transaction
+from bridge.errors import field_error
+from bridge.ids import CustomerId, ProductId, new_id
+from bridge.ledger.account import MOST_DUST
+from bridge.ledger.adjust import adjust_balance
+from bridge.ledger.statements import read_balance, read_transactions
+from bridge.products.settings import Wanted, set_products
+from bridge.wake import PRODUCTS_MIRROR, publish
+
+Customer = Annotated[str, typer.Argument(help="A Medusa customer id, cus_…")]
+
+_ACTOR = "cli"
+
+
+def add_commands(app: typer.Typer) -> None:
+    app.command()(balance)
+    app.command()(history)
+    # An amount such as -50 is a value, not an option.
+    app.command(context_settings={"ignore_unknown_options": True})(adjust)
+    product = typer.Typer(help="Dust prices of products.", no_args_is_help=True)
+    product.command(name="set")(product_set)
+    app.add_typer(product, name="product")
+
+
+def balance(customer: Customer, as_json: AsJson = False) -> None:
+    """A customer's figures. Example: dust balance cus_01J9ZK3V5C"""
+    with transaction() as connection:
+        view = balance_view(read_balance(connection, CustomerId(customer)))
+    if as_json:
+        print_json(view.model_dump(mode="json"))
+        return
+    console.print(f"{view.balance} dust: {view.available} available, {view.held} held, {view.pending} pending")
+    for each in view.expiring:
+        console.print(f"  {each.amount} expire {each.expires_at:%Y-%m-%d}")
+
+
+def history(
+    customer: Customer,
+    limit: Annotated[int, typer.Option(min=1, max=1000)] = 20,
+    memos: Annotated[bool, typer.Option("--memos", help="Also holds, releases and pending dust.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """A customer's history, newest first. Example: dust history cus_01J9ZK3V5C"""
+    with transaction() as connection:
+        rows = read_transactions(connection, CustomerId(customer), limit=limit, memos=memos)
+    views = [transaction_view(row).model_dump() for row in rows]
+    columns = ("created_at", "amount", "kind", "reference_id", "description", "balance_after")
+    print_rows(views, columns if not as_json else (), as_json=as_json, empty="Nothing has happened yet.")
+
+
+def adjust(
+    customer: Customer,
+    amount: Annotated[int, typer.Argument(help="Whole dust; below zero takes away.")],
+    reason: Annotated[str, typer.Option(help="Why, for your books.")],
+    description: Annotated[str, typer.Option(help="What the customer reads; else the reason.")] = "",
+    key: Annotated[str | None, typer.Option(help="Idempotency key: the same one again has no second effect.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Credit or debit by hand. Example: dust adjust cus_01J9ZK3V5C -50 --reason "credited twice" """
+    if not reason.strip():
+        raise field_error("reason", "say why")
+    with transaction() as connection:
+        row = adjust_balance(
+            connection,
+            CustomerId(customer),
+            amount,
+            reason=reason,
+            description=description or reason,
+            idempotency_key=key or new_id("key"),
+            actor=_ACTOR,
+            now=now(),
+        )
+    view = transaction_view(row)
+    if as_json:
+        print_json(view.model_dump(mode="json"))
+    else:
+        console.print(f"{view.amount:+d} dust, balance {view.balance_after} ({view.id})")
+
+
+def product_set(
+    product: Annotated[str, typer.Argument(help="A Medusa product id, prod_…")],
+    price: Annotated[int, typer.Option(min=1, max=MOST_DUST, help="Dust for one unit.")],
+    dust_only: Annotated[bool, typer.Option("--dust-only", help="Only dust can buy it.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Set a product's dust price. Example: dust product set prod_01J9 --price 500 --dust-only"""
+    wanted = Wanted(product_id=ProductId(product), dust_only=dust_only, dust_price=price)
+    with transaction() as connection:
+        written = set_products(connection, [wanted], actor=_ACTOR, now=now())[0]
+    publish(PRODUCTS_MIRROR)
+    if as_json:
+        print_json({"product_id": product, "dust_only": written.dust_only, "dust_price": written.dust_price})
+    else:
+        console.print(f"{product}: {written.dust_price} dust" + (", dust only" if dust_only else ""))

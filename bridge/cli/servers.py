@@ -1,0 +1,125 @@
+"""Commands that start something, and those that prepare for it."""
+
+import base64
+import os
+import secrets
+import sys
+from typing import Annotated
+
+import typer
+import uvicorn
+
+from bridge import migrations
+from bridge.cli.output import console
+from bridge.settings import get_settings
+
+_QUEUES = "events,medusa,sweeps"
+
+
+def add_commands(app: typer.Typer) -> None:
+    app.command()(up)
+    app.command()(demo)
+    app.command()(serve)
+    app.command()(worker)
+    app.command()(beat)
+    app.command()(flower)
+    app.command()(migrate)
+    app.command()(secret)
+
+
+def up(
+    reload: Annotated[bool, typer.Option("--reload", help="Restart the API when its code changes.")] = False,
+) -> None:
+    """Everything for one machine, in the foreground. Example: dust up"""
+    from bridge.stack.up import up as start
+
+    start(get_settings(), reload=reload)
+
+
+def demo() -> None:
+    """Everything, with a real Medusa, and a story played against it. Example: DEMO=once dust demo"""
+    from bridge.demo.run import run_demo
+
+    raise typer.Exit(run_demo(once=os.environ.get("DEMO") == "once"))
+
+
+def serve(
+    reload: Annotated[bool, typer.Option("--reload", help="Restart when the code changes.")] = False,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+) -> None:
+    """The API. Example: DUST_PORT=8600 dust serve"""
+    from bridge.app import create_app
+
+    settings = get_settings()
+    create_app()  # What is missing is said once, here, and not by every process on its own.
+    uvicorn.run(
+        "bridge.app:create_app",
+        factory=True,
+        host=settings.host,
+        port=settings.port,
+        workers=workers,
+        reload=reload,
+        log_config=None,
+        # A line for each request is the proxy's business; what happens to events is logged by name.
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=10,
+    )
+
+
+def worker(
+    concurrency: Annotated[int, typer.Option(min=1, help="Child processes.")] = 2,
+    queues: Annotated[str, typer.Option(help="Queues to work on.")] = _QUEUES,
+) -> None:
+    """A Celery worker. Example: dust worker --queues events --concurrency 1"""
+    settings = get_settings()
+    settings.require("database_url", "broker_url")
+    # On SIGTERM the running tasks may finish; a plain one was seen to hang and to repeat a finished task.
+    os.environ.setdefault("REMAP_SIGTERM", "SIGQUIT")
+    _celery("worker", "--concurrency", str(concurrency), "--queues", queues, "--without-gossip", "--without-mingle")
+
+
+def beat() -> None:
+    """Celery's clock; one is enough. Example: dust beat"""
+    settings = get_settings()
+    settings.require("broker_url")
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    _celery("beat", "--pidfile", "")
+
+
+def flower() -> None:
+    """Flower, for operators. Example: DUST_FLOWER_BASIC_AUTH=operator:long-password dust flower"""
+    from workers.flower import run_flower
+
+    run_flower(get_settings())
+
+
+def migrate(
+    check: Annotated[bool, typer.Option("--check", help="Only say whether the tables fit the code.")] = False,
+    revision: Annotated[str, typer.Option(help="Migrate to this revision instead of the newest.")] = "head",
+    down: Annotated[bool, typer.Option("--down", help="Go back to --revision.")] = False,
+) -> None:
+    """Bring the database to the newest version. Example: dust migrate"""
+    settings = get_settings()
+    settings.require("database_url")
+    url = str(settings.database_url)
+    if check:
+        found = migrations.differences(url)
+        for line in found:
+            console.print(f"✗ {line}", markup=False)
+        console.print("✗ the migrations lag behind the models" if found else "✓ migrations and models are in step")
+        raise typer.Exit(1 if found else 0)
+    before, after = migrations.downgrade(url, revision) if down else migrations.upgrade(url, revision)
+    console.print(f"database at {after or 'nothing'}" + ("" if before == after else f" (was {before or 'empty'})"))
+
+
+def secret() -> None:
+    """Make a webhook secret for DUST_WEBHOOK_SECRETS. Example: dust secret"""
+    print("whsec_" + base64.b64encode(secrets.token_bytes(32)).decode())
+
+
+def _celery(*arguments: str) -> None:
+    """Become Celery: signals then reach it directly, and nothing of ours stands in between."""
+    sys.stdout.flush()
+    command = [sys.executable, "-m", "celery", "--app", "workers.app", *arguments]
+    os.execv(sys.executable, command)  # noqa: S606

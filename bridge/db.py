@@ -1,0 +1,105 @@
+"""The database: one engine for each process, and `transaction()`, the only way in.
+
+Whoever opens a transaction (an endpoint, a task, a command) does so visibly and closes it; domain functions take the
+connection first and never commit. No HTTP call happens inside a transaction.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Connection, Engine, MetaData, create_engine, event
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from bridge.errors import Unavailable
+from bridge.settings import get_settings
+
+# A query that takes this long is stuck; the worker's hard limit is 60 s and must never be what ends it.
+STATEMENT_TIMEOUT_MS = 30_000
+LOCK_TIMEOUT_MS = 10_000
+# The role that serves requests. It can add ledger rows but not change them; migrations run as the owner.
+APP_ROLE = "dust_app"
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class DatabaseAway(Unavailable):
+    """Postgres cannot be reached, is shutting down, or did not answer in time."""
+
+    code = "database_unavailable"
+
+    def __init__(self) -> None:
+        super().__init__("The database is out of reach; nothing was changed. Try again shortly.")
+
+
+def driver_url(url: str) -> str:
+    """A plain `postgresql://` address, as one for SQLAlchemy with psycopg 3."""
+    scheme, _, rest = url.partition("://")
+    return f"postgresql+psycopg://{rest}" if scheme in {"postgresql", "postgres"} else url
+
+
+def make_engine(url: str, *, pool_size: int = 10) -> Engine:
+    """An engine whose connections serve as the least-privileged role where the database has it."""
+    engine = create_engine(
+        driver_url(url),
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=10,
+        # A connection that died with a restarted Postgres is noticed before it is used, not by a lost request.
+        pool_pre_ping=True,
+        connect_args={
+            "connect_timeout": 5,
+            "application_name": "dust",
+            "options": f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c lock_timeout={LOCK_TIMEOUT_MS} -c timezone=UTC",
+        },
+    )
+
+    @event.listens_for(engine, "connect")
+    def _drop_privileges(dbapi_connection: Any, _record: object) -> None:
+        with dbapi_connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT 1 FROM pg_roles WHERE rolname = %s AND pg_has_role(current_user, oid, 'MEMBER')", (APP_ROLE,)
+            )
+            if cursor.fetchone():
+                cursor.execute(f"SET ROLE {APP_ROLE}")
+        dbapi_connection.commit()
+
+    return engine
+
+
+@cache
+def _engine_of_process(pid: int) -> Engine:
+    settings = get_settings()
+    settings.require("database_url")
+    assert settings.database_url is not None
+    return make_engine(settings.database_url)
+
+
+def get_engine() -> Engine:
+    """This process's engine. Keyed by pid: a connection from before a fork must not be shared with the child."""
+    return _engine_of_process(os.getpid())
+
+
+@contextmanager
+def transaction() -> Iterator[Connection]:
+    """Commit at the end of the block, roll back on an error. Raises `DatabaseAway` when Postgres is not there."""
+    try:
+        with get_engine().begin() as connection:
+            yield connection
+    except (OperationalError, InterfaceError, PoolTimeout) as error:
+        raise DatabaseAway from error
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise DatabaseAway from error
+        raise

@@ -1,0 +1,59 @@
+"""Everything that can go wrong, in five families.
+
+    DustError
+    ├── InvalidInput    what was sent is wrong; sending it again will not help
+    ├── NotAuthentic    who sent it is not proved
+    ├── NotFound        there is no such thing, or it is not yours
+    ├── Conflict        it is right, but not possible as things stand
+    └── Unavailable     something we need is away; the only family that is retried
+
+A concrete error lives beside the function that raises it. `code` is stable and for programs; the message is for people.
+Keyword arguments beyond the message become keys of the problem document.
+"""
+
+from typing import Any, ClassVar
+
+
+class DustError(Exception):
+    """The root. `details` are values a caller may act on, shown beside the message."""
+
+    code: ClassVar[str] = "error"
+
+    def __init__(self, message: str, **details: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details = details
+
+
+class InvalidInput(DustError):
+    code = "invalid_input"
+
+
+class NotAuthentic(DustError):
+    code = "not_authentic"
+
+
+class NotFound(DustError):
+    code = "not_found"
+
+
+class Conflict(DustError):
+    code = "conflict"
+
+
+class Unavailable(DustError):
+    code = "unavailable"
+
+
+class FieldErrors(InvalidInput):
+    """One or more named fields are wrong; `errors` lists each with what would be right."""
+
+    code = "invalid_fields"
+
+    def __init__(self, errors: list[dict[str, str]]) -> None:
+        super().__init__("; ".join(f"{e['field']}: {e['message']}" for e in errors), errors=errors)
+
+
+def field_error(field: str, message: str) -> FieldErrors:
+    """A `FieldErrors` about a single field."""
+    return FieldErrors([{"field": field, "message": message}])

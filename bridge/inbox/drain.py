@@ -1,0 +1,124 @@
+"""Handle what has gathered: everything that needs nobody else, many events in one transaction.
+
+One event when it is quiet, hundreds when it is not. An event that needs Medusa, or that breaks the batch it is in, is
+split off into a task of its own, so that it delays nobody and an operator sees exactly it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy import Connection, Row, select, update
+
+from bridge.clock import now
+from bridge.db import transaction
+from bridge.errors import DustError, Unavailable
+from bridge.inbox.events import MalformedEvent, read_event
+from bridge.inbox.handle import describe, handle_event, mark_failed, mark_handled
+from bridge.inbox.tables import EventState, webhook_event
+from bridge.medusa.orders import Order
+from bridge.programme.versions import current_version
+from bridge.settlement.settle import settle_orders
+
+log = structlog.get_logger(__name__)
+
+BATCH = 200
+# How long a task of its own may take to pick an event up before the sweep offers it again.
+_SPLIT_OFF = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drained:
+    """One batch: how many were taken, and the ids that want a task of their own."""
+
+    taken: int
+    split_off: tuple[str, ...]
+
+    @property
+    def more(self) -> bool:
+        """Whether there is likely more waiting."""
+        return self.taken == BATCH
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Sorted:
+    """A batch by what it needs: `orders` can be settled now, `alone` are handled one by one."""
+
+    orders: dict[str, Order]
+    alone: list[str]
+    needs_medusa: list[str]
+
+
+def drain_once() -> Drained:
+    """Take the oldest due events, up to `BATCH`, and handle them. Raises `Unavailable` when Postgres goes away."""
+    taken: list[str] = []
+    try:
+        with transaction() as connection:
+            rows = _take(connection)
+            taken = [row.id for row in rows]
+            work = _sort(connection, rows)
+            settled = settle_orders(connection, work.orders.values(), now=now())
+            if work.orders:
+                mark_handled(connection, {who: describe(settled[order.id]) for who, order in work.orders.items()})
+            _postpone(connection, work.needs_medusa)
+    except Unavailable:
+        raise
+    except Exception:
+        # Something in this batch breaks all of it. Nothing was kept; let each be tried by itself.
+        log.exception("batch_broke", events=len(taken))
+        with transaction() as connection:
+            _postpone(connection, taken)
+        return Drained(taken=len(taken), split_off=tuple(taken))
+    for event_id in work.alone:
+        _handle_here(event_id)
+    return Drained(taken=len(taken), split_off=tuple(work.needs_medusa))
+
+
+def _take(connection: Connection) -> Sequence[Row[Any]]:
+    """Lock due events that nobody else is working on; they are free again when the transaction ends."""
+    query = (
+        select(webhook_event)
+        .where(webhook_event.c.state == EventState.PENDING.value, webhook_event.c.next_attempt_at <= now())
+        .order_by(webhook_event.c.next_attempt_at)
+        .limit(BATCH)
+        .with_for_update(skip_locked=True)
+    )
+    return connection.execute(query).all()
+
+
+def _sort(connection: Connection, rows: Sequence[Row[Any]]) -> _Sorted:
+    with_categories = current_version(connection).programme.looks_at_categories
+    work = _Sorted(orders={}, alone=[], needs_medusa=[])
+    for row in rows:
+        try:
+            event = read_event(row.payload)
+        except MalformedEvent as error:
+            mark_failed(connection, row.id, code=error.code, reason=error.message, attempts=row.attempts + 1)
+            continue
+        order = event.snapshot(with_categories=with_categories) if event.concerns_order else None
+        if order is not None:
+            work.orders[row.id] = order
+        elif event.concerns_order:
+            work.needs_medusa.append(row.id)
+        else:
+            work.alone.append(row.id)
+    return work
+
+
+def _postpone(connection: Connection, event_ids: Sequence[str]) -> None:
+    if event_ids:
+        connection.execute(
+            update(webhook_event)
+            .where(webhook_event.c.id.in_(event_ids), webhook_event.c.state == EventState.PENDING.value)
+            .values(next_attempt_at=now() + _SPLIT_OFF)
+        )
+
+
+def _handle_here(event_id: str) -> None:
+    try:
+        handle_event(event_id)
+    except DustError as error:
+        # It is parked or put off by now, with its reason in its row.
+        log.warning("event_not_handled", event_id=event_id, code=error.code)

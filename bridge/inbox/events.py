@@ -1,0 +1,127 @@
+"""What an event says, read from its raw body. Types and payloads: CONTRACT "Webhooks in", Medusa 2.21.2."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints, ValidationError
+
+from bridge.errors import InvalidInput
+from bridge.medusa.orders import Order, UnreadableOrder, read_order
+
+
+class About(StrEnum):
+    """What a type of event is about, and so what is done with it."""
+
+    ORDER = "order"
+    PAYMENT = "payment"
+    CUSTOMER = "customer"
+    PRODUCT = "product"
+
+
+EVENT_TYPES: Mapping[str, About] = {
+    "order.placed": About.ORDER,
+    "order.updated": About.ORDER,
+    "order.completed": About.ORDER,
+    "order.canceled": About.ORDER,
+    "order.return_received": About.ORDER,
+    "order-edit.confirmed": About.ORDER,
+    "order.claim_created": About.ORDER,
+    "order.exchange_created": About.ORDER,
+    "order.transfer_requested": About.ORDER,
+    "payment.captured": About.PAYMENT,
+    "payment.refunded": About.PAYMENT,
+    "customer.created": About.CUSTOMER,
+    "customer.updated": About.CUSTOMER,
+    "customer.deleted": About.CUSTOMER,
+    "product.deleted": About.PRODUCT,
+}
+"""The types that have an effect; every other type is kept and ignored."""
+
+
+class MalformedEvent(InvalidInput):
+    """The body is not a JSON object of the shape an event has."""
+
+    code = "malformed_event"
+    status = 400
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """An event as it says of itself. `subject` is the id it is about; `data` has numbers as exact decimals."""
+
+    type: str
+    event_at: datetime
+    subject: str | None
+    data: Mapping[str, Any]
+
+    @property
+    def about(self) -> About | None:
+        """None for a type Dust has no use for."""
+        return EVENT_TYPES.get(self.type)
+
+    @property
+    def concerns_order(self) -> bool:
+        """Whether it is an order that has to be settled: the order's own event, or one of its payment."""
+        return self.about in {About.ORDER, About.PAYMENT}
+
+    def snapshot(self, *, with_categories: bool) -> Order | None:
+        """The order that came along, if it is usable: readable, and the one the event is about.
+
+        `with_categories` says that the rules look at product categories, which older snapshots do not carry.
+        """
+        document = self.data.get("order")
+        if not isinstance(document, dict):
+            return None
+        try:
+            order = read_order(document)
+        except UnreadableOrder:
+            return None
+        is_another = self.about is About.ORDER and order.id != self.subject
+        lacks_categories = with_categories and not order.knows_categories
+        return None if is_another or lacks_categories else order
+
+
+# No white space, no control characters: a type ends up in logs and in metric labels.
+_Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,100}$")]
+_Id = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,255}$")]
+
+
+class _Envelope(BaseModel):
+    model_config = ConfigDict(extra="ignore", strict=False)
+
+    type: _Name
+    timestamp: AwareDatetime
+    data: dict[str, Any]
+
+
+class _Subject(BaseModel):
+    id: _Id | None = None
+    order_id: _Id | None = None
+
+
+def read_event(body: bytes) -> Event:
+    """Read a body. Raises `MalformedEvent`, naming the field and what would be right."""
+    try:
+        document = json.loads(body, parse_float=Decimal, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise MalformedEvent("The body is not JSON (or too deeply nested).") from error
+    try:
+        envelope = _Envelope.model_validate(document)
+        names = _Subject.model_validate(envelope.data) if envelope.type in EVENT_TYPES else _Subject()
+    except ValidationError as error:
+        found = error.errors()[0]
+        field = ".".join(map(str, found["loc"])) or "body"
+        raise MalformedEvent(f"{field}: {found['msg']}", field=field) from error
+    subject = names.order_id or names.id
+    if envelope.type in EVENT_TYPES and subject is None:
+        raise MalformedEvent(f"data.id: {envelope.type} must say what it is about", field="data.id")
+    return Event(type=envelope.type, event_at=envelope.timestamp, subject=subject, data=envelope.data)
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")

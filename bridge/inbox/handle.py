@@ -1,0 +1,233 @@
+"""Handle one event: ask Medusa where the event does not say enough, then do everything in one transaction.
+
+What fails for a reason that passes (`Unavailable`) stays pending and is tried again later; what fails for a reason that
+stays is parked as `failed`, in words for an operator. Handling an event twice does nothing the second time.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, assert_never
+
+import structlog
+from sqlalchemy import Connection, Row, bindparam, select, update
+
+from bridge.backoff import backoff_seconds
+from bridge.clock import now
+from bridge.db import transaction
+from bridge.errors import DustError, NotFound, Unavailable
+from bridge.ids import CustomerId, OrderId, ProductId
+from bridge.inbox.events import About, Event, read_event
+from bridge.inbox.tables import EventState, webhook_event
+from bridge.medusa.client import Medusa, UnknownInMedusa, get_medusa
+from bridge.medusa.orders import Order, read_order
+from bridge.products.settings import forget_product
+from bridge.programme.versions import current_version
+from bridge.settings import get_settings
+from bridge.settlement.bonuses import credit_signup_bonus
+from bridge.settlement.settle import Settled, settle_orders
+
+log = structlog.get_logger(__name__)
+
+# Below Redis' visibility time-out of 300 s, after which Celery would deliver a delayed message a second time.
+_LONGEST_WAIT_SECONDS = 180.0
+# The retry comes by a message; the sweep takes over only when that is this late.
+_SWEEP_GRACE_SECONDS = 15.0
+
+
+class UnknownEvent(NotFound):
+    """There is no event with this id."""
+
+    code = "unknown_event"
+
+    def __init__(self, event_id: str) -> None:
+        super().__init__(f"There is no event {event_id}.")
+
+
+class RetryLater(Unavailable):
+    """The event waits for something that is away; `wait_seconds` says when to try again."""
+
+    code = "retry_later"
+
+    def __init__(self, event_id: str, reason: str, wait_seconds: float) -> None:
+        super().__init__(f"{event_id} waits: {reason}")
+        self.wait_seconds = wait_seconds
+
+
+class EventFailed(DustError):
+    """The event is parked as failed; the message says why and what to do."""
+
+    code = "event_failed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Handled:
+    """What came of an event, in a sentence."""
+
+    event_id: str
+    state: EventState
+    sentence: str
+
+
+def handle_event(event_id: str, medusa: Medusa | None = None) -> Handled:
+    """Handle one pending event; harmless for any other.
+
+    Raises `RetryLater` while it has to wait, `EventFailed` once it is parked, `UnknownEvent`.
+    """
+    row = _read_row(event_id)
+    if row.state != EventState.PENDING:
+        return Handled(event_id=event_id, state=EventState(row.state), sentence=f"Nothing to do: it is {row.state}.")
+    try:
+        event = read_event(row.payload)
+        order = find_order(event, medusa)
+        with transaction() as connection:
+            if not _lock_pending(connection, event_id):
+                return Handled(event_id=event_id, state=EventState.HANDLED, sentence="Nothing to do: it is handled.")
+            sentence = _apply(connection, event, order)
+            mark_handled(connection, {event_id: sentence})
+        return Handled(event_id=event_id, state=EventState.HANDLED, sentence=sentence)
+    except Unavailable as error:
+        raise _put_off(row, error) from error
+    except DustError as error:
+        raise _park(row, error.code, error.message) from error
+    except Exception as error:
+        # A fault of ours must not loop, and must not be lost: parked like poison, with the traceback in the log.
+        log.exception("event_broke", event_id=event_id)
+        raise _park(row, "internal_error", f"Dust has a fault here ({type(error).__name__}: {error}).") from error
+
+
+def find_order(event: Event, medusa: Medusa | None = None) -> Order | None:
+    """The order an event is about: its snapshot, or asked of Medusa; None when it is not about one."""
+    if not event.concerns_order:
+        return None
+    with transaction() as connection:
+        with_categories = current_version(connection).programme.looks_at_categories
+    order = event.snapshot(with_categories=with_categories)
+    if order is not None:
+        return order
+    medusa = medusa or get_medusa()
+    order_id: OrderId | None = OrderId(str(event.subject))
+    if event.about is About.PAYMENT and "order_id" not in event.data:
+        order_id = medusa.order_id_of_payment(str(event.subject))
+    if order_id is None:
+        return None
+    try:
+        return read_order(medusa.order(order_id))
+    except UnknownInMedusa:
+        message = f"Medusa knows no order {order_id}. Check that the webhook comes from the shop DUST_MEDUSA_URL names."
+        raise UnknownInMedusa(message) from None
+
+
+def _apply(connection: Connection, event: Event, order: Order | None) -> str:
+    match event.about:
+        case About.ORDER | About.PAYMENT:
+            if order is None:
+                return f"Payment {event.subject} belongs to no order yet."
+            return describe(settle_orders(connection, [order], now=now())[order.id])
+        case About.CUSTOMER:
+            return _apply_customer(connection, event)
+        case About.PRODUCT:
+            forgotten = forget_product(connection, ProductId(str(event.subject)))
+            return "The product's dust settings were dropped." if forgotten else "The product had no dust settings."
+        case None:
+            return f"Dust has no use for {event.type}."
+    assert_never(event.about)
+
+
+def _apply_customer(connection: Connection, event: Event) -> str:
+    if event.type != "customer.created":
+        return "Nothing follows from it for the ledger."
+    amount = credit_signup_bonus(connection, CustomerId(str(event.subject)), event_at=event.event_at, now=now())
+    return f"Sign-up bonus of {amount} dust." if amount else "No sign-up bonus is due."
+
+
+def describe(settled: Settled) -> str:
+    """What settling an order did, in a sentence."""
+    if settled.stale or (settled.note and not settled.change):
+        return f"Order {settled.order_id}: {settled.note}"
+    if not settled.change:
+        return f"Order {settled.order_id} holds {settled.booked} dust already."
+    verb = "earned" if settled.change > 0 else "gave back"
+    return f"Order {settled.order_id} {verb} {abs(settled.change)} dust, {settled.booked} in all."
+
+
+def mark_handled(connection: Connection, sentences: dict[str, str]) -> None:
+    """These events are done; `sentences` says by id what came of each."""
+    moment = now()
+    statement = (
+        update(webhook_event)
+        .where(webhook_event.c.id == bindparam("b_id"))
+        .values(
+            state=EventState.HANDLED.value,
+            next_attempt_at=None,
+            handled_at=moment,
+            error_code=None,
+            reason=bindparam("b_reason"),
+        )
+    )
+    connection.execute(statement, [{"b_id": who, "b_reason": what} for who, what in sentences.items()])
+
+
+def mark_failed(connection: Connection, event_id: str, *, code: str, reason: str, attempts: int) -> None:
+    """Park an event for an operator."""
+    connection.execute(
+        update(webhook_event)
+        .where(webhook_event.c.id == event_id, webhook_event.c.state == EventState.PENDING.value)
+        .values(state=EventState.FAILED.value, next_attempt_at=None, error_code=code, reason=reason, attempts=attempts)
+    )
+
+
+def retry_event(connection: Connection, event_id: str, *, now: datetime) -> bool:
+    """Make a failed event pending again; False when it is not failed, which is fine. Raises `UnknownEvent`."""
+    state = connection.scalar(select(webhook_event.c.state).where(webhook_event.c.id == event_id).with_for_update())
+    if state is None:
+        raise UnknownEvent(event_id)
+    if state != EventState.FAILED:
+        return False
+    connection.execute(
+        update(webhook_event)
+        .where(webhook_event.c.id == event_id)
+        .values(state=EventState.PENDING.value, next_attempt_at=now, attempts=0)
+    )
+    return True
+
+
+def _read_row(event_id: str) -> Row[Any]:
+    with transaction() as connection:
+        row = connection.execute(select(webhook_event).where(webhook_event.c.id == event_id)).one_or_none()
+    if row is None:
+        raise UnknownEvent(event_id)
+    return row
+
+
+def _lock_pending(connection: Connection, event_id: str) -> bool:
+    query = select(webhook_event.c.state).where(webhook_event.c.id == event_id).with_for_update()
+    return connection.scalar(query) == EventState.PENDING
+
+
+def _put_off(row: Row[Any], error: Unavailable) -> DustError:
+    attempts = row.attempts + 1
+    if attempts >= get_settings().retry_attempts:
+        return _park(
+            row, error.code, f"{error.message} Tried {attempts} times; retry it once that is mended.", attempts
+        )
+    wait = backoff_seconds(attempts, longest_seconds=_LONGEST_WAIT_SECONDS)
+    with transaction() as connection:
+        connection.execute(
+            update(webhook_event)
+            .where(webhook_event.c.id == row.id, webhook_event.c.state == EventState.PENDING.value)
+            .values(
+                attempts=attempts,
+                next_attempt_at=now() + timedelta(seconds=wait + _SWEEP_GRACE_SECONDS),
+                error_code=error.code,
+                reason=error.message,
+            )
+        )
+    return RetryLater(row.id, error.message, wait)
+
+
+def _park(row: Row[Any], code: str, message: str, attempts: int | None = None) -> EventFailed:
+    reason = f"{row.type} {row.subject}: {message}"
+    with transaction() as connection:
+        mark_failed(connection, row.id, code=code, reason=reason, attempts=attempts or row.attempts + 1)
+    log.error("event_parked", event_id=row.id, type=row.type, subject=row.subject, code=code, reason=message)
+    return EventFailed(reason)

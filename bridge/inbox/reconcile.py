@@ -1,0 +1,178 @@
+"""Find what no webhook told us: ask Medusa what changed and put what is new into the inbox, where all else follows.
+
+Medusa can lose an event for good (it is killed between an order's commit and its event), and some changes have none.
+This poll is part of correctness, not a repair tool. Orders are compared with the newest facts already settled, so a
+quiet shop's poll writes nothing; what it found is the drift that a report shows.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import structlog
+from sqlalchemy import Column, Connection, DateTime, Table, Text, select
+from sqlalchemy.dialects.postgresql import insert
+
+from bridge.clock import now
+from bridge.db import metadata, transaction
+from bridge.errors import InvalidInput
+from bridge.ids import CustomerId, OrderId
+from bridge.inbox.events import read_event
+from bridge.inbox.receive import Receipt, receive
+from bridge.medusa.client import Json, Medusa
+from bridge.medusa.orders import Order, read_order
+from bridge.programme.versions import current_version
+from bridge.settlement.bonuses import customers_with_signup_bonus
+from bridge.settlement.tables import order_settlement
+
+log = structlog.get_logger(__name__)
+
+# Looked at again in every poll: clocks differ, and a transaction at Medusa commits later than its timestamps say.
+OVERLAP = timedelta(minutes=10)
+# How far the very first poll looks back. Older orders are for `dust reconcile --since`.
+FIRST_LOOK_BACK = timedelta(hours=24)
+
+reconcile_cursor = Table(
+    "reconcile_cursor",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("seen_until", DateTime(timezone=True), nullable=False),
+)
+
+
+@dataclass(kw_only=True)
+class Found:
+    """What a poll saw and what of it was news. `drifted` orders had changed without Dust knowing."""
+
+    since: datetime
+    orders_seen: int = 0
+    drifted: list[OrderId] = field(default_factory=list)
+    customers: list[CustomerId] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
+
+
+def reconcile(medusa: Medusa, *, since: datetime | None = None, dry_run: bool = False) -> Found:
+    """Compare Medusa's orders, payments and new customers with what is settled; put what is new into the inbox.
+
+    Without `since` it goes on where the last poll ended. Raises `MedusaAway`; nothing is skipped by that, the next poll
+    starts at the same place.
+    """
+    started = now()
+    found = Found(since=since or _last_seen(started))
+    for page in medusa.orders_updated_since(found.since):
+        _compare(page, found, dry_run=dry_run)
+    _compare_payments(medusa, found, dry_run=dry_run)
+    _compare_customers(medusa, found, dry_run=dry_run)
+    if since is None and not dry_run:
+        _remember(started)
+    if found.drifted or found.customers:
+        log.warning("drift_found", orders=len(found.drifted), customers=len(found.customers), dry_run=dry_run)
+    return found
+
+
+def keep_orders(documents: Iterable[Json]) -> int:
+    """Put orders that somebody came across in Medusa into the inbox, to be settled; return how many were new there."""
+    with transaction() as connection:
+        return sum(_keep_order(connection, document, read_order(document)) for document in documents)
+
+
+def _last_seen(started: datetime) -> datetime:
+    with transaction() as connection:
+        seen = connection.scalar(select(reconcile_cursor.c.seen_until).where(reconcile_cursor.c.name == "medusa"))
+    return started - FIRST_LOOK_BACK if seen is None else seen - OVERLAP
+
+
+def _remember(started: datetime) -> None:
+    statement = insert(reconcile_cursor).values(name="medusa", seen_until=started)
+    with transaction() as connection:
+        connection.execute(
+            statement.on_conflict_do_update(index_elements=["name"], set_={"seen_until": statement.excluded.seen_until})
+        )
+
+
+def _compare(page: list[Json], found: Found, *, dry_run: bool) -> None:
+    orders: dict[OrderId, tuple[Json, Order]] = {}
+    for document in page:
+        found.orders_seen += 1
+        try:
+            order = read_order(document)
+        except InvalidInput as error:
+            found.unreadable.append(str(document.get("id")))
+            log.error("order_unreadable", order_id=document.get("id"), reason=error.message)
+            continue
+        orders[order.id] = (document, order)
+    with transaction() as connection:
+        known = _newest_facts(connection, orders.keys())
+        for order_id, (document, order) in orders.items():
+            if order_id in known and order.age <= known[order_id]:
+                continue
+            if dry_run or _keep_order(connection, document, order):
+                found.drifted.append(order_id)
+
+
+def _newest_facts(connection: Connection, order_ids: Iterable[OrderId]) -> dict[OrderId, tuple[int, datetime]]:
+    query = select(order_settlement).where(
+        order_settlement.c.order_id.in_(list(order_ids)), order_settlement.c.facts_version.is_not(None)
+    )
+    return {row.order_id: (row.facts_version, row.facts_updated_at) for row in connection.execute(query)}
+
+
+def _keep_order(connection: Connection, document: Json, order: Order, *, mark: str = "") -> bool:
+    # The id says which facts these are: the same facts found twice are one event.
+    event_id = f"rec_{order.id}_{order.version}_{order.updated_at.timestamp():.3f}{mark}"
+    return _keep(connection, event_id, "order.updated", order.updated_at, {"id": order.id, "order": document})
+
+
+def _keep(connection: Connection, event_id: str, kind: str, at: datetime, data: dict[str, Any]) -> bool:
+    body = json.dumps({"type": kind, "timestamp": at.isoformat(), "data": data}, default=_plain_number).encode()
+    receipt = receive(connection, event_id, read_event(body), body, now=now(), source="reconcile")
+    return receipt is Receipt.ACCEPTED
+
+
+def _plain_number(value: object) -> str:
+    if isinstance(value, Decimal):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} does not come from JSON")
+
+
+def _compare_payments(medusa: Medusa, found: Found, *, dry_run: bool) -> None:
+    """A capture moves neither `version` nor `updated_at` of its order: look at orders that still wait for it."""
+    with transaction() as connection:
+        waiting = set(
+            connection.scalars(select(order_settlement.c.order_id).where(~order_settlement.c.earning_due))
+        )  # fmt: skip
+    if not waiting:
+        return
+    for page in medusa.payments_updated_since(found.since):
+        for payment in page:
+            order_id = ((payment.get("payment_collection") or {}).get("order") or {}).get("id")
+            if order_id is None or order_id not in waiting:
+                continue
+            document = medusa.order(OrderId(order_id))
+            order = read_order(document)
+            if not order.paid:
+                continue
+            with transaction() as connection:
+                if dry_run or _keep_order(connection, document, order, mark="_paid"):
+                    found.drifted.append(order.id)
+
+
+def _compare_customers(medusa: Medusa, found: Found, *, dry_run: bool) -> None:
+    with transaction() as connection:
+        bonus = current_version(connection).programme.bonuses.signup
+    if not bonus:
+        return
+    for page in medusa.customers_created_since(found.since):
+        created = {CustomerId(c["id"]): c["created_at"] for c in page if c.get("has_account")}
+        with transaction() as connection:
+            credited = customers_with_signup_bonus(connection, created.keys())
+            for customer_id, created_at in created.items():
+                if customer_id in credited:
+                    continue
+                moment = datetime.fromisoformat(created_at)
+                event = (f"rec_{customer_id}", "customer.created", moment, {"id": customer_id})
+                if dry_run or _keep(connection, *event):
+                    found.customers.append(customer_id)

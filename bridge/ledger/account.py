@@ -1,0 +1,442 @@
+"""One customer's account, in memory: what may be done with dust, and exactly what each movement writes.
+
+No I/O happens here. `book.open_accounts` loads accounts under a row lock; the methods below change them and collect
+`Posting`s; `book.save` writes those. Three figures move, each a whole number of dust:
+
+    balance   dust the customer owns and that has matured
+    held      the part of it promised to redemptions that are still open
+    pending   dust earned that has not matured; not part of the balance yet
+
+Lots say which dust it is: every credit opens a lot with its own dates, every debit takes from lots, soonest expiry
+first, and a return gives back to the same lots with their old dates.
+
+A balance can fall below its lots only by *debt*: a reversal that found its dust already spent or held. Debt is paid by
+the next free dust that comes in, so debt and free lots never stand side by side. This also means that an earning needs
+none of the older lots in memory, which keeps a customer with thousands of them as quick as any other.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from bridge.errors import Conflict
+from bridge.ids import CustomerId, new_id
+
+# The hash that the first row of every customer is chained to.
+GENESIS = b"\x00" * 32
+# Larger single movements are mistakes; the sum of many still fits a Postgres BIGINT.
+MOST_DUST = 10**12
+
+_NEVER = datetime.max.replace(tzinfo=UTC)
+
+
+class Kind(StrEnum):
+    """Why a row is in the book."""
+
+    EARN = "earn"
+    BONUS = "bonus"
+    ADJUST = "adjust"
+    MATURE = "mature"
+    REVERSE = "reverse"
+    HOLD = "hold"
+    RELEASE = "release"
+    REDEEM = "redeem"
+    REFUND = "refund"
+    EXPIRE = "expire"
+
+
+class NegativeBalance(StrEnum):
+    """What a reversal may do when the dust is already gone."""
+
+    ALLOW = "allow"
+    WITHIN_BALANCE = "within_balance"
+
+
+class InsufficientDust(Conflict):
+    """More was asked for than the customer may spend."""
+
+    code = "insufficient_dust"
+
+    def __init__(self, *, asked: int, available: int) -> None:
+        super().__init__(f"{asked} dust were asked for, {available} are available.", available=available)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Memo:
+    """What a posting says about itself. Descriptions are shown to shoppers and must hold no personal data."""
+
+    kind: Kind
+    reference_type: str
+    reference_id: str
+    description: str
+    event_at: datetime
+    actor: str = "dust"
+    idempotency_key: str | None = None
+    programme_version: int | None = None
+
+
+@dataclass(kw_only=True)
+class Lot:
+    """Dust that came in together. `remaining` counts towards the balance once `matured`, towards pending before."""
+
+    id: str
+    source_type: str
+    source_id: str
+    amount: int
+    remaining: int
+    held: int = 0
+    matured: bool
+    matures_at: datetime | None = None
+    expires_at: datetime | None = None
+    created_at: datetime
+    origin_version: int
+
+    @property
+    def free(self) -> int:
+        """What may be spent: matured and promised to nobody."""
+        return self.remaining - self.held if self.matured else 0
+
+    def expired(self, moment: datetime) -> bool:
+        return self.expires_at is not None and self.expires_at <= moment
+
+
+@dataclass(frozen=True, kw_only=True)
+class LotMove:
+    """How much one posting changed what is left of a lot, and what of it is held."""
+
+    lot_id: str
+    remaining: int = 0
+    held: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Posting:
+    """One row of the book. `amount`, `held` and `pending` are changes; the `_after` figures are what they led to."""
+
+    id: str
+    customer_id: CustomerId
+    version: int
+    amount: int
+    held: int
+    pending: int
+    balance_after: int
+    held_after: int
+    pending_after: int
+    memo: Memo
+    created_at: datetime
+    hash: bytes
+    moves: tuple[LotMove, ...]
+
+    @property
+    def type(self) -> str:
+        """`credit` or `debit`; `memo` where the balance did not move (a hold, a release, dust still pending)."""
+        return "credit" if self.amount > 0 else "debit" if self.amount < 0 else "memo"
+
+
+def chain_hash(previous: bytes, row: Mapping[str, object]) -> bytes:
+    """SHA-256 over the previous row's hash and this row's content, so that no row can change or go missing unseen."""
+    content = [
+        value.astimezone(UTC).isoformat() if isinstance(value, datetime) else value
+        for value in (row[name] for name in HASHED_COLUMNS)
+    ]
+    return hashlib.sha256(previous + json.dumps(content, separators=(",", ":")).encode()).digest()
+
+
+HASHED_COLUMNS = (
+    "customer_id", "version", "id", "amount", "held", "pending", "balance_after", "held_after", "pending_after",
+    "kind", "reference_type", "reference_id", "description", "actor", "idempotency_key", "programme_version",
+    "event_at", "created_at",
+)  # fmt: skip
+
+
+@dataclass(kw_only=True)
+class Account:
+    """A customer's figures and lots. Only `earn` may be called on an account that was opened without its lots."""
+
+    customer_id: CustomerId
+    balance: int = 0
+    held: int = 0
+    pending: int = 0
+    debt: int = 0
+    version: int = 0
+    head: bytes = GENESIS
+    lots: dict[str, Lot] = field(default_factory=dict)
+    postings: list[Posting] = field(default_factory=list)
+    opened_lots: list[Lot] = field(default_factory=list)
+
+    @property
+    def available(self) -> int:
+        """What may be spent now; below zero when a reversal took more than was left."""
+        return self.balance - self.held
+
+    def earn(
+        self,
+        amount: int,
+        memo: Memo,
+        *,
+        now: datetime,
+        matures_at: datetime | None = None,
+        expires_at: datetime | None = None,
+    ) -> None:
+        """Credit a new lot; pending when `matures_at` is still to come."""
+        self._check_amount(amount)
+        lot = self._open_lot(amount, memo, now, matures_at=matures_at, expires_at=expires_at)
+        moves = _Moves()
+        moves.add(lot, remaining=amount)
+        if lot.matured:
+            self._post(memo, now, moves, amount=amount)
+        else:
+            self._post(memo, now, moves, pending=amount)
+
+    def take_back(self, amount: int, memo: Memo, *, now: datetime, policy: NegativeBalance) -> int:
+        """Reverse an earning: from its own lots first, pending ones before matured ones, then from the rest.
+
+        Returns how much was taken; less than asked only when the policy forbids to go below what is available.
+        """
+        self._check_amount(amount)
+        own = [lot for lot in self._spending_order() if lot.source_id == memo.reference_id]
+        moves = _Moves()
+        unmatured = [
+            lot for lot in self.lots.values() if not lot.matured and lot.source_id == memo.reference_id
+        ]  # fmt: skip
+        from_pending = moves.take(unmatured, amount)
+        wanted = amount - from_pending
+        if policy is NegativeBalance.WITHIN_BALANCE:
+            wanted = min(wanted, max(0, self.available))
+        moves.take([*own, *self._spending_order()], wanted)
+        if from_pending or wanted:
+            self._post(memo, now, moves, amount=-wanted, pending=-from_pending)
+        return from_pending + wanted
+
+    def adjust(self, amount: int, memo: Memo, *, now: datetime) -> None:
+        """Correct by hand: a credit opens a lot, a debit takes what may be spent. Raises `InsufficientDust`."""
+        if amount > 0:
+            self.earn(amount, memo, now=now)
+        else:
+            self.expire_due(now=now)
+            self._spend(-amount, memo, now=now, overdraw=False)
+
+    def hold(self, amount: int, memo: Memo, *, now: datetime) -> None:
+        """Promise dust to a redemption: it stays in the balance but can be spent by nothing else.
+
+        Raises `InsufficientDust`.
+        """
+        self._check_amount(amount)
+        self.mature_due(now=now)
+        self.expire_due(now=now)
+        if amount > self.available:
+            raise InsufficientDust(asked=amount, available=max(0, self.available))
+        moves = _Moves()
+        moves.reserve(self._spending_order(), amount)
+        self._post(memo, now, moves, held=amount)
+
+    def release(self, reserved: Mapping[str, int], memo: Memo, *, now: datetime) -> None:
+        """Undo (the rest of) a hold. `reserved` is what the hold still has of each lot."""
+        moves = _Moves()
+        for lot_id, amount in reserved.items():
+            moves.add(self.lots[lot_id], held=-amount)
+        self._post(memo, now, moves, held=-sum(reserved.values()))
+
+    def capture(self, amount: int, reserved: Mapping[str, int], memo: Memo, *, now: datetime) -> None:
+        """Turn a hold, or the first `amount` of it, into a debit; the lots that expire soonest go first."""
+        self._check_amount(amount)
+        if amount > sum(reserved.values()):
+            raise AssertionError(f"capture of {amount} exceeds the hold of {sum(reserved.values())}")
+        moves, left = _Moves(), amount
+        for lot in sorted((self.lots[lot_id] for lot_id in reserved), key=_soonest_first):
+            part = min(left, reserved[lot.id])
+            moves.add(lot, remaining=-part, held=-part)
+            left -= part
+        self._post(memo, now, moves, amount=-amount, held=-amount)
+
+    def spend_anyway(self, amount: int, memo: Memo, *, now: datetime) -> None:
+        """Debit what an order has already used although nothing holds it any more; may go below zero."""
+        self._check_amount(amount)
+        self._spend(amount, memo, now=now, overdraw=True)
+
+    def give_back(self, amount: int, spent: Mapping[str, int], memo: Memo, *, now: datetime) -> None:
+        """Return spent dust to the lots it came from (`spent`: lot id to dust), whose dates stay as they were.
+
+        Lots that expire last are filled first: the shopper had given the soonest away. What had come from no lot (a
+        spend below zero) opens a new one.
+        """
+        self._check_amount(amount)
+        moves, left = _Moves(), amount
+        for lot in sorted((self.lots[lot_id] for lot_id in spent), key=_soonest_first, reverse=True):
+            part = min(left, spent[lot.id])
+            moves.add(lot, remaining=part)
+            left -= part
+        if left > self.debt:
+            moves.add(self._open_lot(left - self.debt, memo, now), remaining=left - self.debt)
+        self._post(memo, now, moves, amount=amount)
+
+    def mature_due(self, *, now: datetime) -> None:
+        """Make pending dust whose time has come spendable, a row for each lot."""
+        for lot in list(self.lots.values()):
+            if lot.matured or not lot.remaining or (lot.matures_at and lot.matures_at > now):
+                continue
+            memo = Memo(
+                kind=Kind.MATURE,
+                reference_type=lot.source_type,
+                reference_id=lot.source_id,
+                description="Pending dust became spendable",
+                event_at=lot.matures_at or now,
+            )
+            moves = _Moves()
+            moves.mature(lot)
+            self._post(memo, now, moves, amount=lot.remaining, pending=-lot.remaining)
+
+    def expire_due(self, *, now: datetime) -> None:
+        """Take away the free rest of lots past their date, a row for each. What is held stays until it is released."""
+        for lot in list(self.lots.values()):
+            if not lot.free or not lot.expired(now):
+                continue
+            memo = Memo(
+                kind=Kind.EXPIRE,
+                reference_type="lot",
+                reference_id=lot.id,
+                description="Dust expired",
+                event_at=lot.expires_at or now,
+            )
+            moves, amount = _Moves(), lot.free
+            moves.add(lot, remaining=-amount)
+            self._post(memo, now, moves, amount=-amount)
+
+    def _spend(self, amount: int, memo: Memo, *, now: datetime, overdraw: bool) -> None:
+        if not overdraw and amount > self.available:
+            raise InsufficientDust(asked=amount, available=max(0, self.available))
+        moves = _Moves()
+        moves.take(self._spending_order(), amount)
+        self._post(memo, now, moves, amount=-amount)
+
+    def _open_lot(
+        self,
+        amount: int,
+        memo: Memo,
+        now: datetime,
+        *,
+        matures_at: datetime | None = None,
+        expires_at: datetime | None = None,
+    ) -> Lot:
+        lot = Lot(
+            id=new_id("dlot"),
+            source_type=memo.reference_type,
+            source_id=memo.reference_id,
+            amount=amount,
+            remaining=0,
+            matured=matures_at is None or matures_at <= now,
+            matures_at=matures_at,
+            expires_at=expires_at,
+            created_at=now,
+            origin_version=self.version + 1,
+        )
+        self.lots[lot.id] = lot
+        self.opened_lots.append(lot)
+        return lot
+
+    def _spending_order(self) -> list[Lot]:
+        return sorted((lot for lot in self.lots.values() if lot.free > 0), key=_soonest_first)
+
+    def _post(
+        self, memo: Memo, now: datetime, moves: "_Moves", *, amount: int = 0, held: int = 0, pending: int = 0
+    ) -> None:
+        self.balance += amount
+        self.held += held
+        self.pending += pending
+        self.version += 1
+        self.debt += moves.owned - amount
+        if self.debt:
+            # Only what this very posting freed can be free now, see the head of this page.
+            self.debt -= moves.take(self._spending_order(), self.debt)
+        row = {
+            "customer_id": self.customer_id,
+            "version": self.version,
+            "id": new_id("dtx"),
+            "amount": amount,
+            "held": held,
+            "pending": pending,
+            "balance_after": self.balance,
+            "held_after": self.held,
+            "pending_after": self.pending,
+            "kind": memo.kind.value,
+            "reference_type": memo.reference_type,
+            "reference_id": memo.reference_id,
+            "description": memo.description,
+            "actor": memo.actor,
+            "idempotency_key": memo.idempotency_key,
+            "programme_version": memo.programme_version,
+            "event_at": memo.event_at,
+            "created_at": now,
+        }
+        self.head = chain_hash(self.head, row)
+        self.postings.append(
+            Posting(
+                id=str(row["id"]),
+                customer_id=self.customer_id,
+                version=self.version,
+                amount=amount,
+                held=held,
+                pending=pending,
+                balance_after=self.balance,
+                held_after=self.held,
+                pending_after=self.pending,
+                memo=memo,
+                created_at=now,
+                hash=self.head,
+                moves=moves.collected(),
+            )
+        )
+
+    @staticmethod
+    def _check_amount(amount: int) -> None:
+        if not 0 < amount <= MOST_DUST:
+            raise AssertionError(f"a movement must be between 1 and {MOST_DUST} dust, not {amount}")
+
+
+def _soonest_first(lot: Lot) -> tuple[datetime, datetime, str]:
+    return (lot.expires_at or _NEVER, lot.created_at, lot.id)
+
+
+class _Moves:
+    """Collects what one posting does to lots, one line a lot, and does it."""
+
+    def __init__(self) -> None:
+        self._changes: dict[str, list[int]] = {}
+        self.owned = 0
+        """By how much the lots that make up the balance have grown."""
+
+    def add(self, lot: Lot, *, remaining: int = 0, held: int = 0) -> None:
+        lot.remaining += remaining
+        lot.held += held
+        self.owned += remaining if lot.matured else 0
+        change = self._changes.setdefault(lot.id, [0, 0])
+        change[0] += remaining
+        change[1] += held
+
+    def mature(self, lot: Lot) -> None:
+        lot.matured = True
+        self.owned += lot.remaining
+        self._changes.setdefault(lot.id, [0, 0])
+
+    def take(self, lots: Iterable[Lot], amount: int) -> int:
+        """Take up to `amount` from what is unpromised in these lots, in their order; return how much that was."""
+        left = amount
+        for lot in lots:
+            part = min(left, lot.remaining - lot.held)
+            if part > 0:
+                self.add(lot, remaining=-part)
+                left -= part
+        return amount - left
+
+    def reserve(self, lots: Iterable[Lot], amount: int) -> None:
+        for lot in lots:
+            part = min(amount, lot.free)
+            if part > 0:
+                self.add(lot, held=part)
+                amount -= part
+
+    def collected(self) -> tuple[LotMove, ...]:
+        return tuple(LotMove(lot_id=lot, remaining=change[0], held=change[1]) for lot, change in self._changes.items())

@@ -1,0 +1,60 @@
+"""Corrections by hand, with a reason: the only way dust comes or goes without an order."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from bridge.errors import Conflict, field_error
+from bridge.ids import CustomerId
+from bridge.ledger.account import MOST_DUST, Kind, Memo
+from bridge.ledger.book import open_accounts, save, transaction_at, transaction_by_key
+
+
+class AdjustmentKeyReused(Conflict):
+    """The same key came with another adjustment."""
+
+    code = "idempotency_key_reused"
+
+    def __init__(self) -> None:
+        super().__init__("This Idempotency-Key was used for a different adjustment: use a fresh one.")
+
+
+def adjust_balance(
+    connection: Connection,
+    customer_id: CustomerId,
+    amount: int,
+    *,
+    reason: str,
+    description: str,
+    idempotency_key: str,
+    actor: str,
+    now: datetime,
+) -> Row[Any]:
+    """Credit or debit `amount` and return the row of the book; with the same key and content, the first row again.
+
+    Raises `InsufficientDust` when a debit exceeds what may be spent, `AdjustmentKeyReused`, `FieldErrors`.
+    """
+    if not 0 < abs(amount) <= MOST_DUST:
+        raise field_error("amount", f"must be a whole number between 1 and {MOST_DUST}, or the same below zero")
+    account = open_accounts(connection, [customer_id])[customer_id]
+    key = f"adjust:{idempotency_key}"
+    earlier = transaction_by_key(connection, customer_id, key)
+    if earlier is not None:
+        if (earlier.amount, earlier.reference_id, earlier.description) != (amount, reason, description):
+            raise AdjustmentKeyReused
+        return earlier
+    memo = Memo(
+        kind=Kind.ADJUST,
+        reference_type="adjustment",
+        reference_id=reason,
+        description=description,
+        event_at=now,
+        actor=actor,
+        idempotency_key=key,
+    )
+    account.adjust(amount, memo, now=now)
+    # Expired lots may have been posted first; the adjustment is the last row.
+    version = account.version
+    save(connection, [account])
+    return transaction_at(connection, customer_id, version)

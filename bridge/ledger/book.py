@@ -1,0 +1,242 @@
+"""The one writer of the ledger: accounts are opened under lock, changed in memory, and saved.
+
+    with transaction() as connection:
+        accounts = open_accounts(connection, [customer_id])
+        accounts[customer_id].earn(...)
+        save(connection, accounts.values())
+
+Locks are taken in the order of the customer ids, so two writers can wait for each other but never in a circle.
+"""
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, bindparam, func, or_, select, tuple_, update
+from sqlalchemy.dialects.postgresql import insert
+
+from bridge.clock import now
+from bridge.ids import CustomerId
+from bridge.ledger.account import Account, Lot, Posting
+from bridge.ledger.tables import dust_balance, dust_lot, dust_lot_use, dust_transaction
+
+
+def open_accounts(
+    connection: Connection, customer_ids: Iterable[CustomerId], *, lots: bool = True, extra_lots: Collection[str] = ()
+) -> dict[CustomerId, Account]:
+    """Lock these customers until the transaction ends and load them; unknown ones get an empty account.
+
+    `lots=False` is enough, and quicker, when nothing but `earn` will be called. `extra_lots` are loaded even if
+    nothing is left of them (a return gives back to them).
+    """
+    wanted = sorted(set(customer_ids))
+    if not wanted:
+        return {}
+    connection.execute(insert(dust_balance).on_conflict_do_nothing(), [{"customer_id": who} for who in wanted])
+    rows = connection.execute(
+        select(dust_balance)
+        .where(dust_balance.c.customer_id.in_(wanted))
+        .order_by(dust_balance.c.customer_id)
+        .with_for_update()
+    )
+    accounts = {
+        CustomerId(row.customer_id): Account(
+            customer_id=CustomerId(row.customer_id),
+            balance=row.balance,
+            held=row.held,
+            pending=row.pending,
+            debt=row.debt,
+            version=row.version,
+            head=row.head,
+        )
+        for row in rows
+    }
+    if lots:
+        wanted_lots = or_(dust_lot.c.remaining > 0, dust_lot.c.id.in_(extra_lots))
+        for row in connection.execute(select(dust_lot).where(dust_lot.c.customer_id.in_(wanted), wanted_lots)):
+            accounts[CustomerId(row.customer_id)].lots[row.id] = _lot(row)
+    return accounts
+
+
+def _lot(row: Row[Any]) -> Lot:
+    return Lot(
+        id=row.id,
+        source_type=row.source_type,
+        source_id=row.source_id,
+        amount=row.amount,
+        remaining=row.remaining,
+        held=row.held,
+        matured=row.matured,
+        matures_at=row.matures_at,
+        expires_at=row.expires_at,
+        created_at=row.created_at,
+        origin_version=row.origin_version,
+    )
+
+
+def save(connection: Connection, accounts: Iterable[Account]) -> None:
+    """Write what these accounts posted, and forget the postings. The only statements that change the ledger."""
+    changed = [account for account in accounts if account.postings]
+    if not changed:
+        return
+    postings = [posting for account in changed for posting in account.postings]
+    connection.execute(dust_transaction.insert(), [_transaction_row(posting) for posting in postings])
+    opened = [lot.id for account in changed for lot in account.opened_lots]
+    lot_rows = [
+        {"customer_id": account.customer_id, **vars(lot)} for account in changed for lot in account.opened_lots
+    ]  # fmt: skip
+    if lot_rows:
+        connection.execute(dust_lot.insert(), lot_rows)
+    _update_lots(connection, changed, set(opened))
+    uses = [
+        {
+            "customer_id": posting.customer_id,
+            "version": posting.version,
+            "lot_id": move.lot_id,
+            "remaining": move.remaining,
+            "held": move.held,
+        }
+        for posting in postings
+        for move in posting.moves
+    ]
+    if uses:
+        connection.execute(dust_lot_use.insert(), uses)
+    _update_balances(connection, changed)
+    for account in changed:
+        account.postings.clear()
+        account.opened_lots.clear()
+
+
+def _transaction_row(posting: Posting) -> dict[str, Any]:
+    return {
+        "customer_id": posting.customer_id,
+        "version": posting.version,
+        "id": posting.id,
+        "amount": posting.amount,
+        "held": posting.held,
+        "pending": posting.pending,
+        "type": posting.type,
+        "balance_after": posting.balance_after,
+        "held_after": posting.held_after,
+        "pending_after": posting.pending_after,
+        "created_at": posting.created_at,
+        "hash": posting.hash,
+        **vars(posting.memo),
+        "kind": posting.memo.kind.value,
+    }
+
+
+def _update_lots(connection: Connection, accounts: list[Account], opened: set[str]) -> None:
+    touched = {
+        (account.customer_id, move.lot_id): account.lots[move.lot_id]
+        for account in accounts
+        for posting in account.postings
+        for move in posting.moves
+        if move.lot_id not in opened
+    }
+    if not touched:
+        return
+    statement = (
+        update(dust_lot)
+        .where(dust_lot.c.customer_id == bindparam("b_customer_id"), dust_lot.c.id == bindparam("b_id"))
+        .values(remaining=bindparam("b_remaining"), held=bindparam("b_held"), matured=bindparam("b_matured"))
+    )
+    connection.execute(
+        statement,
+        [
+            {
+                "b_customer_id": customer_id,
+                "b_id": lot.id,
+                "b_remaining": lot.remaining,
+                "b_held": lot.held,
+                "b_matured": lot.matured,
+            }
+            for (customer_id, _), lot in touched.items()
+        ],
+    )
+
+
+def _update_balances(connection: Connection, accounts: list[Account]) -> None:
+    statement = (
+        update(dust_balance)
+        .where(dust_balance.c.customer_id == bindparam("b_customer_id"))
+        .values(
+            balance=bindparam("b_balance"),
+            held=bindparam("b_held"),
+            pending=bindparam("b_pending"),
+            debt=bindparam("b_debt"),
+            version=bindparam("b_version"),
+            head=bindparam("b_head"),
+            updated_at=bindparam("b_updated_at"),
+        )
+    )
+    connection.execute(
+        statement,
+        [
+            {
+                "b_customer_id": account.customer_id,
+                "b_balance": account.balance,
+                "b_held": account.held,
+                "b_pending": account.pending,
+                "b_debt": account.debt,
+                "b_version": account.version,
+                "b_head": account.head,
+                "b_updated_at": now(),
+            }
+            for account in accounts
+        ],
+    )
+
+
+def reserved_lots(connection: Connection, customer_id: CustomerId, redemption_id: str) -> dict[str, int]:
+    """What the open hold of a redemption still has of each lot."""
+    return _lots_of(connection, customer_id, redemption_id, func.sum(dust_lot_use.c.held))
+
+
+def spent_lots(connection: Connection, customer_id: CustomerId, redemption_id: str) -> dict[str, int]:
+    """What a redemption took from each lot and has not been given back."""
+    return _lots_of(connection, customer_id, redemption_id, -func.sum(dust_lot_use.c.remaining))
+
+
+def _lots_of(connection: Connection, customer_id: CustomerId, redemption_id: str, figure: Any) -> dict[str, int]:
+    uses, rows = dust_lot_use.c, dust_transaction.c
+    statement = (
+        select(uses.lot_id, figure.label("figure"))
+        .join(dust_transaction, and_(uses.customer_id == rows.customer_id, uses.version == rows.version))
+        .where(
+            rows.customer_id == customer_id,
+            rows.reference_type == "redemption",
+            rows.reference_id == redemption_id,
+        )
+        .group_by(uses.lot_id)
+        .having(figure > 0)
+    )
+    return {row.lot_id: int(row.figure) for row in connection.execute(statement)}
+
+
+def transaction_by_key(connection: Connection, customer_id: CustomerId, idempotency_key: str) -> Row[Any] | None:
+    """The row that was posted under this key, if any."""
+    return connection.execute(
+        select(dust_transaction).where(
+            dust_transaction.c.customer_id == customer_id, dust_transaction.c.idempotency_key == idempotency_key
+        )
+    ).one_or_none()
+
+
+def transaction_at(connection: Connection, customer_id: CustomerId, version: int) -> Row[Any]:
+    return connection.execute(
+        select(dust_transaction).where(
+            tuple_(dust_transaction.c.customer_id, dust_transaction.c.version) == (customer_id, version)
+        )
+    ).one()
+
+
+def customers_with_due_lots(connection: Connection, moment: datetime, limit: int) -> list[CustomerId]:
+    """Customers with a lot that has matured or expired by now and is not booked so yet."""
+    maturing = select(dust_lot.c.customer_id).where(
+        dust_lot.c.matures_at <= moment, dust_lot.c.remaining > 0, ~dust_lot.c.matured
+    )
+    expiring = select(dust_lot.c.customer_id).where(
+        dust_lot.c.expires_at <= moment, dust_lot.c.remaining > dust_lot.c.held, dust_lot.c.matured
+    )
+    return [CustomerId(who) for who in connection.scalars(maturing.union(expiring).limit(limit))]

@@ -1,0 +1,76 @@
+"""What can be read from the ledger: balances and statements. Nothing here takes a lock."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select
+
+from bridge.ids import CustomerId
+from bridge.ledger.tables import dust_balance, dust_lot, dust_transaction
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expiring:
+    """Dust that goes away at `expires_at` unless it is spent before."""
+
+    amount: int
+    expires_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Balance:
+    """A customer's figures, in whole dust. `available` is what may be spent now; it never shows below zero."""
+
+    customer_id: CustomerId
+    balance: int = 0
+    held: int = 0
+    pending: int = 0
+    expiring: tuple[Expiring, ...] = ()
+
+    @property
+    def available(self) -> int:
+        return max(0, self.balance - self.held)
+
+
+def read_points(connection: Connection, customer_id: CustomerId) -> int:
+    """The balance alone; 0 for a customer never seen."""
+    query = select(dust_balance.c.balance).where(dust_balance.c.customer_id == customer_id)
+    return connection.scalar(query) or 0
+
+
+def read_balance(connection: Connection, customer_id: CustomerId) -> Balance:
+    """All figures; zeros for a customer never seen."""
+    row = connection.execute(select(dust_balance).where(dust_balance.c.customer_id == customer_id)).one_or_none()
+    if row is None:
+        return Balance(customer_id=customer_id)
+    lots = connection.execute(
+        select(dust_lot.c.expires_at, func.sum(dust_lot.c.remaining - dust_lot.c.held).label("amount"))
+        .where(
+            dust_lot.c.customer_id == customer_id,
+            dust_lot.c.remaining > dust_lot.c.held,
+            dust_lot.c.matured,
+            dust_lot.c.expires_at.is_not(None),
+        )
+        .group_by(dust_lot.c.expires_at)
+        .order_by(dust_lot.c.expires_at)
+    )
+    return Balance(
+        customer_id=customer_id,
+        balance=row.balance,
+        held=row.held,
+        pending=row.pending,
+        expiring=tuple(Expiring(amount=int(lot.amount), expires_at=lot.expires_at) for lot in lots),
+    )
+
+
+def read_transactions(
+    connection: Connection, customer_id: CustomerId, *, limit: int, before_version: int | None = None, memos: bool
+) -> list[Row[Any]]:
+    """The newest rows first. Without `memos`, only rows that moved the balance: what a shopper's history shows."""
+    query = select(dust_transaction).where(dust_transaction.c.customer_id == customer_id)
+    if before_version is not None:
+        query = query.where(dust_transaction.c.version < before_version)
+    if not memos:
+        query = query.where(dust_transaction.c.amount != 0)
+    return list(connection.execute(query.order_by(dust_transaction.c.version.desc()).limit(limit)))

@@ -1,0 +1,98 @@
+"""The ledger's tables. Every key starts with the customer, so that the ledger can be spread over machines by it."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+from bridge.db import metadata
+
+dust_balance = Table(
+    "dust_balance",
+    metadata,
+    Column("customer_id", Text, primary_key=True),
+    Column("balance", BigInteger, nullable=False, server_default="0"),
+    Column("held", BigInteger, nullable=False, server_default="0"),
+    Column("pending", BigInteger, nullable=False, server_default="0"),
+    Column("debt", BigInteger, nullable=False, server_default="0"),
+    Column("version", BigInteger, nullable=False, server_default="0"),
+    Column("head", LargeBinary, nullable=False, server_default=text("decode(repeat('00', 32), 'hex')")),
+    Column("updated_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
+    CheckConstraint("held >= 0 AND pending >= 0 AND debt >= 0", name="figures"),
+    # Without debt, what is held is covered by the balance: the database's own last word against overspending.
+    CheckConstraint("held <= balance + debt", name="overdraft"),
+    # Balances change with every event; room in the page lets Postgres update in place, without touching an index.
+    postgresql_with={"fillfactor": "70"},
+)
+
+dust_transaction = Table(
+    "dust_transaction",
+    metadata,
+    Column("customer_id", Text, primary_key=True),
+    Column("version", BigInteger, primary_key=True),
+    Column("id", Text, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("held", BigInteger, nullable=False),
+    Column("pending", BigInteger, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("reference_type", Text, nullable=False),
+    Column("reference_id", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("balance_after", BigInteger, nullable=False),
+    Column("held_after", BigInteger, nullable=False),
+    Column("pending_after", BigInteger, nullable=False),
+    Column("idempotency_key", Text),
+    Column("programme_version", Integer),
+    Column("actor", Text, nullable=False),
+    Column("event_at", DateTime(timezone=True), nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    UniqueConstraint("customer_id", "idempotency_key"),
+    CheckConstraint("type = CASE sign(amount) WHEN 1 THEN 'credit' WHEN -1 THEN 'debit' ELSE 'memo' END", name="type"),
+    Index(None, "customer_id", "reference_type", "reference_id"),
+)
+
+dust_lot = Table(
+    "dust_lot",
+    metadata,
+    Column("customer_id", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("origin_version", BigInteger, nullable=False),
+    Column("source_type", Text, nullable=False),
+    Column("source_id", Text, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("remaining", BigInteger, nullable=False),
+    Column("held", BigInteger, nullable=False),
+    Column("matured", Boolean, nullable=False),
+    Column("matures_at", DateTime(timezone=True)),
+    Column("expires_at", DateTime(timezone=True)),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    CheckConstraint("0 <= held AND held <= remaining AND remaining <= amount", name="figures"),
+    CheckConstraint("matured OR held = 0", name="only_matured_is_held"),
+    Index("ix_dust_lot_open", "customer_id", postgresql_where=text("remaining > 0")),
+    Index("ix_dust_lot_expiring", "expires_at", postgresql_where=text("remaining > held AND matured")),
+    Index("ix_dust_lot_maturing", "matures_at", postgresql_where=text("remaining > 0 AND NOT matured")),
+    postgresql_with={"fillfactor": "80"},
+)
+
+dust_lot_use = Table(
+    "dust_lot_use",
+    metadata,
+    Column("customer_id", Text, primary_key=True),
+    Column("version", BigInteger, primary_key=True),
+    Column("lot_id", Text, primary_key=True),
+    Column("remaining", BigInteger, nullable=False),
+    Column("held", BigInteger, nullable=False),
+    Index(None, "customer_id", "lot_id"),
+)

@@ -1,0 +1,97 @@
+"""A Medusa cart as we read it over the Store API (2.21.2)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from bridge.errors import InvalidInput
+from bridge.ids import CustomerId, ProductId
+
+CART_FIELDS = (
+    "id,customer_id,currency_code,completed_at,item_total,item_tax_total,"
+    "items.id,items.product_id,items.quantity,items.total,items.tax_total,promotions.code"
+)
+
+
+class UnreadableCart(InvalidInput):
+    """The JSON is not a cart of the shape we know."""
+
+    code = "unreadable_cart"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CartLine:
+    id: str
+    product_id: ProductId | None
+    quantity: int
+    net: Decimal
+    gross: Decimal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cart:
+    """A cart at one moment. Money in major units of `currency_code`; `items_gross` is after discounts, with tax."""
+
+    id: str
+    customer_id: CustomerId | None
+    currency_code: str
+    completed: bool
+    items_gross: Decimal
+    lines: tuple[CartLine, ...]
+    promotion_codes: frozenset[str]
+
+
+class _Shape(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class _Item(_Shape):
+    id: str
+    product_id: str | None = None
+    quantity: int
+    total: Decimal
+    tax_total: Decimal = Decimal(0)
+
+
+class _Promotion(_Shape):
+    code: str | None = None
+
+
+class _Cart(_Shape):
+    id: str
+    customer_id: str | None = None
+    currency_code: str
+    completed_at: str | None = None
+    item_total: Decimal
+    items: tuple[_Item, ...] | None = None
+    promotions: tuple[_Promotion | None, ...] | None = None
+
+
+def read_cart(document: Mapping[str, Any]) -> Cart:
+    """Read a cart. Raises `UnreadableCart`, naming the fields."""
+    try:
+        cart = _Cart.model_validate(document)
+    except ValidationError as error:
+        fields = ", ".join(sorted({".".join(map(str, found["loc"])) for found in error.errors()}))
+        raise UnreadableCart(f"The cart cannot be read: {fields} missing or of the wrong kind.") from error
+    return Cart(
+        id=cart.id,
+        customer_id=CustomerId(cart.customer_id) if cart.customer_id else None,
+        currency_code=cart.currency_code.lower(),
+        completed=cart.completed_at is not None,
+        items_gross=cart.item_total,
+        lines=tuple(
+            CartLine(
+                id=item.id,
+                product_id=ProductId(item.product_id) if item.product_id else None,
+                quantity=item.quantity,
+                net=item.total - item.tax_total,
+                gross=item.total,
+            )
+            for item in cart.items or ()
+        ),
+        promotion_codes=frozenset(p.code for p in cart.promotions or () if p and p.code),
+    )

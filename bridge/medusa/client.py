@@ -1,0 +1,258 @@
+"""Calls to Medusa's Admin and Store API. Only this page speaks HTTP to Medusa and knows its errors.
+
+Every call has a time-out; nothing is retried here: the row that wanted the call is tried again by its own schedule.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from functools import cache
+from typing import Any, cast
+
+import httpx
+import structlog
+
+from bridge.errors import DustError, NotFound, Unavailable
+from bridge.ids import CustomerId, OrderId, ProductId
+from bridge.medusa.carts import CART_FIELDS, Cart, read_cart
+from bridge.medusa.orders import ORDER_FIELDS
+from bridge.settings import Settings, get_settings
+
+log = structlog.get_logger(__name__)
+
+Json = dict[str, Any]
+_PAGE = 100
+
+
+class MedusaAway(Unavailable):
+    """Medusa did not answer, answered 5xx or 429, or refused our key: a call may have had its effect or not."""
+
+    code = "medusa_unavailable"
+
+
+class MedusaNotConfigured(Unavailable):
+    """A variable that names Medusa or its key is missing."""
+
+    code = "medusa_not_configured"
+
+    def __init__(self, variable: str) -> None:
+        super().__init__(f"{variable} is not set, so Dust cannot reach Medusa.", variable=variable)
+
+
+class MedusaRefused(DustError):
+    """Medusa understood the call and said no: a 4xx that asking again would not change."""
+
+    code = "medusa_refused"
+
+    def __init__(self, *, status: int, kind: str, message: str) -> None:
+        super().__init__(f"Medusa refused ({status} {kind}): {message}")
+        self.status_at_medusa = status
+
+
+class UnknownInMedusa(NotFound):
+    """Medusa answered 404: no such thing there."""
+
+    code = "unknown_in_medusa"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Promotion:
+    """A promotion as Medusa knows it. `used` counts completed orders, against the limit of one."""
+
+    id: str
+    code: str
+    used: int
+    redemption_id: str | None
+
+
+class Medusa:
+    """A client for one Medusa. Safe to share between threads; close it when done."""
+
+    def __init__(
+        self,
+        url: str,
+        api_key: str | None,
+        publishable_key: str | None,
+        *,
+        timeout_seconds: float,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        # Medusa takes a secret key as the user name of basic auth; as a bearer token it answers 401.
+        self._auth = httpx.BasicAuth(api_key, "") if api_key else None
+        self._publishable_key = publishable_key
+        self._http = httpx.Client(base_url=url, timeout=timeout_seconds, transport=transport)
+
+    def close(self) -> None:
+        self._http.close()
+
+    def order(self, order_id: OrderId) -> Json:
+        """The order as JSON with exact decimals. Raises `UnknownInMedusa`."""
+        return cast(Json, self._admin("GET", f"/admin/orders/{order_id}", params={"fields": ORDER_FIELDS})["order"])
+
+    def orders_updated_since(self, since: datetime) -> Iterator[list[Json]]:
+        """Pages of orders whose `updated_at` is not before `since`, oldest change first."""
+        yield from self._changes("/admin/orders", "orders", "updated_at", since, {"fields": ORDER_FIELDS})
+
+    def orders_of_customer_since(self, customer_id: CustomerId, since: datetime) -> Iterator[list[Json]]:
+        """Pages of a customer's orders that were placed at or after `since`."""
+        filters = {"customer_id": customer_id, "fields": ORDER_FIELDS}
+        yield from self._changes("/admin/orders", "orders", "created_at", since, filters)
+
+    def payments_updated_since(self, since: datetime) -> Iterator[list[Json]]:
+        """Pages of payments changed since then, with the id of their order: a capture does not touch the order."""
+        fields = "id,updated_at,payment_collection.order.id"
+        yield from self._changes("/admin/payments", "payments", "updated_at", since, {"fields": fields})
+
+    def customers_created_since(self, since: datetime) -> Iterator[list[Json]]:
+        """Pages of customers created since then, with `has_account`."""
+        fields = "id,has_account,created_at"
+        yield from self._changes("/admin/customers", "customers", "created_at", since, {"fields": fields})
+
+    def order_id_of_payment(self, payment_id: str) -> OrderId | None:
+        """The order that a payment belongs to; None while its cart is not completed."""
+        fields = "id,payment_collection.order.id"
+        payment = self._admin("GET", f"/admin/payments/{payment_id}", params={"fields": fields})["payment"]
+        order = ((payment.get("payment_collection") or {}).get("order")) or {}
+        return OrderId(order["id"]) if order.get("id") else None
+
+    def cart(self, cart_id: str) -> Cart:
+        """A cart over the Store API. Raises `UnknownInMedusa`."""
+        return read_cart(self._store("GET", f"/store/carts/{cart_id}", params={"fields": CART_FIELDS})["cart"])
+
+    def add_code_to_cart(self, cart_id: str, code: str) -> bool:
+        """Apply a code; False when Medusa took the call but does not apply the code (it says so in no other way)."""
+        cart = self._store("POST", f"/store/carts/{cart_id}/promotions", body={"promo_codes": [code]})["cart"]
+        return any(promotion and promotion.get("code") == code for promotion in cart.get("promotions") or ())
+
+    def create_promotion(self, body: Json) -> Promotion:
+        """Create a promotion. Raises `MedusaRefused` for a code that is taken, as for anything else it dislikes."""
+        return _promotion(self._admin("POST", "/admin/promotions", body=body)["promotion"])
+
+    def promotion_by_code(self, code: str) -> Promotion | None:
+        """Look a code up, in any state. None means that it does not exist (or no longer does)."""
+        found = self._admin("GET", "/admin/promotions", params={"code": code, "fields": "id,code,used,metadata"})
+        return next((_promotion(p) for p in found["promotions"] if p["code"] == code), None)
+
+    def delete_promotion(self, promotion_id: str) -> None:
+        """Delete a promotion; one that is gone already is fine."""
+        try:
+            self._admin("DELETE", f"/admin/promotions/{promotion_id}")
+        except UnknownInMedusa:
+            log.info("promotion_was_gone", promotion_id=promotion_id)
+
+    def product_metadata(self, product_id: ProductId) -> Json:
+        """A product's metadata. Raises `UnknownInMedusa`."""
+        found = self._admin("GET", f"/admin/products/{product_id}", params={"fields": "id,metadata"})
+        return cast(Json, found["product"].get("metadata") or {})
+
+    def set_product_metadata(self, product_id: ProductId, metadata: Json) -> None:
+        """Replace a product's metadata."""
+        self._admin("POST", f"/admin/products/{product_id}", body={"metadata": metadata})
+
+    def _changes(
+        self, path: str, name: str, field: str, since: datetime, filters: Mapping[str, str]
+    ) -> Iterator[list[Json]]:
+        """Walk a list in the order of `field`, from the last row's time rather than by offset.
+
+        A row that changes while we read moves to the end; with offsets that would push another one past us.
+        """
+        seen: set[str] = set()
+        start, offset = _iso(since), 0
+        while True:
+            # The dollar sign matters: without it Medusa ignores the filter and sends every row there is.
+            window = {f"{field}[$gte]": start, "order": field, "limit": str(_PAGE), "offset": str(offset)}
+            rows = cast(list[Json], self._admin("GET", path, params={**filters, **window})[name])
+            fresh = [row for row in rows if row["id"] not in seen]
+            if fresh:
+                yield fresh
+            if len(rows) < _PAGE or not fresh:
+                return
+            seen.update(row["id"] for row in fresh)
+            last = str(rows[-1][field])
+            start, offset = (start, offset + len(rows)) if last == start else (last, 0)
+
+    def _admin(self, method: str, path: str, *, params: Mapping[str, str] | None = None, body: Any = None) -> Json:
+        if self._auth is None:
+            raise MedusaNotConfigured("DUST_MEDUSA_API_KEY")
+        return self._call(method, path, params=params, body=body, auth=self._auth, headers={})
+
+    def _store(self, method: str, path: str, *, params: Mapping[str, str] | None = None, body: Any = None) -> Json:
+        if self._publishable_key is None:
+            raise MedusaNotConfigured("DUST_MEDUSA_PUBLISHABLE_KEY")
+        headers = {"x-publishable-api-key": self._publishable_key}
+        return self._call(method, path, params=params, body=body, auth=None, headers=headers)
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None,
+        body: Any,
+        auth: httpx.Auth | None,
+        headers: dict[str, str],
+    ) -> Json:
+        try:
+            response = self._http.request(method, path, params=params, json=body, auth=auth, headers=headers)
+        except httpx.HTTPError as error:
+            raise MedusaAway(f"Medusa did not answer {method} {path} ({type(error).__name__}).") from error
+        if response.status_code >= 500 or response.status_code in {408, 429}:
+            raise MedusaAway(f"Medusa answered {response.status_code} to {method} {path}.")
+        if response.status_code in {401, 403}:
+            # A revoked or wrong key is mended by people, and everything that waited for it then goes through.
+            raise MedusaAway(f"Medusa refused our key ({response.status_code}) at {method} {path}: check the keys.")
+        answer = _json(response, f"{method} {path}")
+        if response.status_code == 404:
+            raise UnknownInMedusa(f"Medusa knows nothing under {path}.")
+        if response.status_code >= 400:
+            raise MedusaRefused(
+                status=response.status_code,
+                kind=str(answer.get("type", "error")),
+                message=str(answer.get("message", "no reason given")),
+            )
+        return answer
+
+
+def _json(response: httpx.Response, call: str) -> Json:
+    try:
+        answer = json.loads(response.content, parse_float=Decimal)
+    except ValueError as error:
+        raise MedusaAway(f"What answered {call} is not Medusa: no JSON ({response.status_code}).") from error
+    if not isinstance(answer, dict):
+        raise MedusaAway(f"What answered {call} is not Medusa: no JSON object.")
+    return answer
+
+
+def _promotion(promotion: Json) -> Promotion:
+    metadata = promotion.get("metadata") or {}
+    return Promotion(
+        id=promotion["id"],
+        code=promotion["code"],
+        used=int(promotion.get("used") or 0),
+        redemption_id=metadata.get("redemption_id"),
+    )
+
+
+def _iso(moment: datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+def make_medusa(settings: Settings) -> Medusa:
+    """A client for the Medusa of these settings. Raises `MedusaNotConfigured`."""
+    if not settings.medusa_url:
+        raise MedusaNotConfigured("DUST_MEDUSA_URL")
+    key = settings.medusa_api_key.get_secret_value() if settings.medusa_api_key else None
+    return Medusa(
+        settings.medusa_url,
+        key,
+        settings.medusa_publishable_key,
+        timeout_seconds=settings.medusa_timeout_seconds,
+    )
+
+
+@cache
+def get_medusa() -> Medusa:
+    """This process's client."""
+    return make_medusa(get_settings())

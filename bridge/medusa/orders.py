@@ -1,0 +1,229 @@
+"""A Medusa order as we read it: only what settlement needs, exact decimals, nothing else trusted.
+
+Source: `GET /admin/orders/:id?fields=ORDER_FIELDS` of Medusa 2.21.2; a webhook's snapshot has the same shape.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+
+from bridge.errors import InvalidInput
+from bridge.ids import CustomerId, OrderId
+
+ORDER_FIELDS = ",".join((
+    "id,display_id,status,version,created_at,updated_at,canceled_at,currency_code,customer_id,email,is_draft_order",
+    "payment_status,fulfillment_status,customer.id,customer.has_account,region_id",
+    "total,subtotal,tax_total,item_total,item_subtotal,item_tax_total",
+    "discount_total,discount_subtotal,discount_tax_total,shipping_total,shipping_subtotal,shipping_tax_total",
+    "original_item_total,original_item_subtotal,credit_line_total,summary.*,metadata",
+    "items.id,items.title,items.product_id,items.variant_id,items.variant_sku,items.quantity,items.unit_price",
+    "items.is_tax_inclusive,items.total,items.subtotal,items.tax_total,items.discount_total,items.discount_subtotal",
+    "items.metadata,items.detail.*,items.adjustments.*,items.product.categories.id",
+    "promotions.id,promotions.code,promotions.metadata",
+    "payment_collections.id,payment_collections.status,payment_collections.amount",
+    "payment_collections.captured_amount,payment_collections.refunded_amount,payment_collections.payments.id",
+    "payment_collections.payments.amount,payment_collections.payments.captured_at",
+    "payment_collections.payments.refunds.*,transactions.*",
+    "returns.id,returns.status,returns.refund_amount,returns.received_at,returns.items.*,cart.id",
+))  # fmt: skip
+"""The `fields` query that CONTRACT documents for snapshots and that the bridge uses when it fetches."""
+
+# Payment states in which the money has arrived; what was refunded had arrived before.
+_PAID = {"captured", "partially_refunded", "refunded"}
+_COMPLETED = {"completed", "archived"}
+
+
+class UnreadableOrder(InvalidInput):
+    """The JSON is not an order of the shape we know."""
+
+    code = "unreadable_order"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CodeUse:
+    """How much of a promotion code a line uses as it now is: money with tax, and units of the line."""
+
+    code: str
+    amount: Decimal
+    units: Decimal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """A line item as it now is: after discounts and after what was returned. `net` is without tax, `gross` with it."""
+
+    id: str
+    product_id: str | None
+    category_ids: frozenset[str]
+    net: Decimal
+    gross: Decimal
+    code_uses: tuple[CodeUse, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """An order at one moment. Money in major units of `currency_code`."""
+
+    id: OrderId
+    customer_id: CustomerId | None
+    is_guest: bool
+    currency_code: str
+    version: int
+    placed_at: datetime
+    updated_at: datetime
+    canceled: bool
+    paid: bool
+    completed: bool
+    lines: tuple[Line, ...]
+    shipping_net: Decimal
+    shipping_gross: Decimal
+    promotion_codes: frozenset[str]
+    knows_categories: bool
+
+    @property
+    def age(self) -> tuple[int, datetime]:
+        """Newer facts compare greater. Medusa counts `version` up with each change of lines and moves `updated_at`."""
+        return (self.version, self.updated_at)
+
+    @property
+    def codes(self) -> frozenset[str]:
+        """Every promotion code that the order knows of, whether or not it still takes anything off."""
+        return self.promotion_codes | {use.code for line in self.lines for use in line.code_uses}
+
+    def uses_of(self, code: str) -> list[CodeUse]:
+        return [use for line in self.lines for use in line.code_uses if use.code == code]
+
+
+class _Shape(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class _Adjustment(_Shape):
+    code: str | None = None
+    amount: Decimal
+    total: Decimal | None = None
+
+
+class _Category(_Shape):
+    id: str
+
+
+class _Product(_Shape):
+    categories: tuple[_Category, ...] | None = None
+
+
+class _Item(_Shape):
+    id: str
+    product_id: str | None = None
+    product: _Product | None = None
+    unit_price: Decimal = Decimal(0)
+    quantity: Decimal = Decimal(0)
+    total: Decimal
+    subtotal: Decimal
+    tax_total: Decimal
+    discount_total: Decimal | None = None
+    is_tax_inclusive: bool = False
+    adjustments: tuple[_Adjustment, ...] | None = None
+
+
+class _Customer(_Shape):
+    has_account: bool | None = None
+
+
+class _Promotion(_Shape):
+    code: str | None = None
+
+
+class _Order(_Shape):
+    id: str
+    customer_id: str | None = None
+    customer: _Customer | None = None
+    currency_code: str
+    status: str
+    payment_status: str | None = None
+    version: int
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+    canceled_at: AwareDatetime | None = None
+    total: Decimal
+    shipping_total: Decimal = Decimal(0)
+    shipping_tax_total: Decimal = Decimal(0)
+    items: tuple[_Item, ...]
+    # A deleted promotion leaves a null in the list.
+    promotions: tuple[_Promotion | None, ...] | None = None
+
+
+def read_order(document: Mapping[str, Any]) -> Order:
+    """Read an order from JSON whose numbers were parsed as `Decimal`. Raises `UnreadableOrder`, naming the fields."""
+    try:
+        order = _Order.model_validate(document)
+    except ValidationError as error:
+        fields = ", ".join(sorted({".".join(map(str, found["loc"])) for found in error.errors()}))
+        raise UnreadableOrder(f"The order cannot be read: {fields} missing or of the wrong kind.") from error
+    return Order(
+        id=OrderId(order.id),
+        customer_id=CustomerId(order.customer_id) if order.customer_id else None,
+        is_guest=order.customer is not None and order.customer.has_account is False,
+        currency_code=order.currency_code.lower(),
+        version=order.version,
+        placed_at=order.created_at,
+        updated_at=order.updated_at,
+        # A cancel leaves the totals as they were, so only these two say it.
+        canceled=order.status == "canceled" or order.canceled_at is not None,
+        # An order of nothing has no payment that could arrive.
+        paid=order.payment_status in _PAID or order.total == 0,
+        completed=order.status in _COMPLETED,
+        lines=tuple(_line(item) for item in order.items),
+        shipping_net=order.shipping_total - order.shipping_tax_total,
+        shipping_gross=order.shipping_total,
+        promotion_codes=frozenset(p.code for p in order.promotions or () if p and p.code),
+        knows_categories=all(item.product is not None for item in order.items),
+    )
+
+
+def _line(item: _Item) -> Line:
+    return Line(
+        id=item.id,
+        product_id=item.product_id,
+        category_ids=frozenset(c.id for c in item.product.categories or ()) if item.product else frozenset(),
+        net=item.total - item.tax_total,
+        gross=item.total,
+        code_uses=tuple(_code_uses(item)),
+    )
+
+
+def _code_uses(item: _Item) -> Iterable[CodeUse]:
+    """Split the line's discount over its codes.
+
+    Adjustments keep the amount of the full line after a return, only `discount_total` shrinks with it: half of the
+    line returned means half of each code used. (order_after_return_and_refund.json: adjustments of 2.50 with tax, of
+    which 1.25 remain.)
+    """
+    given: dict[str, Decimal] = defaultdict(Decimal)
+    for adjustment in item.adjustments or ():
+        if adjustment.code:
+            given[adjustment.code] += adjustment.total if adjustment.total is not None else adjustment.amount
+    whole = sum((a.total if a.total is not None else a.amount for a in item.adjustments or ()), Decimal(0))
+    if whole <= 0:
+        return
+    left = item.discount_total if item.discount_total is not None else whole
+    # What a unit of this line costs with tax, before discounts, as far as the line still stands.
+    before_discounts = item.total + left
+    standing = _standing_quantity(item)
+    for code, amount in given.items():
+        effective = amount * left / whole
+        units = effective * standing / before_discounts if before_discounts > 0 else Decimal(0)
+        yield CodeUse(code=code, amount=effective, units=units)
+
+
+def _standing_quantity(item: _Item) -> Decimal:
+    """How many units the line's present subtotal stands for: what was returned no longer counts."""
+    if item.unit_price <= 0:
+        return item.quantity
+    stands = item.total + (item.discount_total or 0) if item.is_tax_inclusive else item.subtotal
+    return stands / item.unit_price

@@ -1,0 +1,76 @@
+"""The database's history: `upgrade` brings it up to date, `differences` says where tables and code disagree."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, create_engine
+
+from bridge.db import driver_url, metadata
+
+# Two that start at once: the second waits and then finds nothing to do.
+_LOCK = "SELECT pg_advisory_lock(hashtext('dust migrate'))"
+
+
+def import_tables() -> None:
+    """Load every module that defines a table, so that `metadata` is complete."""
+    import bridge.inbox.reconcile
+    import bridge.inbox.tables
+    import bridge.ledger.tables
+    import bridge.products.settings
+    import bridge.programme.versions
+    import bridge.redemptions.tables
+    import bridge.settlement.tables  # noqa: F401
+
+
+def upgrade(url: str, revision: str = "head") -> tuple[str | None, str | None]:
+    """Migrate up to a revision; the revisions before and after."""
+    return _run(url, lambda config: command.upgrade(config, revision))
+
+
+def downgrade(url: str, revision: str) -> tuple[str | None, str | None]:
+    """Migrate down to a revision (`base` is an empty database); the revisions before and after."""
+    return _run(url, lambda config: command.downgrade(config, revision))
+
+
+def current_revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def newest_revision() -> str | None:
+    return ScriptDirectory.from_config(_config()).get_current_head()
+
+
+def differences(url: str) -> list[str]:
+    """What autogenerate would still change: empty when the migrations are in step with the models."""
+    import_tables()
+    engine = create_engine(driver_url(url))
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        return [str(difference) for difference in compare_metadata(context, metadata)]
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent))
+    return config
+
+
+def _run(url: str, step: Callable[[Config], None]) -> tuple[str | None, str | None]:
+    engine = create_engine(driver_url(url), connect_args={"connect_timeout": 5})
+    with engine.connect() as connection:
+        connection.exec_driver_sql(_LOCK)
+        connection.commit()
+        before = current_revision(connection)
+        connection.commit()
+        config = _config()
+        config.attributes["connection"] = connection
+        step(config)
+        connection.commit()
+        after = current_revision(connection)
+    engine.dispose()
+    return before, after

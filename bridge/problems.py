@@ -1,0 +1,112 @@
+"""Errors become `application/problem+json` (RFC 9457) here and nowhere else: the one table from family to status."""
+
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from bridge.errors import Conflict, DustError, InvalidInput, NotAuthentic, NotFound, Unavailable
+
+log = structlog.get_logger(__name__)
+
+STATUS_OF_FAMILY: dict[type[DustError], int] = {
+    InvalidInput: 422,
+    NotAuthentic: 401,
+    NotFound: 404,
+    Conflict: 409,
+    Unavailable: 503,
+}
+RETRY_AFTER_SECONDS = 5
+_TITLES = {
+    400: "Bad request",
+    401: "Not authenticated",
+    403: "Not allowed",
+    404: "Not found",
+    405: "Method not allowed",
+    409: "Conflict",
+    413: "Too large",
+    422: "Invalid input",
+    500: "Internal error",
+    503: "Temporarily unavailable",
+}
+
+
+class FieldProblem(BaseModel):
+    field: str = Field(description="Path of the field, dots between the steps", examples=["earn.rates.eur"])
+    message: str = Field(description="What would be right")
+
+
+class Problem(BaseModel):
+    """The body of every error answer; some carry further keys, such as `available`."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    code: str = Field(description="Stable, for programs", examples=["insufficient_dust"])
+    errors: list[FieldProblem] | None = None
+
+
+def status_of(error: DustError) -> int:
+    """The HTTP status of an error. A class may set its own `status` where the contract asks for one (400, 413)."""
+    own = getattr(error, "status", None)
+    if isinstance(own, int):
+        return own
+    return next(status for family, status in STATUS_OF_FAMILY.items() if isinstance(error, family))
+
+
+def problem(status: int, code: str, detail: str, headers: dict[str, str] | None = None, **more: Any) -> JSONResponse:
+    body = {"type": "about:blank", "title": _TITLES.get(status, "Error"), "status": status, "detail": detail}
+    if status == 401:
+        headers = {"WWW-Authenticate": "Bearer", **(headers or {})}
+    if status == 503:
+        headers = {"Retry-After": str(RETRY_AFTER_SECONDS), **(headers or {})}
+    return JSONResponse({**body, "code": code, **more}, status, headers=headers, media_type="application/problem+json")
+
+
+def describe_problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The `responses=` of a route: which problems it may answer with."""
+    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {status: {"description": _TITLES[status], "content": content} for status in statuses}
+
+
+def field_problems(error: RequestValidationError) -> list[dict[str, str]]:
+    """Pydantic's findings as our field list; the values themselves are left out, they may be secrets."""
+    return [
+        {"field": ".".join(str(step) for step in found["loc"][1:]) or "body", "message": found["msg"]}
+        for found in error.errors()
+    ]
+
+
+def install_problems(app: FastAPI) -> None:
+    """Make every error of the application a problem document."""
+
+    @app.exception_handler(DustError)
+    async def _dust_error(request: Request, error: DustError) -> JSONResponse:
+        status = status_of(error)
+        if status >= 500:
+            log.warning("answered_unavailable", path=request.url.path, code=error.code, detail=error.message)
+        return problem(status, error.code, error.message, **error.details)
+
+    @app.exception_handler(RequestValidationError)
+    async def _validation_error(request: Request, error: RequestValidationError) -> JSONResponse:
+        if any(found["type"] == "json_invalid" for found in error.errors()):
+            return problem(400, "invalid_json", "The body is not valid JSON.")
+        fields = field_problems(error)
+        detail = "; ".join(f"{field['field']}: {field['message']}" for field in fields)
+        return problem(422, "invalid_fields", detail, errors=fields)
+
+    @app.exception_handler(HTTPException)
+    async def _http_error(request: Request, error: HTTPException) -> JSONResponse:
+        code = {404: "not_found", 405: "method_not_allowed", 400: "bad_request"}.get(error.status_code, "error")
+        headers = dict(error.headers) if error.headers else None
+        return problem(error.status_code, code, str(error.detail), headers)
+
+    @app.exception_handler(Exception)
+    async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+        log.error("unexpected_error", path=request.url.path, exc_info=error)
+        return problem(500, "internal_error", "Something broke on our side; it was logged.")

@@ -1,0 +1,172 @@
+"""The rows of dust product settings. Each change counts `version` up; `mirrored_version` follows once Medusa has it."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Connection,
+    DateTime,
+    Row,
+    Table,
+    Text,
+    delete,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.dialects.postgresql import insert
+
+from bridge.db import metadata
+from bridge.errors import NotFound
+from bridge.ids import ProductId
+
+dust_product = Table(
+    "dust_product",
+    metadata,
+    Column("product_id", Text, primary_key=True),
+    Column("dust_only", Boolean, nullable=False),
+    Column("dust_price", BigInteger),
+    # A deleted setting stays until Medusa has dropped its copy.
+    Column("deleted", Boolean, nullable=False, server_default=text("false")),
+    Column("version", BigInteger, nullable=False, server_default="1"),
+    Column("mirrored_version", BigInteger, nullable=False, server_default="0"),
+    Column("mirror_error", Text),
+    Column("updated_by", Text, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("updated_at", DateTime(timezone=True), nullable=False),
+    CheckConstraint("dust_price > 0", name="price"),
+    CheckConstraint("NOT dust_only OR dust_price IS NOT NULL", name="dust_only_has_price"),
+)
+
+
+class UnknownProduct(NotFound):
+    """The product has no dust settings."""
+
+    code = "unknown_product"
+
+    def __init__(self, product_id: str) -> None:
+        super().__init__(f"Product {product_id} has no dust settings.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProductSettings:
+    """`dust_price` in whole dust for one unit, None when dust cannot buy it; `mirrored` once Medusa has it."""
+
+    product_id: ProductId
+    dust_only: bool
+    dust_price: int | None
+    updated_by: str
+    updated_at: datetime
+    mirrored: bool
+    mirror_error: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What a product's settings shall be."""
+
+    product_id: ProductId
+    dust_only: bool
+    dust_price: int | None
+
+
+def set_products(
+    connection: Connection, wanted: Iterable[Wanted], *, actor: str, now: datetime
+) -> list[ProductSettings]:
+    """Write these settings, all or none."""
+    rows = sorted((vars(each) for each in wanted), key=lambda row: str(row["product_id"]))
+    if not rows:
+        return []
+    statement = insert(dust_product)
+    statement = statement.on_conflict_do_update(
+        index_elements=["product_id"],
+        set_={
+            "dust_only": statement.excluded.dust_only,
+            "dust_price": statement.excluded.dust_price,
+            "deleted": False,
+            "version": dust_product.c.version + 1,
+            "mirror_error": None,
+            "updated_by": actor,
+            "updated_at": now,
+        },
+    )
+    connection.execute(
+        statement, [{**row, "updated_by": actor, "created_at": now, "updated_at": now} for row in rows]
+    )  # fmt: skip
+    return read_products(connection, [ProductId(str(row["product_id"])) for row in rows])
+
+
+def delete_product(connection: Connection, product_id: ProductId, *, actor: str, now: datetime) -> None:
+    """Drop a product's settings; its copy in Medusa follows. Raises `UnknownProduct`."""
+    done = connection.execute(
+        update(dust_product)
+        .where(dust_product.c.product_id == product_id, ~dust_product.c.deleted)
+        .values(
+            dust_only=False,
+            dust_price=None,
+            deleted=True,
+            version=dust_product.c.version + 1,
+            updated_by=actor,
+            updated_at=now,
+        )
+    )
+    if not done.rowcount:
+        raise UnknownProduct(product_id)
+
+
+def forget_product(connection: Connection, product_id: ProductId) -> bool:
+    """The product is gone from Medusa: nothing to mirror any more. Says whether there was anything to forget."""
+    return bool(connection.execute(delete(dust_product).where(dust_product.c.product_id == product_id)).rowcount)
+
+
+def read_product(connection: Connection, product_id: ProductId) -> ProductSettings:
+    """One product's settings. Raises `UnknownProduct`."""
+    found = read_products(connection, [product_id])
+    if not found:
+        raise UnknownProduct(product_id)
+    return found[0]
+
+
+def read_products(connection: Connection, product_ids: Collection[ProductId]) -> list[ProductSettings]:
+    """The settings of those of these products that have any, by id."""
+    query = select(dust_product).where(dust_product.c.product_id.in_(product_ids), ~dust_product.c.deleted)
+    return [_settings(row) for row in connection.execute(query.order_by(dust_product.c.product_id))]
+
+
+def list_products(connection: Connection, *, limit: int, after: str | None = None) -> list[ProductSettings]:
+    """All products with settings, by id."""
+    query = select(dust_product).where(~dust_product.c.deleted).order_by(dust_product.c.product_id).limit(limit)
+    if after is not None:
+        query = query.where(dust_product.c.product_id > after)
+    return [_settings(row) for row in connection.execute(query)]
+
+
+def dust_only_among(connection: Connection, product_ids: Collection[str]) -> set[ProductId]:
+    """Those of these products that only dust can buy."""
+    query = select(dust_product.c.product_id).where(
+        dust_product.c.product_id.in_(product_ids), dust_product.c.dust_only
+    )
+    return {ProductId(found) for found in connection.scalars(query)} if product_ids else set()
+
+
+def unmirrored_products(connection: Connection, limit: int) -> list[ProductId]:
+    """Products whose settings Medusa does not have yet, or still has after they were deleted."""
+    query = select(dust_product.c.product_id).where(dust_product.c.mirrored_version != dust_product.c.version)
+    return [ProductId(found) for found in connection.scalars(query.limit(limit))]
+
+
+def _settings(row: Row[tuple[object, ...]]) -> ProductSettings:
+    return ProductSettings(
+        product_id=ProductId(row.product_id),
+        dust_only=row.dust_only,
+        dust_price=row.dust_price,
+        updated_by=row.updated_by,
+        updated_at=row.updated_at,
+        mirrored=row.mirrored_version == row.version,
+        mirror_error=row.mirror_error,
+    )

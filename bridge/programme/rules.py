@@ -1,0 +1,143 @@
+"""The programme document: one JSON object that a merchant edits. CONTRACT, "The programme document"."""
+
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Any, Self
+
+from babel.numbers import list_currencies
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, model_validator
+
+from bridge.ledger.account import MOST_DUST, NegativeBalance
+
+_CURRENCIES = {code.lower() for code in list_currencies()}
+# Rates beyond these are typing errors; they also keep every product of rate and amount inside a BIGINT.
+_HIGHEST_RATE = Decimal(1_000_000)
+_MOST_PLACES = 6
+
+
+def _known_currency(code: str) -> str:
+    if code not in _CURRENCIES:
+        hint = "use lower case" if code.lower() in _CURRENCIES else "use an ISO 4217 code such as eur"
+        raise ValueError(f"{code!r} is not a currency: {hint}")
+    return code
+
+
+CurrencyCode = Annotated[str, AfterValidator(_known_currency)]
+
+
+def _plain(value: Decimal) -> str:
+    return f"{value:f}"
+
+
+# Decimals travel as strings in JSON, so that no reader turns them into binary floats.
+ExactDecimal = Annotated[Decimal, PlainSerializer(_plain, return_type=str)]
+Rate = Annotated[ExactDecimal, Field(gt=0, le=_HIGHEST_RATE, decimal_places=_MOST_PLACES)]
+Ids = Annotated[tuple[Annotated[str, Field(min_length=1, max_length=255)], ...], Field(max_length=10_000)]
+
+
+class Rounding(StrEnum):
+    FLOOR = "floor"
+    HALF_UP = "half_up"
+    CEILING = "ceiling"
+
+
+class EarnWhen(StrEnum):
+    """What has to happen before an order earns."""
+
+    PLACED = "order.placed"
+    CAPTURED = "payment.captured"
+    COMPLETED = "order.completed"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Basis(_Part):
+    include_tax: bool = False
+    include_shipping: bool = False
+
+
+class Multiplier(_Part):
+    """Lines that match earn `factor` times as much. No ids at all match every line; several multipliers multiply."""
+
+    name: str = Field(min_length=1, max_length=100)
+    factor: Annotated[ExactDecimal, Field(ge=0, le=1000, decimal_places=_MOST_PLACES)]
+    product_ids: Ids = ()
+    category_ids: Ids = ()
+    starts_at: AwareDatetime | None = None
+    ends_at: AwareDatetime | None = None
+
+    @model_validator(mode="after")
+    def _ends_after_it_starts(self) -> Self:
+        if self.starts_at and self.ends_at and self.ends_at <= self.starts_at:
+            raise ValueError("ends_at must be after starts_at")
+        return self
+
+    def applies(self, *, product_id: str | None, category_ids: frozenset[str], moment: datetime) -> bool:
+        if (self.starts_at and moment < self.starts_at) or (self.ends_at and moment >= self.ends_at):
+            return False
+        if not self.product_ids and not self.category_ids:
+            return True
+        return product_id in self.product_ids or not category_ids.isdisjoint(self.category_ids)
+
+
+class Earn(_Part):
+    rates: dict[CurrencyCode, Rate] = Field(
+        default={"eur": Decimal(1)}, description="Dust for each major unit of money spent, by currency"
+    )
+    basis: Basis = Basis()
+    rounding: Rounding = Rounding.FLOOR
+    when: EarnWhen = EarnWhen.PLACED
+    pending_days: int = Field(default=0, ge=0, le=3650)
+    expires_after_days: int | None = Field(default=None, ge=1, le=36_500)
+    excluded_product_ids: Ids = ()
+    multipliers: tuple[Multiplier, ...] = Field(default=(), max_length=200)
+
+
+class Bonuses(_Part):
+    signup: int = Field(default=0, ge=0, le=MOST_DUST, description="Dust for a new customer account")
+
+
+class Redeem(_Part):
+    rates: dict[CurrencyCode, Rate] = Field(
+        default={"eur": Decimal(100)}, description="Dust for each major unit of discount, by currency"
+    )
+    min_dust: int = Field(default=1, ge=1, le=MOST_DUST)
+    max_dust: int | None = Field(default=None, ge=1, le=MOST_DUST)
+    max_share: Annotated[ExactDecimal, Field(gt=0, le=1, decimal_places=_MOST_PLACES)] = Decimal(1)
+    code_ttl_minutes: int = Field(default=60, ge=1, le=525_600)
+
+    @model_validator(mode="after")
+    def _max_is_not_below_min(self) -> Self:
+        if self.max_dust is not None and self.max_dust < self.min_dust:
+            raise ValueError("max_dust must not be below min_dust")
+        return self
+
+
+class Reversal(_Part):
+    negative_balance: NegativeBalance = NegativeBalance.ALLOW
+
+
+class Guests(_Part):
+    escrow_days: int = Field(default=90, ge=1, le=3650)
+
+
+class Programme(_Part):
+    """All rules of the shop. Everything has a default, so `{}` is a valid programme."""
+
+    earn: Earn = Earn()
+    bonuses: Bonuses = Bonuses()
+    redeem: Redeem = Redeem()
+    reversal: Reversal = Reversal()
+    guests: Guests = Guests()
+
+    @property
+    def looks_at_categories(self) -> bool:
+        """Whether any rule asks for the categories of a product."""
+        return any(multiplier.category_ids for multiplier in self.earn.multipliers)
+
+    def document(self) -> dict[str, Any]:
+        """The programme as JSON-ready values, the way it is stored and served."""
+        return self.model_dump(mode="json")

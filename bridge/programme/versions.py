@@ -1,0 +1,78 @@
+"""Every version of the programme, with who wrote it and when. Versions are only added, never changed."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Column, Connection, DateTime, Integer, Row, Table, Text, select
+from sqlalchemy.dialects.postgresql import JSONB
+
+from bridge.db import metadata
+from bridge.programme.rules import Programme
+
+programme_version = Table(
+    "programme_version",
+    metadata,
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("document", JSONB, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Version:
+    """One version of the rules. `number` 0 is what holds before anybody wrote one: all defaults."""
+
+    number: int
+    programme: Programme
+    author: str
+    created_at: datetime | None
+
+
+_DEFAULTS = Version(number=0, programme=Programme(), author="dust", created_at=None)
+
+
+def current_version(connection: Connection) -> Version:
+    """The rules in force now."""
+    query = select(programme_version).order_by(programme_version.c.version.desc()).limit(1)
+    row = connection.execute(query).one_or_none()
+    return _version(row) if row else _DEFAULTS
+
+
+def versions_by_number(connection: Connection, numbers: set[int]) -> dict[int, Version]:
+    """These versions; 0 among them is the defaults."""
+    found = {0: _DEFAULTS} if 0 in numbers else {}
+    wanted = numbers - {0}
+    if wanted:
+        rows = connection.execute(select(programme_version).where(programme_version.c.version.in_(wanted)))
+        found |= {row.version: _version(row) for row in rows}
+    return found
+
+
+def list_versions(connection: Connection, *, limit: int, before: int | None = None) -> list[Version]:
+    """The newest first."""
+    query = select(programme_version).order_by(programme_version.c.version.desc()).limit(limit)
+    if before is not None:
+        query = query.where(programme_version.c.version < before)
+    return [_version(row) for row in connection.execute(query)]
+
+
+def add_version(connection: Connection, programme: Programme, *, author: str, now: datetime) -> Version:
+    """Make these rules the ones in force. Two writers at once get two versions, one after the other."""
+    # Writing rules is rare: waiting for the other writer is simpler than retrying on a taken number.
+    connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('programme_version'))")
+    number = current_version(connection).number + 1
+    connection.execute(
+        programme_version.insert(),
+        {"version": number, "document": programme.document(), "author": author, "created_at": now},
+    )
+    return Version(number=number, programme=programme, author=author, created_at=now)
+
+
+def _version(row: Row[tuple[object, ...]]) -> Version:
+    return Version(
+        number=row.version,
+        programme=Programme.model_validate(row.document),
+        author=row.author,
+        created_at=row.created_at,
+    )

@@ -1,0 +1,110 @@
+"""What an order is worth in dust, and dust in money. Pure arithmetic on exact decimals.
+
+A worked row: a shirt for 20.00 and shorts for 10.00 less a discount of 3.00 are 27.00 before tax; at 1 dust per eur
+that is 27 dust. 500 dust at 100 per eur are 5.00 eur off.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal
+
+from babel.numbers import get_currency_precision
+
+from bridge.ledger.account import MOST_DUST
+from bridge.programme.rules import Earn, Redeem, Rounding
+
+_DECIMAL_ROUNDING = {
+    Rounding.FLOOR: ROUND_FLOOR,
+    Rounding.HALF_UP: ROUND_HALF_UP,
+    Rounding.CEILING: ROUND_CEILING,
+}
+# Medusa computes in binary floats and prints them; 4.99999999 is five.
+_NOISE = Decimal("0.000001")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EarningLine:
+    """A line of an order or a cart, after discounts. `net` is without tax, `gross` with it, both in major units."""
+
+    id: str
+    product_id: str | None
+    category_ids: frozenset[str] = frozenset()
+    net: Decimal
+    gross: Decimal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Earning:
+    """`dust` is the whole, `lines` the exact shares before rounding; `why` is set when it is 0."""
+
+    dust: int
+    lines: Mapping[str, Decimal]
+    why: str | None = None
+
+
+def earning(
+    rules: Earn,
+    *,
+    currency_code: str,
+    lines: Collection[EarningLine],
+    shipping_net: Decimal,
+    shipping_gross: Decimal,
+    placed_at: datetime,
+    without: Collection[str] = (),
+) -> Earning:
+    """What these lines earn. `without` are line ids that never earn, such as products for dust alone."""
+    rate = rules.rates.get(currency_code)
+    if rate is None:
+        return Earning(dust=0, lines={}, why=f"The programme has no earning rate for {currency_code}.")
+    shares = {
+        line.id: _amount(rules, line.net, line.gross) * rate * _factor(rules, line, placed_at)
+        for line in lines
+        if line.id not in without and line.product_id not in rules.excluded_product_ids
+    }
+    if rules.basis.include_shipping:
+        shares["shipping"] = _amount(rules, shipping_net, shipping_gross) * rate
+    exact = sum(shares.values(), Decimal(0)).quantize(_NOISE)
+    dust = int(exact.to_integral_value(_DECIMAL_ROUNDING[rules.rounding]))
+    return Earning(
+        dust=min(max(dust, 0), MOST_DUST), lines=shares, why=None if dust > 0 else "Nothing in the order earns dust."
+    )
+
+
+def _amount(rules: Earn, net: Decimal, gross: Decimal) -> Decimal:
+    return gross if rules.basis.include_tax else net
+
+
+def _factor(rules: Earn, line: EarningLine, moment: datetime) -> Decimal:
+    factor = Decimal(1)
+    for multiplier in rules.multipliers:
+        if multiplier.applies(product_id=line.product_id, category_ids=line.category_ids, moment=moment):
+            factor *= multiplier.factor
+    return factor
+
+
+def discount_value(rules: Redeem, dust: int, currency_code: str) -> Decimal | None:
+    """What `dust` takes off, in major units, rounded down to what the currency can pay; None without a rate."""
+    rate = rules.rates.get(currency_code)
+    if rate is None:
+        return None
+    return (dust / rate).quantize(_smallest_unit(currency_code), ROUND_FLOOR)
+
+
+def dust_for_value(rate: Decimal, value: Decimal) -> int:
+    """How much dust a discount of `value` uses up at `rate` dust per major unit, rounded up to whole dust."""
+    return int((value * rate).quantize(_NOISE).to_integral_value(ROUND_CEILING))
+
+
+def most_dust_for(rules: Redeem, amount: Decimal, currency_code: str) -> int | None:
+    """The most dust an amount to pay can take, within the programme's limits; None without a rate."""
+    rate = rules.rates.get(currency_code)
+    if rate is None:
+        return None
+    coverable = (amount * rules.max_share).quantize(_smallest_unit(currency_code), ROUND_FLOOR)
+    most = int((coverable * rate).to_integral_value(ROUND_FLOOR))
+    return max(0, min(most, rules.max_dust or MOST_DUST))
+
+
+def _smallest_unit(currency_code: str) -> Decimal:
+    return Decimal(1).scaleb(-get_currency_precision(currency_code.upper()))

@@ -1,0 +1,292 @@
+"""Move one promise on, by talking to Medusa: make its promotions, or take them away and release the dust.
+
+    lease the row (transaction) ─▶ Medusa (no transaction) ─▶ write what came of it (transaction)
+
+It may die or be doubled at any point. The lease keeps two workers from talking about the same row at once; a code is
+made once because Medusa refuses a second one of the same name; and no dust goes back before Medusa has confirmed that
+the codes are gone and that no order has used them.
+"""
+
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+from sqlalchemy import Connection, select, update
+
+from bridge.backoff import backoff_seconds
+from bridge.clock import now
+from bridge.db import transaction
+from bridge.errors import DustError, Unavailable
+from bridge.ledger.account import Kind, Memo
+from bridge.ledger.book import open_accounts, reserved_lots, save
+from bridge.medusa.client import Json, Medusa, MedusaRefused, Promotion
+from bridge.redemptions.promises import Code, Redemption, lock_redemption, update_redemption
+from bridge.redemptions.tables import State, dust_redemption, dust_redemption_code
+
+log = structlog.get_logger(__name__)
+
+# Longer than all of one visit's calls to Medusa may take together, each being cut off by its own time-out.
+LEASE = timedelta(seconds=90)
+# When the making of a code was in doubt and it could not be found, look once more after Medusa had time to finish.
+SECOND_LOOK = timedelta(minutes=2)
+_LONGEST_WAIT_SECONDS = 120.0
+# An order is looked for from a little before the redemption on: two machines' clocks differ.
+_CLOCK_SKEW = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """Where the promise stands now. `orders` were found to have used a code; the caller gives them to the inbox."""
+
+    redemption: Redemption
+    orders: tuple[Json, ...] = ()
+
+
+class Busy(Unavailable):
+    """Somebody else is talking to Medusa about this redemption just now."""
+
+    code = "redemption_busy"
+
+    def __init__(self, redemption_id: str) -> None:
+        super().__init__(f"Redemption {redemption_id} is being worked on.")
+
+
+def advance(redemption_id: str, medusa: Medusa) -> Outcome:
+    """Do the next step of this redemption, if there is one.
+
+    Raises `UnknownRedemption`; `Busy` and `MedusaAway` when it has to be tried again, which the row notes.
+    """
+    lease = secrets.token_hex(8)
+    redemption = _take_lease(redemption_id, lease)
+    if redemption.next_attempt_at is None and not redemption.should_withdraw(now()):
+        _drop_lease(redemption_id, lease)
+        return Outcome(redemption=redemption)
+    try:
+        if redemption.should_withdraw(now()):
+            return _withdraw(redemption, medusa, lease)
+        if redemption.state is State.PENDING:
+            return _make(redemption, medusa, lease)
+        return _look_again(redemption, medusa, lease)
+    except Unavailable as error:
+        _put_off(redemption, lease, error)
+        raise
+
+
+def _take_lease(redemption_id: str, lease: str) -> Redemption:
+    moment = now()
+    with transaction() as connection:
+        redemption = lock_redemption(connection, redemption_id)
+        until = connection.scalar(
+            select(dust_redemption.c.leased_until).where(dust_redemption.c.id == redemption_id)
+        )  # fmt: skip
+        if until is not None and until > moment:
+            raise Busy(redemption_id)
+        update_redemption(connection, redemption_id, now=moment, lease=lease, leased_until=moment + LEASE)
+        return redemption
+
+
+def _drop_lease(redemption_id: str, lease: str) -> None:
+    with transaction() as connection:
+        _end_visit(connection, redemption_id, lease)
+
+
+def _end_visit(connection: Connection, redemption_id: str, lease: str, **changes: object) -> None:
+    """Give the lease back and write `changes`. Raises `Busy` when the lease was lost to somebody else meanwhile."""
+    done = connection.execute(
+        update(dust_redemption)
+        .where(dust_redemption.c.id == redemption_id, dust_redemption.c.lease == lease)
+        .values(lease=None, leased_until=None, updated_at=now(), **changes)
+    )
+    if done.rowcount != 1:
+        raise Busy(redemption_id)
+
+
+def _put_off(redemption: Redemption, lease: str, error: DustError) -> None:
+    attempts = redemption.attempts + 1
+    try:
+        with transaction() as connection:
+            _end_visit(
+                connection,
+                redemption.id,
+                lease,
+                attempts=attempts,
+                next_attempt_at=now()
+                + timedelta(seconds=backoff_seconds(attempts, longest_seconds=_LONGEST_WAIT_SECONDS)),
+                reason=error.message,
+            )
+    except Unavailable:
+        # The lease runs out by itself; the sweep takes the row up again then.
+        log.warning("lease_left_to_run_out", redemption_id=redemption.id)
+
+
+def _make(redemption: Redemption, medusa: Medusa, lease: str) -> Outcome:
+    try:
+        made = {code.code: _make_or_adopt(redemption, code, medusa) for code in redemption.codes}
+    except MedusaRefused as refusal:
+        # Medusa has said no and always will. What was made of the other codes goes before the dust comes back.
+        return _withdraw(redemption, medusa, lease, failure=refusal.message)
+    reason = _put_in_cart(redemption, medusa) if redemption.cart_id else None
+    with transaction() as connection:
+        current = lock_redemption(connection, redemption.id)
+        for code, promotion in made.items():
+            connection.execute(
+                update(dust_redemption_code)
+                .where(dust_redemption_code.c.code == code)
+                .values(promotion_id=promotion.id)
+            )
+        changes: dict[str, object] = {"reason": reason, "attempts": 0}
+        if current.state is State.PENDING:
+            # An order may have used the code already and been settled: then the state is further on and stays.
+            changes |= {"state": State.ACTIVE.value}
+            changes |= {"next_attempt_at": now() if current.release_requested_at else None}
+        _end_visit(connection, redemption.id, lease, **changes)
+        return Outcome(redemption=lock_redemption(connection, redemption.id))
+
+
+def _make_or_adopt(redemption: Redemption, code: Code, medusa: Medusa) -> Promotion:
+    try:
+        return medusa.create_promotion(promotion_body(redemption, code))
+    except MedusaRefused:
+        existing = medusa.promotion_by_code(code.code)
+        if existing is not None and existing.redemption_id == redemption.id:
+            log.info("promotion_adopted", redemption_id=redemption.id, promotion_id=existing.id)
+            return existing
+        raise
+
+
+def _put_in_cart(redemption: Redemption, medusa: Medusa) -> str | None:
+    """Apply the codes to the cart. The promise holds without it too, so a failure is only noted, and returned."""
+    assert redemption.cart_id is not None
+    for code in redemption.codes:
+        try:
+            if not medusa.add_code_to_cart(redemption.cart_id, code.code):
+                return f"The code was made, but Medusa does not apply it to cart {redemption.cart_id}."
+        except DustError as error:
+            return f"The code was made, but could not be put into cart {redemption.cart_id}: {error.message}"
+    return None
+
+
+def promotion_body(redemption: Redemption, code: Code) -> Json:
+    """What is posted to /admin/promotions. Each field closes a trap; Medusa 2.21.2 was tried for all of them."""
+    return {
+        "code": code.code,
+        "type": "standard",
+        "status": "active",
+        "is_automatic": False,
+        "is_tax_inclusive": True,  # else 5.00 would take 6.25 off at 25 % tax
+        "limit": 1,  # counted under a lock at completion; one order in all, whoever tries
+        "metadata": {"redemption_id": redemption.id, "customer_id": redemption.customer_id},
+        "rules": [{"attribute": "customer.id", "operator": "eq", "values": [redemption.customer_id]}],
+        "application_method": _discount_method(redemption, code) if code.product_id is None else _product_method(code),
+    }
+
+
+def _discount_method(redemption: Redemption, code: Code) -> Json:
+    return {
+        "type": "fixed",
+        "value": float(code.value or 0),  # JSON has one kind of number; the value has at most three places
+        "target_type": "order",
+        "allocation": "across",
+        "currency_code": redemption.currency_code,  # without one, or in upper case, it is for every currency or none
+    }
+
+
+def _product_method(code: Code) -> Json:
+    return {
+        "type": "percentage",
+        "value": 100,
+        "target_type": "items",
+        "allocation": "once",  # `each` would count for every line: two variants would both be free
+        "max_quantity": code.quantity,
+        "target_rules": [{"attribute": "items.product.id", "operator": "in", "values": [code.product_id]}],
+    }
+
+
+def _withdraw(redemption: Redemption, medusa: Medusa, lease: str, *, failure: str | None = None) -> Outcome:
+    missing = _delete_codes(redemption, medusa)
+    orders = _orders_that_used(redemption, medusa)
+    if orders:
+        # Too late: the spend will be booked by settlement, which also ends this redemption. Until then it stays open.
+        with transaction() as connection:
+            later = now() + timedelta(seconds=_LONGEST_WAIT_SECONDS)
+            _end_visit(connection, redemption.id, lease, next_attempt_at=later)
+        return Outcome(redemption=redemption, orders=tuple(orders))
+    in_doubt = redemption.state is State.PENDING and bool(missing)
+    with transaction() as connection:
+        current = lock_redemption(connection, redemption.id)
+        if not current.open:
+            _end_visit(connection, redemption.id, lease)
+            return Outcome(redemption=current)
+        _release_hold(connection, current, _why_released(current, failure))
+        _end_visit(
+            connection,
+            redemption.id,
+            lease,
+            state=State.FAILED.value if failure else State.RELEASED.value,
+            reason=_why_released(current, failure),
+            attempts=0,
+            next_attempt_at=now() + SECOND_LOOK if in_doubt else None,
+        )
+        return Outcome(redemption=lock_redemption(connection, redemption.id))
+
+
+def _delete_codes(redemption: Redemption, medusa: Medusa) -> list[str]:
+    """Delete the promotions of all codes; return the codes that Medusa did not know."""
+    missing = []
+    for code in redemption.codes:
+        promotion = medusa.promotion_by_code(code.code)
+        if promotion is None:
+            missing.append(code.code)
+        else:
+            medusa.delete_promotion(promotion.id)
+    return missing
+
+
+def _orders_that_used(redemption: Redemption, medusa: Medusa) -> list[Json]:
+    """The customer's orders, since the redemption was made, that carry one of its codes.
+
+    Asked after the promotions are gone, so that no order can come to carry one after the answer. The line items keep
+    the code when the promotion is deleted.
+    """
+    codes = {code.code for code in redemption.codes}
+    pages = medusa.orders_of_customer_since(redemption.customer_id, redemption.created_at - _CLOCK_SKEW)
+    return [order for page in pages for order in page if codes & _codes_in(order)]
+
+
+def _codes_in(order: Json) -> set[str]:
+    adjustments = (a for item in order.get("items") or () for a in item.get("adjustments") or ())
+    return {adjustment["code"] for adjustment in adjustments if adjustment.get("code")}
+
+
+def _look_again(redemption: Redemption, medusa: Medusa, lease: str) -> Outcome:
+    """After a release in doubt: a create call that hung in Medusa may have gone through late. Take it away again."""
+    missing = _delete_codes(redemption, medusa)
+    if len(missing) < len(redemption.codes):
+        log.warning("late_promotion_removed", redemption_id=redemption.id)
+    orders = _orders_that_used(redemption, medusa) if redemption.state is not State.CAPTURED else []
+    with transaction() as connection:
+        _end_visit(connection, redemption.id, lease, next_attempt_at=None, attempts=0)
+    return Outcome(redemption=redemption, orders=tuple(orders))
+
+
+def _release_hold(connection: Connection, redemption: Redemption, why: str) -> None:
+    account = open_accounts(connection, [redemption.customer_id])[redemption.customer_id]
+    reserved = reserved_lots(connection, redemption.customer_id, redemption.id)
+    memo = Memo(
+        kind=Kind.RELEASE,
+        reference_type="redemption",
+        reference_id=redemption.id,
+        description=why,
+        event_at=now(),
+        programme_version=redemption.programme_version,
+    )
+    account.release(reserved, memo, now=now())
+    account.expire_due(now=now())
+    save(connection, [account])
+
+
+def _why_released(redemption: Redemption, failure: str | None) -> str:
+    if failure:
+        return failure
+    return "Released on request" if redemption.release_requested_at else "Not used in time"

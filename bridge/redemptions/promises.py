@@ -1,0 +1,360 @@
+"""The rows of redemptions: making one, reading one, asking for its release. Nothing here talks to Medusa."""
+
+import secrets
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, or_, select, update
+
+from bridge.errors import Conflict, NotFound
+from bridge.ids import CustomerId, OrderId, ProductId, new_id
+from bridge.ledger.account import Kind, Memo
+from bridge.ledger.book import open_accounts, save
+from bridge.programme.versions import Version
+from bridge.redemptions.tables import OPEN_STATES, State, dust_redemption, dust_redemption_code
+from bridge.redemptions.terms import Terms
+
+# Crockford's base32 without look-alikes; 16 characters are 80 bits, far beyond guessing over the Store API.
+_CODE_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_CODE_CHARACTERS = 16
+
+
+class UnknownRedemption(NotFound):
+    """No such redemption, or it is another customer's."""
+
+    code = "unknown_redemption"
+
+    def __init__(self, redemption_id: str) -> None:
+        super().__init__(f"There is no redemption {redemption_id}.")
+
+
+class AlreadyUsed(Conflict):
+    """An order has used the code, so the dust cannot come back this way."""
+
+    code = "already_used"
+
+    def __init__(self, redemption_id: str, order_id: str | None) -> None:
+        super().__init__(f"Redemption {redemption_id} is already used.", order_id=order_id)
+
+
+class KeyReused(Conflict):
+    """The same Idempotency-Key came with another request."""
+
+    code = "idempotency_key_reused"
+
+    def __init__(self) -> None:
+        super().__init__("This Idempotency-Key was used for a different request: use a fresh one.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Code:
+    """One promotion code of a redemption and what it is for."""
+
+    code: str
+    dust: int
+    value: Decimal | None
+    product_id: ProductId | None
+    quantity: int | None
+    promotion_id: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Redemption:
+    """A promise and its codes, as they are in the database at one moment."""
+
+    id: str
+    customer_id: CustomerId
+    state: State
+    dust: int
+    dust_captured: int
+    value: Decimal | None
+    currency_code: str | None
+    cart_id: str | None
+    order_id: OrderId | None
+    expires_at: datetime
+    reason: str | None
+    programme_version: int
+    release_requested_at: datetime | None
+    attempts: int
+    next_attempt_at: datetime | None
+    created_at: datetime
+    codes: tuple[Code, ...]
+
+    @property
+    def open(self) -> bool:
+        """Whether dust is still held for it."""
+        return self.state in OPEN_STATES
+
+    def should_withdraw(self, now: datetime) -> bool:
+        """Whether its promotions have to go: its time is over, or its release was asked for."""
+        return self.open and (self.release_requested_at is not None or self.expires_at <= now)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What a shopper asked for, with the key that makes asking twice harmless."""
+
+    customer_id: CustomerId
+    idempotency_key: str
+    request_hash: str
+    cart_id: str | None
+
+
+def find_answer(connection: Connection, request: Request) -> dict[str, Any] | None:
+    """The first answer to this very request, if it came before. Raises `KeyReused`."""
+    row = connection.execute(
+        select(dust_redemption.c.request_hash, dust_redemption.c.first_answer).where(
+            dust_redemption.c.customer_id == request.customer_id,
+            dust_redemption.c.idempotency_key == request.idempotency_key,
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    if row.request_hash != request.request_hash:
+        raise KeyReused
+    answer: dict[str, Any] = row.first_answer
+    return answer
+
+
+def promise(
+    connection: Connection,
+    request: Request,
+    *,
+    terms_for: Callable[[int], Terms],
+    answer_for: Callable[[Redemption], dict[str, Any]],
+    version: Version,
+    now: datetime,
+) -> dict[str, Any]:
+    """Hold the dust and write the redemption down; return the answer, the same for the same request ever after.
+
+    `terms_for` is given what the customer has available, under the lock that keeps it so. Raises what it raises, and
+    `InsufficientDust`.
+    """
+    account = open_accounts(connection, [request.customer_id])[request.customer_id]
+    # Asked again under the lock: of two clicks at once the second finds what the first has written.
+    earlier = find_answer(connection, request)
+    if earlier is not None:
+        return earlier
+    account.mature_due(now=now)
+    account.expire_due(now=now)
+    terms = terms_for(max(0, account.available))
+    redemption = _new_redemption(request, terms, version, now)
+    memo = Memo(
+        kind=Kind.HOLD,
+        reference_type="redemption",
+        reference_id=redemption.id,
+        description="Dust set aside for a redemption",
+        event_at=now,
+        actor=request.customer_id,
+        programme_version=version.number,
+    )
+    account.hold(terms.dust, memo, now=now)
+    save(connection, [account])
+    answer = answer_for(redemption)
+    row = {name: value for name, value in vars(redemption).items() if name != "codes"}
+    connection.execute(
+        dust_redemption.insert(),
+        {
+            **row,
+            "state": redemption.state.value,
+            "idempotency_key": request.idempotency_key,
+            "request_hash": request.request_hash,
+            "first_answer": answer,
+            "updated_at": now,
+        },
+    )
+    connection.execute(
+        dust_redemption_code.insert(), [{**vars(code), "redemption_id": redemption.id} for code in redemption.codes]
+    )
+    return answer
+
+
+def _new_redemption(request: Request, terms: Terms, version: Version, now: datetime) -> Redemption:
+    return Redemption(
+        id=new_id("dred"),
+        customer_id=request.customer_id,
+        state=State.PENDING,
+        dust=terms.dust,
+        dust_captured=0,
+        value=terms.value,
+        currency_code=terms.currency_code,
+        cart_id=request.cart_id,
+        order_id=None,
+        expires_at=now + timedelta(minutes=version.programme.redeem.code_ttl_minutes),
+        reason=None,
+        programme_version=version.number,
+        release_requested_at=None,
+        attempts=0,
+        next_attempt_at=now,
+        created_at=now,
+        codes=tuple(
+            Code(
+                code=_new_code(),
+                dust=part.dust,
+                value=part.value,
+                product_id=part.product_id,
+                quantity=part.quantity,
+                promotion_id=None,
+            )
+            for part in terms.parts
+        ),
+    )
+
+
+def _new_code() -> str:
+    return "DUST-" + "".join(secrets.choice(_CODE_ALPHABET) for _ in range(_CODE_CHARACTERS))
+
+
+def ask_for_release(
+    connection: Connection, customer_id: CustomerId, redemption_id: str, *, now: datetime
+) -> Redemption:
+    """Note that the shopper wants the dust back. Raises `UnknownRedemption`, `AlreadyUsed`."""
+    redemption = lock_redemption(connection, redemption_id)
+    if redemption.customer_id != customer_id:
+        raise UnknownRedemption(redemption_id)
+    if redemption.state is State.CAPTURED:
+        raise AlreadyUsed(redemption_id, redemption.order_id)
+    if not redemption.open or redemption.release_requested_at:
+        return redemption
+    update_redemption(connection, redemption_id, now=now, release_requested_at=now, next_attempt_at=now)
+    return replace(redemption, release_requested_at=now, next_attempt_at=now)
+
+
+def read_redemption(connection: Connection, customer_id: CustomerId, redemption_id: str) -> Redemption:
+    """One's own redemption. Raises `UnknownRedemption`, for others' too."""
+    found = _load(connection, [redemption_id])
+    if not found or found[0].customer_id != customer_id:
+        raise UnknownRedemption(redemption_id)
+    return found[0]
+
+
+def list_redemptions(
+    connection: Connection,
+    *,
+    customer_id: CustomerId | None = None,
+    state: State | None = None,
+    before: str | None = None,
+    limit: int,
+) -> list[Redemption]:
+    """Newest first; of one customer, or of all for an operator."""
+    query = select(dust_redemption.c.id).order_by(dust_redemption.c.id.desc()).limit(limit)
+    if customer_id is not None:
+        query = query.where(dust_redemption.c.customer_id == customer_id)
+    if state is not None:
+        query = query.where(dust_redemption.c.state == state.value)
+    if before is not None:
+        query = query.where(dust_redemption.c.id < before)
+    ids = list(connection.scalars(query))
+    return sorted(_load(connection, ids), key=lambda redemption: redemption.id, reverse=True)
+
+
+def lock_redemption(connection: Connection, redemption_id: str) -> Redemption:
+    """The redemption, locked until the transaction ends. Raises `UnknownRedemption`."""
+    found = _load(connection, [redemption_id], lock=True)
+    if not found:
+        raise UnknownRedemption(redemption_id)
+    return found[0]
+
+
+def lock_redemptions_of_orders(
+    connection: Connection, *, codes: Iterable[str], order_ids: Iterable[OrderId]
+) -> list[Redemption]:
+    """Every redemption that one of these codes belongs to or one of these orders has used, locked in id order."""
+    by_code = select(dust_redemption_code.c.redemption_id).where(dust_redemption_code.c.code.in_(list(codes)))
+    query = select(dust_redemption.c.id).where(
+        or_(dust_redemption.c.order_id.in_(list(order_ids)), dust_redemption.c.id.in_(by_code))
+    )
+    return _load(connection, list(connection.scalars(query)), lock=True)
+
+
+def units_paid_for_cart(connection: Connection, customer_id: CustomerId, cart_id: str) -> dict[ProductId, int]:
+    """Units of products that open redemptions already pay for in this cart."""
+    query = (
+        select(dust_redemption_code.c.product_id, dust_redemption_code.c.quantity)
+        .join(dust_redemption, dust_redemption.c.id == dust_redemption_code.c.redemption_id)
+        .where(
+            dust_redemption.c.customer_id == customer_id,
+            dust_redemption.c.cart_id == cart_id,
+            dust_redemption.c.state.in_(OPEN_STATES),
+            dust_redemption.c.release_requested_at.is_(None),
+            dust_redemption_code.c.product_id.is_not(None),
+        )
+    )
+    units: dict[ProductId, int] = {}
+    for row in connection.execute(query):
+        units[row.product_id] = units.get(row.product_id, 0) + row.quantity
+    return units
+
+
+def due_redemptions(connection: Connection, *, now: datetime, limit: int) -> list[str]:
+    """Promises that wait for a next step: to be made, to be withdrawn, or to be looked at a second time."""
+    due = or_(
+        dust_redemption.c.next_attempt_at <= now,
+        dust_redemption.c.state.in_(OPEN_STATES) & (dust_redemption.c.expires_at <= now)
+        & dust_redemption.c.next_attempt_at.is_(None),
+    )  # fmt: skip
+    return list(connection.scalars(select(dust_redemption.c.id).where(due).order_by(dust_redemption.c.id).limit(limit)))
+
+
+def update_redemption(connection: Connection, redemption_id: str, *, now: datetime, **changes: Any) -> None:
+    """Write these columns."""
+    connection.execute(
+        update(dust_redemption).where(dust_redemption.c.id == redemption_id).values(**changes, updated_at=now)
+    )
+
+
+def _load(connection: Connection, ids: Sequence[str], *, lock: bool = False) -> list[Redemption]:
+    if not ids:
+        return []
+    query = select(dust_redemption).where(dust_redemption.c.id.in_(ids)).order_by(dust_redemption.c.id)
+    rows = connection.execute(query.with_for_update() if lock else query).all()
+    code_rows = connection.execute(
+        select(dust_redemption_code)
+        .where(dust_redemption_code.c.redemption_id.in_(ids))
+        .order_by(dust_redemption_code.c.code)
+    ).all()
+    codes: Mapping[str, list[Code]] = {row.id: [] for row in rows}
+    for row in code_rows:
+        codes[row.redemption_id].append(
+            Code(
+                code=row.code,
+                dust=row.dust,
+                value=row.value,
+                product_id=row.product_id,
+                quantity=row.quantity,
+                promotion_id=row.promotion_id,
+            )
+        )
+    return [_redemption(row, codes[row.id]) for row in rows]
+
+
+def _redemption(row: Row[Any], codes: list[Code]) -> Redemption:
+    return Redemption(
+        id=row.id,
+        customer_id=CustomerId(row.customer_id),
+        state=State(row.state),
+        dust=row.dust,
+        dust_captured=row.dust_captured,
+        value=row.value,
+        currency_code=row.currency_code,
+        cart_id=row.cart_id,
+        order_id=OrderId(row.order_id) if row.order_id else None,
+        expires_at=row.expires_at,
+        reason=row.reason,
+        programme_version=row.programme_version,
+        release_requested_at=row.release_requested_at,
+        attempts=row.attempts,
+        next_attempt_at=row.next_attempt_at,
+        created_at=row.created_at,
+        codes=tuple(codes),
+    )
+
+
+def oldest_promise(connection: Connection) -> datetime | None:
+    """When the promise was made that waits longest for its next step; None when none does."""
+    query = select(func.min(dust_redemption.c.created_at)).where(dust_redemption.c.state == State.PENDING.value)
+    oldest: datetime | None = connection.scalar(query)
+    return oldest

@@ -1,0 +1,81 @@
+"""The tables of redemptions."""
+
+from enum import StrEnum
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    Numeric,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from bridge.db import metadata
+
+
+class State(StrEnum):
+    """`pending` → `active` → `captured` or `released`; `failed` when Medusa would not make the promotion."""
+
+    PENDING = "pending"
+    ACTIVE = "active"
+    CAPTURED = "captured"
+    RELEASED = "released"
+    FAILED = "failed"
+
+
+OPEN_STATES = (State.PENDING.value, State.ACTIVE.value)
+
+dust_redemption = Table(
+    "dust_redemption",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("customer_id", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("dust", BigInteger, nullable=False),
+    Column("dust_captured", BigInteger, nullable=False, server_default="0"),
+    Column("value", Numeric(20, 6)),
+    Column("currency_code", Text),
+    Column("cart_id", Text),
+    Column("order_id", Text),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    Column("reason", Text),
+    Column("programme_version", Integer, nullable=False),
+    Column("idempotency_key", Text, nullable=False),
+    Column("request_hash", Text, nullable=False),
+    Column("first_answer", JSONB),
+    Column("release_requested_at", DateTime(timezone=True)),
+    # Who is talking to Medusa about this row, and until when nobody else may.
+    Column("lease", Text),
+    Column("leased_until", DateTime(timezone=True)),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("next_attempt_at", DateTime(timezone=True)),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("updated_at", DateTime(timezone=True), nullable=False),
+    UniqueConstraint("customer_id", "idempotency_key"),
+    CheckConstraint("0 < dust AND 0 <= dust_captured AND dust_captured <= dust", name="figures"),
+    CheckConstraint("state IN ('pending', 'active', 'captured', 'released', 'failed')", name="state"),
+    Index(None, "customer_id", "id"),
+    Index(None, "order_id"),
+    Index("ix_dust_redemption_due", "next_attempt_at", postgresql_where=text("next_attempt_at IS NOT NULL")),
+)
+
+dust_redemption_code = Table(
+    "dust_redemption_code",
+    metadata,
+    Column("code", Text, primary_key=True),
+    Column("redemption_id", Text, ForeignKey("dust_redemption.id"), nullable=False, index=True),
+    Column("dust", BigInteger, nullable=False),
+    Column("value", Numeric(20, 6)),
+    Column("product_id", Text),
+    Column("quantity", Integer),
+    Column("promotion_id", Text),
+    CheckConstraint("(product_id IS NULL) = (quantity IS NULL)", name="product_has_quantity"),
+)

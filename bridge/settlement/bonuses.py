@@ -1,0 +1,47 @@
+"""Dust for something other than an order."""
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, select
+
+from bridge.ids import CustomerId
+from bridge.ledger.account import Kind, Memo
+from bridge.ledger.book import open_accounts, save, transaction_by_key
+from bridge.ledger.tables import dust_transaction
+from bridge.programme.versions import current_version
+
+# One for each customer, ever: the key is unique in the customer's book.
+_SIGNUP_KEY = "bonus:signup"
+
+
+def credit_signup_bonus(connection: Connection, customer_id: CustomerId, *, event_at: datetime, now: datetime) -> int:
+    """Credit the programme's sign-up bonus unless this customer has had it; return how much was credited."""
+    version = current_version(connection)
+    amount = version.programme.bonuses.signup
+    if not amount:
+        return 0
+    account = open_accounts(connection, [customer_id], lots=False)[customer_id]
+    if transaction_by_key(connection, customer_id, _SIGNUP_KEY) is not None:
+        return 0
+    memo = Memo(
+        kind=Kind.BONUS,
+        reference_type="customer",
+        reference_id=customer_id,
+        description="Welcome bonus",
+        event_at=event_at,
+        idempotency_key=_SIGNUP_KEY,
+        programme_version=version.number,
+    )
+    days = version.programme.earn.expires_after_days
+    account.earn(amount, memo, now=now, expires_at=event_at + timedelta(days=days) if days else None)
+    save(connection, [account])
+    return amount
+
+
+def customers_with_signup_bonus(connection: Connection, customer_ids: Collection[CustomerId]) -> set[CustomerId]:
+    """Those of these customers who have had it."""
+    query = select(dust_transaction.c.customer_id).where(
+        dust_transaction.c.customer_id.in_(customer_ids), dust_transaction.c.idempotency_key == _SIGNUP_KEY
+    )
+    return {CustomerId(who) for who in connection.scalars(query)}

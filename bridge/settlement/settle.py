@@ -1,0 +1,331 @@
+"""Settle orders to their target: the one path for webhooks, reconcile, backfill and an operator's retry.
+
+    target  = what the programme version of the order's first settlement gives for the order as it now is
+    booked  = what the ledger holds for it
+    post      target - booked, in the transaction that also remembers these facts
+
+Locks are taken in one order everywhere: order_settlement, dust_redemption, dust_balance, each by id.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from bridge.ids import CustomerId, OrderId, ProductId
+from bridge.ledger.account import Account, Kind, Memo
+from bridge.ledger.book import open_accounts, save, spent_lots
+from bridge.medusa.orders import Order
+from bridge.products.settings import dust_only_among
+from bridge.programme.rules import EarnWhen
+from bridge.programme.versions import Version, current_version, versions_by_number
+from bridge.programme.worth import Earning, EarningLine, earning
+from bridge.redemptions.promises import Redemption, lock_redemptions_of_orders
+from bridge.redemptions.tables import State
+from bridge.redemptions.uses import book_use, is_used_by
+from bridge.settlement.tables import order_settlement
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settled:
+    """What came of settling one order. `stale` means that newer facts had been seen before; nothing was done."""
+
+    order_id: OrderId
+    customer_id: CustomerId | None
+    booked: int
+    waived: int = 0
+    change: int = 0
+    stale: bool = False
+    note: str | None = None
+
+
+@dataclass(kw_only=True)
+class _Case:
+    """One order on its way through settlement: its facts, its row, and the target that follows from both."""
+
+    order: Order
+    row: Row[Any]
+    version: Version
+    earned: Earning
+    earning_due: bool
+    dust_only_lines: frozenset[str]
+    redemptions: list[Redemption] = field(default_factory=list)
+
+    @property
+    def target(self) -> int:
+        return self.earned.dust
+
+    @property
+    def moves_away(self) -> bool:
+        """Whether dust was booked for a customer who no longer owns the order."""
+        return bool(self.row.booked > 0 and self.row.customer_id != self.order.customer_id)
+
+    @property
+    def only_earns(self) -> bool:
+        grows = self.target >= int(self.row.booked) - int(self.row.waived)
+        return grows and not self.moves_away and not self.redemptions
+
+
+def settle_orders(connection: Connection, orders: Iterable[Order], *, now: datetime) -> dict[OrderId, Settled]:
+    """Bring the ledger to what these orders, as they now are, should have. Any number at once, in any order."""
+    newest: dict[OrderId, Order] = {}
+    for order in orders:
+        known = newest.get(order.id)
+        if known is None or order.age >= known.age:
+            newest[order.id] = order
+    if not newest:
+        return {}
+    rows = _lock_rows(connection, sorted(newest))
+    settled = {
+        order_id: _stale(rows[order_id]) for order_id, order in newest.items() if _is_stale(rows[order_id], order)
+    }  # fmt: skip
+    fresh = [order for order_id, order in newest.items() if order_id not in settled]
+    cases = _open_cases(connection, fresh, rows)
+    accounts = _open_accounts(connection, cases)
+    for case in sorted(cases, key=lambda case: case.order.id):
+        settled[case.order.id] = _settle(connection, case, accounts, now)
+    save(connection, accounts.values())
+    _write_rows(connection, cases, settled, now)
+    return settled
+
+
+def _lock_rows(connection: Connection, order_ids: list[OrderId]) -> dict[OrderId, Row[Any]]:
+    connection.execute(insert(order_settlement).on_conflict_do_nothing(), [{"order_id": who} for who in order_ids])
+    query = (
+        select(order_settlement)
+        .where(order_settlement.c.order_id.in_(order_ids))
+        .order_by(order_settlement.c.order_id)
+        .with_for_update()
+    )
+    return {OrderId(row.order_id): row for row in connection.execute(query)}
+
+
+def _is_stale(row: Row[Any], order: Order) -> bool:
+    return row.facts_version is not None and order.age < (row.facts_version, row.facts_updated_at)
+
+
+def _stale(row: Row[Any]) -> Settled:
+    return Settled(
+        order_id=OrderId(row.order_id),
+        customer_id=row.customer_id,
+        booked=row.booked,
+        waived=row.waived,
+        stale=True,
+        note="Newer facts of this order were settled before.",
+    )
+
+
+def _open_cases(connection: Connection, orders: list[Order], rows: Mapping[OrderId, Row[Any]]) -> list[_Case]:
+    if not orders:
+        return []
+    current = current_version(connection)
+    numbers = {rows[order.id].programme_version for order in orders} - {None}
+    versions = versions_by_number(connection, numbers) | {current.number: current}
+    products = {line.product_id for order in orders for line in order.lines if line.product_id}
+    dust_only = dust_only_among(connection, products)
+    cases = []
+    for order in orders:
+        row = rows[order.id]
+        version = current if row.programme_version is None else versions[row.programme_version]
+        dust_only_lines = _dust_only_lines(order, row, dust_only)
+        due = row.earning_due or _is_due(version, order)
+        earned = _earned(order, version, due, dust_only_lines)
+        cases.append(
+            _Case(
+                order=order,
+                row=row,
+                version=version,
+                earned=earned,
+                earning_due=due,
+                dust_only_lines=dust_only_lines,
+            )
+        )
+    _add_redemptions(connection, cases)
+    return cases
+
+
+def _dust_only_lines(order: Order, row: Row[Any], dust_only: Collection[ProductId]) -> frozenset[str]:
+    """Lines that never earn. Decided when a line is first seen: a setting changed later leaves old orders alone."""
+    return frozenset(
+        line.id
+        for line in order.lines
+        if (row.lines[line.id]["dust_only"] if line.id in row.lines else line.product_id in dust_only)
+    )
+
+
+def _is_due(version: Version, order: Order) -> bool:
+    match version.programme.earn.when:
+        case EarnWhen.PLACED:
+            return True
+        case EarnWhen.CAPTURED:
+            return order.paid
+        case EarnWhen.COMPLETED:
+            return order.completed
+
+
+def _earned(order: Order, version: Version, due: bool, dust_only_lines: frozenset[str]) -> Earning:
+    if order.canceled:
+        return Earning(dust=0, lines={}, why="The order is canceled.")
+    if order.customer_id is None or order.is_guest:
+        return Earning(dust=0, lines={}, why="A guest's order: there is no account to credit.")
+    if not due:
+        return Earning(dust=0, lines={}, why=f"The order earns once {version.programme.earn.when} has happened.")
+    return earning(
+        version.programme.earn,
+        currency_code=order.currency_code,
+        lines=[
+            EarningLine(
+                id=line.id,
+                product_id=line.product_id,
+                category_ids=line.category_ids,
+                net=line.net,
+                gross=line.gross,
+            )
+            for line in order.lines
+        ],
+        shipping_net=order.shipping_net,
+        shipping_gross=order.shipping_gross,
+        placed_at=order.placed_at,
+        without=dust_only_lines,
+    )
+
+
+def _add_redemptions(connection: Connection, cases: list[_Case]) -> None:
+    codes = {code for case in cases for code in case.order.codes}
+    for redemption in lock_redemptions_of_orders(connection, codes=codes, order_ids=[case.order.id for case in cases]):
+        for case in cases:
+            if is_used_by(redemption, case.order):
+                case.redemptions.append(redemption)
+
+
+def _open_accounts(connection: Connection, cases: list[_Case]) -> dict[CustomerId, Account]:
+    """Lock everybody concerned. Who only earns is opened without lots, which is what most orders need."""
+    quick: set[CustomerId] = set()
+    whole: set[CustomerId] = set()
+    extra_lots: set[str] = set()
+    for case in cases:
+        owners = {case.order.customer_id} if case.target else set()
+        owners |= {CustomerId(case.row.customer_id)} if case.row.booked > 0 else set()
+        owners |= {redemption.customer_id for redemption in case.redemptions}
+        (quick if case.only_earns else whole).update(owner for owner in owners if owner)
+        for redemption in case.redemptions:
+            if redemption.state is State.CAPTURED:
+                extra_lots |= spent_lots(connection, redemption.customer_id, redemption.id).keys()
+    if whole:
+        return open_accounts(connection, quick | whole, extra_lots=extra_lots)
+    return open_accounts(connection, quick, lots=False)
+
+
+def _settle(connection: Connection, case: _Case, accounts: Mapping[CustomerId, Account], now: datetime) -> Settled:
+    order, row = case.order, case.row
+    booked, waived = row.booked, row.waived
+    if case.moves_away:
+        # What the old owner can no longer give back stays with them, and is no concern of this order any more.
+        _take_back(case, accounts[CustomerId(row.customer_id)], booked - waived, now, "Order went to another customer")
+        booked = waived = 0
+    difference = case.target - (booked - waived)
+    if difference < 0:
+        taken = _take_back(case, accounts[CustomerId(row.customer_id)], -difference, now, _why_less(order))
+        booked, waived = booked - taken, waived - difference - taken
+    elif difference > 0 and order.customer_id is not None:
+        # What was waived is still with the customer: it counts first when the order grows again.
+        forgiven = min(waived, difference)
+        waived -= forgiven
+        if difference > forgiven:
+            _earn(case, accounts[order.customer_id], difference - forgiven, now)
+        booked += difference - forgiven
+    for redemption in case.redemptions:
+        spent = spent_lots(connection, redemption.customer_id, redemption.id)
+        book_use(connection, accounts[redemption.customer_id], redemption, order, spent=spent, now=now)
+    return Settled(
+        order_id=order.id,
+        customer_id=order.customer_id,
+        booked=booked,
+        waived=waived,
+        change=booked - row.booked,
+        note=case.earned.why,
+    )
+
+
+def _why_less(order: Order) -> str:
+    return "Order canceled" if order.canceled else "Order returned or changed"
+
+
+def _take_back(case: _Case, account: Account, amount: int, now: datetime, description: str) -> int:
+    if not amount:
+        return 0
+    memo = _memo(case, Kind.REVERSE, description, case.order.updated_at)
+    return account.take_back(amount, memo, now=now, policy=case.version.programme.reversal.negative_balance)
+
+
+def _earn(case: _Case, account: Account, amount: int, now: datetime) -> None:
+    rules = case.version.programme.earn
+    # Maturity and expiry count from the order, not from when we heard of it: a late webhook must not cost or give days.
+    start = case.order.placed_at
+    account.earn(
+        amount,
+        _memo(case, Kind.EARN, "Earned with an order", case.order.placed_at),
+        now=now,
+        matures_at=start + timedelta(days=rules.pending_days) if rules.pending_days else None,
+        expires_at=start + timedelta(days=rules.expires_after_days) if rules.expires_after_days else None,
+    )
+
+
+def _memo(case: _Case, kind: Kind, description: str, event_at: datetime) -> Memo:
+    return Memo(
+        kind=kind,
+        reference_type="order",
+        reference_id=case.order.id,
+        description=description,
+        event_at=event_at,
+        programme_version=case.version.number,
+    )
+
+
+def _write_rows(connection: Connection, cases: list[_Case], settled: Mapping[OrderId, Settled], now: datetime) -> None:
+    if not cases:
+        return
+    columns = [column.name for column in order_settlement.c if column.name != "order_id"]
+    statement = (
+        update(order_settlement)
+        .where(order_settlement.c.order_id == bindparam("b_order_id"))
+        .values({name: bindparam(f"b_{name}") for name in columns})
+    )
+    connection.execute(
+        statement,
+        [
+            {f"b_{name}": value for name, value in _row_values(case, settled[case.order.id], now).items()}
+            for case in cases
+        ],
+    )
+
+
+def _row_values(case: _Case, outcome: Settled, now: datetime) -> dict[str, Any]:
+    order = case.order
+    return {
+        "order_id": order.id,
+        "customer_id": order.customer_id,
+        "guest": order.is_guest,
+        "facts_version": order.version,
+        "facts_updated_at": order.updated_at,
+        "programme_version": case.version.number,
+        "earning_due": case.earning_due,
+        "booked": outcome.booked,
+        "waived": outcome.waived,
+        "lines": _line_notes(case),
+        "note": outcome.note,
+        "placed_at": order.placed_at,
+        "updated_at": now,
+    }
+
+
+def _line_notes(case: _Case) -> dict[str, dict[str, Any]]:
+    shares = case.earned.lines
+    return {
+        line.id: {"dust_only": line.id in case.dust_only_lines, "share": str(shares.get(line.id, Decimal(0)))}
+        for line in case.order.lines
+    }

@@ -1,0 +1,34 @@
+"""What is booked for each order, and the newest facts that were seen of it."""
+
+from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, DateTime, Index, Integer, Table, Text
+from sqlalchemy.dialects.postgresql import JSONB
+
+from bridge.db import metadata
+
+order_settlement = Table(
+    "order_settlement",
+    metadata,
+    Column("order_id", Text, primary_key=True),
+    # Whom the earning is booked for; null until the order was first settled.
+    Column("customer_id", Text),
+    Column("guest", Boolean, nullable=False, server_default="false"),
+    # The newest facts seen: older ones are ignored.
+    Column("facts_version", Integer),
+    Column("facts_updated_at", DateTime(timezone=True)),
+    # The rules the order first met; they stay its rules.
+    Column("programme_version", Integer),
+    # What the programme waits for before the order earns has happened.
+    Column("earning_due", Boolean, nullable=False, server_default="false"),
+    # Dust in the ledger for this order, pending included, and what could not be taken back under `within_balance`.
+    Column("booked", BigInteger, nullable=False, server_default="0"),
+    Column("waived", BigInteger, nullable=False, server_default="0"),
+    # By line id: its exact share before rounding, and whether it is for dust alone (then it never earns).
+    Column("lines", JSONB, nullable=False, server_default="{}"),
+    # Why it earns nothing, in plain words, when it does.
+    Column("note", Text),
+    Column("placed_at", DateTime(timezone=True)),
+    Column("updated_at", DateTime(timezone=True)),
+    CheckConstraint("booked >= 0 AND waived >= 0", name="figures"),
+    Index(None, "customer_id"),
+    postgresql_with={"fillfactor": "80"},
+)

@@ -1,0 +1,251 @@
+"""Everything that Dust needs on one machine: behind `dust up`, the demo and the walkthrough tests."""
+
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from ipaddress import ip_address
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+import httpx
+from pydantic import SecretStr
+from rich.console import Console
+from watchfiles import watch
+
+from bridge.settings import Settings
+from bridge.stack.account import open_data_dir
+from bridge.stack.errors import StackError
+from bridge.stack.postgres import embedded_postgres
+from bridge.stack.processes import free_port, until
+from bridge.stack.redis import embedded_redis
+from bridge.stack.secrets import own_secrets
+from bridge.stack.supervisor import Program, Supervisor, run_to_end, supervised
+
+# The `dust` command as this interpreter runs it, whatever is on the PATH.
+DUST = (sys.executable, "-m", "bridge.cli")
+_PROGRAMS = ("serve", "worker", "beat", "flower")
+# Four Python processes that import everything at once, on a busy machine with two cores.
+_READY_SECONDS = 120.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackUrls:
+    """Where a running stack answers. `environment` holds every `DUST_…` variable of its processes, secrets too."""
+
+    api: str
+    flower: str
+    database: str
+    broker: str
+    environment: Mapping[str, str]
+
+
+def up(
+    settings: Settings,
+    *,
+    reload: bool = False,
+    ready: Callable[[StackUrls], None] | None = None,
+    dust: Sequence[str] = DUST,
+) -> None:
+    """Run the stack until Ctrl-C or SIGTERM. Raises `StackError` when it cannot start or go on.
+
+    Standard output gets one line, `ready http://…`, when the API answers; all else goes to standard error. `ready` is
+    called after that line.
+    """
+    console = Console(stderr=True)
+    with _ended_by_signals(), _running(settings, reload=reload, dust=dust, console=console) as (urls, supervisor):
+        print(f"ready {urls.api}", flush=True)
+        if ready:
+            ready(urls)
+        supervisor.ended.wait()
+        supervisor.check()
+
+
+@contextmanager
+def running_stack(
+    settings: Settings,
+    *,
+    environment: Mapping[str, str] | None = None,
+    dust: Sequence[str] = DUST,
+    console: Console | None = None,
+) -> Iterator[StackUrls]:
+    """The stack for as long as the block lasts; it serves when the block is entered.
+
+    `settings` alone decide: of the variables around us, those that begin with `DUST_` are not passed on; `environment`
+    adds some. `dust` is the command whose `serve`, `worker` and so on are run. Raises `StackError`.
+    """
+    with _running(settings, environment=environment, dust=dust, console=console) as (urls, _):
+        yield urls
+
+
+@contextmanager
+def _running(
+    settings: Settings,
+    *,
+    environment: Mapping[str, str] | None = None,
+    dust: Sequence[str] = DUST,
+    console: Console | None = None,
+    reload: bool = False,
+) -> Iterator[tuple[StackUrls, Supervisor]]:
+    console = console or Console(stderr=True)
+    with ExitStack() as stack:
+        urls = _prepared(stack, settings, environment or {}, console)
+        variables = {**_not_ours(), "PYTHONUNBUFFERED": "1", **urls.environment}
+        _migrate(dust, variables, console)
+        programs = [Program(name=name, command=[*dust, name]) for name in _PROGRAMS]
+        supervisor = stack.enter_context(supervised(programs, environment=variables, console=console))
+        _wait_until_live(urls.api, supervisor)
+        if reload:
+            stack.enter_context(_restarted_on_change(supervisor, console))
+        yield urls, supervisor
+
+
+def _prepared(stack: ExitStack, settings: Settings, extra: Mapping[str, str], console: Console) -> StackUrls:
+    """Ports, secrets and servers: what the programs are told."""
+
+    def say(line: str) -> None:
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
+
+    data_dir = open_data_dir(settings.data_dir)
+    port = _port(settings.host, settings.port, "DUST_PORT")
+    flower_port = _port("127.0.0.1", settings.flower_port, "DUST_FLOWER_PORT")
+    secrets = own_secrets(settings, data_dir)
+    for name, file in secrets.files.items():
+        say(f"{name} is not set: using {file}")
+    database = settings.database_url or stack.enter_context(embedded_postgres(data_dir, say=say))
+    broker = settings.broker_url or stack.enter_context(embedded_redis(data_dir))
+    return StackUrls(
+        api=f"http://{_address_to_call(settings.host)}:{port}",
+        flower=f"http://127.0.0.1:{flower_port}",
+        database=database,
+        broker=broker,
+        environment={
+            **as_environment(settings),
+            **secrets.environment,
+            "DUST_DATA_DIR": str(data_dir),
+            "DUST_DATABASE_URL": database,
+            "DUST_BROKER_URL": broker,
+            "DUST_PORT": str(port),
+            "DUST_FLOWER_PORT": str(flower_port),
+            # The processes write into a pipe and cannot see that somebody reads along.
+            "DUST_LOG_FORMAT": settings.log_format or ("console" if console.is_terminal else "json"),
+            **extra,
+        },
+    )
+
+
+def as_environment(settings: Settings) -> dict[str, str]:
+    """The variables that make another process read these settings."""
+    values = {f"DUST_{name.upper()}": value for name, value in settings if value is not None}
+    return {
+        name: ",".join(map(_plain, value)) if isinstance(value, tuple) else _plain(value)
+        for name, value in values.items()
+    }
+
+
+def _plain(value: object) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+
+
+def _not_ours() -> dict[str, str]:
+    """Passed on unread: what the system and Python go by, such as PATH."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("DUST_")}
+
+
+def _port(host: str, wanted: int, variable: str) -> int:
+    """Raises `StackError` when it is taken: whoever answers there would pass for the stack."""
+    if wanted == 0:
+        return free_port(host)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        # As servers do: connections of a server that just ended linger for a minute, and are no obstacle.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, wanted))
+        except OSError as error:
+            raise StackError(f"cannot listen on {host}:{wanted} ({error.strerror}): set {variable}") from None
+    return wanted
+
+
+def _address_to_call(host: str) -> str:
+    """A server that listens on every address is called on loopback."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host
+    if address.version == 4:
+        return "127.0.0.1" if address.is_unspecified else host
+    return "[::1]" if address.is_unspecified else f"[{host}]"
+
+
+def _migrate(dust: Sequence[str], variables: Mapping[str, str], console: Console) -> None:
+    migrate = Program(name="migrate", command=[*dust, "migrate"])
+    code = run_to_end(migrate, environment=variables, console=console)
+    if code != 0:
+        raise StackError(f"the database could not be brought up to date: `dust migrate` ended with {code}")
+
+
+def _wait_until_live(api: str, supervisor: Supervisor) -> None:
+    def live() -> bool:
+        try:
+            return httpx.get(f"{api}/health/live", timeout=5, trust_env=False).status_code == httpx.codes.OK
+        except httpx.TransportError:
+            return False
+
+    came_up = until(lambda: supervisor.ended.is_set() or live(), _READY_SECONDS)
+    supervisor.check()
+    if not came_up:
+        raise StackError(f"{api}/health/live does not answer after {_READY_SECONDS:.0f} s")
+
+
+@contextmanager
+def _restarted_on_change(supervisor: Supervisor, console: Console) -> Iterator[None]:
+    """All programs, not the API alone: a worker with yesterday's code is the harder thing to notice."""
+    folders = [Path(spec.origin).parent for name in ("bridge", "workers") if (spec := find_spec(name)) and spec.origin]
+    leaving = threading.Event()
+
+    def restart_on_change() -> None:
+        for changes in watch(*folders, stop_event=leaving):
+            console.print(f"{len(changes)} changed: starting the programs again", highlight=False)
+            supervisor.restart()
+
+    watcher = threading.Thread(target=restart_on_change, name="watch the code", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        leaving.set()
+        watcher.join()
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """SIGINT, SIGTERM and SIGHUP leave the block, in order, once; more of them do not disturb the leaving."""
+    signals = [signal.SIGINT, signal.SIGTERM]
+    # Under nohup it is ignored, and stays so.
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signals.append(signal.SIGHUP)
+
+    def leave(number: int, _frame: FrameType | None) -> NoReturn:
+        for each in signals:
+            signal.signal(each, signal.SIG_IGN)
+        raise _Left
+
+    before = {number: signal.signal(number, leave) for number in signals}
+    try:
+        yield
+    except _Left:
+        pass
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class _Left(BaseException):
+    """Not an error, and nothing that handles errors shall catch it."""

@@ -1,0 +1,85 @@
+"""Tell a worker to look. The row is the truth; this message is a hint that may be lost, doubled or late.
+
+Task names are constants here so that the bridge never imports the workers. In the web process hints go through one
+background thread: many events that arrive together become one message, and a broker that is away can delay only that
+thread, never an answer.
+"""
+
+import threading
+import time
+from functools import cache
+from typing import Any
+
+import structlog
+from celery import Celery
+
+log = structlog.get_logger(__name__)
+
+INBOX_DRAIN = "inbox.drain"
+INBOX_HANDLE = "inbox.handle"
+REDEMPTIONS_ADVANCE = "redemptions.advance"
+REDEMPTIONS_SWEEP = "redemptions.sweep"
+PRODUCTS_MIRROR = "products.mirror"
+UPKEEP_MATURE_AND_EXPIRE = "upkeep.mature_and_expire"
+UPKEEP_AUDIT = "upkeep.audit"
+RECONCILE_ORDERS = "reconcile.orders"
+
+# Wait this long for company before a message goes out; a burst of a thousand events needs a handful of messages.
+_GATHER_SECONDS = 0.01
+# A broker that was away is asked again after this long; the sweep covers what was not said meanwhile.
+_REST_SECONDS = 2.0
+
+
+@cache
+def _publisher() -> Celery:
+    app = Celery("dust")
+    app.config_from_object("celeryconfig")
+    return app
+
+
+def publish(task: str, *args: Any, countdown_seconds: float | None = None) -> bool:
+    """Send one hint now. False when the broker is away, which is fine: the sweep will find the row."""
+    try:
+        _publisher().send_task(task, args=args, countdown=countdown_seconds, retry=False, ignore_result=True)
+    except Exception as error:
+        # Whatever the broker's client raises: a hint that cannot be sent must never undo what is committed.
+        log.warning("hint_not_sent", task=task, error=type(error).__name__)
+        return False
+    return True
+
+
+class Waker:
+    """Collects hints and sends them from one thread."""
+
+    def __init__(self) -> None:
+        self._wanted: dict[tuple[str, tuple[Any, ...]], None] = {}
+        self._lock = threading.Lock()
+        self._something = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def wake(self, task: str, *args: Any) -> None:
+        """Ask for a hint; the same one asked for again before it went out is sent once. Never blocks, never raises."""
+        with self._lock:
+            self._wanted[(task, args)] = None
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="dust-waker", daemon=True)
+                self._thread.start()
+        self._something.set()
+
+    def _run(self) -> None:
+        while True:
+            self._something.wait()
+            time.sleep(_GATHER_SECONDS)
+            self._something.clear()
+            with self._lock:
+                wanted, self._wanted = self._wanted, {}
+            if not all(publish(task, *args) for task, args in wanted):
+                time.sleep(_REST_SECONDS)
+
+
+_waker = Waker()
+
+
+def wake(task: str, *args: Any) -> None:
+    """Ask for a hint after the commit that it is about. Never blocks, never raises."""
+    _waker.wake(task, *args)

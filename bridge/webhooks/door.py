@@ -1,0 +1,97 @@
+"""`POST /webhooks/medusa`. CONTRACT, "Webhooks in"."""
+
+from typing import ClassVar
+
+import structlog
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.concurrency import run_in_threadpool
+
+from bridge.clock import now
+from bridge.db import transaction
+from bridge.errors import InvalidInput
+from bridge.inbox.events import Event, read_event
+from bridge.inbox.receive import Receipt, receive
+from bridge.problems import describe_problems
+from bridge.settings import get_settings, webhook_key
+from bridge.wake import INBOX_DRAIN, wake
+from bridge.webhooks.signature import verify
+
+log = structlog.get_logger(__name__)
+router = APIRouter(tags=["webhooks"])
+
+MOST_BYTES = 1024 * 1024
+
+
+class TooLarge(InvalidInput):
+    """The body is larger than any event."""
+
+    code = "too_large"
+    status: ClassVar[int] = 413
+
+    def __init__(self) -> None:
+        super().__init__(f"The body is over {MOST_BYTES} bytes.", max_bytes=MOST_BYTES)
+
+
+class WebhookAnswer(BaseModel):
+    id: str = Field(description="The webhook-id")
+    status: Receipt
+
+
+@router.post(
+    "/webhooks/medusa",
+    status_code=202,
+    response_model=WebhookAnswer,
+    responses={200: {"model": WebhookAnswer, "description": "Seen before"}, **describe_problems(400, 401, 413, 503)},
+    openapi_extra={
+        "parameters": [
+            {"in": "header", "name": name, "required": True, "schema": {"type": "string"}}
+            for name in ("webhook-id", "webhook-timestamp", "webhook-signature")
+        ],
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {
+                    "schema": {
+                        "type": "object",
+                        "required": ["type", "timestamp", "data"],
+                        "properties": {
+                            "type": {"type": "string", "examples": ["order.placed"]},
+                            "timestamp": {"type": "string", "format": "date-time"},
+                            "data": {"type": "object", "description": "Medusa's event data; may carry `order`"},
+                        },
+                    }
+                }
+            },
+        },
+    },
+)
+async def medusa_webhook(request: Request) -> Response:
+    """Take one signed event in. Answers 2xx only after it is committed; work on it starts later."""
+    body = await _read_body(request)
+    keys = [webhook_key(secret) for secret in get_settings().webhook_secrets]
+    event_id = verify(request.headers, body, keys, now=now())
+    event = read_event(body)
+    receipt = await run_in_threadpool(_keep, event_id, body, event)
+    if receipt is Receipt.ACCEPTED:
+        wake(INBOX_DRAIN)
+    log.info("event_received", event_id=event_id, type=event.type, subject=event.subject, status=receipt.value)
+    answer = WebhookAnswer(id=event_id, status=receipt)
+    return JSONResponse(answer.model_dump(), 200 if receipt is Receipt.DUPLICATE else 202)
+
+
+def _keep(event_id: str, body: bytes, event: Event) -> Receipt:
+    with transaction() as connection:
+        return receive(connection, event_id, event, body, now=now())
+
+
+async def _read_body(request: Request) -> bytes:
+    """The raw bytes, read no further than allowed whatever the headers say of their length. Raises `TooLarge`."""
+    chunks, length = [], 0
+    async for chunk in request.stream():
+        length += len(chunk)
+        if length > MOST_BYTES:
+            raise TooLarge
+        chunks.append(chunk)
+    return b"".join(chunks)

@@ -1,0 +1,29 @@
+"""The Celery application of the workers. Its settings, with their reasons, are in `celeryconfig.py`."""
+
+from typing import Any
+
+from celery import Celery, Task, signals
+
+from bridge.logs import set_up_logs
+from bridge.settings import get_settings
+
+
+class DustTask(Task):  # type: ignore[misc]
+    """The base of all tasks."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().__call__(*args, **kwargs)
+        except MemoryError as error:
+            # Celery's main process dies of a MemoryError that a child reports, again and again.
+            raise RuntimeError("the task ran out of memory") from error
+
+
+app = Celery("dust", task_cls=DustTask)
+app.config_from_object("celeryconfig")
+app.conf.imports = ("workers.inbox", "workers.redemptions", "workers.products", "workers.upkeep", "workers.reconcile")
+
+
+@signals.setup_logging.connect
+def _set_up_logs(**_: object) -> None:
+    set_up_logs(get_settings())

@@ -1,0 +1,36 @@
+"""Promises: move one on; find those that wait."""
+
+from bridge.clock import now
+from bridge.db import transaction
+from bridge.errors import Unavailable
+from bridge.inbox.reconcile import keep_orders
+from bridge.medusa.client import get_medusa
+from bridge.redemptions.advance import advance as advance_redemption
+from bridge.redemptions.promises import due_redemptions
+from bridge.wake import INBOX_DRAIN, REDEMPTIONS_ADVANCE, REDEMPTIONS_SWEEP, publish
+from workers.app import app
+
+_MOST_AT_ONCE = 500
+
+
+@app.task(name=REDEMPTIONS_ADVANCE)
+def advance(redemption_id: str) -> str:
+    """The next step of one redemption; the row itself says when to try again, and the sweep does."""
+    try:
+        outcome = advance_redemption(redemption_id, get_medusa())
+    except Unavailable as error:
+        return f"waits: {error.message}"
+    if outcome.orders:
+        keep_orders(outcome.orders)
+        publish(INBOX_DRAIN)
+    return outcome.redemption.state.value
+
+
+@app.task(name=REDEMPTIONS_SWEEP)
+def sweep() -> int:
+    """Offer every promise that is due to a task of its own."""
+    with transaction() as connection:
+        due = due_redemptions(connection, now=now(), limit=_MOST_AT_ONCE)
+    for redemption_id in due:
+        publish(REDEMPTIONS_ADVANCE, redemption_id)
+    return len(due)

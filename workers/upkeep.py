@@ -1,0 +1,40 @@
+"""What the clock brings: dust matures and expires, and the books are checked."""
+
+import structlog
+
+from bridge.audit import audit as audit_books
+from bridge.clock import now
+from bridge.db import transaction
+from bridge.ledger.book import customers_with_due_lots, open_accounts, save
+from bridge.wake import UPKEEP_AUDIT, UPKEEP_MATURE_AND_EXPIRE
+from workers.app import app
+
+log = structlog.get_logger(__name__)
+
+_CUSTOMERS_AT_ONCE = 200
+
+
+@app.task(name=UPKEEP_MATURE_AND_EXPIRE)
+def mature_and_expire() -> int:
+    """Post what has become due, a few hundred customers in a transaction; the number of customers."""
+    done = 0
+    while True:
+        with transaction() as connection:
+            due = customers_with_due_lots(connection, now(), _CUSTOMERS_AT_ONCE)
+            accounts = open_accounts(connection, due)
+            for account in accounts.values():
+                account.mature_due(now=now())
+                account.expire_due(now=now())
+            save(connection, accounts.values())
+        done += len(due)
+        if len(due) < _CUSTOMERS_AT_ONCE:
+            return done
+
+
+@app.task(name=UPKEEP_AUDIT)
+def audit() -> int:
+    """Check every invariant; a breach is logged as an error, one line each. The number of breaches."""
+    breaches = audit_books()
+    for breach in breaches:
+        log.error("audit_breach", check=breach.check, subject=breach.subject, detail=breach.detail)
+    return len(breaches)
