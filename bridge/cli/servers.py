@@ -36,11 +36,11 @@ def up(
     start(get_settings(), reload=reload)
 
 
-def demo() -> None:
-    """Everything, with a real Medusa, and a story played against it. Example: DEMO=once dust demo"""
+def demo(once: Annotated[bool, typer.Option("--once", help="End after the story.")] = False) -> None:
+    """Everything, with a real Medusa, and a story played against it. Example: dust demo --once"""
     from bridge.demo.run import run_demo
 
-    raise typer.Exit(run_demo(once=os.environ.get("DEMO") == "once"))
+    raise typer.Exit(run_demo(once=once))
 
 
 def serve(
