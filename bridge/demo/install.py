@@ -56,7 +56,7 @@ def require_node() -> None:
     """Raise `NodeMissing` unless node and npm are there and new enough."""
     if not shutil.which("node") or not shutil.which("npm"):
         raise NodeMissing(f"Node {_NODE_MAJOR} or newer with npm is not installed")
-    version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout.strip()
+    version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout.strip()  # noqa: S607
     match = re.match(r"v(\d+)", version)
     if not match or int(match.group(1)) < _NODE_MAJOR:
         raise NodeMissing(f"Node {_NODE_MAJOR} or newer is needed, this is {version}")

@@ -11,7 +11,7 @@ from bridge.demo import captured, story
 from bridge.demo.install import CommandFailed, NodeMissing, install_shop, require_node
 from bridge.demo.seed import ShopKeys, seed
 from bridge.demo.shop import Shop, running_shop
-from bridge.settings import Settings, get_settings
+from bridge.settings import Settings, load_settings
 from bridge.stack.account import open_data_dir
 from bridge.stack.errors import StackError
 from bridge.stack.postgres import embedded_postgres
@@ -45,7 +45,7 @@ def run_demo(*, once: bool) -> int:
 
 
 def _demo(say: story.Report, console: Console, *, once: bool, shop: bool) -> int:
-    settings = get_settings()
+    settings = load_settings(join_running=False)
     data_dir = open_data_dir(settings.data_dir / "demo")
     with ExitStack() as stack:
         database = settings.database_url or stack.enter_context(embedded_postgres(data_dir, say=say))
