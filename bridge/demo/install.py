@@ -54,9 +54,10 @@ def install_shop(cache_dir: Path, plugin_dir: Path, report: Report, *, dashboard
 
 def require_node() -> None:
     """Raise `NodeMissing` unless node and npm are there and new enough."""
-    if not shutil.which("node") or not shutil.which("npm"):
+    node = shutil.which("node")
+    if not node or not shutil.which("npm"):
         raise NodeMissing(f"Node {_NODE_MAJOR} or newer with npm is not installed")
-    version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout.strip()
+    version = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout.strip()
     match = re.match(r"v(\d+)", version)
     if not match or int(match.group(1)) < _NODE_MAJOR:
         raise NodeMissing(f"Node {_NODE_MAJOR} or newer is needed, this is {version}")
