@@ -108,9 +108,10 @@ def _install_packages(home: Path, report: Report) -> None:
         shutil.copy(TEMPLATE / name, home / name)
     # `npm ci` of some npm versions refuses a lockfile over optional packages of other platforms; `npm install` takes
     # the locked versions all the same. Parts of Medusa's dashboard disagree on their peers, hence --legacy-peer-deps.
-    command = ["npm", "install", "--legacy-peer-deps", "--no-audit", "--no-fund", "--loglevel=error"]
+    command = ["npm", "install", "--include=dev", "--legacy-peer-deps", "--no-audit", "--no-fund", "--loglevel=error"]
     title = "Installing Medusa (about 750 MB, once)"
-    run_reported(command, cwd=home, env=dict(os.environ), log=home / "install.log", title=title, report=report)
+    environment = {**os.environ, "MEDUSA_DISABLE_TELEMETRY": "true"}
+    run_reported(command, cwd=home, env=environment, log=home / "install.log", title=title, report=report)
     done.touch()
 
 

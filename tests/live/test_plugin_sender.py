@@ -1,6 +1,7 @@
 """The plugin's sender in a real Medusa: what arrives at the bridge, and what happens while nothing can arrive."""
 
 import json
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -138,6 +139,21 @@ def test_an_event_survives_a_medusa_that_is_killed_while_the_bridge_keeps_it_wai
     delivery = stand_in.wait_for(about(order_id, "order.placed"), seconds=60)
     same = [d for d in stand_in.deliveries if d.headers["webhook-id"] == delivery.headers["webhook-id"]]
     assert len(same) == 1
+
+
+def test_a_silent_bridge_holds_up_neither_checkout_nor_shutdown(
+    shop: Shop, storefront: Storefront, merchant: Merchant, stand_in: StandIn, keys: ShopKeys
+) -> None:
+    with stand_in.silent():
+        order_id = storefront.buy((keys.shirt, 1))
+        wait_for_undelivered(merchant, lambda event: event["attempts"] >= 1)
+        before = time.monotonic()
+        shop.stop()
+        # An attempt waits ten seconds for an answer.
+        assert time.monotonic() - before < 8
+    shop.start()
+
+    assert verified(stand_in.wait_for(about(order_id, "order.placed")))
 
 
 def test_an_event_that_the_bridge_calls_wrong_is_parked_and_holds_up_nothing(
