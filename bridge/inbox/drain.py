@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 BATCH = 200
 # How long a task of its own may take to pick an event up before the sweep offers it again.
-_SPLIT_OFF = timedelta(seconds=60)
+OWN_TASK_GRACE = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +112,7 @@ def _postpone(connection: Connection, event_ids: Sequence[str]) -> None:
         connection.execute(
             update(webhook_event)
             .where(webhook_event.c.id.in_(event_ids), webhook_event.c.state == EventState.PENDING.value)
-            .values(next_attempt_at=now() + _SPLIT_OFF)
+            .values(next_attempt_at=now() + OWN_TASK_GRACE)
         )
 
 

@@ -176,8 +176,11 @@ def mark_failed(connection: Connection, event_id: str, *, code: str, reason: str
     )
 
 
-def retry_event(connection: Connection, event_id: str, *, now: datetime) -> bool:
-    """Make a failed event pending again; False when it is not failed, which is fine. Raises `UnknownEvent`."""
+def retry_event(connection: Connection, event_id: str, *, now: datetime, due_in: timedelta = timedelta(0)) -> bool:
+    """Make a failed event pending again; False when it is not failed, which is fine. Raises `UnknownEvent`.
+
+    `due_in` keeps the sweep off it for that long, for a task of its own that is about to be sent.
+    """
     state = connection.scalar(select(webhook_event.c.state).where(webhook_event.c.id == event_id).with_for_update())
     if state is None:
         raise UnknownEvent(event_id)
@@ -186,7 +189,7 @@ def retry_event(connection: Connection, event_id: str, *, now: datetime) -> bool
     connection.execute(
         update(webhook_event)
         .where(webhook_event.c.id == event_id)
-        .values(state=EventState.PENDING.value, next_attempt_at=now, attempts=0)
+        .values(state=EventState.PENDING.value, next_attempt_at=now + due_in, attempts=0)
     )
     return True
 
