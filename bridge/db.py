@@ -91,6 +91,13 @@ def get_engine() -> Engine:
     return _engine_of_process(os.getpid())
 
 
+def forget_engine() -> None:
+    """Close this process's connections; the next use opens an engine from the settings of then."""
+    if _engine_of_process.cache_info().currsize:
+        get_engine().dispose()
+        _engine_of_process.cache_clear()
+
+
 @contextmanager
 def transaction() -> Iterator[Connection]:
     """Commit at the end of the block, roll back on an error. Raises `DatabaseAway` when Postgres is not there."""

@@ -64,23 +64,26 @@ def server_folder(data_dir: Path, name: str, account: Account | None) -> Path:
     return target
 
 
-def reachable_programs(folder: Path, version: str, account: Account | None) -> Path:
-    """The folder of programs itself, or a copy under /var/lib/dust when the account cannot get at it (see above)."""
-    if account is None or reachable(folder, account):
-        return folder
-    copy = _SYSTEM_FOLDER / f"{folder.parent.name}-{version}" / folder.name
+def reachable_package(package: Path, version: str, account: Account | None) -> Path:
+    """The installed package itself, or a copy under /var/lib/dust when the account cannot get at it (see above)."""
+    if account is None or reachable(package, account):
+        return package
+    copy = _SYSTEM_FOLDER / f"{package.name}-{version}"
     if not copy.exists():
         _make_passable(copy.parent)
         # Copied beside and then renamed: a copy that was interrupted is never taken for a whole one.
-        unfinished = copy.with_name(f"{copy.name}.{os.getpid()}")
-        shutil.copytree(folder, unfinished, symlinks=True)
+        unfinished = copy.with_name(f"{copy.name}.{secrets.token_hex(8)}")
+        # A wheel keeps the libraries that its programs load in a second folder beside the first.
+        for folder in (package, package.with_name(f"{package.name}.libs")):
+            if folder.exists():
+                shutil.copytree(folder, unfinished / folder.name, symlinks=True)
         subprocess.run(["chmod", "-R", "a+rX", unfinished], check=True)
         try:
             unfinished.rename(copy)
         except OSError:
             # Another process was faster.
             shutil.rmtree(unfinished)
-    return copy
+    return copy / package.name
 
 
 def reachable(folder: Path, account: Account) -> bool:

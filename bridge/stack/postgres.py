@@ -19,7 +19,7 @@ from typing import IO
 import psycopg
 from psycopg import sql
 
-from bridge.stack.account import Account, open_data_dir, reachable_programs, server_account, server_folder
+from bridge.stack.account import Account, open_data_dir, reachable_package, server_account, server_folder
 from bridge.stack.errors import StackError
 from bridge.stack.processes import spawn
 from bridge.stack.secrets import kept_secret
@@ -83,10 +83,10 @@ def embedded_postgres(
     """
     data_dir = open_data_dir(data_dir)
     account = server_account(data_dir / "postgres")
-    installed = package_folder("embedded_postgres") / "pginstall"
+    package = reachable_package(package_folder("embedded_postgres"), version("embedded-postgres"), account)
     cluster = _Cluster(
         folder=server_folder(data_dir, "postgres", account),
-        programs=reachable_programs(installed, version("embedded-postgres"), account) / "bin",
+        programs=package / "pginstall/bin",
         account=account,
         password=kept_secret(data_dir, "postgres-password"),
         log=data_dir / "postgres.log",

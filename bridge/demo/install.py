@@ -1,0 +1,163 @@
+"""Install and build the demo shop: once per set of dependencies, once per set of sources, kept in a cache folder."""
+
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from bridge.stack.processes import spawn, stop, until
+
+Report = Callable[[str], None]
+
+TEMPLATE = Path(__file__).parent / "shop_template"
+# Medusa 2.21 asks for Node 20 or newer.
+_NODE_MAJOR = 20
+_PACKAGE_FILES = ("package.json", "package-lock.json")
+_BUILD_OUTPUT = {"node_modules", ".medusa"}
+# Anything that takes longer says that it is still at work.
+_HEARTBEAT_SECONDS = 5.0
+
+
+class NodeMissing(Exception):
+    """There is no Node of a usable version here, so no Medusa can run; the message says what was found."""
+
+
+class CommandFailed(Exception):
+    """A command of the installation failed; the message holds the end of what it wrote."""
+
+    def __init__(self, title: str, log: Path) -> None:
+        super().__init__(f"{title} failed. The end of {log}:\n{tail(log)}")
+
+
+def install_shop(cache_dir: Path, plugin_dir: Path, report: Report, *, dashboard: bool = False) -> Path:
+    """Return the folder of a built shop that `medusa start` can run in; a second call takes seconds.
+
+    Every build has a folder of its own below one `node_modules`, and Node looks for packages in the parent folders:
+    the plugin and the shop share one installation, and a change to the plugin disturbs no shop that is running.
+    Raises `NodeMissing` or `CommandFailed`.
+    """
+    require_node()
+    packages = [TEMPLATE / name for name in _PACKAGE_FILES]
+    home = cache_dir.absolute() / f"medusa-{_fingerprint(TEMPLATE, packages)}"
+    home.mkdir(parents=True, exist_ok=True)
+    with _only_one(home / "lock"):
+        _install_packages(home, report)
+        return _build(home, plugin_dir, report, dashboard=dashboard)
+
+
+def require_node() -> None:
+    """Raise `NodeMissing` unless node and npm are there and new enough."""
+    if not shutil.which("node") or not shutil.which("npm"):
+        raise NodeMissing(f"Node {_NODE_MAJOR} or newer with npm is not installed")
+    version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout.strip()
+    match = re.match(r"v(\d+)", version)
+    if not match or int(match.group(1)) < _NODE_MAJOR:
+        raise NodeMissing(f"Node {_NODE_MAJOR} or newer is needed, this is {version}")
+
+
+def medusa_command(folder: Path, *arguments: str) -> list[str]:
+    """The command line of Medusa's CLI as a shop in `folder` would find it: in the nearest `node_modules` above."""
+    for parent in folder.parents:
+        cli = parent / "node_modules" / "@medusajs" / "cli" / "cli.js"
+        if cli.is_file():
+            return ["node", str(cli), *arguments]
+    raise FileNotFoundError(f"no @medusajs/cli is installed above {folder}")
+
+
+def medusa_environment(**variables: str) -> dict[str, str]:
+    """The environment for Medusa's processes: ours, without its telemetry, and what the caller adds."""
+    return {**os.environ, "MEDUSA_DISABLE_TELEMETRY": "true", "NODE_ENV": "production", **variables}
+
+
+def run_reported(
+    command: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str], log: Path, title: str, report: Report
+) -> None:
+    """Run a command with its output in `log`, reporting every few seconds that it goes on. Raises `CommandFailed`."""
+    started = time.monotonic()
+    report(f"{title} …")
+    with log.open("ab") as output:
+        process = spawn(command, death_signal=signal.SIGKILL, cwd=cwd, env=env, stdout=output)
+    try:
+        while not until(lambda: process.poll() is not None, _HEARTBEAT_SECONDS):
+            report(f"{title} … {time.monotonic() - started:.0f} s")
+    finally:
+        stop(process)
+    if process.returncode != 0:
+        raise CommandFailed(title, log)
+
+
+def tail(log: Path, lines: int = 25) -> str:
+    """The last lines of a log, without the colours of a terminal."""
+    text = log.read_text(errors="replace") if log.exists() else ""
+    return "\n".join(re.sub(r"\x1b\[[0-9;]*m", "", text).splitlines()[-lines:])
+
+
+def _install_packages(home: Path, report: Report) -> None:
+    done = home / "packages.installed"
+    if done.exists():
+        return
+    for name in _PACKAGE_FILES:
+        shutil.copy(TEMPLATE / name, home / name)
+    # `npm ci` of some npm versions refuses a lockfile over optional packages of other platforms; `npm install` takes
+    # the locked versions all the same. Parts of Medusa's dashboard disagree on their peers, hence --legacy-peer-deps.
+    command = ["npm", "install", "--legacy-peer-deps", "--no-audit", "--no-fund", "--loglevel=error"]
+    title = "Installing Medusa (about 750 MB, once)"
+    run_reported(command, cwd=home, env=dict(os.environ), log=home / "install.log", title=title, report=report)
+    done.touch()
+
+
+def _build(home: Path, plugin_dir: Path, report: Report, *, dashboard: bool) -> Path:
+    sources = _fingerprint(TEMPLATE, _sources(TEMPLATE)) + _fingerprint(plugin_dir, _sources(plugin_dir))
+    name = hashlib.sha256(sources.encode()).hexdigest()[:12]
+    folder = home / f"{'dashboard' if dashboard else 'headless'}-{name}"
+    server = folder / ".medusa" / "server"
+    if (folder / "built").exists():
+        return server
+
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(TEMPLATE, folder)
+    plugin = folder / "plugin"
+    shutil.copytree(plugin_dir, plugin, ignore=shutil.ignore_patterns(*_BUILD_OUTPUT))
+    (folder / "node_modules").mkdir()
+    (folder / "node_modules" / "medusa-plugin-dust").symlink_to(plugin)
+
+    environment = medusa_environment(SHOP_DASHBOARD=str(dashboard).lower())
+    log = folder / "build.log"
+    for title, command, cwd in (
+        ("Building the Dust plugin", "plugin:build", plugin),
+        ("Building Medusa with its dashboard" if dashboard else "Building Medusa", "build", folder),
+    ):
+        run_reported(medusa_command(cwd, command), cwd=cwd, env=environment, log=log, title=title, report=report)
+    (folder / "built").touch()
+    return server
+
+
+def _sources(folder: Path) -> list[Path]:
+    return [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not _BUILD_OUTPUT.intersection(path.relative_to(folder).parts)
+    ]
+
+
+def _fingerprint(folder: Path, files: list[Path]) -> str:
+    """A short hash over the names and contents of these files of a folder."""
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(str(path.relative_to(folder)).encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:12]
+
+
+@contextmanager
+def _only_one(lock: Path) -> Iterator[None]:
+    """Two runs at once install and build after one another; the second finds everything done."""
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield

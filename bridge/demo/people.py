@@ -1,0 +1,237 @@
+"""The two people of the demo: a shopper at the storefront and the merchant in the dashboard, both over Medusa's API."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+if TYPE_CHECKING:
+    from bridge.demo.seed import SeededProduct, ShopKeys
+
+Json = dict[str, Any]
+
+_TIMEOUT_SECONDS = 60.0
+_ADDRESS = {
+    "first_name": "Ada",
+    "last_name": "Holm",
+    "address_1": "Quay 1",
+    "city": "Copenhagen",
+    "postal_code": "1050",
+}
+_COUNTRIES = {"eur": "dk", "usd": "us"}
+
+# The fields of an order that Dust reads, as samples of the Admin API and of the plugin's snapshot have them.
+ORDER_FIELDS = ",".join(
+    (
+        "id,display_id,status,version,created_at,updated_at,canceled_at,currency_code,customer_id,email,is_draft_order",
+        "payment_status,fulfillment_status,customer.id,customer.has_account,region_id",
+        "total,subtotal,tax_total,item_total,item_subtotal,item_tax_total",
+        "discount_total,discount_subtotal,discount_tax_total,shipping_total,shipping_subtotal,shipping_tax_total",
+        "original_item_total,original_item_subtotal,credit_line_total,summary.*,metadata",
+        "items.id,items.title,items.product_id,items.variant_id,items.variant_sku,items.quantity,items.unit_price",
+        "items.is_tax_inclusive,items.total,items.subtotal,items.tax_total,items.discount_total,items.discount_subtotal",
+        "items.metadata,items.detail.*,items.adjustments.*,items.product.collection_id,items.product.categories.id",
+        "promotions.id,promotions.code,promotions.metadata",
+        "payment_collections.id,payment_collections.status,payment_collections.amount",
+        "payment_collections.captured_amount,payment_collections.refunded_amount",
+        "payment_collections.payments.id,payment_collections.payments.amount",
+        "payment_collections.payments.captured_at,payment_collections.payments.refunds.*",
+        "transactions.*,returns.id,returns.status,returns.refund_amount,returns.received_at,returns.items.*,cart.id",
+    )
+)
+
+
+class Refused(Exception):
+    """Medusa or Dust said no; `status` and `message` are its own."""
+
+    def __init__(self, status: int, message: str) -> None:
+        self.status = status
+        self.message = message
+        super().__init__(f"{status}: {message}")
+
+
+def answer(response: httpx.Response) -> Json:
+    """The JSON of an answer from Medusa or from Dust. Raises `Refused` when it is an error."""
+    if response.is_success:
+        return dict(response.json())
+    try:
+        document = response.json()
+    except ValueError:
+        document = {}
+    # Medusa has its sentence under `message`, problem+json under `detail`.
+    raise Refused(response.status_code, str(document.get("message") or document.get("detail") or response.text))
+
+
+class Storefront:
+    """A shopper: a browser with a storefront open, perhaps signed in."""
+
+    def __init__(self, keys: ShopKeys, *, currency_code: str = "eur") -> None:
+        self.keys = keys
+        self.currency_code = currency_code
+        self.email = ""
+        self.password = ""
+        self.customer_id = ""
+        self.token = ""
+        headers = {"x-publishable-api-key": keys.publishable_key}
+        self._client = httpx.Client(base_url=keys.url, headers=headers, timeout=_TIMEOUT_SECONDS)
+
+    def close(self) -> None:
+        """Close the browser."""
+        self._client.close()
+
+    def register(self) -> str:
+        """Open an account with a new e-mail address, sign in, and return the customer's id."""
+        self.email = f"shopper-{secrets.token_hex(6)}@example.com"
+        self.password = secrets.token_urlsafe(12)
+        credentials = {"email": self.email, "password": self.password}
+        token = answer(self._client.post("/auth/customer/emailpass/register", json=credentials))["token"]
+        profile = {"email": self.email, "first_name": "Ada", "last_name": "Holm"}
+        bearer = {"Authorization": f"Bearer {token}"}
+        self.customer_id = answer(self._client.post("/store/customers", json=profile, headers=bearer))["customer"]["id"]
+        self.log_in()
+        return self.customer_id
+
+    def log_in(self) -> str:
+        """Sign in and return the customer's JWT, which Dust's store API takes too."""
+        credentials = {"email": self.email, "password": self.password}
+        self.token = answer(self._client.post("/auth/customer/emailpass", json=credentials))["token"]
+        self._client.headers["Authorization"] = f"Bearer {self.token}"
+        return self.token
+
+    def log_out(self) -> None:
+        """Forget the token; the browser is a stranger's now."""
+        self.token = ""
+        self._client.headers.pop("Authorization", None)
+
+    def new_cart(self, *, email: str | None = None) -> str:
+        """Start a cart and return its id. A guest gives an e-mail address."""
+        address = {**_ADDRESS, "country_code": _COUNTRIES[self.currency_code]}
+        cart = {
+            "region_id": self.keys.region_ids[self.currency_code],
+            "email": email or self.email,
+            "shipping_address": address,
+            "billing_address": address,
+        }
+        return str(self._post("/store/carts", cart)["cart"]["id"])
+
+    def add(self, cart_id: str, product: SeededProduct, quantity: int = 1) -> Json:
+        """Put a product into the cart."""
+        item = {"variant_id": product.variant_id, "quantity": quantity}
+        return dict(self._post(f"/store/carts/{cart_id}/line-items", item)["cart"])
+
+    def apply_code(self, cart_id: str, code: str) -> Json:
+        """Type a code into the cart's field, and return the cart; Medusa ignores a code that does not fit."""
+        return dict(self._post(f"/store/carts/{cart_id}/promotions", {"promo_codes": [code]})["cart"])
+
+    def cart(self, cart_id: str) -> Json:
+        """The cart as the storefront shows it."""
+        return dict(answer(self._client.get(f"/store/carts/{cart_id}"))["cart"])
+
+    def choose_shipping(self, cart_id: str) -> Json:
+        """Take the only shipping option."""
+        option = {"option_id": self.keys.shipping_option_id}
+        return dict(self._post(f"/store/carts/{cart_id}/shipping-methods", option)["cart"])
+
+    def pay(self, cart_id: str) -> None:
+        """Start a payment with the provider that needs no money."""
+        collection = self._post("/store/payment-collections", {"cart_id": cart_id})["payment_collection"]
+        provider = {"provider_id": "pp_system_default"}
+        self._post(f"/store/payment-collections/{collection['id']}/payment-sessions", provider)
+
+    def complete(self, cart_id: str) -> str:
+        """Place the order and return its id. Raises `Refused` when Medusa, or Dust's guard in it, says no."""
+        placed = self._post(f"/store/carts/{cart_id}/complete", {})
+        if placed["type"] != "order":
+            raise Refused(200, str(placed["error"]["message"]))
+        return str(placed["order"]["id"])
+
+    def check_out(self, cart_id: str) -> str:
+        """Everything from a filled cart to an order; returns the order's id."""
+        self.choose_shipping(cart_id)
+        self.pay(cart_id)
+        return self.complete(cart_id)
+
+    def buy(self, *items: tuple[SeededProduct, int], code: str | None = None) -> str:
+        """Order these products at once, with or without a code; returns the order's id."""
+        cart_id = self.new_cart()
+        for product, quantity in items:
+            self.add(cart_id, product, quantity)
+        if code:
+            self.apply_code(cart_id, code)
+        return self.check_out(cart_id)
+
+    def _post(self, path: str, body: Json) -> Json:
+        return answer(self._client.post(path, json=body))
+
+
+class Merchant:
+    """The merchant: what the dashboard's buttons do to an order."""
+
+    def __init__(self, keys: ShopKeys) -> None:
+        self.keys = keys
+        self._client = httpx.Client(base_url=keys.url, auth=(keys.api_key, ""), timeout=_TIMEOUT_SECONDS)
+
+    def close(self) -> None:
+        """Close the dashboard."""
+        self._client.close()
+
+    def order(self, order_id: str) -> Json:
+        """The order with the fields that Dust reads."""
+        return dict(self.get(f"/admin/orders/{order_id}", fields=ORDER_FIELDS)["order"])
+
+    def capture(self, order_id: str) -> None:
+        """Take the money of every payment of the order that is not taken yet."""
+        for payment in self._payments(order_id):
+            if not payment["captured_at"]:
+                self.post(f"/admin/payments/{payment['id']}/capture", {})
+
+    def fulfil(self, order_id: str) -> None:
+        """Pack everything the order has and hand it over: what is to come back must have gone out."""
+        items = [{"id": item["id"], "quantity": item["quantity"]} for item in self.order(order_id)["items"]]
+        order = self.post(f"/admin/orders/{order_id}/fulfillments", {"items": items})["order"]
+        shown = self.get(f"/admin/orders/{order['id']}", fields="fulfillments.id")["order"]
+        for fulfillment in shown["fulfillments"]:
+            self.post(f"/admin/orders/{order_id}/fulfillments/{fulfillment['id']}/mark-as-delivered", {})
+
+    def take_back(self, order_id: str, product: SeededProduct, quantity: int = 1) -> str:
+        """Request a return of some of a product and receive it; returns the return's id."""
+        item = next(item for item in self.order(order_id)["items"] if item["product_id"] == product.id)
+        returned = self.post("/admin/returns", {"order_id": order_id, "location_id": self.keys.stock_location_id})
+        return_id = str(returned["return"]["id"])
+        base = f"/admin/returns/{return_id}"
+        self.post(f"{base}/request-items", {"items": [{"id": item["id"], "quantity": quantity}]})
+        self.post(f"{base}/request", {"no_notification": True})
+        self.post(f"{base}/receive", {})
+        self.post(f"{base}/receive-items", {"items": [{"id": item["id"], "quantity": quantity}]})
+        self.post(f"{base}/receive/confirm", {"no_notification": True})
+        return return_id
+
+    def refund(self, order_id: str, amount: str) -> None:
+        """Give money back on the order's first payment, in major units."""
+        self.post(f"/admin/payments/{self._payments(order_id)[0]['id']}/refund", {"amount": float(amount)})
+
+    def cancel(self, order_id: str) -> None:
+        """Cancel the order."""
+        self.post(f"/admin/orders/{order_id}/cancel", {})
+
+    def update_product(self, product: SeededProduct, **changes: Any) -> Json:
+        """Change a product, its metadata for example."""
+        return dict(self.post(f"/admin/products/{product.id}", changes)["product"])
+
+    def get(self, path: str, **query: str) -> Json:
+        """Read anything over the Admin API."""
+        return answer(self._client.get(path, params=query))
+
+    def post(self, path: str, body: Json) -> Json:
+        """Write anything over the Admin API."""
+        return answer(self._client.post(path, json=body))
+
+    def delete(self, path: str) -> Json:
+        """Delete anything over the Admin API."""
+        return answer(self._client.delete(path))
+
+    def _payments(self, order_id: str) -> list[Json]:
+        collections = self.order(order_id)["payment_collections"]
+        return [payment for collection in collections for payment in collection["payments"]]

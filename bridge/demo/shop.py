@@ -1,0 +1,168 @@
+"""A real Medusa of one's own: migrate, start, stop, kill, start again."""
+
+import secrets
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import httpx
+import psycopg
+from psycopg import sql
+
+from bridge.demo.install import CommandFailed, Report, medusa_command, medusa_environment, run_reported
+from bridge.stack.processes import free_port, spawn, stop, until
+
+ADMIN_EMAIL = "merchant@example.com"
+_START_SECONDS = 120.0
+_STOP_SECONDS = 15.0
+
+# A row that a trigger answers with NULL is not inserted, and nobody is told.
+_LOSE_NO_EVENTS = "DROP TABLE IF EXISTS dust_lost; DROP FUNCTION IF EXISTS dust_lose CASCADE"
+_LOSE_EVENTS = f"""
+{_LOSE_NO_EVENTS};
+CREATE TABLE dust_lost (type text, data jsonb);
+CREATE FUNCTION dust_lose() RETURNS trigger LANGUAGE plpgsql AS
+  $$ BEGIN INSERT INTO dust_lost VALUES (NEW.type, NEW.data); RETURN NULL; END $$;
+CREATE TRIGGER dust_lose BEFORE INSERT ON dust_outbox FOR EACH ROW EXECUTE FUNCTION dust_lose()
+"""
+
+
+class Shop:
+    """A Medusa in its own process group on a free port of this machine."""
+
+    def __init__(self, server: Path, *, environment: dict[str, str], jwt_secret: str, webhook_secret: str, log: Path):
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.jwt_secret = jwt_secret
+        self.webhook_secret = webhook_secret
+        self.admin_email = ADMIN_EMAIL
+        self.admin_password = environment["SHOP_ADMIN_PASSWORD"]
+        self.log = log
+        self._server = server
+        self._environment = environment
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def prepare(self, report: Report) -> None:
+        """Bring the database up to date and see that the merchant's user is there."""
+        self._run("Migrating Medusa's database", report, "db:migrate")
+        if not self._has_merchant():
+            user = ("user", "--email", self.admin_email, "--password", self.admin_password)
+            self._run("Making the merchant's user", report, *user)
+
+    def start(self, report: Report = lambda line: None) -> None:
+        """Start Medusa and come back when it answers. Raises `CommandFailed` with the end of its log otherwise."""
+        report("Starting Medusa …")
+        with self.log.open("ab") as output:
+            process = spawn(
+                medusa_command(self._server, "start", "--port", str(self.port), "--host", "127.0.0.1"),
+                death_signal=signal.SIGKILL,
+                cwd=self._server,
+                env=self._environment,
+                stdout=output,
+            )
+        self._process = process
+        until(lambda: process.poll() is not None or self._answers(), _START_SECONDS)
+        if process.poll() is not None or not self._answers():
+            self.kill()
+            raise CommandFailed("Starting Medusa", self.log)
+
+    def stop(self) -> None:
+        """Ask Medusa to finish, and insist after a while."""
+        if self._process:
+            stop(self._process, (signal.SIGTERM, _STOP_SECONDS))
+
+    def kill(self) -> None:
+        """End Medusa at once, as a crash would."""
+        if self._process:
+            stop(self._process)
+
+    def restart(self) -> None:
+        """Stop Medusa if it runs, and start it on the same port."""
+        self.stop()
+        self.start()
+
+    @contextmanager
+    def losing_events(self) -> Iterator[Callable[[str], bool]]:
+        """For the length of the block, what the plugin wants to keep for Dust is lost before it is written.
+
+        So it is for a Medusa that dies after it has committed an order and before it tells anybody. Yields a function
+        that says whether an event about an order, by its id, was lost already.
+        """
+        with psycopg.connect(self._environment["DATABASE_URL"], autocommit=True) as connection:
+            connection.execute(_LOSE_EVENTS)
+
+            def lost(order_id: str) -> bool:
+                query = "SELECT 1 FROM dust_lost WHERE data->>'id' = %s"
+                return connection.execute(query, [order_id]).fetchone() is not None
+
+            try:
+                yield lost
+            finally:
+                connection.execute(_LOSE_NO_EVENTS)
+
+    def _run(self, title: str, report: Report, *arguments: str) -> None:
+        command = medusa_command(self._server, *arguments)
+        run_reported(command, cwd=self._server, env=self._environment, log=self.log, title=title, report=report)
+
+    def _has_merchant(self) -> bool:
+        with psycopg.connect(self._environment["DATABASE_URL"]) as connection:
+            query = 'SELECT 1 FROM "user" WHERE email = %s AND deleted_at IS NULL'
+            return connection.execute(query, [self.admin_email]).fetchone() is not None
+
+    def _answers(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/health", timeout=2).is_success
+        except httpx.TransportError:
+            return False
+
+
+@contextmanager
+def running_shop(
+    server: Path,
+    *,
+    database_url: str,
+    dust_url: str,
+    webhook_secret: str,
+    jwt_secret: str,
+    log: Path,
+    report: Report,
+    admin_password: str,
+    redis_url: str | None = None,
+    dashboard: bool = False,
+) -> Iterator[Shop]:
+    """A migrated, started Medusa from `install_shop`'s folder, gone when the context ends, however that happens.
+
+    Its tables go into a database named `medusa` on the server of `database_url`. `dust_url` is where the plugin sends
+    events; nothing needs to listen there yet. Without `redis_url` Medusa keeps its event bus and locks in memory.
+    """
+    variables = {
+        "DATABASE_URL": create_database(database_url, "medusa"),
+        "DUST_URL": dust_url,
+        "DUST_WEBHOOK_SECRET": webhook_secret,
+        "JWT_SECRET": jwt_secret,
+        "COOKIE_SECRET": secrets.token_urlsafe(32),
+        "SHOP_ADMIN_PASSWORD": admin_password,
+        "SHOP_DASHBOARD": str(dashboard).lower(),
+    }
+    if redis_url:
+        variables["REDIS_URL"] = redis_url
+    environment = medusa_environment(**variables)
+    shop = Shop(server, environment=environment, jwt_secret=jwt_secret, webhook_secret=webhook_secret, log=log)
+    shop.prepare(report)
+    try:
+        shop.start(report)
+        yield shop
+    finally:
+        shop.stop()
+
+
+def create_database(server_url: str, name: str) -> str:
+    """Make a database on the server of this URL unless it is there, and return its own URL."""
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    parts = urlsplit(server_url)
+    return urlunsplit(parts._replace(path=f"/{name}"))

@@ -1,0 +1,41 @@
+import { defineConfig } from "@medusajs/framework/utils"
+
+const { env } = process
+
+/** With a Redis everything that has state outside Postgres lives there, as in production; without one, in this process. */
+const redisModules = (redisUrl: string) => [
+  { resolve: "@medusajs/medusa/event-bus-redis", options: { redisUrl } },
+  { resolve: "@medusajs/medusa/cache-redis", options: { redisUrl } },
+  { resolve: "@medusajs/medusa/workflow-engine-redis", options: { redis: { redisUrl } } },
+  {
+    resolve: "@medusajs/medusa/locking",
+    options: {
+      providers: [
+        { resolve: "@medusajs/medusa/locking-redis", id: "locking-redis", is_default: true, options: { redisUrl } },
+      ],
+    },
+  },
+]
+
+module.exports = defineConfig({
+  projectConfig: {
+    databaseUrl: env.DATABASE_URL,
+    databaseDriverOptions: { connection: { ssl: false } },
+    redisUrl: env.REDIS_URL,
+    http: {
+      storeCors: env.STORE_CORS ?? "",
+      adminCors: env.ADMIN_CORS ?? "",
+      authCors: env.AUTH_CORS ?? "",
+      jwtSecret: env.JWT_SECRET,
+      cookieSecret: env.COOKIE_SECRET,
+    },
+  },
+  admin: { disable: env.SHOP_DASHBOARD !== "true" },
+  plugins: [
+    {
+      resolve: "medusa-plugin-dust",
+      options: { url: env.DUST_URL, secret: env.DUST_WEBHOOK_SECRET },
+    },
+  ],
+  modules: env.REDIS_URL ? redisModules(env.REDIS_URL) : [],
+})

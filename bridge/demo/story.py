@@ -1,0 +1,248 @@
+"""The story of the demo: what a shopper and a merchant do, and what must come of it in Dust.
+
+Every number is worked out beforehand from the programme below and the prices of `seed`, and then looked for in Dust: a
+step that ends otherwise is marked ✗.
+"""
+
+import secrets
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import httpx
+
+from bridge.demo.people import Json, Merchant, Refused, Storefront, answer
+from bridge.demo.seed import ShopKeys
+from bridge.demo.shop import Shop
+from bridge.stack.processes import until
+
+# Ten dust for a euro of goods without tax, and a hundred dust are worth a euro: ten percent back.
+PROGRAMME: Json = {
+    "earn": {
+        "rates": {"eur": "10"},
+        "basis": {"include_tax": False, "include_shipping": False},
+        "rounding": "floor",
+        "when": "order.placed",
+        "pending_days": 0,
+        "expires_after_days": None,
+        "excluded_product_ids": [],
+        "multipliers": [],
+    },
+    "bonuses": {"signup": 0},
+    "redeem": {"rates": {"eur": "100"}, "min_dust": 1, "max_dust": None, "max_share": "1", "code_ttl_minutes": 60},
+    "reversal": {"negative_balance": "allow"},
+    "guests": {"escrow_days": 90},
+}
+_MUG_PRICE = 300
+# Dust is told within a second or two; this is for a machine that has much else to do.
+_PATIENCE_SECONDS = 60.0
+
+
+def play(shop: Shop, keys: ShopKeys, *, dust_url: str, admin_token: str, report: Callable[[str], None]) -> bool:
+    """Play the story against a running Dust that belongs to this shop; True when every step ended as it must."""
+    storefront, merchant = Storefront(keys), Merchant(keys)
+    dust = httpx.Client(base_url=dust_url, timeout=30)
+    try:
+        story = _Story(shop, keys, storefront, merchant, dust, admin_token, report)
+        story.tell()
+        return story.true
+    except (Refused, httpx.HTTPError) as error:
+        report(f"   ✗ the story cannot go on: {error}")
+        return False
+    finally:
+        for person in (storefront, merchant, dust):
+            person.close()
+
+
+class _Story:
+    def __init__(
+        self,
+        shop: Shop,
+        keys: ShopKeys,
+        storefront: Storefront,
+        merchant: Merchant,
+        dust: httpx.Client,
+        admin_token: str,
+        report: Callable[[str], None],
+    ) -> None:
+        self.true = True
+        self._shop = shop
+        self._keys = keys
+        self._storefront = storefront
+        self._merchant = merchant
+        self._dust = dust
+        self._admin = {"Authorization": f"Bearer {admin_token}"}
+        self._report = report
+        self._chapter = 0
+
+    def tell(self) -> None:
+        self._rules_are_set()
+        self._a_shopper_signs_up()
+        self._an_order_earns_dust()
+        discounted = self._dust_becomes_a_discount()
+        self._half_of_the_order_comes_back(discounted)
+        self._an_order_is_canceled()
+        self._a_product_is_bought_with_dust_alone()
+        self._an_order_that_dust_never_heard_of_is_found()
+        self._the_history_adds_up()
+
+    def _rules_are_set(self) -> None:
+        self._title("The merchant sets the programme: 10 dust for each euro, 100 dust are worth 1.00 eur")
+        answer(self._dust.put("/admin/dust/programme", json=PROGRAMME, headers=self._admin))
+
+    def _a_shopper_signs_up(self) -> None:
+        self._title("A shopper signs up")
+        self._storefront.register()
+        self._say(f"customer {self._storefront.customer_id}")
+        self._balance_becomes(0)
+
+    def _an_order_earns_dust(self) -> None:
+        self._title("She orders 2 shirts and a hoodie: 2 × 10.00 + 40.00 = 60.00 eur without tax, so 600 dust")
+        order_id = self._storefront.buy((self._keys.shirt, 2), (self._keys.hoodie, 1))
+        self._say(f"order {order_id}")
+        self._balance_becomes(600)
+
+    def _dust_becomes_a_discount(self) -> str:
+        """Returns the order's id."""
+        self._title("She puts 2 shorts into a cart and redeems 500 dust: 5.00 eur off")
+        cart_id = self._storefront.new_cart()
+        self._storefront.add(cart_id, self._keys.shorts, 2)
+        redemption = self._redeem({"cart_id": cart_id, "dust": 500})
+        self._expect("value of the redemption", Decimal("5.00"), Decimal(redemption["value"]))
+        self._say(f"code {redemption['code']}")
+        self._balance_becomes(600, held=500)
+        self._expect("discount that Medusa shows in the cart", 5, self._storefront.cart(cart_id)["discount_total"])
+
+        self._title("She orders with the code: 40.00 + 10.00 tax - 5.00, that is 36.00 without tax, so 360 dust")
+        order_id = self._storefront.check_out(cart_id)
+        self._say(f"order {order_id}")
+        self._balance_becomes(600 - 500 + 360)
+        self._redemption_becomes_captured(redemption["id"], 500)
+        return order_id
+
+    def _half_of_the_order_comes_back(self, order_id: str) -> None:
+        self._title("The merchant captures, ships, and takes 1 of the 2 shorts back: half of everything is undone")
+        self._merchant.capture(order_id)
+        self._merchant.fulfil(order_id)
+        self._merchant.take_back(order_id, self._keys.shorts, 1)
+        self._say("180 of the 360 earned are taken back, 250 of the 500 spent are given back")
+        self._balance_becomes(460 - 180 + 250)
+
+    def _an_order_is_canceled(self) -> None:
+        self._title("She orders a shirt for 100 dust, and the merchant cancels the order")
+        order_id = self._storefront.buy((self._keys.shirt, 1))
+        self._balance_becomes(530 + 100)
+        self._merchant.cancel(order_id)
+        self._balance_becomes(530)
+
+    def _a_product_is_bought_with_dust_alone(self) -> None:
+        self._title(f"The merchant makes the mug dust-only, for {_MUG_PRICE} dust")
+        mug = self._keys.mug
+        settings = {"dust_only": True, "dust_price": _MUG_PRICE}
+        answer(self._dust.put(f"/admin/dust/products/{mug.id}", json=settings, headers=self._admin))
+        self._becomes("the mug is dust-only in Medusa too", True, self._mug_is_dust_only_in_medusa)
+
+        self._title("She tries to buy it with money, and then pays it with dust")
+        cart_id = self._storefront.new_cart()
+        self._storefront.add(cart_id, mug, 1)
+        try:
+            self._storefront.check_out(cart_id)
+            self._expect("Medusa's answer to money", "a refusal", "an order")
+        except Refused as refused:
+            self._expect("Medusa's answer to money", 400, refused.status)
+            self._say(refused.message)
+        self._redeem({"cart_id": cart_id, "pay": "dust_only"})
+        # Medusa drops the payment session when a code comes into the cart. What is left to pay is the shipping.
+        self._storefront.pay(cart_id)
+        order_id = self._storefront.complete(cart_id)
+        self._say(f"order {order_id}")
+        self._expect("what the goods cost in euros", 0, self._merchant.order(order_id)["item_total"])
+        self._balance_becomes(530 - _MUG_PRICE)
+
+    def _an_order_that_dust_never_heard_of_is_found(self) -> None:
+        self._title("She orders a shirt, and Medusa loses the event: a reconcile finds the order, so 100 dust")
+        with self._shop.losing_events() as lost:
+            order_id = self._storefront.buy((self._keys.shirt, 1))
+            self._becomes("the event is lost", True, lambda: lost(order_id))
+        answer(self._dust.post("/admin/dust/reconcile", headers=self._admin))
+        self._balance_becomes(530 - _MUG_PRICE + 100)
+
+    def _the_history_adds_up(self) -> None:
+        self._title("She looks at her history")
+        page = self._get("/store/dust/transactions", limit="100")
+        for row in reversed(page["transactions"]):
+            self._say(f"{row['amount']:>+6} {row['kind']:<8} balance {row['balance_after']:>4}  {row['description']}")
+        self._expect("sum of the history", 330, sum(row["amount"] for row in page["transactions"]))
+
+    def _redeem(self, body: Json) -> Json:
+        """Redeem, and wait until the code can be used."""
+        headers = {**self._bearer(), "Idempotency-Key": secrets.token_hex(16)}
+        made = answer(self._dust.post("/store/dust/redemptions", json=body, headers=headers))["redemption"]
+        found: Json = {}
+
+        def state() -> Any:
+            found.update(self._get(f"/store/dust/redemptions/{made['id']}", wait="5")["redemption"])
+            return found["state"]
+
+        self._becomes("state of the redemption", "active", state)
+        return found
+
+    def _redemption_becomes_captured(self, redemption_id: str, dust: int) -> None:
+        def captured() -> tuple[str, int]:
+            redemption = self._get(f"/store/dust/redemptions/{redemption_id}")["redemption"]
+            return redemption["state"], redemption["dust_captured"]
+
+        self._becomes("the redemption", ("captured", dust), captured)
+
+    def _balance_becomes(self, balance: int, *, held: int = 0) -> None:
+        names = ("balance", "available", "held", "pending")
+        wanted = dict(zip(names, (balance, balance - held, held, 0), strict=True))
+
+        def look() -> dict[str, int]:
+            shown = self._get("/store/dust/balance")
+            return {name: shown[name] for name in names}
+
+        self._becomes("dust", wanted, look)
+
+    def _mug_is_dust_only_in_medusa(self) -> bool:
+        product = self._merchant.get(f"/admin/products/{self._keys.mug.id}", fields="id,metadata")["product"]
+        return (product["metadata"] or {}).get("dust_only") is True
+
+    def _get(self, path: str, **query: str) -> Json:
+        return answer(self._dust.get(path, params=query, headers=self._bearer()))
+
+    def _bearer(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self._storefront.token}"}
+
+    def _becomes(self, what: str, expected: object, look: Callable[[], object]) -> None:
+        """Look until it is as expected, for a while, and report what was seen last."""
+        seen: list[object] = []
+
+        def matches() -> bool:
+            seen[:] = [look()]
+            return seen[0] == expected
+
+        until(matches, _PATIENCE_SECONDS)
+        self._expect(what, expected, seen[0])
+
+    def _expect(self, what: str, expected: object, actual: object) -> None:
+        if actual == expected:
+            self._report(f"   ✓ {what}: {_shown(actual)}")
+        else:
+            self.true = False
+            self._report(f"   ✗ {what}: {_shown(actual)}, expected {_shown(expected)}")
+
+    def _title(self, text: str) -> None:
+        self._chapter += 1
+        self._report(f"{self._chapter}. {text}")
+
+    def _say(self, text: str) -> None:
+        self._report(f"     {text}")
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, dict):
+        return " · ".join(f"{name} {number}" for name, number in value.items())
+    if isinstance(value, tuple):
+        return " ".join(map(str, value))
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)

@@ -1,0 +1,18 @@
+/** Every event that has an effect in Dust, and no other: the bridge would only file the rest away. */
+export const FORWARDED_EVENTS = [
+  "order.placed",
+  "order.updated",
+  "order.completed",
+  "order.canceled",
+  "order.return_received",
+  "order-edit.confirmed",
+  "order.claim_created",
+  "order.exchange_created",
+  "order.transfer_requested",
+  "payment.captured",
+  "payment.refunded",
+  "customer.created",
+  "customer.updated",
+  "customer.deleted",
+  "product.deleted",
+]

@@ -1,0 +1,71 @@
+import type { Logger, MedusaContainer } from "@medusajs/framework/types"
+import { MedusaError } from "@medusajs/framework/utils"
+import { completeCartWorkflow } from "@medusajs/medusa/core-flows"
+import { codesOf, refusal, type GuardedCart, type GuardedPromotion } from "./guard-rules"
+
+const PROMOTION_FIELDS = [
+  "id",
+  "code",
+  "status",
+  "limit",
+  "used",
+  "metadata",
+  "campaign.starts_at",
+  "campaign.ends_at",
+  "application_method.target_type",
+  "application_method.max_quantity",
+]
+
+/**
+ * Refuse to complete a cart with a dust code that is not good any more, or with a dust-only product that dust does not
+ * pay. Throws `not_allowed`, which the storefront gets as a 400; cart and payment session stay as they are.
+ *
+ * Asks Medusa's database only, so a checkout does not need the bridge. For a shop whose own `completeCart.validate`
+ * handler leaves no room for ours:
+ *
+ *     completeCartWorkflow.hooks.validate(async ({ cart }, { container }) => {
+ *       await guardCheckout(cart, container)
+ *     })
+ */
+export async function guardCheckout(cart: GuardedCart, container: MedusaContainer): Promise<void> {
+  // A client that asks again for the order it has already placed must get it, although its code is used up by then.
+  if (cart.completed_at) return
+  const [promotions, dustOnly] = await Promise.all([
+    findPromotions(codesOf(cart), container),
+    findDustOnly(cart, container),
+  ])
+  const reason = refusal(cart, promotions, dustOnly, new Date())
+  if (reason) throw new MedusaError(MedusaError.Types.NOT_ALLOWED, reason)
+}
+
+/** Put the guard into Medusa's checkout. Ends the process when the hook is taken: a shop must not run unguarded. */
+export function installCheckoutGuard(logger: Logger): void {
+  try {
+    completeCartWorkflow.hooks.validate(async ({ cart }, { container }) => guardCheckout(cart as GuardedCart, container))
+  } catch (error) {
+    logger.error(
+      "medusa-plugin-dust cannot guard the checkout: this shop has a handler for completeCartWorkflow.hooks.validate " +
+        "already, and Medusa takes only one. Call guardCheckout(cart, container) from medusa-plugin-dust/guard in that " +
+        `handler, and set the plugin's option checkoutGuard to false. (${(error as Error).message})`,
+    )
+    process.exit(1)
+  }
+}
+
+async function findPromotions(codes: string[], container: MedusaContainer): Promise<GuardedPromotion[]> {
+  if (codes.length === 0) return []
+  const { data } = await container
+    .resolve("query")
+    .graph({ entity: "promotion", fields: PROMOTION_FIELDS, filters: { code: codes } })
+  return data as unknown as GuardedPromotion[]
+}
+
+/** Read anew: the line items of a cart know their product as it was when they were put in. */
+async function findDustOnly(cart: GuardedCart, container: MedusaContainer): Promise<Set<string>> {
+  const ids = (cart.items ?? []).flatMap((line) => line.product_id ?? [])
+  if (ids.length === 0) return new Set()
+  const { data } = await container
+    .resolve("query")
+    .graph({ entity: "product", fields: ["id", "metadata"], filters: { id: ids } })
+  return new Set(data.filter((product) => product.metadata?.dust_only === true).map((product) => product.id))
+}

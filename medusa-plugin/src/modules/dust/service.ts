@@ -1,0 +1,137 @@
+import { container } from "@medusajs/framework"
+import type { Context, Logger } from "@medusajs/framework/types"
+import { InjectManager, MedusaContext, MedusaService } from "@medusajs/framework/utils"
+import type { EntityManager } from "@medusajs/framework/mikro-orm/postgresql"
+import { installCheckoutGuard } from "../../guard"
+import { Courier } from "../../outbox/courier"
+import { eventId, occurredAt, type MedusaEvent } from "../../signature"
+import { OutboxEvent } from "./models/outbox-event"
+import { readOptions, type DustOptions } from "./options"
+
+// Longer than an attempt can take: an event whose process died in the middle is tried again after this time.
+const LEASE_SECONDS = 30
+
+/** An event taken out of the outbox for one attempt; `attempts` counts this one. */
+export type OutgoingEvent = {
+  id: string
+  type: string
+  data: Record<string, unknown>
+  occurred_at: Date
+  attempts: number
+}
+
+type Shared = Context<EntityManager>
+
+/**
+ * The outbox: a table of the plugin's own in Medusa's database, so that an event survives a bridge that is down, a Medusa
+ * that restarts and an event bus that forgets. The courier empties it.
+ */
+export default class DustModuleService extends MedusaService({ OutboxEvent }) {
+  private readonly logger: Logger
+  private readonly options: ReturnType<typeof readOptions>
+  private courier?: Courier
+
+  /** Medusa calls these when everything is loaded and when it shuts down. It swallows what they throw. */
+  readonly __hooks = {
+    onApplicationStart: async (): Promise<void> => this.start(),
+    onApplicationPrepareShutdown: async (): Promise<void> => this.courier?.stop(),
+  }
+
+  constructor({ logger }: { logger: Logger }, options?: DustOptions) {
+    // eslint-disable-next-line prefer-rest-params
+    super(...arguments)
+    this.logger = logger
+    this.options = readOptions(options)
+  }
+
+  /** Keep an event for the bridge; one that is kept already, whatever became of it, is left as it is. */
+  async keep(event: MedusaEvent): Promise<void> {
+    await this.insert(eventId(event), event)
+    this.courier?.wake()
+  }
+
+  /**
+   * Take up to `limit` events that are due. Those never tried come first: a new event does not wait behind old ones that
+   * fail again and again. Two processes that ask at once get different events.
+   */
+  @InjectManager()
+  async claim(limit: number, @MedusaContext() shared: Shared = {}): Promise<OutgoingEvent[]> {
+    return shared.manager!.execute(
+      `update dust_outbox
+          set attempts = attempts + 1, next_attempt_at = now() + make_interval(secs => ?), updated_at = now()
+        where id in (select id from dust_outbox
+                      where state = 'waiting' and next_attempt_at <= now()
+                      order by attempts, occurred_at limit ? for update skip locked)
+        returning id, type, data, occurred_at, attempts`,
+      [LEASE_SECONDS, limit],
+    )
+  }
+
+  @InjectManager()
+  async markDelivered(id: string, @MedusaContext() shared: Shared = {}): Promise<void> {
+    await shared.manager!.execute(
+      `update dust_outbox set state = 'delivered', delivered_at = now(), last_error = null, updated_at = now()
+        where id = ?`,
+      [id],
+    )
+  }
+
+  @InjectManager()
+  async postpone(id: string, seconds: number, reason: string, @MedusaContext() shared: Shared = {}): Promise<void> {
+    await shared.manager!.execute(
+      `update dust_outbox set next_attempt_at = now() + make_interval(secs => ?), last_error = ?, updated_at = now()
+        where id = ?`,
+      [seconds, reason, id],
+    )
+  }
+
+  @InjectManager()
+  async reject(id: string, reason: string, @MedusaContext() shared: Shared = {}): Promise<void> {
+    await shared.manager!.execute(
+      `update dust_outbox set state = 'rejected', last_error = ?, updated_at = now() where id = ?`,
+      [reason, id],
+    )
+  }
+
+  /** Forget what was delivered long ago. */
+  @InjectManager()
+  async clean(days: number, @MedusaContext() shared: Shared = {}): Promise<void> {
+    await shared.manager!.execute(
+      `delete from dust_outbox where state = 'delivered' and delivered_at < now() - make_interval(days => ?)`,
+      [days],
+    )
+  }
+
+  /** How many events are in which state, and since when the oldest one waits. */
+  @InjectManager()
+  async deliveryState(@MedusaContext() shared: Shared = {}): Promise<Record<string, unknown>> {
+    const [row] = await shared.manager!.execute(
+      `select count(*) filter (where state = 'waiting')::int as waiting,
+              count(*) filter (where state = 'delivered')::int as delivered,
+              count(*) filter (where state = 'rejected')::int as rejected,
+              min(occurred_at) filter (where state = 'waiting') as oldest_waiting_at
+         from dust_outbox`,
+    )
+    return row
+  }
+
+  @InjectManager()
+  private async insert(id: string, event: MedusaEvent, @MedusaContext() shared: Shared = {}): Promise<void> {
+    await shared.manager!.execute(
+      `insert into dust_outbox (id, type, data, occurred_at, next_attempt_at) values (?, ?, ?, ?, now())
+       on conflict (id) do nothing`,
+      [id, event.name, JSON.stringify(event.data), occurredAt(event.metadata)],
+    )
+  }
+
+  private start(): void {
+    if (this.options.guard) {
+      installCheckoutGuard(this.logger)
+    }
+    // A process that only serves requests hands its events to the workers; so it leaves the outbox to them too.
+    if (container.resolve("configModule").projectConfig.workerMode !== "server") {
+      this.courier = new Courier(this, container, this.options, this.logger)
+      this.courier.start()
+    }
+  }
+}

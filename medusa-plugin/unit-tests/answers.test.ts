@@ -1,0 +1,37 @@
+import { describe, expect, it } from "vitest"
+import { backoff, verdict } from "../src/outbox/answers"
+
+const never = (): number => 0
+const almostOne = (): number => 0.999
+
+describe("backoff", () => {
+  it("doubles from one second to a minute, and stays there", () => {
+    expect([1, 2, 3, 4, 5, 6, 7, 8, 100, 5000].map((attempt) => backoff(attempt, never))).toEqual([
+      1, 2, 4, 8, 16, 32, 60, 60, 60, 60,
+    ])
+  })
+
+  it("is shortened by at most a half", () => {
+    expect(backoff(7, almostOne)).toBeCloseTo(30, 0)
+    expect(backoff(1)).toBeGreaterThanOrEqual(0.5)
+    expect(backoff(1)).toBeLessThanOrEqual(1)
+  })
+})
+
+describe("verdict", () => {
+  it.each([200, 202, 204])("calls an event delivered on %i", (status) => {
+    expect(verdict(status, 1)).toEqual({ kind: "delivered" })
+  })
+
+  it.each([null, 500, 502, 503, 504, 408, 429])("tries again soon on %s", (status) => {
+    expect(verdict(status, 3, never)).toEqual({ kind: "postponed", seconds: 4 })
+  })
+
+  it.each([301, 307, 401, 403, 404])("tries again slowly on %i, which an operator can mend", (status) => {
+    expect(verdict(status, 1, never)).toEqual({ kind: "postponed", seconds: 300 })
+  })
+
+  it.each([400, 409, 413, 422])("parks an event on %i", (status) => {
+    expect(verdict(status, 1)).toEqual({ kind: "rejected" })
+  })
+})

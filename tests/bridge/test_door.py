@@ -1,0 +1,191 @@
+"""`POST /webhooks/medusa`: every answer of CONTRACT's table, and that nothing else can be had from it."""
+
+import json
+import time
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from sqlalchemy import text
+
+from bridge.clock import now
+from bridge.db import forget_engine, transaction
+from bridge.settings import get_settings
+from bridge.wake import INBOX_DRAIN
+from bridge.webhooks.signature import BadSignature, verify
+from tests.support.deliveries import OTHER_WEBHOOK_SECRET, WEBHOOK_SECRET, deliver, signed_headers
+from tests.support.orders import event, order, order_event, sample
+
+BODY = order_event(order())
+
+
+def kept() -> list[Any]:
+    with transaction() as connection:
+        return list(connection.execute(text("SELECT id, type, state, subject, payload FROM webhook_event ORDER BY id")))
+
+
+def test_a_signed_event_is_kept_byte_for_byte_and_a_worker_is_told(api: TestClient, hints: list[Any]) -> None:
+    answer = deliver(api, BODY, event_id="msg_1")
+    assert (answer.status_code, answer.json()) == (202, {"id": "msg_1", "status": "accepted"})
+    assert [(row.id, row.type, row.state, row.subject) for row in kept()] == [
+        ("msg_1", "order.placed", "pending", "order_1")
+    ]
+    assert bytes(kept()[0].payload) == BODY
+    assert hints == [(INBOX_DRAIN,)]
+
+
+def test_the_same_id_again_is_a_duplicate(api: TestClient, hints: list[Any]) -> None:
+    deliver(api, BODY, event_id="msg_1")
+    answer = deliver(api, BODY, event_id="msg_1")
+    assert (answer.status_code, answer.json()) == (200, {"id": "msg_1", "status": "duplicate"})
+    assert len(kept()) == 1
+    assert len(hints) == 1
+
+
+def test_a_type_without_use_is_kept_and_ignored(api: TestClient, hints: list[Any]) -> None:
+    answer = deliver(api, event("cart.updated", {"id": "cart_1"}), event_id="msg_1")
+    assert (answer.status_code, answer.json()) == (202, {"id": "msg_1", "status": "ignored"})
+    assert [row.state for row in kept()] == ["ignored"]
+    assert hints == []
+
+
+def test_the_vector_signed_by_the_real_plugin_verifies() -> None:
+    vector = sample("webhook_forwarded_signed")
+    moment = now().fromtimestamp(int(vector["headers"]["webhook-timestamp"]), tz=now().tzinfo)
+    key = get_settings_key(vector["secret"])
+    assert verify(vector["headers"], vector["body"].encode(), [key], now=moment) == vector["headers"]["webhook-id"]
+
+
+def get_settings_key(secret: str) -> bytes:
+    from pydantic import SecretStr
+
+    from bridge.settings import webhook_key
+
+    return webhook_key(SecretStr(secret))
+
+
+def test_secrets_rotate(settings: dict[str, str], monkeypatch: pytest.MonkeyPatch, hints: list[Any]) -> None:
+    monkeypatch.setenv("DUST_WEBHOOK_SECRETS", f"{OTHER_WEBHOOK_SECRET},{WEBHOOK_SECRET}")
+    get_settings.cache_clear()
+    from bridge.app import create_app
+
+    with TestClient(create_app()) as client:
+        assert deliver(client, BODY, secret=WEBHOOK_SECRET).status_code == 202
+        assert deliver(client, BODY, secret=OTHER_WEBHOOK_SECRET).status_code == 202
+
+
+def test_one_fitting_signature_among_several_is_enough(api: TestClient) -> None:
+    headers = signed_headers(BODY)
+    headers["webhook-signature"] = f"v1,AAAA v2,whatever garbage {headers['webhook-signature']}"
+    assert api.post("/webhooks/medusa", content=BODY, headers=headers).status_code == 202
+
+
+@pytest.mark.parametrize("name", ["webhook-id", "webhook-timestamp", "webhook-signature"])
+@pytest.mark.parametrize(
+    "value",
+    [None, "", " ", "x", "v1,", "v1,!!!", "-1", "1e9", "99999999999999999999", "ÿþ", "v1,ÿ", "٣", "1 2", "a" * 9_000],
+)
+def test_bad_headers_are_401_whatever_they_hold(api: TestClient, name: str, value: str | None) -> None:
+    headers: dict[str, Any] = signed_headers(BODY)
+    headers.pop(name)
+    if value is not None:
+        headers[name] = value.encode("utf-8")
+    answer = api.post("/webhooks/medusa", content=BODY, headers=headers)
+    assert answer.status_code == 401
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["code"] == "bad_signature"
+    assert kept() == []
+
+
+@pytest.mark.parametrize("seconds", [-301, 301])
+def test_old_and_future_events_are_refused(api: TestClient, seconds: int) -> None:
+    assert deliver(api, BODY, timestamp=int(time.time()) + seconds).status_code == 401
+
+
+def test_a_body_changed_by_one_byte_is_refused(api: TestClient) -> None:
+    answer = api.post("/webhooks/medusa", content=BODY + b" ", headers=signed_headers(BODY))
+    assert answer.status_code == 401
+
+
+def test_another_secret_is_refused(api: TestClient) -> None:
+    assert deliver(api, BODY, secret=OTHER_WEBHOOK_SECRET).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        (b"", None),
+        (b"\xff\xfe", None),
+        (b"[]", "body"),
+        (b'"text"', "body"),
+        (b"NaN", None),
+        (b"[" * 200_000, None),
+        (b'{"a":' * 100_000, None),
+        (b'{"timestamp": "2026-11-22T06:00:00Z", "data": {}}', "type"),
+        (b'{"type": "order.placed", "timestamp": "soon", "data": {"id": "order_1"}}', "timestamp"),
+        (b'{"type": "order.placed", "timestamp": "2026-11-22T06:00:00", "data": {"id": "order_1"}}', "timestamp"),
+        (b'{"type": "order.placed", "timestamp": "2026-11-22T06:00:00Z", "data": []}', "data"),
+        (b'{"type": "order.placed", "timestamp": "2026-11-22T06:00:00Z", "data": {}}', "data.id"),
+        (b'{"type": "order.placed", "timestamp": "2026-11-22T06:00:00Z", "data": {"id": "\\u0000"}}', "id"),
+        (b'{"type": "order.placed", "timestamp": "2026-11-22T06:00:00Z", "data": {"id": 7}}', "id"),
+        (b'{"type": "a\\nb", "timestamp": "2026-11-22T06:00:00Z", "data": {}}', "type"),
+        (b'{"type": 7, "timestamp": "2026-11-22T06:00:00Z", "data": {}}', "type"),
+    ],
+)
+def test_signed_but_not_an_event_is_400_and_nothing_is_kept(api: TestClient, body: bytes, field: str | None) -> None:
+    answer = deliver(api, body)
+    assert answer.status_code == 400
+    assert answer.json().get("field") == field
+    assert kept() == []
+
+
+def test_a_body_over_a_mebibyte_is_413_before_anything_else(api: TestClient) -> None:
+    answer = deliver(api, json.dumps({"type": "x", "data": "y" * 1024 * 1024}).encode())
+    assert answer.status_code == 413
+    assert answer.json()["code"] == "too_large"
+
+
+def test_a_length_that_lies_does_not_help(api: TestClient) -> None:
+    def chunks() -> Any:
+        for _ in range(40):
+            yield b"z" * 65_536
+
+    headers = signed_headers(b"")
+    assert api.post("/webhooks/medusa", content=chunks(), headers=headers).status_code == 413
+
+
+def test_a_postgres_that_is_away_is_503_with_retry_after(
+    api: TestClient, monkeypatch: pytest.MonkeyPatch, hints: list[Any]
+) -> None:
+    there = get_settings().database_url
+    monkeypatch.setenv("DUST_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
+    get_settings.cache_clear()
+    forget_engine()
+    try:
+        answer = deliver(api, BODY)
+        assert answer.status_code == 503
+        assert int(answer.headers["retry-after"]) > 0
+        assert answer.json()["code"] == "database_unavailable"
+        assert hints == []
+    finally:
+        monkeypatch.setenv("DUST_DATABASE_URL", str(there))
+        get_settings.cache_clear()
+        forget_engine()
+
+
+_header_bytes = st.binary(max_size=300).filter(lambda b: b"\r" not in b and b"\n" not in b)
+
+
+@given(_header_bytes, _header_bytes, _header_bytes, st.binary(max_size=100))
+@hypothesis_settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_bytes_at_all_get_past_the_verifier_or_break_it(a: bytes, b: bytes, c: bytes, body: bytes) -> None:
+    headers = {
+        "webhook-id": a.decode("latin-1"),
+        "webhook-timestamp": b.decode("latin-1"),
+        "webhook-signature": c.decode("latin-1"),
+    }
+    with pytest.raises(BadSignature):
+        verify(headers, body, [b"k" * 32], now=now())

@@ -1,0 +1,461 @@
+"""Spending dust: held first, then a promotion in Medusa, then captured or given back; never twice, never in doubt."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+from fastapi.testclient import TestClient
+
+from bridge.clock import moved, now
+from bridge.db import transaction
+from bridge.errors import Unavailable
+from bridge.ids import CustomerId, new_id
+from bridge.inbox.drain import drain_once
+from bridge.ledger.adjust import adjust_balance
+from bridge.medusa.client import get_medusa
+from bridge.redemptions.advance import advance
+from bridge.redemptions.promises import due_redemptions, lock_redemption, update_redemption
+from bridge.redemptions.tables import State
+from bridge.wake import REDEMPTIONS_ADVANCE
+from tests.support import tokens
+from tests.support.deliveries import deliver
+from tests.support.medusa import FakeMedusa, cart_line
+from tests.support.orders import line, order, order_event
+
+
+def give(dust: int, customer_id: str = "cus_1") -> None:
+    with transaction() as connection:
+        adjust_balance(
+            connection,
+            CustomerId(customer_id),
+            dust,
+            reason="gift",
+            description="gift",
+            idempotency_key=new_id("key"),
+            actor="test",
+            now=now(),
+        )
+
+
+def redeem(
+    api: TestClient, wish: dict[str, Any], *, key: str | None = None, customer_id: str = "cus_1"
+) -> httpx.Response:
+    headers = {**tokens.customer(customer_id), "Idempotency-Key": key or new_id("key")}
+    return api.post("/store/dust/redemptions", json=wish, headers=headers)
+
+
+def redeemed(api: TestClient, wish: dict[str, Any], **how: Any) -> dict[str, Any]:
+    """A redemption that was made and moved on to where Medusa has its promotion."""
+    answer = redeem(api, wish, **how)
+    assert answer.status_code == 202, answer.text
+    advance(answer.json()["redemption"]["id"], get_medusa())
+    return show(api, answer.json()["redemption"]["id"])
+
+
+def show(api: TestClient, redemption_id: str) -> dict[str, Any]:
+    answer = api.get(f"/store/dust/redemptions/{redemption_id}", headers=tokens.customer())
+    redemption: dict[str, Any] = answer.json()["redemption"]
+    return redemption
+
+
+def delete(api: TestClient, redemption_id: str) -> httpx.Response:
+    return api.delete(f"/store/dust/redemptions/{redemption_id}", headers=tokens.customer())
+
+
+def figures(api: TestClient) -> tuple[int, int, int]:
+    balance = api.get("/store/dust/balance", headers=tokens.customer()).json()
+    return balance["balance"], balance["held"], balance["available"]
+
+
+FIVE_EUR = {"dust": 500, "currency_code": "eur"}
+
+
+def test_dust_is_held_at_once_and_the_promotion_is_what_facts_ask_for(
+    api: TestClient, medusa: FakeMedusa, hints: list[Any]
+) -> None:
+    give(800)
+    answer = redeem(api, FIVE_EUR)
+    redemption = answer.json()["redemption"]
+    assert redemption["state"] == "pending"
+    assert (redemption["dust"], redemption["value"], redemption["currency_code"]) == (500, "5.00", "eur")
+    assert figures(api) == (800, 500, 300)
+    assert hints == [(REDEMPTIONS_ADVANCE, redemption["id"])]
+
+    advance(redemption["id"], get_medusa())
+    redemption = show(api, redemption["id"])
+    assert redemption["state"] == "active"
+    promotion = next(iter(medusa.promotions.values()))
+    assert redemption["promotions"][0]["promotion_id"] == promotion["id"]
+    assert redemption["code"] == promotion["code"]
+    assert promotion["limit"] == 1
+    assert promotion["is_tax_inclusive"] is True
+    assert promotion["rules"] == [{"attribute": "customer.id", "operator": "eq", "values": ["cus_1"]}]
+    assert promotion["metadata"] == {"redemption_id": redemption["id"], "customer_id": "cus_1"}
+    assert promotion["application_method"] == {
+        "type": "fixed",
+        "value": 5.0,
+        "target_type": "order",
+        "allocation": "across",
+        "currency_code": "eur",
+    }
+
+
+def test_the_order_captures_what_it_used_and_releases_the_rest(api: TestClient, medusa: FakeMedusa) -> None:
+    give(800)
+    code = redeemed(api, FIVE_EUR)["code"]
+    medusa.use_code(code)
+    deliver(api, order_event(order(lines=[line(price=3, discount=3, code=code)])))
+    drain_once()
+    redemption = api.get("/store/dust/redemptions", headers=tokens.customer()).json()["redemptions"][0]
+    assert (redemption["state"], redemption["dust_captured"], redemption["order_id"]) == ("captured", 300, "order_1")
+    assert figures(api) == (500, 0, 500)
+
+
+def test_a_return_and_a_cancel_give_spent_dust_back(api: TestClient, medusa: FakeMedusa) -> None:
+    give(500)
+    code = redeemed(api, FIVE_EUR)["code"]
+    lines = [line(price=10, quantity=2, discount=5, code=code)]
+    deliver(api, order_event(order(lines=lines)))
+    drain_once()
+    assert figures(api)[0] == 0 + 15
+    lines = [line(price=10, quantity=2, returned=1, discount=5, code=code)]
+    deliver(api, order_event(order(lines=lines, version=2), "order.return_received"))
+    drain_once()
+    assert figures(api)[0] == 250 + 7
+    deliver(api, order_event(order(lines=lines, version=3, status="canceled"), "order.canceled"))
+    drain_once()
+    assert figures(api) == (500, 0, 500)
+
+
+def test_deleting_removes_the_promotion_first_and_then_frees_the_dust(api: TestClient, medusa: FakeMedusa) -> None:
+    give(500)
+    redemption = redeemed(api, FIVE_EUR)
+    answer = delete(api, redemption["id"])
+    assert (answer.status_code, answer.json()["redemption"]["state"]) == (200, "released")
+    assert medusa.live_codes() == set()
+    assert figures(api) == (500, 0, 500)
+    assert delete(api, redemption["id"]).status_code == 200
+    assert figures(api) == (500, 0, 500)
+
+
+def test_a_used_code_cannot_be_released_even_before_its_order_was_heard_of(api: TestClient, medusa: FakeMedusa) -> None:
+    give(500)
+    redemption = redeemed(api, FIVE_EUR)
+    medusa.use_code(redemption["code"])
+    lines = [line(discount=5, code=redemption["code"])]
+    medusa.orders["order_1"] = order(lines=lines, placed=now())
+    answer = delete(api, redemption["id"])
+    assert (answer.status_code, answer.json()["code"]) == (409, "already_used")
+    drain_once()
+    assert show(api, redemption["id"])["state"] == "captured"
+    assert delete(api, redemption["id"]).status_code == 409
+
+
+def test_while_medusa_is_away_nothing_is_given_back_and_the_release_happens_later(
+    api: TestClient, medusa: FakeMedusa
+) -> None:
+    give(500)
+    redemption = redeemed(api, FIVE_EUR)
+    medusa.away = True
+    answer = delete(api, redemption["id"])
+    assert answer.status_code == 503
+    assert "retry-after" in answer.headers
+    assert figures(api) == (500, 500, 0)
+    medusa.away = False
+    with moved(timedelta(minutes=3)), transaction() as connection:
+        due = due_redemptions(connection, now=now(), limit=10)
+    assert due == [redemption["id"]]
+    advance(redemption["id"], get_medusa())
+    assert figures(api) == (500, 0, 500)
+    assert medusa.live_codes() == set()
+
+
+def test_a_lost_reply_is_resolved_by_looking_the_code_up(api: TestClient, medusa: FakeMedusa) -> None:
+    give(500)
+    answer = redeem(api, FIVE_EUR).json()["redemption"]
+
+    def lose_reply(method: str, path: str) -> None:
+        medusa.after = None
+        raise httpx.ReadTimeout("the reply was lost")
+
+    medusa.after = lose_reply
+    with pytest.raises(Unavailable):
+        advance(answer["id"], get_medusa())
+    assert len(medusa.promotions) == 1
+    advance(answer["id"], get_medusa())
+    redemption = show(api, answer["id"])
+    assert redemption["state"] == "active"
+    assert [p["id"] for p in medusa.promotions.values()] == [redemption["promotions"][0]["promotion_id"]]
+
+
+def test_a_refusal_by_medusa_fails_the_redemption_and_frees_the_dust(api: TestClient, medusa: FakeMedusa) -> None:
+    give(500)
+    medusa.refuse_promotions = "currency not supported"
+    redemption = redeemed(api, FIVE_EUR)
+    assert redemption["state"] == "failed"
+    assert "currency not supported" in redemption["reason"]
+    assert figures(api) == (500, 0, 500)
+
+
+def test_a_redemption_that_runs_out_leaves_no_code_behind(api: TestClient, medusa: FakeMedusa) -> None:
+    give(500)
+    redemption = redeemed(api, FIVE_EUR)
+    with moved(timedelta(minutes=61)):
+        with transaction() as connection:
+            assert due_redemptions(connection, now=now(), limit=10) == [redemption["id"]]
+        advance(redemption["id"], get_medusa())
+    assert show(api, redemption["id"])["state"] == "released"
+    assert medusa.live_codes() == set()
+    assert figures(api) == (500, 0, 500)
+
+
+def test_an_order_for_a_code_already_released_is_booked_all_the_same(api: TestClient, medusa: FakeMedusa) -> None:
+    give(500)
+    redemption = redeemed(api, FIVE_EUR)
+    delete(api, redemption["id"])
+    lines = [line(price=10, discount=5, code=redemption["code"])]
+    deliver(api, order_event(order(lines=lines)))
+    drain_once()
+    found = show(api, redemption["id"])
+    assert (found["state"], found["dust_captured"]) == ("captured", 500)
+    assert "withdrawn" in found["reason"]
+    assert figures(api)[0] == 0 + 5
+
+
+def test_a_create_that_went_through_late_is_taken_away_again(api: TestClient, medusa: FakeMedusa) -> None:
+    give(500)
+    answer = redeem(api, FIVE_EUR).json()["redemption"]
+    medusa.away = True
+    with pytest.raises(Unavailable):
+        advance(answer["id"], get_medusa())
+    medusa.away = False
+    assert delete(api, answer["id"]).json()["redemption"]["state"] == "released"
+    # Only now does the create call that had hung in Medusa go through.
+    with transaction() as connection:
+        redemption = lock_redemption(connection, answer["id"])
+    from bridge.redemptions.advance import promotion_body
+
+    medusa.handle(
+        "POST", "/admin/promotions", {}, promotion_body(redemption, redemption.codes[0]), {"authorization": "Basic x"}
+    )
+    assert medusa.live_codes()
+    with moved(timedelta(minutes=3)):
+        with transaction() as connection:
+            assert due_redemptions(connection, now=now(), limit=10) == [answer["id"]]
+        advance(answer["id"], get_medusa())
+        with transaction() as connection:
+            assert due_redemptions(connection, now=now(), limit=10) == []
+    assert medusa.live_codes() == set()
+
+
+def test_the_same_key_gives_the_first_answer_and_another_body_is_refused(api: TestClient, medusa: FakeMedusa) -> None:
+    give(800)
+    first = redeem(api, FIVE_EUR, key="once")
+    advance(first.json()["redemption"]["id"], get_medusa())
+    second = redeem(api, FIVE_EUR, key="once")
+    assert (second.status_code, second.json()) == (202, first.json())
+    other = redeem(api, {"dust": 100, "currency_code": "eur"}, key="once")
+    assert (other.status_code, other.json()["code"]) == (409, "idempotency_key_reused")
+    assert figures(api)[1] == 500
+
+
+def test_without_a_key_nothing_is_done(api: TestClient, medusa: FakeMedusa) -> None:
+    give(500)
+    answer = api.post("/store/dust/redemptions", json=FIVE_EUR, headers=tokens.customer())
+    assert (answer.status_code, answer.json()["code"]) == (400, "idempotency_key_missing")
+    assert figures(api)[1] == 0
+
+
+def test_fifty_at_once_never_hold_more_than_there_is(api: TestClient, medusa: FakeMedusa) -> None:
+    give(1000)
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda n: redeem(api, {"dust": 90, "currency_code": "eur"}), range(50)))
+    assert sorted({answer.status_code for answer in answers}) == [202, 409]
+    assert sum(answer.status_code == 202 for answer in answers) == 11
+    refused = next(answer.json() for answer in answers if answer.status_code == 409)
+    assert (refused["code"], refused["available"]) == ("insufficient_dust", 10)
+    assert figures(api) == (1000, 990, 10)
+
+
+def test_twenty_clicks_with_one_key_are_one_redemption(api: TestClient, medusa: FakeMedusa) -> None:
+    give(5000)
+    with ThreadPoolExecutor(10) as pool:
+        answers = list(pool.map(lambda n: redeem(api, FIVE_EUR, key="click").json()["redemption"]["id"], range(20)))
+    assert len(set(answers)) == 1
+    assert figures(api)[1] == 500
+
+
+def test_with_a_cart_the_code_is_put_into_it_and_max_is_what_it_can_take(api: TestClient, medusa: FakeMedusa) -> None:
+    give(5000)
+    medusa.add_cart(lines=[cart_line(total=12.5, quantity=1)])
+    redemption = redeemed(api, {"cart_id": "cart_1", "dust": "max"})
+    assert (redemption["dust"], redemption["value"], redemption["cart_id"]) == (1250, "12.50", "cart_1")
+    assert medusa.carts["cart_1"]["promotions"] == [{"code": redemption["code"]}]
+
+
+def test_other_peoples_and_unknown_carts_are_404(api: TestClient, medusa: FakeMedusa) -> None:
+    give(500)
+    medusa.add_cart("cart_2", customer_id="cus_2", lines=[cart_line()])
+    for cart_id in ("cart_2", "cart_3"):
+        answer = redeem(api, {"cart_id": cart_id, "dust": 100})
+        assert (answer.status_code, answer.json()["code"]) == (404, "unknown_cart")
+    assert figures(api)[1] == 0
+
+
+def test_a_completed_cart_takes_no_dust(api: TestClient, medusa: FakeMedusa) -> None:
+    give(500)
+    medusa.add_cart(lines=[cart_line()])
+    medusa.carts["cart_1"]["completed_at"] = "2026-11-22T06:00:00.000Z"
+    assert redeem(api, {"cart_id": "cart_1", "dust": 100}).json()["code"] == "cart_completed"
+
+
+def test_other_peoples_redemptions_are_404(api: TestClient, medusa: FakeMedusa) -> None:
+    give(500)
+    redemption_id = redeemed(api, FIVE_EUR)["id"]
+    stranger = tokens.customer("cus_2")
+    assert api.get(f"/store/dust/redemptions/{redemption_id}", headers=stranger).status_code == 404
+    assert api.delete(f"/store/dust/redemptions/{redemption_id}", headers=stranger).status_code == 404
+    assert show(api, redemption_id)["state"] == "active"
+
+
+@pytest.mark.parametrize(
+    ("wish", "status", "code"),
+    [
+        ({"dust": 0, "currency_code": "eur"}, 422, "invalid_fields"),
+        ({"dust": -5, "currency_code": "eur"}, 422, "invalid_fields"),
+        ({"dust": 1.5, "currency_code": "eur"}, 422, "invalid_fields"),
+        ({"dust": "500", "currency_code": "eur"}, 422, "invalid_fields"),
+        ({"dust": True, "currency_code": "eur"}, 422, "invalid_fields"),
+        ({"dust": 10**13, "currency_code": "eur"}, 422, "invalid_fields"),
+        ({"dust": 10**400, "currency_code": "eur"}, 422, "invalid_fields"),
+        ({"dust": 500, "currency_code": "euro"}, 422, "invalid_fields"),
+        ({"dust": 500, "currency_code": "usd"}, 422, "no_redeem_rate"),
+        ({"dust": 500}, 422, "invalid_fields"),
+        ({"currency_code": "eur"}, 422, "invalid_fields"),
+        ({}, 422, "invalid_fields"),
+        ({"dust": 500, "currency_code": "eur", "cart": "x"}, 422, "invalid_fields"),
+        ({"dust": 500, "items": [{"product_id": "p"}]}, 422, "invalid_fields"),
+        ({"items": []}, 422, "invalid_fields"),
+        ({"items": [{"product_id": "prod_x", "quantity": 0}]}, 422, "invalid_fields"),
+        ({"items": [{"product_id": "prod_x", "quantity": 1}]}, 422, "no_dust_price"),
+        ({"items": [{"product_id": "a\u0000b", "quantity": 1}]}, 422, "invalid_fields"),
+        ({"dust": 600, "currency_code": "eur"}, 409, "insufficient_dust"),
+    ],
+)
+def test_bad_wishes_are_refused_by_name(
+    api: TestClient, medusa: FakeMedusa, wish: dict[str, Any], status: int, code: str
+) -> None:
+    give(500)
+    answer = redeem(api, wish)
+    assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert figures(api) == (500, 0, 500)
+
+
+def test_the_programmes_limits_hold(api: TestClient, medusa: FakeMedusa) -> None:
+    document = {"redeem": {"rates": {"eur": "100", "jpy": "1"}, "min_dust": 50, "max_dust": 400, "max_share": "0.5"}}
+    assert api.put("/admin/dust/programme", json=document, headers=tokens.admin()).status_code == 200
+    give(5000)
+    medusa.add_cart(lines=[cart_line(total=6)])
+    assert redeem(api, {"dust": 49, "currency_code": "eur"}).json()["code"] == "below_minimum"
+    above = redeem(api, {"dust": 401, "currency_code": "eur"}).json()
+    assert (above["code"], above["max_dust"]) == ("above_maximum", 400)
+    above = redeem(api, {"cart_id": "cart_1", "dust": 301}).json()
+    assert (above["code"], above["max_dust"]) == ("above_maximum", 300)
+    assert redeemed(api, {"dust": 77, "currency_code": "jpy"})["value"] == "77.00"
+
+
+def test_dust_only_lines_are_paid_with_a_promotion_for_each_product(api: TestClient, medusa: FakeMedusa) -> None:
+    prices = {"products": [
+        {"product_id": "prod_mug", "dust_only": True, "dust_price": 300},
+        {"product_id": "prod_pin", "dust_only": True, "dust_price": 50},
+    ]}  # fmt: skip
+    assert api.post("/admin/dust/products", json=prices, headers=tokens.admin()).status_code == 200
+    give(1000)
+    medusa.add_cart(lines=[cart_line("prod_mug", total=30, quantity=2), cart_line("prod_pin"), cart_line("prod_shirt")])
+    redemption = redeemed(api, {"cart_id": "cart_1", "pay": "dust_only"})
+    assert (redemption["dust"], redemption["code"], redemption["value"]) == (650, None, None)
+    assert sorted((p["product_id"], p["quantity"]) for p in redemption["promotions"]) == [
+        ("prod_mug", 2),
+        ("prod_pin", 1),
+    ]
+    methods = {
+        p["application_method"]["target_rules"][0]["values"][0]: p["application_method"]
+        for p in medusa.promotions.values()
+    }
+    assert methods["prod_mug"]["max_quantity"] == 2
+    assert (methods["prod_mug"]["type"], methods["prod_mug"]["value"]) == ("percentage", 100)
+    assert methods["prod_mug"]["allocation"] == "once"
+    again = redeem(api, {"cart_id": "cart_1", "pay": "dust_only"})
+    assert (again.status_code, again.json()["code"]) == (409, "nothing_to_pay")
+
+    codes = {p["product_id"]: p["code"] for p in redemption["promotions"]}
+    lines = [
+        line("l1", product_id="prod_mug", price=15, quantity=2, discount=30, code=codes["prod_mug"]),
+        line("l2", product_id="prod_shirt", price=10),
+    ]
+    deliver(api, order_event(order(lines=lines)))
+    drain_once()
+    found = show(api, redemption["id"])
+    assert (found["state"], found["dust_captured"]) == ("captured", 600)
+    assert figures(api) == (1000 - 600 + 10, 0, 410)
+
+
+def test_dust_only_lines_earn_nothing_even_when_paid_with_money(api: TestClient, medusa: FakeMedusa) -> None:
+    settings = {"dust_only": True, "dust_price": 300}
+    api.put("/admin/dust/products/prod_mug", json=settings, headers=tokens.admin())
+    document = order(lines=[line("l1", product_id="prod_mug", price=15), line("l2", price=10)])
+    deliver(api, order_event(document))
+    drain_once()
+    api.delete("/admin/dust/products/prod_mug", headers=tokens.admin())
+    deliver(api, order_event({**document, "version": 2}, "order.updated"))
+    drain_once()
+    assert figures(api)[0] == 10
+
+
+def test_items_pay_for_products_without_a_cart(api: TestClient, medusa: FakeMedusa) -> None:
+    settings = {"dust_price": 200}
+    api.put("/admin/dust/products/prod_mug", json=settings, headers=tokens.admin())
+    give(700)
+    redemption = redeemed(api, {"items": [{"product_id": "prod_mug", "quantity": 3}]})
+    assert (redemption["dust"], redemption["promotions"][0]["quantity"]) == (600, 3)
+
+
+def test_waiting_for_a_pending_redemption_answers_when_it_is_active(api: TestClient, medusa: FakeMedusa) -> None:
+    give(500)
+    redemption_id = redeem(api, FIVE_EUR).json()["redemption"]["id"]
+    headers = tokens.customer()
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(api.get, f"/store/dust/redemptions/{redemption_id}?wait=20", headers=headers)
+        advance(redemption_id, get_medusa())
+        assert answer.result().json()["redemption"]["state"] == "active"
+
+
+def test_two_workers_on_one_redemption_make_one_promotion(api: TestClient, medusa: FakeMedusa) -> None:
+    give(500)
+    redemption_id = redeem(api, FIVE_EUR).json()["redemption"]["id"]
+
+    def try_it(_: int) -> State | None:
+        try:
+            return advance(redemption_id, get_medusa()).redemption.state
+        except Unavailable:
+            return None
+
+    with ThreadPoolExecutor(8) as pool:
+        outcomes = list(pool.map(try_it, range(8)))
+    assert State.ACTIVE in outcomes
+    assert len(medusa.promotions) == 1
+
+
+def test_a_lease_left_by_a_dead_worker_runs_out(api: TestClient, medusa: FakeMedusa) -> None:
+    give(500)
+    redemption_id = redeem(api, FIVE_EUR).json()["redemption"]["id"]
+    with transaction() as connection:
+        dead = {"lease": "dead", "leased_until": now() + timedelta(seconds=90)}
+        update_redemption(connection, redemption_id, now=now(), **dead)
+    with pytest.raises(Unavailable):
+        advance(redemption_id, get_medusa())
+    with moved(timedelta(seconds=91)):
+        assert advance(redemption_id, get_medusa()).redemption.state is State.ACTIVE

@@ -1,0 +1,240 @@
+"""Settling orders: whatever comes in which order how often, the ledger ends where the newest facts say."""
+
+import random
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import text
+
+from bridge.clock import now
+from bridge.db import transaction
+from bridge.ids import CustomerId
+from bridge.inbox.drain import drain_once
+from bridge.ledger.statements import Balance, read_balance, read_transactions
+from bridge.medusa.orders import read_order
+from bridge.programme.rules import Programme
+from bridge.programme.versions import add_version
+from bridge.settlement.settle import Settled, settle_orders
+from tests.support.deliveries import deliver
+from tests.support.orders import PLACED, line, order, order_event, sample
+
+pytestmark = pytest.mark.usefixtures("settings")
+
+
+def settle(*documents: dict[str, Any]) -> dict[Any, Settled]:
+    with transaction() as connection:
+        return settle_orders(connection, [read_order(document) for document in documents], now=now())
+
+
+def balance(customer_id: str = "cus_1") -> Balance:
+    with transaction() as connection:
+        return read_balance(connection, CustomerId(customer_id))
+
+
+def history(customer_id: str = "cus_1") -> list[tuple[str, int]]:
+    with transaction() as connection:
+        rows = read_transactions(connection, CustomerId(customer_id), limit=100, memos=True)
+    return [(row.kind, row.amount) for row in reversed(rows)]
+
+
+def rules(**changes: Any) -> None:
+    with transaction() as connection:
+        add_version(connection, Programme.model_validate(changes), author="test", now=now())
+
+
+def test_an_order_earns_its_items_after_discount_without_tax_and_shipping() -> None:
+    settle(sample("order_with_promotion_full_fields"))
+    assert balance("cus_01M810HP5KVDGGGA6D7TGJ0FQV").balance == 27
+
+
+def test_a_return_takes_back_the_returned_share() -> None:
+    settle(sample("order_with_promotion_full_fields"))
+    settle(sample("order_after_return_and_refund"))
+    assert balance("cus_01M810HP5KVDGGGA6D7TGJ0FQV").balance == 18
+
+
+def test_the_same_facts_again_change_nothing() -> None:
+    settle(order())
+    again = settle(order())
+    assert again["order_1"].change == 0
+    assert history() == [("earn", 10)]
+
+
+def test_a_cancel_takes_back_exactly_what_was_earned() -> None:
+    settle(order())
+    settle(order(status="canceled", version=2))
+    assert history() == [("earn", 10), ("reverse", -10)]
+    assert balance().balance == 0
+
+
+def test_a_cancel_that_comes_first_leaves_nothing() -> None:
+    settle(order(status="canceled", version=2))
+    assert settle(order())["order_1"].stale
+    assert history() == []
+
+
+def test_a_rule_changed_meanwhile_changes_nothing_for_an_order_already_settled() -> None:
+    settle(order())
+    rules(earn={"rates": {"eur": "5"}})
+    settle(order(version=2, lines=[line(quantity=2, returned=1)]))
+    assert balance().balance == 10
+    settle(order("order_2"))
+    assert balance().balance == 60
+
+
+def test_an_edit_that_adds_earns_the_difference() -> None:
+    settle(order())
+    settle(order(version=2, lines=[line(), line("ordli_2", price=7)]))
+    assert history() == [("earn", 10), ("earn", 7)]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_any_order_of_delivery_ends_at_the_newest_facts(seed: int) -> None:
+    facts = [order(version=n, lines=[line(quantity=9, returned=n - 1)]) for n in range(1, 8)] * 2
+    random.Random(seed).shuffle(facts)
+    for document in facts:
+        settle(document)
+    assert balance().balance == 30
+
+
+def test_a_batch_uses_only_the_newest_of_one_order() -> None:
+    settle(order(version=2, lines=[line(price=3)]), order(), order("order_2"))
+    assert history() == [("earn", 3), ("earn", 10)]
+
+
+def test_an_order_handed_to_another_customer_takes_its_dust_along() -> None:
+    settle(order())
+    settle(order(version=2, customer_id="cus_2"))
+    assert (balance("cus_1").balance, balance("cus_2").balance) == (0, 10)
+
+
+def test_a_currency_without_a_rate_earns_nothing_and_says_so() -> None:
+    outcome = settle(order(currency_code="usd"))["order_1"]
+    assert outcome.booked == 0
+    assert "no earning rate for usd" in str(outcome.note)
+
+
+def test_a_guest_order_credits_nobody_and_says_so() -> None:
+    assert "guest" in str(settle(order(guest=True))["order_1"].note).lower()
+    assert balance().balance == 0
+
+
+@pytest.mark.parametrize(
+    ("when", "change"),
+    [("payment.captured", {"payment_status": "captured"}), ("order.completed", {"status": "completed"})],
+)
+def test_the_programme_can_wait_before_an_order_earns(when: str, change: dict[str, Any]) -> None:
+    rules(earn={"when": when})
+    settle(order())
+    assert balance().balance == 0
+    # A capture moves neither the version nor updated_at: facts of the same age are looked at again.
+    settle(order(**change))
+    assert balance().balance == 10
+    settle(order())
+    assert balance().balance == 10
+
+
+def test_tax_and_shipping_count_when_the_programme_says_so() -> None:
+    document = sample("order_with_promotion_full_fields")
+    rules(earn={"basis": {"include_tax": True, "include_shipping": True}})
+    settle(document)
+    assert balance(document["customer_id"]).balance == int(Decimal("33.75") + Decimal("12.5"))
+
+
+def test_multipliers_and_exclusions_go_by_line() -> None:
+    rules(
+        earn={
+            "excluded_product_ids": ["prod_gift"],
+            "multipliers": [
+                {"name": "double shirts", "factor": "2", "product_ids": ["prod_shirt"]},
+                {"name": "hats", "factor": "3", "category_ids": ["pcat_hats"]},
+                {"name": "over", "factor": "100", "ends_at": PLACED.isoformat()},
+            ],
+        }
+    )
+    lines = [
+        line("l1", product_id="prod_shirt", price=10),
+        line("l2", product_id="prod_gift", price=10),
+        line("l3", product_id="prod_cap", price=10, categories=("pcat_hats",)),
+        line("l4", product_id="prod_plain", price=10),
+    ]
+    settle(order(lines=lines))
+    assert balance().balance == 20 + 0 + 30 + 10
+
+
+@pytest.mark.parametrize(("rounding", "dust"), [("floor", 9), ("half_up", 10), ("ceiling", 10)])
+def test_rounding_is_done_once_for_the_whole_order(rounding: str, dust: int) -> None:
+    rules(earn={"rounding": rounding})
+    settle(order(lines=[line("l1", price=4.75), line("l2", price=4.75)]))
+    assert balance().balance == dust
+
+
+def test_pending_dust_matures_on_its_day_and_expires_on_its_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    from bridge.clock import moved
+    from workers.upkeep import mature_and_expire
+
+    rules(earn={"pending_days": 14, "expires_after_days": 30})
+    placed = now()
+    settle(order(placed=placed))
+    assert (balance().balance, balance().pending) == (0, 10)
+    with moved(timedelta(days=15)):
+        mature_and_expire()
+        assert (balance().balance, balance().pending) == (10, 0)
+        expiring = balance().expiring[0]
+        assert (expiring.amount, expiring.expires_at.date()) == (10, (placed + timedelta(days=30)).date())
+    with moved(timedelta(days=31)):
+        mature_and_expire()
+        mature_and_expire()
+        assert balance().balance == 0
+
+
+def test_within_balance_waives_what_is_gone_and_remembers_it() -> None:
+    from bridge.ledger.adjust import adjust_balance
+
+    rules(reversal={"negative_balance": "within_balance"})
+    settle(order())
+    with transaction() as connection:
+        adjust_balance(
+            connection,
+            CustomerId("cus_1"),
+            -8,
+            reason="spent elsewhere",
+            description="",
+            idempotency_key="k",
+            actor="test",
+            now=now(),
+        )
+    settle(order(status="canceled", version=2))
+    assert balance().balance == 0
+    settle(order(status="canceled", version=3))
+    settle(order(version=4))
+    assert balance().balance == 2
+
+
+def test_the_ledger_cannot_be_rewritten_by_anybody() -> None:
+    rules()
+    settle(order())
+    for statement in (
+        "UPDATE dust_transaction SET amount = 1000",
+        "DELETE FROM dust_transaction",
+        "TRUNCATE dust_transaction",
+        "DELETE FROM dust_lot_use",
+        "UPDATE programme_version SET author = 'me'",
+    ):
+        for role in ("SET ROLE dust_app", "RESET ROLE"):
+            with pytest.raises(Exception, match=r"append-only|permission denied"), transaction() as connection:
+                connection.execute(text(role))
+                connection.execute(text(statement))
+
+
+def test_events_are_handled_through_the_inbox_and_say_what_came_of_them(api: TestClient) -> None:
+    deliver(api, order_event(order()), event_id="msg_1")
+    deliver(api, order_event(order(version=2, status="canceled"), "order.canceled"), event_id="msg_2")
+    assert drain_once().taken == 2
+    with transaction() as connection:
+        rows = connection.execute(text("SELECT id, state, reason FROM webhook_event ORDER BY id")).all()
+    assert [(row.id, row.state) for row in rows] == [("msg_1", "handled"), ("msg_2", "handled")]
+    assert "order_1" in rows[0].reason

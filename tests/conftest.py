@@ -1,0 +1,109 @@
+"""Fixtures: a real Postgres for each test process, a fresh database for each test, and a clean audit after it."""
+
+import itertools
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from fastapi.testclient import TestClient
+
+from bridge import db, migrations, wake
+from bridge.audit import audit
+from bridge.medusa import client as medusa_client
+from bridge.settings import get_settings
+from bridge.stack.postgres import embedded_postgres
+from tests.support import medusa as fake
+from tests.support.deliveries import WEBHOOK_SECRET
+from tests.support.medusa import FakeMedusa
+from tests.support.tokens import ADMIN_TOKEN, JWT_SECRET
+
+_numbers = itertools.count()
+
+# A crash would lose data: tests do without what guards against that, but for those that are about it.
+_QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_settings_from_outside() -> None:
+    for name in [name for name in os.environ if name.startswith("DUST_")]:
+        del os.environ[name]
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Postgres server with a migrated database to copy from; the URL of that database."""
+    with embedded_postgres(tmp_path_factory.mktemp("postgres"), settings=_QUICK) as url:
+        migrations.upgrade(url)
+        yield url
+
+
+def _swap_database(url: str, name: str) -> str:
+    return f"{url.rpartition('/')[0]}/{name}"
+
+
+@pytest.fixture
+def database(postgres: str) -> Iterator[str]:
+    """A migrated database of one's own."""
+    name = f"test_{next(_numbers)}"
+    template = postgres.rpartition("/")[2]
+    with psycopg.connect(_swap_database(postgres, "postgres"), autocommit=True) as admin:
+        admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        yield _swap_database(postgres, name)
+        admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+def _forget() -> None:
+    get_settings.cache_clear()
+    medusa_client.get_medusa.cache_clear()
+    db.forget_engine()
+
+
+@pytest.fixture
+def settings(database: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """An environment in which everything is set; the books are audited when the test is over."""
+    environment = {
+        "DUST_DATABASE_URL": database,
+        "DUST_DATA_DIR": str(tmp_path),
+        "DUST_WEBHOOK_SECRETS": WEBHOOK_SECRET,
+        "DUST_JWT_SECRET": JWT_SECRET,
+        "DUST_ADMIN_TOKEN": ADMIN_TOKEN,
+        "DUST_MEDUSA_URL": fake.URL,
+        "DUST_MEDUSA_API_KEY": fake.API_KEY,
+        "DUST_MEDUSA_PUBLISHABLE_KEY": fake.PUBLISHABLE_KEY,
+        "DUST_LOG_FORMAT": "json",
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    _forget()
+    yield environment
+    breaches = audit()
+    _forget()
+    assert breaches == []
+
+
+@pytest.fixture
+def hints(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    """What would have been said to the workers, in order."""
+    said: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(wake.Waker, "wake", lambda self, task, *args: said.append((task, *args)))
+    return said
+
+
+@pytest.fixture
+def medusa(settings: dict[str, str]) -> Iterator[FakeMedusa]:
+    """A stand-in Medusa that every call of this process reaches."""
+    stand_in = FakeMedusa()
+    with fake.mounted(stand_in):
+        yield stand_in
+
+
+@pytest.fixture
+def api(settings: dict[str, str], hints: list[tuple[Any, ...]]) -> Iterator[TestClient]:
+    """The API, without a server in between."""
+    from bridge.app import create_app
+
+    with TestClient(create_app(), raise_server_exceptions=False) as client:
+        yield client

@@ -1,0 +1,1 @@
+"""What tests share: signed deliveries, orders in Medusa's shape, tokens, and a stand-in for Medusa."""

@@ -1,0 +1,202 @@
+"""A stand-in for Medusa: what Dust calls, with the behaviour that FACTS found on a real 2.21.2.
+
+It keeps state (promotions, carts, orders), and can be told to be away, to refuse, or to do what it is asked and then
+lose the reply. Use it through respx in the process (`mounted`), or over a real socket (`serving`).
+"""
+
+import json
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import respx
+
+Answer = tuple[int, Any]
+URL = "http://medusa.test"
+API_KEY = "sk_test_0123456789"
+PUBLISHABLE_KEY = "pk_test_0123456789"
+
+
+class FakeMedusa:
+    """State, and `handle` that answers a call as Medusa would."""
+
+    def __init__(self) -> None:
+        self.promotions: dict[str, dict[str, Any]] = {}
+        self.deleted_codes: set[str] = set()
+        self.carts: dict[str, dict[str, Any]] = {}
+        self.orders: dict[str, dict[str, Any]] = {}
+        self.payments: dict[str, dict[str, Any]] = {}
+        self.customers: dict[str, dict[str, Any]] = {}
+        self.products: dict[str, dict[str, Any]] = {}
+        self.calls: list[tuple[str, str]] = []
+        self.away = False
+        # Called after a call had its effect; raising there is a lost reply.
+        self.after: Callable[[str, str], None] | None = None
+        self.refuse_promotions: str | None = None
+        self._lock = threading.Lock()
+
+    def live_codes(self) -> set[str]:
+        """Codes that a shopper could still use."""
+        return {p["code"] for p in self.promotions.values() if p["used"] < p["limit"]}
+
+    def use_code(self, code: str) -> None:
+        """An order was completed with it."""
+        next(p for p in self.promotions.values() if p["code"] == code)["used"] += 1
+
+    def handle(self, method: str, path: str, query: dict[str, str], body: Any, headers: Any) -> Answer:
+        with self._lock:
+            self.calls.append((method, path))
+            if self.away:
+                return 503, {"type": "unexpected_state", "message": "away"}
+            if path.startswith("/admin") and not headers.get("authorization", "").startswith("Basic "):
+                return 401, {"message": "Unauthorized"}
+            if path.startswith("/store") and headers.get("x-publishable-api-key") != PUBLISHABLE_KEY:
+                return 400, {"type": "not_allowed", "message": "Publishable API key required"}
+            answer = self._route(method, path, query, body)
+        if self.after:
+            self.after(method, path)
+        return answer
+
+    def _route(self, method: str, path: str, query: dict[str, str], body: Any) -> Answer:
+        for verb, pattern, handler in (
+            ("POST", r"/admin/promotions", lambda: self._create_promotion(body)),
+            ("GET", r"/admin/promotions", lambda: self._find_promotions(query)),
+            ("DELETE", r"/admin/promotions/([^/]+)", self._delete_promotion),
+            ("GET", r"/admin/orders", lambda: self._list("orders", query)),
+            ("GET", r"/admin/orders/([^/]+)", lambda i: self._one("order", self.orders, i)),
+            ("GET", r"/admin/payments", lambda: self._list("payments", query)),
+            ("GET", r"/admin/payments/([^/]+)", lambda i: self._one("payment", self.payments, i)),
+            ("GET", r"/admin/customers", lambda: self._list("customers", query)),
+            ("POST", r"/admin/products/([^/]+)", lambda i: self._update_product(i, body)),
+            ("GET", r"/store/carts/([^/]+)", lambda i: self._one("cart", self.carts, i)),
+            ("POST", r"/store/carts/([^/]+)/promotions", lambda i: self._apply(i, body)),
+        ):
+            match = re.fullmatch(pattern, path)
+            if match and verb == method:
+                return handler(*match.groups())  # type: ignore[operator]
+        return 404, {"type": "not_found", "message": f"{method} {path}"}
+
+    def _create_promotion(self, body: dict[str, Any]) -> Answer:
+        if self.refuse_promotions:
+            return 400, {"type": "invalid_data", "message": self.refuse_promotions}
+        if any(p["code"] == body["code"] for p in self.promotions.values()):
+            return 400, {
+                "type": "invalid_data",
+                "message": f"Promotion with code: {body['code']}, already exists.",
+            }
+        promotion = {**body, "id": f"promo_{len(self.promotions) + len(self.deleted_codes) + 1}", "used": 0}
+        self.promotions[promotion["id"]] = promotion
+        return 200, {"promotion": promotion}
+
+    def _find_promotions(self, query: dict[str, str]) -> Answer:
+        return 200, {"promotions": [p for p in self.promotions.values() if p["code"] == query.get("code")]}
+
+    def _delete_promotion(self, promotion_id: str) -> Answer:
+        gone = self.promotions.pop(promotion_id, None)
+        if gone:
+            self.deleted_codes.add(gone["code"])
+        return 200, {"id": promotion_id, "object": "promotion", "deleted": True}
+
+    def _list(self, name: str, query: dict[str, str]) -> Answer:
+        rows = list(getattr(self, name).values())
+        for key, value in query.items():
+            if key.endswith("[$gte]"):
+                rows = [row for row in rows if row[key.removesuffix("[$gte]")] >= value]
+            elif key == "customer_id":
+                rows = [row for row in rows if row["customer_id"] == value]
+        rows.sort(key=lambda row: row[query.get("order", "id")])
+        offset, limit = int(query.get("offset", 0)), int(query.get("limit", 15))
+        return 200, {name: rows[offset : offset + limit], "count": len(rows), "offset": offset, "limit": limit}
+
+    def _one(self, name: str, rows: dict[str, dict[str, Any]], row_id: str) -> Answer:
+        if row_id not in rows:
+            return 404, {"type": "not_found", "message": f"{name} {row_id} was not found"}
+        return 200, {name: rows[row_id]}
+
+    def _update_product(self, product_id: str, body: dict[str, Any]) -> Answer:
+        if product_id not in self.products:
+            return 404, {"type": "not_found", "message": f"Product {product_id} was not found"}
+        metadata = {**self.products[product_id]["metadata"], **body["metadata"]}
+        self.products[product_id]["metadata"] = {key: value for key, value in metadata.items() if value != ""}
+        return 200, {"product": self.products[product_id]}
+
+    def _apply(self, cart_id: str, body: dict[str, Any]) -> Answer:
+        if cart_id not in self.carts:
+            return 404, {"type": "not_found", "message": f"Cart {cart_id} was not found"}
+        cart = self.carts[cart_id]
+        for code in body["promo_codes"]:
+            if code not in self.live_codes():
+                return 400, {"type": "invalid_data", "message": f"The promotion code {code} is invalid"}
+            cart["promotions"].append({"code": code})
+        return 200, {"cart": cart}
+
+    def add_cart(self, cart_id: str = "cart_1", *, customer_id: str = "cus_1", lines: list[dict[str, Any]]) -> None:
+        self.carts[cart_id] = {
+            "id": cart_id,
+            "customer_id": customer_id,
+            "currency_code": "eur",
+            "completed_at": None,
+            "item_total": sum(line["total"] for line in lines),
+            "items": lines,
+            "promotions": [],
+        }
+
+
+def cart_line(product_id: str = "prod_shirt", *, total: float = 10, quantity: int = 1) -> dict[str, Any]:
+    return {"id": f"cali_{product_id}", "product_id": product_id, "quantity": quantity, "total": total, "tax_total": 0}
+
+
+@contextmanager
+def mounted(medusa: FakeMedusa) -> Iterator[respx.MockRouter]:
+    """Answer every call to `URL` made with httpx in this process."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        body = json.loads(request.content) if request.content else None
+        status, document = medusa.handle(
+            request.method, request.url.path, dict(request.url.params), body, request.headers
+        )
+        return httpx.Response(status, json=document)
+
+    with respx.mock(assert_all_called=False) as router:
+        router.route(host="medusa.test").mock(side_effect=answer)
+        yield router
+
+
+@contextmanager
+def serving(medusa: FakeMedusa) -> Iterator[str]:
+    """Answer on a free port of this machine; yields the URL."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def _answer(self) -> None:
+            length = int(self.headers.get("content-length") or 0)
+            body = json.loads(self.rfile.read(length)) if length else None
+            parts = urlsplit(self.path)
+            query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+            status, document = medusa.handle(self.command, parts.path, query, body, self.headers)
+            content = json.dumps(document).encode()
+            self.send_response(status)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_GET = do_POST = do_DELETE = _answer  # noqa: N815
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
