@@ -6,7 +6,6 @@ GET  /api/task/failed                     the tasks that wait for a retry, by ki
 """
 
 import socket
-import time
 from base64 import b64decode
 from collections import defaultdict
 from collections.abc import Callable
@@ -151,7 +150,7 @@ def _as_json(retry: TaskRetry) -> dict[str, Any]:
 
 
 def _sent_event(retry: TaskRetry, sent: FailedTask) -> dict[str, Any]:
-    moment = time.time()
+    moment = retry.asked_at.timestamp()
     return {
         "type": "task-sent",
         "uuid": retry.new_task_id,

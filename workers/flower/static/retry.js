@@ -226,7 +226,7 @@
         <div id="dust-retry-bar" class="d-flex flex-wrap gap-2 my-3">
           <button type="button" class="btn btn-sm btn-warning" id="dust-retry-selected" disabled>Retry selected</button>
           <div class="dropdown">
-            <button type="button" class="btn btn-sm btn-outline-warning dropdown-toggle" id="dust-retry-kinds"
+            <button type="button" class="btn btn-sm btn-warning dropdown-toggle" id="dust-retry-kinds"
                     data-bs-toggle="dropdown" aria-expanded="false">Retry all failed …</button>
             <ul class="dropdown-menu" aria-labelledby="dust-retry-kinds"></ul>
           </div>
@@ -253,8 +253,11 @@
 
         function decorate(row, taskId, status) {
             const badge = row.find(".badge").first();
+            if (row.find(".dust-retry, .dust-retried").length) {
+                return;
+            }
             if (status.retried) {
-                badge.after($("<a class='ms-2 small dust-retried'>retried</a>")
+                badge.after($("<a class='d-block mt-1 small dust-retried'>retried</a>")
                     .attr("href", prefix + "/task/" + encodeURIComponent(status.retried["task-id"]))
                     .attr("title", `by ${status.retried.by} at ${when(status.retried.at)}: ${status.retried.state}`));
             } else if (status.retryable) {
@@ -264,8 +267,8 @@
                     selected[box.prop("checked") ? "add" : "delete"](taskId);
                     showSelected();
                 });
-                const button = $("<button type='button' class='btn btn-sm btn-outline-warning ms-2 py-0 dust-retry'>Retry</button>")
-                    .attr("data-task", taskId);
+                const button = $("<button type='button' class='btn btn-sm btn-warning d-block mx-auto mt-1 py-0 dust-retry'>")
+                    .text("Retry").attr("data-task", taskId);
                 button.on("click", function () { retryAndRedraw([taskId]); });
                 row.children().first().prepend(box);
                 badge.after(button);
