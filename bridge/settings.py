@@ -151,10 +151,21 @@ def webhook_key(secret: SecretStr) -> bytes:
         raise ValueError("each secret must be base64 after whsec_: make one with `dust secret`") from error
 
 
-def load_settings() -> Settings:
-    """Read the environment anew. Raises `SettingsError` with variable names, never with their values."""
+def running_stack_file(data_dir: Path) -> Path:
+    """Where a running `dust up` writes down its variables, so that a command in another terminal finds it."""
+    return data_dir / "running.env"
+
+
+def load_settings(*, join_running: bool = True) -> Settings:
+    """Read the environment anew. Raises `SettingsError` with variable names, never with their values.
+
+    What the environment leaves open is taken from the stack that runs in the data folder, unless `join_running` is
+    False: who starts a stack must not build it on the last one's ports.
+    """
     try:
-        return Settings()
+        settings = Settings()
+        file = running_stack_file(settings.data_dir)
+        return Settings(_env_file=file) if join_running and file.is_file() else settings
     except ValidationError as error:
         lines = []
         for problem in error.errors(include_input=False, include_url=False):

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -33,11 +34,14 @@ def _no_settings_from_outside() -> None:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres() -> Iterator[str]:
     """A Postgres server with a migrated database to copy from; the URL of that database."""
-    with embedded_postgres(tmp_path_factory.mktemp("postgres"), settings=_QUICK) as url:
-        migrations.upgrade(url)
-        yield url
+    # Not pytest's temporary folder: when root runs the tests, Postgres runs as a user that may not pass through it.
+    with tempfile.TemporaryDirectory(prefix="dust-test-") as folder:
+        Path(folder).chmod(0o711)
+        with embedded_postgres(Path(folder), settings=_QUICK) as url:
+            migrations.upgrade(url)
+            yield url
 
 
 def _swap_database(url: str, name: str) -> str:

@@ -1,7 +1,9 @@
 """Commands about customers' dust and about product prices."""
 
+from datetime import timedelta
 from typing import Annotated
 
+import jwt
 import typer
 
 from bridge.api.shapes import balance_view, transaction_view
@@ -14,6 +16,7 @@ from bridge.ledger.account import MOST_DUST
 from bridge.ledger.adjust import adjust_balance
 from bridge.ledger.statements import read_balance, read_transactions
 from bridge.products.settings import Wanted, set_products
+from bridge.settings import get_settings
 from bridge.wake import PRODUCTS_MIRROR, publish
 
 Customer = Annotated[str, typer.Argument(help="A Medusa customer id, cus_…")]
@@ -24,6 +27,7 @@ _ACTOR = "cli"
 def add_commands(app: typer.Typer) -> None:
     app.command()(balance)
     app.command()(history)
+    app.command()(token)
     # An amount such as -50 is a value, not an option.
     app.command(context_settings={"ignore_unknown_options": True})(adjust)
     product = typer.Typer(help="Dust prices of products.", no_args_is_help=True)
@@ -101,3 +105,18 @@ def product_set(
         print_json({"product_id": product, "dust_only": written.dust_only, "dust_price": written.dust_price})
     else:
         console.print(f"{product}: {written.dust_price} dust" + (", dust only" if dust_only else ""))
+
+
+def token(
+    customer: Customer,
+    minutes: Annotated[int, typer.Option(min=1, max=1440, help="How long it is valid.")] = 60,
+) -> None:
+    """Make a token as Medusa would give this customer, to try the Store API with. Example: dust token cus_1
+
+    It is signed with DUST_JWT_SECRET; a shop that signs with a key pair gives its own tokens only.
+    """
+    settings = get_settings()
+    settings.require("jwt_secret")
+    assert settings.jwt_secret is not None
+    claims = {"actor_id": customer, "actor_type": "customer", "exp": now() + timedelta(minutes=minutes), "iat": now()}
+    print(jwt.encode(claims, settings.jwt_secret.get_secret_value(), "HS256"))

@@ -28,7 +28,10 @@ def print_rows(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], *, as_
     if not found:
         console.print(empty)
         return
-    table = Table(*columns)
+    table = Table()
+    for column in columns:
+        # An id is there to be copied; the prose beside it may wrap.
+        table.add_column(column, no_wrap=column.endswith("id") or column == "subject")
     for row in found:
         table.add_row(*(_cell(row[column]) for column in columns))
     console.print(table)

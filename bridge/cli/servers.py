@@ -4,6 +4,8 @@ import base64
 import os
 import secrets
 import sys
+import tempfile
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,7 +13,7 @@ import uvicorn
 
 from bridge import migrations
 from bridge.cli.output import console
-from bridge.settings import get_settings
+from bridge.settings import Settings, get_settings, load_settings
 
 _QUEUES = "events,medusa,sweeps"
 
@@ -33,14 +35,14 @@ def up(
     """Everything for one machine, in the foreground. Example: dust up"""
     from bridge.stack.up import up as start
 
-    start(get_settings(), reload=reload)
+    start(load_settings(join_running=False), reload=reload)
 
 
-def demo() -> None:
-    """Everything, with a real Medusa, and a story played against it. Example: DEMO=once dust demo"""
+def demo(once: Annotated[bool, typer.Option("--once", help="End after the story.")] = False) -> None:
+    """Everything, with a real Medusa, and a story played against it. Example: dust demo --once"""
     from bridge.demo.run import run_demo
 
-    raise typer.Exit(run_demo(once=os.environ.get("DEMO") == "once"))
+    raise typer.Exit(run_demo(once=once))
 
 
 def serve(
@@ -101,16 +103,29 @@ def migrate(
 ) -> None:
     """Bring the database to the newest version. Example: dust migrate"""
     settings = get_settings()
-    settings.require("database_url")
-    url = str(settings.database_url)
     if check:
-        found = migrations.differences(url)
+        found = _differences(settings)
         for line in found:
             console.print(f"✗ {line}", markup=False)
         console.print("✗ the migrations lag behind the models" if found else "✓ migrations and models are in step")
         raise typer.Exit(1 if found else 0)
+    settings.require("database_url")
+    url = str(settings.database_url)
     before, after = migrations.downgrade(url, revision) if down else migrations.upgrade(url, revision)
     console.print(f"database at {after or 'nothing'}" + ("" if before == after else f" (was {before or 'empty'})"))
+
+
+def _differences(settings: Settings) -> list[str]:
+    """Compare the given database with the code; without one, what the migrations make of an empty one."""
+    if settings.database_url:
+        return migrations.differences(settings.database_url)
+    from bridge.stack.postgres import embedded_postgres
+
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o711)
+        with embedded_postgres(Path(folder), settings={"fsync": "off"}, say=lambda _: None) as url:
+            migrations.upgrade(url)
+            return migrations.differences(url)
 
 
 def secret() -> None:

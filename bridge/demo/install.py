@@ -54,9 +54,10 @@ def install_shop(cache_dir: Path, plugin_dir: Path, report: Report, *, dashboard
 
 def require_node() -> None:
     """Raise `NodeMissing` unless node and npm are there and new enough."""
-    if not shutil.which("node") or not shutil.which("npm"):
+    node = shutil.which("node")
+    if not node or not shutil.which("npm"):
         raise NodeMissing(f"Node {_NODE_MAJOR} or newer with npm is not installed")
-    version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout.strip()
+    version = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout.strip()
     match = re.match(r"v(\d+)", version)
     if not match or int(match.group(1)) < _NODE_MAJOR:
         raise NodeMissing(f"Node {_NODE_MAJOR} or newer is needed, this is {version}")
@@ -107,9 +108,10 @@ def _install_packages(home: Path, report: Report) -> None:
         shutil.copy(TEMPLATE / name, home / name)
     # `npm ci` of some npm versions refuses a lockfile over optional packages of other platforms; `npm install` takes
     # the locked versions all the same. Parts of Medusa's dashboard disagree on their peers, hence --legacy-peer-deps.
-    command = ["npm", "install", "--legacy-peer-deps", "--no-audit", "--no-fund", "--loglevel=error"]
+    command = ["npm", "install", "--include=dev", "--legacy-peer-deps", "--no-audit", "--no-fund", "--loglevel=error"]
     title = "Installing Medusa (about 750 MB, once)"
-    run_reported(command, cwd=home, env=dict(os.environ), log=home / "install.log", title=title, report=report)
+    environment = {**os.environ, "MEDUSA_DISABLE_TELEMETRY": "true"}
+    run_reported(command, cwd=home, env=environment, log=home / "install.log", title=title, report=report)
     done.touch()
 
 

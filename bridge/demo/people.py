@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from bridge.medusa.orders import ORDER_FIELDS
+
 if TYPE_CHECKING:
     from bridge.demo.seed import SeededProduct, ShopKeys
 
@@ -21,26 +23,6 @@ _ADDRESS = {
     "postal_code": "1050",
 }
 _COUNTRIES = {"eur": "dk", "usd": "us"}
-
-# The fields of an order that Dust reads, as samples of the Admin API and of the plugin's snapshot have them.
-ORDER_FIELDS = ",".join(
-    (
-        "id,display_id,status,version,created_at,updated_at,canceled_at,currency_code,customer_id,email,is_draft_order",
-        "payment_status,fulfillment_status,customer.id,customer.has_account,region_id",
-        "total,subtotal,tax_total,item_total,item_subtotal,item_tax_total",
-        "discount_total,discount_subtotal,discount_tax_total,shipping_total,shipping_subtotal,shipping_tax_total",
-        "original_item_total,original_item_subtotal,credit_line_total,summary.*,metadata",
-        "items.id,items.title,items.product_id,items.variant_id,items.variant_sku,items.quantity,items.unit_price",
-        "items.is_tax_inclusive,items.total,items.subtotal,items.tax_total,items.discount_total,items.discount_subtotal",
-        "items.metadata,items.detail.*,items.adjustments.*,items.product.collection_id,items.product.categories.id",
-        "promotions.id,promotions.code,promotions.metadata",
-        "payment_collections.id,payment_collections.status,payment_collections.amount",
-        "payment_collections.captured_amount,payment_collections.refunded_amount",
-        "payment_collections.payments.id,payment_collections.payments.amount",
-        "payment_collections.payments.captured_at,payment_collections.payments.refunds.*",
-        "transactions.*,returns.id,returns.status,returns.refund_amount,returns.received_at,returns.items.*,cart.id",
-    )
-)
 
 
 class Refused(Exception):

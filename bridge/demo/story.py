@@ -38,7 +38,10 @@ _MUG_PRICE = 300
 _PATIENCE_SECONDS = 60.0
 
 
-def play(shop: Shop, keys: ShopKeys, *, dust_url: str, admin_token: str, report: Callable[[str], None]) -> bool:
+Report = Callable[[str], None]
+
+
+def play(shop: Shop, keys: ShopKeys, *, dust_url: str, admin_token: str, report: Report) -> bool:
     """Play the story against a running Dust that belongs to this shop; True when every step ended as it must."""
     storefront, merchant = Storefront(keys), Merchant(keys)
     dust = httpx.Client(base_url=dust_url, timeout=30)
@@ -63,7 +66,7 @@ class _Story:
         merchant: Merchant,
         dust: httpx.Client,
         admin_token: str,
-        report: Callable[[str], None],
+        report: Report,
     ) -> None:
         self.true = True
         self._shop = shop

@@ -10,8 +10,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from bridge.errors import InvalidInput
 from bridge.ids import CustomerId, ProductId
 
+# `customer_id` alone is dropped by Medusa (2.21.2, tried); with `customer.id` beside it both are given.
 CART_FIELDS = (
-    "id,customer_id,currency_code,completed_at,item_total,item_tax_total,"
+    "id,customer_id,customer.id,currency_code,completed_at,item_total,item_tax_total,"
     "items.id,items.product_id,items.quantity,items.total,items.tax_total,promotions.code"
 )
 
@@ -56,6 +57,10 @@ class _Item(_Shape):
     tax_total: Decimal = Decimal(0)
 
 
+class _Customer(_Shape):
+    id: str
+
+
 class _Promotion(_Shape):
     code: str | None = None
 
@@ -63,6 +68,7 @@ class _Promotion(_Shape):
 class _Cart(_Shape):
     id: str
     customer_id: str | None = None
+    customer: _Customer | None = None
     currency_code: str
     completed_at: str | None = None
     item_total: Decimal
@@ -77,9 +83,10 @@ def read_cart(document: Mapping[str, Any]) -> Cart:
     except ValidationError as error:
         fields = ", ".join(sorted({".".join(map(str, found["loc"])) for found in error.errors()}))
         raise UnreadableCart(f"The cart cannot be read: {fields} missing or of the wrong kind.") from error
+    owner = cart.customer_id or (cart.customer.id if cart.customer else None)
     return Cart(
         id=cart.id,
-        customer_id=CustomerId(cart.customer_id) if cart.customer_id else None,
+        customer_id=CustomerId(owner) if owner else None,
         currency_code=cart.currency_code.lower(),
         completed=cart.completed_at is not None,
         items_gross=cart.item_total,

@@ -55,7 +55,7 @@ def kept_secret(data_dir: Path, name: str, make: Callable[[], str] | None = None
         except FileExistsError:
             pass
         finally:
-            os.unlink(written)
+            Path(written).unlink()
     return file.read_text()
 
 

@@ -19,7 +19,7 @@ from pydantic import SecretStr
 from rich.console import Console
 from watchfiles import watch
 
-from bridge.settings import Settings
+from bridge.settings import Settings, running_stack_file
 from bridge.stack.account import open_data_dir
 from bridge.stack.errors import StackError
 from bridge.stack.postgres import embedded_postgres
@@ -103,9 +103,23 @@ def _running(
         programs = [Program(name=name, command=[*dust, name]) for name in _PROGRAMS]
         supervisor = stack.enter_context(supervised(programs, environment=variables, console=console))
         _wait_until_live(urls.api, supervisor)
+        stack.enter_context(_written_down(urls.environment))
         if reload:
             stack.enter_context(_restarted_on_change(supervisor, console))
         yield urls, supervisor
+
+
+@contextmanager
+def _written_down(environment: Mapping[str, str]) -> Iterator[None]:
+    """Let commands in other terminals find the stack by its data folder. The file holds secrets: mode 600."""
+    file = running_stack_file(Path(environment["DUST_DATA_DIR"]))
+    file.unlink(missing_ok=True)
+    file.touch(mode=0o600)
+    file.write_text("".join(f"{name}='{value}'\n" for name, value in environment.items() if name.startswith("DUST_")))
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
 
 
 def _prepared(stack: ExitStack, settings: Settings, extra: Mapping[str, str], console: Console) -> StackUrls:

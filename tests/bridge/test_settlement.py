@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from bridge.clock import now
 from bridge.db import transaction
@@ -214,6 +215,12 @@ def test_within_balance_waives_what_is_gone_and_remembers_it() -> None:
     assert balance().balance == 2
 
 
+def run_as(role: str, statement: str) -> None:
+    with transaction() as connection:
+        connection.execute(text(role))
+        connection.execute(text(statement))
+
+
 def test_the_ledger_cannot_be_rewritten_by_anybody() -> None:
     rules()
     settle(order())
@@ -225,9 +232,8 @@ def test_the_ledger_cannot_be_rewritten_by_anybody() -> None:
         "UPDATE programme_version SET author = 'me'",
     ):
         for role in ("SET ROLE dust_app", "RESET ROLE"):
-            with pytest.raises(Exception, match=r"append-only|permission denied"), transaction() as connection:
-                connection.execute(text(role))
-                connection.execute(text(statement))
+            with pytest.raises(DBAPIError, match=r"append-only|permission denied"):
+                run_as(role, statement)
 
 
 def test_events_are_handled_through_the_inbox_and_say_what_came_of_them(api: TestClient) -> None:

@@ -20,7 +20,7 @@ type Destination = { endpoint: URL; key: Buffer }
 
 /** Carries events from the outbox to the bridge, in the background, for as long as this process lives. */
 export class Courier {
-  private stopped = false
+  private readonly stopping = new AbortController()
   private underWay = new Set<Promise<void>>()
   private cleanedAt = Date.now()
   private rouse: () => void = () => undefined
@@ -36,9 +36,9 @@ export class Courier {
     void this.run()
   }
 
-  /** Finish what is under way and take nothing new. */
+  /** Take nothing new and break off what is under way: a bridge that does not answer must not hold up a restart. */
   async stop(): Promise<void> {
-    this.stopped = true
+    this.stopping.abort()
     this.wake()
     await Promise.all(this.underWay)
   }
@@ -49,7 +49,7 @@ export class Courier {
   }
 
   private async run(): Promise<void> {
-    while (!this.stopped) {
+    while (!this.stopping.signal.aborted) {
       const woken = this.nextWake()
       try {
         if (await this.sendDue()) continue
@@ -99,7 +99,7 @@ export class Courier {
         method: "POST",
         body,
         redirect: "manual",
-        signal: AbortSignal.timeout(ATTEMPT_TIMEOUT_MS),
+        signal: AbortSignal.any([this.stopping.signal, AbortSignal.timeout(ATTEMPT_TIMEOUT_MS)]),
         headers: {
           "content-type": "application/json",
           ...signedHeaders(this.destination.key, event.id, new Date(), body),

@@ -1,4 +1,7 @@
-/** The `fields` under which Dust reads an order over the Admin API; the snapshot must have the very same shape. */
+/**
+ * The `fields` with which Dust reads an order over the Admin API (`ORDER_FIELDS` of bridge/medusa/orders.py). The
+ * snapshot must have the very same shape; a live test compares the two.
+ */
 export const ORDER_FIELDS = [
   "id", "display_id", "status", "version", "created_at", "updated_at", "canceled_at", "currency_code", "customer_id",
   "email", "is_draft_order", "payment_status", "fulfillment_status", "customer.id", "customer.has_account", "region_id",
@@ -7,8 +10,8 @@ export const ORDER_FIELDS = [
   "original_item_total", "original_item_subtotal", "credit_line_total", "summary.*", "metadata", "items.id",
   "items.title", "items.product_id", "items.variant_id", "items.variant_sku", "items.quantity", "items.unit_price",
   "items.is_tax_inclusive", "items.total", "items.subtotal", "items.tax_total", "items.discount_total",
-  "items.discount_subtotal", "items.metadata", "items.detail.*", "items.adjustments.*", "items.product.collection_id",
-  "items.product.categories.id", "promotions.id", "promotions.code", "promotions.metadata", "payment_collections.id",
+  "items.discount_subtotal", "items.metadata", "items.detail.*", "items.adjustments.*", "items.product.categories.id",
+  "promotions.id", "promotions.code", "promotions.metadata", "payment_collections.id",
   "payment_collections.status", "payment_collections.amount", "payment_collections.captured_amount",
   "payment_collections.refunded_amount", "payment_collections.payments.id", "payment_collections.payments.amount",
   "payment_collections.payments.captured_at", "payment_collections.payments.refunds.*", "transactions.*", "returns.id",

@@ -1,0 +1,71 @@
+"""The story without a Medusa: orders that were captured from a real one, signed and sent as its plugin would.
+
+Without a shop there is nothing to make promotions, so this story earns and gives back, and redeems nothing.
+"""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+from pydantic import SecretStr
+
+from bridge.demo.story import Report
+from bridge.ids import new_id
+from bridge.settings import webhook_key
+from bridge.stack.processes import until
+from bridge.stack.up import StackUrls
+from bridge.webhooks.signature import sign
+
+_SAMPLES = Path(__file__).parents[2] / "tests" / "samples"
+_PATIENCE_SECONDS = 30.0
+# (what happens, the captured order, its event, the dust that must be there afterwards)
+_STEPS = (
+    ("An order of 30.00 less 3.00 comes in: 27 dust", "order_with_promotion_full_fields", "order.placed", 27),
+    ("The same event again changes nothing", "order_with_promotion_full_fields", "order.placed", 27),
+    ("One of two shirts is returned: 18 dust are left", "order_after_return_and_refund", "order.return_received", 18),
+)
+
+
+def play(urls: StackUrls, report: Report) -> bool:
+    """Play the story; True when every step ended as it must."""
+    held = True
+    with httpx.Client(base_url=urls.api, timeout=30) as dust:
+        customer = new_id("cus")
+        order_id = new_id("order")
+        for number, (title, sample, kind, expected) in enumerate(_STEPS, 1):
+            report(f"{number}. {title}")
+            document = json.loads((_SAMPLES / f"{sample}.json").read_text())
+            document |= {"id": order_id, "customer_id": customer}
+            answer = _deliver(dust, urls, {"type": kind, "timestamp": document["updated_at"], "data": {
+                "id": order_id, "order": document,
+            }})  # fmt: skip
+            seen = _balance_becomes(dust, urls, customer, expected)
+            held &= seen == expected
+            report(f"   {'✓' if seen == expected else '✗'} answered {answer}, balance {seen}")
+    return held
+
+
+def _deliver(dust: httpx.Client, urls: StackUrls, event: dict[str, Any]) -> str:
+    body, event_id, timestamp = json.dumps(event).encode(), new_id("msg"), int(time.time())
+    key = webhook_key(SecretStr(urls.environment["DUST_WEBHOOK_SECRETS"].split(",")[0]))
+    headers = {
+        "webhook-id": event_id,
+        "webhook-timestamp": str(timestamp),
+        "webhook-signature": sign(key, event_id, timestamp, body),
+    }
+    return str(dust.post("/webhooks/medusa", content=body, headers=headers).json()["status"])
+
+
+def _balance_becomes(dust: httpx.Client, urls: StackUrls, customer: str, expected: int) -> int:
+    seen = 0
+    headers = {"authorization": f"Bearer {urls.environment['DUST_ADMIN_TOKEN']}"}
+
+    def matches() -> bool:
+        nonlocal seen
+        seen = dust.get(f"/admin/dust/customers/{customer}", headers=headers).json()["balance"]
+        return bool(seen == expected)
+
+    until(matches, _PATIENCE_SECONDS)
+    return seen

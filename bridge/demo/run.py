@@ -1,0 +1,165 @@
+"""`dust demo`: a shop, Dust beside it, the story, and then everything stays up to be looked at."""
+
+import signal
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+from rich.console import Console
+
+from bridge.demo import captured, story
+from bridge.demo.install import CommandFailed, NodeMissing, install_shop, require_node
+from bridge.demo.seed import ShopKeys, seed
+from bridge.demo.shop import Shop, running_shop
+from bridge.settings import Settings, load_settings
+from bridge.stack.account import open_data_dir
+from bridge.stack.errors import StackError
+from bridge.stack.postgres import embedded_postgres
+from bridge.stack.processes import free_port
+from bridge.stack.redis import embedded_redis
+from bridge.stack.secrets import kept_secret, own_secrets
+from bridge.stack.up import StackUrls, running_stack
+
+PROJECT = Path(__file__).parents[2]
+# Beside the installation and not in the data: 720 MB that every run can use again.
+_CACHE = PROJECT / ".cache"
+
+
+def run_demo(*, once: bool) -> int:
+    """Play the story; with `once` end after it, else stay up until Ctrl-C. The exit code: 0 when every step held."""
+    console = Console(highlight=False, soft_wrap=True)
+
+    def say(line: str) -> None:
+        console.print(line, markup=False)
+
+    _end_on_sigterm()
+    try:
+        require_node()
+    except NodeMissing as missing:
+        say(f"{missing}\nWithout it the story is played against payloads captured from a real Medusa.")
+        return _demo(say, console, once=once, shop=False)
+    try:
+        return _demo(say, console, once=once, shop=True)
+    except CommandFailed as failed:
+        raise StackError(str(failed)) from failed
+
+
+def _demo(say: story.Report, console: Console, *, once: bool, shop: bool) -> int:
+    settings = load_settings(join_running=False)
+    data_dir = open_data_dir(settings.data_dir / "demo")
+    with ExitStack() as stack:
+        database = settings.database_url or stack.enter_context(embedded_postgres(data_dir, say=say))
+        broker = settings.broker_url or stack.enter_context(embedded_redis(data_dir))
+        secrets = {**_given_secrets(settings), **own_secrets(settings, data_dir).environment}
+        port = settings.port or free_port()
+        running: tuple[Shop, ShopKeys] | None = None
+        if shop:
+            dust_url = f"http://127.0.0.1:{port}"
+            running = _open_shop(stack, data_dir, database, dust_url=dust_url, secrets=secrets, say=say)
+        say("Starting Dust: API, worker, beat and Flower …")
+        environment = {**secrets, **(running[1].environment() if running else {})}
+        urls = stack.enter_context(
+            running_stack(
+                _settings(settings, data_dir=data_dir, database=database, broker=broker, port=port),
+                # What the processes log is not the story; it is there for whoever asks.
+                console=Console(file=stack.enter_context((data_dir / "dust.log").open("w")), force_terminal=False),
+                environment=environment,
+            )
+        )
+        told = _tell(urls, running, say)
+        say("\nEvery step held." if told else "\n✗ Not every step held: see above.")
+        if once:
+            return 0 if told else 1
+        _show_around(urls, running, secrets, data_dir, say)
+        _wait_for_interrupt()
+        return 0 if told else 1
+
+
+def _settings(settings: Settings, *, data_dir: Path, database: str, broker: str, port: int) -> Settings:
+    return settings.model_copy(
+        update={
+            "data_dir": data_dir,
+            "database_url": database,
+            "broker_url": broker,
+            "port": port,
+            # The demo must not be in the way of a Flower that runs here already.
+            "flower_port": settings.flower_port if settings.flower_port != _default("flower_port") else 0,
+        }
+    )
+
+
+def _default(name: str) -> object:
+    return Settings.model_fields[name].default
+
+
+def _given_secrets(settings: Settings) -> dict[str, str]:
+    """The secrets that the environment gave; what is missing is made."""
+    given = {}
+    if settings.webhook_secrets:
+        given["DUST_WEBHOOK_SECRETS"] = settings.webhook_secrets[0].get_secret_value()
+    for name in ("jwt_secret", "admin_token"):
+        secret = getattr(settings, name)
+        if secret:
+            given[f"DUST_{name.upper()}"] = secret.get_secret_value()
+    return given
+
+
+def _open_shop(
+    stack: ExitStack, data_dir: Path, database: str, *, dust_url: str, secrets: Mapping[str, str], say: story.Report
+) -> tuple[Shop, ShopKeys]:
+    _CACHE.mkdir(exist_ok=True)
+    server = install_shop(_CACHE, PROJECT / "medusa-plugin", say, dashboard=True)
+    shop = stack.enter_context(
+        running_shop(
+            server,
+            database_url=database,
+            dust_url=dust_url,
+            webhook_secret=secrets["DUST_WEBHOOK_SECRETS"],
+            jwt_secret=secrets["DUST_JWT_SECRET"],
+            log=data_dir / "medusa.log",
+            report=say,
+            admin_password=kept_secret(data_dir, "SHOP_ADMIN_PASSWORD", lambda: "demo-password"),
+            dashboard=True,
+        )
+    )
+    say("Filling the shop: regions, prices, stock, keys …")
+    return shop, seed(shop)
+
+
+def _tell(urls: StackUrls, running: tuple[Shop, ShopKeys] | None, say: story.Report) -> bool:
+    say("")
+    if running is None:
+        return captured.play(urls, say)
+    shop, keys = running
+    token = urls.environment["DUST_ADMIN_TOKEN"]
+    return story.play(shop, keys, dust_url=urls.api, admin_token=token, report=say)
+
+
+def _show_around(
+    urls: StackUrls,
+    running: tuple[Shop, ShopKeys] | None,
+    secrets: Mapping[str, str],
+    data_dir: Path,
+    say: story.Report,
+) -> None:
+    say(f"\nDust's API        {urls.api}/docs")
+    say(f"Flower            {urls.flower}")
+    if running:
+        shop = running[0]
+        say(f"Medusa dashboard  {shop.url}/app   {shop.admin_email} / {shop.admin_password}")
+    say(f"Secrets and logs  {data_dir}")
+    say("Ctrl-C ends everything.")
+
+
+def _wait_for_interrupt() -> None:
+    try:
+        signal.pause()
+    except KeyboardInterrupt:
+        return
+
+
+def _end_on_sigterm() -> None:
+    def end(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, end)
