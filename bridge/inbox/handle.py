@@ -74,17 +74,8 @@ def handle_event(event_id: str, medusa: Medusa | None = None) -> Handled:
     Raises `RetryLater` while it has to wait, `EventFailed` once it is parked, `UnknownEvent`.
     """
     row = _read_row(event_id)
-    if row.state != EventState.PENDING:
-        return Handled(event_id=event_id, state=EventState(row.state), sentence=f"Nothing to do: it is {row.state}.")
     try:
-        event = read_event(row.payload)
-        order = find_order(event, medusa)
-        with transaction() as connection:
-            if not _lock_pending(connection, event_id):
-                return Handled(event_id=event_id, state=EventState.HANDLED, sentence="Nothing to do: it is handled.")
-            sentence = _apply(connection, event, order)
-            mark_handled(connection, {event_id: sentence})
-        return Handled(event_id=event_id, state=EventState.HANDLED, sentence=sentence)
+        return _try(row, medusa)
     except Unavailable as error:
         raise _put_off(row, error) from error
     except DustError as error:
@@ -93,6 +84,24 @@ def handle_event(event_id: str, medusa: Medusa | None = None) -> Handled:
         # A fault of ours must not loop, and must not be lost: parked like poison, with the traceback in the log.
         log.exception("event_broke", event_id=event_id)
         raise _park(row, "internal_error", f"Dust has a fault here ({type(error).__name__}: {error}).") from error
+
+
+def try_event(event_id: str) -> Handled:
+    """Handle one pending event that needs nobody else. Raises whatever is in the way; the event stays as it was."""
+    return _try(_read_row(event_id), None)
+
+
+def _try(row: Row[Any], medusa: Medusa | None) -> Handled:
+    if row.state != EventState.PENDING:
+        return Handled(event_id=row.id, state=EventState(row.state), sentence=f"Nothing to do: it is {row.state}.")
+    event = read_event(row.payload)
+    order = find_order(event, medusa)
+    with transaction() as connection:
+        if not _lock_pending(connection, row.id):
+            return Handled(event_id=row.id, state=EventState.HANDLED, sentence="Nothing to do: it is handled.")
+        sentence = _apply(connection, event, order)
+        mark_handled(connection, {row.id: sentence})
+    return Handled(event_id=row.id, state=EventState.HANDLED, sentence=sentence)
 
 
 def find_order(event: Event, medusa: Medusa | None = None) -> Order | None:
