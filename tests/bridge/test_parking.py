@@ -6,7 +6,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import select, update
 
-from bridge.db import transaction
+from bridge.db import DatabaseAway, transaction
 from bridge.inbox import drain as drain_module
 from bridge.inbox import handle as handle_module
 from bridge.inbox.drain import drain_once
@@ -85,6 +85,21 @@ def test_a_batch_that_breaks_is_split_into_tasks(
     assert sorted(published) == [("inbox.handle", f"event_{number}") for number in range(3)]
     for number in range(3):
         assert handle_event(f"event_{number}").state == "handled"
+
+
+def test_postgres_being_away_fails_no_task(
+    api: TestClient, published: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: Any) -> None:
+        raise DatabaseAway
+
+    deliver(api, event("customer.created", {"id": "cus_1"}), event_id="waiting")
+    monkeypatch.setattr(tasks, "drain_once", away)
+    monkeypatch.setattr(tasks, "handle_event", away)
+    assert tasks.drain() == 0
+    assert tasks.handle.run("waiting").startswith("Waits: The database is out of reach")
+    assert published == []
+    assert state_of("waiting") == "pending"
 
 
 def test_a_retry_leaves_the_event_to_the_task_that_is_sent(
