@@ -1,8 +1,9 @@
 """The Celery application of the workers. Its settings, with their reasons, are in `celeryconfig.py`."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from celery import Celery, Task, signals
+from sqlalchemy import Connection
 
 from bridge.logs import set_up_logs
 from bridge.settings import get_settings
@@ -10,6 +11,15 @@ from bridge.settings import get_settings
 
 class DustTask(Task):  # type: ignore[misc]
     """The base of all tasks."""
+
+    # Whether an operator may send a failed one again. As every task of ours may run twice (`task_acks_late`), they may.
+    retryable: ClassVar[bool] = True
+
+    def before_retry(self, connection: Connection, *args: Any, **kwargs: Any) -> None:
+        """What must be so before a failed task, sent again with these arguments, can do its work.
+
+        Called once, in the transaction that records the retry; the task is sent after its commit.
+        """
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         try:

@@ -1,14 +1,18 @@
 """Events: drain what has gathered; handle one that needs a task of its own."""
 
 import time
-from typing import Any
 
-from celery import Task
+import structlog
+from sqlalchemy import Connection
 
-from bridge.inbox.drain import drain_once
-from bridge.inbox.handle import RetryLater, handle_event
+from bridge.clock import now
+from bridge.errors import Unavailable
+from bridge.inbox.drain import OWN_TASK_GRACE, drain_once
+from bridge.inbox.handle import RetryLater, handle_event, retry_event
 from bridge.wake import INBOX_DRAIN, INBOX_HANDLE, publish
-from workers.app import app
+from workers.app import DustTask, app
+
+log = structlog.get_logger(__name__)
 
 # Well below the hard time limit; what is left then is another task's.
 _DRAIN_SECONDS = 20.0
@@ -19,7 +23,12 @@ def drain() -> int:
     """Work until nothing is left; the number of events taken."""
     end, taken = time.monotonic() + _DRAIN_SECONDS, 0
     while True:
-        batch = drain_once()
+        try:
+            batch = drain_once()
+        except Unavailable as error:
+            # Nothing has failed: without Postgres there is nothing to do, every event waits in it, and the sweep returns.
+            log.warning("drain_waits", reason=error.message)
+            return taken
         taken += batch.taken
         for event_id in batch.split_off:
             publish(INBOX_HANDLE, event_id)
@@ -30,10 +39,21 @@ def drain() -> int:
             return taken
 
 
-@app.task(name=INBOX_HANDLE, bind=True, max_retries=None)
-def handle(self: "Task[Any, Any]", event_id: str) -> str:
+class EventTask(DustTask):
+    """A task about one event."""
+
+    def before_retry(self, connection: Connection, event_id: str) -> None:
+        """The event must be pending again; due only after the task has come, so that no sweep works on it as well."""
+        retry_event(connection, event_id, now=now(), due_in=OWN_TASK_GRACE)
+
+
+@app.task(name=INBOX_HANDLE, base=EventTask, bind=True, max_retries=None)
+def handle(self: EventTask, event_id: str) -> str:
     """One event. A task that has to wait is retried under its own id; the row counts the attempts and ends them."""
     try:
         return handle_event(event_id).sentence
     except RetryLater as later:
         raise self.retry(exc=later, countdown=later.wait_seconds) from later
+    except Unavailable as error:
+        # Not failed: Postgres is away, the event waits in it untouched, and the sweep offers it again.
+        return f"Waits: {error.message}"

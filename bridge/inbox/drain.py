@@ -1,7 +1,8 @@
 """Handle what has gathered: everything that needs nobody else, many events in one transaction.
 
-One event when it is quiet, hundreds when it is not. An event that needs Medusa, or that breaks the batch it is in, is
-split off into a task of its own, so that it delays nobody and an operator sees exactly it.
+One event when it is quiet, hundreds when it is not. An event that needs Medusa, or that fails here for whatever reason,
+is split off into a task of its own, so that it delays nobody and an operator sees exactly it: nothing is parked here, a
+failed event is always a failed task.
 """
 
 from collections.abc import Sequence
@@ -14,9 +15,9 @@ from sqlalchemy import Connection, Row, select, update
 
 from bridge.clock import now
 from bridge.db import transaction
-from bridge.errors import DustError, Unavailable
+from bridge.errors import Unavailable
 from bridge.inbox.events import MalformedEvent, read_event
-from bridge.inbox.handle import describe, handle_event, mark_failed, mark_handled
+from bridge.inbox.handle import describe, mark_handled, try_event
 from bridge.inbox.tables import EventState, webhook_event
 from bridge.medusa.orders import Order
 from bridge.programme.versions import current_version
@@ -26,7 +27,7 @@ log = structlog.get_logger(__name__)
 
 BATCH = 200
 # How long a task of its own may take to pick an event up before the sweep offers it again.
-_SPLIT_OFF = timedelta(seconds=60)
+OWN_TASK_GRACE = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,11 +45,11 @@ class Drained:
 
 @dataclass(frozen=True, kw_only=True)
 class _Sorted:
-    """A batch by what it needs: `orders` can be settled now, `alone` are handled one by one."""
+    """A batch by what it needs: `orders` are settled together, `alone` done one by one, `apart` by their own tasks."""
 
     orders: dict[str, Order]
     alone: list[str]
-    needs_medusa: list[str]
+    apart: list[str]
 
 
 def drain_once() -> Drained:
@@ -62,7 +63,7 @@ def drain_once() -> Drained:
             settled = settle_orders(connection, work.orders.values(), now=now())
             if work.orders:
                 mark_handled(connection, {who: describe(settled[order.id]) for who, order in work.orders.items()})
-            _postpone(connection, work.needs_medusa)
+            _postpone(connection, work.apart)
     except Unavailable:
         raise
     except Exception:
@@ -71,9 +72,11 @@ def drain_once() -> Drained:
         with transaction() as connection:
             _postpone(connection, taken)
         return Drained(taken=len(taken), split_off=tuple(taken))
-    for event_id in work.alone:
-        _handle_here(event_id)
-    return Drained(taken=len(taken), split_off=tuple(work.needs_medusa))
+    failed = [event_id for event_id in work.alone if not _handle_here(event_id)]
+    if failed:
+        with transaction() as connection:
+            _postpone(connection, failed)
+    return Drained(taken=len(taken), split_off=(*work.apart, *failed))
 
 
 def _take(connection: Connection) -> Sequence[Row[Any]]:
@@ -90,18 +93,18 @@ def _take(connection: Connection) -> Sequence[Row[Any]]:
 
 def _sort(connection: Connection, rows: Sequence[Row[Any]]) -> _Sorted:
     with_categories = current_version(connection).programme.looks_at_categories
-    work = _Sorted(orders={}, alone=[], needs_medusa=[])
+    work = _Sorted(orders={}, alone=[], apart=[])
     for row in rows:
         try:
             event = read_event(row.payload)
-        except MalformedEvent as error:
-            mark_failed(connection, row.id, code=error.code, reason=error.message, attempts=row.attempts + 1)
+        except MalformedEvent:
+            work.apart.append(row.id)
             continue
         order = event.snapshot(with_categories=with_categories) if event.concerns_order else None
         if order is not None:
             work.orders[row.id] = order
         elif event.concerns_order:
-            work.needs_medusa.append(row.id)
+            work.apart.append(row.id)
         else:
             work.alone.append(row.id)
     return work
@@ -112,13 +115,15 @@ def _postpone(connection: Connection, event_ids: Sequence[str]) -> None:
         connection.execute(
             update(webhook_event)
             .where(webhook_event.c.id.in_(event_ids), webhook_event.c.state == EventState.PENDING.value)
-            .values(next_attempt_at=now() + _SPLIT_OFF)
+            .values(next_attempt_at=now() + OWN_TASK_GRACE)
         )
 
 
-def _handle_here(event_id: str) -> None:
+def _handle_here(event_id: str) -> bool:
     try:
-        handle_event(event_id)
-    except DustError as error:
-        # It is parked or put off by now, with its reason in its row.
-        log.warning("event_not_handled", event_id=event_id, code=error.code)
+        try_event(event_id)
+    except Exception as error:
+        # Its own task meets the same, and there it is put off or parked, with the reason.
+        log.warning("event_not_handled_here", event_id=event_id, error=type(error).__name__)
+        return False
+    return True

@@ -74,17 +74,8 @@ def handle_event(event_id: str, medusa: Medusa | None = None) -> Handled:
     Raises `RetryLater` while it has to wait, `EventFailed` once it is parked, `UnknownEvent`.
     """
     row = _read_row(event_id)
-    if row.state != EventState.PENDING:
-        return Handled(event_id=event_id, state=EventState(row.state), sentence=f"Nothing to do: it is {row.state}.")
     try:
-        event = read_event(row.payload)
-        order = find_order(event, medusa)
-        with transaction() as connection:
-            if not _lock_pending(connection, event_id):
-                return Handled(event_id=event_id, state=EventState.HANDLED, sentence="Nothing to do: it is handled.")
-            sentence = _apply(connection, event, order)
-            mark_handled(connection, {event_id: sentence})
-        return Handled(event_id=event_id, state=EventState.HANDLED, sentence=sentence)
+        return _try(row, medusa)
     except Unavailable as error:
         raise _put_off(row, error) from error
     except DustError as error:
@@ -93,6 +84,24 @@ def handle_event(event_id: str, medusa: Medusa | None = None) -> Handled:
         # A fault of ours must not loop, and must not be lost: parked like poison, with the traceback in the log.
         log.exception("event_broke", event_id=event_id)
         raise _park(row, "internal_error", f"Dust has a fault here ({type(error).__name__}: {error}).") from error
+
+
+def try_event(event_id: str) -> Handled:
+    """Handle one pending event that needs nobody else. Raises whatever is in the way; the event stays as it was."""
+    return _try(_read_row(event_id), None)
+
+
+def _try(row: Row[Any], medusa: Medusa | None) -> Handled:
+    if row.state != EventState.PENDING:
+        return Handled(event_id=row.id, state=EventState(row.state), sentence=f"Nothing to do: it is {row.state}.")
+    event = read_event(row.payload)
+    order = find_order(event, medusa)
+    with transaction() as connection:
+        if not _lock_pending(connection, row.id):
+            return Handled(event_id=row.id, state=EventState.HANDLED, sentence="Nothing to do: it is handled.")
+        sentence = _apply(connection, event, order)
+        mark_handled(connection, {row.id: sentence})
+    return Handled(event_id=row.id, state=EventState.HANDLED, sentence=sentence)
 
 
 def find_order(event: Event, medusa: Medusa | None = None) -> Order | None:
@@ -176,8 +185,11 @@ def mark_failed(connection: Connection, event_id: str, *, code: str, reason: str
     )
 
 
-def retry_event(connection: Connection, event_id: str, *, now: datetime) -> bool:
-    """Make a failed event pending again; False when it is not failed, which is fine. Raises `UnknownEvent`."""
+def retry_event(connection: Connection, event_id: str, *, now: datetime, due_in: timedelta = timedelta(0)) -> bool:
+    """Make a failed event pending again; False when it is not failed, which is fine. Raises `UnknownEvent`.
+
+    `due_in` keeps the sweep off it for that long, for a task of its own that is about to be sent.
+    """
     state = connection.scalar(select(webhook_event.c.state).where(webhook_event.c.id == event_id).with_for_update())
     if state is None:
         raise UnknownEvent(event_id)
@@ -186,7 +198,7 @@ def retry_event(connection: Connection, event_id: str, *, now: datetime) -> bool
     connection.execute(
         update(webhook_event)
         .where(webhook_event.c.id == event_id)
-        .values(state=EventState.PENDING.value, next_attempt_at=now, attempts=0)
+        .values(state=EventState.PENDING.value, next_attempt_at=now + due_in, attempts=0)
     )
     return True
 

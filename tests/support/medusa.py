@@ -168,8 +168,8 @@ def mounted(medusa: FakeMedusa) -> Iterator[respx.MockRouter]:
 
 
 @contextmanager
-def serving(medusa: FakeMedusa) -> Iterator[str]:
-    """Answer on a free port of this machine; yields the URL."""
+def serving(medusa: FakeMedusa, port: int = 0) -> Iterator[str]:
+    """Answer on this port of this machine, or on a free one; yields the URL."""
 
     class Handler(BaseHTTPRequestHandler):
         def _answer(self) -> None:
@@ -190,7 +190,7 @@ def serving(medusa: FakeMedusa) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()

@@ -1,0 +1,44 @@
+"""Retries of tasks, asked for in Flower.
+
+Locks: none that anybody could wait for, the table is new.
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+APP_ROLE = "dust_app"
+
+
+def upgrade() -> None:
+    op.create_table(
+        "task_retry",
+        sa.Column("task_id", sa.Text(), nullable=False),
+        sa.Column("task_name", sa.Text(), nullable=False),
+        sa.Column("new_task_id", sa.Text(), nullable=False),
+        sa.Column("operator", sa.Text(), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("sent_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("task_id", name=op.f("pk_task_retry")),
+        sa.UniqueConstraint("new_task_id", name=op.f("uq_task_retry_new_task_id")),
+    )
+    # The role is not there where the migrating user may not make roles; see the first migration.
+    op.execute(
+        f"""
+        DO $$
+        BEGIN
+            GRANT SELECT, INSERT, UPDATE ON task_retry TO {APP_ROLE};
+        EXCEPTION
+            WHEN undefined_object OR insufficient_privilege THEN
+                RAISE NOTICE 'role {APP_ROLE} has no part in task_retry: %', SQLERRM;
+        END $$
+        """
+    )
+
+
+def downgrade() -> None:
+    op.drop_table("task_retry")

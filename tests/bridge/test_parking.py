@@ -1,0 +1,118 @@
+"""A failed event and a failed task are one thing seen from two sides: nothing is parked but in a task of its own."""
+
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import select, update
+
+from bridge.db import DatabaseAway, transaction
+from bridge.inbox import drain as drain_module
+from bridge.inbox import handle as handle_module
+from bridge.inbox.drain import drain_once
+from bridge.inbox.handle import EventFailed, handle_event
+from bridge.inbox.tables import webhook_event
+from tests.support.deliveries import deliver
+from tests.support.orders import event, order, order_event
+from workers import inbox as tasks
+
+
+@pytest.fixture
+def published(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    """What the worker would have sent."""
+    sent: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(tasks, "publish", lambda *what: sent.append(what))
+    return sent
+
+
+def state_of(event_id: str) -> str:
+    with transaction() as connection:
+        return str(connection.scalar(select(webhook_event.c.state).where(webhook_event.c.id == event_id)))
+
+
+def spoil(event_id: str) -> None:
+    """As an older version may have kept it, one that was less strict at the door."""
+    with transaction() as connection:
+        connection.execute(update(webhook_event).where(webhook_event.c.id == event_id).values(payload=b"{}"))
+
+
+def break_bonuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any, **__: Any) -> int:
+        raise ZeroDivisionError("a fault of ours")
+
+    monkeypatch.setattr(handle_module, "credit_signup_bonus", broken)
+
+
+def test_a_malformed_event_gets_its_own_task_and_is_parked_there(
+    api: TestClient, published: list[tuple[Any, ...]]
+) -> None:
+    deliver(api, order_event(order("order_good")), event_id="good")
+    deliver(api, order_event(order("order_bad")), event_id="bad")
+    spoil("bad")
+    tasks.drain()
+    assert published == [("inbox.handle", "bad")]
+    assert (state_of("good"), state_of("bad")) == ("handled", "pending")
+    with pytest.raises(EventFailed):
+        tasks.handle.run("bad")
+    assert state_of("bad") == "failed"
+
+
+def test_an_event_that_fails_in_a_batch_gets_its_own_task_and_is_parked_there(
+    api: TestClient, published: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deliver(api, event("customer.created", {"id": "cus_1"}), event_id="broken")
+    deliver(api, event("product.deleted", {"id": "prod_1"}), event_id="whole")
+    break_bonuses(monkeypatch)
+    tasks.drain()
+    assert published == [("inbox.handle", "broken")]
+    assert (state_of("whole"), state_of("broken")) == ("handled", "pending")
+    assert drain_once().taken == 0, "it is left to its own task for now"
+    with pytest.raises(EventFailed, match="a fault of ours"):
+        tasks.handle.run("broken")
+    assert state_of("broken") == "failed"
+
+
+def test_a_batch_that_breaks_is_split_into_tasks(
+    api: TestClient, published: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any, **__: Any) -> None:
+        raise ZeroDivisionError("a fault of ours")
+
+    for number in range(3):
+        deliver(api, order_event(order(f"order_{number}")), event_id=f"event_{number}")
+    monkeypatch.setattr(drain_module, "settle_orders", broken)
+    tasks.drain()
+    assert sorted(published) == [("inbox.handle", f"event_{number}") for number in range(3)]
+    for number in range(3):
+        assert handle_event(f"event_{number}").state == "handled"
+
+
+def test_postgres_being_away_fails_no_task(
+    api: TestClient, published: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: Any) -> None:
+        raise DatabaseAway
+
+    deliver(api, event("customer.created", {"id": "cus_1"}), event_id="waiting")
+    monkeypatch.setattr(tasks, "drain_once", away)
+    monkeypatch.setattr(tasks, "handle_event", away)
+    assert tasks.drain() == 0
+    assert tasks.handle.run("waiting").startswith("Waits: The database is out of reach")
+    assert published == []
+    assert state_of("waiting") == "pending"
+
+
+def test_a_retry_leaves_the_event_to_the_task_that_is_sent(
+    api: TestClient, published: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deliver(api, event("customer.created", {"id": "cus_1"}), event_id="again")
+    with monkeypatch.context() as patch:
+        break_bonuses(patch)
+        with pytest.raises(EventFailed):
+            tasks.handle.run("again")
+    with transaction() as connection:
+        tasks.handle.before_retry(connection, "again")
+    assert state_of("again") == "pending"
+    assert drain_once().taken == 0
+    tasks.handle.run("again")
+    assert tasks.handle.run("again") == "Nothing to do: it is handled."

@@ -1,0 +1,258 @@
+"""An operator in a real browser, on real Flower, broker, worker and Postgres. Medusa is a stand-in, and it is away."""
+
+import io
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import psycopg
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+from rich.console import Console
+
+from bridge.ids import new_id
+from bridge.settings import Settings
+from bridge.stack.processes import free_port, until
+from bridge.stack.up import StackUrls, running_stack
+from tests.stack.conftest import data_folder
+from tests.support.deliveries import WEBHOOK_SECRET, deliver
+from tests.support.medusa import API_KEY, FakeMedusa, serving
+from tests.support.orders import event, order
+
+pytestmark = pytest.mark.live
+
+SCREENSHOTS = Path(__file__).parent / "screenshots"
+LOGIN = ("operator", "a-long-password")
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+# Only a defect, or a machine that hardly moves, ever reaches these.
+PATIENCE_SECONDS = 60
+PATIENCE_MILLISECONDS = PATIENCE_SECONDS * 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class House:
+    """A running Dust, and where its Medusa is when it is there."""
+
+    urls: StackUrls
+    medusa: FakeMedusa
+    medusa_port: int
+
+    def place_order(self, customer_id: str) -> str:
+        """An order in Medusa, of 10 dust, and its webhook at our door; the event's id."""
+        document = order(new_id("order"), customer_id=customer_id)
+        self.medusa.orders[document["id"]] = document
+        event_id = new_id("msg")
+        with httpx.Client(base_url=self.urls.api, trust_env=False) as client:
+            answer = deliver(client, event("order.placed", {"id": document["id"]}), event_id=event_id)
+        assert answer.status_code == httpx.codes.ACCEPTED
+        return event_id
+
+    def fetch(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.urls.database) as connection:
+            return connection.execute(query, values).fetchall()
+
+    def states(self, event_ids: list[str]) -> dict[str, int]:
+        query = "SELECT state, count(*) FROM webhook_event WHERE id = ANY(%s) GROUP BY state"
+        return dict(self.fetch(query, event_ids))
+
+    def wait_until_failed(self, event_ids: list[str]) -> None:
+        """Failed in the inbox, and as many tasks wait for a retry in Flower."""
+
+        def everywhere() -> bool:
+            answer = httpx.get(f"{self.urls.flower}/api/task/failed", auth=LOGIN, trust_env=False).raise_for_status()
+            waiting = answer.json()["kinds"].get("inbox.handle", [])
+            return self.states(event_ids) == {"failed": len(event_ids)} and len(waiting) == len(event_ids)
+
+        assert until(everywhere, PATIENCE_SECONDS), self.states(event_ids)
+
+    def balance(self, customer_id: str) -> int:
+        headers = {"Authorization": f"Bearer {self.urls.environment['DUST_ADMIN_TOKEN']}"}
+        answer = httpx.get(f"{self.urls.api}/admin/dust/customers/{customer_id}", headers=headers, trust_env=False)
+        return int(answer.json()["balance"])
+
+    def audit(self) -> str:
+        """What `dust audit` says; it must find nothing wrong."""
+        environment = {"PATH": os.environ["PATH"], **self.urls.environment}
+        command = [sys.executable, "-m", "bridge.cli", "audit"]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def flower_answers(self) -> bool:
+        try:
+            return httpx.get(f"{self.urls.flower}/tasks", auth=LOGIN, trust_env=False).is_success
+        except httpx.TransportError:
+            return False
+
+
+@pytest.fixture(scope="module")
+def house() -> Iterator[House]:
+    SCREENSHOTS.mkdir(exist_ok=True)
+    port = free_port()
+    with data_folder() as folder, io.StringIO() as output:
+        settings = Settings(
+            data_dir=folder,
+            port=0,
+            flower_port=0,
+            medusa_url=f"http://127.0.0.1:{port}",
+            medusa_api_key=API_KEY,
+            webhook_secrets=WEBHOOK_SECRET,
+            flower_basic_auth=":".join(LOGIN),
+            retry_attempts=1,
+            # What this test is about must not be found by the poll instead.
+            reconcile_seconds=3600,
+        )
+        with running_stack(settings, console=Console(file=output)) as urls:
+            house = House(urls=urls, medusa=FakeMedusa(), medusa_port=port)
+            assert until(house.flower_answers, PATIENCE_SECONDS)
+            yield house
+        shutil.copyfileobj(io.StringIO(output.getvalue()), sys.stderr)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=QUIET)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser, house: House) -> Iterator[Page]:
+    """Flower, logged in."""
+    context = browser.new_context(
+        base_url=house.urls.flower,
+        http_credentials={"username": LOGIN[0], "password": LOGIN[1]},
+        viewport={"width": 1280, "height": 900},
+    )
+    context.set_default_timeout(PATIENCE_MILLISECONDS)
+    expect.set_options(timeout=PATIENCE_MILLISECONDS)
+    page = context.new_page()
+    page.on("pageerror", lambda error: pytest.fail(f"a script broke: {error}"))
+    yield page
+    context.close()
+
+
+def screenshot(page: Page, name: str) -> None:
+    """Kept by the test run, to be looked at. What is still fading in is shown as it will be."""
+    page.screenshot(path=SCREENSHOTS / f"flower_{name}.png", animations="disabled")
+
+
+def open_task_of(page: Page, event_id: str) -> None:
+    """The page of the failed task of this event, found as an operator would."""
+    page.goto("/tasks?state=FAILURE")
+    page.fill(".dataTables_filter input", f"state:FAILURE args:{event_id}")
+    expect(page.locator("#tasks-table_info")).to_contain_text("of 1 tasks")
+    page.locator("#tasks-table tbody tr a[href*='/task/']").first.click()
+    expect(page.locator("#dust-notes")).to_contain_text("Why it failed")
+
+
+def test_the_operator_sees_why_retries_and_the_dust_is_on_the_account(house: House, page: Page) -> None:
+    event_id = house.place_order("cus_one")
+    house.wait_until_failed([event_id])
+    page.goto("/tasks?state=FAILURE")
+    expect(page.locator(".dust-retry")).to_have_count(1)
+    screenshot(page, "1_list")
+    open_task_of(page, event_id)
+    expect(page.locator("#dust-notes")).to_contain_text("Why it failed: order.placed order_")
+    screenshot(page, "2_failed")
+    old = page.url
+    with serving(house.medusa, house.medusa_port):
+        page.click("#dust-retry")
+        expect(page.locator("#dust-notes")).to_contain_text("Retried by operator")
+        expect(page.locator(".dust-state")).to_have_text("SUCCESS")
+    screenshot(page, "3_retried")
+    assert house.balance("cus_one") == 10
+    page.locator("#dust-notes a").click()
+    expect(page.locator("#dust-notes")).to_contain_text("A retry of")
+    expect(page.locator("#task-page")).to_contain_text("earned 10 dust")
+    screenshot(page, "4_the_retry")
+    page.goto(old)
+    expect(page.locator("#dust-notes")).to_contain_text("Retried by operator")
+    expect(page.locator("#dust-retry")).to_have_count(0)
+
+
+def test_two_hundred_are_retried_at_once_with_progress(house: House, page: Page) -> None:
+    event_ids = [house.place_order(f"cus_{number % 20}") for number in range(200)]
+    house.wait_until_failed(event_ids)
+    with serving(house.medusa, house.medusa_port):
+        page.goto("/tasks?state=FAILURE")
+        page.click("#dust-retry-kinds")
+        kind = page.locator("[data-kind='inbox.handle']")
+        expect(kind).to_have_text("inbox.handle (200)")
+        screenshot(page, "5_kinds")
+        kind.click()
+        expect(page.locator(".dust-counts")).to_have_text(re.compile(r"^1\d\d of 200 sent · .* under way$"))
+        screenshot(page, "6_progress")
+        expect(page.locator("#dust-progress[data-finished]")).to_be_visible()
+        screenshot(page, "7_done")
+        expect(page.locator(".dust-counts")).to_have_text("200 of 200 sent · 200 succeeded · 0 failed")
+        page.click(".dust-close")
+        expect(page.locator(".dust-retried").first).to_be_visible()
+        screenshot(page, "8_list_after")
+    assert house.states(event_ids) == {"handled": 200}
+    assert [house.balance(f"cus_{number}") for number in range(20)] == [100] * 20
+    house.audit()
+
+
+def test_a_failed_task_outlives_a_killed_flower_and_retries_with_one_effect(house: House, page: Page) -> None:
+    event_id = house.place_order("cus_two")
+    house.wait_until_failed([event_id])
+    open_task_of(page, event_id)
+    flowers = [
+        child for child in psutil.Process().children(recursive=True) if child.cmdline()[-2:] == ["bridge.cli", "flower"]
+    ]
+    assert len(flowers) == 1
+    flowers[0].kill()
+    assert until(lambda: not house.flower_answers(), PATIENCE_SECONDS)
+    assert until(house.flower_answers, PATIENCE_SECONDS)
+    open_task_of(page, event_id)
+    screenshot(page, "9_after_a_kill")
+    with serving(house.medusa, house.medusa_port):
+        task_id = page.url.rpartition("/")[2]
+        answers = page.evaluate(
+            "path => Promise.all([1, 2].map(() => $.ajax({type: 'POST', url: path})))", f"/api/task/retry/{task_id}"
+        )
+        assert sorted(answer["already"] for answer in answers) == [False, True]
+        assert answers[0]["task-id"] == answers[1]["task-id"]
+        page.reload()
+        expect(page.locator(".dust-state")).to_have_text("SUCCESS")
+        expect(page.locator("#dust-retry")).to_have_count(0)
+    assert house.balance("cus_two") == 10
+    assert len(house.fetch("SELECT 1 FROM task_retry WHERE task_id = %s", task_id)) == 1
+
+
+def test_selected_tasks_are_retried_together(house: House, page: Page) -> None:
+    house.wait_until_failed([house.place_order("cus_three") for _ in range(3)])
+    with serving(house.medusa, house.medusa_port):
+        page.goto("/tasks?state=FAILURE")
+        expect(page.locator(".dust-select")).to_have_count(3)
+        page.locator(".dust-select").nth(0).check()
+        page.locator(".dust-select").nth(1).check()
+        expect(page.locator("#dust-retry-selected")).to_have_text("Retry selected (2)")
+        screenshot(page, "10_selected")
+        page.click("#dust-retry-selected")
+        expect(page.locator(".dust-counts")).to_have_text("2 of 2 sent · 2 succeeded · 0 failed")
+        page.click(".dust-close")
+        assert house.balance("cus_three") == 20
+        page.locator(".dust-retry").click()
+        expect(page.locator(".dust-counts")).to_have_text("1 of 1 sent · 1 succeeded · 0 failed")
+    assert house.balance("cus_three") == 30
+    house.audit()

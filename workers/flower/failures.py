@@ -1,0 +1,160 @@
+"""Failed tasks with their exact arguments.
+
+The result backend keeps each failure for 30 days with its exact arguments (`result_extended`). Flower's own record is
+made for reading: arguments are cut at 1,024 characters and three levels, and nothing says where. It serves only where
+there is no such backend (RabbitMQ), and only if it is plain that nothing was cut.
+"""
+
+import ast
+import json
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from celery import Celery, states
+from celery.backends.redis import RedisBackend
+from celery.events.state import Task as Record
+from celery.utils.saferepr import saferepr
+from redis.exceptions import RedisError
+
+from bridge.errors import Conflict, Unavailable
+
+_KEYS_AT_ONCE = 1000
+# What a cut leaves behind, and what `saferepr` does not escape: with either, the text may not be what was sent.
+_DOUBTFUL = ("...", "\\")
+
+Event = dict[str, Any]
+
+
+class ArgumentsCut(Conflict):
+    """The only record of the arguments is shortened, so they cannot be sent again."""
+
+    code = "arguments_cut"
+    status = 422
+
+    def __init__(self, task_id: str) -> None:
+        super().__init__(f"Task {task_id}: its exact arguments are not known any more, so it cannot be sent again.")
+
+
+class ResultsAway(Unavailable):
+    """The result backend does not answer."""
+
+    code = "results_unavailable"
+
+    def __init__(self) -> None:
+        super().__init__("Redis is out of reach, and with it the record of failed tasks. Try again shortly.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FailedTask:
+    """A failed task. `reason` is what the error said, without its traceback."""
+
+    task_id: str
+    name: str
+    args: list[Any]
+    kwargs: dict[str, Any]
+    reason: str
+    traceback: str | None = None
+    worker: str | None = None
+    failed_at: datetime | None = None
+
+
+def kept_failure(app: Celery, task_id: str) -> FailedTask | None:
+    """What the result backend keeps of a failed task; None when that is nothing, or it did not fail."""
+    return kept_failures(app, [task_id]).get(task_id)
+
+
+def kept_failures(app: Celery, task_ids: Collection[str]) -> dict[str, FailedTask]:
+    """What the result backend keeps of these tasks, as far as they failed."""
+    backend = app.backend
+    if not task_ids or not isinstance(backend, RedisBackend):
+        return {}
+    with _away_is_told():
+        values = backend.mget([backend.get_key_for_task(task_id) for task_id in task_ids])
+    found = (_kept(backend.decode(value)) for value in values if value)
+    return {failure.task_id: failure for failure in found if failure}
+
+
+def kept_task_ids(app: Celery) -> set[str]:
+    """Every task of which the result backend keeps something."""
+    backend = app.backend
+    if not isinstance(backend, RedisBackend):
+        return set()
+    prefix: bytes = backend.task_keyprefix
+    with _away_is_told():
+        keys: Iterator[bytes] = backend.client.scan_iter(match=prefix + b"*", count=_KEYS_AT_ONCE)
+        return {key.removeprefix(prefix).decode() for key in keys}
+
+
+def recorded_failure(record: Record) -> FailedTask:
+    """A failed task by Flower's record alone. Raises `ArgumentsCut` unless the record is sure to be whole."""
+    try:
+        args, kwargs = _uncut(record.args or "()"), _uncut(record.kwargs or "{}")
+    except ValueError as error:
+        raise ArgumentsCut(record.uuid) from error
+    if not record.name or not isinstance(args, list) or not isinstance(kwargs, dict):
+        raise ArgumentsCut(record.uuid)
+    return FailedTask(
+        task_id=record.uuid, name=record.name, args=args, kwargs=kwargs, reason=str(record.exception or "")
+    )
+
+
+def as_events(failure: FailedTask) -> Iterator[Event]:
+    """What the worker told Flower, or would have told it, when this task failed."""
+    moment = (failure.failed_at or datetime.now(UTC)).timestamp()
+    common = {
+        "uuid": failure.task_id,
+        "hostname": failure.worker or "unknown",
+        "timestamp": moment,
+        # Not heard now: it must not pass for a sign of life of that worker.
+        "local_received": None,
+        "clock": 0,
+    }
+    shown = {"name": failure.name, "args": saferepr(tuple(failure.args)), "kwargs": saferepr(failure.kwargs)}
+    yield {**common, **shown, "type": "task-received"}
+    yield {**common, "type": "task-failed", "exception": failure.reason, "traceback": failure.traceback}
+
+
+@contextmanager
+def _away_is_told() -> Iterator[None]:
+    try:
+        yield
+    except RedisError as error:
+        raise ResultsAway from error
+
+
+def _kept(meta: dict[str, Any]) -> FailedTask | None:
+    # A record from before `result_extended` was on has no name and no arguments.
+    if meta["status"] != states.FAILURE or not meta.get("name"):
+        return None
+    done = meta.get("date_done")
+    return FailedTask(
+        task_id=meta["task_id"],
+        name=meta["name"],
+        args=list(meta["args"]),
+        kwargs=dict(meta["kwargs"]),
+        reason=_words(meta["result"]),
+        traceback=meta.get("traceback"),
+        worker=meta.get("worker"),
+        failed_at=datetime.fromisoformat(done) if done else None,
+    )
+
+
+def _words(error: dict[str, Any]) -> str:
+    """The error's message. Celery would build the exception anew, of whatever class the record names."""
+    said = error.get("exc_message")
+    words = ", ".join(map(str, said)) if isinstance(said, list) else str(said or "")
+    return words or str(error.get("exc_type"))
+
+
+def _uncut(text: str) -> Any:
+    """The value that `saferepr` wrote down. Raises ValueError when it may not have written all of it."""
+    if any(mark in text for mark in _DOUBTFUL):
+        raise ValueError("the text may be shortened")
+    try:
+        # Through JSON, as every message went: what does not survive that was not in one.
+        return json.loads(json.dumps(ast.literal_eval(text)))
+    except (SyntaxError, TypeError, MemoryError, RecursionError) as error:
+        raise ValueError("the text is not plain data") from error

@@ -1,0 +1,164 @@
+"""The addresses that Dust adds to Flower's.
+
+POST /api/task/retry/<task id>            send a failed task again
+GET  /api/task/retries?task_id=…&…        what is to be said about a retry of these tasks
+GET  /api/task/failed                     the tasks that wait for a retry, by kind
+"""
+
+import socket
+from base64 import b64decode
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+from celery import Celery, states
+from celery.events.state import Task as Record
+from celery.utils.saferepr import saferepr
+from flower.api import BaseApiHandler
+from flower.utils.tasks import get_task_by_id
+from tornado.ioloop import IOLoop
+from tornado.web import HTTPError, RequestHandler
+
+from bridge.db import transaction
+from bridge.errors import DustError
+from bridge.problems import status_of
+from bridge.retries import TaskRetry, sent_retries
+from workers.flower.failures import FailedTask, kept_failures
+from workers.flower.retries import is_retryable, retries_by_task, retry_task
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+# Without a login nobody has a name; whoever it was sat at this machine.
+LOCAL_OPERATOR = "somebody at this machine"
+# One page of Flower's list shows no more.
+_TASKS_AT_ONCE = 100
+
+
+class DustHandler(BaseApiHandler):  # type: ignore[misc]
+    """Behind Flower's own login. Blocking work runs in Flower's threads; Flower's state is touched in its loop only."""
+
+    def prepare(self) -> None:
+        """Flower closes its API where there is no login. Ours stays open: it serves loopback, and wants the token."""
+        if not self.application.is_open:
+            super().prepare()
+
+    def check_xsrf_cookie(self) -> None:
+        """Flower is content with the origin when there is basic auth, or none; we want the token as well."""
+        # Asked first, so that who has neither is told about the login.
+        self.require_login()
+        super().check_xsrf_cookie()
+        RequestHandler.check_xsrf_cookie(self)
+
+    @property
+    def operator(self) -> str:
+        """Who asks. Of a basic login Flower itself keeps only that it was right."""
+        if isinstance(self.current_user, str):
+            return self.current_user
+        _, _, credentials = self.request.headers.get("Authorization", "").partition(" ")
+        return b64decode(credentials).decode().partition(":")[0] or LOCAL_OPERATOR
+
+    def require_login(self) -> None:
+        if not self.current_user:
+            raise HTTPError(401)
+
+    def record(self, task_id: str) -> Record | None:
+        """What Flower remembers of a task."""
+        return get_task_by_id(self.application.events, task_id)
+
+    async def in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run what blocks. Our errors become answers, with their words."""
+        try:
+            return await IOLoop.current().run_in_executor(self.application.executor, lambda: work(*args, **kwargs))
+        except DustError as error:
+            raise HTTPError(status_of(error), error.message) from error
+
+
+class RetryHandler(DustHandler):
+    """Send a failed task again."""
+
+    async def post(self, task_id: str) -> None:
+        self.require_login()
+        if self.application.options.read_only:
+            raise HTTPError(403, "This Flower is read-only.")
+        retry, sent = await self.in_thread(retry_task, self.capp, task_id, self.record(task_id), operator=self.operator)
+        if sent:
+            # Known at once, so that the link to it works before a worker has taken it.
+            self.application.events.state.event(_sent_event(retry, sent))
+        words = "Retried" if sent else f"Was retried before, by {retry.operator}"
+        self.write({**_as_json(retry), "message": f"{words}, as {retry.new_task_id}", "already": sent is None})
+
+
+class RetriesHandler(DustHandler):
+    """What is to be said about a retry of these tasks."""
+
+    async def get(self) -> None:
+        self.require_login()
+        task_ids = self.get_arguments("task_id")
+        if len(task_ids) > _TASKS_AT_ONCE:
+            raise HTTPError(400, f"At most {_TASKS_AT_ONCE} tasks at once.")
+        failures, retries = await self.in_thread(_look_up, self.capp, task_ids)
+        self.write({"tasks": {task_id: self._status(task_id, failures, retries) for task_id in task_ids}})
+
+    def _status(self, task_id: str, failures: dict[str, FailedTask], retries: list[TaskRetry]) -> dict[str, Any]:
+        failure, record = failures.get(task_id), self.record(task_id)
+        failed = failure is not None or (record is not None and record.state == states.FAILURE)
+        retried = next((retry for retry in retries if retry.task_id == task_id), None)
+        retry_of = next((retry for retry in retries if retry.new_task_id == task_id), None)
+        name = failure.name if failure else record and record.name
+        may = failed and retried is None and not self.application.options.read_only and is_retryable(self.capp, name)
+        return {
+            "retryable": may,
+            "reason": failure.reason if failure else None,
+            "retried": {**_as_json(retried), "state": self._state(retried.new_task_id)} if retried else None,
+            "retry-of": _as_json(retry_of) if retry_of else None,
+        }
+
+    def _state(self, task_id: str) -> str:
+        record = self.record(task_id)
+        return str(record.state if record else states.PENDING)
+
+
+class FailedHandler(DustHandler):
+    """The tasks that wait for a retry, by kind."""
+
+    async def get(self) -> None:
+        self.require_login()
+        tasks = self.application.events.state.tasks.data
+        failed = {
+            task_id: record.name
+            for task_id, record in tasks.items()
+            if record.state == states.FAILURE and is_retryable(self.capp, record.name)
+        }
+        retried = await self.in_thread(retries_by_task, failed.keys())
+        kinds: defaultdict[str, list[str]] = defaultdict(list)
+        for task_id, name in failed.items():
+            if task_id not in retried:
+                kinds[name].append(task_id)
+        self.write({"kinds": kinds})
+
+
+def _look_up(app: Celery, task_ids: list[str]) -> tuple[dict[str, FailedTask], list[TaskRetry]]:
+    with transaction() as connection:
+        return kept_failures(app, task_ids), sent_retries(connection, task_ids)
+
+
+def _as_json(retry: TaskRetry) -> dict[str, Any]:
+    """In Flower's spelling."""
+    asked = retry.asked_at.isoformat(timespec="seconds")
+    return {"task-id": retry.new_task_id, "retry-of": retry.task_id, "at": asked, "by": retry.operator}
+
+
+def _sent_event(retry: TaskRetry, sent: FailedTask) -> dict[str, Any]:
+    moment = retry.asked_at.timestamp()
+    return {
+        "type": "task-sent",
+        "uuid": retry.new_task_id,
+        "name": sent.name,
+        "args": saferepr(tuple(sent.args)),
+        "kwargs": saferepr(sent.kwargs),
+        "hostname": socket.gethostname(),
+        "timestamp": moment,
+        "local_received": moment,
+        "clock": 0,
+    }

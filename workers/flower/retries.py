@@ -1,0 +1,122 @@
+"""Retry a failed task: once, recorded, with its arguments whole."""
+
+from collections.abc import Collection
+
+import structlog
+from celery import Celery, states
+from celery.events.state import Task as Record
+from celery.utils import uuid
+from kombu.exceptions import OperationalError
+
+from bridge.clock import now
+from bridge.db import transaction
+from bridge.errors import Conflict, NotFound, Unavailable
+from bridge.retries import TaskRetry, claim_retry, lock_retry, mark_sent, sent_retries
+from workers.app import DustTask
+from workers.flower.failures import FailedTask, kept_failure, recorded_failure
+
+log = structlog.get_logger(__name__)
+
+
+class UnknownTask(NotFound):
+    """Neither Flower nor the result backend knows this task."""
+
+    code = "unknown_task"
+
+    def __init__(self, task_id: str) -> None:
+        super().__init__(f"There is no record of a task {task_id}. A failed event is still in `dust events`.")
+
+
+class TaskNotFailed(Conflict):
+    """Only a failed task can be retried."""
+
+    code = "task_not_failed"
+
+    def __init__(self, task_id: str, state: str) -> None:
+        super().__init__(f"Task {task_id} is {state}, it has not failed.")
+
+
+class TaskNotRetryable(Conflict):
+    """The task is not one of ours, or says of itself that it must not be retried."""
+
+    code = "task_not_retryable"
+    status = 403
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} is not a task that may be retried from here.")
+
+
+class BrokerAway(Unavailable):
+    """The task could not be sent."""
+
+    code = "broker_unavailable"
+
+    def __init__(self) -> None:
+        super().__init__("The broker is out of reach, so the task was not sent. Retry it again shortly.")
+
+
+def is_retryable(app: Celery, name: str | None) -> bool:
+    """Whether tasks of this name may be retried by an operator."""
+    task = app.tasks.get(name)
+    return isinstance(task, DustTask) and task.retryable
+
+
+def retry_task(
+    app: Celery, task_id: str, record: Record | None, *, operator: str
+) -> tuple[TaskRetry, FailedTask | None]:
+    """Send a failed task again. Asked a second time it does nothing, and answers as the first time.
+
+    `record` is what Flower remembers of the task. With the retry comes the task, None if it had been sent before.
+    Raises `UnknownTask`, `TaskNotFailed`, `TaskNotRetryable`, `ArgumentsCut`, `BrokerAway`, `DatabaseAway`, and what
+    the task's own `before_retry` raises; after each of them, retrying once more is fine.
+    """
+    earlier = retries_by_task([task_id]).get(task_id)
+    if earlier:
+        return earlier, None
+    failure = find_failure(app, task_id, record)
+    if not is_retryable(app, failure.name):
+        raise TaskNotRetryable(failure.name)
+    task: DustTask = app.tasks[failure.name]
+    with transaction() as connection:
+        claim = {"task_name": failure.name, "new_task_id": uuid(), "operator": operator, "now": now()}
+        if claim_retry(connection, task_id, **claim):
+            task.before_retry(connection, *failure.args, **failure.kwargs)
+    return _send_once(task, failure)
+
+
+def find_failure(app: Celery, task_id: str, record: Record | None) -> FailedTask:
+    """A failed task, whole. Raises `UnknownTask`, `TaskNotFailed`, `ArgumentsCut`."""
+    kept = kept_failure(app, task_id)
+    if kept:
+        return kept
+    if record is None:
+        raise UnknownTask(task_id)
+    if record.state != states.FAILURE:
+        raise TaskNotFailed(task_id, record.state)
+    return recorded_failure(record)
+
+
+def retries_by_task(task_ids: Collection[str]) -> dict[str, TaskRetry]:
+    """The retries of these tasks that were sent, by the failed task's id."""
+    with transaction() as connection:
+        return {retry.task_id: retry for retry in sent_retries(connection, task_ids)}
+
+
+def _send_once(task: DustTask, failure: FailedTask) -> tuple[TaskRetry, FailedTask | None]:
+    """Send what was claimed, unless that is done.
+
+    The claim is committed before the message leaves, or a quick worker would not see what `before_retry` did. The row's
+    lock is held while it leaves, so of two clicks one sends; that is one message, within the broker's time-outs. Killed
+    in between, the message goes out a second time, under the same id, when somebody asks again.
+    """
+    with transaction() as connection:
+        retry = lock_retry(connection, failure.task_id)
+        if retry.sent_at:
+            return retry, None
+        try:
+            task.apply_async(failure.args, failure.kwargs, task_id=retry.new_task_id)
+        except OperationalError as error:
+            raise BrokerAway from error
+        retry = mark_sent(connection, failure.task_id, now=now())
+    log.info("task_retried", task=failure.name, task_id=retry.task_id, new=retry.new_task_id, operator=retry.operator)
+    return retry, failure
