@@ -25,6 +25,7 @@ from bridge.api.shapes import (
     decode_number_cursor,
     encode_cursor,
     idempotency_key,
+    money,
     transaction_list,
     transaction_view,
 )
@@ -32,6 +33,7 @@ from bridge.api.store import redemption_list
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import FieldErrors
+from bridge.explain import explain
 from bridge.ids import CustomerId, ProductId
 from bridge.inbox.handle import retry_event
 from bridge.inbox.listing import EventSummary, list_events, read_event_row
@@ -53,6 +55,7 @@ from bridge.programme.rules import Programme
 from bridge.programme.versions import Version, add_version, current_version, list_versions
 from bridge.redemptions.promises import list_redemptions
 from bridge.redemptions.tables import State
+from bridge.reports import liability
 from bridge.wake import INBOX_DRAIN, PRODUCTS_MIRROR, wake
 
 router = APIRouter(
@@ -187,6 +190,45 @@ def read_customer_transactions(
             connection, CustomerId(customer_id), limit=limit + 1, before_version=before, memos=memos
         )  # fmt: skip
     return transaction_list(rows, limit)
+
+
+class LotPartView(BaseModel):
+    lot_id: str
+    dust: int
+    expires_at: datetime | None
+
+
+class StepView(BaseModel):
+    sentence: str
+    transaction_id: str
+    amount: int
+    balance_after: int
+    reference_type: str
+    reference_id: str
+    programme_version: int | None
+    event_at: datetime
+    lots: list[LotPartView]
+
+
+class ExplanationView(BaseModel):
+    balance: BalanceView
+    summary: list[str] = Field(description="What the balance is made of now, in sentences for the customer")
+    steps: list[StepView] = Field(description="How it came about, oldest first")
+
+
+@router.get("/customers/{customer_id}/explain", responses=describe_problems(422))
+def explain_customer(customer_id: PathId) -> ExplanationView:
+    """Why the balance is what it is: every row in a sentence, with its rule version, lots and expiry."""
+    with transaction() as connection:
+        found = explain(connection, CustomerId(customer_id))
+    return ExplanationView(
+        balance=balance_view(found.balance),
+        summary=list(found.summary),
+        steps=[
+            StepView(**{**vars(step), "lots": [LotPartView(**vars(part)) for part in step.lots]})
+            for step in found.steps
+        ],
+    )
 
 
 class Adjustment(Body):
@@ -358,6 +400,32 @@ def _programme(version: Version) -> ProgrammeView:
     return ProgrammeView(
         **dict(version.programme), version=version.number, author=version.author, created_at=version.created_at
     )
+
+
+class LiabilityView(BaseModel):
+    """Whole dust at one moment, read from the books."""
+
+    at: datetime
+    outstanding: int = Field(description="The sum of all balances above zero")
+    owed_by_customers: int = Field(description="The sum of all balances below zero")
+    held: int
+    pending: int
+    customers: int
+    movements: dict[str, int] = Field(description="Sums by kind; together: outstanding less owed_by_customers")
+    adds_up: bool = Field(description="Whether they do")
+    value: dict[str, str] = Field(description="What the outstanding dust could take off, by currency")
+    programme_version: int
+
+
+@router.get("/reports/liability", responses=describe_problems(422))
+def report_liability(
+    at: Annotated[AwareDatetime | None, Query(description="A past moment; else now")] = None,
+) -> LiabilityView:
+    """What the programme owed at a moment; asked again later, the answer is the same."""
+    with transaction() as connection:
+        found = liability(connection, at or now())
+    value = {code: money(amount) or "0.00" for code, amount in found.value.items()}
+    return LiabilityView(**{**vars(found), "value": value, "adds_up": found.adds_up})
 
 
 class ReconcileWish(Body):

@@ -1,5 +1,6 @@
 """Commands about customers' dust and about product prices."""
 
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Annotated
 
@@ -11,6 +12,7 @@ from bridge.cli.output import AsJson, console, print_json, print_rows
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import field_error
+from bridge.explain import explain as explain_balance
 from bridge.ids import CustomerId, ProductId, new_id
 from bridge.ledger.account import MOST_DUST
 from bridge.ledger.adjust import adjust_balance
@@ -27,6 +29,7 @@ _ACTOR = "cli"
 def add_commands(app: typer.Typer) -> None:
     app.command()(balance)
     app.command()(history)
+    app.command()(explain)
     app.command()(token)
     # An amount such as -50 is a value, not an option.
     app.command(context_settings={"ignore_unknown_options": True})(adjust)
@@ -59,6 +62,19 @@ def history(
     views = [transaction_view(row).model_dump() for row in rows]
     columns = ("created_at", "amount", "kind", "reference_id", "description", "balance_after")
     print_rows(views, columns if not as_json else (), as_json=as_json, empty="Nothing has happened yet.")
+
+
+def explain(customer: Customer, as_json: AsJson = False) -> None:
+    """Why a balance is what it is, in sentences. Example: dust explain cus_01J9ZK3V5C"""
+    with transaction() as connection:
+        found = explain_balance(connection, CustomerId(customer))
+    if as_json:
+        print_json({"summary": found.summary, "steps": [asdict(step) for step in found.steps]})
+        return
+    for step in found.steps:
+        console.print(step.sentence, markup=False, highlight=False)
+    for line in found.summary:
+        console.print(line, markup=False, highlight=False)
 
 
 def adjust(

@@ -84,6 +84,8 @@ class Order:
     shipping_gross: Decimal
     promotion_codes: frozenset[str]
     knows_categories: bool
+    kept_share: Decimal
+    """How much of the order's money the shop keeps: below 1 after a refund that no return stands behind."""
 
     @property
     def age(self) -> tuple[int, datetime]:
@@ -151,6 +153,7 @@ class _Order(_Shape):
     updated_at: AwareDatetime
     canceled_at: AwareDatetime | None = None
     total: Decimal
+    credit_line_total: Decimal = Decimal(0)
     shipping_total: Decimal = Decimal(0)
     shipping_tax_total: Decimal = Decimal(0)
     items: tuple[_Item, ...]
@@ -182,8 +185,20 @@ def read_order(document: Mapping[str, Any]) -> Order:
         shipping_net=order.shipping_total - order.shipping_tax_total,
         shipping_gross=order.shipping_total,
         promotion_codes=frozenset(p.code for p in order.promotions or () if p and p.code),
+        kept_share=_kept_share(order),
         knows_categories=all(item.product is not None for item in order.items),
     )
+
+
+def _kept_share(order: _Order) -> Decimal:
+    """A refund without a return leaves the items alone; Medusa takes it off the total with a credit line.
+
+    order_after_refund_without_return.json: 10.00 of 81.25 are refunded, 71.25 / 81.25 are kept.
+    """
+    before_credit = order.total + order.credit_line_total
+    if order.credit_line_total <= 0 or before_credit <= 0:
+        return Decimal(1)
+    return max(order.total, Decimal(0)) / before_credit
 
 
 def _line(item: _Item) -> Line:

@@ -39,6 +39,13 @@ def current_version(connection: Connection) -> Version:
     return _version(row) if row else _DEFAULTS
 
 
+def version_at(connection: Connection, moment: datetime) -> Version:
+    """The rules that were in force then."""
+    query = select(programme_version).where(programme_version.c.created_at <= moment)
+    row = connection.execute(query.order_by(programme_version.c.version.desc()).limit(1)).one_or_none()
+    return _version(row) if row else _DEFAULTS
+
+
 def versions_by_number(connection: Connection, numbers: set[int]) -> dict[int, Version]:
     """These versions; 0 among them is the defaults."""
     found = {0: _DEFAULTS} if 0 in numbers else {}

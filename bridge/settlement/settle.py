@@ -182,13 +182,13 @@ def _earned(order: Order, version: Version, due: bool, dust_only_lines: frozense
                 id=line.id,
                 product_id=line.product_id,
                 category_ids=line.category_ids,
-                net=line.net,
-                gross=line.gross,
+                net=line.net * order.kept_share,
+                gross=line.gross * order.kept_share,
             )
             for line in order.lines
         ],
-        shipping_net=order.shipping_net,
-        shipping_gross=order.shipping_gross,
+        shipping_net=order.shipping_net * order.kept_share,
+        shipping_gross=order.shipping_gross * order.kept_share,
         placed_at=order.placed_at,
         without=dust_only_lines,
     )

@@ -57,6 +57,13 @@ def test_a_return_takes_back_the_returned_share() -> None:
     assert balance("cus_01M810HP5KVDGGGA6D7TGJ0FQV").balance == 18
 
 
+def test_a_refund_without_a_return_takes_back_its_share_of_the_order() -> None:
+    document = sample("order_after_refund_without_return")
+    settle(document)
+    # 60.00 of items, and 71.25 of 81.25 are kept: 52.6.
+    assert balance(document["customer_id"]).balance == 52
+
+
 def test_the_same_facts_again_change_nothing() -> None:
     settle(order())
     again = settle(order())

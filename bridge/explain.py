@@ -1,0 +1,149 @@
+"""Why a balance is what it is: every row of the book in a sentence that a shopper understands.
+
+Facts → rule version → lot → expiry: beside each sentence stand the ids that support and auditors need.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from bridge.ids import CustomerId
+from bridge.ledger.account import Kind
+from bridge.ledger.statements import Balance, read_balance
+from bridge.ledger.tables import dust_lot, dust_lot_use, dust_transaction
+from bridge.programme.versions import Version, versions_by_number
+from bridge.settlement.tables import order_settlement
+
+
+@dataclass(frozen=True, kw_only=True)
+class LotPart:
+    """How much of which lot a row moved, and when that lot goes away."""
+
+    lot_id: str
+    dust: int
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One row of the book, in words and in figures."""
+
+    sentence: str
+    transaction_id: str
+    amount: int
+    balance_after: int
+    reference_type: str
+    reference_id: str
+    programme_version: int | None
+    event_at: datetime
+    lots: tuple[LotPart, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explanation:
+    """A balance and how it came about, oldest first. `summary` says what it is made of now."""
+
+    balance: Balance
+    summary: tuple[str, ...]
+    steps: tuple[Step, ...]
+
+
+def explain(connection: Connection, customer_id: CustomerId, *, limit: int = 1000) -> Explanation:
+    """Explain the newest `limit` rows of a customer's book."""
+    rows = connection.execute(
+        select(dust_transaction)
+        .where(dust_transaction.c.customer_id == customer_id)
+        .order_by(dust_transaction.c.version.desc())
+        .limit(limit)
+    ).all()
+    versions = versions_by_number(connection, {row.programme_version for row in rows} - {None})
+    notes = _order_notes(connection, customer_id)
+    parts = _lot_parts(connection, customer_id)
+    balance = read_balance(connection, customer_id)
+    steps = tuple(_step(row, versions, notes, parts.get(row.version, ())) for row in reversed(rows))
+    return Explanation(balance=balance, summary=tuple(_summary(balance)), steps=steps)
+
+
+def _lot_parts(connection: Connection, customer_id: CustomerId) -> dict[int, tuple[LotPart, ...]]:
+    uses, lots = dust_lot_use.c, dust_lot.c
+    query = (
+        select(uses.version, uses.lot_id, uses.remaining, lots.expires_at)
+        .join(dust_lot, (lots.customer_id == uses.customer_id) & (lots.id == uses.lot_id))
+        .where(uses.customer_id == customer_id, uses.remaining != 0)
+        .order_by(uses.version, uses.lot_id)
+    )
+    parts: dict[int, tuple[LotPart, ...]] = {}
+    for row in connection.execute(query):
+        part = LotPart(lot_id=row.lot_id, dust=row.remaining, expires_at=row.expires_at)
+        parts[row.version] = (*parts.get(row.version, ()), part)
+    return parts
+
+
+def _order_notes(connection: Connection, customer_id: CustomerId) -> dict[str, str]:
+    """What is known of why an order earns nothing or less, by order."""
+    query = select(order_settlement.c.order_id, order_settlement.c.note).where(
+        order_settlement.c.customer_id == customer_id, order_settlement.c.note.is_not(None)
+    )
+    return {row.order_id: row.note for row in connection.execute(query)}
+
+
+def _step(row: Row[Any], versions: dict[int, Version], notes: dict[str, str], parts: tuple[LotPart, ...]) -> Step:
+    return Step(
+        sentence=f"{row.event_at:%d %b %Y}: {_sentence(row, versions, notes)} Balance {row.balance_after}.",
+        transaction_id=row.id,
+        amount=row.amount,
+        balance_after=row.balance_after,
+        reference_type=row.reference_type,
+        reference_id=row.reference_id,
+        programme_version=row.programme_version,
+        event_at=row.event_at,
+        lots=parts,
+    )
+
+
+def _sentence(row: Row[Any], versions: dict[int, Version], notes: dict[str, str]) -> str:
+    amount, pending, what = abs(row.amount), abs(row.pending), row.reference_id
+    match Kind(row.kind):
+        case Kind.EARN if row.pending:
+            return f"{pending} dust earned with order {what}{_rule(row, versions)}, to become spendable later."
+        case Kind.EARN:
+            return f"{amount} dust earned with order {what}{_rule(row, versions)}."
+        case Kind.MATURE:
+            return f"{amount} dust of {what} became spendable."
+        case Kind.BONUS:
+            return f"{amount} dust as a bonus: {row.description}."
+        case Kind.REVERSE:
+            note = f" ({notes[what].rstrip('.')})" if what in notes else ""
+            return f"{amount + pending} dust taken back for order {what}: {row.description}{note}."
+        case Kind.HOLD:
+            return f"{row.held} dust set aside for redemption {what}; still yours until it is used."
+        case Kind.RELEASE:
+            return f"{-row.held} dust of redemption {what} are free again: {row.description}."
+        case Kind.REDEEM:
+            return f"{amount} dust spent with redemption {what}."
+        case Kind.REFUND:
+            return f"{amount} dust of redemption {what} given back, with their old expiry dates."
+        case Kind.EXPIRE:
+            return f"{amount} dust expired."
+        case Kind.ADJUST:
+            return f"{amount} dust {'added' if row.amount > 0 else 'taken away'} by the shop: {row.description}."
+
+
+def _rule(row: Row[Any], versions: dict[int, Version]) -> str:
+    version = versions.get(row.programme_version) if row.programme_version is not None else None
+    if version is None:
+        return ""
+    rates = ", ".join(f"{rate:f} for each {code}" for code, rate in version.programme.earn.rates.items())
+    return f" (rules version {version.number}: {rates})"
+
+
+def _summary(balance: Balance) -> list[str]:
+    lines = [f"Your balance is {balance.balance} dust, of which you may spend {balance.available}."]
+    if balance.held:
+        lines.append(f"{balance.held} dust are set aside for redemptions that are still open.")
+    if balance.pending:
+        lines.append(f"{balance.pending} more dust are earned and become spendable later.")
+    lines += [f"{each.amount} dust expire on {each.expires_at:%d %b %Y}." for each in balance.expiring]
+    return lines
