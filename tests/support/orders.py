@@ -63,8 +63,9 @@ def order(
     currency_code: str = "eur",
     guest: bool = False,
     shipping: float = 0,
+    credit: float = 0,
 ) -> dict[str, Any]:
-    """An order of one line for 10 eur, unless told otherwise."""
+    """An order of one line for 10 eur, unless told otherwise. `credit` was refunded without a return."""
     document = copy.deepcopy(_CAPTURED)
     items = lines if lines is not None else [line()]
     moved = updated or placed + timedelta(minutes=version - 1)
@@ -84,7 +85,8 @@ def order(
         currency_code=currency_code,
         item_total=total,
         item_tax_total=0,
-        total=total + shipping,
+        total=total + shipping - credit,
+        credit_line_total=credit,
         shipping_total=shipping,
         shipping_tax_total=0,
         promotions=[{"id": f"promo_{code}", "code": code, "metadata": None} for code in sorted(codes)],
