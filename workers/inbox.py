@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 _DRAIN_SECONDS = 20.0
 
 
-@app.task(name=INBOX_DRAIN)
+@app.task(name=INBOX_DRAIN, retryable=True)
 def drain() -> int:
     """Work until nothing is left; the number of events taken."""
     end, taken = time.monotonic() + _DRAIN_SECONDS, 0
@@ -26,7 +26,7 @@ def drain() -> int:
         try:
             batch = drain_once()
         except Unavailable as error:
-            # Nothing has failed: without Postgres there is nothing to do, every event waits in it, and the sweep returns.
+            # Nothing has failed: without Postgres there is nothing to do; every event waits in it for the next sweep.
             log.warning("drain_waits", reason=error.message)
             return taken
         taken += batch.taken
@@ -41,6 +41,8 @@ def drain() -> int:
 
 class EventTask(DustTask):
     """A task about one event."""
+
+    retryable = True
 
     def before_retry(self, connection: Connection, event_id: str) -> None:
         """The event must be pending again; due only after the task has come, so that no sweep works on it as well."""
