@@ -49,9 +49,10 @@ task_queues = [Queue("events"), Queue("medusa"), Queue("sweeps")]
 task_routes = {
     "inbox.drain": {"queue": "events"},
     "inbox.handle": {"queue": "medusa"},
-    "redemptions.*": {"queue": "medusa"},
+    "redemptions.advance": {"queue": "medusa"},
+    "redemptions.sweep": {"queue": "sweeps"},
     "products.*": {"queue": "medusa"},
-    "reconcile.*": {"queue": "sweeps"},
+    "reconcile.*": {"queue": "medusa"},
     "upkeep.*": {"queue": "sweeps"},
 }
 

@@ -13,9 +13,15 @@ from bridge.clock import now
 from bridge.db import transaction
 from bridge.ledger.account import GENESIS, chain_hash
 from bridge.ledger.tables import dust_transaction
+from bridge.medusa.client import Medusa
+from bridge.redemptions.promises import codes_closed_since
 
+# Codes of redemptions that were closed longer ago have been looked at often enough.
+_MEDUSA_LOOK_BACK = timedelta(days=2)
 # A promise that is this late has not just missed a sweep.
 _PROMISE_GRACE = timedelta(minutes=15)
+# Beyond every retry: an event that waits for longer has been forgotten.
+_EVENT_GRACE = timedelta(hours=1)
 _ROWS_AT_ONCE = 5_000
 
 
@@ -114,6 +120,17 @@ _SQL_CHECKS: dict[str, str] = {
 }
 
 
+def audit_medusa(medusa: Medusa) -> list[Breach]:
+    """Promotions that a shopper could still use although nothing is held for them any more. Asks Medusa."""
+    with transaction() as connection:
+        closed = codes_closed_since(connection, now() - _MEDUSA_LOOK_BACK)
+    usable = medusa.usable_codes(closed.keys())
+    return [
+        Breach(check="no_live_promotion_without_a_hold", subject=closed[code], detail=f"{code} can still be used")
+        for code in sorted(usable)
+    ]
+
+
 def audit() -> list[Breach]:
     """Every breach there is; an empty list is a clean audit."""
     with transaction() as connection:
@@ -150,5 +167,19 @@ def _no_promise_is_overdue(connection: Connection) -> Iterator[Breach]:
         yield Breach(check="no_promise_is_overdue", subject=row.subject, detail=row.detail)
 
 
-_CHECKS: tuple[Callable[[Connection], Iterator[Breach]], ...] = (_sql_checks, _hash_chain_holds, _no_promise_is_overdue)
-CHECK_NAMES = (*_SQL_CHECKS, "hash_chain_holds", "no_promise_is_overdue")
+def _no_event_is_forgotten(connection: Connection) -> Iterator[Breach]:
+    query = text(
+        "SELECT id AS subject, format('%s, due since %s', type, next_attempt_at) AS detail FROM webhook_event"
+        " WHERE state = 'pending' AND next_attempt_at < :late"
+    )
+    for row in connection.execute(query, {"late": now() - _EVENT_GRACE}):
+        yield Breach(check="no_event_is_forgotten", subject=row.subject, detail=row.detail)
+
+
+_CHECKS: tuple[Callable[[Connection], Iterator[Breach]], ...] = (
+    _sql_checks,
+    _hash_chain_holds,
+    _no_promise_is_overdue,
+    _no_event_is_forgotten,
+)
+CHECK_NAMES = (*_SQL_CHECKS, "hash_chain_holds", "no_promise_is_overdue", "no_event_is_forgotten")

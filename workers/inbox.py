@@ -34,7 +34,7 @@ def drain() -> int:
         try:
             batch = drain_once()
         except Unavailable as error:
-            # Nothing has failed: without Postgres there is nothing to do; every event waits in it for the next sweep.
+            # Nothing has failed: every event waits in Postgres, and the sweep comes again.
             log.warning("drain_waits", reason=error.message)
             return taken
         taken += batch.taken

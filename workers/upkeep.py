@@ -3,9 +3,13 @@
 import structlog
 
 from bridge.audit import audit as audit_books
+from bridge.audit import audit_medusa
 from bridge.clock import now
 from bridge.db import transaction
+from bridge.errors import Unavailable
 from bridge.ledger.book import customers_with_due_lots, open_accounts, save
+from bridge.medusa.client import get_medusa
+from bridge.settings import get_settings
 from bridge.wake import UPKEEP_AUDIT, UPKEEP_MATURE_AND_EXPIRE
 from workers.app import app
 
@@ -35,6 +39,11 @@ def mature_and_expire() -> int:
 def audit() -> int:
     """Check every invariant; a breach is logged as an error, one line each. The number of breaches."""
     breaches = audit_books()
+    if get_settings().medusa_url:
+        try:
+            breaches += audit_medusa(get_medusa())
+        except Unavailable as error:
+            log.warning("medusa_not_audited", reason=error.message)
     for breach in breaches:
         log.error("audit_breach", check=breach.check, subject=breach.subject, detail=breach.detail)
     return len(breaches)

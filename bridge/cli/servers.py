@@ -73,12 +73,21 @@ def worker(
     concurrency: Annotated[int, typer.Option(min=1, help="Child processes.")] = 2,
     queues: Annotated[str, typer.Option(help="Queues to work on.")] = _QUEUES,
 ) -> None:
-    """A Celery worker. Example: dust worker --queues events --concurrency 1"""
+    """A Celery worker. Example: dust worker --queues medusa --concurrency 2
+
+    Give the queue `medusa` a worker of its own: a shop that hangs then delays only what needs it.
+    """
     settings = get_settings()
     settings.require("database_url", "broker_url")
     # On SIGTERM the running tasks may finish; a plain one was seen to hang and to repeat a finished task.
     os.environ.setdefault("REMAP_SIGTERM", "SIGQUIT")
-    _celery("worker", "--concurrency", str(concurrency), "--queues", queues, "--without-gossip", "--without-mingle")
+    # Two workers on one machine need different names.
+    name = "celery" if queues == _QUEUES else queues.replace(",", "-")
+    _celery(
+        "worker",
+        *("--concurrency", str(concurrency), "--queues", queues, "--hostname", f"{name}@%h"),
+        *("--without-gossip", "--without-mingle"),
+    )
 
 
 def beat() -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from bridge.audit import CHECK_NAMES
+from bridge.audit import CHECK_NAMES, audit_medusa
 from bridge.audit import audit as audit_books
 from bridge.cli.output import AsJson, console, print_json, print_rows
 from bridge.inbox.reconcile import reconcile as reconcile_now
@@ -18,10 +18,15 @@ def add_commands(app: typer.Typer) -> None:
     app.command()(reconcile)
 
 
-def audit(as_json: AsJson = False) -> None:
-    """Check every invariant of the books; exit code 1 on any breach. Example: dust audit"""
+def audit(
+    medusa: Annotated[bool, typer.Option("--medusa", help="Also look for live promotions that nothing backs.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check every invariant of the books; exit code 1 on any breach. Example: dust audit --medusa"""
     with console.status("Reading the books …"):
         breaches = audit_books()
+        if medusa:
+            breaches += audit_medusa(get_medusa())
     if as_json:
         print_json([vars(breach) for breach in breaches])
     elif breaches:

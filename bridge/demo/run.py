@@ -1,6 +1,9 @@
 """`dust demo`: a shop, Dust beside it, the story, and then everything stays up to be looked at."""
 
+import os
 import signal
+import subprocess
+import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -66,7 +69,7 @@ def _demo(say: story.Report, console: Console, *, once: bool, shop: bool) -> int
                 environment=environment,
             )
         )
-        told = _tell(urls, running, say)
+        told = _tell(urls, running, say) and _books_are_clean(urls, say, medusa=running is not None)
         say("\nEvery step held." if told else "\n✗ Not every step held: see above.")
         if once:
             return 0 if told else 1
@@ -133,6 +136,17 @@ def _tell(urls: StackUrls, running: tuple[Shop, ShopKeys] | None, say: story.Rep
     shop, keys = running
     token = urls.environment["DUST_ADMIN_TOKEN"]
     return story.play(shop, keys, dust_url=urls.api, admin_token=token, report=say)
+
+
+def _books_are_clean(urls: StackUrls, say: story.Report, *, medusa: bool) -> bool:
+    say("The books: dust audit" + (" --medusa" if medusa else ""))
+    command = [sys.executable, "-m", "bridge.cli", "audit", *(["--medusa"] if medusa else [])]
+    audit = subprocess.run(command, env={**os.environ, **urls.environment}, capture_output=True, text=True, check=False)
+    if audit.returncode:
+        say(f"   ✗ {audit.stdout}{audit.stderr}")
+        return False
+    say("   ✓ every invariant holds")
+    return True
 
 
 def _show_around(

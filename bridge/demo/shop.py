@@ -26,7 +26,7 @@ CREATE TABLE dust_lost (type text, data jsonb);
 CREATE FUNCTION dust_lose() RETURNS trigger LANGUAGE plpgsql AS
   $$ BEGIN INSERT INTO dust_lost VALUES (NEW.type, NEW.data); RETURN NULL; END $$;
 CREATE TRIGGER dust_lose BEFORE INSERT ON dust_outbox FOR EACH ROW EXECUTE FUNCTION dust_lose()
-"""  # noqa: S608 - no input
+"""
 
 
 class Shop:

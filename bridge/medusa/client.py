@@ -4,7 +4,7 @@ Every call has a time-out; nothing is retried here: the row that wanted the call
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -23,7 +23,10 @@ from bridge.settings import Settings, get_settings
 log = structlog.get_logger(__name__)
 
 Json = dict[str, Any]
+Params = Mapping[str, str] | list[tuple[str, str | int | float | bool | None]]
 _PAGE = 100
+# Codes are 21 characters: fifty of them stay well inside what a URL may hold.
+_CODES_AT_ONCE = 50
 
 
 class MedusaAway(Unavailable):
@@ -135,6 +138,20 @@ class Medusa:
         found = self._admin("GET", "/admin/promotions", params={"code": code, "fields": "id,code,used,metadata"})
         return next((_promotion(p) for p in found["promotions"] if p["code"] == code), None)
 
+    def usable_codes(self, codes: Collection[str]) -> set[str]:
+        """Those of these codes that a shopper could still use."""
+        usable: set[str] = set()
+        wanted = sorted(codes)
+        for start in range(0, len(wanted), _CODES_AT_ONCE):
+            some = wanted[start : start + _CODES_AT_ONCE]
+            fields = ("fields", "id,code,status,used,limit")
+            params: Params = [*(("code[]", code) for code in some), fields, ("limit", _CODES_AT_ONCE)]
+            for promotion in self._admin("GET", "/admin/promotions", params=params)["promotions"]:
+                limit = promotion.get("limit")
+                if promotion.get("status") == "active" and (limit is None or promotion.get("used", 0) < limit):
+                    usable.add(promotion["code"])
+        return usable & set(codes)
+
     def delete_promotion(self, promotion_id: str) -> None:
         """Delete a promotion; one that is gone already is fine."""
         try:
@@ -173,12 +190,12 @@ class Medusa:
             last = str(rows[-1][field])
             start, offset = (start, offset + len(rows)) if last == start else (last, 0)
 
-    def _admin(self, method: str, path: str, *, params: Mapping[str, str] | None = None, body: Any = None) -> Json:
+    def _admin(self, method: str, path: str, *, params: Params | None = None, body: Any = None) -> Json:
         if self._auth is None:
             raise MedusaNotConfigured("DUST_MEDUSA_API_KEY")
         return self._call(method, path, params=params, body=body, auth=self._auth, headers={})
 
-    def _store(self, method: str, path: str, *, params: Mapping[str, str] | None = None, body: Any = None) -> Json:
+    def _store(self, method: str, path: str, *, params: Params | None = None, body: Any = None) -> Json:
         if self._publishable_key is None:
             raise MedusaNotConfigured("DUST_MEDUSA_PUBLISHABLE_KEY")
         headers = {"x-publishable-api-key": self._publishable_key}
@@ -189,7 +206,7 @@ class Medusa:
         method: str,
         path: str,
         *,
-        params: Mapping[str, str] | None,
+        params: Params | None,
         body: Any,
         auth: httpx.Auth | None,
         headers: dict[str, str],

@@ -264,10 +264,9 @@ def lock_redemptions_of_orders(
 ) -> list[Redemption]:
     """Every redemption that one of these codes belongs to or one of these orders has used, locked in id order."""
     by_code = select(dust_redemption_code.c.redemption_id).where(dust_redemption_code.c.code.in_(list(codes)))
-    query = select(dust_redemption.c.id).where(
-        or_(dust_redemption.c.order_id.in_(list(order_ids)), dust_redemption.c.id.in_(by_code))
-    )
-    return _load(connection, list(connection.scalars(query)), lock=True)
+    by_order = select(dust_redemption.c.id).where(dust_redemption.c.order_id.in_(list(order_ids)))
+    # A union and not an `or`: each half goes by its own index, however many redemptions there are.
+    return _load(connection, list(connection.scalars(by_code.union(by_order))), lock=True)
 
 
 def units_paid_for_cart(connection: Connection, customer_id: CustomerId, cart_id: str) -> dict[ProductId, int]:
@@ -358,3 +357,16 @@ def oldest_promise(connection: Connection) -> datetime | None:
     query = select(func.min(dust_redemption.c.created_at)).where(dust_redemption.c.state == State.PENDING.value)
     oldest: datetime | None = connection.scalar(query)
     return oldest
+
+
+def codes_closed_since(connection: Connection, moment: datetime) -> dict[str, str]:
+    """Codes of redemptions that were released or failed since then, with the redemption's id."""
+    query = (
+        select(dust_redemption_code.c.code, dust_redemption.c.id)
+        .join(dust_redemption, dust_redemption.c.id == dust_redemption_code.c.redemption_id)
+        .where(
+            dust_redemption.c.state.in_([State.RELEASED.value, State.FAILED.value]),
+            dust_redemption.c.updated_at >= moment,
+        )
+    )
+    return {row.code: row.id for row in connection.execute(query)}

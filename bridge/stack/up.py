@@ -30,7 +30,14 @@ from bridge.stack.supervisor import Program, Supervisor, run_to_end, supervised
 
 # The `dust` command as this interpreter runs it, whatever is on the PATH.
 DUST = (sys.executable, "-m", "bridge.cli")
-_PROGRAMS = ("serve", "worker", "beat", "flower")
+# Two workers: when Medusa hangs, everybody who waits for it waits in the second, and earning goes on in the first.
+_PROGRAMS = {
+    "serve": ("serve",),
+    "worker": ("worker", "--queues", "events,sweeps"),
+    "medusa": ("worker", "--queues", "medusa"),
+    "beat": ("beat",),
+    "flower": ("flower",),
+}
 # Four Python processes that import everything at once, on a busy machine with two cores.
 _READY_SECONDS = 120.0
 
@@ -100,7 +107,7 @@ def _running(
         urls = _prepared(stack, settings, environment or {}, console)
         variables = {**_not_ours(), "PYTHONUNBUFFERED": "1", **urls.environment}
         _migrate(dust, variables, console)
-        programs = [Program(name=name, command=[*dust, name]) for name in _PROGRAMS]
+        programs = [Program(name=name, command=[*dust, *arguments]) for name, arguments in _PROGRAMS.items()]
         supervisor = stack.enter_context(supervised(programs, environment=variables, console=console))
         _wait_until_live(urls.api, supervisor)
         stack.enter_context(_written_down(urls.environment))

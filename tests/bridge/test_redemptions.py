@@ -8,6 +8,7 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
+from bridge.audit import audit_medusa
 from bridge.clock import moved, now
 from bridge.db import transaction
 from bridge.errors import Unavailable
@@ -222,6 +223,16 @@ def test_an_order_for_a_code_already_released_is_booked_all_the_same(api: TestCl
     assert (found["state"], found["dust_captured"]) == ("captured", 500)
     assert "withdrawn" in found["reason"]
     assert figures(api)[0] == 0 + 5
+
+
+def test_the_audit_finds_a_live_promotion_that_nothing_backs(api: TestClient, medusa: FakeMedusa) -> None:
+    give(500)
+    redemption = redeemed(api, FIVE_EUR)
+    promotion = dict(next(iter(medusa.promotions.values())))
+    delete(api, redemption["id"])
+    assert audit_medusa(get_medusa()) == []
+    medusa.promotions[promotion["id"]] = promotion
+    assert [breach.subject for breach in audit_medusa(get_medusa())] == [redemption["id"]]
 
 
 def test_a_create_that_went_through_late_is_taken_away_again(api: TestClient, medusa: FakeMedusa) -> None:

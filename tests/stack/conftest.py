@@ -6,7 +6,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -73,6 +73,15 @@ def family(pid: int) -> list[psutil.Process]:
     return [parent, *parent.children(recursive=True)]
 
 
-def assert_all_end(processes: Sequence[psutil.Process]) -> None:
-    _, alive = psutil.wait_procs(processes, timeout=PATIENCE_SECONDS)
+def users(processes: Collection[psutil.Process]) -> set[str]:
+    """Who they run as; Postgres' short-lived helpers may be gone by now."""
+    found = set()
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            found.add(process.username())
+    return found
+
+
+def assert_all_end(processes: Collection[psutil.Process]) -> None:
+    _, alive = psutil.wait_procs(list(processes), timeout=PATIENCE_SECONDS)
     assert not alive

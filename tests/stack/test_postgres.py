@@ -17,7 +17,7 @@ from bridge.stack.errors import StackError
 from bridge.stack.postgres import embedded_postgres
 from bridge.stack.processes import until
 
-from .conftest import PATIENCE_SECONDS, REPOSITORY, Run, assert_all_end, data_folder, family, first_line
+from .conftest import PATIENCE_SECONDS, REPOSITORY, Run, assert_all_end, data_folder, family, first_line, users
 
 FAST = {"fsync": "off"}
 HOLD = """
@@ -211,7 +211,7 @@ def test_a_normal_user_starts_it_in_a_private_home(folder: Path, run: Run, norma
     holder = run(HOLD, folder / "data", **normal_user)
     assert answers(first_line(holder))
     everything = family(holder.pid)
-    assert {process.username() for process in everything} == {"nobody"}
+    assert users(everything) == {"nobody"}
     holder.kill()
     assert_all_end(everything)
     assert not (folder / "data/postgres").is_symlink()

@@ -48,7 +48,7 @@ class FakeMedusa:
         """An order was completed with it."""
         next(p for p in self.promotions.values() if p["code"] == code)["used"] += 1
 
-    def handle(self, method: str, path: str, query: dict[str, str], body: Any, headers: Any) -> Answer:
+    def handle(self, method: str, path: str, query: dict[str, Any], body: Any, headers: Any) -> Answer:
         with self._lock:
             self.calls.append((method, path))
             if self.away:
@@ -62,7 +62,7 @@ class FakeMedusa:
             self.after(method, path)
         return answer
 
-    def _route(self, method: str, path: str, query: dict[str, str], body: Any) -> Answer:
+    def _route(self, method: str, path: str, query: dict[str, Any], body: Any) -> Answer:
         for verb, pattern, handler in (
             ("POST", r"/admin/promotions", lambda: self._create_promotion(body)),
             ("GET", r"/admin/promotions", lambda: self._find_promotions(query)),
@@ -93,8 +93,9 @@ class FakeMedusa:
         self.promotions[promotion["id"]] = promotion
         return 200, {"promotion": promotion}
 
-    def _find_promotions(self, query: dict[str, str]) -> Answer:
-        return 200, {"promotions": [p for p in self.promotions.values() if p["code"] == query.get("code")]}
+    def _find_promotions(self, query: dict[str, Any]) -> Answer:
+        codes = query["code[]"] if "code[]" in query else [query.get("code")]
+        return 200, {"promotions": [p for p in self.promotions.values() if p["code"] in codes]}
 
     def _delete_promotion(self, promotion_id: str) -> Answer:
         gone = self.promotions.pop(promotion_id, None)
@@ -102,7 +103,7 @@ class FakeMedusa:
             self.deleted_codes.add(gone["code"])
         return 200, {"id": promotion_id, "object": "promotion", "deleted": True}
 
-    def _list(self, name: str, query: dict[str, str]) -> Answer:
+    def _list(self, name: str, query: dict[str, Any]) -> Answer:
         rows = list(getattr(self, name).values())
         for key, value in query.items():
             if key.endswith("[$gte]"):
@@ -151,6 +152,12 @@ def cart_line(product_id: str = "prod_shirt", *, total: float = 10, quantity: in
     return {"id": f"cali_{product_id}", "product_id": product_id, "quantity": quantity, "total": total, "tax_total": 0}
 
 
+def _query(raw: bytes) -> dict[str, Any]:
+    """Lists for names that end in brackets, as `code[]`, and the last value for others."""
+    parsed = parse_qs(raw.decode())
+    return {name: values if name.endswith("[]") else values[-1] for name, values in parsed.items()}
+
+
 @contextmanager
 def mounted(medusa: FakeMedusa) -> Iterator[respx.MockRouter]:
     """Answer every call to `URL` made with httpx in this process."""
@@ -158,7 +165,7 @@ def mounted(medusa: FakeMedusa) -> Iterator[respx.MockRouter]:
     def answer(request: httpx.Request) -> httpx.Response:
         body = json.loads(request.content) if request.content else None
         status, document = medusa.handle(
-            request.method, request.url.path, dict(request.url.params), body, request.headers
+            request.method, request.url.path, _query(request.url.query), body, request.headers
         )
         return httpx.Response(status, json=document)
 
@@ -176,8 +183,7 @@ def serving(medusa: FakeMedusa, port: int = 0) -> Iterator[str]:
             length = int(self.headers.get("content-length") or 0)
             body = json.loads(self.rfile.read(length)) if length else None
             parts = urlsplit(self.path)
-            query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
-            status, document = medusa.handle(self.command, parts.path, query, body, self.headers)
+            status, document = medusa.handle(self.command, parts.path, _query(parts.query.encode()), body, self.headers)
             content = json.dumps(document).encode()
             self.send_response(status)
             self.send_header("content-type", "application/json")
