@@ -118,6 +118,9 @@ class Settings(BaseSettings):
         user, _, password = login.get_secret_value().partition(":") if login else ("", "", "")
         if login and (not user or len(password) < _FLOWER_PASSWORD_CHARACTERS):
             raise ValueError(f"must be user:password, the password at least {_FLOWER_PASSWORD_CHARACTERS} characters")
+        # Flower compares it in a way that knows ASCII only, and would let nobody in.
+        if login and not login.get_secret_value().isascii():
+            raise ValueError("must be plain ASCII")
         return login
 
     @property

@@ -12,8 +12,9 @@ from bridge.settings import get_settings
 class DustTask(Task):  # type: ignore[misc]
     """The base of all tasks."""
 
-    # Whether an operator may send a failed one again. As every task of ours may run twice (`task_acks_late`), they may.
-    retryable: ClassVar[bool] = True
+    # Whether an operator may send a failed one again. All of ours may run twice (`task_acks_late`), and say so; those
+    # that Celery brings along have this base as well.
+    retryable: ClassVar[bool] = False
 
     def before_retry(self, connection: Connection, *args: Any, **kwargs: Any) -> None:
         """What must be so before a failed task, sent again with these arguments, can do its work.

@@ -1,24 +1,32 @@
 """Events: drain what has gathered; handle one that needs a task of its own."""
 
 import time
+from collections.abc import Sequence
 
 import structlog
+from celery import signals
 from sqlalchemy import Connection
 
 from bridge.clock import now
-from bridge.errors import Unavailable
+from bridge.errors import DustError, Unavailable
 from bridge.inbox.drain import OWN_TASK_GRACE, drain_once
-from bridge.inbox.handle import RetryLater, handle_event, retry_event
+from bridge.inbox.handle import RetryLater, handle_event, park_event, retry_event
 from bridge.wake import INBOX_DRAIN, INBOX_HANDLE, publish
 from workers.app import DustTask, app
 
 log = structlog.get_logger(__name__)
 
+# An event that takes its worker's process down with it is tried this often, then parked: poison must not loop. Short
+# waits, so that this is settled before the sweep offers the event again (`OWN_TASK_GRACE`).
+_LOST_WORKERS = 3
+_LOST_SECONDS = 5
+# Waiting for Medusa is limited by the attempts in the event's row; Celery shall not end it before.
+_THE_ROW_COUNTS = 1_000
 # Well below the hard time limit; what is left then is another task's.
 _DRAIN_SECONDS = 20.0
 
 
-@app.task(name=INBOX_DRAIN)
+@app.task(name=INBOX_DRAIN, retryable=True)
 def drain() -> int:
     """Work until nothing is left; the number of events taken."""
     end, taken = time.monotonic() + _DRAIN_SECONDS, 0
@@ -42,18 +50,29 @@ def drain() -> int:
 class EventTask(DustTask):
     """A task about one event."""
 
+    retryable = True
+
     def before_retry(self, connection: Connection, event_id: str) -> None:
         """The event must be pending again; due only after the task has come, so that no sweep works on it as well."""
         retry_event(connection, event_id, now=now(), due_in=OWN_TASK_GRACE)
 
 
-@app.task(name=INBOX_HANDLE, base=EventTask, bind=True, max_retries=None)
+@app.task(name=INBOX_HANDLE, base=EventTask, bind=True, max_retries=_LOST_WORKERS, default_retry_delay=_LOST_SECONDS)
 def handle(self: EventTask, event_id: str) -> str:
     """One event. A task that has to wait is retried under its own id; the row counts the attempts and ends them."""
     try:
         return handle_event(event_id).sentence
     except RetryLater as later:
-        raise self.retry(exc=later, countdown=later.wait_seconds) from later
+        raise self.retry(exc=later, countdown=later.wait_seconds, max_retries=_THE_ROW_COUNTS) from later
     except Unavailable as error:
         # Not failed: Postgres is away, the event waits in it untouched, and the sweep offers it again.
         return f"Waits: {error.message}"
+
+
+@signals.task_failure.connect(sender=handle)
+def _park_with_its_task(exception: BaseException, args: Sequence[str], **_: object) -> None:
+    """A task that was ended from outside (time limit, lost worker) would leave its event to the sweep, for ever."""
+    if not isinstance(exception, DustError):
+        park_event(
+            args[0], f"Its task was ended ({exception}). Retry it; if that happens again, Dust has a fault there."
+        )

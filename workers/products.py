@@ -16,7 +16,7 @@ log = structlog.get_logger(__name__)
 _MOST_AT_ONCE = 100
 
 
-@app.task(name=PRODUCTS_MIRROR)
+@app.task(name=PRODUCTS_MIRROR, retryable=True)
 def mirror() -> int:
     """Carry over what Medusa does not have yet; the number of products."""
     with transaction() as connection:

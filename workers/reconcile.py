@@ -12,7 +12,7 @@ from workers.app import app
 log = structlog.get_logger(__name__)
 
 
-@app.task(name=RECONCILE_ORDERS)
+@app.task(name=RECONCILE_ORDERS, retryable=True)
 def orders() -> int:
     """One poll; the number of orders that had drifted. What could not be asked is asked by the next poll."""
     if not get_settings().medusa_url:

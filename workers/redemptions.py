@@ -13,7 +13,7 @@ from workers.app import app
 _MOST_AT_ONCE = 500
 
 
-@app.task(name=REDEMPTIONS_ADVANCE)
+@app.task(name=REDEMPTIONS_ADVANCE, retryable=True)
 def advance(redemption_id: str) -> str:
     """The next step of one redemption; the row itself says when to try again, and the sweep does."""
     try:
@@ -26,7 +26,7 @@ def advance(redemption_id: str) -> str:
     return outcome.redemption.state.value
 
 
-@app.task(name=REDEMPTIONS_SWEEP)
+@app.task(name=REDEMPTIONS_SWEEP, retryable=True)
 def sweep() -> int:
     """Offer every promise that is due to a task of its own."""
     with transaction() as connection:

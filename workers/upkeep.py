@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 _CUSTOMERS_AT_ONCE = 200
 
 
-@app.task(name=UPKEEP_MATURE_AND_EXPIRE)
+@app.task(name=UPKEEP_MATURE_AND_EXPIRE, retryable=True)
 def mature_and_expire() -> int:
     """Post what has become due, a few hundred customers in a transaction; the number of customers."""
     done = 0
@@ -35,7 +35,7 @@ def mature_and_expire() -> int:
             return done
 
 
-@app.task(name=UPKEEP_AUDIT)
+@app.task(name=UPKEEP_AUDIT, retryable=True)
 def audit() -> int:
     """Check every invariant; a breach is logged as an error, one line each. The number of breaches."""
     breaches = audit_books()

@@ -185,6 +185,13 @@ def mark_failed(connection: Connection, event_id: str, *, code: str, reason: str
     )
 
 
+def park_event(event_id: str, reason: str) -> None:
+    """Park an event whose task was ended from outside, before it could do so itself; harmless for any other."""
+    row = _read_row(event_id)
+    if row.state == EventState.PENDING:
+        _park(row, "task_ended", reason)
+
+
 def retry_event(connection: Connection, event_id: str, *, now: datetime, due_in: timedelta = timedelta(0)) -> bool:
     """Make a failed event pending again; False when it is not failed, which is fine. Raises `UnknownEvent`.
 

@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+from billiard.exceptions import TimeLimitExceeded, WorkerLostError
+from celery.signals import task_failure
 from fastapi.testclient import TestClient
 from sqlalchemy import select, update
 
@@ -116,3 +118,20 @@ def test_a_retry_leaves_the_event_to_the_task_that_is_sent(
     assert drain_once().taken == 0
     tasks.handle.run("again")
     assert tasks.handle.run("again") == "Nothing to do: it is handled."
+
+
+def test_a_task_that_is_ended_from_outside_parks_its_event(api: TestClient) -> None:
+    def end(event_id: str, exception: Exception) -> None:
+        """As the worker's main process tells it."""
+        task_failure.send(sender=tasks.handle, exception=exception, args=[event_id])
+
+    deliver(api, event("customer.created", {"id": "cus_1"}), event_id="endless")
+    deliver(api, event("customer.created", {"id": "cus_2"}), event_id="done")
+    tasks.handle.run("done")
+    end("endless", TimeLimitExceeded(60))
+    end("done", WorkerLostError("signal 9 (SIGKILL)"))
+    assert (state_of("endless"), state_of("done")) == ("failed", "handled")
+    with transaction() as connection:
+        assert "Its task was ended (TimeLimitExceeded(60,))" in str(
+            connection.scalar(select(webhook_event.c.reason).where(webhook_event.c.id == "endless"))
+        )

@@ -53,10 +53,12 @@ class DustHandler(BaseApiHandler):  # type: ignore[misc]
     @property
     def operator(self) -> str:
         """Who asks. Of a basic login Flower itself keeps only that it was right."""
+        if self.application.is_open:
+            return LOCAL_OPERATOR
         if isinstance(self.current_user, str):
             return self.current_user
-        _, _, credentials = self.request.headers.get("Authorization", "").partition(" ")
-        return b64decode(credentials).decode().partition(":")[0] or LOCAL_OPERATOR
+        _, _, credentials = self.request.headers["Authorization"].partition(" ")
+        return b64decode(credentials).decode().partition(":")[0]
 
     def require_login(self) -> None:
         if not self.current_user:
@@ -85,8 +87,8 @@ class RetryHandler(DustHandler):
         if sent:
             # Known at once, so that the link to it works before a worker has taken it.
             self.application.events.state.event(_sent_event(retry, sent))
-        words = "Retried" if sent else f"Was retried before, by {retry.operator}"
-        self.write({**_as_json(retry), "message": f"{words}, as {retry.new_task_id}", "already": sent is None})
+        words = "Retried as" if sent else f"Retried before, by {retry.operator}, as"
+        self.write({**_as_json(retry), "message": f"{words} {retry.new_task_id}", "already": sent is None})
 
 
 class RetriesHandler(DustHandler):

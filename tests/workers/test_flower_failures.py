@@ -1,0 +1,68 @@
+"""What is sent again is what was sent, or nothing is."""
+
+from typing import Any
+
+import pytest
+from celery.events.state import Task as Record
+from celery.utils.saferepr import saferepr
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from workers.flower.failures import ArgumentsCut, recorded_failure
+
+# What Celery passes on when it tells Flower of a task.
+RECORDED_CHARACTERS = 1024
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=40),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
+    max_leaves=30,
+)
+
+
+def recorded(args: list[Any], kwargs: dict[str, Any]) -> Record:
+    """A failed task as Flower remembers it."""
+    return Record(
+        uuid="task",
+        name="inbox.handle",
+        state="FAILURE",
+        args=saferepr(tuple(args), RECORDED_CHARACTERS),
+        kwargs=saferepr(kwargs, RECORDED_CHARACTERS),
+    )
+
+
+@given(args=st.lists(values, max_size=4), kwargs=st.dictionaries(st.text(max_size=10), values, max_size=4))
+@example(args=["\\n is a backslash and an n"], kwargs={})
+@example(args=["x" * 2000], kwargs={})
+@example(args=[{"a": {"b": {"c": {"d": {"e": 1}}}}}], kwargs={})
+@example(args=[[[[[["deep"]]]]]], kwargs={})
+def test_a_record_gives_the_exact_arguments_or_none(args: list[Any], kwargs: dict[str, Any]) -> None:
+    try:
+        failure = recorded_failure(recorded(args, kwargs))
+    except ArgumentsCut:
+        return
+    assert (failure.args, failure.kwargs) == (args, kwargs)
+
+
+def test_a_short_id_is_read_from_the_record() -> None:
+    failure = recorded_failure(recorded(["msg_01M81CMXQW9D5T0JFF8JGQMSV8"], {}))
+    assert (failure.name, failure.args, failure.kwargs) == ("inbox.handle", ["msg_01M81CMXQW9D5T0JFF8JGQMSV8"], {})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "('cut...",
+        "('cut...',)",
+        "(...,)",
+        "__import__('os').getpid()",
+        "({1, 2},)",
+        "(b'bytes',)",
+        "('not a tuple')",
+        "(",
+        "(" * 5000,
+    ],
+)
+def test_what_is_not_surely_whole_is_refused(text: str) -> None:
+    with pytest.raises(ArgumentsCut):
+        recorded_failure(Record(uuid="task", name="inbox.handle", state="FAILURE", args=text, kwargs="{}"))

@@ -1,0 +1,126 @@
+"""Retrying, without the pages and without a broker: what is recorded, and what when the broker is away."""
+
+from typing import Any
+
+import pytest
+from celery.events.state import Task as Record
+from fastapi.testclient import TestClient
+from kombu.exceptions import OperationalError
+from sqlalchemy import func, select
+
+from bridge import wake
+from bridge.db import transaction
+from bridge.inbox.handle import EventFailed, UnknownEvent
+from bridge.inbox.tables import webhook_event
+from bridge.retries import task_retry
+from tests.support.deliveries import deliver
+from tests.support.medusa import FakeMedusa
+from tests.support.orders import event
+from workers.app import app
+from workers.flower.failures import ArgumentsCut
+from workers.flower.retries import (
+    BrokerAway,
+    TaskNotFailed,
+    TaskNotRetryable,
+    UnknownTask,
+    is_retryable,
+    retries_by_task,
+    retry_task,
+)
+from workers.inbox import handle
+
+
+def record(event_id: str = "parked", **others: Any) -> Record:
+    known = {"uuid": "old", "name": "inbox.handle", "state": "FAILURE", "args": f"('{event_id}',)", "kwargs": "{}"}
+    return Record(**{**known, **others})
+
+
+@pytest.fixture
+def parked(api: TestClient, medusa: FakeMedusa) -> None:
+    """An event that failed: Medusa knows no such order."""
+    deliver(api, event("order.placed", {"id": "order_1"}), event_id="parked")
+    with pytest.raises(EventFailed):
+        handle.run("parked")
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    """What would have reached the broker: arguments and task id."""
+    messages: list[tuple[Any, ...]] = []
+
+    def apply_async(args: Any, kwargs: Any, *, task_id: str) -> None:
+        messages.append((args, kwargs, task_id))
+
+    monkeypatch.setattr(handle, "apply_async", apply_async)
+    return messages
+
+
+def state_of(event_id: str) -> str:
+    with transaction() as connection:
+        return str(connection.scalar(select(webhook_event.c.state).where(webhook_event.c.id == event_id)))
+
+
+def noted() -> int:
+    with transaction() as connection:
+        return int(connection.scalar(select(func.count()).select_from(task_retry)) or 0)
+
+
+def test_every_task_of_ours_may_be_retried_and_no_other() -> None:
+    ours = {value for name, value in vars(wake).items() if name.isupper() and not name.startswith("_")}
+    app.loader.import_default_modules()
+    assert {name for name in app.tasks if is_retryable(app, name)} == ours
+
+
+def test_it_is_sent_whole_and_the_event_waits_for_it(parked: None, sent: list[tuple[Any, ...]]) -> None:
+    retry, failure = retry_task(app, "old", record(), operator="ada")
+    assert failure is not None
+    assert sent == [(["parked"], {}, retry.new_task_id)]
+    assert state_of("parked") == "pending"
+    assert retries_by_task(["old"]) == {"old": retry}
+    assert (retry.operator, retry.task_name) == ("ada", "inbox.handle")
+
+
+def test_asked_again_it_answers_as_before_even_when_flower_has_forgotten(
+    parked: None, sent: list[tuple[Any, ...]]
+) -> None:
+    first, _ = retry_task(app, "old", record(), operator="ada")
+    assert retry_task(app, "old", None, operator="grace") == (first, None)
+    assert len(sent) == 1
+
+
+def test_a_broker_that_is_away_sends_nothing_and_the_next_click_does(
+    parked: None, sent: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: Any, **__: Any) -> None:
+        raise OperationalError("connection refused")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(handle, "apply_async", away)
+        with pytest.raises(BrokerAway):
+            retry_task(app, "old", record(), operator="ada")
+    assert retries_by_task(["old"]) == {}, "what was not sent is not told as retried"
+    assert state_of("parked") == "pending", "so the sweep takes it, should nobody click again"
+    retry, failure = retry_task(app, "old", record(), operator="grace")
+    assert failure is not None
+    assert retry.operator == "ada"
+    assert sent == [(["parked"], {}, retry.new_task_id)]
+    assert noted() == 1
+
+
+@pytest.mark.parametrize(
+    ("remembered", "error"),
+    [
+        (None, UnknownTask),
+        (record(state="SUCCESS"), TaskNotFailed),
+        (record(name="celery.backend_cleanup"), TaskNotRetryable),
+        (record(name="somebody.elses"), TaskNotRetryable),
+        (record(args="('cut...',)"), ArgumentsCut),
+        (record("never came"), UnknownEvent),
+    ],
+)
+def test_what_cannot_be_retried_leaves_no_trace(
+    parked: None, sent: list[tuple[Any, ...]], remembered: Record | None, error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        retry_task(app, "old", remembered, operator="ada")
+    assert (sent, noted(), state_of("parked")) == ([], 0, "failed")
