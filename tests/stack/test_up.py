@@ -77,7 +77,7 @@ def test_killing_up_leaves_nothing_and_it_starts_again(folder: Path, run: Run) -
 
 @pytest.mark.parametrize(
     ("command", "reason"),
-    [("migrate", "`dust migrate` ended with 2"), ("worker", "worker refuses to start:\n.*\nDUST_EXAMPLE is not set")],
+    [("migrate", "`dust migrate` ended with 2"), ("beat", "beat refuses to start:\n.*\nDUST_EXAMPLE is not set")],
 )
 def test_a_program_that_refuses_ends_up_with_its_reason(folder: Path, command: str, reason: str) -> None:
     environment = {"DUST_TEST_REFUSES": command}
