@@ -107,4 +107,5 @@ beat_schedule = {
     "mature-and-expire": _every("upkeep.mature_and_expire", 60),
     "reconcile": _every("reconcile.orders", _settings.reconcile_seconds),
     "audit": _every("upkeep.audit", 3600),
+    "forget": _every("upkeep.forget", 86_400),
 }

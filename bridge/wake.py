@@ -22,6 +22,7 @@ REDEMPTIONS_SWEEP = "redemptions.sweep"
 PRODUCTS_MIRROR = "products.mirror"
 UPKEEP_MATURE_AND_EXPIRE = "upkeep.mature_and_expire"
 UPKEEP_AUDIT = "upkeep.audit"
+UPKEEP_FORGET = "upkeep.forget"
 RECONCILE_ORDERS = "reconcile.orders"
 
 # Wait this long for company before a message goes out; a burst of a thousand events needs a handful of messages.

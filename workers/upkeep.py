@@ -7,10 +7,11 @@ from bridge.audit import audit_medusa
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import Unavailable
+from bridge.inbox.erasure import erased_customers, strip_events
 from bridge.ledger.book import customers_with_due_lots, open_accounts, save
 from bridge.medusa.client import get_medusa
 from bridge.settings import get_settings
-from bridge.wake import UPKEEP_AUDIT, UPKEEP_MATURE_AND_EXPIRE
+from bridge.wake import UPKEEP_AUDIT, UPKEEP_FORGET, UPKEEP_MATURE_AND_EXPIRE
 from workers.app import app
 
 log = structlog.get_logger(__name__)
@@ -47,3 +48,16 @@ def audit() -> int:
     for breach in breaches:
         log.error("audit_breach", check=breach.check, subject=breach.subject, detail=breach.detail)
     return len(breaches)
+
+
+@app.task(name=UPKEEP_FORGET, retryable=True)
+def forget() -> int:
+    """Strip what came in late about customers who were erased; the number of event bodies."""
+    stripped, after = 0, ""
+    while True:
+        with transaction() as connection:
+            erased = erased_customers(connection, limit=_CUSTOMERS_AT_ONCE, after=after)
+            stripped += strip_events(connection, erased)
+        if len(erased) < _CUSTOMERS_AT_ONCE:
+            return stripped
+        after = erased[-1]

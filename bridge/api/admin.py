@@ -34,7 +34,9 @@ from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import FieldErrors
 from bridge.explain import explain
+from bridge.export import export_customer
 from bridge.ids import CustomerId, ProductId
+from bridge.inbox.erasure import erase_customer
 from bridge.inbox.handle import retry_event
 from bridge.inbox.listing import EventSummary, list_events, read_event_row
 from bridge.inbox.reconcile import reconcile
@@ -56,7 +58,7 @@ from bridge.programme.versions import Version, add_version, current_version, lis
 from bridge.redemptions.promises import list_redemptions
 from bridge.redemptions.tables import State
 from bridge.reports import liability
-from bridge.wake import INBOX_DRAIN, PRODUCTS_MIRROR, wake
+from bridge.wake import INBOX_DRAIN, PRODUCTS_MIRROR, REDEMPTIONS_SWEEP, wake
 
 router = APIRouter(
     prefix="/admin/dust",
@@ -229,6 +231,28 @@ def explain_customer(customer_id: PathId) -> ExplanationView:
             for step in found.steps
         ],
     )
+
+
+class ErasedView(BaseModel):
+    customer_id: str
+    events_stripped: int = Field(description="Event bodies that held more than ids")
+    message: str = "What identified the person is gone; the books and the liability stay."
+
+
+@router.post("/customers/{customer_id}/erase", responses=describe_problems(422))
+def erase(customer_id: PathId, who: AdminOperator) -> ErasedView:
+    """Forget a person: event bodies are stripped to ids, open redemptions released; the books stay as they are."""
+    with transaction() as connection:
+        stripped = erase_customer(connection, CustomerId(customer_id), actor=who.id, now=now())
+    wake(REDEMPTIONS_SWEEP)
+    return ErasedView(customer_id=customer_id, events_stripped=stripped)
+
+
+@router.get("/customers/{customer_id}/export", responses=describe_problems(422))
+def export(customer_id: PathId) -> dict[str, Any]:
+    """Everything Dust knows of a customer, as one document."""
+    with transaction() as connection:
+        return export_customer(connection, CustomerId(customer_id))
 
 
 class Adjustment(Body):

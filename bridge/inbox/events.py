@@ -118,9 +118,20 @@ def read_event(body: bytes) -> Event:
         field = ".".join(map(str, found["loc"])) or "body"
         raise MalformedEvent(f"{field}: {found['msg']}", field=field) from error
     subject = names.order_id or names.id
+    if EVENT_TYPES.get(envelope.type) is About.PAYMENT:
+        subject = names.order_id or _snapshot_id(envelope.data) or names.id
     if envelope.type in EVENT_TYPES and subject is None:
         raise MalformedEvent(f"data.id: {envelope.type} must say what it is about", field="data.id")
     return Event(type=envelope.type, event_at=envelope.timestamp, subject=subject, data=envelope.data)
+
+
+def _snapshot_id(data: Mapping[str, Any]) -> str | None:
+    """The order that a payment's event brought along."""
+    snapshot = data.get("order")
+    found = snapshot.get("id") if isinstance(snapshot, dict) else None
+    return (
+        found if isinstance(found, str) and 0 < len(found) <= 255 and found.isascii() and found.isprintable() else None
+    )
 
 
 def _refuse_constant(name: str) -> None:

@@ -16,6 +16,7 @@ from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import DustError, NotFound, Unavailable
 from bridge.ids import CustomerId, OrderId, ProductId
+from bridge.inbox.erasure import erase_customer
 from bridge.inbox.events import About, Event, read_event
 from bridge.inbox.tables import EventState, webhook_event
 from bridge.medusa.client import Medusa, UnknownInMedusa, get_medusa
@@ -116,7 +117,7 @@ def find_order(event: Event, medusa: Medusa | None = None) -> Order | None:
     medusa = medusa or get_medusa()
     order_id: OrderId | None = OrderId(str(event.subject))
     if event.about is About.PAYMENT and "order_id" not in event.data:
-        order_id = medusa.order_id_of_payment(str(event.subject))
+        order_id = medusa.order_id_of_payment(str(event.data.get("id")))
     if order_id is None:
         return None
     try:
@@ -143,6 +144,9 @@ def _apply(connection: Connection, event: Event, order: Order | None) -> str:
 
 
 def _apply_customer(connection: Connection, event: Event) -> str:
+    if event.type == "customer.deleted":
+        erase_customer(connection, CustomerId(str(event.subject)), actor="medusa", now=now())
+        return "The customer was forgotten; the books stay."
     if event.type != "customer.created":
         return "Nothing follows from it for the ledger."
     amount = credit_signup_bonus(connection, CustomerId(str(event.subject)), event_at=event.event_at, now=now())

@@ -1,0 +1,36 @@
+"""Everything Dust knows of one customer, as one document."""
+
+from typing import Any
+
+from sqlalchemy import Connection, Table, select
+
+from bridge.ids import CustomerId
+from bridge.ledger.tables import dust_balance, dust_lot, dust_transaction
+from bridge.redemptions.tables import dust_redemption, dust_redemption_code
+from bridge.settlement.tables import order_settlement
+
+# Columns that are about how Dust works and not about the customer.
+_NOT_THEIRS = {"hash", "head", "request_hash", "first_answer", "lease", "leased_until", "next_attempt_at", "attempts"}
+_TABLES: dict[str, Table] = {
+    "balance": dust_balance,
+    "transactions": dust_transaction,
+    "lots": dust_lot,
+    "redemptions": dust_redemption,
+    "orders": order_settlement,
+}
+
+
+def export_customer(connection: Connection, customer_id: CustomerId) -> dict[str, Any]:
+    """Rows by table, oldest first; empty lists for a customer never seen."""
+    document: dict[str, Any] = {"customer_id": customer_id}
+    for name, table in _TABLES.items():
+        query = select(table).where(table.c.customer_id == customer_id).order_by(*table.primary_key.columns)
+        document[name] = [_row(row._mapping) for row in connection.execute(query)]
+    ids = [redemption["id"] for redemption in document["redemptions"]]
+    codes = select(dust_redemption_code).where(dust_redemption_code.c.redemption_id.in_(ids))
+    document["codes"] = [_row(row._mapping) for row in connection.execute(codes)]
+    return document
+
+
+def _row(row: Any) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name not in _NOT_THEIRS}

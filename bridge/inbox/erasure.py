@@ -1,0 +1,76 @@
+"""Forget a person and keep the books.
+
+What identifies a person comes in only with the order snapshots in the raw bodies of events. Erasing strips the bodies
+of every event about the customer or their orders down to the ids, so that even a failed one can still be retried (the
+order is then asked of Medusa), and asks for open redemptions to be released. Late events are stripped by the daily
+upkeep. Balances, rows, lots and the liability stay as they are, under an id that no longer leads to anybody.
+"""
+
+import json
+from collections.abc import Iterable
+from datetime import datetime
+
+from sqlalchemy import Column, Connection, DateTime, Table, Text, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from bridge.db import metadata
+from bridge.ids import CustomerId
+from bridge.inbox.events import MalformedEvent, read_event
+from bridge.inbox.tables import webhook_event
+from bridge.redemptions.promises import ask_for_release, list_redemptions
+from bridge.settlement.tables import order_settlement
+
+customer_erasure = Table(
+    "customer_erasure",
+    metadata,
+    Column("customer_id", Text, primary_key=True),
+    Column("erased_at", DateTime(timezone=True), nullable=False),
+    Column("actor", Text, nullable=False),
+)
+
+_MOST_REDEMPTIONS = 1000
+
+
+def erase_customer(connection: Connection, customer_id: CustomerId, *, actor: str, now: datetime) -> int:
+    """Forget this customer; the number of event bodies that were stripped. Asking again does no harm."""
+    connection.execute(
+        insert(customer_erasure)
+        .values(customer_id=customer_id, erased_at=now, actor=actor)
+        .on_conflict_do_nothing()
+    )  # fmt: skip
+    for redemption in list_redemptions(connection, customer_id=customer_id, limit=_MOST_REDEMPTIONS):
+        if redemption.open:
+            ask_for_release(connection, customer_id, redemption.id, now=now)
+    return strip_events(connection, [customer_id])
+
+
+def strip_events(connection: Connection, customer_ids: Iterable[CustomerId]) -> int:
+    """Strip the bodies of all events about these customers down to their ids; how many had more."""
+    ids = list(customer_ids)
+    orders = select(order_settlement.c.order_id).where(order_settlement.c.customer_id.in_(ids))
+    query = select(webhook_event.c.id, webhook_event.c.payload).where(
+        webhook_event.c.subject.in_(ids) | webhook_event.c.subject.in_(orders)
+    )
+    stripped = 0
+    for row in connection.execute(query.with_for_update()).all():
+        body = _only_ids(bytes(row.payload))
+        if body != bytes(row.payload):
+            connection.execute(update(webhook_event).where(webhook_event.c.id == row.id).values(payload=body))
+            stripped += 1
+    return stripped
+
+
+def _only_ids(body: bytes) -> bytes:
+    """The same event without anything that came along."""
+    try:
+        event = read_event(body)
+    except MalformedEvent:
+        return b"{}"
+    ids = {name: event.data[name] for name in ("id", "order_id") if isinstance(event.data.get(name), str)}
+    return json.dumps({"type": event.type, "timestamp": event.event_at.isoformat(), "data": ids}).encode()
+
+
+def erased_customers(connection: Connection, *, limit: int, after: str = "") -> list[CustomerId]:
+    """Everybody who was erased, by id."""
+    query = select(customer_erasure.c.customer_id).where(customer_erasure.c.customer_id > after)
+    return [CustomerId(who) for who in connection.scalars(query.order_by(customer_erasure.c.customer_id).limit(limit))]
