@@ -1,0 +1,75 @@
+"""The same order webhook fifty times at once, over a real server: one earning."""
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+from bridge.db import transaction
+from bridge.ids import CustomerId
+from bridge.inbox.drain import drain_once
+from bridge.inbox.handle import handle_event
+from bridge.ledger.statements import read_transactions
+from tests.support.deliveries import deliver
+from tests.support.orders import order, order_event
+from tests.support.processes import serving_dust
+
+AT_ONCE = 50
+BODY = order_event(order())
+
+
+def deliver_at_once(url: str, event_ids: list[str]) -> list[tuple[int, str]]:
+    """Every delivery on a connection of its own, all let go at the same moment; status and word of each answer."""
+    start = Barrier(len(event_ids))
+
+    def one(event_id: str) -> tuple[int, str]:
+        with httpx.Client(base_url=url, timeout=60, trust_env=False) as client:
+            client.get("/health/live")
+            start.wait(60)
+            answer = deliver(client, BODY, event_id=event_id)
+            return answer.status_code, answer.json()["status"]
+
+    with ThreadPoolExecutor(len(event_ids)) as pool:
+        return list(pool.map(one, event_ids))
+
+
+def kept() -> list[str]:
+    with transaction() as connection:
+        return list(connection.scalars(text("SELECT id FROM webhook_event ORDER BY id")))
+
+
+def history() -> list[tuple[str, int]]:
+    with transaction() as connection:
+        rows = read_transactions(connection, CustomerId("cus_1"), limit=100, memos=True)
+    return [(row.kind, row.amount) for row in rows]
+
+
+def test_one_id_fifty_times_is_accepted_once(settings: dict[str, str]) -> None:
+    with serving_dust(settings) as url:
+        answers = deliver_at_once(url, ["msg_1"] * AT_ONCE)
+    assert sorted(answers) == [(200, "duplicate")] * (AT_ONCE - 1) + [(202, "accepted")]
+    assert kept() == ["msg_1"]
+    drain_once()
+    assert history() == [("earn", 10)]
+
+
+@pytest.mark.parametrize("handled", ["in one batch", "one by one, sixteen at a time"])
+def test_fifty_ids_of_one_order_are_one_earning(settings: dict[str, str], handled: str) -> None:
+    ids = [f"msg_{number:02}" for number in range(AT_ONCE)]
+    with serving_dust(settings) as url:
+        answers = deliver_at_once(url, ids)
+    assert answers == [(202, "accepted")] * AT_ONCE
+    assert kept() == ids
+    if handled == "in one batch":
+        assert drain_once().taken == AT_ONCE
+    else:
+        _handle_at_once(ids)
+    assert history() == [("earn", 10)]
+
+
+def _handle_at_once(ids: list[str]) -> list[Any]:
+    with ThreadPoolExecutor(16) as pool:
+        return list(pool.map(handle_event, ids))
