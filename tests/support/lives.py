@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -14,12 +14,12 @@ _MOST_FACTS = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Life:
-    """One order: what Medusa said of it over time, oldest first, and the dust it should hold after the newest."""
+    """One order: what Medusa said of it over time, oldest first, and the dust it should hold after each."""
 
     order_id: str
     customer_id: str
     facts: list[dict[str, Any]]
-    dust: int
+    worth: list[int]
 
     @property
     def newest(self) -> dict[str, Any]:
@@ -31,17 +31,19 @@ def order_lives(count: int, *, customers: int, chance: random.Random) -> list[Li
     return [_life(f"order_{number:05}", f"cus_{number % customers:03}", chance) for number in range(count)]
 
 
-def balances(lives: Iterable[Life]) -> dict[str, int]:
-    """What each customer should have."""
+def balances(lives: Iterable[Life], heard: Mapping[str, int] | None = None) -> dict[str, int]:
+    """What each customer should have, zeros left out. `heard` says by order the newest fact that was heard of, by its
+    place in `facts`; without it all of them were."""
     sums: Counter[str] = Counter()
     for life in lives:
-        sums[life.customer_id] += life.dust
-    return dict(sums)
+        place = len(life.facts) - 1 if heard is None else heard.get(life.order_id)
+        sums[life.customer_id] += 0 if place is None else life.worth[place]
+    return {customer: dust for customer, dust in sums.items() if dust}
 
 
 def _life(order_id: str, customer_id: str, chance: random.Random) -> Life:
     placed = PLACED + timedelta(seconds=chance.randrange(36_000))
-    facts, dust = [], 0
+    facts, worth = [], []
     for version in range(1, chance.randint(1, _MOST_FACTS) + 1):
         cents, quantity, canceled = (
             chance.randint(1, 9_999),
@@ -70,7 +72,7 @@ def _life(order_id: str, customer_id: str, chance: random.Random) -> Life:
             )
         )
         standing_cents = (quantity - returned) * cents - discount_cents * (quantity - returned) // quantity
-        dust = 0 if canceled else standing_cents // 100
+        worth.append(0 if canceled else standing_cents // 100)
         if canceled:
             break
-    return Life(order_id=order_id, customer_id=customer_id, facts=facts, dust=dust)
+    return Life(order_id=order_id, customer_id=customer_id, facts=facts, worth=worth)

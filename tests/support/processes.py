@@ -14,7 +14,7 @@ from bridge.stack.supervisor import Program, supervised
 from bridge.stack.up import DUST
 
 # Generous: only a defect, or a machine that hardly moves, ever reaches it.
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 90.0
 
 
 @contextmanager
