@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 import httpx
+import psycopg
 from fastapi.testclient import TestClient
 from sqlalchemy import text
 
@@ -14,7 +15,7 @@ from bridge.inbox.handle import handle_event
 from bridge.ledger.statements import read_transactions
 from tests.support.deliveries import deliver
 from tests.support.orders import line, order, order_event
-from tests.support.processes import serving_dust
+from tests.support.processes import eventually, serving_dust
 
 AT_ONCE = 50
 IDS = [f"msg_{number:02}" for number in range(AT_ONCE)]
@@ -65,14 +66,27 @@ def test_fifty_ids_of_one_order_are_one_earning(settings: dict[str, str]) -> Non
     assert history() == [("earn", 10)]
 
 
-def test_fifty_ids_of_one_change_are_one_difference(api: TestClient) -> None:
+def test_fifty_ids_of_one_change_are_one_difference(api: TestClient, settings: dict[str, str]) -> None:
     deliver(api, BODY)
     drain_once()
     change = order_event(order(version=2, lines=[line(price=17)]), "order-edit.confirmed")
     for event_id in IDS:
         deliver(api, change, event_id=event_id)
-    handle_at_once()
+    with psycopg.connect(settings["DUST_DATABASE_URL"]) as somebody, ThreadPoolExecutor(16) as workers:
+        # Nobody gets past the account before all of them have come as far as they can: what one of them read of the
+        # order too early would be old when the account is free.
+        somebody.execute("SELECT FROM dust_balance FOR UPDATE")
+        handled = workers.map(handle_event, IDS)
+        eventually(lambda: waiting_for_locks(settings) >= 8)
+        somebody.rollback()
+        list(handled)
     assert history() == [("earn", 7), ("earn", 10)]
+
+
+def waiting_for_locks(settings: dict[str, str]) -> int:
+    query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    with psycopg.connect(settings["DUST_DATABASE_URL"]) as connection:
+        return connection.execute(query).fetchone()[0]
 
 
 def handle_at_once() -> None:
