@@ -15,6 +15,7 @@ from bridge.api.shapes import (
     Dust,
     Id,
     Limit,
+    Listing,
     PathId,
     RedemptionList,
     Text,
@@ -111,8 +112,8 @@ class Deleted(BaseModel):
 def read_products(limit: Limit = 100, cursor: Cursor = None) -> AdminProductList:
     """Every product with dust settings, by id."""
     with transaction() as connection:
-        found = list_products(connection, limit=limit + 1, after=decode_cursor(cursor))
-    following = encode_cursor(found[limit - 1].product_id if len(found) > limit else None)
+        found = list_products(connection, limit=limit + 1, after=decode_cursor(Listing.PRODUCTS, cursor))
+    following = encode_cursor(Listing.PRODUCTS, found[limit - 1].product_id if len(found) > limit else None)
     return AdminProductList(products=[_product(each) for each in found[:limit]], next_cursor=following)
 
 
@@ -181,7 +182,7 @@ def read_customer_transactions(
     memos: Annotated[bool, Query(description="Also rows that moved no dust: holds, releases, pending dust")] = False,
 ) -> TransactionList:
     """A customer's history, newest first."""
-    before = decode_number_cursor(cursor)
+    before = decode_number_cursor(Listing.TRANSACTIONS, cursor)
     with transaction() as connection:
         rows = read_transactions(
             connection, CustomerId(customer_id), limit=limit + 1, before_version=before, memos=memos
@@ -227,7 +228,7 @@ def read_redemptions(
             connection,
             customer_id=CustomerId(customer_id) if customer_id else None,
             state=state,
-            before=decode_cursor(cursor),
+            before=decode_cursor(Listing.REDEMPTIONS, cursor),
             limit=limit + 1,
         )
     return redemption_list(found, limit)
@@ -274,9 +275,14 @@ def read_events(
     """The inbox, newest first."""
     with transaction() as connection:
         found = list_events(
-            connection, state=state, type_=type, subject=subject, before=decode_cursor(cursor), limit=limit + 1
+            connection,
+            state=state,
+            type_=type,
+            subject=subject,
+            before=decode_cursor(Listing.EVENTS, cursor),
+            limit=limit + 1,
         )
-    following = encode_cursor(found[limit - 1].position if len(found) > limit else None)
+    following = encode_cursor(Listing.EVENTS, found[limit - 1].position if len(found) > limit else None)
     return EventList(events=[_event(each) for each in found[:limit]], next_cursor=following)
 
 
@@ -349,8 +355,8 @@ def write_programme(
 def read_versions(limit: Limit = 20, cursor: Cursor = None) -> VersionList:
     """Every version there was, newest first."""
     with transaction() as connection:
-        found = list_versions(connection, limit=limit + 1, before=decode_number_cursor(cursor))
-    following = encode_cursor(found[limit - 1].number if len(found) > limit else None)
+        found = list_versions(connection, limit=limit + 1, before=decode_number_cursor(Listing.VERSIONS, cursor))
+    following = encode_cursor(Listing.VERSIONS, found[limit - 1].number if len(found) > limit else None)
     return VersionList(versions=[_programme(each) for each in found[:limit]], next_cursor=following)
 
 
