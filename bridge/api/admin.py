@@ -1,11 +1,11 @@
 """What merchants and operators see. CONTRACT, "Admin API"."""
 
 from datetime import datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 from fastapi import Body as FromBody
-from pydantic import AwareDatetime, BaseModel, Field, ValidationError, model_validator
+from pydantic import AwareDatetime, BaseModel, Field, ValidationError, ValidationInfo, field_validator
 
 from bridge.api.auth import AdminOperator, operator
 from bridge.api.shapes import (
@@ -41,7 +41,7 @@ from bridge.inbox.tables import EventState
 from bridge.ledger.adjust import adjust_balance
 from bridge.ledger.statements import read_balance, read_transactions
 from bridge.medusa.client import get_medusa
-from bridge.problems import describe_problems
+from bridge.problems import describe_problems, field_problems
 from bridge.products.settings import (
     ProductSettings,
     Wanted,
@@ -68,13 +68,14 @@ class ProductWish(Body):
     """`dust_only` needs a price: what only dust can buy must cost some."""
 
     dust_only: Annotated[bool, Field(strict=True)] = False
-    dust_price: Dust | None = None
+    dust_price: Annotated[Dust | None, Field(validate_default=True)] = None
 
-    @model_validator(mode="after")
-    def _dust_only_has_a_price(self) -> Self:
-        if self.dust_only and self.dust_price is None:
-            raise ValueError("dust_price: set one, a dust_only product needs it")
-        return self
+    @field_validator("dust_price")
+    @classmethod
+    def _dust_only_has_a_price(cls, price: int | None, info: ValidationInfo) -> int | None:
+        if info.data.get("dust_only") and price is None:
+            raise ValueError("set one, a dust_only product needs it")
+        return price
 
 
 class ProductBatchWish(ProductWish):
@@ -344,9 +345,7 @@ def write_programme(
     try:
         programme = Programme.model_validate({k: v for k, v in document.items() if k not in _READ_ONLY})
     except ValidationError as error:
-        raise FieldErrors(
-            [{"field": ".".join(map(str, found["loc"])), "message": found["msg"]} for found in error.errors()]
-        ) from error
+        raise FieldErrors(field_problems(error)) from error
     with transaction() as connection:
         return _programme(add_version(connection, programme, author=who.id, now=now()))
 
