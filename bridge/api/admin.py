@@ -270,7 +270,7 @@ def read_events(
     limit: Limit = 20,
     cursor: Cursor = None,
     state: EventState | None = None,
-    type: Annotated[str | None, Query(max_length=100)] = None,
+    type: Annotated[str | None, Query(pattern=r"^[A-Za-z0-9._-]{1,100}$")] = None,
     subject: Annotated[Id | None, Query(description="An order, customer, … id")] = None,
 ) -> EventList:
     """The inbox, newest first."""
