@@ -379,7 +379,7 @@ class ReconcileAnswer(BaseModel):
     unreadable: list[str]
 
 
-@router.post("/reconcile", responses=describe_problems(400, 422))
+@router.post("/reconcile", responses=describe_problems(400, 409, 422))
 def reconcile_now(wish: ReconcileWish | None = None) -> ReconcileAnswer:
     """Compare with Medusa now; what is new goes through the inbox like any event."""
     wish = wish or ReconcileWish()
