@@ -45,6 +45,15 @@ class Unavailable(DustError):
     code = "unavailable"
 
 
+class KeyReused(Conflict):
+    """An Idempotency-Key came a second time, with another request."""
+
+    code = "idempotency_key_reused"
+
+    def __init__(self) -> None:
+        super().__init__("This Idempotency-Key was used for a different request: use a fresh one.")
+
+
 class FieldErrors(InvalidInput):
     """One or more named fields are wrong; `errors` lists each with what would be right."""
 

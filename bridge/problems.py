@@ -1,12 +1,13 @@
 """Errors become `application/problem+json` (RFC 9457) here and nowhere else: the one table from family to status."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 from starlette.exceptions import HTTPException
 
 from bridge.errors import Conflict, DustError, InvalidInput, NotAuthentic, NotFound, Unavailable
@@ -74,12 +75,16 @@ def describe_problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": _TITLES[status], "content": content} for status in statuses}
 
 
-def field_problems(error: RequestValidationError) -> list[dict[str, str]]:
+def field_problems(error: RequestValidationError | ValidationError) -> list[dict[str, str]]:
     """Pydantic's findings as our field list; the values themselves are left out, they may be secrets."""
-    return [
-        {"field": ".".join(str(step) for step in found["loc"][1:]) or "body", "message": found["msg"]}
-        for found in error.errors()
-    ]
+    # A request's first step says where it was found: in the path, the query, a header, the body.
+    first = 1 if isinstance(error, RequestValidationError) else 0
+    return [{"field": _field(found["loc"][first:]), "message": found["msg"]} for found in error.errors()]
+
+
+def _field(steps: Sequence[int | str]) -> str:
+    # Pydantic marks what is wrong with a key rather than its value by one more step.
+    return ".".join(str(step) for step in steps if step != "[key]") or "body"
 
 
 def install_problems(app: FastAPI) -> None:

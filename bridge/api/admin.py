@@ -1,11 +1,11 @@
 """What merchants and operators see. CONTRACT, "Admin API"."""
 
 from datetime import datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 from fastapi import Body as FromBody
-from pydantic import AwareDatetime, BaseModel, Field, ValidationError, model_validator
+from pydantic import AwareDatetime, BaseModel, Field, ValidationError, ValidationInfo, field_validator
 
 from bridge.api.auth import AdminOperator, operator
 from bridge.api.shapes import (
@@ -15,6 +15,7 @@ from bridge.api.shapes import (
     Dust,
     Id,
     Limit,
+    Listing,
     PathId,
     RedemptionList,
     Text,
@@ -44,7 +45,7 @@ from bridge.inbox.tables import EventState
 from bridge.ledger.adjust import adjust_balance
 from bridge.ledger.statements import read_balance, read_transactions
 from bridge.medusa.client import get_medusa
-from bridge.problems import describe_problems
+from bridge.problems import describe_problems, field_problems
 from bridge.products.settings import (
     ProductSettings,
     Wanted,
@@ -72,13 +73,14 @@ class ProductWish(Body):
     """`dust_only` needs a price: what only dust can buy must cost some."""
 
     dust_only: Annotated[bool, Field(strict=True)] = False
-    dust_price: Dust | None = None
+    dust_price: Annotated[Dust | None, Field(validate_default=True)] = None
 
-    @model_validator(mode="after")
-    def _dust_only_has_a_price(self) -> Self:
-        if self.dust_only and self.dust_price is None:
-            raise ValueError("dust_price: set one, a dust_only product needs it")
-        return self
+    @field_validator("dust_price")
+    @classmethod
+    def _dust_only_has_a_price(cls, price: int | None, info: ValidationInfo) -> int | None:
+        if info.data.get("dust_only") and price is None:
+            raise ValueError("set one, a dust_only product needs it")
+        return price
 
 
 class ProductBatchWish(ProductWish):
@@ -116,8 +118,8 @@ class Deleted(BaseModel):
 def read_products(limit: Limit = 100, cursor: Cursor = None) -> AdminProductList:
     """Every product with dust settings, by id."""
     with transaction() as connection:
-        found = list_products(connection, limit=limit + 1, after=decode_cursor(cursor))
-    following = encode_cursor(found[limit - 1].product_id if len(found) > limit else None)
+        found = list_products(connection, limit=limit + 1, after=decode_cursor(Listing.PRODUCTS, cursor))
+    following = encode_cursor(Listing.PRODUCTS, found[limit - 1].product_id if len(found) > limit else None)
     return AdminProductList(products=[_product(each) for each in found[:limit]], next_cursor=following)
 
 
@@ -186,7 +188,7 @@ def read_customer_transactions(
     memos: Annotated[bool, Query(description="Also rows that moved no dust: holds, releases, pending dust")] = False,
 ) -> TransactionList:
     """A customer's history, newest first."""
-    before = decode_number_cursor(cursor)
+    before = decode_number_cursor(Listing.TRANSACTIONS, cursor)
     with transaction() as connection:
         rows = read_transactions(
             connection, CustomerId(customer_id), limit=limit + 1, before_version=before, memos=memos
@@ -293,7 +295,7 @@ def read_redemptions(
             connection,
             customer_id=CustomerId(customer_id) if customer_id else None,
             state=state,
-            before=decode_cursor(cursor),
+            before=decode_cursor(Listing.REDEMPTIONS, cursor),
             limit=limit + 1,
         )
     return redemption_list(found, limit)
@@ -334,15 +336,20 @@ def read_events(
     limit: Limit = 20,
     cursor: Cursor = None,
     state: EventState | None = None,
-    type: Annotated[str | None, Query(max_length=100)] = None,
+    type: Annotated[str | None, Query(pattern=r"^[A-Za-z0-9._-]{1,100}$")] = None,
     subject: Annotated[Id | None, Query(description="An order, customer, … id")] = None,
 ) -> EventList:
     """The inbox, newest first."""
     with transaction() as connection:
         found = list_events(
-            connection, state=state, type_=type, subject=subject, before=decode_cursor(cursor), limit=limit + 1
+            connection,
+            state=state,
+            type_=type,
+            subject=subject,
+            before=decode_cursor(Listing.EVENTS, cursor),
+            limit=limit + 1,
         )
-    following = encode_cursor(found[limit - 1].position if len(found) > limit else None)
+    following = encode_cursor(Listing.EVENTS, found[limit - 1].position if len(found) > limit else None)
     return EventList(events=[_event(each) for each in found[:limit]], next_cursor=following)
 
 
@@ -404,9 +411,7 @@ def write_programme(
     try:
         programme = Programme.model_validate({k: v for k, v in document.items() if k not in _READ_ONLY})
     except ValidationError as error:
-        raise FieldErrors(
-            [{"field": ".".join(map(str, found["loc"])), "message": found["msg"]} for found in error.errors()]
-        ) from error
+        raise FieldErrors(field_problems(error)) from error
     with transaction() as connection:
         return _programme(add_version(connection, programme, author=who.id, now=now()))
 
@@ -415,8 +420,8 @@ def write_programme(
 def read_versions(limit: Limit = 20, cursor: Cursor = None) -> VersionList:
     """Every version there was, newest first."""
     with transaction() as connection:
-        found = list_versions(connection, limit=limit + 1, before=decode_number_cursor(cursor))
-    following = encode_cursor(found[limit - 1].number if len(found) > limit else None)
+        found = list_versions(connection, limit=limit + 1, before=decode_number_cursor(Listing.VERSIONS, cursor))
+    following = encode_cursor(Listing.VERSIONS, found[limit - 1].number if len(found) > limit else None)
     return VersionList(versions=[_programme(each) for each in found[:limit]], next_cursor=following)
 
 
@@ -466,7 +471,7 @@ class ReconcileAnswer(BaseModel):
     unreadable: list[str]
 
 
-@router.post("/reconcile", responses=describe_problems(400, 422))
+@router.post("/reconcile", responses=describe_problems(400, 409, 422))
 def reconcile_now(wish: ReconcileWish | None = None) -> ReconcileAnswer:
     """Compare with Medusa now; what is new goes through the inbox like any event."""
     wish = wish or ReconcileWish()

@@ -44,11 +44,11 @@ def ready() -> Response:
     ]
     try:
         with transaction() as connection:
-            connection.execute(text("SELECT version_num FROM alembic_version"))
-            event, promise = oldest_waiting(connection), oldest_promise(connection)
+            migrated = connection.scalar(text("SELECT to_regclass('alembic_version') IS NOT NULL"))
+            event, promise = (oldest_waiting(connection), oldest_promise(connection)) if migrated else (None, None)
+        missing += [] if migrated else ["migrations"]
     except Unavailable:
         missing.append("database")
-        event = promise = None
     if missing:
         return problem(503, "not_ready", f"Missing: {', '.join(missing)}.", missing=missing)
     answer: dict[str, Any] = {

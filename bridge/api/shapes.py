@@ -5,6 +5,7 @@ import binascii
 import re
 from datetime import datetime
 from decimal import Decimal
+from enum import StrEnum
 from typing import Annotated, Any
 
 from fastapi import Header, Path, Query
@@ -54,31 +55,47 @@ def idempotency_key(value: Annotated[str | None, Header(alias="Idempotency-Key")
     return value
 
 
-def encode_cursor(position: str | int | None) -> str | None:
+class Listing(StrEnum):
+    """The paged lists. A cursor says which of them it belongs to: in another one it would skip or repeat rows."""
+
+    PRODUCTS = "products"
+    TRANSACTIONS = "transactions"
+    REDEMPTIONS = "redemptions"
+    EVENTS = "events"
+    VERSIONS = "versions"
+
+
+_STRANGE_CURSOR = "is not one of this list's: use the next_cursor of the page before"
+
+
+def encode_cursor(listing: Listing, position: str | int | None) -> str | None:
     """An opaque cursor for a position in a list."""
-    return None if position is None else base64.urlsafe_b64encode(str(position).encode()).decode().rstrip("=")
+    if position is None:
+        return None
+    return base64.urlsafe_b64encode(f"{listing}:{position}".encode()).decode().rstrip("=")
 
 
-def decode_cursor(cursor: str | None) -> str | None:
+def decode_cursor(listing: Listing, cursor: str | None) -> str | None:
     """The position a cursor stands for. Raises `FieldErrors`."""
     if cursor is None:
         return None
     try:
         text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
     except (binascii.Error, ValueError) as error:
-        raise field_error("cursor", "is not one of ours: use the next_cursor of the page before") from error
-    if not text.isprintable():
-        raise field_error("cursor", "is not one of ours: use the next_cursor of the page before")
-    return text
+        raise field_error("cursor", _STRANGE_CURSOR) from error
+    owner, _, position = text.partition(":")
+    if owner != listing or not position.isprintable():
+        raise field_error("cursor", _STRANGE_CURSOR)
+    return position
 
 
-def decode_number_cursor(cursor: str | None) -> int | None:
+def decode_number_cursor(listing: Listing, cursor: str | None) -> int | None:
     """As `decode_cursor`, for lists in the order of a number."""
-    text = decode_cursor(cursor)
+    text = decode_cursor(listing, cursor)
     if text is None:
         return None
     if not re.fullmatch(r"[0-9]{1,18}", text):
-        raise field_error("cursor", "is not one of ours: use the next_cursor of the page before")
+        raise field_error("cursor", _STRANGE_CURSOR)
     return int(text)
 
 
@@ -133,7 +150,7 @@ def transaction_list(rows: list[Row[Any]], limit: int) -> TransactionList:
     """A page of rows that was asked for with one row more than `limit`."""
     return TransactionList(
         transactions=[transaction_view(row) for row in rows[:limit]],
-        next_cursor=encode_cursor(rows[limit - 1].version if len(rows) > limit else None),
+        next_cursor=encode_cursor(Listing.TRANSACTIONS, rows[limit - 1].version if len(rows) > limit else None),
     )
 
 

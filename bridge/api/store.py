@@ -19,6 +19,7 @@ from bridge.api.shapes import (
     Dust,
     Id,
     Limit,
+    Listing,
     PathId,
     RedemptionAnswer,
     RedemptionList,
@@ -109,7 +110,7 @@ def read_own_balance(customer_id: Customer) -> BalanceView:
 @router.get("/transactions", responses=describe_problems(401, 422, 503))
 def read_own_transactions(customer_id: Customer, limit: Limit = 20, cursor: Cursor = None) -> TransactionList:
     """One's own history, newest first."""
-    before = decode_number_cursor(cursor)
+    before = decode_number_cursor(Listing.TRANSACTIONS, cursor)
     with transaction() as connection:
         rows = read_transactions(connection, customer_id, limit=limit + 1, before_version=before, memos=False)
     return transaction_list(rows, limit)
@@ -137,13 +138,13 @@ def read_dust_products(
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
     """Dust settings by product id; products without any are left out. Public and cacheable."""
-    after, following = decode_cursor(cursor), None
+    after, following = decode_cursor(Listing.PRODUCTS, cursor), None
     with transaction() as connection:
         if product_id:
             found = read_products(connection, [ProductId(each) for each in product_id])
         else:
             found = list_products(connection, limit=limit + 1, after=after)
-            following = encode_cursor(found[limit - 1].product_id) if len(found) > limit else None
+            following = encode_cursor(Listing.PRODUCTS, found[limit - 1].product_id) if len(found) > limit else None
             found = found[:limit]
     answer = ProductMap(products={each.product_id: _product_view(each) for each in found}, next_cursor=following)
     body = answer.model_dump_json().encode()
@@ -356,7 +357,7 @@ def read_own_redemptions(customer_id: Customer, limit: Limit = 20, cursor: Curso
     """One's own redemptions, newest first."""
     with transaction() as connection:
         found = list_redemptions(
-            connection, customer_id=customer_id, before=decode_cursor(cursor), limit=limit + 1
+            connection, customer_id=customer_id, before=decode_cursor(Listing.REDEMPTIONS, cursor), limit=limit + 1
         )  # fmt: skip
     return redemption_list(found, limit)
 
@@ -365,7 +366,7 @@ def redemption_list(found: list[Redemption], limit: int) -> RedemptionList:
     """A page of redemptions that was asked for with one more than `limit`."""
     return RedemptionList(
         redemptions=[redemption_view(each) for each in found[:limit]],
-        next_cursor=encode_cursor(found[limit - 1].id if len(found) > limit else None),
+        next_cursor=encode_cursor(Listing.REDEMPTIONS, found[limit - 1].id if len(found) > limit else None),
     )
 
 

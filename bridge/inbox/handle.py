@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, bindparam, select, update
 from bridge.backoff import backoff_seconds
 from bridge.clock import now
 from bridge.db import transaction
-from bridge.errors import DustError, NotFound, Unavailable
+from bridge.errors import Conflict, DustError, NotFound, Unavailable
 from bridge.ids import CustomerId, OrderId, ProductId
 from bridge.inbox.erasure import erase_customer
 from bridge.inbox.events import About, Event, read_event
@@ -54,7 +54,7 @@ class RetryLater(Unavailable):
         self.wait_seconds = wait_seconds
 
 
-class EventFailed(DustError):
+class EventFailed(Conflict):
     """The event is parked as failed; the message says why and what to do."""
 
     code = "event_failed"

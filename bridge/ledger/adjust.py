@@ -5,19 +5,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from bridge.errors import Conflict, field_error
+from bridge.errors import KeyReused, field_error
 from bridge.ids import CustomerId
 from bridge.ledger.account import MOST_DUST, Kind, Memo
 from bridge.ledger.book import open_accounts, save, transaction_at, transaction_by_key
-
-
-class AdjustmentKeyReused(Conflict):
-    """The same key came with another adjustment."""
-
-    code = "idempotency_key_reused"
-
-    def __init__(self) -> None:
-        super().__init__("This Idempotency-Key was used for a different adjustment: use a fresh one.")
 
 
 def adjust_balance(
@@ -33,7 +24,7 @@ def adjust_balance(
 ) -> Row[Any]:
     """Credit or debit `amount` and return the row of the book; with the same key and content, the first row again.
 
-    Raises `InsufficientDust` when a debit exceeds what may be spent, `AdjustmentKeyReused`, `FieldErrors`.
+    Raises `InsufficientDust` when a debit exceeds what may be spent, `KeyReused`, `FieldErrors`.
     """
     if not 0 < abs(amount) <= MOST_DUST:
         raise field_error("amount", f"must be a whole number between 1 and {MOST_DUST}, or the same below zero")
@@ -42,7 +33,7 @@ def adjust_balance(
     earlier = transaction_by_key(connection, customer_id, key)
     if earlier is not None:
         if (earlier.amount, earlier.reference_id, earlier.description) != (amount, reason, description):
-            raise AdjustmentKeyReused
+            raise KeyReused
         return earlier
     memo = Memo(
         kind=Kind.ADJUST,

@@ -14,7 +14,7 @@ from typing import Any, cast
 import httpx
 import structlog
 
-from bridge.errors import DustError, NotFound, Unavailable
+from bridge.errors import Conflict, NotFound, Unavailable
 from bridge.ids import CustomerId, OrderId, ProductId
 from bridge.medusa.carts import CART_FIELDS, Cart, read_cart
 from bridge.medusa.orders import ORDER_FIELDS
@@ -44,7 +44,7 @@ class MedusaNotConfigured(Unavailable):
         super().__init__(f"{variable} is not set, so Dust cannot reach Medusa.", variable=variable)
 
 
-class MedusaRefused(DustError):
+class MedusaRefused(Conflict):
     """Medusa understood the call and said no: a 4xx that asking again would not change."""
 
     code = "medusa_refused"
@@ -218,9 +218,11 @@ class Medusa:
         if response.status_code >= 500 or response.status_code in {408, 429}:
             raise MedusaAway(f"Medusa answered {response.status_code} to {method} {path}.")
         if response.status_code in {401, 403}:
-            # A revoked or wrong key is mended by people, and everything that waited for it then goes through.
-            raise MedusaAway(f"Medusa refused our key ({response.status_code}) at {method} {path}: check the keys.")
+            raise _key_refused(response, f"{method} {path}")
         answer = _json(response, f"{method} {path}")
+        if "publishable" in str(answer.get("message", "")).lower() and answer.get("type") == "not_allowed":
+            # The Store API says it with a 400.
+            raise _key_refused(response, f"{method} {path}")
         if response.status_code == 404:
             raise UnknownInMedusa(f"Medusa knows nothing under {path}.")
         if response.status_code >= 400:
@@ -230,6 +232,11 @@ class Medusa:
                 message=str(answer.get("message", "no reason given")),
             )
         return answer
+
+
+def _key_refused(response: httpx.Response, call: str) -> MedusaAway:
+    # A revoked or wrong key is mended by people, and everything that waited for it then goes through.
+    return MedusaAway(f"Medusa refused our key ({response.status_code}) at {call}: check the keys.")
 
 
 def _json(response: httpx.Response, call: str) -> Json:

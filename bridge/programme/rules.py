@@ -33,7 +33,10 @@ def _plain(value: Decimal) -> str:
 # Decimals travel as strings in JSON, so that no reader turns them into binary floats.
 ExactDecimal = Annotated[Decimal, PlainSerializer(_plain, return_type=str)]
 Rate = Annotated[ExactDecimal, Field(gt=0, le=_HIGHEST_RATE, decimal_places=_MOST_PLACES)]
-Ids = Annotated[tuple[Annotated[str, Field(min_length=1, max_length=255)], ...], Field(max_length=10_000)]
+Ids = Annotated[tuple[Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,255}$")], ...], Field(max_length=10_000)]
+# Neither true nor "5" nor 5.0: whoever writes that means something else.
+Whole = Annotated[int, Field(strict=True)]
+YesNo = Annotated[bool, Field(strict=True)]
 
 
 class Rounding(StrEnum):
@@ -55,14 +58,15 @@ class _Part(BaseModel):
 
 
 class Basis(_Part):
-    include_tax: bool = False
-    include_shipping: bool = False
+    include_tax: YesNo = False
+    include_shipping: YesNo = False
 
 
 class Multiplier(_Part):
     """Lines that match earn `factor` times as much. No ids at all match every line; several multipliers multiply."""
 
-    name: str = Field(min_length=1, max_length=100)
+    # Postgres keeps no NUL, not even inside JSON.
+    name: str = Field(min_length=1, max_length=100, pattern=r"^[^\x00]*$")
     factor: Annotated[ExactDecimal, Field(ge=0, le=1000, decimal_places=_MOST_PLACES)]
     product_ids: Ids = ()
     category_ids: Ids = ()
@@ -90,24 +94,24 @@ class Earn(_Part):
     basis: Basis = Basis()
     rounding: Rounding = Rounding.FLOOR
     when: EarnWhen = EarnWhen.PLACED
-    pending_days: int = Field(default=0, ge=0, le=3650)
-    expires_after_days: int | None = Field(default=None, ge=1, le=36_500)
+    pending_days: Whole = Field(default=0, ge=0, le=3650)
+    expires_after_days: Whole | None = Field(default=None, ge=1, le=36_500)
     excluded_product_ids: Ids = ()
     multipliers: tuple[Multiplier, ...] = Field(default=(), max_length=200)
 
 
 class Bonuses(_Part):
-    signup: int = Field(default=0, ge=0, le=MOST_DUST, description="Dust for a new customer account")
+    signup: Whole = Field(default=0, ge=0, le=MOST_DUST, description="Dust for a new customer account")
 
 
 class Redeem(_Part):
     rates: dict[CurrencyCode, Rate] = Field(
         default={"eur": Decimal(100)}, description="Dust for each major unit of discount, by currency"
     )
-    min_dust: int = Field(default=1, ge=1, le=MOST_DUST)
-    max_dust: int | None = Field(default=None, ge=1, le=MOST_DUST)
+    min_dust: Whole = Field(default=1, ge=1, le=MOST_DUST)
+    max_dust: Whole | None = Field(default=None, ge=1, le=MOST_DUST)
     max_share: Annotated[ExactDecimal, Field(gt=0, le=1, decimal_places=_MOST_PLACES)] = Decimal(1)
-    code_ttl_minutes: int = Field(default=60, ge=1, le=525_600)
+    code_ttl_minutes: Whole = Field(default=60, ge=1, le=525_600)
 
     @model_validator(mode="after")
     def _max_is_not_below_min(self) -> Self:
@@ -121,7 +125,7 @@ class Reversal(_Part):
 
 
 class Guests(_Part):
-    escrow_days: int = Field(default=90, ge=1, le=3650)
+    escrow_days: Whole = Field(default=90, ge=1, le=3650)
 
 
 class Programme(_Part):

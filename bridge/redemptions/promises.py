@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, or_, select, update
 
-from bridge.errors import Conflict, NotFound
+from bridge.errors import Conflict, KeyReused, NotFound
 from bridge.ids import CustomerId, OrderId, ProductId, new_id
 from bridge.ledger.account import Kind, Memo
 from bridge.ledger.book import open_accounts, save
@@ -38,15 +38,6 @@ class AlreadyUsed(Conflict):
 
     def __init__(self, redemption_id: str, order_id: str | None) -> None:
         super().__init__(f"Redemption {redemption_id} is already used.", order_id=order_id)
-
-
-class KeyReused(Conflict):
-    """The same Idempotency-Key came with another request."""
-
-    code = "idempotency_key_reused"
-
-    def __init__(self) -> None:
-        super().__init__("This Idempotency-Key was used for a different request: use a fresh one.")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,78 @@
+"""Orders with a history, and what each should earn in the end by an arithmetic of its own: whole cents, no decimals."""
+
+import random
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from tests.support.orders import PLACED, line, order
+
+_MOST_FACTS = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Life:
+    """One order: what Medusa said of it over time, oldest first, and the dust it should hold after each."""
+
+    order_id: str
+    customer_id: str
+    facts: list[dict[str, Any]]
+    worth: list[int]
+
+    @property
+    def newest(self) -> dict[str, Any]:
+        return self.facts[-1]
+
+
+def order_lives(count: int, *, customers: int, chance: random.Random) -> list[Life]:
+    """Orders that are placed, and some of them returned in part, edited or canceled; at 1 dust for each whole eur."""
+    return [_life(f"order_{number:05}", f"cus_{number % customers:03}", chance) for number in range(count)]
+
+
+def balances(lives: Iterable[Life], heard: Mapping[str, int] | None = None) -> dict[str, int]:
+    """What each customer should have, zeros left out. `heard` says by order the newest fact that was heard of, by its
+    place in `facts`; without it all of them were."""
+    sums: Counter[str] = Counter()
+    for life in lives:
+        place = len(life.facts) - 1 if heard is None else heard.get(life.order_id)
+        sums[life.customer_id] += 0 if place is None else life.worth[place]
+    return {customer: dust for customer, dust in sums.items() if dust}
+
+
+def _life(order_id: str, customer_id: str, chance: random.Random) -> Life:
+    placed = PLACED + timedelta(seconds=chance.randrange(36_000))
+    facts, worth = [], []
+    for version in range(1, chance.randint(1, _MOST_FACTS) + 1):
+        cents, quantity, canceled = (
+            chance.randint(1, 9_999),
+            chance.randint(1, 5),
+            version > 1 and chance.random() < 0.3,
+        )
+        returned = chance.randint(0, quantity) if version > 1 else 0
+        # A discount that can be split over the units without a rest.
+        discount_cents = chance.randrange(cents) * quantity
+        facts.append(
+            order(
+                order_id,
+                customer_id=customer_id,
+                version=version,
+                placed=placed,
+                status="canceled" if canceled else "pending",
+                lines=[
+                    line(
+                        price=cents / 100,
+                        quantity=quantity,
+                        returned=returned,
+                        discount=discount_cents / 100,
+                        code="SUMMER",
+                    )
+                ],
+            )
+        )
+        standing_cents = (quantity - returned) * cents - discount_cents * (quantity - returned) // quantity
+        worth.append(0 if canceled else standing_cents // 100)
+        if canceled:
+            break
+    return Life(order_id=order_id, customer_id=customer_id, facts=facts, worth=worth)

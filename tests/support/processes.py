@@ -1,0 +1,74 @@
+"""Dust's own processes, real ones, for tests that crowd them or kill them."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from io import StringIO
+
+import httpx
+import psutil
+from rich.console import Console
+
+from bridge.stack.processes import free_port, until
+from bridge.stack.supervisor import Program, supervised
+from bridge.stack.up import DUST
+
+# Generous: only a defect, or a machine that hardly moves, ever reaches it.
+PATIENCE_SECONDS = 90.0
+
+
+@contextmanager
+def running(environment: Mapping[str, str], **commands: str) -> Iterator[StringIO]:
+    """`dust` programs by name (`worker="worker --concurrency 2"`), started again when they die; yields what they say.
+
+    Of the variables around us those of Dust are not passed on; `environment` alone decides.
+    """
+    around = {name: value for name, value in os.environ.items() if not name.startswith("DUST_")}
+    programs = [Program(name=name, command=[*DUST, *command.split()]) for name, command in commands.items()]
+    said = StringIO()
+    variables = {**around, "PYTHONUNBUFFERED": "1", **environment}
+    with supervised(programs, environment=variables, console=Console(file=said, width=200)) as supervisor:
+        try:
+            yield said
+            supervisor.check()
+        except BaseException:
+            # Shown by pytest under the failed test.
+            print(said.getvalue()[-20_000:])
+            raise
+
+
+@contextmanager
+def serving_dust(environment: Mapping[str, str], **commands: str) -> Iterator[str]:
+    """As `running`, with the API beside them; yields its URL once it answers."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    with running({**environment, "DUST_PORT": str(port)}, api="serve", **commands):
+        eventually(lambda: _live(url))
+        yield url
+
+
+def _live(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health/live", timeout=5, trust_env=False).is_success
+    except httpx.TransportError:
+        return False
+
+
+def eventually(holds: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:
+    """Look again and again until it holds; fail when the time is up."""
+    assert until(holds, seconds), f"still not so after {seconds:.0f} s"
+
+
+def dust_processes(command: str) -> list[psutil.Process]:
+    """Our own processes that run this Celery command, the parent first."""
+    everything = psutil.Process().children(recursive=True)
+    found = [process for process in everything if _runs(process, command)]
+    return sorted(found, key=lambda process: process.pid)
+
+
+def _runs(process: psutil.Process, command: str) -> bool:
+    try:
+        words = process.cmdline()
+    except psutil.Error:
+        return False
+    return "celery" in words and command in words

@@ -1,0 +1,158 @@
+"""Workers killed with SIGKILL, Redis emptied and killed, while two thousand events are worked: nothing lost or doubled.
+
+The database is made slow at the one statement in the middle of a batch, so that kills find transactions open.
+"""
+
+import os
+import random
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+import psutil
+import psycopg
+import pytest
+import redis
+from sqlalchemy import text
+
+from bridge.clock import now
+from bridge.db import transaction
+from bridge.inbox.events import read_event
+from bridge.inbox.receive import receive
+from bridge.stack.redis import embedded_redis
+from tests.stack.conftest import data_folder
+from tests.support.lives import Life, balances, order_lives
+from tests.support.medusa import FakeMedusa, serving
+from tests.support.orders import event, order_event
+from tests.support.processes import dust_processes, eventually, running
+
+EVENTS, CUSTOMERS = 2_000, 50
+# Events without a snapshot: they take the other way, a task of their own that asks Medusa.
+BARE = 100
+DISTURBANCES = 6
+# The supervisor gives a program up that dies five times in a row within ten seconds of its start.
+PARENT_KILLS = (1, 4)
+
+
+@pytest.fixture
+def owner(settings: dict[str, str]) -> Iterator[psycopg.Connection]:
+    """The database's owner, who has made each posting of the ledger take ten milliseconds."""
+    with psycopg.connect(settings["DUST_DATABASE_URL"], autocommit=True) as connection:
+        connection.execute(
+            "CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS"
+            " $$ BEGIN PERFORM pg_sleep(0.01); RETURN NEW; END $$"
+        )
+        connection.execute(
+            "CREATE TRIGGER dawdle BEFORE INSERT ON dust_transaction FOR EACH ROW EXECUTE FUNCTION dawdle()"
+        )
+        yield connection
+
+
+def test_workers_killed_at_random_lose_nothing_and_do_nothing_twice(
+    settings: dict[str, str], owner: psycopg.Connection
+) -> None:
+    chance = random.Random(1)
+
+    def kill_one(number: int, _broker: str) -> None:
+        eventually(lambda: kill(chance, parent=number in PARENT_KILLS))
+
+    work_while_disturbed(settings, owner, chance, kill_one)
+
+
+def test_a_redis_emptied_and_killed_costs_nothing_but_time(settings: dict[str, str], owner: psycopg.Connection) -> None:
+    def empty_or_kill(number: int, broker: str) -> None:
+        with redis.Redis.from_url(broker) as client:
+            # It may still be on its way back from the last time.
+            eventually(lambda: answers(client))
+            if number % 2:
+                os.kill(client.info("server")["process_id"], signal.SIGKILL)
+            else:
+                client.flushall()
+
+    work_while_disturbed(settings, owner, random.Random(2), empty_or_kill)
+
+
+def work_while_disturbed(
+    settings: dict[str, str],
+    owner: psycopg.Connection,
+    chance: random.Random,
+    disturb: Callable[[int, str], None],
+) -> None:
+    """Give a worker and a clock two thousand events in portions, and disturb each portion in the middle."""
+    lives = order_lives(700, customers=CUSTOMERS, chance=chance)
+    bodies = two_thousand_events(lives, chance)
+    medusa = FakeMedusa()
+    medusa.orders = {life.order_id: life.newest for life in lives}
+    with data_folder() as folder, embedded_redis(folder) as broker, serving(medusa) as medusa_url:
+        environment = {
+            **settings,
+            "DUST_BROKER_URL": broker,
+            "DUST_MEDUSA_URL": medusa_url,
+            "DUST_SWEEP_SECONDS": "1",
+            # The poll would find what an event lost; it must not be needed.
+            "DUST_RECONCILE_SECONDS": "86400",
+        }
+        with running(environment, worker="worker --concurrency 2", beat="beat"):
+            for number in range(DISTURBANCES):
+                keep(bodies, number, DISTURBANCES)
+                eventually(lambda: posting_now(owner))
+                time.sleep(chance.uniform(0, 0.5))
+                disturb(number, broker)
+            eventually(all_are_handled)
+    assert booked() == balances(lives)
+
+
+def two_thousand_events(lives: list[Life], chance: random.Random) -> list[bytes]:
+    """Shuffled: snapshots of all ages, many of them doubles, and some that only name the order."""
+    # The newest of each is among them, so that the end does not depend on the poll.
+    bodies = [order_event(life.newest) for life in lives]
+    bodies += [event("order.updated", {"id": life.order_id}) for life in chance.sample(lives, BARE)]
+    bodies += [order_event(chance.choice(life.facts)) for life in chance.choices(lives, k=EVENTS - len(bodies))]
+    chance.shuffle(bodies)
+    return bodies
+
+
+def keep(bodies: list[bytes], portion: int, portions: int) -> None:
+    """What the door does with acknowledged events, for every `portions`-th of them."""
+    with transaction() as connection:
+        for number in range(portion, len(bodies), portions):
+            receive(connection, f"msg_{number:04}", read_event(bodies[number]), bodies[number], now=now())
+
+
+def posting_now(owner: psycopg.Connection) -> bool:
+    """Whether some worker is in the middle of a transaction that posts."""
+    query = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
+    return owner.execute(query).fetchone() is not None
+
+
+def kill(chance: random.Random, *, parent: bool) -> bool:
+    """SIGKILL for the worker's parent or any of its children; False when there is none just now."""
+    processes = dust_processes("worker")
+    among = processes[:1] if parent else processes[1:]
+    if not among:
+        return False
+    with suppress(psutil.NoSuchProcess):
+        chance.choice(among).kill()
+        return True
+    return False
+
+
+def answers(client: "redis.Redis") -> bool:
+    with suppress(redis.RedisError):
+        return bool(client.ping())
+    return False
+
+
+def all_are_handled() -> bool:
+    with transaction() as connection:
+        # What waits a minute for a task of its own that died is due now: the minute is not what is tested.
+        connection.execute(text("UPDATE webhook_event SET next_attempt_at = now() WHERE next_attempt_at > now()"))
+        rows = connection.execute(text("SELECT state, count(*) AS number FROM webhook_event GROUP BY state"))
+        return {row.state: row.number for row in rows} == {"handled": EVENTS}
+
+
+def booked() -> dict[str, int]:
+    with transaction() as connection:
+        rows = connection.execute(text("SELECT customer_id, balance FROM dust_balance WHERE balance <> 0"))
+        return {row.customer_id: row.balance for row in rows}
