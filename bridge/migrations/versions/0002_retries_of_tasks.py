@@ -6,12 +6,12 @@ Locks: none that anybody could wait for, the table is new.
 import sqlalchemy as sa
 from alembic import op
 
+from bridge.migrations.privileges import grant
+
 revision = "0002"
 down_revision = "0001"
 branch_labels = None
 depends_on = None
-
-APP_ROLE = "dust_app"
 
 
 def upgrade() -> None:
@@ -26,18 +26,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("task_id", name=op.f("pk_task_retry")),
         sa.UniqueConstraint("new_task_id", name=op.f("uq_task_retry_new_task_id")),
     )
-    # The role is not there where the migrating user may not make roles; see the first migration.
-    op.execute(
-        f"""
-        DO $$
-        BEGIN
-            GRANT SELECT, INSERT, UPDATE ON task_retry TO {APP_ROLE};
-        EXCEPTION
-            WHEN undefined_object OR insufficient_privilege THEN
-                RAISE NOTICE 'role {APP_ROLE} has no part in task_retry: %', SQLERRM;
-        END $$
-        """
-    )
+    grant("SELECT, INSERT, UPDATE", "task_retry")
 
 
 def downgrade() -> None:
