@@ -4,6 +4,7 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from bridge.api import admin, health, store
+from bridge.api.limits import BodyLimit
 from bridge.logs import set_up_logs
 from bridge.problems import Problem, install_problems
 from bridge.settings import get_settings
@@ -24,6 +25,7 @@ def create_app() -> FastAPI:
     set_up_logs(settings)
     app = FastAPI(title="Dust", version="0.1.0", description=_DESCRIPTION)
     install_problems(app)
+    app.add_middleware(BodyLimit)
     for router in (door.router, store.router, admin.router, health.router):
         app.include_router(router)
     if settings.cors_origins:

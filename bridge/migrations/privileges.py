@@ -6,7 +6,7 @@ APP_ROLE = "dust_app"
 
 
 def grant(privileges: str, *tables: str) -> None:
-    """Let the role do this with tables that a migration has made; skipped where the migrating user could not make it."""
+    """Let the role do this with new tables; skipped where the migrating user could not make the role."""
     op.execute(
         f"""
         DO $$

@@ -148,6 +148,11 @@ def test_a_body_over_a_mebibyte_is_413_before_anything_else(api: TestClient) -> 
     assert answer.json()["code"] == "too_large"
 
 
+def test_no_other_door_takes_more_either(api: TestClient) -> None:
+    answer = api.post("/store/dust/quote", content=b"x" * (1024 * 1024 + 1))
+    assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+
+
 def test_a_length_that_lies_does_not_help(api: TestClient) -> None:
     def chunks() -> Any:
         for _ in range(40):

@@ -1,0 +1,47 @@
+"""No request body may be larger than any we have a use for, signed in or not: it would be read into memory first."""
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from bridge.errors import InvalidInput
+from bridge.problems import problem
+
+MOST_BYTES = 1024 * 1024
+
+
+class TooLarge(InvalidInput):
+    """The body is larger than anything that is sent here."""
+
+    code = "too_large"
+    status = 413
+
+    def __init__(self) -> None:
+        super().__init__(f"The body is over {MOST_BYTES} bytes.", max_bytes=MOST_BYTES)
+
+
+class BodyLimit:
+    """ASGI middleware: 413 for a length that says too much, `TooLarge` for a body that turns out to be too much."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        length = Headers(scope=scope).get("content-length", "0")
+        if length.isdecimal() and int(length) > MOST_BYTES:
+            error = TooLarge()
+            await problem(error.status, error.code, error.message, **error.details)(scope, receive, send)
+            return
+        seen = 0
+
+        async def counted() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > MOST_BYTES:
+                raise TooLarge
+            return message
+
+        await self._app(scope, counted, send)
