@@ -42,6 +42,9 @@ EVENT_TYPES: Mapping[str, About] = {
 }
 """The types that have an effect; every other type is kept and ignored."""
 
+# What the label of a metric says of all other types: they are the sender's to choose, and there may be any number.
+_OTHER = "other"
+
 
 class MalformedEvent(InvalidInput):
     """The body is not a JSON object of the shape an event has."""
@@ -68,6 +71,15 @@ class Event:
     def concerns_order(self) -> bool:
         """Whether it is an order that has to be settled: the order's own event, or one of its payment."""
         return self.about in {About.ORDER, About.PAYMENT}
+
+    @property
+    def log_ids(self) -> dict[str, str]:
+        """What the event is about, as log lines name it: `order_id`, `customer_id`, …"""
+        if self.about is None or self.subject is None:
+            return {}
+        # A payment may come with its order's id, and that is then the subject.
+        about = About.ORDER if "order_id" in self.data else self.about
+        return {f"{about.value}_id": self.subject}
 
     def snapshot(self, *, with_categories: bool) -> Order | None:
         """The order that came along, if it is usable: readable, and the one the event is about.
@@ -102,6 +114,11 @@ class _Envelope(BaseModel):
 class _Subject(BaseModel):
     id: _Id | None = None
     order_id: _Id | None = None
+
+
+def metric_label(type_: str) -> str:
+    """The type, where it is one of a few."""
+    return type_ if type_ in EVENT_TYPES else _OTHER
 
 
 def read_event(body: bytes) -> Event:
