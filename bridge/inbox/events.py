@@ -72,15 +72,6 @@ class Event:
         """Whether it is an order that has to be settled: the order's own event, or one of its payment."""
         return self.about in {About.ORDER, About.PAYMENT}
 
-    @property
-    def log_ids(self) -> dict[str, str]:
-        """What the event is about, as log lines name it: `order_id`, `customer_id`, …"""
-        if self.about is None or self.subject is None:
-            return {}
-        # A payment may come with its order's id, and that is then the subject.
-        about = About.ORDER if "order_id" in self.data else self.about
-        return {f"{about.value}_id": self.subject}
-
     def snapshot(self, *, with_categories: bool) -> Order | None:
         """The order that came along, if it is usable: readable, and the one the event is about.
 
@@ -119,6 +110,15 @@ class _Subject(BaseModel):
 def metric_label(type_: str) -> str:
     """The type, where it is one of a few."""
     return type_ if type_ in EVENT_TYPES else _OTHER
+
+
+def log_ids(type_: str, subject: str | None) -> dict[str, str]:
+    """What an event is about, as log lines name it: `order_id`, `customer_id`, …"""
+    about = EVENT_TYPES.get(type_)
+    if about is None or subject is None:
+        return {}
+    # A payment may come with its order's id, and that is then the subject.
+    return {"order_id" if subject.startswith("order_") else f"{about.value}_id": subject}
 
 
 def read_event(body: bytes) -> Event:

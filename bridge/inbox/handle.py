@@ -19,7 +19,7 @@ from bridge.db import transaction
 from bridge.errors import Conflict, DustError, NotFound, Unavailable
 from bridge.ids import CustomerId, OrderId, ProductId
 from bridge.inbox.erasure import erase_customer
-from bridge.inbox.events import About, Event, metric_label, read_event
+from bridge.inbox.events import About, Event, log_ids, metric_label, read_event
 from bridge.inbox.history import Attempt, Outcome, note_attempt, note_attempts
 from bridge.inbox.selection import EventFilter
 from bridge.inbox.tables import EventState, webhook_attempt, webhook_event
@@ -96,9 +96,9 @@ def try_event(event_id: str) -> Handled:
 
 @contextmanager
 def _about(row: Row[Any]) -> Iterator[None]:
-    """Log lines in the block name the event, and its trace goes on."""
+    """Log lines in the block name the event and what it is about, and its trace goes on."""
     with (
-        structlog.contextvars.bound_contextvars(event_id=row.id),
+        structlog.contextvars.bound_contextvars(event_id=row.id, **log_ids(row.type, row.subject)),
         span("inbox.handle", parent=row.traceparent, event_id=row.id, type=row.type, subject=row.subject),
     ):
         yield
@@ -130,7 +130,8 @@ def _try(row: Row[Any], medusa: Medusa | None) -> Handled:
         sentence = _apply(connection, event, order)
         mark_handled(connection, {row.id: sentence})
     EVENTS_HANDLED.labels(metric_label(row.type)).inc()
-    log.info("event_handled", type=row.type, **_ids(event, order), outcome=sentence)
+    found = {"order_id": order.id, "customer_id": order.customer_id} if order else {}
+    log.info("event_handled", type=row.type, **found, outcome=sentence)
     return Handled(event_id=row.id, state=EventState.HANDLED, sentence=sentence)
 
 
@@ -182,10 +183,6 @@ def _apply_customer(connection: Connection, event: Event) -> str:
     return f"Sign-up bonus of {amount} dust." if amount else "No sign-up bonus is due."
 
 
-def _ids(event: Event, order: Order | None) -> dict[str, str | None]:
-    return {"order_id": order.id, "customer_id": order.customer_id} if order else {**event.log_ids}
-
-
 def describe(settled: Settled) -> str:
     """What settling an order did, in a sentence."""
     if settled.stale or (settled.note and not settled.change):
@@ -231,7 +228,8 @@ def park_event(event_id: str, reason: str) -> None:
     """Park an event whose task was ended from outside, before it could do so itself; harmless for any other."""
     row = _read_row(event_id)
     if row.state == EventState.PENDING:
-        _park(row, "task_ended", reason)
+        with _about(row):
+            _park(row, "task_ended", reason)
 
 
 def retry_event(
@@ -338,9 +336,7 @@ def _put_off(row: Row[Any], error: Unavailable) -> DustError:
         )
         note_attempt(connection, row.id, attempt)
     EVENTS_PUT_OFF.labels(error.code).inc()
-    log.warning(
-        "event_put_off", type=row.type, subject=row.subject, code=error.code, reason=error.message, attempt=attempts
-    )
+    log.warning("event_put_off", type=row.type, code=error.code, reason=error.message, attempt=attempts)
     return RetryLater(row.id, error.message, wait)
 
 
@@ -348,5 +344,5 @@ def _park(row: Row[Any], code: str, message: str, attempts: int | None = None) -
     reason = f"{row.type} {row.subject}: {message}"
     with transaction() as connection:
         mark_failed(connection, row.id, code=code, reason=reason, attempts=attempts or row.attempts + 1)
-    log.error("event_parked", type=row.type, subject=row.subject, code=code, reason=message)
+    log.error("event_parked", type=row.type, code=code, reason=message)
     return EventFailed(reason)

@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import DustError
-from bridge.inbox.events import Event, metric_label, read_event
+from bridge.inbox.events import Event, log_ids, metric_label, read_event
 from bridge.inbox.receive import Receipt, receive
 from bridge.metrics import EVENTS_RECEIVED, WEBHOOKS_REFUSED
 from bridge.problems import describe_problems
@@ -75,7 +75,7 @@ async def _take_in(request: Request) -> tuple[str, Event, Receipt]:
     keys = [webhook_key(secret) for secret in get_settings().webhook_secrets]
     event_id = verify(request.headers, body, keys, now=now())
     event = read_event(body)
-    structlog.contextvars.bind_contextvars(event_id=event_id, **event.log_ids)
+    structlog.contextvars.bind_contextvars(event_id=event_id, **log_ids(event.type, event.subject))
     return event_id, event, await run_in_threadpool(_keep, event_id, body, event)
 
 

@@ -99,10 +99,18 @@ def test_each_line_of_a_task_names_the_task(api: TestClient, medusa: FakeMedusa,
     failed = inbox_tasks.handle.apply(args=["msg_1"], task_id="task-1")
     assert isinstance(failed.result, EventFailed)
     found = lines.one("event_parked")
-    assert (found["task_id"], found["task"], found["event_id"]) == ("task-1", "inbox.handle", "msg_1")
+    assert (found["task_id"], found["task"]) == ("task-1", "inbox.handle")
+    assert (found["event_id"], found["order_id"]) == ("msg_1", "order_1")
     upkeep.every_minute.apply(task_id="task-2")
     get_task_logger(__name__).warning("between tasks")
     assert "task_id" not in lines.one("between tasks")
+
+
+def test_an_event_that_is_parked_from_outside_is_named_too(api: TestClient, lines: Lines) -> None:
+    deliver(api, event("payment.captured", {"id": "pay_1"}), event_id="msg_1")
+    handle.park_event("msg_1", "its worker was killed")
+    found = lines.one("event_parked")
+    assert (found["event_id"], found["payment_id"]) == ("msg_1", "pay_1")
 
 
 def test_the_customer_and_the_redemption_are_named(api: TestClient, medusa: FakeMedusa, lines: Lines) -> None:
