@@ -72,3 +72,5 @@ def set_up_logs(settings: Settings) -> None:
     root.setLevel(logging.INFO)
     # One line for each call to Medusa, with the full URL, is noise; failures are logged by the client.
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    # Health asks it for the revision of the tables, and each time it tells how it is going to find out.
+    logging.getLogger("alembic").setLevel(logging.WARNING)

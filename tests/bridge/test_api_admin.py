@@ -531,7 +531,8 @@ def test_a_cursor_of_another_list_is_422(api: TestClient) -> None:
 
 def test_health_says_how_long_the_oldest_work_waits(api: TestClient) -> None:
     assert api.get("/health/live").json() == {"status": "ok"}
-    empty = {"status": "ok", "oldest_waiting_event_seconds": None, "oldest_waiting_promise_seconds": None}
+    ages = {"oldest_waiting_event_seconds": None, "oldest_waiting_promise_seconds": None}
+    empty = {"status": "ok", "degraded": ["broker"], **ages}
     assert api.get("/health/ready").json() == empty
     deliver(api, order_event(order(lines=[line(price=1000)])))
     with moved(timedelta(seconds=90)):
