@@ -37,10 +37,9 @@ def test_the_captured_return_leaves_what_stands() -> None:
         assert 0 < left < whole
 
 
-def test_the_captured_cancel_is_seen_although_its_totals_stand() -> None:
+def test_the_captured_cancel_is_seen() -> None:
     document = exact("order_canceled")
     document = document.get("order", document)
-    assert document["total"] > 0
     # It was captured without these three.
     assert read_order({"currency_code": "eur", "items": [], "created_at": document["updated_at"], **document}).canceled
 
