@@ -1,19 +1,35 @@
 """The ASGI application. Read this first: everything that answers over HTTP is put together here."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
 from starlette.middleware.cors import CORSMiddleware
 
 from bridge.api import admin, health, store
 from bridge.api.limits import BodyLimit
+from bridge.api.watched import Watched
 from bridge.logs import set_up_logs
+from bridge.metrics import keep_saved, stop_saving
 from bridge.problems import Problem, install_problems
 from bridge.settings import get_settings
+from bridge.tracing import set_up_tracing, stop_tracing
 from bridge.webhooks import door
 
 _DESCRIPTION = (
     "Loyalty points for a Medusa shop. Errors are problem documents (RFC 9457) with a stable `code`. "
     "Lists are paged with `limit` and `cursor`."
 )
+
+
+@asynccontextmanager
+async def _counting_and_tracing(_app: FastAPI) -> AsyncIterator[None]:
+    set_up_tracing(get_settings(), "dust-api")
+    keep_saved()
+    yield
+    await run_in_threadpool(stop_saving)
+    await run_in_threadpool(stop_tracing)
 
 
 def create_app() -> FastAPI:
@@ -23,7 +39,7 @@ def create_app() -> FastAPI:
     if not settings.jwt_public_key:
         settings.require("jwt_secret")
     set_up_logs(settings)
-    app = FastAPI(title="Dust", version="0.1.0", description=_DESCRIPTION)
+    app = FastAPI(title="Dust", version="0.1.0", description=_DESCRIPTION, lifespan=_counting_and_tracing)
     install_problems(app)
     app.add_middleware(BodyLimit)
     for router in (door.router, store.router, admin.router, health.router):
@@ -36,6 +52,7 @@ def create_app() -> FastAPI:
             allow_headers=["authorization", "content-type", "idempotency-key", "if-none-match"],
             expose_headers=["etag", "retry-after"],
         )
+    app.add_middleware(Watched)
     _publish_problem_schema(app)
     return app
 

@@ -117,6 +117,18 @@ _SQL_CHECKS: dict[str, str] = {
             ON t.reference_id = o.order_id AND t.customer_id = o.customer_id
         WHERE coalesce(t.dust, 0) <> o.booked
     """,
+    "totals_are_the_book": """
+        SELECT coalesce(n.kind, t.kind) AS subject,
+               format('noted %s rows +%s -%s, the book has %s +%s -%s', n.postings, n.credited, n.debited,
+                      t.postings, t.credited, t.debited) AS detail
+        FROM (SELECT kind, sum(postings) AS postings, sum(credited) AS credited, sum(debited) AS debited,
+                     sum(held) AS held, sum(pending) AS pending FROM ledger_total GROUP BY kind) n
+        FULL JOIN (SELECT kind, count(*) AS postings, sum(greatest(amount, 0)) AS credited,
+                          sum(greatest(-amount, 0)) AS debited, sum(held) AS held, sum(pending) AS pending
+                   FROM dust_transaction GROUP BY kind) t USING (kind)
+        WHERE (n.postings, n.credited, n.debited, n.held, n.pending)
+              IS DISTINCT FROM (t.postings, t.credited, t.debited, t.held, t.pending)
+    """,
 }
 
 

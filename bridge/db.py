@@ -58,6 +58,8 @@ def make_engine(url: str, *, pool_size: int = 10) -> Engine:
         pool_timeout=10,
         # A connection that died with a restarted Postgres is noticed before it is used, not by a lost request.
         pool_pre_ping=True,
+        # An error's text ends up in logs, and values may be a shopper's.
+        hide_parameters=True,
         connect_args={
             "connect_timeout": 5,
             "application_name": "dust",

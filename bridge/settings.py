@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 # Standard Webhooks asks for 24 to 64 random bytes.
@@ -24,7 +24,9 @@ CommaList = Annotated[tuple[str, ...], NoDecode]
 class Settings(BaseSettings):
     """What the environment says. Secrets never show in a repr or a log."""
 
-    model_config = SettingsConfigDict(env_prefix="DUST_", extra="ignore", env_ignore_empty=True, frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="DUST_", extra="ignore", env_ignore_empty=True, frozen=True, populate_by_name=True
+    )
 
     database_url: str | None = None
     broker_url: str | None = None
@@ -48,6 +50,11 @@ class Settings(BaseSettings):
     flower_open: bool = False
     cors_origins: CommaList = ()
     log_format: str | None = Field(default=None, pattern="^(console|json)$")
+    # OpenTelemetry's own variable, so that one setting serves all programs of a machine; the others of its family
+    # (headers, protocol, sampling) are read by its library.
+    otlp_endpoint: str | None = Field(
+        default=None, validation_alias=AliasChoices("OTEL_EXPORTER_OTLP_ENDPOINT", "DUST_OTLP_ENDPOINT")
+    )
 
     # How often an event whose cause is away (Medusa down, say) is tried before it is parked for an operator.
     retry_attempts: int = Field(default=10, ge=1, le=50)

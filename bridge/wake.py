@@ -22,6 +22,7 @@ REDEMPTIONS_SWEEP = "redemptions.sweep"
 PRODUCTS_MIRROR = "products.mirror"
 UPKEEP_MATURE_AND_EXPIRE = "upkeep.mature_and_expire"
 UPKEEP_AUDIT = "upkeep.audit"
+UPKEEP_EVERY_MINUTE = "upkeep.every_minute"
 UPKEEP_FORGET = "upkeep.forget"
 RECONCILE_ORDERS = "reconcile.orders"
 
@@ -47,6 +48,14 @@ def publish(task: str, *args: Any, countdown_seconds: float | None = None) -> bo
         log.warning("hint_not_sent", task=task, error=type(error).__name__)
         return False
     return True
+
+
+def queues_with_workers(*, timeout_seconds: float) -> dict[str, int]:
+    """Ask all workers; how many of those that answered in time work on each of our queues."""
+    app = _publisher()
+    answers = app.control.inspect(timeout=timeout_seconds).active_queues() or {}
+    served = [queue["name"] for queues in answers.values() for queue in queues]
+    return {queue.name: served.count(queue.name) for queue in app.conf.task_queues}
 
 
 class Waker:

@@ -2,11 +2,14 @@
 
 from typing import Any, ClassVar
 
+import structlog
 from celery import Celery, Task, signals
 from sqlalchemy import Connection
 
 from bridge.logs import set_up_logs
+from bridge.metrics import keep_saved, stop_saving
 from bridge.settings import get_settings
+from bridge.tracing import set_up_tracing, stop_tracing
 
 
 class DustTask(Task):  # type: ignore[misc]
@@ -38,3 +41,24 @@ app.conf.imports = ("workers.inbox", "workers.redemptions", "workers.products", 
 @signals.setup_logging.connect
 def _set_up_logs(**_: object) -> None:
     set_up_logs(get_settings())
+
+
+@signals.task_prerun.connect
+def _name_the_task(task_id: str, task: Any, **_: object) -> None:
+    """Every line that is logged while the task runs says which one it was."""
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(task_id=task_id, task=task.name)
+    # In the process that runs tasks, whatever pool it belongs to: threads from before a fork are not there after it.
+    set_up_tracing(get_settings(), "dust-worker")
+    keep_saved()
+
+
+@signals.task_postrun.connect
+def _forget_the_task(**_: object) -> None:
+    structlog.contextvars.clear_contextvars()
+
+
+@signals.worker_process_shutdown.connect
+def _save_and_send_what_is_left(**_: object) -> None:
+    stop_saving()
+    stop_tracing()

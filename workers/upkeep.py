@@ -1,17 +1,21 @@
 """What the clock brings: dust matures and expires, and the books are checked."""
 
+from collections import Counter
+
 import structlog
 
+from bridge.audit import CHECK_NAMES, audit_medusa
 from bridge.audit import audit as audit_books
-from bridge.audit import audit_medusa
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import Unavailable
 from bridge.inbox.erasure import erased_customers, strip_events
+from bridge.last_run import AUDIT, EVERY_MINUTE, note_run
 from bridge.ledger.book import customers_with_due_lots, open_accounts, save
+from bridge.ledger.totals import fold
 from bridge.medusa.client import get_medusa
 from bridge.settings import get_settings
-from bridge.wake import UPKEEP_AUDIT, UPKEEP_FORGET, UPKEEP_MATURE_AND_EXPIRE
+from bridge.wake import UPKEEP_AUDIT, UPKEEP_EVERY_MINUTE, UPKEEP_FORGET, UPKEEP_MATURE_AND_EXPIRE
 from workers.app import app
 
 log = structlog.get_logger(__name__)
@@ -36,6 +40,15 @@ def mature_and_expire() -> int:
             return done
 
 
+@app.task(name=UPKEEP_EVERY_MINUTE, retryable=True)
+def every_minute() -> int:
+    """Keep the notes of the ledger's totals few, and show that the clock goes; how many notes there were."""
+    with transaction() as connection:
+        folded = fold(connection)
+        note_run(connection, EVERY_MINUTE, {"folded": folded}, now=now())
+    return folded
+
+
 @app.task(name=UPKEEP_AUDIT, retryable=True)
 def audit() -> int:
     """Check every invariant; a breach is logged as an error, one line each. The number of breaches."""
@@ -45,6 +58,9 @@ def audit() -> int:
             breaches += audit_medusa(get_medusa())
         except Unavailable as error:
             log.warning("medusa_not_audited", reason=error.message)
+    found = dict.fromkeys(CHECK_NAMES, 0) | Counter(breach.check for breach in breaches)
+    with transaction() as connection:
+        note_run(connection, AUDIT, {"breaches": found}, now=now())
     for breach in breaches:
         log.error("audit_breach", check=breach.check, subject=breach.subject, detail=breach.detail)
     return len(breaches)

@@ -5,7 +5,15 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 from fastapi import Body as FromBody
-from pydantic import AwareDatetime, BaseModel, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from bridge.api.auth import AdminOperator, operator
 from bridge.api.shapes import (
@@ -38,9 +46,11 @@ from bridge.explain import explain
 from bridge.export import export_customer
 from bridge.ids import CustomerId, ProductId
 from bridge.inbox.erasure import erase_customer
-from bridge.inbox.handle import retry_event
+from bridge.inbox.handle import retry_all, retry_event
+from bridge.inbox.history import Outcome, read_history
 from bridge.inbox.listing import EventSummary, list_events, read_event_row
 from bridge.inbox.reconcile import reconcile
+from bridge.inbox.selection import EventFilter
 from bridge.inbox.tables import EventState
 from bridge.ledger.adjust import adjust_balance
 from bridge.ledger.statements import read_balance, read_transactions
@@ -316,8 +326,18 @@ class EventView(BaseModel):
     handled_at: datetime | None
 
 
+class AttemptView(BaseModel):
+    at: datetime
+    outcome: Outcome
+    attempt: int = Field(description="Which attempt it was, counted from the last retry that was asked for")
+    error_code: str | None
+    reason: str | None
+    actor: str | None = Field(description="Who asked for the retry")
+
+
 class EventDetail(EventView):
     body: str = Field(description="The raw body as it came")
+    history: list[AttemptView] = Field(description="Attempts that did not go through, and retries; oldest first")
 
 
 class EventList(BaseModel):
@@ -331,41 +351,72 @@ class RetryAnswer(BaseModel):
     message: str
 
 
+# Types of events and codes of errors: what has other characters is none, and some would choke the database.
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,100}$")]
+
+
+class RetryWish(Body):
+    """Which failed events; all of them when nothing is given."""
+
+    type: Name | None = None
+    subject: Id | None = None
+    code: Annotated[Name | None, Field(description="The `error_code`")] = None
+    since: AwareDatetime | None = Field(None, description="Only events that came in then or later")
+    until: AwareDatetime | None = Field(None, description="Only events that came in before then")
+
+
+class RetryManyAnswer(BaseModel):
+    retried: int
+    message: str
+
+
 @router.get("/events", responses=describe_problems(422))
 def read_events(
     limit: Limit = 20,
     cursor: Cursor = None,
     state: EventState | None = None,
-    type: Annotated[str | None, Query(pattern=r"^[A-Za-z0-9._-]{1,100}$")] = None,
+    type: Annotated[Name | None, Query()] = None,
     subject: Annotated[Id | None, Query(description="An order, customer, … id")] = None,
+    code: Annotated[Name | None, Query(description="The `error_code`")] = None,
+    since: Annotated[AwareDatetime | None, Query(description="Only events that came in then or later")] = None,
+    until: Annotated[AwareDatetime | None, Query(description="Only events that came in before then")] = None,
 ) -> EventList:
     """The inbox, newest first."""
+    only = EventFilter(state=state, type=type, subject=subject, code=code, since=since, until=until)
     with transaction() as connection:
-        found = list_events(
-            connection,
-            state=state,
-            type_=type,
-            subject=subject,
-            before=decode_cursor(Listing.EVENTS, cursor),
-            limit=limit + 1,
-        )
+        found = list_events(connection, only, before=decode_cursor(Listing.EVENTS, cursor), limit=limit + 1)
     following = encode_cursor(Listing.EVENTS, found[limit - 1].position if len(found) > limit else None)
     return EventList(events=[_event(each) for each in found[:limit]], next_cursor=following)
 
 
+@router.post("/events/retry", status_code=202, responses=describe_problems(400, 422))
+def retry_many(who: AdminOperator, wish: RetryWish | None = None) -> RetryManyAnswer:
+    """Make failed events pending again, all of them or those that fit. Asking twice does no harm."""
+    retried = 0
+    for number in retry_all(EventFilter(**(wish or RetryWish()).model_dump()), actor=who.id):
+        retried += number
+        wake(INBOX_DRAIN)
+    return RetryManyAnswer(retried=retried, message=f"{retried} events will be handled again.")
+
+
 @router.get("/events/{event_id}", responses=describe_problems(404, 422))
 def read_one_event(event_id: PathId) -> EventDetail:
-    """One event with its raw body."""
+    """One event with its raw body and what happened to it."""
     with transaction() as connection:
         event = read_event_row(connection, event_id)
-    return EventDetail(**_event(event).model_dump(), body=event.payload.decode("utf-8", "replace"))
+        history = read_history(connection, event_id)
+    return EventDetail(
+        **_event(event).model_dump(),
+        body=event.payload.decode("utf-8", "replace"),
+        history=[AttemptView(**vars(attempt)) for attempt in history],
+    )
 
 
 @router.post("/events/{event_id}/retry", status_code=202, responses=describe_problems(404, 422))
-def retry(event_id: PathId) -> RetryAnswer:
+def retry(event_id: PathId, who: AdminOperator) -> RetryAnswer:
     """Make a failed event pending again; harmless for any other."""
     with transaction() as connection:
-        retried = retry_event(connection, event_id, now=now())
+        retried = retry_event(connection, event_id, now=now(), actor=who.id)
     if retried:
         wake(INBOX_DRAIN)
     message = "It will be handled again." if retried else "Nothing to do: it has not failed."

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import jwt
+import structlog
 from fastapi import Depends
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
@@ -38,14 +39,17 @@ class Operator:
     id: str
 
 
-def signed_in_customer(
+async def signed_in_customer(
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_customer_bearer)],
 ) -> CustomerId:
     """The customer of the token. Raises `NotSignedIn`."""
-    return CustomerId(_actor(_token(credentials), "customer", get_settings()))
+    customer_id = CustomerId(_actor(_token(credentials), "customer", get_settings()))
+    # On the request's own task, not in a thread's copy of its context: what is bound here stays for the endpoint.
+    structlog.contextvars.bind_contextvars(customer_id=customer_id)
+    return customer_id
 
 
-def operator(credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_admin_bearer)]) -> Operator:
+async def operator(credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_admin_bearer)]) -> Operator:
     """The operator behind the token. Raises `NotSignedIn`."""
     token, settings = _token(credentials), get_settings()
     service = settings.admin_token

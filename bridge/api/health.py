@@ -1,17 +1,19 @@
 """Is it alive, is it ready, and how long has anything been waiting."""
 
 from datetime import datetime
-from typing import Any
+from functools import cache
 
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from pydantic import BaseModel
-from sqlalchemy import text
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, GCCollector, ProcessCollector, generate_latest
+from pydantic import BaseModel, Field
 
+from bridge import migrations
+from bridge.broker import broker_problem
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import Unavailable
+from bridge.figures import DatabaseFigures
 from bridge.inbox.listing import oldest_waiting
 from bridge.problems import describe_problems, problem
 from bridge.redemptions.promises import oldest_promise
@@ -25,7 +27,8 @@ class Live(BaseModel):
 
 
 class Ready(BaseModel):
-    status: str
+    status: str = Field(description="`ok`, or `degraded`: it serves, and `degraded` names what is away")
+    degraded: list[str]
     oldest_waiting_event_seconds: float | None
     oldest_waiting_promise_seconds: float | None
 
@@ -38,31 +41,51 @@ def live() -> Live:
 
 @router.get("/health/ready", response_model=Ready, responses=describe_problems(503))
 def ready() -> Response:
-    """It can do its work: the database is there and its tables are. Says how old the oldest waiting work is."""
-    missing = [
-        f"DUST_{name.upper()}" for name in ("webhook_secrets", "admin_token") if not getattr(get_settings(), name)
-    ]
+    """It can do its work: the database is there and has the newest tables. Says how old the oldest waiting work is.
+
+    Without the broker it still takes everything in, and the sweep catches up later: that is `degraded`, not 503.
+    """
+    missing = _missing_settings()
+    event = promise = None
     try:
         with transaction() as connection:
-            migrated = connection.scalar(text("SELECT to_regclass('alembic_version') IS NOT NULL"))
-            event, promise = (oldest_waiting(connection), oldest_promise(connection)) if migrated else (None, None)
-        missing += [] if migrated else ["migrations"]
+            if migrations.is_behind(migrations.current_revision(connection)):
+                missing.append("migrations")
+            else:
+                event, promise = oldest_waiting(connection), oldest_promise(connection)
     except Unavailable:
         missing.append("database")
+    degraded = [] if _broker_answers() else ["broker"]
+    ages = {"oldest_waiting_event_seconds": _age(event), "oldest_waiting_promise_seconds": _age(promise)}
     if missing:
-        return problem(503, "not_ready", f"Missing: {', '.join(missing)}.", missing=missing)
-    answer: dict[str, Any] = {
-        "status": "ok",
-        "oldest_waiting_event_seconds": _age(event),
-        "oldest_waiting_promise_seconds": _age(promise),
-    }
-    return JSONResponse(answer)
+        return problem(503, "not_ready", f"Missing: {', '.join(missing)}.", missing=missing, degraded=degraded)
+    return JSONResponse({"status": "degraded" if degraded else "ok", "degraded": degraded, **ages})
+
+
+def _missing_settings() -> list[str]:
+    settings = get_settings()
+    return [f"DUST_{name.upper()}" for name in ("webhook_secrets", "admin_token") if not getattr(settings, name)]
+
+
+def _broker_answers() -> bool:
+    url = get_settings().broker_url
+    return url is not None and broker_problem(url) is None
+
+
+@cache
+def _registry() -> CollectorRegistry:
+    """What this process uses of memory and time, and what all of Dust is doing."""
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    GCCollector(registry=registry)
+    registry.register(DatabaseFigures())
+    return registry
 
 
 @router.get("/metrics", include_in_schema=False)
 def metrics() -> Response:
-    """Prometheus metrics of this process."""
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+    """Prometheus metrics of all of Dust, whichever API process is asked; `process_` and `python_` ones are its own."""
+    return Response(generate_latest(_registry()), media_type=CONTENT_TYPE_LATEST)
 
 
 def _age(moment: datetime | None) -> float | None:

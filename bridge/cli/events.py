@@ -8,19 +8,23 @@ from typing import Annotated, Any
 
 import httpx
 import typer
-from rich.progress import track
+from rich.progress import Progress, SpinnerColumn, TextColumn
 
 from bridge.cli.output import AsJson, console, print_json, print_rows
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import InvalidInput, Unavailable
 from bridge.ids import new_id
-from bridge.inbox.handle import retry_event
-from bridge.inbox.listing import list_events
+from bridge.inbox.handle import retry_all, retry_event
+from bridge.inbox.history import read_history
+from bridge.inbox.listing import list_events, read_event_row
+from bridge.inbox.selection import EventFilter
 from bridge.inbox.tables import EventState
 from bridge.settings import get_settings, webhook_key
 from bridge.wake import INBOX_DRAIN, publish
 from bridge.webhooks.signature import sign
+
+_COUNTING = (SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed:.0f} events"))
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -100,47 +104,91 @@ def _sample_order(customer: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
+_Type = Annotated[str | None, typer.Option("--type", help="Only of this type.")]
+_Subject = Annotated[str | None, typer.Option(help="Only about this order, customer, …")]
+_Code = Annotated[str | None, typer.Option(help="Only with this reason code, for example medusa_unavailable.")]
+_Since = Annotated[datetime | None, typer.Option(help="Only those that came in then or later (UTC).")]
+_Until = Annotated[datetime | None, typer.Option(help="Only those that came in before then (UTC).")]
+
+
 def events(
+    event_id: Annotated[str | None, typer.Argument(help="One event, with its body and what happened to it.")] = None,
     state: Annotated[EventState | None, typer.Option(help="Only these.")] = None,
-    type_: Annotated[str | None, typer.Option("--type", help="Only of this type.")] = None,
+    type_: _Type = None,
+    subject: _Subject = None,
+    code: _Code = None,
+    since: _Since = None,
+    until: _Until = None,
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """List the inbox, newest first. Example: dust events --state failed"""
+    """List the inbox, newest first, or show one event. Example: dust events --state failed --since 2026-11-01"""
+    if event_id is not None:
+        _show_event(event_id, as_json=as_json)
+        return
+    only = EventFilter(state=state, type=type_, subject=subject, code=code, since=_utc(since), until=_utc(until))
     with transaction() as connection:
-        found = list_events(connection, state=state, type_=type_, limit=limit)
+        found = list_events(connection, only, limit=limit)
     columns = ("id", "type", "subject", "state", "attempts", "received_at", "reason")
     rows = [{name: getattr(each, name) for name in columns} for each in found]
     print_rows(rows, columns, as_json=as_json, empty="There is none.")
 
 
+def _show_event(event_id: str, *, as_json: bool) -> None:
+    with transaction() as connection:
+        event = read_event_row(connection, event_id)
+        history = [vars(attempt) for attempt in read_history(connection, event_id)]
+    fields = {**vars(event), "payload": event.payload.decode("utf-8", "replace")}
+    if as_json:
+        print_json({**fields, "history": history})
+        return
+    for name, value in fields.items():
+        if value is not None:
+            console.print(f"{name:16}{value}", markup=False, highlight=False, soft_wrap=True)
+    columns = ("at", "outcome", "attempt", "error_code", "reason", "actor")
+    print_rows(history, columns, as_json=False, empty="It went through without a failed attempt.")
+
+
 def retry(
     event_id: Annotated[str | None, typer.Argument(help="The event; `dust events --state failed` lists them.")] = None,
-    all_failed: Annotated[bool, typer.Option("--all-failed", help="Every failed event.")] = False,
+    all_failed: Annotated[bool, typer.Option("--all-failed", help="Every failed event that fits the rest.")] = False,
+    type_: _Type = None,
+    subject: _Subject = None,
+    code: _Code = None,
+    since: _Since = None,
+    until: _Until = None,
     as_json: AsJson = False,
 ) -> None:
-    """Try failed events again; harmless for any other. Example: dust retry --all-failed"""
+    """Try failed events again; harmless for any other. Example: dust retry --all-failed --code medusa_unavailable"""
+    only = EventFilter(type=type_, subject=subject, code=code, since=_utc(since), until=_utc(until))
     if (event_id is None) == (not all_failed):
         raise InvalidInput("Give an event id, or --all-failed.")
-    ids = [event_id] if event_id else _failed_ids()
-    retried = 0
-    for each in track(ids, "Retrying", disable=len(ids) < 100 or as_json):
-        with transaction() as connection:
-            retried += retry_event(connection, each, now=now())
+    if event_id is not None and only != EventFilter():
+        raise InvalidInput("--type, --subject, --code, --since and --until choose among --all-failed.")
+    retried = _retry_one(event_id) if event_id else _retry_many(only, quiet=as_json)
     publish(INBOX_DRAIN)
     if as_json:
-        print_json({"retried": retried, "of": len(ids)})
+        print_json({"retried": retried})
+    elif event_id and not retried:
+        console.print("Nothing to do: it has not failed.")
     else:
-        console.print(f"{retried} of {len(ids)} will be handled again; the others had not failed.")
+        console.print(f"{retried} will be handled again.")
 
 
-def _failed_ids() -> list[str]:
-    ids: list[str] = []
-    before = None
-    while True:
-        with transaction() as connection:
-            page = list_events(connection, state=EventState.FAILED, before=before, limit=500)
-        ids += [each.id for each in page]
-        if not page:
-            return ids
-        before = page[-1].position
+def _retry_one(event_id: str) -> int:
+    with transaction() as connection:
+        return int(retry_event(connection, event_id, now=now(), actor="cli"))
+
+
+def _retry_many(only: EventFilter, *, quiet: bool) -> int:
+    retried = 0
+    with Progress(*_COUNTING, console=console, disable=quiet, transient=True) as progress:
+        bar = progress.add_task("Retrying", total=None)
+        for number in retry_all(only, actor="cli"):
+            retried += number
+            progress.advance(bar, number)
+    return retried
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment

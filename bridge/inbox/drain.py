@@ -5,7 +5,8 @@ is split off into a task of its own, so that it delays nobody and an operator se
 failed event is always a failed task.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -16,12 +17,14 @@ from sqlalchemy import Connection, Row, select, update
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import Unavailable
-from bridge.inbox.events import MalformedEvent, read_event
+from bridge.inbox.events import MalformedEvent, metric_label, read_event
 from bridge.inbox.handle import describe, mark_handled, try_event
 from bridge.inbox.tables import EventState, webhook_event
 from bridge.medusa.orders import Order
+from bridge.metrics import EVENTS_HANDLED
 from bridge.programme.versions import current_version
 from bridge.settlement.settle import settle_orders
+from bridge.tracing import span
 
 log = structlog.get_logger(__name__)
 
@@ -71,7 +74,8 @@ def drain_once() -> Drained:
             rows = _take(connection)
             taken = [row.id for row in rows]
             work = _sort(connection, rows)
-            settled = settle_orders(connection, work.orders.values(), now=now())
+            with _traced(rows, work.orders):
+                settled = settle_orders(connection, work.orders.values(), now=now())
             if work.orders:
                 mark_handled(connection, {who: describe(settled[order.id]) for who, order in work.orders.items()})
             _postpone(connection, work.apart)
@@ -83,11 +87,36 @@ def drain_once() -> Drained:
         with transaction() as connection:
             _postpone(connection, taken)
         return Drained(taken=len(taken), split_off=tuple(taken))
+    _tell(work.orders, rows)
     failed = [event_id for event_id in work.alone if not _handle_here(event_id)]
     if failed:
         with transaction() as connection:
             _postpone(connection, failed)
     return Drained(taken=len(taken), split_off=(*work.apart, *failed))
+
+
+def _traced(rows: Sequence[Row[Any]], orders: Collection[str]) -> AbstractContextManager[Any]:
+    """One event's batch continues that event's trace; one of many is a trace of its own, linked to each of theirs."""
+    if not orders:
+        # The sweep comes every few seconds; most of the time there is nothing to tell.
+        return nullcontext()
+    traces = [row.traceparent for row in rows if row.traceparent and row.id in orders]
+    if len(orders) == 1:
+        (event_id,) = orders
+        return span("inbox.drain", parent=traces[0] if traces else None, event_id=event_id)
+    return span("inbox.drain", links=traces, events=len(orders))
+
+
+def _tell(orders: Mapping[str, Order], rows: Sequence[Row[Any]]) -> None:
+    """One line for the whole batch that still names each event, order and customer: a line each would cost more than
+    settling does."""
+    if not orders:
+        return
+    for row in rows:
+        if row.id in orders:
+            EVENTS_HANDLED.labels(metric_label(row.type)).inc()
+    ids = [{"event_id": who, "order_id": order.id, "customer_id": order.customer_id} for who, order in orders.items()]
+    log.info("events_handled", number=len(ids), events=ids)
 
 
 def _take(connection: Connection) -> Sequence[Row[Any]]:

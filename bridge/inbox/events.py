@@ -42,6 +42,9 @@ EVENT_TYPES: Mapping[str, About] = {
 }
 """The types that have an effect; every other type is kept and ignored."""
 
+# What the label of a metric says of all other types: they are the sender's to choose, and there may be any number.
+_OTHER = "other"
+
 
 class MalformedEvent(InvalidInput):
     """The body is not a JSON object of the shape an event has."""
@@ -102,6 +105,20 @@ class _Envelope(BaseModel):
 class _Subject(BaseModel):
     id: _Id | None = None
     order_id: _Id | None = None
+
+
+def metric_label(type_: str) -> str:
+    """The type, where it is one of a few."""
+    return type_ if type_ in EVENT_TYPES else _OTHER
+
+
+def log_ids(type_: str, subject: str | None) -> dict[str, str]:
+    """What an event is about, as log lines name it: `order_id`, `customer_id`, …"""
+    about = EVENT_TYPES.get(type_)
+    if about is None or subject is None:
+        return {}
+    # A payment may come with its order's id, and that is then the subject.
+    return {"order_id" if subject.startswith("order_") else f"{about.value}_id": subject}
 
 
 def read_event(body: bytes) -> Event:

@@ -4,12 +4,14 @@ What fails for a reason that passes (`Unavailable`) stays pending and is tried a
 stays is parked as `failed`, in words for an operator. Handling an event twice does nothing the second time.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, assert_never
 
 import structlog
-from sqlalchemy import Connection, Row, bindparam, select, update
+from sqlalchemy import Connection, Row, bindparam, func, select, update
 
 from bridge.backoff import backoff_seconds
 from bridge.clock import now
@@ -17,15 +19,20 @@ from bridge.db import transaction
 from bridge.errors import Conflict, DustError, NotFound, Unavailable
 from bridge.ids import CustomerId, OrderId, ProductId
 from bridge.inbox.erasure import erase_customer
-from bridge.inbox.events import About, Event, read_event
-from bridge.inbox.tables import EventState, webhook_event
+from bridge.inbox.events import About, Event, log_ids, metric_label, read_event
+from bridge.inbox.history import Attempt, Outcome, note_attempt, note_attempts
+from bridge.inbox.selection import EventFilter
+from bridge.inbox.tables import EventState, webhook_attempt, webhook_event
+from bridge.logs import redact
 from bridge.medusa.client import Medusa, UnknownInMedusa, get_medusa
 from bridge.medusa.orders import Order, read_order
+from bridge.metrics import EVENTS_FAILED, EVENTS_HANDLED, EVENTS_PUT_OFF, EVENTS_RETRIED
 from bridge.products.settings import forget_product
 from bridge.programme.versions import current_version
 from bridge.settings import get_settings
 from bridge.settlement.bonuses import credit_signup_bonus
 from bridge.settlement.settle import Settled, settle_orders
+from bridge.tracing import span
 
 log = structlog.get_logger(__name__)
 
@@ -33,6 +40,7 @@ log = structlog.get_logger(__name__)
 _LONGEST_WAIT_SECONDS = 180.0
 # The retry comes by a message; the sweep takes over only when that is this late.
 _SWEEP_GRACE_SECONDS = 15.0
+_RETRIED_AT_ONCE = 500
 
 
 class UnknownEvent(NotFound):
@@ -75,6 +83,28 @@ def handle_event(event_id: str, medusa: Medusa | None = None) -> Handled:
     Raises `RetryLater` while it has to wait, `EventFailed` once it is parked, `UnknownEvent`.
     """
     row = _read_row(event_id)
+    with _about(row):
+        return _handle(row, medusa)
+
+
+def try_event(event_id: str) -> Handled:
+    """Handle one pending event that needs nobody else. Raises whatever is in the way; the event stays as it was."""
+    row = _read_row(event_id)
+    with _about(row):
+        return _try(row, None)
+
+
+@contextmanager
+def _about(row: Row[Any]) -> Iterator[None]:
+    """Log lines in the block name the event and what it is about, and its trace goes on."""
+    with (
+        structlog.contextvars.bound_contextvars(event_id=row.id, **log_ids(row.type, row.subject)),
+        span("inbox.handle", parent=row.traceparent, event_id=row.id, type=row.type, subject=row.subject),
+    ):
+        yield
+
+
+def _handle(row: Row[Any], medusa: Medusa | None) -> Handled:
     try:
         return _try(row, medusa)
     except Unavailable as error:
@@ -83,13 +113,10 @@ def handle_event(event_id: str, medusa: Medusa | None = None) -> Handled:
         raise _park(row, error.code, error.message) from error
     except Exception as error:
         # A fault of ours must not loop, and must not be lost: parked like poison, with the traceback in the log.
-        log.exception("event_broke", event_id=event_id)
-        raise _park(row, "internal_error", f"Dust has a fault here ({type(error).__name__}: {error}).") from error
-
-
-def try_event(event_id: str) -> Handled:
-    """Handle one pending event that needs nobody else. Raises whatever is in the way; the event stays as it was."""
-    return _try(_read_row(event_id), None)
+        log.exception("event_broke")
+        raise _park(
+            row, "internal_error", redact(f"Dust has a fault here ({type(error).__name__}: {error}).")
+        ) from error
 
 
 def _try(row: Row[Any], medusa: Medusa | None) -> Handled:
@@ -102,6 +129,9 @@ def _try(row: Row[Any], medusa: Medusa | None) -> Handled:
             return Handled(event_id=row.id, state=EventState.HANDLED, sentence="Nothing to do: it is handled.")
         sentence = _apply(connection, event, order)
         mark_handled(connection, {row.id: sentence})
+    EVENTS_HANDLED.labels(metric_label(row.type)).inc()
+    found = {"order_id": order.id, "customer_id": order.customer_id} if order else {}
+    log.info("event_handled", type=row.type, **found, outcome=sentence)
     return Handled(event_id=row.id, state=EventState.HANDLED, sentence=sentence)
 
 
@@ -182,24 +212,37 @@ def mark_handled(connection: Connection, sentences: dict[str, str]) -> None:
 
 def mark_failed(connection: Connection, event_id: str, *, code: str, reason: str, attempts: int) -> None:
     """Park an event for an operator."""
-    connection.execute(
+    parked = connection.execute(
         update(webhook_event)
         .where(webhook_event.c.id == event_id, webhook_event.c.state == EventState.PENDING.value)
         .values(state=EventState.FAILED.value, next_attempt_at=None, error_code=code, reason=reason, attempts=attempts)
+        .returning(webhook_event.c.type)
     )
+    if (failed := parked.one_or_none()) is not None:
+        attempt = Attempt(at=now(), outcome=Outcome.FAILED, attempt=attempts, error_code=code, reason=reason)
+        note_attempt(connection, event_id, attempt)
+        EVENTS_FAILED.labels(metric_label(failed.type), code).inc()
 
 
 def park_event(event_id: str, reason: str) -> None:
     """Park an event whose task was ended from outside, before it could do so itself; harmless for any other."""
     row = _read_row(event_id)
     if row.state == EventState.PENDING:
-        _park(row, "task_ended", reason)
+        with _about(row):
+            _park(row, "task_ended", reason)
 
 
-def retry_event(connection: Connection, event_id: str, *, now: datetime, due_in: timedelta = timedelta(0)) -> bool:
+def retry_event(
+    connection: Connection,
+    event_id: str,
+    *,
+    now: datetime,
+    due_in: timedelta = timedelta(0),
+    actor: str = "operator",
+) -> bool:
     """Make a failed event pending again; False when it is not failed, which is fine. Raises `UnknownEvent`.
 
-    `due_in` keeps the sweep off it for that long, for a task of its own that is about to be sent.
+    `due_in` keeps the sweep off it for that long, for a task of its own that is about to be sent. `actor` is who asked.
     """
     state = connection.scalar(select(webhook_event.c.state).where(webhook_event.c.id == event_id).with_for_update())
     if state is None:
@@ -211,7 +254,50 @@ def retry_event(connection: Connection, event_id: str, *, now: datetime, due_in:
         .where(webhook_event.c.id == event_id)
         .values(state=EventState.PENDING.value, next_attempt_at=now + due_in, attempts=0)
     )
+    note_attempt(connection, event_id, Attempt(at=now, outcome=Outcome.RETRIED, attempt=0, actor=actor))
+    EVENTS_RETRIED.inc()
     return True
+
+
+def retry_all(only: EventFilter, *, actor: str = "operator") -> Iterator[int]:
+    """As `retry_event`, for every failed event that `only` lets through, oldest first; yields how many at a time.
+
+    Each step is a transaction of its own, so that a great many neither lock each other nor have to succeed together.
+    Events that fail again meanwhile are left alone: it ends.
+    """
+    started = now()
+    while True:
+        with transaction() as connection:
+            retried = _retry_some(connection, only, started, actor)
+        if retried:
+            yield retried
+        if retried < _RETRIED_AT_ONCE:
+            return
+
+
+def _retry_some(connection: Connection, only: EventFilter, started: datetime, actor: str) -> int:
+    newest_attempt = (
+        select(func.max(webhook_attempt.c.at)).where(webhook_attempt.c.event_id == webhook_event.c.id).scalar_subquery()
+    )
+    chosen = (
+        select(webhook_event.c.id)
+        .where(*only.conditions(), webhook_event.c.state == EventState.FAILED.value)
+        # What failed since has been tried. Events from before there was a history have none.
+        .where(func.coalesce(newest_attempt, webhook_event.c.received_at) <= started)
+        .order_by(webhook_event.c.received_at)
+        .limit(_RETRIED_AT_ONCE)
+        # One that somebody else is retrying just now is retried.
+        .with_for_update(skip_locked=True)
+    )
+    event_ids = connection.scalars(
+        update(webhook_event)
+        .where(webhook_event.c.id.in_(chosen))
+        .values(state=EventState.PENDING.value, next_attempt_at=started, attempts=0)
+        .returning(webhook_event.c.id)
+    ).all()
+    note_attempts(connection, event_ids, Attempt(at=now(), outcome=Outcome.RETRIED, attempt=0, actor=actor))
+    EVENTS_RETRIED.inc(len(event_ids))
+    return len(event_ids)
 
 
 def _read_row(event_id: str) -> Row[Any]:
@@ -245,6 +331,12 @@ def _put_off(row: Row[Any], error: Unavailable) -> DustError:
                 reason=error.message,
             )
         )
+        attempt = Attempt(
+            at=now(), outcome=Outcome.WAITS, attempt=attempts, error_code=error.code, reason=error.message
+        )
+        note_attempt(connection, row.id, attempt)
+    EVENTS_PUT_OFF.labels(error.code).inc()
+    log.warning("event_put_off", type=row.type, code=error.code, reason=error.message, attempt=attempts)
     return RetryLater(row.id, error.message, wait)
 
 
@@ -252,5 +344,5 @@ def _park(row: Row[Any], code: str, message: str, attempts: int | None = None) -
     reason = f"{row.type} {row.subject}: {message}"
     with transaction() as connection:
         mark_failed(connection, row.id, code=code, reason=reason, attempts=attempts or row.attempts + 1)
-    log.error("event_parked", event_id=row.id, type=row.type, subject=row.subject, code=code, reason=message)
+    log.error("event_parked", type=row.type, code=code, reason=message)
     return EventFailed(reason)

@@ -8,7 +8,11 @@ from sqlalchemy import Connection, Row, func, select, tuple_
 
 from bridge.errors import field_error
 from bridge.inbox.handle import UnknownEvent
+from bridge.inbox.selection import EventFilter
 from bridge.inbox.tables import EventState, webhook_event
+
+# In a backlog beyond this, those due first are also the oldest.
+_MOST_LOOKED_AT = 100_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,23 +40,12 @@ class EventSummary:
 
 
 def list_events(
-    connection: Connection,
-    *,
-    state: EventState | None = None,
-    type_: str | None = None,
-    subject: str | None = None,
-    before: str | None = None,
-    limit: int,
+    connection: Connection, only: EventFilter, *, before: str | None = None, limit: int
 ) -> list[EventSummary]:
     """The newest first."""
     columns = webhook_event.c
-    query = select(webhook_event).order_by(columns.received_at.desc(), columns.id.desc()).limit(limit)
-    if state is not None:
-        query = query.where(columns.state == state.value)
-    if type_ is not None:
-        query = query.where(columns.type == type_)
-    if subject is not None:
-        query = query.where(columns.subject == subject)
+    query = select(webhook_event).where(*only.conditions())
+    query = query.order_by(columns.received_at.desc(), columns.id.desc()).limit(limit)
     if before is not None:
         query = query.where(tuple_(columns.received_at, columns.id) < tuple_(*_position(before)))
     return [_summary(row) for row in connection.execute(query)]
@@ -68,9 +61,23 @@ def read_event_row(connection: Connection, event_id: str) -> EventSummary:
 
 def oldest_waiting(connection: Connection) -> datetime | None:
     """When the event that waits longest came in; None when none waits."""
-    query = select(func.min(webhook_event.c.received_at)).where(webhook_event.c.state == EventState.PENDING.value)
-    oldest: datetime | None = connection.scalar(query)
+    # Asked for the least `received_at`, Postgres may walk that index through all events that were ever handled. Ordered
+    # by when they are due it reads the small index of those that wait.
+    waiting = (
+        select(webhook_event.c.received_at)
+        .where(webhook_event.c.state == EventState.PENDING.value)
+        .order_by(webhook_event.c.next_attempt_at)
+        .limit(_MOST_LOOKED_AT)
+        .subquery()
+    )
+    oldest: datetime | None = connection.scalar(select(func.min(waiting.c.received_at)))
     return oldest
+
+
+def count_failed(connection: Connection) -> int:
+    """How many events have failed; there is an index of just these."""
+    query = select(func.count()).where(webhook_event.c.state == EventState.FAILED.value)
+    return int(connection.execute(query).scalar_one())
 
 
 def _position(cursor: str) -> tuple[datetime, str]:

@@ -19,9 +19,19 @@ class Receipt(StrEnum):
 
 
 def receive(
-    connection: Connection, event_id: str, event: Event, body: bytes, *, now: datetime, source: str = "webhook"
+    connection: Connection,
+    event_id: str,
+    event: Event,
+    body: bytes,
+    *,
+    now: datetime,
+    source: str = "webhook",
+    traceparent: str | None = None,
 ) -> Receipt:
-    """Keep the event unless its id is here already. The caller commits before it answers."""
+    """Keep the event unless its id is here already. The caller commits before it answers.
+
+    `traceparent` is the trace that whoever handles the event shall continue.
+    """
     useful = event.about is not None
     added = connection.execute(
         insert(webhook_event)
@@ -35,6 +45,7 @@ def receive(
             received_at=now,
             state=(EventState.PENDING if useful else EventState.IGNORED).value,
             next_attempt_at=now if useful else None,
+            traceparent=traceparent,
             reason=None if useful else f"Dust has no use for {event.type}.",
         )
         .on_conflict_do_nothing()

@@ -24,6 +24,7 @@ from bridge.inbox.events import read_event
 from bridge.inbox.receive import Receipt, receive
 from bridge.medusa.client import Json, Medusa
 from bridge.medusa.orders import Order, read_order
+from bridge.metrics import DRIFT_FOUND
 from bridge.programme.versions import current_version
 from bridge.settlement.bonuses import customers_with_signup_bonus
 from bridge.settlement.tables import order_settlement
@@ -68,6 +69,9 @@ def reconcile(medusa: Medusa, *, since: datetime | None = None, dry_run: bool = 
     _compare_customers(medusa, found, dry_run=dry_run)
     if since is None and not dry_run:
         _remember(started)
+    if not dry_run:
+        DRIFT_FOUND.labels("orders").inc(len(found.drifted))
+        DRIFT_FOUND.labels("customers").inc(len(found.customers))
     if found.drifted or found.customers:
         log.warning("drift_found", orders=len(found.drifted), customers=len(found.customers), dry_run=dry_run)
     return found

@@ -2,7 +2,20 @@
 
 from enum import StrEnum
 
-from sqlalchemy import CheckConstraint, Column, DateTime, Index, Integer, LargeBinary, Table, Text, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    text,
+)
 
 from bridge.db import metadata
 
@@ -33,6 +46,8 @@ webhook_event = Table(
     # In plain words: why it failed or is waiting, or what came of it.
     Column("reason", Text),
     Column("handled_at", DateTime(timezone=True)),
+    # The trace of the request that brought it, as W3C Trace Context writes it; where tracing is on.
+    Column("traceparent", Text),
     CheckConstraint("state IN ('pending', 'handled', 'ignored', 'failed')", name="state"),
     CheckConstraint("(state = 'pending') = (next_attempt_at IS NOT NULL)", name="pending_is_due"),
     CheckConstraint("state NOT IN ('failed', 'ignored') OR reason IS NOT NULL", name="says_why"),
@@ -42,4 +57,21 @@ webhook_event = Table(
     Index(None, "received_at", "id"),
     # Three updates in a row's life; with room in the page none of them moves it.
     postgresql_with={"fillfactor": "85"},
+)
+
+# What happened to events that did not go through at once. An event that does leaves nothing here.
+webhook_attempt = Table(
+    "webhook_attempt",
+    metadata,
+    Column("event_id", Text, ForeignKey("webhook_event.id"), primary_key=True),
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("outcome", Text, nullable=False),
+    # Which attempt it was, counted from the last retry that was asked for.
+    Column("attempt", Integer, nullable=False),
+    Column("error_code", Text),
+    Column("reason", Text),
+    # Who asked for the retry.
+    Column("actor", Text),
+    CheckConstraint("outcome IN ('waits', 'failed', 'retried')", name="outcome"),
 )

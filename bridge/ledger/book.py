@@ -19,6 +19,7 @@ from bridge.clock import now
 from bridge.ids import CustomerId
 from bridge.ledger.account import Account, Lot, Posting
 from bridge.ledger.tables import dust_balance, dust_lot, dust_lot_use, dust_transaction
+from bridge.ledger.totals import note_postings
 
 
 def open_accounts(
@@ -102,6 +103,7 @@ def save(connection: Connection, accounts: Iterable[Account]) -> None:
     if uses:
         connection.execute(dust_lot_use.insert(), uses)
     _update_balances(connection, changed)
+    note_postings(connection, postings)
     for account in changed:
         account.postings.clear()
         account.opened_lots.clear()

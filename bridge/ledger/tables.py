@@ -31,6 +31,7 @@ dust_balance = Table(
     CheckConstraint("held >= 0 AND pending >= 0 AND debt >= 0", name="figures"),
     # Without debt, what is held is covered by the balance: the database's own last word against overspending.
     CheckConstraint("held <= balance + debt", name="overdraft"),
+    Index("ix_dust_balance_in_debt", "debt", postgresql_where=text("debt > 0")),
     # Balances change with every event; room in the page lets Postgres update in place, without touching an index.
     postgresql_with={"fillfactor": "70"},
 )
@@ -95,4 +96,18 @@ dust_lot_use = Table(
     Column("remaining", BigInteger, nullable=False),
     Column("held", BigInteger, nullable=False),
     Index(None, "customer_id", "lot_id"),
+)
+
+# What all of `dust_transaction` adds up to, by kind, so that a figure for the whole shop is no scan of the book. Each
+# `save` adds rows of its own, in its own transaction and so exact, and waits for nobody: a single row of totals would
+# make all writers queue up behind it. `totals.fold` adds the rows of a minute together.
+ledger_total = Table(
+    "ledger_total",
+    metadata,
+    Column("kind", Text, nullable=False),
+    Column("postings", BigInteger, nullable=False),
+    Column("credited", BigInteger, nullable=False),
+    Column("debited", BigInteger, nullable=False),
+    Column("held", BigInteger, nullable=False),
+    Column("pending", BigInteger, nullable=False),
 )

@@ -14,11 +14,13 @@ from typing import Any, cast
 import httpx
 import structlog
 
-from bridge.errors import Conflict, NotFound, Unavailable
+from bridge.errors import Conflict, DustError, NotFound, Unavailable
 from bridge.ids import CustomerId, OrderId, ProductId
 from bridge.medusa.carts import CART_FIELDS, Cart, read_cart
 from bridge.medusa.orders import ORDER_FIELDS
+from bridge.metrics import MEDUSA_ERRORS, MEDUSA_SECONDS
 from bridge.settings import Settings, get_settings
+from bridge.tracing import current_traceparent, span
 
 log = structlog.get_logger(__name__)
 
@@ -68,6 +70,15 @@ class Promotion:
     code: str
     used: int
     redemption_id: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """An answer as it came, whatever it says; `body` is empty when it is no JSON object. `date` is the header."""
+
+    status: int
+    date: str | None
+    body: Json
 
 
 class Medusa:
@@ -168,6 +179,24 @@ class Medusa:
         """Replace a product's metadata."""
         self._admin("POST", f"/admin/products/{product_id}", body={"metadata": metadata})
 
+    def probe(self, path: str, params: Mapping[str, str] | None = None) -> Probe:
+        """What Medusa says to a GET with the key that the path needs. Raises `MedusaAway` only when nothing answers."""
+        headers = {"x-publishable-api-key": self._publishable_key} if self._publishable_key else {}
+        auth = self._auth if path.startswith("/admin") else None
+        try:
+            answer = self._http.get(path, params=params, auth=auth, headers=headers)
+        except httpx.HTTPError as error:
+            raise MedusaAway(f"Medusa did not answer GET {path} ({type(error).__name__}).") from error
+        try:
+            body = answer.json()
+        except ValueError:
+            body = {}
+        return Probe(
+            status=answer.status_code,
+            date=answer.headers.get("date"),
+            body=body if isinstance(body, dict) else {},
+        )
+
     def _changes(
         self, path: str, name: str, field: str, since: datetime, filters: Mapping[str, str]
     ) -> Iterator[list[Json]]:
@@ -211,27 +240,47 @@ class Medusa:
         auth: httpx.Auth | None,
         headers: dict[str, str],
     ) -> Json:
+        call = _call_name(method, path)
         try:
-            response = self._http.request(method, path, params=params, json=body, auth=auth, headers=headers)
+            with span(f"medusa {call}"), MEDUSA_SECONDS.labels(call).time():
+                if traceparent := current_traceparent():
+                    headers = {**headers, "traceparent": traceparent}
+                response = self._http.request(method, path, params=params, json=body, auth=auth, headers=headers)
+            return _answer(response, method, path)
+        except DustError as error:
+            MEDUSA_ERRORS.labels(call, error.code).inc()
+            raise
         except httpx.HTTPError as error:
+            MEDUSA_ERRORS.labels(call, MedusaAway.code).inc()
             raise MedusaAway(f"Medusa did not answer {method} {path} ({type(error).__name__}).") from error
-        if response.status_code >= 500 or response.status_code in {408, 429}:
-            raise MedusaAway(f"Medusa answered {response.status_code} to {method} {path}.")
-        if response.status_code in {401, 403}:
-            raise _key_refused(response, f"{method} {path}")
-        answer = _json(response, f"{method} {path}")
-        if "publishable" in str(answer.get("message", "")).lower() and answer.get("type") == "not_allowed":
-            # The Store API says it with a 400.
-            raise _key_refused(response, f"{method} {path}")
-        if response.status_code == 404:
-            raise UnknownInMedusa(f"Medusa knows nothing under {path}.")
-        if response.status_code >= 400:
-            raise MedusaRefused(
-                status=response.status_code,
-                kind=str(answer.get("type", "error")),
-                message=str(answer.get("message", "no reason given")),
-            )
-        return answer
+
+
+def _call_name(method: str, path: str) -> str:
+    """`GET /admin/orders/:id` for any order: a name that a metric can have as a label."""
+    _, root, collection, *rest = path.split("/")
+    # An id is the sender's to choose, slashes included: nothing of it may get into the name.
+    below = "/:id/promotions" if rest and rest[-1] == "promotions" else "/:id" if rest else ""
+    return f"{method} /{root}/{collection}{below}"
+
+
+def _answer(response: httpx.Response, method: str, path: str) -> Json:
+    if response.status_code >= 500 or response.status_code in {408, 429}:
+        raise MedusaAway(f"Medusa answered {response.status_code} to {method} {path}.")
+    if response.status_code in {401, 403}:
+        raise _key_refused(response, f"{method} {path}")
+    answer = _json(response, f"{method} {path}")
+    if "publishable" in str(answer.get("message", "")).lower() and answer.get("type") == "not_allowed":
+        # The Store API says it with a 400.
+        raise _key_refused(response, f"{method} {path}")
+    if response.status_code == 404:
+        raise UnknownInMedusa(f"Medusa knows nothing under {path}.")
+    if response.status_code >= 400:
+        raise MedusaRefused(
+            status=response.status_code,
+            kind=str(answer.get("type", "error")),
+            message=str(answer.get("message", "no reason given")),
+        )
+    return answer
 
 
 def _key_refused(response: httpx.Response, call: str) -> MedusaAway:

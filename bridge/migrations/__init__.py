@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -23,7 +24,9 @@ def import_tables() -> None:
     import bridge.inbox.erasure
     import bridge.inbox.reconcile
     import bridge.inbox.tables
+    import bridge.last_run
     import bridge.ledger.tables
+    import bridge.metrics
     import bridge.products.settings
     import bridge.programme.versions
     import bridge.redemptions.tables
@@ -45,8 +48,20 @@ def current_revision(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
-def newest_revision() -> str | None:
-    return ScriptDirectory.from_config(_config()).get_current_head()
+@cache
+def known_revisions() -> tuple[str, ...]:
+    """Every revision that this code knows, the newest first."""
+    return tuple(script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions())
+
+
+def is_behind(revision: str | None) -> bool:
+    """Whether the code wants a newer one than this.
+
+    One that it does not know is from newer code: whoever renews Dust process by process migrates first, and the old
+    processes serve until their turn comes.
+    """
+    newest, *older = known_revisions()
+    return revision is None or (revision != newest and revision in older)
 
 
 def differences(url: str) -> list[str]:

@@ -21,6 +21,7 @@ from bridge.errors import DustError, Unavailable
 from bridge.ledger.account import Kind, Memo
 from bridge.ledger.book import open_accounts, reserved_lots, save
 from bridge.medusa.client import Json, Medusa, MedusaRefused, Promotion
+from bridge.metrics import REDEMPTIONS_ENDED
 from bridge.redemptions.promises import Code, Redemption, lock_redemption, update_redemption
 from bridge.redemptions.tables import State, dust_redemption, dust_redemption_code
 
@@ -58,7 +59,9 @@ def advance(redemption_id: str, medusa: Medusa) -> Outcome:
     Raises `UnknownRedemption`; `Busy` and `MedusaAway` when it has to be tried again, which the row notes.
     """
     lease = secrets.token_hex(8)
+    structlog.contextvars.bind_contextvars(redemption_id=redemption_id)
     redemption = _take_lease(redemption_id, lease)
+    structlog.contextvars.bind_contextvars(customer_id=redemption.customer_id)
     if redemption.next_attempt_at is None and not redemption.should_withdraw(now()):
         _drop_lease(redemption_id, lease)
         return Outcome(redemption=redemption)
@@ -117,7 +120,7 @@ def _put_off(redemption: Redemption, lease: str, error: DustError) -> None:
             )
     except Unavailable:
         # The lease runs out by itself; the sweep takes the row up again then.
-        log.warning("lease_left_to_run_out", redemption_id=redemption.id)
+        log.warning("lease_left_to_run_out")
 
 
 def _make(redemption: Redemption, medusa: Medusa, lease: str) -> Outcome:
@@ -150,7 +153,7 @@ def _make_or_adopt(redemption: Redemption, code: Code, medusa: Medusa) -> Promot
     except MedusaRefused:
         existing = medusa.promotion_by_code(code.code)
         if existing is not None and existing.redemption_id == redemption.id:
-            log.info("promotion_adopted", redemption_id=redemption.id, promotion_id=existing.id)
+            log.info("promotion_adopted", promotion_id=existing.id)
             return existing
         raise
 
@@ -228,7 +231,10 @@ def _withdraw(redemption: Redemption, medusa: Medusa, lease: str, *, failure: st
             attempts=0,
             next_attempt_at=now() + SECOND_LOOK if in_doubt else None,
         )
-        return Outcome(redemption=lock_redemption(connection, redemption.id))
+        ended = lock_redemption(connection, redemption.id)
+    REDEMPTIONS_ENDED.labels(ended.state.value).inc()
+    log.info("redemption_ended", state=ended.state.value, dust=ended.dust, reason=ended.reason)
+    return Outcome(redemption=ended)
 
 
 def _delete_codes(redemption: Redemption, medusa: Medusa) -> list[str]:
@@ -263,7 +269,7 @@ def _look_again(redemption: Redemption, medusa: Medusa, lease: str) -> Outcome:
     """After a release in doubt: a create call that hung in Medusa may have gone through late. Take it away again."""
     missing = _delete_codes(redemption, medusa)
     if len(missing) < len(redemption.codes):
-        log.warning("late_promotion_removed", redemption_id=redemption.id)
+        log.warning("late_promotion_removed")
     orders = _orders_that_used(redemption, medusa) if redemption.state is not State.CAPTURED else []
     with transaction() as connection:
         _end_visit(connection, redemption.id, lease, next_attempt_at=None, attempts=0)

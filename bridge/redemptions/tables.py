@@ -64,6 +64,7 @@ dust_redemption = Table(
     CheckConstraint("state IN ('pending', 'active', 'captured', 'released', 'failed')", name="state"),
     Index(None, "customer_id", "id"),
     Index(None, "order_id"),
+    Index("ix_dust_redemption_open", "state", "expires_at", postgresql_where=text("state IN ('pending', 'active')")),
     Index("ix_dust_redemption_due", "next_attempt_at", postgresql_where=text("next_attempt_at IS NOT NULL")),
 )
 

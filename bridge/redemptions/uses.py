@@ -16,6 +16,7 @@ from bridge.ids import OrderId
 from bridge.ledger.account import Account, Kind, Memo
 from bridge.ledger.book import reserved_lots
 from bridge.medusa.orders import Order
+from bridge.metrics import REDEMPTIONS_ENDED
 from bridge.programme.worth import dust_for_value
 from bridge.redemptions.promises import Code, Redemption, update_redemption
 from bridge.redemptions.tables import State
@@ -107,6 +108,8 @@ def _capture(
         reason=reason,
         next_attempt_at=None,
     )
+    # Before the commit: one that is rolled back and done again counts twice, which no rate will notice.
+    REDEMPTIONS_ENDED.labels(state.value).inc()
     return replace(redemption, state=state, dust_captured=target, order_id=OrderId(order.id))
 
 

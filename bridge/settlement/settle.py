@@ -28,6 +28,7 @@ from bridge.redemptions.promises import Redemption, lock_redemptions_of_orders
 from bridge.redemptions.tables import State
 from bridge.redemptions.uses import book_use, is_used_by
 from bridge.settlement.tables import order_settlement
+from bridge.tracing import span
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,10 +87,11 @@ def settle_orders(connection: Connection, orders: Iterable[Order], *, now: datet
     fresh = [order for order_id, order in newest.items() if order_id not in settled]
     cases = _open_cases(connection, fresh, rows)
     accounts = _open_accounts(connection, cases)
-    for case in sorted(cases, key=lambda case: case.order.id):
-        settled[case.order.id] = _settle(connection, case, accounts, now)
-    save(connection, accounts.values())
-    _write_rows(connection, cases, settled, now)
+    with span("settlement.settle", orders=len(cases), customers=len(accounts)):
+        for case in sorted(cases, key=lambda case: case.order.id):
+            settled[case.order.id] = _settle(connection, case, accounts, now)
+        save(connection, accounts.values())
+        _write_rows(connection, cases, settled, now)
     return settled
 
 

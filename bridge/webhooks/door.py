@@ -8,10 +8,13 @@ from starlette.concurrency import run_in_threadpool
 
 from bridge.clock import now
 from bridge.db import transaction
-from bridge.inbox.events import Event, read_event
+from bridge.errors import DustError
+from bridge.inbox.events import Event, log_ids, metric_label, read_event
 from bridge.inbox.receive import Receipt, receive
+from bridge.metrics import EVENTS_RECEIVED, WEBHOOKS_REFUSED
 from bridge.problems import describe_problems
 from bridge.settings import get_settings, webhook_key
+from bridge.tracing import current_traceparent
 from bridge.wake import INBOX_DRAIN, wake
 from bridge.webhooks.signature import verify
 
@@ -54,18 +57,28 @@ class WebhookAnswer(BaseModel):
 )
 async def medusa_webhook(request: Request) -> Response:
     """Take one signed event in. Answers 2xx only after it is committed; work on it starts later."""
-    body = await request.body()
-    keys = [webhook_key(secret) for secret in get_settings().webhook_secrets]
-    event_id = verify(request.headers, body, keys, now=now())
-    event = read_event(body)
-    receipt = await run_in_threadpool(_keep, event_id, body, event)
+    try:
+        event_id, event, receipt = await _take_in(request)
+    except DustError as error:
+        WEBHOOKS_REFUSED.labels(error.code).inc()
+        raise
+    EVENTS_RECEIVED.labels(metric_label(event.type), receipt.value).inc()
     if receipt is Receipt.ACCEPTED:
         wake(INBOX_DRAIN)
-    log.info("event_received", event_id=event_id, type=event.type, subject=event.subject, status=receipt.value)
+    log.info("event_received", type=event.type, status=receipt.value)
     answer = WebhookAnswer(id=event_id, status=receipt)
     return JSONResponse(answer.model_dump(), 200 if receipt is Receipt.DUPLICATE else 202)
 
 
+async def _take_in(request: Request) -> tuple[str, Event, Receipt]:
+    body = await request.body()
+    keys = [webhook_key(secret) for secret in get_settings().webhook_secrets]
+    event_id = verify(request.headers, body, keys, now=now())
+    event = read_event(body)
+    structlog.contextvars.bind_contextvars(event_id=event_id, **log_ids(event.type, event.subject))
+    return event_id, event, await run_in_threadpool(_keep, event_id, body, event)
+
+
 def _keep(event_id: str, body: bytes, event: Event) -> Receipt:
     with transaction() as connection:
-        return receive(connection, event_id, event, body, now=now())
+        return receive(connection, event_id, event, body, now=now(), traceparent=current_traceparent())

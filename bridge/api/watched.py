@@ -1,0 +1,59 @@
+"""Around every request: an id on each of its log lines, its time in the metrics, its span in the trace."""
+
+import re
+import time
+from typing import Final
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from bridge.ids import new_id
+from bridge.metrics import HTTP_SECONDS
+from bridge.tracing import span
+
+_HEADER: Final = b"x-request-id"
+# A proxy in front may have given the request an id; what does not look like one is not let into the log.
+_GIVEN_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+# Whoever sends a method of their own invention does not get a label of a metric for it.
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+class Watched:
+    """ASGI middleware. It gives the id back as `X-Request-ID`."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        given = headers.get(_HEADER, b"")
+        request_id = given if _GIVEN_ID.fullmatch(given) else new_id("req").encode()
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=request_id.decode())
+        status = 500
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (_HEADER, request_id)]
+            await send(message)
+
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        started = time.perf_counter()
+        try:
+            with span(method, parent=_traceparent(headers), **{"url.path": scope["path"]}):
+                await self._app(scope, receive, send_with_id)
+        finally:
+            # The router has written down which route it took. A path that fits none is anybody's invention.
+            route = getattr(scope.get("route"), "path", "none")
+            seconds = time.perf_counter() - started
+            HTTP_SECONDS.labels(method, route, f"{status // 100}xx").observe(seconds)
+
+
+def _traceparent(headers: dict[bytes, bytes]) -> str | None:
+    value = headers.get(b"traceparent")
+    return value.decode("latin-1") if value else None

@@ -1,0 +1,369 @@
+"""What could be wrong with an installation, asked one thing after the other; each finding says how to mend it.
+
+A check whose ground is missing (the tables of a database that does not answer) is skipped: what is wrong is said once.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+
+import httpx
+from sqlalchemy import text
+
+from bridge import migrations
+from bridge.broker import broker_problem
+from bridge.clock import now
+from bridge.db import APP_ROLE, DatabaseAway, transaction
+from bridge.errors import DustError
+from bridge.inbox.listing import count_failed, oldest_waiting
+from bridge.last_run import EVERY_MINUTE, read_runs
+from bridge.medusa.client import Probe, make_medusa
+from bridge.settings import Settings, SettingsError, load_settings
+from bridge.wake import queues_with_workers
+
+# Tokens are accepted with ten seconds of difference, webhooks with 300.
+_CLOCK_TOLERANCE = timedelta(seconds=10)
+# It runs every minute, and now and then a task has to wait for a free worker.
+_BEAT_TOLERANCE = timedelta(minutes=3)
+_WAITING_TOLERANCE = timedelta(minutes=10)
+_WORKERS_ANSWER_SECONDS = 2.0
+_FLOWER_SECONDS = 5.0
+# What Dust asks Medusa for all day.
+_READ_WITH_THE_KEY = ("orders", "payments", "customers", "products", "promotions")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """`ok` is None for a check that could not be made. `mend` says what to do when it is False."""
+
+    check: str
+    ok: bool | None
+    detail: str
+    mend: str = ""
+
+
+class Wrong(Exception):
+    """What a check found, and how to mend it."""
+
+    def __init__(self, detail: str, *, mend: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.mend = mend
+
+
+@dataclass(frozen=True)
+class Check:
+    """`run` says in a few words what is well, or raises `Wrong`. Left out unless the check named `after` is ok."""
+
+    name: str
+    run: Callable[[Settings], str]
+    after: str | None = None
+
+
+def examine(flower_url: str | None = None) -> Iterator[Finding]:
+    """Every check, each finding as it is made. `flower_url` is for a Flower on another machine."""
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        for problem in error.problems:
+            mend = "Change or unset the variable; the README lists what each is for."
+            yield Finding(check="settings", ok=False, detail=problem, mend=mend)
+        return
+    well: set[str] = set()
+    flower = Check("flower", lambda settings: _flower(flower_url or _own_flower(settings)))
+    for check in (*_CHECKS, flower):
+        finding = _find(check, settings, well)
+        if finding.ok:
+            well.add(check.name)
+        yield finding
+
+
+def _find(check: Check, settings: Settings, well: set[str]) -> Finding:
+    if check.after and check.after not in well:
+        return Finding(check=check.name, ok=None, detail=f"not checked: first mend what is said of {check.after}")
+    try:
+        return Finding(check=check.name, ok=True, detail=check.run(settings))
+    except Wrong as wrong:
+        return Finding(check=check.name, ok=False, detail=wrong.detail, mend=wrong.mend)
+    except DustError as error:
+        # It answered the first check and no longer does.
+        return Finding(check=check.name, ok=False, detail=error.message, mend="Run `dust doctor` again.")
+
+
+def _secrets(settings: Settings) -> str:
+    missing = [name for name in ("webhook_secrets", "admin_token") if not getattr(settings, name)]
+    if not settings.jwt_secret and not settings.jwt_public_key:
+        missing.append("jwt_secret")
+    if missing:
+        raise Wrong(
+            f"not set: {', '.join(f'DUST_{name.upper()}' for name in missing)}",
+            mend="`dust secret` makes a webhook secret, which Medusa's plugin needs too; `openssl rand -hex 32` an "
+            "admin token; DUST_JWT_SECRET is Medusa's jwtSecret (or set DUST_JWT_PUBLIC_KEY).",
+        )
+    return "all are set, and strong enough"
+
+
+def _database(settings: Settings) -> str:
+    if not settings.database_url:
+        raise Wrong(
+            "DUST_DATABASE_URL is not set",
+            mend="Set it to postgresql://user:password@host:5432/database, or start `dust up`, which brings its own.",
+        )
+    try:
+        with transaction() as connection:
+            return f"PostgreSQL {connection.scalar(text('SHOW server_version'))} answers"
+    except DatabaseAway as error:
+        raise Wrong(
+            f"does not answer ({_first_line(error.__cause__)})",
+            mend="Is Postgres running, and are host, port, user and password in DUST_DATABASE_URL right?",
+        ) from error
+
+
+def _first_line(error: BaseException | None) -> str:
+    return str(error).strip().partition("\n")[0]
+
+
+def _migrations(_: Settings) -> str:
+    with transaction() as connection:
+        at = migrations.current_revision(connection)
+    if migrations.is_behind(at):
+        newest = migrations.known_revisions()[0]
+        raise Wrong(f"the database is at {at or 'nothing'}, this Dust wants {newest}", mend="Run `dust migrate`.")
+    return f"the database is at {at}"
+
+
+def _privileges(_: Settings) -> str:
+    query = (
+        "SELECT current_user AS role, has_table_privilege('dust_transaction', 'UPDATE')"
+        " OR has_table_privilege('dust_transaction', 'DELETE') AS may_change"
+    )
+    with transaction() as connection:
+        found = connection.execute(text(query)).one()
+    if found.may_change:
+        raise Wrong(
+            f"connections serve as {found.role}, who may change what is booked",
+            mend=f"Run `dust migrate` as a user who may create roles, then GRANT {APP_ROLE} TO the user of "
+            "DUST_DATABASE_URL: Dust steps down to it by itself.",
+        )
+    return f"connections serve as {found.role}, who cannot change what is booked"
+
+
+def _database_clock(_: Settings) -> str:
+    with transaction() as connection:
+        there: datetime = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
+    return _compare_clocks(there)
+
+
+def _compare_clocks(there: datetime) -> str:
+    ahead = there - now()
+    if abs(ahead) > _CLOCK_TOLERANCE:
+        seconds = abs(ahead.total_seconds())
+        raise Wrong(
+            f"{seconds:.0f} s {'ahead of' if ahead > timedelta() else 'behind'} this machine's",
+            mend="Let every machine follow a time server, for example with chrony: webhooks and tokens carry a time.",
+        )
+    return "goes with this machine's"
+
+
+def _inbox(_: Settings) -> str:
+    with transaction() as connection:
+        oldest, failed = oldest_waiting(connection), count_failed(connection)
+    age = now() - oldest if oldest else timedelta()
+    if age > _WAITING_TOLERANCE:
+        raise Wrong(
+            f"an event has been waiting for {_minutes(age)}",
+            mend="`dust events --state pending` says what it waits for; see also what is said here of workers, beat "
+            "and Medusa.",
+        )
+    if failed:
+        raise Wrong(
+            f"events that failed and wait for somebody to look: {failed}",
+            mend="`dust events --state failed` says why. When that is mended: `dust retry --all-failed`, or Retry in "
+            "Flower.",
+        )
+    return "nothing has failed, nothing waits for long"
+
+
+def _minutes(age: timedelta) -> str:
+    return f"{age.total_seconds() / 60:.0f} minutes"
+
+
+def _beat(_: Settings) -> str:
+    with transaction() as connection:
+        run = read_runs(connection).get(EVERY_MINUTE)
+    if run is None or now() - run.at > _BEAT_TOLERANCE:
+        raise Wrong(
+            f"was last heard of {_minutes(now() - run.at)} ago" if run else "was never heard of",
+            mend="Start `dust beat` (one is enough), and a worker for the queue `sweeps`, which does what it says.",
+        )
+    return "the clock goes"
+
+
+def _broker(settings: Settings) -> str:
+    if not settings.broker_url:
+        raise Wrong(
+            "DUST_BROKER_URL is not set",
+            mend="Set it to redis://… or amqp://…, or start `dust up`, which brings its own Redis.",
+        )
+    problem = broker_problem(settings.broker_url)
+    if problem is not None:
+        raise Wrong(
+            f"does not answer ({problem})",
+            mend="Is Redis (or RabbitMQ) running, and are host, port and password in DUST_BROKER_URL right? Events are "
+            "kept meanwhile, and handled when it is back.",
+        )
+    return "answers"
+
+
+def _workers(_: Settings) -> str:
+    served = queues_with_workers(timeout_seconds=_WORKERS_ANSWER_SECONDS)
+    alone = [queue for queue, workers in served.items() if not workers]
+    if alone:
+        raise Wrong(
+            f"nobody answers for {', '.join(alone)}",
+            mend=f"Start `dust worker --queues {','.join(alone)}`. If it runs, its log says what keeps it.",
+        )
+    return ", ".join(f"{workers} for {queue}" for queue, workers in served.items())
+
+
+def _own_flower(settings: Settings) -> str:
+    everywhere = settings.flower_host in {"0.0.0.0", "::"}  # noqa: S104 - asked about, not listened on
+    return f"http://{'127.0.0.1' if everywhere else settings.flower_host}:{settings.flower_port}"
+
+
+def _flower(url: str) -> str:
+    try:
+        answer = httpx.get(f"{url}/healthcheck", timeout=_FLOWER_SECONDS)
+    except httpx.HTTPError as error:
+        raise Wrong(
+            f"nothing answers at {url} ({type(error).__name__})",
+            mend="Start `dust flower`, or say where it is: `dust doctor --flower http://…`.",
+        ) from error
+    if not answer.is_success:
+        raise Wrong(
+            f"{url} answers {answer.status_code}: that is not Flower",
+            mend="Set DUST_FLOWER_PORT to a port that nothing else uses, and start `dust flower` again.",
+        )
+    return f"answers at {url}"
+
+
+def _medusa(settings: Settings) -> str:
+    if not settings.medusa_url:
+        raise Wrong(
+            "DUST_MEDUSA_URL is not set", mend="Set it to your Medusa's address, such as http://localhost:9000."
+        )
+    try:
+        status = _ask(settings, "/health").status
+    except DustError as error:
+        raise Wrong(
+            error.message,
+            mend=f"Is Medusa running, and does this machine reach {settings.medusa_url} (DUST_MEDUSA_URL)?",
+        ) from error
+    if status != httpx.codes.OK:
+        raise Wrong(
+            f"{settings.medusa_url}/health answers {status}",
+            mend="Is DUST_MEDUSA_URL the address of Medusa itself, not of a storefront or a page in front of it?",
+        )
+    return f"answers at {settings.medusa_url}"
+
+
+def _ask(settings: Settings, path: str, **params: str) -> Probe:
+    medusa = make_medusa(settings)
+    try:
+        return medusa.probe(path, params)
+    finally:
+        medusa.close()
+
+
+def _medusa_clock(settings: Settings) -> str:
+    date = _ask(settings, "/health").date
+    try:
+        there = parsedate_to_datetime(date or "")
+    except ValueError as error:
+        raise Wrong(
+            "Medusa does not say what time it is there",
+            mend="Whatever stands in front of Medusa takes the Date header away: let it through.",
+        ) from error
+    return _compare_clocks(there)
+
+
+def _medusa_key(settings: Settings) -> str:
+    if not settings.medusa_api_key:
+        raise Wrong(
+            "DUST_MEDUSA_API_KEY is not set",
+            mend="Make a secret key in Medusa's admin (Settings, Secret API Keys) and set it: sk_…",
+        )
+    if _ask(settings, "/admin/orders", limit="1", fields="id").status == httpx.codes.UNAUTHORIZED:
+        raise Wrong(
+            "Medusa does not accept the key",
+            mend="Is DUST_MEDUSA_API_KEY a secret key of this very Medusa, and not revoked? Make a new one in its "
+            "admin (Settings, Secret API Keys).",
+        )
+    return "is accepted"
+
+
+def _medusa_scopes(settings: Settings) -> str:
+    asked = {name: _ask(settings, f"/admin/{name}", limit="1", fields="id").status for name in _READ_WITH_THE_KEY}
+    refused = [f"{name} ({status})" for name, status in asked.items() if status != httpx.codes.OK]
+    if refused:
+        raise Wrong(
+            f"the key cannot read {', '.join(refused)}",
+            mend="Give the key, or the role it has, the right to read these and to create and delete promotions.",
+        )
+    return f"the key reads {', '.join(asked)}"
+
+
+def _publishable_key(settings: Settings) -> str:
+    if not settings.medusa_publishable_key:
+        raise Wrong(
+            "DUST_MEDUSA_PUBLISHABLE_KEY is not set, so dust cannot be spent on a cart",
+            mend="Set it to the storefront's key: pk_…, in Medusa's admin under Settings, Publishable API Keys.",
+        )
+    status = _ask(settings, "/store/regions", limit="1", fields="id").status
+    if status != httpx.codes.OK:
+        raise Wrong(
+            f"Medusa does not accept the key ({status})",
+            mend="Is DUST_MEDUSA_PUBLISHABLE_KEY a publishable key of this very Medusa, and not revoked?",
+        )
+    return "is accepted"
+
+
+def _plugin(settings: Settings) -> str:
+    answer = _ask(settings, "/admin/dust/deliveries")
+    if answer.status != httpx.codes.OK:
+        raise Wrong(
+            f"Medusa has no Dust plugin ({answer.status}): no webhook will come",
+            mend="Install medusa-plugin, name it in medusa-config.ts, run `npx medusa db:migrate`, restart Medusa.",
+        )
+    rejected, oldest = int(answer.body.get("rejected") or 0), answer.body.get("oldest_waiting_at")
+    age = now() - datetime.fromisoformat(str(oldest)) if oldest else timedelta()
+    if rejected or age > _WAITING_TOLERANCE:
+        what = (
+            f"{rejected} deliveries were rejected" if rejected else f"a delivery has been waiting for {_minutes(age)}"
+        )
+        last = next((each.get("last_error") for each in answer.body.get("undelivered") or ()), None)
+        raise Wrong(
+            f"{what} ({last})" if last else what,
+            mend="Compare the plugin's bridge URL and secret with this Dust's address and DUST_WEBHOOK_SECRETS.",
+        )
+    return "is there and delivers"
+
+
+_CHECKS = (
+    Check("secrets", _secrets),
+    Check("database", _database),
+    Check("migrations", _migrations, after="database"),
+    Check("privileges", _privileges, after="migrations"),
+    Check("database clock", _database_clock, after="database"),
+    Check("inbox", _inbox, after="migrations"),
+    Check("broker", _broker),
+    Check("workers", _workers, after="broker"),
+    Check("beat", _beat, after="migrations"),
+    Check("medusa", _medusa),
+    Check("medusa clock", _medusa_clock, after="medusa"),
+    Check("medusa key", _medusa_key, after="medusa"),
+    Check("medusa scopes", _medusa_scopes, after="medusa key"),
+    Check("publishable key", _publishable_key, after="medusa"),
+    Check("plugin", _plugin, after="medusa key"),
+)

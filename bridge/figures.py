@@ -1,0 +1,158 @@
+"""What the rows say at a scrape: how much waits, what the ledger holds, when what last ran.
+
+A scrape must cost next to nothing however large the shop is. Every query here reads an index of what is open (waiting,
+failed, in debt), which stays small, and no further than `_MOST`; the ledger's figures come from running totals. All of
+them together may take two seconds, and what they gave is shown again to whoever asks in the next five.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from typing import Any
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+from sqlalchemy import Connection, Row, text
+
+from bridge.clock import now
+from bridge.db import transaction
+from bridge.errors import Unavailable
+from bridge.inbox.events import metric_label
+from bridge.inbox.listing import oldest_waiting
+from bridge.last_run import AUDIT, EVERY_MINUTE, read_runs
+from bridge.ledger.totals import read_debt, read_totals
+from bridge.metrics import read_counts, save_counts
+from bridge.redemptions.promises import oldest_promise
+from bridge.redemptions.tables import OPEN_STATES
+
+_SHOWN_AGAIN_SECONDS = 5.0
+_TIMEOUT_MS = 2_000
+# More than this of one kind is "a great many" for every purpose that a chart or an alert has.
+_MOST = 100_000
+
+
+class DatabaseFigures(Collector):
+    """For a registry of Prometheus: `dust_database_up`, and when it is 1 everything else."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._shown: list[Metric] = []
+        self._until = 0.0
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing: a registry would otherwise read the figures to learn their names."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        with self._lock:
+            if time.monotonic() >= self._until:
+                self._shown = _read()
+                self._until = time.monotonic() + _SHOWN_AGAIN_SECONDS
+            shown = self._shown
+        yield from shown
+
+
+def _read() -> list[Metric]:
+    up = GaugeMetricFamily("dust_database_up", "Whether Postgres answered this scrape in time; without it no figures")
+    try:
+        save_counts()
+        with transaction() as connection:
+            connection.exec_driver_sql(f"SET LOCAL statement_timeout = {_TIMEOUT_MS}")
+            figures = [*_inbox(connection), *_redemptions(connection), *_ledger(connection), *_runs(connection)]
+            figures += read_counts(connection)
+    except Unavailable:
+        up.add_metric([], 0)
+        return [up]
+    up.add_metric([], 1)
+    return [up, *figures]
+
+
+def _inbox(connection: Connection) -> Iterator[Metric]:
+    events = GaugeMetricFamily(
+        "dust_events", f"Events waiting or failed, up to {_MOST} of each", labels=["state", "type"]
+    )
+    reasons = GaugeMetricFamily("dust_events_failed_now", "Failed events by the code of their reason", labels=["code"])
+    # The order makes Postgres read the small index of what is open, whatever its statistics say.
+    waiting = """
+        SELECT type, count(*) AS number FROM (
+            SELECT type FROM webhook_event WHERE state = 'pending' ORDER BY next_attempt_at LIMIT :most) open
+        GROUP BY type
+    """
+    failed = """
+        SELECT type, error_code AS code, count(*) AS number FROM (
+            SELECT type, error_code FROM webhook_event WHERE state = 'failed' ORDER BY received_at LIMIT :most) open
+        GROUP BY type, error_code
+    """
+    _add_up(events, connection, waiting, lambda row: ("pending", metric_label(row.type)))
+    _add_up(events, connection, failed, lambda row: ("failed", metric_label(row.type)))
+    _add_up(reasons, connection, failed, lambda row: (row.code or "unknown",))
+    yield events
+    yield reasons
+    yield _age("dust_events_oldest_waiting_seconds", "Age of the event that waits longest", oldest_waiting(connection))
+
+
+def _add_up(
+    family: GaugeMetricFamily, connection: Connection, query: str, labels: Callable[[Row[Any]], tuple[str, ...]]
+) -> None:
+    numbers: dict[tuple[str, ...], int] = {}
+    for row in connection.execute(text(query), {"most": _MOST}):
+        numbers[labels(row)] = numbers.get(labels(row), 0) + row.number
+    for values, number in numbers.items():
+        family.add_metric(values, number)
+
+
+def _redemptions(connection: Connection) -> Iterator[Metric]:
+    query = text(
+        "SELECT state, count(*) AS number FROM (SELECT state FROM dust_redemption"
+        " WHERE state IN ('pending', 'active') ORDER BY state, expires_at LIMIT :most) open GROUP BY state"
+    )
+    found = {row.state: row.number for row in connection.execute(query, {"most": _MOST})}
+    family = GaugeMetricFamily("dust_redemptions_open", "Redemptions that still hold dust", labels=["state"])
+    for state in OPEN_STATES:
+        family.add_metric([state], found.get(state, 0))
+    yield family
+    oldest = oldest_promise(connection)
+    yield _age("dust_promises_oldest_waiting_seconds", "Age of the promise that waits longest to be made", oldest)
+
+
+def _ledger(connection: Connection) -> Iterator[Metric]:
+    totals = read_totals(connection)
+    postings = CounterMetricFamily("dust_postings", "Rows of the ledger", labels=["kind"])
+    credited = CounterMetricFamily("dust_credited", "Dust added to balances", labels=["kind"])
+    debited = CounterMetricFamily("dust_debited", "Dust taken from balances", labels=["kind"])
+    for total in totals:
+        postings.add_metric([total.kind], total.postings)
+        credited.add_metric([total.kind], total.credited)
+        debited.add_metric([total.kind], total.debited)
+    yield from (postings, credited, debited)
+    outstanding = sum(total.credited - total.debited for total in totals)
+    yield GaugeMetricFamily("dust_outstanding", "Dust on all balances: what the shop owes", outstanding)
+    yield GaugeMetricFamily("dust_held", "Dust promised to open redemptions", sum(total.held for total in totals))
+    yield GaugeMetricFamily("dust_pending", "Dust earned that has not matured", sum(total.pending for total in totals))
+    yield GaugeMetricFamily("dust_debt", "Dust taken back beyond what customers had", read_debt(connection))
+
+
+def _runs(connection: Connection) -> Iterator[Metric]:
+    runs = read_runs(connection)
+    minute, audit = runs.get(EVERY_MINUTE), runs.get(AUDIT)
+    polled = connection.scalar(text("SELECT seen_until FROM reconcile_cursor WHERE name = 'medusa'"))
+    yield _moment("dust_beat_timestamp_seconds", "When the clock's last task ran", minute.at if minute else None)
+    yield _moment("dust_reconcile_timestamp_seconds", "When Medusa was last asked for what was missed", polled)
+    yield _moment("dust_audit_timestamp_seconds", "When the books were last audited", audit.at if audit else None)
+    breaches = GaugeMetricFamily("dust_audit_breaches", "Breaches that the last audit found", labels=["check"])
+    for check, number in (audit.result.get("breaches", {}) if audit else {}).items():
+        breaches.add_metric([check], number)
+    yield breaches
+
+
+def _age(name: str, documentation: str, since: datetime | None) -> Metric:
+    """0 when nothing waits."""
+    seconds = 0.0 if since is None else max(0.0, (now() - since).total_seconds())
+    return GaugeMetricFamily(name, documentation, seconds)
+
+
+def _moment(name: str, documentation: str, moment: datetime | None) -> Metric:
+    """0 for never."""
+    return GaugeMetricFamily(name, documentation, moment.timestamp() if moment else 0.0)

@@ -1,0 +1,50 @@
+"""What happened to an event that did not go through at once: a row for each attempt that failed and each retry.
+
+The healthy road pays nothing for it: an event that goes through at once has no history but its own row.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import Connection, select
+
+from bridge.inbox.tables import webhook_attempt
+
+
+class Outcome(StrEnum):
+    """`waits`: it is tried again by itself; `failed`: an operator has to look; `retried`: somebody asked for that."""
+
+    WAITS = "waits"
+    FAILED = "failed"
+    RETRIED = "retried"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    at: datetime
+    outcome: Outcome
+    attempt: int
+    error_code: str | None = None
+    reason: str | None = None
+    actor: str | None = None
+
+
+def note_attempt(connection: Connection, event_id: str, attempt: Attempt) -> None:
+    """Add this to the event's history."""
+    note_attempts(connection, [event_id], attempt)
+
+
+def note_attempts(connection: Connection, event_ids: Iterable[str], attempt: Attempt) -> None:
+    """Add the same to the history of many events."""
+    rows = [{"event_id": event_id, **vars(attempt)} for event_id in event_ids]
+    if rows:
+        connection.execute(webhook_attempt.insert().values(rows))
+
+
+def read_history(connection: Connection, event_id: str) -> list[Attempt]:
+    """Oldest first; empty for an event that went through at once."""
+    columns = [webhook_attempt.c[name] for name in Attempt.__dataclass_fields__]
+    query = select(*columns).where(webhook_attempt.c.event_id == event_id).order_by(webhook_attempt.c.id)
+    return [Attempt(**{**row._mapping, "outcome": Outcome(row.outcome)}) for row in connection.execute(query)]

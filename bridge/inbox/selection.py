@@ -1,0 +1,37 @@
+"""Which events an operator means."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement
+
+from bridge.inbox.tables import EventState, webhook_event
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventFilter:
+    """Events for which all that is given holds. Times are when the event came in: from `since` on, before `until`."""
+
+    state: EventState | None = None
+    type: str | None = None
+    subject: str | None = None
+    code: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def conditions(self) -> Iterator[ColumnElement[bool]]:
+        columns = webhook_event.c
+        equal = {
+            columns.state: self.state and self.state.value,
+            columns.type: self.type,
+            columns.subject: self.subject,
+            columns.error_code: self.code,
+        }
+        for column, value in equal.items():
+            if value is not None:
+                yield column == value
+        if self.since is not None:
+            yield columns.received_at >= self.since
+        if self.until is not None:
+            yield columns.received_at < self.until

@@ -1,0 +1,70 @@
+"""What the whole ledger adds up to, without reading it: `save` notes what it posts, `fold` keeps the notes few."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import BigInteger, ColumnElement, Connection, cast, func, select, text
+from sqlalchemy.dialects.postgresql import insert
+
+from bridge.ledger.account import Posting
+from bridge.ledger.tables import dust_balance, ledger_total
+
+_FIGURES = ("postings", "credited", "debited", "held", "pending")
+
+
+@dataclass(frozen=True, kw_only=True)
+class KindTotal:
+    """All rows of the book of one kind: how many, and what they moved."""
+
+    kind: str
+    postings: int
+    credited: int
+    debited: int
+    held: int
+    pending: int
+
+
+def note_postings(connection: Connection, postings: Iterable[Posting]) -> None:
+    """Add these to the totals: one statement for all of them, a row for each kind."""
+    sums: dict[str, dict[str, int]] = {}
+    for posting in postings:
+        figures = sums.setdefault(posting.memo.kind.value, dict.fromkeys(_FIGURES, 0))
+        figures["postings"] += 1
+        figures["credited"] += max(posting.amount, 0)
+        figures["debited"] += max(-posting.amount, 0)
+        figures["held"] += posting.held
+        figures["pending"] += posting.pending
+    if sums:
+        connection.execute(insert(ledger_total).values([{"kind": kind, **figures} for kind, figures in sums.items()]))
+
+
+def fold(connection: Connection) -> int:
+    """Put all notes of a kind into one row; how many rows went into it. Two at once do what one does.
+
+    It is a single statement: what is noted meanwhile is not seen and stays as it is.
+    """
+    statement = """
+        WITH gone AS (DELETE FROM ledger_total RETURNING *),
+             kept AS (
+                INSERT INTO ledger_total (kind, postings, credited, debited, held, pending)
+                SELECT kind, sum(postings), sum(credited), sum(debited), sum(held), sum(pending)
+                FROM gone GROUP BY kind)
+        SELECT count(*) FROM gone
+    """
+    return int(connection.scalar(text(statement)) or 0)
+
+
+def read_totals(connection: Connection) -> list[KindTotal]:
+    query = select(ledger_total.c.kind, *map(_sum, _FIGURES))
+    rows = connection.execute(query.group_by(ledger_total.c.kind).order_by(ledger_total.c.kind))
+    return [KindTotal(**row._mapping) for row in rows]
+
+
+def read_debt(connection: Connection) -> int:
+    """What customers owe in all; its own index holds only those who do."""
+    return int(connection.scalar(select(func.sum(dust_balance.c.debt)).where(dust_balance.c.debt > 0)) or 0)
+
+
+def _sum(name: str) -> ColumnElement[int]:
+    # Postgres sums BIGINT as NUMERIC.
+    return cast(func.sum(ledger_total.c[name]), BigInteger).label(name)

@@ -1,0 +1,184 @@
+"""What the processes of Dust count: at the door, in the inbox, on the way to Medusa.
+
+The libraries of Prometheus keep figures for each process, and Dust's are many: API processes, workers' children, on any
+number of machines, and most of what matters happens where nobody scrapes. So each process adds what it has counted to
+totals in the database, every few seconds, and any API process can show them all. Counting costs a process a few
+microseconds; saving costs one small statement when there is news. What a killed process had not saved is lost, seconds
+at most. Every API process shows the same totals: take `max`, not `sum`, over instances.
+
+What the rows themselves can say (how many wait, what the ledger holds) is not counted here; see `figures.py`.
+"""
+
+import json
+import os
+import threading
+from collections.abc import Iterable, Iterator
+from functools import cache
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.metrics_core import Metric
+from sqlalchemy import Column, Connection, Double, Table, Text, select
+from sqlalchemy.dialects.postgresql import insert
+
+from bridge.db import metadata, transaction
+from bridge.errors import Unavailable
+
+log = structlog.get_logger(__name__)
+
+_counted = CollectorRegistry()
+
+EVENTS_RECEIVED = Counter(
+    "dust_events_received", "Events taken in, and what the sender was answered", ["type", "receipt"], registry=_counted
+)
+WEBHOOKS_REFUSED = Counter("dust_webhooks_refused", "Deliveries turned away at the door", ["code"], registry=_counted)
+EVENTS_HANDLED = Counter("dust_events_handled", "Events that went through", ["type"], registry=_counted)
+EVENTS_PUT_OFF = Counter(
+    "dust_events_put_off", "Attempts that failed for a reason that passes; each is tried again", ["code"],
+    registry=_counted,
+)  # fmt: skip
+EVENTS_FAILED = Counter("dust_events_failed", "Events parked for an operator", ["type", "code"], registry=_counted)
+EVENTS_RETRIED = Counter("dust_events_retried", "Failed events that somebody had tried again", registry=_counted)
+REDEMPTIONS_ENDED = Counter(
+    "dust_redemptions_ended", "Redemptions that were captured, released or failed", ["state"], registry=_counted
+)
+DRIFT_FOUND = Counter(
+    "dust_drift_found", "Changes at Medusa that no webhook had told of", ["what"], registry=_counted
+)  # fmt: skip
+HTTP_SECONDS = Histogram(
+    "dust_http_request_seconds", "Requests answered, by route", ["method", "route", "status"], registry=_counted,
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15),
+)  # fmt: skip
+MEDUSA_SECONDS = Histogram(
+    "dust_medusa_call_seconds", "Calls to Medusa, whatever came of them", ["call"], registry=_counted,
+    # The last one is where the client's time-out ends it, unless DUST_MEDUSA_TIMEOUT_SECONDS was raised.
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
+)  # fmt: skip
+MEDUSA_ERRORS = Counter(
+    "dust_medusa_errors", "Calls to Medusa that did not do what they were for", ["call", "reason"], registry=_counted
+)  # fmt: skip
+
+metric_total = Table(
+    "metric_total",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("labels", Text, primary_key=True),
+    Column("value", Double, nullable=False),
+    postgresql_with={"fillfactor": "50"},
+)
+
+_SAVE_SECONDS = 5.0
+_Sample = tuple[str, str]
+
+_saving = threading.Lock()
+_saved: dict[_Sample, float] = {}
+
+
+def save_counts() -> None:
+    """Add what was counted since the last time to the totals. Raises `DatabaseAway`: then the next time takes it along.
+
+    A commit whose answer is lost is counted twice.
+    """
+    with _saving:
+        counted = dict(_samples())
+        news = {sample: value - _saved.get(sample, 0.0) for sample, value in counted.items()}
+        # In one order everywhere, so that two processes can wait for each other but never in a circle.
+        rows = [
+            {"name": name, "labels": labels, "value": more} for (name, labels), more in sorted(news.items()) if more
+        ]
+        if not rows:
+            return
+        statement = insert(metric_total).values(rows)
+        with transaction() as connection:
+            connection.execute(
+                statement.on_conflict_do_update(
+                    index_elements=["name", "labels"],
+                    set_={"value": metric_total.c.value + statement.excluded.value},
+                )
+            )
+        _saved.update(counted)
+
+
+def start_over() -> None:
+    """Take what was counted so far as saved: it is somebody else's, the process's that this one was forked from."""
+    _saved.clear()
+    _saved.update(_samples())
+
+
+def _samples() -> Iterator[tuple[_Sample, float]]:
+    for metric in _counted.collect():
+        for sample in metric.samples:
+            if not sample.name.endswith("_created"):
+                yield (sample.name, json.dumps(sample.labels, sort_keys=True)), sample.value
+
+
+def read_counts(connection: Connection) -> Iterable[Metric]:
+    """The totals of all processes, as families that a scrape can show."""
+    families = {}
+    for counted in _counted.collect():
+        families[counted.name] = Metric(counted.name, counted.documentation, counted.type)
+    for row in connection.execute(select(metric_total).order_by(metric_total.c.name, metric_total.c.labels)):
+        family = families.get(_family_of(row.name))
+        if family is not None:
+            family.add_sample(row.name, json.loads(row.labels), row.value)
+    for family in families.values():
+        # Sorted as text, a histogram's `10.0` would stand before its `5.0`.
+        family.samples.sort(key=lambda sample: float(sample.labels.get("le", "inf")))
+    return families.values()
+
+
+def _family_of(sample_name: str) -> str:
+    return next(
+        (sample_name.removesuffix(end) for end in ("_total", "_bucket", "_count", "_sum") if sample_name.endswith(end)),
+        sample_name,
+    )
+
+
+class _Keeper(threading.Thread):
+    """Saves again and again, until `stop`."""
+
+    def __init__(self) -> None:
+        super().__init__(name="dust-metrics", daemon=True)
+        self._leaving = threading.Event()
+
+    def run(self) -> None:
+        while not self._leaving.wait(_SAVE_SECONDS):
+            self._save()
+
+    def stop(self) -> None:
+        """Save a last time and end."""
+        self._leaving.set()
+        self.join()
+        self._save()
+
+    @staticmethod
+    def _save() -> None:
+        try:
+            save_counts()
+        except Unavailable:
+            log.info("counts_wait_for_database")
+        except Exception:
+            # Whatever it is, counting must go on, and nothing else may suffer from it.
+            log.exception("counts_not_saved")
+
+
+@cache
+def _keeper_of_process(pid: int) -> _Keeper:
+    keeper = _Keeper()
+    keeper.start()
+    return keeper
+
+
+def keep_saved() -> None:
+    """Save what this process counts from now on. Calling it again costs nothing."""
+    _keeper_of_process(os.getpid())
+
+
+def stop_saving() -> None:
+    """Save a last time, before the process ends."""
+    _keeper_of_process(os.getpid()).stop()
+    _keeper_of_process.cache_clear()
+
+
+# A child of a fork has its parent's counts, and none of its threads.
+os.register_at_fork(after_in_child=start_over)

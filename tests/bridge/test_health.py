@@ -1,0 +1,87 @@
+"""Health names what is missing, what is only degraded, and how long anything has been waiting."""
+
+import socket
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import create_engine, text
+
+from bridge.clock import moved
+from bridge.db import driver_url
+from bridge.inbox.drain import drain_once
+from bridge.settings import get_settings
+from tests.support import tokens
+from tests.support.databases import lost_database
+from tests.support.deliveries import deliver
+from tests.support.orders import event, line, order, order_event
+
+
+@pytest.fixture
+def hanging_broker() -> Iterator[str]:
+    """It takes connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"redis://127.0.0.1:{server.getsockname()[1]}/0"
+
+
+def as_owner(database: str, statement: str) -> None:
+    engine = create_engine(driver_url(database))
+    with engine.begin() as connection:
+        connection.execute(text(statement))
+    engine.dispose()
+
+
+def test_ready_without_a_broker_is_degraded_and_says_so(api: TestClient) -> None:
+    answer = api.get("/health/ready")
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "status": "degraded",
+        "degraded": ["broker"],
+        "oldest_waiting_event_seconds": None,
+        "oldest_waiting_promise_seconds": None,
+    }
+
+
+def test_a_broker_that_hangs_does_not_make_health_hang(
+    api: TestClient, hanging_broker: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DUST_BROKER_URL", hanging_broker)
+    get_settings.cache_clear()
+    answer = api.get("/health/ready")
+    assert (answer.status_code, answer.json()["degraded"]) == (200, ["broker"])
+    assert answer.elapsed < timedelta(seconds=8)
+
+
+def test_the_ages_of_what_waits(api: TestClient) -> None:
+    deliver(api, order_event(order(lines=[line(price=100)])))
+    drain_once()
+    deliver(api, event("order.placed", {"id": "order_2"}))
+    headers = {**tokens.customer(), "idempotency-key": "key"}
+    api.post("/store/dust/redemptions", json={"dust": 10, "currency_code": "eur"}, headers=headers)
+    with moved(timedelta(minutes=3)):
+        answer = api.get("/health/ready").json()
+    assert answer["oldest_waiting_event_seconds"] == pytest.approx(180, abs=20)
+    assert answer["oldest_waiting_promise_seconds"] == pytest.approx(180, abs=20)
+
+
+def test_without_the_database_it_is_named(api: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    with lost_database(monkeypatch):
+        answer = api.get("/health/ready")
+    assert (answer.status_code, answer.json()["missing"]) == (503, ["database"])
+    assert answer.headers["retry-after"]
+    assert api.get("/health/live").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "statement", ["UPDATE alembic_version SET version_num = '0001'", "DELETE FROM alembic_version"]
+)
+def test_a_database_that_lags_behind_is_named(api: TestClient, database: str, statement: str) -> None:
+    as_owner(database, statement)
+    answer = api.get("/health/ready")
+    assert (answer.status_code, answer.json()["missing"]) == (503, ["migrations"])
+
+
+def test_a_database_that_newer_code_has_migrated_is_served(api: TestClient, database: str) -> None:
+    as_owner(database, "UPDATE alembic_version SET version_num = '9999'")
+    assert api.get("/health/ready").status_code == 200

@@ -1,0 +1,187 @@
+"""The inbox as operators see it over the admin API: filters, raw body, history, retry of many."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import text
+from sqlalchemy.exc import ProgrammingError
+
+from bridge.clock import moved, now
+from bridge.db import transaction
+from bridge.inbox import handle
+from bridge.inbox.drain import drain_once
+from bridge.inbox.handle import EventFailed, RetryLater, handle_event, retry_all
+from bridge.inbox.selection import EventFilter
+from bridge.settings import get_settings
+from bridge.wake import INBOX_DRAIN
+from tests.support import tokens
+from tests.support.deliveries import deliver
+from tests.support.medusa import FakeMedusa
+from tests.support.orders import event, order, order_event
+
+
+def ids(api: TestClient, **query: Any) -> list[str]:
+    answer = api.get("/admin/dust/events", params=query, headers=tokens.admin())
+    assert answer.status_code == 200, answer.text
+    return [each["id"] for each in answer.json()["events"]]
+
+
+def one(api: TestClient, event_id: str) -> Any:
+    return api.get(f"/admin/dust/events/{event_id}", headers=tokens.admin()).json()
+
+
+def retry(api: TestClient, **wish: Any) -> Any:
+    answer = api.post("/admin/dust/events/retry", json=wish, headers=tokens.admin())
+    assert answer.status_code == 202, answer.text
+    return answer.json()["retried"]
+
+
+def failed(api: TestClient, event_id: str, kind: str = "order.placed", order_id: str = "order_nowhere") -> None:
+    """An event about an order that Medusa does not know."""
+    deliver(api, event(kind, {"id": order_id}), event_id=event_id)
+    with pytest.raises(EventFailed):
+        handle_event(event_id)
+
+
+@pytest.fixture
+def three_days(api: TestClient, medusa: FakeMedusa) -> TestClient:
+    """Failed events of the day before yesterday, yesterday and today, and one that went through."""
+    for days, (event_id, kind) in enumerate(
+        [("old", "order.placed"), ("mid", "order.canceled"), ("new", "order.placed")]
+    ):
+        with moved(timedelta(days=days - 2)):
+            # The sender's clock goes along, or the door would turn the event away.
+            deliver(api, event(kind, {"id": f"order_{event_id}"}), event_id=event_id, timestamp=int(now().timestamp()))
+            with pytest.raises(EventFailed):
+                handle_event(event_id)
+    deliver(api, order_event(order()), event_id="good")
+    drain_once()
+    return api
+
+
+def test_filters_by_state_type_subject_and_code(three_days: TestClient) -> None:
+    assert ids(three_days) == ["good", "new", "mid", "old"]
+    assert ids(three_days, state="failed") == ["new", "mid", "old"]
+    assert ids(three_days, type="order.canceled") == ["mid"]
+    assert ids(three_days, subject="order_old") == ["old"]
+    assert ids(three_days, code="unknown_in_medusa", type="order.placed") == ["new", "old"]
+    assert ids(three_days, code="medusa_unavailable") == []
+
+
+def test_filters_by_time_from_since_on_and_before_until(three_days: TestClient) -> None:
+    yesterday = now() - timedelta(days=1, hours=1)
+    today = now() - timedelta(hours=1)
+    assert ids(three_days, since=yesterday.isoformat()) == ["good", "new", "mid"]
+    assert ids(three_days, until=today.isoformat()) == ["mid", "old"]
+    assert ids(three_days, since=yesterday.isoformat(), until=today.isoformat()) == ["mid"]
+
+
+def test_a_filter_holds_over_pages(three_days: TestClient) -> None:
+    first = three_days.get("/admin/dust/events?state=failed&limit=2", headers=tokens.admin()).json()
+    cursor = first["next_cursor"]
+    assert ids(three_days, state="failed", limit=2, cursor=cursor) == ["old"]
+
+
+@pytest.mark.parametrize(
+    "query", [{"since": "yesterday"}, {"since": "2026-11-01T00:00:00"}, {"state": "odd"}, {"code": "\x00"}]
+)
+def test_a_filter_that_makes_no_sense_is_refused(api: TestClient, query: dict[str, str]) -> None:
+    assert api.get("/admin/dust/events", params=query, headers=tokens.admin()).status_code == 422
+    if "state" not in query:
+        assert api.post("/admin/dust/events/retry", json=query, headers=tokens.admin()).status_code == 422
+
+
+def test_one_event_has_its_raw_body_and_its_history(api: TestClient, medusa: FakeMedusa) -> None:
+    body = event("order.placed", {"id": "order_1"})
+    deliver(api, body, event_id="msg_1")
+    medusa.away = True
+    with pytest.raises(RetryLater):
+        handle_event("msg_1")
+    medusa.away = False
+    with pytest.raises(EventFailed):
+        handle_event("msg_1")
+    api.post(
+        "/admin/dust/events/msg_1/retry",
+        headers={"authorization": f"Bearer {tokens.token('user_1', actor_type='user')}"},
+    )
+    medusa.orders["order_1"] = order()
+    handle_event("msg_1")
+    found = one(api, "msg_1")
+    assert found["body"].encode() == body
+    assert found["state"] == "handled"
+    assert [(each["outcome"], each["attempt"], each["error_code"], each["actor"]) for each in found["history"]] == [
+        ("waits", 1, "medusa_unavailable", None),
+        ("failed", 2, "unknown_in_medusa", None),
+        ("retried", 0, None, "user_1"),
+    ]
+    assert "DUST_MEDUSA_URL" in found["history"][1]["reason"]
+
+
+def test_an_event_that_goes_through_at_once_has_no_history(api: TestClient) -> None:
+    deliver(api, order_event(order()), event_id="msg_1")
+    drain_once()
+    assert one(api, "msg_1")["history"] == []
+
+
+def test_retry_of_all_failed_ones_leaves_the_others(three_days: TestClient, hints: list[Any]) -> None:
+    hints.clear()
+    assert retry(three_days) == 3
+    assert hints == [(INBOX_DRAIN,)]
+    assert ids(three_days, state="pending") == ["new", "mid", "old"]
+    assert ids(three_days, state="handled") == ["good"]
+    assert retry(three_days) == 0
+    assert [each["actor"] for each in one(three_days, "old")["history"]] == [None, "service"]
+
+
+def test_retry_by_range_and_type(three_days: TestClient) -> None:
+    today = (now() - timedelta(hours=1)).isoformat()
+    assert retry(three_days, until=today, type="order.placed") == 1
+    assert ids(three_days, state="failed") == ["new", "mid"]
+    assert retry(three_days, code="medusa_unavailable") == 0
+    assert retry(three_days, subject="order_mid", code="unknown_in_medusa") == 1
+    assert ids(three_days, state="failed") == ["new"]
+
+
+def test_retry_many_takes_no_body_too_and_refuses_what_it_does_not_know(three_days: TestClient) -> None:
+    assert three_days.post("/admin/dust/events/retry", json={"state": "x"}, headers=tokens.admin()).status_code == 422
+    assert three_days.post("/admin/dust/events/retry").status_code == 401
+    assert three_days.post("/admin/dust/events/retry", headers=tokens.admin()).json()["retried"] == 3
+
+
+def test_a_great_many_go_in_steps_and_what_fails_again_meanwhile_is_left_alone(
+    api: TestClient, medusa: FakeMedusa, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handle, "_RETRIED_AT_ONCE", 2)
+    for number in range(5):
+        failed(api, f"msg_{number}")
+    steps = []
+    for step in retry_all(EventFilter()):
+        steps.append(step)
+        # A worker is at it already, and nothing has been mended.
+        for event_id in ids(api, state="pending"):
+            with pytest.raises(EventFailed):
+                handle_event(event_id)
+    assert steps == [2, 2, 1]
+    assert len(ids(api, state="failed")) == 5
+
+
+def test_the_history_cannot_be_changed_by_the_role_that_serves(api: TestClient, medusa: FakeMedusa) -> None:
+    failed(api, "msg_1")
+    for statement in ("UPDATE webhook_attempt SET reason = ''", "DELETE FROM webhook_attempt"):
+        with pytest.raises(ProgrammingError, match="permission denied"), transaction() as connection:
+            connection.execute(text(statement))
+
+
+def test_attempts_end_parked_with_all_of_them_in_the_history(
+    api: TestClient, medusa: FakeMedusa, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DUST_RETRY_ATTEMPTS", "3")
+    get_settings.cache_clear()
+    medusa.away = True
+    deliver(api, event("order.placed", {"id": "order_1"}), event_id="msg_1")
+    for error in (RetryLater, RetryLater, EventFailed):
+        with pytest.raises(error):
+            handle_event("msg_1")
+    assert [each["outcome"] for each in one(api, "msg_1")["history"]] == ["waits", "waits", "failed"]

@@ -1,0 +1,208 @@
+"""Log lines say which event, order, customer, task and request they are about, and nothing about the person."""
+
+import io
+import json
+import logging
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from celery.utils.log import get_task_logger
+from fastapi.testclient import TestClient
+from sqlalchemy import text
+
+from bridge.db import transaction
+from bridge.inbox import handle
+from bridge.inbox.drain import drain_once
+from bridge.inbox.handle import EventFailed, RetryLater, handle_event
+from bridge.logs import redact
+from tests.support import tokens, unwanted
+from tests.support.deliveries import OTHER_WEBHOOK_SECRET, WEBHOOK_SECRET, deliver, signed_headers
+from tests.support.medusa import API_KEY, FakeMedusa
+from tests.support.orders import event, line, order, order_event
+from workers import inbox as inbox_tasks
+from workers import redemptions, upkeep
+
+EMAIL = "jane.doe+shop@example.co.uk"
+
+
+class Lines:
+    """What was logged, a dictionary a line."""
+
+    def __init__(self, buffer: io.StringIO) -> None:
+        self._buffer = buffer
+
+    @property
+    def text(self) -> str:
+        return self._buffer.getvalue()
+
+    def of(self, name: str) -> list[dict[str, Any]]:
+        return [each for each in map(json.loads, self.text.splitlines()) if each["event"] == name]
+
+    def one(self, name: str) -> dict[str, Any]:
+        (found,) = self.of(name)
+        return found
+
+
+@pytest.fixture
+def lines(api: TestClient) -> Iterator[Lines]:
+    (handler,) = logging.getLogger().handlers
+    assert isinstance(handler, logging.StreamHandler)
+    buffer = io.StringIO()
+    before = handler.setStream(buffer)
+    yield Lines(buffer)
+    handler.setStream(before)
+
+
+def test_the_door_names_request_event_and_order(api: TestClient, lines: Lines) -> None:
+    answer = deliver(api, order_event(order()), event_id="msg_1")
+    found = lines.one("event_received")
+    assert found["request_id"] == answer.headers["x-request-id"]
+    assert (found["event_id"], found["order_id"], found["type"]) == ("msg_1", "order_1", "order.placed")
+
+
+def test_a_proxy_s_request_id_is_kept_and_any_other_text_is_not(api: TestClient) -> None:
+    assert api.get("/health/live", headers={"x-request-id": "abc-123"}).headers["x-request-id"] == "abc-123"
+    for odd in ("a b", "x" * 65, "line\tbreak", "é"):
+        answer = api.get("/health/live", headers={"x-request-id": odd.encode()})
+        assert answer.headers["x-request-id"].startswith("req_")
+
+
+def test_one_request_s_ids_do_not_stick_to_the_next(api: TestClient, lines: Lines) -> None:
+    deliver(api, order_event(order()), event_id="msg_1")
+    deliver(api, event("customer.created", {"id": "cus_9"}), event_id="msg_2")
+    second = lines.of("event_received")[1]
+    assert (second["event_id"], second["customer_id"]) == ("msg_2", "cus_9")
+    assert "order_id" not in second
+
+
+def test_a_batch_is_one_line_that_names_each_event(api: TestClient, lines: Lines) -> None:
+    for number in range(3):
+        deliver(api, order_event(order(f"order_{number}", customer_id=f"cus_{number}")), event_id=f"msg_{number}")
+    drain_once()
+    found = lines.one("events_handled")
+    assert found["number"] == 3
+    assert {"event_id": "msg_1", "order_id": "order_1", "customer_id": "cus_1"} in found["events"]
+
+
+def test_an_event_of_its_own_names_order_and_customer(api: TestClient, medusa: FakeMedusa, lines: Lines) -> None:
+    medusa.orders["order_1"] = order()
+    deliver(api, event("order.placed", {"id": "order_1"}), event_id="msg_1")
+    handle_event("msg_1")
+    found = lines.one("event_handled")
+    assert (found["event_id"], found["order_id"], found["customer_id"]) == ("msg_1", "order_1", "cus_1")
+
+
+def test_each_line_of_a_task_names_the_task(api: TestClient, medusa: FakeMedusa, lines: Lines) -> None:
+    deliver(api, event("order.placed", {"id": "order_1"}), event_id="msg_1")
+    failed = inbox_tasks.handle.apply(args=["msg_1"], task_id="task-1")
+    assert isinstance(failed.result, EventFailed)
+    found = lines.one("event_parked")
+    assert (found["task_id"], found["task"]) == ("task-1", "inbox.handle")
+    assert (found["event_id"], found["order_id"]) == ("msg_1", "order_1")
+    upkeep.every_minute.apply(task_id="task-2")
+    get_task_logger(__name__).warning("between tasks")
+    assert "task_id" not in lines.one("between tasks")
+
+
+def test_an_event_that_is_parked_from_outside_is_named_too(api: TestClient, lines: Lines) -> None:
+    deliver(api, event("payment.captured", {"id": "pay_1"}), event_id="msg_1")
+    handle.park_event("msg_1", "its worker was killed")
+    found = lines.one("event_parked")
+    assert (found["event_id"], found["payment_id"]) == ("msg_1", "pay_1")
+
+
+def test_the_customer_and_the_redemption_are_named(api: TestClient, medusa: FakeMedusa, lines: Lines) -> None:
+    redemption = hold_dust(api)
+    medusa.refuse_promotions = "no such currency"
+    redemptions.advance.apply(args=[redemption], task_id="task-1")
+    found = lines.one("redemption_ended")
+    assert (found["redemption_id"], found["customer_id"], found["state"]) == (redemption, "cus_1", "failed")
+    assert found["task_id"] == "task-1"
+
+
+def hold_dust(api: TestClient) -> str:
+    deliver(api, order_event(order(lines=[line(price=500)])))
+    drain_once()
+    headers = {**tokens.customer(), "idempotency-key": "key"}
+    answer = api.post("/store/dust/redemptions", json={"dust": 100, "currency_code": "eur"}, headers=headers)
+    return str(answer.json()["redemption"]["id"])
+
+
+def test_a_whole_road_with_its_failures_logs_no_person_and_no_secret(
+    api: TestClient, medusa: FakeMedusa, lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = {**order(lines=[line(price=500)]), "email": EMAIL}
+    body = order_event(person)
+    deliver(api, body, event_id="msg_1")
+    api.post("/webhooks/medusa", content=body, headers=signed_headers(body, secret=OTHER_WEBHOOK_SECRET))
+    drain_once()
+    customer = tokens.customer()
+    headers = {**customer, "idempotency-key": "key"}
+    wish = {"dust": 100, "currency_code": "eur"}
+    redemption = api.post("/store/dust/redemptions", json=wish, headers=headers).json()["redemption"]
+    redemptions.advance.apply(args=[redemption["id"]])
+    code = next(iter(medusa.live_codes()))
+    medusa.refuse_promotions = f"A customer with email {EMAIL} and key {API_KEY} has it already"
+    second = api.post("/store/dust/redemptions", json=wish, headers={**headers, "idempotency-key": "other"}).json()
+    redemptions.advance.apply(args=[second["redemption"]["id"]])
+    api.get("/store/dust", headers={"authorization": customer["authorization"] + "x"})
+    # Medusa away, an order that it does not know, and a fault of ours whose text quotes what it was given.
+    deliver(api, event("order.placed", {"id": "order_9", "email": EMAIL}), event_id="msg_2")
+    medusa.away = True
+    with pytest.raises(RetryLater):
+        handle_event("msg_2")
+    medusa.away = False
+
+    def broken(*_: Any, **__: Any) -> None:
+        raise ZeroDivisionError(f"{EMAIL} {customer['authorization']} {WEBHOOK_SECRET} {API_KEY} {code}")
+
+    monkeypatch.setattr(handle, "find_order", broken)
+    with pytest.raises(EventFailed):
+        handle_event("msg_2")
+    monkeypatch.setattr("bridge.api.admin.list_events", broken)
+    assert api.get("/admin/dust/events", headers=tokens.admin()).status_code == 500
+    upkeep.audit.apply()
+    assert len(lines.text.splitlines()) > 10
+    for name in ("event_broke", "unexpected_error", "redemption_ended", "event_put_off"):
+        assert lines.of(name), name
+    for pattern in unwanted.NOT_FOR_LOGS:
+        assert not re.search(pattern, lines.text), re.search(pattern, lines.text)
+    assert code not in lines.text
+    assert tokens.ADMIN_TOKEN not in lines.text
+
+
+@pytest.mark.parametrize(
+    ("line_", "expected"),
+    [
+        ("mail to a.b+c@shop.example failed", "mail to [email] failed"),
+        ("task_id=sk_y and task_1", "task_id=sk_y and task_1"),
+        ("at postgresql://dust:pa55word@db:5432/dust", "at postgresql://[login]@db:5432/dust"),
+        ("key sk_0123456789abcdef.", "key [secret]."),
+        ("whsec_c3VwZXItc2VjcmV0", "[secret]"),
+        ("Authorization: Bearer abc.def-ghi", "Authorization: Bearer [token]"),
+        ("DUST-0123456789ABCDEF is used", "[code] is used"),
+        ("order_01J9ZK3V5C of cus_01J9ZK3V5C", "order_01J9ZK3V5C of cus_01J9ZK3V5C"),
+        ("celery@worker-1 ready", "celery@worker-1 ready"),
+    ],
+)
+def test_what_is_not_for_logs_is_struck_out(line_: str, expected: str) -> None:
+    assert redact(line_) == expected
+
+
+def test_a_token_is_struck_out_wherever_it_stands() -> None:
+    assert redact(f"got {tokens.token()} from") == "got [jwt] from"
+
+
+def test_errors_of_the_database_come_without_values(
+    api: TestClient, lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any, **__: Any) -> None:
+        with transaction() as connection:
+            connection.execute(text("SELECT 1 / 0 WHERE :name <> ''"), {"name": " ".join(["Jane", "Doe"])})
+
+    monkeypatch.setattr("bridge.api.admin.list_events", broken)
+    api.get("/admin/dust/events", headers=tokens.admin())
+    assert "Jane Doe" not in lines.text
+    assert "division by zero" in lines.text

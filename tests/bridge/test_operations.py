@@ -1,0 +1,117 @@
+"""What `docs/operations` leans on is there: metrics in /metrics, alerts in the runbook, queries that are PromQL."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import promql_parser
+import pytest
+import yaml
+from fastapi.testclient import TestClient
+from prometheus_client.parser import text_string_to_metric_families
+
+from bridge.cli import app as cli
+from tests.support.databases import lost_database
+
+DOCS = Path(__file__).parents[2] / "docs" / "operations"
+RULES = [rule for group in yaml.safe_load((DOCS / "alerts.yml").read_text())["groups"] for rule in group["rules"]]
+DASHBOARD = json.loads((DOCS / "grafana-dashboard.json").read_text())
+PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
+# Grafana fills these in before Prometheus sees the query.
+VARIABLES = {"$__rate_interval": "5m"}
+SAMPLE_ENDINGS = {"counter": ("_total",), "histogram": ("_bucket", "_count", "_sum"), "gauge": ("",)}
+
+
+def queries() -> list[str]:
+    found = [rule["expr"] for rule in RULES]
+    found += [target["expr"] for panel in PANELS for target in panel["targets"]]
+    for name, value in VARIABLES.items():
+        found = [query.replace(name, value) for query in found]
+    return found
+
+
+def metrics_in(text: str) -> set[str]:
+    return set(re.findall(r"\b(?:dust|process)_[a-z_]+", text))
+
+
+def headings() -> set[str]:
+    return set(re.findall(r"^## (\w+)$", (DOCS / "runbook.md").read_text(), re.MULTILINE))
+
+
+@pytest.mark.parametrize("query", queries())
+def test_every_query_is_promql(query: str) -> None:
+    promql_parser.parse(query)
+
+
+def test_every_metric_that_is_asked_for_is_shown(api: TestClient) -> None:
+    shown = {
+        family.name + ending
+        for family in text_string_to_metric_families(api.get("/metrics").text)
+        for ending in SAMPLE_ENDINGS.get(family.type, ())
+    }
+    assert len(metrics_in(" ".join(queries()))) > 20
+    assert metrics_in(" ".join(queries())) <= shown
+
+
+def test_every_metric_that_is_shown_is_explained(api: TestClient) -> None:
+    readme = (DOCS / "README.md").read_text()
+    families = text_string_to_metric_families(api.get("/metrics").text)
+    unexplained = {f.name for f in families if f.name.startswith("dust_") and f.name not in readme}
+    # Named there by their endings, to spare the reader three times the same.
+    assert unexplained <= {"dust_events_put_off", "dust_events_failed", "dust_events_retried"}
+
+
+def test_every_alert_has_an_entry_in_the_runbook_and_no_entry_is_without_one() -> None:
+    assert {rule["alert"] for rule in RULES} == headings()
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
+def test_every_alert_says_how_bad_it_is_and_where_to_read_on(rule: dict[str, Any]) -> None:
+    assert set(rule) <= {"alert", "expr", "for", "labels", "annotations"}
+    assert rule["labels"]["severity"] in {"page", "ticket"}
+    assert rule["annotations"]["summary"]
+    assert rule["annotations"]["runbook"] == f"docs/operations/runbook.md#{rule['alert'].lower()}"
+
+
+def test_totals_are_never_summed_over_instances() -> None:
+    """Every API process shows the same ones."""
+    for query in queries():
+        if "dust_" in query and "absent" not in query:
+            assert "max" in query, query
+
+
+def test_the_dashboard_is_one() -> None:
+    ids = [panel["id"] for panel in DASHBOARD["panels"]]
+    assert len(ids) == len(set(ids))
+    for panel in PANELS:
+        assert panel["title"]
+        assert panel["targets"]
+        assert panel["gridPos"]["x"] + panel["gridPos"]["w"] <= 24
+
+
+def test_the_links_of_the_documents_lead_somewhere() -> None:
+    for document in ("README.md", "runbook.md"):
+        for target in re.findall(r"\]\(([^)]+)\)", (DOCS / document).read_text()):
+            file, _, anchor = target.partition("#")
+            text = (DOCS / (file or document)).read_text()
+            titles = [title.lower().replace(" ", "-") for title in re.findall(r"^#+ (.+)$", text, re.MULTILINE)]
+            assert not anchor or anchor in titles, target
+
+
+def test_the_commands_of_the_documents_are_there() -> None:
+    known = {command.name or command.callback.__name__ for command in cli.registered_commands if command.callback}
+    for document in ("README.md", "runbook.md", "alerts.yml"):
+        for line in re.findall(r"(?:^|`)dust ([a-z]+)", (DOCS / document).read_text(), re.MULTILINE):
+            assert line in known, line
+
+
+def test_without_the_database_the_alert_about_it_has_its_metric(
+    api: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bridge.api import health
+
+    health._registry.cache_clear()
+    with lost_database(monkeypatch):
+        assert "dust_database_up 0.0" in api.get("/metrics").text
+    health._registry.cache_clear()

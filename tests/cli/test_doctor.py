@@ -1,0 +1,425 @@
+"""`dust doctor` against each thing it checks, broken on purpose: that line alone is ✗ and says how to mend it."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import create_engine, text
+from typer.testing import CliRunner
+
+from bridge import db, doctor, wake
+from bridge.cli import app
+from bridge.clock import moved, now
+from bridge.doctor import Finding, examine
+from bridge.last_run import EVERY_MINUTE, note_run
+from bridge.settings import get_settings
+from bridge.stack.processes import free_port, until
+from bridge.stack.redis import embedded_redis
+from tests.support.databases import NOWHERE
+from tests.support.medusa import API_KEY, PUBLISHABLE_KEY
+
+_PATIENCE_SECONDS = 60.0
+
+
+class Site:
+    """An HTTP server that answers as it is told; what it was told nothing about is 404."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, tuple[int, Any]] = {}
+        self.ahead = timedelta()
+        self.says_the_time = True
+        self.url = ""
+
+
+class Shop(Site):
+    """Medusa, as far as the doctor looks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answers = {
+            "/health": (200, "OK"),
+            **{f"/admin/{name}": (200, {}) for name in ("orders", "payments", "customers", "products", "promotions")},
+            "/store/regions": (200, {"regions": []}),
+            "/admin/dust/deliveries": (
+                200,
+                {"waiting": 0, "rejected": 0, "oldest_waiting_at": None, "undelivered": []},
+            ),
+        }
+
+
+@contextmanager
+def serving(site: Site) -> Iterator[Site]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status, document = site.answers.get(self.path.partition("?")[0], (404, {}))
+            content = document.encode() if isinstance(document, str) else json.dumps(document).encode()
+            self.send_response_only(status)
+            if site.says_the_time:
+                self.send_header("date", format_datetime(now() + site.ahead, usegmt=True))
+            self.send_header("content-length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    site.url = f"http://127.0.0.1:{server.server_address[1]}"
+    try:
+        yield site
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def redis() -> Iterator[str]:
+    """A real one; its first database has workers for every queue."""
+    with tempfile.TemporaryDirectory(prefix="dust-test-") as folder:
+        Path(folder).chmod(0o711)
+        with embedded_redis(Path(folder)) as url:
+            yield url
+
+
+@contextmanager
+def worker(broker: str, database: str, queues: str) -> Iterator[None]:
+    variables = {"DUST_BROKER_URL": broker, "DUST_DATABASE_URL": database, "DUST_LOG_FORMAT": "json"}
+    command = [sys.executable, "-m", "bridge.cli", "worker", "--concurrency", "1", "--queues", queues]
+    process = subprocess.Popen(command, env={**os.environ, **variables}, stderr=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(_PATIENCE_SECONDS)
+        finally:
+            process.kill()
+
+
+@pytest.fixture(scope="module")
+def broker(redis: str, postgres: str) -> Iterator[str]:
+    with worker(redis, postgres, "events,medusa,sweeps"):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("DUST_BROKER_URL", redis)
+            look_again()
+            assert until(lambda: all(wake.queues_with_workers(timeout_seconds=0.5).values()), _PATIENCE_SECONDS)
+        yield redis
+    look_again()
+
+
+def look_again() -> None:
+    """Forget what was read of the environment; Celery's settings are a module that is read once."""
+    get_settings.cache_clear()
+    db.forget_engine()
+    wake._publisher.cache_clear()
+    sys.modules.pop("celeryconfig", None)
+
+
+@pytest.fixture
+def shop() -> Iterator[Site]:
+    with serving(Shop()) as site:
+        yield site
+
+
+@pytest.fixture
+def flower() -> Iterator[Site]:
+    site = Site()
+    site.answers["/healthcheck"] = (200, "OK")
+    with serving(site):
+        yield site
+
+
+class Installation:
+    """All that is needed, running; `change` changes its environment."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self._patch = patch
+
+    def change(self, **variables: str | None) -> None:
+        for name, value in variables.items():
+            if value is None:
+                self._patch.delenv(f"DUST_{name}", raising=False)
+            else:
+                self._patch.setenv(f"DUST_{name}", value)
+        look_again()
+
+    def examined(self) -> dict[str, Finding]:
+        return {finding.check: finding for finding in examine()}
+
+    def only_wrong(self, *checks: str, skipped: tuple[str, ...] = ()) -> Finding:
+        """The finding of the first of these checks, after making sure that they are ✗ and all others as they were."""
+        found = self.examined()
+        assert {name for name, finding in found.items() if finding.ok is False} == set(checks)
+        assert {name for name, finding in found.items() if finding.ok is None} == set(skipped)
+        assert all(found[name].mend for name in checks)
+        return found[checks[0]]
+
+
+@pytest.fixture
+def installation(
+    settings: dict[str, str], broker: str, shop: Site, flower: Site, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Installation]:
+    # Whoever asks waits this long for the last worker; these are near.
+    monkeypatch.setattr(doctor, "_WORKERS_ANSWER_SECONDS", 0.7)
+    made = Installation(monkeypatch)
+    made.change(BROKER_URL=broker, MEDUSA_URL=shop.url, FLOWER_PORT=flower.url.rpartition(":")[2])
+    with db.transaction() as connection:
+        note_run(connection, EVERY_MINUTE, {}, now=now())
+    yield made
+    # The audit at the end wants the database that there was at first.
+    made.change(**{name.removeprefix("DUST_"): value for name, value in settings.items()})
+
+
+def as_owner(database: str, statement: str) -> None:
+    engine = create_engine(db.driver_url(database))
+    with engine.begin() as connection:
+        connection.execute(text(statement))
+    engine.dispose()
+
+
+def test_when_all_is_well_every_line_is_a_tick(installation: Installation) -> None:
+    result = CliRunner().invoke(app, ["doctor"])
+    assert result.exit_code == 0, result.output
+    assert result.output.count("✓") == len(installation.examined()) == 16
+    assert "✗" not in result.output
+
+
+def test_a_cross_comes_with_how_to_mend_it_and_exit_code_1(installation: Installation, flower: Site) -> None:
+    flower.answers.clear()
+    result = CliRunner().invoke(app, ["doctor"])
+    assert result.exit_code == 1
+    assert f"✗ flower: {flower.url} answers 404: that is not Flower\n  → Set DUST_FLOWER_PORT" in result.output
+
+
+def test_json_says_the_same(installation: Installation, flower: Site) -> None:
+    result = CliRunner().invoke(app, ["doctor", "--json"])
+    assert result.exit_code == 0
+    assert {each["check"]: each["ok"] for each in json.loads(result.output)}["database"] is True
+    flower.answers.clear()
+    result = CliRunner().invoke(app, ["doctor", "--json"])
+    assert result.exit_code == 1
+    (wrong,) = [each for each in json.loads(result.output) if not each["ok"]]
+    assert wrong["check"] == "flower"
+    assert wrong["mend"]
+
+
+@pytest.mark.parametrize("name", ["WEBHOOK_SECRETS", "ADMIN_TOKEN", "JWT_SECRET"])
+def test_a_missing_secret_is_named(installation: Installation, name: str) -> None:
+    installation.change(**{name: None})
+    assert f"DUST_{name}" in installation.only_wrong("secrets").detail
+
+
+def test_a_weak_secret_is_named_and_not_shown(installation: Installation) -> None:
+    installation.change(JWT_SECRET="supersecret", ADMIN_TOKEN="short-admin-token")
+    result = CliRunner().invoke(app, ["doctor"])
+    assert result.exit_code == 1
+    assert "✗ settings: DUST_JWT_SECRET: too weak" in result.output
+    assert "✗ settings: DUST_ADMIN_TOKEN: too weak" in result.output
+    assert "supersecret" not in result.output
+    assert "short-admin-token" not in result.output
+
+
+NEED_DATABASE = ("migrations", "privileges", "database clock", "inbox", "beat")
+
+
+def test_a_database_that_does_not_answer(installation: Installation) -> None:
+    installation.change(DATABASE_URL=NOWHERE)
+    found = installation.only_wrong("database", skipped=NEED_DATABASE)
+    assert "refused" in found.detail
+    assert "DUST_DATABASE_URL" in found.mend
+
+
+def test_no_database_named(installation: Installation) -> None:
+    installation.change(DATABASE_URL=None)
+    assert "dust up" in installation.only_wrong("database", skipped=NEED_DATABASE).mend
+
+
+def test_a_database_that_lags_behind(installation: Installation, database: str) -> None:
+    as_owner(database, "UPDATE alembic_version SET version_num = '0001'")
+    found = installation.only_wrong("migrations", skipped=("privileges", "inbox", "beat"))
+    assert "dust migrate" in found.mend
+
+
+def test_a_role_that_may_change_the_book(installation: Installation, database: str) -> None:
+    as_owner(database, f"GRANT UPDATE ON dust_transaction TO {db.APP_ROLE}")
+    assert "GRANT dust_app" in installation.only_wrong("privileges").mend
+
+
+def test_this_machine_s_clock_goes_wrong(installation: Installation, shop: Site) -> None:
+    with moved(timedelta(seconds=-90)):
+        # Medusa's goes as wrong as ours: only the database's is another.
+        found = installation.only_wrong("database clock")
+        assert "ahead of this machine's" in found.detail
+        assert "time server" in found.mend
+
+
+def test_medusa_s_clock_goes_wrong(installation: Installation, shop: Site) -> None:
+    shop.ahead = timedelta(seconds=-90)
+    found = installation.only_wrong("medusa clock")
+    assert found.detail in {f"{seconds} s behind this machine's" for seconds in (90, 91)}
+
+
+def test_medusa_does_not_say_the_time(installation: Installation, shop: Site) -> None:
+    shop.says_the_time = False
+    assert "Date header" in installation.only_wrong("medusa clock").mend
+
+
+INSERT_EVENT = (
+    "INSERT INTO webhook_event (id, type, source, payload, event_at, received_at, state, next_attempt_at, reason)"
+    " VALUES ('msg_1', 'order.placed', 'webhook', '{}', now(), now() - interval '20 min', %s)"
+)
+
+
+def test_an_event_that_waits_too_long(installation: Installation, database: str) -> None:
+    as_owner(database, INSERT_EVENT % "'pending', now(), NULL")
+    found = installation.only_wrong("inbox")
+    assert "20 minutes" in found.detail
+    as_owner(database, "DELETE FROM webhook_event")
+
+
+def test_an_event_that_failed(installation: Installation, database: str) -> None:
+    as_owner(database, INSERT_EVENT % "'failed', NULL, 'why'")
+    found = installation.only_wrong("inbox")
+    assert found.detail.endswith("look: 1")
+    assert "dust retry" in found.mend
+
+
+@pytest.mark.parametrize("url", ["redis://127.0.0.1:1/0", "amqp://guest:guest@127.0.0.1:1//"])
+def test_a_broker_that_does_not_answer(installation: Installation, url: str) -> None:
+    installation.change(BROKER_URL=url)
+    assert "DUST_BROKER_URL" in installation.only_wrong("broker", skipped=("workers",)).mend
+
+
+def test_a_broker_with_another_password(installation: Installation, broker: str) -> None:
+    host = broker.rpartition("@")[2]
+    installation.change(BROKER_URL=f"redis://:wrong@{host}")
+    assert "password" in installation.only_wrong("broker", skipped=("workers",)).mend
+
+
+def test_no_broker_named(installation: Installation) -> None:
+    installation.change(BROKER_URL=None)
+    assert "dust up" in installation.only_wrong("broker", skipped=("workers",)).mend
+
+
+def test_no_worker(installation: Installation, broker: str) -> None:
+    installation.change(BROKER_URL=f"{broker.rpartition('/')[0]}/1")
+    found = installation.only_wrong("workers")
+    assert "events, medusa, sweeps" in found.detail
+
+
+def test_a_queue_without_a_worker(installation: Installation, broker: str, database: str) -> None:
+    elsewhere = f"{broker.rpartition('/')[0]}/2"
+    installation.change(BROKER_URL=elsewhere)
+    with worker(elsewhere, database, "events,sweeps"):
+        assert until(lambda: wake.queues_with_workers(timeout_seconds=0.5)["events"] == 1, _PATIENCE_SECONDS)
+        found = installation.only_wrong("workers")
+    assert found.detail == "nobody answers for medusa"
+    assert "dust worker --queues medusa" in found.mend
+
+
+def test_a_clock_that_stopped(installation: Installation) -> None:
+    with db.transaction() as connection:
+        note_run(connection, EVERY_MINUTE, {}, now=now() - timedelta(minutes=30))
+    found = installation.only_wrong("beat")
+    assert "30 minutes ago" in found.detail
+    assert "dust beat" in found.mend
+
+
+def test_a_clock_that_was_never_started(installation: Installation, database: str) -> None:
+    as_owner(database, "DELETE FROM last_run")
+    assert "never" in installation.only_wrong("beat").detail
+
+
+def test_no_flower(installation: Installation) -> None:
+    installation.change(FLOWER_PORT=str(free_port("127.0.0.1")))
+    assert "dust flower" in installation.only_wrong("flower").mend
+
+
+def test_flower_elsewhere(installation: Installation, flower: Site) -> None:
+    installation.change(FLOWER_PORT=str(free_port("127.0.0.1")))
+    assert CliRunner().invoke(app, ["doctor", "--flower", flower.url]).exit_code == 0
+
+
+NEED_MEDUSA = ("medusa clock", "medusa key", "medusa scopes", "publishable key", "plugin")
+
+
+def test_a_medusa_that_does_not_answer(installation: Installation) -> None:
+    installation.change(MEDUSA_URL="http://127.0.0.1:1")
+    assert "DUST_MEDUSA_URL" in installation.only_wrong("medusa", skipped=NEED_MEDUSA).mend
+
+
+def test_something_else_than_medusa(installation: Installation, shop: Site) -> None:
+    shop.answers.clear()
+    assert "404" in installation.only_wrong("medusa", skipped=NEED_MEDUSA).detail
+
+
+def test_no_medusa_named(installation: Installation) -> None:
+    installation.change(MEDUSA_URL=None)
+    assert "DUST_MEDUSA_URL" in installation.only_wrong("medusa", skipped=NEED_MEDUSA).detail
+
+
+def test_a_key_that_is_not_accepted(installation: Installation, shop: Site) -> None:
+    shop.answers["/admin/orders"] = (401, {"message": "Unauthorized"})
+    found = installation.only_wrong("medusa key", skipped=("medusa scopes", "plugin"))
+    assert "DUST_MEDUSA_API_KEY" in found.mend
+    assert API_KEY not in str(found)
+
+
+def test_no_key(installation: Installation) -> None:
+    installation.change(MEDUSA_API_KEY=None)
+    assert "sk_" in installation.only_wrong("medusa key", skipped=("medusa scopes", "plugin")).mend
+
+
+@pytest.mark.parametrize("name", ["orders", "payments", "customers", "products", "promotions"])
+def test_a_key_that_may_not_read_all_of_it(installation: Installation, shop: Site, name: str) -> None:
+    shop.answers[f"/admin/{name}"] = (403, {})
+    assert installation.only_wrong("medusa scopes").detail == f"the key cannot read {name} (403)"
+
+
+def test_a_publishable_key_that_is_not_accepted(installation: Installation, shop: Site) -> None:
+    shop.answers["/store/regions"] = (400, {"type": "not_allowed"})
+    found = installation.only_wrong("publishable key")
+    assert "DUST_MEDUSA_PUBLISHABLE_KEY" in found.mend
+    assert PUBLISHABLE_KEY not in str(found)
+
+
+def test_no_publishable_key(installation: Installation) -> None:
+    installation.change(MEDUSA_PUBLISHABLE_KEY=None)
+    assert "pk_" in installation.only_wrong("publishable key").mend
+
+
+def test_a_medusa_without_the_plugin(installation: Installation, shop: Site) -> None:
+    del shop.answers["/admin/dust/deliveries"]
+    assert "medusa-plugin" in installation.only_wrong("plugin").mend
+
+
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [
+        ({"rejected": 2}, "2 deliveries were rejected (said 400)"),
+        ({"oldest_waiting_at": "20 minutes ago"}, "a delivery has been waiting for 20 minutes (said 400)"),
+    ],
+)
+def test_a_plugin_that_cannot_deliver(installation: Installation, shop: Site, state: dict[str, Any], told: str) -> None:
+    if "oldest_waiting_at" in state:
+        state = {"oldest_waiting_at": (now() - timedelta(minutes=20)).isoformat().replace("+00:00", "Z")}
+    answer = {"waiting": 0, "rejected": 0, "oldest_waiting_at": None, "undelivered": [{"last_error": "said 400"}]}
+    shop.answers["/admin/dust/deliveries"] = (200, {**answer, **state})
+    found = installation.only_wrong("plugin")
+    assert found.detail == told
+    assert "DUST_WEBHOOK_SECRETS" in found.mend

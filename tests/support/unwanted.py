@@ -1,0 +1,9 @@
+"""What must never be found in a log, as patterns."""
+
+NOT_FOR_LOGS = (
+    r"[\w.+-]+@[\w-]+\.[\w.-]+",  # an e-mail address
+    r"eyJ[\w-]+\.[\w-]+\.",  # a JWT
+    r"whsec_",
+    r"\bsk_",
+    r"Bearer [^\[]",
+)
