@@ -45,7 +45,8 @@ accept_content = ["json"]
 
 # Three queues, so that a Medusa that hangs delays only what needs Medusa, and a long sweep delays no event.
 task_default_queue = "events"
-task_queues = [Queue("events"), Queue("medusa"), Queue("sweeps")]
+# Each with a routing key of its own: without one, all get the default's, and every message lands in all three.
+task_queues = [Queue(name, routing_key=name) for name in ("events", "medusa", "sweeps")]
 task_routes = {
     "inbox.drain": {"queue": "events"},
     "inbox.handle": {"queue": "medusa"},
@@ -96,12 +97,13 @@ timezone = "UTC"
 beat_schedule_filename = str(_settings.data_dir / "celerybeat-schedule")
 
 
-def _every(task: str, seconds: float) -> dict[str, object]:
-    return {"task": task, "schedule": timedelta(seconds=seconds), "options": {"expires": seconds}}
+def _every(task: str, seconds: float, *, expires: float | None = None) -> dict[str, object]:
+    return {"task": task, "schedule": timedelta(seconds=seconds), "options": {"expires": expires or seconds}}
 
 
 beat_schedule = {
-    "drain-inbox": _every("inbox.drain", _settings.sweep_seconds),
+    # A drain whose process was lost is retried with its old expiry, so that must be further away than the next sweep.
+    "drain-inbox": _every("inbox.drain", _settings.sweep_seconds, expires=60),
     "sweep-redemptions": _every("redemptions.sweep", _settings.sweep_seconds),
     "mirror-products": _every("products.mirror", 30),
     "mature-and-expire": _every("upkeep.mature_and_expire", 60),

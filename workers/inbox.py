@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from bridge.clock import now
 from bridge.errors import DustError, Unavailable
-from bridge.inbox.drain import OWN_TASK_GRACE, drain_once
+from bridge.inbox.drain import OWN_TASK_GRACE, drain_once, split_off_once
 from bridge.inbox.handle import RetryLater, handle_event, park_event, retry_event
 from bridge.wake import INBOX_DRAIN, INBOX_HANDLE, publish
 from workers.app import DustTask, app
@@ -26,13 +26,17 @@ _THE_ROW_COUNTS = 1_000
 _DRAIN_SECONDS = 20.0
 
 
-@app.task(name=INBOX_DRAIN, retryable=True)
-def drain() -> int:
-    """Work until nothing is left; the number of events taken."""
+@app.task(name=INBOX_DRAIN, retryable=True, bind=True, default_retry_delay=_LOST_SECONDS)
+def drain(self: DustTask) -> int:
+    """Work until nothing is left; the number of events taken.
+
+    Celery counts a retry when the process that drained was lost; then whatever did that must not be in a batch again.
+    """
     end, taken = time.monotonic() + _DRAIN_SECONDS, 0
+    take = split_off_once if self.request.retries else drain_once
     while True:
         try:
-            batch = drain_once()
+            batch = take()
         except Unavailable as error:
             # Nothing has failed: every event waits in Postgres, and the sweep comes again.
             log.warning("drain_waits", reason=error.message)

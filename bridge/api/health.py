@@ -15,7 +15,7 @@ from bridge.db import transaction
 from bridge.errors import Unavailable
 from bridge.figures import DatabaseFigures
 from bridge.inbox.listing import oldest_waiting
-from bridge.problems import problem
+from bridge.problems import describe_problems, problem
 from bridge.redemptions.promises import oldest_promise
 from bridge.settings import get_settings
 
@@ -39,7 +39,7 @@ def live() -> Live:
     return Live()
 
 
-@router.get("/health/ready", response_model=Ready, responses={503: {"description": "Names what is missing"}})
+@router.get("/health/ready", response_model=Ready, responses=describe_problems(503))
 def ready() -> Response:
     """It can do its work: the database is there and has the newest tables. Says how old the oldest waiting work is.
 

@@ -2,6 +2,7 @@
 
 import sys
 
+import structlog
 import typer
 
 from bridge.cli import accounts, doctor, events, servers, upkeep
@@ -22,6 +23,8 @@ for group in (servers, events, accounts, upkeep, doctor):
 
 def main() -> None:
     """Run a command; 1 is a failure told in plain words, 2 a wrong call or missing settings."""
+    # Beside the output, not in the middle of its JSON; servers set up their own logs later.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     try:
         app()
     except SettingsError as error:

@@ -55,6 +55,17 @@ class _Sorted:
     apart: list[str]
 
 
+def split_off_once() -> Drained:
+    """Take the oldest due events, up to `BATCH`, and give each a task of its own without looking into any.
+
+    For when a batch has taken its worker's process down: one of these did it, and only alone it can be told apart.
+    """
+    with transaction() as connection:
+        taken = tuple(row.id for row in _take(connection))
+        _postpone(connection, taken)
+    return Drained(taken=len(taken), split_off=taken)
+
+
 def drain_once() -> Drained:
     """Take the oldest due events, up to `BATCH`, and handle them. Raises `Unavailable` when Postgres goes away."""
     taken: list[str] = []

@@ -1,6 +1,7 @@
 """The database's history: `upgrade` brings it up to date, `differences` says where tables and code disagree."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -9,9 +10,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import Connection, NullPool, create_engine
+from sqlalchemy.exc import OperationalError
 
-from bridge.db import driver_url, metadata
+from bridge.db import DatabaseAway, driver_url, metadata
 
 # Two that start at once: the second waits and then finds nothing to do.
 _LOCK = "SELECT pg_advisory_lock(hashtext('dust migrate'))"
@@ -65,12 +67,9 @@ def is_behind(revision: str | None) -> bool:
 def differences(url: str) -> list[str]:
     """What autogenerate would still change: empty when the migrations are in step with the models."""
     import_tables()
-    engine = create_engine(driver_url(url))
-    with engine.connect() as connection:
+    with _connected(url) as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
-        found = [str(difference) for difference in compare_metadata(context, metadata)]
-    engine.dispose()
-    return found
+        return [str(difference) for difference in compare_metadata(context, metadata)]
 
 
 def _config() -> Config:
@@ -80,8 +79,7 @@ def _config() -> Config:
 
 
 def _run(url: str, step: Callable[[Config], None]) -> tuple[str | None, str | None]:
-    engine = create_engine(driver_url(url), connect_args={"connect_timeout": 5})
-    with engine.connect() as connection:
+    with _connected(url) as connection:
         connection.exec_driver_sql(_LOCK)
         connection.commit()
         before = current_revision(connection)
@@ -91,5 +89,15 @@ def _run(url: str, step: Callable[[Config], None]) -> tuple[str | None, str | No
         step(config)
         connection.commit()
         after = current_revision(connection)
-    engine.dispose()
     return before, after
+
+
+@contextmanager
+def _connected(url: str) -> Iterator[Connection]:
+    """A connection as the owner, not as the role that serves requests. Raises `DatabaseAway`."""
+    engine = create_engine(driver_url(url), poolclass=NullPool, connect_args={"connect_timeout": 5})
+    try:
+        with engine.connect() as connection:
+            yield connection
+    except OperationalError as error:
+        raise DatabaseAway from error

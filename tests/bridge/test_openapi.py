@@ -1,0 +1,109 @@
+"""The API does what its OpenAPI schema says, tried with what Schemathesis makes of it: valid calls and broken ones."""
+
+from contextlib import suppress
+from typing import Any
+
+import pytest
+import schemathesis
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from hypothesis import HealthCheck, Phase, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis.errors import Unsatisfiable
+from schemathesis import GenerationMode
+from schemathesis.checks import load_all_checks, not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from tests.support import tokens
+from tests.support.deliveries import deliver, signed_headers
+from tests.support.medusa import FakeMedusa, cart_line
+from tests.support.orders import event, line, order, order_event
+
+# For each operation and mode; all together stay under a minute.
+EXAMPLES = 20
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+    response_headers_conformance,
+]
+
+
+@pytest.fixture
+def stocked_api(api: TestClient, medusa: FakeMedusa) -> TestClient:
+    """Something of everything, so that not every answer is an empty list."""
+    medusa.add_cart(lines=[cart_line("prod_mug"), cart_line()])
+    deliver(api, order_event(order(lines=[line(price=1000)])), event_id="msg_1")
+    deliver(api, event("cart.updated", {"id": "cart_1"}), event_id="msg_2")
+    give = {"amount": 100_000, "reason": "gift"}
+    admin = {**tokens.admin(), "Idempotency-Key": "k"}
+    api.post("/admin/dust/customers/cus_1/adjustments", json=give, headers=admin)
+    api.put("/admin/dust/products/prod_mug", json={"dust_only": True, "dust_price": 5}, headers=admin)
+    api.put("/admin/dust/programme", json={}, headers=admin)
+    wish = {"dust": 500, "currency_code": "eur"}
+    api.post("/store/dust/redemptions", json=wish, headers={**tokens.customer(), "Idempotency-Key": "k"})
+    return api
+
+
+def headers_for(case: Any) -> dict[str, str]:
+    """Signed in, as whom the path asks for; half of the webhooks are properly signed."""
+    if case.path.startswith("/admin"):
+        return tokens.admin()
+    if case.path.startswith("/webhooks"):
+        return signed_headers(b"") if case.body is None else {}
+    return tokens.customer()
+
+
+@pytest.mark.parametrize("mode", list(GenerationMode))
+def test_no_call_is_answered_otherwise_than_the_schema_says(stocked_api: TestClient, mode: GenerationMode) -> None:
+    app = stocked_api.app
+    assert isinstance(app, FastAPI)
+    load_all_checks()
+    schema = schemathesis.openapi.from_asgi("/openapi.json", app)
+    operations = [result.ok() for result in schema.get_all_operations()]
+    assert len(operations) >= 25
+    answered = sum(_try(operation, mode) for operation in operations)
+    assert answered > 20 * EXAMPLES / 2
+
+
+def _try(operation: Any, mode: GenerationMode) -> int:
+    """How many calls were answered as the schema says."""
+    answered = 0
+
+    @given(case=operation.as_strategy(generation_mode=mode))
+    @hypothesis_settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    def calls(case: Any) -> None:
+        nonlocal answered
+        answer = case.call(headers=headers_for(case))
+        case.validate_response(answer, checks=CHECKS)
+        answered += 1
+
+    # Where nothing is asked for, nothing can be wrong.
+    with suppress(Unsatisfiable):
+        calls()
+    return answered
+
+
+def test_every_error_of_the_schema_is_a_problem_document(api: TestClient) -> None:
+    document = api.get("/openapi.json").json()
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            for status, answer in operation["responses"].items():
+                if status >= "400":
+                    assert list(answer["content"]) == ["application/problem+json"], (method, path, status)
+                    schema = answer["content"]["application/problem+json"]["schema"]
+                    assert schema == {"$ref": "#/components/schemas/Problem"}, (method, path, status)
+    assert "HTTPValidationError" not in document["components"]["schemas"]

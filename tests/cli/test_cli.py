@@ -1,0 +1,244 @@
+"""The `dust` command: what it prints for people and for programs, and how it fails."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+import typer.main
+from sqlalchemy import text
+
+from bridge.cli import app, main
+from bridge.clock import now
+from bridge.db import forget_engine, transaction
+from bridge.inbox.drain import drain_once
+from bridge.inbox.events import read_event
+from bridge.inbox.receive import receive
+from bridge.settings import get_settings, webhook_key
+from tests.support import processes
+from tests.support.medusa import FakeMedusa
+from tests.support.orders import event, order
+
+
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Dust = Callable[..., Said]
+
+
+@pytest.fixture
+def dust(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Dust]:
+    """Run the command in this process. No hints go out: the sweep would find the rows."""
+    for page in ("accounts", "events", "upkeep"):
+        monkeypatch.setattr(f"bridge.cli.{page}.publish", lambda *_, **__: False)
+
+    def run(*words: object) -> Said:
+        monkeypatch.setattr(sys, "argv", ["dust", *map(str, words)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capsys.readouterr()
+        assert "Traceback" not in out + err
+        return Said(code=int(ended.value.code or 0), out=out, err=err)
+
+    yield run
+    structlog.reset_defaults()
+
+
+def keep(body: bytes, event_id: str) -> None:
+    with transaction() as connection:
+        receive(connection, event_id, read_event(body), body, now=now())
+
+
+def every_command() -> list[tuple[str, ...]]:
+    found: list[tuple[str, ...]] = []
+    for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
+        inner = getattr(command, "commands", None)
+        found += [(name, each) for each in inner] if inner else [(name,)]
+    return found
+
+
+@pytest.mark.parametrize("command", every_command(), ids=" ".join)
+def test_every_commands_help_shows_an_example(dust: Dust, command: tuple[str, ...]) -> None:
+    said = dust(*command, "--help")
+    assert said.code == 0
+    _, _, example = " ".join(said.out.split()).partition("Example: ")
+    assert f"dust {' '.join(command)}" in example
+
+
+def test_the_first_commands_of_the_contract_are_there() -> None:
+    assert {" ".join(command) for command in every_command()} >= {
+        "up", "demo", "serve", "worker", "beat", "flower", "migrate", "secret", "trigger", "events", "retry",
+        "balance", "history", "adjust", "product set", "reconcile", "audit",
+    }  # fmt: skip
+
+
+@pytest.mark.usefixtures("settings")
+def test_balance_history_and_adjust(dust: Dust) -> None:
+    assert dust("balance", "cus_1").out == "0 dust: 0 available, 0 held, 0 pending\n"
+    assert "Nothing has happened" in dust("history", "cus_1").out
+    assert dust("adjust", "cus_1", 50, "--reason", "gift").out.startswith("+50 dust, balance 50 (dtx_")
+    debit = ["adjust", "cus_1", "-20", "--reason", "credited twice", "--key", "once", "--json"]
+    said = dust(*debit)
+    assert (said.json["amount"], said.json["balance_after"], said.json["reference_id"]) == (-20, 30, "credited twice")
+    assert dust(*debit).json == said.json
+    assert dust("balance", "cus_1", "--json").json["balance"] == 30
+    assert [row["amount"] for row in dust("history", "cus_1", "--json").json] == [-20, 50]
+    assert [row["amount"] for row in dust("history", "cus_1", "--limit", 1, "--json").json] == [-20]
+    assert "50" in dust("history", "cus_1").out
+
+
+@pytest.mark.usefixtures("settings")
+@pytest.mark.parametrize(
+    ("words", "code", "complaint"),
+    [
+        (["adjust", "cus_1", "-1", "--reason", "r"], 1, "1 dust were asked for, 0 are available."),
+        (["adjust", "cus_1", "0", "--reason", "r"], 1, "amount: must be a whole number"),
+        (["adjust", "cus_1", "5", "--reason", " "], 1, "reason: say why"),
+        (["adjust", "cus_1", "1.5", "--reason", "r"], 2, "valid integer"),
+        (["adjust", "cus_1", "5"], 2, "--reason"),
+        (["product", "set", "prod_1", "--price", "0"], 2, "--price"),
+        (["product", "set", "prod_1"], 2, "--price"),
+        (["retry"], 1, "Give an event id, or --all-failed."),
+        (["retry", "msg_1", "--all-failed"], 1, "Give an event id, or --all-failed."),
+        (["retry", "msg_0"], 1, "There is no event msg_0."),
+        (["events", "--state", "lost"], 2, "lost"),
+        (["reconcile", "--since", "yesterday"], 2, "valid datetime"),
+        (["trigger", "order.placed", "--order", "/nowhere.json"], 2, "/nowhere.json"),
+        (["trigger", "order.placed", "--url", "http://127.0.0.1:1"], 1, "Nothing answers at http://127.0.0.1:1"),
+        (["fly"], 2, "fly"),
+        (["balance"], 2, "CUSTOMER"),
+    ],
+)
+def test_a_wrong_call_is_told_in_plain_words(dust: Dust, words: list[str], code: int, complaint: str) -> None:
+    said = dust(*words)
+    assert (said.code, said.out) == (code, "")
+    assert complaint.lower() in " ".join(said.err.replace("│", " ").split()).lower(), said.err
+
+
+@pytest.mark.usefixtures("settings")
+def test_product_set(dust: Dust) -> None:
+    assert dust("product", "set", "prod_1", "--price", 500, "--dust-only").out == "prod_1: 500 dust, dust only\n"
+    said = dust("product", "set", "prod_1", "--price", 400, "--json")
+    assert said.json == {"product_id": "prod_1", "dust_only": False, "dust_price": 400}
+
+
+@pytest.mark.usefixtures("settings")
+def test_events_and_retry(dust: Dust) -> None:
+    assert dust("events").out == "There is none.\n"
+    keep(event("order.placed", {"id": "order_1"}), "msg_1")
+    keep(event("cart.updated", {}), "msg_2")
+    with transaction() as connection:
+        connection.execute(
+            text("UPDATE webhook_event SET state = 'failed', reason = 'no', next_attempt_at = NULL WHERE id = 'msg_1'")
+        )
+    assert [row["id"] for row in dust("events", "--json").json] == ["msg_2", "msg_1"]
+    failed = dust("events", "--state", "failed", "--json").json
+    assert [(row["id"], row["state"], row["reason"]) for row in failed] == [("msg_1", "failed", "no")]
+    assert "msg_2" in dust("events", "--type", "cart.updated").out
+    assert dust("retry", "msg_1").out.startswith("1 of 1 will be handled again")
+    assert dust("retry", "msg_1", "--json").json == {"retried": 0, "of": 1}
+    assert dust("retry", "--all-failed", "--json").json == {"retried": 0, "of": 0}
+
+
+def test_reconcile_says_what_it_found(dust: Dust, medusa: FakeMedusa) -> None:
+    medusa.orders["order_1"] = order()
+    said = " ".join(dust("reconcile", "--since", "2026-11-01", "--dry-run").out.split())
+    assert "1 orders seen since 2026-11-01 00:00; 1 orders and 0 customers would be taken in." in said
+    assert dust("reconcile", "--since", "2026-11-01", "--json").json["drifted"] == ["order_1"]
+    drain_once()
+    assert dust("reconcile", "--since", "2026-11-01", "--json").json["drifted"] == []
+    medusa.away = True
+    said_away = dust("reconcile")
+    assert said_away.code == 1
+    assert said_away.err.startswith("dust: Medusa answered 503")
+
+
+@pytest.mark.usefixtures("settings")
+def test_audit_names_what_it_checked_and_every_breach(dust: Dust) -> None:
+    dust("adjust", "cus_1", 50, "--reason", "gift")
+    said = dust("audit")
+    assert said.code == 0
+    assert "✓ balance is sum of rows" in said.out
+    assert dust("audit", "--json").json == []
+    with transaction() as connection:
+        connection.execute(text("UPDATE dust_balance SET balance = 51"))
+    said = dust("audit", "--json")
+    assert said.code == 1
+    assert {breach["check"] for breach in said.json} == {"balance_is_sum_of_rows", "lots_are_the_balance"}
+    assert {breach["subject"] for breach in said.json} == {"cus_1"}
+    said = dust("audit")
+    assert said.code == 1
+    assert "cus_1" in said.out
+    with transaction() as connection:
+        connection.execute(text("UPDATE dust_balance SET balance = 50"))
+
+
+def test_a_secret_is_new_each_time_and_one_that_settings_take(dust: Dust, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = dust("secret").out.strip(), dust("secret").out.strip()
+    assert first != second
+    monkeypatch.setenv("DUST_WEBHOOK_SECRETS", f"{first},{second}")
+    get_settings.cache_clear()
+    secrets = get_settings().webhook_secrets
+    get_settings.cache_clear()
+    assert [len(webhook_key(secret)) for secret in secrets] == [32, 32]
+
+
+def test_trigger_sends_what_a_real_server_takes(dust: Dust, settings: dict[str, str], tmp_path: Path) -> None:
+    file = tmp_path / "order.json"
+    file.write_text(json.dumps({"order": order("order_7")}))
+    with processes.serving_dust(settings) as url:
+        assert dust("trigger", "order.placed", "--customer", "cus_1", "--url", url).out.startswith("202 accepted msg_")
+        assert dust("trigger", "order.placed", "--order", file, "--url", url, "--json").json["status"] == "accepted"
+        assert dust("trigger", "cart.updated", "--url", url, "--json").json["status"] == "ignored"
+        said = dust("trigger", "order placed", "--url", url)
+        assert (said.code, said.out[:4]) == (1, "400 ")
+    drain_once()
+    assert dust("balance", "cus_1", "--json").json["balance"] == 20 + 10
+    file.write_text("[]")
+    said = dust("trigger", "order.placed", "--order", file)
+    assert (said.code, "is not the JSON of an order" in said.err) == (1, True)
+
+
+@pytest.mark.parametrize("command", [["balance", "cus_1"], ["audit"], ["events"], ["migrate"]])
+def test_missing_settings_are_named_with_exit_code_two(dust: Dust, command: list[str]) -> None:
+    get_settings.cache_clear()
+    said = dust(*command)
+    get_settings.cache_clear()
+    assert (said.code, said.out, said.err) == (2, "", "dust: DUST_DATABASE_URL is not set\n")
+
+
+def test_a_database_that_is_away_is_told_in_plain_words(
+    dust: Dust, settings: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def use(url: str) -> None:
+        monkeypatch.setenv("DUST_DATABASE_URL", url)
+        get_settings.cache_clear()
+        forget_engine()
+
+    use("postgresql://nobody@127.0.0.1:1/none")
+    try:
+        for command in (["balance", "cus_1"], ["migrate"], ["migrate", "--check"]):
+            said = dust(*command)
+            assert (said.code, said.out) == (1, ""), command
+            assert said.err.startswith("dust: The database is out of reach"), command
+    finally:
+        use(settings["DUST_DATABASE_URL"])
+
+
+@pytest.mark.usefixtures("settings")
+def test_migrate_and_its_check(dust: Dust) -> None:
+    assert dust("migrate", "--check").out == "✓ migrations and models are in step\n"
+    assert dust("migrate").out.startswith("database at ")

@@ -1,0 +1,144 @@
+"""The database's history, up and down, twice at once, and by an owner who may make no roles."""
+
+import itertools
+import os
+import subprocess
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from bridge import migrations
+from bridge.stack.up import DUST
+
+_numbers = itertools.count()
+
+ADD_ROW = """
+    INSERT INTO dust_transaction (customer_id, version, id, amount, held, pending, type, kind, reference_type,
+        reference_id, description, balance_after, held_after, pending_after, actor, event_at, created_at, hash)
+    VALUES ('cus_1', 1, 'dtx_1', 5, 0, 0, 'credit', 'earn', 'order', 'order_1', '', 5, 0, 0, 'dust', now(), now(), '')
+"""
+REWRITES = ("UPDATE dust_transaction SET amount = 7", "DELETE FROM dust_transaction", "TRUNCATE dust_transaction")
+
+
+def with_login(url: str, user: str, password: str, database: str) -> str:
+    host = url.rpartition("@")[2].partition("/")[0]
+    return f"postgresql://{user}:{password}@{host}/{database}"
+
+
+@pytest.fixture
+def empty(postgres: str) -> Iterator[str]:
+    """An empty database of the server's own user."""
+    name = f"empty_{next(_numbers)}"
+    with psycopg.connect(postgres, autocommit=True) as admin:
+        admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        yield f"{postgres.rpartition('/')[0]}/{name}"
+        admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def of_a_plain_owner(postgres: str) -> Iterator[str]:
+    """An empty database whose owner may make no roles and is a member of none, as hosters give out."""
+    name = f"plain_{next(_numbers)}"
+    with psycopg.connect(postgres, autocommit=True) as admin:
+        admin.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD 'plain' NOCREATEROLE").format(sql.Identifier(name)))
+        admin.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(name), sql.Identifier(name)))
+        yield with_login(postgres, name, "plain", name)
+        admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+        admin.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
+
+
+def tables(url: str) -> set[str]:
+    with psycopg.connect(url) as connection:
+        rows = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+    return {row[0] for row in rows}
+
+
+def functions(url: str) -> set[str]:
+    with psycopg.connect(url) as connection:
+        rows = connection.execute("SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace").fetchall()
+    return {row[0] for row in rows}
+
+
+def migrate_at_once(*urls: str) -> list[str]:
+    """Real processes, as containers that start together; what each said. Alembic does not work in threads."""
+    started = [
+        subprocess.Popen(
+            [*DUST, "migrate"], env={**os.environ, "DUST_DATABASE_URL": url}, stdout=subprocess.PIPE, text=True
+        )
+        for url in urls
+    ]
+    said = [process.communicate(timeout=90)[0].strip() for process in started]
+    assert [process.returncode for process in started] == [0] * len(urls)
+    return said
+
+
+def assert_append_only(url: str, *before: str) -> None:
+    for rewrite in REWRITES:
+        with psycopg.connect(url) as connection:
+            connection.execute(ADD_ROW)
+            for statement in before:
+                connection.execute(statement)
+            with pytest.raises(psycopg.Error, match=r"append-only|permission denied"):
+                connection.execute(rewrite)
+            connection.rollback()
+
+
+def test_up_down_to_nothing_and_up_again(empty: str) -> None:
+    newest = migrations.newest_revision()
+    assert migrations.upgrade(empty) == (None, newest)
+    everything = tables(empty)
+    assert {"dust_balance", "dust_transaction", "dust_product", "webhook_event"} <= everything
+    assert migrations.upgrade(empty) == (newest, newest)
+    assert migrations.downgrade(empty, "base") == (newest, None)
+    assert tables(empty) == {"alembic_version"}
+    assert functions(empty) == set()
+    assert migrations.upgrade(empty) == (None, newest)
+    assert tables(empty) == everything
+    assert_append_only(empty)
+
+
+def test_the_migrations_are_in_step_with_the_models(empty: str) -> None:
+    migrations.upgrade(empty)
+    assert migrations.differences(empty) == []
+    with psycopg.connect(empty) as connection:
+        connection.execute("ALTER TABLE dust_product DROP COLUMN mirror_error")
+    assert any("mirror_error" in difference for difference in migrations.differences(empty))
+
+
+def test_two_at_once_migrate_once(empty: str) -> None:
+    newest = migrations.newest_revision()
+    said = migrate_at_once(empty, empty, empty)
+    assert sorted(said) == sorted(
+        [f"database at {newest} (was empty)", f"database at {newest}", f"database at {newest}"]
+    )
+    assert migrations.differences(empty) == []
+
+
+def test_two_databases_of_one_server_migrate_at_once(empty: str, of_a_plain_owner: str) -> None:
+    assert all("was empty" in words for words in migrate_at_once(empty, of_a_plain_owner))
+    assert tables(empty) == tables(of_a_plain_owner)
+
+
+def test_an_owner_who_may_make_no_roles_migrates_and_the_book_holds(of_a_plain_owner: str) -> None:
+    migrations.upgrade(of_a_plain_owner)
+    with psycopg.connect(of_a_plain_owner) as connection:
+        member = "SELECT pg_has_role(current_user, 'dust_app', 'MEMBER')"
+        row = connection.execute(member).fetchone()
+        assert row == (False,)
+    assert_append_only(of_a_plain_owner)
+    assert migrations.differences(of_a_plain_owner) == []
+    migrations.downgrade(of_a_plain_owner, "base")
+    assert tables(of_a_plain_owner) == {"alembic_version"}
+
+
+def test_the_role_that_serves_requests_may_add_to_the_book_and_no_more(empty: str) -> None:
+    migrations.upgrade(empty)
+    assert_append_only(empty, "SET ROLE dust_app")
+    with psycopg.connect(empty) as connection:
+        connection.execute("SET ROLE dust_app")
+        connection.execute(ADD_ROW)
+        for statement in ("DELETE FROM webhook_event", "DROP TABLE dust_lot", "CREATE TABLE mine (id int)"):
+            with pytest.raises(psycopg.Error), connection.transaction():
+                connection.execute(statement)

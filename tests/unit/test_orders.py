@@ -1,0 +1,173 @@
+"""Reading a Medusa order: the captured ones, wrong ones, and the arithmetic of taxes, returns and codes."""
+
+import copy
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from bridge.medusa.orders import ORDER_FIELDS, UnreadableOrder, read_order
+from tests.support.orders import SAMPLES, line, order
+
+
+def exact(name: str) -> dict[str, Any]:
+    """A captured document, its numbers as the bridge reads them."""
+    document: dict[str, Any] = json.loads((SAMPLES / f"{name}.json").read_text(), parse_float=Decimal)
+    return document
+
+
+def test_the_captured_order_is_read_as_it_was_paid() -> None:
+    read = read_order(exact("order_with_promotion_full_fields"))
+    assert (read.currency_code, read.version, read.canceled, read.is_guest) == ("eur", 1, False, False)
+    assert sum(each.net for each in read.lines) == Decimal(27)
+    assert sum(each.gross for each in read.lines) == Decimal("33.75")
+    assert read.shipping_gross == Decimal("12.5")
+    assert {use.code for each in read.lines for use in each.code_uses} == read.promotion_codes == read.codes
+
+
+def test_the_captured_return_leaves_what_stands() -> None:
+    before = read_order(exact("order_with_promotion_full_fields"))
+    after = read_order(exact("order_after_return_and_refund"))
+    assert after.age > before.age
+    assert sum(each.net for each in after.lines) == Decimal(18)
+    for code in before.codes:
+        whole = sum(use.amount for use in before.uses_of(code))
+        left = sum(use.amount for use in after.uses_of(code))
+        assert 0 < left < whole
+
+
+def test_the_captured_cancel_is_seen() -> None:
+    document = exact("order_canceled")
+    document = document.get("order", document)
+    # It was captured without these three.
+    assert read_order({"currency_code": "eur", "items": [], "created_at": document["updated_at"], **document}).canceled
+
+
+def test_orders_that_were_fetched_with_too_few_fields_are_refused_naming_the_rest() -> None:
+    page = exact("orders_reconciliation_page")["response"]["orders"]
+    assert page
+    for document in page:
+        with pytest.raises(
+            UnreadableOrder, match=r"read: created_at, currency_code, items\.0\.subtotal, .*, total missing"
+        ):
+            read_order(document)
+
+
+@pytest.mark.parametrize(
+    "name", ["id", "currency_code", "status", "version", "created_at", "updated_at", "total", "items"]
+)
+def test_a_field_that_is_missing_is_named(name: str) -> None:
+    document = order()
+    del document[name]
+    with pytest.raises(UnreadableOrder, match=rf"read: {name} missing"):
+        read_order(document)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"version": "first"}, "version"),
+        ({"version": None}, "version"),
+        ({"created_at": "yesterday"}, "created_at"),
+        ({"updated_at": "2026-11-22T06:00:00"}, "updated_at"),
+        ({"total": "NaN"}, "total"),
+        ({"total": {}}, "total"),
+        ({"items": {}}, "items"),
+        ({"items": [7]}, "items.0"),
+        ({"items": [{}]}, "items.0.id, items.0.subtotal, items.0.tax_total, items.0.total"),
+        ({"promotions": [7]}, "promotions.0"),
+        ({"customer": "cus_1"}, "customer"),
+        ({"id": 7, "status": 7}, "id, status"),
+    ],
+)
+def test_a_field_of_the_wrong_kind_is_named(change: dict[str, Any], named: str) -> None:
+    with pytest.raises(UnreadableOrder) as refused:
+        read_order({**order(), **change})
+    assert f"read: {named} missing" in refused.value.message
+
+
+@pytest.mark.parametrize("document", [{}, {"id": "order_1"}])
+def test_what_is_hardly_an_order_is_refused(document: dict[str, Any]) -> None:
+    with pytest.raises(UnreadableOrder):
+        read_order(document)
+
+
+def test_what_medusa_leaves_null_is_read() -> None:
+    document = order()
+    document.update(promotions=[None], customer=None, canceled_at=None, payment_status=None)
+    document["items"][0].update(adjustments=None, product=None, product_id=None, discount_total=None)
+    read = read_order(document)
+    assert (read.codes, read.paid, read.is_guest) == (frozenset(), False, False)
+    assert not read.knows_categories
+
+
+def test_fields_that_settlement_reads_are_fetched() -> None:
+    fetched = set(ORDER_FIELDS.split(","))
+    for name in ("id", "version", "created_at", "updated_at", "canceled_at", "status", "currency_code", "customer_id",
+                 "payment_status", "total", "shipping_total", "shipping_tax_total", "customer.has_account",
+                 "items.total", "items.subtotal", "items.tax_total", "items.discount_total", "items.unit_price",
+                 "items.quantity", "items.is_tax_inclusive", "items.product_id", "items.product.categories.id",
+                 "items.adjustments.*", "promotions.code"):  # fmt: skip
+        assert name in fetched, name
+
+
+def only_line(document: dict[str, Any]) -> Any:
+    return read_order(document).lines[0]
+
+
+def test_a_tax_inclusive_line_is_worth_less_net_and_its_units_count_gross() -> None:
+    item = line(price=10, quantity=2)
+    # 10.00 with 25 % tax inside: 8.00 net a piece; a code pays for one of the two.
+    adjustment = {"code": "DUST-A", "amount": 8, "subtotal": 8, "total": 10}
+    item.update(is_tax_inclusive=True, subtotal=16, tax_total=2, total=10, discount_total=10, adjustments=[adjustment])
+    read = only_line(order(lines=[item]))
+    assert (read.net, read.gross) == (Decimal(8), Decimal(10))
+    assert [(use.amount, use.units) for use in read.code_uses] == [(Decimal(10), Decimal(1))]
+
+
+def test_a_tax_exclusive_lines_units_count_net() -> None:
+    item = line(price=8, quantity=2)
+    adjustment = {"code": "DUST-A", "amount": 8, "subtotal": 8, "total": 10}
+    item.update(subtotal=16, tax_total=2, total=10, discount_total=10, adjustments=[adjustment])
+    read = only_line(order(lines=[item]))
+    assert (read.net, read.gross) == (Decimal(8), Decimal(10))
+    assert [(use.amount, use.units) for use in read.code_uses] == [(Decimal(10), Decimal(1))]
+
+
+def test_a_partial_return_takes_its_share_of_every_code() -> None:
+    item = line(price=10, quantity=4, returned=1, discount=12, code="DUST-A")
+    second = copy.deepcopy(item["adjustments"][0])
+    item["adjustments"][0].update(amount=8, subtotal=8, total=8)
+    item["adjustments"].append({**second, "code": "SUMMER", "amount": 4, "subtotal": 4, "total": 4})
+    uses = {use.code: use for use in only_line(order(lines=[item])).code_uses}
+    assert uses["DUST-A"].amount == Decimal(6)
+    assert uses["SUMMER"].amount == Decimal(3)
+    # Three units stand for 30.00, of which the code pays 6.00.
+    assert uses["DUST-A"].units == Decimal("0.6")
+
+
+def test_a_return_of_everything_uses_nothing() -> None:
+    read = only_line(order(lines=[line(price=10, quantity=2, returned=2, discount=5, code="DUST-A")]))
+    assert [(use.amount, use.units) for use in read.code_uses] == [(Decimal(0), Decimal(0))]
+
+
+def test_two_adjustments_of_one_code_are_one_use() -> None:
+    item = line(price=10, discount=4, code="DUST-A")
+    half = {**item["adjustments"][0], "amount": 2, "subtotal": 2, "total": 2}
+    item["adjustments"] = [half, copy.deepcopy(half)]
+    assert [(use.code, use.amount) for use in only_line(order(lines=[item])).code_uses] == [("DUST-A", Decimal(4))]
+
+
+@pytest.mark.parametrize(
+    ("change", "paid"),
+    [
+        ({"payment_status": "captured"}, True),
+        ({"payment_status": "partially_refunded"}, True),
+        ({"payment_status": "refunded"}, True),
+        ({"payment_status": "authorized"}, False),
+        ({"payment_status": "not_paid", "total": 0}, True),
+    ],
+)
+def test_when_the_money_has_arrived(change: dict[str, Any], paid: bool) -> None:
+    assert read_order({**order(), **change}).paid is paid

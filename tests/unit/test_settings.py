@@ -1,0 +1,125 @@
+"""Settings: what is missing or weak is named, all of it, and never shown."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from bridge.app import create_app
+from bridge.settings import Settings, SettingsError, get_settings, load_settings
+from tests.support.deliveries import WEBHOOK_SECRET
+from tests.support.tokens import ADMIN_TOKEN, JWT_SECRET
+
+GOOD = {
+    "DUST_DATABASE_URL": "postgresql://nobody:pass-of-nobody@127.0.0.1:1/none",
+    "DUST_WEBHOOK_SECRETS": WEBHOOK_SECRET,
+    "DUST_JWT_SECRET": JWT_SECRET,
+    "DUST_ADMIN_TOKEN": ADMIN_TOKEN,
+}
+
+Environment = Callable[..., None]
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> Environment:
+    """Set variables; None takes one away."""
+
+    def change(**variables: str | None) -> None:
+        for name, value in {**GOOD, **variables}.items():
+            monkeypatch.delenv(name, raising=False)
+            if value is not None:
+                monkeypatch.setenv(name, value)
+        get_settings.cache_clear()
+
+    return change
+
+
+@pytest.fixture(autouse=True)
+def _forget() -> Any:
+    yield
+    get_settings.cache_clear()
+
+
+def problems_of(read: Callable[[], Any]) -> list[str]:
+    with pytest.raises(SettingsError) as refused:
+        read()
+    return refused.value.problems
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DUST_WEBHOOK_SECRETS", "whsec_dG9vLXNob3J0"),
+        ("DUST_WEBHOOK_SECRETS", "not-a-webhook-secret-at-all-but-long-enough"),
+        ("DUST_WEBHOOK_SECRETS", "whsec_!!!!not-base64-at-all-but-long-enough!!!!"),
+        ("DUST_WEBHOOK_SECRETS", f"{WEBHOOK_SECRET},whsec_c2hvcnQtb25lLWFtb25n"),
+        ("DUST_WEBHOOK_SECRETS", "whsec_" + "QUFB" * 30),
+        ("DUST_JWT_SECRET", "supersecret"),
+        ("DUST_JWT_SECRET", "fifteen-letters"),
+        ("DUST_ADMIN_TOKEN", "thirty-one-characters-long-----"),
+        ("DUST_MEDUSA_API_KEY", "pk_that-is-not-a-secret-key"),
+        ("DUST_FLOWER_BASIC_AUTH", "operator:short"),
+        ("DUST_FLOWER_BASIC_AUTH", "operator-without-password"),
+        ("DUST_FLOWER_BASIC_AUTH", ":password-without-operator"),
+        ("DUST_DATABASE_URL", "mysql://root:hidden-password@127.0.0.1/x"),
+        ("DUST_BROKER_URL", "http://:hidden-password@127.0.0.1"),
+        ("DUST_MEDUSA_URL", "ftp://hidden-password@127.0.0.1"),
+        ("DUST_PORT", "65536"),
+        ("DUST_LOG_FORMAT", "xml"),
+        ("DUST_RETRY_ATTEMPTS", "0"),
+    ],
+)
+def test_a_weak_or_wrong_value_is_named_and_not_shown(environment: Environment, name: str, value: str) -> None:
+    environment(**{name: value})
+    problems = problems_of(load_settings)
+    assert [problem.partition(":")[0] for problem in problems] == [name]
+    assert value not in str(problems)
+    assert "hidden-password" not in str(problems)
+    assert "Value error" not in str(problems)
+
+
+def test_everything_that_is_wrong_is_named_at_once(environment: Environment) -> None:
+    environment(DUST_JWT_SECRET="short", DUST_ADMIN_TOKEN="short", DUST_PORT="x")
+    assert {problem.partition(":")[0] for problem in problems_of(load_settings)} == {
+        "DUST_JWT_SECRET", "DUST_ADMIN_TOKEN", "DUST_PORT",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", GOOD)
+@pytest.mark.parametrize("value", [None, ""])
+def test_the_api_does_not_start_without_what_it_needs(environment: Environment, name: str, value: str | None) -> None:
+    environment(**{name: value})
+    assert problems_of(create_app) == [f"{name} is not set"]
+
+
+def test_everything_that_is_missing_is_named_at_once(environment: Environment) -> None:
+    environment(DUST_DATABASE_URL=None, DUST_WEBHOOK_SECRETS=None, DUST_ADMIN_TOKEN=None)
+    assert problems_of(create_app) == [
+        "DUST_DATABASE_URL is not set", "DUST_WEBHOOK_SECRETS is not set", "DUST_ADMIN_TOKEN is not set",
+    ]  # fmt: skip
+
+
+def test_a_public_key_replaces_the_jwt_secret(environment: Environment) -> None:
+    environment(DUST_JWT_SECRET=None, DUST_JWT_PUBLIC_KEY="-----BEGIN PUBLIC KEY-----")
+    assert create_app()
+
+
+def test_secrets_are_in_no_text_that_settings_give_of_themselves(environment: Environment) -> None:
+    environment(DUST_MEDUSA_API_KEY="sk_0123456789", DUST_FLOWER_BASIC_AUTH="operator:long-password")
+    settings = load_settings()
+    for text in (repr(settings), str(settings), str(settings.model_dump())):
+        for secret in (WEBHOOK_SECRET, JWT_SECRET, ADMIN_TOKEN, "sk_0123456789", "long-password"):
+            assert secret not in text
+
+
+def test_comma_lists_and_addresses_are_cleaned(environment: Environment) -> None:
+    environment(DUST_CORS_ORIGINS=" https://a.example , https://b.example,", DUST_MEDUSA_URL="https://shop.example/")
+    settings = load_settings()
+    assert settings.cors_origins == ("https://a.example", "https://b.example")
+    assert settings.medusa_url == "https://shop.example"
+
+
+def test_nothing_listens_beyond_loopback_unless_told_to() -> None:
+    assert Settings().host == "127.0.0.1"
+    assert Settings(host="0.0.0.0").flower_host == "127.0.0.1"
+    assert Settings(host="0.0.0.0", flower_basic_auth="operator:long-password").flower_host == "0.0.0.0"

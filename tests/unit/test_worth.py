@@ -1,0 +1,129 @@
+"""The arithmetic of dust and money, for any rate, any currency and any amount."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from bridge.ledger.account import MOST_DUST
+from bridge.programme.rules import Earn, Redeem, Rounding
+from bridge.programme.worth import EarningLine, discount_value, dust_for_value, earning, most_dust_for
+
+# Two, no and three decimal places.
+PLACES = {"eur": 2, "jpy": 0, "kwd": 3}
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
+
+currencies = st.sampled_from(sorted(PLACES))
+rates = st.decimals("0.000001", "1000000", places=6)
+dusts = st.integers(1, MOST_DUST)
+amounts = st.decimals("0", "1000000", places=3)
+shares = st.decimals("0.000001", "1", places=6)
+
+
+def rules(currency: str, rate: Decimal, **others: object) -> Redeem:
+    return Redeem.model_validate({"rates": {currency: str(rate)}, **others})
+
+
+@given(currencies, rates, dusts)
+def test_a_discount_is_payable_and_worth_no_more_than_its_dust(currency: str, rate: Decimal, dust: int) -> None:
+    value = discount_value(rules(currency, rate), dust, currency)
+    assert value is not None
+    assert value * rate <= dust
+    # Payable: a whole number of the currency's smallest unit, and the next one would cost too much.
+    smallest = Decimal(10) ** -PLACES[currency]
+    assert value % smallest == 0
+    assert (value + smallest) * rate > dust
+
+
+@given(currencies, rates, dusts)
+def test_using_the_whole_value_captures_exactly_the_dust(currency: str, rate: Decimal, dust: int) -> None:
+    value = discount_value(rules(currency, rate), dust, currency)
+    assume(value)
+    assert value is not None
+    # What settlement computes: the dust of the code is spread over its value.
+    assert dust_for_value(dust / value, value) == dust
+
+
+@given(currencies, rates, dusts, st.decimals("0", "1", places=6))
+def test_using_a_part_captures_its_share_and_never_more_than_is_held(
+    currency: str, rate: Decimal, dust: int, share: Decimal
+) -> None:
+    value = discount_value(rules(currency, rate), dust, currency)
+    assume(value)
+    assert value is not None
+    used = (value * share).quantize(Decimal("0.001"))
+    assume(used <= value)
+    captured = dust_for_value(dust / value, used)
+    assert 0 <= captured <= dust
+    assert captured >= int(dust * used / value)
+
+
+@given(currencies, rates, amounts, shares, st.none() | dusts)
+def test_the_most_dust_never_takes_off_more_than_may_be_paid_with_it(
+    currency: str, rate: Decimal, amount: Decimal, share: Decimal, max_dust: int | None
+) -> None:
+    redeem = rules(currency, rate, max_share=str(share), max_dust=max_dust)
+    most = most_dust_for(redeem, amount, currency)
+    assert most is not None
+    assert 0 <= most <= (max_dust or MOST_DUST)
+    value = discount_value(redeem, most, currency)
+    assert value is not None
+    assert value <= amount * share
+
+
+@pytest.mark.parametrize(
+    ("currency", "rate", "dust", "value"),
+    [
+        ("eur", "100", 500, "5.00"),
+        ("eur", "100", 1, "0.01"),
+        ("eur", "3", 10, "3.33"),
+        ("jpy", "1", 77, "77"),
+        ("jpy", "100", 99, "0"),
+        ("kwd", "1000", 1, "0.001"),
+        ("eur", "1000000", 9999, "0.00"),
+    ],
+)
+def test_worked_rows(currency: str, rate: str, dust: int, value: str) -> None:
+    assert discount_value(rules(currency, Decimal(rate)), dust, currency) == Decimal(value)
+
+
+def test_without_a_rate_there_is_no_value() -> None:
+    assert discount_value(rules("eur", Decimal(1)), 5, "usd") is None
+    assert most_dust_for(rules("eur", Decimal(1)), Decimal(5), "usd") is None
+
+
+def earned(cents: list[int], rounding: Rounding, rate: str = "1") -> int:
+    lines = [
+        EarningLine(id=str(number), product_id=None, net=Decimal(each) / 100, gross=Decimal(each) / 100)
+        for number, each in enumerate(cents)
+    ]
+    rules = Earn.model_validate({"rates": {"eur": rate}, "rounding": rounding})
+    return earning(
+        rules,
+        currency_code="eur",
+        lines=lines,
+        shipping_net=Decimal(0),
+        shipping_gross=Decimal(0),
+        placed_at=NOW,
+    ).dust
+
+
+@given(st.lists(st.integers(0, 10_000_000), max_size=8))
+def test_earning_rounds_once_and_by_integers(cents: list[int]) -> None:
+    whole = sum(cents)
+    assert earned(cents, Rounding.FLOOR) == whole // 100
+    assert earned(cents, Rounding.CEILING) == -(-whole // 100)
+    assert earned(cents, Rounding.HALF_UP) == (whole + 50) // 100
+
+
+@given(st.lists(st.integers(0, 1_000_000), min_size=1, max_size=8), st.data())
+def test_an_order_that_shrinks_never_earns_more(cents: list[int], data: st.DataObject) -> None:
+    smaller = [data.draw(st.integers(0, each)) for each in cents]
+    for rounding in Rounding:
+        assert earned(smaller, rounding) <= earned(cents, rounding)
+
+
+def test_an_earning_is_never_more_than_the_ledger_takes() -> None:
+    assert earned([10**17], Rounding.FLOOR, rate="1000000") == MOST_DUST

@@ -1,0 +1,27 @@
+"""The drain after its process was lost."""
+
+from typing import Any
+
+import pytest
+
+from bridge.clock import now
+from bridge.db import transaction
+from bridge.inbox.events import read_event
+from bridge.inbox.receive import receive
+from bridge.wake import INBOX_HANDLE
+from tests.support.orders import order, order_event
+from workers import inbox
+
+
+@pytest.mark.usefixtures("settings")
+def test_a_batch_that_killed_its_process_is_split_into_tasks_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    published: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(inbox, "publish", lambda *args: published.append(args))
+    for number in range(3):
+        body = order_event(order(f"order_{number}"))
+        with transaction() as connection:
+            receive(connection, f"msg_{number}", read_event(body), body, now=now())
+    assert inbox.drain.apply(retries=1).get() == 3
+    assert sorted(published) == [(INBOX_HANDLE, f"msg_{number}") for number in range(3)]
+    # Nobody else takes them while their own tasks are on their way.
+    assert inbox.drain.apply().get() == 0
