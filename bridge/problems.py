@@ -79,12 +79,17 @@ def field_problems(error: RequestValidationError | ValidationError) -> list[dict
     """Pydantic's findings as our field list; the values themselves are left out, they may be secrets."""
     # A request's first step says where it was found: in the path, the query, a header, the body.
     first = 1 if isinstance(error, RequestValidationError) else 0
-    return [{"field": _field(found["loc"][first:]), "message": found["msg"]} for found in error.errors()]
+    return [{"field": _field(found["loc"][first:]), "message": _plain(found["msg"])} for found in error.errors()]
 
 
 def _field(steps: Sequence[int | str]) -> str:
     # Pydantic marks what is wrong with a key rather than its value by one more step.
     return ".".join(str(step) for step in steps if step != "[key]") or "body"
+
+
+def _plain(message: str) -> str:
+    # Pydantic's own preface of what a validator of ours says.
+    return message.removeprefix("Value error, ")
 
 
 def install_problems(app: FastAPI) -> None:

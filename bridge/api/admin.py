@@ -1,6 +1,6 @@
 """What merchants and operators see. CONTRACT, "Admin API"."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
@@ -48,12 +48,12 @@ from bridge.ids import CustomerId, ProductId
 from bridge.inbox.erasure import erase_customer
 from bridge.inbox.handle import retry_all, retry_event
 from bridge.inbox.history import Outcome, read_history
-from bridge.inbox.listing import EventSummary, list_events, read_event_row
+from bridge.inbox.listing import EventSummary, count_failed, count_waiting, list_events, oldest_waiting, read_event_row
 from bridge.inbox.reconcile import reconcile
 from bridge.inbox.selection import EventFilter
 from bridge.inbox.tables import EventState
 from bridge.ledger.adjust import adjust_balance
-from bridge.ledger.statements import read_balance, read_transactions
+from bridge.ledger.statements import read_balance, read_expiring, read_totals, read_transactions
 from bridge.medusa.client import get_medusa
 from bridge.problems import describe_problems, field_problems
 from bridge.products.settings import (
@@ -66,9 +66,10 @@ from bridge.products.settings import (
 )
 from bridge.programme.rules import Programme
 from bridge.programme.versions import Version, add_version, current_version, list_versions
-from bridge.redemptions.promises import list_redemptions
+from bridge.redemptions.promises import count_open, list_redemptions
 from bridge.redemptions.tables import State
 from bridge.reports import liability
+from bridge.settlement.settle import unpaid_orders
 from bridge.wake import INBOX_DRAIN, PRODUCTS_MIRROR, REDEMPTIONS_SWEEP, wake
 
 router = APIRouter(
@@ -79,17 +80,56 @@ router = APIRouter(
 )
 
 
+# What the overview calls soon.
+_SOON = timedelta(days=30)
+_MOST_UNPAID = 20
+
+
+class Overview(BaseModel):
+    """Where the programme stands, in whole dust and in numbers of things."""
+
+    customers: int = Field(description="Customers who have or had dust")
+    outstanding: int = Field(description="Dust that customers own, held included")
+    held: int = Field(description="Set aside for redemptions that are still open")
+    pending: int = Field(description="Earned, but not matured yet; not part of outstanding")
+    expiring: int = Field(description="What goes away until expiring_until unless it is spent")
+    expiring_until: datetime
+    open_redemptions: int
+    waiting_events: int
+    failed_events: int
+    oldest_waiting_event_at: datetime | None
+    unpaid_orders: list[str] = Field(description="The newest orders with dust-only products that dust has not paid")
+
+
+@router.get("/overview")
+def read_overview() -> Overview:
+    """The whole programme at a glance."""
+    until = now() + _SOON
+    with transaction() as connection:
+        return Overview(
+            **vars(read_totals(connection)),
+            expiring=read_expiring(connection, until=until),
+            expiring_until=until,
+            open_redemptions=count_open(connection),
+            waiting_events=count_waiting(connection),
+            failed_events=count_failed(connection),
+            oldest_waiting_event_at=oldest_waiting(connection),
+            unpaid_orders=[str(each) for each in unpaid_orders(connection, limit=_MOST_UNPAID)],
+        )
+
+
 class ProductWish(Body):
     """`dust_only` needs a price: what only dust can buy must cost some."""
 
     dust_only: Annotated[bool, Field(strict=True)] = False
     dust_price: Annotated[Dust | None, Field(validate_default=True)] = None
 
+    # On the field and not on the whole, so that a form can show it where it is mended.
     @field_validator("dust_price")
     @classmethod
-    def _dust_only_has_a_price(cls, price: int | None, info: ValidationInfo) -> int | None:
-        if info.data.get("dust_only") and price is None:
-            raise ValueError("set one, a dust_only product needs it")
+    def _dust_only_has_a_price(cls, price: int | None, others: ValidationInfo) -> int | None:
+        if others.data.get("dust_only") and price is None:
+            raise ValueError("a product that only dust can buy needs a price in dust")
         return price
 
 

@@ -2,15 +2,19 @@
 
 Medusa 2.21.2 signs `{actor_id, actor_type, auth_identity_id, app_metadata, iat, exp, …}`, HS256 by default, RS256 where
 the shop configured a key pair; no issuer, no audience. A registration token has an empty `actor_id`.
+
+Medusa's plugin passes on requests of people whom Medusa has recognised itself. It has the service token, and names the
+person in a header: `X-Dust-Operator` or `X-Dust-Customer`. Without the service token these headers mean nothing.
 """
 
 import hmac
+import re
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import jwt
 import structlog
-from fastapi import Depends
+from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from bridge.errors import NotAuthentic
@@ -19,6 +23,8 @@ from bridge.settings import Settings, get_settings
 
 # Clocks of two machines differ a little; the token's life is a day.
 _LEEWAY_SECONDS = 10
+
+_ID = re.compile(r"[\x21-\x7e]{1,255}")
 
 _customer_bearer = HTTPBearer(auto_error=False, scheme_name="customer", description="A Medusa customer's JWT")
 _admin_bearer = HTTPBearer(
@@ -34,28 +40,29 @@ class NotSignedIn(NotAuthentic):
 
 @dataclass(frozen=True, kw_only=True)
 class Operator:
-    """Who does something over the admin API: a Medusa user's id, or `service` for the token."""
+    """Who does something over the admin API: a Medusa user's id, or `service` for the token alone."""
 
     id: str
 
 
 async def signed_in_customer(
-    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_customer_bearer)],
+    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_customer_bearer)]
 ) -> CustomerId:
-    """The customer of the token. Raises `NotSignedIn`."""
-    customer_id = CustomerId(_actor(_token(credentials), "customer", get_settings()))
+    """The customer of the token, or the one that a service names. Raises `NotSignedIn`."""
+    customer_id = _customer(_token(credentials), request, get_settings())
     # On the request's own task, not in a thread's copy of its context: what is bound here stays for the endpoint.
     structlog.contextvars.bind_contextvars(customer_id=customer_id)
     return customer_id
 
 
-async def operator(credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_admin_bearer)]) -> Operator:
-    """The operator behind the token. Raises `NotSignedIn`."""
+async def operator(
+    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_admin_bearer)]
+) -> Operator:
+    """The operator behind the token, or the one that a service names. Raises `NotSignedIn`."""
     token, settings = _token(credentials), get_settings()
-    service = settings.admin_token
-    if service and hmac.compare_digest(token.encode(), service.get_secret_value().encode()):
-        return Operator(id="service")
-    return Operator(id=_actor(token, "user", settings))
+    if not _is_service(token, settings):
+        return Operator(id=_actor(token, "user", settings))
+    return Operator(id=_named(request, "X-Dust-Operator") or "service")
 
 
 Customer = Annotated[CustomerId, Depends(signed_in_customer)]
@@ -66,6 +73,27 @@ def _token(credentials: HTTPAuthorizationCredentials | None) -> str:
     if credentials is None or not credentials.credentials:
         raise NotSignedIn("Send a token as `Authorization: Bearer …`.")
     return credentials.credentials
+
+
+def _customer(token: str, request: Request, settings: Settings) -> CustomerId:
+    if not _is_service(token, settings):
+        return CustomerId(_actor(token, "customer", settings))
+    named = _named(request, "X-Dust-Customer")
+    if named is None:
+        raise NotSignedIn("The service token belongs to no customer: name one as `X-Dust-Customer`.")
+    return CustomerId(named)
+
+
+def _is_service(token: str, settings: Settings) -> bool:
+    service = settings.admin_token
+    return service is not None and hmac.compare_digest(token.encode(), service.get_secret_value().encode())
+
+
+def _named(request: Request, header: str) -> str | None:
+    value = request.headers.get(header)
+    if value is not None and not _ID.fullmatch(value):
+        raise NotSignedIn(f"{header} must be an id.")
+    return value
 
 
 def _actor(token: str, actor_type: str, settings: Settings) -> str:

@@ -111,6 +111,11 @@ class Storefront:
         """The cart as the storefront shows it."""
         return dict(answer(self._client.get(f"/store/carts/{cart_id}"))["cart"])
 
+    def set_quantity(self, cart_id: str, product: SeededProduct, quantity: int) -> Json:
+        """Change how many of a product are in the cart."""
+        line = next(line for line in self.cart(cart_id)["items"] if line["product_id"] == product.id)
+        return dict(self._post(f"/store/carts/{cart_id}/line-items/{line['id']}", {"quantity": quantity})["cart"])
+
     def choose_shipping(self, cart_id: str) -> Json:
         """Take the only shipping option."""
         option = {"option_id": self.keys.shipping_option_id}
@@ -144,8 +149,12 @@ class Storefront:
             self.apply_code(cart_id, code)
         return self.check_out(cart_id)
 
+    def ask(self, method: str, path: str, body: Json | None = None, **headers: str) -> Json:
+        """Ask anything of the Store API. Raises `Refused`."""
+        return answer(self._client.request(method, path, json=body, headers=headers))
+
     def _post(self, path: str, body: Json) -> Json:
-        return answer(self._client.post(path, json=body))
+        return self.ask("POST", path, body)
 
 
 class Merchant:

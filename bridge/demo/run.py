@@ -119,6 +119,7 @@ def _open_shop(
             dust_url=dust_url,
             webhook_secret=secrets["DUST_WEBHOOK_SECRETS"],
             jwt_secret=secrets["DUST_JWT_SECRET"],
+            admin_token=secrets["DUST_ADMIN_TOKEN"],
             log=data_dir / "medusa.log",
             report=say,
             admin_password=kept_secret(data_dir, "SHOP_ADMIN_PASSWORD", lambda: "demo-password"),

@@ -103,6 +103,27 @@ class Shop:
             finally:
                 connection.execute(_LOSE_NO_EVENTS)
 
+    @contextmanager
+    def holding_events(self) -> Iterator[None]:
+        """For the length of the block, nothing gets into the plugin's outbox: events wait in Medusa's event bus.
+
+        What still waits at its end is never written: a Medusa that is killed in the block dies between an order and
+        what tells of it, and Postgres alone would not notice in time.
+        """
+        with psycopg.connect(self._environment["DATABASE_URL"]) as connection:
+            connection.execute("LOCK TABLE dust_outbox IN EXCLUSIVE MODE")
+            yield
+            connection.execute(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+                " WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid))"
+            )
+
+    def keeps(self, order_ids: list[str]) -> bool:
+        """Whether the plugin has an `order.placed` of each of these orders in its outbox, sent or not."""
+        with psycopg.connect(self._environment["DATABASE_URL"]) as connection:
+            query = "SELECT DISTINCT data->>'id' FROM dust_outbox WHERE type = 'order.placed' AND data->>'id' = ANY(%s)"
+            return len(connection.execute(query, [order_ids]).fetchall()) == len(set(order_ids))
+
     def _run(self, title: str, report: Report, *arguments: str) -> None:
         command = medusa_command(self._server, *arguments)
         run_reported(command, cwd=self._server, env=self._environment, log=self.log, title=title, report=report)
@@ -127,20 +148,23 @@ def running_shop(
     dust_url: str,
     webhook_secret: str,
     jwt_secret: str,
+    admin_token: str,
     log: Path,
     report: Report,
     admin_password: str,
+    database_name: str = "medusa",
     redis_url: str | None = None,
     dashboard: bool = False,
 ) -> Iterator[Shop]:
     """A migrated, started Medusa from `install_shop`'s folder, gone when the context ends, however that happens.
 
-    Its tables go into a database named `medusa` on the server of `database_url`. `dust_url` is where the plugin sends
-    events; nothing needs to listen there yet. Without `redis_url` Medusa keeps its event bus and locks in memory.
+    Its tables go into a database of their own on the server of `database_url`. `dust_url` is where the plugin finds
+    Dust; nothing needs to listen there yet. Without `redis_url` Medusa keeps its event bus and locks in memory.
     """
     variables = {
-        "DATABASE_URL": create_database(database_url, "medusa"),
+        "DATABASE_URL": create_database(database_url, database_name),
         "DUST_URL": dust_url,
+        "DUST_ADMIN_TOKEN": admin_token,
         "DUST_WEBHOOK_SECRET": webhook_secret,
         "JWT_SECRET": jwt_secret,
         "COOKIE_SECRET": secrets.token_urlsafe(32),

@@ -76,7 +76,16 @@ def oldest_waiting(connection: Connection) -> datetime | None:
 
 def count_failed(connection: Connection) -> int:
     """How many events have failed; there is an index of just these."""
-    query = select(func.count()).where(webhook_event.c.state == EventState.FAILED.value)
+    return _count(connection, EventState.FAILED)
+
+
+def count_waiting(connection: Connection) -> int:
+    """How many events are to be handled, now or later."""
+    return _count(connection, EventState.PENDING)
+
+
+def _count(connection: Connection, state: EventState) -> int:
+    query = select(func.count()).where(webhook_event.c.state == state.value)
     return int(connection.execute(query).scalar_one())
 
 

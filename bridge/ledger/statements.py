@@ -64,6 +64,39 @@ def read_balance(connection: Connection, customer_id: CustomerId) -> Balance:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Totals:
+    """All customers together, in whole dust: what they own, what of it is held, and what is not theirs yet."""
+
+    customers: int
+    outstanding: int
+    held: int
+    pending: int
+
+
+def read_totals(connection: Connection) -> Totals:
+    """Reads every balance: for a page that an operator opens, not for a shopper's."""
+    columns = dust_balance.c
+    row = connection.execute(
+        select(
+            func.count().label("customers"),
+            func.coalesce(func.sum(columns.balance), 0).label("outstanding"),
+            func.coalesce(func.sum(columns.held), 0).label("held"),
+            func.coalesce(func.sum(columns.pending), 0).label("pending"),
+        )
+    ).one()
+    return Totals(**{name: int(value) for name, value in row._mapping.items()})
+
+
+def read_expiring(connection: Connection, *, until: datetime) -> int:
+    """Dust of all customers that goes away up to a moment, unless it is spent before."""
+    lots = dust_lot.c
+    query = select(func.coalesce(func.sum(lots.remaining - lots.held), 0)).where(
+        lots.remaining > lots.held, lots.matured, lots.expires_at <= until
+    )
+    return int(connection.scalar(query) or 0)
+
+
 def read_transactions(
     connection: Connection, customer_id: CustomerId, *, limit: int, before_version: int | None = None, memos: bool
 ) -> list[Row[Any]]:

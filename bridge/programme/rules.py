@@ -3,10 +3,19 @@
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
 from babel.numbers import list_currencies
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationInfo,
+    field_validator,
+)
 
 from bridge.ledger.account import MOST_DUST, NegativeBalance
 
@@ -73,11 +82,14 @@ class Multiplier(_Part):
     starts_at: AwareDatetime | None = None
     ends_at: AwareDatetime | None = None
 
-    @model_validator(mode="after")
-    def _ends_after_it_starts(self) -> Self:
-        if self.starts_at and self.ends_at and self.ends_at <= self.starts_at:
-            raise ValueError("ends_at must be after starts_at")
-        return self
+    # Here and below on the field and not on the whole, so that a form can show it where it is mended.
+    @field_validator("ends_at")
+    @classmethod
+    def _ends_after_it_starts(cls, ends_at: datetime | None, others: ValidationInfo) -> datetime | None:
+        starts_at = others.data.get("starts_at")
+        if starts_at and ends_at and ends_at <= starts_at:
+            raise ValueError("must be after starts_at")
+        return ends_at
 
     def applies(self, *, product_id: str | None, category_ids: frozenset[str], moment: datetime) -> bool:
         if (self.starts_at and moment < self.starts_at) or (self.ends_at and moment >= self.ends_at):
@@ -113,11 +125,12 @@ class Redeem(_Part):
     max_share: Annotated[ExactDecimal, Field(gt=0, le=1, decimal_places=_MOST_PLACES)] = Decimal(1)
     code_ttl_minutes: Whole = Field(default=60, ge=1, le=525_600)
 
-    @model_validator(mode="after")
-    def _max_is_not_below_min(self) -> Self:
-        if self.max_dust is not None and self.max_dust < self.min_dust:
-            raise ValueError("max_dust must not be below min_dust")
-        return self
+    @field_validator("max_dust")
+    @classmethod
+    def _max_is_not_below_min(cls, max_dust: int | None, others: ValidationInfo) -> int | None:
+        if max_dust is not None and max_dust < others.data.get("min_dust", 0):
+            raise ValueError("must not be below the least dust at a time, min_dust")
+        return max_dust
 
 
 class Reversal(_Part):

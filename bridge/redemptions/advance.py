@@ -179,7 +179,12 @@ def promotion_body(redemption: Redemption, code: Code) -> Json:
         "is_automatic": False,
         "is_tax_inclusive": True,  # else 5.00 would take 6.25 off at 25 % tax
         "limit": 1,  # counted under a lock at completion; one order in all, whoever tries
-        "metadata": {"redemption_id": redemption.id, "customer_id": redemption.customer_id},
+        # Read at the checkout by the plugin's guard, which needs no bridge to know that a code is over.
+        "metadata": {
+            "redemption_id": redemption.id,
+            "customer_id": redemption.customer_id,
+            "expires_at": redemption.expires_at.isoformat(),
+        },
         "rules": [{"attribute": "customer.id", "operator": "eq", "values": [redemption.customer_id]}],
         "application_method": _discount_method(redemption, code) if code.product_id is None else _product_method(code),
     }

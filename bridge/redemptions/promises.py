@@ -343,6 +343,12 @@ def _redemption(row: Row[Any], codes: list[Code]) -> Redemption:
     )
 
 
+def count_open(connection: Connection) -> int:
+    """How many redemptions hold dust now."""
+    query = select(func.count()).where(dust_redemption.c.state.in_(OPEN_STATES))
+    return connection.scalar(query) or 0
+
+
 def oldest_promise(connection: Connection) -> datetime | None:
     """When the promise was made that waits longest for its next step; None when none does."""
     query = select(func.min(dust_redemption.c.created_at)).where(dust_redemption.c.state == State.PENDING.value)

@@ -319,6 +319,7 @@ def _row_values(case: _Case, outcome: Settled, now: datetime) -> dict[str, Any]:
         "booked": outcome.booked,
         "waived": outcome.waived,
         "lines": _line_notes(case),
+        "unpaid_dust_only": _has_unpaid_dust_only(case),
         "note": outcome.note,
         "placed_at": order.placed_at,
         "updated_at": now,
@@ -331,3 +332,23 @@ def _line_notes(case: _Case) -> dict[str, dict[str, Any]]:
         line.id: {"dust_only": line.id in case.dust_only_lines, "share": str(shares.get(line.id, Decimal(0)))}
         for line in case.order.lines
     }
+
+
+def _has_unpaid_dust_only(case: _Case) -> bool:
+    """Whether money, or another discount, stands where dust should: a draft order, an edit or an exchange.
+
+    A merchant may do so on purpose, so it only tells; the checkout of the storefront refuses such a cart.
+    """
+    codes = {code.code for redemption in case.redemptions for code in redemption.codes}
+    return not case.order.canceled and any(
+        line.gross > 0 or codes.isdisjoint(use.code for use in line.code_uses)
+        for line in case.order.lines
+        if line.id in case.dust_only_lines
+    )
+
+
+def unpaid_orders(connection: Connection, *, limit: int) -> list[OrderId]:
+    """The newest orders with products for dust alone that dust has not paid."""
+    query = select(order_settlement.c.order_id).where(order_settlement.c.unpaid_dust_only)
+    newest = query.order_by(order_settlement.c.order_id.desc()).limit(limit)
+    return [OrderId(found) for found in connection.scalars(newest)]

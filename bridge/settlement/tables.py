@@ -1,6 +1,6 @@
 """What is booked for each order, and the newest facts that were seen of it."""
 
-from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, DateTime, Index, Integer, Table, Text
+from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, DateTime, Index, Integer, Table, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from bridge.db import metadata
@@ -24,11 +24,14 @@ order_settlement = Table(
     Column("waived", BigInteger, nullable=False, server_default="0"),
     # By line id: its exact share before rounding, and whether it is for dust alone (then it never earns).
     Column("lines", JSONB, nullable=False, server_default="{}"),
+    # It has a product for dust alone that dust has not paid: made past the checkout's guard, by the merchant.
+    Column("unpaid_dust_only", Boolean, nullable=False, server_default="false"),
     # Why it earns nothing, in plain words, when it does.
     Column("note", Text),
     Column("placed_at", DateTime(timezone=True)),
     Column("updated_at", DateTime(timezone=True)),
     CheckConstraint("booked >= 0 AND waived >= 0", name="figures"),
     Index(None, "customer_id"),
+    Index("ix_order_settlement_unpaid", "order_id", postgresql_where=text("unpaid_dust_only")),
     postgresql_with={"fillfactor": "80"},
 )

@@ -82,12 +82,16 @@ function codeRefusal(
   if (typeof promotion.limit === "number" && (promotion.used ?? 0) >= promotion.limit) {
     return `The code ${code} has been used already. Please remove it from the cart.`
   }
-  return promotion.status === "active" && isRunning(promotion.campaign, now) ? undefined : gone
+  if (hasPassed(promotion.metadata?.expires_at, now) || hasPassed(promotion.campaign?.ends_at, now)) {
+    return `The code ${code} has expired. Please remove it from the cart, and redeem dust again.`
+  }
+  const begun = !promotion.campaign?.starts_at || hasPassed(promotion.campaign.starts_at, now)
+  return promotion.status === "active" && begun ? undefined : gone
 }
 
-function isRunning(campaign: GuardedPromotion["campaign"], now: Date): boolean {
-  const { starts_at, ends_at } = campaign ?? {}
-  return !(starts_at && new Date(starts_at) > now) && !(ends_at && new Date(ends_at) <= now)
+/** Whether there is such a moment and it is over. */
+function hasPassed(moment: unknown, now: Date): boolean {
+  return (typeof moment === "string" || moment instanceof Date) && new Date(moment) <= now
 }
 
 /**

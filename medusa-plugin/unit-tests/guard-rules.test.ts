@@ -57,7 +57,8 @@ describe("codes", () => {
   it.each([
     ["inactive", { status: "inactive" }, "no longer valid"],
     ["draft", { status: "draft" }, "no longer valid"],
-    ["over", { campaign: { ends_at: "2026-11-22T12:00:00Z" } }, "no longer valid"],
+    ["over", { campaign: { ends_at: "2026-11-22T12:00:00Z" } }, "has expired"],
+    ["past its time", { metadata: { ...forMoney.metadata, expires_at: "2026-11-22T11:59:59+00:00" } }, "has expired"],
     ["not begun", { campaign: { starts_at: "2026-11-22T12:00:01Z" } }, "no longer valid"],
     ["used", { used: 1 }, "used already"],
     ["another customer's", { metadata: { redemption_id: "dred_1", customer_id: "cus_bob" } }, "another customer"],

@@ -290,7 +290,7 @@ _WRONG_RULES: list[tuple[dict[str, Any], str]] = [
     ({"earn": {"multipliers": [{"name": "a", "factor": 2, "starts_at": "2026-11-22T00:00:00"}]}},
      "earn.multipliers.0.starts_at"),
     ({"earn": {"multipliers": [{"name": "a", "factor": 2, "starts_at": "2026-11-22T00:00:00Z",
-                                "ends_at": "2026-11-21T00:00:00Z"}]}}, "earn.multipliers.0"),
+                                "ends_at": "2026-11-21T00:00:00Z"}]}}, "earn.multipliers.0.ends_at"),
     ({"earn": {"multipliers": [{"name": "\ud800", "factor": "2"}]}}, "earn.multipliers.0.name"),
     ({"bonuses": {"signup": -1}}, "bonuses.signup"),
     ({"bonuses": {"signup": 10**13}}, "bonuses.signup"),

@@ -93,7 +93,11 @@ def test_dust_is_held_at_once_and_the_promotion_is_what_facts_ask_for(
     assert promotion["limit"] == 1
     assert promotion["is_tax_inclusive"] is True
     assert promotion["rules"] == [{"attribute": "customer.id", "operator": "eq", "values": ["cus_1"]}]
-    assert promotion["metadata"] == {"redemption_id": redemption["id"], "customer_id": "cus_1"}
+    assert promotion["metadata"] == {
+        "redemption_id": redemption["id"],
+        "customer_id": "cus_1",
+        "expires_at": redemption["expires_at"].replace("Z", "+00:00"),
+    }
     assert promotion["application_method"] == {
         "type": "fixed",
         "value": 5.0,

@@ -1,28 +1,40 @@
-"""A real Medusa for the whole session, and a listener that stands where the bridge would be."""
+"""What the live tests run against: a real Medusa whose Dust is a stand-in, and real Medusas with a real Dust."""
 
+import os
 import shutil
+import subprocess
+import sys
 import threading
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from pydantic import SecretStr
+from rich.console import Console
 
 from bridge.demo.install import install_shop
-from bridge.demo.people import Merchant, Storefront
+from bridge.demo.people import Json, Merchant, Storefront, answer
 from bridge.demo.seed import ShopKeys, seed
-from bridge.demo.shop import Shop, running_shop
+from bridge.demo.shop import Shop, create_database, running_shop
+from bridge.settings import Settings
 from bridge.stack.postgres import embedded_postgres
 from bridge.stack.processes import free_port, until
+from bridge.stack.redis import embedded_redis
+from bridge.stack.up import StackUrls, running_stack
 
 PROJECT = Path(__file__).parents[2]
 CACHE = PROJECT / ".cache"
 WEBHOOK_SECRET = "whsec_c3VwZXItc2VjcmV0LWR1c3Qta2V5LTAxMjM="
 JWT_SECRET = "a-jwt-secret-of-the-live-tests-only"
+ADMIN_TOKEN = "an-admin-token-of-the-live-tests-only"
+ADMIN_PASSWORD = "only-for-live-tests"
+PATIENCE_SECONDS = 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,15 +124,155 @@ class StandIn:
         return Handler
 
 
+class Bridge:
+    """A real Dust, all its processes, on a port of its own. It can be away, and come back on the same port."""
+
+    def __init__(self, settings: Settings, log: Path) -> None:
+        self.url = f"http://127.0.0.1:{settings.port}"
+        self.database = str(settings.database_url)
+        self._settings = settings
+        self._log = log
+        self._stack = ExitStack()
+        self._urls: StackUrls | None = None
+
+    def open(self) -> None:
+        log = self._stack.enter_context(self._log.open("a"))
+        console = Console(file=log, force_terminal=False)
+        self._urls = self._stack.enter_context(running_stack(self._settings, console=console))
+
+    def close(self) -> None:
+        self._stack.close()
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """For the length of the block, none of its processes runs; its database stays."""
+        self.close()
+        try:
+            yield
+        finally:
+            self.open()
+
+    def ask(self, method: str, path: str, body: Json | None = None, **headers: str) -> Json:
+        """Ask its API as the service. Raises `Refused`."""
+        headers = {"Authorization": f"Bearer {ADMIN_TOKEN}", **headers}
+        return answer(httpx.request(method, self.url + path, json=body, headers=headers, timeout=30, trust_env=False))
+
+    def give(self, customer_id: str, dust: int) -> None:
+        """Credit dust by hand."""
+        path = f"/admin/dust/customers/{customer_id}/adjustments"
+        self.ask("POST", path, {"amount": dust, "reason": "a gift"}, **{"Idempotency-Key": uuid.uuid4().hex})
+
+    def balance(self, customer_id: str) -> int:
+        return int(self.ask("GET", f"/admin/dust/customers/{customer_id}")["balance"])
+
+    def wait_for_balance(self, customer_id: str, dust: int, seconds: float = PATIENCE_SECONDS) -> None:
+        """Fails the test when the balance is another one."""
+        assert until(lambda: self.balance(customer_id) == dust, seconds), self.balance(customer_id)
+
+    def audit(self) -> None:
+        """Fails the test with what `dust audit` says when it finds anything."""
+        assert self._urls
+        environment = {"PATH": os.environ["PATH"], **self._urls.environment}
+        command = [sys.executable, "-m", "bridge.cli", "audit"]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """A shop and the Dust that belongs to it, both real."""
+
+    shop: Shop
+    keys: ShopKeys
+    bridge: Bridge
+
+    @contextmanager
+    def shopper(self) -> Iterator[Storefront]:
+        """Somebody with an account, signed in."""
+        person = Storefront(self.keys)
+        person.register()
+        yield person
+        person.close()
+
+    def redeem(self, shopper: Storefront, wish: Json) -> Json:
+        """Redeem as this shopper, through Medusa, and wait until the codes can be used."""
+        path, key = "/store/dust/redemptions", uuid.uuid4().hex
+        made = shopper.ask("POST", path, wish, **{"Idempotency-Key": key})["redemption"]
+        redemption = dict(shopper.ask("GET", f"{path}/{made['id']}?wait=30")["redemption"])
+        assert redemption["state"] == "active", redemption
+        return redemption
+
+
+@contextmanager
+def real_world(database_url: str, folder: Path, name: str, *, redis: bool = False) -> Iterator[World]:
+    """A Medusa, with everything in memory or in a Redis, and the Dust beside it."""
+    port = free_port()
+    server = install_shop(CACHE, PROJECT / "medusa-plugin", print, dashboard=True)
+    with ExitStack() as stack:
+        shop = stack.enter_context(
+            running_shop(
+                server,
+                database_url=database_url,
+                database_name=f"medusa_{name}",
+                dust_url=f"http://127.0.0.1:{port}",
+                webhook_secret=WEBHOOK_SECRET,
+                jwt_secret=JWT_SECRET,
+                admin_token=ADMIN_TOKEN,
+                admin_password=ADMIN_PASSWORD,
+                log=CACHE / f"live-medusa-{name}.log",
+                report=print,
+                redis_url=stack.enter_context(embedded_redis(folder / "redis-of-medusa")) if redis else None,
+                dashboard=True,
+            )
+        )
+        keys = seed(shop)
+        settings = Settings(
+            data_dir=folder / f"dust-{name}",
+            database_url=create_database(database_url, f"dust_{name}"),
+            port=port,
+            flower_port=0,
+            medusa_url=keys.url,
+            medusa_api_key=SecretStr(keys.api_key),
+            medusa_publishable_key=keys.publishable_key,
+            webhook_secrets=WEBHOOK_SECRET,
+            jwt_secret=SecretStr(JWT_SECRET),
+            admin_token=SecretStr(ADMIN_TOKEN),
+            retry_attempts=1,
+            # What an event must bring shall not be found by the poll instead.
+            reconcile_seconds=3600,
+        )
+        bridge = Bridge(settings, CACHE / f"live-dust-{name}.log")
+        stack.callback(bridge.close)
+        bridge.open()
+        yield World(shop=shop, keys=keys, bridge=bridge)
+
+
 @pytest.fixture(scope="session")
-def database_url() -> Iterator[str]:
-    # Below the project and not in pytest's temporary folder, which is closed to the user that Postgres runs as.
+def folder() -> Iterator[Path]:
+    """For servers' files: below the project, as pytest's temporary folder is closed to the user that they run as."""
     folder = CACHE / f"live-{uuid.uuid4().hex[:8]}"
-    try:
-        with embedded_postgres(folder, settings={"fsync": "off"}) as url:
-            yield url
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def world(database_url: str, folder: Path) -> Iterator[World]:
+    """A shop with Medusa's default event bus, and its Dust."""
+    with real_world(database_url, folder, "local") as world:
+        yield world
+
+
+@pytest.fixture(scope="session")
+def redis_world(database_url: str, folder: Path) -> Iterator[World]:
+    """A shop set up as for production, with everything in a Redis, and its Dust."""
+    with real_world(database_url, folder, "redis", redis=True) as world:
+        yield world
+
+
+@pytest.fixture(scope="session")
+def database_url(folder: Path) -> Iterator[str]:
+    with embedded_postgres(folder, settings={"fsync": "off"}) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
@@ -134,14 +286,15 @@ def stand_in() -> Iterator[StandIn]:
 @pytest.fixture(scope="session")
 def shop(database_url: str, stand_in: StandIn) -> Iterator[Shop]:
     """One Medusa, its plugin sending to the stand-in, for all tests: each makes customers and orders of its own."""
-    server = install_shop(CACHE, PROJECT / "medusa-plugin", print)
+    server = install_shop(CACHE, PROJECT / "medusa-plugin", print, dashboard=True)
     with running_shop(
         server,
         database_url=database_url,
         dust_url=stand_in.url,
         webhook_secret=WEBHOOK_SECRET,
         jwt_secret=JWT_SECRET,
-        admin_password="only-for-live-tests",
+        admin_token=ADMIN_TOKEN,
+        admin_password=ADMIN_PASSWORD,
         log=CACHE / "live-medusa.log",
         report=print,
     ) as running:

@@ -9,7 +9,7 @@ import pytest
 
 from bridge.demo.install import CommandFailed, install_shop
 from bridge.demo.shop import Shop, running_shop
-from tests.live.conftest import CACHE, JWT_SECRET, PROJECT, WEBHOOK_SECRET
+from tests.live.conftest import ADMIN_TOKEN, CACHE, JWT_SECRET, PROJECT, WEBHOOK_SECRET
 
 pytestmark = pytest.mark.live
 
@@ -21,7 +21,7 @@ completeCartWorkflow.hooks.validate(async () => undefined)
 
 @pytest.fixture(scope="module")
 def built() -> Path:
-    return install_shop(CACHE, PROJECT / "medusa-plugin", print)
+    return install_shop(CACHE, PROJECT / "medusa-plugin", print, dashboard=True)
 
 
 @contextmanager
@@ -32,6 +32,7 @@ def another_shop(server: Path, database_url: str, log: Path, *, webhook_secret: 
         dust_url="http://127.0.0.1:9",
         webhook_secret=webhook_secret,
         jwt_secret=JWT_SECRET,
+        admin_token=ADMIN_TOKEN,
         admin_password="only-for-live-tests",
         log=log,
         report=print,

@@ -1,4 +1,4 @@
-"""The plugin's own unit tests, run with the shop's installation: the plugin needs no second `node_modules`."""
+"""The plugin's own unit tests and its types, run with the shop's `node_modules`: it needs none of its own."""
 
 import subprocess
 from pathlib import Path
@@ -10,16 +10,47 @@ from tests.live.conftest import CACHE, PROJECT
 
 pytestmark = pytest.mark.live
 
+# What a shop written in TypeScript gets to see of the package.
+_USER = """
+import { guardCheckout } from "medusa-plugin-dust/guard"
+import type { DustBalance, DustOptions, Problem } from "medusa-plugin-dust/types"
 
-def test_the_plugins_unit_tests_pass() -> None:
-    server = install_shop(CACHE, PROJECT / "medusa-plugin", print)
-    plugin = server.parents[1] / "plugin"
-    vitest = _installed_above(plugin, Path("vitest/vitest.mjs"))
-
-    run = subprocess.run(["node", vitest, "run"], cwd=plugin, capture_output=True, text=True)
-
-    assert run.returncode == 0, run.stdout + run.stderr
+export const options: DustOptions = { url: "http://localhost:8600", secret: "whsec_", token: "t" }
+export const guard: Promise<void> = guardCheckout({ items: [] }, {} as never)
+export const sentence = (balance: DustBalance, problem: Problem): string => `${balance.available} ${problem.code}`
+// @ts-expect-error There is no such figure.
+export const nothing = (balance: DustBalance) => balance.coins
+"""
 
 
-def _installed_above(folder: Path, module: Path) -> Path:
-    return next(found for parent in folder.parents if (found := parent / "node_modules" / module).is_file())
+@pytest.fixture(scope="module")
+def shop_folder() -> Path:
+    """The folder that the shop was built in, its plugin beside it."""
+    return install_shop(CACHE, PROJECT / "medusa-plugin", print, dashboard=True).parents[1]
+
+
+def test_the_plugins_unit_tests_pass(shop_folder: Path) -> None:
+    plugin = shop_folder / "plugin"
+
+    run(plugin, "vitest/vitest.mjs", "run")
+
+
+def test_the_plugins_types_fit_together(shop_folder: Path) -> None:
+    run(shop_folder / "plugin", "typescript/bin/tsc", "--noEmit")
+
+
+def test_a_shop_written_in_typescript_finds_the_types(shop_folder: Path) -> None:
+    user = shop_folder / "user-of-the-types.ts"
+    user.write_text(_USER)
+    try:
+        options = ("--module", "node16", "--target", "es2021", "--strict", "--skipLibCheck", "--noEmit")
+        run(shop_folder, "typescript/bin/tsc", *options, user.name)
+    finally:
+        user.unlink()
+
+
+def run(folder: Path, program: str, *arguments: str) -> None:
+    """Run a program of the shop's installation. Fails the test with what it wrote when it fails."""
+    module = next(found for parent in folder.parents if (found := parent / "node_modules" / program).is_file())
+    done = subprocess.run(["node", module, *arguments], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr

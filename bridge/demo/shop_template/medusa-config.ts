@@ -22,6 +22,8 @@ module.exports = defineConfig({
     databaseUrl: env.DATABASE_URL,
     databaseDriverOptions: { connection: { ssl: false } },
     redisUrl: env.REDIS_URL,
+    // This shop answers over plain HTTP on loopback, where a browser would not send a secure cookie back.
+    cookieOptions: { secure: false, sameSite: "lax" },
     http: {
       storeCors: env.STORE_CORS ?? "",
       adminCors: env.ADMIN_CORS ?? "",
@@ -34,7 +36,7 @@ module.exports = defineConfig({
   plugins: [
     {
       resolve: "medusa-plugin-dust",
-      options: { url: env.DUST_URL, secret: env.DUST_WEBHOOK_SECRET },
+      options: { url: env.DUST_URL, secret: env.DUST_WEBHOOK_SECRET, token: env.DUST_ADMIN_TOKEN },
     },
   ],
   modules: env.REDIS_URL ? redisModules(env.REDIS_URL) : [],

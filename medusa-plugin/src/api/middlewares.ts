@@ -37,5 +37,11 @@ export default defineMiddlewares({
         onlyTheOwnerSpendsDust,
       ],
     },
+    {
+      // A programme may name thousands of products, and Medusa's own limit is 100 kB.
+      matcher: "/admin/dust/programme",
+      methods: ["PUT"],
+      bodyParser: { sizeLimit: "1mb" },
+    },
   ],
 })

@@ -1,5 +1,6 @@
 import type { Logger, MedusaContainer } from "@medusajs/framework/types"
 import type DustModuleService from "../modules/dust/service"
+import type { ReadOptions } from "../modules/dust/options"
 import type { OutgoingEvent } from "../modules/dust/service"
 import { signedHeaders } from "../signature"
 import { verdict } from "./answers"
@@ -16,7 +17,7 @@ const CLEAN_EVERY_MS = 3_600_000
 const LARGEST_BODY_BYTES = 1_000_000
 const LONGEST_REASON = 500
 
-type Destination = { endpoint: URL; key: Buffer }
+type Destination = Pick<ReadOptions, "bridge" | "key">
 
 /** Carries events from the outbox to the bridge, in the background, for as long as this process lives. */
 export class Courier {
@@ -95,7 +96,7 @@ export class Courier {
   private async send(event: OutgoingEvent): Promise<{ status: number | null; reason: string }> {
     try {
       const body = await this.body(event)
-      const response = await fetch(this.destination.endpoint, {
+      const response = await fetch(`${this.destination.bridge}/webhooks/medusa`, {
         method: "POST",
         body,
         redirect: "manual",

@@ -6,6 +6,8 @@ export type DustOptions = {
   url: string
   /** One of the bridge's `DUST_WEBHOOK_SECRETS`: `whsec_<base64>`. */
   secret: string
+  /** The bridge's `DUST_ADMIN_TOKEN`, with which the plugin's routes speak for those whom Medusa has recognised. */
+  token: string
   /**
    * False when the shop has a `completeCart.validate` handler of its own, which then calls `guardCheckout`. Medusa takes
    * only one handler for a hook.
@@ -13,10 +15,15 @@ export type DustOptions = {
   checkoutGuard?: boolean
 }
 
-/** The options in the form the plugin works with. Throws with every problem named, so that one start shows them all. */
-export function readOptions(options: Partial<DustOptions> | undefined): { endpoint: URL; key: Buffer; guard: boolean } {
+/** The options in the form the plugin works with. `bridge` is an address that paths can be appended to. */
+export type ReadOptions = { bridge: string; key: Buffer; token: string; guard: boolean }
+
+const SHORTEST_TOKEN = 32
+
+/** Throws with every problem named, so that one start shows them all. */
+export function readOptions(options: Partial<DustOptions> | undefined): ReadOptions {
   const problems: string[] = []
-  const read = <T>(name: "url" | "secret", parse: (value: string) => T): T | undefined => {
+  const read = <T>(name: "url" | "secret" | "token", parse: (value: string) => T): T | undefined => {
     const value = options?.[name]
     try {
       if (!value) throw new Error("is missing")
@@ -26,17 +33,26 @@ export function readOptions(options: Partial<DustOptions> | undefined): { endpoi
     }
   }
 
-  const endpoint = read("url", webhookEndpoint)
+  const bridge = read("url", bridgeAddress)
   const key = read("secret", webhookKey)
-  if (!endpoint || !key) {
+  const token = read("token", serviceToken)
+  if (!bridge || !key || !token) {
     throw new Error(`medusa-plugin-dust cannot start. In medusa-config.ts, its option ${problems.join(", and its option ")}`)
   }
-  return { endpoint, key, guard: options?.checkoutGuard ?? true }
+  return { bridge, key, token, guard: options?.checkoutGuard ?? true }
 }
 
-function webhookEndpoint(url: string): URL {
+function bridgeAddress(url: string): string {
   if (!/^https?:\/\//.test(url) || !URL.canParse(url)) {
     throw new Error("must be an http:// or https:// address")
   }
-  return new URL(`${url.replace(/\/+$/, "")}/webhooks/medusa`)
+  const { origin, pathname } = new URL(url)
+  return origin + pathname.replace(/\/+$/, "")
+}
+
+function serviceToken(token: string): string {
+  if (!/^[\x21-\x7e]+$/.test(token) || token.length < SHORTEST_TOKEN) {
+    throw new Error(`must be the bridge's DUST_ADMIN_TOKEN, which has at least ${SHORTEST_TOKEN} characters`)
+  }
+  return token
 }

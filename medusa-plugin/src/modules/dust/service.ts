@@ -1,12 +1,12 @@
 import { container } from "@medusajs/framework"
 import type { Context, Logger } from "@medusajs/framework/types"
-import { InjectManager, MedusaContext, MedusaService } from "@medusajs/framework/utils"
+import { InjectManager, MedusaContext, MedusaService, Modules } from "@medusajs/framework/utils"
 import type { EntityManager } from "@medusajs/framework/mikro-orm/postgresql"
 import { installCheckoutGuard } from "../../guard"
 import { Courier } from "../../outbox/courier"
 import { eventId, occurredAt, type MedusaEvent } from "../../signature"
 import { OutboxEvent } from "./models/outbox-event"
-import { readOptions, type DustOptions } from "./options"
+import { readOptions, type DustOptions, type ReadOptions } from "./options"
 
 // Longer than an attempt can take: an event whose process died in the middle is tried again after this time.
 const LEASE_SECONDS = 30
@@ -28,7 +28,7 @@ type Shared = Context<EntityManager>
  */
 export default class DustModuleService extends MedusaService({ OutboxEvent }) {
   private readonly logger: Logger
-  private readonly options: ReturnType<typeof readOptions>
+  private readonly options: ReadOptions
   private courier?: Courier
 
   /** Medusa calls these when everything is loaded and when it shuts down. It swallows what they throw. */
@@ -42,6 +42,11 @@ export default class DustModuleService extends MedusaService({ OutboxEvent }) {
     super(...arguments)
     this.logger = logger
     this.options = readOptions(options)
+  }
+
+  /** Where the bridge answers, and the token with which this Medusa may speak for its users and customers. */
+  get bridge(): Pick<ReadOptions, "bridge" | "token"> {
+    return this.options
   }
 
   /** Keep an event for the bridge; one that is kept already, whatever became of it, is left as it is. */
@@ -93,6 +98,13 @@ export default class DustModuleService extends MedusaService({ OutboxEvent }) {
     )
   }
 
+  /** Send an event again now that was rejected, or that waits; false when it is delivered or unknown. */
+  async sendAgain(id: string): Promise<boolean> {
+    const found = await this.makeDue(id)
+    this.courier?.wake()
+    return found
+  }
+
   /** Forget what was delivered long ago. */
   @InjectManager()
   async clean(days: number, @MedusaContext() shared: Shared = {}): Promise<void> {
@@ -116,6 +128,16 @@ export default class DustModuleService extends MedusaService({ OutboxEvent }) {
   }
 
   @InjectManager()
+  private async makeDue(id: string, @MedusaContext() shared: Shared = {}): Promise<boolean> {
+    const rows = await shared.manager!.execute(
+      `update dust_outbox set state = 'waiting', next_attempt_at = now(), attempts = 0, updated_at = now()
+        where id = ? and state <> 'delivered' returning id`,
+      [id],
+    )
+    return rows.length > 0
+  }
+
+  @InjectManager()
   private async insert(id: string, event: MedusaEvent, @MedusaContext() shared: Shared = {}): Promise<void> {
     await shared.manager!.execute(
       `insert into dust_outbox (id, type, data, occurred_at, next_attempt_at) values (?, ?, ?, ?, now())
@@ -132,6 +154,18 @@ export default class DustModuleService extends MedusaService({ OutboxEvent }) {
     if (container.resolve("configModule").projectConfig.workerMode !== "server") {
       this.courier = new Courier(this, container, this.options, this.logger)
       this.courier.start()
+    }
+    this.warnOfForgetfulBus()
+  }
+
+  private warnOfForgetfulBus(): void {
+    const bus = container.resolve(Modules.EVENT_BUS) as object
+    if (bus.constructor.name === "LocalEventBusService") {
+      this.logger.warn(
+        "medusa-plugin-dust: this Medusa keeps its events in memory (event-bus-local). If it is killed in the moment " +
+          "between an order and its entry in dust_outbox, the event is lost, and the bridge learns of the order from " +
+          "its next reconcile only. @medusajs/event-bus-redis makes that rarer.",
+      )
     }
   }
 }

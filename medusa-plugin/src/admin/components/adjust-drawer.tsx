@@ -1,0 +1,99 @@
+import { Alert, Button, Drawer, toast } from "@medusajs/ui"
+import { useMutation, useQueryClient } from "@tanstack/react-query"
+import { useState, type ReactNode } from "react"
+import type { DustTransaction } from "../../types"
+import { dust, errorAt, generalError, newKey, wholeNumber } from "../lib/dust"
+import { shown, signed } from "../lib/format"
+import { TextField } from "./field"
+
+const EMPTY = { amount: "", reason: "", description: "" }
+
+/** Give a customer dust by hand, or take some. */
+export function AdjustDrawer({ customerId }: { customerId: string }): ReactNode {
+  const [open, setOpen] = useState(false)
+  return (
+    <Drawer open={open} onOpenChange={setOpen}>
+      <Drawer.Trigger asChild>
+        <Button size="small" variant="secondary">
+          Adjust
+        </Button>
+      </Drawer.Trigger>
+      <Drawer.Content>
+        <Drawer.Header>
+          <Drawer.Title>Adjust the balance</Drawer.Title>
+        </Drawer.Header>
+        {open && <Form customerId={customerId} close={() => setOpen(false)} />}
+      </Drawer.Content>
+    </Drawer>
+  )
+}
+
+function Form({ customerId, close }: { customerId: string; close: () => void }): ReactNode {
+  const [wish, setWish] = useState(EMPTY)
+  // The same key for the same wish: a second click, or another try after a lost answer, books nothing more.
+  const [key, setKey] = useState(newKey)
+  const client = useQueryClient()
+  const set = (field: keyof typeof EMPTY) => (value: string) => {
+    setWish({ ...wish, [field]: value })
+    setKey(newKey())
+  }
+  const book = useMutation({
+    mutationFn: () =>
+      dust<DustTransaction>(
+        `/customers/${customerId}/adjustments`,
+        "POST",
+        { ...wish, amount: wholeNumber(wish.amount) },
+        { "idempotency-key": key },
+      ),
+    onSuccess: async (row) => {
+      await client.invalidateQueries({ queryKey: ["dust"] })
+      toast.success(`${signed(row.amount)} dust, the balance is ${shown(row.balance_after)}`)
+      close()
+    },
+  })
+  return (
+    <form
+      className="flex flex-1 flex-col overflow-hidden"
+      onSubmit={(event) => {
+        event.preventDefault()
+        book.mutate()
+      }}
+    >
+      <Drawer.Body className="flex flex-col gap-y-4">
+        {generalError(book.error) && <Alert variant="error">{generalError(book.error)}</Alert>}
+        <TextField
+          label="Amount"
+          hint="Whole dust: 50 gives, -50 takes."
+          error={errorAt(book.error, "amount")}
+          value={wish.amount}
+          onChange={set("amount")}
+          autoFocus
+        />
+        <TextField
+          label="Reason"
+          hint="For your books."
+          error={errorAt(book.error, "reason")}
+          value={wish.reason}
+          onChange={set("reason")}
+        />
+        <TextField
+          label="What the customer reads"
+          hint="In the history of the account. The reason, if you leave it empty."
+          error={errorAt(book.error, "description")}
+          value={wish.description}
+          onChange={set("description")}
+        />
+      </Drawer.Body>
+      <Drawer.Footer>
+        <Drawer.Close asChild>
+          <Button size="small" variant="secondary">
+            Cancel
+          </Button>
+        </Drawer.Close>
+        <Button size="small" type="submit" isLoading={book.isPending}>
+          Book
+        </Button>
+      </Drawer.Footer>
+    </form>
+  )
+}

@@ -1,0 +1,77 @@
+import { Button, StatusBadge, Table, Text, toast } from "@medusajs/ui"
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query"
+import type { ReactNode } from "react"
+import type { DustDeliveries } from "../../types"
+import { dust } from "../lib/dust"
+import { moment, shown } from "../lib/format"
+import { Figures } from "./figures"
+import { Loaded, Nothing } from "./states"
+
+const REFRESH_MS = 5_000
+
+/** The plugin's outbox: what is still on its way from Medusa to the bridge. It answers while the bridge is away. */
+export function Deliveries(): ReactNode {
+  const query = useQuery({
+    queryKey: ["dust", "deliveries"],
+    queryFn: () => dust<DustDeliveries>("/deliveries"),
+    refetchInterval: REFRESH_MS,
+  })
+  return (
+    <Loaded query={query}>
+      {(deliveries) => (
+        <div className="divide-y">
+          <Figures
+            figures={[
+              { label: "Waiting", value: shown(deliveries.waiting), hint: since(deliveries) },
+              { label: "Rejected", value: shown(deliveries.rejected), hint: "The bridge calls them wrong" },
+              { label: "Delivered", value: shown(deliveries.delivered), hint: "In the last seven days" },
+            ]}
+          />
+          {deliveries.undelivered.length ? (
+            <Table>
+              <Table.Body>
+                {deliveries.undelivered.map((event) => (
+                  <Row key={event.id} event={event} />
+                ))}
+              </Table.Body>
+            </Table>
+          ) : (
+            <Nothing>Everything is delivered.</Nothing>
+          )}
+        </div>
+      )}
+    </Loaded>
+  )
+}
+
+function since({ oldest_waiting_at: oldest }: DustDeliveries): string | undefined {
+  return oldest ? `Since ${moment(oldest)}` : undefined
+}
+
+function Row({ event }: { event: DustDeliveries["undelivered"][number] }): ReactNode {
+  const client = useQueryClient()
+  const send = useMutation({
+    mutationFn: () => dust(`/deliveries/${event.id}/retry`, "POST"),
+    onSuccess: () => client.invalidateQueries({ queryKey: ["dust", "deliveries"] }),
+    onError: (error) => toast.error(error.message),
+  })
+  return (
+    <Table.Row>
+      <Table.Cell className="whitespace-nowrap">{moment(event.occurred_at)}</Table.Cell>
+      <Table.Cell>
+        <StatusBadge color={event.state === "rejected" ? "red" : "orange"}>{event.type}</StatusBadge>
+      </Table.Cell>
+      <Table.Cell className="w-full">
+        <Text size="small" className="break-words py-2">
+          {event.last_error ?? "On its way"}
+          {event.state === "waiting" && event.attempts > 0 && `. Attempt ${event.attempts + 1} at ${moment(event.next_attempt_at)}`}
+        </Text>
+      </Table.Cell>
+      <Table.Cell>
+        <Button className="whitespace-nowrap" size="small" variant="secondary" isLoading={send.isPending} onClick={() => send.mutate()}>
+          Send now
+        </Button>
+      </Table.Cell>
+    </Table.Row>
+  )
+}

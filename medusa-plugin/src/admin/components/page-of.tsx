@@ -1,0 +1,37 @@
+import { Button } from "@medusajs/ui"
+import { keepPreviousData, useInfiniteQuery, type InfiniteData, type UseInfiniteQueryResult } from "@tanstack/react-query"
+import type { ReactNode } from "react"
+import { dust } from "../lib/dust"
+
+type Paged = { next_cursor: string | null }
+export type Pages<T> = UseInfiniteQueryResult<InfiniteData<T>>
+
+/** A list of the bridge, a page at a time. `path` may have a query string. */
+export function usePages<T extends Paged>(path: string): Pages<T> {
+  return useInfiniteQuery({
+    queryKey: ["dust", path],
+    queryFn: ({ pageParam }) => {
+      const cursor = pageParam ? `${path.includes("?") ? "&" : "?"}cursor=${encodeURIComponent(pageParam)}` : ""
+      return dust<T>(path + cursor)
+    },
+    initialPageParam: "",
+    getNextPageParam: (page) => page.next_cursor,
+    placeholderData: keepPreviousData,
+  })
+}
+
+export function MoreButton<T>({ pages }: { pages: Pages<T> }): ReactNode {
+  if (!pages.hasNextPage) return null
+  return (
+    <div className="flex justify-center px-6 py-4">
+      <Button
+        size="small"
+        variant="secondary"
+        isLoading={pages.isFetchingNextPage}
+        onClick={() => void pages.fetchNextPage()}
+      >
+        Show more
+      </Button>
+    </div>
+  )
+}

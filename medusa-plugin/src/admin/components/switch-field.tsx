@@ -1,0 +1,23 @@
+import { Label, Switch, Text } from "@medusajs/ui"
+import { useId, type ReactNode } from "react"
+
+type Props = { label: string; hint?: string; checked: boolean; onChange: (checked: boolean) => void }
+
+export function SwitchField({ label, hint, checked, onChange }: Props): ReactNode {
+  const id = useId()
+  return (
+    <div className="flex items-start justify-between gap-x-4">
+      <div className="flex flex-col">
+        <Label size="small" weight="plus" htmlFor={id}>
+          {label}
+        </Label>
+        {hint && (
+          <Text size="small" className="text-ui-fg-subtle">
+            {hint}
+          </Text>
+        )}
+      </div>
+      <Switch className="shrink-0" id={id} checked={checked} onCheckedChange={onChange} />
+    </div>
+  )
+}

@@ -1,0 +1,19 @@
+/** A JSON document that a form edits, field by field. Fields are named as the bridge names them: `earn.rates.eur`. */
+export type Json = string | number | boolean | null | Json[] | { [key: string]: Json }
+
+export function valueAt(document: Json, field: string): Json | undefined {
+  return field.split(".").reduce<Json | undefined>((found, step) => (found as Record<string, Json> | null)?.[step], document)
+}
+
+/** The document with another value there, everything around it as it was. `undefined` takes the key out. */
+export function withValueAt(document: Json, field: string, value: Json | undefined): Json {
+  const [step, ...rest] = field.split(".")
+  const inner = rest.length
+    ? withValueAt((document as Record<string, Json>)[step], rest.join("."), value)
+    : value
+  if (Array.isArray(document)) {
+    return document.flatMap((each, index) => (index !== Number(step) ? [each] : inner === undefined ? [] : [inner]))
+  }
+  const { [step]: _, ...others } = document as Record<string, Json>
+  return inner === undefined ? others : { ...(document as Record<string, Json>), [step]: inner }
+}

@@ -1,0 +1,58 @@
+import type { Problem } from "../../types"
+
+// Written into the dashboard by Medusa's build.
+declare const __BACKEND_URL__: string | undefined
+declare const __AUTH_TYPE__: "session" | "jwt" | undefined
+declare const __JWT_TOKEN_STORAGE_KEY__: string | undefined
+
+/** An error answer of a route below /admin/dust. */
+export class DustError extends Error {
+  constructor(readonly problem: Partial<Problem>, readonly status: number) {
+    super(problem.detail ?? problem.message ?? `Dust answered ${status}.`)
+  }
+}
+
+/**
+ * Ask a route of the plugin. Not with Medusa's JS SDK, whose errors leave out which field is wrong.
+ * Throws `DustError`.
+ */
+export async function dust<T>(path: string, method = "GET", body?: unknown, headers: HeadersInit = {}): Promise<T> {
+  const response = await fetch(`${(__BACKEND_URL__ ?? "").replace(/\/$/, "")}/admin/dust${path}`, {
+    method,
+    credentials: "include",
+    headers: { ...bearer(), "content-type": "application/json", ...headers },
+    body: body === undefined ? undefined : JSON.stringify(body),
+  })
+  const answer = await response.json().catch(() => ({}))
+  if (!response.ok) throw new DustError(answer, response.status)
+  return answer as T
+}
+
+/** A dashboard that was built for JWTs keeps its token where Medusa's JS SDK puts it. */
+function bearer(): HeadersInit {
+  if (__AUTH_TYPE__ !== "jwt") return {}
+  const token = window.localStorage.getItem(__JWT_TOKEN_STORAGE_KEY__ ?? "medusa_auth_token")
+  return token ? { authorization: `Bearer ${token}` } : {}
+}
+
+/** Something new for each thing that must not happen twice. `crypto.randomUUID` is missing on plain http. */
+export function newKey(): string {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("")
+}
+
+/** What the server says about a field, or about something below it, such as `earn.rates.eur` below `earn.rates`. */
+export function errorAt(error: unknown, field: string): string | undefined {
+  const errors = error instanceof DustError ? error.problem.errors : undefined
+  return errors?.find((each) => each.field === field || each.field.startsWith(`${field}.`))?.message
+}
+
+/** What a form shows above its fields: an error that is about no field. */
+export function generalError(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined
+  return error instanceof DustError && error.problem.errors?.length ? undefined : error.message
+}
+
+/** A whole number, for the server; anything else goes as it is, so that the server can say what is wrong with it. */
+export function wholeNumber(text: string): number | string {
+  return /^[+-]?\d+$/.test(text.trim()) ? Number(text) : text
+}

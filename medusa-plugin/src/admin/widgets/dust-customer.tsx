@@ -1,0 +1,53 @@
+import { defineWidgetConfig } from "@medusajs/admin-sdk"
+import type { AdminCustomer, DetailWidgetProps } from "@medusajs/framework/types"
+import { Container, Heading } from "@medusajs/ui"
+import { useQuery } from "@tanstack/react-query"
+import type { ReactNode } from "react"
+import type { DustBalance } from "../../types"
+import { AdjustDrawer } from "../components/adjust-drawer"
+import { ExplainDrawer } from "../components/explain-drawer"
+import { Figures } from "../components/figures"
+import { History } from "../components/history"
+import { Loaded } from "../components/states"
+import { dust } from "../lib/dust"
+import { moment, shown } from "../lib/format"
+
+const CustomerDust = ({ data: customer }: DetailWidgetProps<AdminCustomer>): ReactNode => {
+  const path = `/customers/${customer.id}`
+  const query = useQuery({ queryKey: ["dust", path], queryFn: () => dust<DustBalance>(path) })
+  return (
+    <Container className="divide-y p-0">
+      <div className="flex items-center justify-between px-6 py-4">
+        <Heading level="h2">Dust</Heading>
+        <div className="flex items-center gap-x-2">
+          <ExplainDrawer customerId={customer.id} />
+          <AdjustDrawer customerId={customer.id} />
+        </div>
+      </div>
+      <Loaded query={query}>
+        {(balance) => (
+          <>
+            <Figures
+              figures={[
+                { label: "Balance", value: shown(balance.balance) },
+                { label: "Available", value: shown(balance.available), hint: "What may be spent now" },
+                { label: "Held", value: shown(balance.held), hint: "For open redemptions" },
+                { label: "Pending", value: shown(balance.pending), hint: "Earned, not matured yet" },
+                { label: "Expiring", ...nextToGo(balance) },
+              ]}
+            />
+            <History customerId={customer.id} />
+          </>
+        )}
+      </Loaded>
+    </Container>
+  )
+}
+
+function nextToGo({ expiring: [next] }: DustBalance): { value: string; hint?: string } {
+  return next ? { value: shown(next.amount), hint: moment(next.expires_at) } : { value: "–" }
+}
+
+export const config = defineWidgetConfig({ zone: "customer.details.before", id: "dust-customer" })
+
+export default CustomerDust

@@ -1,0 +1,109 @@
+import { defineWidgetConfig } from "@medusajs/admin-sdk"
+import type { AdminProduct, DetailWidgetProps } from "@medusajs/framework/types"
+import { Alert, Button, Container, Heading, StatusBadge, Text, toast } from "@medusajs/ui"
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query"
+import { useState, type ReactNode } from "react"
+import type { DustProductSettings } from "../../types"
+import { TextField } from "../components/field"
+import { Loaded } from "../components/states"
+import { SwitchField } from "../components/switch-field"
+import { DustError, dust, errorAt, generalError, wholeNumber } from "../lib/dust"
+
+type Settings = DustProductSettings | null
+
+const ProductDust = ({ data: product }: DetailWidgetProps<AdminProduct>): ReactNode => {
+  const query = useQuery({
+    queryKey: ["dust", "product", product.id],
+    queryFn: () => readSettings(product.id),
+    // The copy in Medusa's metadata follows within seconds.
+    refetchInterval: ({ state }) => (state.data && !state.data.mirrored ? 2000 : false),
+  })
+  return (
+    <Container className="divide-y p-0">
+      <div className="flex items-center justify-between px-6 py-4">
+        <Heading level="h2">Dust</Heading>
+        {query.data && <Badge settings={query.data} />}
+      </div>
+      <Loaded query={query}>
+        {(settings) => <Form key={settings?.updated_at ?? "none"} productId={product.id} settings={settings} />}
+      </Loaded>
+    </Container>
+  )
+}
+
+function Badge({ settings }: { settings: DustProductSettings }): ReactNode {
+  return settings.dust_only ? <StatusBadge color="purple">Dust only</StatusBadge> : <StatusBadge color="green">Dust or money</StatusBadge>
+}
+
+function Form({ productId, settings }: { productId: string; settings: Settings }): ReactNode {
+  const [price, setPrice] = useState(settings?.dust_price?.toString() ?? "")
+  const [dustOnly, setDustOnly] = useState(settings?.dust_only ?? false)
+  const client = useQueryClient()
+  const save = useMutation({
+    mutationFn: () => writeSettings(productId, price, dustOnly, settings),
+    onSuccess: (written) => {
+      client.setQueryData(["dust", "product", productId], written)
+      toast.success(written ? "Dust settings saved" : "The product has no dust settings any more")
+    },
+  })
+  const unchanged = price === (settings?.dust_price?.toString() ?? "") && dustOnly === (settings?.dust_only ?? false)
+  return (
+    <form
+      className="flex flex-col gap-y-4 px-6 py-4"
+      onSubmit={(event) => {
+        event.preventDefault()
+        save.mutate()
+      }}
+    >
+      {generalError(save.error) && <Alert variant="error">{generalError(save.error)}</Alert>}
+      <TextField
+        label="Price in dust"
+        placeholder="Not for dust"
+        inputMode="numeric"
+        hint="What one unit costs in dust. Leave it empty for a product that dust cannot buy."
+        error={errorAt(save.error, "dust_price")}
+        value={price}
+        onChange={setPrice}
+      />
+      <SwitchField
+        label="For dust only"
+        hint="Money does not buy it; the checkout refuses a cart that does not pay it with dust."
+        checked={dustOnly}
+        onChange={setDustOnly}
+      />
+      {settings?.mirror_error && <Alert variant="warning">Not in Medusa yet: {settings.mirror_error}</Alert>}
+      <div className="flex items-center justify-between">
+        <Text size="xsmall" className="text-ui-fg-muted">
+          {settings && !settings.mirrored && !settings.mirror_error ? "On its way to the storefront …" : ""}
+        </Text>
+        <Button size="small" type="submit" disabled={unchanged} isLoading={save.isPending}>
+          Save
+        </Button>
+      </div>
+    </form>
+  )
+}
+
+async function readSettings(productId: string): Promise<Settings> {
+  try {
+    return await dust<DustProductSettings>(`/products/${productId}`)
+  } catch (error) {
+    if (error instanceof DustError && error.problem.code === "unknown_product") return null
+    throw error
+  }
+}
+
+/** Without a price and open to money it is a product like any other, and has no settings. */
+async function writeSettings(productId: string, price: string, dustOnly: boolean, before: Settings): Promise<Settings> {
+  const path = `/products/${productId}`
+  if (price.trim() || dustOnly) {
+    const dustPrice = price.trim() ? wholeNumber(price) : null
+    return dust<DustProductSettings>(path, "PUT", { dust_only: dustOnly, dust_price: dustPrice })
+  }
+  if (before) await dust(path, "DELETE")
+  return null
+}
+
+export const config = defineWidgetConfig({ zone: "product.details.side.before", id: "dust-product" })
+
+export default ProductDust

@@ -1,0 +1,1 @@
+export { forwardAsCustomer as POST } from "../../../../forward"

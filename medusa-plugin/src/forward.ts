@@ -1,0 +1,121 @@
+import type { AuthenticatedMedusaRequest, MedusaRequest, MedusaResponse } from "@medusajs/framework/http"
+import { DUST_MODULE } from "./modules/dust"
+import type DustModuleService from "./modules/dust/service"
+import { problem, readable, type Problem } from "./problems"
+
+const PATIENCE_SECONDS = 10
+// GET /store/dust/redemptions/:id?wait=… holds its answer back; the bridge waits no longer than this.
+const LONGEST_WAIT_SECONDS = 30
+
+const PASSED_ON = ["idempotency-key", "if-none-match"]
+const PASSED_BACK = ["content-type", "etag", "cache-control", "retry-after"]
+
+type Headers = Record<string, string>
+
+/**
+ * Pass a request of a merchant on to the bridge, which has the same path. Medusa lets only its users and secret keys come
+ * as far as a route below /admin; the bridge writes down which of them it was.
+ */
+export async function forwardAsOperator(req: MedusaRequest, res: MedusaResponse): Promise<void> {
+  await forward(req, res, { ...serviceToken(req), "x-dust-operator": String(actorOf(req)) })
+}
+
+/**
+ * Pass a request of a signed-in customer on to the bridge, which has the same path. A customer's JWT goes along, for the
+ * bridge to verify it as well. A session cookie means nothing to the bridge: there the service token speaks for the
+ * customer whom Medusa has found behind the cookie.
+ */
+export async function forwardAsCustomer(req: MedusaRequest, res: MedusaResponse): Promise<void> {
+  const customerId = actorOf(req)
+  if (!customerId) {
+    send(res, problem(401, "not_authenticated", "Please sign in to your account to see and spend your dust."))
+    return
+  }
+  const { authorization } = req.headers
+  const bearer = authorization?.toLowerCase().startsWith("bearer ") ? { authorization } : undefined
+  await forward(req, res, bearer ?? { ...serviceToken(req), "x-dust-customer": customerId })
+}
+
+/** Pass on what everybody may ask. */
+export async function forwardAsAnybody(req: MedusaRequest, res: MedusaResponse): Promise<void> {
+  await forward(req, res, {})
+}
+
+/** Undefined when nobody is signed in, whatever the type says. */
+function actorOf(req: MedusaRequest): string | undefined {
+  return (req as AuthenticatedMedusaRequest).auth_context?.actor_id
+}
+
+function bridgeOf(req: MedusaRequest): DustModuleService["bridge"] {
+  return req.scope.resolve<DustModuleService>(DUST_MODULE).bridge
+}
+
+function serviceToken(req: MedusaRequest): Headers {
+  return { authorization: `Bearer ${bridgeOf(req).token}` }
+}
+
+async function forward(req: MedusaRequest, res: MedusaResponse, identity: Headers): Promise<void> {
+  const target = targetOf(bridgeOf(req).bridge, req.originalUrl)
+  if (!target) {
+    send(res, problem(404, "not_found", "There is nothing under this address."))
+    return
+  }
+  try {
+    const answer = await fetch(target, {
+      method: req.method,
+      headers: { ...identity, ...chosen(PASSED_ON, (name) => req.get(name)), "content-type": "application/json" },
+      body: ["GET", "HEAD"].includes(req.method) ? undefined : JSON.stringify(req.body ?? {}),
+      redirect: "error",
+      signal: AbortSignal.timeout((PATIENCE_SECONDS + askedToWait(target)) * 1000),
+    })
+    await pass(answer, res)
+  } catch (error) {
+    const { message, cause } = error as Error & { cause?: { code?: string } }
+    req.scope.resolve("logger").warn(`dust: ${req.method} ${target.pathname} failed: ${cause?.code ?? message}`)
+    send(res, problem(503, "bridge_unavailable", "Dust does not answer right now. Please try again in a moment."))
+  }
+}
+
+/**
+ * The bridge's address for a path of ours; undefined for one that would not be the same path there. Medusa has matched
+ * the route on the path as it came, so dots and slashes in disguise must not turn it into another one.
+ */
+export function targetOf(bridge: string, originalUrl: string): URL | undefined {
+  const [path] = originalUrl.split("?", 1)
+  const target = new URL(bridge + originalUrl)
+  const same = target.pathname === new URL(bridge).pathname.replace(/\/$/, "") + path
+  if (!same || /%2f|%5c/i.test(path)) return undefined
+  target.search = repeated(target.searchParams).toString()
+  return target
+}
+
+/** Medusa's JS SDK writes a list as `product_id[0]=…&product_id[1]=…`; the bridge wants the name repeated. */
+function repeated(query: URLSearchParams): URLSearchParams {
+  return new URLSearchParams([...query].map(([name, value]) => [name.replace(/\[\d*\]$/, ""), value]))
+}
+
+function askedToWait(target: URL): number {
+  const seconds = Number(target.searchParams.get("wait"))
+  return seconds > 0 ? Math.min(seconds, LONGEST_WAIT_SECONDS) : 0
+}
+
+async function pass(answer: Response, res: MedusaResponse): Promise<void> {
+  // Medusa has recognised the caller already: a 401 is about the settings of the two, and would only sign people out.
+  if (answer.status === 401) {
+    const detail = "Medusa and Dust are not set up for each other: compare the plugin's token with DUST_ADMIN_TOKEN, and jwtSecret with DUST_JWT_SECRET."
+    send(res, problem(502, "bridge_refused", detail))
+    return
+  }
+  res.status(answer.status).set(chosen(PASSED_BACK, (name) => answer.headers.get(name)))
+  const body = await answer.text()
+  res.send(answer.headers.get("content-type")?.startsWith("application/problem+json") ? readable(body) : body)
+}
+
+function send(res: MedusaResponse, document: Problem): void {
+  if (document.status === 503) res.set("retry-after", "5")
+  res.status(document.status).type("application/problem+json").send(JSON.stringify(document))
+}
+
+function chosen(names: string[], read: (name: string) => string | null | undefined): Headers {
+  return Object.fromEntries(names.flatMap((name) => (read(name) ? [[name, String(read(name))]] : [])))
+}

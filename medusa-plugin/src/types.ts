@@ -1,0 +1,193 @@
+/** What the routes below /store/dust and /admin/dust answer with; the bridge's `/docs` describes each. */
+
+export type { DustOptions } from "./modules/dust/options"
+
+/** Every error answer (RFC 9457). `message` is the same sentence as `detail`. */
+export type Problem = {
+  type: string
+  title: string
+  status: number
+  detail: string
+  message: string
+  /** Stable, for programs: `insufficient_dust`. */
+  code: string
+  errors?: { field: string; message: string }[]
+  /** With `insufficient_dust`: what may be spent. */
+  available?: number
+}
+
+/** `available` is what may be spent now: `balance` less `held`. `pending` is earned, and not part of `balance` yet. */
+export type DustBalance = {
+  customer_id: string
+  balance: number
+  available: number
+  held: number
+  pending: number
+  expiring: { amount: number; expires_at: string }[]
+}
+
+export type DustTransaction = {
+  id: string
+  /** Above zero for a credit, below for a debit. */
+  amount: number
+  type: string
+  kind: string
+  reference_type: string
+  reference_id: string
+  description: string
+  balance_after: number
+  event_at: string
+  created_at: string
+}
+
+export type DustTransactionList = { transactions: DustTransaction[]; next_cursor: string | null }
+
+/** By product id; products without dust settings are left out. */
+export type DustProducts = {
+  products: Record<string, { dust_only: boolean; dust_price: number | null }>
+  next_cursor: string | null
+}
+
+export type DustQuote = {
+  currency_code: string
+  earn: number
+  max_dust: number
+  /** Major units, such as `5.00`. */
+  max_value: string
+  available: number
+  dust_only: number
+  dust_only_items: { product_id: string; quantity: number; dust: number }[]
+}
+
+export type DustRedemptionRequest =
+  | { dust: number | "max"; cart_id: string }
+  | { dust: number; currency_code: string }
+  | { cart_id: string; pay: "dust_only" }
+  | { items: { product_id: string; quantity: number }[] }
+
+export type DustRedemption = {
+  id: string
+  customer_id: string
+  state: "pending" | "active" | "captured" | "released" | "failed"
+  dust: number
+  dust_captured: number
+  value: string | null
+  currency_code: string | null
+  promotions: { code: string; promotion_id: string | null; product_id: string | null; quantity: number | null }[]
+  code: string | null
+  cart_id: string | null
+  order_id: string | null
+  expires_at: string
+  reason: string | null
+  created_at: string
+}
+
+export type DustRedemptionList = { redemptions: DustRedemption[]; next_cursor: string | null }
+
+export type DustOverview = {
+  customers: number
+  outstanding: number
+  held: number
+  pending: number
+  expiring: number
+  expiring_until: string
+  open_redemptions: number
+  waiting_events: number
+  failed_events: number
+  oldest_waiting_event_at: string | null
+  /** The newest orders with products for dust only that dust has not paid. */
+  unpaid_orders: string[]
+}
+
+/** Why a balance is what it is: of what it consists, and how it came about, oldest first. */
+export type DustExplanation = {
+  balance: DustBalance
+  summary: string[]
+  steps: {
+    sentence: string
+    transaction_id: string
+    amount: number
+    balance_after: number
+    reference_type: string
+    reference_id: string
+    programme_version: number | null
+    event_at: string
+    lots: { lot_id: string; dust: number; expires_at: string | null }[]
+  }[]
+}
+
+export type DustProductSettings = {
+  product_id: string
+  dust_only: boolean
+  dust_price: number | null
+  updated_by: string
+  updated_at: string
+  /** Whether Medusa's product metadata has these settings by now. */
+  mirrored: boolean
+  mirror_error: string | null
+}
+
+export type DustEvent = {
+  id: string
+  type: string
+  subject: string | null
+  state: "pending" | "handled" | "failed" | "ignored"
+  attempts: number
+  reason: string | null
+  received_at: string
+}
+
+export type DustEventList = { events: DustEvent[]; next_cursor: string | null }
+
+export type DustMultiplier = {
+  name: string
+  factor: string
+  product_ids: string[]
+  category_ids: string[]
+  starts_at: string | null
+  ends_at: string | null
+}
+
+/** The rules. Numbers with places are strings, so that none of them is rounded on the way. */
+export type DustProgramme = {
+  version: number
+  author: string
+  created_at: string | null
+  earn: {
+    rates: Record<string, string>
+    basis: { include_tax: boolean; include_shipping: boolean }
+    rounding: "floor" | "half_up" | "ceiling"
+    when: "order.placed" | "payment.captured" | "order.completed"
+    pending_days: number
+    expires_after_days: number | null
+    excluded_product_ids: string[]
+    multipliers: DustMultiplier[]
+  }
+  bonuses: { signup: number }
+  redeem: {
+    rates: Record<string, string>
+    min_dust: number
+    max_dust: number | null
+    max_share: string
+    code_ttl_minutes: number
+  }
+  reversal: { negative_balance: "allow" | "within_balance" }
+  guests: { escrow_days: number }
+}
+
+/** What is on its way to the bridge, and what could not be delivered. */
+export type DustDeliveries = {
+  waiting: number
+  delivered: number
+  rejected: number
+  oldest_waiting_at: string | null
+  undelivered: {
+    id: string
+    type: string
+    state: "waiting" | "rejected"
+    attempts: number
+    occurred_at: string
+    next_attempt_at: string
+    last_error: string | null
+  }[]
+}

@@ -1,0 +1,48 @@
+import { describe, expect, it } from "vitest"
+import { valueAt, withValueAt } from "../src/admin/lib/document"
+import { DustError, errorAt, generalError, wholeNumber } from "../src/admin/lib/dust"
+
+const PROGRAMME = { earn: { rates: { eur: "1" }, multipliers: [{ name: "a" }, { name: "b" }] }, bonuses: { signup: 0 } }
+
+describe("a document", () => {
+  it("is read by the names that the bridge gives its fields", () => {
+    expect(valueAt(PROGRAMME, "earn.rates.eur")).toBe("1")
+    expect(valueAt(PROGRAMME, "earn.multipliers.1.name")).toBe("b")
+    expect(valueAt(PROGRAMME, "earn.nothing.here")).toBeUndefined()
+  })
+
+  it("is changed in one place, and the one before stays", () => {
+    const changed = withValueAt(PROGRAMME, "earn.multipliers.1.name", "c")
+    expect(changed).toEqual({ ...PROGRAMME, earn: { ...PROGRAMME.earn, multipliers: [{ name: "a" }, { name: "c" }] } })
+    expect(PROGRAMME.earn.multipliers[1].name).toBe("b")
+  })
+
+  it("gains keys, and loses keys and entries", () => {
+    expect(withValueAt({ rates: { eur: "1" } }, "rates.usd", "2")).toEqual({ rates: { eur: "1", usd: "2" } })
+    expect(withValueAt({ rates: { eur: "1" } }, "rates.eur", undefined)).toEqual({ rates: {} })
+    expect(valueAt(withValueAt(PROGRAMME, "earn.multipliers.0", undefined), "earn.multipliers")).toEqual([{ name: "b" }])
+  })
+})
+
+describe("errors", () => {
+  const errors = [{ field: "earn.rates.eur", message: "must be above zero" }]
+  const wrong = new DustError({ detail: "earn.rates.eur: must be above zero", errors }, 422)
+
+  it("are shown at their field and at what holds it, and not above the form", () => {
+    expect(errorAt(wrong, "earn.rates.eur")).toBe("must be above zero")
+    expect(errorAt(wrong, "earn.rates")).toBe("must be above zero")
+    expect(errorAt(wrong, "earn.rate")).toBeUndefined()
+    expect(generalError(wrong)).toBeUndefined()
+  })
+
+  it("are shown above the form when they are about no field", () => {
+    expect(generalError(new DustError({ detail: "Dust does not answer right now." }, 503))).toContain("does not answer")
+    expect(generalError(null)).toBeUndefined()
+  })
+})
+
+describe("wholeNumber", () => {
+  it("leaves to the server what is none", () => {
+    expect(["12", " -3 ", "+4", "1.5", "much", ""].map(wholeNumber)).toEqual([12, -3, 4, "1.5", "much", ""])
+  })
+})

@@ -1,0 +1,205 @@
+"""Checkouts with real codes of a real Dust: whoever pays honestly gets through, and nobody else, with the cart intact.
+
+What Dust's codes cannot get into, such as a cart with another customer's code, is tried in `test_plugin_guard.py`.
+"""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
+import pytest
+
+from bridge.demo.people import Merchant, Refused, Storefront
+from bridge.demo.seed import SeededProduct
+from bridge.stack.processes import until
+from tests.live.conftest import World
+from tests.live.test_plugin_guard import assert_refused, code_for_items, ready_cart
+
+pytestmark = pytest.mark.live
+
+MUG_DUST = 300
+
+
+@pytest.fixture
+def shopper(world: World) -> Iterator[Storefront]:
+    """Somebody with dust for three mugs."""
+    with world.shopper() as person:
+        world.bridge.give(person.customer_id, 3 * MUG_DUST)
+        yield person
+
+
+@pytest.fixture(scope="module")
+def mug(world: World) -> Iterator[SeededProduct]:
+    """The mug, which only dust can buy."""
+    mug, merchant = world.keys.mug, Merchant(world.keys)
+    path = f"/admin/dust/products/{mug.id}"
+
+    def dust_only_in_medusa() -> bool:
+        return bool((merchant.get(f"/admin/products/{mug.id}")["product"]["metadata"] or {}).get("dust_only"))
+
+    world.bridge.ask("PUT", path, {"dust_only": True, "dust_price": MUG_DUST})
+    assert until(dust_only_in_medusa, 30)
+    yield mug
+    world.bridge.ask("DELETE", path)
+    assert until(lambda: not dust_only_in_medusa(), 30)
+    merchant.close()
+
+
+def paid_cart(world: World, shopper: Storefront, product: SeededProduct, quantity: int = 1) -> tuple[str, str]:
+    """A cart whose dust-only lines are paid, at which only "place order" is missing; its id and the code."""
+    cart_id = ready_cart(shopper, product, quantity)
+    redemption = world.redeem(shopper, {"cart_id": cart_id, "pay": "dust_only"})
+    shopper.pay(cart_id)
+    return cart_id, redemption["code"]
+
+
+def discounted_cart(world: World, shopper: Storefront, dust: int) -> tuple[str, dict[str, str]]:
+    """A cart of a hoodie with a discount for dust; its id and the redemption."""
+    cart_id = ready_cart(shopper, world.keys.hoodie, 1)
+    redemption = world.redeem(shopper, {"cart_id": cart_id, "dust": dust})
+    shopper.pay(cart_id)
+    return cart_id, redemption
+
+
+def test_dust_for_every_unit_buys_the_product(world: World, shopper: Storefront, mug: SeededProduct) -> None:
+    cart_id, _ = paid_cart(world, shopper, mug, 2)
+
+    order_id = shopper.complete(cart_id)
+
+    assert shopper.complete(cart_id) == order_id, "asked again, the same order"
+    world.bridge.wait_for_balance(shopper.customer_id, MUG_DUST)
+
+
+def test_a_discount_is_taken_off_and_the_dust_is_spent(world: World, shopper: Storefront) -> None:
+    cart_id, _ = discounted_cart(world, shopper, 500)
+
+    assert shopper.cart(cart_id)["discount_total"] == 5
+    shopper.complete(cart_id)
+
+    # 40.00 less 5.00 of which a fifth is tax earns 36 dust.
+    world.bridge.wait_for_balance(shopper.customer_id, 3 * MUG_DUST - 500 + 36)
+
+
+def test_no_code(shopper: Storefront, mug: SeededProduct) -> None:
+    assert_refused(shopper, ready_cart(shopper, mug, 1), "“Mug” can only be bought with dust. Please redeem")
+
+
+def test_an_ordinary_code_instead_of_dust(world: World, shopper: Storefront, mug: SeededProduct) -> None:
+    merchant = Merchant(world.keys)
+    code = code_for_items(merchant, shopper.customer_id, mug, 1, metadata=None)
+    merchant.close()
+
+    assert_refused(shopper, ready_cart(shopper, mug, 1, code), "“Mug” can only be bought with dust. Please redeem")
+
+
+def test_dust_as_a_discount_does_not_pay_for_what_has_a_price_in_dust(
+    world: World, shopper: Storefront, mug: SeededProduct
+) -> None:
+    code = world.redeem(shopper, {"dust": 3 * MUG_DUST, "currency_code": "eur"})["code"]
+
+    assert_refused(shopper, ready_cart(shopper, mug, 1, code), "“Mug” can only be bought with dust. Please redeem")
+
+
+def test_too_few_units(world: World, shopper: Storefront, mug: SeededProduct) -> None:
+    code = world.redeem(shopper, {"items": [{"product_id": mug.id, "quantity": 1}]})["code"]
+
+    assert_refused(shopper, ready_cart(shopper, mug, 3, code), "Only 1 of 3 × “Mug” are paid with dust")
+
+
+def test_a_quantity_raised_after_the_code_was_applied(world: World, shopper: Storefront, mug: SeededProduct) -> None:
+    cart_id, _ = paid_cart(world, shopper, mug)
+
+    shopper.set_quantity(cart_id, mug, 2)
+    shopper.pay(cart_id)
+
+    assert_refused(shopper, cart_id, "Only 1 of 2 × “Mug” are paid with dust")
+    world.redeem(shopper, {"cart_id": cart_id, "pay": "dust_only"})
+    shopper.pay(cart_id)
+    shopper.complete(cart_id)
+    world.bridge.wait_for_balance(shopper.customer_id, MUG_DUST)
+
+
+def test_another_customers_code(world: World, shopper: Storefront, mug: SeededProduct) -> None:
+    code = world.redeem(shopper, {"items": [{"product_id": mug.id, "quantity": 1}]})["code"]
+    with world.shopper() as thief:
+        cart_id = thief.new_cart()
+        thief.add(cart_id, mug)
+
+        cart = thief.apply_code(cart_id, code)
+
+        assert cart["promotions"] == []
+        thief.choose_shipping(cart_id)
+        thief.pay(cart_id)
+        assert_refused(thief, cart_id, "“Mug” can only be bought with dust")
+
+
+def test_an_anonymous_cart_with_the_customers_email(world: World, shopper: Storefront, mug: SeededProduct) -> None:
+    code = world.redeem(shopper, {"items": [{"product_id": mug.id, "quantity": 1}]})["code"]
+    stranger = Storefront(world.keys)
+    stranger.email = shopper.email
+
+    assert_refused(stranger, ready_cart(stranger, mug, 1, code), "Please sign in to the account whose dust")
+
+    stranger.close()
+
+
+def test_an_expired_code_is_refused_with_dust_away_too(world: World, shopper: Storefront) -> None:
+    cart_id, redemption = discounted_cart(world, shopper, 500)
+    merchant = Merchant(world.keys)
+    promotion = merchant.get("/admin/promotions", code=redemption["code"])["promotions"][0]
+    assert promotion["metadata"]["expires_at"][:19] == redemption["expires_at"][:19]
+
+    with world.bridge.away():
+        # As if its hour were over; the promotion is still there, as Dust is not there to take it away.
+        past = {"metadata": {**promotion["metadata"], "expires_at": "2020-01-01T00:00:00+00:00"}}
+        merchant.post(f"/admin/promotions/{promotion['id']}", past)
+        assert_refused(shopper, cart_id, f"The code {redemption['code']} has expired")
+    merchant.close()
+
+
+def test_a_code_whose_time_is_over_is_taken_back_and_refused(world: World, shopper: Storefront) -> None:
+    cart_id, redemption = discounted_cart(world, shopper, 500)
+    with psycopg.connect(world.bridge.database) as connection:
+        connection.execute("UPDATE dust_redemption SET expires_at = now() WHERE id = %s", [redemption["id"]])
+
+    def released() -> bool:
+        shown = shopper.ask("GET", f"/store/dust/redemptions/{redemption['id']}")["redemption"]
+        return bool(shown["state"] == "released")
+
+    assert until(released, 60)
+    assert_refused(shopper, cart_id, f"The code {redemption['code']} is no longer valid")
+    assert shopper.ask("GET", "/store/dust/balance")["available"] == 3 * MUG_DUST
+
+
+def test_a_released_code(world: World, shopper: Storefront) -> None:
+    cart_id, redemption = discounted_cart(world, shopper, 500)
+
+    shopper.ask("DELETE", f"/store/dust/redemptions/{redemption['id']}")
+
+    assert_refused(shopper, cart_id, f"The code {redemption['code']} is no longer valid")
+
+
+def test_a_code_used_in_two_carts_at_once_pays_in_one(world: World, shopper: Storefront) -> None:
+    code = world.redeem(shopper, {"dust": 500, "currency_code": "eur"})["code"]
+    carts = [ready_cart(shopper, world.keys.shorts, 1, code) for _ in range(2)]
+
+    def place(cart_id: str) -> str:
+        try:
+            return shopper.complete(cart_id)
+        except Refused as refused:
+            return str(refused)
+
+    with ThreadPoolExecutor(2) as both:
+        outcomes = list(both.map(place, carts))
+
+    orders = [outcome for outcome in outcomes if outcome.startswith("order_")]
+    assert len(orders) == 1, outcomes
+    assert [outcome[:5] for outcome in outcomes if outcome not in orders] == ["400: "]
+    # 20.00 less 5.00 of which a fifth is tax earns 16 dust.
+    world.bridge.wait_for_balance(shopper.customer_id, 3 * MUG_DUST - 500 + 16)
+    loser = carts[0 if outcomes[1] == orders[0] else 1]
+    assert_refused(shopper, loser, f"The code {code} has been used already")
+
+
+def test_the_books_are_clean(world: World) -> None:
+    world.bridge.audit()

@@ -1,0 +1,178 @@
+"""The plugin's routes in a real Medusa in front of a real Dust: who gets through, as whom, and what comes back."""
+
+import json
+import secrets
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from bridge.demo.install import install_shop
+from bridge.demo.people import Merchant, Storefront
+from tests.live.conftest import ADMIN_TOKEN, CACHE, PROJECT, World
+
+pytestmark = pytest.mark.live
+
+
+@pytest.fixture
+def shopper(world: World) -> Iterator[Storefront]:
+    with world.shopper() as person:
+        yield person
+
+
+@pytest.fixture
+def merchant(world: World) -> Iterator[Merchant]:
+    person = Merchant(world.keys)
+    yield person
+    person.close()
+
+
+@pytest.fixture
+def anybody(world: World) -> Iterator[httpx.Client]:
+    """A client with a publishable key and nothing else."""
+    headers = {"x-publishable-api-key": world.keys.publishable_key}
+    with httpx.Client(base_url=world.shop.url, headers=headers, timeout=60, trust_env=False) as client:
+        yield client
+
+
+def test_a_signed_in_customer_reads_the_same_as_from_dust_itself(world: World, shopper: Storefront) -> None:
+    world.bridge.give(shopper.customer_id, 70)
+
+    direct = httpx.get(
+        f"{world.bridge.url}/store/dust/balance",
+        headers={"Authorization": f"Bearer {shopper.token}"},
+        trust_env=False,
+    ).json()
+
+    assert shopper.ask("GET", "/store/dust/balance") == direct
+    assert shopper.ask("GET", "/store/dust") == {"points": 70}
+    assert [row["amount"] for row in shopper.ask("GET", "/store/dust/transactions?limit=5")["transactions"]] == [70]
+
+
+def test_a_customer_with_a_session_cookie_is_that_customer(
+    world: World, shopper: Storefront, anybody: httpx.Client
+) -> None:
+    world.bridge.give(shopper.customer_id, 30)
+    anybody.post("/auth/session", headers={"Authorization": f"Bearer {shopper.token}"}).raise_for_status()
+
+    assert anybody.get("/store/dust").json() == {"points": 30}
+    redeemed = anybody.post(
+        "/store/dust/redemptions",
+        json={"dust": 10, "currency_code": "eur"},
+        headers={"Idempotency-Key": secrets.token_hex(8)},
+    )
+    assert redeemed.status_code == 202
+    assert redeemed.json()["redemption"]["customer_id"] == shopper.customer_id
+
+
+def test_nobody_gets_in_by_naming_a_customer(world: World, shopper: Storefront, anybody: httpx.Client) -> None:
+    world.bridge.give(shopper.customer_id, 30)
+    named = {"X-Dust-Customer": shopper.customer_id, "X-Dust-Operator": "user_1"}
+
+    for path in ("/store/dust", "/store/dust/balance", "/store/dust/redemptions", "/admin/dust/overview"):
+        assert anybody.get(path, headers=named).status_code == 401, path
+    # Nor with the token that only the plugin has: at Medusa's door it is nobody's.
+    token = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
+    assert anybody.get("/store/dust", headers={**named, **token}).status_code == 401
+    with world.shopper() as other:
+        assert other.ask("GET", "/store/dust", **named) == {"points": 0}
+
+
+def test_a_customer_is_no_operator(shopper: Storefront, anybody: httpx.Client) -> None:
+    answer = anybody.get("/admin/dust/overview", headers={"Authorization": f"Bearer {shopper.token}"})
+
+    assert answer.status_code == 401
+
+
+def test_dust_prices_are_public_and_can_be_cached(world: World, anybody: httpx.Client) -> None:
+    path = f"/store/dust/products?product_id={world.keys.hoodie.id}"
+    world.bridge.ask("PUT", f"/admin/dust/products/{world.keys.hoodie.id}", {"dust_price": 900})
+
+    first = anybody.get(path)
+    again = anybody.get(path, headers={"If-None-Match": first.headers["etag"]})
+
+    assert first.json()["products"] == {world.keys.hoodie.id: {"dust_only": False, "dust_price": 900}}
+    assert (again.status_code, again.content) == (304, b"")
+
+
+def test_the_books_name_the_merchant_who_did_it(world: World, shopper: Storefront, anybody: httpx.Client) -> None:
+    login = {"email": world.shop.admin_email, "password": world.shop.admin_password}
+    token = anybody.post("/auth/user/emailpass", json=login).json()["token"]
+    bearer = {"Authorization": f"Bearer {token}"}
+    user_id = anybody.get("/admin/users/me", headers=bearer).json()["user"]["id"]
+
+    rules = anybody.get("/admin/dust/programme", headers=bearer).json()
+    written = anybody.put("/admin/dust/programme", json=rules, headers=bearer)
+
+    assert written.json()["author"] == user_id
+
+
+def test_an_error_comes_back_as_dust_gave_it_and_as_medusas_sdk_reads_it(anybody: httpx.Client, world: World) -> None:
+    key = (world.keys.api_key, "")
+    answer = anybody.put("/admin/dust/programme", json={"earn": {"rates": {"eur": "-1"}}}, auth=key)
+
+    assert answer.status_code == 422
+    assert answer.headers["content-type"].startswith("application/problem+json")
+    document: dict[str, Any] = answer.json()
+    assert [error["field"] for error in document["errors"]] == ["earn.rates.eur"]
+    assert document["message"] == document["detail"]
+
+
+_SDK_STORY = """
+const { default: Medusa } = require("@medusajs/js-sdk")
+const [, baseUrl, publishableKey, token] = process.argv
+const sdk = new Medusa({ baseUrl, publishableKey })
+const headers = { authorization: `Bearer ${token}` }
+const fails = (error) => ({ status: error.status, message: error.message })
+Promise.all([
+  sdk.client.fetch("/store/dust/balance", { headers }),
+  sdk.client.fetch("/store/dust/products", { query: { product_id: ["prod_1", "prod_2"] } }),
+  sdk.client.fetch("/store/dust/redemptions", {
+    method: "POST",
+    headers: { ...headers, "Idempotency-Key": "once" },
+    body: { dust: 500, currency_code: "eur" },
+  }).catch(fails),
+]).then((answers) => console.log(JSON.stringify(answers)))
+"""
+
+
+def test_medusas_sdk_for_javascript_reads_answers_and_errors(world: World, shopper: Storefront) -> None:
+    world.bridge.give(shopper.customer_id, 30)
+    folder = install_shop(CACHE, PROJECT / "medusa-plugin", print, dashboard=True)
+    arguments = (world.shop.url, world.keys.publishable_key, shopper.token)
+
+    done = subprocess.run(["node", "-e", _SDK_STORY, *arguments], cwd=folder, capture_output=True, text=True)
+
+    assert done.returncode == 0, done.stderr
+    balance, products, refused = json.loads(done.stdout)
+    assert balance["available"] == 30
+    assert products["products"] == {}
+    assert refused["status"] == 409
+    assert "30" in refused["message"]
+
+
+def test_what_is_not_meant_to_be_passed_on_is_not(anybody: httpx.Client, world: World) -> None:
+    key = (world.keys.api_key, "")
+
+    assert anybody.post("/admin/dust/overview", json={}, auth=key).status_code == 404
+    assert anybody.get("/admin/dust/health/live", auth=key).status_code == 404
+    assert anybody.get("/admin/dust/customers/cus_1%2Ftransactions", auth=key).status_code == 404
+
+
+def test_while_dust_is_away_the_routes_say_so_at_once_and_the_shop_goes_on(
+    world: World, shopper: Storefront, merchant: Merchant, anybody: httpx.Client
+) -> None:
+    with world.bridge.away():
+        answer = anybody.get("/store/dust/balance", headers={"Authorization": f"Bearer {shopper.token}"})
+        order_id = shopper.buy((world.keys.shirt, 1))
+        deliveries = merchant.get("/admin/dust/deliveries")
+
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] == "5"
+    assert answer.json()["code"] == "bridge_unavailable"
+    assert answer.elapsed.total_seconds() < 5
+    assert deliveries["waiting"] >= 1
+    world.bridge.wait_for_balance(shopper.customer_id, 10)
+    assert order_id
