@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated
 
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -81,6 +82,18 @@ class Settings(BaseSettings):
         if secret and (len(value) < _JWT_SECRET_CHARACTERS or value.lower() in _KNOWN_SECRETS):
             raise ValueError(f"too weak: set at least {_JWT_SECRET_CHARACTERS} random characters, the same in Medusa")
         return secret
+
+    @field_validator("jwt_public_key")
+    @classmethod
+    def _jwt_public_key_is_a_key(cls, key: str | None) -> str | None:
+        # An .env file has no room for line breaks; written as \n they are meant all the same.
+        pem = key.replace("\\n", "\n") if key else None
+        if pem:
+            try:
+                load_pem_public_key(pem.encode())
+            except ValueError as error:
+                raise ValueError("must be a public key in PEM, -----BEGIN PUBLIC KEY-----") from error
+        return pem
 
     @field_validator("admin_token")
     @classmethod

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from bridge.app import create_app
 from bridge.settings import Settings, SettingsError, get_settings, load_settings
@@ -99,8 +101,13 @@ def test_everything_that_is_missing_is_named_at_once(environment: Environment) -
     ]  # fmt: skip
 
 
+def public_pem() -> str:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048).public_key()
+    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
 def test_a_public_key_replaces_the_jwt_secret(environment: Environment) -> None:
-    environment(DUST_JWT_SECRET=None, DUST_JWT_PUBLIC_KEY="-----BEGIN PUBLIC KEY-----")
+    environment(DUST_JWT_SECRET=None, DUST_JWT_PUBLIC_KEY=public_pem())
     assert create_app()
 
 
@@ -123,3 +130,12 @@ def test_nothing_listens_beyond_loopback_unless_told_to() -> None:
     assert Settings().host == "127.0.0.1"
     assert Settings(host="0.0.0.0").flower_host == "127.0.0.1"
     assert Settings(host="0.0.0.0", flower_basic_auth="operator:long-password").flower_host == "0.0.0.0"
+
+
+def test_a_public_key_may_have_its_line_breaks_written_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    pem = public_pem()
+    monkeypatch.setenv("DUST_JWT_PUBLIC_KEY", pem.replace("\n", "\\n"))
+    assert load_settings().jwt_public_key == pem
+    monkeypatch.setenv("DUST_JWT_PUBLIC_KEY", "-----BEGIN PUBLIC KEY-----\\nnonsense")
+    with pytest.raises(SettingsError, match="DUST_JWT_PUBLIC_KEY: must be a public key in PEM"):
+        load_settings()
