@@ -21,7 +21,10 @@ ROOT = Path(__file__).parents[2]
 STOPS = ("webhooks", "inbox", "settlement", "redemptions", "products", "programme", "ledger", "medusa")
 # Both stand beside the road at one height, so neither may import the other.
 BESIDE = {"products", "programme"}
-SHARED = {"backoff", "clock", "db", "errors", "ids", "logs", "problems", "settings", "wake"}
+SHARED = {
+    "backoff", "clock", "db", "errors", "ids", "last_run", "logs", "metrics", "otlp", "problems", "settings", "tracing",
+    "wake",
+}  # fmt: skip
 
 
 def imports(page: Path) -> Iterator[str]:
@@ -120,8 +123,10 @@ def test_every_task_has_a_worker_a_queue_and_every_beat_a_task() -> None:
 
 
 def test_tasks_hold_no_rules_of_their_own() -> None:
+    """They may pass a transaction on, and so name its type; what is done in it is the bridge's business."""
     for page in pages_of("workers"):
-        assert not any(name.startswith(("sqlalchemy", "psycopg", "httpx")) for name in imports(page)), page
+        names = [name for name in imports(page) if name != "sqlalchemy.Connection"]
+        assert not any(name.startswith(("sqlalchemy", "psycopg", "httpx")) for name in names), page
 
 
 def test_only_settings_reads_the_environment() -> None:
