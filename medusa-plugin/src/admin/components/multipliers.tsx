@@ -1,7 +1,7 @@
 import { Button, Heading, Text } from "@medusajs/ui"
 import type { ReactNode } from "react"
 import type { DustMultiplier } from "../../types"
-import { IdsAt, MomentAt, NumberAt, TextAt, useField } from "./programme-fields"
+import { DecimalAt, IdsAt, MomentAt, TextAt, useField } from "./programme-fields"
 
 const NEW: DustMultiplier = { name: "", factor: "2", product_ids: [], category_ids: [], starts_at: null, ends_at: null }
 
@@ -38,7 +38,7 @@ function Multiplier({ at }: { at: string }): ReactNode {
     <div className="bg-ui-bg-component shadow-elevation-card-rest flex flex-col gap-y-4 rounded-lg p-4">
       <div className="grid grid-cols-1 items-start gap-4 md:grid-cols-2">
         <TextAt at={`${at}.name`} label="Name" />
-        <NumberAt at={`${at}.factor`} label="Factor" hint="2 earns double." />
+        <DecimalAt at={`${at}.factor`} label="Factor" hint="2 earns double." />
         <MomentAt at={`${at}.starts_at`} label="From" />
         <MomentAt at={`${at}.ends_at`} label="Until" />
         <IdsAt at={`${at}.product_ids`} label="Products" hint="Product ids, one in a line. None here and below: all." />

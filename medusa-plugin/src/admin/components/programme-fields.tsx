@@ -1,7 +1,7 @@
 import { Button, DatePicker, IconButton, Input, Select, Textarea } from "@medusajs/ui"
 import { Trash } from "@medusajs/icons"
 import { createContext, useContext, useId, useState, type ReactNode } from "react"
-import { errorAt } from "../lib/dust"
+import { errorAt, wholeNumber } from "../lib/dust"
 import { valueAt, withValueAt, type Json } from "../lib/document"
 import { Field, TextField } from "./field"
 import { SwitchField } from "./switch-field"
@@ -22,8 +22,8 @@ export function useField<T extends Json>(at: string): { value: T; set: (value: T
   }
 }
 
-/** Typed text goes to the server as it is: the server reads numbers out of it, or says why it cannot. */
-export function NumberAt({ at, label, hint, empty }: At & { empty?: string }): ReactNode {
+/** A whole number, which travels as a JSON number. Anything else goes as it is, for the server to say what is wrong. */
+export function WholeAt({ at, label, hint, empty }: At & { empty?: string }): ReactNode {
   const { value, set, error } = useField<string | number | null>(at)
   return (
     <TextField
@@ -31,11 +31,17 @@ export function NumberAt({ at, label, hint, empty }: At & { empty?: string }): R
       hint={hint}
       error={error}
       placeholder={empty}
-      inputMode="decimal"
+      inputMode="numeric"
       value={value?.toString() ?? ""}
-      onChange={(text) => set(empty && !text.trim() ? null : text)}
+      onChange={(text) => set(empty && !text.trim() ? null : wholeNumber(text))}
     />
   )
+}
+
+/** A number with places, which travels as text, so that it stays exact. */
+export function DecimalAt({ at, label, hint }: At): ReactNode {
+  const { value, set, error } = useField<string>(at)
+  return <TextField label={label} hint={hint} error={error} inputMode="decimal" value={value} onChange={set} />
 }
 
 export function TextAt({ at, label, hint }: At): ReactNode {

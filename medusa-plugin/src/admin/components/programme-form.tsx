@@ -6,7 +6,7 @@ import type { Json } from "../lib/document"
 import { DustError, dust } from "../lib/dust"
 import { moment } from "../lib/format"
 import { Multipliers } from "./multipliers"
-import { ChoiceAt, IdsAt, NumberAt, ProgrammeContext, RatesAt, SwitchAt } from "./programme-fields"
+import { ChoiceAt, DecimalAt, IdsAt, ProgrammeContext, RatesAt, SwitchAt, WholeAt } from "./programme-fields"
 import { Loaded } from "./states"
 
 const WHEN = {
@@ -77,8 +77,8 @@ function Earning(): ReactNode {
       <ChoiceAt at="earn.rounding" label="Parts of a dust are rounded" choices={ROUNDING} />
       <SwitchAt at="earn.basis.include_tax" label="Tax earns too" />
       <SwitchAt at="earn.basis.include_shipping" label="Shipping earns too" />
-      <NumberAt at="earn.pending_days" label="Days until it can be spent" hint="0: at once." />
-      <NumberAt at="earn.expires_after_days" label="Days until it expires" empty="Never" />
+      <WholeAt at="earn.pending_days" label="Days until it can be spent" hint="0: at once." />
+      <WholeAt at="earn.expires_after_days" label="Days until it expires" empty="Never" />
       <IdsAt at="earn.excluded_product_ids" label="Products that earn nothing" hint="Product ids, one in a line." />
     </Section>
   )
@@ -88,10 +88,10 @@ function Redeeming(): ReactNode {
   return (
     <Section title="Redeeming">
       <RatesAt at="redeem.rates" label="Dust for a discount of one unit of money" />
-      <NumberAt at="redeem.min_dust" label="Least dust at a time" />
-      <NumberAt at="redeem.max_dust" label="Most dust at a time" empty="No limit" />
-      <NumberAt at="redeem.max_share" label="Share of a cart that dust may pay" hint="1 is all of it, 0.5 half of it." />
-      <NumberAt at="redeem.code_ttl_minutes" label="Minutes to use a code" hint="Afterwards the dust is free again." />
+      <WholeAt at="redeem.min_dust" label="Least dust at a time" />
+      <WholeAt at="redeem.max_dust" label="Most dust at a time" empty="No limit" />
+      <DecimalAt at="redeem.max_share" label="Share of a cart that dust may pay" hint="1 is all of it, 0.5 half of it." />
+      <WholeAt at="redeem.code_ttl_minutes" label="Minutes to use a code" hint="Afterwards the dust is free again." />
     </Section>
   )
 }
@@ -99,9 +99,9 @@ function Redeeming(): ReactNode {
 function Others(): ReactNode {
   return (
     <Section title="Customers">
-      <NumberAt at="bonuses.signup" label="Dust for a new account" />
+      <WholeAt at="bonuses.signup" label="Dust for a new account" />
       <ChoiceAt at="reversal.negative_balance" label="When returned goods' dust is spent already" choices={NEGATIVE} />
-      <NumberAt at="guests.escrow_days" label="Days that a guest's dust is kept" hint="Until the guest opens an account." />
+      <WholeAt at="guests.escrow_days" label="Days that a guest's dust is kept" hint="Until the guest opens an account." />
     </Section>
   )
 }
