@@ -86,7 +86,7 @@ def assert_append_only(url: str, *before: str) -> None:
 
 
 def test_up_down_to_nothing_and_up_again(empty: str) -> None:
-    newest = migrations.newest_revision()
+    newest = migrations.known_revisions()[0]
     assert migrations.upgrade(empty) == (None, newest)
     everything = tables(empty)
     assert {"dust_balance", "dust_transaction", "dust_product", "webhook_event"} <= everything
@@ -108,7 +108,7 @@ def test_the_migrations_are_in_step_with_the_models(empty: str) -> None:
 
 
 def test_two_at_once_migrate_once(empty: str) -> None:
-    newest = migrations.newest_revision()
+    newest = migrations.known_revisions()[0]
     said = migrate_at_once(empty, empty, empty)
     assert sorted(said) == sorted(
         [f"database at {newest} (was empty)", f"database at {newest}", f"database at {newest}"]

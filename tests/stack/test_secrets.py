@@ -4,6 +4,7 @@ import pytest
 
 from bridge.settings import Settings, load_settings
 from bridge.stack.secrets import own_secrets
+from tests.support.tokens import public_pem
 
 
 def test_they_are_made_once_and_kept_where_only_we_can_read(tmp_path: Path) -> None:
@@ -22,7 +23,7 @@ def test_they_satisfy_the_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_what_was_given_is_not_made(tmp_path: Path) -> None:
-    given = Settings(admin_token="t" * 32, jwt_public_key="-----BEGIN PUBLIC KEY-----")
+    given = Settings(admin_token="t" * 32, jwt_public_key=public_pem())
     assert set(own_secrets(given, tmp_path).environment) == {"DUST_WEBHOOK_SECRETS", "DUST_FLOWER_COOKIE_SECRET"}
 
 

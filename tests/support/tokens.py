@@ -4,6 +4,8 @@ import time
 from typing import Any
 
 import jwt
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 JWT_SECRET = "a-jwt-secret-that-only-tests-know-0123456789"
 ADMIN_TOKEN = "an-admin-token-that-only-tests-know-0123456789"
@@ -40,3 +42,9 @@ def customer(actor_id: str = "cus_1", **more: Any) -> dict[str, str]:
 
 def admin() -> dict[str, str]:
     return {"authorization": f"Bearer {ADMIN_TOKEN}"}
+
+
+def public_pem() -> str:
+    """A public key as Medusa's `jwtPublicKey` would be."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048).public_key()
+    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()

@@ -4,13 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from bridge.app import create_app
 from bridge.settings import Settings, SettingsError, get_settings, load_settings
 from tests.support.deliveries import WEBHOOK_SECRET
-from tests.support.tokens import ADMIN_TOKEN, JWT_SECRET
+from tests.support.tokens import ADMIN_TOKEN, JWT_SECRET, public_pem
 
 GOOD = {
     "DUST_DATABASE_URL": "postgresql://nobody:pass-of-nobody@127.0.0.1:1/none",
@@ -99,11 +97,6 @@ def test_everything_that_is_missing_is_named_at_once(environment: Environment) -
     assert problems_of(create_app) == [
         "DUST_DATABASE_URL is not set", "DUST_WEBHOOK_SECRETS is not set", "DUST_ADMIN_TOKEN is not set",
     ]  # fmt: skip
-
-
-def public_pem() -> str:
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048).public_key()
-    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
 def test_a_public_key_replaces_the_jwt_secret(environment: Environment) -> None:

@@ -69,7 +69,8 @@ class DustFlower(Flower):  # type: ignore[misc]
         since dropped to make room stays dropped.
         """
         state = self.events.state
-        known = {task_id for task_id, task in state.tasks.data.items() if task.state == states.FAILURE}
+        # Whoever started listening between a task's start and its failure has heard of a failure without a name.
+        known = {id_ for id_, task in state.tasks.data.items() if task.state == states.FAILURE and task.name}
         try:
             missed = await self.io_loop.run_in_executor(self.executor, self._missed, known)
         except Unavailable as error:
