@@ -94,6 +94,16 @@ class House:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
+    def flower_process(self) -> psutil.Process:
+        """This house's Flower; other tests of the session may have a stack of their own running."""
+        port = self.urls.environment["DUST_FLOWER_PORT"]
+        (flower,) = (
+            child
+            for child in psutil.Process().children(recursive=True)
+            if child.cmdline()[-2:] == ["bridge.cli", "flower"] and child.environ().get("DUST_FLOWER_PORT") == port
+        )
+        return flower
+
     def flower_answers(self) -> bool:
         try:
             return httpx.get(f"{self.urls.flower}/tasks", auth=LOGIN, trust_env=False).is_success
@@ -216,11 +226,7 @@ def test_a_failed_task_outlives_a_killed_flower_and_retries_with_one_effect(hous
     event_id = house.place_order("cus_two")
     house.wait_until_failed([event_id])
     open_task_of(page, event_id)
-    flowers = [
-        child for child in psutil.Process().children(recursive=True) if child.cmdline()[-2:] == ["bridge.cli", "flower"]
-    ]
-    assert len(flowers) == 1
-    flowers[0].kill()
+    house.flower_process().kill()
     assert until(lambda: not house.flower_answers(), PATIENCE_SECONDS)
     assert until(house.flower_answers, PATIENCE_SECONDS)
     open_task_of(page, event_id)
