@@ -96,13 +96,17 @@ class House:
 
     def flower_process(self) -> psutil.Process:
         """This house's Flower; other tests of the session may have a stack of their own running."""
-        port = self.urls.environment["DUST_FLOWER_PORT"]
-        (flower,) = (
-            child
-            for child in psutil.Process().children(recursive=True)
-            if child.cmdline()[-2:] == ["bridge.cli", "flower"] and child.environ().get("DUST_FLOWER_PORT") == port
-        )
+        (flower,) = filter(self._is_flower, psutil.Process().children(recursive=True))
         return flower
+
+    def _is_flower(self, process: psutil.Process) -> bool:
+        port = self.urls.environment["DUST_FLOWER_PORT"]
+        try:
+            named = process.cmdline()[-2:] == ["bridge.cli", "flower"]
+            return named and process.environ().get("DUST_FLOWER_PORT") == port
+        except psutil.Error:
+            # It ended while we looked.
+            return False
 
     def flower_answers(self) -> bool:
         try:
