@@ -170,13 +170,8 @@ class Medusa:
         except UnknownInMedusa:
             log.info("promotion_was_gone", promotion_id=promotion_id)
 
-    def product_metadata(self, product_id: ProductId) -> Json:
-        """A product's metadata. Raises `UnknownInMedusa`."""
-        found = self._admin("GET", f"/admin/products/{product_id}", params={"fields": "id,metadata"})
-        return cast(Json, found["product"].get("metadata") or {})
-
     def set_product_metadata(self, product_id: ProductId, metadata: Json) -> None:
-        """Replace a product's metadata."""
+        """Merge these keys into a product's metadata; an empty string drops a key. Raises `UnknownInMedusa`."""
         self._admin("POST", f"/admin/products/{product_id}", body={"metadata": metadata})
 
     def probe(self, path: str, params: Mapping[str, str] | None = None) -> Probe:

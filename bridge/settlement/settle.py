@@ -55,6 +55,8 @@ class _Case:
     earning_due: bool
     dust_only_lines: frozenset[str]
     redemptions: list[Redemption] = field(default_factory=list)
+    spent: dict[str, dict[str, int]] = field(default_factory=dict)
+    """By redemption that is captured: what its dust came from, by lot. Their rows are locked, so it stays so."""
 
     @property
     def target(self) -> int:
@@ -216,7 +218,8 @@ def _open_accounts(connection: Connection, cases: list[_Case]) -> dict[CustomerI
         (quick if case.only_earns else whole).update(owner for owner in owners if owner)
         for redemption in case.redemptions:
             if redemption.state is State.CAPTURED:
-                extra_lots |= spent_lots(connection, redemption.customer_id, redemption.id).keys()
+                case.spent[redemption.id] = spent_lots(connection, redemption.customer_id, redemption.id)
+                extra_lots |= case.spent[redemption.id].keys()
     if whole:
         return open_accounts(connection, quick | whole, extra_lots=extra_lots)
     return open_accounts(connection, quick, lots=False)
@@ -241,7 +244,7 @@ def _settle(connection: Connection, case: _Case, accounts: Mapping[CustomerId, A
             _earn(case, accounts[order.customer_id], difference - forgiven, now)
         booked += difference - forgiven
     for redemption in case.redemptions:
-        spent = spent_lots(connection, redemption.customer_id, redemption.id)
+        spent = case.spent.get(redemption.id, {})
         book_use(connection, accounts[redemption.customer_id], redemption, order, spent=spent, now=now)
     return Settled(
         order_id=order.id,
