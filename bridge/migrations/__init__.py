@@ -31,6 +31,7 @@ def import_tables() -> None:
     import bridge.programme.versions
     import bridge.redemptions.tables
     import bridge.retries
+    import bridge.settlement.grants
     import bridge.settlement.tables  # noqa: F401
 
 
