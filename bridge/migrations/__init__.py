@@ -32,6 +32,7 @@ def import_tables() -> None:
     import bridge.redemptions.tables
     import bridge.reports.tables
     import bridge.retries
+    import bridge.settlement.grants
     import bridge.settlement.tables  # noqa: F401
 
 
