@@ -72,7 +72,7 @@ def _units(line: Line, code: str, product_codes: Collection[str]) -> Decimal:
     by_units = sum((use.amount for use in line.code_uses if use.code in product_codes), Decimal(0))
     if line.gross > _NOISE or by_units <= 0:
         return use.units
-    return line.standing * use.amount / by_units
+    return line.units * use.amount / by_units
 
 
 def _uses(redemption: Redemption, code: Code, order: Order) -> list[CodeUse]:
