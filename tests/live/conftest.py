@@ -20,7 +20,7 @@ from rich.console import Console
 
 from bridge.demo.install import install_shop
 from bridge.demo.people import Json, Merchant, Storefront, answer
-from bridge.demo.seed import ShopKeys, seed
+from bridge.demo.seed import SeededProduct, ShopKeys, seed
 from bridge.demo.shop import Shop, create_database, running_shop
 from bridge.settings import Settings
 from bridge.stack.postgres import embedded_postgres
@@ -35,6 +35,7 @@ JWT_SECRET = "a-jwt-secret-of-the-live-tests-only"
 ADMIN_TOKEN = "an-admin-token-of-the-live-tests-only"
 ADMIN_PASSWORD = "only-for-live-tests"
 PATIENCE_SECONDS = 60
+MUG_DUST = 300
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -260,6 +261,23 @@ def world(database_url: str, folder: Path) -> Iterator[World]:
     """A shop with Medusa's default event bus, and its Dust."""
     with real_world(database_url, folder, "local") as world:
         yield world
+
+
+@pytest.fixture(scope="module")
+def mug(world: World) -> Iterator[SeededProduct]:
+    """The mug, which only dust can buy."""
+    mug, merchant = world.keys.mug, Merchant(world.keys)
+    path = f"/admin/dust/products/{mug.id}"
+
+    def dust_only_in_medusa() -> bool:
+        return bool((merchant.get(f"/admin/products/{mug.id}")["product"]["metadata"] or {}).get("dust_only"))
+
+    world.bridge.ask("PUT", path, {"dust_only": True, "dust_price": MUG_DUST})
+    assert until(dust_only_in_medusa, 30)
+    yield mug
+    world.bridge.ask("DELETE", path)
+    assert until(lambda: not dust_only_in_medusa(), 30)
+    merchant.close()
 
 
 @pytest.fixture(scope="session")
