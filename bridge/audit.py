@@ -102,6 +102,14 @@ _SQL_CHECKS: dict[str, str] = {
             WHERE reference_type = 'redemption' GROUP BY reference_id) t ON t.reference_id = r.id
         WHERE coalesce(t.spent, 0) <> r.dust_captured OR (r.state <> 'captured' AND r.dust_captured <> 0)
     """,
+    "redemption_is_sum_of_its_codes": """
+        SELECT r.id AS subject, format('%s dust, %s captured; its codes have %s and %s', r.dust, r.dust_captured,
+                                       c.dust, c.captured) AS detail
+        FROM dust_redemption r LEFT JOIN (
+            SELECT redemption_id, sum(dust) AS dust, sum(dust_captured) AS captured
+            FROM dust_redemption_code GROUP BY redemption_id) c ON c.redemption_id = r.id
+        WHERE (r.dust, r.dust_captured) IS DISTINCT FROM (coalesce(c.dust, 0), coalesce(c.captured, 0))
+    """,
     "open_redemptions_hold_their_dust": """
         SELECT r.id AS subject, format('%s for %s dust, the book holds %s', r.state, r.dust, coalesce(t.held, 0))
                    AS detail

@@ -25,6 +25,7 @@ ORDER_FIELDS = ",".join((
     "items.id,items.title,items.product_id,items.variant_id,items.variant_sku,items.quantity,items.unit_price",
     "items.is_tax_inclusive,items.total,items.subtotal,items.tax_total,items.discount_total,items.discount_subtotal",
     "items.metadata,items.detail.*,items.adjustments.*,items.product.categories.id,items.product.collection_id",
+    "shipping_methods.id,shipping_methods.discount_total,shipping_methods.adjustments.*",
     "promotions.id,promotions.code,promotions.metadata",
     "payment_collections.id,payment_collections.status,payment_collections.amount",
     "payment_collections.captured_amount,payment_collections.refunded_amount,payment_collections.payments.id",
@@ -55,11 +56,15 @@ class UnreadableOrder(InvalidInput):
 
 @dataclass(frozen=True, kw_only=True)
 class CodeUse:
-    """How much of a promotion code a line uses as it now is: money with tax, and units of the line."""
+    """How much of a promotion code a line uses as it now is: money with tax, and units of the line.
+
+    `given` is what the code took off at first, with tax, before anything was returned.
+    """
 
     code: str
     amount: Decimal
     units: Decimal
+    given: Decimal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +97,7 @@ class Order:
     paid: bool
     completed: bool
     lines: tuple[Line, ...]
+    shipping_uses: tuple[CodeUse, ...]
     shipping_net: Decimal
     shipping_gross: Decimal
     promotion_codes: frozenset[str]
@@ -109,9 +115,11 @@ class Order:
     @property
     def codes(self) -> frozenset[str]:
         """Every promotion code that the order knows of, whether or not it still takes anything off."""
-        return self.promotion_codes | {use.code for line in self.lines for use in line.code_uses}
+        on_lines = {use.code for line in self.lines for use in line.code_uses}
+        return self.promotion_codes | on_lines | {use.code for use in self.shipping_uses}
 
     def uses_of(self, code: str) -> list[CodeUse]:
+        """What the code takes off the lines."""
         return [use for line in self.lines for use in line.code_uses if use.code == code]
 
 
@@ -157,6 +165,11 @@ class _Group(_Shape):
     id: str
 
 
+class _ShippingMethod(_Shape):
+    discount_total: Decimal | None = None
+    adjustments: tuple[_Adjustment, ...] | None = None
+
+
 class _Customer(_Shape):
     has_account: bool | None = None
     groups: tuple[_Group, ...] | None = None
@@ -182,6 +195,7 @@ class _Order(_Shape):
     shipping_total: Decimal = Decimal(0)
     shipping_tax_total: Decimal = Decimal(0)
     items: tuple[_Item, ...]
+    shipping_methods: tuple[_ShippingMethod | None, ...] | None = None
     # A deleted promotion leaves a null in the list.
     promotions: tuple[_Promotion | None, ...] | None = None
 
@@ -207,6 +221,7 @@ def read_order(document: Mapping[str, Any]) -> Order:
         paid=order.payment_status in _PAID or order.total == 0,
         completed=order.status in _COMPLETED,
         lines=tuple(_line(item) for item in order.items),
+        shipping_uses=tuple(_shipping_uses(order)),
         shipping_net=order.shipping_total - order.shipping_tax_total,
         shipping_gross=order.shipping_total,
         promotion_codes=frozenset(p.code for p in order.promotions or () if p and p.code),
@@ -246,7 +261,7 @@ def _line(item: _Item) -> Line:
         product_id=item.product_id,
         category_ids=frozenset(c.id for c in item.product.categories or ()) if item.product else frozenset(),
         collection_id=item.product.collection_id if item.product else None,
-        units=item.quantity - (item.detail.return_received_quantity if item.detail else Decimal(0)),
+        units=_standing_quantity(item),
         net=item.total - item.tax_total,
         gross=item.total,
         code_uses=tuple(_code_uses(item)),
@@ -260,11 +275,8 @@ def _code_uses(item: _Item) -> Iterable[CodeUse]:
     line returned means half of each code used. (order_after_return_and_refund.json: adjustments of 2.50 with tax, of
     which 1.25 remain.)
     """
-    given: dict[str, Decimal] = defaultdict(Decimal)
-    for adjustment in item.adjustments or ():
-        if adjustment.code:
-            given[adjustment.code] += adjustment.total if adjustment.total is not None else adjustment.amount
-    whole = sum((a.total if a.total is not None else a.amount for a in item.adjustments or ()), Decimal(0))
+    given = _given(item.adjustments)
+    whole = _sum(item.adjustments)
     if whole <= 0:
         return
     left = item.discount_total if item.discount_total is not None else whole
@@ -274,12 +286,46 @@ def _code_uses(item: _Item) -> Iterable[CodeUse]:
     for code, amount in given.items():
         effective = amount * left / whole
         units = effective * standing / before_discounts if before_discounts > 0 else Decimal(0)
-        yield CodeUse(code=code, amount=effective, units=units)
+        yield CodeUse(code=code, amount=effective, units=units, given=amount)
+
+
+def _shipping_uses(order: _Order) -> Iterable[CodeUse]:
+    """What codes take off the shipping. Tried on Medusa 2.21.2: a return of items leaves it as it was."""
+    if order.shipping_methods is None:
+        # A snapshot without them. Medusa lists no code that takes nothing off, so one that no line has is for shipping.
+        on_lines = {code for item in order.items for code in _given(item.adjustments)}
+        for promotion in order.promotions or ():
+            if promotion and promotion.code and promotion.code not in on_lines:
+                yield CodeUse(code=promotion.code, amount=Decimal(1), units=Decimal(0), given=Decimal(1))
+    for method in order.shipping_methods or ():
+        whole = _sum(method.adjustments) if method else Decimal(0)
+        if method is None or whole <= 0:
+            continue
+        left = method.discount_total if method.discount_total is not None else whole
+        for code, amount in _given(method.adjustments).items():
+            yield CodeUse(code=code, amount=amount * left / whole, units=Decimal(0), given=amount)
+
+
+def _given(adjustments: Iterable[_Adjustment] | None) -> dict[str, Decimal]:
+    """What each code takes off, by these adjustments."""
+    given: dict[str, Decimal] = defaultdict(Decimal)
+    for adjustment in adjustments or ():
+        if adjustment.code and _with_tax(adjustment) > 0:
+            given[adjustment.code] += _with_tax(adjustment)
+    return given
+
+
+def _sum(adjustments: Iterable[_Adjustment] | None) -> Decimal:
+    return sum((_with_tax(adjustment) for adjustment in adjustments or ()), Decimal(0))
+
+
+def _with_tax(adjustment: _Adjustment) -> Decimal:
+    return adjustment.total if adjustment.total is not None else adjustment.amount
 
 
 def _standing_quantity(item: _Item) -> Decimal:
     """How many units the line's present subtotal stands for: what was returned no longer counts."""
     if item.unit_price <= 0:
-        return item.quantity
+        return item.quantity - (item.detail.return_received_quantity if item.detail else Decimal(0))
     stands = item.total + (item.discount_total or 0) if item.is_tax_inclusive else item.subtotal
     return stands / item.unit_price

@@ -24,7 +24,7 @@ from bridge.programme.rules import EarnWhen
 from bridge.programme.versions import Version, current_version, versions_by_number
 from bridge.programme.worth import Earning, LineTerms, earning
 from bridge.redemptions.promises import Redemption, lock_redemptions_of_orders
-from bridge.redemptions.tables import State
+from bridge.redemptions.tables import RedemptionKind, State
 from bridge.redemptions.uses import book_use, is_used_by
 from bridge.settlement.lines import dust_only_lines, earning_lines, line_notes, terms_of_lines
 from bridge.settlement.tables import order_settlement
@@ -70,6 +70,12 @@ class _Case:
     def moves_away(self) -> bool:
         """Whether dust was booked for a customer who no longer owns the order."""
         return bool(self.row.booked > 0 and self.row.customer_id != self.order.customer_id)
+
+    @property
+    def product_codes(self) -> frozenset[str]:
+        """Codes in the order that pay for products by the unit."""
+        codes = (code for each in self.redemptions if each.kind is RedemptionKind.PRODUCTS for code in each.codes)
+        return frozenset(code.code for code in codes)
 
     @property
     def only_earns(self) -> bool:
@@ -230,7 +236,15 @@ def _settle(connection: Connection, case: _Case, accounts: Mapping[CustomerId, A
         booked += difference - forgiven
     for redemption in case.redemptions:
         spent = case.spent.get(redemption.id, {})
-        book_use(connection, accounts[redemption.customer_id], redemption, order, spent=spent, now=now)
+        book_use(
+            connection,
+            accounts[redemption.customer_id],
+            redemption,
+            order,
+            product_codes=case.product_codes,
+            spent=spent,
+            now=now,
+        )
     return Settled(
         order_id=order.id,
         customer_id=order.customer_id,
@@ -319,7 +333,7 @@ def _has_unpaid_dust_only(case: _Case) -> bool:
 
     A merchant may do so on purpose, so it only tells; the checkout of the storefront refuses such a cart.
     """
-    codes = {code.code for redemption in case.redemptions for code in redemption.codes}
+    codes = {code.code for redemption in case.redemptions for code in redemption.codes if code.product_id}
     return not case.order.canceled and any(
         line.gross > 0 or codes.isdisjoint(use.code for use in line.code_uses)
         for line in case.order.lines
