@@ -261,7 +261,7 @@ def _line(item: _Item) -> Line:
         product_id=item.product_id,
         category_ids=frozenset(c.id for c in item.product.categories or ()) if item.product else frozenset(),
         collection_id=item.product.collection_id if item.product else None,
-        units=item.quantity - (item.detail.return_received_quantity if item.detail else Decimal(0)),
+        units=_standing_quantity(item),
         net=item.total - item.tax_total,
         gross=item.total,
         code_uses=tuple(_code_uses(item)),
@@ -326,6 +326,6 @@ def _with_tax(adjustment: _Adjustment) -> Decimal:
 def _standing_quantity(item: _Item) -> Decimal:
     """How many units the line's present subtotal stands for: what was returned no longer counts."""
     if item.unit_price <= 0:
-        return item.quantity
+        return item.quantity - (item.detail.return_received_quantity if item.detail else Decimal(0))
     stands = item.total + (item.discount_total or 0) if item.is_tax_inclusive else item.subtotal
     return stands / item.unit_price
