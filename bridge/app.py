@@ -42,15 +42,8 @@ def create_app() -> FastAPI:
     app = FastAPI(title="Dust", version="0.1.0", description=_DESCRIPTION, lifespan=_counting_and_tracing)
     install_problems(app)
     app.add_middleware(BodyLimit)
-    for router in (
-        door.router,
-        rewards.router,
-        store.router,
-        admin.router,
-        bonuses.router,
-        reports.router,
-        health.router,
-    ):
+    for_operators = (admin.router, bonuses.router, reports.router)
+    for router in (door.router, rewards.router, store.router, *for_operators, health.router):
         app.include_router(router)
     if settings.cors_origins:
         app.add_middleware(

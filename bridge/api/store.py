@@ -257,16 +257,16 @@ def _would_earn(
     return worth.dust
 
 
-def _terms(programme: Programme, product_id: str | None) -> LineTerms:
-    return line_terms(programme.earn, Traits(product_id=product_id), moment=now())
-
-
 def _basket(
     connection: Connection, customer_id: CustomerId, cart: Cart, dust_only: Collection[ProductId], programme: Programme
 ) -> Basket:
     """What of the cart dust may still take off."""
     promised = discounts_for_cart(connection, customer_id, cart)
     return basket_of(cart, dust_only=dust_only, promised=promised, max_share=programme.redeem.max_share)
+
+
+def _terms(programme: Programme, product_id: str | None) -> LineTerms:
+    return line_terms(programme.earn, Traits(product_id=product_id), moment=now())
 
 
 class ItemWish(Body):

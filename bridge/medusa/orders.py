@@ -161,13 +161,13 @@ class _Item(_Shape):
     adjustments: tuple[_Adjustment, ...] | None = None
 
 
-class _Group(_Shape):
-    id: str
-
-
 class _ShippingMethod(_Shape):
     discount_total: Decimal | None = None
     adjustments: tuple[_Adjustment, ...] | None = None
+
+
+class _Group(_Shape):
+    id: str
 
 
 class _Customer(_Shape):

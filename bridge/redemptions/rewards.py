@@ -51,8 +51,9 @@ class CartBelowMinimum(InvalidInput):
 
     def __init__(self, *, least: Decimal, worth: Decimal, currency_code: str) -> None:
         super().__init__(
-            f"The cart comes to {worth:f} {currency_code}: this reward is for carts of {least:f} and more.",
-            min_cart=f"{least:f}",
+            f"The cart comes to {_sum(worth, currency_code)}: this reward is for carts of "
+            f"{_sum(least, currency_code)} and more.",
+            min_cart=_plain(least, currency_code),
             currency_code=currency_code,
         )
 
@@ -64,8 +65,9 @@ class AboveShare(InvalidInput):
 
     def __init__(self, *, takes: Decimal, room: Decimal, currency_code: str) -> None:
         super().__init__(
-            f"The reward would take {takes:f} {currency_code} off, and dust may take {room:f} off this cart.",
-            room=f"{room:f}",
+            f"The reward would take {_sum(takes, currency_code)} off, and dust may take "
+            f"{_sum(room, currency_code)} off this cart.",
+            room=_plain(room, currency_code),
             currency_code=currency_code,
         )
 
@@ -187,3 +189,11 @@ def _terms(
         percent=reward.percent,
         least_cart=least,
     )
+
+
+def _sum(value: Decimal, currency_code: str) -> str:
+    return f"{_plain(value, currency_code)} {currency_code}"
+
+
+def _plain(value: Decimal, currency_code: str) -> str:
+    return f"{value.quantize(smallest_unit(currency_code), ROUND_FLOOR):f}"
