@@ -72,6 +72,8 @@ class Line:
     kept_share: Decimal = Decimal(1)
     """How much of the line's money the shop keeps: below 1 after a refund that no return stands behind, and for what a
     claim or an exchange added as long as it is not paid."""
+    stands: bool = True
+    """Whether anything of it is with the customer, or on the way: not all of it came back."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +135,7 @@ class _Product(_Shape):
 
 class _Detail(_Shape):
     written_off_quantity: Decimal | None = None
+    return_received_quantity: Decimal | None = None
 
 
 class _Item(_Shape):
@@ -284,6 +287,7 @@ def _line(item: _Item, kept_share: Decimal) -> Line:
         gross=item.total,
         code_uses=tuple(_code_uses(item)),
         kept_share=kept_share,
+        stands=item.detail is None or item.quantity > (item.detail.return_received_quantity or 0),
     )
 
 

@@ -351,7 +351,7 @@ def _has_unpaid_dust_only(case: _Case) -> bool:
     return not (case.order.canceled or case.order.is_draft) and any(
         line.gross > 0 or codes.isdisjoint(use.code for use in line.code_uses)
         for line in case.order.lines
-        if line.id in case.dust_only_lines
+        if line.id in case.dust_only_lines and line.stands
     )
 
 

@@ -126,6 +126,14 @@ def test_a_draft_is_no_sale_past_the_checkout_yet(api: TestClient) -> None:
         assert unpaid_orders(connection, limit=5) == ["order_draft"]
 
 
+def test_what_came_back_is_no_sale_past_the_checkout_any_more(api: TestClient) -> None:
+    api.put("/admin/dust/products/prod_mug", json={"dust_only": True, "dust_price": 5}, headers=ADMIN)
+    for version, (returned, expected) in enumerate([(0, ["order_1"]), (1, ["order_1"]), (2, [])], start=1):
+        post(api, order(lines=[line(product_id="prod_mug", quantity=2, returned=returned)], version=version))
+        with transaction() as connection:
+            assert unpaid_orders(connection, limit=5) == expected
+
+
 def test_a_canceled_order_waits_for_no_payment(api: TestClient) -> None:
     document = {**CAPTURED["exchange_dearer_received"], "version": 6, "status": "canceled"}
     post(api, CAPTURED["exchange_dearer_received"], document)
