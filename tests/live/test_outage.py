@@ -5,11 +5,11 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
-from bridge.demo.people import Storefront
+from bridge.demo.people import Merchant, Storefront
 from bridge.stack.processes import until
 from tests.live.conftest import World
 
@@ -104,3 +104,46 @@ def test_a_medusa_that_is_killed_between_an_order_and_its_event_is_made_good_by_
         world.bridge.wait_for_balance(shopper.customer_id, 20)
         history = shopper.ask("GET", "/store/dust/transactions")["transactions"]
         assert [row["reference_id"] for row in history] == [order_id]
+
+
+def test_two_processes_of_one_medusa_send_each_event_with_one_effect_though_one_is_killed(redis_world: World) -> None:
+    world, twin = redis_world, redis_world.shop.twin()
+    twin.start()
+    with ExitStack() as stack:
+        stack.callback(twin.stop)
+        shopper = stack.enter_context(world.shopper())
+        merchant = Merchant(world.keys)
+        stack.callback(merchant.close)
+        neighbour = Storefront(replace(world.keys, url=twin.url))
+        stack.callback(neighbour.close)
+        neighbour.register()
+        orders: dict[str, list[str]] = {shopper.customer_id: [], neighbour.customer_id: []}
+
+        def buy() -> None:
+            for person in (shopper, neighbour, shopper, neighbour):
+                orders[person.customer_id].append(person.buy((world.keys.shirt, 1)))
+
+        def kept() -> bool:
+            return world.shop.keeps([order_id for placed in orders.values() for order_id in placed])
+
+        with world.bridge.away():
+            buy()
+            # Both try what is kept, each what the other does not have in hand.
+            assert until(kept, 60)
+        for customer_id in orders:
+            world.bridge.wait_for_balance(customer_id, 20, CATCH_UP_SECONDS)
+        with world.bridge.away():
+            buy()
+            assert until(kept, 60)
+            # What it has in hand is free again half a minute later.
+            twin.kill()
+        for customer_id in orders:
+            world.bridge.wait_for_balance(customer_id, 40, CATCH_UP_SECONDS)
+
+        def waiting() -> int:
+            return int(merchant.get("/admin/dust/deliveries")["waiting"])
+
+        assert until(lambda: waiting() == 0, CATCH_UP_SECONDS), waiting()
+        for customer_id, placed in orders.items():
+            booked = world.bridge.ask("GET", f"/admin/dust/customers/{customer_id}/transactions")["transactions"]
+            assert sorted(row["reference_id"] for row in booked) == sorted(placed)
