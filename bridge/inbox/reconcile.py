@@ -6,7 +6,7 @@ quiet shop's poll writes nothing; what it found is the drift that a report shows
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -143,25 +143,39 @@ def _plain_number(value: object) -> str:
 
 
 def _compare_payments(medusa: Medusa, found: Found, *, dry_run: bool) -> None:
-    """A capture moves neither `version` nor `updated_at` of its order: look at orders that still wait for it."""
+    """A payment moves neither `version` nor `updated_at` of its order: look at the orders for which one matters.
+
+    Those are orders that do not earn before they are paid, and those with something swapped in that is not paid.
+    """
     with transaction() as connection:
-        waiting = set(
-            connection.scalars(select(order_settlement.c.order_id).where(~order_settlement.c.earning_due))
-        )  # fmt: skip
-    if not waiting:
-        return
+        if not _waiting_for_money(connection, None):
+            return
     for page in medusa.payments_updated_since(found.since):
-        for payment in page:
-            order_id = ((payment.get("payment_collection") or {}).get("order") or {}).get("id")
-            if order_id is None or order_id not in waiting:
-                continue
-            document = medusa.order(OrderId(order_id))
+        changed = {order_id: payment for payment in page if (order_id := _order_of(payment))}
+        with transaction() as connection:
+            waiting = _waiting_for_money(connection, changed.keys())
+        for order_id in sorted(waiting):
+            document = medusa.order(order_id)
             order = read_order(document)
-            if not order.paid:
-                continue
+            # The same payment is seen in several polls; each change of it makes one event.
+            mark = f"_paid_{changed[order_id]['updated_at']}"
             with transaction() as connection:
-                if dry_run or _keep_order(connection, document, order, mark="_paid"):
-                    found.drifted.append(order.id)
+                if (order.paid or waiting[order_id]) and (
+                    dry_run or _keep_order(connection, document, order, mark=mark)
+                ):
+                    found.drifted.append(order_id)
+
+
+def _order_of(payment: Json) -> OrderId | None:
+    return ((payment.get("payment_collection") or {}).get("order") or {}).get("id")
+
+
+def _waiting_for_money(connection: Connection, order_ids: Collection[OrderId] | None) -> dict[OrderId, bool]:
+    """Those of these orders, or any one, for which a payment matters; true for those with something swapped in."""
+    waits = order_settlement.c.awaits_payment
+    query = select(order_settlement.c.order_id, waits).where(waits | ~order_settlement.c.earning_due)
+    query = query.limit(1) if order_ids is None else query.where(order_settlement.c.order_id.in_(list(order_ids)))
+    return {OrderId(row.order_id): row.awaits_payment for row in connection.execute(query)}
 
 
 def _compare_customers(medusa: Medusa, found: Found, *, dry_run: bool) -> None:

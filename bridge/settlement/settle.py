@@ -173,6 +173,8 @@ def _is_due(version: Version, order: Order) -> bool:
 
 def _earned(case: _Case) -> Earning:
     order, rules = case.order, case.version.programme.earn
+    if order.is_draft:
+        return Earning(dust=0, lines={}, why="A draft: it earns once it is an order.")
     if order.canceled:
         return Earning(dust=0, lines={}, why="The order is canceled.")
     if order.customer_id is None or order.is_guest:
@@ -193,7 +195,8 @@ def _add_redemptions(connection: Connection, cases: list[_Case]) -> None:
     codes = {code for case in cases for code in case.order.codes}
     for redemption in lock_redemptions_of_orders(connection, codes=codes, order_ids=[case.order.id for case in cases]):
         for case in cases:
-            if is_used_by(redemption, case.order):
+            # A draft may be thrown away without a word, and would keep the dust.
+            if is_used_by(redemption, case.order) and not case.order.is_draft:
                 case.redemptions.append(redemption)
 
 
@@ -316,12 +319,14 @@ def _row_values(case: _Case, outcome: Settled, now: datetime) -> dict[str, Any]:
         "guest": order.is_guest,
         "facts_version": order.version,
         "facts_updated_at": order.updated_at,
-        "programme_version": case.version.number,
-        "earning_due": case.earning_due,
+        # The rules that hold when the order is placed, not those of the day somebody began to draft it.
+        "programme_version": None if order.is_draft else case.version.number,
+        "earning_due": case.earning_due and not order.is_draft,
         "booked": outcome.booked,
         "waived": outcome.waived,
         "lines": line_notes(order, case.terms, case.dust_only_lines, case.earned.lines),
         "unpaid_dust_only": _has_unpaid_dust_only(case),
+        "awaits_payment": order.awaits_payment and not order.canceled,
         "note": outcome.note,
         "placed_at": order.placed_at,
         "updated_at": now,
@@ -334,10 +339,10 @@ def _has_unpaid_dust_only(case: _Case) -> bool:
     A merchant may do so on purpose, so it only tells; the checkout of the storefront refuses such a cart.
     """
     codes = {code.code for redemption in case.redemptions for code in redemption.codes if code.product_id}
-    return not case.order.canceled and any(
+    return not (case.order.canceled or case.order.is_draft) and any(
         line.gross > 0 or codes.isdisjoint(use.code for use in line.code_uses)
         for line in case.order.lines
-        if line.id in case.dust_only_lines
+        if line.id in case.dust_only_lines and line.stands
     )
 
 
