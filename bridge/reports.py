@@ -11,6 +11,7 @@ from sqlalchemy import Connection, text
 
 from bridge.programme.versions import version_at
 from bridge.programme.worth import discount_value
+from bridge.settlement.escrow import waited_at
 
 _FIGURES = text(
     """
@@ -34,6 +35,7 @@ class Liability:
     """Whole dust at one moment. `value` is what the outstanding dust could take off, by currency, at the rates of then.
 
     `movements` are the sums of all rows up to then by kind; together they are `outstanding - owed_by_customers`.
+    `escrow` waits for guests and is nobody's yet, so it is no part of `outstanding`.
     """
 
     at: datetime
@@ -41,6 +43,7 @@ class Liability:
     owed_by_customers: int
     held: int
     pending: int
+    escrow: int
     customers: int
     movements: dict[str, int]
     value: dict[str, Decimal]
@@ -64,6 +67,7 @@ def liability(connection: Connection, at: datetime) -> Liability:
         owed_by_customers=figures.owed_by_customers,
         held=figures.held,
         pending=figures.pending,
+        escrow=waited_at(connection, at),
         customers=figures.customers,
         movements=movements,
         value={code: discount_value(rules, figures.outstanding, code) or Decimal(0) for code in sorted(rules.rates)},

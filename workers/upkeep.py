@@ -15,12 +15,14 @@ from bridge.ledger.book import customers_with_due_lots, open_accounts, save
 from bridge.ledger.totals import fold
 from bridge.medusa.client import get_medusa
 from bridge.settings import get_settings
-from bridge.wake import UPKEEP_AUDIT, UPKEEP_EVERY_MINUTE, UPKEEP_FORGET, UPKEEP_MATURE_AND_EXPIRE
+from bridge.settlement.escrow import claim_orders, expire_escrows, proved_and_waiting
+from bridge.wake import UPKEEP_AUDIT, UPKEEP_ESCROW, UPKEEP_EVERY_MINUTE, UPKEEP_FORGET, UPKEEP_MATURE_AND_EXPIRE
 from workers.app import app
 
 log = structlog.get_logger(__name__)
 
 _CUSTOMERS_AT_ONCE = 200
+_ORDERS_AT_ONCE = 500
 
 
 @app.task(name=UPKEEP_MATURE_AND_EXPIRE, retryable=True)
@@ -37,6 +39,24 @@ def mature_and_expire() -> int:
             save(connection, accounts.values())
         done += len(due)
         if len(due) < _CUSTOMERS_AT_ONCE:
+            return done
+
+
+@app.task(name=UPKEEP_ESCROW, retryable=True)
+def escrow() -> int:
+    """Claim guests' orders that became known after their e-mail was proved, and end waits that are over; how many."""
+    done = 0
+    with transaction() as connection:
+        proved = proved_and_waiting(connection, now=now(), limit=_ORDERS_AT_ONCE)
+    for customer_id, orders in proved.items():
+        for proof, order_ids in orders.items():
+            with transaction() as connection:
+                done += len(claim_orders(connection, customer_id, order_ids, proof, now=now()).orders)
+    while True:
+        with transaction() as connection:
+            over = expire_escrows(connection, now=now(), limit=_ORDERS_AT_ONCE)
+        done += over
+        if over < _ORDERS_AT_ONCE:
             return done
 
 

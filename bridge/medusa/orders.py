@@ -5,7 +5,7 @@ Source: `GET /admin/orders/:id?fields=ORDER_FIELDS` of Medusa 2.21.2; a webhook'
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -86,6 +86,8 @@ class Order:
     knows_categories: bool
     kept_share: Decimal
     """How much of the order's money the shop keeps: below 1 after a refund that no return stands behind."""
+    email: str | None = field(repr=False)
+    """Whose order it says it is; for a guest's dust only, never logged and never kept in clear."""
 
     @property
     def age(self) -> tuple[int, datetime]:
@@ -145,6 +147,7 @@ class _Order(_Shape):
     id: str
     customer_id: str | None = None
     customer: _Customer | None = None
+    email: str | None = None
     currency_code: str
     status: str
     payment_status: str | None = None
@@ -171,7 +174,8 @@ def read_order(document: Mapping[str, Any]) -> Order:
     return Order(
         id=OrderId(order.id),
         customer_id=CustomerId(order.customer_id) if order.customer_id else None,
-        is_guest=order.customer is not None and order.customer.has_account is False,
+        # Medusa keeps a record of its own for a guest; an order by hand may have none at all.
+        is_guest=not order.customer_id or (order.customer is not None and order.customer.has_account is False),
         currency_code=order.currency_code.lower(),
         version=order.version,
         placed_at=order.created_at,
@@ -186,6 +190,7 @@ def read_order(document: Mapping[str, Any]) -> Order:
         shipping_gross=order.shipping_total,
         promotion_codes=frozenset(p.code for p in order.promotions or () if p and p.code),
         kept_share=_kept_share(order),
+        email=order.email,
         knows_categories=all(item.product is not None for item in order.items),
     )
 

@@ -64,6 +64,7 @@ def order(
     guest: bool = False,
     shipping: float = 0,
     credit: float = 0,
+    email: str | None = None,
 ) -> dict[str, Any]:
     """An order of one line for 10 eur, unless told otherwise. `credit` was refunded without a return."""
     document = copy.deepcopy(_CAPTURED)
@@ -75,6 +76,7 @@ def order(
         id=order_id,
         customer_id=customer_id,
         customer={"id": customer_id, "has_account": not guest},
+        email=email or document["email"],
         items=items,
         version=version,
         created_at=_iso(placed),
