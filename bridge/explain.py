@@ -16,6 +16,7 @@ from bridge.ledger.statements import Balance, read_balance
 from bridge.ledger.tables import dust_lot, dust_lot_use, dust_transaction
 from bridge.programme.versions import Version, versions_by_number
 from bridge.settlement.escrow import Escrow, Proof, escrows_of, read_entries
+from bridge.settlement.reasons import rules_at_work
 from bridge.settlement.tables import EscrowState, order_settlement
 
 _ENTRIES = {
@@ -74,10 +75,11 @@ def explain(connection: Connection, customer_id: CustomerId, *, limit: int = 100
     ).all()
     versions = versions_by_number(connection, {row.programme_version for row in rows} - {None})
     notes = _order_notes(connection, customer_id)
+    rules = rules_at_work(connection, customer_id)
     claims = _claims(escrows_of(connection, customer_id).values())
     parts = _lot_parts(connection, customer_id)
     balance = read_balance(connection, customer_id)
-    steps = tuple(_step(row, versions, notes, claims, parts.get(row.version, ())) for row in reversed(rows))
+    steps = tuple(_step(row, versions, notes, rules, claims, parts.get(row.version, ())) for row in reversed(rows))
     return Explanation(balance=balance, summary=tuple(_summary(balance)), steps=steps)
 
 
@@ -117,11 +119,13 @@ def _step(
     row: Row[Any],
     versions: dict[int, Version],
     notes: dict[str, str],
+    rules: dict[str, str],
     claims: dict[str, str],
     parts: tuple[LotPart, ...],
 ) -> Step:
+    sentence = _sentence(row, versions, notes, rules, claims)
     return Step(
-        sentence=f"{row.event_at:%d %b %Y}: {_sentence(row, versions, notes, claims)} Balance {row.balance_after}.",
+        sentence=f"{row.event_at:%d %b %Y}: {sentence} Balance {row.balance_after}.",
         transaction_id=row.id,
         amount=row.amount,
         balance_after=row.balance_after,
@@ -133,14 +137,21 @@ def _step(
     )
 
 
-def _sentence(row: Row[Any], versions: dict[int, Version], notes: dict[str, str], claims: dict[str, str]) -> str:
+def _sentence(
+    row: Row[Any],
+    versions: dict[int, Version],
+    notes: dict[str, str],
+    rules: dict[str, str],
+    claims: dict[str, str],
+) -> str:
     amount, pending, what = abs(row.amount), abs(row.pending), row.reference_id
     guest = f", {claims[what]}" if what in claims else ""
     match Kind(row.kind):
         case Kind.EARN if row.pending:
-            return f"{pending} dust earned with order {what}{_rule(row, versions)}{guest}, to become spendable later."
+            rule = _rule(row, versions, rules)
+            return f"{pending} dust earned with order {what}{rule}{guest}, to become spendable later."
         case Kind.EARN:
-            return f"{amount} dust earned with order {what}{_rule(row, versions)}{guest}."
+            return f"{amount} dust earned with order {what}{_rule(row, versions, rules)}{guest}."
         case Kind.MATURE:
             return f"{amount} dust of {what} became spendable."
         case Kind.BONUS:
@@ -162,12 +173,13 @@ def _sentence(row: Row[Any], versions: dict[int, Version], notes: dict[str, str]
             return f"{amount} dust {'added' if row.amount > 0 else 'taken away'} by the shop: {row.description}."
 
 
-def _rule(row: Row[Any], versions: dict[int, Version]) -> str:
+def _rule(row: Row[Any], versions: dict[int, Version], rules: dict[str, str]) -> str:
     version = versions.get(row.programme_version) if row.programme_version is not None else None
     if version is None:
         return ""
     rates = ", ".join(f"{rate:f} for each {code}" for code, rate in version.programme.earn.rates.items())
-    return f" (rules version {version.number}: {rates})"
+    more = f"; {rules[row.reference_id]}" if row.reference_id in rules else ""
+    return f" (rules version {version.number}: {rates}{more})"
 
 
 def explain_escrow(connection: Connection, escrow: Escrow) -> list[str]:

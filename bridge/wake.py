@@ -25,6 +25,7 @@ UPKEEP_AUDIT = "upkeep.audit"
 UPKEEP_EVERY_MINUTE = "upkeep.every_minute"
 UPKEEP_FORGET = "upkeep.forget"
 UPKEEP_ESCROW = "upkeep.escrow"
+UPKEEP_CLOSE_DAYS = "upkeep.close_days"
 RECONCILE_ORDERS = "reconcile.orders"
 
 # Wait this long for company before a message goes out; a burst of a thousand events needs a handful of messages.

@@ -64,6 +64,7 @@ class Listing(StrEnum):
     EVENTS = "events"
     VERSIONS = "versions"
     ESCROWS = "escrows"
+    CLOSES = "closes"
 
 
 _STRANGE_CURSOR = "is not one of this list's: use the next_cursor of the page before"

@@ -21,7 +21,7 @@ from bridge.medusa.client import get_medusa
 from bridge.medusa.orders import read_order
 from bridge.programme.rules import Programme
 from bridge.programme.versions import add_version
-from bridge.reports import liability
+from bridge.reports.liability import liability
 from bridge.settlement.emails import email_hash_key, hash_email, normalise_email, replace_key
 from bridge.settlement.escrow import Claimed, Escrow, Proof, claim_orders, read_escrow, waiting_for
 from bridge.settlement.settle import Settled, settle_orders

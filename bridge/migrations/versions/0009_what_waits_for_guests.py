@@ -10,7 +10,7 @@ from alembic import op
 from bridge.migrations.privileges import grant
 
 revision = "0009"
-down_revision = "0005"
+down_revision = "0007"
 branch_labels = None
 depends_on = None
 
