@@ -26,6 +26,7 @@ from bridge.ledger.totals import read_debt, read_totals
 from bridge.metrics import read_counts, save_counts
 from bridge.redemptions.promises import oldest_promise
 from bridge.redemptions.tables import OPEN_STATES
+from bridge.settlement.escrow import read_waiting
 
 _SHOWN_AGAIN_SECONDS = 5.0
 _TIMEOUT_MS = 2_000
@@ -131,6 +132,9 @@ def _ledger(connection: Connection) -> Iterator[Metric]:
     yield GaugeMetricFamily("dust_outstanding", "Dust on all balances: what the shop owes", outstanding)
     yield GaugeMetricFamily("dust_held", "Dust promised to open redemptions", sum(total.held for total in totals))
     yield GaugeMetricFamily("dust_pending", "Dust earned that has not matured", sum(total.pending for total in totals))
+    waiting = read_waiting(connection)
+    yield GaugeMetricFamily("dust_escrow", "Dust of guests' orders that waits to be claimed", waiting.dust)
+    yield GaugeMetricFamily("dust_escrow_orders", "Guests' orders that wait to be claimed", waiting.orders)
     yield GaugeMetricFamily("dust_debt", "Dust taken back beyond what customers had", read_debt(connection))
 
 

@@ -16,9 +16,11 @@ from bridge.ledger.totals import fold
 from bridge.medusa.client import get_medusa
 from bridge.reports.closes import close_days as close_days_over
 from bridge.settings import get_settings
+from bridge.settlement.escrow import claim_orders, expire_escrows, proved_and_waiting
 from bridge.wake import (
     UPKEEP_AUDIT,
     UPKEEP_CLOSE_DAYS,
+    UPKEEP_ESCROW,
     UPKEEP_EVERY_MINUTE,
     UPKEEP_FORGET,
     UPKEEP_MATURE_AND_EXPIRE,
@@ -28,6 +30,7 @@ from workers.app import app
 log = structlog.get_logger(__name__)
 
 _CUSTOMERS_AT_ONCE = 200
+_ORDERS_AT_ONCE = 500
 # Reading a book of millions of rows takes minutes. Such a task is acknowledged as it starts: one that outlives the
 # broker's patience would be handed out again, and one that is lost is only one of the next hour's.
 _LONG_SECONDS = 3600
@@ -47,6 +50,24 @@ def mature_and_expire() -> int:
             save(connection, accounts.values())
         done += len(due)
         if len(due) < _CUSTOMERS_AT_ONCE:
+            return done
+
+
+@app.task(name=UPKEEP_ESCROW, retryable=True)
+def escrow() -> int:
+    """Claim guests' orders that became known after their e-mail was proved, and end waits that are over; how many."""
+    done = 0
+    with transaction() as connection:
+        proved = proved_and_waiting(connection, now=now(), limit=_ORDERS_AT_ONCE)
+    for customer_id, orders in proved.items():
+        for proof, order_ids in orders.items():
+            with transaction() as connection:
+                done += len(claim_orders(connection, customer_id, order_ids, proof, now=now()).orders)
+    while True:
+        with transaction() as connection:
+            over = expire_escrows(connection, now=now(), limit=_ORDERS_AT_ONCE)
+        done += over
+        if over < _ORDERS_AT_ONCE:
             return done
 
 

@@ -63,6 +63,7 @@ class Listing(StrEnum):
     REDEMPTIONS = "redemptions"
     EVENTS = "events"
     VERSIONS = "versions"
+    ESCROWS = "escrows"
     CLOSES = "closes"
 
 

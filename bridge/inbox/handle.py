@@ -18,6 +18,7 @@ from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import Conflict, DustError, NotFound, Unavailable
 from bridge.ids import CustomerId, OrderId, ProductId
+from bridge.inbox.customers import Person, claim_for, find_person
 from bridge.inbox.erasure import erase_customer
 from bridge.inbox.events import About, Event, log_ids, metric_label, read_event
 from bridge.inbox.history import Attempt, Outcome, note_attempt, note_attempts
@@ -124,10 +125,11 @@ def _try(row: Row[Any], medusa: Medusa | None) -> Handled:
         return Handled(event_id=row.id, state=EventState(row.state), sentence=f"Nothing to do: it is {row.state}.")
     event = read_event(row.payload)
     order = find_order(event, medusa)
+    person = find_person(event, medusa)
     with transaction() as connection:
         if not _lock_pending(connection, row.id):
             return Handled(event_id=row.id, state=EventState.HANDLED, sentence="Nothing to do: it is handled.")
-        sentence = _apply(connection, event, order)
+        sentence = _apply(connection, event, order, person)
         mark_handled(connection, {row.id: sentence})
     EVENTS_HANDLED.labels(metric_label(row.type)).inc()
     found = {"order_id": order.id, "customer_id": order.customer_id} if order else {}
@@ -157,14 +159,15 @@ def find_order(event: Event, medusa: Medusa | None = None) -> Order | None:
         raise UnknownInMedusa(message) from None
 
 
-def _apply(connection: Connection, event: Event, order: Order | None) -> str:
+def _apply(connection: Connection, event: Event, order: Order | None, person: Person | None) -> str:
     match event.about:
         case About.ORDER | About.PAYMENT:
             if order is None:
                 return f"Payment {event.subject} belongs to no order yet."
             return describe(settle_orders(connection, [order], now=now())[order.id])
         case About.CUSTOMER:
-            return _apply_customer(connection, event)
+            sentence, claimed = _apply_customer(connection, event), claim_for(connection, event, person)
+            return f"{sentence} {claimed}" if claimed else sentence
         case About.PRODUCT:
             forgotten = forget_product(connection, ProductId(str(event.subject)))
             return "The product's dust settings were dropped." if forgotten else "The product had no dust settings."

@@ -124,6 +124,11 @@ class Medusa:
         fields = "id,has_account,created_at"
         yield from self._changes("/admin/customers", "customers", "created_at", since, {"fields": fields})
 
+    def customer(self, customer_id: CustomerId) -> Json:
+        """A customer with `email` and `has_account`. Raises `UnknownInMedusa`."""
+        fields = {"fields": "id,email,has_account"}
+        return cast(Json, self._admin("GET", f"/admin/customers/{customer_id}", params=fields)["customer"])
+
     def order_id_of_payment(self, payment_id: str) -> OrderId | None:
         """The order that a payment belongs to; None while its cart is not completed."""
         fields = "id,payment_collection.order.id"

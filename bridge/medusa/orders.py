@@ -5,7 +5,7 @@ Source: `GET /admin/orders/:id?fields=ORDER_FIELDS` of Medusa 2.21.2; a webhook'
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -120,6 +120,8 @@ class Order:
     """As the lines', for shipping."""
     awaits_payment: bool
     """Whether something that a claim or an exchange added is not paid yet."""
+    email: str | None = field(repr=False)
+    """Whose order it says it is; for a guest's dust only, never logged and never kept in clear."""
 
     @property
     def age(self) -> tuple[int, datetime]:
@@ -216,6 +218,7 @@ class _Order(_Shape):
     id: str
     customer_id: str | None = None
     customer: _Customer | None = None
+    email: str | None = None
     currency_code: str
     status: str
     is_draft_order: bool = False
@@ -250,7 +253,8 @@ def read_order(document: Mapping[str, Any]) -> Order:
     return Order(
         id=OrderId(order.id),
         customer_id=CustomerId(order.customer_id) if order.customer_id else None,
-        is_guest=order.customer is not None and order.customer.has_account is False,
+        # Medusa keeps a record of its own for a guest; an order by hand may have none at all.
+        is_guest=not order.customer_id or (order.customer is not None and order.customer.has_account is False),
         currency_code=order.currency_code.lower(),
         version=order.version,
         placed_at=order.created_at,
@@ -268,6 +272,7 @@ def read_order(document: Mapping[str, Any]) -> Order:
         promotion_codes=frozenset(p.code for p in order.promotions or () if p and p.code),
         kept_share=shares.bought,
         awaits_payment=shares.unpaid > 0,
+        email=order.email,
         customer_group_ids=_group_ids(order),
         knows=frozenset(_known(order)),
     )

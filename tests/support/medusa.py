@@ -72,6 +72,7 @@ class FakeMedusa:
             ("GET", r"/admin/payments", lambda: self._list("payments", query)),
             ("GET", r"/admin/payments/([^/]+)", lambda i: self._one("payment", self.payments, i)),
             ("GET", r"/admin/customers", lambda: self._list("customers", query)),
+            ("GET", r"/admin/customers/([^/]+)", lambda i: self._one("customer", self.customers, i)),
             ("POST", r"/admin/products/([^/]+)", lambda i: self._update_product(i, body)),
             ("GET", r"/store/carts/([^/]+)", lambda i: self._one("cart", self.carts, i)),
             ("POST", r"/store/carts/([^/]+)/promotions", lambda i: self._apply(i, body)),
