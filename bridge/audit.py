@@ -117,6 +117,11 @@ _SQL_CHECKS: dict[str, str] = {
             ON t.reference_id = o.order_id AND t.customer_id = o.customer_id
         WHERE coalesce(t.dust, 0) <> o.booked
     """,
+    "notices_tell_what_is_booked": """
+        SELECT n.id AS subject, format('tells of row %s of %s, which is not there', n.version, n.customer_id) AS detail
+        FROM notice n LEFT JOIN dust_transaction t USING (customer_id, version)
+        WHERE n.version IS NOT NULL AND t.id IS DISTINCT FROM n.data ->> 'transaction_id'
+    """,
     "totals_are_the_book": """
         SELECT coalesce(n.kind, t.kind) AS subject,
                format('noted %s rows +%s -%s, the book has %s +%s -%s', n.postings, n.credited, n.debited,

@@ -19,6 +19,8 @@ from bridge.errors import DustError
 from bridge.inbox.listing import count_failed, oldest_waiting
 from bridge.last_run import EVERY_MINUTE, read_runs
 from bridge.medusa.client import Probe, make_medusa
+from bridge.notices.listing import count_open, list_deliveries, oldest_waiting_notice
+from bridge.notices.tables import NoticeState
 from bridge.settings import Settings, SettingsError, load_settings
 from bridge.wake import queues_with_workers
 
@@ -183,6 +185,24 @@ def _inbox(_: Settings) -> str:
             "Flower.",
         )
     return "nothing has failed, nothing waits for long"
+
+
+def _notices(settings: Settings) -> str:
+    if settings.notify_url is None:
+        return "nobody is told (DUST_NOTIFY_URL is not set)"
+    with transaction() as connection:
+        parked, oldest = count_open(connection)[NoticeState.PARKED], oldest_waiting_notice(connection)
+        last = list_deliveries(connection, state=NoticeState.PARKED if parked else NoticeState.WAITING, limit=1)
+    age = now() - oldest if oldest else timedelta()
+    if parked or age > _WAITING_TOLERANCE:
+        what = f"notices that were given up: {parked}" if parked else f"a notice has been waiting for {_minutes(age)}"
+        reason = last[0].reason if last else None
+        raise Wrong(
+            f"{what} ({reason})" if reason else what,
+            mend="Does the receiver at DUST_NOTIFY_URL run, and has it the same DUST_NOTIFY_SECRET? `dust deliveries` "
+            "shows what it answered. When that is mended: `dust deliveries --retry-parked`.",
+        )
+    return "nothing is parked, nothing waits for long"
 
 
 def _minutes(age: timedelta) -> str:
@@ -357,6 +377,7 @@ _CHECKS = (
     Check("privileges", _privileges, after="migrations"),
     Check("database clock", _database_clock, after="database"),
     Check("inbox", _inbox, after="migrations"),
+    Check("notices", _notices, after="migrations"),
     Check("broker", _broker),
     Check("workers", _workers, after="broker"),
     Check("beat", _beat, after="migrations"),

@@ -25,6 +25,9 @@ UPKEEP_AUDIT = "upkeep.audit"
 UPKEEP_EVERY_MINUTE = "upkeep.every_minute"
 UPKEEP_FORGET = "upkeep.forget"
 RECONCILE_ORDERS = "reconcile.orders"
+NOTICES_SEND = "notices.send"
+NOTICES_EXPIRING = "notices.expiring"
+NOTICES_PRUNE = "notices.prune"
 
 # Wait this long for company before a message goes out; a burst of a thousand events needs a handful of messages.
 _GATHER_SECONDS = 0.01

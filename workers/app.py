@@ -35,7 +35,14 @@ class DustTask(Task):  # type: ignore[misc]
 
 app = Celery("dust", task_cls=DustTask)
 app.config_from_object("celeryconfig")
-app.conf.imports = ("workers.inbox", "workers.redemptions", "workers.products", "workers.upkeep", "workers.reconcile")
+app.conf.imports = (
+    "workers.inbox",
+    "workers.redemptions",
+    "workers.products",
+    "workers.upkeep",
+    "workers.reconcile",
+    "workers.notices",
+)
 
 
 @signals.setup_logging.connect

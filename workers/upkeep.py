@@ -9,7 +9,7 @@ from bridge.audit import audit as audit_books
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import Unavailable
-from bridge.inbox.erasure import erased_customers, strip_events
+from bridge.inbox.erasure import erased_customers, strip_late
 from bridge.last_run import AUDIT, EVERY_MINUTE, note_run
 from bridge.ledger.book import customers_with_due_lots, open_accounts, save
 from bridge.ledger.totals import fold
@@ -73,7 +73,7 @@ def forget() -> int:
     while True:
         with transaction() as connection:
             erased = erased_customers(connection, limit=_CUSTOMERS_AT_ONCE, after=after)
-            stripped += strip_events(connection, erased)
+            stripped += strip_late(connection, erased)
         if len(erased) < _CUSTOMERS_AT_ONCE:
             return stripped
         after = erased[-1]

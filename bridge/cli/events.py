@@ -21,8 +21,8 @@ from bridge.inbox.listing import list_events, read_event_row
 from bridge.inbox.selection import EventFilter
 from bridge.inbox.tables import EventState
 from bridge.settings import get_settings, webhook_key
+from bridge.signing import sign
 from bridge.wake import INBOX_DRAIN, publish
-from bridge.webhooks.signature import sign
 
 _COUNTING = (SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed:.0f} events"))
 

@@ -17,6 +17,7 @@ from bridge.db import metadata
 from bridge.ids import CustomerId
 from bridge.inbox.events import MalformedEvent, read_event
 from bridge.inbox.tables import webhook_event
+from bridge.notices.outbox import forget_customers
 from bridge.redemptions.promises import ask_for_release, list_redemptions
 from bridge.settlement.tables import order_settlement
 
@@ -41,7 +42,14 @@ def erase_customer(connection: Connection, customer_id: CustomerId, *, actor: st
     for redemption in list_redemptions(connection, customer_id=customer_id, limit=_MOST_REDEMPTIONS):
         if redemption.open:
             ask_for_release(connection, customer_id, redemption.id, now=now)
-    return strip_events(connection, [customer_id])
+    return strip_late(connection, [customer_id])
+
+
+def strip_late(connection: Connection, customer_ids: Iterable[CustomerId]) -> int:
+    """Strip events as `strip_events` does, and drop the notices that were written about these customers."""
+    ids = list(customer_ids)
+    forget_customers(connection, ids)
+    return strip_events(connection, ids)
 
 
 def strip_events(connection: Connection, customer_ids: Iterable[CustomerId]) -> int:

@@ -27,6 +27,7 @@ def import_tables() -> None:
     import bridge.last_run
     import bridge.ledger.tables
     import bridge.metrics
+    import bridge.notices.tables
     import bridge.products.settings
     import bridge.programme.versions
     import bridge.redemptions.tables

@@ -22,6 +22,7 @@ from bridge.ledger.account import Kind, Memo
 from bridge.ledger.book import open_accounts, reserved_lots, save
 from bridge.medusa.client import Json, Medusa, MedusaRefused, Promotion
 from bridge.metrics import REDEMPTIONS_ENDED
+from bridge.notices.outbox import Notice, NoticeType, put
 from bridge.redemptions.promises import Code, Redemption, lock_redemption, update_redemption
 from bridge.redemptions.tables import State, dust_redemption, dust_redemption_code
 
@@ -236,10 +237,23 @@ def _withdraw(redemption: Redemption, medusa: Medusa, lease: str, *, failure: st
             attempts=0,
             next_attempt_at=now() + SECOND_LOOK if in_doubt else None,
         )
+        if failure:
+            _tell_of_failure(connection, current)
         ended = lock_redemption(connection, redemption.id)
     REDEMPTIONS_ENDED.labels(ended.state.value).inc()
     log.info("redemption_ended", state=ended.state.value, dust=ended.dust, reason=ended.reason)
     return Outcome(redemption=ended)
+
+
+def _tell_of_failure(connection: Connection, redemption: Redemption) -> None:
+    data = {
+        "what": "redemption",
+        "redemption_id": redemption.id,
+        "customer_id": redemption.customer_id,
+        "amount": redemption.dust,
+        "code": MedusaRefused.code,
+    }
+    put(connection, [Notice(type=NoticeType.FAILED, customer_id=redemption.customer_id, data=data)], now=now())
 
 
 def _delete_codes(redemption: Redemption, medusa: Medusa) -> list[str]:
