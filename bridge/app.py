@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware.cors import CORSMiddleware
 
-from bridge.api import admin, health, notices, store
+from bridge.api import admin, bonuses, health, notices, reports, store
 from bridge.api.limits import BodyLimit
 from bridge.api.watched import Watched
 from bridge.logs import set_up_logs
@@ -48,7 +48,9 @@ def create_app() -> FastAPI:
     )
     install_problems(app)
     app.add_middleware(BodyLimit)
-    for router in (door.router, store.router, admin.router, notices.router, health.router):
+    for router in (
+        door.router, store.router, admin.router, bonuses.router, notices.router, reports.router, health.router
+    ):  # fmt: skip
         app.include_router(router)
     if settings.cors_origins:
         app.add_middleware(

@@ -64,6 +64,7 @@ class Listing(StrEnum):
     EVENTS = "events"
     VERSIONS = "versions"
     DELIVERIES = "deliveries"
+    CLOSES = "closes"
 
 
 _STRANGE_CURSOR = "is not one of this list's: use the next_cursor of the page before"

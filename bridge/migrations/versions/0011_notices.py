@@ -10,7 +10,7 @@ from sqlalchemy.dialects import postgresql
 from bridge.migrations.privileges import grant
 
 revision = "0011"
-down_revision = "0005"
+down_revision = "0007"
 branch_labels = None
 depends_on = None
 
