@@ -61,6 +61,9 @@ class Settings(BaseSettings):
         default=None, validation_alias=AliasChoices("OTEL_EXPORTER_OTLP_ENDPOINT", "DUST_OTLP_ENDPOINT")
     )
 
+    # Whether `dust clock` may move time: never where real customers' dust is kept.
+    test_clock: bool = False
+
     # How often an event whose cause is away (Medusa down, say) is tried before it is parked for an operator.
     retry_attempts: int = Field(default=10, ge=1, le=50)
     reconcile_seconds: int = Field(default=60, ge=1)

@@ -11,7 +11,7 @@ from bridge.db import transaction
 from bridge.errors import Unavailable
 from bridge.inbox.erasure import erased_customers, strip_late
 from bridge.last_run import AUDIT, EVERY_MINUTE, note_run
-from bridge.ledger.book import customers_with_due_lots, open_accounts, save
+from bridge.ledger.due import book_due_lots
 from bridge.ledger.totals import fold
 from bridge.medusa.client import get_medusa
 from bridge.reports.closes import close_days as close_days_over
@@ -39,14 +39,9 @@ def mature_and_expire() -> int:
     done = 0
     while True:
         with transaction() as connection:
-            due = customers_with_due_lots(connection, now(), _CUSTOMERS_AT_ONCE)
-            accounts = open_accounts(connection, due)
-            for account in accounts.values():
-                account.mature_due(now=now())
-                account.expire_due(now=now())
-            save(connection, accounts.values())
-        done += len(due)
-        if len(due) < _CUSTOMERS_AT_ONCE:
+            booked = book_due_lots(connection, now=now(), customers=_CUSTOMERS_AT_ONCE)
+        done += booked
+        if booked < _CUSTOMERS_AT_ONCE:
             return done
 
 

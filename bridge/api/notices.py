@@ -214,7 +214,12 @@ WebhookTimestamp = Annotated[int, Header(alias="webhook-timestamp", description=
 WebhookSignature = Annotated[str, Header(alias="webhook-signature", description="`v1,<base64>`, Standard Webhooks 1.0")]
 
 # What Dust calls, not what it serves: they stand in the schema's `webhooks`.
-webhooks = APIRouter(responses={200: {"description": "Any 2xx is a receipt; 410 ends the attempts"}})
+webhooks = APIRouter(
+    responses={
+        200: {"description": "Any 2xx is a receipt"},
+        "4XX": {"description": "As any other answer: it is sent again, for 24 hours; but 410 ends that"},
+    }
+)
 
 
 @webhooks.post(NoticeType.EARNED.value)

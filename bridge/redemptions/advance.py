@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy import Connection, select, update
 
 from bridge.backoff import backoff_seconds
-from bridge.clock import now
+from bridge.clock import now, real_now
 from bridge.db import transaction
 from bridge.errors import DustError, Unavailable
 from bridge.ledger.account import Kind, Memo
@@ -275,7 +275,9 @@ def _orders_that_used(redemption: Redemption, medusa: Medusa) -> list[Json]:
     the code when the promotion is deleted.
     """
     codes = {code.code for code in redemption.codes}
-    pages = medusa.orders_of_customer_since(redemption.customer_id, redemption.created_at - _CLOCK_SKEW)
+    # Medusa goes by the wall, wherever the test clock was when the redemption was made.
+    made_at = min(redemption.created_at, redemption.created_at - (now() - real_now()))
+    pages = medusa.orders_of_customer_since(redemption.customer_id, made_at - _CLOCK_SKEW)
     return [order for page in pages for order in page if codes & _codes_in(order)]
 
 
