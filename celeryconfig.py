@@ -54,6 +54,8 @@ task_routes = {
     "redemptions.sweep": {"queue": "sweeps"},
     "products.*": {"queue": "medusa"},
     "reconcile.*": {"queue": "medusa"},
+    # Named for its first use, it is the queue of whatever waits for somebody else's server; one sender at a time.
+    "notices.*": {"queue": "medusa"},
     "upkeep.*": {"queue": "sweeps"},
 }
 
@@ -113,4 +115,9 @@ beat_schedule = {
     "audit": _every("upkeep.audit", 3600),
     "close-days": _every("upkeep.close_days", 3600),
     "forget": _every("upkeep.forget", 86_400),
+    "prune-notices": _every("notices.prune", 86_400),
 }
+if _settings.notify_url:
+    beat_schedule["send-notices"] = _every("notices.send", _settings.sweep_seconds)
+    # A few minutes matter to nobody who is told days before.
+    beat_schedule["expiring"] = _every("notices.expiring", 900)

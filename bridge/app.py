@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware.cors import CORSMiddleware
 
-from bridge.api import admin, bonuses, guests, health, reports, rewards, store
+from bridge.api import admin, bonuses, guests, health, notices, reports, rewards, store
 from bridge.api.limits import BodyLimit
 from bridge.api.watched import Watched
 from bridge.logs import set_up_logs
@@ -39,10 +39,16 @@ def create_app() -> FastAPI:
     if not settings.jwt_public_key:
         settings.require("jwt_secret")
     set_up_logs(settings)
-    app = FastAPI(title="Dust", version="0.1.0", description=_DESCRIPTION, lifespan=_counting_and_tracing)
+    app = FastAPI(
+        title="Dust",
+        version="0.1.0",
+        description=_DESCRIPTION,
+        lifespan=_counting_and_tracing,
+        webhooks=notices.webhooks,
+    )
     install_problems(app)
     app.add_middleware(BodyLimit)
-    for_operators = (admin.router, bonuses.router, guests.router, reports.router)
+    for_operators = (admin.router, bonuses.router, guests.router, notices.router, reports.router)
     for router in (door.router, rewards.router, store.router, *for_operators, health.router):
         app.include_router(router)
     if settings.cors_origins:

@@ -149,6 +149,11 @@ _SQL_CHECKS: dict[str, str] = {
         FROM guest_escrow e JOIN order_settlement o USING (order_id)
         WHERE e.state = 'claimed' AND e.customer_id IS DISTINCT FROM o.customer_id
     """,
+    "notices_tell_what_is_booked": """
+        SELECT n.id AS subject, format('tells of row %s of %s, which is not there', n.version, n.customer_id) AS detail
+        FROM notice n LEFT JOIN dust_transaction t USING (customer_id, version)
+        WHERE n.version IS NOT NULL AND t.id IS DISTINCT FROM n.data ->> 'transaction_id'
+    """,
     "totals_are_the_book": """
         SELECT coalesce(n.kind, t.kind) AS subject,
                format('noted %s rows +%s -%s, the book has %s +%s -%s', n.postings, n.credited, n.debited,

@@ -9,9 +9,9 @@ from bridge.audit import audit as audit_books
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import Unavailable
-from bridge.inbox.erasure import erased_customers, strip_events
+from bridge.inbox.erasure import erased_customers, strip_late
 from bridge.last_run import AUDIT, EVERY_MINUTE, note_run
-from bridge.ledger.book import customers_with_due_lots, open_accounts, save
+from bridge.ledger.due import book_due_lots
 from bridge.ledger.totals import fold
 from bridge.medusa.client import get_medusa
 from bridge.reports.closes import close_days as close_days_over
@@ -42,14 +42,9 @@ def mature_and_expire() -> int:
     done = 0
     while True:
         with transaction() as connection:
-            due = customers_with_due_lots(connection, now(), _CUSTOMERS_AT_ONCE)
-            accounts = open_accounts(connection, due)
-            for account in accounts.values():
-                account.mature_due(now=now())
-                account.expire_due(now=now())
-            save(connection, accounts.values())
-        done += len(due)
-        if len(due) < _CUSTOMERS_AT_ONCE:
+            booked = book_due_lots(connection, now=now(), customers=_CUSTOMERS_AT_ONCE)
+        done += booked
+        if booked < _CUSTOMERS_AT_ONCE:
             return done
 
 
@@ -111,7 +106,7 @@ def forget() -> int:
     while True:
         with transaction() as connection:
             erased = erased_customers(connection, limit=_CUSTOMERS_AT_ONCE, after=after)
-            stripped += strip_events(connection, erased)
+            stripped += strip_late(connection, erased)
         if len(erased) < _CUSTOMERS_AT_ONCE:
             return stripped
         after = erased[-1]

@@ -64,6 +64,7 @@ class Listing(StrEnum):
     EVENTS = "events"
     VERSIONS = "versions"
     ESCROWS = "escrows"
+    DELIVERIES = "deliveries"
     CLOSES = "closes"
 
 

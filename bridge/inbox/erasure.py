@@ -19,6 +19,7 @@ from bridge.db import metadata
 from bridge.ids import CustomerId
 from bridge.inbox.events import MalformedEvent, read_event
 from bridge.inbox.tables import EventState, webhook_event
+from bridge.notices.outbox import forget_customers
 from bridge.redemptions.promises import ask_for_release, list_redemptions
 from bridge.settlement.escrow import forget_emails, forget_guests
 from bridge.settlement.tables import order_settlement
@@ -48,7 +49,14 @@ def erase_customer(connection: Connection, customer_id: CustomerId, *, actor: st
             ask_for_release(connection, customer_id, redemption.id, now=now)
     forget_emails(connection, [customer_id])
     forget_guests(connection, [customer_id], now=now)
-    return strip_events(connection, [customer_id])
+    return strip_late(connection, [customer_id])
+
+
+def strip_late(connection: Connection, customer_ids: Iterable[CustomerId]) -> int:
+    """Strip events as `strip_events` does, and drop the notices that were written about these customers."""
+    ids = list(customer_ids)
+    forget_customers(connection, ids)
+    return strip_events(connection, ids)
 
 
 def strip_events(connection: Connection, customer_ids: Iterable[CustomerId]) -> int:

@@ -28,6 +28,7 @@ from bridge.logs import redact
 from bridge.medusa.client import Medusa, UnknownInMedusa, get_medusa
 from bridge.medusa.orders import Order, read_order
 from bridge.metrics import EVENTS_FAILED, EVENTS_HANDLED, EVENTS_PUT_OFF, EVENTS_RETRIED
+from bridge.notices.outbox import Notice, NoticeType, put
 from bridge.products.settings import forget_product
 from bridge.programme.versions import current_version
 from bridge.settings import get_settings
@@ -219,11 +220,19 @@ def mark_failed(connection: Connection, event_id: str, *, code: str, reason: str
         update(webhook_event)
         .where(webhook_event.c.id == event_id, webhook_event.c.state == EventState.PENDING.value)
         .values(state=EventState.FAILED.value, next_attempt_at=None, error_code=code, reason=reason, attempts=attempts)
-        .returning(webhook_event.c.type)
+        .returning(webhook_event.c.type, webhook_event.c.subject)
     )
     if (failed := parked.one_or_none()) is not None:
         attempt = Attempt(at=now(), outcome=Outcome.FAILED, attempt=attempts, error_code=code, reason=reason)
         note_attempt(connection, event_id, attempt)
+        data = {
+            "what": "event",
+            "event_id": event_id,
+            "event_type": failed.type,
+            "subject": failed.subject,
+            "code": code,
+        }
+        put(connection, [Notice(type=NoticeType.FAILED, customer_id=None, data=data)], now=now())
         EVENTS_FAILED.labels(metric_label(failed.type), code).inc()
 
 

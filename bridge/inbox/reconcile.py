@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy import Column, Connection, DateTime, Table, Text, select
 from sqlalchemy.dialects.postgresql import insert
 
-from bridge.clock import now
+from bridge.clock import now, real_now
 from bridge.db import metadata, transaction
 from bridge.errors import InvalidInput
 from bridge.ids import CustomerId, OrderId
@@ -64,7 +64,8 @@ def reconcile(medusa: Medusa, *, since: datetime | None = None, dry_run: bool = 
     Without `since` it goes on where the last poll ended. Raises `MedusaAway`; nothing is skipped by that, the next poll
     starts at the same place.
     """
-    started = now()
+    # By the wall, as Medusa's own times are.
+    started = real_now()
     found = Found(since=since or _last_seen(started))
     for page in medusa.orders_updated_since(found.since):
         _compare(page, found, dry_run=dry_run)

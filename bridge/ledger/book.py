@@ -18,6 +18,7 @@ from sqlalchemy.dialects.postgresql import insert
 from bridge.clock import now
 from bridge.ids import CustomerId
 from bridge.ledger.account import Account, Lot, Posting
+from bridge.ledger.news import tell
 from bridge.ledger.tables import dust_balance, dust_lot, dust_lot_use, dust_transaction
 from bridge.ledger.totals import note_postings
 
@@ -104,6 +105,7 @@ def save(connection: Connection, accounts: Iterable[Account]) -> None:
         connection.execute(dust_lot_use.insert(), uses)
     _update_balances(connection, changed)
     note_postings(connection, postings)
+    tell(connection, changed)
     for account in changed:
         account.postings.clear()
         account.opened_lots.clear()

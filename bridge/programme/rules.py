@@ -144,6 +144,12 @@ class Earn(_Part):
     when: EarnWhen = EarnWhen.PLACED
     pending_days: Whole = Field(default=0, ge=0, le=3650)
     expires_after_days: Whole | None = Field(default=None, ge=1, le=36_500)
+    expiry_notice_days: Whole | None = Field(
+        default=14,
+        ge=1,
+        le=365,
+        description="How many days before dust expires `dust.expiring` tells of it; null: never",
+    )
     excluded_product_ids: Ids = ()
     excluded_category_ids: Ids = ()
     excluded_collection_ids: Ids = ()

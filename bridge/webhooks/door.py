@@ -6,7 +6,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
-from bridge.clock import now
+from bridge.clock import now, real_now
 from bridge.db import transaction
 from bridge.errors import DustError
 from bridge.inbox.events import Event, log_ids, metric_label, read_event
@@ -73,7 +73,7 @@ async def medusa_webhook(request: Request) -> Response:
 async def _take_in(request: Request) -> tuple[str, Event, Receipt]:
     body = await request.body()
     keys = [webhook_key(secret) for secret in get_settings().webhook_secrets]
-    event_id = verify(request.headers, body, keys, now=now())
+    event_id = verify(request.headers, body, keys, now=real_now())
     event = read_event(body)
     structlog.contextvars.bind_contextvars(event_id=event_id, **log_ids(event.type, event.subject))
     return event_id, event, await run_in_threadpool(_keep, event_id, body, event)

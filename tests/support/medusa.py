@@ -241,6 +241,8 @@ def mounted(medusa: FakeMedusa) -> Iterator[respx.MockRouter]:
 
     with respx.mock(assert_all_called=False) as router:
         router.route(host="medusa.test").mock(side_effect=answer)
+        # Real listeners of the tests.
+        router.route(host="127.0.0.1").pass_through()
         yield router
 
 
