@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, select
 
 from bridge.ids import CustomerId
+from bridge.imports.tables import import_row
 from bridge.ledger.tables import dust_balance, dust_lot, dust_transaction
 from bridge.redemptions.tables import dust_redemption, dust_redemption_code
 from bridge.settlement.tables import order_settlement
@@ -17,6 +18,7 @@ _TABLES: dict[str, Table] = {
     "lots": dust_lot,
     "redemptions": dust_redemption,
     "orders": order_settlement,
+    "imports": import_row,
 }
 
 
