@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware.cors import CORSMiddleware
 
-from bridge.api import admin, health, store
+from bridge.api import admin, bonuses, health, reports, store
 from bridge.api.limits import BodyLimit
 from bridge.api.watched import Watched
 from bridge.logs import set_up_logs
@@ -42,7 +42,7 @@ def create_app() -> FastAPI:
     app = FastAPI(title="Dust", version="0.1.0", description=_DESCRIPTION, lifespan=_counting_and_tracing)
     install_problems(app)
     app.add_middleware(BodyLimit)
-    for router in (door.router, store.router, admin.router, health.router):
+    for router in (door.router, store.router, admin.router, bonuses.router, reports.router, health.router):
         app.include_router(router)
     if settings.cors_origins:
         app.add_middleware(

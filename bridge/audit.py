@@ -15,6 +15,7 @@ from bridge.ledger.account import GENESIS, chain_hash
 from bridge.ledger.tables import dust_transaction
 from bridge.medusa.client import Medusa
 from bridge.redemptions.promises import codes_closed_since
+from bridge.reports.closes import differences, newest_close
 
 # Codes of redemptions that were closed longer ago have been looked at often enough.
 _MEDUSA_LOOK_BACK = timedelta(days=2)
@@ -200,10 +201,23 @@ def _no_event_is_forgotten(connection: Connection) -> Iterator[Breach]:
         yield Breach(check="no_event_is_forgotten", subject=row.subject, detail=row.detail)
 
 
+def _newest_close_still_holds(connection: Connection) -> Iterator[Breach]:
+    if (close := newest_close(connection)) is not None:
+        for detail in differences(connection, close):
+            yield Breach(check="newest_close_still_holds", subject=close.day.isoformat(), detail=detail)
+
+
 _CHECKS: tuple[Callable[[Connection], Iterator[Breach]], ...] = (
     _sql_checks,
     _hash_chain_holds,
     _no_promise_is_overdue,
     _no_event_is_forgotten,
+    _newest_close_still_holds,
 )
-CHECK_NAMES = (*_SQL_CHECKS, "hash_chain_holds", "no_promise_is_overdue", "no_event_is_forgotten")
+CHECK_NAMES = (
+    *_SQL_CHECKS,
+    "hash_chain_holds",
+    "no_promise_is_overdue",
+    "no_event_is_forgotten",
+    "newest_close_still_holds",
+)

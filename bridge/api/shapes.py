@@ -63,6 +63,7 @@ class Listing(StrEnum):
     REDEMPTIONS = "redemptions"
     EVENTS = "events"
     VERSIONS = "versions"
+    CLOSES = "closes"
 
 
 _STRANGE_CURSOR = "is not one of this list's: use the next_cursor of the page before"

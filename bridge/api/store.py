@@ -43,9 +43,9 @@ from bridge.medusa.carts import Cart
 from bridge.medusa.client import UnknownInMedusa, get_medusa
 from bridge.problems import describe_problems
 from bridge.products.settings import ProductSettings, list_products, read_products
-from bridge.programme.rules import CurrencyCode, Programme
+from bridge.programme.rules import CurrencyCode, Programme, Traits
 from bridge.programme.versions import current_version
-from bridge.programme.worth import EarningLine, discount_value, earning, most_dust_for
+from bridge.programme.worth import EarningLine, LineTerms, discount_value, earning, line_terms, most_dust_for
 from bridge.redemptions.advance import advance
 from bridge.redemptions.promises import (
     AlreadyUsed,
@@ -219,10 +219,17 @@ def quote(customer_id: Customer, wish: QuoteRequest) -> Quote:
 def _would_earn(
     programme: Programme, cart: Cart | None, amount: Decimal, currency: str, prices: dict[ProductId, int]
 ) -> int:
-    lines = [EarningLine(id="amount", product_id=None, net=amount, gross=amount)]
+    lines = [EarningLine(id="amount", terms=_terms(programme, None), net=amount, gross=amount, units=Decimal(1))]
     if cart is not None:
+        # A cart tells neither categories nor groups: what follows from those shows with the order.
         lines = [
-            EarningLine(id=line.id, product_id=line.product_id, net=line.net, gross=line.gross)
+            EarningLine(
+                id=line.id,
+                terms=_terms(programme, line.product_id),
+                net=line.net,
+                gross=line.gross,
+                units=Decimal(line.quantity),
+            )
             for line in cart.lines
             if line.product_id not in prices
         ]
@@ -232,9 +239,12 @@ def _would_earn(
         lines=lines,
         shipping_net=Decimal(0),
         shipping_gross=Decimal(0),
-        placed_at=now(),
     )
     return worth.dust
+
+
+def _terms(programme: Programme, product_id: str | None) -> LineTerms:
+    return line_terms(programme.earn, Traits(product_id=product_id), moment=now())
 
 
 def _discountable(cart: Cart, dust_only: dict[ProductId, int]) -> Decimal:

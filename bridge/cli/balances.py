@@ -35,6 +35,7 @@ from bridge.imports.presets import PresetName
 from bridge.imports.reading import Reading, read_balances, rows_at
 from bridge.imports.tables import BatchState, RowState
 from bridge.medusa.client import get_medusa
+from bridge.reports.reading import reading as report_snapshot
 from bridge.settings import get_settings
 
 _ACTOR = "cli"
@@ -279,10 +280,7 @@ def export(
     write = writing.lots if lots else writing.transactions if transactions else writing.balances
     out = file.open("w", newline="", encoding="utf-8") if file else sys.stdout
     try:
-        with transaction() as connection:
-            connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            # A large book takes longer to read than any request may.
-            connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+        with report_snapshot() as connection:
             writer = csv.writer(out, lineterminator="\n")
             lines = 0
             for row in write(connection):

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
@@ -17,13 +18,13 @@ from bridge.ids import CustomerId, OrderId
 
 ORDER_FIELDS = ",".join((
     "id,display_id,status,version,created_at,updated_at,canceled_at,currency_code,customer_id,email,is_draft_order",
-    "payment_status,fulfillment_status,customer.id,customer.has_account,region_id",
+    "payment_status,fulfillment_status,customer.id,customer.has_account,customer.groups.id,region_id",
     "total,subtotal,tax_total,item_total,item_subtotal,item_tax_total",
     "discount_total,discount_subtotal,discount_tax_total,shipping_total,shipping_subtotal,shipping_tax_total",
     "original_item_total,original_item_subtotal,credit_line_total,summary.*,metadata",
     "items.id,items.title,items.product_id,items.variant_id,items.variant_sku,items.quantity,items.unit_price",
     "items.is_tax_inclusive,items.total,items.subtotal,items.tax_total,items.discount_total,items.discount_subtotal",
-    "items.metadata,items.detail.*,items.adjustments.*,items.product.categories.id",
+    "items.metadata,items.detail.*,items.adjustments.*,items.product.categories.id,items.product.collection_id",
     "promotions.id,promotions.code,promotions.metadata",
     "payment_collections.id,payment_collections.status,payment_collections.amount",
     "payment_collections.captured_amount,payment_collections.refunded_amount,payment_collections.payments.id",
@@ -36,6 +37,14 @@ ORDER_FIELDS = ",".join((
 # Payment states in which the money has arrived; what was refunded had arrived before.
 _PAID = {"captured", "partially_refunded", "refunded"}
 _COMPLETED = {"completed", "archived"}
+
+
+class Detail(StrEnum):
+    """What only some rules look at, and what a snapshot of an older sender may not carry."""
+
+    CATEGORIES = "categories"
+    COLLECTIONS = "collections"
+    CUSTOMER_GROUPS = "customer groups"
 
 
 class UnreadableOrder(InvalidInput):
@@ -60,6 +69,9 @@ class Line:
     id: str
     product_id: str | None
     category_ids: frozenset[str]
+    collection_id: str | None
+    units: Decimal
+    """How many of them the customer keeps."""
     net: Decimal
     gross: Decimal
     code_uses: tuple[CodeUse, ...]
@@ -83,7 +95,9 @@ class Order:
     shipping_net: Decimal
     shipping_gross: Decimal
     promotion_codes: frozenset[str]
-    knows_categories: bool
+    customer_group_ids: frozenset[str]
+    knows: frozenset[Detail]
+    """What of the details the facts tell; of the others nothing follows from their being empty."""
     kept_share: Decimal
     """How much of the order's money the shop keeps: below 1 after a refund that no return stands behind."""
 
@@ -117,6 +131,11 @@ class _Category(_Shape):
 
 class _Product(_Shape):
     categories: tuple[_Category, ...] | None = None
+    collection_id: str | None = None
+
+
+class _Detail(_Shape):
+    return_received_quantity: Decimal = Decimal(0)
 
 
 class _Item(_Shape):
@@ -125,6 +144,7 @@ class _Item(_Shape):
     product: _Product | None = None
     unit_price: Decimal = Decimal(0)
     quantity: Decimal = Decimal(0)
+    detail: _Detail | None = None
     total: Decimal
     subtotal: Decimal
     tax_total: Decimal
@@ -133,8 +153,13 @@ class _Item(_Shape):
     adjustments: tuple[_Adjustment, ...] | None = None
 
 
+class _Group(_Shape):
+    id: str
+
+
 class _Customer(_Shape):
     has_account: bool | None = None
+    groups: tuple[_Group, ...] | None = None
 
 
 class _Promotion(_Shape):
@@ -186,8 +211,22 @@ def read_order(document: Mapping[str, Any]) -> Order:
         shipping_gross=order.shipping_total,
         promotion_codes=frozenset(p.code for p in order.promotions or () if p and p.code),
         kept_share=_kept_share(order),
-        knows_categories=all(item.product is not None for item in order.items),
+        customer_group_ids=_group_ids(order),
+        knows=frozenset(_known(order)),
     )
+
+
+def _group_ids(order: _Order) -> frozenset[str]:
+    return frozenset(group.id for group in order.customer.groups or ()) if order.customer else frozenset()
+
+
+def _known(order: _Order) -> Iterable[Detail]:
+    if all(item.product is not None for item in order.items):
+        yield Detail.CATEGORIES
+    if all(item.product is not None and "collection_id" in item.product.model_fields_set for item in order.items):
+        yield Detail.COLLECTIONS
+    if order.customer_id is None or (order.customer is not None and "groups" in order.customer.model_fields_set):
+        yield Detail.CUSTOMER_GROUPS
 
 
 def _kept_share(order: _Order) -> Decimal:
@@ -206,6 +245,8 @@ def _line(item: _Item) -> Line:
         id=item.id,
         product_id=item.product_id,
         category_ids=frozenset(c.id for c in item.product.categories or ()) if item.product else frozenset(),
+        collection_id=item.product.collection_id if item.product else None,
+        units=item.quantity - (item.detail.return_received_quantity if item.detail else Decimal(0)),
         net=item.total - item.tax_total,
         gross=item.total,
         code_uses=tuple(_code_uses(item)),

@@ -1,8 +1,11 @@
 """The programme document: one JSON object that a merchant edits. CONTRACT, "The programme document"."""
 
+from collections import Counter
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from functools import cached_property
 from typing import Annotated, Any
 
 from babel.numbers import list_currencies
@@ -18,6 +21,7 @@ from pydantic import (
 )
 
 from bridge.ledger.account import MOST_DUST, NegativeBalance
+from bridge.medusa.orders import Detail
 
 _CURRENCIES = {code.lower() for code in list_currencies()}
 # Rates beyond these are typing errors; they also keep every product of rate and amount inside a BIGINT.
@@ -42,10 +46,21 @@ def _plain(value: Decimal) -> str:
 # Decimals travel as strings in JSON, so that no reader turns them into binary floats.
 ExactDecimal = Annotated[Decimal, PlainSerializer(_plain, return_type=str)]
 Rate = Annotated[ExactDecimal, Field(gt=0, le=_HIGHEST_RATE, decimal_places=_MOST_PLACES)]
-Ids = Annotated[tuple[Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,255}$")], ...], Field(max_length=10_000)]
+Id = Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,255}$")]
+Ids = Annotated[tuple[Id, ...], Field(max_length=10_000)]
 # Neither true nor "5" nor 5.0: whoever writes that means something else.
 Whole = Annotated[int, Field(strict=True)]
 YesNo = Annotated[bool, Field(strict=True)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Traits:
+    """What rules go by when they look at a line of an order."""
+
+    product_id: str | None
+    category_ids: frozenset[str] = frozenset()
+    collection_id: str | None = None
+    customer_group_ids: frozenset[str] = frozenset()
 
 
 class Rounding(StrEnum):
@@ -72,13 +87,19 @@ class Basis(_Part):
 
 
 class Multiplier(_Part):
-    """Lines that match earn `factor` times as much. No ids at all match every line; several multipliers multiply."""
+    """Lines that match earn `factor` times as much; several multipliers multiply.
+
+    A line matches by its product, by one of its categories or by its collection; without such ids every line does.
+    `customer_group_ids` narrows it down to orders of customers in one of these groups.
+    """
 
     # Postgres keeps no NUL, not even inside JSON.
     name: str = Field(min_length=1, max_length=100, pattern=r"^[^\x00]*$")
     factor: Annotated[ExactDecimal, Field(ge=0, le=1000, decimal_places=_MOST_PLACES)]
     product_ids: Ids = ()
     category_ids: Ids = ()
+    collection_ids: Ids = ()
+    customer_group_ids: Ids = ()
     starts_at: AwareDatetime | None = None
     ends_at: AwareDatetime | None = None
 
@@ -91,12 +112,25 @@ class Multiplier(_Part):
             raise ValueError("must be after starts_at")
         return ends_at
 
-    def applies(self, *, product_id: str | None, category_ids: frozenset[str], moment: datetime) -> bool:
+    def applies(self, traits: Traits, *, moment: datetime) -> bool:
         if (self.starts_at and moment < self.starts_at) or (self.ends_at and moment >= self.ends_at):
             return False
-        if not self.product_ids and not self.category_ids:
+        if self.customer_group_ids and traits.customer_group_ids.isdisjoint(self.customer_group_ids):
+            return False
+        if not self.product_ids and not self.category_ids and not self.collection_ids:
             return True
-        return product_id in self.product_ids or not category_ids.isdisjoint(self.category_ids)
+        return (
+            traits.product_id in self.product_ids
+            or traits.collection_id in self.collection_ids
+            or not traits.category_ids.isdisjoint(self.category_ids)
+        )
+
+
+class FixedDust(_Part):
+    """Each unit of the product earns this much, whatever it costs: it takes the place of the rate."""
+
+    product_id: Id
+    dust: Whole = Field(ge=0, le=MOST_DUST)
 
 
 class Earn(_Part):
@@ -109,7 +143,24 @@ class Earn(_Part):
     pending_days: Whole = Field(default=0, ge=0, le=3650)
     expires_after_days: Whole | None = Field(default=None, ge=1, le=36_500)
     excluded_product_ids: Ids = ()
+    excluded_category_ids: Ids = ()
+    excluded_collection_ids: Ids = ()
+    fixed: tuple[FixedDust, ...] = Field(
+        default=(), max_length=10_000, description="Products whose units each earn so much dust instead of the rate"
+    )
     multipliers: tuple[Multiplier, ...] = Field(default=(), max_length=200)
+
+    @field_validator("fixed")
+    @classmethod
+    def _each_product_once(cls, fixed: tuple[FixedDust, ...]) -> tuple[FixedDust, ...]:
+        often = [product for product, times in Counter(each.product_id for each in fixed).items() if times > 1]
+        if often:
+            raise ValueError(f"names {', '.join(often[:3])} more than once")
+        return fixed
+
+    @cached_property
+    def fixed_by_product(self) -> dict[str, int]:
+        return {each.product_id: each.dust for each in self.fixed}
 
 
 class Bonuses(_Part):
@@ -151,9 +202,15 @@ class Programme(_Part):
     guests: Guests = Guests()
 
     @property
-    def looks_at_categories(self) -> bool:
-        """Whether any rule asks for the categories of a product."""
-        return any(multiplier.category_ids for multiplier in self.earn.multipliers)
+    def looks_at(self) -> frozenset[Detail]:
+        """What some rule asks for that not every snapshot of an order carries."""
+        earn = self.earn
+        asked = {
+            Detail.CATEGORIES: earn.excluded_category_ids or any(each.category_ids for each in earn.multipliers),
+            Detail.COLLECTIONS: earn.excluded_collection_ids or any(each.collection_ids for each in earn.multipliers),
+            Detail.CUSTOMER_GROUPS: any(each.customer_group_ids for each in earn.multipliers),
+        }
+        return frozenset(detail for detail, wanted in asked.items() if wanted)
 
     def document(self) -> dict[str, Any]:
         """The programme as JSON-ready values, the way it is stored and served."""

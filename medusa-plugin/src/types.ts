@@ -144,6 +144,8 @@ export type DustMultiplier = {
   factor: string
   product_ids: string[]
   category_ids: string[]
+  collection_ids?: string[]
+  customer_group_ids?: string[]
   starts_at: string | null
   ends_at: string | null
 }
@@ -161,6 +163,9 @@ export type DustProgramme = {
     pending_days: number
     expires_after_days: number | null
     excluded_product_ids: string[]
+    excluded_category_ids?: string[]
+    excluded_collection_ids?: string[]
+    fixed?: { product_id: string; dust: number }[]
     multipliers: DustMultiplier[]
   }
   bonuses: { signup: number }

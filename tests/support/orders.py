@@ -27,6 +27,7 @@ def line(
     discount: float = 0,
     code: str | None = None,
     categories: tuple[str, ...] = (),
+    collection: str | None = None,
 ) -> dict[str, Any]:
     """A line without tax. `discount` is for all of its units; of a return its share goes with the units."""
     item = copy.deepcopy(_CAPTURED["items"][0])
@@ -44,7 +45,7 @@ def line(
         discount_total=left,
         discount_subtotal=left,
         adjustments=[adjustment] if code else [],
-        product={"categories": [{"id": category} for category in categories]},
+        product={"categories": [{"id": category} for category in categories], "collection_id": collection},
     )
     item["detail"].update(quantity=quantity, return_received_quantity=returned)
     return item
@@ -64,6 +65,7 @@ def order(
     guest: bool = False,
     shipping: float = 0,
     credit: float = 0,
+    groups: tuple[str, ...] = (),
 ) -> dict[str, Any]:
     """An order of one line for 10 eur, unless told otherwise. `credit` was refunded without a return."""
     document = copy.deepcopy(_CAPTURED)
@@ -74,7 +76,7 @@ def order(
     document.update(
         id=order_id,
         customer_id=customer_id,
-        customer={"id": customer_id, "has_account": not guest},
+        customer={"id": customer_id, "has_account": not guest, "groups": [{"id": group} for group in groups]},
         items=items,
         version=version,
         created_at=_iso(placed),
