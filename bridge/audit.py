@@ -154,6 +154,18 @@ _SQL_CHECKS: dict[str, str] = {
         FROM notice n LEFT JOIN dust_transaction t USING (customer_id, version)
         WHERE n.version IS NOT NULL AND t.id IS DISTINCT FROM n.data ->> 'transaction_id'
     """,
+    "imports_are_in_the_books": """
+        SELECT coalesce(r.customer_id, t.reference_id) AS subject,
+               format('import %s brought %s, the book says %s', coalesce(r.batch_id, t.reference_id),
+                      coalesce(r.dust, 0), coalesce(t.dust, 0)) AS detail
+        FROM (SELECT batch_id, customer_id, sum(amount - taken_back) AS dust
+              FROM import_row WHERE state IN ('posted', 'undone') GROUP BY batch_id, customer_id) r
+        FULL JOIN (SELECT customer_id, reference_id, sum(amount + pending) AS dust FROM dust_transaction
+                   WHERE reference_type = 'import' AND kind IN ('import', 'reverse')
+                   GROUP BY customer_id, reference_id) t
+            ON t.customer_id = r.customer_id AND t.reference_id = r.batch_id
+        WHERE coalesce(r.dust, 0) <> coalesce(t.dust, 0)
+    """,
     "totals_are_the_book": """
         SELECT coalesce(n.kind, t.kind) AS subject,
                format('noted %s rows +%s -%s, the book has %s +%s -%s', n.postings, n.credited, n.debited,

@@ -116,6 +116,10 @@ class FakeMedusa:
                 rows = [row for row in rows if row[key.removesuffix("[$gte]")] >= value]
             elif key == "customer_id":
                 rows = [row for row in rows if row["customer_id"] == value]
+            elif key in {"id[]", "email[]"}:
+                rows = [row for row in rows if row[key.removesuffix("[]")] in value]
+            elif key == "has_account":
+                rows = [row for row in rows if row["has_account"] == (value == "true")]
         rows.sort(key=lambda row: row[query.get("order", "id")])
         offset, limit = int(query.get("offset", 0)), int(query.get("limit", 15))
         return 200, {name: rows[offset : offset + limit], "count": len(rows), "offset": offset, "limit": limit}
@@ -144,6 +148,11 @@ class FakeMedusa:
             if _rules_hold(promotion, cart) and _discount(promotion, cart):
                 cart["promotions"].append({"code": code})
         return 200, {"cart": cart}
+
+    def add_customer(self, customer_id: str, email: str, *, has_account: bool = True) -> None:
+        created = "2026-01-01T00:00:00.000Z"
+        row = {"id": customer_id, "email": email, "has_account": has_account, "created_at": created}
+        self.customers[customer_id] = row
 
     def add_cart(
         self,
