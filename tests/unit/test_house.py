@@ -22,7 +22,7 @@ STOPS = ("webhooks", "inbox", "settlement", "redemptions", "products", "programm
 # Both stand beside the road at one height, so neither may import the other.
 BESIDE = {"products", "programme"}
 SHARED = {
-    "backoff", "clock", "db", "errors", "ids", "last_run", "logs", "metrics", "otlp", "problems", "settings", "tracing",
+    "backoff", "bulk", "clock", "db", "errors", "ids", "last_run", "logs", "metrics", "otlp", "problems", "settings", "tracing",
     "wake",
 }  # fmt: skip
 
