@@ -25,7 +25,7 @@ from bridge.stack.up import DUST
 from tests.support.deliveries import WEBHOOK_SECRET
 from tests.support.tokens import ADMIN_TOKEN, JWT_SECRET
 
-_START_SECONDS = 60.0
+_START_SECONDS = 180.0
 
 
 @dataclass(frozen=True, kw_only=True)

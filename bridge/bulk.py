@@ -15,11 +15,11 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Table, any_, literal
-from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql.base import PGDialect
 
 Values = Mapping[str, Any]
-_DIALECT = postgresql.dialect()
+_DIALECT = PGDialect()  # type: ignore[no-untyped-call]
 
 
 def copy_rows(connection: Connection, table: Table, rows: Sequence[Values]) -> None:
@@ -28,7 +28,7 @@ def copy_rows(connection: Connection, table: Table, rows: Sequence[Values]) -> N
         return
     names = tuple(rows[0])
     cursor = connection.connection.cursor()
-    with cursor.copy(f"COPY {table.name} ({', '.join(names)}) FROM STDIN") as copy:  # type: ignore[attr-defined]
+    with cursor.copy(f"COPY {table.name} ({', '.join(names)}) FROM STDIN") as copy:
         for row in _tuples(table, names, rows):
             copy.write_row(row)
     cursor.close()

@@ -22,8 +22,8 @@ STOPS = ("webhooks", "inbox", "settlement", "redemptions", "products", "programm
 # Both stand beside the road at one height, so neither may import the other.
 BESIDE = {"products", "programme"}
 SHARED = {
-    "backoff", "bulk", "clock", "db", "errors", "ids", "last_run", "logs", "metrics", "otlp", "problems", "settings", "tracing",
-    "wake",
+    "backoff", "bulk", "clock", "db", "errors", "ids", "last_run", "logs", "metrics", "otlp", "problems", "settings",
+    "together", "tracing", "wake",
 }  # fmt: skip
 
 
