@@ -9,6 +9,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from bridge.api import admin, health, store
 from bridge.api.limits import BodyLimit
+from bridge.api.quick import Quick
 from bridge.api.watched import Watched
 from bridge.logs import set_up_logs
 from bridge.metrics import keep_saved, stop_saving
@@ -41,6 +42,11 @@ def create_app() -> FastAPI:
     set_up_logs(settings)
     app = FastAPI(title="Dust", version="0.1.0", description=_DESCRIPTION, lifespan=_counting_and_tracing)
     install_problems(app)
+    quick = {
+        ("POST", "/webhooks/medusa"): door.medusa_webhook,
+        ("GET", "/store/dust/balance"): store.answer_own_balance,
+    }
+    app.add_middleware(Quick, answers=quick)
     app.add_middleware(BodyLimit)
     for router in (door.router, store.router, admin.router, health.router):
         app.include_router(router)

@@ -6,6 +6,7 @@ when it is quiet, every request is a batch of its own, and goes at once.
 """
 
 import asyncio
+import contextlib
 import queue
 import threading
 from collections import defaultdict
@@ -68,23 +69,25 @@ class Together(Generic[Item, Result]):
             self._do(batch)
 
     def _do(self, batch: list[_Asked[Item, Result]]) -> None:
-        results: Sequence[Any]
+        results: list[tuple[_Asked[Item, Result], Any]]
         try:
             with transaction() as connection:
-                results = self._work(connection, [asked.item for asked in batch])
+                done = self._work(connection, [asked.item for asked in batch])
+            results = list(zip(batch, done, strict=True))
         except Exception as error:
             if len(batch) > 1 and not isinstance(error, Unavailable):
                 # One of them is to blame, and only that one shall hear of it.
                 for asked in batch:
                     self._do([asked])
                 return
-            results = [error] * len(batch)
+            results = [(asked, error) for asked in batch]
         answers = defaultdict(list)
-        for asked, result in zip(batch, results, strict=True):
+        for asked, result in results:
             answers[asked.loop].append((asked.answer, result))
         for loop, given in answers.items():
             # A loop that has ended meanwhile has nobody left who waits.
-            if not loop.is_closed():
+            with contextlib.suppress(RuntimeError):
+                # One call wakes the loop once, however many wait in it.
                 loop.call_soon_threadsafe(_give, given)
 
 
