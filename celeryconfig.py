@@ -110,5 +110,6 @@ beat_schedule = {
     "reconcile": _every("reconcile.orders", _settings.reconcile_seconds),
     "every-minute": _every("upkeep.every_minute", 60),
     "audit": _every("upkeep.audit", 3600),
+    "close-days": _every("upkeep.close_days", 3600),
     "forget": _every("upkeep.forget", 86_400),
 }

@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware.cors import CORSMiddleware
 
-from bridge.api import admin, health, store
+from bridge.api import admin, bonuses, health, reports, rewards, store
 from bridge.api.limits import BodyLimit
 from bridge.api.quick import Quick
 from bridge.api.watched import Watched
@@ -48,7 +48,8 @@ def create_app() -> FastAPI:
     }
     app.add_middleware(Quick, answers=quick)
     app.add_middleware(BodyLimit)
-    for router in (door.router, store.router, admin.router, health.router):
+    for_operators = (admin.router, bonuses.router, reports.router)
+    for router in (door.router, rewards.router, store.router, *for_operators, health.router):
         app.include_router(router)
     if settings.cors_origins:
         app.add_middleware(

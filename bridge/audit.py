@@ -15,6 +15,7 @@ from bridge.ledger.account import GENESIS, chain_hash
 from bridge.ledger.tables import dust_transaction
 from bridge.medusa.client import Medusa
 from bridge.redemptions.promises import codes_closed_since
+from bridge.reports.closes import differences, newest_close
 
 # Codes of redemptions that were closed longer ago have been looked at often enough.
 _MEDUSA_LOOK_BACK = timedelta(days=2)
@@ -100,6 +101,14 @@ _SQL_CHECKS: dict[str, str] = {
             SELECT reference_id, -sum(amount) AS spent FROM dust_transaction
             WHERE reference_type = 'redemption' GROUP BY reference_id) t ON t.reference_id = r.id
         WHERE coalesce(t.spent, 0) <> r.dust_captured OR (r.state <> 'captured' AND r.dust_captured <> 0)
+    """,
+    "redemption_is_sum_of_its_codes": """
+        SELECT r.id AS subject, format('%s dust, %s captured; its codes have %s and %s', r.dust, r.dust_captured,
+                                       c.dust, c.captured) AS detail
+        FROM dust_redemption r LEFT JOIN (
+            SELECT redemption_id, sum(dust) AS dust, sum(dust_captured) AS captured
+            FROM dust_redemption_code GROUP BY redemption_id) c ON c.redemption_id = r.id
+        WHERE (r.dust, r.dust_captured) IS DISTINCT FROM (coalesce(c.dust, 0), coalesce(c.captured, 0))
     """,
     "open_redemptions_hold_their_dust": """
         SELECT r.id AS subject, format('%s for %s dust, the book holds %s', r.state, r.dust, coalesce(t.held, 0))
@@ -188,10 +197,23 @@ def _no_event_is_forgotten(connection: Connection) -> Iterator[Breach]:
         yield Breach(check="no_event_is_forgotten", subject=row.subject, detail=row.detail)
 
 
+def _newest_close_still_holds(connection: Connection) -> Iterator[Breach]:
+    if (close := newest_close(connection)) is not None:
+        for detail in differences(connection, close):
+            yield Breach(check="newest_close_still_holds", subject=close.day.isoformat(), detail=detail)
+
+
 _CHECKS: tuple[Callable[[Connection], Iterator[Breach]], ...] = (
     _sql_checks,
     _hash_chain_holds,
     _no_promise_is_overdue,
     _no_event_is_forgotten,
+    _newest_close_still_holds,
 )
-CHECK_NAMES = (*_SQL_CHECKS, "hash_chain_holds", "no_promise_is_overdue", "no_event_is_forgotten")
+CHECK_NAMES = (
+    *_SQL_CHECKS,
+    "hash_chain_holds",
+    "no_promise_is_overdue",
+    "no_event_is_forgotten",
+    "newest_close_still_holds",
+)

@@ -14,6 +14,7 @@ from bridge.ledger.account import Kind
 from bridge.ledger.statements import Balance, read_balance
 from bridge.ledger.tables import dust_lot, dust_lot_use, dust_transaction
 from bridge.programme.versions import Version, versions_by_number
+from bridge.settlement.reasons import rules_at_work
 from bridge.settlement.tables import order_settlement
 
 
@@ -60,9 +61,10 @@ def explain(connection: Connection, customer_id: CustomerId, *, limit: int = 100
     ).all()
     versions = versions_by_number(connection, {row.programme_version for row in rows} - {None})
     notes = _order_notes(connection, customer_id)
+    rules = rules_at_work(connection, customer_id)
     parts = _lot_parts(connection, customer_id)
     balance = read_balance(connection, customer_id)
-    steps = tuple(_step(row, versions, notes, parts.get(row.version, ())) for row in reversed(rows))
+    steps = tuple(_step(row, versions, notes, rules, parts.get(row.version, ())) for row in reversed(rows))
     return Explanation(balance=balance, summary=tuple(_summary(balance)), steps=steps)
 
 
@@ -89,9 +91,16 @@ def _order_notes(connection: Connection, customer_id: CustomerId) -> dict[str, s
     return {row.order_id: row.note for row in connection.execute(query)}
 
 
-def _step(row: Row[Any], versions: dict[int, Version], notes: dict[str, str], parts: tuple[LotPart, ...]) -> Step:
+def _step(
+    row: Row[Any],
+    versions: dict[int, Version],
+    notes: dict[str, str],
+    rules: dict[str, str],
+    parts: tuple[LotPart, ...],
+) -> Step:
+    sentence = _sentence(row, versions, notes, rules)
     return Step(
-        sentence=f"{row.event_at:%d %b %Y}: {_sentence(row, versions, notes)} Balance {row.balance_after}.",
+        sentence=f"{row.event_at:%d %b %Y}: {sentence} Balance {row.balance_after}.",
         transaction_id=row.id,
         amount=row.amount,
         balance_after=row.balance_after,
@@ -103,13 +112,13 @@ def _step(row: Row[Any], versions: dict[int, Version], notes: dict[str, str], pa
     )
 
 
-def _sentence(row: Row[Any], versions: dict[int, Version], notes: dict[str, str]) -> str:
+def _sentence(row: Row[Any], versions: dict[int, Version], notes: dict[str, str], rules: dict[str, str]) -> str:
     amount, pending, what = abs(row.amount), abs(row.pending), row.reference_id
     match Kind(row.kind):
         case Kind.EARN if row.pending:
-            return f"{pending} dust earned with order {what}{_rule(row, versions)}, to become spendable later."
+            return f"{pending} dust earned with order {what}{_rule(row, versions, rules)}, to become spendable later."
         case Kind.EARN:
-            return f"{amount} dust earned with order {what}{_rule(row, versions)}."
+            return f"{amount} dust earned with order {what}{_rule(row, versions, rules)}."
         case Kind.MATURE:
             return f"{amount} dust of {what} became spendable."
         case Kind.BONUS:
@@ -131,12 +140,13 @@ def _sentence(row: Row[Any], versions: dict[int, Version], notes: dict[str, str]
             return f"{amount} dust {'added' if row.amount > 0 else 'taken away'} by the shop: {row.description}."
 
 
-def _rule(row: Row[Any], versions: dict[int, Version]) -> str:
+def _rule(row: Row[Any], versions: dict[int, Version], rules: dict[str, str]) -> str:
     version = versions.get(row.programme_version) if row.programme_version is not None else None
     if version is None:
         return ""
     rates = ", ".join(f"{rate:f} for each {code}" for code, rate in version.programme.earn.rates.items())
-    return f" (rules version {version.number}: {rates})"
+    more = f"; {rules[row.reference_id]}" if row.reference_id in rules else ""
+    return f" (rules version {version.number}: {rates}{more})"
 
 
 def _summary(balance: Balance) -> list[str]:

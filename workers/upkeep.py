@@ -14,13 +14,23 @@ from bridge.last_run import AUDIT, EVERY_MINUTE, note_run
 from bridge.ledger.book import customers_with_due_lots, open_accounts, save
 from bridge.ledger.totals import fold
 from bridge.medusa.client import get_medusa
+from bridge.reports.closes import close_days as close_days_over
 from bridge.settings import get_settings
-from bridge.wake import UPKEEP_AUDIT, UPKEEP_EVERY_MINUTE, UPKEEP_FORGET, UPKEEP_MATURE_AND_EXPIRE
+from bridge.wake import (
+    UPKEEP_AUDIT,
+    UPKEEP_CLOSE_DAYS,
+    UPKEEP_EVERY_MINUTE,
+    UPKEEP_FORGET,
+    UPKEEP_MATURE_AND_EXPIRE,
+)
 from workers.app import app
 
 log = structlog.get_logger(__name__)
 
 _CUSTOMERS_AT_ONCE = 200
+# Reading a book of millions of rows takes minutes. Such a task is acknowledged as it starts: one that outlives the
+# broker's patience would be handed out again, and one that is lost is only one of the next hour's.
+_LONG_SECONDS = 3600
 
 
 @app.task(name=UPKEEP_MATURE_AND_EXPIRE, retryable=True)
@@ -49,7 +59,7 @@ def every_minute() -> int:
     return folded
 
 
-@app.task(name=UPKEEP_AUDIT, retryable=True)
+@app.task(name=UPKEEP_AUDIT, retryable=True, acks_late=False, time_limit=_LONG_SECONDS)
 def audit() -> int:
     """Check every invariant; a breach is logged as an error, one line each. The number of breaches."""
     breaches = audit_books()
@@ -64,6 +74,13 @@ def audit() -> int:
     for breach in breaches:
         log.error("audit_breach", check=breach.check, subject=breach.subject, detail=breach.detail)
     return len(breaches)
+
+
+@app.task(name=UPKEEP_CLOSE_DAYS, retryable=True, acks_late=False, time_limit=_LONG_SECONDS)
+def close_days() -> list[str]:
+    """Keep what was owed at the end of each day that is over; the days."""
+    with transaction() as connection:
+        return [day.isoformat() for day in close_days_over(connection, now=now())]
 
 
 @app.task(name=UPKEEP_FORGET, retryable=True)

@@ -133,7 +133,7 @@ def _take(connection: Connection) -> Sequence[Row[Any]]:
 
 
 def _sort(connection: Connection, rows: Sequence[Row[Any]]) -> _Sorted:
-    with_categories = current_version(connection).programme.looks_at_categories
+    needs = current_version(connection).programme.looks_at
     work = _Sorted(orders={}, alone=[], apart=[])
     for row in rows:
         try:
@@ -141,7 +141,7 @@ def _sort(connection: Connection, rows: Sequence[Row[Any]]) -> _Sorted:
         except MalformedEvent:
             work.apart.append(row.id)
             continue
-        order = event.snapshot(with_categories=with_categories) if event.concerns_order else None
+        order = event.snapshot(needs=needs) if event.concerns_order else None
         if order is not None:
             work.orders[row.id] = order
         elif event.concerns_order:

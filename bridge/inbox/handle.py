@@ -141,8 +141,8 @@ def find_order(event: Event, medusa: Medusa | None = None) -> Order | None:
     if not event.concerns_order:
         return None
     with transaction() as connection:
-        with_categories = current_version(connection).programme.looks_at_categories
-    order = event.snapshot(with_categories=with_categories)
+        needs = current_version(connection).programme.looks_at
+    order = event.snapshot(needs=needs)
     if order is not None:
         return order
     medusa = medusa or get_medusa()

@@ -30,7 +30,9 @@ def import_tables() -> None:
     import bridge.products.settings
     import bridge.programme.versions
     import bridge.redemptions.tables
+    import bridge.reports.tables
     import bridge.retries
+    import bridge.settlement.grants
     import bridge.settlement.tables  # noqa: F401
 
 

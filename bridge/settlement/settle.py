@@ -7,26 +7,26 @@
 Locks are taken in one order everywhere: order_settlement, dust_redemption, dust_balance, each by id.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
 from bridge.bulk import among, insert_rows, update_rows
-from bridge.ids import CustomerId, OrderId, ProductId
+from bridge.ids import CustomerId, OrderId
 from bridge.ledger.account import Account, Kind, Memo
 from bridge.ledger.book import open_accounts, save, spent_lots
 from bridge.medusa.orders import Order
 from bridge.products.settings import dust_only_among
 from bridge.programme.rules import EarnWhen
 from bridge.programme.versions import Version, current_version, versions_by_number
-from bridge.programme.worth import Earning, EarningLine, earning
+from bridge.programme.worth import Earning, LineTerms, earning
 from bridge.redemptions.promises import Redemption, lock_redemptions_of_orders
-from bridge.redemptions.tables import State
+from bridge.redemptions.tables import RedemptionKind, State
 from bridge.redemptions.uses import book_use, is_used_by
+from bridge.settlement.lines import dust_only_lines, earning_lines, line_notes, terms_of_lines
 from bridge.settlement.tables import order_settlement
 from bridge.tracing import span
 
@@ -44,6 +44,9 @@ class Settled:
     note: str | None = None
 
 
+_NOTHING = Earning(dust=0, lines={})
+
+
 @dataclass(kw_only=True)
 class _Case:
     """One order on its way through settlement: its facts, its row, and the target that follows from both."""
@@ -51,9 +54,10 @@ class _Case:
     order: Order
     row: Row[Any]
     version: Version
-    earned: Earning
     earning_due: bool
     dust_only_lines: frozenset[str]
+    terms: Mapping[str, LineTerms]
+    earned: Earning = _NOTHING
     redemptions: list[Redemption] = field(default_factory=list)
     spent: dict[str, dict[str, int]] = field(default_factory=dict)
     """By redemption that is captured: what its dust came from, by lot. Their rows are locked, so it stays so."""
@@ -66,6 +70,12 @@ class _Case:
     def moves_away(self) -> bool:
         """Whether dust was booked for a customer who no longer owns the order."""
         return bool(self.row.booked > 0 and self.row.customer_id != self.order.customer_id)
+
+    @property
+    def product_codes(self) -> frozenset[str]:
+        """Codes in the order that pay for products by the unit."""
+        codes = (code for each in self.redemptions if each.kind is RedemptionKind.PRODUCTS for code in each.codes)
+        return frozenset(code.code for code in codes)
 
     @property
     def only_earns(self) -> bool:
@@ -135,30 +145,20 @@ def _open_cases(connection: Connection, orders: list[Order], rows: Mapping[Order
     for order in orders:
         row = rows[order.id]
         version = current if row.programme_version is None else versions[row.programme_version]
-        dust_only_lines = _dust_only_lines(order, row, dust_only)
-        due = row.earning_due or _is_due(version, order)
-        earned = _earned(order, version, due, dust_only_lines)
         cases.append(
             _Case(
                 order=order,
                 row=row,
                 version=version,
-                earned=earned,
-                earning_due=due,
-                dust_only_lines=dust_only_lines,
+                earning_due=row.earning_due or _is_due(version, order),
+                dust_only_lines=dust_only_lines(order, row.lines, dust_only),
+                terms=terms_of_lines(order, row.lines, version.programme.earn),
             )
         )
     _add_redemptions(connection, cases)
+    for case in cases:
+        case.earned = _earned(case)
     return cases
-
-
-def _dust_only_lines(order: Order, row: Row[Any], dust_only: Collection[ProductId]) -> frozenset[str]:
-    """Lines that never earn. Decided when a line is first seen: a setting changed later leaves old orders alone."""
-    return frozenset(
-        line.id
-        for line in order.lines
-        if (row.lines[line.id]["dust_only"] if line.id in row.lines else line.product_id in dust_only)
-    )
 
 
 def _is_due(version: Version, order: Order) -> bool:
@@ -171,30 +171,21 @@ def _is_due(version: Version, order: Order) -> bool:
             return order.completed
 
 
-def _earned(order: Order, version: Version, due: bool, dust_only_lines: frozenset[str]) -> Earning:
+def _earned(case: _Case) -> Earning:
+    order, rules = case.order, case.version.programme.earn
     if order.canceled:
         return Earning(dust=0, lines={}, why="The order is canceled.")
     if order.customer_id is None or order.is_guest:
         return Earning(dust=0, lines={}, why="A guest's order: there is no account to credit.")
-    if not due:
-        return Earning(dust=0, lines={}, why=f"The order earns once {version.programme.earn.when} has happened.")
+    if not case.earning_due:
+        return Earning(dust=0, lines={}, why=f"The order earns once {rules.when} has happened.")
     return earning(
-        version.programme.earn,
+        rules,
         currency_code=order.currency_code,
-        lines=[
-            EarningLine(
-                id=line.id,
-                product_id=line.product_id,
-                category_ids=line.category_ids,
-                net=line.net * order.kept_share,
-                gross=line.gross * order.kept_share,
-            )
-            for line in order.lines
-        ],
+        lines=earning_lines(order, case.terms, case.redemptions),
         shipping_net=order.shipping_net * order.kept_share,
         shipping_gross=order.shipping_gross * order.kept_share,
-        placed_at=order.placed_at,
-        without=dust_only_lines,
+        without=case.dust_only_lines,
     )
 
 
@@ -245,7 +236,15 @@ def _settle(connection: Connection, case: _Case, accounts: Mapping[CustomerId, A
         booked += difference - forgiven
     for redemption in case.redemptions:
         spent = case.spent.get(redemption.id, {})
-        book_use(connection, accounts[redemption.customer_id], redemption, order, spent=spent, now=now)
+        book_use(
+            connection,
+            accounts[redemption.customer_id],
+            redemption,
+            order,
+            product_codes=case.product_codes,
+            spent=spent,
+            now=now,
+        )
     return Settled(
         order_id=order.id,
         customer_id=order.customer_id,
@@ -308,19 +307,11 @@ def _row_values(case: _Case, outcome: Settled, now: datetime) -> dict[str, Any]:
         "earning_due": case.earning_due,
         "booked": outcome.booked,
         "waived": outcome.waived,
-        "lines": _line_notes(case),
+        "lines": line_notes(order, case.terms, case.dust_only_lines, case.earned.lines),
         "unpaid_dust_only": _has_unpaid_dust_only(case),
         "note": outcome.note,
         "placed_at": order.placed_at,
         "updated_at": now,
-    }
-
-
-def _line_notes(case: _Case) -> dict[str, dict[str, Any]]:
-    shares = case.earned.lines
-    return {
-        line.id: {"dust_only": line.id in case.dust_only_lines, "share": str(shares.get(line.id, Decimal(0)))}
-        for line in case.order.lines
     }
 
 
@@ -329,7 +320,7 @@ def _has_unpaid_dust_only(case: _Case) -> bool:
 
     A merchant may do so on purpose, so it only tells; the checkout of the storefront refuses such a cart.
     """
-    codes = {code.code for redemption in case.redemptions for code in redemption.codes}
+    codes = {code.code for redemption in case.redemptions for code in redemption.codes if code.product_id}
     return not case.order.canceled and any(
         line.gross > 0 or codes.isdisjoint(use.code for use in line.code_uses)
         for line in case.order.lines

@@ -22,7 +22,9 @@ order_settlement = Table(
     # Dust in the ledger for this order, pending included, and what could not be taken back under `within_balance`.
     Column("booked", BigInteger, nullable=False, server_default="0"),
     Column("waived", BigInteger, nullable=False, server_default="0"),
-    # By line id: its exact share before rounding, and whether it is for dust alone (then it never earns).
+    # By line id: its exact share before rounding, whether it is for dust alone (then it never earns), and what the
+    # rules said of it when it was first settled: `factor`, and where there is something to say `multipliers` (names),
+    # `fixed` (dust for each unit) and `excluded`.
     Column("lines", JSONB, nullable=False, server_default="{}"),
     # It has a product for dust alone that dust has not paid: made past the checkout's guard, by the merchant.
     Column("unpaid_dust_only", Boolean, nullable=False, server_default="false"),

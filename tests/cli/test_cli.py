@@ -109,6 +109,8 @@ def test_balance_history_and_adjust(dust: Dust) -> None:
         (["adjust", "cus_1", "5", "--reason", " "], 1, "reason: say why"),
         (["adjust", "cus_1", "1.5", "--reason", "r"], 2, "valid integer"),
         (["adjust", "cus_1", "5"], 2, "--reason"),
+        (["bonus", "cus_1", "--amount", "0", "--reason", "r"], 2, "--amount"),
+        (["bonus", "cus_1", "--amount", "5", "--reason", " "], 1, "reason: say why"),
         (["product", "set", "prod_1", "--price", "0"], 2, "--price"),
         (["product", "set", "prod_1"], 2, "--price"),
         (["retry"], 1, "Give an event id, or --all-failed."),
@@ -126,6 +128,17 @@ def test_a_wrong_call_is_told_in_plain_words(dust: Dust, words: list[str], code:
     said = dust(*words)
     assert (said.code, said.out) == (code, "")
     assert complaint.lower() in " ".join(said.err.replace("│", " ").split()).lower(), said.err
+
+
+@pytest.mark.usefixtures("settings")
+def test_bonus(dust: Dust) -> None:
+    give = ["bonus", "cus_2", "cus_1", "--amount", 50, "--reason", "birthday", "--key", "once"]
+    assert [line.partition(" (")[0] for line in dust(*give).out.splitlines()] == [
+        "cus_1: +50 dust, balance 50",
+        "cus_2: +50 dust, balance 50",
+    ]
+    assert len(dust(*give, "--json").json["transactions"]) == 2
+    assert dust("balance", "cus_2", "--json").json["balance"] == 50
 
 
 @pytest.mark.usefixtures("settings")
