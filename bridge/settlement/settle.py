@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Connection, Row, select
 
+from bridge.bulk import among, insert_rows, update_rows
 from bridge.ids import CustomerId, OrderId
 from bridge.ledger.account import Account, Kind, Memo
 from bridge.ledger.book import open_accounts, save, spent_lots
@@ -134,10 +134,10 @@ def settle_orders(connection: Connection, orders: Iterable[Order], *, now: datet
 
 
 def _lock_rows(connection: Connection, order_ids: list[OrderId]) -> dict[OrderId, Row[Any]]:
-    connection.execute(insert(order_settlement).on_conflict_do_nothing(), [{"order_id": who} for who in order_ids])
+    insert_rows(connection, order_settlement, [{"order_id": who} for who in order_ids])
     query = (
         select(order_settlement)
-        .where(order_settlement.c.order_id.in_(order_ids))
+        .where(among(order_settlement.c.order_id, order_ids))
         .order_by(order_settlement.c.order_id)
         .with_for_update()
     )
@@ -325,21 +325,8 @@ def _memo(case: _Case, kind: Kind, description: str, event_at: datetime) -> Memo
 
 
 def _write_rows(connection: Connection, cases: list[_Case], settled: Mapping[OrderId, Settled], now: datetime) -> None:
-    if not cases:
-        return
-    columns = [column.name for column in order_settlement.c if column.name != "order_id"]
-    statement = (
-        update(order_settlement)
-        .where(order_settlement.c.order_id == bindparam("b_order_id"))
-        .values({name: bindparam(f"b_{name}") for name in columns})
-    )
-    connection.execute(
-        statement,
-        [
-            {f"b_{name}": value for name, value in _row_values(case, settled[case.order.id], now).items()}
-            for case in cases
-        ],
-    )
+    rows = [_row_values(case, settled[case.order.id], now) for case in cases]
+    update_rows(connection, order_settlement, rows, key=("order_id",))
 
 
 def _row_values(case: _Case, outcome: Settled, now: datetime) -> dict[str, Any]:

@@ -24,8 +24,8 @@ STOPS = (
 # Both stand beside the road at one height, so neither may import the other.
 BESIDE = {"products", "programme"}
 SHARED = {
-    "backoff", "clock", "db", "errors", "ids", "last_run", "logs", "metrics", "otlp", "problems", "settings", "signing",
-    "tracing", "wake",
+    "backoff", "bulk", "clock", "db", "errors", "ids", "last_run", "logs", "metrics", "otlp", "problems", "settings",
+    "signing", "together", "tracing", "wake",
 }  # fmt: skip
 
 
