@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 
-from bridge.api.auth import Customer
+from bridge.api.auth import Customer, customer_of
 from bridge.api.cached import cached
 from bridge.api.rewards import QuotedReward, quote_rewards
 from bridge.api.shapes import (
@@ -42,7 +42,7 @@ from bridge.db import transaction
 from bridge.errors import Conflict, NotFound, Unavailable
 from bridge.ids import CustomerId, ProductId
 from bridge.inbox.reconcile import keep_orders
-from bridge.ledger.statements import read_balance, read_points, read_transactions
+from bridge.ledger.statements import Balance, read_balance, read_balances, read_points, read_transactions
 from bridge.medusa.carts import Cart
 from bridge.medusa.client import UnknownInMedusa, get_medusa
 from bridge.problems import describe_problems
@@ -77,6 +77,7 @@ from bridge.redemptions.promises import (
 from bridge.redemptions.rewards import UnknownReward, reward_terms
 from bridge.redemptions.tables import State
 from bridge.redemptions.terms import MOST_UNITS, NothingToPay, Terms, discount_terms, product_terms, unpaid_dust_only
+from bridge.together import Together
 from bridge.wake import INBOX_DRAIN, REDEMPTIONS_ADVANCE, wake
 
 router = APIRouter(prefix="/store/dust", tags=["store"])
@@ -115,11 +116,21 @@ def read_own_points(customer_id: Customer) -> Points:
         return Points(points=read_points(connection, customer_id))
 
 
-@router.get("/balance", responses=describe_problems(401, 503))
-def read_own_balance(customer_id: Customer) -> BalanceView:
+# What every page of a storefront shows: those who look at the same moment are answered from one query.
+_balances: Together[CustomerId, Balance] = Together("balances", read_balances)
+
+
+@router.get("/balance", response_model=BalanceView, responses=describe_problems(401, 503))
+async def read_own_balance(customer_id: Customer) -> Response:
     """All figures of one's own account; zeros for a customer never seen."""
-    with transaction() as connection:
-        return balance_view(read_balance(connection, customer_id))
+    view = balance_view(await _balances(customer_id))
+    # A view already: FastAPI would read it into one a second time.
+    return Response(view.model_dump_json(), media_type="application/json")
+
+
+async def answer_own_balance(request: Request) -> Response:
+    """The same from the bare request, see `quick.py`."""
+    return await read_own_balance(await customer_of(request))
 
 
 @router.get("/transactions", responses=describe_problems(401, 422, 503))
@@ -227,6 +238,30 @@ def quote(customer_id: Customer, wish: QuoteRequest) -> Quote:
             for product, units in wanted.items()
         ],
         rewards=quote_rewards(rules, cart=cart, basket=basket, available=available),
+    )
+
+
+class GuestQuoteRequest(Body):
+    cart_id: Id
+
+
+class GuestQuote(BaseModel):
+    currency_code: str
+    set_aside: int = Field(description="Dust that the order would put aside as it is")
+    escrow_days: int = Field(description="For how many days the guest may claim it")
+
+
+@router.post("/quote/guest", responses=describe_problems(400, 404, 409, 422, 503))
+def quote_guest(wish: GuestQuoteRequest) -> GuestQuote:
+    """What a guest's cart would set aside, to be claimed later. Public, as the cart is to whoever has its id."""
+    cart = _open_cart(wish.cart_id, lambda cart: not cart.has_account)
+    with transaction() as connection:
+        programme = current_version(connection).programme
+        prices = _dust_only_prices(read_products(connection, _product_ids(cart)))
+    return GuestQuote(
+        currency_code=cart.currency_code,
+        set_aside=_would_earn(programme, cart, Decimal(0), cart.currency_code, prices),
+        escrow_days=programme.guests.escrow_days,
     )
 
 
@@ -385,11 +420,16 @@ def _first_answer(redemption: Redemption) -> dict[str, Any]:
 
 
 def _own_cart(customer_id: CustomerId, cart_id: str) -> Cart:
+    return _open_cart(cart_id, lambda cart: cart.customer_id == customer_id)
+
+
+def _open_cart(cart_id: str, may_see: Callable[[Cart], bool]) -> Cart:
+    """A cart that is no order yet. Raises `UnknownCart`, also for one that may not be seen, and `CartCompleted`."""
     try:
         cart = get_medusa().cart(cart_id)
     except UnknownInMedusa:
         raise UnknownCart(cart_id) from None
-    if cart.customer_id != customer_id:
+    if not may_see(cart):
         raise UnknownCart(cart_id)
     if cart.completed:
         raise CartCompleted(cart_id)

@@ -72,6 +72,7 @@ class FakeMedusa:
             ("GET", r"/admin/payments", lambda: self._list("payments", query)),
             ("GET", r"/admin/payments/([^/]+)", lambda i: self._one("payment", self.payments, i)),
             ("GET", r"/admin/customers", lambda: self._list("customers", query)),
+            ("GET", r"/admin/customers/([^/]+)", lambda i: self._one("customer", self.customers, i)),
             ("POST", r"/admin/products/([^/]+)", lambda i: self._update_product(i, body)),
             ("GET", r"/store/carts/([^/]+)", lambda i: self._one("cart", self.carts, i)),
             ("POST", r"/store/carts/([^/]+)/promotions", lambda i: self._apply(i, body)),
@@ -115,6 +116,10 @@ class FakeMedusa:
                 rows = [row for row in rows if row[key.removesuffix("[$gte]")] >= value]
             elif key == "customer_id":
                 rows = [row for row in rows if row["customer_id"] == value]
+            elif key in {"id[]", "email[]"}:
+                rows = [row for row in rows if row[key.removesuffix("[]")] in value]
+            elif key == "has_account":
+                rows = [row for row in rows if row["has_account"] == (value == "true")]
         rows.sort(key=lambda row: row[query.get("order", "id")])
         offset, limit = int(query.get("offset", 0)), int(query.get("limit", 15))
         return 200, {name: rows[offset : offset + limit], "count": len(rows), "offset": offset, "limit": limit}
@@ -143,6 +148,11 @@ class FakeMedusa:
             if _rules_hold(promotion, cart) and _discount(promotion, cart):
                 cart["promotions"].append({"code": code})
         return 200, {"cart": cart}
+
+    def add_customer(self, customer_id: str, email: str, *, has_account: bool = True) -> None:
+        created = "2026-01-01T00:00:00.000Z"
+        row = {"id": customer_id, "email": email, "has_account": has_account, "created_at": created}
+        self.customers[customer_id] = row
 
     def add_cart(
         self,
@@ -240,6 +250,8 @@ def mounted(medusa: FakeMedusa) -> Iterator[respx.MockRouter]:
 
     with respx.mock(assert_all_called=False) as router:
         router.route(host="medusa.test").mock(side_effect=answer)
+        # Real listeners of the tests.
+        router.route(host="127.0.0.1").pass_through()
         yield router
 
 
