@@ -49,6 +49,11 @@ def is_closed(slow: socket.socket) -> bool:
         return True
 
 
+def send_for_ever(endless: socket.socket) -> None:
+    while True:
+        endless.sendall(b"X-A: " + b"a" * 8_000 + b"\r\n")
+
+
 @pytest.fixture
 def url(settings: dict[str, str], hints: list[Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A server as `dust serve` starts it, in a thread, with little patience."""
@@ -81,8 +86,7 @@ def test_slow_clients_keep_nobody_waiting_and_are_sent_away(url: str) -> None:
         with connected(url, 1) as (endless,):
             endless.sendall(b"GET / HTTP/1.1\r\n")
             with pytest.raises(ConnectionError):
-                while True:
-                    endless.sendall(b"X-A: " + b"a" * 8_000 + b"\r\n")
+                send_for_ever(endless)
         eventually(lambda: all(is_closed(each) for each in slow if each is not slow[3]))
         # One that sent its head in time is told why.
         answer = slow[3].makefile("rb").read()
