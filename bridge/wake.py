@@ -25,6 +25,7 @@ UPKEEP_AUDIT = "upkeep.audit"
 UPKEEP_EVERY_MINUTE = "upkeep.every_minute"
 UPKEEP_FORGET = "upkeep.forget"
 UPKEEP_ESCROW = "upkeep.escrow"
+UPKEEP_CARRY_OVER = "upkeep.carry_over"
 UPKEEP_CLOSE_DAYS = "upkeep.close_days"
 RECONCILE_ORDERS = "reconcile.orders"
 
