@@ -112,6 +112,7 @@ beat_schedule = {
     "mirror-products": _every("products.mirror", 30),
     "mature-and-expire": _every("upkeep.mature_and_expire", 60),
     "escrow": _every("upkeep.escrow", 60),
+    "carry-over": _every("upkeep.carry_over", 60),
     "reconcile": _every("reconcile.orders", _settings.reconcile_seconds),
     "every-minute": _every("upkeep.every_minute", 60),
     "audit": _every("upkeep.audit", 3600),
