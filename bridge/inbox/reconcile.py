@@ -6,7 +6,7 @@ quiet shop's poll writes nothing; what it found is the drift that a report shows
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -64,7 +64,7 @@ def reconcile(medusa: Medusa, *, since: datetime | None = None, dry_run: bool = 
     started = now()
     found = Found(since=since or _last_seen(started))
     for page in medusa.orders_updated_since(found.since):
-        _compare(page, found, dry_run=dry_run)
+        compare_orders(page, found, dry_run=dry_run)
     _compare_payments(medusa, found, dry_run=dry_run)
     _compare_customers(medusa, found, dry_run=dry_run)
     if since is None and not dry_run:
@@ -97,7 +97,8 @@ def _remember(started: datetime) -> None:
         )
 
 
-def _compare(page: list[Json], found: Found, *, dry_run: bool) -> None:
+def compare_orders(page: list[Json], found: Found, *, dry_run: bool) -> None:
+    """Put those of these orders into the inbox whose facts are newer than what is settled."""
     orders: dict[OrderId, tuple[Json, Order]] = {}
     for document in page:
         found.orders_seen += 1
@@ -109,7 +110,7 @@ def _compare(page: list[Json], found: Found, *, dry_run: bool) -> None:
             continue
         orders[order.id] = (document, order)
     with transaction() as connection:
-        known = _newest_facts(connection, orders.keys())
+        known = newest_facts(connection, orders.keys())
         for order_id, (document, order) in orders.items():
             if order_id in known and order.age <= known[order_id]:
                 continue
@@ -117,7 +118,8 @@ def _compare(page: list[Json], found: Found, *, dry_run: bool) -> None:
                 found.drifted.append(order_id)
 
 
-def _newest_facts(connection: Connection, order_ids: Iterable[OrderId]) -> dict[OrderId, tuple[int, datetime]]:
+def newest_facts(connection: Connection, order_ids: Iterable[OrderId]) -> dict[OrderId, tuple[int, datetime]]:
+    """How new the facts are that each of these orders was settled by; one that never was is missing."""
     query = select(order_settlement).where(
         order_settlement.c.order_id.in_(list(order_ids)), order_settlement.c.facts_version.is_not(None)
     )
@@ -170,13 +172,21 @@ def _compare_customers(medusa: Medusa, found: Found, *, dry_run: bool) -> None:
     if not bonus:
         return
     for page in medusa.customers_created_since(found.since):
-        created = {CustomerId(c["id"]): c["created_at"] for c in page if c.get("has_account")}
+        created = {
+            CustomerId(each["id"]): datetime.fromisoformat(each["created_at"])
+            for each in page
+            if each.get("has_account")
+        }
         with transaction() as connection:
             credited = customers_with_signup_bonus(connection, created.keys())
-            for customer_id, created_at in created.items():
-                if customer_id in credited:
-                    continue
-                moment = datetime.fromisoformat(created_at)
-                event = (f"rec_{customer_id}", "customer.created", moment, {"id": customer_id})
-                if dry_run or _keep(connection, *event):
-                    found.customers.append(customer_id)
+            new = {who: at for who, at in created.items() if who not in credited}
+            found.customers += list(new) if dry_run else keep_customers(connection, new)
+
+
+def keep_customers(connection: Connection, created: Mapping[CustomerId, datetime]) -> list[CustomerId]:
+    """Put customers into the inbox, with when they signed up, for their bonus; those who were not in there before."""
+    return [
+        customer_id
+        for customer_id, moment in created.items()
+        if _keep(connection, f"rec_{customer_id}", "customer.created", moment, {"id": customer_id})
+    ]
