@@ -170,7 +170,11 @@ class Bridge:
     def ask(self, method: str, path: str, body: Json | None = None, **headers: str) -> Json:
         """Ask its API as the service. Raises `Refused`."""
         headers = {"Authorization": f"Bearer {ADMIN_TOKEN}", **headers}
-        return answer(httpx.request(method, self.url + path, json=body, headers=headers, timeout=30, trust_env=False))
+        return answer(
+            httpx.request(
+                method, self.url + path, json=body, headers=headers, timeout=2 * PATIENCE_SECONDS, trust_env=False
+            )
+        )
 
     def give(self, customer_id: str, dust: int) -> None:
         """Credit dust by hand."""
@@ -253,6 +257,8 @@ def real_world(database_url: str, folder: Path, name: str, *, redis: bool = Fals
             jwt_secret=SecretStr(JWT_SECRET),
             admin_token=SecretStr(ADMIN_TOKEN),
             retry_attempts=1,
+            # Of a machine that has other things to do as well.
+            medusa_timeout_seconds=30,
             # What an event must bring shall not be found by the poll instead.
             reconcile_seconds=3600,
         )
