@@ -104,6 +104,14 @@ _SQL_CHECKS: dict[str, str] = {
             WHERE reference_type = 'redemption' GROUP BY reference_id) t ON t.reference_id = r.id
         WHERE coalesce(t.spent, 0) <> r.dust_captured OR (r.state <> 'captured' AND r.dust_captured <> 0)
     """,
+    "redemption_is_sum_of_its_codes": """
+        SELECT r.id AS subject, format('%s dust, %s captured; its codes have %s and %s', r.dust, r.dust_captured,
+                                       c.dust, c.captured) AS detail
+        FROM dust_redemption r LEFT JOIN (
+            SELECT redemption_id, sum(dust) AS dust, sum(dust_captured) AS captured
+            FROM dust_redemption_code GROUP BY redemption_id) c ON c.redemption_id = r.id
+        WHERE (r.dust, r.dust_captured) IS DISTINCT FROM (coalesce(c.dust, 0), coalesce(c.captured, 0))
+    """,
     "open_redemptions_hold_their_dust": """
         SELECT r.id AS subject, format('%s for %s dust, the book holds %s', r.state, r.dust, coalesce(t.held, 0))
                    AS detail
@@ -140,6 +148,23 @@ _SQL_CHECKS: dict[str, str] = {
         SELECT e.order_id AS subject, format('claimed by %s, booked for %s', e.customer_id, o.customer_id) AS detail
         FROM guest_escrow e JOIN order_settlement o USING (order_id)
         WHERE e.state = 'claimed' AND e.customer_id IS DISTINCT FROM o.customer_id
+    """,
+    "notices_tell_what_is_booked": """
+        SELECT n.id AS subject, format('tells of row %s of %s, which is not there', n.version, n.customer_id) AS detail
+        FROM notice n LEFT JOIN dust_transaction t USING (customer_id, version)
+        WHERE n.version IS NOT NULL AND t.id IS DISTINCT FROM n.data ->> 'transaction_id'
+    """,
+    "imports_are_in_the_books": """
+        SELECT coalesce(r.customer_id, t.reference_id) AS subject,
+               format('import %s brought %s, the book says %s', coalesce(r.batch_id, t.reference_id),
+                      coalesce(r.dust, 0), coalesce(t.dust, 0)) AS detail
+        FROM (SELECT batch_id, customer_id, sum(amount - taken_back) AS dust
+              FROM import_row WHERE state IN ('posted', 'undone') GROUP BY batch_id, customer_id) r
+        FULL JOIN (SELECT customer_id, reference_id, sum(amount + pending) AS dust FROM dust_transaction
+                   WHERE reference_type = 'import' AND kind IN ('import', 'reverse')
+                   GROUP BY customer_id, reference_id) t
+            ON t.customer_id = r.customer_id AND t.reference_id = r.batch_id
+        WHERE coalesce(r.dust, 0) <> coalesce(t.dust, 0)
     """,
     "merges_have_two_sides": """
         SELECT reference_id AS subject,

@@ -158,6 +158,11 @@ def _sentence(
             return f"{amount} dust of {what} became spendable."
         case Kind.BONUS:
             return f"{amount} dust as a bonus: {row.description}."
+        case Kind.IMPORT:
+            later = ", to become spendable later" if row.pending else ""
+            return f"{amount + pending} dust brought over with import {what}: {row.description}{later}."
+        case Kind.REVERSE if row.reference_type == "import":
+            return f"{amount + pending} dust of import {what} taken back: {row.description}."
         case Kind.REVERSE:
             note = f" ({notes[what].rstrip('.')})" if what in notes else ""
             return f"{amount + pending} dust taken back for order {what}: {row.description}{note}."

@@ -28,6 +28,9 @@ UPKEEP_ESCROW = "upkeep.escrow"
 UPKEEP_CARRY_OVER = "upkeep.carry_over"
 UPKEEP_CLOSE_DAYS = "upkeep.close_days"
 RECONCILE_ORDERS = "reconcile.orders"
+NOTICES_SEND = "notices.send"
+NOTICES_EXPIRING = "notices.expiring"
+NOTICES_PRUNE = "notices.prune"
 
 # Wait this long for company before a message goes out; a burst of a thousand events needs a handful of messages.
 _GATHER_SECONDS = 0.01

@@ -12,7 +12,7 @@ from bridge.errors import Unavailable
 from bridge.inbox.erasure import erased_customers
 from bridge.inbox.erasure import forget as forget_again
 from bridge.last_run import AUDIT, EVERY_MINUTE, note_run
-from bridge.ledger.book import customers_with_due_lots, open_accounts, save
+from bridge.ledger.due import book_due_lots
 from bridge.ledger.merges import carry_over_what_came_in
 from bridge.ledger.totals import fold
 from bridge.medusa.client import get_medusa
@@ -45,14 +45,9 @@ def mature_and_expire() -> int:
     done = 0
     while True:
         with transaction() as connection:
-            due = customers_with_due_lots(connection, now(), _CUSTOMERS_AT_ONCE)
-            accounts = open_accounts(connection, due)
-            for account in accounts.values():
-                account.mature_due(now=now())
-                account.expire_due(now=now())
-            save(connection, accounts.values())
-        done += len(due)
-        if len(due) < _CUSTOMERS_AT_ONCE:
+            booked = book_due_lots(connection, now=now(), customers=_CUSTOMERS_AT_ONCE)
+        done += booked
+        if booked < _CUSTOMERS_AT_ONCE:
             return done
 
 

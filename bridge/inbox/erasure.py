@@ -20,6 +20,7 @@ from bridge.ids import CustomerId
 from bridge.inbox.events import MalformedEvent, read_event
 from bridge.inbox.tables import EventState, webhook_event
 from bridge.ledger.merges import merged_into
+from bridge.notices.outbox import forget_customers
 from bridge.redemptions.promises import ask_for_release, list_redemptions
 from bridge.settlement.escrow import forget_emails, forget_guests
 from bridge.settlement.tables import order_settlement
@@ -57,6 +58,7 @@ def forget(connection: Connection, customer_ids: Iterable[CustomerId], *, now: d
     ids = list(customer_ids)
     forget_emails(connection, ids)
     forget_guests(connection, ids, now=now)
+    forget_customers(connection, ids)
     return _strip_events(connection, ids)
 
 

@@ -98,6 +98,16 @@ dust_lot_use = Table(
     Index(None, "customer_id", "lot_id"),
 )
 
+# Lots whose end was announced, so that each is announced once; gone when the lot is.
+expiry_notice = Table(
+    "expiry_notice",
+    metadata,
+    Column("customer_id", Text, primary_key=True),
+    Column("lot_id", Text, primary_key=True),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    Index(None, "expires_at"),
+)
+
 # Two accounts of one person. While it is not undone, whatever comes into the one is carried over to the other.
 customer_merge = Table(
     "customer_merge",

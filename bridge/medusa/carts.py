@@ -13,7 +13,8 @@ from bridge.ids import CustomerId, ProductId
 # `customer_id` alone is dropped by Medusa (2.21.2, tried); with `customer.id` beside it both are given.
 CART_FIELDS = (
     "id,customer_id,customer.id,customer.has_account,currency_code,completed_at,item_total,item_tax_total,"
-    "items.id,items.product_id,items.quantity,items.total,items.tax_total,promotions.code"
+    "items.id,items.product_id,items.quantity,items.total,items.tax_total,items.adjustments.code,"
+    "items.adjustments.amount,promotions.code,shipping_methods.id,shipping_methods.total"
 )
 
 
@@ -30,11 +31,16 @@ class CartLine:
     quantity: int
     net: Decimal
     gross: Decimal
+    discounts: Mapping[str, Decimal]
+    """What each code takes off this line; with tax where the promotion says so, as all of Dust's do."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cart:
-    """A cart at one moment. Money in major units of `currency_code`; `items_gross` is after discounts, with tax."""
+    """A cart at one moment. Money in major units of `currency_code`; `items_gross` is after discounts, with tax.
+
+    `shipping_gross` is None until a way of shipping is chosen.
+    """
 
     id: str
     customer_id: CustomerId | None
@@ -44,11 +50,17 @@ class Cart:
     completed: bool
     items_gross: Decimal
     lines: tuple[CartLine, ...]
+    shipping_gross: Decimal | None
     promotion_codes: frozenset[str]
 
 
 class _Shape(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class _Adjustment(_Shape):
+    code: str | None = None
+    amount: Decimal
 
 
 class _Item(_Shape):
@@ -57,6 +69,11 @@ class _Item(_Shape):
     quantity: int
     total: Decimal
     tax_total: Decimal = Decimal(0)
+    adjustments: tuple[_Adjustment, ...] | None = None
+
+
+class _ShippingMethod(_Shape):
+    total: Decimal = Decimal(0)
 
 
 class _Customer(_Shape):
@@ -76,6 +93,7 @@ class _Cart(_Shape):
     completed_at: str | None = None
     item_total: Decimal
     items: tuple[_Item, ...] | None = None
+    shipping_methods: tuple[_ShippingMethod, ...] | None = None
     promotions: tuple[_Promotion | None, ...] | None = None
 
 
@@ -101,8 +119,20 @@ def read_cart(document: Mapping[str, Any]) -> Cart:
                 quantity=item.quantity,
                 net=item.total - item.tax_total,
                 gross=item.total,
+                discounts=_discounts(item),
             )
             for item in cart.items or ()
         ),
+        shipping_gross=sum((method.total for method in cart.shipping_methods), Decimal(0))
+        if cart.shipping_methods
+        else None,
         promotion_codes=frozenset(p.code for p in cart.promotions or () if p and p.code),
     )
+
+
+def _discounts(item: _Item) -> dict[str, Decimal]:
+    taken: dict[str, Decimal] = {}
+    for adjustment in item.adjustments or ():
+        if adjustment.code and adjustment.amount > 0:
+            taken[adjustment.code] = taken.get(adjustment.code, Decimal(0)) + adjustment.amount
+    return taken

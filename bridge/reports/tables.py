@@ -14,8 +14,7 @@ daily_close = Table(
     Column("owed_by_customers", BigInteger, nullable=False),
     Column("held", BigInteger, nullable=False),
     Column("pending", BigInteger, nullable=False),
-    # There was none before Dust set anything aside for guests.
-    Column("escrow", BigInteger, nullable=False, server_default="0"),
+    Column("escrow", BigInteger, nullable=False),
     Column("customers", BigInteger, nullable=False),
     # By kind, since the beginning; by currency, what the outstanding dust could take off.
     Column("movements", JSONB, nullable=False),

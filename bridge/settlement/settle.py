@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Connection, Row, select
 
+from bridge.bulk import among, insert_rows, update_rows
 from bridge.ids import CustomerId, OrderId
 from bridge.ledger.account import Account, Kind, Memo
 from bridge.ledger.book import open_accounts, save, spent_lots
@@ -96,6 +96,11 @@ class _Case:
         return bool(self.row.booked > 0 and self.row.customer_id != self.owner)
 
     @property
+    def product_codes(self) -> frozenset[str]:
+        """Codes in the order that take whole units off."""
+        return frozenset(code.code for each in self.redemptions for code in each.codes if code.product_id)
+
+    @property
     def only_earns(self) -> bool:
         grows = self.target >= int(self.row.booked) - int(self.row.waived)
         return grows and not self.moves_away and not self.redemptions
@@ -128,10 +133,10 @@ def settle_orders(connection: Connection, orders: Iterable[Order], *, now: datet
 
 
 def _lock_rows(connection: Connection, order_ids: list[OrderId]) -> dict[OrderId, Row[Any]]:
-    connection.execute(insert(order_settlement).on_conflict_do_nothing(), [{"order_id": who} for who in order_ids])
+    insert_rows(connection, order_settlement, [{"order_id": who} for who in order_ids])
     query = (
         select(order_settlement)
-        .where(order_settlement.c.order_id.in_(order_ids))
+        .where(among(order_settlement.c.order_id, order_ids))
         .order_by(order_settlement.c.order_id)
         .with_for_update()
     )
@@ -199,6 +204,8 @@ def _is_due(version: Version, order: Order) -> bool:
 
 def _earned(case: _Case) -> Earning:
     order, rules = case.order, case.version.programme.earn
+    if order.is_draft:
+        return Earning(dust=0, lines={}, why="A draft: it earns once it is an order.")
     if order.canceled:
         return Earning(dust=0, lines={}, why="The order is canceled.")
     if why_nobody := why_nobody_earns(order, case.escrow):
@@ -219,7 +226,8 @@ def _add_redemptions(connection: Connection, cases: list[_Case]) -> None:
     codes = {code for case in cases for code in case.order.codes}
     for redemption in lock_redemptions_of_orders(connection, codes=codes, order_ids=[case.order.id for case in cases]):
         for case in cases:
-            if is_used_by(redemption, case.order):
+            # A draft may be thrown away without a word, and would keep the dust.
+            if is_used_by(redemption, case.order) and not case.order.is_draft:
                 case.redemptions.append(redemption)
 
 
@@ -262,7 +270,15 @@ def _settle(connection: Connection, case: _Case, accounts: Mapping[CustomerId, A
         booked += difference - forgiven
     for redemption in case.redemptions:
         spent = case.spent.get(redemption.id, {})
-        book_use(connection, accounts[redemption.customer_id], redemption, order, spent=spent, now=now)
+        book_use(
+            connection,
+            accounts[redemption.customer_id],
+            redemption,
+            order,
+            product_codes=case.product_codes,
+            spent=spent,
+            now=now,
+        )
     return Settled(
         order_id=order.id,
         customer_id=case.owner or order.customer_id,
@@ -308,21 +324,8 @@ def _memo(case: _Case, kind: Kind, description: str, event_at: datetime) -> Memo
 
 
 def _write_rows(connection: Connection, cases: list[_Case], settled: Mapping[OrderId, Settled], now: datetime) -> None:
-    if not cases:
-        return
-    columns = [column.name for column in order_settlement.c if column.name != "order_id"]
-    statement = (
-        update(order_settlement)
-        .where(order_settlement.c.order_id == bindparam("b_order_id"))
-        .values({name: bindparam(f"b_{name}") for name in columns})
-    )
-    connection.execute(
-        statement,
-        [
-            {f"b_{name}": value for name, value in _row_values(case, settled[case.order.id], now).items()}
-            for case in cases
-        ],
-    )
+    rows = [_row_values(case, settled[case.order.id], now) for case in cases]
+    update_rows(connection, order_settlement, rows, key=("order_id",))
 
 
 def _row_values(case: _Case, outcome: Settled, now: datetime) -> dict[str, Any]:
@@ -335,13 +338,15 @@ def _row_values(case: _Case, outcome: Settled, now: datetime) -> dict[str, Any]:
         "guest": order.is_guest or case.row.guest,
         "facts_version": order.version,
         "facts_updated_at": order.updated_at,
-        "programme_version": case.version.number,
-        "earning_due": case.earning_due,
+        # The rules that hold when the order is placed, not those of the day somebody began to draft it.
+        "programme_version": None if order.is_draft else case.version.number,
+        "earning_due": case.earning_due and not order.is_draft,
         "booked": outcome.booked,
         "waived": outcome.waived,
         "escrowed": case.escrowed,
         "lines": line_notes(order, case.terms, case.dust_only_lines, case.earned.lines),
         "unpaid_dust_only": _has_unpaid_dust_only(case),
+        "awaits_payment": order.awaits_payment and not order.canceled,
         "note": outcome.note,
         "placed_at": order.placed_at,
         "updated_at": now,
@@ -353,11 +358,11 @@ def _has_unpaid_dust_only(case: _Case) -> bool:
 
     A merchant may do so on purpose, so it only tells; the checkout of the storefront refuses such a cart.
     """
-    codes = {code.code for redemption in case.redemptions for code in redemption.codes}
-    return not case.order.canceled and any(
+    codes = {code.code for redemption in case.redemptions for code in redemption.codes if code.product_id}
+    return not (case.order.canceled or case.order.is_draft) and any(
         line.gross > 0 or codes.isdisjoint(use.code for use in line.code_uses)
         for line in case.order.lines
-        if line.id in case.dust_only_lines
+        if line.id in case.dust_only_lines and line.stands
     )
 
 

@@ -48,6 +48,8 @@ order_settlement = Table(
     Column("lines", JSONB, nullable=False, server_default="{}"),
     # It has a product for dust alone that dust has not paid: made past the checkout's guard, by the merchant.
     Column("unpaid_dust_only", Boolean, nullable=False, server_default="false"),
+    # A claim or an exchange added something that is not paid yet: a payment, which the order does not show, will count.
+    Column("awaits_payment", Boolean, nullable=False, server_default="false"),
     # Why it earns nothing, in plain words, when it does.
     Column("note", Text),
     Column("placed_at", DateTime(timezone=True)),
@@ -56,6 +58,7 @@ order_settlement = Table(
     Index(None, "customer_id"),
     Index("ix_order_settlement_buyer_id", "buyer_id", postgresql_where=text("buyer_id IS NOT NULL")),
     Index("ix_order_settlement_unpaid", "order_id", postgresql_where=text("unpaid_dust_only")),
+    Index("ix_order_settlement_waiting", "order_id", postgresql_where=text("awaits_payment OR NOT earning_due")),
     postgresql_with={"fillfactor": "80"},
 )
 

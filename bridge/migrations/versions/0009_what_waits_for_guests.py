@@ -1,7 +1,7 @@
 """What waits for guests.
 
-Locks: `order_settlement` and `daily_close` for a moment, as columns without or with a constant default rewrite nothing;
-the new index covers no row yet, but reads the table once, and writers wait for that. The other tables are new.
+Locks: `order_settlement` for a moment, as columns without or with a constant default rewrite nothing; the new index
+covers no row yet, but reads the table once, and writers wait for that. The other tables are new.
 """
 
 import sqlalchemy as sa
@@ -10,7 +10,7 @@ from alembic import op
 from bridge.migrations.privileges import grant
 
 revision = "0009"
-down_revision = "0007"
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 
@@ -18,7 +18,6 @@ depends_on = None
 def upgrade() -> None:
     op.add_column("order_settlement", sa.Column("buyer_id", sa.Text(), nullable=True))
     op.add_column("order_settlement", sa.Column("escrowed", sa.BigInteger(), server_default="0", nullable=False))
-    op.add_column("daily_close", sa.Column("escrow", sa.BigInteger(), server_default="0", nullable=False))
     op.create_index(
         "ix_order_settlement_buyer_id",
         "order_settlement",
@@ -112,7 +111,6 @@ def downgrade() -> None:
     op.drop_table("proved_email")
     op.drop_table("guest_escrow_entry")
     op.drop_table("guest_escrow")
-    op.drop_column("daily_close", "escrow")
     op.drop_index("ix_order_settlement_buyer_id", table_name="order_settlement")
     op.drop_column("order_settlement", "escrowed")
     op.drop_column("order_settlement", "buyer_id")
