@@ -12,8 +12,8 @@ from bridge.settlement.tables import guest_escrow, order_settlement, proved_emai
 
 # Columns that are about how Dust works and not about the customer.
 _NOT_THEIRS = {
-    "hash", "head", "request_hash", "first_answer", "lease", "leased_until", "next_attempt_at", "attempts", "give_up_at",
-    "seq",
+    "hash", "head", "request_hash", "first_answer", "lease", "leased_until", "next_attempt_at", "attempts",
+    "give_up_at", "seq",
     # What a hash is of is theirs to know already, and Dust cannot tell.
     "email_hash", "forgotten",
 }  # fmt: skip
