@@ -9,6 +9,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from bridge.api import admin, bonuses, guests, health, notices, reports, rewards, store
 from bridge.api.limits import BodyLimit
+from bridge.api.quick import Quick
 from bridge.api.watched import Watched
 from bridge.logs import set_up_logs
 from bridge.metrics import keep_saved, stop_saving
@@ -47,6 +48,11 @@ def create_app() -> FastAPI:
         webhooks=notices.webhooks,
     )
     install_problems(app)
+    quick = {
+        ("POST", "/webhooks/medusa"): door.medusa_webhook,
+        ("GET", "/store/dust/balance"): store.answer_own_balance,
+    }
+    app.add_middleware(Quick, answers=quick)
     app.add_middleware(BodyLimit)
     for_operators = (admin.router, bonuses.router, guests.router, notices.router, reports.router)
     for router in (door.router, rewards.router, store.router, *for_operators, health.router):

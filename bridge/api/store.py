@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 
-from bridge.api.auth import Customer
+from bridge.api.auth import Customer, customer_of
 from bridge.api.cached import cached
 from bridge.api.rewards import QuotedReward, quote_rewards
 from bridge.api.shapes import (
@@ -42,7 +42,7 @@ from bridge.db import transaction
 from bridge.errors import Conflict, NotFound, Unavailable
 from bridge.ids import CustomerId, ProductId
 from bridge.inbox.reconcile import keep_orders
-from bridge.ledger.statements import read_balance, read_points, read_transactions
+from bridge.ledger.statements import Balance, read_balance, read_balances, read_points, read_transactions
 from bridge.medusa.carts import Cart
 from bridge.medusa.client import UnknownInMedusa, get_medusa
 from bridge.problems import describe_problems
@@ -77,6 +77,7 @@ from bridge.redemptions.promises import (
 from bridge.redemptions.rewards import UnknownReward, reward_terms
 from bridge.redemptions.tables import State
 from bridge.redemptions.terms import MOST_UNITS, NothingToPay, Terms, discount_terms, product_terms, unpaid_dust_only
+from bridge.together import Together
 from bridge.wake import INBOX_DRAIN, REDEMPTIONS_ADVANCE, wake
 
 router = APIRouter(prefix="/store/dust", tags=["store"])
@@ -115,11 +116,21 @@ def read_own_points(customer_id: Customer) -> Points:
         return Points(points=read_points(connection, customer_id))
 
 
-@router.get("/balance", responses=describe_problems(401, 503))
-def read_own_balance(customer_id: Customer) -> BalanceView:
+# What every page of a storefront shows: those who look at the same moment are answered from one query.
+_balances: Together[CustomerId, Balance] = Together("balances", read_balances)
+
+
+@router.get("/balance", response_model=BalanceView, responses=describe_problems(401, 503))
+async def read_own_balance(customer_id: Customer) -> Response:
     """All figures of one's own account; zeros for a customer never seen."""
-    with transaction() as connection:
-        return balance_view(read_balance(connection, customer_id))
+    view = balance_view(await _balances(customer_id))
+    # A view already: FastAPI would read it into one a second time.
+    return Response(view.model_dump_json(), media_type="application/json")
+
+
+async def answer_own_balance(request: Request) -> Response:
+    """The same from the bare request, see `quick.py`."""
+    return await read_own_balance(await customer_of(request))
 
 
 @router.get("/transactions", responses=describe_problems(401, 422, 503))

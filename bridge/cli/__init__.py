@@ -5,7 +5,22 @@ import sys
 import structlog
 import typer
 
-from bridge.cli import accounts, bonuses, clock, doctor, events, guests, notices, reports, scenarios, servers, upkeep
+from bridge.cli import (
+    accounts,
+    backfill,
+    balances,
+    bonuses,
+    clock,
+    doctor,
+    events,
+    guests,
+    notices,
+    programme,
+    reports,
+    scenarios,
+    servers,
+    upkeep,
+)
 from bridge.errors import DustError
 from bridge.settings import SettingsError
 from bridge.stack.errors import StackError
@@ -17,7 +32,22 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for group in (servers, events, notices, accounts, bonuses, guests, upkeep, reports, clock, scenarios, doctor):
+for group in (
+    servers,
+    events,
+    notices,
+    accounts,
+    bonuses,
+    guests,
+    programme,
+    balances,
+    backfill,
+    upkeep,
+    reports,
+    scenarios,
+    clock,
+    doctor,
+):
     group.add_commands(app)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection, Row, select, update
 
+from bridge.bulk import among
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import Unavailable
@@ -29,7 +30,7 @@ from bridge.tracing import span
 
 log = structlog.get_logger(__name__)
 
-BATCH = 200
+BATCH = 500
 # How long a task of its own may take to pick an event up before the sweep offers it again.
 OWN_TASK_GRACE = timedelta(seconds=60)
 
@@ -155,7 +156,7 @@ def _postpone(connection: Connection, event_ids: Sequence[str]) -> None:
     if event_ids:
         connection.execute(
             update(webhook_event)
-            .where(webhook_event.c.id.in_(event_ids), webhook_event.c.state == EventState.PENDING.value)
+            .where(among(webhook_event.c.id, event_ids), webhook_event.c.state == EventState.PENDING.value)
             .values(next_attempt_at=now() + OWN_TASK_GRACE)
         )
 

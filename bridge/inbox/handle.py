@@ -11,9 +11,10 @@ from datetime import datetime, timedelta
 from typing import Any, assert_never
 
 import structlog
-from sqlalchemy import Connection, Row, bindparam, func, select, update
+from sqlalchemy import Connection, Row, func, select, update
 
 from bridge.backoff import backoff_seconds
+from bridge.bulk import update_rows
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import Conflict, DustError, NotFound, Unavailable
@@ -200,18 +201,18 @@ def describe(settled: Settled) -> str:
 def mark_handled(connection: Connection, sentences: dict[str, str]) -> None:
     """These events are done; `sentences` says by id what came of each."""
     moment = now()
-    statement = (
-        update(webhook_event)
-        .where(webhook_event.c.id == bindparam("b_id"))
-        .values(
-            state=EventState.HANDLED.value,
-            next_attempt_at=None,
-            handled_at=moment,
-            error_code=None,
-            reason=bindparam("b_reason"),
-        )
-    )
-    connection.execute(statement, [{"b_id": who, "b_reason": what} for who, what in sentences.items()])
+    rows = [
+        {
+            "id": who,
+            "state": EventState.HANDLED.value,
+            "next_attempt_at": None,
+            "handled_at": moment,
+            "error_code": None,
+            "reason": what,
+        }
+        for who, what in sentences.items()
+    ]
+    update_rows(connection, webhook_event, rows, key=("id",))
 
 
 def mark_failed(connection: Connection, event_id: str, *, code: str, reason: str, attempts: int) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, func, or_, select, update
 
+from bridge.bulk import among
 from bridge.errors import Conflict, KeyReused, NotFound
 from bridge.ids import CustomerId, OrderId, ProductId, new_id
 from bridge.ledger.account import Kind, Memo
@@ -266,8 +267,10 @@ def lock_redemptions_of_orders(
     connection: Connection, *, codes: Iterable[str], order_ids: Iterable[OrderId]
 ) -> list[Redemption]:
     """Every redemption that one of these codes belongs to or one of these orders has used, locked in id order."""
-    by_code = select(dust_redemption_code.c.redemption_id).where(dust_redemption_code.c.code.in_(list(codes)))
-    by_order = select(dust_redemption_code.c.redemption_id).where(dust_redemption_code.c.order_id.in_(list(order_ids)))
+    by_code = select(dust_redemption_code.c.redemption_id).where(among(dust_redemption_code.c.code, list(codes)))
+    by_order = select(dust_redemption_code.c.redemption_id).where(
+        among(dust_redemption_code.c.order_id, list(order_ids))
+    )
     # A union and not an `or`: each half goes by its own index, however many redemptions there are.
     return _load(connection, list(connection.scalars(by_code.union(by_order))), lock=True)
 

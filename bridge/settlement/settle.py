@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Connection, Row, select
 
+from bridge.bulk import among, insert_rows, update_rows
 from bridge.ids import CustomerId, OrderId
 from bridge.ledger.account import Account, Kind, Memo
 from bridge.ledger.book import open_accounts, save, spent_lots
@@ -26,7 +26,7 @@ from bridge.programme.rules import EarnWhen
 from bridge.programme.versions import Version, current_version, versions_by_number
 from bridge.programme.worth import Earning, LineTerms, earning
 from bridge.redemptions.promises import Redemption, lock_redemptions_of_orders
-from bridge.redemptions.tables import RedemptionKind, State
+from bridge.redemptions.tables import State
 from bridge.redemptions.uses import book_use, is_used_by
 from bridge.settlement.escrow import (
     Escrow,
@@ -97,9 +97,8 @@ class _Case:
 
     @property
     def product_codes(self) -> frozenset[str]:
-        """Codes in the order that pay for products by the unit."""
-        codes = (code for each in self.redemptions if each.kind is RedemptionKind.PRODUCTS for code in each.codes)
-        return frozenset(code.code for code in codes)
+        """Codes in the order that take whole units off."""
+        return frozenset(code.code for each in self.redemptions for code in each.codes if code.product_id)
 
     @property
     def only_earns(self) -> bool:
@@ -134,10 +133,10 @@ def settle_orders(connection: Connection, orders: Iterable[Order], *, now: datet
 
 
 def _lock_rows(connection: Connection, order_ids: list[OrderId]) -> dict[OrderId, Row[Any]]:
-    connection.execute(insert(order_settlement).on_conflict_do_nothing(), [{"order_id": who} for who in order_ids])
+    insert_rows(connection, order_settlement, [{"order_id": who} for who in order_ids])
     query = (
         select(order_settlement)
-        .where(order_settlement.c.order_id.in_(order_ids))
+        .where(among(order_settlement.c.order_id, order_ids))
         .order_by(order_settlement.c.order_id)
         .with_for_update()
     )
@@ -325,21 +324,8 @@ def _memo(case: _Case, kind: Kind, description: str, event_at: datetime) -> Memo
 
 
 def _write_rows(connection: Connection, cases: list[_Case], settled: Mapping[OrderId, Settled], now: datetime) -> None:
-    if not cases:
-        return
-    columns = [column.name for column in order_settlement.c if column.name != "order_id"]
-    statement = (
-        update(order_settlement)
-        .where(order_settlement.c.order_id == bindparam("b_order_id"))
-        .values({name: bindparam(f"b_{name}") for name in columns})
-    )
-    connection.execute(
-        statement,
-        [
-            {f"b_{name}": value for name, value in _row_values(case, settled[case.order.id], now).items()}
-            for case in cases
-        ],
-    )
+    rows = [_row_values(case, settled[case.order.id], now) for case in cases]
+    update_rows(connection, order_settlement, rows, key=("order_id",))
 
 
 def _row_values(case: _Case, outcome: Settled, now: datetime) -> dict[str, Any]:
