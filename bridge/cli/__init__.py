@@ -17,6 +17,7 @@ from bridge.cli import (
     notices,
     programme,
     reports,
+    scenarios,
     servers,
     upkeep,
 )
@@ -43,6 +44,7 @@ for group in (
     backfill,
     upkeep,
     reports,
+    scenarios,
     clock,
     doctor,
 ):
