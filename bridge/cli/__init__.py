@@ -5,7 +5,21 @@ import sys
 import structlog
 import typer
 
-from bridge.cli import accounts, backfill, balances, bonuses, doctor, events, programme, reports, servers, upkeep
+from bridge.cli import (
+    accounts,
+    backfill,
+    balances,
+    bonuses,
+    clock,
+    doctor,
+    events,
+    guests,
+    notices,
+    programme,
+    reports,
+    servers,
+    upkeep,
+)  # fmt: skip
 from bridge.errors import DustError
 from bridge.settings import SettingsError
 from bridge.stack.errors import StackError
@@ -17,7 +31,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for group in (servers, events, accounts, bonuses, programme, balances, backfill, upkeep, reports, doctor):
+for group in (
+    servers, events, notices, accounts, bonuses, programme, balances, backfill, guests, upkeep, reports, clock, doctor,
+):  # fmt: skip
     group.add_commands(app)
 
 

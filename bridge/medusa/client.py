@@ -131,6 +131,11 @@ class Medusa:
         fields = "id,has_account,created_at"
         yield from self._changes("/admin/customers", "customers", "created_at", since, {"fields": fields})
 
+    def customer(self, customer_id: CustomerId) -> Json:
+        """A customer with `email` and `has_account`. Raises `UnknownInMedusa`."""
+        fields = {"fields": "id,email,has_account"}
+        return cast(Json, self._admin("GET", f"/admin/customers/{customer_id}", params=fields)["customer"])
+
     def customers_with_account(
         self, *, ids: Collection[str] = (), emails: Collection[str] = ()
     ) -> Iterator[list[Json]]:

@@ -20,13 +20,13 @@ ROOT = Path(__file__).parents[2]
 # From the door inwards; a stop may import what stands after it. The shared files are the rest of `bridge`'s own pages.
 STOPS = (
     "webhooks", "inbox", "simulation", "settlement", "redemptions", "imports", "products", "programme", "ledger",
-    "medusa",
+    "notices", "medusa",
 )  # fmt: skip
 # Both stand beside the road at one height, so neither may import the other.
 BESIDE = {"products", "programme"}
 SHARED = {
-    "backoff", "clock", "db", "errors", "ids", "last_run", "logs", "metrics", "otlp", "problems", "settings", "tracing",
-    "wake",
+    "backoff", "bulk", "clock", "db", "errors", "ids", "last_run", "logs", "metrics", "otlp", "problems", "settings",
+    "signing", "together", "tracing", "wake",
 }  # fmt: skip
 
 

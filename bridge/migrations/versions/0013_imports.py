@@ -9,7 +9,7 @@ from alembic import op
 from bridge.migrations.privileges import grant
 
 revision = "0013"
-down_revision = "0007"
+down_revision = "0012"
 branch_labels = None
 depends_on = None
 
