@@ -54,6 +54,8 @@ task_routes = {
     "redemptions.sweep": {"queue": "sweeps"},
     "products.*": {"queue": "medusa"},
     "reconcile.*": {"queue": "medusa"},
+    # Named for its first use, it is the queue of whatever waits for somebody else's server; one sender at a time.
+    "notices.*": {"queue": "medusa"},
     "upkeep.*": {"queue": "sweeps"},
 }
 
@@ -102,14 +104,23 @@ def _every(task: str, seconds: float, *, expires: float | None = None) -> dict[s
 
 
 beat_schedule = {
-    # A drain whose process was lost is retried with its old expiry, so that must be further away than the next sweep.
-    "drain-inbox": _every("inbox.drain", _settings.sweep_seconds, expires=60),
+    # A drain whose process was lost is retried with its old expiry, and only the retry splits off what killed it. On a
+    # machine so busy that messages wait a minute, an expiry of 60 s was seen to discard every retry, and the next drain
+    # to die of the same event again. A hundred drains that find nothing to do cost less.
+    "drain-inbox": _every("inbox.drain", _settings.sweep_seconds, expires=600),
     "sweep-redemptions": _every("redemptions.sweep", _settings.sweep_seconds),
     "mirror-products": _every("products.mirror", 30),
     "mature-and-expire": _every("upkeep.mature_and_expire", 60),
+    "escrow": _every("upkeep.escrow", 60),
+    "carry-over": _every("upkeep.carry_over", 60),
     "reconcile": _every("reconcile.orders", _settings.reconcile_seconds),
     "every-minute": _every("upkeep.every_minute", 60),
     "audit": _every("upkeep.audit", 3600),
     "close-days": _every("upkeep.close_days", 3600),
     "forget": _every("upkeep.forget", 86_400),
+    "prune-notices": _every("notices.prune", 86_400),
 }
+if _settings.notify_url:
+    beat_schedule["send-notices"] = _every("notices.send", _settings.sweep_seconds)
+    # A few minutes matter to nobody who is told days before.
+    beat_schedule["expiring"] = _every("notices.expiring", 900)

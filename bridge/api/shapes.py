@@ -63,6 +63,8 @@ class Listing(StrEnum):
     REDEMPTIONS = "redemptions"
     EVENTS = "events"
     VERSIONS = "versions"
+    ESCROWS = "escrows"
+    DELIVERIES = "deliveries"
     CLOSES = "closes"
 
 
@@ -129,7 +131,7 @@ class TransactionView(BaseModel):
     id: str
     amount: int = Field(description="Whole dust: above zero for a credit, below for a debit")
     type: str = Field(examples=["credit", "debit"])
-    kind: str = Field(examples=["earn", "bonus", "adjust", "redeem", "refund", "reverse", "expire"])
+    kind: str = Field(examples=["earn", "bonus", "adjust", "import", "redeem", "refund", "reverse", "expire"])
     reference_type: str
     reference_id: str
     description: str

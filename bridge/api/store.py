@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
@@ -241,6 +241,30 @@ def quote(customer_id: Customer, wish: QuoteRequest) -> Quote:
     )
 
 
+class GuestQuoteRequest(Body):
+    cart_id: Id
+
+
+class GuestQuote(BaseModel):
+    currency_code: str
+    set_aside: int = Field(description="Dust that the order would put aside as it is")
+    escrow_days: int = Field(description="For how many days the guest may claim it")
+
+
+@router.post("/quote/guest", responses=describe_problems(400, 404, 409, 422, 503))
+def quote_guest(wish: GuestQuoteRequest) -> GuestQuote:
+    """What a guest's cart would set aside, to be claimed later. Public, as the cart is to whoever has its id."""
+    cart = _open_cart(wish.cart_id, lambda cart: not cart.has_account)
+    with transaction() as connection:
+        programme = current_version(connection).programme
+        prices = _dust_only_prices(read_products(connection, _product_ids(cart)))
+    return GuestQuote(
+        currency_code=cart.currency_code,
+        set_aside=_would_earn(programme, cart, Decimal(0), cart.currency_code, prices),
+        escrow_days=programme.guests.escrow_days,
+    )
+
+
 def _would_earn(
     programme: Programme, cart: Cart | None, amount: Decimal, currency: str, prices: dict[ProductId, int]
 ) -> int:
@@ -396,11 +420,16 @@ def _first_answer(redemption: Redemption) -> dict[str, Any]:
 
 
 def _own_cart(customer_id: CustomerId, cart_id: str) -> Cart:
+    return _open_cart(cart_id, lambda cart: cart.customer_id == customer_id)
+
+
+def _open_cart(cart_id: str, may_see: Callable[[Cart], bool]) -> Cart:
+    """A cart that is no order yet. Raises `UnknownCart`, also for one that may not be seen, and `CartCompleted`."""
     try:
         cart = get_medusa().cart(cart_id)
     except UnknownInMedusa:
         raise UnknownCart(cart_id) from None
-    if cart.customer_id != customer_id:
+    if not may_see(cart):
         raise UnknownCart(cart_id)
     if cart.completed:
         raise CartCompleted(cart_id)

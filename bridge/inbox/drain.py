@@ -18,6 +18,7 @@ from bridge.bulk import among
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import Unavailable
+from bridge.inbox.customers import asks_medusa
 from bridge.inbox.events import MalformedEvent, metric_label, read_event
 from bridge.inbox.handle import describe, mark_handled, try_event
 from bridge.inbox.tables import EventState, webhook_event
@@ -144,7 +145,7 @@ def _sort(connection: Connection, rows: Sequence[Row[Any]]) -> _Sorted:
         order = event.snapshot(needs=needs) if event.concerns_order else None
         if order is not None:
             work.orders[row.id] = order
-        elif event.concerns_order:
+        elif event.concerns_order or asks_medusa(connection, event):
             work.apart.append(row.id)
         else:
             work.alone.append(row.id)

@@ -12,7 +12,7 @@ from bridge.ids import CustomerId, ProductId
 
 # `customer_id` alone is dropped by Medusa (2.21.2, tried); with `customer.id` beside it both are given.
 CART_FIELDS = (
-    "id,customer_id,customer.id,currency_code,completed_at,item_total,item_tax_total,"
+    "id,customer_id,customer.id,customer.has_account,currency_code,completed_at,item_total,item_tax_total,"
     "items.id,items.product_id,items.quantity,items.total,items.tax_total,items.adjustments.code,"
     "items.adjustments.amount,promotions.code,shipping_methods.id,shipping_methods.total"
 )
@@ -44,6 +44,8 @@ class Cart:
 
     id: str
     customer_id: CustomerId | None
+    has_account: bool
+    """Whether its customer is more than the record that Medusa keeps of a guest."""
     currency_code: str
     completed: bool
     items_gross: Decimal
@@ -76,6 +78,7 @@ class _ShippingMethod(_Shape):
 
 class _Customer(_Shape):
     id: str
+    has_account: bool | None = None
 
 
 class _Promotion(_Shape):
@@ -105,6 +108,7 @@ def read_cart(document: Mapping[str, Any]) -> Cart:
     return Cart(
         id=cart.id,
         customer_id=CustomerId(owner) if owner else None,
+        has_account=bool(owner) and not (cart.customer is not None and cart.customer.has_account is False),
         currency_code=cart.currency_code.lower(),
         completed=cart.completed_at is not None,
         items_gross=cart.item_total,

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
@@ -144,6 +144,12 @@ class Earn(_Part):
     when: EarnWhen = EarnWhen.PLACED
     pending_days: Whole = Field(default=0, ge=0, le=3650)
     expires_after_days: Whole | None = Field(default=None, ge=1, le=36_500)
+    expiry_notice_days: Whole | None = Field(
+        default=14,
+        ge=1,
+        le=365,
+        description="How many days before dust expires `dust.expiring` tells of it; null: never",
+    )
     excluded_product_ids: Ids = ()
     excluded_category_ids: Ids = ()
     excluded_collection_ids: Ids = ()
@@ -163,6 +169,14 @@ class Earn(_Part):
     @cached_property
     def fixed_by_product(self) -> dict[str, int]:
         return {each.product_id: each.dust for each in self.fixed}
+
+    def dates(self, placed_at: datetime) -> tuple[datetime | None, datetime | None]:
+        """When an order's dust matures and when it expires, where it does.
+
+        Counted from the order, not from when we heard of it: a late webhook must not cost or give days.
+        """
+        matures_at = placed_at + timedelta(days=self.pending_days) if self.pending_days else None
+        return matures_at, placed_at + timedelta(days=self.expires_after_days) if self.expires_after_days else None
 
 
 class Bonuses(_Part):
@@ -283,8 +297,23 @@ class Reversal(_Part):
     negative_balance: NegativeBalance = NegativeBalance.ALLOW
 
 
+class GuestClaim(StrEnum):
+    """What, besides an accepted transfer of the order and the word of support, proves that a guest was this customer.
+
+    Medusa verifies no e-mail by itself. `registration` says that the shop lets nobody open an account before they have
+    proved its e-mail, `account` that a later change of the e-mail is proved as well.
+    """
+
+    TRANSFER = "transfer"
+    REGISTRATION = "registration"
+    ACCOUNT = "account"
+
+
 class Guests(_Part):
-    escrow_days: Whole = Field(default=90, ge=1, le=3650)
+    escrow_days: Whole = Field(
+        default=90, ge=1, le=3650, description="Days after the order for which a guest's dust waits to be claimed"
+    )
+    claim: GuestClaim = Field(default=GuestClaim.TRANSFER, description="What proves whose a guest's e-mail is")
 
 
 class Programme(_Part):

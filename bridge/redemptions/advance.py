@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy import Connection, select, update
 
 from bridge.backoff import backoff_seconds
-from bridge.clock import now
+from bridge.clock import now, real_now
 from bridge.db import transaction
 from bridge.errors import DustError, Unavailable
 from bridge.ids import ProductId
@@ -24,6 +24,7 @@ from bridge.ledger.account import Kind, Memo
 from bridge.ledger.book import open_accounts, reserved_lots, save
 from bridge.medusa.client import Json, Medusa, MedusaRefused, Promotion
 from bridge.metrics import REDEMPTIONS_ENDED
+from bridge.notices.outbox import Notice, NoticeType, put
 from bridge.products.settings import newest_dust_only
 from bridge.redemptions.promises import Code, Redemption, lock_redemption, update_redemption
 from bridge.redemptions.promotions import promotion_body
@@ -203,10 +204,23 @@ def _withdraw(redemption: Redemption, medusa: Medusa, lease: str, *, failure: st
             attempts=0,
             next_attempt_at=now() + SECOND_LOOK if in_doubt else None,
         )
+        if failure:
+            _tell_of_failure(connection, current)
         ended = lock_redemption(connection, redemption.id)
     REDEMPTIONS_ENDED.labels(ended.state.value).inc()
     log.info("redemption_ended", state=ended.state.value, dust=ended.dust, reason=ended.reason)
     return Outcome(redemption=ended)
+
+
+def _tell_of_failure(connection: Connection, redemption: Redemption) -> None:
+    data = {
+        "what": "redemption",
+        "redemption_id": redemption.id,
+        "customer_id": redemption.customer_id,
+        "amount": redemption.dust,
+        "code": MedusaRefused.code,
+    }
+    put(connection, [Notice(type=NoticeType.FAILED, customer_id=redemption.customer_id, data=data)], now=now())
 
 
 def _delete_codes(redemption: Redemption, medusa: Medusa) -> list[str]:
@@ -228,7 +242,9 @@ def _orders_that_used(redemption: Redemption, medusa: Medusa) -> list[Json]:
     the code when the promotion is deleted.
     """
     codes = {code.code for code in _unused(redemption)}
-    pages = medusa.orders_of_customer_since(redemption.customer_id, redemption.created_at - _CLOCK_SKEW)
+    # Medusa goes by the wall, wherever the test clock was when the redemption was made.
+    made_at = min(redemption.created_at, redemption.created_at - (now() - real_now()))
+    pages = medusa.orders_of_customer_since(redemption.customer_id, made_at - _CLOCK_SKEW)
     return [order for page in pages for order in page if codes & _codes_in(order)]
 
 

@@ -49,9 +49,9 @@ def earning_lines(order: Order, terms: Mapping[str, LineTerms], redemptions: Ite
         EarningLine(
             id=line.id,
             terms=terms[line.id],
-            net=line.net * order.kept_share,
-            gross=line.gross * order.kept_share,
-            units=line.units * _share_paid_with_money(line, dust_codes) * order.kept_share,
+            net=line.net * line.kept_share,
+            gross=line.gross * line.kept_share,
+            units=line.units * _share_paid_with_money(line, dust_codes) * line.kept_share,
         )
         for line in order.lines
     ]

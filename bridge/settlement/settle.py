@@ -4,12 +4,14 @@
     booked  = what the ledger holds for it
     post      target - booked, in the transaction that also remembers these facts
 
-Locks are taken in one order everywhere: order_settlement, dust_redemption, dust_balance, each by id.
+A guest's order has nobody to book it for; what it should hold waits in `guest_escrow` instead, see `escrow.py`.
+
+Locks are taken in one order everywhere: order_settlement, guest_escrow, dust_redemption, dust_balance, each by id.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
@@ -24,10 +26,18 @@ from bridge.programme.rules import EarnWhen
 from bridge.programme.versions import Version, current_version, versions_by_number
 from bridge.programme.worth import Earning, LineTerms, earning
 from bridge.redemptions.promises import Redemption, lock_redemptions_of_orders
-from bridge.redemptions.tables import RedemptionKind, State
+from bridge.redemptions.tables import State
 from bridge.redemptions.uses import book_use, is_used_by
+from bridge.settlement.escrow import (
+    Escrow,
+    lock_escrows,
+    open_escrow,
+    owner_of,
+    settle_escrows,
+    why_nobody_earns,
+)
 from bridge.settlement.lines import dust_only_lines, earning_lines, line_notes, terms_of_lines
-from bridge.settlement.tables import order_settlement
+from bridge.settlement.tables import EscrowState, order_settlement
 from bridge.tracing import span
 
 
@@ -57,25 +67,38 @@ class _Case:
     earning_due: bool
     dust_only_lines: frozenset[str]
     terms: Mapping[str, LineTerms]
+    known_escrow: Escrow | None
+    escrow: Escrow | None
+    """What waited for a guest before, and how it is now; without the dust, which the target says."""
     earned: Earning = _NOTHING
     redemptions: list[Redemption] = field(default_factory=list)
     spent: dict[str, dict[str, int]] = field(default_factory=dict)
     """By redemption that is captured: what its dust came from, by lot. Their rows are locked, so it stays so."""
 
     @property
+    def owner(self) -> CustomerId | None:
+        """Whose dust it is; None for a guest's."""
+        return owner_of(self.order, self.escrow)
+
+    @property
     def target(self) -> int:
-        return self.earned.dust
+        """What the book should hold for the order."""
+        return self.earned.dust if self.owner else 0
+
+    @property
+    def escrowed(self) -> int:
+        """What should wait for a guest instead."""
+        return self.earned.dust if self.escrow and self.escrow.state is EscrowState.WAITING else 0
 
     @property
     def moves_away(self) -> bool:
         """Whether dust was booked for a customer who no longer owns the order."""
-        return bool(self.row.booked > 0 and self.row.customer_id != self.order.customer_id)
+        return bool(self.row.booked > 0 and self.row.customer_id != self.owner)
 
     @property
     def product_codes(self) -> frozenset[str]:
-        """Codes in the order that pay for products by the unit."""
-        codes = (code for each in self.redemptions if each.kind is RedemptionKind.PRODUCTS for code in each.codes)
-        return frozenset(code.code for code in codes)
+        """Codes in the order that take whole units off."""
+        return frozenset(code.code for each in self.redemptions for code in each.codes if code.product_id)
 
     @property
     def only_earns(self) -> bool:
@@ -97,12 +120,14 @@ def settle_orders(connection: Connection, orders: Iterable[Order], *, now: datet
         order_id: _stale(rows[order_id]) for order_id, order in newest.items() if _is_stale(rows[order_id], order)
     }  # fmt: skip
     fresh = [order for order_id, order in newest.items() if order_id not in settled]
-    cases = _open_cases(connection, fresh, rows)
+    cases = _open_cases(connection, fresh, rows, now)
     accounts = _open_accounts(connection, cases)
     with span("settlement.settle", orders=len(cases), customers=len(accounts)):
         for case in sorted(cases, key=lambda case: case.order.id):
             settled[case.order.id] = _settle(connection, case, accounts, now)
         save(connection, accounts.values())
+        guests = [(case.order, case.known_escrow, case.escrow, case.escrowed) for case in cases if case.escrow]
+        settle_escrows(connection, guests, now=now)
         _write_rows(connection, cases, settled, now)
     return settled
 
@@ -133,7 +158,9 @@ def _stale(row: Row[Any]) -> Settled:
     )
 
 
-def _open_cases(connection: Connection, orders: list[Order], rows: Mapping[OrderId, Row[Any]]) -> list[_Case]:
+def _open_cases(
+    connection: Connection, orders: list[Order], rows: Mapping[OrderId, Row[Any]], now: datetime
+) -> list[_Case]:
     if not orders:
         return []
     current = current_version(connection)
@@ -141,6 +168,8 @@ def _open_cases(connection: Connection, orders: list[Order], rows: Mapping[Order
     versions = versions_by_number(connection, numbers) | {current.number: current}
     products = {line.product_id for order in orders for line in order.lines if line.product_id}
     dust_only = dust_only_among(connection, products)
+    # Nothing is asked for orders of accounts, which were never a guest's.
+    escrows = lock_escrows(connection, [order.id for order in orders if order.is_guest or rows[order.id].guest])
     cases = []
     for order in orders:
         row = rows[order.id]
@@ -153,6 +182,8 @@ def _open_cases(connection: Connection, orders: list[Order], rows: Mapping[Order
                 earning_due=row.earning_due or _is_due(version, order),
                 dust_only_lines=dust_only_lines(order, row.lines, dust_only),
                 terms=terms_of_lines(order, row.lines, version.programme.earn),
+                known_escrow=escrows.get(order.id),
+                escrow=open_escrow(order, escrows.get(order.id), version, now=now),
             )
         )
     _add_redemptions(connection, cases)
@@ -173,10 +204,12 @@ def _is_due(version: Version, order: Order) -> bool:
 
 def _earned(case: _Case) -> Earning:
     order, rules = case.order, case.version.programme.earn
+    if order.is_draft:
+        return Earning(dust=0, lines={}, why="A draft: it earns once it is an order.")
     if order.canceled:
         return Earning(dust=0, lines={}, why="The order is canceled.")
-    if order.customer_id is None or order.is_guest:
-        return Earning(dust=0, lines={}, why="A guest's order: there is no account to credit.")
+    if why_nobody := why_nobody_earns(order, case.escrow):
+        return Earning(dust=0, lines={}, why=why_nobody)
     if not case.earning_due:
         return Earning(dust=0, lines={}, why=f"The order earns once {rules.when} has happened.")
     return earning(
@@ -193,7 +226,8 @@ def _add_redemptions(connection: Connection, cases: list[_Case]) -> None:
     codes = {code for case in cases for code in case.order.codes}
     for redemption in lock_redemptions_of_orders(connection, codes=codes, order_ids=[case.order.id for case in cases]):
         for case in cases:
-            if is_used_by(redemption, case.order):
+            # A draft may be thrown away without a word, and would keep the dust.
+            if is_used_by(redemption, case.order) and not case.order.is_draft:
                 case.redemptions.append(redemption)
 
 
@@ -203,7 +237,7 @@ def _open_accounts(connection: Connection, cases: list[_Case]) -> dict[CustomerI
     whole: set[CustomerId] = set()
     extra_lots: set[str] = set()
     for case in cases:
-        owners = {case.order.customer_id} if case.target else set()
+        owners = {case.owner} if case.target else set()
         owners |= {CustomerId(case.row.customer_id)} if case.row.booked > 0 else set()
         owners |= {redemption.customer_id for redemption in case.redemptions}
         (quick if case.only_earns else whole).update(owner for owner in owners if owner)
@@ -227,12 +261,12 @@ def _settle(connection: Connection, case: _Case, accounts: Mapping[CustomerId, A
     if difference < 0:
         taken = _take_back(case, accounts[CustomerId(row.customer_id)], -difference, now, _why_less(order))
         booked, waived = booked - taken, waived - difference - taken
-    elif difference > 0 and order.customer_id is not None:
+    elif difference > 0 and case.owner is not None:
         # What was waived is still with the customer: it counts first when the order grows again.
         forgiven = min(waived, difference)
         waived -= forgiven
         if difference > forgiven:
-            _earn(case, accounts[order.customer_id], difference - forgiven, now)
+            _earn(case, accounts[case.owner], difference - forgiven, now)
         booked += difference - forgiven
     for redemption in case.redemptions:
         spent = case.spent.get(redemption.id, {})
@@ -247,12 +281,18 @@ def _settle(connection: Connection, case: _Case, accounts: Mapping[CustomerId, A
         )
     return Settled(
         order_id=order.id,
-        customer_id=order.customer_id,
+        customer_id=case.owner or order.customer_id,
         booked=booked,
         waived=waived,
         change=booked - row.booked,
-        note=case.earned.why,
+        note=case.earned.why or _what_waits(case),
     )
+
+
+def _what_waits(case: _Case) -> str | None:
+    if not case.escrow or case.escrow.state is not EscrowState.WAITING:
+        return None
+    return f"A guest's order: {case.escrowed} dust wait until {case.escrow.expires_at:%d %b %Y} to be claimed."
 
 
 def _why_less(order: Order) -> str:
@@ -267,16 +307,9 @@ def _take_back(case: _Case, account: Account, amount: int, now: datetime, descri
 
 
 def _earn(case: _Case, account: Account, amount: int, now: datetime) -> None:
-    rules = case.version.programme.earn
-    # Maturity and expiry count from the order, not from when we heard of it: a late webhook must not cost or give days.
-    start = case.order.placed_at
-    account.earn(
-        amount,
-        _memo(case, Kind.EARN, "Earned with an order", case.order.placed_at),
-        now=now,
-        matures_at=start + timedelta(days=rules.pending_days) if rules.pending_days else None,
-        expires_at=start + timedelta(days=rules.expires_after_days) if rules.expires_after_days else None,
-    )
+    matures_at, expires_at = case.version.programme.earn.dates(case.order.placed_at)
+    memo = _memo(case, Kind.EARN, "Earned with an order", case.order.placed_at)
+    account.earn(amount, memo, now=now, matures_at=matures_at, expires_at=expires_at)
 
 
 def _memo(case: _Case, kind: Kind, description: str, event_at: datetime) -> Memo:
@@ -299,16 +332,21 @@ def _row_values(case: _Case, outcome: Settled, now: datetime) -> dict[str, Any]:
     order = case.order
     return {
         "order_id": order.id,
-        "customer_id": order.customer_id,
-        "guest": order.is_guest,
+        "customer_id": outcome.customer_id,
+        "buyer_id": order.customer_id if outcome.customer_id != order.customer_id else None,
+        # Stays true once it was: what waited for the guest, and whether it is over, counts for the account as well.
+        "guest": order.is_guest or case.row.guest,
         "facts_version": order.version,
         "facts_updated_at": order.updated_at,
-        "programme_version": case.version.number,
-        "earning_due": case.earning_due,
+        # The rules that hold when the order is placed, not those of the day somebody began to draft it.
+        "programme_version": None if order.is_draft else case.version.number,
+        "earning_due": case.earning_due and not order.is_draft,
         "booked": outcome.booked,
         "waived": outcome.waived,
+        "escrowed": case.escrowed,
         "lines": line_notes(order, case.terms, case.dust_only_lines, case.earned.lines),
         "unpaid_dust_only": _has_unpaid_dust_only(case),
+        "awaits_payment": order.awaits_payment and not order.canceled,
         "note": outcome.note,
         "placed_at": order.placed_at,
         "updated_at": now,
@@ -321,10 +359,10 @@ def _has_unpaid_dust_only(case: _Case) -> bool:
     A merchant may do so on purpose, so it only tells; the checkout of the storefront refuses such a cart.
     """
     codes = {code.code for redemption in case.redemptions for code in redemption.codes if code.product_id}
-    return not case.order.canceled and any(
+    return not (case.order.canceled or case.order.is_draft) and any(
         line.gross > 0 or codes.isdisjoint(use.code for use in line.code_uses)
         for line in case.order.lines
-        if line.id in case.dust_only_lines
+        if line.id in case.dust_only_lines and line.stands
     )
 
 

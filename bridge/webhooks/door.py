@@ -5,7 +5,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from bridge.clock import now
+from bridge.clock import now, real_now
 from bridge.errors import DustError
 from bridge.inbox.events import Event, log_ids, metric_label, read_event
 from bridge.inbox.receive import Arrival, Receipt, receive_many
@@ -33,7 +33,10 @@ class WebhookAnswer(BaseModel):
     "/webhooks/medusa",
     status_code=202,
     response_model=WebhookAnswer,
-    responses={200: {"model": WebhookAnswer, "description": "Seen before"}, **describe_problems(400, 401, 413, 503)},
+    responses={
+        200: {"model": WebhookAnswer, "description": "Seen before"},
+        **describe_problems(400, 401, 408, 413, 503),
+    },
     openapi_extra={
         "parameters": [
             {"in": "header", "name": name, "required": True, "schema": {"type": "string"}}
@@ -75,7 +78,7 @@ async def medusa_webhook(request: Request) -> Response:
 async def _take_in(request: Request) -> tuple[str, Event, Receipt]:
     body = await request.body()
     keys = [webhook_key(secret) for secret in get_settings().webhook_secrets]
-    event_id = verify(request.headers, body, keys, now=now())
+    event_id = verify(request.headers, body, keys, now=real_now())
     event = read_event(body)
     structlog.contextvars.bind_contextvars(event_id=event_id, **log_ids(event.type, event.subject))
     arrival = Arrival(

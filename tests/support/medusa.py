@@ -9,6 +9,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -72,6 +73,7 @@ class FakeMedusa:
             ("GET", r"/admin/payments", lambda: self._list("payments", query)),
             ("GET", r"/admin/payments/([^/]+)", lambda i: self._one("payment", self.payments, i)),
             ("GET", r"/admin/customers", lambda: self._list("customers", query)),
+            ("GET", r"/admin/customers/([^/]+)", lambda i: self._one("customer", self.customers, i)),
             ("POST", r"/admin/products/([^/]+)", lambda i: self._update_product(i, body)),
             ("GET", r"/store/carts/([^/]+)", lambda i: self._one("cart", self.carts, i)),
             ("POST", r"/store/carts/([^/]+)/promotions", lambda i: self._apply(i, body)),
@@ -112,9 +114,15 @@ class FakeMedusa:
         rows = list(getattr(self, name).values())
         for key, value in query.items():
             if key.endswith("[$gte]"):
-                rows = [row for row in rows if row[key.removesuffix("[$gte]")] >= value]
+                # As times: Medusa writes milliseconds, which a query need not have.
+                start = datetime.fromisoformat(value)
+                rows = [row for row in rows if datetime.fromisoformat(row[key.removesuffix("[$gte]")]) >= start]
             elif key == "customer_id":
                 rows = [row for row in rows if row["customer_id"] == value]
+            elif key in {"id[]", "email[]"}:
+                rows = [row for row in rows if row[key.removesuffix("[]")] in value]
+            elif key == "has_account":
+                rows = [row for row in rows if row["has_account"] == (value == "true")]
         rows.sort(key=lambda row: row[query.get("order", "id")])
         offset, limit = int(query.get("offset", 0)), int(query.get("limit", 15))
         return 200, {name: rows[offset : offset + limit], "count": len(rows), "offset": offset, "limit": limit}
@@ -143,6 +151,11 @@ class FakeMedusa:
             if _rules_hold(promotion, cart) and _discount(promotion, cart):
                 cart["promotions"].append({"code": code})
         return 200, {"cart": cart}
+
+    def add_customer(self, customer_id: str, email: str, *, has_account: bool = True) -> None:
+        created = "2026-01-01T00:00:00.000Z"
+        row = {"id": customer_id, "email": email, "has_account": has_account, "created_at": created}
+        self.customers[customer_id] = row
 
     def add_cart(
         self,
@@ -240,6 +253,8 @@ def mounted(medusa: FakeMedusa) -> Iterator[respx.MockRouter]:
 
     with respx.mock(assert_all_called=False) as router:
         router.route(host="medusa.test").mock(side_effect=answer)
+        # Real listeners of the tests.
+        router.route(host="127.0.0.1").pass_through()
         yield router
 
 

@@ -67,6 +67,7 @@ def order(
     credit: float = 0,
     shipping_code: str | None = None,
     shipping_discount: float = 0,
+    email: str | None = None,
     groups: tuple[str, ...] = (),
 ) -> dict[str, Any]:
     """An order of one line for 10 eur, unless told otherwise. `credit` was refunded without a return.
@@ -84,6 +85,7 @@ def order(
         id=order_id,
         customer_id=customer_id,
         customer={"id": customer_id, "has_account": not guest, "groups": [{"id": group} for group in groups]},
+        email=email or document["email"],
         items=items,
         shipping_methods=methods,
         version=version,
