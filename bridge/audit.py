@@ -118,6 +118,10 @@ _SQL_CHECKS: dict[str, str] = {
             ON t.reference_id = o.order_id AND t.customer_id = o.customer_id
         WHERE coalesce(t.dust, 0) <> o.booked
     """,
+    "no_order_holds_more_than_it_is_worth": """
+        SELECT order_id AS subject, format('%s booked less %s waived, worth %s', booked, waived, worth) AS detail
+        FROM order_settlement WHERE booked - waived > worth
+    """,
     "totals_are_the_book": """
         SELECT coalesce(n.kind, t.kind) AS subject,
                format('noted %s rows +%s -%s, the book has %s +%s -%s', n.postings, n.credited, n.debited,

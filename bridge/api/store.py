@@ -62,6 +62,7 @@ from bridge.redemptions.promises import (
 )
 from bridge.redemptions.tables import State
 from bridge.redemptions.terms import MOST_UNITS, NothingToPay, Terms, discount_terms, product_terms, unpaid_dust_only
+from bridge.settlement.standings import read_tier
 from bridge.wake import INBOX_DRAIN, REDEMPTIONS_ADVANCE, wake
 
 router = APIRouter(prefix="/store/dust", tags=["store"])
@@ -104,7 +105,7 @@ def read_own_points(customer_id: Customer) -> Points:
 def read_own_balance(customer_id: Customer) -> BalanceView:
     """All figures of one's own account; zeros for a customer never seen."""
     with transaction() as connection:
-        return balance_view(read_balance(connection, customer_id))
+        return balance_view(read_balance(connection, customer_id), read_tier(connection, customer_id, now=now()))
 
 
 @router.get("/transactions", responses=describe_problems(401, 422, 503))
@@ -199,12 +200,13 @@ def quote(customer_id: Customer, wish: QuoteRequest) -> Quote:
         programme = current_version(connection).programme
         prices = _dust_only_prices(read_products(connection, _product_ids(cart)))
         available = read_balance(connection, customer_id).available
+        tier = read_tier(connection, customer_id, now=now())
     wanted = unpaid_dust_only(cart, prices, {}) if cart else Counter[ProductId]()
     payable = _discountable(cart, prices) if cart else wish.amount or Decimal(0)
     most = min(available, most_dust_for(programme.redeem, payable, currency) or 0)
     return Quote(
         currency_code=currency,
-        earn=_would_earn(programme, cart, payable, currency, prices),
+        earn=_would_earn(programme, cart, payable, currency, prices, tier.standing.factor if tier else Decimal(1)),
         max_dust=most,
         max_value=money(discount_value(programme.redeem, most, currency) or Decimal(0)) or "0.00",
         available=available,
@@ -217,7 +219,12 @@ def quote(customer_id: Customer, wish: QuoteRequest) -> Quote:
 
 
 def _would_earn(
-    programme: Programme, cart: Cart | None, amount: Decimal, currency: str, prices: dict[ProductId, int]
+    programme: Programme,
+    cart: Cart | None,
+    amount: Decimal,
+    currency: str,
+    prices: dict[ProductId, int],
+    factor: Decimal,
 ) -> int:
     lines = [EarningLine(id="amount", terms=_terms(programme, None), net=amount, gross=amount, units=Decimal(1))]
     if cart is not None:
@@ -239,6 +246,7 @@ def _would_earn(
         lines=lines,
         shipping_net=Decimal(0),
         shipping_gross=Decimal(0),
+        factor=factor,
     )
     return worth.dust
 

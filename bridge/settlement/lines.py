@@ -57,6 +57,18 @@ def earning_lines(order: Order, terms: Mapping[str, LineTerms], redemptions: Ite
     ]
 
 
+def money_spent(order: Order, rules: Earn, dust_only: Collection[str]) -> Decimal:
+    """What counts as money spent on the order as it now is, whether or not it earns: by the basis of the rules."""
+    lines = [line for line in order.lines if line.id not in dust_only]
+    if rules.basis.include_tax:
+        amounts = [line.gross for line in lines]
+        shipping = order.shipping_gross
+    else:
+        amounts = [line.net for line in lines]
+        shipping = order.shipping_net
+    return (sum(amounts, Decimal(0)) + (shipping if rules.basis.include_shipping else 0)) * order.kept_share
+
+
 def _share_paid_with_money(line: Line, dust_codes: set[str]) -> Decimal:
     """What was paid with dust earns nothing, also where dust does not follow from the price.
 

@@ -10,6 +10,7 @@ Locks are taken in one order everywhere: order_settlement, dust_redemption, dust
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, select, update
@@ -20,14 +21,26 @@ from bridge.ledger.account import Account, Kind, Memo
 from bridge.ledger.book import open_accounts, save, spent_lots
 from bridge.medusa.orders import Order
 from bridge.products.settings import dust_only_among
+from bridge.programme.limits import Allowed, Claim
 from bridge.programme.rules import EarnWhen
-from bridge.programme.versions import Version, current_version, versions_by_number
+from bridge.programme.tiers import Contribution, standing
+from bridge.programme.versions import Version, current_version, longest_joint_limit_days, versions_by_number
 from bridge.programme.worth import Earning, LineTerms, earning
 from bridge.redemptions.promises import Redemption, lock_redemptions_of_orders
 from bridge.redemptions.tables import State
 from bridge.redemptions.uses import book_use, is_used_by
-from bridge.settlement.lines import dust_only_lines, earning_lines, line_notes, terms_of_lines
+from bridge.settlement.lines import dust_only_lines, earning_lines, line_notes, money_spent, terms_of_lines
+from bridge.settlement.standings import contribution, read_contributions
 from bridge.settlement.tables import order_settlement
+from bridge.settlement.together import (
+    OVER_THE_LIMIT,
+    Moved,
+    OwnClaim,
+    apply_limits,
+    check_owners,
+    lock_customers,
+    write_moved,
+)
 from bridge.tracing import span
 
 
@@ -57,14 +70,25 @@ class _Case:
     earning_due: bool
     dust_only_lines: frozenset[str]
     terms: Mapping[str, LineTerms]
+    tier: Mapping[str, str] | None = None
+    """Its `name` and `factor`, as they were when the order was first settled."""
     earned: Earning = _NOTHING
+    money: Decimal = Decimal(0)
+    """What was spent on it, as tiers count it."""
+    allowed: Allowed = field(default_factory=lambda: Allowed(dust=0))
+    """What of `earned` is left by limits that look at several orders."""
     redemptions: list[Redemption] = field(default_factory=list)
     spent: dict[str, dict[str, int]] = field(default_factory=dict)
     """By redemption that is captured: what its dust came from, by lot. Their rows are locked, so it stays so."""
 
     @property
     def target(self) -> int:
-        return self.earned.dust
+        return self.allowed.dust
+
+    @property
+    def earns_for(self) -> CustomerId | None:
+        """Who is credited; nobody for a guest's order."""
+        return None if self.order.is_guest else self.order.customer_id
 
     @property
     def moves_away(self) -> bool:
@@ -86,16 +110,23 @@ def settle_orders(connection: Connection, orders: Iterable[Order], *, now: datet
             newest[order.id] = order
     if not newest:
         return {}
+    longest_days = longest_joint_limit_days(connection)
+    locked = lock_customers(connection, newest.values()) if longest_days else set()
     rows = _lock_rows(connection, sorted(newest))
+    if longest_days:
+        check_owners(connection, rows.values(), locked)
     settled = {
         order_id: _stale(rows[order_id]) for order_id, order in newest.items() if _is_stale(rows[order_id], order)
     }  # fmt: skip
     fresh = [order for order_id, order in newest.items() if order_id not in settled]
     cases = _open_cases(connection, fresh, rows)
-    accounts = _open_accounts(connection, cases)
+    moved = _apply_limits(connection, cases, longest_days) if longest_days else []
+    accounts = _open_accounts(connection, cases, moved)
     with span("settlement.settle", orders=len(cases), customers=len(accounts)):
         for case in sorted(cases, key=lambda case: case.order.id):
             settled[case.order.id] = _settle(connection, case, accounts, now)
+        for other in moved:
+            _settle_moved(connection, other, accounts[CustomerId(other.row.customer_id)], now)
         save(connection, accounts.values())
         _write_rows(connection, cases, settled, now)
     return settled
@@ -150,9 +181,68 @@ def _open_cases(connection: Connection, orders: list[Order], rows: Mapping[Order
             )
         )
     _add_redemptions(connection, cases)
-    for case in cases:
+    standings = _Standings(connection, cases)
+    # In the order in which they were placed, so that an order can raise the tier that the next one of a batch meets.
+    for case in sorted(cases, key=lambda case: (case.order.placed_at, case.order.id)):
+        case.tier = case.row.tier if case.row.programme_version is not None else standings.tier_of(case)
         case.earned = _earned(case)
+        if case.earns_for and case.earning_due and not case.order.canceled:
+            case.money = money_spent(case.order, case.version.programme.earn, case.dust_only_lines)
+        case.allowed = Allowed(dust=case.earned.dust, why=case.earned.why)
+        standings.add(case)
     return cases
+
+
+class _Standings:
+    """The tiers of customers whose orders are settled for the first time."""
+
+    def __init__(self, connection: Connection, cases: list[_Case]) -> None:
+        self._found: dict[CustomerId, list[Contribution]] = {}
+        new = [case for case in cases if case.row.programme_version is None and case.earns_for]
+        # All of them meet the rules in force now.
+        tiers = new[0].version.programme.tiers if new else None
+        self._tiers = tiers if tiers and tiers.levels else None
+        if self._tiers:
+            self._found = read_contributions(
+                connection,
+                self._tiers,
+                {case.earns_for for case in new if case.earns_for},
+                since=min(case.order.placed_at for case in new),
+                without=[case.order.id for case in cases],
+            )
+
+    def tier_of(self, case: _Case) -> dict[str, str] | None:
+        if self._tiers is None or case.earns_for is None:
+            return None
+        level = standing(self._tiers, self._found.get(case.earns_for, ()), moment=case.order.placed_at).level
+        return {"name": level.name, "factor": f"{level.factor:f}"} if level else None
+
+    def add(self, case: _Case) -> None:
+        if self._tiers and case.earns_for:
+            added = contribution(self._tiers, case.order, dust=case.earned.dust, spent=case.money)
+            self._found.setdefault(case.earns_for, []).append(added)
+
+
+def _apply_limits(connection: Connection, cases: list[_Case], longest_days: int) -> list[Moved]:
+    own = {
+        case.order.id: OwnClaim(
+            claim=Claim(
+                order_id=case.order.id,
+                placed_at=case.order.placed_at,
+                worth=case.earned.dust,
+                limits=case.version.programme.earn.limits,
+            ),
+            owner=case.earns_for,
+            customers=frozenset(owner for owner in (case.earns_for, CustomerId(case.row.customer_id or "")) if owner),
+        )
+        for case in cases
+    }
+    shares, moved = apply_limits(connection, own, longest_days=longest_days)
+    for case in cases:
+        share = shares.get(case.order.id)
+        if share is not None and share.dust < case.earned.dust:
+            case.allowed = share
+    return moved
 
 
 def _is_due(version: Version, order: Order) -> bool:
@@ -180,6 +270,7 @@ def _earned(case: _Case) -> Earning:
         shipping_net=order.shipping_net * order.kept_share,
         shipping_gross=order.shipping_gross * order.kept_share,
         without=case.dust_only_lines,
+        factor=Decimal(case.tier["factor"]) if case.tier else Decimal(1),
     )
 
 
@@ -191,10 +282,10 @@ def _add_redemptions(connection: Connection, cases: list[_Case]) -> None:
                 case.redemptions.append(redemption)
 
 
-def _open_accounts(connection: Connection, cases: list[_Case]) -> dict[CustomerId, Account]:
+def _open_accounts(connection: Connection, cases: list[_Case], moved: list[Moved]) -> dict[CustomerId, Account]:
     """Lock everybody concerned. Who only earns is opened without lots, which is what most orders need."""
     quick: set[CustomerId] = set()
-    whole: set[CustomerId] = set()
+    whole = {CustomerId(other.row.customer_id) for other in moved}
     extra_lots: set[str] = set()
     for case in cases:
         owners = {case.order.customer_id} if case.target else set()
@@ -213,21 +304,16 @@ def _open_accounts(connection: Connection, cases: list[_Case]) -> dict[CustomerI
 def _settle(connection: Connection, case: _Case, accounts: Mapping[CustomerId, Account], now: datetime) -> Settled:
     order, row = case.order, case.row
     booked, waived = row.booked, row.waived
+    booking = _Booking(
+        order_id=order.id, placed_at=order.placed_at, changed_at=order.updated_at, version=case.version, now=now
+    )
     if case.moves_away:
         # What the old owner can no longer give back stays with them, and is no concern of this order any more.
-        _take_back(case, accounts[CustomerId(row.customer_id)], booked - waived, now, "Order went to another customer")
+        booking.take_back(accounts[CustomerId(row.customer_id)], booked - waived, "Order went to another customer")
         booked = waived = 0
-    difference = case.target - (booked - waived)
-    if difference < 0:
-        taken = _take_back(case, accounts[CustomerId(row.customer_id)], -difference, now, _why_less(order))
-        booked, waived = booked - taken, waived - difference - taken
-    elif difference > 0 and order.customer_id is not None:
-        # What was waived is still with the customer: it counts first when the order grows again.
-        forgiven = min(waived, difference)
-        waived -= forgiven
-        if difference > forgiven:
-            _earn(case, accounts[order.customer_id], difference - forgiven, now)
-        booked += difference - forgiven
+    owner = order.customer_id if case.target > booked - waived else row.customer_id
+    if owner is not None and case.target != booked - waived:
+        booked, waived = booking.bring_to(case.target, booked, waived, accounts[CustomerId(owner)], _why_less(case))
     for redemption in case.redemptions:
         spent = case.spent.get(redemption.id, {})
         book_use(connection, accounts[redemption.customer_id], redemption, order, spent=spent, now=now)
@@ -237,43 +323,74 @@ def _settle(connection: Connection, case: _Case, accounts: Mapping[CustomerId, A
         booked=booked,
         waived=waived,
         change=booked - row.booked,
-        note=case.earned.why,
+        note=case.allowed.why,
     )
 
 
-def _why_less(order: Order) -> str:
-    return "Order canceled" if order.canceled else "Order returned or changed"
+def _settle_moved(connection: Connection, moved: Moved, account: Account, now: datetime) -> None:
+    """Another order of the customer that a limit now leaves more or less."""
+    row = moved.row
+    booking = _Booking(order_id=row.order_id, placed_at=row.placed_at, changed_at=now, version=moved.version, now=now)
+    booked, waived = booking.bring_to(moved.allowed.dust, row.booked, row.waived, account, OVER_THE_LIMIT)
+    write_moved(connection, moved, booked=booked, waived=waived, now=now)
 
 
-def _take_back(case: _Case, account: Account, amount: int, now: datetime, description: str) -> int:
-    if not amount:
-        return 0
-    memo = _memo(case, Kind.REVERSE, description, case.order.updated_at)
-    return account.take_back(amount, memo, now=now, policy=case.version.programme.reversal.negative_balance)
+def _why_less(case: _Case) -> str:
+    if case.order.canceled:
+        return "Order canceled"
+    return OVER_THE_LIMIT if case.allowed.dust < case.earned.dust else "Order returned or changed"
 
 
-def _earn(case: _Case, account: Account, amount: int, now: datetime) -> None:
-    rules = case.version.programme.earn
-    # Maturity and expiry count from the order, not from when we heard of it: a late webhook must not cost or give days.
-    start = case.order.placed_at
-    account.earn(
-        amount,
-        _memo(case, Kind.EARN, "Earned with an order", case.order.placed_at),
-        now=now,
-        matures_at=start + timedelta(days=rules.pending_days) if rules.pending_days else None,
-        expires_at=start + timedelta(days=rules.expires_after_days) if rules.expires_after_days else None,
-    )
+@dataclass(frozen=True, kw_only=True)
+class _Booking:
+    """Posts what an order gets more or less, by the rules that it met."""
 
+    order_id: str
+    placed_at: datetime
+    changed_at: datetime
+    version: Version
+    now: datetime
 
-def _memo(case: _Case, kind: Kind, description: str, event_at: datetime) -> Memo:
-    return Memo(
-        kind=kind,
-        reference_type="order",
-        reference_id=case.order.id,
-        description=description,
-        event_at=event_at,
-        programme_version=case.version.number,
-    )
+    def bring_to(self, target: int, booked: int, waived: int, account: Account, less: str) -> tuple[int, int]:
+        """Post the difference; what is booked and waived then. `less` says why, if dust has to be taken back."""
+        difference = target - (booked - waived)
+        if difference < 0:
+            taken = self.take_back(account, -difference, less)
+            return booked - taken, waived - difference - taken
+        # What was waived is still with the customer: it counts first when the order grows again.
+        forgiven = min(waived, difference)
+        if difference > forgiven:
+            self._earn(account, difference - forgiven)
+        return booked + difference - forgiven, waived - forgiven
+
+    def take_back(self, account: Account, amount: int, description: str) -> int:
+        if not amount:
+            return 0
+        memo = self._memo(Kind.REVERSE, description, self.changed_at)
+        return account.take_back(amount, memo, now=self.now, policy=self.version.programme.reversal.negative_balance)
+
+    def _earn(self, account: Account, amount: int) -> None:
+        rules = self.version.programme.earn
+        # Maturity and expiry count from the order, not from when we heard of it: a late webhook must not cost or give
+        # days.
+        start = self.placed_at
+        account.earn(
+            amount,
+            self._memo(Kind.EARN, "Earned with an order", self.placed_at),
+            now=self.now,
+            matures_at=start + timedelta(days=rules.pending_days) if rules.pending_days else None,
+            expires_at=start + timedelta(days=rules.expires_after_days) if rules.expires_after_days else None,
+        )
+
+    def _memo(self, kind: Kind, description: str, event_at: datetime) -> Memo:
+        return Memo(
+            kind=kind,
+            reference_type="order",
+            reference_id=self.order_id,
+            description=description,
+            event_at=event_at,
+            programme_version=self.version.number,
+        )
 
 
 def _write_rows(connection: Connection, cases: list[_Case], settled: Mapping[OrderId, Settled], now: datetime) -> None:
@@ -306,6 +423,10 @@ def _row_values(case: _Case, outcome: Settled, now: datetime) -> dict[str, Any]:
         "earning_due": case.earning_due,
         "booked": outcome.booked,
         "waived": outcome.waived,
+        "worth": case.earned.dust,
+        "spent": case.money,
+        "currency_code": order.currency_code,
+        "tier": case.tier,
         "lines": line_notes(order, case.terms, case.dust_only_lines, case.earned.lines),
         "unpaid_dust_only": _has_unpaid_dust_only(case),
         "note": outcome.note,

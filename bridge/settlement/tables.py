@@ -1,6 +1,18 @@
 """What is booked for each order, and the newest facts that were seen of it."""
 
-from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, DateTime, Index, Integer, Table, Text, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Index,
+    Integer,
+    Numeric,
+    Table,
+    Text,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 
 from bridge.db import metadata
@@ -22,13 +34,20 @@ order_settlement = Table(
     # Dust in the ledger for this order, pending included, and what could not be taken back under `within_balance`.
     Column("booked", BigInteger, nullable=False, server_default="0"),
     Column("waived", BigInteger, nullable=False, server_default="0"),
+    # What it would earn if its customer had no other order: limits that look at several make `booked` less than that.
+    Column("worth", BigInteger),
+    # Money spent on it by the programme's basis, as far as it is kept, and of which currency. Tiers may go by it.
+    Column("spent", Numeric),
+    Column("currency_code", Text),
+    # The tier its customer had when it was first settled: `name` and `factor`.
+    Column("tier", JSONB(none_as_null=True)),
     # By line id: its exact share before rounding, whether it is for dust alone (then it never earns), and what the
     # rules said of it when it was first settled: `factor`, and where there is something to say `multipliers` (names),
     # `fixed` (dust for each unit) and `excluded`.
     Column("lines", JSONB, nullable=False, server_default="{}"),
     # It has a product for dust alone that dust has not paid: made past the checkout's guard, by the merchant.
     Column("unpaid_dust_only", Boolean, nullable=False, server_default="false"),
-    # Why it earns nothing, in plain words, when it does.
+    # Why it earns nothing, or less than it is worth, in plain words.
     Column("note", Text),
     Column("placed_at", DateTime(timezone=True)),
     Column("updated_at", DateTime(timezone=True)),
