@@ -67,6 +67,7 @@ from bridge.programme.rules import Programme
 from bridge.programme.versions import Version, add_version, current_version, list_versions
 from bridge.redemptions.promises import count_open, list_redemptions
 from bridge.redemptions.tables import State
+from bridge.settlement.escrow import read_waiting
 from bridge.settlement.settle import unpaid_orders
 from bridge.settlement.standings import read_tier
 from bridge.wake import INBOX_DRAIN, PRODUCTS_MIRROR, REDEMPTIONS_SWEEP, wake
@@ -91,6 +92,8 @@ class Overview(BaseModel):
     outstanding: int = Field(description="Dust that customers own, held included")
     held: int = Field(description="Set aside for redemptions that are still open")
     pending: int = Field(description="Earned, but not matured yet; not part of outstanding")
+    escrow: int = Field(description="Dust of guests' orders that waits to be claimed; not part of outstanding")
+    escrow_orders: int = Field(description="How many orders that is")
     expiring: int = Field(description="What goes away until expiring_until unless it is spent")
     expiring_until: datetime
     open_redemptions: int
@@ -105,8 +108,11 @@ def read_overview() -> Overview:
     """The whole programme at a glance."""
     until = now() + _SOON
     with transaction() as connection:
+        waiting = read_waiting(connection)
         return Overview(
             **vars(read_totals(connection)),
+            escrow=waiting.dust,
+            escrow_orders=waiting.orders,
             expiring=read_expiring(connection, until=until),
             expiring_until=until,
             open_redemptions=count_open(connection),

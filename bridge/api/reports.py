@@ -39,6 +39,7 @@ class LiabilityView(BaseModel):
     owed_by_customers: int = Field(description="The sum of all balances below zero")
     held: int
     pending: int
+    escrow: int = Field(description="What waited for guests; nobody's yet, so not part of outstanding")
     customers: int
     movements: dict[str, int] = Field(description="Sums by kind; together: outstanding less owed_by_customers")
     adds_up: bool = Field(description="Whether they do")

@@ -58,6 +58,8 @@ def liability(
         f"At {found.at:%Y-%m-%d %H:%M} UTC, {found.customers} customers, rules version {found.programme_version}:"
     )
     console.print(f"  outstanding {found.outstanding}, of which held {found.held}; pending {found.pending}")
+    if found.escrow:
+        console.print(f"  guests      {found.escrow} wait to be claimed")
     if found.owed_by_customers:
         console.print(f"  below zero  {found.owed_by_customers}")
     for code, value in found.value.items():

@@ -2,12 +2,12 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
 from itertools import pairwise
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from babel.numbers import list_currencies
 from pydantic import (
@@ -19,6 +19,7 @@ from pydantic import (
     PlainSerializer,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 
 from bridge.ledger.account import MOST_DUST, NegativeBalance
@@ -28,6 +29,7 @@ _CURRENCIES = {code.lower() for code in list_currencies()}
 # Rates beyond these are typing errors; they also keep every product of rate and amount inside a BIGINT.
 _HIGHEST_RATE = Decimal(1_000_000)
 _MOST_PLACES = 6
+_MOST_MONEY = Decimal(1_000_000_000)
 
 
 def _known_currency(code: str) -> str:
@@ -165,6 +167,12 @@ class Earn(_Part):
     when: EarnWhen = EarnWhen.PLACED
     pending_days: Whole = Field(default=0, ge=0, le=3650)
     expires_after_days: Whole | None = Field(default=None, ge=1, le=36_500)
+    expiry_notice_days: Whole | None = Field(
+        default=14,
+        ge=1,
+        le=365,
+        description="How many days before dust expires `dust.expiring` tells of it; null: never",
+    )
     excluded_product_ids: Ids = ()
     excluded_category_ids: Ids = ()
     excluded_collection_ids: Ids = ()
@@ -185,6 +193,14 @@ class Earn(_Part):
     @cached_property
     def fixed_by_product(self) -> dict[str, int]:
         return {each.product_id: each.dust for each in self.fixed}
+
+    def dates(self, placed_at: datetime) -> tuple[datetime | None, datetime | None]:
+        """When an order's dust matures and when it expires, where it does.
+
+        Counted from the order, not from when we heard of it: a late webhook must not cost or give days.
+        """
+        matures_at = placed_at + timedelta(days=self.pending_days) if self.pending_days else None
+        return matures_at, placed_at + timedelta(days=self.expires_after_days) if self.expires_after_days else None
 
 
 class TierBasis(StrEnum):
@@ -234,6 +250,77 @@ class Bonuses(_Part):
     signup: Whole = Field(default=0, ge=0, le=MOST_DUST, description="Dust for a new customer account")
 
 
+class RewardKind(StrEnum):
+    PERCENTAGE = "percentage"
+    FREE_SHIPPING = "free_shipping"
+    FREE_PRODUCT = "free_product"
+
+
+Money = Annotated[ExactDecimal, Field(gt=0, le=_MOST_MONEY, decimal_places=_MOST_PLACES)]
+MoneyByCurrency = Annotated[dict[CurrencyCode, Money], Field(max_length=200)]
+# What only one kind of reward has; what another kind is given of it would do nothing, so it is refused.
+_FIELDS_OF_KIND = {
+    "percent": RewardKind.PERCENTAGE,
+    "max_value": RewardKind.PERCENTAGE,
+    "product_id": RewardKind.FREE_PRODUCT,
+    "quantity": RewardKind.FREE_PRODUCT,
+}
+_NEEDED_BY_KIND = {RewardKind.PERCENTAGE: "percent", RewardKind.FREE_PRODUCT: "product_id"}
+
+
+class Reward(_Part):
+    """Something with one price in dust. One that names sums of money exists in the currencies that all of them name."""
+
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$", description="Yours to choose, and stable: `ten-percent`")
+    name: str = Field(min_length=1, max_length=100, pattern=r"^[^\x00]*$")
+    kind: RewardKind
+    dust: Whole = Field(ge=1, le=MOST_DUST, description="The price, whatever it takes off")
+    percent: Annotated[ExactDecimal, Field(gt=0, le=100, decimal_places=4)] | None = Field(
+        default=None, description="`percentage`: what it takes off the cart's items"
+    )
+    max_value: MoneyByCurrency = Field(
+        default={}, description="`percentage`: the most it takes off, with tax, in major units by currency"
+    )
+    product_id: Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,255}$")] | None = Field(
+        default=None, description="`free_product`: which"
+    )
+    quantity: Whole | None = Field(default=None, ge=1, le=1_000, description="`free_product`: units, 1 unless given")
+    min_cart: MoneyByCurrency = Field(
+        default={}, description="The least that the cart's items cost, with tax, in major units by currency"
+    )
+    currency_codes: Annotated[tuple[CurrencyCode, ...], Field(max_length=200)] = Field(
+        default=(), description="Only in these currencies; in all without any"
+    )
+
+    @model_validator(mode="after")
+    def _has_what_its_kind_has(self) -> Self:
+        needed = _NEEDED_BY_KIND.get(self.kind)
+        if needed and getattr(self, needed) is None:
+            raise ValueError(f"{needed} is missing: a {self.kind} reward needs it")
+        for name, kind in _FIELDS_OF_KIND.items():
+            if kind is not self.kind and getattr(self, name):
+                raise ValueError(f"{name} belongs to {kind} rewards only")
+        return self
+
+    @property
+    def units(self) -> int:
+        """How many units of its product are free."""
+        return self.quantity or 1
+
+    @property
+    def looks_at_cart(self) -> bool:
+        """Whether what it is, or whether it may be had, depends on the currency or the worth of the cart."""
+        return bool(self.max_value or self.min_cart or self.currency_codes)
+
+    def needs_cart(self, max_share: Decimal) -> bool:
+        """Whether it cannot be redeemed without one: only a cart says what share of it a free product is."""
+        return self.looks_at_cart or (self.kind is RewardKind.FREE_PRODUCT and max_share < 1)
+
+    def exists_in(self, currency_code: str) -> bool:
+        limits = (self.max_value, self.min_cart, self.currency_codes)
+        return all(currency_code in limit for limit in limits if limit)
+
+
 class Redeem(_Part):
     rates: dict[CurrencyCode, Rate] = Field(
         default={"eur": Decimal(100)}, description="Dust for each major unit of discount, by currency"
@@ -242,6 +329,7 @@ class Redeem(_Part):
     max_dust: Whole | None = Field(default=None, ge=1, le=MOST_DUST)
     max_share: Annotated[ExactDecimal, Field(gt=0, le=1, decimal_places=_MOST_PLACES)] = Decimal(1)
     code_ttl_minutes: Whole = Field(default=60, ge=1, le=525_600)
+    rewards: tuple[Reward, ...] = Field(default=(), max_length=200)
 
     @field_validator("max_dust")
     @classmethod
@@ -250,13 +338,49 @@ class Redeem(_Part):
             raise ValueError("must not be below the least dust at a time, min_dust")
         return max_dust
 
+    @field_validator("rewards")
+    @classmethod
+    def _rewards_keep_the_limits(cls, rewards: tuple[Reward, ...], others: ValidationInfo) -> tuple[Reward, ...]:
+        least, most, share = (others.data.get(name) for name in ("min_dust", "max_dust", "max_share"))
+        known = set()
+        for reward in rewards:
+            if reward.id in known:
+                raise ValueError(f"two rewards have the id {reward.id}")
+            known.add(reward.id)
+            if least is not None and reward.dust < least:
+                raise ValueError(f"{reward.id}: {reward.dust} dust are below the least at a time, min_dust ({least})")
+            if most is not None and reward.dust > most:
+                raise ValueError(f"{reward.id}: {reward.dust} dust are above the most at a time, max_dust ({most})")
+            if share is not None and reward.percent is not None and reward.percent > share * 100:
+                raise ValueError(f"{reward.id}: {reward.percent:f} % are above max_share ({share:f} of the cart)")
+        return rewards
+
+    def reward(self, reward_id: str) -> Reward | None:
+        """The reward with this id, if it is in the catalogue."""
+        return next((reward for reward in self.rewards if reward.id == reward_id), None)
+
 
 class Reversal(_Part):
     negative_balance: NegativeBalance = NegativeBalance.ALLOW
 
 
+class GuestClaim(StrEnum):
+    """What, besides an accepted transfer of the order and the word of support, proves that a guest was this customer.
+
+    Medusa verifies no e-mail by itself. `registration` says that the shop lets nobody open an account before they have
+    proved its e-mail, `account` that a later change of the e-mail is proved as well.
+    """
+
+    TRANSFER = "transfer"
+    REGISTRATION = "registration"
+    ACCOUNT = "account"
+
+
 class Guests(_Part):
-    escrow_days: Whole = Field(default=90, ge=1, le=3650)
+    escrow_days: Whole = Field(
+        default=90, ge=1, le=3650, description="Days after the order for which a guest's dust waits to be claimed"
+    )
+    claim: GuestClaim = Field(default=GuestClaim.TRANSFER, description="What proves whose a guest's e-mail is")
 
 
 class Programme(_Part):

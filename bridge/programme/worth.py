@@ -130,7 +130,7 @@ def discount_value(rules: Redeem, dust: int, currency_code: str) -> Decimal | No
     rate = rules.rates.get(currency_code)
     if rate is None:
         return None
-    return (dust / rate).quantize(_smallest_unit(currency_code), ROUND_FLOOR)
+    return (dust / rate).quantize(smallest_unit(currency_code), ROUND_FLOOR)
 
 
 def dust_for_value(rate: Decimal, value: Decimal) -> int:
@@ -140,13 +140,24 @@ def dust_for_value(rate: Decimal, value: Decimal) -> int:
 
 def most_dust_for(rules: Redeem, amount: Decimal, currency_code: str) -> int | None:
     """The most dust an amount to pay can take, within the programme's limits; None without a rate."""
+    return most_dust_within(rules, amount * rules.max_share, currency_code)
+
+
+def most_dust_within(rules: Redeem, value: Decimal, currency_code: str) -> int | None:
+    """The most dust that takes off no more than `value` and is allowed at a time; None without a rate."""
     rate = rules.rates.get(currency_code)
     if rate is None:
         return None
-    coverable = (amount * rules.max_share).quantize(_smallest_unit(currency_code), ROUND_FLOOR)
+    coverable = value.quantize(smallest_unit(currency_code), ROUND_FLOOR)
     most = int((coverable * rate).to_integral_value(ROUND_FLOOR))
     return max(0, min(most, rules.max_dust or MOST_DUST))
 
 
-def _smallest_unit(currency_code: str) -> Decimal:
+def percentage_of(percent: Decimal, amount: Decimal, currency_code: str) -> Decimal:
+    """So many percent of an amount, rounded down to what the currency can pay."""
+    return (amount * percent / 100).quantize(smallest_unit(currency_code), ROUND_FLOOR)
+
+
+def smallest_unit(currency_code: str) -> Decimal:
+    """What the currency counts in: 0.01 for eur, 1 for jpy."""
     return Decimal(1).scaleb(-get_currency_precision(currency_code.upper()))

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, text
 
 from bridge.programme.versions import version_at
 from bridge.programme.worth import discount_value
+from bridge.settlement.escrow import waited_at
 
 _FIGURES = text(
     """
@@ -43,6 +44,7 @@ class Liability:
     """Whole dust at one moment. `value` is what the outstanding dust could take off, by currency, at the rates of then.
 
     `movements` are the sums of all rows up to then by kind; together they are `outstanding - owed_by_customers`.
+    `escrow` waits for guests and is nobody's yet, so it is no part of `outstanding`.
     """
 
     at: datetime
@@ -50,6 +52,7 @@ class Liability:
     owed_by_customers: int
     held: int
     pending: int
+    escrow: int
     customers: int
     movements: Mapping[str, int]
     value: Mapping[str, Decimal]
@@ -75,6 +78,7 @@ def liability(connection: Connection, at: datetime) -> Liability:
         owed_by_customers=figures.owed_by_customers,
         held=figures.held,
         pending=figures.pending,
+        escrow=waited_at(connection, at),
         customers=figures.customers,
         movements=movements,
         value=in_money(connection, figures.outstanding, at),

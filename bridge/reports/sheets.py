@@ -25,6 +25,7 @@ def liability_sheet(found: Liability) -> Sheet:
             "owed_by_customers": found.owed_by_customers,
             "held": found.held,
             "pending": found.pending,
+            "escrow": found.escrow,
             "customers": found.customers,
             "programme_version": found.programme_version,
             **{f"value_{code}": str(amount) for code, amount in found.value.items()},

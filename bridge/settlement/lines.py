@@ -49,9 +49,9 @@ def earning_lines(order: Order, terms: Mapping[str, LineTerms], redemptions: Ite
         EarningLine(
             id=line.id,
             terms=terms[line.id],
-            net=line.net * order.kept_share,
-            gross=line.gross * order.kept_share,
-            units=line.units * _share_paid_with_money(line, dust_codes) * order.kept_share,
+            net=line.net * line.kept_share,
+            gross=line.gross * line.kept_share,
+            units=line.units * _share_paid_with_money(line, dust_codes) * line.kept_share,
         )
         for line in order.lines
     ]
@@ -59,14 +59,13 @@ def earning_lines(order: Order, terms: Mapping[str, LineTerms], redemptions: Ite
 
 def money_spent(order: Order, rules: Earn, dust_only: Collection[str]) -> Decimal:
     """What counts as money spent on the order as it now is, whether or not it earns: by the basis of the rules."""
-    lines = [line for line in order.lines if line.id not in dust_only]
-    if rules.basis.include_tax:
-        amounts = [line.gross for line in lines]
-        shipping = order.shipping_gross
-    else:
-        amounts = [line.net for line in lines]
-        shipping = order.shipping_net
-    return (sum(amounts, Decimal(0)) + (shipping if rules.basis.include_shipping else 0)) * order.kept_share
+    with_tax = rules.basis.include_tax
+    amounts = [
+        (line.gross if with_tax else line.net) * line.kept_share for line in order.lines if line.id not in dust_only
+    ]
+    if rules.basis.include_shipping:
+        amounts.append((order.shipping_gross if with_tax else order.shipping_net) * order.kept_share)
+    return sum(amounts, Decimal(0))
 
 
 def _share_paid_with_money(line: Line, dust_codes: set[str]) -> Decimal:

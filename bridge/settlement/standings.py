@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from sqlalchemy import Connection, select
 
+from bridge.bulk import among
 from bridge.ids import CustomerId, OrderId
 from bridge.medusa.orders import Order
 from bridge.programme.rules import TierBasis, Tiers
@@ -25,11 +26,20 @@ class CustomerTier:
 
 def read_tier(connection: Connection, customer_id: CustomerId, *, now: datetime) -> CustomerTier | None:
     """The customer's tier as it is now; None while the programme has no tiers."""
+    return read_tiers(connection, [customer_id], now=now).get(customer_id)
+
+
+def read_tiers(
+    connection: Connection, customer_ids: Collection[CustomerId], *, now: datetime
+) -> dict[CustomerId, CustomerTier]:
+    """As `read_tier`, for many at once; empty while the programme has no tiers."""
     tiers = current_tiers(connection)
     if tiers is None:
-        return None
-    found = read_contributions(connection, tiers, [customer_id], since=now)
-    return CustomerTier(standing=standing(tiers, found.get(customer_id, ()), moment=now), tiers=tiers)
+        return {}
+    found = read_contributions(connection, tiers, customer_ids, since=now)
+    return {
+        who: CustomerTier(standing=standing(tiers, found.get(who, ()), moment=now), tiers=tiers) for who in customer_ids
+    }
 
 
 def read_contributions(
@@ -45,8 +55,7 @@ def read_contributions(
     query = select(
         orders.customer_id, orders.placed_at, orders.currency_code, orders.spent, orders.booked, orders.waived
     ).where(
-        orders.customer_id.in_(customer_ids),
-        ~orders.guest,
+        among(orders.customer_id, customer_ids),
         orders.placed_at > since - timedelta(days=tiers.window_days),
         orders.order_id.not_in(list(without)),
     )

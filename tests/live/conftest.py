@@ -1,6 +1,7 @@
 """What the live tests run against: a real Medusa whose Dust is a stand-in, and real Medusas with a real Dust."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from pydantic import SecretStr
 from rich.console import Console
 
@@ -34,7 +36,19 @@ WEBHOOK_SECRET = "whsec_c3VwZXItc2VjcmV0LWR1c3Qta2V5LTAxMjM="
 JWT_SECRET = "a-jwt-secret-of-the-live-tests-only"
 ADMIN_TOKEN = "an-admin-token-of-the-live-tests-only"
 ADMIN_PASSWORD = "only-for-live-tests"
+# Only a defect, or a machine that hardly moves, ever reaches it.
 PATIENCE_SECONDS = 60
+SCREENSHOTS = Path(__file__).parent / "screenshots"
+# A browser that asks nobody but the page's own server, and runs as root.
+QUIET_CHROMIUM = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -320,3 +334,46 @@ def merchant(keys: ShopKeys) -> Iterator[Merchant]:
     person = Merchant(keys)
     yield person
     person.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium; its screenshots are kept, to be looked at."""
+    SCREENSHOTS.mkdir(exist_ok=True)
+    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
+    expect.set_options(timeout=PATIENCE_SECONDS * 1000)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=QUIET_CHROMIUM)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def dashboard(browser: Browser, world: World) -> Iterator[Page]:
+    """Medusa's dashboard, logged in as the merchant. The browser talks to Medusa and to nobody else, not to Dust."""
+    context = browser.new_context(
+        base_url=world.shop.url, viewport={"width": 1440, "height": 1000}, locale="en-GB", timezone_id="UTC"
+    )
+    context.set_default_timeout(PATIENCE_SECONDS * 1000)
+    page = context.new_page()
+    # The customers' page wants pictures of flags from a public server.
+    context.route(lambda url: not url.startswith(world.shop.url), lambda route: route.abort())
+    asked_of_dust: list[str] = []
+    broken: list[str] = []
+    page.on("request", lambda request: asked_of_dust.extend([request.url] * request.url.startswith(world.bridge.url)))
+    page.on("pageerror", lambda error: broken.append(str(error)))
+    page.goto("/app/login")
+    page.locator('input[name="email"]').fill(world.shop.admin_email)
+    page.locator('input[name="password"]').fill(world.shop.admin_password)
+    page.get_by_role("button", name="Continue with Email").click()
+    expect(page).to_have_url(re.compile("/app/orders"))
+    yield page
+    context.close()
+    assert broken == []
+    assert asked_of_dust == []
+
+
+def keep(page: Page, name: str) -> None:
+    """A screenshot to look at, once nothing moves any more."""
+    page.wait_for_load_state("networkidle")
+    page.screenshot(path=SCREENSHOTS / f"dashboard-{name}.png", full_page=True, animations="disabled")

@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select, text, update
 
+from bridge.bulk import among
 from bridge.errors import Unavailable
 from bridge.ids import CustomerId, OrderId
 from bridge.medusa.orders import Order
@@ -122,9 +123,8 @@ def _others(
         return []
     orders = order_settlement.c
     query = select(order_settlement).where(
-        orders.customer_id.in_(since),
+        among(orders.customer_id, list(since)),
         orders.order_id.not_in(own),
-        ~orders.guest,
         orders.programme_version.is_not(None),
         orders.placed_at > min(since.values()) - timedelta(days=longest_days),
     )

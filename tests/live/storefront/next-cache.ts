@@ -1,0 +1,6 @@
+/** In place of Next's: remembers what would be rendered anew. */
+export const revalidated: string[] = []
+
+export function revalidateTag(tag: string): void {
+  revalidated.push(tag)
+}
