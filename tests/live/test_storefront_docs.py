@@ -68,7 +68,7 @@ def site(world: World) -> Iterator[Site]:
     # Below the installation, where Node and the compilers find its packages.
     folder = installed / f"storefront-{uuid.uuid4().hex[:8]}"
     shutil.copytree(STAND_INS, folder)
-    shutil.copy(PROJECT / "medusa-plugin" / "src" / "types.ts", folder / "plugin-types.ts")
+    shutil.copytree(PROJECT / "medusa-plugin" / "src", folder / "plugin")
     whole, direct, *_ = examples("ts")
     imports = whole[: whole.index("/** Undefined for guests")]
     (folder / "lib" / "data" / "dust.ts").write_text(whole)

@@ -69,6 +69,15 @@ def test_an_order_edit_alone_earns_at_once_as_the_order_did() -> None:
     assert earns_for(document) == 30
 
 
+def test_an_authorization_that_medusa_has_withdrawn_is_no_money() -> None:
+    document = copy.deepcopy(CAPTURED["exchange_dearer_received"])
+    authorized = {"status": "authorized", "authorized_amount": Decimal("37.5"), "captured_amount": 0}
+    document["payment_collections"].append({**authorized, "status": "canceled"})
+    assert earns_for(document) == 10
+    document["payment_collections"].append(authorized)
+    assert earns_for(document) == 40
+
+
 @pytest.mark.parametrize("field", ["summary", "returns", "payment_collections"])
 def test_a_snapshot_with_too_little_about_the_money_is_read_all_the_same(field: str) -> None:
     document = {name: value for name, value in CAPTURED["exchange_same_received"].items() if name != field}

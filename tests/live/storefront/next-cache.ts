@@ -4,3 +4,10 @@ export const revalidated: string[] = []
 export function revalidateTag(tag: string): void {
   revalidated.push(tag)
 }
+
+declare global {
+  /** What Next adds to every `fetch`. */
+  interface RequestInit {
+    next?: { revalidate?: number }
+  }
+}
