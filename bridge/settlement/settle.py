@@ -24,7 +24,7 @@ from bridge.ledger.book import open_accounts, save, spent_lots
 from bridge.medusa.orders import Order
 from bridge.products.settings import dust_only_among
 from bridge.programme.limits import Allowed, Claim
-from bridge.programme.rules import EarnWhen
+from bridge.programme.rules import EarnWhen, Tiers
 from bridge.programme.tiers import Contribution, standing
 from bridge.programme.versions import Version, current_version, longest_joint_limit_days, versions_by_number
 from bridge.programme.worth import Earning, LineTerms, earning
@@ -93,6 +93,11 @@ class _Case:
     redemptions: list[Redemption] = field(default_factory=list)
     spent: dict[str, dict[str, int]] = field(default_factory=dict)
     """By redemption that is captured: what its dust came from, by lot. Their rows are locked, so it stays so."""
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it is settled for the first time. A draft was not yet, and a backfill only pinned its rules."""
+        return self.row.programme_version is None or self.row.facts_version is None
 
     @property
     def owner(self) -> CustomerId | None:
@@ -223,7 +228,7 @@ def _open_cases(
     standings = _Standings(connection, cases)
     # In the order in which they were placed, so that an order can raise the tier that the next one of a batch meets.
     for case in sorted(cases, key=lambda case: (case.order.placed_at, case.order.id)):
-        case.tier = case.row.tier if case.row.programme_version is not None else standings.tier_of(case)
+        case.tier = standings.tier_of(case) if case.is_new else case.row.tier
         case.earned = _earned(case)
         if case.owner and case.earning_due and not (case.order.canceled or case.order.is_draft):
             case.money = money_spent(case.order, case.version.programme.earn, case.dust_only_lines)
@@ -236,30 +241,35 @@ class _Standings:
     """The tiers of customers whose orders are settled for the first time."""
 
     def __init__(self, connection: Connection, cases: list[_Case]) -> None:
-        self._found: dict[CustomerId, list[Contribution]] = {}
-        new = [case for case in cases if case.row.programme_version is None and case.owner]
-        # All of them meet the rules in force now.
-        tiers = new[0].version.programme.tiers if new else None
-        self._tiers = tiers if tiers and tiers.levels else None
-        if self._tiers:
-            self._found = read_contributions(
-                connection,
-                self._tiers,
-                {case.owner for case in new if case.owner},
-                since=min(case.order.placed_at for case in new),
-                without=[case.order.id for case in cases],
-            )
+        self._found: dict[int, dict[CustomerId, list[Contribution]]] = {}
+        self._tiers: dict[int, Tiers] = {}
+        new = [case for case in cases if case.is_new and case.owner]
+        # As a rule one version, the one in force now; a backfill may have pinned another.
+        for version in {case.version.number: case.version for case in new}.values():
+            tiers = version.programme.tiers
+            if tiers.levels:
+                self._tiers[version.number] = tiers
+                self._found[version.number] = read_contributions(
+                    connection,
+                    tiers,
+                    {case.owner for case in new if case.owner},
+                    since=min(case.order.placed_at for case in new),
+                    without=[case.order.id for case in cases],
+                )
 
     def tier_of(self, case: _Case) -> dict[str, str] | None:
-        if self._tiers is None or case.owner is None:
+        tiers = self._tiers.get(case.version.number)
+        if tiers is None or case.owner is None:
             return None
-        level = standing(self._tiers, self._found.get(case.owner, ()), moment=case.order.placed_at).level
+        found = self._found[case.version.number].get(case.owner, ())
+        level = standing(tiers, found, moment=case.order.placed_at).level
         return {"name": level.name, "factor": f"{level.factor:f}"} if level else None
 
     def add(self, case: _Case) -> None:
-        if self._tiers and case.owner:
-            added = contribution(self._tiers, case.order, dust=case.earned.dust, spent=case.money)
-            self._found.setdefault(case.owner, []).append(added)
+        for number, tiers in self._tiers.items():
+            if case.owner:
+                added = contribution(tiers, case.order, dust=case.earned.dust, spent=case.money)
+                self._found[number].setdefault(case.owner, []).append(added)
 
 
 def _apply_limits(connection: Connection, cases: list[_Case], longest_days: int) -> list[Moved]:

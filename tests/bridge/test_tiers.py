@@ -114,3 +114,13 @@ def test_a_guests_order_has_no_tier_and_adds_to_none() -> None:
     with transaction() as connection:
         rows = connection.exec_driver_sql("SELECT tier, spent FROM order_settlement").all()
     assert [tuple(row) for row in rows] == [(None, 0), (None, 0)]
+
+
+def test_an_order_whose_rules_a_backfill_has_pinned_meets_their_tiers() -> None:
+    tiers()
+    settle(bought(1, 100))
+    rules()
+    with transaction() as connection:
+        connection.exec_driver_sql("INSERT INTO order_settlement (order_id, programme_version) VALUES ('order_2', 1)")
+    settle(bought(2, 10), bought(3, 10))
+    assert balance().balance == 100 + 15 + 10
