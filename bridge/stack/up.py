@@ -157,7 +157,7 @@ def _prepared(stack: ExitStack, settings: Settings, extra: Mapping[str, str], co
             "DUST_PORT": str(port),
             "DUST_FLOWER_PORT": str(flower_port),
             # With a database of its own it is for trying things out, unless told otherwise.
-            "DUST_TEST_CLOCK": str(_may_move_time(settings)),
+            "DUST_TEST_CLOCK": str(may_move_time(settings)),
             # Without a login it listens on loopback, and whoever is on this machine may read its files as well.
             "DUST_FLOWER_OPEN": "true",
             # The processes write into a pipe and cannot see that somebody reads along.
@@ -167,7 +167,8 @@ def _prepared(stack: ExitStack, settings: Settings, extra: Mapping[str, str], co
     )
 
 
-def _may_move_time(settings: Settings) -> bool:
+def may_move_time(settings: Settings) -> bool:
+    """Whether the stack of these settings is for trying things out."""
     return settings.test_clock if "test_clock" in settings.model_fields_set else settings.database_url is None
 
 

@@ -20,7 +20,8 @@ from bridge.errors import FieldErrors
 from bridge.inbox.drain import drain_once
 from bridge.programme.rules import Programme
 from bridge.programme.versions import add_version
-from bridge.settings import get_settings
+from bridge.settings import Settings, get_settings
+from bridge.stack.up import may_move_time
 from bridge.wake import INBOX_DRAIN, NOTICES_EXPIRING, REDEMPTIONS_SWEEP
 from tests.support import tokens
 from tests.support.deliveries import deliver
@@ -54,6 +55,14 @@ def ahead() -> timedelta:
 
 def near(span: timedelta) -> bool:
     return abs(ahead() - span) < timedelta(minutes=5)
+
+
+def test_only_a_stack_with_a_database_of_its_own_may_move_time_unless_it_is_told_so() -> None:
+    real = {"database_url": "postgresql://shop@db.test/dust"}
+    assert may_move_time(Settings())
+    assert not may_move_time(Settings(**real))
+    assert may_move_time(Settings(**real, test_clock=True))
+    assert not may_move_time(Settings(test_clock=False))
 
 
 @pytest.mark.usefixtures("settings")
