@@ -128,6 +128,10 @@ _SQL_CHECKS: dict[str, str] = {
             ON t.reference_id = o.order_id AND t.customer_id = o.customer_id
         WHERE coalesce(t.dust, 0) <> o.booked
     """,
+    "no_order_holds_more_than_it_is_worth": """
+        SELECT order_id AS subject, format('%s booked less %s waived, worth %s', booked, waived, worth) AS detail
+        FROM order_settlement WHERE booked - waived > worth
+    """,
     "escrow_is_what_orders_set_aside": """
         SELECT o.order_id AS subject,
                format('%s set aside, the escrow has %s', o.escrowed, coalesce(e.dust, 0)) AS detail

@@ -10,14 +10,17 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
+from bridge.clock import now
 from bridge.ids import CustomerId
 from bridge.ledger.account import Kind
 from bridge.ledger.merges import merges_of
 from bridge.ledger.statements import Balance, read_balance
 from bridge.ledger.tables import dust_lot, dust_lot_use, dust_transaction
+from bridge.programme.rules import TierBasis
 from bridge.programme.versions import Version, versions_by_number
 from bridge.settlement.escrow import Escrow, Proof, escrows_of, read_entries
 from bridge.settlement.reasons import rules_at_work
+from bridge.settlement.standings import CustomerTier, read_tier
 from bridge.settlement.tables import EscrowState, order_settlement
 
 _ENTRIES = {
@@ -62,6 +65,7 @@ class Explanation:
     """A balance and how it came about, oldest first. `summary` says what it is made of now."""
 
     balance: Balance
+    tier: CustomerTier | None
     summary: tuple[str, ...]
     steps: tuple[Step, ...]
 
@@ -81,8 +85,9 @@ def explain(connection: Connection, customer_id: CustomerId, *, limit: int = 100
     parts = _lot_parts(connection, customer_id)
     balance = read_balance(connection, customer_id)
     steps = tuple(_step(row, versions, notes, rules, claims, parts.get(row.version, ())) for row in reversed(rows))
-    summary = (*_summary(balance), *_merges(connection, customer_id))
-    return Explanation(balance=balance, summary=summary, steps=steps)
+    tier = read_tier(connection, customer_id, now=now())
+    told = (*_summary(balance), *(_tier_sentence(tier) if tier else ()), *_merges(connection, customer_id))
+    return Explanation(balance=balance, tier=tier, summary=told, steps=steps)
 
 
 def _lot_parts(connection: Connection, customer_id: CustomerId) -> dict[int, tuple[LotPart, ...]]:
@@ -208,6 +213,19 @@ def _rule(row: Row[Any], versions: dict[int, Version], rules: dict[str, str]) ->
     rates = ", ".join(f"{rate:f} for each {code}" for code, rate in version.programme.earn.rates.items())
     more = f"; {rules[row.reference_id]}" if row.reference_id in rules else ""
     return f" (rules version {version.number}: {rates}{more})"
+
+
+def _tier_sentence(tier: CustomerTier) -> Iterator[str]:
+    found = tier.standing
+    if found.level:
+        until = f", until {found.until:%d %b %Y} if no order comes" if found.until else ""
+        yield f"You are {found.level.name}: new orders earn {found.factor.normalize():f} times as much{until}."
+    if found.next and found.missing is not None:
+        unit = "dust" if tier.tiers.basis is TierBasis.EARNED else tier.tiers.currency_code
+        yield (
+            f"{found.missing.normalize():f} {unit} more {tier.tiers.basis} within {tier.tiers.window_days} days "
+            f"make you {found.next.name}."
+        )
 
 
 def explain_escrow(connection: Connection, escrow: Escrow) -> list[str]:

@@ -69,6 +69,7 @@ from bridge.redemptions.promises import count_open, list_redemptions
 from bridge.redemptions.tables import State
 from bridge.settlement.escrow import read_waiting
 from bridge.settlement.settle import unpaid_orders
+from bridge.settlement.standings import read_tier
 from bridge.wake import INBOX_DRAIN, PRODUCTS_MIRROR, REDEMPTIONS_SWEEP, wake
 
 router = APIRouter(
@@ -231,7 +232,8 @@ def _product(settings: ProductSettings) -> AdminProduct:
 def read_customer(customer_id: PathId) -> BalanceView:
     """A customer's figures; zeros for one never seen."""
     with transaction() as connection:
-        return balance_view(read_balance(connection, CustomerId(customer_id)))
+        tier = read_tier(connection, CustomerId(customer_id), now=now())
+        return balance_view(read_balance(connection, CustomerId(customer_id)), tier)
 
 
 @router.get("/customers/{customer_id}/transactions", responses=describe_problems(422))
@@ -280,7 +282,7 @@ def explain_customer(customer_id: PathId) -> ExplanationView:
     with transaction() as connection:
         found = explain(connection, CustomerId(customer_id))
     return ExplanationView(
-        balance=balance_view(found.balance),
+        balance=balance_view(found.balance, found.tier),
         summary=list(found.summary),
         steps=[
             StepView(**{**vars(step), "lots": [LotPartView(**vars(part)) for part in step.lots]})

@@ -15,8 +15,10 @@ from sqlalchemy import Row
 from bridge.errors import InvalidInput, field_error
 from bridge.ledger.account import MOST_DUST
 from bridge.ledger.statements import Balance
+from bridge.programme.rules import TierBasis
 from bridge.redemptions.promises import Redemption
 from bridge.redemptions.tables import RedemptionKind, State
+from bridge.settlement.standings import CustomerTier
 
 MOST_ROWS = 100
 
@@ -107,6 +109,20 @@ class ExpiringView(BaseModel):
     expires_at: datetime
 
 
+class NextTierView(BaseModel):
+    name: str
+    missing: str = Field(description="Dust, or money in major units, wanting within the window")
+
+
+class TierView(BaseModel):
+    name: str | None = Field(description="Null before the first level")
+    factor: str = Field(description="New orders earn so many times as much")
+    until: datetime | None = Field(description="When it is lost if no order comes; null where it cannot be")
+    basis: TierBasis
+    currency_code: str | None
+    next: NextTierView | None
+
+
 class BalanceView(BaseModel):
     customer_id: str
     balance: int = Field(description="Dust the customer owns and that has matured")
@@ -114,9 +130,10 @@ class BalanceView(BaseModel):
     held: int = Field(description="Set aside for redemptions that are still open")
     pending: int = Field(description="Earned, but not matured yet; not part of the balance")
     expiring: list[ExpiringView] = Field(description="What goes when, soonest first")
+    tier: TierView | None = Field(default=None, description="Null while the programme has no tiers")
 
 
-def balance_view(balance: Balance) -> BalanceView:
+def balance_view(balance: Balance, tier: CustomerTier | None = None) -> BalanceView:
     return BalanceView(
         customer_id=balance.customer_id,
         balance=balance.balance,
@@ -124,6 +141,22 @@ def balance_view(balance: Balance) -> BalanceView:
         held=balance.held,
         pending=balance.pending,
         expiring=[ExpiringView(amount=each.amount, expires_at=each.expires_at) for each in balance.expiring],
+        tier=_tier_view(tier) if tier else None,
+    )
+
+
+def _tier_view(tier: CustomerTier) -> TierView:
+    found = tier.standing
+    following = None
+    if found.next is not None and found.missing is not None:
+        following = NextTierView(name=found.next.name, missing=f"{found.missing.normalize():f}")
+    return TierView(
+        name=found.level.name if found.level else None,
+        factor=f"{found.factor.normalize():f}",
+        until=found.until,
+        basis=tier.tiers.basis,
+        currency_code=tier.tiers.currency_code if tier.tiers.basis is TierBasis.SPENT else None,
+        next=following,
     )
 
 

@@ -77,6 +77,7 @@ from bridge.redemptions.promises import (
 from bridge.redemptions.rewards import UnknownReward, reward_terms
 from bridge.redemptions.tables import State
 from bridge.redemptions.terms import MOST_UNITS, NothingToPay, Terms, discount_terms, product_terms, unpaid_dust_only
+from bridge.settlement.standings import CustomerTier, read_tier, read_tiers
 from bridge.together import Together
 from bridge.wake import INBOX_DRAIN, REDEMPTIONS_ADVANCE, wake
 
@@ -116,16 +117,22 @@ def read_own_points(customer_id: Customer) -> Points:
         return Points(points=read_points(connection, customer_id))
 
 
+def _read_balances(connection: Connection, customer_ids: list[CustomerId]) -> list[tuple[Balance, CustomerTier | None]]:
+    tiers = read_tiers(connection, customer_ids, now=now())
+    balances = read_balances(connection, customer_ids)
+    return [(balance, tiers.get(balance.customer_id)) for balance in balances]
+
+
 # What every page of a storefront shows: those who look at the same moment are answered from one query.
-_balances: Together[CustomerId, Balance] = Together("balances", read_balances)
+_balances: Together[CustomerId, tuple[Balance, CustomerTier | None]] = Together("balances", _read_balances)
 
 
 @router.get("/balance", response_model=BalanceView, responses=describe_problems(401, 503))
 async def read_own_balance(customer_id: Customer) -> Response:
     """All figures of one's own account; zeros for a customer never seen."""
-    view = balance_view(await _balances(customer_id))
+    balance, tier = await _balances(customer_id)
     # A view already: FastAPI would read it into one a second time.
-    return Response(view.model_dump_json(), media_type="application/json")
+    return Response(balance_view(balance, tier).model_dump_json(), media_type="application/json")
 
 
 async def answer_own_balance(request: Request) -> Response:
@@ -220,6 +227,7 @@ def quote(customer_id: Customer, wish: QuoteRequest) -> Quote:
         programme = current_version(connection).programme
         prices = _dust_only_prices(read_products(connection, _product_ids(cart)))
         available = read_balance(connection, customer_id).available
+        tier = read_tier(connection, customer_id, now=now())
         basket = _basket(connection, customer_id, cart, prices, programme) if cart else None
     wanted = unpaid_dust_only(cart, prices, {}) if cart else Counter[ProductId]()
     amount = wish.amount or Decimal(0)
@@ -228,7 +236,7 @@ def quote(customer_id: Customer, wish: QuoteRequest) -> Quote:
     most = min(available, most or 0)
     return Quote(
         currency_code=currency,
-        earn=_would_earn(programme, cart, amount, currency, prices),
+        earn=_would_earn(programme, cart, amount, currency, prices, tier.standing.factor if tier else Decimal(1)),
         max_dust=most,
         max_value=money(discount_value(rules, most, currency) or Decimal(0)) or "0.00",
         available=available,
@@ -260,13 +268,18 @@ def quote_guest(wish: GuestQuoteRequest) -> GuestQuote:
         prices = _dust_only_prices(read_products(connection, _product_ids(cart)))
     return GuestQuote(
         currency_code=cart.currency_code,
-        set_aside=_would_earn(programme, cart, Decimal(0), cart.currency_code, prices),
+        set_aside=_would_earn(programme, cart, Decimal(0), cart.currency_code, prices, Decimal(1)),
         escrow_days=programme.guests.escrow_days,
     )
 
 
 def _would_earn(
-    programme: Programme, cart: Cart | None, amount: Decimal, currency: str, prices: dict[ProductId, int]
+    programme: Programme,
+    cart: Cart | None,
+    amount: Decimal,
+    currency: str,
+    prices: dict[ProductId, int],
+    factor: Decimal,
 ) -> int:
     lines = [EarningLine(id="amount", terms=_terms(programme, None), net=amount, gross=amount, units=Decimal(1))]
     if cart is not None:
@@ -288,6 +301,7 @@ def _would_earn(
         lines=lines,
         shipping_net=Decimal(0),
         shipping_gross=Decimal(0),
+        factor=factor,
     )
     return worth.dust
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
+from itertools import pairwise
 from typing import Annotated, Any, Self
 
 from babel.numbers import list_currencies
@@ -135,6 +136,28 @@ class FixedDust(_Part):
     dust: Whole = Field(ge=0, le=MOST_DUST)
 
 
+class WindowLimit(_Part):
+    dust: Whole = Field(ge=1, le=MOST_DUST)
+    days: Whole = Field(ge=1, le=3650)
+
+
+class Limits(_Part):
+    """The most dust that may be earned; what is beyond it is not."""
+
+    per_order: Whole | None = Field(default=None, ge=1, le=MOST_DUST, description="By one order")
+    per_day: Whole | None = Field(
+        default=None, ge=1, le=MOST_DUST, description="By all orders that a customer places on one day (UTC)"
+    )
+    per_customer: WindowLimit | None = Field(
+        default=None, description="By all orders that a customer places within so many days"
+    )
+
+    @property
+    def join_orders(self) -> bool:
+        """Whether what an order earns depends on other orders of the customer."""
+        return self.per_day is not None or self.per_customer is not None
+
+
 class Earn(_Part):
     rates: dict[CurrencyCode, Rate] = Field(
         default={"eur": Decimal(1)}, description="Dust for each major unit of money spent, by currency"
@@ -157,6 +180,7 @@ class Earn(_Part):
         default=(), max_length=10_000, description="Products whose units each earn so much dust instead of the rate"
     )
     multipliers: tuple[Multiplier, ...] = Field(default=(), max_length=200)
+    limits: Limits = Limits()
 
     @field_validator("fixed")
     @classmethod
@@ -177,6 +201,49 @@ class Earn(_Part):
         """
         matures_at = placed_at + timedelta(days=self.pending_days) if self.pending_days else None
         return matures_at, placed_at + timedelta(days=self.expires_after_days) if self.expires_after_days else None
+
+
+class TierBasis(StrEnum):
+    """What counts towards a tier."""
+
+    EARNED = "earned"
+    SPENT = "spent"
+
+
+class TierLevel(_Part):
+    """From `from` on, dust or money within the window, a customer's new orders earn `factor` times as much."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    name: str = Field(min_length=1, max_length=100, pattern=r"^[^\x00]*$")
+    threshold: Annotated[ExactDecimal, Field(ge=0, le=MOST_DUST, decimal_places=2)] = Field(alias="from")
+    factor: Annotated[ExactDecimal, Field(gt=0, le=1000, decimal_places=_MOST_PLACES)] = Decimal(1)
+
+
+class Tiers(_Part):
+    basis: TierBasis = TierBasis.EARNED
+    currency_code: CurrencyCode | None = Field(
+        default=None, validate_default=True, description="Whose money counts, when it is what is spent that does"
+    )
+    window_days: Whole = Field(default=365, ge=1, le=3650)
+    levels: tuple[TierLevel, ...] = Field(default=(), max_length=20, description="The lowest first")
+
+    @field_validator("currency_code")
+    @classmethod
+    def _money_has_a_currency(cls, currency_code: str | None, others: ValidationInfo) -> str | None:
+        if currency_code is None and others.data.get("basis") is TierBasis.SPENT:
+            raise ValueError("say in which currency, when the basis is spent")
+        return currency_code
+
+    @field_validator("levels")
+    @classmethod
+    def _each_is_above_the_one_before(cls, levels: tuple[TierLevel, ...]) -> tuple[TierLevel, ...]:
+        for before, level in pairwise(levels):
+            if level.threshold <= before.threshold:
+                raise ValueError(f"{level.name} must be from more than {before.name}, which comes before it")
+        if len({level.name for level in levels}) < len(levels):
+            raise ValueError("each needs a name of its own")
+        return levels
 
 
 class Bonuses(_Part):
@@ -320,6 +387,7 @@ class Programme(_Part):
     """All rules of the shop. Everything has a default, so `{}` is a valid programme."""
 
     earn: Earn = Earn()
+    tiers: Tiers = Tiers()
     bonuses: Bonuses = Bonuses()
     redeem: Redeem = Redeem()
     reversal: Reversal = Reversal()

@@ -55,7 +55,7 @@ class EarningLine:
 
 @dataclass(frozen=True, kw_only=True)
 class Earning:
-    """`dust` is the whole, `lines` the exact shares before rounding; `why` is set when it is 0."""
+    """`dust` is the whole, `lines` the exact shares before rounding; `why` is set when it is 0, or limited."""
 
     dust: int
     lines: Mapping[str, Decimal]
@@ -70,8 +70,11 @@ def earning(
     shipping_net: Decimal,
     shipping_gross: Decimal,
     without: Collection[str] = (),
+    factor: Decimal = Decimal(1),
 ) -> Earning:
-    """What these lines earn. `without` are line ids that never earn, such as products for dust alone.
+    """What these lines earn, up to the limit for one order.
+
+    `without` are line ids that never earn, such as products for dust alone; `factor` is that of the customer's tier.
 
     A worked row: 2 mugs with 50 fixed dust each, in a double week, are 200 dust, whatever they cost.
     """
@@ -79,16 +82,21 @@ def earning(
     if rate is None:
         return Earning(dust=0, lines={}, why=f"The programme has no earning rate for {currency_code}.")
     shares = {
-        line.id: _base(rules, line, rate) * line.terms.factor
+        line.id: _base(rules, line, rate) * line.terms.factor * factor
         for line in lines
         if line.id not in without and not line.terms.excluded
     }
     if rules.basis.include_shipping:
-        shares["shipping"] = _amount(rules, shipping_net, shipping_gross) * rate
+        shares["shipping"] = _amount(rules, shipping_net, shipping_gross) * rate * factor
     exact = sum(shares.values(), Decimal(0)).quantize(_NOISE)
     dust = int(exact.to_integral_value(_DECIMAL_ROUNDING[rules.rounding]))
+    if dust <= 0:
+        return Earning(dust=0, lines=shares, why="Nothing in the order earns dust.")
+    most = rules.limits.per_order or MOST_DUST
     return Earning(
-        dust=min(max(dust, 0), MOST_DUST), lines=shares, why=None if dust > 0 else "Nothing in the order earns dust."
+        dust=min(dust, most),
+        lines=shares,
+        why=f"Worth {dust} dust, limited to {most} an order." if dust > most else None,
     )
 
 

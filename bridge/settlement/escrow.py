@@ -268,6 +268,7 @@ def claim_orders(
             customer_id=customer_id,
             buyer_id=bindparam("b_buyer_id"),
             booked=bindparam("b_booked"),
+            worth=bindparam("b_booked"),
             escrowed=0,
             note=None,
             updated_at=now,

@@ -57,6 +57,17 @@ def earning_lines(order: Order, terms: Mapping[str, LineTerms], redemptions: Ite
     ]
 
 
+def money_spent(order: Order, rules: Earn, dust_only: Collection[str]) -> Decimal:
+    """What counts as money spent on the order as it now is, whether or not it earns: by the basis of the rules."""
+    with_tax = rules.basis.include_tax
+    amounts = [
+        (line.gross if with_tax else line.net) * line.kept_share for line in order.lines if line.id not in dust_only
+    ]
+    if rules.basis.include_shipping:
+        amounts.append((order.shipping_gross if with_tax else order.shipping_net) * order.kept_share)
+    return sum(amounts, Decimal(0))
+
+
 def _share_paid_with_money(line: Line, dust_codes: set[str]) -> Decimal:
     """What was paid with dust earns nothing, also where dust does not follow from the price.
 

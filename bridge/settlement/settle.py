@@ -12,6 +12,7 @@ Locks are taken in one order everywhere: order_settlement, guest_escrow, dust_re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
@@ -22,8 +23,10 @@ from bridge.ledger.account import Account, Kind, Memo
 from bridge.ledger.book import open_accounts, save, spent_lots
 from bridge.medusa.orders import Order
 from bridge.products.settings import dust_only_among
-from bridge.programme.rules import EarnWhen
-from bridge.programme.versions import Version, current_version, versions_by_number
+from bridge.programme.limits import Allowed, Claim
+from bridge.programme.rules import EarnWhen, Tiers
+from bridge.programme.tiers import Contribution, standing
+from bridge.programme.versions import Version, current_version, longest_joint_limit_days, versions_by_number
 from bridge.programme.worth import Earning, LineTerms, earning
 from bridge.redemptions.promises import Redemption, lock_redemptions_of_orders
 from bridge.redemptions.tables import State
@@ -36,7 +39,17 @@ from bridge.settlement.escrow import (
     settle_escrows,
     why_nobody_earns,
 )
-from bridge.settlement.lines import dust_only_lines, earning_lines, line_notes, terms_of_lines
+from bridge.settlement.joint import (
+    OVER_THE_LIMIT,
+    Moved,
+    OwnClaim,
+    apply_limits,
+    check_owners,
+    lock_customers,
+    write_moved,
+)
+from bridge.settlement.lines import dust_only_lines, earning_lines, line_notes, money_spent, terms_of_lines
+from bridge.settlement.standings import contribution, read_contributions
 from bridge.settlement.tables import EscrowState, order_settlement
 from bridge.tracing import span
 
@@ -70,10 +83,21 @@ class _Case:
     known_escrow: Escrow | None
     escrow: Escrow | None
     """What waited for a guest before, and how it is now; without the dust, which the target says."""
+    tier: Mapping[str, str] | None = None
+    """Its `name` and `factor`, as they were when the order was first settled."""
     earned: Earning = _NOTHING
+    money: Decimal = Decimal(0)
+    """What was spent on it, as tiers count it."""
+    allowed: Allowed = field(default_factory=lambda: Allowed(dust=0))
+    """What of `earned` is left by limits that look at several orders."""
     redemptions: list[Redemption] = field(default_factory=list)
     spent: dict[str, dict[str, int]] = field(default_factory=dict)
     """By redemption that is captured: what its dust came from, by lot. Their rows are locked, so it stays so."""
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it is settled for the first time. A draft was not yet, and a backfill only pinned its rules."""
+        return self.row.programme_version is None or self.row.facts_version is None
 
     @property
     def owner(self) -> CustomerId | None:
@@ -83,6 +107,11 @@ class _Case:
     @property
     def target(self) -> int:
         """What the book should hold for the order."""
+        return self.allowed.dust if self.owner else 0
+
+    @property
+    def worth(self) -> int:
+        """What it would earn for its owner without other orders; what waits for a guest is worth nothing to anybody."""
         return self.earned.dust if self.owner else 0
 
     @property
@@ -115,16 +144,23 @@ def settle_orders(connection: Connection, orders: Iterable[Order], *, now: datet
             newest[order.id] = order
     if not newest:
         return {}
+    longest_days = longest_joint_limit_days(connection)
+    locked = lock_customers(connection, newest.values()) if longest_days else set()
     rows = _lock_rows(connection, sorted(newest))
+    if longest_days:
+        check_owners(connection, rows.values(), locked)
     settled = {
         order_id: _stale(rows[order_id]) for order_id, order in newest.items() if _is_stale(rows[order_id], order)
     }  # fmt: skip
     fresh = [order for order_id, order in newest.items() if order_id not in settled]
     cases = _open_cases(connection, fresh, rows, now)
-    accounts = _open_accounts(connection, cases)
+    moved = _apply_limits(connection, cases, longest_days) if longest_days else []
+    accounts = _open_accounts(connection, cases, moved)
     with span("settlement.settle", orders=len(cases), customers=len(accounts)):
         for case in sorted(cases, key=lambda case: case.order.id):
             settled[case.order.id] = _settle(connection, case, accounts, now)
+        for other in moved:
+            _settle_moved(connection, other, accounts[CustomerId(other.row.customer_id)], now)
         save(connection, accounts.values())
         guests = [(case.order, case.known_escrow, case.escrow, case.escrowed) for case in cases if case.escrow]
         settle_escrows(connection, guests, now=now)
@@ -174,6 +210,8 @@ def _open_cases(
     for order in orders:
         row = rows[order.id]
         version = current if row.programme_version is None else versions[row.programme_version]
+        # What was noted of a draft is not what the order meets.
+        known_lines = {} if row.programme_version is None else row.lines
         cases.append(
             _Case(
                 order=order,
@@ -181,15 +219,79 @@ def _open_cases(
                 version=version,
                 earning_due=row.earning_due or _is_due(version, order),
                 dust_only_lines=dust_only_lines(order, row.lines, dust_only),
-                terms=terms_of_lines(order, row.lines, version.programme.earn),
+                terms=terms_of_lines(order, known_lines, version.programme.earn),
                 known_escrow=escrows.get(order.id),
                 escrow=open_escrow(order, escrows.get(order.id), version, now=now),
             )
         )
     _add_redemptions(connection, cases)
-    for case in cases:
+    standings = _Standings(connection, cases)
+    # In the order in which they were placed, so that an order can raise the tier that the next one of a batch meets.
+    for case in sorted(cases, key=lambda case: (case.order.placed_at, case.order.id)):
+        case.tier = standings.tier_of(case) if case.is_new else case.row.tier
         case.earned = _earned(case)
+        if case.owner and case.earning_due and not (case.order.canceled or case.order.is_draft):
+            case.money = money_spent(case.order, case.version.programme.earn, case.dust_only_lines)
+        case.allowed = Allowed(dust=case.earned.dust, why=case.earned.why)
+        standings.add(case)
     return cases
+
+
+class _Standings:
+    """The tiers of customers whose orders are settled for the first time."""
+
+    def __init__(self, connection: Connection, cases: list[_Case]) -> None:
+        self._found: dict[int, dict[CustomerId, list[Contribution]]] = {}
+        self._tiers: dict[int, Tiers] = {}
+        new = [case for case in cases if case.is_new and case.owner]
+        # As a rule one version, the one in force now; a backfill may have pinned another.
+        for version in {case.version.number: case.version for case in new}.values():
+            tiers = version.programme.tiers
+            if tiers.levels:
+                self._tiers[version.number] = tiers
+                self._found[version.number] = read_contributions(
+                    connection,
+                    tiers,
+                    {case.owner for case in new if case.owner},
+                    since=min(case.order.placed_at for case in new),
+                    without=[case.order.id for case in cases],
+                )
+
+    def tier_of(self, case: _Case) -> dict[str, str] | None:
+        tiers = self._tiers.get(case.version.number)
+        if tiers is None or case.owner is None:
+            return None
+        found = self._found[case.version.number].get(case.owner, ())
+        level = standing(tiers, found, moment=case.order.placed_at).level
+        return {"name": level.name, "factor": f"{level.factor:f}"} if level else None
+
+    def add(self, case: _Case) -> None:
+        for number, tiers in self._tiers.items():
+            if case.owner:
+                added = contribution(tiers, case.order, dust=case.earned.dust, spent=case.money)
+                self._found[number].setdefault(case.owner, []).append(added)
+
+
+def _apply_limits(connection: Connection, cases: list[_Case], longest_days: int) -> list[Moved]:
+    own = {
+        case.order.id: OwnClaim(
+            claim=Claim(
+                order_id=case.order.id,
+                placed_at=case.order.placed_at,
+                worth=case.worth,
+                limits=case.version.programme.earn.limits,
+            ),
+            owner=case.owner,
+            customers=frozenset(owner for owner in (case.owner, CustomerId(case.row.customer_id or "")) if owner),
+        )
+        for case in cases
+    }
+    shares, moved = apply_limits(connection, own, longest_days=longest_days)
+    for case in cases:
+        share = shares.get(case.order.id)
+        if share is not None and share.dust < case.worth:
+            case.allowed = share
+    return moved
 
 
 def _is_due(version: Version, order: Order) -> bool:
@@ -219,6 +321,7 @@ def _earned(case: _Case) -> Earning:
         shipping_net=order.shipping_net * order.kept_share,
         shipping_gross=order.shipping_gross * order.kept_share,
         without=case.dust_only_lines,
+        factor=Decimal(case.tier["factor"]) if case.tier else Decimal(1),
     )
 
 
@@ -231,10 +334,10 @@ def _add_redemptions(connection: Connection, cases: list[_Case]) -> None:
                 case.redemptions.append(redemption)
 
 
-def _open_accounts(connection: Connection, cases: list[_Case]) -> dict[CustomerId, Account]:
+def _open_accounts(connection: Connection, cases: list[_Case], moved: list[Moved]) -> dict[CustomerId, Account]:
     """Lock everybody concerned. Who only earns is opened without lots, which is what most orders need."""
     quick: set[CustomerId] = set()
-    whole: set[CustomerId] = set()
+    whole = {CustomerId(other.row.customer_id) for other in moved}
     extra_lots: set[str] = set()
     for case in cases:
         owners = {case.owner} if case.target else set()
@@ -253,21 +356,16 @@ def _open_accounts(connection: Connection, cases: list[_Case]) -> dict[CustomerI
 def _settle(connection: Connection, case: _Case, accounts: Mapping[CustomerId, Account], now: datetime) -> Settled:
     order, row = case.order, case.row
     booked, waived = row.booked, row.waived
+    booking = _Booking(
+        order_id=order.id, placed_at=order.placed_at, changed_at=order.updated_at, version=case.version, now=now
+    )
     if case.moves_away:
         # What the old owner can no longer give back stays with them, and is no concern of this order any more.
-        _take_back(case, accounts[CustomerId(row.customer_id)], booked - waived, now, "Order went to another customer")
+        booking.take_back(accounts[CustomerId(row.customer_id)], booked - waived, "Order went to another customer")
         booked = waived = 0
-    difference = case.target - (booked - waived)
-    if difference < 0:
-        taken = _take_back(case, accounts[CustomerId(row.customer_id)], -difference, now, _why_less(order))
-        booked, waived = booked - taken, waived - difference - taken
-    elif difference > 0 and case.owner is not None:
-        # What was waived is still with the customer: it counts first when the order grows again.
-        forgiven = min(waived, difference)
-        waived -= forgiven
-        if difference > forgiven:
-            _earn(case, accounts[case.owner], difference - forgiven, now)
-        booked += difference - forgiven
+    owner = case.owner if case.target > booked - waived else row.customer_id
+    if owner is not None and case.target != booked - waived:
+        booked, waived = booking.bring_to(case.target, booked, waived, accounts[CustomerId(owner)], _why_less(case))
     for redemption in case.redemptions:
         spent = case.spent.get(redemption.id, {})
         book_use(
@@ -285,8 +383,16 @@ def _settle(connection: Connection, case: _Case, accounts: Mapping[CustomerId, A
         booked=booked,
         waived=waived,
         change=booked - row.booked,
-        note=case.earned.why or _what_waits(case),
+        note=case.allowed.why or _what_waits(case),
     )
+
+
+def _settle_moved(connection: Connection, moved: Moved, account: Account, now: datetime) -> None:
+    """Another order of the customer that a limit now leaves more or less."""
+    row = moved.row
+    booking = _Booking(order_id=row.order_id, placed_at=row.placed_at, changed_at=now, version=moved.version, now=now)
+    booked, waived = booking.bring_to(moved.allowed.dust, row.booked, row.waived, account, OVER_THE_LIMIT)
+    write_moved(connection, moved, booked=booked, waived=waived, now=now)
 
 
 def _what_waits(case: _Case) -> str | None:
@@ -295,32 +401,54 @@ def _what_waits(case: _Case) -> str | None:
     return f"A guest's order: {case.escrowed} dust wait until {case.escrow.expires_at:%d %b %Y} to be claimed."
 
 
-def _why_less(order: Order) -> str:
-    return "Order canceled" if order.canceled else "Order returned or changed"
+def _why_less(case: _Case) -> str:
+    if case.order.canceled:
+        return "Order canceled"
+    return OVER_THE_LIMIT if case.allowed.dust < case.earned.dust else "Order returned or changed"
 
 
-def _take_back(case: _Case, account: Account, amount: int, now: datetime, description: str) -> int:
-    if not amount:
-        return 0
-    memo = _memo(case, Kind.REVERSE, description, case.order.updated_at)
-    return account.take_back(amount, memo, now=now, policy=case.version.programme.reversal.negative_balance)
+@dataclass(frozen=True, kw_only=True)
+class _Booking:
+    """Posts what an order gets more or less, by the rules that it met."""
 
+    order_id: str
+    placed_at: datetime
+    changed_at: datetime
+    version: Version
+    now: datetime
 
-def _earn(case: _Case, account: Account, amount: int, now: datetime) -> None:
-    matures_at, expires_at = case.version.programme.earn.dates(case.order.placed_at)
-    memo = _memo(case, Kind.EARN, "Earned with an order", case.order.placed_at)
-    account.earn(amount, memo, now=now, matures_at=matures_at, expires_at=expires_at)
+    def bring_to(self, target: int, booked: int, waived: int, account: Account, less: str) -> tuple[int, int]:
+        """Post the difference; what is booked and waived then. `less` says why, if dust has to be taken back."""
+        difference = target - (booked - waived)
+        if difference < 0:
+            taken = self.take_back(account, -difference, less)
+            return booked - taken, waived - difference - taken
+        # What was waived is still with the customer: it counts first when the order grows again.
+        forgiven = min(waived, difference)
+        if difference > forgiven:
+            self._earn(account, difference - forgiven)
+        return booked + difference - forgiven, waived - forgiven
 
+    def take_back(self, account: Account, amount: int, description: str) -> int:
+        if not amount:
+            return 0
+        memo = self._memo(Kind.REVERSE, description, self.changed_at)
+        return account.take_back(amount, memo, now=self.now, policy=self.version.programme.reversal.negative_balance)
 
-def _memo(case: _Case, kind: Kind, description: str, event_at: datetime) -> Memo:
-    return Memo(
-        kind=kind,
-        reference_type="order",
-        reference_id=case.order.id,
-        description=description,
-        event_at=event_at,
-        programme_version=case.version.number,
-    )
+    def _earn(self, account: Account, amount: int) -> None:
+        matures_at, expires_at = self.version.programme.earn.dates(self.placed_at)
+        memo = self._memo(Kind.EARN, "Earned with an order", self.placed_at)
+        account.earn(amount, memo, now=self.now, matures_at=matures_at, expires_at=expires_at)
+
+    def _memo(self, kind: Kind, description: str, event_at: datetime) -> Memo:
+        return Memo(
+            kind=kind,
+            reference_type="order",
+            reference_id=self.order_id,
+            description=description,
+            event_at=event_at,
+            programme_version=self.version.number,
+        )
 
 
 def _write_rows(connection: Connection, cases: list[_Case], settled: Mapping[OrderId, Settled], now: datetime) -> None:
@@ -343,6 +471,11 @@ def _row_values(case: _Case, outcome: Settled, now: datetime) -> dict[str, Any]:
         "earning_due": case.earning_due and not order.is_draft,
         "booked": outcome.booked,
         "waived": outcome.waived,
+        "worth": case.worth,
+        "spent": case.money,
+        "currency_code": order.currency_code,
+        # As its rules, it is what the order meets when it is placed.
+        "tier": None if order.is_draft else case.tier,
         "escrowed": case.escrowed,
         "lines": line_notes(order, case.terms, case.dust_only_lines, case.earned.lines),
         "unpaid_dust_only": _has_unpaid_dust_only(case),

@@ -12,6 +12,7 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
+    Numeric,
     Table,
     Text,
     text,
@@ -40,6 +41,13 @@ order_settlement = Table(
     # Dust in the ledger for this order, pending included, and what could not be taken back under `within_balance`.
     Column("booked", BigInteger, nullable=False, server_default="0"),
     Column("waived", BigInteger, nullable=False, server_default="0"),
+    # What it would earn if its customer had no other order: limits that look at several make `booked` less than that.
+    Column("worth", BigInteger),
+    # Money spent on it by the programme's basis, as far as it is kept, and of which currency. Tiers may go by it.
+    Column("spent", Numeric),
+    Column("currency_code", Text),
+    # The tier its customer had when it was first settled: `name` and `factor`.
+    Column("tier", JSONB(none_as_null=True)),
     # Dust that waits in `guest_escrow` for this order; it is in nobody's book.
     Column("escrowed", BigInteger, nullable=False, server_default="0"),
     # By line id: its exact share before rounding, whether it is for dust alone (then it never earns), and what the
@@ -50,7 +58,7 @@ order_settlement = Table(
     Column("unpaid_dust_only", Boolean, nullable=False, server_default="false"),
     # A claim or an exchange added something that is not paid yet: a payment, which the order does not show, will count.
     Column("awaits_payment", Boolean, nullable=False, server_default="false"),
-    # Why it earns nothing, in plain words, when it does.
+    # Why it earns nothing, or less than it is worth, in plain words.
     Column("note", Text),
     Column("placed_at", DateTime(timezone=True)),
     Column("updated_at", DateTime(timezone=True)),

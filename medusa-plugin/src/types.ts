@@ -24,6 +24,18 @@ export type DustBalance = {
   held: number
   pending: number
   expiring: { amount: number; expires_at: string }[]
+  /** Null while the programme has no tiers. */
+  tier?: DustTier | null
+}
+
+/** `name` is null before the first level; `until` is when it is lost if no order comes. Numbers with places are strings. */
+export type DustTier = {
+  name: string | null
+  factor: string
+  until: string | null
+  basis: "earned" | "spent"
+  currency_code: string | null
+  next: { name: string; missing: string } | null
 }
 
 export type DustTransaction = {
@@ -215,6 +227,13 @@ export type DustProgramme = {
     excluded_collection_ids?: string[]
     fixed?: { product_id: string; dust: number }[]
     multipliers: DustMultiplier[]
+    limits?: { per_order: number | null; per_day: number | null; per_customer: { dust: number; days: number } | null }
+  }
+  tiers?: {
+    basis: "earned" | "spent"
+    currency_code: string | null
+    window_days: number
+    levels: { name: string; from: string; factor: string }[]
   }
   bonuses: { signup: number }
   redeem: {
@@ -226,7 +245,7 @@ export type DustProgramme = {
     rewards: DustRewardRule[]
   }
   reversal: { negative_balance: "allow" | "within_balance" }
-  guests: { escrow_days: number }
+  guests: { escrow_days: number; claim?: "transfer" | "registration" | "account" }
 }
 
 /** What is on its way to the bridge, and what could not be delivered. */
