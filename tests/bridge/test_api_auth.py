@@ -152,6 +152,17 @@ def test_what_is_no_valid_token_is_401_on_both_sides(api: TestClient, bad: str) 
         assert_refused(ask(api, ADMIN, bearer))
 
 
+def test_a_token_that_was_accepted_is_refused_once_it_has_expired(
+    api: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time()
+    bearer = token(exp=int(now) + 600)
+    assert ask(api, STORE, bearer).status_code == 200
+    # Only the clock that looks at remembered tokens: to have the signature verified anew would refuse it for nothing.
+    monkeypatch.setattr("bridge.api.auth.time.time", lambda: now + 700)
+    assert_refused(ask(api, STORE, bearer))
+
+
 def test_an_actor_of_the_other_side_is_401(api: TestClient) -> None:
     assert_refused(ask(api, STORE, token("user_1", actor_type="user")))
     assert_refused(ask(api, ADMIN, token("cus_1")))

@@ -1,0 +1,116 @@
+"""Requests that come together: one transaction, an answer each, and only the one to blame hears of an error."""
+
+import asyncio
+import threading
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, text
+
+from bridge.clock import now
+from bridge.db import DatabaseAway, transaction
+from bridge.inbox.events import read_event
+from bridge.inbox.receive import Arrival, Receipt, receive_many
+from bridge.together import Together
+from tests.support.databases import lost_database
+from tests.support.orders import order, order_event
+
+pytestmark = pytest.mark.usefixtures("settings")
+
+
+def ask_together(work: Any, items: list[Any], *, first: Any = None) -> list[Any]:
+    """What each item is answered. With `first`, that one is under way while all others come."""
+    entered, go_on = threading.Event(), threading.Event()
+
+    def held(connection: Connection, batch: list[Any]) -> list[Any]:
+        if batch == [first]:
+            entered.set()
+            assert go_on.wait(30)
+        return work(connection, batch)  # type: ignore[no-any-return]
+
+    async def ask() -> list[Any]:
+        together: Together[Any, Any] = Together("test", held)
+        asked = []
+        if first is not None:
+            asked.append(asyncio.create_task(together(first)))
+            await asyncio.to_thread(entered.wait, 30)
+        asked += [asyncio.create_task(together(item)) for item in items]
+        await asyncio.sleep(0)
+        go_on.set()
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    return asyncio.run(ask())
+
+
+def test_what_comes_while_one_is_under_way_goes_into_the_next_and_shares_it() -> None:
+    batches: list[list[int]] = []
+
+    def double(_: Connection, items: list[int]) -> list[int]:
+        batches.append(items)
+        return [2 * item for item in items]
+
+    assert ask_together(double, [2, 3, 4], first=1) == [2, 4, 6, 8]
+    assert batches == [[1], [2, 3, 4]]
+
+
+def test_an_answer_comes_after_the_commit() -> None:
+    def keep(connection: Connection, items: list[str]) -> list[str]:
+        for item in items:
+            connection.execute(text("INSERT INTO reconcile_cursor VALUES (:name, now())"), {"name": item})
+        return items
+
+    async def look() -> int:
+        together: Together[str, str] = Together("test", keep)
+        await together("one")
+        with transaction() as connection:
+            return int(connection.scalar(text("SELECT count(*) FROM reconcile_cursor WHERE name = 'one'")) or 0)
+
+    assert asyncio.run(look()) == 1
+
+
+def test_of_a_batch_that_breaks_only_the_one_to_blame_hears_of_it() -> None:
+    def divide(_: Connection, items: list[int]) -> list[int]:
+        return [12 // item for item in items]
+
+    answers = ask_together(divide, [1, 0, 3], first=2)
+    assert [answers[0], answers[1], answers[3]] == [6, 12, 4]
+    assert isinstance(answers[2], ZeroDivisionError)
+
+
+def test_a_database_that_is_away_is_told_to_all_and_the_next_one_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    together: Together[int, int] = Together("test", lambda _, items: items)
+
+    async def ask() -> list[Any]:
+        return await asyncio.gather(*(together(item) for item in (1, 2)), return_exceptions=True)
+
+    with lost_database(monkeypatch):
+        assert [type(answer) for answer in asyncio.run(ask())] == [DatabaseAway, DatabaseAway]
+    assert asyncio.run(ask()) == [1, 2]
+
+
+def test_whoever_goes_away_leaves_the_others_their_answers() -> None:
+    async def ask() -> int:
+        together: Together[int, int] = Together("test", lambda _, items: items)
+        gone = asyncio.create_task(together(1))
+        await asyncio.sleep(0)
+        gone.cancel()
+        return await together(2)
+
+    assert asyncio.run(ask()) == 2
+
+
+def test_of_one_id_twice_in_a_batch_the_first_is_kept() -> None:
+    bodies = [order_event(order("order_1")), order_event(order("order_2"))]
+    arrivals = [
+        Arrival(event_id=event_id, event=read_event(body), body=body, received_at=now())
+        for event_id, body in (("msg_b", bodies[0]), ("msg_a", bodies[1]), ("msg_b", bodies[1]))
+    ]
+    with transaction() as connection:
+        receipts = receive_many(connection, arrivals)
+    assert receipts == [Receipt.ACCEPTED, Receipt.ACCEPTED, Receipt.DUPLICATE]
+    with transaction() as connection:
+        kept = {row.id: bytes(row.payload) for row in connection.execute(text("SELECT id, payload FROM webhook_event"))}
+        assert receive_many(connection, arrivals) == [Receipt.DUPLICATE] * 3
+    assert kept == {"msg_a": bodies[1], "msg_b": bodies[0]}
