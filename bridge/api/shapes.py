@@ -15,8 +15,10 @@ from sqlalchemy import Row
 from bridge.errors import InvalidInput, field_error
 from bridge.ledger.account import MOST_DUST
 from bridge.ledger.statements import Balance
+from bridge.programme.rules import TierBasis
 from bridge.redemptions.promises import Redemption
-from bridge.redemptions.tables import State
+from bridge.redemptions.tables import RedemptionKind, State
+from bridge.settlement.standings import CustomerTier
 
 MOST_ROWS = 100
 
@@ -63,6 +65,9 @@ class Listing(StrEnum):
     REDEMPTIONS = "redemptions"
     EVENTS = "events"
     VERSIONS = "versions"
+    ESCROWS = "escrows"
+    DELIVERIES = "deliveries"
+    CLOSES = "closes"
 
 
 _STRANGE_CURSOR = "is not one of this list's: use the next_cursor of the page before"
@@ -104,6 +109,20 @@ class ExpiringView(BaseModel):
     expires_at: datetime
 
 
+class NextTierView(BaseModel):
+    name: str
+    missing: str = Field(description="Dust, or money in major units, wanting within the window")
+
+
+class TierView(BaseModel):
+    name: str | None = Field(description="Null before the first level")
+    factor: str = Field(description="New orders earn so many times as much")
+    until: datetime | None = Field(description="When it is lost if no order comes; null where it cannot be")
+    basis: TierBasis
+    currency_code: str | None
+    next: NextTierView | None
+
+
 class BalanceView(BaseModel):
     customer_id: str
     balance: int = Field(description="Dust the customer owns and that has matured")
@@ -111,9 +130,10 @@ class BalanceView(BaseModel):
     held: int = Field(description="Set aside for redemptions that are still open")
     pending: int = Field(description="Earned, but not matured yet; not part of the balance")
     expiring: list[ExpiringView] = Field(description="What goes when, soonest first")
+    tier: TierView | None = Field(default=None, description="Null while the programme has no tiers")
 
 
-def balance_view(balance: Balance) -> BalanceView:
+def balance_view(balance: Balance, tier: CustomerTier | None = None) -> BalanceView:
     return BalanceView(
         customer_id=balance.customer_id,
         balance=balance.balance,
@@ -121,6 +141,22 @@ def balance_view(balance: Balance) -> BalanceView:
         held=balance.held,
         pending=balance.pending,
         expiring=[ExpiringView(amount=each.amount, expires_at=each.expires_at) for each in balance.expiring],
+        tier=_tier_view(tier) if tier else None,
+    )
+
+
+def _tier_view(tier: CustomerTier) -> TierView:
+    found = tier.standing
+    following = None
+    if found.next is not None and found.missing is not None:
+        following = NextTierView(name=found.next.name, missing=f"{found.missing.normalize():f}")
+    return TierView(
+        name=found.level.name if found.level else None,
+        factor=f"{found.factor.normalize():f}",
+        until=found.until,
+        basis=tier.tiers.basis,
+        currency_code=tier.tiers.currency_code if tier.tiers.basis is TierBasis.SPENT else None,
+        next=following,
     )
 
 
@@ -128,7 +164,7 @@ class TransactionView(BaseModel):
     id: str
     amount: int = Field(description="Whole dust: above zero for a credit, below for a debit")
     type: str = Field(examples=["credit", "debit"])
-    kind: str = Field(examples=["earn", "bonus", "adjust", "redeem", "refund", "reverse", "expire"])
+    kind: str = Field(examples=["earn", "bonus", "adjust", "import", "redeem", "refund", "reverse", "expire"])
     reference_type: str
     reference_id: str
     description: str
@@ -165,10 +201,16 @@ class RedemptionView(BaseModel):
     id: str
     customer_id: str
     state: State
+    kind: RedemptionKind
     dust: int = Field(description="Dust set aside")
     dust_captured: int = Field(description="Dust that an order really used")
-    value: str | None = Field(description="The discount in major units; null when it pays for products")
+    value: str | None = Field(description="The discount in major units; null when only the cart can tell it")
     currency_code: str | None
+    reward_id: str | None = Field(description="The reward of the catalogue, if it is one")
+    percent: str | None = Field(description="`percentage`: what it takes off the cart's items")
+    min_cart: str | None = Field(
+        description="What the cart's items must cost for the code to take anything off, with tax, in major units"
+    )
     promotions: list[PromotionView]
     code: str | None = Field(description="The only code, if there is one")
     cart_id: str | None
@@ -193,10 +235,14 @@ def redemption_view(redemption: Redemption) -> RedemptionView:
         id=redemption.id,
         customer_id=redemption.customer_id,
         state=redemption.state,
+        kind=redemption.kind,
         dust=redemption.dust,
         dust_captured=redemption.dust_captured,
         value=money(redemption.value),
         currency_code=redemption.currency_code,
+        reward_id=redemption.reward_id,
+        percent=None if redemption.percent is None else f"{redemption.percent.normalize():f}",
+        min_cart=money(redemption.least_cart),
         promotions=[
             PromotionView(
                 code=code.code,

@@ -5,7 +5,22 @@ import sys
 import structlog
 import typer
 
-from bridge.cli import accounts, doctor, events, servers, upkeep
+from bridge.cli import (
+    accounts,
+    backfill,
+    balances,
+    bonuses,
+    clock,
+    doctor,
+    events,
+    guests,
+    notices,
+    programme,
+    reports,
+    scenarios,
+    servers,
+    upkeep,
+)
 from bridge.errors import DustError
 from bridge.settings import SettingsError
 from bridge.stack.errors import StackError
@@ -17,13 +32,29 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for group in (servers, events, accounts, upkeep, doctor):
+for group in (
+    servers,
+    events,
+    notices,
+    accounts,
+    bonuses,
+    guests,
+    programme,
+    balances,
+    backfill,
+    upkeep,
+    reports,
+    scenarios,
+    clock,
+    doctor,
+):
     group.add_commands(app)
 
 
 def main() -> None:
     """Run a command; 1 is a failure told in plain words, 2 a wrong call or missing settings."""
     # Beside the output, not in the middle of its JSON; servers set up their own logs later.
+    structlog.reset_defaults()
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     try:
         app()

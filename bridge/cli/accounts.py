@@ -9,7 +9,7 @@ import typer
 
 from bridge.api.shapes import balance_view, transaction_view
 from bridge.cli.output import AsJson, console, print_json, print_rows
-from bridge.clock import now
+from bridge.clock import now, real_now
 from bridge.db import transaction
 from bridge.errors import field_error
 from bridge.explain import explain as explain_balance
@@ -19,6 +19,7 @@ from bridge.ledger.adjust import adjust_balance
 from bridge.ledger.statements import read_balance, read_transactions
 from bridge.products.settings import Wanted, set_products
 from bridge.settings import get_settings
+from bridge.settlement.standings import read_tier
 from bridge.wake import PRODUCTS_MIRROR, publish
 
 Customer = Annotated[str, typer.Argument(help="A Medusa customer id, cus_…")]
@@ -41,13 +42,16 @@ def add_commands(app: typer.Typer) -> None:
 def balance(customer: Customer, as_json: AsJson = False) -> None:
     """A customer's figures. Example: dust balance cus_01J9ZK3V5C"""
     with transaction() as connection:
-        view = balance_view(read_balance(connection, CustomerId(customer)))
+        tier = read_tier(connection, CustomerId(customer), now=now())
+        view = balance_view(read_balance(connection, CustomerId(customer)), tier)
     if as_json:
         print_json(view.model_dump(mode="json"))
         return
     console.print(f"{view.balance} dust: {view.available} available, {view.held} held, {view.pending} pending")
     for each in view.expiring:
         console.print(f"  {each.amount} expire {each.expires_at:%Y-%m-%d}")
+    if view.tier:
+        console.print(f"  tier {view.tier.name or 'none yet'}, factor {view.tier.factor}", highlight=False)
 
 
 def history(
@@ -134,5 +138,6 @@ def token(
     settings = get_settings()
     settings.require("jwt_secret")
     assert settings.jwt_secret is not None
-    claims = {"actor_id": customer, "actor_type": "customer", "exp": now() + timedelta(minutes=minutes), "iat": now()}
+    issued = real_now()
+    claims = {"actor_id": customer, "actor_type": "customer", "exp": issued + timedelta(minutes=minutes), "iat": issued}
     print(jwt.encode(claims, settings.jwt_secret.get_secret_value(), "HS256"))

@@ -78,6 +78,16 @@ class Shop:
         if self._process:
             stop(self._process)
 
+    def twin(self) -> "Shop":
+        """Another process of this Medusa, as a load balancer has several, on a port of its own; not started yet."""
+        return Shop(
+            self._server,
+            environment=self._environment,
+            jwt_secret=self.jwt_secret,
+            webhook_secret=self.webhook_secret,
+            log=self.log.with_suffix(".twin.log"),
+        )
+
     def restart(self) -> None:
         """Stop Medusa if it runs, and start it on the same port."""
         self.stop()

@@ -6,7 +6,7 @@ quiet shop's poll writes nothing; what it found is the drift that a report shows
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy import Column, Connection, DateTime, Table, Text, select
 from sqlalchemy.dialects.postgresql import insert
 
-from bridge.clock import now
+from bridge.clock import now, real_now
 from bridge.db import metadata, transaction
 from bridge.errors import InvalidInput
 from bridge.ids import CustomerId, OrderId
@@ -25,8 +25,11 @@ from bridge.inbox.receive import Receipt, receive
 from bridge.medusa.client import Json, Medusa
 from bridge.medusa.orders import Order, read_order
 from bridge.metrics import DRIFT_FOUND
+from bridge.programme.rules import GuestClaim
 from bridge.programme.versions import current_version
 from bridge.settlement.bonuses import customers_with_signup_bonus
+from bridge.settlement.emails import key_made_at
+from bridge.settlement.escrow import customers_with_proof, lacks_email_hash
 from bridge.settlement.tables import order_settlement
 
 log = structlog.get_logger(__name__)
@@ -61,10 +64,11 @@ def reconcile(medusa: Medusa, *, since: datetime | None = None, dry_run: bool = 
     Without `since` it goes on where the last poll ended. Raises `MedusaAway`; nothing is skipped by that, the next poll
     starts at the same place.
     """
-    started = now()
+    # By the wall, as Medusa's own times are.
+    started = real_now()
     found = Found(since=since or _last_seen(started))
     for page in medusa.orders_updated_since(found.since):
-        _compare(page, found, dry_run=dry_run)
+        compare_orders(page, found, dry_run=dry_run)
     _compare_payments(medusa, found, dry_run=dry_run)
     _compare_customers(medusa, found, dry_run=dry_run)
     if since is None and not dry_run:
@@ -97,7 +101,8 @@ def _remember(started: datetime) -> None:
         )
 
 
-def _compare(page: list[Json], found: Found, *, dry_run: bool) -> None:
+def compare_orders(page: list[Json], found: Found, *, dry_run: bool) -> None:
+    """Put those of these orders into the inbox whose facts are newer than what is settled."""
     orders: dict[OrderId, tuple[Json, Order]] = {}
     for document in page:
         found.orders_seen += 1
@@ -109,19 +114,32 @@ def _compare(page: list[Json], found: Found, *, dry_run: bool) -> None:
             continue
         orders[order.id] = (document, order)
     with transaction() as connection:
-        known = _newest_facts(connection, orders.keys())
+        known = newest_facts(connection, orders.keys())
+        unclaimable = _guests_without_hash(connection, orders.keys())
         for order_id, (document, order) in orders.items():
-            if order_id in known and order.age <= known[order_id]:
+            mark = unclaimable.get(order_id, "") if order.email else ""
+            if order_id in known and order.age <= known[order_id] and not mark:
                 continue
-            if dry_run or _keep_order(connection, document, order):
+            if dry_run or _keep_order(connection, document, order, mark=mark):
                 found.drifted.append(order_id)
 
 
-def _newest_facts(connection: Connection, order_ids: Iterable[OrderId]) -> dict[OrderId, tuple[int, datetime]]:
+def newest_facts(connection: Connection, order_ids: Iterable[OrderId]) -> dict[OrderId, tuple[int, datetime]]:
+    """How new the facts are that each of these orders was settled by; one that never was is missing."""
     query = select(order_settlement).where(
         order_settlement.c.order_id.in_(list(order_ids)), order_settlement.c.facts_version.is_not(None)
     )
     return {row.order_id: (row.facts_version, row.facts_updated_at) for row in connection.execute(query)}
+
+
+def _guests_without_hash(connection: Connection, order_ids: Iterable[OrderId]) -> dict[OrderId, str]:
+    """Guests' orders to be settled again, for their e-mail alone; each with a mark that makes it a new event, once."""
+    query = select(order_settlement.c.order_id).where(
+        order_settlement.c.order_id.in_(list(order_ids)), lacks_email_hash()
+    )
+    found = connection.scalars(query).all()
+    mark = f"_key{key_made_at(connection)}" if found else ""
+    return {OrderId(order_id): mark for order_id in found}
 
 
 def _keep_order(connection: Connection, document: Json, order: Order, *, mark: str = "") -> bool:
@@ -143,40 +161,66 @@ def _plain_number(value: object) -> str:
 
 
 def _compare_payments(medusa: Medusa, found: Found, *, dry_run: bool) -> None:
-    """A capture moves neither `version` nor `updated_at` of its order: look at orders that still wait for it."""
+    """A payment moves neither `version` nor `updated_at` of its order: look at the orders for which one matters.
+
+    Those are orders that do not earn before they are paid, and those with something swapped in that is not paid.
+    """
     with transaction() as connection:
-        waiting = set(
-            connection.scalars(select(order_settlement.c.order_id).where(~order_settlement.c.earning_due))
-        )  # fmt: skip
-    if not waiting:
-        return
+        if not _waiting_for_money(connection, None):
+            return
     for page in medusa.payments_updated_since(found.since):
-        for payment in page:
-            order_id = ((payment.get("payment_collection") or {}).get("order") or {}).get("id")
-            if order_id is None or order_id not in waiting:
-                continue
-            document = medusa.order(OrderId(order_id))
+        changed = {order_id: payment for payment in page if (order_id := _order_of(payment))}
+        with transaction() as connection:
+            waiting = _waiting_for_money(connection, changed.keys())
+        for order_id in sorted(waiting):
+            document = medusa.order(order_id)
             order = read_order(document)
-            if not order.paid:
-                continue
+            # The same payment is seen in several polls; each change of it makes one event.
+            mark = f"_paid_{changed[order_id]['updated_at']}"
             with transaction() as connection:
-                if dry_run or _keep_order(connection, document, order, mark="_paid"):
-                    found.drifted.append(order.id)
+                if (order.paid or waiting[order_id]) and (
+                    dry_run or _keep_order(connection, document, order, mark=mark)
+                ):
+                    found.drifted.append(order_id)
+
+
+def _order_of(payment: Json) -> OrderId | None:
+    return ((payment.get("payment_collection") or {}).get("order") or {}).get("id")
+
+
+def _waiting_for_money(connection: Connection, order_ids: Collection[OrderId] | None) -> dict[OrderId, bool]:
+    """Those of these orders, or any one, for which a payment matters; true for those with something swapped in."""
+    waits = order_settlement.c.awaits_payment
+    query = select(order_settlement.c.order_id, waits).where(waits | ~order_settlement.c.earning_due)
+    query = query.limit(1) if order_ids is None else query.where(order_settlement.c.order_id.in_(list(order_ids)))
+    return {OrderId(row.order_id): row.awaits_payment for row in connection.execute(query)}
 
 
 def _compare_customers(medusa: Medusa, found: Found, *, dry_run: bool) -> None:
     with transaction() as connection:
-        bonus = current_version(connection).programme.bonuses.signup
-    if not bonus:
+        programme = current_version(connection).programme
+    bonus, claims = programme.bonuses.signup, programme.guests.claim is not GuestClaim.TRANSFER
+    if not bonus and not claims:
         return
     for page in medusa.customers_created_since(found.since):
-        created = {CustomerId(c["id"]): c["created_at"] for c in page if c.get("has_account")}
+        created = {
+            CustomerId(each["id"]): datetime.fromisoformat(each["created_at"])
+            for each in page
+            if each.get("has_account")
+        }
         with transaction() as connection:
-            credited = customers_with_signup_bonus(connection, created.keys())
-            for customer_id, created_at in created.items():
-                if customer_id in credited:
-                    continue
-                moment = datetime.fromisoformat(created_at)
-                event = (f"rec_{customer_id}", "customer.created", moment, {"id": customer_id})
-                if dry_run or _keep(connection, *event):
-                    found.customers.append(customer_id)
+            heard_of = customers_with_signup_bonus(connection, created.keys()) if bonus else set(created)
+            heard_of &= customers_with_proof(connection, created.keys()) if claims else set(created)
+            new = {who: at for who, at in created.items() if who not in heard_of}
+            found.customers += list(new) if dry_run else keep_customers(connection, new)
+
+
+def keep_customers(
+    connection: Connection, created: Mapping[CustomerId, datetime], *, mark: str = ""
+) -> list[CustomerId]:
+    """Put customers into the inbox, with when they signed up; those who were not in there before, with this mark."""
+    return [
+        customer_id
+        for customer_id, moment in created.items()
+        if _keep(connection, f"rec_{customer_id}{mark}", "customer.created", moment, {"id": customer_id})
+    ]

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Column, Connection, DateTime, Integer, Row, Table, Text, select
+from sqlalchemy import Column, Connection, DateTime, Integer, Row, Table, Text, func, select
 from sqlalchemy.dialects.postgresql import JSONB
 
 from bridge.db import metadata
-from bridge.programme.rules import Programme
+from bridge.programme.rules import Programme, Tiers
 
 programme_version = Table(
     "programme_version",
@@ -54,6 +54,27 @@ def versions_by_number(connection: Connection, numbers: set[int]) -> dict[int, V
         rows = connection.execute(select(programme_version).where(programme_version.c.version.in_(wanted)))
         found |= {row.version: _version(row) for row in rows}
     return found
+
+
+def longest_joint_limit_days(connection: Connection) -> int | None:
+    """How far back the limits of any version look at a customer's other orders; None when none ever did."""
+    per_day, per_customer = (
+        programme_version.c.document[("earn", "limits", name)] for name in ("per_day", "per_customer")
+    )
+    days = per_customer["days"].as_integer()
+    query = select(func.max(func.coalesce(days, 1))).where(
+        (per_day.astext.is_not(None)) | (per_customer.astext.is_not(None))
+    )
+    found: int | None = connection.scalar(query)
+    return found
+
+
+def current_tiers(connection: Connection) -> Tiers | None:
+    """The tiers in force now, without reading the other rules; None while there are none."""
+    query = select(programme_version.c.document["tiers"]).order_by(programme_version.c.version.desc()).limit(1)
+    document = connection.scalar(query)
+    # Versions from before there were tiers do not speak of them.
+    return Tiers.model_validate(document) if document and document["levels"] else None
 
 
 def list_versions(connection: Connection, *, limit: int, before: int | None = None) -> list[Version]:

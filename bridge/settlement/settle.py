@@ -4,30 +4,53 @@
     booked  = what the ledger holds for it
     post      target - booked, in the transaction that also remembers these facts
 
-Locks are taken in one order everywhere: order_settlement, dust_redemption, dust_balance, each by id.
+A guest's order has nobody to book it for; what it should hold waits in `guest_escrow` instead, see `escrow.py`.
+
+Locks are taken in one order everywhere: order_settlement, guest_escrow, dust_redemption, dust_balance, each by id.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Connection, Row, select
 
-from bridge.ids import CustomerId, OrderId, ProductId
+from bridge.bulk import among, insert_rows, update_rows
+from bridge.ids import CustomerId, OrderId
 from bridge.ledger.account import Account, Kind, Memo
 from bridge.ledger.book import open_accounts, save, spent_lots
 from bridge.medusa.orders import Order
 from bridge.products.settings import dust_only_among
-from bridge.programme.rules import EarnWhen
-from bridge.programme.versions import Version, current_version, versions_by_number
-from bridge.programme.worth import Earning, EarningLine, earning
+from bridge.programme.limits import Allowed, Claim
+from bridge.programme.rules import EarnWhen, Tiers
+from bridge.programme.tiers import Contribution, standing
+from bridge.programme.versions import Version, current_version, longest_joint_limit_days, versions_by_number
+from bridge.programme.worth import Earning, LineTerms, earning
 from bridge.redemptions.promises import Redemption, lock_redemptions_of_orders
 from bridge.redemptions.tables import State
 from bridge.redemptions.uses import book_use, is_used_by
-from bridge.settlement.tables import order_settlement
+from bridge.settlement.escrow import (
+    Escrow,
+    lock_escrows,
+    open_escrow,
+    owner_of,
+    settle_escrows,
+    why_nobody_earns,
+)
+from bridge.settlement.joint import (
+    OVER_THE_LIMIT,
+    Moved,
+    OwnClaim,
+    apply_limits,
+    check_owners,
+    lock_customers,
+    write_moved,
+)
+from bridge.settlement.lines import dust_only_lines, earning_lines, line_notes, money_spent, terms_of_lines
+from bridge.settlement.standings import contribution, read_contributions
+from bridge.settlement.tables import EscrowState, order_settlement
 from bridge.tracing import span
 
 
@@ -44,6 +67,9 @@ class Settled:
     note: str | None = None
 
 
+_NOTHING = Earning(dust=0, lines={})
+
+
 @dataclass(kw_only=True)
 class _Case:
     """One order on its way through settlement: its facts, its row, and the target that follows from both."""
@@ -51,21 +77,57 @@ class _Case:
     order: Order
     row: Row[Any]
     version: Version
-    earned: Earning
     earning_due: bool
     dust_only_lines: frozenset[str]
+    terms: Mapping[str, LineTerms]
+    known_escrow: Escrow | None
+    escrow: Escrow | None
+    """What waited for a guest before, and how it is now; without the dust, which the target says."""
+    tier: Mapping[str, str] | None = None
+    """Its `name` and `factor`, as they were when the order was first settled."""
+    earned: Earning = _NOTHING
+    money: Decimal = Decimal(0)
+    """What was spent on it, as tiers count it."""
+    allowed: Allowed = field(default_factory=lambda: Allowed(dust=0))
+    """What of `earned` is left by limits that look at several orders."""
     redemptions: list[Redemption] = field(default_factory=list)
     spent: dict[str, dict[str, int]] = field(default_factory=dict)
     """By redemption that is captured: what its dust came from, by lot. Their rows are locked, so it stays so."""
 
     @property
+    def is_new(self) -> bool:
+        """Whether it is settled for the first time. A draft was not yet, and a backfill only pinned its rules."""
+        return self.row.programme_version is None or self.row.facts_version is None
+
+    @property
+    def owner(self) -> CustomerId | None:
+        """Whose dust it is; None for a guest's."""
+        return owner_of(self.order, self.escrow)
+
+    @property
     def target(self) -> int:
-        return self.earned.dust
+        """What the book should hold for the order."""
+        return self.allowed.dust if self.owner else 0
+
+    @property
+    def worth(self) -> int:
+        """What it would earn for its owner without other orders; what waits for a guest is worth nothing to anybody."""
+        return self.earned.dust if self.owner else 0
+
+    @property
+    def escrowed(self) -> int:
+        """What should wait for a guest instead."""
+        return self.earned.dust if self.escrow and self.escrow.state is EscrowState.WAITING else 0
 
     @property
     def moves_away(self) -> bool:
         """Whether dust was booked for a customer who no longer owns the order."""
-        return bool(self.row.booked > 0 and self.row.customer_id != self.order.customer_id)
+        return bool(self.row.booked > 0 and self.row.customer_id != self.owner)
+
+    @property
+    def product_codes(self) -> frozenset[str]:
+        """Codes in the order that take whole units off."""
+        return frozenset(code.code for each in self.redemptions for code in each.codes if code.product_id)
 
     @property
     def only_earns(self) -> bool:
@@ -82,26 +144,35 @@ def settle_orders(connection: Connection, orders: Iterable[Order], *, now: datet
             newest[order.id] = order
     if not newest:
         return {}
+    longest_days = longest_joint_limit_days(connection)
+    locked = lock_customers(connection, newest.values()) if longest_days else set()
     rows = _lock_rows(connection, sorted(newest))
+    if longest_days:
+        check_owners(connection, rows.values(), locked)
     settled = {
         order_id: _stale(rows[order_id]) for order_id, order in newest.items() if _is_stale(rows[order_id], order)
     }  # fmt: skip
     fresh = [order for order_id, order in newest.items() if order_id not in settled]
-    cases = _open_cases(connection, fresh, rows)
-    accounts = _open_accounts(connection, cases)
+    cases = _open_cases(connection, fresh, rows, now)
+    moved = _apply_limits(connection, cases, longest_days) if longest_days else []
+    accounts = _open_accounts(connection, cases, moved)
     with span("settlement.settle", orders=len(cases), customers=len(accounts)):
         for case in sorted(cases, key=lambda case: case.order.id):
             settled[case.order.id] = _settle(connection, case, accounts, now)
+        for other in moved:
+            _settle_moved(connection, other, accounts[CustomerId(other.row.customer_id)], now)
         save(connection, accounts.values())
+        guests = [(case.order, case.known_escrow, case.escrow, case.escrowed) for case in cases if case.escrow]
+        settle_escrows(connection, guests, now=now)
         _write_rows(connection, cases, settled, now)
     return settled
 
 
 def _lock_rows(connection: Connection, order_ids: list[OrderId]) -> dict[OrderId, Row[Any]]:
-    connection.execute(insert(order_settlement).on_conflict_do_nothing(), [{"order_id": who} for who in order_ids])
+    insert_rows(connection, order_settlement, [{"order_id": who} for who in order_ids])
     query = (
         select(order_settlement)
-        .where(order_settlement.c.order_id.in_(order_ids))
+        .where(among(order_settlement.c.order_id, order_ids))
         .order_by(order_settlement.c.order_id)
         .with_for_update()
     )
@@ -123,7 +194,9 @@ def _stale(row: Row[Any]) -> Settled:
     )
 
 
-def _open_cases(connection: Connection, orders: list[Order], rows: Mapping[OrderId, Row[Any]]) -> list[_Case]:
+def _open_cases(
+    connection: Connection, orders: list[Order], rows: Mapping[OrderId, Row[Any]], now: datetime
+) -> list[_Case]:
     if not orders:
         return []
     current = current_version(connection)
@@ -131,34 +204,94 @@ def _open_cases(connection: Connection, orders: list[Order], rows: Mapping[Order
     versions = versions_by_number(connection, numbers) | {current.number: current}
     products = {line.product_id for order in orders for line in order.lines if line.product_id}
     dust_only = dust_only_among(connection, products)
+    # Nothing is asked for orders of accounts, which were never a guest's.
+    escrows = lock_escrows(connection, [order.id for order in orders if order.is_guest or rows[order.id].guest])
     cases = []
     for order in orders:
         row = rows[order.id]
         version = current if row.programme_version is None else versions[row.programme_version]
-        dust_only_lines = _dust_only_lines(order, row, dust_only)
-        due = row.earning_due or _is_due(version, order)
-        earned = _earned(order, version, due, dust_only_lines)
+        # What was noted of a draft is not what the order meets.
+        known_lines = {} if row.programme_version is None else row.lines
         cases.append(
             _Case(
                 order=order,
                 row=row,
                 version=version,
-                earned=earned,
-                earning_due=due,
-                dust_only_lines=dust_only_lines,
+                earning_due=row.earning_due or _is_due(version, order),
+                dust_only_lines=dust_only_lines(order, row.lines, dust_only),
+                terms=terms_of_lines(order, known_lines, version.programme.earn),
+                known_escrow=escrows.get(order.id),
+                escrow=open_escrow(order, escrows.get(order.id), version, now=now),
             )
         )
     _add_redemptions(connection, cases)
+    standings = _Standings(connection, cases)
+    # In the order in which they were placed, so that an order can raise the tier that the next one of a batch meets.
+    for case in sorted(cases, key=lambda case: (case.order.placed_at, case.order.id)):
+        case.tier = standings.tier_of(case) if case.is_new else case.row.tier
+        case.earned = _earned(case)
+        if case.owner and case.earning_due and not (case.order.canceled or case.order.is_draft):
+            case.money = money_spent(case.order, case.version.programme.earn, case.dust_only_lines)
+        case.allowed = Allowed(dust=case.earned.dust, why=case.earned.why)
+        standings.add(case)
     return cases
 
 
-def _dust_only_lines(order: Order, row: Row[Any], dust_only: Collection[ProductId]) -> frozenset[str]:
-    """Lines that never earn. Decided when a line is first seen: a setting changed later leaves old orders alone."""
-    return frozenset(
-        line.id
-        for line in order.lines
-        if (row.lines[line.id]["dust_only"] if line.id in row.lines else line.product_id in dust_only)
-    )
+class _Standings:
+    """The tiers of customers whose orders are settled for the first time."""
+
+    def __init__(self, connection: Connection, cases: list[_Case]) -> None:
+        self._found: dict[int, dict[CustomerId, list[Contribution]]] = {}
+        self._tiers: dict[int, Tiers] = {}
+        new = [case for case in cases if case.is_new and case.owner]
+        # As a rule one version, the one in force now; a backfill may have pinned another.
+        for version in {case.version.number: case.version for case in new}.values():
+            tiers = version.programme.tiers
+            if tiers.levels:
+                self._tiers[version.number] = tiers
+                self._found[version.number] = read_contributions(
+                    connection,
+                    tiers,
+                    {case.owner for case in new if case.owner},
+                    since=min(case.order.placed_at for case in new),
+                    without=[case.order.id for case in cases],
+                )
+
+    def tier_of(self, case: _Case) -> dict[str, str] | None:
+        tiers = self._tiers.get(case.version.number)
+        if tiers is None or case.owner is None:
+            return None
+        found = self._found[case.version.number].get(case.owner, ())
+        level = standing(tiers, found, moment=case.order.placed_at).level
+        return {"name": level.name, "factor": f"{level.factor:f}"} if level else None
+
+    def add(self, case: _Case) -> None:
+        for number, tiers in self._tiers.items():
+            if case.owner:
+                added = contribution(tiers, case.order, dust=case.earned.dust, spent=case.money)
+                self._found[number].setdefault(case.owner, []).append(added)
+
+
+def _apply_limits(connection: Connection, cases: list[_Case], longest_days: int) -> list[Moved]:
+    own = {
+        case.order.id: OwnClaim(
+            claim=Claim(
+                order_id=case.order.id,
+                placed_at=case.order.placed_at,
+                worth=case.worth,
+                limits=case.version.programme.earn.limits,
+            ),
+            owner=case.owner,
+            customers=frozenset(owner for owner in (case.owner, CustomerId(case.row.customer_id or "")) if owner),
+        )
+        for case in cases
+    }
+    shares, moved = apply_limits(connection, own, longest_days=longest_days)
+    for case in cases:
+        share = shares.get(case.order.id)
+        if share is not None and share.dust < case.worth:
+            case.allowed = share
+    return moved
 
 
 def _is_due(version: Version, order: Order) -> bool:
@@ -171,30 +304,24 @@ def _is_due(version: Version, order: Order) -> bool:
             return order.completed
 
 
-def _earned(order: Order, version: Version, due: bool, dust_only_lines: frozenset[str]) -> Earning:
+def _earned(case: _Case) -> Earning:
+    order, rules = case.order, case.version.programme.earn
+    if order.is_draft:
+        return Earning(dust=0, lines={}, why="A draft: it earns once it is an order.")
     if order.canceled:
         return Earning(dust=0, lines={}, why="The order is canceled.")
-    if order.customer_id is None or order.is_guest:
-        return Earning(dust=0, lines={}, why="A guest's order: there is no account to credit.")
-    if not due:
-        return Earning(dust=0, lines={}, why=f"The order earns once {version.programme.earn.when} has happened.")
+    if why_nobody := why_nobody_earns(order, case.escrow):
+        return Earning(dust=0, lines={}, why=why_nobody)
+    if not case.earning_due:
+        return Earning(dust=0, lines={}, why=f"The order earns once {rules.when} has happened.")
     return earning(
-        version.programme.earn,
+        rules,
         currency_code=order.currency_code,
-        lines=[
-            EarningLine(
-                id=line.id,
-                product_id=line.product_id,
-                category_ids=line.category_ids,
-                net=line.net * order.kept_share,
-                gross=line.gross * order.kept_share,
-            )
-            for line in order.lines
-        ],
+        lines=earning_lines(order, case.terms, case.redemptions),
         shipping_net=order.shipping_net * order.kept_share,
         shipping_gross=order.shipping_gross * order.kept_share,
-        placed_at=order.placed_at,
-        without=dust_only_lines,
+        without=case.dust_only_lines,
+        factor=Decimal(case.tier["factor"]) if case.tier else Decimal(1),
     )
 
 
@@ -202,17 +329,18 @@ def _add_redemptions(connection: Connection, cases: list[_Case]) -> None:
     codes = {code for case in cases for code in case.order.codes}
     for redemption in lock_redemptions_of_orders(connection, codes=codes, order_ids=[case.order.id for case in cases]):
         for case in cases:
-            if is_used_by(redemption, case.order):
+            # A draft may be thrown away without a word, and would keep the dust.
+            if is_used_by(redemption, case.order) and not case.order.is_draft:
                 case.redemptions.append(redemption)
 
 
-def _open_accounts(connection: Connection, cases: list[_Case]) -> dict[CustomerId, Account]:
+def _open_accounts(connection: Connection, cases: list[_Case], moved: list[Moved]) -> dict[CustomerId, Account]:
     """Lock everybody concerned. Who only earns is opened without lots, which is what most orders need."""
     quick: set[CustomerId] = set()
-    whole: set[CustomerId] = set()
+    whole = {CustomerId(other.row.customer_id) for other in moved}
     extra_lots: set[str] = set()
     for case in cases:
-        owners = {case.order.customer_id} if case.target else set()
+        owners = {case.owner} if case.target else set()
         owners |= {CustomerId(case.row.customer_id)} if case.row.booked > 0 else set()
         owners |= {redemption.customer_id for redemption in case.redemptions}
         (quick if case.only_earns else whole).update(owner for owner in owners if owner)
@@ -228,112 +356,133 @@ def _open_accounts(connection: Connection, cases: list[_Case]) -> dict[CustomerI
 def _settle(connection: Connection, case: _Case, accounts: Mapping[CustomerId, Account], now: datetime) -> Settled:
     order, row = case.order, case.row
     booked, waived = row.booked, row.waived
+    booking = _Booking(
+        order_id=order.id, placed_at=order.placed_at, changed_at=order.updated_at, version=case.version, now=now
+    )
     if case.moves_away:
         # What the old owner can no longer give back stays with them, and is no concern of this order any more.
-        _take_back(case, accounts[CustomerId(row.customer_id)], booked - waived, now, "Order went to another customer")
+        booking.take_back(accounts[CustomerId(row.customer_id)], booked - waived, "Order went to another customer")
         booked = waived = 0
-    difference = case.target - (booked - waived)
-    if difference < 0:
-        taken = _take_back(case, accounts[CustomerId(row.customer_id)], -difference, now, _why_less(order))
-        booked, waived = booked - taken, waived - difference - taken
-    elif difference > 0 and order.customer_id is not None:
-        # What was waived is still with the customer: it counts first when the order grows again.
-        forgiven = min(waived, difference)
-        waived -= forgiven
-        if difference > forgiven:
-            _earn(case, accounts[order.customer_id], difference - forgiven, now)
-        booked += difference - forgiven
+    owner = case.owner if case.target > booked - waived else row.customer_id
+    if owner is not None and case.target != booked - waived:
+        booked, waived = booking.bring_to(case.target, booked, waived, accounts[CustomerId(owner)], _why_less(case))
     for redemption in case.redemptions:
         spent = case.spent.get(redemption.id, {})
-        book_use(connection, accounts[redemption.customer_id], redemption, order, spent=spent, now=now)
+        book_use(
+            connection,
+            accounts[redemption.customer_id],
+            redemption,
+            order,
+            product_codes=case.product_codes,
+            spent=spent,
+            now=now,
+        )
     return Settled(
         order_id=order.id,
-        customer_id=order.customer_id,
+        customer_id=case.owner or order.customer_id,
         booked=booked,
         waived=waived,
         change=booked - row.booked,
-        note=case.earned.why,
+        note=case.allowed.why or _what_waits(case),
     )
 
 
-def _why_less(order: Order) -> str:
-    return "Order canceled" if order.canceled else "Order returned or changed"
+def _settle_moved(connection: Connection, moved: Moved, account: Account, now: datetime) -> None:
+    """Another order of the customer that a limit now leaves more or less."""
+    row = moved.row
+    booking = _Booking(order_id=row.order_id, placed_at=row.placed_at, changed_at=now, version=moved.version, now=now)
+    booked, waived = booking.bring_to(moved.allowed.dust, row.booked, row.waived, account, OVER_THE_LIMIT)
+    write_moved(connection, moved, booked=booked, waived=waived, now=now)
 
 
-def _take_back(case: _Case, account: Account, amount: int, now: datetime, description: str) -> int:
-    if not amount:
-        return 0
-    memo = _memo(case, Kind.REVERSE, description, case.order.updated_at)
-    return account.take_back(amount, memo, now=now, policy=case.version.programme.reversal.negative_balance)
+def _what_waits(case: _Case) -> str | None:
+    if not case.escrow or case.escrow.state is not EscrowState.WAITING:
+        return None
+    return f"A guest's order: {case.escrowed} dust wait until {case.escrow.expires_at:%d %b %Y} to be claimed."
 
 
-def _earn(case: _Case, account: Account, amount: int, now: datetime) -> None:
-    rules = case.version.programme.earn
-    # Maturity and expiry count from the order, not from when we heard of it: a late webhook must not cost or give days.
-    start = case.order.placed_at
-    account.earn(
-        amount,
-        _memo(case, Kind.EARN, "Earned with an order", case.order.placed_at),
-        now=now,
-        matures_at=start + timedelta(days=rules.pending_days) if rules.pending_days else None,
-        expires_at=start + timedelta(days=rules.expires_after_days) if rules.expires_after_days else None,
-    )
+def _why_less(case: _Case) -> str:
+    if case.order.canceled:
+        return "Order canceled"
+    return OVER_THE_LIMIT if case.allowed.dust < case.earned.dust else "Order returned or changed"
 
 
-def _memo(case: _Case, kind: Kind, description: str, event_at: datetime) -> Memo:
-    return Memo(
-        kind=kind,
-        reference_type="order",
-        reference_id=case.order.id,
-        description=description,
-        event_at=event_at,
-        programme_version=case.version.number,
-    )
+@dataclass(frozen=True, kw_only=True)
+class _Booking:
+    """Posts what an order gets more or less, by the rules that it met."""
+
+    order_id: str
+    placed_at: datetime
+    changed_at: datetime
+    version: Version
+    now: datetime
+
+    def bring_to(self, target: int, booked: int, waived: int, account: Account, less: str) -> tuple[int, int]:
+        """Post the difference; what is booked and waived then. `less` says why, if dust has to be taken back."""
+        difference = target - (booked - waived)
+        if difference < 0:
+            taken = self.take_back(account, -difference, less)
+            return booked - taken, waived - difference - taken
+        # What was waived is still with the customer: it counts first when the order grows again.
+        forgiven = min(waived, difference)
+        if difference > forgiven:
+            self._earn(account, difference - forgiven)
+        return booked + difference - forgiven, waived - forgiven
+
+    def take_back(self, account: Account, amount: int, description: str) -> int:
+        if not amount:
+            return 0
+        memo = self._memo(Kind.REVERSE, description, self.changed_at)
+        return account.take_back(amount, memo, now=self.now, policy=self.version.programme.reversal.negative_balance)
+
+    def _earn(self, account: Account, amount: int) -> None:
+        matures_at, expires_at = self.version.programme.earn.dates(self.placed_at)
+        memo = self._memo(Kind.EARN, "Earned with an order", self.placed_at)
+        account.earn(amount, memo, now=self.now, matures_at=matures_at, expires_at=expires_at)
+
+    def _memo(self, kind: Kind, description: str, event_at: datetime) -> Memo:
+        return Memo(
+            kind=kind,
+            reference_type="order",
+            reference_id=self.order_id,
+            description=description,
+            event_at=event_at,
+            programme_version=self.version.number,
+        )
 
 
 def _write_rows(connection: Connection, cases: list[_Case], settled: Mapping[OrderId, Settled], now: datetime) -> None:
-    if not cases:
-        return
-    columns = [column.name for column in order_settlement.c if column.name != "order_id"]
-    statement = (
-        update(order_settlement)
-        .where(order_settlement.c.order_id == bindparam("b_order_id"))
-        .values({name: bindparam(f"b_{name}") for name in columns})
-    )
-    connection.execute(
-        statement,
-        [
-            {f"b_{name}": value for name, value in _row_values(case, settled[case.order.id], now).items()}
-            for case in cases
-        ],
-    )
+    rows = [_row_values(case, settled[case.order.id], now) for case in cases]
+    update_rows(connection, order_settlement, rows, key=("order_id",))
 
 
 def _row_values(case: _Case, outcome: Settled, now: datetime) -> dict[str, Any]:
     order = case.order
     return {
         "order_id": order.id,
-        "customer_id": order.customer_id,
-        "guest": order.is_guest,
+        "customer_id": outcome.customer_id,
+        "buyer_id": order.customer_id if outcome.customer_id != order.customer_id else None,
+        # Stays true once it was: what waited for the guest, and whether it is over, counts for the account as well.
+        "guest": order.is_guest or case.row.guest,
         "facts_version": order.version,
         "facts_updated_at": order.updated_at,
-        "programme_version": case.version.number,
-        "earning_due": case.earning_due,
+        # The rules that hold when the order is placed, not those of the day somebody began to draft it.
+        "programme_version": None if order.is_draft else case.version.number,
+        "earning_due": case.earning_due and not order.is_draft,
         "booked": outcome.booked,
         "waived": outcome.waived,
-        "lines": _line_notes(case),
+        "worth": case.worth,
+        "spent": case.money,
+        "currency_code": order.currency_code,
+        # As its rules, it is what the order meets when it is placed.
+        "tier": None if order.is_draft else case.tier,
+        "escrowed": case.escrowed,
+        "lines": line_notes(order, case.terms, case.dust_only_lines, case.earned.lines),
         "unpaid_dust_only": _has_unpaid_dust_only(case),
+        "awaits_payment": order.awaits_payment and not order.canceled,
         "note": outcome.note,
         "placed_at": order.placed_at,
         "updated_at": now,
-    }
-
-
-def _line_notes(case: _Case) -> dict[str, dict[str, Any]]:
-    shares = case.earned.lines
-    return {
-        line.id: {"dust_only": line.id in case.dust_only_lines, "share": str(shares.get(line.id, Decimal(0)))}
-        for line in case.order.lines
     }
 
 
@@ -342,11 +491,11 @@ def _has_unpaid_dust_only(case: _Case) -> bool:
 
     A merchant may do so on purpose, so it only tells; the checkout of the storefront refuses such a cart.
     """
-    codes = {code.code for redemption in case.redemptions for code in redemption.codes}
-    return not case.order.canceled and any(
+    codes = {code.code for redemption in case.redemptions for code in redemption.codes if code.product_id}
+    return not (case.order.canceled or case.order.is_draft) and any(
         line.gross > 0 or codes.isdisjoint(use.code for use in line.code_uses)
         for line in case.order.lines
-        if line.id in case.dust_only_lines
+        if line.id in case.dust_only_lines and line.stands
     )
 
 

@@ -1,6 +1,7 @@
 """What the live tests run against: a real Medusa whose Dust is a stand-in, and real Medusas with a real Dust."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,12 +16,13 @@ from typing import Any
 
 import httpx
 import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from pydantic import SecretStr
 from rich.console import Console
 
 from bridge.demo.install import install_shop
 from bridge.demo.people import Json, Merchant, Storefront, answer
-from bridge.demo.seed import ShopKeys, seed
+from bridge.demo.seed import SeededProduct, ShopKeys, seed
 from bridge.demo.shop import Shop, create_database, running_shop
 from bridge.settings import Settings
 from bridge.stack.postgres import embedded_postgres
@@ -34,7 +36,20 @@ WEBHOOK_SECRET = "whsec_c3VwZXItc2VjcmV0LWR1c3Qta2V5LTAxMjM="
 JWT_SECRET = "a-jwt-secret-of-the-live-tests-only"
 ADMIN_TOKEN = "an-admin-token-of-the-live-tests-only"
 ADMIN_PASSWORD = "only-for-live-tests"
+# Only a defect, or a machine that hardly moves, ever reaches it.
 PATIENCE_SECONDS = 60
+MUG_DUST = 300
+SCREENSHOTS = Path(__file__).parent / "screenshots"
+# A browser that asks nobody but the page's own server, and runs as root.
+QUIET_CHROMIUM = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,7 +170,11 @@ class Bridge:
     def ask(self, method: str, path: str, body: Json | None = None, **headers: str) -> Json:
         """Ask its API as the service. Raises `Refused`."""
         headers = {"Authorization": f"Bearer {ADMIN_TOKEN}", **headers}
-        return answer(httpx.request(method, self.url + path, json=body, headers=headers, timeout=30, trust_env=False))
+        return answer(
+            httpx.request(
+                method, self.url + path, json=body, headers=headers, timeout=2 * PATIENCE_SECONDS, trust_env=False
+            )
+        )
 
     def give(self, customer_id: str, dust: int) -> None:
         """Credit dust by hand."""
@@ -238,6 +257,8 @@ def real_world(database_url: str, folder: Path, name: str, *, redis: bool = Fals
             jwt_secret=SecretStr(JWT_SECRET),
             admin_token=SecretStr(ADMIN_TOKEN),
             retry_attempts=1,
+            # Of a machine that has other things to do as well.
+            medusa_timeout_seconds=30,
             # What an event must bring shall not be found by the poll instead.
             reconcile_seconds=3600,
         )
@@ -260,6 +281,23 @@ def world(database_url: str, folder: Path) -> Iterator[World]:
     """A shop with Medusa's default event bus, and its Dust."""
     with real_world(database_url, folder, "local") as world:
         yield world
+
+
+@pytest.fixture(scope="module")
+def mug(world: World) -> Iterator[SeededProduct]:
+    """The mug, which only dust can buy."""
+    mug, merchant = world.keys.mug, Merchant(world.keys)
+    path = f"/admin/dust/products/{mug.id}"
+
+    def dust_only_in_medusa() -> bool:
+        return bool((merchant.get(f"/admin/products/{mug.id}")["product"]["metadata"] or {}).get("dust_only"))
+
+    world.bridge.ask("PUT", path, {"dust_only": True, "dust_price": MUG_DUST})
+    assert until(dust_only_in_medusa, 30)
+    yield mug
+    world.bridge.ask("DELETE", path)
+    assert until(lambda: not dust_only_in_medusa(), 30)
+    merchant.close()
 
 
 @pytest.fixture(scope="session")
@@ -320,3 +358,46 @@ def merchant(keys: ShopKeys) -> Iterator[Merchant]:
     person = Merchant(keys)
     yield person
     person.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium; its screenshots are kept, to be looked at."""
+    SCREENSHOTS.mkdir(exist_ok=True)
+    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
+    expect.set_options(timeout=PATIENCE_SECONDS * 1000)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=QUIET_CHROMIUM)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def dashboard(browser: Browser, world: World) -> Iterator[Page]:
+    """Medusa's dashboard, logged in as the merchant. The browser talks to Medusa and to nobody else, not to Dust."""
+    context = browser.new_context(
+        base_url=world.shop.url, viewport={"width": 1440, "height": 1000}, locale="en-GB", timezone_id="UTC"
+    )
+    context.set_default_timeout(PATIENCE_SECONDS * 1000)
+    page = context.new_page()
+    # The customers' page wants pictures of flags from a public server.
+    context.route(lambda url: not url.startswith(world.shop.url), lambda route: route.abort())
+    asked_of_dust: list[str] = []
+    broken: list[str] = []
+    page.on("request", lambda request: asked_of_dust.extend([request.url] * request.url.startswith(world.bridge.url)))
+    page.on("pageerror", lambda error: broken.append(str(error)))
+    page.goto("/app/login")
+    page.locator('input[name="email"]').fill(world.shop.admin_email)
+    page.locator('input[name="password"]').fill(world.shop.admin_password)
+    page.get_by_role("button", name="Continue with Email").click()
+    expect(page).to_have_url(re.compile("/app/orders"))
+    yield page
+    context.close()
+    assert broken == []
+    assert asked_of_dust == []
+
+
+def keep(page: Page, name: str) -> None:
+    """A screenshot to look at, once nothing moves any more."""
+    page.wait_for_load_state("networkidle")
+    page.screenshot(path=SCREENSHOTS / f"dashboard-{name}.png", full_page=True, animations="disabled")

@@ -1,73 +1,18 @@
 """A merchant in Medusa's real dashboard, in a headless Chromium, with a real Dust behind the plugin's routes."""
 
-import re
-import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Locator, Page, expect
 
 from bridge.ids import new_id
 from bridge.stack.processes import until
-from tests.live.conftest import WEBHOOK_SECRET, World
+from tests.live.conftest import WEBHOOK_SECRET, World, keep
 from tests.support.deliveries import deliver
 from tests.support.orders import event
 
 pytestmark = pytest.mark.live
-
-SCREENSHOTS = Path(__file__).parent / "screenshots"
-QUIET = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-PATIENCE_MILLISECONDS = 30_000
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=QUIET)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def page(browser: Browser, world: World) -> Iterator[Page]:
-    """The dashboard, logged in as the merchant. The browser talks to Medusa and to nobody else, not to Dust either."""
-    SCREENSHOTS.mkdir(exist_ok=True)
-    context = browser.new_context(
-        base_url=world.shop.url, viewport={"width": 1440, "height": 1000}, locale="en-GB", timezone_id="UTC"
-    )
-    context.set_default_timeout(PATIENCE_MILLISECONDS)
-    expect.set_options(timeout=PATIENCE_MILLISECONDS)
-    page = context.new_page()
-    # The customers' page wants pictures of flags from a public server.
-    context.route(lambda url: not url.startswith(world.shop.url), lambda route: route.abort())
-    asked_of_dust: list[str] = []
-    broken: list[str] = []
-    page.on("request", lambda request: asked_of_dust.extend([request.url] * request.url.startswith(world.bridge.url)))
-    page.on("pageerror", lambda error: broken.append(str(error)))
-    log_in(page, world)
-    yield page
-    context.close()
-    assert broken == []
-    assert asked_of_dust == []
-
-
-def log_in(page: Page, world: World) -> None:
-    page.goto("/app/login")
-    page.locator('input[name="email"]').fill(world.shop.admin_email)
-    page.locator('input[name="password"]').fill(world.shop.admin_password)
-    page.get_by_role("button", name="Continue with Email").click()
-    expect(page).to_have_url(re.compile("/app/orders"))
 
 
 def widget(page: Page) -> Locator:
@@ -76,10 +21,9 @@ def widget(page: Page) -> Locator:
     return page.locator("div.shadow-elevation-card-rest").filter(has=heading)
 
 
-def keep(page: Page, name: str) -> None:
-    """A screenshot to look at, once nothing moves any more."""
-    page.wait_for_load_state("networkidle")
-    page.screenshot(path=SCREENSHOTS / f"dashboard-{name}.png", full_page=True, animations="disabled")
+@pytest.fixture
+def page(dashboard: Page) -> Page:
+    return dashboard
 
 
 def test_a_merchant_sets_a_dust_price(page: Page, world: World) -> None:

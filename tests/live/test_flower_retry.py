@@ -8,20 +8,20 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx
 import psutil
 import psycopg
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from rich.console import Console
 
 from bridge.ids import new_id
 from bridge.settings import Settings
 from bridge.stack.processes import free_port, until
 from bridge.stack.up import StackUrls, running_stack
+from tests.live.conftest import PATIENCE_SECONDS, SCREENSHOTS
 from tests.stack.conftest import data_folder
 from tests.support.deliveries import WEBHOOK_SECRET, deliver
 from tests.support.medusa import API_KEY, FakeMedusa, serving
@@ -29,20 +29,7 @@ from tests.support.orders import event, order
 
 pytestmark = pytest.mark.live
 
-SCREENSHOTS = Path(__file__).parent / "screenshots"
 LOGIN = ("operator", "a-long-password")
-QUIET = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-# Only a defect, or a machine that hardly moves, ever reaches these.
-PATIENCE_SECONDS = 60
-PATIENCE_MILLISECONDS = PATIENCE_SECONDS * 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +104,6 @@ class House:
 
 @pytest.fixture(scope="module")
 def house() -> Iterator[House]:
-    SCREENSHOTS.mkdir(exist_ok=True)
     port = free_port()
     with data_folder() as folder, io.StringIO() as output:
         settings = Settings(
@@ -139,15 +125,6 @@ def house() -> Iterator[House]:
         shutil.copyfileobj(io.StringIO(output.getvalue()), sys.stderr)
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=QUIET)
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
 def page(browser: Browser, house: House) -> Iterator[Page]:
     """Flower, logged in."""
@@ -156,8 +133,7 @@ def page(browser: Browser, house: House) -> Iterator[Page]:
         http_credentials={"username": LOGIN[0], "password": LOGIN[1]},
         viewport={"width": 1280, "height": 900},
     )
-    context.set_default_timeout(PATIENCE_MILLISECONDS)
-    expect.set_options(timeout=PATIENCE_MILLISECONDS)
+    context.set_default_timeout(PATIENCE_SECONDS * 1000)
     page = context.new_page()
     page.on("pageerror", lambda error: pytest.fail(f"a script broke: {error}"))
     yield page

@@ -1,0 +1,62 @@
+"""Limits on what one customer's orders earn together. Pure arithmetic.
+
+The orders of a customer stand in a row by the time they were placed, and each gets what the limits leave it after those
+before. It follows from the orders as they now are alone, and not from the order in which we heard of them: when an
+order is canceled, those after it move up.
+
+A worked row, 500 a day: orders worth 400, 300 and 50 get 400, 100 and 0. The first is canceled: 0, 300 and 50.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from bridge.programme.rules import Limits
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """What an order would earn if it were its customer's only one, and the limits of the rules it met."""
+
+    order_id: str
+    placed_at: datetime
+    worth: int
+    limits: Limits
+
+
+@dataclass(frozen=True, kw_only=True)
+class Allowed:
+    """What an order does earn; `why` says so where that is less than it is worth."""
+
+    dust: int
+    why: str | None = None
+
+
+def share_out(claims: Iterable[Claim]) -> dict[str, Allowed]:
+    """What each of one customer's orders gets, by order id."""
+    allowed: dict[str, Allowed] = {}
+    # Of the orders so far: when they were placed, and what they and all before them got.
+    times: list[datetime] = []
+    sums = [0]
+    for claim in sorted(claims, key=lambda each: (each.placed_at, each.order_id)):
+        found = Allowed(dust=claim.worth)
+        for most, after, words in _limits(claim):
+            left = max(0, most - (sums[-1] - sums[bisect_right(times, after)]))
+            if left < found.dust:
+                found = Allowed(dust=left, why=f"Worth {claim.worth} dust, limited to {words}.")
+        allowed[claim.order_id] = found
+        times.append(claim.placed_at)
+        sums.append(sums[-1] + found.dust)
+    return allowed
+
+
+def _limits(claim: Claim) -> Iterable[tuple[int, datetime, str]]:
+    """The most dust, after which moment it counts, and how to say it."""
+    limits = claim.limits
+    if limits.per_day is not None:
+        midnight = claim.placed_at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        yield limits.per_day, midnight - timedelta.resolution, f"{limits.per_day} a day"
+    if limits.per_customer is not None:
+        dust, days = limits.per_customer.dust, limits.per_customer.days
+        yield dust, claim.placed_at - timedelta(days=days), f"{dust} in {days} days"

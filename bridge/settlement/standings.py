@@ -1,0 +1,79 @@
+"""Tiers: what a customer's orders add up to, asked of the orders' rows."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from sqlalchemy import Connection, select
+
+from bridge.bulk import among
+from bridge.ids import CustomerId, OrderId
+from bridge.medusa.orders import Order
+from bridge.programme.rules import TierBasis, Tiers
+from bridge.programme.tiers import Contribution, Standing, standing
+from bridge.programme.versions import current_tiers
+from bridge.settlement.tables import order_settlement
+
+
+@dataclass(frozen=True, kw_only=True)
+class CustomerTier:
+    """A customer's standing, and by what it is measured."""
+
+    standing: Standing
+    tiers: Tiers
+
+
+def read_tier(connection: Connection, customer_id: CustomerId, *, now: datetime) -> CustomerTier | None:
+    """The customer's tier as it is now; None while the programme has no tiers."""
+    return read_tiers(connection, [customer_id], now=now).get(customer_id)
+
+
+def read_tiers(
+    connection: Connection, customer_ids: Collection[CustomerId], *, now: datetime
+) -> dict[CustomerId, CustomerTier]:
+    """As `read_tier`, for many at once; empty while the programme has no tiers."""
+    tiers = current_tiers(connection)
+    if tiers is None:
+        return {}
+    found = read_contributions(connection, tiers, customer_ids, since=now)
+    return {
+        who: CustomerTier(standing=standing(tiers, found.get(who, ()), moment=now), tiers=tiers) for who in customer_ids
+    }
+
+
+def read_contributions(
+    connection: Connection,
+    tiers: Tiers,
+    customer_ids: Collection[CustomerId],
+    *,
+    since: datetime,
+    without: Iterable[OrderId] = (),
+) -> dict[CustomerId, list[Contribution]]:
+    """What each customer's settled orders add, as far back as the window of a moment not before `since` reaches."""
+    orders = order_settlement.c
+    query = select(
+        orders.customer_id, orders.placed_at, orders.currency_code, orders.spent, orders.booked, orders.waived
+    ).where(
+        among(orders.customer_id, customer_ids),
+        orders.placed_at > since - timedelta(days=tiers.window_days),
+        orders.order_id.not_in(list(without)),
+    )
+    found: dict[CustomerId, list[Contribution]] = {}
+    for row in connection.execute(query):
+        spent = row.spent if row.currency_code == tiers.currency_code else None
+        amount = spent if tiers.basis is TierBasis.SPENT else Decimal(row.booked - row.waived)
+        if amount:
+            found.setdefault(CustomerId(row.customer_id), []).append(
+                Contribution(placed_at=row.placed_at, amount=amount)
+            )
+    return found
+
+
+def contribution(tiers: Tiers, order: Order, *, dust: int, spent: Decimal) -> Contribution:
+    """What an order adds that is being settled and has no row to read it from yet."""
+    if tiers.basis is TierBasis.EARNED:
+        return Contribution(placed_at=order.placed_at, amount=Decimal(dust))
+    return Contribution(
+        placed_at=order.placed_at, amount=spent if order.currency_code == tiers.currency_code else Decimal(0)
+    )

@@ -1,0 +1,164 @@
+"""Limits that look at several orders, settled: the same in the end, whatever comes in which order."""
+
+import random
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bridge.audit import audit
+from bridge.db import transaction
+from bridge.explain import explain
+from bridge.ids import CustomerId, new_id
+from bridge.programme.limits import Claim, share_out
+from bridge.programme.rules import Limits
+from tests.bridge.test_settlement import balance, history, rules, settle
+from tests.support.orders import PLACED, line, order
+
+pytestmark = pytest.mark.usefixtures("settings")
+
+
+def a_day(dust: int, **more: Any) -> None:
+    rules(earn={"limits": {"per_day": dust}}, **more)
+
+
+def bought(number: int, price: int, *, hours: float = 0, **more: Any) -> dict[str, Any]:
+    """An order of `price` eur, so many hours after the first (plus a minute for each number)."""
+    placed = PLACED + timedelta(hours=hours, minutes=number)
+    return order(f"order_{number}", placed=placed, lines=[line(f"l{number}", price=price)], **more)
+
+
+def booked() -> dict[str, int]:
+    with transaction() as connection:
+        rows = connection.exec_driver_sql("SELECT order_id, booked - waived FROM order_settlement ORDER BY 1")
+        return {row[0]: row[1] for row in rows}
+
+
+def test_one_order_can_be_limited() -> None:
+    rules(earn={"limits": {"per_order": 30}})
+    assert settle(order(lines=[line(price=50)]))["order_1"].note == "Worth 50 dust, limited to 30 an order."
+    settle(order(version=2, lines=[line(price=10)]))
+    assert balance().balance == 10
+
+
+def test_what_is_beyond_a_days_limit_is_not_earned_and_says_so() -> None:
+    a_day(500)
+    settle(bought(1, 400))
+    assert settle(bought(2, 400))["order_2"].note == "Worth 400 dust, limited to 500 a day."
+    settle(bought(3, 400, hours=24))
+    assert booked() == {"order_1": 400, "order_2": 100, "order_3": 400}
+    with transaction() as connection:
+        sentence = explain(connection, CustomerId("cus_1")).steps[1].sentence
+    assert "1 for each eur; worth 400 dust, limited to 500 a day)" in sentence
+
+
+def test_an_order_that_was_limited_because_of_another_moves_up_when_that_is_canceled() -> None:
+    a_day(500)
+    settle(bought(1, 400))
+    settle(bought(2, 400))
+    settle(bought(1, 400, version=2, status="canceled"))
+    assert booked() == {"order_1": 0, "order_2": 400}
+    assert history() == [("earn", 400), ("earn", 100), ("reverse", -400), ("earn", 300)]
+
+
+def test_an_order_that_we_hear_of_late_takes_its_place() -> None:
+    a_day(500)
+    settle(bought(2, 400))
+    settle(bought(1, 400))
+    assert booked() == {"order_1": 400, "order_2": 100}
+    with transaction() as connection:
+        steps = explain(connection, CustomerId("cus_1")).steps
+    assert "taken back for order order_2: Over the limit with other orders" in " ".join(step.sentence for step in steps)
+
+
+def test_an_order_that_moves_to_another_customer_makes_room() -> None:
+    a_day(500)
+    settle(bought(1, 400))
+    settle(bought(2, 400))
+    settle(bought(1, 400, version=2, customer_id="cus_2"))
+    assert booked() == {"order_1": 400, "order_2": 400}
+    assert (balance("cus_1").balance, balance("cus_2").balance) == (400, 400)
+
+
+def test_orders_keep_the_limits_they_met_and_count_all_the_same() -> None:
+    settle(bought(1, 400))
+    a_day(500)
+    settle(bought(2, 400))
+    rules(earn={"limits": {"per_day": 10_000}})
+    settle(bought(3, 400))
+    assert booked() == {"order_1": 400, "order_2": 100, "order_3": 400}
+    settle(bought(1, 400, version=2, status="canceled"))
+    assert booked() == {"order_1": 0, "order_2": 400, "order_3": 400}
+
+
+def test_orders_from_before_their_worth_was_remembered_count_with_what_they_got() -> None:
+    settle(bought(1, 400))
+    with transaction() as connection:
+        connection.exec_driver_sql("UPDATE order_settlement SET worth = NULL")
+    a_day(500)
+    settle(bought(2, 400))
+    assert booked() == {"order_1": 400, "order_2": 100}
+
+
+def test_a_window_reaches_over_days() -> None:
+    rules(earn={"limits": {"per_customer": {"dust": 500, "days": 7}}})
+    settle(bought(1, 400))
+    settle(bought(2, 400, hours=6 * 24))
+    settle(bought(3, 400, hours=7 * 24 - 1))
+    settle(bought(4, 400, hours=7 * 24 + 1))
+    assert booked() == {"order_1": 400, "order_2": 100, "order_3": 0, "order_4": 400}
+
+
+def test_eight_at_once_never_pass_the_limit() -> None:
+    a_day(500)
+    documents = [bought(number, 90) for number in range(8)]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(settle, documents))
+    assert booked() == {f"order_{n}": 90 if n < 5 else 50 if n == 5 else 0 for n in range(8)}
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda n: settle(bought(n, 90, version=2, status="canceled")), range(5)))
+    assert booked() == {f"order_{n}": 0 if n < 5 else 90 for n in range(8)}
+
+
+purchases = st.lists(
+    st.tuples(st.integers(0, 72), st.lists(st.integers(0, 400), min_size=1, max_size=3)), min_size=1, max_size=6
+)
+limits = st.fixed_dictionaries(
+    {"per_day": st.integers(1, 600)},
+    optional={"per_customer": st.fixed_dictionaries({"dust": st.integers(1, 900), "days": st.integers(1, 3)})},
+)
+
+
+@given(purchases=purchases, limits=limits, seed=st.integers(0, 10**6), at_once=st.integers(1, 4))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+def test_whatever_comes_in_which_order_the_end_is_the_same(
+    purchases: list[tuple[int, list[int]]], limits: dict[str, Any], seed: int, at_once: int
+) -> None:
+    """Each purchase is an order that is edited a few times; 0 stands for a cancel."""
+    rules(earn={"limits": limits})
+    customer = new_id("cus")
+    facts, claims = [], []
+    for hours, prices in purchases:
+        order_id, placed = new_id("order"), PLACED + timedelta(hours=hours)
+        for version, price in enumerate(prices, 1):
+            status = "pending" if price else "canceled"
+            lines = [line(f"l_{order_id}", price=price or 7)]
+            facts.append(
+                order(order_id, customer_id=customer, placed=placed, version=version, status=status, lines=lines)
+            )
+        claims.append(
+            Claim(order_id=order_id, placed_at=placed, worth=prices[-1], limits=Limits.model_validate(limits))
+        )
+    random.Random(seed).shuffle(facts)
+    for start in range(0, len(facts), at_once):
+        settle(*facts[start : start + at_once])
+    expected = share_out(claims)
+    found = booked()
+    assert {claim.order_id: found[claim.order_id] for claim in claims} == {
+        order_id: share.dust for order_id, share in expected.items()
+    }
+    assert balance(customer).balance == sum(share.dust for share in expected.values())
+    assert audit() == []

@@ -1,0 +1,142 @@
+"""Claims, exchanges and drafts in the ledger: what was captured from a real Medusa, posted step by step."""
+
+import copy
+import json
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import select
+
+from bridge.clock import now
+from bridge.db import transaction
+from bridge.ids import CustomerId
+from bridge.inbox.drain import drain_once
+from bridge.inbox.reconcile import reconcile
+from bridge.ledger.statements import read_balance, read_transactions
+from bridge.medusa.client import get_medusa
+from bridge.settlement.settle import unpaid_orders
+from bridge.settlement.tables import order_settlement
+from tests.support.deliveries import deliver
+from tests.support.medusa import FakeMedusa
+from tests.support.orders import SAMPLES, line, order, order_event
+from tests.support.tokens import ADMIN_TOKEN
+
+pytestmark = pytest.mark.usefixtures("settings")
+
+ADMIN = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
+CAPTURED: dict[str, dict[str, Any]] = json.loads((SAMPLES / "orders_of_claims_and_exchanges.json").read_text())
+
+
+def post(api: TestClient, *documents: dict[str, Any]) -> None:
+    """Each as a webhook of its own, handled before the next one comes."""
+    for document in documents:
+        deliver(api, order_event(document, "order.updated")).raise_for_status()
+        drain_once()
+
+
+def history(customer_id: str) -> list[tuple[str, int]]:
+    with transaction() as connection:
+        rows = read_transactions(connection, CustomerId(customer_id), limit=100, memos=True)
+    return [(row.kind, row.amount) for row in reversed(rows)]
+
+
+def balance(customer_id: str) -> int:
+    with transaction() as connection:
+        return read_balance(connection, CustomerId(customer_id)).balance
+
+
+@pytest.mark.parametrize(
+    ("story", "changes"),
+    [
+        (("exchange_same_before", "exchange_same_requested", "exchange_same_received"), [10]),
+        (("exchange_dearer_requested", "exchange_dearer_received", "exchange_dearer_paid"), [10, 30]),
+        (("exchange_cheaper_requested", "exchange_cheaper_received"), [40, -30]),
+        (("exchange_uncaptured_requested", "exchange_uncaptured_received"), [10]),
+        (("replacement_unreturned_requested", "replacement_unreturned_forgiven"), [20]),
+        (("replacement_returned_requested", "replacement_returned_received"), [20]),
+        (("claim_refund_requested", "claim_refund_refunded"), [20, -8]),
+    ],
+)
+def test_a_swap_books_only_what_it_changes_in_the_end(
+    api: TestClient, story: tuple[str, ...], changes: list[int]
+) -> None:
+    steps = [CAPTURED[step] for step in story]
+    post(api, *steps)
+    assert [amount for _, amount in history(steps[0]["customer_id"])] == changes
+
+
+def payment_of(document: dict[str, Any], updated_at: str) -> dict[str, Any]:
+    """A payment as the poll sees it, with the order it belongs to."""
+    return {"id": "pay_1", "updated_at": updated_at, "payment_collection": {"order": {"id": document["id"]}}}
+
+
+def test_a_payment_for_what_was_swapped_in_is_found_by_the_poll(api: TestClient, medusa: FakeMedusa) -> None:
+    received, paid = CAPTURED["exchange_dearer_received"], CAPTURED["exchange_dearer_paid"]
+    assert (received["version"], received["updated_at"]) == (paid["version"], paid["updated_at"]), "the order is silent"
+    post(api, received)
+    medusa.orders = {paid["id"]: paid}
+    medusa.payments = {"pay_1": payment_of(paid, now().isoformat())}
+
+    assert reconcile(get_medusa()).drifted == [paid["id"]]
+    drain_once()
+    assert balance(paid["customer_id"]) == 40
+    assert reconcile(get_medusa()).drifted == []
+
+
+def test_a_part_payment_found_by_the_poll_does_not_hide_the_next_one(api: TestClient, medusa: FakeMedusa) -> None:
+    received, paid = CAPTURED["exchange_dearer_received"], CAPTURED["exchange_dearer_paid"]
+    half = copy.deepcopy(paid)
+    for name in ("transaction_total", "paid_total"):
+        half["summary"][name] = paid["summary"][name] - 25
+    half["payment_collections"][-1].update(authorized_amount=12.5, captured_amount=12.5)
+    post(api, received)
+    for document, expected in ((half, 20), (paid, 40)):
+        medusa.orders = {paid["id"]: document}
+        medusa.payments = {"pay_1": payment_of(paid, now().isoformat())}
+        reconcile(get_medusa())
+        drain_once()
+        assert balance(paid["customer_id"]) == expected
+
+
+def drafted(**changes: Any) -> dict[str, Any]:
+    return {**order("order_draft", **changes), "is_draft_order": True, "status": "draft"}
+
+
+def test_a_draft_earns_once_it_is_an_order_and_by_the_rules_of_that_day(api: TestClient) -> None:
+    post(api, drafted())
+    assert history("cus_1") == []
+    rules = api.get("/admin/dust/programme", headers=ADMIN).json()
+    rules["earn"]["rates"]["eur"] = "3"
+    api.put("/admin/dust/programme", json=rules, headers=ADMIN).raise_for_status()
+
+    post(api, order("order_draft", version=2))
+
+    assert history("cus_1") == [("earn", 30)]
+
+
+def test_a_draft_is_no_sale_past_the_checkout_yet(api: TestClient) -> None:
+    api.put("/admin/dust/products/prod_mug", json={"dust_only": True, "dust_price": 5}, headers=ADMIN)
+    mug = [line(product_id="prod_mug")]
+    post(api, drafted(lines=mug))
+    with transaction() as connection:
+        assert unpaid_orders(connection, limit=5) == []
+    post(api, order("order_draft", lines=mug, version=2))
+    with transaction() as connection:
+        assert unpaid_orders(connection, limit=5) == ["order_draft"]
+
+
+def test_what_came_back_is_no_sale_past_the_checkout_any_more(api: TestClient) -> None:
+    api.put("/admin/dust/products/prod_mug", json={"dust_only": True, "dust_price": 5}, headers=ADMIN)
+    for version, (returned, expected) in enumerate([(0, ["order_1"]), (1, ["order_1"]), (2, [])], start=1):
+        post(api, order(lines=[line(product_id="prod_mug", quantity=2, returned=returned)], version=version))
+        with transaction() as connection:
+            assert unpaid_orders(connection, limit=5) == expected
+
+
+def test_a_canceled_order_waits_for_no_payment(api: TestClient) -> None:
+    document = {**CAPTURED["exchange_dearer_received"], "version": 6, "status": "canceled"}
+    post(api, CAPTURED["exchange_dearer_received"], document)
+    assert balance(document["customer_id"]) == 0
+    with transaction() as connection:
+        assert connection.scalars(select(order_settlement.c.awaits_payment)).all() == [False]

@@ -1,0 +1,126 @@
+"""Tiers, settled: an order keeps the tier that its customer had when it was first settled."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from bridge.clock import now
+from bridge.db import transaction
+from bridge.explain import explain
+from bridge.ids import CustomerId
+from tests.bridge.test_settlement import balance, rules, settle
+from tests.support import tokens
+from tests.support.medusa import FakeMedusa
+from tests.support.orders import line, order
+
+pytestmark = pytest.mark.usefixtures("settings")
+
+LEVELS = [{"name": "silver", "from": 100, "factor": "1.5"}, {"name": "gold", "from": 400, "factor": "2"}]
+
+
+def tiers(**more: Any) -> None:
+    rules(tiers={"window_days": 30, "levels": LEVELS, **more})
+
+
+def bought(number: int, price: int, *, days_ago: float = 0, **more: Any) -> dict[str, Any]:
+    placed = now() - timedelta(days=days_ago) + timedelta(minutes=number - 10)
+    return order(f"order_{number}", placed=placed, lines=[line(f"l{number}", price=price)], **more)
+
+
+def tier(api: TestClient) -> Any:
+    return api.get("/store/dust/balance", headers=tokens.customer()).json()["tier"]
+
+
+def test_the_next_order_earns_by_the_tier_that_was_reached() -> None:
+    tiers()
+    settle(bought(1, 100))
+    settle(bought(2, 100))
+    assert balance().balance == 100 + 150
+    # In one batch as well: 250, 400 after the third, so the fourth is gold's.
+    settle(bought(3, 100), bought(4, 100))
+    assert balance().balance == 250 + 150 + 200
+
+
+def test_an_order_keeps_its_tier_whatever_becomes_of_the_customer() -> None:
+    tiers()
+    settle(bought(1, 100))
+    placed = now()
+    settle(order("order_2", placed=placed, lines=[line(quantity=2)]))
+    settle(bought(1, 100, version=2, status="canceled"))
+    assert balance().balance == 30
+    settle(order("order_2", placed=placed, version=2, lines=[line(quantity=2, returned=1)]))
+    assert balance().balance == 15
+    settle(bought(3, 10))
+    assert balance().balance == 25
+
+
+def test_an_order_out_of_the_window_counts_no_more() -> None:
+    tiers()
+    settle(bought(1, 100, days_ago=31))
+    settle(bought(2, 10))
+    assert balance().balance == 110
+
+
+def test_money_spent_can_count_and_only_of_one_currency() -> None:
+    rules(
+        earn={"rates": {"eur": "1", "usd": "1"}},
+        tiers={"basis": "spent", "currency_code": "eur", "window_days": 30, "levels": LEVELS},
+    )
+    settle(bought(1, 300, currency_code="usd"))
+    settle(bought(2, 100))
+    settle(bought(3, 100))
+    assert balance().balance == 300 + 100 + 150
+
+
+def test_a_shopper_sees_the_tier_and_what_is_missing(api: TestClient) -> None:
+    assert tier(api) is None
+    tiers()
+    assert tier(api) == {
+        "name": None, "factor": "1", "until": None, "basis": "earned", "currency_code": None,
+        "next": {"name": "silver", "missing": "100"},
+    }  # fmt: skip
+    settle(bought(1, 120, days_ago=10))
+    found = tier(api)
+    assert (found["name"], found["factor"], found["next"]) == ("silver", "1.5", {"name": "gold", "missing": "280"})
+    assert found["until"].startswith(f"{now() - timedelta(minutes=9) + timedelta(days=20):%Y-%m-%dT%H:%M}")
+    as_admin = api.get("/admin/dust/customers/cus_1", headers=tokens.admin()).json()["tier"]
+    assert as_admin == found
+
+
+def test_a_quote_knows_the_tier(api: TestClient, medusa: FakeMedusa) -> None:
+    tiers()
+    settle(bought(1, 100))
+    answer = api.post("/store/dust/quote", json={"amount": 10, "currency_code": "eur"}, headers=tokens.customer())
+    assert answer.json()["earn"] == 15
+
+
+def test_an_explanation_names_the_tier() -> None:
+    tiers()
+    settle(bought(1, 100))
+    settle(bought(2, 10))
+    with transaction() as connection:
+        found = explain(connection, CustomerId("cus_1"))
+    assert "(rules version 1: 1 for each eur; tier silver, factor 1.5)" in found.steps[1].sentence
+    assert "You are silver: new orders earn 1.5 times as much" in found.summary[1]
+    assert found.summary[2] == "285 dust more earned within 30 days make you gold."
+
+
+def test_a_guests_order_has_no_tier_and_adds_to_none() -> None:
+    tiers()
+    settle(bought(1, 500, guest=True))
+    settle(bought(2, 100, guest=True))
+    with transaction() as connection:
+        rows = connection.exec_driver_sql("SELECT tier, spent FROM order_settlement").all()
+    assert [tuple(row) for row in rows] == [(None, 0), (None, 0)]
+
+
+def test_an_order_whose_rules_a_backfill_has_pinned_meets_their_tiers() -> None:
+    tiers()
+    settle(bought(1, 100))
+    rules()
+    with transaction() as connection:
+        connection.exec_driver_sql("INSERT INTO order_settlement (order_id, programme_version) VALUES ('order_2', 1)")
+    settle(bought(2, 10), bought(3, 10))
+    assert balance().balance == 100 + 15 + 10

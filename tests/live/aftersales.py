@@ -1,0 +1,111 @@
+"""What a merchant does to an order after it was placed, as the dashboard does it over Medusa's Admin API (2.21.2).
+
+Which calls there are for it was found by trying them; docs/decisions/0015 has them in a table.
+"""
+
+from typing import Any
+
+from bridge.demo.people import Json, Merchant, Storefront
+from bridge.demo.seed import SeededProduct
+
+_ADDRESS = {
+    "first_name": "Ada",
+    "last_name": "Holm",
+    "address_1": "Quay 1",
+    "city": "Copenhagen",
+    "postal_code": "1050",
+    "country_code": "dk",
+}
+
+
+class AfterSales(Merchant):
+    """The merchant, with everything the order's page in the dashboard offers."""
+
+    def deliver(self, order_id: str) -> None:
+        """Take the money and hand everything over: what is to come back must have gone out."""
+        self.capture(order_id)
+        self.fulfil(order_id)
+
+    def line(self, order_id: str, product: SeededProduct) -> Json:
+        """The order's first line of a product."""
+        return next(item for item in self.order(order_id)["items"] if item["product_id"] == product.id)
+
+    def draft(self, shopper: Storefront, *items: tuple[SeededProduct, int]) -> str:
+        """Draft an order for a customer; its id, which the order keeps."""
+        draft = {
+            "region_id": self.keys.region_ids["eur"],
+            "customer_id": shopper.customer_id,
+            "email": shopper.email,
+            "items": [{"variant_id": product.variant_id, "quantity": quantity} for product, quantity in items],
+            "shipping_address": _ADDRESS,
+            "billing_address": _ADDRESS,
+        }
+        return str(self.post("/admin/draft-orders", draft)["draft_order"]["id"])
+
+    def place_draft(self, order_id: str) -> None:
+        """Make the draft an order."""
+        self.post(f"/admin/draft-orders/{order_id}/convert-to-order", {})
+
+    def edit(self, order_id: str, **change: tuple[SeededProduct, int]) -> None:
+        """Edit an order: `add` so many of a product in a line of their own, or `to` so many in the line there is."""
+        base = f"/admin/order-edits/{order_id}"
+        self.post("/admin/order-edits", {"order_id": order_id})
+        if "add" in change:
+            product, quantity = change["add"]
+            self.post(f"{base}/items", {"items": [{"variant_id": product.variant_id, "quantity": quantity}]})
+        if "to" in change:
+            product, quantity = change["to"]
+            line_id = self.line(order_id, product)["id"]
+            self.post(f"{base}/items/item/{line_id}", {"quantity": quantity})
+        self.post(f"{base}/confirm", {})
+
+    def exchange(self, order_id: str, back: SeededProduct, out: SeededProduct) -> str:
+        """Agree to send one of `out` for one of `back`; the id of the return, which is still to come."""
+        line_id = self.line(order_id, back)["id"]
+        base = f"/admin/exchanges/{self.post('/admin/exchanges', {'order_id': order_id})['exchange']['id']}"
+        returned = self._expect_back(base, line_id)
+        self.post(f"{base}/outbound/items", {"items": [{"variant_id": out.variant_id, "quantity": 1}]})
+        self.post(f"{base}/request", {})
+        return returned
+
+    def claim(
+        self, order_id: str, about: SeededProduct, *, replacement: SeededProduct | None = None, returned: bool = False
+    ) -> str:
+        """Accept that one of `about` was broken: a refund unless there is a replacement; the id of a return, or ""."""
+        line_id = self.line(order_id, about)["id"]
+        kind = {"order_id": order_id, "type": "replace" if replacement else "refund"}
+        base = f"/admin/claims/{self.post('/admin/claims', kind)['claim']['id']}"
+        broken: dict[str, Any] = {"id": line_id, "quantity": 1, "reason": "production_failure"}
+        self.post(f"{base}/claim-items", {"items": [broken]})
+        return_id = self._expect_back(base, line_id) if returned else ""
+        if replacement:
+            self.post(f"{base}/outbound/items", {"items": [{"variant_id": replacement.variant_id, "quantity": 1}]})
+        self.post(f"{base}/request", {})
+        return return_id
+
+    def receive(self, return_id: str) -> None:
+        """One thing that was expected back has arrived."""
+        base = f"/admin/returns/{return_id}"
+        (item,) = self.get(base, fields="items.item_id")["return"]["items"]
+        self.post(f"{base}/receive", {})
+        self.post(f"{base}/receive-items", {"items": [{"id": item["item_id"], "quantity": 1}]})
+        self.post(f"{base}/receive/confirm", {"no_notification": True})
+
+    def even_out(self, order_id: str) -> None:
+        """Give back what the customer has paid too much, or note that the rest was paid outside of Medusa."""
+        order = self.order(order_id)
+        difference = order["summary"]["pending_difference"]
+        if difference < 0:
+            self.refund(order_id, str(-difference))
+        if difference > 0:
+            unpaid = next(each for each in order["payment_collections"] if each["status"] == "not_paid")
+            self.post(f"/admin/payment-collections/{unpaid['id']}/mark-as-paid", {"order_id": order_id})
+
+    def forgive(self, order_id: str, amount: str) -> None:
+        """Take an amount off what the order costs, with a credit line."""
+        body = {"amount": float(amount), "reference": "forgiven", "reference_id": order_id}
+        self.post(f"/admin/orders/{order_id}/credit-lines", body)
+
+    def _expect_back(self, base: str, line_id: str) -> str:
+        body = {"items": [{"id": line_id, "quantity": 1}], "location_id": self.keys.stock_location_id}
+        return str(self.post(f"{base}/inbound/items", body)["return"]["id"])

@@ -1,0 +1,85 @@
+"""Limits on what a customer's orders earn together."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.programme.limits import Claim, share_out
+from bridge.programme.rules import Limits
+
+MIDNIGHT = datetime(2026, 11, 22, tzinfo=UTC)
+
+
+def claims(limits: dict[str, Any], *orders: tuple[float, int]) -> list[Claim]:
+    """Orders as (hours after midnight, worth)."""
+    rules = Limits.model_validate(limits)
+    return [
+        Claim(order_id=f"order_{number}", placed_at=MIDNIGHT + timedelta(hours=hour), worth=worth, limits=rules)
+        for number, (hour, worth) in enumerate(orders)
+    ]
+
+
+def shares(limits: dict[str, Any], *orders: tuple[float, int]) -> list[int]:
+    found = share_out(claims(limits, *orders))
+    return [found[f"order_{number}"].dust for number in range(len(orders))]
+
+
+@pytest.mark.parametrize(
+    ("limits", "orders", "expected"),
+    [
+        ({}, [(1, 400), (2, 300)], [400, 300]),
+        ({"per_day": 500}, [(1, 400), (2, 300), (3, 50)], [400, 100, 0]),
+        ({"per_day": 500}, [(1, 0), (2, 300), (3, 50)], [0, 300, 50]),
+        # The order in which they were placed, not in which they are named.
+        ({"per_day": 500}, [(2, 300), (1, 400)], [100, 400]),
+        # A new day; midnight belongs to the day that begins.
+        ({"per_day": 500}, [(0, 400), (23.9, 400), (24, 400)], [400, 100, 400]),
+        ({"per_day": 500}, [(-0.1, 400), (0, 400)], [400, 400]),
+        # What leaves the window makes room, by as much as it got.
+        ({"per_customer": {"dust": 500, "days": 1}}, [(0, 400), (12, 400), (24, 400), (36, 400)], [400, 100, 400, 100]),
+        ({"per_day": 100, "per_customer": {"dust": 150, "days": 2}}, [(0, 300), (24, 300)], [100, 50]),
+    ],
+)  # fmt: skip
+def test_worked_rows(limits: dict[str, Any], orders: list[tuple[float, int]], expected: list[int]) -> None:
+    assert shares(limits, *orders) == expected
+
+
+def test_it_says_what_was_limited_by_what() -> None:
+    found = share_out(claims({"per_day": 500}, (1, 400), (2, 300)))
+    assert [found[f"order_{n}"].why for n in (0, 1)] == [None, "Worth 300 dust, limited to 500 a day."]
+
+
+orders = st.lists(st.tuples(st.integers(0, 200), st.integers(0, 1000)), max_size=12)
+limits = st.fixed_dictionaries(
+    {
+        "per_day": st.none() | st.integers(1, 1500),
+        "per_customer": st.none() | st.fixed_dictionaries({"dust": st.integers(1, 2000), "days": st.integers(1, 5)}),
+    }
+)
+
+
+@given(limits, orders, st.randoms())
+def test_no_limit_is_passed_and_nothing_left_that_it_allows(
+    rules: dict[str, Any], orders: list[tuple[int, int]], chance: Any
+) -> None:
+    placed = claims(rules, *orders)
+    found = share_out(placed)
+    shuffled = placed.copy()
+    chance.shuffle(shuffled)
+    assert share_out(shuffled) == found
+    row = sorted(placed, key=lambda each: (each.placed_at, each.order_id))
+    for position, claim in enumerate(row):
+        before = row[:position]
+        room = [claim.worth]
+        if rules["per_day"]:
+            same_day = sum(found[e.order_id].dust for e in before if e.placed_at.date() == claim.placed_at.date())
+            room.append(rules["per_day"] - same_day)
+        if rules["per_customer"]:
+            start = claim.placed_at - timedelta(days=rules["per_customer"]["days"])
+            in_window = sum(found[e.order_id].dust for e in before if e.placed_at > start)
+            room.append(rules["per_customer"]["dust"] - in_window)
+        assert found[claim.order_id].dust == max(0, min(room))
+        assert (found[claim.order_id].why is None) == (found[claim.order_id].dust == claim.worth)

@@ -1,0 +1,106 @@
+"""What claims and exchanges leave to earn for: orders captured from a real Medusa at each step, and any figures."""
+
+import copy
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.medusa.orders import read_order
+from bridge.medusa.swaps import kept_shares
+from tests.support.orders import SAMPLES
+
+# Shirts cost 10.00 and hoodies 40.00, with a quarter of tax on top; 6.25 with tax are for shipping.
+CAPTURED: dict[str, dict[str, Any]] = json.loads(
+    (SAMPLES / "orders_of_claims_and_exchanges.json").read_text(), parse_float=Decimal
+)
+amounts = st.decimals("0", "10000", places=2)
+
+
+def earns_for(document: dict[str, Any]) -> Decimal:
+    return sum((line.net * line.kept_share for line in read_order(document).lines), Decimal(0))
+
+
+@pytest.mark.parametrize(
+    ("step", "net", "awaits_payment"),
+    [
+        # A shirt for another one: nothing changes at any time.
+        ("exchange_same_before", 10, False),
+        ("exchange_same_requested", 10, True),
+        ("exchange_same_received", 10, False),
+        # A shirt for a hoodie: the difference earns once it is paid.
+        ("exchange_dearer_requested", 10, True),
+        ("exchange_dearer_received", 10, True),
+        ("exchange_dearer_paid", 40, False),
+        # A hoodie for a shirt: what is too much goes when the hoodie is back, not when the money is.
+        ("exchange_cheaper_requested", 40, True),
+        ("exchange_cheaper_received", 10, False),
+        # Nothing was captured yet, and Medusa withdraws the authorization: the order keeps what it earned when placed.
+        ("exchange_uncaptured_requested", 10, True),
+        ("exchange_uncaptured_received", 10, False),
+        # One of two shirts is replaced; the other shirt may come back or not, the claim may be forgiven or be free.
+        ("replacement_unreturned_requested", 20, True),
+        ("replacement_unreturned_forgiven", 20, False),
+        ("replacement_returned_requested", 20, True),
+        ("replacement_returned_received", 20, False),
+        ("replacement_free_requested", 20, False),
+        # 12.50 of 31.25 are refunded for a shirt that stays: a refund without a return.
+        ("claim_refund_requested", 20, False),
+        ("claim_refund_refunded", 12, False),
+    ],
+)
+def test_only_what_was_paid_for_earns(step: str, net: int, awaits_payment: bool) -> None:
+    assert earns_for(CAPTURED[step]) == net
+    assert read_order(CAPTURED[step]).awaits_payment is awaits_payment
+
+
+def test_every_captured_step_is_looked_at() -> None:
+    (parametrize,) = test_only_what_was_paid_for_earns.pytestmark  # type: ignore[attr-defined]
+    assert {step for step, *_ in parametrize.args[1]} == CAPTURED.keys()
+
+
+def test_an_order_edit_alone_earns_at_once_as_the_order_did() -> None:
+    document = copy.deepcopy(CAPTURED["replacement_unreturned_requested"])
+    for item in document["items"]:
+        item["detail"]["written_off_quantity"] = 0
+    assert earns_for(document) == 30
+
+
+def test_an_authorization_that_medusa_has_withdrawn_is_no_money() -> None:
+    document = copy.deepcopy(CAPTURED["exchange_dearer_received"])
+    authorized = {"status": "authorized", "authorized_amount": Decimal("37.5"), "captured_amount": 0}
+    document["payment_collections"].append({**authorized, "status": "canceled"})
+    assert earns_for(document) == 10
+    document["payment_collections"].append(authorized)
+    assert earns_for(document) == 40
+
+
+@pytest.mark.parametrize("field", ["summary", "returns", "payment_collections"])
+def test_a_snapshot_with_too_little_about_the_money_is_read_all_the_same(field: str) -> None:
+    document = {name: value for name, value in CAPTURED["exchange_same_received"].items() if name != field}
+    assert earns_for(document) == 10
+
+
+@given(amounts, amounts, amounts, amounts)
+def test_shares_are_shares_and_no_more_earns_than_the_order_costs(
+    bought: Decimal, swapped: Decimal, credit: Decimal, money: Decimal
+) -> None:
+    total = bought + swapped - credit
+    shares = kept_shares(total=total, credit=credit, swapped=swapped, money=money)
+    assert 0 <= shares.bought <= 1
+    assert 0 <= shares.swapped <= 1
+    assert 0 <= shares.unpaid <= swapped
+    assert shares.bought * bought + shares.swapped * swapped <= max(total, Decimal(0)) + Decimal("0.000001")
+    # What was bought is served first, and what is swapped in never earns for money that is not there.
+    assert shares.swapped == 0 or shares.bought == 1 or swapped == 0
+    assert shares.swapped * swapped <= max(money - bought, Decimal(0)) + credit + Decimal("0.000001")
+
+
+@given(amounts, amounts)
+def test_what_is_paid_in_full_earns_in_full(bought: Decimal, swapped: Decimal) -> None:
+    total = bought + swapped
+    shares = kept_shares(total=total, credit=Decimal(0), swapped=swapped, money=total)
+    assert (shares.bought, shares.swapped, shares.unpaid) == (1, 1, 0)
