@@ -3,6 +3,7 @@
 import logging
 import re
 import sys
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import structlog
@@ -38,6 +39,20 @@ def _redact(_logger: object, _method: str, line: Any) -> Any:
     return redact(line)
 
 
+# What ends a line or moves a terminal's cursor. JSON has escapes for them; on a console they would do it.
+_MOVES = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def _in_its_lines(_logger: object, _method: str, line: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    """Texts of libraries may quote what somebody sent: it shall not look like a line of ours. Keys and values that we
+    log are shown with quotes and escapes anyway."""
+    for name in ("event", "exception"):
+        if isinstance(line.get(name), str):
+            parts = line[name].split("\n")
+            line[name] = "\n  ".join(_MOVES.sub(lambda found: ascii(found[0])[1:-1], part) for part in parts)
+    return line
+
+
 def set_up_logs(settings: Settings) -> None:
     """Console lines on a terminal, JSON otherwise; the standard library's loggers go the same way."""
     wanted = settings.log_format or ("console" if sys.stderr.isatty() else "json")
@@ -61,6 +76,7 @@ def set_up_logs(settings: Settings) -> None:
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             structlog.processors.format_exc_info,
+            *([_in_its_lines] if wanted == "console" else []),
             renderer,
             _redact,
         ],
