@@ -12,11 +12,11 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from bridge.cli.output import AsJson, console, print_json, print_rows
 from bridge.clock import now
 from bridge.db import transaction
-from bridge.errors import FieldErrors, InvalidInput, NotFound
+from bridge.errors import FieldErrors, InvalidInput
 from bridge.medusa.client import get_medusa
 from bridge.problems import field_problems
 from bridge.programme.rules import Programme
-from bridge.programme.versions import Version, add_version, current_version, list_versions, versions_by_number
+from bridge.programme.versions import Version, add_version, current_version, list_versions, version_numbered
 from bridge.simulation.compare import Comparison, Slice, compare
 
 _ACTOR = "cli"
@@ -26,15 +26,6 @@ _COUNTING = (SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{tas
 _BAR_WIDTH = 40
 
 File = Annotated[Path, typer.Argument(help="A programme document, JSON.", exists=True, dir_okay=False)]
-
-
-class UnknownVersion(NotFound):
-    """There is no version of the programme with this number."""
-
-    code = "unknown_programme_version"
-
-    def __init__(self, number: int) -> None:
-        super().__init__(f"There is no version {number} of the programme: `dust programme versions` lists them.")
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -52,11 +43,7 @@ def show(
 ) -> None:
     """Print the rules as JSON, which `set` takes back. Example: dust programme show > rules.json"""
     with transaction() as connection:
-        found = (
-            current_version(connection) if version is None else versions_by_number(connection, {version}).get(version)
-        )
-    if found is None:
-        raise UnknownVersion(version or 0)
+        found = current_version(connection) if version is None else version_numbered(connection, version)
     print_json(_view(found))
 
 

@@ -29,7 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 
 from bridge.db import metadata, transaction
-from bridge.errors import Conflict, NotFound
+from bridge.errors import Conflict
 from bridge.ids import CustomerId, OrderId, new_id
 from bridge.inbox.drain import drain_once
 from bridge.inbox.reconcile import Found, compare_orders, keep_customers, newest_facts
@@ -37,7 +37,7 @@ from bridge.inbox.tables import EventState, webhook_event
 from bridge.medusa.client import Medusa
 from bridge.medusa.orders import Order
 from bridge.programme.rules import Programme
-from bridge.programme.versions import current_version, versions_by_number
+from bridge.programme.versions import current_version, version_numbered
 from bridge.settlement.bonuses import customers_with_signup_bonus
 from bridge.settlement.tables import order_settlement
 from bridge.simulation.compare import read_pages
@@ -71,15 +71,6 @@ class UnfinishedBackfill(Conflict):
     """Another backfill was begun and not finished."""
 
     code = "unfinished_backfill"
-
-
-class UnknownProgrammeVersion(NotFound):
-    """There is no version of the programme with this number."""
-
-    code = "unknown_version"
-
-    def __init__(self, number: int) -> None:
-        super().__init__(f"There is no version {number} of the programme.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +137,7 @@ class Run:
 
 
 def preview(medusa: Medusa, wish: Wish, *, now: datetime, progress: Callable[[int], None] = lambda _: None) -> Preview:
-    """Settle the orders for show. Raises `MedusaAway`, `UnknownProgrammeVersion`, `MayNotRehearse`."""
+    """Settle the orders for show. Raises `MedusaAway`, `UnknownVersion`, `MayNotRehearse`."""
     with transaction() as connection:
         rules = _rules(connection, wish.programme_version)
     found = Preview()
@@ -197,10 +188,7 @@ def _add_up(found: Preview, rows: Iterator[Row[Any]], currencies: dict[str, str]
 def _rules(connection: Connection, number: int | None) -> Programme:
     if number is None:
         return current_version(connection).programme
-    found = versions_by_number(connection, {number})
-    if number not in found:
-        raise UnknownProgrammeVersion(number)
-    return found[number].programme
+    return version_numbered(connection, number).programme
 
 
 def open_run(wish: Wish, *, restart: bool = False) -> Run | None:
@@ -231,7 +219,7 @@ def open_run(wish: Wish, *, restart: bool = False) -> Run | None:
 
 
 def begin(wish: Wish, *, actor: str, now: datetime) -> Run:
-    """Begin a run, or go on with the unfinished one. Raises `UnfinishedBackfill`, `UnknownProgrammeVersion`."""
+    """Begin a run, or go on with the unfinished one. Raises `UnfinishedBackfill`, `UnknownVersion`."""
     earlier = open_run(wish)
     if earlier is not None:
         return earlier

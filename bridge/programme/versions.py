@@ -7,6 +7,7 @@ from sqlalchemy import Column, Connection, DateTime, Integer, Row, Table, Text, 
 from sqlalchemy.dialects.postgresql import JSONB
 
 from bridge.db import metadata
+from bridge.errors import NotFound
 from bridge.programme.rules import Programme, Tiers
 
 programme_version = Table(
@@ -17,6 +18,15 @@ programme_version = Table(
     Column("author", Text, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
 )
+
+
+class UnknownVersion(NotFound):
+    """There is no version of the programme with this number."""
+
+    code = "unknown_version"
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"There is no version {number} of the programme: `dust programme versions` lists them.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +54,14 @@ def version_at(connection: Connection, moment: datetime) -> Version:
     query = select(programme_version).where(programme_version.c.created_at <= moment)
     row = connection.execute(query.order_by(programme_version.c.version.desc()).limit(1)).one_or_none()
     return _version(row) if row else _DEFAULTS
+
+
+def version_numbered(connection: Connection, number: int) -> Version:
+    """This version; 0 is the defaults. Raises `UnknownVersion`."""
+    found = versions_by_number(connection, {number})
+    if number not in found:
+        raise UnknownVersion(number)
+    return found[number]
 
 
 def versions_by_number(connection: Connection, numbers: set[int]) -> dict[int, Version]:

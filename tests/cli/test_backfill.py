@@ -162,7 +162,7 @@ def test_dates_count_from_the_order_and_rules_can_be_chosen(dust: Dust, medusa: 
     drain_once()
     assert balance(dust, "cus_0") == 100
     assert balance(dust, "cus_1") == 10
-    assert dust("backfill", "--programme", 9, "--dry-run").err == "dust: There is no version 9 of the programme.\n"
+    assert dust("backfill", "--programme", 9, "--dry-run").err.startswith("dust: There is no version 9")
 
 
 def test_sign_ups_get_their_bonus_only_when_asked(dust: Dust, medusa: FakeMedusa) -> None:
