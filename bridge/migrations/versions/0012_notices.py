@@ -9,8 +9,8 @@ from sqlalchemy.dialects import postgresql
 
 from bridge.migrations.privileges import grant
 
-revision = "0011"
-down_revision = "0015"
+revision = "0012"
+down_revision = "0011"
 branch_labels = None
 depends_on = None
 
