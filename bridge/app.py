@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware.cors import CORSMiddleware
 
-from bridge.api import admin, bonuses, guests, health, notices, reports, rewards, store
+from bridge.api import admin, bonuses, guests, health, notices, referrals, reports, rewards, store
 from bridge.api.limits import BodyLimit
 from bridge.api.quick import Quick
 from bridge.api.watched import Watched
@@ -55,7 +55,7 @@ def create_app() -> FastAPI:
     app.add_middleware(Quick, answers=quick)
     app.add_middleware(BodyLimit)
     for_operators = (admin.router, bonuses.router, guests.router, notices.router, reports.router)
-    for router in (door.router, rewards.router, store.router, *for_operators, health.router):
+    for router in (door.router, rewards.router, store.router, referrals.router, *for_operators, health.router):
         app.include_router(router)
     if settings.cors_origins:
         app.add_middleware(

@@ -176,6 +176,16 @@ _SQL_CHECKS: dict[str, str] = {
         FROM dust_transaction WHERE reference_type = 'merge'
         GROUP BY reference_id HAVING sum(amount) <> 0 OR sum(pending) <> 0
     """,
+    "referrals_hold_what_is_booked": """
+        SELECT r.id AS subject,
+               format('%s booked for %s, the book says %s', r.booked, r.who, coalesce(t.dust, 0)) AS detail
+        FROM (SELECT id, customer_id AS who, referred_booked AS booked FROM referral
+              UNION ALL SELECT id, referrer_id, referrer_booked FROM referral) r
+        LEFT JOIN (SELECT customer_id, reference_id, sum(amount + pending) AS dust FROM dust_transaction
+                   WHERE reference_type = 'referral' GROUP BY customer_id, reference_id) t
+            ON t.reference_id = r.id AND t.customer_id = r.who
+        WHERE coalesce(t.dust, 0) <> r.booked
+    """,
     "totals_are_the_book": """
         SELECT coalesce(n.kind, t.kind) AS subject,
                format('noted %s rows +%s -%s, the book has %s +%s -%s', n.postings, n.credited, n.debited,

@@ -170,7 +170,7 @@ def _sentence(
             return f"{amount + pending} dust of import {what} taken back: {row.description}."
         case Kind.REVERSE:
             note = f" ({notes[what].rstrip('.')})" if what in notes else ""
-            return f"{amount + pending} dust taken back for order {what}: {row.description}{note}."
+            return f"{amount + pending} dust taken back for {row.reference_type} {what}: {row.description}{note}."
         case Kind.HOLD:
             return f"{row.held} dust set aside for redemption {what}; still yours until it is used."
         case Kind.RELEASE:

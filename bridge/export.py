@@ -10,12 +10,15 @@ from bridge.ledger.merges import merges_of
 from bridge.ledger.tables import dust_balance, dust_lot, dust_transaction
 from bridge.notices.tables import notice
 from bridge.redemptions.tables import dust_redemption, dust_redemption_code
+from bridge.settlement.referrals import referral, referral_code
 from bridge.settlement.tables import guest_escrow, order_settlement, proved_email
 
 # Columns that are about how Dust works and not about the customer.
 _NOT_THEIRS = {
     "hash", "head", "request_hash", "first_answer", "lease", "leased_until", "next_attempt_at", "attempts",
     "give_up_at", "seq",
+    # Another customer.
+    "referrer_id",
     # What a hash is of is theirs to know already, and Dust cannot tell.
     "email_hash", "forgotten",
 }  # fmt: skip
@@ -29,6 +32,8 @@ _TABLES: dict[str, Table] = {
     "proved_emails": proved_email,
     "notices": notice,
     "imports": import_row,
+    "referral_code": referral_code,
+    "referred": referral,
 }
 
 

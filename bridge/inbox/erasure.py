@@ -23,6 +23,7 @@ from bridge.ledger.merges import merged_into
 from bridge.notices.outbox import forget_customers
 from bridge.redemptions.promises import ask_for_release, list_redemptions
 from bridge.settlement.escrow import forget_emails, forget_guests
+from bridge.settlement.referrals import forget_codes
 from bridge.settlement.tables import order_settlement
 
 customer_erasure = Table(
@@ -57,6 +58,7 @@ def forget(connection: Connection, customer_ids: Iterable[CustomerId], *, now: d
     """Drop what is known of these customers beyond their ids; the number of event bodies that held more."""
     ids = list(customer_ids)
     forget_emails(connection, ids)
+    forget_codes(connection, ids)
     forget_guests(connection, ids, now=now)
     forget_customers(connection, ids)
     return _strip_events(connection, ids)

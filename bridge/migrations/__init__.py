@@ -40,6 +40,7 @@ def import_tables() -> None:
     import bridge.reports.tables
     import bridge.retries
     import bridge.settlement.grants
+    import bridge.settlement.referrals
     import bridge.settlement.tables  # noqa: F401
 
 

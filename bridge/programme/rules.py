@@ -246,8 +246,24 @@ class Tiers(_Part):
         return levels
 
 
+class Referral(_Part):
+    """What both get when a customer brings another, once that one has a paid order."""
+
+    referrer: Whole = Field(default=0, ge=0, le=MOST_DUST, description="Dust for who brought the new customer")
+    referred: Whole = Field(default=0, ge=0, le=MOST_DUST, description="Dust for the new customer")
+    min_earned: Whole = Field(default=0, ge=0, le=MOST_DUST, description="What the order must at least earn to count")
+    max_per_30_days: Whole | None = Field(
+        default=None, ge=1, le=1_000_000, description="The most referrals that bring one referrer something"
+    )
+
+    @property
+    def offered(self) -> bool:
+        return bool(self.referrer or self.referred)
+
+
 class Bonuses(_Part):
     signup: Whole = Field(default=0, ge=0, le=MOST_DUST, description="Dust for a new customer account")
+    referral: Referral = Referral()
 
 
 class RewardKind(StrEnum):

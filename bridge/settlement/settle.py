@@ -6,7 +6,8 @@
 
 A guest's order has nobody to book it for; what it should hold waits in `guest_escrow` instead, see `escrow.py`.
 
-Locks are taken in one order everywhere: order_settlement, guest_escrow, dust_redemption, dust_balance, each by id.
+Locks are taken in one order everywhere: order_settlement, guest_escrow, dust_redemption, referral, dust_balance; each
+by id.
 """
 
 from collections.abc import Iterable, Mapping
@@ -49,6 +50,7 @@ from bridge.settlement.joint import (
     write_moved,
 )
 from bridge.settlement.lines import dust_only_lines, earning_lines, line_notes, money_spent, terms_of_lines
+from bridge.settlement.referrals import Due, PaidOrder, referrals_due, settle_referral
 from bridge.settlement.standings import contribution, read_contributions
 from bridge.settlement.tables import EscrowState, order_settlement
 from bridge.tracing import span
@@ -155,12 +157,16 @@ def settle_orders(connection: Connection, orders: Iterable[Order], *, now: datet
     fresh = [order for order_id, order in newest.items() if order_id not in settled]
     cases = _open_cases(connection, fresh, rows, now)
     moved = _apply_limits(connection, cases, longest_days) if longest_days else []
-    accounts = _open_accounts(connection, cases, moved)
+    referrals = _referrals_due(connection, cases, now)
+    also = {CustomerId(other.row.customer_id) for other in moved} | {who for due in referrals for who in due.customers}
+    accounts = _open_accounts(connection, cases, also)
     with span("settlement.settle", orders=len(cases), customers=len(accounts)):
         for case in sorted(cases, key=lambda case: case.order.id):
             settled[case.order.id] = _settle(connection, case, accounts, now)
         for other in moved:
             _settle_moved(connection, other, accounts[CustomerId(other.row.customer_id)], now)
+        for due in referrals:
+            settle_referral(connection, due, accounts, now)
         save(connection, accounts.values())
         guests = [(case.order, case.known_escrow, case.escrow, case.escrowed) for case in cases if case.escrow]
         settle_escrows(connection, guests, now=now)
@@ -294,6 +300,27 @@ def _apply_limits(connection: Connection, cases: list[_Case], longest_days: int)
     return moved
 
 
+def _referrals_due(connection: Connection, cases: list[_Case], now: datetime) -> list[Due]:
+    own = [
+        PaidOrder(
+            order_id=case.order.id,
+            customer_id=case.owner,
+            placed_at=case.order.placed_at,
+            worth=case.worth if case.order.paid else 0,
+        )
+        for case in cases
+        if case.owner
+    ]
+    before = {CustomerId(case.row.customer_id) for case in cases if case.row.customer_id}
+    # An order that went to somebody else no longer counts for who had it; its row still says it does.
+    gone = [
+        PaidOrder(order_id=case.order.id, customer_id=CustomerId(""), placed_at=case.order.placed_at, worth=0)
+        for case in cases
+        if not case.owner
+    ]
+    return referrals_due(connection, before | {order.customer_id for order in own}, [*own, *gone], now=now)
+
+
 def _is_due(version: Version, order: Order) -> bool:
     match version.programme.earn.when:
         case EarnWhen.PLACED:
@@ -334,10 +361,10 @@ def _add_redemptions(connection: Connection, cases: list[_Case]) -> None:
                 case.redemptions.append(redemption)
 
 
-def _open_accounts(connection: Connection, cases: list[_Case], moved: list[Moved]) -> dict[CustomerId, Account]:
+def _open_accounts(connection: Connection, cases: list[_Case], also: set[CustomerId]) -> dict[CustomerId, Account]:
     """Lock everybody concerned. Who only earns is opened without lots, which is what most orders need."""
     quick: set[CustomerId] = set()
-    whole = {CustomerId(other.row.customer_id) for other in moved}
+    whole = set(also)
     extra_lots: set[str] = set()
     for case in cases:
         owners = {case.owner} if case.target else set()
@@ -474,6 +501,7 @@ def _row_values(case: _Case, outcome: Settled, now: datetime) -> dict[str, Any]:
         "worth": case.worth,
         "spent": case.money,
         "currency_code": order.currency_code,
+        "paid": order.paid and not order.canceled,
         # As its rules, it is what the order meets when it is placed.
         "tier": None if order.is_draft else case.tier,
         "escrowed": case.escrowed,

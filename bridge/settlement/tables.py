@@ -46,6 +46,8 @@ order_settlement = Table(
     # Money spent on it by the programme's basis, as far as it is kept, and of which currency. Tiers may go by it.
     Column("spent", Numeric),
     Column("currency_code", Text),
+    # Whether its money has arrived and it was not canceled: a referral waits for that. Null before it was remembered.
+    Column("paid", Boolean),
     # The tier its customer had when it was first settled: `name` and `factor`.
     Column("tier", JSONB(none_as_null=True)),
     # Dust that waits in `guest_escrow` for this order; it is in nobody's book.

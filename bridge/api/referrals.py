@@ -1,0 +1,83 @@
+"""Referrals: a customer's own code, and the statement of another's."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field, StringConstraints
+from sqlalchemy import Connection, Row
+
+from bridge.api.auth import Customer
+from bridge.api.shapes import Body
+from bridge.clock import now
+from bridge.db import transaction
+from bridge.ids import CustomerId
+from bridge.problems import describe_problems
+from bridge.programme.versions import current_version, versions_by_number
+from bridge.settlement.referrals import brought_by, own_code, referral_of, state_code
+
+router = APIRouter(prefix="/store/dust", tags=["store"])
+
+
+class OfferView(BaseModel):
+    referrer: int = Field(description="Dust for the customer whose code it is")
+    referred: int = Field(description="Dust for the new customer who states it")
+
+
+class StatedView(BaseModel):
+    """The referral by which the customer came."""
+
+    stated_at: datetime
+    bonus: int = Field(description="Dust that was promised")
+    received: int = Field(description="Dust that is booked for it; 0 until an order is paid, and when none stands")
+
+
+class BroughtView(BaseModel):
+    stated: int = Field(description="New customers who stated the code")
+    qualified: int = Field(description="Those of them with a paid order that stands")
+    dust: int = Field(description="What they brought")
+    notes: list[str] = Field(description="Why some brought nothing")
+
+
+class ReferralView(BaseModel):
+    code: str
+    offer: OfferView | None = Field(description="What a referral brings both at present; null: nothing")
+    referred_by: StatedView | None = Field(description="Null for a customer who was not referred")
+    brought: BroughtView
+
+
+class CodeStatement(Body):
+    code: Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[A-Za-z0-9]{1,20}$")]
+
+
+@router.get("/referral", responses=describe_problems(401, 503))
+def read_own_referral(customer_id: Customer) -> ReferralView:
+    """One's own referral code, what it has brought, and by whom one came oneself."""
+    with transaction() as connection:
+        return _view(connection, customer_id, referral_of(connection, customer_id))
+
+
+@router.post("/referral", status_code=201, responses=describe_problems(400, 401, 404, 409, 422, 503))
+def state_referral(customer_id: Customer, wish: CodeStatement) -> ReferralView:
+    """State the code of who told one of the shop, before the first order. The same code again changes nothing."""
+    with transaction() as connection:
+        return _view(connection, customer_id, state_code(connection, customer_id, wish.code, now=now()))
+
+
+def _view(connection: Connection, customer_id: CustomerId, stated: Row[Any] | None) -> ReferralView:
+    rules = current_version(connection).programme.bonuses.referral
+    return ReferralView(
+        code=own_code(connection, customer_id, now=now()),
+        offer=OfferView(referrer=rules.referrer, referred=rules.referred) if rules.offered else None,
+        referred_by=_stated(connection, stated) if stated else None,
+        brought=BroughtView(**{**vars(brought := brought_by(connection, customer_id)), "notes": list(brought.notes)}),
+    )
+
+
+def _stated(connection: Connection, row: Row[Any]) -> StatedView:
+    version = versions_by_number(connection, {row.programme_version})[row.programme_version]
+    return StatedView(
+        stated_at=row.stated_at,
+        bonus=version.programme.bonuses.referral.referred,
+        received=row.referred_booked - row.referred_waived,
+    )

@@ -1,0 +1,404 @@
+"""Referrals: who brought whom, and what both get for it once the one who was brought has bought something.
+
+A new customer states the code of another before their first order; both are promised the bonuses of the rules in force
+then. The promise is due as long as the new customer has an order that is paid and earns: it is settled to that target
+whenever one of their orders is settled, so a cancel or a full refund of the only one takes both bonuses back.
+
+Locks: `referral`, by customer, after the orders' rows and the redemptions and before any account.
+"""
+
+import secrets
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Connection,
+    DateTime,
+    Index,
+    Integer,
+    Row,
+    Table,
+    Text,
+    func,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.dialects.postgresql import insert
+
+from bridge.bulk import among
+from bridge.db import metadata
+from bridge.errors import Conflict, NotFound
+from bridge.ids import CustomerId, OrderId, new_id
+from bridge.ledger.account import Account, Kind, Memo
+from bridge.programme.versions import Version, current_version, versions_by_number
+from bridge.settlement.tables import order_settlement
+
+# Without what looks like something else: 32 to the power of 8 are a million millions, which nobody guesses.
+_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
+_CODE_LENGTH = 8
+_BRAKE_WINDOW = timedelta(days=30)
+
+referral_code = Table(
+    "referral_code",
+    metadata,
+    Column("customer_id", Text, primary_key=True),
+    Column("code", Text, nullable=False, unique=True),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+)
+
+referral = Table(
+    "referral",
+    metadata,
+    # Who was brought: once, by one.
+    Column("customer_id", Text, primary_key=True),
+    Column("id", Text, nullable=False, unique=True),
+    Column("referrer_id", Text, nullable=False),
+    # Whose promise it is.
+    Column("programme_version", Integer, nullable=False),
+    Column("stated_at", DateTime(timezone=True), nullable=False),
+    # The first order that is paid and earns, as things stand; null while there is none.
+    Column("order_id", Text),
+    # When there first was one, and what the referrer is due since: nothing when a brake stopped it.
+    Column("qualified_at", DateTime(timezone=True)),
+    Column("referrer_due", BigInteger, nullable=False, server_default="0"),
+    # As in order_settlement: what the books hold, and what could not be taken back.
+    Column("referrer_booked", BigInteger, nullable=False, server_default="0"),
+    Column("referrer_waived", BigInteger, nullable=False, server_default="0"),
+    Column("referred_booked", BigInteger, nullable=False, server_default="0"),
+    Column("referred_waived", BigInteger, nullable=False, server_default="0"),
+    # Why somebody gets nothing, in plain words.
+    Column("note", Text),
+    CheckConstraint("customer_id <> referrer_id", name="not_oneself"),
+    Index(None, "referrer_id", "qualified_at"),
+)
+
+
+class NoReferrals(Conflict):
+    """The programme has no bonus for referrals."""
+
+    code = "no_referrals"
+
+    def __init__(self) -> None:
+        super().__init__("The shop gives nothing for referrals at present.")
+
+
+class UnknownReferralCode(NotFound):
+    """Nobody has this code."""
+
+    code = "unknown_referral_code"
+
+    def __init__(self) -> None:
+        super().__init__("Nobody has this referral code: check it for typing errors.")
+
+
+class OwnReferralCode(Conflict):
+    """The code is the customer's own."""
+
+    code = "own_referral_code"
+
+    def __init__(self) -> None:
+        super().__init__("This is your own code: it is for others to state.")
+
+
+class AlreadyReferred(Conflict):
+    """A customer is referred once."""
+
+    code = "already_referred"
+
+    def __init__(self) -> None:
+        super().__init__("You have stated another referral code before, and it stays that one.")
+
+
+class NotNew(Conflict):
+    """Only before the first order can one be referred."""
+
+    code = "not_new"
+
+    def __init__(self) -> None:
+        super().__init__("A referral code can only be stated before the first order.")
+
+
+class ReferralCircle(Conflict):
+    """The other one was brought by this customer."""
+
+    code = "referral_circle"
+
+    def __init__(self) -> None:
+        super().__init__("You have referred this customer yourself; they cannot refer you.")
+
+
+def own_code(connection: Connection, customer_id: CustomerId, *, now: datetime) -> str:
+    """The customer's code, made when it is first asked for."""
+    query = select(referral_code.c.code).where(referral_code.c.customer_id == customer_id)
+    while (code := connection.scalar(query)) is None:
+        fresh = "".join(secrets.choice(_LETTERS) for _ in range(_CODE_LENGTH))
+        # Somebody else may have this code, or the customer another one by now: both are found out by asking again.
+        connection.execute(
+            insert(referral_code).values(customer_id=customer_id, code=fresh, created_at=now).on_conflict_do_nothing()
+        )
+    return str(code)
+
+
+def state_code(connection: Connection, customer_id: CustomerId, code: str, *, now: datetime) -> Row[Any]:
+    """Remember who brought this customer; the same code again changes nothing.
+
+    Raises `NoReferrals`, `UnknownReferralCode`, `OwnReferralCode`, `AlreadyReferred`, `NotNew`, `ReferralCircle`.
+    """
+    wanted = code.strip().upper()
+    referrer = connection.scalar(select(referral_code.c.customer_id).where(referral_code.c.code == wanted))
+    if referrer is None:
+        raise UnknownReferralCode
+    if referrer == customer_id:
+        raise OwnReferralCode
+    known = referral_of(connection, customer_id)
+    if known is None:
+        known = _state(connection, customer_id, CustomerId(referrer), now)
+    if known.referrer_id != referrer:
+        raise AlreadyReferred
+    return known
+
+
+def _state(connection: Connection, customer_id: CustomerId, referrer_id: CustomerId, now: datetime) -> Row[Any]:
+    version = current_version(connection)
+    if not version.programme.bonuses.referral.offered:
+        raise NoReferrals
+    orders = select(order_settlement.c.order_id).where(order_settlement.c.customer_id == customer_id).limit(1)
+    if connection.scalar(orders) is not None:
+        raise NotNew
+    # Two who state each other's codes at once: the second waits here and then sees the first.
+    _lock(connection, [customer_id, referrer_id])
+    other = referral_of(connection, referrer_id)
+    if other is not None and other.referrer_id == customer_id:
+        raise ReferralCircle
+    connection.execute(
+        insert(referral)
+        .values(
+            customer_id=customer_id,
+            id=new_id("dref"),
+            referrer_id=referrer_id,
+            programme_version=version.number,
+            stated_at=now,
+        )
+        .on_conflict_do_nothing()
+    )
+    return connection.execute(select(referral).where(referral.c.customer_id == customer_id)).one()
+
+
+def referral_of(connection: Connection, customer_id: CustomerId) -> Row[Any] | None:
+    """Who brought this customer, and what came of it; None when nobody did."""
+    return connection.execute(select(referral).where(referral.c.customer_id == customer_id)).one_or_none()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Brought:
+    """What a customer's own code has brought: how many stated it, how many of them have bought, dust for it."""
+
+    stated: int
+    qualified: int
+    dust: int
+    notes: tuple[str, ...]
+    """Why some of them brought nothing, each sentence once."""
+
+
+def brought_by(connection: Connection, customer_id: CustomerId) -> Brought:
+    mine = referral.c.referrer_id == customer_id
+    row = connection.execute(
+        select(
+            func.count().label("stated"),
+            func.count(referral.c.order_id).label("qualified"),
+            func.coalesce(func.sum(referral.c.referrer_booked - referral.c.referrer_waived), 0).label("dust"),
+        ).where(mine)
+    ).one()
+    notes = connection.scalars(select(referral.c.note).where(mine, referral.c.note.is_not(None)).distinct().limit(10))
+    return Brought(stated=row.stated, qualified=row.qualified, dust=int(row.dust), notes=tuple(sorted(notes)))
+
+
+def forget_codes(connection: Connection, customer_ids: Collection[CustomerId]) -> None:
+    """Nobody can state them any more. What they brought stays in the books."""
+    connection.execute(referral_code.delete().where(among(referral_code.c.customer_id, list(customer_ids))))
+
+
+# What settlement asks and posts.
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaidOrder:
+    """An order that is being settled, as a referral sees it: `worth` is 0 unless it is paid and earns."""
+
+    order_id: OrderId
+    customer_id: CustomerId
+    placed_at: datetime
+    worth: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Due:
+    """A referral with what it should hold now, by the orders of the customer who was brought. Its row is locked."""
+
+    row: Row[Any]
+    version: Version
+    order_id: OrderId | None
+    qualified_at: datetime | None
+    referrer_due: int
+    note: str | None
+
+    @property
+    def customers(self) -> tuple[CustomerId, CustomerId]:
+        return CustomerId(self.row.customer_id), CustomerId(self.row.referrer_id)
+
+    @property
+    def referrer_target(self) -> int:
+        return self.referrer_due if self.order_id else 0
+
+    @property
+    def referred_target(self) -> int:
+        return self.version.programme.bonuses.referral.referred if self.order_id else 0
+
+    @property
+    def changes(self) -> bool:
+        row = self.row
+        return bool(
+            row.order_id != self.order_id
+            or row.referrer_booked - row.referrer_waived != self.referrer_target
+            or row.referred_booked - row.referred_waived != self.referred_target
+        )
+
+
+def referrals_due(
+    connection: Connection, customers: Collection[CustomerId], own: Collection[PaidOrder], *, now: datetime
+) -> list[Due]:
+    """What changes for the referrals of these customers, whose orders `own` are being settled."""
+    if not customers:
+        return []
+    query = select(referral).where(among(referral.c.customer_id, list(customers)))
+    rows = connection.execute(query.order_by(referral.c.customer_id).with_for_update()).all()
+    if not rows:
+        return []
+    versions = versions_by_number(connection, {row.programme_version for row in rows})
+    # Only now that the rows are locked: another settlement of the same customer's orders has ended, or waits for us.
+    orders = _paid_orders(connection, [row.customer_id for row in rows], own)
+    new = [row for row in rows if row.qualified_at is None]
+    _lock(connection, [CustomerId(row.referrer_id) for row in new])
+    due = [
+        _due(connection, row, versions[row.programme_version], orders.get(CustomerId(row.customer_id), ()), now)
+        for row in rows
+    ]
+    return [each for each in due if each.changes]
+
+
+def _paid_orders(
+    connection: Connection, customers: list[str], own: Collection[PaidOrder]
+) -> Mapping[CustomerId, list[PaidOrder]]:
+    settling = {order.order_id for order in own}
+    rows = order_settlement.c
+    query = select(rows.order_id, rows.customer_id, rows.placed_at, rows.worth).where(
+        among(rows.customer_id, customers), rows.paid, rows.worth > 0
+    )
+    found: dict[CustomerId, list[PaidOrder]] = {}
+    others = [
+        PaidOrder(
+            order_id=OrderId(row.order_id),
+            customer_id=CustomerId(row.customer_id),
+            placed_at=row.placed_at,
+            worth=row.worth,
+        )
+        for row in connection.execute(query)
+        if row.order_id not in settling
+    ]
+    for order in [*others, *own]:
+        found.setdefault(order.customer_id, []).append(order)
+    return found
+
+
+def _due(connection: Connection, row: Row[Any], version: Version, orders: Iterable[PaidOrder], now: datetime) -> Due:
+    rules = version.programme.bonuses.referral
+    least = max(1, rules.min_earned)
+    standing = sorted(
+        (order for order in orders if order.worth >= least), key=lambda each: (each.placed_at, each.order_id)
+    )
+    order_id = standing[0].order_id if standing else None
+    qualified_at, due, note = row.qualified_at, row.referrer_due, row.note
+    if order_id and qualified_at is None:
+        qualified_at, due, note = now, rules.referrer, None
+        if rules.max_per_30_days is not None and _lately(connection, row.referrer_id, now) >= rules.max_per_30_days:
+            due, note = 0, f"{rules.max_per_30_days} referrals in 30 days are the most that bring a bonus."
+    return Due(row=row, version=version, order_id=order_id, qualified_at=qualified_at, referrer_due=due, note=note)
+
+
+def _lately(connection: Connection, referrer_id: str, now: datetime) -> int:
+    """How many referrals have brought something to the referrer in the last 30 days."""
+    query = select(func.count()).where(
+        referral.c.referrer_id == referrer_id,
+        referral.c.qualified_at > now - _BRAKE_WINDOW,
+        referral.c.referrer_due > 0,
+    )
+    return int(connection.scalar(query) or 0)
+
+
+def settle_referral(connection: Connection, due: Due, accounts: Mapping[CustomerId, Account], now: datetime) -> None:
+    """Post what changes for both, and remember it."""
+    row = due.row
+    referred, referrer = (accounts[who] for who in due.customers)
+    referred_booked, referred_waived = _bring_to(
+        due, referred, due.referred_target, row.referred_booked, row.referred_waived, "You were referred", now
+    )
+    referrer_booked, referrer_waived = _bring_to(
+        due, referrer, due.referrer_target, row.referrer_booked, row.referrer_waived, "You referred a customer", now
+    )
+    connection.execute(
+        update(referral)
+        .where(referral.c.customer_id == row.customer_id)
+        .values(
+            order_id=due.order_id,
+            qualified_at=due.qualified_at,
+            referrer_due=due.referrer_due,
+            referrer_booked=referrer_booked,
+            referrer_waived=referrer_waived,
+            referred_booked=referred_booked,
+            referred_waived=referred_waived,
+            note=due.note,
+        )
+    )
+
+
+def _bring_to(
+    due: Due, account: Account, target: int, booked: int, waived: int, why: str, now: datetime
+) -> tuple[int, int]:
+    difference = target - (booked - waived)
+    programme = due.version.programme
+    if difference < 0:
+        memo = _memo(due, Kind.REVERSE, "The order that the bonus was for does not stand", now)
+        taken = account.take_back(-difference, memo, now=now, policy=programme.reversal.negative_balance)
+        return booked - taken, waived - difference - taken
+    # What was waived is still with the customer.
+    forgiven = min(waived, difference)
+    if difference > forgiven:
+        days = programme.earn.expires_after_days
+        expires_at = now + timedelta(days=days) if days else None
+        account.earn(difference - forgiven, _memo(due, Kind.BONUS, why, now), now=now, expires_at=expires_at)
+    return booked + difference - forgiven, waived - forgiven
+
+
+def _memo(due: Due, kind: Kind, description: str, now: datetime) -> Memo:
+    return Memo(
+        kind=kind,
+        reference_type="referral",
+        reference_id=due.row.id,
+        description=description,
+        event_at=now,
+        programme_version=due.version.number,
+    )
+
+
+def _lock(connection: Connection, customers: Iterable[CustomerId]) -> None:
+    """Wait for others who look at referrals of these customers. In one order, so that nobody waits in a circle."""
+    keys = sorted({f"referral:{customer}" for customer in customers})
+    lock = text("SELECT pg_advisory_xact_lock(hashtextextended(key, 0)) FROM unnest(CAST(:keys AS text[])) AS key")
+    if keys:
+        connection.execute(lock, {"keys": keys})
