@@ -25,8 +25,8 @@ test: .venv/.installed ## the tests, on embedded Postgres and Redis
 test-live: .venv/.installed node chromium ## the tests against a real Medusa, Flower and a headless Chromium
 	@$(PYTEST) tests -m live $(ARGS)
 
-test-faults: .venv/.installed ## the failure matrix
-	@$(PYTEST) tests -m faults $(ARGS)
+test-faults: .venv/.installed ## the failure matrix: every process dies at every point of the road
+	@$(PYTEST) tests/faults -m faults --numprocesses 2 $(ARGS)
 
 bench: .venv/.installed ## the benchmarks; results go to benchmarks/results
 	@.venv/bin/python -m benchmarks $(ARGS)

@@ -54,6 +54,8 @@ task_routes = {
     "redemptions.sweep": {"queue": "sweeps"},
     "products.*": {"queue": "medusa"},
     "reconcile.*": {"queue": "medusa"},
+    # Named for its first use, it is the queue of whatever waits for somebody else's server; one sender at a time.
+    "notices.*": {"queue": "medusa"},
     "upkeep.*": {"queue": "sweeps"},
 }
 
@@ -107,8 +109,15 @@ beat_schedule = {
     "sweep-redemptions": _every("redemptions.sweep", _settings.sweep_seconds),
     "mirror-products": _every("products.mirror", 30),
     "mature-and-expire": _every("upkeep.mature_and_expire", 60),
+    "escrow": _every("upkeep.escrow", 60),
     "reconcile": _every("reconcile.orders", _settings.reconcile_seconds),
     "every-minute": _every("upkeep.every_minute", 60),
     "audit": _every("upkeep.audit", 3600),
+    "close-days": _every("upkeep.close_days", 3600),
     "forget": _every("upkeep.forget", 86_400),
+    "prune-notices": _every("notices.prune", 86_400),
 }
+if _settings.notify_url:
+    beat_schedule["send-notices"] = _every("notices.send", _settings.sweep_seconds)
+    # A few minutes matter to nobody who is told days before.
+    beat_schedule["expiring"] = _every("notices.expiring", 900)

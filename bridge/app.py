@@ -7,8 +7,9 @@ from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware.cors import CORSMiddleware
 
-from bridge.api import admin, health, store
+from bridge.api import admin, bonuses, guests, health, notices, reports, rewards, store
 from bridge.api.limits import BodyLimit
+from bridge.api.quick import Quick
 from bridge.api.watched import Watched
 from bridge.logs import set_up_logs
 from bridge.metrics import keep_saved, stop_saving
@@ -39,10 +40,22 @@ def create_app() -> FastAPI:
     if not settings.jwt_public_key:
         settings.require("jwt_secret")
     set_up_logs(settings)
-    app = FastAPI(title="Dust", version="0.1.0", description=_DESCRIPTION, lifespan=_counting_and_tracing)
+    app = FastAPI(
+        title="Dust",
+        version="0.1.0",
+        description=_DESCRIPTION,
+        lifespan=_counting_and_tracing,
+        webhooks=notices.webhooks,
+    )
     install_problems(app)
+    quick = {
+        ("POST", "/webhooks/medusa"): door.medusa_webhook,
+        ("GET", "/store/dust/balance"): store.answer_own_balance,
+    }
+    app.add_middleware(Quick, answers=quick)
     app.add_middleware(BodyLimit)
-    for router in (door.router, store.router, admin.router, health.router):
+    for_operators = (admin.router, bonuses.router, guests.router, notices.router, reports.router)
+    for router in (door.router, rewards.router, store.router, *for_operators, health.router):
         app.include_router(router)
     if settings.cors_origins:
         app.add_middleware(

@@ -15,6 +15,7 @@ from bridge.ledger.account import GENESIS, chain_hash
 from bridge.ledger.tables import dust_transaction
 from bridge.medusa.client import Medusa
 from bridge.redemptions.promises import codes_closed_since
+from bridge.reports.closes import differences, newest_close
 
 # Codes of redemptions that were closed longer ago have been looked at often enough.
 _MEDUSA_LOOK_BACK = timedelta(days=2)
@@ -22,6 +23,8 @@ _MEDUSA_LOOK_BACK = timedelta(days=2)
 _PROMISE_GRACE = timedelta(minutes=15)
 # Beyond every retry: an event that waits for longer has been forgotten.
 _EVENT_GRACE = timedelta(hours=1)
+# The sweep comes every minute.
+_ESCROW_GRACE = timedelta(hours=1)
 _ROWS_AT_ONCE = 5_000
 
 
@@ -101,6 +104,14 @@ _SQL_CHECKS: dict[str, str] = {
             WHERE reference_type = 'redemption' GROUP BY reference_id) t ON t.reference_id = r.id
         WHERE coalesce(t.spent, 0) <> r.dust_captured OR (r.state <> 'captured' AND r.dust_captured <> 0)
     """,
+    "redemption_is_sum_of_its_codes": """
+        SELECT r.id AS subject, format('%s dust, %s captured; its codes have %s and %s', r.dust, r.dust_captured,
+                                       c.dust, c.captured) AS detail
+        FROM dust_redemption r LEFT JOIN (
+            SELECT redemption_id, sum(dust) AS dust, sum(dust_captured) AS captured
+            FROM dust_redemption_code GROUP BY redemption_id) c ON c.redemption_id = r.id
+        WHERE (r.dust, r.dust_captured) IS DISTINCT FROM (coalesce(c.dust, 0), coalesce(c.captured, 0))
+    """,
     "open_redemptions_hold_their_dust": """
         SELECT r.id AS subject, format('%s for %s dust, the book holds %s', r.state, r.dust, coalesce(t.held, 0))
                    AS detail
@@ -116,6 +127,44 @@ _SQL_CHECKS: dict[str, str] = {
             WHERE reference_type = 'order' AND kind IN ('earn', 'reverse') GROUP BY customer_id, reference_id) t
             ON t.reference_id = o.order_id AND t.customer_id = o.customer_id
         WHERE coalesce(t.dust, 0) <> o.booked
+    """,
+    "escrow_is_what_orders_set_aside": """
+        SELECT o.order_id AS subject,
+               format('%s set aside, the escrow has %s', o.escrowed, coalesce(e.dust, 0)) AS detail
+        FROM order_settlement o LEFT JOIN guest_escrow e USING (order_id)
+        WHERE o.escrowed <> coalesce(e.dust, 0) OR (o.escrowed > 0 AND o.booked > 0)
+        UNION ALL
+        SELECT e.order_id, 'an escrow for an order that was never settled'
+        FROM guest_escrow e LEFT JOIN order_settlement o USING (order_id) WHERE o.order_id IS NULL
+    """,
+    "escrow_is_sum_of_its_entries": """
+        SELECT coalesce(e.order_id, n.order_id) AS subject,
+               format('%s waits, the entries give %s', e.dust, coalesce(n.amount, 0)) AS detail
+        FROM guest_escrow e FULL JOIN (
+            SELECT order_id, sum(amount) AS amount FROM guest_escrow_entry GROUP BY order_id) n USING (order_id)
+        WHERE e.dust IS DISTINCT FROM coalesce(n.amount, 0)
+    """,
+    "claimed_orders_are_the_claimers": """
+        SELECT e.order_id AS subject, format('claimed by %s, booked for %s', e.customer_id, o.customer_id) AS detail
+        FROM guest_escrow e JOIN order_settlement o USING (order_id)
+        WHERE e.state = 'claimed' AND e.customer_id IS DISTINCT FROM o.customer_id
+    """,
+    "notices_tell_what_is_booked": """
+        SELECT n.id AS subject, format('tells of row %s of %s, which is not there', n.version, n.customer_id) AS detail
+        FROM notice n LEFT JOIN dust_transaction t USING (customer_id, version)
+        WHERE n.version IS NOT NULL AND t.id IS DISTINCT FROM n.data ->> 'transaction_id'
+    """,
+    "imports_are_in_the_books": """
+        SELECT coalesce(r.customer_id, t.reference_id) AS subject,
+               format('import %s brought %s, the book says %s', coalesce(r.batch_id, t.reference_id),
+                      coalesce(r.dust, 0), coalesce(t.dust, 0)) AS detail
+        FROM (SELECT batch_id, customer_id, sum(amount - taken_back) AS dust
+              FROM import_row WHERE state IN ('posted', 'undone') GROUP BY batch_id, customer_id) r
+        FULL JOIN (SELECT customer_id, reference_id, sum(amount + pending) AS dust FROM dust_transaction
+                   WHERE reference_type = 'import' AND kind IN ('import', 'reverse')
+                   GROUP BY customer_id, reference_id) t
+            ON t.customer_id = r.customer_id AND t.reference_id = r.batch_id
+        WHERE coalesce(r.dust, 0) <> coalesce(t.dust, 0)
     """,
     "totals_are_the_book": """
         SELECT coalesce(n.kind, t.kind) AS subject,
@@ -188,10 +237,34 @@ def _no_event_is_forgotten(connection: Connection) -> Iterator[Breach]:
         yield Breach(check="no_event_is_forgotten", subject=row.subject, detail=row.detail)
 
 
+def _no_escrow_is_overdue(connection: Connection) -> Iterator[Breach]:
+    query = text(
+        "SELECT order_id AS subject, format('%s dust wait, were over at %s', dust, expires_at) AS detail"
+        " FROM guest_escrow WHERE state = 'waiting' AND expires_at < :late"
+    )
+    for row in connection.execute(query, {"late": now() - _ESCROW_GRACE}):
+        yield Breach(check="no_escrow_is_overdue", subject=row.subject, detail=row.detail)
+
+
+def _newest_close_still_holds(connection: Connection) -> Iterator[Breach]:
+    if (close := newest_close(connection)) is not None:
+        for detail in differences(connection, close):
+            yield Breach(check="newest_close_still_holds", subject=close.day.isoformat(), detail=detail)
+
+
 _CHECKS: tuple[Callable[[Connection], Iterator[Breach]], ...] = (
     _sql_checks,
     _hash_chain_holds,
     _no_promise_is_overdue,
     _no_event_is_forgotten,
+    _no_escrow_is_overdue,
+    _newest_close_still_holds,
 )
-CHECK_NAMES = (*_SQL_CHECKS, "hash_chain_holds", "no_promise_is_overdue", "no_event_is_forgotten")
+CHECK_NAMES = (
+    *_SQL_CHECKS,
+    "hash_chain_holds",
+    "no_promise_is_overdue",
+    "no_event_is_forgotten",
+    "no_escrow_is_overdue",
+    "newest_close_still_holds",
+)

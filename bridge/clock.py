@@ -1,23 +1,134 @@
-"""What time it is. Everything that needs the time is handed it or asks here, so that a test can move it."""
+"""What time it is. Everything that needs the time is handed it or asks here, so that it can be moved.
 
+`now()` is the programme's time: what matures, expires and waits goes by it. In an installation for trying things out
+(`DUST_TEST_CLOCK`, set by `dust up` with a database of its own) `dust clock` moves it, for all processes at once: the
+offset stands in the database. `real_now()` stays with the wall: signatures and what other machines say go by that.
+"""
+
+import os
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import cache
+
+from sqlalchemy import CheckConstraint, Column, Connection, Double, Engine, Integer, Table, delete, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import SQLAlchemyError
+
+from bridge.db import make_engine, metadata
+from bridge.errors import Conflict
+from bridge.settings import get_settings
+
+# How long a process goes on with the offset that it has read.
+_LOOK_AGAIN_SECONDS = 1.0
+_ROW = 1
+
+test_clock = Table(
+    "test_clock",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("offset_seconds", Double, nullable=False),
+    CheckConstraint("id = 1", name="one_row"),
+)
 
 _offset = timedelta()
 
 
+class ClockIsFixed(Conflict):
+    """This is no installation for trying things out."""
+
+    code = "clock_is_fixed"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Time can be moved only where things are tried out: in `dust up` with a database of its own, or with "
+            "DUST_TEST_CLOCK=true in every process."
+        )
+
+
 def now() -> datetime:
-    """The present moment in UTC, moved by the test clock where one is set."""
+    """The present moment in UTC, moved by the test clock where one is allowed."""
+    moment = real_now()
+    return moment + _clock.offset() if get_settings().test_clock else moment
+
+
+def real_now() -> datetime:
+    """The present moment in UTC by this machine's clock, whatever `dust clock` says."""
     return datetime.now(UTC) + _offset
 
 
 @contextmanager
 def moved(by: timedelta) -> Iterator[None]:
-    """Inside the block `now()` is ahead by `by`. For tests: the database's own clock does not move along."""
+    """Inside the block this process's clock is ahead by `by`. The database's own clock does not move along."""
     global _offset
     before, _offset = _offset, _offset + by
     try:
         yield
     finally:
         _offset = before
+
+
+def read_offset(connection: Connection) -> timedelta:
+    """How far the test clock is ahead; nothing where it was never moved."""
+    return timedelta(seconds=connection.scalar(select(test_clock.c.offset_seconds)) or 0)
+
+
+def move_clock(connection: Connection, offset: timedelta) -> None:
+    """Let `now()` be ahead of the wall by `offset` in all processes, within a second. Raises `ClockIsFixed`."""
+    if not get_settings().test_clock:
+        raise ClockIsFixed
+    connection.execute(delete(test_clock))
+    if offset:
+        statement = insert(test_clock).values(id=_ROW, offset_seconds=offset.total_seconds())
+        connection.execute(statement.on_conflict_do_nothing())
+
+
+def look_again() -> None:
+    """Read the offset anew at the next `now()`, however short ago it was read."""
+    _clock.forget()
+
+
+class _TestClock:
+    """The offset as it was last read. Only one thread of a process reads, the others go on with what there is."""
+
+    def __init__(self) -> None:
+        self._reading = threading.Lock()
+        self._offset = timedelta()
+        self.forget()
+
+    def forget(self) -> None:
+        self._until = 0.0
+
+    def offset(self) -> timedelta:
+        # The first one to ask waits: there is nothing to go on with.
+        if time.monotonic() >= self._until and self._reading.acquire(blocking=not self._until):
+            try:
+                with _engine_of_process(os.getpid(), str(get_settings().database_url)).connect() as connection:
+                    self._offset = read_offset(connection)
+            except SQLAlchemyError:
+                # Away, or not migrated yet: whoever needs the database will say so.
+                pass
+            finally:
+                self._until = time.monotonic() + _LOOK_AGAIN_SECONDS
+                self._reading.release()
+        return self._offset
+
+
+@cache
+def _engine_of_process(_pid: int, url: str) -> Engine:
+    """A connection of its own: the time is asked for inside transactions too, and must not wait for one of theirs."""
+    return make_engine(url, pool_size=1)
+
+
+_clock = _TestClock()
+
+
+def _start_over() -> None:
+    global _clock
+    _clock = _TestClock()
+
+
+# A child of a fork may have been born while its parent was reading.
+os.register_at_fork(after_in_child=_start_over)

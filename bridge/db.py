@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
+import psycopg
 from sqlalchemy import Connection, Engine, MetaData, create_engine, event
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -107,6 +108,9 @@ def transaction() -> Iterator[Connection]:
         with get_engine().begin() as connection:
             yield connection
     except (OperationalError, InterfaceError, PoolTimeout) as error:
+        raise DatabaseAway from error
+    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+        # From a COPY, which goes past SQLAlchemy.
         raise DatabaseAway from error
     except DBAPIError as error:
         if error.connection_invalidated:

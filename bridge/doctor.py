@@ -13,12 +13,14 @@ from sqlalchemy import text
 
 from bridge import migrations
 from bridge.broker import broker_problem
-from bridge.clock import now
+from bridge.clock import now, read_offset, real_now
 from bridge.db import APP_ROLE, DatabaseAway, transaction
 from bridge.errors import DustError
 from bridge.inbox.listing import count_failed, oldest_waiting
 from bridge.last_run import EVERY_MINUTE, read_runs
 from bridge.medusa.client import Probe, make_medusa
+from bridge.notices.listing import count_open, list_deliveries, oldest_waiting_notice
+from bridge.notices.tables import NoticeState
 from bridge.settings import Settings, SettingsError, load_settings
 from bridge.wake import queues_with_workers
 
@@ -156,7 +158,7 @@ def _database_clock(_: Settings) -> str:
 
 
 def _compare_clocks(there: datetime) -> str:
-    ahead = there - now()
+    ahead = there - real_now()
     if abs(ahead) > _CLOCK_TOLERANCE:
         seconds = abs(ahead.total_seconds())
         raise Wrong(
@@ -164,6 +166,14 @@ def _compare_clocks(there: datetime) -> str:
             mend="Let every machine follow a time server, for example with chrony: webhooks and tokens carry a time.",
         )
     return "goes with this machine's"
+
+
+def _test_clock(settings: Settings) -> str:
+    if not settings.test_clock:
+        return "the wall's, and it cannot be moved"
+    with transaction() as connection:
+        ahead = read_offset(connection)
+    return f"may be moved with `dust clock`{f', and is {ahead} ahead' if ahead else ''}: not for real customers' dust"
 
 
 def _inbox(_: Settings) -> str:
@@ -183,6 +193,24 @@ def _inbox(_: Settings) -> str:
             "Flower.",
         )
     return "nothing has failed, nothing waits for long"
+
+
+def _notices(settings: Settings) -> str:
+    if settings.notify_url is None:
+        return "nobody is told (DUST_NOTIFY_URL is not set)"
+    with transaction() as connection:
+        parked, oldest = count_open(connection)[NoticeState.PARKED], oldest_waiting_notice(connection)
+        last = list_deliveries(connection, state=NoticeState.PARKED if parked else NoticeState.WAITING, limit=1)
+    age = now() - oldest if oldest else timedelta()
+    if parked or age > _WAITING_TOLERANCE:
+        what = f"notices that were given up: {parked}" if parked else f"a notice has been waiting for {_minutes(age)}"
+        reason = last[0].reason if last else None
+        raise Wrong(
+            f"{what} ({reason})" if reason else what,
+            mend="Does the receiver at DUST_NOTIFY_URL run, and has it the same DUST_NOTIFY_SECRET? `dust deliveries` "
+            "shows what it answered. When that is mended: `dust deliveries --retry-parked`.",
+        )
+    return "nothing is parked, nothing waits for long"
 
 
 def _minutes(age: timedelta) -> str:
@@ -337,7 +365,7 @@ def _plugin(settings: Settings) -> str:
             mend="Install medusa-plugin, name it in medusa-config.ts, run `npx medusa db:migrate`, restart Medusa.",
         )
     rejected, oldest = int(answer.body.get("rejected") or 0), answer.body.get("oldest_waiting_at")
-    age = now() - datetime.fromisoformat(str(oldest)) if oldest else timedelta()
+    age = real_now() - datetime.fromisoformat(str(oldest)) if oldest else timedelta()
     if rejected or age > _WAITING_TOLERANCE:
         what = (
             f"{rejected} deliveries were rejected" if rejected else f"a delivery has been waiting for {_minutes(age)}"
@@ -356,7 +384,9 @@ _CHECKS = (
     Check("migrations", _migrations, after="database"),
     Check("privileges", _privileges, after="migrations"),
     Check("database clock", _database_clock, after="database"),
+    Check("time", _test_clock, after="migrations"),
     Check("inbox", _inbox, after="migrations"),
+    Check("notices", _notices, after="migrations"),
     Check("broker", _broker),
     Check("workers", _workers, after="broker"),
     Check("beat", _beat, after="migrations"),

@@ -3,6 +3,7 @@
 Facts → rule version → lot → expiry: beside each sentence stand the ids that support and auditors need.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,7 +15,21 @@ from bridge.ledger.account import Kind
 from bridge.ledger.statements import Balance, read_balance
 from bridge.ledger.tables import dust_lot, dust_lot_use, dust_transaction
 from bridge.programme.versions import Version, versions_by_number
-from bridge.settlement.tables import order_settlement
+from bridge.settlement.escrow import Escrow, Proof, escrows_of, read_entries
+from bridge.settlement.reasons import rules_at_work
+from bridge.settlement.tables import EscrowState, order_settlement
+
+_ENTRIES = {
+    "set_aside": "{dust} dust of order {order} were set aside for the guest.",
+    "taken_back": "{dust} dust were taken away again: the order was canceled, returned or changed.",
+    "claimed": "{dust} dust went to the customer who claimed them.",
+    "expired": "{dust} dust expired: nobody had claimed them in time.",
+}
+_PROOFS = {
+    Proof.TRANSFER: "when the order was transferred to you",
+    Proof.REGISTRATION: "with the e-mail of your account",
+    Proof.SUPPORT: "by the shop's support",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,9 +75,11 @@ def explain(connection: Connection, customer_id: CustomerId, *, limit: int = 100
     ).all()
     versions = versions_by_number(connection, {row.programme_version for row in rows} - {None})
     notes = _order_notes(connection, customer_id)
+    rules = rules_at_work(connection, customer_id)
+    claims = _claims(escrows_of(connection, customer_id).values())
     parts = _lot_parts(connection, customer_id)
     balance = read_balance(connection, customer_id)
-    steps = tuple(_step(row, versions, notes, parts.get(row.version, ())) for row in reversed(rows))
+    steps = tuple(_step(row, versions, notes, rules, claims, parts.get(row.version, ())) for row in reversed(rows))
     return Explanation(balance=balance, summary=tuple(_summary(balance)), steps=steps)
 
 
@@ -89,9 +106,26 @@ def _order_notes(connection: Connection, customer_id: CustomerId) -> dict[str, s
     return {row.order_id: row.note for row in connection.execute(query)}
 
 
-def _step(row: Row[Any], versions: dict[int, Version], notes: dict[str, str], parts: tuple[LotPart, ...]) -> Step:
+def _claims(escrows: Iterable[Escrow]) -> dict[str, str]:
+    """How orders as a guest became the customer's, by order."""
+    return {
+        escrow.order_id: f"ordered as a guest, claimed on {escrow.claimed_at:%d %b %Y} {_PROOFS[escrow.proof]}"
+        for escrow in escrows
+        if escrow.proof
+    }
+
+
+def _step(
+    row: Row[Any],
+    versions: dict[int, Version],
+    notes: dict[str, str],
+    rules: dict[str, str],
+    claims: dict[str, str],
+    parts: tuple[LotPart, ...],
+) -> Step:
+    sentence = _sentence(row, versions, notes, rules, claims)
     return Step(
-        sentence=f"{row.event_at:%d %b %Y}: {_sentence(row, versions, notes)} Balance {row.balance_after}.",
+        sentence=f"{row.event_at:%d %b %Y}: {sentence} Balance {row.balance_after}.",
         transaction_id=row.id,
         amount=row.amount,
         balance_after=row.balance_after,
@@ -103,17 +137,30 @@ def _step(row: Row[Any], versions: dict[int, Version], notes: dict[str, str], pa
     )
 
 
-def _sentence(row: Row[Any], versions: dict[int, Version], notes: dict[str, str]) -> str:
+def _sentence(
+    row: Row[Any],
+    versions: dict[int, Version],
+    notes: dict[str, str],
+    rules: dict[str, str],
+    claims: dict[str, str],
+) -> str:
     amount, pending, what = abs(row.amount), abs(row.pending), row.reference_id
+    guest = f", {claims[what]}" if what in claims else ""
     match Kind(row.kind):
         case Kind.EARN if row.pending:
-            return f"{pending} dust earned with order {what}{_rule(row, versions)}, to become spendable later."
+            rule = _rule(row, versions, rules)
+            return f"{pending} dust earned with order {what}{rule}{guest}, to become spendable later."
         case Kind.EARN:
-            return f"{amount} dust earned with order {what}{_rule(row, versions)}."
+            return f"{amount} dust earned with order {what}{_rule(row, versions, rules)}{guest}."
         case Kind.MATURE:
             return f"{amount} dust of {what} became spendable."
         case Kind.BONUS:
             return f"{amount} dust as a bonus: {row.description}."
+        case Kind.IMPORT:
+            later = ", to become spendable later" if row.pending else ""
+            return f"{amount + pending} dust brought over with import {what}: {row.description}{later}."
+        case Kind.REVERSE if row.reference_type == "import":
+            return f"{amount + pending} dust of import {what} taken back: {row.description}."
         case Kind.REVERSE:
             note = f" ({notes[what].rstrip('.')})" if what in notes else ""
             return f"{amount + pending} dust taken back for order {what}: {row.description}{note}."
@@ -131,12 +178,29 @@ def _sentence(row: Row[Any], versions: dict[int, Version], notes: dict[str, str]
             return f"{amount} dust {'added' if row.amount > 0 else 'taken away'} by the shop: {row.description}."
 
 
-def _rule(row: Row[Any], versions: dict[int, Version]) -> str:
+def _rule(row: Row[Any], versions: dict[int, Version], rules: dict[str, str]) -> str:
     version = versions.get(row.programme_version) if row.programme_version is not None else None
     if version is None:
         return ""
     rates = ", ".join(f"{rate:f} for each {code}" for code, rate in version.programme.earn.rates.items())
-    return f" (rules version {version.number}: {rates})"
+    more = f"; {rules[row.reference_id]}" if row.reference_id in rules else ""
+    return f" (rules version {version.number}: {rates}{more})"
+
+
+def explain_escrow(connection: Connection, escrow: Escrow) -> list[str]:
+    """What happened to the dust of a guest's order, oldest first, and what comes next."""
+    lines = [
+        f"{entry.created_at:%d %b %Y}: {_ENTRIES[entry.kind].format(dust=abs(entry.amount), order=escrow.order_id)}"
+        for entry in read_entries(connection, escrow.order_id)
+    ]
+    match escrow.state:
+        case EscrowState.WAITING:
+            lines.append(f"{escrow.dust} dust wait until {escrow.expires_at:%d %b %Y} for the guest to claim them.")
+        case EscrowState.CLAIMED:
+            lines.append(f"The order counts for {escrow.customer_id} now (proof: {escrow.proof}).")
+        case EscrowState.EXPIRED:
+            lines.append(f"The wait was over on {escrow.expires_at:%d %b %Y}; the order earns for nobody.")
+    return lines
 
 
 def _summary(balance: Balance) -> list[str]:

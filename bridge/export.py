@@ -5,18 +5,29 @@ from typing import Any
 from sqlalchemy import Connection, Table, select
 
 from bridge.ids import CustomerId
+from bridge.imports.tables import import_row
 from bridge.ledger.tables import dust_balance, dust_lot, dust_transaction
+from bridge.notices.tables import notice
 from bridge.redemptions.tables import dust_redemption, dust_redemption_code
-from bridge.settlement.tables import order_settlement
+from bridge.settlement.tables import guest_escrow, order_settlement, proved_email
 
 # Columns that are about how Dust works and not about the customer.
-_NOT_THEIRS = {"hash", "head", "request_hash", "first_answer", "lease", "leased_until", "next_attempt_at", "attempts"}
+_NOT_THEIRS = {
+    "hash", "head", "request_hash", "first_answer", "lease", "leased_until", "next_attempt_at", "attempts",
+    "give_up_at", "seq",
+    # What a hash is of is theirs to know already, and Dust cannot tell.
+    "email_hash", "forgotten",
+}  # fmt: skip
 _TABLES: dict[str, Table] = {
     "balance": dust_balance,
     "transactions": dust_transaction,
     "lots": dust_lot,
     "redemptions": dust_redemption,
     "orders": order_settlement,
+    "orders_as_guest": guest_escrow,
+    "proved_emails": proved_email,
+    "notices": notice,
+    "imports": import_row,
 }
 
 

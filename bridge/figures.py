@@ -24,8 +24,11 @@ from bridge.inbox.listing import oldest_waiting
 from bridge.last_run import AUDIT, EVERY_MINUTE, read_runs
 from bridge.ledger.totals import read_debt, read_totals
 from bridge.metrics import read_counts, save_counts
+from bridge.notices.listing import count_open, oldest_waiting_notice
+from bridge.notices.outbox import wanted
 from bridge.redemptions.promises import oldest_promise
 from bridge.redemptions.tables import OPEN_STATES
+from bridge.settlement.escrow import read_waiting
 
 _SHOWN_AGAIN_SECONDS = 5.0
 _TIMEOUT_MS = 2_000
@@ -61,7 +64,7 @@ def _read() -> list[Metric]:
         with transaction() as connection:
             connection.exec_driver_sql(f"SET LOCAL statement_timeout = {_TIMEOUT_MS}")
             figures = [*_inbox(connection), *_redemptions(connection), *_ledger(connection), *_runs(connection)]
-            figures += read_counts(connection)
+            figures += [*_notices(connection), *read_counts(connection)]
     except Unavailable:
         up.add_metric([], 0)
         return [up]
@@ -131,7 +134,20 @@ def _ledger(connection: Connection) -> Iterator[Metric]:
     yield GaugeMetricFamily("dust_outstanding", "Dust on all balances: what the shop owes", outstanding)
     yield GaugeMetricFamily("dust_held", "Dust promised to open redemptions", sum(total.held for total in totals))
     yield GaugeMetricFamily("dust_pending", "Dust earned that has not matured", sum(total.pending for total in totals))
+    waiting = read_waiting(connection)
+    yield GaugeMetricFamily("dust_escrow", "Dust of guests' orders that waits to be claimed", waiting.dust)
+    yield GaugeMetricFamily("dust_escrow_orders", "Guests' orders that wait to be claimed", waiting.orders)
     yield GaugeMetricFamily("dust_debt", "Dust taken back beyond what customers had", read_debt(connection))
+
+
+def _notices(connection: Connection) -> Iterator[Metric]:
+    notices = GaugeMetricFamily("dust_notices", f"Notices waiting or parked, up to {_MOST} of each", labels=["state"])
+    for state, number in count_open(connection).items():
+        notices.add_metric([state], number)
+    yield notices
+    # Once nobody listens any more, what is left over waits for nobody.
+    oldest = oldest_waiting_notice(connection) if wanted() else None
+    yield _age("dust_notices_oldest_waiting_seconds", "Age of the notice that waits longest to be delivered", oldest)
 
 
 def _runs(connection: Connection) -> Iterator[Metric]:

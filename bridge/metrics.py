@@ -45,6 +45,11 @@ REDEMPTIONS_ENDED = Counter(
 DRIFT_FOUND = Counter(
     "dust_drift_found", "Changes at Medusa that no webhook had told of", ["what"], registry=_counted
 )  # fmt: skip
+NOTICES_SENT = Counter("dust_notices_sent", "Notices that the shop's receiver took", ["type"], registry=_counted)
+NOTICES_FAILED = Counter(
+    "dust_notices_failed", "Attempts to deliver a notice that failed, by what was answered", ["status"],
+    registry=_counted,
+)  # fmt: skip
 HTTP_SECONDS = Histogram(
     "dust_http_request_seconds", "Requests answered, by route", ["method", "route", "status"], registry=_counted,
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15),

@@ -69,6 +69,13 @@ def problem(status: int, code: str, detail: str, headers: dict[str, str] | None 
     return JSONResponse({**body, "code": code, **more}, status, headers=headers, media_type="application/problem+json")
 
 
+def answer_error(request: Request, error: DustError) -> JSONResponse:
+    status = status_of(error)
+    if status >= 500:
+        log.warning("answered_unavailable", path=request.url.path, code=error.code, detail=error.message)
+    return problem(status, error.code, error.message, **error.details)
+
+
 def describe_problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The `responses=` of a route: which problems it may answer with."""
     content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
@@ -97,10 +104,7 @@ def install_problems(app: FastAPI) -> None:
 
     @app.exception_handler(DustError)
     async def _dust_error(request: Request, error: DustError) -> JSONResponse:
-        status = status_of(error)
-        if status >= 500:
-            log.warning("answered_unavailable", path=request.url.path, code=error.code, detail=error.message)
-        return problem(status, error.code, error.message, **error.details)
+        return answer_error(request, error)
 
     @app.exception_handler(RequestValidationError)
     async def _validation_error(request: Request, error: RequestValidationError) -> JSONResponse:

@@ -5,9 +5,10 @@ import binascii
 from functools import cache
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 # Standard Webhooks asks for 24 to 64 random bytes.
@@ -50,12 +51,18 @@ class Settings(BaseSettings):
     # Set by `dust up` for its own Flower, not by people: without a login it may serve, on loopback only.
     flower_open: bool = False
     cors_origins: CommaList = ()
+    # Where the shop is told what happens to its customers' dust; whoever set it means that address, loopback too.
+    notify_url: str | None = None
+    notify_secret: SecretStr | None = Field(default=None, validate_default=True)
     log_format: str | None = Field(default=None, pattern="^(console|json)$")
     # OpenTelemetry's own variable, so that one setting serves all programs of a machine; the others of its family
     # (headers, protocol, sampling) are read by its library.
     otlp_endpoint: str | None = Field(
         default=None, validation_alias=AliasChoices("OTEL_EXPORTER_OTLP_ENDPOINT", "DUST_OTLP_ENDPOINT")
     )
+
+    # Whether `dust clock` may move time: never where real customers' dust is kept.
+    test_clock: bool = False
 
     # How often an event whose cause is away (Medusa down, say) is tried before it is parked for an operator.
     retry_attempts: int = Field(default=10, ge=1, le=50)
@@ -74,6 +81,30 @@ class Settings(BaseSettings):
             if len(webhook_key(secret)) not in _WEBHOOK_SECRET_BYTES:
                 raise ValueError("each secret must hold 24 to 64 random bytes: make one with `dust secret`")
         return secrets
+
+    @field_validator("notify_url")
+    @classmethod
+    def _notify_url_is_http(cls, url: str | None) -> str | None:
+        try:
+            parts = urlsplit(url or "http://unset")
+            usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            usable = False
+        if not usable:
+            raise ValueError("must be one http:// or https:// address")
+        return url
+
+    @field_validator("notify_secret")
+    @classmethod
+    def _notices_are_signed(cls, secret: SecretStr | None, others: ValidationInfo) -> SecretStr | None:
+        if secret and len(webhook_key(secret)) not in _WEBHOOK_SECRET_BYTES:
+            raise ValueError("must hold 24 to 64 random bytes: make one with `dust secret`")
+        # An address that is wrong has its own line.
+        if others.data.get("notify_url") and not secret:
+            raise ValueError(
+                "is not set although DUST_NOTIFY_URL is: make one with `dust secret`, the receiver checks it"
+            )
+        return secret
 
     @field_validator("jwt_secret")
     @classmethod

@@ -24,7 +24,12 @@ UPKEEP_MATURE_AND_EXPIRE = "upkeep.mature_and_expire"
 UPKEEP_AUDIT = "upkeep.audit"
 UPKEEP_EVERY_MINUTE = "upkeep.every_minute"
 UPKEEP_FORGET = "upkeep.forget"
+UPKEEP_ESCROW = "upkeep.escrow"
+UPKEEP_CLOSE_DAYS = "upkeep.close_days"
 RECONCILE_ORDERS = "reconcile.orders"
+NOTICES_SEND = "notices.send"
+NOTICES_EXPIRING = "notices.expiring"
+NOTICES_PRUNE = "notices.prune"
 
 # Wait this long for company before a message goes out; a burst of a thousand events needs a handful of messages.
 _GATHER_SECONDS = 0.01

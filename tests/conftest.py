@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -35,13 +36,29 @@ def _no_settings_from_outside() -> None:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
-    """A Postgres server with a migrated database to copy from; the URL of that database."""
+    """A Postgres server with a migrated database to copy from; the URL of that database.
+
+    `TEST_POSTGRES_URL` names a server of one's own instead, of another version say, and a user who may do everything.
+    """
+    if server := os.environ.get("TEST_POSTGRES_URL"):
+        yield from _template_on(server)
+        return
     # Not pytest's temporary folder: when root runs the tests, Postgres runs as a user that may not pass through it.
     with tempfile.TemporaryDirectory(prefix="dust-test-") as folder:
         Path(folder).chmod(0o711)
         with embedded_postgres(Path(folder), settings=_QUICK) as url:
             migrations.upgrade(url)
             yield url
+
+
+def _template_on(server: str) -> Iterator[str]:
+    name = f"dust_{uuid4().hex[:8]}"
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute(f'CREATE DATABASE "{name}"')
+    migrations.upgrade(_swap_database(server, name))
+    yield _swap_database(server, name)
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 def _swap_database(url: str, name: str) -> str:
@@ -51,8 +68,8 @@ def _swap_database(url: str, name: str) -> str:
 @pytest.fixture
 def database(postgres: str) -> Iterator[str]:
     """A migrated database of one's own."""
-    name = f"test_{next(_numbers)}"
     template = postgres.rpartition("/")[2]
+    name = f"{template}_{next(_numbers)}"
     with psycopg.connect(_swap_database(postgres, "postgres"), autocommit=True) as admin:
         admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         yield _swap_database(postgres, name)

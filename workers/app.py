@@ -6,6 +6,7 @@ import structlog
 from celery import Celery, Task, signals
 from sqlalchemy import Connection
 
+from bridge.clock import look_again
 from bridge.logs import set_up_logs
 from bridge.metrics import keep_saved, stop_saving
 from bridge.settings import get_settings
@@ -35,7 +36,14 @@ class DustTask(Task):  # type: ignore[misc]
 
 app = Celery("dust", task_cls=DustTask)
 app.config_from_object("celeryconfig")
-app.conf.imports = ("workers.inbox", "workers.redemptions", "workers.products", "workers.upkeep", "workers.reconcile")
+app.conf.imports = (
+    "workers.inbox",
+    "workers.redemptions",
+    "workers.products",
+    "workers.upkeep",
+    "workers.reconcile",
+    "workers.notices",
+)
 
 
 @signals.setup_logging.connect
@@ -47,6 +55,8 @@ def _set_up_logs(**_: object) -> None:
 def _name_the_task(task_id: str, task: Any, **_: object) -> None:
     """Every line that is logged while the task runs says which one it was."""
     structlog.contextvars.clear_contextvars()
+    # Whoever moved the test clock and then sent this means the new time.
+    look_again()
     structlog.contextvars.bind_contextvars(task_id=task_id, task=task.name)
     # In the process that runs tasks, whatever pool it belongs to: threads from before a fork are not there after it.
     set_up_tracing(get_settings(), "dust-worker")

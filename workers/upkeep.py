@@ -9,18 +9,31 @@ from bridge.audit import audit as audit_books
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import Unavailable
-from bridge.inbox.erasure import erased_customers, strip_events
+from bridge.inbox.erasure import erased_customers, strip_late
 from bridge.last_run import AUDIT, EVERY_MINUTE, note_run
-from bridge.ledger.book import customers_with_due_lots, open_accounts, save
+from bridge.ledger.due import book_due_lots
 from bridge.ledger.totals import fold
 from bridge.medusa.client import get_medusa
+from bridge.reports.closes import close_days as close_days_over
 from bridge.settings import get_settings
-from bridge.wake import UPKEEP_AUDIT, UPKEEP_EVERY_MINUTE, UPKEEP_FORGET, UPKEEP_MATURE_AND_EXPIRE
+from bridge.settlement.escrow import claim_orders, expire_escrows, proved_and_waiting
+from bridge.wake import (
+    UPKEEP_AUDIT,
+    UPKEEP_CLOSE_DAYS,
+    UPKEEP_ESCROW,
+    UPKEEP_EVERY_MINUTE,
+    UPKEEP_FORGET,
+    UPKEEP_MATURE_AND_EXPIRE,
+)
 from workers.app import app
 
 log = structlog.get_logger(__name__)
 
 _CUSTOMERS_AT_ONCE = 200
+_ORDERS_AT_ONCE = 500
+# Reading a book of millions of rows takes minutes. Such a task is acknowledged as it starts: one that outlives the
+# broker's patience would be handed out again, and one that is lost is only one of the next hour's.
+_LONG_SECONDS = 3600
 
 
 @app.task(name=UPKEEP_MATURE_AND_EXPIRE, retryable=True)
@@ -29,14 +42,27 @@ def mature_and_expire() -> int:
     done = 0
     while True:
         with transaction() as connection:
-            due = customers_with_due_lots(connection, now(), _CUSTOMERS_AT_ONCE)
-            accounts = open_accounts(connection, due)
-            for account in accounts.values():
-                account.mature_due(now=now())
-                account.expire_due(now=now())
-            save(connection, accounts.values())
-        done += len(due)
-        if len(due) < _CUSTOMERS_AT_ONCE:
+            booked = book_due_lots(connection, now=now(), customers=_CUSTOMERS_AT_ONCE)
+        done += booked
+        if booked < _CUSTOMERS_AT_ONCE:
+            return done
+
+
+@app.task(name=UPKEEP_ESCROW, retryable=True)
+def escrow() -> int:
+    """Claim guests' orders that became known after their e-mail was proved, and end waits that are over; how many."""
+    done = 0
+    with transaction() as connection:
+        proved = proved_and_waiting(connection, now=now(), limit=_ORDERS_AT_ONCE)
+    for customer_id, orders in proved.items():
+        for proof, order_ids in orders.items():
+            with transaction() as connection:
+                done += len(claim_orders(connection, customer_id, order_ids, proof, now=now()).orders)
+    while True:
+        with transaction() as connection:
+            over = expire_escrows(connection, now=now(), limit=_ORDERS_AT_ONCE)
+        done += over
+        if over < _ORDERS_AT_ONCE:
             return done
 
 
@@ -49,7 +75,7 @@ def every_minute() -> int:
     return folded
 
 
-@app.task(name=UPKEEP_AUDIT, retryable=True)
+@app.task(name=UPKEEP_AUDIT, retryable=True, acks_late=False, time_limit=_LONG_SECONDS)
 def audit() -> int:
     """Check every invariant; a breach is logged as an error, one line each. The number of breaches."""
     breaches = audit_books()
@@ -66,6 +92,13 @@ def audit() -> int:
     return len(breaches)
 
 
+@app.task(name=UPKEEP_CLOSE_DAYS, retryable=True, acks_late=False, time_limit=_LONG_SECONDS)
+def close_days() -> list[str]:
+    """Keep what was owed at the end of each day that is over; the days."""
+    with transaction() as connection:
+        return [day.isoformat() for day in close_days_over(connection, now=now())]
+
+
 @app.task(name=UPKEEP_FORGET, retryable=True)
 def forget() -> int:
     """Strip what came in late about customers who were erased; the number of event bodies."""
@@ -73,7 +106,7 @@ def forget() -> int:
     while True:
         with transaction() as connection:
             erased = erased_customers(connection, limit=_CUSTOMERS_AT_ONCE, after=after)
-            stripped += strip_events(connection, erased)
+            stripped += strip_late(connection, erased)
         if len(erased) < _CUSTOMERS_AT_ONCE:
             return stripped
         after = erased[-1]

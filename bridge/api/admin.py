@@ -34,7 +34,6 @@ from bridge.api.shapes import (
     decode_number_cursor,
     encode_cursor,
     idempotency_key,
-    money,
     transaction_list,
     transaction_view,
 )
@@ -68,7 +67,7 @@ from bridge.programme.rules import Programme
 from bridge.programme.versions import Version, add_version, current_version, list_versions
 from bridge.redemptions.promises import count_open, list_redemptions
 from bridge.redemptions.tables import State
-from bridge.reports import liability
+from bridge.settlement.escrow import read_waiting
 from bridge.settlement.settle import unpaid_orders
 from bridge.wake import INBOX_DRAIN, PRODUCTS_MIRROR, REDEMPTIONS_SWEEP, wake
 
@@ -92,6 +91,8 @@ class Overview(BaseModel):
     outstanding: int = Field(description="Dust that customers own, held included")
     held: int = Field(description="Set aside for redemptions that are still open")
     pending: int = Field(description="Earned, but not matured yet; not part of outstanding")
+    escrow: int = Field(description="Dust of guests' orders that waits to be claimed; not part of outstanding")
+    escrow_orders: int = Field(description="How many orders that is")
     expiring: int = Field(description="What goes away until expiring_until unless it is spent")
     expiring_until: datetime
     open_redemptions: int
@@ -106,8 +107,11 @@ def read_overview() -> Overview:
     """The whole programme at a glance."""
     until = now() + _SOON
     with transaction() as connection:
+        waiting = read_waiting(connection)
         return Overview(
             **vars(read_totals(connection)),
+            escrow=waiting.dust,
+            escrow_orders=waiting.orders,
             expiring=read_expiring(connection, until=until),
             expiring_until=until,
             open_redemptions=count_open(connection),
@@ -520,32 +524,6 @@ def _programme(version: Version) -> ProgrammeView:
     return ProgrammeView(
         **dict(version.programme), version=version.number, author=version.author, created_at=version.created_at
     )
-
-
-class LiabilityView(BaseModel):
-    """Whole dust at one moment, read from the books."""
-
-    at: datetime
-    outstanding: int = Field(description="The sum of all balances above zero")
-    owed_by_customers: int = Field(description="The sum of all balances below zero")
-    held: int
-    pending: int
-    customers: int
-    movements: dict[str, int] = Field(description="Sums by kind; together: outstanding less owed_by_customers")
-    adds_up: bool = Field(description="Whether they do")
-    value: dict[str, str] = Field(description="What the outstanding dust could take off, by currency")
-    programme_version: int
-
-
-@router.get("/reports/liability", responses=describe_problems(422))
-def report_liability(
-    at: Annotated[AwareDatetime | None, Query(description="A past moment; else now")] = None,
-) -> LiabilityView:
-    """What the programme owed at a moment; asked again later, the answer is the same."""
-    with transaction() as connection:
-        found = liability(connection, at or now())
-    value = {code: money(amount) or "0.00" for code, amount in found.value.items()}
-    return LiabilityView(**{**vars(found), "value": value, "adds_up": found.adds_up})
 
 
 class ReconcileWish(Body):

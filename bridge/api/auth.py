@@ -9,7 +9,9 @@ person in a header: `X-Dust-Operator` or `X-Dust-Customer`. Without the service 
 
 import hmac
 import re
+import time
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Any
 
 import jwt
@@ -23,6 +25,9 @@ from bridge.settings import Settings, get_settings
 
 # Clocks of two machines differ a little; the token's life is a day.
 _LEEWAY_SECONDS = 10
+
+# A few megabytes in each process.
+_TOKENS_KEPT = 4096
 
 _ID = re.compile(r"[\x21-\x7e]{1,255}")
 
@@ -53,6 +58,11 @@ async def signed_in_customer(
     # On the request's own task, not in a thread's copy of its context: what is bound here stays for the endpoint.
     structlog.contextvars.bind_contextvars(customer_id=customer_id)
     return customer_id
+
+
+async def customer_of(request: Request) -> CustomerId:
+    """As `signed_in_customer`, for who has the request alone."""
+    return await signed_in_customer(request, await _customer_bearer(request))
 
 
 async def operator(
@@ -97,7 +107,10 @@ def _named(request: Request, header: str) -> str | None:
 
 
 def _actor(token: str, actor_type: str, settings: Settings) -> str:
-    claims = _claims(token, settings)
+    secret = settings.jwt_secret.get_secret_value() if settings.jwt_secret else None
+    claims = _claims(token, secret, settings.jwt_public_key)
+    if int(claims["exp"]) + _LEEWAY_SECONDS <= time.time():
+        raise NotSignedIn("The token is not valid, or no longer.")
     actor = claims.get("actor_id")
     if claims.get("actor_type") != actor_type:
         raise NotSignedIn(f"This token is not a {actor_type}'s.")
@@ -108,14 +121,17 @@ def _actor(token: str, actor_type: str, settings: Settings) -> str:
     return actor
 
 
-def _claims(token: str, settings: Settings) -> dict[str, Any]:
+# A shopper's token comes with every page. What was verified once stays so until it expires, which is looked at each
+# time; what was refused is not kept.
+@lru_cache(maxsize=_TOKENS_KEPT)
+def _claims(token: str, secret: str | None, public_key: str | None) -> dict[str, Any]:
     """Verify the token with the one key that its algorithm may use: never a public key as an HMAC secret."""
     try:
         algorithm = jwt.get_unverified_header(token).get("alg")
-        if algorithm == "HS256" and settings.jwt_secret:
-            key = settings.jwt_secret.get_secret_value()
-        elif algorithm == "RS256" and settings.jwt_public_key:
-            key = settings.jwt_public_key
+        if algorithm == "HS256" and secret:
+            key = secret
+        elif algorithm == "RS256" and public_key:
+            key = public_key
         else:
             raise NotSignedIn("The token is signed in a way that is not accepted here.")
         claims: dict[str, Any] = jwt.decode(

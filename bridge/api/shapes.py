@@ -16,7 +16,7 @@ from bridge.errors import InvalidInput, field_error
 from bridge.ledger.account import MOST_DUST
 from bridge.ledger.statements import Balance
 from bridge.redemptions.promises import Redemption
-from bridge.redemptions.tables import State
+from bridge.redemptions.tables import RedemptionKind, State
 
 MOST_ROWS = 100
 
@@ -63,6 +63,9 @@ class Listing(StrEnum):
     REDEMPTIONS = "redemptions"
     EVENTS = "events"
     VERSIONS = "versions"
+    ESCROWS = "escrows"
+    DELIVERIES = "deliveries"
+    CLOSES = "closes"
 
 
 _STRANGE_CURSOR = "is not one of this list's: use the next_cursor of the page before"
@@ -128,7 +131,7 @@ class TransactionView(BaseModel):
     id: str
     amount: int = Field(description="Whole dust: above zero for a credit, below for a debit")
     type: str = Field(examples=["credit", "debit"])
-    kind: str = Field(examples=["earn", "bonus", "adjust", "redeem", "refund", "reverse", "expire"])
+    kind: str = Field(examples=["earn", "bonus", "adjust", "import", "redeem", "refund", "reverse", "expire"])
     reference_type: str
     reference_id: str
     description: str
@@ -165,10 +168,16 @@ class RedemptionView(BaseModel):
     id: str
     customer_id: str
     state: State
+    kind: RedemptionKind
     dust: int = Field(description="Dust set aside")
     dust_captured: int = Field(description="Dust that an order really used")
-    value: str | None = Field(description="The discount in major units; null when it pays for products")
+    value: str | None = Field(description="The discount in major units; null when only the cart can tell it")
     currency_code: str | None
+    reward_id: str | None = Field(description="The reward of the catalogue, if it is one")
+    percent: str | None = Field(description="`percentage`: what it takes off the cart's items")
+    min_cart: str | None = Field(
+        description="What the cart's items must cost for the code to take anything off, with tax, in major units"
+    )
     promotions: list[PromotionView]
     code: str | None = Field(description="The only code, if there is one")
     cart_id: str | None
@@ -193,10 +202,14 @@ def redemption_view(redemption: Redemption) -> RedemptionView:
         id=redemption.id,
         customer_id=redemption.customer_id,
         state=redemption.state,
+        kind=redemption.kind,
         dust=redemption.dust,
         dust_captured=redemption.dust_captured,
         value=money(redemption.value),
         currency_code=redemption.currency_code,
+        reward_id=redemption.reward_id,
+        percent=None if redemption.percent is None else f"{redemption.percent.normalize():f}",
+        min_cart=money(redemption.least_cart),
         promotions=[
             PromotionView(
                 code=code.code,

@@ -4,14 +4,18 @@ import asyncio
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Callable, Collection
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import BaseModel, Field, field_validator, model_validator
+from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 
-from bridge.api.auth import Customer
+from bridge.api.auth import Customer, customer_of
+from bridge.api.cached import cached
+from bridge.api.rewards import QuotedReward, quote_rewards
 from bridge.api.shapes import (
     BalanceView,
     Body,
@@ -38,19 +42,29 @@ from bridge.db import transaction
 from bridge.errors import Conflict, NotFound, Unavailable
 from bridge.ids import CustomerId, ProductId
 from bridge.inbox.reconcile import keep_orders
-from bridge.ledger.statements import read_balance, read_points, read_transactions
+from bridge.ledger.statements import Balance, read_balance, read_balances, read_points, read_transactions
 from bridge.medusa.carts import Cart
 from bridge.medusa.client import UnknownInMedusa, get_medusa
 from bridge.problems import describe_problems
 from bridge.products.settings import ProductSettings, list_products, read_products
-from bridge.programme.rules import CurrencyCode, Programme
+from bridge.programme.rules import CurrencyCode, Programme, Traits
 from bridge.programme.versions import current_version
-from bridge.programme.worth import EarningLine, discount_value, earning, most_dust_for
+from bridge.programme.worth import (
+    EarningLine,
+    LineTerms,
+    discount_value,
+    earning,
+    line_terms,
+    most_dust_for,
+    most_dust_within,
+)
 from bridge.redemptions.advance import advance
+from bridge.redemptions.basket import Basket, basket_of
 from bridge.redemptions.promises import (
     AlreadyUsed,
     Redemption,
     ask_for_release,
+    discounts_for_cart,
     find_answer,
     list_redemptions,
     promise,
@@ -60,8 +74,10 @@ from bridge.redemptions.promises import (
 from bridge.redemptions.promises import (
     Request as RedemptionRequest,
 )
+from bridge.redemptions.rewards import UnknownReward, reward_terms
 from bridge.redemptions.tables import State
 from bridge.redemptions.terms import MOST_UNITS, NothingToPay, Terms, discount_terms, product_terms, unpaid_dust_only
+from bridge.together import Together
 from bridge.wake import INBOX_DRAIN, REDEMPTIONS_ADVANCE, wake
 
 router = APIRouter(prefix="/store/dust", tags=["store"])
@@ -100,11 +116,21 @@ def read_own_points(customer_id: Customer) -> Points:
         return Points(points=read_points(connection, customer_id))
 
 
-@router.get("/balance", responses=describe_problems(401, 503))
-def read_own_balance(customer_id: Customer) -> BalanceView:
+# What every page of a storefront shows: those who look at the same moment are answered from one query.
+_balances: Together[CustomerId, Balance] = Together("balances", read_balances)
+
+
+@router.get("/balance", response_model=BalanceView, responses=describe_problems(401, 503))
+async def read_own_balance(customer_id: Customer) -> Response:
     """All figures of one's own account; zeros for a customer never seen."""
-    with transaction() as connection:
-        return balance_view(read_balance(connection, customer_id))
+    view = balance_view(await _balances(customer_id))
+    # A view already: FastAPI would read it into one a second time.
+    return Response(view.model_dump_json(), media_type="application/json")
+
+
+async def answer_own_balance(request: Request) -> Response:
+    """The same from the bare request, see `quick.py`."""
+    return await read_own_balance(await customer_of(request))
 
 
 @router.get("/transactions", responses=describe_problems(401, 422, 503))
@@ -147,13 +173,7 @@ def read_dust_products(
             following = encode_cursor(Listing.PRODUCTS, found[limit - 1].product_id) if len(found) > limit else None
             found = found[:limit]
     answer = ProductMap(products={each.product_id: _product_view(each) for each in found}, next_cursor=following)
-    body = answer.model_dump_json().encode()
-    etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-    headers = {"ETag": etag, "Cache-Control": "public, max-age=0, must-revalidate"}
-    known = {tag.strip().removeprefix("W/") for tag in (if_none_match or "").split(",")}
-    if etag in known or "*" in known:
-        return Response(status_code=304, headers=headers)
-    return Response(body, headers=headers, media_type="application/json")
+    return cached(answer, if_none_match)
 
 
 def _product_view(settings: ProductSettings) -> ProductView:
@@ -188,6 +208,7 @@ class Quote(BaseModel):
     available: int = Field(description="What the customer may spend")
     dust_only: int = Field(description="What its dust-only lines cost in dust")
     dust_only_items: list[DustOnlyItem]
+    rewards: list[QuotedReward] = Field(description="The catalogue, with what can be had for this cart")
 
 
 @router.post("/quote", responses=describe_problems(400, 401, 404, 409, 422, 503))
@@ -199,30 +220,65 @@ def quote(customer_id: Customer, wish: QuoteRequest) -> Quote:
         programme = current_version(connection).programme
         prices = _dust_only_prices(read_products(connection, _product_ids(cart)))
         available = read_balance(connection, customer_id).available
+        basket = _basket(connection, customer_id, cart, prices, programme) if cart else None
     wanted = unpaid_dust_only(cart, prices, {}) if cart else Counter[ProductId]()
-    payable = _discountable(cart, prices) if cart else wish.amount or Decimal(0)
-    most = min(available, most_dust_for(programme.redeem, payable, currency) or 0)
+    amount = wish.amount or Decimal(0)
+    rules = programme.redeem
+    most = most_dust_within(rules, basket.room, currency) if basket else most_dust_for(rules, amount, currency)
+    most = min(available, most or 0)
     return Quote(
         currency_code=currency,
-        earn=_would_earn(programme, cart, payable, currency, prices),
+        earn=_would_earn(programme, cart, amount, currency, prices),
         max_dust=most,
-        max_value=money(discount_value(programme.redeem, most, currency) or Decimal(0)) or "0.00",
+        max_value=money(discount_value(rules, most, currency) or Decimal(0)) or "0.00",
         available=available,
         dust_only=sum(prices[product] * units for product, units in wanted.items()),
         dust_only_items=[
             DustOnlyItem(product_id=product, quantity=units, dust=prices[product] * units)
             for product, units in wanted.items()
         ],
+        rewards=quote_rewards(rules, cart=cart, basket=basket, available=available),
+    )
+
+
+class GuestQuoteRequest(Body):
+    cart_id: Id
+
+
+class GuestQuote(BaseModel):
+    currency_code: str
+    set_aside: int = Field(description="Dust that the order would put aside as it is")
+    escrow_days: int = Field(description="For how many days the guest may claim it")
+
+
+@router.post("/quote/guest", responses=describe_problems(400, 404, 409, 422, 503))
+def quote_guest(wish: GuestQuoteRequest) -> GuestQuote:
+    """What a guest's cart would set aside, to be claimed later. Public, as the cart is to whoever has its id."""
+    cart = _open_cart(wish.cart_id, lambda cart: not cart.has_account)
+    with transaction() as connection:
+        programme = current_version(connection).programme
+        prices = _dust_only_prices(read_products(connection, _product_ids(cart)))
+    return GuestQuote(
+        currency_code=cart.currency_code,
+        set_aside=_would_earn(programme, cart, Decimal(0), cart.currency_code, prices),
+        escrow_days=programme.guests.escrow_days,
     )
 
 
 def _would_earn(
     programme: Programme, cart: Cart | None, amount: Decimal, currency: str, prices: dict[ProductId, int]
 ) -> int:
-    lines = [EarningLine(id="amount", product_id=None, net=amount, gross=amount)]
+    lines = [EarningLine(id="amount", terms=_terms(programme, None), net=amount, gross=amount, units=Decimal(1))]
     if cart is not None:
+        # A cart tells neither categories nor groups: what follows from those shows with the order.
         lines = [
-            EarningLine(id=line.id, product_id=line.product_id, net=line.net, gross=line.gross)
+            EarningLine(
+                id=line.id,
+                terms=_terms(programme, line.product_id),
+                net=line.net,
+                gross=line.gross,
+                units=Decimal(line.quantity),
+            )
             for line in cart.lines
             if line.product_id not in prices
         ]
@@ -232,14 +288,20 @@ def _would_earn(
         lines=lines,
         shipping_net=Decimal(0),
         shipping_gross=Decimal(0),
-        placed_at=now(),
     )
     return worth.dust
 
 
-def _discountable(cart: Cart, dust_only: dict[ProductId, int]) -> Decimal:
-    """What a discount can be set against: the lines that money may pay for."""
-    return sum((line.gross for line in cart.lines if line.product_id not in dust_only), Decimal(0))
+def _basket(
+    connection: Connection, customer_id: CustomerId, cart: Cart, dust_only: Collection[ProductId], programme: Programme
+) -> Basket:
+    """What of the cart dust may still take off."""
+    promised = discounts_for_cart(connection, customer_id, cart)
+    return basket_of(cart, dust_only=dust_only, promised=promised, max_share=programme.redeem.max_share)
+
+
+def _terms(programme: Programme, product_id: str | None) -> LineTerms:
+    return line_terms(programme.earn, Traits(product_id=product_id), moment=now())
 
 
 class ItemWish(Body):
@@ -247,14 +309,27 @@ class ItemWish(Body):
     quantity: Annotated[int, Field(strict=True, ge=1, le=MOST_UNITS)] = 1
 
 
+_FORMS = (
+    {"dust", "currency_code"},
+    {"dust", "cart_id"},
+    {"dust", "cart_id", "currency_code"},
+    {"cart_id", "pay"},
+    {"items"},
+    {"reward_id"},
+    {"reward_id", "cart_id"},
+)
+
+
 class RedemptionWish(Body):
-    """One of: `dust` with `currency_code`; `dust` with `cart_id`; `cart_id` with `pay`; `items`."""
+    """One of: `dust` with `currency_code`; `dust` with `cart_id`; `cart_id` with `pay`; `items`; `reward_id`, with
+    `cart_id` or without."""
 
     dust: Dust | Literal["max"] | None = None
     currency_code: CurrencyCode | None = None
     cart_id: Id | None = None
     pay: Literal["dust_only"] | None = None
     items: Annotated[list[ItemWish], Field(min_length=1, max_length=_MOST_PRODUCTS)] | None = None
+    reward_id: Id | None = None
 
     @field_validator("currency_code", mode="before")
     @classmethod
@@ -263,15 +338,18 @@ class RedemptionWish(Body):
 
     @model_validator(mode="after")
     def _one_form(self) -> Self:
-        given = {name for name in ("dust", "currency_code", "cart_id", "pay", "items") if getattr(self, name)}
-        forms = ({"dust", "currency_code"}, {"dust", "cart_id"}, {"cart_id", "pay"}, {"items"})
-        if given not in forms and given != {"dust", "cart_id", "currency_code"}:
-            raise ValueError("give dust and currency_code, dust and cart_id, cart_id and pay, or items")
+        given = {name for name in type(self).model_fields if getattr(self, name)}
+        if given not in _FORMS:
+            raise ValueError("give dust and currency_code, dust and cart_id, cart_id and pay, items, or reward_id")
         return self
 
     def fingerprint(self) -> str:
         """The same for the same wish, however its JSON was written."""
-        return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
+        wish = self.model_dump(mode="json")
+        if self.reward_id is None:
+            # As it was before there were rewards: a key of then must find its answer.
+            del wish["reward_id"]
+        return hashlib.sha256(json.dumps(wish, sort_keys=True).encode()).hexdigest()
 
 
 @router.post(
@@ -298,9 +376,11 @@ def redeem(customer_id: Customer, wish: RedemptionWish, key: Annotated[str, Depe
 def _promise(request: RedemptionRequest, wish: RedemptionWish, cart: Cart | None) -> dict[str, Any]:
     with transaction() as connection:
         version = current_version(connection)
+        rules = version.programme.redeem
         wanted_ids = [ProductId(item.product_id) for item in wish.items or ()]
         settings = read_products(connection, [*_product_ids(cart), *wanted_ids])
         prices = {each.product_id: each.dust_price for each in settings if each.dust_price}
+        dust_only = _dust_only_prices(settings)
 
         def terms_for(available: int) -> Terms:
             if wish.items:
@@ -311,16 +391,23 @@ def _promise(request: RedemptionRequest, wish: RedemptionWish, cart: Cart | None
             if wish.pay and cart:
                 # Read under the account's lock: a second tab that pays for the same cart finds the first one's units.
                 paid = units_paid_for_cart(connection, request.customer_id, cart.id)
-                wanted = unpaid_dust_only(cart, _dust_only_prices(settings), paid)
+                wanted = unpaid_dust_only(cart, dust_only, paid)
                 if not wanted:
                     raise NothingToPay
                 return product_terms(prices, wanted)
+            # As with the units: a second tab finds what the first one has taken of the cart.
+            basket = _basket(connection, request.customer_id, cart, dust_only, version.programme) if cart else None
+            if wish.reward_id:
+                reward = rules.reward(wish.reward_id)
+                if reward is None:
+                    raise UnknownReward(wish.reward_id)
+                return reward_terms(rules, reward, cart=cart, basket=basket)
             return discount_terms(
-                version.programme.redeem,
+                rules,
                 dust=None if wish.dust == "max" else wish.dust,
                 currency_code=cart.currency_code if cart else str(wish.currency_code),
                 available=available,
-                payable=_discountable(cart, _dust_only_prices(settings)) if cart else None,
+                basket=basket,
             )
 
         return promise(
@@ -333,11 +420,16 @@ def _first_answer(redemption: Redemption) -> dict[str, Any]:
 
 
 def _own_cart(customer_id: CustomerId, cart_id: str) -> Cart:
+    return _open_cart(cart_id, lambda cart: cart.customer_id == customer_id)
+
+
+def _open_cart(cart_id: str, may_see: Callable[[Cart], bool]) -> Cart:
+    """A cart that is no order yet. Raises `UnknownCart`, also for one that may not be seen, and `CartCompleted`."""
     try:
         cart = get_medusa().cart(cart_id)
     except UnknownInMedusa:
         raise UnknownCart(cart_id) from None
-    if cart.customer_id != customer_id:
+    if not may_see(cart):
         raise UnknownCart(cart_id)
     if cart.completed:
         raise CartCompleted(cart_id)

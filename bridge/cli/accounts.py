@@ -9,7 +9,7 @@ import typer
 
 from bridge.api.shapes import balance_view, transaction_view
 from bridge.cli.output import AsJson, console, print_json, print_rows
-from bridge.clock import now
+from bridge.clock import now, real_now
 from bridge.db import transaction
 from bridge.errors import field_error
 from bridge.explain import explain as explain_balance
@@ -134,5 +134,6 @@ def token(
     settings = get_settings()
     settings.require("jwt_secret")
     assert settings.jwt_secret is not None
-    claims = {"actor_id": customer, "actor_type": "customer", "exp": now() + timedelta(minutes=minutes), "iat": now()}
+    issued = real_now()
+    claims = {"actor_id": customer, "actor_type": "customer", "exp": issued + timedelta(minutes=minutes), "iat": issued}
     print(jwt.encode(claims, settings.jwt_secret.get_secret_value(), "HS256"))

@@ -21,8 +21,8 @@ from bridge.inbox.listing import list_events, read_event_row
 from bridge.inbox.selection import EventFilter
 from bridge.inbox.tables import EventState
 from bridge.settings import get_settings, webhook_key
+from bridge.signing import sign
 from bridge.wake import INBOX_DRAIN, publish
-from bridge.webhooks.signature import sign
 
 _COUNTING = (SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed:.0f} events"))
 
@@ -74,7 +74,7 @@ def _envelope(event: str, order: Path | None, customer: str | None) -> dict[str,
     else:
         document = _order(order, customer)
         data = {"id": document["id"], "order": document}
-    return {"type": event, "timestamp": datetime.now(UTC).isoformat(), "data": data}
+    return {"type": event, "timestamp": now().isoformat(), "data": data}
 
 
 def _order(file: Path | None, customer: str | None) -> dict[str, Any]:
@@ -91,7 +91,7 @@ def _order(file: Path | None, customer: str | None) -> dict[str, Any]:
 
 def _sample_order(customer: str) -> dict[str, Any]:
     """An order of one 20.00 eur shirt with 25 % tax, as the Admin API would give it."""
-    placed = datetime.now(UTC).isoformat()
+    placed = now().isoformat()
     item = {
         "id": new_id("ordli"), "title": "Shirt", "product_id": "prod_sample", "quantity": 1, "unit_price": 20,
         "total": 25, "subtotal": 20, "tax_total": 5, "discount_total": 0, "is_tax_inclusive": False, "adjustments": [],

@@ -8,25 +8,14 @@ import typer
 from bridge.audit import CHECK_NAMES, audit_medusa
 from bridge.audit import audit as audit_books
 from bridge.cli.output import AsJson, console, print_json, print_rows
-from bridge.clock import now
-from bridge.db import transaction
 from bridge.inbox.reconcile import reconcile as reconcile_now
 from bridge.medusa.client import get_medusa
-from bridge.reports import liability as read_liability
 from bridge.wake import INBOX_DRAIN, publish
 
 
 def add_commands(app: typer.Typer) -> None:
     app.command()(audit)
     app.command()(reconcile)
-    report = typer.Typer(help="Reports from the books.", no_args_is_help=True)
-    report.callback()(reports)
-    report.command()(liability)
-    app.add_typer(report, name="report")
-
-
-def reports() -> None:
-    """Reports from the books."""
 
 
 def audit(
@@ -46,30 +35,6 @@ def audit(
         for name in CHECK_NAMES:
             console.print(f"✓ {name.replace('_', ' ')}")
     raise typer.Exit(1 if breaches else 0)
-
-
-def liability(
-    at: Annotated[datetime | None, typer.Option(help="A past moment (UTC); else now.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """What the programme owes, or owed. Example: dust report liability --at 2026-11-01"""
-    moment = at.replace(tzinfo=UTC) if at and at.tzinfo is None else at or now()
-    with transaction() as connection:
-        found = read_liability(connection, moment)
-    if as_json:
-        print_json({**vars(found), "adds_up": found.adds_up})
-        return
-    console.print(
-        f"At {found.at:%Y-%m-%d %H:%M} UTC, {found.customers} customers, rules version {found.programme_version}:"
-    )
-    console.print(f"  outstanding {found.outstanding}, of which held {found.held}; pending {found.pending}")
-    if found.owed_by_customers:
-        console.print(f"  below zero  {found.owed_by_customers}")
-    for code, value in found.value.items():
-        console.print(f"  worth       {value} {code}")
-    rows = [{"kind": kind, "dust": dust} for kind, dust in sorted(found.movements.items())]
-    print_rows(rows, ("kind", "dust"), as_json=False, empty="Nothing has moved yet.")
-    console.print("✓ the movements add up" if found.adds_up else "✗ the movements do not add up: run dust audit")
 
 
 def reconcile(

@@ -14,9 +14,9 @@ from pydantic import SecretStr
 from bridge.demo.story import Report
 from bridge.ids import new_id
 from bridge.settings import webhook_key
+from bridge.signing import sign
 from bridge.stack.processes import until
 from bridge.stack.up import StackUrls
-from bridge.webhooks.signature import sign
 
 _SAMPLES = Path(__file__).parents[2] / "tests" / "samples"
 _PATIENCE_SECONDS = 30.0

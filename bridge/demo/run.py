@@ -84,6 +84,7 @@ def _settings(settings: Settings, *, data_dir: Path, database: str, broker: str,
             "data_dir": data_dir,
             "database_url": database,
             "broker_url": broker,
+            "test_clock": settings.test_clock or settings.database_url is None,
             "port": port,
             # The demo must not be in the way of a Flower that runs here already.
             "flower_port": settings.flower_port if settings.flower_port != _default("flower_port") else 0,

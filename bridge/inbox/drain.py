@@ -14,9 +14,11 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection, Row, select, update
 
+from bridge.bulk import among
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import Unavailable
+from bridge.inbox.customers import asks_medusa
 from bridge.inbox.events import MalformedEvent, metric_label, read_event
 from bridge.inbox.handle import describe, mark_handled, try_event
 from bridge.inbox.tables import EventState, webhook_event
@@ -28,7 +30,7 @@ from bridge.tracing import span
 
 log = structlog.get_logger(__name__)
 
-BATCH = 200
+BATCH = 500
 # How long a task of its own may take to pick an event up before the sweep offers it again.
 OWN_TASK_GRACE = timedelta(seconds=60)
 
@@ -132,7 +134,7 @@ def _take(connection: Connection) -> Sequence[Row[Any]]:
 
 
 def _sort(connection: Connection, rows: Sequence[Row[Any]]) -> _Sorted:
-    with_categories = current_version(connection).programme.looks_at_categories
+    needs = current_version(connection).programme.looks_at
     work = _Sorted(orders={}, alone=[], apart=[])
     for row in rows:
         try:
@@ -140,10 +142,10 @@ def _sort(connection: Connection, rows: Sequence[Row[Any]]) -> _Sorted:
         except MalformedEvent:
             work.apart.append(row.id)
             continue
-        order = event.snapshot(with_categories=with_categories) if event.concerns_order else None
+        order = event.snapshot(needs=needs) if event.concerns_order else None
         if order is not None:
             work.orders[row.id] = order
-        elif event.concerns_order:
+        elif event.concerns_order or asks_medusa(connection, event):
             work.apart.append(row.id)
         else:
             work.alone.append(row.id)
@@ -154,7 +156,7 @@ def _postpone(connection: Connection, event_ids: Sequence[str]) -> None:
     if event_ids:
         connection.execute(
             update(webhook_event)
-            .where(webhook_event.c.id.in_(event_ids), webhook_event.c.state == EventState.PENDING.value)
+            .where(among(webhook_event.c.id, event_ids), webhook_event.c.state == EventState.PENDING.value)
             .values(next_attempt_at=now() + OWN_TASK_GRACE)
         )
 

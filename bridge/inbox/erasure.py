@@ -1,23 +1,27 @@
 """Forget a person and keep the books.
 
-What identifies a person comes in only with the order snapshots in the raw bodies of events. Erasing strips the bodies
-of every event about the customer or their orders down to the ids, so that even a failed one can still be retried (the
-order is then asked of Medusa), and asks for open redemptions to be released. Late events are stripped by the daily
-upkeep. Balances, rows, lots and the liability stay as they are, under an id that no longer leads to anybody.
+What identifies a person comes in only with the order snapshots in the raw bodies of events, and as a keyed hash of the
+e-mail for orders as a guest. Erasing strips the bodies of every event about the customer or their orders down to the
+ids, so that even a failed one can still be retried (the order is then asked of Medusa), drops the hashes, and asks for
+open redemptions to be released. Late events are stripped by the daily upkeep. Balances, rows, lots, what waits for
+guests and the liability stay as they are, under an id that no longer leads to anybody.
 """
 
 import json
+import re
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import Column, Connection, DateTime, Table, Text, select, update
+from sqlalchemy import Column, ColumnElement, Connection, DateTime, Table, Text, false, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from bridge.db import metadata
 from bridge.ids import CustomerId
 from bridge.inbox.events import MalformedEvent, read_event
-from bridge.inbox.tables import webhook_event
+from bridge.inbox.tables import EventState, webhook_event
+from bridge.notices.outbox import forget_customers
 from bridge.redemptions.promises import ask_for_release, list_redemptions
+from bridge.settlement.escrow import forget_emails, forget_guests
 from bridge.settlement.tables import order_settlement
 
 customer_erasure = Table(
@@ -29,6 +33,8 @@ customer_erasure = Table(
 )
 
 _MOST_REDEMPTIONS = 1000
+# Events that no settled order leads to: Dust has no use for them, or could not read whose they are.
+_NOT_SETTLED = [state.value for state in EventState if state is not EventState.HANDLED]
 
 
 def erase_customer(connection: Connection, customer_id: CustomerId, *, actor: str, now: datetime) -> int:
@@ -41,15 +47,27 @@ def erase_customer(connection: Connection, customer_id: CustomerId, *, actor: st
     for redemption in list_redemptions(connection, customer_id=customer_id, limit=_MOST_REDEMPTIONS):
         if redemption.open:
             ask_for_release(connection, customer_id, redemption.id, now=now)
-    return strip_events(connection, [customer_id])
+    forget_emails(connection, [customer_id])
+    forget_guests(connection, [customer_id], now=now)
+    return strip_late(connection, [customer_id])
+
+
+def strip_late(connection: Connection, customer_ids: Iterable[CustomerId]) -> int:
+    """Strip events as `strip_events` does, and drop the notices that were written about these customers."""
+    ids = list(customer_ids)
+    forget_customers(connection, ids)
+    return strip_events(connection, ids)
 
 
 def strip_events(connection: Connection, customer_ids: Iterable[CustomerId]) -> int:
     """Strip the bodies of all events about these customers down to their ids; how many had more."""
     ids = list(customer_ids)
-    orders = select(order_settlement.c.order_id).where(order_settlement.c.customer_id.in_(ids))
+    orders = select(order_settlement.c.order_id).where(
+        order_settlement.c.customer_id.in_(ids) | order_settlement.c.buyer_id.in_(ids)
+    )
+    about_them = webhook_event.c.subject.in_(ids) | webhook_event.c.subject.in_(orders)
     query = select(webhook_event.c.id, webhook_event.c.payload).where(
-        webhook_event.c.subject.in_(ids) | webhook_event.c.subject.in_(orders)
+        about_them | (webhook_event.c.state.in_(_NOT_SETTLED) & _mentions(ids))
     )
     stripped = 0
     for row in connection.execute(query.with_for_update()).all():
@@ -58,6 +76,14 @@ def strip_events(connection: Connection, customer_ids: Iterable[CustomerId]) -> 
             connection.execute(update(webhook_event).where(webhook_event.c.id == row.id).values(payload=body))
             stripped += 1
     return stripped
+
+
+def _mentions(ids: Iterable[str]) -> ColumnElement[bool]:
+    """Whether a body holds one of these ids as a JSON string, wherever that stands in it."""
+    patterns = [re.sub(r"([\\%_])", r"\\\1", f'"{each}"').encode() for each in ids]
+    return or_(
+        false(), *(webhook_event.c.payload.op("LIKE", is_comparison=True)(b"%%%b%%" % each) for each in patterns)
+    )
 
 
 def _only_ids(body: bytes) -> bytes:

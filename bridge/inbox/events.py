@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from bridge.errors import InvalidInput
-from bridge.medusa.orders import Order, UnreadableOrder, read_order
+from bridge.medusa.orders import Detail, Order, UnreadableOrder, read_order
 
 
 class About(StrEnum):
@@ -72,10 +72,10 @@ class Event:
         """Whether it is an order that has to be settled: the order's own event, or one of its payment."""
         return self.about in {About.ORDER, About.PAYMENT}
 
-    def snapshot(self, *, with_categories: bool) -> Order | None:
+    def snapshot(self, *, needs: frozenset[Detail]) -> Order | None:
         """The order that came along, if it is usable: readable, and the one the event is about.
 
-        `with_categories` says that the rules look at product categories, which older snapshots do not carry.
+        `needs` are details that the rules look at and that snapshots of older senders do not carry.
         """
         document = self.data.get("order")
         if not isinstance(document, dict):
@@ -85,8 +85,7 @@ class Event:
         except UnreadableOrder:
             return None
         is_another = self.about is About.ORDER and order.id != self.subject
-        lacks_categories = with_categories and not order.knows_categories
-        return None if is_another or lacks_categories else order
+        return None if is_another or not needs <= order.knows else order
 
 
 # No white space, no control characters: a type ends up in logs and in metric labels.

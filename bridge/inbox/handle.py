@@ -11,13 +11,15 @@ from datetime import datetime, timedelta
 from typing import Any, assert_never
 
 import structlog
-from sqlalchemy import Connection, Row, bindparam, func, select, update
+from sqlalchemy import Connection, Row, func, select, update
 
 from bridge.backoff import backoff_seconds
+from bridge.bulk import update_rows
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import Conflict, DustError, NotFound, Unavailable
 from bridge.ids import CustomerId, OrderId, ProductId
+from bridge.inbox.customers import Person, claim_for, find_person
 from bridge.inbox.erasure import erase_customer
 from bridge.inbox.events import About, Event, log_ids, metric_label, read_event
 from bridge.inbox.history import Attempt, Outcome, note_attempt, note_attempts
@@ -27,6 +29,7 @@ from bridge.logs import redact
 from bridge.medusa.client import Medusa, UnknownInMedusa, get_medusa
 from bridge.medusa.orders import Order, read_order
 from bridge.metrics import EVENTS_FAILED, EVENTS_HANDLED, EVENTS_PUT_OFF, EVENTS_RETRIED
+from bridge.notices.outbox import Notice, NoticeType, put
 from bridge.products.settings import forget_product
 from bridge.programme.versions import current_version
 from bridge.settings import get_settings
@@ -124,10 +127,11 @@ def _try(row: Row[Any], medusa: Medusa | None) -> Handled:
         return Handled(event_id=row.id, state=EventState(row.state), sentence=f"Nothing to do: it is {row.state}.")
     event = read_event(row.payload)
     order = find_order(event, medusa)
+    person = find_person(event, medusa)
     with transaction() as connection:
         if not _lock_pending(connection, row.id):
             return Handled(event_id=row.id, state=EventState.HANDLED, sentence="Nothing to do: it is handled.")
-        sentence = _apply(connection, event, order)
+        sentence = _apply(connection, event, order, person)
         mark_handled(connection, {row.id: sentence})
     EVENTS_HANDLED.labels(metric_label(row.type)).inc()
     found = {"order_id": order.id, "customer_id": order.customer_id} if order else {}
@@ -140,8 +144,8 @@ def find_order(event: Event, medusa: Medusa | None = None) -> Order | None:
     if not event.concerns_order:
         return None
     with transaction() as connection:
-        with_categories = current_version(connection).programme.looks_at_categories
-    order = event.snapshot(with_categories=with_categories)
+        needs = current_version(connection).programme.looks_at
+    order = event.snapshot(needs=needs)
     if order is not None:
         return order
     medusa = medusa or get_medusa()
@@ -157,14 +161,15 @@ def find_order(event: Event, medusa: Medusa | None = None) -> Order | None:
         raise UnknownInMedusa(message) from None
 
 
-def _apply(connection: Connection, event: Event, order: Order | None) -> str:
+def _apply(connection: Connection, event: Event, order: Order | None, person: Person | None) -> str:
     match event.about:
         case About.ORDER | About.PAYMENT:
             if order is None:
                 return f"Payment {event.subject} belongs to no order yet."
             return describe(settle_orders(connection, [order], now=now())[order.id])
         case About.CUSTOMER:
-            return _apply_customer(connection, event)
+            sentence, claimed = _apply_customer(connection, event), claim_for(connection, event, person)
+            return f"{sentence} {claimed}" if claimed else sentence
         case About.PRODUCT:
             forgotten = forget_product(connection, ProductId(str(event.subject)))
             return "The product's dust settings were dropped." if forgotten else "The product had no dust settings."
@@ -196,18 +201,18 @@ def describe(settled: Settled) -> str:
 def mark_handled(connection: Connection, sentences: dict[str, str]) -> None:
     """These events are done; `sentences` says by id what came of each."""
     moment = now()
-    statement = (
-        update(webhook_event)
-        .where(webhook_event.c.id == bindparam("b_id"))
-        .values(
-            state=EventState.HANDLED.value,
-            next_attempt_at=None,
-            handled_at=moment,
-            error_code=None,
-            reason=bindparam("b_reason"),
-        )
-    )
-    connection.execute(statement, [{"b_id": who, "b_reason": what} for who, what in sentences.items()])
+    rows = [
+        {
+            "id": who,
+            "state": EventState.HANDLED.value,
+            "next_attempt_at": None,
+            "handled_at": moment,
+            "error_code": None,
+            "reason": what,
+        }
+        for who, what in sentences.items()
+    ]
+    update_rows(connection, webhook_event, rows, key=("id",))
 
 
 def mark_failed(connection: Connection, event_id: str, *, code: str, reason: str, attempts: int) -> None:
@@ -216,11 +221,19 @@ def mark_failed(connection: Connection, event_id: str, *, code: str, reason: str
         update(webhook_event)
         .where(webhook_event.c.id == event_id, webhook_event.c.state == EventState.PENDING.value)
         .values(state=EventState.FAILED.value, next_attempt_at=None, error_code=code, reason=reason, attempts=attempts)
-        .returning(webhook_event.c.type)
+        .returning(webhook_event.c.type, webhook_event.c.subject)
     )
     if (failed := parked.one_or_none()) is not None:
         attempt = Attempt(at=now(), outcome=Outcome.FAILED, attempt=attempts, error_code=code, reason=reason)
         note_attempt(connection, event_id, attempt)
+        data = {
+            "what": "event",
+            "event_id": event_id,
+            "event_type": failed.type,
+            "subject": failed.subject,
+            "code": code,
+        }
+        put(connection, [Notice(type=NoticeType.FAILED, customer_id=None, data=data)], now=now())
         EVENTS_FAILED.labels(metric_label(failed.type), code).inc()
 
 

@@ -1,11 +1,14 @@
 """Take an event in: one row, once, whatever comes how often."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import Connection
-from sqlalchemy.dialects.postgresql import insert
 
+from bridge.bulk import insert_rows
 from bridge.inbox.events import Event
 from bridge.inbox.tables import EventState, webhook_event
 
@@ -18,39 +21,57 @@ class Receipt(StrEnum):
     IGNORED = "ignored"
 
 
-def receive(
-    connection: Connection,
-    event_id: str,
-    event: Event,
-    body: bytes,
-    *,
-    now: datetime,
-    source: str = "webhook",
-    traceparent: str | None = None,
-) -> Receipt:
-    """Keep the event unless its id is here already. The caller commits before it answers.
+@dataclass(frozen=True, kw_only=True)
+class Arrival:
+    """An event as it came in. `traceparent` is the trace that whoever handles the event shall continue."""
 
-    `traceparent` is the trace that whoever handles the event shall continue.
-    """
-    useful = event.about is not None
-    added = connection.execute(
-        insert(webhook_event)
-        .values(
-            id=event_id,
-            type=event.type,
-            subject=event.subject,
-            source=source,
-            payload=body,
-            event_at=event.event_at,
-            received_at=now,
-            state=(EventState.PENDING if useful else EventState.IGNORED).value,
-            next_attempt_at=now if useful else None,
-            traceparent=traceparent,
-            reason=None if useful else f"Dust has no use for {event.type}.",
-        )
-        .on_conflict_do_nothing()
-        .returning(webhook_event.c.id)
-    )
-    if added.one_or_none() is None:
-        return Receipt.DUPLICATE
-    return Receipt.ACCEPTED if useful else Receipt.IGNORED
+    event_id: str
+    event: Event
+    body: bytes
+    received_at: datetime
+    source: str = "webhook"
+    traceparent: str | None = None
+
+    @property
+    def useful(self) -> bool:
+        return self.event.about is not None
+
+    def row(self) -> dict[str, Any]:
+        return {
+            "id": self.event_id,
+            "type": self.event.type,
+            "subject": self.event.subject,
+            "source": self.source,
+            "payload": self.body,
+            "event_at": self.event.event_at,
+            "received_at": self.received_at,
+            "state": (EventState.PENDING if self.useful else EventState.IGNORED).value,
+            "next_attempt_at": self.received_at if self.useful else None,
+            "traceparent": self.traceparent,
+            "reason": None if self.useful else f"Dust has no use for {self.event.type}.",
+        }
+
+
+def receive(
+    connection: Connection, event_id: str, event: Event, body: bytes, *, now: datetime, source: str = "webhook"
+) -> Receipt:
+    """Keep the event unless its id is here already. The caller commits before it answers."""
+    arrival = Arrival(event_id=event_id, event=event, body=body, received_at=now, source=source)
+    return receive_many(connection, [arrival])[0]
+
+
+def receive_many(connection: Connection, arrivals: Sequence[Arrival]) -> list[Receipt]:
+    """As `receive`, for many at once, each for itself; their receipts in the same order."""
+    # Whoever keeps the same ids at the same time meets them in the same order: one waits for the other, never in a
+    # circle. Of two with one id the first is kept.
+    in_order = sorted({arrival.event_id: arrival for arrival in reversed(arrivals)}.items())
+    rows = [arrival.row() for _, arrival in in_order]
+    added = {row.id for row in insert_rows(connection, webhook_event, rows, returning="id")}
+    receipts = []
+    for arrival in arrivals:
+        if arrival.event_id not in added:
+            receipts.append(Receipt.DUPLICATE)
+            continue
+        added.remove(arrival.event_id)
+        receipts.append(Receipt.ACCEPTED if arrival.useful else Receipt.IGNORED)
+    return receipts

@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy import Column, Connection, DateTime, Table, Text, select
 from sqlalchemy.dialects.postgresql import insert
 
-from bridge.clock import now
+from bridge.clock import now, real_now
 from bridge.db import metadata, transaction
 from bridge.errors import InvalidInput
 from bridge.ids import CustomerId, OrderId
@@ -25,8 +25,11 @@ from bridge.inbox.receive import Receipt, receive
 from bridge.medusa.client import Json, Medusa
 from bridge.medusa.orders import Order, read_order
 from bridge.metrics import DRIFT_FOUND
+from bridge.programme.rules import GuestClaim
 from bridge.programme.versions import current_version
 from bridge.settlement.bonuses import customers_with_signup_bonus
+from bridge.settlement.emails import key_made_at
+from bridge.settlement.escrow import customers_with_proof, lacks_email_hash
 from bridge.settlement.tables import order_settlement
 
 log = structlog.get_logger(__name__)
@@ -61,7 +64,8 @@ def reconcile(medusa: Medusa, *, since: datetime | None = None, dry_run: bool = 
     Without `since` it goes on where the last poll ended. Raises `MedusaAway`; nothing is skipped by that, the next poll
     starts at the same place.
     """
-    started = now()
+    # By the wall, as Medusa's own times are.
+    started = real_now()
     found = Found(since=since or _last_seen(started))
     for page in medusa.orders_updated_since(found.since):
         _compare(page, found, dry_run=dry_run)
@@ -110,10 +114,12 @@ def _compare(page: list[Json], found: Found, *, dry_run: bool) -> None:
         orders[order.id] = (document, order)
     with transaction() as connection:
         known = _newest_facts(connection, orders.keys())
+        unclaimable = _guests_without_hash(connection, orders.keys())
         for order_id, (document, order) in orders.items():
-            if order_id in known and order.age <= known[order_id]:
+            mark = unclaimable.get(order_id, "") if order.email else ""
+            if order_id in known and order.age <= known[order_id] and not mark:
                 continue
-            if dry_run or _keep_order(connection, document, order):
+            if dry_run or _keep_order(connection, document, order, mark=mark):
                 found.drifted.append(order_id)
 
 
@@ -122,6 +128,16 @@ def _newest_facts(connection: Connection, order_ids: Iterable[OrderId]) -> dict[
         order_settlement.c.order_id.in_(list(order_ids)), order_settlement.c.facts_version.is_not(None)
     )
     return {row.order_id: (row.facts_version, row.facts_updated_at) for row in connection.execute(query)}
+
+
+def _guests_without_hash(connection: Connection, order_ids: Iterable[OrderId]) -> dict[OrderId, str]:
+    """Guests' orders to be settled again, for their e-mail alone; each with a mark that makes it a new event, once."""
+    query = select(order_settlement.c.order_id).where(
+        order_settlement.c.order_id.in_(list(order_ids)), lacks_email_hash()
+    )
+    found = connection.scalars(query).all()
+    mark = f"_key{key_made_at(connection)}" if found else ""
+    return {OrderId(order_id): mark for order_id in found}
 
 
 def _keep_order(connection: Connection, document: Json, order: Order, *, mark: str = "") -> bool:
@@ -180,15 +196,17 @@ def _waiting_for_money(connection: Connection, order_ids: Collection[OrderId] | 
 
 def _compare_customers(medusa: Medusa, found: Found, *, dry_run: bool) -> None:
     with transaction() as connection:
-        bonus = current_version(connection).programme.bonuses.signup
-    if not bonus:
+        programme = current_version(connection).programme
+    bonus, claims = programme.bonuses.signup, programme.guests.claim is not GuestClaim.TRANSFER
+    if not bonus and not claims:
         return
     for page in medusa.customers_created_since(found.since):
         created = {CustomerId(c["id"]): c["created_at"] for c in page if c.get("has_account")}
         with transaction() as connection:
-            credited = customers_with_signup_bonus(connection, created.keys())
+            heard_of = customers_with_signup_bonus(connection, created.keys()) if bonus else set(created)
+            heard_of &= customers_with_proof(connection, created.keys()) if claims else set(created)
             for customer_id, created_at in created.items():
-                if customer_id in credited:
+                if customer_id in heard_of:
                     continue
                 moment = datetime.fromisoformat(created_at)
                 event = (f"rec_{customer_id}", "customer.created", moment, {"id": customer_id})

@@ -39,6 +39,7 @@ class Kind(StrEnum):
     EARN = "earn"
     BONUS = "bonus"
     ADJUST = "adjust"
+    IMPORT = "import"
     MATURE = "mature"
     REVERSE = "reverse"
     HOLD = "hold"

@@ -12,12 +12,13 @@ from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, bindparam, func, or_, select, tuple_, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Connection, Row, and_, func, or_, select, tuple_
 
+from bridge.bulk import among, copy_rows, insert_rows, update_rows
 from bridge.clock import now
 from bridge.ids import CustomerId
 from bridge.ledger.account import Account, Lot, Posting
+from bridge.ledger.news import tell
 from bridge.ledger.tables import dust_balance, dust_lot, dust_lot_use, dust_transaction
 from bridge.ledger.totals import note_postings
 
@@ -33,10 +34,10 @@ def open_accounts(
     wanted = sorted(set(customer_ids))
     if not wanted:
         return {}
-    connection.execute(insert(dust_balance).on_conflict_do_nothing(), [{"customer_id": who} for who in wanted])
+    insert_rows(connection, dust_balance, [{"customer_id": who} for who in wanted])
     rows = connection.execute(
         select(dust_balance)
-        .where(dust_balance.c.customer_id.in_(wanted))
+        .where(among(dust_balance.c.customer_id, wanted))
         .order_by(dust_balance.c.customer_id)
         .with_for_update()
     )
@@ -53,8 +54,8 @@ def open_accounts(
         for row in rows
     }
     if lots:
-        wanted_lots = or_(dust_lot.c.remaining > 0, dust_lot.c.id.in_(extra_lots))
-        for row in connection.execute(select(dust_lot).where(dust_lot.c.customer_id.in_(wanted), wanted_lots)):
+        wanted_lots = or_(dust_lot.c.remaining > 0, among(dust_lot.c.id, extra_lots))
+        for row in connection.execute(select(dust_lot).where(among(dust_lot.c.customer_id, wanted), wanted_lots)):
             accounts[CustomerId(row.customer_id)].lots[row.id] = _lot(row)
     return accounts
 
@@ -81,13 +82,12 @@ def save(connection: Connection, accounts: Iterable[Account]) -> None:
     if not changed:
         return
     postings = [posting for account in changed for posting in account.postings]
-    connection.execute(dust_transaction.insert(), [_transaction_row(posting) for posting in postings])
+    copy_rows(connection, dust_transaction, [_transaction_row(posting) for posting in postings])
     opened = [lot.id for account in changed for lot in account.opened_lots]
     lot_rows = [
         {"customer_id": account.customer_id, **vars(lot)} for account in changed for lot in account.opened_lots
     ]  # fmt: skip
-    if lot_rows:
-        connection.execute(dust_lot.insert(), lot_rows)
+    copy_rows(connection, dust_lot, lot_rows)
     _update_lots(connection, changed, set(opened))
     uses = [
         {
@@ -100,10 +100,10 @@ def save(connection: Connection, accounts: Iterable[Account]) -> None:
         for posting in postings
         for move in posting.moves
     ]
-    if uses:
-        connection.execute(dust_lot_use.insert(), uses)
+    copy_rows(connection, dust_lot_use, uses)
     _update_balances(connection, changed)
     note_postings(connection, postings)
+    tell(connection, changed)
     for account in changed:
         account.postings.clear()
         account.opened_lots.clear()
@@ -136,58 +136,35 @@ def _update_lots(connection: Connection, accounts: list[Account], opened: set[st
         for move in posting.moves
         if move.lot_id not in opened
     }
-    if not touched:
-        return
-    statement = (
-        update(dust_lot)
-        .where(dust_lot.c.customer_id == bindparam("b_customer_id"), dust_lot.c.id == bindparam("b_id"))
-        .values(remaining=bindparam("b_remaining"), held=bindparam("b_held"), matured=bindparam("b_matured"))
-    )
-    connection.execute(
-        statement,
-        [
-            {
-                "b_customer_id": customer_id,
-                "b_id": lot.id,
-                "b_remaining": lot.remaining,
-                "b_held": lot.held,
-                "b_matured": lot.matured,
-            }
-            for (customer_id, _), lot in touched.items()
-        ],
-    )
+    rows = [
+        {
+            "customer_id": customer_id,
+            "id": lot.id,
+            "remaining": lot.remaining,
+            "held": lot.held,
+            "matured": lot.matured,
+        }
+        for (customer_id, _), lot in touched.items()
+    ]
+    update_rows(connection, dust_lot, rows, key=("customer_id", "id"))
 
 
 def _update_balances(connection: Connection, accounts: list[Account]) -> None:
-    statement = (
-        update(dust_balance)
-        .where(dust_balance.c.customer_id == bindparam("b_customer_id"))
-        .values(
-            balance=bindparam("b_balance"),
-            held=bindparam("b_held"),
-            pending=bindparam("b_pending"),
-            debt=bindparam("b_debt"),
-            version=bindparam("b_version"),
-            head=bindparam("b_head"),
-            updated_at=bindparam("b_updated_at"),
-        )
-    )
-    connection.execute(
-        statement,
-        [
-            {
-                "b_customer_id": account.customer_id,
-                "b_balance": account.balance,
-                "b_held": account.held,
-                "b_pending": account.pending,
-                "b_debt": account.debt,
-                "b_version": account.version,
-                "b_head": account.head,
-                "b_updated_at": now(),
-            }
-            for account in accounts
-        ],
-    )
+    moment = now()
+    rows = [
+        {
+            "customer_id": account.customer_id,
+            "balance": account.balance,
+            "held": account.held,
+            "pending": account.pending,
+            "debt": account.debt,
+            "version": account.version,
+            "head": account.head,
+            "updated_at": moment,
+        }
+        for account in accounts
+    ]
+    update_rows(connection, dust_balance, rows, key=("customer_id",))
 
 
 def reserved_lots(connection: Connection, customer_id: CustomerId, redemption_id: str) -> dict[str, int]:

@@ -1,11 +1,13 @@
 """What can be read from the ledger: balances and statements. Nothing here takes a lock."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
+from bridge.bulk import among
 from bridge.ids import CustomerId
 from bridge.ledger.tables import dust_balance, dust_lot, dust_transaction
 
@@ -41,27 +43,46 @@ def read_points(connection: Connection, customer_id: CustomerId) -> int:
 
 def read_balance(connection: Connection, customer_id: CustomerId) -> Balance:
     """All figures; zeros for a customer never seen."""
-    row = connection.execute(select(dust_balance).where(dust_balance.c.customer_id == customer_id)).one_or_none()
-    if row is None:
-        return Balance(customer_id=customer_id)
-    lots = connection.execute(
-        select(dust_lot.c.expires_at, func.sum(dust_lot.c.remaining - dust_lot.c.held).label("amount"))
-        .where(
-            dust_lot.c.customer_id == customer_id,
-            dust_lot.c.remaining > dust_lot.c.held,
-            dust_lot.c.matured,
-            dust_lot.c.expires_at.is_not(None),
+    return read_balances(connection, [customer_id])[0]
+
+
+def read_balances(connection: Connection, customer_ids: Sequence[CustomerId]) -> list[Balance]:
+    """As `read_balance`, for many at once, in the order in which they were asked for."""
+    figures, lots = dust_balance.c, dust_lot.c
+    rows = connection.execute(
+        select(figures.customer_id, figures.balance, figures.held, figures.pending).where(
+            among(figures.customer_id, customer_ids)
         )
-        .group_by(dust_lot.c.expires_at)
-        .order_by(dust_lot.c.expires_at)
     )
-    return Balance(
-        customer_id=customer_id,
-        balance=row.balance,
-        held=row.held,
-        pending=row.pending,
-        expiring=tuple(Expiring(amount=int(lot.amount), expires_at=lot.expires_at) for lot in lots),
-    )
+    found = {CustomerId(row.customer_id): row for row in rows}
+    expiring: dict[str, list[Expiring]] = {}
+    if found:
+        for lot in connection.execute(
+            select(lots.customer_id, lots.expires_at, func.sum(lots.remaining - lots.held).label("amount"))
+            .where(
+                among(lots.customer_id, found),
+                lots.remaining > lots.held,
+                lots.matured,
+                lots.expires_at.is_not(None),
+            )
+            .group_by(lots.customer_id, lots.expires_at)
+            .order_by(lots.expires_at)
+        ):
+            expiring.setdefault(lot.customer_id, []).append(
+                Expiring(amount=int(lot.amount), expires_at=lot.expires_at)
+            )  # fmt: skip
+    return [
+        Balance(
+            customer_id=who,
+            balance=found[who].balance,
+            held=found[who].held,
+            pending=found[who].pending,
+            expiring=tuple(expiring.get(who, ())),
+        )
+        if who in found
+        else Balance(customer_id=who)
+        for who in customer_ids
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -98,6 +98,16 @@ dust_lot_use = Table(
     Index(None, "customer_id", "lot_id"),
 )
 
+# Lots whose end was announced, so that each is announced once; gone when the lot is.
+expiry_notice = Table(
+    "expiry_notice",
+    metadata,
+    Column("customer_id", Text, primary_key=True),
+    Column("lot_id", Text, primary_key=True),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    Index(None, "expires_at"),
+)
+
 # What all of `dust_transaction` adds up to, by kind, so that a figure for the whole shop is no scan of the book. Each
 # `save` adds rows of its own, in its own transaction and so exact, and waits for nobody: a single row of totals would
 # make all writers queue up behind it. `totals.fold` adds the rows of a minute together.

@@ -12,8 +12,9 @@ from bridge.ids import CustomerId, ProductId
 
 # `customer_id` alone is dropped by Medusa (2.21.2, tried); with `customer.id` beside it both are given.
 CART_FIELDS = (
-    "id,customer_id,customer.id,currency_code,completed_at,item_total,item_tax_total,"
-    "items.id,items.product_id,items.quantity,items.total,items.tax_total,promotions.code"
+    "id,customer_id,customer.id,customer.has_account,currency_code,completed_at,item_total,item_tax_total,"
+    "items.id,items.product_id,items.quantity,items.total,items.tax_total,items.adjustments.code,"
+    "items.adjustments.amount,promotions.code,shipping_methods.id,shipping_methods.total"
 )
 
 
@@ -30,23 +31,36 @@ class CartLine:
     quantity: int
     net: Decimal
     gross: Decimal
+    discounts: Mapping[str, Decimal]
+    """What each code takes off this line; with tax where the promotion says so, as all of Dust's do."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cart:
-    """A cart at one moment. Money in major units of `currency_code`; `items_gross` is after discounts, with tax."""
+    """A cart at one moment. Money in major units of `currency_code`; `items_gross` is after discounts, with tax.
+
+    `shipping_gross` is None until a way of shipping is chosen.
+    """
 
     id: str
     customer_id: CustomerId | None
+    has_account: bool
+    """Whether its customer is more than the record that Medusa keeps of a guest."""
     currency_code: str
     completed: bool
     items_gross: Decimal
     lines: tuple[CartLine, ...]
+    shipping_gross: Decimal | None
     promotion_codes: frozenset[str]
 
 
 class _Shape(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class _Adjustment(_Shape):
+    code: str | None = None
+    amount: Decimal
 
 
 class _Item(_Shape):
@@ -55,10 +69,16 @@ class _Item(_Shape):
     quantity: int
     total: Decimal
     tax_total: Decimal = Decimal(0)
+    adjustments: tuple[_Adjustment, ...] | None = None
+
+
+class _ShippingMethod(_Shape):
+    total: Decimal = Decimal(0)
 
 
 class _Customer(_Shape):
     id: str
+    has_account: bool | None = None
 
 
 class _Promotion(_Shape):
@@ -73,6 +93,7 @@ class _Cart(_Shape):
     completed_at: str | None = None
     item_total: Decimal
     items: tuple[_Item, ...] | None = None
+    shipping_methods: tuple[_ShippingMethod, ...] | None = None
     promotions: tuple[_Promotion | None, ...] | None = None
 
 
@@ -87,6 +108,7 @@ def read_cart(document: Mapping[str, Any]) -> Cart:
     return Cart(
         id=cart.id,
         customer_id=CustomerId(owner) if owner else None,
+        has_account=bool(owner) and not (cart.customer is not None and cart.customer.has_account is False),
         currency_code=cart.currency_code.lower(),
         completed=cart.completed_at is not None,
         items_gross=cart.item_total,
@@ -97,8 +119,20 @@ def read_cart(document: Mapping[str, Any]) -> Cart:
                 quantity=item.quantity,
                 net=item.total - item.tax_total,
                 gross=item.total,
+                discounts=_discounts(item),
             )
             for item in cart.items or ()
         ),
+        shipping_gross=sum((method.total for method in cart.shipping_methods), Decimal(0))
+        if cart.shipping_methods
+        else None,
         promotion_codes=frozenset(p.code for p in cart.promotions or () if p and p.code),
     )
+
+
+def _discounts(item: _Item) -> dict[str, Decimal]:
+    taken: dict[str, Decimal] = {}
+    for adjustment in item.adjustments or ():
+        if adjustment.code and adjustment.amount > 0:
+            taken[adjustment.code] = taken.get(adjustment.code, Decimal(0)) + adjustment.amount
+    return taken

@@ -4,7 +4,7 @@ Every call has a time-out; nothing is retried here: the row that wanted the call
 """
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -29,6 +29,9 @@ Params = Mapping[str, str] | list[tuple[str, str | int | float | bool | None]]
 _PAGE = 100
 # Codes are 21 characters: fifty of them stay well inside what a URL may hold.
 _CODES_AT_ONCE = 50
+# Medusa's parser takes a thousand values in a list; Node refuses headers, the URL among them, over 16 kB.
+_VALUES_AT_ONCE = 100
+_CHARACTERS_AT_ONCE = 4_000
 
 
 class MedusaAway(Unavailable):
@@ -123,6 +126,25 @@ class Medusa:
         """Pages of customers created since then, with `has_account`."""
         fields = "id,has_account,created_at"
         yield from self._changes("/admin/customers", "customers", "created_at", since, {"fields": fields})
+
+    def customer(self, customer_id: CustomerId) -> Json:
+        """A customer with `email` and `has_account`. Raises `UnknownInMedusa`."""
+        fields = {"fields": "id,email,has_account"}
+        return cast(Json, self._admin("GET", f"/admin/customers/{customer_id}", params=fields)["customer"])
+
+    def customers_with_account(
+        self, *, ids: Collection[str] = (), emails: Collection[str] = ()
+    ) -> Iterator[list[Json]]:
+        """Those of these customers that have an account, with `id` and `email`; nobody for a guest's or unknown one.
+
+        Medusa compares e-mail addresses letter by letter, capitals too.
+        """
+        for name, values in (("id[]", ids), ("email[]", emails)):
+            for some in _in_portions(sorted(values)):
+                has_account, fields = ("has_account", "true"), ("fields", "id,email,has_account")
+                params: Params = [*((name, value) for value in some), has_account, fields, ("limit", len(some))]
+                found = self._admin("GET", "/admin/customers", params=params)["customers"]
+                yield [customer for customer in found if customer.get("has_account")]
 
     def order_id_of_payment(self, payment_id: str) -> OrderId | None:
         """The order that a payment belongs to; None while its cart is not completed."""
@@ -301,6 +323,18 @@ def _promotion(promotion: Json) -> Promotion:
         used=int(promotion.get("used") or 0),
         redemption_id=metadata.get("redemption_id"),
     )
+
+
+def _in_portions(values: Iterable[str]) -> Iterator[list[str]]:
+    """The values in portions that a URL can hold, though each character may be written as three."""
+    portion: list[str] = []
+    for value in values:
+        if portion and (len(portion) == _VALUES_AT_ONCE or sum(map(len, portion)) + len(value) > _CHARACTERS_AT_ONCE):
+            yield portion
+            portion = []
+        portion.append(value)
+    if portion:
+        yield portion
 
 
 def _iso(moment: datetime) -> str:

@@ -5,9 +5,10 @@ Source: `GET /admin/orders/:id?fields=ORDER_FIELDS` of Medusa 2.21.2; a webhook'
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
@@ -18,14 +19,15 @@ from bridge.medusa.swaps import Shares, kept_shares
 
 ORDER_FIELDS = ",".join((
     "id,display_id,status,version,created_at,updated_at,canceled_at,currency_code,customer_id,email,is_draft_order",
-    "payment_status,fulfillment_status,customer.id,customer.has_account,region_id",
+    "payment_status,fulfillment_status,customer.id,customer.has_account,customer.groups.id,region_id",
     "total,subtotal,tax_total,item_total,item_subtotal,item_tax_total",
     "discount_total,discount_subtotal,discount_tax_total,shipping_total,shipping_subtotal,shipping_tax_total",
     "original_item_total,original_item_subtotal,credit_line_total,summary.*,metadata",
     "items.id,items.title,items.product_id,items.variant_id,items.variant_sku,items.quantity,items.unit_price",
     "items.is_tax_inclusive,items.total,items.subtotal,items.tax_total,items.discount_total,items.discount_subtotal",
-    "items.metadata,items.detail.*,items.adjustments.*,items.product.categories.id",
+    "items.metadata,items.detail.*,items.adjustments.*,items.product.categories.id,items.product.collection_id",
     "items.created_at,items.return_received_total",
+    "shipping_methods.id,shipping_methods.discount_total,shipping_methods.adjustments.*",
     "promotions.id,promotions.code,promotions.metadata",
     "payment_collections.id,payment_collections.status,payment_collections.amount",
     "payment_collections.authorized_amount,payment_collections.captured_amount",
@@ -44,6 +46,14 @@ _COMPLETED = {"completed", "archived"}
 _ONE_FLUSH = timedelta(milliseconds=200)
 
 
+class Detail(StrEnum):
+    """What only some rules look at, and what a snapshot of an older sender may not carry."""
+
+    CATEGORIES = "categories"
+    COLLECTIONS = "collections"
+    CUSTOMER_GROUPS = "customer groups"
+
+
 class UnreadableOrder(InvalidInput):
     """The JSON is not an order of the shape we know."""
 
@@ -52,11 +62,15 @@ class UnreadableOrder(InvalidInput):
 
 @dataclass(frozen=True, kw_only=True)
 class CodeUse:
-    """How much of a promotion code a line uses as it now is: money with tax, and units of the line."""
+    """How much of a promotion code a line uses as it now is: money with tax, and units of the line.
+
+    `given` is what the code took off at first, with tax, before anything was returned.
+    """
 
     code: str
     amount: Decimal
     units: Decimal
+    given: Decimal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +80,9 @@ class Line:
     id: str
     product_id: str | None
     category_ids: frozenset[str]
+    collection_id: str | None
+    units: Decimal
+    """How many of them the customer keeps."""
     net: Decimal
     gross: Decimal
     code_uses: tuple[CodeUse, ...]
@@ -92,14 +109,19 @@ class Order:
     paid: bool
     completed: bool
     lines: tuple[Line, ...]
+    shipping_uses: tuple[CodeUse, ...]
     shipping_net: Decimal
     shipping_gross: Decimal
     promotion_codes: frozenset[str]
-    knows_categories: bool
+    customer_group_ids: frozenset[str]
+    knows: frozenset[Detail]
+    """What of the details the facts tell; of the others nothing follows from their being empty."""
     kept_share: Decimal
     """As the lines', for shipping."""
     awaits_payment: bool
     """Whether something that a claim or an exchange added is not paid yet."""
+    email: str | None = field(repr=False)
+    """Whose order it says it is; for a guest's dust only, never logged and never kept in clear."""
 
     @property
     def age(self) -> tuple[int, datetime]:
@@ -109,9 +131,11 @@ class Order:
     @property
     def codes(self) -> frozenset[str]:
         """Every promotion code that the order knows of, whether or not it still takes anything off."""
-        return self.promotion_codes | {use.code for line in self.lines for use in line.code_uses}
+        on_lines = {use.code for line in self.lines for use in line.code_uses}
+        return self.promotion_codes | on_lines | {use.code for use in self.shipping_uses}
 
     def uses_of(self, code: str) -> list[CodeUse]:
+        """What the code takes off the lines."""
         return [use for line in self.lines for use in line.code_uses if use.code == code]
 
 
@@ -131,6 +155,7 @@ class _Category(_Shape):
 
 class _Product(_Shape):
     categories: tuple[_Category, ...] | None = None
+    collection_id: str | None = None
 
 
 class _Detail(_Shape):
@@ -145,18 +170,28 @@ class _Item(_Shape):
     product: _Product | None = None
     unit_price: Decimal = Decimal(0)
     quantity: Decimal = Decimal(0)
+    detail: _Detail | None = None
     total: Decimal
     subtotal: Decimal
     tax_total: Decimal
     discount_total: Decimal | None = None
     is_tax_inclusive: bool = False
     return_received_total: Decimal | None = None
-    detail: _Detail | None = None
     adjustments: tuple[_Adjustment, ...] | None = None
+
+
+class _ShippingMethod(_Shape):
+    discount_total: Decimal | None = None
+    adjustments: tuple[_Adjustment, ...] | None = None
+
+
+class _Group(_Shape):
+    id: str
 
 
 class _Customer(_Shape):
     has_account: bool | None = None
+    groups: tuple[_Group, ...] | None = None
 
 
 class _Promotion(_Shape):
@@ -183,6 +218,7 @@ class _Order(_Shape):
     id: str
     customer_id: str | None = None
     customer: _Customer | None = None
+    email: str | None = None
     currency_code: str
     status: str
     is_draft_order: bool = False
@@ -196,6 +232,7 @@ class _Order(_Shape):
     shipping_total: Decimal = Decimal(0)
     shipping_tax_total: Decimal = Decimal(0)
     items: tuple[_Item, ...]
+    shipping_methods: tuple[_ShippingMethod | None, ...] | None = None
     # A deleted promotion leaves a null in the list.
     promotions: tuple[_Promotion | None, ...] | None = None
     # These are needed for claims and exchanges only; a snapshot without them is an order without those.
@@ -216,7 +253,8 @@ def read_order(document: Mapping[str, Any]) -> Order:
     return Order(
         id=OrderId(order.id),
         customer_id=CustomerId(order.customer_id) if order.customer_id else None,
-        is_guest=order.customer is not None and order.customer.has_account is False,
+        # Medusa keeps a record of its own for a guest; an order by hand may have none at all.
+        is_guest=not order.customer_id or (order.customer is not None and order.customer.has_account is False),
         currency_code=order.currency_code.lower(),
         version=order.version,
         placed_at=order.created_at,
@@ -228,13 +266,29 @@ def read_order(document: Mapping[str, Any]) -> Order:
         paid=order.payment_status in _PAID or order.total == 0,
         completed=order.status in _COMPLETED,
         lines=tuple(_line(item, shares.swapped if item.id in swapped else shares.bought) for item in order.items),
+        shipping_uses=tuple(_shipping_uses(order)),
         shipping_net=order.shipping_total - order.shipping_tax_total,
         shipping_gross=order.shipping_total,
         promotion_codes=frozenset(p.code for p in order.promotions or () if p and p.code),
         kept_share=shares.bought,
         awaits_payment=shares.unpaid > 0,
-        knows_categories=all(item.product is not None for item in order.items),
+        email=order.email,
+        customer_group_ids=_group_ids(order),
+        knows=frozenset(_known(order)),
     )
+
+
+def _group_ids(order: _Order) -> frozenset[str]:
+    return frozenset(group.id for group in order.customer.groups or ()) if order.customer else frozenset()
+
+
+def _known(order: _Order) -> Iterable[Detail]:
+    if all(item.product is not None for item in order.items):
+        yield Detail.CATEGORIES
+    if all(item.product is not None and "collection_id" in item.product.model_fields_set for item in order.items):
+        yield Detail.COLLECTIONS
+    if order.customer_id is None or (order.customer is not None and "groups" in order.customer.model_fields_set):
+        yield Detail.CUSTOMER_GROUPS
 
 
 def _swapped_in(order: _Order) -> frozenset[str]:
@@ -283,6 +337,8 @@ def _line(item: _Item, kept_share: Decimal) -> Line:
         id=item.id,
         product_id=item.product_id,
         category_ids=frozenset(c.id for c in item.product.categories or ()) if item.product else frozenset(),
+        collection_id=item.product.collection_id if item.product else None,
+        units=_standing_quantity(item),
         net=item.total - item.tax_total,
         gross=item.total,
         code_uses=tuple(_code_uses(item)),
@@ -298,11 +354,8 @@ def _code_uses(item: _Item) -> Iterable[CodeUse]:
     line returned means half of each code used. (order_after_return_and_refund.json: adjustments of 2.50 with tax, of
     which 1.25 remain.)
     """
-    given: dict[str, Decimal] = defaultdict(Decimal)
-    for adjustment in item.adjustments or ():
-        if adjustment.code:
-            given[adjustment.code] += adjustment.total if adjustment.total is not None else adjustment.amount
-    whole = sum((a.total if a.total is not None else a.amount for a in item.adjustments or ()), Decimal(0))
+    given = _given(item.adjustments)
+    whole = _sum(item.adjustments)
     if whole <= 0:
         return
     left = item.discount_total if item.discount_total is not None else whole
@@ -312,12 +365,46 @@ def _code_uses(item: _Item) -> Iterable[CodeUse]:
     for code, amount in given.items():
         effective = amount * left / whole
         units = effective * standing / before_discounts if before_discounts > 0 else Decimal(0)
-        yield CodeUse(code=code, amount=effective, units=units)
+        yield CodeUse(code=code, amount=effective, units=units, given=amount)
+
+
+def _shipping_uses(order: _Order) -> Iterable[CodeUse]:
+    """What codes take off the shipping. Tried on Medusa 2.21.2: a return of items leaves it as it was."""
+    if order.shipping_methods is None:
+        # A snapshot without them. Medusa lists no code that takes nothing off, so one that no line has is for shipping.
+        on_lines = {code for item in order.items for code in _given(item.adjustments)}
+        for promotion in order.promotions or ():
+            if promotion and promotion.code and promotion.code not in on_lines:
+                yield CodeUse(code=promotion.code, amount=Decimal(1), units=Decimal(0), given=Decimal(1))
+    for method in order.shipping_methods or ():
+        whole = _sum(method.adjustments) if method else Decimal(0)
+        if method is None or whole <= 0:
+            continue
+        left = method.discount_total if method.discount_total is not None else whole
+        for code, amount in _given(method.adjustments).items():
+            yield CodeUse(code=code, amount=amount * left / whole, units=Decimal(0), given=amount)
+
+
+def _given(adjustments: Iterable[_Adjustment] | None) -> dict[str, Decimal]:
+    """What each code takes off, by these adjustments."""
+    given: dict[str, Decimal] = defaultdict(Decimal)
+    for adjustment in adjustments or ():
+        if adjustment.code and _with_tax(adjustment) > 0:
+            given[adjustment.code] += _with_tax(adjustment)
+    return given
+
+
+def _sum(adjustments: Iterable[_Adjustment] | None) -> Decimal:
+    return sum((_with_tax(adjustment) for adjustment in adjustments or ()), Decimal(0))
+
+
+def _with_tax(adjustment: _Adjustment) -> Decimal:
+    return adjustment.total if adjustment.total is not None else adjustment.amount
 
 
 def _standing_quantity(item: _Item) -> Decimal:
     """How many units the line's present subtotal stands for: what was returned no longer counts."""
     if item.unit_price <= 0:
-        return item.quantity
+        return item.quantity - ((item.detail and item.detail.return_received_quantity) or Decimal(0))
     stands = item.total + (item.discount_total or 0) if item.is_tax_inclusive else item.subtotal
     return stands / item.unit_price

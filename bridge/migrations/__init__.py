@@ -21,16 +21,21 @@ _LOCK = "SELECT pg_advisory_lock(hashtext('dust migrate'))"
 
 def import_tables() -> None:
     """Load every module that defines a table, so that `metadata` is complete."""
+    import bridge.clock
+    import bridge.imports.tables
     import bridge.inbox.erasure
     import bridge.inbox.reconcile
     import bridge.inbox.tables
     import bridge.last_run
     import bridge.ledger.tables
     import bridge.metrics
+    import bridge.notices.tables
     import bridge.products.settings
     import bridge.programme.versions
     import bridge.redemptions.tables
+    import bridge.reports.tables
     import bridge.retries
+    import bridge.settlement.grants
     import bridge.settlement.tables  # noqa: F401
 
 

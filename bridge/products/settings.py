@@ -154,6 +154,13 @@ def dust_only_among(connection: Connection, product_ids: Collection[str]) -> set
     return {ProductId(found) for found in connection.scalars(query)} if product_ids else set()
 
 
+def newest_dust_only(connection: Connection, *, limit: int) -> list[ProductId]:
+    """Products that only dust can buy, by id; when there are more than `limit`, those that were set last."""
+    query = select(dust_product.c.product_id).where(dust_product.c.dust_only)
+    newest = query.order_by(dust_product.c.updated_at.desc(), dust_product.c.product_id).limit(limit)
+    return sorted(ProductId(found) for found in connection.scalars(newest))
+
+
 def unmirrored_products(connection: Connection, limit: int) -> list[ProductId]:
     """Products whose settings Medusa does not have yet, or still has after they were deleted."""
     query = select(dust_product.c.product_id).where(dust_product.c.mirrored_version != dust_product.c.version)

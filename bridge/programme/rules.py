@@ -1,9 +1,12 @@
 """The programme document: one JSON object that a merchant edits. CONTRACT, "The programme document"."""
 
-from datetime import datetime
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Any
+from functools import cached_property
+from typing import Annotated, Any, Self
 
 from babel.numbers import list_currencies
 from pydantic import (
@@ -15,14 +18,17 @@ from pydantic import (
     PlainSerializer,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 
 from bridge.ledger.account import MOST_DUST, NegativeBalance
+from bridge.medusa.orders import Detail
 
 _CURRENCIES = {code.lower() for code in list_currencies()}
 # Rates beyond these are typing errors; they also keep every product of rate and amount inside a BIGINT.
 _HIGHEST_RATE = Decimal(1_000_000)
 _MOST_PLACES = 6
+_MOST_MONEY = Decimal(1_000_000_000)
 
 
 def _known_currency(code: str) -> str:
@@ -42,10 +48,21 @@ def _plain(value: Decimal) -> str:
 # Decimals travel as strings in JSON, so that no reader turns them into binary floats.
 ExactDecimal = Annotated[Decimal, PlainSerializer(_plain, return_type=str)]
 Rate = Annotated[ExactDecimal, Field(gt=0, le=_HIGHEST_RATE, decimal_places=_MOST_PLACES)]
-Ids = Annotated[tuple[Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,255}$")], ...], Field(max_length=10_000)]
+Id = Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,255}$")]
+Ids = Annotated[tuple[Id, ...], Field(max_length=10_000)]
 # Neither true nor "5" nor 5.0: whoever writes that means something else.
 Whole = Annotated[int, Field(strict=True)]
 YesNo = Annotated[bool, Field(strict=True)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Traits:
+    """What rules go by when they look at a line of an order."""
+
+    product_id: str | None
+    category_ids: frozenset[str] = frozenset()
+    collection_id: str | None = None
+    customer_group_ids: frozenset[str] = frozenset()
 
 
 class Rounding(StrEnum):
@@ -72,13 +89,19 @@ class Basis(_Part):
 
 
 class Multiplier(_Part):
-    """Lines that match earn `factor` times as much. No ids at all match every line; several multipliers multiply."""
+    """Lines that match earn `factor` times as much; several multipliers multiply.
+
+    A line matches by its product, by one of its categories or by its collection; without such ids every line does.
+    `customer_group_ids` narrows it down to orders of customers in one of these groups.
+    """
 
     # Postgres keeps no NUL, not even inside JSON.
     name: str = Field(min_length=1, max_length=100, pattern=r"^[^\x00]*$")
     factor: Annotated[ExactDecimal, Field(ge=0, le=1000, decimal_places=_MOST_PLACES)]
     product_ids: Ids = ()
     category_ids: Ids = ()
+    collection_ids: Ids = ()
+    customer_group_ids: Ids = ()
     starts_at: AwareDatetime | None = None
     ends_at: AwareDatetime | None = None
 
@@ -91,12 +114,25 @@ class Multiplier(_Part):
             raise ValueError("must be after starts_at")
         return ends_at
 
-    def applies(self, *, product_id: str | None, category_ids: frozenset[str], moment: datetime) -> bool:
+    def applies(self, traits: Traits, *, moment: datetime) -> bool:
         if (self.starts_at and moment < self.starts_at) or (self.ends_at and moment >= self.ends_at):
             return False
-        if not self.product_ids and not self.category_ids:
+        if self.customer_group_ids and traits.customer_group_ids.isdisjoint(self.customer_group_ids):
+            return False
+        if not self.product_ids and not self.category_ids and not self.collection_ids:
             return True
-        return product_id in self.product_ids or not category_ids.isdisjoint(self.category_ids)
+        return (
+            traits.product_id in self.product_ids
+            or traits.collection_id in self.collection_ids
+            or not traits.category_ids.isdisjoint(self.category_ids)
+        )
+
+
+class FixedDust(_Part):
+    """Each unit of the product earns this much, whatever it costs: it takes the place of the rate."""
+
+    product_id: Id
+    dust: Whole = Field(ge=0, le=MOST_DUST)
 
 
 class Earn(_Part):
@@ -108,12 +144,114 @@ class Earn(_Part):
     when: EarnWhen = EarnWhen.PLACED
     pending_days: Whole = Field(default=0, ge=0, le=3650)
     expires_after_days: Whole | None = Field(default=None, ge=1, le=36_500)
+    expiry_notice_days: Whole | None = Field(
+        default=14,
+        ge=1,
+        le=365,
+        description="How many days before dust expires `dust.expiring` tells of it; null: never",
+    )
     excluded_product_ids: Ids = ()
+    excluded_category_ids: Ids = ()
+    excluded_collection_ids: Ids = ()
+    fixed: tuple[FixedDust, ...] = Field(
+        default=(), max_length=10_000, description="Products whose units each earn so much dust instead of the rate"
+    )
     multipliers: tuple[Multiplier, ...] = Field(default=(), max_length=200)
+
+    @field_validator("fixed")
+    @classmethod
+    def _each_product_once(cls, fixed: tuple[FixedDust, ...]) -> tuple[FixedDust, ...]:
+        often = [product for product, times in Counter(each.product_id for each in fixed).items() if times > 1]
+        if often:
+            raise ValueError(f"names {', '.join(often[:3])} more than once")
+        return fixed
+
+    @cached_property
+    def fixed_by_product(self) -> dict[str, int]:
+        return {each.product_id: each.dust for each in self.fixed}
+
+    def dates(self, placed_at: datetime) -> tuple[datetime | None, datetime | None]:
+        """When an order's dust matures and when it expires, where it does.
+
+        Counted from the order, not from when we heard of it: a late webhook must not cost or give days.
+        """
+        matures_at = placed_at + timedelta(days=self.pending_days) if self.pending_days else None
+        return matures_at, placed_at + timedelta(days=self.expires_after_days) if self.expires_after_days else None
 
 
 class Bonuses(_Part):
     signup: Whole = Field(default=0, ge=0, le=MOST_DUST, description="Dust for a new customer account")
+
+
+class RewardKind(StrEnum):
+    PERCENTAGE = "percentage"
+    FREE_SHIPPING = "free_shipping"
+    FREE_PRODUCT = "free_product"
+
+
+Money = Annotated[ExactDecimal, Field(gt=0, le=_MOST_MONEY, decimal_places=_MOST_PLACES)]
+MoneyByCurrency = Annotated[dict[CurrencyCode, Money], Field(max_length=200)]
+# What only one kind of reward has; what another kind is given of it would do nothing, so it is refused.
+_FIELDS_OF_KIND = {
+    "percent": RewardKind.PERCENTAGE,
+    "max_value": RewardKind.PERCENTAGE,
+    "product_id": RewardKind.FREE_PRODUCT,
+    "quantity": RewardKind.FREE_PRODUCT,
+}
+_NEEDED_BY_KIND = {RewardKind.PERCENTAGE: "percent", RewardKind.FREE_PRODUCT: "product_id"}
+
+
+class Reward(_Part):
+    """Something with one price in dust. One that names sums of money exists in the currencies that all of them name."""
+
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$", description="Yours to choose, and stable: `ten-percent`")
+    name: str = Field(min_length=1, max_length=100, pattern=r"^[^\x00]*$")
+    kind: RewardKind
+    dust: Whole = Field(ge=1, le=MOST_DUST, description="The price, whatever it takes off")
+    percent: Annotated[ExactDecimal, Field(gt=0, le=100, decimal_places=4)] | None = Field(
+        default=None, description="`percentage`: what it takes off the cart's items"
+    )
+    max_value: MoneyByCurrency = Field(
+        default={}, description="`percentage`: the most it takes off, with tax, in major units by currency"
+    )
+    product_id: Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,255}$")] | None = Field(
+        default=None, description="`free_product`: which"
+    )
+    quantity: Whole | None = Field(default=None, ge=1, le=1_000, description="`free_product`: units, 1 unless given")
+    min_cart: MoneyByCurrency = Field(
+        default={}, description="The least that the cart's items cost, with tax, in major units by currency"
+    )
+    currency_codes: Annotated[tuple[CurrencyCode, ...], Field(max_length=200)] = Field(
+        default=(), description="Only in these currencies; in all without any"
+    )
+
+    @model_validator(mode="after")
+    def _has_what_its_kind_has(self) -> Self:
+        needed = _NEEDED_BY_KIND.get(self.kind)
+        if needed and getattr(self, needed) is None:
+            raise ValueError(f"{needed} is missing: a {self.kind} reward needs it")
+        for name, kind in _FIELDS_OF_KIND.items():
+            if kind is not self.kind and getattr(self, name):
+                raise ValueError(f"{name} belongs to {kind} rewards only")
+        return self
+
+    @property
+    def units(self) -> int:
+        """How many units of its product are free."""
+        return self.quantity or 1
+
+    @property
+    def looks_at_cart(self) -> bool:
+        """Whether what it is, or whether it may be had, depends on the currency or the worth of the cart."""
+        return bool(self.max_value or self.min_cart or self.currency_codes)
+
+    def needs_cart(self, max_share: Decimal) -> bool:
+        """Whether it cannot be redeemed without one: only a cart says what share of it a free product is."""
+        return self.looks_at_cart or (self.kind is RewardKind.FREE_PRODUCT and max_share < 1)
+
+    def exists_in(self, currency_code: str) -> bool:
+        limits = (self.max_value, self.min_cart, self.currency_codes)
+        return all(currency_code in limit for limit in limits if limit)
 
 
 class Redeem(_Part):
@@ -124,6 +262,7 @@ class Redeem(_Part):
     max_dust: Whole | None = Field(default=None, ge=1, le=MOST_DUST)
     max_share: Annotated[ExactDecimal, Field(gt=0, le=1, decimal_places=_MOST_PLACES)] = Decimal(1)
     code_ttl_minutes: Whole = Field(default=60, ge=1, le=525_600)
+    rewards: tuple[Reward, ...] = Field(default=(), max_length=200)
 
     @field_validator("max_dust")
     @classmethod
@@ -132,13 +271,49 @@ class Redeem(_Part):
             raise ValueError("must not be below the least dust at a time, min_dust")
         return max_dust
 
+    @field_validator("rewards")
+    @classmethod
+    def _rewards_keep_the_limits(cls, rewards: tuple[Reward, ...], others: ValidationInfo) -> tuple[Reward, ...]:
+        least, most, share = (others.data.get(name) for name in ("min_dust", "max_dust", "max_share"))
+        known = set()
+        for reward in rewards:
+            if reward.id in known:
+                raise ValueError(f"two rewards have the id {reward.id}")
+            known.add(reward.id)
+            if least is not None and reward.dust < least:
+                raise ValueError(f"{reward.id}: {reward.dust} dust are below the least at a time, min_dust ({least})")
+            if most is not None and reward.dust > most:
+                raise ValueError(f"{reward.id}: {reward.dust} dust are above the most at a time, max_dust ({most})")
+            if share is not None and reward.percent is not None and reward.percent > share * 100:
+                raise ValueError(f"{reward.id}: {reward.percent:f} % are above max_share ({share:f} of the cart)")
+        return rewards
+
+    def reward(self, reward_id: str) -> Reward | None:
+        """The reward with this id, if it is in the catalogue."""
+        return next((reward for reward in self.rewards if reward.id == reward_id), None)
+
 
 class Reversal(_Part):
     negative_balance: NegativeBalance = NegativeBalance.ALLOW
 
 
+class GuestClaim(StrEnum):
+    """What, besides an accepted transfer of the order and the word of support, proves that a guest was this customer.
+
+    Medusa verifies no e-mail by itself. `registration` says that the shop lets nobody open an account before they have
+    proved its e-mail, `account` that a later change of the e-mail is proved as well.
+    """
+
+    TRANSFER = "transfer"
+    REGISTRATION = "registration"
+    ACCOUNT = "account"
+
+
 class Guests(_Part):
-    escrow_days: Whole = Field(default=90, ge=1, le=3650)
+    escrow_days: Whole = Field(
+        default=90, ge=1, le=3650, description="Days after the order for which a guest's dust waits to be claimed"
+    )
+    claim: GuestClaim = Field(default=GuestClaim.TRANSFER, description="What proves whose a guest's e-mail is")
 
 
 class Programme(_Part):
@@ -151,9 +326,15 @@ class Programme(_Part):
     guests: Guests = Guests()
 
     @property
-    def looks_at_categories(self) -> bool:
-        """Whether any rule asks for the categories of a product."""
-        return any(multiplier.category_ids for multiplier in self.earn.multipliers)
+    def looks_at(self) -> frozenset[Detail]:
+        """What some rule asks for that not every snapshot of an order carries."""
+        earn = self.earn
+        asked = {
+            Detail.CATEGORIES: earn.excluded_category_ids or any(each.category_ids for each in earn.multipliers),
+            Detail.COLLECTIONS: earn.excluded_collection_ids or any(each.collection_ids for each in earn.multipliers),
+            Detail.CUSTOMER_GROUPS: any(each.customer_group_ids for each in earn.multipliers),
+        }
+        return frozenset(detail for detail, wanted in asked.items() if wanted)
 
     def document(self) -> dict[str, Any]:
         """The programme as JSON-ready values, the way it is stored and served."""

@@ -8,11 +8,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal
+from math import prod
 
 from babel.numbers import get_currency_precision
 
 from bridge.ledger.account import MOST_DUST
-from bridge.programme.rules import Earn, Redeem, Rounding
+from bridge.programme.rules import Earn, Redeem, Rounding, Traits
 
 _DECIMAL_ROUNDING = {
     Rounding.FLOOR: ROUND_FLOOR,
@@ -24,14 +25,32 @@ _NOISE = Decimal("0.000001")
 
 
 @dataclass(frozen=True, kw_only=True)
+class LineTerms:
+    """What the rules say of a line by what it is and who buys it; never by what it costs or when it is looked at.
+
+    They are fixed when the line is first settled: a product moved to another category later changes no old order.
+    """
+
+    factor: Decimal = Decimal(1)
+    multipliers: tuple[str, ...] = ()
+    """The names of those that make up the factor."""
+    fixed: int | None = None
+    """Dust for each unit, in place of the rate."""
+    excluded: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class EarningLine:
-    """A line of an order or a cart, after discounts. `net` is without tax, `gross` with it, both in major units."""
+    """A line of an order or a cart, after discounts. `net` is without tax, `gross` with it, both in major units.
+
+    `units` are those kept that dust has not paid: what a fixed number of dust for each is multiplied by.
+    """
 
     id: str
-    product_id: str | None
-    category_ids: frozenset[str] = frozenset()
+    terms: LineTerms
     net: Decimal
     gross: Decimal
+    units: Decimal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,17 +69,19 @@ def earning(
     lines: Collection[EarningLine],
     shipping_net: Decimal,
     shipping_gross: Decimal,
-    placed_at: datetime,
     without: Collection[str] = (),
 ) -> Earning:
-    """What these lines earn. `without` are line ids that never earn, such as products for dust alone."""
+    """What these lines earn. `without` are line ids that never earn, such as products for dust alone.
+
+    A worked row: 2 mugs with 50 fixed dust each, in a double week, are 200 dust, whatever they cost.
+    """
     rate = rules.rates.get(currency_code)
     if rate is None:
         return Earning(dust=0, lines={}, why=f"The programme has no earning rate for {currency_code}.")
     shares = {
-        line.id: _amount(rules, line.net, line.gross) * rate * _factor(rules, line, placed_at)
+        line.id: _base(rules, line, rate) * line.terms.factor
         for line in lines
-        if line.id not in without and line.product_id not in rules.excluded_product_ids
+        if line.id not in without and not line.terms.excluded
     }
     if rules.basis.include_shipping:
         shares["shipping"] = _amount(rules, shipping_net, shipping_gross) * rate
@@ -75,12 +96,25 @@ def _amount(rules: Earn, net: Decimal, gross: Decimal) -> Decimal:
     return gross if rules.basis.include_tax else net
 
 
-def _factor(rules: Earn, line: EarningLine, moment: datetime) -> Decimal:
-    factor = Decimal(1)
-    for multiplier in rules.multipliers:
-        if multiplier.applies(product_id=line.product_id, category_ids=line.category_ids, moment=moment):
-            factor *= multiplier.factor
-    return factor
+def _base(rules: Earn, line: EarningLine, rate: Decimal) -> Decimal:
+    if line.terms.fixed is not None:
+        return line.terms.fixed * line.units
+    return _amount(rules, line.net, line.gross) * rate
+
+
+def line_terms(rules: Earn, traits: Traits, *, moment: datetime) -> LineTerms:
+    """What the rules say of a line in an order that is placed at `moment`."""
+    matching = [multiplier for multiplier in rules.multipliers if multiplier.applies(traits, moment=moment)]
+    return LineTerms(
+        factor=prod((multiplier.factor for multiplier in matching), start=Decimal(1)),
+        multipliers=tuple(multiplier.name for multiplier in matching),
+        fixed=rules.fixed_by_product.get(traits.product_id) if traits.product_id else None,
+        excluded=(
+            traits.product_id in rules.excluded_product_ids
+            or traits.collection_id in rules.excluded_collection_ids
+            or not traits.category_ids.isdisjoint(rules.excluded_category_ids)
+        ),
+    )
 
 
 def discount_value(rules: Redeem, dust: int, currency_code: str) -> Decimal | None:
@@ -88,7 +122,7 @@ def discount_value(rules: Redeem, dust: int, currency_code: str) -> Decimal | No
     rate = rules.rates.get(currency_code)
     if rate is None:
         return None
-    return (dust / rate).quantize(_smallest_unit(currency_code), ROUND_FLOOR)
+    return (dust / rate).quantize(smallest_unit(currency_code), ROUND_FLOOR)
 
 
 def dust_for_value(rate: Decimal, value: Decimal) -> int:
@@ -98,13 +132,24 @@ def dust_for_value(rate: Decimal, value: Decimal) -> int:
 
 def most_dust_for(rules: Redeem, amount: Decimal, currency_code: str) -> int | None:
     """The most dust an amount to pay can take, within the programme's limits; None without a rate."""
+    return most_dust_within(rules, amount * rules.max_share, currency_code)
+
+
+def most_dust_within(rules: Redeem, value: Decimal, currency_code: str) -> int | None:
+    """The most dust that takes off no more than `value` and is allowed at a time; None without a rate."""
     rate = rules.rates.get(currency_code)
     if rate is None:
         return None
-    coverable = (amount * rules.max_share).quantize(_smallest_unit(currency_code), ROUND_FLOOR)
+    coverable = value.quantize(smallest_unit(currency_code), ROUND_FLOOR)
     most = int((coverable * rate).to_integral_value(ROUND_FLOOR))
     return max(0, min(most, rules.max_dust or MOST_DUST))
 
 
-def _smallest_unit(currency_code: str) -> Decimal:
+def percentage_of(percent: Decimal, amount: Decimal, currency_code: str) -> Decimal:
+    """So many percent of an amount, rounded down to what the currency can pay."""
+    return (amount * percent / 100).quantize(smallest_unit(currency_code), ROUND_FLOOR)
+
+
+def smallest_unit(currency_code: str) -> Decimal:
+    """What the currency counts in: 0.01 for eur, 1 for jpy."""
     return Decimal(1).scaleb(-get_currency_precision(currency_code.upper()))

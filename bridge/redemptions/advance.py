@@ -8,6 +8,7 @@ the codes are gone and that no order has used them.
 """
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -15,14 +16,18 @@ import structlog
 from sqlalchemy import Connection, select, update
 
 from bridge.backoff import backoff_seconds
-from bridge.clock import now
+from bridge.clock import now, real_now
 from bridge.db import transaction
 from bridge.errors import DustError, Unavailable
+from bridge.ids import ProductId
 from bridge.ledger.account import Kind, Memo
 from bridge.ledger.book import open_accounts, reserved_lots, save
 from bridge.medusa.client import Json, Medusa, MedusaRefused, Promotion
 from bridge.metrics import REDEMPTIONS_ENDED
+from bridge.notices.outbox import Notice, NoticeType, put
+from bridge.products.settings import newest_dust_only
 from bridge.redemptions.promises import Code, Redemption, lock_redemption, update_redemption
+from bridge.redemptions.promotions import promotion_body
 from bridge.redemptions.tables import State, dust_redemption, dust_redemption_code
 
 log = structlog.get_logger(__name__)
@@ -32,6 +37,8 @@ LEASE = timedelta(seconds=90)
 # When the making of a code was in doubt and it could not be found, look once more after Medusa had time to finish.
 SECOND_LOOK = timedelta(minutes=2)
 _LONGEST_WAIT_SECONDS = 120.0
+# Medusa takes 2 s for a promotion with a thousand exceptions, and refuses one with five thousand (a body of 100 kB).
+_MOST_EXCEPTIONS = 500
 # An order is looked for from a little before the redemption on: two machines' clocks differ.
 _CLOCK_SKEW = timedelta(minutes=5)
 
@@ -124,8 +131,10 @@ def _put_off(redemption: Redemption, lease: str, error: DustError) -> None:
 
 
 def _make(redemption: Redemption, medusa: Medusa, lease: str) -> Outcome:
+    with transaction() as connection:
+        dust_only = newest_dust_only(connection, limit=_MOST_EXCEPTIONS)
     try:
-        made = {code.code: _make_or_adopt(redemption, code, medusa) for code in redemption.codes}
+        made = {code.code: _make_or_adopt(redemption, code, dust_only, medusa) for code in redemption.codes}
     except MedusaRefused as refusal:
         # Medusa has said no and always will. What was made of the other codes goes before the dust comes back.
         return _withdraw(redemption, medusa, lease, failure=refusal.message)
@@ -147,9 +156,9 @@ def _make(redemption: Redemption, medusa: Medusa, lease: str) -> Outcome:
         return Outcome(redemption=lock_redemption(connection, redemption.id))
 
 
-def _make_or_adopt(redemption: Redemption, code: Code, medusa: Medusa) -> Promotion:
+def _make_or_adopt(redemption: Redemption, code: Code, dust_only: Sequence[ProductId], medusa: Medusa) -> Promotion:
     try:
-        return medusa.create_promotion(promotion_body(redemption, code))
+        return medusa.create_promotion(promotion_body(redemption, code, dust_only))
     except MedusaRefused:
         existing = medusa.promotion_by_code(code.code)
         if existing is not None and existing.redemption_id == redemption.id:
@@ -168,47 +177,6 @@ def _put_in_cart(redemption: Redemption, medusa: Medusa) -> str | None:
         except DustError as error:
             return f"The code was made, but could not be put into cart {redemption.cart_id}: {error.message}"
     return None
-
-
-def promotion_body(redemption: Redemption, code: Code) -> Json:
-    """What is posted to /admin/promotions. Each field closes a trap; Medusa 2.21.2 was tried for all of them."""
-    return {
-        "code": code.code,
-        "type": "standard",
-        "status": "active",
-        "is_automatic": False,
-        "is_tax_inclusive": True,  # else 5.00 would take 6.25 off at 25 % tax
-        "limit": 1,  # counted under a lock at completion; one order in all, whoever tries
-        # Read at the checkout by the plugin's guard, which needs no bridge to know that a code is over.
-        "metadata": {
-            "redemption_id": redemption.id,
-            "customer_id": redemption.customer_id,
-            "expires_at": redemption.expires_at.isoformat(),
-        },
-        "rules": [{"attribute": "customer.id", "operator": "eq", "values": [redemption.customer_id]}],
-        "application_method": _discount_method(redemption, code) if code.product_id is None else _product_method(code),
-    }
-
-
-def _discount_method(redemption: Redemption, code: Code) -> Json:
-    return {
-        "type": "fixed",
-        "value": float(code.value or 0),  # JSON has one kind of number; the value has at most three places
-        "target_type": "order",
-        "allocation": "across",
-        "currency_code": redemption.currency_code,  # without one, or in upper case, it is for every currency or none
-    }
-
-
-def _product_method(code: Code) -> Json:
-    return {
-        "type": "percentage",
-        "value": 100,
-        "target_type": "items",
-        "allocation": "once",  # `each` would count for every line: two variants would both be free
-        "max_quantity": code.quantity,
-        "target_rules": [{"attribute": "items.product.id", "operator": "in", "values": [code.product_id]}],
-    }
 
 
 def _withdraw(redemption: Redemption, medusa: Medusa, lease: str, *, failure: str | None = None) -> Outcome:
@@ -236,16 +204,29 @@ def _withdraw(redemption: Redemption, medusa: Medusa, lease: str, *, failure: st
             attempts=0,
             next_attempt_at=now() + SECOND_LOOK if in_doubt else None,
         )
+        if failure:
+            _tell_of_failure(connection, current)
         ended = lock_redemption(connection, redemption.id)
     REDEMPTIONS_ENDED.labels(ended.state.value).inc()
     log.info("redemption_ended", state=ended.state.value, dust=ended.dust, reason=ended.reason)
     return Outcome(redemption=ended)
 
 
+def _tell_of_failure(connection: Connection, redemption: Redemption) -> None:
+    data = {
+        "what": "redemption",
+        "redemption_id": redemption.id,
+        "customer_id": redemption.customer_id,
+        "amount": redemption.dust,
+        "code": MedusaRefused.code,
+    }
+    put(connection, [Notice(type=NoticeType.FAILED, customer_id=redemption.customer_id, data=data)], now=now())
+
+
 def _delete_codes(redemption: Redemption, medusa: Medusa) -> list[str]:
-    """Delete the promotions of all codes; return the codes that Medusa did not know."""
+    """Delete the promotions of all codes that no order has used; return the codes that Medusa did not know."""
     missing = []
-    for code in redemption.codes:
+    for code in _unused(redemption):
         promotion = medusa.promotion_by_code(code.code)
         if promotion is None:
             missing.append(code.code)
@@ -260,22 +241,35 @@ def _orders_that_used(redemption: Redemption, medusa: Medusa) -> list[Json]:
     Asked after the promotions are gone, so that no order can come to carry one after the answer. The line items keep
     the code when the promotion is deleted.
     """
-    codes = {code.code for code in redemption.codes}
-    pages = medusa.orders_of_customer_since(redemption.customer_id, redemption.created_at - _CLOCK_SKEW)
+    codes = {code.code for code in _unused(redemption)}
+    # Medusa goes by the wall, wherever the test clock was when the redemption was made.
+    made_at = min(redemption.created_at, redemption.created_at - (now() - real_now()))
+    pages = medusa.orders_of_customer_since(redemption.customer_id, made_at - _CLOCK_SKEW)
     return [order for page in pages for order in page if codes & _codes_in(order)]
 
 
+def _unused(redemption: Redemption) -> list[Code]:
+    return [code for code in redemption.codes if code.order_id is None]
+
+
 def _codes_in(order: Json) -> set[str]:
-    adjustments = (a for item in order.get("items") or () for a in item.get("adjustments") or ())
-    return {adjustment["code"] for adjustment in adjustments if adjustment.get("code")}
+    """The codes that take something off the order. One that takes nothing off was not used, and costs nothing."""
+    lines = [*(order.get("items") or ()), *(order.get("shipping_methods") or ())]
+    adjustments = (a for line in lines if line for a in line.get("adjustments") or ())
+    return {
+        adjustment["code"] for adjustment in adjustments if adjustment.get("code") and adjustment.get("amount", 1) > 0
+    }
 
 
 def _look_again(redemption: Redemption, medusa: Medusa, lease: str) -> Outcome:
-    """After a release in doubt: a create call that hung in Medusa may have gone through late. Take it away again."""
+    """Take away what should not be there: codes that the order which used the others has left unused, or, after a
+    release in doubt, a promotion whose creation had hung in Medusa and went through late.
+    """
+    unused = _unused(redemption)
     missing = _delete_codes(redemption, medusa)
-    if len(missing) < len(redemption.codes):
+    if len(missing) < len(unused) and redemption.state is not State.CAPTURED:
         log.warning("late_promotion_removed")
-    orders = _orders_that_used(redemption, medusa) if redemption.state is not State.CAPTURED else []
+    orders = _orders_that_used(redemption, medusa) if unused else []
     with transaction() as connection:
         _end_visit(connection, redemption.id, lease, next_attempt_at=None, attempts=0)
     return Outcome(redemption=redemption, orders=tuple(orders))

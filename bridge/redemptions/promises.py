@@ -7,14 +7,16 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, or_, select, update
+from sqlalchemy import Connection, Row, and_, func, or_, select, update
 
+from bridge.bulk import among
 from bridge.errors import Conflict, KeyReused, NotFound
 from bridge.ids import CustomerId, OrderId, ProductId, new_id
 from bridge.ledger.account import Kind, Memo
 from bridge.ledger.book import open_accounts, save
+from bridge.medusa.carts import Cart
 from bridge.programme.versions import Version
-from bridge.redemptions.tables import OPEN_STATES, State, dust_redemption, dust_redemption_code
+from bridge.redemptions.tables import OPEN_STATES, RedemptionKind, State, dust_redemption, dust_redemption_code
 from bridge.redemptions.terms import Terms
 
 # Crockford's base32 without look-alikes; 16 characters are 80 bits, far beyond guessing over the Store API.
@@ -42,7 +44,7 @@ class AlreadyUsed(Conflict):
 
 @dataclass(frozen=True, kw_only=True)
 class Code:
-    """One promotion code of a redemption and what it is for."""
+    """One promotion code of a redemption, what it is for, and what the order that used it has taken of it."""
 
     code: str
     dust: int
@@ -50,6 +52,8 @@ class Code:
     product_id: ProductId | None
     quantity: int | None
     promotion_id: str | None
+    order_id: OrderId | None = None
+    dust_captured: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,10 +63,14 @@ class Redemption:
     id: str
     customer_id: CustomerId
     state: State
+    kind: RedemptionKind
     dust: int
     dust_captured: int
     value: Decimal | None
     currency_code: str | None
+    reward_id: str | None
+    percent: Decimal | None
+    least_cart: Decimal | None
     cart_id: str | None
     order_id: OrderId | None
     expires_at: datetime
@@ -151,6 +159,7 @@ def promise(
         {
             **row,
             "state": redemption.state.value,
+            "kind": redemption.kind.value,
             "idempotency_key": request.idempotency_key,
             "request_hash": request.request_hash,
             "first_answer": answer,
@@ -168,10 +177,14 @@ def _new_redemption(request: Request, terms: Terms, version: Version, now: datet
         id=new_id("dred"),
         customer_id=request.customer_id,
         state=State.PENDING,
+        kind=terms.kind,
         dust=terms.dust,
         dust_captured=0,
         value=terms.value,
         currency_code=terms.currency_code,
+        reward_id=terms.reward_id,
+        percent=terms.percent,
+        least_cart=terms.least_cart,
         cart_id=request.cart_id,
         order_id=None,
         expires_at=now + timedelta(minutes=version.programme.redeem.code_ttl_minutes),
@@ -254,10 +267,31 @@ def lock_redemptions_of_orders(
     connection: Connection, *, codes: Iterable[str], order_ids: Iterable[OrderId]
 ) -> list[Redemption]:
     """Every redemption that one of these codes belongs to or one of these orders has used, locked in id order."""
-    by_code = select(dust_redemption_code.c.redemption_id).where(dust_redemption_code.c.code.in_(list(codes)))
-    by_order = select(dust_redemption.c.id).where(dust_redemption.c.order_id.in_(list(order_ids)))
+    by_code = select(dust_redemption_code.c.redemption_id).where(among(dust_redemption_code.c.code, list(codes)))
+    by_order = select(dust_redemption_code.c.redemption_id).where(
+        among(dust_redemption_code.c.order_id, list(order_ids))
+    )
     # A union and not an `or`: each half goes by its own index, however many redemptions there are.
     return _load(connection, list(connection.scalars(by_code.union(by_order))), lock=True)
+
+
+def discounts_for_cart(connection: Connection, customer_id: CustomerId, cart: Cart) -> dict[str, Decimal]:
+    """The customer's open discounts that are in this cart or were redeemed for it, by code.
+
+    With their value in money, 0 where only the cart can tell it. What pays for products by the unit is none of them.
+    """
+    query = (
+        select(dust_redemption_code.c.code, dust_redemption_code.c.value)
+        .join(dust_redemption, dust_redemption.c.id == dust_redemption_code.c.redemption_id)
+        .where(
+            dust_redemption.c.customer_id == customer_id,
+            dust_redemption.c.state.in_(OPEN_STATES),
+            dust_redemption.c.release_requested_at.is_(None),
+            dust_redemption.c.kind != RedemptionKind.PRODUCTS.value,
+            (dust_redemption.c.cart_id == cart.id) | dust_redemption_code.c.code.in_(sorted(cart.promotion_codes)),
+        )
+    )
+    return {row.code: row.value or Decimal(0) for row in connection.execute(query)}
 
 
 def units_paid_for_cart(connection: Connection, customer_id: CustomerId, cart_id: str) -> dict[ProductId, int]:
@@ -296,6 +330,15 @@ def update_redemption(connection: Connection, redemption_id: str, *, now: dateti
     )
 
 
+def note_code_use(connection: Connection, code: str, *, order_id: OrderId, dust_captured: int) -> None:
+    """Write down which order has used a code, and how much of its dust."""
+    connection.execute(
+        update(dust_redemption_code)
+        .where(dust_redemption_code.c.code == code)
+        .values(order_id=order_id, dust_captured=dust_captured)
+    )
+
+
 def _load(connection: Connection, ids: Sequence[str], *, lock: bool = False) -> list[Redemption]:
     if not ids:
         return []
@@ -316,6 +359,8 @@ def _load(connection: Connection, ids: Sequence[str], *, lock: bool = False) -> 
                 product_id=row.product_id,
                 quantity=row.quantity,
                 promotion_id=row.promotion_id,
+                order_id=OrderId(row.order_id) if row.order_id else None,
+                dust_captured=row.dust_captured,
             )
         )
     return [_redemption(row, codes[row.id]) for row in rows]
@@ -326,10 +371,14 @@ def _redemption(row: Row[Any], codes: list[Code]) -> Redemption:
         id=row.id,
         customer_id=CustomerId(row.customer_id),
         state=State(row.state),
+        kind=RedemptionKind(row.kind),
         dust=row.dust,
         dust_captured=row.dust_captured,
         value=row.value,
         currency_code=row.currency_code,
+        reward_id=row.reward_id,
+        percent=row.percent,
+        least_cart=row.least_cart,
         cart_id=row.cart_id,
         order_id=OrderId(row.order_id) if row.order_id else None,
         expires_at=row.expires_at,
@@ -357,12 +406,22 @@ def oldest_promise(connection: Connection) -> datetime | None:
 
 
 def codes_closed_since(connection: Connection, moment: datetime) -> dict[str, str]:
-    """Codes of redemptions that were released or failed since then, with the redemption's id."""
+    """Codes of redemptions that were released or failed since then, with the redemption's id.
+
+    And those of captured ones that no order has used, once they should have been taken away.
+    """
     query = (
         select(dust_redemption_code.c.code, dust_redemption.c.id)
         .join(dust_redemption, dust_redemption.c.id == dust_redemption_code.c.redemption_id)
         .where(
-            dust_redemption.c.state.in_([State.RELEASED.value, State.FAILED.value]),
+            or_(
+                dust_redemption.c.state.in_([State.RELEASED.value, State.FAILED.value]),
+                and_(
+                    dust_redemption.c.state == State.CAPTURED.value,
+                    dust_redemption.c.next_attempt_at.is_(None),
+                    dust_redemption_code.c.order_id.is_(None),
+                ),
+            ),
             dust_redemption.c.updated_at >= moment,
         )
     )

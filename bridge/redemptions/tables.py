@@ -31,6 +31,16 @@ class State(StrEnum):
     FAILED = "failed"
 
 
+class RedemptionKind(StrEnum):
+    """What a redemption promises. `fixed` and `products` cost by what they take off, the others have one price."""
+
+    FIXED = "fixed"
+    PRODUCTS = "products"
+    PERCENTAGE = "percentage"
+    FREE_SHIPPING = "free_shipping"
+    FREE_PRODUCT = "free_product"
+
+
 OPEN_STATES = (State.PENDING.value, State.ACTIVE.value)
 
 dust_redemption = Table(
@@ -43,6 +53,10 @@ dust_redemption = Table(
     Column("dust_captured", BigInteger, nullable=False, server_default="0"),
     Column("value", Numeric(20, 6)),
     Column("currency_code", Text),
+    Column("kind", Text, nullable=False, server_default="fixed"),
+    Column("reward_id", Text),
+    Column("percent", Numeric(7, 4)),
+    Column("least_cart", Numeric(20, 6)),
     Column("cart_id", Text),
     Column("order_id", Text),
     Column("expires_at", DateTime(timezone=True), nullable=False),
@@ -62,6 +76,7 @@ dust_redemption = Table(
     UniqueConstraint("customer_id", "idempotency_key"),
     CheckConstraint("0 < dust AND 0 <= dust_captured AND dust_captured <= dust", name="figures"),
     CheckConstraint("state IN ('pending', 'active', 'captured', 'released', 'failed')", name="state"),
+    CheckConstraint("kind IN ('fixed', 'products', 'percentage', 'free_shipping', 'free_product')", name="kind"),
     Index(None, "customer_id", "id"),
     Index(None, "order_id"),
     Index("ix_dust_redemption_open", "state", "expires_at", postgresql_where=text("state IN ('pending', 'active')")),
@@ -78,5 +93,10 @@ dust_redemption_code = Table(
     Column("product_id", Text),
     Column("quantity", Integer),
     Column("promotion_id", Text),
+    # A code is used by one order at most, but two codes of a redemption may be used by two orders.
+    Column("order_id", Text),
+    Column("dust_captured", BigInteger, nullable=False, server_default="0"),
+    Index(None, "order_id"),
+    CheckConstraint("0 <= dust_captured AND dust_captured <= dust", name="captured"),
     CheckConstraint("(product_id IS NULL) = (quantity IS NULL)", name="product_has_quantity"),
 )

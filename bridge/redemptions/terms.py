@@ -3,14 +3,16 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Decimal
 
 from bridge.errors import Conflict, InvalidInput
 from bridge.ids import ProductId
 from bridge.ledger.account import InsufficientDust
 from bridge.medusa.carts import Cart
 from bridge.programme.rules import Redeem
-from bridge.programme.worth import discount_value, most_dust_for
+from bridge.programme.worth import discount_value, most_dust_within, smallest_unit
+from bridge.redemptions.basket import Basket
+from bridge.redemptions.tables import RedemptionKind
 
 MOST_UNITS = 1_000
 
@@ -68,24 +70,31 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True)
 class Terms:
-    """What is to be held and promised. A discount has one part, products one each."""
+    """What is to be held and promised. Products have a part each, everything else has one.
 
+    `least_cart` is what a cart's items must cost, with tax, for the code to take anything off.
+    """
+
+    kind: RedemptionKind
     dust: int
     parts: tuple[Part, ...]
     value: Decimal | None = None
     currency_code: str | None = None
+    reward_id: str | None = None
+    percent: Decimal | None = None
+    least_cart: Decimal | None = None
 
 
 def discount_terms(
-    rules: Redeem, *, dust: int | None, currency_code: str, available: int, payable: Decimal | None
+    rules: Redeem, *, dust: int | None, currency_code: str, available: int, basket: Basket | None
 ) -> Terms:
-    """Terms of a fixed discount. `dust` None means as much as possible; `payable` is the cart's sum, if there is one.
+    """Terms of a fixed discount. `dust` None means as much as possible; `basket` is the cart's, if there is one.
 
     Raises `NoRate`, `BelowMinimum`, `AboveMaximum`, `InsufficientDust`.
     """
     if currency_code not in rules.rates:
         raise NoRate(currency_code)
-    most = most_dust_for(rules, payable, currency_code) if payable is not None else rules.max_dust
+    most = most_dust_within(rules, basket.room, currency_code) if basket else rules.max_dust
     if dust is None:
         dust = available if most is None else min(available, most)
         if dust < rules.min_dust and available < rules.min_dust:
@@ -99,7 +108,24 @@ def discount_terms(
         smallest = next(n for n in _powers_of_ten() if discount_value(rules, n, currency_code))
         raise BelowMinimum(dust=dust, min_dust=smallest)
     part = Part(dust=dust, value=value)
-    return Terms(dust=dust, parts=(part,), value=value, currency_code=currency_code)
+    return Terms(
+        kind=RedemptionKind.FIXED,
+        dust=dust,
+        parts=(part,),
+        value=value,
+        currency_code=currency_code,
+        least_cart=least_cart_for(rules, value, currency_code),
+    )
+
+
+def least_cart_for(rules: Redeem, value: Decimal, currency_code: str) -> Decimal | None:
+    """What a cart must be worth for `value` to be within the programme's share; None when the share is the whole.
+
+    Medusa checks it whenever the cart changes, so a cart that was filled for the code cannot be emptied afterwards.
+    """
+    if rules.max_share >= 1:
+        return None
+    return (value / rules.max_share).quantize(smallest_unit(currency_code), ROUND_FLOOR)
 
 
 def product_terms(prices: Mapping[ProductId, int], wanted: Mapping[ProductId, int]) -> Terms:
@@ -110,7 +136,7 @@ def product_terms(prices: Mapping[ProductId, int], wanted: Mapping[ProductId, in
         if price is None:
             raise NoDustPrice(product_id)
         parts.append(Part(dust=price * quantity, product_id=product_id, quantity=quantity))
-    return Terms(dust=sum(part.dust for part in parts), parts=tuple(parts))
+    return Terms(kind=RedemptionKind.PRODUCTS, dust=sum(part.dust for part in parts), parts=tuple(parts))
 
 
 def unpaid_dust_only(

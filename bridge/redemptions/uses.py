@@ -4,10 +4,11 @@ The order as it now is says how much of each code it uses; the difference to wha
 the hold, spent on top, or given back to the lots it came from.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
+from typing import assert_never
 
 import structlog
 from sqlalchemy import Connection
@@ -15,38 +16,83 @@ from sqlalchemy import Connection
 from bridge.ids import OrderId
 from bridge.ledger.account import Account, Kind, Memo
 from bridge.ledger.book import reserved_lots
-from bridge.medusa.orders import Order
+from bridge.medusa.orders import CodeUse, Line, Order
 from bridge.metrics import REDEMPTIONS_ENDED
 from bridge.programme.worth import dust_for_value
-from bridge.redemptions.promises import Code, Redemption, update_redemption
-from bridge.redemptions.tables import State
+from bridge.redemptions.promises import Code, Redemption, lock_redemption, note_code_use, update_redemption
+from bridge.redemptions.tables import RedemptionKind, State
 
 log = structlog.get_logger(__name__)
 
+# Medusa computes in binary floats: a line that is paid in full may have this much left.
+_NOISE = Decimal("0.000001")
 
-def used_dust(redemption: Redemption, order: Order) -> int:
-    """How much of the redemption's dust the order uses as it now is; 0 once it is canceled."""
+
+def _used_dust(redemption: Redemption, code: Code, order: Order, product_codes: Collection[str]) -> int:
+    """How much of the code's dust the order uses as it now is; 0 once it is canceled."""
     if order.canceled:
         return 0
-    return min(redemption.dust, sum(_used_of(code, order) for code in redemption.codes))
+    match redemption.kind:
+        case RedemptionKind.FIXED:
+            amount = sum((use.amount for use in order.uses_of(code.code)), Decimal(0))
+            if not code.value or amount <= 0:
+                return 0
+            return min(code.dust, dust_for_value(code.dust / code.value, amount))
+        case RedemptionKind.PRODUCTS:
+            if not code.quantity:
+                return 0
+            exact = sum((_units(line, code.code, product_codes) for line in order.lines), Decimal(0))
+            units = min(code.quantity, int(exact.to_integral_value(ROUND_HALF_UP)))
+            return units * (code.dust // code.quantity)
+        case RedemptionKind.PERCENTAGE | RedemptionKind.FREE_PRODUCT | RedemptionKind.FREE_SHIPPING:
+            return _share_of_price(code, _uses(redemption, code, order))
+    assert_never(redemption.kind)
 
 
-def _used_of(code: Code, order: Order) -> int:
-    uses = order.uses_of(code.code)
-    if code.product_id is None or code.quantity is None:
-        amount = sum((use.amount for use in uses), Decimal(0))
-        if not code.value or amount <= 0:
-            return 0
-        return min(code.dust, dust_for_value(code.dust / code.value, amount))
-    units = sum((use.units for use in uses), Decimal(0)).to_integral_value(ROUND_HALF_UP)
-    return min(code.dust, int(units) * (code.dust // code.quantity))
+def _share_of_price(code: Code, uses: Collection[CodeUse]) -> int:
+    """One price, whatever the reward takes off: all of it while all of the discount stands, a part with a part of it.
+
+    A reward for 400 dust took 10.00 off; a line is returned and 7.50 still stand: 300 dust are used, 100 given back.
+    """
+    given = sum((use.given for use in uses), Decimal(0))
+    if given <= 0:
+        return 0
+    return min(code.dust, dust_for_value(code.dust / given, sum((use.amount for use in uses), Decimal(0))))
+
+
+def _units(line: Line, code: str, product_codes: Collection[str]) -> Decimal:
+    """How many units of the line the code pays.
+
+    A discount of another kind can leave less of the price to a code for products, but no fewer units: the shop's own
+    coupon took 9.00 off a mug of 15.00, and the code the remaining 6.00, which is one mug and not two fifths of one.
+    """
+    use = next((use for use in line.code_uses if use.code == code), None)
+    if use is None:
+        return Decimal(0)
+    by_units = sum((use.amount for use in line.code_uses if use.code in product_codes), Decimal(0))
+    if line.gross > _NOISE or by_units <= 0:
+        return use.units
+    return line.units * use.amount / by_units
+
+
+def _uses(redemption: Redemption, code: Code, order: Order) -> list[CodeUse]:
+    if redemption.kind is RedemptionKind.FREE_SHIPPING:
+        return [use for use in order.shipping_uses if use.code == code.code]
+    return order.uses_of(code.code)
 
 
 def is_used_by(redemption: Redemption, order: Order) -> bool:
     """Whether the order carries one of the codes with an effect, or did when it was last looked at."""
-    if redemption.order_id is not None:
-        return redemption.order_id == order.id
-    return any(order.uses_of(code.code) for code in redemption.codes)
+    return bool(_codes_of(redemption, order))
+
+
+def _codes_of(redemption: Redemption, order: Order) -> list[Code]:
+    """The redemption's codes that belong to this order. Medusa lets a code into one order only, by its limit."""
+    return [
+        code
+        for code in redemption.codes
+        if code.order_id == order.id or (code.order_id is None and _uses(redemption, code, order))
+    ]
 
 
 def book_use(
@@ -55,17 +101,32 @@ def book_use(
     redemption: Redemption,
     order: Order,
     *,
+    product_codes: Collection[str],
     spent: Mapping[str, int],
     now: datetime,
 ) -> Redemption:
     """Bring the ledger to what `order` uses of `redemption`; `account` and the redemption's row are locked.
 
-    `spent` is what its captured dust came from, by lot.
+    `spent` is what its captured dust came from, by lot; `product_codes` are the order's codes that pay by the unit.
     """
-    target = used_dust(redemption, order)
+    if len(redemption.codes) > 1:
+        # Two orders that were settled together may each have one of its codes: the first has changed the row.
+        redemption = lock_redemption(connection, redemption.id)
+    used = {
+        code.code: _used_dust(redemption, code, order, product_codes) for code in _codes_of(redemption, order)
+    }  # fmt: skip
+    booked = sum(code.dust_captured for code in redemption.codes if code.code in used)
+    codes = tuple(
+        replace(code, order_id=order.id, dust_captured=used[code.code]) if code.code in used else code
+        for code in redemption.codes
+    )
+    for code in codes:
+        if code.code in used and code not in redemption.codes:
+            note_code_use(connection, code.code, order_id=order.id, dust_captured=code.dust_captured)
+    target = sum(used.values())
     if redemption.open:
-        return _capture(connection, account, redemption, order, target, now)
-    difference = target - redemption.dust_captured
+        return _capture(connection, account, replace(redemption, codes=codes), order, target, now)
+    difference = target - booked
     if difference > 0:
         account.spend_anyway(difference, _memo(Kind.REDEEM, redemption, order, "Dust spent on an order"), now=now)
     elif difference < 0:
@@ -73,16 +134,18 @@ def book_use(
             -difference, spent, _memo(Kind.REFUND, redemption, order, "Dust of an order given back"), now=now
         )
     else:
-        return redemption
-    changes: dict[str, object] = {"dust_captured": target}
-    if redemption.state is not State.CAPTURED:
+        return replace(redemption, codes=codes)
+    changes: dict[str, object] = {"dust_captured": redemption.dust_captured + difference}
+    if difference > 0 and (
+        redemption.state is not State.CAPTURED or (redemption.order_id != order.id and not booked)
+    ):  # fmt: skip
         # The code was withdrawn and an order has it all the same: Medusa completed it in between, or somebody put
         # the promotion back. What the shopper used is booked; an operator should know.
         log.error("used_after_release", redemption_id=redemption.id, order_id=order.id, dust=difference)
         reason = f"Order {order.id} used the code although it had been withdrawn; the dust was booked all the same."
-        changes |= {"state": State.CAPTURED.value, "order_id": order.id, "reason": reason}
+        changes |= {"state": State.CAPTURED.value, "order_id": redemption.order_id or order.id, "reason": reason}
     update_redemption(connection, redemption.id, now=now, **changes)
-    return replace(redemption, dust_captured=target)
+    return replace(redemption, codes=codes, dust_captured=redemption.dust_captured + difference)
 
 
 def _capture(
@@ -106,7 +169,8 @@ def _capture(
         dust_captured=target,
         order_id=order.id,
         reason=reason,
-        next_attempt_at=None,
+        # Codes that the order left unused have to go, now that no dust is held for them.
+        next_attempt_at=now if any(code.order_id is None for code in redemption.codes) else None,
     )
     # Before the commit: one that is rolled back and done again counts twice, which no rate will notice.
     REDEMPTIONS_ENDED.labels(state.value).inc()

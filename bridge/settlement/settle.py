@@ -4,30 +4,40 @@
     booked  = what the ledger holds for it
     post      target - booked, in the transaction that also remembers these facts
 
-Locks are taken in one order everywhere: order_settlement, dust_redemption, dust_balance, each by id.
+A guest's order has nobody to book it for; what it should hold waits in `guest_escrow` instead, see `escrow.py`.
+
+Locks are taken in one order everywhere: order_settlement, guest_escrow, dust_redemption, dust_balance, each by id.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from decimal import Decimal
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Connection, Row, select
 
-from bridge.ids import CustomerId, OrderId, ProductId
+from bridge.bulk import among, insert_rows, update_rows
+from bridge.ids import CustomerId, OrderId
 from bridge.ledger.account import Account, Kind, Memo
 from bridge.ledger.book import open_accounts, save, spent_lots
 from bridge.medusa.orders import Order
 from bridge.products.settings import dust_only_among
 from bridge.programme.rules import EarnWhen
 from bridge.programme.versions import Version, current_version, versions_by_number
-from bridge.programme.worth import Earning, EarningLine, earning
+from bridge.programme.worth import Earning, LineTerms, earning
 from bridge.redemptions.promises import Redemption, lock_redemptions_of_orders
-from bridge.redemptions.tables import State
+from bridge.redemptions.tables import RedemptionKind, State
 from bridge.redemptions.uses import book_use, is_used_by
-from bridge.settlement.tables import order_settlement
+from bridge.settlement.escrow import (
+    Escrow,
+    lock_escrows,
+    open_escrow,
+    owner_of,
+    settle_escrows,
+    why_nobody_earns,
+)
+from bridge.settlement.lines import dust_only_lines, earning_lines, line_notes, terms_of_lines
+from bridge.settlement.tables import EscrowState, order_settlement
 from bridge.tracing import span
 
 
@@ -44,6 +54,9 @@ class Settled:
     note: str | None = None
 
 
+_NOTHING = Earning(dust=0, lines={})
+
+
 @dataclass(kw_only=True)
 class _Case:
     """One order on its way through settlement: its facts, its row, and the target that follows from both."""
@@ -51,21 +64,42 @@ class _Case:
     order: Order
     row: Row[Any]
     version: Version
-    earned: Earning
     earning_due: bool
     dust_only_lines: frozenset[str]
+    terms: Mapping[str, LineTerms]
+    known_escrow: Escrow | None
+    escrow: Escrow | None
+    """What waited for a guest before, and how it is now; without the dust, which the target says."""
+    earned: Earning = _NOTHING
     redemptions: list[Redemption] = field(default_factory=list)
     spent: dict[str, dict[str, int]] = field(default_factory=dict)
     """By redemption that is captured: what its dust came from, by lot. Their rows are locked, so it stays so."""
 
     @property
+    def owner(self) -> CustomerId | None:
+        """Whose dust it is; None for a guest's."""
+        return owner_of(self.order, self.escrow)
+
+    @property
     def target(self) -> int:
-        return self.earned.dust
+        """What the book should hold for the order."""
+        return self.earned.dust if self.owner else 0
+
+    @property
+    def escrowed(self) -> int:
+        """What should wait for a guest instead."""
+        return self.earned.dust if self.escrow and self.escrow.state is EscrowState.WAITING else 0
 
     @property
     def moves_away(self) -> bool:
         """Whether dust was booked for a customer who no longer owns the order."""
-        return bool(self.row.booked > 0 and self.row.customer_id != self.order.customer_id)
+        return bool(self.row.booked > 0 and self.row.customer_id != self.owner)
+
+    @property
+    def product_codes(self) -> frozenset[str]:
+        """Codes in the order that pay for products by the unit."""
+        codes = (code for each in self.redemptions if each.kind is RedemptionKind.PRODUCTS for code in each.codes)
+        return frozenset(code.code for code in codes)
 
     @property
     def only_earns(self) -> bool:
@@ -87,21 +121,23 @@ def settle_orders(connection: Connection, orders: Iterable[Order], *, now: datet
         order_id: _stale(rows[order_id]) for order_id, order in newest.items() if _is_stale(rows[order_id], order)
     }  # fmt: skip
     fresh = [order for order_id, order in newest.items() if order_id not in settled]
-    cases = _open_cases(connection, fresh, rows)
+    cases = _open_cases(connection, fresh, rows, now)
     accounts = _open_accounts(connection, cases)
     with span("settlement.settle", orders=len(cases), customers=len(accounts)):
         for case in sorted(cases, key=lambda case: case.order.id):
             settled[case.order.id] = _settle(connection, case, accounts, now)
         save(connection, accounts.values())
+        guests = [(case.order, case.known_escrow, case.escrow, case.escrowed) for case in cases if case.escrow]
+        settle_escrows(connection, guests, now=now)
         _write_rows(connection, cases, settled, now)
     return settled
 
 
 def _lock_rows(connection: Connection, order_ids: list[OrderId]) -> dict[OrderId, Row[Any]]:
-    connection.execute(insert(order_settlement).on_conflict_do_nothing(), [{"order_id": who} for who in order_ids])
+    insert_rows(connection, order_settlement, [{"order_id": who} for who in order_ids])
     query = (
         select(order_settlement)
-        .where(order_settlement.c.order_id.in_(order_ids))
+        .where(among(order_settlement.c.order_id, order_ids))
         .order_by(order_settlement.c.order_id)
         .with_for_update()
     )
@@ -123,7 +159,9 @@ def _stale(row: Row[Any]) -> Settled:
     )
 
 
-def _open_cases(connection: Connection, orders: list[Order], rows: Mapping[OrderId, Row[Any]]) -> list[_Case]:
+def _open_cases(
+    connection: Connection, orders: list[Order], rows: Mapping[OrderId, Row[Any]], now: datetime
+) -> list[_Case]:
     if not orders:
         return []
     current = current_version(connection)
@@ -131,34 +169,28 @@ def _open_cases(connection: Connection, orders: list[Order], rows: Mapping[Order
     versions = versions_by_number(connection, numbers) | {current.number: current}
     products = {line.product_id for order in orders for line in order.lines if line.product_id}
     dust_only = dust_only_among(connection, products)
+    # Nothing is asked for orders of accounts, which were never a guest's.
+    escrows = lock_escrows(connection, [order.id for order in orders if order.is_guest or rows[order.id].guest])
     cases = []
     for order in orders:
         row = rows[order.id]
         version = current if row.programme_version is None else versions[row.programme_version]
-        dust_only_lines = _dust_only_lines(order, row, dust_only)
-        due = row.earning_due or _is_due(version, order)
-        earned = _earned(order, version, due, dust_only_lines)
         cases.append(
             _Case(
                 order=order,
                 row=row,
                 version=version,
-                earned=earned,
-                earning_due=due,
-                dust_only_lines=dust_only_lines,
+                earning_due=row.earning_due or _is_due(version, order),
+                dust_only_lines=dust_only_lines(order, row.lines, dust_only),
+                terms=terms_of_lines(order, row.lines, version.programme.earn),
+                known_escrow=escrows.get(order.id),
+                escrow=open_escrow(order, escrows.get(order.id), version, now=now),
             )
         )
     _add_redemptions(connection, cases)
+    for case in cases:
+        case.earned = _earned(case)
     return cases
-
-
-def _dust_only_lines(order: Order, row: Row[Any], dust_only: Collection[ProductId]) -> frozenset[str]:
-    """Lines that never earn. Decided when a line is first seen: a setting changed later leaves old orders alone."""
-    return frozenset(
-        line.id
-        for line in order.lines
-        if (row.lines[line.id]["dust_only"] if line.id in row.lines else line.product_id in dust_only)
-    )
 
 
 def _is_due(version: Version, order: Order) -> bool:
@@ -171,32 +203,23 @@ def _is_due(version: Version, order: Order) -> bool:
             return order.completed
 
 
-def _earned(order: Order, version: Version, due: bool, dust_only_lines: frozenset[str]) -> Earning:
+def _earned(case: _Case) -> Earning:
+    order, rules = case.order, case.version.programme.earn
     if order.is_draft:
         return Earning(dust=0, lines={}, why="A draft: it earns once it is an order.")
     if order.canceled:
         return Earning(dust=0, lines={}, why="The order is canceled.")
-    if order.customer_id is None or order.is_guest:
-        return Earning(dust=0, lines={}, why="A guest's order: there is no account to credit.")
-    if not due:
-        return Earning(dust=0, lines={}, why=f"The order earns once {version.programme.earn.when} has happened.")
+    if why_nobody := why_nobody_earns(order, case.escrow):
+        return Earning(dust=0, lines={}, why=why_nobody)
+    if not case.earning_due:
+        return Earning(dust=0, lines={}, why=f"The order earns once {rules.when} has happened.")
     return earning(
-        version.programme.earn,
+        rules,
         currency_code=order.currency_code,
-        lines=[
-            EarningLine(
-                id=line.id,
-                product_id=line.product_id,
-                category_ids=line.category_ids,
-                net=line.net * line.kept_share,
-                gross=line.gross * line.kept_share,
-            )
-            for line in order.lines
-        ],
+        lines=earning_lines(order, case.terms, case.redemptions),
         shipping_net=order.shipping_net * order.kept_share,
         shipping_gross=order.shipping_gross * order.kept_share,
-        placed_at=order.placed_at,
-        without=dust_only_lines,
+        without=case.dust_only_lines,
     )
 
 
@@ -215,7 +238,7 @@ def _open_accounts(connection: Connection, cases: list[_Case]) -> dict[CustomerI
     whole: set[CustomerId] = set()
     extra_lots: set[str] = set()
     for case in cases:
-        owners = {case.order.customer_id} if case.target else set()
+        owners = {case.owner} if case.target else set()
         owners |= {CustomerId(case.row.customer_id)} if case.row.booked > 0 else set()
         owners |= {redemption.customer_id for redemption in case.redemptions}
         (quick if case.only_earns else whole).update(owner for owner in owners if owner)
@@ -239,24 +262,38 @@ def _settle(connection: Connection, case: _Case, accounts: Mapping[CustomerId, A
     if difference < 0:
         taken = _take_back(case, accounts[CustomerId(row.customer_id)], -difference, now, _why_less(order))
         booked, waived = booked - taken, waived - difference - taken
-    elif difference > 0 and order.customer_id is not None:
+    elif difference > 0 and case.owner is not None:
         # What was waived is still with the customer: it counts first when the order grows again.
         forgiven = min(waived, difference)
         waived -= forgiven
         if difference > forgiven:
-            _earn(case, accounts[order.customer_id], difference - forgiven, now)
+            _earn(case, accounts[case.owner], difference - forgiven, now)
         booked += difference - forgiven
     for redemption in case.redemptions:
         spent = case.spent.get(redemption.id, {})
-        book_use(connection, accounts[redemption.customer_id], redemption, order, spent=spent, now=now)
+        book_use(
+            connection,
+            accounts[redemption.customer_id],
+            redemption,
+            order,
+            product_codes=case.product_codes,
+            spent=spent,
+            now=now,
+        )
     return Settled(
         order_id=order.id,
-        customer_id=order.customer_id,
+        customer_id=case.owner or order.customer_id,
         booked=booked,
         waived=waived,
         change=booked - row.booked,
-        note=case.earned.why,
+        note=case.earned.why or _what_waits(case),
     )
+
+
+def _what_waits(case: _Case) -> str | None:
+    if not case.escrow or case.escrow.state is not EscrowState.WAITING:
+        return None
+    return f"A guest's order: {case.escrowed} dust wait until {case.escrow.expires_at:%d %b %Y} to be claimed."
 
 
 def _why_less(order: Order) -> str:
@@ -271,16 +308,9 @@ def _take_back(case: _Case, account: Account, amount: int, now: datetime, descri
 
 
 def _earn(case: _Case, account: Account, amount: int, now: datetime) -> None:
-    rules = case.version.programme.earn
-    # Maturity and expiry count from the order, not from when we heard of it: a late webhook must not cost or give days.
-    start = case.order.placed_at
-    account.earn(
-        amount,
-        _memo(case, Kind.EARN, "Earned with an order", case.order.placed_at),
-        now=now,
-        matures_at=start + timedelta(days=rules.pending_days) if rules.pending_days else None,
-        expires_at=start + timedelta(days=rules.expires_after_days) if rules.expires_after_days else None,
-    )
+    matures_at, expires_at = case.version.programme.earn.dates(case.order.placed_at)
+    memo = _memo(case, Kind.EARN, "Earned with an order", case.order.placed_at)
+    account.earn(amount, memo, now=now, matures_at=matures_at, expires_at=expires_at)
 
 
 def _memo(case: _Case, kind: Kind, description: str, event_at: datetime) -> Memo:
@@ -295,29 +325,18 @@ def _memo(case: _Case, kind: Kind, description: str, event_at: datetime) -> Memo
 
 
 def _write_rows(connection: Connection, cases: list[_Case], settled: Mapping[OrderId, Settled], now: datetime) -> None:
-    if not cases:
-        return
-    columns = [column.name for column in order_settlement.c if column.name != "order_id"]
-    statement = (
-        update(order_settlement)
-        .where(order_settlement.c.order_id == bindparam("b_order_id"))
-        .values({name: bindparam(f"b_{name}") for name in columns})
-    )
-    connection.execute(
-        statement,
-        [
-            {f"b_{name}": value for name, value in _row_values(case, settled[case.order.id], now).items()}
-            for case in cases
-        ],
-    )
+    rows = [_row_values(case, settled[case.order.id], now) for case in cases]
+    update_rows(connection, order_settlement, rows, key=("order_id",))
 
 
 def _row_values(case: _Case, outcome: Settled, now: datetime) -> dict[str, Any]:
     order = case.order
     return {
         "order_id": order.id,
-        "customer_id": order.customer_id,
-        "guest": order.is_guest,
+        "customer_id": outcome.customer_id,
+        "buyer_id": order.customer_id if outcome.customer_id != order.customer_id else None,
+        # Stays true once it was: what waited for the guest, and whether it is over, counts for the account as well.
+        "guest": order.is_guest or case.row.guest,
         "facts_version": order.version,
         "facts_updated_at": order.updated_at,
         # The rules that hold when the order is placed, not those of the day somebody began to draft it.
@@ -325,7 +344,8 @@ def _row_values(case: _Case, outcome: Settled, now: datetime) -> dict[str, Any]:
         "earning_due": case.earning_due and not order.is_draft,
         "booked": outcome.booked,
         "waived": outcome.waived,
-        "lines": _line_notes(case),
+        "escrowed": case.escrowed,
+        "lines": line_notes(order, case.terms, case.dust_only_lines, case.earned.lines),
         "unpaid_dust_only": _has_unpaid_dust_only(case),
         "awaits_payment": order.awaits_payment and not order.canceled,
         "note": outcome.note,
@@ -334,20 +354,12 @@ def _row_values(case: _Case, outcome: Settled, now: datetime) -> dict[str, Any]:
     }
 
 
-def _line_notes(case: _Case) -> dict[str, dict[str, Any]]:
-    shares = case.earned.lines
-    return {
-        line.id: {"dust_only": line.id in case.dust_only_lines, "share": str(shares.get(line.id, Decimal(0)))}
-        for line in case.order.lines
-    }
-
-
 def _has_unpaid_dust_only(case: _Case) -> bool:
     """Whether money, or another discount, stands where dust should: a draft order, an edit or an exchange.
 
     A merchant may do so on purpose, so it only tells; the checkout of the storefront refuses such a cart.
     """
-    codes = {code.code for redemption in case.redemptions for code in redemption.codes}
+    codes = {code.code for redemption in case.redemptions for code in redemption.codes if code.product_id}
     return not (case.order.canceled or case.order.is_draft) and any(
         line.gross > 0 or codes.isdisjoint(use.code for use in line.code_uses)
         for line in case.order.lines

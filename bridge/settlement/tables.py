@@ -1,6 +1,21 @@
-"""What is booked for each order, and the newest facts that were seen of it."""
+"""What is booked for each order, the newest facts that were seen of it, and what waits for guests."""
 
-from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, DateTime, Index, Integer, Table, Text, text
+from enum import StrEnum
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 
 from bridge.db import metadata
@@ -11,6 +26,9 @@ order_settlement = Table(
     Column("order_id", Text, primary_key=True),
     # Whom the earning is booked for; null until the order was first settled.
     Column("customer_id", Text),
+    # Medusa's customer of the order where the dust is another's: a guest's order that a customer has claimed.
+    Column("buyer_id", Text),
+    # Whether it is, or was when it was placed, a guest's.
     Column("guest", Boolean, nullable=False, server_default="false"),
     # The newest facts seen: older ones are ignored.
     Column("facts_version", Integer),
@@ -22,7 +40,11 @@ order_settlement = Table(
     # Dust in the ledger for this order, pending included, and what could not be taken back under `within_balance`.
     Column("booked", BigInteger, nullable=False, server_default="0"),
     Column("waived", BigInteger, nullable=False, server_default="0"),
-    # By line id: its exact share before rounding, and whether it is for dust alone (then it never earns).
+    # Dust that waits in `guest_escrow` for this order; it is in nobody's book.
+    Column("escrowed", BigInteger, nullable=False, server_default="0"),
+    # By line id: its exact share before rounding, whether it is for dust alone (then it never earns), and what the
+    # rules said of it when it was first settled: `factor`, and where there is something to say `multipliers` (names),
+    # `fixed` (dust for each unit) and `excluded`.
     Column("lines", JSONB, nullable=False, server_default="{}"),
     # It has a product for dust alone that dust has not paid: made past the checkout's guard, by the merchant.
     Column("unpaid_dust_only", Boolean, nullable=False, server_default="false"),
@@ -34,7 +56,77 @@ order_settlement = Table(
     Column("updated_at", DateTime(timezone=True)),
     CheckConstraint("booked >= 0 AND waived >= 0", name="figures"),
     Index(None, "customer_id"),
+    Index("ix_order_settlement_buyer_id", "buyer_id", postgresql_where=text("buyer_id IS NOT NULL")),
     Index("ix_order_settlement_unpaid", "order_id", postgresql_where=text("unpaid_dust_only")),
     Index("ix_order_settlement_waiting", "order_id", postgresql_where=text("awaits_payment OR NOT earning_due")),
     postgresql_with={"fillfactor": "80"},
+)
+
+
+class EscrowState(StrEnum):
+    """`waiting` → `claimed` by a customer, or `expired`; both are final."""
+
+    WAITING = "waiting"
+    CLAIMED = "claimed"
+    EXPIRED = "expired"
+
+
+guest_escrow = Table(
+    "guest_escrow",
+    metadata,
+    Column("order_id", Text, primary_key=True),
+    # HMAC of the e-mail, see `emails.py`; gone as soon as nobody needs it: claimed, expired, or the guest was erased.
+    Column("email_hash", LargeBinary),
+    # The guest was erased: no later facts of the order may bring the hash back.
+    Column("forgotten", Boolean, nullable=False, server_default="false"),
+    Column("state", Text, nullable=False),
+    Column("dust", BigInteger, nullable=False),
+    # Who claimed it and how they proved that it is theirs.
+    Column("customer_id", Text),
+    Column("proof", Text),
+    Column("claimed_at", DateTime(timezone=True)),
+    Column("placed_at", DateTime(timezone=True), nullable=False),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    Column("updated_at", DateTime(timezone=True), nullable=False),
+    CheckConstraint("state IN ('waiting', 'claimed', 'expired')", name="state"),
+    CheckConstraint("dust >= 0 AND (state = 'waiting' OR dust = 0)", name="only_waiting_dust"),
+    CheckConstraint("(state = 'claimed') = (customer_id IS NOT NULL)", name="claimed_by_somebody"),
+    CheckConstraint("state = 'waiting' OR email_hash IS NULL", name="no_hash_without_need"),
+    Index("ix_guest_escrow_email_hash", "email_hash", postgresql_where=text("email_hash IS NOT NULL")),
+    Index("ix_guest_escrow_due", "expires_at", postgresql_where=text("state = 'waiting'")),
+    Index(None, "customer_id"),
+    postgresql_with={"fillfactor": "80"},
+)
+
+# Every change of what waits, only ever added to: what waited at any past moment is the sum up to then.
+guest_escrow_entry = Table(
+    "guest_escrow_entry",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("order_id", Text, nullable=False, index=True),
+    Column("amount", BigInteger, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    CheckConstraint("amount <> 0", name="amount"),
+    CheckConstraint("kind IN ('set_aside', 'taken_back', 'claimed', 'expired')", name="kind"),
+)
+
+# E-mails that a customer has proved to be theirs, for orders that become known only after the proof.
+proved_email = Table(
+    "proved_email",
+    metadata,
+    Column("email_hash", LargeBinary, primary_key=True),
+    Column("customer_id", Text, nullable=False, index=True),
+    Column("proof", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("proved_at", DateTime(timezone=True), nullable=False),
+)
+
+email_key = Table(
+    "email_key",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("key", LargeBinary, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    CheckConstraint("id = 1", name="only_one"),
 )

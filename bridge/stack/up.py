@@ -156,6 +156,8 @@ def _prepared(stack: ExitStack, settings: Settings, extra: Mapping[str, str], co
             "DUST_BROKER_URL": broker,
             "DUST_PORT": str(port),
             "DUST_FLOWER_PORT": str(flower_port),
+            # With a database of its own it is for trying things out, unless told otherwise.
+            "DUST_TEST_CLOCK": str(_may_move_time(settings)),
             # Without a login it listens on loopback, and whoever is on this machine may read its files as well.
             "DUST_FLOWER_OPEN": "true",
             # The processes write into a pipe and cannot see that somebody reads along.
@@ -163,6 +165,10 @@ def _prepared(stack: ExitStack, settings: Settings, extra: Mapping[str, str], co
             **extra,
         },
     )
+
+
+def _may_move_time(settings: Settings) -> bool:
+    return settings.test_clock if "test_clock" in settings.model_fields_set else settings.database_url is None
 
 
 def as_environment(settings: Settings) -> dict[str, str]:

@@ -4,22 +4,24 @@ import structlog
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
-from starlette.concurrency import run_in_threadpool
 
-from bridge.clock import now
-from bridge.db import transaction
+from bridge.clock import now, real_now
 from bridge.errors import DustError
 from bridge.inbox.events import Event, log_ids, metric_label, read_event
-from bridge.inbox.receive import Receipt, receive
+from bridge.inbox.receive import Arrival, Receipt, receive_many
 from bridge.metrics import EVENTS_RECEIVED, WEBHOOKS_REFUSED
 from bridge.problems import describe_problems
 from bridge.settings import get_settings, webhook_key
+from bridge.together import Together
 from bridge.tracing import current_traceparent
 from bridge.wake import INBOX_DRAIN, wake
 from bridge.webhooks.signature import verify
 
 log = structlog.get_logger(__name__)
 router = APIRouter(tags=["webhooks"])
+
+# Events that come together are kept in one commit, and each is answered after it.
+_keep: Together[Arrival, Receipt] = Together("intake", receive_many)
 
 
 class WebhookAnswer(BaseModel):
@@ -73,12 +75,10 @@ async def medusa_webhook(request: Request) -> Response:
 async def _take_in(request: Request) -> tuple[str, Event, Receipt]:
     body = await request.body()
     keys = [webhook_key(secret) for secret in get_settings().webhook_secrets]
-    event_id = verify(request.headers, body, keys, now=now())
+    event_id = verify(request.headers, body, keys, now=real_now())
     event = read_event(body)
     structlog.contextvars.bind_contextvars(event_id=event_id, **log_ids(event.type, event.subject))
-    return event_id, event, await run_in_threadpool(_keep, event_id, body, event)
-
-
-def _keep(event_id: str, body: bytes, event: Event) -> Receipt:
-    with transaction() as connection:
-        return receive(connection, event_id, event, body, now=now(), traceparent=current_traceparent())
+    arrival = Arrival(
+        event_id=event_id, event=event, body=body, received_at=now(), traceparent=current_traceparent()
+    )  # fmt: skip
+    return event_id, event, await _keep(arrival)

@@ -48,6 +48,32 @@ export type DustProducts = {
   next_cursor: string | null
 }
 
+/** Something of the catalogue that has one price in dust. Sums are in major units, by currency. */
+export type DustReward = {
+  id: string
+  name: string
+  kind: "percentage" | "free_shipping" | "free_product"
+  dust: number
+  percent: string | null
+  max_value: Record<string, string>
+  product_id: string | null
+  quantity: number | null
+  min_cart: Record<string, string>
+  currency_codes: string[]
+  /** Whether it can be redeemed with a `cart_id` only. */
+  needs_cart: boolean
+}
+
+export type DustRewardList = { rewards: DustReward[] }
+
+/** A reward for this cart and this customer; `reason` says why it does not fit the cart. */
+export type DustQuotedReward = DustReward & {
+  affordable: boolean
+  fits: boolean
+  reason: string | null
+  reason_code: string | null
+}
+
 export type DustQuote = {
   currency_code: string
   earn: number
@@ -57,6 +83,7 @@ export type DustQuote = {
   available: number
   dust_only: number
   dust_only_items: { product_id: string; quantity: number; dust: number }[]
+  rewards: DustQuotedReward[]
 }
 
 export type DustRedemptionRequest =
@@ -64,15 +91,22 @@ export type DustRedemptionRequest =
   | { dust: number; currency_code: string }
   | { cart_id: string; pay: "dust_only" }
   | { items: { product_id: string; quantity: number }[] }
+  | { reward_id: string; cart_id?: string }
 
 export type DustRedemption = {
   id: string
   customer_id: string
   state: "pending" | "active" | "captured" | "released" | "failed"
+  kind: "fixed" | "products" | "percentage" | "free_shipping" | "free_product"
   dust: number
   dust_captured: number
+  /** The discount in major units; null when only the cart can tell it. */
   value: string | null
   currency_code: string | null
+  reward_id: string | null
+  percent: string | null
+  /** What the cart's items must cost for the code to take anything off, with tax. */
+  min_cart: string | null
   promotions: { code: string; promotion_id: string | null; product_id: string | null; quantity: number | null }[]
   code: string | null
   cart_id: string | null
@@ -144,8 +178,24 @@ export type DustMultiplier = {
   factor: string
   product_ids: string[]
   category_ids: string[]
+  collection_ids?: string[]
+  customer_group_ids?: string[]
   starts_at: string | null
   ends_at: string | null
+}
+
+/** What a merchant writes; the storefront gets it as a `DustReward`. */
+export type DustRewardRule = {
+  id: string
+  name: string
+  kind: DustReward["kind"]
+  dust: number
+  percent: string | null
+  max_value: Record<string, string>
+  product_id: string | null
+  quantity: number | null
+  min_cart: Record<string, string>
+  currency_codes: string[]
 }
 
 /** The rules. Numbers with places are strings, so that none of them is rounded on the way. */
@@ -161,6 +211,9 @@ export type DustProgramme = {
     pending_days: number
     expires_after_days: number | null
     excluded_product_ids: string[]
+    excluded_category_ids?: string[]
+    excluded_collection_ids?: string[]
+    fixed?: { product_id: string; dust: number }[]
     multipliers: DustMultiplier[]
   }
   bonuses: { signup: number }
@@ -170,6 +223,7 @@ export type DustProgramme = {
     max_dust: number | null
     max_share: string
     code_ttl_minutes: number
+    rewards: DustRewardRule[]
   }
   reversal: { negative_balance: "allow" | "within_balance" }
   guests: { escrow_days: number }

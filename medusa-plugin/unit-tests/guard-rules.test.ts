@@ -18,6 +18,13 @@ const forMugs = (quantity: number, code = "DUST-MUG"): GuardedPromotion => ({
   code,
   application_method: { target_type: "items", max_quantity: quantity },
 })
+/** A fifth off everything that money may buy, as a reward. */
+const fifth: GuardedPromotion = { ...forMoney, code: "DUST-FIFTH", application_method: { target_type: "items" } }
+const forShipping: GuardedPromotion = {
+  ...forMoney,
+  code: "DUST-PARCEL",
+  application_method: { target_type: "shipping_methods", max_quantity: null },
+}
 const ordinary: GuardedPromotion = { ...forMugs(9, "SUMMER"), metadata: null }
 
 /** A line of mugs at 15 each, with what each code takes off. */
@@ -67,6 +74,18 @@ describe("codes", () => {
     expect(judge(cart, [{ ...forMoney, ...changes }])).toContain(words)
   })
 
+  it("lets rewards through: a percentage, free shipping, free units", () => {
+    const items = [mugs(2, { "DUST-FIFTH": 3, "DUST-MUG": 15 })]
+    const shipping_methods = [{ adjustments: [{ code: "DUST-PARCEL", amount: 5 }] }]
+    expect(judge({ items, shipping_methods }, [fifth, forMugs(1), forShipping])).toBeUndefined()
+  })
+
+  it("refuses another customer's free shipping", () => {
+    const shipping_methods = [{ adjustments: [{ code: "DUST-PARCEL", amount: 5 }] }]
+    const stolen = { ...forShipping, metadata: { redemption_id: "dred_1", customer_id: "cus_bob" } }
+    expect(judge({ shipping_methods }, [stolen])).toContain("another customer")
+  })
+
   it("refuses a guest's cart with a dust code", () => {
     expect(judge({ ...cart, customer_id: null }, [forMoney])).toContain("another customer")
   })
@@ -107,6 +126,22 @@ describe("dust-only products", () => {
 
   it("are refused for dust that became a discount in money", () => {
     expect(judgeMugs([mugs(1, { "DUST-MONEY": 15 })], [forMoney])).toContain("only be bought with dust")
+  })
+
+  it("are refused for a percentage, be it of everything", () => {
+    const all = { ...fifth, application_method: { target_type: "order", max_quantity: null } }
+    expect(judgeMugs([mugs(1, { "DUST-FIFTH": 15 })], [fifth])).toContain("only be bought with dust")
+    expect(judgeMugs([mugs(1, { "DUST-FIFTH": 15 })], [all])).toContain("only be bought with dust")
+  })
+
+  it("are refused when a percentage pays for the units that dust for products does not cover", () => {
+    expect(judgeMugs([mugs(2, { "DUST-MUG": 15, "DUST-FIFTH": 15 })], [forMugs(1), fifth])).toContain("Only 1 of 2")
+  })
+
+  it("are sold beside free shipping", () => {
+    const shipping_methods = [{ adjustments: [{ code: "DUST-PARCEL", amount: 5 }] }]
+    const items = [mugs(1, { "DUST-MUG": 15 })]
+    expect(judge({ items, shipping_methods }, [forMugs(1), forShipping], ["prod_mug"])).toBeUndefined()
   })
 
   it("are refused when there are more units than dust covers", () => {

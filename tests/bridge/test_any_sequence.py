@@ -195,7 +195,7 @@ class AnySequence(RuleBasedStateMachine):
                     connection,
                     request,
                     terms_for=lambda available: discount_terms(
-                        version.programme.redeem, dust=dust, currency_code="eur", available=available, payable=None
+                        version.programme.redeem, dust=dust, currency_code="eur", available=available, basket=None
                     ),
                     answer_for=lambda redemption: (made.append(redemption), {})[1],
                     version=version,

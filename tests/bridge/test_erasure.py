@@ -8,7 +8,7 @@ from sqlalchemy import text
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.inbox.drain import drain_once
-from bridge.reports import liability
+from bridge.reports.liability import liability
 from tests.support import tokens
 from tests.support.deliveries import deliver
 from tests.support.medusa import FakeMedusa

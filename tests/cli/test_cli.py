@@ -1,60 +1,23 @@
 """The `dust` command: what it prints for people and for programs, and how it fails."""
 
 import json
-import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
-import structlog
 import typer.main
 from sqlalchemy import text
 
-from bridge.cli import app, main
+from bridge.cli import app
 from bridge.clock import now
 from bridge.db import forget_engine, transaction
 from bridge.inbox.drain import drain_once
 from bridge.inbox.events import read_event
 from bridge.inbox.receive import receive
 from bridge.settings import get_settings, webhook_key
+from tests.cli.conftest import Dust
 from tests.support import processes
 from tests.support.medusa import FakeMedusa
 from tests.support.orders import event, order
-
-
-@dataclass(frozen=True, kw_only=True)
-class Said:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-Dust = Callable[..., Said]
-
-
-@pytest.fixture
-def dust(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Dust]:
-    """Run the command in this process. No hints go out: the sweep would find the rows."""
-    for page in ("accounts", "events", "upkeep"):
-        monkeypatch.setattr(f"bridge.cli.{page}.publish", lambda *_, **__: False)
-
-    def run(*words: object) -> Said:
-        monkeypatch.setattr(sys, "argv", ["dust", *map(str, words)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = capsys.readouterr()
-        assert "Traceback" not in out + err
-        return Said(code=int(ended.value.code or 0), out=out, err=err)
-
-    yield run
-    structlog.reset_defaults()
 
 
 def keep(body: bytes, event_id: str) -> None:
@@ -109,6 +72,8 @@ def test_balance_history_and_adjust(dust: Dust) -> None:
         (["adjust", "cus_1", "5", "--reason", " "], 1, "reason: say why"),
         (["adjust", "cus_1", "1.5", "--reason", "r"], 2, "valid integer"),
         (["adjust", "cus_1", "5"], 2, "--reason"),
+        (["bonus", "cus_1", "--amount", "0", "--reason", "r"], 2, "--amount"),
+        (["bonus", "cus_1", "--amount", "5", "--reason", " "], 1, "reason: say why"),
         (["product", "set", "prod_1", "--price", "0"], 2, "--price"),
         (["product", "set", "prod_1"], 2, "--price"),
         (["retry"], 1, "Give an event id, or --all-failed."),
@@ -126,6 +91,17 @@ def test_a_wrong_call_is_told_in_plain_words(dust: Dust, words: list[str], code:
     said = dust(*words)
     assert (said.code, said.out) == (code, "")
     assert complaint.lower() in " ".join(said.err.replace("│", " ").split()).lower(), said.err
+
+
+@pytest.mark.usefixtures("settings")
+def test_bonus(dust: Dust) -> None:
+    give = ["bonus", "cus_2", "cus_1", "--amount", 50, "--reason", "birthday", "--key", "once"]
+    assert [line.partition(" (")[0] for line in dust(*give).out.splitlines()] == [
+        "cus_1: +50 dust, balance 50",
+        "cus_2: +50 dust, balance 50",
+    ]
+    assert len(dust(*give, "--json").json["transactions"]) == 2
+    assert dust("balance", "cus_2", "--json").json["balance"] == 50
 
 
 @pytest.mark.usefixtures("settings")

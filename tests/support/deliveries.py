@@ -7,7 +7,7 @@ from pydantic import SecretStr
 
 from bridge.ids import new_id
 from bridge.settings import webhook_key
-from bridge.webhooks.signature import sign
+from bridge.signing import sign
 
 WEBHOOK_SECRET = "whsec_c3VwZXItc2VjcmV0LWR1c3Qta2V5LTAxMjM="
 OTHER_WEBHOOK_SECRET = "whsec_b3RoZXItc2VjcmV0LWR1c3Qta2V5LTAxMjM="

@@ -72,6 +72,7 @@ class FakeMedusa:
             ("GET", r"/admin/payments", lambda: self._list("payments", query)),
             ("GET", r"/admin/payments/([^/]+)", lambda i: self._one("payment", self.payments, i)),
             ("GET", r"/admin/customers", lambda: self._list("customers", query)),
+            ("GET", r"/admin/customers/([^/]+)", lambda i: self._one("customer", self.customers, i)),
             ("POST", r"/admin/products/([^/]+)", lambda i: self._update_product(i, body)),
             ("GET", r"/store/carts/([^/]+)", lambda i: self._one("cart", self.carts, i)),
             ("POST", r"/store/carts/([^/]+)/promotions", lambda i: self._apply(i, body)),
@@ -84,6 +85,11 @@ class FakeMedusa:
     def _create_promotion(self, body: dict[str, Any]) -> Answer:
         if self.refuse_promotions:
             return 400, {"type": "invalid_data", "message": self.refuse_promotions}
+        if len(json.dumps(body)) > 100_000:
+            return 413, {"type": "entity.too.large", "message": "request entity too large"}
+        if body["application_method"]["target_type"] == "order" and body["application_method"].get("target_rules"):
+            message = "Target rules for application method with target type (order) is not allowed"
+            return 400, {"type": "invalid_data", "message": message}
         if any(p["code"] == body["code"] for p in self.promotions.values()):
             return 400, {
                 "type": "invalid_data",
@@ -110,6 +116,10 @@ class FakeMedusa:
                 rows = [row for row in rows if row[key.removesuffix("[$gte]")] >= value]
             elif key == "customer_id":
                 rows = [row for row in rows if row["customer_id"] == value]
+            elif key in {"id[]", "email[]"}:
+                rows = [row for row in rows if row[key.removesuffix("[]")] in value]
+            elif key == "has_account":
+                rows = [row for row in rows if row["has_account"] == (value == "true")]
         rows.sort(key=lambda row: row[query.get("order", "id")])
         offset, limit = int(query.get("offset", 0)), int(query.get("limit", 15))
         return 200, {name: rows[offset : offset + limit], "count": len(rows), "offset": offset, "limit": limit}
@@ -133,23 +143,92 @@ class FakeMedusa:
         for code in body["promo_codes"]:
             if code not in self.live_codes():
                 return 400, {"type": "invalid_data", "message": f"The promotion code {code} is invalid"}
-            cart["promotions"].append({"code": code})
+            promotion = next(p for p in self.promotions.values() if p["code"] == code)
+            # A code that takes nothing off is left out of the cart, and Medusa says so in no other way.
+            if _rules_hold(promotion, cart) and _discount(promotion, cart):
+                cart["promotions"].append({"code": code})
         return 200, {"cart": cart}
 
-    def add_cart(self, cart_id: str = "cart_1", *, customer_id: str = "cus_1", lines: list[dict[str, Any]]) -> None:
+    def add_customer(self, customer_id: str, email: str, *, has_account: bool = True) -> None:
+        created = "2026-01-01T00:00:00.000Z"
+        row = {"id": customer_id, "email": email, "has_account": has_account, "created_at": created}
+        self.customers[customer_id] = row
+
+    def add_cart(
+        self,
+        cart_id: str = "cart_1",
+        *,
+        customer_id: str = "cus_1",
+        currency_code: str = "eur",
+        lines: list[dict[str, Any]],
+        shipping: float | None = None,
+    ) -> None:
+        """`shipping` is what the chosen way of shipping costs; None when none is chosen."""
+        methods = [] if shipping is None else [{"id": "casm_1", "total": shipping, "adjustments": []}]
         self.carts[cart_id] = {
             "id": cart_id,
             "customer_id": customer_id,
-            "currency_code": "eur",
+            "currency_code": currency_code,
             "completed_at": None,
             "item_total": sum(line["total"] for line in lines),
             "items": lines,
+            "shipping_methods": methods,
             "promotions": [],
         }
 
 
 def cart_line(product_id: str = "prod_shirt", *, total: float = 10, quantity: int = 1) -> dict[str, Any]:
-    return {"id": f"cali_{product_id}", "product_id": product_id, "quantity": quantity, "total": total, "tax_total": 0}
+    return {
+        "id": f"cali_{product_id}",
+        "product_id": product_id,
+        "quantity": quantity,
+        "original_total": total,
+        "total": total,
+        "tax_total": 0,
+        "adjustments": [],
+    }
+
+
+def _rules_hold(promotion: dict[str, Any], cart: dict[str, Any]) -> bool:
+    """Whether the promotion is for this cart: the rules and the currency that Dust sets."""
+    known = {
+        "customer.id": cart["customer_id"],
+        "currency_code": cart["currency_code"],
+        "original_item_total": sum(line["original_total"] for line in cart["items"]),
+    }
+    currency = promotion["application_method"].get("currency_code")
+    return currency in (None, cart["currency_code"]) and all(
+        known[rule["attribute"]] >= float(rule["values"][0])
+        if rule["operator"] == "gte"
+        else known[rule["attribute"]] in rule["values"]
+        for rule in promotion["rules"]
+    )
+
+
+def _discount(promotion: dict[str, Any], cart: dict[str, Any]) -> bool:
+    """Take the promotion off the cart's lines or its shipping; False when there was nothing to take it off."""
+    method = promotion["application_method"]
+    if method["target_type"] == "shipping_methods":
+        found = [each for each in cart["shipping_methods"] if each["total"] > 0]
+    else:
+        found = [each for each in cart["items"] if each["total"] > 0 and _is_target(method, each["product_id"])]
+    whole, left = sum(each["total"] for each in found), method.get("max_quantity") or 0
+    for each in sorted(found, key=lambda each: each["total"] / each.get("quantity", 1)):
+        if method["type"] == "fixed":
+            amount = min(method["value"] * each["total"] / whole, each["total"])
+        elif method["allocation"] == "once":
+            units = min(left, each["quantity"])
+            amount, left = each["total"] * units / each["quantity"], left - units
+        else:
+            amount = each["total"] * method["value"] / 100
+        each["total"] -= amount
+        each["adjustments"].append({"code": promotion["code"], "amount": amount})
+    cart["item_total"] = sum(line["total"] for line in cart["items"])
+    return bool(found)
+
+
+def _is_target(method: dict[str, Any], product_id: str) -> bool:
+    return all((product_id in rule["values"]) is (rule["operator"] != "ne") for rule in method.get("target_rules", ()))
 
 
 def _query(raw: bytes) -> dict[str, Any]:
@@ -171,6 +250,8 @@ def mounted(medusa: FakeMedusa) -> Iterator[respx.MockRouter]:
 
     with respx.mock(assert_all_called=False) as router:
         router.route(host="medusa.test").mock(side_effect=answer)
+        # Real listeners of the tests.
+        router.route(host="127.0.0.1").pass_through()
         yield router
 
 

@@ -27,6 +27,7 @@ def line(
     discount: float = 0,
     code: str | None = None,
     categories: tuple[str, ...] = (),
+    collection: str | None = None,
 ) -> dict[str, Any]:
     """A line without tax. `discount` is for all of its units; of a return its share goes with the units."""
     item = copy.deepcopy(_CAPTURED["items"][0])
@@ -44,7 +45,7 @@ def line(
         discount_total=left,
         discount_subtotal=left,
         adjustments=[adjustment] if code else [],
-        product={"categories": [{"id": category} for category in categories]},
+        product={"categories": [{"id": category} for category in categories], "collection_id": collection},
     )
     item["detail"].update(quantity=quantity, return_received_quantity=returned)
     return item
@@ -64,18 +65,29 @@ def order(
     guest: bool = False,
     shipping: float = 0,
     credit: float = 0,
+    shipping_code: str | None = None,
+    shipping_discount: float = 0,
+    email: str | None = None,
+    groups: tuple[str, ...] = (),
 ) -> dict[str, Any]:
-    """An order of one line for 10 eur, unless told otherwise. `credit` was refunded without a return."""
+    """An order of one line for 10 eur, unless told otherwise. `credit` was refunded without a return.
+
+    `shipping` is what remains to pay for it, after `shipping_discount` was taken off by `shipping_code`.
+    """
     document = copy.deepcopy(_CAPTURED)
     items = lines if lines is not None else [line()]
     moved = updated or placed + timedelta(minutes=version - 1)
-    codes = {a["code"] for item in items for a in item["adjustments"]}
+    taken = {"code": shipping_code, "amount": shipping_discount, "total": shipping_discount}
+    methods = [{"id": "ordsm_1", "discount_total": shipping_discount, "adjustments": [taken] if shipping_code else []}]
+    codes = {a["code"] for each in [*items, *methods] for a in each["adjustments"]}
     total = sum(item["total"] for item in items)
     document.update(
         id=order_id,
         customer_id=customer_id,
-        customer={"id": customer_id, "has_account": not guest},
+        customer={"id": customer_id, "has_account": not guest, "groups": [{"id": group} for group in groups]},
+        email=email or document["email"],
         items=items,
+        shipping_methods=methods,
         version=version,
         created_at=_iso(placed),
         updated_at=_iso(moved),

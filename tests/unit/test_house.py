@@ -18,12 +18,14 @@ from bridge.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 # From the door inwards; a stop may import what stands after it. The shared files are the rest of `bridge`'s own pages.
-STOPS = ("webhooks", "inbox", "settlement", "redemptions", "products", "programme", "ledger", "medusa")
+STOPS = (
+    "webhooks", "inbox", "settlement", "redemptions", "imports", "products", "programme", "ledger", "notices", "medusa",
+)  # fmt: skip
 # Both stand beside the road at one height, so neither may import the other.
 BESIDE = {"products", "programme"}
 SHARED = {
-    "backoff", "clock", "db", "errors", "ids", "last_run", "logs", "metrics", "otlp", "problems", "settings", "tracing",
-    "wake",
+    "backoff", "bulk", "clock", "db", "errors", "ids", "last_run", "logs", "metrics", "otlp", "problems", "settings",
+    "signing", "together", "tracing", "wake",
 }  # fmt: skip
 
 

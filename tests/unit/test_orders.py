@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bridge.medusa.orders import ORDER_FIELDS, UnreadableOrder, read_order
+from bridge.medusa.orders import ORDER_FIELDS, Detail, UnreadableOrder, read_order
 from tests.support.orders import SAMPLES, line, order
 
 
@@ -101,7 +101,7 @@ def test_what_medusa_leaves_null_is_read() -> None:
     document["items"][0].update(adjustments=None, product=None, product_id=None, discount_total=None)
     read = read_order(document)
     assert (read.codes, read.paid, read.is_guest) == (frozenset(), False, False)
-    assert not read.knows_categories
+    assert read.knows == frozenset()
 
 
 def test_fields_that_settlement_reads_are_fetched() -> None:
@@ -110,6 +110,7 @@ def test_fields_that_settlement_reads_are_fetched() -> None:
                  "payment_status", "total", "shipping_total", "shipping_tax_total", "customer.has_account",
                  "items.total", "items.subtotal", "items.tax_total", "items.discount_total", "items.unit_price",
                  "items.quantity", "items.is_tax_inclusive", "items.product_id", "items.product.categories.id",
+                 "items.product.collection_id", "customer.groups.id",
                  "items.adjustments.*", "promotions.code", "is_draft_order", "items.created_at", "items.detail.*",
                  "items.return_received_total", "returns.exchange_id", "returns.claim_id", "summary.*",
                  "payment_collections.status", "payment_collections.authorized_amount",
@@ -181,3 +182,17 @@ def test_two_adjustments_of_one_code_are_one_use() -> None:
 )
 def test_when_the_money_has_arrived(change: dict[str, Any], paid: bool) -> None:
     assert read_order({**order(), **change}).paid is paid
+
+
+def test_facts_say_which_details_they_tell() -> None:
+    told = read_order(order(lines=[line(categories=("pcat_1",), collection="pcol_1")], groups=("cusgroup_1",)))
+    assert told.knows == frozenset(Detail)
+    assert (told.lines[0].collection_id, told.customer_group_ids) == ("pcol_1", {"cusgroup_1"})
+    # As senders before this version put it: no key where there is nothing to know.
+    older = order()
+    del older["items"][0]["product"]["collection_id"], older["customer"]["groups"]
+    assert read_order(older).knows == {Detail.CATEGORIES}
+
+
+def test_units_are_those_that_were_not_returned() -> None:
+    assert only_line(order(lines=[line(price=0, quantity=5, returned=2)])).units == 3

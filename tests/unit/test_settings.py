@@ -46,6 +46,20 @@ def problems_of(read: Callable[[], Any]) -> list[str]:
     return refused.value.problems
 
 
+@pytest.mark.parametrize("secret", [None, "whsec_c2hvcnQ=", "not-a-secret"])
+def test_notices_are_signed_or_not_sent(environment: Environment, secret: str | None) -> None:
+    environment(DUST_NOTIFY_URL="http://127.0.0.1:9/", DUST_NOTIFY_SECRET=secret)
+    (problem,) = problems_of(load_settings)
+    assert problem.startswith("DUST_NOTIFY_SECRET")
+
+
+@pytest.mark.parametrize("url", ["ftp://shop.test", "shop.test/hook", "http://", "http://[", "http://a:b", "file:///x"])
+def test_notices_go_to_an_http_address(environment: Environment, url: str) -> None:
+    environment(DUST_NOTIFY_URL=url, DUST_NOTIFY_SECRET=WEBHOOK_SECRET)
+    (problem,) = problems_of(load_settings)
+    assert problem.startswith("DUST_NOTIFY_URL")
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bridge.ledger.account import MOST_DUST
 from bridge.programme.rules import Earn, Redeem, Rounding
-from bridge.programme.worth import EarningLine, discount_value, dust_for_value, earning, most_dust_for
+from bridge.programme.worth import EarningLine, LineTerms, discount_value, dust_for_value, earning, most_dust_for
 
 # Two, no and three decimal places.
 PLACES = {"eur": 2, "jpy": 0, "kwd": 3}
@@ -96,7 +96,9 @@ def test_without_a_rate_there_is_no_value() -> None:
 
 def earned(cents: list[int], rounding: Rounding, rate: str = "1") -> int:
     lines = [
-        EarningLine(id=str(number), product_id=None, net=Decimal(each) / 100, gross=Decimal(each) / 100)
+        EarningLine(
+            id=str(number), terms=LineTerms(), net=Decimal(each) / 100, gross=Decimal(each) / 100, units=Decimal(1)
+        )
         for number, each in enumerate(cents)
     ]
     rules = Earn.model_validate({"rates": {"eur": rate}, "rounding": rounding})
@@ -106,7 +108,6 @@ def earned(cents: list[int], rounding: Rounding, rate: str = "1") -> int:
         lines=lines,
         shipping_net=Decimal(0),
         shipping_gross=Decimal(0),
-        placed_at=NOW,
     ).dust
 
 

@@ -74,8 +74,10 @@ function Row({ row }: { row: DustRedemption }): ReactNode {
   )
 }
 
-function purpose({ value, currency_code: currency, promotions }: DustRedemption): string {
+function purpose({ kind, percent, value, currency_code: currency, promotions }: DustRedemption): string {
+  if (kind === "free_shipping") return "Free shipping"
   if (value) return `${value} ${currency?.toUpperCase()} off`
+  if (percent) return `${percent} % off`
   const units = promotions.reduce((sum, promotion) => sum + (promotion.quantity ?? 0), 0)
   return counted(units, "product")
 }

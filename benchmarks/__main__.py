@@ -1,0 +1,45 @@
+"""`make bench`: measure, show, keep. Example: make bench ARGS="--only intake --quick" """
+
+import time
+from importlib import import_module
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from benchmarks import report
+from benchmarks.figures import FULL, QUICK, Outcome
+
+MEASURES = ("intake", "drain")
+
+
+def main(
+    only: Annotated[list[str] | None, typer.Option(help=f"One of {', '.join(MEASURES)}; may be repeated.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="A tenth of everything: to see that it runs.")] = False,
+    write_docs: Annotated[bool, typer.Option("--write-docs", help="Put the figures into docs/performance.md.")] = False,
+) -> None:
+    """Measure how fast Dust is on this machine, and say so beside the limits."""
+    console = Console()
+    for name in only or ():
+        if name not in MEASURES:
+            raise typer.BadParameter(f"there is no measure {name!r}: one of {', '.join(MEASURES)}")
+    around = report.circumstances()
+    console.print(
+        f"commit {around['commit']}, {around['cpu']}, {around['cores']} cores, load {around['load_before']}",
+        style="dim",
+    )
+    outcomes: dict[str, Outcome] = {}
+    for name in only or MEASURES:
+        started = time.monotonic()
+        with console.status(f"measuring {name}"):
+            outcomes[name] = import_module(f"benchmarks.{name}").measure(QUICK if quick else FULL)
+        console.print(f"{name}: {time.monotonic() - started:.0f} s", style="dim")
+    report.show(console, outcomes)
+    for file in report.keep(around, outcomes, "quick" if quick else "full"):
+        console.print(f"written: {file.relative_to(report.RESULTS.parent.parent)}", style="dim")
+    if write_docs:
+        report.write_page(around, outcomes)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,76 @@
+"""What is sent: signed webhooks of about 3 KB with a whole order of two lines, as Medusa's plugin sends them."""
+
+import base64
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import psycopg
+from pydantic import SecretStr
+
+from bridge.settings import webhook_key
+from tests.support.deliveries import WEBHOOK_SECRET
+from tests.support.orders import line, order, order_event
+
+_KEY = webhook_key(SecretStr(WEBHOOK_SECRET))
+_ORDER, _CUSTOMER = "order_0NUMBER0000000000000000000", "cus_0NUMBER000000000000000000"
+_LINES = [
+    line("ordli_1", price=20, quantity=2, product_id="prod_shirt"),
+    line("ordli_2", price=7, product_id="prod_shorts"),
+]
+# 47 dust at the default rate.
+WORTH = 47
+# As JSON.stringify writes it, without spaces.
+_BODY = json.dumps(json.loads(order_event(order(_ORDER, customer_id=_CUSTOMER, lines=_LINES))), separators=(",", ":"))
+_PARTS = tuple(
+    part.split(_CUSTOMER.encode()) for part in _BODY.encode().split(_ORDER.encode())
+)  # between orders, then between customers
+
+Customer = Callable[[int], int]
+
+
+def customer_name(number: int) -> str:
+    return f"cus_{number:026}"
+
+
+def order_name(number: int) -> str:
+    return f"order_{number:026}"
+
+
+def body(number: int, customer: int) -> bytes:
+    """The event of this order of this customer."""
+    who = customer_name(customer).encode()
+    return order_name(number).encode().join(who.join(parts) for parts in _PARTS)
+
+
+def webhook(number: int, customer: int) -> bytes:
+    """A whole HTTP request, signed now."""
+    content, timestamp = body(number, customer), int(time.time())
+    signed = b"msg_%026d.%d." % (number, timestamp)
+    signature = base64.b64encode(hmac.digest(_KEY, signed + content, hashlib.sha256))
+    return (
+        b"POST /webhooks/medusa HTTP/1.1\r\nhost: dust\r\ncontent-type: application/json\r\n"
+        b"webhook-id: msg_%026d\r\nwebhook-timestamp: %d\r\nwebhook-signature: v1,%b\r\ncontent-length: %d\r\n\r\n%b"
+        % (number, timestamp, signature, len(content), content)
+    )
+
+
+def read(path: str, token: str) -> bytes:
+    """A GET with a bearer token."""
+    return f"GET {path} HTTP/1.1\r\nhost: dust\r\nauthorization: Bearer {token}\r\n\r\n".encode()
+
+
+def fill_inbox(connection: psycopg.Connection, events: int, *, customer: Customer, first: int = 0) -> None:
+    """A backlog, as the door would have left it: the rows, without the requests."""
+    now = datetime.now(UTC)
+    columns = "id, type, subject, source, payload, event_at, received_at, state, next_attempt_at"
+    with connection.cursor() as cursor, cursor.copy(f"COPY webhook_event ({columns}) FROM STDIN") as rows:
+        for number in range(first, first + events):
+            content = body(number, customer(number))
+            rows.write_row((
+                f"msg_{number:026}", "order.placed", order_name(number), "webhook", content, now, now, "pending", now
+            ))  # fmt: skip
+    connection.execute("ANALYZE webhook_event")

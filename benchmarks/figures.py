@@ -1,0 +1,68 @@
+"""What a measure gives back."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """One number and what it is held against. Without `limit` it only tells; `at_most` turns the comparison round."""
+
+    measure: str
+    name: str
+    value: float
+    unit: str
+    limit: float | None = None
+    at_most: bool = False
+    limit_is: str = ""
+    """Where the limit comes from: empty for a goal, else what was measured beside it."""
+
+    @property
+    def holds(self) -> bool | None:
+        if self.limit is None:
+            return None
+        return self.value <= self.limit if self.at_most else self.value >= self.limit
+
+    @property
+    def ratio(self) -> float | None:
+        return self.value / self.limit if self.limit else None
+
+    def document(self) -> dict[str, Any]:
+        return {**asdict(self), "holds": self.holds, "ratio": self.ratio}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """How much of everything: `full` is what the documents speak of, `quick` shows in seconds that it runs."""
+
+    seconds: float = 60.0
+    """Of intake; other measures by rate take a third of it, comparisons a quarter."""
+    backlog: int = 50_000
+    ledger_rows: int = 10_000_000
+    soak_events: int = 100_000
+
+    @property
+    def short_seconds(self) -> float:
+        return self.seconds / 3
+
+    @property
+    def comparison_seconds(self) -> float:
+        return self.seconds / 4
+
+
+FULL = Scale()
+QUICK = Scale(seconds=6, backlog=5_000, ledger_rows=200_000, soak_events=5_000)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """Figures, and what one should know about how they came to be."""
+
+    figures: list[Figure]
+    notes: list[str] = field(default_factory=list)
+
+
+def percentile(values: list[float], share: float) -> float:
+    """The value that `share` (0 to 1) of the values do not exceed; 0 of nothing."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0

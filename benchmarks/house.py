@@ -1,0 +1,127 @@
+"""Servers and Dust's own processes for one measure: a new Postgres and a new Redis, as `dust up` starts them."""
+
+import os
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from subprocess import Popen
+
+import httpx
+import psutil
+import psycopg
+
+from bridge import migrations
+from bridge.db import forget_engine
+from bridge.settings import get_settings
+from bridge.stack.postgres import embedded_postgres
+from bridge.stack.processes import free_port, spawn, stop, until
+from bridge.stack.redis import embedded_redis
+from bridge.stack.up import DUST
+from tests.support.deliveries import WEBHOOK_SECRET
+from tests.support.tokens import ADMIN_TOKEN, JWT_SECRET
+
+_START_SECONDS = 180.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class House:
+    """A migrated database and a broker; `environment` is what Dust's processes get."""
+
+    folder: Path
+    database_url: str
+    environment: dict[str, str]
+
+    def connect(self) -> psycopg.Connection:
+        return psycopg.connect(self.database_url, autocommit=True)
+
+    def scalar(self, query: str) -> int:
+        with self.connect() as connection:
+            row = connection.execute(query).fetchone()  # type: ignore[call-overload]
+            return int(row[0])
+
+    @contextmanager
+    def running(self, command: str, *, log: str | None = None, **environment: str) -> Iterator[Popen[bytes]]:
+        """`dust <command>` for as long as the block lasts; what it says is in the folder."""
+        with (self.folder / f"{log or command.split()[0]}.log").open("ab") as said:
+            process = spawn(
+                [*DUST, *command.split()],
+                death_signal=signal.SIGTERM,
+                env={**self.environment, **environment},
+                stdout=said,
+            )
+            try:
+                yield process
+            finally:
+                stop(process, (signal.SIGTERM, 20.0))
+
+    @contextmanager
+    def serving(self, *, workers: int = 2) -> Iterator[tuple[int, Popen[bytes]]]:
+        """The API; its port and its first process."""
+        port = free_port()
+        with self.running(f"serve --workers {workers}", DUST_PORT=str(port)) as process:
+            wait_for_http(port, "/health/live")
+            # The first process that answers is not all of them.
+            time.sleep(1.0)
+            yield port, process
+
+    def postmaster(self) -> psutil.Process:
+        """The embedded Postgres, to be killed."""
+        file = next(self.folder.glob("data/postgres/cluster/postmaster.pid"))
+        return psutil.Process(int(file.read_text().split()[0]))
+
+    def checkpoint(self) -> None:
+        """So that every measure starts with the same distance to the next one."""
+        with self.connect() as connection:
+            connection.execute("CHECKPOINT")
+
+
+@contextmanager
+def a_house(**environment: str) -> Iterator[House]:
+    """For this process too: `bridge.db` and the settings are those of the house while the block lasts."""
+    folder = Path(tempfile.mkdtemp(prefix="dust-bench-"))
+    folder.chmod(0o711)
+    data = folder / "data"
+    before = dict(os.environ)
+    try:
+        with embedded_postgres(data, say=lambda _: None) as database_url, embedded_redis(data) as broker_url:
+            migrations.upgrade(database_url)
+            ours = {
+                "DUST_DATABASE_URL": database_url,
+                "DUST_BROKER_URL": broker_url,
+                "DUST_DATA_DIR": str(data),
+                "DUST_WEBHOOK_SECRETS": WEBHOOK_SECRET,
+                "DUST_JWT_SECRET": JWT_SECRET,
+                "DUST_ADMIN_TOKEN": ADMIN_TOKEN,
+                "DUST_LOG_FORMAT": "json",
+                **environment,
+            }
+            around = {name: value for name, value in before.items() if not name.startswith("DUST_")}
+            os.environ.clear()
+            os.environ.update({**around, **ours})
+            _forget()
+            yield House(folder=folder, database_url=database_url, environment=dict(os.environ))
+    finally:
+        _forget()
+        os.environ.clear()
+        os.environ.update(before)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def wait_for_http(port: int, path: str) -> None:
+    def answers() -> bool:
+        with suppress(httpx.HTTPError):
+            return httpx.get(f"http://127.0.0.1:{port}{path}", timeout=5, trust_env=False).is_success
+        return False
+
+    if not until(answers, _START_SECONDS):
+        raise RuntimeError(f"nothing answers at port {port}")
+
+
+def _forget() -> None:
+    forget_engine()
+    get_settings.cache_clear()

@@ -1,0 +1,78 @@
+"""Durable intake: signed events of 3 KB from 64 connections, and a kill -9 of the API and of Postgres at the end."""
+
+import os
+import signal
+import time
+
+import psutil
+import psycopg
+
+from benchmarks.deliveries import body, webhook
+from benchmarks.figures import Figure, Outcome, Scale, percentile
+from benchmarks.house import House, a_house
+from benchmarks.load import send
+from benchmarks.pgbench import transactions_per_second
+from bridge.stack.processes import until
+
+RATE, P99_SECONDS, CONNECTIONS, CUSTOMERS = 2_350, 0.100, 64, 10_000
+NAME = "intake"
+
+# The row that the door inserts, one commit each; the columns of `bridge/inbox/receive.py`.
+_SCRIPT = r"""
+\set n random(1, 9000000000000000000)
+INSERT INTO webhook_event
+    (id, type, subject, source, payload, event_at, received_at, state, attempts, next_attempt_at)
+VALUES ('msg_' || :n, 'order.placed', 'order_' || :n, 'webhook', '\x{payload}', now(), now(), 'pending', 0, now())
+ON CONFLICT DO NOTHING;
+"""
+
+
+def measure(scale: Scale) -> Outcome:
+    with a_house() as house:
+        with house.serving() as (port, api):
+            send(port, lambda n: webhook(10**9 + n, n % CUSTOMERS), connections=CONNECTIONS, seconds=2)
+            house.checkpoint()
+            before = house.scalar("SELECT count(*) FROM webhook_event")
+            answers = send(port, lambda n: webhook(n, n % CUSTOMERS), connections=CONNECTIONS, seconds=scale.seconds)
+            os.killpg(api.pid, signal.SIGKILL)
+            _kill(house.postmaster())
+        until(lambda: _up_again(house), 120)
+        lost = answers.statuses[202] - (house.scalar("SELECT count(*) FROM webhook_event") - before)
+        house.checkpoint()
+        script = _SCRIPT.replace("{payload}", body(1, 1).hex())
+        bare = transactions_per_second(
+            house.database_url, script, clients=CONNECTIONS, seconds=scale.comparison_seconds
+        )  # fmt: skip
+    refused = sum(answers.statuses.values()) - answers.statuses[202]
+    return Outcome(
+        figures=[
+            Figure(measure=NAME, name="durable intake", value=answers.rate, unit="events/s", limit=RATE),
+            Figure(
+                measure=NAME, name="beside the same row in pgbench", value=answers.rate, unit="events/s", limit=bare,
+                limit_is=f"pgbench, {CONNECTIONS} clients, one commit each",
+            ),
+            Figure(
+                measure=NAME, name="p99", value=percentile(answers.seconds, 0.99) * 1000, unit="ms",
+                limit=P99_SECONDS * 1000, at_most=True,
+            ),
+            Figure(measure=NAME, name="p50", value=percentile(answers.seconds, 0.50) * 1000, unit="ms"),
+            Figure(
+                measure=NAME, name="acknowledged and lost by kill -9", value=lost, unit="events", limit=0, at_most=True
+            ),
+            Figure(measure=NAME, name="not answered 202", value=refused, unit="events", limit=0, at_most=True),
+        ],
+        notes=[f"two API processes, {CONNECTIONS} connections, {answers.lasted:.0f} s, {len(body(1, 1))} bytes"],
+    )  # fmt: skip
+
+
+def _kill(postmaster: psutil.Process) -> None:
+    for each in [postmaster, *postmaster.children()]:
+        each.kill()
+
+
+def _up_again(house: House) -> bool:
+    time.sleep(0.2)
+    try:
+        return house.scalar("SELECT 1") == 1
+    except psycopg.Error:
+        return False

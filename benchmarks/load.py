@@ -1,0 +1,158 @@
+"""HTTP from one process without costing much: raw HTTP/1.1 over kept connections, on uvloop.
+
+Closed: every connection sends its next request when the last was answered (no `rate`). Open: requests start at
+a fixed rate, and the time a request waited for a free connection counts as its own.
+"""
+
+import asyncio
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import uvloop
+
+Source = Callable[[int], bytes]
+"""The n-th request, whole."""
+
+
+@dataclass(kw_only=True)
+class Answers:
+    """What came back: seconds of each request, how many of each status."""
+
+    seconds: list[float] = field(default_factory=list)
+    statuses: Counter[int] = field(default_factory=Counter)
+    lasted: float = 0.0
+
+    @property
+    def rate(self) -> float:
+        return len(self.seconds) / self.lasted if self.lasted else 0.0
+
+
+def send(
+    port: int, source: Source, *, connections: int, seconds: float, rate: float | None = None, most: int | None = None
+) -> Answers:
+    """Send for so long, or `most` requests, and wait for the last answers."""
+    return uvloop.run(_send(port, source, connections, seconds, rate, most))
+
+
+async def _send(
+    port: int, source: Source, connections: int, seconds: float, rate: float | None, most: int | None
+) -> Answers:
+    loop = asyncio.get_running_loop()
+    run = _Run(source, end=time.perf_counter() + seconds, most=most, closed=rate is None)
+    lines = [(await loop.create_connection(lambda: _Line(run), "127.0.0.1", port))[1] for _ in range(connections)]
+    started = time.perf_counter()
+    run.end = started + seconds
+    if rate is None:
+        for each in lines:
+            each.next()
+    else:
+        number = 0
+        while (due := started + number / rate) < run.end:
+            await asyncio.sleep(max(0.0, due - time.perf_counter()))
+            run.ask(due)
+            number += 1
+        run.end = 0.0
+    await run.over(lines)
+    run.answers.lasted = time.perf_counter() - started
+    for each in lines:
+        each.close()
+    return run.answers
+
+
+class _Run:
+    """What all connections share."""
+
+    def __init__(self, source: Source, *, end: float, most: int | None, closed: bool) -> None:
+        self.answers = Answers()
+        self.closed = closed
+        self.end = end
+        self.idle: deque[_Line] = deque()
+        self._source = source
+        self._most = most
+        self._sent = 0
+        self._waiting: deque[float] = deque()
+
+    def take(self) -> bytes | None:
+        """The next request, while there is one."""
+        if time.perf_counter() >= self.end or (self._most is not None and self._sent >= self._most):
+            return None
+        self._sent += 1
+        return self._source(self._sent - 1)
+
+    def ask(self, due: float) -> None:
+        """Open loop: start a request that was due then."""
+        if self.idle:
+            self.idle.popleft().start(self._number(), due)
+        else:
+            self._waiting.append(due)
+
+    def free(self, line: "_Line") -> None:
+        if self._waiting:
+            line.start(self._number(), self._waiting.popleft())
+        else:
+            self.idle.append(line)
+
+    def _number(self) -> bytes:
+        self._sent += 1
+        return self._source(self._sent - 1)
+
+    async def over(self, lines: list["_Line"]) -> None:
+        deadline = None
+        while any(each.busy for each in lines) or self._waiting:
+            await asyncio.sleep(0.005)
+            if time.perf_counter() > self.end and deadline is None:
+                deadline = time.perf_counter() + 30
+            if deadline is not None and time.perf_counter() > deadline:
+                raise RuntimeError("answers are missing")
+
+
+class _Line(asyncio.Protocol):
+    """One connection: a request at a time."""
+
+    def __init__(self, run: _Run) -> None:
+        self._run = run
+        self._buffer = b""
+        self._started = 0.0
+        self.busy = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport: asyncio.Transport = transport  # type: ignore[assignment]
+        if not self._run.closed:
+            self._run.free(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.busy:
+            self._run.answers.statuses[0] += 1
+            self.busy = False
+
+    def next(self) -> None:
+        request = self._run.take()
+        if request is not None:
+            self.start(request, time.perf_counter())
+
+    def start(self, request: bytes, since: float) -> None:
+        self.busy, self._started = True, since
+        self._transport.write(request)
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        head, found, rest = self._buffer.partition(b"\r\n\r\n")
+        if not found:
+            return
+        at = head.lower().find(b"content-length:")
+        length = int(head[at + 15 : head.find(b"\r", at) if b"\r" in head[at:] else None]) if at >= 0 else 0
+        if len(rest) < length:
+            return
+        self._buffer = b""
+        self._run.answers.seconds.append(time.perf_counter() - self._started)
+        self._run.answers.statuses[int(head[9:12])] += 1
+        self.busy = False
+        if self._run.closed:
+            self.next()
+        else:
+            self._run.free(self)
+
+    def close(self) -> None:
+        self._transport.close()

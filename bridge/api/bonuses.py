@@ -1,0 +1,87 @@
+"""Bonuses that a merchant gives by hand."""
+
+from datetime import datetime
+from typing import Annotated, Self
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, Field, model_validator
+
+from bridge.api.auth import AdminOperator, operator
+from bridge.api.shapes import Body, Dust, Id, Text, TransactionView, idempotency_key
+from bridge.clock import now
+from bridge.db import transaction
+from bridge.ids import CustomerId
+from bridge.problems import describe_problems
+from bridge.settlement.grants import MOST_CUSTOMERS, MOST_DAYS, Bonus, BonusWish, give_bonus
+
+router = APIRouter(
+    prefix="/admin/dust",
+    tags=["admin"],
+    dependencies=[Depends(operator)],
+    responses=describe_problems(401, 503),
+)
+
+
+class BonusRequest(Body):
+    """For one customer (`customer_id`) or for many (`customer_ids`), each of whom gets `amount`."""
+
+    customer_id: Id | None = None
+    customer_ids: Annotated[list[Id], Field(min_length=1, max_length=MOST_CUSTOMERS)] | None = None
+    amount: Dust
+    reason: Annotated[Text, Field(min_length=1, max_length=200, description="Why, for your books")]
+    description: Annotated[Text, Field(max_length=500, description="What the customer reads; else the reason")] = ""
+    expires_after_days: Annotated[
+        int | None, Field(strict=True, ge=1, le=MOST_DAYS, description="Else as earned dust does by the programme")
+    ] = None
+    matures_after_days: Annotated[
+        int, Field(strict=True, ge=0, le=MOST_DAYS, description="Until then it is pending and cannot be spent")
+    ] = 0
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.customer_id is None) == (self.customer_ids is None):
+            raise ValueError("give customer_id or customer_ids")
+        return self
+
+
+class BonusTransaction(TransactionView):
+    customer_id: str
+
+
+class BonusView(BaseModel):
+    id: str
+    amount: int = Field(description="Dust for each customer; pending until matures_at")
+    reason: str
+    description: str
+    customers: int
+    matures_at: datetime | None
+    expires_at: datetime | None
+    created_at: datetime
+    transactions: list[BonusTransaction] = Field(description="A row for each customer, by customer id")
+
+
+@router.post("/bonuses", status_code=201, responses=describe_problems(400, 409, 422))
+def give(wish: BonusRequest, who: AdminOperator, key: Annotated[str, Depends(idempotency_key)]) -> BonusView:
+    """Give dust to one customer or to many, all or none."""
+    customers = [wish.customer_id] if wish.customer_id else wish.customer_ids or []
+    with transaction() as connection:
+        given = give_bonus(
+            connection,
+            BonusWish(
+                customer_ids=tuple(CustomerId(each) for each in customers),
+                amount=wish.amount,
+                reason=wish.reason,
+                description=wish.description or wish.reason,
+                expires_after_days=wish.expires_after_days,
+                matures_after_days=wish.matures_after_days,
+            ),
+            idempotency_key=key,
+            actor=who.id,
+            now=now(),
+        )
+    return bonus_view(given)
+
+
+def bonus_view(bonus: Bonus) -> BonusView:
+    rows = [BonusTransaction.model_validate(dict(row._mapping)) for row in bonus.transactions]
+    return BonusView.model_validate({**bonus.row._mapping, "transactions": rows})

@@ -1,0 +1,125 @@
+"""What operators see and do about guests' dust, and about accounts that belong to one person."""
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, Field, StringConstraints
+
+from bridge.api.auth import AdminOperator, operator
+from bridge.api.shapes import Body, Cursor, Limit, Listing, PathId, decode_cursor, encode_cursor
+from bridge.clock import now
+from bridge.db import transaction
+from bridge.explain import explain_escrow
+from bridge.ids import CustomerId, OrderId
+from bridge.problems import describe_problems
+from bridge.settlement.escrow import (
+    Escrow,
+    Proof,
+    claim_orders,
+    list_escrows,
+    prove_email,
+    read_escrow,
+    read_waiting,
+    waiting_for,
+)
+from bridge.settlement.tables import EscrowState
+
+router = APIRouter(
+    prefix="/admin/dust",
+    tags=["admin"],
+    dependencies=[Depends(operator)],
+    responses=describe_problems(401, 503),
+)
+
+Email = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=3, max_length=320, pattern=r"^[^\s@\x00]+@[^\s@\x00]+$"),
+]
+
+
+class EscrowView(BaseModel):
+    order_id: str
+    state: EscrowState
+    dust: int = Field(description="What waits now; 0 once it is claimed or expired")
+    placed_at: datetime
+    expires_at: datetime
+    customer_id: str | None = Field(description="Who claimed it")
+    proof: Proof | None = Field(description="How they showed that the order was theirs")
+    claimed_at: datetime | None
+
+
+class EscrowDetail(EscrowView):
+    sentences: list[str] = Field(description="What happened, oldest first")
+
+
+class EscrowList(BaseModel):
+    waiting_orders: int = Field(description="All that wait, not only those of this page")
+    waiting_dust: int
+    escrows: list[EscrowView]
+    next_cursor: str | None
+
+
+@router.get("/escrow", responses=describe_problems(422))
+def read_escrows(limit: Limit = 20, cursor: Cursor = None, state: EscrowState | None = None) -> EscrowList:
+    """Dust of guests' orders, newest first, and how much waits in all."""
+    with transaction() as connection:
+        waiting = read_waiting(connection)
+        before = decode_cursor(Listing.ESCROWS, cursor)
+        found = list_escrows(connection, state=state, before=before, limit=limit + 1)
+    return EscrowList(
+        waiting_orders=waiting.orders,
+        waiting_dust=waiting.dust,
+        escrows=[EscrowView(**_escrow(each)) for each in found[:limit]],
+        next_cursor=encode_cursor(Listing.ESCROWS, found[limit - 1].order_id if len(found) > limit else None),
+    )
+
+
+@router.get("/escrow/{order_id}", responses=describe_problems(404, 422))
+def read_one_escrow(order_id: PathId) -> EscrowDetail:
+    """What waits, or waited, for the guest of one order, and why, in sentences."""
+    with transaction() as connection:
+        found = read_escrow(connection, OrderId(order_id))
+        sentences = explain_escrow(connection, found)
+    return EscrowDetail(**_escrow(found), sentences=sentences)
+
+
+def _escrow(escrow: Escrow) -> dict[str, object]:
+    return {name: getattr(escrow, name) for name in EscrowView.model_fields}
+
+
+class ClaimWish(Body):
+    email: Annotated[Email, Field(description="The e-mail that the orders were placed with; it is not kept")]
+    dry_run: Annotated[bool, Field(strict=True, description="Only say what would be claimed")] = False
+
+
+class ClaimedOrder(BaseModel):
+    order_id: str
+    dust: int
+
+
+class ClaimAnswer(BaseModel):
+    customer_id: str
+    dry_run: bool
+    dust: int
+    orders: list[ClaimedOrder]
+
+
+@router.post("/customers/{customer_id}/claim", responses=describe_problems(400, 422))
+def claim(customer_id: PathId, wish: ClaimWish, who: AdminOperator) -> ClaimAnswer:
+    """Give a customer the dust of their orders as a guest, once they have proved to you that the e-mail is theirs.
+
+    Orders under this e-mail that become known later follow within a minute. Asking again does no harm.
+    """
+    customer = CustomerId(customer_id)
+    with transaction() as connection:
+        orders = waiting_for(connection, wish.email, now=now())
+        if not wish.dry_run:
+            prove_email(connection, customer, wish.email, Proof.SUPPORT, actor=who.id, now=now())
+            orders = claim_orders(connection, customer, orders, Proof.SUPPORT, now=now(), actor=who.id).orders
+    return ClaimAnswer(
+        customer_id=customer_id,
+        dry_run=wish.dry_run,
+        dust=sum(orders.values()),
+        orders=[ClaimedOrder(order_id=order_id, dust=dust) for order_id, dust in sorted(orders.items())],
+    )

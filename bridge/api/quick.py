@@ -1,0 +1,45 @@
+"""The two requests that come by the thousand, answered without FastAPI's own steps, which cost more than they do.
+
+The routes stay where they are, as their description in the OpenAPI document; here stands what answers them. Everything
+else goes on to FastAPI. docs/decisions/0016 has the figures.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from bridge.errors import DustError
+from bridge.problems import answer_error
+
+Answer = Callable[[Request], Awaitable[Response]]
+
+
+@dataclass(frozen=True)
+class _Route:
+    """What `Watched` reads of a route."""
+
+    path: str
+
+
+class Quick:
+    """ASGI middleware: answers these methods and paths itself. An error that is none of ours goes up as ever."""
+
+    def __init__(self, app: ASGIApp, answers: Mapping[tuple[str, str], Answer]) -> None:
+        self._app = app
+        self._answers = {key: (answer, _Route(key[1])) for key, answer in answers.items()}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        found = self._answers.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
+        if found is None:
+            await self._app(scope, receive, send)
+            return
+        answer, scope["route"] = found
+        request = Request(scope, receive)
+        try:
+            response = await answer(request)
+        except DustError as error:
+            response = answer_error(request, error)
+        await response(scope, receive, send)

@@ -1,0 +1,203 @@
+"""Reports for merchants and their accountants, as JSON or as CSV. CONTRACT, "Admin API"."""
+
+import io
+from datetime import date, datetime, timedelta
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Query, Response
+from pydantic import AwareDatetime, BaseModel, Field
+
+from bridge.api.auth import operator
+from bridge.api.shapes import Cursor, Limit, Listing, decode_cursor, encode_cursor, money
+from bridge.clock import now
+from bridge.errors import field_error
+from bridge.problems import describe_problems
+from bridge.reports import sheets
+from bridge.reports.breakage import breakage
+from bridge.reports.closes import Close, list_closes
+from bridge.reports.expiring import expiring_by_month
+from bridge.reports.liability import Liability, liability
+from bridge.reports.movements import MOST_PERIODS, Period, count_periods, movements
+from bridge.reports.reading import reading
+
+router = APIRouter(
+    prefix="/admin/dust/reports",
+    tags=["reports"],
+    dependencies=[Depends(operator)],
+    responses=describe_problems(401, 503),
+)
+
+Format = Annotated[Literal["json", "csv"], Query(description="csv: a text/csv file with one line of names")]
+_AS_CSV: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}}
+
+
+class LiabilityView(BaseModel):
+    """Whole dust at one moment, read from the books."""
+
+    at: datetime
+    outstanding: int = Field(description="The sum of all balances above zero")
+    owed_by_customers: int = Field(description="The sum of all balances below zero")
+    held: int
+    pending: int
+    escrow: int = Field(description="What waited for guests; nobody's yet, so not part of outstanding")
+    customers: int
+    movements: dict[str, int] = Field(description="Sums by kind; together: outstanding less owed_by_customers")
+    adds_up: bool = Field(description="Whether they do")
+    value: dict[str, str] = Field(description="What the outstanding dust could take off, by currency")
+    programme_version: int
+
+
+class MovementsView(BaseModel):
+    """One day or month, which begins on `start`: opening and all that moved are closing."""
+
+    start: date
+    opening: int
+    moved: dict[str, int] = Field(description="Whole dust by kind of row")
+    closing: int
+
+
+class MovementsList(BaseModel):
+    periods: list[MovementsView]
+
+
+class ExpiringMonthView(BaseModel):
+    month: date | None = Field(description="Its first day; null: dust that never expires")
+    dust: int
+    held: int = Field(description="The part of dust that open redemptions have set aside")
+    pending: int = Field(description="On top of dust: not matured yet")
+    customers: int
+
+
+class ExpiringList(BaseModel):
+    months: list[ExpiringMonthView]
+
+
+class CohortView(BaseModel):
+    """The dust that came in during one month, and where it is now."""
+
+    month: date
+    issued: int
+    spent: int
+    taken_back: int
+    expired: int
+    remaining: int
+    other: int = Field(description="Corrections by hand, and what settled a balance below zero")
+    breakage: str = Field(description="The share that expired of what was issued and not taken back")
+
+
+class CohortList(BaseModel):
+    months: list[CohortView]
+
+
+class CloseView(LiabilityView):
+    """What was kept at the end of a day, in UTC."""
+
+    day: date
+    digest: str = Field(description="SHA-256 over the whole book of then: keep it, and nobody can rewrite the past")
+    closed_at: datetime
+
+
+class CloseList(BaseModel):
+    closes: list[CloseView]
+    next_cursor: str | None
+
+
+@router.get("/liability", response_model=LiabilityView, responses=_AS_CSV | describe_problems(422))
+def report_liability(
+    at: Annotated[AwareDatetime | None, Query(description="A past moment; else now")] = None,
+    format: Format = "json",
+) -> LiabilityView | Response:
+    """What the programme owed at a moment; asked again later, the answer is the same."""
+    with reading() as connection:
+        found = liability(connection, at or now())
+    return LiabilityView(**_figures(found)) if format == "json" else _csv(sheets.liability_sheet(found), "liability")
+
+
+@router.get("/movements", response_model=MovementsList, responses=_AS_CSV | describe_problems(422))
+def report_movements(
+    since: Annotated[date | None, Query(description="The first day (UTC); else 30 days ago")] = None,
+    until: Annotated[date | None, Query(description="The day after the last; else tomorrow")] = None,
+    by: Period = Period.DAY,
+    format: Format = "json",
+) -> MovementsList | Response:
+    """What came in and went out, period by period, with the opening and the closing figure."""
+    today = now().date()
+    until = until or _later(today, 1)
+    since = since or _later(until, -30)
+    if since >= until:
+        raise field_error("until", "must be after since")
+    if count_periods(start=since, until=until, period=by) > MOST_PERIODS:
+        raise field_error("since", f"asks for more than {MOST_PERIODS} periods: ask by=month, or for fewer")
+    with reading() as connection:
+        found = movements(connection, start=since, until=until, period=by)
+    if format == "csv":
+        return _csv(sheets.movements_sheet(found), "movements")
+    views = [MovementsView(start=p.start, opening=p.opening, moved=dict(p.moved), closing=p.closing) for p in found]
+    return MovementsList(periods=views)
+
+
+@router.get("/expiring", response_model=ExpiringList, responses=_AS_CSV | describe_problems(422))
+def report_expiring(format: Format = "json") -> ExpiringList | Response:
+    """All dust there is, by the month it goes away in unless it is spent."""
+    with reading() as connection:
+        found = expiring_by_month(connection)
+    if format == "csv":
+        return _csv(sheets.expiring_sheet(found), "expiring")
+    return ExpiringList(months=[ExpiringMonthView(**vars(each)) for each in found])
+
+
+@router.get("/breakage", response_model=CohortList, responses=_AS_CSV | describe_problems(422))
+def report_breakage(format: Format = "json") -> CohortList | Response:
+    """What became of the dust of each month."""
+    with reading() as connection:
+        found = breakage(connection)
+    if format == "csv":
+        return _csv(sheets.breakage_sheet(found), "breakage")
+    return CohortList(months=[CohortView(**vars(c), other=c.other, breakage=str(c.breakage)) for c in found])
+
+
+@router.get("/closes", response_model=CloseList, responses=_AS_CSV | describe_problems(422))
+def report_closes(limit: Limit = 20, cursor: Cursor = None, format: Format = "json") -> CloseList | Response:
+    """What was kept at the end of each day, newest first."""
+    with reading() as connection:
+        found = list_closes(connection, limit=limit + 1, before=_day(decode_cursor(Listing.CLOSES, cursor)))
+    if format == "csv":
+        return _csv(sheets.closes_sheet(found[:limit]), "closes")
+    following = found[limit - 1].day.isoformat() if len(found) > limit else None
+    return CloseList(
+        closes=[_close(each) for each in found[:limit]], next_cursor=encode_cursor(Listing.CLOSES, following)
+    )
+
+
+def _close(close: Close) -> CloseView:
+    return CloseView(day=close.day, digest=close.digest, closed_at=close.closed_at, **_figures(close.liability))
+
+
+def _figures(found: Liability) -> dict[str, Any]:
+    value = {code: money(amount) or "0.00" for code, amount in found.value.items()}
+    return {**vars(found), "value": value, "adds_up": found.adds_up}
+
+
+def _csv(sheet: sheets.Sheet, name: str) -> Response:
+    file = io.StringIO(newline="")
+    sheets.write_csv(sheet, file)
+    return Response(
+        file.getvalue(),
+        media_type="text/csv",
+        headers={"content-disposition": f'attachment; filename="dust-{name}.csv"'},
+    )
+
+
+def _day(text: str | None) -> date | None:
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError:
+        raise field_error("cursor", "is not one of this list's: use the next_cursor of the page before") from None
+
+
+def _later(day: date, days: int) -> date:
+    """Years end at 1 and 9999."""
+    try:
+        return day + timedelta(days=days)
+    except OverflowError:
+        return day

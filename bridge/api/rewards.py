@@ -1,0 +1,104 @@
+"""The catalogue of rewards as the storefront sees it."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Response
+from pydantic import BaseModel, Field
+
+from bridge.api.cached import cached
+from bridge.api.shapes import money
+from bridge.db import transaction
+from bridge.errors import DustError
+from bridge.medusa.carts import Cart
+from bridge.problems import describe_problems
+from bridge.programme.rules import MoneyByCurrency, Redeem, Reward, RewardKind
+from bridge.programme.versions import current_version
+from bridge.redemptions.basket import Basket
+from bridge.redemptions.rewards import reward_terms
+
+router = APIRouter(prefix="/store/dust", tags=["store"])
+
+
+class RewardView(BaseModel):
+    id: str = Field(examples=["ten-percent"], description="To redeem it by")
+    name: str
+    kind: RewardKind
+    dust: int = Field(description="The price in dust, whatever it takes off")
+    percent: str | None = Field(description="`percentage`: what it takes off the cart's items")
+    max_value: dict[str, str] = Field(description="`percentage`: the most it takes off, in major units by currency")
+    product_id: str | None = Field(description="`free_product`: which product; it has to be in the cart")
+    quantity: int | None = Field(description="`free_product`: how many units of it")
+    min_cart: dict[str, str] = Field(description="The least that the cart's items cost, in major units by currency")
+    currency_codes: list[str] = Field(description="Only in these currencies; in all without any")
+    needs_cart: bool = Field(description="Whether it can be redeemed with a `cart_id` only")
+
+
+class RewardList(BaseModel):
+    rewards: list[RewardView]
+
+
+class QuotedReward(RewardView):
+    """A reward for this cart and this customer."""
+
+    affordable: bool = Field(description="Whether the customer has the dust for it")
+    fits: bool = Field(description="Whether it can be had for this cart")
+    reason: str | None = Field(description="Why it does not fit, in plain words")
+    reason_code: str | None = Field(examples=["cart_below_minimum"])
+
+
+@router.get(
+    "/rewards",
+    response_model=RewardList,
+    responses={304: {"description": "Unchanged since the ETag"}, **describe_problems(503)},
+)
+def read_rewards(if_none_match: Annotated[str | None, Header()] = None) -> Response:
+    """What dust can be redeemed for besides a discount of any size, cheapest first. Public and cacheable."""
+    with transaction() as connection:
+        rules = current_version(connection).programme.redeem
+    answer = RewardList(rewards=[RewardView.model_validate(_view(rules, reward)) for reward in _by_price(rules)])
+    return cached(answer, if_none_match)
+
+
+def quote_rewards(rules: Redeem, *, cart: Cart | None, basket: Basket | None, available: int) -> list[QuotedReward]:
+    """Each reward with whether it can be had for this cart; without a cart, whether it can be had without one."""
+    quoted = []
+    for reward in _by_price(rules):
+        refusal: DustError | None = None
+        try:
+            reward_terms(rules, reward, cart=cart, basket=basket)
+        except DustError as error:
+            refusal = error
+        quoted.append(
+            QuotedReward(
+                **_view(rules, reward),
+                affordable=reward.dust <= available,
+                fits=refusal is None,
+                reason=refusal.message if refusal else None,
+                reason_code=refusal.code if refusal else None,
+            )
+        )
+    return quoted
+
+
+def _by_price(rules: Redeem) -> list[Reward]:
+    return sorted(rules.rewards, key=lambda reward: reward.dust)
+
+
+def _view(rules: Redeem, reward: Reward) -> dict[str, object]:
+    return {
+        "id": reward.id,
+        "name": reward.name,
+        "kind": reward.kind,
+        "dust": reward.dust,
+        "percent": None if reward.percent is None else f"{reward.percent.normalize():f}",
+        "max_value": _sums(reward.max_value),
+        "product_id": reward.product_id,
+        "quantity": reward.units if reward.kind is RewardKind.FREE_PRODUCT else None,
+        "min_cart": _sums(reward.min_cart),
+        "currency_codes": list(reward.currency_codes),
+        "needs_cart": reward.needs_cart(rules.max_share),
+    }
+
+
+def _sums(sums: MoneyByCurrency) -> dict[str, str]:
+    return {currency: money(value) or "" for currency, value in sums.items()}

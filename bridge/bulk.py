@@ -1,0 +1,89 @@
+"""Many rows in one statement. A statement for each row costs Postgres and us several times what the row itself does.
+
+    copy_rows    new rows, nothing else: COPY, the quickest there is
+    insert_rows  new rows, of which some may be there already: one INSERT … SELECT FROM unnest(…)
+    update_rows  a row each, by key: one UPDATE … FROM unnest(…)
+    among        `column = ANY(…)`: an IN list would be another statement for every length, and be planned anew
+
+Rows are mappings with the same keys, names of columns. The text of each statement depends on the columns alone, so that
+Postgres plans it once for a connection.
+"""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, Table, any_, literal
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql.base import PGDialect
+
+Values = Mapping[str, Any]
+_DIALECT = PGDialect()  # type: ignore[no-untyped-call]
+
+
+def copy_rows(connection: Connection, table: Table, rows: Sequence[Values]) -> None:
+    """Add rows. A row that is there already, or breaks another constraint, is an error and undoes the transaction."""
+    if not rows:
+        return
+    names = tuple(rows[0])
+    cursor = connection.connection.cursor()
+    with cursor.copy(f"COPY {table.name} ({', '.join(names)}) FROM STDIN") as copy:
+        for row in _tuples(table, names, rows):
+            copy.write_row(row)
+    cursor.close()
+
+
+def insert_rows(
+    connection: Connection, table: Table, rows: Sequence[Values], *, returning: str | None = None
+) -> Sequence[Row[Any]]:
+    """Add the rows whose key is not there yet, in their order; `returning` gives that column of those that were added.
+
+    Rows of a key that somebody else is adding are waited for, so give them in the order of the key.
+    """
+    if not rows:
+        return []
+    names = tuple(rows[0])
+    result = connection.exec_driver_sql(_insert(table, names, returning), _arrays(table, names, rows))
+    return result.all() if returning else []
+
+
+def update_rows(connection: Connection, table: Table, rows: Sequence[Values], *, key: tuple[str, ...]) -> None:
+    """Change the rows that have these keys; one that is not there is passed over."""
+    if rows:
+        names = tuple(rows[0])
+        connection.exec_driver_sql(_update(table, names, key), _arrays(table, names, rows))
+
+
+def among(column: ColumnElement[Any], values: Collection[Any]) -> ColumnElement[bool]:
+    """Whether the column has one of these values."""
+    return column == any_(literal(list(values), ARRAY(column.type)))
+
+
+def _tuples(table: Table, names: tuple[str, ...], rows: Sequence[Values]) -> list[tuple[Any, ...]]:
+    documents = {name for name in names if isinstance(table.c[name].type, JSONB)}
+    if not documents:
+        return [tuple(row.values()) for row in rows]
+    return [tuple(json.dumps(row[name]) if name in documents else row[name] for name in names) for row in rows]
+
+
+def _arrays(table: Table, names: tuple[str, ...], rows: Sequence[Values]) -> tuple[list[Any], ...]:
+    return tuple(list(column) for column in zip(*_tuples(table, names, rows), strict=True))
+
+
+@cache
+def _insert(table: Table, names: tuple[str, ...], returning: str | None) -> str:
+    into = f"INSERT INTO {table.name} ({', '.join(names)}) SELECT * FROM {_unnest(table, names)}"  # noqa: S608
+    return f"{into} ON CONFLICT DO NOTHING" + (f" RETURNING {returning}" if returning else "")
+
+
+@cache
+def _update(table: Table, names: tuple[str, ...], key: tuple[str, ...]) -> str:
+    changes = ", ".join(f"{name} = new.{name}" for name in names if name not in key)
+    same = " AND ".join(f"{table.name}.{name} = new.{name}" for name in key)
+    return f"UPDATE {table.name} SET {changes} FROM {_unnest(table, names)} AS new ({', '.join(names)}) WHERE {same}"  # noqa: S608
+
+
+def _unnest(table: Table, names: tuple[str, ...]) -> str:
+    # `b`: binary. As text, every byte of a payload would be written as two, and escaped one by one.
+    return f"unnest({', '.join(f'%b::{table.c[name].type.compile(_DIALECT)}[]' for name in names)})"

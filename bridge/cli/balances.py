@@ -1,0 +1,293 @@
+"""Commands that bring balances in from a file, take them out again, and write them to one."""
+
+import csv
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from typer.core import TyperGroup
+
+from bridge.cli.output import AsJson, console, print_json, print_rows
+from bridge.clock import now
+from bridge.db import transaction
+from bridge.errors import InvalidInput
+from bridge.ids import CustomerId
+from bridge.imports import writing
+from bridge.imports.batches import (
+    Batch,
+    TakenBack,
+    check_name,
+    default_name,
+    find_earlier,
+    keep_batch,
+    list_batches,
+    post_some,
+    read_batch,
+    refused_rows,
+    undo_some,
+)
+from bridge.imports.customers import find_customers
+from bridge.imports.presets import PresetName
+from bridge.imports.reading import Reading, read_balances, rows_at
+from bridge.imports.tables import BatchState, RowState
+from bridge.medusa.client import get_medusa
+from bridge.reports.reading import reading as report_snapshot
+from bridge.settings import get_settings
+
+_ACTOR = "cli"
+_SHOWN = 50
+_BAR = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+_DESCRIPTION = "Balance brought over"
+
+BatchName = Annotated[str, typer.Argument(metavar="BATCH", help="Its name or id; `dust import list` has both.")]
+
+
+class _FileFirst(TyperGroup):
+    """`dust import customers.csv` is short for `dust import file customers.csv`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0] not in {*self.commands, "--help"}:
+            args = ["file", *args]
+        return super().parse_args(ctx, args)
+
+
+def add_commands(app: typer.Typer) -> None:
+    group = typer.Typer(
+        cls=_FileFirst, help="Bring balances in from another programme's file.", no_args_is_help=True
+    )  # fmt: skip
+    group.command(name="file")(import_file)
+    group.command(name="undo")(import_undo)
+    group.command(name="list")(import_list)
+    group.command(name="show")(import_show)
+    app.add_typer(group, name="import")
+    app.command(name="export")(export)
+
+
+def import_file(
+    file: Annotated[Path, typer.Argument(help="A CSV file.", exists=True, dir_okay=False)],
+    preset: Annotated[PresetName, typer.Option(help="Whose columns it has.")] = PresetName.PLAIN,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only check, and say what would be imported.")] = False,
+    batch: Annotated[str | None, typer.Option(help="A name for it; else the file's, with a part of its hash.")] = None,
+    skip_refused: Annotated[bool, typer.Option("--skip-refused", help="Import the other rows all the same.")] = False,
+    refused: Annotated[Path | None, typer.Option(help="Write refused rows to this CSV file.", dir_okay=False)] = None,
+    description: Annotated[str, typer.Option(help="What customers read beside the dust.")] = _DESCRIPTION,
+    trust_ids: Annotated[bool, typer.Option("--trust-ids", help="Do not look customer ids up in Medusa.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Import a file that was imported once more.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Import balances, all rows or none; asked again, it goes on. Example: dust import file.csv --dry-run"""
+    content, moment = file.read_bytes(), now()
+    reading = read_balances(content, preset, now=moment)
+    name = check_name(batch) if batch else default_name(file.name, reading.sha256)
+    with transaction() as connection:
+        earlier = find_earlier(connection, name, reading.sha256, again=again)
+    if earlier is not None and not dry_run:
+        _post(earlier.id, earlier.waiting, quiet=as_json)
+        _tell_imported(earlier, as_json=as_json)
+        return
+    customers = _look_up(reading, trust_ids=trust_ids, quiet=as_json)
+    if refused is not None:
+        _write_refused(refused, content, reading)
+    if dry_run or (reading.problems and not skip_refused) or not reading.entries:
+        _tell_checked(reading, customers, earlier, dry_run=dry_run, as_json=as_json)
+        raise typer.Exit(1 if reading.problems and not skip_refused else 0)
+    with transaction() as connection:
+        batch_id = keep_batch(
+            connection,
+            reading,
+            customers,
+            name=name,
+            file_name=file.name,
+            description=description,
+            actor=_ACTOR,
+            now=moment,
+        )
+    _post(batch_id, len(reading.entries), quiet=as_json)
+    if not as_json:
+        _tell_reading(reading)
+    _tell_imported(None, batch_id=batch_id, as_json=as_json)
+
+
+def _look_up(reading: Reading, *, trust_ids: bool, quiet: bool) -> dict[int, CustomerId]:
+    by_email = any(entry.email for entry in reading.entries)
+    ask = by_email or not trust_ids
+    medusa = get_medusa() if ask and (get_settings().medusa_url or not by_email) else None
+    with _bar("Looking customers up", len(reading.entries), quiet=quiet) as step:
+        return find_customers(medusa, reading, step)
+
+
+def _post(batch_id: str, waiting: int, *, quiet: bool) -> None:
+    with _bar("Posting rows", waiting, quiet=quiet) as step:
+        while True:
+            with transaction() as connection:
+                posted = post_some(connection, batch_id, now=now())
+            if not posted:
+                return
+            step(posted)
+
+
+@contextmanager
+def _bar(words: str, total: int, *, quiet: bool) -> Iterator[Any]:
+    with Progress(*_BAR, console=console, disable=quiet, transient=True) as progress:
+        task = progress.add_task(words, total=total)
+        yield lambda steps: progress.advance(task, steps)
+
+
+def _tell_checked(
+    reading: Reading, customers: dict[int, CustomerId], earlier: Batch | None, *, dry_run: bool, as_json: bool
+) -> None:
+    dust = sum(entry.amount for entry in reading.entries)
+    if as_json:
+        print_json(
+            {
+                "dry_run": dry_run,
+                "batch": earlier.name if earlier else None,
+                "rows": len(reading.entries),
+                "customers": len(set(customers.values())),
+                "dust": dust,
+                "zeros": reading.zeros,
+                "left_out": reading.left_out,
+                "refused": [vars(problem) for problem in reading.problems],
+            }
+        )
+        return
+    _tell_reading(reading)
+    if earlier:
+        console.print(f"It was imported before, as {earlier.name}: importing it again would change nothing.")
+    elif dry_run or reading.problems:
+        who = len(set(customers.values()))
+        console.print(f"{len(reading.entries)} rows could be imported: {dust} dust for {who} customers.")
+    if not dry_run:
+        console.print("Nothing was imported." + (" Correct the file, or --skip-refused." if reading.problems else ""))
+
+
+def _tell_reading(reading: Reading) -> None:
+    if reading.problems:
+        rows = [vars(problem) for problem in reading.problems[:_SHOWN]]
+        print_rows(rows, ("line", "field", "message"), as_json=False, empty="")
+        more = len(reading.problems) - _SHOWN
+        console.print(
+            f"{len(reading.problems)} rows are refused." + (f" {more} more: --refused FILE" if more > 0 else "")
+        )
+    if reading.zeros:
+        console.print(f"{reading.zeros} rows have a balance of 0: nothing to bring.")
+    if reading.left_out:
+        console.print(f"{reading.left_out} pending points are left out: the file does not say when they may be spent.")
+
+
+def _tell_imported(earlier: Batch | None, *, batch_id: str | None = None, as_json: bool) -> None:
+    with transaction() as connection:
+        batch = read_batch(connection, batch_id or (earlier.id if earlier else ""))
+    if as_json:
+        print_json(vars(batch))
+        return
+    if earlier is not None:
+        went_on = f"It went on where it was: {earlier.waiting} rows." if earlier.waiting else "Nothing was left to do."
+        console.print(f"This file was imported before. {went_on}")
+    console.print(
+        f"{batch.rows.get(RowState.POSTED, 0)} rows are imported: {batch.dust} dust for {batch.customers} customers."
+    )
+    console.print(f"To take it back: dust import undo {batch.name}", soft_wrap=True)
+
+
+def _write_refused(file: Path, content: bytes, reading: Reading) -> None:
+    """The refused rows as they were, and beside each why: once corrected, it can be imported as it is."""
+    problems = {problem.line: problem for problem in reading.problems}
+    with file.open("w", newline="", encoding="utf-8", errors="surrogateescape") as out:
+        writer = csv.writer(out)
+        rows = rows_at(content, reading.preset, problems)
+        _, headings = next(rows)
+        writer.writerow((*headings, "refused_line", "refused_field", "refused_because"))
+        for line, cells in rows:
+            filled = [*cells, *[""] * (len(headings) - len(cells))][: len(headings)]
+            writer.writerow((*filled, line, problems[line].field, problems[line].message))
+
+
+def import_undo(batch: BatchName, as_json: AsJson = False) -> None:
+    """Take an import's dust back, by the rules' negative_balance. Example: dust import undo file-1a2b3c4d"""
+    with transaction() as connection:
+        found = read_batch(connection, batch)
+    if found.state is BatchState.UNDONE:
+        raise InvalidInput(f"The import {found.name} is undone.")
+    undone: list[TakenBack] = []
+    with _bar("Taking back", found.customers, quiet=as_json) as step:
+        while True:
+            with transaction() as connection:
+                some = undo_some(connection, found.id, actor=_ACTOR, now=now())
+            if not some:
+                break
+            undone += some
+            step(len(some))
+    _tell_undone(found, undone, as_json=as_json)
+
+
+def _tell_undone(batch: Batch, undone: list[TakenBack], *, as_json: bool) -> None:
+    gone = [vars(each) for each in undone if each.gone or each.expired or each.waived]
+    totals = {name: sum(getattr(each, name) for each in undone) for name in ("dust", "expired", "gone", "waived")}
+    if as_json:
+        print_json({"batch": batch.name, "customers": len(undone), **totals, "not_found": gone})
+        return
+    console.print(f"{totals['dust']} dust of {len(undone)} customers are taken back.")
+    if gone:
+        console.print("Of these customers not all of it was there any more:")
+        columns = ("customer_id", "dust", "expired", "gone", "waived", "balance")
+        print_rows(gone[:_SHOWN], columns, as_json=False, empty="")
+        if len(gone) > _SHOWN:
+            console.print(f"and {len(gone) - _SHOWN} more: --json names all of them")
+
+
+def import_list(
+    limit: Annotated[int, typer.Option(min=1, max=1000)] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """List imports, newest first. Example: dust import list"""
+    with transaction() as connection:
+        found = list_batches(connection, limit=limit)
+    if as_json:
+        print_json([vars(batch) for batch in found])
+        return
+    rows = [{**vars(batch), "rows": sum(batch.rows.values()), "waiting": batch.waiting} for batch in found]
+    columns = ("name", "preset", "state", "rows", "waiting", "dust", "customers", "created_at")
+    print_rows(rows, columns, as_json=False, empty="Nothing was imported.")
+
+
+def import_show(batch: BatchName, as_json: AsJson = False) -> None:
+    """Show one import, with the rows it left out. Example: dust import show file-1a2b3c4d"""
+    with transaction() as connection:
+        found = read_batch(connection, batch)
+        refused = [dict(row._mapping) for row in refused_rows(connection, found.id)]
+    if as_json:
+        print_json({**vars(found), "refused": refused})
+        return
+    for name, value in vars(found).items():
+        console.print(f"{name:12} {value}", markup=False, highlight=False, soft_wrap=True)
+    if refused:
+        print_rows(refused, ("line", "field", "reason"), as_json=False, empty="")
+
+
+def export(
+    file: Annotated[Path | None, typer.Argument(help="Where to; else standard output.", dir_okay=False)] = None,
+    lots: Annotated[bool, typer.Option("--lots", help="A row for each lot, with its dates.")] = False,
+    transactions: Annotated[bool, typer.Option("--transactions", help="A row for each row of the book.")] = False,
+) -> None:
+    """Write all balances as CSV, in the format that dust import reads. Example: dust export balances.csv --lots"""
+    if lots and transactions:
+        raise InvalidInput("Choose --lots or --transactions.")
+    write = writing.lots if lots else writing.transactions if transactions else writing.balances
+    out = file.open("w", newline="", encoding="utf-8") if file else sys.stdout
+    try:
+        with report_snapshot() as connection:
+            writer = csv.writer(out, lineterminator="\n")
+            lines = 0
+            for row in write(connection):
+                writer.writerow(row)
+                lines += 1
+    finally:
+        if file:
+            out.close()
+    if file:
+        console.print(f"{lines - 1} rows are in {file}")

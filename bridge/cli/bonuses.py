@@ -1,0 +1,54 @@
+"""Commands that give bonuses."""
+
+from typing import Annotated
+
+import typer
+
+from bridge.api.bonuses import bonus_view
+from bridge.cli.output import AsJson, console, print_json
+from bridge.clock import now
+from bridge.db import transaction
+from bridge.errors import field_error
+from bridge.ids import CustomerId, new_id
+from bridge.ledger.account import MOST_DUST
+from bridge.settlement.grants import MOST_DAYS, BonusWish, give_bonus
+
+_ACTOR = "cli"
+
+
+def add_commands(app: typer.Typer) -> None:
+    app.command()(bonus)
+
+
+def bonus(
+    customers: Annotated[list[str], typer.Argument(help="Medusa customer ids, cus_…")],
+    amount: Annotated[int, typer.Option(min=1, max=MOST_DUST, help="Whole dust for each of them.")],
+    reason: Annotated[str, typer.Option(help="Why, for your books.")],
+    description: Annotated[str, typer.Option(help="What the customers read; else the reason.")] = "",
+    expires_after_days: Annotated[
+        int | None, typer.Option(min=1, max=MOST_DAYS, help="Else as earned dust does by the programme.")
+    ] = None,
+    matures_after_days: Annotated[int, typer.Option(min=0, max=MOST_DAYS, help="Until then it is pending.")] = 0,
+    key: Annotated[str | None, typer.Option(help="Idempotency key: the same one again has no second effect.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give dust to customers, all or none. Example: dust bonus cus_01J9ZK3V5C --amount 100 --reason "birthday" """
+    if not reason.strip():
+        raise field_error("reason", "say why")
+    wish = BonusWish(
+        customer_ids=tuple(CustomerId(each) for each in customers),
+        amount=amount,
+        reason=reason,
+        description=description or reason,
+        expires_after_days=expires_after_days,
+        matures_after_days=matures_after_days,
+    )
+    with transaction() as connection:
+        view = bonus_view(
+            give_bonus(connection, wish, idempotency_key=key or new_id("key"), actor=_ACTOR, now=now())
+        )  # fmt: skip
+    if as_json:
+        print_json(view.model_dump(mode="json"))
+        return
+    for row in view.transactions:
+        console.print(f"{row.customer_id}: {view.amount:+d} dust, balance {row.balance_after} ({row.id})")

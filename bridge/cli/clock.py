@@ -1,0 +1,93 @@
+"""The command that moves time, to try things out."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import typer
+
+from bridge.cli.output import AsJson, console, print_json
+from bridge.clock import look_again, move_clock, now, read_offset, real_now
+from bridge.db import transaction
+from bridge.errors import field_error
+from bridge.ledger.due import book_due_lots
+from bridge.wake import INBOX_DRAIN, NOTICES_EXPIRING, REDEMPTIONS_SWEEP, publish
+
+_UNITS = {"w": timedelta(weeks=1), "d": timedelta(days=1), "h": timedelta(hours=1), "m": timedelta(minutes=1)}
+_CUSTOMERS_AT_ONCE = 200
+# The workers' processes have looked at the clock again by then.
+_SOON_SECONDS = 2.0
+# Beyond any rule of a programme; a year further on Python's calendar would be in danger.
+_FURTHEST = timedelta(days=365 * 200)
+
+
+def add_commands(app: typer.Typer) -> None:
+    app.command()(clock)
+
+
+def clock(
+    what: Annotated[
+        str | None, typer.Argument(help="+30d, +12h, +1w2d …; `set` with a moment; `reset`; else show.")
+    ] = None,
+    moment: Annotated[str | None, typer.Argument(help="For `set`: 2027-01-01 or 2027-01-01T00:00Z.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show or move the time that Dust goes by, where things are tried out. Example: dust clock +30d
+
+    What matures or expires by it is booked at once. Medusa's own clock does not move, so new orders still come with
+    today's date; `dust trigger` sends orders of the moved day.
+    """
+    if what is not None:
+        _move(what, moment)
+    with transaction() as connection:
+        ahead = read_offset(connection)
+    if as_json:
+        print_json({"now": now().isoformat(), "ahead_seconds": ahead.total_seconds()})
+        return
+    console.print(f"{now():%Y-%m-%d %H:%M} UTC" + (f", {_words(ahead)} ahead of the wall" if ahead else ""))
+
+
+def _move(what: str, moment: str | None) -> None:
+    with transaction() as connection:
+        move_clock(connection, _offset(what, moment, read_offset(connection)))
+    look_again()
+    while True:
+        with transaction() as connection:
+            if book_due_lots(connection, now=now(), customers=_CUSTOMERS_AT_ONCE) < _CUSTOMERS_AT_ONCE:
+                break
+    for task in (INBOX_DRAIN, REDEMPTIONS_SWEEP, NOTICES_EXPIRING):
+        publish(task, countdown_seconds=_SOON_SECONDS)
+
+
+def _offset(what: str, moment: str | None, ahead: timedelta) -> timedelta:
+    if what == "set" and moment:
+        offset = _moment(moment) - real_now()
+    elif what == "reset" and not moment:
+        offset = timedelta()
+    elif what.startswith("+") and not moment:
+        offset = ahead + duration(what.removeprefix("+"))
+    else:
+        raise field_error("clock", "say +30d (also w, h, m), `set 2027-01-01T00:00Z`, or `reset`")
+    if abs(offset) > _FURTHEST:
+        raise field_error("clock", "is too far away")
+    return offset
+
+
+def duration(text: str) -> timedelta:
+    """`30d`, `1w2d`, `12h`, `45m`. Raises `FieldErrors`."""
+    if not re.fullmatch(r"([0-9]{1,6}[wdhm])+", text):
+        raise field_error("clock", f"{text!r} is no span of time: say 30d, 12h, 45m, 2w, or 1d12h")
+    return sum((int(number) * _UNITS[unit] for number, unit in re.findall(r"([0-9]+)([wdhm])", text)), timedelta())
+
+
+def _moment(text: str) -> datetime:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise field_error("clock", f"{text!r} is no moment: say 2027-01-01T00:00Z") from error
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _words(span: timedelta) -> str:
+    days, rest = span.days, span - timedelta(days=span.days)
+    return f"{days} days {rest.seconds // 3600} h {rest.seconds % 3600 // 60} min"

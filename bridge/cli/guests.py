@@ -1,0 +1,111 @@
+"""Commands about guests' dust."""
+
+from typing import Annotated
+
+import typer
+
+from bridge.cli.output import AsJson, console, print_json, print_rows
+from bridge.clock import now
+from bridge.db import transaction
+from bridge.errors import field_error
+from bridge.explain import explain_escrow
+from bridge.ids import CustomerId, OrderId
+from bridge.settlement.emails import replace_key
+from bridge.settlement.escrow import (
+    Proof,
+    claim_orders,
+    list_escrows,
+    prove_email,
+    read_escrow,
+    read_waiting,
+    waiting_for,
+)
+from bridge.settlement.tables import EscrowState
+
+_ACTOR = "cli"
+_COLUMNS = ("order_id", "state", "dust", "expires_at", "customer_id", "proof")
+
+
+def add_commands(app: typer.Typer) -> None:
+    group = typer.Typer(help="Dust of guests' orders.", no_args_is_help=True)
+    group.command(name="list")(list_waiting)
+    group.command()(show)
+    group.command()(claim)
+    group.command(name="replace-key")(new_key)
+    app.add_typer(group, name="guests")
+
+
+def list_waiting(
+    state: Annotated[EscrowState | None, typer.Option(help="Only these.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000)] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """What is set aside for guests, newest first. Example: dust guests list --state waiting"""
+    with transaction() as connection:
+        waiting = read_waiting(connection)
+        found = list_escrows(connection, state=state, limit=limit)
+    rows = [{name: getattr(each, name) for name in _COLUMNS} for each in found]
+    if as_json:
+        print_json({"waiting_orders": waiting.orders, "waiting_dust": waiting.dust, "escrows": rows})
+        return
+    print_rows(rows, _COLUMNS, as_json=False, empty="Nothing was set aside yet.")
+    console.print(f"{waiting.dust} dust of {waiting.orders} orders wait to be claimed.")
+
+
+def show(order: Annotated[str, typer.Argument(help="A Medusa order id, order_…")], as_json: AsJson = False) -> None:
+    """What happened to a guest's dust, in sentences. Example: dust guests show order_01J9ZK3V5C"""
+    with transaction() as connection:
+        found = read_escrow(connection, OrderId(order))
+        sentences = explain_escrow(connection, found)
+    if as_json:
+        print_json({**{name: getattr(found, name) for name in _COLUMNS}, "sentences": sentences})
+        return
+    for sentence in sentences:
+        console.print(sentence, markup=False, highlight=False)
+
+
+def claim(
+    customer: Annotated[str, typer.Argument(help="A Medusa customer id, cus_…")],
+    email: Annotated[str, typer.Option(help="The e-mail of the orders; `-` asks for it, so that no history keeps it.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be claimed.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Give a customer the dust of their orders as a guest. Example: dust guests claim cus_01J9ZK3V5C --email -
+
+    Only once they have proved to you that the e-mail is theirs: Medusa has not.
+    """
+    address = typer.prompt("E-mail", err=True) if email == "-" else email
+    if "@" not in address:
+        raise field_error("email", "must be an e-mail address")
+    who = CustomerId(customer)
+    with transaction() as connection:
+        orders = waiting_for(connection, address, now=now())
+        if not dry_run:
+            prove_email(connection, who, address, Proof.SUPPORT, actor=_ACTOR, now=now())
+            orders = claim_orders(connection, who, orders, Proof.SUPPORT, now=now(), actor=_ACTOR).orders
+    rows = [{"order_id": order_id, "dust": dust} for order_id, dust in sorted(orders.items())]
+    if as_json:
+        print_json({"customer_id": customer, "dry_run": dry_run, "dust": sum(orders.values()), "orders": rows})
+        return
+    print_rows(rows, ("order_id", "dust"), as_json=False, empty="Nothing waits under this e-mail.")
+    console.print(f"{sum(orders.values())} dust {'would be' if dry_run else 'were'} claimed.")
+
+
+def new_key(
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make a new key for the hashes of guests' e-mails. Example: dust guests replace-key --yes
+
+    Old hashes are dropped. `dust reconcile --since` brings the e-mails of waiting orders again from Medusa.
+    """
+    if not yes:
+        typer.confirm("Every hash is dropped until you reconcile. Go on?", abort=True, err=True)
+    with transaction() as connection:
+        lost = replace_key(connection, now=now())
+    if as_json:
+        print_json({"orders_without_hash": lost})
+    else:
+        console.print(
+            f"A new key is in use. {lost} orders wait without a hash: run `dust reconcile --since` their date."
+        )

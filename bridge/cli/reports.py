@@ -1,0 +1,166 @@
+"""`dust report …`: what a merchant's books need, as a table, as CSV for a spreadsheet, as JSON, or as a picture."""
+
+import sys
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bridge.cli.output import AsJson, console, print_json, print_rows
+from bridge.clock import now
+from bridge.db import transaction
+from bridge.errors import InvalidInput
+from bridge.reports import sheets
+from bridge.reports.breakage import breakage as read_breakage
+from bridge.reports.closes import close_days, differences, list_closes
+from bridge.reports.expiring import expiring_by_month
+from bridge.reports.liability import liability as read_liability
+from bridge.reports.movements import MOST_PERIODS, Period, count_periods
+from bridge.reports.movements import movements as read_movements
+from bridge.reports.reading import reading
+
+AsCsv = Annotated[
+    Path | None, typer.Option("--csv", help="Write a CSV file instead; - is standard output.", allow_dash=True)
+]
+AsPlot = Annotated[Path | None, typer.Option("--plot", help="Write an SVG picture instead.")]
+_MOST_CLOSES = 100_000
+
+
+def add_commands(app: typer.Typer) -> None:
+    report = typer.Typer(help="Reports from the books.", no_args_is_help=True)
+    report.callback()(reports)
+    for command in (liability, movements, expiring, breakage, closes):
+        report.command()(command)
+    app.add_typer(report, name="report")
+
+
+def reports() -> None:
+    """Reports from the books."""
+
+
+def liability(
+    at: Annotated[datetime | None, typer.Option(help="A past moment (UTC); else now.")] = None,
+    csv: AsCsv = None,
+    as_json: AsJson = False,
+) -> None:
+    """What the programme owes, or owed. Example: dust report liability --at 2026-11-01"""
+    moment = at.replace(tzinfo=UTC) if at and at.tzinfo is None else at or now()
+    with reading() as connection:
+        found = read_liability(connection, moment)
+    if as_json:
+        print_json({**vars(found), "adds_up": found.adds_up})
+        return
+    if csv:
+        _write_csv(sheets.liability_sheet(found), csv)
+        return
+    console.print(
+        f"At {found.at:%Y-%m-%d %H:%M} UTC, {found.customers} customers, rules version {found.programme_version}:"
+    )
+    console.print(f"  outstanding {found.outstanding}, of which held {found.held}; pending {found.pending}")
+    if found.escrow:
+        console.print(f"  guests      {found.escrow} wait to be claimed")
+    if found.owed_by_customers:
+        console.print(f"  below zero  {found.owed_by_customers}")
+    for code, value in found.value.items():
+        console.print(f"  worth       {value} {code}")
+    rows = [{"kind": kind, "dust": dust} for kind, dust in sorted(found.movements.items())]
+    print_rows(rows, ("kind", "dust"), as_json=False, empty="Nothing has moved yet.")
+    console.print("✓ the movements add up" if found.adds_up else "✗ the movements do not add up: run dust audit")
+
+
+def movements(
+    since: Annotated[datetime | None, typer.Option(help="The first day (UTC); else 30 days ago.")] = None,
+    until: Annotated[datetime | None, typer.Option(help="The day after the last; else tomorrow.")] = None,
+    by: Annotated[Period, typer.Option(help="A row for each day or month.")] = Period.DAY,
+    csv: AsCsv = None,
+    plot: AsPlot = None,
+    as_json: AsJson = False,
+) -> None:
+    """What came in and went out. Example: dust report movements --since 2026-01-01 --by month --csv 2026.csv"""
+    end = until.date() if until else now().date() + timedelta(days=1)
+    start = since.date() if since else end - timedelta(days=30)
+    _check_range(start, end, by)
+    with reading() as connection:
+        found = read_movements(connection, start=start, until=end, period=by)
+    if plot:
+        # Only here: it takes a third of a second to load.
+        from bridge.reports.plot import plot_movements
+
+        plot_movements(found, plot)
+        console.print(f"{len(found)} periods are in {plot}")
+        return
+    _print(sheets.movements_sheet(found), csv=csv, as_json=as_json, empty="No such day.")
+
+
+def expiring(csv: AsCsv = None, plot: AsPlot = None, as_json: AsJson = False) -> None:
+    """What goes away in which month unless it is spent. Example: dust report expiring"""
+    with reading() as connection:
+        found = expiring_by_month(connection)
+    if plot:
+        from bridge.reports.plot import plot_expiring
+
+        plot_expiring(found, plot)
+        console.print(f"{len(found)} months are in {plot}")
+        return
+    _print(sheets.expiring_sheet(found), csv=csv, as_json=as_json, empty="There is no dust.")
+
+
+def breakage(csv: AsCsv = None, as_json: AsJson = False) -> None:
+    """What became of the dust of each month. Example: dust report breakage --csv breakage.csv"""
+    with reading() as connection:
+        found = read_breakage(connection)
+    _print(sheets.breakage_sheet(found), csv=csv, as_json=as_json, empty="No dust has come in yet.")
+
+
+def closes(
+    verify: Annotated[bool, typer.Option("--verify", help="Compute every close again and compare.")] = False,
+    csv: AsCsv = None,
+    as_json: AsJson = False,
+) -> None:
+    """What was kept at the end of each day. Example: dust report closes --verify"""
+    with transaction() as connection:
+        close_days(connection, now=now())
+    with reading() as connection:
+        found = list_closes(connection, limit=_MOST_CLOSES)
+        wrong: dict[date, list[str]] = {}
+        if verify:
+            with console.status("Computing each day again …"):
+                wrong = {each.day: lines for each in found if (lines := list(differences(connection, each)))}
+    _print(sheets.closes_sheet(found), csv=csv, as_json=as_json, empty="No day is over yet.")
+    for day, lines in wrong.items():
+        for line in lines:
+            print(f"✗ {day}: {line}", file=sys.stderr)
+    if wrong:
+        raise typer.Exit(1)
+
+
+def _check_range(start: date, end: date, by: Period) -> None:
+    if start >= end:
+        raise InvalidInput("--until must be after --since.")
+    if count_periods(start=start, until=end, period=by) > MOST_PERIODS:
+        raise InvalidInput(f"That is more than {MOST_PERIODS} rows: say --by month, or ask for fewer days.")
+
+
+def _print(sheet: sheets.Sheet, *, csv: Path | None, as_json: bool, empty: str) -> None:
+    if csv:
+        _write_csv(sheet, csv)
+        return
+    columns = _worth_showing(sheet)
+    rows: list[dict[str, Any]] = sheet if as_json else [{name: row[name] for name in columns} for row in sheet]
+    print_rows(rows, columns, as_json=as_json, empty=empty)
+
+
+def _worth_showing(sheet: sheets.Sheet) -> list[str]:
+    """On a screen, kinds that nothing moved by are left out, and so is what only a machine compares."""
+    names = dict.fromkeys(name for row in sheet for name in row if name != "digest")
+    return [name for name in names if name in {"opening", "closing"} or any(row.get(name) for row in sheet)]
+
+
+def _write_csv(sheet: sheets.Sheet, file: Path) -> None:
+    if str(file) == "-":
+        sheets.write_csv(sheet, sys.stdout)
+        return
+    with file.open("w", newline="", encoding="utf-8") as opened:
+        sheets.write_csv(sheet, opened)
+    console.print(f"{len(sheet)} rows are in {file}")

@@ -1,0 +1,410 @@
+"""Post what was read, a few hundred rows in a transaction, and undo it.
+
+A batch is kept whole, with all of its rows, before the first of them is posted; from then on the rows say what is left
+to do, and the file is not needed any more. Every step locks its batch, so two at once do what one does. Each posting
+has the key `import:<batch>:<line>`, which is unique in its customer's book.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, func, or_, select, text, update
+
+from bridge.errors import Conflict, NotFound, field_error
+from bridge.ids import CustomerId, new_id
+from bridge.imports.reading import Entry, Reading
+from bridge.imports.tables import BatchState, RowState, import_batch, import_row
+from bridge.ledger.account import Account, Kind, Memo
+from bridge.ledger.book import open_accounts, save
+from bridge.programme.versions import current_version
+
+# Locks and memory stay small, and what a kill throws away is done again in a second.
+ROWS_AT_ONCE = 500
+REFERENCE = "import"
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
+
+
+class UnknownBatch(NotFound):
+    """There is no import of this name or id."""
+
+    code = "unknown_import"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is no import {name}: `dust import list` names them.")
+
+
+class ImportedBefore(Conflict):
+    """The file, or the name, is that of another import."""
+
+    code = "imported_before"
+
+
+class BatchIsUndone(Conflict):
+    """The import is being undone, or is undone already; nothing can be posted to it."""
+
+    code = "import_undone"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """An import and where it stands. `dust` is what its rows brought, whatever became of it since."""
+
+    id: str
+    name: str
+    preset: str
+    file_name: str
+    state: BatchState
+    actor: str
+    created_at: datetime
+    finished_at: datetime | None
+    rows: dict[str, int]
+    dust: int
+    customers: int
+    taken_back: int
+
+    @property
+    def waiting(self) -> int:
+        return self.rows.get(RowState.WAITING, 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TakenBack:
+    """One customer's part of an undo. Of `dust` some may have been `gone` (spent or set aside, not expired): then other
+    dust or the balance stood in for it, but for `waived`, which the programme's policy left with the customer.
+    """
+
+    customer_id: CustomerId
+    dust: int
+    expired: int
+    gone: int
+    waived: int
+    balance: int
+
+
+def default_name(file_name: str, sha256: str) -> str:
+    """The same file has the same name, so that a repeated import is recognised."""
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", file_name.rpartition(".")[0] or file_name).strip("-")
+    return f"{stem[:80] or 'import'}-{sha256[:8]}"
+
+
+def check_name(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise field_error("batch", "use letters, digits, dots, dashes and underscores, 100 at most")
+    return name
+
+
+def find_earlier(connection: Connection, name: str, sha256: str, *, again: bool) -> Batch | None:
+    """The import of this name that this file belongs to, to go on with; None when it is a new one.
+
+    Raises `ImportedBefore` when the name is another file's, or when the file was imported under another name and nobody
+    said that `again` is meant.
+    """
+    live = import_batch.c.state != BatchState.UNDONE.value
+    rows = connection.execute(
+        select(import_batch).where(live, or_(import_batch.c.name == name, import_batch.c.file_sha256 == sha256))
+    ).all()
+    for row in rows:
+        if row.name == name and row.file_sha256 != sha256:
+            raise ImportedBefore(f"The import {name} is of another file: choose another --batch name.")
+        if row.name == name:
+            return read_batch(connection, row.id)
+    if rows and not again:
+        raise ImportedBefore(
+            f"This file was imported as {rows[0].name} on {rows[0].created_at:%Y-%m-%d}: a second time would double its"
+            " dust. Use --again when that is meant."
+        )
+    return None
+
+
+def keep_batch(
+    connection: Connection,
+    reading: Reading,
+    customers: dict[int, CustomerId],
+    *,
+    name: str,
+    file_name: str,
+    description: str,
+    actor: str,
+    now: datetime,
+) -> str:
+    """Write down what is to be posted; the id of the batch. Raises `ImportedBefore` for a name taken meanwhile."""
+    # Two that begin at once: the second waits, and then finds the first one's batch.
+    connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('import_batch'))")
+    live = import_batch.c.state != BatchState.UNDONE.value
+    if connection.scalar(select(import_batch.c.id).where(live, import_batch.c.name == name)) is not None:
+        raise ImportedBefore(f"The import {name} has begun elsewhere: ask for it again to go on with it.")
+    batch_id = new_id("dimp")
+    connection.execute(
+        import_batch.insert(),
+        {
+            "id": batch_id,
+            "name": name,
+            "preset": reading.preset.value,
+            "file_name": file_name,
+            "file_sha256": reading.sha256,
+            "description": description,
+            "state": BatchState.POSTING.value,
+            "actor": actor,
+            "created_at": now,
+        },
+    )
+    rows = [_row(batch_id, entry, customers[entry.line]) for entry in reading.entries]
+    if rows:
+        connection.execute(import_row.insert(), rows)
+    refused = [
+        {
+            "batch_id": batch_id,
+            "line": problem.line,
+            "state": RowState.REFUSED.value,
+            "field": problem.field,
+            "reason": problem.message,
+        }
+        for problem in reading.problems
+    ]
+    if refused:
+        connection.execute(import_row.insert(), refused)
+    return batch_id
+
+
+def _row(batch_id: str, entry: Entry, customer_id: CustomerId) -> dict[str, Any]:
+    return {
+        "batch_id": batch_id,
+        "line": entry.line,
+        "customer_id": customer_id,
+        "state": RowState.WAITING.value,
+        "amount": entry.amount,
+        "earned_at": entry.earned_at,
+        "matures_at": entry.matures_at,
+        "expires_at": entry.expires_at,
+    }
+
+
+def post_some(connection: Connection, batch_id: str, *, now: datetime) -> int:
+    """Post the next rows that wait, up to `ROWS_AT_ONCE`; how many. 0 is the end, and the batch then is posted.
+
+    Raises `UnknownBatch`, `BatchIsUndone`.
+    """
+    batch = _lock(connection, batch_id)
+    if batch.state in {BatchState.UNDOING, BatchState.UNDONE}:
+        raise BatchIsUndone(f"The import {batch.name} is {batch.state}.")
+    rows = connection.execute(
+        select(import_row)
+        .where(import_row.c.batch_id == batch_id, import_row.c.state == RowState.WAITING.value)
+        .order_by(import_row.c.line)
+        .limit(ROWS_AT_ONCE)
+    ).all()
+    if not rows:
+        _set_state(connection, batch, BatchState.POSTED, now=now)
+        return 0
+    accounts = open_accounts(connection, {CustomerId(row.customer_id) for row in rows}, lots=False)
+    for row in rows:
+        accounts[CustomerId(row.customer_id)].earn(
+            row.amount,
+            Memo(
+                kind=Kind.IMPORT,
+                reference_type=REFERENCE,
+                reference_id=batch_id,
+                description=batch.description,
+                event_at=row.earned_at or now,
+                actor=batch.actor,
+                idempotency_key=f"import:{batch_id}:{row.line}",
+            ),
+            now=now,
+            matures_at=row.matures_at,
+            expires_at=row.expires_at,
+        )
+    save(connection, accounts.values())
+    connection.execute(
+        update(import_row)
+        .where(import_row.c.batch_id == batch_id, import_row.c.line.in_([row.line for row in rows]))
+        .values(state=RowState.POSTED.value)
+    )
+    return len(rows)
+
+
+def undo_some(connection: Connection, batch_id: str, *, actor: str, now: datetime) -> list[TakenBack]:
+    """Take the dust of the next customers back, up to `ROWS_AT_ONCE`; nobody is the end, and the batch then is undone.
+
+    Dust of the batch that has expired is not taken a second time. What was spent is taken from the customer's other
+    dust, and then from the balance as far as the programme's `reversal.negative_balance` lets it.
+    """
+    batch = _lock(connection, batch_id)
+    if batch.state == BatchState.UNDONE:
+        return []
+    _set_state(connection, batch, BatchState.UNDOING, now=now)
+    mine = import_row.c.batch_id == batch_id
+    connection.execute(
+        update(import_row)
+        .where(mine, import_row.c.state == RowState.WAITING.value)
+        .values(state=RowState.DROPPED.value)
+    )
+    posted = import_row.c.state == RowState.POSTED.value
+    chosen = select(import_row.c.customer_id).distinct().where(mine, posted).order_by(import_row.c.customer_id)
+    who = [CustomerId(customer_id) for customer_id in connection.scalars(chosen.limit(ROWS_AT_ONCE))]
+    if not who:
+        _set_state(connection, batch, BatchState.UNDONE, now=now)
+        return []
+    rows = connection.execute(select(import_row).where(mine, posted, import_row.c.customer_id.in_(who))).all()
+    amounts: dict[CustomerId, int] = defaultdict(int)
+    first_lines: dict[CustomerId, int] = {}
+    for row in rows:
+        customer_id = CustomerId(row.customer_id)
+        amounts[customer_id] += row.amount
+        first_lines[customer_id] = min(row.line, first_lines.get(customer_id, row.line))
+    accounts = open_accounts(connection, who)
+    expired = _expired(connection, batch_id, who)
+    memo = Memo(
+        kind=Kind.REVERSE,
+        reference_type=REFERENCE,
+        reference_id=batch_id,
+        description="Import undone",
+        event_at=now,
+        actor=actor,
+        idempotency_key=f"import:{batch_id}:undo",
+    )
+    policy = current_version(connection).programme.reversal.negative_balance
+    undone = []
+    for customer_id in who:
+        account, gone_before = accounts[customer_id], expired.get(customer_id, 0)
+        dust = amounts[customer_id] - gone_before
+        gone = dust - _unspent(account, batch_id)
+        taken = account.take_back(dust, memo, now=now, policy=policy) if dust else 0
+        undone.append(
+            TakenBack(
+                customer_id=customer_id,
+                dust=taken,
+                expired=gone_before,
+                gone=gone,
+                waived=dust - taken,
+                balance=account.balance,
+            )
+        )
+    save(connection, accounts.values())
+    connection.execute(update(import_row).where(mine, posted, import_row.c.customer_id.in_(who)).values(state="undone"))
+    _note_undone(connection, batch_id, undone, first_lines)
+    return undone
+
+
+def _unspent(account: Account, batch_id: str) -> int:
+    """What the account still has of a batch, and has promised to nobody."""
+    return sum(lot.remaining - lot.held for lot in account.lots.values() if lot.source_id == batch_id)
+
+
+def _expired(connection: Connection, batch_id: str, who: Sequence[CustomerId]) -> dict[CustomerId, int]:
+    query = text(
+        """
+        SELECT l.customer_id, -sum(u.remaining) AS dust
+        FROM dust_lot l
+        JOIN dust_lot_use u ON u.customer_id = l.customer_id AND u.lot_id = l.id
+        JOIN dust_transaction t ON t.customer_id = u.customer_id AND t.version = u.version
+        WHERE l.source_type = 'import' AND l.source_id = :batch_id AND t.kind = 'expire'
+          AND l.customer_id = ANY(:who)
+        GROUP BY l.customer_id
+        """
+    )
+    rows = connection.execute(query, {"batch_id": batch_id, "who": list(who)})
+    return {CustomerId(row.customer_id): int(row.dust) for row in rows}
+
+
+def _note_undone(
+    connection: Connection, batch_id: str, undone: Sequence[TakenBack], first_lines: dict[CustomerId, int]
+) -> None:
+    statement = (
+        update(import_row)
+        .where(import_row.c.batch_id == batch_id, import_row.c.line == bindparam("b_line"))
+        .values(taken_back=bindparam("b_taken_back"), gone=bindparam("b_gone"))
+    )
+    connection.execute(
+        statement,
+        [{"b_line": first_lines[each.customer_id], "b_taken_back": each.dust, "b_gone": each.gone} for each in undone],
+    )
+
+
+def _lock(connection: Connection, batch_id: str) -> Row[Any]:
+    row = connection.execute(select(import_batch).where(import_batch.c.id == batch_id).with_for_update()).one_or_none()
+    if row is None:
+        raise UnknownBatch(batch_id)
+    return row
+
+
+def _set_state(connection: Connection, batch: Row[Any], state: BatchState, *, now: datetime) -> None:
+    if batch.state != state:
+        finished = now if state in {BatchState.POSTED, BatchState.UNDONE} else None
+        connection.execute(
+            update(import_batch)
+            .where(import_batch.c.id == batch.id)
+            .values(state=state.value, finished_at=finished)
+        )  # fmt: skip
+
+
+def read_batch(connection: Connection, name_or_id: str) -> Batch:
+    """An import by its id, or by its name: the one that is not undone, else the newest. Raises `UnknownBatch`."""
+    named = select(import_batch.c.id).where(
+        or_(import_batch.c.id == name_or_id, import_batch.c.name == name_or_id)
+    )  # fmt: skip
+    live_first = named.order_by(import_batch.c.state == BatchState.UNDONE.value, import_batch.c.id.desc()).limit(1)
+    batch_id = connection.scalar(live_first)
+    if batch_id is None:
+        raise UnknownBatch(name_or_id)
+    return _read(connection, import_batch.c.id == batch_id)[0]
+
+
+def list_batches(connection: Connection, *, limit: int) -> list[Batch]:
+    """The newest first."""
+    newest = select(import_batch.c.id).order_by(import_batch.c.id.desc()).limit(limit)
+    return _read(connection, import_batch.c.id.in_(newest))
+
+
+def refused_rows(connection: Connection, batch_id: str) -> list[Row[Any]]:
+    """The rows that were left out, with field and reason, by line."""
+    query = select(import_row.c.line, import_row.c.field, import_row.c.reason).where(
+        import_row.c.batch_id == batch_id, import_row.c.state == RowState.REFUSED.value
+    )
+    return list(connection.execute(query.order_by(import_row.c.line)))
+
+
+def _read(connection: Connection, condition: Any) -> list[Batch]:
+    brought = import_row.c.state.in_([RowState.POSTED.value, RowState.UNDONE.value])
+    figures: dict[str, dict[str, int]] = defaultdict(dict)
+    sums: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
+    batches = connection.execute(select(import_batch).where(condition).order_by(import_batch.c.id.desc())).all()
+    ids = [batch.id for batch in batches]
+    counted = (
+        select(
+            import_row.c.batch_id,
+            import_row.c.state,
+            func.count().label("rows"),
+            func.count(import_row.c.customer_id.distinct()).label("customers"),
+            func.coalesce(func.sum(import_row.c.amount).filter(brought), 0).label("dust"),
+            func.sum(import_row.c.taken_back).label("taken_back"),
+        )
+        .where(import_row.c.batch_id.in_(ids))
+        .group_by(import_row.c.batch_id, import_row.c.state)
+    )
+    for row in connection.execute(counted):
+        figures[row.batch_id][row.state] = row.rows
+        total = sums[row.batch_id]
+        total[0] += int(row.dust)
+        total[1] += row.customers if row.dust else 0
+        total[2] += int(row.taken_back)
+    return [
+        Batch(
+            id=batch.id,
+            name=batch.name,
+            preset=batch.preset,
+            file_name=batch.file_name,
+            state=BatchState(batch.state),
+            actor=batch.actor,
+            created_at=batch.created_at,
+            finished_at=batch.finished_at,
+            rows=dict(figures[batch.id]),
+            dust=sums[batch.id][0],
+            customers=sums[batch.id][1],
+            taken_back=sums[batch.id][2],
+        )
+        for batch in batches
+    ]

@@ -1,0 +1,95 @@
+"""Who is meant: the customers with an account that Medusa knows by the ids or e-mail addresses of a file."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+
+from bridge.ids import CustomerId
+from bridge.imports.reading import Entry, Problem, Reading
+from bridge.ledger.account import MOST_DUST
+from bridge.medusa.client import Medusa
+
+Progress = Callable[[int], None]
+"""Is told of each step how many rows further it is."""
+
+
+def _nothing(_: int) -> None:
+    pass
+
+
+def find_customers(medusa: Medusa | None, reading: Reading, progress: Progress = _nothing) -> dict[int, CustomerId]:
+    """The customer of each line; a line whose customer is unknown or doubled goes to the reading's problems.
+
+    Without `medusa` ids are taken as they are, and e-mail addresses are problems. Raises `MedusaAway`.
+    """
+    ids = {entry.customer_id for entry in reading.entries if entry.customer_id}
+    emails = {entry.email for entry in reading.entries if entry.email}
+    known: set[str] = set(ids)
+    by_email: dict[str, list[CustomerId]] = {}
+    if medusa is not None:
+        known = set()
+        for customers in medusa.customers_with_account(ids=ids):
+            known |= {customer["id"] for customer in customers}
+            progress(len(customers))
+        # Medusa compares letter by letter, and may have kept an address as it was typed or in small letters.
+        for customers in medusa.customers_with_account(emails=emails | {email.lower() for email in emails}):
+            for customer in customers:
+                by_email.setdefault(customer["email"].lower(), []).append(CustomerId(customer["id"]))
+            progress(len(customers))
+    found: dict[int, CustomerId] = {}
+    wrong: list[Problem] = []
+    for entry in reading.entries:
+        customer_id = entry.customer_id if entry.customer_id in known else None
+        matches = [] if entry.email is None else by_email.get(entry.email.lower(), [])
+        if entry.email is not None and len(matches) == 1:
+            customer_id = matches[0]
+        if customer_id is None:
+            wrong.append(_unknown(entry, several=len(matches) > 1, asked=medusa is not None))
+        else:
+            found[entry.line] = customer_id
+    wrong += _doubled(reading, found)
+    for problem in wrong:
+        found.pop(problem.line, None)
+    reading.entries = [entry for entry in reading.entries if entry.line in found]
+    reading.problems = sorted([*reading.problems, *wrong], key=lambda problem: problem.line)
+    return found
+
+
+def _unknown(entry: Entry, *, several: bool, asked: bool) -> Problem:
+    if not asked:
+        message = "can only be looked up in Medusa: set DUST_MEDUSA_URL, or name customers by customer_id"
+    elif entry.customer_id:
+        message = "is no customer with an account in Medusa: correct it, or leave the row out"
+    elif several:
+        message = "belongs to several accounts in Medusa that differ in capitals: name the customer by customer_id"
+    else:
+        message = "belongs to no customer with an account in Medusa: correct it (also capitals), or leave the row out"
+    return Problem(line=entry.line, field="customer_id" if entry.customer_id else "email", message=message)
+
+
+def _doubled(reading: Reading, found: dict[int, CustomerId]) -> Iterable[Problem]:
+    """A balance is said once; of lots there may be many, but not twice the very same.
+
+    Which one is right is not guessed: all are refused, so that they can be corrected and imported by themselves.
+    """
+    alike: dict[object, list[Entry]] = defaultdict(list)
+    sums: dict[CustomerId, int] = defaultdict(int)
+    for entry in reading.entries:
+        if entry.line not in found:
+            continue
+        who = found[entry.line]
+        sums[who] += entry.amount
+        if sums[who] > MOST_DUST:
+            message = f"brings the customer over {MOST_DUST} dust: that is no balance"
+            yield Problem(line=entry.line, field="amount", message=message)
+        dates = (entry.amount, entry.earned_at, entry.matures_at, entry.expires_at)
+        alike[(who, *dates) if reading.has_lots else who].append(entry)
+    for entries in alike.values():
+        for entry, other in zip(entries, [*entries[1:], entries[0]], strict=True):
+            if entry is other:
+                continue
+            if reading.has_lots:
+                message = f"is the same as line {other.line}: keep one, or put both into one row when both are meant"
+                yield Problem(line=entry.line, field="row", message=message)
+            else:
+                message = f"has a balance in line {other.line} as well: keep one of the rows"
+                yield Problem(line=entry.line, field="email" if entry.email else "customer_id", message=message)

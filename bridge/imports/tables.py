@@ -1,0 +1,73 @@
+"""What was imported, row by row: enough to go on after a kill, to tell what came of each line, and to undo it.
+
+Rows hold ids, dates and dust, never an e-mail address.
+"""
+
+from enum import StrEnum
+
+from sqlalchemy import BigInteger, CheckConstraint, Column, DateTime, ForeignKey, Index, Integer, Table, Text, text
+
+from bridge.db import metadata
+
+
+class BatchState(StrEnum):
+    POSTING = "posting"
+    POSTED = "posted"
+    UNDOING = "undoing"
+    UNDONE = "undone"
+
+
+class RowState(StrEnum):
+    WAITING = "waiting"
+    POSTED = "posted"
+    # Not imported, with the reason; only where the operator asked for the rest all the same.
+    REFUSED = "refused"
+    UNDONE = "undone"
+    # It still waited when its batch was undone.
+    DROPPED = "dropped"
+
+
+import_batch = Table(
+    "import_batch",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("preset", Text, nullable=False),
+    Column("file_name", Text, nullable=False),
+    Column("file_sha256", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("finished_at", DateTime(timezone=True)),
+    CheckConstraint("state IN ('posting', 'posted', 'undoing', 'undone')", name="state"),
+    # A name is free again once its batch is undone.
+    Index("uq_import_batch_name", "name", unique=True, postgresql_where=text("state <> 'undone'")),
+)
+
+import_row = Table(
+    "import_row",
+    metadata,
+    Column("batch_id", Text, ForeignKey("import_batch.id"), primary_key=True),
+    # Where the row begins in the file.
+    Column("line", Integer, primary_key=True),
+    Column("customer_id", Text),
+    Column("state", Text, nullable=False),
+    Column("amount", BigInteger, nullable=False, server_default="0"),
+    Column("earned_at", DateTime(timezone=True)),
+    Column("matures_at", DateTime(timezone=True)),
+    Column("expires_at", DateTime(timezone=True)),
+    # Which column is wrong and what to do, when it is refused.
+    Column("field", Text),
+    Column("reason", Text),
+    # What an undo took back, and how much of the dust it did not find any more. A customer's first row has both figures
+    # for all of the customer's rows.
+    Column("taken_back", BigInteger, nullable=False, server_default="0"),
+    Column("gone", BigInteger, nullable=False, server_default="0"),
+    CheckConstraint("state IN ('waiting', 'posted', 'refused', 'undone', 'dropped')", name="state"),
+    CheckConstraint("(state = 'refused') = (reason IS NOT NULL)", name="says_why"),
+    CheckConstraint("state = 'refused' OR (customer_id IS NOT NULL AND amount > 0)", name="says_who_and_how_much"),
+    Index("ix_import_row_waiting", "batch_id", "line", postgresql_where=text("state = 'waiting'")),
+    Index("ix_import_row_posted", "batch_id", "customer_id", postgresql_where=text("state = 'posted'")),
+    Index(None, "customer_id"),
+)

@@ -1,0 +1,128 @@
+"""What of the book a shop may want to write to its customers about. Notices are written with the rows they tell of."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, exists, select
+from sqlalchemy.dialects.postgresql import insert
+
+from bridge.ids import CustomerId
+from bridge.ledger.account import Account, Kind, Posting
+from bridge.ledger.tables import dust_lot, expiry_notice
+from bridge.notices.outbox import Notice, NoticeType, put, wanted
+
+_TOLD = {
+    Kind.EARN: NoticeType.EARNED,
+    Kind.BONUS: NoticeType.EARNED,
+    Kind.REDEEM: NoticeType.REDEEMED,
+    Kind.EXPIRE: NoticeType.EXPIRED,
+}
+
+
+def tell(connection: Connection, accounts: Sequence[Account]) -> None:
+    """Write notices for what these accounts, each with postings, are about to save."""
+    if wanted():
+        news = [each for account in accounts for each in _notices(account)]
+        put(connection, news, now=accounts[0].postings[-1].created_at)
+
+
+def _notices(account: Account) -> Iterator[Notice]:
+    expired = [posting for posting in account.postings if posting.memo.kind is Kind.EXPIRE]
+    for posting in account.postings:
+        told = _TOLD.get(posting.memo.kind)
+        if told is None or (told is NoticeType.EXPIRED and posting is not expired[-1]):
+            continue
+        # Lots that expire together are one piece of news; what is left is said after the last.
+        amount = sum(abs(each.amount or each.pending) for each in (expired if posting in expired else [posting]))
+        yield Notice(
+            type=told,
+            customer_id=account.customer_id,
+            version=posting.version,
+            data={**_common(posting, amount), **_details(account, posting)},
+        )
+
+
+def _common(posting: Posting, amount: int) -> dict[str, Any]:
+    return {
+        "customer_id": posting.customer_id,
+        "amount": amount,
+        "balance": posting.balance_after,
+        "available": max(0, posting.balance_after - posting.held_after),
+        "pending": posting.pending_after,
+        "transaction_id": posting.id,
+        "version": posting.version,
+        "event_at": _iso(posting.memo.event_at),
+    }
+
+
+def _details(account: Account, posting: Posting) -> dict[str, Any]:
+    memo = posting.memo
+    if memo.kind is Kind.EXPIRE:
+        return {}
+    details = {"kind": memo.kind.value, "reference_type": memo.reference_type, "reference_id": memo.reference_id}
+    if memo.kind is Kind.REDEEM:
+        return details
+    lot = next((lot for lot in account.opened_lots if lot.origin_version == posting.version), None)
+    return {
+        **details,
+        "matures_at": _iso(lot.matures_at) if lot and not lot.matured else None,
+        "expires_at": _iso(lot.expires_at) if lot else None,
+    }
+
+
+def tell_expiring(connection: Connection, *, days: int, now: datetime, customers: int) -> int:
+    """Tell of dust that goes away within `days`, each lot once; for up to so many customers, and how many it was.
+
+    What a customer loses on one day (UTC) is one notice. Two at once tell no lot twice.
+    """
+    due = _due_lots(now, days)
+    who = list(connection.scalars(due.with_only_columns(dust_lot.c.customer_id).distinct().limit(customers)))
+    if not who:
+        return 0
+    lots = connection.execute(
+        due.where(dust_lot.c.customer_id.in_(who)).order_by(
+            dust_lot.c.customer_id, dust_lot.c.expires_at, dust_lot.c.id
+        )
+    ).all()
+    marks = [{"customer_id": lot.customer_id, "lot_id": lot.id, "expires_at": lot.expires_at} for lot in lots]
+    marked = insert(expiry_notice).values(marks).on_conflict_do_nothing().returning(expiry_notice.c.lot_id)
+    mine = set(connection.scalars(marked))
+    days_of: dict[tuple[str, date], list[Row[Any]]] = {}
+    for lot in lots:
+        if lot.id in mine:
+            days_of.setdefault((lot.customer_id, lot.expires_at.astimezone(UTC).date()), []).append(lot)
+    put(connection, [_expiring(group) for group in days_of.values()], now=now)
+    return len(who)
+
+
+def _due_lots(now: datetime, days: int) -> Any:
+    lots, told = dust_lot.c, expiry_notice.c
+    before = exists().where(told.customer_id == lots.customer_id, told.lot_id == lots.id)
+    return select(lots.customer_id, lots.id, (lots.remaining - lots.held).label("amount"), lots.expires_at).where(
+        lots.expires_at > now, lots.expires_at <= now + timedelta(days=days), lots.remaining > lots.held, lots.matured,
+        ~before,
+    )  # fmt: skip
+
+
+def _expiring(lots: list[Row[Any]]) -> Notice:
+    customer_id = CustomerId(lots[0].customer_id)
+    return Notice(
+        type=NoticeType.EXPIRING,
+        customer_id=customer_id,
+        data={
+            "customer_id": customer_id,
+            "amount": sum(lot.amount for lot in lots),
+            "expires_at": _iso(lots[0].expires_at),
+            "lots": [{"lot_id": lot.id, "amount": lot.amount, "expires_at": _iso(lot.expires_at)} for lot in lots],
+        },
+    )
+
+
+def forget_told(connection: Connection, *, now: datetime) -> int:
+    """Drop the marks of lots whose day has come; how many."""
+    return connection.execute(delete(expiry_notice).where(expiry_notice.c.expires_at < now)).rowcount
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.astimezone(UTC).isoformat() if moment else None

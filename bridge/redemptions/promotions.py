@@ -1,0 +1,88 @@
+"""What is posted to /admin/promotions for each kind of redemption. Medusa 2.21.2 was tried for every field."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import assert_never
+
+from bridge.ids import ProductId
+from bridge.medusa.client import Json
+from bridge.redemptions.promises import Code, Redemption
+from bridge.redemptions.tables import RedemptionKind
+
+
+def promotion_body(redemption: Redemption, code: Code, dust_only: Sequence[ProductId] = ()) -> Json:
+    """The promotion of one code. `dust_only` are products that no discount may touch: dust pays for their units."""
+    return {
+        "code": code.code,
+        "type": "standard",
+        "status": "active",
+        "is_automatic": False,
+        "is_tax_inclusive": True,  # else 5.00 would take 6.25 off at 25 % tax
+        "limit": 1,  # counted under a lock at completion; one order in all, whoever tries
+        # Read at the checkout by the plugin's guard, which needs no bridge to know that a code is over.
+        "metadata": {
+            "redemption_id": redemption.id,
+            "customer_id": redemption.customer_id,
+            "expires_at": redemption.expires_at.isoformat(),
+        },
+        "rules": _rules(redemption),
+        "application_method": _method(redemption, code, dust_only),
+    }
+
+
+def _rules(redemption: Redemption) -> list[Json]:
+    """When the code takes anything off. Medusa asks again at every change of the cart, and drops the code at a no."""
+    rules: list[Json] = [_rule("customer.id", "eq", redemption.customer_id)]
+    if redemption.least_cart is not None:
+        # With tax, and before any discount: a cart that was good enough when it was redeemed for is so here.
+        rules.append(_rule("original_item_total", "gte", _number(redemption.least_cart)))
+    if redemption.currency_code and redemption.kind is not RedemptionKind.FIXED and redemption.value is None:
+        rules.append(_rule("currency_code", "eq", redemption.currency_code))
+    return rules
+
+
+def _method(redemption: Redemption, code: Code, dust_only: Sequence[ProductId]) -> Json:
+    match redemption.kind:
+        case RedemptionKind.FIXED:
+            return {**_fixed(redemption, code), **_ordinary_lines(dust_only)}
+        case RedemptionKind.PERCENTAGE if code.value is not None:
+            return {**_fixed(redemption, code), **_ordinary_lines(dust_only)}
+        case RedemptionKind.PERCENTAGE:
+            percent = float(redemption.percent or 0)
+            return {"type": "percentage", "value": percent, "allocation": "across", **_ordinary_lines(dust_only)}
+        case RedemptionKind.FREE_SHIPPING:
+            return {"type": "percentage", "value": 100, "target_type": "shipping_methods", "allocation": "across"}
+        case RedemptionKind.PRODUCTS | RedemptionKind.FREE_PRODUCT:
+            return {
+                "type": "percentage",
+                "value": 100,
+                "target_type": "items",
+                "allocation": "once",  # `each` would count for every line: two variants would both be free
+                "max_quantity": code.quantity,
+                "target_rules": [_rule("items.product.id", "in", str(code.product_id))],
+            }
+    assert_never(redemption.kind)
+
+
+def _fixed(redemption: Redemption, code: Code) -> Json:
+    return {
+        "type": "fixed",
+        "value": float(code.value or 0),  # JSON has one kind of number; the value has at most three places
+        "allocation": "across",
+        "currency_code": redemption.currency_code,  # without one, or in upper case, it is for every currency or none
+    }
+
+
+def _ordinary_lines(dust_only: Sequence[ProductId]) -> Json:
+    """Everything but products for dust alone. Medusa refuses target rules for the target `order`, so it is `items`."""
+    if not dust_only:
+        return {"target_type": "order"}
+    return {"target_type": "items", "target_rules": [_rule("items.product.id", "ne", *dust_only)]}
+
+
+def _rule(attribute: str, operator: str, *values: str) -> Json:
+    return {"attribute": attribute, "operator": operator, "values": list(values)}
+
+
+def _number(value: Decimal) -> str:
+    return f"{value.normalize():f}"

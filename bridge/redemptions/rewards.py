@@ -1,0 +1,199 @@
+"""What a reward of the catalogue costs and promises in a cart, or without one. No I/O: the cart is handed in."""
+
+from decimal import ROUND_FLOOR, Decimal
+from typing import assert_never
+
+from bridge.errors import Conflict, InvalidInput, NotFound
+from bridge.ids import ProductId
+from bridge.medusa.carts import Cart
+from bridge.programme.rules import Redeem, Reward, RewardKind
+from bridge.programme.worth import percentage_of, smallest_unit
+from bridge.redemptions.basket import Basket
+from bridge.redemptions.tables import RedemptionKind
+from bridge.redemptions.terms import Part, Terms, least_cart_for
+
+_KINDS = {
+    RewardKind.PERCENTAGE: RedemptionKind.PERCENTAGE,
+    RewardKind.FREE_SHIPPING: RedemptionKind.FREE_SHIPPING,
+    RewardKind.FREE_PRODUCT: RedemptionKind.FREE_PRODUCT,
+}
+
+
+class UnknownReward(NotFound):
+    """The catalogue has no such reward, or no longer."""
+
+    code = "unknown_reward"
+
+    def __init__(self, reward_id: str) -> None:
+        super().__init__(f"There is no reward {reward_id}.")
+
+
+class CartNeeded(InvalidInput):
+    """What the reward takes off, or whether it may be had, can only be told of a cart."""
+
+    code = "cart_needed"
+
+    def __init__(self, reward_id: str) -> None:
+        super().__init__(f"Reward {reward_id} depends on the cart: send cart_id too.")
+
+
+class RewardNotInCurrency(InvalidInput):
+    code = "reward_not_in_currency"
+
+    def __init__(self, reward_id: str, currency_code: str) -> None:
+        super().__init__(f"Reward {reward_id} cannot be had in {currency_code}.", currency_code=currency_code)
+
+
+class CartBelowMinimum(InvalidInput):
+    """The cart's items cost less than the reward asks for; products for dust alone do not count."""
+
+    code = "cart_below_minimum"
+
+    def __init__(self, *, least: Decimal, worth: Decimal, currency_code: str) -> None:
+        super().__init__(
+            f"The cart comes to {_sum(worth, currency_code)}: this reward is for carts of "
+            f"{_sum(least, currency_code)} and more.",
+            min_cart=_plain(least, currency_code),
+            currency_code=currency_code,
+        )
+
+
+class AboveShare(InvalidInput):
+    """Dust would take more off the cart than the programme's share of it."""
+
+    code = "above_share"
+
+    def __init__(self, *, takes: Decimal, room: Decimal, currency_code: str) -> None:
+        super().__init__(
+            f"The reward would take {_sum(takes, currency_code)} off, and dust may take "
+            f"{_sum(room, currency_code)} off this cart.",
+            room=_plain(room, currency_code),
+            currency_code=currency_code,
+        )
+
+
+class NothingToDiscount(Conflict):
+    """The reward would take nothing off this cart, and would cost all the same."""
+
+    code = "nothing_to_discount"
+
+    def __init__(self, reward_id: str) -> None:
+        super().__init__(f"Reward {reward_id} would take nothing off this cart.")
+
+
+class ProductNotInCart(Conflict):
+    code = "product_not_in_cart"
+
+    def __init__(self, product_id: str) -> None:
+        super().__init__(f"Put product {product_id} into the cart first: then it is free.", product_id=product_id)
+
+
+class NoShippingMethod(Conflict):
+    """Medusa drops a code for shipping from a cart that has no shipping yet."""
+
+    code = "no_shipping_method"
+
+    def __init__(self) -> None:
+        super().__init__("Choose a way of shipping first: then it is free.")
+
+
+def reward_terms(rules: Redeem, reward: Reward, *, cart: Cart | None, basket: Basket | None) -> Terms:
+    """Terms of a reward. The price is what the catalogue says, whatever the reward takes off in the end.
+
+    Raises `CartNeeded`, `RewardNotInCurrency`, `CartBelowMinimum`, `AboveShare`, `NothingToDiscount`,
+    `ProductNotInCart`, `NoShippingMethod`.
+    """
+    if cart is None or basket is None:
+        if reward.needs_cart(rules.max_share):
+            raise CartNeeded(reward.id)
+        return _terms(reward)
+    currency = cart.currency_code
+    if not reward.exists_in(currency):
+        raise RewardNotInCurrency(reward.id, currency)
+    least = reward.min_cart.get(currency)
+    if least is not None and basket.worth < least:
+        raise CartBelowMinimum(least=least, worth=basket.worth, currency_code=currency)
+    match reward.kind:
+        case RewardKind.PERCENTAGE:
+            return _percentage_terms(reward, basket, least)
+        case RewardKind.FREE_PRODUCT:
+            return _product_terms(rules, reward, cart, basket, least)
+        case RewardKind.FREE_SHIPPING:
+            if cart.shipping_gross is None:
+                raise NoShippingMethod
+            if cart.shipping_gross <= 0:
+                raise NothingToDiscount(reward.id)
+            return _terms(reward, currency, least=least)
+    assert_never(reward.kind)
+
+
+def _percentage_terms(reward: Reward, basket: Basket, least: Decimal | None) -> Terms:
+    """A percentage stays one in Medusa and follows the cart, unless it has a most: Medusa knows no such limit (2.21.2).
+
+    Then it becomes a fixed discount of what it comes to now, for carts that are worth as much: 20 % of 60.00, at most
+    10.00, are 10.00 off carts from 50.00 on. Nobody fills a cart, redeems, and empties it again.
+    """
+    assert reward.percent is not None
+    currency = basket.currency_code
+    takes = percentage_of(reward.percent, basket.worth, currency)
+    most = reward.max_value.get(currency)
+    value = None if most is None else min(takes, most)
+    if takes <= 0 or value == 0:
+        raise NothingToDiscount(reward.id)
+    if (value or takes) > basket.room:
+        raise AboveShare(takes=value or takes, room=basket.room, currency_code=currency)
+    if value is not None:
+        whole = (value * 100 / reward.percent).quantize(smallest_unit(currency), ROUND_FLOOR)
+        least = max(whole, least or whole)
+    return _terms(reward, currency, least=least, value=value)
+
+
+def _product_terms(rules: Redeem, reward: Reward, cart: Cart, basket: Basket, least: Decimal | None) -> Terms:
+    lines = [line for line in cart.lines if line.product_id == reward.product_id]
+    if not lines:
+        raise ProductNotInCart(str(reward.product_id))
+    takes, left = Decimal(0), reward.units
+    for line in sorted(lines, key=lambda line: line.gross / line.quantity):
+        units = min(left, line.quantity)
+        takes += line.gross * units / line.quantity
+        left -= units
+    takes = takes.quantize(smallest_unit(cart.currency_code), ROUND_FLOOR)
+    if takes <= 0:
+        raise NothingToDiscount(reward.id)
+    if rules.max_share < 1:
+        if takes > basket.room:
+            raise AboveShare(takes=takes, room=basket.room, currency_code=cart.currency_code)
+        least = max(least_cart_for(rules, takes, cart.currency_code) or Decimal(0), least or Decimal(0))
+    return _terms(reward, cart.currency_code, least=least)
+
+
+def _terms(
+    reward: Reward, currency_code: str | None = None, *, least: Decimal | None = None, value: Decimal | None = None
+) -> Terms:
+    # The sums say of which money they are; without any, the reward is good in every currency.
+    bound = reward.looks_at_cart or least is not None
+    is_product = reward.kind is RewardKind.FREE_PRODUCT
+    part = Part(
+        dust=reward.dust,
+        value=value,
+        product_id=ProductId(str(reward.product_id)) if is_product else None,
+        quantity=reward.units if is_product else None,
+    )
+    return Terms(
+        kind=_KINDS[reward.kind],
+        dust=reward.dust,
+        parts=(part,),
+        value=value,
+        currency_code=currency_code if bound else None,
+        reward_id=reward.id,
+        percent=reward.percent,
+        least_cart=least,
+    )
+
+
+def _sum(value: Decimal, currency_code: str) -> str:
+    return f"{_plain(value, currency_code)} {currency_code}"
+
+
+def _plain(value: Decimal, currency_code: str) -> str:
+    return f"{value.quantize(smallest_unit(currency_code), ROUND_FLOOR):f}"

@@ -1,0 +1,61 @@
+"""What became of the dust of each month. The share that expired unspent is what accountants call breakage."""
+
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+
+from sqlalchemy import Connection, text
+
+_BY_MONTH = text(
+    """
+    WITH lots AS (
+        SELECT customer_id, id, amount, remaining, origin_version,
+               date_trunc('month', created_at AT TIME ZONE 'UTC')::date AS month
+        FROM dust_lot
+    ), uses AS (
+        SELECT l.month,
+               -sum(u.remaining) FILTER (WHERE t.kind IN ('redeem', 'refund')) AS spent,
+               -sum(u.remaining) FILTER (WHERE t.kind = 'reverse') AS taken_back,
+               -sum(u.remaining) FILTER (WHERE t.kind = 'expire') AS expired
+        FROM lots l
+        JOIN dust_lot_use u ON u.customer_id = l.customer_id AND u.lot_id = l.id AND u.version <> l.origin_version
+        JOIN dust_transaction t ON t.customer_id = u.customer_id AND t.version = u.version
+        WHERE u.remaining <> 0 GROUP BY l.month
+    )
+    SELECT month, issued::bigint, coalesce(spent, 0)::bigint AS spent, coalesce(taken_back, 0)::bigint AS taken_back,
+           coalesce(expired, 0)::bigint AS expired, remaining::bigint
+    FROM (SELECT month, sum(amount) AS issued, sum(remaining) AS remaining FROM lots GROUP BY month) issued
+    LEFT JOIN uses USING (month) ORDER BY month
+    """
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cohort:
+    """Whole dust that came in during one month (its first day), and where it is now.
+
+    `spent` is less what returns gave back, `taken_back` what reversals took, `remaining` what is still there or
+    pending. `other` is the rest: corrections by hand, and what settled a balance below zero.
+    """
+
+    month: date
+    issued: int
+    spent: int
+    taken_back: int
+    expired: int
+    remaining: int
+
+    @property
+    def other(self) -> int:
+        return self.issued - self.spent - self.taken_back - self.expired - self.remaining
+
+    @property
+    def breakage(self) -> Decimal:
+        """The share of what was issued for good that expired, with four places."""
+        kept = self.issued - self.taken_back
+        return (Decimal(self.expired) / kept).quantize(Decimal("0.0001")) if kept > 0 else Decimal(0)
+
+
+def breakage(connection: Connection) -> list[Cohort]:
+    """Every month in which dust came in, oldest first."""
+    return [Cohort(**row._mapping) for row in connection.execute(_BY_MONTH)]

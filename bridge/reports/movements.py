@@ -1,0 +1,81 @@
+"""What came in and went out, period by period: the accounting identity, spelled out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
+
+from sqlalchemy import Connection, text
+
+# A row counts from the moment on that a later row of the same customer may have been given already: see liability.py.
+_OPENING = text(
+    """
+    SELECT coalesce(sum(amount), 0)::bigint
+    FROM (SELECT amount, min(created_at) OVER (PARTITION BY customer_id ORDER BY version DESC) AS booked_at
+          FROM dust_transaction) dated
+    WHERE booked_at < :start
+    """
+)
+_MOVED = text(
+    """
+    SELECT (date_trunc(:period, booked_at AT TIME ZONE 'UTC'))::date AS day, kind, sum(amount)::bigint AS dust
+    FROM (SELECT kind, amount, min(created_at) OVER (PARTITION BY customer_id ORDER BY version DESC) AS booked_at
+          FROM dust_transaction) dated
+    WHERE booked_at >= :start AND booked_at < :until AND amount <> 0
+    GROUP BY day, kind ORDER BY day, kind
+    """
+)
+MOST_PERIODS = 400
+
+
+class Period(StrEnum):
+    DAY = "day"
+    MONTH = "month"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Movements:
+    """Whole dust of one period that starts on `start`: `opening` plus all of `moved` is `closing`."""
+
+    start: date
+    opening: int
+    moved: Mapping[str, int]
+
+    @property
+    def closing(self) -> int:
+        return self.opening + sum(self.moved.values())
+
+
+def movements(connection: Connection, *, start: date, until: date, period: Period) -> list[Movements]:
+    """Every period, quiet ones too, from the one that `start` lies in to before `until`, in UTC."""
+    first = _first_day(start, period)
+    moved: dict[date, dict[str, int]] = {}
+    bounds = {"start": _midnight(first), "until": _midnight(until)}
+    for row in connection.execute(_MOVED, {**bounds, "period": period.value}):
+        moved.setdefault(row.day, {})[row.kind] = row.dust
+    opening = int(connection.scalar(_OPENING, {"start": bounds["start"]}) or 0)
+    found: list[Movements] = []
+    day = first
+    while day < until:
+        found.append(Movements(start=day, opening=opening, moved=moved.get(day, {})))
+        opening, day = found[-1].closing, _next(day, period)
+    return found
+
+
+def count_periods(*, start: date, until: date, period: Period) -> int:
+    """How many periods `movements` would give."""
+    if period is Period.DAY:
+        return (until - start).days
+    return (until.year - start.year) * 12 + until.month - start.month + (until.day > 1)
+
+
+def _first_day(day: date, period: Period) -> date:
+    return day if period is Period.DAY else day.replace(day=1)
+
+
+def _next(day: date, period: Period) -> date:
+    return day + timedelta(days=1) if period is Period.DAY else (day + timedelta(days=32)).replace(day=1)
+
+
+def _midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)

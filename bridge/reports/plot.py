@@ -1,0 +1,50 @@
+"""Reports as pictures: SVG that any browser shows, with nothing loaded from elsewhere."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pygal
+from pygal.style import CleanStyle
+
+from bridge.reports.expiring import ExpiringMonth
+from bridge.reports.movements import Movements
+
+# More labels than that run into each other.
+_LABELS = 16
+_STYLE = CleanStyle(guide_stroke_color="#ddd", major_guide_stroke_color="#bbb", opacity=".5")
+
+
+def plot_movements(found: Sequence[Movements], file: Path) -> None:
+    """What came in and went out as bars, and what is owed at the end of each period as a line."""
+    chart = _chart(pygal.Line, "Dust in circulation", [each.start.isoformat() for each in found])
+    chart.add("at the end", [each.closing for each in found], fill=True)
+    chart.add("came in", [sum(dust for dust in each.moved.values() if dust > 0) for each in found])
+    chart.add("went out", [-sum(dust for dust in each.moved.values() if dust < 0) for each in found])
+    chart.render_to_file(str(file))
+
+
+def plot_expiring(found: Sequence[ExpiringMonth], file: Path) -> None:
+    """What goes away in which month; dust that never does is left out."""
+    dated = [each for each in found if each.month is not None]
+    chart = _chart(pygal.StackedBar, "Dust that expires, by month", [f"{each.month:%Y-%m}" for each in dated])
+    chart.add("free", [each.dust - each.held for each in dated])
+    chart.add("held", [each.held for each in dated])
+    chart.add("pending", [each.pending for each in dated])
+    chart.render_to_file(str(file))
+
+
+def _chart(kind: type[pygal.Graph], title: str, labels: Sequence[str]) -> pygal.Graph:
+    return kind(
+        # Pygal's tooltips would be a script from its own site.
+        js=[],
+        title=title,
+        x_labels=labels,
+        x_labels_major_every=max(1, len(labels) // _LABELS),
+        show_minor_x_labels=False,
+        x_label_rotation=40,
+        show_dots=False,
+        legend_at_bottom=True,
+        formatter=lambda dust: f"{dust:,.0f}",
+        style=_STYLE,
+        disable_xml_declaration=False,
+    )

@@ -1,0 +1,26 @@
+"""The closes of past days: written once, never changed."""
+
+from sqlalchemy import BigInteger, CheckConstraint, Column, Date, DateTime, Integer, LargeBinary, Table
+from sqlalchemy.dialects.postgresql import JSONB
+
+from bridge.db import metadata
+
+daily_close = Table(
+    "daily_close",
+    metadata,
+    # The day in UTC; its figures are those of the midnight that ends it.
+    Column("day", Date, primary_key=True),
+    Column("outstanding", BigInteger, nullable=False),
+    Column("owed_by_customers", BigInteger, nullable=False),
+    Column("held", BigInteger, nullable=False),
+    Column("pending", BigInteger, nullable=False),
+    Column("customers", BigInteger, nullable=False),
+    # By kind, since the beginning; by currency, what the outstanding dust could take off.
+    Column("movements", JSONB, nullable=False),
+    Column("value", JSONB, nullable=False),
+    Column("programme_version", Integer, nullable=False),
+    # SHA-256 over the digest of the close before and the newest row's hash of every customer.
+    Column("digest", LargeBinary, nullable=False),
+    Column("closed_at", DateTime(timezone=True), nullable=False),
+    CheckConstraint("outstanding >= 0 AND owed_by_customers >= 0 AND held >= 0 AND pending >= 0", name="figures"),
+)

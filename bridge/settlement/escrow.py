@@ -1,0 +1,462 @@
+"""Dust of guests' orders: set aside until somebody proves that they were the guest, or the time is over.
+
+Settlement brings what waits to the order's target, whatever happens to the order meanwhile. A claim books it for a
+customer, with the dates it would have had from the start; from then on the order is theirs, and a later return takes
+the dust back from them. What counts as proof is in docs/decisions/0012.
+
+Locks: `order_settlement`, then `guest_escrow`, each by order id, before any account.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, func, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from bridge.errors import NotFound
+from bridge.ids import CustomerId, OrderId
+from bridge.ledger.account import Kind, Memo
+from bridge.ledger.book import open_accounts, save
+from bridge.medusa.orders import Order
+from bridge.programme.versions import Version, versions_by_number
+from bridge.settlement.emails import email_hash_key, hash_email
+from bridge.settlement.tables import EscrowState, guest_escrow, guest_escrow_entry, order_settlement, proved_email
+
+_EXPIRED = "A guest's order: nobody claimed its dust in time."
+_NO_EMAIL = "A guest's order without an e-mail: nobody could claim its dust."
+
+
+class UnknownEscrow(NotFound):
+    """Nothing ever waited for the guest of this order."""
+
+    code = "unknown_escrow"
+
+    def __init__(self, order_id: str) -> None:
+        super().__init__(f"Nothing was set aside for a guest with order {order_id}.")
+
+
+class Proof(StrEnum):
+    """How a customer showed that a guest's order was theirs."""
+
+    TRANSFER = "transfer"
+    """The order was handed to them in Medusa, which the owner of its e-mail had to accept."""
+    REGISTRATION = "registration"
+    """Their account has its e-mail, in a shop that verifies e-mails (`guests.claim`)."""
+    SUPPORT = "support"
+    """They proved it to the shop's support, who claimed it for them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Escrow:
+    """What waits, or waited, for the guest of one order. `dust` is 0 unless it waits."""
+
+    order_id: OrderId
+    email_hash: bytes | None = field(default=None, repr=False)
+    forgotten: bool = False
+    state: EscrowState = EscrowState.WAITING
+    dust: int = 0
+    customer_id: CustomerId | None = None
+    proof: Proof | None = None
+    claimed_at: datetime | None = None
+    placed_at: datetime
+    expires_at: datetime
+
+    def due(self, moment: datetime) -> bool:
+        """Whether nobody may claim it any more, be it booked so or not."""
+        return self.state is EscrowState.WAITING and self.expires_at <= moment
+
+    def claimable(self, moment: datetime) -> bool:
+        return self.state is EscrowState.WAITING and self.expires_at > moment
+
+    def claimed_by(self, customer_id: CustomerId, proof: Proof, *, now: datetime) -> "Escrow":
+        return replace(
+            self,
+            state=EscrowState.CLAIMED,
+            dust=0,
+            email_hash=None,
+            customer_id=customer_id,
+            proof=proof,
+            claimed_at=now,
+        )
+
+    def expired(self) -> "Escrow":
+        return replace(self, state=EscrowState.EXPIRED, dust=0, email_hash=None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One change of what waited for an order."""
+
+    order_id: OrderId
+    amount: int
+    kind: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claimed:
+    """What a claim brought, by order."""
+
+    customer_id: CustomerId
+    orders: dict[OrderId, int]
+
+    @property
+    def dust(self) -> int:
+        return sum(self.orders.values())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waiting:
+    """All that waits for guests."""
+
+    orders: int
+    dust: int
+
+
+# What settlement asks and writes.
+
+
+def lock_escrows(connection: Connection, order_ids: Iterable[str]) -> dict[OrderId, Escrow]:
+    """What is known of these orders, locked. Their rows in `order_settlement` are locked already."""
+    ids = list(order_ids)
+    if not ids:
+        return {}
+    query = select(guest_escrow).where(guest_escrow.c.order_id.in_(ids)).order_by(guest_escrow.c.order_id)
+    return {OrderId(row.order_id): _escrow(row) for row in connection.execute(query.with_for_update())}
+
+
+def open_escrow(order: Order, known: Escrow | None, version: Version, *, now: datetime) -> Escrow | None:
+    """The escrow of an order as its facts have it now, before its dust is counted; None for one that needs none.
+
+    Whose dust it is follows: a transfer to an account is proof, a wait that is over is over.
+    """
+    if known is None:
+        if not order.is_guest or not order.email:
+            return None
+        expires_at = order.placed_at + timedelta(days=version.programme.guests.escrow_days)
+        known = Escrow(order_id=order.id, placed_at=order.placed_at, expires_at=expires_at)
+    if known.state is EscrowState.EXPIRED or known.due(now):
+        return known.expired()
+    if not order.is_guest and order.customer_id is not None and known.customer_id != order.customer_id:
+        return known.claimed_by(order.customer_id, Proof.TRANSFER, now=now)
+    return known
+
+
+def owner_of(order: Order, escrow: Escrow | None) -> CustomerId | None:
+    """Whose dust the order's is: the account's that has the order, or that has claimed it as a guest's."""
+    return (escrow.customer_id if escrow else None) if order.is_guest else order.customer_id
+
+
+def why_nobody_earns(order: Order, escrow: Escrow | None) -> str | None:
+    """Why an order earns neither for an account nor for a guest; None when it does."""
+    if escrow is not None and escrow.state is EscrowState.EXPIRED:
+        return _EXPIRED
+    return _NO_EMAIL if order.is_guest and escrow is None else None
+
+
+def settle_escrows(
+    connection: Connection, settled: Iterable[tuple[Order, Escrow | None, Escrow, int]], *, now: datetime
+) -> None:
+    """Write what waits after settling: for each order what was known, what it is now, and the dust it should hold."""
+    changes = []
+    for order, known, escrow, dust in settled:
+        after = escrow
+        if escrow.state is EscrowState.WAITING:
+            after = replace(escrow, dust=dust)
+            if order.email and not escrow.forgotten:
+                # Written anew each time: the first facts may have come without it, and a new key makes another one.
+                after = replace(after, email_hash=hash_email(email_hash_key(connection, now=now), order.email))
+        if after != known:
+            changes.append((known, after))
+    _write(connection, changes, now)
+
+
+# Claims.
+
+
+def prove_email(
+    connection: Connection, customer_id: CustomerId, email: str, proof: Proof, *, actor: str, now: datetime
+) -> None:
+    """Remember that this e-mail is this customer's: orders that become known later are claimed by the sweep."""
+    values = {
+        "email_hash": hash_email(email_hash_key(connection, now=now), email),
+        "customer_id": customer_id,
+        "proof": proof.value,
+        "actor": actor,
+        "proved_at": now,
+    }
+    statement = insert(proved_email).values(values)
+    connection.execute(statement.on_conflict_do_update(index_elements=["email_hash"], set_=values))
+
+
+def forget_other_emails(connection: Connection, customer_id: CustomerId, email: str, *, now: datetime) -> None:
+    """The account has this e-mail now: that it had another counts no more. What they proved to support does."""
+    kept = hash_email(email_hash_key(connection, now=now), email)
+    connection.execute(
+        delete(proved_email).where(
+            proved_email.c.customer_id == customer_id,
+            proved_email.c.email_hash != kept,
+            proved_email.c.proof == Proof.REGISTRATION.value,
+        )
+    )
+
+
+def forget_emails(connection: Connection, customer_ids: Iterable[CustomerId]) -> None:
+    """Drop what these customers have proved."""
+    connection.execute(delete(proved_email).where(proved_email.c.customer_id.in_(list(customer_ids))))
+
+
+def customers_with_proof(connection: Connection, customer_ids: Iterable[CustomerId]) -> set[CustomerId]:
+    """Those of these customers whose account's e-mail is proved."""
+    query = select(proved_email.c.customer_id).where(
+        proved_email.c.customer_id.in_(list(customer_ids)), proved_email.c.proof == Proof.REGISTRATION.value
+    )
+    return {CustomerId(who) for who in connection.scalars(query)}
+
+
+def waiting_for(connection: Connection, email: str, *, now: datetime) -> dict[OrderId, int]:
+    """What waits under an e-mail, by order; nothing is locked or changed."""
+    known = hash_email(email_hash_key(connection, now=now), email)
+    query = select(guest_escrow.c.order_id, guest_escrow.c.dust).where(
+        guest_escrow.c.email_hash == known, guest_escrow.c.expires_at > now
+    )
+    return {OrderId(row.order_id): row.dust for row in connection.execute(query.order_by(guest_escrow.c.order_id))}
+
+
+def proved_and_waiting(
+    connection: Connection, *, now: datetime, limit: int
+) -> dict[CustomerId, dict[Proof, list[str]]]:
+    """Orders that became known only after somebody had proved their e-mail, by customer and proof."""
+    query = (
+        select(guest_escrow.c.order_id, proved_email.c.customer_id, proved_email.c.proof)
+        .join(proved_email, proved_email.c.email_hash == guest_escrow.c.email_hash)
+        .where(guest_escrow.c.expires_at > now)
+        .limit(limit)
+    )
+    found: dict[CustomerId, dict[Proof, list[str]]] = {}
+    for row in connection.execute(query):
+        orders = found.setdefault(CustomerId(row.customer_id), {}).setdefault(Proof(row.proof), [])
+        orders.append(row.order_id)
+    return found
+
+
+def claim_orders(
+    connection: Connection,
+    customer_id: CustomerId,
+    order_ids: Iterable[str],
+    proof: Proof,
+    *,
+    now: datetime,
+    actor: str = "dust",
+) -> Claimed:
+    """Book for the customer what still waits for these orders. Again, or at once by two, it is done once."""
+    ids = list(order_ids)
+    settlements = {row.order_id: row for row in _lock_settlements(connection, ids)}
+    waiting = [escrow for escrow in lock_escrows(connection, ids).values() if escrow.claimable(now)]
+    if not waiting:
+        return Claimed(customer_id=customer_id, orders={})
+    _credit(connection, customer_id, [(settlements[each.order_id], each.dust) for each in waiting], now, actor)
+    _write(connection, [(each, each.claimed_by(customer_id, proof, now=now)) for each in waiting], now)
+    # Its rules and lines stay; only whose it is and where its dust is changes. The next facts find it so.
+    connection.execute(
+        update(order_settlement)
+        .where(order_settlement.c.order_id == bindparam("b_order_id"))
+        .values(
+            customer_id=customer_id,
+            buyer_id=bindparam("b_buyer_id"),
+            booked=bindparam("b_booked"),
+            escrowed=0,
+            note=None,
+            updated_at=now,
+        ),
+        [
+            {
+                "b_order_id": each.order_id,
+                "b_buyer_id": settlements[each.order_id].customer_id,
+                "b_booked": each.dust,
+            }
+            for each in waiting
+        ],
+    )
+    return Claimed(customer_id=customer_id, orders={each.order_id: each.dust for each in waiting})
+
+
+def _lock_settlements(connection: Connection, order_ids: Sequence[str]) -> Sequence[Row[Any]]:
+    query = select(order_settlement).where(order_settlement.c.order_id.in_(order_ids))
+    return connection.execute(query.order_by(order_settlement.c.order_id).with_for_update()).all()
+
+
+def _credit(
+    connection: Connection, customer_id: CustomerId, orders: Sequence[tuple[Row[Any], int]], now: datetime, actor: str
+) -> None:
+    versions = versions_by_number(connection, {row.programme_version for row, _ in orders})
+    accounts = open_accounts(connection, [customer_id], lots=False)
+    for row, dust in orders:
+        if not dust:
+            continue
+        # The dates that it would have had from the start: waiting neither costs nor gives days.
+        matures_at, expires_at = versions[row.programme_version].programme.earn.dates(row.placed_at)
+        memo = Memo(
+            kind=Kind.EARN,
+            reference_type="order",
+            reference_id=row.order_id,
+            description="Earned with an order as a guest",
+            event_at=row.placed_at,
+            programme_version=row.programme_version,
+            actor=actor,
+        )
+        accounts[customer_id].earn(dust, memo, now=now, matures_at=matures_at, expires_at=expires_at)
+    save(connection, accounts.values())
+
+
+# The end of the wait, and of what is known.
+
+
+def expire_escrows(connection: Connection, *, now: datetime, limit: int) -> int:
+    """End the wait of orders that nobody claimed in time; how many were due."""
+    due = select(guest_escrow.c.order_id).where(
+        guest_escrow.c.state == EscrowState.WAITING.value, guest_escrow.c.expires_at <= now
+    )
+    ids = list(connection.scalars(due.order_by(guest_escrow.c.expires_at).limit(limit)))
+    if not ids:
+        return 0
+    _lock_settlements(connection, ids)
+    over = [escrow for escrow in lock_escrows(connection, ids).values() if escrow.due(now)]
+    _write(connection, [(each, each.expired()) for each in over], now)
+    connection.execute(
+        update(order_settlement)
+        .where(order_settlement.c.order_id.in_([each.order_id for each in over]))
+        .values(escrowed=0, note=_EXPIRED, updated_at=now)
+    )
+    return len(ids)
+
+
+def forget_guests(connection: Connection, customer_ids: Iterable[CustomerId], *, now: datetime) -> None:
+    """Drop for good what leads from guests' orders to these persons; the dust waits until it expires."""
+    who = list(customer_ids)
+    theirs = or_(order_settlement.c.customer_id.in_(who), order_settlement.c.buyer_id.in_(who))
+    ids = select(guest_escrow.c.order_id).join(
+        order_settlement, order_settlement.c.order_id == guest_escrow.c.order_id
+    )  # fmt: skip
+    known = lock_escrows(connection, list(connection.scalars(ids.where(theirs, ~guest_escrow.c.forgotten))))
+    _write(connection, [(each, replace(each, email_hash=None, forgotten=True)) for each in known.values()], now)
+
+
+def _write(connection: Connection, changes: Sequence[tuple[Escrow | None, Escrow]], now: datetime) -> None:
+    """The only place that writes escrows: the row as it is now, and an entry for what it changed."""
+    if not changes:
+        return
+    rows = [
+        {
+            **vars(after),
+            "state": after.state.value,
+            "proof": after.proof.value if after.proof else None,
+            "updated_at": now,
+        }
+        for _, after in changes
+    ]
+    statement = insert(guest_escrow)
+    changing = {name: statement.excluded[name] for name in rows[0] if name != "order_id"}
+    connection.execute(statement.on_conflict_do_update(index_elements=["order_id"], set_=changing), rows)
+    entries = [
+        {"order_id": after.order_id, "amount": amount, "kind": _entry_kind(after, amount), "created_at": now}
+        for before, after in changes
+        if (amount := after.dust - (before.dust if before else 0))
+    ]
+    if entries:
+        connection.execute(guest_escrow_entry.insert(), entries)
+
+
+def _entry_kind(after: Escrow, amount: int) -> str:
+    if after.state is not EscrowState.WAITING:
+        return after.state.value
+    return "set_aside" if amount > 0 else "taken_back"
+
+
+# What can be read.
+
+
+def list_escrows(
+    connection: Connection, *, state: EscrowState | None = None, before: str | None = None, limit: int
+) -> list[Escrow]:
+    """The newest orders first."""
+    query = select(guest_escrow).order_by(guest_escrow.c.order_id.desc()).limit(limit)
+    if state is not None:
+        query = query.where(guest_escrow.c.state == state.value)
+    if before is not None:
+        query = query.where(guest_escrow.c.order_id < before)
+    return [_escrow(row) for row in connection.execute(query)]
+
+
+def read_escrow(connection: Connection, order_id: OrderId) -> Escrow:
+    """What waits, or waited, for one order. Raises `UnknownEscrow`."""
+    row = connection.execute(select(guest_escrow).where(guest_escrow.c.order_id == order_id)).one_or_none()
+    if row is None:
+        raise UnknownEscrow(order_id)
+    return _escrow(row)
+
+
+def read_entries(connection: Connection, order_id: OrderId) -> list[Entry]:
+    """What changed for one order, oldest first."""
+    query = select(guest_escrow_entry).where(guest_escrow_entry.c.order_id == order_id)
+    return [
+        Entry(order_id=OrderId(row.order_id), amount=row.amount, kind=row.kind, created_at=row.created_at)
+        for row in connection.execute(query.order_by(guest_escrow_entry.c.id))
+    ]
+
+
+def escrows_of(connection: Connection, customer_id: CustomerId) -> dict[OrderId, Escrow]:
+    """Guests' orders that this customer has claimed."""
+    rows = connection.execute(select(guest_escrow).where(guest_escrow.c.customer_id == customer_id))
+    return {OrderId(row.order_id): _escrow(row) for row in rows}
+
+
+def read_waiting(connection: Connection) -> Waiting:
+    """How many orders wait, and with how much dust."""
+    figures = select(func.count().label("orders"), func.coalesce(func.sum(guest_escrow.c.dust), 0).label("dust"))
+    row = connection.execute(figures.where(guest_escrow.c.state == EscrowState.WAITING.value)).one()
+    return Waiting(orders=row.orders, dust=int(row.dust))
+
+
+def waited_at(connection: Connection, moment: datetime) -> int:
+    """How much dust waited for guests then."""
+    query = select(func.coalesce(func.sum(guest_escrow_entry.c.amount), 0))
+    return int(connection.scalar(query.where(guest_escrow_entry.c.created_at <= moment)) or 0)
+
+
+def lacks_email_hash() -> ColumnElement[bool]:
+    """Of `order_settlement`: a guest's order that nobody could claim by its e-mail yet.
+
+    It was settled before Dust set anything aside, or its hash went with an old key.
+    """
+    has_what_it_needs = (
+        select(guest_escrow.c.order_id)
+        .where(
+            guest_escrow.c.order_id == order_settlement.c.order_id,
+            or_(
+                guest_escrow.c.email_hash.is_not(None),
+                guest_escrow.c.forgotten,
+                guest_escrow.c.state != EscrowState.WAITING.value,
+            ),
+        )
+        .exists()
+    )
+    return order_settlement.c.guest & ~has_what_it_needs
+
+
+def _escrow(row: Row[Any]) -> Escrow:
+    return Escrow(
+        order_id=OrderId(row.order_id),
+        email_hash=bytes(row.email_hash) if row.email_hash is not None else None,
+        forgotten=row.forgotten,
+        state=EscrowState(row.state),
+        dust=row.dust,
+        customer_id=CustomerId(row.customer_id) if row.customer_id else None,
+        proof=Proof(row.proof) if row.proof else None,
+        claimed_at=row.claimed_at,
+        placed_at=row.placed_at,
+        expires_at=row.expires_at,
+    )

@@ -1,0 +1,135 @@
+"""Bonuses that the shop gives by hand, to one customer or to many at once."""
+
+import hashlib
+import json
+from collections.abc import Collection
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, Connection, DateTime, Integer, Row, Table, Text, select
+from sqlalchemy.dialects.postgresql import insert
+
+from bridge.db import metadata
+from bridge.errors import KeyReused, field_error
+from bridge.ids import CustomerId, new_id
+from bridge.ledger.account import MOST_DUST, Kind, Memo
+from bridge.ledger.book import open_accounts, save
+from bridge.ledger.tables import dust_transaction
+from bridge.programme.versions import current_version
+
+MOST_CUSTOMERS = 1000
+MOST_DAYS = 36_500
+
+# One row for each grant, however many customers it went to: their books refer to it.
+dust_bonus = Table(
+    "dust_bonus",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("idempotency_key", Text, nullable=False, unique=True),
+    # Of the whole request, so that the same key with another one is noticed, whomever that is for.
+    Column("request_hash", Text, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("customers", Integer, nullable=False),
+    Column("matures_at", DateTime(timezone=True)),
+    Column("expires_at", DateTime(timezone=True)),
+    Column("actor", Text, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BonusWish:
+    """`amount` is for each customer. Without `expires_after_days` it expires as earned dust does by the programme."""
+
+    customer_ids: tuple[CustomerId, ...]
+    amount: int
+    reason: str
+    description: str
+    expires_after_days: int | None = None
+    matures_after_days: int = 0
+
+    def fingerprint(self) -> str:
+        content = {**asdict(self), "customer_ids": sorted(set(self.customer_ids))}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bonus:
+    """A bonus that was given: its own row, and the row of each customer's book, by customer."""
+
+    row: Row[Any]
+    transactions: tuple[Row[Any], ...]
+
+
+def give_bonus(connection: Connection, wish: BonusWish, *, idempotency_key: str, actor: str, now: datetime) -> Bonus:
+    """Credit everybody or nobody; with the same key and wish, what was given the first time.
+
+    Raises `KeyReused`, `FieldErrors`.
+    """
+    _check(wish)
+    version = current_version(connection)
+    days = wish.expires_after_days or version.programme.earn.expires_after_days
+    given = connection.execute(
+        insert(dust_bonus)
+        .values(
+            id=new_id("dbon"),
+            idempotency_key=idempotency_key,
+            request_hash=wish.fingerprint(),
+            amount=wish.amount,
+            reason=wish.reason,
+            description=wish.description,
+            customers=len(set(wish.customer_ids)),
+            matures_at=now + timedelta(days=wish.matures_after_days) if wish.matures_after_days else None,
+            expires_at=now + timedelta(days=days) if days else None,
+            actor=actor,
+            created_at=now,
+        )
+        # The same key at the same time waits here for the other one's end.
+        .on_conflict_do_nothing(index_elements=["idempotency_key"])
+        .returning(dust_bonus)
+    ).one_or_none()
+    if given is None:
+        return _given_before(connection, wish, idempotency_key)
+    accounts = open_accounts(connection, wish.customer_ids, lots=False)
+    for account in accounts.values():
+        memo = Memo(
+            kind=Kind.BONUS,
+            reference_type="bonus",
+            reference_id=given.id,
+            description=given.description,
+            event_at=now,
+            actor=actor,
+            idempotency_key=f"bonus:{given.id}",
+            programme_version=version.number,
+        )
+        account.earn(given.amount, memo, now=now, matures_at=given.matures_at, expires_at=given.expires_at)
+    save(connection, accounts.values())
+    return Bonus(row=given, transactions=_transactions(connection, given.id, wish.customer_ids))
+
+
+def _check(wish: BonusWish) -> None:
+    if not 0 < wish.amount <= MOST_DUST:
+        raise field_error("amount", f"must be a whole number between 1 and {MOST_DUST}")
+    if not 0 < len(wish.customer_ids) <= MOST_CUSTOMERS:
+        raise field_error("customer_ids", f"name 1 to {MOST_CUSTOMERS} customers")
+    if wish.expires_after_days is not None and wish.expires_after_days <= wish.matures_after_days:
+        raise field_error("expires_after_days", "must be more than matures_after_days, or nobody could spend it")
+
+
+def _given_before(connection: Connection, wish: BonusWish, idempotency_key: str) -> Bonus:
+    row = connection.execute(select(dust_bonus).where(dust_bonus.c.idempotency_key == idempotency_key)).one()
+    if row.request_hash != wish.fingerprint():
+        raise KeyReused
+    return Bonus(row=row, transactions=_transactions(connection, row.id, wish.customer_ids))
+
+
+def _transactions(connection: Connection, bonus_id: str, customer_ids: Collection[CustomerId]) -> tuple[Row[Any], ...]:
+    query = select(dust_transaction).where(
+        dust_transaction.c.customer_id.in_(set(customer_ids)),
+        # The lot's maturing refers to the bonus too.
+        dust_transaction.c.idempotency_key == f"bonus:{bonus_id}",
+    )
+    return tuple(connection.execute(query.order_by(dust_transaction.c.customer_id)))

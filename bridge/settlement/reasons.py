@@ -1,0 +1,29 @@
+"""Which rules made an order's dust what it is, in words, from what its row remembers."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from bridge.ids import CustomerId
+from bridge.settlement.tables import order_settlement
+
+
+def rules_at_work(connection: Connection, customer_id: CustomerId) -> dict[str, str]:
+    """For each of the customer's orders that anything but the rate has a part in: what that was."""
+    query = select(order_settlement).where(order_settlement.c.customer_id == customer_id)
+    found = {row.order_id: "; ".join(_of_lines(row.lines.values())) for row in connection.execute(query)}
+    return {order_id: words for order_id, words in found.items() if words}
+
+
+def _of_lines(lines: Iterable[Mapping[str, Any]]) -> Iterable[str]:
+    lines = list(lines)
+    # Each once, in the order of the lines.
+    names = dict.fromkeys(name for line in lines for name in line.get("multipliers", ()))
+    if names:
+        yield "multiplied by " + ", ".join(names)
+    fixed = dict.fromkeys(line["fixed"] for line in lines if "fixed" in line)
+    if fixed:
+        yield "fixed dust for some products: " + ", ".join(f"{dust} each" for dust in fixed)
+    if any(line.get("excluded") for line in lines):
+        yield "some products earn nothing"

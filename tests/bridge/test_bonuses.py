@@ -1,0 +1,120 @@
+"""Bonuses given by hand."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+from fastapi.testclient import TestClient
+
+from bridge.clock import moved
+from tests.bridge.test_api_admin import call, fields
+from tests.bridge.test_settlement import balance, history, rules
+from workers.upkeep import mature_and_expire
+
+BONUSES = "/admin/dust/bonuses"
+
+
+def give(api: TestClient, *, key: str = "k", **wish: Any) -> httpx.Response:
+    body = {"customer_id": "cus_1", "amount": 100, "reason": "birthday", **wish}
+    wanted = {name: value for name, value in body.items() if value != "left out"}
+    return call(api, "POST", BONUSES, json=wanted, headers={"Idempotency-Key": key})
+
+
+def give_many(api: TestClient, *customers: str, **wish: Any) -> httpx.Response:
+    return give(api, customer_id="left out", customer_ids=list(customers), **wish)
+
+
+def test_a_bonus_is_a_credit_with_a_lot_and_the_same_key_gives_it_again(api: TestClient) -> None:
+    first = give(api, description="Happy birthday!", expires_after_days=30)
+    assert first.status_code == 201
+    (row,) = first.json()["transactions"]
+    assert (row["customer_id"], row["amount"], row["kind"], row["balance_after"]) == ("cus_1", 100, "bonus", 100)
+    assert (row["description"], row["reference_id"]) == ("Happy birthday!", first.json()["id"])
+    again = give(api, description="Happy birthday!", expires_after_days=30)
+    assert (again.status_code, again.json()) == (201, first.json())
+    assert balance().expiring[0].amount == 100
+
+
+def test_many_get_it_at_once_and_whoever_is_named_twice_gets_it_once(api: TestClient) -> None:
+    answer = give_many(api, "cus_2", "cus_1", "cus_2").json()
+    assert [row["customer_id"] for row in answer["transactions"]] == ["cus_1", "cus_2"]
+    assert (balance("cus_1").balance, balance("cus_2").balance) == (100, 100)
+
+
+def test_it_expires_as_earned_dust_does_unless_told_otherwise(api: TestClient) -> None:
+    rules(earn={"expires_after_days": 10})
+    give(api)
+    give(api, key="other", expires_after_days=20)
+    with moved(timedelta(days=11)):
+        mature_and_expire()
+        assert balance().balance == 100
+    with moved(timedelta(days=21)):
+        mature_and_expire()
+        assert balance().balance == 0
+
+
+def test_it_can_be_pending_at_first(api: TestClient) -> None:
+    first = give(api, matures_after_days=3).json()
+    assert (balance().balance, balance().pending) == (0, 100)
+    with moved(timedelta(days=4)):
+        mature_and_expire()
+        assert (balance().balance, balance().pending) == (100, 0)
+    assert give(api, matures_after_days=3).json() == first
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"amount": 101},
+        {"reason": "else"},
+        {"description": "else"},
+        {"expires_after_days": 5},
+        {"matures_after_days": 5},
+        {"customer_id": "cus_2"},
+        {"customer_id": "left out", "customer_ids": ["cus_1", "cus_2"]},
+    ],
+)
+def test_the_same_key_with_another_wish_is_409(api: TestClient, other: dict[str, Any]) -> None:
+    give(api)
+    answer = give(api, **other)
+    assert (answer.status_code, answer.json()["code"]) == (409, "idempotency_key_reused")
+    assert (balance("cus_1").balance, balance("cus_2").balance) == (100, 0)
+
+
+def test_ten_clicks_at_once_are_one_bonus(api: TestClient) -> None:
+    with ThreadPoolExecutor(5) as pool:
+        answers = list(pool.map(lambda _: give_many(api, "cus_1", "cus_2"), range(10)))
+    assert {answer.status_code for answer in answers} == {201}
+    assert len({answer.text for answer in answers}) == 1
+    assert history() == [("bonus", 100)]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({"amount": 0}, "amount"),
+        ({"amount": -5}, "amount"),
+        ({"amount": 1.0}, "amount"),
+        ({"reason": " "}, "reason"),
+        ({"expires_after_days": 0}, "expires_after_days"),
+        ({"expires_after_days": 5, "matures_after_days": 5}, "expires_after_days"),
+        ({"customer_id": "left out"}, "body"),
+        ({"customer_ids": ["cus_2"]}, "body"),
+        ({"customer_id": "left out", "customer_ids": []}, "customer_ids"),
+        ({"customer_id": "not one"}, "customer_id"),
+        ({"dust": 5}, "dust"),
+    ],
+)
+def test_what_is_wrong_is_named(api: TestClient, wrong: dict[str, Any], field: str) -> None:
+    assert fields(give(api, **wrong)) == {field}
+
+
+def test_without_a_key_nothing_is_given(api: TestClient) -> None:
+    answer = call(api, "POST", BONUSES, json={"customer_id": "cus_1", "amount": 5, "reason": "r"})
+    assert (answer.status_code, answer.json()["code"]) == (400, "idempotency_key_missing")
+
+
+def test_it_is_the_merchants_to_give(api: TestClient) -> None:
+    assert api.post(BONUSES, json={"customer_id": "cus_1", "amount": 5, "reason": "r"}).status_code == 401

@@ -1,0 +1,456 @@
+"""Webhooks out: written with what they tell of, sent at least once under one id, and never in anybody's way."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import func, select
+from typer.testing import CliRunner
+
+from bridge import doctor, metrics
+from bridge.api import health
+from bridge.cli import app
+from bridge.cli import notices as command
+from bridge.clock import moved, now
+from bridge.db import transaction
+from bridge.doctor import Wrong
+from bridge.ids import CustomerId
+from bridge.inbox.drain import drain_once
+from bridge.inbox.erasure import erase_customer
+from bridge.inbox.handle import EventFailed, handle_event
+from bridge.ledger.adjust import adjust_balance
+from bridge.medusa.client import get_medusa
+from bridge.notices import send as sending
+from bridge.notices.listing import list_deliveries, read_log
+from bridge.notices.outbox import Notice, NoticeType, put
+from bridge.notices.send import send_waiting
+from bridge.notices.tables import notice, notice_attempt
+from bridge.programme.rules import Programme
+from bridge.programme.versions import add_version
+from bridge.redemptions.advance import advance
+from bridge.settings import get_settings
+from bridge.wake import NOTICES_SEND
+from tests.support import tokens
+from tests.support.deliveries import deliver
+from tests.support.medusa import FakeMedusa
+from tests.support.orders import PLACED, event, line, order, order_event
+from tests.support.receiver import NOTIFY_SECRET, Receiver, receiving, status
+from tests.support.scrape import scrape
+from workers import notices, upkeep
+
+
+@pytest.fixture
+def receiver(settings: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
+    with receiving() as there:
+        monkeypatch.setenv("DUST_NOTIFY_URL", there.url)
+        monkeypatch.setenv("DUST_NOTIFY_SECRET", NOTIFY_SECRET)
+        get_settings.cache_clear()
+        yield there
+
+
+def rules(**earn: Any) -> None:
+    with transaction() as connection:
+        add_version(connection, Programme.model_validate({"earn": earn}), author="test", now=PLACED)
+
+
+def earn(api: TestClient, order_id: str = "order_1", price: float = 500, **more: Any) -> None:
+    deliver(api, order_event(order(order_id, lines=[line(price=price)], **more)))
+    drain_once()
+
+
+def write(*names: str) -> None:
+    with transaction() as connection:
+        put(
+            connection,
+            [Notice(type=NoticeType.FAILED, customer_id=None, data={"name": name}) for name in names],
+            now=now(),
+        )
+
+
+def send(**how: float) -> int:
+    return send_waiting(seconds=how.get("seconds", 20))
+
+
+def states() -> list[str]:
+    """Oldest first."""
+    with transaction() as connection:
+        return [each.state.value for each in reversed(list_deliveries(connection, limit=100))]
+
+
+def names(receiver: Receiver) -> list[str]:
+    return [each["data"]["name"] for each in receiver.got]
+
+
+def test_an_earning_is_told_with_ids_amounts_and_dates(api: TestClient, receiver: Receiver) -> None:
+    rules(expires_after_days=365, pending_days=2)
+    earn(api, placed=now())
+    assert send() == 1
+    (told,) = receiver.got
+    assert (told["type"], told["path"]) == ("dust.earned", "/dust")
+    data = told["data"]
+    assert data["amount"] == data["pending"] == 500
+    assert (data["balance"], data["available"]) == (0, 0)
+    assert (data["customer_id"], data["reference_type"], data["reference_id"]) == ("cus_1", "order", "order_1")
+    assert data["matures_at"] < data["expires_at"]
+    assert data["transaction_id"].startswith("dtx_")
+    assert "@" not in str(told)
+
+
+def test_a_redemption_is_told_when_an_order_has_used_it(
+    api: TestClient, receiver: Receiver, medusa: FakeMedusa
+) -> None:
+    earn(api)
+    headers = {**tokens.customer(), "idempotency-key": "key"}
+    made = api.post("/store/dust/redemptions", json={"dust": 100, "currency_code": "eur"}, headers=headers).json()
+    code = advance(made["redemption"]["id"], get_medusa()).redemption.codes[0].code
+    deliver(api, order_event(order("order_2", lines=[line(price=50, discount=1, code=code)])))
+    drain_once()
+    send()
+    assert receiver.types == ["dust.earned", "dust.earned", "dust.redeemed"]
+    data = receiver.got[2]["data"]
+    assert (data["amount"], data["reference_id"]) == (100, made["redemption"]["id"])
+    assert [each["data"]["version"] for each in receiver.got] == sorted(e["data"]["version"] for e in receiver.got)
+
+
+def test_what_is_rolled_back_is_not_told(receiver: Receiver) -> None:
+    with suppress(ZeroDivisionError), transaction() as connection:
+        put(connection, [Notice(type=NoticeType.FAILED, customer_id=None, data={})], now=now())
+        raise ZeroDivisionError
+    assert states() == []
+
+
+def test_where_nobody_listens_nothing_is_written(api: TestClient) -> None:
+    earn(api)
+    assert states() == []
+    assert send() == 0
+
+
+def test_corrections_by_hand_and_what_is_taken_back_are_no_news(api: TestClient, receiver: Receiver) -> None:
+    with transaction() as connection:
+        words = {"reason": "gift", "description": "", "idempotency_key": "k", "actor": "me"}
+        adjust_balance(connection, CustomerId("cus_1"), 5, **words, now=now())
+    earn(api)
+    deliver(api, order_event(order(status="canceled", version=2), "order.canceled"))
+    drain_once()
+    send()
+    assert receiver.types == ["dust.earned"]
+
+
+def test_dust_that_expires_is_told_once_before_and_once_after(api: TestClient, receiver: Receiver) -> None:
+    rules(expires_after_days=30)
+    start = now()
+    earn(api, "order_1", placed=start)
+    earn(api, "order_2", placed=start)
+    earn(api, "order_3", placed=start - timedelta(days=5), price=7)
+    send()
+    receiver.got.clear()
+    with moved(timedelta(days=15)):
+        assert notices.expiring.apply().get() == 1
+        assert notices.expiring.apply().get() == 0
+        send()
+    # Of the first two only the day is not yet near; the third is 10 days from its end.
+    assert [(each["type"], each["data"]["amount"]) for each in receiver.got] == [("dust.expiring", 7)]
+    with moved(timedelta(days=20)):
+        assert notices.expiring.apply().get() == 1
+        send()
+    assert receiver.got[1]["data"]["amount"] == 1000
+    assert len(receiver.got[1]["data"]["lots"]) == 2
+    with moved(timedelta(days=31)):
+        upkeep.mature_and_expire.apply().get()
+        send()
+    assert [(each["type"], each["data"]["amount"]) for each in receiver.got[2:]] == [("dust.expired", 1007)]
+    assert receiver.got[2]["data"]["balance"] == 0
+
+
+def test_expiry_is_not_announced_where_the_programme_says_never(api: TestClient, receiver: Receiver) -> None:
+    rules(expires_after_days=30, expiry_notice_days=None)
+    earn(api, placed=now())
+    with moved(timedelta(days=29)):
+        assert notices.expiring.apply().get() == 0
+
+
+def test_two_sweeps_at_once_announce_a_lot_once(api: TestClient, receiver: Receiver) -> None:
+    rules(expires_after_days=5)
+    for number in range(20):
+        earn(api, f"order_{number}", placed=now(), customer_id=f"cus_{number}")
+    threads = [threading.Thread(target=notices.expiring.apply) for _ in range(3)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    with transaction() as connection:
+        told = list_deliveries(connection, type="dust.expiring", limit=100)
+    assert len(told) == len({each.customer_id for each in told}) == 20
+
+
+def test_a_parked_event_and_a_refused_redemption_are_told_to_the_shop(
+    api: TestClient, receiver: Receiver, medusa: FakeMedusa
+) -> None:
+    deliver(api, event("order.placed", {"id": "order_none"}), event_id="msg_1")
+    with pytest.raises(EventFailed):
+        handle_event("msg_1", get_medusa())
+    earn(api)
+    medusa.refuse_promotions = "jane@example.com may not"
+    headers = {**tokens.customer(), "idempotency-key": "key"}
+    made = api.post("/store/dust/redemptions", json={"dust": 100, "currency_code": "eur"}, headers=headers).json()
+    advance(made["redemption"]["id"], get_medusa())
+    send()
+    failures = [each["data"] for each in receiver.got if each["type"] == "dust.failed"]
+    assert failures[0] == {
+        "what": "event", "event_id": "msg_1", "event_type": "order.placed", "subject": "order_none",
+        "code": "unknown_in_medusa",
+    }  # fmt: skip
+    assert failures[1]["redemption_id"] == made["redemption"]["id"]
+    assert "jane" not in str(receiver.got)
+
+
+def test_notices_go_out_in_the_order_in_which_they_were_written(receiver: Receiver) -> None:
+    wanted = [f"{number:03}" for number in range(120)]
+    write(*wanted[:60])
+    write(*wanted[60:])
+    assert send() == 120
+    assert names(receiver) == wanted
+
+
+def test_killed_between_sending_and_noting_it_comes_again_under_the_same_id(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write("one")
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sending, "_note", die)
+        with pytest.raises(KeyboardInterrupt):
+            send()
+    # The gate of the dead one opens by itself.
+    assert send() == 0
+    with moved(timedelta(minutes=2)):
+        assert send() == 1
+    assert len(receiver.ids) == 2
+    assert len(set(receiver.ids)) == 1
+
+
+def test_of_two_senders_at_once_one_sends(receiver: Receiver) -> None:
+    write(*(str(number) for number in range(50)))
+    sent: list[int] = []
+    threads = [threading.Thread(target=lambda: sent.append(send())) for _ in range(4)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert sum(sent) == 50
+    assert names(receiver) == [str(number) for number in range(50)]
+
+
+def test_an_address_that_is_away_is_left_in_peace_and_gets_everything_when_it_is_back(receiver: Receiver) -> None:
+    write("one", "two", "three")
+    receiver.answer = status(503, b"we are sorry")
+    assert send() == 0
+    # It is asked once and no more until its rest is over.
+    assert send() == 0
+    assert len(receiver.got) == 1
+    receiver.answer = status(200)
+    with moved(timedelta(minutes=10)):
+        assert send() == 3
+    assert sorted(names(receiver)[1:]) == ["one", "three", "two"]
+    assert receiver.ids.count(receiver.ids[0]) == 2
+    with transaction() as connection:
+        log = read_log(connection, receiver.ids[0])
+    assert [(each.status, each.answer) for each in log] == [(503, "we are sorry"), (200, None)]
+
+
+def test_what_the_receiver_will_not_have_delays_nobody_else(receiver: Receiver) -> None:
+    write("good", "bad", "fine")
+    receiver.answer = lambda call: (422 if call["data"]["name"] == "bad" else 200, {}, b"")
+    assert send() == 2
+    assert states() == ["delivered", "waiting", "delivered"]
+
+
+def test_gone_ends_the_attempts_and_an_operator_can_send_it_again(api: TestClient, receiver: Receiver) -> None:
+    write("one")
+    receiver.answer = status(410)
+    assert send() == 0
+    found = api.get("/admin/dust/deliveries?state=parked", headers=tokens.admin()).json()["deliveries"]
+    assert [(each["id"], each["reason"]) for each in found] == [(receiver.ids[0], "Answered 410.")]
+    receiver.answer = status(200)
+    answer = api.post(f"/admin/dust/deliveries/{found[0]['id']}/retry", headers=tokens.admin())
+    assert (answer.status_code, answer.json()["retried"]) == (202, True)
+    assert send() == 1
+    detail = api.get(f"/admin/dust/deliveries/{found[0]['id']}", headers=tokens.admin()).json()
+    assert detail["state"] == "delivered"
+    assert [each["status"] for each in detail["log"]] == [410, 200]
+    # One that arrived may be asked for again as well, and is then the same notice.
+    api.post(f"/admin/dust/deliveries/{found[0]['id']}/retry", headers=tokens.admin())
+    assert send() == 1
+    assert len(set(receiver.ids)) == 1
+
+
+def test_after_a_day_it_is_parked_with_its_reason_and_all_parked_can_be_sent_again(
+    api: TestClient, receiver: Receiver
+) -> None:
+    write("one", "two", "three")
+    receiver.answer = status(500)
+    attempts = 0
+    for hour in range(0, 26):
+        with moved(timedelta(hours=hour)):
+            send()
+            attempts = len(receiver.got)
+    assert states() == ["parked"] * 3
+    assert attempts < 60
+    with transaction() as connection:
+        assert {each.reason for each in list_deliveries(connection, limit=9)} == {"Answered 500."}
+    receiver.answer = status(200)
+    with moved(timedelta(hours=26)):
+        answer = api.post("/admin/dust/deliveries/retry", headers=tokens.admin())
+        assert answer.json()["retried"] == 3
+        assert send() == 3
+
+
+def test_redirects_are_not_followed(receiver: Receiver) -> None:
+    write("one")
+    receiver.answer = status(302, location=receiver.url + "/elsewhere")
+    assert send() == 0
+    assert [each["path"] for each in receiver.got] == ["/dust"]
+    with transaction() as connection:
+        (found,) = list_deliveries(connection, limit=1)
+    assert "redirects are not followed" in str(found.reason)
+
+
+def test_the_receiver_may_ask_for_a_longer_rest(receiver: Receiver) -> None:
+    write("one")
+    receiver.answer = status(429, retry_after="200")
+    send()
+    with moved(timedelta(seconds=150)):
+        send()
+    assert len(receiver.got) == 1
+    with moved(timedelta(seconds=210)):
+        send()
+    assert len(receiver.got) == 2
+
+
+@pytest.mark.parametrize("said", ["soon", "-1", "999999999999999999999", "Wed, 21 Oct 2015 07:28:00 GMT", "²"])
+def test_a_strange_retry_after_does_no_harm(receiver: Receiver, said: str) -> None:
+    write("one")
+    receiver.answer = lambda _: (503, {"retry-after": said.encode().decode("latin-1")}, b"")
+    assert send() == 0
+    assert states() == ["waiting"]
+
+
+def test_long_answers_are_cut_and_secrets_in_them_struck_out(receiver: Receiver) -> None:
+    write("one")
+    receiver.answer = status(400, b"no \x00 such user jane@example.com \xff " + b"x" * 100_000)
+    send()
+    with transaction() as connection:
+        (log,) = read_log(connection, receiver.ids[0])
+    assert str(log.answer).startswith("no  such user [email]")
+    assert len(str(log.answer)) <= 500
+
+
+def test_nobody_at_the_address_is_said_in_words(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    write("one")
+    monkeypatch.setenv("DUST_NOTIFY_URL", "http://127.0.0.1:1/")
+    get_settings.cache_clear()
+    assert send() == 0
+    with transaction() as connection:
+        (found,) = list_deliveries(connection, limit=1)
+    assert str(found.reason).startswith("No answer (ConnectError")
+
+
+def test_erasing_a_person_drops_what_was_told_of_them(api: TestClient, receiver: Receiver) -> None:
+    earn(api)
+    earn(api, "order_2", customer_id="cus_2")
+    receiver.answer = status(400, b"sent to a person")
+    send()
+    with transaction() as connection:
+        erase_customer(connection, CustomerId("cus_1"), actor="test", now=now())
+    with transaction() as connection:
+        assert [each.customer_id for each in list_deliveries(connection, limit=9)] == ["cus_2"]
+        assert connection.scalar(select(func.count()).select_from(notice_attempt)) == 1
+    export = api.get("/admin/dust/customers/cus_2/export", headers=tokens.admin()).json()
+    assert [each["type"] for each in export["notices"]] == ["dust.earned"]
+
+
+def test_notices_older_than_a_month_are_dropped(receiver: Receiver) -> None:
+    write("old")
+    with moved(timedelta(days=20)):
+        write("young")
+        send()
+    with moved(timedelta(days=31)):
+        assert notices.prune.apply().get() == 1
+    with transaction() as connection:
+        assert connection.scalars(select(notice.c.data["name"].astext)).all() == ["young"]
+
+
+def test_deliveries_are_paged_and_an_unknown_one_is_told(api: TestClient, receiver: Receiver) -> None:
+    write("one", "two", "three")
+    first = api.get("/admin/dust/deliveries?limit=2", headers=tokens.admin()).json()
+    rest = api.get(f"/admin/dust/deliveries?limit=2&cursor={first['next_cursor']}", headers=tokens.admin()).json()
+    assert len(first["deliveries"]) == 2
+    assert len(rest["deliveries"]) == 1
+    assert rest["next_cursor"] is None
+    answer = api.get("/admin/dust/deliveries/dntc_none", headers=tokens.admin())
+    assert (answer.status_code, answer.json()["code"]) == (404, "unknown_delivery")
+    assert api.post("/admin/dust/deliveries/retry").status_code == 401
+
+
+def test_the_schema_describes_what_is_sent(api: TestClient) -> None:
+    described = api.get("/openapi.json").json()["webhooks"]
+    assert set(described) == {each.value for each in NoticeType}
+
+
+def dust(*arguments: str) -> str:
+    result = CliRunner().invoke(app, ["deliveries", *arguments])
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.output
+
+
+def test_the_command_lists_shows_and_sends_again(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    published: list[str] = []
+    monkeypatch.setattr(command, "publish", published.append)
+    write("one")
+    receiver.answer = status(410, b"moved out")
+    send()
+    (found,) = json.loads(dust("--state", "parked", "--json"))
+    assert "moved out" in dust(found["id"])
+    assert json.loads(dust(found["id"], "--json"))["log"][0]["status"] == 410
+    assert json.loads(dust(found["id"], "--retry", "--json")) == {"retried": 1}
+    assert "Nothing to do" in dust("--retry-parked")
+    assert "Name the delivery" in dust("--retry")
+    assert states() == ["waiting"]
+    assert set(published) == {NOTICES_SEND}
+
+
+def test_the_doctor_says_what_the_receiver_answers(receiver: Receiver) -> None:
+    assert doctor._notices(get_settings()) == "nothing is parked, nothing waits for long"
+    write("one")
+    with moved(timedelta(hours=1)), pytest.raises(Wrong, match="waiting for 60 minutes"):
+        doctor._notices(get_settings())
+    receiver.answer = status(410)
+    send()
+    with pytest.raises(Wrong, match=r"given up: 1 \(Answered 410\.\)"):
+        doctor._notices(get_settings())
+
+
+def test_the_figures_of_what_waits_and_of_what_was_sent(
+    api: TestClient, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metrics.start_over()
+    health._registry.cache_clear()
+    write("one", "two", "three")
+    receiver.answer = lambda call: ({"one": 200, "two": 410, "three": 500}[call["data"]["name"]], {}, b"")
+    send()
+    with moved(timedelta(minutes=2)):
+        found = scrape(api)
+    health._registry.cache_clear()
+    assert found("dust_notices", state="waiting") == found("dust_notices", state="parked") == 1
+    assert 110 < (found("dust_notices_oldest_waiting_seconds") or 0) < 200
+    assert found("dust_notices_sent_total", type="dust.failed") == 1
+    assert found("dust_notices_failed_total", status="500") == 1

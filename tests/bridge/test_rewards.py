@@ -1,0 +1,524 @@
+"""Rewards at one price: what Medusa is told of each kind, what an order uses of it, and what a return gives back."""
+
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+from fastapi.testclient import TestClient
+
+from bridge.audit import audit_medusa
+from bridge.clock import moved, now
+from bridge.db import transaction
+from bridge.inbox.drain import drain_once
+from bridge.medusa.client import get_medusa
+from bridge.redemptions.advance import advance
+from bridge.redemptions.promises import due_redemptions
+from tests.bridge.test_redemptions import delete, figures, give, redeem, redeemed, show
+from tests.support import tokens
+from tests.support.deliveries import deliver
+from tests.support.medusa import FakeMedusa, cart_line
+from tests.support.orders import line, order, order_event
+
+FIFTH = {"id": "fifth", "name": "A fifth off", "kind": "percentage", "dust": 400, "percent": "20"}
+CAPPED = {**FIFTH, "id": "capped", "max_value": {"eur": "10", "usd": "12"}}
+PARCEL = {"id": "parcel", "name": "Free shipping", "kind": "free_shipping", "dust": 300}
+SHIRTS = {
+    "id": "shirts",
+    "name": "Two shirts",
+    "kind": "free_product",
+    "dust": 600,
+    "product_id": "prod_shirt",
+    "quantity": 2,
+}
+LARGE = {**PARCEL, "id": "large", "min_cart": {"eur": "50"}}
+EUROS = {**PARCEL, "id": "euros", "currency_codes": ["eur"]}
+CATALOGUE = [FIFTH, CAPPED, PARCEL, SHIRTS, LARGE, EUROS]
+
+
+def offer(api: TestClient, *rewards: dict[str, Any], **redeem_rules: Any) -> httpx.Response:
+    """Put a programme with these rewards in force."""
+    rules = {"redeem": {"rewards": list(rewards), **redeem_rules}}
+    return api.put("/admin/dust/programme", json=rules, headers=tokens.admin())
+
+
+def dust_only(api: TestClient, product_id: str = "prod_mug", price: int = 300) -> None:
+    settings = {"dust_only": True, "dust_price": price}
+    answer = api.put(f"/admin/dust/products/{product_id}", json=settings, headers=tokens.admin())
+    assert answer.status_code == 200, answer.text
+
+
+def quote(api: TestClient, cart_id: str = "cart_1") -> dict[str, Any]:
+    answer = api.post("/store/dust/quote", json={"cart_id": cart_id}, headers=tokens.customer())
+    assert answer.status_code == 200, answer.text
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+def settle(api: TestClient, document: dict[str, Any], kind: str = "order.placed") -> None:
+    deliver(api, order_event(document, kind))
+    drain_once()
+
+
+def the_promotion(medusa: FakeMedusa) -> dict[str, Any]:
+    [promotion] = medusa.promotions.values()
+    return promotion
+
+
+@pytest.fixture
+def shop(api: TestClient, medusa: FakeMedusa) -> FakeMedusa:
+    """A shop with the catalogue, and a customer with a thousand dust and a cart of 100.00."""
+    assert offer(api, *CATALOGUE).status_code == 200
+    give(1000)
+    medusa.add_cart(
+        lines=[cart_line("prod_hoodie", total=70), cart_line("prod_shirt", total=30, quantity=3)], shipping=5
+    )
+    return medusa
+
+
+def test_the_catalogue_is_public_and_cacheable_and_the_cheapest_is_first(api: TestClient, shop: FakeMedusa) -> None:
+    answer = api.get("/store/dust/rewards")
+    rewards = answer.json()["rewards"]
+    assert [reward["id"] for reward in rewards] == ["parcel", "large", "euros", "fifth", "capped", "shirts"]
+    assert rewards[4] == {
+        "id": "capped",
+        "name": "A fifth off",
+        "kind": "percentage",
+        "dust": 400,
+        "percent": "20",
+        "max_value": {"eur": "10.00", "usd": "12.00"},
+        "product_id": None,
+        "quantity": None,
+        "min_cart": {},
+        "currency_codes": [],
+        "needs_cart": True,
+    }
+    again = api.get("/store/dust/rewards", headers={"if-none-match": answer.headers["etag"]})
+    assert again.status_code == 304
+
+
+@pytest.mark.parametrize(
+    ("reward", "rules", "says"),
+    [
+        ({**FIFTH, "percent": None}, {}, "percent is missing"),
+        ({**FIFTH, "percent": "101"}, {}, "less than or equal to 100"),
+        ({**FIFTH, "percent": "0"}, {}, "greater than 0"),
+        ({**FIFTH, "dust": 0}, {}, "greater than or equal to 1"),
+        ({**FIFTH, "kind": "gift"}, {}, "free_shipping"),
+        ({**FIFTH, "product_id": "prod_shirt"}, {}, "product_id belongs to free_product"),
+        ({**PARCEL, "percent": "20"}, {}, "percent belongs to percentage"),
+        ({**PARCEL, "id": "Free Parcel"}, {}, "pattern"),
+        ({**PARCEL, "min_cart": {"EUR": "5"}}, {}, "lower case"),
+        ({**SHIRTS, "product_id": None}, {}, "product_id is missing"),
+        ({**SHIRTS, "quantity": 0}, {}, "greater than or equal to 1"),
+        (FIFTH, {"min_dust": 500}, "fifth: 400 dust are below the least at a time"),
+        (FIFTH, {"max_dust": 300}, "fifth: 400 dust are above the most at a time"),
+        (FIFTH, {"max_share": "0.1"}, "fifth: 20 % are above max_share"),
+        (PARCEL, {"rewards": [PARCEL, PARCEL]}, "two rewards have the id parcel"),
+    ],
+)
+def test_a_reward_that_makes_no_sense_is_refused(
+    api: TestClient, medusa: FakeMedusa, reward: dict[str, Any], rules: dict[str, Any], says: str
+) -> None:
+    rewards = rules.pop("rewards", [reward])
+    answer = offer(api, *rewards, **rules)
+    assert answer.status_code == 422
+    [error] = answer.json()["errors"]
+    assert error["field"].startswith("redeem.rewards")
+    assert says in error["message"]
+
+
+def test_a_percentage_follows_the_cart_and_costs_one_price(api: TestClient, shop: FakeMedusa) -> None:
+    redemption = redeemed(api, {"reward_id": "fifth"})
+    assert (redemption["state"], redemption["kind"], redemption["reward_id"]) == ("active", "percentage", "fifth")
+    assert (redemption["dust"], redemption["percent"], redemption["value"]) == (400, "20", None)
+    assert the_promotion(shop)["application_method"] == {
+        "type": "percentage",
+        "value": 20.0,
+        "target_type": "order",
+        "allocation": "across",
+    }
+    assert the_promotion(shop)["limit"] == 1
+    assert len(the_promotion(shop)["rules"]) == 1
+
+    # 2.00 off an order of 10.00: less than the dust would have bought, and the price all the same.
+    settle(api, order(lines=[line(price=10, discount=2, code=redemption["code"])]))
+    assert show(api, redemption["id"])["dust_captured"] == 400
+    assert figures(api) == (1000 - 400 + 8, 0, 608)
+
+
+def test_a_return_gives_the_same_share_of_the_price_back_and_a_cancel_all_of_it(
+    api: TestClient, shop: FakeMedusa
+) -> None:
+    code = redeemed(api, {"reward_id": "fifth"})["code"]
+
+    def lines(returned: int) -> list[dict[str, Any]]:
+        return [
+            line("l1", price=10, quantity=3, returned=returned, discount=6, code=code),
+            line("l2", price=10, discount=2, code=code),
+        ]
+
+    settle(api, order(lines=lines(0)))
+    assert figures(api)[0] == 1000 - 400 + 32
+    # 4.00 of the 8.00 have gone, so half of the price, 200.
+    settle(api, order(lines=lines(2), version=2), "order.return_received")
+    assert figures(api)[0] == 1000 - 200 + 16
+    settle(api, order(lines=lines(2), version=3, status="canceled"), "order.canceled")
+    assert figures(api) == (1000, 0, 1000)
+
+
+def test_a_return_that_does_not_divide_leaves_the_last_dust_spent(api: TestClient, shop: FakeMedusa) -> None:
+    redemption = redeemed(api, {"reward_id": "fifth"})
+    lines = [line(price=10, quantity=3, returned=1, discount=6, code=redemption["code"])]
+    settle(api, order(lines=lines))
+    # Two thirds of 400 are 266.67: what was used is rounded up.
+    assert show(api, redemption["id"])["dust_captured"] == 267
+
+
+def test_a_percentage_with_a_most_is_a_fixed_discount_for_carts_that_are_worth_it(
+    api: TestClient, shop: FakeMedusa
+) -> None:
+    redemption = redeemed(api, {"reward_id": "capped", "cart_id": "cart_1"})
+    assert (redemption["value"], redemption["currency_code"], redemption["min_cart"]) == ("10.00", "eur", "50.00")
+    assert the_promotion(shop)["application_method"] == {
+        "type": "fixed",
+        "value": 10.0,
+        "target_type": "order",
+        "allocation": "across",
+        "currency_code": "eur",
+    }
+    assert the_promotion(shop)["rules"][1:] == [
+        {"attribute": "original_item_total", "operator": "gte", "values": ["50"]}
+    ]
+    assert shop.carts["cart_1"]["promotions"] == [{"code": redemption["code"]}]
+    shop.add_cart("cart_2", lines=[cart_line(total=49)])
+    assert get_medusa().add_code_to_cart("cart_2", redemption["code"]) is False, "the cart was emptied after redeeming"
+
+
+def test_below_its_most_a_percentage_is_what_it_comes_to(api: TestClient, shop: FakeMedusa) -> None:
+    shop.add_cart("cart_2", lines=[cart_line(total=33.33)])
+    redemption = redeemed(api, {"reward_id": "capped", "cart_id": "cart_2"})
+    assert (redemption["value"], redemption["min_cart"]) == ("6.66", "33.30")
+
+
+def test_free_shipping(api: TestClient, shop: FakeMedusa) -> None:
+    redemption = redeemed(api, {"reward_id": "parcel", "cart_id": "cart_1"})
+    assert redemption["reason"] is None
+    assert the_promotion(shop)["application_method"] == {
+        "type": "percentage",
+        "value": 100,
+        "target_type": "shipping_methods",
+        "allocation": "across",
+    }
+    lines = [line(price=10, quantity=2)]
+    shipping = {"shipping_code": redemption["code"], "shipping_discount": 5}
+    settle(api, order(lines=lines, **shipping))
+    assert show(api, redemption["id"])["dust_captured"] == 300
+    # The shop does not pay shipping back for a return, so the dust for it stays spent.
+    lines = [line(price=10, quantity=2, returned=1)]
+    settle(api, order(lines=lines, version=2, **shipping), "order.return_received")
+    assert figures(api)[0] == 1000 - 300 + 10
+    settle(api, order(lines=lines, version=3, status="canceled", **shipping), "order.canceled")
+    assert figures(api) == (1000, 0, 1000)
+
+
+def test_free_shipping_is_seen_in_a_snapshot_that_tells_nothing_of_shipping(api: TestClient, shop: FakeMedusa) -> None:
+    redemption = redeemed(api, {"reward_id": "parcel"})
+    document = order(shipping_code=redemption["code"], shipping_discount=5)
+    del document["shipping_methods"]
+    settle(api, document)
+    assert show(api, redemption["id"])["dust_captured"] == 300
+
+
+def test_an_order_with_free_shipping_is_found_when_its_redemption_is_withdrawn(
+    api: TestClient, shop: FakeMedusa
+) -> None:
+    redemption = redeemed(api, {"reward_id": "parcel"})
+    shop.orders["order_1"] = order(shipping_code=redemption["code"], shipping_discount=5, placed=now())
+    assert delete(api, redemption["id"]).json()["code"] == "already_used"
+    drain_once()
+    assert show(api, redemption["id"])["state"] == "captured"
+
+
+def test_a_free_product_costs_its_price_however_many_units_were_in_the_cart(api: TestClient, shop: FakeMedusa) -> None:
+    redemption = redeemed(api, {"reward_id": "shirts", "cart_id": "cart_1"})
+    assert the_promotion(shop)["application_method"] == {
+        "type": "percentage",
+        "value": 100,
+        "target_type": "items",
+        "allocation": "once",
+        "max_quantity": 2,
+        "target_rules": [{"attribute": "items.product.id", "operator": "in", "values": ["prod_shirt"]}],
+    }
+    assert redemption["promotions"][0]["quantity"] == 2
+    settle(api, order(lines=[line(price=10, discount=10, code=redemption["code"])]))
+    assert show(api, redemption["id"])["dust_captured"] == 600
+
+
+def test_returned_units_of_a_free_product_give_their_share_back(api: TestClient, shop: FakeMedusa) -> None:
+    redemption = redeemed(api, {"reward_id": "shirts"})
+
+    def lines(returned: int) -> list[dict[str, Any]]:
+        return [line(price=10, quantity=2, returned=returned, discount=20, code=redemption["code"])]
+
+    settle(api, order(lines=lines(0)))
+    settle(api, order(lines=lines(1), version=2), "order.return_received")
+    assert show(api, redemption["id"])["dust_captured"] == 300
+    settle(api, order(lines=lines(2), version=3), "order.return_received")
+    assert figures(api) == (1000, 0, 1000)
+
+
+@pytest.mark.parametrize(
+    ("wish", "status", "code"),
+    [
+        ({"reward_id": "none"}, 404, "unknown_reward"),
+        ({"reward_id": "capped"}, 422, "cart_needed"),
+        ({"reward_id": "large"}, 422, "cart_needed"),
+        ({"reward_id": "euros"}, 422, "cart_needed"),
+        ({"reward_id": "large", "cart_id": "small"}, 422, "cart_below_minimum"),
+        ({"reward_id": "euros", "cart_id": "yen"}, 422, "reward_not_in_currency"),
+        ({"reward_id": "capped", "cart_id": "yen"}, 422, "reward_not_in_currency"),
+        ({"reward_id": "parcel", "cart_id": "small"}, 409, "no_shipping_method"),
+        ({"reward_id": "parcel", "cart_id": "pickup"}, 409, "nothing_to_discount"),
+        ({"reward_id": "shirts", "cart_id": "pickup"}, 409, "product_not_in_cart"),
+        ({"reward_id": "fifth", "cart_id": "mugs"}, 409, "nothing_to_discount"),
+        ({"reward_id": "fifth", "cart_id": "elsewhere"}, 404, "unknown_cart"),
+        ({"reward_id": "fifth", "dust": 100}, 422, "invalid_fields"),
+        ({"reward_id": "fifth", "currency_code": "eur"}, 422, "invalid_fields"),
+        ({"reward_id": 5}, 422, "invalid_fields"),
+        ({"reward_id": "fifth\x00"}, 422, "invalid_fields"),
+    ],
+)
+def test_what_cannot_be_had_is_refused_and_nothing_is_held(
+    api: TestClient, shop: FakeMedusa, wish: dict[str, Any], status: int, code: str
+) -> None:
+    dust_only(api)
+    shop.add_cart("small", lines=[cart_line(total=10)])
+    shop.add_cart("yen", lines=[cart_line(total=9000)], currency_code="jpy", shipping=500)
+    shop.add_cart("pickup", lines=[cart_line("prod_hoodie", total=70)], shipping=0)
+    shop.add_cart("mugs", lines=[cart_line("prod_mug", total=15)], shipping=5)
+    answer = redeem(api, wish)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert figures(api)[1] == 0
+
+
+def test_too_little_dust_for_a_reward(api: TestClient, shop: FakeMedusa) -> None:
+    redeemed(api, {"reward_id": "shirts"})
+    redeemed(api, {"reward_id": "parcel"})
+    answer = redeem(api, {"reward_id": "fifth"})
+    assert (answer.status_code, answer.json()["code"], answer.json()["available"]) == (409, "insufficient_dust", 100)
+
+
+def test_a_promise_outlives_a_change_of_the_catalogue(api: TestClient, shop: FakeMedusa) -> None:
+    redemption_id = redeem(api, {"reward_id": "fifth"}).json()["redemption"]["id"]
+    offer(api, {**FIFTH, "percent": "5", "dust": 50})
+    advance(redemption_id, get_medusa())
+    assert the_promotion(shop)["application_method"]["value"] == 20.0
+    assert redeem(api, {"reward_id": "parcel"}).json()["code"] == "unknown_reward"
+
+
+def test_a_code_that_took_nothing_off_is_released_in_the_end_and_not_captured(
+    api: TestClient, shop: FakeMedusa
+) -> None:
+    redemption = redeemed(api, {"reward_id": "parcel"})
+    document = order(shipping_code=redemption["code"], shipping_discount=0, placed=now())
+    shop.orders["order_1"] = document
+    settle(api, document)
+    assert show(api, redemption["id"])["state"] == "active"
+    with moved(timedelta(minutes=61)):
+        outcome = advance(redemption["id"], get_medusa())
+    assert (outcome.redemption.state, outcome.orders) == ("released", ())
+    assert figures(api)[:2] == (1000 + 10, 0)
+
+
+def test_the_quote_says_what_can_be_had_for_the_cart_and_why_not(api: TestClient, shop: FakeMedusa) -> None:
+    shop.add_cart("cart_2", lines=[cart_line("prod_hoodie", total=40)])
+    found = {reward["id"]: reward for reward in quote(api, "cart_2")["rewards"]}
+    assert {name: reward["reason_code"] for name, reward in found.items()} == {
+        "parcel": "no_shipping_method",
+        "large": "cart_below_minimum",
+        "euros": "no_shipping_method",
+        "fifth": None,
+        "capped": None,
+        "shirts": "product_not_in_cart",
+    }
+    assert found["fifth"]["fits"]
+    assert found["fifth"]["affordable"]
+    assert "Choose a way of shipping" in found["parcel"]["reason"]
+    amount = api.post(
+        "/store/dust/quote", json={"amount": "40", "currency_code": "eur"}, headers=tokens.customer()
+    ).json()
+    assert {reward["id"] for reward in amount["rewards"] if reward["fits"]} == {"fifth", "parcel", "shirts"}
+
+
+# Mixed carts
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [{"dust": 500, "currency_code": "eur"}, {"reward_id": "fifth"}, {"reward_id": "capped", "cart_id": "cart_1"}],
+)
+def test_discounts_leave_products_for_dust_alone_out(api: TestClient, shop: FakeMedusa, wish: dict[str, Any]) -> None:
+    dust_only(api)
+    dust_only(api, "prod_cap")
+    api.put("/admin/dust/products/prod_pen", json={"dust_price": 5}, headers=tokens.admin())
+    shop.carts["cart_1"]["items"].append(cart_line("prod_mug", total=15))
+    redemption = redeemed(api, wish)
+    method = the_promotion(shop)["application_method"]
+    assert method["target_type"] == "items"
+    assert method["target_rules"] == [
+        {"attribute": "items.product.id", "operator": "ne", "values": ["prod_cap", "prod_mug"]}
+    ]
+    get_medusa().add_code_to_cart("cart_1", redemption["code"])
+    assert [bool(each["adjustments"]) for each in shop.carts["cart_1"]["items"]] == [True, True, False]
+
+
+def test_a_mixed_cart_is_paid_with_both_and_each_is_booked(api: TestClient, shop: FakeMedusa) -> None:
+    dust_only(api)
+    shop.add_cart("mixed", lines=[cart_line("prod_mug", total=15), cart_line(total=10)])
+    told = quote(api, "mixed")
+    assert (told["dust_only"], told["max_dust"], told["max_value"], told["earn"]) == (300, 1000, "10.00", 10)
+    units = redeemed(api, {"cart_id": "mixed", "pay": "dust_only"})
+    money = redeemed(api, {"cart_id": "mixed", "dust": 500})
+    assert redeem(api, {"cart_id": "mixed", "pay": "dust_only"}).json()["code"] == "nothing_to_pay"
+    lines = [
+        line("l1", product_id="prod_mug", price=15, discount=15, code=units["code"]),
+        line("l2", price=10, discount=5, code=money["code"]),
+    ]
+    settle(api, order(lines=lines))
+    assert [show(api, each["id"])["dust_captured"] for each in (units, money)] == [300, 500]
+    assert figures(api)[0] == 1000 - 300 - 500 + 5
+
+
+def test_more_products_for_dust_alone_than_medusa_takes_in_a_rule(api: TestClient, shop: FakeMedusa) -> None:
+    for start in range(0, 2000, 100):
+        batch = [
+            {"product_id": f"prod_{number:026}", "dust_only": True, "dust_price": 1}
+            for number in range(start, start + 100)
+        ]
+        answer = api.post("/admin/dust/products", json={"products": batch}, headers=tokens.admin())
+        assert answer.status_code == 200, answer.text
+    assert redeemed(api, {"reward_id": "fifth"})["state"] == "active"
+    assert len(the_promotion(shop)["application_method"]["target_rules"][0]["values"]) == 500
+
+
+def test_a_shops_coupon_on_a_product_for_dust_does_not_lower_its_price_in_dust(
+    api: TestClient, shop: FakeMedusa
+) -> None:
+    dust_only(api)
+    code = redeemed(api, {"items": [{"product_id": "prod_mug", "quantity": 2}]})["code"]
+    # A coupon of the shop's took 11.00 of 15.00 off each mug, and the code the rest.
+    mugs = line(product_id="prod_mug", price=15, quantity=2, discount=8, code=code)
+    coupon = {**mugs["adjustments"][0], "code": "SUMMER", "amount": 22, "total": 22}
+    mugs.update(total=0, discount_total=30, adjustments=[*mugs["adjustments"], coupon])
+    settle(api, order(lines=[mugs]))
+    assert figures(api) == (1000 - 600, 0, 400)
+
+
+# The share of the cart
+
+
+def test_the_share_counts_all_dust_in_the_cart_together(api: TestClient, shop: FakeMedusa) -> None:
+    offer(api, *CATALOGUE, max_share="0.3")
+    give(2000)
+    redeemed(api, {"reward_id": "fifth", "cart_id": "cart_1"})
+    assert shop.carts["cart_1"]["item_total"] == 80
+    assert quote(api)["max_value"] == "10.00", "30.00 of 100.00, of which a fifth are taken"
+    answer = redeem(api, {"cart_id": "cart_1", "dust": 1001})
+    assert (answer.status_code, answer.json()["code"], answer.json()["max_dust"]) == (422, "above_maximum", 1000)
+    redeemed(api, {"cart_id": "cart_1", "dust": "max"})
+    assert shop.carts["cart_1"]["item_total"] == 70
+    answer = redeem(api, {"reward_id": "capped", "cart_id": "cart_1"})
+    assert (answer.status_code, answer.json()["code"], answer.json()["room"]) == (422, "above_share", "0.00")
+
+
+def test_a_code_that_is_still_on_its_way_into_the_cart_counts(api: TestClient, shop: FakeMedusa) -> None:
+    give(20_000)
+    assert redeem(api, {"cart_id": "cart_1", "dust": 9_000}).status_code == 202
+    assert quote(api)["max_dust"] == 1_000
+
+
+def test_a_share_below_the_whole_binds_the_code_to_carts_that_are_worth_it(api: TestClient, shop: FakeMedusa) -> None:
+    offer(api, *CATALOGUE, max_share="0.5")
+    redemption = redeemed(api, {"dust": 500, "currency_code": "eur"})
+    assert redemption["min_cart"] == "10.00"
+    assert the_promotion(shop)["rules"][1:] == [
+        {"attribute": "original_item_total", "operator": "gte", "values": ["10"]}
+    ]
+
+
+def test_a_free_product_within_the_share(api: TestClient, shop: FakeMedusa) -> None:
+    offer(api, SHIRTS, max_share="0.25")
+    assert redeem(api, {"reward_id": "shirts"}).json()["code"] == "cart_needed"
+    shop.add_cart("cart_2", lines=[cart_line(total=30, quantity=3), cart_line("prod_hoodie", total=40)])
+    refused = redeem(api, {"reward_id": "shirts", "cart_id": "cart_2"})
+    assert (refused.status_code, refused.json()["code"], refused.json()["room"]) == (422, "above_share", "17.50")
+    redemption = redeemed(api, {"reward_id": "shirts", "cart_id": "cart_1"})
+    assert (redemption["min_cart"], redemption["currency_code"]) == ("80.00", "eur")
+
+
+# A redemption of several codes
+
+
+def two_products(api: TestClient) -> tuple[dict[str, Any], list[str]]:
+    dust_only(api, "prod_mug", 300)
+    dust_only(api, "prod_cap", 200)
+    items = [{"product_id": "prod_mug", "quantity": 1}, {"product_id": "prod_cap", "quantity": 1}]
+    redemption = redeemed(api, {"items": items})
+    by_product = {each["product_id"]: each["code"] for each in redemption["promotions"]}
+    return redemption, [by_product["prod_mug"], by_product["prod_cap"]]
+
+
+def mug(code: str) -> list[dict[str, Any]]:
+    return [line("l_mug", product_id="prod_mug", price=15, discount=15, code=code)]
+
+
+def cap(code: str) -> list[dict[str, Any]]:
+    return [line("l_cap", product_id="prod_cap", price=12, discount=12, code=code)]
+
+
+def test_a_code_that_the_order_left_unused_is_taken_away(api: TestClient, shop: FakeMedusa) -> None:
+    redemption, (first, second) = two_products(api)
+    shop.use_code(first)
+    settle(api, order(lines=mug(first)))
+    assert figures(api) == (700, 0, 700)
+    with transaction() as connection:
+        assert due_redemptions(connection, now=now(), limit=10) == [redemption["id"]]
+    assert second in shop.live_codes()
+    advance(redemption["id"], get_medusa())
+    assert shop.live_codes() == set()
+    assert audit_medusa(get_medusa()) == []
+    assert show(api, redemption["id"])["state"] == "captured"
+
+
+def test_codes_of_one_redemption_in_two_orders_are_both_paid(api: TestClient, shop: FakeMedusa) -> None:
+    redemption, (first, second) = two_products(api)
+    settle(api, order(lines=mug(first)))
+    settle(api, order("order_2", lines=cap(second)))
+    found = show(api, redemption["id"])
+    assert (found["dust_captured"], found["order_id"]) == (500, "order_1")
+    assert "order_2 used the code although" in found["reason"]
+    assert figures(api) == (500, 0, 500)
+    settle(api, order("order_2", lines=cap(second), version=2, status="canceled"), "order.canceled")
+    assert figures(api) == (700, 0, 700)
+    settle(api, order(lines=mug(first), version=2, status="canceled"), "order.canceled")
+    assert figures(api) == (1000, 0, 1000)
+
+
+def test_two_orders_with_codes_of_one_redemption_that_are_settled_together(api: TestClient, shop: FakeMedusa) -> None:
+    redemption, (first, second) = two_products(api)
+    deliver(api, order_event(order(lines=mug(first))))
+    deliver(api, order_event(order("order_2", lines=cap(second))))
+    drain_once()
+    assert show(api, redemption["id"])["dust_captured"] == 500
+    assert figures(api) == (500, 0, 500)
+
+
+def test_an_unused_code_that_an_order_got_hold_of_is_found_when_it_is_taken_away(
+    api: TestClient, shop: FakeMedusa
+) -> None:
+    redemption, (first, second) = two_products(api)
+    settle(api, order(lines=mug(first)))
+    shop.orders["order_2"] = order("order_2", lines=cap(second), placed=now())
+    [found] = advance(redemption["id"], get_medusa()).orders
+    assert found["id"] == "order_2"

@@ -1,0 +1,129 @@
+"""The rules of earning, settled: what an order met at first stays its own."""
+
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from bridge.db import transaction
+from bridge.explain import explain
+from bridge.ids import CustomerId
+from bridge.inbox.drain import drain_once
+from tests.bridge.test_redemptions import give, redeemed
+from tests.bridge.test_settlement import balance, rules, settle
+from tests.support.deliveries import deliver
+from tests.support.medusa import FakeMedusa
+from tests.support.orders import line, order, order_event
+
+pytestmark = pytest.mark.usefixtures("settings")
+
+
+def multiplier(**more: Any) -> dict[str, Any]:
+    return {"name": "m", "factor": "2", **more}
+
+
+def test_a_product_that_moves_changes_no_order_that_was_settled() -> None:
+    rules(
+        earn={
+            "excluded_category_ids": ["pcat_gifts"],
+            "multipliers": [multiplier(category_ids=["pcat_hats"]), multiplier(collection_ids=["pcol_summer"])],
+        }
+    )
+    settle(order(lines=[line(quantity=2, categories=("pcat_hats",), collection="pcol_summer")]))
+    assert balance().balance == 80
+    moved = line(quantity=2, returned=1, categories=("pcat_gifts",))
+    settle(order(version=2, lines=[moved]))
+    assert balance().balance == 40
+    # A line that an edit adds meets the rules now, as does a new order.
+    settle(order(version=3, lines=[moved, line("ordli_2", price=3, collection="pcol_summer")]))
+    assert balance().balance == 46
+    settle(order("order_2", lines=[line(categories=("pcat_gifts",))]))
+    assert balance().balance == 46
+
+
+def test_a_customer_who_changes_groups_keeps_what_old_orders_earned() -> None:
+    rules(earn={"multipliers": [multiplier(customer_group_ids=["cusgroup_vip"])]})
+    settle(order(groups=("cusgroup_vip",)))
+    assert balance().balance == 20
+    settle(order(version=2))
+    assert balance().balance == 20
+    settle(order("order_2"))
+    assert balance().balance == 30
+
+
+def test_terms_are_fixed_at_the_first_settlement_even_if_nothing_is_earned_yet() -> None:
+    rules(earn={"when": "payment.captured", "multipliers": [multiplier(customer_group_ids=["cusgroup_vip"])]})
+    settle(order(groups=("cusgroup_vip",)))
+    settle(order(payment_status="captured"))
+    assert balance().balance == 20
+
+
+def test_fixed_dust_is_for_each_unit_that_is_kept() -> None:
+    rules(earn={"fixed": [{"product_id": "prod_mug", "dust": 50}]})
+    mugs = [line(product_id="prod_mug", price=1, quantity=3), line("ordli_2", price=10)]
+    settle(order(lines=mugs))
+    assert balance().balance == 160
+    settle(order(version=2, lines=[line(product_id="prod_mug", price=1, quantity=3, returned=2), mugs[1]]))
+    assert balance().balance == 60
+    settle(order(version=3, status="canceled", lines=mugs))
+    assert balance().balance == 0
+
+
+def test_fixed_dust_of_a_gift_goes_by_its_units() -> None:
+    rules(earn={"fixed": [{"product_id": "prod_mug", "dust": 50}]})
+    settle(order(lines=[line(product_id="prod_mug", price=0, quantity=2, returned=1)]))
+    assert balance().balance == 50
+
+
+def test_a_discount_leaves_fixed_dust_alone_and_a_refund_takes_its_share() -> None:
+    rules(earn={"fixed": [{"product_id": "prod_mug", "dust": 50}]})
+    settle(order(lines=[line(product_id="prod_mug", discount=5, code="SUMMER")]))
+    assert balance().balance == 50
+    settle(order(version=2, credit=2.5, lines=[line(product_id="prod_mug", discount=5, code="SUMMER")]))
+    assert balance().balance == 25
+
+
+def test_an_event_of_an_older_sender_is_asked_of_medusa_once_a_rule_looks_at_groups(
+    api: TestClient, medusa: FakeMedusa
+) -> None:
+    from bridge.inbox.handle import handle_event
+
+    bare = order()
+    del bare["customer"]["groups"]
+    deliver(api, order_event(bare), event_id="msg_1")
+    assert drain_once().split_off == ()
+    rules(earn={"multipliers": [multiplier(customer_group_ids=["cusgroup_vip"])]})
+    other = order("order_2")
+    medusa.orders["order_2"] = order("order_2", groups=("cusgroup_vip",))
+    del other["customer"]["groups"]
+    deliver(api, order_event(other), event_id="msg_2")
+    assert drain_once().split_off == ("msg_2",)
+    handle_event("msg_2")
+    assert balance().balance == 30
+
+
+def test_what_dust_paid_of_a_product_earns_no_fixed_dust(api: TestClient, medusa: FakeMedusa) -> None:
+    rules(earn={"fixed": [{"product_id": "prod_mug", "dust": 50}]})
+    give(500)
+    code = redeemed(api, {"dust": 500, "currency_code": "eur"})["code"]
+    settle(order(lines=[line(product_id="prod_mug", price=10, quantity=2, discount=5, code=code)]))
+    # 5.00 of 20.00 were dust: three quarters of 2 x 50.
+    assert balance().balance == 75
+
+
+def test_an_explanation_names_the_rules_that_made_the_number() -> None:
+    rules(
+        earn={
+            "excluded_product_ids": ["prod_card"],
+            "fixed": [{"product_id": "prod_mug", "dust": 50}],
+            "multipliers": [multiplier(name="double week")],
+        }
+    )
+    lines = [line(), line("l2", product_id="prod_mug"), line("l3", product_id="prod_card")]
+    settle(order(lines=lines))
+    with transaction() as connection:
+        (step,) = explain(connection, CustomerId("cus_1")).steps
+    assert step.sentence == (
+        "22 Nov 2026: 120 dust earned with order order_1 (rules version 1: 1 for each eur; multiplied by double week; "
+        "fixed dust for some products: 50 each; some products earn nothing). Balance 120."
+    )

@@ -1,0 +1,145 @@
+"""`dust clock`: time moves for all processes where things are tried out, and nowhere else."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from fastapi.testclient import TestClient
+from typer.testing import CliRunner
+
+from bridge import clock
+from bridge.cli import app
+from bridge.cli import clock as command
+from bridge.clock import ClockIsFixed, now
+from bridge.db import transaction
+from bridge.errors import FieldErrors
+from bridge.inbox.drain import drain_once
+from bridge.programme.rules import Programme
+from bridge.programme.versions import add_version
+from bridge.settings import get_settings
+from bridge.wake import INBOX_DRAIN, NOTICES_EXPIRING, REDEMPTIONS_SWEEP
+from tests.support import tokens
+from tests.support.deliveries import deliver
+from tests.support.orders import PLACED, line, order, order_event
+
+
+@pytest.fixture
+def published(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    said: list[str] = []
+    monkeypatch.setattr(command, "publish", lambda task, **_: said.append(task))
+    return said
+
+
+@pytest.fixture
+def movable(settings: dict[str, str], published: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DUST_TEST_CLOCK", "true")
+    get_settings.cache_clear()
+    clock.look_again()
+
+
+def dust(*arguments: str) -> str:
+    result = CliRunner().invoke(app, ["clock", *arguments])
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.stdout
+
+
+def ahead() -> timedelta:
+    return now() - datetime.now(UTC)
+
+
+def near(span: timedelta) -> bool:
+    return abs(ahead() - span) < timedelta(minutes=5)
+
+
+@pytest.mark.usefixtures("settings")
+def test_where_real_dust_is_kept_time_cannot_be_moved(published: list[str]) -> None:
+    with pytest.raises(ClockIsFixed):
+        dust("+30d")
+    assert near(timedelta())
+    assert published == []
+
+
+def test_what_stands_in_the_database_moves_nothing_where_it_is_not_allowed(
+    movable: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dust("+30d")
+    monkeypatch.delenv("DUST_TEST_CLOCK")
+    get_settings.cache_clear()
+    assert near(timedelta())
+
+
+@pytest.mark.usefixtures("movable")
+def test_time_moves_on_is_set_and_comes_back() -> None:
+    assert "ahead" not in dust()
+    dust("+1w2d")
+    dust("+12h")
+    assert near(timedelta(days=9, hours=12))
+    assert json.loads(dust("--json"))["ahead_seconds"] == timedelta(days=9, hours=12).total_seconds()
+    assert "9 days 12 h 0 min ahead" in dust()
+    dust("set", "2031-01-01T00:00Z")
+    assert (now().year, now().month, now().day) == (2031, 1, 1)
+    dust("reset")
+    assert near(timedelta())
+
+
+@pytest.mark.parametrize(
+    "arguments", [["+30"], ["+3y"], ["30d"], ["set"], ["set", "soon"], ["+1d", "more"], ["+999999w"], ["reset", "now"]]
+)
+@pytest.mark.usefixtures("movable")
+def test_what_is_no_time_is_refused_in_words(arguments: list[str]) -> None:
+    with pytest.raises(FieldErrors, match=r"^clock: "):
+        dust(*arguments)
+    assert near(timedelta())
+
+
+def test_dust_matures_and_expires_at_once_and_the_sweeps_are_woken(
+    movable: None, api: TestClient, published: list[str]
+) -> None:
+    with transaction() as connection:
+        rules = Programme.model_validate({"earn": {"pending_days": 10, "expires_after_days": 30}})
+        add_version(connection, rules, author="test", now=PLACED)
+    deliver(api, order_event(order(lines=[line(price=100)], placed=datetime.now(UTC))))
+    drain_once()
+    figures = []
+    for step in ("+0d", "+11d", "+20d"):
+        dust(step)
+        # A token and a signature of the wall's time are still good.
+        found = api.get("/store/dust/balance", headers=tokens.customer()).json()
+        figures.append((found["balance"], found["pending"]))
+        assert deliver(api, order_event(order("order_2", customer_id="cus_2"))).status_code in {200, 202}
+    drain_once()
+    assert figures == [(0, 100), (100, 0), (0, 0)]
+    assert published[-3:] == [INBOX_DRAIN, REDEMPTIONS_SWEEP, NOTICES_EXPIRING]
+
+
+def test_other_processes_go_by_it_too(movable: None, settings: dict[str, str]) -> None:
+    dust("+30d")
+    environment = {**os.environ, **settings, "DUST_TEST_CLOCK": "true"}
+    said = subprocess.check_output(
+        [sys.executable, "-c", "from bridge.clock import now; print(now().isoformat())"], env=environment, text=True
+    )
+    assert abs(datetime.fromisoformat(said.strip()) - now()) < timedelta(minutes=5)
+
+
+def test_a_process_that_runs_already_notices_within_a_second_and_asks_no_more_often(
+    movable: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert near(timedelta())
+    asked: list[float] = []
+    read = clock.read_offset
+    monkeypatch.setattr(clock, "read_offset", lambda connection: asked.append(time.monotonic()) or read(connection))
+    clock.look_again()
+    for _ in range(10_000):
+        now()
+    assert len(asked) < 10
+    monkeypatch.setattr(command, "look_again", lambda: None)
+    dust("+30d")
+    until = time.monotonic() + 30
+    while not near(timedelta(days=30)) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert near(timedelta(days=30))

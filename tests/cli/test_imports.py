@@ -1,0 +1,319 @@
+"""`dust import` and `dust export`: what goes in comes out, a kill costs nothing, and an undo leaves no trace."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from sqlalchemy import text
+
+from bridge.clock import moved, now
+from bridge.db import transaction
+from bridge.ids import CustomerId
+from bridge.ledger.account import Kind, Memo
+from bridge.ledger.book import open_accounts, save
+from bridge.ledger.statements import read_balance
+from bridge.programme.rules import Programme
+from bridge.programme.versions import add_version
+from bridge.stack.up import DUST
+from tests.cli.conftest import Dust
+from tests.support.medusa import FakeMedusa
+from tests.support.processes import eventually
+
+
+def write(folder: Path, *lines: str, name: str = "points.csv") -> Path:
+    file = folder / name
+    file.write_text("\n".join(lines) + "\n")
+    return file
+
+
+def balance(customer: str) -> int:
+    with transaction() as connection:
+        return read_balance(connection, CustomerId(customer)).balance
+
+
+def count(query: str) -> int:
+    with transaction() as connection:
+        return int(connection.scalar(text(query)) or 0)
+
+
+def spend(customer: str, dust: int) -> None:
+    with transaction() as connection:
+        account = open_accounts(connection, [CustomerId(customer)])[CustomerId(customer)]
+        memo = Memo(
+            kind=Kind.ADJUST, reference_type="adjustment", reference_id="spent", description="", event_at=now()
+        )  # fmt: skip
+        account.adjust(-dust, memo, now=now())
+        save(connection, [account])
+
+
+def rules(**parts: Any) -> None:
+    with transaction() as connection:
+        add_version(connection, Programme.model_validate(parts), author="test", now=now())
+
+
+def rows_of(file: Path) -> list[dict[str, str]]:
+    with file.open(newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
+def test_emails_are_looked_up_and_every_doubt_is_a_row(dust: Dust, medusa: FakeMedusa, tmp_path: Path) -> None:
+    medusa.add_customer("cus_ada", "ada@x.org")
+    medusa.add_customer("cus_Bob", "Bob@x.org")
+    medusa.add_customer("cus_1", "twin@x.org")
+    medusa.add_customer("cus_2", "Twin@x.org")
+    medusa.add_customer("cus_guest", "guest@x.org", has_account=False)
+    file = write(
+        tmp_path,
+        "email,points",
+        "ADA@x.org,5",
+        "BOB@x.org,0",
+        "Bob@x.org,6",
+        "ada@x.org,7",
+        "Twin@x.org,8",
+        "guest@x.org,9",
+        "no@x.org,1",
+    )
+    said = dust("import", file, "--preset", "smile", "--dry-run", "--json")
+    assert said.code == 1
+    assert (said.json["rows"], said.json["dust"], said.json["zeros"]) == (1, 6, 1)
+    assert [(row["line"], row["message"].partition(":")[0]) for row in said.json["refused"]] == [
+        (2, "has a balance in line 5 as well"),
+        (5, "has a balance in line 2 as well"),
+        (6, "belongs to several accounts in Medusa that differ in capitals"),
+        (7, "belongs to no customer with an account in Medusa"),
+        (8, "belongs to no customer with an account in Medusa"),
+    ]
+    assert count("SELECT count(*) FROM import_batch") == count("SELECT count(*) FROM dust_transaction") == 0
+
+    said = dust("import", file, "--preset", "smile")
+    assert said.code == 1
+    assert "Nothing was imported. Correct the file, or --skip-refused." in said.out
+    assert count("SELECT count(*) FROM dust_transaction") == 0
+
+    wrong = tmp_path / "wrong.csv"
+    said = dust("import", file, "--preset", "smile", "--skip-refused", "--refused", wrong)
+    assert (said.code, balance("cus_ada"), balance("cus_Bob")) == (0, 0, 6)
+    assert "1 rows are imported: 6 dust for 1 customers." in said.out
+    refused = ["ADA@x.org", "ada@x.org", "Twin@x.org", "guest@x.org", "no@x.org"]
+    assert [row["email"] for row in rows_of(wrong)] == refused
+    # No address may stay behind.
+    with transaction() as connection:
+        kept = " ".join(str(row) for row in connection.execute(text("SELECT * FROM import_row")))
+    assert "x.org" not in kept
+
+    medusa.add_customer("cus_no", "no@x.org")
+    assert dust("import", wrong, "--preset", "smile", "--skip-refused").code == 0
+    assert (balance("cus_ada"), balance("cus_no")) == (0, 1)
+
+
+def test_a_file_asked_for_twice_is_imported_once(dust: Dust, medusa: FakeMedusa, tmp_path: Path) -> None:
+    medusa.add_customer("cus_1", "a@x.org")
+    file = write(tmp_path, "customer_id,balance", "cus_1,5", name="Smile export (1).csv")
+    assert dust("import", file, "--json").json["name"].startswith("Smile-export-1-")
+    said = dust("import", file)
+    assert "This file was imported before. Nothing was left to do." in said.out
+    assert "importing it again would change nothing" in " ".join(dust("import", file, "--dry-run").out.split())
+    said = dust("import", file, "--batch", "other")
+    assert (said.code, "Use --again when that is meant" in said.err) == (1, True)
+    assert balance("cus_1") == 5
+    assert dust("import", file, "--batch", "other", "--again").code == 0
+    assert balance("cus_1") == 10
+    another = write(tmp_path, "customer_id,balance", "cus_1,6")
+    said = dust("import", another, "--batch", "other")
+    assert (said.code, "is of another file" in said.err) == (1, True)
+    assert [(row["state"], row["dust"]) for row in dust("import", "list", "--json").json] == [("posted", 5)] * 2
+    assert "other" in dust("import", "list").out
+
+
+def test_ids_are_checked_unless_they_are_trusted(dust: Dust, medusa: FakeMedusa, tmp_path: Path) -> None:
+    medusa.add_customer("cus_guest", "a@x.org", has_account=False)
+    file = write(tmp_path, "customer_id,balance", "cus_gone,5", "cus_guest,5")
+    said = dust("import", file, "--json")
+    assert (said.code, [row["line"] for row in said.json["refused"]]) == (1, [2, 3])
+    assert dust("import", file, "--trust-ids").code == 0
+    assert balance("cus_gone") == 5
+    medusa.away = True
+    assert dust("import", write(tmp_path, "customer_id,balance", "cus_x,5")).err.startswith("dust: Medusa answered 503")
+
+
+@pytest.mark.usefixtures("settings")
+def test_lots_keep_their_dates_and_a_shopper_reads_where_they_come_from(dust: Dust, tmp_path: Path) -> None:
+    lines = ("cus_1,30,2026-01-02,2030-01-01,", "cus_1,12,,,", "cus_1,5,,,2030-01-01")
+    file = write(tmp_path, "customer_id,amount,earned_at,expires_at,matures_at", *lines)
+    dust("import", file, "--trust-ids", "--description", "From our old programme")
+    shown = dust("balance", "cus_1", "--json").json
+    assert (shown["balance"], shown["pending"]) == (42, 5)
+    assert [(each["amount"], each["expires_at"][:10]) for each in shown["expiring"]] == [(30, "2030-01-02")]
+    oldest = dust("explain", "cus_1", "--json").json["steps"][0]["sentence"]
+    assert oldest.startswith("02 Jan 2026: 30 dust brought over with import dimp_")
+    assert "From our old programme" in oldest
+
+
+@pytest.mark.usefixtures("settings")
+def test_what_is_exported_can_be_imported(dust: Dust, tmp_path: Path) -> None:
+    lots = ["cus_1,30,2026-01-02,2030-01-01,", "cus_1,12,,,", "cus_2,5,,,2030-01-01", "cus_3,9,,,", "cus_3,4,,,"]
+    dust("import", write(tmp_path, "customer_id,amount,earned_at,expires_at,matures_at", *lots), "--trust-ids")
+    spend("cus_1", 31)
+    said = dust("export", "--lots").out
+    first = write(tmp_path, said.rstrip("\n"), name="first.csv")
+    # Lots of the same dates are one row.
+    assert len(rows_of(first)) == 3
+    (tmp_path / "balances.csv").unlink(missing_ok=True)
+    assert "3 rows are in" in dust("export", tmp_path / "balances.csv").out.replace("\n", " ")
+    assert [row["balance"] for row in rows_of(tmp_path / "balances.csv")] == ["11", "0", "13"]
+    assert [row["kind"] for row in csv.DictReader(dust("export", "--transactions").out.splitlines())] == [
+        "import", "import", "adjust", "import", "import", "import",
+    ]  # fmt: skip
+    for batch in dust("import", "list", "--json").json:
+        dust("import", "undo", batch["name"])
+    assert balance("cus_3") == 0
+    # What was spent of the undone import is owed now, so the other 11 come on top.
+    assert balance("cus_1") == -31
+    assert dust("import", first, "--trust-ids").code == 0
+    second = {row["customer_id"]: row for row in csv.DictReader(dust("export", "--lots").out.splitlines())}
+    assert second["cus_2"] == {row["customer_id"]: row for row in rows_of(first)}["cus_2"]
+    assert (balance("cus_1"), balance("cus_3")) == (-20, 13)
+    assert dust("export", "--lots", "--transactions").code == 1
+
+
+@pytest.mark.usefixtures("settings")
+@pytest.mark.parametrize(
+    ("policy", "balances", "waived"),
+    [("allow", [0, -40, 20, 0], 0), ("within_balance", [0, 0, 20, 0], 40)],
+)
+def test_an_undo_takes_back_what_is_there_and_names_what_is_not(
+    dust: Dust, tmp_path: Path, policy: str, balances: list[int], waived: int
+) -> None:
+    rules(reversal={"negative_balance": policy})
+    soon = (now() + timedelta(days=1)).isoformat()
+    lots = ["cus_1,50,", "cus_2,50,", "cus_3,50,", f"cus_4,30,{soon}", "cus_4,20,"]
+    file = write(tmp_path, "customer_id,amount,expires_at", *lots)
+    name = dust("import", file, "--trust-ids", "--json").json["name"]
+    dust("adjust", "cus_3", "60", "--reason", "gift")
+    spend("cus_2", 40)
+    spend("cus_3", 40)
+    with moved(timedelta(days=2)):
+        with transaction() as connection:
+            account = open_accounts(connection, [CustomerId("cus_4")])[CustomerId("cus_4")]
+            account.expire_due(now=now())
+            save(connection, [account])
+        said = dust("import", "undo", name, "--json").json
+        assert (said["customers"], said["expired"], said["waived"]) == (4, 30, waived)
+        assert {each["customer_id"]: each["gone"] for each in said["not_found"]} == {
+            "cus_2": 40,
+            "cus_3": 40,
+            "cus_4": 0,
+        }
+        assert [balance(f"cus_{number}") for number in (1, 2, 3, 4)] == balances
+        again = dust("import", "undo", name)
+        assert (again.code, "is undone" in again.err) == (1, True)
+        assert dust("import", "list", "--json").json[0]["state"] == "undone"
+        # Its name is free, and its file may be imported once more.
+        assert dust("import", file, "--trust-ids", "--skip-refused").code == 0
+        assert balance("cus_1") == 50
+    said = dust("import", "undo", "nothing")
+    assert (said.code, said.err) == (1, "dust: There is no import nothing: `dust import list` names them.\n")
+
+
+def imported(folder: Path, customers: int) -> Path:
+    return write(folder, "customer_id,balance", *(f"cus_{number:06},{number + 1}" for number in range(customers)))
+
+
+HALFWAY = 1_200
+IN_THE_MIDDLE = "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted)"
+
+
+def kill_halfway(owner: psycopg.Connection, environment: dict[str, str], *command: object) -> None:
+    """Run a command, and kill it with SIGKILL while it posts the row of one customer in its middle."""
+    around = {name: value for name, value in os.environ.items() if not name.startswith("DUST_")}
+    owner.execute("SELECT pg_advisory_lock(4711)")
+    process = subprocess.Popen([*DUST, *map(str, command)], env={**around, **environment}, stdout=subprocess.DEVNULL)
+    try:
+        eventually(lambda: process.poll() is not None or owner.execute(IN_THE_MIDDLE).fetchone() == (True,))
+        assert process.poll() is None
+        process.send_signal(signal.SIGKILL)
+    finally:
+        process.kill()
+        process.wait()
+        owner.execute("SELECT pg_advisory_unlock(4711)")
+
+
+@pytest.fixture
+def owner(database: str) -> Iterator[psycopg.Connection]:
+    """The database's owner, who can make the book wait at one customer."""
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(
+            "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS"
+            " $$ BEGIN PERFORM pg_advisory_xact_lock_shared(4711); RETURN NEW; END $$"
+        )
+        connection.execute(
+            "CREATE TRIGGER wait BEFORE INSERT ON dust_transaction FOR EACH ROW"
+            f" WHEN (NEW.customer_id = 'cus_{HALFWAY:06}') EXECUTE FUNCTION wait()"
+        )
+        yield connection
+
+
+def test_a_killed_import_and_a_killed_undo_go_on_where_they_were(
+    dust: Dust, settings: dict[str, str], owner: psycopg.Connection, tmp_path: Path
+) -> None:
+    customers, posted = 2_000, 1_000
+    file = imported(tmp_path, customers)
+    command = ("import", file, "--trust-ids", "--batch", "moving")
+    kill_halfway(owner, settings, *command)
+    assert count("SELECT count(*) FROM dust_transaction") == posted
+    assert dust("import", "list", "--json").json[0]["rows"] == {"posted": posted, "waiting": customers - posted}
+
+    said = dust(*command)
+    assert f"It went on where it was: {customers - posted} rows." in said.out
+    assert count("SELECT sum(balance) FROM dust_balance") == customers * (customers + 1) // 2
+    assert count("SELECT count(*) FROM dust_transaction") == customers
+    assert dust("audit", "--json").json == []
+
+    undo = ("import", "undo", "moving")
+    kill_halfway(owner, settings, *undo)
+    assert count("SELECT count(*) FROM import_row WHERE state = 'undone'") == posted
+    refused = dust(*command)
+    assert (refused.code, "is undoing" in refused.err) == (1, True)
+    assert dust(*undo).code == 0
+    assert count("SELECT count(*) FROM dust_balance WHERE balance <> 0 OR debt <> 0") == 0
+    assert count("SELECT count(*) FROM dust_lot WHERE remaining <> 0") == 0
+
+
+def test_an_import_killed_halfway_can_be_undone_as_it_is(
+    dust: Dust, settings: dict[str, str], owner: psycopg.Connection, tmp_path: Path
+) -> None:
+    kill_halfway(owner, settings, "import", imported(tmp_path, 2_000), "--trust-ids", "--batch", "moving")
+    assert dust("import", "undo", "moving", "--json").json["customers"] == 1_000
+    assert count("SELECT sum(balance) FROM dust_balance") == 0
+    assert dust("import", "list", "--json").json[0]["rows"] == {"undone": 1_000, "dropped": 1_000}
+
+
+@pytest.mark.usefixtures("settings")
+def test_the_audit_sees_an_import_that_is_not_in_the_books(dust: Dust, tmp_path: Path) -> None:
+    dust("import", write(tmp_path, "customer_id,balance", "cus_1,5"), "--trust-ids")
+    with transaction() as connection:
+        connection.execute(text("UPDATE import_row SET amount = 6"))
+    found = dust("audit", "--json").json
+    assert [(breach["check"], breach["subject"]) for breach in found] == [("imports_are_in_the_books", "cus_1")]
+    with transaction() as connection:
+        connection.execute(text("UPDATE import_row SET amount = 5"))
+
+
+@pytest.mark.usefixtures("settings")
+def test_a_person_s_export_names_their_imports(dust: Dust, tmp_path: Path) -> None:
+    from bridge.export import export_customer
+
+    dust("import", write(tmp_path, "customer_id,balance", "cus_1,5"), "--trust-ids")
+    with transaction() as connection:
+        document = export_customer(connection, CustomerId("cus_1"))
+    assert [(row["line"], row["amount"]) for row in json.loads(json.dumps(document["imports"], default=str))] == [
+        (2, 5)
+    ]

@@ -1,0 +1,75 @@
+"""`dust report …`."""
+
+import csv
+from datetime import timedelta
+from pathlib import Path
+from xml.etree import ElementTree
+
+import psycopg
+import pytest
+from typer.testing import CliRunner, Result
+
+from bridge.cli import app
+from bridge.clock import moved, now
+from bridge.db import transaction
+from bridge.errors import InvalidInput
+from bridge.medusa.orders import read_order
+from bridge.settlement.settle import settle_orders
+from tests.support.orders import line, order
+
+
+@pytest.fixture(autouse=True)
+def _an_order(settings: dict[str, str]) -> None:
+    with transaction() as connection:
+        settle_orders(connection, [read_order(order(lines=[line(price=250)]))], now=now())
+
+
+def dust(*words: str) -> Result:
+    return CliRunner().invoke(app, ["report", *words])
+
+
+def test_every_report_is_a_table_a_file_and_json(tmp_path: Path) -> None:
+    for name in ("liability", "movements", "expiring", "breakage"):
+        assert "250" in dust(name).output, name
+        assert "250" in dust(name, "--json").output, name
+        file = tmp_path / f"{name}.csv"
+        assert "are in" in dust(name, "--csv", str(file)).output
+        with file.open(newline="") as opened:
+            assert any("250" in row.values() for row in csv.DictReader(opened)), name
+        assert dust(name, "--csv", "-").stdout.partition(",")[0] == file.read_text().partition(",")[0]
+
+
+def test_pictures_load_nothing_from_elsewhere(tmp_path: Path) -> None:
+    for name in ("movements", "expiring"):
+        file = tmp_path / f"{name}.svg"
+        assert "are in" in dust(name, "--plot", str(file)).output
+        picture = ElementTree.parse(file)
+        assert picture.getroot().tag.endswith("svg")
+        assert not picture.findall(".//{http://www.w3.org/2000/svg}script[@{http://www.w3.org/1999/xlink}href]")
+
+
+def test_what_nothing_moved_by_is_not_on_the_screen() -> None:
+    said = dust("movements").output
+    assert "earn" in said
+    assert "expire" not in said
+
+
+def test_closes_are_verified(settings: dict[str, str]) -> None:
+    with moved(timedelta(days=1, hours=1)):
+        assert "250" in dust("closes").output
+        assert dust("closes", "--verify").exit_code == 0
+        with psycopg.connect(settings["DUST_DATABASE_URL"]) as owner:
+            owner.execute("ALTER TABLE daily_close DISABLE TRIGGER append_only")
+            owner.execute("UPDATE daily_close SET outstanding = 251")
+        said = dust("closes", "--verify")
+        assert said.exit_code == 1
+        assert "outstanding was 251, the book now says 250" in said.stderr
+        with psycopg.connect(settings["DUST_DATABASE_URL"]) as owner:
+            owner.execute("UPDATE daily_close SET outstanding = 250")
+
+
+def test_impossible_ranges_are_refused_in_words() -> None:
+    assert isinstance(dust("movements", "--since", "2026-02-02", "--until", "2026-02-02").exception, InvalidInput)
+    said = str(dust("movements", "--since", "2000-01-01").exception)
+    assert "say --by month" in said
+    assert dust("movements", "--since", "2000-01-01", "--by", "month").exit_code == 0

@@ -1,0 +1,78 @@
+"""Everybody at one account at once, through a real server: never more is spent than there is, and no deadlock."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import psycopg
+import pytest
+from sqlalchemy import text
+
+from bridge.db import transaction
+from tests.support import tokens
+from tests.support.processes import serving_dust
+
+CLIENTS = 64
+BALANCE, DEBIT = 1_000, 70
+FITTING = BALANCE // DEBIT
+Answer = tuple[int, str | None]
+
+
+def adjust(client: httpx.Client, customer: str, amount: int, key: str) -> Answer:
+    headers = {**tokens.admin(), "Idempotency-Key": key}
+    wish = {"amount": amount, "reason": key}
+    answer = client.post(f"/admin/dust/customers/{customer}/adjustments", json=wish, headers=headers)
+    return answer.status_code, answer.json().get("code")
+
+
+def figures(customer: str) -> tuple[int, int, int]:
+    with transaction() as connection:
+        query = text("SELECT balance, held, version FROM dust_balance WHERE customer_id = :customer")
+        return tuple(connection.execute(query, {"customer": customer}).one())  # type: ignore[return-value]
+
+
+def deadlocks(url: str) -> int:
+    """Deadlocks that Postgres has found in this database so far."""
+    with psycopg.connect(url) as connection:
+        row = connection.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+@pytest.fixture
+def client(settings: dict[str, str]) -> Iterator[httpx.Client]:
+    """A real server."""
+    with serving_dust(settings) as url, httpx.Client(base_url=url, timeout=120, trust_env=False) as client:
+        yield client
+
+
+def at_once(client: httpx.Client, customer: Callable[[int], str], amount: int, times: int = 1) -> Counter[Answer]:
+    """Every client adjusts so often, all let go at the same moment; the answers, counted."""
+    start = threading.Barrier(CLIENTS)
+
+    def one(number: int) -> list[Answer]:
+        start.wait(60)
+        return [adjust(client, customer(number), amount, f"{amount} {number} {time}") for time in range(times)]
+
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        return Counter(answer for answers in pool.map(one, range(CLIENTS)) for answer in answers)
+
+
+def test_64_clients_at_one_account_overdraw_nothing_and_lose_nothing(
+    client: httpx.Client, settings: dict[str, str]
+) -> None:
+    assert adjust(client, "cus_1", BALANCE, "gift") == (201, None)
+    # Nobody waits for the account so long that they are sent away: each is told yes or no.
+    answers = at_once(client, lambda _: "cus_1", -DEBIT)
+    assert answers == {(201, None): FITTING, (409, "insufficient_dust"): CLIENTS - FITTING}
+    assert figures("cus_1") == (BALANCE - FITTING * DEBIT, 0, 1 + FITTING)
+
+    # A hot customer beside others: one client in four has an account of its own, the rest are at one.
+    crowd = at_once(client, lambda number: "cus_hot" if number % 4 else f"cus_{number}", 10, times=3)
+    assert crowd == {(201, None): CLIENTS * 3}
+    hot = CLIENTS * 3 // 4 * 3
+    assert figures("cus_hot") == (hot * 10, 0, hot)
+    assert figures("cus_0") == (30, 0, 3)
+    assert deadlocks(settings["DUST_DATABASE_URL"]) == 0

@@ -1,0 +1,211 @@
+"""The books against the history: a small model of what must have come of everything that was acknowledged.
+
+It shares no code with Dust. `check` reads one snapshot of the database and returns what is wrong, in sentences; what is
+only not yet so is wrong too, so ask again until there has been time enough.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from psycopg.rows import namedtuple_row
+
+from tests.faults.road import History, Wish
+from tests.faults.shop import Shop
+
+BONUS = 50
+# Kinds that may take a balance below zero.
+_REVERSALS = {"reverse", "redeem"}
+
+
+class Books:
+    """What the database holds of one tag."""
+
+    def __init__(self, database: str, tag: str) -> None:
+        own = {"tag": f"%\\_{tag}\\_%"}
+        with psycopg.connect(database, row_factory=namedtuple_row) as connection:
+            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+
+            def read(query: str) -> list[Any]:
+                return connection.execute(query, own).fetchall()
+
+            self.events = {
+                row.id: row for row in read("SELECT id, state, reason FROM webhook_event WHERE id LIKE %(tag)s")
+            }
+            self.rows: dict[str, list[Any]] = defaultdict(list)
+            for row in read(
+                "SELECT * FROM dust_transaction WHERE customer_id LIKE %(tag)s ORDER BY customer_id, version"
+            ):
+                self.rows[row.customer_id].append(row)
+            self.balances = {
+                row.customer_id: row for row in read("SELECT * FROM dust_balance WHERE customer_id LIKE %(tag)s")
+            }
+            self.redemptions = {
+                row.id: row for row in read("SELECT * FROM dust_redemption WHERE customer_id LIKE %(tag)s")
+            }
+            self.codes: dict[str, list[str]] = defaultdict(list)
+            for row in read(
+                "SELECT c.code, c.redemption_id FROM dust_redemption_code c JOIN dust_redemption r"
+                " ON r.id = c.redemption_id WHERE r.customer_id LIKE %(tag)s"
+            ):
+                self.codes[row.redemption_id].append(row.code)
+
+    def all_rows(self) -> Iterator[Any]:
+        for rows in self.rows.values():
+            yield from rows
+
+
+def check(history: History, database: str, shop: Shop) -> list[str]:
+    """Everything that is not as the history says it must be."""
+    books = Books(database, history.tag)
+    return [
+        *_events(history, books),
+        *_books_add_up(books),
+        *_orders(history, books),
+        *_adjustments(history, books),
+        *_bonuses(history, books),
+        *_redemptions(history, books, shop),
+        *_nothing_else(history, books),
+        *_expired(history, books),
+        *_prices(history, shop),
+    ]
+
+
+def _events(history: History, books: Books) -> Iterator[str]:
+    for event_id in sorted(history.events):
+        if event_id not in books.events:
+            yield f"lost: {event_id} was acknowledged and is not kept"
+        elif books.events[event_id].state not in {"handled", "ignored"}:
+            yield f"waits: {event_id} is {books.events[event_id].state} ({books.events[event_id].reason})"
+    for event_id in books.events:
+        # Not acknowledged is fine only for what nobody sent: the poll's own.
+        if event_id.startswith("msg_") and event_id not in history.events:
+            yield f"invented: nobody sent {event_id}"
+
+
+def _books_add_up(books: Books) -> Iterator[str]:
+    for customer, rows in books.rows.items():
+        balance = held = pending = 0
+        for number, row in enumerate(rows, start=1):
+            if row.held > 0 and balance - held < row.held:
+                yield f"overspent: {customer} row {number} holds {row.held} of {balance - held}"
+            balance, held, pending = balance + row.amount, held + row.held, pending + row.pending
+            if row.version != number:
+                yield f"gap: {customer} has row {row.version} where {number} should be"
+            if (balance, held, pending) != (row.balance_after, row.held_after, row.pending_after):
+                yield f"sums: {customer} row {number} says {row.balance_after}, the rows before it give {balance}"
+            if min(held, pending) < 0 or (balance < 0 and row.amount < 0 and row.kind not in _REVERSALS):
+                yield f"below zero: {customer} row {number}"
+        last = books.balances.get(customer)
+        if last is None or (last.balance, last.held, last.pending, last.version) != (balance, held, pending, len(rows)):
+            yield f"balance: {customer} is not what its rows add up to"
+
+
+def _sum(rows: Iterable[Any], kinds: set[str], reference: str) -> int:
+    return sum(row.amount + row.pending for row in rows if row.kind in kinds and row.reference_id == reference)
+
+
+def _orders(history: History, books: Books) -> Iterator[str]:
+    for order_id, (customer, worth) in history.worth.items():
+        booked = _sum(books.rows[customer], {"earn", "reverse"}, order_id)
+        if booked != worth:
+            yield f"order: {order_id} is worth {worth}, booked are {booked}"
+
+
+def _adjustments(history: History, books: Books) -> Iterator[str]:
+    found: dict[str, list[Any]] = defaultdict(list)
+    for row in books.all_rows():
+        if row.kind == "adjust":
+            found[row.reference_id].append(row)
+    for words, (customer, amount, row_id) in history.adjustments.items():
+        if [(row.customer_id, row.amount, row.id) for row in found[words]] != [(customer, amount, row_id)]:
+            yield f"adjustment: {words!r} was acknowledged once as {amount}, booked {[r.amount for r in found[words]]}"
+    for words in found.keys() - history.adjustments.keys():
+        yield f"adjustment: {words!r} was never acknowledged"
+
+
+def _bonuses(history: History, books: Books) -> Iterator[str]:
+    given = Counter(row.customer_id for row in books.all_rows() if row.kind == "bonus" for _ in range(row.amount))
+    if given != Counter(dict.fromkeys(history.bonuses, BONUS)):
+        yield f"bonus: due are {sorted(history.bonuses)}, given {dict(given)}"
+
+
+def _redemptions(history: History, books: Books, shop: Shop) -> Iterator[str]:
+    live = shop.live_codes()
+    for wish in history.wishes:
+        row = books.redemptions.get(wish.redemption_id)
+        if row is None:
+            yield f"lost: redemption {wish.redemption_id} was acknowledged and is not kept"
+            continue
+        if row.state != wish.ends:
+            yield f"redemption: {wish.redemption_id} is {row.state}, not {wish.ends}"
+        yield from _redemption_is_booked(wish, books)
+        codes = books.codes[wish.redemption_id]
+        if live & set(codes):
+            yield f"in doubt: {sorted(live & set(codes))} can still be used, {wish.redemption_id} is {row.state}"
+        yield from _released_after_deleted(wish, books, shop, codes)
+        for code in codes:
+            made = sum(what == "created" and which == code for _, what, which in shop.happened)
+            if made > 1:
+                yield f"twice: {code} was made {made} times"
+    known = {wish.redemption_id for wish in history.wishes}
+    for redemption_id in books.redemptions.keys() - known:
+        yield f"redemption: {redemption_id} was never acknowledged"
+
+
+def _redemption_is_booked(wish: Wish, books: Books) -> Iterator[str]:
+    rows = [row for row in books.rows[wish.customer_id] if row.reference_id == wish.redemption_id]
+    spent = -sum(row.amount for row in rows)
+    held = sum(row.held for row in rows)
+    if (spent, held) != (wish.used, 0):
+        yield f"redemption: {wish.redemption_id} must have spent {wish.used} and holds 0; booked are {spent}, {held}"
+
+
+def _released_after_deleted(wish: Wish, books: Books, shop: Shop, codes: list[str]) -> Iterator[str]:
+    """No dust may have gone back while Medusa still had the code."""
+    released = [
+        row.created_at
+        for row in books.rows[wish.customer_id]
+        if row.kind == "release" and row.reference_id == wish.redemption_id
+    ]
+    if wish.ends != "released" or not released:
+        return
+    for code in codes:
+        had = False
+        for when, what, _ in _before(shop, code, released[0]):
+            had = what == "created"
+            assert when <= released[0]
+        if had:
+            yield f"in doubt: {wish.redemption_id} was released while {code} could still be used"
+
+
+def _before(shop: Shop, code: str, moment: datetime) -> Iterator[tuple[datetime, str, str]]:
+    return (each for each in list(shop.happened) if each[2] == code and each[0] <= moment)
+
+
+def _nothing_else(history: History, books: Books) -> Iterator[str]:
+    """What was booked for orders and customers that nothing was said about."""
+    for row in books.all_rows():
+        if row.kind in {"earn", "reverse"} and row.reference_id not in history.worth:
+            yield f"invented: {row.kind} for {row.reference_id}"
+
+
+def _expired(history: History, books: Books) -> Iterator[str]:
+    for row in books.balances.values():
+        if row.pending:
+            yield f"pending: {row.customer_id} has {row.pending}"
+    gone = Counter[str]()
+    for row in books.all_rows():
+        if row.kind == "expire":
+            gone[row.customer_id] -= row.amount
+    if gone != Counter(history.expired):
+        yield f"expiry: {history.expired} must be gone, {dict(gone)} are"
+
+
+def _prices(history: History, shop: Shop) -> Iterator[str]:
+    for product, price in history.prices.items():
+        shown = shop.products[product]["metadata"].get("dust_price")
+        if shown != price:
+            yield f"price: {product} costs {price}, Medusa shows {shown}"

@@ -1,0 +1,188 @@
+"""A whole Dust with its servers, whose processes can be told to die at a point."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from bridge import migrations
+from bridge.stack import supervisor
+from bridge.stack.postgres import embedded_postgres
+from bridge.stack.processes import free_port
+from bridge.stack.redis import embedded_redis
+from tests.faults.shop import Shop
+from tests.stack.conftest import data_folder
+from tests.support import medusa as fake
+from tests.support.deliveries import WEBHOOK_SECRET
+from tests.support.medusa import serving
+from tests.support.processes import eventually, running
+from tests.support.tokens import ADMIN_TOKEN, JWT_SECRET
+
+_PLUGIN = Path(__file__).parent / "plugin"
+# Without syncing the disk, which only a machine that loses power needs. Commits are as in a deployment.
+_SETTINGS = {"fsync": "off", "full_page_writes": "off"}
+PROGRAMME = {
+    "earn": {"rates": {"eur": "1"}, "pending_days": 1, "expires_after_days": 30},
+    "bonuses": {"signup": 50},
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """A fail point as a process wrote it down: `role|kind|name|moment`."""
+
+    role: str
+    kind: str
+    name: str
+    moment: str
+
+    @classmethod
+    def read(cls, line: str) -> "Point":
+        role, kind, name, moment = line.split("|")
+        return cls(role=role, kind=kind, name=name, moment=moment)
+
+    def __str__(self) -> str:
+        return f"{self.role}|{self.kind}|{self.name}|{self.moment}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Servers:
+    """Postgres with a migrated database, and Redis: their data folder and addresses."""
+
+    folder: Path
+    database: str
+    broker: str
+
+
+@dataclass(kw_only=True)
+class House:
+    """A running Dust. `plans` is where the processes look what shall happen to them."""
+
+    url: str
+    database: str
+    broker: str
+    shop: Shop
+    plans: Path
+    data: Path
+    said: Any
+    armed: list[str] = field(default_factory=list)
+
+    def arm(self, point: Point, action: str, *, on_pass: int = 1) -> None:
+        """From now on, the first process to pass the point for the `on_pass`-th time suffers `action`."""
+        self.armed.append(f"{len(self.armed)}")
+        plan = {
+            "id": self.armed[-1],
+            "point": str(point),
+            "action": action,
+            "pass": on_pass,
+            "postmaster": str(self.data / "postgres/cluster/postmaster.pid"),
+            "broker": self.broker,
+        }
+        draft = self.plans / "plan.new"
+        draft.write_text(json.dumps(plan))
+        draft.replace(self.plans / "plan.json")
+
+    def disarm(self) -> None:
+        (self.plans / "plan.json").unlink(missing_ok=True)
+
+    @property
+    def fired(self) -> bool:
+        """Whether what was last armed has happened."""
+        return bool(self.armed) and (self.plans / f"fired-{self.armed[-1]}").exists()
+
+    def passed(self) -> set[Point]:
+        """Every point that any process has passed so far."""
+        file = self.plans / "passed"
+        return {Point.read(line) for line in file.read_text().splitlines()} if file.exists() else set()
+
+    def live(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/health/live", timeout=5, trust_env=False).is_success
+        except httpx.TransportError:
+            return False
+
+
+@contextmanager
+def servers() -> Iterator[Servers]:
+    """Postgres with a migrated database, and Redis; their folder and addresses."""
+    with (
+        data_folder() as folder,
+        embedded_postgres(folder, settings=_SETTINGS, say=lambda _: None) as database,
+        embedded_redis(folder) as broker,
+    ):
+        migrations.upgrade(database)
+        yield Servers(folder=folder, database=database, broker=broker)
+
+
+@contextmanager
+def house(
+    where: Servers, *, bug: str | None = None, more: Mapping[str, str] | None = None, workers: int = 2
+) -> Iterator[House]:
+    """API, worker and clock over these servers, with their fail points; `bug` names one that is planted in them."""
+    with ExitStack() as stack:
+        plans = stack.enter_context(data_folder())
+        shop = Shop()
+        medusa_url = stack.enter_context(serving(shop))
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        # Here every start is followed by a death; that is no reason to give up.
+        patch.setattr(supervisor, "_STARTS", 1_000_000)
+        patch.setattr(supervisor, "_SETTLED_SECONDS", 0.5)
+        port = free_port()
+        environment = {
+            "PYTHONPATH": str(_PLUGIN),
+            "FAULTS_DIR": str(plans),
+            "FAULTS_BUG": bug or "",
+            "DUST_DATABASE_URL": where.database,
+            "DUST_BROKER_URL": where.broker,
+            "DUST_DATA_DIR": str(plans),
+            "DUST_PORT": str(port),
+            "DUST_WEBHOOK_SECRETS": WEBHOOK_SECRET,
+            "DUST_JWT_SECRET": JWT_SECRET,
+            "DUST_ADMIN_TOKEN": ADMIN_TOKEN,
+            "DUST_MEDUSA_URL": medusa_url,
+            "DUST_MEDUSA_API_KEY": fake.API_KEY,
+            "DUST_MEDUSA_PUBLISHABLE_KEY": fake.PUBLISHABLE_KEY,
+            "DUST_MEDUSA_TIMEOUT_SECONDS": "1",
+            "DUST_LOG_FORMAT": "json",
+            # Seconds of waiting are many tries here, and nobody is to be parked for a busy machine.
+            "DUST_RETRY_ATTEMPTS": "50",
+            "DUST_SWEEP_SECONDS": "1",
+            "DUST_RECONCILE_SECONDS": "1",
+            **(more or {}),
+        }
+        programs = {"api": "serve", "worker": f"worker --concurrency {workers}", "beat": "beat"}
+        said = stack.enter_context(running(environment, **programs))
+        found = House(
+            url=f"http://127.0.0.1:{port}",
+            database=where.database,
+            broker=where.broker,
+            shop=shop,
+            plans=plans,
+            data=where.folder,
+            said=said,
+        )
+        eventually(found.live)
+        with httpx.Client(base_url=found.url, trust_env=False, timeout=30) as client:
+            answer = client.put(
+                "/admin/dust/programme", json=PROGRAMME, headers={"authorization": f"Bearer {ADMIN_TOKEN}"}
+            )
+            assert answer.is_success, answer.text
+        yield found
+
+
+@contextmanager
+def apart(where: Servers, number: int) -> Iterator[Servers]:
+    """The same servers with a database and a broker that nobody else uses; `number` from 1 to 15."""
+    name = f"apart_{number}"
+    url = f"{where.database.rpartition('/')[0]}/{name}"
+    with psycopg.connect(where.database, autocommit=True) as admin:
+        admin.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        admin.execute(f'CREATE DATABASE "{name}"')
+    migrations.upgrade(url)
+    yield Servers(folder=where.folder, database=url, broker=f"{where.broker.rpartition('/')[0]}/{number}")

@@ -1,0 +1,276 @@
+"""Fail points: everything that can be seen from outside is one, under the name of the function that does it.
+
+    commit    a transaction that wrote something is committed to Postgres
+    publish   a message goes to the broker
+    http      a call goes to Medusa
+    answer    the API answers a call that may change something
+    receive, ack   the worker's parent takes a message, and says that it is done
+    begin, end     the worker's child begins and ends a task
+
+Each has a moment before and one after (`begin` and `end` have one). Every process writes down what it passes, in
+`passed`; when it passes the one that `plan.json` names, it does to itself what the plan says:
+
+    kill         SIGKILL, to itself
+    cut          after the fact, an error as if the connection had been cut before the reply came
+    postgres     Postgres is stopped immediately, just before
+    redis        Redis is killed just before, and comes back with its data
+    redis-empty  the same, and comes back with nothing
+
+Points are hooked in the libraries (psycopg, httpx, Celery, Starlette), so whatever new function of Dust commits,
+publishes or calls is a point without anybody's doing.
+"""
+
+import functools
+import json
+import os
+import re
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+_FOLDER = Path(os.environ.get("FAULTS_DIR", "."))
+_PLAN = _FOLDER / "plan.json"
+# Who stands between the function that means it and the library that does it.
+_BETWEEN = {"bridge.db", "bridge.wake", "bridge.medusa.client", "bridge.tracing"}
+_WRITES = re.compile(r"\s*(INSERT|UPDATE|DELETE|WITH)\b", re.IGNORECASE)
+_ID = re.compile(r"/[^/]*[_0-9][^/]*")
+
+role: str | None = None
+_written: set[str] = set()
+_plan: tuple[float, dict[str, Any]] = (0.0, {})
+
+
+def _role(arguments: list[str]) -> str | None:
+    """What this process is. The `dust` command that becomes Celery is nothing yet."""
+    if "bridge.cli" in arguments and "serve" in arguments:
+        return "api"
+    if "celery" in arguments:
+        return next((name for name in ("worker", "beat") if name in arguments), None)
+    return None
+
+
+def install() -> None:
+    """Hook everything, in a process that is one of Dust's."""
+    global role
+    role = _role(sys.orig_argv)
+    if role is None:
+        return
+    os.register_at_fork(after_in_child=_in_child)
+    _hook_psycopg()
+    _hook_celery()
+    _hook_httpx()
+    if role == "api":
+        _hook_answers()
+    if not os.environ.get("FAULTS_UNHURRIED"):
+        import hurried
+
+        hurried.install(role)
+    if bug := os.environ.get("FAULTS_BUG"):
+        import planted
+
+        planted.plant(bug)
+    if mark := os.environ.get("FAULTS_POISON"):
+        import poison
+
+        poison.install(mark)
+
+
+def _in_child() -> None:
+    global role
+    if role == "worker":
+        role = "child"
+        _written.clear()
+
+
+def passing(kind: str, name: str, moment: str, cut: Callable[[], Exception] | None = None) -> None:
+    """We are at this point now. Raises what `cut` makes when the plan says so; or never returns."""
+    point = f"{role}|{kind}|{name}|{moment}"
+    if point not in _written:
+        _written.add(point)
+        _append("passed", point)
+    plan = _planned()
+    if plan.get("point") != point or (_FOLDER / f"fired-{plan['id']}").exists():
+        return
+    if plan["action"] == "cut" and cut is None:
+        return
+    # Appending is atomic, so every process counts with all others.
+    if _append(f"count-{plan['id']}", ".") < 2 * plan["pass"]:
+        return
+    try:
+        (_FOLDER / f"fired-{plan['id']}").touch(exist_ok=False)
+    except FileExistsError:
+        return
+    match plan["action"]:
+        case "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "postgres":
+            _end(int(Path(plan["postmaster"]).read_text().split()[0]), signal.SIGQUIT)
+        case "redis" | "redis-empty":
+            import redis
+
+            with redis.Redis.from_url(plan["broker"]) as client:
+                pid = client.info("server")["process_id"]
+                if plan["action"] == "redis-empty":
+                    client.flushall()
+            _end(pid, signal.SIGKILL)
+        case "cut" if cut is not None:
+            raise cut()
+
+
+def _end(pid: int, number: signal.Signals) -> None:
+    """End a server, and go on when it is gone."""
+    os.kill(pid, number)
+    while Path(f"/proc/{pid}").exists() and Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
+        time.sleep(0.01)
+
+
+def _planned() -> dict[str, Any]:
+    """What the test wants now; read again only when it was written again."""
+    global _plan
+    try:
+        written = _PLAN.stat().st_mtime_ns
+        if written != _plan[0]:
+            _plan = (written, json.loads(_PLAN.read_text()))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return _plan[1]
+
+
+def _append(name: str, line: str) -> int:
+    """Add a line; how long the file is then."""
+    with (_FOLDER / name).open("a") as file:
+        file.write(f"{line}\n")
+        file.flush()
+        return os.fstat(file.fileno()).st_size
+
+
+def _site() -> str:
+    """`module.function+line` of the function of Dust that wants it; lines are counted from its beginning."""
+    frame: FrameType | None = sys._getframe(2)
+    between = None
+    while frame is not None:
+        module = frame.f_globals.get("__name__", "")
+        if module.startswith(("bridge.", "workers.")):
+            code = frame.f_code
+            name = f"{module}.{code.co_qualname}+{frame.f_lineno - code.co_firstlineno}"
+            if module not in _BETWEEN:
+                return name
+            between = name
+        frame = frame.f_back
+    return between or str(role)
+
+
+def _hook_psycopg() -> None:
+    import psycopg
+
+    def cut() -> Exception:
+        return psycopg.OperationalError("the connection was cut after the commit")
+
+    def noting(execute: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(execute)
+        def note(self: Any, query: Any, *args: Any, **kwargs: Any) -> Any:
+            if isinstance(query, str) and _WRITES.match(query):
+                self.connection.__dict__["_faults_wrote"] = True
+            return execute(self, query, *args, **kwargs)
+
+        return note
+
+    for cursor in (psycopg.Cursor, psycopg.ClientCursor, psycopg.ServerCursor):
+        for method in ("execute", "executemany"):
+            if method in vars(cursor):
+                setattr(cursor, method, noting(getattr(cursor, method)))
+
+    commit = psycopg.Connection.commit
+
+    @functools.wraps(commit)
+    def watched(self: Any) -> None:
+        # A commit of nothing but reading changes nothing: dying there is dying anywhere between two points.
+        if not self.__dict__.pop("_faults_wrote", False):
+            return commit(self)
+        site = _site()
+        passing("commit", site, "before")
+        commit(self)
+
+        def lose() -> Exception:
+            self.close()
+            return cut()
+
+        return passing("commit", site, "after", lose)
+
+    psycopg.Connection.commit = watched  # type: ignore[method-assign]
+    rollback = psycopg.Connection.rollback
+
+    @functools.wraps(rollback)
+    def forgetting(self: Any) -> None:
+        self.__dict__.pop("_faults_wrote", None)
+        rollback(self)
+
+    psycopg.Connection.rollback = forgetting  # type: ignore[method-assign]
+
+
+def _hook_celery() -> None:
+    from celery import Celery, signals
+    from celery.worker.request import Request
+    from kombu.exceptions import OperationalError
+
+    send = Celery.send_task
+
+    @functools.wraps(send)
+    def watched(self: Any, name: str, *args: Any, **kwargs: Any) -> Any:
+        point = f"{name} by {_site()}"
+        passing("publish", point, "before")
+        result = send(self, name, *args, **kwargs)
+        passing("publish", point, "after", lambda: OperationalError("the broker's reply was lost"))
+        return result
+
+    Celery.send_task = watched
+    acknowledge = Request.acknowledge
+
+    @functools.wraps(acknowledge)
+    def watched_ack(self: Any) -> None:
+        passing("ack", self.name, "before")
+        acknowledge(self)
+        passing("ack", self.name, "after")
+
+    Request.acknowledge = watched_ack
+    signals.task_received.connect(lambda request, **_: passing("receive", request.name, "after"), weak=False)
+    signals.task_prerun.connect(lambda task, **_: passing("begin", task.name, "before"), weak=False)
+    signals.task_postrun.connect(lambda task, **_: passing("end", task.name, "after"), weak=False)
+
+
+def _hook_httpx() -> None:
+    import httpx
+
+    send = httpx.Client.send
+
+    @functools.wraps(send)
+    def watched(self: Any, request: Any, **kwargs: Any) -> Any:
+        point = f"{request.method} {_ID.sub('/:id', request.url.path)} by {_site()}"
+        passing("http", point, "before", lambda: httpx.ConnectError("not reached", request=request))
+        response = send(self, request, **kwargs)
+        passing("http", point, "after", lambda: httpx.ReadError("the reply was lost", request=request))
+        return response
+
+    httpx.Client.send = watched  # type: ignore[method-assign]
+
+
+def _hook_answers() -> None:
+    from starlette.responses import Response
+
+    call = Response.__call__
+
+    @functools.wraps(call)
+    async def watched(self: Any, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http" or scope["method"] in {"GET", "HEAD", "OPTIONS"}:
+            await call(self, scope, receive, send)
+            return
+        point = f"{self.status_code} {scope['method']} {getattr(scope.get('route'), 'path', 'none')}"
+        passing("answer", point, "before")
+        await call(self, scope, receive, send)
+        passing("answer", point, "after")
+
+    Response.__call__ = watched  # type: ignore[method-assign]

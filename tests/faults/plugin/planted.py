@@ -1,0 +1,80 @@
+"""Bugs to be found: the checker is believed because it finds each of these."""
+
+import threading
+import time
+from typing import Any
+from uuid import uuid4
+
+
+def _no_dedupe() -> None:
+    """Asking again with the same key is a new adjustment."""
+    from bridge.api import admin
+
+    adjust = admin.adjust_balance
+
+    def forgetful(*args: Any, idempotency_key: str, **kwargs: Any) -> Any:
+        return adjust(*args, idempotency_key=f"{idempotency_key} {uuid4()}", **kwargs)
+
+    admin.adjust_balance = forgetful
+
+
+def _no_lock() -> None:
+    """An order's row is read, not locked, before the difference is booked."""
+    from sqlalchemy import select
+    from sqlalchemy.dialects.postgresql import insert
+
+    from bridge.settlement import settle
+    from bridge.settlement.tables import order_settlement
+
+    def read_only(connection: Any, order_ids: list[Any]) -> Any:
+        connection.execute(insert(order_settlement).on_conflict_do_nothing(), [{"order_id": who} for who in order_ids])
+        query = select(order_settlement).where(order_settlement.c.order_id.in_(order_ids))
+        return {row.order_id: row for row in connection.execute(query)}
+
+    settle._lock_rows = read_only
+
+
+def _ack_before_commit() -> None:
+    """The door answers, and then commits."""
+    from bridge.inbox.receive import Receipt
+    from bridge.webhooks import door
+
+    keep = door._keep
+
+    def later(*args: Any) -> None:
+        time.sleep(0.3)
+        keep(*args)
+
+    def hasty(*args: Any) -> Receipt:
+        threading.Thread(target=later, args=args).start()
+        return Receipt.ACCEPTED
+
+    door._keep = hasty
+
+
+def _release_in_doubt() -> None:
+    """When Medusa cannot be asked whether a code is gone, it is taken to be gone."""
+    from bridge.errors import Unavailable
+    from bridge.redemptions import advance
+
+    delete = advance._delete_codes
+
+    def hopeful(redemption: Any, medusa: Any) -> list[str]:
+        try:
+            return delete(redemption, medusa)
+        except Unavailable:
+            return []
+
+    advance._delete_codes = hopeful
+
+
+BUGS = {
+    "no-dedupe": _no_dedupe,
+    "no-lock": _no_lock,
+    "ack-before-commit": _ack_before_commit,
+    "release-in-doubt": _release_in_doubt,
+}
+
+
+def plant(bug: str) -> None:
+    BUGS[bug]()

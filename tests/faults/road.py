@@ -1,0 +1,306 @@
+"""One walk along the road, by shoppers, a merchant and Medusa's plugin, who all ask again until they are answered.
+
+What they were told is written down: the history, which the checker compares with the books.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import psycopg
+
+from tests.faults.house import House
+from tests.faults.shop import Trouble
+from tests.support import tokens
+from tests.support.deliveries import signed_headers
+from tests.support.medusa import cart_line
+from tests.support.orders import event, line, order, order_event
+
+# Only a defect, or a machine that hardly moves, ever reaches it.
+PATIENCE_SECONDS = 150.0
+_AGAIN_SECONDS = 0.1
+
+
+@dataclass(kw_only=True)
+class Wish:
+    """A redemption that a shopper asked for. `used_by` and `used` say what an order made of it."""
+
+    customer_id: str
+    dust: int
+    redemption_id: str
+    ends: str
+    used_by: str | None = None
+    used: int = 0
+
+
+@dataclass(kw_only=True)
+class History:
+    """What was acknowledged with a 2xx, and what must follow from it. `tag` is in every id."""
+
+    tag: str
+    events: set[str] = field(default_factory=set)
+    adjustments: dict[str, tuple[str, int, str]] = field(default_factory=dict)
+    """By what it says: customer, amount, the id of its row."""
+    worth: dict[str, tuple[str, int]] = field(default_factory=dict)
+    """By order: its customer and the dust that its newest facts are worth."""
+    bonuses: set[str] = field(default_factory=set)
+    wishes: list[Wish] = field(default_factory=list)
+    prices: dict[str, int | None] = field(default_factory=dict)
+    expired: dict[str, int] = field(default_factory=dict)
+    """By customer: dust that must be gone by now."""
+
+
+class GaveUp(AssertionError):
+    """Somebody was not answered for minutes."""
+
+
+@dataclass(kw_only=True)
+class Walk:
+    """One tag's people."""
+
+    house: House
+    history: History
+    client: httpx.Client
+    now: datetime
+
+    @property
+    def tag(self) -> str:
+        return self.history.tag
+
+    def call(self, method: str, path: str, *, expect: set[int], **how: Any) -> httpx.Response:
+        """Ask until there is an answer that says something."""
+        end = time.monotonic() + PATIENCE_SECONDS
+        last: object = None
+        while time.monotonic() < end:
+            try:
+                answer = self.client.request(method, path, **how)
+            except httpx.TransportError as error:
+                last = error
+            else:
+                if answer.status_code in expect:
+                    return answer
+                assert answer.status_code == 503, f"{method} {path}: {answer.status_code} {answer.text}"
+                last = answer.text
+            time.sleep(_AGAIN_SECONDS)
+        raise GaveUp(f"{method} {path}: {last}")
+
+    def deliver(self, name: str, body: bytes, times: int = 1) -> None:
+        event_id = f"msg_{self.tag}_{name}"
+        for _ in range(times):
+            # Signed anew for each attempt, as the plugin does.
+            self.call(
+                "POST", "/webhooks/medusa", expect={200, 202}, content=body,
+                headers=signed_headers(body, event_id=event_id),
+            )  # fmt: skip
+            self.history.events.add(event_id)
+
+    def order(self, name: str, who: str, euros: int, **how: Any) -> dict[str, Any]:
+        """An order as Medusa has it; `placed` two days ago, so that what it earns is mature."""
+        how.setdefault("placed", self.now - timedelta(days=2))
+        lines = how.pop("lines", [line(price=euros)])
+        return order(f"order_{self.tag}_{name}", customer_id=f"cus_{self.tag}_{who}", lines=lines, **how)
+
+    def settles(self, document: dict[str, Any], worth: int) -> None:
+        """From now on Medusa has these facts, and in the end they must be in the books."""
+        self.house.shop.orders[document["id"]] = document
+        self.history.worth[document["id"]] = (document["customer_id"], worth)
+
+    def give(self, who: str, amount: int, name: str) -> None:
+        customer, words = f"cus_{self.tag}_{who}", f"gift {self.tag} {name}"
+        answer = self.call(
+            "POST", f"/admin/dust/customers/{customer}/adjustments", expect={201},
+            json={"amount": amount, "reason": words}, headers={**tokens.admin(), "Idempotency-Key": words},
+        )  # fmt: skip
+        self.history.adjustments[words] = (customer, amount, answer.json()["id"])
+
+    def redeem(self, who: str, dust: int, *, ends: str, **wish: Any) -> Wish:
+        """Ask for a code and wait until it can be used."""
+        customer = f"cus_{self.tag}_{who}"
+        headers = {**tokens.customer(customer), "Idempotency-Key": f"{self.tag} {who} {ends}"}
+        body = {"dust": dust, **(wish or {"currency_code": "eur"})}
+        answers = [
+            self.call("POST", "/store/dust/redemptions", expect={202}, json=body, headers=headers).json()
+            for _ in range(2)
+        ]
+        assert answers[0] == answers[1], "the same key was answered in two ways"
+        made = Wish(customer_id=customer, dust=dust, redemption_id=answers[0]["redemption"]["id"], ends=ends)
+        self.history.wishes.append(made)
+        self.reaches(made, "active")
+        return made
+
+    def read(self, wish: Wish) -> dict[str, Any]:
+        path = f"/store/dust/redemptions/{wish.redemption_id}?wait=2"
+        answer = self.call("GET", path, expect={200}, headers=tokens.customer(wish.customer_id))
+        redemption: dict[str, Any] = answer.json()["redemption"]
+        return redemption
+
+    def reaches(self, wish: Wish, state: str) -> None:
+        end = time.monotonic() + PATIENCE_SECONDS
+        while (found := self.read(wish)["state"]) != state:
+            if time.monotonic() > end:
+                raise GaveUp(f"{wish.redemption_id} is {found}, not {state}")
+            time.sleep(_AGAIN_SECONDS)
+
+    def sql(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        """Ask the database, which may have been stopped this very moment."""
+        end = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                with psycopg.connect(self.house.database, autocommit=True) as connection:
+                    cursor = connection.execute(statement, values)
+                    return cursor.fetchall() if cursor.description else []
+            except psycopg.OperationalError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(_AGAIN_SECONDS)
+
+    # --- the people, each in a thread of their own ---
+
+    def buys_and_is_told_of_twice(self) -> None:
+        document = self.order("a", "a", 100)
+        self.settles(document, 100)
+        self.deliver("a", order_event(document), times=2)
+        self.deliver("a-again", order_event(document))
+
+    def returns_and_is_told_of_backwards(self) -> None:
+        how: dict[str, Any] = {"placed": self.now - timedelta(days=2)}
+        facts = [
+            self.order("b", "a", 0, lines=[line(price=10, quantity=4, returned=returned)], version=returned + 1, **how)
+            for returned in range(3)
+        ]
+        self.settles(facts[2], 20)
+        for name in (1, 2, 0):
+            self.deliver(f"b{name}", order_event(facts[name], "order.return_received" if name else "order.placed"))
+
+    def buys_and_medusa_is_asked(self) -> None:
+        for name in ("c", "away"):
+            document = self.order(name, "c", 30)
+            if name == "away":
+                self.house.shop.troubles.append(Trouble(method="GET", mark=document["id"], how="away"))
+            self.settles(document, 30)
+            self.deliver(name, event("order.placed", {"id": document["id"]}))
+
+    def cancels(self) -> None:
+        self.deliver("d", order_event(self.order("d", "a", 70)))
+        canceled = self.order("d", "a", 70, version=2, status="canceled")
+        self.settles(canceled, 0)
+        self.deliver("d-canceled", event("order.canceled", {"id": canceled["id"]}))
+
+    def signs_up(self) -> None:
+        customer = f"cus_{self.tag}_new"
+        self.history.bonuses.add(customer)
+        self.deliver("new", event("customer.created", {"id": customer}, self.now), times=2)
+        self.deliver("new-again", event("customer.created", {"id": customer}, self.now))
+        self.deliver("gone", event("customer.deleted", {"id": f"cus_{self.tag}_gone"}, self.now))
+
+    def prices_a_product(self) -> None:
+        for name, price in (("mug", 5), ("cup", None)):
+            product = f"prod_{self.tag}_{name}"
+            self.house.shop.products[product] = {"id": product, "metadata": {}}
+            wish = {"dust_only": True, "dust_price": 5}
+            self.call("PUT", f"/admin/dust/products/{product}", expect={200}, json=wish, headers=tokens.admin())
+            self.history.prices[product] = price
+        product = f"prod_{self.tag}_cup"
+        self.call("DELETE", f"/admin/dust/products/{product}", expect={200, 404}, headers=tokens.admin())
+
+    def is_poison_until_mended(self) -> None:
+        document = self.order("e", "c", 40)
+        self.deliver("e", event("order.placed", {"id": document["id"]}))
+        event_id = f"msg_{self.tag}_e"
+        end = time.monotonic() + PATIENCE_SECONDS
+        while self.sql("SELECT state FROM webhook_event WHERE id = %s", event_id) != [("failed",)]:
+            if time.monotonic() > end:
+                raise GaveUp(f"{event_id} was not parked")
+            time.sleep(_AGAIN_SECONDS)
+        self.settles(document, 40)
+        self.call("POST", f"/admin/dust/events/{event_id}/retry", expect={202}, headers=tokens.admin())
+
+    def pays_with_dust(self) -> None:
+        self.give("pays", 1_000, "to pay")
+        self.house.shop.troubles.append(Trouble(method="POST", mark=f"cus_{self.tag}_pays", how="lose"))
+        wish = self.redeem("pays", 500, ends="captured")
+        code = self.read(wish)["code"]
+        self.house.shop.use_code(code)
+        document = self.order("f", "pays", 0, lines=[line(price=20, discount=3, code=code)])
+        wish.used_by, wish.used = document["id"], 300
+        self.settles(document, 17)
+        self.deliver("f", order_event(document))
+        self.reaches(wish, "captured")
+
+    def changes_their_mind(self) -> None:
+        self.give("back", 600, "to give back")
+        self.house.shop.add_cart(
+            f"cart_{self.tag}", customer_id=f"cus_{self.tag}_back", lines=[cart_line(total=10)]
+        )  # fmt: skip
+        wish = self.redeem("back", 200, ends="released", cart_id=f"cart_{self.tag}")
+        path = f"/store/dust/redemptions/{wish.redemption_id}"
+        # Asked twice at once: one of them finds the other at it, and asks again.
+        with ThreadPoolExecutor(2) as pool:
+            headers = tokens.customer(wish.customer_id)
+            list(pool.map(lambda _: self.call("DELETE", path, expect={200}, headers=headers), range(2)))
+        self.reaches(wish, "released")
+
+    def lets_it_run_out(self) -> None:
+        self.give("late", 600, "to forget")
+        self.house.shop.troubles.append(Trouble(method="POST", mark=f"cus_{self.tag}_late", how="away"))
+        wish = self.redeem("late", 300, ends="released")
+        self.sql("UPDATE dust_redemption SET expires_at = now() WHERE id = %s AND state = 'active'", wish.redemption_id)
+        self.reaches(wish, "released")
+
+    def spends_before_it_is_there(self) -> None:
+        """Released while it is still being made: a release in doubt, unless it is looked up."""
+        self.give("quick", 600, "in a hurry")
+        customer = f"cus_{self.tag}_quick"
+        self.house.shop.troubles.append(Trouble(method="POST", mark=customer, how="hang"))
+        headers = {**tokens.customer(customer), "Idempotency-Key": f"{self.tag} quick"}
+        body = {"dust": 400, "currency_code": "eur"}
+        answer = self.call("POST", "/store/dust/redemptions", expect={202}, json=body, headers=headers).json()
+        wish = Wish(customer_id=customer, dust=400, redemption_id=answer["redemption"]["id"], ends="released")
+        self.history.wishes.append(wish)
+        path = f"/store/dust/redemptions/{wish.redemption_id}"
+        self.call("DELETE", path, expect={200}, headers=tokens.customer(customer))
+        self.reaches(wish, "released")
+
+    def is_lost_by_medusa(self) -> None:
+        soon = timedelta(seconds=1)
+        for name, who, euros, placed in (
+            ("lost", "lost", 80, self.now - timedelta(days=2)),
+            ("ripe", "ripe", 60, self.now - timedelta(days=1) + soon),
+            ("stale", "stale", 90, self.now - timedelta(days=30) + soon),
+        ):
+            document = self.order(name, who, euros, placed=placed, updated=self.now)
+            self.settles(document, euros)
+        self.history.expired[f"cus_{self.tag}_stale"] = 90
+
+    EVERYBODY: tuple[Callable[["Walk"], None], ...] = (
+        buys_and_is_told_of_twice, returns_and_is_told_of_backwards, buys_and_medusa_is_asked, cancels, signs_up,
+        prices_a_product, is_poison_until_mended, pays_with_dust, changes_their_mind, lets_it_run_out,
+        spends_before_it_is_there, is_lost_by_medusa,
+    )  # fmt: skip
+
+
+@contextmanager
+def walking(house: House, tag: str) -> Iterator[tuple[History, Callable[[], None]]]:
+    """Everybody sets off at once; yields the history and what waits until all have arrived."""
+    with httpx.Client(base_url=house.url, timeout=10, trust_env=False) as client:
+        walk = Walk(house=house, history=History(tag=tag), client=client, now=datetime.now(UTC))
+        start = threading.Barrier(len(Walk.EVERYBODY))
+
+        def go(person: Callable[[Walk], None]) -> None:
+            start.wait(30)
+            person(walk)
+
+        with ThreadPoolExecutor(len(Walk.EVERYBODY)) as pool:
+            arrivals = [pool.submit(go, person) for person in Walk.EVERYBODY]
+
+            def arrive() -> None:
+                for arrival in arrivals:
+                    arrival.result()
+
+            yield walk.history, arrive

@@ -1,0 +1,64 @@
+"""The Medusa of the fault tests: it makes trouble where it is told to, and remembers what it did when."""
+
+import threading
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from tests.support.medusa import Answer, FakeMedusa
+
+# Beyond DUST_MEDUSA_TIMEOUT_SECONDS of the house (1).
+HANG_SECONDS = 1.6
+
+
+@dataclass(kw_only=True)
+class Trouble:
+    """What happens to calls of this method whose path, query or body has `mark` in it, the next `times` times."""
+
+    method: str
+    mark: str
+    how: str  # away: 503, nothing done; lose: done, and the connection cut; hang: done, and no reply for too long
+    times: int = 1
+
+
+class Shop(FakeMedusa):
+    """A Medusa with troubles. `happened` has (when, what, code) for every promotion made or deleted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.troubles: list[Trouble] = []
+        self.happened: list[tuple[datetime, str, str]] = []
+        self._troubling = threading.Lock()
+
+    def handle(self, method: str, path: str, query: dict[str, Any], body: Any, headers: Any) -> Answer:
+        trouble = self._trouble(method, f"{path} {query} {body}")
+        if trouble == "away":
+            return 503, {"type": "unexpected_state", "message": "away"}
+        answer = super().handle(method, path, query, body, headers)
+        if trouble == "hang":
+            time.sleep(HANG_SECONDS)
+        elif trouble == "lose":
+            raise ConnectionResetError("the reply was lost")
+        return answer
+
+    def _trouble(self, method: str, call: str) -> str | None:
+        with self._troubling:
+            for trouble in self.troubles:
+                if trouble.times and trouble.method == method and trouble.mark in call:
+                    trouble.times -= 1
+                    return trouble.how
+        return None
+
+    def _create_promotion(self, body: dict[str, Any]) -> Answer:
+        status, answer = super()._create_promotion(body)
+        if status == 200:
+            self.happened.append((datetime.now(UTC), "created", body["code"]))
+        return status, answer
+
+    def _delete_promotion(self, promotion_id: str) -> Answer:
+        promotion = self.promotions.get(promotion_id)
+        answer = super()._delete_promotion(promotion_id)
+        if promotion:
+            self.happened.append((datetime.now(UTC), "deleted", promotion["code"]))
+        return answer

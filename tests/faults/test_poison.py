@@ -1,0 +1,36 @@
+"""An event that kills the process of whoever looks at it, in the middle of a batch of healthy ones, for real."""
+
+import pytest
+
+from bridge.stack.processes import until
+from tests.faults.house import Servers, apart, house
+from tests.faults.road import PATIENCE_SECONDS
+from tests.faults.test_checker import somebody
+from tests.support.orders import order_event
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
+
+HEALTHY = 30
+
+
+def test_an_event_that_kills_its_worker_is_split_off_and_parked_and_its_batch_goes_through(where: Servers) -> None:
+    # With the waits of a deployment: whether they play together is the question.
+    more = {"FAULTS_POISON": "order_x_poison", "FAULTS_UNHURRIED": "1", "DUST_SWEEP_SECONDS": "5"}
+    with apart(where, 10) as own, house(own, more=more) as found:
+        with somebody(found, "x") as walk:
+            for number in range(HEALTHY):
+                document = walk.order(f"o{number}", f"c{number}", 10)
+                walk.settles(document, 10)
+                walk.deliver(f"o{number}", order_event(document))
+                if number == HEALTHY // 2:
+                    walk.deliver("poison", order_event(walk.order("poison", "p", 10)))
+
+        def states() -> dict[str, int]:
+            return dict(walk.sql("SELECT state, count(*) FROM webhook_event WHERE id LIKE 'msg%%' GROUP BY state"))
+
+        assert until(lambda: states() == {"handled": HEALTHY, "failed": 1}, PATIENCE_SECONDS), states()
+        (found_row,) = walk.sql("SELECT id, error_code, reason FROM webhook_event WHERE state = 'failed'")
+        assert found_row[:2] == ("msg_x_poison", "task_ended")
+        deaths = found.said.getvalue().count("exited with 'signal 9 (SIGKILL)'")
+        # A few: once in a batch or two, and then alone until it is parked. A loop would go on for ever.
+        assert 2 <= deaths <= 12, deaths

@@ -1,0 +1,79 @@
+"""A shop's own receiver of notices, on a real socket, that answers as it is told to."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from pydantic import SecretStr
+
+from bridge.settings import webhook_key
+from bridge.webhooks.signature import verify
+
+NOTIFY_SECRET = "whsec_bm90aWNlcy1hcmUtc2lnbmVkLXdpdGgtdGhpcw=="
+
+
+Answer = Callable[[dict[str, Any]], tuple[int, dict[str, str], bytes]]
+
+
+@dataclass
+class Receiver:
+    """`got` is every call in order, its signature verified. `answer` says by call: status, headers, body."""
+
+    got: list[dict[str, Any]] = field(default_factory=list)
+    answer: Answer = lambda _: (204, {}, b"")
+    url: str = ""
+
+    @property
+    def ids(self) -> list[str]:
+        return [each["id"] for each in self.got]
+
+    @property
+    def types(self) -> list[str]:
+        return [each["type"] for each in self.got]
+
+
+@contextmanager
+def receiving() -> Iterator[Receiver]:
+    receiver = Receiver()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            key = webhook_key(SecretStr(NOTIFY_SECRET))
+            call = {
+                "id": verify(self.headers, body, [key], now=datetime.now(UTC)),
+                "path": self.path,
+                **json.loads(body),
+            }
+            receiver.got.append(call)
+            status, headers, content = receiver.answer(call)
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("content-length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    receiver.url = f"http://127.0.0.1:{server.server_address[1]}/dust"
+    try:
+        yield receiver
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def status(code: int, body: bytes = b"", **headers: str) -> Answer:
+    """Answer every call so."""
+    return lambda _: (code, {name.replace("_", "-"): value for name, value in headers.items()}, body)
