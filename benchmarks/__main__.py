@@ -10,7 +10,7 @@ from rich.console import Console
 from benchmarks import report
 from benchmarks.figures import FULL, QUICK, Outcome
 
-MEASURES = ("intake", "drain")
+MEASURES = ("intake", "drain", "latency", "reads", "hot", "growth", "redemption", "memory")
 
 
 def main(

@@ -1,11 +1,13 @@
 """Servers and Dust's own processes for one measure: a new Postgres and a new Redis, as `dust up` starts them."""
 
+import logging
 import os
 import shutil
 import signal
+import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,7 @@ from subprocess import Popen
 import httpx
 import psutil
 import psycopg
+import structlog
 
 from bridge import migrations
 from bridge.db import forget_engine
@@ -47,27 +50,39 @@ class House:
     @contextmanager
     def running(self, command: str, *, log: str | None = None, **environment: str) -> Iterator[Popen[bytes]]:
         """`dust <command>` for as long as the block lasts; what it says is in the folder."""
-        with (self.folder / f"{log or command.split()[0]}.log").open("ab") as said:
-            process = spawn(
-                [*DUST, *command.split()],
-                death_signal=signal.SIGTERM,
-                env={**self.environment, **environment},
-                stdout=said,
-            )
-            try:
-                yield process
-            finally:
-                stop(process, (signal.SIGTERM, 20.0))
+        with self._started([*DUST, *command.split()], log or command.split()[0], environment) as process:
+            yield process
 
     @contextmanager
     def serving(self, *, workers: int = 2) -> Iterator[tuple[int, Popen[bytes]]]:
-        """The API; its port and its first process."""
+        """The API; its port and a process of it, the first of several."""
         port = free_port()
         with self.running(f"serve --workers {workers}", DUST_PORT=str(port)) as process:
             wait_for_http(port, "/health/live")
             # The first process that answers is not all of them.
             time.sleep(1.0)
             yield port, process
+
+    @contextmanager
+    def serving_bare(self, application: str) -> Iterator[int]:
+        """An ASGI application of the benchmarks under the same server; its port."""
+        port = free_port()
+        arguments = ["--workers", "2", "--no-access-log", "--log-level", "warning", "--port", str(port)]
+        with self._started([sys.executable, "-m", "uvicorn", application, *arguments], "bare", {}):
+            wait_for_http(port, "/")
+            time.sleep(1.0)
+            yield port
+
+    @contextmanager
+    def _started(self, command: Sequence[str], log: str, environment: Mapping[str, str]) -> Iterator[Popen[bytes]]:
+        with (self.folder / f"{log}.log").open("ab") as said:
+            process = spawn(
+                command, death_signal=signal.SIGTERM, env={**self.environment, **environment}, stdout=said
+            )  # fmt: skip
+            try:
+                yield process
+            finally:
+                stop(process, (signal.SIGTERM, 20.0))
 
     def postmaster(self) -> psutil.Process:
         """The embedded Postgres, to be killed."""
@@ -81,14 +96,20 @@ class House:
 
 
 @contextmanager
-def a_house(**environment: str) -> Iterator[House]:
-    """For this process too: `bridge.db` and the settings are those of the house while the block lasts."""
+def a_house(postgres: Mapping[str, str] | None = None, **environment: str) -> Iterator[House]:
+    """For this process too: `bridge.db` and the settings are those of the house while the block lasts.
+
+    `postgres` are settings of the server beside those that `dust up` gives it.
+    """
     folder = Path(tempfile.mkdtemp(prefix="dust-bench-"))
     folder.chmod(0o711)
     data = folder / "data"
     before = dict(os.environ)
     try:
-        with embedded_postgres(data, say=lambda _: None) as database_url, embedded_redis(data) as broker_url:
+        with (
+            embedded_postgres(data, settings=postgres, say=lambda _: None) as database_url,
+            embedded_redis(data) as broker_url,
+        ):
             migrations.upgrade(database_url)
             ours = {
                 "DUST_DATABASE_URL": database_url,
@@ -104,6 +125,8 @@ def a_house(**environment: str) -> Iterator[House]:
             os.environ.clear()
             os.environ.update({**around, **ours})
             _forget()
+            # What this process does itself is said by its figures.
+            structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
             yield House(folder=folder, database_url=database_url, environment=dict(os.environ))
     finally:
         _forget()
@@ -115,7 +138,7 @@ def a_house(**environment: str) -> Iterator[House]:
 def wait_for_http(port: int, path: str) -> None:
     def answers() -> bool:
         with suppress(httpx.HTTPError):
-            return httpx.get(f"http://127.0.0.1:{port}{path}", timeout=5, trust_env=False).is_success
+            return httpx.get(f"http://127.0.0.1:{port}{path}", timeout=5, trust_env=False).status_code > 0
         return False
 
     if not until(answers, _START_SECONDS):

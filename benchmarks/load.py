@@ -33,12 +33,13 @@ def send(
     port: int, source: Source, *, connections: int, seconds: float, rate: float | None = None, most: int | None = None
 ) -> Answers:
     """Send for so long, or `most` requests, and wait for the last answers."""
-    return uvloop.run(_send(port, source, connections, seconds, rate, most))
+    return uvloop.run(sending(port, source, connections=connections, seconds=seconds, rate=rate, most=most))
 
 
-async def _send(
-    port: int, source: Source, connections: int, seconds: float, rate: float | None, most: int | None
+async def sending(
+    port: int, source: Source, *, connections: int, seconds: float, rate: float | None = None, most: int | None = None
 ) -> Answers:
+    """As `send`, beside other things."""
     loop = asyncio.get_running_loop()
     run = _Run(source, end=time.perf_counter() + seconds, most=most, closed=rate is None)
     lines = [(await loop.create_connection(lambda: _Line(run), "127.0.0.1", port))[1] for _ in range(connections)]

@@ -7,8 +7,8 @@
     5 redemptions  promises: dust held, a promotion in Medusa, then captured or released
     6 medusa       the way out: the Admin API client and the shapes we read
 
-`programme` (the rules, pure arithmetic), `products` (dust prices) and `imports` (balances from elsewhere) stand beside
-the road; `api` and `cli` are its side windows; `notices` is the other way out: webhooks that tell the shop what
-happened, so that it can send its mails. A stop imports stops to its right and the small shared files, never one to its
-left.
+`programme` (the rules, pure arithmetic), `products` (dust prices), `imports` (balances from elsewhere) and `simulation`
+(settling for show) stand beside the road; `api` and `cli` are its side windows; `notices` is the other way out:
+webhooks that tell the shop what happened, so that it can send its mails. A stop imports stops to its right and the
+small shared files, never one to its left.
 """

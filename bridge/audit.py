@@ -24,7 +24,7 @@ _PROMISE_GRACE = timedelta(minutes=15)
 # Beyond every retry: an event that waits for longer has been forgotten.
 _EVENT_GRACE = timedelta(hours=1)
 # The sweep comes every minute.
-_ESCROW_GRACE = timedelta(hours=1)
+_SWEEP_GRACE = timedelta(hours=1)
 _ROWS_AT_ONCE = 5_000
 
 
@@ -64,7 +64,7 @@ _SQL_CHECKS: dict[str, str] = {
     "only_reversals_go_below_zero": """
         SELECT customer_id AS subject, format('row %s (%s) led to %s', version, kind, balance_after) AS detail
         FROM dust_transaction
-        WHERE balance_after < 0 AND amount < 0 AND kind NOT IN ('reverse', 'redeem')
+        WHERE balance_after < 0 AND amount < 0 AND kind NOT IN ('reverse', 'redeem', 'merge', 'unmerge')
     """,
     "lots_are_the_balance": """
         SELECT b.customer_id AS subject,
@@ -166,6 +166,12 @@ _SQL_CHECKS: dict[str, str] = {
             ON t.customer_id = r.customer_id AND t.reference_id = r.batch_id
         WHERE coalesce(r.dust, 0) <> coalesce(t.dust, 0)
     """,
+    "merges_have_two_sides": """
+        SELECT reference_id AS subject,
+               format('%s and %s pending on one side only', sum(amount), sum(pending)) AS detail
+        FROM dust_transaction WHERE reference_type = 'merge'
+        GROUP BY reference_id HAVING sum(amount) <> 0 OR sum(pending) <> 0
+    """,
     "totals_are_the_book": """
         SELECT coalesce(n.kind, t.kind) AS subject,
                format('noted %s rows +%s -%s, the book has %s +%s -%s', n.postings, n.credited, n.debited,
@@ -237,12 +243,22 @@ def _no_event_is_forgotten(connection: Connection) -> Iterator[Breach]:
         yield Breach(check="no_event_is_forgotten", subject=row.subject, detail=row.detail)
 
 
+def _merged_accounts_are_empty(connection: Connection) -> Iterator[Breach]:
+    query = text(
+        "SELECT customer_id AS subject, format('%s dust, %s pending for %s', b.balance, b.pending, m.survivor_id)"
+        " AS detail FROM customer_merge m JOIN dust_balance b USING (customer_id)"
+        " WHERE m.unmerged_at IS NULL AND (b.balance <> b.held OR b.pending <> 0) AND b.updated_at < :late"
+    )
+    for row in connection.execute(query, {"late": now() - _SWEEP_GRACE}):
+        yield Breach(check="merged_accounts_are_empty", subject=row.subject, detail=row.detail)
+
+
 def _no_escrow_is_overdue(connection: Connection) -> Iterator[Breach]:
     query = text(
         "SELECT order_id AS subject, format('%s dust wait, were over at %s', dust, expires_at) AS detail"
         " FROM guest_escrow WHERE state = 'waiting' AND expires_at < :late"
     )
-    for row in connection.execute(query, {"late": now() - _ESCROW_GRACE}):
+    for row in connection.execute(query, {"late": now() - _SWEEP_GRACE}):
         yield Breach(check="no_escrow_is_overdue", subject=row.subject, detail=row.detail)
 
 
@@ -258,6 +274,7 @@ _CHECKS: tuple[Callable[[Connection], Iterator[Breach]], ...] = (
     _no_promise_is_overdue,
     _no_event_is_forgotten,
     _no_escrow_is_overdue,
+    _merged_accounts_are_empty,
     _newest_close_still_holds,
 )
 CHECK_NAMES = (
@@ -266,5 +283,6 @@ CHECK_NAMES = (
     "no_promise_is_overdue",
     "no_event_is_forgotten",
     "no_escrow_is_overdue",
+    "merged_accounts_are_empty",
     "newest_close_still_holds",
 )

@@ -3,7 +3,7 @@
 Facts → rule version → lot → expiry: beside each sentence stand the ids that support and auditors need.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, select
 
 from bridge.ids import CustomerId
 from bridge.ledger.account import Kind
+from bridge.ledger.merges import merges_of
 from bridge.ledger.statements import Balance, read_balance
 from bridge.ledger.tables import dust_lot, dust_lot_use, dust_transaction
 from bridge.programme.versions import Version, versions_by_number
@@ -80,7 +81,8 @@ def explain(connection: Connection, customer_id: CustomerId, *, limit: int = 100
     parts = _lot_parts(connection, customer_id)
     balance = read_balance(connection, customer_id)
     steps = tuple(_step(row, versions, notes, rules, claims, parts.get(row.version, ())) for row in reversed(rows))
-    return Explanation(balance=balance, summary=tuple(_summary(balance)), steps=steps)
+    summary = (*_summary(balance), *_merges(connection, customer_id))
+    return Explanation(balance=balance, summary=summary, steps=steps)
 
 
 def _lot_parts(connection: Connection, customer_id: CustomerId) -> dict[int, tuple[LotPart, ...]]:
@@ -174,8 +176,29 @@ def _sentence(
             return f"{amount} dust of redemption {what} given back, with their old expiry dates."
         case Kind.EXPIRE:
             return f"{amount} dust expired."
+        case Kind.MERGE | Kind.UNMERGE:
+            return _merge_sentence(row)
         case Kind.ADJUST:
             return f"{amount} dust {'added' if row.amount > 0 else 'taken away'} by the shop: {row.description}."
+
+
+def _merge_sentence(row: Row[Any]) -> str:
+    figures = [f"{abs(row.amount)} dust"] if row.amount or not row.pending else []
+    figures += [f"{abs(row.pending)} pending dust"] if row.pending else []
+    why = "were merged" if row.kind == Kind.MERGE else "were separated again"
+    return f"{' and '.join(figures)}, with their old dates: {row.description}, as two accounts of one person {why}."
+
+
+def _merges(connection: Connection, customer_id: CustomerId) -> Iterator[str]:
+    for merge in merges_of(connection, customer_id):
+        merged = merge.customer_id == customer_id
+        other = merge.survivor_id if merged else merge.customer_id
+        if merge.unmerged_at:
+            yield f"From {merge.merged_at:%d %b %Y} to {merge.unmerged_at:%d %b %Y} this account was one with {other}."
+        elif merged:
+            yield f"Since {merge.merged_at:%d %b %Y} this account is merged into {other}: all its dust is there."
+        else:
+            yield f"Since {merge.merged_at:%d %b %Y} {other} is merged into this account: all its dust is here."
 
 
 def _rule(row: Row[Any], versions: dict[int, Version], rules: dict[str, str]) -> str:

@@ -6,6 +6,7 @@ from sqlalchemy import Connection, Table, select
 
 from bridge.ids import CustomerId
 from bridge.imports.tables import import_row
+from bridge.ledger.merges import merges_of
 from bridge.ledger.tables import dust_balance, dust_lot, dust_transaction
 from bridge.notices.tables import notice
 from bridge.redemptions.tables import dust_redemption, dust_redemption_code
@@ -37,6 +38,7 @@ def export_customer(connection: Connection, customer_id: CustomerId) -> dict[str
     for name, table in _TABLES.items():
         query = select(table).where(table.c.customer_id == customer_id).order_by(*table.primary_key.columns)
         document[name] = [_row(row._mapping) for row in connection.execute(query)]
+    document["merges"] = [vars(merge) for merge in merges_of(connection, customer_id)]
     ids = [redemption["id"] for redemption in document["redemptions"]]
     codes = select(dust_redemption_code).where(dust_redemption_code.c.redemption_id.in_(ids))
     document["codes"] = [_row(row._mapping) for row in connection.execute(codes)]

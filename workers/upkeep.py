@@ -12,6 +12,7 @@ from bridge.errors import Unavailable
 from bridge.inbox.erasure import erased_customers, strip_late
 from bridge.last_run import AUDIT, EVERY_MINUTE, note_run
 from bridge.ledger.due import book_due_lots
+from bridge.ledger.merges import carry_over_what_came_in
 from bridge.ledger.totals import fold
 from bridge.medusa.client import get_medusa
 from bridge.reports.closes import close_days as close_days_over
@@ -19,6 +20,7 @@ from bridge.settings import get_settings
 from bridge.settlement.escrow import claim_orders, expire_escrows, proved_and_waiting
 from bridge.wake import (
     UPKEEP_AUDIT,
+    UPKEEP_CARRY_OVER,
     UPKEEP_CLOSE_DAYS,
     UPKEEP_ESCROW,
     UPKEEP_EVERY_MINUTE,
@@ -64,6 +66,13 @@ def escrow() -> int:
         done += over
         if over < _ORDERS_AT_ONCE:
             return done
+
+
+@app.task(name=UPKEEP_CARRY_OVER, retryable=True)
+def carry_over() -> int:
+    """Bring what came into merged accounts to their survivors, where a merge came in between; how many accounts."""
+    with transaction() as connection:
+        return carry_over_what_came_in(connection, limit=_CUSTOMERS_AT_ONCE)
 
 
 @app.task(name=UPKEEP_EVERY_MINUTE, retryable=True)

@@ -7,11 +7,12 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field, StringConstraints
 
 from bridge.api.auth import AdminOperator, operator
-from bridge.api.shapes import Body, Cursor, Limit, Listing, PathId, decode_cursor, encode_cursor
+from bridge.api.shapes import Body, Cursor, Id, Limit, Listing, PathId, decode_cursor, encode_cursor
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.explain import explain_escrow
 from bridge.ids import CustomerId, OrderId
+from bridge.ledger.merges import merge_customers, merges_of, unmerge_customer
 from bridge.problems import describe_problems
 from bridge.settlement.escrow import (
     Escrow,
@@ -123,3 +124,53 @@ def claim(customer_id: PathId, wish: ClaimWish, who: AdminOperator) -> ClaimAnsw
         dust=sum(orders.values()),
         orders=[ClaimedOrder(order_id=order_id, dust=dust) for order_id, dust in sorted(orders.items())],
     )
+
+
+class MergeView(BaseModel):
+    id: str
+    customer_id: str = Field(description="The account that was merged; it is empty from then on")
+    survivor_id: str = Field(description="The account that has everything")
+    merged_at: datetime
+    merged_by: str
+    unmerged_at: datetime | None = Field(description="When it was undone")
+    unmerged_by: str | None
+
+
+class MergeWish(Body):
+    into: Id
+
+
+class UnmergeAnswer(BaseModel):
+    merge: MergeView
+    brought: int = Field(description="What the account had brought in all, pending dust included; below zero for debt")
+    returned: int = Field(description="What of it went back: neither spent nor set aside meanwhile")
+
+
+class MergeList(BaseModel):
+    merges: list[MergeView]
+
+
+@router.get("/customers/{customer_id}/merges", responses=describe_problems(422))
+def read_merges(customer_id: PathId) -> MergeList:
+    """Every merge that the customer has a part in, undone ones too, oldest first."""
+    with transaction() as connection:
+        return MergeList(merges=[MergeView(**vars(each)) for each in merges_of(connection, CustomerId(customer_id))])
+
+
+@router.post("/customers/{customer_id}/merge", responses=describe_problems(400, 409, 422))
+def merge(customer_id: PathId, wish: MergeWish, who: AdminOperator) -> MergeView:
+    """Make two accounts of one person one: everything goes `into` the other, now and from now on.
+
+    Open redemptions of this account have to be over first. Asking again does no harm.
+    """
+    with transaction() as connection:
+        done = merge_customers(connection, CustomerId(customer_id), CustomerId(wish.into), actor=who.id, now=now())
+    return MergeView(**vars(done))
+
+
+@router.post("/customers/{customer_id}/unmerge", responses=describe_problems(409, 422))
+def unmerge(customer_id: PathId, who: AdminOperator) -> UnmergeAnswer:
+    """Undo a merge: what this account had brought comes back, as far as it is neither spent nor set aside."""
+    with transaction() as connection:
+        done = unmerge_customer(connection, CustomerId(customer_id), actor=who.id, now=now())
+    return UnmergeAnswer(merge=MergeView(**vars(done.merge)), brought=done.brought, returned=done.returned)

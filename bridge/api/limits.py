@@ -1,4 +1,7 @@
-"""No request body may be larger than any we have a use for, signed in or not: it would be read into memory first."""
+"""No request body may be larger than any we have a use for, or take for ever, signed in or not: it would be read into
+memory first."""
+
+import asyncio
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -7,6 +10,8 @@ from bridge.errors import InvalidInput
 from bridge.problems import problem
 
 MOST_BYTES = 1024 * 1024
+# For all of it. A mebibyte takes a slow phone half of that.
+BODY_SECONDS = 20.0
 
 
 class TooLarge(InvalidInput):
@@ -19,8 +24,19 @@ class TooLarge(InvalidInput):
         super().__init__(f"The body is over {MOST_BYTES} bytes.", max_bytes=MOST_BYTES)
 
 
+class TooSlow(InvalidInput):
+    """The body was not there in time."""
+
+    code = "too_slow"
+    status = 408
+
+    def __init__(self) -> None:
+        super().__init__(f"The body was not there after {BODY_SECONDS:.0f} seconds.")
+
+
 class BodyLimit:
-    """ASGI middleware: 413 for a length that says too much, `TooLarge` for a body that turns out to be too much."""
+    """ASGI middleware: 413 for a length that says too much, `TooLarge` for a body that turns out to be too much,
+    `TooSlow` for one that does not come."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -34,11 +50,20 @@ class BodyLimit:
             error = TooLarge()
             await problem(error.status, error.code, error.message, **error.details)(scope, receive, send)
             return
-        seen = 0
+        seen, whole = 0, False
+        deadline = asyncio.get_running_loop().time() + BODY_SECONDS
 
         async def counted() -> Message:
-            nonlocal seen
-            message = await receive()
+            nonlocal seen, whole
+            if whole:
+                # What comes now is the end of the connection, and that may take its time.
+                return await receive()
+            try:
+                async with asyncio.timeout_at(deadline):
+                    message = await receive()
+            except TimeoutError:
+                raise TooSlow from None
+            whole = not message.get("more_body", False)
             seen += len(message.get("body", b""))
             if seen > MOST_BYTES:
                 raise TooLarge

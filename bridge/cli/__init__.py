@@ -5,7 +5,21 @@ import sys
 import structlog
 import typer
 
-from bridge.cli import accounts, balances, bonuses, clock, doctor, events, guests, notices, reports, servers, upkeep
+from bridge.cli import (
+    accounts,
+    backfill,
+    balances,
+    bonuses,
+    clock,
+    doctor,
+    events,
+    guests,
+    notices,
+    programme,
+    reports,
+    servers,
+    upkeep,
+)
 from bridge.errors import DustError
 from bridge.settings import SettingsError
 from bridge.stack.errors import StackError
@@ -17,7 +31,21 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for group in (servers, events, notices, accounts, bonuses, balances, guests, upkeep, reports, clock, doctor):
+for group in (
+    servers,
+    events,
+    notices,
+    accounts,
+    bonuses,
+    guests,
+    programme,
+    balances,
+    backfill,
+    upkeep,
+    reports,
+    clock,
+    doctor,
+):
     group.add_commands(app)
 
 

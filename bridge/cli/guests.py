@@ -1,4 +1,4 @@
-"""Commands about guests' dust."""
+"""Commands about guests' dust, and about accounts that belong to one person."""
 
 from typing import Annotated
 
@@ -10,6 +10,8 @@ from bridge.db import transaction
 from bridge.errors import field_error
 from bridge.explain import explain_escrow
 from bridge.ids import CustomerId, OrderId
+from bridge.ledger.merges import merge_customers, unmerge_customer
+from bridge.ledger.statements import read_balance
 from bridge.settlement.emails import replace_key
 from bridge.settlement.escrow import (
     Proof,
@@ -25,6 +27,8 @@ from bridge.settlement.tables import EscrowState
 _ACTOR = "cli"
 _COLUMNS = ("order_id", "state", "dust", "expires_at", "customer_id", "proof")
 
+Customer = Annotated[str, typer.Argument(help="A Medusa customer id, cus_…")]
+
 
 def add_commands(app: typer.Typer) -> None:
     group = typer.Typer(help="Dust of guests' orders.", no_args_is_help=True)
@@ -33,6 +37,8 @@ def add_commands(app: typer.Typer) -> None:
     group.command()(claim)
     group.command(name="replace-key")(new_key)
     app.add_typer(group, name="guests")
+    app.command()(merge)
+    app.command()(unmerge)
 
 
 def list_waiting(
@@ -65,7 +71,7 @@ def show(order: Annotated[str, typer.Argument(help="A Medusa order id, order_…
 
 
 def claim(
-    customer: Annotated[str, typer.Argument(help="A Medusa customer id, cus_…")],
+    customer: Customer,
     email: Annotated[str, typer.Option(help="The e-mail of the orders; `-` asks for it, so that no history keeps it.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be claimed.")] = False,
     as_json: AsJson = False,
@@ -109,3 +115,31 @@ def new_key(
         console.print(
             f"A new key is in use. {lost} orders wait without a hash: run `dust reconcile --since` their date."
         )
+
+
+def merge(
+    customer: Customer,
+    into: Annotated[str, typer.Option(help="The customer that has everything from then on.")],
+    as_json: AsJson = False,
+) -> None:
+    """Make two accounts of one person one. Example: dust merge cus_01J9ZK3V5C --into cus_01J8AB2X7D
+
+    `dust unmerge` undoes it, as far as the dust is neither spent nor set aside by then.
+    """
+    with transaction() as connection:
+        done = merge_customers(connection, CustomerId(customer), CustomerId(into), actor=_ACTOR, now=now())
+        balance = read_balance(connection, CustomerId(into)).balance
+    if as_json:
+        print_json({**vars(done), "balance": balance})
+    else:
+        console.print(f"{customer} is merged into {into}, which has {balance} dust now ({done.id}).")
+
+
+def unmerge(customer: Customer, as_json: AsJson = False) -> None:
+    """Make two accounts of a merged one again. Example: dust unmerge cus_01J9ZK3V5C"""
+    with transaction() as connection:
+        done = unmerge_customer(connection, CustomerId(customer), actor=_ACTOR, now=now())
+    if as_json:
+        print_json({**vars(done.merge), "brought": done.brought, "returned": done.returned})
+    else:
+        console.print(f"{customer} has {done.returned} of the {done.brought} dust back that it had brought.")

@@ -12,6 +12,7 @@ import typer
 import uvicorn
 
 from bridge import migrations
+from bridge.api.connections import Connection
 from bridge.cli.output import console
 from bridge.settings import Settings, get_settings, load_settings
 
@@ -57,6 +58,7 @@ def serve(
     uvicorn.run(
         "bridge.app:create_app",
         factory=True,
+        http=Connection,
         host=settings.host,
         port=settings.port,
         workers=workers,

@@ -19,6 +19,7 @@ from bridge.db import metadata
 from bridge.ids import CustomerId
 from bridge.inbox.events import MalformedEvent, read_event
 from bridge.inbox.tables import EventState, webhook_event
+from bridge.ledger.merges import merged_into
 from bridge.notices.outbox import forget_customers
 from bridge.redemptions.promises import ask_for_release, list_redemptions
 from bridge.settlement.escrow import forget_emails, forget_guests
@@ -39,17 +40,19 @@ _NOT_SETTLED = [state.value for state in EventState if state is not EventState.H
 
 def erase_customer(connection: Connection, customer_id: CustomerId, *, actor: str, now: datetime) -> int:
     """Forget this customer; the number of event bodies that were stripped. Asking again does no harm."""
+    # Accounts that are merged into this one are the same person's. The other way round, a shop that deletes the account
+    # that is left over after a merge means that account alone.
+    everybody = [customer_id, *merged_into(connection, customer_id)]
     connection.execute(
-        insert(customer_erasure)
-        .values(customer_id=customer_id, erased_at=now, actor=actor)
-        .on_conflict_do_nothing()
-    )  # fmt: skip
+        insert(customer_erasure).on_conflict_do_nothing(),
+        [{"customer_id": who, "erased_at": now, "actor": actor} for who in everybody],
+    )
     for redemption in list_redemptions(connection, customer_id=customer_id, limit=_MOST_REDEMPTIONS):
         if redemption.open:
             ask_for_release(connection, customer_id, redemption.id, now=now)
-    forget_emails(connection, [customer_id])
-    forget_guests(connection, [customer_id], now=now)
-    return strip_late(connection, [customer_id])
+    forget_emails(connection, everybody)
+    forget_guests(connection, everybody, now=now)
+    return strip_late(connection, everybody)
 
 
 def strip_late(connection: Connection, customer_ids: Iterable[CustomerId]) -> int:

@@ -6,7 +6,7 @@ quiet shop's poll writes nothing; what it found is the drift that a report shows
 """
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -68,7 +68,7 @@ def reconcile(medusa: Medusa, *, since: datetime | None = None, dry_run: bool = 
     started = real_now()
     found = Found(since=since or _last_seen(started))
     for page in medusa.orders_updated_since(found.since):
-        _compare(page, found, dry_run=dry_run)
+        compare_orders(page, found, dry_run=dry_run)
     _compare_payments(medusa, found, dry_run=dry_run)
     _compare_customers(medusa, found, dry_run=dry_run)
     if since is None and not dry_run:
@@ -101,7 +101,8 @@ def _remember(started: datetime) -> None:
         )
 
 
-def _compare(page: list[Json], found: Found, *, dry_run: bool) -> None:
+def compare_orders(page: list[Json], found: Found, *, dry_run: bool) -> None:
+    """Put those of these orders into the inbox whose facts are newer than what is settled."""
     orders: dict[OrderId, tuple[Json, Order]] = {}
     for document in page:
         found.orders_seen += 1
@@ -113,7 +114,7 @@ def _compare(page: list[Json], found: Found, *, dry_run: bool) -> None:
             continue
         orders[order.id] = (document, order)
     with transaction() as connection:
-        known = _newest_facts(connection, orders.keys())
+        known = newest_facts(connection, orders.keys())
         unclaimable = _guests_without_hash(connection, orders.keys())
         for order_id, (document, order) in orders.items():
             mark = unclaimable.get(order_id, "") if order.email else ""
@@ -123,7 +124,8 @@ def _compare(page: list[Json], found: Found, *, dry_run: bool) -> None:
                 found.drifted.append(order_id)
 
 
-def _newest_facts(connection: Connection, order_ids: Iterable[OrderId]) -> dict[OrderId, tuple[int, datetime]]:
+def newest_facts(connection: Connection, order_ids: Iterable[OrderId]) -> dict[OrderId, tuple[int, datetime]]:
+    """How new the facts are that each of these orders was settled by; one that never was is missing."""
     query = select(order_settlement).where(
         order_settlement.c.order_id.in_(list(order_ids)), order_settlement.c.facts_version.is_not(None)
     )
@@ -201,14 +203,22 @@ def _compare_customers(medusa: Medusa, found: Found, *, dry_run: bool) -> None:
     if not bonus and not claims:
         return
     for page in medusa.customers_created_since(found.since):
-        created = {CustomerId(c["id"]): c["created_at"] for c in page if c.get("has_account")}
+        created = {
+            CustomerId(each["id"]): datetime.fromisoformat(each["created_at"])
+            for each in page
+            if each.get("has_account")
+        }
         with transaction() as connection:
             heard_of = customers_with_signup_bonus(connection, created.keys()) if bonus else set(created)
             heard_of &= customers_with_proof(connection, created.keys()) if claims else set(created)
-            for customer_id, created_at in created.items():
-                if customer_id in heard_of:
-                    continue
-                moment = datetime.fromisoformat(created_at)
-                event = (f"rec_{customer_id}", "customer.created", moment, {"id": customer_id})
-                if dry_run or _keep(connection, *event):
-                    found.customers.append(customer_id)
+            new = {who: at for who, at in created.items() if who not in heard_of}
+            found.customers += list(new) if dry_run else keep_customers(connection, new)
+
+
+def keep_customers(connection: Connection, created: Mapping[CustomerId, datetime]) -> list[CustomerId]:
+    """Put customers into the inbox, with when they signed up, for their bonus; those who were not in there before."""
+    return [
+        customer_id
+        for customer_id, moment in created.items()
+        if _keep(connection, f"rec_{customer_id}", "customer.created", moment, {"id": customer_id})
+    ]

@@ -47,6 +47,8 @@ class Kind(StrEnum):
     REDEEM = "redeem"
     REFUND = "refund"
     EXPIRE = "expire"
+    MERGE = "merge"
+    UNMERGE = "unmerge"
 
 
 class NegativeBalance(StrEnum):
@@ -102,6 +104,19 @@ class Lot:
 
     def expired(self, moment: datetime) -> bool:
         return self.expires_at is not None and self.expires_at <= moment
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parcel:
+    """Part of a lot on its way to another account of the same person. It keeps its dates and what it came from."""
+
+    amount: int
+    source_type: str
+    source_id: str
+    matured: bool
+    matures_at: datetime | None
+    expires_at: datetime | None
+    created_at: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,6 +182,9 @@ class Account:
     lots: dict[str, Lot] = field(default_factory=dict)
     postings: list[Posting] = field(default_factory=list)
     opened_lots: list[Lot] = field(default_factory=list)
+    survivor: "Account | None" = None
+    """The account that this one was merged into: whatever comes in here is carried over to it."""
+    merge_id: str = ""
 
     @property
     def available(self) -> int:
@@ -198,6 +216,7 @@ class Account:
         Returns how much was taken; less than asked only when the policy forbids to go below what is available.
         """
         self._check_amount(amount)
+        self._fetch_back(amount, memo.reference_id, now=now)
         own = [lot for lot in self._spending_order() if lot.source_id == memo.reference_id]
         moves = _Moves()
         unmatured = [
@@ -305,6 +324,83 @@ class Account:
             moves, amount = _Moves(), lot.free
             moves.add(lot, remaining=-amount)
             self._post(memo, now, moves, amount=-amount)
+
+    def hand_over(self, parts: Mapping[str, int], memo: Memo, *, now: datetime) -> list[Parcel]:
+        """Give these parts of lots away, none of it held. `take_over` is the other half."""
+        moves = _Moves()
+        parcels = []
+        for lot_id, amount in parts.items():
+            lot = self.lots[lot_id]
+            moves.add(lot, remaining=-amount)
+            parcels.append(
+                Parcel(
+                    amount=amount,
+                    source_type=lot.source_type,
+                    source_id=lot.source_id,
+                    matured=lot.matured,
+                    matures_at=lot.matures_at,
+                    expires_at=lot.expires_at,
+                    created_at=lot.created_at,
+                )
+            )
+        matured = sum(parcel.amount for parcel in parcels if parcel.matured)
+        self._post(memo, now, moves, amount=-matured, pending=matured - sum(parts.values()))
+        return parcels
+
+    def take_over(self, parcels: Iterable[Parcel], memo: Memo, *, now: datetime) -> None:
+        """Take in what another account handed over, a new lot for each part."""
+        moves, matured, pending = _Moves(), 0, 0
+        for parcel in parcels:
+            lot = Lot(id=new_id("dlot"), remaining=0, origin_version=self.version + 1, **vars(parcel))
+            self.lots[lot.id] = lot
+            self.opened_lots.append(lot)
+            moves.add(lot, remaining=parcel.amount)
+            matured += parcel.amount if parcel.matured else 0
+            pending += 0 if parcel.matured else parcel.amount
+        self._post(memo, now, moves, amount=matured, pending=pending)
+
+    def carry_over(self, *, now: datetime) -> None:
+        """Bring everything that may move to the account that this one was merged into, debt included."""
+        if self.survivor is None:
+            return
+        gone = self._carry_memo(f"Carried over to {self.survivor.customer_id}", now)
+        come = self._carry_memo(f"Carried over from {self.customer_id}", now)
+        parts = {lot.id: lot.remaining - lot.held for lot in self.lots.values() if lot.remaining > lot.held}
+        if parts:
+            self.survivor.take_over(self.hand_over(parts, gone, now=now), come, now=now)
+        if debt := self.debt:
+            self.give_back(debt, {}, gone, now=now)
+            self.survivor.spend_anyway(debt, come, now=now)
+
+    def _fetch_back(self, amount: int, source_id: str, *, now: datetime) -> None:
+        """What is taken back from a merged account is with its survivor by now: the same lots first, where they are."""
+        if self.survivor is None:
+            return
+        lots = list(self.survivor.lots.values())
+        left = amount - max(0, self.available)
+        parts: dict[str, int] = {}
+        for lot in [
+            *(lot for lot in lots if not lot.matured and lot.source_id == source_id),
+            *(lot for lot in self.survivor._spending_order() if lot.source_id == source_id),
+            *self.survivor._spending_order(),
+        ]:
+            part = min(left, lot.remaining - lot.held - parts.get(lot.id, 0))
+            if part > 0:
+                parts[lot.id] = parts.get(lot.id, 0) + part
+                left -= part
+        if parts:
+            gone = self._carry_memo(f"Taken back for {source_id} of {self.customer_id}", now)
+            come = self._carry_memo(f"Fetched from {self.survivor.customer_id}", now)
+            self.take_over(self.survivor.hand_over(parts, gone, now=now), come, now=now)
+
+    def _carry_memo(self, description: str, now: datetime) -> Memo:
+        return Memo(
+            kind=Kind.MERGE,
+            reference_type="merge",
+            reference_id=self.merge_id,
+            description=description,
+            event_at=now,
+        )
 
     def _spend(self, amount: int, memo: Memo, *, now: datetime, overdraw: bool) -> None:
         if not overdraw and amount > self.available:

@@ -8,7 +8,7 @@
 Locks are taken in the order of the customer ids, so two writers can wait for each other but never in a circle.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -19,7 +19,7 @@ from bridge.clock import now
 from bridge.ids import CustomerId
 from bridge.ledger.account import Account, Lot, Posting
 from bridge.ledger.news import tell
-from bridge.ledger.tables import dust_balance, dust_lot, dust_lot_use, dust_transaction
+from bridge.ledger.tables import customer_merge, dust_balance, dust_lot, dust_lot_use, dust_transaction
 from bridge.ledger.totals import note_postings
 
 
@@ -29,11 +29,15 @@ def open_accounts(
     """Lock these customers until the transaction ends and load them; unknown ones get an empty account.
 
     `lots=False` is enough, and quicker, when nothing but `earn` will be called. `extra_lots` are loaded even if
-    nothing is left of them (a return gives back to them).
+    nothing is left of them (a return gives back to them). With an account that was merged into another comes that
+    other, locked as well.
     """
-    wanted = sorted(set(customer_ids))
-    if not wanted:
+    asked = set(customer_ids)
+    if not asked:
         return {}
+    merges = _merges(connection, asked)
+    lots = lots or bool(merges)
+    wanted = sorted(asked | {CustomerId(row.survivor_id) for row in merges})
     insert_rows(connection, dust_balance, [{"customer_id": who} for who in wanted])
     rows = connection.execute(
         select(dust_balance)
@@ -57,7 +61,21 @@ def open_accounts(
         wanted_lots = or_(dust_lot.c.remaining > 0, among(dust_lot.c.id, extra_lots))
         for row in connection.execute(select(dust_lot).where(among(dust_lot.c.customer_id, wanted), wanted_lots)):
             accounts[CustomerId(row.customer_id)].lots[row.id] = _lot(row)
+    if merges:
+        # Asked again under the locks: a merge that was undone meanwhile must carry nothing any more. What comes into
+        # an account that was merged meanwhile is found by the sweep, as the other account is not locked here.
+        for row in _merges(connection, asked):
+            if row.survivor_id in accounts:
+                merged = accounts[CustomerId(row.customer_id)]
+                merged.survivor, merged.merge_id = accounts[CustomerId(row.survivor_id)], row.id
     return accounts
+
+
+def _merges(connection: Connection, customer_ids: Collection[CustomerId]) -> Sequence[Row[Any]]:
+    query = select(customer_merge).where(
+        among(customer_merge.c.customer_id, customer_ids), customer_merge.c.unmerged_at.is_(None)
+    )
+    return connection.execute(query).all()
 
 
 def _lot(row: Row[Any]) -> Lot:
@@ -77,8 +95,17 @@ def _lot(row: Row[Any]) -> Lot:
 
 
 def save(connection: Connection, accounts: Iterable[Account]) -> None:
-    """Write what these accounts posted, and forget the postings. The only statements that change the ledger."""
-    changed = [account for account in accounts if account.postings]
+    """Write what these accounts posted, and forget the postings. The only statements that change the ledger.
+
+    What came into an account that was merged goes on to its survivor here, whoever brought it.
+    """
+    touched = {}
+    for account in accounts:
+        account.carry_over(now=now())
+        touched[account.customer_id] = account
+        if account.survivor is not None:
+            touched[account.survivor.customer_id] = account.survivor
+    changed = [account for account in touched.values() if account.postings]
     if not changed:
         return
     postings = [posting for account in changed for posting in account.postings]

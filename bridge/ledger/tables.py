@@ -108,6 +108,22 @@ expiry_notice = Table(
     Index(None, "expires_at"),
 )
 
+# Two accounts of one person. While it is not undone, whatever comes into the one is carried over to the other.
+customer_merge = Table(
+    "customer_merge",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("customer_id", Text, nullable=False),
+    Column("survivor_id", Text, nullable=False, index=True),
+    Column("merged_at", DateTime(timezone=True), nullable=False),
+    Column("merged_by", Text, nullable=False),
+    Column("unmerged_at", DateTime(timezone=True)),
+    Column("unmerged_by", Text),
+    CheckConstraint("customer_id <> survivor_id", name="two_customers"),
+    # An account can be merged into one other at a time.
+    Index("uq_customer_merge_active", "customer_id", unique=True, postgresql_where=text("unmerged_at IS NULL")),
+)
+
 # What all of `dust_transaction` adds up to, by kind, so that a figure for the whole shop is no scan of the book. Each
 # `save` adds rows of its own, in its own transaction and so exact, and waits for nobody: a single row of totals would
 # make all writers queue up behind it. `totals.fold` adds the rows of a minute together.

@@ -112,6 +112,10 @@ class Medusa:
         """Pages of orders whose `updated_at` is not before `since`, oldest change first."""
         yield from self._changes("/admin/orders", "orders", "updated_at", since, {"fields": ORDER_FIELDS})
 
+    def orders_placed_since(self, since: datetime) -> Iterator[list[Json]]:
+        """Pages of orders that were placed at or after `since`, oldest first."""
+        yield from self._changes("/admin/orders", "orders", "created_at", since, {"fields": ORDER_FIELDS})
+
     def orders_of_customer_since(self, customer_id: CustomerId, since: datetime) -> Iterator[list[Json]]:
         """Pages of a customer's orders that were placed at or after `since`."""
         filters = {"customer_id": customer_id, "fields": ORDER_FIELDS}

@@ -23,6 +23,7 @@ def import_tables() -> None:
     """Load every module that defines a table, so that `metadata` is complete."""
     import bridge.clock
     import bridge.imports.tables
+    import bridge.inbox.backfill
     import bridge.inbox.erasure
     import bridge.inbox.reconcile
     import bridge.inbox.tables

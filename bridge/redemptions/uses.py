@@ -107,7 +107,7 @@ def book_use(
 ) -> Redemption:
     """Bring the ledger to what `order` uses of `redemption`; `account` and the redemption's row are locked.
 
-    `spent` is what its captured dust came from, by lot; `product_codes` are the order's codes that pay by the unit.
+    `spent` is what its captured dust came from, by lot; `product_codes` are the codes that take whole units off.
     """
     if len(redemption.codes) > 1:
         # Two orders that were settled together may each have one of its codes: the first has changed the row.

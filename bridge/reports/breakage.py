@@ -9,9 +9,12 @@ from sqlalchemy import Connection, text
 _BY_MONTH = text(
     """
     WITH lots AS (
-        SELECT customer_id, id, amount, remaining, origin_version,
-               date_trunc('month', created_at AT TIME ZONE 'UTC')::date AS month
-        FROM dust_lot
+        SELECT l.customer_id, l.id, l.remaining, l.origin_version,
+               -- What came over from another account of the same person was issued there; it kept its date.
+               CASE WHEN o.kind IN ('merge', 'unmerge') THEN 0 ELSE l.amount END AS amount,
+               date_trunc('month', l.created_at AT TIME ZONE 'UTC')::date AS month
+        FROM dust_lot l
+        JOIN dust_transaction o ON o.customer_id = l.customer_id AND o.version = l.origin_version
     ), uses AS (
         SELECT l.month,
                -sum(u.remaining) FILTER (WHERE t.kind IN ('redeem', 'refund')) AS spent,

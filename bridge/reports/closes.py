@@ -115,7 +115,16 @@ def _read(row: Row[Any]) -> Close:
     )
 
 
-_FIGURES = ("outstanding", "owed_by_customers", "held", "pending", "customers", "movements", "programme_version")
+_FIGURES = (
+    "outstanding",
+    "owed_by_customers",
+    "held",
+    "pending",
+    "escrow",
+    "customers",
+    "movements",
+    "programme_version",
+)
 
 
 def _last_day_over(now: datetime) -> date:

@@ -8,6 +8,7 @@ from pygal.style import CleanStyle
 
 from bridge.reports.expiring import ExpiringMonth
 from bridge.reports.movements import Movements
+from bridge.simulation.compare import Slice
 
 # More labels than that run into each other.
 _LABELS = 16
@@ -30,6 +31,14 @@ def plot_expiring(found: Sequence[ExpiringMonth], file: Path) -> None:
     chart.add("free", [each.dust - each.held for each in dated])
     chart.add("held", [each.held for each in dated])
     chart.add("pending", [each.pending for each in dated])
+    chart.render_to_file(str(file))
+
+
+def plot_simulation(months: Sequence[Slice], file: Path) -> None:
+    """What orders earn by the present and by the changed rules, month by month."""
+    chart = _chart(pygal.Bar, "Dust earned, by month", [each.name for each in months])
+    chart.add("present rules", [each.now for each in months])
+    chart.add("changed rules", [each.then for each in months])
     chart.render_to_file(str(file))
 
 

@@ -14,6 +14,7 @@ daily_close = Table(
     Column("owed_by_customers", BigInteger, nullable=False),
     Column("held", BigInteger, nullable=False),
     Column("pending", BigInteger, nullable=False),
+    Column("escrow", BigInteger, nullable=False),
     Column("customers", BigInteger, nullable=False),
     # By kind, since the beginning; by currency, what the outstanding dust could take off.
     Column("movements", JSONB, nullable=False),

@@ -26,7 +26,7 @@ from bridge.programme.rules import EarnWhen
 from bridge.programme.versions import Version, current_version, versions_by_number
 from bridge.programme.worth import Earning, LineTerms, earning
 from bridge.redemptions.promises import Redemption, lock_redemptions_of_orders
-from bridge.redemptions.tables import RedemptionKind, State
+from bridge.redemptions.tables import State
 from bridge.redemptions.uses import book_use, is_used_by
 from bridge.settlement.escrow import (
     Escrow,
@@ -97,9 +97,8 @@ class _Case:
 
     @property
     def product_codes(self) -> frozenset[str]:
-        """Codes in the order that pay for products by the unit."""
-        codes = (code for each in self.redemptions if each.kind is RedemptionKind.PRODUCTS for code in each.codes)
-        return frozenset(code.code for code in codes)
+        """Codes in the order that take whole units off."""
+        return frozenset(code.code for each in self.redemptions for code in each.codes if code.product_id)
 
     @property
     def only_earns(self) -> bool:

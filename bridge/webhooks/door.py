@@ -33,7 +33,10 @@ class WebhookAnswer(BaseModel):
     "/webhooks/medusa",
     status_code=202,
     response_model=WebhookAnswer,
-    responses={200: {"model": WebhookAnswer, "description": "Seen before"}, **describe_problems(400, 401, 413, 503)},
+    responses={
+        200: {"model": WebhookAnswer, "description": "Seen before"},
+        **describe_problems(400, 401, 408, 413, 503),
+    },
     openapi_extra={
         "parameters": [
             {"in": "header", "name": name, "required": True, "schema": {"type": "string"}}

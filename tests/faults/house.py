@@ -14,14 +14,14 @@ import pytest
 from bridge import migrations
 from bridge.stack import supervisor
 from bridge.stack.postgres import embedded_postgres
-from bridge.stack.processes import free_port
+from bridge.stack.processes import free_port, until
 from bridge.stack.redis import embedded_redis
 from tests.faults.shop import Shop
 from tests.stack.conftest import data_folder
 from tests.support import medusa as fake
 from tests.support.deliveries import WEBHOOK_SECRET
 from tests.support.medusa import serving
-from tests.support.processes import eventually, running
+from tests.support.processes import running
 from tests.support.tokens import ADMIN_TOKEN, JWT_SECRET
 
 _PLUGIN = Path(__file__).parent / "plugin"
@@ -167,7 +167,7 @@ def house(
             data=where.folder,
             said=said,
         )
-        eventually(found.live)
+        assert until(found.live, 300)
         with httpx.Client(base_url=found.url, trust_env=False, timeout=30) as client:
             answer = client.put(
                 "/admin/dust/programme", json=PROGRAMME, headers={"authorization": f"Bearer {ADMIN_TOKEN}"}

@@ -12,7 +12,6 @@ from tests.faults.house import House
 from tests.faults.matrix import Cell, holds
 from tests.faults.road import History, walking
 from tests.faults.shop import Trouble
-from tests.support.processes import eventually
 
 pytestmark = pytest.mark.faults
 
@@ -22,7 +21,7 @@ _WALKS = 3
 
 @pytest.mark.timeout(600)
 def test_a_death_at(cell: Cell, stricken: House, histories: list[History], outcome: Any) -> None:
-    eventually(stricken.live)
+    assert until(stricken.live, 300)
     happened = arm(stricken, cell)
     mine = []
     for _ in range(_WALKS):

@@ -22,7 +22,7 @@ from rich.console import Console
 
 from bridge.demo.install import install_shop
 from bridge.demo.people import Json, Merchant, Storefront, answer
-from bridge.demo.seed import ShopKeys, seed
+from bridge.demo.seed import SeededProduct, ShopKeys, seed
 from bridge.demo.shop import Shop, create_database, running_shop
 from bridge.settings import Settings
 from bridge.stack.postgres import embedded_postgres
@@ -38,6 +38,7 @@ ADMIN_TOKEN = "an-admin-token-of-the-live-tests-only"
 ADMIN_PASSWORD = "only-for-live-tests"
 # Only a defect, or a machine that hardly moves, ever reaches it.
 PATIENCE_SECONDS = 60
+MUG_DUST = 300
 SCREENSHOTS = Path(__file__).parent / "screenshots"
 # A browser that asks nobody but the page's own server, and runs as root.
 QUIET_CHROMIUM = [
@@ -280,6 +281,23 @@ def world(database_url: str, folder: Path) -> Iterator[World]:
     """A shop with Medusa's default event bus, and its Dust."""
     with real_world(database_url, folder, "local") as world:
         yield world
+
+
+@pytest.fixture(scope="module")
+def mug(world: World) -> Iterator[SeededProduct]:
+    """The mug, which only dust can buy."""
+    mug, merchant = world.keys.mug, Merchant(world.keys)
+    path = f"/admin/dust/products/{mug.id}"
+
+    def dust_only_in_medusa() -> bool:
+        return bool((merchant.get(f"/admin/products/{mug.id}")["product"]["metadata"] or {}).get("dust_only"))
+
+    world.bridge.ask("PUT", path, {"dust_only": True, "dust_price": MUG_DUST})
+    assert until(dust_only_in_medusa, 30)
+    yield mug
+    world.bridge.ask("DELETE", path)
+    assert until(lambda: not dust_only_in_medusa(), 30)
+    merchant.close()
 
 
 @pytest.fixture(scope="session")

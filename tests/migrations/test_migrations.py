@@ -19,6 +19,17 @@ ADD_ROW = """
         reference_id, description, balance_after, held_after, pending_after, actor, event_at, created_at, hash)
     VALUES ('cus_1', 1, 'dtx_1', 5, 0, 0, 'credit', 'earn', 'order', 'order_1', '', 5, 0, 0, 'dust', now(), now(), '')
 """
+REDEMPTIONS = """
+    INSERT INTO dust_redemption (id, customer_id, state, dust, dust_captured, value, order_id, expires_at,
+        programme_version, idempotency_key, request_hash, created_at, updated_at)
+    VALUES ('dred_1', 'cus_1', 'captured', 500, 250, 5, 'order_1', now(), 0, 'a', '', now(), now()),
+           ('dred_2', 'cus_1', 'captured', 900, 400, NULL, 'order_2', now(), 0, 'b', '', now(), now()),
+           ('dred_3', 'cus_1', 'active', 100, 0, 1, NULL, now(), 0, 'c', '', now(), now());
+    INSERT INTO dust_redemption_code (code, redemption_id, dust, value, product_id, quantity)
+    VALUES ('A', 'dred_1', 500, 5, NULL, NULL), ('B', 'dred_2', 300, NULL, 'prod_1', 1),
+           ('C', 'dred_2', 300, NULL, 'prod_2', 1), ('D', 'dred_2', 300, NULL, 'prod_3', 1),
+           ('E', 'dred_3', 100, 1, NULL, NULL)
+"""
 REWRITES = ("UPDATE dust_transaction SET amount = 7", "DELETE FROM dust_transaction", "TRUNCATE dust_transaction")
 
 
@@ -142,3 +153,23 @@ def test_the_role_that_serves_requests_may_add_to_the_book_and_no_more(empty: st
         for statement in ("DELETE FROM webhook_event", "DROP TABLE dust_lot", "CREATE TABLE mine (id int)"):
             with pytest.raises(psycopg.Error), connection.transaction():
                 connection.execute(statement)
+
+
+def test_what_was_captured_before_codes_had_an_order_is_spread_over_them(empty: str) -> None:
+    migrations.upgrade(empty, "0007")
+    with psycopg.connect(empty) as connection:
+        connection.execute(REDEMPTIONS)
+
+    migrations.upgrade(empty)
+
+    with psycopg.connect(empty) as connection:
+        codes = connection.execute("SELECT code, order_id, dust_captured FROM dust_redemption_code ORDER BY code")
+        assert codes.fetchall() == [
+            ("A", "order_1", 250),
+            ("B", "order_2", 300),
+            ("C", "order_2", 100),
+            ("D", None, 0),
+            ("E", None, 0),
+        ]
+        kinds = connection.execute("SELECT kind FROM dust_redemption ORDER BY id").fetchall()
+        assert kinds == [("fixed",), ("products",), ("fixed",)]

@@ -9,6 +9,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -113,7 +114,9 @@ class FakeMedusa:
         rows = list(getattr(self, name).values())
         for key, value in query.items():
             if key.endswith("[$gte]"):
-                rows = [row for row in rows if row[key.removesuffix("[$gte]")] >= value]
+                # As times: Medusa writes milliseconds, which a query need not have.
+                start = datetime.fromisoformat(value)
+                rows = [row for row in rows if datetime.fromisoformat(row[key.removesuffix("[$gte]")]) >= start]
             elif key == "customer_id":
                 rows = [row for row in rows if row["customer_id"] == value]
             elif key in {"id[]", "email[]"}:

@@ -19,7 +19,8 @@ from bridge.settings import Settings
 ROOT = Path(__file__).parents[2]
 # From the door inwards; a stop may import what stands after it. The shared files are the rest of `bridge`'s own pages.
 STOPS = (
-    "webhooks", "inbox", "settlement", "redemptions", "imports", "products", "programme", "ledger", "notices", "medusa",
+    "webhooks", "inbox", "simulation", "settlement", "redemptions", "imports", "products", "programme", "ledger",
+    "notices", "medusa",
 )  # fmt: skip
 # Both stand beside the road at one height, so neither may import the other.
 BESIDE = {"products", "programme"}

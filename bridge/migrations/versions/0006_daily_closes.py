@@ -14,7 +14,7 @@ down_revision = "0005"
 branch_labels = None
 depends_on = None
 
-_FIGURES = ("outstanding", "owed_by_customers", "held", "pending", "customers")
+_FIGURES = ("outstanding", "owed_by_customers", "held", "pending", "escrow", "customers")
 
 
 def upgrade() -> None:

@@ -31,7 +31,8 @@ def upgrade() -> None:
         "UPDATE dust_redemption SET kind = 'products' WHERE id IN"
         " (SELECT redemption_id FROM dust_redemption_code WHERE product_id IS NOT NULL)"
     )
-    # Until now all codes of a redemption counted for its one order. What was captured is spread over them in order.
+    # Until now all codes of a redemption counted for its one order: what was captured is spread over them. A code that
+    # gets nothing stays free; the next settlement of its order finds it in there.
     op.execute(
         """
         UPDATE dust_redemption_code c
@@ -40,7 +41,7 @@ def upgrade() -> None:
                      sum(k.dust) OVER (PARTITION BY k.redemption_id ORDER BY code) - k.dust AS before
               FROM dust_redemption_code k JOIN dust_redemption r ON r.id = k.redemption_id
               WHERE r.order_id IS NOT NULL) s
-        WHERE s.code = c.code
+        WHERE s.code = c.code AND s.dust_captured > s.before
         """
     )
     op.create_check_constraint(

@@ -21,4 +21,4 @@ def install(role: str) -> None:
             # The audit reads everything that there is, again each time.
             often = timedelta(seconds=3 if name in {"audit", "forget"} else 1)
             entry["schedule"] = min(entry["schedule"], often)
-            entry["options"]["expires"] = 60
+            entry["options"]["expires"] = 600

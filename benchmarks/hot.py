@@ -1,0 +1,24 @@
+"""One customer to whom everything happens, beside the same number of events spread over many."""
+
+from benchmarks.drain import CUSTOMERS, drained_per_second
+from benchmarks.figures import Figure, Outcome, Scale
+from benchmarks.house import a_house
+
+SHARE = 0.25
+NAME = "hot"
+
+
+def measure(scale: Scale) -> Outcome:
+    events = scale.backlog // 5
+    with a_house() as house:
+        spread = drained_per_second(house, events, customer=lambda n: n % CUSTOMERS)
+        hot = drained_per_second(house, events, customer=lambda _: 10**9, first=10**9)
+    return Outcome(
+        figures=[
+            Figure(
+                measure=NAME, name="all events on one customer", value=hot, unit="events/s", limit=spread * SHARE,
+                limit_is=f"a quarter of {spread:,.0f}/s spread over {CUSTOMERS} customers",
+            )
+        ],
+        notes=[f"{events} events each"],
+    )  # fmt: skip

@@ -1,0 +1,48 @@
+"""Reading one's balance with a real token, beside a bare ASGI route that checks the same token and asks once."""
+
+from benchmarks.deliveries import customer_name, fill_inbox, read
+from benchmarks.figures import Figure, Outcome, Scale, percentile
+from benchmarks.house import a_house
+from benchmarks.load import Answers, send
+from bridge.inbox.drain import drain_once
+from tests.support.tokens import token
+
+RATE, SHARE_OF_BARE, CONNECTIONS, CUSTOMERS = 5_000, 0.5, 32, 2_000
+NAME = "reads"
+
+
+def measure(scale: Scale) -> Outcome:
+    requests = [read("/store/dust/balance", token(customer_name(number))) for number in range(CUSTOMERS)]
+    with a_house() as house:
+        with house.connect() as connection:
+            fill_inbox(connection, CUSTOMERS, customer=lambda n: n)
+        while drain_once().taken:
+            pass
+        with house.serving() as (port, _):
+            ours = _read(port, requests, scale)
+        with house.serving_bare("benchmarks.bare:app") as port:
+            bare = _read(port, requests, scale)
+    return Outcome(
+        figures=[
+            Figure(measure=NAME, name="balance reads", value=ours.rate, unit="/s", limit=RATE),
+            Figure(
+                measure=NAME, name="beside a bare route", value=ours.rate, unit="/s", limit=bare.rate * SHARE_OF_BARE,
+                limit_is=f"half of {bare.rate:,.0f}/s: the same token check and one pooled query on bare ASGI",
+            ),
+            Figure(measure=NAME, name="p50", value=percentile(ours.seconds, 0.5) * 1000, unit="ms"),
+            Figure(measure=NAME, name="p99", value=percentile(ours.seconds, 0.99) * 1000, unit="ms"),
+            Figure(
+                measure=NAME, name="not answered 200", value=len(ours.seconds) - ours.statuses[200], unit="",
+                limit=0, at_most=True,
+            ),
+        ],
+        notes=[f"two processes each, {CONNECTIONS} connections, {CUSTOMERS} customers with a token each"],
+    )  # fmt: skip
+
+
+def _read(port: int, requests: list[bytes], scale: Scale) -> Answers:
+    def source(number: int) -> bytes:
+        return requests[number % len(requests)]
+
+    send(port, source, connections=CONNECTIONS, seconds=2)
+    return send(port, source, connections=CONNECTIONS, seconds=scale.comparison_seconds)

@@ -1,0 +1,52 @@
+"""Connections that do not come to the point are closed: uvicorn itself would hold an unfinished request for ever, until
+there is no room for anybody else's."""
+
+import asyncio
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+# From the connection, or from a request's first byte, to the end of its headers. Slow phones need two.
+HEAD_SECONDS = 10.0
+# Ours are below 4 KB, and proxies pass on no more than 8 to 64.
+HEAD_BYTES = 64 * 1024
+
+
+class Connection(HttpToolsProtocol):
+    """uvicorn's HTTP/1.1 connection with limits for the head of a request; `BodyLimit` has those for its body."""
+
+    _due: asyncio.TimerHandle | None = None
+    _head_bytes = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._head_is_there()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._due is not None:
+            self._head_bytes += len(data)
+        super().data_received(data)
+        # Only what is still no whole head after all of it: a body may come along in the same piece.
+        if self._due is not None and self._head_bytes > HEAD_BYTES:
+            self.transport.close()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._expect_head()
+
+    def on_headers_complete(self) -> None:
+        self._head_is_there()
+        super().on_headers_complete()
+
+    def _expect_head(self) -> None:
+        if self._due is None:
+            self._head_bytes = 0
+            self._due = self.loop.call_later(HEAD_SECONDS, self.transport.close)
+
+    def _head_is_there(self) -> None:
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None

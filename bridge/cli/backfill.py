@@ -1,0 +1,114 @@
+"""`dust backfill`: dust for orders that were placed before there was any."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from bridge.cli.output import AsJson, console, print_json, print_rows
+from bridge.clock import now
+from bridge.errors import InvalidInput
+from bridge.inbox.backfill import Preview, Wish, begin, finish, open_run, preview, take_in
+from bridge.medusa.client import get_medusa
+from bridge.wake import INBOX_DRAIN, INBOX_HANDLE, publish
+
+_ACTOR = "cli"
+_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+_COUNTING = (SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed:.0f} orders"))
+
+
+def add_commands(app: typer.Typer) -> None:
+    app.command()(backfill)
+
+
+def backfill(
+    since: Annotated[datetime | None, typer.Option(help="Orders placed then or later (UTC); else all.")] = None,
+    until: Annotated[datetime | None, typer.Option(help="Orders placed before then (UTC); else until now.")] = None,
+    programme: Annotated[int | None, typer.Option(min=0, help="Rules version; else those in force.")] = None,
+    with_signup: Annotated[
+        bool, typer.Option("--with-signup", help="Also sign-up bonuses, for accounts of then.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would give.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not show first and ask.")] = False,
+    restart: Annotated[bool, typer.Option("--restart", help="Forget one that was not finished.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Give dust for orders of the past, each once. Example: dust backfill --since 2026-01-01 --dry-run
+
+    What an order waits for, and when its dust expires, counts from the order. Interrupted, it goes on where it was when
+    the same command is given again.
+    """
+    wish = Wish(
+        since=_utc(since) if since else _BEGINNING,
+        until=_utc(until) if until else None,
+        programme_version=programme,
+        with_signup=with_signup,
+    )
+    if as_json and not (yes or dry_run):
+        raise InvalidInput("--json cannot ask: add --yes or --dry-run.")
+    goes_on = None if dry_run else open_run(wish, restart=restart)
+    if dry_run or (goes_on is None and not yes):
+        found = _preview(wish, quiet=as_json)
+        _tell_preview(found, as_json=as_json)
+        if dry_run:
+            return
+        if not found.orders and not found.customers_for_signup:
+            return
+        typer.confirm("Give it?", abort=True)
+    _run(wish, quiet=as_json, as_json=as_json)
+
+
+def _preview(wish: Wish, *, quiet: bool) -> Preview:
+    with Progress(*_COUNTING, TimeElapsedColumn(), console=console, disable=quiet, transient=True) as progress:
+        task = progress.add_task("Reading from Medusa", total=None)
+        return preview(get_medusa(), wish, now=now(), progress=lambda steps: progress.advance(task, steps))
+
+
+def _tell_preview(found: Preview, *, as_json: bool) -> None:
+    if as_json:
+        print_json({**vars(found), "by_currency": [vars(each) for each in found.by_currency]})
+        return
+    console.print(
+        f"{found.seen} orders seen, {found.known} of them settled already; {found.orders} would be settled:"
+        f" {found.dust} dust for {found.customers} customers."
+    )
+    rows = [vars(each) for each in found.by_currency]
+    print_rows(rows, ("currency_code", "orders", "earning", "dust"), as_json=False, empty="")
+    for note, number in found.notes.items():
+        console.print(f"  {number} earn nothing: {note}", markup=False, highlight=False, soft_wrap=True)
+    if found.expired:
+        console.print(f"  {found.expired} of that dust would be over already, as expiry counts from the order")
+    if found.customers_for_signup:
+        console.print(f"  {found.customers_for_signup} customers would get {found.signup} dust for having signed up")
+    for unreadable in found.unreadable:
+        console.print(f"  ✗ {unreadable} cannot be read")
+
+
+def _run(wish: Wish, *, quiet: bool, as_json: bool) -> None:
+    run = begin(wish, actor=_ACTOR, now=now())
+    if run.orders and not as_json:
+        console.print(f"It goes on at {run.seen_until:%Y-%m-%d %H:%M} UTC, after {run.orders} orders.")
+    with Progress(*_COUNTING, TimeElapsedColumn(), console=console, disable=quiet, transient=True) as progress:
+        task = progress.add_task("Settling", total=None, completed=run.orders)
+        unreadable: list[str] = []
+        for taken in take_in(get_medusa(), run.id):
+            unreadable += taken.unreadable
+            progress.update(task, completed=taken.orders)
+            for event_id in taken.split_off:
+                publish(INBOX_HANDLE, event_id)
+    done = finish(run.id, now=now())
+    publish(INBOX_DRAIN)
+    if as_json:
+        print_json({**vars(done), "unreadable": unreadable})
+        return
+    console.print(
+        f"{done.orders} orders seen, {done.kept} of them settled now; {done.customers} sign-ups taken in."
+        f" {done.waiting} events wait for a worker."
+    )
+    for order_id in unreadable:
+        console.print(f"  ✗ {order_id} cannot be read")
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -1,0 +1,341 @@
+"""Dust for orders of the past: they go into the inbox as what the poll finds does, oldest first, a page at a time.
+
+A run is a row that says how far it has come, so that one that was killed goes on there. An order that was settled
+before, by a webhook of just now as well, is left as it is; each order earns once, whatever is done how often.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    Connection,
+    DateTime,
+    Index,
+    Integer,
+    Row,
+    Table,
+    Text,
+    func,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.dialects.postgresql import insert
+
+from bridge.db import metadata, transaction
+from bridge.errors import Conflict, NotFound
+from bridge.ids import CustomerId, OrderId, new_id
+from bridge.inbox.drain import drain_once
+from bridge.inbox.reconcile import Found, compare_orders, keep_customers, newest_facts
+from bridge.inbox.tables import EventState, webhook_event
+from bridge.medusa.client import Medusa
+from bridge.medusa.orders import Order
+from bridge.programme.rules import Programme
+from bridge.programme.versions import current_version, versions_by_number
+from bridge.settlement.bonuses import customers_with_signup_bonus
+from bridge.settlement.tables import order_settlement
+from bridge.simulation.compare import read_pages
+from bridge.simulation.rehearsal import rehearsal
+
+backfill_run = Table(
+    "backfill_run",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("since", DateTime(timezone=True), nullable=False),
+    Column("until", DateTime(timezone=True), nullable=False),
+    # The rules its orders meet; null for those in force when each is settled.
+    Column("programme_version", Integer),
+    Column("with_signup", Boolean, nullable=False),
+    # Orders placed before then are in the inbox.
+    Column("seen_until", DateTime(timezone=True), nullable=False),
+    Column("orders", Integer, nullable=False, server_default="0"),
+    Column("kept", Integer, nullable=False, server_default="0"),
+    Column("customers", Integer, nullable=False, server_default="0"),
+    Column("actor", Text, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("finished_at", DateTime(timezone=True)),
+    CheckConstraint("state IN ('running', 'done', 'forgotten')", name="state"),
+    # One at a time: two would tell their figures of each other's orders.
+    Index("uq_backfill_run_running", "state", unique=True, postgresql_where=text("state = 'running'")),
+)
+
+
+class UnfinishedBackfill(Conflict):
+    """Another backfill was begun and not finished."""
+
+    code = "unfinished_backfill"
+
+
+class UnknownProgrammeVersion(NotFound):
+    """There is no version of the programme with this number."""
+
+    code = "unknown_version"
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"There is no version {number} of the programme.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """Which orders, by when they were placed, and by which rules. Without `until`: up to when it begins."""
+
+    since: datetime
+    until: datetime | None
+    programme_version: int | None
+    with_signup: bool
+
+
+@dataclass(kw_only=True)
+class CurrencyPreview:
+    """New orders in one currency; `earning` of them earn something."""
+
+    currency_code: str
+    orders: int = 0
+    earning: int = 0
+    dust: int = 0
+
+
+@dataclass(kw_only=True)
+class Preview:
+    """What a backfill would do. `notes` counts the orders that earn nothing by why; `expired` dust is over already."""
+
+    seen: int = 0
+    known: int = 0
+    orders: int = 0
+    dust: int = 0
+    customers: int = 0
+    expired: int = 0
+    customers_for_signup: int = 0
+    signup: int = 0
+    by_currency: list[CurrencyPreview] = field(default_factory=list)
+    notes: dict[str, int] = field(default_factory=dict)
+    unreadable: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taken:
+    """How far a run is: orders seen since it began, events that want a task of their own, orders of no known shape."""
+
+    orders: int
+    split_off: tuple[str, ...]
+    unreadable: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A backfill's row. `kept` of its `orders` were news; `waiting` events of any kind are in the inbox."""
+
+    id: str
+    state: str
+    since: datetime
+    until: datetime
+    programme_version: int | None
+    with_signup: bool
+    seen_until: datetime
+    orders: int
+    kept: int
+    customers: int
+    waiting: int
+
+
+def preview(medusa: Medusa, wish: Wish, *, now: datetime, progress: Callable[[int], None] = lambda _: None) -> Preview:
+    """Settle the orders for show. Raises `MedusaAway`, `UnknownProgrammeVersion`, `MayNotRehearse`."""
+    with transaction() as connection:
+        rules = _rules(connection, wish.programme_version)
+    found = Preview()
+    currencies: dict[str, str] = {}
+    until = wish.until or now
+    with rehearsal(rules, now=now) as stage:
+        for page in read_pages(medusa.orders_placed_since(wish.since), until=until, unreadable=found.unreadable):
+            orders = [order for _, order in page]
+            with transaction() as connection:
+                known = newest_facts(connection, [order.id for order in orders])
+            new = [order for order in orders if order.id not in known]
+            found.seen += len(orders)
+            found.known += len(orders) - len(new)
+            currencies |= {order.id: order.currency_code for order in new}
+            stage.settle(new, now=now)
+            progress(len(orders))
+        _add_up(found, stage.rows(), currencies)
+        found.expired = stage.expired(now=now)
+    if wish.with_signup:
+        with transaction() as connection:
+            # The bonus is that of the rules in force, whichever the orders meet.
+            found.signup = current_version(connection).programme.bonuses.signup
+        found.customers_for_signup = sum(len(some) for some in _new_customers(medusa, wish.since, until))
+    return found
+
+
+def _add_up(found: Preview, rows: Iterator[Row[Any]], currencies: dict[str, str]) -> None:
+    by_currency: dict[str, CurrencyPreview] = {}
+    notes: Counter[str] = Counter()
+    customers: set[str] = set()
+    for row in rows:
+        code = currencies[row.order_id]
+        slice_ = by_currency.setdefault(code, CurrencyPreview(currency_code=code))
+        slice_.orders += 1
+        found.orders += 1
+        if row.booked:
+            slice_.earning += 1
+            slice_.dust += row.booked
+            found.dust += row.booked
+            customers.add(row.customer_id)
+        else:
+            notes[row.note or "Nothing in the order earns dust."] += 1
+    found.customers = len(customers)
+    found.by_currency = [by_currency[code] for code in sorted(by_currency)]
+    found.notes = dict(notes.most_common())
+
+
+def _rules(connection: Connection, number: int | None) -> Programme:
+    if number is None:
+        return current_version(connection).programme
+    found = versions_by_number(connection, {number})
+    if number not in found:
+        raise UnknownProgrammeVersion(number)
+    return found[number].programme
+
+
+def open_run(wish: Wish, *, restart: bool = False) -> Run | None:
+    """The unfinished run that this wish goes on with; None when it begins anew.
+
+    Raises `UnfinishedBackfill` when another one was not finished and nobody asked to `restart`.
+    """
+    with transaction() as connection:
+        row = connection.execute(
+            select(backfill_run).where(backfill_run.c.state == "running").with_for_update()
+        ).one_or_none()
+        if row is None:
+            return None
+        if restart:
+            connection.execute(update(backfill_run).where(backfill_run.c.id == row.id).values(state="forgotten"))
+            return None
+        same_until = wish.until in {None, row.until}
+        if same_until and (wish.since, wish.programme_version, wish.with_signup) == (
+            row.since,
+            row.programme_version,
+            row.with_signup,
+        ):
+            return _run(connection, row)
+        raise UnfinishedBackfill(
+            f"Another backfill, of orders from {row.since:%Y-%m-%d} to {row.until:%Y-%m-%d}, was not finished: give its"
+            " options again to go on with it, or --restart to forget it."
+        )
+
+
+def begin(wish: Wish, *, actor: str, now: datetime) -> Run:
+    """Begin a run, or go on with the unfinished one. Raises `UnfinishedBackfill`, `UnknownProgrammeVersion`."""
+    earlier = open_run(wish)
+    if earlier is not None:
+        return earlier
+    with transaction() as connection:
+        _rules(connection, wish.programme_version)
+        row = connection.execute(
+            insert(backfill_run)
+            .values(
+                id=new_id("dbf"),
+                state="running",
+                since=wish.since,
+                until=wish.until or now,
+                programme_version=wish.programme_version,
+                with_signup=wish.with_signup,
+                seen_until=wish.since,
+                actor=actor,
+                created_at=now,
+            )
+            .on_conflict_do_nothing()
+            .returning(backfill_run)
+        ).one_or_none()
+        if row is None:
+            raise UnfinishedBackfill("Another backfill has just begun: wait for it, or go on with it.")
+        return _run(connection, row)
+
+
+def take_in(medusa: Medusa, run_id: str) -> Iterator[Taken]:
+    """Put the run's orders into the inbox and settle what is there, a page at a time. Raises `MedusaAway`."""
+    with transaction() as connection:
+        run = connection.execute(select(backfill_run).where(backfill_run.c.id == run_id)).one()
+    seen = run.orders
+    unreadable: list[str] = []
+    for page in read_pages(medusa.orders_placed_since(run.seen_until), until=run.until, unreadable=unreadable):
+        if not page:
+            continue
+        if run.programme_version is not None:
+            with transaction() as connection:
+                _pin(connection, [order.id for _, order in page], run.programme_version)
+        found = Found(since=run.since)
+        compare_orders([document for document, _ in page], found, dry_run=False)
+        # What a run that was killed had seen last is seen again.
+        fresh = [order for _, order in page if order.placed_at > run.seen_until or not run.orders]
+        seen += len(fresh)
+        _note(run_id, page[-1][1], seen=seen, kept=len(found.drifted))
+        yield Taken(orders=seen, split_off=tuple(_drain()), unreadable=tuple(unreadable))
+        unreadable.clear()
+    if run.with_signup:
+        for customers in _new_customers(medusa, run.since, run.until):
+            with transaction() as connection:
+                kept = keep_customers(connection, customers)
+                _count(connection, run_id, customers=backfill_run.c.customers + len(kept))
+    yield Taken(orders=seen, split_off=tuple(_drain()), unreadable=tuple(unreadable))
+
+
+def _pin(connection: Connection, order_ids: list[OrderId], number: int) -> None:
+    """Let orders that nobody has settled meet these rules when they are."""
+    rows = [{"order_id": order_id, "programme_version": number} for order_id in order_ids]
+    connection.execute(insert(order_settlement).on_conflict_do_nothing(), rows)
+
+
+def _drain() -> Iterator[str]:
+    """Settle what is in the inbox, beside any worker; the ids of events that want a task of their own."""
+    while True:
+        drained = drain_once()
+        yield from drained.split_off
+        if not drained.more:
+            return
+
+
+def _note(run_id: str, last: Order, *, seen: int, kept: int) -> None:
+    with transaction() as connection:
+        _count(connection, run_id, orders=seen, kept=backfill_run.c.kept + kept, seen_until=last.placed_at)
+
+
+def _count(connection: Connection, run_id: str, **figures: Any) -> None:
+    connection.execute(update(backfill_run).where(backfill_run.c.id == run_id).values(**figures))
+
+
+def _new_customers(medusa: Medusa, since: datetime, until: datetime) -> Iterator[dict[CustomerId, datetime]]:
+    """Customers with an account of then who have had no sign-up bonus, with when they signed up."""
+    for page in medusa.customers_created_since(since):
+        created = {
+            CustomerId(each["id"]): datetime.fromisoformat(each["created_at"])
+            for each in page
+            if each.get("has_account")
+        }
+        with transaction() as connection:
+            credited = customers_with_signup_bonus(connection, created.keys())
+        yield {who: at for who, at in created.items() if who not in credited and at < until}
+
+
+def finish(run_id: str, *, now: datetime) -> Run:
+    """The run has seen everything."""
+    with transaction() as connection:
+        row = connection.execute(
+            update(backfill_run)
+            .where(backfill_run.c.id == run_id)
+            .values(state="done", finished_at=now)
+            .returning(backfill_run)
+        ).one()
+        return _run(connection, row)
+
+
+def _run(connection: Connection, row: Row[Any]) -> Run:
+    waiting = select(func.count()).where(webhook_event.c.state == EventState.PENDING.value)
+    names = Run.__dataclass_fields__.keys() - {"waiting"}
+    return Run(**{name: getattr(row, name) for name in names}, waiting=connection.scalar(waiting) or 0)

@@ -1,0 +1,234 @@
+"""Two accounts of one person become one, and two again.
+
+The account that is merged keeps its book and its orders. What it has is carried over to the survivor, lot by lot with
+the dates, and so is whatever its orders bring or cost from then on (`Account.carry_over`, by `save`). So a merge can be
+undone: the rows of both books under the merge's id say what came over, and that goes back as far as it is still there.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, func, or_, select, update
+
+from bridge.errors import Conflict, field_error
+from bridge.ids import CustomerId, new_id
+from bridge.ledger.account import Account, Kind, Memo
+from bridge.ledger.book import open_accounts, save
+from bridge.ledger.tables import customer_merge, dust_balance, dust_lot_use, dust_transaction
+
+
+class MergeRefused(Conflict):
+    """These accounts cannot be merged as things stand; the message says what has to be done first."""
+
+    code = "merge_refused"
+
+
+class NotMerged(Conflict):
+    """There is nothing to undo."""
+
+    code = "not_merged"
+
+    def __init__(self, customer_id: CustomerId) -> None:
+        super().__init__(f"{customer_id} is not merged into another account.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Merge:
+    """One account merged into another; undone when `unmerged_at` is set."""
+
+    id: str
+    customer_id: CustomerId
+    survivor_id: CustomerId
+    merged_at: datetime
+    merged_by: str
+    unmerged_at: datetime | None
+    unmerged_by: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unmerged:
+    """A merge that was undone. `brought` is what had come over in all, `returned` what of it went back."""
+
+    merge: Merge
+    brought: int
+    returned: int
+
+
+def merge_customers(
+    connection: Connection, customer_id: CustomerId, survivor_id: CustomerId, *, actor: str, now: datetime
+) -> Merge:
+    """Merge the first into the second; again is fine. Raises `MergeRefused`, `FieldErrors`.
+
+    Open redemptions must be over first: their codes are for the one customer alone, so nobody else could use the dust
+    that they hold. Merges are one deep, so that each can be undone by itself.
+    """
+    if customer_id == survivor_id:
+        raise field_error("into", "must be another customer")
+    accounts = open_accounts(connection, [customer_id, survivor_id])
+    known = {merge.id: merge for merge in _active(connection, [customer_id, survivor_id])}
+    for merge in known.values():
+        if (merge.customer_id, merge.survivor_id) == (customer_id, survivor_id):
+            return merge
+        _refuse_chain(merge, customer_id, survivor_id)
+    account = accounts[customer_id]
+    if account.held:
+        raise MergeRefused(
+            f"{customer_id} has {account.held} dust set aside for open redemptions: release them, or wait until they "
+            "are over."
+        )
+    merge = Merge(
+        id=new_id("dmrg"),
+        customer_id=customer_id,
+        survivor_id=survivor_id,
+        merged_at=now,
+        merged_by=actor,
+        unmerged_at=None,
+        unmerged_by=None,
+    )
+    connection.execute(customer_merge.insert().values(**vars(merge)))
+    account.mature_due(now=now)
+    account.expire_due(now=now)
+    account.survivor, account.merge_id = accounts[survivor_id], merge.id
+    save(connection, [account])
+    return merge
+
+
+def _refuse_chain(merge: Merge, customer_id: CustomerId, survivor_id: CustomerId) -> None:
+    if merge.customer_id == customer_id:
+        raise MergeRefused(f"{customer_id} is merged into {merge.survivor_id} already: undo that first.")
+    if merge.customer_id == survivor_id:
+        raise MergeRefused(f"{survivor_id} is merged into {merge.survivor_id} itself: merge into that one.")
+    if merge.survivor_id == customer_id:
+        raise MergeRefused(
+            f"{merge.customer_id} is merged into {customer_id}: merge {survivor_id} into {customer_id} as well, or "
+            "undo that first."
+        )
+
+
+def unmerge_customer(connection: Connection, customer_id: CustomerId, *, actor: str, now: datetime) -> Unmerged:
+    """Make two accounts of them again: what came over goes back, as far as it is neither spent nor set aside.
+
+    Raises `NotMerged`.
+    """
+    accounts = open_accounts(connection, [customer_id])
+    merge = next((each for each in _active(connection, [customer_id]) if each.customer_id == customer_id), None)
+    if merge is None:
+        raise NotMerged(customer_id)
+    # Nothing of it may be on its way; then the rows of the merge say all, and under the locks that stays so.
+    save(connection, accounts.values())
+    brought, uses = _brought(connection, merge), _uses(connection, merge)
+    # A debt that came over may have emptied lots that are filled again now.
+    accounts = open_accounts(connection, [customer_id], extra_lots=uses.keys())
+    account, survivor = accounts[customer_id], accounts[merge.survivor_id]
+    returned = _return(account, survivor, uses, brought, merge, actor, now)
+    account.survivor = None
+    changes = {"unmerged_at": now, "unmerged_by": actor}
+    connection.execute(update(customer_merge).where(customer_merge.c.id == merge.id).values(**changes))
+    save(connection, [account, survivor])
+    return Unmerged(merge=Merge(**{**vars(merge), **changes}), brought=brought, returned=returned)
+
+
+def _return(
+    account: Account,
+    survivor: Account,
+    uses: dict[str, int],
+    brought: int,
+    merge: Merge,
+    actor: str,
+    now: datetime,
+) -> int:
+    gone, come = (
+        Memo(
+            kind=Kind.UNMERGE,
+            reference_type="merge",
+            reference_id=merge.id,
+            description=description,
+            event_at=now,
+            actor=actor,
+        )
+        for description in (f"Given back to {merge.customer_id}", f"Given back by {merge.survivor_id}")
+    )
+    if brought < 0:
+        # A debt came over; what it took goes back to the lots it was taken from, and the debt to where it was made.
+        survivor.give_back(-brought, {lot: -used for lot, used in uses.items() if used < 0}, gone, now=now)
+        account.spend_anyway(-brought, come, now=now)
+        return brought
+    parts: dict[str, int] = {}
+    left = brought
+    # Only lots that came over, and of them no more than came over in all: the rest made up for a debt that came along.
+    for lot in sorted(survivor.lots.values(), key=lambda lot: lot.id):
+        part = min(left, lot.remaining - lot.held) if uses.get(lot.id, 0) > 0 else 0
+        if part > 0:
+            parts[lot.id] = part
+            left -= part
+    if parts:
+        account.take_over(survivor.hand_over(parts, gone, now=now), come, now=now)
+    return brought - left
+
+
+def _uses(connection: Connection, merge: Merge) -> dict[str, int]:
+    """What the survivor's lots gained (or lost, below zero) by the merge, by lot."""
+    uses, rows = dust_lot_use.c, dust_transaction.c
+    figure = func.sum(uses.remaining)
+    query = (
+        select(uses.lot_id, figure.label("figure"))
+        .join(dust_transaction, and_(uses.customer_id == rows.customer_id, uses.version == rows.version))
+        .where(*_of_merge(merge))
+        .group_by(uses.lot_id)
+        .having(figure != 0)
+    )
+    return {row.lot_id: int(row.figure) for row in connection.execute(query)}
+
+
+def _brought(connection: Connection, merge: Merge) -> int:
+    rows = dust_transaction.c
+    query = select(func.coalesce(func.sum(rows.amount + rows.pending), 0)).where(*_of_merge(merge))
+    return int(connection.scalar(query) or 0)
+
+
+def _of_merge(merge: Merge) -> tuple[Any, ...]:
+    rows = dust_transaction.c
+    return rows.customer_id == merge.survivor_id, rows.reference_type == "merge", rows.reference_id == merge.id
+
+
+def carry_over_what_came_in(connection: Connection, *, limit: int) -> int:
+    """Carry over what came into merged accounts past `open_accounts`: it was under way while they were being merged."""
+    balances = dust_balance.c
+    query = (
+        select(customer_merge.c.customer_id)
+        .join(dust_balance, balances.customer_id == customer_merge.c.customer_id)
+        .where(customer_merge.c.unmerged_at.is_(None), or_(balances.balance != balances.held, balances.pending != 0))
+        .limit(limit)
+    )
+    left_behind = [CustomerId(who) for who in connection.scalars(query)]
+    save(connection, open_accounts(connection, left_behind).values())
+    return len(left_behind)
+
+
+def merges_of(connection: Connection, customer_id: CustomerId) -> list[Merge]:
+    """Every merge that the customer has a part in, undone ones too, oldest first."""
+    either = or_(customer_merge.c.customer_id == customer_id, customer_merge.c.survivor_id == customer_id)
+    return [
+        _merge(row) for row in connection.execute(select(customer_merge).where(either).order_by(customer_merge.c.id))
+    ]
+
+
+def merged_into(connection: Connection, customer_id: CustomerId) -> list[CustomerId]:
+    """Accounts that are this person's as well, as they are merged into this one."""
+    query = select(customer_merge.c.customer_id).where(
+        customer_merge.c.survivor_id == customer_id, customer_merge.c.unmerged_at.is_(None)
+    )
+    return [CustomerId(who) for who in connection.scalars(query.order_by(customer_merge.c.customer_id))]
+
+
+def _active(connection: Connection, customer_ids: Iterable[CustomerId]) -> list[Merge]:
+    ids = list(customer_ids)
+    either = or_(customer_merge.c.customer_id.in_(ids), customer_merge.c.survivor_id.in_(ids))
+    rows = connection.execute(select(customer_merge).where(either, customer_merge.c.unmerged_at.is_(None)))
+    return [_merge(row) for row in rows]
+
+
+def _merge(row: Row[Any]) -> Merge:
+    return Merge(**row._mapping)

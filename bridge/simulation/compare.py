@@ -1,0 +1,184 @@
+"""Two programmes over the same orders: what each would have given, by month, by rule, and order by order."""
+
+import heapq
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import structlog
+
+from bridge.errors import InvalidInput
+from bridge.medusa.client import Json
+from bridge.medusa.orders import Order, read_order
+from bridge.programme.rules import Programme
+from bridge.simulation.rehearsal import rehearsal
+
+log = structlog.get_logger(__name__)
+
+_RATE_ALONE = "rate alone"
+_THE_REST = "shipping, rounding, limits"
+
+
+@dataclass(kw_only=True)
+class Slice:
+    """Some of the orders, and the whole dust that they earn by the present and by the changed rules."""
+
+    name: str
+    orders: int = 0
+    now: int = 0
+    then: int = 0
+
+    @property
+    def difference(self) -> int:
+        return self.then - self.now
+
+    def add(self, now: int, then: int) -> None:
+        self.orders += 1
+        self.now += now
+        self.then += then
+
+
+@dataclass(frozen=True, kw_only=True)
+class Affected:
+    """An order that earns another number of dust."""
+
+    order_id: str
+    customer_id: str | None
+    placed_at: datetime
+    currency_code: str
+    now: int
+    then: int
+    difference: int
+
+
+@dataclass(kw_only=True)
+class Comparison:
+    """`by_rule` splits the dust by the rules that were at work on each line; its parts add up to the whole."""
+
+    since: datetime
+    until: datetime
+    total: Slice = field(default_factory=lambda: Slice(name="all"))
+    changed: int = 0
+    customers: int = 0
+    by_month: list[Slice] = field(default_factory=list)
+    by_currency: list[Slice] = field(default_factory=list)
+    by_rule: list[Slice] = field(default_factory=list)
+    most_affected: list[Affected] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
+
+
+def read_pages(
+    pages: Iterable[list[Json]], *, until: datetime, unreadable: list[str]
+) -> Iterator[list[tuple[Json, Order]]]:
+    """Orders that were placed before `until`; pages come in the order of placing, so the first later one ends it."""
+    for page in pages:
+        found = []
+        for document in page:
+            try:
+                found.append((document, read_order(document)))
+            except InvalidInput as error:
+                unreadable.append(str(document.get("id")))
+                log.error("order_unreadable", order_id=document.get("id"), reason=error.message)
+        yield [(document, order) for document, order in found if order.placed_at < until]
+        if any(order.placed_at >= until for _, order in found):
+            return
+
+
+def compare(
+    pages: Iterable[list[Json]],
+    present: Programme,
+    changed: Programme,
+    *,
+    since: datetime,
+    until: datetime,
+    now: datetime,
+    top: int,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Comparison:
+    """Settle the orders of these pages by both programmes, for show, and set one beside the other."""
+    found = Comparison(since=since, until=until)
+    currencies: dict[str, str] = {}
+    with ExitStack() as stack:
+        sides = [stack.enter_context(rehearsal(programme, now=now)) for programme in (present, changed)]
+        for page in read_pages(pages, until=until, unreadable=found.unreadable):
+            orders = [order for _, order in page]
+            currencies |= {order.id: order.currency_code for order in orders}
+            for side in sides:
+                side.settle(orders, now=now)
+            progress(len(orders))
+        _add_up(found, zip(sides[0].rows(), sides[1].rows(), strict=True), currencies, top)
+    return found
+
+
+def _add_up(found: Comparison, pairs: Iterable[tuple[Any, Any]], currencies: Mapping[str, str], top: int) -> None:
+    months: dict[str, Slice] = {}
+    by_currency: dict[str, Slice] = {}
+    rules: dict[str, tuple[set[str], list[Decimal]]] = {}
+    customers: set[str] = set()
+    affected: list[tuple[int, str, Affected]] = []
+    for present, changed in pairs:
+        now, then, code = present.booked, changed.booked, currencies[present.order_id]
+        month = f"{present.placed_at:%Y-%m}"
+        for slice_ in (
+            found.total,
+            months.setdefault(month, Slice(name=month)),
+            by_currency.setdefault(code, Slice(name=code)),
+        ):
+            slice_.add(now, then)
+        for place, row in enumerate((present, changed)):
+            for name, dust in _by_rule(row).items():
+                orders, sums = rules.setdefault(name, (set(), [Decimal(0), Decimal(0)]))
+                orders.add(row.order_id)
+                sums[place] += dust
+        if now != then:
+            found.changed += 1
+            customers.add(present.customer_id)
+            order = Affected(
+                order_id=present.order_id,
+                customer_id=present.customer_id,
+                placed_at=present.placed_at,
+                currency_code=code,
+                now=now,
+                then=then,
+                difference=then - now,
+            )
+            heapq.heappush(affected, (abs(order.difference), order.order_id, order))
+            if len(affected) > top:
+                heapq.heappop(affected)
+    found.customers = len(customers)
+    found.by_month = [months[name] for name in sorted(months)]
+    found.by_currency = [by_currency[name] for name in sorted(by_currency)]
+    found.by_rule = _rounded(found.total, rules)
+    found.most_affected = [order for _, _, order in sorted(affected, reverse=True)]
+
+
+def _by_rule(row: Any) -> dict[str, Decimal]:
+    """The exact dust of an order's lines, by what made it: the row remembers that of each line."""
+    sums: dict[str, Decimal] = {}
+    if row.booked:
+        for line in row.lines.values():
+            name = " × ".join(line.get("multipliers", ())) or _RATE_ALONE
+            if "fixed" in line:
+                name = "fixed dust" if name == _RATE_ALONE else f"fixed dust × {name}"
+            share = Decimal(line["share"])
+            if share:
+                sums[name] = sums.get(name, Decimal(0)) + share
+    return sums
+
+
+def _rounded(total: Slice, rules: Mapping[str, tuple[set[str], list[Decimal]]]) -> list[Slice]:
+    """Whole dust for each rule; what orders have beside their lines, or lose by rounding and limits, is the rest."""
+    slices = [
+        Slice(name=name, orders=len(orders), now=int(sums[0]), then=int(sums[1]))
+        for name, (orders, sums) in sorted(rules.items())
+    ]
+    rest = Slice(
+        name=_THE_REST,
+        orders=total.orders,
+        now=total.now - sum(each.now for each in slices),
+        then=total.then - sum(each.then for each in slices),
+    )
+    return [*slices, rest] if rest.now or rest.then else slices

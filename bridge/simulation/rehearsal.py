@@ -1,0 +1,92 @@
+"""A rehearsal: a session whose tables are empty temporary copies, so that settling writes nowhere else.
+
+Postgres looks a name up among a session's temporary tables first. So settlement runs as it is, with all that it will
+ever learn about rules, and its rows are gone with the session. What it does not see is what happened before the orders
+that it is given: their customers begin without orders, and what was paid with dust counts as paid with money, which
+only matters where products earn a fixed number of dust.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg.errors import InsufficientPrivilege
+from sqlalchemy import Connection, Row, func, select
+from sqlalchemy.exc import InterfaceError, OperationalError, ProgrammingError
+
+from bridge.db import DatabaseAway, get_engine, metadata
+from bridge.errors import Conflict
+from bridge.ledger.tables import dust_lot
+from bridge.medusa.orders import Order
+from bridge.products.settings import dust_product
+from bridge.programme.rules import Programme
+from bridge.programme.versions import programme_version
+from bridge.settlement.settle import settle_orders
+from bridge.settlement.tables import order_settlement
+
+# Prices and dust-only settings are those of the shop, and settling only reads them.
+_AS_THEY_ARE = {dust_product.name}
+_ROWS_AT_ONCE = 2_000
+
+
+class MayNotRehearse(Conflict):
+    """The database's role may make no temporary tables."""
+
+    code = "may_not_rehearse"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The role dust_app may make no temporary tables here: GRANT TEMPORARY ON DATABASE … TO dust_app."
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rehearsal:
+    """Orders go in with `settle`; `rows` then says what they would earn."""
+
+    connection: Connection
+
+    def settle(self, orders: list[Order], *, now: datetime) -> None:
+        with self.connection.begin():
+            settle_orders(self.connection, orders, now=now)
+
+    def rows(self) -> Iterator[Row[Any]]:
+        """The row of each order, by id; `booked` is what it earns."""
+        query = select(order_settlement).order_by(order_settlement.c.order_id)
+        with self.connection.begin():
+            streamed = self.connection.execution_options(stream_results=True, yield_per=_ROWS_AT_ONCE)
+            yield from streamed.execute(query)
+
+    def expired(self, *, now: datetime) -> int:
+        """How much of the dust would be over already, as it counts from the order."""
+        query = select(func.coalesce(func.sum(dust_lot.c.amount), 0)).where(dust_lot.c.expires_at <= now)
+        with self.connection.begin():
+            return int(self.connection.scalar(query) or 0)
+
+
+@contextmanager
+def rehearsal(programme: Programme, *, now: datetime) -> Iterator[Rehearsal]:
+    """A session in which these rules are the only ones. Raises `MayNotRehearse`, `DatabaseAway`."""
+    try:
+        with get_engine().connect() as connection:
+            # Not one that goes back into the pool: its tables must end with it.
+            connection.detach()
+            with connection.begin():
+                for table in metadata.sorted_tables:
+                    if table.name not in _AS_THEY_ARE:
+                        connection.exec_driver_sql(
+                            f"CREATE TEMPORARY TABLE {table.name} (LIKE {table.name} INCLUDING ALL)"
+                        )
+                connection.execute(
+                    programme_version.insert(),
+                    {"version": 1, "document": programme.document(), "author": "rehearsal", "created_at": now},
+                )
+            yield Rehearsal(connection=connection)
+    except ProgrammingError as error:
+        if isinstance(error.orig, InsufficientPrivilege):
+            raise MayNotRehearse from error
+        raise
+    except (OperationalError, InterfaceError) as error:
+        raise DatabaseAway from error

@@ -1,0 +1,94 @@
+"""Slow clients against a real server: hundreds that never finish a request, while everybody else is served."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+import uvicorn
+
+from bridge.api import connections, limits
+from bridge.cli import servers
+from bridge.settings import get_settings
+from bridge.stack.processes import free_port
+from tests.support.deliveries import deliver
+from tests.support.orders import order, order_event
+from tests.support.processes import eventually
+
+SLOW = 300
+STARTS = {
+    "nothing at all": b"",
+    "half a request line": b"POST /webhooks/med",
+    "headers without end": b"POST /webhooks/medusa HTTP/1.1\r\nHost: dust\r\nX-A: b\r\n",
+    "a body that does not come": b"POST /webhooks/medusa HTTP/1.1\r\nHost: dust\r\nContent-Length: 1000\r\n\r\n{",
+}
+
+
+@contextmanager
+def connected(url: str, number: int) -> Iterator[list[socket.socket]]:
+    with ExitStack() as stack:
+        address = urlsplit(url)
+        yield [
+            stack.enter_context(socket.create_connection((address.hostname, address.port), timeout=60))
+            for _ in range(number)
+        ]
+
+
+def is_closed(slow: socket.socket) -> bool:
+    """Whether the server has ended it; what it may have said before does not count."""
+    slow.settimeout(0.01)
+    try:
+        return slow.recv(65_536) == b""
+    except TimeoutError:
+        return False
+    except ConnectionError:
+        return True
+
+
+def send_for_ever(endless: socket.socket) -> None:
+    while True:
+        endless.sendall(b"X-A: " + b"a" * 8_000 + b"\r\n")
+
+
+@pytest.fixture
+def url(settings: dict[str, str], hints: list[Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A server as `dust serve` starts it, in a thread, with little patience."""
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 1.0)
+    monkeypatch.setattr(limits, "BODY_SECONDS", 1.0)
+    options: dict[str, Any] = {}
+    monkeypatch.setattr(uvicorn, "run", lambda _app, **given: options.update(given))
+    monkeypatch.setenv("DUST_PORT", str(free_port()))
+    get_settings.cache_clear()
+    servers.serve(reload=False, workers=1)
+    server = uvicorn.Server(uvicorn.Config("bridge.app:create_app", **options))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        eventually(lambda: server.started)
+        yield f"http://127.0.0.1:{options['port']}"
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def test_slow_clients_keep_nobody_waiting_and_are_sent_away(url: str) -> None:
+    with connected(url, SLOW) as slow:
+        for number, each in enumerate(slow):
+            each.sendall(list(STARTS.values())[number % len(STARTS)])
+        with httpx.Client(base_url=url, timeout=60, trust_env=False) as client:
+            for number in range(5):
+                assert deliver(client, order_event(order()), event_id=f"msg_{number}").status_code == 202
+        # Headers without end: sent away by their size, before any time is up.
+        with connected(url, 1) as (endless,):
+            endless.sendall(b"GET / HTTP/1.1\r\n")
+            with pytest.raises(ConnectionError):
+                send_for_ever(endless)
+        eventually(lambda: all(is_closed(each) for each in slow if each is not slow[3]))
+        # One that sent its head in time is told why.
+        answer = slow[3].makefile("rb").read()
+        assert answer.startswith(b"HTTP/1.1 408 ")
+        assert b'"code":"too_slow"' in answer

@@ -1,0 +1,298 @@
+"""Two accounts of one person: all that the one has and gets is the other's, and it can be undone."""
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import timedelta
+from threading import Barrier
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import text
+
+from bridge.clock import now
+from bridge.db import transaction
+from bridge.errors import DustError
+from bridge.ids import CustomerId
+from bridge.ledger.account import Kind, Memo
+from bridge.ledger.adjust import adjust_balance
+from bridge.ledger.book import open_accounts, save
+from bridge.ledger.merges import MergeRefused, NotMerged, merge_customers, merges_of, unmerge_customer
+from bridge.ledger.statements import Balance, read_balance
+from bridge.medusa.client import get_medusa
+from bridge.medusa.orders import read_order
+from bridge.programme.rules import Programme
+from bridge.programme.versions import add_version
+from bridge.redemptions.advance import advance
+from bridge.reports.breakage import breakage
+from bridge.reports.liability import liability
+from bridge.settlement.settle import settle_orders
+from tests.support import tokens
+from tests.support.medusa import FakeMedusa
+from tests.support.orders import line, order
+from workers.upkeep import carry_over
+
+pytestmark = pytest.mark.usefixtures("settings")
+
+OLD, NEW = CustomerId("cus_old"), CustomerId("cus_new")
+
+
+def settle(*documents: dict[str, Any]) -> None:
+    with transaction() as connection:
+        settle_orders(connection, [read_order(document) for document in documents], now=now())
+
+
+def bought(order_id: str = "order_1", who: str = OLD, dust: int = 10, **more: Any) -> dict[str, Any]:
+    return order(order_id, customer_id=who, lines=[line(price=dust)], **more)
+
+
+def canceled(order_id: str = "order_1", who: str = OLD, dust: int = 10) -> dict[str, Any]:
+    return bought(order_id, who, dust, version=2, status="canceled")
+
+
+def merge(customer_id: CustomerId = OLD, into: CustomerId = NEW) -> str:
+    with transaction() as connection:
+        return merge_customers(connection, customer_id, into, actor="ops", now=now()).id
+
+
+def unmerge(customer_id: CustomerId = OLD) -> int:
+    with transaction() as connection:
+        return unmerge_customer(connection, customer_id, actor="ops", now=now()).returned
+
+
+def adjust(customer_id: CustomerId, amount: int) -> None:
+    with transaction() as connection:
+        adjust_balance(
+            connection, customer_id, amount, reason="test", description="test",
+            idempotency_key=f"{customer_id}{amount}", actor="ops", now=now(),
+        )  # fmt: skip
+
+
+def balance(customer_id: CustomerId) -> Balance:
+    with transaction() as connection:
+        return read_balance(connection, customer_id)
+
+
+def balances() -> tuple[int, int]:
+    return balance(OLD).balance, balance(NEW).balance
+
+
+def lots(customer_id: CustomerId) -> list[tuple[Any, ...]]:
+    query = text(
+        "SELECT source_id, remaining, matured, matures_at, expires_at FROM dust_lot"
+        " WHERE customer_id = :who AND remaining > 0 ORDER BY source_id, remaining"
+    )
+    with transaction() as connection:
+        return [tuple(row) for row in connection.execute(query, {"who": customer_id})]
+
+
+def rules(**changes: Any) -> None:
+    with transaction() as connection:
+        add_version(connection, Programme.model_validate(changes), author="test", now=now())
+
+
+def test_everything_moves_with_its_dates_and_comes_back_as_it_was() -> None:
+    rules(earn={"expires_after_days": 900})
+    settle(bought())
+    rules(earn={"pending_days": 300, "expires_after_days": 900})
+    settle(bought("order_2", dust=7), bought("order_3", NEW, 5))
+    before = lots(OLD), lots(NEW)
+    with transaction() as connection:
+        owed, cohorts = liability(connection, now()), breakage(connection)
+    merge_id = merge()
+    assert (balance(OLD).balance, balance(OLD).pending) == (0, 0)
+    assert (balance(NEW).balance, balance(NEW).pending) == (10, 12)
+    assert lots(NEW) == sorted([*before[0], *before[1]])
+    with transaction() as connection:
+        later = liability(connection, now())
+        assert (later.outstanding, later.pending) == (owed.outstanding, owed.pending)
+        assert breakage(connection) == cohorts
+        rows = connection.execute(
+            text("SELECT customer_id, amount, pending FROM dust_transaction WHERE reference_id = :id ORDER BY 1"),
+            {"id": merge_id},
+        )
+        assert [tuple(row) for row in rows] == [(NEW, 10, 7), (OLD, -10, -7)]
+    assert merge() == merge_id
+    assert unmerge() == 17
+    assert (lots(OLD), lots(NEW)) == before
+    with pytest.raises(NotMerged):
+        unmerge()
+
+
+def test_what_was_spent_meanwhile_does_not_come_back() -> None:
+    settle(bought(dust=30), bought("order_2", NEW, 5))
+    merge()
+    adjust(NEW, -20)
+    assert unmerge() in {10, 15}
+    assert sum(balances()) == 15
+
+
+def test_later_orders_and_returns_of_the_old_account_are_the_survivors() -> None:
+    settle(bought(dust=30))
+    merge()
+    settle(bought("order_2", dust=8))
+    assert balances() == (0, 38)
+    settle(canceled(dust=30))
+    assert balances() == (0, 8)
+    assert unmerge() == 8
+    assert balances() == (8, 0)
+    settle(canceled("order_2", dust=8))
+    assert balances() == (0, 0)
+
+
+def test_a_return_takes_the_returned_orders_own_dust_from_the_survivor() -> None:
+    rules(earn={"pending_days": 300})
+    settle(bought(dust=30))
+    adjust(NEW, 100)
+    merge()
+    settle(canceled(dust=30))
+    assert (balance(NEW).balance, balance(NEW).pending) == (100, 0)
+
+
+@pytest.mark.parametrize(("policy", "left"), [("allow", -25), ("within_balance", 0)])
+def test_a_return_follows_the_programme_when_the_survivor_has_spent_it(policy: str, left: int) -> None:
+    rules(reversal={"negative_balance": policy})
+    settle(bought(dust=30))
+    merge()
+    adjust(NEW, -25)
+    settle(canceled(dust=30))
+    assert balances() == (0, left)
+
+
+def test_debt_goes_along_and_comes_back() -> None:
+    settle(bought(dust=30))
+    adjust(OLD, -30)
+    settle(canceled(dust=30), bought("order_2", NEW, 50))
+    before = lots(NEW)
+    assert balances() == (-30, 50)
+    merge()
+    assert balances() == (0, 20)
+    assert unmerge() == -30
+    assert (balances(), lots(NEW)) == ((-30, 50), before)
+
+
+def test_what_a_redemption_of_the_old_account_gives_back_goes_to_the_survivor(
+    api: TestClient, medusa: FakeMedusa
+) -> None:
+    settle(bought(dust=500))
+    made = redeem(api, OLD, 300)
+    with pytest.raises(MergeRefused, match="open redemptions"):
+        merge()
+    code = made["code"]
+    used = order(
+        "order_2", customer_id=OLD, placed=now() - timedelta(minutes=2),
+        lines=[line(price=3, discount=3, code=code)],
+    )  # fmt: skip
+    medusa.use_code(code)
+    settle(used)
+    merge()
+    assert balances() == (0, 200)
+    settle({**used, "version": 2, "status": "canceled"})
+    assert balances() == (0, 500)
+    assert redeem(api, NEW, 500)["state"] == "active"
+    # Set aside: it stays where it is promised.
+    assert unmerge() == 0
+    assert balances() == (0, 500)
+
+
+def redeem(api: TestClient, who: CustomerId, dust: int) -> dict[str, Any]:
+    headers = {**tokens.customer(who), "Idempotency-Key": f"{who}{dust}"}
+    wish = {"dust": dust, "currency_code": "eur"}
+    made = api.post("/store/dust/redemptions", json=wish, headers=headers).json()["redemption"]
+    advance(made["id"], get_medusa())
+    answer = api.get(f"/store/dust/redemptions/{made['id']}", headers=tokens.customer(who))
+    return dict(answer.json()["redemption"])
+
+
+def test_merges_are_one_deep() -> None:
+    merge()
+    third = CustomerId("cus_third")
+    for who, into, words in (
+        (OLD, third, "already"),
+        (third, OLD, "merge into that one"),
+        (NEW, third, "undo that first"),
+        (NEW, OLD, "merge into that one"),
+    ):
+        with pytest.raises(MergeRefused, match=words):
+            merge(who, into)
+    merge(third, NEW)
+    with transaction() as connection:
+        assert [each.customer_id for each in merges_of(connection, NEW)] == [OLD, third]
+    with pytest.raises(DustError, match="another customer"):
+        merge(NEW, NEW)
+
+
+def test_what_was_under_way_while_accounts_were_merged_is_carried_over_by_the_sweep() -> None:
+    settle(bought(dust=5))
+    with transaction() as writer:
+        # It has asked for merges and found none; then one comes in between, and waits for its lock.
+        accounts = open_accounts(writer, [OLD])
+        with ThreadPoolExecutor(1) as pool:
+            merging = pool.submit(merge)
+            accounts[OLD].earn(10, Memo(kind=Kind.BONUS, reference_type="bonus", reference_id="x", description="",
+                                        event_at=now()), now=now())  # fmt: skip
+            save(writer, accounts.values())
+            writer.commit()
+            merging.result()
+    assert balances() == (0, 15)
+    with transaction() as connection:
+        # As if its question had come before the merge and its lock after.
+        account = open_accounts(connection, [OLD])[OLD]
+        account.survivor = None
+        account.earn(7, Memo(kind=Kind.BONUS, reference_type="bonus", reference_id="y", description="",
+                             event_at=now()), now=now())  # fmt: skip
+        save(connection, [account])
+    assert balances() == (7, 15)
+    assert (carry_over(), carry_over()) == (1, 0)
+    assert balances() == (0, 22)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_merges_orders_and_returns_at_once_lose_nothing(seed: int) -> None:
+    settle(*(bought(f"order_{n}", OLD if n % 2 else NEW) for n in range(10)))
+    start = Barrier(5)
+
+    def back_and_forth(who: CustomerId, into: CustomerId) -> None:
+        start.wait()
+        for _ in range(4):
+            with suppress(MergeRefused, NotMerged):
+                merge(who, into)
+                unmerge(who)
+
+    def sell(first: int) -> None:
+        start.wait()
+        for n in range(first, first + 8):
+            settle(bought(f"order_{n}", OLD if n % 2 else NEW))
+            settle(canceled(f"order_{n - 10}", OLD if n % 2 else NEW))
+
+    with ThreadPoolExecutor(5) as pool:
+        jobs = [pool.submit(back_and_forth, *both) for both in ((OLD, NEW), (NEW, OLD))]
+        jobs += [pool.submit(sell, first) for first in (10, 10, 18)]
+        [job.result() for job in jobs]
+    carry_over()
+    # 26 orders were placed, and the first 16 of them canceled again.
+    assert sum(balances()) == 100
+
+
+def test_operators_merge_see_why_and_undo(api: TestClient, medusa: FakeMedusa) -> None:
+    settle(bought(dust=30))
+
+    def ask(method: str, path: str, body: Any = None, status: int = 200) -> Any:
+        answer = api.request(method, f"/admin/dust/customers/{path}", json=body, headers=tokens.admin())
+        assert answer.status_code == status, answer.text
+        return answer.json()
+
+    made = ask("POST", f"{OLD}/merge", {"into": NEW})
+    assert ask("POST", f"{OLD}/merge", {"into": NEW}) == made
+    assert ask("POST", f"{OLD}/merge", {"into": "cus_3"}, 409)["code"] == "merge_refused"
+    assert ask("POST", f"{OLD}/merge", {"into": OLD}, 422)["errors"][0]["field"] == "into"
+    told = ask("GET", f"{NEW}/explain")
+    assert "30 dust, with their old dates: Carried over from cus_old, as two accounts of one" in str(told["steps"])
+    assert "cus_old is merged into this account: all its dust is here." in told["summary"][-1]
+    assert "merged into cus_new: all its dust is there." in ask("GET", f"{OLD}/explain")["summary"][-1]
+    assert ask("GET", f"{NEW}/export")["merges"][0]["id"] == made["id"]
+    undone = ask("POST", f"{OLD}/unmerge")
+    assert (undone["brought"], undone["returned"], undone["merge"]["unmerged_by"]) == (30, 30, "service")
+    assert ask("POST", f"{OLD}/unmerge", status=409)["code"] == "not_merged"
+    assert len(ask("GET", f"{OLD}/merges")["merges"]) == 1
+    assert "this account was one with cus_old" in ask("GET", f"{NEW}/explain")["summary"][-1]

@@ -1,0 +1,186 @@
+"""`dust backfill`: dust for orders of the past, once, whatever comes between."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import typer.testing
+from sqlalchemy import text
+
+from bridge.clock import now
+from bridge.db import transaction
+from bridge.inbox.backfill import Wish, begin, take_in
+from bridge.inbox.drain import drain_once
+from bridge.inbox.events import read_event
+from bridge.inbox.receive import receive
+from bridge.medusa import client as medusa_client
+from bridge.medusa.client import get_medusa
+from bridge.programme.rules import Programme
+from bridge.programme.versions import add_version
+from tests.cli.conftest import Dust
+from tests.support.medusa import FakeMedusa
+from tests.support.orders import line, order, order_event
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+EVERYTHING = Wish(since=START, until=None, programme_version=None, with_signup=False)
+
+
+@pytest.fixture(autouse=True)
+def _no_hints(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bridge.cli.backfill.publish", lambda *_, **__: False)
+
+
+def rules(**parts: Any) -> None:
+    with transaction() as connection:
+        add_version(connection, Programme.model_validate(parts), author="test", now=now())
+
+
+def place(medusa: FakeMedusa, count: int, **parts: Any) -> None:
+    """Orders of 10 eur, an hour apart, of three customers."""
+    for number in range(count):
+        order_id = f"order_{number:04}"
+        customer = f"cus_{number % 3}"
+        placed = START + timedelta(hours=number)
+        medusa.orders[order_id] = order(order_id, customer_id=customer, placed=placed, **parts)
+
+
+def balance(dust: Dust, customer: str) -> int:
+    return int(dust("balance", customer, "--json").json["balance"])
+
+
+def count(query: str) -> int:
+    with transaction() as connection:
+        return int(connection.scalar(text(query)) or 0)
+
+
+def test_a_preview_says_what_it_would_give_and_writes_nothing(dust: Dust, medusa: FakeMedusa) -> None:
+    rules(earn={"rates": {"eur": "1", "usd": "2"}, "expires_after_days": 100}, bonuses={"signup": 7})
+    place(medusa, 6)
+    medusa.orders["order_usd"] = order("order_usd", placed=now(), currency_code="usd", lines=[line(price=50)])
+    medusa.orders["order_sek"] = order("order_sek", placed=START, currency_code="sek")
+    medusa.orders["order_guest"] = order("order_guest", placed=START, guest=True)
+    medusa.orders["order_gone"] = order("order_gone", placed=START, status="canceled")
+    medusa.orders["order_bad"] = {**order("order_bad", placed=START), "total": None}
+    medusa.add_customer("cus_new", "a@x.org")
+    medusa.add_customer("cus_guest", "b@x.org", has_account=False)
+    said = dust("backfill", "--since", "2026-01-01", "--with-signup", "--dry-run", "--json").json
+    assert (said["seen"], said["orders"], said["dust"], said["customers"]) == (10, 10, 160, 3)
+    assert [(each["currency_code"], each["earning"], each["dust"]) for each in said["by_currency"]] == [
+        ("eur", 6, 60), ("sek", 0, 0), ("usd", 1, 100),
+    ]  # fmt: skip
+    assert said["notes"] == {
+        "The order is canceled.": 1,
+        "A guest's order: there is no account to credit.": 1,
+        "The programme has no earning rate for sek.": 1,
+    }
+    assert (said["expired"], said["unreadable"]) == (60, ["order_bad"])
+    assert (said["customers_for_signup"], said["signup"]) == (1, 7)
+    told = " ".join(dust("backfill", "--since", "2026-01-01", "--dry-run").out.split())
+    assert "10 would be settled: 160 dust for 3 customers." in told
+    assert count("SELECT count(*) FROM webhook_event") == count("SELECT count(*) FROM order_settlement") == 0
+    assert count("SELECT count(*) FROM backfill_run") == 0
+
+
+def test_each_order_earns_once_whatever_webhooks_come(dust: Dust, medusa: FakeMedusa) -> None:
+    place(medusa, 9)
+    early, late = medusa.orders["order_0000"], medusa.orders["order_0004"]
+    with transaction() as connection:
+        receive(connection, "msg_1", read_event(order_event(early)), order_event(early), now=now())
+        receive(connection, "msg_2", read_event(order_event(late)), order_event(late), now=now())
+    said = dust("backfill", "--since", "2026-01-01", "--until", "2026-01-01T07:30", "--yes", "--json").json
+    assert (said["state"], said["orders"], said["kept"], said["waiting"]) == ("done", 8, 8, 0)
+    assert [balance(dust, f"cus_{number}") for number in range(3)] == [30, 30, 20]
+    again = dust("backfill", "--since", "2026-01-01", "--yes", "--json").json
+    assert (again["orders"], again["kept"]) == (9, 1)
+    assert [balance(dust, f"cus_{number}") for number in range(3)] == [30, 30, 30]
+    known = dust("backfill", "--since", "2026-01-01", "--dry-run", "--json").json
+    assert (known["seen"], known["known"], known["orders"], known["dust"]) == (9, 9, 0, 0)
+
+
+def test_without_yes_it_shows_first_and_asks(dust: Dust, medusa: FakeMedusa) -> None:
+    from bridge.cli import app
+
+    place(medusa, 3)
+    runner = typer.testing.CliRunner()
+    said = runner.invoke(app, ["backfill", "--since", "2026-01-01"], input="n\n")
+    assert said.exit_code == 1
+    assert "30 dust for 3 customers" in " ".join(said.output.split())
+    assert count("SELECT count(*) FROM webhook_event") == 0
+    assert runner.invoke(app, ["backfill", "--since", "2026-01-01"], input="y\n").exit_code == 0
+    assert balance(dust, "cus_0") == 10
+    asked = dust("backfill", "--json")
+    assert (asked.code, "--json cannot ask" in asked.err) == (1, True)
+
+
+def test_a_run_that_was_cut_off_goes_on_where_it_was(
+    dust: Dust, medusa: FakeMedusa, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(medusa_client, "_PAGE", 10)
+    place(medusa, 35)
+    run = begin(EVERYTHING, actor="test", now=now())
+    pages = take_in(get_medusa(), run.id)
+    assert [next(pages).orders for _ in range(2)] == [10, 19]
+    pages.close()
+    other = dust("backfill", "--since", "2026-01-02", "--yes")
+    assert (other.code, "was not finished" in other.err) == (1, True)
+    medusa.calls.clear()
+    said = dust("backfill", "--since", "2026-01-01")
+    assert "after 19 orders." in " ".join(said.out.split())
+    assert "35 orders seen, 35 of them settled now" in " ".join(said.out.split())
+    # Not from the beginning: two pages from the order on that was seen last.
+    assert len(medusa.calls) == 2
+    assert sum(balance(dust, f"cus_{number}") for number in range(3)) == 350
+    begin(EVERYTHING, actor="test", now=now())
+    assert dust("backfill", "--since", "2026-01-02", "--yes", "--restart").code == 0
+    assert count("SELECT count(*) FROM backfill_run WHERE state = 'forgotten'") == 1
+
+
+def test_a_run_goes_on_after_medusa_was_away(dust: Dust, medusa: FakeMedusa) -> None:
+    place(medusa, 3)
+    medusa.away = True
+    assert dust("backfill", "--since", "2026-01-01", "--yes").code == 1
+    medusa.away = False
+    assert dust("backfill", "--since", "2026-01-01").code == 0
+    assert balance(dust, "cus_0") == 10
+
+
+def test_dates_count_from_the_order_and_rules_can_be_chosen(dust: Dust, medusa: FakeMedusa) -> None:
+    rules(earn={"rates": {"eur": "5"}, "pending_days": 14, "expires_after_days": 3650})
+    rules(earn={"rates": {"eur": "1"}})
+    place(medusa, 1)
+    medusa.orders["order_new"] = order("order_new", customer_id="cus_0", placed=now() - timedelta(days=1))
+    assert dust("backfill", "--programme", 1, "--yes").code == 0
+    found = dust("balance", "cus_0", "--json").json
+    assert (found["balance"], found["pending"]) == (50, 50)
+    assert found["expiring"][0]["expires_at"][:10] == (START + timedelta(days=3650)).strftime("%Y-%m-%d")
+    # An order keeps the rules it met; a new one meets those in force.
+    medusa.orders["order_0000"] = order(
+        "order_0000", customer_id="cus_0", placed=START, version=2, lines=[line(price=20)]
+    )
+    medusa.orders["order_next"] = order("order_next", customer_id="cus_1", placed=now())
+    dust("reconcile", "--since", "2026-01-01")
+    drain_once()
+    assert balance(dust, "cus_0") == 100
+    assert balance(dust, "cus_1") == 10
+    assert dust("backfill", "--programme", 9, "--dry-run").err == "dust: There is no version 9 of the programme.\n"
+
+
+def test_sign_ups_get_their_bonus_only_when_asked(dust: Dust, medusa: FakeMedusa) -> None:
+    rules(bonuses={"signup": 7})
+    medusa.add_customer("cus_0", "a@x.org")
+    medusa.add_customer("cus_guest", "b@x.org", has_account=False)
+    place(medusa, 1)
+    dust("backfill", "--since", "2026-01-01", "--yes")
+    assert balance(dust, "cus_0") == 10
+    for _ in range(2):
+        dust("backfill", "--since", "2026-01-01", "--with-signup", "--yes")
+        assert balance(dust, "cus_0") == 17
+    assert balance(dust, "cus_guest") == 0
+
+
+def test_a_poisoned_order_stops_nothing(dust: Dust, medusa: FakeMedusa) -> None:
+    place(medusa, 3)
+    medusa.orders["order_0001"]["items"] = None
+    said = dust("backfill", "--since", "2026-01-01", "--yes", "--json").json
+    assert (said["orders"], said["kept"], said["unreadable"]) == (2, 2, ["order_0001"])
+    assert [balance(dust, f"cus_{number}") for number in range(3)] == [10, 0, 10]

@@ -1,0 +1,139 @@
+"""`dust programme`: rules shown, checked, set, and tried on the orders of the past."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from sqlalchemy import text
+
+from bridge.db import transaction
+from tests.cli.conftest import Dust
+from tests.support.medusa import FakeMedusa
+from tests.support.orders import line, order
+
+JANUARY = datetime(2026, 1, 10, tzinfo=UTC)
+MONTH = timedelta(days=31)
+
+
+def rules_file(folder: Path, **parts: Any) -> Path:
+    file = folder / "rules.json"
+    file.write_text(json.dumps(parts))
+    return file
+
+
+def everything() -> dict[str, int]:
+    """How many rows each table of Dust has."""
+    with transaction() as connection:
+        names = connection.scalars(text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")).all()
+        return {name: int(connection.scalar(text(f"SELECT count(*) FROM {name}")) or 0) for name in names}
+
+
+@pytest.mark.usefixtures("settings")
+def test_rules_are_shown_checked_and_set(dust: Dust, tmp_path: Path) -> None:
+    assert "Nobody has changed the defaults yet." in dust("programme", "versions").out
+    file = rules_file(tmp_path, earn={"rates": {"eur": "2"}}, bonuses={"signup": 50})
+    assert dust("programme", "check", file, "--json").json["changes"] == [
+        {"rule": "bonuses.signup", "now": "0", "then": "50"},
+        {"rule": "earn.rates.eur", "now": '"1"', "then": '"2"'},
+    ]
+    assert "✓ it is valid" in dust("programme", "check", file).out
+    assert dust("programme", "set", file).out == "Version 1 is in force.\n"
+    # What show prints, set takes.
+    file.write_text(dust("programme", "show").out)
+    assert "It changes nothing." in dust("programme", "check", file).out
+    assert dust("programme", "show", "--version", 0).json["earn"]["rates"] == {"eur": "1"}
+    assert [row["version"] for row in dust("programme", "versions", "--json").json] == [1]
+    assert dust("programme", "show", "--version", 7).err.startswith("dust: There is no version 7")
+
+
+@pytest.mark.usefixtures("settings")
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ("{", "is not JSON"),
+        ("[]", "must be a JSON object"),
+        ('{"earn": {"rates": {"eur": "-1"}}}', "earn.rates.eur: "),
+        ('{"erm": {}}', "erm: "),
+    ],
+)
+@pytest.mark.parametrize("command", ["check", "set"])
+def test_a_wrong_document_is_told_field_by_field(
+    dust: Dust, tmp_path: Path, content: str, complaint: str, command: str
+) -> None:
+    file = tmp_path / "rules.json"
+    file.write_text(content)
+    said = dust("programme", command, file)
+    assert (said.code, complaint in said.err) == (1, True), said.err
+    assert everything()["programme_version"] == 0
+
+
+def test_changed_rules_are_tried_on_old_orders_and_nothing_is_written(
+    dust: Dust, medusa: FakeMedusa, tmp_path: Path
+) -> None:
+    shirts = [line(price=100)]
+    mixed = [line("a", price=100), line("b", price=50, product_id="prod_hat")]
+    for number, (lines, customer, placed) in enumerate(
+        [(shirts, "cus_1", JANUARY), (mixed, "cus_2", JANUARY), (mixed, "cus_1", JANUARY + MONTH)]
+    ):
+        medusa.orders[f"order_{number}"] = order(f"order_{number}", customer_id=customer, lines=lines, placed=placed)
+    medusa.orders["order_old"] = order("order_old", placed=JANUARY - MONTH)
+    medusa.orders["order_late"] = order("order_late", placed=JANUARY + 3 * MONTH)
+    medusa.orders["order_guest"] = order("order_guest", placed=JANUARY, guest=True)
+    medusa.orders["order_bad"] = {**order("order_bad", placed=JANUARY), "items": "none"}
+    hats = {"name": "hats", "factor": "3", "product_ids": ["prod_hat"]}
+    file = rules_file(tmp_path, earn={"rates": {"eur": "1"}, "multipliers": [hats]})
+    before = everything()
+    range_ = ("--since", "2026-01-01", "--until", "2026-03-01")
+    picture = tmp_path / "plot.svg"
+    said = dust("programme", "simulate", file, *range_, "--plot", picture, "--json").json
+    assert everything() == before
+    assert (said["orders"], said["now"], said["then"], said["difference"]) == (4, 400, 600, 200)
+    assert (said["changed"], said["customers"], said["unreadable"]) == (2, 2, ["order_bad"])
+    assert [(each["name"], each["orders"], each["now"], each["then"]) for each in said["by_month"]] == [
+        ("2026-01", 3, 250, 350),
+        ("2026-02", 1, 150, 250),
+    ]
+    assert {each["name"]: (each["now"], each["then"]) for each in said["by_rule"]} == {
+        "hats": (0, 300),
+        "rate alone": (400, 300),
+    }
+    assert {each["order_id"]: each["difference"] for each in said["most_affected"]} == {"order_1": 100, "order_2": 100}
+    assert picture.read_text().startswith("<?xml")
+    told = dust("programme", "simulate", file, *range_, "--top", 1)
+    assert "400 dust by the rules in force (version 0), 600 by the changed ones: +200." in " ".join(told.out.split())
+    assert "█" in told.out
+    assert "order_0" not in told.out
+    assert everything() == before
+
+
+def test_a_simulation_goes_by_the_settlement_that_books(dust: Dust, medusa: FakeMedusa, tmp_path: Path) -> None:
+    """Whatever a rule does, a simulation of the present rules gives what the ledger holds."""
+    from bridge.inbox.drain import drain_once
+
+    dust("programme", "set", rules_file(tmp_path, earn={"rates": {"eur": "1.5"}, "rounding": "ceiling"}))
+    dust("product", "set", "prod_mug", "--price", 300, "--dust-only")
+    for number in range(7):
+        lines = [line("a", price=9.99, quantity=3, returned=number % 3), line("b", price=5, product_id="prod_mug")]
+        status = "canceled" if number == 6 else "pending"
+        medusa.orders[f"order_{number}"] = order(
+            f"order_{number}", lines=lines, placed=JANUARY, status=status, credit=number
+        )
+    said = dust("programme", "simulate", tmp_path / "rules.json", "--since", "2026-01-01", "--json").json
+    dust("reconcile", "--since", "2026-01-01")
+    drain_once()
+    booked = dust("balance", "cus_1", "--json").json["balance"]
+    assert (said["now"], said["then"]) == (booked, booked)
+    assert booked > 0
+
+
+def test_a_role_without_temporary_tables_is_told_what_to_do(
+    dust: Dust, medusa: FakeMedusa, database: str, tmp_path: Path
+) -> None:
+    with psycopg.connect(database, autocommit=True) as owner:
+        name = database.rpartition("/")[2]
+        owner.execute(f'REVOKE TEMPORARY ON DATABASE "{name}" FROM PUBLIC')
+    said = dust("programme", "simulate", rules_file(tmp_path), "--since", "2026-01-01")
+    assert (said.code, "GRANT TEMPORARY ON DATABASE" in said.err) == (1, True), said.err

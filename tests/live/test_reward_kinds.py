@@ -1,0 +1,259 @@
+"""Every kind of redemption in a real checkout: what Medusa takes off, what is captured, what a return gives back."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from bridge.demo.people import Json, Merchant, Refused, Storefront
+from bridge.demo.seed import SeededProduct
+from bridge.stack.processes import until
+from tests.live.conftest import MUG_DUST, PATIENCE_SECONDS, World
+
+pytestmark = pytest.mark.live
+
+GIFT = 2_000
+FIFTH, CAPPED, PARCEL, SHIRTS = (400, 350, 300, 600)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def catalogue(world: World) -> Iterator[None]:
+    """Four rewards, for as long as these tests run."""
+    before = world.bridge.ask("GET", "/admin/dust/programme")
+    rules = {name: value for name, value in before.items() if name not in {"version", "author", "created_at"}}
+    rewards = [
+        {"id": "fifth", "name": "A fifth off", "kind": "percentage", "dust": FIFTH, "percent": "20"},
+        {
+            "id": "capped",
+            "name": "A fifth off, at most 10 euros",
+            "kind": "percentage",
+            "dust": CAPPED,
+            "percent": "20",
+            "max_value": {"eur": "10"},
+        },
+        {"id": "parcel", "name": "Free shipping", "kind": "free_shipping", "dust": PARCEL},
+        {
+            "id": "shirts",
+            "name": "Two shirts",
+            "kind": "free_product",
+            "dust": SHIRTS,
+            "product_id": world.keys.shirt.id,
+            "quantity": 2,
+        },
+    ]
+    world.bridge.ask("PUT", "/admin/dust/programme", {**rules, "redeem": {**rules["redeem"], "rewards": rewards}})
+    yield
+    world.bridge.ask("PUT", "/admin/dust/programme", rules)
+
+
+@pytest.fixture
+def shopper(world: World) -> Iterator[Storefront]:
+    with world.shopper() as person:
+        world.bridge.give(person.customer_id, GIFT)
+        yield person
+
+
+@pytest.fixture(scope="module")
+def merchant(world: World) -> Iterator[Merchant]:
+    person = Merchant(world.keys)
+    yield person
+    person.close()
+
+
+def filled_cart(shopper: Storefront, *items: tuple[SeededProduct, int]) -> str:
+    """A cart of these products with its shipping chosen."""
+    cart_id = shopper.new_cart()
+    for product, quantity in items:
+        shopper.add(cart_id, product, quantity)
+    shopper.choose_shipping(cart_id)
+    return cart_id
+
+
+def place(shopper: Storefront, cart_id: str) -> str:
+    shopper.pay(cart_id)
+    return shopper.complete(cart_id)
+
+
+def redemption(shopper: Storefront, redemption_id: str) -> Json:
+    return dict(shopper.ask("GET", f"/store/dust/redemptions/{redemption_id}")["redemption"])
+
+
+def wait_for_capture(shopper: Storefront, redemption_id: str, dust: int) -> None:
+    """Fails the test when an order takes another number."""
+
+    def captured() -> bool:
+        return bool(redemption(shopper, redemption_id)["dust_captured"] == dust)
+
+    assert until(captured, PATIENCE_SECONDS), redemption(shopper, redemption_id)
+
+
+def test_the_storefront_sees_the_catalogue_and_what_fits_a_cart(world: World, shopper: Storefront) -> None:
+    assert [each["id"] for each in shopper.ask("GET", "/store/dust/rewards")["rewards"]] == [
+        "parcel",
+        "capped",
+        "fifth",
+        "shirts",
+    ]
+    cart_id = shopper.new_cart()
+    shopper.add(cart_id, world.keys.hoodie)
+    quoted = shopper.ask("POST", "/store/dust/quote", {"cart_id": cart_id})["rewards"]
+    assert {each["id"]: each["reason_code"] for each in quoted} == {
+        "parcel": "no_shipping_method",
+        "capped": None,
+        "fifth": None,
+        "shirts": "product_not_in_cart",
+    }
+
+
+def test_a_percentage_follows_the_cart_and_a_return_gives_its_share_back(
+    world: World, shopper: Storefront, merchant: Merchant
+) -> None:
+    cart_id = filled_cart(shopper, (world.keys.shorts, 1))
+    made = world.redeem(shopper, {"reward_id": "fifth", "cart_id": cart_id})
+    assert shopper.cart(cart_id)["discount_total"] == 5
+    shopper.set_quantity(cart_id, world.keys.shorts, 2)
+    assert shopper.cart(cart_id)["discount_total"] == 10
+
+    order_id = place(shopper, cart_id)
+
+    wait_for_capture(shopper, made["id"], FIFTH)
+    # 40.00 less 8.00 before tax earn 32.
+    world.bridge.wait_for_balance(shopper.customer_id, GIFT - FIFTH + 32)
+    merchant.capture(order_id)
+    merchant.fulfil(order_id)
+    merchant.take_back(order_id, world.keys.shorts, 1)
+    wait_for_capture(shopper, made["id"], FIFTH // 2)
+    world.bridge.wait_for_balance(shopper.customer_id, GIFT - FIFTH // 2 + 16)
+
+
+def test_a_percentage_with_a_most_takes_no_more_and_needs_the_cart_it_was_for(
+    world: World, shopper: Storefront
+) -> None:
+    cart_id = filled_cart(shopper, (world.keys.hoodie, 1), (world.keys.shorts, 1))
+    made = world.redeem(shopper, {"reward_id": "capped", "cart_id": cart_id})
+    assert (made["value"], made["min_cart"]) == ("10.00", "50.00")
+    assert shopper.cart(cart_id)["discount_total"] == 10
+
+    hoodie = next(line for line in shopper.cart(cart_id)["items"] if line["product_id"] == world.keys.hoodie.id)
+    shopper.ask("DELETE", f"/store/carts/{cart_id}/line-items/{hoodie['id']}")
+    assert shopper.cart(cart_id)["discount_total"] == 0, "25.00 are left, and the code was for 50.00 and more"
+    shopper.add(cart_id, world.keys.hoodie)
+    shopper.apply_code(cart_id, made["code"])
+    place(shopper, cart_id)
+
+    wait_for_capture(shopper, made["id"], CAPPED)
+    world.bridge.wait_for_balance(shopper.customer_id, GIFT - CAPPED + 52)
+
+
+def test_free_shipping_stays_spent_when_goods_come_back_and_not_when_the_order_is_canceled(
+    world: World, shopper: Storefront, merchant: Merchant
+) -> None:
+    cart_id = filled_cart(shopper, (world.keys.shirt, 2))
+    made = world.redeem(shopper, {"reward_id": "parcel", "cart_id": cart_id})
+    assert made["reason"] is None
+    order_id = place(shopper, cart_id)
+
+    assert merchant.order(order_id)["shipping_total"] == 0
+    wait_for_capture(shopper, made["id"], PARCEL)
+    merchant.capture(order_id)
+    merchant.fulfil(order_id)
+    merchant.take_back(order_id, world.keys.shirt, 1)
+    world.bridge.wait_for_balance(shopper.customer_id, GIFT - PARCEL + 10)
+    assert redemption(shopper, made["id"])["dust_captured"] == PARCEL
+
+    other = filled_cart(shopper, (world.keys.shirt, 1))
+    made = world.redeem(shopper, {"reward_id": "parcel", "cart_id": other})
+    order_id = place(shopper, other)
+    wait_for_capture(shopper, made["id"], PARCEL)
+    merchant.cancel(order_id)
+    wait_for_capture(shopper, made["id"], 0)
+    world.bridge.wait_for_balance(shopper.customer_id, GIFT - PARCEL + 10)
+
+
+def test_a_free_product_with_more_units_than_are_free(world: World, shopper: Storefront, merchant: Merchant) -> None:
+    cart_id = filled_cart(shopper, (world.keys.shirt, 3))
+    made = world.redeem(shopper, {"reward_id": "shirts", "cart_id": cart_id})
+    assert shopper.cart(cart_id)["discount_total"] == 25
+    order_id = place(shopper, cart_id)
+
+    wait_for_capture(shopper, made["id"], SHIRTS)
+    merchant.capture(order_id)
+    merchant.fulfil(order_id)
+    merchant.take_back(order_id, world.keys.shirt, 1)
+    # A third of the line has gone, and with it a third of what dust took off.
+    wait_for_capture(shopper, made["id"], SHIRTS * 2 // 3)
+
+
+@pytest.mark.parametrize("wish", [{"reward_id": "fifth"}, {"dust": 500}], ids=["percentage", "fixed"])
+def test_in_a_mixed_cart_discounts_leave_the_dust_only_lines_to_their_own_codes(
+    world: World, shopper: Storefront, mug: SeededProduct, wish: Json
+) -> None:
+    cart_id = filled_cart(shopper, (world.keys.hoodie, 1), (mug, 1))
+    made = world.redeem(shopper, {**wish, "cart_id": cart_id})
+    shown = {line["product_id"]: line for line in shopper.cart(cart_id)["items"]}
+    assert shown[mug.id]["adjustments"] == []
+    assert [each["code"] for each in shown[world.keys.hoodie.id]["adjustments"]] == [made["code"]]
+    shopper.pay(cart_id)
+    with pytest.raises(Refused, match="“Mug” can only be bought with dust"):
+        shopper.complete(cart_id)
+
+    units = world.redeem(shopper, {"cart_id": cart_id, "pay": "dust_only"})
+    place(shopper, cart_id)
+
+    wait_for_capture(shopper, made["id"], made["dust"])
+    wait_for_capture(shopper, units["id"], MUG_DUST)
+    earned = 32 if "reward_id" in wish else 36
+    world.bridge.wait_for_balance(shopper.customer_id, GIFT - made["dust"] - MUG_DUST + earned)
+
+
+def test_a_code_that_took_nothing_off_costs_nothing(world: World, shopper: Storefront, merchant: Merchant) -> None:
+    cart_id = filled_cart(shopper, (world.keys.hoodie, 1))
+    made = world.redeem(shopper, {"reward_id": "parcel", "cart_id": cart_id})
+    # The shop gives the shipping away as well. Of two codes for the same, Medusa takes one and drops the other.
+    own = {
+        "code": f"FREE-{made['code']}",
+        "type": "standard",
+        "status": "active",
+        "is_automatic": False,
+        "application_method": {
+            "type": "fixed",
+            "value": 500,
+            "target_type": "shipping_methods",
+            "allocation": "across",
+            "currency_code": "eur",
+        },
+    }
+    merchant.post("/admin/promotions", own)
+    cart = shopper.apply_code(cart_id, own["code"])
+    assert [promotion["code"] for promotion in cart["promotions"]] == [own["code"]]
+    order_id = place(shopper, cart_id)
+
+    world.bridge.wait_for_balance(shopper.customer_id, GIFT + 40)
+    assert made["code"] not in str(merchant.order(order_id))
+    assert redemption(shopper, made["id"])["state"] == "active"
+    released = shopper.ask("DELETE", f"/store/dust/redemptions/{made['id']}")["redemption"]
+    assert released["state"] == "released"
+    assert shopper.ask("GET", "/store/dust/balance")["available"] == GIFT + 40
+
+
+def test_a_code_that_its_order_left_unused_is_taken_away(
+    world: World, shopper: Storefront, merchant: Merchant, mug: SeededProduct
+) -> None:
+    world.bridge.ask("PUT", f"/admin/dust/products/{world.keys.shorts.id}", {"dust_only": False, "dust_price": 500})
+    items = [{"product_id": mug.id, "quantity": 1}, {"product_id": world.keys.shorts.id, "quantity": 1}]
+    made = world.redeem(shopper, {"items": items})
+    codes = {each["product_id"]: each["code"] for each in made["promotions"]}
+    cart_id = filled_cart(shopper, (mug, 1))
+    shopper.apply_code(cart_id, codes[mug.id])
+    place(shopper, cart_id)
+
+    wait_for_capture(shopper, made["id"], MUG_DUST)
+
+    def gone() -> bool:
+        return not merchant.get("/admin/promotions", code=codes[world.keys.shorts.id])["promotions"]
+
+    assert until(gone, PATIENCE_SECONDS)
+    world.bridge.ask("DELETE", f"/admin/dust/products/{world.keys.shorts.id}")
+
+
+def test_the_books_are_clean(world: World) -> None:
+    world.bridge.audit()

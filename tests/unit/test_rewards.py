@@ -1,0 +1,103 @@
+"""Rewards and shares of a cart: pure arithmetic, for every currency and every cart."""
+
+from decimal import Decimal
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.ids import ProductId
+from bridge.medusa.carts import Cart, read_cart
+from bridge.medusa.orders import CodeUse
+from bridge.programme.rules import Redeem, Reward
+from bridge.programme.worth import smallest_unit
+from bridge.redemptions.basket import Basket, basket_of
+from bridge.redemptions.promises import Code
+from bridge.redemptions.rewards import NothingToDiscount, reward_terms
+from bridge.redemptions.uses import _share_of_price
+
+MUG = ProductId("prod_mug")
+currencies = st.sampled_from(["eur", "jpy", "kwd"])
+sums = st.decimals("0.001", "1000000", places=3)
+shares = st.decimals("0.01", "1", places=2)
+
+
+def cart_of(*lines: dict[str, Any], currency_code: str = "eur", codes: tuple[str, ...] = ()) -> Cart:
+    items = [{"id": f"cali_{number}", "quantity": 1, **each} for number, each in enumerate(lines)]
+    promotions = [{"code": code} for code in codes]
+    document = {"id": "cart_1", "currency_code": currency_code, "item_total": 0, "items": items}
+    return read_cart({**document, "promotions": promotions})
+
+
+def basket(worth: Decimal, currency_code: str) -> Basket:
+    return Basket(currency_code=currency_code, worth=worth, room=worth)
+
+
+@given(worth=sums, most=sums, percent=st.decimals("0.1", "100", places=1), currency=currencies)
+def test_a_percentage_with_a_most_is_never_more_than_either_in_any_cart_it_is_good_for(
+    worth: Decimal, most: Decimal, percent: Decimal, currency: str
+) -> None:
+    reward = Reward.model_validate(
+        {
+            "id": "r",
+            "name": "r",
+            "kind": "percentage",
+            "dust": 5,
+            "percent": str(percent),
+            "max_value": {currency: str(most)},
+        }
+    )
+    cart = cart_of(currency_code=currency)
+    try:
+        terms = reward_terms(Redeem(), reward, cart=cart, basket=basket(worth, currency))
+    except NothingToDiscount:
+        assert min(worth * percent / 100, most) < smallest_unit(currency)
+        return
+    assert terms.value is not None
+    assert terms.least_cart is not None
+    assert 0 < terms.value <= most
+    assert terms.least_cart <= worth, "the cart that it was redeemed for is good for it"
+    # The limit is rounded down to what the currency can pay, so a cart at it may get that much less than a share.
+    assert terms.value <= (terms.least_cart + smallest_unit(currency)) * percent / 100
+
+
+@given(ordinary=sums, mugs=sums, taken=shares, coming=sums, share=shares)
+def test_dust_never_takes_more_than_its_share_of_what_money_may_pay(
+    ordinary: Decimal, mugs: Decimal, taken: Decimal, coming: Decimal, share: Decimal
+) -> None:
+    off = ordinary * taken
+    cart = cart_of(
+        {"product_id": "prod_shirt", "total": ordinary - off, "adjustments": [{"code": "DUST-1", "amount": off}]},
+        {"product_id": MUG, "total": Decimal(0), "adjustments": [{"code": "DUST-MUG", "amount": mugs}]},
+        codes=("DUST-1", "DUST-MUG"),
+    )
+    found = basket_of(cart, dust_only={MUG}, promised={"DUST-1": Decimal(0), "DUST-2": coming}, max_share=share)
+    assert found.worth == ordinary
+    assert found.room >= 0
+    if found.room:
+        assert off + coming + found.room == ordinary * share
+
+
+def test_what_the_shops_own_codes_take_off_is_no_part_of_the_worth() -> None:
+    line = {"product_id": "prod_shirt", "total": 8, "adjustments": [{"code": "SUMMER", "amount": 2}]}
+    found = basket_of(cart_of(line), dust_only=(), promised={}, max_share=Decimal("0.5"))
+    assert (found.worth, found.room) == (8, 4)
+
+
+@given(
+    dust=st.integers(1, 10**12),
+    parts=st.lists(st.tuples(st.decimals("0.000001", "100000", places=6), st.integers(0, 10)), min_size=1, max_size=5),
+)
+def test_what_is_used_of_a_price_is_all_of_it_none_of_it_or_its_share_rounded_up(
+    dust: int, parts: list[tuple[Decimal, int]]
+) -> None:
+    code = Code(code="DUST-1", dust=dust, value=None, product_id=None, quantity=None, promotion_id=None)
+    uses = [
+        CodeUse(code="DUST-1", given=given, amount=given * tenths / 10, units=Decimal(0)) for given, tenths in parts
+    ]
+    used = _share_of_price(code, uses)
+    whole, left = sum(use.given for use in uses), sum(use.amount for use in uses)
+    assert 0 <= used <= dust
+    assert left > 0 or used == 0
+    assert left < whole or used == dust
+    assert abs(used - dust * left / whole) <= 1
