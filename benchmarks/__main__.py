@@ -1,13 +1,13 @@
 """`make bench`: measure, show, keep. Example: make bench ARGS="--only intake --quick" """
 
 import time
-from importlib import import_module
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from benchmarks import report
+from benchmarks.apart import measured_apart
 from benchmarks.figures import FULL, QUICK, Outcome
 
 MEASURES = ("intake", "drain", "latency", "reads", "hot", "growth", "redemption", "memory")
@@ -32,7 +32,7 @@ def main(
     for name in only or MEASURES:
         started = time.monotonic()
         with console.status(f"measuring {name}"):
-            outcomes[name] = import_module(f"benchmarks.{name}").measure(QUICK if quick else FULL)
+            outcomes[name] = measured_apart(name, QUICK if quick else FULL)
         console.print(f"{name}: {time.monotonic() - started:.0f} s", style="dim")
     report.show(console, outcomes)
     for file in report.keep(around, outcomes, "quick" if quick else "full"):

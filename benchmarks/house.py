@@ -25,6 +25,7 @@ from bridge.stack.postgres import embedded_postgres
 from bridge.stack.processes import free_port, spawn, stop, until
 from bridge.stack.redis import embedded_redis
 from bridge.stack.up import DUST
+from bridge.wake import queues_with_workers
 from tests.support.deliveries import WEBHOOK_SECRET
 from tests.support.tokens import ADMIN_TOKEN, JWT_SECRET
 
@@ -51,6 +52,15 @@ class House:
     def running(self, command: str, *, log: str | None = None, **environment: str) -> Iterator[Popen[bytes]]:
         """`dust <command>` for as long as the block lasts; what it says is in the folder."""
         with self._started([*DUST, *command.split()], log or command.split()[0], environment) as process:
+            yield process
+
+    @contextmanager
+    def working(self, *queues: str, concurrency: int = 2) -> Iterator[Popen[bytes]]:
+        """A worker of these queues, once it works."""
+        names = ",".join(queues)
+        with self.running(f"worker --queues {names} --concurrency {concurrency}", log=names) as process:
+            if not until(lambda: all(queues_with_workers(timeout_seconds=0.5).get(q) for q in queues), _START_SECONDS):
+                raise RuntimeError(f"no worker of {names} answers")
             yield process
 
     @contextmanager

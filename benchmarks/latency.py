@@ -9,7 +9,6 @@ from benchmarks.deliveries import WORTH, customer_name, read, webhook
 from benchmarks.figures import Figure, Outcome, Scale, percentile
 from benchmarks.house import a_house
 from benchmarks.load import Answers, sending
-from bridge.wake import INBOX_DRAIN, publish
 from tests.support.tokens import token
 
 RATE, P50_SECONDS, P99_SECONDS = 300, 0.100, 1.0
@@ -21,9 +20,8 @@ def measure(scale: Scale) -> Outcome:
     with (
         a_house() as house,
         house.serving() as (port, _),
-        house.running("worker --concurrency 2 --queues events,sweeps"),
+        house.working("events", "sweeps"),
     ):
-        publish(INBOX_DRAIN)
         uvloop.run(_watched(port, seconds=5, first=10**9))
         answers, seen = uvloop.run(_watched(port, seconds=scale.short_seconds, first=0))
     return Outcome(

@@ -17,7 +17,7 @@ def measure(scale: Scale) -> Outcome:
     with (
         a_house() as house,
         house.serving(workers=1) as (port, api),
-        house.running("worker --concurrency 2") as worker,
+        house.working("events", "medusa", "sweeps") as worker,
         house.running("beat") as beat,
     ):
         processes = {"API worker": api.pid, "Celery child": worker.pid, "beat": beat.pid}

@@ -9,7 +9,6 @@ from benchmarks.deliveries import customer_name, fill_inbox
 from benchmarks.figures import Figure, Outcome, Scale, percentile
 from benchmarks.house import a_house
 from bridge.inbox.drain import drain_once
-from bridge.wake import REDEMPTIONS_SWEEP, publish
 from tests.support import medusa as fake
 from tests.support.medusa import FakeMedusa, serving
 from tests.support.tokens import customer
@@ -36,10 +35,9 @@ def measure(scale: Scale) -> Outcome:
             # The two workers that `dust up` has.
             with (
                 house.serving() as (port, _),
-                house.running("worker --queues medusa --concurrency 2", log="medusa"),
-                house.running("worker --queues events,sweeps --concurrency 2"),
+                house.working("medusa"),
+                house.working("events", "sweeps"),
             ):
-                publish(REDEMPTIONS_SWEEP)
                 asyncio.run(_redeem_steadily(port, range(wanted, wanted + 40)))
                 seconds = asyncio.run(_redeem_steadily(port, range(wanted)))
     return Outcome(

@@ -6,6 +6,7 @@ offset stands in the database. `real_now()` stays with the wall: signatures and 
 """
 
 import os
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ from bridge.settings import get_settings
 # How long a process goes on with the offset that it has read.
 _LOOK_AGAIN_SECONDS = 1.0
 _ROW = 1
+_UNITS = {"w": timedelta(weeks=1), "d": timedelta(days=1), "h": timedelta(hours=1), "m": timedelta(minutes=1)}
 
 test_clock = Table(
     "test_clock",
@@ -68,6 +70,13 @@ def moved(by: timedelta) -> Iterator[None]:
         yield
     finally:
         _offset = before
+
+
+def read_span(text: object) -> timedelta:
+    """What people write for a span of time: `30d`, `12h`, `45m`, `2w`, `1d12h`. Raises ValueError."""
+    if not isinstance(text, str) or not re.fullmatch(r"([0-9]{1,5}[wdhm])+", text):
+        raise ValueError(f"{text!r} is no span of time: say 30d, 12h, 45m, 2w or 1d12h")
+    return sum((int(number) * _UNITS[unit] for number, unit in re.findall(r"([0-9]+)([wdhm])", text)), timedelta())
 
 
 def read_offset(connection: Connection) -> timedelta:

@@ -7,6 +7,7 @@ from celery import Celery, Task, signals
 from sqlalchemy import Connection
 
 from bridge.clock import look_again
+from bridge.garbage import collect_seldom
 from bridge.logs import set_up_logs
 from bridge.metrics import keep_saved, stop_saving
 from bridge.settings import get_settings
@@ -49,6 +50,11 @@ app.conf.imports = (
 @signals.setup_logging.connect
 def _set_up_logs(**_: object) -> None:
     set_up_logs(get_settings())
+
+
+@signals.worker_process_init.connect
+def _collect_seldom(**_: object) -> None:
+    collect_seldom()
 
 
 @signals.task_prerun.connect

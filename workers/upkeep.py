@@ -9,7 +9,8 @@ from bridge.audit import audit as audit_books
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import Unavailable
-from bridge.inbox.erasure import erased_customers, strip_late
+from bridge.inbox.erasure import erased_customers
+from bridge.inbox.erasure import forget as forget_again
 from bridge.last_run import AUDIT, EVERY_MINUTE, note_run
 from bridge.ledger.due import book_due_lots
 from bridge.ledger.merges import carry_over_what_came_in
@@ -110,12 +111,12 @@ def close_days() -> list[str]:
 
 @app.task(name=UPKEEP_FORGET, retryable=True)
 def forget() -> int:
-    """Strip what came in late about customers who were erased; the number of event bodies."""
+    """Drop what came in late about customers who were erased; the number of event bodies."""
     stripped, after = 0, ""
     while True:
         with transaction() as connection:
             erased = erased_customers(connection, limit=_CUSTOMERS_AT_ONCE, after=after)
-            stripped += strip_late(connection, erased)
+            stripped += forget_again(connection, erased, now=now())
         if len(erased) < _CUSTOMERS_AT_ONCE:
             return stripped
         after = erased[-1]

@@ -49,7 +49,7 @@ class QuotedReward(RewardView):
 @router.get(
     "/rewards",
     response_model=RewardList,
-    responses={304: {"description": "Unchanged since the ETag"}, **describe_problems(503)},
+    responses={304: {"description": "Unchanged since the ETag"}, **describe_problems(422, 503)},
 )
 def read_rewards(if_none_match: Annotated[str | None, Header()] = None) -> Response:
     """What dust can be redeemed for besides a discount of any size, cheapest first. Public and cacheable."""

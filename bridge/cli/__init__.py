@@ -17,6 +17,7 @@ from bridge.cli import (
     notices,
     programme,
     reports,
+    scenarios,
     servers,
     upkeep,
 )
@@ -43,6 +44,7 @@ for group in (
     backfill,
     upkeep,
     reports,
+    scenarios,
     clock,
     doctor,
 ):
@@ -52,6 +54,7 @@ for group in (
 def main() -> None:
     """Run a command; 1 is a failure told in plain words, 2 a wrong call or missing settings."""
     # Beside the output, not in the middle of its JSON; servers set up their own logs later.
+    structlog.reset_defaults()
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     try:
         app()

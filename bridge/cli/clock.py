@@ -1,19 +1,17 @@
 """The command that moves time, to try things out."""
 
-import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
 
 from bridge.cli.output import AsJson, console, print_json
-from bridge.clock import look_again, move_clock, now, read_offset, real_now
+from bridge.clock import look_again, move_clock, now, read_offset, read_span, real_now
 from bridge.db import transaction
 from bridge.errors import field_error
 from bridge.ledger.due import book_due_lots
 from bridge.wake import INBOX_DRAIN, NOTICES_EXPIRING, REDEMPTIONS_SWEEP, publish
 
-_UNITS = {"w": timedelta(weeks=1), "d": timedelta(days=1), "h": timedelta(hours=1), "m": timedelta(minutes=1)}
 _CUSTOMERS_AT_ONCE = 200
 # The workers' processes have looked at the clock again by then.
 _SOON_SECONDS = 2.0
@@ -65,7 +63,7 @@ def _offset(what: str, moment: str | None, ahead: timedelta) -> timedelta:
     elif what == "reset" and not moment:
         offset = timedelta()
     elif what.startswith("+") and not moment:
-        offset = ahead + duration(what.removeprefix("+"))
+        offset = ahead + _span(what.removeprefix("+"))
     else:
         raise field_error("clock", "say +30d (also w, h, m), `set 2027-01-01T00:00Z`, or `reset`")
     if abs(offset) > _FURTHEST:
@@ -73,11 +71,11 @@ def _offset(what: str, moment: str | None, ahead: timedelta) -> timedelta:
     return offset
 
 
-def duration(text: str) -> timedelta:
-    """`30d`, `1w2d`, `12h`, `45m`. Raises `FieldErrors`."""
-    if not re.fullmatch(r"([0-9]{1,6}[wdhm])+", text):
-        raise field_error("clock", f"{text!r} is no span of time: say 30d, 12h, 45m, 2w, or 1d12h")
-    return sum((int(number) * _UNITS[unit] for number, unit in re.findall(r"([0-9]+)([wdhm])", text)), timedelta())
+def _span(text: str) -> timedelta:
+    try:
+        return read_span(text)
+    except ValueError as error:
+        raise field_error("clock", str(error)) from error
 
 
 def _moment(text: str) -> datetime:

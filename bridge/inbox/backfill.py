@@ -281,7 +281,8 @@ def take_in(medusa: Medusa, run_id: str) -> Iterator[Taken]:
     if run.with_signup:
         for customers in _new_customers(medusa, run.since, run.until):
             with transaction() as connection:
-                kept = keep_customers(connection, customers)
+                # They may have been heard of before there was a bonus.
+                kept = keep_customers(connection, customers, mark="_signup")
                 _count(connection, run_id, customers=backfill_run.c.customers + len(kept))
     yield Taken(orders=seen, split_off=tuple(_drain()), unreadable=tuple(unreadable))
 

@@ -50,21 +50,19 @@ def erase_customer(connection: Connection, customer_id: CustomerId, *, actor: st
     for redemption in list_redemptions(connection, customer_id=customer_id, limit=_MOST_REDEMPTIONS):
         if redemption.open:
             ask_for_release(connection, customer_id, redemption.id, now=now)
-    forget_emails(connection, everybody)
-    forget_guests(connection, everybody, now=now)
-    return strip_late(connection, everybody)
+    return forget(connection, everybody, now=now)
 
 
-def strip_late(connection: Connection, customer_ids: Iterable[CustomerId]) -> int:
-    """Strip events as `strip_events` does, and drop the notices that were written about these customers."""
+def forget(connection: Connection, customer_ids: Iterable[CustomerId], *, now: datetime) -> int:
+    """Drop what is known of these customers beyond their ids; the number of event bodies that held more."""
     ids = list(customer_ids)
+    forget_emails(connection, ids)
+    forget_guests(connection, ids, now=now)
     forget_customers(connection, ids)
-    return strip_events(connection, ids)
+    return _strip_events(connection, ids)
 
 
-def strip_events(connection: Connection, customer_ids: Iterable[CustomerId]) -> int:
-    """Strip the bodies of all events about these customers down to their ids; how many had more."""
-    ids = list(customer_ids)
+def _strip_events(connection: Connection, ids: list[CustomerId]) -> int:
     orders = select(order_settlement.c.order_id).where(
         order_settlement.c.customer_id.in_(ids) | order_settlement.c.buyer_id.in_(ids)
     )

@@ -215,10 +215,12 @@ def _compare_customers(medusa: Medusa, found: Found, *, dry_run: bool) -> None:
             found.customers += list(new) if dry_run else keep_customers(connection, new)
 
 
-def keep_customers(connection: Connection, created: Mapping[CustomerId, datetime]) -> list[CustomerId]:
-    """Put customers into the inbox, with when they signed up, for their bonus; those who were not in there before."""
+def keep_customers(
+    connection: Connection, created: Mapping[CustomerId, datetime], *, mark: str = ""
+) -> list[CustomerId]:
+    """Put customers into the inbox, with when they signed up; those who were not in there before, with this mark."""
     return [
         customer_id
         for customer_id, moment in created.items()
-        if _keep(connection, f"rec_{customer_id}", "customer.created", moment, {"id": customer_id})
+        if _keep(connection, f"rec_{customer_id}{mark}", "customer.created", moment, {"id": customer_id})
     ]

@@ -226,7 +226,7 @@ export type DustProgramme = {
     rewards: DustRewardRule[]
   }
   reversal: { negative_balance: "allow" | "within_balance" }
-  guests: { escrow_days: number }
+  guests: { escrow_days: number; claim?: "transfer" | "registration" | "account" }
 }
 
 /** What is on its way to the bridge, and what could not be delivered. */

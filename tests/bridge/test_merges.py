@@ -247,8 +247,7 @@ def test_what_was_under_way_while_accounts_were_merged_is_carried_over_by_the_sw
     assert balances() == (0, 22)
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_merges_orders_and_returns_at_once_lose_nothing(seed: int) -> None:
+def test_merges_orders_and_returns_at_once_lose_nothing() -> None:
     settle(*(bought(f"order_{n}", OLD if n % 2 else NEW) for n in range(10)))
     start = Barrier(5)
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bridge.demo.people import Json, Merchant, Refused, Storefront
+from bridge.demo.people import Json, Merchant, Storefront
 from bridge.demo.seed import SeededProduct
 from bridge.stack.processes import until
 from tests.live.conftest import MUG_DUST, PATIENCE_SECONDS, World
@@ -192,9 +192,6 @@ def test_in_a_mixed_cart_discounts_leave_the_dust_only_lines_to_their_own_codes(
     shown = {line["product_id"]: line for line in shopper.cart(cart_id)["items"]}
     assert shown[mug.id]["adjustments"] == []
     assert [each["code"] for each in shown[world.keys.hoodie.id]["adjustments"]] == [made["code"]]
-    shopper.pay(cart_id)
-    with pytest.raises(Refused, match="“Mug” can only be bought with dust"):
-        shopper.complete(cart_id)
 
     units = world.redeem(shopper, {"cart_id": cart_id, "pay": "dust_only"})
     place(shopper, cart_id)
@@ -210,7 +207,7 @@ def test_a_code_that_took_nothing_off_costs_nothing(world: World, shopper: Store
     made = world.redeem(shopper, {"reward_id": "parcel", "cart_id": cart_id})
     # The shop gives the shipping away as well. Of two codes for the same, Medusa takes one and drops the other.
     own = {
-        "code": f"FREE-{made['code']}",
+        "code": f"FREE-{made['id']}",
         "type": "standard",
         "status": "active",
         "is_automatic": False,

@@ -19,6 +19,11 @@ const NEGATIVE = {
   allow: "the balance may go below zero",
   within_balance: "only what is still there is taken",
 }
+const CLAIM = {
+  transfer: "the transfer of the order alone",
+  registration: "registering too: the shop verifies the e-mail",
+  account: "registering or a new e-mail: both are verified",
+}
 
 /** The rules of the programme. Saving makes a new version; the old ones stay for the orders that met them. */
 export function ProgrammeForm(): ReactNode {
@@ -101,7 +106,13 @@ function Others(): ReactNode {
     <Section title="Customers">
       <WholeAt at="bonuses.signup" label="Dust for a new account" />
       <ChoiceAt at="reversal.negative_balance" label="When returned goods' dust is spent already" choices={NEGATIVE} />
-      <WholeAt at="guests.escrow_days" label="Days that a guest's dust is kept" hint="Until the guest opens an account." />
+      <WholeAt at="guests.escrow_days" label="Days that a guest's dust is kept" hint="Counted from the order, until they show it is theirs." />
+      <ChoiceAt
+        at="guests.claim"
+        label="A guest's dust is claimed by"
+        hint="Medusa verifies no e-mail by itself. A transfer always counts."
+        choices={CLAIM}
+      />
     </Section>
   )
 }

@@ -1,0 +1,54 @@
+"""The command that plays stories."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bridge.cli.output import AsJson, console, print_json
+from bridge.ledger.statements import Balance
+
+
+def add_commands(app: typer.Typer) -> None:
+    app.command()(scenario)
+
+
+def scenario(
+    files: Annotated[list[Path], typer.Argument(help="Stories in YAML.", exists=True, dir_okay=False)],
+    as_json: AsJson = False,
+) -> None:
+    """Play stories with your rules on a fresh database, and check what comes of them; exit code 1 when it is another.
+
+    Nothing of your installation is touched. docs/scenarios.md says how to write one.
+    Example: dust scenario double-week.yaml
+    """
+    from bridge.demo.scenarios.document import read_scenario
+    from bridge.demo.scenarios.run import stage
+
+    # All are read before the first is played: what cannot be read is said at once.
+    stories = [(file, read_scenario(file.read_text("utf-8"), str(file))) for file in files]
+    results: list[dict[str, Any]] = []
+    with stage() as play:
+        for file, story in stories:
+            if not as_json:
+                console.print(story.name, style="bold", markup=False, highlight=False)
+            failures = play(story, (lambda *_: None) if as_json else _show)
+            results.append({"file": str(file), "name": story.name, "failures": [vars(each) for each in failures]})
+            for each in () if as_json else failures:
+                console.print(f"✗ {file}:{each.line}: {each.words}", markup=False, highlight=False, soft_wrap=True)
+    failed = [each for each in results if each["failures"]]
+    if as_json:
+        print_json(results)
+    else:
+        console.print(f"✗ {len(failed)} of {len(results)} went otherwise" if failed else f"✓ {len(results)} held")
+    raise typer.Exit(1 if failed else 0)
+
+
+def _show(line: int, what: str, balances: list[Balance]) -> None:
+    figures = "; ".join(map(_figures, balances))
+    console.print(f"{line:5}  {what:<46} {figures}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _figures(balance: Balance) -> str:
+    more = [f"{name} {value}" for name in ("held", "pending") if (value := getattr(balance, name))]
+    return f"{balance.customer_id}: {', '.join([str(balance.balance), *more])}"

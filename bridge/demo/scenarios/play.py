@@ -1,0 +1,348 @@
+"""Play a scenario in this process, on an empty database: every step through the door that the shop would use.
+
+Events are signed and posted, redemptions asked for over the Store API and carried to the shop, and when time passes
+everything that becomes due on the way is done when it becomes due.
+"""
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, assert_never
+
+import httpx
+from sqlalchemy import text
+
+from bridge.app import create_app
+from bridge.audit import audit
+from bridge.clock import moved, now, real_now
+from bridge.db import transaction
+from bridge.demo.scenarios.document import (
+    Action,
+    Adjust,
+    Cancel,
+    ChangeRules,
+    Complete,
+    Expect,
+    ExpectRedemption,
+    Join,
+    Pay,
+    PlaceOrder,
+    Price,
+    Redeem,
+    Refund,
+    Release,
+    Return,
+    Scenario,
+    Wait,
+)
+from bridge.demo.scenarios.shop import Shop, ShopOrder
+from bridge.errors import DustError
+from bridge.ids import CustomerId, new_id
+from bridge.inbox.drain import drain_once
+from bridge.inbox.handle import handle_event
+from bridge.inbox.reconcile import keep_orders
+from bridge.ledger.due import book_due_lots
+from bridge.ledger.statements import Balance, read_balance
+from bridge.medusa.client import get_medusa
+from bridge.redemptions.advance import advance
+from bridge.redemptions.promises import Redemption, due_redemptions, read_redemption
+from bridge.settings import get_settings, webhook_key
+from bridge.signing import sign
+
+_AT_ONCE = 500
+# Work that makes new work for ever is a fault; a story's step needs two or three rounds.
+_MOST_ROUNDS = 100
+# The next moment at which time alone changes something.
+_NEXT = text("""
+    SELECT min(at) FROM (
+        SELECT matures_at AS at FROM dust_lot WHERE remaining > 0 AND NOT matured
+        UNION ALL SELECT expires_at FROM dust_lot WHERE remaining > held AND matured
+        UNION ALL SELECT expires_at FROM dust_redemption WHERE state IN ('pending', 'active')
+        UNION ALL SELECT next_attempt_at FROM dust_redemption) moments
+    WHERE at > :now AND at <= :until
+""")
+
+
+class _Broken(Exception):
+    """A step did not go as it is written, in words."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """`line` is the step's in the file."""
+
+    line: int
+    words: str
+
+
+# Is told after each step: the line, what happened, and how the customers stand.
+Report = Callable[[int, str, list[Balance]], None]
+
+
+def play(scenario: Scenario, shop: Shop, report: Report = lambda *_: None) -> list[Failure]:
+    """Play it to its end, whatever fails on the way; what failed, and breaches of the books.
+
+    The settings must name an empty database, the address that serves `shop`, and secrets.
+    """
+    failures: list[Failure] = []
+    with ExitStack() as time:
+        stage = _Stage(shop, time)
+        time.enter_context(moved(scenario.starts - real_now()))
+        stage.change_rules(ChangeRules(rules=scenario.rules))
+        for step in scenario.steps:
+            try:
+                what = stage.do(step.action)
+                stage.work()
+            except (_Broken, DustError) as broken:
+                what = f"✗ {broken}"
+                failures.append(Failure(line=step.line, words=str(broken)))
+            report(step.line, what, stage.balances())
+        last = scenario.steps[-1].line
+        failures += [Failure(line=last, words=f"dust audit: {each.check}: {each.detail}") for each in audit()]
+    return failures
+
+
+class _Stage:
+    def __init__(self, shop: Shop, time: ExitStack) -> None:
+        self._shop = shop
+        self._time = time
+        self._app = create_app()
+        self._customers: dict[str, None] = {}
+        self._redemptions: dict[str, tuple[str, str]] = {}
+
+    def do(self, action: Action) -> str:
+        """Do this step; in a few words what happened. Raises `_Broken`, `DustError`."""
+        match action:
+            case PlaceOrder():
+                return self._place(action)
+            case Pay(pay=name):
+                self._change(name, "payment.captured", paid=True)
+                return f"order {name} is paid"
+            case Complete(complete=name):
+                self._change(name, "order.completed", status="completed")
+                return f"order {name} is completed"
+            case Cancel(cancel=name):
+                self._change(name, "order.canceled", status="canceled")
+                return f"order {name} is canceled"
+            case Return():
+                return self._take_back(action)
+            case Refund(refund=name, amount=amount):
+                self._change(name, "payment.refunded", credit=self._order(name).credit + amount)
+                return f"{amount} of order {name} are refunded"
+            case Redeem():
+                return self._redeem(action)
+            case Release(release=name):
+                owner, redemption = self._redemption(name)
+                self._store("DELETE", f"/store/dust/redemptions/{redemption}", owner, fails=action.fails)
+                return f"redemption {name} is given up"
+            case Adjust():
+                self._know(action.adjust)
+                body = {"amount": action.dust, "reason": action.reason}
+                self._admin("POST", f"customers/{action.adjust}/adjustments", body, fails=action.fails)
+                return f"{action.dust:+d} dust by hand for {action.adjust}"
+            case Join(join=name):
+                self._know(name)
+                self._send("customer.created", {"id": name})
+                return f"{name} signs up"
+            case Price():
+                body = {"dust_price": action.dust, "dust_only": action.dust_only}
+                self._admin("PUT", f"products/{action.price}", body)
+                return f"{action.price} costs {action.dust} dust"
+            case Wait(wait=span):
+                self._wait(span)
+                return f"it is {now():%d %b %Y %H:%M}"
+            case ChangeRules():
+                self.change_rules(action)
+                return "the rules change"
+            case Expect():
+                self._expect(action)
+                return f"{action.expect} has what is expected"
+            case ExpectRedemption():
+                self._expect_redemption(action)
+                return f"redemption {action.expect_redemption} is as expected"
+        assert_never(action)
+
+    def change_rules(self, change: ChangeRules) -> None:
+        self._admin("PUT", "programme", change.rules.document())
+
+    def work(self) -> None:
+        """What workers and beat would do now, until nothing is left."""
+        for _ in range(_MOST_ROUNDS):
+            drained = drain_once()
+            for event_id in drained.split_off:
+                handle_event(event_id, get_medusa())
+            with transaction() as connection:
+                due = due_redemptions(connection, now=now(), limit=_AT_ONCE)
+                book_due_lots(connection, now=now(), customers=_AT_ONCE)
+            for redemption in due:
+                keep_orders(advance(redemption, get_medusa()).orders)
+            if not drained.taken and not due:
+                return
+        raise _Broken("Dust does not come to rest.")
+
+    def balances(self) -> list[Balance]:
+        with transaction() as connection:
+            return [read_balance(connection, CustomerId(who)) for who in self._customers]
+
+    def _wait(self, span: timedelta) -> None:
+        until = now() + span
+        while (following := self._next(until)) is not None:
+            self._time.enter_context(moved(following - now()))
+            self.work()
+        self._time.enter_context(moved(max(until - now(), timedelta())))
+
+    def _next(self, until: datetime) -> datetime | None:
+        with transaction() as connection:
+            moment: datetime | None = connection.scalar(_NEXT, {"now": now(), "until": until})
+            return moment
+
+    def _place(self, wish: PlaceOrder) -> str:
+        if wish.order in self._shop.orders:
+            raise _Broken(f"There is an order {wish.order} already.")
+        self._know(wish.customer)
+        used = [self._read(name) for name in wish.uses]
+        codes = tuple(code for redemption in used for code in redemption.codes)
+        if self._shop.unusable(codes):
+            raise _Broken(f"The shop refuses the code of a redemption: {', '.join(wish.uses)} is over or was used.")
+        moment = now()
+        order = ShopOrder(placed=wish, placed_at=moment, updated_at=moment, codes=codes, paid=wish.paid)
+        self._shop.orders[wish.order] = order
+        self._shop.use(codes)
+        self._tell(order, "order.placed")
+        return f"{wish.customer} orders {wish.order}"
+
+    def _take_back(self, wish: Return) -> str:
+        order = self._order(wish.return_)
+        returned = dict(order.returned)
+        for product, units in wish.items.items():
+            returned[product] = returned.get(product, 0) + units
+            bought = sum(item.quantity for item in order.placed.items if item.product == product)
+            if returned[product] > bought:
+                raise _Broken(f"Order {wish.return_} has {bought} of {product}, not {returned[product]}.")
+        self._change(wish.return_, "order.return_received", returned=returned)
+        return f"of order {wish.return_} come back: " + ", ".join(f"{n} {what}" for what, n in wish.items.items())
+
+    def _change(self, name: str, event: str, **changes: Any) -> None:
+        order = self._order(name)
+        for field, value in changes.items():
+            setattr(order, field, value)
+        order.version, order.updated_at = order.version + 1, now()
+        self._tell(order, event)
+
+    def _order(self, name: str) -> ShopOrder:
+        if name not in self._shop.orders:
+            raise _Broken(f"There is no order {name}.")
+        return self._shop.orders[name]
+
+    def _redeem(self, wish: Redeem) -> str:
+        self._know(wish.customer)
+        if (wish.dust is None) == (wish.items is None):
+            raise _Broken("redeem says either dust or items.")
+        if wish.items is None:
+            body: dict[str, Any] = {"dust": wish.dust, "currency_code": wish.currency}
+        else:
+            body = {"items": [{"product_id": what, "quantity": units} for what, units in wish.items.items()]}
+        answer = self._store("POST", "/store/dust/redemptions", wish.customer, body, fails=wish.fails)
+        if answer is None:
+            return f"{wish.customer} may not redeem: {wish.fails}"
+        self._redemptions[wish.redeem] = (wish.customer, answer["redemption"]["id"])
+        return f"{wish.customer} redeems {answer['redemption']['dust']} dust"
+
+    def _redemption(self, name: str) -> tuple[str, str]:
+        if name not in self._redemptions:
+            raise _Broken(f"There is no redemption {name}.")
+        return self._redemptions[name]
+
+    def _read(self, name: str) -> Redemption:
+        owner, redemption = self._redemption(name)
+        with transaction() as connection:
+            return read_redemption(connection, CustomerId(owner), redemption)
+
+    def _expect(self, wish: Expect) -> None:
+        self._know(wish.expect)
+        body = self._store("GET", "/store/dust/balance", wish.expect)
+        assert body is not None
+        found = {name: body[name] for name in ("balance", "available", "held", "pending")}
+        wanted: dict[str, Any] = {name: getattr(wish, name) for name in found}
+        if wish.expiring is not None:
+            wanted["expiring"] = {f"{day:%Y-%m-%d}": dust for day, dust in wish.expiring.items()}
+            found["expiring"] = _by_day(body["expiring"])
+        _compare(wish.expect, wanted, found)
+
+    def _expect_redemption(self, wish: ExpectRedemption) -> None:
+        redemption = self._read(wish.expect_redemption)
+        names = ("state", "dust", "dust_captured")
+        wanted = {name: getattr(wish, name) for name in names}
+        _compare(wish.expect_redemption, wanted, {name: getattr(redemption, name) for name in names})
+
+    def _know(self, customer: str) -> None:
+        self._customers[customer] = None
+
+    def _tell(self, order: ShopOrder, event: str) -> None:
+        self._send(event, {"id": order.placed.order, "order_id": order.placed.order, "order": order.document()})
+
+    def _send(self, event: str, data: dict[str, Any]) -> None:
+        body = json.dumps({"type": event, "timestamp": now().isoformat(), "data": data}).encode()
+        event_id, timestamp = new_id("msg"), int(real_now().timestamp())
+        headers = {
+            "webhook-id": event_id,
+            "webhook-timestamp": str(timestamp),
+            "webhook-signature": sign(webhook_key(get_settings().webhook_secrets[0]), event_id, timestamp, body),
+        }
+        self._call("POST", "/webhooks/medusa", headers, content=body)
+
+    def _admin(self, method: str, path: str, body: Any = None, fails: str | None = None) -> dict[str, Any] | None:
+        return self._call(method, f"/admin/dust/{path}", self._login(), json=body, fails=fails)
+
+    def _store(
+        self, method: str, path: str, customer: str, body: Any = None, fails: str | None = None
+    ) -> dict[str, Any] | None:
+        return self._call(method, path, {**self._login(), "x-dust-customer": customer}, json=body, fails=fails)
+
+    def _login(self) -> dict[str, str]:
+        token = get_settings().admin_token
+        assert token is not None
+        return {"authorization": f"Bearer {token.get_secret_value()}", "idempotency-key": new_id("key")}
+
+    def _call(
+        self, method: str, path: str, headers: dict[str, str], *, fails: str | None = None, **request: Any
+    ) -> dict[str, Any] | None:
+        """The answer; None for a refusal with the code `fails`. Raises `_Broken` for any other, and for none."""
+
+        async def call() -> httpx.Response:
+            transport = httpx.ASGITransport(self._app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://dust") as client:
+                return await client.request(method, path, headers=headers, **request)
+
+        response = asyncio.run(call())
+        answer: dict[str, Any] = response.json()
+        if response.is_success and fails is None:
+            return answer
+        if response.is_success:
+            raise _Broken(f"It went through, and should have been refused with {fails}.")
+        if answer.get("code") == fails:
+            return None
+        raise _Broken(f"Dust refuses: {answer.get('detail')} ({answer.get('code')})")
+
+
+def _by_day(expiring: list[dict[str, Any]]) -> dict[str, int]:
+    days: dict[str, int] = {}
+    for each in expiring:
+        day = str(each["expires_at"])[:10]
+        days[day] = days.get(day, 0) + each["amount"]
+    return days
+
+
+def _compare(who: str, wanted: dict[str, Any], found: dict[str, Any]) -> None:
+    wrong = list(_differences(wanted, found))
+    if wrong:
+        raise _Broken(f"{who}: " + "; ".join(wrong))
+
+
+def _differences(wanted: dict[str, Any], found: dict[str, Any]) -> Iterator[str]:
+    for name, value in wanted.items():
+        if value is not None and value != found[name]:
+            yield f"{name} should be {value}, and is {found[name]}"

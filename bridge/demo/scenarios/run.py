@@ -1,0 +1,79 @@
+"""A fresh database for each scenario, and the process made ready for it."""
+
+import logging
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from bridge import db, migrations
+from bridge.demo.scenarios.document import Scenario
+from bridge.demo.scenarios.play import Failure, Report, play
+from bridge.demo.scenarios.shop import Shop, serving
+from bridge.medusa import client
+from bridge.settings import get_settings
+from bridge.stack.postgres import embedded_postgres
+from bridge.stack.secrets import own_secrets
+
+# What is thrown away need not survive a crash.
+_QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+Player = Callable[[Scenario, Report], list[Failure]]
+
+
+@contextmanager
+def stage() -> Iterator[Player]:
+    """A server for as long as the block lasts, and a function that plays a scenario on a database of its own.
+
+    It takes this process over: what its environment says of Dust is put aside.
+    """
+    with tempfile.TemporaryDirectory(prefix="dust-scenario-") as name:
+        folder = Path(name)
+        # Where root runs it, Postgres runs as a user that must be able to pass through.
+        folder.chmod(0o711)
+        with embedded_postgres(folder / "data", settings=_QUICK, say=lambda _: None) as template:
+            migrations.upgrade(template)
+            _put_environment(folder)
+            # What happens is told step by step; only what must not be is worth a line of the log.
+            logging.disable(logging.WARNING)
+            played = 0
+
+            def on_a_fresh_database(scenario: Scenario, report: Report) -> list[Failure]:
+                nonlocal played
+                played += 1
+                shop = Shop()
+                with serving(shop) as address:
+                    _set({"DUST_DATABASE_URL": _copy(template, played), "DUST_MEDUSA_URL": address})
+                    try:
+                        return play(scenario, shop, report)
+                    finally:
+                        db.forget_engine()
+
+            yield on_a_fresh_database
+
+
+def _put_environment(folder: Path) -> None:
+    for name in [name for name in os.environ if name.startswith("DUST_")]:
+        del os.environ[name]
+    _set({"DUST_DATA_DIR": str(folder / "data")})
+    _set(own_secrets(get_settings(), folder / "data").environment)
+    # There are no workers to wake: nobody listens there, and the hints of the API are lost, as they may be.
+    _set({"DUST_BROKER_URL": "redis://127.0.0.1:1/0", "DUST_MEDUSA_API_KEY": "sk_of_a_scenario"})
+
+
+def _set(variables: Mapping[str, str]) -> None:
+    os.environ.update(variables)
+    get_settings.cache_clear()
+    client.get_medusa.cache_clear()
+
+
+def _copy(template: str, number: int) -> str:
+    server, _, name = template.rpartition("/")
+    copy = f"scenario_{number}"
+    with psycopg.connect(f"{server}/postgres", autocommit=True) as admin:
+        admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(copy), sql.Identifier(name)))
+    return f"{server}/{copy}"

@@ -1,0 +1,189 @@
+"""The shop of a scenario: orders in the shape that Medusa gives, and promotions, served on a loopback port.
+
+It does what Medusa 2.21.2 was seen to do with a discount and a return, for prices without tax; nothing else.
+"""
+
+import json
+import re
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from bridge.demo.scenarios.document import PlaceOrder
+from bridge.redemptions.promises import Code
+
+Json = dict[str, Any]
+
+
+@dataclass(kw_only=True)
+class ShopOrder:
+    """An order and all that has happened to it. `codes` are redemptions' codes that take something off."""
+
+    placed: PlaceOrder
+    placed_at: datetime
+    updated_at: datetime
+    codes: tuple[Code, ...]
+    version: int = 1
+    status: str = "pending"
+    paid: bool = False
+    returned: dict[str, int] = field(default_factory=dict)
+    credit: Decimal = Decimal(0)
+
+    def document(self) -> Json:
+        """As the Admin API would give it now."""
+        items = self._items()
+        total = sum((item["total"] for item in items), Decimal(0)) - self.credit
+        order: Json = {
+            "id": self.placed.order,
+            "customer_id": self.placed.customer,
+            "customer": {
+                "id": self.placed.customer,
+                "has_account": True,
+                "groups": [{"id": group} for group in self.placed.groups],
+            },
+            "currency_code": self.placed.currency,
+            "status": self.status,
+            "payment_status": "captured" if self.paid else "authorized",
+            "version": self.version,
+            "created_at": _iso(self.placed_at),
+            "updated_at": _iso(self.updated_at),
+            "canceled_at": _iso(self.updated_at) if self.status == "canceled" else None,
+            "total": total,
+            "credit_line_total": self.credit,
+            "shipping_total": 0,
+            "shipping_tax_total": 0,
+            "items": items,
+            "promotions": [{"id": code.promotion_id, "code": code.code} for code in self.codes],
+        }
+        plain: Json = json.loads(json.dumps(order, default=float))
+        return plain
+
+    def _items(self) -> list[Json]:
+        prices = [item.price * item.quantity for item in self.placed.items]
+        whole, items = sum(prices, Decimal(0)), []
+        back = dict(self.returned)
+        for number, (item, price) in enumerate(zip(self.placed.items, prices, strict=True)):
+            share = price / whole if whole else Decimal(0)
+            adjustments = [("OTHER", min(self.placed.discount, whole) * share)] if self.placed.discount else []
+            adjustments += [
+                (code.code, amount) for code in self.codes if (amount := self._taken_off(code, number, share))
+            ]
+            gone = min(back.get(item.product, 0), item.quantity)
+            back[item.product] = back.get(item.product, 0) - gone
+            standing = item.quantity - gone
+            left = min(sum((amount for _, amount in adjustments), Decimal(0)), price) * standing / item.quantity
+            items.append(
+                {
+                    "id": f"{self.placed.order}-{number + 1}",
+                    "product_id": item.product,
+                    "product": {
+                        "categories": [{"id": category} for category in item.categories],
+                        "collection_id": item.collection,
+                    },
+                    "unit_price": item.price,
+                    "quantity": item.quantity,
+                    "detail": {"quantity": item.quantity, "return_received_quantity": gone},
+                    "subtotal": item.price * standing,
+                    "total": item.price * standing - left,
+                    "tax_total": 0,
+                    "discount_total": left,
+                    "is_tax_inclusive": False,
+                    # A return takes its share off the totals and leaves these as they were.
+                    "adjustments": [{"code": code, "amount": amount, "total": amount} for code, amount in adjustments],
+                }
+            )
+        return items
+
+    def _taken_off(self, code: Code, number: int, share: Decimal) -> Decimal:
+        item = self.placed.items[number]
+        if code.product_id is None:
+            return (code.value or Decimal(0)) * share
+        first = next(place for place, each in enumerate(self.placed.items) if each.product == item.product)
+        pays = item.product == code.product_id and number == first
+        return item.price * min(item.quantity, code.quantity or 0) if pays else Decimal(0)
+
+
+class Shop:
+    """What it knows, and `answer`, which answers a call of Dust's."""
+
+    def __init__(self) -> None:
+        self.orders: dict[str, ShopOrder] = {}
+        self._promotions: dict[str, Json] = {}
+
+    def unusable(self, codes: Iterable[Code]) -> set[str]:
+        """Those of these codes that the checkout refuses."""
+        usable = {each["code"] for each in self._promotions.values() if not each["used"]}
+        return {code.code for code in codes} - usable
+
+    def use(self, codes: Iterable[Code]) -> None:
+        """An order was completed with these."""
+        used = {code.code for code in codes}
+        for promotion in self._promotions.values():
+            promotion["used"] += promotion["code"] in used
+
+    def answer(self, method: str, path: str, query: dict[str, list[str]], body: Json) -> tuple[int, Json]:
+        if path == "/admin/promotions" and method == "POST":
+            promotion = {**body, "id": f"promo_{body['code']}", "used": 0}
+            self._promotions[promotion["id"]] = promotion
+            return 200, {"promotion": promotion}
+        if path == "/admin/promotions":
+            wanted = {*query.get("code", ()), *query.get("code[]", ())}
+            return 200, {"promotions": [each for each in self._promotions.values() if each["code"] in wanted]}
+        if method == "DELETE" and (found := re.fullmatch(r"/admin/promotions/(.+)", path)):
+            self._promotions.pop(found[1], None)
+            return 200, {"id": found[1], "object": "promotion", "deleted": True}
+        if path == "/admin/orders":
+            who = query.get("customer_id", [""])[0]
+            rows = [order.document() for order in self.orders.values() if order.placed.customer == who]
+            return 200, {"orders": rows, "count": len(rows), "offset": 0, "limit": 100}
+        return 404, {"type": "not_found", "message": f"The shop of a scenario has no {method} {path}."}
+
+
+@contextmanager
+def serving(shop: Shop) -> Iterator[str]:
+    """The address of this shop, for as long as the block lasts."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self._answer()
+
+        def do_POST(self) -> None:
+            self._answer()
+
+        def do_DELETE(self) -> None:
+            self._answer()
+
+        def _answer(self) -> None:
+            parts = urlsplit(self.path)
+            length = int(self.headers.get("content-length") or 0)
+            body = json.loads(self.rfile.read(length)) if length else {}
+            status, document = shop.answer(self.command, parts.path, parse_qs(parts.query), body)
+            content = json.dumps(document).encode()
+            self.send_response(status)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            """Nothing: the story is what is told."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def _iso(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
