@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest"
 import { valueAt, withValueAt } from "../src/admin/lib/document"
 import { DustError, errorAt, generalError, wholeNumber } from "../src/admin/lib/dust"
+import { worded } from "../src/admin/lib/wording"
 
 const PROGRAMME = { earn: { rates: { eur: "1" }, multipliers: [{ name: "a" }, { name: "b" }] }, bonuses: { signup: 0 } }
 
@@ -38,6 +39,18 @@ describe("errors", () => {
   it("are shown above the form when they are about no field", () => {
     expect(generalError(new DustError({ detail: "Dust does not answer right now." }, 503))).toContain("does not answer")
     expect(generalError(null)).toBeUndefined()
+  })
+})
+
+describe("wording", () => {
+  it("says for people what the bridge found out about a value", () => {
+    expect(worded("Input should be a valid integer, unable to parse string as an integer")).toBe(
+      "Please enter a whole number",
+    )
+    expect(worded("String should have at least 1 character")).toBe("Please fill this in")
+    expect(worded("Input should be greater than 0")).toBe("Must be more than 0")
+    expect(worded("Input should be less than or equal to 1")).toBe("Must be at most 1")
+    expect(worded("a product that only dust can buy needs a price in dust")).toContain("needs a price in dust")
   })
 })
 

@@ -193,7 +193,7 @@ class Bridge:
         assert self._urls
         environment = {"PATH": os.environ["PATH"], **self._urls.environment}
         command = [sys.executable, "-m", "bridge.cli", "audit"]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=3 * PATIENCE_SECONDS)
         assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -106,6 +106,7 @@ def test_a_medusa_that_is_killed_between_an_order_and_its_event_is_made_good_by_
         assert [row["reference_id"] for row in history] == [order_id]
 
 
+@pytest.mark.timeout(900)
 def test_two_processes_of_one_medusa_send_each_event_with_one_effect_though_one_is_killed(redis_world: World) -> None:
     world, twin = redis_world, redis_world.shop.twin()
     twin.start()

@@ -94,10 +94,11 @@ class Story:
             spent *= decimal(order["discount_total"]) / self.discount
         return gift - math.ceil(spent) + math.floor(goods / Decimal("1.25") + Decimal("1e-9"))
 
-    def swaps(self) -> int:
+    def swaps(self) -> bool:
+        """Whether something was ever sent for something else: a claim that is refunded is a refund without a return."""
         claims = self.merchant.get("/admin/claims", order_id=self.order_id)["claims"]
         exchanges = self.merchant.get("/admin/exchanges", order_id=self.order_id)["exchanges"]
-        return len(claims) + len(exchanges)
+        return bool(exchanges) or any(claim["type"] == "replace" for claim in claims)
 
     def lots(self) -> list[tuple[int, int]]:
         """What the gifts were and what is left of each."""

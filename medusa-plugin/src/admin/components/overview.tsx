@@ -3,12 +3,15 @@ import { useQuery } from "@tanstack/react-query"
 import { Fragment, type ReactNode } from "react"
 import { Link } from "react-router-dom"
 import type { DustOverview } from "../../types"
-import { dust } from "../lib/dust"
+import { admin, dust } from "../lib/dust"
 import { counted, moment, shown } from "../lib/format"
 import { Figures } from "./figures"
 import { Loaded } from "./states"
 
 const REFRESH_MS = 15_000
+const NUMBERS = "fields=id,display_id&limit=100"
+
+type Numbered = { id: string; display_id: number }
 
 export function OverviewFigures(): ReactNode {
   const query = useQuery({
@@ -42,6 +45,16 @@ export function OverviewFigures(): ReactNode {
 
 /** Orders that the merchant has made past the checkout: as draft orders, by editing, in exchanges. */
 function Unpaid({ orderIds }: { orderIds: string[] }): ReactNode {
+  // Dust knows ids only; people know an order by its number.
+  const numbers = useQuery({
+    queryKey: ["dust", "numbers", orderIds],
+    queryFn: () => admin<{ orders: Numbered[] }>(`/orders?${orderIds.map((id) => `id[]=${id}`).join("&")}&${NUMBERS}`),
+    enabled: orderIds.length > 0,
+  })
+  const number = (id: string): string => {
+    const order = numbers.data?.orders.find((each) => each.id === id)
+    return order ? `#${order.display_id}` : id
+  }
   if (orderIds.length === 0) return null
   return (
     <div className="px-6 py-4">
@@ -51,7 +64,7 @@ function Unpaid({ orderIds }: { orderIds: string[] }): ReactNode {
           <Fragment key={id}>
             {index > 0 && ", "}
             <Link className="text-ui-fg-interactive" to={`/orders/${id}`}>
-              {id}
+              {number(id)}
             </Link>
           </Fragment>
         ))}

@@ -1,4 +1,5 @@
 import type { Problem } from "../../types"
+import { worded } from "./wording"
 
 // Written into the dashboard by Medusa's build.
 declare const __BACKEND_URL__: string | undefined
@@ -12,12 +13,17 @@ export class DustError extends Error {
   }
 }
 
+/** Ask a route of the plugin. Throws `DustError`. */
+export function dust<T>(path: string, method = "GET", body?: unknown, headers: HeadersInit = {}): Promise<T> {
+  return admin(`/dust${path}`, method, body, headers)
+}
+
 /**
- * Ask a route of the plugin. Not with Medusa's JS SDK, whose errors leave out which field is wrong.
+ * Ask Medusa's Admin API. Not with its JS SDK, whose errors leave out which field is wrong.
  * Throws `DustError`.
  */
-export async function dust<T>(path: string, method = "GET", body?: unknown, headers: HeadersInit = {}): Promise<T> {
-  const response = await fetch(`${(__BACKEND_URL__ ?? "").replace(/\/$/, "")}/admin/dust${path}`, {
+export async function admin<T>(path: string, method = "GET", body?: unknown, headers: HeadersInit = {}): Promise<T> {
+  const response = await fetch(`${(__BACKEND_URL__ ?? "").replace(/\/$/, "")}/admin${path}`, {
     method,
     credentials: "include",
     headers: { ...bearer(), "content-type": "application/json", ...headers },
@@ -43,7 +49,8 @@ export function newKey(): string {
 /** What the server says about a field, or about something below it, such as `earn.rates.eur` below `earn.rates`. */
 export function errorAt(error: unknown, field: string): string | undefined {
   const errors = error instanceof DustError ? error.problem.errors : undefined
-  return errors?.find((each) => each.field === field || each.field.startsWith(`${field}.`))?.message
+  const found = errors?.find((each) => each.field === field || each.field.startsWith(`${field}.`))
+  return found && worded(found.message)
 }
 
 /** What a form shows above its fields: an error that is about no field. */
