@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from bridge.errors import InvalidInput
 from bridge.ids import CustomerId, OrderId
@@ -143,50 +143,55 @@ class _Shape(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
+# Postgres keeps no NUL, and no shop sells for more: both would break the batch that the order comes in.
+_Text = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
+_Number = Annotated[Decimal, Field(ge=-(10**15), le=10**15)]
+
+
 class _Adjustment(_Shape):
-    code: str | None = None
-    amount: Decimal
-    total: Decimal | None = None
+    code: _Text | None = None
+    amount: _Number
+    total: _Number | None = None
 
 
 class _Category(_Shape):
-    id: str
+    id: _Text
 
 
 class _Product(_Shape):
     categories: tuple[_Category, ...] | None = None
-    collection_id: str | None = None
+    collection_id: _Text | None = None
 
 
 class _Detail(_Shape):
-    written_off_quantity: Decimal | None = None
-    return_received_quantity: Decimal | None = None
+    written_off_quantity: _Number | None = None
+    return_received_quantity: _Number | None = None
 
 
 class _Item(_Shape):
-    id: str
+    id: _Text
     created_at: AwareDatetime | None = None
-    product_id: str | None = None
+    product_id: _Text | None = None
     product: _Product | None = None
-    unit_price: Decimal = Decimal(0)
-    quantity: Decimal = Decimal(0)
+    unit_price: _Number = Decimal(0)
+    quantity: _Number = Decimal(0)
     detail: _Detail | None = None
-    total: Decimal
-    subtotal: Decimal
-    tax_total: Decimal
-    discount_total: Decimal | None = None
+    total: _Number
+    subtotal: _Number
+    tax_total: _Number
+    discount_total: _Number | None = None
     is_tax_inclusive: bool = False
-    return_received_total: Decimal | None = None
+    return_received_total: _Number | None = None
     adjustments: tuple[_Adjustment, ...] | None = None
 
 
 class _ShippingMethod(_Shape):
-    discount_total: Decimal | None = None
+    discount_total: _Number | None = None
     adjustments: tuple[_Adjustment, ...] | None = None
 
 
 class _Group(_Shape):
-    id: str
+    id: _Text
 
 
 class _Customer(_Shape):
@@ -195,42 +200,42 @@ class _Customer(_Shape):
 
 
 class _Promotion(_Shape):
-    code: str | None = None
+    code: _Text | None = None
 
 
 class _Return(_Shape):
-    exchange_id: str | None = None
-    claim_id: str | None = None
+    exchange_id: _Text | None = None
+    claim_id: _Text | None = None
 
 
 class _PaymentCollection(_Shape):
-    status: str | None = None
-    authorized_amount: Decimal | None = None
-    captured_amount: Decimal | None = None
+    status: _Text | None = None
+    authorized_amount: _Number | None = None
+    captured_amount: _Number | None = None
 
 
 class _Summary(_Shape):
-    paid_total: Decimal
-    transaction_total: Decimal
+    paid_total: _Number
+    transaction_total: _Number
 
 
 class _Order(_Shape):
-    id: str
-    customer_id: str | None = None
+    id: _Text
+    customer_id: _Text | None = None
     customer: _Customer | None = None
-    email: str | None = None
-    currency_code: str
-    status: str
+    email: _Text | None = None
+    currency_code: _Text
+    status: _Text
     is_draft_order: bool = False
-    payment_status: str | None = None
-    version: int
+    payment_status: _Text | None = None
+    version: Annotated[int, Field(ge=0, lt=2**31)]
     created_at: AwareDatetime
     updated_at: AwareDatetime
     canceled_at: AwareDatetime | None = None
-    total: Decimal
-    credit_line_total: Decimal = Decimal(0)
-    shipping_total: Decimal = Decimal(0)
-    shipping_tax_total: Decimal = Decimal(0)
+    total: _Number
+    credit_line_total: _Number = Decimal(0)
+    shipping_total: _Number = Decimal(0)
+    shipping_tax_total: _Number = Decimal(0)
     items: tuple[_Item, ...]
     shipping_methods: tuple[_ShippingMethod | None, ...] | None = None
     # A deleted promotion leaves a null in the list.
@@ -247,7 +252,9 @@ def read_order(document: Mapping[str, Any]) -> Order:
         order = _Order.model_validate(document)
     except ValidationError as error:
         fields = ", ".join(sorted({".".join(map(str, found["loc"])) for found in error.errors()}))
-        raise UnreadableOrder(f"The order cannot be read: {fields} missing or of the wrong kind.") from error
+        raise UnreadableOrder(
+            f"The order cannot be read: {fields} missing, of the wrong kind or out of range."
+        ) from error
     swapped = _swapped_in(order)
     shares = _shares(order, swapped)
     return Order(

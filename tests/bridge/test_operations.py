@@ -101,6 +101,7 @@ def test_the_links_of_the_documents_lead_somewhere() -> None:
 
 def test_the_commands_of_the_documents_are_there() -> None:
     known = {command.name or command.callback.__name__ for command in cli.registered_commands if command.callback}
+    known |= {str(group.name) for group in cli.registered_groups}
     for document in ("README.md", "runbook.md", "alerts.yml"):
         for line in re.findall(r"(?:^|`)dust ([a-z]+)", (DOCS / document).read_text(), re.MULTILINE):
             assert line in known, line

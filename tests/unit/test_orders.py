@@ -196,3 +196,20 @@ def test_facts_say_which_details_they_tell() -> None:
 
 def test_units_are_those_that_were_not_returned() -> None:
     assert only_line(order(lines=[line(price=0, quantity=5, returned=2)])).units == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"id": "order_\x00"}, "id"),
+        ({"customer_id": "cus_\x00"}, "customer_id"),
+        ({"version": 2**31}, "version"),
+        ({"total": Decimal("1e30")}, "total"),
+        ({"shipping_total": Decimal("1e400")}, "shipping_total"),
+        ({"items": [{**order()["items"][0], "id": "\x00"}]}, "items.0.id"),
+        ({"items": [{**order()["items"][0], "subtotal": Decimal("-1e16")}]}, "items.0.subtotal"),
+    ],
+)
+def test_what_no_ledger_can_keep_is_refused_by_name(change: dict[str, Any], field: str) -> None:
+    with pytest.raises(UnreadableOrder, match=re.escape(f" {field} ")):
+        read_order({**order(), **change})
