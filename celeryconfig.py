@@ -117,6 +117,7 @@ beat_schedule = {
     "every-minute": _every("upkeep.every_minute", 60),
     "audit": _every("upkeep.audit", 3600),
     "close-days": _every("upkeep.close_days", 3600),
+    "strip-old-bodies": _every("upkeep.strip_old_bodies", 3600),
     "forget": _every("upkeep.forget", 86_400),
     "prune-notices": _every("notices.prune", 86_400),
 }

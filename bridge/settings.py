@@ -66,6 +66,8 @@ class Settings(BaseSettings):
 
     # How often an event whose cause is away (Medusa down, say) is tried before it is parked for an operator.
     retry_attempts: int = Field(default=10, ge=1, le=50)
+    # How long the bodies of events that are done with stay readable.
+    inbox_days: int = Field(default=90, ge=1, le=3650)
     reconcile_seconds: int = Field(default=60, ge=1)
     sweep_seconds: int = Field(default=5, ge=1)
 

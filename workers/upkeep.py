@@ -1,6 +1,7 @@
 """What the clock brings: dust matures and expires, and the books are checked."""
 
 from collections import Counter
+from datetime import timedelta
 
 import structlog
 
@@ -11,6 +12,7 @@ from bridge.db import transaction
 from bridge.errors import Unavailable
 from bridge.inbox.erasure import erased_customers
 from bridge.inbox.erasure import forget as forget_again
+from bridge.inbox.retention import strip_old_bodies as strip_bodies
 from bridge.last_run import AUDIT, EVERY_MINUTE, note_run
 from bridge.ledger.due import book_due_lots
 from bridge.ledger.merges import carry_over_what_came_in
@@ -27,12 +29,14 @@ from bridge.wake import (
     UPKEEP_EVERY_MINUTE,
     UPKEEP_FORGET,
     UPKEEP_MATURE_AND_EXPIRE,
+    UPKEEP_STRIP_OLD_BODIES,
 )
 from workers.app import app
 
 log = structlog.get_logger(__name__)
 
 _CUSTOMERS_AT_ONCE = 200
+_BODIES_AT_ONCE = 1000
 _ORDERS_AT_ONCE = 500
 # Reading a book of millions of rows takes minutes. Such a task is acknowledged as it starts: one that outlives the
 # broker's patience would be handed out again, and one that is lost is only one of the next hour's.
@@ -107,6 +111,18 @@ def close_days() -> list[str]:
     """Keep what was owed at the end of each day that is over; the days."""
     with transaction() as connection:
         return [day.isoformat() for day in close_days_over(connection, now=now())]
+
+
+@app.task(name=UPKEEP_STRIP_OLD_BODIES, retryable=True, acks_late=False, time_limit=_LONG_SECONDS)
+def strip_old_bodies() -> int:
+    """Reduce the bodies of events that have long been done with to their ids; how many."""
+    stripped, before = 0, now() - timedelta(days=get_settings().inbox_days)
+    after: str | None = ""
+    while after is not None:
+        with transaction() as connection:
+            some, after = strip_bodies(connection, before=before, limit=_BODIES_AT_ONCE, after=after)
+        stripped += some
+    return stripped
 
 
 @app.task(name=UPKEEP_FORGET, retryable=True)

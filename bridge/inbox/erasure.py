@@ -7,7 +7,6 @@ open redemptions to be released. Late events are stripped by the daily upkeep. B
 guests and the liability stay as they are, under an id that no longer leads to anybody.
 """
 
-import json
 import re
 from collections.abc import Iterable
 from datetime import datetime
@@ -17,7 +16,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from bridge.db import metadata
 from bridge.ids import CustomerId
-from bridge.inbox.events import MalformedEvent, read_event
+from bridge.inbox.events import only_ids
 from bridge.inbox.tables import EventState, webhook_event
 from bridge.ledger.merges import merged_into
 from bridge.notices.outbox import forget_customers
@@ -74,7 +73,7 @@ def _strip_events(connection: Connection, ids: list[CustomerId]) -> int:
     )
     stripped = 0
     for row in connection.execute(query.with_for_update()).all():
-        body = _only_ids(bytes(row.payload))
+        body = only_ids(bytes(row.payload))
         if body != bytes(row.payload):
             connection.execute(update(webhook_event).where(webhook_event.c.id == row.id).values(payload=body))
             stripped += 1
@@ -87,16 +86,6 @@ def _mentions(ids: Iterable[str]) -> ColumnElement[bool]:
     return or_(
         false(), *(webhook_event.c.payload.op("LIKE", is_comparison=True)(b"%%%b%%" % each) for each in patterns)
     )
-
-
-def _only_ids(body: bytes) -> bytes:
-    """The same event without anything that came along."""
-    try:
-        event = read_event(body)
-    except MalformedEvent:
-        return b"{}"
-    ids = {name: event.data[name] for name in ("id", "order_id") if isinstance(event.data.get(name), str)}
-    return json.dumps({"type": event.type, "timestamp": event.event_at.isoformat(), "data": ids}).encode()
 
 
 def erased_customers(connection: Connection, *, limit: int, after: str = "") -> list[CustomerId]:

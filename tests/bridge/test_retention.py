@@ -1,0 +1,64 @@
+"""What the inbox keeps, and for how long."""
+
+from datetime import timedelta
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import select
+
+from bridge.clock import moved, now
+from bridge.db import transaction
+from bridge.inbox.drain import drain_once
+from bridge.inbox.handle import EventFailed, handle_event, retry_event
+from bridge.inbox.tables import webhook_event
+from tests.support.deliveries import deliver
+from tests.support.medusa import FakeMedusa
+from tests.support.orders import event, order, order_event
+from workers.upkeep import strip_old_bodies
+
+
+def bodies() -> dict[str, bytes]:
+    with transaction() as connection:
+        return {row.id: row.payload for row in connection.execute(select(webhook_event.c.id, webhook_event.c.payload))}
+
+
+def test_a_body_is_reduced_to_its_ids_when_its_time_is_over(api: TestClient) -> None:
+    deliver(api, order_event(order()), event_id="msg_old")
+    drain_once()
+    with moved(timedelta(days=60)):
+        body = order_event(order("order_2"))
+        deliver(api, body, event_id="msg_new", timestamp=int(now().timestamp()))
+        drain_once()
+    with moved(timedelta(days=91)):
+        assert strip_old_bodies.run() == 1
+        assert strip_old_bodies.run() == 0
+    kept = bodies()
+    assert kept["msg_new"] == body
+    assert b'"data": {"id": "order_1"}' in kept["msg_old"]
+    assert b"@" not in kept["msg_old"]
+    assert deliver(api, order_event(order()), event_id="msg_old").json()["status"] == "duplicate"
+
+
+def test_what_has_failed_keeps_its_body_and_can_be_retried(api: TestClient, medusa: FakeMedusa) -> None:
+    broken = order()
+    broken["total"] = None
+    deliver(api, order_event(broken), event_id="msg_failed")
+    with pytest.raises(EventFailed):
+        handle_event("msg_failed")
+    before = bodies()
+    with moved(timedelta(days=400)):
+        assert strip_old_bodies.run() == 0
+    assert bodies() == before
+    medusa.orders["order_1"] = order()
+    with transaction() as connection:
+        retry_event(connection, "msg_failed", now=now())
+
+
+def test_a_great_many_go_in_steps(api: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workers.upkeep._BODIES_AT_ONCE", 2)
+    for number in range(5):
+        deliver(api, order_event(order(f"order_{number}")), event_id=f"msg_{number}")
+    deliver(api, event("cart.updated", {"id": "cart_1", "note": "n" * 400}), event_id="msg_ignored")
+    drain_once()
+    with moved(timedelta(days=91)):
+        assert strip_old_bodies.run() == 6
