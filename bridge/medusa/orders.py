@@ -223,7 +223,8 @@ class _Order(_Shape):
     id: _Text
     customer_id: _Text | None = None
     customer: _Customer | None = None
-    email: _Text | None = None
+    # Whatever stands here: only its hash is kept.
+    email: str | None = None
     currency_code: _Text
     status: _Text
     is_draft_order: bool = False

@@ -130,6 +130,17 @@ export type DustRedemption = {
 
 export type DustRedemptionList = { redemptions: DustRedemption[]; next_cursor: string | null }
 
+/** `GET` and `POST /store/dust/referral`. */
+export type DustReferral = {
+  code: string
+  offer: { referrer: number; referred: number } | null
+  referred_by: { stated_at: string; bonus: number; received: number } | null
+  brought: { stated: number; qualified: number; dust: number; notes: string[] }
+}
+
+/** `POST /store/dust/quote/guest`. */
+export type DustGuestQuote = { currency_code: string; set_aside: number; escrow_days: number }
+
 export type DustOverview = {
   customers: number
   outstanding: number

@@ -1,0 +1,1 @@
+export { forwardAsCustomer as GET, forwardAsCustomer as POST } from "../../../../forward"
