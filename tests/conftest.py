@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from fastapi.testclient import TestClient
 
-from bridge import db, migrations, wake
+from bridge import db, metrics, migrations, wake
 from bridge.audit import audit
 from bridge.medusa import client as medusa_client
 from bridge.settings import get_settings
@@ -77,6 +77,10 @@ def database(postgres: str) -> Iterator[str]:
 
 
 def _forget() -> None:
+    # A task that ran in this process has started a thread that saves what it counts, to a database that goes away now.
+    if metrics._keeper_of_process.cache_info().currsize:
+        metrics._keeper_of_process(os.getpid())._leaving.set()
+        metrics._keeper_of_process.cache_clear()
     get_settings.cache_clear()
     medusa_client.get_medusa.cache_clear()
     db.forget_engine()
