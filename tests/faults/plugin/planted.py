@@ -1,7 +1,6 @@
 """Bugs to be found: the checker is believed because it finds each of these."""
 
-import threading
-import time
+import asyncio
 from typing import Any
 from uuid import uuid4
 
@@ -36,17 +35,18 @@ def _no_lock() -> None:
 
 def _ack_before_commit() -> None:
     """The door answers, and then commits."""
-    from bridge.inbox.receive import Receipt
+    from bridge.inbox.receive import Arrival, Receipt
     from bridge.webhooks import door
 
     keep = door._keep
+    under_way = set()
 
-    def later(*args: Any) -> None:
-        time.sleep(0.3)
-        keep(*args)
+    async def later(arrival: Arrival) -> None:
+        await asyncio.sleep(0.3)
+        await keep(arrival)
 
-    def hasty(*args: Any) -> Receipt:
-        threading.Thread(target=later, args=args).start()
+    async def hasty(arrival: Arrival) -> Receipt:
+        under_way.add(asyncio.create_task(later(arrival)))
         return Receipt.ACCEPTED
 
     door._keep = hasty
