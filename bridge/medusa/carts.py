@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from bridge.errors import InvalidInput
 from bridge.ids import CustomerId, ProductId
 
-# `customer_id` alone is dropped by Medusa (2.21.2, tried), and so is `customer.has_account`: all of the customer is given,
-# or its id and e-mail. Nothing but the id and whether it is an account is read.
+# `customer_id` alone is dropped by Medusa (2.21.2, tried), and so is `customer.has_account`: it gives all of the
+# customer, or the id and e-mail. Nothing but the id and whether it is an account is read.
 CART_FIELDS = (
     "id,customer_id,customer.*,currency_code,completed_at,item_total,item_tax_total,"
     "items.id,items.product_id,items.quantity,items.total,items.tax_total,items.adjustments.code,"
