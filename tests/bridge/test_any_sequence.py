@@ -1,7 +1,7 @@
 """Whatever happens in whatever order, with facts lost, doubled and late: the ledger ends where a small model says.
 
-The model knows nothing of lots, versions or holds. It keeps, for each order, what is true of it now and which earning
-rate it first met, and adds up.
+The model knows nothing of lots, versions or holds. It keeps, for each order, what is true of it now and which rules it
+first met, and adds up.
 """
 
 from collections.abc import Iterator
@@ -61,8 +61,15 @@ class Purchase:
     code: str | None = None
     discount: int = 0
     version: int = 1
+    paid: bool = False
     rate: int | None = None
     """The earning rate that was in force when it was first settled."""
+    waits_for_payment: bool = False
+    """Whether the rules of then let an order earn once it is paid only."""
+    seen: int = 0
+    """The newest version that Dust was told of."""
+    due: bool = False
+    """Whether it was paid, or had nothing to pay, in anything that Dust was told while it was news."""
 
     def share_that_stands(self) -> Fraction:
         return Fraction(self.quantity - self.returned, self.quantity)
@@ -71,7 +78,7 @@ class Purchase:
         return (self.price * self.quantity - self.discount) * self.share_that_stands()
 
     def earned(self) -> int:
-        if self.canceled or self.rate is None or not self.total():
+        if self.canceled or self.rate is None or not self.total() or (self.waits_for_payment and not self.due):
             return 0
         kept = max(Fraction(0), (self.total() - self.credit) / self.total()) if self.credit else Fraction(1)
         return floor(self.rate * self.total() * kept)
@@ -85,6 +92,7 @@ class Purchase:
             customer_id=self.customer,
             version=self.version,
             status="canceled" if self.canceled else "pending",
+            payment_status="captured" if self.paid else "authorized",
             credit=self.credit,
             lines=[
                 line(
@@ -115,22 +123,31 @@ class AnySequence(RuleBasedStateMachine):
         self.redemptions: dict[str, Redemption] = {}
         self.used_by: dict[str, Purchase] = {}
         self.held: dict[str, int] = dict.fromkeys(CUSTOMERS, 0)
-        self._set_rate(1)
+        self._set_rules(1, waits=False)
 
     def who(self, name: str) -> CustomerId:
         return CustomerId(f"{name}_{self.tag}")
 
-    def _set_rate(self, rate: int) -> None:
-        self.rate = rate
-        rules = {"earn": {"rates": {"eur": str(rate)}}, "redeem": {"rates": {"eur": "10"}}}
+    def _set_rules(self, rate: int, *, waits: bool) -> None:
+        self.rate, self.waits = rate, waits
+        when = "payment.captured" if waits else "order.placed"
+        rules = {"earn": {"rates": {"eur": str(rate)}, "when": when}, "redeem": {"rates": {"eur": "10"}}}
         with transaction() as connection:
             add_version(connection, Programme.model_validate(rules), author="test", now=now())
 
     def _tell(self, facts: dict[str, Any]) -> None:
-        purchase = self.orders[facts["id"]]
-        purchase.rate = self.rate if purchase.rate is None else purchase.rate
+        self._note(facts)
         with transaction() as connection:
             settle_orders(connection, [read_order(facts)], now=now())
+
+    def _note(self, facts: dict[str, Any]) -> None:
+        """What Dust is about to be told: the first of it fixes the rules, and what is not old news counts."""
+        purchase = self.orders[facts["id"]]
+        if purchase.rate is None:
+            purchase.rate, purchase.waits_for_payment = self.rate, self.waits
+        if facts["version"] >= purchase.seen:
+            purchase.seen = facts["version"]
+            purchase.due |= facts["payment_status"] == "captured" or facts["total"] == 0
 
     def _changed(self, purchase: Purchase, told: bool) -> None:
         """The order is different now in Medusa; Dust is told, or the event is lost or late."""
@@ -172,9 +189,15 @@ class AnySequence(RuleBasedStateMachine):
         purchase.canceled = True
         self._changed(purchase, told)
 
-    @rule(rate=st.integers(1, 9))
-    def change_the_rules(self, rate: int) -> None:
-        self._set_rate(rate)
+    @rule(purchase=purchases, told=st.booleans())
+    def pay(self, purchase: Purchase, told: bool) -> None:
+        if not purchase.canceled and not purchase.paid:
+            purchase.paid = True
+            self._changed(purchase, told)
+
+    @rule(rate=st.integers(1, 9), waits=st.booleans())
+    def change_the_rules(self, rate: int, waits: bool) -> None:
+        self._set_rules(rate, waits=waits)
 
     @precondition(lambda self: self.heard)
     @rule(data=st.data())
@@ -237,7 +260,7 @@ class AnySequence(RuleBasedStateMachine):
     def sweep(self) -> None:
         """Reconcile finds everything that Dust was not told, and then all is as the model says."""
         for purchase in self.orders.values():
-            purchase.rate = self.rate if purchase.rate is None else purchase.rate
+            self._note(purchase.facts())
         reconcile(get_medusa(), since=now() - timedelta(days=3650))
         while drain_once().taken:
             pass
