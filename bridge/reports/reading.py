@@ -1,4 +1,4 @@
-"""The transaction that reports are read in."""
+"""The transaction that reports, and the audit, are read in."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +12,6 @@ from bridge.db import transaction
 def reading() -> Iterator[Connection]:
     """All figures of one moment, however long that takes: a large book takes longer to read than a request may."""
     with transaction() as connection:
-        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
         yield connection

@@ -1,0 +1,26 @@
+"""What the audit allows for a while, and then no more."""
+
+from datetime import timedelta
+
+from fastapi.testclient import TestClient
+
+from bridge.audit import audit
+from bridge.clock import moved
+from bridge.inbox.drain import drain_once
+from tests.support.deliveries import deliver
+from tests.support.orders import order, order_event
+
+
+def test_an_event_may_wait_but_not_for_ever(api: TestClient) -> None:
+    deliver(api, order_event(order()), event_id="msg_1")
+    assert audit() == []
+    with moved(timedelta(hours=2)):
+        assert [(breach.check, breach.subject) for breach in audit()] == [("no_event_is_forgotten", "msg_1")]
+    drain_once()
+
+
+def test_a_guests_dust_may_wait_past_its_end_until_the_next_sweep(api: TestClient) -> None:
+    deliver(api, order_event(order(guest=True, email="guest@example.com")), event_id="msg_1")
+    drain_once()
+    with moved(timedelta(days=365)):
+        assert [(breach.check, breach.subject) for breach in audit()] == [("no_escrow_is_overdue", "order_1")]
