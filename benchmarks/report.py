@@ -93,8 +93,8 @@ def keep(around: dict[str, Any], outcomes: dict[str, Outcome], scale: str) -> li
 
 def write_page(around: dict[str, Any], outcomes: dict[str, Outcome], before: Before) -> None:
     """Put the figures between the two marks of docs/performance.md."""
-    before, _, rest = PAGE.read_text().partition(_START)
-    _, _, after = rest.partition(_END)
+    above, _, rest = PAGE.read_text().partition(_START)
+    _, _, below = rest.partition(_END)
     lines = [
         _START,
         "",
@@ -116,7 +116,7 @@ def write_page(around: dict[str, Any], outcomes: dict[str, Outcome], before: Bef
         "",
         _END,
     ]
-    PAGE.write_text(before + "\n".join(lines) + after)
+    PAGE.write_text(above + "\n".join(lines) + below)
 
 
 def _number(value: float) -> str:
