@@ -313,6 +313,9 @@ def _swapped_in(order: _Order) -> frozenset[str]:
 
 def _shares(order: _Order, swapped: frozenset[str]) -> Shares:
     """See `kept_shares`. A refund without a return leaves the items alone and is in `credit_line_total` only."""
+    if not swapped and not order.credit_line_total:
+        # As nearly every order is: the shop keeps all of it.
+        return Shares()
     before_credit = order.total + order.credit_line_total
     gross = sum((item.total for item in order.items if item.id in swapped), Decimal(0))
     return kept_shares(

@@ -3,6 +3,7 @@
 Alembic is loaded by what migrates, and not by the API, which only asks for the revision: it would weigh 13 MiB there.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 _FOLDER = Path(__file__).parent
-# Two that start at once: the second waits and then finds nothing to do.
-_LOCK = "SELECT pg_advisory_lock(hashtext('dust migrate'))"
+# Two that start at once: the second waits and then finds nothing to do. It asks again and again, between transactions:
+# one that waited inside a statement would be waited for by `CREATE INDEX CONCURRENTLY`, and both in a circle.
+_LOCK = "SELECT pg_try_advisory_lock(hashtext('dust migrate'))"
+_ASK_AGAIN_SECONDS = 0.2
 
 
 def import_tables() -> None:
@@ -104,7 +107,9 @@ def _config() -> "Config":
 
 def _run(url: str, step: Callable[["Config"], None]) -> tuple[str | None, str | None]:
     with _connected(url) as connection:
-        connection.exec_driver_sql(_LOCK)
+        while not connection.exec_driver_sql(_LOCK).scalar():
+            connection.commit()
+            time.sleep(_ASK_AGAIN_SECONDS)
         connection.commit()
         before = current_revision(connection)
         connection.commit()
