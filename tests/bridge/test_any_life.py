@@ -141,10 +141,10 @@ class AnyLife(AnySequence):
         self.open[redemption.id] = redemption
 
     def released(self, redemption: Redemption) -> None:
-        purse = self.purses[redemption.customer_id]
-        purse.release(redemption.id)
-        purse.expire(now())
-        del self.open[redemption.id]
+        if self.open.pop(redemption.id, None):
+            purse = self.purses[redemption.customer_id]
+            purse.release(redemption.id)
+            purse.expire(now())
 
     @rule(pending=st.sampled_from([0, 0, 3, 10]), expires=st.sampled_from([None, 5, 20, 60]), within=st.booleans())
     def change_the_dates(self, pending: int, expires: int | None, within: bool) -> None:

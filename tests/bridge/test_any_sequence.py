@@ -214,7 +214,9 @@ class AnySequence(RuleBasedStateMachine):
 
     @rule(redemption=consumes(active), price=st.integers(1, 30), told=st.booleans())
     def order_with_the_code(self, redemption: Redemption, price: int, told: bool) -> None:
-        self.medusa.use_code(redemption.codes[0].code)
+        # Else it was withdrawn when its time was over.
+        if redemption.codes[0].code in self.medusa.live_codes():
+            self.medusa.use_code(redemption.codes[0].code)
         self._order_with(redemption, price, told)
 
     @rule(redemption=consumes(withdrawn), price=st.integers(1, 30), told=st.booleans())
