@@ -32,7 +32,7 @@ from bridge.tracing import span
 log = structlog.get_logger(__name__)
 
 BATCH = 500
-_TAKEN = [webhook_event.c[name] for name in ("id", "type", "subject", "event_at", "payload", "traceparent")]
+_TAKEN = [webhook_event.c[name] for name in ("id", "type", "subject", "source", "event_at", "payload", "traceparent")]
 # How long a task of its own may take to pick an event up before the sweep offers it again.
 OWN_TASK_GRACE = timedelta(seconds=60)
 
