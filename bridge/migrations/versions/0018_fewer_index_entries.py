@@ -1,4 +1,4 @@
-"""Fewer index entries for a row of the book, and none that nobody looks for.
+"""Fewer index entries for a row of the book, and one for events that are looked for when somebody is erased.
 
 Locks: indexes are built and dropped `CONCURRENTLY`, which stops nobody from reading or writing and waits for
 transactions that are older than itself; a report that runs for an hour holds it up for an hour. Only dropping the old
@@ -15,6 +15,7 @@ depends_on = None
 _KEYS = "uq_dust_transaction_idempotency_key"
 _ALL_KEYS = "uq_dust_transaction_customer_id_idempotency_key"
 _OF_LOTS = "ix_dust_lot_use_customer_id_lot_id"
+_IGNORED = "ix_webhook_event_ignored"
 _DUE = "remaining > held AND matured"
 # What is done concurrently waits for others and lets nobody wait; everything else gives up soon and is tried again.
 _WITH_TIME, _AT_ONCE = "SET lock_timeout = 0", "SET lock_timeout = '500ms'"
@@ -32,12 +33,15 @@ def upgrade() -> None:
         op.execute(f"ALTER TABLE dust_transaction DROP CONSTRAINT IF EXISTS {_ALL_KEYS}")
         op.execute(_WITH_TIME)
         op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {_OF_LOTS}")
+        op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {_IGNORED}")
+        op.execute(f"CREATE INDEX CONCURRENTLY {_IGNORED} ON webhook_event (received_at) WHERE state = 'ignored'")
         _replace_expiring(f"{_DUE} AND expires_at IS NOT NULL")
 
 
 def downgrade() -> None:
     with op.get_context().autocommit_block():
         op.execute(_WITH_TIME)
+        op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {_IGNORED}")
         _replace_expiring(_DUE)
         op.execute(f"ALTER TABLE dust_transaction DROP CONSTRAINT IF EXISTS {_ALL_KEYS}")
         op.execute(_WITH_TIME)
