@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic_core import from_json
 
 from bridge.errors import InvalidInput
 from bridge.medusa.orders import Detail, Order, UnreadableOrder, read_order
@@ -54,13 +55,12 @@ class MalformedEvent(InvalidInput):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Event:
-    """An event as it says of itself. `subject` is the id it is about; `data` has numbers as exact decimals."""
+class Heading:
+    """What an event says of itself. `subject` is the id it is about."""
 
     type: str
     event_at: datetime
     subject: str | None
-    data: Mapping[str, Any]
 
     @property
     def about(self) -> About | None:
@@ -71,6 +71,13 @@ class Event:
     def concerns_order(self) -> bool:
         """Whether it is an order that has to be settled: the order's own event, or one of its payment."""
         return self.about in {About.ORDER, About.PAYMENT}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event(Heading):
+    """An event with what it brought along; `data` has numbers as exact decimals."""
+
+    data: Mapping[str, Any]
 
     def snapshot(self, *, needs: frozenset[Detail]) -> Order | None:
         """The order that came along, if it is usable: readable, and the one the event is about.
@@ -124,8 +131,24 @@ def read_event(body: bytes) -> Event:
     """Read a body. Raises `MalformedEvent`, naming the field and what would be right."""
     try:
         document = json.loads(body, parse_float=Decimal, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
+    except (ValueError, ArithmeticError, RecursionError) as error:
+        # The second is a number that even a decimal has no room for.
         raise MalformedEvent("The body is not JSON (or too deeply nested).") from error
+    heading, data = _read(document)
+    return Event(type=heading.type, event_at=heading.event_at, subject=heading.subject, data=data)
+
+
+def read_heading(body: bytes) -> Heading:
+    """As `read_event`, in half the time: for the door, which keeps the body as it is."""
+    try:
+        document = from_json(body, allow_inf_nan=False)
+    except ValueError:
+        # Here and there it is stricter than JSON has to be (half an emoji, other encodings, depth): the other decides.
+        return read_event(body)
+    return _read(document)[0]
+
+
+def _read(document: object) -> tuple[Heading, dict[str, Any]]:
     try:
         envelope = _Envelope.model_validate(document)
         names = _Subject.model_validate(envelope.data) if envelope.type in EVENT_TYPES else _Subject()
@@ -138,7 +161,7 @@ def read_event(body: bytes) -> Event:
         subject = names.order_id or _snapshot_id(envelope.data) or names.id
     if envelope.type in EVENT_TYPES and subject is None:
         raise MalformedEvent(f"data.id: {envelope.type} must say what it is about", field="data.id")
-    return Event(type=envelope.type, event_at=envelope.timestamp, subject=subject, data=envelope.data)
+    return Heading(type=envelope.type, event_at=envelope.timestamp, subject=subject), envelope.data
 
 
 def _snapshot_id(data: Mapping[str, Any]) -> str | None:
