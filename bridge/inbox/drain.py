@@ -18,10 +18,11 @@ from bridge.bulk import among
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import Unavailable
+from bridge.ids import OrderId
 from bridge.inbox.customers import asks_medusa
 from bridge.inbox.events import MalformedEvent, metric_label, read_kept_event
 from bridge.inbox.handle import describe, mark_handled, try_event
-from bridge.inbox.tables import EventState, webhook_event
+from bridge.inbox.tables import QUIET_SOURCE, EventState, webhook_event
 from bridge.medusa.orders import Order
 from bridge.metrics import EVENTS_HANDLED
 from bridge.programme.versions import current_version
@@ -31,7 +32,7 @@ from bridge.tracing import span
 log = structlog.get_logger(__name__)
 
 BATCH = 500
-_TAKEN = [webhook_event.c[name] for name in ("id", "type", "subject", "event_at", "payload", "traceparent")]
+_TAKEN = [webhook_event.c[name] for name in ("id", "type", "subject", "source", "event_at", "payload", "traceparent")]
 # How long a task of its own may take to pick an event up before the sweep offers it again.
 OWN_TASK_GRACE = timedelta(seconds=60)
 
@@ -78,7 +79,7 @@ def drain_once() -> Drained:
             taken = [row.id for row in rows]
             work = _sort(connection, rows)
             with _traced(rows, work.orders):
-                settled = settle_orders(connection, work.orders.values(), now=now())
+                settled = settle_orders(connection, work.orders.values(), now=now(), quiet=_quiet(rows, work.orders))
             if work.orders:
                 mark_handled(connection, {who: describe(settled[order.id]) for who, order in work.orders.items()})
             _postpone(connection, work.apart)
@@ -96,6 +97,12 @@ def drain_once() -> Drained:
         with transaction() as connection:
             _postpone(connection, failed)
     return Drained(taken=len(taken), split_off=(*work.apart, *failed))
+
+
+def _quiet(rows: Sequence[Row[Any]], orders: Mapping[str, Order]) -> set[OrderId]:
+    """Orders that only a backfill speaks of: what they earn is told to nobody."""
+    told = {orders[row.id].id for row in rows if row.id in orders and row.source != QUIET_SOURCE}
+    return {order.id for order in orders.values()} - told
 
 
 def _traced(rows: Sequence[Row[Any]], orders: Collection[str]) -> AbstractContextManager[Any]:

@@ -27,6 +27,9 @@ class EventState(StrEnum):
     FAILED = "failed"
 
 
+# Where events come from that shoppers shall not be written about: their orders may be years old.
+QUIET_SOURCE = "backfill"
+
 webhook_event = Table(
     "webhook_event",
     metadata,

@@ -94,9 +94,10 @@ def _lot(row: Row[Any]) -> Lot:
     )
 
 
-def save(connection: Connection, accounts: Iterable[Account]) -> None:
+def save(connection: Connection, accounts: Iterable[Account], *, quiet: Collection[str] = ()) -> None:
     """Write what these accounts posted, and forget the postings. The only statements that change the ledger.
 
+    What was earned for one of the `quiet` references (ids of orders, say) is told to nobody.
     What came into an account that was merged goes on to its survivor here, whoever brought it.
     """
     touched = {}
@@ -130,7 +131,7 @@ def save(connection: Connection, accounts: Iterable[Account]) -> None:
     copy_rows(connection, dust_lot_use, uses)
     _update_balances(connection, changed)
     note_postings(connection, postings)
-    tell(connection, changed)
+    tell(connection, changed, quiet=quiet)
     for account in changed:
         account.postings.clear()
         account.opened_lots.clear()

@@ -10,7 +10,7 @@ Locks are taken in one order everywhere: order_settlement, guest_escrow, dust_re
 by id.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -156,8 +156,13 @@ class _Case:
         return grows and not self.moves_away and not self.redemptions
 
 
-def settle_orders(connection: Connection, orders: Iterable[Order], *, now: datetime) -> dict[OrderId, Settled]:
-    """Bring the ledger to what these orders, as they now are, should have. Any number at once, in any order."""
+def settle_orders(
+    connection: Connection, orders: Iterable[Order], *, now: datetime, quiet: Collection[str] = ()
+) -> dict[OrderId, Settled]:
+    """Bring the ledger to what these orders, as they now are, should have. Any number at once, in any order.
+
+    Nobody is told what the `quiet` ones have earned.
+    """
     newest: dict[OrderId, Order] = {}
     for order in orders:
         known = newest.get(order.id)
@@ -194,7 +199,7 @@ def settle_orders(connection: Connection, orders: Iterable[Order], *, now: datet
             _settle_moved(connection, other, accounts[CustomerId(other.row.customer_id)], now)
         for due in referrals:
             settle_referral(connection, due, accounts, now)
-        save(connection, accounts.values())
+        save(connection, accounts.values(), quiet=quiet)
         guests = [(case.order, case.known_escrow, case.escrow, case.escrowed) for case in cases if case.escrow]
         settle_escrows(connection, guests, now=now)
         _update_rows(connection, cases, settled, now)

@@ -1,4 +1,4 @@
-"""Fewer index entries for a row of the book, and none that nobody looks for.
+"""Fewer index entries for a row of the book, and one for events that are looked for when somebody is erased.
 
 Locks: indexes are built and dropped `CONCURRENTLY`, which stops nobody from reading or writing and waits for
 transactions that are older than itself; a report that runs for an hour holds it up for an hour. Only dropping the old
@@ -17,6 +17,7 @@ depends_on = None
 _KEYS = "uq_dust_transaction_idempotency_key"
 _ALL_KEYS = "uq_dust_transaction_customer_id_idempotency_key"
 _OF_LOTS = "ix_dust_lot_use_customer_id_lot_id"
+_IGNORED = "ix_webhook_event_ignored"
 _DUE = "remaining > held AND matured"
 
 
@@ -30,15 +31,19 @@ def upgrade() -> None:
         with briefly():
             op.execute(f"ALTER TABLE dust_transaction DROP CONSTRAINT IF EXISTS {_ALL_KEYS}")
         op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {_OF_LOTS}")
+        op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {_IGNORED}")
+        op.execute(f"CREATE INDEX CONCURRENTLY {_IGNORED} ON webhook_event (received_at) WHERE state = 'ignored'")
         _replace_expiring(f"{_DUE} AND expires_at IS NOT NULL")
 
 
 def downgrade() -> None:
     with concurrently():
+        op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {_IGNORED}")
         _replace_expiring(_DUE)
         op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {_OF_LOTS}")
         op.execute(f"CREATE INDEX CONCURRENTLY {_OF_LOTS} ON dust_lot_use (customer_id, lot_id)")
-        op.execute(f"ALTER TABLE dust_transaction DROP CONSTRAINT IF EXISTS {_ALL_KEYS}")
+        with briefly():
+            op.execute(f"ALTER TABLE dust_transaction DROP CONSTRAINT IF EXISTS {_ALL_KEYS}")
         op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {_ALL_KEYS}")
         op.execute(f"CREATE UNIQUE INDEX CONCURRENTLY {_ALL_KEYS} ON dust_transaction (customer_id, idempotency_key)")
         with briefly():
@@ -51,4 +56,5 @@ def _replace_expiring(condition: str) -> None:
     op.execute("DROP INDEX CONCURRENTLY IF EXISTS ix_dust_lot_expiring_new")
     op.execute(f"CREATE INDEX CONCURRENTLY ix_dust_lot_expiring_new ON dust_lot (expires_at) WHERE {condition}")
     op.execute("DROP INDEX CONCURRENTLY IF EXISTS ix_dust_lot_expiring")
-    op.execute("ALTER INDEX ix_dust_lot_expiring_new RENAME TO ix_dust_lot_expiring")
+    with briefly():
+        op.execute("ALTER INDEX ix_dust_lot_expiring_new RENAME TO ix_dust_lot_expiring")
