@@ -118,15 +118,20 @@ class Order:
     """What of the details the facts tell; of the others nothing follows from their being empty."""
     kept_share: Decimal
     """As the lines', for shipping."""
+    money_moved: Decimal
+    """All that was ever captured and refunded, together: it only grows."""
     awaits_payment: bool
     """Whether something that a claim or an exchange added is not paid yet."""
     email: str | None = field(repr=False)
     """Whose order it says it is; for a guest's dust only, never logged and never kept in clear."""
 
     @property
-    def age(self) -> tuple[int, datetime]:
-        """Newer facts compare greater. Medusa counts `version` up with each change of lines and moves `updated_at`."""
-        return (self.version, self.updated_at)
+    def age(self) -> tuple[int, datetime, Decimal]:
+        """Newer facts compare greater. Medusa counts `version` up with each change of lines and moves `updated_at`.
+
+        A payment moves neither, but then more money has moved.
+        """
+        return (self.version, self.updated_at, self.money_moved)
 
     @property
     def codes(self) -> frozenset[str]:
@@ -217,6 +222,7 @@ class _PaymentCollection(_Shape):
 class _Summary(_Shape):
     paid_total: _Number
     transaction_total: _Number
+    refunded_total: _Number = Decimal(0)
 
 
 class _Order(_Shape):
@@ -279,6 +285,7 @@ def read_order(document: Mapping[str, Any]) -> Order:
         shipping_gross=order.shipping_total,
         promotion_codes=frozenset(p.code for p in order.promotions or () if p and p.code),
         kept_share=shares.bought,
+        money_moved=order.summary.paid_total + order.summary.refunded_total if order.summary else Decimal(0),
         awaits_payment=shares.unpaid > 0,
         email=order.email,
         customer_group_ids=_group_ids(order),
