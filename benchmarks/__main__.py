@@ -34,11 +34,13 @@ def main(
         with console.status(f"measuring {name}"):
             outcomes[name] = measured_apart(name, QUICK if quick else FULL)
         console.print(f"{name}: {time.monotonic() - started:.0f} s", style="dim")
-    report.show(console, outcomes)
-    for file in report.keep(around, outcomes, "quick" if quick else "full"):
+    scale = "quick" if quick else "full"
+    before = report.Before(scale)
+    report.show(console, outcomes, before)
+    for file in report.keep(around, outcomes, scale):
         console.print(f"written: {file.relative_to(report.RESULTS.parent.parent)}", style="dim")
     if write_docs:
-        report.write_page(around, outcomes)
+        report.write_page(around, outcomes, before)
 
 
 if __name__ == "__main__":

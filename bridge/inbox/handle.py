@@ -202,19 +202,9 @@ def describe(settled: Settled) -> str:
 
 def mark_handled(connection: Connection, sentences: dict[str, str]) -> None:
     """These events are done; `sentences` says by id what came of each."""
-    moment = now()
-    rows = [
-        {
-            "id": who,
-            "state": EventState.HANDLED.value,
-            "next_attempt_at": None,
-            "handled_at": moment,
-            "error_code": None,
-            "reason": what,
-        }
-        for who, what in sentences.items()
-    ]
-    update_rows(connection, webhook_event, rows, key=("id",))
+    rows = [{"id": who, "reason": what} for who, what in sentences.items()]
+    done = {"state": EventState.HANDLED.value, "next_attempt_at": None, "handled_at": now(), "error_code": None}
+    update_rows(connection, webhook_event, rows, key=("id",), same=done)
 
 
 def mark_failed(connection: Connection, event_id: str, *, code: str, reason: str, attempts: int) -> None:

@@ -156,10 +156,13 @@ def chain_hash(previous: bytes, row: Mapping[str, object]) -> bytes:
     """SHA-256 over the previous row's hash and this row's content, so that no row can change or go missing unseen."""
     content = [
         value.astimezone(UTC).isoformat() if isinstance(value, datetime) else value
-        for value in (row[name] for name in HASHED_COLUMNS)
+        for value in map(row.__getitem__, HASHED_COLUMNS)
     ]
-    return hashlib.sha256(previous + json.dumps(content, separators=(",", ":")).encode()).digest()
+    return hashlib.sha256(previous + _compact_json(content).encode()).digest()
 
+
+# Made once: `json.dumps` with separators of its own makes an encoder for every call.
+_compact_json = json.JSONEncoder(separators=(",", ":")).encode
 
 HASHED_COLUMNS = (
     "customer_id", "version", "id", "amount", "held", "pending", "balance_after", "held_after", "pending_after",

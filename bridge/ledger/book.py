@@ -178,7 +178,6 @@ def _update_lots(connection: Connection, accounts: list[Account], opened: set[st
 
 
 def _update_balances(connection: Connection, accounts: list[Account]) -> None:
-    moment = now()
     rows = [
         {
             "customer_id": account.customer_id,
@@ -188,11 +187,10 @@ def _update_balances(connection: Connection, accounts: list[Account]) -> None:
             "debt": account.debt,
             "version": account.version,
             "head": account.head,
-            "updated_at": moment,
         }
         for account in accounts
     ]
-    update_rows(connection, dust_balance, rows, key=("customer_id",))
+    update_rows(connection, dust_balance, rows, key=("customer_id",), same={"updated_at": now()})
 
 
 def reserved_lots(connection: Connection, customer_id: CustomerId, redemption_id: str) -> dict[str, int]:

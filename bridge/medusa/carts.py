@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from bridge.errors import InvalidInput
+from bridge.errors import InvalidInput, listed
 from bridge.ids import CustomerId, ProductId
 
 # `customer_id` alone is dropped by Medusa (2.21.2, tried), and so is `customer.has_account`: it gives all of the
@@ -100,7 +100,7 @@ def read_cart(document: Mapping[str, Any]) -> Cart:
     try:
         cart = _Cart.model_validate(document)
     except ValidationError as error:
-        fields = ", ".join(sorted({".".join(map(str, found["loc"])) for found in error.errors()}))
+        fields = listed(sorted({".".join(map(str, found["loc"])) for found in error.errors()}))
         raise UnreadableCart(f"The cart cannot be read: {fields} missing or of the wrong kind.") from error
     owner = cart.customer_id or (cart.customer.id if cart.customer else None)
     return Cart(

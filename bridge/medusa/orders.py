@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from bridge.errors import InvalidInput
+from bridge.errors import InvalidInput, listed
 from bridge.ids import CustomerId, OrderId
 from bridge.medusa.swaps import Shares, kept_shares
 
@@ -258,7 +258,7 @@ def read_order(document: Mapping[str, Any]) -> Order:
     try:
         order = _Order.model_validate(document)
     except ValidationError as error:
-        fields = ", ".join(sorted({".".join(map(str, found["loc"])) for found in error.errors()}))
+        fields = listed(sorted({".".join(map(str, found["loc"])) for found in error.errors()}))
         raise UnreadableOrder(
             f"The order cannot be read: {fields} missing, of the wrong kind or out of range."
         ) from error
@@ -320,6 +320,9 @@ def _swapped_in(order: _Order) -> frozenset[str]:
 
 def _shares(order: _Order, swapped: frozenset[str]) -> Shares:
     """See `kept_shares`. A refund without a return leaves the items alone and is in `credit_line_total` only."""
+    if not swapped and not order.credit_line_total:
+        # As nearly every order is: the shop keeps all of it.
+        return Shares()
     before_credit = order.total + order.credit_line_total
     gross = sum((item.total for item in order.items if item.id in swapped), Decimal(0))
     return kept_shares(

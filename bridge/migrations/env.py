@@ -10,10 +10,15 @@ import_tables()
 
 
 def _migrate(connection: Connection) -> None:
-    context.configure(connection=connection, target_metadata=metadata, compare_type=True, compare_server_default=False)
+    context.configure(
+        connection=connection,
+        target_metadata=metadata,
+        compare_type=True,
+        compare_server_default=False,
+        # Each on its own: its locks end with it, and what has to wait for a lock undoes nothing of those before.
+        transaction_per_migration=True,
+    )
     with context.begin_transaction():
-        # A migration that waits for a lock blocks everybody behind it; better that it gives up and is tried again.
-        connection.exec_driver_sql("SET LOCAL lock_timeout = '5s'")
         context.run_migrations()
 
 
