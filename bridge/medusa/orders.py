@@ -286,7 +286,8 @@ def read_order(document: Mapping[str, Any]) -> Order:
         promotion_codes=frozenset(p.code for p in order.promotions or () if p and p.code),
         kept_share=shares.bought,
         money_moved=order.summary.paid_total + order.summary.refunded_total if order.summary else Decimal(0),
-        awaits_payment=shares.unpaid > 0,
+        # Also where trust covers it all as yet: a payment of a part would say otherwise.
+        awaits_payment=bool(swapped) and order.total > _received(order),
         email=order.email,
         customer_group_ids=_group_ids(order),
         knows=frozenset(_known(order)),
@@ -339,15 +340,20 @@ def _money(order: _Order, swapped: frozenset[str], bought: Decimal) -> Decimal:
     So an order that earns when it is placed, and is paid later, may be exchanged without losing its dust meanwhile:
     Medusa withdraws the authorization then, and wants another one.
     """
+    money = _received(order)
+    if order.summary is None or order.summary.paid_total > 0:
+        return money
+    returned = sum((item.return_received_total or 0 for item in order.items if item.id not in swapped), Decimal(0))
+    return max(money, bought + returned - order.credit_line_total)
+
+
+def _received(order: _Order) -> Decimal:
+    """What came in less what went back, and what is authorized."""
     if order.summary is None:
         return order.total
     live = [each for each in order.payment_collections or () if each.status != "canceled"]
     authorized = sum((max((c.authorized_amount or 0) - (c.captured_amount or 0), Decimal(0)) for c in live), Decimal(0))
-    money = order.summary.transaction_total + authorized
-    if order.summary.paid_total > 0:
-        return money
-    returned = sum((item.return_received_total or 0 for item in order.items if item.id not in swapped), Decimal(0))
-    return max(money, bought + returned)
+    return order.summary.transaction_total + authorized
 
 
 def _line(item: _Item, kept_share: Decimal) -> Line:
