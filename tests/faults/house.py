@@ -157,8 +157,7 @@ def house(
             "DUST_LOG_FORMAT": "json",
             # Seconds of waiting are many tries here, and nobody is to be parked for a busy machine.
             "DUST_RETRY_ATTEMPTS": "50",
-            "DUST_SWEEP_SECONDS": "2",
-            "DUST_RECONCILE_SECONDS": "2",
+            "DUST_RECONCILE_SECONDS": "5",
             **(more or {}),
         }
         programs = {"api": "serve", "worker": f"worker --concurrency {workers}", "beat": "beat"}
