@@ -27,7 +27,7 @@ from tests.support.medusa import cart_line
 from tests.support.orders import event, line, order, order_event
 
 # The load: orders of other customers that are under way whatever happens to one's own.
-_CROWD_PAUSE_SECONDS = 0.4
+_CROWD_PAUSE_SECONDS = 1.0
 # Only a defect, or a machine that hardly moves, ever reaches it.
 PATIENCE_SECONDS = 900.0
 _AGAIN_SECONDS = 0.3

@@ -29,7 +29,7 @@ def install(role: str) -> None:
         notices._SEND_SECONDS = 2.0
     if role == "beat":
         for name, entry in celeryconfig.beat_schedule.items():
-            often = timedelta(seconds=3 if name in _WAITED_FOR else 5)
+            often = timedelta(seconds=5 if name in _WAITED_FOR else 10)
             entry["schedule"] = min(entry["schedule"], often)
-            # On a busy machine messages wait for longer than that; and then they must not pile up either.
-            entry["options"]["expires"] = 600 if name == "drain-inbox" else 20
+            # On a busy machine messages wait for longer than that: a sweep that is always too late would never be.
+            entry["options"]["expires"] = 600
