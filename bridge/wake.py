@@ -33,10 +33,6 @@ NOTICES_SEND = "notices.send"
 NOTICES_EXPIRING = "notices.expiring"
 NOTICES_PRUNE = "notices.prune"
 
-# The sweep offers a promise every few seconds while it is due. Where a queue moves more slowly than that, offers
-# would pile up without end, and each promise wait behind all of those of the others: one this old is dropped. A drain's
-# must not be: only the retry of one that was lost splits off what killed it.
-_EXPIRES_SECONDS = {REDEMPTIONS_ADVANCE: 60.0}
 # Wait this long for company before a message goes out; a burst of a thousand events needs a handful of messages.
 _GATHER_SECONDS = 0.01
 # A broker that was away is asked again after this long; the sweep covers what was not said meanwhile.
@@ -53,14 +49,7 @@ def _publisher() -> Celery:
 def publish(task: str, *args: Any, countdown_seconds: float | None = None) -> bool:
     """Send one hint now. False when the broker is away, which is fine: the sweep will find the row."""
     try:
-        _publisher().send_task(
-            task,
-            args=args,
-            countdown=countdown_seconds,
-            expires=_EXPIRES_SECONDS.get(task),
-            retry=False,
-            ignore_result=True,
-        )
+        _publisher().send_task(task, args=args, countdown=countdown_seconds, retry=False, ignore_result=True)
     except Exception as error:
         # Whatever the broker's client raises: a hint that cannot be sent must never undo what is committed.
         log.warning("hint_not_sent", task=task, error=type(error).__name__)
