@@ -7,6 +7,8 @@ constraint locks `dust_transaction`, for a moment. It may end half-way: what it 
 
 from alembic import op
 
+from bridge.migrations.locks import briefly, concurrently
+
 revision = "0018"
 down_revision = "0017"
 branch_labels = None
@@ -19,21 +21,17 @@ _ALL_REFERENCES = "ix_dust_transaction_customer_id_reference_type_reference_id"
 _OF_LOTS = "ix_dust_lot_use_customer_id_lot_id"
 _IGNORED = "ix_webhook_event_ignored"
 _DUE = "remaining > held AND matured"
-# What is done concurrently waits for others and lets nobody wait; everything else gives up soon and is tried again.
-_WITH_TIME, _AT_ONCE = "SET lock_timeout = 0", "SET lock_timeout = '500ms'"
 
 
 def upgrade() -> None:
-    with op.get_context().autocommit_block():
-        op.execute(_WITH_TIME)
+    with concurrently():
         op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {_KEYS}")
         op.execute(
             f"CREATE UNIQUE INDEX CONCURRENTLY {_KEYS} ON dust_transaction (customer_id, idempotency_key)"
             " WHERE idempotency_key IS NOT NULL"
         )
-        op.execute(_AT_ONCE)
-        op.execute(f"ALTER TABLE dust_transaction DROP CONSTRAINT IF EXISTS {_ALL_KEYS}")
-        op.execute(_WITH_TIME)
+        with briefly():
+            op.execute(f"ALTER TABLE dust_transaction DROP CONSTRAINT IF EXISTS {_ALL_KEYS}")
         op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {_REFERENCES}")
         op.execute(
             f"CREATE INDEX CONCURRENTLY {_REFERENCES} ON dust_transaction (customer_id, reference_id)"
@@ -47,12 +45,9 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    with op.get_context().autocommit_block():
-        op.execute(_WITH_TIME)
+    with concurrently():
         op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {_IGNORED}")
         _replace_expiring(_DUE)
-        op.execute(f"ALTER TABLE dust_transaction DROP CONSTRAINT IF EXISTS {_ALL_KEYS}")
-        op.execute(_WITH_TIME)
         op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {_OF_LOTS}")
         op.execute(f"CREATE INDEX CONCURRENTLY {_OF_LOTS} ON dust_lot_use (customer_id, lot_id)")
         op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {_ALL_REFERENCES}")
@@ -61,13 +56,13 @@ def downgrade() -> None:
             " (customer_id, reference_type, reference_id)"
         )
         op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {_REFERENCES}")
+        with briefly():
+            op.execute(f"ALTER TABLE dust_transaction DROP CONSTRAINT IF EXISTS {_ALL_KEYS}")
         op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {_ALL_KEYS}")
         op.execute(f"CREATE UNIQUE INDEX CONCURRENTLY {_ALL_KEYS} ON dust_transaction (customer_id, idempotency_key)")
-        op.execute(_AT_ONCE)
-        op.execute(f"ALTER TABLE dust_transaction ADD CONSTRAINT {_ALL_KEYS} UNIQUE USING INDEX {_ALL_KEYS}")
-        op.execute(_WITH_TIME)
+        with briefly():
+            op.execute(f"ALTER TABLE dust_transaction ADD CONSTRAINT {_ALL_KEYS} UNIQUE USING INDEX {_ALL_KEYS}")
         op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {_KEYS}")
-        op.execute(_AT_ONCE)
 
 
 def _replace_expiring(condition: str) -> None:
@@ -75,5 +70,5 @@ def _replace_expiring(condition: str) -> None:
     op.execute("DROP INDEX CONCURRENTLY IF EXISTS ix_dust_lot_expiring_new")
     op.execute(f"CREATE INDEX CONCURRENTLY ix_dust_lot_expiring_new ON dust_lot (expires_at) WHERE {condition}")
     op.execute("DROP INDEX CONCURRENTLY IF EXISTS ix_dust_lot_expiring")
-    op.execute(_AT_ONCE)
-    op.execute("ALTER INDEX ix_dust_lot_expiring_new RENAME TO ix_dust_lot_expiring")
+    with briefly():
+        op.execute("ALTER INDEX ix_dust_lot_expiring_new RENAME TO ix_dust_lot_expiring")
