@@ -24,7 +24,7 @@ from bridge.inbox.receive import receive
 from bridge.inbox.retention import strip_old_bodies
 from bridge.inbox.selection import EventFilter
 from bridge.inbox.tables import EventState
-from bridge.ledger.book import customers_with_due_lots, open_accounts, transaction_by_key
+from bridge.ledger.book import customers_with_due_lots, open_accounts, reserved_lots, transaction_by_key
 from bridge.ledger.news import tell_expiring
 from bridge.ledger.statements import read_balances, read_transactions
 from bridge.redemptions.promises import due_redemptions, list_redemptions, lock_redemptions_of_orders, oldest_promise
@@ -104,6 +104,7 @@ def _work(customers: int) -> dict[str, Work]:
         "redemptions of orders": lambda c: lock_redemptions_of_orders(
             c, codes=[secrets.token_hex(8) for _ in some], order_ids=[OrderId(order_name(first))]
         ),
+        "what a redemption holds": lambda c: reserved_lots(c, one, "dred_old7"),
         "redemptions of a customer": lambda c: list_redemptions(c, customer_id=one, limit=20),
         "redemptions that are due": lambda c: due_redemptions(c, now=moment, limit=100),
         "the oldest promise": oldest_promise,

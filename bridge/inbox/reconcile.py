@@ -125,12 +125,14 @@ def compare_orders(page: list[Json], found: Found, *, dry_run: bool, source: str
                 found.drifted.append(order_id)
 
 
-def newest_facts(connection: Connection, order_ids: Iterable[OrderId]) -> dict[OrderId, tuple[int, datetime]]:
+def newest_facts(connection: Connection, order_ids: Iterable[OrderId]) -> dict[OrderId, tuple[int, datetime, Decimal]]:
     """How new the facts are that each of these orders was settled by; one that never was is missing."""
     query = select(order_settlement).where(
         order_settlement.c.order_id.in_(list(order_ids)), order_settlement.c.facts_version.is_not(None)
     )
-    return {row.order_id: (row.facts_version, row.facts_updated_at) for row in connection.execute(query)}
+    return {
+        row.order_id: (row.facts_version, row.facts_updated_at, row.facts_money) for row in connection.execute(query)
+    }
 
 
 def _guests_without_hash(connection: Connection, order_ids: Iterable[OrderId]) -> dict[OrderId, str]:
@@ -145,7 +147,8 @@ def _guests_without_hash(connection: Connection, order_ids: Iterable[OrderId]) -
 
 def _keep_order(connection: Connection, document: Json, order: Order, *, mark: str = "", source: str = SOURCE) -> bool:
     # The id says which facts these are: the same facts found twice are one event.
-    event_id = f"rec_{order.id}_{order.version}_{order.updated_at.timestamp():.3f}{mark}"
+    money = f"_{order.money_moved:f}" if order.money_moved else ""
+    event_id = f"rec_{order.id}_{order.version}_{order.updated_at.timestamp():.3f}{money}{mark}"
     data = {"id": order.id, "order": document}
     return _keep(connection, event_id, "order.updated", order.updated_at, data, source)
 
@@ -174,7 +177,8 @@ def _compare_payments(medusa: Medusa, found: Found, *, dry_run: bool) -> None:
         changed = {order_id: payment for payment in page if (order_id := _order_of(payment))}
         with transaction() as connection:
             waiting = _waiting_for_money(connection, changed.keys())
-        for order_id in sorted(waiting):
+        # Where the order itself has moved as well, it was met just now with all that is in its payments.
+        for order_id in sorted(waiting.keys() - set(found.drifted)):
             document = medusa.order(order_id)
             order = read_order(document)
             # The same payment is seen in several polls; each change of it makes one event.

@@ -80,6 +80,7 @@ class _NoRow:
     guest: bool = False
     facts_version: int | None = None
     facts_updated_at: datetime | None = None
+    facts_money: Decimal = Decimal(0)
     programme_version: int | None = None
     earning_due: bool = False
     booked: int = 0
@@ -218,7 +219,7 @@ def _lock_rows(connection: Connection, order_ids: list[OrderId]) -> dict[OrderId
 
 
 def _is_stale(row: Row[Any] | _NoRow, order: Order) -> bool:
-    return row.facts_version is not None and order.age < (row.facts_version, row.facts_updated_at)
+    return row.facts_version is not None and order.age < (row.facts_version, row.facts_updated_at, row.facts_money)
 
 
 def _stale(row: Any) -> Settled:
@@ -544,6 +545,7 @@ def _row_values(case: _Case, outcome: Settled, now: datetime) -> dict[str, Any]:
         "guest": order.is_guest or case.row.guest,
         "facts_version": order.version,
         "facts_updated_at": order.updated_at,
+        "facts_money": order.money_moved,
         # The rules that hold when the order is placed, not those of the day somebody began to draft it.
         "programme_version": None if order.is_draft else case.version.number,
         "earning_due": case.earning_due and not order.is_draft,

@@ -62,7 +62,8 @@ class Purchase:
 
     def given(self) -> Fraction:
         """What the customer has paid for all this; before anything was captured, what was ordered is on trust."""
-        return Fraction(self.captured - self.refunded if self.paid else self.price * self.quantity - self.discount)
+        on_trust = self.price * self.quantity - self.discount - self.credit
+        return Fraction(self.captured - self.refunded if self.paid else on_trust)
 
     def earned(self) -> int:
         """By the order as it is now: what is not paid of it is not paid of what was swapped in."""

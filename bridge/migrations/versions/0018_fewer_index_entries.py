@@ -16,6 +16,8 @@ depends_on = None
 
 _KEYS = "uq_dust_transaction_idempotency_key"
 _ALL_KEYS = "uq_dust_transaction_customer_id_idempotency_key"
+_REFERENCES = "ix_dust_transaction_reference"
+_ALL_REFERENCES = "ix_dust_transaction_customer_id_reference_type_reference_id"
 _OF_LOTS = "ix_dust_lot_use_customer_id_lot_id"
 _IGNORED = "ix_webhook_event_ignored"
 _DUE = "remaining > held AND matured"
@@ -30,6 +32,12 @@ def upgrade() -> None:
         )
         with briefly():
             op.execute(f"ALTER TABLE dust_transaction DROP CONSTRAINT IF EXISTS {_ALL_KEYS}")
+        op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {_REFERENCES}")
+        op.execute(
+            f"CREATE INDEX CONCURRENTLY {_REFERENCES} ON dust_transaction (customer_id, reference_id)"
+            " WHERE reference_type IN ('redemption', 'merge')"
+        )
+        op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {_ALL_REFERENCES}")
         op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {_OF_LOTS}")
         op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {_IGNORED}")
         op.execute(f"CREATE INDEX CONCURRENTLY {_IGNORED} ON webhook_event (received_at) WHERE state = 'ignored'")
@@ -42,6 +50,12 @@ def downgrade() -> None:
         _replace_expiring(_DUE)
         op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {_OF_LOTS}")
         op.execute(f"CREATE INDEX CONCURRENTLY {_OF_LOTS} ON dust_lot_use (customer_id, lot_id)")
+        op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {_ALL_REFERENCES}")
+        op.execute(
+            f"CREATE INDEX CONCURRENTLY {_ALL_REFERENCES} ON dust_transaction"
+            " (customer_id, reference_type, reference_id)"
+        )
+        op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {_REFERENCES}")
         with briefly():
             op.execute(f"ALTER TABLE dust_transaction DROP CONSTRAINT IF EXISTS {_ALL_KEYS}")
         op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {_ALL_KEYS}")
