@@ -121,7 +121,8 @@ def migrate(
         raise typer.Exit(1 if found else 0)
     settings.require("database_url")
     url = str(settings.database_url)
-    before, after = migrations.downgrade(url, revision) if down else migrations.upgrade(url, revision)
+    step = migrations.downgrade if down else migrations.upgrade
+    before, after = step(url, revision, say=lambda line: console.print(f"  {line}", markup=False, soft_wrap=True))
     console.print(f"database at {after or 'nothing'}" + ("" if before == after else f" (was {before or 'empty'})"))
 
 

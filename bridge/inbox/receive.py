@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from bridge.bulk import insert_rows
-from bridge.inbox.events import Heading
+from bridge.inbox.events import Event
 from bridge.inbox.tables import EventState, webhook_event
 
 
@@ -26,7 +26,7 @@ class Arrival:
     """An event as it came in. `traceparent` is the trace that whoever handles the event shall continue."""
 
     event_id: str
-    event: Heading
+    event: Event
     body: bytes
     received_at: datetime
     source: str = "webhook"
@@ -53,7 +53,7 @@ class Arrival:
 
 
 def receive(
-    connection: Connection, event_id: str, event: Heading, body: bytes, *, now: datetime, source: str = "webhook"
+    connection: Connection, event_id: str, event: Event, body: bytes, *, now: datetime, source: str = "webhook"
 ) -> Receipt:
     """Keep the event unless its id is here already. The caller commits before it answers."""
     arrival = Arrival(event_id=event_id, event=event, body=body, received_at=now, source=source)

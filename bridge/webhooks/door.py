@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 from bridge.clock import now, real_now
 from bridge.errors import DustError
-from bridge.inbox.events import Heading, log_ids, metric_label, read_heading
+from bridge.inbox.events import Event, log_ids, metric_label, read_event
 from bridge.inbox.receive import Arrival, Receipt, receive_many
 from bridge.metrics import EVENTS_RECEIVED, WEBHOOKS_REFUSED
 from bridge.problems import describe_problems
@@ -75,11 +75,11 @@ async def medusa_webhook(request: Request) -> Response:
     return JSONResponse(answer.model_dump(), 200 if receipt is Receipt.DUPLICATE else 202)
 
 
-async def _take_in(request: Request) -> tuple[str, Heading, Receipt]:
+async def _take_in(request: Request) -> tuple[str, Event, Receipt]:
     body = await request.body()
     keys = [webhook_key(secret) for secret in get_settings().webhook_secrets]
     event_id = verify(request.headers, body, keys, now=real_now())
-    event = read_heading(body)
+    event = read_event(body)
     structlog.contextvars.bind_contextvars(event_id=event_id, **log_ids(event.type, event.subject))
     arrival = Arrival(
         event_id=event_id, event=event, body=body, received_at=now(), traceparent=current_traceparent()

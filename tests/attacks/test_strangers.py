@@ -56,6 +56,7 @@ def whole_view(api: TestClient, customer_id: str) -> list[Any]:
 def attempts(api: TestClient, victims: dict[str, str]) -> list[tuple[str, str, dict[str, Any]]]:
     """Every call of the store side, with the other's ids wherever something is asked for."""
     bodies: list[dict[str, Any]] = [
+        {"cart_id": victims["cart_id"]},
         {"cart_id": victims["cart_id"], "dust": 100},
         {"cart_id": victims["cart_id"], "dust": "max"},
         {"dust": 100, "currency_code": "eur", "customer_id": VICTIM, "order_id": victims["order_id"]},
@@ -105,8 +106,8 @@ def test_nobody_elses_is_answered_as_what_does_not_exist(api: TestClient, victim
         theirs = api.request(method, f"/store/dust/redemptions/{victims['redemption_id']}", headers=headers)
         nobodys = api.request(method, "/store/dust/redemptions/red_0000000000000000000000000A", headers=headers)
         assert (theirs.status_code, theirs.json()["code"]) == (nobodys.status_code, nobodys.json()["code"])
-    quotes = [
-        api.post("/store/dust/quote", json={"cart_id": cart_id, "dust": 100}, headers=headers)
-        for cart_id in (victims["cart_id"], "cart_9")
-    ]
-    assert len({(each.status_code, each.json()["code"], each.json()["detail"]) for each in quotes}) == 1
+    for path, more in (("quote", {}), ("redemptions", {"dust": 100}), ("quote/guest", {})):
+        for cart_id in (victims["cart_id"], "cart_9"):
+            body, key = {"cart_id": cart_id, **more}, {"idempotency-key": cart_id}
+            answer = api.post(f"/store/dust/{path}", json=body, headers={**headers, **key})
+            assert (answer.status_code, answer.json()["code"]) == (404, "unknown_cart"), (path, answer.text)
