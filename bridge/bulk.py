@@ -48,11 +48,14 @@ def insert_rows(
     return result.all() if returning else []
 
 
-def update_rows(connection: Connection, table: Table, rows: Sequence[Values], *, key: tuple[str, ...]) -> None:
-    """Change the rows that have these keys; one that is not there is passed over."""
+def update_rows(
+    connection: Connection, table: Table, rows: Sequence[Values], *, key: tuple[str, ...], same: Values | None = None
+) -> None:
+    """Change the rows that have these keys; one that is not there is passed over. `same` is what all of them get."""
     if rows:
-        names = tuple(rows[0])
-        connection.exec_driver_sql(_update(table, names, key), _arrays(table, names, rows))
+        names, alike = tuple(rows[0]), same or {}
+        parameters = (*alike.values(), *_arrays(table, names, rows))
+        connection.exec_driver_sql(_update(table, names, key, tuple(alike)), parameters)
 
 
 def among(column: ColumnElement[Any], values: Collection[Any]) -> ColumnElement[bool]:
@@ -78,8 +81,10 @@ def _insert(table: Table, names: tuple[str, ...], returning: str | None) -> str:
 
 
 @cache
-def _update(table: Table, names: tuple[str, ...], key: tuple[str, ...]) -> str:
-    changes = ", ".join(f"{name} = new.{name}" for name in names if name not in key)
+def _update(table: Table, names: tuple[str, ...], key: tuple[str, ...], alike: tuple[str, ...]) -> str:
+    values = {name: f"%s::{table.c[name].type.compile(_DIALECT)}" for name in alike}
+    values |= {name: f"new.{name}" for name in names if name not in key}
+    changes = ", ".join(f"{name} = {value}" for name, value in values.items())
     same = " AND ".join(f"{table.name}.{name} = new.{name}" for name in key)
     return f"UPDATE {table.name} SET {changes} FROM {_unnest(table, names)} AS new ({', '.join(names)}) WHERE {same}"  # noqa: S608
 

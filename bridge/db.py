@@ -24,6 +24,9 @@ LOCK_TIMEOUT_MS = 10_000
 # The role that serves requests. It can add ledger rows but not change them; migrations run as the owner.
 APP_ROLE = "dust_app"
 
+# What a statement meets whose table or column is not there yet.
+_BEHIND = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn)
+
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -42,6 +45,15 @@ class DatabaseAway(Unavailable):
 
     def __init__(self) -> None:
         super().__init__("The database is out of reach; nothing was changed. Try again shortly.")
+
+
+class DatabaseBehind(Unavailable):
+    """The tables are older than this code: it was started before `dust migrate`."""
+
+    code = "database_behind"
+
+    def __init__(self) -> None:
+        super().__init__("The database lags behind this Dust; nothing was changed. Run `dust migrate`.")
 
 
 def driver_url(url: str) -> str:
@@ -103,7 +115,10 @@ def forget_engine() -> None:
 
 @contextmanager
 def transaction() -> Iterator[Connection]:
-    """Commit at the end of the block, roll back on an error. Raises `DatabaseAway` when Postgres is not there."""
+    """Commit at the end of the block, roll back on an error.
+
+    Raises `DatabaseAway` when Postgres is not there, `DatabaseBehind` when it has not the tables that the block wants.
+    """
     try:
         with get_engine().begin() as connection:
             yield connection
@@ -112,7 +127,11 @@ def transaction() -> Iterator[Connection]:
     except (psycopg.OperationalError, psycopg.InterfaceError) as error:
         # From a COPY, which goes past SQLAlchemy.
         raise DatabaseAway from error
+    except _BEHIND as error:
+        raise DatabaseBehind from error
     except DBAPIError as error:
+        if isinstance(error.orig, _BEHIND):
+            raise DatabaseBehind from error
         if error.connection_invalidated:
             raise DatabaseAway from error
         raise

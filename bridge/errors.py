@@ -11,6 +11,7 @@ A concrete error lives beside the function that raises it. `code` is stable and 
 Keyword arguments beyond the message become keys of the problem document.
 """
 
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 
@@ -54,13 +55,25 @@ class KeyReused(Conflict):
         super().__init__("This Idempotency-Key was used for a different request: use a fresh one.")
 
 
+# A body may hold sixty thousand wrong fields; an answer or a log line of megabytes helps nobody to mend them.
+MOST_FIELDS = 50
+
+
+def listed(fields: Iterable[str], separator: str = ", ") -> str:
+    """The first fifty, and how many more there are."""
+    every = list(fields)
+    more = len(every) - MOST_FIELDS
+    return separator.join(every[:MOST_FIELDS]) + (f"{separator}and {more} more" if more > 0 else "")
+
+
 class FieldErrors(InvalidInput):
     """One or more named fields are wrong; `errors` lists each with what would be right."""
 
     code = "invalid_fields"
 
     def __init__(self, errors: list[dict[str, str]]) -> None:
-        super().__init__("; ".join(f"{e['field']}: {e['message']}" for e in errors), errors=errors)
+        told = errors[:MOST_FIELDS]
+        super().__init__(listed((f"{e['field']}: {e['message']}" for e in errors), "; "), errors=told)
 
 
 def field_error(field: str, message: str) -> FieldErrors:

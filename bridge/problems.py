@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field, ValidationError
 from starlette.exceptions import HTTPException
 
-from bridge.errors import Conflict, DustError, InvalidInput, NotAuthentic, NotFound, Unavailable
+from bridge.errors import Conflict, DustError, FieldErrors, InvalidInput, NotAuthentic, NotFound, Unavailable
 
 log = structlog.get_logger(__name__)
 
@@ -22,6 +22,8 @@ STATUS_OF_FAMILY: dict[type[DustError], int] = {
     Unavailable: 503,
 }
 RETRY_AFTER_SECONDS = 5
+# Keys are whatever the sender wrote.
+_LONGEST_FIELD = 200
 _TITLES = {
     400: "Bad request",
     401: "Not authenticated",
@@ -92,7 +94,8 @@ def field_problems(error: RequestValidationError | ValidationError) -> list[dict
 
 def _field(steps: Sequence[int | str]) -> str:
     # Pydantic marks what is wrong with a key rather than its value by one more step.
-    return ".".join(str(step) for step in steps if step != "[key]") or "body"
+    name = ".".join(str(step) for step in steps if step != "[key]") or "body"
+    return name if len(name) <= _LONGEST_FIELD else f"{name[:_LONGEST_FIELD]}…"
 
 
 def _plain(message: str) -> str:
@@ -111,9 +114,7 @@ def install_problems(app: FastAPI) -> None:
     async def _validation_error(request: Request, error: RequestValidationError) -> JSONResponse:
         if any(found["type"] == "json_invalid" for found in error.errors()):
             return problem(400, "invalid_json", "The body is not valid JSON.")
-        fields = field_problems(error)
-        detail = "; ".join(f"{field['field']}: {field['message']}" for field in fields)
-        return problem(422, "invalid_fields", detail, errors=fields)
+        return answer_error(request, FieldErrors(field_problems(error)))
 
     @app.exception_handler(HTTPException)
     async def _http_error(request: Request, error: HTTPException) -> JSONResponse:

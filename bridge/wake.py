@@ -35,6 +35,8 @@ NOTICES_PRUNE = "notices.prune"
 
 # Wait this long for company before a message goes out; a burst of a thousand events needs a handful of messages.
 _GATHER_SECONDS = 0.01
+# RabbitMQ confirms within milliseconds; one that has run out of memory or disk takes messages and says nothing.
+_CONFIRM_SECONDS = 2.0
 # A broker that was away is asked again after this long; the sweep covers what was not said meanwhile.
 _REST_SECONDS = 2.0
 
@@ -49,7 +51,13 @@ def _publisher() -> Celery:
 def publish(task: str, *args: Any, countdown_seconds: float | None = None) -> bool:
     """Send one hint now. False when the broker is away, which is fine: the sweep will find the row."""
     try:
-        _publisher().send_task(task, args=args, countdown=countdown_seconds, retry=False, ignore_result=True)
+        _publisher().send_task(
+            task,
+            args=args,
+            countdown=countdown_seconds,
+            ignore_result=True,
+            confirm_timeout=_CONFIRM_SECONDS,
+        )
     except Exception as error:
         # Whatever the broker's client raises: a hint that cannot be sent must never undo what is committed.
         log.warning("hint_not_sent", task=task, error=type(error).__name__)

@@ -20,12 +20,17 @@ from bridge.stack.postgres import embedded_postgres
 from tests.support import medusa as fake
 from tests.support.deliveries import WEBHOOK_SECRET
 from tests.support.medusa import FakeMedusa
+from tests.support.rabbitmq import end_shared_rabbitmq
 from tests.support.tokens import ADMIN_TOKEN, JWT_SECRET
 
 _numbers = itertools.count()
 
 # A crash would lose data: tests do without what guards against that, but for those that are about it.
 _QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+
+def pytest_unconfigure() -> None:
+    end_shared_rabbitmq()
 
 
 @pytest.fixture(scope="session", autouse=True)

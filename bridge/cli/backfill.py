@@ -29,6 +29,9 @@ def backfill(
     with_signup: Annotated[
         bool, typer.Option("--with-signup", help="Also sign-up bonuses, for accounts of then.")
     ] = False,
+    tell: Annotated[
+        bool, typer.Option("--tell", help="Let webhooks out say what was earned, as of today's orders.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would give.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not show first and ask.")] = False,
     restart: Annotated[bool, typer.Option("--restart", help="Forget one that was not finished.")] = False,
@@ -36,8 +39,9 @@ def backfill(
 ) -> None:
     """Give dust for orders of the past, each once. Example: dust backfill --since 2026-01-01 --dry-run
 
-    What an order waits for, and when its dust expires, counts from the order. Interrupted, it goes on where it was when
-    the same command is given again.
+    What an order waits for, and when its dust expires, counts from the order. The shop is told of none of it, so that
+    nobody gets a mail about an old order, unless you --tell. Interrupted, it goes on where it was when the same command
+    is given again.
     """
     wish = Wish(
         since=_utc(since) if since else _BEGINNING,
@@ -56,7 +60,7 @@ def backfill(
         if not found.orders and not found.customers_for_signup:
             return
         typer.confirm("Give it?", abort=True)
-    _run(wish, quiet=as_json, as_json=as_json)
+    _run(wish, tell=tell, as_json=as_json)
 
 
 def _preview(wish: Wish, *, quiet: bool) -> Preview:
@@ -85,14 +89,14 @@ def _tell_preview(found: Preview, *, as_json: bool) -> None:
         console.print(f"  ✗ {unreadable} cannot be read")
 
 
-def _run(wish: Wish, *, quiet: bool, as_json: bool) -> None:
+def _run(wish: Wish, *, tell: bool, as_json: bool) -> None:
     run = begin(wish, actor=_ACTOR, now=now())
     if run.orders and not as_json:
         console.print(f"It goes on at {run.seen_until:%Y-%m-%d %H:%M} UTC, after {run.orders} orders.")
-    with Progress(*_COUNTING, TimeElapsedColumn(), console=console, disable=quiet, transient=True) as progress:
+    with Progress(*_COUNTING, TimeElapsedColumn(), console=console, disable=as_json, transient=True) as progress:
         task = progress.add_task("Settling", total=None, completed=run.orders)
         unreadable: list[str] = []
-        for taken in take_in(get_medusa(), run.id):
+        for taken in take_in(get_medusa(), run.id, tell=tell):
             unreadable += taken.unreadable
             progress.update(task, completed=taken.orders)
             for event_id in taken.split_off:

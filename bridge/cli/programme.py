@@ -125,7 +125,7 @@ def simulate(
     """What orders would have earned by other rules. Example: dust programme simulate rules.json --since 2026-01-01
 
     Orders are read from Medusa as they now are, and settled by the present rules and by the changed ones in tables that
-    vanish; nothing is written. Every order counts as new, also for limits and tiers.
+    vanish; nothing is written. Every order counts as new; for limits and tiers, orders from before count for nothing.
     """
     wanted = _read(file)
     with transaction() as connection:
@@ -150,11 +150,21 @@ def simulate(
 
         plot_simulation(found.by_month, plot)
     if as_json:
-        print_json(_comparison(found, present.number))
+        begins_at_nothing = any(_looks_back(each) for each in (present.programme, wanted))
+        print_json({**_comparison(found, present.number), "limits_and_tiers_begin_at_nothing": begins_at_nothing})
         return
     _tell(found, present.number)
+    if any(_looks_back(each) for each in (present.programme, wanted)):
+        console.print(
+            f"Limits and tiers begin at nothing on {start:%Y-%m-%d}: what customers had before is not counted. Begin as"
+            " early as their windows reach back to see it all."
+        )
     if plot:
         console.print(f"The picture is in {plot}")
+
+
+def _looks_back(programme: Programme) -> bool:
+    return programme.earn.limits.join_orders or bool(programme.tiers.levels)
 
 
 def _comparison(found: Comparison, version: int) -> dict[str, Any]:

@@ -51,12 +51,11 @@ def serve(
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
 ) -> None:
     """The API. Example: DUST_PORT=8600 dust serve"""
-    from bridge.app import create_app
+    from bridge.app import settings_of_app
 
-    settings = get_settings()
-    create_app()  # What is missing is said once, here, and not by every process on its own.
+    settings = settings_of_app()  # What is missing is said once, here, and not by every process on its own.
     uvicorn.run(
-        "bridge.app:create_app",
+        "bridge.app:served_app",
         factory=True,
         http=Connection,
         host=settings.host,
@@ -122,7 +121,8 @@ def migrate(
         raise typer.Exit(1 if found else 0)
     settings.require("database_url")
     url = str(settings.database_url)
-    before, after = migrations.downgrade(url, revision) if down else migrations.upgrade(url, revision)
+    step = migrations.downgrade if down else migrations.upgrade
+    before, after = step(url, revision, say=lambda line: console.print(f"  {line}", markup=False, soft_wrap=True))
     console.print(f"database at {after or 'nothing'}" + ("" if before == after else f" (was {before or 'empty'})"))
 
 

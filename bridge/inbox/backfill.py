@@ -32,8 +32,8 @@ from bridge.db import metadata, transaction
 from bridge.errors import Conflict
 from bridge.ids import CustomerId, OrderId, new_id
 from bridge.inbox.drain import drain_once
-from bridge.inbox.reconcile import Found, compare_orders, keep_customers, newest_facts
-from bridge.inbox.tables import EventState, webhook_event
+from bridge.inbox.reconcile import SOURCE, Found, compare_orders, keep_customers, newest_facts
+from bridge.inbox.tables import QUIET_SOURCE, EventState, webhook_event
 from bridge.medusa.client import Medusa
 from bridge.medusa.orders import Order
 from bridge.programme.rules import Programme
@@ -246,8 +246,12 @@ def begin(wish: Wish, *, actor: str, now: datetime) -> Run:
         return _run(connection, row)
 
 
-def take_in(medusa: Medusa, run_id: str) -> Iterator[Taken]:
-    """Put the run's orders into the inbox and settle what is there, a page at a time. Raises `MedusaAway`."""
+def take_in(medusa: Medusa, run_id: str, *, tell: bool = False) -> Iterator[Taken]:
+    """Put the run's orders into the inbox and settle what is there, a page at a time. Raises `MedusaAway`.
+
+    Only if it shall `tell` do webhooks out say what was earned: nobody wants a mail about an order of two years ago.
+    """
+    source = SOURCE if tell else QUIET_SOURCE
     with transaction() as connection:
         run = connection.execute(select(backfill_run).where(backfill_run.c.id == run_id)).one()
     seen = run.orders
@@ -259,7 +263,7 @@ def take_in(medusa: Medusa, run_id: str) -> Iterator[Taken]:
             with transaction() as connection:
                 _pin(connection, [order.id for _, order in page], run.programme_version)
         found = Found(since=run.since)
-        compare_orders([document for document, _ in page], found, dry_run=False)
+        compare_orders([document for document, _ in page], found, dry_run=False, source=source)
         # What a run that was killed had seen last is seen again.
         fresh = [order for _, order in page if order.placed_at > run.seen_until or not run.orders]
         seen += len(fresh)
@@ -270,7 +274,7 @@ def take_in(medusa: Medusa, run_id: str) -> Iterator[Taken]:
         for customers in _new_customers(medusa, run.since, run.until):
             with transaction() as connection:
                 # They may have been heard of before there was a bonus.
-                kept = keep_customers(connection, customers, mark="_signup")
+                kept = keep_customers(connection, customers, mark="_signup", source=source)
                 _count(connection, run_id, customers=backfill_run.c.customers + len(kept))
     yield Taken(orders=seen, split_off=tuple(_drain()), unreadable=tuple(unreadable))
 

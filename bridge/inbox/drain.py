@@ -18,10 +18,11 @@ from bridge.bulk import among
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import Unavailable
+from bridge.ids import OrderId
 from bridge.inbox.customers import asks_medusa
-from bridge.inbox.events import MalformedEvent, metric_label, read_event
+from bridge.inbox.events import MalformedEvent, metric_label, read_kept_event
 from bridge.inbox.handle import describe, mark_handled, try_event
-from bridge.inbox.tables import EventState, webhook_event
+from bridge.inbox.tables import QUIET_SOURCE, EventState, webhook_event
 from bridge.medusa.orders import Order
 from bridge.metrics import EVENTS_HANDLED
 from bridge.programme.versions import current_version
@@ -31,6 +32,7 @@ from bridge.tracing import span
 log = structlog.get_logger(__name__)
 
 BATCH = 500
+_TAKEN = [webhook_event.c[name] for name in ("id", "type", "subject", "source", "event_at", "payload", "traceparent")]
 # How long a task of its own may take to pick an event up before the sweep offers it again.
 OWN_TASK_GRACE = timedelta(seconds=60)
 
@@ -77,7 +79,7 @@ def drain_once() -> Drained:
             taken = [row.id for row in rows]
             work = _sort(connection, rows)
             with _traced(rows, work.orders):
-                settled = settle_orders(connection, work.orders.values(), now=now())
+                settled = settle_orders(connection, work.orders.values(), now=now(), quiet=_quiet(rows, work.orders))
             if work.orders:
                 mark_handled(connection, {who: describe(settled[order.id]) for who, order in work.orders.items()})
             _postpone(connection, work.apart)
@@ -95,6 +97,12 @@ def drain_once() -> Drained:
         with transaction() as connection:
             _postpone(connection, failed)
     return Drained(taken=len(taken), split_off=(*work.apart, *failed))
+
+
+def _quiet(rows: Sequence[Row[Any]], orders: Mapping[str, Order]) -> set[OrderId]:
+    """Orders that only a backfill speaks of: what they earn is told to nobody."""
+    told = {orders[row.id].id for row in rows if row.id in orders and row.source != QUIET_SOURCE}
+    return {order.id for order in orders.values()} - told
 
 
 def _traced(rows: Sequence[Row[Any]], orders: Collection[str]) -> AbstractContextManager[Any]:
@@ -124,7 +132,7 @@ def _tell(orders: Mapping[str, Order], rows: Sequence[Row[Any]]) -> None:
 def _take(connection: Connection) -> Sequence[Row[Any]]:
     """Lock due events that nobody else is working on; they are free again when the transaction ends."""
     query = (
-        select(webhook_event)
+        select(*_TAKEN)
         .where(webhook_event.c.state == EventState.PENDING.value, webhook_event.c.next_attempt_at <= now())
         .order_by(webhook_event.c.next_attempt_at)
         .limit(BATCH)
@@ -138,7 +146,7 @@ def _sort(connection: Connection, rows: Sequence[Row[Any]]) -> _Sorted:
     work = _Sorted(orders={}, alone=[], apart=[])
     for row in rows:
         try:
-            event = read_event(row.payload)
+            event = read_kept_event(row.payload, type=row.type, event_at=row.event_at, subject=row.subject)
         except MalformedEvent:
             work.apart.append(row.id)
             continue

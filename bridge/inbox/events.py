@@ -8,6 +8,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any
 
+import msgspec
 from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from bridge.errors import InvalidInput
@@ -122,10 +123,7 @@ def log_ids(type_: str, subject: str | None) -> dict[str, str]:
 
 def read_event(body: bytes) -> Event:
     """Read a body. Raises `MalformedEvent`, naming the field and what would be right."""
-    try:
-        document = json.loads(body, parse_float=Decimal, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        raise MalformedEvent("The body is not JSON (or too deeply nested).") from error
+    document = _read_json(body)
     try:
         envelope = _Envelope.model_validate(document)
         names = _Subject.model_validate(envelope.data) if envelope.type in EVENT_TYPES else _Subject()
@@ -139,6 +137,35 @@ def read_event(body: bytes) -> Event:
     if envelope.type in EVENT_TYPES and subject is None:
         raise MalformedEvent(f"data.id: {envelope.type} must say what it is about", field="data.id")
     return Event(type=envelope.type, event_at=envelope.timestamp, subject=subject, data=envelope.data)
+
+
+def read_kept_event(body: bytes, *, type: str, event_at: datetime, subject: str | None) -> Event:
+    """An event of the inbox, of which the row says already what `read_event` found in its body at the door.
+
+    Raises `MalformedEvent`.
+    """
+    document = _read_json(body)
+    data = document.get("data") if isinstance(document, dict) else None
+    if not isinstance(data, dict):
+        raise MalformedEvent("data: it must be an object", field="data")
+    return Event(type=type, event_at=event_at, subject=subject, data=data)
+
+
+_JSON = msgspec.json.Decoder(float_hook=Decimal)
+
+
+def _read_json(body: bytes) -> Any:
+    """Numbers become exact decimals. Raises `MalformedEvent`."""
+    try:
+        return _JSON.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, ArithmeticError, RecursionError):
+        # It takes less than half as long, and refuses what Python's own reader takes: a byte order mark, UTF-16, half
+        # of a surrogate pair.
+        try:
+            return json.loads(body, parse_float=Decimal, parse_constant=_refuse_constant)
+        except (ValueError, ArithmeticError, RecursionError) as error:
+            # The second is a number that even a decimal has no room for.
+            raise MalformedEvent("The body is not JSON (or too deeply nested).") from error
 
 
 def _snapshot_id(data: Mapping[str, Any]) -> str | None:

@@ -24,7 +24,7 @@ from bridge.inbox.erasure import erase_customer
 from bridge.inbox.events import About, Event, log_ids, metric_label, read_event
 from bridge.inbox.history import Attempt, Outcome, note_attempt, note_attempts
 from bridge.inbox.selection import EventFilter
-from bridge.inbox.tables import EventState, webhook_attempt, webhook_event
+from bridge.inbox.tables import QUIET_SOURCE, EventState, webhook_attempt, webhook_event
 from bridge.logs import redact
 from bridge.medusa.client import Medusa, UnknownInMedusa, get_medusa
 from bridge.medusa.orders import Order, read_order
@@ -131,7 +131,7 @@ def _try(row: Row[Any], medusa: Medusa | None) -> Handled:
     with transaction() as connection:
         if not _lock_pending(connection, row.id):
             return Handled(event_id=row.id, state=EventState.HANDLED, sentence="Nothing to do: it is handled.")
-        sentence = _apply(connection, event, order, person)
+        sentence = _apply(connection, event, order, person, quiet=row.source == QUIET_SOURCE)
         mark_handled(connection, {row.id: sentence})
     EVENTS_HANDLED.labels(metric_label(row.type)).inc()
     found = {"order_id": order.id, "customer_id": order.customer_id} if order else {}
@@ -161,14 +161,15 @@ def find_order(event: Event, medusa: Medusa | None = None) -> Order | None:
         raise UnknownInMedusa(message) from None
 
 
-def _apply(connection: Connection, event: Event, order: Order | None, person: Person | None) -> str:
+def _apply(connection: Connection, event: Event, order: Order | None, person: Person | None, *, quiet: bool) -> str:
     match event.about:
         case About.ORDER | About.PAYMENT:
             if order is None:
                 return f"Payment {event.subject} belongs to no order yet."
-            return describe(settle_orders(connection, [order], now=now())[order.id])
+            settled = settle_orders(connection, [order], now=now(), quiet={order.id} if quiet else ())
+            return describe(settled[order.id])
         case About.CUSTOMER:
-            sentence, claimed = _apply_customer(connection, event), claim_for(connection, event, person)
+            sentence, claimed = _apply_customer(connection, event, quiet=quiet), claim_for(connection, event, person)
             return f"{sentence} {claimed}" if claimed else sentence
         case About.PRODUCT:
             forgotten = forget_product(connection, ProductId(str(event.subject)))
@@ -178,13 +179,14 @@ def _apply(connection: Connection, event: Event, order: Order | None, person: Pe
     assert_never(event.about)
 
 
-def _apply_customer(connection: Connection, event: Event) -> str:
+def _apply_customer(connection: Connection, event: Event, *, quiet: bool) -> str:
     if event.type == "customer.deleted":
         erase_customer(connection, CustomerId(str(event.subject)), actor="medusa", now=now())
         return "The customer was forgotten; the books stay."
     if event.type != "customer.created":
         return "Nothing follows from it for the ledger."
-    amount = credit_signup_bonus(connection, CustomerId(str(event.subject)), event_at=event.event_at, now=now())
+    who = CustomerId(str(event.subject))
+    amount = credit_signup_bonus(connection, who, event_at=event.event_at, now=now(), quiet=quiet)
     return f"Sign-up bonus of {amount} dust." if amount else "No sign-up bonus is due."
 
 
@@ -200,19 +202,9 @@ def describe(settled: Settled) -> str:
 
 def mark_handled(connection: Connection, sentences: dict[str, str]) -> None:
     """These events are done; `sentences` says by id what came of each."""
-    moment = now()
-    rows = [
-        {
-            "id": who,
-            "state": EventState.HANDLED.value,
-            "next_attempt_at": None,
-            "handled_at": moment,
-            "error_code": None,
-            "reason": what,
-        }
-        for who, what in sentences.items()
-    ]
-    update_rows(connection, webhook_event, rows, key=("id",))
+    rows = [{"id": who, "reason": what} for who, what in sentences.items()]
+    done = {"state": EventState.HANDLED.value, "next_attempt_at": None, "handled_at": now(), "error_code": None}
+    update_rows(connection, webhook_event, rows, key=("id",), same=done)
 
 
 def mark_failed(connection: Connection, event_id: str, *, code: str, reason: str, attempts: int) -> None:

@@ -38,6 +38,7 @@ log = structlog.get_logger(__name__)
 OVERLAP = timedelta(minutes=10)
 # How far the very first poll looks back. Older orders are for `dust reconcile --since`.
 FIRST_LOOK_BACK = timedelta(hours=24)
+SOURCE = "reconcile"
 
 reconcile_cursor = Table(
     "reconcile_cursor",
@@ -101,7 +102,7 @@ def _remember(started: datetime) -> None:
         )
 
 
-def compare_orders(page: list[Json], found: Found, *, dry_run: bool) -> None:
+def compare_orders(page: list[Json], found: Found, *, dry_run: bool, source: str = SOURCE) -> None:
     """Put those of these orders into the inbox whose facts are newer than what is settled."""
     orders: dict[OrderId, tuple[Json, Order]] = {}
     for document in page:
@@ -120,16 +121,18 @@ def compare_orders(page: list[Json], found: Found, *, dry_run: bool) -> None:
             mark = unclaimable.get(order_id, "") if order.email else ""
             if order_id in known and order.age <= known[order_id] and not mark:
                 continue
-            if dry_run or _keep_order(connection, document, order, mark=mark):
+            if dry_run or _keep_order(connection, document, order, mark=mark, source=source):
                 found.drifted.append(order_id)
 
 
-def newest_facts(connection: Connection, order_ids: Iterable[OrderId]) -> dict[OrderId, tuple[int, datetime]]:
+def newest_facts(connection: Connection, order_ids: Iterable[OrderId]) -> dict[OrderId, tuple[int, datetime, Decimal]]:
     """How new the facts are that each of these orders was settled by; one that never was is missing."""
     query = select(order_settlement).where(
         order_settlement.c.order_id.in_(list(order_ids)), order_settlement.c.facts_version.is_not(None)
     )
-    return {row.order_id: (row.facts_version, row.facts_updated_at) for row in connection.execute(query)}
+    return {
+        row.order_id: (row.facts_version, row.facts_updated_at, row.facts_money) for row in connection.execute(query)
+    }
 
 
 def _guests_without_hash(connection: Connection, order_ids: Iterable[OrderId]) -> dict[OrderId, str]:
@@ -142,15 +145,17 @@ def _guests_without_hash(connection: Connection, order_ids: Iterable[OrderId]) -
     return {OrderId(order_id): mark for order_id in found}
 
 
-def _keep_order(connection: Connection, document: Json, order: Order, *, mark: str = "") -> bool:
+def _keep_order(connection: Connection, document: Json, order: Order, *, mark: str = "", source: str = SOURCE) -> bool:
     # The id says which facts these are: the same facts found twice are one event.
-    event_id = f"rec_{order.id}_{order.version}_{order.updated_at.timestamp():.3f}{mark}"
-    return _keep(connection, event_id, "order.updated", order.updated_at, {"id": order.id, "order": document})
+    money = f"_{order.money_moved:f}" if order.money_moved else ""
+    event_id = f"rec_{order.id}_{order.version}_{order.updated_at.timestamp():.3f}{money}{mark}"
+    data = {"id": order.id, "order": document}
+    return _keep(connection, event_id, "order.updated", order.updated_at, data, source)
 
 
-def _keep(connection: Connection, event_id: str, kind: str, at: datetime, data: dict[str, Any]) -> bool:
+def _keep(connection: Connection, event_id: str, kind: str, at: datetime, data: dict[str, Any], source: str) -> bool:
     body = json.dumps({"type": kind, "timestamp": at.isoformat(), "data": data}, default=_plain_number).encode()
-    receipt = receive(connection, event_id, read_event(body), body, now=now(), source="reconcile")
+    receipt = receive(connection, event_id, read_event(body), body, now=now(), source=source)
     return receipt is Receipt.ACCEPTED
 
 
@@ -172,7 +177,8 @@ def _compare_payments(medusa: Medusa, found: Found, *, dry_run: bool) -> None:
         changed = {order_id: payment for payment in page if (order_id := _order_of(payment))}
         with transaction() as connection:
             waiting = _waiting_for_money(connection, changed.keys())
-        for order_id in sorted(waiting):
+        # Where the order itself has moved as well, it was met just now with all that is in its payments.
+        for order_id in sorted(waiting.keys() - set(found.drifted)):
             document = medusa.order(order_id)
             order = read_order(document)
             # The same payment is seen in several polls; each change of it makes one event.
@@ -216,11 +222,11 @@ def _compare_customers(medusa: Medusa, found: Found, *, dry_run: bool) -> None:
 
 
 def keep_customers(
-    connection: Connection, created: Mapping[CustomerId, datetime], *, mark: str = ""
+    connection: Connection, created: Mapping[CustomerId, datetime], *, mark: str = "", source: str = SOURCE
 ) -> list[CustomerId]:
     """Put customers into the inbox, with when they signed up; those who were not in there before, with this mark."""
     return [
         customer_id
         for customer_id, moment in created.items()
-        if _keep(connection, f"rec_{customer_id}{mark}", "customer.created", moment, {"id": customer_id})
+        if _keep(connection, f"rec_{customer_id}{mark}", "customer.created", moment, {"id": customer_id}, source)
     ]

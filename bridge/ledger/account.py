@@ -156,10 +156,13 @@ def chain_hash(previous: bytes, row: Mapping[str, object]) -> bytes:
     """SHA-256 over the previous row's hash and this row's content, so that no row can change or go missing unseen."""
     content = [
         value.astimezone(UTC).isoformat() if isinstance(value, datetime) else value
-        for value in (row[name] for name in HASHED_COLUMNS)
+        for value in map(row.__getitem__, HASHED_COLUMNS)
     ]
-    return hashlib.sha256(previous + json.dumps(content, separators=(",", ":")).encode()).digest()
+    return hashlib.sha256(previous + _compact_json(content).encode()).digest()
 
+
+# Made once: `json.dumps` with separators of its own makes an encoder for every call.
+_compact_json = json.JSONEncoder(separators=(",", ":")).encode
 
 HASHED_COLUMNS = (
     "customer_id", "version", "id", "amount", "held", "pending", "balance_after", "held_after", "pending_after",
@@ -281,7 +284,8 @@ class Account:
         """Return spent dust to the lots it came from (`spent`: lot id to dust), whose dates stay as they were.
 
         Lots that expire last are filled first: the shopper had given the soonest away. What had come from no lot (a
-        spend below zero) opens a new one.
+        spend below zero) opens a new one. What comes back and pays a debt at once still counts as spent: the debt is
+        there because the dust was away when a return wanted it.
         """
         self._check_amount(amount)
         moves, left = _Moves(), amount
@@ -294,10 +298,11 @@ class Account:
         self._post(memo, now, moves, amount=amount)
 
     def mature_due(self, *, now: datetime) -> None:
-        """Make pending dust whose time has come spendable, a row for each lot."""
-        for lot in list(self.lots.values()):
-            if lot.matured or not lot.remaining or (lot.matures_at and lot.matures_at > now):
-                continue
+        """Make pending dust whose time has come spendable, a row for each lot, in the order in which it came."""
+        waiting = [lot for lot in self.lots.values() if not lot.matured and lot.remaining]
+        for lot in sorted(waiting, key=lambda lot: (lot.matures_at or now, lot.origin_version)):
+            if lot.matures_at and lot.matures_at > now:
+                break
             memo = Memo(
                 kind=Kind.MATURE,
                 reference_type=lot.source_type,
@@ -493,8 +498,9 @@ class Account:
             raise AssertionError(f"a movement must be between 1 and {MOST_DUST} dust, not {amount}")
 
 
-def _soonest_first(lot: Lot) -> tuple[datetime, datetime, str]:
-    return (lot.expires_at or _NEVER, lot.created_at, lot.id)
+def _soonest_first(lot: Lot) -> tuple[datetime, datetime, int, str]:
+    """Of lots that came in one batch, and so at one moment, the one that was booked first: ids do not tell."""
+    return (lot.expires_at or _NEVER, lot.created_at, lot.origin_version, lot.id)
 
 
 class _Moves:

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, func, or_, select, tuple_
+from sqlalchemy import Connection, Row, and_, func, literal_column, or_, select, tuple_
 
 from bridge.bulk import among, copy_rows, insert_rows, update_rows
 from bridge.clock import now
@@ -94,9 +94,10 @@ def _lot(row: Row[Any]) -> Lot:
     )
 
 
-def save(connection: Connection, accounts: Iterable[Account]) -> None:
+def save(connection: Connection, accounts: Iterable[Account], *, quiet: Collection[str] = ()) -> None:
     """Write what these accounts posted, and forget the postings. The only statements that change the ledger.
 
+    What was earned for one of the `quiet` references (ids of orders, say) is told to nobody.
     What came into an account that was merged goes on to its survivor here, whoever brought it.
     """
     touched = {}
@@ -130,7 +131,7 @@ def save(connection: Connection, accounts: Iterable[Account]) -> None:
     copy_rows(connection, dust_lot_use, uses)
     _update_balances(connection, changed)
     note_postings(connection, postings)
-    tell(connection, changed)
+    tell(connection, changed, quiet=quiet)
     for account in changed:
         account.postings.clear()
         account.opened_lots.clear()
@@ -177,7 +178,6 @@ def _update_lots(connection: Connection, accounts: list[Account], opened: set[st
 
 
 def _update_balances(connection: Connection, accounts: list[Account]) -> None:
-    moment = now()
     rows = [
         {
             "customer_id": account.customer_id,
@@ -187,11 +187,10 @@ def _update_balances(connection: Connection, accounts: list[Account]) -> None:
             "debt": account.debt,
             "version": account.version,
             "head": account.head,
-            "updated_at": moment,
         }
         for account in accounts
     ]
-    update_rows(connection, dust_balance, rows, key=("customer_id",))
+    update_rows(connection, dust_balance, rows, key=("customer_id",), same={"updated_at": now()})
 
 
 def reserved_lots(connection: Connection, customer_id: CustomerId, redemption_id: str) -> dict[str, int]:
@@ -211,7 +210,8 @@ def _lots_of(connection: Connection, customer_id: CustomerId, redemption_id: str
         .join(dust_transaction, and_(uses.customer_id == rows.customer_id, uses.version == rows.version))
         .where(
             rows.customer_id == customer_id,
-            rows.reference_type == "redemption",
+            # Written out, not a parameter: by it the index of just these is found.
+            rows.reference_type == literal_column("'redemption'"),
             rows.reference_id == redemption_id,
         )
         .group_by(uses.lot_id)

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, func, or_, select, update
+from sqlalchemy import Connection, Row, and_, func, literal_column, or_, select, update
 
+from bridge.bulk import among
 from bridge.errors import Conflict, field_error
 from bridge.ids import CustomerId, new_id
 from bridge.ledger.account import Account, Kind, Memo
@@ -190,7 +191,9 @@ def _brought(connection: Connection, merge: Merge) -> int:
 
 def _of_merge(merge: Merge) -> tuple[Any, ...]:
     rows = dust_transaction.c
-    return rows.customer_id == merge.survivor_id, rows.reference_type == "merge", rows.reference_id == merge.id
+    # The type is written out, not a parameter: by it the index of just these is found.
+    is_merge = rows.reference_type == literal_column("'merge'")
+    return rows.customer_id == merge.survivor_id, is_merge, rows.reference_id == merge.id
 
 
 def carry_over_what_came_in(connection: Connection, *, limit: int) -> int:
@@ -221,6 +224,28 @@ def merged_into(connection: Connection, customer_id: CustomerId) -> list[Custome
         customer_merge.c.survivor_id == customer_id, customer_merge.c.unmerged_at.is_(None)
     )
     return [CustomerId(who) for who in connection.scalars(query.order_by(customer_merge.c.customer_id))]
+
+
+def accounts_of_persons(
+    connection: Connection, customer_ids: Iterable[CustomerId]
+) -> dict[CustomerId, dict[CustomerId, datetime | None]]:
+    """For each of these customers every account of the same person, with when it was merged; None for the survivor."""
+    ids = list(customer_ids)
+    merges = customer_merge.alias()
+    theirs = select(merges.c.survivor_id).where(
+        merges.c.unmerged_at.is_(None), or_(among(merges.c.customer_id, ids), among(merges.c.survivor_id, ids))
+    )
+    rows = connection.execute(
+        select(customer_merge).where(
+            customer_merge.c.unmerged_at.is_(None), customer_merge.c.survivor_id.in_(theirs.scalar_subquery())
+        )
+    )
+    found: dict[CustomerId, dict[CustomerId, datetime | None]] = {}
+    for row in rows:
+        accounts = found.setdefault(row.survivor_id, {row.survivor_id: None})
+        accounts[row.customer_id] = row.merged_at
+        found[row.customer_id] = accounts
+    return {who: found.get(who, {who: None}) for who in ids}
 
 
 def _active(connection: Connection, customer_ids: Iterable[CustomerId]) -> list[Merge]:

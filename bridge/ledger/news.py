@@ -1,6 +1,6 @@
 """What of the book a shop may want to write to its customers about. Notices are written with the rows they tell of."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -20,18 +20,20 @@ _TOLD = {
 }
 
 
-def tell(connection: Connection, accounts: Sequence[Account]) -> None:
-    """Write notices for what these accounts, each with postings, are about to save."""
+def tell(connection: Connection, accounts: Sequence[Account], *, quiet: Collection[str]) -> None:
+    """Write notices for what these accounts, each with postings, are about to save; none of `quiet` earnings."""
     if wanted():
-        news = [each for account in accounts for each in _notices(account)]
+        news = [each for account in accounts for each in _notices(account, quiet)]
         put(connection, news, now=accounts[0].postings[-1].created_at)
 
 
-def _notices(account: Account) -> Iterator[Notice]:
-    expired = [posting for posting in account.postings if posting.memo.kind is Kind.EXPIRE]
+def _notices(account: Account, quiet: Collection[str]) -> Iterator[Notice]:
+    expired = [posting for posting in account.postings if _was_ever_good(account, posting)]
     for posting in account.postings:
         told = _TOLD.get(posting.memo.kind)
-        if told is None or (told is NoticeType.EXPIRED and posting is not expired[-1]):
+        if told is NoticeType.EXPIRED and posting not in expired[-1:]:
+            continue
+        if told is None or (told is NoticeType.EARNED and posting.memo.reference_id in quiet):
             continue
         # Lots that expire together are one piece of news; what is left is said after the last.
         amount = sum(abs(each.amount or each.pending) for each in (expired if posting in expired else [posting]))
@@ -41,6 +43,14 @@ def _notices(account: Account) -> Iterator[Notice]:
             version=posting.version,
             data={**_common(posting, amount), **_details(account, posting)},
         )
+
+
+def _was_ever_good(account: Account, posting: Posting) -> bool:
+    """Whether it takes dust that could have been spent: that of an old order may be over as it is booked."""
+    if posting.memo.kind is not Kind.EXPIRE:
+        return False
+    lot = account.lots[posting.memo.reference_id]
+    return lot.expires_at is None or lot.expires_at > lot.created_at
 
 
 def _common(posting: Posting, amount: int) -> dict[str, Any]:

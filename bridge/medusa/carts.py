@@ -7,14 +7,13 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from bridge.errors import InvalidInput
+from bridge.errors import InvalidInput, listed
 from bridge.ids import CustomerId, ProductId
 
 # `customer_id` alone is dropped by Medusa (2.21.2, tried), and so is `customer.has_account`: it gives all of the
 # customer, or the id and e-mail. Nothing but the id and whether it is an account is read.
 CART_FIELDS = (
-    "id,customer_id,customer.*,currency_code,completed_at,item_total,item_tax_total,"
-    "items.id,items.product_id,items.quantity,items.total,items.tax_total,items.adjustments.code,"
+    "id,customer_id,customer.*,currency_code,completed_at,items.id,items.product_id,items.quantity,items.total,items.tax_total,items.adjustments.code,"
     "items.adjustments.amount,promotions.code,shipping_methods.id,shipping_methods.total"
 )
 
@@ -38,7 +37,7 @@ class CartLine:
 
 @dataclass(frozen=True, kw_only=True)
 class Cart:
-    """A cart at one moment. Money in major units of `currency_code`; `items_gross` is after discounts, with tax.
+    """A cart at one moment. Money in major units of `currency_code`.
 
     `shipping_gross` is None until a way of shipping is chosen.
     """
@@ -49,7 +48,6 @@ class Cart:
     """Whether its customer is more than the record that Medusa keeps of a guest."""
     currency_code: str
     completed: bool
-    items_gross: Decimal
     lines: tuple[CartLine, ...]
     shipping_gross: Decimal | None
     promotion_codes: frozenset[str]
@@ -92,7 +90,6 @@ class _Cart(_Shape):
     customer: _Customer | None = None
     currency_code: str
     completed_at: str | None = None
-    item_total: Decimal
     items: tuple[_Item, ...] | None = None
     shipping_methods: tuple[_ShippingMethod, ...] | None = None
     promotions: tuple[_Promotion | None, ...] | None = None
@@ -103,7 +100,7 @@ def read_cart(document: Mapping[str, Any]) -> Cart:
     try:
         cart = _Cart.model_validate(document)
     except ValidationError as error:
-        fields = ", ".join(sorted({".".join(map(str, found["loc"])) for found in error.errors()}))
+        fields = listed(sorted({".".join(map(str, found["loc"])) for found in error.errors()}))
         raise UnreadableCart(f"The cart cannot be read: {fields} missing or of the wrong kind.") from error
     owner = cart.customer_id or (cart.customer.id if cart.customer else None)
     return Cart(
@@ -112,7 +109,6 @@ def read_cart(document: Mapping[str, Any]) -> Cart:
         has_account=bool(owner) and not (cart.customer is not None and cart.customer.has_account is False),
         currency_code=cart.currency_code.lower(),
         completed=cart.completed_at is not None,
-        items_gross=cart.item_total,
         lines=tuple(
             CartLine(
                 id=item.id,

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from bridge.errors import InvalidInput
+from bridge.errors import InvalidInput, listed
 from bridge.ids import CustomerId, OrderId
 from bridge.medusa.swaps import Shares, kept_shares
 
@@ -118,15 +118,20 @@ class Order:
     """What of the details the facts tell; of the others nothing follows from their being empty."""
     kept_share: Decimal
     """As the lines', for shipping."""
+    money_moved: Decimal
+    """All that was ever captured and refunded, together: it only grows."""
     awaits_payment: bool
     """Whether something that a claim or an exchange added is not paid yet."""
     email: str | None = field(repr=False)
     """Whose order it says it is; for a guest's dust only, never logged and never kept in clear."""
 
     @property
-    def age(self) -> tuple[int, datetime]:
-        """Newer facts compare greater. Medusa counts `version` up with each change of lines and moves `updated_at`."""
-        return (self.version, self.updated_at)
+    def age(self) -> tuple[int, datetime, Decimal]:
+        """Newer facts compare greater. Medusa counts `version` up with each change of lines and moves `updated_at`.
+
+        A payment moves neither, but then more money has moved.
+        """
+        return (self.version, self.updated_at, self.money_moved)
 
     @property
     def codes(self) -> frozenset[str]:
@@ -217,6 +222,7 @@ class _PaymentCollection(_Shape):
 class _Summary(_Shape):
     paid_total: _Number
     transaction_total: _Number
+    refunded_total: _Number = Decimal(0)
 
 
 class _Order(_Shape):
@@ -252,7 +258,7 @@ def read_order(document: Mapping[str, Any]) -> Order:
     try:
         order = _Order.model_validate(document)
     except ValidationError as error:
-        fields = ", ".join(sorted({".".join(map(str, found["loc"])) for found in error.errors()}))
+        fields = listed(sorted({".".join(map(str, found["loc"])) for found in error.errors()}))
         raise UnreadableOrder(
             f"The order cannot be read: {fields} missing, of the wrong kind or out of range."
         ) from error
@@ -279,7 +285,9 @@ def read_order(document: Mapping[str, Any]) -> Order:
         shipping_gross=order.shipping_total,
         promotion_codes=frozenset(p.code for p in order.promotions or () if p and p.code),
         kept_share=shares.bought,
-        awaits_payment=shares.unpaid > 0,
+        money_moved=order.summary.paid_total + order.summary.refunded_total if order.summary else Decimal(0),
+        # Also where trust covers it all as yet: a payment of a part would say otherwise.
+        awaits_payment=bool(swapped) and order.total > _received(order),
         email=order.email,
         customer_group_ids=_group_ids(order),
         knows=frozenset(_known(order)),
@@ -313,6 +321,9 @@ def _swapped_in(order: _Order) -> frozenset[str]:
 
 def _shares(order: _Order, swapped: frozenset[str]) -> Shares:
     """See `kept_shares`. A refund without a return leaves the items alone and is in `credit_line_total` only."""
+    if not swapped and not order.credit_line_total:
+        # As nearly every order is: the shop keeps all of it.
+        return Shares()
     before_credit = order.total + order.credit_line_total
     gross = sum((item.total for item in order.items if item.id in swapped), Decimal(0))
     return kept_shares(
@@ -329,15 +340,20 @@ def _money(order: _Order, swapped: frozenset[str], bought: Decimal) -> Decimal:
     So an order that earns when it is placed, and is paid later, may be exchanged without losing its dust meanwhile:
     Medusa withdraws the authorization then, and wants another one.
     """
+    money = _received(order)
+    if order.summary is None or order.summary.paid_total > 0:
+        return money
+    returned = sum((item.return_received_total or 0 for item in order.items if item.id not in swapped), Decimal(0))
+    return max(money, bought + returned - order.credit_line_total)
+
+
+def _received(order: _Order) -> Decimal:
+    """What came in less what went back, and what is authorized."""
     if order.summary is None:
         return order.total
     live = [each for each in order.payment_collections or () if each.status != "canceled"]
     authorized = sum((max((c.authorized_amount or 0) - (c.captured_amount or 0), Decimal(0)) for c in live), Decimal(0))
-    money = order.summary.transaction_total + authorized
-    if order.summary.paid_total > 0:
-        return money
-    returned = sum((item.return_received_total or 0 for item in order.items if item.id not in swapped), Decimal(0))
-    return max(money, bought + returned)
+    return order.summary.transaction_total + authorized
 
 
 def _line(item: _Item, kept_share: Decimal) -> Line:

@@ -5,15 +5,23 @@ from sqlalchemy import Connection
 
 from bridge.db import metadata
 from bridge.migrations import import_tables
+from bridge.migrations.locks import BRIEF
 
 import_tables()
 
 
 def _migrate(connection: Connection) -> None:
-    context.configure(connection=connection, target_metadata=metadata, compare_type=True, compare_server_default=False)
+    connection.exec_driver_sql(BRIEF)
+    connection.commit()
+    context.configure(
+        connection=connection,
+        target_metadata=metadata,
+        compare_type=True,
+        compare_server_default=False,
+        # Each on its own: its locks end with it, and what has to wait for a lock undoes nothing of those before.
+        transaction_per_migration=True,
+    )
     with context.begin_transaction():
-        # A migration that waits for a lock blocks everybody behind it; better that it gives up and is tried again.
-        connection.exec_driver_sql("SET LOCAL lock_timeout = '5s'")
         context.run_migrations()
 
 

@@ -8,8 +8,8 @@ A worked row, 500 a day: orders worth 400, 300 and 50 get 400, 100 and 0. The fi
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from bridge.programme.rules import Limits
@@ -23,6 +23,8 @@ class Claim:
     placed_at: datetime
     worth: int
     limits: Limits
+    account: str = ""
+    """Which of the customer's accounts it was placed with; most have one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,22 +35,45 @@ class Allowed:
     why: str | None = None
 
 
-def share_out(claims: Iterable[Claim]) -> dict[str, Allowed]:
-    """What each of one customer's orders gets, by order id."""
+@dataclass(frozen=True, kw_only=True)
+class _Tally:
+    """Of an account's orders so far: when they were placed, and what they and all before them got."""
+
+    times: list[datetime] = field(default_factory=list)
+    sums: list[int] = field(default_factory=lambda: [0])
+
+    def after(self, moment: datetime) -> int:
+        return self.sums[-1] - self.sums[bisect_right(self.times, moment)]
+
+    def add(self, moment: datetime, dust: int) -> None:
+        self.times.append(moment)
+        self.sums.append(self.sums[-1] + dust)
+
+
+def share_out(claims: Iterable[Claim], merged_at: Mapping[str, datetime | None] | None = None) -> dict[str, Allowed]:
+    """What each of one customer's orders gets, by order id.
+
+    `merged_at` says since when each account is the customer's; from then on its orders and the others' count together.
+    Earlier ones do not, so that nobody loses dust by a merge.
+    """
+    since = merged_at or {}
     allowed: dict[str, Allowed] = {}
-    # Of the orders so far: when they were placed, and what they and all before them got.
-    times: list[datetime] = []
-    sums = [0]
+    tallies: dict[str, _Tally] = {}
     for claim in sorted(claims, key=lambda each: (each.placed_at, each.order_id)):
+        counted = [tally for account, tally in tallies.items() if _count_together(claim, account, since)]
         found = Allowed(dust=claim.worth)
         for most, after, words in _limits(claim):
-            left = max(0, most - (sums[-1] - sums[bisect_right(times, after)]))
+            left = max(0, most - sum(tally.after(after) for tally in counted))
             if left < found.dust:
                 found = Allowed(dust=left, why=f"Worth {claim.worth} dust, limited to {words}.")
         allowed[claim.order_id] = found
-        times.append(claim.placed_at)
-        sums.append(sums[-1] + found.dust)
+        tallies.setdefault(claim.account, _Tally()).add(claim.placed_at, found.dust)
     return allowed
+
+
+def _count_together(claim: Claim, account: str, since: Mapping[str, datetime | None]) -> bool:
+    moments = (since.get(account), since.get(claim.account))
+    return account == claim.account or all(moment is None or moment <= claim.placed_at for moment in moments)
 
 
 def _limits(claim: Claim) -> Iterable[tuple[int, datetime, str]]:

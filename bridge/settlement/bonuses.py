@@ -15,7 +15,9 @@ from bridge.programme.versions import current_version
 _SIGNUP_KEY = "bonus:signup"
 
 
-def credit_signup_bonus(connection: Connection, customer_id: CustomerId, *, event_at: datetime, now: datetime) -> int:
+def credit_signup_bonus(
+    connection: Connection, customer_id: CustomerId, *, event_at: datetime, now: datetime, quiet: bool = False
+) -> int:
     """Credit the programme's sign-up bonus unless this customer has had it; return how much was credited."""
     version = current_version(connection)
     amount = version.programme.bonuses.signup
@@ -35,7 +37,7 @@ def credit_signup_bonus(connection: Connection, customer_id: CustomerId, *, even
     )
     days = version.programme.earn.expires_after_days
     account.earn(amount, memo, now=now, expires_at=event_at + timedelta(days=days) if days else None)
-    save(connection, [account])
+    save(connection, [account], quiet={customer_id} if quiet else ())
     return amount
 
 

@@ -7,7 +7,7 @@ before any order's row, and only once there is a version of the rules that has s
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Row, select, text, update
 from bridge.bulk import among
 from bridge.errors import Unavailable
 from bridge.ids import CustomerId, OrderId
+from bridge.ledger.merges import accounts_of_persons
 from bridge.medusa.orders import Order
 from bridge.programme.limits import Allowed, Claim, share_out
 from bridge.programme.rules import Limits
@@ -61,8 +62,9 @@ def lock_customers(connection: Connection, orders: Iterable[Order]) -> set[Custo
     known = select(order_settlement.c.customer_id).where(
         order_settlement.c.order_id.in_([order.id for order in orders]), order_settlement.c.customer_id.is_not(None)
     )
-    customers = {CustomerId(who) for who in connection.scalars(known)}
-    customers |= {order.customer_id for order in orders if order.customer_id}
+    named = {CustomerId(who) for who in connection.scalars(known)}
+    named |= {order.customer_id for order in orders if order.customer_id}
+    customers = {account for accounts in accounts_of_persons(connection, named).values() for account in accounts}
     # Everybody takes them in the order of the keys, so nobody waits in a circle.
     keys = sorted(_lock_key(customer) for customer in customers)
     lock = text("SELECT pg_advisory_xact_lock(key) FROM unnest(CAST(:keys AS bigint[])) AS key")
@@ -89,25 +91,31 @@ def apply_limits(
 
     An order that was placed before all of these is not concerned: it only counts, with what it has.
     """
+    persons = accounts_of_persons(connection, {customer for each in own.values() for customer in each.customers})
+    # Merged accounts are one customer here, under the first of their ids.
+    one = {account: min(accounts) for accounts in persons.values() for account in accounts}
     since: dict[CustomerId, datetime] = {}
     for each in own.values():
-        for customer in each.customers:
+        for customer in {one[customer] for customer in each.customers}:
             since[customer] = min(since.get(customer, each.claim.placed_at), each.claim.placed_at)
-    others = _others(connection, since, own.keys(), longest_days)
+    others = _others(connection, one.keys(), since.values(), own.keys(), longest_days)
     versions = versions_by_number(connection, {row.programme_version for row in others})
     claims: dict[CustomerId, list[Claim]] = {customer: [] for customer in since}
     for each in own.values():
         if each.owner:
-            claims[each.owner].append(each.claim)
+            claims[one[each.owner]].append(replace(each.claim, account=each.owner))
     for row in others:
-        customer = CustomerId(row.customer_id)
+        customer = one[CustomerId(row.customer_id)]
         fixed = row.placed_at < since[customer]
         claims[customer].append(_claim(row, _NONE if fixed else versions[row.programme_version].programme.earn.limits))
-    shares = {order_id: share for found in claims.values() for order_id, share in share_out(found).items()}
+    merged_at: dict[str, datetime | None] = {
+        account: at for accounts in persons.values() for account, at in accounts.items()
+    }
+    shares = {order_id: share for found in claims.values() for order_id, share in share_out(found, merged_at).items()}
     moved = {
         OrderId(row.order_id)
         for row in others
-        if row.placed_at >= since[CustomerId(row.customer_id)] and _differs(row, shares[row.order_id])
+        if row.placed_at >= since[one[CustomerId(row.customer_id)]] and _differs(row, shares[row.order_id])
     }
     rows = _lock_moved(connection, moved)
     return (
@@ -117,26 +125,30 @@ def apply_limits(
 
 
 def _others(
-    connection: Connection, since: Mapping[CustomerId, datetime], own: Collection[OrderId], longest_days: int
+    connection: Connection,
+    customers: Collection[CustomerId],
+    since: Collection[datetime],
+    own: Collection[OrderId],
+    longest_days: int,
 ) -> list[Row[Any]]:
-    if not since:
+    if not customers:
         return []
     orders = order_settlement.c
     query = select(order_settlement).where(
-        among(orders.customer_id, list(since)),
+        among(orders.customer_id, customers),
         orders.order_id.not_in(own),
         orders.programme_version.is_not(None),
-        orders.placed_at > min(since.values()) - timedelta(days=longest_days),
+        orders.placed_at > min(since) - timedelta(days=longest_days),
     )
     return list(connection.execute(query))
 
 
 def _claim(row: Row[Any], limits: Limits) -> Claim:
-    booked = row.booked - row.waived
+    booked, account = row.booked - row.waived, row.customer_id
     if limits is _NONE or row.worth is None:
         # It counts with what it got, or it is from before its worth was remembered.
-        return Claim(order_id=row.order_id, placed_at=row.placed_at, worth=booked, limits=_NONE)
-    return Claim(order_id=row.order_id, placed_at=row.placed_at, worth=row.worth, limits=limits)
+        return Claim(order_id=row.order_id, placed_at=row.placed_at, worth=booked, limits=_NONE, account=account)
+    return Claim(order_id=row.order_id, placed_at=row.placed_at, worth=row.worth, limits=limits, account=account)
 
 
 def _differs(row: Row[Any], share: Allowed) -> bool:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, select
 
 from bridge.bulk import among
 from bridge.ids import CustomerId, OrderId
+from bridge.ledger.merges import accounts_of_persons
 from bridge.medusa.orders import Order
 from bridge.programme.rules import TierBasis, Tiers
 from bridge.programme.tiers import Contribution, Standing, standing
@@ -50,23 +51,29 @@ def read_contributions(
     since: datetime,
     without: Iterable[OrderId] = (),
 ) -> dict[CustomerId, list[Contribution]]:
-    """What each customer's settled orders add, as far back as the window of a moment not before `since` reaches."""
+    """What each customer's settled orders add, as far back as the window of a moment not before `since` reaches.
+
+    Accounts that are merged are one person's: all of their orders count for each of them, in one and the same list.
+    """
+    persons = accounts_of_persons(connection, customer_ids)
     orders = order_settlement.c
     query = select(
         orders.customer_id, orders.placed_at, orders.currency_code, orders.spent, orders.booked, orders.waived
     ).where(
-        among(orders.customer_id, customer_ids),
+        among(orders.customer_id, {account for accounts in persons.values() for account in accounts}),
         orders.placed_at > since - timedelta(days=tiers.window_days),
         orders.order_id.not_in(list(without)),
     )
-    found: dict[CustomerId, list[Contribution]] = {}
+    # An account belongs to one person, whose accounts all have the same first one.
+    of_person: dict[CustomerId, list[Contribution]] = {}
+    found = {
+        account: of_person.setdefault(min(accounts), []) for accounts in persons.values() for account in accounts
+    }  # fmt: skip
     for row in connection.execute(query):
         spent = row.spent if row.currency_code == tiers.currency_code else None
         amount = spent if tiers.basis is TierBasis.SPENT else Decimal(row.booked - row.waived)
         if amount:
-            found.setdefault(CustomerId(row.customer_id), []).append(
-                Contribution(placed_at=row.placed_at, amount=amount)
-            )
+            found[CustomerId(row.customer_id)].append(Contribution(placed_at=row.placed_at, amount=amount))
     return found
 
 

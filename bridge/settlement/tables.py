@@ -34,6 +34,8 @@ order_settlement = Table(
     # The newest facts seen: older ones are ignored.
     Column("facts_version", Integer),
     Column("facts_updated_at", DateTime(timezone=True)),
+    # All that was captured and refunded by then, together: of facts that are as new as each other, more is newer.
+    Column("facts_money", Numeric, nullable=False, server_default="0"),
     # The rules the order first met; they stay its rules.
     Column("programme_version", Integer),
     # What the programme waits for before the order earns has happened.

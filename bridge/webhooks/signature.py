@@ -17,6 +17,8 @@ from bridge.signing import digest
 TOLERANCE_SECONDS = 300
 _ID = re.compile(r"[\x21-\x7e]{1,255}")
 _TIMESTAMP = re.compile(r"[0-9]{1,12}")
+# Dots part what is signed. An id with a timestamp in it could be another delivery's, cut in another place.
+_HOLDS_A_TIMESTAMP = re.compile(r"\.[0-9]+\.")
 # More than any rotation needs; a header of ten thousand signatures must not cost ten thousand comparisons.
 _MOST_SIGNATURES = 16
 
@@ -36,6 +38,8 @@ def verify(headers: Mapping[str, str], body: bytes, keys: Iterable[bytes], *, no
     timestamp = headers.get("webhook-timestamp", "")
     if not _ID.fullmatch(event_id):
         raise BadSignature("webhook-id is missing or not 1 to 255 printable characters.")
+    if _HOLDS_A_TIMESTAMP.search(event_id):
+        raise BadSignature("webhook-id holds a number between dots, which looks like a timestamp.")
     if not _TIMESTAMP.fullmatch(timestamp):
         raise BadSignature("webhook-timestamp is missing or not whole seconds since 1970.")
     if abs(now.timestamp() - int(timestamp)) > TOLERANCE_SECONDS:

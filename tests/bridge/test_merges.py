@@ -27,6 +27,7 @@ from bridge.redemptions.advance import advance
 from bridge.reports.breakage import breakage
 from bridge.reports.liability import liability
 from bridge.settlement.settle import settle_orders
+from bridge.settlement.standings import read_tiers
 from tests.support import tokens
 from tests.support.medusa import FakeMedusa
 from tests.support.orders import line, order
@@ -202,6 +203,61 @@ def redeem(api: TestClient, who: CustomerId, dust: int) -> dict[str, Any]:
     advance(made["id"], get_medusa())
     answer = api.get(f"/store/dust/redemptions/{made['id']}", headers=tokens.customer(who))
     return dict(answer.json()["redemption"])
+
+
+def test_orders_of_both_make_one_tier_and_apart_again_after_an_unmerge() -> None:
+    rules(tiers={"window_days": 30, "levels": [{"name": "silver", "from": 100, "factor": "2"}]})
+    placed = now() - timedelta(days=1)
+    settle(bought("order_1", OLD, 60, placed=placed), bought("order_2", NEW, 60, placed=placed))
+    assert tiers() == (None, None)
+    merge()
+    assert tiers() == ("silver", "silver")
+    settle(bought("order_3", NEW, 10, placed=now()), bought("order_4", OLD, 10, placed=now()))
+    assert balances() == (0, 60 + 60 + 20 + 20)
+    unmerge()
+    assert tiers() == (None, None)
+    settle(bought("order_5", NEW, 10, placed=now()))
+    assert sum(balances()) == 160 + 10
+
+
+def test_orders_of_both_reach_the_tier_within_one_batch() -> None:
+    rules(tiers={"window_days": 30, "levels": [{"name": "silver", "from": 100, "factor": "2"}]})
+    merge()
+    first, second = now() - timedelta(hours=2), now() - timedelta(hours=1)
+    settle(bought("order_1", OLD, 100, placed=first), bought("order_2", NEW, 10, placed=second))
+    assert balances() == (0, 120)
+
+
+def tiers() -> tuple[str | None, ...]:
+    with transaction() as connection:
+        found = read_tiers(connection, [OLD, NEW], now=now())
+    return tuple(found[who].standing.level.name if found[who].standing.level else None for who in (OLD, NEW))
+
+
+def test_limits_count_both_from_the_merge_on_and_take_nothing_back_for_it() -> None:
+    rules(earn={"limits": {"per_customer": {"dust": 100, "days": 7}}})
+    before = now() - timedelta(days=1)
+    settle(bought("order_1", OLD, 80, placed=before), bought("order_2", NEW, 80, placed=before))
+    merge()
+    assert balances() == (0, 160)
+    settle(bought("order_3", NEW, 50, placed=now()))
+    assert balances() == (0, 160), "the limit is reached by both together"
+    # A return of an order from before moves no other of then; what came after gets what is left.
+    settle(bought("order_1", OLD, 10, version=2, placed=before))
+    assert booked() == {"order_1": 10, "order_2": 80, "order_3": 10}
+    settle(bought("order_4", OLD, 50, placed=now()))
+    assert booked()["order_4"] == 0
+    unmerge()
+    settle(bought("order_4", OLD, 50, version=2, placed=now()))
+    assert booked() == {"order_1": 10, "order_2": 80, "order_3": 10, "order_4": 50}
+    settle(bought("order_3", NEW, 50, version=2, placed=now()))
+    assert booked()["order_3"] == 20
+
+
+def booked() -> dict[str, int]:
+    with transaction() as connection:
+        rows = connection.exec_driver_sql("SELECT order_id, booked - waived FROM order_settlement ORDER BY 1")
+        return {row[0]: row[1] for row in rows}
 
 
 def test_merges_are_one_deep() -> None:

@@ -2,6 +2,7 @@
 
 import copy
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -97,6 +98,24 @@ def test_a_part_payment_found_by_the_poll_does_not_hide_the_next_one(api: TestCl
         reconcile(get_medusa())
         drain_once()
         assert balance(paid["customer_id"]) == expected
+
+
+def test_facts_from_before_a_payment_that_come_late_take_nothing_back(api: TestClient, medusa: FakeMedusa) -> None:
+    received, paid = CAPTURED["exchange_dearer_received"], CAPTURED["exchange_dearer_paid"]
+    post(api, received, paid, received)
+    assert balance(paid["customer_id"]) == 40
+    # Nor do they hide anything from the poll.
+    medusa.orders = {paid["id"]: paid}
+    assert reconcile(get_medusa(), since=now() - timedelta(days=3650)).drifted == []
+
+
+def test_the_poll_sees_that_more_money_has_moved_where_it_meets_the_order(api: TestClient, medusa: FakeMedusa) -> None:
+    received, paid = CAPTURED["exchange_dearer_received"], CAPTURED["exchange_dearer_paid"]
+    for document in (received, paid):
+        medusa.orders = {paid["id"]: document}
+        assert reconcile(get_medusa(), since=now() - timedelta(days=3650)).drifted == [paid["id"]]
+        drain_once()
+    assert balance(paid["customer_id"]) == 40
 
 
 def drafted(**changes: Any) -> dict[str, Any]:

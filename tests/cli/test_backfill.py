@@ -1,5 +1,7 @@
 """`dust backfill`: dust for orders of the past, once, whatever comes between."""
 
+from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,9 +19,12 @@ from bridge.medusa import client as medusa_client
 from bridge.medusa.client import get_medusa
 from bridge.programme.rules import Programme
 from bridge.programme.versions import add_version
+from bridge.settings import get_settings
 from tests.cli.conftest import Dust
 from tests.support.medusa import FakeMedusa
 from tests.support.orders import line, order, order_event
+from tests.support.receiver import NOTIFY_SECRET
+from workers.upkeep import mature_and_expire
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 EVERYTHING = Wish(since=START, until=None, programme_version=None, with_signup=False)
@@ -176,6 +181,54 @@ def test_sign_ups_get_their_bonus_only_when_asked(dust: Dust, medusa: FakeMedusa
         dust("backfill", "--since", "2026-01-01", "--with-signup", "--yes")
         assert balance(dust, "cus_0") == 17
     assert balance(dust, "cus_guest") == 0
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Counter[str]]:
+    """The notices that were written, by type."""
+    monkeypatch.setenv("DUST_NOTIFY_URL", "http://127.0.0.1:1/hooks")
+    monkeypatch.setenv("DUST_NOTIFY_SECRET", NOTIFY_SECRET)
+    get_settings.cache_clear()
+
+    def read() -> Counter[str]:
+        with transaction() as connection:
+            return Counter(connection.scalars(text("SELECT type FROM notice")).all())
+
+    return read
+
+
+def test_nobody_is_written_to_about_an_old_order_unless_told_to(
+    dust: Dust, medusa: FakeMedusa, told: Callable[[], Counter[str]]
+) -> None:
+    rules(earn={"expires_after_days": 60}, bonuses={"signup": 7})
+    place(medusa, 2)
+    medusa.add_customer("cus_0", "a@x.org")
+    medusa.orders["order_good"] = order("order_good", customer_id="cus_2", placed=now() - timedelta(days=1))
+    assert dust("backfill", "--since", "2026-01-01", "--with-signup", "--yes").code == 0
+    assert balance(dust, "cus_0") == 17
+    mature_and_expire()
+    # Dust that was over as it was booked is no news either.
+    assert (balance(dust, "cus_0"), balance(dust, "cus_1"), balance(dust, "cus_2"), told()) == (0, 0, 10, Counter())
+    medusa.orders["order_next"] = order("order_next", customer_id="cus_2", placed=now() - timedelta(days=2))
+    assert dust("backfill", "--since", "2026-01-01", "--tell", "--yes").code == 0
+    assert told() == {"dust.earned": 1}
+
+
+def test_an_order_of_a_backfill_that_a_webhook_speaks_of_as_well_is_told(
+    dust: Dust, medusa: FakeMedusa, told: Callable[[], Counter[str]]
+) -> None:
+    place(medusa, 2)
+    early = medusa.orders["order_0000"]
+    with transaction() as connection:
+        receive(connection, "msg_1", read_event(order_event(early)), order_event(early), now=now())
+    assert dust("backfill", "--since", "2026-01-01", "--yes").code == 0
+    assert told() == {"dust.earned": 1}
+    # What an old order earns later is news.
+    grown = order("order_0001", customer_id="cus_1", placed=START, version=2, lines=[line(price=30)])
+    with transaction() as connection:
+        receive(connection, "msg_2", read_event(order_event(grown)), order_event(grown), now=now())
+    drain_once()
+    assert (balance(dust, "cus_1"), told()) == (30, {"dust.earned": 2})
 
 
 def test_a_poisoned_order_stops_nothing(dust: Dust, medusa: FakeMedusa) -> None:

@@ -4,14 +4,12 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,7 +23,7 @@ from bridge.doctor import Finding, examine
 from bridge.last_run import EVERY_MINUTE, note_run
 from bridge.settings import get_settings
 from bridge.stack.processes import free_port, until
-from bridge.stack.redis import embedded_redis
+from tests.support.brokers import own_broker
 from tests.support.databases import NOWHERE
 from tests.support.medusa import API_KEY, PUBLISHABLE_KEY
 
@@ -87,15 +85,6 @@ def serving(site: Site) -> Iterator[Site]:
         thread.join()
 
 
-@pytest.fixture(scope="module")
-def redis() -> Iterator[str]:
-    """A real one; its first database has workers for every queue."""
-    with tempfile.TemporaryDirectory(prefix="dust-test-") as folder:
-        Path(folder).chmod(0o711)
-        with embedded_redis(Path(folder)) as url:
-            yield url
-
-
 @contextmanager
 def worker(broker: str, database: str, queues: str) -> Iterator[None]:
     variables = {"DUST_BROKER_URL": broker, "DUST_DATABASE_URL": database, "DUST_LOG_FORMAT": "json"}
@@ -112,13 +101,14 @@ def worker(broker: str, database: str, queues: str) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def broker(redis: str, postgres: str) -> Iterator[str]:
-    with worker(redis, postgres, "events,medusa,sweeps"):
+def broker(postgres: str) -> Iterator[str]:
+    """A real one that has workers for every queue."""
+    with own_broker() as made, worker(made.url, postgres, "events,medusa,sweeps"):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("DUST_BROKER_URL", redis)
+            patch.setenv("DUST_BROKER_URL", made.url)
             look_again()
             assert until(lambda: all(wake.queues_with_workers(timeout_seconds=0.5).values()), _PATIENCE_SECONDS)
-        yield redis
+        yield made.url
     look_again()
 
 
@@ -306,8 +296,9 @@ def test_a_broker_that_does_not_answer(installation: Installation, url: str) -> 
 
 
 def test_a_broker_with_another_password(installation: Installation, broker: str) -> None:
-    host = broker.rpartition("@")[2]
-    installation.change(BROKER_URL=f"redis://:wrong@{host}")
+    scheme, _, address = broker.partition("://")
+    host = address.rpartition("@")[2]
+    installation.change(BROKER_URL=f"{scheme}://nobody:wrong@{host}")
     assert "password" in installation.only_wrong("broker", skipped=("workers",)).mend
 
 
@@ -316,16 +307,16 @@ def test_no_broker_named(installation: Installation) -> None:
     assert "dust up" in installation.only_wrong("broker", skipped=("workers",)).mend
 
 
-def test_no_worker(installation: Installation, broker: str) -> None:
-    installation.change(BROKER_URL=f"{broker.rpartition('/')[0]}/1")
-    found = installation.only_wrong("workers")
+def test_no_worker(installation: Installation) -> None:
+    with own_broker() as elsewhere:
+        installation.change(BROKER_URL=elsewhere.url)
+        found = installation.only_wrong("workers")
     assert "events, medusa, sweeps" in found.detail
 
 
-def test_a_queue_without_a_worker(installation: Installation, broker: str, database: str) -> None:
-    elsewhere = f"{broker.rpartition('/')[0]}/2"
-    installation.change(BROKER_URL=elsewhere)
-    with worker(elsewhere, database, "events,sweeps"):
+def test_a_queue_without_a_worker(installation: Installation, database: str) -> None:
+    with own_broker() as elsewhere, worker(elsewhere.url, database, "events,sweeps"):
+        installation.change(BROKER_URL=elsewhere.url)
         assert until(lambda: wake.queues_with_workers(timeout_seconds=0.5)["events"] == 1, _PATIENCE_SECONDS)
         found = installation.only_wrong("workers")
     assert found.detail == "nobody answers for medusa"

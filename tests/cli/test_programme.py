@@ -129,6 +129,20 @@ def test_a_simulation_goes_by_the_settlement_that_books(dust: Dust, medusa: Fake
     assert booked > 0
 
 
+def test_a_simulation_says_that_limits_and_tiers_begin_at_nothing(
+    dust: Dust, medusa: FakeMedusa, tmp_path: Path
+) -> None:
+    medusa.orders["order_1"] = order("order_1", placed=JANUARY)
+    for changes, expected in (
+        ({"earn": {"limits": {"per_order": 5}}}, False),
+        ({"earn": {"limits": {"per_day": 5}}}, True),
+        ({"tiers": {"levels": [{"name": "gold", "from": 100, "factor": "2"}]}}, True),
+    ):
+        ask = ("programme", "simulate", rules_file(tmp_path, **changes), "--since", "2026-01-01")
+        assert dust(*ask, "--json").json["limits_and_tiers_begin_at_nothing"] is expected
+        assert ("begin at nothing on 2026-01-01" in " ".join(dust(*ask).out.split())) is expected
+
+
 def test_a_role_without_temporary_tables_is_told_what_to_do(
     dust: Dust, medusa: FakeMedusa, database: str, tmp_path: Path
 ) -> None:

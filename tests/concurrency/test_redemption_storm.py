@@ -16,9 +16,8 @@ from bridge.clock import now
 from bridge.db import transaction
 from bridge.ids import CustomerId, new_id
 from bridge.ledger.adjust import adjust_balance
-from bridge.stack.redis import embedded_redis
-from tests.stack.conftest import data_folder
 from tests.support import tokens
+from tests.support.brokers import own_broker
 from tests.support.medusa import FakeMedusa, serving
 from tests.support.processes import eventually, serving_dust
 
@@ -95,10 +94,10 @@ def test_fifty_at_once_hold_no_more_than_there_is_and_leave_no_code_behind(setti
     medusa = FakeMedusa()
     lose_every_fifth_reply(medusa)
     give(BALANCE)
-    with data_folder() as folder, embedded_redis(folder) as broker, serving(medusa) as medusa_url:
+    with own_broker() as broker, serving(medusa) as medusa_url:
         environment = {
             **settings,
-            "DUST_BROKER_URL": broker,
+            "DUST_BROKER_URL": broker.url,
             "DUST_MEDUSA_URL": medusa_url,
             "DUST_SWEEP_SECONDS": "1",
         }

@@ -16,10 +16,10 @@ from bridge import migrations
 from bridge.stack import supervisor
 from bridge.stack.postgres import embedded_postgres
 from bridge.stack.processes import free_port, until
-from bridge.stack.redis import embedded_redis
 from tests.faults.shop import NOTICES, Shop
 from tests.stack.conftest import data_folder
 from tests.support import medusa as fake
+from tests.support.brokers import own_broker
 from tests.support.deliveries import WEBHOOK_SECRET
 from tests.support.medusa import serving
 from tests.support.processes import running
@@ -117,10 +117,10 @@ def servers() -> Iterator[Servers]:
     with (
         data_folder() as folder,
         embedded_postgres(folder, settings=_SETTINGS, say=lambda _: None) as database,
-        embedded_redis(folder) as broker,
+        own_broker() as broker,
     ):
         migrations.upgrade(database)
-        yield Servers(folder=folder, database=database, broker=broker)
+        yield Servers(folder=folder, database=database, broker=broker.url)
 
 
 @contextmanager

@@ -41,6 +41,18 @@ class FakeMedusa:
         self.refuse_promotions: str | None = None
         self._lock = threading.Lock()
 
+    def forget(self) -> None:
+        """All that there was in it."""
+        for each in (self.promotions, self.deleted_codes, self.carts, self.orders, self.payments, self.customers):
+            each.clear()
+        self.calls.clear()
+
+    def add_payment(self, order_id: str, *, at: datetime) -> None:
+        """Money has come in for an order. The order itself does not say so: only its payments move."""
+        payment_id = f"pay_{order_id}"
+        order = {"order": {"id": order_id}}
+        self.payments[payment_id] = {"id": payment_id, "updated_at": at.isoformat(), "payment_collection": order}
+
     def live_codes(self) -> set[str]:
         """Codes that a shopper could still use."""
         return {p["code"] for p in self.promotions.values() if p["used"] < p["limit"]}

@@ -40,7 +40,7 @@ def earns_for(document: dict[str, Any]) -> Decimal:
         ("exchange_cheaper_received", 10, False),
         # Nothing was captured yet, and Medusa withdraws the authorization: the order keeps what it earned when placed.
         ("exchange_uncaptured_requested", 10, True),
-        ("exchange_uncaptured_received", 10, False),
+        ("exchange_uncaptured_received", 10, True),
         # One of two shirts is replaced; the other shirt may come back or not, the claim may be forgiven or be free.
         ("replacement_unreturned_requested", 20, True),
         ("replacement_unreturned_forgiven", 20, False),
@@ -76,6 +76,14 @@ def test_an_authorization_that_medusa_has_withdrawn_is_no_money() -> None:
     assert earns_for(document) == 10
     document["payment_collections"].append(authorized)
     assert earns_for(document) == 40
+
+
+def test_what_is_forgiven_before_a_payment_pays_for_nothing_that_was_swapped_in() -> None:
+    document = copy.deepcopy(CAPTURED["exchange_uncaptured_requested"])
+    # Two shirts at 12.50 and 6.25 for shipping, of which 12.50 are forgiven.
+    document |= {"credit_line_total": Decimal("12.5"), "total": document["total"] - Decimal("12.5")}
+    assert earns_for(document) < 10
+    assert read_order(document).awaits_payment
 
 
 @pytest.mark.parametrize("field", ["summary", "returns", "payment_collections"])

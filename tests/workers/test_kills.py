@@ -1,11 +1,10 @@
-"""Workers killed with SIGKILL, Redis emptied and killed, while two thousand events are worked: nothing lost or doubled.
+"""Workers killed with SIGKILL, the broker emptied and killed, while two thousand events are worked: nothing is lost,
+nothing doubled.
 
 The database is made slow at the one statement in the middle of a batch, so that kills find transactions open.
 """
 
-import os
 import random
-import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -13,15 +12,13 @@ from contextlib import suppress
 import psutil
 import psycopg
 import pytest
-import redis
 from sqlalchemy import text
 
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.inbox.events import read_event
 from bridge.inbox.receive import receive
-from bridge.stack.redis import embedded_redis
-from tests.stack.conftest import data_folder
+from tests.support.brokers import Broker, own_broker
 from tests.support.lives import Life, balances, order_lives
 from tests.support.medusa import FakeMedusa, serving
 from tests.support.orders import event, order_event
@@ -54,21 +51,22 @@ def test_workers_killed_at_random_lose_nothing_and_do_nothing_twice(
 ) -> None:
     chance = random.Random(1)
 
-    def kill_one(number: int, _broker: str) -> None:
+    def kill_one(number: int, _broker: Broker) -> None:
         eventually(lambda: kill(chance, parent=number in PARENT_KILLS))
 
     work_while_disturbed(settings, owner, chance, kill_one)
 
 
-def test_a_redis_emptied_and_killed_costs_nothing_but_time(settings: dict[str, str], owner: psycopg.Connection) -> None:
-    def empty_or_kill(number: int, broker: str) -> None:
-        with redis.Redis.from_url(broker) as client:
-            # It may still be on its way back from the last time.
-            eventually(lambda: answers(client))
-            if number % 2:
-                os.kill(client.info("server")["process_id"], signal.SIGKILL)
-            else:
-                client.flushall()
+def test_a_broker_emptied_and_killed_costs_nothing_but_time(
+    settings: dict[str, str], owner: psycopg.Connection
+) -> None:
+    def empty_or_kill(number: int, broker: Broker) -> None:
+        # It may still be on its way back from the last time.
+        eventually(broker.answers)
+        if number % 2:
+            broker.kill()
+        else:
+            broker.empty()
 
     work_while_disturbed(settings, owner, random.Random(2), empty_or_kill)
 
@@ -77,17 +75,17 @@ def work_while_disturbed(
     settings: dict[str, str],
     owner: psycopg.Connection,
     chance: random.Random,
-    disturb: Callable[[int, str], None],
+    disturb: Callable[[int, Broker], None],
 ) -> None:
     """Give a worker and a clock two thousand events in portions, and disturb each portion in the middle."""
     lives = order_lives(700, customers=CUSTOMERS, chance=chance)
     bodies = two_thousand_events(lives, chance)
     medusa = FakeMedusa()
     medusa.orders = {life.order_id: life.newest for life in lives}
-    with data_folder() as folder, embedded_redis(folder) as broker, serving(medusa) as medusa_url:
+    with own_broker() as broker, serving(medusa) as medusa_url:
         environment = {
             **settings,
-            "DUST_BROKER_URL": broker,
+            "DUST_BROKER_URL": broker.url,
             "DUST_MEDUSA_URL": medusa_url,
             "DUST_SWEEP_SECONDS": "1",
             # The poll would find what an event lost; it must not be needed.
@@ -135,12 +133,6 @@ def kill(chance: random.Random, *, parent: bool) -> bool:
     with suppress(psutil.NoSuchProcess):
         chance.choice(among).kill()
         return True
-    return False
-
-
-def answers(client: "redis.Redis") -> bool:
-    with suppress(redis.RedisError):
-        return bool(client.ping())
     return False
 
 

@@ -1,0 +1,204 @@
+"""Secrets of our own making, carried along the whole road by real processes, and then looked for everywhere."""
+
+import base64
+import os
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import psycopg
+import pytest
+from pydantic import SecretStr
+
+from bridge.settings import webhook_key
+from bridge.signing import sign
+from bridge.stack.processes import free_port
+from bridge.stack.redis import embedded_redis
+from bridge.stack.up import DUST
+from tests.stack.conftest import data_folder
+from tests.support.medusa import FakeMedusa, serving
+from tests.support.orders import event, line, order, order_event
+from tests.support.processes import eventually, running
+from tests.support.tokens import token
+
+# Each is told apart from all the others, and from what any library would write on its own.
+WEBHOOK = "whsec_Y2FuYXJ5LXdlYmhvb2std2ViaG9vay13ZWJob29r"
+OLD_WEBHOOK = "whsec_Y2FuYXJ5LW9sZHdlYi1vbGR3ZWItb2xkd2ViLW8="
+NOTIFY = "whsec_Y2FuYXJ5LW5vdGlmeS1ub3RpZnktbm90aWZ5LW4="
+JWT = "canary-jwt-jwt-jwt-jwt-jwt-jwt-jwt-jwt"
+ADMIN = "canary-admin-admin-admin-admin-admin-admin"
+API_KEY = "sk_canaryapikeyapikeyapikeyapikeyapikey"
+FLOWER = "canary-flower-password"
+COOKIE = "canary-cookie-cookie-cookie-cookie-cookie"
+
+
+class Hostile(FakeMedusa):
+    """Repeats what it was sent in whatever it answers, as a proxy in debug mode does."""
+
+    def handle(self, method: str, path: str, query: Any, body: Any, headers: Any) -> tuple[int, Any]:
+        if path.startswith("/admin/"):
+            told = f"{method} {path} failed with {dict(headers)} and {body}"
+            return 400 if method == "POST" else 500, {"type": "invalid_data", "message": told}
+        return super().handle(method, path, query, body, headers)
+
+
+@dataclass
+class Places:
+    """Everything that anybody could read, by where it was read."""
+
+    texts: dict[str, str] = field(default_factory=dict)
+
+    def note(self, place: str, text: str) -> None:
+        self.texts[place] = self.texts.get(place, "") + text
+
+    def that_hold(self, secret: str) -> list[str]:
+        return [place for place, text in self.texts.items() if secret in text]
+
+
+@pytest.fixture
+def environment(settings: dict[str, str]) -> Iterator[dict[str, str]]:
+    with ExitStack() as stack:
+        folder = stack.enter_context(data_folder())
+        yield {
+            **settings,
+            "DUST_DATA_DIR": str(folder),
+            "DUST_BROKER_URL": stack.enter_context(embedded_redis(folder)),
+            "DUST_MEDUSA_URL": stack.enter_context(serving(Hostile())),
+            "DUST_MEDUSA_API_KEY": API_KEY,
+            "DUST_WEBHOOK_SECRETS": f"{WEBHOOK},{OLD_WEBHOOK}",
+            "DUST_JWT_SECRET": JWT,
+            "DUST_ADMIN_TOKEN": ADMIN,
+            "DUST_NOTIFY_URL": f"http://127.0.0.1:{free_port()}/nobody",
+            "DUST_NOTIFY_SECRET": NOTIFY,
+            "DUST_PORT": str(free_port()),
+            "DUST_FLOWER_PORT": str(free_port()),
+            "DUST_FLOWER_BASIC_AUTH": f"operator:{FLOWER}",
+            "DUST_FLOWER_COOKIE_SECRET": COOKIE,
+            "DUST_SWEEP_SECONDS": "1",
+            "DUST_RECONCILE_SECONDS": "2",
+            "DUST_RETRY_ATTEMPTS": "1",
+        }
+
+
+def secrets_of(environment: dict[str, str]) -> dict[str, str]:
+    passwords = {
+        name: found[1]
+        for name in ("DUST_DATABASE_URL", "DUST_BROKER_URL")
+        if (found := re.search(r"://[^:/@]*:([^@]+)@", environment[name]))
+    }
+    return {
+        **passwords,
+        "webhook": WEBHOOK.removeprefix("whsec_"),
+        "webhook, the raw key": "canary-webhook",
+        "old webhook": OLD_WEBHOOK.removeprefix("whsec_"),
+        "notify": NOTIFY.removeprefix("whsec_"),
+        "jwt": JWT,
+        "admin": ADMIN,
+        "api key": API_KEY,
+        "api key, as it is sent": base64.b64encode(f"{API_KEY}:".encode()).decode().rstrip("="),
+        "flower": FLOWER,
+        "flower, as it is sent": base64.b64encode(f"operator:{FLOWER}".encode()).decode().rstrip("="),
+        "cookie": COOKIE,
+    }
+
+
+def delivered(http: httpx.Client, body: bytes, event_id: str, secret: str = WEBHOOK) -> httpx.Response:
+    stamp = int(time.time())
+    headers = {
+        "webhook-id": event_id,
+        "webhook-timestamp": str(stamp),
+        "webhook-signature": sign(webhook_key(SecretStr(secret)), event_id, stamp, body),
+    }
+    return http.post("/webhooks/medusa", content=body, headers=headers)
+
+
+def shop_a_while(http: httpx.Client, customer: str) -> list[httpx.Response]:
+    """A road on which as much as possible goes wrong; every answer."""
+    mine, staff = {"authorization": f"Bearer {customer}"}, {"authorization": f"Bearer {ADMIN}"}
+    wish = {"dust": 100, "currency_code": "eur", "cart_id": "cart_1"}
+    answers = [
+        delivered(http, order_event(order(lines=[line(price=500)])), "msg_1"),
+        delivered(http, order_event(order("order_2")), "msg_2", OLD_WEBHOOK),
+        delivered(http, order_event(order("order_3")), "msg_3", NOTIFY),
+        delivered(http, event("order.placed", {"id": "order_9"}), "msg_9"),
+        http.get("/store/dust", headers={"authorization": f"Bearer {customer}x"}),
+        http.get("/store/dust", headers={"authorization": f"Bearer {ADMIN}"}),
+        http.get("/store/dust", headers={"authorization": f"Basic {ADMIN}"}),
+        http.get(f"/admin/dust/customers/{ADMIN}x", headers=mine),
+        http.post("/store/dust/quote", content=b"{", headers=mine),
+        http.put("/admin/dust/programme", json={"earn": {"rates": {"eur": ADMIN}}}, headers=mine),
+    ]
+    eventually(lambda: http.get("/store/dust", headers=mine).json().get("points", 0) >= 500)
+    headers = {**mine, "idempotency-key": "key"}
+    answers.append(http.post("/store/dust/redemptions", json={**wish, "cart_id": None}, headers=headers))
+    answers.append(http.post("/store/dust/quote", json=wish, headers=mine))
+    eventually(lambda: "failed" in http.get("/admin/dust/events?state=failed", headers=staff).text)
+    for path in http.get("/openapi.json").json()["paths"]:
+        url = path.replace("{customer_id}", "cus_1").replace("{event_id}", "msg_9").replace("{", "").replace("}", "")
+        answers.append(http.get(url, headers=staff if path.startswith("/admin") else mine, params={"limit": 50}))
+    answers.append(http.post("/admin/dust/reconcile", json={}, headers=staff))
+    return [*answers, http.get("/metrics"), http.get("/docs"), http.get("/health/ready")]
+
+
+def _answers(http: httpx.Client, path: str) -> bool:
+    try:
+        return http.get(path).is_success
+    except httpx.TransportError:
+        return False
+
+
+def rows_of(database: str) -> Iterator[tuple[str, str]]:
+    """Every table with all that is in it, bytes as text."""
+    with psycopg.connect(database) as connection:
+        query = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'"
+        for (table,) in connection.execute(query).fetchall():
+            for row in connection.execute(f'SELECT * FROM "{table}"').fetchall():  # type: ignore[arg-type]
+                yield table, " ".join(v.decode("latin-1") if isinstance(v, bytes) else str(v) for v in row) + "\n"
+
+
+def test_no_secret_is_found_where_anybody_could_read_it(environment: dict[str, str]) -> None:
+    places, customer = Places(), token(secret=JWT)
+    programs = {"worker": "worker --concurrency 1", "beat": "beat", "flower": "flower"}
+    with (
+        running(environment, api="serve", **programs) as said,
+        httpx.Client(base_url=f"http://127.0.0.1:{environment['DUST_PORT']}", trust_env=False, timeout=60) as http,
+    ):
+        eventually(lambda: _answers(http, "/health/live"))
+        flower_url = f"http://127.0.0.1:{environment['DUST_FLOWER_PORT']}"
+        for answer in shop_a_while(http, customer):
+            places.note(f"{answer.request.method} {answer.request.url.path}", f"{answer.headers}{answer.text}")
+        with httpx.Client(base_url=flower_url, auth=("operator", FLOWER), trust_env=False, timeout=60) as flower:
+            eventually(lambda: _answers(flower, "/tasks"))
+            eventually(lambda: bool(flower.get("/api/workers", params={"refresh": 1}).json()))
+            (worker,) = flower.get("/api/workers").json()
+            pages = ["/", "/tasks", "/broker", "/metrics", "/api/workers?refresh=1", "/api/tasks", "/api/task/failed"]
+            tasks = list(flower.get("/api/tasks").json())
+            pages += [f"/worker/{worker}", *(f"/task/{each}" for each in tasks[:10])]
+            assert tasks
+            for page in pages:
+                answer = flower.get(page)
+                places.note(f"flower {page.partition('?')[0]}", f"{answer.headers}{answer.text}")
+        for process in psutil.Process().children(recursive=True):
+            places.note("the list of processes", " ".join(process.cmdline()) + "\n")
+        for command in (["doctor"], ["events", "--json"], ["retry", "msg_9"]):
+            done = subprocess.run(
+                [*DUST, *command], env={**os.environ, **environment}, capture_output=True, text=True, timeout=120
+            )
+            places.note(f"dust {command[0]}", done.stdout + done.stderr)
+    places.note("logs", said.getvalue())
+    for file in Path(environment["DUST_DATA_DIR"]).rglob("*.log"):
+        places.note("logs of servers", file.read_text(errors="replace"))
+    for table, text in rows_of(environment["DUST_DATABASE_URL"]):
+        places.note(f"table {table}", text)
+    assert {"logs", "table webhook_event", "dust doctor", "flower /tasks"} <= places.texts.keys()
+    assert "event_received" in places.texts["logs"]
+    secrets = {**secrets_of(environment), "a customer's token": customer, "its signature": customer.rpartition(".")[2]}
+    found = {name: places.that_hold(secret) for name, secret in secrets.items() if places.that_hold(secret)}
+    assert found == {}

@@ -1,0 +1,251 @@
+"""Every single dust from the order to the day it expires, whatever happens in between and in whatever order.
+
+As `test_any_sequence.py`, but time passes and the rules have dates. The model is a purse of coins for each customer
+(`tests/support/purses.py`); after every step the ledger's lots are what lies in the purses, with the dates that the
+coins have had from the beginning.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from copy import deepcopy
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import invariant, rule
+from sqlalchemy import Row, func, select
+
+from bridge.clock import moved, now
+from bridge.db import transaction
+from bridge.ledger.account import Kind
+from bridge.ledger.due import book_due_lots
+from bridge.ledger.tables import dust_balance, dust_lot, dust_transaction
+from bridge.medusa.client import get_medusa
+from bridge.redemptions.advance import advance
+from bridge.redemptions.promises import Redemption
+from tests.bridge.test_any_sequence import AnySequence
+from tests.support.medusa import FakeMedusa
+from tests.support.purchases import Purchase
+from tests.support.purses import Purse
+from tests.support.sequences import pieces, play
+
+_KINDS = {
+    "earned": (Kind.EARN, Kind.MATURE),
+    "reversed": (Kind.REVERSE,),
+    "spent": (Kind.REDEEM,),
+    "returned": (Kind.REFUND,),
+    "expired": (Kind.EXPIRE,),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """What the rules say beside the rate. An order keeps those that it first met."""
+
+    pending_days: int = 0
+    expires_after_days: int | None = None
+    within_balance: bool = False
+
+
+@dataclass(kw_only=True)
+class Account:
+    """What is booked for one order."""
+
+    terms: Terms
+    stands: int = 0
+    waived: int = 0
+
+
+class AnyLife(AnySequence):
+    def __init__(self) -> None:
+        self.time = ExitStack()
+        self.terms = Terms()
+        self.accounts: dict[str, Account] = {}
+        self.captured: dict[str, int] = {}
+        self.open: dict[str, Redemption] = {}
+        self.dates: dict[str, Any] = {}
+        super().__init__()
+        self.purses = {who: Purse() for who in self.customers}
+
+    def earning_rules(self) -> dict[str, Any]:
+        rules = super().earning_rules()
+        rules["earn"] |= {
+            "pending_days": self.terms.pending_days,
+            "expires_after_days": self.terms.expires_after_days,
+        }
+        policy = "within_balance" if self.terms.within_balance else "allow"
+        return rules | {"reversal": {"negative_balance": policy}}
+
+    def moment(self) -> datetime:
+        self.time.enter_context(moved(timedelta(minutes=1)))
+        # As Medusa writes it.
+        return now().replace(microsecond=0)
+
+    def hear(self, facts: dict[str, Any], stood: Purchase) -> bool:
+        known = self.orders[facts["id"]]
+        account = self.accounts.setdefault(known.id, Account(terms=self.terms))
+        if not super().hear(facts, stood):
+            return False
+        # What was true then, by the rules that it met first.
+        stood.rate, stood.waits_for_payment, stood.due = known.rate, known.waits_for_payment, known.due
+        purse, change = self.purses[known.customer], stood.earned() - account.stands
+        if change < 0:
+            taken = purse.take_back(known.id, -change, within_balance=account.terms.within_balance)
+            account.waived += -change - taken
+        else:
+            forgiven = min(account.waived, change)
+            account.waived -= forgiven
+            if change > forgiven:
+                matures_at, expires_at = self._dates(known, account.terms)
+                purse.earn(known.id, change - forgiven, now=now(), matures_at=matures_at, expires_at=expires_at)
+        account.stands = stood.earned()
+        if stood.code:
+            self._hear_of_the_code(stood, purse)
+        return True
+
+    @staticmethod
+    def _dates(purchase: Purchase, terms: Terms) -> tuple[datetime | None, datetime | None]:
+        def later(days: int | None) -> datetime | None:
+            return purchase.placed + timedelta(days=days) if days else None
+
+        return later(terms.pending_days), later(terms.expires_after_days)
+
+    def _hear_of_the_code(self, stood: Purchase, purse: Purse) -> None:
+        redemption = next(self.redemptions[each] for each, used in self.used_by.items() if used.id == stood.id)
+        used, before = stood.dust_used(redemption.dust, Fraction(redemption.value or 1)), 0
+        if redemption.id in self.open:
+            del self.open[redemption.id]
+            purse.capture(redemption.id, used)
+        else:
+            before = self.captured.get(redemption.id, 0)
+            if used > before:
+                purse.spend_anyway(redemption.id, used - before)
+            elif used < before:
+                purse.give_back(redemption.id, before - used, now=now())
+        self.captured[redemption.id] = used
+
+    def spendable(self, name: int) -> int:
+        purse = deepcopy(self.purses[self.customers[name]])
+        purse.mature(now())
+        purse.expire(now())
+        return max(0, purse.available)
+
+    def held_for(self, redemption: Redemption) -> None:
+        purse = self.purses[redemption.customer_id]
+        purse.mature(now())
+        purse.expire(now())
+        purse.hold(redemption.id, redemption.dust)
+        self.open[redemption.id] = redemption
+
+    def released(self, redemption: Redemption) -> None:
+        if self.open.pop(redemption.id, None):
+            purse = self.purses[redemption.customer_id]
+            purse.release(redemption.id)
+            purse.expire(now())
+
+    @rule(pending=st.sampled_from([0, 0, 3, 10]), expires=st.sampled_from([None, 5, 20, 60]), within=st.booleans())
+    def change_the_dates(self, pending: int, expires: int | None, within: bool) -> None:
+        self.terms = Terms(pending_days=pending, expires_after_days=expires, within_balance=within)
+        self.set_rules()
+
+    @rule(days=st.sampled_from([1, 2, 4, 11, 30]))
+    def time_passes(self, days: int) -> None:
+        self.time.enter_context(moved(timedelta(days=days)))
+
+    @rule()
+    def upkeep(self) -> None:
+        """What has become due is booked, and codes that nobody used in time are withdrawn."""
+        self.touched = True
+        with transaction() as connection:
+            book_due_lots(connection, now=now(), customers=200)
+        for purse in self.purses.values():
+            purse.mature(now())
+            purse.expire(now())
+        for redemption in sorted(self.open.values(), key=lambda each: each.id):
+            if redemption.expires_at <= now():
+                self._withdraw(redemption)
+
+    def _withdraw(self, redemption: Redemption) -> None:
+        found = advance(redemption.id, get_medusa()).orders
+        if not found:
+            self.released(redemption)
+        for facts in found:
+            # An order that Dust was not told of has used it.
+            self.tell(facts, self.orders[facts["id"]])
+
+    def all_is_as_the_model_says(self) -> None:
+        self.the_ledger_is_what_lies_in_the_purses()
+
+    @invariant()
+    def the_ledger_is_what_lies_in_the_purses(self) -> None:
+        if not self.touched:
+            return
+        figures = dict.fromkeys(self.customers, (0, 0, 0, 0))
+        lots: dict[str, dict[Any, tuple[int, int]]] = {who: {} for who in self.customers}
+        dates = {}
+        for row in self._read():
+            who = row.customer_id
+            figures[who] = row.balance, row.held, row.pending, row.debt
+            if row.id:
+                dates[row.id] = row.created_at, row.matures_at, row.expires_at, row.amount
+            if row.remaining:
+                key = row.source_id, row.matures_at, row.expires_at
+                left, set_aside = lots[who].get(key, (0, 0))
+                lots[who][key] = left + row.remaining, set_aside + row.set_aside
+        for who, purse in self.purses.items():
+            assert figures[who] == (purse.balance, purse.held, purse.pending, purse.debt)
+            assert lots[who] == purse.lots()
+        assert self.dates.items() <= dates.items(), "a lot is gone, or has other dates than it was given"
+        self.dates = dates
+        self.touched = False
+
+    def held_is_what_open_redemptions_ask_for(self) -> None:
+        """The purses know that as well."""
+
+    def _read(self) -> Sequence[Row[Any]]:
+        """The customers' figures, with a lot each; a customer without lots once."""
+        query = (
+            select(dust_balance, *(column for column in dust_lot.c if column.name not in {"customer_id", "held"}))
+            .add_columns(dust_lot.c.held.label("set_aside"))
+            .outerjoin(dust_lot, dust_lot.c.customer_id == dust_balance.c.customer_id)
+            .where(dust_balance.c.customer_id.in_(self.customers))
+        )
+        with transaction() as connection:
+            return connection.execute(query).all()
+
+    def teardown(self) -> None:
+        try:
+            self.time_passes(days=1)
+            self.upkeep()
+            super().teardown()
+            self._what_moved_is_what_the_purses_say()
+        finally:
+            self.time.close()
+
+    def _what_moved_is_what_the_purses_say(self) -> None:
+        columns = dust_transaction.c
+        query = select(columns.customer_id, columns.kind, func.sum(columns.amount)).where(
+            columns.customer_id.in_(self.customers), columns.amount != 0
+        )
+        with transaction() as connection:
+            rows = connection.execute(query.group_by(columns.customer_id, columns.kind)).all()
+        moved_by_kind = {(who, kind): abs(int(dust)) for who, kind, dust in rows}
+        for who, purse in self.purses.items():
+            for what, kinds in _KINDS.items():
+                assert sum(moved_by_kind.pop((who, kind), 0) for kind in kinds) == purse.moved[what], what
+        assert moved_by_kind == {}
+
+
+@pytest.fixture
+def stand_in(medusa: FakeMedusa) -> Iterator[FakeMedusa]:
+    AnyLife.medusa = medusa
+    return medusa
+
+
+@pieces
+@pytest.mark.usefixtures("stand_in")
+def test_every_dust_is_where_it_belongs_and_keeps_its_dates(piece: int) -> None:
+    play(AnyLife, few=25)

@@ -1,0 +1,211 @@
+"""Migrations while the house is full: webhooks come in and are booked, balances are read, and nobody is sent away.
+
+Whoever renews Dust migrates first and then renews the processes one by one. So the processes here are the code of
+before, and the migrations come after all that there are; they do what migrations do to the busiest tables.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from shutil import copytree
+from time import monotonic
+
+import httpx
+import psycopg
+import pytest
+from sqlalchemy import text
+
+from bridge import migrations
+from bridge.db import transaction
+from tests.support import tokens
+from tests.support.brokers import own_broker
+from tests.support.deliveries import deliver
+from tests.support.orders import order, order_event
+from tests.support.processes import eventually, serving_dust
+
+WRITERS, READERS, CUSTOMERS = 3, 2, 10
+FINE = {("webhook", 202), ("balance", 200), ("history", 200)}
+HEAD = """
+revision = "{revision}"
+down_revision = "{before}"
+branch_labels = None
+depends_on = None
+
+import sqlalchemy as sa
+from alembic import op
+"""
+# What a later version may bring: nothing that the code of now reads or writes changes its meaning.
+NEXT = (
+    """
+def upgrade():
+    op.add_column("webhook_event", sa.Column("later", sa.Text(), nullable=True))
+    op.add_column("order_settlement", sa.Column("later", sa.Boolean(), server_default="false", nullable=False))
+    op.create_index("ix_order_settlement_later", "order_settlement", ["order_id"], postgresql_where=sa.text("later"))
+""",
+    """
+def upgrade():
+    for table in ("dust_balance", "dust_transaction", "dust_lot"):
+        op.add_column(table, sa.Column("later", sa.BigInteger(), server_default="0", nullable=False))
+    op.create_check_constraint("ck_dust_balance_later", "dust_balance", "later >= 0")
+    op.create_table("later", sa.Column("id", sa.Text(), primary_key=True))
+""",
+)
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[str]]:
+    """`dust migrate` as a later version has it: two migrations more; their revisions."""
+    folder = tmp_path / "migrations"
+    copytree(migrations._FOLDER, folder)
+    before = migrations.known_revisions()[0]
+    made = []
+    for number, body in enumerate(NEXT, start=1):
+        revision = f"9{number:03}"
+        head = HEAD.format(revision=revision, before=before)
+        (folder / "versions" / f"{revision}_later.py").write_text(head + body)
+        made.append(revision)
+        before = revision
+    monkeypatch.setattr(migrations, "_FOLDER", folder)
+    migrations.known_revisions.cache_clear()
+    yield made
+    migrations.known_revisions.cache_clear()
+
+
+@dataclass
+class Load:
+    """What the shop and its shoppers saw: statuses by what was asked, and how long the slowest answer took."""
+
+    url: str
+    answers: Counter[tuple[str, int]] = field(default_factory=Counter)
+    accepted: set[str] = field(default_factory=set)
+    slowest_seconds: float = 0.0
+    over: threading.Event = field(default_factory=threading.Event)
+
+    def write(self, writer: int) -> None:
+        for number in count():
+            if self.over.is_set():
+                return
+            name = f"{writer}_{number:04}"
+            body = order_event(order(f"order_{name}", customer_id=f"cus_{number % CUSTOMERS}"))
+            if self._ask("webhook", lambda http, body=body, name=name: deliver(http, body, event_id=name)) == 202:
+                self.accepted.add(name)
+            # So many that the worker keeps up, on a busy machine as well.
+            self.over.wait(0.05)
+
+    def read(self, reader: int) -> None:
+        headers = tokens.customer(f"cus_{reader}")
+        while not self.over.is_set():
+            self._ask("balance", lambda http: http.get("/store/dust/balance", headers=headers))
+            self._ask("history", lambda http: http.get("/store/dust/transactions", headers=headers))
+
+    def _ask(self, what: str, call: Callable[[httpx.Client], httpx.Response]) -> int:
+        with httpx.Client(base_url=self.url, timeout=60, trust_env=False) as http:
+            started = monotonic()
+            status = call(http).status_code
+        self.slowest_seconds = max(self.slowest_seconds, monotonic() - started)
+        self.answers[what, status] += 1
+        return status
+
+    def goes_on(self) -> None:
+        """Every kind of call is answered once more, from now on."""
+        before = self.answers.copy()
+        eventually(lambda: all(self.answers[kind] > before[kind] for kind in FINE))
+
+
+@contextmanager
+def under_load(url: str) -> Iterator[Load]:
+    """Webhooks and reads without a pause; at the end every answer was as it should be."""
+    load = Load(url)
+    threads = [threading.Thread(target=load.write, args=[number]) for number in range(WRITERS)]
+    threads += [threading.Thread(target=load.read, args=[number]) for number in range(READERS)]
+    for thread in threads:
+        thread.start()
+    try:
+        load.goes_on()
+        yield load
+        load.goes_on()
+    finally:
+        load.over.set()
+        for thread in threads:
+            thread.join()
+    print(dict(load.answers), f"slowest {load.slowest_seconds:.2f} s")
+    assert set(load.answers) == FINE
+
+
+def handled() -> set[str]:
+    with transaction() as connection:
+        return set(connection.scalars(text("SELECT id FROM webhook_event WHERE state = 'handled'")))
+
+
+@contextmanager
+def house(settings: dict[str, str]) -> Iterator[str]:
+    with own_broker() as broker:
+        environment = {**settings, "DUST_BROKER_URL": broker.url, "DUST_SWEEP_SECONDS": "1"}
+        with serving_dust(environment, worker="worker --concurrency 1", beat="beat") as url:
+            yield url
+
+
+def test_nobody_notices_that_the_tables_change(settings: dict[str, str], later: list[str]) -> None:
+    with house(settings) as url:
+        with under_load(url) as load:
+            assert migrations.upgrade(settings["DUST_DATABASE_URL"])[1] == later[-1]
+            load.goes_on()
+            ready = httpx.get(f"{url}/health/ready", timeout=60, trust_env=False)
+            assert ready.status_code == 200, "who is a version behind the database serves until its turn comes"
+        # The books are audited by the fixture.
+        eventually(lambda: load.accepted <= handled())
+
+
+def test_a_migration_behind_a_long_reader_stands_in_nobodys_way(settings: dict[str, str], later: list[str]) -> None:
+    database = settings["DUST_DATABASE_URL"]
+    said: list[str] = []
+    result: list[tuple[str | None, str | None]] = []
+    migrating = threading.Thread(target=lambda: result.append(migrations.upgrade(database, say=said.append)))
+    with house(settings) as url:
+        with under_load(url) as load, psycopg.connect(database, application_name="a long report") as reader:
+            # What `dust audit`, a report or a backup does, for minutes.
+            reader.execute("SELECT count(*) FROM dust_balance")
+            migrating.start()
+            try:
+                eventually(lambda: sum(f"at {later[0]}" in line for line in said) >= 2)
+                # It has given up the table twice, everybody else goes on, and what could be done is done.
+                load.goes_on()
+                with transaction() as connection:
+                    assert migrations.current_revision(connection) == later[0]
+            finally:
+                reader.rollback()
+                migrating.join()
+        eventually(lambda: load.accepted <= handled())
+    assert result == [(migrations.known_revisions()[len(later)], later[-1])]
+    assert any("a long report" in line for line in said)
+
+
+def test_code_that_is_ahead_of_its_tables_takes_everything_in_and_does_the_rest_when_they_are_there(
+    settings: dict[str, str],
+) -> None:
+    newest, *older = migrations.known_revisions()
+    database = settings["DUST_DATABASE_URL"]
+    migrations.downgrade(database, older[4])
+    with house(settings) as url, httpx.Client(base_url=url, timeout=60, trust_env=False) as http:
+        ready = http.get("/health/ready")
+        assert (ready.status_code, ready.json()["missing"]) == (503, ["migrations"])
+        for number in range(20):
+            body = order_event(order(f"order_{number}", customer_id="cus_1"))
+            assert deliver(http, body, event_id=f"msg_{number}").status_code == 202
+        answers = [
+            http.get(path, headers=tokens.customer("cus_1"))
+            for path in ("/store/dust/balance", "/store/dust/transactions", "/store/dust/referral")
+        ]
+        assert {(answer.status_code, answer.json().get("code")) for answer in answers} <= {
+            (200, None),
+            (503, "database_behind"),
+        }
+        assert handled() == set()
+        assert migrations.upgrade(database) == (older[4], newest)
+        eventually(lambda: len(handled()) == 20)
+        assert http.get("/health/ready").status_code == 200
+        assert http.get("/store/dust/balance", headers=tokens.customer("cus_1")).json()["balance"] == 200

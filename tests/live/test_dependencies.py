@@ -1,0 +1,67 @@
+"""No package that is installed has a known vulnerability, as PyPI tells it of each release.
+
+The plugin brings no packages of its own: what it needs comes with Medusa.
+"""
+
+import json
+import tomllib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+pytestmark = pytest.mark.live
+
+REPOSITORY = Path(__file__).parents[2]
+# Given up for good with holes that will never be mended: who does not find them would not find others.
+KNOWN_BAD = ("pycrypto", "2.6.1")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is known of a release: ids of its vulnerabilities, or None where nobody says."""
+
+    package: str
+    version: str
+    vulnerabilities: tuple[str, ...] | None
+
+
+def locked() -> list[tuple[str, str, str]]:
+    """Registry, package and version of all that `make install` installs."""
+    packages = tomllib.loads((REPOSITORY / "uv.lock").read_text())["package"]
+    return [
+        (each["source"]["registry"], each["name"], each["version"]) for each in packages if "registry" in each["source"]
+    ]
+
+
+def ask(http: httpx.Client, registry: str, package: str, version: str) -> Finding:
+    pages = f"{registry.removesuffix('/simple')}/pypi/{package}"
+    for url in (f"{pages}/{version}/json", f"{pages}/json"):
+        answer = http.get(url)
+        # Mirrors have the page of the newest release only.
+        if answer.is_success and answer.json()["info"]["version"] == version:
+            found = answer.json()["vulnerabilities"]
+            return Finding(package, version, tuple(each["id"] for each in found if not each.get("withdrawn")))
+    return Finding(package, version, None)
+
+
+def test_no_locked_package_has_a_known_vulnerability() -> None:
+    packages = locked()
+    with httpx.Client(follow_redirects=True, timeout=60) as http:
+        try:
+            bad = ask(http, packages[0][0], *KNOWN_BAD)
+        except httpx.TransportError as error:
+            pytest.skip(f"the registry's advisories cannot be read here: {error}")
+        assert bad.vulnerabilities
+        with ThreadPoolExecutor(4) as pool:
+            findings = list(pool.map(lambda each: ask(http, *each), packages))
+    assert len(findings) > 50
+    unknown = [f"{each.package} {each.version}" for each in findings if each.vulnerabilities is None]
+    print(f"{len(findings) - len(unknown)} packages looked up; nobody says of {unknown or 'none'}")
+    assert {each.package: each.vulnerabilities for each in findings if each.vulnerabilities} == {}
+
+
+def test_the_plugin_brings_no_packages_along() -> None:
+    assert "dependencies" not in json.loads((REPOSITORY / "medusa-plugin/package.json").read_text())

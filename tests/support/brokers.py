@@ -1,0 +1,86 @@
+"""The broker that tests use: an embedded Redis, or with `TEST_BROKER=rabbitmq` a virtual host of a RabbitMQ."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Protocol
+from uuid import uuid4
+
+import redis
+
+from bridge.stack.redis import embedded_redis
+from tests.stack.conftest import data_folder
+from tests.support.rabbitmq import RabbitMQ, shared_rabbitmq
+
+ON_RABBITMQ = os.environ.get("TEST_BROKER", "redis") == "rabbitmq"
+
+
+class Broker(Protocol):
+    """`url` is for Dust; the rest is what can happen to a broker."""
+
+    url: str
+
+    def answers(self) -> bool: ...
+
+    def kill(self) -> None:
+        """SIGKILL. It comes back by itself, with what it had written down."""
+
+    def empty(self) -> None:
+        """Every message that waits in it is gone."""
+
+
+class _Redis:
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._client = redis.Redis.from_url(url)
+
+    def answers(self) -> bool:
+        with suppress(redis.RedisError):
+            return bool(self._client.ping())
+        return False
+
+    def kill(self) -> None:
+        os.kill(self._client.info("server")["process_id"], signal.SIGKILL)
+
+    def empty(self) -> None:
+        self._client.flushall()
+
+    def close(self) -> None:
+        self._client.close()
+
+
+class _Host:
+    """A virtual host; killing it is killing its server."""
+
+    def __init__(self, server: RabbitMQ, url: str) -> None:
+        self.url = url
+        self._server = server
+
+    def answers(self) -> bool:
+        return self._server.answers()
+
+    def kill(self) -> None:
+        self._server.kill()
+        self._server.start()
+
+    def empty(self) -> None:
+        host = self.url.rpartition("/")[2]
+        for queue in self._server.ask("GET", f"/api/queues/{host}").raise_for_status().json():
+            self._server.ask("DELETE", f"/api/queues/{host}/{queue['name']}/contents")
+
+
+@contextmanager
+def own_broker() -> Iterator[Broker]:
+    """A broker that nobody else uses, for as long as the block lasts."""
+    if ON_RABBITMQ:
+        server = shared_rabbitmq()
+        with server.apart(f"test-{uuid4().hex[:8]}") as url:
+            yield _Host(server, url)
+    else:
+        with data_folder() as folder, embedded_redis(folder) as url:
+            broker = _Redis(url)
+            try:
+                yield broker
+            finally:
+                broker.close()

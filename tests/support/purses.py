@@ -1,0 +1,172 @@
+"""A purse of single coins: what a customer's book should hold, thought through without rows, versions or sums.
+
+Each dust is a coin. It knows for good what it came from and its two dates; all that can happen to it is that it goes
+from one place to another. So no date can change, none can appear or vanish, and what is here can be counted.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import Enum
+
+_NEVER = datetime.max.replace(tzinfo=UTC)
+
+
+class Place(Enum):
+    """Where a coin is: not spendable yet, free, set aside for a redemption, spent by one, or gone for good."""
+
+    PENDING = "pending"
+    FREE = "free"
+    HELD = "held"
+    SPENT = "spent"
+    GONE = "gone"
+
+
+@dataclass(kw_only=True, eq=False)
+class Coin:
+    source: str
+    matures_at: datetime | None
+    expires_at: datetime | None
+    number: int
+    """Coins are numbered as they come in."""
+    place: Place
+    redemption: str | None = None
+    """Which one it is held for, or was spent by."""
+
+    @property
+    def soonest_first(self) -> tuple[datetime, int]:
+        return self.expires_at or _NEVER, self.number
+
+
+@dataclass(kw_only=True)
+class Purse:
+    """One customer's coins. `debt` is what they owe: no coin is free while there is any."""
+
+    coins: list[Coin] = field(default_factory=list)
+    debt: int = 0
+    moved: Counter[str] = field(default_factory=Counter)
+    """Dust by what happened to it, over all time."""
+
+    def at(self, place: Place, redemption: str | None = None) -> list[Coin]:
+        """The coins there, those that expire soonest first, of those the ones that came first."""
+        found = [coin for coin in self.coins if coin.place is place and coin.redemption == redemption]
+        return sorted(found, key=lambda coin: coin.soonest_first)
+
+    @property
+    def held(self) -> int:
+        return sum(coin.place is Place.HELD for coin in self.coins)
+
+    @property
+    def pending(self) -> int:
+        return len(self.at(Place.PENDING))
+
+    @property
+    def available(self) -> int:
+        return len(self.at(Place.FREE)) - self.debt
+
+    @property
+    def balance(self) -> int:
+        return self.available + self.held
+
+    def lots(self) -> dict[tuple[str, datetime | None, datetime | None], tuple[int, int]]:
+        """What is left, and what of it is held, of coins with one source and the same dates."""
+        left: Counter[tuple[str, datetime | None, datetime | None]] = Counter()
+        held: Counter[tuple[str, datetime | None, datetime | None]] = Counter()
+        for coin in self.coins:
+            key = coin.source, coin.matures_at, coin.expires_at
+            left[key] += coin.place in {Place.PENDING, Place.FREE, Place.HELD}
+            held[key] += coin.place is Place.HELD
+        return {key: (left[key], held[key]) for key in left if left[key]}
+
+    def earn(
+        self,
+        source: str,
+        amount: int,
+        *,
+        now: datetime,
+        matures_at: datetime | None = None,
+        expires_at: datetime | None = None,
+    ) -> None:
+        waits = matures_at is not None and matures_at > now
+        self.coins += [
+            Coin(
+                source=source,
+                matures_at=matures_at,
+                expires_at=expires_at,
+                number=len(self.coins) + number,
+                place=Place.PENDING if waits else Place.FREE,
+            )
+            for number in range(amount)
+        ]
+        self.moved["earned"] += 0 if waits else amount
+        self._pay_debt()
+
+    def take_back(self, source: str, amount: int, *, within_balance: bool) -> int:
+        """A return: the order's own coins first, pending before free, then whichever are free; how many it got."""
+        waiting = [coin for coin in self.at(Place.PENDING) if coin.source == source][:amount]
+        wanted = amount - len(waiting)
+        if within_balance:
+            wanted = min(wanted, max(0, self.available))
+        free = sorted(self.at(Place.FREE), key=lambda coin: (coin.source != source, coin.soonest_first))[:wanted]
+        _put([*waiting, *free], Place.GONE)
+        self.debt += wanted - len(free)
+        self.moved["reversed"] += wanted
+        return len(waiting) + wanted
+
+    def mature(self, now: datetime) -> None:
+        for coin in sorted(self.at(Place.PENDING), key=lambda coin: (coin.matures_at or now, coin.soonest_first)):
+            if coin.matures_at and coin.matures_at <= now:
+                _put([coin], Place.FREE)
+                self.moved["earned"] += 1
+                self._pay_debt()
+
+    def expire(self, now: datetime) -> None:
+        over = [coin for coin in self.at(Place.FREE) if coin.expires_at and coin.expires_at <= now]
+        _put(over, Place.GONE)
+        self.moved["expired"] += len(over)
+
+    def hold(self, redemption: str, amount: int) -> None:
+        _put(self.at(Place.FREE)[:amount], Place.HELD, redemption)
+
+    def release(self, redemption: str) -> None:
+        _put(self.at(Place.HELD, redemption), Place.FREE)
+        self._pay_debt(spent_by=redemption)
+
+    def capture(self, redemption: str, amount: int) -> None:
+        """An order used so much of what is held; the rest is free again."""
+        _put(self.at(Place.HELD, redemption)[:amount], Place.SPENT, redemption)
+        self.moved["spent"] += amount
+        self.release(redemption)
+
+    def spend_anyway(self, redemption: str, amount: int) -> None:
+        """An order used it although nothing is held for it."""
+        coins = self.at(Place.FREE)[:amount]
+        _put(coins, Place.SPENT, redemption)
+        self.debt += amount - len(coins)
+        self.moved["spent"] += amount
+
+    def give_back(self, redemption: str, amount: int, *, now: datetime) -> None:
+        """The coins that were spent come back, those that expire last first; what was spent on tick pays debt."""
+        coins = self.at(Place.SPENT, redemption)[::-1][:amount]
+        _put(coins, Place.FREE)
+        self.moved["returned"] += amount
+        on_tick = amount - len(coins)
+        paid = min(on_tick, self.debt)
+        self.debt -= paid
+        if on_tick > paid:
+            self.earn(redemption, on_tick - paid, now=now)
+            self.moved["earned"] -= on_tick - paid
+        self._pay_debt(spent_by=redemption)
+
+    def _pay_debt(self, spent_by: str | None = None) -> None:
+        """What comes out of a redemption and pays a debt at once counts as spent by it: the debt is there because the
+        redemption had those coins when they were wanted."""
+        coins = self.at(Place.FREE)[: self.debt]
+        _put(coins, Place.SPENT if spent_by else Place.GONE, spent_by)
+        self.debt -= len(coins)
+
+
+def _put(coins: Iterable[Coin], place: Place, redemption: str | None = None) -> None:
+    for coin in coins:
+        coin.place, coin.redemption = place, redemption

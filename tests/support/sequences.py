@@ -1,0 +1,30 @@
+"""How many random sequences are played: a few in `make test`, thousands when `SEQUENCES` says so.
+
+They are played in pieces of `PIECE`, each a test with a database of its own, so that several run beside each other and
+no database grows old: SEQUENCES=4000 make test ARGS="tests/bridge/test_any_sequence.py tests/bridge/test_any_life.py"
+"""
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
+
+PIECE = 50
+_STEPS = 30
+_wanted = int(os.environ.get("SEQUENCES", "0"))
+
+pieces = pytest.mark.parametrize("piece", range(max(1, -(-_wanted // PIECE))))
+
+
+def play(machine: type[RuleBasedStateMachine], *, few: int) -> None:
+    """Play `few` sequences of this machine, or a piece of those that were asked for."""
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=PIECE if _wanted else few,
+            stateful_step_count=_STEPS,
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
+        ),
+    )
