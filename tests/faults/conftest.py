@@ -86,9 +86,10 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     said: dict[str, set[str]] = defaultdict(set)
     bugs = {}
     for report in (each for reports in terminalreporter.stats.values() for each in reports):
-        noted = dict(getattr(report, "user_properties", ()))
-        if report.when != "call":
+        # What was deselected is no report.
+        if getattr(report, "when", None) != "call":
             continue
+        noted = dict(report.user_properties)
         if "bug" in noted:
             bugs[noted["bug"]] = "found" if report.passed else "NOT FOUND"
         for name, death, kind in noted.get("cells", ()):
