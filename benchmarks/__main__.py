@@ -1,6 +1,7 @@
 """`make bench`: measure, show, keep. Example: make bench ARGS="--only intake --quick" """
 
 import time
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -10,12 +11,13 @@ from benchmarks import report
 from benchmarks.apart import measured_apart
 from benchmarks.figures import FULL, QUICK, Outcome
 
-MEASURES = ("intake", "drain", "latency", "reads", "hot", "growth", "redemption", "memory")
+MEASURES = ("intake", "drain", "latency", "reads", "hot", "growth", "soak", "redemption", "memory")
 
 
 def main(
     only: Annotated[list[str] | None, typer.Option(help=f"One of {', '.join(MEASURES)}; may be repeated.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="A tenth of everything: to see that it runs.")] = False,
+    seconds: Annotated[float | None, typer.Option(min=3, help="How long the soak lasts.")] = None,
     write_docs: Annotated[bool, typer.Option("--write-docs", help="Put the figures into docs/performance.md.")] = False,
 ) -> None:
     """Measure how fast Dust is on this machine, and say so beside the limits."""
@@ -28,11 +30,14 @@ def main(
         f"commit {around['commit']}, {around['cpu']}, {around['cores']} cores, load {around['load_before']}",
         style="dim",
     )
+    scale = QUICK if quick else FULL
+    if seconds is not None:
+        scale = replace(scale, steady_seconds=seconds)
     outcomes: dict[str, Outcome] = {}
     for name in only or MEASURES:
         started = time.monotonic()
         with console.status(f"measuring {name}"):
-            outcomes[name] = measured_apart(name, QUICK if quick else FULL)
+            outcomes[name] = measured_apart(name, scale)
         console.print(f"{name}: {time.monotonic() - started:.0f} s", style="dim")
     scale = "quick" if quick else "full"
     before = report.Before(scale)

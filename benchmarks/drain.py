@@ -84,7 +84,7 @@ def drained_per_second(house: House, events: int, *, customer: Customer, first: 
 def _drain(connection: psycopg.Connection) -> None:
     publish(INBOX_DRAIN)
     publish(INBOX_DRAIN)
-    # A count of what is pending goes by a small index, and is only asked for ten times a second.
-    left = "SELECT count(*) FROM webhook_event WHERE state = 'pending'"
-    if not until(lambda: connection.execute(left).fetchone() == (0,), 600):
+    # One by the small index of what is due: counting all ten times a second would take a twentieth of the machine.
+    left = "SELECT id FROM webhook_event WHERE state = 'pending' ORDER BY next_attempt_at LIMIT 1"
+    if not until(lambda: connection.execute(left).fetchone() is None, 600):
         raise RuntimeError("the backlog does not end")

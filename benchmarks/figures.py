@@ -40,6 +40,8 @@ class Scale:
     backlog: int = 50_000
     ledger_rows: int = 10_000_000
     soak_events: int = 100_000
+    steady_seconds: float = 75.0
+    """Of the soak; `--seconds` makes hours of it."""
 
     @property
     def short_seconds(self) -> float:
@@ -51,7 +53,7 @@ class Scale:
 
 
 FULL = Scale()
-QUICK = Scale(seconds=6, backlog=5_000, ledger_rows=200_000, soak_events=5_000)
+QUICK = Scale(seconds=6, backlog=5_000, ledger_rows=200_000, soak_events=5_000, steady_seconds=15)
 
 
 @dataclass(frozen=True, kw_only=True)

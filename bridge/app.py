@@ -11,10 +11,11 @@ from bridge.api import admin, bonuses, guests, health, notices, referrals, repor
 from bridge.api.limits import BodyLimit
 from bridge.api.quick import Quick
 from bridge.api.watched import Watched
+from bridge.garbage import collect_seldom
 from bridge.logs import set_up_logs
 from bridge.metrics import keep_saved, stop_saving
 from bridge.problems import Problem, install_problems
-from bridge.settings import get_settings
+from bridge.settings import Settings, get_settings
 from bridge.tracing import set_up_tracing, stop_tracing
 from bridge.webhooks import door
 
@@ -33,18 +34,33 @@ async def _counting_and_tracing(_app: FastAPI) -> AsyncIterator[None]:
     await run_in_threadpool(stop_tracing)
 
 
-def create_app() -> FastAPI:
-    """The application. Raises `SettingsError` when a secret that it needs is missing or weak."""
+def served_app() -> FastAPI:
+    """The application, for a process that does nothing but serve it."""
+    app = create_app()
+    collect_seldom()
+    return app
+
+
+def settings_of_app() -> Settings:
+    """Raises `SettingsError` when a secret that the application needs is missing or weak."""
     settings = get_settings()
     settings.require("database_url", "webhook_secrets", "admin_token")
     if not settings.jwt_public_key:
         settings.require("jwt_secret")
+    return settings
+
+
+def create_app() -> FastAPI:
+    """The application. Raises `SettingsError` as `settings_of_app`."""
+    settings = settings_of_app()
     set_up_logs(settings)
     app = FastAPI(
         title="Dust",
         version="0.1.0",
         description=_DESCRIPTION,
         lifespan=_counting_and_tracing,
+        # We trace and count ourselves; FastAPI would look at every request whether it should.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
         webhooks=notices.webhooks,
     )
     install_problems(app)

@@ -22,6 +22,8 @@ _LOST_WORKERS = 3
 _LOST_SECONDS = 5
 # Waiting for Medusa is limited by the attempts in the event's row; Celery shall not end it before.
 _THE_ROW_COUNTS = 1_000
+# RabbitMQ's delays are whole seconds, and Celery fails a task that is to be retried sooner than in one.
+_LEAST_SECONDS = 1.0
 # Well below the hard time limit; what is left then is another task's.
 _DRAIN_SECONDS = 20.0
 
@@ -67,7 +69,8 @@ def handle(self: EventTask, event_id: str) -> str:
     try:
         return handle_event(event_id).sentence
     except RetryLater as later:
-        raise self.retry(exc=later, countdown=later.wait_seconds, max_retries=_THE_ROW_COUNTS) from later
+        wait = max(_LEAST_SECONDS, later.wait_seconds)
+        raise self.retry(exc=later, countdown=wait, max_retries=_THE_ROW_COUNTS) from later
     except Unavailable as error:
         # Not failed: Postgres is away, the event waits in it untouched, and the sweep offers it again.
         return f"Waits: {error.message}"

@@ -51,12 +51,11 @@ def serve(
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
 ) -> None:
     """The API. Example: DUST_PORT=8600 dust serve"""
-    from bridge.app import create_app
+    from bridge.app import settings_of_app
 
-    settings = get_settings()
-    create_app()  # What is missing is said once, here, and not by every process on its own.
+    settings = settings_of_app()  # What is missing is said once, here, and not by every process on its own.
     uvicorn.run(
-        "bridge.app:create_app",
+        "bridge.app:served_app",
         factory=True,
         http=Connection,
         host=settings.host,

@@ -14,6 +14,7 @@ from datetime import datetime
 from sqlalchemy import Column, ColumnElement, Connection, DateTime, Table, Text, false, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from bridge.bulk import among
 from bridge.db import metadata
 from bridge.ids import CustomerId
 from bridge.inbox.events import only_ids
@@ -64,15 +65,31 @@ def forget(connection: Connection, customer_ids: Iterable[CustomerId], *, now: d
 
 
 def _strip_events(connection: Connection, ids: list[CustomerId]) -> int:
-    orders = select(order_settlement.c.order_id).where(
-        order_settlement.c.customer_id.in_(ids) | order_settlement.c.buyer_id.in_(ids)
-    )
-    about_them = webhook_event.c.subject.in_(ids) | webhook_event.c.subject.in_(orders)
-    query = select(webhook_event.c.id, webhook_event.c.payload).where(
-        about_them | (webhook_event.c.state.in_(_NOT_SETTLED) & _mentions(ids))
+    # Each question by its own index: joined by `or` they are one that reads the whole inbox. What is not settled comes
+    # first: an event that is settled meanwhile has an order by then.
+    events = {
+        event_id
+        for state in _NOT_SETTLED
+        for event_id in connection.scalars(
+            select(webhook_event.c.id).where(webhook_event.c.state == state, _mentions(ids))
+        )
+    }
+    settled = order_settlement.c
+    orders = {
+        order_id
+        for column in (settled.customer_id, settled.buyer_id)
+        for order_id in connection.scalars(select(settled.order_id).where(among(column, ids)))
+    }
+    about_them = select(webhook_event.c.id).where(among(webhook_event.c.subject, [*ids, *orders]))
+    events.update(connection.scalars(about_them))
+    query = (
+        select(webhook_event.c.id, webhook_event.c.payload)
+        .where(among(webhook_event.c.id, events))
+        .order_by(webhook_event.c.id)
+        .with_for_update()
     )
     stripped = 0
-    for row in connection.execute(query.with_for_update()).all():
+    for row in connection.execute(query).all():
         body = only_ids(bytes(row.payload))
         if body != bytes(row.payload):
             connection.execute(update(webhook_event).where(webhook_event.c.id == row.id).values(payload=body))

@@ -158,12 +158,13 @@ def _read_json(body: bytes) -> Any:
     """Numbers become exact decimals. Raises `MalformedEvent`."""
     try:
         return _JSON.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, ArithmeticError, RecursionError):
         # It takes less than half as long, and refuses what Python's own reader takes: a byte order mark, UTF-16, half
         # of a surrogate pair.
         try:
             return json.loads(body, parse_float=Decimal, parse_constant=_refuse_constant)
-        except (ValueError, RecursionError) as error:
+        except (ValueError, ArithmeticError, RecursionError) as error:
+            # The second is a number that even a decimal has no room for.
             raise MalformedEvent("The body is not JSON (or too deeply nested).") from error
 
 

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, func, or_, select, tuple_
+from sqlalchemy import Connection, Row, and_, func, literal_column, or_, select, tuple_
 
 from bridge.bulk import among, copy_rows, insert_rows, update_rows
 from bridge.clock import now
@@ -210,7 +210,8 @@ def _lots_of(connection: Connection, customer_id: CustomerId, redemption_id: str
         .join(dust_transaction, and_(uses.customer_id == rows.customer_id, uses.version == rows.version))
         .where(
             rows.customer_id == customer_id,
-            rows.reference_type == "redemption",
+            # Written out, not a parameter: by it the index of just these is found.
+            rows.reference_type == literal_column("'redemption'"),
             rows.reference_id == redemption_id,
         )
         .group_by(uses.lot_id)

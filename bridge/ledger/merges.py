@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, func, or_, select, update
+from sqlalchemy import Connection, Row, and_, func, literal_column, or_, select, update
 
 from bridge.bulk import among
 from bridge.errors import Conflict, field_error
@@ -191,7 +191,9 @@ def _brought(connection: Connection, merge: Merge) -> int:
 
 def _of_merge(merge: Merge) -> tuple[Any, ...]:
     rows = dust_transaction.c
-    return rows.customer_id == merge.survivor_id, rows.reference_type == "merge", rows.reference_id == merge.id
+    # The type is written out, not a parameter: by it the index of just these is found.
+    is_merge = rows.reference_type == literal_column("'merge'")
+    return rows.customer_id == merge.survivor_id, is_merge, rows.reference_id == merge.id
 
 
 def carry_over_what_came_in(connection: Connection, *, limit: int) -> int:

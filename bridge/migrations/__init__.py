@@ -25,10 +25,7 @@ _FOLDER = Path(__file__).parent
 # one that waited inside a statement would be waited for by `CREATE INDEX CONCURRENTLY`, and both in a circle.
 _LOCK = "SELECT pg_try_advisory_lock(hashtext('dust migrate'))"
 _ASK_AGAIN_SECONDS = 0.2
-# Whoever comes after a migration that waits for a table waits behind it, for reading too: so it waits no longer than a
-# shopper may, gives up, lets everybody through, and tries again. Half of Postgres' `deadlock_timeout`: where it and a
-# request wait for each other, it is the one that gives way.
-_LOCK_TIMEOUT = "SET lock_timeout = '500ms'"
+# A table that is in use is tried again after this long, and at most that long.
 _FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 10.0
 # An hour's audit or a backup may hold a table for long. Then somebody should decide.
@@ -147,7 +144,6 @@ def _run(url: str, step: Callable[["Config"], None], say: Say) -> tuple[str | No
         while not connection.exec_driver_sql(_LOCK).scalar():
             connection.commit()
             time.sleep(_ASK_AGAIN_SECONDS)
-        connection.exec_driver_sql(_LOCK_TIMEOUT)
         connection.commit()
         before = current_revision(connection)
         connection.commit()

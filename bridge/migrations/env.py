@@ -5,11 +5,14 @@ from sqlalchemy import Connection
 
 from bridge.db import metadata
 from bridge.migrations import import_tables
+from bridge.migrations.locks import BRIEF
 
 import_tables()
 
 
 def _migrate(connection: Connection) -> None:
+    connection.exec_driver_sql(BRIEF)
+    connection.commit()
     context.configure(
         connection=connection,
         target_metadata=metadata,

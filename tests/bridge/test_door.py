@@ -2,6 +2,7 @@
 
 import json
 import time
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from sqlalchemy import text
 
 from bridge.clock import now
 from bridge.db import forget_engine, transaction
+from bridge.inbox.events import MalformedEvent, read_event, read_kept_event
 from bridge.settings import get_settings
 from bridge.wake import INBOX_DRAIN
 from bridge.webhooks.signature import BadSignature, verify
@@ -133,6 +135,8 @@ def test_another_secret_is_refused(api: TestClient) -> None:
         (b'{"type": "order.placed", "timestamp": "2026-11-22T06:00:00Z", "data": {"id": 7}}', "id"),
         (b'{"type": "a\\nb", "timestamp": "2026-11-22T06:00:00Z", "data": {}}', "type"),
         (b'{"type": 7, "timestamp": "2026-11-22T06:00:00Z", "data": {}}', "type"),
+        (b'{"type": "x", "timestamp": "2026-11-22T06:00:00Z", "data": {"a": Infinity}}', None),
+        (b'{"type": "x", "timestamp": "2026-11-22T06:00:00Z", "data": {"a": 1e99999999999999999999}}', None),
     ],
 )
 def test_signed_but_not_an_event_is_400_and_nothing_is_kept(api: TestClient, body: bytes, field: str | None) -> None:
@@ -140,6 +144,29 @@ def test_signed_but_not_an_event_is_400_and_nothing_is_kept(api: TestClient, bod
     assert answer.status_code == 400
     assert answer.json().get("field") == field
     assert kept() == []
+
+
+@given(st.binary(max_size=3), st.integers(0), st.integers(0, 3), st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+), st.booleans())  # fmt: skip
+@hypothesis_settings(max_examples=500)
+def test_whatever_the_bytes_are_they_are_read_as_json_or_refused(
+    junk: bytes, at: int, cut: int, value: Any, ascii_: bool
+) -> None:
+    text_ = json.dumps({"type": "order.placed", "timestamp": "2026-11-22T06:00:00Z", "data": {"id": "o", "x": value}},
+                       ensure_ascii=ascii_)  # fmt: skip
+    body = text_.encode(errors="surrogatepass")
+    at %= len(body) + 1
+    body = body[:at] + junk + body[at + cut :]
+    try:
+        found = read_event(body)
+    except MalformedEvent:
+        return
+    assert found.data == json.loads(body, parse_float=Decimal)["data"]
+    kept = read_kept_event(body, type=found.type, event_at=found.event_at, subject=found.subject)
+    assert kept == found
 
 
 def test_a_body_over_a_mebibyte_is_413_before_anything_else(api: TestClient) -> None:

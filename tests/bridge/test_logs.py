@@ -69,6 +69,18 @@ def test_a_proxy_s_request_id_is_kept_and_any_other_text_is_not(api: TestClient)
         assert answer.headers["x-request-id"].startswith("req_")
 
 
+class FullDisk(io.StringIO):
+    def write(self, _line: str) -> int:
+        raise OSError(28, "No space left on device")
+
+
+def test_a_log_that_cannot_be_written_costs_no_answer(api: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    full = logging.StreamHandler(FullDisk())
+    monkeypatch.setattr(logging.getLogger(), "handlers", [full])
+    monkeypatch.setattr(logging, "raiseExceptions", False)
+    assert deliver(api, order_event(order())).status_code == 202
+
+
 def test_one_request_s_ids_do_not_stick_to_the_next(api: TestClient, lines: Lines) -> None:
     deliver(api, order_event(order()), event_id="msg_1")
     deliver(api, event("customer.created", {"id": "cus_9"}), event_id="msg_2")

@@ -5,7 +5,7 @@ Threads in this process, as many as there are connections: what is looked for is
 
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
@@ -15,6 +15,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import text
 
+import celeryconfig
 from bridge.audit import audit
 from bridge.clock import now
 from bridge.db import transaction
@@ -27,13 +28,17 @@ from bridge.ledger.adjust import adjust_balance
 from bridge.ledger.book import open_accounts, save
 from bridge.medusa.client import get_medusa
 from bridge.medusa.orders import read_order
+from bridge.settings import get_settings
 from bridge.settlement.settle import settle_orders
+from bridge.wake import NOTICES_EXPIRING, NOTICES_SEND
 from tests.concurrency.test_overdraft import deadlocks
 from tests.support import tokens
 from tests.support.lives import Life, order_lives
 from tests.support.medusa import FakeMedusa
-from workers import inbox, products, redemptions, upkeep
-from workers.reconcile import orders as reconcile_orders
+from tests.support.receiver import NOTIFY_SECRET, Receiver, receiving
+from workers import inbox, notices, redemptions, upkeep
+from workers import reconcile as reconcile_worker
+from workers.app import app
 
 CUSTOMERS, ORDERS, THREADS, STEPS = 6, 30, 8, 40
 
@@ -137,15 +142,29 @@ def test_a_random_crowd_finds_no_deadlock(
     assert audit() == []
 
 
+@pytest.fixture
+def receiver(settings: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
+    with receiving() as there:
+        monkeypatch.setenv("DUST_NOTIFY_URL", there.url)
+        monkeypatch.setenv("DUST_NOTIFY_SECRET", NOTIFY_SECRET)
+        get_settings.cache_clear()
+        yield there
+
+
+def tasks_of_the_clock() -> list[Any]:
+    """All that beat sends; two of them only where somebody listens to notices."""
+    names = {entry["task"] for entry in celeryconfig.beat_schedule.values()} | {NOTICES_SEND, NOTICES_EXPIRING}
+    app.loader.import_default_modules()
+    return [app.tasks[name] for name in sorted(names)]
+
+
 def test_two_of_every_beat_and_sweep_at_once_do_what_one_does(
-    api: TestClient, medusa: FakeMedusa, monkeypatch: pytest.MonkeyPatch
+    api: TestClient, medusa: FakeMedusa, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every task of the clock, each twice at the same moment, over work that waits for all of them."""
-    published: list[tuple[Any, ...]] = []
-    for module in (redemptions, inbox):
-        monkeypatch.setattr(module, "publish", lambda *args: published.append(args))
-    monkeypatch.setattr("workers.reconcile.publish", lambda *args: published.append(args))
-    rules = {"earn": {"rates": {"eur": "1"}, "pending_days": 1, "expires_after_days": 3650}}
+    for module in (redemptions, inbox, notices, reconcile_worker):
+        monkeypatch.setattr(module, "publish", lambda *_: True)
+    rules = {"earn": {"rates": {"eur": "1"}, "pending_days": 1, "expires_after_days": 3650, "expiry_notice_days": 3}}
     api.put("/admin/dust/programme", json=rules, headers=tokens.admin())
     lives = order_lives(ORDERS, customers=CUSTOMERS, chance=random.Random(8))
     medusa.orders = {life.order_id: life.newest for life in lives}
@@ -153,17 +172,15 @@ def test_two_of_every_beat_and_sweep_at_once_do_what_one_does(
         medusa.products[product] = {"id": product, "metadata": {}}
         wish = {"dust_only": True, "dust_price": 5}
         api.put(f"/admin/dust/products/{product}", json=wish, headers=tokens.admin())
-    tasks = [
-        reconcile_orders, inbox.drain, upkeep.mature_and_expire, upkeep.every_minute, upkeep.audit, upkeep.forget,
-        products.mirror, redemptions.sweep,
-    ]  # fmt: skip
-    # Twice: what the first round brings in is the second one's work.
-    for _ in range(2):
-        for task in tasks:
+    # Three times: what a round brings in or settles is the next one's work.
+    for _ in range(3):
+        for task in tasks_of_the_clock():
             twice_at_once(lambda task=task: task.apply(throw=True))
     with transaction() as connection:
-        connection.execute(text("UPDATE dust_lot SET matures_at = :then"), {"then": now() - timedelta(minutes=1)})
-    twice_at_once(lambda: upkeep.mature_and_expire.apply(throw=True))
+        moments = {"then": now() - timedelta(minutes=1), "soon": now() + timedelta(days=1)}
+        connection.execute(text("UPDATE dust_lot SET matures_at = :then, expires_at = :soon"), moments)
+    for task in (upkeep.mature_and_expire, notices.expiring, notices.send):
+        twice_at_once(lambda task=task: task.apply(throw=True))
     with transaction() as connection:
         rows = connection.execute(
             text("SELECT reference_id, sum(amount + pending) AS dust, count(*) FILTER (WHERE kind = 'earn') AS earned"
@@ -178,6 +195,10 @@ def test_two_of_every_beat_and_sweep_at_once_do_what_one_does(
     assert sum(path.startswith("/admin/products") for _, path in medusa.calls) <= 4
     assert [product["metadata"]["dust_price"] for product in medusa.products.values()] == [5, 5]
     assert drain_once().taken == 0
+    assert len(receiver.ids) == len(set(receiver.ids))
+    assert receiver.types.count("dust.earned") == len(booked)
+    lots = [lot["lot_id"] for each in receiver.got for lot in each["data"].get("lots", ())]
+    assert 0 < len(lots) == len(set(lots))
     assert reconcile(get_medusa(), since=now() - timedelta(days=9_999)).drifted == []
 
 

@@ -45,6 +45,7 @@ class Books:
             self.redemptions = {
                 row.id: row for row in read("SELECT * FROM dust_redemption WHERE customer_id LIKE %(tag)s")
             }
+            self.notices = read("SELECT * FROM notice WHERE customer_id LIKE %(tag)s")
             self.codes: dict[str, list[str]] = defaultdict(list)
             for row in read(
                 "SELECT c.code, c.redemption_id FROM dust_redemption_code c JOIN dust_redemption r"
@@ -69,6 +70,8 @@ def check(history: History, database: str, shop: Shop) -> list[str]:
         *_redemptions(history, books, shop),
         *_nothing_else(history, books),
         *_expired(history, books),
+        *_merges(history, books),
+        *_notices(history, books, shop),
         *_prices(history, shop),
     ]
 
@@ -128,8 +131,8 @@ def _adjustments(history: History, books: Books) -> Iterator[str]:
 
 def _bonuses(history: History, books: Books) -> Iterator[str]:
     given = Counter(row.customer_id for row in books.all_rows() if row.kind == "bonus" for _ in range(row.amount))
-    if given != Counter(dict.fromkeys(history.bonuses, BONUS)):
-        yield f"bonus: due are {sorted(history.bonuses)}, given {dict(given)}"
+    if given != Counter(dict.fromkeys(history.bonuses, BONUS)) + Counter(history.granted):
+        yield f"bonus: due are {sorted(history.bonuses)} and {history.granted}, given {dict(given)}"
 
 
 def _redemptions(history: History, books: Books, shop: Shop) -> Iterator[str]:
@@ -202,6 +205,35 @@ def _expired(history: History, books: Books) -> Iterator[str]:
             gone[row.customer_id] -= row.amount
     if gone != Counter(history.expired):
         yield f"expiry: {history.expired} must be gone, {dict(gone)} are"
+
+
+def _merges(history: History, books: Books) -> Iterator[str]:
+    for old, (survivor, whole) in history.merged.items():
+        found = {who: books.balances[who].balance for who in (old, survivor) if who in books.balances}
+        if found != {old: 0, survivor: whole}:
+            yield f"merge: {survivor} must have all {whole} of {old}, there are {found}"
+
+
+def _notices(history: History, books: Books, shop: Shop) -> Iterator[str]:
+    """What is in the book is told of, once, and the shop has heard it; nothing else is."""
+    due = Counter((row.customer_id, row.version) for row in books.all_rows() if row.kind in {"earn", "bonus", "redeem"})
+    written = Counter(
+        (each.customer_id, each.version) for each in books.notices if each.type in {"dust.earned", "dust.redeemed"}
+    )
+    if written != due:
+        yield f"notices: missing are {sorted(due - written)}, too many {sorted(written - due)}"
+    for kind, expected in (("dust.expired", history.expired), ("dust.expiring", history.expiring)):
+        said = Counter[str]()
+        for each in books.notices:
+            # Whoever lost it may have been told before, if there was time.
+            if each.type == kind and (kind == "dust.expired" or each.customer_id not in history.expired):
+                said[each.customer_id] += each.data["amount"]
+        if said != Counter(expected):
+            yield f"notices: {kind} must tell of {expected}, tells of {dict(said)}"
+    heard = set(shop.told)
+    for each in books.notices:
+        if each.state != "delivered" or each.id not in heard:
+            yield f"notice: {each.id} is {each.state}; the shop has {'' if each.id in heard else 'not '}heard it"
 
 
 def _prices(history: History, shop: Shop) -> Iterator[str]:

@@ -1,24 +1,41 @@
 """The matrix becomes tests here, and its outcomes a table."""
 
-from collections import defaultdict
+import os
+import random
+import subprocess
+from collections import Counter, defaultdict
+from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import cache
 from typing import Any
 
 import pytest
 
+from bridge.stack.up import DUST
 from tests.faults.house import House, Servers, house, servers
-from tests.faults.matrix import Cell, cells, discover
+from tests.faults.matrix import DEATHS, cells, discover, holds
 from tests.faults.road import History
 
-_ACTIONS = ("kill", "cut", "hang", "postgres", "redis", "redis-empty")
+_KINDS = ("commit", "publish", "http", "answer", "receive", "begin", "end", "ack")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--only", default="", help="Of the failure matrix: cells with this in their name")
+    parser.addoption("--together", type=int, default=12, help="How many of them happen in one walk; 1 to tell apart")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "cell" in metafunc.fixturenames:
-        # Looking for the points takes a whole Dust: only when they are wanted.
-        wanted = metafunc.config.option.markexpr == "faults"
-        metafunc.parametrize("cell", cells(discover(_house_of_process)) if wanted else [], ids=str)
+    if "batch" not in metafunc.fixturenames:
+        return
+    # Looking for the points takes a whole Dust: only when they are wanted.
+    options = metafunc.config.option
+    found = []
+    if options.markexpr == "faults":
+        found = [cell for cell in cells(discover(_house_of_process)) if options.only in str(cell)]
+        # Deaths of all kinds in each walk, and the same ones in each run.
+        random.Random(6).shuffle(found)
+    batches = [found[start : start + options.together] for start in range(0, len(found), options.together)]
+    metafunc.parametrize("batch", batches, ids=[f"walk{number}" for number in range(1, 1 + len(batches))])
 
 
 # Open from the first question for points until the end: what is disturbed is what was looked at undisturbed.
@@ -45,42 +62,67 @@ def where() -> Servers:
     return _servers_of_process()
 
 
-@pytest.fixture
-def stricken() -> House:
-    """The house that all cells of the matrix happen to, one after the other."""
-    return _house_of_process()
-
-
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def histories() -> list[History]:
-    """What was said to everybody in all cells so far."""
+    """What was said to everybody in all cells of this process so far."""
     return []
 
 
-@pytest.fixture
-def outcome(record_property: Any, cell: Cell) -> Any:
-    """Says what came of a cell, for the table."""
-    record_property("cell", (f"{cell.point.role:<6} {cell.point.kind:<7} {cell.point.name} {cell.point.moment}",
-                             cell.action))  # fmt: skip
-    return lambda text: record_property("outcome", text)
+@pytest.fixture(scope="session")
+def stricken(histories: list[History]) -> Iterator[House]:
+    """The house that all cells of the matrix happen to, one after the other. In the end all they left must hold."""
+    found = _house_of_process()
+    yield found
+    for history in histories:
+        holds(found, history)
+    environment = {**os.environ, "DUST_DATABASE_URL": found.database}
+    audit = subprocess.run([*DUST, "audit"], env=environment, capture_output=True, text=True, check=False)
+    assert audit.returncode == 0, audit.stdout
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    table: dict[str, dict[str, str]] = defaultdict(dict)
-    for reports in terminalreporter.stats.values():
-        for report in reports:
-            said = dict(getattr(report, "user_properties", ()))
-            if "cell" in said and report.when == "call":
-                point, action = said["cell"]
-                good = f"{said.get('outcome', 'ok')} {report.duration:.1f} s"
-                table[point][action] = {"passed": good, "skipped": "not passed"}.get(report.outcome, "FAILED")
-    if not table:
-        return
-    width = max(map(len, table))
-    terminalreporter.section("the failure matrix: fail point × what happens there → outcome")
-    terminalreporter.line(" " * width + "".join(f"  {action:<11}" for action in _ACTIONS))
-    for point, row in sorted(table.items()):
-        terminalreporter.line(f"{point:<{width}}" + "".join(f"  {row.get(a, '·'):<11}" for a in _ACTIONS))
-    shown = [text for row in table.values() for text in row.values()]
-    bad, never = shown.count("FAILED"), shown.count("not passed")
-    terminalreporter.line(f"{len(shown)} cells: {len(shown) - bad - never} hold, {bad} failed, {never} not passed")
+    """How many cells hold of each death at each kind of point, which do not, and which planted bugs were found."""
+    came: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    said: dict[str, set[str]] = defaultdict(set)
+    bugs = {}
+    for report in (each for reports in terminalreporter.stats.values() for each in reports):
+        noted = dict(getattr(report, "user_properties", ()))
+        if report.when != "call":
+            continue
+        if "bug" in noted:
+            bugs[noted["bug"]] = "found" if report.passed else "NOT FOUND"
+        for name, death, kind in noted.get("cells", ()):
+            what = "broken" if report.failed else "held" if name in noted.get("happened", ()) else "not passed"
+            came[death, kind][what] += 1
+            said[what].add(name)
+    if came:
+        _print_table(terminalreporter, came)
+        for what in ("broken", "not passed"):
+            for name in sorted(said[what]):
+                terminalreporter.line(f"{what}: {name}")
+        if said["broken"]:
+            terminalreporter.line(
+                "All cells of a walk that broke are named; to tell them apart: --together 1 --only ..."
+            )
+    if bugs:
+        found = list(bugs.values()).count("found")
+        terminalreporter.line(f"planted bugs: {found} of {len(bugs)} found: {bugs}")
+
+
+def _print_table(terminalreporter: Any, came: dict[tuple[str, str], Counter[str]]) -> None:
+    terminalreporter.section("the failure matrix: what happens × at what kind of point → cells that held / all cells")
+    columns = [kind for kind in _KINDS if any(kind == each for _, each in came)] + ["all"]
+    terminalreporter.line(f"{'':<30}" + "".join(f"{kind:>10}" for kind in columns))
+    for death in [death for death in DEATHS.values() if any(death == each for each, _ in came)] + ["all"]:
+        row = f"{death:<30}"
+        for column in columns:
+            total = Counter[str]()
+            for (what, kind), outcomes in came.items():
+                if death in (what, "all") and column in (kind, "all"):
+                    total += outcomes
+            row += f"{_share(total):>10}"
+        terminalreporter.line(row)
+
+
+def _share(outcomes: Counter[str]) -> str:
+    return f"{outcomes['held']}/{outcomes.total()}" if outcomes else "·"

@@ -1,6 +1,7 @@
 """A whole Dust with its servers, whose processes can be told to die at a point."""
 
 import json
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -15,10 +16,10 @@ from bridge import migrations
 from bridge.stack import supervisor
 from bridge.stack.postgres import embedded_postgres
 from bridge.stack.processes import free_port, until
-from bridge.stack.redis import embedded_redis
-from tests.faults.shop import Shop
+from tests.faults.shop import NOTICES, Shop
 from tests.stack.conftest import data_folder
 from tests.support import medusa as fake
+from tests.support.brokers import own_broker
 from tests.support.deliveries import WEBHOOK_SECRET
 from tests.support.medusa import serving
 from tests.support.processes import running
@@ -28,7 +29,7 @@ _PLUGIN = Path(__file__).parent / "plugin"
 # Without syncing the disk, which only a machine that loses power needs. Commits are as in a deployment.
 _SETTINGS = {"fsync": "off", "full_page_writes": "off"}
 PROGRAMME = {
-    "earn": {"rates": {"eur": "1"}, "pending_days": 1, "expires_after_days": 30},
+    "earn": {"rates": {"eur": "1"}, "pending_days": 1, "expires_after_days": 30, "expiry_notice_days": 2},
     "bonuses": {"signup": 50},
 }
 
@@ -71,16 +72,19 @@ class House:
     plans: Path
     data: Path
     said: Any
-    armed: list[str] = field(default_factory=list)
+    environment: Mapping[str, str]
+    _armings: int = 0
+    _armed: dict[tuple[Point, str], str] = field(default_factory=dict)
 
-    def arm(self, point: Point, action: str, *, on_pass: int = 1) -> None:
-        """From now on, the first process to pass the point for the `on_pass`-th time suffers `action`."""
-        self.armed.append(f"{len(self.armed)}")
+    def arm(self, *deaths: tuple[Point, str]) -> None:
+        """From now on, the first process to pass one of these points suffers what stands beside it, once."""
+        self._armings += 1
+        self._armed = {each: f"fired-{self._armings}-{number}" for number, each in enumerate(deaths)}
+        points: dict[str, dict[str, str]] = defaultdict(dict)
+        for (point, action), name in self._armed.items():
+            points[str(point)][name] = action
         plan = {
-            "id": self.armed[-1],
-            "point": str(point),
-            "action": action,
-            "pass": on_pass,
+            "points": points,
             "postmaster": str(self.data / "postgres/cluster/postmaster.pid"),
             "broker": self.broker,
         }
@@ -91,10 +95,9 @@ class House:
     def disarm(self) -> None:
         (self.plans / "plan.json").unlink(missing_ok=True)
 
-    @property
-    def fired(self) -> bool:
-        """Whether what was last armed has happened."""
-        return bool(self.armed) and (self.plans / f"fired-{self.armed[-1]}").exists()
+    def fired(self) -> set[tuple[Point, str]]:
+        """What has happened of all that was last armed."""
+        return {each for each, name in self._armed.items() if (self.plans / name).exists()}
 
     def passed(self) -> set[Point]:
         """Every point that any process has passed so far."""
@@ -114,10 +117,10 @@ def servers() -> Iterator[Servers]:
     with (
         data_folder() as folder,
         embedded_postgres(folder, settings=_SETTINGS, say=lambda _: None) as database,
-        embedded_redis(folder) as broker,
+        own_broker() as broker,
     ):
         migrations.upgrade(database)
-        yield Servers(folder=folder, database=database, broker=broker)
+        yield Servers(folder=folder, database=database, broker=broker.url)
 
 
 @contextmanager
@@ -149,11 +152,12 @@ def house(
             "DUST_MEDUSA_API_KEY": fake.API_KEY,
             "DUST_MEDUSA_PUBLISHABLE_KEY": fake.PUBLISHABLE_KEY,
             "DUST_MEDUSA_TIMEOUT_SECONDS": "1",
+            "DUST_NOTIFY_URL": f"{medusa_url}{NOTICES}",
+            "DUST_NOTIFY_SECRET": WEBHOOK_SECRET,
             "DUST_LOG_FORMAT": "json",
             # Seconds of waiting are many tries here, and nobody is to be parked for a busy machine.
             "DUST_RETRY_ATTEMPTS": "50",
-            "DUST_SWEEP_SECONDS": "1",
-            "DUST_RECONCILE_SECONDS": "1",
+            "DUST_RECONCILE_SECONDS": "5",
             **(more or {}),
         }
         programs = {"api": "serve", "worker": f"worker --concurrency {workers}", "beat": "beat"}
@@ -166,6 +170,7 @@ def house(
             plans=plans,
             data=where.folder,
             said=said,
+            environment=environment,
         )
         assert until(found.live, 300)
         with httpx.Client(base_url=found.url, trust_env=False, timeout=30) as client:

@@ -3,6 +3,8 @@
 What they were told is written down: the history, which the checker compares with the books.
 """
 
+import os
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +17,8 @@ from typing import Any
 import httpx
 import psycopg
 
+from bridge.stack.processes import until
+from bridge.stack.up import DUST
 from tests.faults.house import House
 from tests.faults.shop import Trouble
 from tests.support import tokens
@@ -22,9 +26,11 @@ from tests.support.deliveries import signed_headers
 from tests.support.medusa import cart_line
 from tests.support.orders import event, line, order, order_event
 
+# The load: orders of other customers that are under way whatever happens to one's own.
+_CROWD_PAUSE_SECONDS = 1.0
 # Only a defect, or a machine that hardly moves, ever reaches it.
-PATIENCE_SECONDS = 150.0
-_AGAIN_SECONDS = 0.1
+PATIENCE_SECONDS = 900.0
+_AGAIN_SECONDS = 0.3
 
 
 @dataclass(kw_only=True)
@@ -50,10 +56,16 @@ class History:
     worth: dict[str, tuple[str, int]] = field(default_factory=dict)
     """By order: its customer and the dust that its newest facts are worth."""
     bonuses: set[str] = field(default_factory=set)
+    granted: dict[str, int] = field(default_factory=dict)
+    """By customer: bonuses that the merchant gave by hand."""
+    merged: dict[str, tuple[str, int]] = field(default_factory=dict)
+    """By account that was merged: who has everything now, and how much that is."""
     wishes: list[Wish] = field(default_factory=list)
     prices: dict[str, int | None] = field(default_factory=dict)
     expired: dict[str, int] = field(default_factory=dict)
     """By customer: dust that must be gone by now."""
+    expiring: dict[str, int] = field(default_factory=dict)
+    """By customer: dust of which they must have been told that it goes soon."""
 
 
 class GaveUp(AssertionError):
@@ -267,40 +279,113 @@ class Walk:
         self.call("DELETE", path, expect={200}, headers=tokens.customer(customer))
         self.reaches(wish, "released")
 
+    def buys_as_a_guest(self) -> None:
+        """Before and after they have proved that the e-mail is theirs; neither order says so."""
+        who, email = f"cus_{self.tag}_known", f"{self.tag}@example.com"
+        for name in ("guest-before", "guest-after"):
+            document = self.order(name, "guest", 25, guest=True, email=email)
+            self.settles(document, 25)
+            self.history.worth[document["id"]] = (who, 25)
+            self.deliver(name, order_event(document))
+            path = f"/admin/dust/customers/{who}/claim"
+            self.call("POST", path, expect={200}, json={"email": email}, headers=tokens.admin())
+
+    def is_two_accounts(self) -> None:
+        """Dust from before a merge, and an order that comes in after it."""
+        old, new = f"cus_{self.tag}_old", f"cus_{self.tag}_survivor"
+        self.give("old", 70, "before the merge")
+        path = f"/admin/dust/customers/{old}/merge"
+        self.call("POST", path, expect={200}, json={"into": new}, headers=tokens.admin())
+        document = self.order("merged", "old", 15)
+        self.settles(document, 15)
+        self.history.merged[old] = (new, 85)
+        self.deliver("merged", order_event(document))
+
+    def is_given_a_bonus(self) -> None:
+        customers = [f"cus_{self.tag}_nice", f"cus_{self.tag}_kind"]
+        wish = {"customer_ids": customers, "amount": 30, "reason": "thanks"}
+        headers = {**tokens.admin(), "Idempotency-Key": f"thanks {self.tag}"}
+        for _ in range(2):
+            self.call("POST", "/admin/dust/bonuses", expect={201}, json=wish, headers=headers)
+        self.history.granted |= dict.fromkeys(customers, 30)
+
+    def is_found_by_hand(self) -> None:
+        """An order that Medusa never told of, and a merchant who asks for it before the clock does."""
+        document = self.order("by-hand", "found", 45, updated=self.now)
+        self.settles(document, 45)
+        self.call("POST", "/admin/dust/reconcile", expect={200}, headers=tokens.admin())
+
+    def is_from_before_there_was_dust(self) -> None:
+        """An order so old that no poll looks for it: `dust backfill`, given again until it says that it is done."""
+        placed = self.now.replace(microsecond=0) - timedelta(days=20)
+        self.settles(self.order("old", "old-times", 35, placed=placed), 35)
+        since, until = (f"{moment:%Y-%m-%dT%H:%M:%S}" for moment in (placed, placed + timedelta(seconds=1)))
+        command = [*DUST, "backfill", "--since", since, "--until", until, "--yes", "--json"]
+        end, again = time.monotonic() + PATIENCE_SECONDS, ["--restart"]
+        while (done := self.run([*command, *again])).returncode:
+            if time.monotonic() > end:
+                raise GaveUp(done.stdout + done.stderr)
+            again = []
+
+    def run(self, command: list[str]) -> "subprocess.CompletedProcess[str]":
+        environment = {**os.environ, **self.house.environment}
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
     def is_lost_by_medusa(self) -> None:
         soon = timedelta(seconds=1)
         for name, who, euros, placed in (
             ("lost", "lost", 80, self.now - timedelta(days=2)),
             ("ripe", "ripe", 60, self.now - timedelta(days=1) + soon),
             ("stale", "stale", 90, self.now - timedelta(days=30) + soon),
+            ("aging", "aging", 20, self.now - timedelta(days=29)),
         ):
             document = self.order(name, who, euros, placed=placed, updated=self.now)
             self.settles(document, euros)
         self.history.expired[f"cus_{self.tag}_stale"] = 90
+        self.history.expiring[f"cus_{self.tag}_aging"] = 20
+
+    def keeps_buying(self, enough: threading.Event) -> None:
+        """One order after the other, whatever else happens."""
+        number = 0
+        while not enough.is_set():
+            number += 1
+            document = self.order(f"crowd{number}", f"crowd{number % 3}", 10)
+            self.settles(document, 10)
+            self.deliver(f"crowd{number}", order_event(document))
+            enough.wait(_CROWD_PAUSE_SECONDS)
 
     EVERYBODY: tuple[Callable[["Walk"], None], ...] = (
         buys_and_is_told_of_twice, returns_and_is_told_of_backwards, buys_and_medusa_is_asked, cancels, signs_up,
         prices_a_product, is_poison_until_mended, pays_with_dust, changes_their_mind, lets_it_run_out,
-        spends_before_it_is_there, is_lost_by_medusa,
+        spends_before_it_is_there, is_lost_by_medusa, buys_as_a_guest, is_two_accounts, is_given_a_bonus,
+        is_found_by_hand,
     )  # fmt: skip
 
 
 @contextmanager
-def walking(house: House, tag: str) -> Iterator[tuple[History, Callable[[], None]]]:
-    """Everybody sets off at once; yields the history and what waits until all have arrived."""
+def walking(house: House, tag: str, *, backfilling: bool = False) -> Iterator[tuple[History, Callable[[], None]]]:
+    """Yields the history, and what sends everybody off at once and waits until all have arrived.
+
+    Before that, and until the block ends, others keep buying: whatever dies has events in flight.
+    """
+    people = [*Walk.EVERYBODY, *([Walk.is_from_before_there_was_dust] if backfilling else [])]
     with httpx.Client(base_url=house.url, timeout=10, trust_env=False) as client:
         walk = Walk(house=house, history=History(tag=tag), client=client, now=datetime.now(UTC))
-        start = threading.Barrier(len(Walk.EVERYBODY))
+        start, enough = threading.Barrier(len(people)), threading.Event()
 
         def go(person: Callable[[Walk], None]) -> None:
             start.wait(30)
             person(walk)
 
-        with ThreadPoolExecutor(len(Walk.EVERYBODY)) as pool:
-            arrivals = [pool.submit(go, person) for person in Walk.EVERYBODY]
+        def arrive() -> None:
+            for arrival in [pool.submit(go, person) for person in people]:
+                arrival.result()
 
-            def arrive() -> None:
-                for arrival in arrivals:
-                    arrival.result()
-
-            yield walk.history, arrive
+        with ThreadPoolExecutor(1 + len(people)) as pool:
+            crowd = pool.submit(walk.keeps_buying, enough)
+            try:
+                assert until(lambda: bool(walk.history.events) or crowd.done(), PATIENCE_SECONDS)
+                yield walk.history, arrive
+            finally:
+                enough.set()
+            crowd.result()

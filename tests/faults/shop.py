@@ -10,6 +10,8 @@ from tests.support.medusa import Answer, FakeMedusa
 
 # Beyond DUST_MEDUSA_TIMEOUT_SECONDS of the house (1).
 HANG_SECONDS = 1.6
+# Where the shop is told its news.
+NOTICES = "/notices"
 
 
 @dataclass(kw_only=True)
@@ -23,20 +25,28 @@ class Trouble:
 
 
 class Shop(FakeMedusa):
-    """A Medusa with troubles. `happened` has (when, what, code) for every promotion made or deleted."""
+    """A Medusa with troubles. `happened` has (when, what, code) for every promotion made or deleted; `told` the ids of
+    all notices that came, each as often as it came.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.troubles: list[Trouble] = []
         self.happened: list[tuple[datetime, str, str]] = []
+        self.told: list[str] = []
         self._troubling = threading.Lock()
 
     def handle(self, method: str, path: str, query: dict[str, Any], body: Any, headers: Any) -> Answer:
         trouble = self._trouble(method, f"{path} {query} {body}")
         if trouble == "away":
             return 503, {"type": "unexpected_state", "message": "away"}
-        answer = super().handle(method, path, query, body, headers)
-        if trouble == "hang":
+        if path == NOTICES:
+            self.told.append(headers["webhook-id"])
+            answer: Answer = (200, {})
+        else:
+            answer = super().handle(method, path, query, body, headers)
+        # A fail point asks for it in the call itself.
+        if trouble == "hang" or headers.get("x-faults") == "hang":
             time.sleep(HANG_SECONDS)
         elif trouble == "lose":
             raise ConnectionResetError("the reply was lost")

@@ -36,9 +36,9 @@ def asks_again_after_a_death(walk: Walk) -> None:
         name="201 POST /admin/dust/customers/{customer_id}/adjustments",
         moment="before",
     )
-    walk.house.arm(point, "kill")
+    walk.house.arm((point, "kill"))
     walk.give("a", 100, "once")
-    assert walk.house.fired
+    assert walk.house.fired()
 
 
 def changes_an_order_many_times_at_once(walk: Walk) -> None:
@@ -60,11 +60,12 @@ def changes_an_order_many_times_at_once(walk: Walk) -> None:
 
 def is_acknowledged_and_then_dies(walk: Walk) -> None:
     """The API dies as soon as it has acknowledged an event."""
-    walk.house.arm(Point(role="api", kind="answer", name="202 POST /webhooks/medusa", moment="after"), "kill")
+    point = Point(role="api", kind="answer", name="202 POST /webhooks/medusa", moment="after")
+    walk.house.arm((point, "kill"))
     document = walk.order("a", "a", 10)
     walk.settles(document, 10)
     walk.deliver("a", order_event(document))
-    assert until(lambda: walk.house.fired, PATIENCE_SECONDS)
+    assert until(lambda: bool(walk.house.fired()), PATIENCE_SECONDS)
     assert until(walk.house.live, PATIENCE_SECONDS)
 
 
@@ -93,7 +94,8 @@ _SCENES: dict[str, tuple[Callable[[Walk], None], str]] = {
 
 
 @pytest.mark.parametrize("bug", _SCENES)
-def test_the_checker_finds(bug: str, where: Servers) -> None:
+def test_the_checker_finds(bug: str, where: Servers, record_property: Any) -> None:
+    record_property("bug", bug)
     scene, finding = _SCENES[bug]
     with apart(where, 1 + list(_SCENES).index(bug)) as own, house(own, bug=bug, workers=4) as found:
         with somebody(found, "x") as walk:

@@ -7,6 +7,7 @@ import pytest
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.inbox.events import read_event
+from bridge.inbox.handle import RetryLater
 from bridge.inbox.receive import receive
 from bridge.wake import INBOX_HANDLE
 from tests.support.orders import order, order_event
@@ -25,3 +26,21 @@ def test_a_batch_that_killed_its_process_is_split_into_tasks_of_their_own(monkey
     assert sorted(published) == [(INBOX_HANDLE, f"msg_{number}") for number in range(3)]
     # Nobody else takes them while their own tasks are on their way.
     assert inbox.drain.apply().get() == 0
+
+
+def test_a_retry_waits_a_whole_second_at_least(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[float] = []
+
+    def soon(event_id: str) -> None:
+        raise RetryLater(event_id, "Medusa is away", 0.3)
+
+    def retry(*, exc: Exception, countdown: float, max_retries: int) -> Exception:
+        asked.append(countdown)
+        return exc
+
+    monkeypatch.setattr(inbox, "handle_event", soon)
+    monkeypatch.setattr(inbox.handle, "retry", retry)
+    with pytest.raises(RetryLater):
+        inbox.handle.run("msg_1")
+    # RabbitMQ's delays have no fractions, and Celery gives a task up that asks for none.
+    assert asked == [1.0]

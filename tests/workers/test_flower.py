@@ -32,7 +32,7 @@ PATIENCE_SECONDS = 60.0
 LONG_ID = "msg_" + "x" * 1500
 RESULT_KEY = "dust:celery-task-meta-"
 needs_results = pytest.mark.skipif(
-    ON_RABBITMQ, reason="RabbitMQ keeps no results: Flower knows what it heard of, as docs/operations/flower.md says"
+    ON_RABBITMQ, reason="RabbitMQ keeps no results: this Flower would have to be there when the task fails"
 )
 
 
@@ -259,7 +259,7 @@ def test_a_failed_task_is_sent_again_and_both_pages_know_of_it(house: House, ope
     task_id = operator.fail(house, "msg_one")
     before = operator.status(task_id)
     assert (before["retryable"], before["retried"]) == (True, None)
-    assert before["reason"].startswith("order.placed order_msg_one: Medusa did not answer")
+    assert "order.placed order_msg_one: Medusa did not answer" in before["reason"]
     assert until(lambda: task_id in operator.waiting(), PATIENCE_SECONDS)
     house.mend("msg_one", "cus_one")
     answer = operator.retry(task_id).raise_for_status().json()
@@ -361,6 +361,7 @@ def test_after_a_kill_every_failure_is_there_and_long_arguments_are_sent_whole(
         assert (retried["task-id"], retried["state"]) == (new, "SUCCESS")
 
 
+@needs_results
 def test_open_on_loopback_it_retries_with_the_token_only(house: House, operator: Operator, tmp_path: Path) -> None:
     task_id = operator.fail(house, "msg_open")
     house.mend("msg_open", "cus_open")
@@ -376,6 +377,7 @@ def test_open_on_loopback_it_retries_with_the_token_only(house: House, operator:
         assert anybody.http.get("/api/tasks").status_code == 401, "the rest of Flower's API stays closed"
 
 
+@needs_results
 def test_behind_a_proxys_prefix_everything_is_there_too(house: House, operator: Operator, tmp_path: Path) -> None:
     task_id = operator.fail(house, "msg_prefix")
     house.mend("msg_prefix", "cus_prefix")

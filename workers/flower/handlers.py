@@ -111,7 +111,8 @@ class RetriesHandler(DustHandler):
         may = failed and retried is None and not self.application.options.read_only and is_retryable(self.capp, name)
         return {
             "retryable": may,
-            "reason": failure.reason if failure else None,
+            # Where no results are kept, Flower heard at least how the error is written in Python.
+            "reason": failure.reason if failure else record.exception if record and failed else None,
             "retried": {**_as_json(retried), "state": self._state(retried.new_task_id)} if retried else None,
             "retry-of": _as_json(retry_of) if retry_of else None,
         }

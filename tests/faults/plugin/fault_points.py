@@ -8,10 +8,12 @@
     begin, end     the worker's child begins and ends a task
 
 Each has a moment before and one after (`begin` and `end` have one). Every process writes down what it passes, in
-`passed`; when it passes the one that `plan.json` names, it does to itself what the plan says:
+`passed`; the first that passes one of those in `plan.json` does to itself what the plan says of it:
 
     kill         SIGKILL, to itself
+    parent       SIGKILL, to the worker's parent; the child that does it goes on as far as it comes
     cut          after the fact, an error as if the connection had been cut before the reply came
+    hang         Medusa does what it is asked, and does not reply
     postgres     Postgres is stopped immediately, just before
     redis        Redis is killed just before, and comes back with its data
     redis-empty  the same, and comes back with nothing
@@ -48,6 +50,8 @@ def _role(arguments: list[str]) -> str | None:
     """What this process is. The `dust` command that becomes Celery is nothing yet."""
     if "bridge.cli" in arguments and "serve" in arguments:
         return "api"
+    if "bridge.cli" in arguments and "backfill" in arguments:
+        return "cli"
     if "celery" in arguments:
         return next((name for name in ("worker", "beat") if name in arguments), None)
     return None
@@ -86,27 +90,32 @@ def _in_child() -> None:
         _written.clear()
 
 
-def passing(kind: str, name: str, moment: str, cut: Callable[[], Exception] | None = None) -> None:
-    """We are at this point now. Raises what `cut` makes when the plan says so; or never returns."""
+def passing(kind: str, name: str, moment: str, cut: Callable[[], Exception] | None = None) -> str | None:
+    """We are at this point now. Raises what `cut` makes when the plan says so; or never returns; or says what was done,
+    or is to be done by the caller."""
     point = f"{role}|{kind}|{name}|{moment}"
     if point not in _written:
         _written.add(point)
         _append("passed", point)
     plan = _planned()
-    if plan.get("point") != point or (_FOLDER / f"fired-{plan['id']}").exists():
-        return
-    if plan["action"] == "cut" and cut is None:
-        return
-    # Appending is atomic, so every process counts with all others.
-    if _append(f"count-{plan['id']}", ".") < 2 * plan["pass"]:
-        return
-    try:
-        (_FOLDER / f"fired-{plan['id']}").touch(exist_ok=False)
-    except FileExistsError:
-        return
-    match plan["action"]:
+    for fired, action in plan.get("points", {}).get(point, {}).items():
+        if action == "cut" and cut is None:
+            continue
+        try:
+            (_FOLDER / fired).touch(exist_ok=False)
+        except FileExistsError:
+            continue
+        _do(action, plan, cut)
+        return str(action)
+    return None
+
+
+def _do(action: str, plan: dict[str, Any], cut: Callable[[], Exception] | None) -> None:
+    match action:
         case "kill":
             os.kill(os.getpid(), signal.SIGKILL)
+        case "parent":
+            os.kill(os.getppid(), signal.SIGKILL)
         case "postgres":
             _end(int(Path(plan["postmaster"]).read_text().split()[0]), signal.SIGQUIT)
         case "redis" | "redis-empty":
@@ -114,7 +123,7 @@ def passing(kind: str, name: str, moment: str, cut: Callable[[], Exception] | No
 
             with redis.Redis.from_url(plan["broker"]) as client:
                 pid = client.info("server")["process_id"]
-                if plan["action"] == "redis-empty":
+                if action == "redis-empty":
                     client.flushall()
             _end(pid, signal.SIGKILL)
         case "cut" if cut is not None:
@@ -199,7 +208,8 @@ def _hook_psycopg() -> None:
             self.close()
             return cut()
 
-        return passing("commit", site, "after", lose)
+        passing("commit", site, "after", lose)
+        return None
 
     psycopg.Connection.commit = watched  # type: ignore[method-assign]
     rollback = psycopg.Connection.rollback
@@ -250,7 +260,8 @@ def _hook_httpx() -> None:
     @functools.wraps(send)
     def watched(self: Any, request: Any, **kwargs: Any) -> Any:
         point = f"{request.method} {_ID.sub('/:id', request.url.path)} by {_site()}"
-        passing("http", point, "before", lambda: httpx.ConnectError("not reached", request=request))
+        if passing("http", point, "before", lambda: httpx.ConnectError("not reached", request=request)) == "hang":
+            request.headers["x-faults"] = "hang"
         response = send(self, request, **kwargs)
         passing("http", point, "after", lambda: httpx.ReadError("the reply was lost", request=request))
         return response

@@ -2,11 +2,14 @@
 
 from datetime import timedelta
 
+_WAITED_FOR = {"mirror-products", "mature-and-expire", "escrow", "carry-over", "expiring"}
+
 
 def install(role: str) -> None:
     """Before anything has copied these figures into a name of its own."""
     import celeryconfig
     from bridge.inbox import drain, handle
+    from bridge.notices import send
     from bridge.redemptions import advance
 
     # Still above all calls to Medusa of a visit: three or four, none longer than DUST_MEDUSA_TIMEOUT_SECONDS (1).
@@ -16,9 +19,17 @@ def install(role: str) -> None:
     drain.OWN_TASK_GRACE = timedelta(seconds=3)
     handle._LONGEST_WAIT_SECONDS = 1.0
     handle._SWEEP_GRACE_SECONDS = 1.0
+    send.TIMEOUT_SECONDS = 1.0
+    send._LONGEST_WAIT_SECONDS = send._LONGEST_REST_SECONDS = 1.0
+    # Above the longest run: its seconds, and one more call.
+    send._LEASE = timedelta(seconds=5)
+    if role == "worker":
+        from workers import notices
+
+        notices._SEND_SECONDS = 2.0
     if role == "beat":
         for name, entry in celeryconfig.beat_schedule.items():
-            # The audit reads everything that there is, again each time.
-            often = timedelta(seconds=3 if name in {"audit", "forget"} else 1)
+            often = timedelta(seconds=5 if name in _WAITED_FOR else 10)
             entry["schedule"] = min(entry["schedule"], often)
+            # On a busy machine messages wait for longer than that: a sweep that is always too late would never be.
             entry["options"]["expires"] = 600
