@@ -153,4 +153,4 @@ class AnyPurse(RuleBasedStateMachine):
 @pieces
 @pytest.mark.filterwarnings("ignore:.*seconds to run.*")
 def test_lots_are_what_lies_in_a_purse(piece: int) -> None:
-    play(AnyPurse, few=150)
+    play(AnyPurse, few=100)
