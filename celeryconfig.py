@@ -138,7 +138,8 @@ beat_schedule = {
     # machine so busy that messages wait a minute, an expiry of 60 s was seen to discard every retry, and the next drain
     # to die of the same event again. A hundred drains that find nothing to do cost less.
     "drain-inbox": _every("inbox.drain", _settings.sweep_seconds, expires=600),
-    "sweep-redemptions": _every("redemptions.sweep", _settings.sweep_seconds),
+    # The same for promises: behind a queue that is always late, none would ever be offered again.
+    "sweep-redemptions": _every("redemptions.sweep", _settings.sweep_seconds, expires=600),
     "mirror-products": _every("products.mirror", 30),
     "mature-and-expire": _every("upkeep.mature_and_expire", 60),
     "escrow": _every("upkeep.escrow", 60),

@@ -6,7 +6,7 @@ from bridge.errors import Unavailable
 from bridge.inbox.reconcile import keep_orders
 from bridge.medusa.client import get_medusa
 from bridge.redemptions.advance import advance as advance_redemption
-from bridge.redemptions.promises import due_redemptions
+from bridge.redemptions.promises import offer_due
 from bridge.wake import INBOX_DRAIN, REDEMPTIONS_ADVANCE, REDEMPTIONS_SWEEP, publish
 from workers.app import app
 
@@ -30,7 +30,7 @@ def advance(redemption_id: str) -> str:
 def sweep() -> int:
     """Offer every promise that is due to a task of its own."""
     with transaction() as connection:
-        due = due_redemptions(connection, now=now(), limit=_MOST_AT_ONCE)
+        due = offer_due(connection, now=now(), limit=_MOST_AT_ONCE)
     for redemption_id in due:
         publish(REDEMPTIONS_ADVANCE, redemption_id)
     return len(due)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, func, or_, select, update
+from sqlalchemy import Connection, Row, Select, and_, func, or_, select, update
 
 from bridge.bulk import among
 from bridge.errors import Conflict, KeyReused, NotFound
@@ -20,6 +20,8 @@ from bridge.redemptions.tables import OPEN_STATES, RedemptionKind, State, dust_r
 from bridge.redemptions.terms import Terms
 
 # Crockford's base32 without look-alikes; 16 characters are 80 bits, far beyond guessing over the Store API.
+# How long a task may take to pick up a promise that the sweep offered, before it is offered again.
+OFFER_GRACE = timedelta(seconds=60)
 _CODE_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _CODE_CHARACTERS = 16
 
@@ -315,12 +317,26 @@ def units_paid_for_cart(connection: Connection, customer_id: CustomerId, cart_id
 
 def due_redemptions(connection: Connection, *, now: datetime, limit: int) -> list[str]:
     """Promises that wait for a next step: to be made, to be withdrawn, or to be looked at a second time."""
+    return list(connection.scalars(_due(now).limit(limit)))
+
+
+def offer_due(connection: Connection, *, now: datetime, limit: int) -> list[str]:
+    """As `due_redemptions`, for a task each, and not again for a while: behind a queue that is slow, an offer at every
+    sweep would pile up faster than tasks are done."""
+    offered = list(connection.scalars(_due(now).limit(limit).with_for_update(skip_locked=True)))
+    connection.execute(
+        update(dust_redemption).where(dust_redemption.c.id.in_(offered)).values(next_attempt_at=now + OFFER_GRACE)
+    )
+    return offered
+
+
+def _due(now: datetime) -> Select[tuple[str]]:
     due = or_(
         dust_redemption.c.next_attempt_at <= now,
         dust_redemption.c.state.in_(OPEN_STATES) & (dust_redemption.c.expires_at <= now)
         & dust_redemption.c.next_attempt_at.is_(None),
     )  # fmt: skip
-    return list(connection.scalars(select(dust_redemption.c.id).where(due).order_by(dust_redemption.c.id).limit(limit)))
+    return select(dust_redemption.c.id).where(due).order_by(dust_redemption.c.id)
 
 
 def update_redemption(connection: Connection, redemption_id: str, *, now: datetime, **changes: Any) -> None:

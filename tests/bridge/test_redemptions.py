@@ -24,6 +24,7 @@ from tests.support import tokens
 from tests.support.deliveries import deliver
 from tests.support.medusa import FakeMedusa, cart_line
 from tests.support.orders import line, order, order_event
+from workers.redemptions import sweep
 
 
 def give(dust: int, customer_id: str = "cus_1") -> None:
@@ -202,6 +203,29 @@ def test_a_refusal_by_medusa_fails_the_redemption_and_frees_the_dust(api: TestCl
     assert redemption["state"] == "failed"
     assert "currency not supported" in redemption["reason"]
     assert figures(api) == (500, 0, 500)
+
+
+def test_the_sweep_offers_a_promise_once_a_minute_until_it_is_kept(
+    api: TestClient, medusa: FakeMedusa, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offered: list[tuple[Any, ...]] = []
+    monkeypatch.setattr("workers.redemptions.publish", lambda *words: offered.append(words))
+    give(1000)
+    waiting, active = redeem(api, FIVE_EUR).json()["redemption"]["id"], redeemed(api, FIVE_EUR, key="other")["id"]
+    # The queue is slow, or the message was lost: nothing has become of the first offer.
+    assert [sweep(), sweep(), sweep()] == [1, 0, 0]
+    with moved(timedelta(seconds=61)):
+        assert [sweep(), sweep()] == [1, 0]
+        advance(waiting, get_medusa())
+    assert offered == [(REDEMPTIONS_ADVANCE, waiting)] * 2
+    # One that has run out, too; and what is offered is done by whoever comes first.
+    with moved(timedelta(minutes=61)):
+        assert [sweep(), sweep()] == [2, 0]
+        for redemption_id in (waiting, active, waiting):
+            advance(redemption_id, get_medusa())
+    assert (show(api, waiting)["state"], show(api, active)["state"]) == ("released", "released")
+    with moved(timedelta(hours=3)):
+        assert sweep() == 0
 
 
 def test_a_redemption_that_runs_out_leaves_no_code_behind(api: TestClient, medusa: FakeMedusa) -> None:

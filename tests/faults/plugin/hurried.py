@@ -10,13 +10,13 @@ def install(role: str) -> None:
     import celeryconfig
     from bridge.inbox import drain, handle
     from bridge.notices import send
-    from bridge.redemptions import advance
+    from bridge.redemptions import advance, promises
 
     # Still above all calls to Medusa of a visit: three or four, none longer than DUST_MEDUSA_TIMEOUT_SECONDS (1).
     advance.LEASE = timedelta(seconds=5)
     advance.SECOND_LOOK = timedelta(seconds=2)
     advance._LONGEST_WAIT_SECONDS = 2.0
-    drain.OWN_TASK_GRACE = timedelta(seconds=3)
+    drain.OWN_TASK_GRACE = promises.OFFER_GRACE = timedelta(seconds=3)
     handle._LONGEST_WAIT_SECONDS = 1.0
     handle._SWEEP_GRACE_SECONDS = 1.0
     send.TIMEOUT_SECONDS = 1.0
