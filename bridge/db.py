@@ -119,9 +119,22 @@ def transaction() -> Iterator[Connection]:
 
     Raises `DatabaseAway` when Postgres is not there, `DatabaseBehind` when it has not the tables that the block wants.
     """
+    with _errors_translated(), get_engine().begin() as connection:
+        yield connection
+
+
+@contextmanager
+def single_statements() -> Iterator[Connection]:
+    """Each statement of the block is a transaction of its own, without the round trips of BEGIN and COMMIT; for a block
+    that only reads, or changes things by one statement. Raises as `transaction`."""
+    with _errors_translated(), get_engine().connect() as connection:
+        yield connection.execution_options(isolation_level="AUTOCOMMIT")
+
+
+@contextmanager
+def _errors_translated() -> Iterator[None]:
     try:
-        with get_engine().begin() as connection:
-            yield connection
+        yield
     except (OperationalError, InterfaceError, PoolTimeout) as error:
         raise DatabaseAway from error
     except (psycopg.OperationalError, psycopg.InterfaceError) as error:

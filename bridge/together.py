@@ -1,4 +1,4 @@
-"""Requests that come together share a transaction: whoever asks while one is under way goes into the next.
+"""Requests that come together share a statement: whoever asks while one is under way goes into the next.
 
 At the door of a busy shop dozens of requests want the same small thing of Postgres at the same moment. Each on its own
 costs a thread, a round trip or three and a commit; together they cost hardly more than one. Nobody waits for company:
@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection
 
-from bridge.db import transaction
+from bridge.db import single_statements
 from bridge.errors import Unavailable
 
 Item = TypeVar("Item")
@@ -36,8 +36,9 @@ class _Asked(Generic[Item, Result]):
 class Together(Generic[Item, Result]):
     """`await together(item)` gives what `work` returned for it, after the commit; or raises what went wrong.
 
-    `work` gets a connection and the items that have gathered, and returns a result for each, in their order. It runs in
-    one thread of this object's own, so what it does must be short and must not wait for anybody else.
+    `work` gets a connection and the items that have gathered, and returns a result for each, in their order. It changes
+    things by one statement at most, which is its transaction. It runs in one thread of this object's own, so what it
+    does must be short and must not wait for anybody else.
     """
 
     def __init__(self, name: str, work: Callable[[Connection, list[Item]], Sequence[Result]]) -> None:
@@ -71,7 +72,7 @@ class Together(Generic[Item, Result]):
     def _do(self, batch: list[_Asked[Item, Result]]) -> None:
         results: list[tuple[_Asked[Item, Result], Any]]
         try:
-            with transaction() as connection:
+            with single_statements() as connection:
                 done = self._work(connection, [asked.item for asked in batch])
             results = list(zip(batch, done, strict=True))
         except Exception as error:

@@ -1,13 +1,12 @@
 """What can be read from the ledger: balances and statements. Nothing here takes a lock."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import ARRAY, Connection, Row, Select, Text, any_, bindparam, func, select, true
 
-from bridge.bulk import among
 from bridge.ids import CustomerId
 from bridge.ledger.tables import dust_balance, dust_lot, dust_transaction
 
@@ -48,43 +47,50 @@ def read_balance(connection: Connection, customer_id: CustomerId) -> Balance:
 
 def read_balances(connection: Connection, customer_ids: Sequence[CustomerId]) -> list[Balance]:
     """As `read_balance`, for many at once, in the order in which they were asked for."""
+    found: dict[str, Balance] = {}
+    for row in connection.execute(_BALANCES, {"customers": list(customer_ids)}):
+        balance = found.get(row.customer_id) or Balance(
+            customer_id=CustomerId(row.customer_id), balance=row.balance, held=row.held, pending=row.pending
+        )
+        if row.expires_at is not None:
+            lot = Expiring(amount=int(row.amount), expires_at=row.expires_at)
+            balance = replace(balance, expiring=(*balance.expiring, lot))
+        found[row.customer_id] = balance
+    return [found.get(who) or Balance(customer_id=who) for who in customer_ids]
+
+
+def _balances() -> Select[Any]:
+    """A row for each customer and date on which some of the dust expires; made once, as shoppers ask all the time."""
     figures, lots = dust_balance.c, dust_lot.c
-    rows = connection.execute(
-        select(figures.customer_id, figures.balance, figures.held, figures.pending).where(
-            among(figures.customer_id, customer_ids)
+    expiring = (
+        select(lots.expires_at, func.sum(lots.remaining - lots.held).label("amount"))
+        .where(
+            lots.customer_id == figures.customer_id,
+            # Says nothing new, but by it the index of open lots is enough, however many were spent before.
+            lots.remaining > 0,
+            lots.remaining > lots.held,
+            lots.matured,
+            lots.expires_at.is_not(None),
         )
+        .group_by(lots.expires_at)
+        .lateral()
     )
-    found = {CustomerId(row.customer_id): row for row in rows}
-    expiring: dict[str, list[Expiring]] = {}
-    if found:
-        for lot in connection.execute(
-            select(lots.customer_id, lots.expires_at, func.sum(lots.remaining - lots.held).label("amount"))
-            .where(
-                among(lots.customer_id, found),
-                # Says nothing new, but by it the index of open lots is enough, however many were spent before.
-                lots.remaining > 0,
-                lots.remaining > lots.held,
-                lots.matured,
-                lots.expires_at.is_not(None),
-            )
-            .group_by(lots.customer_id, lots.expires_at)
-            .order_by(lots.expires_at)
-        ):
-            expiring.setdefault(lot.customer_id, []).append(
-                Expiring(amount=int(lot.amount), expires_at=lot.expires_at)
-            )  # fmt: skip
-    return [
-        Balance(
-            customer_id=who,
-            balance=found[who].balance,
-            held=found[who].held,
-            pending=found[who].pending,
-            expiring=tuple(expiring.get(who, ())),
+    return (
+        select(
+            figures.customer_id,
+            figures.balance,
+            figures.held,
+            figures.pending,
+            expiring.c.expires_at,
+            expiring.c.amount,
         )
-        if who in found
-        else Balance(customer_id=who)
-        for who in customer_ids
-    ]
+        .outerjoin_from(dust_balance, expiring, true())
+        .where(figures.customer_id == any_(bindparam("customers", type_=ARRAY(Text))))
+        .order_by(figures.customer_id, expiring.c.expires_at)
+    )
+
+
+_BALANCES = _balances()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -87,10 +87,13 @@ def longest_joint_limit_days(connection: Connection) -> int | None:
     return found
 
 
+# Made once: it is asked for with every balance.
+_CURRENT_TIERS = select(programme_version.c.document["tiers"]).order_by(programme_version.c.version.desc()).limit(1)
+
+
 def current_tiers(connection: Connection) -> Tiers | None:
     """The tiers in force now, without reading the other rules; None while there are none."""
-    query = select(programme_version.c.document["tiers"]).order_by(programme_version.c.version.desc()).limit(1)
-    document = connection.scalar(query)
+    document = connection.scalar(_CURRENT_TIERS)
     # Versions from before there were tiers do not speak of them.
     return Tiers.model_validate(document) if document and document["levels"] else None
 

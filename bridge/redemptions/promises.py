@@ -330,7 +330,7 @@ def offer_due(connection: Connection, *, now: datetime, limit: int) -> list[str]
     return offered
 
 
-def _due(now: datetime) -> Select[tuple[str]]:
+def _due(now: datetime) -> Select[Any]:
     due = or_(
         dust_redemption.c.next_attempt_at <= now,
         dust_redemption.c.state.in_(OPEN_STATES) & (dust_redemption.c.expires_at <= now)
