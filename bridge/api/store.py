@@ -123,7 +123,7 @@ def _read_balances(connection: Connection, customer_ids: list[CustomerId]) -> li
     return [(balance, tiers.get(balance.customer_id)) for balance in balances]
 
 
-# What every page of a storefront shows: those who look at the same moment are answered from one query.
+# What every page of a storefront shows: those who look at the same moment are answered together, by reading only.
 _balances: Together[CustomerId, tuple[Balance, CustomerTier | None]] = Together("balances", _read_balances)
 
 

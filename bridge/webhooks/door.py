@@ -20,7 +20,7 @@ from bridge.webhooks.signature import verify
 log = structlog.get_logger(__name__)
 router = APIRouter(tags=["webhooks"])
 
-# Events that come together are kept in one commit, and each is answered after it.
+# Events that come together are one INSERT, and each is answered after it is on disk.
 _keep: Together[Arrival, Receipt] = Together("intake", receive_many)
 
 
