@@ -21,6 +21,7 @@ from tests.support import medusa as fake
 from tests.support.deliveries import WEBHOOK_SECRET
 from tests.support.medusa import FakeMedusa
 from tests.support.rabbitmq import end_shared_rabbitmq
+from tests.support.receiver import NOTIFY_SECRET, Receiver, receiving
 from tests.support.tokens import ADMIN_TOKEN, JWT_SECRET
 
 _numbers = itertools.count()
@@ -128,6 +129,16 @@ def medusa(settings: dict[str, str]) -> Iterator[FakeMedusa]:
     stand_in = FakeMedusa()
     with fake.mounted(stand_in):
         yield stand_in
+
+
+@pytest.fixture
+def receiver(settings: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
+    """Who is told what happens to customers' dust; Dust is set up to tell."""
+    with receiving() as there:
+        monkeypatch.setenv("DUST_NOTIFY_URL", there.url)
+        monkeypatch.setenv("DUST_NOTIFY_SECRET", NOTIFY_SECRET)
+        get_settings.cache_clear()
+        yield there
 
 
 @pytest.fixture

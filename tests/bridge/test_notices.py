@@ -2,7 +2,6 @@
 
 import json
 import threading
-from collections.abc import Iterator
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -39,18 +38,9 @@ from tests.support import tokens
 from tests.support.deliveries import deliver
 from tests.support.medusa import FakeMedusa
 from tests.support.orders import PLACED, event, line, order, order_event
-from tests.support.receiver import NOTIFY_SECRET, Receiver, receiving, status
+from tests.support.receiver import Receiver, status
 from tests.support.scrape import scrape
 from workers import notices, upkeep
-
-
-@pytest.fixture
-def receiver(settings: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
-    with receiving() as there:
-        monkeypatch.setenv("DUST_NOTIFY_URL", there.url)
-        monkeypatch.setenv("DUST_NOTIFY_SECRET", NOTIFY_SECRET)
-        get_settings.cache_clear()
-        yield there
 
 
 def rules(**earn: Any) -> None:

@@ -5,7 +5,7 @@ Threads in this process, as many as there are connections: what is looked for is
 
 import random
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
@@ -28,14 +28,13 @@ from bridge.ledger.adjust import adjust_balance
 from bridge.ledger.book import open_accounts, save
 from bridge.medusa.client import get_medusa
 from bridge.medusa.orders import read_order
-from bridge.settings import get_settings
 from bridge.settlement.settle import settle_orders
 from bridge.wake import NOTICES_EXPIRING, NOTICES_SEND
 from tests.concurrency.test_overdraft import deadlocks
 from tests.support import tokens
 from tests.support.lives import Life, order_lives
 from tests.support.medusa import FakeMedusa
-from tests.support.receiver import NOTIFY_SECRET, Receiver, receiving
+from tests.support.receiver import Receiver
 from workers import inbox, notices, redemptions, upkeep
 from workers import reconcile as reconcile_worker
 from workers.app import app
@@ -140,15 +139,6 @@ def test_a_random_crowd_finds_no_deadlock(
         list(pool.map(lambda seed: Crowd(api, lives, seed).steps(STEPS), range(THREADS)))
     assert deadlocks(settings["DUST_DATABASE_URL"]) == 0
     assert audit() == []
-
-
-@pytest.fixture
-def receiver(settings: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
-    with receiving() as there:
-        monkeypatch.setenv("DUST_NOTIFY_URL", there.url)
-        monkeypatch.setenv("DUST_NOTIFY_SECRET", NOTIFY_SECRET)
-        get_settings.cache_clear()
-        yield there
 
 
 def tasks_of_the_clock() -> list[Any]:
