@@ -11,8 +11,8 @@ from bridge.errors import InvalidInput, listed
 from bridge.ids import CustomerId, ProductId
 
 # `customer_id` alone is dropped by Medusa (2.21.2, tried), and so is `customer.has_account`: it gives all of the
-# customer, or the id and e-mail. Nothing but the id and whether it is an account is read. Nor is `item_total`: without a
-# total of the cart, Medusa works out none of its items either (tried).
+# customer, or the id and e-mail. Nothing but the id and whether it is an account is read. Nor is `item_total`, but
+# without a total of the cart Medusa works out none of its items either (tried).
 CART_FIELDS = (
     "id,customer_id,customer.*,currency_code,completed_at,item_total,"
     "items.id,items.product_id,items.quantity,items.total,items.tax_total,items.adjustments.code,"
