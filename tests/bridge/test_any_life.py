@@ -5,7 +5,7 @@ As `test_any_sequence.py`, but time passes and the rules have dates. The model i
 coins have had from the beginning.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from copy import deepcopy
 from dataclasses import dataclass
@@ -13,7 +13,6 @@ from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import Any
 
-import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule
 from sqlalchemy import Row, func, select
@@ -239,13 +238,7 @@ class AnyLife(AnySequence):
         assert moved_by_kind == {}
 
 
-@pytest.fixture
-def stand_in(medusa: FakeMedusa) -> Iterator[FakeMedusa]:
-    AnyLife.medusa = medusa
-    return medusa
-
-
 @pieces
-@pytest.mark.usefixtures("stand_in")
-def test_every_dust_is_where_it_belongs_and_keeps_its_dates(piece: int) -> None:
+def test_every_dust_is_where_it_belongs_and_keeps_its_dates(piece: int, medusa: FakeMedusa) -> None:
+    AnyLife.medusa = medusa
     play(AnyLife, few=25)

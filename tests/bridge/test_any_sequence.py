@@ -4,14 +4,12 @@ The model knows nothing of lots, versions or holds. It keeps, for each order, wh
 first met, and adds up. (`test_any_life.py` lets time pass as well, and follows every single dust.)
 """
 
-from collections.abc import Iterator
 from copy import copy
 from datetime import datetime, timedelta
 from fractions import Fraction
 from math import floor
 from typing import Any
 
-import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
@@ -304,13 +302,7 @@ class AnySequence(RuleBasedStateMachine):
         assert audit() == []
 
 
-@pytest.fixture
-def stand_in(medusa: FakeMedusa) -> Iterator[FakeMedusa]:
-    AnySequence.medusa = medusa
-    return medusa
-
-
 @pieces
-@pytest.mark.usefixtures("stand_in")
-def test_any_sequence_ends_where_the_model_says(piece: int) -> None:
+def test_any_sequence_ends_where_the_model_says(piece: int, medusa: FakeMedusa) -> None:
+    AnySequence.medusa = medusa
     play(AnySequence, few=25)
