@@ -14,6 +14,8 @@ Keyword arguments beyond the message become keys of the problem document.
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
+from pydantic import ValidationError
+
 
 class DustError(Exception):
     """The root. `details` are values a caller may act on, shown beside the message."""
@@ -64,6 +66,11 @@ def listed(fields: Iterable[str], separator: str = ", ") -> str:
     every = list(fields)
     more = len(every) - MOST_FIELDS
     return separator.join(every[:MOST_FIELDS]) + (f"{separator}and {more} more" if more > 0 else "")
+
+
+def wrong_fields(error: ValidationError) -> str:
+    """The paths of all fields that pydantic found fault with, dots between the steps."""
+    return listed(sorted({".".join(map(str, found["loc"])) for found in error.errors()}))
 
 
 class FieldErrors(InvalidInput):

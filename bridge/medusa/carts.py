@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from bridge.errors import InvalidInput, listed
+from bridge.errors import InvalidInput, wrong_fields
 from bridge.ids import CustomerId, ProductId
 
 # `customer_id` alone is dropped by Medusa (2.21.2, tried), and so is `customer.has_account`: it gives all of the
@@ -102,7 +102,7 @@ def read_cart(document: Mapping[str, Any]) -> Cart:
     try:
         cart = _Cart.model_validate(document)
     except ValidationError as error:
-        fields = listed(sorted({".".join(map(str, found["loc"])) for found in error.errors()}))
+        fields = wrong_fields(error)
         raise UnreadableCart(f"The cart cannot be read: {fields} missing or of the wrong kind.") from error
     owner = cart.customer_id or (cart.customer.id if cart.customer else None)
     return Cart(

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from bridge.errors import InvalidInput, listed
+from bridge.errors import InvalidInput, wrong_fields
 from bridge.ids import CustomerId, OrderId
 from bridge.medusa.swaps import Shares, kept_shares
 
@@ -258,7 +258,7 @@ def read_order(document: Mapping[str, Any]) -> Order:
     try:
         order = _Order.model_validate(document)
     except ValidationError as error:
-        fields = listed(sorted({".".join(map(str, found["loc"])) for found in error.errors()}))
+        fields = wrong_fields(error)
         raise UnreadableOrder(
             f"The order cannot be read: {fields} missing, of the wrong kind or out of range."
         ) from error
