@@ -16,6 +16,8 @@ class Figure:
     at_most: bool = False
     limit_is: str = ""
     """Where the limit comes from: empty for a goal, else what was measured beside it."""
+    throughput: bool = False
+    """As much as the cores can do, and so as fast as they are; see `pace.py`."""
 
     @property
     def holds(self) -> bool | None:
@@ -62,6 +64,8 @@ class Outcome:
 
     figures: list[Figure]
     notes: list[str] = field(default_factory=list)
+    pace: float = 0.0
+    """How fast a core was meanwhile, see `pace.py`."""
 
 
 def percentile(values: list[float], share: float) -> float:

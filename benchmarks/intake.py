@@ -46,7 +46,9 @@ def measure(scale: Scale) -> Outcome:
     refused = sum(answers.statuses.values()) - answers.statuses[202]
     return Outcome(
         figures=[
-            Figure(measure=NAME, name="durable intake", value=answers.rate, unit="events/s", limit=RATE),
+            Figure(
+                measure=NAME, name="durable intake", value=answers.rate, unit="events/s", throughput=True, limit=RATE
+            ),
             Figure(
                 measure=NAME, name="beside the same row in pgbench", value=answers.rate, unit="events/s", limit=bare,
                 limit_is=f"pgbench, {CONNECTIONS} clients, one commit each",

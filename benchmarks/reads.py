@@ -24,7 +24,7 @@ def measure(scale: Scale) -> Outcome:
             bare = _read(port, requests, scale)
     return Outcome(
         figures=[
-            Figure(measure=NAME, name="balance reads", value=ours.rate, unit="/s", limit=RATE),
+            Figure(measure=NAME, name="balance reads", value=ours.rate, unit="/s", throughput=True, limit=RATE),
             Figure(
                 measure=NAME, name="beside a bare route", value=ours.rate, unit="/s", limit=bare.rate * SHARE_OF_BARE,
                 limit_is=f"half of {bare.rate:,.0f}/s: the same token check and one pooled query on bare ASGI",
