@@ -2,6 +2,9 @@
 
 Simplified: the rows of `dust_transaction` and `dust_balance` are made by Postgres itself, with figures that add up but
 hashes that chain to nothing and one open lot for each customer; inbox and settled orders are not made to match.
+
+The small ledger has a row for each of its customers, and not 50 as the large one: so a batch of 500 events is of some
+490 customers in both. Of 200 customers it would open 184 accounts, and be a quarter quicker for that alone.
 """
 
 import random
@@ -17,7 +20,7 @@ from benchmarks.plans import read_whole
 from bridge.inbox.drain import BATCH, drain_once
 from tests.support.tokens import token
 
-ROWS_OF_A_CUSTOMER, SMALL_ROWS, MOST = 50, 10_000, 1.25
+SMALL_ROWS, ROWS_OF_A_CUSTOMER, MOST = 10_000, 50, 1.25
 READERS, POSTINGS, ROUNDS = 2_000, 3_000, 7
 NAME = "growth"
 
@@ -51,23 +54,19 @@ _BUILD = """
 
 @dataclass(frozen=True, kw_only=True)
 class _Book:
-    """A house with a ledger of this size, and what is left of its random choices."""
+    """A house with a ledger of this size."""
 
     house: House
     rows: int
+    customers: int
     chance: random.Random
-
-    @property
-    def customers(self) -> int:
-        return self.rows // ROWS_OF_A_CUSTOMER
 
 
 def measure(scale: Scale) -> Outcome:
     with a_house(_QUICK_BUILD) as one, a_house(_QUICK_BUILD) as other:
-        small, large = (
-            _Book(house=house, rows=rows, chance=random.Random(rows))
-            for house, rows in ((one, SMALL_ROWS), (other, scale.ledger_rows))
-        )
+        small = _Book(house=one, rows=SMALL_ROWS, customers=SMALL_ROWS, chance=random.Random(1))
+        customers = scale.ledger_rows // ROWS_OF_A_CUSTOMER
+        large = _Book(house=other, rows=scale.ledger_rows, customers=customers, chance=random.Random(2))
         for book in (small, large):
             _build(book)
         reads, postings = _reading(small, large, scale), _posting(small, large)
@@ -168,7 +167,7 @@ def _build(book: _Book) -> None:
                 drop.append(f"DROP INDEX {name};")
                 create.append(f"{definition};")
         script = _BUILD.format(
-            customers=book.customers, each=ROWS_OF_A_CUSTOMER, drop="\n".join(drop), create="\n".join(create)
+            customers=book.customers, each=book.rows // book.customers, drop="\n".join(drop), create="\n".join(create)
         )
         connection.execute(script)  # type: ignore[call-overload]
         connection.execute("VACUUM ANALYZE dust_transaction, dust_balance, dust_lot")
