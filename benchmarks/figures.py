@@ -58,6 +58,16 @@ FULL = Scale()
 QUICK = Scale(seconds=6, backlog=5_000, ledger_rows=200_000, soak_events=5_000, steady_seconds=15)
 
 
+def cpu_figures(
+    measure: str, ours: str, before: tuple[float, float], after: tuple[float, float], pieces: int
+) -> list[Figure]:
+    """What each piece of work cost, in CPU microseconds, of our processes and of Postgres; see `House.cpu_seconds`."""
+    return [
+        Figure(measure=measure, name=f"CPU of {who}, each", value=(now - then) / pieces * 1e6, unit="µs")
+        for who, then, now in zip((ours, "Postgres"), before, after, strict=True)
+    ]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
     """Figures, and what one should know about how they came to be."""

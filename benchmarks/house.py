@@ -109,6 +109,10 @@ class House:
         file = next(self.folder.glob("data/postgres/cluster/postmaster.pid"))
         return psutil.Process(int(file.read_text().split()[0]))
 
+    def cpu_seconds(self, process: Popen[bytes]) -> tuple[float, float]:
+        """What this process with its children, and what Postgres has used so far."""
+        return _cpu_seconds(psutil.Process(process.pid)), _cpu_seconds(self.postmaster())
+
     def checkpoint(self) -> None:
         """So that every measure starts with the same distance to the next one."""
         with self.connect() as connection:
@@ -148,6 +152,11 @@ def a_house(postgres: Mapping[str, str] | None = None, **environment: str) -> It
                 yield house
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _cpu_seconds(parent: psutil.Process) -> float:
+    times = [each.cpu_times() for each in (parent, *parent.children(recursive=True))]
+    return sum(each.user + each.system for each in times)
 
 
 def wait_for_http(port: int, path: str) -> None:
