@@ -68,6 +68,8 @@ def make_engine(url: str, *, pool_size: int = 10) -> Engine:
         driver_url(url),
         pool_size=pool_size,
         max_overflow=0,
+        # The connection that was used last has its statements prepared, and its plans at hand.
+        pool_use_lifo=True,
         pool_timeout=10,
         # A connection that died with a restarted Postgres is noticed before it is used, not by a lost request.
         pool_pre_ping=True,

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psycopg
 import pytest
 
 from bridge.db import forget_engine
@@ -24,3 +25,12 @@ def lost_database(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def _look_again() -> None:
     get_settings.cache_clear()
     forget_engine()
+
+
+def waiting_for_locks(database_url: str) -> int:
+    """How many are kept waiting in this database by somebody else's transaction."""
+    query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    with psycopg.connect(database_url) as connection:
+        row = connection.execute(query).fetchone()
+    assert row is not None
+    return int(row[0])
