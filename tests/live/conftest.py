@@ -29,6 +29,7 @@ from bridge.stack.postgres import embedded_postgres
 from bridge.stack.processes import free_port, until
 from bridge.stack.redis import embedded_redis
 from bridge.stack.up import StackUrls, running_stack
+from tests.support.brokers import broker_for_a_stack
 
 PROJECT = Path(__file__).parents[2]
 CACHE = PROJECT / ".cache"
@@ -248,6 +249,7 @@ def real_world(database_url: str, folder: Path, name: str, *, redis: bool = Fals
         settings = Settings(
             data_dir=folder / f"dust-{name}",
             database_url=create_database(database_url, f"dust_{name}"),
+            broker_url=stack.enter_context(broker_for_a_stack()),
             port=port,
             flower_port=0,
             medusa_url=keys.url,

@@ -23,12 +23,14 @@ from bridge.stack.processes import free_port, until
 from bridge.stack.up import StackUrls, running_stack
 from tests.live.conftest import PATIENCE_SECONDS, SCREENSHOTS
 from tests.stack.conftest import data_folder
+from tests.support.brokers import ON_RABBITMQ, broker_for_a_stack
 from tests.support.deliveries import WEBHOOK_SECRET, deliver
 from tests.support.medusa import API_KEY, FakeMedusa, serving
 from tests.support.orders import event, order
 from tests.support.processes import answers
 
 pytestmark = pytest.mark.live
+wants_kept_results = pytest.mark.skipif(ON_RABBITMQ, reason="RabbitMQ keeps no results: Flower shows what it has heard")
 
 LOGIN = ("operator", "a-long-password")
 
@@ -62,10 +64,17 @@ class House:
     def wait_until_failed(self, event_ids: list[str]) -> None:
         """Failed in the inbox, and as many tasks wait for a retry in Flower."""
 
-        def everywhere() -> bool:
+        def shown() -> int:
+            if ON_RABBITMQ:
+                # Its Flower knows what it has heard.
+                heard = f"{self.urls.flower}/api/tasks?state=FAILURE&taskname=inbox.handle"
+                tasks = httpx.get(heard, auth=LOGIN, trust_env=False).raise_for_status().json().values()
+                return sum(any(event_id in task["args"] for event_id in event_ids) for task in tasks)
             answer = httpx.get(f"{self.urls.flower}/api/task/failed", auth=LOGIN, trust_env=False).raise_for_status()
-            waiting = answer.json()["kinds"].get("inbox.handle", [])
-            return self.states(event_ids) == {"failed": len(event_ids)} and len(waiting) == len(event_ids)
+            return len(answer.json()["kinds"].get("inbox.handle", []))
+
+        def everywhere() -> bool:
+            return self.states(event_ids) == {"failed": len(event_ids)} and shown() == len(event_ids)
 
         assert until(everywhere, PATIENCE_SECONDS), self.states(event_ids)
 
@@ -103,9 +112,10 @@ class House:
 @pytest.fixture(scope="module")
 def house() -> Iterator[House]:
     port = free_port()
-    with data_folder() as folder, io.StringIO() as output:
+    with data_folder() as folder, io.StringIO() as output, broker_for_a_stack() as broker_url:
         settings = Settings(
             data_dir=folder,
+            broker_url=broker_url,
             port=0,
             flower_port=0,
             medusa_url=f"http://127.0.0.1:{port}",
@@ -159,7 +169,7 @@ def test_the_operator_sees_why_retries_and_the_dust_is_on_the_account(house: Hou
     expect(page.locator(".dust-retry")).to_have_count(1)
     screenshot(page, "1_list")
     open_task_of(page, event_id)
-    expect(page.locator("#dust-notes")).to_contain_text("Why it failed: order.placed order_")
+    expect(page.locator("#dust-notes")).to_contain_text(re.compile(r"Why it failed: .*order\.placed order_"))
     screenshot(page, "2_failed")
     old = page.url
     with serving(house.medusa, house.medusa_port):
@@ -177,6 +187,7 @@ def test_the_operator_sees_why_retries_and_the_dust_is_on_the_account(house: Hou
     expect(page.locator("#dust-retry")).to_have_count(0)
 
 
+@wants_kept_results
 def test_two_hundred_are_retried_at_once_with_progress(house: House, page: Page) -> None:
     event_ids = [house.place_order(f"cus_{number % 20}") for number in range(200)]
     house.wait_until_failed(event_ids)
@@ -200,6 +211,7 @@ def test_two_hundred_are_retried_at_once_with_progress(house: House, page: Page)
     house.audit()
 
 
+@wants_kept_results
 def test_a_failed_task_outlives_a_killed_flower_and_retries_with_one_effect(house: House, page: Page) -> None:
     event_id = house.place_order("cus_two")
     house.wait_until_failed([event_id])

@@ -84,3 +84,13 @@ def own_broker() -> Iterator[Broker]:
                 yield broker
             finally:
                 broker.close()
+
+
+@contextmanager
+def broker_for_a_stack() -> Iterator[str | None]:
+    """`DUST_BROKER_URL` for a `dust up`: of a RabbitMQ if one is asked for, else None, and it brings its own Redis."""
+    if ON_RABBITMQ:
+        with own_broker() as broker:
+            yield broker.url
+    else:
+        yield None
