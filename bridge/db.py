@@ -69,8 +69,9 @@ def driver_url(url: str) -> URL:
 
 def make_engine(url: str, *, pool_size: int = 10) -> Engine:
     """An engine whose connections serve as the least-privileged role where the database has it."""
+    address = driver_url(url)
     engine = create_engine(
-        driver_url(url),
+        address,
         pool_size=pool_size,
         max_overflow=0,
         # The connection that was used last has its statements prepared, and its plans at hand.
@@ -83,7 +84,9 @@ def make_engine(url: str, *, pool_size: int = 10) -> Engine:
         connect_args={
             "connect_timeout": 5,
             "application_name": "dust",
-            "options": f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c lock_timeout={LOCK_TIMEOUT_MS} -c timezone=UTC",
+            # After those of the address, so that these are what counts.
+            "options": f"{address.query.get('options', '')} -c statement_timeout={STATEMENT_TIMEOUT_MS}"
+            f" -c lock_timeout={LOCK_TIMEOUT_MS} -c timezone=UTC",
         },
     )
 

@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import create_engine, text
 
 from bridge.clock import moved
-from bridge.db import DatabaseAway, driver_url, forget_engine
+from bridge.db import DatabaseAway, driver_url, forget_engine, make_engine
 from bridge.inbox.drain import drain_once
 from bridge.settings import get_settings
 from tests.support import tokens
@@ -51,6 +51,15 @@ def test_a_broker_that_hangs_does_not_make_health_hang(
     answer = api.get("/health/ready")
     assert (answer.status_code, answer.json()["degraded"]) == (200, ["broker"])
     assert answer.elapsed < timedelta(seconds=8)
+
+
+def test_what_an_address_asks_of_postgres_is_asked(settings: dict[str, str]) -> None:
+    asked = "-c%20extra_float_digits%3D2%20-c%20timezone%3DCET"
+    engine = make_engine(f"{settings['DUST_DATABASE_URL']}?options={asked}")
+    with engine.connect() as connection:
+        found = [connection.scalar(text(f"SHOW {name}")) for name in ("extra_float_digits", "timezone", "lock_timeout")]
+    engine.dispose()
+    assert found == ["2", "UTC", "10s"]
 
 
 def test_a_server_that_only_follows_another_takes_nothing_and_parks_nothing(
