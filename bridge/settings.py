@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
+import psycopg
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from psycopg.conninfo import conninfo_to_dict
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -161,6 +163,14 @@ class Settings(BaseSettings):
     def _database_url_is_postgres(cls, url: str | None) -> str | None:
         if url and not url.startswith(("postgresql://", "postgres://")):
             raise ValueError("must be a postgresql:// address")
+        try:
+            conninfo_to_dict(url or "")
+        except psycopg.ProgrammingError:
+            # What libpq says of it may have the password in it.
+            raise ValueError(
+                "must be postgresql://user:password@host:port/database, with options that Postgres knows; a special "
+                "character in the password is written %40, for example"
+            ) from None
         return url
 
     @field_validator("broker_url")

@@ -15,8 +15,15 @@ NOWHERE = "postgresql://nobody@127.0.0.1:1/nowhere"
 @contextmanager
 def lost_database(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Postgres is not where it was, for as long as the block lasts."""
+    with at_database(NOWHERE, monkeypatch):
+        yield
+
+
+@contextmanager
+def at_database(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Dust's code in this process works with another database, for as long as the block lasts."""
     with monkeypatch.context() as patch:
-        patch.setenv("DUST_DATABASE_URL", NOWHERE)
+        patch.setenv("DUST_DATABASE_URL", url)
         _look_again()
         yield
     _look_again()

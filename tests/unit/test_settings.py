@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import create_engine
 
 from bridge.app import create_app
+from bridge.db import driver_url
 from bridge.settings import Settings, SettingsError, get_settings, load_settings
 from tests.support.deliveries import WEBHOOK_SECRET
 from tests.support.tokens import ADMIN_TOKEN, JWT_SECRET, public_pem
@@ -45,6 +47,38 @@ def problems_of(read: Callable[[], Any]) -> list[str]:
     with pytest.raises(SettingsError) as refused:
         read()
     return refused.value.problems
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mysql://dust:PASSWORD@host/dust",
+        "postgresql://dust:%zzPASSWORD@host/dust",
+        "postgresql://dust:PASSWORD@host/dust?sslmodus=require",
+    ],
+)
+def test_an_address_that_is_none_of_postgres_is_refused_without_its_password(
+    environment: Environment, url: str
+) -> None:
+    environment(DUST_DATABASE_URL=url)
+    (problem,) = problems_of(load_settings)
+    assert problem.startswith("DUST_DATABASE_URL")
+    assert "PASSWORD" not in problem
+
+
+def test_several_servers_are_one_address(environment: Environment) -> None:
+    environment(DUST_DATABASE_URL="postgresql://dust:p%40ss@one:5001,two/dust?target_session_attrs=read-write")
+    url = driver_url(str(load_settings().database_url))
+    _, arguments = create_engine(url).dialect.create_connect_args(url)
+    arguments.pop("context")
+    assert arguments == {
+        "user": "dust",
+        "password": "p@ss",
+        "dbname": "dust",
+        "host": "one,two",
+        "port": "5001,",
+        "target_session_attrs": "read-write",
+    }
 
 
 @pytest.mark.parametrize("secret", [None, "whsec_c2hvcnQ=", "not-a-secret"])
