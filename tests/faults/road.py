@@ -58,6 +58,8 @@ class History:
     bonuses: set[str] = field(default_factory=set)
     granted: dict[str, int] = field(default_factory=dict)
     """By customer: bonuses that the merchant gave by hand."""
+    guests: dict[str, str] = field(default_factory=dict)
+    """By order of a guest: the customer who claimed it."""
     merged: dict[str, tuple[str, int]] = field(default_factory=dict)
     """By account that was merged: who has everything now, and how much that is."""
     wishes: list[Wish] = field(default_factory=list)
@@ -286,6 +288,7 @@ class Walk:
             document = self.order(name, "guest", 25, guest=True, email=email)
             self.settles(document, 25)
             self.history.worth[document["id"]] = (who, 25)
+            self.history.guests[document["id"]] = who
             self.deliver(name, order_event(document))
             path = f"/admin/dust/customers/{who}/claim"
             self.call("POST", path, expect={200}, json={"email": email}, headers=tokens.admin())

@@ -68,11 +68,19 @@ def _release_in_doubt() -> None:
     advance._delete_codes = hopeful
 
 
+def _named() -> None:
+    """Two dozen small ones, each for whoever carries its name."""
+    import named
+
+    named.plant_all()
+
+
 BUGS = {
     "no-dedupe": _no_dedupe,
     "no-lock": _no_lock,
     "ack-before-commit": _ack_before_commit,
     "release-in-doubt": _release_in_doubt,
+    "named": _named,
 }
 
 
