@@ -4,12 +4,21 @@ from datetime import timedelta
 
 from kombu import Exchange, Queue
 
+from bridge.broker import broker_tls
 from bridge.settings import get_settings
 
 _settings = get_settings()
 
 broker_url = _settings.broker_url
 _redis = bool(broker_url and broker_url.startswith("redis"))
+broker_use_ssl = broker_tls(broker_url or "", _settings.broker_ca_file)
+redis_backend_use_ssl = broker_use_ssl if _redis else None
+if broker_url and ";" in broker_url:
+    # Nodes of one cluster. Celery declares what holds delayed messages at every address of `broker_url` before a worker
+    # begins, and waits for one that is away: workers were seen to stand still for 17 s when a node had died. As one
+    # entry of a list any node will do, and whoever connects goes by these two.
+    broker_read_url = broker_write_url = broker_url
+    broker_url = [broker_url]
 
 # A broker that starts after us, or comes back late, is waited for as long as it takes: every hint is also a row.
 broker_connection_retry_on_startup = True

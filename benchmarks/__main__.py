@@ -1,5 +1,6 @@
 """`make bench`: measure, show, keep. Example: make bench ARGS="--only intake --quick" """
 
+import sys
 import time
 from dataclasses import replace
 from typing import Annotated
@@ -21,7 +22,8 @@ def main(
     write_docs: Annotated[bool, typer.Option("--write-docs", help="Put the figures into docs/performance.md.")] = False,
 ) -> None:
     """Measure how fast Dust is on this machine, and say so beside the limits."""
-    console = Console()
+    # What goes into a file is not cut to the width of a terminal that is not there.
+    console = Console() if sys.stdout.isatty() else Console(width=160)
     for name in only or ():
         if name not in MEASURES:
             raise typer.BadParameter(f"there is no measure {name!r}: one of {', '.join(MEASURES)}")

@@ -6,7 +6,7 @@ from zlib import crc32
 import psycopg
 
 from benchmarks.deliveries import Customer, fill_inbox
-from benchmarks.figures import Figure, Outcome, Scale
+from benchmarks.figures import Figure, Outcome, Scale, cpu_figures
 from benchmarks.house import House, a_house
 from benchmarks.pgbench import transactions_per_second
 from bridge.audit import audit
@@ -48,7 +48,7 @@ COMMIT;
 
 def measure(scale: Scale) -> Outcome:
     with a_house() as house:
-        rate = drained_per_second(house, scale.backlog, customer=lambda n: crc32(b"%d" % n) % CUSTOMERS)
+        rate, cpu = drained(house, scale.backlog, customer=lambda n: crc32(b"%d" % n) % CUSTOMERS)
         breaches = len(audit())
         with house.connect() as connection:
             fill_inbox(connection, scale.backlog, customer=lambda n: n, first=10**9)
@@ -57,28 +57,30 @@ def measure(scale: Scale) -> Outcome:
         bare = transactions_per_second(house.database_url, script, clients=8, seconds=scale.comparison_seconds)
     return Outcome(
         figures=[
-            Figure(measure=NAME, name="draining a backlog", value=rate, unit="events/s", limit=RATE),
+            Figure(measure=NAME, name="draining a backlog", value=rate, unit="events/s", throughput=True, limit=RATE),
             Figure(
                 measure=NAME, name="beside the same rows in pgbench", value=rate, unit="events/s", limit=bare,
                 limit_is="pgbench, 8 clients, one commit an event",
             ),
             Figure(measure=NAME, name="breaches of the audit", value=breaches, unit="", limit=0, at_most=True),
+            *cpu,
         ],
         notes=[f"{scale.backlog} events of {CUSTOMERS} customers, one worker with two processes"],
     )  # fmt: skip
 
 
-def drained_per_second(house: House, events: int, *, customer: Customer, first: int = 0) -> float:
-    """Fill the inbox, with two worker processes standing by, and see how fast it empties."""
-    with house.working("events"), house.connect() as connection:
+def drained(house: House, events: int, *, customer: Customer, first: int = 0) -> tuple[float, list[Figure]]:
+    """Fill the inbox, with two worker processes standing by, and see how many they do in a second, at what cost."""
+    with house.working("events") as worker, house.connect() as connection:
         # Both processes have done something before it counts.
         fill_inbox(connection, _WARM_UP, customer=customer, first=first + events)
         _drain(connection)
         fill_inbox(connection, events, customer=customer, first=first)
         house.checkpoint()
-        started = time.perf_counter()
+        before, started = house.cpu_seconds(worker), time.perf_counter()
         _drain(connection)
-        return events / (time.perf_counter() - started)
+        lasted = time.perf_counter() - started
+        return events / lasted, cpu_figures(NAME, "the worker", before, house.cpu_seconds(worker), events)
 
 
 def _drain(connection: psycopg.Connection) -> None:

@@ -16,6 +16,8 @@ class Figure:
     at_most: bool = False
     limit_is: str = ""
     """Where the limit comes from: empty for a goal, else what was measured beside it."""
+    throughput: bool = False
+    """As much as the cores can do, and so as fast as they are; see `pace.py`."""
 
     @property
     def holds(self) -> bool | None:
@@ -56,12 +58,24 @@ FULL = Scale()
 QUICK = Scale(seconds=6, backlog=5_000, ledger_rows=200_000, soak_events=5_000, steady_seconds=15)
 
 
+def cpu_figures(
+    measure: str, ours: str, before: tuple[float, float], after: tuple[float, float], pieces: int
+) -> list[Figure]:
+    """What each piece of work cost, in CPU microseconds, of our processes and of Postgres; see `House.cpu_seconds`."""
+    return [
+        Figure(measure=measure, name=f"CPU of {who}, each", value=(now - then) / pieces * 1e6, unit="µs")
+        for who, then, now in zip((ours, "Postgres"), before, after, strict=True)
+    ]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
     """Figures, and what one should know about how they came to be."""
 
     figures: list[Figure]
     notes: list[str] = field(default_factory=list)
+    pace: float = 0.0
+    """How fast a core was meanwhile, see `pace.py`."""
 
 
 def percentile(values: list[float], share: float) -> float:

@@ -94,10 +94,24 @@ class House:
             finally:
                 stop(process, (signal.SIGTERM, 20.0))
 
+    @contextmanager
+    def lived_in(self) -> Iterator[None]:
+        """`bridge.db` and the settings of this process are those of the house: of two, one at a time."""
+        before = dict(os.environ)
+        _move_to(self.environment)
+        try:
+            yield
+        finally:
+            _move_to(before)
+
     def postmaster(self) -> psutil.Process:
         """The embedded Postgres, to be killed."""
         file = next(self.folder.glob("data/postgres/cluster/postmaster.pid"))
         return psutil.Process(int(file.read_text().split()[0]))
+
+    def cpu_seconds(self, process: Popen[bytes]) -> tuple[float, float]:
+        """What this process with its children, and what Postgres has used so far."""
+        return _cpu_seconds(psutil.Process(process.pid)), _cpu_seconds(self.postmaster())
 
     def checkpoint(self) -> None:
         """So that every measure starts with the same distance to the next one."""
@@ -107,14 +121,13 @@ class House:
 
 @contextmanager
 def a_house(postgres: Mapping[str, str] | None = None, **environment: str) -> Iterator[House]:
-    """For this process too: `bridge.db` and the settings are those of the house while the block lasts.
+    """For this process too, see `lived_in`, while the block lasts.
 
     `postgres` are settings of the server beside those that `dust up` gives it.
     """
     folder = Path(tempfile.mkdtemp(prefix="dust-bench-"))
     folder.chmod(0o711)
     data = folder / "data"
-    before = dict(os.environ)
     try:
         with (
             embedded_postgres(data, settings=postgres, say=lambda _: None) as database_url,
@@ -131,18 +144,19 @@ def a_house(postgres: Mapping[str, str] | None = None, **environment: str) -> It
                 "DUST_LOG_FORMAT": "json",
                 **environment,
             }
-            around = {name: value for name, value in before.items() if not name.startswith("DUST_")}
-            os.environ.clear()
-            os.environ.update({**around, **ours})
-            _forget()
+            around = {name: value for name, value in os.environ.items() if not name.startswith("DUST_")}
+            house = House(folder=folder, database_url=database_url, environment={**around, **ours})
             # What this process does itself is said by its figures.
             structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-            yield House(folder=folder, database_url=database_url, environment=dict(os.environ))
+            with house.lived_in():
+                yield house
     finally:
-        _forget()
-        os.environ.clear()
-        os.environ.update(before)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _cpu_seconds(parent: psutil.Process) -> float:
+    times = [each.cpu_times() for each in (parent, *parent.children(recursive=True))]
+    return sum(each.user + each.system for each in times)
 
 
 def wait_for_http(port: int, path: str) -> None:
@@ -155,6 +169,8 @@ def wait_for_http(port: int, path: str) -> None:
         raise RuntimeError(f"nothing answers at port {port}")
 
 
-def _forget() -> None:
+def _move_to(environment: Mapping[str, str]) -> None:
     forget_engine()
     get_settings.cache_clear()
+    os.environ.clear()
+    os.environ.update(environment)

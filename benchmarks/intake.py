@@ -8,7 +8,7 @@ import psutil
 import psycopg
 
 from benchmarks.deliveries import body, webhook
-from benchmarks.figures import Figure, Outcome, Scale, percentile
+from benchmarks.figures import Figure, Outcome, Scale, cpu_figures, percentile
 from benchmarks.house import House, a_house
 from benchmarks.load import send
 from benchmarks.pgbench import transactions_per_second
@@ -32,8 +32,9 @@ def measure(scale: Scale) -> Outcome:
         with house.serving() as (port, api):
             send(port, lambda n: webhook(10**9 + n, n % CUSTOMERS), connections=CONNECTIONS, seconds=2)
             house.checkpoint()
-            before = house.scalar("SELECT count(*) FROM webhook_event")
+            before, cpu_before = house.scalar("SELECT count(*) FROM webhook_event"), house.cpu_seconds(api)
             answers = send(port, lambda n: webhook(n, n % CUSTOMERS), connections=CONNECTIONS, seconds=scale.seconds)
+            cpu = cpu_figures(NAME, "the API", cpu_before, house.cpu_seconds(api), len(answers.seconds))
             os.killpg(api.pid, signal.SIGKILL)
             _kill(house.postmaster())
         until(lambda: _up_again(house), 120)
@@ -46,7 +47,9 @@ def measure(scale: Scale) -> Outcome:
     refused = sum(answers.statuses.values()) - answers.statuses[202]
     return Outcome(
         figures=[
-            Figure(measure=NAME, name="durable intake", value=answers.rate, unit="events/s", limit=RATE),
+            Figure(
+                measure=NAME, name="durable intake", value=answers.rate, unit="events/s", throughput=True, limit=RATE
+            ),
             Figure(
                 measure=NAME, name="beside the same row in pgbench", value=answers.rate, unit="events/s", limit=bare,
                 limit_is=f"pgbench, {CONNECTIONS} clients, one commit each",
@@ -60,6 +63,7 @@ def measure(scale: Scale) -> Outcome:
                 measure=NAME, name="acknowledged and lost by kill -9", value=lost, unit="events", limit=0, at_most=True
             ),
             Figure(measure=NAME, name="not answered 202", value=refused, unit="events", limit=0, at_most=True),
+            *cpu,
         ],
         notes=[f"two API processes, {CONNECTIONS} connections, {answers.lasted:.0f} s, {len(body(1, 1))} bytes"],
     )  # fmt: skip

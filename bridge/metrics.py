@@ -75,6 +75,15 @@ metric_total = Table(
 _SAVE_SECONDS = 5.0
 _Sample = tuple[str, str]
 
+# Shown as 0 before the first: Prometheus takes no notice of what a counter starts with, and alerts when one of these
+# rises.
+_ALARMING: list[_Sample] = [
+    ("dust_webhooks_refused_total", '{"code": "bad_signature"}'),
+    ("dust_redemptions_ended_total", '{"state": "failed"}'),
+    ("dust_drift_found_total", '{"what": "orders"}'),
+    ("dust_drift_found_total", '{"what": "customers"}'),
+]
+
 _saving = threading.Lock()
 _saved: dict[_Sample, float] = {}
 
@@ -122,10 +131,12 @@ def read_counts(connection: Connection) -> Iterable[Metric]:
     families = {}
     for counted in _counted.collect():
         families[counted.name] = Metric(counted.name, counted.documentation, counted.type)
-    for row in connection.execute(select(metric_total).order_by(metric_total.c.name, metric_total.c.labels)):
-        family = families.get(_family_of(row.name))
+    totals = dict.fromkeys(_ALARMING, 0.0)
+    totals |= {(row.name, row.labels): row.value for row in connection.execute(select(metric_total))}
+    for (name, labels), value in sorted(totals.items()):
+        family = families.get(_family_of(name))
         if family is not None:
-            family.add_sample(row.name, json.loads(row.labels), row.value)
+            family.add_sample(name, json.loads(labels), value)
     for family in families.values():
         # Sorted as text, a histogram's `10.0` would stand before its `5.0`.
         family.samples.sort(key=lambda sample: float(sample.labels.get("le", "inf")))

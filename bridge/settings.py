@@ -2,12 +2,15 @@
 
 import base64
 import binascii
+import ssl
 from functools import cache
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
+import psycopg
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from psycopg.conninfo import conninfo_to_dict
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -19,6 +22,8 @@ _ADMIN_TOKEN_CHARACTERS = 32
 _FLOWER_PASSWORD_CHARACTERS = 8
 # What tutorials and templates print; Medusa's own starter ships the first.
 _KNOWN_SECRETS = {"supersecret", "secret", "changeme", "password"}
+
+_CLUSTERED = {"amqp://", "amqps://"}
 
 CommaList = Annotated[tuple[str, ...], NoDecode]
 
@@ -32,6 +37,8 @@ class Settings(BaseSettings):
 
     database_url: str | None = None
     broker_url: str | None = None
+    # Who signed the broker's certificate, where the machine does not know them.
+    broker_ca_file: Path | None = None
     data_dir: Path = Path(".dust")
     host: str = "127.0.0.1"
     port: int = Field(default=8600, ge=0, le=65535)
@@ -156,14 +163,47 @@ class Settings(BaseSettings):
     def _database_url_is_postgres(cls, url: str | None) -> str | None:
         if url and not url.startswith(("postgresql://", "postgres://")):
             raise ValueError("must be a postgresql:// address")
+        try:
+            conninfo_to_dict(url or "")
+        except psycopg.ProgrammingError:
+            # What libpq says of it may have the password in it.
+            raise ValueError(
+                "must be postgresql://user:password@host:port/database, with options that Postgres knows; a special "
+                "character in the password is written %40, for example"
+            ) from None
         return url
 
     @field_validator("broker_url")
     @classmethod
     def _broker_url_is_known(cls, url: str | None) -> str | None:
-        if url and not url.startswith(("redis://", "rediss://", "redis+socket://", "amqp://", "amqps://")):
+        if not url:
+            return None
+        # Celery's own way to name the nodes of a cluster.
+        addresses = [address.strip() for address in url.split(";")]
+        if not addresses[0].startswith(("redis://", "rediss://", "redis+socket://", "amqp://", "amqps://")):
             raise ValueError("must be a redis:// or amqp:// address")
-        return url
+        scheme = addresses[0].partition("://")[0] + "://"
+        if len(addresses) > 1 and not (scheme in _CLUSTERED and all(each.startswith(scheme) for each in addresses)):
+            raise ValueError(
+                "several addresses, with ; between them, are the nodes of a RabbitMQ cluster: each must start with "
+                "amqp://, or each with amqps:// (a ; in a password is written %3B)"
+            )
+        return ";".join(addresses)
+
+    @field_validator("broker_ca_file")
+    @classmethod
+    def _broker_ca_file_is_used(cls, file: Path | None, others: ValidationInfo) -> Path | None:
+        # An address that is wrong has its own line.
+        url = others.data.get("broker_url", "amqps://")
+        if file and not (url or "").startswith(("amqps://", "rediss://")):
+            raise ValueError("is for an amqps:// or rediss:// address in DUST_BROKER_URL, which is none")
+        if file:
+            try:
+                ssl.create_default_context(cafile=file)
+            except OSError as error:
+                # What OpenSSL says of a file without certificates names neither the file nor the certificates.
+                raise ValueError("must name a file that can be read, with certificates in PEM") from error
+        return file
 
     @field_validator("flower_basic_auth")
     @classmethod

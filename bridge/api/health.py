@@ -68,8 +68,8 @@ def _missing_settings() -> list[str]:
 
 
 def _broker_answers() -> bool:
-    url = get_settings().broker_url
-    return url is not None and broker_problem(url) is None
+    settings = get_settings()
+    return settings.broker_url is not None and broker_problem(settings.broker_url, settings.broker_ca_file) is None
 
 
 @cache

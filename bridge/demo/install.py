@@ -128,7 +128,7 @@ def _build(home: Path, plugin_dir: Path, report: Report, *, dashboard: bool) -> 
     plugin = folder / "plugin"
     shutil.copytree(plugin_dir, plugin, ignore=shutil.ignore_patterns(*_BUILD_OUTPUT))
     (folder / "node_modules").mkdir()
-    (folder / "node_modules" / "medusa-plugin-dust").symlink_to(plugin)
+    (folder / "node_modules" / "medusa-plugin-dust").symlink_to(Path("..") / "plugin")
 
     environment = medusa_environment(SHOP_DASHBOARD=str(dashboard).lower())
     log = folder / "build.log"

@@ -12,9 +12,9 @@ from datetime import timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, bindparam, select, update
 
-from bridge.bulk import among
+from bridge.bulk import among, fetch_rows
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import Unavailable
@@ -32,7 +32,15 @@ from bridge.tracing import span
 log = structlog.get_logger(__name__)
 
 BATCH = 500
-_TAKEN = [webhook_event.c[name] for name in ("id", "type", "subject", "source", "event_at", "payload", "traceparent")]
+_DUE = (
+    select(
+        *(webhook_event.c[name] for name in ("id", "type", "subject", "source", "event_at", "payload", "traceparent"))
+    )
+    .where(webhook_event.c.state == EventState.PENDING.value, webhook_event.c.next_attempt_at <= bindparam("moment"))
+    .order_by(webhook_event.c.next_attempt_at)
+    .limit(BATCH)
+    .with_for_update(skip_locked=True)
+)
 # How long a task of its own may take to pick an event up before the sweep offers it again.
 OWN_TASK_GRACE = timedelta(seconds=60)
 
@@ -131,14 +139,7 @@ def _tell(orders: Mapping[str, Order], rows: Sequence[Row[Any]]) -> None:
 
 def _take(connection: Connection) -> Sequence[Row[Any]]:
     """Lock due events that nobody else is working on; they are free again when the transaction ends."""
-    query = (
-        select(*_TAKEN)
-        .where(webhook_event.c.state == EventState.PENDING.value, webhook_event.c.next_attempt_at <= now())
-        .order_by(webhook_event.c.next_attempt_at)
-        .limit(BATCH)
-        .with_for_update(skip_locked=True)
-    )
-    return connection.execute(query).all()
+    return fetch_rows(connection, _DUE, moment=now())
 
 
 def _sort(connection: Connection, rows: Sequence[Row[Any]]) -> _Sorted:

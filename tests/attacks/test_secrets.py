@@ -25,7 +25,7 @@ from bridge.stack.up import DUST
 from tests.stack.conftest import data_folder
 from tests.support.medusa import FakeMedusa, serving
 from tests.support.orders import event, line, order, order_event
-from tests.support.processes import eventually, running
+from tests.support.processes import answers, eventually, running
 from tests.support.tokens import token
 
 # Each is told apart from all the others, and from what any library would write on its own.
@@ -147,13 +147,6 @@ def shop_a_while(http: httpx.Client, customer: str) -> list[httpx.Response]:
     return [*answers, http.get("/metrics"), http.get("/docs"), http.get("/health/ready")]
 
 
-def _answers(http: httpx.Client, path: str) -> bool:
-    try:
-        return http.get(path).is_success
-    except httpx.TransportError:
-        return False
-
-
 def rows_of(database: str) -> Iterator[tuple[str, str]]:
     """Every table with all that is in it, bytes as text."""
     with psycopg.connect(database) as connection:
@@ -170,12 +163,12 @@ def test_no_secret_is_found_where_anybody_could_read_it(environment: dict[str, s
         running(environment, api="serve", **programs) as said,
         httpx.Client(base_url=f"http://127.0.0.1:{environment['DUST_PORT']}", trust_env=False, timeout=60) as http,
     ):
-        eventually(lambda: _answers(http, "/health/live"))
+        eventually(lambda: answers(f"http://127.0.0.1:{environment['DUST_PORT']}/health/live"))
         flower_url = f"http://127.0.0.1:{environment['DUST_FLOWER_PORT']}"
         for answer in shop_a_while(http, customer):
             places.note(f"{answer.request.method} {answer.request.url.path}", f"{answer.headers}{answer.text}")
         with httpx.Client(base_url=flower_url, auth=("operator", FLOWER), trust_env=False, timeout=60) as flower:
-            eventually(lambda: _answers(flower, "/tasks"))
+            eventually(lambda: answers(f"{flower_url}/tasks", auth=("operator", FLOWER)))
             eventually(lambda: bool(flower.get("/api/workers", params={"refresh": 1}).json()))
             (worker,) = flower.get("/api/workers").json()
             pages = ["/", "/tasks", "/broker", "/metrics", "/api/workers?refresh=1", "/api/tasks", "/api/task/failed"]

@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import create_engine, text
 
 from bridge.clock import moved
-from bridge.db import driver_url
+from bridge.db import DatabaseAway, driver_url, forget_engine, make_engine
 from bridge.inbox.drain import drain_once
 from bridge.settings import get_settings
 from tests.support import tokens
@@ -51,6 +51,33 @@ def test_a_broker_that_hangs_does_not_make_health_hang(
     answer = api.get("/health/ready")
     assert (answer.status_code, answer.json()["degraded"]) == (200, ["broker"])
     assert answer.elapsed < timedelta(seconds=8)
+
+
+def test_what_an_address_asks_of_postgres_is_asked(settings: dict[str, str]) -> None:
+    asked = "-c%20extra_float_digits%3D2%20-c%20timezone%3DCET"
+    engine = make_engine(f"{settings['DUST_DATABASE_URL']}?options={asked}")
+    with engine.connect() as connection:
+        found = [connection.scalar(text(f"SHOW {name}")) for name in ("extra_float_digits", "timezone", "lock_timeout")]
+    engine.dispose()
+    assert found == ["2", "UTC", "10s"]
+
+
+def test_a_server_that_only_follows_another_takes_nothing_and_parks_nothing(
+    api: TestClient, settings: dict[str, str]
+) -> None:
+    database = settings["DUST_DATABASE_URL"]
+    name = database.rpartition("/")[2]
+    deliver(api, order_event(order(lines=[line(price=100)])))
+    as_owner(database, f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    forget_engine()
+    answer = deliver(api, order_event(order("order_2")))
+    assert (answer.status_code, answer.json()["code"]) == (503, "database_unavailable")
+    with pytest.raises(DatabaseAway):
+        drain_once()
+    as_owner(database, f"SET TRANSACTION READ WRITE; ALTER DATABASE {name} RESET default_transaction_read_only")
+    forget_engine()
+    drain_once()
+    assert api.get("/store/dust/balance", headers=tokens.customer()).json()["balance"] == 100
 
 
 def test_the_ages_of_what_waits(api: TestClient) -> None:

@@ -15,7 +15,7 @@ from bridge.explain import explain
 from bridge.ids import CustomerId, new_id
 from bridge.programme.limits import Claim, share_out
 from bridge.programme.rules import Limits
-from tests.bridge.test_settlement import balance, history, rules, settle
+from tests.bridge.test_settlement import balance, history, rules, settle, spend
 from tests.support.orders import PLACED, line, order
 
 pytestmark = pytest.mark.usefixtures("settings")
@@ -81,6 +81,15 @@ def test_an_order_that_moves_to_another_customer_makes_room() -> None:
     settle(bought(1, 400, version=2, customer_id="cus_2"))
     assert booked() == {"order_1": 400, "order_2": 400}
     assert (balance("cus_1").balance, balance("cus_2").balance) == (400, 400)
+
+
+def test_what_could_not_be_taken_back_counts_for_nothing() -> None:
+    a_day(500, reversal={"negative_balance": "within_balance"})
+    settle(bought(1, 400))
+    spend(400)
+    settle(bought(1, 400, version=2, status="canceled"))
+    settle(bought(2, 400))
+    assert booked() == {"order_1": 0, "order_2": 400}
 
 
 def test_orders_keep_the_limits_they_met_and_count_all_the_same() -> None:

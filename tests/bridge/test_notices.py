@@ -2,8 +2,10 @@
 
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -23,18 +25,21 @@ from bridge.inbox.drain import drain_once
 from bridge.inbox.erasure import erase_customer
 from bridge.inbox.handle import EventFailed, handle_event
 from bridge.ledger.adjust import adjust_balance
+from bridge.ledger.news import tell_expiring
 from bridge.medusa.client import get_medusa
 from bridge.notices import send as sending
 from bridge.notices.listing import list_deliveries, read_log
 from bridge.notices.outbox import Notice, NoticeType, put
 from bridge.notices.send import send_waiting
-from bridge.notices.tables import notice, notice_attempt
+from bridge.notices.tables import notice, notice_attempt, notice_gate
 from bridge.programme.rules import Programme
 from bridge.programme.versions import add_version
 from bridge.redemptions.advance import advance
 from bridge.settings import get_settings
+from bridge.stack.processes import until
 from bridge.wake import NOTICES_SEND
 from tests.support import tokens
+from tests.support.databases import waiting_for_locks
 from tests.support.deliveries import deliver
 from tests.support.medusa import FakeMedusa
 from tests.support.orders import PLACED, event, line, order, order_event
@@ -164,18 +169,28 @@ def test_expiry_is_not_announced_where_the_programme_says_never(api: TestClient,
         assert notices.expiring.apply().get() == 0
 
 
-def test_two_sweeps_at_once_announce_a_lot_once(api: TestClient, receiver: Receiver) -> None:
+def test_two_sweeps_at_once_announce_a_lot_once(api: TestClient, receiver: Receiver, settings: dict[str, str]) -> None:
     rules(expires_after_days=5)
-    for number in range(20):
-        earn(api, f"order_{number}", placed=now(), customer_id=f"cus_{number}")
-    threads = [threading.Thread(target=notices.expiring.apply) for _ in range(3)]
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join()
+    earn(api, placed=now())
+    with ThreadPoolExecutor() as pool:
+        with transaction() as connection:
+            assert tell_expiring(connection, days=7, now=now(), customers=1) == 1
+            # It sees what we have seen, and not yet that we tell of it.
+            other = pool.submit(notices.expiring.apply)
+            assert until(lambda: waiting_for_locks(settings["DUST_DATABASE_URL"]) == 1, 30)
+        other.result()
     with transaction() as connection:
-        told = list_deliveries(connection, type="dust.expiring", limit=100)
-    assert len(told) == len({each.customer_id for each in told}) == 20
+        assert len(list_deliveries(connection, type="dust.expiring", limit=100)) == 1
+
+
+def test_what_is_promised_is_not_said_to_expire(api: TestClient, receiver: Receiver, medusa: FakeMedusa) -> None:
+    rules(expires_after_days=5)
+    earn(api, placed=now())
+    headers = {**tokens.customer(), "idempotency-key": "key"}
+    api.post("/store/dust/redemptions", json={"dust": 100, "currency_code": "eur"}, headers=headers).raise_for_status()
+    assert notices.expiring.apply().get() == 1
+    send()
+    assert [(each["type"], each["data"]["amount"]) for each in receiver.got[-1:]] == [("dust.expiring", 400)]
 
 
 def test_a_parked_event_and_a_refused_redemption_are_told_to_the_shop(
@@ -256,6 +271,24 @@ def test_an_address_that_is_away_is_left_in_peace_and_gets_everything_when_it_is
     assert [(each.status, each.answer) for each in log] == [(503, "we are sorry"), (200, None)]
 
 
+def test_an_address_that_stays_away_is_asked_less_and_less_often(receiver: Receiver) -> None:
+    def rest_after(hours: int, code: int) -> float:
+        receiver.answer = status(code)
+        with moved(timedelta(hours=hours)):
+            write(str(hours))
+            send()
+            with transaction() as connection:
+                return (connection.scalars(select(notice_gate.c.closed_until)).one() - now()).total_seconds()
+
+    rests = [rest_after(hours, 503) for hours in range(10)]
+    assert all(before < after for before, after in pairwise(rests[:7]))
+    assert 0 < rests[0] < 3
+    assert 200 < rests[8] < 400
+    assert 200 < rests[9] < 400
+    assert rest_after(11, 200) < 1
+    assert rest_after(12, 503) < 3
+
+
 def test_what_the_receiver_will_not_have_delays_nobody_else(receiver: Receiver) -> None:
     write("good", "bad", "fine")
     receiver.answer = lambda call: (422 if call["data"]["name"] == "bad" else 200, {}, b"")
@@ -282,11 +315,12 @@ def test_gone_ends_the_attempts_and_an_operator_can_send_it_again(api: TestClien
     assert len(set(receiver.ids)) == 1
 
 
+@pytest.mark.parametrize("code", [500, 422])
 def test_after_a_day_it_is_parked_with_its_reason_and_all_parked_can_be_sent_again(
-    api: TestClient, receiver: Receiver
+    api: TestClient, receiver: Receiver, code: int
 ) -> None:
     write("one", "two", "three")
-    receiver.answer = status(500)
+    receiver.answer = status(code)
     attempts = 0
     for hour in range(0, 26):
         with moved(timedelta(hours=hour)):
@@ -295,7 +329,7 @@ def test_after_a_day_it_is_parked_with_its_reason_and_all_parked_can_be_sent_aga
     assert states() == ["parked"] * 3
     assert attempts < 60
     with transaction() as connection:
-        assert {each.reason for each in list_deliveries(connection, limit=9)} == {"Answered 500."}
+        assert {each.reason for each in list_deliveries(connection, limit=9)} == {f"Answered {code}."}
     receiver.answer = status(200)
     with moved(timedelta(hours=26)):
         answer = api.post("/admin/dust/deliveries/retry", headers=tokens.admin())

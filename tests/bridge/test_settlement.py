@@ -14,6 +14,7 @@ from bridge.clock import now
 from bridge.db import transaction
 from bridge.ids import CustomerId
 from bridge.inbox.drain import drain_once
+from bridge.ledger.adjust import adjust_balance
 from bridge.ledger.statements import Balance, read_balance, read_transactions
 from bridge.medusa.orders import read_order
 from bridge.programme.rules import Programme
@@ -44,6 +45,13 @@ def history(customer_id: str = "cus_1") -> list[tuple[str, int]]:
 def rules(**changes: Any) -> None:
     with transaction() as connection:
         add_version(connection, Programme.model_validate(changes), author="test", now=now())
+
+
+def spend(dust: int) -> None:
+    """Elsewhere: it is gone, and no order knows of it."""
+    how = {"reason": "spent elsewhere", "description": "", "idempotency_key": "spent", "actor": "test"}
+    with transaction() as connection:
+        adjust_balance(connection, CustomerId("cus_1"), -dust, **how, now=now())
 
 
 def test_an_order_earns_its_items_after_discount_without_tax_and_shipping() -> None:
@@ -200,21 +208,9 @@ def test_pending_dust_matures_on_its_day_and_expires_on_its_day(monkeypatch: pyt
 
 
 def test_within_balance_waives_what_is_gone_and_remembers_it() -> None:
-    from bridge.ledger.adjust import adjust_balance
-
     rules(reversal={"negative_balance": "within_balance"})
     settle(order())
-    with transaction() as connection:
-        adjust_balance(
-            connection,
-            CustomerId("cus_1"),
-            -8,
-            reason="spent elsewhere",
-            description="",
-            idempotency_key="k",
-            actor="test",
-            now=now(),
-        )
+    spend(8)
     settle(order(status="canceled", version=2))
     assert balance().balance == 0
     settle(order(status="canceled", version=3))

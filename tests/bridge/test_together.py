@@ -90,6 +90,18 @@ def test_a_database_that_is_away_is_told_to_all_and_the_next_one_is_tried_again(
     assert asyncio.run(ask()) == [1, 2]
 
 
+def test_while_the_database_is_away_a_batch_is_tried_once_and_not_one_by_one() -> None:
+    tried = []
+
+    def nobody_there(_: Connection, items: list[int]) -> list[int]:
+        tried.append(items)
+        raise DatabaseAway
+
+    answers = ask_together(nobody_there, [2, 3, 4], first=1)
+    assert [type(answer) for answer in answers] == [DatabaseAway] * 4
+    assert tried == [[1], [2, 3, 4]]
+
+
 def test_whoever_goes_away_leaves_the_others_their_answers() -> None:
     async def ask() -> int:
         together: Together[int, int] = Together("test", lambda _, items: items)

@@ -4,7 +4,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from sqlalchemy import text
 
 from bridge.audit import audit
 from bridge.clock import now
@@ -14,17 +13,8 @@ from bridge.ledger.statements import read_balance
 from bridge.medusa.orders import read_order
 from bridge.settlement.settle import Settled, settle_orders
 from bridge.stack.processes import until
+from tests.support.databases import waiting_for_locks
 from tests.support.orders import line, order
-
-pytestmark = pytest.mark.usefixtures("settings")
-
-
-def somebody_waits() -> bool:
-    # For another's transaction: such a lock belongs to no database, and tests beside this one have a server in common.
-    mine = "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
-    with transaction() as connection:
-        waiting = f"SELECT FROM pg_locks WHERE NOT granted AND pid IN ({mine})"
-        return connection.execute(text(waiting)).rowcount > 0
 
 
 def settle(document: dict[str, Any]) -> Settled:
@@ -33,13 +23,15 @@ def settle(document: dict[str, Any]) -> Settled:
 
 
 @pytest.mark.parametrize(("first", "second", "whole"), [(1, 2, 30), (2, 1, 30)])
-def test_the_second_finds_what_the_first_has_booked(first: int, second: int, whole: int) -> None:
+def test_the_second_finds_what_the_first_has_booked(
+    first: int, second: int, whole: int, settings: dict[str, str]
+) -> None:
     facts = {1: order(version=1, lines=[line(price=20)]), 2: order(version=2, lines=[line(price=30)])}
     with ThreadPoolExecutor() as pool:
         with transaction() as connection:
             settle_orders(connection, [read_order(facts[first])], now=now())
             other = pool.submit(settle, facts[second])
-            assert until(somebody_waits, 30)
+            assert until(lambda: waiting_for_locks(settings["DUST_DATABASE_URL"]) > 0, 30)
         settled = other.result(30)
     assert settled.booked == whole
     assert settled.stale is (second < first)
@@ -48,11 +40,11 @@ def test_the_second_finds_what_the_first_has_booked(first: int, second: int, who
     assert audit() == []
 
 
-def test_the_second_books_it_when_the_first_gives_up() -> None:
+def test_the_second_books_it_when_the_first_gives_up(settings: dict[str, str]) -> None:
     with ThreadPoolExecutor() as pool, get_engine().connect() as connection:
         settle_orders(connection, [read_order(order())], now=now())
         other = pool.submit(settle, order())
-        assert until(somebody_waits, 30)
+        assert until(lambda: waiting_for_locks(settings["DUST_DATABASE_URL"]) > 0, 30)
         connection.rollback()
         assert other.result(30).booked == 10
     assert audit() == []

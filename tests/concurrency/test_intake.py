@@ -13,6 +13,7 @@ from bridge.ids import CustomerId
 from bridge.inbox.drain import drain_once
 from bridge.inbox.handle import handle_event
 from bridge.ledger.statements import read_transactions
+from tests.support.databases import waiting_for_locks
 from tests.support.deliveries import deliver
 from tests.support.orders import line, order, order_event
 from tests.support.processes import eventually, serving_dust
@@ -77,16 +78,10 @@ def test_fifty_ids_of_one_change_are_one_difference(api: TestClient, settings: d
         # order too early would be old when the account is free.
         somebody.execute("SELECT FROM dust_balance FOR UPDATE")
         handled = workers.map(handle_event, IDS)
-        eventually(lambda: waiting_for_locks(settings) >= 8)
+        eventually(lambda: waiting_for_locks(settings["DUST_DATABASE_URL"]) >= 8)
         somebody.rollback()
         list(handled)
     assert history() == [("earn", 7), ("earn", 10)]
-
-
-def waiting_for_locks(settings: dict[str, str]) -> int:
-    query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    with psycopg.connect(settings["DUST_DATABASE_URL"]) as connection:
-        return connection.execute(query).fetchone()[0]
 
 
 def handle_at_once() -> None:

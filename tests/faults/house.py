@@ -22,7 +22,7 @@ from tests.support import medusa as fake
 from tests.support.brokers import own_broker
 from tests.support.deliveries import WEBHOOK_SECRET
 from tests.support.medusa import serving
-from tests.support.processes import running
+from tests.support.processes import answers, running
 from tests.support.tokens import ADMIN_TOKEN, JWT_SECRET
 
 _PLUGIN = Path(__file__).parent / "plugin"
@@ -105,10 +105,7 @@ class House:
         return {Point.read(line) for line in file.read_text().splitlines()} if file.exists() else set()
 
     def live(self) -> bool:
-        try:
-            return httpx.get(f"{self.url}/health/live", timeout=5, trust_env=False).is_success
-        except httpx.TransportError:
-            return False
+        return answers(f"{self.url}/health/live")
 
 
 @contextmanager

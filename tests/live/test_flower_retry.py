@@ -26,6 +26,7 @@ from tests.stack.conftest import data_folder
 from tests.support.deliveries import WEBHOOK_SECRET, deliver
 from tests.support.medusa import API_KEY, FakeMedusa, serving
 from tests.support.orders import event, order
+from tests.support.processes import answers
 
 pytestmark = pytest.mark.live
 
@@ -96,10 +97,7 @@ class House:
             return False
 
     def flower_answers(self) -> bool:
-        try:
-            return httpx.get(f"{self.urls.flower}/tasks", auth=LOGIN, trust_env=False).is_success
-        except httpx.TransportError:
-            return False
+        return answers(f"{self.urls.flower}/tasks", auth=LOGIN)
 
 
 @pytest.fixture(scope="module")

@@ -43,13 +43,14 @@ def serving_dust(environment: Mapping[str, str], **commands: str) -> Iterator[st
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     with running({**environment, "DUST_PORT": str(port)}, api="serve", **commands):
-        eventually(lambda: _live(url))
+        eventually(lambda: answers(f"{url}/health/live"))
         yield url
 
 
-def _live(url: str) -> bool:
+def answers(url: str, *, auth: tuple[str, str] | None = None) -> bool:
+    """Whether there is somebody, and all is well with them."""
     try:
-        return httpx.get(f"{url}/health/live", timeout=5, trust_env=False).is_success
+        return httpx.get(url, auth=auth, timeout=5, trust_env=False).is_success
     except httpx.TransportError:
         return False
 

@@ -3,10 +3,11 @@
 import os
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import httpx
@@ -23,37 +24,60 @@ _START_SECONDS = 180.0
 _LOGIN = ("guest", "guest")
 
 
-class RabbitMQ:
-    """One server. It can be killed and started again, with its data and at the same address."""
+class _Neighbourhood:
+    """What the nodes of a cluster share: a home, with the cookie they know each other by, and a directory of nodes."""
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        cookie = folder / ".erlang.cookie"
+        cookie.write_text(token_hex(16))
+        cookie.chmod(0o400)
+        self.environment = {
+            "PATH": _FOLDERS,
+            "LANG": "C.UTF-8",
+            "HOME": str(folder),
+            "ERL_EPMD_PORT": str(free_port()),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+        }
+        # A server would start one that outlives it.
+        epmd = ["epmd", "-port", self.environment["ERL_EPMD_PORT"], "-address", "127.0.0.1"]
+        self._epmd = spawn(epmd, death_signal=signal.SIGKILL, env=self.environment)
+
+    def end(self) -> None:
+        stop(self._epmd)
+
+
+class RabbitMQ:
+    """One server. It can be killed and started again, with its data and at the same address.
+
+    `all_nodes` are the names of the cluster that it is to be one of; `more` is added to its configuration.
+    """
+
+    def __init__(
+        self, around: _Neighbourhood, node: str = "dust@localhost", *, all_nodes: Sequence[str] = (), more: str = ""
+    ) -> None:
         self.port, self._http_port = free_port(), free_port()
-        self._folder = folder
-        self._epmd_port = free_port()
-        self._environment = self._settings()
-        # Erlang's directory of nodes. The server would start one that outlives it.
-        epmd = ["epmd", "-port", str(self._epmd_port), "-address", "127.0.0.1"]
-        self._epmd = spawn(epmd, death_signal=signal.SIGKILL, env=self._environment)
+        self.node = node
+        self._folder = around.folder / node
+        self._folder.mkdir(mode=0o711)
+        self._environment = around.environment | self._settings(all_nodes, more)
         self._server = self._start()
 
-    def _settings(self) -> dict[str, str]:
+    def _settings(self, all_nodes: Sequence[str], more: str) -> dict[str, str]:
         configuration = self._folder / "rabbitmq.conf"
+        cluster = [f"cluster_formation.classic_config.nodes.{n} = {name}\n" for n, name in enumerate(all_nodes, 1)]
         configuration.write_text(
             f"listeners.tcp.default = 127.0.0.1:{self.port}\n"
             f"management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {self._http_port}\n"
             # A full disk of the machine is not what is tested.
             "disk_free_limit.absolute = 1MB\nvm_memory_high_watermark.absolute = 1GB\nlog.console = true\n"
+            + "".join(cluster)
+            + more
         )
         plugins = self._folder / "enabled_plugins"
         plugins.write_text("[rabbitmq_management].")
         return {
-            "PATH": _FOLDERS,
-            "LANG": "C.UTF-8",
-            # The cookie is made here.
-            "HOME": str(self._folder),
-            "ERL_EPMD_PORT": str(self._epmd_port),
-            "ERL_EPMD_ADDRESS": "127.0.0.1",
-            "RABBITMQ_NODENAME": "dust@localhost",
+            "RABBITMQ_NODENAME": self.node,
             "RABBITMQ_DIST_PORT": str(free_port()),
             "RABBITMQ_CONFIG_FILE": str(configuration),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(plugins),
@@ -103,7 +127,11 @@ class RabbitMQ:
     def end(self) -> None:
         # Its data goes with its folder: nobody waits for it to write anything down.
         stop(self._server)
-        stop(self._epmd)
+
+    def members(self) -> set[str]:
+        """The nodes of its cluster that run, as it sees them."""
+        nodes = self.ask("GET", "/api/nodes").raise_for_status().json()
+        return {node["name"] for node in nodes if node["running"]}
 
     def ask(self, method: str, path: str, **more: Any) -> httpx.Response:
         """The management plug-in's API."""
@@ -122,15 +150,38 @@ class RabbitMQ:
 
 
 @contextmanager
-def running_rabbitmq() -> Iterator[RabbitMQ]:
-    """A server of one's own, that answers."""
-    with data_folder() as folder:
-        server = RabbitMQ(folder)
-        try:
+def _neighbourhood() -> Iterator[tuple[_Neighbourhood, ExitStack]]:
+    """With a stack that ends its servers."""
+    with data_folder() as folder, ExitStack() as stack:
+        around = _Neighbourhood(folder)
+        stack.callback(around.end)
+        yield around, stack
+
+
+@contextmanager
+def running_rabbitmq(more: str = "") -> Iterator[RabbitMQ]:
+    """A server of one's own, that answers. `more` is added to its configuration."""
+    with _neighbourhood() as (around, stack):
+        server = RabbitMQ(around, more=more)
+        stack.callback(server.end)
+        server.wait()
+        yield server
+
+
+@contextmanager
+def running_cluster(size: int = 3) -> Iterator[list[RabbitMQ]]:
+    """So many servers that are one cluster."""
+    names = [f"dust{number}@localhost" for number in range(size)]
+    with _neighbourhood() as (around, stack):
+        servers = []
+        for name in names:
+            server = RabbitMQ(around, name, all_nodes=names)
+            stack.callback(server.end)
+            servers.append(server)
+        for server in servers:
             server.wait()
-            yield server
-        finally:
-            server.end()
+        assert until(lambda: all(len(server.members()) == size for server in servers), _START_SECONDS)
+        yield servers
 
 
 _kept = ExitStack()

@@ -1,23 +1,37 @@
 """Messages reach the one queue they are meant for."""
 
 import runpy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from celery import Celery
+from celery.worker.consumer.delayed_delivery import DelayedDelivery
 
 import celeryconfig
 from bridge.settings import get_settings
 from workers.app import app
 
+Configured = Callable[..., dict[str, Any]]
+
 
 @pytest.fixture
-def on_rabbitmq(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
-    """The settings of a Dust whose broker is RabbitMQ."""
-    monkeypatch.setenv("DUST_BROKER_URL", "amqp://127.0.0.1/dust")
+def configured(monkeypatch: pytest.MonkeyPatch) -> Iterator[Configured]:
+    """Celery's settings for these variables of Dust's."""
+
+    def read(**variables: str) -> dict[str, Any]:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        get_settings.cache_clear()
+        return runpy.run_path(celeryconfig.__file__)
+
+    yield read
     get_settings.cache_clear()
-    yield runpy.run_path(celeryconfig.__file__)
-    get_settings.cache_clear()
+
+
+@pytest.fixture
+def on_rabbitmq(configured: Configured) -> dict[str, Any]:
+    return configured(DUST_BROKER_URL="amqp://127.0.0.1/dust")
 
 
 def test_every_queue_has_a_routing_key_of_its_own() -> None:
@@ -34,3 +48,14 @@ def test_on_rabbitmq_the_same_queues_are_quorum_queues_that_take_delayed_message
     assert {queue.exchange.type for queue in queues} == {"topic"}
     assert {queue.queue_arguments["x-queue-type"] for queue in queues} == {"quorum"}
     assert on_rabbitmq["result_backend"] is None
+
+
+def test_whoever_connects_to_a_cluster_knows_all_of_its_nodes_and_waits_for_none(configured: Configured) -> None:
+    settings = configured(DUST_BROKER_URL="amqp://u:p@one/dust; amqp://u:p@two/dust")
+    app = Celery(set_as_current=False)
+    app.conf.update({name: value for name, value in settings.items() if name.startswith("broker_")})
+    for connection in (app.connection_for_read(), app.connection_for_write()):
+        assert connection.alt == ["amqp://u:p@one/dust", "amqp://u:p@two/dust"]
+    # What is told once to a cluster is told once, to whichever node answers.
+    (address,) = DelayedDelivery._validate_broker_urls(None, app.conf.broker_url)
+    assert app.connection_for_write(url=address).alt == ["amqp://u:p@one/dust", "amqp://u:p@two/dust"]

@@ -1,11 +1,14 @@
 """Settings: what is missing or weak is named, all of it, and never shown."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import create_engine
 
 from bridge.app import create_app
+from bridge.db import driver_url
 from bridge.settings import Settings, SettingsError, get_settings, load_settings
 from tests.support.deliveries import WEBHOOK_SECRET
 from tests.support.tokens import ADMIN_TOKEN, JWT_SECRET, public_pem
@@ -46,6 +49,38 @@ def problems_of(read: Callable[[], Any]) -> list[str]:
     return refused.value.problems
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mysql://dust:PASSWORD@host/dust",
+        "postgresql://dust:%zzPASSWORD@host/dust",
+        "postgresql://dust:PASSWORD@host/dust?sslmodus=require",
+    ],
+)
+def test_an_address_that_is_none_of_postgres_is_refused_without_its_password(
+    environment: Environment, url: str
+) -> None:
+    environment(DUST_DATABASE_URL=url)
+    (problem,) = problems_of(load_settings)
+    assert problem.startswith("DUST_DATABASE_URL")
+    assert "PASSWORD" not in problem
+
+
+def test_several_servers_are_one_address(environment: Environment) -> None:
+    environment(DUST_DATABASE_URL="postgresql://dust:p%40ss@one:5001,two/dust?target_session_attrs=read-write")
+    url = driver_url(str(load_settings().database_url))
+    _, arguments = create_engine(url).dialect.create_connect_args(url)
+    arguments.pop("context")
+    assert arguments == {
+        "user": "dust",
+        "password": "p@ss",
+        "dbname": "dust",
+        "host": "one,two",
+        "port": "5001,",
+        "target_session_attrs": "read-write",
+    }
+
+
 @pytest.mark.parametrize("secret", [None, "whsec_c2hvcnQ=", "not-a-secret"])
 def test_notices_are_signed_or_not_sent(environment: Environment, secret: str | None) -> None:
     environment(DUST_NOTIFY_URL="http://127.0.0.1:9/", DUST_NOTIFY_SECRET=secret)
@@ -77,6 +112,9 @@ def test_notices_go_to_an_http_address(environment: Environment, url: str) -> No
         ("DUST_FLOWER_BASIC_AUTH", ":password-without-operator"),
         ("DUST_DATABASE_URL", "mysql://root:hidden-password@127.0.0.1/x"),
         ("DUST_BROKER_URL", "http://:hidden-password@127.0.0.1"),
+        ("DUST_BROKER_URL", "redis://:hidden-password@one;redis://:hidden-password@two"),
+        ("DUST_BROKER_URL", "amqp://u:hidden-password@one;two:5672"),
+        ("DUST_BROKER_URL", "amqps://u:hidden-password@one;amqp://u:hidden-password@two"),
         ("DUST_MEDUSA_URL", "ftp://hidden-password@127.0.0.1"),
         ("DUST_PORT", "65536"),
         ("DUST_LOG_FORMAT", "xml"),
@@ -90,6 +128,18 @@ def test_a_weak_or_wrong_value_is_named_and_not_shown(environment: Environment, 
     assert value not in str(problems)
     assert "hidden-password" not in str(problems)
     assert "Value error" not in str(problems)
+
+
+@pytest.mark.parametrize("url", [None, "amqp://one", "redis://one", "amqps://one", "rediss://one"])
+def test_an_authority_is_a_file_of_certificates_for_a_broker_behind_tls(
+    environment: Environment, tmp_path: Path, url: str | None
+) -> None:
+    (tmp_path / "empty").touch()
+    for file in (tmp_path / "missing", tmp_path / "empty", tmp_path):
+        environment(DUST_BROKER_URL=url, DUST_BROKER_CA_FILE=str(file))
+        (problem,) = problems_of(load_settings)
+        assert problem.startswith("DUST_BROKER_CA_FILE: ")
+        assert ("certificates" in problem) == (url in {"amqps://one", "rediss://one"})
 
 
 def test_everything_that_is_wrong_is_named_at_once(environment: Environment) -> None:

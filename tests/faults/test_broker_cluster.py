@@ -1,0 +1,140 @@
+"""A RabbitMQ of three nodes that are killed one after the other under load: Dust finds the others, nothing is lost.
+
+No sweep helps: beat says other things only, and an event or a redemption goes on by the hint that was sent for it.
+"""
+
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+from bridge.clock import now
+from bridge.db import transaction
+from bridge.ids import CustomerId
+from bridge.ledger.adjust import adjust_balance
+from tests.support import tokens
+from tests.support.medusa import FakeMedusa, serving
+from tests.support.processes import eventually, serving_dust
+from tests.support.rabbitmq import MISSING, RabbitMQ, running_cluster
+from tests.support.till import Till, selling
+
+pytestmark = [
+    pytest.mark.faults,
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(MISSING is not None, reason=str(MISSING)),
+]
+
+QUEUES = {"events", "medusa", "sweeps"}
+HANDLED = "SELECT count(handled_at), max(handled_at - received_at) FROM webhook_event WHERE received_at > :began"
+SHOPPER, GIFT, WISH = "cus_shopper", 1_000, 90
+
+
+class Look:
+    """What can be seen of the cluster's queues, asked of any node that runs."""
+
+    def __init__(self, nodes: list[RabbitMQ], host: str) -> None:
+        self._nodes = nodes
+        self._host = host
+
+    def _ask(self, path: str) -> list[dict[str, Any]]:
+        node = next(node for node in self._nodes if node.answers())
+        found: list[dict[str, Any]] = node.ask("GET", path).raise_for_status().json()
+        return found
+
+    def leader(self) -> RabbitMQ:
+        """Of the queue of events."""
+        queues = {queue["name"]: queue for queue in self._ask(f"/api/queues/{self._host}")}
+        return next(node for node in self._nodes if node.node == queues["events"]["leader"])
+
+    def connected(self) -> set[str]:
+        """The nodes that Dust's processes are connected to."""
+        return {connection["node"] for connection in self._ask(f"/api/vhosts/{self._host}/connections")}
+
+    def whole(self) -> bool:
+        """Every node is there, and every queue of ours on each of them."""
+        if not all(node.answers() for node in self._nodes):
+            return False
+        queues = [queue for queue in self._ask(f"/api/queues/{self._host}") if queue["name"] in QUEUES]
+        return len(queues) == len(QUEUES) and all(
+            set(queue["online"]) == {node.node for node in self._nodes} for queue in queues
+        )
+
+
+def test_every_node_of_a_cluster_may_die_and_all_goes_on(settings: dict[str, str]) -> None:
+    medusa = FakeMedusa()
+    give(GIFT)
+    with running_cluster() as nodes, serving(medusa) as medusa_url, nodes[0].apart("shop"):
+        look = Look(nodes, "shop")
+        environment = {
+            **settings,
+            "DUST_BROKER_URL": ";".join(f"amqp://guest:guest@127.0.0.1:{node.port}/shop" for node in nodes),
+            "DUST_MEDUSA_URL": medusa_url,
+            "DUST_SWEEP_SECONDS": "86400",
+            # How beat shows that it is heard.
+            "DUST_RECONCILE_SECONDS": "1",
+        }
+        with serving_dust(environment, worker="worker --concurrency 2", beat="beat") as url, selling(url) as till:
+            goes_on(till, url, "from the start")
+            eventually(look.whole)
+
+            bystander = next(n for n in nodes if n is not look.leader() and n.node not in look.connected())
+            bystander.kill()
+            goes_on(till, url, "without one that nobody asked")
+            bystander.start()
+            eventually(look.whole)
+
+            # Whose queues they are is where they were first asked for.
+            assert look.connected() == {look.leader().node}
+            for number in (1, 2):
+                leader = look.leader()
+                leader.kill()
+                goes_on(till, url, f"without leader {number}")
+                leader.start()
+                eventually(look.whole)
+            till.close()
+            eventually(lambda: rows("SELECT count(*) FROM webhook_event WHERE state <> 'handled'") == [(0,)])
+            assert rows("SELECT count(*) FROM webhook_event") == [(till.acknowledged,)]
+    assert till.refused == 0
+    assert dict(rows("SELECT customer_id, balance FROM dust_balance")) == {**till.balances, SHOPPER: GIFT}
+    assert len(medusa.live_codes()) == 4
+
+
+def goes_on(till: Till, url: str, key: str) -> None:
+    """Events that are acknowledged from now on are booked, then a redemption gets its code, and beat is heard."""
+    began = now()
+    till.sell_more()
+    eventually(lambda: rows(HANDLED, began=began)[0][0] > 0)
+    # Not before: while a queue has no leader, hints are refused, and only a sweep would offer this one again.
+    redeem(url, key)
+    eventually(lambda: rows("SELECT count(*) FROM dust_redemption WHERE state <> 'active'") == [(0,)])
+    assert httpx.get(f"{url}/health/ready", timeout=60, trust_env=False).json()["degraded"] == []
+    asked = now()
+    eventually(lambda: rows("SELECT count(*) FROM reconcile_cursor WHERE seen_until > :asked", asked=asked) == [(1,)])
+    print(f"{key}: events waited for up to {rows(HANDLED, began=began)[0][1]}")
+
+
+def redeem(url: str, key: str) -> None:
+    headers = {**tokens.customer(SHOPPER), "Idempotency-Key": key}
+    with httpx.Client(base_url=url, timeout=60, trust_env=False) as client:
+        wish = {"dust": WISH, "currency_code": "eur"}
+        assert client.post("/store/dust/redemptions", json=wish, headers=headers).status_code == 202
+
+
+def give(dust: int) -> None:
+    with transaction() as connection:
+        adjust_balance(
+            connection,
+            CustomerId(SHOPPER),
+            dust,
+            reason="gift",
+            description="gift",
+            idempotency_key="gift",
+            actor="test",
+            now=now(),
+        )
+
+
+def rows(query: str, **values: Any) -> list[tuple[Any, ...]]:
+    with transaction() as connection:
+        return [tuple(row) for row in connection.execute(text(query), values)]

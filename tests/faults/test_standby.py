@@ -1,0 +1,107 @@
+"""Postgres dies under load and its synchronous standby takes over: Dust finds it, and nothing acknowledged is lost."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+
+from bridge import migrations
+from bridge.audit import audit
+from bridge.stack.account import open_data_dir, server_account, server_folder
+from bridge.stack.postgres import embedded_postgres
+from bridge.stack.secrets import kept_secret
+from bridge.stack.servers import package_folder
+from tests.stack.conftest import data_folder, family
+from tests.support.brokers import own_broker
+from tests.support.databases import at_database
+from tests.support.processes import eventually, serving_dust
+from tests.support.till import selling
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
+
+# It waits for the standby's disk before it says that something is committed.
+_SYNCHRONOUS = "ALTER SYSTEM SET synchronous_standby_names = '*'"
+
+
+@contextmanager
+def standby_of(primary: str, folder: Path) -> Iterator[str]:
+    """A second server that follows the first; its address."""
+    data = open_data_dir(folder)
+    account = server_account(data / "postgres")
+    cluster = server_folder(data, "postgres", account) / "cluster"
+    password = str(conninfo_to_dict(primary)["password"])
+    kept_secret(data, "postgres-password", lambda: password)
+    copy = package_folder("embedded_postgres") / "pginstall/bin/pg_basebackup"
+    subprocess.run([copy, "-d", primary, "-D", cluster, "-R", "-c", "fast"], check=True)
+    if account:
+        for path in (cluster, *cluster.rglob("*")):
+            os.lchown(path, account.uid, account.gid)
+    with embedded_postgres(data, say=lambda _: None) as url:
+        yield url
+
+
+def either(*urls: str) -> str:
+    """An address of both, as an operator writes it."""
+    found = [conninfo_to_dict(url) for url in urls]
+    hosts = ",".join(f"{each['host']}:{each['port']}" for each in found)
+    who = f"{found[0]['user']}:{found[0]['password']}"
+    return f"postgresql://{who}@{hosts}/{found[0]['dbname']}?target_session_attrs=read-write"
+
+
+def kill(folder: Path) -> None:
+    """At once and all of it, and what starts it again finds a server that follows: as one does that was cut off."""
+    cluster = folder / "postgres/cluster"
+    postmaster = int((cluster / "postmaster.pid").read_text().split()[0])
+    follow = cluster / "standby.signal"
+    follow.touch()
+    shutil.chown(follow, *owner(cluster))
+    for process in family(postmaster):
+        process.send_signal(signal.SIGKILL)
+
+
+def owner(file: Path) -> tuple[int, int]:
+    found = file.stat()
+    return found.st_uid, found.st_gid
+
+
+def test_the_standby_takes_over(settings: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    with (
+        data_folder() as first_folder,
+        data_folder() as second_folder,
+        embedded_postgres(first_folder, say=lambda _: None) as first,
+        psycopg.connect(first, autocommit=True) as there,
+        own_broker() as broker,
+    ):
+        migrations.upgrade(first)
+        with standby_of(first, second_folder) as second, psycopg.connect(second, autocommit=True) as here:
+            there.execute(_SYNCHRONOUS)
+            there.execute("SELECT pg_reload_conf()")
+            state = "SELECT sync_state FROM pg_stat_replication"
+            eventually(lambda: there.execute(state).fetchall() == [("sync",)])
+            both = either(first, second)
+            environment = {**settings, "DUST_DATABASE_URL": both, "DUST_BROKER_URL": broker.url}
+            with serving_dust(environment, worker="worker --concurrency 2", beat="beat") as url, selling(url) as till:
+                till.sell_more()
+                assert till.refused == 0
+                kill(first_folder)
+                died = time.monotonic()
+                # Nobody decides for an operator, or for what does it in their place, that the first is really gone.
+                here.execute("SELECT pg_promote()")
+                till.sell_more(1)
+                print(f"acknowledged again after {time.monotonic() - died:.1f} s, {till.refused} refused meanwhile")
+                till.sell_more()
+                till.close()
+                done = "SELECT count(*) FILTER (WHERE state = 'handled'), count(*) FROM webhook_event"
+                eventually(lambda: here.execute(done).fetchone() == (till.acknowledged, till.acknowledged))
+            found = dict(here.execute("SELECT customer_id, balance FROM dust_balance").fetchall())
+            assert found == till.balances
+            with at_database(both, monkeypatch):
+                assert audit() == []

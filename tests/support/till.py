@@ -1,0 +1,61 @@
+"""A shop that sells all the time, while something happens to what stands behind it."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+
+from tests.support.deliveries import deliver
+from tests.support.orders import line, order, order_event
+from tests.support.processes import eventually
+
+CUSTOMERS, WORTH = 10, 7
+# Enough events that whatever happens finds some under way; the rest of the time goes to the workers.
+_PAUSE_SECONDS = 0.02
+
+
+class Till:
+    """Posts one event after the other until it is closed, each of an order of its own; one that is refused, again."""
+
+    def __init__(self, url: str) -> None:
+        self.acknowledged = 0
+        self.refused = 0
+        self._url = url
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._sell)
+        self._thread.start()
+
+    def _sell(self) -> None:
+        with httpx.Client(base_url=self._url, timeout=60, trust_env=False) as client:
+            while not self._closing.wait(_PAUSE_SECONDS):
+                number = self.acknowledged
+                who = f"cus_{number % CUSTOMERS}"
+                document = order(f"order_{number:05}", customer_id=who, lines=[line(price=WORTH)])
+                if deliver(client, order_event(document), event_id=f"msg_{number:05}").status_code == 202:
+                    self.acknowledged += 1
+                else:
+                    self.refused += 1
+
+    def sell_more(self, number: int = 100) -> None:
+        """Wait until so many more were acknowledged."""
+        goal = self.acknowledged + number
+        eventually(lambda: self.acknowledged >= goal)
+
+    def close(self) -> None:
+        self._closing.set()
+        self._thread.join()
+
+    @property
+    def balances(self) -> dict[str, int]:
+        """What every customer must have in the end."""
+        return {f"cus_{who}": WORTH * len(range(who, self.acknowledged, CUSTOMERS)) for who in range(CUSTOMERS)}
+
+
+@contextmanager
+def selling(url: str) -> Iterator[Till]:
+    till = Till(url)
+    try:
+        yield till
+    finally:
+        till.close()
