@@ -164,7 +164,8 @@ def was_a_guest(walk: Walk) -> None:
 def prices_a_product_while_medusa_is_away(walk: Walk) -> None:
     product = f"prod_{walk.tag}_mug"
     walk.house.shop.products[product] = {"id": product, "metadata": {}}
-    walk.house.shop.troubles.append(Trouble(method="POST", mark=product, how="away"))
+    # Several may tell it at once: each of them is to fail.
+    walk.house.shop.troubles.append(Trouble(method="POST", mark=product, how="away", times=3))
     wish = {"dust_only": True, "dust_price": 5}
     walk.call("PUT", f"/admin/dust/products/{product}", expect={200}, json=wish, headers=tokens.admin())
     walk.history.prices[product] = 5
