@@ -5,6 +5,9 @@ from collections.abc import Sequence
 
 import structlog
 from celery import signals
+from celery.exceptions import Reject
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 from sqlalchemy import Connection
 
 from bridge.clock import now
@@ -70,7 +73,11 @@ def handle(self: EventTask, event_id: str) -> str:
         return handle_event(event_id).sentence
     except RetryLater as later:
         wait = max(_LEAST_SECONDS, later.wait_seconds)
-        raise self.retry(exc=later, countdown=wait, max_retries=_THE_ROW_COUNTS) from later
+        try:
+            raise self.retry(exc=later, countdown=wait, max_retries=_THE_ROW_COUNTS) from later
+        except Reject:
+            # The broker is away: the row says when it is due, and the sweep offers it then.
+            return f"Waits: {later.message}"
     except Unavailable as error:
         # Not failed: Postgres is away, the event waits in it untouched, and the sweep offers it again.
         return f"Waits: {error.message}"
@@ -78,8 +85,11 @@ def handle(self: EventTask, event_id: str) -> str:
 
 @signals.task_failure.connect(sender=handle)
 def _park_with_its_task(exception: BaseException, args: Sequence[str], **_: object) -> None:
-    """A task that was ended from outside (time limit, lost worker) would leave its event to the sweep, for ever."""
-    if not isinstance(exception, DustError):
+    """A task that was ended from outside (time limit, lost worker) would leave its event to the sweep, for ever.
+
+    Redis' going away while Celery notes a retry there ends the task too; with the event nothing is wrong.
+    """
+    if not isinstance(exception, (DustError, OperationalError, RedisError)):
         park_event(
             args[0], f"Its task was ended ({exception}). Retry it; if that happens again, Dust has a fault there."
         )

@@ -5,7 +5,7 @@ only not yet so is wrong too, so ask again until there has been time enough.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -46,6 +46,7 @@ class Books:
                 row.id: row for row in read("SELECT * FROM dust_redemption WHERE customer_id LIKE %(tag)s")
             }
             self.lots = read("SELECT * FROM dust_lot WHERE customer_id LIKE %(tag)s")
+            self.escrows = {row.order_id: row for row in read("SELECT * FROM guest_escrow WHERE order_id LIKE %(tag)s")}
             self.notices = read("SELECT * FROM notice WHERE customer_id LIKE %(tag)s")
             self.codes: dict[str, list[str]] = defaultdict(list)
             for row in read(
@@ -66,6 +67,7 @@ def check(history: History, database: str, shop: Shop) -> list[str]:
         *_events(history, books),
         *_books_add_up(books),
         *_orders(history, books),
+        *_guests(history, books),
         *_adjustments(history, books),
         *_bonuses(history, books),
         *_redemptions(history, books, shop),
@@ -107,15 +109,26 @@ def _books_add_up(books: Books) -> Iterator[str]:
             yield f"balance: {customer} is not what its rows add up to"
 
 
-def _sum(rows: Iterable[Any], kinds: set[str], reference: str) -> int:
-    return sum(row.amount + row.pending for row in rows if row.kind in kinds and row.reference_id == reference)
-
-
 def _orders(history: History, books: Books) -> Iterator[str]:
+    booked: dict[str, Counter[str]] = defaultdict(Counter)
+    for row in books.all_rows():
+        if row.kind in {"earn", "reverse"}:
+            booked[row.reference_id][row.customer_id] += row.amount + row.pending
     for order_id, (customer, worth) in history.worth.items():
-        booked = _sum(books.rows[customer], {"earn", "reverse"}, order_id)
-        if booked != worth:
-            yield f"order: {order_id} is worth {worth}, booked are {booked}"
+        found = {who: dust for who, dust in booked[order_id].items() if dust}
+        if found != ({customer: worth} if worth else {}):
+            yield f"order: {order_id} is worth {worth} to {customer}, booked are {found}"
+
+
+def _guests(history: History, books: Books) -> Iterator[str]:
+    """What waited for a guest is with who claimed it, and waits no more."""
+    for order_id, customer in history.guests.items():
+        row = books.escrows.get(order_id)
+        if row is None or (row.state, row.customer_id, row.dust) != ("claimed", customer, 0):
+            waits = f"{row.dust}, {row.state} by {row.customer_id}" if row else "unknown"
+            yield f"guest: {order_id} was claimed by {customer}; what waits is {waits}"
+    for order_id in books.escrows.keys() - history.guests.keys():
+        yield f"guest: {order_id} is no guest's"
 
 
 def _adjustments(history: History, books: Books) -> Iterator[str]:
@@ -137,7 +150,9 @@ def _bonuses(history: History, books: Books) -> Iterator[str]:
 
 
 def _redemptions(history: History, books: Books, shop: Shop) -> Iterator[str]:
-    live = shop.live_codes()
+    live = shop.live_codes_of(history.tag)
+    for code in sorted(live - {code for codes in books.codes.values() for code in codes}):
+        yield f"in doubt: {code} can be used and is no redemption's"
     for wish in history.wishes:
         row = books.redemptions.get(wish.redemption_id)
         if row is None:
@@ -234,7 +249,9 @@ def _notices(history: History, books: Books, shop: Shop) -> Iterator[str]:
                 said[each.customer_id] += each.data["amount"]
         if said != Counter(expected):
             yield f"notices: {kind} must tell of {expected}, tells of {dict(said)}"
-    heard = set(shop.told)
+    heard = {notice for notice, customer in list(shop.told) if f"_{history.tag}_" in customer}
+    for notice in sorted(heard - {each.id for each in books.notices}):
+        yield f"notice: the shop heard {notice}, which nobody wrote"
     for each in books.notices:
         if each.state != "delivered" or each.id not in heard:
             yield f"notice: {each.id} is {each.state}; the shop has {'' if each.id in heard else 'not '}heard it"

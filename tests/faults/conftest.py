@@ -84,14 +84,13 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     """How many cells hold of each death at each kind of point, which do not, and which planted bugs were found."""
     came: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     said: dict[str, set[str]] = defaultdict(set)
-    bugs = {}
+    bugs: dict[str, bool] = {}
     for report in (each for reports in terminalreporter.stats.values() for each in reports):
         # What was deselected is no report.
         if getattr(report, "when", None) != "call":
             continue
         noted = dict(report.user_properties)
-        if "bug" in noted:
-            bugs[noted["bug"]] = "found" if report.passed else "NOT FOUND"
+        bugs |= noted.get("bugs", {})
         for name, death, kind in noted.get("cells", ()):
             what = "broken" if report.failed else "held" if name in noted.get("happened", ()) else "not passed"
             came[death, kind][what] += 1
@@ -106,8 +105,9 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
                 "All cells of a walk that broke are named; to tell them apart: --together 1 --only ..."
             )
     if bugs:
-        found = list(bugs.values()).count("found")
-        terminalreporter.line(f"planted bugs: {found} of {len(bugs)} found: {bugs}")
+        terminalreporter.line(f"planted bugs: {sum(bugs.values())} of {len(bugs)} found")
+        for name in sorted(bug for bug, found in bugs.items() if not found):
+            terminalreporter.line(f"NOT FOUND: {name}")
 
 
 def _print_table(terminalreporter: Any, came: dict[tuple[str, str], Counter[str]]) -> None:

@@ -26,14 +26,14 @@ class Trouble:
 
 class Shop(FakeMedusa):
     """A Medusa with troubles. `happened` has (when, what, code) for every promotion made or deleted; `told` the ids of
-    all notices that came, each as often as it came.
+    all notices that came, each as often as it came, with whom they are about, if anybody.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.troubles: list[Trouble] = []
         self.happened: list[tuple[datetime, str, str]] = []
-        self.told: list[str] = []
+        self.told: list[tuple[str, str]] = []
         self._troubling = threading.Lock()
 
     def handle(self, method: str, path: str, query: dict[str, Any], body: Any, headers: Any) -> Answer:
@@ -41,7 +41,7 @@ class Shop(FakeMedusa):
         if trouble == "away":
             return 503, {"type": "unexpected_state", "message": "away"}
         if path == NOTICES:
-            self.told.append(headers["webhook-id"])
+            self.told.append((headers["webhook-id"], body["data"].get("customer_id") or ""))
             answer: Answer = (200, {})
         else:
             answer = super().handle(method, path, query, body, headers)
@@ -51,6 +51,11 @@ class Shop(FakeMedusa):
         elif trouble == "lose":
             raise ConnectionResetError("the reply was lost")
         return answer
+
+    def live_codes_of(self, tag: str) -> set[str]:
+        """Codes that one of this tag's people could still use."""
+        theirs = [each for each in list(self.promotions.values()) if f"_{tag}_" in each["metadata"]["customer_id"]]
+        return {each["code"] for each in theirs if each["used"] < each["limit"]}
 
     def _trouble(self, method: str, call: str) -> str | None:
         with self._troubling:

@@ -5,7 +5,7 @@ import pytest
 from bridge.stack.processes import until
 from tests.faults.house import Servers, apart, house
 from tests.faults.road import PATIENCE_SECONDS
-from tests.faults.test_checker import somebody
+from tests.faults.scenes import somebody
 from tests.support.orders import order_event
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]

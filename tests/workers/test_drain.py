@@ -1,8 +1,13 @@
-"""The drain after its process was lost."""
+"""The tasks of events when a process, or the broker, was lost."""
 
 from typing import Any
 
 import pytest
+from billiard.exceptions import WorkerLostError
+from celery import signals
+from celery.exceptions import Reject
+from redis.exceptions import ConnectionError as RedisAway
+from sqlalchemy import text
 
 from bridge.clock import now
 from bridge.db import transaction
@@ -44,3 +49,29 @@ def test_a_retry_waits_a_whole_second_at_least(monkeypatch: pytest.MonkeyPatch) 
         inbox.handle.run("msg_1")
     # RabbitMQ's delays have no fractions, and Celery gives a task up that asks for none.
     assert asked == [1.0]
+
+
+def test_an_event_that_waits_is_left_to_the_sweep_when_the_broker_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    def soon(event_id: str) -> None:
+        raise RetryLater(event_id, "Medusa is away", 0.3)
+
+    def retry(**_: object) -> Exception:
+        raise Reject(RedisAway("connection refused"), requeue=False)
+
+    monkeypatch.setattr(inbox, "handle_event", soon)
+    monkeypatch.setattr(inbox.handle, "retry", retry)
+    assert inbox.handle.run("msg_1") == "Waits: msg_1 waits: Medusa is away"
+
+
+@pytest.mark.usefixtures("settings")
+@pytest.mark.parametrize(
+    ("ended_by", "state"), [(RedisAway("connection refused"), "pending"), (WorkerLostError("signal 9"), "failed")]
+)
+def test_only_what_the_event_may_have_done_parks_it(ended_by: Exception, state: str) -> None:
+    body = order_event(order())
+    with transaction() as connection:
+        receive(connection, "msg_1", read_event(body), body, now=now())
+    # As Celery says it when the note of a task's end or of its retry cannot be written to Redis.
+    signals.task_failure.send(sender=inbox.handle, task_id="1", exception=ended_by, args=("msg_1",), kwargs={})
+    with transaction() as connection:
+        assert connection.scalar(text("SELECT state FROM webhook_event WHERE id = 'msg_1'")) == state

@@ -1,0 +1,349 @@
+"""Bugs that strike only those whose ids carry the bug's name, so that one Dust can have all of them at once."""
+
+import dataclasses
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+Mine = Callable[[object], bool]
+
+
+def silent(mine: Mine) -> None:
+    """Nobody is told of anything."""
+    from bridge.ledger import news
+
+    notices = news._notices
+    news._notices = lambda account, quiet: () if mine(account.customer_id) else notices(account, quiet)
+
+
+def silent_end(mine: Mine) -> None:
+    """Nobody is told that dust has expired."""
+    from bridge.ledger import news
+    from bridge.notices.outbox import NoticeType
+
+    notices = news._notices
+
+    def some(account: Any, quiet: Any) -> Any:
+        told = notices(account, quiet)
+        return [n for n in told if n.type is not NoticeType.EXPIRED] if mine(account.customer_id) else told
+
+    news._notices = some
+
+
+def told_twice(mine: Mine) -> None:
+    """Two notices are written of each movement."""
+    from bridge.ledger import news
+
+    notices = news._notices
+    news._notices = lambda account, quiet: [*notices(account, quiet)] * (2 if mine(account.customer_id) else 1)
+
+
+def warned_twice(mine: Mine) -> None:
+    """Two notices are written of dust that expires soon."""
+    from bridge.ledger import news
+    from bridge.notices.outbox import NoticeType
+
+    put = news.put
+
+    def insistent(connection: Any, notices: Any, *, now: Any) -> None:
+        again = [each for each in notices if each.type is NoticeType.EXPIRING and mine(each.customer_id)]
+        put(connection, [*notices, *again], now=now)
+
+    news.put = insistent
+
+
+def refusal_is_delivery(mine: Mine) -> None:
+    """Whatever the shop answers to a notice, it is delivered."""
+    from bridge.notices import send
+
+    outcome = send._outcome
+
+    def hopeful(row: Any, attempt: Any) -> Any:
+        return outcome(row, dataclasses.replace(attempt, reason=None) if mine(row.customer_id) else attempt)
+
+    send._outcome = hopeful
+
+
+def new_name_each_time(mine: Mine) -> None:
+    """A notice that is sent again has another id than before."""
+    from bridge.notices import send
+
+    post = send._post
+
+    def renaming(http: Any, settings: Any, row: Any) -> Any:
+        if row.attempts and mine(row.customer_id):
+            row = SimpleNamespace(**{**row._mapping, "id": f"{row.id}-{row.attempts}"})
+        return post(http, settings, row)
+
+    send._post = renaming
+
+
+def merge_loses(mine: Mine) -> None:
+    """What goes over in a merge arrives without its last lot."""
+    from bridge.ledger.account import Account
+
+    take = Account.take_over
+
+    def careless(self: Any, parcels: Any, memo: Any, *, now: Any) -> None:
+        take(self, parcels[:-1] if mine(self.customer_id) else parcels, memo, now=now)
+
+    Account.take_over = careless  # type: ignore[method-assign]
+
+
+def merge_doubles(mine: Mine) -> None:
+    """What goes over in a merge arrives twice."""
+    from bridge.ledger.account import Account
+
+    take = Account.take_over
+
+    def generous(self: Any, parcels: Any, memo: Any, *, now: Any) -> None:
+        take(self, parcels * 2 if mine(self.customer_id) else parcels, memo, now=now)
+
+    Account.take_over = generous  # type: ignore[method-assign]
+
+
+def guest_paid_twice(mine: Mine) -> None:
+    """A guest's orders are in the list of those to pay out twice."""
+    from bridge.settlement import escrow
+
+    credit = escrow._credit
+
+    def twice(connection: Any, who: Any, orders: Any, *how: Any) -> None:
+        credit(connection, who, [*orders, *orders] if mine(who) else orders, *how)
+
+    escrow._credit = twice
+
+
+def guest_unpaid(mine: Mine) -> None:
+    """A guest's dust is claimed, and given to nobody."""
+    from bridge.settlement import escrow
+
+    credit = escrow._credit
+
+    def stingy(connection: Any, who: Any, *how: Any) -> None:
+        if not mine(who):
+            credit(connection, who, *how)
+
+    escrow._credit = stingy
+
+
+def guest_and_another(mine: Mine) -> None:
+    """A guest's dust is given to another customer as well."""
+    from bridge.settlement import escrow
+
+    credit = escrow._credit
+
+    def scattering(connection: Any, who: Any, *how: Any) -> None:
+        credit(connection, who, *how)
+        if mine(who):
+            credit(connection, f"{who}-too", *how)
+
+    escrow._credit = scattering
+
+
+def guest_waits_on(mine: Mine) -> None:
+    """That a guest's dust was claimed is not noted."""
+    from bridge.settlement.escrow import Escrow
+
+    claimed = Escrow.claimed_by
+
+    def forgetful(self: Any, who: Any, *how: Any, **more: Any) -> Any:
+        return self if mine(who) else claimed(self, who, *how, **more)
+
+    Escrow.claimed_by = forgetful  # type: ignore[method-assign]
+
+
+def expires_twice(mine: Mine) -> None:
+    """As much again goes when dust expires."""
+    from bridge.ledger.account import Account
+
+    expire = Account.expire_due
+
+    def twice(self: Any, *, now: Any) -> None:
+        before = len(self.postings)
+        expire(self, now=now)
+        for gone in self.postings[before:] if mine(self.customer_id) else ():
+            self._spend(-gone.amount, gone.memo, now=now, overdraw=True)
+
+    Account.expire_due = twice  # type: ignore[method-assign]
+
+
+def never_expires(mine: Mine) -> None:
+    """Dust past its date stays."""
+    from bridge.ledger.account import Account
+
+    expire = Account.expire_due
+    Account.expire_due = (  # type: ignore[method-assign]
+        lambda self, *, now: None if mine(self.customer_id) else expire(self, now=now)
+    )
+
+
+def never_matures(mine: Mine) -> None:
+    """Pending dust stays pending."""
+    from bridge.ledger.account import Account
+
+    mature = Account.mature_due
+    Account.mature_due = (  # type: ignore[method-assign]
+        lambda self, *, now: None if mine(self.customer_id) else mature(self, now=now)
+    )
+
+
+def price_unheard(mine: Mine) -> None:
+    """A Medusa that is away counts as having heard of a price."""
+    from bridge.errors import Unavailable
+    from bridge.medusa.client import Medusa
+
+    tell = Medusa.set_product_metadata
+
+    def hopeful(self: Any, product_id: Any, metadata: Any) -> None:
+        try:
+            tell(self, product_id, metadata)
+        except Unavailable:
+            if not mine(product_id):
+                raise
+
+    Medusa.set_product_metadata = hopeful  # type: ignore[method-assign]
+
+
+def two_welcomes(mine: Mine) -> None:
+    """Nobody looks whether a customer has had the sign-up bonus."""
+    from bridge.settlement import bonuses
+
+    known, memo = bonuses.transaction_by_key, bonuses.Memo
+
+    def keyless(**how: Any) -> Any:
+        return memo(**{**how, "idempotency_key": None} if mine(how["reference_id"]) else how)
+
+    bonuses.transaction_by_key = lambda connection, who, key: None if mine(who) else known(connection, who, key)
+    bonuses.Memo = keyless
+
+
+def overdraws(mine: Mine) -> None:
+    """Nobody looks whether there is as much as a debit takes."""
+    from bridge.ledger.account import Account
+
+    spend = Account._spend
+
+    def bold(self: Any, amount: int, memo: Any, *, now: Any, overdraw: bool) -> None:
+        spend(self, amount, memo, now=now, overdraw=overdraw or mine(self.customer_id))
+
+    Account._spend = bold  # type: ignore[method-assign]
+
+
+def balance_drifts(mine: Mine) -> None:
+    """Debits are in the book and do not reach the balance."""
+    from bridge.ledger import book
+
+    update = book._update_balances
+
+    def adding(connection: Any, accounts: Any) -> None:
+        for account in accounts:
+            if mine(account.customer_id):
+                account.balance -= sum(posting.amount for posting in account.postings if posting.amount < 0)
+        update(connection, accounts)
+
+    book._update_balances = adding
+
+
+def gives_up(mine: Mine) -> None:
+    """An event that has to wait for Medusa is parked."""
+    from bridge.inbox import handle
+
+    put_off = handle._put_off
+
+    def impatient(row: Any, error: Any) -> Any:
+        return handle._park(row, error.code, error.message) if mine(row.id) else put_off(row, error)
+
+    handle._put_off = impatient
+
+
+def event_copied(mine: Mine) -> None:
+    """An event is kept a second time under an id of its own."""
+    from bridge.webhooks import door
+
+    keep = door._keep
+
+    async def copying(arrival: Any) -> Any:
+        if mine(arrival.event_id):
+            await keep(dataclasses.replace(arrival, event_id=f"{arrival.event_id}-copy"))
+        return await keep(arrival)
+
+    door._keep = copying
+
+
+def order_copied(mine: Mine) -> None:
+    """An order is settled a second time under an id of its own."""
+    from bridge.inbox import drain, handle
+
+    settle = drain.settle_orders
+
+    def copying(connection: Any, orders: Any, **more: Any) -> Any:
+        orders = list(orders)
+        copies = [dataclasses.replace(order, id=f"{order.id}-copy") for order in orders if mine(order.id)]
+        return settle(connection, [*orders, *copies], **more)
+
+    drain.settle_orders = handle.settle_orders = copying
+
+
+def takes_all(mine: Mine) -> None:
+    """An order that uses part of a code pays all of its dust."""
+    from bridge.redemptions import uses
+
+    used = uses._used_dust
+
+    def greedy(redemption: Any, code: Any, *how: Any) -> Any:
+        return code.dust if mine(redemption.customer_id) else used(redemption, code, *how)
+
+    uses._used_dust = greedy
+
+
+def code_made_anew(mine: Mine) -> None:
+    """A code that is there already, as the reply to its making was lost, is deleted and made again."""
+    from bridge.redemptions import advance
+
+    make = advance._make_or_adopt
+
+    def tidy(redemption: Any, code: Any, dust_only: Any, medusa: Any) -> Any:
+        if mine(redemption.customer_id) and (old := medusa.promotion_by_code(code.code)):
+            medusa.delete_promotion(old.id)
+        return make(redemption, code, dust_only, medusa)
+
+    advance._make_or_adopt = tidy
+
+
+def spare_code(mine: Mine) -> None:
+    """When the reply to the making of a code is lost, another code is made too."""
+    from bridge.errors import Unavailable
+    from bridge.medusa.client import Medusa
+
+    create = Medusa.create_promotion
+
+    def careful(self: Any, body: Any) -> Any:
+        try:
+            return create(self, body)
+        except Unavailable:
+            if mine(body["metadata"]["customer_id"]):
+                create(self, {**body, "code": f"{body['code']}-2"})
+            raise
+
+    Medusa.create_promotion = careful  # type: ignore[method-assign]
+
+
+# fmt: off
+BUGS = (
+    silent, silent_end, told_twice, warned_twice, refusal_is_delivery, new_name_each_time, merge_loses,
+    merge_doubles, guest_paid_twice, guest_unpaid, guest_and_another, guest_waits_on, expires_twice,
+    never_expires, never_matures, price_unheard, two_welcomes, overdraws, balance_drifts, gives_up,
+    event_copied, order_copied, takes_all, code_made_anew, spare_code,
+)
+# fmt: on
+
+
+def plant_all() -> None:
+    """Every bug of this page: `guest_unpaid` strikes whatever has `_guest-unpaid_` in its id."""
+    for bug in BUGS:
+        bug(_carrying(bug.__name__.replace("_", "-")))
+
+
+def _carrying(name: str) -> Mine:
+    return lambda subject: f"_{name}_" in str(subject)
