@@ -32,5 +32,5 @@ def test_an_event_that_kills_its_worker_is_split_off_and_parked_and_its_batch_go
         (found_row,) = walk.sql("SELECT id, error_code, reason FROM webhook_event WHERE state = 'failed'")
         assert found_row[:2] == ("msg_x_poison", "task_ended")
         deaths = found.said.getvalue().count("exited with 'signal 9 (SIGKILL)'")
-        # A few: once in a batch or two, and then alone until it is parked. A loop would go on for ever.
-        assert 2 <= deaths <= 12, deaths
+        # Once in a batch or two and then alone until it is parked, and more where a busy machine lets batches overlap.
+        assert 2 <= deaths <= 30, deaths
