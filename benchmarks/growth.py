@@ -131,7 +131,7 @@ def _read(port: int, requests: list[bytes], *, seconds: float) -> float:
 
 
 def _posting(small: _Book, large: _Book) -> _Rounds:
-    """By one process, in batches, between two checkpoints, which is nearly all of the time. The first rounds fill caches.
+    """By one process, in batches, between two checkpoints, as it is nearly always. The first rounds fill caches.
 
     Right after a checkpoint the log has all of every page that changes for the first time, and there are more of them
     with the large ledger.

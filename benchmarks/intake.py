@@ -50,10 +50,8 @@ def measure(scale: Scale) -> Outcome:
             Figure(
                 measure=NAME, name="durable intake", value=answers.rate, unit="events/s", throughput=True, limit=RATE
             ),
-            Figure(
-                measure=NAME, name="beside the same row in pgbench", value=answers.rate, unit="events/s", limit=bare,
-                limit_is=f"pgbench, {CONNECTIONS} clients, one commit each",
-            ),
+            # No goal, but how far away the ceiling is: it does without HTTP, a signature and JSON.
+            Figure(measure=NAME, name="share of pgbench with the same row", value=answers.rate / bare * 100, unit="%"),
             Figure(
                 measure=NAME, name="p99", value=percentile(answers.seconds, 0.99) * 1000, unit="ms",
                 limit=P99_SECONDS * 1000, at_most=True,
@@ -65,7 +63,10 @@ def measure(scale: Scale) -> Outcome:
             Figure(measure=NAME, name="not answered 202", value=refused, unit="events", limit=0, at_most=True),
             *cpu,
         ],
-        notes=[f"two API processes, {CONNECTIONS} connections, {answers.lasted:.0f} s, {len(body(1, 1))} bytes"],
+        notes=[
+            f"two API processes, {CONNECTIONS} connections, {answers.lasted:.0f} s, {len(body(1, 1))} bytes",
+            f"pgbench, {CONNECTIONS} clients, one commit each: {bare:,.0f}/s",
+        ],
     )  # fmt: skip
 
 
