@@ -1,5 +1,6 @@
 """Everything that Dust needs on one machine: behind `dust up`, the demo and the walkthrough tests."""
 
+import math
 import os
 import signal
 import socket
@@ -70,7 +71,7 @@ def up(
         print(f"ready {urls.api}", flush=True)
         if ready:
             ready(urls)
-        supervisor.ended.wait()
+        _until(supervisor.ended)
         supervisor.check()
 
 
@@ -277,6 +278,12 @@ def _ended_by_signals() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _until(ended: threading.Event) -> None:
+    """By looking again and again: a signal that comes just as `ended.wait()` begins would be noticed by the next signal
+    only, or leave the event locked for ever."""
+    until(ended.is_set, math.inf)
 
 
 class _Left(BaseException):

@@ -75,6 +75,28 @@ def test_killing_up_leaves_nothing_and_it_starts_again(folder: Path, run: Run) -
     assert again.wait(PATIENCE_SECONDS) == 0
 
 
+SIGNALS = """
+import random, signal, threading
+from bridge.stack.up import _ended_by_signals, _until
+
+for _ in range(3000):
+    ended = threading.Event()
+    with _ended_by_signals():
+        # A clock that strikes within microseconds stands for whoever sends the signal.
+        signal.signal(signal.SIGALRM, signal.getsignal(signal.SIGTERM))
+        signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-6, 3e-5))
+        _until(ended)
+    # As the supervisor does when it stops.
+    ended.set()
+"""
+
+
+def test_no_signal_is_lost_that_comes_as_the_waiting_begins(run: Run) -> None:
+    process = run(SIGNALS)
+    _, said = process.communicate(timeout=PATIENCE_SECONDS)
+    assert (process.returncode, said) == (0, "")
+
+
 @pytest.mark.parametrize(
     ("command", "reason"),
     [("migrate", "`dust migrate` ended with 2"), ("beat", "beat refuses to start:\n.*\nDUST_EXAMPLE is not set")],
