@@ -1,9 +1,11 @@
 """The Celery application of the workers. Its settings, with their reasons, are in `celeryconfig.py`."""
 
+import os
+import threading
 from typing import Any, ClassVar
 
 import structlog
-from celery import Celery, Task, signals
+from celery import Celery, Task, bootsteps, signals
 from sqlalchemy import Connection
 
 from bridge.clock import look_again
@@ -12,6 +14,8 @@ from bridge.logs import set_up_logs
 from bridge.metrics import keep_saved, stop_saving
 from bridge.settings import get_settings
 from bridge.tracing import set_up_tracing, stop_tracing
+
+log = structlog.get_logger(__name__)
 
 
 class DustTask(Task):  # type: ignore[misc]
@@ -45,6 +49,31 @@ app.conf.imports = (
     "workers.reconcile",
     "workers.notices",
 )
+
+
+# Longer than any task may take, for a worker that was asked to end lets its tasks come to theirs.
+ENDS_WITHIN_SECONDS = 90.0
+
+
+class EndsInTime(bootsteps.StartStopStep):  # type: ignore[misc]
+    """A worker that is ending ends, and whoever keeps it starts another.
+
+    Celery waits for its children without a limit. One that wanted to report just then, to a parent that no longer
+    listens, waits for the parent: seen after Redis had died as a worker began. Nobody is told, and nothing is done.
+    """
+
+    def close(self, _worker: object) -> None:
+        end = threading.Timer(ENDS_WITHIN_SECONDS, self._end)
+        end.daemon = True
+        end.start()
+
+    @staticmethod
+    def _end() -> None:
+        log.critical("worker_does_not_end", seconds=ENDS_WITHIN_SECONDS)
+        os._exit(1)
+
+
+app.steps["worker"].add(EndsInTime)
 
 
 @signals.setup_logging.connect
