@@ -9,14 +9,38 @@ from celery.exceptions import Reject
 from redis.exceptions import ConnectionError as RedisAway
 from sqlalchemy import text
 
-from bridge.clock import now
+from bridge.clock import moved, now
 from bridge.db import transaction
+from bridge.inbox.drain import OWN_TASK_GRACE, Drained, drain_once
 from bridge.inbox.events import read_event
 from bridge.inbox.handle import RetryLater
 from bridge.inbox.receive import receive
 from bridge.wake import INBOX_HANDLE
-from tests.support.orders import order, order_event
+from tests.support.orders import event, order, order_event
 from workers import inbox
+
+
+def keep(event_id: str, body: bytes) -> None:
+    with transaction() as connection:
+        receive(connection, event_id, read_event(body), body, now=now())
+
+
+@pytest.mark.usefixtures("settings")
+def test_what_was_split_off_is_left_to_its_own_task_for_a_while() -> None:
+    keep("msg_1", event("order.placed", {"id": "order_1"}))
+    assert drain_once() == Drained(taken=1, split_off=("msg_1",))
+    assert drain_once() == Drained(taken=0, split_off=())
+    with moved(OWN_TASK_GRACE):
+        assert drain_once() == Drained(taken=1, split_off=("msg_1",))
+
+
+@pytest.mark.usefixtures("settings")
+def test_what_one_batch_has_taken_another_leaves() -> None:
+    keep("msg_1", order_event(order()))
+    with transaction() as connection:
+        connection.execute(text("SELECT FROM webhook_event FOR UPDATE"))
+        assert drain_once().taken == 0
+    assert drain_once().taken == 1
 
 
 @pytest.mark.usefixtures("settings")
@@ -24,9 +48,7 @@ def test_a_batch_that_killed_its_process_is_split_into_tasks_of_their_own(monkey
     published: list[tuple[Any, ...]] = []
     monkeypatch.setattr(inbox, "publish", lambda *args: published.append(args))
     for number in range(3):
-        body = order_event(order(f"order_{number}"))
-        with transaction() as connection:
-            receive(connection, f"msg_{number}", read_event(body), body, now=now())
+        keep(f"msg_{number}", order_event(order(f"order_{number}")))
     assert inbox.drain.apply(retries=1).get() == 3
     assert sorted(published) == [(INBOX_HANDLE, f"msg_{number}") for number in range(3)]
     # Nobody else takes them while their own tasks are on their way.
