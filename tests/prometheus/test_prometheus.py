@@ -52,15 +52,15 @@ class Prometheus:
             )
 
     def ask(self, path: str, **query: str) -> Any:
-        answer = httpx.get(f"{self._url}/api/v1/{path}", params=query, timeout=30, trust_env=False).json()
-        assert answer["status"] == "success", answer
-        return answer["data"]
+        answer = httpx.get(f"{self._url}/api/v1/{path}", params=query, timeout=30, trust_env=False)
+        return answer.raise_for_status().json()["data"]
 
     def up(self) -> bool:
         assert self._process.poll() is None, self._log.read_text()
         try:
             return [target["health"] for target in self.ask("targets")["activeTargets"]] == ["up"]
-        except httpx.TransportError:
+        except httpx.HTTPError:
+            # Nobody listens yet, or says that it is not ready.
             return False
 
     def rules(self) -> list[dict[str, Any]]:

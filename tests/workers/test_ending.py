@@ -2,16 +2,14 @@
 
 import os
 import signal
+import subprocess
 import sys
 
 import psutil
-import pytest
 
-from bridge.settings import get_settings
 from bridge.stack.processes import spawn, stop
-from bridge.wake import queues_with_workers
 from tests.support.brokers import own_broker
-from tests.support.processes import PATIENCE_SECONDS, eventually
+from tests.support.processes import PATIENCE_SECONDS
 
 WORKER = """
 import sys
@@ -24,19 +22,17 @@ main()
 """
 
 
-def test_a_worker_whose_child_hangs_ends_all_the_same(
-    settings: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_worker_whose_child_hangs_ends_all_the_same(settings: dict[str, str]) -> None:
     with own_broker() as broker:
-        monkeypatch.setenv("DUST_BROKER_URL", broker.url)
-        get_settings.cache_clear()
-        worker = spawn([sys.executable, "-c", WORKER], death_signal=signal.SIGKILL, env=dict(os.environ))
+        around = {**os.environ, **settings, "DUST_BROKER_URL": broker.url}
+        worker = spawn([sys.executable, "-c", WORKER], death_signal=signal.SIGKILL, env=around, stdout=subprocess.PIPE)
+        assert worker.stdout is not None
         try:
-            eventually(lambda: queues_with_workers(timeout_seconds=0.5).get("events", 0) > 0)
+            assert any(b" ready." in line for line in worker.stdout)
             (child,) = psutil.Process(worker.pid).children()
             child.suspend()
             worker.terminate()
             assert worker.wait(PATIENCE_SECONDS) == 1
         finally:
             stop(worker)
-    get_settings.cache_clear()
+            worker.stdout.close()
