@@ -15,6 +15,7 @@ from tests.faults.house import House, Point
 from tests.faults.road import PATIENCE_SECONDS, History, Walk
 from tests.faults.shop import Trouble
 from tests.support import tokens
+from tests.support.databases import waiting_for_locks
 from tests.support.orders import event, order_event
 
 Scene = Callable[[Walk], None]
@@ -51,10 +52,7 @@ def changes_an_order_many_times_at_once(walk: Walk) -> None:
         other.execute("SELECT FROM dust_balance FOR UPDATE")
         for number in range(MANY):
             walk.deliver(f"change{number}", event("order-edit.confirmed", {"id": changed["id"]}))
-        waiting = (
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        )
-        assert until(lambda: walk.sql(waiting)[0][0] >= 2, PATIENCE_SECONDS)
+        assert until(lambda: waiting_for_locks(walk.house.database) >= 2, PATIENCE_SECONDS)
     eventually_handled(walk, 1 + MANY)
 
 

@@ -1,4 +1,4 @@
-"""Databases that are not there."""
+"""Another database than the test's own, none at all, and who waits in one."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -90,9 +90,7 @@ def test_an_event_that_waits_is_left_to_the_sweep_when_the_broker_is_away(monkey
     ("ended_by", "state"), [(RedisAway("connection refused"), "pending"), (WorkerLostError("signal 9"), "failed")]
 )
 def test_only_what_the_event_may_have_done_parks_it(ended_by: Exception, state: str) -> None:
-    body = order_event(order())
-    with transaction() as connection:
-        receive(connection, "msg_1", read_event(body), body, now=now())
+    keep("msg_1", order_event(order()))
     # As Celery says it when the note of a task's end or of its retry cannot be written to Redis.
     signals.task_failure.send(sender=inbox.handle, task_id="1", exception=ended_by, args=("msg_1",), kwargs={})
     with transaction() as connection:
