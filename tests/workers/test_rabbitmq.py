@@ -15,6 +15,7 @@ import pytest
 from bridge import wake
 from bridge.settings import get_settings
 from bridge.wake import INBOX_DRAIN
+from tests.support.databases import waiting_for_locks
 from tests.support.deliveries import deliver
 from tests.support.orders import order, order_event
 from tests.support.processes import dust_processes, eventually, serving_dust
@@ -68,11 +69,11 @@ def kill(processes: list[psutil.Process]) -> None:
 @contextmanager
 def caught_in_the_middle(owner: psycopg.Connection, url: str, name: str) -> Iterator[None]:
     """A worker is in the middle of booking this event, and cannot go on before the block ends."""
-    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    database_url = str(get_settings().database_url)
     with psycopg.connect(owner.info.dsn, password=owner.info.password) as somebody:
         somebody.execute("LOCK TABLE dust_transaction IN EXCLUSIVE MODE")
         send(url, name)
-        eventually(lambda: owner.execute(waiting).fetchone() == (1,))
+        eventually(lambda: waiting_for_locks(database_url) == 1)
         yield
 
 
