@@ -19,6 +19,7 @@ from bridge.settings import get_settings
 from bridge.stack.postgres import embedded_postgres
 from tests.support import medusa as fake
 from tests.support.deliveries import WEBHOOK_SECRET
+from tests.support.locks import lock_order_watched
 from tests.support.medusa import FakeMedusa
 from tests.support.rabbitmq import end_shared_rabbitmq
 from tests.support.receiver import NOTIFY_SECRET, Receiver, receiving
@@ -94,7 +95,7 @@ def _forget() -> None:
 
 @pytest.fixture
 def settings(database: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[dict[str, str]]:
-    """An environment in which everything is set; the books are audited when the test is over."""
+    """An environment in which everything is set; when the test is over, books and order of locks are audited."""
     environment = {
         "DUST_DATABASE_URL": database,
         "DUST_DATA_DIR": str(tmp_path),
@@ -109,10 +110,12 @@ def settings(database: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     _forget()
-    yield environment
+    with lock_order_watched() as out_of_order:
+        yield environment
     breaches = audit()
     _forget()
     assert breaches == []
+    assert out_of_order == []
 
 
 @pytest.fixture

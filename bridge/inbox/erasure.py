@@ -3,8 +3,9 @@
 What identifies a person comes in only with the order snapshots in the raw bodies of events, and as a keyed hash of the
 e-mail for orders as a guest. Erasing strips the bodies of every event about the customer or their orders down to the
 ids, so that even a failed one can still be retried (the order is then asked of Medusa), drops the hashes, and asks for
-open redemptions to be released. Late events are stripped by the daily upkeep. Balances, rows, lots, what waits for
-guests and the liability stay as they are, under an id that no longer leads to anybody.
+open redemptions to be released. Events that come late, or are being handled just now, are stripped by the daily upkeep.
+Balances, rows, lots, what waits for guests and the liability stay as they are, under an id that no longer leads to
+anybody.
 """
 
 import re
@@ -21,7 +22,7 @@ from bridge.inbox.events import only_ids
 from bridge.inbox.tables import EventState, webhook_event
 from bridge.ledger.merges import merged_into
 from bridge.notices.outbox import forget_customers
-from bridge.redemptions.promises import ask_for_release, list_redemptions
+from bridge.redemptions.promises import ask_for_release_of_all
 from bridge.settlement.escrow import forget_emails, forget_guests
 from bridge.settlement.referrals import forget_codes
 from bridge.settlement.tables import order_settlement
@@ -34,7 +35,6 @@ customer_erasure = Table(
     Column("actor", Text, nullable=False),
 )
 
-_MOST_REDEMPTIONS = 1000
 # Events that no settled order leads to: Dust has no use for them, or could not read whose they are.
 _NOT_SETTLED = [state.value for state in EventState if state is not EventState.HANDLED]
 
@@ -48,10 +48,10 @@ def erase_customer(connection: Connection, customer_id: CustomerId, *, actor: st
         insert(customer_erasure).on_conflict_do_nothing(),
         [{"customer_id": who, "erased_at": now, "actor": actor} for who in everybody],
     )
-    for redemption in list_redemptions(connection, customer_id=customer_id, limit=_MOST_REDEMPTIONS):
-        if redemption.open:
-            ask_for_release(connection, customer_id, redemption.id, now=now)
-    return forget(connection, everybody, now=now)
+    stripped = forget(connection, everybody, now=now)
+    # Settlement locks what waits for guests before redemptions, and so does this.
+    ask_for_release_of_all(connection, customer_id, now=now)
+    return stripped
 
 
 def forget(connection: Connection, customer_ids: Iterable[CustomerId], *, now: datetime) -> int:
@@ -86,7 +86,8 @@ def _strip_events(connection: Connection, ids: list[CustomerId]) -> int:
         select(webhook_event.c.id, webhook_event.c.payload)
         .where(among(webhook_event.c.id, events))
         .order_by(webhook_event.c.id)
-        .with_for_update()
+        # Whoever handles an event holds it before anything else: waiting for it here could be waiting in a circle.
+        .with_for_update(skip_locked=True)
     )
     stripped = 0
     for row in connection.execute(query).all():

@@ -169,7 +169,9 @@ def _apply(connection: Connection, event: Event, order: Order | None, person: Pe
             settled = settle_orders(connection, [order], now=now(), quiet={order.id} if quiet else ())
             return describe(settled[order.id])
         case About.CUSTOMER:
-            sentence, claimed = _apply_customer(connection, event, quiet=quiet), claim_for(connection, event, person)
+            # First what locks orders, then what locks nothing but an account.
+            claimed = claim_for(connection, event, person)
+            sentence = _apply_customer(connection, event, quiet=quiet)
             return f"{sentence} {claimed}" if claimed else sentence
         case About.PRODUCT:
             forgotten = forget_product(connection, ProductId(str(event.subject)))

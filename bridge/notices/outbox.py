@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert
+from sqlalchemy import Connection, delete, insert, select
 
+from bridge.bulk import among
 from bridge.ids import CustomerId, new_id
 from bridge.notices.tables import NoticeState, notice
 from bridge.settings import get_settings
@@ -67,9 +68,12 @@ def put(connection: Connection, notices: Iterable[Notice], *, now: datetime) -> 
 
 def forget_customers(connection: Connection, customer_ids: Iterable[CustomerId]) -> int:
     """Drop every notice about these customers, with what the receiver answered; how many there were."""
-    return connection.execute(delete(notice).where(notice.c.customer_id.in_(list(customer_ids)))).rowcount
+    theirs = select(notice.c.id).where(notice.c.customer_id.in_(list(customer_ids)))
+    ids = list(connection.scalars(theirs.order_by(notice.c.id).with_for_update()))
+    return connection.execute(delete(notice).where(among(notice.c.id, ids))).rowcount
 
 
 def prune(connection: Connection, *, now: datetime) -> int:
     """Drop what is older than `KEPT_FOR`, delivered or not; how many."""
-    return connection.execute(delete(notice).where(notice.c.created_at < now - KEPT_FOR)).rowcount
+    old = select(notice.c.id).where(notice.c.created_at < now - KEPT_FOR).with_for_update(skip_locked=True)
+    return connection.execute(delete(notice).where(notice.c.id.in_(old))).rowcount

@@ -232,8 +232,14 @@ def _outcome(row: Row[Any], attempt: Attempt) -> dict[str, Any]:
 
 def _park_overdue(connection: Connection, attempt: Attempt) -> None:
     """While the address is away only one notice is tried at a time; the others' day ends all the same."""
+    # One that is locked is being erased, or is found the next time: with its own locked, this must not wait for others.
+    overdue = (
+        select(notice.c.id)
+        .where(notice.c.state == NoticeState.WAITING.value, notice.c.give_up_at <= now())
+        .with_for_update(skip_locked=True)
+    )
     connection.execute(
         update(notice)
-        .where(notice.c.state == NoticeState.WAITING.value, notice.c.give_up_at <= now())
+        .where(notice.c.id.in_(overdue))
         .values(state=NoticeState.PARKED.value, next_attempt_at=None, reason=attempt.reason)
     )

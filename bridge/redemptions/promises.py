@@ -223,9 +223,22 @@ def ask_for_release(
         raise UnknownRedemption(redemption_id)
     if redemption.state is State.CAPTURED:
         raise AlreadyUsed(redemption_id, redemption.order_id)
+    return _note_release(connection, redemption, now)
+
+
+def ask_for_release_of_all(connection: Connection, customer_id: CustomerId, *, now: datetime) -> None:
+    """As `ask_for_release`, for every redemption of the customer that is open; locked in id order."""
+    theirs = select(dust_redemption.c.id).where(
+        dust_redemption.c.customer_id == customer_id, dust_redemption.c.state.in_(OPEN_STATES)
+    )
+    for redemption in _load(connection, list(connection.scalars(theirs)), lock=True):
+        _note_release(connection, redemption, now)
+
+
+def _note_release(connection: Connection, redemption: Redemption, now: datetime) -> Redemption:
     if not redemption.open or redemption.release_requested_at:
         return redemption
-    update_redemption(connection, redemption_id, now=now, release_requested_at=now, next_attempt_at=now)
+    update_redemption(connection, redemption.id, now=now, release_requested_at=now, next_attempt_at=now)
     return replace(redemption, release_requested_at=now, next_attempt_at=now)
 
 

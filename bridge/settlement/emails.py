@@ -57,7 +57,7 @@ def replace_key(connection: Connection, *, now: datetime) -> int:
     The next comparison with Medusa brings their e-mails again (`dust reconcile --since`), hashed with the new key.
     """
     # Whoever is settling or claiming ends first; whoever comes later reads the new key.
-    connection.exec_driver_sql("LOCK TABLE guest_escrow IN EXCLUSIVE MODE")
+    connection.exec_driver_sql("LOCK TABLE proved_email, guest_escrow IN EXCLUSIVE MODE")
     connection.execute(delete(email_key))
     connection.execute(delete(proved_email))
     lost = connection.execute(

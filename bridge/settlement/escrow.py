@@ -206,7 +206,9 @@ def forget_other_emails(connection: Connection, customer_id: CustomerId, email: 
 
 def forget_emails(connection: Connection, customer_ids: Iterable[CustomerId]) -> None:
     """Drop what these customers have proved."""
-    connection.execute(delete(proved_email).where(proved_email.c.customer_id.in_(list(customer_ids))))
+    theirs = select(proved_email.c.email_hash).where(proved_email.c.customer_id.in_(list(customer_ids)))
+    hashes = list(connection.scalars(theirs.order_by(proved_email.c.email_hash).with_for_update()))
+    connection.execute(delete(proved_email).where(proved_email.c.email_hash.in_(hashes)))
 
 
 def customers_with_proof(connection: Connection, customer_ids: Iterable[CustomerId]) -> set[CustomerId]:

@@ -52,6 +52,21 @@ def test_erasing_leaves_no_personal_data_and_the_same_liability(api: TestClient,
     assert api.post("/admin/dust/customers/cus_1/erase", headers=tokens.admin()).json()["events_stripped"] == 0
 
 
+def test_an_event_that_is_being_handled_is_not_waited_for_but_stripped_later(
+    api: TestClient, medusa: FakeMedusa
+) -> None:
+    for number in (1, 2):
+        deliver(api, order_event(order_of_ada(f"order_{number}")), event_id=f"msg_{number}")
+    drain_once()
+    with transaction() as connection:
+        connection.execute(text("SELECT FROM webhook_event WHERE id = 'msg_1' FOR UPDATE"))
+        answer = api.post("/admin/dust/customers/cus_1/erase", headers=tokens.admin())
+    assert (answer.status_code, answer.json()["events_stripped"]) == (200, 1)
+    assert EMAIL in everything_in_the_database()
+    assert forget() == 1
+    assert EMAIL not in everything_in_the_database()
+
+
 def test_what_comes_in_late_is_stripped_too(api: TestClient, medusa: FakeMedusa) -> None:
     deliver(api, order_event(order_of_ada()))
     deliver(api, event("customer.deleted", {"id": "cus_1"}))

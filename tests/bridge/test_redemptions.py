@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import text
 
 from bridge.audit import audit_medusa
 from bridge.clock import moved, now
@@ -16,6 +17,7 @@ from bridge.ids import CustomerId, new_id
 from bridge.inbox.drain import drain_once
 from bridge.ledger.adjust import adjust_balance
 from bridge.medusa.client import get_medusa
+from bridge.redemptions import uses
 from bridge.redemptions.advance import advance
 from bridge.redemptions.promises import due_redemptions, lock_redemption, update_redemption
 from bridge.redemptions.tables import State
@@ -251,6 +253,28 @@ def test_an_order_for_a_code_already_released_is_booked_all_the_same(api: TestCl
     assert (found["state"], found["dust_captured"]) == ("captured", 500)
     assert "withdrawn" in found["reason"]
     assert figures(api)[0] == 0 + 5
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_code_in_two_orders_is_the_first_ones_and_the_other_is_reported(
+    api: TestClient, medusa: FakeMedusa, monkeypatch: pytest.MonkeyPatch, together: bool
+) -> None:
+    """Medusa's limit stands against it; the books stay right whatever else gets a code into a second order."""
+    reported: list[tuple[str, str]] = []
+    monkeypatch.setattr(uses.log, "error", lambda what, **about: reported.append((what, about["order_id"])))
+    give(500)
+    code = redeemed(api, FIVE_EUR)["code"]
+    lines = [line(price=10, discount=5, code=code)]
+    deliver(api, order_event(order("order_1", lines=lines)))
+    if not together:
+        drain_once()
+    deliver(api, order_event(order("order_2", lines=lines, status="canceled")))
+    drain_once()
+    assert figures(api) == (0 + 5, 0, 5)
+    with transaction() as connection:
+        kinds = connection.execute(text("SELECT kind, amount, held FROM dust_transaction ORDER BY version")).all()
+    assert kinds == [("adjust", 500, 0), ("hold", 0, 500), ("earn", 5, 0), ("redeem", -500, -500)]
+    assert reported == [("code_in_two_orders", "order_2")]
 
 
 def test_the_audit_finds_a_live_promotion_that_nothing_backs(api: TestClient, medusa: FakeMedusa) -> None:

@@ -1,0 +1,96 @@
+"""Whether every transaction takes its locks in the one order: then two can wait for each other, but never in a circle.
+
+A circle needs two transactions at the same moment, which a test seldom hits; a broken order shows in every run.
+"""
+
+import re
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import psycopg
+import pytest
+from psycopg.pq import TransactionStatus
+
+# Tables whose rows are waited for while others are held. Within a table rows are locked by id.
+ORDER = (
+    "import_batch",
+    "webhook_event",
+    "proved_email",
+    "referral_code",
+    "order_settlement",
+    "guest_escrow",
+    "expiry_notice",
+    "notice",
+    "notice_gate",
+    "dust_redemption",
+    "referral",
+    "dust_balance",
+    "dust_product",
+    "ledger_total",
+    "last_run",
+)
+# Changed only by who holds the row that theirs belong to, or the table that comes before.
+GUARDED = {"dust_lot", "dust_redemption_code", "customer_merge", "guest_escrow_entry", "import_row", "email_key"}
+# A row that is inserted is nobody else's yet; one that stands in the way of an insertion, and is changed then, may be.
+_LOCKS = re.compile(
+    r"\s*(?:WITH\s.*?)?(?:UPDATE (\w+)|DELETE FROM (\w+)|LOCK TABLE (\w+)|INSERT INTO (\w+)\s.*DO UPDATE"
+    r"|SELECT\s.*?\sFROM (\w+)\s.*FOR UPDATE)",
+    re.DOTALL,
+)
+
+
+def lock(held: list[str], statement: str) -> str | None:
+    """What is wrong with a statement of a transaction that has locked rows of `held`; its table is added to them."""
+    table = next(filter(None, match.groups()), None) if (match := _LOCKS.match(statement)) else None
+    if table is None or table in held or table in GUARDED:
+        return None
+    before, waits = list(held), "SKIP LOCKED" not in statement
+    held.append(table)
+    if before and (unknown := set(held) - set(ORDER)):
+        return f"{', '.join(unknown)} has no place yet in the order of locks ({__name__})"
+    if waits and any(ORDER.index(table) < ORDER.index(each) for each in before):
+        return f"{table} is waited for while {', '.join(before)} is held"
+    return None
+
+
+@contextmanager
+def lock_order_watched() -> Iterator[list[str]]:
+    """What Dust does in this process that is against the order, each with the way to it."""
+    wrong: list[str] = []
+    held: WeakKeyDictionary[psycopg.Connection[Any], list[str]] = WeakKeyDictionary()
+
+    def look(cursor: psycopg.Cursor[Any], query: object) -> None:
+        if cursor.connection.info.transaction_status == TransactionStatus.IDLE:
+            held[cursor.connection] = []
+        statement = query.decode() if isinstance(query, bytes) else str(query)
+        what = lock(held.setdefault(cursor.connection, []), statement)
+        # What a test does by its own SQL is its own affair.
+        if what and (way := way_of(traceback.extract_stack())):
+            wrong.append(f"{what}: {way}")
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("execute", "executemany"):
+            patch.setattr(psycopg.Cursor, name, _after(look, getattr(psycopg.Cursor, name)))
+        yield wrong
+
+
+def _after(look: Callable[[psycopg.Cursor[Any], object], None], execute: Callable[..., Any]) -> Callable[..., Any]:
+    def looked_at(cursor: psycopg.Cursor[Any], query: object, *args: Any, **more: Any) -> Any:
+        look(cursor, query)
+        return execute(cursor, query, *args, **more)
+
+    return looked_at
+
+
+def way_of(stack: traceback.StackSummary) -> str:
+    """The part of a stack that is Dust's own, outermost first. Migrations have rules of their own, and are left out."""
+    own = [
+        frame
+        for frame in stack
+        if {"bridge", "workers"} & set(Path(frame.filename).parts[-3:]) and "migrations" not in frame.filename
+    ]
+    return " > ".join(f"{Path(frame.filename).stem}.{frame.name}:{frame.lineno}" for frame in own)

@@ -1,0 +1,44 @@
+"""The watcher of locks sees what locks a row, and what is against the order."""
+
+import pytest
+
+from tests.support.locks import lock
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT webhook_event.id \nFROM webhook_event \nWHERE webhook_event.id = %(id)s FOR UPDATE",
+        "UPDATE webhook_event SET state='handled' FROM unnest(%s) AS new(id) WHERE webhook_event.id = new.id",
+        "DELETE FROM webhook_event WHERE webhook_event.id = ANY (%(ids)s)",
+        "INSERT INTO webhook_event (id) VALUES (%(id)s) ON CONFLICT (id) DO UPDATE SET state = excluded.state",
+        "LOCK TABLE webhook_event IN EXCLUSIVE MODE",
+        "WITH old AS MATERIALIZED (SELECT 1) UPDATE webhook_event SET state='handled'",
+    ],
+)
+def test_what_comes_first_must_not_be_waited_for_later(statement: str) -> None:
+    held: list[str] = []
+    assert lock(held, statement) is None
+    assert held == ["webhook_event"]
+    assert lock(["dust_balance"], statement) == "webhook_event is waited for while dust_balance is held"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT webhook_event.id \nFROM webhook_event \nWHERE webhook_event.id = %(id)s",
+        "SELECT webhook_event.id \nFROM webhook_event \nLIMIT 5 FOR UPDATE SKIP LOCKED",
+        "INSERT INTO webhook_event (id) VALUES (%(id)s) ON CONFLICT DO NOTHING",
+        "UPDATE dust_lot SET remaining = 0",
+        "UPDATE dust_balance SET balance = 0",
+        "BEGIN",
+    ],
+)
+def test_what_waits_for_nobody_may_come_at_any_time(statement: str) -> None:
+    assert lock(["dust_balance"], statement) is None
+
+
+def test_a_table_that_nobody_has_thought_of_is_asked_about() -> None:
+    assert lock(["dust_balance"], "UPDATE new_table SET x = 1") == (
+        "new_table has no place yet in the order of locks (tests.support.locks)"
+    )
