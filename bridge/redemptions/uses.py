@@ -83,7 +83,16 @@ def _uses(redemption: Redemption, code: Code, order: Order) -> list[CodeUse]:
 
 def is_used_by(redemption: Redemption, order: Order) -> bool:
     """Whether the order carries one of the codes with an effect, or did when it was last looked at."""
-    return any(code.order_id == order.id or _uses(redemption, code, order) for code in redemption.codes)
+    return bool(_codes_of(redemption, order))
+
+
+def report_second_use(redemption: Redemption, order: Order) -> None:
+    """Say so when the order carries a code that another order has used: it was given something for nothing.
+
+    Medusa's limit stands against it; what a merchant's own tools (drafts, say) can do there is not known.
+    """
+    if any(code.order_id not in {None, order.id} and _uses(redemption, code, order) for code in redemption.codes):
+        log.error("code_in_two_orders", redemption_id=redemption.id, order_id=order.id)
 
 
 def _codes_of(redemption: Redemption, order: Order) -> list[Code]:
@@ -115,8 +124,7 @@ def book_use(
         code.code: _used_dust(redemption, code, order, product_codes) for code in _codes_of(redemption, order)
     }  # fmt: skip
     if not used:
-        # Medusa's limit stands against it; what the merchant's own tools can do there (drafts, say) is not known.
-        log.error("code_in_two_orders", redemption_id=redemption.id, order_id=order.id)
+        report_second_use(redemption, order)
         return redemption
     booked = sum(code.dust_captured for code in redemption.codes if code.code in used)
     codes = tuple(

@@ -31,7 +31,7 @@ from bridge.programme.versions import Version, current_version, longest_joint_li
 from bridge.programme.worth import Earning, LineTerms, earning
 from bridge.redemptions.promises import Redemption, lock_redemptions_of_orders
 from bridge.redemptions.tables import State
-from bridge.redemptions.uses import book_use, is_used_by
+from bridge.redemptions.uses import book_use, is_used_by, report_second_use
 from bridge.settlement.escrow import (
     Escrow,
     lock_escrows,
@@ -390,8 +390,12 @@ def _add_redemptions(connection: Connection, cases: list[_Case]) -> None:
     for redemption in lock_redemptions_of_orders(connection, codes=codes, order_ids=[case.order.id for case in cases]):
         for case in cases:
             # A draft may be thrown away without a word, and would keep the dust.
-            if is_used_by(redemption, case.order) and not case.order.is_draft:
+            if case.order.is_draft:
+                continue
+            if is_used_by(redemption, case.order):
                 case.redemptions.append(redemption)
+            else:
+                report_second_use(redemption, case.order)
 
 
 def _open_accounts(connection: Connection, cases: list[_Case], also: set[CustomerId]) -> dict[CustomerId, Account]:
