@@ -178,7 +178,9 @@ class Crowd:
         who = CustomerId(self.any_customer())
         with transaction() as connection:
             open_accounts(connection, [who])
-            over = text("UPDATE dust_lot SET expires_at = now() WHERE customer_id = :who AND random() < 0.3")
+            over = text(
+                "UPDATE dust_lot SET expires_at = clock_timestamp() WHERE customer_id = :who AND random() < 0.3"
+            )
             connection.execute(over, {"who": who})
         for task in (upkeep.mature_and_expire, upkeep.every_minute, upkeep.forget, upkeep.strip_old_bodies):
             task.apply(throw=True)
