@@ -53,6 +53,8 @@ steps:
   - {order: second, customer: ada, uses: [nothing], items: [{product: shirt, price: 20}]}
   - cancel: third
   - {expect: ada, balance: 20, held: 10}
+# To the audit after the test, what was open long ago would be overdue.
+starts: 2100-01-01T12:00:00Z
 """,
         shop,
     )

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 SAMPLES = Path(__file__).parent.parent / "samples"
-PLACED = datetime(2026, 11, 22, 6, 0, tzinfo=UTC)
+# Lately, whenever the tests run: what waits for a guest, and much else, is over after some months.
+PLACED = datetime.now(UTC).replace(hour=6, minute=0, second=0, microsecond=0) - timedelta(days=1)
 
 
 def sample(name: str) -> Any:
