@@ -35,6 +35,7 @@ ORDER = (
 )
 # Changed only by who holds the row that theirs belong to, or the table that comes before.
 GUARDED = {"dust_lot", "dust_redemption_code", "customer_merge", "guest_escrow_entry", "import_row", "email_key"}
+_SAVEPOINT = "SAVEPOINT "
 # A row that is inserted is nobody else's yet; one that stands in the way of an insertion, and is changed then, may be.
 _LOCKS = re.compile(
     r"\s*(?:WITH\s.*?)?(?:UPDATE (\w+)|DELETE FROM (\w+)|LOCK TABLE (\w+)|INSERT INTO (\w+)\s.*DO UPDATE"
@@ -45,12 +46,17 @@ _LOCKS = re.compile(
 
 def lock(held: list[str], statement: str) -> str | None:
     """What is wrong with a statement of a transaction that has locked rows of `held`; its table is added to them."""
+    if statement.startswith(_SAVEPOINT):
+        held.append(statement)
+    elif (savepoint := statement.removeprefix("ROLLBACK TO ")) in held:
+        # What was locked since is free again.
+        del held[held.index(savepoint) + 1 :]
     table = next(filter(None, match.groups()), None) if (match := _LOCKS.match(statement)) else None
     if table is None or table in held or table in GUARDED:
         return None
-    before, waits = list(held), "SKIP LOCKED" not in statement
+    before, waits = [each for each in held if not each.startswith(_SAVEPOINT)], "SKIP LOCKED" not in statement
     held.append(table)
-    if before and (unknown := set(held) - set(ORDER)):
+    if before and (unknown := {*before, table} - set(ORDER)):
         return f"{', '.join(unknown)} has no place yet in the order of locks ({__name__})"
     if waits and any(ORDER.index(table) < ORDER.index(each) for each in before):
         return f"{table} is waited for while {', '.join(before)} is held"

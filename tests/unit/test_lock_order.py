@@ -38,6 +38,16 @@ def test_what_waits_for_nobody_may_come_at_any_time(statement: str) -> None:
     assert lock(["dust_balance"], statement) is None
 
 
+def test_what_was_locked_after_a_savepoint_is_free_when_it_is_gone_back_to() -> None:
+    held: list[str] = []
+    for statement in ("UPDATE order_settlement", "SAVEPOINT one", "UPDATE dust_balance", "ROLLBACK TO SAVEPOINT one"):
+        assert lock(held, statement) is None
+    assert lock(held, "UPDATE guest_escrow") is None
+    assert (
+        lock(held, "UPDATE webhook_event") == "webhook_event is waited for while order_settlement, guest_escrow is held"
+    )
+
+
 def test_a_table_that_nobody_has_thought_of_is_asked_about() -> None:
     assert lock(["dust_balance"], "UPDATE new_table SET x = 1") == (
         "new_table has no place yet in the order of locks (tests.support.locks)"
