@@ -50,6 +50,7 @@ from workers import reconcile as reconcile_worker
 from workers.app import app
 
 CUSTOMERS, ORDERS, THREADS, STEPS = 6, 30, 8, 30
+IDS = [f"cus_{number:03}" for number in range(CUSTOMERS)]
 PLAIN = {"earn": {"rates": {"eur": "1"}, "pending_days": 0, "expires_after_days": 40}}
 # With everything that makes an order take more locks than its own and its customer's.
 ALL_RULES = {
@@ -67,10 +68,9 @@ class Crowd:
         self.api = api
         self.lives = lives
         self.chance = random.Random(seed)
-        self.customers = [f"cus_{number:03}" for number in range(CUSTOMERS)]
 
     def any_customer(self) -> str:
-        return self.chance.choice(self.customers)
+        return self.chance.choice(IDS)
 
     def settle_some(self) -> None:
         """Many orders in one transaction, in any order, each with any of its facts."""
@@ -96,10 +96,10 @@ class Crowd:
             with transaction() as connection:
                 paid_with_dust = self.using_a_code(connection, life)
             facts = self.chance.choice([*life.facts, self.of_another(life), paid_with_dust])
-            self.fine(deliver(self.api, order_event(facts)), {202})
+            self.checked(deliver(self.api, order_event(facts)), {202})
         for kind in ("customer.created", "customer.deleted", "order.updated"):
             subject = self.chance.choice(self.lives).order_id if kind == "order.updated" else self.any_customer()
-            self.fine(deliver(self.api, event(kind, {"id": subject})), {202})
+            self.checked(deliver(self.api, event(kind, {"id": subject})), {202})
 
     def using_a_code(self, connection: Connection, life: Life) -> dict[str, Any]:
         """The order, paid for with dust: with a code of its customer's, if there is an open one."""
@@ -147,7 +147,7 @@ class Crowd:
 
     def merge(self) -> None:
         """Two accounts become one, and two again."""
-        one, other = self.chance.sample(self.customers, 2)
+        one, other = self.chance.sample(IDS, 2)
         path = f"/admin/dust/customers/{one}"
         self.ask("POST", f"{path}/merge", {"into": other}, tokens.admin(), {200, 409})
         if self.chance.random() < 0.8:
@@ -162,10 +162,10 @@ class Crowd:
         if answer.status_code == 202:
             redemption_id = answer.json()["redemption"]["id"]
             redemptions.advance.apply(args=[redemption_id])
-            life = next(each for each in self.lives if each.customer_id == who)
-            with transaction() as connection:
-                paid = [read_order(self.using_a_code(connection, life))] if self.chance.random() < 0.5 else []
-                settle_orders(connection, paid, now=now())
+            if self.chance.random() < 0.5:
+                life = next(each for each in self.lives if each.customer_id == who)
+                with transaction() as connection:
+                    settle_orders(connection, [read_order(self.using_a_code(connection, life))], now=now())
             if self.chance.random() < 0.3:
                 # 409: an order has used it meanwhile.
                 self.ask("DELETE", f"/store/dust/redemptions/{redemption_id}", None, headers, {200, 409})
@@ -204,9 +204,9 @@ class Crowd:
             redemptions.advance.apply(args=[redemption_id])
 
     def ask(self, method: str, path: str, wish: Any, headers: dict[str, str], fine: set[int]) -> httpx.Response:
-        return self.fine(self.api.request(method, path, json=wish, headers=headers), fine)
+        return self.checked(self.api.request(method, path, json=wish, headers=headers), fine)
 
-    def fine(self, answer: httpx.Response, fine: set[int]) -> httpx.Response:
+    def checked(self, answer: httpx.Response, fine: set[int]) -> httpx.Response:
         if answer.status_code == 503:
             raise DatabaseAway
         assert answer.status_code in fine, answer.text
@@ -259,8 +259,7 @@ def test_a_random_crowd_finds_no_deadlock(
         monkeypatch.setattr(module, "publish", lambda *_: True)
     lives = order_lives(ORDERS, customers=CUSTOMERS, chance=random.Random(7))
     medusa.orders = {life.order_id: life.newest for life in lives}
-    for number in range(CUSTOMERS):
-        who = f"cus_{number:03}"
+    for who in IDS:
         medusa.customers[who] = {"id": who, "email": f"{who}@shop.test", "has_account": True}
     answer = api.put("/admin/dust/programme", json=rules, headers=tokens.admin())
     assert answer.is_success, answer.text
