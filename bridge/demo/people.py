@@ -22,7 +22,6 @@ _ADDRESS = {
     "city": "Copenhagen",
     "postal_code": "1050",
 }
-_COUNTRIES = {"eur": "dk", "usd": "us"}
 
 
 class Refused(Exception):
@@ -89,7 +88,7 @@ class Storefront:
 
     def new_cart(self, *, email: str | None = None) -> str:
         """Start a cart and return its id. A guest gives an e-mail address."""
-        address = {**_ADDRESS, "country_code": _COUNTRIES[self.currency_code]}
+        address = {**_ADDRESS, "country_code": self.keys.countries[self.currency_code]}
         cart = {
             "region_id": self.keys.region_ids[self.currency_code],
             "email": email or self.email,

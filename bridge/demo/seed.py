@@ -1,31 +1,89 @@
-"""Fill an empty Medusa over its Admin API: regions, shipping, keys, four products. A second run finds what is there."""
+"""Fill an empty Medusa over its Admin API: regions, shipping, keys, products. A second run finds what is there."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from decimal import Decimal
 
 import httpx
 
 from bridge.demo.people import Json, answer
 from bridge.demo.shop import Shop
 
-# SKU, title, and a price that is the same number in eur and in usd. The mug is the one that the story makes dust-only.
-_PRODUCTS = (
-    ("SHIRT", "Shirt", 10),
-    ("SHORTS", "Shorts", 20),
-    ("HOODIE", "Hoodie", 40),
-    ("MUG", "Mug", 15),
-)
 _API_KEY_TITLE = "Dust"
-# Danish VAT. Prices are without tax, so an order of a shirt is 10.00 + 2.50, and earns on 10.00.
-_TAX_RATE_PERCENT = 25
+
+
+@dataclass(frozen=True, kw_only=True)
+class Market:
+    """A region of one country. `tax_percent` is its default rate; None for a region without tax."""
+
+    name: str
+    currency_code: str
+    country_code: str
+    tax_percent: int | None = None
+    prices_include_tax: bool = False
+    price_factor: int = 1
+    """What a price in euros is multiplied by: 150 for yen, say."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Item:
+    """A product of one variant. `price` is in whole euros; `tax_percent` replaces the first market's rate."""
+
+    sku: str
+    title: str
+    price: int
+    tax_percent: int | None = None
+    gift_card: bool = False
+
+
+SHIRT = Item(sku="SHIRT", title="Shirt", price=10)
+SHORTS = Item(sku="SHORTS", title="Shorts", price=20)
+HOODIE = Item(sku="HOODIE", title="Hoodie", price=40)
+# The product that the demo sells for points only.
+MUG = Item(sku="MUG", title="Mug", price=15)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assortment:
+    """What a shop sells and where; the first market is the one in euros."""
+
+    markets: tuple[Market, ...]
+    items: tuple[Item, ...]
+
+
+# Danish VAT. Prices are without tax, so an order of a shirt is 10.00 + 2.50, and earns on 10.00. The second market has
+# no tax, so that tests can have an order with tax and an order without.
+DEMO_SHOP = Assortment(
+    markets=(
+        Market(name="Europe", currency_code="eur", country_code="dk", tax_percent=25),
+        Market(name="United States", currency_code="usd", country_code="us"),
+    ),
+    items=(SHIRT, SHORTS, HOODIE, MUG),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SeededProduct:
-    """What the story needs to know of a product; the price is in whole euros, or as many dollars."""
+    """A product as it is in the shop. `price` is in whole euros, `tax_percent` its rate in the market in euros."""
 
     id: str
     variant_id: str
     price: int
+    tax_percent: int
+    price_includes_tax: bool
+
+    def net(self, quantity: int | Decimal = 1) -> Decimal:
+        """What so many cost in euros, without tax."""
+        price = Decimal(self.price) * quantity
+        return price / self._tax_factor if self.price_includes_tax else price
+
+    def gross(self, quantity: int | Decimal = 1) -> Decimal:
+        """What so many cost in euros, with tax."""
+        price = Decimal(self.price) * quantity
+        return price if self.price_includes_tax else price * self._tax_factor
+
+    @property
+    def _tax_factor(self) -> Decimal:
+        return 1 + Decimal(self.tax_percent) / 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,12 +98,29 @@ class ShopKeys:
     admin_email: str
     admin_password: str
     region_ids: dict[str, str]
+    """By currency code."""
+    countries: dict[str, str]
+    """By currency code: where its region delivers to."""
     shipping_option_id: str
     stock_location_id: str
-    shirt: SeededProduct
-    shorts: SeededProduct
-    hoodie: SeededProduct
-    mug: SeededProduct
+    products: dict[str, SeededProduct] = field(repr=False)
+    """By SKU."""
+
+    @property
+    def shirt(self) -> SeededProduct:
+        return self.products[SHIRT.sku]
+
+    @property
+    def shorts(self) -> SeededProduct:
+        return self.products[SHORTS.sku]
+
+    @property
+    def hoodie(self) -> SeededProduct:
+        return self.products[HOODIE.sku]
+
+    @property
+    def mug(self) -> SeededProduct:
+        return self.products[MUG.sku]
 
     def environment(self) -> dict[str, str]:
         """The variables that make a Dust bridge belong to this shop."""
@@ -58,21 +133,22 @@ class ShopKeys:
         }
 
 
-def seed(shop: Shop) -> ShopKeys:
-    """See that the shop has something to sell, and return its keys."""
+def seed(shop: Shop, assortment: Assortment = DEMO_SHOP) -> ShopKeys:
+    """Make sure that the shop sells all this, and return its keys."""
+    markets = assortment.markets
     with admin_client(shop) as admin:
         channel = _one(admin, "sales-channels", {"name": "Default Sales Channel"}, {})
-        _allow_currencies(admin)
-        regions = {
-            "eur": _region(admin, "Europe", "eur", "dk"),
-            "usd": _region(admin, "United States", "usd", "us"),
-        }
-        location = _location(admin, channel["id"])
-        option = _shipping_option(admin, location, list(regions.values()))
+        _allow_currencies(admin, markets)
+        regions = {market.currency_code: _region(admin, market) for market in markets}
+        location = _location(admin, channel["id"], markets)
+        option = _shipping_option(admin, location, {regions[each.currency_code]: each for each in markets})
         products = {
-            sku: _product(admin, sku, title, price, channel["id"], location["id"], option["profile"])
-            for sku, title, price in _PRODUCTS
+            item.sku: _product(admin, item, markets, channel["id"], location["id"], option["profile"])
+            for item in assortment.items
         }
+        for item in assortment.items:
+            if item.tax_percent is not None:
+                _tax_rate(admin, markets[0], item, products[item.sku].id)
         return ShopKeys(
             url=shop.url,
             api_key=_secret_key(admin),
@@ -82,12 +158,10 @@ def seed(shop: Shop) -> ShopKeys:
             admin_email=shop.admin_email,
             admin_password=shop.admin_password,
             region_ids=regions,
+            countries={market.currency_code: market.country_code for market in markets},
             shipping_option_id=option["id"],
             stock_location_id=location["id"],
-            shirt=products["SHIRT"],
-            shorts=products["SHORTS"],
-            hoodie=products["HOODIE"],
-            mug=products["MUG"],
+            products=products,
         )
 
 
@@ -109,26 +183,45 @@ def _one(admin: httpx.Client, collection: str, sought: Json, others: Json, *, fi
     return _one(admin, collection, sought, others, fields=fields) if fields else dict(created)
 
 
-def _allow_currencies(admin: httpx.Client) -> None:
+def _allow_currencies(admin: httpx.Client, markets: tuple[Market, ...]) -> None:
     store = answer(admin.get("/admin/stores"))["stores"][0]
-    currencies = [{"currency_code": "eur", "is_default": True}, {"currency_code": "usd"}]
+    # Medusa 2.21.2 takes "prices include tax" from the currency for a product's price, from the region for shipping.
+    currencies = [
+        {"currency_code": each.currency_code, "is_default": number == 0, "is_tax_inclusive": each.prices_include_tax}
+        for number, each in enumerate(markets)
+    ]
     answer(admin.post(f"/admin/stores/{store['id']}", json={"supported_currencies": currencies}))
 
 
-def _region(admin: httpx.Client, name: str, currency: str, country: str) -> str:
+def _region(admin: httpx.Client, market: Market) -> str:
     region = _one(
         admin,
         "regions",
-        {"name": name},
-        {"currency_code": currency, "countries": [country], "payment_providers": ["pp_system_default"]},
+        {"name": market.name},
+        {
+            "currency_code": market.currency_code,
+            "countries": [market.country_code],
+            "payment_providers": ["pp_system_default"],
+            "is_tax_inclusive": market.prices_include_tax,
+        },
     )
-    # Only the region in euros has a tax, so that tests can have an order with one and an order without.
-    rate = {"default_tax_rate": {"rate": _TAX_RATE_PERCENT, "code": "VAT", "name": "VAT"}} if currency == "eur" else {}
-    _one(admin, "tax-regions", {"country_code": country}, {"provider_id": "tp_system", **rate})
+    rate = {}
+    if market.tax_percent is not None:
+        rate = {"default_tax_rate": {"rate": market.tax_percent, "code": "VAT", "name": "VAT"}}
+    _one(admin, "tax-regions", {"country_code": market.country_code}, {"provider_id": "tp_system", **rate})
     return str(region["id"])
 
 
-def _location(admin: httpx.Client, channel_id: str) -> Json:
+def _tax_rate(admin: httpx.Client, market: Market, item: Item, product_id: str) -> None:
+    region = _one(admin, "tax-regions", {"country_code": market.country_code}, {})
+    known = answer(admin.get("/admin/tax-rates", params={"tax_region_id": region["id"]}))["tax_rates"]
+    if item.sku not in {rate["code"] for rate in known}:
+        rule = {"reference": "product", "reference_id": product_id}
+        rate = {"tax_region_id": region["id"], "rate": item.tax_percent, "code": item.sku, "name": item.title}
+        answer(admin.post("/admin/tax-rates", json={**rate, "rules": [rule]}))
+
+
+def _location(admin: httpx.Client, channel_id: str, markets: tuple[Market, ...]) -> Json:
     fields = "id,fulfillment_sets.id,fulfillment_sets.service_zones.id"
     location = _one(
         admin,
@@ -145,7 +238,8 @@ def _location(admin: httpx.Client, channel_id: str) -> Json:
         location = answer(admin.get(base, params={"fields": fields}))["stock_location"]
     fulfillment_set = location["fulfillment_sets"][0]
     if not fulfillment_set["service_zones"]:
-        zone = {"name": "Everywhere", "geo_zones": [{"type": "country", "country_code": code} for code in ("dk", "us")]}
+        countries = [{"type": "country", "country_code": market.country_code} for market in markets]
+        zone = {"name": "Everywhere", "geo_zones": countries}
         answer(admin.post(f"/admin/fulfillment-sets/{fulfillment_set['id']}/service-zones", json=zone))
         location = answer(admin.get(f"/admin/stock-locations/{location['id']}", params={"fields": fields}))[
             "stock_location"
@@ -153,7 +247,7 @@ def _location(admin: httpx.Client, channel_id: str) -> Json:
     return dict(location)
 
 
-def _shipping_option(admin: httpx.Client, location: Json, region_ids: list[str]) -> Json:
+def _shipping_option(admin: httpx.Client, location: Json, regions: dict[str, Market]) -> Json:
     profile = _one(admin, "shipping-profiles", {"name": "Default Shipping Profile"}, {"type": "default"})
     zone_id = location["fulfillment_sets"][0]["service_zones"][0]["id"]
     found = answer(admin.get("/admin/shipping-options", params={"service_zone_id": zone_id}))["shipping_options"]
@@ -170,7 +264,10 @@ def _shipping_option(admin: httpx.Client, location: Json, region_ids: list[str])
                     "provider_id": "manual_manual",
                     "price_type": "flat",
                     "type": {"label": "Parcel", "description": "Two or three days", "code": "parcel"},
-                    "prices": [{"region_id": region_id, "amount": 5} for region_id in region_ids],
+                    "prices": [
+                        {"region_id": region_id, "amount": 5 * market.price_factor}
+                        for region_id, market in regions.items()
+                    ],
                 },
             )
         )["shipping_option"]
@@ -179,31 +276,42 @@ def _shipping_option(admin: httpx.Client, location: Json, region_ids: list[str])
 
 
 def _product(
-    admin: httpx.Client, sku: str, title: str, price: int, channel_id: str, location_id: str, profile_id: str
+    admin: httpx.Client, item: Item, markets: tuple[Market, ...], channel_id: str, location_id: str, profile_id: str
 ) -> SeededProduct:
     product = _one(
         admin,
         "products",
-        {"handle": sku.lower()},
+        {"handle": item.sku.lower()},
         {
-            "title": title,
+            "title": item.title,
             "status": "published",
+            "is_giftcard": item.gift_card,
             "shipping_profile_id": profile_id,
             "sales_channels": [{"id": channel_id}],
             "options": [{"title": "Size", "values": ["One size"]}],
             "variants": [
                 {
                     "title": "One size",
-                    "sku": sku,
+                    "sku": item.sku,
                     "options": {"Size": "One size"},
                     "manage_inventory": True,
-                    "prices": [{"currency_code": code, "amount": price} for code in ("eur", "usd")],
+                    "prices": [
+                        {"currency_code": each.currency_code, "amount": item.price * each.price_factor}
+                        for each in markets
+                    ],
                 }
             ],
         },
     )
-    _stock(admin, sku, location_id)
-    return SeededProduct(id=product["id"], variant_id=product["variants"][0]["id"], price=price)
+    _stock(admin, item.sku, location_id)
+    tax = item.tax_percent if item.tax_percent is not None else markets[0].tax_percent
+    return SeededProduct(
+        id=product["id"],
+        variant_id=product["variants"][0]["id"],
+        price=item.price,
+        tax_percent=tax or 0,
+        price_includes_tax=markets[0].prices_include_tax,
+    )
 
 
 def _stock(admin: httpx.Client, sku: str, location_id: str) -> None:

@@ -14,7 +14,6 @@ _ADDRESS = {
     "address_1": "Quay 1",
     "city": "Copenhagen",
     "postal_code": "1050",
-    "country_code": "dk",
 }
 
 
@@ -32,13 +31,14 @@ class AfterSales(Merchant):
 
     def draft(self, shopper: Storefront, *items: tuple[SeededProduct, int]) -> str:
         """Draft an order for a customer; its id, which the order keeps."""
+        address = {**_ADDRESS, "country_code": self.keys.countries["eur"]}
         draft = {
             "region_id": self.keys.region_ids["eur"],
             "customer_id": shopper.customer_id,
             "email": shopper.email,
             "items": [{"variant_id": product.variant_id, "quantity": quantity} for product, quantity in items],
-            "shipping_address": _ADDRESS,
-            "billing_address": _ADDRESS,
+            "shipping_address": address,
+            "billing_address": address,
         }
         return str(self.post("/admin/draft-orders", draft)["draft_order"]["id"])
 

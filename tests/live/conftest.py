@@ -1,5 +1,6 @@
 """What the live tests run against: a real Medusa whose Dust is a stand-in, and real Medusas with a real Dust."""
 
+import math
 import os
 import re
 import shutil
@@ -9,10 +10,11 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -22,7 +24,19 @@ from rich.console import Console
 
 from bridge.demo.install import install_shop
 from bridge.demo.people import Json, Merchant, Storefront, answer
-from bridge.demo.seed import SeededProduct, ShopKeys, seed
+from bridge.demo.seed import (
+    DEMO_SHOP,
+    HOODIE,
+    MUG,
+    SHIRT,
+    SHORTS,
+    Assortment,
+    Item,
+    Market,
+    SeededProduct,
+    ShopKeys,
+    seed,
+)
 from bridge.demo.shop import Shop, create_database, running_shop
 from bridge.settings import Settings
 from bridge.stack.postgres import embedded_postgres
@@ -40,6 +54,8 @@ ADMIN_PASSWORD = "only-for-live-tests"
 # Only a defect, or a machine that hardly moves, ever reaches it.
 PATIENCE_SECONDS = 60
 MUG_DUST = 300
+# Medusa's figures are binary floats, and the shares of a discount are not finite decimals.
+NOISE = Decimal("1e-9")
 SCREENSHOTS = Path(__file__).parent / "screenshots"
 # A browser that asks nobody but the page's own server, and runs as root.
 QUIET_CHROMIUM = [
@@ -206,6 +222,16 @@ class World:
     keys: ShopKeys
     bridge: Bridge
 
+    def earns(self, *, off: Decimal | int | str = 0, **quantities: int) -> int:
+        """What so many of each product earn, at one point for a euro without tax.
+
+        `off` is a discount in euros with tax, which Medusa shares out by their prices.
+        """
+        products = [(self.keys.products[name.upper()], quantity) for name, quantity in quantities.items()]
+        gross = sum((product.gross(quantity) for product, quantity in products), Decimal(0))
+        net = sum((product.net(quantity) for product, quantity in products), Decimal(0))
+        return math.floor(net * (1 - Decimal(off) / gross) + NOISE) if gross else 0
+
     @contextmanager
     def shopper(self) -> Iterator[Storefront]:
         """Somebody with an account, signed in."""
@@ -223,8 +249,42 @@ class World:
         return redemption
 
 
+# A shop whose prices include 20 % tax; two products have rates of their own, and two markets have other currencies.
+GROSS_SHOP = Assortment(
+    markets=(
+        Market(name="Austria", currency_code="eur", country_code="at", tax_percent=20, prices_include_tax=True),
+        Market(
+            name="Japan",
+            currency_code="jpy",
+            country_code="jp",
+            tax_percent=10,
+            prices_include_tax=True,
+            price_factor=150,
+        ),
+        Market(
+            name="Hungary",
+            currency_code="huf",
+            country_code="hu",
+            tax_percent=27,
+            prices_include_tax=True,
+            price_factor=400,
+        ),
+    ),
+    items=(
+        SHIRT,
+        replace(SHORTS, tax_percent=7),
+        HOODIE,
+        replace(MUG, tax_percent=23),
+        Item(sku="CHEESE", title="Cheese, one kilogram", price=24),
+        Item(sku="GIFTCARD", title="Gift card", price=50, gift_card=True),
+    ),
+)
+
+
 @contextmanager
-def real_world(database_url: str, folder: Path, name: str, *, redis: bool = False) -> Iterator[World]:
+def real_world(
+    database_url: str, folder: Path, name: str, *, assortment: Assortment = DEMO_SHOP, redis: bool = False
+) -> Iterator[World]:
     """A Medusa, with everything in memory or in a Redis, and the Dust beside it."""
     port = free_port()
     server = install_shop(CACHE, PROJECT / "medusa-plugin", print, dashboard=True)
@@ -245,7 +305,7 @@ def real_world(database_url: str, folder: Path, name: str, *, redis: bool = Fals
                 dashboard=True,
             )
         )
-        keys = seed(shop)
+        keys = seed(shop, assortment)
         settings = Settings(
             data_dir=folder / f"dust-{name}",
             database_url=create_database(database_url, f"dust_{name}"),
@@ -279,10 +339,28 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def world(database_url: str, folder: Path) -> Iterator[World]:
-    """A shop with Medusa's default event bus, and its Dust."""
+def net_world(database_url: str, folder: Path) -> Iterator[World]:
+    """A shop whose prices are without tax, with Medusa's default event bus, and its Dust."""
     with real_world(database_url, folder, "local") as world:
         yield world
+
+
+@pytest.fixture(scope="session")
+def gross_world(database_url: str, folder: Path) -> Iterator[World]:
+    """A shop whose prices include tax, with Medusa's default event bus, and its Dust."""
+    with real_world(database_url, folder, "gross", assortment=GROSS_SHOP) as world:
+        yield world
+
+
+# For tests that are to pass in both shops: `pytestmark = [pytest.mark.live, in_both_shops]`.
+in_both_shops = pytest.mark.parametrize("world", ["net", "gross"], indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module")
+def world(request: pytest.FixtureRequest) -> World:
+    """The shop whose prices are without tax, unless a test asks for the other one or for both."""
+    name = getattr(request, "param", "net")
+    return cast(World, request.getfixturevalue(f"{name}_world"))
 
 
 @pytest.fixture(scope="module")

@@ -12,10 +12,10 @@ import pytest
 from bridge.demo.people import Merchant, Refused, Storefront
 from bridge.demo.seed import SeededProduct
 from bridge.stack.processes import until
-from tests.live.conftest import MUG_DUST, World
+from tests.live.conftest import MUG_DUST, World, in_both_shops
 from tests.live.test_plugin_guard import assert_refused, code_for_items, ready_cart
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, in_both_shops]
 
 
 @pytest.fixture
@@ -57,8 +57,8 @@ def test_a_discount_is_taken_off_and_the_dust_is_spent(world: World, shopper: St
     assert shopper.cart(cart_id)["discount_total"] == 5
     shopper.complete(cart_id)
 
-    # 40.00 less 5.00 of which a fifth is tax earns 36 dust.
-    world.bridge.wait_for_balance(shopper.customer_id, 3 * MUG_DUST - 500 + 36)
+    earned = world.earns(hoodie=1, off=5)
+    world.bridge.wait_for_balance(shopper.customer_id, 3 * MUG_DUST - 500 + earned)
 
 
 def test_no_code(shopper: Storefront, mug: SeededProduct) -> None:
@@ -179,8 +179,8 @@ def test_a_code_used_in_two_carts_at_once_pays_in_one(world: World, shopper: Sto
     orders = [outcome for outcome in outcomes if outcome.startswith("order_")]
     assert len(orders) == 1, outcomes
     assert [outcome[:5] for outcome in outcomes if outcome not in orders] == ["400: "]
-    # 20.00 less 5.00 of which a fifth is tax earns 16 dust.
-    world.bridge.wait_for_balance(shopper.customer_id, 3 * MUG_DUST - 500 + 16)
+    earned = world.earns(shorts=1, off=5)
+    world.bridge.wait_for_balance(shopper.customer_id, 3 * MUG_DUST - 500 + earned)
     loser = carts[0 if outcomes[1] == orders[0] else 1]
     assert_refused(shopper, loser, f"The code {code} has been used already")
 

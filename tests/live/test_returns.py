@@ -1,4 +1,4 @@
-"""Every way in which a real Medusa takes an order back or changes it, and what is left of its dust after each step.
+"""Every way in which a real Medusa takes an order back or changes it, and what is left of its points after each step.
 
 After each step the ledger must hold what a small formula makes of the Admin API's own figures: first by the webhook
 alone, then still so after a reconcile has seen the order too.
@@ -17,16 +17,16 @@ import pytest
 from bridge.demo.people import Storefront
 from bridge.stack.processes import until
 from tests.live.aftersales import AfterSales
-from tests.live.conftest import PATIENCE_SECONDS, World
+from tests.live.conftest import NOISE, PATIENCE_SECONDS, World, in_both_shops
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, in_both_shops]
 
 GIFT = 1000
 
 
 @dataclass(kw_only=True)
 class Story:
-    """A customer with one order, at a programme of one dust for a euro without tax."""
+    """A customer with one order, in a programme of one point for a euro without tax."""
 
     world: World
     shopper: Storefront
@@ -92,7 +92,8 @@ class Story:
         spent = Decimal(self.spent)
         if self.spent:
             spent *= decimal(order["discount_total"]) / self.discount
-        return gift - math.ceil(spent) + math.floor(goods / Decimal("1.25") + Decimal("1e-9"))
+        untaxed = 1 - decimal(order["item_tax_total"]) / decimal(order["item_total"]) if goods else Decimal(0)
+        return gift - math.ceil(spent - NOISE) + math.floor(goods * untaxed + NOISE)
 
     def swaps(self) -> bool:
         """Whether something was ever sent for something else: a claim that is refunded is a refund without a return."""
@@ -133,7 +134,10 @@ def test_partial_returns_one_after_another_and_their_refunds(story: Story) -> No
         story.check("payment.refunded")
     merchant.take_back(story.order_id, keys.shirt)
     story.check("order.return_received")
-    assert story.steps == [70, 60, 60, 50, 50, 10, 10, 0]
+    kept = [{"shirt": 3, "hoodie": 1}, {"shirt": 2, "hoodie": 1}, {"shirt": 1, "hoodie": 1}, {"shirt": 1}, {}]
+    first, *others, last = [story.world.earns(**each) for each in kept]
+    # A refund of what came back changes nothing any more.
+    assert story.steps == [first, *(worth for worth in others for _ in range(2)), last]
 
 
 def test_spent_dust_comes_back_in_proportion_and_to_the_same_lots(story: Story) -> None:
@@ -141,17 +145,17 @@ def test_spent_dust_comes_back_in_proportion_and_to_the_same_lots(story: Story) 
     story.place((keys.shirt, 2), (keys.shorts, 1), dust=500)
     # 400 and 600 were given; the older one is spent first.
     assert story.lots() == [(400, 0), (600, 500)]
-    # 40.00 less the 5.00 with tax, which are 4.00 without it.
-    assert story.steps == [GIFT - 500 + 36]
+    bought = story.world.earns(shirt=2, shorts=1, off="5")
+    assert story.steps == [GIFT - 500 + bought]
     merchant.deliver(story.order_id)
 
     merchant.take_back(story.order_id, keys.shirt)
     story.check("order.return_received")
-    # A quarter of the goods: a quarter of what was earned, and of what was spent.
-    assert story.steps[-1] == GIFT - 375 + 27
+    # A quarter of the goods by price: a quarter of what was spent comes back.
+    assert story.steps[-1] == GIFT - 375 + story.world.earns(shirt=1, shorts=1, off="3.75")
     merchant.take_back(story.order_id, keys.shorts)
     story.check("order.return_received")
-    assert story.steps[-1] == GIFT - 125 + 9
+    assert story.steps[-1] == GIFT - 125 + story.world.earns(shirt=1, off="1.25")
     merchant.take_back(story.order_id, keys.shirt)
     story.check("order.return_received")
 
@@ -169,7 +173,7 @@ def test_a_refund_without_a_return_and_then_a_cancel(story: Story) -> None:
     story.check("payment.refunded")
     merchant.cancel(story.order_id)
     story.check("order.canceled")
-    assert story.steps[0] == GIFT - 500 + 16
+    assert story.steps[0] == GIFT - 500 + story.world.earns(shirt=2, off="5")
     assert story.steps[0] > story.steps[1] > story.steps[2]
     assert story.lots() == [(400, 400), (600, 600)]
 
@@ -179,7 +183,7 @@ def test_an_order_that_is_canceled_before_it_is_paid(story: Story) -> None:
     story.place((keys.shirt, 2), dust=500)
     merchant.cancel(story.order_id)
     story.check("order.canceled")
-    assert story.steps == [GIFT - 500 + 16, GIFT]
+    assert story.steps == [GIFT - 500 + story.world.earns(shirt=2, off="5"), GIFT]
     assert story.lots() == [(400, 400), (600, 600)]
 
 
@@ -196,7 +200,9 @@ def test_order_edits_up_and_down(story: Story) -> None:
     story.check("order-edit.confirmed")
     merchant.even_out(story.order_id)
     story.check("payment.captured")
-    assert story.steps == [40, 50, 30, 10, 50, 50]
+    after = story.world.earns(shirt=1, hoodie=1)
+    edits = [{"shirt": 2, "shorts": 1}, {"shirt": 3, "shorts": 1}, {"shirt": 1, "shorts": 1}, {"shirt": 1}]
+    assert story.steps == [*(story.world.earns(**each) for each in edits), after, after]
 
 
 def test_a_claim_that_is_refunded(story: Story) -> None:
@@ -205,10 +211,12 @@ def test_a_claim_that_is_refunded(story: Story) -> None:
     merchant.deliver(story.order_id)
     merchant.claim(story.order_id, keys.shirt)
     story.check("order.claim_created")
-    merchant.refund(story.order_id, "12.50")
+    total = decimal(merchant.order(story.order_id)["total"])
+    merchant.refund(story.order_id, f"{keys.shirt.gross()}")
     story.check("payment.refunded")
-    # 18.75 of 31.25 are left, of goods and of shipping.
-    assert story.steps == [20, 20, 12]
+    # The refund is of goods and of shipping alike.
+    kept = keys.shirt.net(2) * (1 - keys.shirt.gross() / total)
+    assert story.steps == [*[story.world.earns(shirt=2)] * 2, math.floor(kept + NOISE)]
 
 
 def test_a_claim_whose_item_comes_back(story: Story) -> None:
@@ -221,7 +229,7 @@ def test_a_claim_whose_item_comes_back(story: Story) -> None:
     story.check("order.return_received")
     merchant.even_out(story.order_id)
     story.check("payment.refunded")
-    assert story.steps == [20, 20, 10, 10]
+    assert story.steps == [*[story.world.earns(shirt=2)] * 2, *[story.world.earns(shirt=1)] * 2]
 
 
 def test_a_replacement_earns_nothing_of_its_own(story: Story) -> None:
@@ -230,26 +238,26 @@ def test_a_replacement_earns_nothing_of_its_own(story: Story) -> None:
     merchant.deliver(story.order_id)
     merchant.claim(story.order_id, keys.shirt, replacement=keys.shirt)
     story.check("order.claim_created")
-    merchant.forgive(story.order_id, "12.50")
+    merchant.forgive(story.order_id, f"{keys.shirt.gross()}")
     story.check(None)
     returned = merchant.claim(story.order_id, keys.shirt, replacement=keys.shirt, returned=True)
     story.check("order.claim_created")
     merchant.receive(returned)
     story.check("order.return_received")
-    assert story.steps == [20] * 5
+    assert story.steps == [story.world.earns(shirt=2)] * 5
 
 
 @pytest.mark.parametrize(
-    ("bought", "wanted", "steps"),
+    ("bought", "wanted", "before_payment"),
     [
-        ("shirt", "shirt", [10, 10, 10, 10]),
+        ("shirt", "shirt", "shirt"),
         # What the hoodie costs more earns once it is paid.
-        ("shirt", "hoodie", [10, 10, 10, 40]),
-        ("hoodie", "shirt", [40, 40, 10, 10]),
+        ("shirt", "hoodie", "shirt"),
+        ("hoodie", "shirt", "shirt"),
     ],
     ids=["same", "dearer", "cheaper"],
 )
-def test_an_exchange(story: Story, bought: str, wanted: str, steps: list[int]) -> None:
+def test_an_exchange(story: Story, bought: str, wanted: str, before_payment: str) -> None:
     keys, merchant = story.world.keys, story.merchant
     story.place((getattr(keys, bought), 1))
     merchant.deliver(story.order_id)
@@ -259,7 +267,8 @@ def test_an_exchange(story: Story, bought: str, wanted: str, steps: list[int]) -
     story.check("order.return_received")
     merchant.even_out(story.order_id)
     story.check({"same": None, "dearer": "payment.captured", "cheaper": "payment.refunded"}[kind(bought, wanted)])
-    assert story.steps == steps
+    worth = [story.world.earns(**{name: 1}) for name in (bought, bought, before_payment, wanted)]
+    assert story.steps == worth
 
 
 def kind(bought: str, wanted: str) -> str:
@@ -269,16 +278,17 @@ def kind(bought: str, wanted: str) -> str:
 def test_an_exchange_of_what_was_paid_with_dust_in_part(story: Story) -> None:
     keys, merchant = story.world.keys, story.merchant
     story.place((keys.shorts, 1), dust=500)
-    assert story.steps == [GIFT - 500 + 16]
+    assert story.steps == [GIFT - 500 + story.world.earns(shorts=1, off="5")]
     merchant.deliver(story.order_id)
     returned = merchant.exchange(story.order_id, keys.shorts, keys.shorts)
     story.check("order.exchange_created")
     merchant.receive(returned)
-    # The dust is given back with the first pair; the second one is paid in money: 20.00 of 25.00, then all.
+    # The points come back with the first pair. The second pair is paid with money: all but 5.00, then all.
     story.check("order.return_received")
     merchant.even_out(story.order_id)
     story.check("payment.captured")
-    assert story.steps[1:] == [GIFT - 500 + 16, GIFT + 16, GIFT + 20]
+    in_part, in_full = story.world.earns(shorts=1, off="5"), story.world.earns(shorts=1)
+    assert story.steps[1:] == [GIFT - 500 + in_part, GIFT + in_part, GIFT + in_full]
     assert story.lots() == [(400, 400), (600, 600)]
 
 
@@ -292,7 +302,7 @@ def test_an_exchange_before_anything_was_captured_keeps_what_the_order_earned(st
         step()
         order = merchant.order(story.order_id)
         assert until(lambda order=order: story.heard(order, None), PATIENCE_SECONDS)  # type: ignore[misc]
-        assert bridge.balance(story.shopper.customer_id) == 10
+        assert bridge.balance(story.shopper.customer_id) == story.world.earns(shirt=1)
 
 
 def test_a_payment_that_no_webhook_told_of_is_found(story: Story) -> None:
@@ -305,7 +315,7 @@ def test_a_payment_that_no_webhook_told_of_is_found(story: Story) -> None:
         merchant.even_out(story.order_id)
         assert until(lambda: lost(payments(merchant, story.order_id)[-1]), PATIENCE_SECONDS)
     story.check(None)
-    assert story.steps == [10, 10, 40]
+    assert story.steps == [*[story.world.earns(shirt=1)] * 2, story.world.earns(hoodie=1)]
 
 
 def payments(merchant: AfterSales, order_id: str) -> list[str]:

@@ -1,0 +1,141 @@
+"""A shop whose prices include tax, with yen, forint, goods by weight and gift cards: what the other shop hides."""
+
+import math
+from collections.abc import Iterator
+from decimal import Decimal
+
+import pytest
+
+from bridge.demo.people import Json, Merchant, Storefront
+from bridge.stack.processes import until
+from tests.live.conftest import NOISE, PATIENCE_SECONDS, World
+
+pytestmark = [pytest.mark.live, pytest.mark.parametrize("world", ["gross"], indirect=True, scope="module")]
+
+GIFT = 10_000
+SHIRT_POINTS = 400
+
+
+@pytest.fixture(scope="module", autouse=True)
+def programme(world: World) -> Iterator[None]:
+    """Points in three currencies; gift cards earn nothing when they are bought."""
+    before = world.bridge.ask("GET", "/admin/dust/programme")
+    rules = {name: value for name, value in before.items() if name not in {"version", "author", "created_at"}}
+    earn = {
+        **rules["earn"],
+        "rates": {"eur": "1", "jpy": "0.01", "huf": "0.0025"},
+        "excluded_product_ids": [world.keys.products["GIFTCARD"].id],
+    }
+    redeem = {**rules["redeem"], "rates": {"eur": "100", "jpy": "100", "huf": "3"}}
+    world.bridge.ask("PUT", "/admin/dust/programme", {**rules, "earn": earn, "redeem": redeem})
+    yield
+    world.bridge.ask("PUT", "/admin/dust/programme", rules)
+
+
+@pytest.fixture
+def shopper(world: World) -> Iterator[Storefront]:
+    with world.shopper() as person:
+        world.bridge.give(person.customer_id, GIFT)
+        yield person
+
+
+@pytest.fixture(scope="module")
+def merchant(world: World) -> Iterator[Merchant]:
+    person = Merchant(world.keys)
+    yield person
+    person.close()
+
+
+def abroad(shopper: Storefront, currency_code: str) -> str:
+    """A new cart of the same customer in the region of this currency."""
+    shopper.currency_code = currency_code
+    return shopper.new_cart()
+
+
+def wait_for_capture(shopper: Storefront, redemption_id: str, dust: int) -> None:
+    def captured() -> Json:
+        return dict(shopper.ask("GET", f"/store/dust/redemptions/{redemption_id}")["redemption"])
+
+    assert until(lambda: captured()["dust_captured"] == dust, PATIENCE_SECONDS), captured()
+
+
+@pytest.mark.parametrize("quantity", [1, 3, 7])
+def test_goods_paid_wholly_with_points_are_paid(
+    world: World, shopper: Storefront, merchant: Merchant, quantity: int
+) -> None:
+    shirt = world.keys.shirt
+    world.bridge.ask("PUT", f"/admin/dust/products/{shirt.id}", {"dust_only": True, "dust_price": SHIRT_POINTS})
+    try:
+        cart_id = shopper.new_cart()
+        shopper.add(cart_id, shirt, quantity)
+        world.redeem(shopper, {"cart_id": cart_id, "pay": "dust_only"})
+        order_id = shopper.check_out(cart_id)
+        world.bridge.wait_for_balance(shopper.customer_id, GIFT - quantity * SHIRT_POINTS)
+        assert order_id not in world.bridge.ask("GET", "/admin/dust/overview")["unpaid_orders"]
+    finally:
+        world.bridge.ask("DELETE", f"/admin/dust/products/{shirt.id}")
+    assert abs(merchant.order(order_id)["item_total"]) < NOISE
+
+
+def test_all_that_a_cart_costs_can_be_paid_with_points(world: World, shopper: Storefront) -> None:
+    cart_id = shopper.new_cart()
+    shopper.add(cart_id, world.keys.shirt, 3)
+    shopper.add(cart_id, world.keys.shorts, 1)
+    quoted = shopper.ask("POST", "/store/dust/quote", {"cart_id": cart_id})
+    assert quoted["max_dust"] == 5_000, "3 × 10.00 + 20.00"
+    made = world.redeem(shopper, {"cart_id": cart_id, "dust": quoted["max_dust"]})
+    assert made["value"] == "50.00"
+    assert abs(shopper.cart(cart_id)["item_total"]) < NOISE
+    shopper.check_out(cart_id)
+    wait_for_capture(shopper, made["id"], 5_000)
+    world.bridge.wait_for_balance(shopper.customer_id, GIFT - 5_000)
+
+
+def test_points_that_buy_no_whole_yen_are_not_taken(world: World, shopper: Storefront) -> None:
+    cart_id = abroad(shopper, "jpy")
+    shopper.add(cart_id, world.keys.shirt)
+    made = world.redeem(shopper, {"cart_id": cart_id, "dust": 199})
+    assert (made["dust"], made["value"]) == (100, "1")
+    shopper.check_out(cart_id)
+    wait_for_capture(shopper, made["id"], 100)
+    # 1,500 yen less 1, of which tax is one part in eleven; a point for 100 yen.
+    earned = math.floor(Decimal(1_499) / Decimal("1.1") / 100)
+    world.bridge.wait_for_balance(shopper.customer_id, GIFT - 100 + earned)
+
+
+def test_a_discount_in_forint_is_a_whole_number(world: World, shopper: Storefront, merchant: Merchant) -> None:
+    cart_id = abroad(shopper, "huf")
+    shopper.add(cart_id, world.keys.shirt)
+    made = world.redeem(shopper, {"cart_id": cart_id, "dust": 10})
+    # 10 points at 3 for a forint would be 3.33: 3 forint, for 9 points.
+    assert (made["dust"], made["value"]) == (9, "3")
+    promotion = merchant.get("/admin/promotions", code=made["code"])["promotions"][0]
+    assert promotion["application_method"]["value"] == 3
+    shopper.check_out(cart_id)
+    wait_for_capture(shopper, made["id"], 9)
+
+
+@pytest.mark.parametrize("kilograms", ["1.5", "0.25"])
+def test_goods_by_weight(world: World, shopper: Storefront, merchant: Merchant, kilograms: str) -> None:
+    cheese = world.keys.products["CHEESE"]
+    cart_id = shopper.new_cart()
+    item = {"variant_id": cheese.variant_id, "quantity": float(kilograms)}
+    shopper.ask("POST", f"/store/carts/{cart_id}/line-items", item)
+    price = cheese.gross(Decimal(kilograms))
+    quoted = shopper.ask("POST", "/store/dust/quote", {"cart_id": cart_id})
+    assert quoted["max_dust"] == 100 * price
+    made = world.redeem(shopper, {"cart_id": cart_id, "dust": 100})
+    order_id = shopper.check_out(cart_id)
+    wait_for_capture(shopper, made["id"], 100)
+    earned = math.floor(cheese.net(Decimal(kilograms)) * (1 - 1 / price) + NOISE)
+    world.bridge.wait_for_balance(shopper.customer_id, GIFT - 100 + earned)
+    assert [Decimal(str(line["quantity"])) for line in merchant.order(order_id)["items"]] == [Decimal(kilograms)]
+
+
+def test_buying_a_gift_card_earns_nothing(world: World, shopper: Storefront) -> None:
+    shopper.buy((world.keys.products["GIFTCARD"], 1), (world.keys.shirt, 1))
+    world.bridge.wait_for_balance(shopper.customer_id, GIFT + world.earns(shirt=1))
+
+
+def test_the_books_are_clean(world: World) -> None:
+    world.bridge.audit()
