@@ -3,7 +3,7 @@
 The checks read one snapshot of the database, so they may run beside any load.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -27,6 +27,7 @@ _EVENT_GRACE = timedelta(hours=1)
 # The sweep comes every minute.
 _SWEEP_GRACE = timedelta(hours=1)
 _ROWS_AT_ONCE = 5_000
+_CODES_AT_ONCE = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -238,14 +239,26 @@ _LATE_CHECKS: dict[str, tuple[str, timedelta]] = {
 
 
 def audit_medusa(medusa: Medusa) -> list[Breach]:
-    """Promotions that a shopper could still use although nothing is held for them any more. Asks Medusa."""
+    """What Medusa still has of codes for which nothing is held any more: promotions, and open carts. Asks Medusa.
+
+    Carts are found by the plugin; without it none is named.
+    """
     with transaction() as connection:
         closed = codes_closed_since(connection, now() - _MEDUSA_LOOK_BACK)
-    usable = medusa.usable_codes(closed.keys())
-    return [
+    usable = [
         Breach(check="no_live_promotion_without_a_hold", subject=closed[code], detail=f"{code} can still be used")
-        for code in sorted(usable)
+        for code in sorted(medusa.usable_codes(closed.keys()))
     ]
+    return [*usable, *_dead_codes_in_carts(medusa, closed)]
+
+
+def _dead_codes_in_carts(medusa: Medusa, closed: Mapping[str, str]) -> Iterator[Breach]:
+    codes = sorted(closed)
+    for start in range(0, len(codes), _CODES_AT_ONCE):
+        withdrawal = medusa.withdraw_codes(codes[start : start + _CODES_AT_ONCE], dry_run=True)
+        for cart_id, held in withdrawal.carts.items() if withdrawal else ():
+            of = ", ".join(f"{code} of {closed[code]}" for code in held if code in closed)
+            yield Breach(check="no_dead_code_in_an_open_cart", subject=cart_id, detail=f"holds {of}")
 
 
 def audit() -> list[Breach]:

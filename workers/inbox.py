@@ -14,7 +14,8 @@ from bridge.clock import now
 from bridge.errors import DustError, Unavailable
 from bridge.inbox.drain import OWN_TASK_GRACE, drain_once, split_off_once
 from bridge.inbox.handle import RetryLater, handle_event, park_event, retry_event
-from bridge.wake import INBOX_DRAIN, INBOX_HANDLE, publish
+from bridge.redemptions.cart_codes import CART_CHECK_DELAY
+from bridge.wake import INBOX_DRAIN, INBOX_HANDLE, REDEMPTIONS_ADVANCE, publish
 from workers.app import DustTask, app
 
 log = structlog.get_logger(__name__)
@@ -49,11 +50,18 @@ def drain(self: DustTask) -> int:
         taken += batch.taken
         for event_id in batch.split_off:
             publish(INBOX_HANDLE, event_id)
+        _check_carts_soon(batch.redemptions)
         if not batch.more:
             return taken
         if time.monotonic() > end:
             publish(INBOX_DRAIN)
             return taken
+
+
+def _check_carts_soon(redemption_ids: Sequence[str]) -> None:
+    """Sooner than the sweep, which finds them too."""
+    for redemption_id in redemption_ids:
+        publish(REDEMPTIONS_ADVANCE, redemption_id, countdown_seconds=CART_CHECK_DELAY.total_seconds())
 
 
 class EventTask(DustTask):
@@ -70,7 +78,9 @@ class EventTask(DustTask):
 def handle(self: EventTask, event_id: str) -> str:
     """One event. A task that has to wait is retried under its own id; the row counts the attempts and ends them."""
     try:
-        return handle_event(event_id).sentence
+        handled = handle_event(event_id)
+        _check_carts_soon(handled.redemptions)
+        return handled.sentence
     except RetryLater as later:
         wait = max(_LEAST_SECONDS, later.wait_seconds)
         try:

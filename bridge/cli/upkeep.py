@@ -19,7 +19,12 @@ def add_commands(app: typer.Typer) -> None:
 
 
 def audit(
-    medusa: Annotated[bool, typer.Option("--medusa", help="Also look for live promotions that nothing backs.")] = False,
+    medusa: Annotated[
+        bool,
+        typer.Option(
+            "--medusa", help="Also look for live promotions that nothing backs, and for dead codes in open carts."
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Check every invariant of the books; exit code 1 on any breach. Example: dust audit --medusa"""

@@ -21,7 +21,7 @@ from bridge.errors import Unavailable
 from bridge.ids import OrderId
 from bridge.inbox.customers import asks_medusa
 from bridge.inbox.events import MalformedEvent, metric_label, read_kept_event
-from bridge.inbox.handle import describe, mark_handled, try_event
+from bridge.inbox.handle import Handled, describe, mark_handled, try_event
 from bridge.inbox.tables import QUIET_SOURCE, EventState, webhook_event
 from bridge.medusa.orders import Order
 from bridge.metrics import EVENTS_HANDLED
@@ -47,10 +47,14 @@ OWN_TASK_GRACE = timedelta(seconds=60)
 
 @dataclass(frozen=True, kw_only=True)
 class Drained:
-    """One batch: how many were taken, and the ids that want a task of their own."""
+    """One batch: how many were taken, and the ids that want a task of their own.
+
+    `redemptions` are those whose cart has to be looked at after `CART_CHECK_DELAY`.
+    """
 
     taken: int
     split_off: tuple[str, ...]
+    redemptions: tuple[str, ...] = ()
 
     @property
     def more(self) -> bool:
@@ -100,11 +104,13 @@ def drain_once() -> Drained:
             _postpone(connection, taken)
         return Drained(taken=len(taken), split_off=tuple(taken))
     _tell(work.orders, rows)
-    failed = [event_id for event_id in work.alone if not _handle_here(event_id)]
+    done = {event_id: _handle_here(event_id) for event_id in work.alone}
+    failed = [event_id for event_id, handled in done.items() if handled is None]
     if failed:
         with transaction() as connection:
             _postpone(connection, failed)
-    return Drained(taken=len(taken), split_off=(*work.apart, *failed))
+    redemptions = tuple(each for handled in done.values() if handled for each in handled.redemptions)
+    return Drained(taken=len(taken), split_off=(*work.apart, *failed), redemptions=redemptions)
 
 
 def _quiet(rows: Sequence[Row[Any]], orders: Mapping[str, Order]) -> set[OrderId]:
@@ -170,11 +176,11 @@ def _postpone(connection: Connection, event_ids: Sequence[str]) -> None:
         )
 
 
-def _handle_here(event_id: str) -> bool:
+def _handle_here(event_id: str) -> Handled | None:
+    """None when it fails here."""
     try:
-        try_event(event_id)
+        return try_event(event_id)
     except Exception as error:
         # Its own task meets the same, and there it is put off or parked, with the reason.
         log.warning("event_not_handled_here", event_id=event_id, error=type(error).__name__)
-        return False
-    return True
+        return None

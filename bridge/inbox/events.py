@@ -22,6 +22,7 @@ class About(StrEnum):
     PAYMENT = "payment"
     CUSTOMER = "customer"
     PRODUCT = "product"
+    CART = "cart"
 
 
 EVENT_TYPES: Mapping[str, About] = {
@@ -40,6 +41,8 @@ EVENT_TYPES: Mapping[str, About] = {
     "customer.updated": About.CUSTOMER,
     "customer.deleted": About.CUSTOMER,
     "product.deleted": About.PRODUCT,
+    # The plugin's own: Medusa has no event of this kind that names the code.
+    "dust.code_removed": About.CART,
 }
 """The types that have an effect; every other type is kept and ignored."""
 
@@ -73,6 +76,12 @@ class Event:
         """Whether it is an order that has to be settled: the order's own event, or one of its payment."""
         return self.about in {About.ORDER, About.PAYMENT}
 
+    @property
+    def codes(self) -> list[str]:
+        """The promotion codes that the event names."""
+        codes = self.data.get("codes")
+        return [code for code in codes if isinstance(code, str)] if isinstance(codes, list) else []
+
     def snapshot(self, *, needs: frozenset[Detail]) -> Order | None:
         """The order that came along, if it is usable: readable, and the one the event is about.
 
@@ -105,6 +114,7 @@ class _Envelope(BaseModel):
 class _Subject(BaseModel):
     id: _Id | None = None
     order_id: _Id | None = None
+    cart_id: _Id | None = None
 
 
 def metric_label(type_: str) -> str:
@@ -134,8 +144,11 @@ def read_event(body: bytes) -> Event:
     subject = names.order_id or names.id
     if EVENT_TYPES.get(envelope.type) is About.PAYMENT:
         subject = names.order_id or _snapshot_id(envelope.data) or names.id
+    if EVENT_TYPES.get(envelope.type) is About.CART:
+        subject = names.cart_id
     if envelope.type in EVENT_TYPES and subject is None:
-        raise MalformedEvent(f"data.id: {envelope.type} must say what it is about", field="data.id")
+        field = "data.cart_id" if EVENT_TYPES[envelope.type] is About.CART else "data.id"
+        raise MalformedEvent(f"{field}: {envelope.type} must say what it is about", field=field)
     return Event(type=envelope.type, event_at=envelope.timestamp, subject=subject, data=envelope.data)
 
 
@@ -187,5 +200,6 @@ def only_ids(body: bytes) -> bytes:
         event = read_event(body)
     except MalformedEvent:
         return b"{}"
-    ids = {name: event.data[name] for name in ("id", "order_id") if isinstance(event.data.get(name), str)}
+    names = ("id", "order_id", "cart_id")
+    ids = {name: event.data[name] for name in names if isinstance(event.data.get(name), str)}
     return json.dumps({"type": event.type, "timestamp": event.event_at.isoformat(), "data": ids}).encode()

@@ -4,7 +4,7 @@ What fails for a reason that passes (`Unavailable`) stays pending and is tried a
 stays is parked as `failed`, in words for an operator. Handling an event twice does nothing the second time.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -32,6 +32,7 @@ from bridge.metrics import EVENTS_FAILED, EVENTS_HANDLED, EVENTS_PUT_OFF, EVENTS
 from bridge.notices.outbox import Notice, NoticeType, put
 from bridge.products.settings import forget_product
 from bridge.programme.versions import current_version
+from bridge.redemptions.cart_codes import note_codes_removed
 from bridge.settings import get_settings
 from bridge.settlement.bonuses import credit_signup_bonus
 from bridge.settlement.settle import Settled, settle_orders
@@ -78,6 +79,8 @@ class Handled:
     event_id: str
     state: EventState
     sentence: str
+    redemptions: tuple[str, ...] = ()
+    """Redemptions whose cart has to be looked at after `CART_CHECK_DELAY`."""
 
 
 def handle_event(event_id: str, medusa: Medusa | None = None) -> Handled:
@@ -131,12 +134,13 @@ def _try(row: Row[Any], medusa: Medusa | None) -> Handled:
     with transaction() as connection:
         if not _lock_pending(connection, row.id):
             return Handled(event_id=row.id, state=EventState.HANDLED, sentence="Nothing to do: it is handled.")
-        sentence = _apply(connection, event, order, person, quiet=row.source == QUIET_SOURCE)
+        redemptions = _note_codes_removed(connection, event)
+        sentence = _apply(connection, event, order, person, redemptions, quiet=row.source == QUIET_SOURCE)
         mark_handled(connection, {row.id: sentence})
     EVENTS_HANDLED.labels(metric_label(row.type)).inc()
     found = {"order_id": order.id, "customer_id": order.customer_id} if order else {}
     log.info("event_handled", type=row.type, **found, outcome=sentence)
-    return Handled(event_id=row.id, state=EventState.HANDLED, sentence=sentence)
+    return Handled(event_id=row.id, state=EventState.HANDLED, sentence=sentence, redemptions=redemptions)
 
 
 def find_order(event: Event, medusa: Medusa | None = None) -> Order | None:
@@ -161,7 +165,21 @@ def find_order(event: Event, medusa: Medusa | None = None) -> Order | None:
         raise UnknownInMedusa(message) from None
 
 
-def _apply(connection: Connection, event: Event, order: Order | None, person: Person | None, *, quiet: bool) -> str:
+def _note_codes_removed(connection: Connection, event: Event) -> tuple[str, ...]:
+    if event.about is not About.CART:
+        return ()
+    return tuple(note_codes_removed(connection, str(event.subject), event.codes, now=now()))
+
+
+def _apply(
+    connection: Connection,
+    event: Event,
+    order: Order | None,
+    person: Person | None,
+    redemptions: Collection[str],
+    *,
+    quiet: bool,
+) -> str:
     match event.about:
         case About.ORDER | About.PAYMENT:
             if order is None:
@@ -176,6 +194,10 @@ def _apply(connection: Connection, event: Event, order: Order | None, person: Pe
         case About.PRODUCT:
             forgotten = forget_product(connection, ProductId(str(event.subject)))
             return "The product's dust settings were dropped." if forgotten else "The product had no dust settings."
+        case About.CART:
+            if not redemptions:
+                return "No active redemption was made for this cart."
+            return f"Medusa will be asked whether {', '.join(redemptions)} can be released."
         case None:
             return f"Dust has no use for {event.type}."
     assert_never(event.about)

@@ -20,6 +20,10 @@ CART_FIELDS = (
 )
 
 
+# What says which codes a cart holds: its promotions, null where one is deleted, and what each code takes off.
+CART_CODES_FIELDS = "id,completed_at,promotions.code,items.adjustments.code,shipping_methods.adjustments.code"
+
+
 class UnreadableCart(InvalidInput):
     """The JSON is not a cart of the shape we know."""
 
@@ -53,6 +57,18 @@ class Cart:
     lines: tuple[CartLine, ...]
     shipping_gross: Decimal | None
     promotion_codes: frozenset[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CartCodes:
+    """The codes that a cart holds at one moment.
+
+    `dead` says that it links to a promotion that is deleted: Medusa shows that as a null, and keeps its discount.
+    """
+
+    completed: bool
+    codes: frozenset[str]
+    dead: bool
 
 
 class _Shape(BaseModel):
@@ -126,6 +142,18 @@ def read_cart(document: Mapping[str, Any]) -> Cart:
         if cart.shipping_methods
         else None,
         promotion_codes=frozenset(p.code for p in cart.promotions or () if p and p.code),
+    )
+
+
+def read_cart_codes(document: Mapping[str, Any]) -> CartCodes:
+    """Read a cart that was asked for with `CART_CODES_FIELDS`."""
+    promotions = document.get("promotions") or []
+    lines = [*(document.get("items") or []), *(document.get("shipping_methods") or [])]
+    adjustments = [adjustment for line in lines if line for adjustment in line.get("adjustments") or []]
+    return CartCodes(
+        completed=document.get("completed_at") is not None,
+        codes=frozenset(each["code"] for each in (*promotions, *adjustments) if each and each.get("code")),
+        dead=any(promotion is None for promotion in promotions),
     )
 
 

@@ -10,13 +10,14 @@ from datetime import datetime
 from decimal import Decimal
 from functools import cache
 from typing import Any, cast
+from urllib.parse import quote
 
 import httpx
 import structlog
 
 from bridge.errors import Conflict, DustError, NotFound, Unavailable
 from bridge.ids import CustomerId, OrderId, ProductId
-from bridge.medusa.carts import CART_FIELDS, Cart, read_cart
+from bridge.medusa.carts import CART_CODES_FIELDS, CART_FIELDS, Cart, CartCodes, read_cart, read_cart_codes
 from bridge.medusa.orders import ORDER_FIELDS
 from bridge.metrics import MEDUSA_ERRORS, MEDUSA_SECONDS
 from bridge.settings import Settings, get_settings
@@ -73,6 +74,14 @@ class Promotion:
     code: str
     used: int
     redemption_id: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Withdrawal:
+    """What the plugin did with codes in open carts: the codes by cart, and how many carts still hold one of them."""
+
+    carts: Mapping[str, tuple[str, ...]]
+    remaining: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,6 +175,36 @@ class Medusa:
         cart = self._store("POST", f"/store/carts/{cart_id}/promotions", body={"promo_codes": [code]})["cart"]
         return any(promotion and promotion.get("code") == code for promotion in cart.get("promotions") or ())
 
+    def codes_in_cart(self, cart_id: str) -> CartCodes | None:
+        """Which codes a cart holds; None when Medusa has no such cart."""
+        try:
+            document = self._store("GET", _cart_path(cart_id), params={"fields": CART_CODES_FIELDS})
+        except UnknownInMedusa:
+            return None
+        return read_cart_codes(document["cart"])
+
+    def remove_codes_from_cart(self, cart_id: str, codes: Collection[str]) -> None:
+        """Take codes out of a cart, those of deleted promotions too. A code that is not in it is fine.
+
+        Raises `MedusaRefused` for a completed cart, and `MedusaAway` for one that is locked or that does not exist:
+        Medusa 2.21.2 answers 500 to both.
+        """
+        self._store("DELETE", f"{_cart_path(cart_id)}/promotions", body={"promo_codes": sorted(codes)})
+
+    def withdraw_codes(self, codes: Collection[str], *, dry_run: bool = False) -> Withdrawal | None:
+        """Let the plugin take these codes out of every open cart that holds one; None when it has no such route.
+
+        It does some carts a call: `remaining` says how many are left. With `dry_run` it only finds them.
+        """
+        path, body = "/admin/dust/codes/withdraw", {"codes": sorted(codes), "dry_run": dry_run}
+        answer = self._call(
+            "POST", path, params=None, body=body, auth=self._admin_auth(), headers={}, optional=True
+        )  # fmt: skip
+        if not answer:
+            return None
+        carts = {each["cart_id"]: tuple(each["codes"]) for each in answer["carts"]}
+        return Withdrawal(carts=carts, remaining=answer["remaining"])
+
     def create_promotion(self, body: Json) -> Promotion:
         """Create a promotion. Raises `MedusaRefused` for a code that is taken, as for anything else it dislikes."""
         return _promotion(self._admin("POST", "/admin/promotions", body=body)["promotion"])
@@ -241,9 +280,12 @@ class Medusa:
             start, offset = (start, offset + len(rows)) if last == start else (last, 0)
 
     def _admin(self, method: str, path: str, *, params: Params | None = None, body: Any = None) -> Json:
+        return self._call(method, path, params=params, body=body, auth=self._admin_auth(), headers={})
+
+    def _admin_auth(self) -> httpx.Auth:
         if self._auth is None:
             raise MedusaNotConfigured("DUST_MEDUSA_API_KEY")
-        return self._call(method, path, params=params, body=body, auth=self._auth, headers={})
+        return self._auth
 
     def _store(self, method: str, path: str, *, params: Params | None = None, body: Any = None) -> Json:
         if self._publishable_key is None:
@@ -260,20 +302,27 @@ class Medusa:
         body: Any,
         auth: httpx.Auth | None,
         headers: dict[str, str],
+        optional: bool = False,
     ) -> Json:
+        """The JSON of the answer; with `optional`, an empty object when Medusa has no such route."""
         call = _call_name(method, path)
         try:
             with span(f"medusa {call}"), MEDUSA_SECONDS.labels(call).time():
                 if traceparent := current_traceparent():
                     headers = {**headers, "traceparent": traceparent}
                 response = self._http.request(method, path, params=params, json=body, auth=auth, headers=headers)
-            return _answer(response, method, path)
+            # Medusa's answer to an unknown path is a page, not JSON.
+            return {} if optional and response.status_code in {404, 405} else _answer(response, method, path)
         except DustError as error:
             MEDUSA_ERRORS.labels(call, error.code).inc()
             raise
         except httpx.HTTPError as error:
             MEDUSA_ERRORS.labels(call, MedusaAway.code).inc()
             raise MedusaAway(f"Medusa did not answer {method} {path} ({type(error).__name__}).") from error
+
+
+def _cart_path(cart_id: str) -> str:
+    return f"/store/carts/{quote(cart_id, safe='')}"
 
 
 def _call_name(method: str, path: str) -> str:

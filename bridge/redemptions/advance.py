@@ -26,6 +26,7 @@ from bridge.medusa.client import Json, Medusa, MedusaRefused, Promotion
 from bridge.metrics import REDEMPTIONS_ENDED
 from bridge.notices.outbox import Notice, NoticeType, put
 from bridge.products.settings import newest_dust_only
+from bridge.redemptions.cart_codes import has_left_its_cart, take_out_again, take_out_of_carts
 from bridge.redemptions.promises import Code, Redemption, lock_redemption, update_redemption
 from bridge.redemptions.promotions import promotion_body
 from bridge.redemptions.tables import State, dust_redemption, dust_redemption_code
@@ -41,6 +42,7 @@ _LONGEST_WAIT_SECONDS = 120.0
 _MOST_EXCEPTIONS = 500
 # An order is looked for from a little before the redemption on: two machines' clocks differ.
 _CLOCK_SKEW = timedelta(minutes=5)
+_LEFT_THE_CART = "The code was removed from the cart."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +79,8 @@ def advance(redemption_id: str, medusa: Medusa) -> Outcome:
             return _withdraw(redemption, medusa, lease)
         if redemption.state is State.PENDING:
             return _make(redemption, medusa, lease)
+        if redemption.state is State.ACTIVE:
+            return _check_cart(redemption, medusa, lease)
         return _look_again(redemption, medusa, lease)
     except Unavailable as error:
         _put_off(redemption, lease, error)
@@ -179,7 +183,27 @@ def _put_in_cart(redemption: Redemption, medusa: Medusa) -> str | None:
     return None
 
 
-def _withdraw(redemption: Redemption, medusa: Medusa, lease: str, *, failure: str | None = None) -> Outcome:
+def _check_cart(redemption: Redemption, medusa: Medusa, lease: str) -> Outcome:
+    """The code is said to have left its cart. Ask Medusa, and release the redemption if that is so."""
+    if has_left_its_cart(redemption, medusa):
+        return _withdraw(redemption, medusa, lease, why=_LEFT_THE_CART)
+    with transaction() as connection:
+        current = lock_redemption(connection, redemption.id)
+        changes: dict[str, object] = {"attempts": 0}
+        if redemption.attempts:
+            # Why Medusa could not be asked before.
+            changes["reason"] = None
+        if current.next_attempt_at == redemption.next_attempt_at:
+            # Otherwise the code left again while Medusa was asked.
+            changes["next_attempt_at"] = None
+        _end_visit(connection, redemption.id, lease, **changes)
+        return Outcome(redemption=lock_redemption(connection, redemption.id))
+
+
+def _withdraw(
+    redemption: Redemption, medusa: Medusa, lease: str, *, failure: str | None = None, why: str | None = None
+) -> Outcome:
+    """Take the codes away and release the points. `why` is the reason of a release that nobody asked for."""
     missing = _delete_codes(redemption, medusa)
     orders = _orders_that_used(redemption, medusa)
     if orders:
@@ -194,13 +218,14 @@ def _withdraw(redemption: Redemption, medusa: Medusa, lease: str, *, failure: st
         if not current.open:
             _end_visit(connection, redemption.id, lease)
             return Outcome(redemption=current)
-        _release_hold(connection, current, _why_released(current, failure))
+        reason = failure or why or _why_released(current)
+        _release_hold(connection, current, reason)
         _end_visit(
             connection,
             redemption.id,
             lease,
             state=State.FAILED.value if failure else State.RELEASED.value,
-            reason=_why_released(current, failure),
+            reason=reason,
             attempts=0,
             next_attempt_at=now() + SECOND_LOOK if in_doubt else None,
         )
@@ -224,7 +249,21 @@ def _tell_of_failure(connection: Connection, redemption: Redemption) -> None:
 
 
 def _delete_codes(redemption: Redemption, medusa: Medusa) -> list[str]:
-    """Delete the promotions of all codes that no order has used; return the codes that Medusa did not know."""
+    """Delete the promotions of all codes that no order has used; return the codes that Medusa did not know.
+
+    A code leaves every open cart first: a cart keeps the discount of a promotion that is deleted. It is looked for once
+    more afterwards, since a shopper may have put it back in between. All of it may be done again at the next visit.
+    """
+    unused = [code.code for code in _unused(redemption)]
+    if not unused:
+        return []
+    take_out_of_carts(redemption, unused, medusa)
+    missing = _delete_promotions(redemption, medusa)
+    take_out_again(redemption, unused, medusa)
+    return missing
+
+
+def _delete_promotions(redemption: Redemption, medusa: Medusa) -> list[str]:
     missing = []
     for code in _unused(redemption):
         promotion = medusa.promotion_by_code(code.code)
@@ -291,7 +330,5 @@ def _release_hold(connection: Connection, redemption: Redemption, why: str) -> N
     save(connection, [account])
 
 
-def _why_released(redemption: Redemption, failure: str | None) -> str:
-    if failure:
-        return failure
+def _why_released(redemption: Redemption) -> str:
     return "Released on request" if redemption.release_requested_at else "Not used in time"

@@ -39,6 +39,10 @@ class FakeMedusa:
         # Called after a call had its effect; raising there is a lost reply.
         self.after: Callable[[str, str], None] | None = None
         self.refuse_promotions: str | None = None
+        # Whether the plugin is there, with its route that takes codes out of carts.
+        self.plugin = False
+        # Carts that another request has locked: Medusa gives up after two seconds.
+        self.locked_carts: set[str] = set()
         self._lock = threading.Lock()
 
     def forget(self) -> None:
@@ -89,11 +93,13 @@ class FakeMedusa:
             ("POST", r"/admin/products/([^/]+)", lambda i: self._update_product(i, body)),
             ("GET", r"/store/carts/([^/]+)", lambda i: self._read_cart(i, query)),
             ("POST", r"/store/carts/([^/]+)/promotions", lambda i: self._apply(i, body)),
+            ("DELETE", r"/store/carts/([^/]+)/promotions", lambda i: self._remove(i, body)),
+            ("POST", r"/admin/dust/codes/withdraw", lambda: self._withdraw(body)),
         ):
             match = re.fullmatch(pattern, path)
             if match and verb == method:
                 return handler(*match.groups())  # type: ignore[operator]
-        return 404, {"type": "not_found", "message": f"{method} {path}"}
+        return 404, f"<pre>Cannot {method} {path}</pre>"
 
     def _read_cart(self, cart_id: str, query: dict[str, Any]) -> Answer:
         """Of a cart without a total of its own Medusa works out no other: not asked for one, it gives none of items."""
@@ -128,6 +134,9 @@ class FakeMedusa:
         gone = self.promotions.pop(promotion_id, None)
         if gone:
             self.deleted_codes.add(gone["code"])
+            # The cart keeps its link to the promotion, which is shown as null, and the discount (2.21.2).
+            for cart in self.carts.values():
+                cart["promotions"] = [None if p and p["code"] == gone["code"] else p for p in cart["promotions"]]
         return 200, {"id": promotion_id, "object": "promotion", "deleted": True}
 
     def _list(self, name: str, query: dict[str, Any]) -> Answer:
@@ -172,6 +181,39 @@ class FakeMedusa:
                 cart["promotions"].append({"code": code})
         return 200, {"cart": cart}
 
+    def _remove(self, cart_id: str, body: dict[str, Any]) -> Answer:
+        """Take codes out of a cart; those that are not in it, or exist nowhere, are fine."""
+        if cart_id not in self.carts or cart_id in self.locked_carts:
+            return 500, {"code": "unknown_error", "type": "unknown_error", "message": "An unknown error occurred."}
+        if self.carts[cart_id]["completed_at"]:
+            return 400, {"type": "invalid_data", "message": f"Cart {cart_id} is already completed."}
+        self._take_out(self.carts[cart_id], body["promo_codes"])
+        return 200, {"cart": self.carts[cart_id]}
+
+    def _take_out(self, cart: dict[str, Any], codes: list[str]) -> None:
+        for line in (*cart["items"], *cart["shipping_methods"]):
+            taken = [a for a in line["adjustments"] if a["code"] in codes or a["code"] in self.deleted_codes]
+            line["adjustments"] = [a for a in line["adjustments"] if a not in taken]
+            line["total"] += sum(a["amount"] for a in taken)
+        cart["item_total"] = sum(line["total"] for line in cart["items"])
+        # The links are made anew from the codes that stay: a link to a promotion that is gone goes too.
+        cart["promotions"] = [p for p in cart["promotions"] if p and p["code"] not in codes]
+
+    def _withdraw(self, body: dict[str, Any]) -> Answer:
+        """The plugin's own route: the same, in every open cart that holds one of the codes."""
+        if not self.plugin:
+            return 404, "<pre>Cannot POST /admin/dust/codes/withdraw</pre>"
+        codes = set(body["codes"])
+        found = {who: codes & codes_in(cart) for who, cart in self.carts.items() if not cart["completed_at"]}
+        held_by = {who: sorted(held) for who, held in found.items() if held}
+        changed = held_by if body.get("dry_run") else {w: h for w, h in held_by.items() if w not in self.locked_carts}
+        remaining = len(held_by)
+        if not body.get("dry_run"):
+            remaining -= len(changed)
+            for who, held in changed.items():
+                self._take_out(self.carts[who], held)
+        return 200, {"carts": [{"cart_id": w, "codes": h} for w, h in changed.items()], "remaining": remaining}
+
     def add_customer(self, customer_id: str, email: str, *, has_account: bool = True) -> None:
         created = "2026-01-01T00:00:00.000Z"
         row = {"id": customer_id, "email": email, "has_account": has_account, "created_at": created}
@@ -210,6 +252,12 @@ def cart_line(product_id: str = "prod_shirt", *, total: float = 10, quantity: in
         "tax_total": 0,
         "adjustments": [],
     }
+
+
+def codes_in(cart: dict[str, Any]) -> set[str]:
+    """The codes that take something off the cart."""
+    lines = (*cart["items"], *cart["shipping_methods"])
+    return {adjustment["code"] for line in lines for adjustment in line["adjustments"]}
 
 
 def _rules_hold(promotion: dict[str, Any], cart: dict[str, Any]) -> bool:
@@ -269,7 +317,8 @@ def mounted(medusa: FakeMedusa) -> Iterator[respx.MockRouter]:
         status, document = medusa.handle(
             request.method, request.url.path, _query(request.url.query), body, request.headers
         )
-        return httpx.Response(status, json=document)
+        # A path that Medusa does not know gets a page, not JSON.
+        return httpx.Response(status, **({"html": document} if isinstance(document, str) else {"json": document}))
 
     with respx.mock(assert_all_called=False) as router:
         router.route(host="medusa.test").mock(side_effect=answer)
@@ -288,9 +337,10 @@ def serving(medusa: FakeMedusa, port: int = 0) -> Iterator[str]:
             body = json.loads(self.rfile.read(length)) if length else None
             parts = urlsplit(self.path)
             status, document = medusa.handle(self.command, parts.path, _query(parts.query.encode()), body, self.headers)
-            content = json.dumps(document).encode()
+            page = isinstance(document, str)
+            content = document.encode() if page else json.dumps(document).encode()
             self.send_response(status)
-            self.send_header("content-type", "application/json")
+            self.send_header("content-type", "text/html" if page else "application/json")
             self.send_header("content-length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)

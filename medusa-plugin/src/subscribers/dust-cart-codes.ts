@@ -1,0 +1,24 @@
+import type { SubscriberArgs, SubscriberConfig } from "@medusajs/framework"
+import { CODE_REMOVED, codeThatLeft } from "../cart-codes"
+import { DUST_MODULE } from "../modules/dust"
+import type DustModuleService from "../modules/dust/service"
+import type { MedusaEvent } from "../signature"
+
+/**
+ * Tell the bridge that a code of Dust has left its cart, whichever way: removed, replaced, or dropped because the cart
+ * was emptied, got another region or another customer.
+ *
+ * Medusa 2.21.2 emits this event at the end of each of these, and at every other change of a cart with a promotion. It
+ * emits none for a cart without one. One look at the link tells them apart.
+ */
+export default async function codeRemoved({ event, container }: SubscriberArgs<{ id?: string }>): Promise<void> {
+  const left = event.data.id ? await codeThatLeft(event.data.id, container) : undefined
+  if (!left) return
+  const { metadata } = event as unknown as MedusaEvent
+  await container.resolve<DustModuleService>(DUST_MODULE).keep({ name: CODE_REMOVED, data: left, metadata })
+}
+
+export const config: SubscriberConfig = {
+  event: "LinkCartPromotion.detached",
+  context: { subscriberId: "dust-cart-codes" },
+}

@@ -1,0 +1,230 @@
+"""A real Medusa: a code leaves every cart at its release, and its points are free when it leaves its cart."""
+
+import secrets
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from bridge.demo.people import Json, Merchant, Storefront
+from bridge.stack.processes import until
+from tests.live.conftest import PATIENCE_SECONDS, World
+
+pytestmark = pytest.mark.live
+
+POINTS = 500
+# What 500 points take off, and what a shirt costs with tax.
+VALUE = 5
+FULL = 12.5
+# From the shopper's click to free points, on a machine that has other things to do as well.
+SECONDS = 20
+
+
+@pytest.fixture
+def shopper(world: World) -> Iterator[Storefront]:
+    """Somebody with points for two codes."""
+    with world.shopper() as person:
+        world.bridge.give(person.customer_id, 2 * POINTS)
+        yield person
+
+
+@pytest.fixture
+def merchant(world: World) -> Iterator[Merchant]:
+    person = Merchant(world.keys)
+    yield person
+    person.close()
+
+
+def cart_with_code(world: World, shopper: Storefront) -> tuple[str, Json]:
+    """A cart with a shirt and a code that was redeemed for it."""
+    cart_id = shopper.new_cart()
+    shopper.add(cart_id, world.keys.shirt)
+    redemption = world.redeem(shopper, {"cart_id": cart_id, "dust": POINTS})
+    cart = shopper.cart(cart_id)
+    assert [promotion["code"] for promotion in cart["promotions"]] == [redemption["code"]]
+    assert cart["total"] == FULL - VALUE
+    return cart_id, redemption
+
+
+def assert_full_price(shopper: Storefront, cart_id: str, total: float = FULL) -> None:
+    """Nothing is left of any code: no promotion, not even a null, and no discount."""
+    cart = shopper.cart(cart_id)
+    assert cart["promotions"] == []
+    assert [item["adjustments"] for item in cart["items"]] == [[]] * len(cart["items"])
+    assert (cart["discount_total"], cart["total"]) == (0, total)
+
+
+def of(shopper: Storefront, redemption: Json) -> Json:
+    return dict(shopper.ask("GET", f"/store/dust/redemptions/{redemption['id']}")["redemption"])
+
+
+def held(shopper: Storefront) -> int:
+    return int(shopper.ask("GET", "/store/dust/balance")["held"])
+
+
+def remove_code(shopper: Storefront, cart_id: str, code: str) -> None:
+    """The trash icon, as the Store API means it."""
+    shopper.ask("DELETE", f"/store/carts/{cart_id}/promotions", {"promo_codes": [code]})
+
+
+def by_request(world: World, shopper: Storefront, redemption: Json) -> None:
+    shopper.ask("DELETE", f"/store/dust/redemptions/{redemption['id']}")
+
+
+def by_time(world: World, shopper: Storefront, redemption: Json) -> None:
+    with psycopg.connect(world.bridge.database) as connection:
+        connection.execute("UPDATE dust_redemption SET expires_at = now() WHERE id = %s", [redemption["id"]])
+
+
+@pytest.mark.parametrize("release", [by_request, by_time], ids=lambda way: way.__name__)
+def test_a_released_code_leaves_its_cart_which_can_be_completed_at_full_price(
+    world: World, shopper: Storefront, merchant: Merchant, release: Callable[[World, Storefront, Json], None]
+) -> None:
+    cart_id, redemption = cart_with_code(world, shopper)
+    shopper.choose_shipping(cart_id)
+    shopper.pay(cart_id)
+
+    release(world, shopper, redemption)
+
+    assert until(lambda: of(shopper, redemption)["state"] == "released", SECONDS), of(shopper, redemption)
+    shipping = shopper.cart(cart_id)["shipping_total"]
+    assert_full_price(shopper, cart_id, FULL + shipping)
+    assert held(shopper) == 0
+    assert merchant.get("/admin/promotions", code=redemption["code"])["promotions"] == []
+    # The payment session was about another total, so it is gone.
+    shopper.pay(cart_id)
+    order = merchant.order(shopper.complete(cart_id))
+    assert (order["discount_total"], order["total"]) == (0, FULL + shipping)
+
+
+def trash_icon(world: World, shopper: Storefront, cart_id: str, code: str) -> float:
+    remove_code(shopper, cart_id, code)
+    return FULL
+
+
+def replaced(world: World, shopper: Storefront, cart_id: str, code: str) -> float:
+    """The trash icon of Medusa's starter: it sends the codes that stay."""
+    shopper.ask("POST", f"/store/carts/{cart_id}", {"promo_codes": []})
+    return FULL
+
+
+def emptied(world: World, shopper: Storefront, cart_id: str, code: str) -> float:
+    for item in shopper.cart(cart_id)["items"]:
+        shopper.ask("DELETE", f"/store/carts/{cart_id}/line-items/{item['id']}")
+    return 0
+
+
+def other_region(world: World, shopper: Storefront, cart_id: str, code: str) -> float:
+    """The same numbers in dollars, without tax."""
+    shopper.ask("POST", f"/store/carts/{cart_id}", {"region_id": world.keys.region_ids["usd"]})
+    return world.keys.shirt.price
+
+
+def other_customer(world: World, shopper: Storefront, cart_id: str, code: str) -> float:
+    with world.shopper() as another:
+        another.ask("POST", f"/store/carts/{cart_id}/customer")
+    return FULL
+
+
+WAYS = [trash_icon, replaced, emptied, other_region, other_customer]
+
+
+@pytest.mark.parametrize("leave", WAYS, ids=lambda way: way.__name__)
+def test_a_code_that_leaves_its_cart_frees_its_points_within_seconds(
+    world: World, shopper: Storefront, leave: Callable[[World, Storefront, str, str], float]
+) -> None:
+    cart_id, redemption = cart_with_code(world, shopper)
+    assert held(shopper) == POINTS
+
+    total = leave(world, shopper, cart_id, redemption["code"])
+
+    assert until(lambda: held(shopper) == 0, SECONDS), of(shopper, redemption)
+    found = of(shopper, redemption)
+    assert (found["state"], found["reason"]) == ("released", "The code was removed from the cart.")
+    assert_full_price(shopper, cart_id, total)
+
+
+def test_a_code_that_is_put_back_at_once_stays(world: World, shopper: Storefront) -> None:
+    cart_id, redemption = cart_with_code(world, shopper)
+    remove_code(shopper, cart_id, redemption["code"])
+    shopper.apply_code(cart_id, redemption["code"])
+
+    # A second code that leaves for good is the clock: when its points are free, the first one has been decided on.
+    other_id = shopper.new_cart()
+    shopper.add(other_id, world.keys.shirt)
+    other = world.redeem(shopper, {"cart_id": other_id, "dust": POINTS})
+    remove_code(shopper, other_id, other["code"])
+    assert until(lambda: of(shopper, other)["state"] == "released", SECONDS)
+
+    assert of(shopper, redemption)["state"] == "active"
+    order_id = shopper.check_out(cart_id)
+    assert until(lambda: of(shopper, redemption)["order_id"] == order_id, PATIENCE_SECONDS)
+
+
+def test_a_change_that_keeps_the_code_tells_the_bridge_nothing(world: World, shopper: Storefront) -> None:
+    cart_id, redemption = cart_with_code(world, shopper)
+    shopper.set_quantity(cart_id, world.keys.shirt, 2)
+    shopper.choose_shipping(cart_id)
+    remove_code(shopper, cart_id, redemption["code"])
+    assert until(lambda: of(shopper, redemption)["state"] == "released", SECONDS)
+
+    with psycopg.connect(world.bridge.database) as connection:
+        query = "SELECT count(*) FROM webhook_event WHERE type = 'dust.code_removed' AND subject = %s"
+        assert connection.execute(query, [cart_id]).fetchone() == (1,)
+
+
+def test_a_code_typed_into_other_carts_leaves_all_of_them(world: World, shopper: Storefront) -> None:
+    redemption = world.redeem(shopper, {"dust": POINTS, "currency_code": "eur"})
+    carts = [shopper.new_cart() for _ in range(6)]
+    for cart_id in carts:
+        shopper.add(cart_id, world.keys.shirt)
+        shopper.apply_code(cart_id, redemption["code"])
+        assert shopper.cart(cart_id)["discount_total"] == VALUE
+
+    by_request(world, shopper, redemption)
+
+    for cart_id in carts:
+        assert_full_price(shopper, cart_id)
+    assert held(shopper) == 0
+
+
+def dead_code(merchant: Merchant, shopper: Storefront, world: World) -> tuple[str, str]:
+    """A cart whose code's promotion was deleted, as an older Dust left it behind."""
+    code = f"DUST-{secrets.token_hex(6).upper()}"
+    rule = {"attribute": "customer.id", "operator": "eq", "values": [shopper.customer_id]}
+    body: dict[str, Any] = {
+        "code": code,
+        "type": "standard",
+        "status": "active",
+        "is_automatic": False,
+        "limit": 1,
+        "metadata": {"redemption_id": f"dred_{code}", "customer_id": shopper.customer_id},
+        "rules": [rule],
+        "application_method": {
+            "type": "fixed", "value": VALUE, "target_type": "order", "allocation": "across", "currency_code": "eur",
+        },
+    }  # fmt: skip
+    promotion = merchant.post("/admin/promotions", body)["promotion"]
+    cart_id = shopper.new_cart()
+    shopper.add(cart_id, world.keys.shirt)
+    shopper.apply_code(cart_id, code)
+    merchant.delete(f"/admin/promotions/{promotion['id']}")
+    assert shopper.cart(cart_id)["promotions"] == [None]
+    return cart_id, code
+
+
+def test_a_cart_with_a_dead_code_is_found_and_healed(world: World, shopper: Storefront, merchant: Merchant) -> None:
+    cart_id, code = dead_code(merchant, shopper, world)
+    path, held_by = "/admin/dust/codes/withdraw", [{"cart_id": cart_id, "codes": [code]}]
+
+    assert merchant.post(path, {"codes": [code], "dry_run": True}) == {"carts": held_by, "remaining": 1}
+    assert shopper.cart(cart_id)["promotions"] == [None]
+    assert merchant.post(path, {"codes": [code]}) == {"carts": held_by, "remaining": 0}
+
+    assert_full_price(shopper, cart_id)
+    assert merchant.post(path, {"codes": [code]}) == {"carts": [], "remaining": 0}
+
+
+def test_the_books_are_clean_afterwards(world: World) -> None:
+    world.bridge.audit()
