@@ -39,8 +39,10 @@ ORDER_FIELDS = ",".join((
 ))  # fmt: skip
 """The `fields` query that CONTRACT documents for snapshots and that the bridge uses when it fetches."""
 
-# Payment states in which the money has arrived; what was refunded had arrived before.
-_PAID = {"captured", "partially_refunded", "refunded"}
+# Payment states that mean captured. Medusa also says the last two of an order of which only a part was captured.
+_CAPTURED = {"captured", "partially_refunded", "refunded"}
+# Medusa 2.21.2 takes a payment for complete when it is short of one cent at most (`getLastPaymentStatus`).
+_CENT = Decimal("0.01")
 _COMPLETED = {"completed", "archived"}
 # Lines that were ordered are written with the order, at most a millisecond later; what is added takes calls of its own.
 _ONE_FLUSH = timedelta(milliseconds=200)
@@ -107,6 +109,11 @@ class Order:
     is_draft: bool
     canceled: bool
     paid: bool
+    """All that the order costs was captured at some time. Also while it costs nothing."""
+    free: bool
+    """It costs nothing as it now is, and nothing was ever captured: an order edit may make it cost something."""
+    paid_share: Decimal
+    """How much of what it costs has been paid, 0 to 1. What a claim or an exchange added is not part of this."""
     completed: bool
     lines: tuple[Line, ...]
     shipping_uses: tuple[CodeUse, ...]
@@ -215,6 +222,7 @@ class _Return(_Shape):
 
 class _PaymentCollection(_Shape):
     status: _Text | None = None
+    amount: _Number | None = None
     authorized_amount: _Number | None = None
     captured_amount: _Number | None = None
 
@@ -276,8 +284,9 @@ def read_order(document: Mapping[str, Any]) -> Order:
         is_draft=order.is_draft_order,
         # A cancel leaves the totals as they were, so only these two say it.
         canceled=order.status == "canceled" or order.canceled_at is not None,
-        # An order of nothing has no payment that could arrive.
-        paid=order.payment_status in _PAID or order.total == 0,
+        paid=_is_paid(order, swapped),
+        free=order.total == 0 and not _captured(order),
+        paid_share=_paid_share(order, swapped),
         completed=order.status in _COMPLETED,
         lines=tuple(_line(item, shares.swapped if item.id in swapped else shares.bought) for item in order.items),
         shipping_uses=tuple(_shipping_uses(order)),
@@ -292,6 +301,43 @@ def read_order(document: Mapping[str, Any]) -> Order:
         customer_group_ids=_group_ids(order),
         knows=frozenset(_known(order)),
     )
+
+
+def _is_paid(order: _Order, swapped: frozenset[str]) -> bool:
+    """By the amounts, since `payment_status` calls an order refunded of which a part was captured and refunded."""
+    captured = _captured(order)
+    # An order that costs nothing has no payment that could arrive.
+    return order.total == 0 or (captured > 0 and captured + _CENT >= _to_capture(order, swapped))
+
+
+def _paid_share(order: _Order, swapped: frozenset[str]) -> Decimal:
+    if _is_paid(order, swapped):
+        return Decimal(1)
+    captured = _captured(order)
+    return captured / _to_capture(order, swapped) if captured > 0 else Decimal(0)
+
+
+def _captured(order: _Order) -> Decimal:
+    """All that was ever captured, whether or not it was refunded later."""
+    amounts = [each.captured_amount or Decimal(0) for each in order.payment_collections or ()]
+    captured = max(order.summary.paid_total if order.summary else Decimal(0), sum(amounts, Decimal(0)))
+    if captured or order.payment_status not in _CAPTURED:
+        return captured
+    # Neither amount came along: believe the status, unless all of its payments are of nothing. Those are captured at
+    # once, and stay so when an order edit makes the order cost something (2.21.2).
+    asked = [each.amount for each in order.payment_collections or () if each.status != "canceled"]
+    of_nothing = bool(asked) and all(amount == 0 for amount in asked)
+    return Decimal(0) if of_nothing else max(order.total + order.credit_line_total, Decimal(0))
+
+
+def _to_capture(order: _Order, swapped: frozenset[str]) -> Decimal:
+    """What has to be captured in all, above 0 unless it costs nothing.
+
+    A refund without a return is a credit line that lowers the total; it was captured before all the same.
+    """
+    refunded = order.summary.refunded_total if order.summary else Decimal(0)
+    later = sum((item.total for item in order.items if item.id in swapped), Decimal(0))
+    return order.total + min(order.credit_line_total, refunded) - later
 
 
 def _group_ids(order: _Order) -> frozenset[str]:

@@ -18,6 +18,7 @@ class Contribution:
 
     placed_at: datetime
     amount: Decimal
+    order_id: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ before any order's row, and only once there is a version of the rules that has s
 """
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -36,15 +36,6 @@ class OrderMoves(Unavailable):
 
     def __init__(self) -> None:
         super().__init__("An order is going to another customer just now.")
-
-
-@dataclass(frozen=True, kw_only=True)
-class OwnClaim:
-    """The claim of an order that is being settled. `customers` are its owner and, if it moved, the one before."""
-
-    claim: Claim
-    owner: CustomerId | None
-    customers: frozenset[CustomerId]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,59 +75,82 @@ def _lock_key(customer_id: CustomerId) -> int:
     return int.from_bytes(hashlib.sha256(f"settlement:{customer_id}".encode()).digest()[:8], signed=True)
 
 
-def apply_limits(
-    connection: Connection, own: Mapping[OrderId, OwnClaim], *, longest_days: int
-) -> tuple[dict[OrderId, Allowed], list[Moved]]:
-    """What the orders being settled get, and which others of their customers move because of it.
+@dataclass(frozen=True, kw_only=True)
+class OwnOrder:
+    """An order that is being settled. `customers` are its owner and, if it moved, the one before."""
+
+    order_id: OrderId
+    placed_at: datetime
+    customers: frozenset[CustomerId]
+
+
+class LimitsOfBatch:
+    """What the limits leave customers' orders while a batch of them is settled, one order after the other.
 
     An order that was placed before all of these is not concerned: it only counts, with what it has.
     """
-    persons = accounts_of_persons(connection, {customer for each in own.values() for customer in each.customers})
-    # Merged accounts are one customer here, under the first of their ids.
-    one = {account: min(accounts) for accounts in persons.values() for account in accounts}
-    since: dict[CustomerId, datetime] = {}
-    for each in own.values():
-        for customer in {one[customer] for customer in each.customers}:
-            since[customer] = min(since.get(customer, each.claim.placed_at), each.claim.placed_at)
-    others = _others(connection, one.keys(), since.values(), own.keys(), longest_days)
-    versions = versions_by_number(connection, {row.programme_version for row in others})
-    claims: dict[CustomerId, list[Claim]] = {customer: [] for customer in since}
-    for each in own.values():
-        if each.owner:
-            claims[one[each.owner]].append(replace(each.claim, account=each.owner))
-    for row in others:
-        customer = one[CustomerId(row.customer_id)]
-        fixed = row.placed_at < since[customer]
-        claims[customer].append(_claim(row, _NONE if fixed else versions[row.programme_version].programme.earn.limits))
-    merged_at: dict[str, datetime | None] = {
-        account: at for accounts in persons.values() for account, at in accounts.items()
-    }
-    shares = {order_id: share for found in claims.values() for order_id, share in share_out(found, merged_at).items()}
-    moved = {
-        OrderId(row.order_id)
-        for row in others
-        if row.placed_at >= since[one[CustomerId(row.customer_id)]] and _differs(row, shares[row.order_id])
-    }
-    rows = _lock_moved(connection, moved)
-    return (
-        {order_id: shares[order_id] for order_id in own if order_id in shares},
-        [Moved(row=row, version=versions[row.programme_version], allowed=shares[row.order_id]) for row in rows],
-    )
+
+    def __init__(self, connection: Connection, own: Collection[OwnOrder], *, longest_days: int) -> None:
+        self._persons = accounts_of_persons(connection, {customer for each in own for customer in each.customers})
+        # Merged accounts are one customer here, under the first of their ids.
+        self._one = {account: min(accounts) for accounts in self._persons.values() for account in accounts}
+        self._since: dict[CustomerId, datetime] = {}
+        for each in own:
+            for person in {self._one[customer] for customer in each.customers}:
+                self._since[person] = min(self._since.get(person, each.placed_at), each.placed_at)
+        self._rows = _orders_of(connection, self._one.keys(), self._since.values(), longest_days)
+        self._versions = versions_by_number(connection, {row.programme_version for row in self._rows})
+        self._own = {each.order_id for each in own}
+        self._claims: dict[CustomerId, dict[str, Claim]] = {person: {} for person in self._since}
+        self._shares: dict[CustomerId, dict[str, Allowed]] = {}
+        for row in self._rows:
+            person = self._one[CustomerId(row.customer_id)]
+            fixed = row.placed_at < self._since[person]
+            rules = _NONE if fixed else self._versions[row.programme_version].programme.earn.limits
+            self._claims[person][row.order_id] = _claim(row, rules)
+
+    def put(self, claim: Claim, owner: CustomerId | None) -> None:
+        """From now on the order claims this, and for nobody but its owner."""
+        for person, claims in self._claims.items():
+            if claims.pop(claim.order_id, None):
+                self._shares.pop(person, None)
+        if owner:
+            person = self._one[owner]
+            self._claims[person][claim.order_id] = replace(claim, account=owner)
+            self._shares.pop(person, None)
+
+    def shares(self, customer_id: CustomerId) -> dict[str, Allowed]:
+        """What each of the customer's orders gets, as far as they are known by now."""
+        person = self._one[customer_id]
+        if person not in self._shares:
+            merged_at: dict[str, datetime | None] = dict(self._persons[customer_id].items())
+            self._shares[person] = share_out(self._claims[person].values(), merged_at)
+        return self._shares[person]
+
+    def lock_moved(self, connection: Connection) -> list[Moved]:
+        """The other orders that get more or less than is booked for them, once all orders were put."""
+        shares = {order_id: share for person in self._since for order_id, share in self.shares(person).items()}
+        moved = {
+            OrderId(row.order_id)
+            for row in self._rows
+            if row.order_id not in self._own
+            and row.placed_at >= self._since[self._one[CustomerId(row.customer_id)]]
+            and _differs(row, shares[row.order_id])
+        }
+        return [
+            Moved(row=row, version=self._versions[row.programme_version], allowed=shares[row.order_id])
+            for row in _lock_moved(connection, moved)
+        ]
 
 
-def _others(
-    connection: Connection,
-    customers: Collection[CustomerId],
-    since: Collection[datetime],
-    own: Collection[OrderId],
-    longest_days: int,
+def _orders_of(
+    connection: Connection, customers: Collection[CustomerId], since: Collection[datetime], longest_days: int
 ) -> list[Row[Any]]:
     if not customers:
         return []
     orders = order_settlement.c
     query = select(order_settlement).where(
         among(orders.customer_id, customers),
-        orders.order_id.not_in(own),
         orders.programme_version.is_not(None),
         orders.placed_at > min(since) - timedelta(days=longest_days),
     )

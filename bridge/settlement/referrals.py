@@ -8,8 +8,9 @@ Locks: `referral`, by customer, after the orders' rows and the redemptions and b
 """
 
 import secrets
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -261,6 +262,18 @@ class Due:
         return self.version.programme.bonuses.referral.referred if self.order_id else 0
 
     @property
+    def qualifies(self) -> bool:
+        """Whether this is the first time that the customer who was brought has an order that counts."""
+        return self.order_id is not None and self.row.qualified_at is None
+
+    def limited(self, lately: int) -> "Due":
+        """What the referrer is due after `lately` other referrals in 30 days brought them something."""
+        most = self.version.programme.bonuses.referral.max_per_30_days
+        if most is None or lately < most:
+            return self
+        return replace(self, referrer_due=0, note=f"{most} referrals in 30 days are the most that bring a bonus.")
+
+    @property
     def changes(self) -> bool:
         row = self.row
         return bool(
@@ -285,10 +298,20 @@ def referrals_due(
     orders = _paid_orders(connection, [row.customer_id for row in rows], own)
     new = [row for row in rows if row.qualified_at is None]
     _lock(connection, [CustomerId(row.referrer_id) for row in new])
-    due = [
-        _due(connection, row, versions[row.programme_version], orders.get(CustomerId(row.customer_id), ()), now)
-        for row in rows
+    sequence = {order.order_id: number for number, order in enumerate(own)}
+    found = [
+        _due(row, versions[row.programme_version], orders.get(CustomerId(row.customer_id), ()), now) for row in rows
     ]
+    # In the sequence of the orders: the limit goes to those who come first, as if each was settled by itself.
+    found.sort(key=lambda each: sequence.get(each.order_id, -1) if each.order_id else -1)
+    brought: Counter[str] = Counter()
+    due = []
+    for each in found:
+        if each.qualifies:
+            lately = _lately(connection, each.row.referrer_id, now) + brought[each.row.referrer_id]
+            each = each.limited(lately)
+            brought[each.row.referrer_id] += each.referrer_due > 0
+        due.append(each)
     return [each for each in due if each.changes]
 
 
@@ -316,7 +339,7 @@ def _paid_orders(
     return found
 
 
-def _due(connection: Connection, row: Row[Any], version: Version, orders: Iterable[PaidOrder], now: datetime) -> Due:
+def _due(row: Row[Any], version: Version, orders: Iterable[PaidOrder], now: datetime) -> Due:
     rules = version.programme.bonuses.referral
     least = max(1, rules.min_earned)
     standing = sorted(
@@ -326,8 +349,6 @@ def _due(connection: Connection, row: Row[Any], version: Version, orders: Iterab
     qualified_at, due, note = row.qualified_at, row.referrer_due, row.note
     if order_id and qualified_at is None:
         qualified_at, due, note = now, rules.referrer, None
-        if rules.max_per_30_days is not None and _lately(connection, row.referrer_id, now) >= rules.max_per_30_days:
-            due, note = 0, f"{rules.max_per_30_days} referrals in 30 days are the most that bring a bonus."
     return Due(row=row, version=version, order_id=order_id, qualified_at=qualified_at, referrer_due=due, note=note)
 
 

@@ -25,8 +25,7 @@ from bridge.ledger.book import open_accounts, save, spent_lots
 from bridge.medusa.orders import Order
 from bridge.products.settings import dust_only_among
 from bridge.programme.limits import Allowed, Claim
-from bridge.programme.rules import EarnWhen, Tiers
-from bridge.programme.tiers import Contribution, standing
+from bridge.programme.rules import EarnWhen
 from bridge.programme.versions import Version, current_version, longest_joint_limit_days, versions_by_number
 from bridge.programme.worth import Earning, LineTerms, earning
 from bridge.redemptions.promises import Redemption, lock_redemptions_of_orders
@@ -42,16 +41,16 @@ from bridge.settlement.escrow import (
 )
 from bridge.settlement.joint import (
     OVER_THE_LIMIT,
+    LimitsOfBatch,
     Moved,
-    OwnClaim,
-    apply_limits,
+    OwnOrder,
     check_owners,
     lock_customers,
     write_moved,
 )
 from bridge.settlement.lines import dust_only_lines, earning_lines, line_notes, money_spent, terms_of_lines
 from bridge.settlement.referrals import Due, PaidOrder, referrals_due, settle_referral
-from bridge.settlement.standings import contribution, read_contributions
+from bridge.settlement.standings import TiersOfBatch
 from bridge.settlement.tables import EscrowState, order_settlement
 from bridge.tracing import span
 
@@ -83,6 +82,7 @@ class _NoRow:
     facts_money: Decimal = Decimal(0)
     programme_version: int | None = None
     earning_due: bool = False
+    paid: bool = False
     booked: int = 0
     waived: int = 0
     lines: Mapping[str, Any] = field(default_factory=dict)
@@ -99,12 +99,13 @@ class _Case:
     order: Order
     row: Row[Any] | _NoRow
     version: Version
-    earning_due: bool
     dust_only_lines: frozenset[str]
     terms: Mapping[str, LineTerms]
     known_escrow: Escrow | None
     escrow: Escrow | None
     """What waited for a guest before, and how it is now; without the dust, which the target says."""
+    earning_due: bool = False
+    paid: bool = False
     tier: Mapping[str, str] | None = None
     """Its `name` and `factor`, as they were when the order was first settled."""
     earned: Earning = _NOTHING
@@ -120,6 +121,12 @@ class _Case:
     def is_new(self) -> bool:
         """Whether it is settled for the first time. A draft was not yet, and a backfill only pinned its rules."""
         return self.row.programme_version is None or self.row.facts_version is None
+
+    @property
+    def stays_due(self) -> bool:
+        """Whether later facts find `earning_due` so. An order is paid by costing nothing only as long as it does."""
+        waits_for_money = self.version.programme.earn.when is EarnWhen.CAPTURED
+        return self.earning_due and not self.order.is_draft and not (waits_for_money and self.order.free)
 
     @property
     def owner(self) -> CustomerId | None:
@@ -160,19 +167,19 @@ class _Case:
 def settle_orders(
     connection: Connection, orders: Iterable[Order], *, now: datetime, quiet: Collection[str] = ()
 ) -> dict[OrderId, Settled]:
-    """Bring the ledger to what these orders, as they now are, should have. Any number at once, in any order.
+    """Bring the ledger to what these orders, as they now are, should have. Any number at once.
+
+    The end is the same as if they were settled one by one, in the sequence in which they are given. That matters for
+    tiers: what an order earns depends on the tier that the orders settled before it have made.
 
     Nobody is told what the `quiet` ones have earned.
     """
-    newest: dict[OrderId, Order] = {}
-    for order in orders:
-        known = newest.get(order.id)
-        if known is None or order.age >= known.age:
-            newest[order.id] = order
-    if not newest:
+    facts = _in_sequence(orders)
+    if not facts:
         return {}
+    newest = {order.id: order for order in facts}
     longest_days = longest_joint_limit_days(connection)
-    locked = lock_customers(connection, newest.values()) if longest_days else set()
+    locked = lock_customers(connection, facts) if longest_days else set()
     while True:
         looked = connection.begin_nested()
         rows = _lock_rows(connection, sorted(newest))
@@ -181,9 +188,10 @@ def settle_orders(
         settled = {
             order_id: _stale(row) for order_id, row in rows.items() if _is_stale(row, newest[order_id])
         }  # fmt: skip
-        fresh = [order for order_id, order in newest.items() if order_id not in settled]
-        cases = _open_cases(connection, fresh, rows, now)
-        moved = _apply_limits(connection, cases, longest_days) if longest_days else []
+        fresh = [order for order in facts if not _is_stale(rows[order.id], order)]
+        steps = _open_cases(connection, fresh, rows, now)
+        moved = _weigh(connection, steps, longest_days)
+        cases = list({step.order.id: step for step in steps}.values())
         referrals = _referrals_due(connection, cases, now)
         if _insert_rows(connection, cases, now):
             looked.commit()
@@ -205,6 +213,17 @@ def settle_orders(
         settle_escrows(connection, guests, now=now)
         _update_rows(connection, cases, settled, now)
     return settled
+
+
+def _in_sequence(orders: Iterable[Order]) -> list[Order]:
+    """These facts without those that are older than, or the same as, others before them."""
+    facts: dict[tuple[OrderId, object], Order] = {}
+    newest: dict[OrderId, Order] = {}
+    for order in orders:
+        known = newest.get(order.id)
+        if known is None or order.age >= known.age:
+            facts[order.id, order.age] = newest[order.id] = order
+    return list(facts.values())
 
 
 def _lock_rows(connection: Connection, order_ids: list[OrderId]) -> dict[OrderId, Row[Any] | _NoRow]:
@@ -236,15 +255,18 @@ def _stale(row: Any) -> Settled:
 def _open_cases(
     connection: Connection, orders: list[Order], rows: Mapping[OrderId, Row[Any] | _NoRow], now: datetime
 ) -> list[_Case]:
+    """A case for each of these facts. Several of one order may be among them; the last is what is settled."""
     if not orders:
         return []
+    newest = {order.id: order for order in orders}
     current = current_version(connection)
     numbers = {number for order in orders if (number := rows[order.id].programme_version) is not None}
     versions = versions_by_number(connection, numbers) | {current.number: current}
     products = {line.product_id for order in orders for line in order.lines if line.product_id}
     dust_only = dust_only_among(connection, products)
     # Nothing is asked for orders of accounts, which were never a guest's.
-    escrows = lock_escrows(connection, [order.id for order in orders if order.is_guest or rows[order.id].guest])
+    guests = {order.id for order in orders if order.is_guest or rows[order.id].guest}
+    escrows = lock_escrows(connection, guests)
     cases = []
     for order in orders:
         row = rows[order.id]
@@ -256,81 +278,91 @@ def _open_cases(
                 order=order,
                 row=row,
                 version=version,
-                earning_due=row.earning_due or _is_due(version, order),
                 dust_only_lines=dust_only_lines(order, row.lines, dust_only),
                 terms=terms_of_lines(order, known_lines, version.programme.earn),
                 known_escrow=escrows.get(order.id),
                 escrow=open_escrow(order, escrows.get(order.id), version, now=now),
             )
         )
-    _add_redemptions(connection, cases)
-    standings = _Standings(connection, cases)
-    # In the order in which they were placed, so that an order can raise the tier that the next one of a batch meets.
-    for case in sorted(cases, key=lambda case: (case.order.placed_at, case.order.id)):
-        case.tier = standings.tier_of(case) if case.is_new else case.row.tier
-        case.earned = _earned(case)
-        if case.owner and case.earning_due and not (case.order.canceled or case.order.is_draft):
-            case.money = money_spent(case.order, case.version.programme.earn, case.dust_only_lines)
-        case.allowed = Allowed(dust=case.earned.dust, why=case.earned.why)
-        standings.add(case)
+    _add_redemptions(connection, cases, newest)
     return cases
 
 
-class _Standings:
-    """The tiers of customers whose orders are settled for the first time."""
+def _weigh(connection: Connection, cases: list[_Case], longest_days: int | None) -> list[Moved]:
+    """Work out what each order earns, one after the other; return other orders that limits now leave more or less.
 
-    def __init__(self, connection: Connection, cases: list[_Case]) -> None:
-        self._found: dict[int, dict[CustomerId, list[Contribution]]] = {}
-        self._tiers: dict[int, Tiers] = {}
-        new = [case for case in cases if case.is_new and case.owner]
-        # As a rule one version, the one in force now; a backfill may have pinned another.
-        for version in {case.version.number: case.version for case in new}.values():
-            tiers = version.programme.tiers
-            if tiers.levels:
-                self._tiers[version.number] = tiers
-                self._found[version.number] = read_contributions(
-                    connection,
-                    tiers,
-                    {case.owner for case in new if case.owner},
-                    since=min(case.order.placed_at for case in new),
-                    without=[case.order.id for case in cases],
-                )
-
-    def tier_of(self, case: _Case) -> dict[str, str] | None:
-        tiers = self._tiers.get(case.version.number)
-        if tiers is None or case.owner is None:
-            return None
-        found = self._found[case.version.number].get(case.owner, ())
-        level = standing(tiers, found, moment=case.order.placed_at).level
-        return {"name": level.name, "factor": f"{level.factor:f}"} if level else None
-
-    def add(self, case: _Case) -> None:
-        for number, tiers in self._tiers.items():
-            if case.owner:
-                added = contribution(tiers, case.order, dust=case.earned.dust, spent=case.money)
-                self._found[number].setdefault(case.owner, []).append(added)
-
-
-def _apply_limits(connection: Connection, cases: list[_Case], longest_days: int) -> list[Moved]:
-    own = {
-        case.order.id: OwnClaim(
-            claim=Claim(
-                order_id=case.order.id,
-                placed_at=case.order.placed_at,
-                worth=case.worth,
-                limits=case.version.programme.earn.limits,
-            ),
-            owner=case.owner,
-            customers=frozenset(owner for owner in (case.owner, CustomerId(case.row.customer_id or "")) if owner),
-        )
-        for case in cases
-    }
-    shares, moved = apply_limits(connection, own, longest_days=longest_days)
+    A later case of the same order takes the place of the earlier one.
+    """
+    tiers = _tiers_of_batch(connection, cases)
+    limits = LimitsOfBatch(connection, _own_orders(cases), longest_days=longest_days) if longest_days else None
+    before: dict[OrderId, _Case] = {}
     for case in cases:
-        share = shares.get(case.order.id)
+        earlier = before.get(case.order.id)
+        case.earning_due = _is_due(case, earlier)
+        case.paid = _is_paid(case, earlier)
+        case.tier = _tier_met(case, earlier, tiers, limits)
+        case.earned = _earned(case)
+        case.allowed = Allowed(dust=case.earned.dust, why=case.earned.why)
+        if case.owner and case.earning_due and not (case.order.canceled or case.order.is_draft):
+            case.money = money_spent(case.order, case.version.programme.earn, case.dust_only_lines)
+        if limits:
+            limits.put(_claim(case), case.owner)
+        if tiers:
+            tiers.put(case.order, case.owner, dust=case.earned.dust, spent=case.money)
+        before[case.order.id] = case
+    if limits is None:
+        return []
+    for case in before.values():
+        share = limits.shares(case.owner)[case.order.id] if case.owner else None
         if share is not None and share.dust < case.worth:
             case.allowed = share
-    return moved
+    return limits.lock_moved(connection)
+
+
+def _tiers_of_batch(connection: Connection, cases: list[_Case]) -> TiersOfBatch | None:
+    new = [case for case in cases if case.is_new and case.owner]
+    # As a rule one version, the one in force now; a backfill may have pinned another.
+    tiers = {case.version.number: case.version.programme.tiers for case in new}
+    if not any(each.levels for each in tiers.values()):
+        return None
+    owners = {case.owner for case in new if case.owner}
+    return TiersOfBatch(connection, tiers, owners, since=min(case.order.placed_at for case in new))
+
+
+def _tier_met(
+    case: _Case, earlier: _Case | None, tiers: TiersOfBatch | None, limits: LimitsOfBatch | None
+) -> Mapping[str, str] | None:
+    """The tier that the order met when it was first settled."""
+    if not case.is_new:
+        return case.row.tier
+    if earlier is not None and not earlier.order.is_draft:
+        return earlier.tier
+    if tiers is None or case.owner is None:
+        return None
+    shares = limits.shares(case.owner) if limits else {}
+    dust = {order_id: share.dust for order_id, share in shares.items()}
+    level = tiers.level_of(case.version.number, case.owner, case.order.placed_at, dust)
+    return {"name": level.name, "factor": f"{level.factor:f}"} if level else None
+
+
+def _own_orders(cases: list[_Case]) -> list[OwnOrder]:
+    return [
+        OwnOrder(
+            order_id=case.order.id,
+            placed_at=case.order.placed_at,
+            customers=frozenset(who for who in (case.owner, CustomerId(case.row.customer_id or "")) if who),
+        )
+        for case in cases
+    ]
+
+
+def _claim(case: _Case) -> Claim:
+    return Claim(
+        order_id=case.order.id,
+        placed_at=case.order.placed_at,
+        worth=case.worth,
+        limits=case.version.programme.earn.limits,
+    )
 
 
 def _referrals_due(connection: Connection, cases: list[_Case], now: datetime) -> list[Due]:
@@ -339,7 +371,7 @@ def _referrals_due(connection: Connection, cases: list[_Case], now: datetime) ->
             order_id=case.order.id,
             customer_id=case.owner,
             placed_at=case.order.placed_at,
-            worth=case.worth if case.order.paid else 0,
+            worth=case.worth if case.paid else 0,
         )
         for case in cases
         if case.owner
@@ -354,14 +386,22 @@ def _referrals_due(connection: Connection, cases: list[_Case], now: datetime) ->
     return referrals_due(connection, before | {order.customer_id for order in own}, [*own, *gone], now=now)
 
 
-def _is_due(version: Version, order: Order) -> bool:
-    match version.programme.earn.when:
+def _is_due(case: _Case, earlier: _Case | None) -> bool:
+    """Whether what the rules wait for has happened, now or in older facts."""
+    before = earlier.stays_due if earlier else case.row.earning_due
+    match case.version.programme.earn.when:
         case EarnWhen.PLACED:
             return True
         case EarnWhen.CAPTURED:
-            return order.paid
+            return case.order.paid or before
         case EarnWhen.COMPLETED:
-            return order.completed
+            return case.order.completed or before
+
+
+def _is_paid(case: _Case, earlier: _Case | None) -> bool:
+    """Whether the order is paid, or was once. An edit that raises it later leaves a referral's bonus alone."""
+    before, money = (earlier.paid, earlier.order.money_moved) if earlier else (case.row.paid, case.row.facts_money)
+    return not case.order.canceled and (case.order.paid or (bool(before) and money > 0))
 
 
 def _earned(case: _Case) -> Earning:
@@ -381,20 +421,29 @@ def _earned(case: _Case) -> Earning:
         shipping_net=order.shipping_net * order.kept_share,
         shipping_gross=order.shipping_gross * order.kept_share,
         without=case.dust_only_lines,
-        factor=Decimal(case.tier["factor"]) if case.tier else Decimal(1),
+        factor=(Decimal(case.tier["factor"]) if case.tier else Decimal(1)) * _share_that_counts(case),
     )
 
 
-def _add_redemptions(connection: Connection, cases: list[_Case]) -> None:
+def _share_that_counts(case: _Case) -> Decimal:
+    """An order that earns once it is paid, was paid, and was then raised by an edit: it earns for what is paid.
+
+    Facts without any amounts do not say how much that is.
+    """
+    waits = case.version.programme.earn.when is EarnWhen.CAPTURED
+    return case.order.paid_share or Decimal(1) if waits else Decimal(1)
+
+
+def _add_redemptions(connection: Connection, cases: list[_Case], newest: Mapping[OrderId, Order]) -> None:
     codes = {code for case in cases for code in case.order.codes}
-    for redemption in lock_redemptions_of_orders(connection, codes=codes, order_ids=[case.order.id for case in cases]):
+    for redemption in lock_redemptions_of_orders(connection, codes=codes, order_ids=list(newest)):
         for case in cases:
             # A draft may be thrown away without a word, and would keep the dust.
             if case.order.is_draft:
                 continue
             if is_used_by(redemption, case.order):
                 case.redemptions.append(redemption)
-            else:
+            elif case.order is newest[case.order.id]:
                 report_second_use(redemption, case.order)
 
 
@@ -552,13 +601,13 @@ def _row_values(case: _Case, outcome: Settled, now: datetime) -> dict[str, Any]:
         "facts_money": order.money_moved,
         # The rules that hold when the order is placed, not those of the day somebody began to draft it.
         "programme_version": None if order.is_draft else case.version.number,
-        "earning_due": case.earning_due and not order.is_draft,
+        "earning_due": case.stays_due,
         "booked": outcome.booked,
         "waived": outcome.waived,
         "worth": case.worth,
         "spent": case.money,
         "currency_code": order.currency_code,
-        "paid": order.paid and not order.canceled,
+        "paid": case.paid,
         # As its rules, it is what the order meets when it is placed.
         "tier": None if order.is_draft else case.tier,
         "escrowed": case.escrowed,

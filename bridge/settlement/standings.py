@@ -1,17 +1,17 @@
 """Tiers: what a customer's orders add up to, asked of the orders' rows."""
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from sqlalchemy import Connection, select
 
 from bridge.bulk import among
-from bridge.ids import CustomerId, OrderId
+from bridge.ids import CustomerId
 from bridge.ledger.merges import accounts_of_persons
 from bridge.medusa.orders import Order
-from bridge.programme.rules import TierBasis, Tiers
+from bridge.programme.rules import TierBasis, TierLevel, Tiers
 from bridge.programme.tiers import Contribution, Standing, standing
 from bridge.programme.versions import current_tiers
 from bridge.settlement.tables import order_settlement
@@ -49,7 +49,6 @@ def read_contributions(
     customer_ids: Collection[CustomerId],
     *,
     since: datetime,
-    without: Iterable[OrderId] = (),
 ) -> dict[CustomerId, list[Contribution]]:
     """What each customer's settled orders add, as far back as the window of a moment not before `since` reaches.
 
@@ -58,11 +57,16 @@ def read_contributions(
     persons = accounts_of_persons(connection, customer_ids)
     orders = order_settlement.c
     query = select(
-        orders.customer_id, orders.placed_at, orders.currency_code, orders.spent, orders.booked, orders.waived
+        orders.order_id,
+        orders.customer_id,
+        orders.placed_at,
+        orders.currency_code,
+        orders.spent,
+        orders.booked,
+        orders.waived,
     ).where(
         among(orders.customer_id, {account for accounts in persons.values() for account in accounts}),
         orders.placed_at > since - timedelta(days=tiers.window_days),
-        orders.order_id.not_in(list(without)),
     )
     # An account belongs to one person, whose accounts all have the same first one.
     of_person: dict[CustomerId, list[Contribution]] = {}
@@ -72,15 +76,53 @@ def read_contributions(
     for row in connection.execute(query):
         spent = row.spent if row.currency_code == tiers.currency_code else None
         amount = spent if tiers.basis is TierBasis.SPENT else Decimal(row.booked - row.waived)
-        if amount:
-            found[CustomerId(row.customer_id)].append(Contribution(placed_at=row.placed_at, amount=amount))
+        added = Contribution(placed_at=row.placed_at, amount=amount or Decimal(0), order_id=row.order_id)
+        found[CustomerId(row.customer_id)].append(added)
     return found
 
 
 def contribution(tiers: Tiers, order: Order, *, dust: int, spent: Decimal) -> Contribution:
-    """What an order adds that is being settled and has no row to read it from yet."""
+    """What an order adds that is being settled and whose row does not say so yet."""
     if tiers.basis is TierBasis.EARNED:
-        return Contribution(placed_at=order.placed_at, amount=Decimal(dust))
-    return Contribution(
-        placed_at=order.placed_at, amount=spent if order.currency_code == tiers.currency_code else Decimal(0)
-    )
+        amount = Decimal(dust)
+    else:
+        amount = spent if order.currency_code == tiers.currency_code else Decimal(0)
+    return Contribution(placed_at=order.placed_at, amount=amount, order_id=order.id)
+
+
+class TiersOfBatch:
+    """The tiers of customers while a batch of their orders is settled, one order after the other."""
+
+    def __init__(
+        self, connection: Connection, tiers: Mapping[int, Tiers], customers: Collection[CustomerId], since: datetime
+    ) -> None:
+        """`tiers` by the number of the version of the rules; `since` is when the first of the orders was placed."""
+        self._tiers = {number: each for number, each in tiers.items() if each.levels}
+        self._found = {
+            number: read_contributions(connection, each, customers, since=since)
+            for number, each in self._tiers.items()
+        }  # fmt: skip
+
+    def level_of(
+        self, number: int, customer_id: CustomerId, moment: datetime, dust: Mapping[str, int]
+    ) -> TierLevel | None:
+        """The customer's level at `moment`, by the rules with this number.
+
+        `dust` says what orders hold now where limits that look at several orders have changed it.
+        """
+        tiers = self._tiers.get(number)
+        if tiers is None:
+            return None
+        found = self._found[number].get(customer_id, [])
+        if tiers.basis is TierBasis.EARNED:
+            found = [replace(each, amount=Decimal(dust.get(each.order_id, each.amount))) for each in found]
+        return standing(tiers, found, moment=moment).level
+
+    def put(self, order: Order, owner: CustomerId | None, *, dust: int, spent: Decimal) -> None:
+        """From now on the order counts with this, and for nobody but its owner."""
+        for number, tiers in self._tiers.items():
+            for found in self._found[number].values():
+                found[:] = [each for each in found if each.order_id != order.id]
+            if owner:
+                added = contribution(tiers, order, dust=dust, spent=spent)
+                self._found[number].setdefault(owner, []).append(added)

@@ -138,6 +138,44 @@ def test_a_guest_order_credits_nobody_and_says_so() -> None:
     assert balance().balance == 0
 
 
+def money(total: float, captured: float, refunded: float = 0, *, version: int = 1, status: str) -> dict[str, Any]:
+    """An order that costs `total` by now, and what was captured and refunded of it."""
+    document = order(lines=[line(price=total)], version=version, payment_status=status)
+    kept = captured - refunded
+    summary = {"paid_total": captured, "refunded_total": refunded, "transaction_total": kept}
+    return document | {"summary": summary, "payment_collections": []}
+
+
+def test_an_order_of_which_a_part_was_captured_is_not_paid() -> None:
+    rules(earn={"when": "payment.captured"})
+    settle(money(100, 30, status="partially_captured"))
+    settle(money(100, 30, 5, status="partially_refunded"))
+    assert history() == []
+    settle(money(100, 105, 5, status="partially_refunded"))
+    assert history() == [("earn", 100)]
+
+
+def test_what_an_edit_adds_to_a_paid_order_earns_once_it_is_paid() -> None:
+    rules(earn={"when": "payment.captured"})
+    settle(money(100, 100, status="captured"))
+    settle(money(500, 100, version=2, status="partially_captured"))
+    assert balance().balance == 100
+    settle(money(500, 500, version=2, status="captured"))
+    assert history() == [("earn", 100), ("earn", 400)]
+
+
+def test_an_order_that_cost_nothing_is_not_paid_any_more_once_it_costs_something() -> None:
+    rules(earn={"when": "payment.captured", "fixed": [{"product_id": "prod_gift", "dust": 7}]})
+    gift = line(product_id="prod_gift", price=10, discount=10, code="GIFT")
+    free = order(lines=[gift], payment_status="not_paid")
+    settle(free)
+    assert balance().balance == 7
+    settle(order(lines=[gift, line("ordli_2", price=500)], version=2, payment_status="not_paid"))
+    assert balance().balance == 0
+    settle(order(lines=[gift, line("ordli_2", price=500)], version=3, payment_status="captured"))
+    assert balance().balance == 507
+
+
 @pytest.mark.parametrize(
     ("when", "change"),
     [("payment.captured", {"payment_status": "captured"}), ("order.completed", {"status": "completed"})],

@@ -180,8 +180,73 @@ def test_two_adjustments_of_one_code_are_one_use() -> None:
         ({"payment_status": "not_paid", "total": 0}, True),
     ],
 )
-def test_when_the_money_has_arrived(change: dict[str, Any], paid: bool) -> None:
+def test_the_status_says_whether_it_is_paid_where_the_amounts_do_not(change: dict[str, Any], paid: bool) -> None:
     assert read_order({**order(), **change}).paid is paid
+
+
+def money(
+    status: str, *, total: float, captured: float = 0, refunded: float = 0, credit: float = 0, collected: bool = True
+) -> dict[str, Any]:
+    """An order by what Medusa says of its money. `collected`: with its payment collections."""
+    document = order(lines=[line(price=total + credit)], credit=credit, payment_status=status)
+    document["summary"] = {
+        "paid_total": captured, "refunded_total": refunded, "transaction_total": captured - refunded,
+    }  # fmt: skip
+    amounts = {"captured_amount": captured, "refunded_amount": refunded, "authorized_amount": captured}
+    document["payment_collections"] = (
+        [{"status": "authorized", "amount": total + credit, **amounts}] if collected else None
+    )
+    return document
+
+
+@pytest.mark.parametrize("collected", [True, False])
+@pytest.mark.parametrize(
+    ("status", "figures", "paid"),
+    [
+        # 30 of 100, and some of it back, with the credit line that such a refund makes and without.
+        ("partially_captured", {"total": 100, "captured": 30}, False),
+        ("partially_refunded", {"total": 100, "captured": 30, "refunded": 5}, False),
+        ("partially_refunded", {"total": 95, "captured": 30, "refunded": 5, "credit": 5}, False),
+        # Medusa says refunded when as many payments are refunded in part as are captured in part.
+        ("refunded", {"total": 70, "captured": 30, "refunded": 30, "credit": 30}, False),
+        # … and the merchant forgives 40 of the rest.
+        ("refunded", {"total": 30, "captured": 30, "refunded": 30, "credit": 70}, False),
+        # What was captured in full stays paid, whatever goes back.
+        ("captured", {"total": 100, "captured": 100}, True),
+        ("captured", {"total": 100, "captured": 99.999999}, True),
+        ("partially_refunded", {"total": 90, "captured": 100, "refunded": 10, "credit": 10}, True),
+        ("partially_refunded", {"total": 100, "captured": 100, "refunded": 10}, True),
+        ("partially_refunded", {"total": 80, "captured": 100, "refunded": 20}, True),
+        ("refunded", {"total": 0, "captured": 100, "refunded": 100, "credit": 100}, True),
+        # A gift card paid 50 of 100.
+        ("captured", {"total": 50, "captured": 50, "credit": 50}, True),
+        ("partially_refunded", {"total": 40, "captured": 50, "refunded": 10, "credit": 60}, True),
+        ("partially_captured", {"total": 50, "captured": 30, "credit": 50}, False),
+        # An order edit raised it from 100 to 500.
+        ("partially_captured", {"total": 500, "captured": 100}, False),
+        ("captured", {"total": 500, "captured": 100}, False),
+        ("authorized", {"total": 100}, False),
+        ("requires_action", {"total": 100}, False),
+        ("requires_action", {"total": 100, "captured": 100}, True),
+        ("not_paid", {"total": 100}, False),
+    ],
+)
+def test_paid_means_that_all_of_it_was_captured_at_some_time(
+    status: str, figures: dict[str, float], paid: bool, collected: bool
+) -> None:
+    assert read_order(money(status, **figures, collected=collected)).paid is paid
+
+
+def test_an_order_of_nothing_is_paid_only_as_long_as_it_costs_nothing() -> None:
+    of_nothing = {"status": "completed", "amount": 0, "captured_amount": 0}
+    free = {**order(payment_status="captured"), "summary": None, "total": 0, "payment_collections": [of_nothing]}
+    assert read_order(free).paid
+    assert not read_order({**free, "total": 500}).paid
+
+
+@pytest.mark.parametrize(("captured", "share"), [(0, 0), (25, Decimal("0.25")), (100, 1)])
+def test_how_much_of_it_is_paid(captured: int, share: Decimal) -> None:
+    assert read_order(money("partially_captured", total=100, captured=captured)).paid_share == share
 
 
 def test_facts_say_which_details_they_tell() -> None:

@@ -1,0 +1,157 @@
+"""However events are batched, the end is the same as if they were settled one by one."""
+
+import itertools
+import random
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bridge.audit import audit
+from bridge.db import transaction
+from bridge.ids import CustomerId, new_id
+from bridge.settlement.referrals import own_code, state_code
+from tests.bridge.test_settlement import rules, settle
+from tests.support.orders import PLACED, line, order
+
+pytestmark = pytest.mark.usefixtures("settings")
+
+GOLD = {"name": "gold", "from": 600, "factor": "2"}
+numbers = itertools.count()
+
+
+def bought(number: int, price: int, *, customer: str, version: int = 1, **more: Any) -> dict[str, Any]:
+    order_id, placed = f"order_{customer}_{number}", PLACED + timedelta(minutes=number)
+    facts = {"customer_id": customer, "placed": placed, "version": version, **more}
+    return order(order_id, lines=[line(f"l_{order_id}", price=price)], **facts)
+
+
+def rows(customer: str) -> list[tuple[Any, ...]]:
+    """What is remembered of the customer's orders, without what names the customer."""
+    query = """SELECT right(order_id, -%(skip)s), booked, waived, worth, spent, tier, paid, earning_due, note
+        FROM order_settlement WHERE order_id LIKE %(name)s || '%%' ORDER BY 1"""
+    name = f"order_{customer}_"
+    with transaction() as connection:
+        return [tuple(row) for row in connection.exec_driver_sql(query, {"skip": len(name), "name": name})]
+
+
+def figures(customer: str) -> tuple[Any, ...]:
+    query = "SELECT balance, held, pending, debt FROM dust_balance WHERE customer_id = %(who)s"
+    with transaction() as connection:
+        row = connection.exec_driver_sql(query, {"who": customer}).one_or_none()
+        return tuple(row) if row else (0, 0, 0, 0)
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_limits_are_applied_before_tiers_count(together: bool) -> None:
+    limits = {"per_day": 500}
+    rules(earn={"limits": limits}, tiers={"window_days": 30, "levels": [GOLD]})
+    documents = [bought(number, price, customer="cus_1") for number, price in enumerate((400, 400, 10))]
+    for batch in [documents] if together else [[each] for each in documents]:
+        settle(*batch)
+    assert [(row[1], row[5]) for row in rows("cus_1")] == [(400, None), (100, None), (0, None)]
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_no_more_referrals_bring_a_bonus_than_the_limit_allows(together: bool) -> None:
+    rules(bonuses={"referral": {"referrer": 200, "referred": 50, "max_per_30_days": 1}})
+    # The first by the time of the order is not the first by name.
+    brought = ["cus_c", "cus_a", "cus_b"]
+    with transaction() as connection:
+        code = own_code(connection, CustomerId("cus_old"), now=PLACED)
+        for who in brought:
+            state_code(connection, CustomerId(who), code, now=PLACED)
+    documents = [bought(n, 10, customer=who, payment_status="captured") for n, who in enumerate(brought)]
+    for batch in [documents] if together else [[each] for each in documents]:
+        settle(*batch)
+    assert figures("cus_old") == (200, 0, 0, 0)
+    assert [figures(who) for who in brought] == [(60, 0, 0, 0)] * len(brought)
+    with transaction() as connection:
+        query = "SELECT customer_id FROM referral WHERE referrer_booked > 0"
+        assert connection.exec_driver_sql(query).scalars().all() == ["cus_c"]
+
+
+def test_facts_of_a_batch_that_come_after_one_another_count_in_that_sequence() -> None:
+    """An order met the tier that another one had made before it was canceled, in the same batch."""
+    rules(tiers={"window_days": 30, "levels": [GOLD]})
+    story = [(0, 700, 1, "pending"), (1, 10, 1, "pending"), (0, 700, 2, "canceled")]
+    for who, together in (("cus_1", False), ("cus_2", True)):
+        documents = [
+            bought(number, price, customer=who, version=version, status=status)
+            for number, price, version, status in story
+        ]
+        for batch in [documents] if together else [[each] for each in documents]:
+            settle(*batch)
+    assert rows("cus_1") == rows("cus_2")
+    assert figures("cus_1") == figures("cus_2") == (20, 0, 0, 0)
+
+
+limits = st.fixed_dictionaries(
+    {
+        "per_order": st.none() | st.integers(50, 600),
+        "per_day": st.none() | st.integers(50, 900),
+        "per_customer": st.none() | st.fixed_dictionaries({"dust": st.integers(50, 900), "days": st.integers(1, 3)}),
+    }
+)
+tiers = st.fixed_dictionaries(
+    {
+        "basis": st.sampled_from(["earned", "spent"]),
+        "currency_code": st.just("eur"),
+        "window_days": st.integers(1, 3),
+        "levels": st.sampled_from([[], [GOLD], [{"name": "silver", "from": 100, "factor": "1.5"}, GOLD]]),
+    }
+)
+# What happens to which of six orders: its price, and whether it is captured or canceled.
+steps = st.lists(
+    st.tuples(st.integers(0, 5), st.sampled_from([10, 300, 700]), st.sampled_from(["placed", "captured", "canceled"])),
+    min_size=2,
+    max_size=12,
+)
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+@given(
+    limits=limits,
+    tiers=tiers,
+    when=st.sampled_from(["order.placed", "payment.captured"]),
+    steps=steps,
+    merged=st.booleans(),
+    seed=st.integers(0, 1000),
+)
+def test_any_orders_in_any_batches_end_as_one_by_one(
+    limits: dict[str, Any], tiers: dict[str, Any], when: str, steps: list[tuple[int, int, str]], merged: bool, seed: int
+) -> None:
+    rules(earn={"limits": limits, "when": when}, tiers=tiers)
+    found = []
+    for batches in ("alone", "all", "random"):
+        who = f"cus_{batches}_{next(numbers)}"
+        versions: dict[int, int] = {}
+        documents = []
+        for number, price, change in steps:
+            versions[number] = versions.get(number, 0) + 1
+            status = "canceled" if change == "canceled" else "pending"
+            payment = "captured" if change == "captured" else "authorized"
+            # Half of them are placed by another account of the same person.
+            customer = f"{who}_other" if merged and number % 2 else who
+            document = bought(number, price, customer=who, version=versions[number], status=status)
+            documents.append(document | {"payment_status": payment, "customer_id": customer})
+        if merged:
+            with transaction() as connection:
+                merge = {"id": new_id("dmrg"), "customer_id": f"{who}_other", "survivor_id": who, "at": PLACED}
+                connection.exec_driver_sql(
+                    "INSERT INTO customer_merge (id, customer_id, survivor_id, merged_at, merged_by)"
+                    " VALUES (%(id)s, %(customer_id)s, %(survivor_id)s, %(at)s, 'test')",
+                    merge,
+                )
+        chance = random.Random(seed)
+        while documents:
+            size = {"alone": 1, "all": len(documents), "random": chance.randint(1, 4)}[batches]
+            settle(*documents[:size])
+            del documents[:size]
+        found.append((rows(who), figures(who)))
+    assert found[0] == found[1] == found[2]
+    assert audit() == []
