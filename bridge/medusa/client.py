@@ -200,7 +200,7 @@ class Medusa:
         answer = self._call(
             "POST", path, params=None, body=body, auth=self._admin_auth(), headers={}, optional=True
         )  # fmt: skip
-        if not answer:
+        if "carts" not in answer:
             return None
         carts = {each["cart_id"]: tuple(each["codes"]) for each in answer["carts"]}
         return Withdrawal(carts=carts, remaining=answer["remaining"])

@@ -9,12 +9,14 @@ Medusa 2.21.2 keeps the link and the discount of a deleted promotion in a cart, 
 that a redemption was made for is known here. Others, into which a shopper typed the code, only the plugin finds.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy import Connection, select
 
+from bridge.medusa.carts import CartCodes
 from bridge.medusa.client import Medusa, MedusaAway, MedusaNotConfigured, MedusaRefused, UnknownInMedusa
 from bridge.redemptions.promises import Redemption, lock_redemption, update_redemption
 from bridge.redemptions.tables import State, dust_redemption, dust_redemption_code
@@ -33,35 +35,46 @@ _CONFLICT = 409
 
 def take_out_of_carts(redemption: Redemption, codes: Collection[str], medusa: Medusa) -> None:
     """Take the codes out of every open cart. Raises `MedusaAway` when one could not be changed yet."""
-    try:
+    with _not_for_good(redemption):
         if redemption.cart_id is not None:
             _take_out_of_known_cart(redemption.cart_id, codes, medusa)
         _take_out_of_other_carts(codes, medusa)
-    except MedusaAway as error:
-        if redemption.attempts < MAX_CART_ATTEMPTS:
-            raise
-        log.error("cart_not_cleaned", redemption_id=redemption.id, cart_id=redemption.cart_id, reason=error.message)
 
 
 def take_out_again(redemption: Redemption, codes: Collection[str], medusa: Medusa) -> None:
     """The same once the promotions are deleted, for codes that were put back in between. Nobody can add them now."""
+    with _not_for_good(redemption):
+        if _take_out_of_other_carts(codes, medusa) or redemption.cart_id is None:
+            return
+        held = _codes_in_known_cart(redemption.cart_id, medusa)
+        if held is not None and not held.completed and (held.dead or held.codes & set(codes)):
+            _take_out_of_known_cart(redemption.cart_id, codes, medusa)
+
+
+@contextmanager
+def _not_for_good(redemption: Redemption) -> Iterator[None]:
+    """Let the release go on without its carts once they have failed too often."""
     try:
-        found_by_plugin = _take_out_of_other_carts(codes, medusa)
-        if not found_by_plugin and redemption.cart_id is not None:
-            held = medusa.codes_in_cart(redemption.cart_id)
-            if held is not None and not held.completed and (held.dead or held.codes & set(codes)):
-                _take_out_of_known_cart(redemption.cart_id, codes, medusa)
+        yield
     except MedusaAway as error:
         if redemption.attempts < MAX_CART_ATTEMPTS:
             raise
-        log.error("cart_not_cleaned", redemption_id=redemption.id, cart_id=redemption.cart_id, reason=error.message)
+        log.warning("cart_not_cleaned", redemption_id=redemption.id, cart_id=redemption.cart_id, reason=error.message)
+
+
+def _codes_in_known_cart(cart_id: str, medusa: Medusa) -> CartCodes | None:
+    """None when there is no such cart, or no publishable key to read it with."""
+    try:
+        return medusa.codes_in_cart(cart_id)
+    except MedusaNotConfigured:
+        return None
 
 
 def _take_out_of_known_cart(cart_id: str, codes: Collection[str], medusa: Medusa) -> None:
     try:
         medusa.remove_codes_from_cart(cart_id, codes)
     except (UnknownInMedusa, MedusaNotConfigured):
-        # Without a publishable key no cart can be read or changed; the plugin does it.
+        # Without a publishable key no cart can be changed; the plugin does it.
         return
     except MedusaRefused as refusal:
         if refusal.status_at_medusa == _CONFLICT:

@@ -15,7 +15,7 @@ from bridge.clock import moved, now
 from bridge.db import transaction
 from bridge.errors import Unavailable
 from bridge.inbox.drain import drain_once
-from bridge.medusa.client import get_medusa
+from bridge.medusa.client import Medusa, get_medusa
 from bridge.redemptions.advance import advance
 from bridge.redemptions.cart_codes import CART_CHECK_DELAY, MAX_CART_ATTEMPTS
 from bridge.redemptions.promises import due_redemptions, lock_redemption
@@ -23,7 +23,7 @@ from bridge.wake import REDEMPTIONS_ADVANCE
 from tests.bridge.test_redemptions import delete, figures, give, redeem, redeemed, show
 from tests.support import tokens
 from tests.support.deliveries import deliver
-from tests.support.medusa import PUBLISHABLE_KEY, FakeMedusa, cart_line, codes_in
+from tests.support.medusa import API_KEY, PUBLISHABLE_KEY, FakeMedusa, cart_line, codes_in
 from tests.support.orders import line, order
 from workers import inbox
 
@@ -239,6 +239,17 @@ def test_a_cart_that_medusa_can_never_change_does_not_hold_the_points_for_good(
     assert show(api, redemption["id"])["state"] == "released"
     assert medusa.live_codes() == set()
     assert figures(api) == (POINTS, 0, POINTS)
+
+
+def test_without_a_publishable_key_a_release_goes_on(
+    api: TestClient, medusa: FakeMedusa, redemption: dict[str, Any]
+) -> None:
+    """The key was taken away after the redemption: no cart can be read or changed, except by the plugin."""
+    client = Medusa("http://medusa.test", API_KEY, None, timeout_seconds=5)
+    with moved(timedelta(minutes=61)):
+        advance(redemption["id"], client)
+    assert figures(api) == (POINTS, 0, POINTS)
+    assert medusa.live_codes() == set()
 
 
 class Killed(BaseException):

@@ -145,6 +145,15 @@ def test_a_code_that_leaves_its_cart_frees_its_points_within_seconds(
     assert_full_price(shopper, cart_id, total)
 
 
+def test_medusas_redis_event_bus_tells_of_it_too(redis_world: World) -> None:
+    with redis_world.shopper() as shopper:
+        redis_world.bridge.give(shopper.customer_id, POINTS)
+        cart_id, redemption = cart_with_code(redis_world, shopper)
+        remove_code(shopper, cart_id, redemption["code"])
+        assert until(lambda: held(shopper) == 0, SECONDS), of(shopper, redemption)
+        assert_full_price(shopper, cart_id)
+
+
 def test_a_code_that_is_put_back_at_once_stays(world: World, shopper: Storefront) -> None:
     cart_id, redemption = cart_with_code(world, shopper)
     remove_code(shopper, cart_id, redemption["code"])
