@@ -29,7 +29,7 @@ CART_CHECK_DELAY = timedelta(seconds=3)
 # refuses the dead code at checkout, and the audit names the cart.
 MAX_CART_ATTEMPTS = 10
 # The plugin changes some carts a call. More than these calls go on at the next visit.
-_MAX_PLUGIN_CALLS = 3
+MAX_PLUGIN_CALLS = 3
 _CONFLICT = 409
 
 
@@ -89,7 +89,7 @@ def _take_out_of_known_cart(cart_id: str, codes: Collection[str], medusa: Medusa
 def _take_out_of_other_carts(codes: Collection[str], medusa: Medusa) -> bool:
     """False when there is no plugin that could."""
     remaining = 0
-    for _ in range(_MAX_PLUGIN_CALLS):
+    for _ in range(MAX_PLUGIN_CALLS):
         withdrawal = medusa.withdraw_codes(codes)
         if withdrawal is None:
             return False

@@ -17,7 +17,7 @@ from bridge.errors import Unavailable
 from bridge.inbox.drain import drain_once
 from bridge.medusa.client import Medusa, get_medusa
 from bridge.redemptions.advance import advance
-from bridge.redemptions.cart_codes import CART_CHECK_DELAY, MAX_CART_ATTEMPTS
+from bridge.redemptions.cart_codes import CART_CHECK_DELAY, MAX_CART_ATTEMPTS, MAX_PLUGIN_CALLS
 from bridge.redemptions.promises import due_redemptions, lock_redemption
 from bridge.wake import REDEMPTIONS_ADVANCE
 from tests.bridge.test_redemptions import delete, figures, give, redeem, redeemed, show
@@ -150,6 +150,26 @@ def test_carts_that_dust_does_not_know_are_found_by_the_plugin(api: TestClient, 
     calls = [path for _, path in medusa.calls]
     promotion = f"/admin/promotions/{code['promotions'][0]['promotion_id']}"
     assert calls.index("/admin/dust/codes/withdraw") < calls.index(promotion)
+
+
+def test_a_code_in_very_many_carts_is_taken_out_in_several_visits(api: TestClient, medusa: FakeMedusa) -> None:
+    medusa.plugin, medusa.carts_a_call = True, 2
+    give(POINTS)
+    code = redeemed(api, {"dust": POINTS, "currency_code": "eur"})
+    carts = [f"cart_{number}" for number in range(2 * MAX_PLUGIN_CALLS + 1)]
+    for cart_id in carts:
+        medusa.add_cart(cart_id, lines=[cart_line(total=PRICE)])
+        add_code(medusa, code["code"], cart_id)
+
+    assert delete(api, code["id"]).status_code == 503
+    assert medusa.live_codes() == {code["code"]}
+    assert [codes_in(medusa.carts[cart_id]) for cart_id in carts] == [set()] * (len(carts) - 1) + [{code["code"]}]
+    assert figures(api) == (POINTS, POINTS, 0)
+
+    advance(code["id"], get_medusa())
+    for cart_id in carts:
+        assert_clean(medusa, cart_id)
+    assert figures(api) == (POINTS, 0, POINTS)
 
 
 def test_without_the_plugin_the_cart_that_dust_knows_is_cleaned_and_the_release_goes_on(
