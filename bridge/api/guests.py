@@ -12,17 +12,15 @@ from bridge.clock import now
 from bridge.db import transaction
 from bridge.explain import explain_escrow
 from bridge.ids import CustomerId, OrderId
+from bridge.inbox.customers import claim_by_support
 from bridge.ledger.merges import merge_customers, merges_of, unmerge_customer
 from bridge.problems import describe_problems
 from bridge.settlement.escrow import (
     Escrow,
     Proof,
-    claim_orders,
     list_escrows,
-    prove_email,
     read_escrow,
     read_waiting,
-    waiting_for,
 )
 from bridge.settlement.tables import EscrowState
 
@@ -106,7 +104,7 @@ class ClaimAnswer(BaseModel):
     orders: list[ClaimedOrder]
 
 
-@router.post("/customers/{customer_id}/claim", responses=describe_problems(400, 422))
+@router.post("/customers/{customer_id}/claim", responses=describe_problems(400, 409, 422))
 def claim(customer_id: PathId, wish: ClaimWish, who: AdminOperator) -> ClaimAnswer:
     """Give a customer the dust of their orders as a guest, once they have proved to you that the e-mail is theirs.
 
@@ -114,10 +112,7 @@ def claim(customer_id: PathId, wish: ClaimWish, who: AdminOperator) -> ClaimAnsw
     """
     customer = CustomerId(customer_id)
     with transaction() as connection:
-        orders = waiting_for(connection, wish.email, now=now())
-        if not wish.dry_run:
-            prove_email(connection, customer, wish.email, Proof.SUPPORT, actor=who.id, now=now())
-            orders = claim_orders(connection, customer, orders, Proof.SUPPORT, now=now(), actor=who.id).orders
+        orders = claim_by_support(connection, customer, wish.email, dry_run=wish.dry_run, actor=who.id, now=now())
     return ClaimAnswer(
         customer_id=customer_id,
         dry_run=wish.dry_run,

@@ -12,9 +12,10 @@ from bridge.api.shapes import Body
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.ids import CustomerId
+from bridge.inbox.customers import find_accounts
 from bridge.problems import describe_problems
 from bridge.programme.versions import current_version, versions_by_number
-from bridge.settlement.referrals import brought_by, own_code, referral_of, state_code
+from bridge.settlement.referrals import brought_by, own_code, referral_of, referrer_of, state_code
 
 router = APIRouter(prefix="/store/dust", tags=["store"])
 
@@ -59,9 +60,19 @@ def read_own_referral(customer_id: Customer) -> ReferralView:
 
 @router.post("/referral", status_code=201, responses=describe_problems(400, 401, 404, 409, 422, 503))
 def state_referral(customer_id: Customer, wish: CodeStatement) -> ReferralView:
-    """State the code of who told one of the shop, before the first order. The same code again changes nothing."""
+    """State the code of who told one of the shop, before the first order. The same code again changes nothing.
+
+    Medusa is asked whose mailboxes the two accounts have: nobody refers themselves by a second account.
+    """
     with transaction() as connection:
-        return _view(connection, customer_id, state_code(connection, customer_id, wish.code, now=now()))
+        referrer_id = referrer_of(connection, wish.code)
+        offered = current_version(connection).programme.bonuses.referral.offered
+        asks = offered and referral_of(connection, customer_id) is None and referrer_id != customer_id
+    # No transaction is open while Medusa is asked.
+    accounts = find_accounts([customer_id, referrer_id]) if asks else {}
+    with transaction() as connection:
+        stated = state_code(connection, customer_id, wish.code, accounts=accounts, now=now())
+        return _view(connection, customer_id, stated)
 
 
 def _view(connection: Connection, customer_id: CustomerId, stated: Row[Any] | None) -> ReferralView:

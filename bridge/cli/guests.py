@@ -7,20 +7,16 @@ import typer
 from bridge.cli.output import AsJson, console, print_json, print_rows
 from bridge.clock import now
 from bridge.db import transaction
-from bridge.errors import field_error
 from bridge.explain import explain_escrow
 from bridge.ids import CustomerId, OrderId
+from bridge.inbox.customers import claim_by_support
 from bridge.ledger.merges import merge_customers, unmerge_customer
 from bridge.ledger.statements import read_balance
 from bridge.settlement.emails import replace_key
 from bridge.settlement.escrow import (
-    Proof,
-    claim_orders,
     list_escrows,
-    prove_email,
     read_escrow,
     read_waiting,
-    waiting_for,
 )
 from bridge.settlement.tables import EscrowState
 
@@ -81,14 +77,10 @@ def claim(
     Only once they have proved to you that the e-mail is theirs: Medusa has not.
     """
     address = typer.prompt("E-mail", err=True) if email == "-" else email
-    if "@" not in address:
-        raise field_error("email", "must be an e-mail address")
-    who = CustomerId(customer)
     with transaction() as connection:
-        orders = waiting_for(connection, address, now=now())
-        if not dry_run:
-            prove_email(connection, who, address, Proof.SUPPORT, actor=_ACTOR, now=now())
-            orders = claim_orders(connection, who, orders, Proof.SUPPORT, now=now(), actor=_ACTOR).orders
+        orders = claim_by_support(
+            connection, CustomerId(customer), address.strip(), dry_run=dry_run, actor=_ACTOR, now=now()
+        )
     rows = [{"order_id": order_id, "dust": dust} for order_id, dust in sorted(orders.items())]
     if as_json:
         print_json({"customer_id": customer, "dry_run": dry_run, "dust": sum(orders.values()), "orders": rows})

@@ -6,6 +6,7 @@ before, by a webhook of just now as well, is left as it is; each order earns onc
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -30,18 +31,29 @@ from sqlalchemy.dialects.postgresql import insert
 
 from bridge.db import metadata, transaction
 from bridge.errors import Conflict
-from bridge.ids import CustomerId, OrderId, new_id
+from bridge.ids import OrderId, new_id
 from bridge.inbox.drain import drain_once
-from bridge.inbox.reconcile import SOURCE, Found, compare_orders, keep_customers, newest_facts
+from bridge.inbox.handle import EventFailed, RetryLater, handle_event
+from bridge.inbox.reconcile import (
+    SOURCE,
+    Found,
+    accounts_among,
+    compare_orders,
+    due_signup_bonuses,
+    keep_customers,
+    newest_facts,
+)
 from bridge.inbox.tables import QUIET_SOURCE, EventState, webhook_event
 from bridge.medusa.client import Medusa
 from bridge.medusa.orders import Order
 from bridge.programme.rules import Programme
 from bridge.programme.versions import current_version, version_numbered
-from bridge.settlement.bonuses import customers_with_signup_bonus
+from bridge.settlement.accounts import Account
 from bridge.settlement.tables import order_settlement
 from bridge.simulation.compare import read_pages
 from bridge.simulation.rehearsal import rehearsal
+
+_SIGNUP_MARK = "_signup"
 
 backfill_run = Table(
     "backfill_run",
@@ -274,8 +286,9 @@ def take_in(medusa: Medusa, run_id: str, *, tell: bool = False) -> Iterator[Take
         for customers in _new_customers(medusa, run.since, run.until):
             with transaction() as connection:
                 # They may have been heard of before there was a bonus.
-                kept = keep_customers(connection, customers, mark="_signup", source=source)
+                kept = keep_customers(connection, customers, mark=_SIGNUP_MARK, source=source)
                 _count(connection, run_id, customers=backfill_run.c.customers + len(kept))
+            yield Taken(orders=seen, split_off=tuple(_drain_signups(medusa)), unreadable=())
     yield Taken(orders=seen, split_off=tuple(_drain()), unreadable=tuple(unreadable))
 
 
@@ -294,6 +307,17 @@ def _drain() -> Iterator[str]:
             return
 
 
+def _drain_signups(medusa: Medusa) -> Iterator[str]:
+    """As `_drain`; accounts that Medusa has to be asked about are handled here as well."""
+    for event_id in _drain():
+        if not event_id.endswith(_SIGNUP_MARK):
+            yield event_id
+            continue
+        # One that waits for Medusa, or has failed, is a row of the inbox that says so.
+        with suppress(RetryLater, EventFailed):
+            handle_event(event_id, medusa)
+
+
 def _note(run_id: str, last: Order, *, seen: int, kept: int) -> None:
     with transaction() as connection:
         _count(connection, run_id, orders=seen, kept=backfill_run.c.kept + kept, seen_until=last.placed_at)
@@ -303,17 +327,18 @@ def _count(connection: Connection, run_id: str, **figures: Any) -> None:
     connection.execute(update(backfill_run).where(backfill_run.c.id == run_id).values(**figures))
 
 
-def _new_customers(medusa: Medusa, since: datetime, until: datetime) -> Iterator[dict[CustomerId, datetime]]:
-    """Customers with an account of then who have had no sign-up bonus, with when they signed up."""
+def _new_customers(medusa: Medusa, since: datetime, until: datetime) -> Iterator[list[Account]]:
+    """Accounts of then that the sign-up bonus is due for, oldest first: one for each account and each mailbox."""
+    taken: set[bytes] = set()
     for page in medusa.customers_created_since(since):
-        created = {
-            CustomerId(each["id"]): datetime.fromisoformat(each["created_at"])
-            for each in page
-            if each.get("has_account")
-        }
+        accounts = accounts_among(page)
         with transaction() as connection:
-            credited = customers_with_signup_bonus(connection, created.keys())
-        yield {who: at for who, at in created.items() if who not in credited and at < until}
+            due = due_signup_bonuses(connection, accounts.values(), taken=taken)
+        yield [
+            account
+            for who, account in accounts.items()
+            if who in due and (account.created_at is None or account.created_at < until)
+        ]
 
 
 def finish(run_id: str, *, now: datetime) -> Run:

@@ -1,20 +1,41 @@
-"""What an event about a customer means for dust that waits for guests.
+"""What follows from an event about a customer: the sign-up bonus, and points that waited for them as a guest.
 
-Medusa verifies no e-mail: whoever opens an account writes into it what they like. Only where the programme says that
-the shop has them proved (`guests.claim`) does an account's e-mail count, and only then is Medusa asked for it.
+An event says no more than the customer's id, so Medusa is asked. Facts about Medusa 2.21.2, seen on a running one:
+
+- The dashboard makes customer records without an account, with the same event. Registering with the e-mail of such a
+  record makes another customer, with an account.
+- Medusa verifies no e-mail, and two accounts may have one mailbox in other capitals.
+- `updated_at` equals `created_at` after a registration, to the millisecond. Only an edit of the customer's own fields
+  moves it: not addresses, groups, carts, orders, transfers or a log-in. So while both are equal, the e-mail is the one
+  that the account was made with.
 """
 
-from dataclasses import dataclass, field
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
 from bridge.clock import now
 from bridge.db import transaction
-from bridge.ids import CustomerId
+from bridge.errors import Conflict, field_error
+from bridge.ids import CustomerId, OrderId
+from bridge.inbox.erasure import erase_customer, is_erased
 from bridge.inbox.events import Event
-from bridge.medusa.client import Medusa, UnknownInMedusa, get_medusa
+from bridge.inbox.tables import WEBHOOK_SOURCE
+from bridge.medusa.client import Json, Medusa, MedusaNotConfigured, UnknownInMedusa, get_medusa
 from bridge.programme.rules import GuestClaim
-from bridge.programme.versions import current_version
+from bridge.programme.versions import current_version, registrations_proved_since
+from bridge.settlement.accounts import (
+    Account,
+    Sighting,
+    accounts_with_fresh_mailbox,
+    is_seen,
+    see_account,
+    see_record,
+)
+from bridge.settlement.bonuses import credit_signup_bonus
 from bridge.settlement.escrow import (
     Proof,
     claim_orders,
@@ -24,24 +45,54 @@ from bridge.settlement.escrow import (
     waiting_for,
 )
 
-_ABOUT_EMAILS = {"customer.created", "customer.updated"}
+_EMAIL = re.compile(r"[^\s@\x00]+@[^\s@\x00]+")
+# Medusa writes both times of a new customer at once. Nobody can register, log in and edit in less.
+_ONE_FLUSH = timedelta(milliseconds=10)
+
+
+class CustomerErased(Conflict):
+    """Nothing can be booked for a customer who was erased."""
+
+    code = "customer_erased"
+
+    def __init__(self, customer_id: CustomerId) -> None:
+        super().__init__(f"{customer_id} was erased: points can be claimed for an account that still exists only.")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Person:
-    """A customer as Medusa knows them now."""
+    """A customer as Medusa knows them now; `account` is None for a record without one."""
 
-    email: str = field(repr=False)
-    has_account: bool
+    account: Account | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arrived:
+    """How an event came in. `quiet`: nobody is told of what follows from it."""
+
+    source: str
+    received_at: datetime
+    quiet: bool
 
 
 def asks_medusa(connection: Connection, event: Event) -> bool:
     """Whether an event about a customer needs more than it says."""
-    return event.type in _ABOUT_EMAILS and current_version(connection).programme.guests.claim is not GuestClaim.TRANSFER
+    programme = current_version(connection).programme
+    match event.type:
+        case "customer.created":
+            return programme.looks_at_accounts
+        case "customer.updated":
+            claims = programme.guests.claim is not GuestClaim.TRANSFER
+            return claims or is_seen(connection, CustomerId(str(event.subject)), has_account=False)
+        case _:
+            return False
 
 
 def find_person(event: Event, medusa: Medusa | None = None) -> Person | None:
-    """The customer an event is about, asked of Medusa; None when nothing hangs on it, or Medusa knows them no more."""
+    """The customer an event is about, asked of Medusa; None when nothing depends on it, or Medusa has no such customer.
+
+    Raises `MedusaAway`.
+    """
     with transaction() as connection:
         if not asks_medusa(connection, event):
             return None
@@ -49,26 +100,125 @@ def find_person(event: Event, medusa: Medusa | None = None) -> Person | None:
         customer = (medusa or get_medusa()).customer(CustomerId(str(event.subject)))
     except UnknownInMedusa:
         return None
+    return Person(account=read_account(customer) if customer.get("has_account") is True else None)
+
+
+def find_accounts(customer_ids: Iterable[CustomerId], medusa: Medusa | None = None) -> dict[CustomerId, Account]:
+    """These customers' accounts, asked of Medusa; without those that it does not have. Raises `MedusaAway`."""
+    found = {}
+    for customer_id in customer_ids:
+        try:
+            found[customer_id] = read_account((medusa or get_medusa()).customer(customer_id))
+        except (UnknownInMedusa, MedusaNotConfigured):
+            continue
+    return found
+
+
+def read_account(customer: Json) -> Account:
+    """An account from a customer as Medusa gives it. What it does not say of its edits counts as edited."""
     email = customer.get("email")
-    return Person(email=email, has_account=bool(customer.get("has_account"))) if isinstance(email, str) else None
+    created_at, updated_at = (_moment(customer.get(name)) for name in ("created_at", "updated_at"))
+    edited = created_at is None or updated_at is None or abs(updated_at - created_at) > _ONE_FLUSH
+    return Account(
+        customer_id=CustomerId(str(customer["id"])),
+        email=email if isinstance(email, str) and email.strip() else None,
+        created_at=created_at,
+        edited=edited,
+    )
 
 
-def claim_for(connection: Connection, event: Event, person: Person | None) -> str | None:
-    """Claim what waits for the account's e-mail, where that is proved; what came of it, in a sentence."""
-    if person is None or not person.has_account:
+def _moment(value: object) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
         return None
-    customer_id, moment = CustomerId(str(event.subject)), now()
-    proves = {"customer.created"}
-    if current_version(connection).programme.guests.claim is GuestClaim.ACCOUNT:
-        proves.add("customer.updated")
+    return moment if moment and moment.tzinfo else None
+
+
+def apply_customer_event(connection: Connection, event: Event, person: Person | None, arrived: Arrived) -> str:
+    """Do what follows from the event; what came of it, in a sentence."""
+    customer_id = CustomerId(str(event.subject))
+    if event.type == "customer.deleted":
+        erase_customer(connection, customer_id, actor="medusa", now=now())
+        return "The customer was forgotten; the books stay."
+    if person is None:
+        if asks_medusa(connection, event):
+            return f"Medusa has no customer {customer_id}: nothing follows."
+        return "Nothing follows from it for the ledger."
+    if person.account is None:
+        see_record(connection, customer_id, now=now())
+        return "A customer record without an account: nothing follows until it has one."
+    sighting = see_account(connection, person.account, now=now())
+    # First what locks orders, then what locks nothing but an account.
+    claimed = _claim(connection, event, person.account, sighting, arrived)
+    bonus = None
+    if event.type == "customer.created" or sighting.was_record:
+        bonus = _credit_bonus(connection, event, person.account, arrived)
+    return " ".join(filter(None, (bonus, claimed))) or "Nothing follows from it for the ledger."
+
+
+def _credit_bonus(connection: Connection, event: Event, account: Account, arrived: Arrived) -> str:
+    if not accounts_with_fresh_mailbox(connection, [account], now=now()):
+        return "No sign-up bonus is due: the mailbox had an account before."
+    amount = credit_signup_bonus(
+        connection, account.customer_id, event_at=event.event_at, now=now(), quiet=arrived.quiet
+    )
+    return f"Sign-up bonus of {amount} dust." if amount else "No sign-up bonus is due."
+
+
+def _claim(connection: Connection, event: Event, account: Account, sighting: Sighting, arrived: Arrived) -> str | None:
+    """Claim what waits for the account's e-mail, where that is proved; what came of it, in a sentence."""
+    mode = current_version(connection).programme.guests.claim
+    if mode is GuestClaim.TRANSFER or account.email is None:
+        return None
+    customer_id, moment = account.customer_id, now()
     # With another e-mail than the one they had proved, they are not the guest who may order under that one next.
-    forget_other_emails(connection, customer_id, person.email, now=moment)
-    if event.type in proves:
-        prove_email(connection, customer_id, person.email, Proof.REGISTRATION, actor="dust", now=moment)
-    elif not customers_with_proof(connection, [customer_id]):
+    forget_other_emails(connection, customer_id, account.email, now=moment)
+    if _is_proved(connection, mode, event, account, sighting, arrived):
+        proved_at = moment if mode is GuestClaim.ACCOUNT else account.created_at or moment
+        proof = Proof.REGISTRATION
+        prove_email(connection, customer_id, account.email, proof, actor="dust", proved_at=proved_at)
+    if not customers_with_proof(connection, [customer_id]):
         return "Its e-mail is not proved, so it claims nothing that waits for guests."
-    order_ids = waiting_for(connection, person.email, now=moment)
+    order_ids = waiting_for(connection, account.email, now=moment)
     claimed = claim_orders(connection, customer_id, order_ids, Proof.REGISTRATION, now=moment)
     if not claimed.orders:
         return None
     return f"{claimed.dust} dust of {len(claimed.orders)} orders as a guest were claimed."
+
+
+def claim_by_support(
+    connection: Connection, customer_id: CustomerId, email: str, *, dry_run: bool, actor: str, now: datetime
+) -> dict[OrderId, int]:
+    """Claim what waits for an e-mail that the customer has proved to support: orders and points, or what they would be.
+
+    Raises `FieldErrors` for what is no e-mail, `CustomerErased`.
+    """
+    if not _EMAIL.fullmatch(email):
+        raise field_error("email", "must be an e-mail address")
+    if is_erased(connection, customer_id):
+        raise CustomerErased(customer_id)
+    if dry_run:
+        return waiting_for(connection, email, now=now)
+    prove_email(connection, customer_id, email, Proof.SUPPORT, actor=actor, proved_at=now)
+    orders = waiting_for(connection, email, now=now)
+    return claim_orders(connection, customer_id, orders, Proof.SUPPORT, now=now, actor=actor).orders
+
+
+def _is_proved(
+    connection: Connection, mode: GuestClaim, event: Event, account: Account, sighting: Sighting, arrived: Arrived
+) -> bool:
+    """Whether the shop has seen the account's e-mail proved, by what the rules say of it.
+
+    Under `registration` only at the first sight, only the e-mail that the account was made with, and only if the rules
+    said so when it was made.
+    """
+    if mode is GuestClaim.ACCOUNT:
+        return True
+    if not sighting.first or sighting.was_record or account.edited:
+        return False
+    since = registrations_proved_since(connection)
+    # This webhook comes when the account is made. What is found otherwise may be much older; Medusa says how old.
+    is_registration = event.type == "customer.created" and arrived.source == WEBHOOK_SOURCE
+    made_at = arrived.received_at if is_registration else account.created_at
+    return since is not None and made_at is not None and made_at >= since

@@ -23,6 +23,7 @@ from bridge.inbox.tables import EventState, webhook_event
 from bridge.ledger.merges import merged_into
 from bridge.notices.outbox import forget_customers
 from bridge.redemptions.promises import ask_for_release_of_all
+from bridge.settlement.accounts import forget_mailboxes
 from bridge.settlement.escrow import forget_emails, forget_guests
 from bridge.settlement.referrals import forget_codes
 from bridge.settlement.tables import order_settlement
@@ -57,6 +58,7 @@ def erase_customer(connection: Connection, customer_id: CustomerId, *, actor: st
 def forget(connection: Connection, customer_ids: Iterable[CustomerId], *, now: datetime) -> int:
     """Drop what is known of these customers beyond their ids; the number of event bodies that held more."""
     ids = list(customer_ids)
+    forget_mailboxes(connection, ids)
     forget_emails(connection, ids)
     forget_codes(connection, ids)
     forget_guests(connection, ids, now=now)
@@ -104,6 +106,12 @@ def _mentions(ids: Iterable[str]) -> ColumnElement[bool]:
     return or_(
         false(), *(webhook_event.c.payload.op("LIKE", is_comparison=True)(b"%%%b%%" % each) for each in patterns)
     )
+
+
+def is_erased(connection: Connection, customer_id: CustomerId) -> bool:
+    """Whether this customer was erased."""
+    query = select(customer_erasure.c.customer_id).where(customer_erasure.c.customer_id == customer_id)
+    return connection.scalar(query) is not None
 
 
 def erased_customers(connection: Connection, *, limit: int, after: str = "") -> list[CustomerId]:

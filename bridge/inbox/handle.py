@@ -18,9 +18,8 @@ from bridge.bulk import update_rows
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import Conflict, DustError, NotFound, Unavailable
-from bridge.ids import CustomerId, OrderId, ProductId
-from bridge.inbox.customers import Person, claim_for, find_person
-from bridge.inbox.erasure import erase_customer
+from bridge.ids import OrderId, ProductId
+from bridge.inbox.customers import Arrived, Person, apply_customer_event, find_person
 from bridge.inbox.events import About, Event, log_ids, metric_label, read_event
 from bridge.inbox.history import Attempt, Outcome, note_attempt, note_attempts
 from bridge.inbox.selection import EventFilter
@@ -34,7 +33,6 @@ from bridge.products.settings import forget_product
 from bridge.programme.versions import current_version
 from bridge.redemptions.cart_codes import note_codes_removed
 from bridge.settings import get_settings
-from bridge.settlement.bonuses import credit_signup_bonus
 from bridge.settlement.settle import Settled, settle_orders
 from bridge.tracing import span
 
@@ -135,7 +133,8 @@ def _try(row: Row[Any], medusa: Medusa | None) -> Handled:
         if not _lock_pending(connection, row.id):
             return Handled(event_id=row.id, state=EventState.HANDLED, sentence="Nothing to do: it is handled.")
         redemptions = _note_codes_removed(connection, event)
-        sentence = _apply(connection, event, order, person, redemptions, quiet=row.source == QUIET_SOURCE)
+        arrived = Arrived(source=row.source, received_at=row.received_at, quiet=row.source == QUIET_SOURCE)
+        sentence = _apply(connection, event, order, person, redemptions, arrived)
         mark_handled(connection, {row.id: sentence})
     EVENTS_HANDLED.labels(metric_label(row.type)).inc()
     found = {"order_id": order.id, "customer_id": order.customer_id} if order else {}
@@ -177,20 +176,16 @@ def _apply(
     order: Order | None,
     person: Person | None,
     redemptions: Collection[str],
-    *,
-    quiet: bool,
+    arrived: Arrived,
 ) -> str:
     match event.about:
         case About.ORDER | About.PAYMENT:
             if order is None:
                 return f"Payment {event.subject} belongs to no order yet."
-            settled = settle_orders(connection, [order], now=now(), quiet={order.id} if quiet else ())
+            settled = settle_orders(connection, [order], now=now(), quiet={order.id} if arrived.quiet else ())
             return describe(settled[order.id])
         case About.CUSTOMER:
-            # First what locks orders, then what locks nothing but an account.
-            claimed = claim_for(connection, event, person)
-            sentence = _apply_customer(connection, event, quiet=quiet)
-            return f"{sentence} {claimed}" if claimed else sentence
+            return apply_customer_event(connection, event, person, arrived)
         case About.PRODUCT:
             forgotten = forget_product(connection, ProductId(str(event.subject)))
             return "The product's dust settings were dropped." if forgotten else "The product had no dust settings."
@@ -201,17 +196,6 @@ def _apply(
         case None:
             return f"Dust has no use for {event.type}."
     assert_never(event.about)
-
-
-def _apply_customer(connection: Connection, event: Event, *, quiet: bool) -> str:
-    if event.type == "customer.deleted":
-        erase_customer(connection, CustomerId(str(event.subject)), actor="medusa", now=now())
-        return "The customer was forgotten; the books stay."
-    if event.type != "customer.created":
-        return "Nothing follows from it for the ledger."
-    who = CustomerId(str(event.subject))
-    amount = credit_signup_bonus(connection, who, event_at=event.event_at, now=now(), quiet=quiet)
-    return f"Sign-up bonus of {amount} dust." if amount else "No sign-up bonus is due."
 
 
 def describe(settled: Settled) -> str:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from bridge.bulk import insert_rows
 from bridge.inbox.events import Event
-from bridge.inbox.tables import EventState, webhook_event
+from bridge.inbox.tables import WEBHOOK_SOURCE, EventState, webhook_event
 
 
 class Receipt(StrEnum):
@@ -29,7 +29,7 @@ class Arrival:
     event: Event
     body: bytes
     received_at: datetime
-    source: str = "webhook"
+    source: str = WEBHOOK_SOURCE
     traceparent: str | None = None
 
     @property
@@ -53,7 +53,7 @@ class Arrival:
 
 
 def receive(
-    connection: Connection, event_id: str, event: Event, body: bytes, *, now: datetime, source: str = "webhook"
+    connection: Connection, event_id: str, event: Event, body: bytes, *, now: datetime, source: str = WEBHOOK_SOURCE
 ) -> Receipt:
     """Keep the event unless its id is here already. The caller commits before it answers."""
     arrival = Arrival(event_id=event_id, event=event, body=body, received_at=now, source=source)

@@ -6,7 +6,7 @@ quiet shop's poll writes nothing; what it found is the drift that a report shows
 """
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -20,16 +20,17 @@ from bridge.clock import now, real_now
 from bridge.db import metadata, transaction
 from bridge.errors import InvalidInput
 from bridge.ids import CustomerId, OrderId
+from bridge.inbox.customers import read_account
 from bridge.inbox.events import read_event
 from bridge.inbox.receive import Receipt, receive
 from bridge.medusa.client import Json, Medusa
 from bridge.medusa.orders import Order, read_order
 from bridge.metrics import DRIFT_FOUND
-from bridge.programme.rules import GuestClaim
 from bridge.programme.versions import current_version
+from bridge.settlement.accounts import Account, accounts_with_fresh_mailbox, seen_accounts
 from bridge.settlement.bonuses import customers_with_signup_bonus
 from bridge.settlement.emails import key_made_at
-from bridge.settlement.escrow import customers_with_proof, lacks_email_hash
+from bridge.settlement.escrow import lacks_email_hash
 from bridge.settlement.tables import order_settlement
 
 log = structlog.get_logger(__name__)
@@ -205,28 +206,45 @@ def _waiting_for_money(connection: Connection, order_ids: Collection[OrderId] | 
 def _compare_customers(medusa: Medusa, found: Found, *, dry_run: bool) -> None:
     with transaction() as connection:
         programme = current_version(connection).programme
-    bonus, claims = programme.bonuses.signup, programme.guests.claim is not GuestClaim.TRANSFER
-    if not bonus and not claims:
+    if not programme.looks_at_accounts:
         return
     for page in medusa.customers_created_since(found.since):
-        created = {
-            CustomerId(each["id"]): datetime.fromisoformat(each["created_at"])
-            for each in page
-            if each.get("has_account")
-        }
+        accounts = accounts_among(page)
         with transaction() as connection:
-            heard_of = customers_with_signup_bonus(connection, created.keys()) if bonus else set(created)
-            heard_of &= customers_with_proof(connection, created.keys()) if claims else set(created)
-            new = {who: at for who, at in created.items() if who not in heard_of}
-            found.customers += list(new) if dry_run else keep_customers(connection, new)
+            news = accounts.keys() - seen_accounts(connection, accounts.keys())
+            if programme.bonuses.signup:
+                news |= due_signup_bonuses(connection, accounts.values())
+            new = {who: account for who, account in accounts.items() if who in news}
+            found.customers += list(new) if dry_run else keep_customers(connection, new.values())
+
+
+def accounts_among(customers: Iterable[Json]) -> dict[CustomerId, Account]:
+    """Those of these customers of Medusa's that have an account, by id, in their order."""
+    accounts = (read_account(customer) for customer in customers if customer.get("has_account") is True)
+    return {account.customer_id: account for account in accounts}
+
+
+def due_signup_bonuses(
+    connection: Connection, accounts: Iterable[Account], *, taken: set[bytes] | None = None
+) -> set[CustomerId]:
+    """Those of these accounts that a sign-up bonus is due for; of `taken`, see `accounts_with_fresh_mailbox`."""
+    fresh = accounts_with_fresh_mailbox(connection, accounts, taken=taken, now=now())
+    return fresh - customers_with_signup_bonus(connection, fresh)
 
 
 def keep_customers(
-    connection: Connection, created: Mapping[CustomerId, datetime], *, mark: str = "", source: str = SOURCE
+    connection: Connection, accounts: Iterable[Account], *, mark: str = "_account", source: str = SOURCE
 ) -> list[CustomerId]:
-    """Put customers into the inbox, with when they signed up; those who were not in there before, with this mark."""
+    """Put accounts into the inbox, with when they signed up; those that were not in there before, with this mark."""
     return [
-        customer_id
-        for customer_id, moment in created.items()
-        if _keep(connection, f"rec_{customer_id}{mark}", "customer.created", moment, {"id": customer_id}, source)
+        account.customer_id
+        for account in accounts
+        if _keep(
+            connection,
+            f"rec_{account.customer_id}{mark}",
+            "customer.created",
+            account.created_at or now(),
+            {"id": account.customer_id},
+            source,
+        )
     ]

@@ -27,6 +27,7 @@ class EventState(StrEnum):
     FAILED = "failed"
 
 
+WEBHOOK_SOURCE = "webhook"
 # Where events come from that shoppers shall not be written about: their orders may be years old.
 QUIET_SOURCE = "backfill"
 

@@ -136,13 +136,13 @@ class Medusa:
         yield from self._changes("/admin/payments", "payments", "updated_at", since, {"fields": fields})
 
     def customers_created_since(self, since: datetime) -> Iterator[list[Json]]:
-        """Pages of customers created since then, with `has_account`."""
-        fields = "id,has_account,created_at"
+        """Pages of customers created since then, with `email` and `has_account`."""
+        fields = "id,email,has_account,created_at"
         yield from self._changes("/admin/customers", "customers", "created_at", since, {"fields": fields})
 
     def customer(self, customer_id: CustomerId) -> Json:
-        """A customer with `email` and `has_account`. Raises `UnknownInMedusa`."""
-        fields = {"fields": "id,email,has_account"}
+        """A customer with `email`, `has_account`, `created_at` and `updated_at`. Raises `UnknownInMedusa`."""
+        fields = {"fields": "id,email,has_account,created_at,updated_at"}
         return cast(Json, self._admin("GET", f"/admin/customers/{customer_id}", params=fields)["customer"])
 
     def customers_with_account(

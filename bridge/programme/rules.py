@@ -410,6 +410,12 @@ class Programme(_Part):
     guests: Guests = Guests()
 
     @property
+    def looks_at_accounts(self) -> bool:
+        """Whether something follows from a new account, so that Medusa is asked about it."""
+        proved = self.guests.claim is not GuestClaim.TRANSFER
+        return bool(self.bonuses.signup or self.bonuses.referral.offered or proved)
+
+    @property
     def looks_at(self) -> frozenset[Detail]:
         """What some rule asks for that not every snapshot of an order carries."""
         earn = self.earn

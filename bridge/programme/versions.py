@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from bridge.db import metadata
 from bridge.errors import NotFound
-from bridge.programme.rules import Programme, Tiers
+from bridge.programme.rules import GuestClaim, Programme, Tiers
 
 programme_version = Table(
     "programme_version",
@@ -96,6 +96,18 @@ def current_tiers(connection: Connection) -> Tiers | None:
     document = connection.scalar(_CURRENT_TIERS)
     # Versions from before there were tiers do not speak of them.
     return Tiers.model_validate(document) if document and document["levels"] else None
+
+
+def registrations_proved_since(connection: Connection) -> datetime | None:
+    """Since when the rules have said, without a break, that the e-mails of new accounts are proved; None: not now."""
+    claim = programme_version.c.document[("guests", "claim")].astext
+    unproved = func.coalesce(claim, GuestClaim.TRANSFER.value) == GuestClaim.TRANSFER.value
+    last_unproved = select(func.max(programme_version.c.version)).where(unproved).scalar_subquery()
+    query = select(func.min(programme_version.c.created_at)).where(
+        programme_version.c.version > func.coalesce(last_unproved, 0)
+    )
+    since: datetime | None = connection.scalar(query)
+    return since
 
 
 def list_versions(connection: Connection, *, limit: int, before: int | None = None) -> list[Version]:

@@ -5,9 +5,11 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, select
 
+from bridge.bulk import among
 from bridge.ids import CustomerId
 from bridge.ledger.account import Kind, Memo
-from bridge.ledger.book import open_accounts, save, transaction_by_key
+from bridge.ledger.book import open_accounts, save
+from bridge.ledger.merges import accounts_of_persons
 from bridge.ledger.tables import dust_transaction
 from bridge.programme.versions import current_version
 
@@ -18,13 +20,17 @@ _SIGNUP_KEY = "bonus:signup"
 def credit_signup_bonus(
     connection: Connection, customer_id: CustomerId, *, event_at: datetime, now: datetime, quiet: bool = False
 ) -> int:
-    """Credit the programme's sign-up bonus unless this customer has had it; return how much was credited."""
+    """Credit the programme's sign-up bonus unless this customer has had it; return how much was credited.
+
+    Accounts that are merged are one customer. The caller has seen to it that it is an account, and that its mailbox had
+    no other before (`accounts.py`).
+    """
     version = current_version(connection)
     amount = version.programme.bonuses.signup
     if not amount:
         return 0
     account = open_accounts(connection, [customer_id], lots=False)[customer_id]
-    if transaction_by_key(connection, customer_id, _SIGNUP_KEY) is not None:
+    if customers_with_signup_bonus(connection, [customer_id]):
         return 0
     memo = Memo(
         kind=Kind.BONUS,
@@ -42,8 +48,11 @@ def credit_signup_bonus(
 
 
 def customers_with_signup_bonus(connection: Connection, customer_ids: Collection[CustomerId]) -> set[CustomerId]:
-    """Those of these customers who have had it."""
+    """Those of these customers who have had it, with this account or with one that is merged with it."""
+    persons = accounts_of_persons(connection, customer_ids)
     query = select(dust_transaction.c.customer_id).where(
-        dust_transaction.c.customer_id.in_(customer_ids), dust_transaction.c.idempotency_key == _SIGNUP_KEY
+        among(dust_transaction.c.customer_id, {account for accounts in persons.values() for account in accounts}),
+        dust_transaction.c.idempotency_key == _SIGNUP_KEY,
     )
-    return {CustomerId(who) for who in connection.scalars(query)}
+    credited = set(connection.scalars(query))
+    return {who for who, accounts in persons.items() if not credited.isdisjoint(accounts)}

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, func, or_, select, true, update
 from sqlalchemy.dialects.postgresql import insert
 
 from bridge.errors import NotFound
@@ -21,8 +21,10 @@ from bridge.ids import CustomerId, OrderId
 from bridge.ledger.account import Kind, Memo
 from bridge.ledger.book import open_accounts, save
 from bridge.medusa.orders import Order
-from bridge.programme.versions import Version, versions_by_number
+from bridge.programme.rules import GuestClaim
+from bridge.programme.versions import Version, current_version, versions_by_number
 from bridge.settlement.emails import email_hash_key, hash_email
+from bridge.settlement.referrals import referrals_due, settle_referral
 from bridge.settlement.tables import EscrowState, guest_escrow, guest_escrow_entry, order_settlement, proved_email
 
 _EXPIRED = "A guest's order: nobody claimed its dust in time."
@@ -178,18 +180,27 @@ def settle_escrows(
 
 
 def prove_email(
-    connection: Connection, customer_id: CustomerId, email: str, proof: Proof, *, actor: str, now: datetime
-) -> None:
-    """Remember that this e-mail is this customer's: orders that become known later are claimed by the sweep."""
+    connection: Connection, customer_id: CustomerId, email: str, proof: Proof, *, actor: str, proved_at: datetime
+) -> bool:
+    """Remember that this e-mail is this customer's: orders that become known later are claimed by the sweep.
+
+    False when another customer has proved it later.
+    """
     values = {
-        "email_hash": hash_email(email_hash_key(connection, now=now), email),
+        "email_hash": hash_email(email_hash_key(connection, now=proved_at), email),
         "customer_id": customer_id,
         "proof": proof.value,
         "actor": actor,
-        "proved_at": now,
+        "proved_at": proved_at,
     }
     statement = insert(proved_email).values(values)
-    connection.execute(statement.on_conflict_do_update(index_elements=["email_hash"], set_=values))
+    newer = or_(proved_email.c.proved_at <= proved_at, proved_email.c.customer_id == customer_id)
+    kept = connection.execute(
+        statement.on_conflict_do_update(index_elements=["email_hash"], set_=values, where=newer).returning(
+            proved_email.c.email_hash
+        )
+    )
+    return kept.one_or_none() is not None
 
 
 def forget_other_emails(connection: Connection, customer_id: CustomerId, email: str, *, now: datetime) -> None:
@@ -231,11 +242,17 @@ def waiting_for(connection: Connection, email: str, *, now: datetime) -> dict[Or
 def proved_and_waiting(
     connection: Connection, *, now: datetime, limit: int
 ) -> dict[CustomerId, dict[Proof, list[str]]]:
-    """Orders that became known only after somebody had proved their e-mail, by customer and proof."""
+    """Orders that became known only after somebody had proved their e-mail, by customer and proof.
+
+    What a registration proved counts only while the rules say that it proves something.
+    """
+    counts = proved_email.c.proof != Proof.REGISTRATION.value
+    if current_version(connection).programme.guests.claim is not GuestClaim.TRANSFER:
+        counts = true()
     query = (
         select(guest_escrow.c.order_id, proved_email.c.customer_id, proved_email.c.proof)
         .join(proved_email, proved_email.c.email_hash == guest_escrow.c.email_hash)
-        .where(guest_escrow.c.expires_at > now)
+        .where(guest_escrow.c.expires_at > now, counts)
         .limit(limit)
     )
     found: dict[CustomerId, dict[Proof, list[str]]] = {}
@@ -260,7 +277,6 @@ def claim_orders(
     waiting = [escrow for escrow in lock_escrows(connection, ids).values() if escrow.claimable(now)]
     if not waiting:
         return Claimed(customer_id=customer_id, orders={})
-    _credit(connection, customer_id, [(settlements[each.order_id], each.dust) for each in waiting], now, actor)
     _write(connection, [(each, each.claimed_by(customer_id, proof, now=now)) for each in waiting], now)
     # Its rules and lines stay; only whose it is and where its dust is changes. The next facts find it so.
     connection.execute(
@@ -284,6 +300,7 @@ def claim_orders(
             for each in waiting
         ],
     )
+    _credit(connection, customer_id, [(settlements[each.order_id], each.dust) for each in waiting], now, actor)
     return Claimed(customer_id=customer_id, orders={each.order_id: each.dust for each in waiting})
 
 
@@ -295,8 +312,11 @@ def _lock_settlements(connection: Connection, order_ids: Sequence[str]) -> Seque
 def _credit(
     connection: Connection, customer_id: CustomerId, orders: Sequence[tuple[Row[Any], int]], now: datetime, actor: str
 ) -> None:
+    """Book what the orders earned, and the referral that they qualify: they are the customer's from now on."""
     versions = versions_by_number(connection, {row.programme_version for row, _ in orders})
-    accounts = open_accounts(connection, [customer_id], lots=False)
+    referrals = referrals_due(connection, [customer_id], [], now=now)
+    concerned = {customer_id}.union(*(due.customers for due in referrals))
+    accounts = open_accounts(connection, concerned, lots=bool(referrals))
     for row, dust in orders:
         if not dust:
             continue
@@ -312,6 +332,8 @@ def _credit(
             actor=actor,
         )
         accounts[customer_id].earn(dust, memo, now=now, matures_at=matures_at, expires_at=expires_at)
+    for due in referrals:
+        settle_referral(connection, due, accounts, now)
     save(connection, accounts.values())
 
 

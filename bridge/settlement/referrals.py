@@ -37,7 +37,10 @@ from bridge.db import metadata
 from bridge.errors import Conflict, NotFound
 from bridge.ids import CustomerId, OrderId, new_id
 from bridge.ledger.account import Account, Kind, Memo
+from bridge.ledger.merges import accounts_of_persons
 from bridge.programme.versions import Version, current_version, versions_by_number
+from bridge.settlement.accounts import Account as CustomerAccount
+from bridge.settlement.accounts import accounts_with_fresh_mailbox, claim_mailbox, has_one_mailbox
 from bridge.settlement.tables import order_settlement
 
 # Without what looks like something else: 32 to the power of 8 are a million millions, which nobody guesses.
@@ -122,7 +125,7 @@ class NotNew(Conflict):
     code = "not_new"
 
     def __init__(self) -> None:
-        super().__init__("A referral code can only be stated before the first order.")
+        super().__init__("A referral code is for new customers: before the first order, with the first account.")
 
 
 class ReferralCircle(Conflict):
@@ -146,49 +149,94 @@ def own_code(connection: Connection, customer_id: CustomerId, *, now: datetime) 
     return str(code)
 
 
-def state_code(connection: Connection, customer_id: CustomerId, code: str, *, now: datetime) -> Row[Any]:
+def referrer_of(connection: Connection, code: str) -> CustomerId:
+    """Whose code it is. Raises `UnknownReferralCode`."""
+    query = select(referral_code.c.customer_id).where(referral_code.c.code == code.strip().upper())
+    referrer = connection.scalar(query)
+    if referrer is None:
+        raise UnknownReferralCode
+    return CustomerId(referrer)
+
+
+def state_code(
+    connection: Connection,
+    customer_id: CustomerId,
+    code: str,
+    *,
+    accounts: Mapping[CustomerId, CustomerAccount] | None = None,
+    now: datetime,
+) -> Row[Any]:
     """Remember who brought this customer; the same code again changes nothing.
+
+    `accounts` are the customer and the referrer as Medusa has them, as far as it does: their mailboxes are compared.
+    Accounts that are merged are one customer.
 
     Raises `NoReferrals`, `UnknownReferralCode`, `OwnReferralCode`, `AlreadyReferred`, `NotNew`, `ReferralCircle`.
     """
-    wanted = code.strip().upper()
-    referrer = connection.scalar(select(referral_code.c.customer_id).where(referral_code.c.code == wanted))
-    if referrer is None:
-        raise UnknownReferralCode
-    if referrer == customer_id:
-        raise OwnReferralCode
+    referrer = referrer_of(connection, code)
     known = referral_of(connection, customer_id)
-    if known is None:
-        known = _state(connection, customer_id, CustomerId(referrer), now)
-    if known.referrer_id != referrer:
+    if known is not None and known.referrer_id == referrer:
+        return known
+    persons = accounts_of_persons(connection, [customer_id, referrer])
+    if referrer in persons[customer_id] or _have_one_mailbox(connection, accounts or {}, customer_id, referrer, now):
+        raise OwnReferralCode
+    if known is not None or _referrers(connection, persons[customer_id]):
         raise AlreadyReferred
-    return known
-
-
-def _state(connection: Connection, customer_id: CustomerId, referrer_id: CustomerId, now: datetime) -> Row[Any]:
     version = current_version(connection)
     if not version.programme.bonuses.referral.offered:
         raise NoReferrals
-    orders = select(order_settlement.c.order_id).where(order_settlement.c.customer_id == customer_id).limit(1)
-    if connection.scalar(orders) is not None:
+    if _is_known(connection, persons[customer_id], (accounts or {}).get(customer_id), now):
         raise NotNew
     # Two who state each other's codes at once: the second waits here and then sees the first.
-    _lock(connection, [customer_id, referrer_id])
-    other = referral_of(connection, referrer_id)
-    if other is not None and other.referrer_id == customer_id:
+    _lock(connection, [*persons[customer_id], *persons[referrer]])
+    if not _referrers(connection, persons[referrer]).isdisjoint(persons[customer_id]):
         raise ReferralCircle
     connection.execute(
         insert(referral)
         .values(
             customer_id=customer_id,
             id=new_id("dref"),
-            referrer_id=referrer_id,
+            referrer_id=referrer,
             programme_version=version.number,
             stated_at=now,
         )
         .on_conflict_do_nothing()
     )
-    return connection.execute(select(referral).where(referral.c.customer_id == customer_id)).one()
+    stated = connection.execute(select(referral).where(referral.c.customer_id == customer_id)).one()
+    if stated.referrer_id != referrer:
+        raise AlreadyReferred
+    return stated
+
+
+def _have_one_mailbox(
+    connection: Connection,
+    accounts: Mapping[CustomerId, CustomerAccount],
+    customer_id: CustomerId,
+    referrer: CustomerId,
+    now: datetime,
+) -> bool:
+    both = [accounts[who].email if who in accounts else None for who in (customer_id, referrer)]
+    return has_one_mailbox(connection, both, now=now)
+
+
+def _is_known(
+    connection: Connection, person: Collection[CustomerId], account: CustomerAccount | None, now: datetime
+) -> bool:
+    """Whether the customer has an order, or their mailbox had an account before this one."""
+    orders = select(order_settlement.c.order_id).where(among(order_settlement.c.customer_id, list(person))).limit(1)
+    if connection.scalar(orders) is not None:
+        return True
+    if account is None:
+        return False
+    # Remembered at once: another account of the mailbox may state a code before either is heard of.
+    claim_mailbox(connection, account, now=now)
+    return not accounts_with_fresh_mailbox(connection, [account], now=now)
+
+
+def _referrers(connection: Connection, customer_ids: Collection[CustomerId]) -> set[str]:
+    """Who brought one of these accounts."""
+    query = select(referral.c.referrer_id).where(among(referral.c.customer_id, list(customer_ids)))
+    return set(connection.scalars(query))
 
 
 def referral_of(connection: Connection, customer_id: CustomerId) -> Row[Any] | None:
@@ -297,10 +345,15 @@ def referrals_due(
     # Only now that the rows are locked: another settlement of the same customer's orders has ended, or waits for us.
     orders = _paid_orders(connection, [row.customer_id for row in rows], own)
     new = [row for row in rows if row.qualified_at is None]
+    persons = accounts_of_persons(connection, [CustomerId(row.customer_id) for row in new])
+    # Merged before it brought anything: nobody brings themselves.
+    own_codes = {row.customer_id for row in new if row.referrer_id in persons[row.customer_id]}
     _lock(connection, [CustomerId(row.referrer_id) for row in new])
     sequence = {order.order_id: number for number, order in enumerate(own)}
     found = [
-        _due(row, versions[row.programme_version], orders.get(CustomerId(row.customer_id), ()), now) for row in rows
+        _due(row, versions[row.programme_version], orders.get(CustomerId(row.customer_id), ()), now)
+        for row in rows
+        if row.customer_id not in own_codes
     ]
     # In the sequence of the orders: the limit goes to those who come first, as if each was settled by itself.
     found.sort(key=lambda each: sequence.get(each.order_id, -1) if each.order_id else -1)

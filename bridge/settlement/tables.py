@@ -134,10 +134,31 @@ proved_email = Table(
     Column("proved_at", DateTime(timezone=True), nullable=False),
 )
 
+# Customers that Dust has seen: what follows from a registration follows from the first sight of the account, once.
+customer_account = Table(
+    "customer_account",
+    metadata,
+    Column("customer_id", Text, primary_key=True),
+    # False for a customer record without an account, as the dashboard makes them.
+    Column("has_account", Boolean, nullable=False),
+    Column("first_seen_at", DateTime(timezone=True), nullable=False),
+)
+
+# Every mailbox that has had an account. A row stays when its account is deleted or erased, then as a hash alone.
+mailbox = Table(
+    "mailbox",
+    metadata,
+    # HMAC of the e-mail with its spelling evened out, see `emails.py`.
+    Column("email_hash", LargeBinary, primary_key=True),
+    # The first account of the mailbox; null once that was erased.
+    Column("customer_id", Text, index=True),
+)
+
 email_key = Table(
     "email_key",
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
+    # 32 bytes for each key there ever was, the oldest first: a hash is taken with all of them in turn.
     Column("key", LargeBinary, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
     CheckConstraint("id = 1", name="only_one"),

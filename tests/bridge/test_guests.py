@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import text
 
 from bridge.audit import audit
-from bridge.clock import now
+from bridge.clock import now, real_now
 from bridge.db import transaction
 from bridge.ids import CustomerId, OrderId
 from bridge.inbox.drain import drain_once
@@ -237,7 +237,7 @@ def test_the_sweep_and_a_claim_at_once_end_the_same(medusa: FakeMedusa) -> None:
 
 
 def register(api: TestClient, medusa: FakeMedusa, customer_id: str = "cus_1", email: str = EMAIL) -> None:
-    medusa.customers[customer_id] = {"id": customer_id, "email": email, "has_account": True}
+    medusa.add_customer(customer_id, email, created=real_now())
     tell(api, "customer.created", customer_id)
 
 
@@ -277,7 +277,7 @@ def test_an_order_that_becomes_known_after_the_registration_is_claimed_by_the_sw
 def test_a_customer_without_an_account_claims_nothing(api: TestClient, medusa: FakeMedusa) -> None:
     rules(guests={"claim": "account"})
     settle(guest())
-    medusa.customers["cus_1"] = {"id": "cus_1", "email": EMAIL, "has_account": False}
+    medusa.add_customer("cus_1", EMAIL, has_account=False, created=real_now())
     tell(api, "customer.created", "cus_1")
     assert balance().balance == 0
 
@@ -289,7 +289,7 @@ def test_a_changed_e_mail_claims_only_where_accounts_are_verified(
     rules(guests={"claim": claims})
     register(api, medusa, email="other@example.com")
     settle(guest())
-    medusa.customers["cus_1"]["email"] = EMAIL
+    medusa.edit_customer("cus_1", email=EMAIL)
     tell(api, "customer.updated", "cus_1")
     sweep()
     assert balance().balance == dust
@@ -298,7 +298,7 @@ def test_a_changed_e_mail_claims_only_where_accounts_are_verified(
 def test_an_e_mail_that_was_given_up_claims_no_more(api: TestClient, medusa: FakeMedusa) -> None:
     rules(guests={"claim": "registration"})
     register(api, medusa)
-    medusa.customers["cus_1"]["email"] = "other@example.com"
+    medusa.edit_customer("cus_1", email="other@example.com")
     tell(api, "customer.updated", "cus_1")
     settle(guest())
     sweep()
@@ -309,7 +309,7 @@ def test_a_registration_waits_while_medusa_is_away(api: TestClient, medusa: Fake
     rules(guests={"claim": "registration"})
     settle(guest())
     medusa.away = True
-    medusa.customers["cus_1"] = {"id": "cus_1", "email": EMAIL, "has_account": True}
+    medusa.add_customer("cus_1", EMAIL, created=real_now())
     deliver(api, event("customer.created", {"id": "cus_1"}), event_id="msg_1")
     assert drain_once().split_off == ("msg_1",)
     medusa.away = False
@@ -411,6 +411,16 @@ def test_support_claims_for_a_customer_who_proved_it(waiting: TestClient) -> Non
     assert (balance().balance, ask(waiting, "POST", "/customers/cus_1/claim", wish)["dust"]) == (17, 0)
     wrong = waiting.post("/admin/dust/customers/cus_1/claim", json={"email": "nobody"}, headers=tokens.admin())
     assert (wrong.status_code, wrong.json()["errors"][0]["field"]) == (422, "email")
+
+
+def test_nothing_is_claimed_for_a_customer_who_was_erased(waiting: TestClient) -> None:
+    ask(waiting, "POST", "/customers/cus_1/erase")
+    for more in ({}, {"dry_run": True}):
+        refused = waiting.post(
+            "/admin/dust/customers/cus_1/claim", json={"email": EMAIL, **more}, headers=tokens.admin()
+        )
+        assert (refused.status_code, refused.json()["code"]) == (409, "customer_erased")
+    assert (balance().balance, escrow().state) == (0, EscrowState.WAITING)
 
 
 def test_a_claim_is_explained_in_sentences(waiting: TestClient) -> None:

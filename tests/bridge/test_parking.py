@@ -38,11 +38,11 @@ def spoil(event_id: str) -> None:
         connection.execute(update(webhook_event).where(webhook_event.c.id == event_id).values(payload=b"{}"))
 
 
-def break_bonuses(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: Any, **__: Any) -> int:
+def break_customers(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any, **__: Any) -> str:
         raise ZeroDivisionError("a fault of ours")
 
-    monkeypatch.setattr(handle_module, "credit_signup_bonus", broken)
+    monkeypatch.setattr(handle_module, "apply_customer_event", broken)
 
 
 def test_a_malformed_event_gets_its_own_task_and_is_parked_there(
@@ -64,7 +64,7 @@ def test_an_event_that_fails_in_a_batch_gets_its_own_task_and_is_parked_there(
 ) -> None:
     deliver(api, event("customer.created", {"id": "cus_1"}), event_id="broken")
     deliver(api, event("product.deleted", {"id": "prod_1"}), event_id="whole")
-    break_bonuses(monkeypatch)
+    break_customers(monkeypatch)
     tasks.drain()
     assert published == [("inbox.handle", "broken")]
     assert (state_of("whole"), state_of("broken")) == ("handled", "pending")
@@ -109,7 +109,7 @@ def test_a_retry_leaves_the_event_to_the_task_that_is_sent(
 ) -> None:
     deliver(api, event("customer.created", {"id": "cus_1"}), event_id="again")
     with monkeypatch.context() as patch:
-        break_bonuses(patch)
+        break_customers(patch)
         with pytest.raises(EventFailed):
             tasks.handle.run("again")
     with transaction() as connection:

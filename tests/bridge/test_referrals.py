@@ -20,6 +20,9 @@ from tests.support.orders import PLACED, line, order
 
 REFERRAL = "/store/dust/referral"
 
+# Asked whose mailboxes two accounts have; it knows none of these customers.
+pytestmark = pytest.mark.usefixtures("medusa")
+
 
 def promise(**more: Any) -> None:
     rules(bonuses={"referral": {"referrer": 200, "referred": 50, **more}})

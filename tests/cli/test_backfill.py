@@ -14,6 +14,7 @@ from bridge.db import transaction
 from bridge.inbox.backfill import Wish, begin, take_in
 from bridge.inbox.drain import drain_once
 from bridge.inbox.events import read_event
+from bridge.inbox.handle import handle_event
 from bridge.inbox.receive import receive
 from bridge.medusa import client as medusa_client
 from bridge.medusa.client import get_medusa
@@ -181,6 +182,34 @@ def test_sign_ups_get_their_bonus_only_when_asked(dust: Dust, medusa: FakeMedusa
         dust("backfill", "--since", "2026-01-01", "--with-signup", "--yes")
         assert balance(dust, "cus_0") == 17
     assert balance(dust, "cus_guest") == 0
+
+
+def test_a_mailbox_gets_one_sign_up_bonus_whatever_accounts_it_has(dust: Dust, medusa: FakeMedusa) -> None:
+    rules(bonuses={"signup": 7})
+    medusa.add_customer("cus_0", "a@x.org")
+    medusa.add_customer("cus_1", "A@x.org")
+    options = ("backfill", "--since", "2026-01-01", "--with-signup")
+    assert dust(*options, "--dry-run", "--json").json["customers_for_signup"] == 1
+    dust(*options, "--yes")
+    del medusa.customers["cus_0"]
+    medusa.add_customer("cus_2", "a@X.org")
+    assert dust(*options, "--dry-run", "--json").json["customers_for_signup"] == 0
+    dust(*options, "--yes")
+    assert [balance(dust, f"cus_{number}") for number in range(3)] == [7, 0, 0]
+
+
+def test_sign_ups_wait_while_medusa_cannot_say_what_they_are(
+    dust: Dust, medusa: FakeMedusa, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules(bonuses={"signup": 7})
+    medusa.add_customer("cus_0", "a@x.org")
+    one = medusa._one
+    monkeypatch.setattr(medusa, "_one", lambda *_: (503, {"message": "away"}))
+    assert dust("backfill", "--since", "2026-01-01", "--with-signup", "--yes", "--json").json["waiting"] == 1
+    assert balance(dust, "cus_0") == 0
+    monkeypatch.setattr(medusa, "_one", one)
+    handle_event("rec_cus_0_signup")
+    assert balance(dust, "cus_0") == 7
 
 
 @pytest.fixture

@@ -260,7 +260,7 @@ def test_a_random_crowd_finds_no_deadlock(
     lives = order_lives(ORDERS, customers=CUSTOMERS, chance=random.Random(7))
     medusa.orders = {life.order_id: life.newest for life in lives}
     for who in IDS:
-        medusa.customers[who] = {"id": who, "email": f"{who}@shop.test", "has_account": True}
+        medusa.add_customer(who, f"{who}@shop.test")
     answer = api.put("/admin/dust/programme", json=rules, headers=tokens.admin())
     assert answer.is_success, answer.text
     with deadlocks_noted() as noted, ThreadPoolExecutor(THREADS) as pool:

@@ -209,6 +209,7 @@ class Walk:
     def signs_up(self) -> None:
         customer = f"cus_{self.tag}_new"
         self.history.bonuses.add(customer)
+        self.house.shop.add_customer(customer, f"{customer}@example.com")
         self.deliver("new", event("customer.created", {"id": customer}, self.now), times=2)
         self.deliver("new-again", event("customer.created", {"id": customer}, self.now))
         self.deliver("gone", event("customer.deleted", {"id": f"cus_{self.tag}_gone"}, self.now))

@@ -175,6 +175,7 @@ def signs_up(walk: Walk) -> None:
     """Medusa tells of it in two events."""
     customer = f"cus_{walk.tag}_new"
     walk.history.bonuses.add(customer)
+    walk.house.shop.add_customer(customer, f"{customer}@example.com")
     for name in ("new", "new-again"):
         walk.deliver(name, event("customer.created", {"id": customer}, walk.now))
     eventually_handled(walk, 2)

@@ -19,6 +19,8 @@ from psycopg.pq import TransactionStatus
 ORDER = (
     "import_batch",
     "webhook_event",
+    "customer_account",
+    "mailbox",
     "proved_email",
     "referral_code",
     "order_settlement",

@@ -9,7 +9,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -217,10 +217,19 @@ class FakeMedusa:
         remaining = len(held_by) if body.get("dry_run") else len(held_by) - len(changed)
         return 200, {"carts": [{"cart_id": w, "codes": h} for w, h in changed.items()], "remaining": remaining}
 
-    def add_customer(self, customer_id: str, email: str, *, has_account: bool = True) -> None:
-        created = "2026-01-01T00:00:00.000Z"
-        row = {"id": customer_id, "email": email, "has_account": has_account, "created_at": created}
+    def add_customer(
+        self, customer_id: str, email: str, *, has_account: bool = True, created: datetime | None = None
+    ) -> None:
+        """A customer nobody has edited: `updated_at` equals `created_at`, as a registration on 2.21.2 leaves it."""
+        at = created.isoformat() if created else "2026-01-01T00:00:00.000Z"
+        row = {"id": customer_id, "email": email, "has_account": has_account, "created_at": at, "updated_at": at}
         self.customers[customer_id] = row
+
+    def edit_customer(self, customer_id: str, **changes: Any) -> None:
+        """An edit of the profile, which moves `updated_at`."""
+        row = self.customers[customer_id]
+        updated = datetime.fromisoformat(row["created_at"]) + timedelta(seconds=1)
+        row |= {"updated_at": updated.isoformat(), **changes}
 
     def add_cart(
         self,

@@ -15,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from bridge.clock import now
 from bridge.demo.scenarios.document import PlaceOrder
 from bridge.redemptions.promises import Code
 
@@ -142,6 +143,11 @@ class Shop:
             who = query.get("customer_id", [""])[0]
             rows = [order.document() for order in self.orders.values() if order.placed.customer == who]
             return 200, {"orders": rows, "count": len(rows), "offset": 0, "limit": 100}
+        if found := re.fullmatch(r"/admin/customers/(.+)", path):
+            # Everybody in a story has an account, with an address that nobody else has.
+            at = _iso(now())
+            account = {"id": found[1], "email": f"{found[1]}@example.com", "has_account": True}
+            return 200, {"customer": {**account, "created_at": at, "updated_at": at}}
         return 404, {"type": "not_found", "message": f"The shop of a scenario has no {method} {path}."}
 
 

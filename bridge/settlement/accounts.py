@@ -1,0 +1,134 @@
+"""Customer accounts and mailboxes that Dust has seen, see docs/decisions/0038.
+
+Medusa lets anybody open an account with any e-mail, a second one with the same mailbox in other capitals, and another
+one after a deletion. So what a new customer gets is given once for each account and once for each mailbox. A mailbox is
+a keyed hash, and stays one when its account is gone.
+
+Locks: `customer_account` and `mailbox`, in this order, before `proved_email`.
+"""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import Connection, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from bridge.bulk import among
+from bridge.ids import CustomerId
+from bridge.settlement.emails import email_hash_key, hash_email
+from bridge.settlement.tables import customer_account, mailbox
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """An account as Medusa has it. `edited` when its record has changed since it was made, its e-mail perhaps."""
+
+    customer_id: CustomerId
+    email: str | None = field(repr=False)
+    created_at: datetime | None
+    edited: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sighting:
+    """What Dust knew of an account before it saw it now."""
+
+    first: bool
+    """It is seen for the first time."""
+    was_record: bool = False
+    """It was a customer record without an account when it was seen before."""
+
+
+def see_record(connection: Connection, customer_id: CustomerId, *, now: datetime) -> None:
+    """Remember a customer record without an account: it may get one."""
+    row = {"customer_id": customer_id, "has_account": False, "first_seen_at": now}
+    connection.execute(insert(customer_account).values(row).on_conflict_do_nothing())
+
+
+def see_account(connection: Connection, account: Account, *, now: datetime) -> Sighting:
+    """Remember the account, and at the first sight its mailbox; what was known of it before."""
+    row = {"customer_id": account.customer_id, "has_account": True, "first_seen_at": now}
+    added = connection.execute(
+        insert(customer_account).values(row).on_conflict_do_nothing().returning(customer_account.c.customer_id)
+    ).one_or_none()
+    is_this = customer_account.c.customer_id == account.customer_id
+    had_account = connection.scalar(select(customer_account.c.has_account).where(is_this).with_for_update())
+    if added is None and had_account:
+        return Sighting(first=False)
+    connection.execute(update(customer_account).where(is_this).values(has_account=True))
+    if account.email is not None:
+        _take_mailbox(connection, account.customer_id, account.email, now=now)
+    return Sighting(first=True, was_record=added is None)
+
+
+def claim_mailbox(connection: Connection, account: Account, *, now: datetime) -> None:
+    """Make an account that is not seen yet the first one of its mailbox, unless that had one."""
+    if account.email is not None and not seen_accounts(connection, [account.customer_id]):
+        _take_mailbox(connection, account.customer_id, account.email, now=now)
+
+
+def _take_mailbox(connection: Connection, customer_id: CustomerId, email: str, *, now: datetime) -> None:
+    # One account, one mailbox: with another e-mail it does not become the first of that mailbox too.
+    if not _first_accounts(connection, [customer_id]):
+        row = {"email_hash": hash_email(email_hash_key(connection, now=now), email), "customer_id": customer_id}
+        connection.execute(insert(mailbox).values(row).on_conflict_do_nothing())
+
+
+def is_seen(connection: Connection, customer_id: CustomerId, *, has_account: bool) -> bool:
+    """Whether Dust knows the customer so."""
+    query = select(customer_account.c.has_account).where(customer_account.c.customer_id == customer_id)
+    return connection.scalar(query) is has_account
+
+
+def seen_accounts(connection: Connection, customer_ids: Collection[CustomerId]) -> set[CustomerId]:
+    """Those of these customers whose account Dust has seen."""
+    query = select(customer_account.c.customer_id).where(
+        among(customer_account.c.customer_id, list(customer_ids)), customer_account.c.has_account
+    )
+    return {CustomerId(who) for who in connection.scalars(query)}
+
+
+def accounts_with_fresh_mailbox(
+    connection: Connection, accounts: Iterable[Account], *, taken: set[bytes] | None = None, now: datetime
+) -> set[CustomerId]:
+    """Those of these accounts whose mailbox had no account before theirs; one without an e-mail is among them.
+
+    Of several with one mailbox the first counts. `taken` are mailboxes that count as taken as well; those of the
+    accounts found are added to it.
+    """
+    accounts, taken = list(accounts), set() if taken is None else taken
+    key = email_hash_key(connection, now=now)
+    hashes = {each.customer_id: hash_email(key, each.email) for each in accounts if each.email is not None}
+    ids = [each.customer_id for each in accounts]
+    known = set(connection.scalars(select(mailbox.c.email_hash).where(mailbox.c.email_hash.in_(set(hashes.values())))))
+    first_accounts, seen = _first_accounts(connection, ids), seen_accounts(connection, ids)
+    fresh = set()
+    for account in accounts:
+        who, hashed = account.customer_id, hashes.get(account.customer_id)
+        # One that was seen has, or has not, become its mailbox's first account then; its e-mail may have changed since.
+        is_first = who in first_accounts or (who not in seen and hashed not in known and hashed not in taken)
+        if hashed is None or is_first:
+            fresh.add(who)
+        if hashed is not None:
+            taken.add(hashed)
+    return fresh
+
+
+def has_one_mailbox(connection: Connection, emails: Iterable[str | None], *, now: datetime) -> bool:
+    """Whether these e-mails are of one mailbox; an unknown one is of none."""
+    key = email_hash_key(connection, now=now)
+    hashes = [hash_email(key, email) if email is not None else None for email in emails]
+    return None not in hashes and len(set(hashes)) == 1
+
+
+def forget_mailboxes(connection: Connection, customer_ids: Iterable[CustomerId]) -> None:
+    """Drop what leads from mailboxes to these customers. That the mailboxes had an account stays known."""
+    who = list(customer_ids)
+    connection.execute(update(mailbox).where(among(mailbox.c.customer_id, who)).values(customer_id=None))
+
+
+def _first_accounts(connection: Connection, customer_ids: Collection[CustomerId]) -> set[CustomerId]:
+    """Those of these accounts that are the first of a mailbox."""
+    query = select(mailbox.c.customer_id).where(among(mailbox.c.customer_id, list(customer_ids)))
+    return {CustomerId(who) for who in connection.scalars(query)}

@@ -1,0 +1,456 @@
+"""Accounts: one sign-up bonus for each account and mailbox, and only a proved e-mail claims a guest's points."""
+
+import itertools
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import text
+
+from bridge.clock import now, real_now
+from bridge.db import transaction
+from bridge.errors import Unavailable
+from bridge.ids import CustomerId
+from bridge.inbox.drain import drain_once
+from bridge.inbox.handle import handle_event
+from bridge.inbox.reconcile import reconcile
+from bridge.ledger.merges import merge_customers, unmerge_customer
+from bridge.medusa.client import get_medusa
+from bridge.settlement.emails import replace_key
+from bridge.settlement.tables import EscrowState
+from tests.bridge.test_guests import EMAIL, balance, escrow, guest, rules, settle
+from tests.support import tokens
+from tests.support.deliveries import deliver
+from tests.support.medusa import FakeMedusa
+from tests.support.orders import event, order
+from workers.upkeep import escrow as sweep
+
+BONUS = 50
+
+pytestmark = pytest.mark.usefixtures("settings")
+
+
+def tell(api: TestClient, kind: str, customer_id: str = "cus_1") -> None:
+    """Deliver a webhook about a customer, and handle it."""
+    deliver(api, event(kind, {"id": customer_id}))
+    handle_waiting()
+
+
+def handle_waiting() -> None:
+    for event_id in drain_once().split_off:
+        handle_event(event_id)
+
+
+def poll() -> None:
+    reconcile(get_medusa(), since=real_now() - timedelta(days=2))
+    handle_waiting()
+
+
+def register(api: TestClient, medusa: FakeMedusa, customer_id: str = "cus_1", email: str = EMAIL) -> None:
+    medusa.add_customer(customer_id, email, created=real_now())
+    tell(api, "customer.created", customer_id)
+
+
+def delete(api: TestClient, medusa: FakeMedusa, customer_id: str = "cus_1") -> None:
+    del medusa.customers[customer_id]
+    tell(api, "customer.deleted", customer_id)
+
+
+# The sign-up bonus.
+
+
+def test_a_record_without_an_account_gets_no_bonus(api: TestClient, medusa: FakeMedusa) -> None:
+    rules(bonuses={"signup": BONUS})
+    medusa.add_customer("cus_1", EMAIL, has_account=False, created=real_now())
+    tell(api, "customer.created")
+    poll()
+    assert balance().balance == 0
+
+
+def test_a_record_that_gets_an_account_gets_the_bonus_then(api: TestClient, medusa: FakeMedusa) -> None:
+    rules(bonuses={"signup": BONUS})
+    medusa.add_customer("cus_1", EMAIL, has_account=False, created=real_now())
+    tell(api, "customer.created")
+    medusa.edit_customer("cus_1", has_account=True)
+    tell(api, "customer.updated")
+    tell(api, "customer.updated")
+    assert balance().balance == BONUS
+
+
+def test_an_account_that_registers_beside_a_record_gets_the_bonus(api: TestClient, medusa: FakeMedusa) -> None:
+    """As Medusa 2.21.2 does it: the record stays, and the account is a new customer."""
+    rules(bonuses={"signup": BONUS})
+    medusa.add_customer("cus_record", EMAIL, has_account=False, created=real_now())
+    tell(api, "customer.created", "cus_record")
+    register(api, medusa)
+    assert (balance("cus_record").balance, balance().balance) == (0, BONUS)
+
+
+def test_an_edit_of_an_account_from_before_the_bonus_brings_none(api: TestClient, medusa: FakeMedusa) -> None:
+    register(api, medusa)
+    rules(bonuses={"signup": BONUS})
+    medusa.edit_customer("cus_1", first_name="Grace")
+    tell(api, "customer.updated")
+    assert balance().balance == 0
+
+
+@pytest.mark.parametrize("steps", list(itertools.permutations(["created", "updated", "poll"])))
+def test_webhooks_and_poll_in_any_order_give_one_bonus(
+    api: TestClient, medusa: FakeMedusa, steps: tuple[str, ...]
+) -> None:
+    rules(bonuses={"signup": BONUS}, guests={"claim": "registration"})
+    medusa.add_customer("cus_1", EMAIL, created=real_now())
+    do: dict[str, Callable[[], None]] = {
+        "created": lambda: tell(api, "customer.created"),
+        "updated": lambda: tell(api, "customer.updated"),
+        "poll": poll,
+    }
+    for step in steps:
+        do[step]()
+    assert balance().balance == BONUS
+
+
+@pytest.mark.parametrize("other", [EMAIL.upper(), EMAIL.lower(), f" {EMAIL}"])
+def test_two_accounts_of_one_mailbox_get_one_bonus(api: TestClient, medusa: FakeMedusa, other: str) -> None:
+    rules(bonuses={"signup": BONUS})
+    register(api, medusa, "cus_1", EMAIL)
+    register(api, medusa, "cus_2", other)
+    poll()
+    assert (balance("cus_1").balance, balance("cus_2").balance) == (BONUS, 0)
+
+
+def test_a_mailbox_that_comes_back_after_its_account_was_deleted_gets_no_second_bonus(
+    api: TestClient, medusa: FakeMedusa
+) -> None:
+    rules(bonuses={"signup": BONUS})
+    register(api, medusa, "cus_1")
+    delete(api, medusa, "cus_1")
+    register(api, medusa, "cus_2", EMAIL.lower())
+    poll()
+    assert balance("cus_2").balance == 0
+
+
+def test_an_account_that_was_erased_by_the_merchant_keeps_its_mailbox_taken(
+    api: TestClient, medusa: FakeMedusa
+) -> None:
+    rules(bonuses={"signup": BONUS})
+    register(api, medusa, "cus_1")
+    assert api.post("/admin/dust/customers/cus_1/erase", headers=tokens.admin()).status_code == 200
+    with transaction() as connection:
+        kept = connection.execute(text("SELECT customer_id FROM mailbox")).all()
+    assert kept == [(None,)], "only the hash is left"
+    register(api, medusa, "cus_2", EMAIL.upper())
+    assert balance("cus_2").balance == 0
+
+
+def test_a_new_key_keeps_mailboxes_taken_and_proofs_valid(api: TestClient, medusa: FakeMedusa) -> None:
+    rules(bonuses={"signup": BONUS}, guests={"claim": "registration"})
+    register(api, medusa, "cus_1")
+    delete(api, medusa, "cus_1")
+    register(api, medusa, "cus_2", "other@example.com")
+    for _ in range(2):
+        with transaction() as connection:
+            replace_key(connection, now=now())
+    register(api, medusa, "cus_3", EMAIL.upper())
+    assert balance("cus_3").balance == 0
+    settle(guest(email="Other@example.com"))
+    sweep()
+    assert balance("cus_2").balance == BONUS + 10
+
+
+def test_no_e_mail_is_kept_in_clear(api: TestClient, medusa: FakeMedusa) -> None:
+    rules(bonuses={"signup": BONUS})
+    register(api, medusa)
+    with transaction() as connection:
+        dump = str(connection.execute(text("SELECT * FROM mailbox, customer_account, webhook_event")).all()).lower()
+    assert EMAIL.lower() not in dump
+    assert EMAIL.lower().encode().hex() not in dump
+
+
+def test_while_medusa_is_away_the_bonus_waits(api: TestClient, medusa: FakeMedusa) -> None:
+    rules(bonuses={"signup": BONUS})
+    medusa.add_customer("cus_1", EMAIL, created=real_now())
+    medusa.away = True
+    deliver(api, event("customer.created", {"id": "cus_1"}), event_id="msg_1")
+    assert drain_once().split_off == ("msg_1",)
+    with pytest.raises(Unavailable):
+        handle_event("msg_1")
+    assert balance().balance == 0
+    medusa.away = False
+    handle_event("msg_1")
+    assert balance().balance == BONUS
+
+
+def test_a_customer_whom_medusa_does_not_know_gets_nothing_and_the_event_says_so(
+    api: TestClient, medusa: FakeMedusa
+) -> None:
+    rules(bonuses={"signup": BONUS})
+    tell(api, "customer.created", "cus_nobody")
+    assert balance("cus_nobody").balance == 0
+    events = api.get("/admin/dust/events", headers=tokens.admin()).json()["events"]
+    assert "no customer cus_nobody" in events[0]["reason"]
+
+
+def test_accounts_of_one_person_get_one_bonus_after_their_merge(api: TestClient, medusa: FakeMedusa) -> None:
+    rules(bonuses={"signup": BONUS})
+    register(api, medusa, "cus_1")
+    medusa.add_customer("cus_2", "second@example.com", created=real_now())
+    with transaction() as connection:
+        merge_customers(connection, CustomerId("cus_2"), CustomerId("cus_1"), actor="test", now=now())
+    tell(api, "customer.created", "cus_2")
+    assert (balance("cus_1").balance, balance("cus_2").balance) == (BONUS, 0)
+    with transaction() as connection:
+        unmerge_customer(connection, CustomerId("cus_2"), actor="test", now=now())
+    assert (balance("cus_1").balance, balance("cus_2").balance) == (BONUS, 0)
+
+
+# Guests' points. The attacker owns mallory@example.com and wants what waits for EMAIL.
+
+MALLORY = "mallory@example.com"
+
+
+@pytest.mark.parametrize("then", ["poll", "updated", "created", "nothing"])
+@pytest.mark.parametrize("first", ["created", "poll", "nothing"])
+@pytest.mark.parametrize("mode", ["registration"])
+def test_a_changed_e_mail_claims_nothing(api: TestClient, medusa: FakeMedusa, first: str, then: str, mode: str) -> None:
+    rules(guests={"claim": mode})
+    settle(guest())
+    medusa.add_customer("cus_1", MALLORY, created=real_now())
+    step(api, first)
+    medusa.edit_customer("cus_1", email=EMAIL)
+    step(api, then)
+    if then == "updated":
+        # The change has dropped the first proof: the next look must not take the account for a new one.
+        poll()
+        step(api, "created")
+    sweep()
+    assert (balance().balance, escrow().state) == (0, EscrowState.WAITING)
+
+
+def step(api: TestClient, what: str) -> None:
+    if what == "poll":
+        poll()
+    elif what != "nothing":
+        tell(api, f"customer.{what}")
+
+
+@pytest.mark.parametrize("then", ["poll", "updated", "created"])
+@pytest.mark.parametrize("changed", [True, False])
+def test_an_account_older_than_the_mode_claims_nothing(
+    api: TestClient, medusa: FakeMedusa, then: str, changed: bool
+) -> None:
+    """Nobody says that its e-mail was proved when it was made, so not even one that never changed."""
+    rules(bonuses={"signup": BONUS} if changed else {})
+    settle(guest())
+    register(api, medusa, email=MALLORY if changed else EMAIL)
+    before = balance().balance
+    rules(guests={"claim": "registration"})
+    if changed:
+        medusa.edit_customer("cus_1", email=EMAIL)
+    if then == "created" and not changed:
+        pytest.skip("a webhook that comes a second time, under a new id, is a new registration to Dust")
+    step(api, then)
+    poll()
+    sweep()
+    assert (balance().balance - before, escrow().state) == (0, EscrowState.WAITING)
+
+
+def test_an_account_that_the_poll_finds_claims_with_the_e_mail_it_was_made_with(
+    api: TestClient, medusa: FakeMedusa
+) -> None:
+    rules(guests={"claim": "registration"})
+    settle(guest())
+    medusa.add_customer("cus_1", EMAIL, created=real_now())
+    poll()
+    poll()
+    assert (balance().balance, escrow().customer_id) == (10, "cus_1")
+
+
+def test_an_e_mail_that_was_given_up_and_taken_again_claims_no_more(api: TestClient, medusa: FakeMedusa) -> None:
+    rules(guests={"claim": "registration"})
+    register(api, medusa)
+    for email in (MALLORY, EMAIL):
+        medusa.edit_customer("cus_1", email=email)
+        tell(api, "customer.updated")
+    settle(guest())
+    poll()
+    sweep()
+    assert balance().balance == 0
+
+
+def test_a_spelling_of_the_same_mailbox_is_no_change(api: TestClient, medusa: FakeMedusa) -> None:
+    rules(guests={"claim": "registration"})
+    register(api, medusa)
+    medusa.edit_customer("cus_1", email=EMAIL.upper())
+    tell(api, "customer.updated")
+    settle(guest())
+    sweep()
+    assert balance().balance == 10
+
+
+def test_proofs_of_registration_count_only_while_the_mode_says_so(api: TestClient, medusa: FakeMedusa) -> None:
+    rules(guests={"claim": "registration"})
+    register(api, medusa)
+    rules()
+    settle(guest())
+    sweep()
+    assert balance().balance == 0
+
+
+def test_of_two_accounts_of_one_mailbox_the_newer_claims_whatever_comes_first(
+    api: TestClient, medusa: FakeMedusa
+) -> None:
+    rules(guests={"claim": "registration"})
+    for number, email in enumerate((EMAIL.lower(), EMAIL.upper())):
+        medusa.add_customer(f"cus_{number}", email, created=real_now() + timedelta(seconds=number))
+    for customer_id in ("cus_1", "cus_0"):
+        tell(api, "customer.created", customer_id)
+    settle(guest())
+    sweep()
+    assert (balance("cus_0").balance, balance("cus_1").balance) == (0, 10)
+
+
+def test_an_account_deleted_and_made_anew_claims_as_a_new_one(api: TestClient, medusa: FakeMedusa) -> None:
+    rules(guests={"claim": "registration"})
+    register(api, medusa, "cus_1")
+    delete(api, medusa, "cus_1")
+    settle(guest())
+    sweep()
+    assert balance("cus_1").balance == 0
+    register(api, medusa, "cus_2")
+    assert balance("cus_2").balance == 10
+
+
+# Referrals.
+
+REFERRAL = "/store/dust/referral"
+
+
+def promise() -> None:
+    rules(bonuses={"referral": {"referrer": 200, "referred": 50}}, guests={"claim": "registration"})
+
+
+def code_of(api: TestClient, customer_id: str) -> str:
+    return str(api.get(REFERRAL, headers=tokens.customer(customer_id)).json()["code"])
+
+
+def state(api: TestClient, customer_id: str, by: str) -> httpx.Response:
+    return api.post(REFERRAL, json={"code": code_of(api, by)}, headers=tokens.customer(customer_id))
+
+
+def refusal(answer: httpx.Response) -> tuple[int, str]:
+    return answer.status_code, answer.json().get("code", "")
+
+
+@pytest.mark.parametrize("heard_of", [True, False])
+def test_nobody_refers_themselves_by_a_second_account_of_their_mailbox(
+    api: TestClient, medusa: FakeMedusa, heard_of: bool
+) -> None:
+    """Also where neither account's event has come yet, and in both directions."""
+    promise()
+    for number, email in enumerate((EMAIL, EMAIL.upper())):
+        medusa.add_customer(f"cus_{number}", email, created=real_now() + timedelta(seconds=number))
+        if heard_of:
+            tell(api, "customer.created", f"cus_{number}")
+    assert refusal(state(api, "cus_1", by="cus_0")) == (409, "own_referral_code")
+    assert refusal(state(api, "cus_0", by="cus_1")) == (409, "own_referral_code")
+
+
+def test_a_mailbox_that_had_an_account_is_no_new_customer(api: TestClient, medusa: FakeMedusa) -> None:
+    promise()
+    register(api, medusa, "cus_old", "old@example.com")
+    register(api, medusa, "cus_1")
+    delete(api, medusa, "cus_1")
+    register(api, medusa, "cus_2", EMAIL.upper())
+    assert refusal(state(api, "cus_2", by="cus_old")) == (409, "not_new")
+
+
+def test_a_code_stated_before_the_account_is_heard_of_counts(api: TestClient, medusa: FakeMedusa) -> None:
+    promise()
+    settle(guest())
+    medusa.add_customer("cus_old", "old@example.com", created=real_now())
+    medusa.add_customer("cus_1", EMAIL, created=real_now())
+    assert state(api, "cus_1", by="cus_old").status_code == 201
+    tell(api, "customer.created", "cus_1")
+    assert balance("cus_1").balance == 10, "stating a code is not what the account is known by"
+
+
+def test_no_code_is_taken_while_medusa_cannot_say_whose_account_it_is(api: TestClient, medusa: FakeMedusa) -> None:
+    promise()
+    register(api, medusa, "cus_old", "old@example.com")
+    register(api, medusa, "cus_1")
+    medusa.away = True
+    answer = state(api, "cus_1", by="cus_old")
+    assert answer.status_code == 503
+    assert int(answer.headers["retry-after"]) > 0
+    medusa.away = False
+    assert state(api, "cus_1", by="cus_old").status_code == 201
+
+
+def test_accounts_that_were_merged_are_one_person(api: TestClient, medusa: FakeMedusa) -> None:
+    promise()
+    for name in ("a", "b", "c"):
+        register(api, medusa, f"cus_{name}", f"{name}@example.com")
+    with transaction() as connection:
+        merge_customers(connection, CustomerId("cus_b"), CustomerId("cus_a"), actor="test", now=now())
+    assert refusal(state(api, "cus_a", by="cus_b")) == (409, "own_referral_code")
+    assert refusal(state(api, "cus_b", by="cus_a")) == (409, "own_referral_code")
+    assert state(api, "cus_b", by="cus_c").status_code == 201
+    assert refusal(state(api, "cus_a", by="cus_c")) == (409, "already_referred")
+    assert refusal(state(api, "cus_c", by="cus_a")) == (409, "referral_circle")
+
+
+def test_accounts_merged_after_the_code_was_stated_bring_each_other_nothing(
+    api: TestClient, medusa: FakeMedusa
+) -> None:
+    promise()
+    register(api, medusa, "cus_a", "a@example.com")
+    register(api, medusa, "cus_b", "b@example.com")
+    assert state(api, "cus_b", by="cus_a").status_code == 201
+    with transaction() as connection:
+        merge_customers(connection, CustomerId("cus_b"), CustomerId("cus_a"), actor="test", now=now())
+    settle(paid(order("order_2", customer_id="cus_b")))
+    assert balance("cus_a").balance == 10
+
+
+def paid(document: dict[str, Any]) -> dict[str, Any]:
+    return {**document, "payment_status": "captured"}
+
+
+@pytest.mark.parametrize("claimed_by", ["registration", "support", "transfer"])
+@pytest.mark.parametrize("paid_first", [True, False])
+@pytest.mark.parametrize("batch", [True, False])
+def test_a_claimed_guest_order_qualifies_the_claimers_referral(
+    api: TestClient, medusa: FakeMedusa, claimed_by: str, paid_first: bool, batch: bool
+) -> None:
+    promise()
+    register(api, medusa, "cus_old", "old@example.com")
+    medusa.add_customer("cus_1", EMAIL, created=real_now())
+    assert state(api, "cus_1", by="cus_old").status_code == 201
+    orders = [guest("order_1"), guest("order_2")]
+    if paid_first:
+        orders = [paid(document) for document in orders]
+    if batch:
+        settle(*orders)
+    else:
+        for document in orders:
+            settle(document)
+    assert balance("cus_old").balance == 0, "a guest's order is nobody's yet"
+    if claimed_by == "registration":
+        tell(api, "customer.created", "cus_1")
+    elif claimed_by == "support":
+        wish = {"email": EMAIL}
+        assert api.post("/admin/dust/customers/cus_1/claim", json=wish, headers=tokens.admin()).status_code == 200
+    else:
+        orders = [{**document, "customer_id": "cus_1", "customer": {"id": "cus_1", "has_account": True},
+                   "version": 2} for document in orders]  # fmt: skip
+        settle(*orders)
+    if not paid_first:
+        assert balance("cus_old").balance == 0
+        settle(*(paid({**document, "version": 3}) for document in orders))
+    assert (balance("cus_old").balance, balance("cus_1").balance) == (200, 50 + 20)
+    settle(*({**paid(document), "version": 4, "status": "canceled"} for document in orders))
+    assert (balance("cus_old").balance, balance("cus_1").balance) == (0, 0)
