@@ -15,6 +15,7 @@ from fastapi.testclient import TestClient
 from bridge import db, metrics, migrations, wake
 from bridge.audit import audit
 from bridge.medusa import client as medusa_client
+from bridge.programme import currencies
 from bridge.settings import get_settings
 from bridge.stack.postgres import embedded_postgres
 from tests.support import medusa as fake
@@ -91,6 +92,7 @@ def _forget() -> None:
     get_settings.cache_clear()
     medusa_client.get_medusa.cache_clear()
     db.forget_engine()
+    currencies.forget_currencies()
 
 
 @pytest.fixture

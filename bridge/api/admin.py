@@ -63,6 +63,7 @@ from bridge.products.settings import (
     read_product,
     set_products,
 )
+from bridge.programme.currencies import ask_currencies, require_currencies, save_currencies
 from bridge.programme.rules import Programme
 from bridge.programme.versions import Version, add_version, current_version, list_versions
 from bridge.redemptions.promises import count_open, list_redemptions
@@ -504,12 +505,20 @@ def write_programme(
     ],
     who: AdminOperator,
 ) -> ProgrammeView:
-    """Make a new version of the rules. Orders that were settled before keep the version they met."""
+    """Make a new version of the rules. Orders that were settled before keep the version they met.
+
+    A currency that the shop does not have is refused. While Medusa is away, any three letters are accepted.
+    """
     try:
         programme = Programme.model_validate({k: v for k, v in document.items() if k not in _READ_ONLY})
     except ValidationError as error:
         raise FieldErrors(field_problems(error)) from error
+    currencies = ask_currencies(get_medusa)
+    if currencies:
+        require_currencies(programme, currencies)
     with transaction() as connection:
+        if currencies:
+            save_currencies(connection, currencies, now=now())
         return _programme(add_version(connection, programme, author=who.id, now=now()))
 
 

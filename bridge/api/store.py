@@ -43,6 +43,7 @@ from bridge.errors import Conflict, NotFound, Unavailable
 from bridge.ids import CustomerId, ProductId
 from bridge.inbox.reconcile import keep_orders
 from bridge.ledger.statements import Balance, read_balance, read_balances, read_points, read_transactions
+from bridge.medusa.amounts import Number
 from bridge.medusa.carts import Cart
 from bridge.medusa.client import UnknownInMedusa, get_medusa
 from bridge.problems import describe_problems
@@ -76,7 +77,15 @@ from bridge.redemptions.promises import (
 )
 from bridge.redemptions.rewards import UnknownReward, reward_terms
 from bridge.redemptions.tables import State
-from bridge.redemptions.terms import MOST_UNITS, NothingToPay, Terms, discount_terms, product_terms, unpaid_dust_only
+from bridge.redemptions.terms import (
+    MOST_UNITS,
+    NothingToPay,
+    Terms,
+    discount_terms,
+    product_terms,
+    require_whole_units,
+    unpaid_dust_only,
+)
 from bridge.settlement.standings import CustomerTier, read_tier, read_tiers
 from bridge.together import Together
 from bridge.wake import INBOX_DRAIN, REDEMPTIONS_ADVANCE, wake
@@ -191,7 +200,7 @@ class QuoteRequest(Body):
     """A cart, or an amount in a currency."""
 
     cart_id: Id | None = None
-    amount: Annotated[Decimal, Field(gt=0, max_digits=15, decimal_places=6)] | None = None
+    amount: Annotated[Number, Field(gt=0)] | None = None
     currency_code: CurrencyCode | None = None
 
     @model_validator(mode="after")
@@ -290,7 +299,7 @@ def _would_earn(
                 terms=_terms(programme, line.product_id),
                 net=line.net,
                 gross=line.gross,
-                units=Decimal(line.quantity),
+                units=line.quantity,
             )
             for line in cart.lines
             if line.product_id not in prices
@@ -405,6 +414,7 @@ def _promise(request: RedemptionRequest, wish: RedemptionWish, cart: Cart | None
             if wish.pay and cart:
                 # Read under the account's lock: a second tab that pays for the same cart finds the first one's units.
                 paid = units_paid_for_cart(connection, request.customer_id, cart.id)
+                require_whole_units(cart, dust_only)
                 wanted = unpaid_dust_only(cart, dust_only, paid)
                 if not wanted:
                     raise NothingToPay

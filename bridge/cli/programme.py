@@ -15,6 +15,7 @@ from bridge.db import transaction
 from bridge.errors import FieldErrors, InvalidInput
 from bridge.medusa.client import get_medusa
 from bridge.problems import field_problems
+from bridge.programme.currencies import ask_currencies, require_currencies, save_currencies
 from bridge.programme.rules import Programme
 from bridge.programme.versions import Version, add_version, current_version, list_versions, version_numbered
 from bridge.simulation.compare import Comparison, Slice, compare
@@ -66,6 +67,7 @@ def versions(limit: Annotated[int, typer.Option(min=1, max=1000)] = 20, as_json:
 def check(file: File, as_json: AsJson = False) -> None:
     """Check a document, and say what it would change. Example: dust programme check rules.json"""
     wanted = _read(file)
+    _check_currencies(wanted)
     with transaction() as connection:
         present = current_version(connection)
     changes = _changes(present.programme.document(), wanted.document())
@@ -79,12 +81,23 @@ def check(file: File, as_json: AsJson = False) -> None:
 def set_rules(file: File, as_json: AsJson = False) -> None:
     """Make a document the rules in force; settled orders keep theirs. Example: dust programme set rules.json"""
     wanted = _read(file)
+    _check_currencies(wanted)
     with transaction() as connection:
         made = add_version(connection, wanted, author=_ACTOR, now=now())
     if as_json:
         print_json(_view(made))
     else:
         console.print(f"Version {made.number} is in force.")
+
+
+def _check_currencies(wanted: Programme) -> None:
+    """Ask Medusa for the shop's currencies, keep them, and refuse rules that name another one."""
+    currencies = ask_currencies(get_medusa)
+    if currencies is None:
+        return
+    with transaction() as connection:
+        save_currencies(connection, currencies, now=now())
+    require_currencies(wanted, currencies)
 
 
 def _read(file: Path) -> Programme:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from bridge.medusa.orders import ORDER_FIELDS
+from bridge.medusa.order_shapes import ORDER_FIELDS
 
 if TYPE_CHECKING:
     from bridge.demo.seed import SeededProduct, ShopKeys

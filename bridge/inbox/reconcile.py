@@ -26,6 +26,7 @@ from bridge.inbox.receive import Receipt, receive
 from bridge.medusa.client import Json, Medusa
 from bridge.medusa.orders import Order, read_order
 from bridge.metrics import DRIFT_FOUND
+from bridge.programme.currencies import ask_currencies, learned_at, save_currencies
 from bridge.programme.versions import current_version
 from bridge.settlement.accounts import Account, accounts_with_fresh_mailbox, seen_accounts
 from bridge.settlement.bonuses import customers_with_signup_bonus
@@ -74,6 +75,7 @@ def reconcile(medusa: Medusa, *, since: datetime | None = None, dry_run: bool = 
     _compare_payments(medusa, found, dry_run=dry_run)
     _compare_customers(medusa, found, dry_run=dry_run)
     if since is None and not dry_run:
+        _learn_currencies(medusa)
         _remember(started)
     if not dry_run:
         DRIFT_FOUND.labels("orders").inc(len(found.drifted))
@@ -87,6 +89,17 @@ def keep_orders(documents: Iterable[Json]) -> int:
     """Put orders that somebody came across in Medusa into the inbox, to be settled; return how many were new there."""
     with transaction() as connection:
         return sum(_keep_order(connection, document, read_order(document)) for document in documents)
+
+
+def _learn_currencies(medusa: Medusa) -> None:
+    """Once a day: a shop may change them."""
+    with transaction() as connection:
+        before = learned_at(connection)
+    if before is not None and before > now() - timedelta(days=1):
+        return
+    if currencies := ask_currencies(lambda: medusa):
+        with transaction() as connection:
+            save_currencies(connection, currencies, now=now())
 
 
 def _last_seen(started: datetime) -> datetime:

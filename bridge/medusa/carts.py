@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bridge.errors import InvalidInput, wrong_fields
 from bridge.ids import CustomerId, ProductId
+from bridge.medusa.amounts import Number, Quantity, sum_of
 
 # `customer_id` alone is dropped by Medusa (2.21.2, tried), and so is `customer.has_account`: it gives all of the
 # customer, or the id and e-mail. Nothing but the id and whether it is an account is read. Nor is `item_total`, but
@@ -34,7 +35,8 @@ class UnreadableCart(InvalidInput):
 class CartLine:
     id: str
     product_id: ProductId | None
-    quantity: int
+    quantity: Decimal
+    """A whole number, or a weight such as 1.5."""
     net: Decimal
     gross: Decimal
     discounts: Mapping[str, Decimal]
@@ -77,20 +79,20 @@ class _Shape(BaseModel):
 
 class _Adjustment(_Shape):
     code: str | None = None
-    amount: Decimal
+    amount: Number
 
 
 class _Item(_Shape):
     id: str
     product_id: str | None = None
-    quantity: int
-    total: Decimal
-    tax_total: Decimal = Decimal(0)
+    quantity: Quantity
+    total: Number
+    tax_total: Number = Decimal(0)
     adjustments: tuple[_Adjustment, ...] | None = None
 
 
 class _ShippingMethod(_Shape):
-    total: Decimal = Decimal(0)
+    total: Number = Decimal(0)
 
 
 class _Customer(_Shape):
@@ -138,9 +140,7 @@ def read_cart(document: Mapping[str, Any]) -> Cart:
             )
             for item in cart.items or ()
         ),
-        shipping_gross=sum((method.total for method in cart.shipping_methods), Decimal(0))
-        if cart.shipping_methods
-        else None,
+        shipping_gross=sum_of(method.total for method in cart.shipping_methods) if cart.shipping_methods else None,
         promotion_codes=frozenset(p.code for p in cart.promotions or () if p and p.code),
     )
 

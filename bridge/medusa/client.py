@@ -18,7 +18,8 @@ import structlog
 from bridge.errors import Conflict, DustError, NotFound, Unavailable
 from bridge.ids import CustomerId, OrderId, ProductId
 from bridge.medusa.carts import CART_CODES_FIELDS, CART_FIELDS, Cart, CartCodes, read_cart, read_cart_codes
-from bridge.medusa.orders import ORDER_FIELDS
+from bridge.medusa.currencies import read_currencies
+from bridge.medusa.order_shapes import ORDER_FIELDS
 from bridge.metrics import MEDUSA_ERRORS, MEDUSA_SECONDS
 from bridge.settings import Settings, get_settings
 from bridge.tracing import current_traceparent, span
@@ -234,6 +235,20 @@ class Medusa:
             self._admin("DELETE", f"/admin/promotions/{promotion_id}")
         except UnknownInMedusa:
             log.info("promotion_was_gone", promotion_id=promotion_id)
+
+    def currencies(self) -> dict[str, int]:
+        """Decimal digits by currency code, of all currencies that Medusa has. Raises `MedusaAway` for other answers."""
+        digits: dict[str, int] = {}
+        while True:
+            query = {"fields": "code,decimal_digits", "limit": str(_PAGE), "offset": str(len(digits))}
+            rows = self._admin("GET", "/admin/currencies", params=query).get("currencies")
+            try:
+                found = read_currencies(rows or ())
+            except ValueError as error:
+                raise MedusaAway(f"What answered GET /admin/currencies is not Medusa: {error}") from error
+            if not found.keys() - digits.keys():
+                return digits
+            digits |= found
 
     def set_product_metadata(self, product_id: ProductId, metadata: Json) -> None:
         """Merge these keys into a product's metadata; an empty string drops a key. Raises `UnknownInMedusa`."""

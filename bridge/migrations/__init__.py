@@ -65,6 +65,7 @@ def import_tables() -> None:
     import bridge.metrics
     import bridge.notices.tables
     import bridge.products.settings
+    import bridge.programme.currencies
     import bridge.programme.versions
     import bridge.redemptions.tables
     import bridge.reports.tables

@@ -1,6 +1,8 @@
 """The programme document: one JSON object that a merchant edits. CONTRACT, "The programme document"."""
 
+import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -9,7 +11,6 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Annotated, Any, Self
 
-from babel.numbers import list_currencies
 from pydantic import (
     AfterValidator,
     AwareDatetime,
@@ -25,21 +26,22 @@ from pydantic import (
 from bridge.ledger.account import MOST_DUST, NegativeBalance
 from bridge.medusa.orders import Detail
 
-_CURRENCIES = {code.lower() for code in list_currencies()}
+# Which there are is Medusa's to say, see `currencies.py`.
+_CURRENCY = re.compile("[a-z]{3}")
 # Rates beyond these are typing errors; they also keep every product of rate and amount inside a BIGINT.
 _HIGHEST_RATE = Decimal(1_000_000)
 _MOST_PLACES = 6
 _MOST_MONEY = Decimal(1_000_000_000)
 
 
-def _known_currency(code: str) -> str:
-    if code not in _CURRENCIES:
-        hint = "use lower case" if code.lower() in _CURRENCIES else "use an ISO 4217 code such as eur"
+def _currency_code(code: str) -> str:
+    if not _CURRENCY.fullmatch(code):
+        hint = "use lower case" if _CURRENCY.fullmatch(code.lower()) else "use an ISO 4217 code such as eur"
         raise ValueError(f"{code!r} is not a currency: {hint}")
     return code
 
 
-CurrencyCode = Annotated[str, AfterValidator(_known_currency)]
+CurrencyCode = Annotated[str, AfterValidator(_currency_code)]
 
 
 def _plain(value: Decimal) -> str:
@@ -87,6 +89,10 @@ class _Part(BaseModel):
 class Basis(_Part):
     include_tax: YesNo = False
     include_shipping: YesNo = False
+    include_credit: YesNo = Field(
+        default=True,
+        description="Whether what a gift card or store credit paid when the order was placed earns as money does",
+    )
 
 
 class Multiplier(_Part):
@@ -425,6 +431,18 @@ class Programme(_Part):
             Detail.CUSTOMER_GROUPS: any(each.customer_group_ids for each in earn.multipliers),
         }
         return frozenset(detail for detail, wanted in asked.items() if wanted)
+
+    def currencies(self) -> Iterator[tuple[str, str]]:
+        """Every currency code that the rules name, with its field."""
+        for part, rates in (("earn", self.earn.rates), ("redeem", self.redeem.rates)):
+            yield from ((f"{part}.rates.{code}", code) for code in rates)
+        if self.tiers.currency_code:
+            yield "tiers.currency_code", self.tiers.currency_code
+        for number, reward in enumerate(self.redeem.rewards):
+            field = f"redeem.rewards.{number}"
+            yield from ((f"{field}.max_value.{code}", code) for code in reward.max_value)
+            yield from ((f"{field}.min_cart.{code}", code) for code in reward.min_cart)
+            yield from ((f"{field}.currency_codes.{place}", code) for place, code in enumerate(reward.currency_codes))
 
     def document(self) -> dict[str, Any]:
         """The programme as JSON-ready values, the way it is stored and served."""

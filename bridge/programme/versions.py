@@ -8,6 +8,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from bridge.db import metadata
 from bridge.errors import NotFound
+from bridge.programme.currencies import load_currencies
 from bridge.programme.rules import GuestClaim, Programme, Tiers
 
 programme_version = Table(
@@ -44,6 +45,7 @@ _DEFAULTS = Version(number=0, programme=Programme(), author="dust", created_at=N
 
 def current_version(connection: Connection) -> Version:
     """The rules in force now."""
+    load_currencies(connection)
     query = select(programme_version).order_by(programme_version.c.version.desc()).limit(1)
     row = connection.execute(query).one_or_none()
     return _version(row) if row else _DEFAULTS
@@ -66,6 +68,7 @@ def version_numbered(connection: Connection, number: int) -> Version:
 
 def versions_by_number(connection: Connection, numbers: set[int]) -> dict[int, Version]:
     """These versions; 0 among them is the defaults."""
+    load_currencies(connection)
     found = {0: _DEFAULTS} if 0 in numbers else {}
     wanted = numbers - {0}
     if wanted:

@@ -10,9 +10,8 @@ from datetime import datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal
 from math import prod
 
-from babel.numbers import get_currency_precision
-
 from bridge.ledger.account import MOST_DUST
+from bridge.medusa.currencies import smallest_unit
 from bridge.programme.rules import Earn, Redeem, Rounding, Traits
 
 _DECIMAL_ROUNDING = {
@@ -20,8 +19,9 @@ _DECIMAL_ROUNDING = {
     Rounding.HALF_UP: ROUND_HALF_UP,
     Rounding.CEILING: ROUND_CEILING,
 }
-# Medusa computes in binary floats and prints them; 4.99999999 is five.
-_NOISE = Decimal("0.000001")
+# A price without its tax, or a share of a discount, has no end in decimals: 10.00 / 1.2 = 8.3333333333 as it is read.
+# So points are worked out to a millionth before they are made whole: 8.3333333333 x 1.2 are 10 points, not 9.
+_MILLIONTH = Decimal("0.000001")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +88,7 @@ def earning(
     }
     if rules.basis.include_shipping:
         shares["shipping"] = _amount(rules, shipping_net, shipping_gross) * rate * factor
-    exact = sum(shares.values(), Decimal(0)).quantize(_NOISE)
+    exact = sum(shares.values(), Decimal(0)).quantize(_MILLIONTH)
     dust = int(exact.to_integral_value(_DECIMAL_ROUNDING[rules.rounding]))
     if dust <= 0:
         return Earning(dust=0, lines=shares, why="Nothing in the order earns dust.")
@@ -135,7 +135,7 @@ def discount_value(rules: Redeem, dust: int, currency_code: str) -> Decimal | No
 
 def dust_for_value(rate: Decimal, value: Decimal) -> int:
     """How much dust a discount of `value` uses up at `rate` dust per major unit, rounded up to whole dust."""
-    return int((value * rate).quantize(_NOISE).to_integral_value(ROUND_CEILING))
+    return int((value * rate).quantize(_MILLIONTH).to_integral_value(ROUND_CEILING))
 
 
 def most_dust_for(rules: Redeem, amount: Decimal, currency_code: str) -> int | None:
@@ -156,8 +156,3 @@ def most_dust_within(rules: Redeem, value: Decimal, currency_code: str) -> int |
 def percentage_of(percent: Decimal, amount: Decimal, currency_code: str) -> Decimal:
     """So many percent of an amount, rounded down to what the currency can pay."""
     return (amount * percent / 100).quantize(smallest_unit(currency_code), ROUND_FLOOR)
-
-
-def smallest_unit(currency_code: str) -> Decimal:
-    """What the currency counts in: 0.01 for eur, 1 for jpy."""
-    return Decimal(1).scaleb(-get_currency_precision(currency_code.upper()))

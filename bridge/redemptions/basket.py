@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from bridge.ids import ProductId
+from bridge.medusa.amounts import sum_of
 from bridge.medusa.carts import Cart
 
 
@@ -29,9 +30,9 @@ def basket_of(
     the share is of the whole, so a second code does not get half of what the first has left.
     """
     lines = [line for line in cart.lines if line.product_id not in dust_only]
-    taken = sum((line.discounts[code] for line in lines for code in line.discounts if code in promised), Decimal(0))
+    taken = sum_of(line.discounts[code] for line in lines for code in line.discounts if code in promised)
     # A code that is still on its way into the cart takes its value off all the same.
     coming = sum((value for code, value in promised.items() if code not in cart.promotion_codes), Decimal(0))
-    worth = sum((line.gross for line in lines), Decimal(0)) + taken
+    worth = sum_of(line.gross for line in lines) + taken
     room = max(Decimal(0), worth * max_share - taken - coming)
     return Basket(currency_code=cart.currency_code, worth=worth, room=room)

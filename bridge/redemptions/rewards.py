@@ -5,9 +5,11 @@ from typing import assert_never
 
 from bridge.errors import Conflict, InvalidInput, NotFound
 from bridge.ids import ProductId
+from bridge.medusa.amounts import sum_of
 from bridge.medusa.carts import Cart
+from bridge.medusa.currencies import smallest_unit
 from bridge.programme.rules import Redeem, Reward, RewardKind
-from bridge.programme.worth import percentage_of, smallest_unit
+from bridge.programme.worth import percentage_of
 from bridge.redemptions.basket import Basket
 from bridge.redemptions.tables import RedemptionKind
 from bridge.redemptions.terms import Part, Terms, least_cart_for
@@ -149,15 +151,15 @@ def _percentage_terms(reward: Reward, basket: Basket, least: Decimal | None) -> 
 
 
 def _product_terms(rules: Redeem, reward: Reward, cart: Cart, basket: Basket, least: Decimal | None) -> Terms:
-    lines = [line for line in cart.lines if line.product_id == reward.product_id]
+    lines = [line for line in cart.lines if line.product_id == reward.product_id and line.quantity > 0]
     if not lines:
         raise ProductNotInCart(str(reward.product_id))
-    takes, left = Decimal(0), reward.units
+    takes, left = Decimal(0), Decimal(reward.units)
     for line in sorted(lines, key=lambda line: line.gross / line.quantity):
         units = min(left, line.quantity)
         takes += line.gross * units / line.quantity
         left -= units
-    takes = takes.quantize(smallest_unit(cart.currency_code), ROUND_FLOOR)
+    takes = sum_of([takes]).quantize(smallest_unit(cart.currency_code), ROUND_FLOOR)
     if takes <= 0:
         raise NothingToDiscount(reward.id)
     if rules.max_share < 1:

@@ -1,7 +1,7 @@
 """What a wish to spend dust costs, and whether the programme allows it. No I/O: prices and cart are handed in."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
 
@@ -9,8 +9,9 @@ from bridge.errors import Conflict, InvalidInput
 from bridge.ids import ProductId
 from bridge.ledger.account import InsufficientDust
 from bridge.medusa.carts import Cart
+from bridge.medusa.currencies import smallest_unit
 from bridge.programme.rules import Redeem
-from bridge.programme.worth import discount_value, most_dust_within, smallest_unit
+from bridge.programme.worth import discount_value, most_dust_within
 from bridge.redemptions.basket import Basket
 from bridge.redemptions.tables import RedemptionKind
 
@@ -56,6 +57,18 @@ class NothingToPay(Conflict):
 
     def __init__(self) -> None:
         super().__init__("The cart has no product that still has to be paid with dust.")
+
+
+class NotWholeUnits(InvalidInput):
+    """A product with a points price is in the cart by weight."""
+
+    code = "not_whole_units"
+
+    def __init__(self, quantity: Decimal) -> None:
+        super().__init__(
+            f"The cart has {quantity.normalize():f} of a product that is paid with points. Points pay for whole units "
+            "only: please choose a whole number."
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,12 +155,26 @@ def product_terms(prices: Mapping[ProductId, int], wanted: Mapping[ProductId, in
 def unpaid_dust_only(
     cart: Cart, dust_only: Mapping[ProductId, int], paid: Mapping[ProductId, int]
 ) -> Counter[ProductId]:
-    """Units of dust-only products in the cart, less those that open redemptions for it already pay."""
+    """Units of dust-only products in the cart, less those that open redemptions for it already pay.
+
+    A line with a part of a unit is left out: points cannot pay for it.
+    """
     units: Counter[ProductId] = Counter()
     for line in cart.lines:
-        if line.product_id is not None and line.product_id in dust_only:
-            units[line.product_id] += line.quantity
+        if line.product_id is not None and line.product_id in dust_only and is_whole(line.quantity):
+            units[line.product_id] += int(line.quantity)
     return +(units - Counter(paid))
+
+
+def require_whole_units(cart: Cart, dust_only: Collection[ProductId]) -> None:
+    """Raises `NotWholeUnits` when the cart has a part of a unit of a dust-only product."""
+    for line in cart.lines:
+        if line.product_id in dust_only and not is_whole(line.quantity):
+            raise NotWholeUnits(line.quantity)
+
+
+def is_whole(quantity: Decimal) -> bool:
+    return quantity == quantity.to_integral_value()
 
 
 def _powers_of_ten() -> list[int]:

@@ -4,8 +4,8 @@ The order as it now is says how much of each code it uses; the difference to wha
 the hold, spent on top, or given back to the lots it came from.
 """
 
-from collections.abc import Collection, Mapping
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import assert_never
@@ -24,55 +24,111 @@ from bridge.redemptions.tables import RedemptionKind, State
 
 log = structlog.get_logger(__name__)
 
-# Medusa computes in binary floats: a line that is paid in full may have this much left.
-_NOISE = Decimal("0.000001")
+
+@dataclass(frozen=True, kw_only=True)
+class FirstUse:
+    """What a code took off a line when the order was first settled: money with tax, or units of the product."""
+
+    ordered: Decimal
+    """How many units the line had."""
+    amount: Decimal
+    units: Decimal
+
+    def share_of(self, line: Line) -> Decimal:
+        """How much of the line's first units stands. After an edit that adds units it is above 1."""
+        return line.units / self.ordered if self.ordered > 0 else Decimal(0)
 
 
-def _used_dust(redemption: Redemption, code: Code, order: Order, product_codes: Collection[str]) -> int:
-    """How much of the code's dust the order uses as it now is; 0 once it is canceled."""
+FirstUses = Mapping[str, Mapping[str, FirstUse]]
+"""By code, then by line."""
+
+
+def first_uses(order: Order, redemptions: Iterable[Redemption], product_codes: Collection[str]) -> FirstUses:
+    """What these redemptions' codes take off the order's lines, to be remembered from its first settlement on."""
+    return {
+        code.code: {
+            line.id: FirstUse(ordered=line.ordered, amount=use.given, units=_units(line, use, product_codes, all=True))
+            for line in order.lines
+            for use in line.code_uses
+            if use.code == code.code
+        }
+        for redemption in redemptions
+        for code in redemption.codes
+    }
+
+
+def used_dust(
+    redemption: Redemption, code: Code, order: Order, *, product_codes: Collection[str], first: FirstUses
+) -> int:
+    """How many of the code's points the order uses as it now is; 0 once it is canceled.
+
+    The points given back are never worth more than their share of what came back: what is used is rounded up.
+    """
     if order.canceled:
         return 0
+    before = first.get(code.code, {})
     match redemption.kind:
         case RedemptionKind.FIXED:
-            amount = sum((use.amount for use in order.uses_of(code.code)), Decimal(0))
-            if not code.value or amount <= 0:
-                return 0
-            return min(code.dust, dust_for_value(code.dust / code.value, amount))
+            return _share(code, _amount(code, order, before), code.value)
         case RedemptionKind.PRODUCTS:
-            if not code.quantity:
-                return 0
-            exact = sum((_units(line, code.code, product_codes) for line in order.lines), Decimal(0))
-            units = min(code.quantity, int(exact.to_integral_value(ROUND_HALF_UP)))
-            return units * (code.dust // code.quantity)
-        case RedemptionKind.PERCENTAGE | RedemptionKind.FREE_PRODUCT | RedemptionKind.FREE_SHIPPING:
-            return _share_of_price(code, _uses(redemption, code, order))
+            units = sum((_units_left(line, code, product_codes, before) for line in order.lines), Decimal(0))
+            return _share(code, units, code.quantity)
+        case RedemptionKind.PERCENTAGE | RedemptionKind.FREE_PRODUCT:
+            # One price, whatever the reward takes off: all of it while all of the discount stands, a part with a part.
+            # A reward for 400 took 10.00 off; a line is returned and 7.50 still stand: 300 are used, 100 given back.
+            gone = {line_id: use.amount for line_id, use in before.items()}
+            given = {line.id: use.given for line in order.lines for use in line.code_uses if use.code == code.code}
+            return _share(code, _amount(code, order, before), sum((given | gone).values(), Decimal(0)))
+        case RedemptionKind.FREE_SHIPPING:
+            uses = _uses(redemption, code, order)
+            given_in_all = sum((use.given for use in uses), Decimal(0))
+            return _share(code, sum((use.amount for use in uses), Decimal(0)), given_in_all)
     assert_never(redemption.kind)
 
 
-def _share_of_price(code: Code, uses: Collection[CodeUse]) -> int:
-    """One price, whatever the reward takes off: all of it while all of the discount stands, a part with a part of it.
-
-    A reward for 400 dust took 10.00 off; a line is returned and 7.50 still stand: 300 dust are used, 100 given back.
-    """
-    given = sum((use.given for use in uses), Decimal(0))
-    if given <= 0:
+def _share(code: Code, part: Decimal, whole: Decimal | int | None) -> int:
+    """The share of the code's points that `part` is of `whole`, rounded up."""
+    if not whole or part <= 0:
         return 0
-    return min(code.dust, dust_for_value(code.dust / given, sum((use.amount for use in uses), Decimal(0))))
+    return min(code.dust, dust_for_value(code.dust / Decimal(whole), part))
 
 
-def _units(line: Line, code: str, product_codes: Collection[str]) -> Decimal:
-    """How many units of the line the code pays.
+def _amount(code: Code, order: Order, before: Mapping[str, FirstUse]) -> Decimal:
+    """What the code takes off the units that the order still has of those it was for.
 
-    A discount of another kind can leave less of the price to a code for products, but no fewer units: the shop's own
-    coupon took 9.00 off a mug of 15.00, and the code the remaining 6.00, which is one mug and not two fifths of one.
+    After a return Medusa takes the share of the units off the discount. After an order edit it leaves the discount as
+    it was (2.21.2), so the same share is worked out here: an edit and a return to the same goods use the same points.
     """
-    use = next((use for use in line.code_uses if use.code == code), None)
+    total = Decimal(0)
+    for line in order.lines:
+        for use in line.code_uses:
+            if use.code == code.code:
+                first = before.get(line.id)
+                total += min(use.amount, first.amount * first.share_of(line)) if first else use.amount
+    return total
+
+
+def _units_left(line: Line, code: Code, product_codes: Collection[str], before: Mapping[str, FirstUse]) -> Decimal:
+    use = next((use for use in line.code_uses if use.code == code.code), None)
     if use is None:
         return Decimal(0)
-    by_units = sum((use.amount for use in line.code_uses if use.code in product_codes), Decimal(0))
-    if line.gross > _NOISE or by_units <= 0:
-        return use.units
-    return line.units * use.amount / by_units
+    units, first = _units(line, use, product_codes), before.get(line.id)
+    return min(units, first.units * first.share_of(line)) if first else units
+
+
+def _units(line: Line, use: CodeUse, product_codes: Collection[str], *, all: bool = False) -> Decimal:
+    """How many units of the line the code pays, of those that the customer keeps or of `all` that were ordered.
+
+    It pays whole units of what was ordered, at what other discounts leave of the price: the shop's own coupon took 9.00
+    off a mug of 15.00, and the code the remaining 6.00, which is one mug. Of 10 units of which it pays 4, 9 come back:
+    0.4 units are still paid with points.
+    """
+    by_units = sum((each.amount for each in line.code_uses if each.code in product_codes), Decimal(0))
+    if by_units <= 0 or line.units <= 0:
+        return Decimal(0)
+    whole = (line.ordered * use.amount / (line.gross + by_units)).to_integral_value(ROUND_HALF_UP)
+    whole = min(whole, line.ordered)
+    return whole if all else whole * line.units / line.ordered
 
 
 def _uses(redemption: Redemption, code: Code, order: Order) -> list[CodeUse]:
@@ -111,18 +167,21 @@ def book_use(
     order: Order,
     *,
     product_codes: Collection[str],
+    first: FirstUses,
     spent: Mapping[str, int],
     now: datetime,
 ) -> Redemption:
     """Bring the ledger to what `order` uses of `redemption`; `account` and the redemption's row are locked.
 
-    `spent` is what its captured dust came from, by lot; `product_codes` are the codes that take whole units off.
+    `spent` is what its captured dust came from, by lot; `product_codes` are the codes that take whole units off;
+    `first` is what codes took off the order's lines when it was first settled.
     """
     # Two orders that are settled together may have a code of it each, or both the same: the first has changed the row.
     redemption = lock_redemption(connection, redemption.id)
     used = {
-        code.code: _used_dust(redemption, code, order, product_codes) for code in _codes_of(redemption, order)
-    }  # fmt: skip
+        code.code: used_dust(redemption, code, order, product_codes=product_codes, first=first)
+        for code in _codes_of(redemption, order)
+    }
     if not used:
         report_second_use(redemption, order)
         return redemption

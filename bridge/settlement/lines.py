@@ -1,6 +1,7 @@
 """What an order's lines are worth by the rules, and what of that is remembered from their first settlement on."""
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
 
@@ -9,6 +10,7 @@ from bridge.medusa.orders import Line, Order
 from bridge.programme.rules import Earn, Traits
 from bridge.programme.worth import EarningLine, LineTerms, line_terms
 from bridge.redemptions.promises import Redemption
+from bridge.redemptions.uses import FirstUse, FirstUses
 
 
 def dust_only_lines(
@@ -42,30 +44,43 @@ def _traits(line: Line, order: Order) -> Traits:
     )
 
 
-def earning_lines(order: Order, terms: Mapping[str, LineTerms], redemptions: Iterable[Redemption]) -> list[EarningLine]:
+def earning_lines(
+    order: Order, rules: Earn, terms: Mapping[str, LineTerms], redemptions: Iterable[Redemption]
+) -> list[EarningLine]:
     """The order's lines as far as the customer keeps them and has paid for them with money."""
     dust_codes = {code.code for redemption in redemptions for code in redemption.codes}
-    return [
-        EarningLine(
-            id=line.id,
-            terms=terms[line.id],
-            net=line.net * line.kept_share,
-            gross=line.gross * line.kept_share,
-            units=line.units * _share_paid_with_money(line, dust_codes) * line.kept_share,
-        )
-        for line in order.lines
-    ]
+    return [_earning_line(order, line, rules, terms[line.id], dust_codes) for line in order.lines]
+
+
+def _earning_line(order: Order, line: Line, rules: Earn, terms: LineTerms, dust_codes: set[str]) -> EarningLine:
+    kept = order.kept_share(line, include_credit=rules.basis.include_credit)
+    return EarningLine(
+        id=line.id,
+        terms=terms,
+        net=line.net * kept,
+        gross=line.gross * kept,
+        units=line.units * _share_paid_with_money(line, dust_codes) * kept,
+    )
 
 
 def money_spent(order: Order, rules: Earn, dust_only: Collection[str]) -> Decimal:
     """What counts as money spent on the order as it now is, whether or not it earns: by the basis of the rules."""
-    with_tax = rules.basis.include_tax
+    basis = rules.basis
     amounts = [
-        (line.gross if with_tax else line.net) * line.kept_share for line in order.lines if line.id not in dust_only
+        (line.gross if basis.include_tax else line.net) * order.kept_share(line, include_credit=basis.include_credit)
+        for line in order.lines
+        if line.id not in dust_only
     ]
-    if rules.basis.include_shipping:
-        amounts.append((order.shipping_gross if with_tax else order.shipping_net) * order.kept_share)
+    if basis.include_shipping:
+        net, gross = kept_shipping(order, rules)
+        amounts.append(gross if basis.include_tax else net)
     return sum(amounts, Decimal(0))
+
+
+def kept_shipping(order: Order, rules: Earn) -> tuple[Decimal, Decimal]:
+    """What the shop keeps of the order's shipping, without and with tax."""
+    kept = order.kept_share(None, include_credit=rules.basis.include_credit)
+    return order.shipping_net * kept, order.shipping_gross * kept
 
 
 def _share_paid_with_money(line: Line, dust_codes: set[str]) -> Decimal:
@@ -74,21 +89,55 @@ def _share_paid_with_money(line: Line, dust_codes: set[str]) -> Decimal:
     Else a product with more fixed dust than it costs in dust would be a well that never dries up.
     """
     with_dust = sum((use.amount for use in line.code_uses if use.code in dust_codes), Decimal(0))
-    return line.gross / (line.gross + with_dust) if with_dust else Decimal(1)
+    return line.gross / (line.gross + with_dust) if with_dust > 0 else Decimal(1)
 
 
 def line_notes(
-    order: Order, terms: Mapping[str, LineTerms], dust_only: Collection[str], shares: Mapping[str, Decimal]
+    order: Order,
+    known: Mapping[str, Mapping[str, Any]],
+    terms: Mapping[str, LineTerms],
+    dust_only: Collection[str],
+    shares: Mapping[str, Decimal],
+    uses: FirstUses,
 ) -> dict[str, dict[str, Any]]:
-    """What the order's row remembers of its lines; of the terms, what differs from an ordinary line's."""
-    return {
+    """What the order's row remembers of its lines; of the terms, what differs from an ordinary line's.
+
+    A line that an order edit took out is remembered if points paid for a part of it: they are given back for it.
+    """
+    removed = {
+        line_id: {**note, "share": "0"}
+        for line_id, note in known.items()
+        if "codes" in note and all(line.id != line_id for line in order.lines)
+    }
+    return removed | {
         line.id: {
             "dust_only": line.id in dust_only,
             "share": str(shares.get(line.id, Decimal(0))),
             **_note_terms(terms[line.id]),
+            **_note_uses(line.id, known.get(line.id, {}), uses),
         }
         for line in order.lines
     }
+
+
+def _note_uses(line_id: str, known: Mapping[str, Any], uses: FirstUses) -> dict[str, Any]:
+    codes = {
+        code: {name: f"{value:f}" for name, value in asdict(lines[line_id]).items()}
+        for code, lines in uses.items()
+        if line_id in lines
+    }
+    codes |= known.get("codes", {})
+    return {"codes": codes} if codes else {}
+
+
+def read_first_uses(known: Mapping[str, Mapping[str, Any]]) -> FirstUses:
+    """What codes took off the order's lines when it was first settled, as far as its row remembers."""
+    uses: dict[str, dict[str, FirstUse]] = {}
+    for line_id, note in known.items():
+        for code, use in note.get("codes", {}).items():
+            first = FirstUse(**{name: Decimal(value) for name, value in use.items()})
+            uses.setdefault(code, {})[line_id] = first
+    return uses
 
 
 def _note_terms(terms: LineTerms) -> dict[str, Any]:

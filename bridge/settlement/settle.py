@@ -22,6 +22,7 @@ from bridge.bulk import among, insert_rows, update_rows
 from bridge.ids import CustomerId, OrderId
 from bridge.ledger.account import Account, Kind, Memo
 from bridge.ledger.book import open_accounts, save, spent_lots
+from bridge.medusa.currencies import amount_to_pay
 from bridge.medusa.orders import Order
 from bridge.products.settings import dust_only_among
 from bridge.programme.limits import Allowed, Claim
@@ -30,7 +31,7 @@ from bridge.programme.versions import Version, current_version, longest_joint_li
 from bridge.programme.worth import Earning, LineTerms, earning
 from bridge.redemptions.promises import Redemption, lock_redemptions_of_orders
 from bridge.redemptions.tables import State
-from bridge.redemptions.uses import book_use, is_used_by, report_second_use
+from bridge.redemptions.uses import FirstUses, book_use, first_uses, is_used_by, report_second_use
 from bridge.settlement.escrow import (
     Escrow,
     lock_escrows,
@@ -48,7 +49,15 @@ from bridge.settlement.joint import (
     lock_customers,
     write_moved,
 )
-from bridge.settlement.lines import dust_only_lines, earning_lines, line_notes, money_spent, terms_of_lines
+from bridge.settlement.lines import (
+    dust_only_lines,
+    earning_lines,
+    kept_shipping,
+    line_notes,
+    money_spent,
+    read_first_uses,
+    terms_of_lines,
+)
 from bridge.settlement.referrals import Due, PaidOrder, referrals_due, settle_referral
 from bridge.settlement.standings import TiersOfBatch
 from bridge.settlement.tables import EscrowState, order_settlement
@@ -414,12 +423,13 @@ def _earned(case: _Case) -> Earning:
         return Earning(dust=0, lines={}, why=why_nobody)
     if not case.earning_due:
         return Earning(dust=0, lines={}, why=f"The order earns once {rules.when} has happened.")
+    shipping_net, shipping_gross = kept_shipping(order, rules)
     return earning(
         rules,
         currency_code=order.currency_code,
-        lines=earning_lines(order, case.terms, case.redemptions),
-        shipping_net=order.shipping_net * order.kept_share,
-        shipping_gross=order.shipping_gross * order.kept_share,
+        lines=earning_lines(order, rules, case.terms, case.redemptions),
+        shipping_net=shipping_net,
+        shipping_gross=shipping_gross,
         without=case.dust_only_lines,
         factor=(Decimal(case.tier["factor"]) if case.tier else Decimal(1)) * _share_that_counts(case),
     )
@@ -487,6 +497,7 @@ def _settle(connection: Connection, case: _Case, accounts: Mapping[CustomerId, A
             redemption,
             order,
             product_codes=case.product_codes,
+            first=read_first_uses(row.lines),
             spent=spent,
             now=now,
         )
@@ -611,13 +622,19 @@ def _row_values(case: _Case, outcome: Settled, now: datetime) -> dict[str, Any]:
         # As its rules, it is what the order meets when it is placed.
         "tier": None if order.is_draft else case.tier,
         "escrowed": case.escrowed,
-        "lines": line_notes(order, case.terms, case.dust_only_lines, case.earned.lines),
+        "lines": line_notes(
+            order, case.row.lines, case.terms, case.dust_only_lines, case.earned.lines, _first_uses(case)
+        ),
         "unpaid_dust_only": _has_unpaid_dust_only(case),
         "awaits_payment": order.awaits_payment and not order.canceled,
         "note": outcome.note,
         "placed_at": order.placed_at,
         "updated_at": now,
     }
+
+
+def _first_uses(case: _Case) -> FirstUses:
+    return first_uses(case.order, case.redemptions, case.product_codes)
 
 
 def _has_unpaid_dust_only(case: _Case) -> bool:
@@ -627,7 +644,7 @@ def _has_unpaid_dust_only(case: _Case) -> bool:
     """
     codes = {code.code for redemption in case.redemptions for code in redemption.codes if code.product_id}
     return not (case.order.canceled or case.order.is_draft) and any(
-        line.gross > 0 or codes.isdisjoint(use.code for use in line.code_uses)
+        amount_to_pay(line.gross, case.order.currency_code) > 0 or codes.isdisjoint(use.code for use in line.code_uses)
         for line in case.order.lines
         if line.id in case.dust_only_lines and line.stands
     )

@@ -228,7 +228,7 @@ export type DustProgramme = {
   created_at: string | null
   earn: {
     rates: Record<string, string>
-    basis: { include_tax: boolean; include_shipping: boolean }
+    basis: { include_tax: boolean; include_shipping: boolean; include_credit?: boolean }
     rounding: "floor" | "half_up" | "ceiling"
     when: "order.placed" | "payment.captured" | "order.completed"
     pending_days: number

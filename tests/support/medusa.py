@@ -23,6 +23,10 @@ API_KEY = "sk_test_0123456789"
 PUBLISHABLE_KEY = "pk_test_0123456789"
 
 
+# Some of the 126 that Medusa 2.21.2 has.
+CURRENCIES = {"eur": 2, "usd": 2, "gbp": 2, "dkk": 2, "pln": 2, "jpy": 0, "huf": 0, "irt": 0, "kwd": 3, "bhd": 3}
+
+
 class FakeMedusa:
     """State, and `handle` that answers a call as Medusa would."""
 
@@ -34,6 +38,7 @@ class FakeMedusa:
         self.payments: dict[str, dict[str, Any]] = {}
         self.customers: dict[str, dict[str, Any]] = {}
         self.products: dict[str, dict[str, Any]] = {}
+        self.currencies = {code: {"code": code, "decimal_digits": digits} for code, digits in CURRENCIES.items()}
         self.calls: list[tuple[str, str]] = []
         self.away = False
         # Called after a call had its effect; raising there is a lost reply.
@@ -90,6 +95,7 @@ class FakeMedusa:
             ("GET", r"/admin/orders/([^/]+)", lambda i: self._one("order", self.orders, i)),
             ("GET", r"/admin/payments", lambda: self._list("payments", query)),
             ("GET", r"/admin/payments/([^/]+)", lambda i: self._one("payment", self.payments, i)),
+            ("GET", r"/admin/currencies", lambda: self._list("currencies", {"order": "code", **query})),
             ("GET", r"/admin/customers", lambda: self._list("customers", query)),
             ("GET", r"/admin/customers/([^/]+)", lambda i: self._one("customer", self.customers, i)),
             ("POST", r"/admin/products/([^/]+)", lambda i: self._update_product(i, body)),

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from bridge.medusa.orders import ORDER_FIELDS, Detail, UnreadableOrder, read_order
+from bridge.medusa.order_shapes import ORDER_FIELDS
+from bridge.medusa.orders import Detail, UnreadableOrder, read_order
 from tests.support.orders import SAMPLES, line, order
 
 
@@ -127,23 +128,23 @@ def only_line(document: dict[str, Any]) -> Any:
     return read_order(document).lines[0]
 
 
-def test_a_tax_inclusive_line_is_worth_less_net_and_its_units_count_gross() -> None:
+def test_a_tax_inclusive_line_is_worth_less_net() -> None:
     item = line(price=10, quantity=2)
     # 10.00 with 25 % tax inside: 8.00 net a piece; a code pays for one of the two.
     adjustment = {"code": "DUST-A", "amount": 8, "subtotal": 8, "total": 10}
     item.update(is_tax_inclusive=True, subtotal=16, tax_total=2, total=10, discount_total=10, adjustments=[adjustment])
     read = only_line(order(lines=[item]))
     assert (read.net, read.gross) == (Decimal(8), Decimal(10))
-    assert [(use.amount, use.units) for use in read.code_uses] == [(Decimal(10), Decimal(1))]
+    assert [use.amount for use in read.code_uses] == [Decimal(10)]
 
 
-def test_a_tax_exclusive_lines_units_count_net() -> None:
+def test_a_tax_exclusive_line_is_worth_more_gross() -> None:
     item = line(price=8, quantity=2)
     adjustment = {"code": "DUST-A", "amount": 8, "subtotal": 8, "total": 10}
     item.update(subtotal=16, tax_total=2, total=10, discount_total=10, adjustments=[adjustment])
     read = only_line(order(lines=[item]))
     assert (read.net, read.gross) == (Decimal(8), Decimal(10))
-    assert [(use.amount, use.units) for use in read.code_uses] == [(Decimal(10), Decimal(1))]
+    assert [use.amount for use in read.code_uses] == [Decimal(10)]
 
 
 def test_a_partial_return_takes_its_share_of_every_code() -> None:
@@ -154,13 +155,11 @@ def test_a_partial_return_takes_its_share_of_every_code() -> None:
     uses = {use.code: use for use in only_line(order(lines=[item])).code_uses}
     assert uses["DUST-A"].amount == Decimal(6)
     assert uses["SUMMER"].amount == Decimal(3)
-    # Three units stand for 30.00, of which the code pays 6.00.
-    assert uses["DUST-A"].units == Decimal("0.6")
 
 
 def test_a_return_of_everything_uses_nothing() -> None:
     read = only_line(order(lines=[line(price=10, quantity=2, returned=2, discount=5, code="DUST-A")]))
-    assert [(use.amount, use.units) for use in read.code_uses] == [(Decimal(0), Decimal(0))]
+    assert [use.amount for use in read.code_uses] == [Decimal(0)]
 
 
 def test_two_adjustments_of_one_code_are_one_use() -> None:

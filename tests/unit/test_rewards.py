@@ -8,13 +8,16 @@ from hypothesis import strategies as st
 
 from bridge.ids import ProductId
 from bridge.medusa.carts import Cart, read_cart
-from bridge.medusa.orders import CodeUse
+from bridge.medusa.currencies import smallest_unit
+from bridge.medusa.orders import read_order
 from bridge.programme.rules import Redeem, Reward
-from bridge.programme.worth import smallest_unit
 from bridge.redemptions.basket import Basket, basket_of
 from bridge.redemptions.promises import Code
 from bridge.redemptions.rewards import NothingToDiscount, reward_terms
-from bridge.redemptions.uses import _share_of_price
+from bridge.redemptions.tables import RedemptionKind
+from bridge.redemptions.uses import used_dust
+from tests.support.orders import line, order
+from tests.support.redemptions import redemption
 
 MUG = ProductId("prod_mug")
 currencies = st.sampled_from(["eur", "jpy", "kwd"])
@@ -86,17 +89,26 @@ def test_what_the_shops_own_codes_take_off_is_no_part_of_the_worth() -> None:
 
 @given(
     dust=st.integers(1, 10**12),
-    parts=st.lists(st.tuples(st.decimals("0.000001", "100000", places=6), st.integers(0, 10)), min_size=1, max_size=5),
+    parts=st.lists(st.tuples(st.decimals("0.01", "100000", places=2), st.integers(0, 10)), min_size=1, max_size=5),
 )
 def test_what_is_used_of_a_price_is_all_of_it_none_of_it_or_its_share_rounded_up(
     dust: int, parts: list[tuple[Decimal, int]]
 ) -> None:
     code = Code(code="DUST-1", dust=dust, value=None, product_id=None, quantity=None, promotion_id=None)
-    uses = [
-        CodeUse(code="DUST-1", given=given, amount=given * tenths / 10, units=Decimal(0)) for given, tenths in parts
+    lines = [
+        line(
+            f"ordli_{number}",
+            price=float(given),
+            quantity=10,
+            returned=10 - tenths,
+            discount=float(10 * given),
+            code="DUST-1",
+        )
+        for number, (given, tenths) in enumerate(parts)
     ]
-    used = _share_of_price(code, uses)
-    whole, left = sum(use.given for use in uses), sum(use.amount for use in uses)
+    placed = read_order(order(lines=lines))
+    used = used_dust(redemption(RedemptionKind.PERCENTAGE, code), code, placed, product_codes=(), first={})
+    whole, left = sum(10 * given for given, _ in parts), sum(given * tenths for given, tenths in parts)
     assert 0 <= used <= dust
     assert left > 0 or used == 0
     assert left < whole or used == dust

@@ -21,7 +21,8 @@ amounts = st.decimals("0", "10000", places=2)
 
 
 def earns_for(document: dict[str, Any]) -> Decimal:
-    return sum((line.net * line.kept_share for line in read_order(document).lines), Decimal(0))
+    read = read_order(document)
+    return sum((line.net * read.kept_share(line, include_credit=True) for line in read.lines), Decimal(0))
 
 
 @pytest.mark.parametrize(

@@ -289,12 +289,12 @@ def takes_all(mine: Mine) -> None:
     """An order that uses part of a code pays all of its dust."""
     from bridge.redemptions import uses
 
-    used = uses._used_dust
+    used = uses.used_dust
 
-    def greedy(redemption: Any, code: Any, *how: Any) -> Any:
-        return code.dust if mine(redemption.customer_id) else used(redemption, code, *how)
+    def greedy(redemption: Any, code: Any, *how: Any, **more: Any) -> Any:
+        return code.dust if mine(redemption.customer_id) else used(redemption, code, *how, **more)
 
-    uses._used_dust = greedy
+    uses.used_dust = greedy
 
 
 def code_made_anew(mine: Mine) -> None:

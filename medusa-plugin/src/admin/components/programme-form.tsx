@@ -82,6 +82,7 @@ function Earning(): ReactNode {
       <ChoiceAt at="earn.rounding" label="Parts of a dust are rounded" choices={ROUNDING} />
       <SwitchAt at="earn.basis.include_tax" label="Tax earns too" />
       <SwitchAt at="earn.basis.include_shipping" label="Shipping earns too" />
+      <SwitchAt at="earn.basis.include_credit" label="What gift cards and store credit pay earns too" />
       <WholeAt at="earn.pending_days" label="Days until it can be spent" hint="0: at once." />
       <WholeAt at="earn.expires_after_days" label="Days until it expires" empty="Never" />
       <IdsAt at="earn.excluded_product_ids" label="Products that earn nothing" hint="Product ids, one in a line." />

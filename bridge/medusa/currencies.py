@@ -1,0 +1,64 @@
+"""How many decimals a currency has in Medusa. Medusa is right: HUF has none there, and ISO 4217 says two.
+
+The figures start as those that Medusa 2.21.2 ships and are replaced by what `GET /admin/currencies` of the shop says.
+"""
+
+from collections.abc import Iterable, Mapping
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+
+# @medusajs/utils 2.21.2, defaults/currencies.js. All others there have two.
+_NO_DECIMALS = (
+    "afn all amd bif clp cop crc djf gnf huf idr iqd irr irt isk jpy kmf krw lbp mga mmk mnt mur pkr pyg rsd rwf"
+    " sos syp tzs ugx uzs vnd xaf xof xpf yer zmk zwl"
+)
+_THREE_DECIMALS = "bhd jod kwd lyd omr tnd"
+_DEFAULT_DIGITS = 2
+
+_SHIPPED = dict.fromkeys(_NO_DECIMALS.split(), 0) | dict.fromkeys(_THREE_DECIMALS.split(), 3)
+
+
+# What the shop says, once it was asked.
+_of_the_shop: dict[str, int] = {}
+
+
+class _Currency(BaseModel):
+    code: str = Field(pattern=r"^[A-Za-z]{3}$")
+    decimal_digits: int = Field(ge=0, le=6)
+
+
+_CURRENCIES = TypeAdapter(list[_Currency])
+
+
+def read_currencies(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """The decimal digits by currency code, from `GET /admin/currencies`. Raises `ValueError` for anything else."""
+    try:
+        found = _CURRENCIES.validate_python(list(rows))
+    except ValidationError as error:
+        raise ValueError("Medusa's currencies are not of the known shape.") from error
+    return {each.code.lower(): each.decimal_digits for each in found}
+
+
+def use_currencies(digits: Mapping[str, int]) -> None:
+    """From now on this process goes by these figures of the shop; without any, by the shipped ones."""
+    # A new dictionary: another thread may be reading the old one.
+    global _of_the_shop
+    _of_the_shop = dict(digits)
+
+
+def decimal_digits(currency_code: str) -> int:
+    """2 for eur, 0 for jpy and huf, 3 for kwd."""
+    code = currency_code.lower()
+    return _of_the_shop.get(code, _SHIPPED.get(code, _DEFAULT_DIGITS))
+
+
+def smallest_unit(currency_code: str) -> Decimal:
+    """What the currency counts in: 0.01 for eur, 1 for jpy and huf."""
+    return Decimal(1).scaleb(-decimal_digits(currency_code))
+
+
+def amount_to_pay(total: Decimal, currency_code: str) -> Decimal:
+    """A total as it is paid: rounded to the currency's smallest unit, half up. 0.004 eur are nothing to pay."""
+    return total.quantize(smallest_unit(currency_code), ROUND_HALF_UP) + 0

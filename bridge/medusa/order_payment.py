@@ -1,0 +1,54 @@
+"""How much of an order has been paid, by the amounts that Medusa gives."""
+
+from decimal import Decimal
+
+from bridge.medusa.currencies import amount_to_pay
+from bridge.medusa.order_shapes import OrderShape
+
+# Payment states that mean captured. Medusa also says the last two of an order of which only a part was captured.
+_CAPTURED = {"captured", "partially_refunded", "refunded"}
+# Medusa 2.21.2 takes a payment for complete when it is short of one cent at most (`getLastPaymentStatus`).
+_CENT = Decimal("0.01")
+
+
+def is_paid(order: OrderShape, swapped: frozenset[str], refunded: Decimal) -> bool:
+    """By the amounts, since `payment_status` calls an order refunded of which a part was captured and refunded.
+
+    `swapped` are the lines that a claim or an exchange added, `refunded` the credit lines that are refunds.
+    """
+    paid = captured(order)
+    # An order that costs nothing has no payment that could arrive.
+    costs_nothing = amount_to_pay(order.total, order.currency_code) == 0
+    return costs_nothing or (paid > 0 and paid + _CENT >= _to_capture(order, swapped, refunded))
+
+
+def paid_share(order: OrderShape, swapped: frozenset[str], refunded: Decimal) -> Decimal:
+    """How much of what the order costs has been captured, 0 to 1."""
+    if is_paid(order, swapped, refunded):
+        return Decimal(1)
+    paid = captured(order)
+    return paid / _to_capture(order, swapped, refunded) if paid > 0 else Decimal(0)
+
+
+def captured(order: OrderShape) -> Decimal:
+    """All that was ever captured, whether or not it was refunded later."""
+    amounts = [each.captured_amount or Decimal(0) for each in order.payment_collections or ()]
+    paid = max(order.summary.paid_total if order.summary else Decimal(0), sum(amounts, Decimal(0)))
+    if paid or order.payment_status not in _CAPTURED:
+        return paid
+    # Neither amount came along: believe the status, unless all of its payments are of nothing. Those are captured at
+    # once, and stay so when an order edit makes the order cost something (2.21.2).
+    asked = [each.amount for each in order.payment_collections or () if each.status != "canceled"]
+    of_nothing = bool(asked) and all(amount == 0 for amount in asked)
+    return Decimal(0) if of_nothing else max(order.total + order.credit_line_total, Decimal(0))
+
+
+def _to_capture(order: OrderShape, swapped: frozenset[str], refunded: Decimal) -> Decimal:
+    """What has to be captured in all, above 0 unless it costs nothing.
+
+    A refund without a return is a credit line that lowers the total; it was captured before all the same. What a gift
+    card paid at placement is not captured.
+    """
+    given_back = order.summary.refunded_total if order.summary else Decimal(0)
+    later = sum((item.total for item in order.items if item.id in swapped), Decimal(0))
+    return order.total + min(refunded, given_back) - later

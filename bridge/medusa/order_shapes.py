@@ -1,0 +1,180 @@
+"""An order as Medusa sends it: the fields that are asked for, and their types.
+
+Source: `GET /admin/orders/:id?fields=ORDER_FIELDS` of Medusa 2.21.2; a webhook's snapshot has the same shape.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+
+from bridge.medusa.amounts import Number, Quantity
+
+ORDER_FIELDS = ",".join((
+    "id,display_id,status,version,created_at,updated_at,canceled_at,currency_code,customer_id,email,is_draft_order",
+    "payment_status,fulfillment_status,customer.id,customer.has_account,customer.groups.id,region_id",
+    "total,subtotal,tax_total,item_total,item_subtotal,item_tax_total",
+    "discount_total,discount_subtotal,discount_tax_total,shipping_total,shipping_subtotal,shipping_tax_total",
+    "original_item_total,original_item_subtotal,credit_line_total,credit_lines.*,summary.*,metadata",
+    "items.id,items.title,items.product_id,items.variant_id,items.variant_sku,items.quantity,items.unit_price",
+    "items.is_tax_inclusive,items.total,items.subtotal,items.tax_total,items.discount_total,items.discount_subtotal",
+    "items.metadata,items.detail.*,items.adjustments.*,items.product.categories.id,items.product.collection_id",
+    "items.created_at,items.return_received_total,items.return_dismissed_total",
+    "shipping_methods.id,shipping_methods.total,shipping_methods.tax_total,shipping_methods.discount_total",
+    "shipping_methods.adjustments.*,shipping_methods.created_at,shipping_methods.detail.*",
+    "promotions.id,promotions.code,promotions.metadata",
+    "payment_collections.id,payment_collections.status,payment_collections.amount",
+    "payment_collections.authorized_amount,payment_collections.captured_amount",
+    "payment_collections.refunded_amount,payment_collections.payments.id",
+    "payment_collections.payments.amount,payment_collections.payments.captured_at",
+    "payment_collections.payments.refunds.*,transactions.*",
+    "returns.id,returns.status,returns.refund_amount,returns.received_at,returns.items.*",
+    "returns.exchange_id,returns.claim_id,cart.id",
+))  # fmt: skip
+"""The `fields` query that CONTRACT documents for snapshots and that the bridge uses when it fetches."""
+
+
+class Shape(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+# Postgres keeps no NUL: it would break the batch that the order comes in.
+Text = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
+
+
+class AdjustmentShape(Shape):
+    code: Text | None = None
+    amount: Number
+    total: Number | None = None
+
+
+class CategoryShape(Shape):
+    id: Text
+
+
+class ProductShape(Shape):
+    categories: tuple[CategoryShape, ...] | None = None
+    collection_id: Text | None = None
+
+
+class DetailShape(Shape):
+    written_off_quantity: Quantity | None = None
+    return_received_quantity: Quantity | None = None
+    return_dismissed_quantity: Quantity | None = None
+    """Came back damaged. Medusa takes these off the totals as well, and counts them as written off too (2.21.2)."""
+
+    @property
+    def came_back(self) -> Decimal:
+        return (self.return_received_quantity or Decimal(0)) + (self.return_dismissed_quantity or Decimal(0))
+
+
+class ItemShape(Shape):
+    id: Text
+    created_at: AwareDatetime | None = None
+    product_id: Text | None = None
+    product: ProductShape | None = None
+    unit_price: Number = Decimal(0)
+    quantity: Quantity = Decimal(0)
+    detail: DetailShape | None = None
+    total: Number
+    subtotal: Number
+    tax_total: Number
+    discount_total: Number | None = None
+    is_tax_inclusive: bool = False
+    return_received_total: Number | None = None
+    return_dismissed_total: Number | None = None
+    adjustments: tuple[AdjustmentShape, ...] | None = None
+
+
+class ShippingDetailShape(Shape):
+    """What a shipping method is for. All three are null for the shipping of the order itself."""
+
+    return_id: Text | None = None
+    exchange_id: Text | None = None
+    claim_id: Text | None = None
+
+
+class ShippingMethodShape(Shape):
+    total: Number | None = None
+    tax_total: Number | None = None
+    created_at: AwareDatetime | None = None
+    detail: ShippingDetailShape | None = None
+    discount_total: Number | None = None
+    adjustments: tuple[AdjustmentShape, ...] | None = None
+
+
+class GroupShape(Shape):
+    id: Text
+
+
+class CustomerShape(Shape):
+    has_account: bool | None = None
+    groups: tuple[GroupShape, ...] | None = None
+
+
+class PromotionShape(Shape):
+    code: Text | None = None
+
+
+class ReturnShape(Shape):
+    exchange_id: Text | None = None
+    claim_id: Text | None = None
+
+
+class CreditLineShape(Shape):
+    """Something taken off the total: a gift card or store credit, a refund without a return, or a forgiven amount.
+
+    Its `created_at` moves with every version of the order. `metadata.created_in_version` is missing exactly when the
+    line was there when the order was placed (2.21.2, with @medusajs/loyalty-plugin 2.21.1).
+    """
+
+    amount: Number
+    metadata: Mapping[str, Any] | None = None
+
+    @property
+    def at_placement(self) -> bool:
+        return "created_in_version" not in (self.metadata or {})
+
+
+class PaymentCollectionShape(Shape):
+    status: Text | None = None
+    amount: Number | None = None
+    authorized_amount: Number | None = None
+    captured_amount: Number | None = None
+
+
+class SummaryShape(Shape):
+    paid_total: Number
+    transaction_total: Number
+    refunded_total: Number = Decimal(0)
+
+
+class OrderShape(Shape):
+    id: Text
+    customer_id: Text | None = None
+    customer: CustomerShape | None = None
+    # Whatever stands here: only its hash is kept.
+    email: str | None = None
+    currency_code: Text
+    status: Text
+    is_draft_order: bool = False
+    payment_status: Text | None = None
+    version: Annotated[int, Field(ge=0, lt=2**31)]
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+    canceled_at: AwareDatetime | None = None
+    total: Number
+    credit_line_total: Number = Decimal(0)
+    # Older senders leave them out.
+    credit_lines: tuple[CreditLineShape | None, ...] | None = None
+    shipping_total: Number = Decimal(0)
+    shipping_tax_total: Number = Decimal(0)
+    items: tuple[ItemShape, ...]
+    shipping_methods: tuple[ShippingMethodShape | None, ...] | None = None
+    # A deleted promotion leaves a null in the list.
+    promotions: tuple[PromotionShape | None, ...] | None = None
+    # These are needed for claims and exchanges only; a snapshot without them is an order without those.
+    returns: tuple[ReturnShape, ...] | None = None
+    payment_collections: tuple[PaymentCollectionShape, ...] | None = None
+    summary: SummaryShape | None = None
