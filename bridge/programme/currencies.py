@@ -52,7 +52,9 @@ def save_currencies(connection: Connection, digits: Mapping[str, int], *, now: d
         query = insert(currency)
         changed = {"decimal_digits": query.excluded.decimal_digits, "learned_at": query.excluded.learned_at}
         connection.execute(query.on_conflict_do_update(index_elements=["code"], set_=changed), rows)
-    use_currencies(digits)
+    global _reload_at
+    _reload_at = 0.0
+    load_currencies(connection)
 
 
 def ask_currencies(medusa: Callable[[], Medusa]) -> dict[str, int] | None:

@@ -1,0 +1,113 @@
+"""A currency has the decimals that the shop's Medusa says, and the figures outlive a Medusa that is away."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from bridge.clock import now
+from bridge.db import transaction
+from bridge.inbox.reconcile import reconcile
+from bridge.medusa.client import get_medusa
+from bridge.medusa.currencies import decimal_digits
+from bridge.programme.currencies import forget_currencies, load_currencies, save_currencies
+from tests.bridge.test_redemptions import give, redeem, redeemed
+from tests.support import tokens
+from tests.support.medusa import FakeMedusa
+
+pytestmark = pytest.mark.usefixtures("settings")
+
+
+REWARD = {"id": "parcel", "name": "Free parcel", "kind": "free_shipping", "dust": 5}
+
+
+def put(api: TestClient, document: dict[str, Any]) -> Any:
+    return api.put("/admin/dust/programme", headers=tokens.admin(), json=document)
+
+
+@pytest.mark.parametrize(
+    ("code", "digits"), [("eur", 2), ("huf", 0), ("jpy", 0), ("kwd", 3), ("bhd", 3), ("irt", 0), ("isk", 0), ("xyz", 2)]
+)
+def test_what_medusa_ships_holds_before_it_was_asked(code: str, digits: int) -> None:
+    assert decimal_digits(code) == digits
+
+
+def test_a_discount_in_forint_has_no_decimals(api: TestClient, medusa: FakeMedusa) -> None:
+    put(api, {"redeem": {"rates": {"huf": "3"}}}).raise_for_status()
+    give(100)
+    assert Decimal(redeemed(api, {"dust": 12, "currency_code": "huf"})["value"]) == 4
+    refused = redeem(api, {"dust": 2, "currency_code": "huf"})
+    assert (refused.status_code, refused.json()["code"]) == (422, "below_minimum")
+    assert {p["application_method"]["value"] for p in medusa.promotions.values()} == {4}
+
+
+def test_the_shop_says_how_many_decimals_there_are(api: TestClient, medusa: FakeMedusa) -> None:
+    medusa.currencies["huf"] = {"code": "huf", "decimal_digits": 2}
+    put(api, {"redeem": {"rates": {"huf": "3"}}}).raise_for_status()
+    give(100)
+    assert redeemed(api, {"dust": 10, "currency_code": "huf"})["value"] == "3.33"
+    # Another process, and one that starts while Medusa is away.
+    medusa.away = True
+    forget_currencies()
+    assert decimal_digits("huf") == 0
+    with transaction() as connection:
+        load_currencies(connection)
+    assert decimal_digits("huf") == 2
+
+
+@pytest.mark.parametrize(
+    ("document", "field"),
+    [
+        ({"earn": {"rates": {"xyz": "1"}}}, "earn.rates.xyz"),
+        ({"redeem": {"rates": {"xyz": "1"}}}, "redeem.rates.xyz"),
+        ({"tiers": {"basis": "spent", "currency_code": "xyz"}}, "tiers.currency_code"),
+        ({"redeem": {"rewards": [REWARD | {"min_cart": {"eur": "1", "xyz": "1"}}]}}, "redeem.rewards.0.min_cart.xyz"),
+        ({"redeem": {"rewards": [REWARD | {"currency_codes": ["eur", "xyz"]}]}}, "redeem.rewards.0.currency_codes.1"),
+    ],
+)
+def test_a_currency_that_the_shop_does_not_have_is_named(
+    api: TestClient, medusa: FakeMedusa, document: dict[str, Any], field: str
+) -> None:
+    refused = put(api, document)
+    assert refused.status_code == 422
+    (error,) = refused.json()["errors"]
+    assert error["field"] == field
+    assert "'xyz'" in error["message"]
+    # While Medusa is away only the letters are checked.
+    medusa.away = True
+    assert put(api, document).status_code == 200
+
+
+@pytest.mark.parametrize("code", ["EUR", "e", "eu1", "euro"])
+def test_what_is_no_code_is_refused_though_medusa_is_away(api: TestClient, medusa: FakeMedusa, code: str) -> None:
+    medusa.away = True
+    refused = put(api, {"earn": {"rates": {code: "1"}}})
+    assert refused.status_code == 422
+    assert refused.json()["errors"][0]["field"] == f"earn.rates.{code}"
+
+
+def test_a_currency_that_only_medusa_has_is_taken(api: TestClient, medusa: FakeMedusa) -> None:
+    assert put(api, {"earn": {"rates": {"irt": "0.001"}}}).status_code == 200
+
+
+def test_the_poll_asks_once_a_day(medusa: FakeMedusa) -> None:
+    for _ in range(2):
+        reconcile(get_medusa())
+    assert medusa.calls.count(("GET", "/admin/currencies")) == 1
+    assert decimal_digits("kwd") == 3
+
+
+def test_a_poll_does_not_depend_on_currencies(medusa: FakeMedusa) -> None:
+    medusa.currencies.clear()
+    reconcile(get_medusa())
+
+
+def test_a_currency_that_is_gone_keeps_its_last_figure(medusa: FakeMedusa) -> None:
+    with transaction() as connection:
+        save_currencies(connection, {"eur": 2, "xyz": 4}, now=now())
+        save_currencies(connection, {"eur": 2}, now=now())
+    forget_currencies()
+    with transaction() as connection:
+        load_currencies(connection)
+    assert decimal_digits("xyz") == 4
