@@ -11,23 +11,23 @@ _CAPTURED = {"captured", "partially_refunded", "refunded"}
 _CENT = Decimal("0.01")
 
 
-def is_paid(order: OrderShape, swapped: frozenset[str], refunded: Decimal) -> bool:
+def is_paid(order: OrderShape, swapped: frozenset[str]) -> bool:
     """By the amounts, since `payment_status` calls an order refunded of which a part was captured and refunded.
 
-    `swapped` are the lines that a claim or an exchange added, `refunded` the credit lines that are refunds.
+    `swapped` are the lines that a claim or an exchange added.
     """
     paid = captured(order)
     # An order that costs nothing has no payment that could arrive.
-    costs_nothing = amount_to_pay(order.total, order.currency_code) == 0
-    return costs_nothing or (paid > 0 and paid + _CENT >= _to_capture(order, swapped, refunded))
+    costs_nothing = amount_to_pay(order.total, order.currency_code) <= 0
+    return costs_nothing or (paid > 0 and paid + _CENT >= _to_capture(order, swapped))
 
 
-def paid_share(order: OrderShape, swapped: frozenset[str], refunded: Decimal) -> Decimal:
+def paid_share(order: OrderShape, swapped: frozenset[str]) -> Decimal:
     """How much of what the order costs has been captured, 0 to 1."""
-    if is_paid(order, swapped, refunded):
+    if is_paid(order, swapped):
         return Decimal(1)
     paid = captured(order)
-    return paid / _to_capture(order, swapped, refunded) if paid > 0 else Decimal(0)
+    return paid / _to_capture(order, swapped) if paid > 0 else Decimal(0)
 
 
 def captured(order: OrderShape) -> Decimal:
@@ -43,12 +43,11 @@ def captured(order: OrderShape) -> Decimal:
     return Decimal(0) if of_nothing else max(order.total + order.credit_line_total, Decimal(0))
 
 
-def _to_capture(order: OrderShape, swapped: frozenset[str], refunded: Decimal) -> Decimal:
+def _to_capture(order: OrderShape, swapped: frozenset[str]) -> Decimal:
     """What has to be captured in all, above 0 unless it costs nothing.
 
-    A refund without a return is a credit line that lowers the total; it was captured before all the same. What a gift
-    card paid at placement is not captured.
+    A refund without a return is a credit line that lowers the total; it was captured before all the same.
     """
     given_back = order.summary.refunded_total if order.summary else Decimal(0)
     later = sum((item.total for item in order.items if item.id in swapped), Decimal(0))
-    return order.total + min(refunded, given_back) - later
+    return order.total + min(order.credit_line_total, given_back) - later

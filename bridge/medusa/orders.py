@@ -163,9 +163,9 @@ def read_order(document: Mapping[str, Any]) -> Order:
         is_draft=order.is_draft_order,
         # A cancel leaves the totals as they were, so only these two say it.
         canceled=order.status == "canceled" or order.canceled_at is not None,
-        paid=is_paid(order, swapped, refunded),
+        paid=is_paid(order, swapped),
         free=amount_to_pay(order.total, order.currency_code) == 0 and not captured(order),
-        paid_share=paid_share(order, swapped, refunded),
+        paid_share=paid_share(order, swapped),
         completed=order.status in _COMPLETED,
         lines=tuple(_line(item, swapped_in=item.id in swapped) for item in order.items),
         shipping_uses=tuple(_shipping_uses(order)),
@@ -223,9 +223,11 @@ def _credit(order: OrderShape) -> tuple[Decimal, Decimal]:
     A negative line gives the money of a return back as store credit: then less of the order was paid with credit.
     """
     if order.credit_lines is None:
-        # Of an older sender. The first version has nothing but what was there at placement.
-        at_placement = order.credit_line_total if order.version <= 1 else Decimal(0)
-        return order.credit_line_total - at_placement, max(at_placement, Decimal(0))
+        # Of an older sender. The first version has what was there at placement, less what was refunded by now.
+        given_back = order.summary.refunded_total if order.summary else Decimal(0)
+        at_placement = order.credit_line_total - given_back if order.version <= 1 else Decimal(0)
+        at_placement = max(at_placement, Decimal(0))
+        return order.credit_line_total - at_placement, at_placement
     lines = [line for line in order.credit_lines if line]
     refunded = sum((line.amount for line in lines if not line.at_placement and line.amount > 0), Decimal(0))
     given_back = sum((line.amount for line in lines if line.amount < 0), Decimal(0))

@@ -151,3 +151,14 @@ def test_a_role_without_temporary_tables_is_told_what_to_do(
         owner.execute(f'REVOKE TEMPORARY ON DATABASE "{name}" FROM PUBLIC')
     said = dust("programme", "simulate", rules_file(tmp_path), "--since", "2026-01-01")
     assert (said.code, "GRANT TEMPORARY ON DATABASE" in said.err) == (1, True), said.err
+
+
+@pytest.mark.usefixtures("settings")
+def test_a_currency_that_the_shop_does_not_have_is_refused(dust: Dust, tmp_path: Path, medusa: FakeMedusa) -> None:
+    file = rules_file(tmp_path, redeem={"rates": {"eur": "100", "xyz": "1"}})
+    for command in ("check", "set"):
+        refused = dust("programme", command, file)
+        assert refused.code == 1
+        assert "redeem.rates.xyz: 'xyz' is not a currency of the shop" in refused.err
+    medusa.away = True
+    assert "Version 1 is in force." in dust("programme", "set", file).out
