@@ -40,7 +40,7 @@ from bridge.api.shapes import (
 from bridge.api.store import redemption_list
 from bridge.clock import now
 from bridge.db import transaction
-from bridge.errors import FieldErrors
+from bridge.errors import FieldErrors, Unavailable
 from bridge.explain import explain
 from bridge.export import export_customer
 from bridge.ids import CustomerId, ProductId
@@ -63,6 +63,7 @@ from bridge.products.settings import (
     read_product,
     set_products,
 )
+from bridge.products.variants import NOT_CHECKED, why_not_priced
 from bridge.programme.currencies import ask_currencies, require_currencies, save_currencies
 from bridge.programme.rules import Programme
 from bridge.programme.versions import Version, add_version, current_version, list_versions
@@ -153,6 +154,7 @@ class AdminProduct(BaseModel):
     dust_price: int | None
     updated_by: str
     updated_at: datetime
+    warning: str | None = Field(default=None, description="What could not be checked, and what to do")
     mirrored: bool = Field(description="Whether Medusa's product metadata has these settings by now")
     mirror_error: str | None
 
@@ -183,8 +185,8 @@ def read_products(limit: Limit = 100, cursor: Cursor = None) -> AdminProductList
 def write_products(batch: ProductBatch, who: AdminOperator) -> AdminProductList:
     """Set many products at once, all or none."""
     wanted = {each.product_id: each for each in batch.products}
-    written = _set_products(list(wanted.values()), who.id)
-    return AdminProductList(products=[_product(each) for each in written])
+    fields = {each.product_id: f"products.{number}.dust_price" for number, each in enumerate(batch.products)}
+    return AdminProductList(products=_set_products(list(wanted.values()), who.id, fields))
 
 
 @router.get("/products/{product_id}", responses=describe_problems(404, 422))
@@ -196,9 +198,12 @@ def read_one_product(product_id: PathId) -> AdminProduct:
 
 @router.put("/products/{product_id}", responses=describe_problems(400, 422))
 def write_product(product_id: PathId, wish: ProductWish, who: AdminOperator) -> AdminProduct:
-    """Set one product; Medusa's product metadata follows within seconds."""
+    """Set one product; Medusa's product metadata follows within seconds.
+
+    Refused when the product's variants have different prices. `warning` says when Medusa could not be asked.
+    """
     batch = [ProductBatchWish(product_id=product_id, dust_only=wish.dust_only, dust_price=wish.dust_price)]
-    return _product(_set_products(batch, who.id)[0])
+    return _set_products(batch, who.id, {product_id: "dust_price"})[0]
 
 
 @router.delete("/products/{product_id}", responses=describe_problems(404, 422))
@@ -210,7 +215,15 @@ def drop_product(product_id: PathId, who: AdminOperator) -> Deleted:
     return Deleted(id=product_id, object="dust_product")
 
 
-def _set_products(batch: list[ProductBatchWish], actor: str) -> list[ProductSettings]:
+def _set_products(batch: list[ProductBatchWish], actor: str, fields: dict[str, str]) -> list[AdminProduct]:
+    """`fields` says where each product's price stands in the request."""
+    warning = None
+    try:
+        refused = why_not_priced({ProductId(each.product_id) for each in batch if each.dust_price}, get_medusa)
+    except Unavailable:
+        refused, warning = {}, NOT_CHECKED
+    if refused:
+        raise FieldErrors([{"field": fields[product], "message": why} for product, why in refused.items()])
     with transaction() as connection:
         written = set_products(
             connection,
@@ -222,11 +235,11 @@ def _set_products(batch: list[ProductBatchWish], actor: str) -> list[ProductSett
             now=now(),
         )
     wake(PRODUCTS_MIRROR)
-    return written
+    return [_product(each, warning if each.dust_price else None) for each in written]
 
 
-def _product(settings: ProductSettings) -> AdminProduct:
-    return AdminProduct(**vars(settings))
+def _product(settings: ProductSettings, warning: str | None = None) -> AdminProduct:
+    return AdminProduct(**vars(settings), warning=warning)
 
 
 @router.get("/customers/{customer_id}", responses=describe_problems(422))

@@ -1,5 +1,6 @@
 """The catalogue of rewards as the storefront sees it."""
 
+from collections.abc import Collection
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Response
@@ -9,12 +10,14 @@ from bridge.api.cached import cached
 from bridge.api.shapes import money
 from bridge.db import transaction
 from bridge.errors import DustError
+from bridge.ids import ProductId
+from bridge.ledger.account import InsufficientDust
 from bridge.medusa.carts import Cart
 from bridge.problems import describe_problems
 from bridge.programme.rules import MoneyByCurrency, Redeem, Reward, RewardKind
 from bridge.programme.versions import current_version
 from bridge.redemptions.basket import Basket
-from bridge.redemptions.rewards import reward_terms
+from bridge.redemptions.rewards import CartBelowMinimum, reward_terms
 
 router = APIRouter(prefix="/store/dust", tags=["store"])
 
@@ -25,7 +28,7 @@ class RewardView(BaseModel):
     kind: RewardKind
     dust: int = Field(description="The price in dust, whatever it takes off")
     percent: str | None = Field(description="`percentage`: what it takes off the cart's items")
-    max_value: dict[str, str] = Field(description="`percentage`: the most it takes off, in major units by currency")
+    max_value: dict[str, str] = Field(description="The most it takes off, in major units by currency")
     product_id: str | None = Field(description="`free_product`: which product; it has to be in the cart")
     quantity: int | None = Field(description="`free_product`: how many units of it")
     min_cart: dict[str, str] = Field(description="The least that the cart's items cost, in major units by currency")
@@ -42,8 +45,10 @@ class QuotedReward(RewardView):
 
     affordable: bool = Field(description="Whether the customer has the dust for it")
     fits: bool = Field(description="Whether it can be had for this cart")
-    reason: str | None = Field(description="Why it does not fit, in plain words")
-    reason_code: str | None = Field(examples=["cart_below_minimum"])
+    reason: str | None = Field(description="Why it cannot be redeemed now, in plain words; null when it can")
+    reason_code: str | None = Field(examples=["cart_below_minimum"], description="The `code` a redemption would answer")
+    missing_dust: int = Field(description="How much more dust the customer needs; 0 when there is enough")
+    missing_amount: str | None = Field(description="How much more the cart's items must cost, in major units")
 
 
 @router.get(
@@ -59,20 +64,29 @@ def read_rewards(if_none_match: Annotated[str | None, Header()] = None) -> Respo
     return cached(answer, if_none_match)
 
 
-def quote_rewards(rules: Redeem, *, cart: Cart | None, basket: Basket | None, available: int) -> list[QuotedReward]:
+def quote_rewards(
+    rules: Redeem, *, cart: Cart | None, basket: Basket | None, available: int, mixed_prices: Collection[ProductId]
+) -> list[QuotedReward]:
     """Each reward with whether it can be had for this cart; without a cart, whether it can be had without one."""
     quoted = []
     for reward in _by_price(rules):
         refusal: DustError | None = None
         try:
-            reward_terms(rules, reward, cart=cart, basket=basket)
+            reward_terms(rules, reward, cart=cart, basket=basket, mixed_prices=mixed_prices)
         except DustError as error:
             refusal = error
+        fits, affordable = refusal is None, reward.dust <= available
+        missing = refusal.missing if isinstance(refusal, CartBelowMinimum) else None
+        if fits and not affordable:
+            # In this order: a redemption looks at the cart first.
+            refusal = InsufficientDust(asked=reward.dust, available=available)
         quoted.append(
             QuotedReward(
                 **_view(rules, reward),
-                affordable=reward.dust <= available,
-                fits=refusal is None,
+                affordable=affordable,
+                fits=fits,
+                missing_dust=max(0, reward.dust - available),
+                missing_amount=money(missing),
                 reason=refusal.message if refusal else None,
                 reason_code=refusal.code if refusal else None,
             )

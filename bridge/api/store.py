@@ -4,7 +4,8 @@ import asyncio
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
@@ -42,22 +43,21 @@ from bridge.db import transaction
 from bridge.errors import Conflict, NotFound, Unavailable
 from bridge.ids import CustomerId, ProductId
 from bridge.inbox.reconcile import keep_orders
-from bridge.ledger.statements import Balance, read_balance, read_balances, read_points, read_transactions
+from bridge.ledger.book import read_spendable
+from bridge.ledger.statements import Balance, read_balances, read_points, read_transactions
 from bridge.medusa.amounts import Number
 from bridge.medusa.carts import Cart
 from bridge.medusa.client import UnknownInMedusa, get_medusa
 from bridge.problems import describe_problems
 from bridge.products.settings import ProductSettings, list_products, read_products
-from bridge.programme.rules import CurrencyCode, Programme, Traits
+from bridge.products.variants import VariantPricesDiffer, with_differing_prices
+from bridge.programme.rules import CurrencyCode, Programme, Redeem, Traits
 from bridge.programme.versions import current_version
 from bridge.programme.worth import (
     EarningLine,
     LineTerms,
-    discount_value,
     earning,
     line_terms,
-    most_dust_for,
-    most_dust_within,
 )
 from bridge.redemptions.advance import advance
 from bridge.redemptions.basket import Basket, basket_of
@@ -68,6 +68,7 @@ from bridge.redemptions.promises import (
     discounts_for_cart,
     find_answer,
     list_redemptions,
+    open_for_cart,
     promise,
     read_redemption,
     units_paid_for_cart,
@@ -76,15 +77,17 @@ from bridge.redemptions.promises import (
     Request as RedemptionRequest,
 )
 from bridge.redemptions.rewards import UnknownReward, reward_terms
-from bridge.redemptions.tables import State
+from bridge.redemptions.tables import RedemptionKind, State
 from bridge.redemptions.terms import (
     MOST_UNITS,
     NothingToPay,
     Terms,
+    discount_offer,
     discount_terms,
     product_terms,
     require_whole_units,
-    unpaid_dust_only,
+    units_in_cart,
+    unpaid_units,
 )
 from bridge.settlement.standings import CustomerTier, read_tier, read_tiers
 from bridge.together import Together
@@ -102,8 +105,8 @@ class UnknownCart(NotFound):
 
     code = "unknown_cart"
 
-    def __init__(self, cart_id: str) -> None:
-        super().__init__(f"You have no cart {cart_id}.")
+    def __init__(self) -> None:
+        super().__init__("This cart was not found among yours.")
 
 
 class CartCompleted(Conflict):
@@ -111,8 +114,8 @@ class CartCompleted(Conflict):
 
     code = "cart_completed"
 
-    def __init__(self, cart_id: str) -> None:
-        super().__init__(f"Cart {cart_id} is an order already.")
+    def __init__(self) -> None:
+        super().__init__("This cart has been ordered already.")
 
 
 class Points(BaseModel):
@@ -210,51 +213,95 @@ class QuoteRequest(Body):
         return self
 
 
-class DustOnlyItem(BaseModel):
+class PricedItem(BaseModel):
+    """Units of a product that points can still pay for, and what they cost together."""
+
     product_id: str
     quantity: int
     dust: int
 
 
+class QuotedRedemption(BaseModel):
+    """An open redemption of this cart."""
+
+    id: str
+    code: str | None = Field(description="The only code, if there is one")
+    kind: RedemptionKind
+    dust: int
+    value: str | None = Field(description="The discount in major units; null when only the cart can tell it")
+    expires_at: datetime
+
+
 class Quote(BaseModel):
     currency_code: str
     earn: int = Field(description="Dust that the order would earn as it is")
-    max_dust: int = Field(description="The most dust it can take as a discount, the customer's own limit included")
+    min_dust: int = Field(description="The smallest discount that can be redeemed, in dust")
+    max_dust: int = Field(description="What `max` would redeem as a discount; 0 when no discount can be redeemed")
     max_value: str = Field(description="What that dust takes off, in major units")
     available: int = Field(description="What the customer may spend")
-    dust_only: int = Field(description="What its dust-only lines cost in dust")
-    dust_only_items: list[DustOnlyItem]
+    dust_only_due: int = Field(description="What its dust-only lines still cost in dust, less what is paid already")
+    dust_only: int = Field(description="The same as dust_only_due")
+    dust_only_items: list[PricedItem] = Field(description="The dust-only units that are not paid yet")
+    optional: list[PricedItem] = Field(description="Units that dust or money may pay for, and that dust does not yet")
+    redemptions: list[QuotedRedemption] = Field(description="The customer's open redemptions of this cart")
     rewards: list[QuotedReward] = Field(description="The catalogue, with what can be had for this cart")
 
 
 @router.post("/quote", responses=describe_problems(400, 401, 404, 409, 422, 503))
 def quote(customer_id: Customer, wish: QuoteRequest) -> Quote:
-    """What a cart, or an amount, would earn and could take."""
+    """What a cart, or an amount, would earn and could take: what a redemption accepts, to the last point."""
     cart = _own_cart(customer_id, wish.cart_id) if wish.cart_id else None
     currency = cart.currency_code if cart else str(wish.currency_code)
+    moment = now()
     with transaction() as connection:
         programme = current_version(connection).programme
-        prices = _dust_only_prices(read_products(connection, _product_ids(cart)))
-        available = read_balance(connection, customer_id).available
-        tier = read_tier(connection, customer_id, now=now())
-        basket = _basket(connection, customer_id, cart, prices, programme) if cart else None
-    wanted = unpaid_dust_only(cart, prices, {}) if cart else Counter[ProductId]()
-    amount = wish.amount or Decimal(0)
-    rules = programme.redeem
-    most = most_dust_within(rules, basket.room, currency) if basket else most_dust_for(rules, amount, currency)
-    most = min(available, most or 0)
+        settings = read_products(connection, _product_ids(cart))
+        available = read_spendable(connection, customer_id, now=moment)
+        tier = read_tier(connection, customer_id, now=moment)
+        dust_only = _dust_only_prices(settings)
+        basket = _basket(connection, customer_id, cart, dust_only, programme) if cart else None
+        paid = units_paid_for_cart(connection, customer_id, cart) if cart else {}
+        open_redemptions = open_for_cart(connection, customer_id, cart) if cart else []
+    rules, amount = programme.redeem, wish.amount or Decimal(0)
+    room = basket or Basket(currency_code=currency, worth=amount, room=amount * rules.max_share)
+    offer = discount_offer(rules, currency_code=currency, available=available, basket=room)
+    free = _free_products(rules)
+    asked = {*_prices(settings), *(free & set(_product_ids(cart)) if cart else free)}
+    mixed = with_differing_prices(asked, get_medusa()) if asked else set()
+    due = _priced_items(cart, _without(dust_only, mixed), paid)
+    cost = sum(item.dust for item in due)
     return Quote(
         currency_code=currency,
-        earn=_would_earn(programme, cart, amount, currency, prices, tier.standing.factor if tier else Decimal(1)),
-        max_dust=most,
-        max_value=money(discount_value(rules, most, currency) or Decimal(0)) or "0.00",
+        earn=_would_earn(programme, cart, amount, currency, dust_only, tier.standing.factor if tier else Decimal(1)),
+        min_dust=offer.min_dust,
+        max_dust=offer.max_dust,
+        max_value=money(offer.max_value) or "0.00",
         available=available,
-        dust_only=sum(prices[product] * units for product, units in wanted.items()),
-        dust_only_items=[
-            DustOnlyItem(product_id=product, quantity=units, dust=prices[product] * units)
-            for product, units in wanted.items()
-        ],
-        rewards=quote_rewards(rules, cart=cart, basket=basket, available=available),
+        dust_only_due=cost,
+        dust_only=cost,
+        dust_only_items=due,
+        optional=_priced_items(cart, _without(_optional_prices(settings), mixed), paid),
+        redemptions=[_quoted_redemption(each) for each in open_redemptions],
+        rewards=quote_rewards(rules, cart=cart, basket=basket, available=available, mixed_prices=mixed),
+    )
+
+
+def _priced_items(cart: Cart | None, prices: dict[ProductId, int], paid: Mapping[ProductId, int]) -> list[PricedItem]:
+    units = unpaid_units(cart, prices, paid) if cart else Counter[ProductId]()
+    return [
+        PricedItem(product_id=product, quantity=quantity, dust=prices[product] * quantity)
+        for product, quantity in units.items()
+    ]
+
+
+def _quoted_redemption(redemption: Redemption) -> QuotedRedemption:
+    return QuotedRedemption(
+        id=redemption.id,
+        code=redemption.codes[0].code if len(redemption.codes) == 1 else None,
+        kind=redemption.kind,
+        dust=redemption.dust,
+        value=money(redemption.value),
+        expires_at=redemption.expires_at,
     )
 
 
@@ -319,8 +366,8 @@ def _basket(
     connection: Connection, customer_id: CustomerId, cart: Cart, dust_only: Collection[ProductId], programme: Programme
 ) -> Basket:
     """What of the cart dust may still take off."""
-    promised = discounts_for_cart(connection, customer_id, cart)
-    return basket_of(cart, dust_only=dust_only, promised=promised, max_share=programme.redeem.max_share)
+    discounts = discounts_for_cart(connection, customer_id, cart)
+    return basket_of(cart, dust_only=dust_only, discounts=discounts, max_share=programme.redeem.max_share)
 
 
 def _terms(programme: Programme, product_id: str | None) -> LineTerms:
@@ -338,14 +385,15 @@ _FORMS = (
     {"dust", "cart_id", "currency_code"},
     {"cart_id", "pay"},
     {"items"},
+    {"items", "cart_id"},
     {"reward_id"},
     {"reward_id", "cart_id"},
 )
 
 
 class RedemptionWish(Body):
-    """One of: `dust` with `currency_code`; `dust` with `cart_id`; `cart_id` with `pay`; `items`; `reward_id`, with
-    `cart_id` or without."""
+    """One of: `dust` with `currency_code`; `dust` with `cart_id`; `cart_id` with `pay`; `items`, with `cart_id` or
+    without; `reward_id`, with `cart_id` or without."""
 
     dust: Dust | Literal["max"] | None = None
     currency_code: CurrencyCode | None = None
@@ -396,13 +444,26 @@ def redeem(customer_id: Customer, wish: RedemptionWish, key: Annotated[str, Depe
     return Response(json.dumps(answer), 202, media_type="application/json")
 
 
+def _mixed_prices(wish: RedemptionWish, cart: Cart | None) -> set[ProductId]:
+    """Products of this request whose variants differ in price. Asks Medusa, so not within a transaction."""
+    asked = {ProductId(item.product_id) for item in wish.items or ()}
+    with transaction() as connection:
+        if wish.pay:
+            asked |= set(_dust_only_prices(read_products(connection, _product_ids(cart))))
+        if wish.reward_id:
+            reward = current_version(connection).programme.redeem.reward(wish.reward_id)
+            asked |= {ProductId(reward.product_id)} if reward and reward.product_id else set()
+    return with_differing_prices(asked, get_medusa()) if asked else set()
+
+
 def _promise(request: RedemptionRequest, wish: RedemptionWish, cart: Cart | None) -> dict[str, Any]:
+    mixed = _mixed_prices(wish, cart)
     with transaction() as connection:
         version = current_version(connection)
         rules = version.programme.redeem
         wanted_ids = [ProductId(item.product_id) for item in wish.items or ()]
         settings = read_products(connection, [*_product_ids(cart), *wanted_ids])
-        prices = {each.product_id: each.dust_price for each in settings if each.dust_price}
+        prices = _prices(settings)
         dust_only = _dust_only_prices(settings)
 
         def terms_for(available: int) -> Terms:
@@ -410,13 +471,21 @@ def _promise(request: RedemptionRequest, wish: RedemptionWish, cart: Cart | None
                 wanted = Counter[ProductId]()
                 for item in wish.items:
                     wanted[ProductId(item.product_id)] += item.quantity
+                for product_id in sorted(mixed & set(prices)):
+                    raise VariantPricesDiffer(product_id)
+                if cart:
+                    paid = units_paid_for_cart(connection, request.customer_id, cart)
+                    units_in_cart(cart, prices, wanted, paid)
                 return product_terms(prices, wanted)
             if wish.pay and cart:
                 # Read under the account's lock: a second tab that pays for the same cart finds the first one's units.
-                paid = units_paid_for_cart(connection, request.customer_id, cart.id)
-                require_whole_units(cart, dust_only)
-                wanted = unpaid_dust_only(cart, dust_only, paid)
+                paid = units_paid_for_cart(connection, request.customer_id, cart)
+                wanted = unpaid_units(cart, _without(dust_only, mixed), paid)
                 if not wanted:
+                    # What a quote leaves out as well; when nothing else is due, the shopper hears why.
+                    for product_id in unpaid_units(cart, mixed, paid):
+                        raise VariantPricesDiffer(product_id)
+                    require_whole_units(cart, dust_only)
                     raise NothingToPay
                 return product_terms(prices, wanted)
             # As with the units: a second tab finds what the first one has taken of the cart.
@@ -424,8 +493,8 @@ def _promise(request: RedemptionRequest, wish: RedemptionWish, cart: Cart | None
             if wish.reward_id:
                 reward = rules.reward(wish.reward_id)
                 if reward is None:
-                    raise UnknownReward(wish.reward_id)
-                return reward_terms(rules, reward, cart=cart, basket=basket)
+                    raise UnknownReward
+                return reward_terms(rules, reward, cart=cart, basket=basket, mixed_prices=mixed)
             return discount_terms(
                 rules,
                 dust=None if wish.dust == "max" else wish.dust,
@@ -452,11 +521,11 @@ def _open_cart(cart_id: str, may_see: Callable[[Cart], bool]) -> Cart:
     try:
         cart = get_medusa().cart(cart_id)
     except UnknownInMedusa:
-        raise UnknownCart(cart_id) from None
+        raise UnknownCart from None
     if not may_see(cart):
-        raise UnknownCart(cart_id)
+        raise UnknownCart
     if cart.completed:
-        raise CartCompleted(cart_id)
+        raise CartCompleted
     return cart
 
 
@@ -466,6 +535,23 @@ def _product_ids(cart: Cart | None) -> list[ProductId]:
 
 def _dust_only_prices(settings: list[ProductSettings]) -> dict[ProductId, int]:
     return {each.product_id: each.dust_price for each in settings if each.dust_only and each.dust_price}
+
+
+def _prices(settings: list[ProductSettings]) -> dict[ProductId, int]:
+    return {each.product_id: each.dust_price for each in settings if each.dust_price}
+
+
+def _without(prices: dict[ProductId, int], left_out: Collection[ProductId]) -> dict[ProductId, int]:
+    return {product_id: price for product_id, price in prices.items() if product_id not in left_out}
+
+
+def _free_products(rules: Redeem) -> set[ProductId]:
+    """The products of the catalogue's rewards."""
+    return {ProductId(reward.product_id) for reward in rules.rewards if reward.product_id}
+
+
+def _optional_prices(settings: list[ProductSettings]) -> dict[ProductId, int]:
+    return {each.product_id: each.dust_price for each in settings if each.dust_price and not each.dust_only}
 
 
 @router.get("/redemptions", responses=describe_problems(401, 422, 503))

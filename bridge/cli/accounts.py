@@ -11,13 +11,15 @@ from bridge.api.shapes import balance_view, transaction_view
 from bridge.cli.output import AsJson, console, print_json, print_rows
 from bridge.clock import now, real_now
 from bridge.db import transaction
-from bridge.errors import field_error
+from bridge.errors import Unavailable, field_error
 from bridge.explain import explain as explain_balance
 from bridge.ids import CustomerId, ProductId, new_id
 from bridge.ledger.account import MOST_DUST
 from bridge.ledger.adjust import adjust_balance
 from bridge.ledger.statements import read_balance, read_transactions
+from bridge.medusa.client import get_medusa
 from bridge.products.settings import Wanted, set_products
+from bridge.products.variants import NOT_CHECKED, why_not_priced
 from bridge.settings import get_settings
 from bridge.settlement.standings import read_tier
 from bridge.wake import PRODUCTS_MIRROR, publish
@@ -118,13 +120,23 @@ def product_set(
 ) -> None:
     """Set a product's dust price. Example: dust product set prod_01J9 --price 500 --dust-only"""
     wanted = Wanted(product_id=ProductId(product), dust_only=dust_only, dust_price=price)
+    warning = None
+    try:
+        refused = why_not_priced({wanted.product_id}, get_medusa)
+    except Unavailable:
+        refused, warning = {}, NOT_CHECKED
+    if refused:
+        raise field_error("--price", refused[wanted.product_id])
     with transaction() as connection:
         written = set_products(connection, [wanted], actor=_ACTOR, now=now())[0]
     publish(PRODUCTS_MIRROR)
     if as_json:
-        print_json({"product_id": product, "dust_only": written.dust_only, "dust_price": written.dust_price})
+        settings = {"dust_only": written.dust_only, "dust_price": written.dust_price, "warning": warning}
+        print_json({"product_id": product, **settings})
     else:
         console.print(f"{product}: {written.dust_price} dust" + (", dust only" if dust_only else ""))
+        if warning:
+            console.print(warning)
 
 
 def token(

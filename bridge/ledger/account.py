@@ -64,7 +64,7 @@ class InsufficientDust(Conflict):
     code = "insufficient_dust"
 
     def __init__(self, *, asked: int, available: int) -> None:
-        super().__init__(f"{asked} dust were asked for, {available} are available.", available=available)
+        super().__init__(f"You need {asked:,} points and have {available:,}.", available=available)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,6 +23,16 @@ from bridge.ledger.tables import customer_merge, dust_balance, dust_lot, dust_lo
 from bridge.ledger.totals import note_postings
 
 
+def read_spendable(connection: Connection, customer_id: CustomerId, *, now: datetime) -> int:
+    """What the customer may spend at this moment: what a hold would find, whenever the sweeps ran. Writes nothing."""
+    with connection.begin_nested() as savepoint:
+        account = open_accounts(connection, [customer_id])[customer_id]
+        account.mature_due(now=now)
+        account.expire_due(now=now)
+        savepoint.rollback()
+    return max(0, account.available)
+
+
 def open_accounts(
     connection: Connection, customer_ids: Iterable[CustomerId], *, lots: bool = True, extra_lots: Collection[str] = ()
 ) -> dict[CustomerId, Account]:

@@ -29,6 +29,7 @@ log = structlog.get_logger(__name__)
 Json = dict[str, Any]
 Params = Mapping[str, str] | list[tuple[str, str | int | float | bool | None]]
 _PAGE = 100
+VARIANT_FIELDS = "id,variants.id,variants.title,*variants.prices"
 # Codes are 21 characters: fifty of them stay well inside what a URL may hold.
 _CODES_AT_ONCE = 50
 # Medusa's parser takes a thousand values in a list; Node refuses headers, the URL among them, over 16 kB.
@@ -245,6 +246,21 @@ class Medusa:
             return read_currencies(rows or ())
         except ValueError as error:
             raise MedusaAway(f"What answered GET /admin/currencies is not Medusa: {error}") from error
+
+    def variants(self, product_id: ProductId) -> list[Json]:
+        """A product's variants with `title` and `prices`. Raises `UnknownInMedusa`."""
+        fields = {"fields": VARIANT_FIELDS}
+        product = self._admin("GET", f"/admin/products/{quote(product_id, safe='')}", params=fields)["product"]
+        return list(product.get("variants") or ())
+
+    def variants_of(self, product_ids: Collection[ProductId]) -> dict[ProductId, list[Json]]:
+        """As `variants`, for many at once; products that Medusa does not know are left out."""
+        found: dict[ProductId, list[Json]] = {}
+        for some in _in_portions(sorted(product_ids)):
+            params: Params = [*(("id[]", each) for each in some), ("fields", VARIANT_FIELDS), ("limit", len(some))]
+            for product in self._admin("GET", "/admin/products", params=params)["products"]:
+                found[ProductId(product["id"])] = list(product.get("variants") or ())
+        return found
 
     def set_product_metadata(self, product_id: ProductId, metadata: Json) -> None:
         """Merge these keys into a product's metadata; an empty string drops a key. Raises `UnknownInMedusa`."""

@@ -282,10 +282,10 @@ Money = Annotated[ExactDecimal, Field(gt=0, le=_MOST_MONEY, decimal_places=_MOST
 MoneyByCurrency = Annotated[dict[CurrencyCode, Money], Field(max_length=200)]
 # What only one kind of reward has; what another kind is given of it would do nothing, so it is refused.
 _FIELDS_OF_KIND = {
-    "percent": RewardKind.PERCENTAGE,
-    "max_value": RewardKind.PERCENTAGE,
-    "product_id": RewardKind.FREE_PRODUCT,
-    "quantity": RewardKind.FREE_PRODUCT,
+    "percent": (RewardKind.PERCENTAGE,),
+    "max_value": (RewardKind.PERCENTAGE, RewardKind.FREE_SHIPPING),
+    "product_id": (RewardKind.FREE_PRODUCT,),
+    "quantity": (RewardKind.FREE_PRODUCT,),
 }
 _NEEDED_BY_KIND = {RewardKind.PERCENTAGE: "percent", RewardKind.FREE_PRODUCT: "product_id"}
 
@@ -301,7 +301,8 @@ class Reward(_Part):
         default=None, description="`percentage`: what it takes off the cart's items"
     )
     max_value: MoneyByCurrency = Field(
-        default={}, description="`percentage`: the most it takes off, with tax, in major units by currency"
+        default={},
+        description="`percentage`, `free_shipping`: the most it takes off, with tax, in major units by currency",
     )
     product_id: Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,255}$")] | None = Field(
         default=None, description="`free_product`: which"
@@ -319,9 +320,9 @@ class Reward(_Part):
         needed = _NEEDED_BY_KIND.get(self.kind)
         if needed and getattr(self, needed) is None:
             raise ValueError(f"{needed} is missing: a {self.kind} reward needs it")
-        for name, kind in _FIELDS_OF_KIND.items():
-            if kind is not self.kind and getattr(self, name):
-                raise ValueError(f"{name} belongs to {kind} rewards only")
+        for name, kinds in _FIELDS_OF_KIND.items():
+            if self.kind not in kinds and getattr(self, name):
+                raise ValueError(f"{name} belongs to {' and '.join(kinds)} rewards only")
         return self
 
     @property
@@ -335,7 +336,12 @@ class Reward(_Part):
         return bool(self.max_value or self.min_cart or self.currency_codes)
 
     def needs_cart(self, max_share: Decimal) -> bool:
-        """Whether it cannot be redeemed without one: only a cart says what share of it a free product is."""
+        """Whether it cannot be redeemed without one.
+
+        Only a cart says what share of it a free product is, and what its shipping costs.
+        """
+        if self.kind is RewardKind.FREE_SHIPPING:
+            return True
         return self.looks_at_cart or (self.kind is RewardKind.FREE_PRODUCT and max_share < 1)
 
     def exists_in(self, currency_code: str) -> bool:

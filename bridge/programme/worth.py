@@ -138,19 +138,46 @@ def dust_for_value(rate: Decimal, value: Decimal) -> int:
     return int((value * rate).quantize(_MILLIONTH).to_integral_value(ROUND_CEILING))
 
 
-def most_dust_for(rules: Redeem, amount: Decimal, currency_code: str) -> int | None:
-    """The most dust an amount to pay can take, within the programme's limits; None without a rate."""
-    return most_dust_within(rules, amount * rules.max_share, currency_code)
+def least_dust_for(rules: Redeem, value: Decimal, currency_code: str) -> int:
+    """The smallest number of points that takes `value` off, or more. The currency needs a rate.
+
+    At 133.3 points per eur, 1.00 costs 134 points: 133 of them take only 0.99 off.
+    """
+    return int((value * rules.rates[currency_code]).to_integral_value(ROUND_CEILING))
+
+
+def useful_dust(rules: Redeem, dust: int, currency_code: str) -> int:
+    """The part of `dust` that buys something: the smallest number that takes the same off. The currency needs a rate.
+
+    At 100 points per yen, 100 of 199 points: both take 1 yen off.
+    """
+    return least_dust_for(rules, discount_value(rules, dust, currency_code) or Decimal(0), currency_code)
+
+
+def least_redeemable(rules: Redeem, currency_code: str) -> int:
+    """The smallest number of points that is not below `min_dust` and buys something with all of them.
+
+    At 100 points per yen: 100, and 200 where `min_dust` is 150.
+    """
+    least = useful_dust(rules, rules.min_dust, currency_code)
+    if 0 < least >= rules.min_dust:
+        return least
+    value = (discount_value(rules, rules.min_dust, currency_code) or Decimal(0)) + smallest_unit(currency_code)
+    return least_dust_for(rules, value, currency_code)
 
 
 def most_dust_within(rules: Redeem, value: Decimal, currency_code: str) -> int | None:
-    """The most dust that takes off no more than `value` and is allowed at a time; None without a rate."""
-    rate = rules.rates.get(currency_code)
-    if rate is None:
+    """The most points that take off no more than `value`, and buy something with all of them; None without a rate.
+
+    The programme's `max_dust` counts too.
+    """
+    if currency_code not in rules.rates:
         return None
-    coverable = value.quantize(smallest_unit(currency_code), ROUND_FLOOR)
-    most = int((coverable * rate).to_integral_value(ROUND_FLOOR))
-    return max(0, min(most, rules.max_dust or MOST_DUST))
+    unit = smallest_unit(currency_code)
+    coverable = max(Decimal(0), value.quantize(unit, ROUND_FLOOR))
+    # One point fewer than what takes the next unit off.
+    most = least_dust_for(rules, coverable + unit, currency_code) - 1
+    return useful_dust(rules, min(most, rules.max_dust or MOST_DUST), currency_code)
 
 
 def percentage_of(percent: Decimal, amount: Decimal, currency_code: str) -> Decimal:

@@ -8,7 +8,6 @@ the codes are gone and that no order has used them.
 """
 
 import secrets
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -19,13 +18,13 @@ from bridge.backoff import backoff_seconds
 from bridge.clock import now, real_now
 from bridge.db import transaction
 from bridge.errors import DustError, Unavailable
-from bridge.ids import ProductId
 from bridge.ledger.account import Kind, Memo
 from bridge.ledger.book import open_accounts, reserved_lots, save
 from bridge.medusa.client import Json, Medusa, MedusaRefused, Promotion
 from bridge.metrics import REDEMPTIONS_ENDED
 from bridge.notices.outbox import Notice, NoticeType, put
 from bridge.products.settings import newest_dust_only
+from bridge.programme.versions import version_numbered
 from bridge.redemptions.cart_codes import has_left_its_cart, take_out_again, take_out_of_carts
 from bridge.redemptions.promises import Code, Redemption, lock_redemption, update_redemption
 from bridge.redemptions.promotions import promotion_body
@@ -137,8 +136,10 @@ def _put_off(redemption: Redemption, lease: str, error: DustError) -> None:
 def _make(redemption: Redemption, medusa: Medusa, lease: str) -> Outcome:
     with transaction() as connection:
         dust_only = newest_dust_only(connection, limit=_MOST_EXCEPTIONS)
+        max_share = version_numbered(connection, redemption.programme_version).programme.redeem.max_share
+    bodies = {code.code: promotion_body(redemption, code, dust_only, max_share=max_share) for code in redemption.codes}
     try:
-        made = {code.code: _make_or_adopt(redemption, code, dust_only, medusa) for code in redemption.codes}
+        made = {code: _make_or_adopt(redemption, code, body, medusa) for code, body in bodies.items()}
     except MedusaRefused as refusal:
         # Medusa has said no and always will. What was made of the other codes goes before the dust comes back.
         return _withdraw(redemption, medusa, lease, failure=refusal.message)
@@ -160,11 +161,11 @@ def _make(redemption: Redemption, medusa: Medusa, lease: str) -> Outcome:
         return Outcome(redemption=lock_redemption(connection, redemption.id))
 
 
-def _make_or_adopt(redemption: Redemption, code: Code, dust_only: Sequence[ProductId], medusa: Medusa) -> Promotion:
+def _make_or_adopt(redemption: Redemption, code: str, body: Json, medusa: Medusa) -> Promotion:
     try:
-        return medusa.create_promotion(promotion_body(redemption, code, dust_only))
+        return medusa.create_promotion(body)
     except MedusaRefused:
-        existing = medusa.promotion_by_code(code.code)
+        existing = medusa.promotion_by_code(code)
         if existing is not None and existing.redemption_id == redemption.id:
             log.info("promotion_adopted", promotion_id=existing.id)
             return existing

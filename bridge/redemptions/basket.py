@@ -1,38 +1,90 @@
-"""What of a cart a discount can be set against. No I/O."""
+"""What of a cart can be discounted with points. No I/O."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Decimal
 
 from bridge.ids import ProductId
 from bridge.medusa.amounts import sum_of
-from bridge.medusa.carts import Cart
+from bridge.medusa.carts import Cart, CartLine
+from bridge.medusa.currencies import smallest_unit
+from bridge.programme.worth import percentage_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenDiscount:
+    """The code of an open redemption that takes money off a cart's lines.
+
+    `value` is a fixed sum. Without one it is a percentage of the lines, or `quantity` units of a free product.
+    """
+
+    code: str
+    value: Decimal | None = None
+    percent: Decimal | None = None
+    product_id: ProductId | None = None
+    quantity: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Basket:
-    """The lines of a cart that money may pay for; products for dust alone are no part of it. Major units, with tax.
+    """The lines of a cart that money may pay for, without dust-only products. Major units, with tax.
 
-    `worth` is what they cost after the shop's own discounts and before dust, `room` how much dust may still take off.
+    `worth` is what they cost after the shop's own discounts and before points, `room` how much points may still take
+    off. `dust_only` are the products that were left out.
     """
 
     currency_code: str
     worth: Decimal
     room: Decimal
+    dust_only: frozenset[ProductId] = frozenset()
 
 
 def basket_of(
-    cart: Cart, *, dust_only: Collection[ProductId], promised: Mapping[str, Decimal], max_share: Decimal
+    cart: Cart, *, dust_only: Collection[ProductId], discounts: Iterable[OpenDiscount], max_share: Decimal
 ) -> Basket:
-    """`promised` are the open discounts of this customer in this cart, by code, with their value if they have one.
+    """`discounts` are those of the customer that are in this cart, or on their way into it.
 
-    At a share of one half, a cart of 20.00 has room for 10.00, and for 4.00 when dust takes 6.00 off it already:
+    At a share of one half, a cart of 20.00 has room for 10.00, and for 4.00 when points take 6.00 off it already:
     the share is of the whole, so a second code does not get half of what the first has left.
     """
     lines = [line for line in cart.lines if line.product_id not in dust_only]
-    taken = sum_of(line.discounts[code] for line in lines for code in line.discounts if code in promised)
-    # A code that is still on its way into the cart takes its value off all the same.
-    coming = sum((value for code, value in promised.items() if code not in cart.promotion_codes), Decimal(0))
+    by_code = {discount.code: discount for discount in discounts}
+    taken = sum_of(line.discounts[code] for line in lines for code in line.discounts if code in by_code)
     worth = sum_of(line.gross for line in lines) + taken
+    coming = sum(
+        (
+            _expected(discount, lines, worth, cart.currency_code)
+            for code, discount in by_code.items()
+            if code not in cart.promotion_codes
+        ),
+        Decimal(0),
+    )
     room = max(Decimal(0), worth * max_share - taken - coming)
-    return Basket(currency_code=cart.currency_code, worth=worth, room=room)
+    return Basket(
+        currency_code=cart.currency_code,
+        worth=worth,
+        room=room,
+        dust_only=frozenset(product for product in dust_only if product is not None),
+    )
+
+
+def _expected(discount: OpenDiscount, lines: Iterable[CartLine], worth: Decimal, currency_code: str) -> Decimal:
+    """What a code that is not in the cart yet will take off it."""
+    if discount.value is not None:
+        return discount.value
+    if discount.percent is not None:
+        return percentage_of(discount.percent, worth, currency_code)
+    return price_of_units(lines, discount.product_id, discount.quantity or 0, currency_code)
+
+
+def price_of_units(
+    lines: Iterable[CartLine], product_id: ProductId | None, quantity: int, currency_code: str
+) -> Decimal:
+    """What so many units of a product cost in the cart, the cheapest first, as Medusa discounts them."""
+    price, left = Decimal(0), Decimal(quantity)
+    found = [line for line in lines if line.product_id == product_id and line.quantity > 0]
+    for line in sorted(found, key=lambda line: line.gross / line.quantity):
+        units = min(left, line.quantity)
+        price += line.gross * units / line.quantity
+        left -= units
+    return sum_of([price]).quantize(smallest_unit(currency_code), ROUND_FLOOR)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, or_, select, update
 
 from bridge.bulk import among
 from bridge.errors import Conflict, KeyReused, NotFound
@@ -16,6 +16,7 @@ from bridge.ledger.account import Kind, Memo
 from bridge.ledger.book import open_accounts, save
 from bridge.medusa.carts import Cart
 from bridge.programme.versions import Version
+from bridge.redemptions.basket import OpenDiscount
 from bridge.redemptions.tables import OPEN_STATES, RedemptionKind, State, dust_redemption, dust_redemption_code
 from bridge.redemptions.terms import Terms
 
@@ -290,42 +291,54 @@ def lock_redemptions_of_orders(
     return _load(connection, list(connection.scalars(by_code.union(by_order))), lock=True)
 
 
-def discounts_for_cart(connection: Connection, customer_id: CustomerId, cart: Cart) -> dict[str, Decimal]:
-    """The customer's open discounts that are in this cart or were redeemed for it, by code.
+# What takes nothing off the lines, or pays for units at their own price in points.
+_NOT_DISCOUNTS = (RedemptionKind.PRODUCTS.value, RedemptionKind.FREE_SHIPPING.value)
 
-    With their value in money, 0 where only the cart can tell it. What pays for products by the unit is none of them.
+
+def discounts_for_cart(connection: Connection, customer_id: CustomerId, cart: Cart) -> list[OpenDiscount]:
+    """The customer's open discounts that are in this cart or were redeemed for it.
+
+    Codes that pay for products by the unit, and free shipping, are none of them.
     """
+    code, redemption = dust_redemption_code.c, dust_redemption.c
     query = (
-        select(dust_redemption_code.c.code, dust_redemption_code.c.value)
-        .join(dust_redemption, dust_redemption.c.id == dust_redemption_code.c.redemption_id)
-        .where(
-            dust_redemption.c.customer_id == customer_id,
-            dust_redemption.c.state.in_(OPEN_STATES),
-            dust_redemption.c.release_requested_at.is_(None),
-            dust_redemption.c.kind != RedemptionKind.PRODUCTS.value,
-            (dust_redemption.c.cart_id == cart.id) | dust_redemption_code.c.code.in_(sorted(cart.promotion_codes)),
-        )
+        select(code.code, code.value, redemption.percent, code.product_id, code.quantity)
+        .join(dust_redemption, redemption.id == code.redemption_id)
+        .where(_open_for_cart(customer_id, cart), redemption.kind.not_in(_NOT_DISCOUNTS))
     )
-    return {row.code: row.value or Decimal(0) for row in connection.execute(query)}
+    return [OpenDiscount(**row._mapping) for row in connection.execute(query)]
 
 
-def units_paid_for_cart(connection: Connection, customer_id: CustomerId, cart_id: str) -> dict[ProductId, int]:
+def units_paid_for_cart(connection: Connection, customer_id: CustomerId, cart: Cart) -> dict[ProductId, int]:
     """Units of products that open redemptions already pay for in this cart."""
+    code, redemption = dust_redemption_code.c, dust_redemption.c
     query = (
-        select(dust_redemption_code.c.product_id, dust_redemption_code.c.quantity)
-        .join(dust_redemption, dust_redemption.c.id == dust_redemption_code.c.redemption_id)
-        .where(
-            dust_redemption.c.customer_id == customer_id,
-            dust_redemption.c.cart_id == cart_id,
-            dust_redemption.c.state.in_(OPEN_STATES),
-            dust_redemption.c.release_requested_at.is_(None),
-            dust_redemption_code.c.product_id.is_not(None),
-        )
+        select(code.product_id, func.sum(code.quantity).label("quantity"))
+        .join(dust_redemption, redemption.id == code.redemption_id)
+        .where(_open_for_cart(customer_id, cart), code.product_id.is_not(None))
+        .group_by(code.product_id)
     )
-    units: dict[ProductId, int] = {}
-    for row in connection.execute(query):
-        units[row.product_id] = units.get(row.product_id, 0) + row.quantity
-    return units
+    return {ProductId(row.product_id): int(row.quantity) for row in connection.execute(query)}
+
+
+def open_for_cart(connection: Connection, customer_id: CustomerId, cart: Cart) -> list[Redemption]:
+    """The customer's open redemptions that are in this cart or were made for it, oldest first."""
+    query = (
+        select(dust_redemption.c.id)
+        .join(dust_redemption_code, dust_redemption.c.id == dust_redemption_code.c.redemption_id)
+        .where(_open_for_cart(customer_id, cart))
+        .distinct()
+    )
+    return _load(connection, list(connection.scalars(query)))
+
+
+def _open_for_cart(customer_id: CustomerId, cart: Cart) -> ColumnElement[bool]:
+    return and_(
+        dust_redemption.c.customer_id == customer_id,
+        dust_redemption.c.state.in_(OPEN_STATES),
+        dust_redemption.c.release_requested_at.is_(None),
+        (dust_redemption.c.cart_id == cart.id) | dust_redemption_code.c.code.in_(sorted(cart.promotion_codes)),
+    )
 
 
 def due_redemptions(connection: Connection, *, now: datetime, limit: int) -> list[str]:

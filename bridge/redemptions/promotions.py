@@ -9,9 +9,19 @@ from bridge.medusa.client import Json
 from bridge.redemptions.promises import Code, Redemption
 from bridge.redemptions.tables import RedemptionKind
 
+# What takes money off the lines that money may pay for. Units that are bought at their own price in points are no
+# discount, and free shipping takes nothing off the lines.
+_COUNTS_FOR_SHARE = {RedemptionKind.FIXED, RedemptionKind.PERCENTAGE, RedemptionKind.FREE_PRODUCT}
 
-def promotion_body(redemption: Redemption, code: Code, dust_only: Sequence[ProductId] = ()) -> Json:
-    """The promotion of one code. `dust_only` are products that no discount may touch: dust pays for their units."""
+
+def promotion_body(
+    redemption: Redemption, code: Code, dust_only: Sequence[ProductId] = (), *, max_share: Decimal = Decimal(1)
+) -> Json:
+    """The promotion of one code.
+
+    `dust_only` are products that no discount may touch: points pay for their units. `max_share` is the programme's, in
+    the version that the redemption was made with.
+    """
     return {
         "code": code.code,
         "type": "standard",
@@ -19,15 +29,28 @@ def promotion_body(redemption: Redemption, code: Code, dust_only: Sequence[Produ
         "is_automatic": False,
         "is_tax_inclusive": True,  # else 5.00 would take 6.25 off at 25 % tax
         "limit": 1,  # counted under a lock at completion; one order in all, whoever tries
-        # Read at the checkout by the plugin's guard, which needs no bridge to know that a code is over.
-        "metadata": {
-            "redemption_id": redemption.id,
-            "customer_id": redemption.customer_id,
-            "expires_at": redemption.expires_at.isoformat(),
-        },
+        "metadata": _metadata(redemption, max_share),
         "rules": _rules(redemption),
         "application_method": _method(redemption, code, dust_only),
     }
+
+
+def _metadata(redemption: Redemption, max_share: Decimal) -> Json:
+    """What the plugin's checkout guard reads: it does not ask the bridge.
+
+    `cart_id` binds the code to its cart. The plugin writes it for a code that was redeemed without a cart, when the
+    signed-in owner applies the code.
+    """
+    metadata: Json = {
+        "redemption_id": redemption.id,
+        "customer_id": redemption.customer_id,
+        "expires_at": redemption.expires_at.isoformat(),
+    }
+    if redemption.cart_id is not None:
+        metadata["cart_id"] = redemption.cart_id
+    if redemption.kind in _COUNTS_FOR_SHARE:
+        metadata["max_share"] = _number(max_share)
+    return metadata
 
 
 def _rules(redemption: Redemption) -> list[Json]:
@@ -50,7 +73,10 @@ def _method(redemption: Redemption, code: Code, dust_only: Sequence[ProductId]) 
         case RedemptionKind.PERCENTAGE:
             percent = float(redemption.percent or 0)
             return {"type": "percentage", "value": percent, "allocation": "across", **_ordinary_lines(dust_only)}
+        case RedemptionKind.FREE_SHIPPING if code.value is not None:
+            return {**_fixed(redemption, code), "target_type": "shipping_methods"}
         case RedemptionKind.FREE_SHIPPING:
+            # Redeemed before free shipping had a limit.
             return {"type": "percentage", "value": 100, "target_type": "shipping_methods", "allocation": "across"}
         case RedemptionKind.PRODUCTS | RedemptionKind.FREE_PRODUCT:
             return {

@@ -1,16 +1,17 @@
 """What a reward of the catalogue costs and promises in a cart, or without one. No I/O: the cart is handed in."""
 
+from collections.abc import Collection
 from decimal import ROUND_FLOOR, Decimal
 from typing import assert_never
 
 from bridge.errors import Conflict, InvalidInput, NotFound
 from bridge.ids import ProductId
-from bridge.medusa.amounts import sum_of
 from bridge.medusa.carts import Cart
 from bridge.medusa.currencies import smallest_unit
+from bridge.products.variants import VariantPricesDiffer
 from bridge.programme.rules import Redeem, Reward, RewardKind
 from bridge.programme.worth import percentage_of
-from bridge.redemptions.basket import Basket
+from bridge.redemptions.basket import Basket, price_of_units
 from bridge.redemptions.tables import RedemptionKind
 from bridge.redemptions.terms import Part, Terms, least_cart_for
 
@@ -26,34 +27,37 @@ class UnknownReward(NotFound):
 
     code = "unknown_reward"
 
-    def __init__(self, reward_id: str) -> None:
-        super().__init__(f"There is no reward {reward_id}.")
+    def __init__(self) -> None:
+        super().__init__("This reward is no longer offered.")
 
 
 class CartNeeded(InvalidInput):
-    """What the reward takes off, or whether it may be had, can only be told of a cart."""
+    """Only a cart says what the reward takes off, or whether it is available."""
 
     code = "cart_needed"
 
-    def __init__(self, reward_id: str) -> None:
-        super().__init__(f"Reward {reward_id} depends on the cart: send cart_id too.")
+    def __init__(self, name: str) -> None:
+        super().__init__(f"“{name}” depends on what is in the cart: please redeem it there.")
 
 
 class RewardNotInCurrency(InvalidInput):
     code = "reward_not_in_currency"
 
-    def __init__(self, reward_id: str, currency_code: str) -> None:
-        super().__init__(f"Reward {reward_id} cannot be had in {currency_code}.", currency_code=currency_code)
+    def __init__(self, name: str, currency_code: str) -> None:
+        super().__init__(
+            f"“{name}” is not available for prices in {currency_code.upper()}.", currency_code=currency_code
+        )
 
 
 class CartBelowMinimum(InvalidInput):
-    """The cart's items cost less than the reward asks for; products for dust alone do not count."""
+    """The cart's items cost less than the reward asks for; dust-only products do not count."""
 
     code = "cart_below_minimum"
 
     def __init__(self, *, least: Decimal, worth: Decimal, currency_code: str) -> None:
+        self.missing = least - worth
         super().__init__(
-            f"The cart comes to {_sum(worth, currency_code)}: this reward is for carts of "
+            f"Your cart comes to {_sum(worth, currency_code)}: this reward is for carts of "
             f"{_sum(least, currency_code)} and more.",
             min_cart=_plain(least, currency_code),
             currency_code=currency_code,
@@ -61,13 +65,13 @@ class CartBelowMinimum(InvalidInput):
 
 
 class AboveShare(InvalidInput):
-    """Dust would take more off the cart than the programme's share of it."""
+    """Points would take more off the cart than the programme's `max_share` of it."""
 
     code = "above_share"
 
     def __init__(self, *, takes: Decimal, room: Decimal, currency_code: str) -> None:
         super().__init__(
-            f"The reward would take {_sum(takes, currency_code)} off, and dust may take "
+            f"This reward would take {_sum(takes, currency_code)} off, and points can take at most "
             f"{_sum(room, currency_code)} off this cart.",
             room=_plain(room, currency_code),
             currency_code=currency_code,
@@ -75,19 +79,19 @@ class AboveShare(InvalidInput):
 
 
 class NothingToDiscount(Conflict):
-    """The reward would take nothing off this cart, and would cost all the same."""
+    """The reward would take nothing off this cart, and cost points nevertheless."""
 
     code = "nothing_to_discount"
 
-    def __init__(self, reward_id: str) -> None:
-        super().__init__(f"Reward {reward_id} would take nothing off this cart.")
+    def __init__(self, name: str) -> None:
+        super().__init__(f"“{name}” would take nothing off this cart.")
 
 
 class ProductNotInCart(Conflict):
     code = "product_not_in_cart"
 
     def __init__(self, product_id: str) -> None:
-        super().__init__(f"Put product {product_id} into the cart first: then it is free.", product_id=product_id)
+        super().__init__("Put the product into the cart first: then it is free.", product_id=product_id)
 
 
 class NoShippingMethod(Conflict):
@@ -96,22 +100,32 @@ class NoShippingMethod(Conflict):
     code = "no_shipping_method"
 
     def __init__(self) -> None:
-        super().__init__("Choose a way of shipping first: then it is free.")
+        super().__init__("Choose a shipping method first: then it is free.")
 
 
-def reward_terms(rules: Redeem, reward: Reward, *, cart: Cart | None, basket: Basket | None) -> Terms:
+def reward_terms(
+    rules: Redeem,
+    reward: Reward,
+    *,
+    cart: Cart | None,
+    basket: Basket | None,
+    mixed_prices: Collection[ProductId] = (),
+) -> Terms:
     """Terms of a reward. The price is what the catalogue says, whatever the reward takes off in the end.
 
-    Raises `CartNeeded`, `RewardNotInCurrency`, `CartBelowMinimum`, `AboveShare`, `NothingToDiscount`,
-    `ProductNotInCart`, `NoShippingMethod`.
+    `mixed_prices` are products whose variants differ in price: none of them is free, as it could be the dearest.
+    Raises `CartNeeded`, `RewardNotInCurrency`, `CartBelowMinimum`, `ProductNotInCart`, `VariantPricesDiffer`,
+    `NoShippingMethod`, `NothingToDiscount`, `AboveShare`.
     """
     if cart is None or basket is None:
         if reward.needs_cart(rules.max_share):
-            raise CartNeeded(reward.id)
+            raise CartNeeded(reward.name)
+        if reward.product_id in mixed_prices:
+            raise VariantPricesDiffer(str(reward.product_id))
         return _terms(reward)
     currency = cart.currency_code
     if not reward.exists_in(currency):
-        raise RewardNotInCurrency(reward.id, currency)
+        raise RewardNotInCurrency(reward.name, currency)
     least = reward.min_cart.get(currency)
     if least is not None and basket.worth < least:
         raise CartBelowMinimum(least=least, worth=basket.worth, currency_code=currency)
@@ -119,18 +133,16 @@ def reward_terms(rules: Redeem, reward: Reward, *, cart: Cart | None, basket: Ba
         case RewardKind.PERCENTAGE:
             return _percentage_terms(reward, basket, least)
         case RewardKind.FREE_PRODUCT:
+            if reward.product_id in mixed_prices and reward.product_id in {line.product_id for line in cart.lines}:
+                raise VariantPricesDiffer(str(reward.product_id))
             return _product_terms(rules, reward, cart, basket, least)
         case RewardKind.FREE_SHIPPING:
-            if cart.shipping_gross is None:
-                raise NoShippingMethod
-            if cart.shipping_gross <= 0:
-                raise NothingToDiscount(reward.id)
-            return _terms(reward, currency, least=least)
+            return _shipping_terms(reward, cart, least)
     assert_never(reward.kind)
 
 
 def _percentage_terms(reward: Reward, basket: Basket, least: Decimal | None) -> Terms:
-    """A percentage stays one in Medusa and follows the cart, unless it has a most: Medusa knows no such limit (2.21.2).
+    """A percentage stays one in Medusa and follows the cart, unless it has a limit: Medusa has none (2.21.2).
 
     Then it becomes a fixed discount of what it comes to now, for carts that are worth as much: 20 % of 60.00, at most
     10.00, are 10.00 off carts from 50.00 on. Nobody fills a cart, redeems, and empties it again.
@@ -139,9 +151,9 @@ def _percentage_terms(reward: Reward, basket: Basket, least: Decimal | None) -> 
     currency = basket.currency_code
     takes = percentage_of(reward.percent, basket.worth, currency)
     most = reward.max_value.get(currency)
-    value = None if most is None else min(takes, most)
+    value = None if most is None else min(takes, _payable(most, currency))
     if takes <= 0 or value == 0:
-        raise NothingToDiscount(reward.id)
+        raise NothingToDiscount(reward.name)
     if (value or takes) > basket.room:
         raise AboveShare(takes=value or takes, room=basket.room, currency_code=currency)
     if value is not None:
@@ -150,30 +162,45 @@ def _percentage_terms(reward: Reward, basket: Basket, least: Decimal | None) -> 
     return _terms(reward, currency, least=least, value=value)
 
 
+def _shipping_terms(reward: Reward, cart: Cart, least: Decimal | None) -> Terms:
+    """Free shipping is a fixed sum off the shipping: the reward's limit, or else the price of the method chosen now.
+
+    Medusa caps it at what the shipping costs. Whoever then chooses a dearer method pays the difference.
+    """
+    if cart.shipping_gross is None:
+        raise NoShippingMethod
+    most = reward.max_value.get(cart.currency_code)
+    value = _payable(cart.shipping_gross if most is None else most, cart.currency_code)
+    if cart.shipping_gross <= 0 or value <= 0:
+        raise NothingToDiscount(reward.name)
+    return _terms(reward, cart.currency_code, least=least, value=value)
+
+
 def _product_terms(rules: Redeem, reward: Reward, cart: Cart, basket: Basket, least: Decimal | None) -> Terms:
-    lines = [line for line in cart.lines if line.product_id == reward.product_id and line.quantity > 0]
-    if not lines:
-        raise ProductNotInCart(str(reward.product_id))
-    takes, left = Decimal(0), Decimal(reward.units)
-    for line in sorted(lines, key=lambda line: line.gross / line.quantity):
-        units = min(left, line.quantity)
-        takes += line.gross * units / line.quantity
-        left -= units
-    takes = sum_of([takes]).quantize(smallest_unit(cart.currency_code), ROUND_FLOOR)
+    product_id = ProductId(str(reward.product_id))
+    if not any(line.product_id == product_id and line.quantity > 0 for line in cart.lines):
+        raise ProductNotInCart(product_id)
+    takes = price_of_units(cart.lines, product_id, reward.units, cart.currency_code)
     if takes <= 0:
-        raise NothingToDiscount(reward.id)
-    if rules.max_share < 1:
+        raise NothingToDiscount(reward.name)
+    # Dust-only lines are no part of what the share is of.
+    if rules.max_share < 1 and product_id not in basket.dust_only:
         if takes > basket.room:
             raise AboveShare(takes=takes, room=basket.room, currency_code=cart.currency_code)
         least = max(least_cart_for(rules, takes, cart.currency_code) or Decimal(0), least or Decimal(0))
     return _terms(reward, cart.currency_code, least=least)
 
 
+def _payable(value: Decimal, currency_code: str) -> Decimal:
+    """The value in whole units of what the currency counts in, rounded down."""
+    return value.quantize(smallest_unit(currency_code), ROUND_FLOOR)
+
+
 def _terms(
     reward: Reward, currency_code: str | None = None, *, least: Decimal | None = None, value: Decimal | None = None
 ) -> Terms:
     # The sums say of which money they are; without any, the reward is good in every currency.
-    bound = reward.looks_at_cart or least is not None
+    bound = reward.looks_at_cart or least is not None or value is not None
     is_product = reward.kind is RewardKind.FREE_PRODUCT
     part = Part(
         dust=reward.dust,
@@ -194,7 +221,7 @@ def _terms(
 
 
 def _sum(value: Decimal, currency_code: str) -> str:
-    return f"{_plain(value, currency_code)} {currency_code}"
+    return f"{_plain(value, currency_code)} {currency_code.upper()}"
 
 
 def _plain(value: Decimal, currency_code: str) -> str:

@@ -1,4 +1,4 @@
-"""What a wish to spend dust costs, and whether the programme allows it. No I/O: prices and cart are handed in."""
+"""What a request to spend points costs, and whether the programme allows it. No I/O."""
 
 from collections import Counter
 from collections.abc import Collection, Mapping
@@ -11,7 +11,12 @@ from bridge.ledger.account import InsufficientDust
 from bridge.medusa.carts import Cart
 from bridge.medusa.currencies import smallest_unit
 from bridge.programme.rules import Redeem
-from bridge.programme.worth import discount_value, most_dust_within
+from bridge.programme.worth import (
+    discount_value,
+    least_redeemable,
+    most_dust_within,
+    useful_dust,
+)
 from bridge.redemptions.basket import Basket
 from bridge.redemptions.tables import RedemptionKind
 
@@ -24,30 +29,46 @@ class NoRate(InvalidInput):
     code = "no_redeem_rate"
 
     def __init__(self, currency_code: str) -> None:
-        super().__init__(f"Dust cannot be redeemed in {currency_code}.", currency_code=currency_code)
+        super().__init__(f"Points cannot be used for prices in {currency_code.upper()}.", currency_code=currency_code)
 
 
 class BelowMinimum(InvalidInput):
+    """Fewer points than may be redeemed at a time, or than buy anything.
+
+    `max_dust` is what the cart takes at most, when it was asked for as many as possible.
+    """
+
     code = "below_minimum"
 
-    def __init__(self, *, dust: int, min_dust: int) -> None:
-        super().__init__(f"{dust} dust are too few: redeem at least {min_dust}.", min_dust=min_dust)
+    def __init__(self, *, min_dust: int, max_dust: int | None = None) -> None:
+        if max_dust is None:
+            super().__init__(f"Please use at least {min_dust:,} points at a time.", min_dust=min_dust)
+            return
+        message = (
+            f"This cart takes at most {max_dust:,} points, and at least {min_dust:,} can be used at a time."
+            if max_dust
+            else "No points can be used for this cart."
+        )
+        super().__init__(message, min_dust=min_dust, max_dust=max_dust)
 
 
 class AboveMaximum(InvalidInput):
+    """More points than this cart, or the programme, takes at a time."""
+
     code = "above_maximum"
 
-    def __init__(self, *, dust: int, max_dust: int) -> None:
-        super().__init__(f"{dust} dust are too many: {max_dust} are the most here.", max_dust=max_dust)
+    def __init__(self, *, max_dust: int) -> None:
+        most = f"You can use at most {max_dust:,} points here." if max_dust else "No points can be used for this cart."
+        super().__init__(most, max_dust=max_dust)
 
 
 class NoDustPrice(InvalidInput):
-    """A product was asked for that dust cannot buy."""
+    """A product was asked for that has no price in points."""
 
     code = "no_dust_price"
 
     def __init__(self, product_id: str) -> None:
-        super().__init__(f"Product {product_id} has no dust price.", product_id=product_id)
+        super().__init__("This product cannot be bought with points.", product_id=product_id)
 
 
 class NothingToPay(Conflict):
@@ -56,7 +77,21 @@ class NothingToPay(Conflict):
     code = "nothing_to_pay"
 
     def __init__(self) -> None:
-        super().__init__("The cart has no product that still has to be paid with dust.")
+        super().__init__("The cart has no product that still has to be paid with points.")
+
+
+class UnitsNotInCart(Conflict):
+    """More units were asked for than the cart has, less those that points pay for already."""
+
+    code = "units_not_in_cart"
+
+    def __init__(self, product_id: str, left: int) -> None:
+        message = (
+            f"Only {left:,} of this product in your cart can still be paid with points."
+            if left
+            else "Put this product into the cart first: then points can pay for it."
+        )
+        super().__init__(message, product_id=product_id, quantity=left)
 
 
 class NotWholeUnits(InvalidInput):
@@ -103,23 +138,28 @@ def discount_terms(
 ) -> Terms:
     """Terms of a fixed discount. `dust` None means as much as possible; `basket` is the cart's, if there is one.
 
+    What of `dust` buys nothing is not taken: at 100 points per yen, 199 points are terms of 100 points and 1 yen.
     Raises `NoRate`, `BelowMinimum`, `AboveMaximum`, `InsufficientDust`.
     """
     if currency_code not in rules.rates:
         raise NoRate(currency_code)
+    least = least_redeemable(rules, currency_code)
     most = most_dust_within(rules, basket.room, currency_code) if basket else rules.max_dust
     if dust is None:
-        dust = available if most is None else min(available, most)
-        if dust < rules.min_dust and available < rules.min_dust:
-            raise InsufficientDust(asked=rules.min_dust, available=available)
+        dust = useful_dust(rules, available if most is None else min(available, most), currency_code)
+        if dust < least and available < least:
+            raise InsufficientDust(asked=least, available=available)
+        if dust < least:
+            raise BelowMinimum(min_dust=least, max_dust=dust)
     if most is not None and dust > most:
-        raise AboveMaximum(dust=dust, max_dust=most)
-    if dust < rules.min_dust:
-        raise BelowMinimum(dust=dust, min_dust=rules.min_dust)
+        raise AboveMaximum(max_dust=most if most >= least else 0)
+    if dust < least:
+        raise BelowMinimum(min_dust=least)
+    if dust > available:
+        raise InsufficientDust(asked=dust, available=available)
+    dust = useful_dust(rules, dust, currency_code)
     value = discount_value(rules, dust, currency_code)
-    if not value:
-        smallest = next(n for n in _powers_of_ten() if discount_value(rules, n, currency_code))
-        raise BelowMinimum(dust=dust, min_dust=smallest)
+    assert value
     part = Part(dust=dust, value=value)
     return Terms(
         kind=RedemptionKind.FIXED,
@@ -129,6 +169,27 @@ def discount_terms(
         currency_code=currency_code,
         least_cart=least_cart_for(rules, value, currency_code),
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiscountOffer:
+    """What a quote offers: any number of points from `min_dust` to `max_dust`; none when `max_dust` is 0."""
+
+    min_dust: int
+    max_dust: int
+    max_value: Decimal
+
+
+def discount_offer(rules: Redeem, *, currency_code: str, available: int, basket: Basket | None) -> DiscountOffer:
+    """What `discount_terms` accepts of a customer with `available` points."""
+    if currency_code not in rules.rates:
+        return DiscountOffer(min_dust=rules.min_dust, max_dust=0, max_value=Decimal(0))
+    least = least_redeemable(rules, currency_code)
+    try:
+        terms = discount_terms(rules, dust=None, currency_code=currency_code, available=available, basket=basket)
+    except (BelowMinimum, AboveMaximum, InsufficientDust):
+        return DiscountOffer(min_dust=least, max_dust=0, max_value=Decimal(0))
+    return DiscountOffer(min_dust=least, max_dust=terms.dust, max_value=terms.value or Decimal(0))
 
 
 def least_cart_for(rules: Redeem, value: Decimal, currency_code: str) -> Decimal | None:
@@ -152,18 +213,28 @@ def product_terms(prices: Mapping[ProductId, int], wanted: Mapping[ProductId, in
     return Terms(kind=RedemptionKind.PRODUCTS, dust=sum(part.dust for part in parts), parts=tuple(parts))
 
 
-def unpaid_dust_only(
-    cart: Cart, dust_only: Mapping[ProductId, int], paid: Mapping[ProductId, int]
-) -> Counter[ProductId]:
-    """Units of dust-only products in the cart, less those that open redemptions for it already pay.
+def unpaid_units(cart: Cart, prices: Collection[ProductId], paid: Mapping[ProductId, int]) -> Counter[ProductId]:
+    """Units in the cart of these products, less those that open redemptions pay for already.
 
     A line with a part of a unit is left out: points cannot pay for it.
     """
     units: Counter[ProductId] = Counter()
     for line in cart.lines:
-        if line.product_id is not None and line.product_id in dust_only and is_whole(line.quantity):
+        if line.product_id is not None and line.product_id in prices and is_whole(line.quantity):
             units[line.product_id] += int(line.quantity)
     return +(units - Counter(paid))
+
+
+def units_in_cart(
+    cart: Cart, prices: Mapping[ProductId, int], wanted: Mapping[ProductId, int], paid: Mapping[ProductId, int]
+) -> None:
+    """Check that the cart has these units, and that they are not paid for. Raises `NoDustPrice`, `UnitsNotInCart`."""
+    left = unpaid_units(cart, prices, paid)
+    for product_id, quantity in wanted.items():
+        if product_id not in prices:
+            raise NoDustPrice(product_id)
+        if quantity > left[product_id]:
+            raise UnitsNotInCart(product_id, left[product_id])
 
 
 def require_whole_units(cart: Cart, dust_only: Collection[ProductId]) -> None:
@@ -175,7 +246,3 @@ def require_whole_units(cart: Cart, dust_only: Collection[ProductId]) -> None:
 
 def is_whole(quantity: Decimal) -> bool:
     return quantity == quantity.to_integral_value()
-
-
-def _powers_of_ten() -> list[int]:
-    return [10**n for n in range(13)]

@@ -1,10 +1,13 @@
 import { MathBN } from "@medusajs/framework/utils"
 import type { BigNumberInput } from "@medusajs/framework/types"
 
-type Adjusted = { adjustments?: ({ code?: string | null; amount: BigNumberInput } | null)[] | null }
+type Adjustment = { code?: string | null; amount: BigNumberInput }
+type Adjusted = { adjustments?: (Adjustment | null)[] | null }
 
 /** What the guard reads of a cart. */
 export type GuardedCart = {
+  id?: string | null
+  currency_code?: string | null
   customer_id?: string | null
   completed_at?: string | Date | null
   items?: GuardedLine[] | null
@@ -16,11 +19,13 @@ export type GuardedLine = Adjusted & {
   product_id?: string | null
   quantity: BigNumberInput
   unit_price: BigNumberInput
+  /** With tax, after all discounts. */
   total: BigNumberInput
 }
 
 /** What the guard reads of a promotion. The bridge writes the metadata; neither shoppers nor carts can. */
 export type GuardedPromotion = {
+  id?: string
   code?: string | null
   status?: string | null
   limit?: number | null
@@ -30,8 +35,20 @@ export type GuardedPromotion = {
   application_method?: { target_type?: string | null; max_quantity?: number | null } | null
 }
 
-/** A promotion that stands for dust somebody has put aside. */
-export function isDust(promotion: GuardedPromotion | undefined): boolean {
+/** What the guard looks up beside the cart. */
+export type Facts = {
+  promotions: GuardedPromotion[]
+  /** Products of the cart that only points can buy. */
+  dustOnly: Set<string>
+  /** Products of the cart whose variants differ in price. */
+  mixedPrices: Set<string>
+  /** Decimal digits of the cart's currency, as Medusa has them. */
+  decimals: number
+  now: Date
+}
+
+/** A promotion that a redemption of Dust made. */
+export function isDust(promotion: GuardedPromotion | undefined | null): boolean {
   return Boolean(promotion?.metadata?.redemption_id)
 }
 
@@ -47,23 +64,61 @@ export function codesOf(cart: GuardedCart): string[] {
  * Medusa itself does not look again: at completion, a promotion that was deactivated or whose campaign has ended still
  * takes its discount off, and its use is not counted (found on 2.21.2).
  */
-export function refusal(
-  cart: GuardedCart,
-  promotions: GuardedPromotion[],
-  dustOnlyProductIds: Set<string>,
-  now: Date,
-): string | undefined {
-  const byCode = new Map(promotions.map((promotion) => [promotion.code, promotion]))
+export function refusal(cart: GuardedCart, facts: Facts): string | undefined {
+  const byCode = new Map(facts.promotions.map((promotion) => [promotion.code, promotion]))
   for (const code of codesOf(cart)) {
-    const reason = codeRefusal(code, byCode.get(code), cart, now)
+    const reason = codeRefusal(code, byCode.get(code), cart, facts.now)
     if (reason) return reason
   }
-  for (const productId of dustOnlyProductIds) {
-    const lines = (cart.items ?? []).filter((line) => line.product_id === productId)
-    const reason = lines.length > 0 ? dustOnlyRefusal(lines, byCode) : undefined
+  const byProduct = linesByProduct(cart)
+  for (const [productId, lines] of byProduct) {
+    const reason =
+      (facts.mixedPrices.has(productId) ? mixedPricesRefusal(lines, byCode) : undefined) ??
+      (facts.dustOnly.has(productId) ? dustOnlyRefusal(lines, byCode, facts.decimals) : undefined)
     if (reason) return reason
   }
-  return undefined
+  return shareRefusal(cart, byCode, facts)
+}
+
+export type PricedVariant = { prices?: (VariantPrice | null)[] | null }
+type VariantPrice = {
+  amount: BigNumberInput
+  currency_code?: string | null
+  min_quantity?: BigNumberInput | null
+  max_quantity?: BigNumberInput | null
+  price_list_id?: string | null
+  price_rules?: ({ attribute?: string | null; operator?: string | null; value?: string | null } | null)[] | null
+}
+
+/**
+ * Whether two variants that are both sold in a currency have other prices in it. Prices of regions and quantities count;
+ * those of price lists, such as a sale, do not.
+ */
+export function differInPrice(variants: (PricedVariant | null)[]): boolean {
+  const byCurrency = new Map<string, Set<string>>()
+  for (const variant of variants) {
+    const rows = new Map<string, string[]>()
+    for (const price of variant?.prices ?? []) {
+      if (!price || price.price_list_id) continue
+      const key = price.currency_code ?? ""
+      rows.set(key, [...(rows.get(key) ?? []), priceKey(price)])
+    }
+    for (const [code, prices] of rows) {
+      byCurrency.set(code, (byCurrency.get(code) ?? new Set()).add(prices.sort().join(" ")))
+    }
+  }
+  return [...byCurrency.values()].some((prices) => prices.size > 1)
+}
+
+function priceKey(price: VariantPrice): string {
+  const rules = (price.price_rules ?? []).map((rule) => [rule?.attribute, rule?.operator, rule?.value].join(":")).sort()
+  const bounds = [price.min_quantity, price.max_quantity].map((bound) => (bound == null ? "" : Number(bound)))
+  return JSON.stringify([Number(MathBN.convert(price.amount)), ...bounds, ...rules])
+}
+
+/** Whether a code that pays by the unit, and not in money, takes something off the cart. */
+export function paysForUnits(promotions: GuardedPromotion[]): boolean {
+  return promotions.some((promotion) => unitsCovered(promotion) > 0)
 }
 
 function codeRefusal(
@@ -73,7 +128,7 @@ function codeRefusal(
   now: Date,
 ): string | undefined {
   const gone = `The code ${code} is no longer valid. Please remove it from the cart.`
-  // Deleted while it was in the cart, which is how the bridge takes back dust. Medusa would answer with a 500.
+  // Deleted while it was in the cart, which is how the bridge takes points back. Medusa would answer with a 500.
   if (!promotion) return gone
   if (!isDust(promotion)) return undefined
   if (promotion.metadata?.customer_id !== cart.customer_id) {
@@ -83,10 +138,16 @@ function codeRefusal(
     return `The code ${code} has been used already. Please remove it from the cart.`
   }
   if (hasPassed(promotion.metadata?.expires_at, now) || hasPassed(promotion.campaign?.ends_at, now)) {
-    return `The code ${code} has expired. Please remove it from the cart, and redeem dust again.`
+    return `The code ${code} has expired. Please remove it from the cart, and redeem points again.`
   }
   const begun = !promotion.campaign?.starts_at || hasPassed(promotion.campaign.starts_at, now)
-  return promotion.status === "active" && begun ? undefined : gone
+  if (promotion.status !== "active" || !begun) return gone
+  // The customer on the cart proves nothing: Medusa takes it from the e-mail address that was typed. The binding does:
+  // the bridge, or the plugin for its signed-in owner, has written it.
+  if (!cart.id || promotion.metadata?.cart_id !== cart.id) {
+    return `The code ${code} was not applied to this cart by its owner. Please sign in and apply it again.`
+  }
+  return undefined
 }
 
 /** Whether there is such a moment and it is over. */
@@ -94,23 +155,48 @@ function hasPassed(moment: unknown, now: Date): boolean {
   return (typeof moment === "string" || moment instanceof Date) && new Date(moment) <= now
 }
 
+function linesByProduct(cart: GuardedCart): Map<string, GuardedLine[]> {
+  const found = new Map<string, GuardedLine[]>()
+  for (const line of cart.items ?? []) {
+    if (line.product_id) found.set(line.product_id, [...(found.get(line.product_id) ?? []), line])
+  }
+  return found
+}
+
+/** One price in points cannot be right for variants of which one costs more than another. */
+function mixedPricesRefusal(
+  lines: GuardedLine[],
+  byCode: Map<GuardedPromotion["code"], GuardedPromotion>,
+): string | undefined {
+  const code = lines.flatMap((line) => lineCodes(line)).find((each) => unitsCovered(byCode.get(each)) > 0)
+  if (!code) return undefined
+  return (
+    `The variants of “${lines[0].title}” have different prices, so points cannot pay for it. ` +
+    `Please remove the code ${code}, and ask the shop.`
+  )
+}
+
 /**
  * A dust-only product is paid when every unit of it is: units are counted by what the redemptions for items cover, not by
  * the money taken off. A discount in money that happens to reach the price was bought at the rate of money, not at the
- * product's dust price. A product without a price would slip through free, since Medusa takes nothing off nothing.
+ * product's price in points. A product without a price would slip through free, since Medusa takes nothing off nothing.
  */
-function dustOnlyRefusal(lines: GuardedLine[], byCode: Map<GuardedPromotion["code"], GuardedPromotion>): string | undefined {
+function dustOnlyRefusal(
+  lines: GuardedLine[],
+  byCode: Map<GuardedPromotion["code"], GuardedPromotion>,
+  decimals: number,
+): string | undefined {
   const title = `“${lines[0].title}”`
   if (lines.some((line) => MathBN.lte(line.unit_price, 0))) {
-    return `${title} has no price, so dust cannot pay for it. Please ask the shop.`
+    return `${title} has no price, so points cannot pay for it. Please ask the shop.`
   }
   const codes = new Set(lines.flatMap((line) => lineCodes(line)))
   const wanted = lines.reduce((sum, line) => sum + Number(line.quantity), 0)
   const covered = [...codes].reduce((sum, code) => sum + unitsCovered(byCode.get(code)), 0)
-  if (covered === 0) return `${title} can only be bought with dust. Please redeem dust for it first.`
-  if (covered < wanted) return `Only ${covered} of ${wanted} × ${title} are paid with dust. Please redeem dust for the rest.`
-  const unpaid = lines.some((line) => MathBN.gt(line.total, 0))
-  return unpaid ? `${title} is not fully paid with dust. Please redeem dust for it again.` : undefined
+  if (covered === 0) return `${title} can only be bought with points. Please redeem points for it first.`
+  if (covered < wanted) return `Only ${covered} of ${wanted} × ${title} are paid with points. Please redeem points for the rest.`
+  const unpaid = lines.some((line) => rounded(line.total, decimals) > 0)
+  return unpaid ? `${title} is not fully paid with points. Please redeem points for it again.` : undefined
 }
 
 function unitsCovered(promotion: GuardedPromotion | undefined): number {
@@ -118,8 +204,58 @@ function unitsCovered(promotion: GuardedPromotion | undefined): number {
   return isDust(promotion) && method?.target_type === "items" ? (method.max_quantity ?? 0) : 0
 }
 
-/** The codes that take something off this line; an adjustment of nothing pays for nothing. */
+/**
+ * The programme's `max_share` holds for all codes together, and after the shop's own discounts: what points take off the
+ * lines that money may pay for, against what those lines cost before points. Codes that count carry the share of their
+ * programme's version; the smallest one holds.
+ *
+ * At a share of one half, 50.00 that the shop's coupon has made 30.00 leave 15.00 for points.
+ */
+function shareRefusal(
+  cart: GuardedCart,
+  byCode: Map<GuardedPromotion["code"], GuardedPromotion>,
+  { dustOnly, decimals }: Facts,
+): string | undefined {
+  const lines = (cart.items ?? []).filter((line) => !line.product_id || !dustOnly.has(line.product_id))
+  let taken = MathBN.convert(0)
+  let worth = MathBN.convert(0)
+  let share: number | undefined
+  for (const line of lines) {
+    worth = MathBN.add(worth, line.total)
+    for (const { code, amount } of effective(line)) {
+      const promotion = byCode.get(code)
+      const carried = Number(promotion?.metadata?.max_share ?? Number.NaN)
+      if (!isDust(promotion) || Number.isNaN(carried)) continue
+      share = Math.min(share ?? 1, carried)
+      taken = MathBN.add(taken, amount)
+      worth = MathBN.add(worth, amount)
+    }
+  }
+  if (share === undefined || share >= 1) return undefined
+  // Both to the currency's precision: noise, or half a cent of a percentage, refuses nobody.
+  const limit = rounded(MathBN.mult(worth, share), decimals)
+  if (rounded(taken, decimals) <= limit) return undefined
+  const [takes, most] = [rounded(taken, decimals), limit].map((sum) => `${sum.toFixed(decimals)} ${currency(cart)}`)
+  return (
+    `Points take ${takes} off this cart, and at most ${most} is allowed. ` +
+    "Please remove a code, and redeem fewer points."
+  )
+}
+
+function currency(cart: GuardedCart): string {
+  return (cart.currency_code ?? "").toUpperCase()
+}
+
+/** To the precision of the currency, as floating-point totals carry noise (1e-20 of a line that is paid in full). */
+function rounded(amount: BigNumberInput, decimals: number): number {
+  return Number(MathBN.convert(amount, decimals))
+}
+
+/** The adjustments that take something off; one of nothing pays for nothing. */
+function effective(line: Adjusted | null): Adjustment[] {
+  return (line?.adjustments ?? []).flatMap((each) => (each && MathBN.gt(each.amount, 0) ? [each] : []))
+}
+
 function lineCodes(line: Adjusted | null): string[] {
-  const taken = (line?.adjustments ?? []).filter((adjustment) => adjustment && MathBN.gt(adjustment.amount, 0))
-  return taken.flatMap((adjustment) => adjustment?.code ?? [])
+  return effective(line).flatMap((adjustment) => adjustment.code ?? [])
 }

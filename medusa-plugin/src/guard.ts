@@ -1,7 +1,15 @@
 import type { Logger, MedusaContainer } from "@medusajs/framework/types"
 import { MedusaError } from "@medusajs/framework/utils"
 import { completeCartWorkflow } from "@medusajs/medusa/core-flows"
-import { codesOf, refusal, type GuardedCart, type GuardedPromotion } from "./guard-rules"
+import {
+  codesOf,
+  differInPrice,
+  paysForUnits,
+  refusal,
+  type GuardedCart,
+  type GuardedPromotion,
+  type PricedVariant,
+} from "./guard-rules"
 
 const PROMOTION_FIELDS = [
   "id",
@@ -17,8 +25,10 @@ const PROMOTION_FIELDS = [
 ]
 
 /**
- * Refuse to complete a cart with a dust code that is not good any more, or with a dust-only product that dust does not
- * pay. Throws `not_allowed`, which the storefront gets as a 400; cart and payment session stay as they are.
+ * Refuse to complete a cart with a dust code that is no longer valid or is not bound to this cart, with codes that take
+ * more off than the programme's share, or with a dust-only product that points do not pay for. Throws `not_allowed`, which
+ * the storefront gets as a 400; cart and payment session stay as they are. Holds on every way to completion, a payment
+ * provider's webhook included.
  *
  * Asks Medusa's database only, so a checkout does not need the bridge. For a shop whose own `completeCart.validate`
  * handler leaves no room for ours:
@@ -30,11 +40,13 @@ const PROMOTION_FIELDS = [
 export async function guardCheckout(cart: GuardedCart, container: MedusaContainer): Promise<void> {
   // A client that asks again for the order it has already placed must get it, although its code is used up by then.
   if (cart.completed_at) return
-  const [promotions, dustOnly] = await Promise.all([
-    findPromotions(codesOf(cart), container),
+  const promotions = await findPromotions(codesOf(cart), container)
+  const [dustOnly, mixedPrices, decimals] = await Promise.all([
     findDustOnly(cart, container),
+    paysForUnits(promotions) ? findMixedPrices(cart, container) : new Set<string>(),
+    findDecimals(cart.currency_code, container),
   ])
-  const reason = refusal(cart, promotions, dustOnly, new Date())
+  const reason = refusal(cart, { promotions, dustOnly, mixedPrices, decimals, now: new Date() })
   if (reason) throw new MedusaError(MedusaError.Types.NOT_ALLOWED, reason)
 }
 
@@ -62,10 +74,33 @@ async function findPromotions(codes: string[], container: MedusaContainer): Prom
 
 /** Read anew: the line items of a cart know their product as it was when they were put in. */
 async function findDustOnly(cart: GuardedCart, container: MedusaContainer): Promise<Set<string>> {
-  const ids = (cart.items ?? []).flatMap((line) => line.product_id ?? [])
+  const ids = productIds(cart)
   if (ids.length === 0) return new Set()
   const { data } = await container
     .resolve("query")
     .graph({ entity: "product", fields: ["id", "metadata"], filters: { id: ids } })
   return new Set(data.filter((product) => product.metadata?.dust_only === true).map((product) => product.id))
+}
+
+async function findMixedPrices(cart: GuardedCart, container: MedusaContainer): Promise<Set<string>> {
+  const { data } = await container.resolve("query").graph({
+    entity: "product",
+    fields: ["id", "variants.id", "variants.prices.*", "variants.prices.price_rules.*"],
+    filters: { id: productIds(cart) },
+  })
+  const products = data as unknown as { id: string; variants?: (PricedVariant | null)[] | null }[]
+  return new Set(products.filter((product) => differInPrice(product.variants ?? [])).map((product) => product.id))
+}
+
+function productIds(cart: GuardedCart): string[] {
+  return [...new Set((cart.items ?? []).flatMap((line) => line.product_id ?? []))]
+}
+
+/** Two for a currency that Medusa does not list. */
+async function findDecimals(code: string | null | undefined, container: MedusaContainer): Promise<number> {
+  if (!code) return 2
+  const { data } = await container
+    .resolve("query")
+    .graph({ entity: "currency", fields: ["code", "decimal_digits"], filters: { code: code.toLowerCase() } })
+  return Number(data[0]?.decimal_digits ?? 2)
 }

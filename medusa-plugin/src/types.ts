@@ -82,19 +82,34 @@ export type DustRewardList = { rewards: DustReward[] }
 export type DustQuotedReward = DustReward & {
   affordable: boolean
   fits: boolean
+  /** Why it cannot be redeemed now; null when it can. */
   reason: string | null
   reason_code: string | null
+  missing_dust: number
+  missing_amount: string | null
 }
+
+export type DustPricedItem = { product_id: string; quantity: number; dust: number }
 
 export type DustQuote = {
   currency_code: string
   earn: number
+  /** The smallest discount that can be redeemed. */
+  min_dust: number
+  /** What `max` would redeem; 0 when no discount can be redeemed. */
   max_dust: number
   /** Major units, such as `5.00`. */
   max_value: string
   available: number
+  /** What the dust-only lines still cost, less what is paid already. */
+  dust_only_due: number
+  /** The same as `dust_only_due`. */
   dust_only: number
-  dust_only_items: { product_id: string; quantity: number; dust: number }[]
+  dust_only_items: DustPricedItem[]
+  /** Units that points or money may pay for, and that points do not pay for yet. */
+  optional: DustPricedItem[]
+  /** The customer's open redemptions of this cart. */
+  redemptions: Pick<DustRedemption, "id" | "code" | "kind" | "dust" | "value" | "expires_at">[]
   rewards: DustQuotedReward[]
 }
 
@@ -102,7 +117,7 @@ export type DustRedemptionRequest =
   | { dust: number | "max"; cart_id: string }
   | { dust: number; currency_code: string }
   | { cart_id: string; pay: "dust_only" }
-  | { items: { product_id: string; quantity: number }[] }
+  | { items: { product_id: string; quantity: number }[]; cart_id?: string }
   | { reward_id: string; cart_id?: string }
 
 export type DustRedemption = {
@@ -179,6 +194,8 @@ export type DustProductSettings = {
   dust_price: number | null
   updated_by: string
   updated_at: string
+  /** Of a change: what could not be checked, and what to do. */
+  warning?: string | null
   /** Whether Medusa's product metadata has these settings by now. */
   mirrored: boolean
   mirror_error: string | null

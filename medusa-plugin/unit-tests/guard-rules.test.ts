@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest"
-import { refusal, type GuardedCart, type GuardedLine, type GuardedPromotion } from "../src/guard-rules"
+import { codesToBind } from "../src/binding"
+import { differInPrice, refusal, type Facts, type GuardedCart, type GuardedLine, type GuardedPromotion } from "../src/guard-rules"
 
 const NOW = new Date("2026-11-22T12:00:00Z")
 const ADA = "cus_ada"
@@ -9,7 +10,7 @@ const forMoney: GuardedPromotion = {
   status: "active",
   limit: 1,
   used: 0,
-  metadata: { redemption_id: "dred_1", customer_id: ADA },
+  metadata: { redemption_id: "dred_1", customer_id: ADA, cart_id: "cart_1" },
   campaign: null,
   application_method: { target_type: "order", max_quantity: null },
 }
@@ -42,8 +43,16 @@ function mugs(quantity: number, off: Record<string, number>, changes: Partial<Gu
   }
 }
 
-function judge(cart: Partial<GuardedCart>, promotions: GuardedPromotion[], dustOnly: string[] = []): string | undefined {
-  return refusal({ customer_id: ADA, items: [], shipping_methods: [], ...cart }, promotions, new Set(dustOnly), NOW)
+function judge(
+  cart: Partial<GuardedCart>,
+  promotions: GuardedPromotion[],
+  dustOnly: string[] = [],
+  facts: Partial<Facts> = {},
+): string | undefined {
+  return refusal(
+    { id: "cart_1", currency_code: "eur", customer_id: ADA, items: [], shipping_methods: [], ...cart },
+    { promotions, dustOnly: new Set(dustOnly), mixedPrices: new Set(), decimals: 2, now: NOW, ...facts },
+  )
 }
 
 describe("codes", () => {
@@ -117,21 +126,21 @@ describe("dust-only products", () => {
   })
 
   it("are refused without a code", () => {
-    expect(judgeMugs([mugs(1, {})], [])).toBe("“Mug” can only be bought with dust. Please redeem dust for it first.")
+    expect(judgeMugs([mugs(1, {})], [])).toBe("“Mug” can only be bought with points. Please redeem points for it first.")
   })
 
   it("are refused for an ordinary code", () => {
-    expect(judgeMugs([mugs(1, { SUMMER: 15 })], [ordinary])).toContain("only be bought with dust")
+    expect(judgeMugs([mugs(1, { SUMMER: 15 })], [ordinary])).toContain("only be bought with points")
   })
 
   it("are refused for dust that became a discount in money", () => {
-    expect(judgeMugs([mugs(1, { "DUST-MONEY": 15 })], [forMoney])).toContain("only be bought with dust")
+    expect(judgeMugs([mugs(1, { "DUST-MONEY": 15 })], [forMoney])).toContain("only be bought with points")
   })
 
   it("are refused for a percentage, be it of everything", () => {
     const all = { ...fifth, application_method: { target_type: "order", max_quantity: null } }
-    expect(judgeMugs([mugs(1, { "DUST-FIFTH": 15 })], [fifth])).toContain("only be bought with dust")
-    expect(judgeMugs([mugs(1, { "DUST-FIFTH": 15 })], [all])).toContain("only be bought with dust")
+    expect(judgeMugs([mugs(1, { "DUST-FIFTH": 15 })], [fifth])).toContain("only be bought with points")
+    expect(judgeMugs([mugs(1, { "DUST-FIFTH": 15 })], [all])).toContain("only be bought with points")
   })
 
   it("are refused when a percentage pays for the units that dust for products does not cover", () => {
@@ -160,5 +169,146 @@ describe("dust-only products", () => {
     const free = { unit_price: 0, total: 0 }
     expect(judgeMugs([mugs(1, {}, free)], [])).toContain("has no price")
     expect(judgeMugs([mugs(1, { "DUST-MUG": 0 }, free)], [forMugs(1)])).toContain("has no price")
+  })
+
+  it("are sold when floating-point noise is left to pay, and refused when the smallest unit is", () => {
+    // Seen on 2.21.2 with prices that include 20 % tax: 3 × 10.00 paid wholly leave 1e-20.
+    expect(judgeMugs([mugs(1, { "DUST-MUG": 15 }, { total: "1e-20" })], [forMugs(1)])).toBeUndefined()
+    expect(judgeMugs([mugs(1, { "DUST-MUG": 15 }, { total: 0.0049 })], [forMugs(1)])).toBeUndefined()
+    expect(judgeMugs([mugs(1, { "DUST-MUG": 15 }, { total: 0.01 })], [forMugs(1)])).toContain("not fully paid")
+    const yen = { decimals: 0 }
+    const items = [mugs(1, { "DUST-MUG": 15 }, { total: 0.4 })]
+    expect(judge({ items }, [forMugs(1)], ["prod_mug"], yen)).toBeUndefined()
+  })
+})
+
+describe("the binding of a code to a cart", () => {
+  const cart = { items: [mugs(1, { "DUST-MONEY": 5 })] }
+  const bound = (cart_id?: string): GuardedPromotion => ({ ...forMoney, metadata: { ...forMoney.metadata, cart_id } })
+
+  it("refuses a code that its owner has not applied, whoever the cart says the customer is", () => {
+    expect(judge(cart, [bound()])).toContain("was not applied to this cart by its owner. Please sign in")
+  })
+
+  it("refuses a code that is bound to another cart", () => {
+    expect(judge(cart, [bound("cart_2")])).toContain("was not applied to this cart by its owner")
+  })
+
+  it("refuses a code in a cart without an id", () => {
+    expect(judge({ ...cart, id: undefined }, [bound()])).toContain("was not applied")
+  })
+
+  const spending = { id: "cart_1", customer_id: ADA, promotions: [bound(), null, ordinary] }
+
+  it("is made for the owner who is signed in", () => {
+    expect(codesToBind(spending, ADA)).toEqual([bound()])
+    expect(codesToBind(spending, ADA, ["DUST-MONEY"])).toEqual([bound()])
+    expect(codesToBind({ ...spending, promotions: [bound("cart_2")] }, ADA)).toEqual([bound("cart_2")])
+  })
+
+  it.each([
+    ["nobody", undefined, spending],
+    ["another customer", "cus_bob", spending],
+    ["the owner of the code, in another customer's cart", ADA, { ...spending, customer_id: "cus_bob" }],
+    ["the owner of the cart, with another customer's code", "cus_bob", { ...spending, customer_id: "cus_bob" }],
+    ["the owner, of a cart that is ordered", ADA, { ...spending, completed_at: NOW }],
+    ["the owner, of a cart that is gone", ADA, undefined],
+  ])("is not made for %s", (_, actor, cart) => {
+    expect(codesToBind(cart, actor)).toEqual([])
+  })
+
+  it("is not made for a code that the request does not name", () => {
+    expect(codesToBind(spending, ADA, ["SUMMER"])).toEqual([])
+  })
+})
+
+describe("the programme's share", () => {
+  const half = (code: string, share = "0.5"): GuardedPromotion => ({
+    ...forMoney,
+    code,
+    metadata: { ...forMoney.metadata, max_share: share },
+  })
+  /** A line of one thing at a price with tax, with what each code takes off. */
+  const thing = (price: number, off: Record<string, number>, product_id = "prod_thing"): GuardedLine => ({
+    title: "Thing",
+    product_id,
+    quantity: 1,
+    unit_price: price,
+    total: price - Object.values(off).reduce((sum, amount) => sum + amount, 0),
+    adjustments: Object.entries(off).map(([code, amount]) => ({ code, amount })),
+  })
+
+  it("holds for two codes together", () => {
+    const promotions = [half("A"), half("B")]
+    expect(judge({ items: [thing(50, { A: 25 })] }, promotions)).toBeUndefined()
+    expect(judge({ items: [thing(50, { A: 20, B: 5 })] }, promotions)).toBeUndefined()
+    expect(judge({ items: [thing(50, { A: 25, B: 25 })] }, promotions)).toBe(
+      "Points take 50.00 EUR off this cart, and at most 25.00 EUR is allowed. " +
+        "Please remove a code, and redeem fewer points.",
+    )
+    expect(judge({ items: [thing(50, { A: 25, B: 0.01 })] }, promotions)).toContain("at most 25.00 EUR")
+  })
+
+  it("is of what is left after the shop's own coupon", () => {
+    const promotions = [half("A"), ordinary]
+    expect(judge({ items: [thing(50, { A: 25, SUMMER: 25 })] }, promotions)).toContain("at most 12.50 EUR")
+    expect(judge({ items: [thing(50, { A: 15, SUMMER: 20 })] }, promotions)).toBeUndefined()
+  })
+
+  it("is the smallest of those that the codes carry", () => {
+    expect(judge({ items: [thing(50, { A: 10, B: 10 })] }, [half("A", "1"), half("B", "0.3")])).toContain("15.00 EUR")
+    expect(judge({ items: [thing(50, { A: 25, B: 25 })] }, [half("A", "1"), half("B", "1")])).toBeUndefined()
+  })
+
+  it("leaves out dust-only lines, units at their own price in points, and shipping", () => {
+    const items = [thing(50, { A: 25 }), mugs(1, { "DUST-MUG": 15 }), thing(30, { UNITS: 30 }, "prod_cap")]
+    const shipping_methods = [{ adjustments: [{ code: "DUST-PARCEL", amount: 5 }] }]
+    const promotions = [half("A"), forMugs(1), forMugs(1, "UNITS"), forShipping]
+    expect(judge({ items, shipping_methods }, promotions, ["prod_mug"])).toBeUndefined()
+    items[0] = thing(50, { A: 26 })
+    expect(judge({ items, shipping_methods }, promotions, ["prod_mug"])).toContain("at most 25.00 EUR")
+  })
+
+  it("counts a free product and a percentage", () => {
+    const free = { ...forMugs(1, "FREE"), metadata: half("FREE").metadata }
+    expect(judge({ items: [thing(50, { FREE: 50 }, "prod_cap"), thing(20, {})] }, [free])).toContain("35.00 EUR")
+    expect(judge({ items: [thing(50, { FREE: 50 }, "prod_cap"), thing(50, {})] }, [free])).toBeUndefined()
+  })
+
+  it("never refuses for noise or for half of the smallest unit", () => {
+    const items = [thing(50, { A: 25.000000000000004 })]
+    expect(judge({ items }, [half("A")])).toBeUndefined()
+    const yen = { decimals: 0 }
+    expect(judge({ items: [thing(101, { A: 50.5 })], currency_code: "jpy" }, [half("A")], [], yen)).toBeUndefined()
+    expect(judge({ items: [thing(101, { A: 52 })], currency_code: "jpy" }, [half("A")], [], yen)).toContain("51 JPY")
+  })
+})
+
+describe("variants", () => {
+  const eur = (amount: number, more: object = {}) => ({ amount, currency_code: "eur", ...more })
+  const usd = { amount: 12, currency_code: "usd" }
+
+  it.each([
+    ["one variant", [{ prices: [eur(10), usd] }], false],
+    ["the same prices, in another order", [{ prices: [eur(10), usd] }, { prices: [usd, eur("10" as never)] }], false],
+    ["one that is not sold in a currency", [{ prices: [eur(10), usd] }, { prices: [eur(10)] }], false],
+    ["a sale of one", [{ prices: [eur(10), eur(8, { price_list_id: "plist_1" })] }, { prices: [eur(10)] }], false],
+    ["another price", [{ prices: [eur(10)] }, { prices: [eur(100)] }], true],
+    ["another price in one currency", [{ prices: [eur(10), usd] }, { prices: [eur(10), eur(9, { min_quantity: 5 })] }], true],
+    ["another price in a region", [
+      { prices: [eur(10), eur(11, { price_rules: [{ attribute: "region_id", value: "reg_1" }] })] },
+      { prices: [eur(10), eur(12, { price_rules: [{ attribute: "region_id", value: "reg_1" }] })] },
+    ], true],
+    ["none at all", [], false],
+  ])("differ in price or not: %s", (_, variants, differ) => {
+    expect(differInPrice(variants)).toBe(differ)
+  })
+
+  it("that differ in price are not paid by the unit", () => {
+    const mixedPrices = { mixedPrices: new Set(["prod_mug"]) }
+    expect(judge({ items: [mugs(1, { "DUST-MUG": 15 })] }, [forMugs(1)], ["prod_mug"], mixedPrices)).toContain(
+      "The variants of “Mug” have different prices, so points cannot pay for it. Please remove the code DUST-MUG",
+    )
+    expect(judge({ items: [mugs(1, { "DUST-MONEY": 5 })] }, [forMoney], [], mixedPrices)).toBeUndefined()
   })
 })

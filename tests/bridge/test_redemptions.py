@@ -99,6 +99,7 @@ def test_dust_is_held_at_once_and_the_promotion_is_what_facts_ask_for(
     assert promotion["metadata"] == {
         "redemption_id": redemption["id"],
         "customer_id": "cus_1",
+        "max_share": "1",
         "expires_at": redemption["expires_at"].replace("Z", "+00:00"),
     }
     assert promotion["application_method"] == {

@@ -204,11 +204,14 @@ def test_below_its_most_a_percentage_is_what_it_comes_to(api: TestClient, shop: 
 def test_free_shipping(api: TestClient, shop: FakeMedusa) -> None:
     redemption = redeemed(api, {"reward_id": "parcel", "cart_id": "cart_1"})
     assert redemption["reason"] is None
+    # As much as the shipping that was chosen costs: a dearer one is not free.
+    assert (redemption["value"], redemption["currency_code"]) == ("5.00", "eur")
     assert the_promotion(shop)["application_method"] == {
-        "type": "percentage",
-        "value": 100,
+        "type": "fixed",
+        "value": 5.0,
         "target_type": "shipping_methods",
         "allocation": "across",
+        "currency_code": "eur",
     }
     lines = [line(price=10, quantity=2)]
     shipping = {"shipping_code": redemption["code"], "shipping_discount": 5}
@@ -222,8 +225,23 @@ def test_free_shipping(api: TestClient, shop: FakeMedusa) -> None:
     assert figures(api) == (1000, 0, 1000)
 
 
+@pytest.mark.parametrize(("shipping", "limit", "takes"), [(5, "8", "8.00"), (12, "8", "8.00"), (12, "0.001", None)])
+def test_free_shipping_with_a_limit_takes_no_more_than_that(
+    api: TestClient, shop: FakeMedusa, shipping: int, limit: str, takes: str | None
+) -> None:
+    assert offer(api, {**PARCEL, "max_value": {"eur": limit}}).status_code == 200
+    shop.add_cart("cart_2", lines=[cart_line()], shipping=shipping)
+    answer = redeem(api, {"reward_id": "parcel", "cart_id": "cart_2"})
+    if takes is None:
+        assert (answer.status_code, answer.json()["code"]) == (409, "nothing_to_discount")
+    else:
+        assert answer.json()["redemption"]["value"] == takes
+        advance(answer.json()["redemption"]["id"], get_medusa())
+        assert the_promotion(shop)["application_method"]["value"] == float(takes)
+
+
 def test_free_shipping_is_seen_in_a_snapshot_that_tells_nothing_of_shipping(api: TestClient, shop: FakeMedusa) -> None:
-    redemption = redeemed(api, {"reward_id": "parcel"})
+    redemption = redeemed(api, {"reward_id": "parcel", "cart_id": "cart_1"})
     document = order(shipping_code=redemption["code"], shipping_discount=5)
     del document["shipping_methods"]
     settle(api, document)
@@ -233,7 +251,7 @@ def test_free_shipping_is_seen_in_a_snapshot_that_tells_nothing_of_shipping(api:
 def test_an_order_with_free_shipping_is_found_when_its_redemption_is_withdrawn(
     api: TestClient, shop: FakeMedusa
 ) -> None:
-    redemption = redeemed(api, {"reward_id": "parcel"})
+    redemption = redeemed(api, {"reward_id": "parcel", "cart_id": "cart_1"})
     shop.orders["order_1"] = order(shipping_code=redemption["code"], shipping_discount=5, placed=now())
     assert delete(api, redemption["id"]).json()["code"] == "already_used"
     drain_once()
@@ -274,6 +292,7 @@ def test_returned_units_of_a_free_product_give_their_share_back(api: TestClient,
         ({"reward_id": "none"}, 404, "unknown_reward"),
         ({"reward_id": "capped"}, 422, "cart_needed"),
         ({"reward_id": "large"}, 422, "cart_needed"),
+        ({"reward_id": "parcel"}, 422, "cart_needed"),
         ({"reward_id": "euros"}, 422, "cart_needed"),
         ({"reward_id": "large", "cart_id": "small"}, 422, "cart_below_minimum"),
         ({"reward_id": "euros", "cart_id": "yen"}, 422, "reward_not_in_currency"),
@@ -304,7 +323,7 @@ def test_what_cannot_be_had_is_refused_and_nothing_is_held(
 
 def test_too_little_dust_for_a_reward(api: TestClient, shop: FakeMedusa) -> None:
     redeemed(api, {"reward_id": "shirts"})
-    redeemed(api, {"reward_id": "parcel"})
+    redeemed(api, {"reward_id": "parcel", "cart_id": "cart_1"})
     answer = redeem(api, {"reward_id": "fifth"})
     assert (answer.status_code, answer.json()["code"], answer.json()["available"]) == (409, "insufficient_dust", 100)
 
@@ -320,7 +339,7 @@ def test_a_promise_outlives_a_change_of_the_catalogue(api: TestClient, shop: Fak
 def test_a_code_that_took_nothing_off_is_released_in_the_end_and_not_captured(
     api: TestClient, shop: FakeMedusa
 ) -> None:
-    redemption = redeemed(api, {"reward_id": "parcel"})
+    redemption = redeemed(api, {"reward_id": "parcel", "cart_id": "cart_1"})
     document = order(shipping_code=redemption["code"], shipping_discount=0, placed=now())
     shop.orders["order_1"] = document
     settle(api, document)
@@ -344,11 +363,11 @@ def test_the_quote_says_what_can_be_had_for_the_cart_and_why_not(api: TestClient
     }
     assert found["fifth"]["fits"]
     assert found["fifth"]["affordable"]
-    assert "Choose a way of shipping" in found["parcel"]["reason"]
+    assert "Choose a shipping method" in found["parcel"]["reason"]
     amount = api.post(
         "/store/dust/quote", json={"amount": "40", "currency_code": "eur"}, headers=tokens.customer()
     ).json()
-    assert {reward["id"] for reward in amount["rewards"] if reward["fits"]} == {"fifth", "parcel", "shirts"}
+    assert {reward["id"] for reward in amount["rewards"] if reward["fits"]} == {"fifth", "shirts"}
 
 
 # Mixed carts

@@ -403,7 +403,11 @@ def stand_in() -> Iterator[StandIn]:
 
 @pytest.fixture(scope="session")
 def shop(database_url: str, stand_in: StandIn) -> Iterator[Shop]:
-    """One Medusa, its plugin sending to the stand-in, for all tests: each makes customers and orders of its own."""
+    """One Medusa, its plugin sending to the stand-in, for all tests: each makes customers and orders of its own.
+
+    It has a second payment provider, `pp_webhook_test`, whose webhook completes carts.
+    """
+    os.environ["SHOP_PAYMENT_PROVIDER"] = str(Path(__file__).parent / "webhook_payments.js")
     server = install_shop(CACHE, PROJECT / "medusa-plugin", print, dashboard=True)
     with running_shop(
         server,

@@ -4,10 +4,13 @@ import secrets
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 
 from bridge.demo.people import Merchant, Refused, Storefront
 from bridge.demo.seed import SeededProduct, ShopKeys
+from bridge.stack.processes import until
+from tests.live.conftest import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.live
 
@@ -30,7 +33,7 @@ def code_for_items(merchant: Merchant, customer_id: str, product: SeededProduct,
         "max_quantity": quantity,
         "target_rules": [{"attribute": "items.product.id", "operator": "in", "values": [product.id]}],
     }
-    return _promotion(merchant, customer_id, method, **changes)
+    return _promotion(merchant, customer_id, method, **{"max_share": None, **changes})
 
 
 def code_for_money(merchant: Merchant, customer_id: str, euros: int, **changes: Any) -> str:
@@ -45,7 +48,9 @@ def code_for_money(merchant: Merchant, customer_id: str, euros: int, **changes: 
     return _promotion(merchant, customer_id, method, **changes)
 
 
-def _promotion(merchant: Merchant, customer_id: str, method: dict[str, Any], **changes: Any) -> str:
+def _promotion(
+    merchant: Merchant, customer_id: str, method: dict[str, Any], *, max_share: str | None = "1", **changes: Any
+) -> str:
     code = f"DUST-{secrets.token_hex(6).upper()}"
     body = {
         "code": code,
@@ -54,7 +59,7 @@ def _promotion(merchant: Merchant, customer_id: str, method: dict[str, Any], **c
         "is_automatic": False,
         "is_tax_inclusive": True,
         "limit": 1,
-        "metadata": {"redemption_id": f"dred_{code}", "customer_id": customer_id},
+        "metadata": {"redemption_id": f"dred_{code}", "customer_id": customer_id, "max_share": max_share},
         "rules": [{"attribute": "customer.id", "operator": "eq", "values": [customer_id]}],
         "application_method": method,
     }
@@ -90,7 +95,7 @@ def assert_refused(shopper: Storefront, cart_id: str, message: str) -> None:
 def test_a_dust_only_product_is_not_sold_for_money(storefront: Storefront, dust_only: SeededProduct) -> None:
     cart_id = ready_cart(storefront, dust_only, 1)
 
-    assert_refused(storefront, cart_id, "“Mug” can only be bought with dust")
+    assert_refused(storefront, cart_id, "“Mug” can only be bought with points")
 
 
 def test_a_dust_only_product_is_sold_for_dust(
@@ -109,7 +114,7 @@ def test_dust_for_one_unit_does_not_pay_for_two(
     code = code_for_items(merchant, storefront.customer_id, dust_only, 1)
     cart_id = ready_cart(storefront, dust_only, 2, code)
 
-    assert_refused(storefront, cart_id, "Only 1 of 2 × “Mug” are paid with dust")
+    assert_refused(storefront, cart_id, "Only 1 of 2 × “Mug” are paid with points")
 
 
 def test_a_discount_in_money_does_not_pay_for_a_dust_only_product(
@@ -118,7 +123,7 @@ def test_a_discount_in_money_does_not_pay_for_a_dust_only_product(
     code = code_for_money(merchant, storefront.customer_id, 100)
     cart_id = ready_cart(storefront, dust_only, 1, code)
 
-    assert_refused(storefront, cart_id, "“Mug” can only be bought with dust")
+    assert_refused(storefront, cart_id, "“Mug” can only be bought with points")
 
 
 def test_an_ordinary_code_does_not_pay_for_a_dust_only_product(
@@ -127,7 +132,7 @@ def test_an_ordinary_code_does_not_pay_for_a_dust_only_product(
     code = code_for_items(merchant, storefront.customer_id, dust_only, 1, metadata=None)
     cart_id = ready_cart(storefront, dust_only, 1, code)
 
-    assert_refused(storefront, cart_id, "“Mug” can only be bought with dust")
+    assert_refused(storefront, cart_id, "“Mug” can only be bought with points")
 
 
 def test_a_dust_only_product_without_a_price_is_not_given_away(
@@ -187,8 +192,13 @@ def test_a_stranger_who_types_the_customers_email_cannot_spend_the_dust(
     code = code_for_money(merchant, storefront.customer_id, 3)
     stranger = Storefront(keys)
     stranger.email = storefront.email
-    cart_id = ready_cart(stranger, keys.shirt, 1, code)
+    cart_id = stranger.new_cart()
+    stranger.add(cart_id, keys.shirt)
+    assert code in {promotion["code"] for promotion in stranger.apply_code(cart_id, code)["promotions"]}
+    stranger.choose_shipping(cart_id)
 
+    with pytest.raises(Refused, match="Please sign in to the account"):
+        stranger.pay(cart_id)
     assert_refused(stranger, cart_id, "Please sign in to the account")
 
     stranger.close()
@@ -211,3 +221,187 @@ def test_a_guest_without_dust_checks_out_as_ever(merchant: Merchant, keys: ShopK
 
     assert merchant.order(order_id)["customer"]["has_account"] is False
     guest.close()
+
+
+# The programme's share
+
+
+def shops_own_code(merchant: Merchant, euros: int) -> str:
+    """A coupon of the shop's own."""
+    code = f"SUMMER-{secrets.token_hex(6).upper()}"
+    method = {"type": "fixed", "value": euros, "target_type": "order", "allocation": "across", "currency_code": "eur"}
+    body = {"code": code, "type": "standard", "status": "active", "is_automatic": False, "is_tax_inclusive": True}
+    merchant.post("/admin/promotions", {**body, "application_method": method})
+    return code
+
+
+def test_two_codes_made_without_a_cart_keep_the_share_together(
+    storefront: Storefront, merchant: Merchant, keys: ShopKeys
+) -> None:
+    # A hoodie is 50.00 with tax.
+    first, second = (code_for_money(merchant, storefront.customer_id, 25, max_share="0.5") for _ in range(2))
+    cart_id = ready_cart(storefront, keys.hoodie, 1, first, second)
+
+    assert_refused(storefront, cart_id, "Points take 50.00 EUR off this cart, and at most 25.00 EUR is allowed")
+
+    storefront.ask("DELETE", f"/store/carts/{cart_id}/promotions", {"promo_codes": [second]})
+    storefront.pay(cart_id)
+    assert merchant.order(storefront.complete(cart_id))["item_total"] == 25
+
+
+def test_the_shops_own_coupon_after_redeeming_makes_the_share_smaller(
+    storefront: Storefront, merchant: Merchant, keys: ShopKeys
+) -> None:
+    code = code_for_money(merchant, storefront.customer_id, 25, max_share="0.5")
+    cart_id = ready_cart(storefront, keys.hoodie, 1, code, shops_own_code(merchant, 25))
+
+    assert storefront.cart(cart_id)["item_total"] == 0
+    assert_refused(storefront, cart_id, "Points take 25.00 EUR off this cart, and at most 12.50 EUR is allowed")
+
+
+# Every way to completion
+
+
+@pytest.fixture
+def webhook(keys: ShopKeys, merchant: Merchant) -> Iterator[None]:
+    """For the length of a test the shop takes payments whose provider reports them by a webhook."""
+    region = f"/admin/regions/{keys.region_ids['eur']}"
+    merchant.post(region, {"payment_providers": ["pp_system_default", "pp_webhook_test"]})
+    yield
+    merchant.post(region, {"payment_providers": ["pp_system_default"]})
+
+
+def start_payment(shopper: Storefront, cart_id: str) -> str:
+    """Begin to pay with the provider of the webhook; returns the payment session's id."""
+    collection = shopper.ask("POST", "/store/payment-collections", {"cart_id": cart_id})["payment_collection"]
+    path = f"/store/payment-collections/{collection['id']}/payment-sessions"
+    sessions = shopper.ask("POST", path, {"provider_id": "pp_webhook_test"})["payment_collection"]["payment_sessions"]
+    return str(sessions[0]["id"])
+
+
+def report_payment(keys: ShopKeys, session_id: str) -> None:
+    """What the provider says when the shopper has paid: Medusa completes the cart, and no browser is there."""
+    answer = httpx.post(f"{keys.url}/hooks/payment/webhook_test", json={"session_id": session_id, "amount": 1})
+    assert answer.status_code == 200, answer.text
+
+
+def orders_of(merchant: Merchant, customer_id: str) -> list[str]:
+    return [order["id"] for order in merchant.get("/admin/orders", customer_id=customer_id)["orders"]]
+
+
+def metadata_of(merchant: Merchant, code: str) -> dict[str, Any]:
+    return dict(merchant.get("/admin/promotions", code=code)["promotions"][0]["metadata"])
+
+
+@pytest.mark.usefixtures("webhook")
+def test_a_payment_webhook_completes_the_cart_that_the_owner_applied_the_code_to(
+    storefront: Storefront, merchant: Merchant, keys: ShopKeys
+) -> None:
+    code = code_for_money(merchant, storefront.customer_id, 3)
+    cart_id = ready_cart(storefront, keys.shirt, 1, code)
+    assert metadata_of(merchant, code)["cart_id"] == cart_id
+
+    report_payment(keys, start_payment(storefront, cart_id))
+
+    assert until(lambda: orders_of(merchant, storefront.customer_id), PATIENCE_SECONDS)
+    [order_id] = orders_of(merchant, storefront.customer_id)
+    assert merchant.order(order_id)["discount_total"] == 3
+
+
+@pytest.mark.usefixtures("webhook")
+def test_a_payment_webhook_does_not_complete_a_strangers_cart(
+    storefront: Storefront, merchant: Merchant, keys: ShopKeys
+) -> None:
+    """The stranger knows a code and its owner's e-mail address, and began to pay before the guard was there."""
+    code = code_for_money(merchant, storefront.customer_id, 3)
+    cart_id = ready_cart(storefront, keys.shirt, 1, code)
+    session_id = start_payment(storefront, cart_id)
+    promotion = f"/admin/promotions/{promotion_id(merchant, code)}"
+    bound = metadata_of(merchant, code)
+    for binding in ({}, {"cart_id": "cart_of_the_owner"}):
+        unbound = {name: value for name, value in bound.items() if name != "cart_id"}
+        merchant.post(promotion, {"metadata": {**unbound, "cart_id": "", **binding}})
+
+        report_payment(keys, session_id)
+
+        assert not until(lambda: orders_of(merchant, storefront.customer_id), 5)
+        assert not storefront.cart(cart_id).get("completed_at")
+    # With the binding back, the same report completes it: nothing else had stopped it.
+    merchant.post(promotion, {"metadata": bound})
+    report_payment(keys, session_id)
+    assert until(lambda: orders_of(merchant, storefront.customer_id), PATIENCE_SECONDS)
+
+
+@pytest.mark.parametrize("way", ["promotions", "update", "create"])
+def test_only_the_owners_own_request_binds_a_code(
+    storefront: Storefront, merchant: Merchant, keys: ShopKeys, way: str
+) -> None:
+    code = code_for_money(merchant, storefront.customer_id, 3)
+    stranger = Storefront(keys)
+    stranger.email = storefront.email
+    with_code = {"promo_codes": [code]}
+
+    def apply(shopper: Storefront) -> str:
+        if way == "create":
+            variant = {"variant_id": keys.shirt.variant_id, "quantity": 1}
+            cart = {"region_id": keys.region_ids["eur"], "email": shopper.email, "items": [variant], **with_code}
+            return str(shopper.ask("POST", "/store/carts", cart)["cart"]["id"])
+        cart_id = shopper.new_cart()
+        shopper.add(cart_id, keys.shirt)
+        shopper.ask("POST", f"/store/carts/{cart_id}" + "/promotions" * (way == "promotions"), with_code)
+        return cart_id
+
+    theirs = apply(stranger)
+    assert code in {promotion["code"] for promotion in stranger.cart(theirs)["promotions"]}
+    assert "cart_id" not in metadata_of(merchant, code)
+    for _ in range(2):
+        cart_id = apply(storefront)
+        assert metadata_of(merchant, code)["cart_id"] == cart_id, "and it moves to another cart of the owner"
+    assert apply(stranger) != cart_id
+    assert metadata_of(merchant, code)["cart_id"] == cart_id
+    stranger.close()
+
+
+def test_a_code_that_is_in_the_cart_already_is_bound_when_its_owner_places_the_order(
+    storefront: Storefront, merchant: Merchant, keys: ShopKeys
+) -> None:
+    code = code_for_money(merchant, storefront.customer_id, 3)
+    token = storefront.token
+    storefront.log_out()
+    cart_id = storefront.new_cart()
+    storefront.add(cart_id, keys.shirt)
+    storefront.apply_code(cart_id, code)
+    storefront.choose_shipping(cart_id)
+    assert "cart_id" not in metadata_of(merchant, code)
+    with pytest.raises(Refused, match="Please sign in to the account"):
+        storefront.pay(cart_id)
+
+    storefront.log_in()
+    assert storefront.token != token
+    storefront.pay(cart_id)
+    assert metadata_of(merchant, code)["cart_id"] == cart_id
+    storefront.complete(cart_id)
+
+
+def test_points_do_not_pay_for_a_product_whose_variants_differ_in_price(
+    storefront: Storefront, merchant: Merchant, keys: ShopKeys
+) -> None:
+    code = code_for_items(merchant, storefront.customer_id, keys.shorts, 1)
+    cart_id = ready_cart(storefront, keys.shorts, 1, code)
+    dear = {
+        "title": "Dear",
+        "options": {"Size": "One size"},
+        "prices": [{"currency_code": code, "amount": 10 * keys.shorts.price} for code in ("eur", "usd")],
+    }
+    path = f"/admin/products/{keys.shorts.id}/variants"
+    option = merchant.get(f"/admin/products/{keys.shorts.id}")["product"]["options"][0]
+    values = {"values": ["One size", "Dear"]}
+    merchant.post(f"/admin/products/{keys.shorts.id}/options/{option['id']}", values)
+    variant_ids = {variant["id"] for variant in merchant.get(path)["variants"]}
+    merchant.post(path, {**dear, "options": {"Size": "Dear"}})
+    [added] = {variant["id"] for variant in merchant.get(path)["variants"]} - variant_ids
+    try:
+        assert_refused(storefront, cart_id, "The variants of “Shorts” have different prices")
+    finally:
+        merchant.delete(f"{path}/{added}")
+    storefront.complete(cart_id)

@@ -99,6 +99,8 @@ class FakeMedusa:
             ("GET", r"/admin/customers", lambda: self._list("customers", query)),
             ("GET", r"/admin/customers/([^/]+)", lambda i: self._one("customer", self.customers, i)),
             ("POST", r"/admin/products/([^/]+)", lambda i: self._update_product(i, body)),
+            ("GET", r"/admin/products", lambda: self._list("products", query)),
+            ("GET", r"/admin/products/([^/]+)", lambda i: self._one("product", self.products, i)),
             ("GET", r"/store/carts/([^/]+)", lambda i: self._read_cart(i, query)),
             ("POST", r"/store/carts/([^/]+)/promotions", lambda i: self._apply(i, body)),
             ("DELETE", r"/store/carts/([^/]+)/promotions", lambda i: self._remove(i, body)),
@@ -222,6 +224,18 @@ class FakeMedusa:
                 self._take_out(self.carts[who], held)
         remaining = len(held_by) if body.get("dry_run") else len(held_by) - len(changed)
         return 200, {"carts": [{"cart_id": w, "codes": h} for w, h in changed.items()], "remaining": remaining}
+
+    def add_product(self, product_id: str, *prices: float) -> None:
+        """A product with a variant for each price in euros."""
+        variants = [
+            {
+                "id": f"variant_{number}",
+                "title": f"Size {number}",
+                "prices": [{"currency_code": "eur", "amount": price}],
+            }
+            for number, price in enumerate(prices)
+        ]
+        self.products[product_id] = {"id": product_id, "title": "A thing", "metadata": {}, "variants": variants}
 
     def add_customer(
         self, customer_id: str, email: str, *, has_account: bool = True, created: datetime | None = None

@@ -11,7 +11,7 @@ from bridge.medusa.carts import Cart, read_cart
 from bridge.medusa.currencies import smallest_unit
 from bridge.medusa.orders import read_order
 from bridge.programme.rules import Redeem, Reward
-from bridge.redemptions.basket import Basket, basket_of
+from bridge.redemptions.basket import Basket, OpenDiscount, basket_of
 from bridge.redemptions.promises import Code
 from bridge.redemptions.rewards import NothingToDiscount, reward_terms
 from bridge.redemptions.tables import RedemptionKind
@@ -74,7 +74,12 @@ def test_dust_never_takes_more_than_its_share_of_what_money_may_pay(
         {"product_id": MUG, "total": Decimal(0), "adjustments": [{"code": "DUST-MUG", "amount": mugs}]},
         codes=("DUST-1", "DUST-MUG"),
     )
-    found = basket_of(cart, dust_only={MUG}, promised={"DUST-1": Decimal(0), "DUST-2": coming}, max_share=share)
+    found = basket_of(
+        cart,
+        dust_only={MUG},
+        discounts=[OpenDiscount(code="DUST-1"), OpenDiscount(code="DUST-2", value=coming)],
+        max_share=share,
+    )
     assert found.worth == ordinary
     assert found.room >= 0
     if found.room:
@@ -83,7 +88,7 @@ def test_dust_never_takes_more_than_its_share_of_what_money_may_pay(
 
 def test_what_the_shops_own_codes_take_off_is_no_part_of_the_worth() -> None:
     line = {"product_id": "prod_shirt", "total": 8, "adjustments": [{"code": "SUMMER", "amount": 2}]}
-    found = basket_of(cart_of(line), dust_only=(), promised={}, max_share=Decimal("0.5"))
+    found = basket_of(cart_of(line), dust_only=(), discounts=(), max_share=Decimal("0.5"))
     assert (found.worth, found.room) == (8, 4)
 
 

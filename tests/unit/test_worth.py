@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from math import ceil
 
 import pytest
 from hypothesis import assume, given
@@ -9,7 +10,16 @@ from hypothesis import strategies as st
 
 from bridge.ledger.account import MOST_DUST
 from bridge.programme.rules import Earn, Redeem, Rounding
-from bridge.programme.worth import EarningLine, LineTerms, discount_value, dust_for_value, earning, most_dust_for
+from bridge.programme.worth import (
+    EarningLine,
+    LineTerms,
+    discount_value,
+    dust_for_value,
+    earning,
+    least_redeemable,
+    most_dust_within,
+    useful_dust,
+)
 
 # Two, no and three decimal places.
 PLACES = {"eur": 2, "jpy": 0, "kwd": 3}
@@ -65,12 +75,60 @@ def test_the_most_dust_never_takes_off_more_than_may_be_paid_with_it(
     currency: str, rate: Decimal, amount: Decimal, share: Decimal, max_dust: int | None
 ) -> None:
     redeem = rules(currency, rate, max_share=str(share), max_dust=max_dust)
-    most = most_dust_for(redeem, amount, currency)
+    most = most_dust_within(redeem, amount * share, currency)
     assert most is not None
     assert 0 <= most <= (max_dust or MOST_DUST)
     value = discount_value(redeem, most, currency)
     assert value is not None
     assert value <= amount * share
+    # No other number of points takes more off without taking off too much.
+    following = ceil((value + Decimal(10) ** -PLACES[currency]) * rate)
+    more = discount_value(redeem, following, currency)
+    assert more is not None
+    assert more > amount * share or following > (max_dust or MOST_DUST)
+
+
+@given(currencies, rates, dusts)
+def test_the_useful_part_of_some_points_is_the_least_that_takes_the_same_off(
+    currency: str, rate: Decimal, dust: int
+) -> None:
+    redeem = rules(currency, rate)
+    useful = useful_dust(redeem, dust, currency)
+    value = discount_value(redeem, dust, currency)
+    assert value is not None
+    assert 0 <= useful <= dust
+    assert discount_value(redeem, useful, currency) == value
+    assert useful == 0 or (useful - 1) / rate < value
+
+
+@given(currencies, rates, dusts)
+def test_the_smallest_redemption_buys_something_with_all_of_its_points(
+    currency: str, rate: Decimal, min_dust: int
+) -> None:
+    redeem = rules(currency, rate, min_dust=min_dust)
+    least = least_redeemable(redeem, currency)
+    assert least >= min_dust
+    assert useful_dust(redeem, least, currency) == least
+    # Whatever is smaller buys nothing with its last points, or is below the programme's minimum.
+    assert least == min_dust or useful_dust(redeem, least - 1, currency) < min_dust
+
+
+@pytest.mark.parametrize(
+    ("currency", "rate", "min_dust", "dust", "useful", "least"),
+    [
+        ("jpy", "100", 1, 199, 100, 100),
+        ("jpy", "100", 150, 350, 300, 200),
+        ("eur", "100", 200, 201, 201, 200),
+        ("eur", "33.3", 1, 34, 34, 1),
+        ("eur", "33.3", 1, 33, 33, 1),
+        ("eur", "1000", 1, 19, 10, 10),
+    ],
+)
+def test_worked_rows_of_points_that_buy_something(
+    currency: str, rate: str, min_dust: int, dust: int, useful: int, least: int
+) -> None:
+    redeem = rules(currency, Decimal(rate), min_dust=min_dust)
+    assert (useful_dust(redeem, dust, currency), least_redeemable(redeem, currency)) == (useful, least)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +149,7 @@ def test_worked_rows(currency: str, rate: str, dust: int, value: str) -> None:
 
 def test_without_a_rate_there_is_no_value() -> None:
     assert discount_value(rules("eur", Decimal(1)), 5, "usd") is None
-    assert most_dust_for(rules("eur", Decimal(1)), Decimal(5), "usd") is None
+    assert most_dust_within(rules("eur", Decimal(1)), Decimal(5), "usd") is None
 
 
 def earned(cents: list[int], rounding: Rounding, rate: str = "1") -> int:

@@ -17,6 +17,14 @@ const redisModules = (redisUrl: string) => [
   },
 ]
 
+/** A payment provider of the tests, by the path of its file. */
+const paymentModules = (resolve: string) => [
+  {
+    resolve: "@medusajs/medusa/payment",
+    options: { providers: [{ resolve, id: "test" }], webhook_delay: 100 },
+  },
+]
+
 module.exports = defineConfig({
   projectConfig: {
     databaseUrl: env.DATABASE_URL,
@@ -39,5 +47,8 @@ module.exports = defineConfig({
       options: { url: env.DUST_URL, secret: env.DUST_WEBHOOK_SECRET, token: env.DUST_ADMIN_TOKEN },
     },
   ],
-  modules: env.REDIS_URL ? redisModules(env.REDIS_URL) : [],
+  modules: [
+    ...(env.REDIS_URL ? redisModules(env.REDIS_URL) : []),
+    ...(env.SHOP_PAYMENT_PROVIDER ? paymentModules(env.SHOP_PAYMENT_PROVIDER) : []),
+  ],
 })

@@ -1,30 +1,71 @@
 import { authenticate, defineMiddlewares } from "@medusajs/framework/http"
 import type { AuthenticatedMedusaRequest, MedusaNextFunction, MedusaRequest, MedusaResponse } from "@medusajs/framework/http"
 import { MedusaError } from "@medusajs/framework/utils"
-import { isDust, type GuardedPromotion } from "../guard-rules"
+import { bindCodes, readCart, type SpendingCart } from "../binding"
+import { isDust } from "../guard-rules"
 
-type Cart = { customer_id?: string | null; completed_at?: string | null; promotions?: (GuardedPromotion | null)[] | null }
+const whoAsks = authenticate("customer", ["session", "bearer"], { allowUnauthenticated: true })
+
+/** The customer who is signed in. Absent when nobody is, whatever the type says. */
+function actorOf(req: MedusaRequest): string | undefined {
+  return (req as AuthenticatedMedusaRequest).auth_context?.actor_id || undefined
+}
 
 /**
- * Only the customer whose dust it is may spend it, and only when signed in. The cart's `customer_id` proves nothing:
- * Medusa gives an anonymous cart the id of whoever owns the e-mail address that was typed into it.
+ * Only the customer whose points they are may spend them, and only when signed in. The cart's `customer_id` proves
+ * nothing: Medusa gives an anonymous cart the id of whoever owns the e-mail address that was typed into it.
  */
-async function onlyTheOwnerSpendsDust(
-  req: MedusaRequest,
-  _res: MedusaResponse,
-  next: MedusaNextFunction,
-): Promise<void> {
+function refusalFor(cart: SpendingCart | undefined, req: MedusaRequest): MedusaError | undefined {
+  const holdsDust = cart?.promotions?.some((promotion) => isDust(promotion))
+  const actor = actorOf(req)
+  if (!cart || cart.completed_at || !holdsDust || (actor && actor === cart.customer_id)) return undefined
+  return new MedusaError(MedusaError.Types.NOT_ALLOWED, "Please sign in to the account whose points this cart spends.")
+}
+
+/** Let the owner go on, and bind the codes that are in the cart, as the owner asked for its order. */
+async function onlyTheOwner(cartId: string, req: MedusaRequest, next: MedusaNextFunction): Promise<void> {
+  const cart = await readCart(cartId, req.scope)
+  const error = refusalFor(cart, req)
+  if (!error) await bindCodes(cart, actorOf(req), req.scope)
+  next(error)
+}
+
+/** `POST /store/carts/:id/complete`. */
+async function onlyTheOwnerCompletes(req: MedusaRequest, _res: MedusaResponse, next: MedusaNextFunction): Promise<void> {
+  await onlyTheOwner(req.params.id, req, next)
+}
+
+/** `POST /store/payment-collections/:id/payment-sessions`: a provider's webhook completes what was paid for here. */
+async function onlyTheOwnerPays(req: MedusaRequest, _res: MedusaResponse, next: MedusaNextFunction): Promise<void> {
   const { data } = await req.scope.resolve("query").graph({
-    entity: "cart",
-    fields: ["customer_id", "completed_at", "promotions.code", "promotions.metadata"],
-    filters: { id: req.params.id },
+    entity: "cart_payment_collection",
+    fields: ["cart_id"],
+    filters: { payment_collection_id: req.params.id },
   })
-  const cart = data[0] as unknown as Cart | undefined
-  const holdsDust = cart?.promotions?.some((promotion) => promotion && isDust(promotion))
-  // Absent when nobody is signed in, whatever the type says.
-  const actor = (req as AuthenticatedMedusaRequest).auth_context?.actor_id
-  if (!cart || cart.completed_at || !holdsDust || (actor && actor === cart.customer_id)) return next()
-  next(new MedusaError(MedusaError.Types.NOT_ALLOWED, "Please sign in to the account whose dust this cart spends."))
+  const cartId = data[0]?.cart_id as string | undefined
+  if (!cartId) return next()
+  await onlyTheOwner(cartId, req, next)
+}
+
+/**
+ * A request with `promo_codes` that makes or changes a cart: its dust codes are bound to the cart before the answer goes
+ * out, when their owner is who asks. Anybody else's request binds nothing, and the checkout guard refuses the cart.
+ */
+function bindAppliedCodes(req: MedusaRequest, res: MedusaResponse, next: MedusaNextFunction): void {
+  const codes = (req.body as { promo_codes?: unknown } | undefined)?.promo_codes
+  if (!actorOf(req) || !Array.isArray(codes) || codes.length === 0) return next()
+  const send = res.json.bind(res)
+  res.json = (body) => {
+    const cartId = (body as { cart?: { id?: string } } | undefined)?.cart?.id
+    if (!cartId) return send(body)
+    const bound = readCart(cartId, req.scope).then((cart) => bindCodes(cart, actorOf(req), req.scope, codes))
+    bound
+      // The cart is as it should be, and its completion binds the codes once more.
+      .catch((error) => req.scope.resolve("logger").error(`dust: the codes of ${cartId} were not bound: ${error.message}`))
+      .finally(() => send(body))
+    return res
+  }
+  next()
 }
 
 export default defineMiddlewares({
@@ -32,10 +73,27 @@ export default defineMiddlewares({
     {
       matcher: "/store/carts/:id/complete",
       method: ["POST"],
-      middlewares: [
-        authenticate("customer", ["session", "bearer"], { allowUnauthenticated: true }),
-        onlyTheOwnerSpendsDust,
-      ],
+      middlewares: [whoAsks, onlyTheOwnerCompletes],
+    },
+    {
+      matcher: "/store/payment-collections/:id/payment-sessions",
+      method: ["POST"],
+      middlewares: [whoAsks, onlyTheOwnerPays],
+    },
+    {
+      matcher: "/store/carts",
+      method: ["POST"],
+      middlewares: [whoAsks, bindAppliedCodes],
+    },
+    {
+      matcher: "/store/carts/:id",
+      method: ["POST"],
+      middlewares: [whoAsks, bindAppliedCodes],
+    },
+    {
+      matcher: "/store/carts/:id/promotions",
+      method: ["POST"],
+      middlewares: [whoAsks, bindAppliedCodes],
     },
     {
       // A programme may name thousands of products, and Medusa's own limit is 100 kB.

@@ -43,7 +43,8 @@ function Form({ productId, settings }: { productId: string; settings: Settings }
     mutationFn: () => writeSettings(productId, price, dustOnly, settings),
     onSuccess: (written) => {
       client.setQueryData(["dust", "product", productId], written)
-      toast.success(written ? "Dust settings saved" : "The product has no dust settings any more")
+      if (written?.warning) toast.warning("Dust settings saved", { description: written.warning })
+      else toast.success(written ? "Dust settings saved" : "The product has no dust settings any more")
     },
   })
   const unchanged = price === (settings?.dust_price?.toString() ?? "") && dustOnly === (settings?.dust_only ?? false)
@@ -60,7 +61,7 @@ function Form({ productId, settings }: { productId: string; settings: Settings }
         label="Price in dust"
         placeholder="Not for dust"
         inputMode="numeric"
-        hint="What one unit costs in dust. Leave it empty for a product that dust cannot buy."
+        hint="What one unit of any variant costs in dust: all variants need the same price in money. Leave it empty for a product that dust cannot buy."
         error={errorAt(save.error, "dust_price")}
         value={price}
         onChange={setPrice}

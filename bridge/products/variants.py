@@ -1,0 +1,116 @@
+"""Whether one price in points can be right for all variants of a product: only when they cost the same in money."""
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Sequence
+from decimal import Decimal
+
+import structlog
+
+from bridge.errors import Conflict, DustError, NotFound, Unavailable
+from bridge.ids import ProductId
+from bridge.medusa.client import Json, Medusa
+
+log = structlog.get_logger(__name__)
+
+_MAX_NAMED = 5
+
+
+class VariantPricesDiffer(Conflict):
+    """The variants of a product differ in price, since its price in points was set or because nobody could check."""
+
+    code = "variant_prices_differ"
+
+    def __init__(self, product_id: str) -> None:
+        super().__init__(
+            "The variants of this product have different prices, so points cannot pay for it. Please ask the shop.",
+            product_id=product_id,
+        )
+
+
+def differing_prices(variants: Sequence[Json]) -> list[str]:
+    """The variants with their prices in the first currency in which they differ; empty when they do in none.
+
+    `["Small 10 EUR", "Large 100 EUR"]`. Prices of regions and quantities count, those of price lists (a sale) do not.
+    A variant that is not sold in a currency differs from none there.
+    """
+    by_currency: dict[str, dict[int, list[Json]]] = defaultdict(lambda: defaultdict(list))
+    for number, variant in enumerate(variants):
+        for price in variant.get("prices") or ():
+            if price and not price.get("price_list_id") and not price.get("price_list"):
+                by_currency[str(price.get("currency_code") or "").upper()][number].append(price)
+    for currency, by_variant in by_currency.items():
+        if len({frozenset(map(_price_key, prices)) for prices in by_variant.values()}) > 1:
+            return [
+                f"{variants[number].get('title') or 'no title'} {_amounts(prices)} {currency}"
+                for number, prices in by_variant.items()
+            ]
+    return []
+
+
+def _price_key(price: Json) -> str:
+    """What makes two prices the same: amount, bounds of quantity, and rules such as the region."""
+    rules = price.get("rules") or {
+        str(rule.get("attribute")): rule.get("value") for rule in price.get("price_rules") or () if rule
+    }
+    return f"{_amounts([price])} {price.get('min_quantity')} {price.get('max_quantity')} {sorted(rules.items())}"
+
+
+def _amounts(prices: Sequence[Json]) -> str:
+    return "/".join(f"{Decimal(str(price['amount'])).normalize():f}" for price in prices)
+
+
+def why_not_priced(product_ids: Collection[ProductId], medusa: Callable[[], Medusa]) -> dict[ProductId, str]:
+    """Those of these products that cannot have a price in points, each with the reason, for the merchant.
+
+    Products that Medusa does not know can. Raises `Unavailable` when Medusa cannot be asked.
+    """
+    if not product_ids:
+        return {}
+    try:
+        # One by its id, many by a list of ids.
+        if len(product_ids) == 1:
+            [product_id] = product_ids
+            variants = {product_id: medusa().variants(product_id)}
+        else:
+            variants = medusa().variants_of(product_ids)
+    except Unavailable:
+        raise
+    except DustError as error:
+        log.info("variant_prices_not_known", reason=error.message)
+        return {}
+    return {product_id: why for product_id, found in variants.items() if (why := _why_not(found))}
+
+
+def _why_not(variants: Sequence[Json]) -> str | None:
+    named = differing_prices(variants)
+    if not named:
+        return None
+    more = f" and {len(named) - _MAX_NAMED} more" if len(named) > _MAX_NAMED else ""
+    return (
+        f"the variants have different prices ({', '.join(named[:_MAX_NAMED])}{more}), and one price in points cannot "
+        "be right for all of them: give the variants one price, or make each a product of its own"
+    )
+
+
+NOT_CHECKED = (
+    "Medusa could not be asked whether all variants of the product have the same price. If they differ, points cannot "
+    "pay for it at the checkout. Save again once Medusa answers."
+)
+
+
+def with_differing_prices(product_ids: Collection[ProductId], medusa: Medusa) -> set[ProductId]:
+    """Those of these products whose variants differ in price now.
+
+    While Medusa is away none is named: the checkout looks again.
+    """
+    found = set()
+    for product_id in sorted(set(product_ids)):
+        try:
+            if differing_prices(medusa.variants(product_id)):
+                found.add(product_id)
+        except NotFound:
+            continue
+        except Unavailable as error:
+            log.warning("variant_prices_not_checked", reason=error.message)
+            break
+    return found

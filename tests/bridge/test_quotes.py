@@ -1,0 +1,434 @@
+"""A quote offers exactly what a redemption accepts, and points that buy nothing are never taken."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from decimal import Decimal
+from math import ceil, floor
+from typing import Any
+
+import httpx
+import pytest
+from fastapi.testclient import TestClient
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bridge.clock import moved, now
+from bridge.db import transaction
+from bridge.ids import CustomerId, new_id
+from bridge.inbox.drain import drain_once
+from bridge.ledger.account import Kind, Memo
+from bridge.ledger.book import open_accounts, save
+from bridge.medusa.client import get_medusa
+from bridge.redemptions.advance import advance
+from tests.bridge.test_redemptions import figures, give, redeem, redeemed, show
+from tests.bridge.test_rewards import FIFTH, PARCEL, SHIRTS, dust_only, offer, quote
+from tests.support import tokens
+from tests.support.deliveries import deliver
+from tests.support.medusa import FakeMedusa, cart_line
+from tests.support.orders import line, order, order_event
+
+
+def offer_rules(api: TestClient, **rules: Any) -> None:
+    answer = api.put("/admin/dust/programme", json={"redeem": rules}, headers=tokens.admin())
+    assert answer.status_code == 200, answer.text
+
+
+def optional_price(api: TestClient, product_id: str, price: int) -> None:
+    answer = api.put(f"/admin/dust/products/{product_id}", json={"dust_price": price}, headers=tokens.admin())
+    assert answer.status_code == 200, answer.text
+
+
+# Points that buy nothing
+
+
+def test_only_the_points_that_buy_something_are_held(api: TestClient, medusa: FakeMedusa) -> None:
+    offer_rules(api, rates={"jpy": "100"})
+    give(199)
+    redemption = redeemed(api, {"dust": 199, "currency_code": "jpy"})
+    assert (redemption["dust"], redemption["value"]) == (100, "1.00")
+    assert figures(api) == (199, 100, 99)
+
+
+def test_max_takes_only_the_points_that_buy_something(api: TestClient, medusa: FakeMedusa) -> None:
+    offer_rules(api, rates={"jpy": "100"})
+    give(199)
+    medusa.add_cart(lines=[cart_line(total=500)], currency_code="jpy")
+    quoted = quote(api)
+    assert (quoted["min_dust"], quoted["max_dust"], quoted["max_value"]) == (100, 100, "1.00")
+    redemption = redeemed(api, {"cart_id": "cart_1", "dust": "max"})
+    assert (redemption["dust"], redemption["value"]) == (100, "1.00")
+
+
+def test_a_rate_with_fractions_takes_the_fewest_points_for_the_value(api: TestClient, medusa: FakeMedusa) -> None:
+    offer_rules(api, rates={"eur": "133.3"})
+    give(1000)
+    medusa.add_cart(lines=[cart_line(total=1)])
+    # 133 points take 0.99 off and 134 the whole euro.
+    assert quote(api)["max_dust"] == ceil(Decimal("133.3"))
+    assert redeemed(api, {"cart_id": "cart_1", "dust": "max"})["value"] == "1.00"
+
+
+def test_fewer_points_than_buy_the_smallest_unit_are_refused_with_the_number_that_does(
+    api: TestClient, medusa: FakeMedusa
+) -> None:
+    offer_rules(api, rates={"jpy": "250"})
+    give(1000)
+    answer = redeem(api, {"dust": 249, "currency_code": "jpy"})
+    assert (answer.status_code, answer.json()["code"], answer.json()["min_dust"]) == (422, "below_minimum", 250)
+    assert answer.json()["detail"] == "Please use at least 250 points at a time."
+
+
+def test_points_that_are_left_after_trimming_are_never_fewer_than_the_minimum(
+    api: TestClient, medusa: FakeMedusa
+) -> None:
+    offer_rules(api, rates={"jpy": "100"}, min_dust=150)
+    give(1000)
+    answer = redeem(api, {"dust": 199, "currency_code": "jpy"})
+    assert (answer.status_code, answer.json()["code"], answer.json()["min_dust"]) == (422, "below_minimum", 200)
+    assert redeem(api, {"dust": 200, "currency_code": "jpy"}).json()["redemption"]["dust"] == 200
+
+
+def test_an_order_that_uses_less_captures_the_fewest_points_for_what_it_uses(
+    api: TestClient, medusa: FakeMedusa
+) -> None:
+    rate = Decimal("33.3")
+    offer_rules(api, rates={"eur": str(rate)})
+    give(1000)
+    made = redeemed(api, {"dust": 2, "currency_code": "eur"})
+    assert made["value"] == "0.06"
+    deliver(api, order_event(order(lines=[line(price=1, discount=0.03, code=made["code"])])))
+    drain_once()
+    assert show(api, made["id"])["dust_captured"] == ceil(Decimal("0.03") * rate)
+
+
+def test_more_points_than_the_customer_has_are_refused_though_fewer_would_be_held(
+    api: TestClient, medusa: FakeMedusa
+) -> None:
+    offer_rules(api, rates={"jpy": "100"})
+    give(100)
+    answer = redeem(api, {"dust": 199, "currency_code": "jpy"})
+    assert (answer.status_code, answer.json()["code"]) == (409, "insufficient_dust")
+    assert answer.json()["detail"] == "You need 199 points and have 100."
+
+
+# What a quote offers
+
+
+def test_below_the_minimum_a_quote_offers_no_discount(api: TestClient, medusa: FakeMedusa) -> None:
+    offer_rules(api, rates={"eur": "100"}, min_dust=200)
+    give(150)
+    medusa.add_cart(lines=[cart_line(total=50)])
+    quoted = quote(api)
+    assert (quoted["min_dust"], quoted["max_dust"], quoted["max_value"]) == (200, 0, "0.00")
+    assert redeem(api, {"cart_id": "cart_1", "dust": "max"}).json()["code"] == "insufficient_dust"
+
+
+def test_a_cart_that_is_too_small_for_the_minimum_is_offered_none(api: TestClient, medusa: FakeMedusa) -> None:
+    offer_rules(api, rates={"eur": "100"}, min_dust=200)
+    give(500)
+    medusa.add_cart(lines=[cart_line(total=1.5)])
+    assert quote(api)["max_dust"] == 0
+    for dust in ("max", 150, 200):
+        assert redeem(api, {"cart_id": "cart_1", "dust": dust}).status_code == 422
+
+
+def test_what_is_paid_already_is_not_due_again(api: TestClient, medusa: FakeMedusa) -> None:
+    dust_only(api, "prod_mug", 300)
+    give(1000)
+    medusa.add_cart(lines=[cart_line("prod_mug", total=30, quantity=2)])
+    quoted = quote(api)
+    assert (quoted["dust_only_due"], quoted["dust_only"]) == (600, 600)
+    medusa.carts["cart_1"]["items"][0]["quantity"] = 1
+    first = redeem(api, {"cart_id": "cart_1", "pay": "dust_only"}).json()["redemption"]
+    medusa.carts["cart_1"]["items"][0]["quantity"] = 2
+    quoted = quote(api)
+    assert (quoted["dust_only_due"], quoted["dust_only_items"][0]["quantity"]) == (300, 1)
+    assert [(each["id"], each["dust"]) for each in quoted["redemptions"]] == [(first["id"], 300)]
+    assert redeem(api, {"cart_id": "cart_1", "pay": "dust_only"}).json()["redemption"]["dust"] == 300
+    assert (quote(api)["dust_only_due"], quote(api)["dust_only_items"]) == (0, [])
+
+
+def test_a_code_made_without_the_cart_pays_for_the_cart_it_is_in(api: TestClient, medusa: FakeMedusa) -> None:
+    dust_only(api, "prod_mug", 300)
+    give(1000)
+    medusa.add_cart(lines=[cart_line("prod_mug", total=15)])
+    made = redeemed(api, {"items": [{"product_id": "prod_mug", "quantity": 1}]})
+    get_medusa().add_code_to_cart("cart_1", made["code"])
+    assert quote(api)["dust_only_due"] == 0
+    assert redeem(api, {"cart_id": "cart_1", "pay": "dust_only"}).json()["code"] == "nothing_to_pay"
+
+
+def test_a_product_with_an_optional_price_is_paid_in_its_cart(api: TestClient, medusa: FakeMedusa) -> None:
+    optional_price(api, "prod_cap", 450)
+    give(2000)
+    medusa.add_cart(lines=[cart_line("prod_cap", total=24, quantity=2), cart_line()])
+    assert quote(api)["optional"] == [{"product_id": "prod_cap", "quantity": 2, "dust": 900}]
+    items = [{"product_id": "prod_cap", "quantity": 1}]
+    made = redeemed(api, {"cart_id": "cart_1", "items": items})
+    assert (made["dust"], made["cart_id"]) == (450, "cart_1")
+    assert quote(api)["optional"] == [{"product_id": "prod_cap", "quantity": 1, "dust": 450}]
+    answer = redeem(api, {"cart_id": "cart_1", "items": [{"product_id": "prod_cap", "quantity": 2}]})
+    assert (answer.status_code, answer.json()["code"], answer.json()["quantity"]) == (409, "units_not_in_cart", 1)
+    answer = redeem(api, {"cart_id": "cart_1", "items": [{"product_id": "prod_shirt", "quantity": 1}]})
+    assert (answer.status_code, answer.json()["code"]) == (422, "no_dust_price")
+
+
+def test_a_quote_counts_what_matured_and_what_expired_before_a_sweep_did(api: TestClient, medusa: FakeMedusa) -> None:
+    moment = now()
+    medusa.add_cart(lines=[cart_line(total=50)])
+    with transaction() as connection:
+        account = open_accounts(connection, [CustomerId("cus_1")])[CustomerId("cus_1")]
+        memo = Memo(kind=Kind.BONUS, reference_type="bonus", reference_id="b", description="A gift", event_at=moment)
+        account.earn(100, memo, now=moment, expires_at=moment + timedelta(hours=1))
+        account.earn(70, memo, now=moment, matures_at=moment + timedelta(hours=1))
+        save(connection, [account])
+    assert (quote(api)["available"], quote(api)["max_dust"]) == (100, 100)
+    with moved(timedelta(hours=2)):
+        quoted = quote(api)
+        assert (quoted["available"], quoted["max_dust"]) == (70, 70)
+        assert redeem(api, {"cart_id": "cart_1", "dust": 71}).json()["code"] == "insufficient_dust"
+        assert redeem(api, {"cart_id": "cart_1", "dust": "max"}).json()["redemption"]["dust"] == 70
+
+
+def test_a_reward_says_what_is_missing(api: TestClient, medusa: FakeMedusa) -> None:
+    offer(api, {**PARCEL, "min_cart": {"eur": "50"}}, FIFTH)
+    give(150)
+    medusa.add_cart(lines=[cart_line(total=40)], shipping=5)
+    parcel, fifth = quote(api)["rewards"]
+    assert (parcel["missing_amount"], parcel["missing_dust"], parcel["reason_code"]) == (
+        "10.00",
+        150,
+        "cart_below_minimum",
+    )
+    assert (fifth["fits"], fifth["affordable"], fifth["missing_amount"], fifth["missing_dust"]) == (
+        True,
+        False,
+        None,
+        250,
+    )
+    assert (fifth["reason_code"], fifth["reason"]) == ("insufficient_dust", "You need 400 points and have 150.")
+
+
+@pytest.mark.parametrize("first", [{"reward_id": "fifth"}, {"reward_id": "shirts"}])
+def test_a_reward_on_its_way_into_the_cart_counts_for_the_share(
+    api: TestClient, medusa: FakeMedusa, first: dict[str, Any]
+) -> None:
+    """Two tabs: the second one redeems before the code of the first one is in the cart."""
+    offer(api, FIFTH, SHIRTS, max_share="0.3")
+    give(20_000)
+    medusa.add_cart(lines=[cart_line("prod_hoodie", total=70), cart_line("prod_shirt", total=30, quantity=3)])
+    made = redeem(api, {**first, "cart_id": "cart_1"}).json()["redemption"]
+    # Both take 20.00 of the 30.00 that points may take off 100.00.
+    assert quote(api)["max_value"] == "10.00"
+    assert redeem(api, {"cart_id": "cart_1", "dust": 1001}).json()["code"] == "above_maximum"
+    advance(made["id"], get_medusa())
+    assert quote(api)["max_value"] == "10.00"
+
+
+def test_two_codes_at_once_keep_the_share_together(api: TestClient, medusa: FakeMedusa) -> None:
+    offer_rules(api, rates={"eur": "100"}, max_share="0.5")
+    give(20_000)
+    medusa.add_cart(lines=[cart_line(total=50)])
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: redeem(api, {"cart_id": "cart_1", "dust": 2_000}), range(4)))
+    assert sorted(answer.status_code for answer in answers) == [202, 422, 422, 422]
+    assert quote(api)["max_dust"] == 500
+
+
+def test_the_shops_own_coupon_makes_the_share_smaller(api: TestClient, medusa: FakeMedusa) -> None:
+    offer_rules(api, rates={"eur": "100"}, max_share="0.5")
+    give(20_000)
+    reduced = cart_line(total=30)
+    reduced["adjustments"] = [{"code": "SUMMER", "amount": 20}]
+    medusa.add_cart(lines=[reduced])
+    assert quote(api)["max_value"] == "15.00"
+
+
+def test_free_shipping_counts_for_no_share_and_takes_none_of_the_room(api: TestClient, medusa: FakeMedusa) -> None:
+    offer(api, PARCEL, max_share="0.5")
+    give(20_000)
+    medusa.add_cart(lines=[cart_line(total=50)], shipping=5)
+    assert redeem(api, {"cart_id": "cart_1", "reward_id": "parcel"}).status_code == 202
+    assert quote(api)["max_value"] == "25.00"
+
+
+# Every number of a quote, sent back
+
+
+programmes = st.fixed_dictionaries(
+    {
+        "rates": st.fixed_dictionaries({"eur": st.sampled_from(["100", "33.3", "133.3", "0.5", "1000", "7"])}),
+        "min_dust": st.integers(1, 300),
+        "max_share": st.sampled_from(["1", "0.5", "0.333333"]),
+    }
+)
+prices = st.integers(1, 9_000).map(lambda cents: cents / 100)
+
+
+@pytest.fixture
+def prepared(api: TestClient, medusa: FakeMedusa) -> FakeMedusa:
+    dust_only(api, "prod_mug", 30)
+    optional_price(api, "prod_cap", 20)
+    return medusa
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    rules=programmes,
+    max_dust=st.none() | st.integers(300, 3_000),
+    balance=st.integers(1, 5_000),
+    shirts=prices,
+    mugs=st.integers(0, 3),
+    caps=st.integers(0, 3),
+    already=st.integers(0, 1_500),
+    paid=st.booleans(),
+)
+def test_every_number_of_a_quote_is_accepted_and_the_next_one_is_not(
+    api: TestClient,
+    prepared: FakeMedusa,
+    rules: dict[str, Any],
+    max_dust: int | None,
+    balance: int,
+    shirts: float,
+    mugs: int,
+    caps: int,
+    already: int,
+    paid: bool,
+) -> None:
+    rewards = [
+        {**FIFTH, "dust": 300},
+        {**PARCEL, "dust": 310},
+        {**FIFTH, "id": "capped", "dust": 305, "max_value": {"eur": "4"}},
+        {**SHIRTS, "dust": 320},
+    ]
+    most = None if max_dust is None else max(max_dust, 320)
+    offer_rules(api, **rules, max_dust=most, rewards=rewards)
+    who, cart_id = new_id("cus"), new_id("cart")
+    give(balance, who)
+    lines = [
+        cart_line(total=shirts),
+        *([cart_line("prod_mug", total=mugs * 9, quantity=mugs)] * bool(mugs)),
+        *([cart_line("prod_cap", total=caps * 12, quantity=caps)] * bool(caps)),
+    ]
+    prepared.add_cart(cart_id, customer_id=who, lines=lines, shipping=5)
+
+    def ask(wish: dict[str, Any]) -> dict[str, Any]:
+        body = {"cart_id": cart_id, **wish}
+        answer = redeem(api, body, customer_id=who)
+        document: dict[str, Any] = answer.json()
+        return document if answer.status_code != 202 else {"dust": document["redemption"]["dust"], **document}
+
+    def asked_once(wish: dict[str, Any]) -> dict[str, Any]:
+        """What would be answered; a redemption that is made is released again."""
+        found = ask(wish)
+        if "redemption" in found:
+            path = f"/store/dust/redemptions/{found['redemption']['id']}"
+            assert api.delete(path, headers=tokens.customer(who)).status_code == 200
+        return found
+
+    if already:
+        ask({"dust": already})
+    if paid:
+        ask({"pay": "dust_only"})
+    body = {"cart_id": cart_id}
+    quoted = api.post("/store/dust/quote", json=body, headers=tokens.customer(who)).json()
+
+    least, most = quoted["min_dust"], quoted["max_dust"]
+    assert asked_once({"dust": "max"}).get("dust", 0) == most
+    assert least >= rules["min_dust"]
+    if most:
+        assert most >= least
+        assert asked_once({"dust": most})["dust"] == most
+        assert asked_once({"dust": least})["dust"] == least
+        # One more is refused, or its last point buys nothing and is not taken.
+        assert asked_once({"dust": most + 1}).get("dust", most) == most
+        held = asked_once({"dust": most})["redemption"]
+        assert Decimal(held["value"]) == Decimal(quoted["max_value"])
+        assert Decimal(held["value"]) == floor(most / Decimal(rules["rates"]["eur"]) * 100) / Decimal(100)
+    else:
+        assert "redemption" not in asked_once({"dust": least})
+    assert "redemption" not in asked_once({"dust": least - 1})
+
+    due = quoted["dust_only_due"]
+    pay = asked_once({"pay": "dust_only"})
+    if due and due <= quoted["available"]:
+        assert pay["dust"] == due
+    else:
+        assert pay["code"] == ("insufficient_dust" if due else "nothing_to_pay")
+    for item in quoted["optional"]:
+        wish = {"items": [{"product_id": item["product_id"], "quantity": item["quantity"]}]}
+        answer = asked_once(wish)
+        assert answer.get("dust") == item["dust"] or answer["code"] == "insufficient_dust"
+        wish["items"][0]["quantity"] += 1
+        assert asked_once(wish)["code"] == "units_not_in_cart"
+    for reward in quoted["rewards"]:
+        answer = asked_once({"reward_id": reward["id"]})
+        assert (answer.get("code"), answer.get("detail")) == (reward["reason_code"], reward["reason"])
+        assert ("redemption" in answer) is (reward["fits"] and reward["affordable"])
+
+
+# One price in points, and variants that differ in price
+
+
+def set_price(api: TestClient, product_id: str = "prod_mug", **settings: Any) -> httpx.Response:
+    body = {"dust_price": 300, **settings}
+    return api.put(f"/admin/dust/products/{product_id}", json=body, headers=tokens.admin())
+
+
+def test_variants_that_differ_in_price_get_no_price_in_points(api: TestClient, medusa: FakeMedusa) -> None:
+    medusa.add_product("prod_mug", 10, 100)
+    medusa.add_product("prod_cap", 12, 12)
+    answer = set_price(api)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_fields")
+    [error] = answer.json()["errors"]
+    assert error["field"] == "dust_price"
+    assert "Size 0 10 EUR, Size 1 100 EUR" in error["message"]
+    assert "give the variants one price" in error["message"]
+    assert api.get("/admin/dust/products/prod_mug", headers=tokens.admin()).status_code == 404
+    assert (set_price(api, "prod_cap").status_code, set_price(api, "prod_cap").json()["warning"]) == (200, None)
+    # Without a price in points there is nothing to get wrong.
+    assert set_price(api, dust_price=None).status_code == 200
+
+
+def test_a_batch_names_each_product_whose_variants_differ_and_sets_none(api: TestClient, medusa: FakeMedusa) -> None:
+    medusa.add_product("prod_mug", 10, 100)
+    medusa.add_product("prod_cap", 12, 12)
+    batch = [{"product_id": each, "dust_price": 300} for each in ("prod_cap", "prod_mug", "prod_unknown")]
+    answer = api.post("/admin/dust/products", json={"products": batch}, headers=tokens.admin())
+    assert answer.status_code == 422
+    assert [error["field"] for error in answer.json()["errors"]] == ["products.1.dust_price"]
+    assert api.get("/admin/dust/products", headers=tokens.admin()).json()["products"] == []
+
+
+def test_while_medusa_is_away_a_price_is_set_with_a_warning(api: TestClient, medusa: FakeMedusa) -> None:
+    medusa.away = True
+    answer = set_price(api)
+    assert answer.status_code == 200
+    assert "could not be asked whether all variants" in answer.json()["warning"]
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        {"items": [{"product_id": "prod_mug", "quantity": 1}]},
+        {"items": [{"product_id": "prod_mug", "quantity": 1}], "cart_id": "cart_1"},
+        {"pay": "dust_only", "cart_id": "cart_1"},
+        {"reward_id": "shirts", "cart_id": "cart_1"},
+        {"reward_id": "shirts"},
+    ],
+)
+def test_variants_that_came_to_differ_are_neither_offered_nor_sold(
+    api: TestClient, medusa: FakeMedusa, wish: dict[str, Any]
+) -> None:
+    offer(api, {**SHIRTS, "dust": 100, "product_id": "prod_mug", "quantity": 1})
+    medusa.add_product("prod_mug", 15, 15)
+    assert set_price(api, dust_only=True).status_code == 200
+    give(1000)
+    medusa.add_cart(lines=[cart_line("prod_mug", total=15)])
+    assert (quote(api)["dust_only_due"], quote(api)["rewards"][0]["fits"]) == (300, True)
+    medusa.add_product("prod_mug", 15, 150)
+    quoted = quote(api)
+    assert (quoted["dust_only_due"], quoted["rewards"][0]["reason_code"]) == (0, "variant_prices_differ")
+    answer = redeem(api, wish)
+    assert (answer.status_code, answer.json()["code"]) == (409, "variant_prices_differ")
+    assert figures(api) == (1000, 0, 1000)
