@@ -80,7 +80,12 @@ class FieldErrors(InvalidInput):
 
     def __init__(self, errors: list[dict[str, str]]) -> None:
         told = errors[:MOST_FIELDS]
-        super().__init__(listed((f"{e['field']}: {e['message']}" for e in errors), "; "), errors=told)
+        super().__init__(listed((_named(each) for each in errors), "; "), errors=told)
+
+
+def _named(error: dict[str, str]) -> str:
+    """A whole sentence is for a shopper, who knows no fields."""
+    return error["message"] if error["message"].endswith(".") else f"{error['field']}: {error['message']}"
 
 
 def field_error(field: str, message: str) -> FieldErrors:

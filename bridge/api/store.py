@@ -21,7 +21,6 @@ from bridge.api.shapes import (
     BalanceView,
     Body,
     Cursor,
-    Dust,
     Id,
     Limit,
     Listing,
@@ -43,6 +42,7 @@ from bridge.db import transaction
 from bridge.errors import Conflict, NotFound, Unavailable
 from bridge.ids import CustomerId, ProductId
 from bridge.inbox.reconcile import keep_orders
+from bridge.ledger.account import MOST_DUST
 from bridge.ledger.book import read_spendable
 from bridge.ledger.statements import Balance, read_balances, read_points, read_transactions
 from bridge.medusa.amounts import Number
@@ -395,12 +395,20 @@ class RedemptionWish(Body):
     """One of: `dust` with `currency_code`; `dust` with `cart_id`; `cart_id` with `pay`; `items`, with `cart_id` or
     without; `reward_id`, with `cart_id` or without."""
 
-    dust: Dust | Literal["max"] | None = None
+    dust: int | Literal["max"] | None = Field(default=None, description="A number of points, or `max`")
     currency_code: CurrencyCode | None = None
     cart_id: Id | None = None
     pay: Literal["dust_only"] | None = None
     items: Annotated[list[ItemWish], Field(min_length=1, max_length=_MOST_PRODUCTS)] | None = None
     reward_id: Id | None = None
+
+    # Pydantic names each member of a union and what is wrong with it; this number is what shoppers type.
+    @field_validator("dust", mode="before")
+    @classmethod
+    def _whole_number(cls, value: object) -> object:
+        if value is None or value == "max" or (type(value) is int and 1 <= value <= MOST_DUST):
+            return value
+        raise ValueError("Please enter a whole number of points, 1 or more.")
 
     @field_validator("currency_code", mode="before")
     @classmethod

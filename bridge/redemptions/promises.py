@@ -33,7 +33,7 @@ class UnknownRedemption(NotFound):
     code = "unknown_redemption"
 
     def __init__(self, redemption_id: str) -> None:
-        super().__init__(f"There is no redemption {redemption_id}.")
+        super().__init__("This redemption was not found among yours.", redemption_id=redemption_id)
 
 
 class AlreadyUsed(Conflict):
@@ -42,7 +42,7 @@ class AlreadyUsed(Conflict):
     code = "already_used"
 
     def __init__(self, redemption_id: str, order_id: str | None) -> None:
-        super().__init__(f"Redemption {redemption_id} is already used.", order_id=order_id)
+        super().__init__("An order has used these points already.", redemption_id=redemption_id, order_id=order_id)
 
 
 @dataclass(frozen=True, kw_only=True)
