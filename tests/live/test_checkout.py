@@ -13,7 +13,7 @@ from bridge.demo.people import Merchant, Refused, Storefront
 from bridge.demo.seed import SeededProduct
 from bridge.stack.processes import until
 from tests.live.conftest import MUG_DUST, World, in_both_shops
-from tests.live.test_plugin_guard import assert_refused, code_for_items, ready_cart
+from tests.live.test_plugin_guard import assert_refused, code_for_items, ready_cart, shops_own_code
 
 pytestmark = [pytest.mark.live, in_both_shops]
 
@@ -184,6 +184,51 @@ def test_a_code_used_in_two_carts_at_once_pays_in_one(world: World, shopper: Sto
     world.bridge.wait_for_balance(shopper.customer_id, 3 * MUG_DUST - 500 + earned)
     loser = carts[0 if outcomes[1] == orders[0] else 1]
     assert_refused(shopper, loser, f"The code {code} has been used already")
+
+
+@pytest.fixture
+def half(world: World, shopper: Storefront) -> Iterator[int]:
+    """For the length of a test points may take off half of a cart; how many points that is of a hoodie."""
+    before = world.bridge.ask("GET", "/admin/dust/programme")
+    rules = {name: value for name, value in before.items() if name not in {"version", "author", "created_at"}}
+    world.bridge.ask("PUT", "/admin/dust/programme", {**rules, "redeem": {**rules["redeem"], "max_share": "0.5"}})
+    world.bridge.give(shopper.customer_id, 10_000)
+    yield int(world.keys.hoodie.gross() / 2 * 100)
+    world.bridge.ask("PUT", "/admin/dust/programme", rules)
+
+
+def test_codes_made_without_a_cart_take_off_no_more_than_the_share_together(
+    world: World, shopper: Storefront, half: int
+) -> None:
+    first, second = (world.redeem(shopper, {"dust": half, "currency_code": "eur"})["code"] for _ in range(2))
+    cart_id = ready_cart(shopper, world.keys.hoodie, 1, first, second)
+    assert shopper.cart(cart_id)["item_total"] == pytest.approx(0)
+
+    assert_refused(shopper, cart_id, "Points take .* off this cart, and at most .* is allowed. Please remove a code")
+
+    shopper.ask("DELETE", f"/store/carts/{cart_id}/promotions", {"promo_codes": [second]})
+    shopper.pay(cart_id)
+    shopper.complete(cart_id)
+
+
+def test_what_a_quote_offers_beside_a_coupon_is_accepted_and_a_later_coupon_is_not(
+    world: World, shopper: Storefront, half: int
+) -> None:
+    merchant = Merchant(world.keys)
+    cart_id = ready_cart(shopper, world.keys.hoodie, 1, shops_own_code(merchant, 7))
+    quoted = shopper.ask("POST", "/store/dust/quote", {"cart_id": cart_id})
+    assert quoted["max_dust"] == half - 350
+    world.redeem(shopper, {"cart_id": cart_id, "dust": quoted["max_dust"]})
+    later = shops_own_code(merchant, 10)
+    shopper.apply_code(cart_id, later)
+    shopper.pay(cart_id)
+
+    assert_refused(shopper, cart_id, "Points take .* off this cart")
+
+    shopper.ask("DELETE", f"/store/carts/{cart_id}/promotions", {"promo_codes": [later]})
+    shopper.pay(cart_id)
+    shopper.complete(cart_id)
+    merchant.close()
 
 
 def test_the_books_are_clean(world: World) -> None:

@@ -172,6 +172,37 @@ def test_free_shipping_stays_spent_when_goods_come_back_and_not_when_the_order_i
     world.bridge.wait_for_balance(shopper.customer_id, GIFT - PARCEL + world.earns(shirt=1))
 
 
+def test_free_shipping_redeemed_with_the_cheap_method_does_not_pay_for_the_dearest(
+    world: World, shopper: Storefront, merchant: Merchant
+) -> None:
+    cheap = merchant.get(f"/admin/shipping-options/{world.keys.shipping_option_id}")["shipping_option"]
+    express = {
+        **{name: cheap[name] for name in ("service_zone_id", "shipping_profile_id", "provider_id", "price_type")},
+        "name": "Express",
+        "type": {"label": "Express", "description": "Tomorrow", "code": "express"},
+        "prices": [{"region_id": world.keys.region_ids["eur"], "amount": 100}],
+    }
+    dear_id = merchant.post("/admin/shipping-options", express)["shipping_option"]["id"]
+    cart_id = filled_cart(shopper, (world.keys.shirt, 2))
+    cheap_total = shopper.cart(cart_id)["shipping_total"]
+
+    def choose_the_dearest() -> float:
+        path = f"/store/carts/{cart_id}/shipping-methods"
+        return float(shopper.ask("POST", path, {"option_id": dear_id})["cart"]["shipping_total"])
+
+    try:
+        dear_total = choose_the_dearest()
+        shopper.choose_shipping(cart_id)
+        made = world.redeem(shopper, {"reward_id": "parcel", "cart_id": cart_id})
+        assert shopper.cart(cart_id)["shipping_total"] == pytest.approx(0)
+        assert choose_the_dearest() == pytest.approx(dear_total - cheap_total)
+        order_id = place(shopper, cart_id)
+    finally:
+        merchant.delete(f"/admin/shipping-options/{dear_id}")
+    assert merchant.order(order_id)["shipping_total"] == pytest.approx(dear_total - cheap_total)
+    wait_for_capture(shopper, made["id"], PARCEL)
+
+
 def test_a_free_product_with_more_units_than_are_free(world: World, shopper: Storefront, merchant: Merchant) -> None:
     cart_id = filled_cart(shopper, (world.keys.shirt, 3))
     made = world.redeem(shopper, {"reward_id": "shirts", "cart_id": cart_id})
