@@ -131,12 +131,11 @@ def product_set(
         written = set_products(connection, [wanted], actor=_ACTOR, now=now())[0]
     publish(PRODUCTS_MIRROR)
     if as_json:
-        settings = {"dust_only": written.dust_only, "dust_price": written.dust_price, "warning": warning}
-        print_json({"product_id": product, **settings})
+        print_json({"product_id": product, "dust_only": written.dust_only, "dust_price": written.dust_price})
     else:
         console.print(f"{product}: {written.dust_price} dust" + (", dust only" if dust_only else ""))
-        if warning:
-            console.print(warning)
+    if warning:
+        typer.echo(warning, err=True)
 
 
 def token(

@@ -64,7 +64,8 @@ class InsufficientDust(Conflict):
     code = "insufficient_dust"
 
     def __init__(self, *, asked: int, available: int) -> None:
-        super().__init__(f"You need {asked:,} points and have {available:,}.", available=available)
+        points = "point" if asked == 1 else "points"
+        super().__init__(f"You need {asked:,} {points} and have {available:,}.", available=available)
 
 
 @dataclass(frozen=True, kw_only=True)

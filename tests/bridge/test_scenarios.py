@@ -61,7 +61,7 @@ starts: 2100-01-01T12:00:00Z
     assert [(each.line, each.words) for each in failures] == [
         (4, "ada: balance should be 21, and is 20; pending should be 1, and is 0"),
         (5, "Order first has 1 of shirt, not 2."),
-        (6, "Dust refuses: 500 dust were asked for, 20 are available. (insufficient_dust)"),
+        (6, "Dust refuses: You need 500 points and have 20. (insufficient_dust)"),
         (7, "It went through, and should have been refused with insufficient_dust."),
         (8, "There is no redemption nothing."),
         (9, "There is no order third."),

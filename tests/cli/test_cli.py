@@ -67,7 +67,7 @@ def test_balance_history_and_adjust(dust: Dust) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "complaint"),
     [
-        (["adjust", "cus_1", "-1", "--reason", "r"], 1, "1 dust were asked for, 0 are available."),
+        (["adjust", "cus_1", "-1", "--reason", "r"], 1, "You need 1 point and have 0."),
         (["adjust", "cus_1", "0", "--reason", "r"], 1, "amount: must be a whole number"),
         (["adjust", "cus_1", "5", "--reason", " "], 1, "reason: say why"),
         (["adjust", "cus_1", "1.5", "--reason", "r"], 2, "valid integer"),
@@ -106,9 +106,22 @@ def test_bonus(dust: Dust) -> None:
 
 @pytest.mark.usefixtures("settings")
 def test_product_set(dust: Dust) -> None:
-    assert dust("product", "set", "prod_1", "--price", 500, "--dust-only").out == "prod_1: 500 dust, dust only\n"
+    said = dust("product", "set", "prod_1", "--price", 500, "--dust-only")
+    assert said.out == "prod_1: 500 dust, dust only\n"
+    # No Medusa answers in this test.
+    assert "could not be asked whether all variants" in said.err
     said = dust("product", "set", "prod_1", "--price", 400, "--json")
     assert said.json == {"product_id": "prod_1", "dust_only": False, "dust_price": 400}
+
+
+def test_product_set_refuses_variants_that_differ_in_price(dust: Dust, medusa: FakeMedusa) -> None:
+    medusa.add_product("prod_1", 10, 100)
+    said = dust("product", "set", "prod_1", "--price", 500)
+    assert (said.code, said.out) == (1, "")
+    assert "Size 0 10 EUR, Size 1 100 EUR" in " ".join(said.err.split())
+    medusa.add_product("prod_1", 10, 10)
+    said = dust("product", "set", "prod_1", "--price", 500)
+    assert (said.code, said.err) == (0, "")
 
 
 @pytest.mark.usefixtures("settings")
