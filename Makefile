@@ -9,7 +9,7 @@ PYTEST = .venv/bin/python -m pytest
 # A database for each worker: more than eight would want more connections than the embedded Postgres has.
 PARALLEL = --numprocesses auto --maxprocesses 8
 
-.PHONY: help install test test-live test-faults bench check format dev demo chromium node
+.PHONY: help install test test-live test-faults bench check lint format dev demo chromium node
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -31,12 +31,13 @@ test-faults: .venv/.installed ## the failure matrix: every process dies at every
 bench: .venv/.installed ## the benchmarks; results go to benchmarks/results
 	@.venv/bin/python -m benchmarks $(ARGS)
 
-check: .venv/.installed ## format, lint, types, migrations in step with the models, tests
+check: lint test ## lint and test
+
+lint: .venv/.installed ## format, lint, types, migrations in step with the models
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy bridge workers
 	.venv/bin/dust migrate --check
-	@$(MAKE) --no-print-directory test
 
 format: .venv/.installed ## bring the code into shape
 	.venv/bin/ruff format .

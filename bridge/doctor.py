@@ -152,9 +152,13 @@ def _privileges(_: Settings) -> str:
 
 
 def _database_clock(_: Settings) -> str:
+    return _compare_clocks(_postgres_now())
+
+
+def _postgres_now() -> datetime:
     with transaction() as connection:
         there: datetime = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
-    return _compare_clocks(there)
+    return there
 
 
 def _compare_clocks(there: datetime) -> str:

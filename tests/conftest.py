@@ -3,7 +3,7 @@
 import itertools
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -18,6 +18,7 @@ from bridge.medusa import client as medusa_client
 from bridge.programme import currencies
 from bridge.settings import get_settings
 from bridge.stack.postgres import embedded_postgres
+from tests.support import clock
 from tests.support import medusa as fake
 from tests.support.deliveries import WEBHOOK_SECRET
 from tests.support.locks import lock_order_watched
@@ -30,6 +31,26 @@ _numbers = itertools.count()
 
 # A crash would lose data: tests do without what guards against that, but for those that are about it.
 _QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+
+# Real servers that know nothing of the tests' clock take part in these.
+_WALL_CLOCK_MARKERS = ("live", "faults", "bench")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What test files make as they are imported, such as tokens, is of the same time."""
+    with clock.frozen():
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Each test, with its fixtures, has the frozen clock."""
+    if any(item.get_closest_marker(name) for name in _WALL_CLOCK_MARKERS):
+        return (yield)
+    with clock.frozen():
+        return (yield)
 
 
 def pytest_unconfigure() -> None:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule
 from sqlalchemy import Row, func, select
 
-from bridge.clock import moved, now
+from bridge.clock import now
 from bridge.db import transaction
 from bridge.ledger.account import Kind
 from bridge.ledger.due import book_due_lots
@@ -26,6 +26,7 @@ from bridge.medusa.client import get_medusa
 from bridge.redemptions.advance import advance
 from bridge.redemptions.promises import Redemption
 from tests.bridge.test_any_sequence import AnySequence
+from tests.support.clock import moved
 from tests.support.medusa import FakeMedusa
 from tests.support.purchases import Purchase
 from tests.support.purses import Purse

@@ -11,7 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import text
 
-from bridge.clock import moved, now
+from bridge.clock import now
 from bridge.db import forget_engine, transaction
 from bridge.errors import DustError
 from bridge.inbox.drain import drain_once
@@ -20,6 +20,7 @@ from bridge.medusa.client import get_medusa
 from bridge.settings import get_settings
 from bridge.wake import INBOX_DRAIN, PRODUCTS_MIRROR
 from tests.support import tokens
+from tests.support.clock import moved
 from tests.support.deliveries import deliver
 from tests.support.medusa import FakeMedusa
 from tests.support.orders import event, line, order, order_event
@@ -457,7 +458,7 @@ def _events(api: TestClient) -> None:
     for number in range(23):
         deliver(api, event("cart.updated", {"id": "cart_1"}), event_id=f"msg_{number:02}")
     with transaction() as connection:
-        connection.execute(text("UPDATE webhook_event SET received_at = now()"))
+        connection.execute(text("UPDATE webhook_event SET received_at = :now"), {"now": now()})
 
 
 def _versions(api: TestClient) -> None:

@@ -8,9 +8,9 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
-from bridge.clock import moved
 from tests.bridge.test_api_admin import call, fields
 from tests.bridge.test_settlement import balance, history, rules
+from tests.support.clock import moved
 from workers.upkeep import mature_and_expire
 
 BONUSES = "/admin/dust/bonuses"

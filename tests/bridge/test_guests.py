@@ -1,7 +1,7 @@
 """Guests: their dust waits, follows the order, is claimed once by whoever proves it, and expires by itself."""
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from threading import Barrier
 from typing import Any
 
@@ -26,7 +26,7 @@ from bridge.settlement.emails import email_hash_key, hash_email, normalise_email
 from bridge.settlement.escrow import Claimed, Escrow, Proof, claim_orders, read_escrow, waiting_for
 from bridge.settlement.settle import Settled, settle_orders
 from bridge.settlement.tables import EscrowState
-from tests.support import tokens
+from tests.support import clock, tokens
 from tests.support.deliveries import deliver
 from tests.support.medusa import FakeMedusa, cart_line
 from tests.support.orders import PLACED, event, line, order, order_event
@@ -71,7 +71,7 @@ def rules(**changes: Any) -> None:
 def test_a_guests_order_sets_its_dust_aside_and_books_none() -> None:
     settled = settle(guest())["order_1"]
     end = PLACED + timedelta(days=90)
-    note = f"A guest's order: 10 dust wait until {end.day} {end:%b %Y} to be claimed."
+    note = f"A guest's order: 10 dust wait until {end:%d %b %Y} to be claimed."
     assert (settled.booked, settled.note) == (0, note)
     assert (escrow().state, escrow().dust) == (EscrowState.WAITING, 10)
     assert balance("cus_guest").balance == 0
@@ -88,6 +88,7 @@ def test_what_waits_follows_the_order() -> None:
 
 def test_what_waits_is_counted_at_any_moment_and_is_no_balance() -> None:
     before = now()
+    clock.advance(timedelta(minutes=1))
     settle(guest(), guest("order_2", lines=[line(price=7)]))
     with transaction() as connection:
         then, later = liability(connection, before), liability(connection, now())
@@ -226,8 +227,9 @@ def test_a_claim_while_the_order_is_being_canceled_ends_at_nothing(round_: int) 
 def test_the_sweep_and_a_claim_at_once_end_the_same(medusa: FakeMedusa) -> None:
     settle(*(guest(f"order_{number}") for number in range(10)))
     with transaction() as connection:
-        connection.execute(text("UPDATE guest_escrow SET expires_at = now() + interval '50 milliseconds'"))
-    with ThreadPoolExecutor(3) as pool:
+        soon = now() + timedelta(milliseconds=50)
+        connection.execute(text("UPDATE guest_escrow SET expires_at = :soon"), {"soon": soon})
+    with clock.running(), ThreadPoolExecutor(3) as pool:
         results = [pool.submit(claim), pool.submit(sweep), pool.submit(claim)]
         [result.result() for result in results]
     assert audit() == []
@@ -425,7 +427,7 @@ def test_nothing_is_claimed_for_a_customer_who_was_erased(waiting: TestClient) -
 
 def test_a_claim_is_explained_in_sentences(waiting: TestClient) -> None:
     ask(waiting, "POST", "/customers/cus_1/claim", {"email": EMAIL})
-    today = f"{datetime.now(UTC):%d %b %Y}"
+    today = f"{now():%d %b %Y}"
     sentences = [step["sentence"] for step in ask(waiting, "GET", "/customers/cus_1/explain")["steps"]]
     assert f"ordered as a guest, claimed on {today} by the shop's support" in sentences[0]
     assert ask(waiting, "GET", "/escrow/order_1")["sentences"] == [

@@ -8,11 +8,11 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import create_engine, text
 
-from bridge.clock import moved
 from bridge.db import DatabaseAway, driver_url, forget_engine, make_engine
 from bridge.inbox.drain import drain_once
 from bridge.settings import get_settings
 from tests.support import tokens
+from tests.support.clock import moved
 from tests.support.databases import lost_database
 from tests.support.deliveries import deliver
 from tests.support.orders import event, line, order, order_event

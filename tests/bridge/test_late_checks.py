@@ -5,8 +5,8 @@ from datetime import timedelta
 from fastapi.testclient import TestClient
 
 from bridge.audit import audit
-from bridge.clock import moved
 from bridge.inbox.drain import drain_once
+from tests.support.clock import moved
 from tests.support.deliveries import deliver
 from tests.support.orders import order, order_event
 

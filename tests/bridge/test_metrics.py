@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from bridge import figures, metrics
 from bridge.api import health
-from bridge.clock import moved, now
+from bridge.clock import now
 from bridge.db import get_engine, transaction
 from bridge.inbox.drain import drain_once
 from bridge.inbox.handle import EventFailed, RetryLater, handle_event
@@ -22,6 +22,7 @@ from bridge.ledger.totals import fold
 from bridge.medusa.client import get_medusa
 from bridge.settings import get_settings
 from tests.support import tokens
+from tests.support.clock import moved
 from tests.support.databases import lost_database
 from tests.support.deliveries import OTHER_WEBHOOK_SECRET, deliver, signed_headers
 from tests.support.medusa import FakeMedusa
@@ -262,9 +263,10 @@ def test_a_scrape_of_a_large_inbox_goes_by_the_indexes_of_what_is_open(api: Test
         connection.execute(
             text(
                 "INSERT INTO webhook_event (id, type, source, payload, event_at, received_at, state)"
-                " SELECT 'old_' || n, 'order.placed', 'webhook', '{}', now(), now() - n * interval '1 s', 'handled'"
+                " SELECT 'old_' || n, 'order.placed', 'webhook', '{}', :now, :now - n * interval '1 s', 'handled'"
                 " FROM generate_series(1, 100000) n"
-            )
+            ),
+            {"now": now()},
         )
         connection.execute(text("ANALYZE webhook_event"))
     statements = statements_of_a_scrape(api)

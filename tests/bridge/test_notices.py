@@ -17,7 +17,7 @@ from bridge import doctor, metrics
 from bridge.api import health
 from bridge.cli import app
 from bridge.cli import notices as command
-from bridge.clock import moved, now
+from bridge.clock import now
 from bridge.db import transaction
 from bridge.doctor import Wrong
 from bridge.ids import CustomerId
@@ -39,6 +39,7 @@ from bridge.settings import get_settings
 from bridge.stack.processes import until
 from bridge.wake import NOTICES_SEND
 from tests.support import tokens
+from tests.support.clock import moved
 from tests.support.databases import waiting_for_locks
 from tests.support.deliveries import deliver
 from tests.support.medusa import FakeMedusa

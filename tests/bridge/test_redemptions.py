@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import text
 
 from bridge.audit import audit_medusa
-from bridge.clock import moved, now
+from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import Unavailable
 from bridge.ids import CustomerId, new_id
@@ -23,6 +23,7 @@ from bridge.redemptions.promises import due_redemptions, lock_redemption, update
 from bridge.redemptions.tables import State
 from bridge.wake import REDEMPTIONS_ADVANCE
 from tests.support import tokens
+from tests.support.clock import moved
 from tests.support.deliveries import deliver
 from tests.support.medusa import FakeMedusa, cart_line
 from tests.support.orders import line, order, order_event

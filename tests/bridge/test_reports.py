@@ -14,7 +14,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import text
 
-from bridge.clock import moved, now
+from bridge.clock import now
 from bridge.db import transaction
 from bridge.ids import CustomerId
 from bridge.ledger.account import Account, Kind, Memo, NegativeBalance
@@ -27,6 +27,7 @@ from bridge.reports.liability import Liability, liability
 from bridge.reports.movements import Period, movements
 from bridge.settlement.settle import settle_orders
 from tests.support import tokens
+from tests.support.clock import moved
 from tests.support.medusa import FakeMedusa
 from tests.support.orders import line, order
 

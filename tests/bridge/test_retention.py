@@ -6,11 +6,12 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import select
 
-from bridge.clock import moved, now
+from bridge.clock import now
 from bridge.db import transaction
 from bridge.inbox.drain import drain_once
 from bridge.inbox.handle import EventFailed, handle_event, retry_event
 from bridge.inbox.tables import webhook_event
+from tests.support.clock import moved
 from tests.support.deliveries import deliver
 from tests.support.medusa import FakeMedusa
 from tests.support.orders import event, order, order_event

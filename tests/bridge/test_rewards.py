@@ -8,7 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from bridge.audit import audit_medusa
-from bridge.clock import moved, now
+from bridge.clock import now
 from bridge.db import transaction
 from bridge.inbox.drain import drain_once
 from bridge.medusa.client import get_medusa
@@ -16,6 +16,7 @@ from bridge.redemptions.advance import advance
 from bridge.redemptions.promises import due_redemptions
 from tests.bridge.test_redemptions import delete, figures, give, redeem, redeemed, show
 from tests.support import tokens
+from tests.support.clock import moved
 from tests.support.deliveries import deliver
 from tests.support.medusa import FakeMedusa, cart_line
 from tests.support.orders import line, order, order_event

@@ -13,7 +13,7 @@ from tests.bridge.test_redemptions import give, redeemed
 from tests.bridge.test_settlement import balance, rules, settle
 from tests.support.deliveries import deliver
 from tests.support.medusa import FakeMedusa
-from tests.support.orders import line, order, order_event
+from tests.support.orders import PLACED, line, order, order_event
 
 pytestmark = pytest.mark.usefixtures("settings")
 
@@ -124,6 +124,6 @@ def test_an_explanation_names_the_rules_that_made_the_number() -> None:
     with transaction() as connection:
         (step,) = explain(connection, CustomerId("cus_1")).steps
     assert step.sentence == (
-        "22 Nov 2026: 120 dust earned with order order_1 (rules version 1: 1 for each eur; multiplied by double week; "
-        "fixed dust for some products: 50 each; some products earn nothing). Balance 120."
+        f"{PLACED:%d %b %Y}: 120 dust earned with order order_1 (rules version 1: 1 for each eur; "
+        "multiplied by double week; fixed dust for some products: 50 each; some products earn nothing). Balance 120."
     )

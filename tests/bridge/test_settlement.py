@@ -227,7 +227,7 @@ def test_rounding_is_done_once_for_the_whole_order(rounding: str, dust: int) -> 
 
 
 def test_pending_dust_matures_on_its_day_and_expires_on_its_day(monkeypatch: pytest.MonkeyPatch) -> None:
-    from bridge.clock import moved
+    from tests.support.clock import moved
     from workers.upkeep import mature_and_expire
 
     rules(earn={"pending_days": 14, "expires_after_days": 30})

@@ -56,7 +56,7 @@ def test_what_comes_while_one_is_under_way_goes_into_the_next_and_shares_it() ->
 def test_an_answer_comes_after_the_commit() -> None:
     def keep(connection: Connection, items: list[str]) -> list[str]:
         for item in items:
-            connection.execute(text("INSERT INTO reconcile_cursor VALUES (:name, now())"), {"name": item})
+            connection.execute(text("INSERT INTO reconcile_cursor VALUES (:name, :now)"), {"name": item, "now": now()})
         return items
 
     async def look() -> int:

@@ -62,7 +62,9 @@ def count(query: str) -> int:
 def test_a_preview_says_what_it_would_give_and_writes_nothing(dust: Dust, medusa: FakeMedusa) -> None:
     rules(earn={"rates": {"eur": "1", "usd": "2"}, "expires_after_days": 100}, bonuses={"signup": 7})
     place(medusa, 6)
-    medusa.orders["order_usd"] = order("order_usd", placed=now(), currency_code="usd", lines=[line(price=50)])
+    medusa.orders["order_usd"] = order(
+        "order_usd", placed=now() - timedelta(hours=1), currency_code="usd", lines=[line(price=50)]
+    )
     medusa.orders["order_sek"] = order("order_sek", placed=START, currency_code="sek")
     medusa.orders["order_guest"] = order("order_guest", placed=START, guest=True)
     medusa.orders["order_gone"] = order("order_gone", placed=START, status="canceled")

@@ -18,12 +18,14 @@ from typer.testing import CliRunner
 
 from bridge import db, doctor, wake
 from bridge.cli import app
-from bridge.clock import moved, now
+from bridge.clock import now
 from bridge.doctor import Finding, examine
 from bridge.last_run import EVERY_MINUTE, note_run
 from bridge.settings import get_settings
 from bridge.stack.processes import free_port, until
+from tests.support import clock
 from tests.support.brokers import own_broker
+from tests.support.clock import machine_now, moved
 from tests.support.databases import NOWHERE
 from tests.support.medusa import API_KEY, PUBLISHABLE_KEY
 
@@ -103,7 +105,7 @@ def worker(broker: str, database: str, queues: str) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def broker(postgres: str) -> Iterator[str]:
     """A real one that has workers for every queue."""
-    with own_broker() as made, worker(made.url, postgres, "events,medusa,sweeps"):
+    with clock.running(), own_broker() as made, worker(made.url, postgres, "events,medusa,sweeps"):
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("DUST_BROKER_URL", made.url)
             look_again()
@@ -166,6 +168,9 @@ def installation(
 ) -> Iterator[Installation]:
     # Whoever asks waits this long for the last worker; these are near.
     monkeypatch.setattr(doctor, "_WORKERS_ANSWER_SECONDS", 0.7)
+    # Postgres' own clock is not the tests': let it be as far ahead as ours is.
+    ahead = now() - machine_now()
+    monkeypatch.setattr(doctor, "_postgres_now", lambda: machine_now() + ahead)
     made = Installation(monkeypatch)
     made.change(BROKER_URL=broker, MEDUSA_URL=shop.url, FLOWER_PORT=flower.url.rpartition(":")[2])
     with db.transaction() as connection:
@@ -178,7 +183,7 @@ def installation(
 def as_owner(database: str, statement: str) -> None:
     engine = create_engine(db.driver_url(database))
     with engine.begin() as connection:
-        connection.execute(text(statement))
+        connection.execute(text(statement), {"now": now(), "received": now() - timedelta(minutes=20)})
     engine.dispose()
 
 
@@ -250,6 +255,10 @@ def test_a_role_that_may_change_the_book(installation: Installation, database: s
     assert "GRANT dust_app" in installation.only_wrong("privileges").mend
 
 
+def test_postgres_says_the_time(settings: dict[str, str]) -> None:
+    assert abs(doctor._postgres_now() - machine_now()) < timedelta(minutes=1)
+
+
 def test_this_machine_s_clock_goes_wrong(installation: Installation, shop: Site) -> None:
     with moved(timedelta(seconds=-90)):
         # Medusa's goes as wrong as ours: only the database's is another.
@@ -271,12 +280,12 @@ def test_medusa_does_not_say_the_time(installation: Installation, shop: Site) ->
 
 INSERT_EVENT = (
     "INSERT INTO webhook_event (id, type, source, payload, event_at, received_at, state, next_attempt_at, reason)"
-    " VALUES ('msg_1', 'order.placed', 'webhook', '{}', now(), now() - interval '20 min', %s)"
+    " VALUES ('msg_1', 'order.placed', 'webhook', '{}', :now, :received, %s)"
 )
 
 
 def test_an_event_that_waits_too_long(installation: Installation, database: str) -> None:
-    as_owner(database, INSERT_EVENT % "'pending', now(), NULL")
+    as_owner(database, INSERT_EVENT % "'pending', :now, NULL")
     found = installation.only_wrong("inbox")
     assert "20 minutes" in found.detail
     as_owner(database, "DELETE FROM webhook_event")

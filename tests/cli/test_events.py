@@ -10,11 +10,12 @@ from typer.testing import CliRunner, Result
 
 from bridge.cli import app
 from bridge.cli import events as module
-from bridge.clock import moved, now
+from bridge.clock import now
 from bridge.errors import InvalidInput
 from bridge.inbox.drain import drain_once
 from bridge.inbox.handle import EventFailed, UnknownEvent, handle_event
 from bridge.wake import INBOX_DRAIN
+from tests.support.clock import moved
 from tests.support.deliveries import deliver
 from tests.support.medusa import FakeMedusa
 from tests.support.orders import event, order, order_event
@@ -31,7 +32,7 @@ def published(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 def inbox(api: TestClient, medusa: FakeMedusa, published: list[Any]) -> TestClient:
     """Two failed events, of yesterday and of today, and one that went through."""
     for days, (event_id, kind) in enumerate([("old", "order.canceled"), ("new", "order.placed")]):
-        with moved(timedelta(days=days - 1)):
+        with moved(timedelta(days=days - 1, minutes=-1)):
             body = event(kind, {"id": f"order_{event_id}"})
             deliver(api, body, event_id=event_id, timestamp=int(now().timestamp()))
             with pytest.raises(EventFailed):

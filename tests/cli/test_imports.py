@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
-from bridge.clock import moved, now
+from bridge.clock import now
 from bridge.db import transaction
 from bridge.ids import CustomerId
 from bridge.ledger.account import Kind, Memo
@@ -24,6 +24,7 @@ from bridge.programme.rules import Programme
 from bridge.programme.versions import add_version
 from bridge.stack.up import DUST
 from tests.cli.conftest import Dust
+from tests.support.clock import moved
 from tests.support.medusa import FakeMedusa
 from tests.support.processes import eventually
 

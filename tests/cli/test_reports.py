@@ -10,11 +10,12 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from bridge.cli import app
-from bridge.clock import moved, now
+from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import InvalidInput
 from bridge.medusa.orders import read_order
 from bridge.settlement.settle import settle_orders
+from tests.support.clock import moved
 from tests.support.orders import line, order
 
 

@@ -178,10 +178,8 @@ class Crowd:
         who = CustomerId(self.any_customer())
         with transaction() as connection:
             open_accounts(connection, [who])
-            over = text(
-                "UPDATE dust_lot SET expires_at = clock_timestamp() WHERE customer_id = :who AND random() < 0.3"
-            )
-            connection.execute(over, {"who": who})
+            over = text("UPDATE dust_lot SET expires_at = :now WHERE customer_id = :who AND random() < 0.3")
+            connection.execute(over, {"who": who, "now": now()})
         for task in (upkeep.mature_and_expire, upkeep.every_minute, upkeep.forget, upkeep.strip_old_bodies):
             task.apply(throw=True)
 
@@ -194,9 +192,9 @@ class Crowd:
         with transaction() as connection:
             over = text(
                 "WITH over AS MATERIALIZED (SELECT id FROM dust_redemption WHERE state = 'active' AND random() < 0.2"
-                " ORDER BY id FOR UPDATE) UPDATE dust_redemption SET expires_at = now() WHERE id IN (TABLE over)"
+                " ORDER BY id FOR UPDATE) UPDATE dust_redemption SET expires_at = :now WHERE id IN (TABLE over)"
             )
-            connection.execute(over)
+            connection.execute(over, {"now": now()})
         redemptions.sweep.apply(throw=True)
         with transaction() as connection:
             due = due_redemptions(connection, now=now(), limit=3)

@@ -142,4 +142,4 @@ def redeem_at_once(url: str) -> list[tuple[int, Any]]:
 def let_time_run_out() -> None:
     """What the code's time-out comes to, without waiting for it."""
     with transaction() as connection:
-        connection.execute(text("UPDATE dust_redemption SET expires_at = now() - interval '1 second'"))
+        connection.execute(text("UPDATE dust_redemption SET expires_at = :now"), {"now": now()})

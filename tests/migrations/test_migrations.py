@@ -11,20 +11,22 @@ from psycopg import sql
 
 from bridge import migrations
 from bridge.stack.up import DUST
+from tests.support.clock import START
 
 _numbers = itertools.count()
 
-ADD_ROW = """
+ADD_ROW = f"""
     INSERT INTO dust_transaction (customer_id, version, id, amount, held, pending, type, kind, reference_type,
         reference_id, description, balance_after, held_after, pending_after, actor, event_at, created_at, hash)
-    VALUES ('cus_1', 1, 'dtx_1', 5, 0, 0, 'credit', 'earn', 'order', 'order_1', '', 5, 0, 0, 'dust', now(), now(), '')
+    VALUES ('cus_1', 1, 'dtx_1', 5, 0, 0, 'credit', 'earn', 'order', 'order_1', '', 5, 0, 0, 'dust', '{START}',
+        '{START}', '')
 """
-REDEMPTIONS = """
+REDEMPTIONS = f"""
     INSERT INTO dust_redemption (id, customer_id, state, dust, dust_captured, value, order_id, expires_at,
         programme_version, idempotency_key, request_hash, created_at, updated_at)
-    VALUES ('dred_1', 'cus_1', 'captured', 500, 250, 5, 'order_1', now(), 0, 'a', '', now(), now()),
-           ('dred_2', 'cus_1', 'captured', 900, 400, NULL, 'order_2', now(), 0, 'b', '', now(), now()),
-           ('dred_3', 'cus_1', 'active', 100, 0, 1, NULL, now(), 0, 'c', '', now(), now());
+    VALUES ('dred_1', 'cus_1', 'captured', 500, 250, 5, 'order_1', '{START}', 0, 'a', '', '{START}', '{START}'),
+           ('dred_2', 'cus_1', 'captured', 900, 400, NULL, 'order_2', '{START}', 0, 'b', '', '{START}', '{START}'),
+           ('dred_3', 'cus_1', 'active', 100, 0, 1, NULL, '{START}', 0, 'c', '', '{START}', '{START}');
     INSERT INTO dust_redemption_code (code, redemption_id, dust, value, product_id, quantity)
     VALUES ('A', 'dred_1', 500, 5, NULL, NULL), ('B', 'dred_2', 300, NULL, 'prod_1', 1),
            ('C', 'dred_2', 300, NULL, 'prod_2', 1), ('D', 'dred_2', 300, NULL, 'prod_3', 1),

@@ -6,9 +6,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from tests.support.clock import START
+
 SAMPLES = Path(__file__).parent.parent / "samples"
-# Lately, whenever the tests run: what waits for a guest, and much else, is over after some months.
-PLACED = datetime.now(UTC).replace(hour=6, minute=0, second=0, microsecond=0) - timedelta(days=1)
+# The day before the tests' today, in the morning.
+PLACED = START.replace(hour=6) - timedelta(days=1)
 
 
 def sample(name: str) -> Any:

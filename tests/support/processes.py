@@ -12,6 +12,7 @@ from rich.console import Console
 from bridge.stack.processes import free_port, until
 from bridge.stack.supervisor import Program, supervised
 from bridge.stack.up import DUST
+from tests.support import clock
 
 # Generous: only a defect, or a machine that hardly moves, ever reaches it.
 PATIENCE_SECONDS = 90.0
@@ -23,6 +24,11 @@ def running(environment: Mapping[str, str], **commands: str) -> Iterator[StringI
 
     Of the variables around us those of Dust are not passed on; `environment` alone decides.
     """
+    with clock.running():
+        yield from _running(environment, commands)
+
+
+def _running(environment: Mapping[str, str], commands: Mapping[str, str]) -> Iterator[StringIO]:
     around = {name: value for name, value in os.environ.items() if not name.startswith("DUST_")}
     programs = [Program(name=name, command=[*DUST, *command.split()]) for name, command in commands.items()]
     said = StringIO()

@@ -24,10 +24,10 @@ from kombu.exceptions import OperationalError
 from kombu.transport.pyamqp import SSLTransport
 
 from bridge.broker import broker_problem, broker_tls
-from bridge.clock import now
 from bridge.stack.processes import free_port
 from bridge.stack.redis import embedded_redis
 from tests.stack.conftest import data_folder
+from tests.support.clock import machine_now
 from tests.support.deliveries import deliver
 from tests.support.orders import order, order_event
 from tests.support.processes import eventually, serving_dust
@@ -66,8 +66,8 @@ class Authority:
             .issuer_name(named("A test's own"))
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now() - timedelta(hours=1))
-            .not_valid_after(now() + timedelta(hours=1))
+            .not_valid_before(machine_now() - timedelta(hours=1))
+            .not_valid_after(machine_now() + timedelta(hours=1))
             .add_extension(extension, critical=True)
         )
         return builder.sign(self._key, SHA256()).public_bytes(Encoding.PEM)

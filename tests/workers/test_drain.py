@@ -9,13 +9,14 @@ from celery.exceptions import Reject
 from redis.exceptions import ConnectionError as RedisAway
 from sqlalchemy import text
 
-from bridge.clock import moved, now
+from bridge.clock import now
 from bridge.db import transaction
 from bridge.inbox.drain import OWN_TASK_GRACE, Drained, drain_once
 from bridge.inbox.events import read_event
 from bridge.inbox.handle import RetryLater
 from bridge.inbox.receive import receive
 from bridge.wake import INBOX_HANDLE
+from tests.support.clock import moved
 from tests.support.orders import event, order, order_event
 from workers import inbox
 

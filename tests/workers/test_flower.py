@@ -18,8 +18,10 @@ import pytest
 import redis
 from celery.utils import uuid
 
+from bridge.clock import now
 from bridge.stack.processes import free_port, spawn, stop, until
 from tests.stack.conftest import data_folder
+from tests.support import clock
 from tests.support.brokers import ON_RABBITMQ, own_broker
 from tests.support.medusa import API_KEY
 from tests.support.orders import event, order, order_event
@@ -53,10 +55,11 @@ class House:
         """An order's event that does not bring the order along."""
         self.fetch(
             "INSERT INTO webhook_event (id, type, subject, source, payload, event_at, received_at, state,"
-            " next_attempt_at) VALUES (%s, 'order.placed', %s, 'webhook', %s, now(), now(), 'pending', now())",
+            " next_attempt_at) VALUES (%s, 'order.placed', %s, 'webhook', %s, %s, %s, 'pending', %s)",
             event_id,
             order_id(event_id),
             event("order.placed", {"id": order_id(event_id)}),
+            *[now()] * 3,
         )
 
     def mend(self, event_id: str, customer_id: str) -> None:
@@ -182,12 +185,14 @@ def flower(
 def house(postgres: str) -> Iterator[House]:
     server, _, template = postgres.rpartition("/")
     with ExitStack() as stack:
+        stack.enter_context(clock.running())
         folder: Path = stack.enter_context(data_folder())
         broker = stack.enter_context(own_broker()).url
         admin = stack.enter_context(psycopg.connect(f"{server}/postgres", autocommit=True))
         admin.execute(f'CREATE DATABASE "flower" TEMPLATE "{template}"')
         stack.callback(admin.execute, 'DROP DATABASE "flower" WITH (FORCE)')
         environment = {
+            **clock.environment(),
             "PATH": "/usr/bin:/bin",
             "DUST_DATABASE_URL": f"{server}/flower",
             "DUST_BROKER_URL": broker,

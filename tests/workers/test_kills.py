@@ -139,7 +139,8 @@ def kill(chance: random.Random, *, parent: bool) -> bool:
 def all_are_handled() -> bool:
     with transaction() as connection:
         # What waits a minute for a task of its own that died is due now: the minute is not what is tested.
-        connection.execute(text("UPDATE webhook_event SET next_attempt_at = now() WHERE next_attempt_at > now()"))
+        statement = "UPDATE webhook_event SET next_attempt_at = :now WHERE next_attempt_at > :now"
+        connection.execute(text(statement), {"now": now()})
         rows = connection.execute(text("SELECT state, count(*) AS number FROM webhook_event GROUP BY state"))
         return {row.state: row.number for row in rows} == {"handled": EVENTS}
 
