@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from bridge.demo.people import Json, Merchant, Storefront
+from bridge.demo.people import Json, Merchant, Refused, Storefront
 from bridge.stack.processes import until
 from tests.live.conftest import PATIENCE_SECONDS, World
 
@@ -69,7 +69,11 @@ def remove_code(shopper: Storefront, cart_id: str, code: str) -> None:
 
 
 def by_request(world: World, shopper: Storefront, redemption: Json) -> None:
-    shopper.ask("DELETE", f"/store/dust/redemptions/{redemption['id']}")
+    """A 503 says that Medusa was too slow just now: the release is noted and happens by itself."""
+    try:
+        shopper.ask("DELETE", f"/store/dust/redemptions/{redemption['id']}")
+    except Refused as refused:
+        assert refused.status == 503
 
 
 def by_time(world: World, shopper: Storefront, redemption: Json) -> None:
@@ -193,6 +197,7 @@ def test_a_code_typed_into_other_carts_leaves_all_of_them(world: World, shopper:
 
     by_request(world, shopper, redemption)
 
+    assert until(lambda: of(shopper, redemption)["state"] == "released", SECONDS)
     for cart_id in carts:
         assert_full_price(shopper, cart_id)
     assert held(shopper) == 0
