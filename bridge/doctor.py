@@ -21,6 +21,8 @@ from bridge.last_run import EVERY_MINUTE, read_runs
 from bridge.medusa.client import Probe, make_medusa
 from bridge.notices.listing import count_open, list_deliveries, oldest_waiting_notice
 from bridge.notices.tables import NoticeState
+from bridge.programme.rules import EarnWhen
+from bridge.programme.versions import current_version
 from bridge.settings import Settings, SettingsError, load_settings
 from bridge.wake import queues_with_workers
 
@@ -104,6 +106,19 @@ def _secrets(settings: Settings) -> str:
             "admin token; DUST_JWT_SECRET is Medusa's jwtSecret (or set DUST_JWT_PUBLIC_KEY).",
         )
     return "all are set, and strong enough"
+
+
+def _rules(settings: Settings) -> str:
+    with transaction() as connection:
+        version = current_version(connection)
+    earn = version.programme.earn
+    found = f"version {version.number} is in force"
+    if earn.when is EarnWhen.PLACED and not earn.pending_until_paid:
+        found += (
+            "; recommended: set earn.pending_until_paid to true. Now an order that nobody pays gives points at once, "
+            "which can be spent before you cancel it"
+        )
+    return found
 
 
 def _database(settings: Settings) -> str:
@@ -387,6 +402,7 @@ _CHECKS = (
     Check("database", _database),
     Check("migrations", _migrations, after="database"),
     Check("privileges", _privileges, after="migrations"),
+    Check("programme", _rules, after="migrations"),
     Check("database clock", _database_clock, after="database"),
     Check("time", _test_clock, after="migrations"),
     Check("inbox", _inbox, after="migrations"),

@@ -147,6 +147,7 @@ class EarnedData(_Booked):
     reference_type: str = Field(examples=["order"])
     reference_id: str
     matures_at: datetime | None = Field(description="When it may be spent, while that is to come; then it is pending")
+    awaits_payment: bool = Field(description="Whether it is pending until the order is paid; then matures_at is null")
     expires_at: datetime | None
 
 

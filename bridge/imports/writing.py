@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, Select, func, or_, select
 
 from bridge.ledger.tables import dust_balance, dust_lot, dust_transaction
 
@@ -27,7 +27,8 @@ def balances(connection: Connection) -> Iterator[Cells]:
 def lots(connection: Connection) -> Iterator[Cells]:
     """The names of the columns, then a row for each lot that has something left, by customer and expiry.
 
-    Lots of the same dates are one row. What a customer owes is in no lot, and what is held still is.
+    Lots of the same dates are one row. What a customer owes is in no lot, and what is held still is. Points that are
+    pending until their order is paid are left out: another shop could not tell when that is.
     """
     yield ("customer_id", "amount", "earned_at", "matures_at", "expires_at")
     lot, row = dust_lot.c, dust_transaction.c
@@ -40,7 +41,7 @@ def lots(connection: Connection) -> Iterator[Cells]:
             lot.expires_at,
         )
         .join(dust_transaction, (row.customer_id == lot.customer_id) & (row.version == lot.origin_version))
-        .where(lot.remaining > 0)
+        .where(lot.remaining > 0, or_(lot.matured, lot.matures_at.is_not(None)))
         .group_by(lot.customer_id, row.event_at, lot.matures_at, lot.expires_at)
         .order_by(lot.customer_id, lot.expires_at.nulls_last(), row.event_at, lot.matures_at)
     )

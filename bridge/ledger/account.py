@@ -84,7 +84,10 @@ class Memo:
 
 @dataclass(kw_only=True)
 class Lot:
-    """Dust that came in together. `remaining` counts towards the balance once `matured`, towards pending before."""
+    """Dust that came in together. `remaining` counts towards the balance once `matured`, towards pending before.
+
+    One that has not matured and has no `matures_at` waits for the payment of the order it comes from.
+    """
 
     id: str
     source_type: str
@@ -102,6 +105,11 @@ class Lot:
     def free(self) -> int:
         """What may be spent: matured and promised to nobody."""
         return self.remaining - self.held if self.matured else 0
+
+    @property
+    def unpaid(self) -> bool:
+        """Whether it is pending until the order it comes from is paid."""
+        return not self.matured and self.matures_at is None
 
     def expired(self, moment: datetime) -> bool:
         return self.expires_at is not None and self.expires_at <= moment
@@ -186,6 +194,8 @@ class Account:
     lots: dict[str, Lot] = field(default_factory=dict)
     postings: list[Posting] = field(default_factory=list)
     opened_lots: list[Lot] = field(default_factory=list)
+    dated_lots: set[str] = field(default_factory=set)
+    """Lots that got a `matures_at` without a posting."""
     survivor: "Account | None" = None
     """The account that this one was merged into: whatever comes in here is carried over to it."""
     merge_id: str = ""
@@ -203,10 +213,11 @@ class Account:
         now: datetime,
         matures_at: datetime | None = None,
         expires_at: datetime | None = None,
+        unpaid: bool = False,
     ) -> None:
-        """Credit a new lot; pending when `matures_at` is still to come."""
+        """Credit a new lot; pending when `matures_at` is still to come, or when it is `unpaid` (see `pay`)."""
         self._check_amount(amount)
-        lot = self._open_lot(amount, memo, now, matures_at=matures_at, expires_at=expires_at)
+        lot = self._open_lot(amount, memo, now, matures_at=matures_at, expires_at=expires_at, unpaid=unpaid)
         moves = _Moves()
         moves.add(lot, remaining=amount)
         if lot.matured:
@@ -223,10 +234,9 @@ class Account:
         self._fetch_back(amount, memo.reference_id, now=now)
         own = [lot for lot in self._spending_order() if lot.source_id == memo.reference_id]
         moves = _Moves()
-        unmatured = [
-            lot for lot in self.lots.values() if not lot.matured and lot.source_id == memo.reference_id
-        ]  # fmt: skip
-        from_pending = moves.take(unmatured, amount)
+        unmatured = [lot for lot in self.lots.values() if not lot.matured and lot.source_id == memo.reference_id]
+        # What is not paid for goes first.
+        from_pending = moves.take(sorted(unmatured, key=lambda lot: not lot.unpaid), amount)
         wanted = amount - from_pending
         if policy is NegativeBalance.WITHIN_BALANCE:
             wanted = min(wanted, max(0, self.available))
@@ -234,6 +244,18 @@ class Account:
         if from_pending or wanted:
             self._post(memo, now, moves, amount=-wanted, pending=-from_pending)
         return from_pending + wanted
+
+    def pay(self, source_id: str, *, matures_at: datetime, now: datetime) -> None:
+        """The order that these lots come from is paid: what waited for that matures at `matures_at`, or now."""
+        for account in (self, self.survivor):
+            lots = (
+                [lot for lot in account.lots.values() if lot.unpaid and lot.source_id == source_id] if account else []
+            )
+            if account and lots:
+                for lot in lots:
+                    lot.matures_at = matures_at
+                account.dated_lots.update(lot.id for lot in lots)
+                account.mature_due(now=now)
 
     def adjust(self, amount: int, memo: Memo, *, now: datetime) -> None:
         """Correct by hand: a credit opens a lot, a debit takes what may be spent. Raises `InsufficientDust`."""
@@ -300,7 +322,7 @@ class Account:
 
     def mature_due(self, *, now: datetime) -> None:
         """Make pending dust whose time has come spendable, a row for each lot, in the order in which it came."""
-        waiting = [lot for lot in self.lots.values() if not lot.matured and lot.remaining]
+        waiting = [lot for lot in self.lots.values() if not lot.matured and not lot.unpaid and lot.remaining]
         for lot in sorted(waiting, key=lambda lot: (lot.matures_at or now, lot.origin_version)):
             if lot.matures_at and lot.matures_at > now:
                 break
@@ -423,6 +445,7 @@ class Account:
         *,
         matures_at: datetime | None = None,
         expires_at: datetime | None = None,
+        unpaid: bool = False,
     ) -> Lot:
         lot = Lot(
             id=new_id("dlot"),
@@ -430,8 +453,8 @@ class Account:
             source_id=memo.reference_id,
             amount=amount,
             remaining=0,
-            matured=matures_at is None or matures_at <= now,
-            matures_at=matures_at,
+            matured=not unpaid and (matures_at is None or matures_at <= now),
+            matures_at=None if unpaid else matures_at,
             expires_at=expires_at,
             created_at=now,
             origin_version=self.version + 1,

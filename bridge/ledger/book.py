@@ -116,7 +116,7 @@ def save(connection: Connection, accounts: Iterable[Account], *, quiet: Collecti
         touched[account.customer_id] = account
         if account.survivor is not None:
             touched[account.survivor.customer_id] = account.survivor
-    changed = [account for account in touched.values() if account.postings]
+    changed = [account for account in touched.values() if account.postings or account.dated_lots]
     if not changed:
         return
     postings = [posting for account in changed for posting in account.postings]
@@ -145,6 +145,7 @@ def save(connection: Connection, accounts: Iterable[Account], *, quiet: Collecti
     for account in changed:
         account.postings.clear()
         account.opened_lots.clear()
+        account.dated_lots.clear()
 
 
 def _transaction_row(posting: Posting) -> dict[str, Any]:
@@ -174,6 +175,11 @@ def _update_lots(connection: Connection, accounts: list[Account], opened: set[st
         for move in posting.moves
         if move.lot_id not in opened
     }
+    touched |= {
+        (account.customer_id, lot_id): account.lots[lot_id]
+        for account in accounts
+        for lot_id in account.dated_lots - opened
+    }
     rows = [
         {
             "customer_id": customer_id,
@@ -181,6 +187,7 @@ def _update_lots(connection: Connection, accounts: list[Account], opened: set[st
             "remaining": lot.remaining,
             "held": lot.held,
             "matured": lot.matured,
+            "matures_at": lot.matures_at,
         }
         for (customer_id, _), lot in touched.items()
     ]

@@ -77,6 +77,7 @@ def _details(account: Account, posting: Posting) -> dict[str, Any]:
     return {
         **details,
         "matures_at": _iso(lot.matures_at) if lot and not lot.matured else None,
+        "awaits_payment": bool(lot and lot.unpaid),
         "expires_at": _iso(lot.expires_at) if lot else None,
     }
 

@@ -172,6 +172,10 @@ class Earn(_Part):
     rounding: Rounding = Rounding.FLOOR
     when: EarnWhen = EarnWhen.PLACED
     pending_days: Whole = Field(default=0, ge=0, le=3650)
+    pending_until_paid: YesNo = Field(
+        default=False,
+        description="Whether what an order earns is pending until the order is paid; recommended with `order.placed`",
+    )
     expires_after_days: Whole | None = Field(default=None, ge=1, le=36_500)
     expiry_notice_days: Whole | None = Field(
         default=14,

@@ -331,7 +331,7 @@ def _credit(
             programme_version=row.programme_version,
             actor=actor,
         )
-        accounts[customer_id].earn(dust, memo, now=now, matures_at=matures_at, expires_at=expires_at)
+        accounts[customer_id].earn(dust, memo, now=now, matures_at=matures_at, expires_at=expires_at, unpaid=row.unpaid)
     for due in referrals:
         settle_referral(connection, due, accounts, now)
     save(connection, accounts.values())

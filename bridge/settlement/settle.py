@@ -92,6 +92,7 @@ class _NoRow:
     programme_version: int | None = None
     earning_due: bool = False
     paid: bool = False
+    unpaid: bool = False
     booked: int = 0
     waived: int = 0
     lines: Mapping[str, Any] = field(default_factory=dict)
@@ -132,6 +133,23 @@ class _Case:
         return self.row.programme_version is None or self.row.facts_version is None
 
     @property
+    def unpaid(self) -> bool:
+        """Whether what it earns is pending until it is paid, and does not count for tiers."""
+        return self.version.programme.earn.pending_until_paid and not (
+            self.order.paid or self.order.canceled or self.order.is_draft
+        )
+
+    @property
+    def awaits_payment(self) -> bool:
+        """Whether a payment changes something, so that the poll has to look out for it."""
+        order, programme = self.order, self.version.programme
+        if order.canceled or order.is_draft:
+            return False
+        raised = programme.earn.when is EarnWhen.CAPTURED and not order.paid
+        for_referral = programme.bonuses.referral.offered and not self.paid
+        return order.awaits_payment or self.unpaid or raised or for_referral
+
+    @property
     def stays_due(self) -> bool:
         """Whether later facts find `earning_due` so. An order is paid by costing nothing only as long as it does."""
         waits_for_money = self.version.programme.earn.when is EarnWhen.CAPTURED
@@ -170,7 +188,8 @@ class _Case:
     @property
     def only_earns(self) -> bool:
         grows = self.target >= int(self.row.booked) - int(self.row.waived)
-        return grows and not self.moves_away and not self.redemptions
+        is_paid_now = self.row.unpaid and not self.unpaid
+        return grows and not is_paid_now and not self.moves_away and not self.redemptions
 
 
 def settle_orders(
@@ -317,7 +336,7 @@ def _weigh(connection: Connection, cases: list[_Case], longest_days: int | None)
         if limits:
             limits.put(_claim(case), case.owner)
         if tiers:
-            tiers.put(case.order, case.owner, dust=case.earned.dust, spent=case.money)
+            tiers.put(case.order, None if case.unpaid else case.owner, dust=case.earned.dust, spent=case.money)
         before[case.order.id] = case
     if limits is None:
         return []
@@ -480,12 +499,19 @@ def _settle(connection: Connection, case: _Case, accounts: Mapping[CustomerId, A
     order, row = case.order, case.row
     booked, waived = row.booked, row.waived
     booking = _Booking(
-        order_id=order.id, placed_at=order.placed_at, changed_at=order.updated_at, version=case.version, now=now
+        order_id=order.id,
+        placed_at=order.placed_at,
+        changed_at=order.updated_at,
+        version=case.version,
+        unpaid=case.unpaid,
+        now=now,
     )
     if case.moves_away:
         # What the old owner can no longer give back stays with them, and is no concern of this order any more.
         booking.take_back(accounts[CustomerId(str(row.customer_id))], booked - waived, "Order went to another customer")
         booked = waived = 0
+    if case.owner and case.owner in accounts and row.unpaid and not case.unpaid:
+        booking.pay(accounts[case.owner])
     owner = case.owner if case.target > booked - waived else row.customer_id
     if owner is not None and case.target != booked - waived:
         booked, waived = booking.bring_to(case.target, booked, waived, accounts[CustomerId(owner)], _why_less(case))
@@ -511,14 +537,21 @@ def _outcome(case: _Case, booked: int, waived: int) -> Settled:
         booked=booked,
         waived=waived,
         change=booked - case.row.booked,
-        note=case.allowed.why or _what_waits(case),
+        note=case.allowed.why or _what_waits(case) or _what_is_unpaid(case),
     )
 
 
 def _settle_moved(connection: Connection, moved: Moved, account: Account, now: datetime) -> None:
     """Another order of the customer that a limit now leaves more or less."""
     row = moved.row
-    booking = _Booking(order_id=row.order_id, placed_at=row.placed_at, changed_at=now, version=moved.version, now=now)
+    booking = _Booking(
+        order_id=row.order_id,
+        placed_at=row.placed_at,
+        changed_at=now,
+        version=moved.version,
+        unpaid=row.unpaid,
+        now=now,
+    )
     booked, waived = booking.bring_to(moved.allowed.dust, row.booked, row.waived, account, OVER_THE_LIMIT)
     write_moved(connection, moved, booked=booked, waived=waived, now=now)
 
@@ -527,6 +560,10 @@ def _what_waits(case: _Case) -> str | None:
     if not case.escrow or case.escrow.state is not EscrowState.WAITING:
         return None
     return f"A guest's order: {case.escrowed} dust wait until {case.escrow.expires_at:%d %b %Y} to be claimed."
+
+
+def _what_is_unpaid(case: _Case) -> str | None:
+    return "Its points are pending until the order is paid." if case.unpaid and case.target else None
 
 
 def _why_less(case: _Case) -> str:
@@ -543,7 +580,12 @@ class _Booking:
     placed_at: datetime
     changed_at: datetime
     version: Version
+    unpaid: bool
     now: datetime
+
+    def pay(self, account: Account) -> None:
+        matures_at, _ = self.version.programme.earn.dates(self.placed_at)
+        account.pay(self.order_id, matures_at=matures_at or self.now, now=self.now)
 
     def bring_to(self, target: int, booked: int, waived: int, account: Account, less: str) -> tuple[int, int]:
         """Post the difference; what is booked and waived then. `less` says why, if dust has to be taken back."""
@@ -566,7 +608,7 @@ class _Booking:
     def _earn(self, account: Account, amount: int) -> None:
         matures_at, expires_at = self.version.programme.earn.dates(self.placed_at)
         memo = self._memo(Kind.EARN, "Earned with an order", self.placed_at)
-        account.earn(amount, memo, now=self.now, matures_at=matures_at, expires_at=expires_at)
+        account.earn(amount, memo, now=self.now, matures_at=matures_at, expires_at=expires_at, unpaid=self.unpaid)
 
     def _memo(self, kind: Kind, description: str, event_at: datetime) -> Memo:
         return Memo(
@@ -626,7 +668,8 @@ def _row_values(case: _Case, outcome: Settled, now: datetime) -> dict[str, Any]:
             order, case.row.lines, case.terms, case.dust_only_lines, case.earned.lines, _first_uses(case)
         ),
         "unpaid_dust_only": _has_unpaid_dust_only(case),
-        "awaits_payment": order.awaits_payment and not order.canceled,
+        "awaits_payment": case.awaits_payment,
+        "unpaid": case.unpaid,
         "note": outcome.note,
         "placed_at": order.placed_at,
         "updated_at": now,

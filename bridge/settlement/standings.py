@@ -67,6 +67,7 @@ def read_contributions(
     ).where(
         among(orders.customer_id, {account for accounts in persons.values() for account in accounts}),
         orders.placed_at > since - timedelta(days=tiers.window_days),
+        ~orders.unpaid,
     )
     # An account belongs to one person, whose accounts all have the same first one.
     of_person: dict[CustomerId, list[Contribution]] = {}
@@ -119,7 +120,7 @@ class TiersOfBatch:
         return standing(tiers, found, moment=moment).level
 
     def put(self, order: Order, owner: CustomerId | None, *, dust: int, spent: Decimal) -> None:
-        """From now on the order counts with this, and for nobody but its owner."""
+        """From now on the order counts with this, and for nobody but its owner; without one for nobody."""
         for number, tiers in self._tiers.items():
             for found in self._found[number].values():
                 found[:] = [each for each in found if each.order_id != order.id]

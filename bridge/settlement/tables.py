@@ -60,8 +60,11 @@ order_settlement = Table(
     Column("lines", JSONB, nullable=False, server_default="{}"),
     # It has a product for dust alone that dust has not paid: made past the checkout's guard, by the merchant.
     Column("unpaid_dust_only", Boolean, nullable=False, server_default="false"),
-    # A claim or an exchange added something that is not paid yet: a payment, which the order does not show, will count.
+    # A payment, which moves neither the order's version nor its `updated_at`, changes something: its dust waits for it,
+    # or a referral does, or a claim, an exchange or an edit added something that is not paid yet.
     Column("awaits_payment", Boolean, nullable=False, server_default="false"),
+    # Its dust is pending until it is paid (`earn.pending_until_paid`), and it counts for no tier.
+    Column("unpaid", Boolean, nullable=False, server_default="false"),
     # Why it earns nothing, or less than it is worth, in plain words.
     Column("note", Text),
     Column("placed_at", DateTime(timezone=True)),

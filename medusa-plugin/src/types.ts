@@ -249,6 +249,8 @@ export type DustProgramme = {
     rounding: "floor" | "half_up" | "ceiling"
     when: "order.placed" | "payment.captured" | "order.completed"
     pending_days: number
+    /** Missing in versions from before it existed. */
+    pending_until_paid?: boolean
     expires_after_days: number | null
     excluded_product_ids: string[]
     excluded_category_ids?: string[]

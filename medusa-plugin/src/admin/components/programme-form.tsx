@@ -83,6 +83,11 @@ function Earning(): ReactNode {
       <SwitchAt at="earn.basis.include_tax" label="Tax earns too" />
       <SwitchAt at="earn.basis.include_shipping" label="Shipping earns too" />
       <SwitchAt at="earn.basis.include_credit" label="What gift cards and store credit pay earns too" />
+      <SwitchAt
+        at="earn.pending_until_paid"
+        label="Pending until the order is paid"
+        hint="Recommended when points are earned with the order: they are shown as pending, cannot be spent and count for no tier until the payment is captured."
+      />
       <WholeAt at="earn.pending_days" label="Days until it can be spent" hint="0: at once." />
       <WholeAt at="earn.expires_after_days" label="Days until it expires" empty="Never" />
       <IdsAt at="earn.excluded_product_ids" label="Products that earn nothing" hint="Product ids, one in a line." />
