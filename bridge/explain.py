@@ -16,8 +16,9 @@ from bridge.ledger.account import Kind
 from bridge.ledger.merges import merges_of
 from bridge.ledger.statements import Balance, read_balance
 from bridge.ledger.tables import dust_lot, dust_lot_use, dust_transaction
+from bridge.programme.days import local_date
 from bridge.programme.rules import TierBasis
-from bridge.programme.versions import Version, versions_by_number
+from bridge.programme.versions import Version, current_version, versions_by_number
 from bridge.settlement.escrow import Escrow, Proof, escrows_of, read_entries
 from bridge.settlement.reasons import rules_at_work
 from bridge.settlement.standings import CustomerTier, read_tier
@@ -86,7 +87,8 @@ def explain(connection: Connection, customer_id: CustomerId, *, limit: int = 100
     balance = read_balance(connection, customer_id)
     steps = tuple(_step(row, versions, notes, rules, claims, parts.get(row.version, ())) for row in reversed(rows))
     tier = read_tier(connection, customer_id, now=now())
-    told = (*_summary(balance), *(_tier_sentence(tier) if tier else ()), *_merges(connection, customer_id))
+    time_zone = current_version(connection).programme.time_zone
+    told = (*_summary(balance, time_zone), *(_tier_sentence(tier) if tier else ()), *_merges(connection, customer_id))
     return Explanation(balance=balance, tier=tier, summary=told, steps=steps)
 
 
@@ -244,11 +246,13 @@ def explain_escrow(connection: Connection, escrow: Escrow) -> list[str]:
     return lines
 
 
-def _summary(balance: Balance) -> list[str]:
+def _summary(balance: Balance, time_zone: str) -> list[str]:
     lines = [f"Your balance is {balance.balance} dust, of which you may spend {balance.available}."]
     if balance.held:
         lines.append(f"{balance.held} dust are set aside for redemptions that are still open.")
     if balance.pending:
         lines.append(f"{balance.pending} more dust are earned and become spendable later.")
-    lines += [f"{each.amount} dust expire on {each.expires_at:%d %b %Y}." for each in balance.expiring]
+    lines += [
+        f"{each.amount} dust expire on {local_date(each.expires_at, time_zone):%d %b %Y}." for each in balance.expiring
+    ]
     return lines

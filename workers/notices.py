@@ -27,9 +27,12 @@ def expiring() -> int:
     done = 0
     while wanted():
         with transaction() as connection:
-            days = current_version(connection).programme.earn.expiry_notice_days
-            told = (
-                tell_expiring(connection, days=days, now=now(), customers=_CUSTOMERS_AT_ONCE) if days is not None else 0
+            programme = current_version(connection).programme
+            days = programme.earn.expiry_notice_days
+            if days is None:
+                break
+            told = tell_expiring(
+                connection, days=days, now=now(), customers=_CUSTOMERS_AT_ONCE, time_zone=programme.time_zone
             )
         done += told
         if told < _CUSTOMERS_AT_ONCE:

@@ -35,6 +35,7 @@ from bridge.imports.presets import PresetName
 from bridge.imports.reading import Reading, read_balances, rows_at
 from bridge.imports.tables import BatchState, RowState
 from bridge.medusa.client import get_medusa
+from bridge.programme.versions import current_version
 from bridge.reports.reading import reading as report_snapshot
 from bridge.settings import get_settings
 
@@ -81,7 +82,9 @@ def import_file(
 ) -> None:
     """Import balances, all rows or none; asked again, it goes on. Example: dust import file.csv --dry-run"""
     content, moment = file.read_bytes(), now()
-    reading = read_balances(content, preset, now=moment)
+    with transaction() as connection:
+        time_zone = current_version(connection).programme.time_zone
+    reading = read_balances(content, preset, now=moment, time_zone=time_zone)
     name = check_name(batch) if batch else default_name(file.name, reading.sha256)
     with transaction() as connection:
         earlier = find_earlier(connection, name, reading.sha256, again=again)

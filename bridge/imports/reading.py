@@ -11,13 +11,14 @@ import io
 import re
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 from bridge.errors import InvalidInput
 from bridge.ids import CustomerId
 from bridge.imports.presets import PRESETS, Preset, PresetName, column_name
 from bridge.ledger.account import MOST_DUST
+from bridge.programme.days import end_of_day, start_of_day, zone_named
 
 _DELIMITERS = ",;\t|"
 _ENCODINGS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
@@ -77,8 +78,11 @@ class _Refused(Exception):
         self.column, self.message = column, message
 
 
-def read_balances(content: bytes, preset: PresetName, *, now: datetime) -> Reading:
-    """Read a whole file. Raises `UnreadableImport` when there is nothing to go by; a wrong row is only noted."""
+def read_balances(content: bytes, preset: PresetName, *, now: datetime, time_zone: str = "UTC") -> Reading:
+    """Read a whole file; a day alone, and a time without a zone, are in `time_zone`.
+
+    Raises `UnreadableImport` when there is nothing to go by; a wrong row is only noted.
+    """
     text = _decode(content)
     # Not `splitlines`, which also splits at characters that a spreadsheet leaves inside a cell.
     lines = list(io.StringIO(text, newline=""))
@@ -91,7 +95,7 @@ def read_balances(content: bytes, preset: PresetName, *, now: datetime) -> Readi
         try:
             _check_width(cells, width)
             cell = {name: cells[place].strip() for name, place in columns.items()}
-            entry = _entry(line, cell, now)
+            entry = _entry(line, cell, now, time_zone)
         except _Refused as refused:
             found.problems.append(Problem(line=line, field=refused.column, message=refused.message))
             continue
@@ -198,7 +202,7 @@ def _check_width(cells: list[str], width: int) -> None:
         )
 
 
-def _entry(line: int, cell: dict[str, str], now: datetime) -> Entry | None:
+def _entry(line: int, cell: dict[str, str], now: datetime, time_zone: str) -> Entry | None:
     for name, value in cell.items():
         if any("\ud800" <= character <= "\udfff" or character == "\ufffd" for character in value):
             raise _Refused(name, "is not UTF-8: save the file as CSV in UTF-8")
@@ -213,15 +217,15 @@ def _entry(line: int, cell: dict[str, str], now: datetime) -> Entry | None:
     amount = _whole(column, cell[column])
     if amount == 0:
         return None
-    earned_at = _moment("earned_at", cell)
-    matures_at = _moment("matures_at", cell)
-    expires_at = _moment("expires_at", cell, end_of_day=True)
+    earned_at = _moment("earned_at", cell, time_zone)
+    matures_at = _moment("matures_at", cell, time_zone)
+    expires_at = _moment("expires_at", cell, time_zone, is_end=True)
     if earned_at and earned_at > now:
         raise _Refused("earned_at", "is still to come: correct it, or leave it empty")
     if expires_at and expires_at <= now:
         raise _Refused("expires_at", "is over, so there is nothing to bring: leave the row out")
     if expires_at and matures_at and expires_at <= matures_at:
-        raise _Refused("expires_at", "is before matures_at: correct one of them")
+        raise _Refused("expires_at", "is not after matures_at: correct one of them")
     return Entry(
         line=line,
         customer_id=CustomerId(customer_id) if customer_id else None,
@@ -248,8 +252,8 @@ def _whole(column: str, cell: str) -> int:
     return int(value)
 
 
-def _moment(column: str, cell: dict[str, str], *, end_of_day: bool = False) -> datetime | None:
-    """ISO 8601, in UTC when it says nothing else. A day alone begins with it, but ends with it where something ends."""
+def _moment(column: str, cell: dict[str, str], time_zone: str, *, is_end: bool = False) -> datetime | None:
+    """ISO 8601. A day alone is its first moment, or its last where something ends."""
     value = cell.get(column, "")
     if not value:
         return None
@@ -258,9 +262,12 @@ def _moment(column: str, cell: dict[str, str], *, end_of_day: bool = False) -> d
     except ValueError:
         pass
     else:
-        return datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1 if end_of_day else 0)
+        try:
+            return end_of_day(day, time_zone) if is_end else start_of_day(day, time_zone)
+        except OverflowError:
+            raise _Refused(column, "is not a date that can be kept: write one before the year 9999") from None
     try:
         moment = datetime.fromisoformat(value)
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=zone_named(time_zone))).astimezone(UTC)
     except (ValueError, OverflowError):
         raise _Refused(column, "is not a date: write 2026-12-31 or 2026-12-31T12:00:00Z") from None

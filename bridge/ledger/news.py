@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Row, delete, exists, select
 from sqlalchemy.dialects.postgresql import insert
@@ -82,10 +83,10 @@ def _details(account: Account, posting: Posting) -> dict[str, Any]:
     }
 
 
-def tell_expiring(connection: Connection, *, days: int, now: datetime, customers: int) -> int:
+def tell_expiring(connection: Connection, *, days: int, now: datetime, customers: int, time_zone: str = "UTC") -> int:
     """Tell of dust that goes away within `days`, each lot once; for up to so many customers, and how many it was.
 
-    What a customer loses on one day (UTC) is one notice. Two at once tell no lot twice.
+    What a customer loses on one day of the time zone is one notice. Two at once tell no lot twice.
     """
     due = _due_lots(now, days)
     who = list(connection.scalars(due.with_only_columns(dust_lot.c.customer_id).distinct().limit(customers)))
@@ -102,7 +103,7 @@ def tell_expiring(connection: Connection, *, days: int, now: datetime, customers
     days_of: dict[tuple[str, date], list[Row[Any]]] = {}
     for lot in lots:
         if lot.id in mine:
-            days_of.setdefault((lot.customer_id, lot.expires_at.astimezone(UTC).date()), []).append(lot)
+            days_of.setdefault((lot.customer_id, lot.expires_at.astimezone(ZoneInfo(time_zone)).date()), []).append(lot)
     put(connection, [_expiring(group) for group in days_of.values()], now=now)
     return len(who)
 

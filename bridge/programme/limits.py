@@ -10,8 +10,9 @@ A worked row, 500 a day: orders worth 400, 300 and 50 get 400, 100 and 0. The fi
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
+from bridge.programme.days import local_date, start_of_day
 from bridge.programme.rules import Limits
 
 
@@ -23,6 +24,8 @@ class Claim:
     placed_at: datetime
     worth: int
     limits: Limits
+    time_zone: str = "UTC"
+    """Of those rules: where a day begins."""
     account: str = ""
     """Which of the customer's accounts it was placed with; most have one."""
 
@@ -80,7 +83,7 @@ def _limits(claim: Claim) -> Iterable[tuple[int, datetime, str]]:
     """The most dust, after which moment it counts, and how to say it."""
     limits = claim.limits
     if limits.per_day is not None:
-        midnight = claim.placed_at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        midnight = start_of_day(local_date(claim.placed_at, claim.time_zone), claim.time_zone)
         yield limits.per_day, midnight - timedelta.resolution, f"{limits.per_day} a day"
     if limits.per_customer is not None:
         dust, days = limits.per_customer.dust, limits.per_customer.days

@@ -25,6 +25,7 @@ from pydantic import (
 
 from bridge.ledger.account import MOST_DUST, NegativeBalance
 from bridge.medusa.orders import Detail
+from bridge.programme.days import end_of_day_after, zone_named
 
 # Which there are is Medusa's to say, see `currencies.py`.
 _CURRENCY = re.compile("[a-z]{3}")
@@ -80,6 +81,14 @@ class EarnWhen(StrEnum):
     PLACED = "order.placed"
     CAPTURED = "payment.captured"
     COMPLETED = "order.completed"
+
+
+# What is passed as context when a stored version is read: it was checked by the rules for documents of its day.
+STORED = {"stored": True}
+
+
+def _is_new(info: ValidationInfo) -> bool:
+    return not info.context
 
 
 class _Part(BaseModel):
@@ -152,7 +161,7 @@ class Limits(_Part):
 
     per_order: Whole | None = Field(default=None, ge=1, le=MOST_DUST, description="By one order")
     per_day: Whole | None = Field(
-        default=None, ge=1, le=MOST_DUST, description="By all orders that a customer places on one day (UTC)"
+        default=None, ge=1, le=MOST_DUST, description="By all orders that a customer places on one day"
     )
     per_customer: WindowLimit | None = Field(
         default=None, description="By all orders that a customer places within so many days"
@@ -192,6 +201,17 @@ class Earn(_Part):
     multipliers: tuple[Multiplier, ...] = Field(default=(), max_length=200)
     limits: Limits = Limits()
 
+    @field_validator("expires_after_days")
+    @classmethod
+    def _matures_before_it_expires(cls, expires_after_days: int | None, others: ValidationInfo) -> int | None:
+        pending_days = others.data.get("pending_days")
+        if _is_new(others) and expires_after_days is not None and (pending_days or 0) >= expires_after_days:
+            raise ValueError(
+                f"expires_after_days ({expires_after_days}) must be more than pending_days ({pending_days}): "
+                "points would expire before anybody can spend them"
+            )
+        return expires_after_days
+
     @field_validator("fixed")
     @classmethod
     def _each_product_once(cls, fixed: tuple[FixedDust, ...]) -> tuple[FixedDust, ...]:
@@ -203,14 +223,6 @@ class Earn(_Part):
     @cached_property
     def fixed_by_product(self) -> dict[str, int]:
         return {each.product_id: each.dust for each in self.fixed}
-
-    def dates(self, placed_at: datetime) -> tuple[datetime | None, datetime | None]:
-        """When an order's dust matures and when it expires, where it does.
-
-        Counted from the order, not from when we heard of it: a late webhook must not cost or give days.
-        """
-        matures_at = placed_at + timedelta(days=self.pending_days) if self.pending_days else None
-        return matures_at, placed_at + timedelta(days=self.expires_after_days) if self.expires_after_days else None
 
 
 class TierBasis(StrEnum):
@@ -320,13 +332,17 @@ class Reward(_Part):
     )
 
     @model_validator(mode="after")
-    def _has_what_its_kind_has(self) -> Self:
+    def _has_what_its_kind_has(self, info: ValidationInfo) -> Self:
         needed = _NEEDED_BY_KIND.get(self.kind)
         if needed and getattr(self, needed) is None:
             raise ValueError(f"{needed} is missing: a {self.kind} reward needs it")
         for name, kinds in _FIELDS_OF_KIND.items():
             if self.kind not in kinds and getattr(self, name):
                 raise ValueError(f"{name} belongs to {' and '.join(kinds)} rewards only")
+        named = {name: set(getattr(self, name)) for name in ("max_value", "min_cart", "currency_codes")}
+        named = {name: codes for name, codes in named.items() if codes}
+        if _is_new(info) and named and not set.intersection(*named.values()):
+            raise ValueError(f"{' and '.join(named)} have no currency in common, so nobody could ever have it")
         return self
 
     @property
@@ -415,9 +431,24 @@ class Guests(_Part):
     claim: GuestClaim = Field(default=GuestClaim.TRANSFER, description="What proves whose a guest's e-mail is")
 
 
+def _known_zone(name: str) -> str:
+    try:
+        zone_named(name)
+    except (ValueError, KeyError, OSError):
+        raise ValueError(f"{name!r} is not a time zone: use an IANA name such as Europe/Berlin") from None
+    return name
+
+
+TimeZone = Annotated[str, Field(pattern=r"^[A-Za-z0-9_+/-]{1,64}$"), AfterValidator(_known_zone)]
+
+
 class Programme(_Part):
     """All rules of the shop. Everything has a default, so `{}` is a valid programme."""
 
+    time_zone: TimeZone = Field(
+        default="UTC",
+        description="IANA name. Points are good until the end of a day there, and a day's limit is for a day there",
+    )
     earn: Earn = Earn()
     tiers: Tiers = Tiers()
     bonuses: Bonuses = Bonuses()
@@ -453,6 +484,32 @@ class Programme(_Part):
             yield from ((f"{field}.max_value.{code}", code) for code in reward.max_value)
             yield from ((f"{field}.min_cart.{code}", code) for code in reward.min_cart)
             yield from ((f"{field}.currency_codes.{place}", code) for place, code in enumerate(reward.currency_codes))
+
+    @model_validator(mode="after")
+    def _a_referral_can_be_reached(self, info: ValidationInfo) -> Self:
+        referral, most = self.bonuses.referral, self.earn.limits.per_order
+        if _is_new(info) and referral.offered and most is not None and referral.min_earned > most:
+            raise ValueError(
+                f"bonuses.referral.min_earned ({referral.min_earned}) is more than an order can earn by "
+                f"earn.limits.per_order ({most}): no referral would ever bring a bonus"
+            )
+        return self
+
+    def dates(self, placed_at: datetime) -> tuple[datetime | None, datetime | None]:
+        """When an order's dust matures and when it expires, where it does.
+
+        Counted from the order, not from when we heard of it: a late webhook must not cost or give days.
+        """
+        days = self.earn.pending_days
+        return placed_at + timedelta(days=days) if days else None, self.expiry(placed_at)
+
+    def expiry(self, moment: datetime, days: int | None = None) -> datetime | None:
+        """When points of this moment expire, after `days` or else as earned ones do. None: never.
+
+        It is the end of a day, so that they are good for all of the day that a page shows.
+        """
+        after = days or self.earn.expires_after_days
+        return end_of_day_after(moment, after, self.time_zone) if after else None
 
     def document(self) -> dict[str, Any]:
         """The programme as JSON-ready values, the way it is stored and served."""

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from bridge.db import metadata
 from bridge.errors import NotFound
 from bridge.programme.currencies import load_currencies
-from bridge.programme.rules import GuestClaim, Programme, Tiers
+from bridge.programme.rules import STORED, GuestClaim, Programme, Tiers
 
 programme_version = Table(
     "programme_version",
@@ -136,7 +136,7 @@ def add_version(connection: Connection, programme: Programme, *, author: str, no
 def _version(row: Row[tuple[object, ...]]) -> Version:
     return Version(
         number=row.version,
-        programme=Programme.model_validate(row.document),
+        programme=Programme.model_validate(row.document, context=STORED),
         author=row.author,
         created_at=row.created_at,
     )

@@ -5,9 +5,11 @@ from datetime import date
 
 from sqlalchemy import Connection, text
 
+from bridge.programme.versions import current_version
+
 _BY_MONTH = text(
     """
-    SELECT date_trunc('month', expires_at AT TIME ZONE 'UTC')::date AS month,
+    SELECT date_trunc('month', expires_at AT TIME ZONE :time_zone)::date AS month,
            coalesce(sum(remaining) FILTER (WHERE matured), 0)::bigint AS dust,
            coalesce(sum(held) FILTER (WHERE matured), 0)::bigint AS held,
            coalesce(sum(remaining) FILTER (WHERE NOT matured), 0)::bigint AS pending,
@@ -32,5 +34,9 @@ class ExpiringMonth:
 
 
 def expiring_by_month(connection: Connection) -> list[ExpiringMonth]:
-    """All dust there is, the soonest month first. It sums to the outstanding dust plus what customers owe."""
-    return [ExpiringMonth(**row._mapping) for row in connection.execute(_BY_MONTH)]
+    """All dust there is, the soonest month of the programme's time zone first.
+
+    It sums to the outstanding dust plus what customers owe.
+    """
+    time_zone = current_version(connection).programme.time_zone
+    return [ExpiringMonth(**row._mapping) for row in connection.execute(_BY_MONTH, {"time_zone": time_zone})]

@@ -1,7 +1,7 @@
 """Dust for something other than an order."""
 
 from collections.abc import Collection
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import Connection, select
 
@@ -41,8 +41,7 @@ def credit_signup_bonus(
         idempotency_key=_SIGNUP_KEY,
         programme_version=version.number,
     )
-    days = version.programme.earn.expires_after_days
-    account.earn(amount, memo, now=now, expires_at=event_at + timedelta(days=days) if days else None)
+    account.earn(amount, memo, now=now, expires_at=version.programme.expiry(event_at))
     save(connection, [account], quiet={customer_id} if quiet else ())
     return amount
 

@@ -321,7 +321,7 @@ def _credit(
         if not dust:
             continue
         # The dates that it would have had from the start: waiting neither costs nor gives days.
-        matures_at, expires_at = versions[row.programme_version].programme.earn.dates(row.placed_at)
+        matures_at, expires_at = versions[row.programme_version].programme.dates(row.placed_at)
         memo = Memo(
             kind=Kind.EARN,
             reference_type="order",

@@ -16,6 +16,7 @@ from bridge.ids import CustomerId, new_id
 from bridge.ledger.account import MOST_DUST, Kind, Memo
 from bridge.ledger.book import open_accounts, save
 from bridge.ledger.tables import dust_transaction
+from bridge.programme.rules import Programme
 from bridge.programme.versions import current_version
 
 MOST_CUSTOMERS = 1000
@@ -69,9 +70,8 @@ def give_bonus(connection: Connection, wish: BonusWish, *, idempotency_key: str,
 
     Raises `KeyReused`, `FieldErrors`.
     """
-    _check(wish)
     version = current_version(connection)
-    days = wish.expires_after_days or version.programme.earn.expires_after_days
+    _check(wish, version.programme)
     given = connection.execute(
         insert(dust_bonus)
         .values(
@@ -83,7 +83,7 @@ def give_bonus(connection: Connection, wish: BonusWish, *, idempotency_key: str,
             description=wish.description,
             customers=len(set(wish.customer_ids)),
             matures_at=now + timedelta(days=wish.matures_after_days) if wish.matures_after_days else None,
-            expires_at=now + timedelta(days=days) if days else None,
+            expires_at=version.programme.expiry(now, wish.expires_after_days),
             actor=actor,
             created_at=now,
         )
@@ -110,13 +110,20 @@ def give_bonus(connection: Connection, wish: BonusWish, *, idempotency_key: str,
     return Bonus(row=given, transactions=_transactions(connection, given.id, wish.customer_ids))
 
 
-def _check(wish: BonusWish) -> None:
+def _check(wish: BonusWish, programme: Programme) -> None:
     if not 0 < wish.amount <= MOST_DUST:
         raise field_error("amount", f"must be a whole number between 1 and {MOST_DUST}")
     if not 0 < len(wish.customer_ids) <= MOST_CUSTOMERS:
         raise field_error("customer_ids", f"name 1 to {MOST_CUSTOMERS} customers")
     if wish.expires_after_days is not None and wish.expires_after_days <= wish.matures_after_days:
         raise field_error("expires_after_days", "must be more than matures_after_days, or nobody could spend it")
+    days = programme.earn.expires_after_days
+    if wish.expires_after_days is None and days is not None and days <= wish.matures_after_days:
+        raise field_error(
+            "matures_after_days",
+            f"must be less than the {days} days after which points expire by the programme (earn.expires_after_days), "
+            "or nobody could spend it; or say expires_after_days",
+        )
 
 
 def _given_before(connection: Connection, wish: BonusWish, idempotency_key: str) -> Bonus:

@@ -19,7 +19,7 @@ from bridge.ids import CustomerId, OrderId
 from bridge.ledger.merges import accounts_of_persons
 from bridge.medusa.orders import Order
 from bridge.programme.limits import Allowed, Claim, share_out
-from bridge.programme.rules import Limits
+from bridge.programme.rules import Limits, Programme
 from bridge.programme.versions import Version, versions_by_number
 from bridge.settlement.tables import order_settlement
 
@@ -106,7 +106,7 @@ class LimitsOfBatch:
         for row in self._rows:
             person = self._one[CustomerId(row.customer_id)]
             fixed = row.placed_at < self._since[person]
-            rules = _NONE if fixed else self._versions[row.programme_version].programme.earn.limits
+            rules = None if fixed else self._versions[row.programme_version].programme
             self._claims[person][row.order_id] = _claim(row, rules)
 
     def put(self, claim: Claim, owner: CustomerId | None) -> None:
@@ -157,12 +157,17 @@ def _orders_of(
     return list(connection.execute(query))
 
 
-def _claim(row: Row[Any], limits: Limits) -> Claim:
-    booked, account = row.booked - row.waived, row.customer_id
-    if limits is _NONE or row.worth is None:
-        # It counts with what it got, or it is from before its worth was remembered.
-        return Claim(order_id=row.order_id, placed_at=row.placed_at, worth=booked, limits=_NONE, account=account)
-    return Claim(order_id=row.order_id, placed_at=row.placed_at, worth=row.worth, limits=limits, account=account)
+def _claim(row: Row[Any], rules: Programme | None) -> Claim:
+    # Without rules it counts with what it got; so does an order from before its worth was remembered.
+    as_booked = rules is None or row.worth is None
+    return Claim(
+        order_id=row.order_id,
+        placed_at=row.placed_at,
+        worth=row.booked - row.waived if as_booked else row.worth,
+        limits=rules.earn.limits if rules and not as_booked else _NONE,
+        time_zone=rules.time_zone if rules else "UTC",
+        account=row.customer_id,
+    )
 
 
 def _differs(row: Row[Any], share: Allowed) -> bool:

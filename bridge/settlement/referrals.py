@@ -453,9 +453,8 @@ def _bring_to(
     # What was waived is still with the customer.
     forgiven = min(waived, difference)
     if difference > forgiven:
-        days = programme.earn.expires_after_days
-        expires_at = now + timedelta(days=days) if days else None
-        account.earn(difference - forgiven, _memo(due, Kind.BONUS, why, now), now=now, expires_at=expires_at)
+        memo = _memo(due, Kind.BONUS, why, now)
+        account.earn(difference - forgiven, memo, now=now, expires_at=programme.expiry(now))
     return booked + difference - forgiven, waived - forgiven
 
 

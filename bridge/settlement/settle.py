@@ -390,6 +390,7 @@ def _claim(case: _Case) -> Claim:
         placed_at=case.order.placed_at,
         worth=case.worth,
         limits=case.version.programme.earn.limits,
+        time_zone=case.version.programme.time_zone,
     )
 
 
@@ -584,7 +585,7 @@ class _Booking:
     now: datetime
 
     def pay(self, account: Account) -> None:
-        matures_at, _ = self.version.programme.earn.dates(self.placed_at)
+        matures_at, _ = self.version.programme.dates(self.placed_at)
         account.pay(self.order_id, matures_at=matures_at or self.now, now=self.now)
 
     def bring_to(self, target: int, booked: int, waived: int, account: Account, less: str) -> tuple[int, int]:
@@ -606,7 +607,7 @@ class _Booking:
         return account.take_back(amount, memo, now=self.now, policy=self.version.programme.reversal.negative_balance)
 
     def _earn(self, account: Account, amount: int) -> None:
-        matures_at, expires_at = self.version.programme.earn.dates(self.placed_at)
+        matures_at, expires_at = self.version.programme.dates(self.placed_at)
         memo = self._memo(Kind.EARN, "Earned with an order", self.placed_at)
         account.earn(amount, memo, now=self.now, matures_at=matures_at, expires_at=expires_at, unpaid=self.unpaid)
 

@@ -243,6 +243,8 @@ export type DustProgramme = {
   version: number
   author: string
   created_at: string | null
+  /** IANA name. Missing in versions from before it existed: UTC. */
+  time_zone?: string
   earn: {
     rates: Record<string, string>
     basis: { include_tax: boolean; include_shipping: boolean; include_credit?: boolean }

@@ -108,10 +108,12 @@ class AnyLife(AnySequence):
 
     @staticmethod
     def _dates(purchase: Purchase, terms: Terms) -> tuple[datetime | None, datetime | None]:
-        def later(days: int | None) -> datetime | None:
-            return purchase.placed + timedelta(days=days) if days else None
-
-        return later(terms.pending_days), later(terms.expires_after_days)
+        matures_at = purchase.placed + timedelta(days=terms.pending_days) if terms.pending_days else None
+        if not terms.expires_after_days:
+            return matures_at, None
+        # Good until the end of the day.
+        midnight = purchase.placed.replace(hour=0, minute=0, second=0, microsecond=0)
+        return matures_at, midnight + timedelta(days=terms.expires_after_days + 1) - timedelta.resolution
 
     def _hear_of_the_code(self, stood: Purchase, purse: Purse) -> None:
         redemption = next(self.redemptions[each] for each, used in self.used_by.items() if used.id == stood.id)
@@ -148,6 +150,8 @@ class AnyLife(AnySequence):
 
     @rule(pending=st.sampled_from([0, 0, 3, 10]), expires=st.sampled_from([None, 5, 20, 60]), within=st.booleans())
     def change_the_dates(self, pending: int, expires: int | None, within: bool) -> None:
+        if expires is not None and expires <= pending:
+            pending = 0
         self.terms = Terms(pending_days=pending, expires_after_days=expires, within_balance=within)
         self.set_rules()
 

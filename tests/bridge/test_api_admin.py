@@ -279,6 +279,12 @@ _WRONG_RULES: list[tuple[dict[str, Any], str]] = [
     ({"earn": {"pending_days": 1.5}}, "earn.pending_days"),
     ({"earn": {"pending_days": True}}, "earn.pending_days"),
     ({"earn": {"expires_after_days": 0}}, "earn.expires_after_days"),
+    ({"earn": {"pending_days": 14, "expires_after_days": 14}}, "earn.expires_after_days"),
+    ({"earn": {"pending_until_paid": "yes"}}, "earn.pending_until_paid"),
+    ({"time_zone": "Mars/Olympus_Mons"}, "time_zone"),
+    ({"time_zone": "../etc/passwd"}, "time_zone"),
+    ({"time_zone": "Europe"}, "time_zone"),
+    ({"time_zone": ""}, "time_zone"),
     ({"earn": {"basis": {"include_tax": "perhaps"}}}, "earn.basis.include_tax"),
     ({"earn": {"basis": {"tax": True}}}, "earn.basis.tax"),
     ({"earn": {"excluded_product_ids": [""]}}, "earn.excluded_product_ids.0"),
@@ -314,6 +320,34 @@ def test_a_wrong_rule_is_named_and_changes_nothing(api: TestClient) -> None:
         body = json.dumps(document).encode()
         answer = call(api, "PUT", "/admin/dust/programme", content=body, headers={"content-type": "application/json"})
         assert fields(answer) == {field}, document
+    assert call(api, "GET", "/admin/dust/programme").json()["version"] == 0
+
+
+@pytest.mark.parametrize(
+    ("document", "named"),
+    [
+        ({"earn": {"pending_days": 30, "expires_after_days": 14}}, ("pending_days", "expires_after_days")),
+        ({"redeem": {"min_dust": 5, "max_dust": 4}}, ("min_dust", "max_dust")),
+        (
+            {"redeem": {"rewards": [
+                {"id": "a", "name": "a", "kind": "free_shipping", "dust": 5, "min_cart": {"eur": "1"},
+                 "currency_codes": ["usd"]},
+            ]}},
+            ("min_cart", "currency_codes"),
+        ),
+        (
+            {"earn": {"limits": {"per_order": 10}}, "bonuses": {"referral": {"referrer": 1, "min_earned": 11}}},
+            ("min_earned", "per_order"),
+        ),
+    ],
+)  # fmt: skip
+def test_two_rules_that_contradict_each_other_are_both_named(
+    api: TestClient, document: dict[str, Any], named: tuple[str, str]
+) -> None:
+    answer = call(api, "PUT", "/admin/dust/programme", json=document)
+    assert answer.status_code == 422
+    said = json.dumps(answer.json()["errors"])
+    assert all(name in said for name in named), said
     assert call(api, "GET", "/admin/dust/programme").json()["version"] == 0
 
 

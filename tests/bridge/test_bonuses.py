@@ -111,6 +111,15 @@ def test_what_is_wrong_is_named(api: TestClient, wrong: dict[str, Any], field: s
     assert fields(give(api, **wrong)) == {field}
 
 
+def test_it_may_not_expire_by_the_programme_before_it_matures(api: TestClient) -> None:
+    rules(earn={"expires_after_days": 30})
+    answer = give(api, matures_after_days=30)
+    assert fields(answer) == {"matures_after_days"}
+    assert "expires_after_days" in answer.text
+    assert give(api, matures_after_days=29).status_code == 201
+    assert give(api, key="own", matures_after_days=30, expires_after_days=31).status_code == 201
+
+
 def test_without_a_key_nothing_is_given(api: TestClient) -> None:
     answer = call(api, "POST", BONUSES, json={"customer_id": "cus_1", "amount": 5, "reason": "r"})
     assert (answer.status_code, answer.json()["code"]) == (400, "idempotency_key_missing")

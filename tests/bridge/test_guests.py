@@ -112,7 +112,8 @@ def test_the_claimers_dust_has_the_dates_that_it_would_have_had() -> None:
     claim()
     with transaction() as connection:
         lot = connection.execute(text("SELECT matures_at, expires_at FROM dust_lot")).one()
-    assert lot == (PLACED + timedelta(days=200), PLACED + timedelta(days=1000))
+    midnight = PLACED.replace(hour=0, minute=0, second=0, microsecond=0)
+    assert lot == (PLACED + timedelta(days=200), midnight + timedelta(days=1001) - timedelta.resolution)
     assert balance().pending == 10
 
 

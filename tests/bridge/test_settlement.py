@@ -1,9 +1,10 @@
 """Settling orders: whatever comes in which order how often, the ledger ends where the newest facts say."""
 
 import random
-from datetime import timedelta
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from fastapi.testclient import TestClient
@@ -224,6 +225,28 @@ def test_rounding_is_done_once_for_the_whole_order(rounding: str, dust: int) -> 
     rules(earn={"rounding": rounding})
     settle(order(lines=[line("l1", price=4.75), line("l2", price=4.75)]))
     assert balance().balance == dust
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/Sao_Paulo", "Asia/Kolkata", "Pacific/Apia"])
+def test_points_are_good_until_the_end_of_a_day_in_the_programmes_time_zone(zone: str) -> None:
+    rules(time_zone=zone, earn={"expires_after_days": 30})
+    settle(order())
+    (expiring,) = balance().expiring
+    shown, last = PLACED.astimezone(ZoneInfo(zone)), expiring.expires_at.astimezone(ZoneInfo(zone))
+    assert last.date() == shown.date() + timedelta(days=30)
+    assert (last + timedelta.resolution).time() == time.min
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_days_limit_is_for_a_day_in_the_programmes_time_zone(together: bool) -> None:
+    zone = ZoneInfo("America/New_York")
+    rules(time_zone=zone.key, earn={"limits": {"per_day": 15}})
+    midnight = datetime.combine(PLACED.astimezone(zone).date(), time.min, tzinfo=zone).astimezone(UTC)
+    placed = [midnight - timedelta(hours=1), midnight, midnight + timedelta(hours=1)]
+    documents = [order(f"order_{number}", placed=at) for number, at in enumerate(placed)]
+    for batch in [documents] if together else [[each] for each in documents]:
+        settle(*batch)
+    assert balance().balance == 10 + 10 + 5
 
 
 def test_pending_dust_matures_on_its_day_and_expires_on_its_day(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@
 import codecs
 import csv
 import io
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -79,7 +79,10 @@ def test_lots_have_dates_of_their_own() -> None:
     first, second = reading.entries
     assert reading.has_lots
     # A day ends when it is over: dust that expires on New Year's Eve can be spent on it.
-    assert (first.earned_at, first.expires_at) == (datetime(2026, 1, 2, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC))
+    assert (first.earned_at, first.expires_at) == (
+        datetime(2026, 1, 2, tzinfo=UTC),
+        datetime(2027, 1, 1, tzinfo=UTC) - timedelta.resolution,
+    )
     assert second.earned_at == datetime(2026, 1, 2, 2, 4, 5, tzinfo=UTC)
     assert second.matures_at == datetime(2026, 12, 1, tzinfo=UTC)
 

@@ -6,7 +6,7 @@ import type { Json } from "../lib/document"
 import { DustError, dust } from "../lib/dust"
 import { moment } from "../lib/format"
 import { Multipliers } from "./multipliers"
-import { ChoiceAt, DecimalAt, IdsAt, ProgrammeContext, RatesAt, SwitchAt, WholeAt } from "./programme-fields"
+import { ChoiceAt, DecimalAt, IdsAt, ProgrammeContext, RatesAt, SwitchAt, TextAt, WholeAt } from "./programme-fields"
 import { Loaded } from "./states"
 
 const WHEN = {
@@ -89,6 +89,7 @@ function Earning(): ReactNode {
         hint="Recommended when points are earned with the order: they are shown as pending, cannot be spent and count for no tier until the payment is captured."
       />
       <WholeAt at="earn.pending_days" label="Days until it can be spent" hint="0: at once." />
+      <TextAt at="time_zone" label="Time zone" hint="Such as Europe/Berlin. Points are good until the end of a day there." />
       <WholeAt at="earn.expires_after_days" label="Days until it expires" empty="Never" />
       <IdsAt at="earn.excluded_product_ids" label="Products that earn nothing" hint="Product ids, one in a line." />
     </Section>
