@@ -19,8 +19,11 @@ from typer.testing import CliRunner
 from bridge import db, doctor, wake
 from bridge.cli import app
 from bridge.clock import now
+from bridge.db import transaction
 from bridge.doctor import Finding, examine
 from bridge.last_run import EVERY_MINUTE, note_run
+from bridge.programme.rules import Programme
+from bridge.programme.versions import add_version
 from bridge.settings import get_settings
 from bridge.stack.processes import free_port, until
 from tests.support import clock
@@ -190,7 +193,7 @@ def as_owner(database: str, statement: str) -> None:
 def test_when_all_is_well_every_line_is_a_tick(installation: Installation) -> None:
     result = CliRunner().invoke(app, ["doctor"])
     assert result.exit_code == 0, result.output
-    assert result.output.count("✓") == len(installation.examined()) == 18
+    assert result.output.count("✓") == len(installation.examined()) == 19
     assert "✗" not in result.output
 
 
@@ -229,7 +232,7 @@ def test_a_weak_secret_is_named_and_not_shown(installation: Installation) -> Non
     assert "short-admin-token" not in result.output
 
 
-NEED_DATABASE = ("migrations", "privileges", "database clock", "inbox", "beat", "time", "notices")
+NEED_DATABASE = ("migrations", "privileges", "programme", "database clock", "inbox", "beat", "time", "notices")
 
 
 def test_a_database_that_does_not_answer(installation: Installation) -> None:
@@ -246,7 +249,9 @@ def test_no_database_named(installation: Installation) -> None:
 
 def test_a_database_that_lags_behind(installation: Installation, database: str) -> None:
     as_owner(database, "UPDATE alembic_version SET version_num = '0001'")
-    found = installation.only_wrong("migrations", skipped=("privileges", "inbox", "beat", "time", "notices"))
+    found = installation.only_wrong(
+        "migrations", skipped=("privileges", "programme", "inbox", "beat", "time", "notices")
+    )
     assert "dust migrate" in found.mend
 
 
@@ -423,3 +428,13 @@ def test_a_plugin_that_cannot_deliver(installation: Installation, shop: Site, st
     found = installation.only_wrong("plugin")
     assert found.detail == told
     assert "DUST_WEBHOOK_SECRETS" in found.mend
+
+
+def test_pending_until_paid_is_recommended_where_points_are_earned_with_the_order(installation: Installation) -> None:
+    assert "recommended: set earn.pending_until_paid" in installation.examined()["programme"].detail
+    for earn in ({"pending_until_paid": True}, {"when": "payment.captured"}):
+        with transaction() as connection:
+            add_version(connection, Programme.model_validate({"earn": earn}), author="test", now=now())
+        found = installation.examined()["programme"]
+        assert found.ok
+        assert "recommended" not in found.detail

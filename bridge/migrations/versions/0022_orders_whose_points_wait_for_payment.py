@@ -6,8 +6,8 @@ Locks: `order_settlement` for a moment, as a column with a constant default rewr
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0020"
-down_revision = "0019"
+revision = "0022"
+down_revision = "0021"
 branch_labels = None
 depends_on = None
 
