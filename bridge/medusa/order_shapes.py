@@ -126,15 +126,17 @@ class CreditLineShape(Shape):
     """Something taken off the total: a gift card or store credit, a refund without a return, or a forgiven amount.
 
     Its `created_at` moves with every version of the order. `metadata.created_in_version` is missing exactly when the
-    line was there when the order was placed (2.21.2, with @medusajs/loyalty-plugin 2.21.1).
+    line was there when the order was placed (2.21.2, with @medusajs/loyalty-plugin 2.21.1). A refund refers to its
+    payment collection.
     """
 
     amount: Number
+    reference: Text | None = None
     metadata: Mapping[str, Any] | None = None
 
     @property
     def at_placement(self) -> bool:
-        return "created_in_version" not in (self.metadata or {})
+        return "created_in_version" not in (self.metadata or {}) and self.reference != "payment_collection"
 
 
 class PaymentCollectionShape(Shape):

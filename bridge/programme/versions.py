@@ -53,6 +53,7 @@ def current_version(connection: Connection) -> Version:
 
 def version_at(connection: Connection, moment: datetime) -> Version:
     """The rules that were in force then."""
+    load_currencies(connection)
     query = select(programme_version).where(programme_version.c.created_at <= moment)
     row = connection.execute(query.order_by(programme_version.c.version.desc()).limit(1)).one_or_none()
     return _version(row) if row else _DEFAULTS

@@ -160,6 +160,13 @@ def test_a_snapshot_without_credit_lines_goes_by_the_version(api: TestClient) ->
     assert post(api, order(version=2, lines=[line(price=100)], credit=50)) == 50
 
 
+def test_a_refund_that_does_not_say_its_version_is_told_by_its_reference(api: TestClient) -> None:
+    refunded = copy.deepcopy(CREDIT["credit_refunded_5"])
+    for credit in refunded["credit_lines"]:
+        credit["metadata"] = None
+    assert post(api, refunded) == 16
+
+
 # Damaged goods
 
 
