@@ -17,6 +17,7 @@ _SIGNIFICANT_DIGITS = 14
 _MAX_PLACES = 10
 # Some currencies have three decimals; those are never rounded away.
 _MIN_PLACES = 3
+_ZERO, _THOUSANDTH = Decimal(0), Decimal("0.001")
 
 
 def without_noise(value: Decimal) -> Decimal:
@@ -25,6 +26,12 @@ def without_noise(value: Decimal) -> Decimal:
     59.99999999999999 is 60, 0.30000000000000004 is 0.3, 1e-20 is 0. 8.333333333333334 is 8.3333333333: of an amount
     below 10,000, ten decimal places are kept; of a larger one fewer, but never less than three.
     """
+    if not value:
+        # Also -0.
+        return _ZERO
+    if value == value.quantize(_THOUSANDTH, ROUND_HALF_EVEN):
+        # Nearly every amount.
+        return value
     integer_digits = max(value.adjusted() + 1, 0)
     places = max(min(_MAX_PLACES, _SIGNIFICANT_DIGITS - integer_digits), _MIN_PLACES)
     rounded = value.quantize(Decimal(1).scaleb(-places), ROUND_HALF_EVEN)
