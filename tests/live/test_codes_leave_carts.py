@@ -73,7 +73,8 @@ def by_request(world: World, shopper: Storefront, redemption: Json) -> None:
     try:
         shopper.ask("DELETE", f"/store/dust/redemptions/{redemption['id']}")
     except Refused as refused:
-        assert refused.status == 503
+        if refused.status != 503:
+            raise
 
 
 def by_time(world: World, shopper: Storefront, redemption: Json) -> None:
