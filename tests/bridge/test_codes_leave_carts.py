@@ -109,6 +109,21 @@ def test_a_release_takes_the_code_out_of_its_cart_before_it_deletes_the_promotio
     assert figures(api) == (POINTS, 0, POINTS)
 
 
+def test_an_erased_customers_code_leaves_its_cart_first_too(
+    api: TestClient, medusa: FakeMedusa, redemption: dict[str, Any]
+) -> None:
+    answer = api.post("/admin/dust/customers/cus_1/erase", headers=tokens.admin())
+    assert answer.is_success, answer.text
+    for redemption_id in due():
+        advance(redemption_id, get_medusa())
+
+    writes = [path for method, path in medusa.calls if method == "DELETE"]
+    assert writes[0] == "/store/carts/cart_1/promotions"
+    assert len(writes) == 2
+    assert_clean(medusa)
+    assert medusa.live_codes() == set()
+
+
 def test_a_failed_redemption_takes_the_codes_that_were_made_out_of_carts(api: TestClient, medusa: FakeMedusa) -> None:
     """A second code is refused; the first may be in a cart from a visit that was cut off."""
     prices = {"products": [{"product_id": each, "dust_price": 100} for each in ("prod_mug", "prod_pin")]}
