@@ -23,6 +23,7 @@ from bridge.settlement.emails import replace_key
 from bridge.settlement.tables import EscrowState
 from tests.bridge.test_guests import EMAIL, balance, escrow, guest, rules, settle
 from tests.support import tokens
+from tests.support.clock import advance
 from tests.support.deliveries import deliver
 from tests.support.medusa import FakeMedusa
 from tests.support.orders import event, order
@@ -247,6 +248,7 @@ def test_an_account_older_than_the_mode_claims_nothing(
     settle(guest())
     register(api, medusa, email=MALLORY if changed else EMAIL)
     before = balance().balance
+    advance(timedelta(minutes=1))
     rules(guests={"claim": "registration"})
     if changed:
         medusa.edit_customer("cus_1", email=EMAIL)
