@@ -68,6 +68,7 @@ from bridge.programme.currencies import ask_currencies, require_currencies, save
 from bridge.programme.rules import Programme
 from bridge.programme.versions import Version, add_version, current_version, list_versions
 from bridge.redemptions.promises import count_open, list_redemptions
+from bridge.redemptions.rewards import require_one_price
 from bridge.redemptions.tables import State
 from bridge.settlement.escrow import read_waiting
 from bridge.settlement.settle import unpaid_orders
@@ -529,6 +530,7 @@ def write_programme(
     currencies = ask_currencies(get_medusa)
     if currencies:
         require_currencies(programme, currencies)
+    require_one_price(programme.redeem, get_medusa)
     with transaction() as connection:
         if currencies:
             save_currencies(connection, currencies, now=now())

@@ -18,6 +18,7 @@ from bridge.problems import field_problems
 from bridge.programme.currencies import ask_currencies, require_currencies, save_currencies
 from bridge.programme.rules import Programme
 from bridge.programme.versions import Version, add_version, current_version, list_versions, version_numbered
+from bridge.redemptions.rewards import require_one_price
 from bridge.simulation.compare import Comparison, Slice, compare
 
 _ACTOR = "cli"
@@ -82,6 +83,7 @@ def set_rules(file: File, as_json: AsJson = False) -> None:
     """Make a document the rules in force; settled orders keep theirs. Example: dust programme set rules.json"""
     wanted = _read(file)
     _check_currencies(wanted)
+    require_one_price(wanted.redeem, get_medusa)
     with transaction() as connection:
         made = add_version(connection, wanted, author=_ACTOR, now=now())
     if as_json:

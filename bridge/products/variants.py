@@ -87,7 +87,7 @@ def _why_not(variants: Sequence[Json]) -> str | None:
         return None
     more = f" and {len(named) - _MAX_NAMED} more" if len(named) > _MAX_NAMED else ""
     return (
-        f"the variants have different prices ({', '.join(named[:_MAX_NAMED])}{more}), and one price in points cannot "
+        f"its variants have different prices ({', '.join(named[:_MAX_NAMED])}{more}), and one price in points cannot "
         "be right for all of them: give the variants one price, or make each a product of its own"
     )
 

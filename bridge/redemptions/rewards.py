@@ -1,19 +1,24 @@
 """What a reward of the catalogue costs and promises in a cart, or without one. No I/O: the cart is handed in."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from decimal import ROUND_FLOOR, Decimal
 from typing import assert_never
 
-from bridge.errors import Conflict, InvalidInput, NotFound
+import structlog
+
+from bridge.errors import Conflict, FieldErrors, InvalidInput, NotFound, Unavailable
 from bridge.ids import ProductId
 from bridge.medusa.carts import Cart
+from bridge.medusa.client import Medusa
 from bridge.medusa.currencies import smallest_unit
-from bridge.products.variants import VariantPricesDiffer
+from bridge.products.variants import VariantPricesDiffer, why_not_priced
 from bridge.programme.rules import Redeem, Reward, RewardKind
 from bridge.programme.worth import percentage_of
 from bridge.redemptions.basket import Basket, price_of_units
 from bridge.redemptions.tables import RedemptionKind
 from bridge.redemptions.terms import Part, Terms, least_cart_for
+
+log = structlog.get_logger(__name__)
 
 _KINDS = {
     RewardKind.PERCENTAGE: RedemptionKind.PERCENTAGE,
@@ -101,6 +106,26 @@ class NoShippingMethod(Conflict):
 
     def __init__(self) -> None:
         super().__init__("Choose a shipping method first: then it is free.")
+
+
+def require_one_price(rules: Redeem, medusa: Callable[[], Medusa]) -> None:
+    """Raise `FieldErrors` for rewards with a free product whose variants differ in price.
+
+    While Medusa cannot be asked nothing is refused: redemptions and the checkout look again.
+    """
+    products = {ProductId(reward.product_id) for reward in rules.rewards if reward.product_id}
+    try:
+        refused = why_not_priced(products, medusa)
+    except Unavailable as error:
+        log.warning("variant_prices_not_checked", reason=error.message)
+        return
+    errors = [
+        {"field": f"redeem.rewards.{number}.product_id", "message": refused[ProductId(reward.product_id)]}
+        for number, reward in enumerate(rules.rewards)
+        if reward.product_id in refused
+    ]
+    if errors:
+        raise FieldErrors(errors)
 
 
 def reward_terms(

@@ -228,7 +228,11 @@ def unpaid_units(cart: Cart, prices: Collection[ProductId], paid: Mapping[Produc
 def units_in_cart(
     cart: Cart, prices: Mapping[ProductId, int], wanted: Mapping[ProductId, int], paid: Mapping[ProductId, int]
 ) -> None:
-    """Check that the cart has these units, and that they are not paid for. Raises `NoDustPrice`, `UnitsNotInCart`."""
+    """Check that the cart has these units, and that they are not paid for.
+
+    Raises `NoDustPrice`, `NotWholeUnits`, `UnitsNotInCart`.
+    """
+    require_whole_units(cart, wanted)
     left = unpaid_units(cart, prices, paid)
     for product_id, quantity in wanted.items():
         if product_id not in prices:

@@ -400,6 +400,28 @@ def test_a_batch_names_each_product_whose_variants_differ_and_sets_none(api: Tes
     assert api.get("/admin/dust/products", headers=tokens.admin()).json()["products"] == []
 
 
+def test_a_free_product_whose_variants_differ_in_price_is_refused_in_the_catalogue(
+    api: TestClient, medusa: FakeMedusa
+) -> None:
+    medusa.add_product("prod_shirt", 10, 100)
+    answer = offer(api, FIFTH, SHIRTS)
+    assert answer.status_code == 422
+    [error] = answer.json()["errors"]
+    assert (error["field"], "Size 1 100 EUR" in error["message"]) == ("redeem.rewards.1.product_id", True)
+    medusa.add_product("prod_shirt", 10, 10)
+    assert offer(api, FIFTH, SHIRTS).status_code == 200
+
+
+def test_units_of_goods_by_weight_are_not_offered_for_points(api: TestClient, medusa: FakeMedusa) -> None:
+    optional_price(api, "prod_cheese", 50)
+    give(1000)
+    medusa.add_cart(lines=[cart_line("prod_cheese", total=18)])
+    medusa.carts["cart_1"]["items"][0]["quantity"] = 1.5
+    assert quote(api)["optional"] == []
+    items = [{"product_id": "prod_cheese", "quantity": 1}]
+    assert redeem(api, {"cart_id": "cart_1", "items": items}).json()["code"] == "not_whole_units"
+
+
 def test_while_medusa_is_away_a_price_is_set_with_a_warning(api: TestClient, medusa: FakeMedusa) -> None:
     medusa.away = True
     answer = set_price(api)

@@ -386,22 +386,48 @@ def test_a_code_that_is_in_the_cart_already_is_bound_when_its_owner_places_the_o
 def test_points_do_not_pay_for_a_product_whose_variants_differ_in_price(
     storefront: Storefront, merchant: Merchant, keys: ShopKeys
 ) -> None:
-    code = code_for_items(merchant, storefront.customer_id, keys.shorts, 1)
-    cart_id = ready_cart(storefront, keys.shorts, 1, code)
-    dear = {
-        "title": "Dear",
-        "options": {"Size": "One size"},
-        "prices": [{"currency_code": code, "amount": 10 * keys.shorts.price} for code in ("eur", "usd")],
+    like = merchant.get(f"/admin/products/{keys.shirt.id}", fields="id,sales_channels.id,shipping_profile.id")[
+        "product"
+    ]
+    prices = {"Small": 12, "Large": 120}
+    scarf = merchant.post(
+        "/admin/products",
+        {
+            "title": "Scarf",
+            "status": "published",
+            "shipping_profile_id": like["shipping_profile"]["id"],
+            "sales_channels": [{"id": channel["id"]} for channel in like["sales_channels"]],
+            "options": [{"title": "Size", "values": list(prices)}],
+            "variants": [
+                {
+                    "title": size,
+                    "options": {"Size": size},
+                    "manage_inventory": False,
+                    "prices": [{"currency_code": "eur", "amount": price}],
+                }
+                for size, price in prices.items()
+            ],
+        },
+    )["product"]
+    small, large = (next(each["id"] for each in scarf["variants"] if each["title"] == size) for size in prices)
+    method = {
+        "type": "percentage",
+        "value": 100,
+        "target_type": "items",
+        "allocation": "once",
+        "max_quantity": 1,
+        "target_rules": [{"attribute": "items.product.id", "operator": "in", "values": [scarf["id"]]}],
     }
-    path = f"/admin/products/{keys.shorts.id}/variants"
-    option = merchant.get(f"/admin/products/{keys.shorts.id}")["product"]["options"][0]
-    values = {"values": ["One size", "Dear"]}
-    merchant.post(f"/admin/products/{keys.shorts.id}/options/{option['id']}", values)
-    variant_ids = {variant["id"] for variant in merchant.get(path)["variants"]}
-    merchant.post(path, {**dear, "options": {"Size": "Dear"}})
-    [added] = {variant["id"] for variant in merchant.get(path)["variants"]} - variant_ids
-    try:
-        assert_refused(storefront, cart_id, "The variants of “Shorts” have different prices")
-    finally:
-        merchant.delete(f"{path}/{added}")
+    code = _promotion(merchant, storefront.customer_id, method, max_share=None)
+    cart_id = storefront.new_cart()
+    storefront.ask("POST", f"/store/carts/{cart_id}/line-items", {"variant_id": large, "quantity": 1})
+    storefront.apply_code(cart_id, code)
+    storefront.choose_shipping(cart_id)
+    storefront.pay(cart_id)
+
+    assert_refused(storefront, cart_id, "The variants of “Scarf” have different prices")
+
+    merchant.post(
+        f"/admin/products/{scarf['id']}/variants/{small}", {"prices": [{"currency_code": "eur", "amount": 120}]}
+    )
     storefront.complete(cart_id)
