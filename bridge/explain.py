@@ -185,6 +185,10 @@ def _sentence(
             return f"{amount} dust expired."
         case Kind.MERGE | Kind.UNMERGE:
             return _merge_sentence(row)
+        case Kind.TRANSFER:
+            figures = " and ".join([f"{amount} dust"] * bool(amount) + [f"{pending} pending dust"] * bool(pending))
+            way = "came with" if row.amount + row.pending > 0 else "went with"
+            return f"{figures} {way} order {what}, with the old dates: {row.description}."
         case Kind.ADJUST:
             return f"{amount} dust {'added' if row.amount > 0 else 'taken away'} by the shop: {row.description}."
 

@@ -11,7 +11,13 @@ from bridge.ledger.tables import dust_balance, dust_lot, dust_transaction
 from bridge.notices.tables import notice
 from bridge.redemptions.tables import dust_redemption, dust_redemption_code
 from bridge.settlement.referrals import referral, referral_code
-from bridge.settlement.tables import customer_account, guest_escrow, order_settlement, proved_email
+from bridge.settlement.tables import (
+    customer_account,
+    guest_escrow,
+    order_former_owner,
+    order_settlement,
+    proved_email,
+)
 
 # Columns that are about how Dust works and not about the customer.
 _NOT_THEIRS = {
@@ -28,6 +34,7 @@ _TABLES: dict[str, Table] = {
     "lots": dust_lot,
     "redemptions": dust_redemption,
     "orders": order_settlement,
+    "orders_given_away": order_former_owner,
     "orders_as_guest": guest_escrow,
     "proved_emails": proved_email,
     "account": customer_account,

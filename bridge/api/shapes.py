@@ -164,7 +164,9 @@ class TransactionView(BaseModel):
     id: str
     amount: int = Field(description="Whole dust: above zero for a credit, below for a debit")
     type: str = Field(examples=["credit", "debit"])
-    kind: str = Field(examples=["earn", "bonus", "adjust", "import", "redeem", "refund", "reverse", "expire"])
+    kind: str = Field(
+        examples=["earn", "bonus", "adjust", "import", "redeem", "refund", "reverse", "expire", "transfer"]
+    )
     reference_type: str
     reference_id: str
     description: str

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, or_, select, text, update
+from sqlalchemy import Connection, Row, bindparam, func, or_, select, update
 
 from bridge.errors import Conflict, NotFound, field_error
 from bridge.ids import CustomerId, new_id
@@ -255,8 +255,7 @@ def undo_some(connection: Connection, batch_id: str, *, actor: str, now: datetim
         customer_id = CustomerId(row.customer_id)
         amounts[customer_id] += row.amount
         first_lines[customer_id] = min(row.line, first_lines.get(customer_id, row.line))
-    accounts = open_accounts(connection, who)
-    expired = _expired(connection, batch_id, who)
+    accounts = open_accounts(connection, who, expired_of=[batch_id])
     memo = Memo(
         kind=Kind.REVERSE,
         reference_type=REFERENCE,
@@ -269,7 +268,8 @@ def undo_some(connection: Connection, batch_id: str, *, actor: str, now: datetim
     policy = current_version(connection).programme.reversal.negative_balance
     undone = []
     for customer_id in who:
-        account, gone_before = accounts[customer_id], expired.get(customer_id, 0)
+        account = accounts[customer_id]
+        gone_before = account.expired_of(batch_id, now=now)
         dust = amounts[customer_id] - gone_before
         gone = dust - _unspent(account, batch_id)
         taken = account.take_back(dust, memo, now=now, policy=policy) if dust else 0
@@ -292,22 +292,6 @@ def undo_some(connection: Connection, batch_id: str, *, actor: str, now: datetim
 def _unspent(account: Account, batch_id: str) -> int:
     """What the account still has of a batch, and has promised to nobody."""
     return sum(lot.remaining - lot.held for lot in account.lots.values() if lot.source_id == batch_id)
-
-
-def _expired(connection: Connection, batch_id: str, who: Sequence[CustomerId]) -> dict[CustomerId, int]:
-    query = text(
-        """
-        SELECT l.customer_id, -sum(u.remaining) AS dust
-        FROM dust_lot l
-        JOIN dust_lot_use u ON u.customer_id = l.customer_id AND u.lot_id = l.id
-        JOIN dust_transaction t ON t.customer_id = u.customer_id AND t.version = u.version
-        WHERE l.source_type = 'import' AND l.source_id = :batch_id AND t.kind = 'expire'
-          AND l.customer_id = ANY(:who)
-        GROUP BY l.customer_id
-        """
-    )
-    rows = connection.execute(query, {"batch_id": batch_id, "who": list(who)})
-    return {CustomerId(row.customer_id): int(row.dust) for row in rows}
 
 
 def _note_undone(

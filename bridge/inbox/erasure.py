@@ -26,7 +26,7 @@ from bridge.redemptions.promises import ask_for_release_of_all
 from bridge.settlement.accounts import forget_mailboxes
 from bridge.settlement.escrow import forget_emails, forget_guests
 from bridge.settlement.referrals import forget_codes
-from bridge.settlement.tables import order_settlement
+from bridge.settlement.tables import order_former_owner, order_settlement
 
 customer_erasure = Table(
     "customer_erasure",
@@ -82,6 +82,8 @@ def _strip_events(connection: Connection, ids: list[CustomerId]) -> int:
         for column in (settled.customer_id, settled.buyer_id)
         for order_id in connection.scalars(select(settled.order_id).where(among(column, ids)))
     }
+    formers = order_former_owner.c
+    orders.update(connection.scalars(select(formers.order_id).where(among(formers.customer_id, ids))))
     about_them = select(webhook_event.c.id).where(among(webhook_event.c.subject, [*ids, *orders]))
     events.update(connection.scalars(about_them))
     query = (

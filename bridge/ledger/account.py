@@ -17,20 +17,20 @@ none of the older lots in memory, which keeps a customer with thousands of them 
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 
 from bridge.errors import Conflict
 from bridge.ids import CustomerId, new_id
+from bridge.ledger.lots import Lot, LotMove, Moves, Parcel, soonest_first
 
 # The hash that the first row of every customer is chained to.
 GENESIS = b"\x00" * 32
 # Larger single movements are mistakes; the sum of many still fits a Postgres BIGINT.
 MOST_DUST = 10**12
-
-_NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 class Kind(StrEnum):
@@ -49,6 +49,7 @@ class Kind(StrEnum):
     EXPIRE = "expire"
     MERGE = "merge"
     UNMERGE = "unmerge"
+    TRANSFER = "transfer"
 
 
 class NegativeBalance(StrEnum):
@@ -80,61 +81,6 @@ class Memo:
     actor: str = "dust"
     idempotency_key: str | None = None
     programme_version: int | None = None
-
-
-@dataclass(kw_only=True)
-class Lot:
-    """Dust that came in together. `remaining` counts towards the balance once `matured`, towards pending before.
-
-    One that has not matured and has no `matures_at` waits for the payment of the order it comes from.
-    """
-
-    id: str
-    source_type: str
-    source_id: str
-    amount: int
-    remaining: int
-    held: int = 0
-    matured: bool
-    matures_at: datetime | None = None
-    expires_at: datetime | None = None
-    created_at: datetime
-    origin_version: int
-
-    @property
-    def free(self) -> int:
-        """What may be spent: matured and promised to nobody."""
-        return self.remaining - self.held if self.matured else 0
-
-    @property
-    def unpaid(self) -> bool:
-        """Whether it is pending until the order it comes from is paid."""
-        return not self.matured and self.matures_at is None
-
-    def expired(self, moment: datetime) -> bool:
-        return self.expires_at is not None and self.expires_at <= moment
-
-
-@dataclass(frozen=True, kw_only=True)
-class Parcel:
-    """Part of a lot on its way to another account of the same person. It keeps its dates and what it came from."""
-
-    amount: int
-    source_type: str
-    source_id: str
-    matured: bool
-    matures_at: datetime | None
-    expires_at: datetime | None
-    created_at: datetime
-
-
-@dataclass(frozen=True, kw_only=True)
-class LotMove:
-    """How much one posting changed what is left of a lot, and what of it is held."""
-
-    lot_id: str
-    remaining: int = 0
-    held: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,6 +142,9 @@ class Account:
     opened_lots: list[Lot] = field(default_factory=list)
     dated_lots: set[str] = field(default_factory=set)
     """Lots that got a `matures_at` without a posting."""
+    expired: Counter[str] = field(default_factory=Counter)
+    """Points that have expired, by the id of what their lots came from. What was booked before the account was opened
+    is here for the sources only that `open_accounts` was asked for."""
     survivor: "Account | None" = None
     """The account that this one was merged into: whatever comes in here is carried over to it."""
     merge_id: str = ""
@@ -217,8 +166,9 @@ class Account:
     ) -> None:
         """Credit a new lot; pending when `matures_at` is still to come, or when it is `unpaid` (see `pay`)."""
         self._check_amount(amount)
+        self.book_due(now=now)
         lot = self._open_lot(amount, memo, now, matures_at=matures_at, expires_at=expires_at, unpaid=unpaid)
-        moves = _Moves()
+        moves = Moves()
         moves.add(lot, remaining=amount)
         if lot.matured:
             self._post(memo, now, moves, amount=amount)
@@ -228,18 +178,18 @@ class Account:
     def take_back(self, amount: int, memo: Memo, *, now: datetime, policy: NegativeBalance) -> int:
         """Reverse an earning: from its own lots first, pending ones before matured ones, then from the rest.
 
-        Returns how much was taken; less than asked only when the policy forbids to go below what is available.
+        Points on hold count as balance: what the free lots do not cover becomes debt, which their release pays.
+        Returns how much was taken. It is less than `amount` only when the policy keeps the balance from going below 0.
         """
         self._check_amount(amount)
+        self.book_due(now=now)
         self._fetch_back(amount, memo.reference_id, now=now)
         own = [lot for lot in self._spending_order() if lot.source_id == memo.reference_id]
-        moves = _Moves()
-        unmatured = [lot for lot in self.lots.values() if not lot.matured and lot.source_id == memo.reference_id]
-        # What is not paid for goes first.
-        from_pending = moves.take(sorted(unmatured, key=lambda lot: not lot.unpaid), amount)
+        moves = Moves()
+        from_pending = moves.take(self._pending_of(memo.reference_id), amount)
         wanted = amount - from_pending
         if policy is NegativeBalance.WITHIN_BALANCE:
-            wanted = min(wanted, max(0, self.available))
+            wanted = min(wanted, max(0, self._balance_of_person))
         moves.take([*own, *self._spending_order()], wanted)
         if from_pending or wanted:
             self._post(memo, now, moves, amount=-wanted, pending=-from_pending)
@@ -257,12 +207,61 @@ class Account:
                 account.dated_lots.update(lot.id for lot in lots)
                 account.mature_due(now=now)
 
+    def restore(
+        self,
+        amount: int,
+        taken: Mapping[str, int],
+        memo: Memo,
+        *,
+        now: datetime,
+        matures_at: datetime | None = None,
+        expires_at: datetime | None = None,
+        unpaid: bool = False,
+    ) -> None:
+        """Undo `amount` of what `take_back` took: the lots get it back, in the opposite order.
+
+        `taken` says what was taken, by lot id. The part that came from no lot pays debt; what remains of it opens a
+        lot with the given dates.
+        """
+        self._check_amount(amount)
+        self.book_due(now=now)
+        source = memo.reference_id
+        moves, left, matured, pending = Moves(), amount, 0, 0
+        lots = sorted(
+            (self.lots[lot_id] for lot_id in taken),
+            key=lambda lot: (lot.source_id != source, soonest_first(lot)),
+            reverse=True,
+        )
+        for lot in lots:
+            part = min(left, taken[lot.id])
+            # A pending lot that was emptied is not there to mature when its time comes, or its order is paid.
+            if lot.unpaid and not unpaid:
+                lot.matures_at = matures_at or now
+                self.dated_lots.add(lot.id)
+            lot.matured = lot.matured or (lot.matures_at is not None and lot.matures_at <= now)
+            moves.add(lot, remaining=part)
+            left -= part
+            matured += part if lot.matured else 0
+            pending += 0 if lot.matured else part
+        paid = min(left, self.debt)
+        if left > paid:
+            lot = self._open_lot(left - paid, memo, now, matures_at=matures_at, expires_at=expires_at, unpaid=unpaid)
+            moves.add(lot, remaining=left - paid)
+            matured += left - paid if lot.matured else 0
+            pending += 0 if lot.matured else left - paid
+        self._post(memo, now, moves, amount=matured + paid, pending=pending)
+
+    def expired_of(self, source_id: str, *, now: datetime) -> int:
+        """How much of what came from this source has expired, here or with the account that this one is merged into."""
+        self.book_due(now=now)
+        return self.expired[source_id] + (self.survivor.expired[source_id] if self.survivor else 0)
+
     def adjust(self, amount: int, memo: Memo, *, now: datetime) -> None:
         """Correct by hand: a credit opens a lot, a debit takes what may be spent. Raises `InsufficientDust`."""
         if amount > 0:
             self.earn(amount, memo, now=now)
         else:
-            self.expire_due(now=now)
+            self.book_due(now=now)
             self._spend(-amount, memo, now=now, overdraw=False)
 
     def hold(self, amount: int, memo: Memo, *, now: datetime) -> None:
@@ -271,17 +270,17 @@ class Account:
         Raises `InsufficientDust`.
         """
         self._check_amount(amount)
-        self.mature_due(now=now)
-        self.expire_due(now=now)
+        self.book_due(now=now)
         if amount > self.available:
             raise InsufficientDust(asked=amount, available=max(0, self.available))
-        moves = _Moves()
+        moves = Moves()
         moves.reserve(self._spending_order(), amount)
         self._post(memo, now, moves, held=amount)
 
     def release(self, reserved: Mapping[str, int], memo: Memo, *, now: datetime) -> None:
         """Undo (the rest of) a hold. `reserved` is what the hold still has of each lot."""
-        moves = _Moves()
+        self.book_due(now=now)
+        moves = Moves()
         for lot_id, amount in reserved.items():
             moves.add(self.lots[lot_id], held=-amount)
         self._post(memo, now, moves, held=-sum(reserved.values()))
@@ -291,8 +290,9 @@ class Account:
         self._check_amount(amount)
         if amount > sum(reserved.values()):
             raise AssertionError(f"capture of {amount} exceeds the hold of {sum(reserved.values())}")
-        moves, left = _Moves(), amount
-        for lot in sorted((self.lots[lot_id] for lot_id in reserved), key=_soonest_first):
+        self.book_due(now=now)
+        moves, left = Moves(), amount
+        for lot in sorted((self.lots[lot_id] for lot_id in reserved), key=soonest_first):
             part = min(left, reserved[lot.id])
             moves.add(lot, remaining=-part, held=-part)
             left -= part
@@ -301,6 +301,7 @@ class Account:
     def spend_anyway(self, amount: int, memo: Memo, *, now: datetime) -> None:
         """Debit what an order has already used although nothing holds it any more; may go below zero."""
         self._check_amount(amount)
+        self.book_due(now=now)
         self._spend(amount, memo, now=now, overdraw=True)
 
     def give_back(self, amount: int, spent: Mapping[str, int], memo: Memo, *, now: datetime) -> None:
@@ -311,14 +312,26 @@ class Account:
         there because the dust was away when a return wanted it.
         """
         self._check_amount(amount)
-        moves, left = _Moves(), amount
-        for lot in sorted((self.lots[lot_id] for lot_id in spent), key=_soonest_first, reverse=True):
+        self.book_due(now=now)
+        moves, left = Moves(), amount
+        for lot in sorted((self.lots[lot_id] for lot_id in spent), key=soonest_first, reverse=True):
             part = min(left, spent[lot.id])
             moves.add(lot, remaining=part)
             left -= part
         if left > self.debt:
             moves.add(self._open_lot(left - self.debt, memo, now), remaining=left - self.debt)
         self._post(memo, now, moves, amount=amount)
+
+    def book_due(self, *, now: datetime) -> None:
+        """Book what time alone has brought. Every movement does so first: when sweeps run makes no difference.
+
+        All that matures comes before all that expires. That ends as the order of time does: a lot that matures meets
+        other free lots only when there is no debt, and then it changes nothing for them.
+        """
+        self.mature_due(now=now)
+        self.expire_due(now=now)
+        if self.survivor is not None:
+            self.survivor.book_due(now=now)
 
     def mature_due(self, *, now: datetime) -> None:
         """Make pending dust whose time has come spendable, a row for each lot, in the order in which it came."""
@@ -333,15 +346,14 @@ class Account:
                 description="Pending dust became spendable",
                 event_at=lot.matures_at or now,
             )
-            moves = _Moves()
+            moves = Moves()
             moves.mature(lot)
             self._post(memo, now, moves, amount=lot.remaining, pending=-lot.remaining)
 
     def expire_due(self, *, now: datetime) -> None:
         """Take away the free rest of lots past their date, a row for each. What is held stays until it is released."""
-        for lot in list(self.lots.values()):
-            if not lot.free or not lot.expired(now):
-                continue
+        over = [lot for lot in self.lots.values() if lot.free and lot.expired(now)]
+        for lot in sorted(over, key=soonest_first):
             memo = Memo(
                 kind=Kind.EXPIRE,
                 reference_type="lot",
@@ -349,13 +361,17 @@ class Account:
                 description="Dust expired",
                 event_at=lot.expires_at or now,
             )
-            moves, amount = _Moves(), lot.free
+            moves, amount = Moves(), lot.free
             moves.add(lot, remaining=-amount)
+            self.expired[lot.source_id] += amount
             self._post(memo, now, moves, amount=-amount)
 
     def hand_over(self, parts: Mapping[str, int], memo: Memo, *, now: datetime) -> list[Parcel]:
-        """Give these parts of lots away, none of it held. `take_over` is the other half."""
-        moves = _Moves()
+        """Give these parts of lots away, none of it held. `take_over` is the other half.
+
+        What is due is booked before, so that the parts are of lots as they are now.
+        """
+        moves = Moves()
         parcels = []
         for lot_id, amount in parts.items():
             lot = self.lots[lot_id]
@@ -377,7 +393,8 @@ class Account:
 
     def take_over(self, parcels: Iterable[Parcel], memo: Memo, *, now: datetime) -> None:
         """Take in what another account handed over, a new lot for each part."""
-        moves, matured, pending = _Moves(), 0, 0
+        self.book_due(now=now)
+        moves, matured, pending = Moves(), 0, 0
         for parcel in parcels:
             lot = Lot(id=new_id("dlot"), remaining=0, origin_version=self.version + 1, **vars(parcel))
             self.lots[lot.id] = lot
@@ -387,10 +404,26 @@ class Account:
             pending += 0 if parcel.matured else parcel.amount
         self._post(memo, now, moves, amount=matured, pending=pending)
 
+    def transfer_out(self, amount: int, memo: Memo, *, now: datetime) -> list[Parcel]:
+        """Hand over up to `amount` of what an order earned, to be taken over by the order's new owner.
+
+        Only free points go: the order's own first, of those the pending ones first. No debt comes of it. The parcels
+        keep their dates, and stand for the order from then on.
+        """
+        source = memo.reference_id
+        self.book_due(now=now)
+        self._fetch_back(amount, source, now=now)
+        parts = self._parts(amount, source)
+        if not parts:
+            return []
+        parcels = self.hand_over(parts, memo, now=now)
+        return [replace(each, source_type=memo.reference_type, source_id=source) for each in parcels]
+
     def carry_over(self, *, now: datetime) -> None:
         """Bring everything that may move to the account that this one was merged into, debt included."""
         if self.survivor is None:
             return
+        self.book_due(now=now)
         gone = self._carry_memo(f"Carried over to {self.survivor.customer_id}", now)
         come = self._carry_memo(f"Carried over from {self.customer_id}", now)
         parts = {lot.id: lot.remaining - lot.held for lot in self.lots.values() if lot.remaining > lot.held}
@@ -404,22 +437,34 @@ class Account:
         """What is taken back from a merged account is with its survivor by now: the same lots first, where they are."""
         if self.survivor is None:
             return
-        lots = list(self.survivor.lots.values())
-        left = amount - max(0, self.available)
-        parts: dict[str, int] = {}
-        for lot in [
-            *(lot for lot in lots if not lot.matured and lot.source_id == source_id),
-            *(lot for lot in self.survivor._spending_order() if lot.source_id == source_id),
-            *self.survivor._spending_order(),
-        ]:
-            part = min(left, lot.remaining - lot.held - parts.get(lot.id, 0))
-            if part > 0:
-                parts[lot.id] = parts.get(lot.id, 0) + part
-                left -= part
+        parts = self.survivor._parts(amount - max(0, self.available), source_id)
         if parts:
             gone = self._carry_memo(f"Taken back for {source_id} of {self.customer_id}", now)
             come = self._carry_memo(f"Fetched from {self.survivor.customer_id}", now)
             self.take_over(self.survivor.hand_over(parts, gone, now=now), come, now=now)
+
+    def _parts(self, amount: int, source_id: str) -> dict[str, int]:
+        """Up to `amount` of free lots, by lot id: this source's first, and of those the pending ones first."""
+        order = self._spending_order()
+        own = [lot for lot in order if lot.source_id == source_id]
+        parts: dict[str, int] = {}
+        left = amount
+        for lot in [*self._pending_of(source_id), *own, *order]:
+            part = min(left, lot.remaining - lot.held - parts.get(lot.id, 0))
+            if part > 0:
+                parts[lot.id] = parts.get(lot.id, 0) + part
+                left -= part
+        return parts
+
+    def _pending_of(self, source_id: str) -> list[Lot]:
+        found = (lot for lot in self.lots.values() if not lot.matured and lot.remaining and lot.source_id == source_id)
+        # What is not paid for goes first.
+        return sorted(found, key=lambda lot: (not lot.unpaid, soonest_first(lot)))
+
+    @property
+    def _balance_of_person(self) -> int:
+        """What is left here is carried over to the survivor, debt included, so the two balances are one."""
+        return self.balance + (self.survivor.balance if self.survivor else 0)
 
     def _carry_memo(self, description: str, now: datetime) -> Memo:
         return Memo(
@@ -433,7 +478,7 @@ class Account:
     def _spend(self, amount: int, memo: Memo, *, now: datetime, overdraw: bool) -> None:
         if not overdraw and amount > self.available:
             raise InsufficientDust(asked=amount, available=max(0, self.available))
-        moves = _Moves()
+        moves = Moves()
         moves.take(self._spending_order(), amount)
         self._post(memo, now, moves, amount=-amount)
 
@@ -464,10 +509,10 @@ class Account:
         return lot
 
     def _spending_order(self) -> list[Lot]:
-        return sorted((lot for lot in self.lots.values() if lot.free > 0), key=_soonest_first)
+        return sorted((lot for lot in self.lots.values() if lot.free > 0), key=soonest_first)
 
     def _post(
-        self, memo: Memo, now: datetime, moves: "_Moves", *, amount: int = 0, held: int = 0, pending: int = 0
+        self, memo: Memo, now: datetime, moves: Moves, *, amount: int = 0, held: int = 0, pending: int = 0
     ) -> None:
         self.balance += amount
         self.held += held
@@ -520,50 +565,3 @@ class Account:
     def _check_amount(amount: int) -> None:
         if not 0 < amount <= MOST_DUST:
             raise AssertionError(f"a movement must be between 1 and {MOST_DUST} dust, not {amount}")
-
-
-def _soonest_first(lot: Lot) -> tuple[datetime, datetime, int, str]:
-    """Of lots that came in one batch, and so at one moment, the one that was booked first: ids do not tell."""
-    return (lot.expires_at or _NEVER, lot.created_at, lot.origin_version, lot.id)
-
-
-class _Moves:
-    """Collects what one posting does to lots, one line a lot, and does it."""
-
-    def __init__(self) -> None:
-        self._changes: dict[str, list[int]] = {}
-        self.owned = 0
-        """By how much the lots that make up the balance have grown."""
-
-    def add(self, lot: Lot, *, remaining: int = 0, held: int = 0) -> None:
-        lot.remaining += remaining
-        lot.held += held
-        self.owned += remaining if lot.matured else 0
-        change = self._changes.setdefault(lot.id, [0, 0])
-        change[0] += remaining
-        change[1] += held
-
-    def mature(self, lot: Lot) -> None:
-        lot.matured = True
-        self.owned += lot.remaining
-        self._changes.setdefault(lot.id, [0, 0])
-
-    def take(self, lots: Iterable[Lot], amount: int) -> int:
-        """Take up to `amount` from what is unpromised in these lots, in their order; return how much that was."""
-        left = amount
-        for lot in lots:
-            part = min(left, lot.remaining - lot.held)
-            if part > 0:
-                self.add(lot, remaining=-part)
-                left -= part
-        return amount - left
-
-    def reserve(self, lots: Iterable[Lot], amount: int) -> None:
-        for lot in lots:
-            part = min(amount, lot.free)
-            if part > 0:
-                self.add(lot, held=part)
-                amount -= part
-
-    def collected(self) -> tuple[LotMove, ...]:
-        return tuple(LotMove(lot_id=lot, remaining=change[0], held=change[1]) for lot, change in self._changes.items())

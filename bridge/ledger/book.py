@@ -12,12 +12,13 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, func, literal_column, or_, select, tuple_
+from sqlalchemy import Connection, Row, and_, func, literal_column, or_, select, text, tuple_
 
 from bridge.bulk import among, copy_rows, insert_rows, update_rows
 from bridge.clock import now
-from bridge.ids import CustomerId
-from bridge.ledger.account import Account, Lot, Posting
+from bridge.ids import CustomerId, OrderId
+from bridge.ledger.account import Account, Posting
+from bridge.ledger.lots import Lot
 from bridge.ledger.news import tell
 from bridge.ledger.tables import customer_merge, dust_balance, dust_lot, dust_lot_use, dust_transaction
 from bridge.ledger.totals import note_postings
@@ -34,13 +35,21 @@ def read_spendable(connection: Connection, customer_id: CustomerId, *, now: date
 
 
 def open_accounts(
-    connection: Connection, customer_ids: Iterable[CustomerId], *, lots: bool = True, extra_lots: Collection[str] = ()
+    connection: Connection,
+    customer_ids: Iterable[CustomerId],
+    *,
+    lots: bool = True,
+    extra_lots: Collection[str] = (),
+    expired_of: Collection[str] = (),
+    lock: bool = True,
 ) -> dict[CustomerId, Account]:
     """Lock these customers until the transaction ends and load them; unknown ones get an empty account.
 
-    `lots=False` is enough, and quicker, when nothing but `earn` will be called. `extra_lots` are loaded even if
-    nothing is left of them (a return gives back to them). With an account that was merged into another comes that
-    other, locked as well.
+    `lots=False` is enough, and quicker, when nothing but `earn` will be called. Who is in debt comes with lots all the
+    same: pending ones may be due, and pay before what is earned does. `extra_lots` are loaded even if nothing is left
+    of them (a return gives back to them). What has expired is known of the sources in `expired_of` (ids of orders,
+    say). With an account that was merged into another comes that other, locked as well. Without `lock` the accounts
+    are there to look at, and must not be saved.
     """
     asked = set(customer_ids)
     if not asked:
@@ -48,14 +57,13 @@ def open_accounts(
     merges = _merges(connection, asked)
     lots = lots or bool(merges)
     wanted = sorted(asked | {CustomerId(row.survivor_id) for row in merges})
-    insert_rows(connection, dust_balance, [{"customer_id": who} for who in wanted])
-    rows = connection.execute(
-        select(dust_balance)
-        .where(among(dust_balance.c.customer_id, wanted))
-        .order_by(dust_balance.c.customer_id)
-        .with_for_update()
-    )
-    accounts = {
+    query = select(dust_balance).where(among(dust_balance.c.customer_id, wanted)).order_by(dust_balance.c.customer_id)
+    if lock:
+        insert_rows(connection, dust_balance, [{"customer_id": who} for who in wanted])
+        query = query.with_for_update()
+    rows = connection.execute(query)
+    accounts = {} if lock else {who: Account(customer_id=who) for who in wanted}
+    accounts |= {
         CustomerId(row.customer_id): Account(
             customer_id=CustomerId(row.customer_id),
             balance=row.balance,
@@ -67,10 +75,16 @@ def open_accounts(
         )
         for row in rows
     }
-    if lots:
+    in_debt = [customer_id for customer_id, account in accounts.items() if account.debt]
+    if lots or in_debt:
         wanted_lots = or_(dust_lot.c.remaining > 0, among(dust_lot.c.id, extra_lots))
-        for row in connection.execute(select(dust_lot).where(among(dust_lot.c.customer_id, wanted), wanted_lots)):
+        for row in connection.execute(
+            select(dust_lot).where(among(dust_lot.c.customer_id, wanted if lots else in_debt), wanted_lots)
+        ):
             accounts[CustomerId(row.customer_id)].lots[row.id] = _lot(row)
+    if expired_of:
+        for row in connection.execute(_EXPIRED, {"customers": list(accounts), "sources": list(expired_of)}):
+            accounts[CustomerId(row.customer_id)].expired[row.source_id] = int(row.expired)
     if merges:
         # Asked again under the locks: a merge that was undone meanwhile must carry nothing any more. What comes into
         # an account that was merged meanwhile is found by the sweep, as the other account is not locked here.
@@ -79,6 +93,30 @@ def open_accounts(
                 merged = accounts[CustomerId(row.customer_id)]
                 merged.survivor, merged.merge_id = accounts[CustomerId(row.survivor_id)], row.id
     return accounts
+
+
+_EXPIRED = text(
+    """
+    SELECT l.customer_id, l.source_id, -sum(u.remaining) AS expired
+    FROM dust_lot l
+    JOIN dust_lot_use u ON u.customer_id = l.customer_id AND u.lot_id = l.id
+    JOIN dust_transaction t ON t.customer_id = u.customer_id AND t.version = u.version
+    WHERE l.customer_id = ANY(:customers) AND l.source_id = ANY(:sources) AND t.kind = 'expire'
+    GROUP BY l.customer_id, l.source_id
+    """
+)
+_TAKEN = text(
+    """
+    SELECT t.reference_id, u.customer_id, u.lot_id, -sum(u.remaining) AS taken
+    FROM dust_transaction t
+    JOIN dust_lot_use u ON u.customer_id = t.customer_id AND u.version = t.version
+    JOIN dust_lot l ON l.customer_id = u.customer_id AND l.id = u.lot_id
+    WHERE t.customer_id = ANY(:customers) AND t.reference_type = 'order' AND t.reference_id = ANY(:orders)
+      -- An earning that changes another lot than its own has restored what a reversal took.
+      AND (t.kind = 'reverse' OR (t.kind = 'earn' AND l.origin_version <> t.version))
+    GROUP BY t.reference_id, u.customer_id, u.lot_id HAVING sum(u.remaining) < 0
+    """
+)
 
 
 def _merges(connection: Connection, customer_ids: Collection[CustomerId]) -> Sequence[Row[Any]]:
@@ -235,6 +273,17 @@ def _lots_of(connection: Connection, customer_id: CustomerId, redemption_id: str
         .having(figure > 0)
     )
     return {row.lot_id: int(row.figure) for row in connection.execute(statement)}
+
+
+def taken_lots(
+    connection: Connection, customer_ids: Collection[CustomerId], order_ids: Collection[OrderId]
+) -> dict[OrderId, dict[CustomerId, dict[str, int]]]:
+    """What reversals of these orders took from each of these customers' lots, and was not restored since."""
+    found: dict[OrderId, dict[CustomerId, dict[str, int]]] = {}
+    if customer_ids and order_ids:
+        for row in connection.execute(_TAKEN, {"customers": list(customer_ids), "orders": list(order_ids)}):
+            found.setdefault(row.reference_id, {}).setdefault(row.customer_id, {})[row.lot_id] = int(row.taken)
+    return found
 
 
 def transaction_by_key(connection: Connection, customer_id: CustomerId, idempotency_key: str) -> Row[Any] | None:

@@ -12,7 +12,6 @@ def book_due_lots(connection: Connection, *, now: datetime, customers: int) -> i
     due = customers_with_due_lots(connection, now, customers)
     accounts = open_accounts(connection, due)
     for account in accounts.values():
-        account.mature_due(now=now)
-        account.expire_due(now=now)
+        account.book_due(now=now)
     save(connection, accounts.values())
     return len(due)

@@ -89,8 +89,7 @@ def merge_customers(
         unmerged_by=None,
     )
     connection.execute(customer_merge.insert().values(**vars(merge)))
-    account.mature_due(now=now)
-    account.expire_due(now=now)
+    account.book_due(now=now)
     account.survivor, account.merge_id = accounts[survivor_id], merge.id
     save(connection, [account])
     return merge

@@ -140,8 +140,7 @@ def promise(
     earlier = find_answer(connection, request)
     if earlier is not None:
         return earlier
-    account.mature_due(now=now)
-    account.expire_due(now=now)
+    account.book_due(now=now)
     terms = terms_for(max(0, account.available))
     redemption = _new_redemption(request, terms, version, now)
     memo = Memo(

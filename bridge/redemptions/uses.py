@@ -168,13 +168,14 @@ def book_use(
     *,
     product_codes: Collection[str],
     first: FirstUses,
-    spent: Mapping[str, int],
+    spent: dict[str, int],
     now: datetime,
 ) -> Redemption:
     """Bring the ledger to what `order` uses of `redemption`; `account` and the redemption's row are locked.
 
-    `spent` is what its captured dust came from, by lot; `product_codes` are the codes that take whole units off;
-    `first` is what codes took off the order's lines when it was first settled.
+    `spent` is what its captured dust came from, by lot, and is brought up to date: the next order of a batch may use
+    the same redemption. `product_codes` are the codes that take whole units off; `first` is what codes took off the
+    order's lines when it was first settled.
     """
     # Two orders that are settled together may have a code of it each, or both the same: the first has changed the row.
     redemption = lock_redemption(connection, redemption.id)
@@ -205,6 +206,9 @@ def book_use(
         )
     else:
         return replace(redemption, codes=codes)
+    for move in account.postings[-1].moves:
+        if move.remaining:
+            spent[move.lot_id] = spent.get(move.lot_id, 0) - move.remaining
     changes: dict[str, object] = {"dust_captured": redemption.dust_captured + difference}
     if difference > 0 and (
         redemption.state is not State.CAPTURED or (redemption.order_id != order.id and not booked)

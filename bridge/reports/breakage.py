@@ -10,15 +10,16 @@ _BY_MONTH = text(
     """
     WITH lots AS (
         SELECT l.customer_id, l.id, l.remaining, l.origin_version,
-               -- What came over from another account of the same person was issued there; it kept its date.
-               CASE WHEN o.kind IN ('merge', 'unmerge') THEN 0 ELSE l.amount END AS amount,
+               -- What came over from another account was issued there; it kept its date.
+               CASE WHEN o.kind IN ('merge', 'unmerge', 'transfer') THEN 0 ELSE l.amount END AS amount,
                date_trunc('month', l.created_at AT TIME ZONE 'UTC')::date AS month
         FROM dust_lot l
         JOIN dust_transaction o ON o.customer_id = l.customer_id AND o.version = l.origin_version
     ), uses AS (
         SELECT l.month,
+               -- An earning that changes an older lot restores what a reversal took.
                -sum(u.remaining) FILTER (WHERE t.kind IN ('redeem', 'refund')) AS spent,
-               -sum(u.remaining) FILTER (WHERE t.kind = 'reverse') AS taken_back,
+               -sum(u.remaining) FILTER (WHERE t.kind IN ('reverse', 'earn')) AS taken_back,
                -sum(u.remaining) FILTER (WHERE t.kind = 'expire') AS expired
         FROM lots l
         JOIN dust_lot_use u ON u.customer_id = l.customer_id AND u.lot_id = l.id AND u.version <> l.origin_version

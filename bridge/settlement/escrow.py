@@ -286,7 +286,8 @@ def claim_orders(
             customer_id=customer_id,
             buyer_id=bindparam("b_buyer_id"),
             booked=bindparam("b_booked"),
-            worth=bindparam("b_booked"),
+            # Beside what former owners keep of it.
+            worth=bindparam("b_booked") + func.coalesce(order_settlement.c.former_share, 0),
             escrowed=0,
             note=None,
             updated_at=now,
@@ -316,7 +317,7 @@ def _credit(
     versions = versions_by_number(connection, {row.programme_version for row, _ in orders})
     referrals = referrals_due(connection, [customer_id], [], now=now)
     concerned = {customer_id}.union(*(due.customers for due in referrals))
-    accounts = open_accounts(connection, concerned, lots=bool(referrals))
+    accounts = open_accounts(connection, concerned, lots=bool(referrals), expired_of=[due.row.id for due in referrals])
     for row, dust in orders:
         if not dust:
             continue

@@ -6,8 +6,8 @@ before any order's row, and only once there is a version of the rules that has s
 """
 
 import hashlib
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,6 +21,7 @@ from bridge.medusa.orders import Order
 from bridge.programme.limits import Allowed, Claim, share_out
 from bridge.programme.rules import Limits, Programme
 from bridge.programme.versions import Version, versions_by_number
+from bridge.settlement.shares import Share
 from bridge.settlement.tables import order_settlement
 
 # What a customer reads of a row that takes dust back.
@@ -38,13 +39,15 @@ class OrderMoves(Unavailable):
         super().__init__("An order is going to another customer just now.")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Moved:
     """Another order of the customer, which now gets more or less than is booked for it. Its row is locked."""
 
     row: Row[Any]
     version: Version
     allowed: Allowed
+    taken: Mapping[CustomerId, Mapping[str, int]] = field(default_factory=dict)
+    """What reversals of it took from the customer's lots."""
 
 
 def lock_customers(connection: Connection, orders: Iterable[Order]) -> set[CustomerId]:
@@ -158,12 +161,14 @@ def _orders_of(
 
 
 def _claim(row: Row[Any], rules: Programme | None) -> Claim:
+    # What former owners keep of it is not there for the present one.
+    worth = max(0, (row.worth or 0) - (row.former_share or 0))
     # Without rules it counts with what it got; so does an order from before its worth was remembered.
     as_booked = rules is None or row.worth is None
     return Claim(
         order_id=row.order_id,
         placed_at=row.placed_at,
-        worth=row.booked - row.waived if as_booked else row.worth,
+        worth=row.booked - row.waived if as_booked else worth,
         limits=rules.earn.limits if rules and not as_booked else _NONE,
         time_zone=rules.time_zone if rules else "UTC",
         account=row.customer_id,
@@ -181,7 +186,14 @@ def _lock_moved(connection: Connection, order_ids: Collection[OrderId]) -> list[
     return list(connection.execute(query.order_by(order_settlement.c.order_id).with_for_update()))
 
 
-def write_moved(connection: Connection, moved: Moved, *, booked: int, waived: int, now: datetime) -> None:
+def write_moved(connection: Connection, moved: Moved, share: Share, *, now: datetime) -> None:
     """Remember what is booked for it now."""
-    values = {"booked": booked, "waived": waived, "note": moved.allowed.why, "updated_at": now}
+    values = {
+        "booked": share.booked,
+        "waived": share.waived,
+        "expired": share.expired,
+        "taken_back": share.taken_back,
+        "note": moved.allowed.why,
+        "updated_at": now,
+    }
     connection.execute(update(order_settlement).where(order_settlement.c.order_id == moved.row.order_id).values(values))

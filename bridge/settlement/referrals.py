@@ -41,7 +41,7 @@ from bridge.ledger.merges import accounts_of_persons
 from bridge.programme.versions import Version, current_version, versions_by_number
 from bridge.settlement.accounts import Account as CustomerAccount
 from bridge.settlement.accounts import accounts_with_fresh_mailbox, claim_mailbox, has_one_mailbox
-from bridge.settlement.tables import order_settlement
+from bridge.settlement.tables import order_former_owner, order_settlement
 
 # Without what looks like something else: 32 to the power of 8 are a million millions, which nobody guesses.
 _LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
@@ -222,9 +222,10 @@ def _have_one_mailbox(
 def _is_known(
     connection: Connection, person: Collection[CustomerId], account: CustomerAccount | None, now: datetime
 ) -> bool:
-    """Whether the customer has an order, or their mailbox had an account before this one."""
-    orders = select(order_settlement.c.order_id).where(among(order_settlement.c.customer_id, list(person))).limit(1)
-    if connection.scalar(orders) is not None:
+    """Whether the customer has or had an order, or their mailbox had an account before this one."""
+    has = select(order_settlement.c.order_id).where(among(order_settlement.c.customer_id, list(person)))
+    had = select(order_former_owner.c.order_id).where(among(order_former_owner.c.customer_id, list(person)))
+    if connection.scalar(has.union_all(had).limit(1)) is not None:
         return True
     if account is None:
         return False
@@ -372,10 +373,18 @@ def _paid_orders(
     connection: Connection, customers: list[str], own: Collection[PaidOrder]
 ) -> Mapping[CustomerId, list[PaidOrder]]:
     settling = {order.order_id for order in own}
-    rows = order_settlement.c
-    query = select(rows.order_id, rows.customer_id, rows.placed_at, rows.worth).where(
-        among(rows.customer_id, customers), rows.paid, rows.worth > 0
+    rows, formers = order_settlement.c, order_former_owner.c
+    # An order counts for its first owner, whoever has it by now.
+    went_away = select(formers.order_id).where(formers.order_id == rows.order_id, formers.first).exists()
+    of_owners = select(rows.order_id, rows.customer_id, rows.placed_at, rows.worth).where(
+        among(rows.customer_id, customers), rows.paid, rows.worth > 0, ~went_away
     )
+    of_first_owners = (
+        select(rows.order_id, formers.customer_id, rows.placed_at, rows.worth)
+        .join(order_former_owner, formers.order_id == rows.order_id)
+        .where(among(formers.customer_id, customers), formers.first, rows.paid, rows.worth > 0)
+    )
+    query = of_owners.union_all(of_first_owners)
     found: dict[CustomerId, list[PaidOrder]] = {}
     others = [
         PaidOrder(
@@ -448,7 +457,10 @@ def _bring_to(
     programme = due.version.programme
     if difference < 0:
         memo = _memo(due, Kind.REVERSE, "The order that the bonus was for does not stand", now)
-        taken = account.take_back(-difference, memo, now=now, policy=programme.reversal.negative_balance)
+        # What has expired of it is not taken a second time. It then counts as waived.
+        wanted = max(0, -difference - account.expired_of(due.row.id, now=now))
+        policy = programme.reversal.negative_balance
+        taken = account.take_back(wanted, memo, now=now, policy=policy) if wanted else 0
         return booked - taken, waived - difference - taken
     # What was waived is still with the customer.
     forgiven = min(waived, difference)

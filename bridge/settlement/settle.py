@@ -11,7 +11,7 @@ by id.
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -20,8 +20,8 @@ from sqlalchemy import Connection, Row, select
 
 from bridge.bulk import among, insert_rows, update_rows
 from bridge.ids import CustomerId, OrderId
-from bridge.ledger.account import Account, Kind, Memo
-from bridge.ledger.book import open_accounts, save, spent_lots
+from bridge.ledger.account import Account
+from bridge.ledger.book import open_accounts, save, spent_lots, taken_lots
 from bridge.medusa.currencies import amount_to_pay
 from bridge.medusa.orders import Order
 from bridge.products.settings import dust_only_among
@@ -32,6 +32,7 @@ from bridge.programme.worth import Earning, LineTerms, earning
 from bridge.redemptions.promises import Redemption, lock_redemptions_of_orders
 from bridge.redemptions.tables import State
 from bridge.redemptions.uses import FirstUses, book_use, first_uses, is_used_by, report_second_use
+from bridge.settlement.booking import Booking
 from bridge.settlement.escrow import (
     Escrow,
     lock_escrows,
@@ -59,6 +60,15 @@ from bridge.settlement.lines import (
     terms_of_lines,
 )
 from bridge.settlement.referrals import Due, PaidOrder, referrals_due, settle_referral
+from bridge.settlement.shares import (
+    Share,
+    add_share,
+    former_net,
+    left_for_owner,
+    read_former_owners,
+    share_of_row,
+    write_former_owners,
+)
 from bridge.settlement.standings import TiersOfBatch
 from bridge.settlement.tables import EscrowState, order_settlement
 from bridge.tracing import span
@@ -95,6 +105,10 @@ class _NoRow:
     unpaid: bool = False
     booked: int = 0
     waived: int = 0
+    expired: int = 0
+    taken_back: int = 0
+    worth: int = 0
+    former_share: int | None = None
     lines: Mapping[str, Any] = field(default_factory=dict)
     tier: Mapping[str, str] | None = None
 
@@ -125,7 +139,22 @@ class _Case:
     """What of `earned` is left by limits that look at several orders."""
     redemptions: list[Redemption] = field(default_factory=list)
     spent: dict[str, dict[str, int]] = field(default_factory=dict)
-    """By redemption that is captured: what its dust came from, by lot. Their rows are locked, so it stays so."""
+    """By redemption that is captured: what its dust came from, by lot. Their rows are locked, so it stays so. Orders of
+    a batch that use the same redemption have the same, and change it."""
+    own: Share = field(default_factory=lambda: Share(customer_id=None))
+    """What the present owner has of the order."""
+    giver: Share | None = None
+    """What the owner before has, when the order has just gone to another customer."""
+    formers: list[Share] = field(default_factory=list)
+    """What other former owners have."""
+    known_formers: list[Share] = field(default_factory=list)
+    """The same, as it is in the database."""
+    worth_before: int = 0
+    """What the whole order was worth when its shares were last brought to what they should be."""
+    moves: int = 0
+    """What goes from the owner before to the present one: expected at first, then what really went."""
+    taken: Mapping[CustomerId, Mapping[str, int]] = field(default_factory=dict)
+    """What reversals of the order took from each customer's lots."""
 
     @property
     def is_new(self) -> bool:
@@ -163,22 +192,51 @@ class _Case:
     @property
     def target(self) -> int:
         """What the book should hold for the order."""
-        return self.allowed.dust if self.owner else 0
+        return min(self.allowed.dust, self.left) if self.owner else 0
 
     @property
     def worth(self) -> int:
         """What it would earn for its owner without other orders; what waits for a guest is worth nothing to anybody."""
-        return self.earned.dust if self.owner else 0
+        return self.left if self.owner else 0
+
+    @property
+    def left(self) -> int:
+        """What the order earns less what its former owners keep of it."""
+        return left_for_owner(self.others, self.earned.dust, self.worth_before)
+
+    @property
+    def others(self) -> list[Share]:
+        """The shares of all former owners."""
+        if self.giver is None:
+            return self.formers
+        claimed = max(0, self.worth_before - int(self.row.former_share or 0))
+        left_behind = self.giver.left_behind(moved=self.moves, claimed=claimed)
+        return [*self.formers, left_behind] if left_behind.matters else self.formers
+
+    @property
+    def former_share(self) -> int | None:
+        """What of the order's worth is not there for its owner to earn; None without former owners."""
+        return sum(share.net + share.unearned for share in self.others) if self.others else None
+
+    @property
+    def owner_before(self) -> CustomerId | None:
+        """Who owned the order when it was last settled; not a guest whose points waited."""
+        row = self.row
+        if self.is_new or row.customer_id is None:
+            return None
+        if self.known_escrow is not None and not row.booked:
+            return self.known_escrow.customer_id
+        return CustomerId(row.customer_id)
+
+    @property
+    def first_owner(self) -> CustomerId | None:
+        """Who owned it first: whose referral it can qualify."""
+        return next((share.customer_id for share in self.others if share.first), self.owner)
 
     @property
     def escrowed(self) -> int:
         """What should wait for a guest instead."""
-        return self.earned.dust if self.escrow and self.escrow.state is EscrowState.WAITING else 0
-
-    @property
-    def moves_away(self) -> bool:
-        """Whether dust was booked for a customer who no longer owns the order."""
-        return bool(self.row.booked > 0 and self.row.customer_id != self.owner)
+        return self.left if self.escrow and self.escrow.state is EscrowState.WAITING else 0
 
     @property
     def product_codes(self) -> frozenset[str]:
@@ -187,9 +245,9 @@ class _Case:
 
     @property
     def only_earns(self) -> bool:
-        grows = self.target >= int(self.row.booked) - int(self.row.waived)
         is_paid_now = self.row.unpaid and not self.unpaid
-        return grows and not is_paid_now and not self.moves_away and not self.redemptions
+        changes = self.giver or self.formers or self.redemptions or self.own.taken_back
+        return self.target >= self.own.net and not is_paid_now and not changes
 
 
 def settle_orders(
@@ -218,6 +276,7 @@ def settle_orders(
         }  # fmt: skip
         fresh = [order for order in facts if not _is_stale(rows[order.id], order)]
         steps = _open_cases(connection, fresh, rows, now)
+        _add_shares(connection, steps, peek=bool(longest_days), now=now)
         moved = _weigh(connection, steps, longest_days)
         cases = list({step.order.id: step for step in steps}.values())
         referrals = _referrals_due(connection, cases, now)
@@ -228,7 +287,7 @@ def settle_orders(
         # With the savepoint go the locks, so that the order of locks is kept.
         looked.rollback()
     also = {CustomerId(other.row.customer_id) for other in moved} | {who for due in referrals for who in due.customers}
-    accounts = _open_accounts(connection, cases, also)
+    accounts = _open_accounts(connection, cases, moved, also, [due.row.id for due in referrals])
     with span("settlement.settle", orders=len(cases), customers=len(accounts)):
         for case in sorted(cases, key=lambda case: case.order.id):
             settled[case.order.id] = _settle(connection, case, accounts, now)
@@ -240,6 +299,8 @@ def settle_orders(
         guests = [(case.order, case.known_escrow, case.escrow, case.escrowed) for case in cases if case.escrow]
         settle_escrows(connection, guests, now=now)
         _update_rows(connection, cases, settled, now)
+        changed = {case.order.id: case.others for case in cases if case.others != case.known_formers}
+        write_former_owners(connection, changed)
     return settled
 
 
@@ -314,6 +375,47 @@ def _open_cases(
         )
     _add_redemptions(connection, cases, newest)
     return cases
+
+
+def _add_shares(connection: Connection, cases: list[_Case], *, peek: bool, now: datetime) -> None:
+    """Who has what of these orders. With `peek`, what can go along with an order to its new owner is looked up."""
+    with_formers = {case.order.id for case in cases if case.row.former_share is not None}
+    known = read_former_owners(connection, with_formers)
+    first: dict[OrderId, CustomerId] = {}
+    for case in cases:
+        case.known_formers = known.get(case.order.id, [])
+        _add_shares_of(case)
+        if case.is_new and case.owner and not case.order.is_draft:
+            # Facts of one batch may say that it went to another customer before it was ever settled.
+            owner = first.setdefault(case.order.id, case.owner)
+            if owner != case.owner:
+                case.formers = [Share(customer_id=owner, first=True)]
+    givers = {case.order.id: case for case in cases if case.giver} if peek else {}
+    if givers:
+        who = {_customer(case.giver) for case in givers.values() if case.giver}
+        accounts = open_accounts(connection, who, lock=False)
+        moves = {
+            order_id: _booking(case, now).transfer(case.giver, accounts[_customer(case.giver)], None)
+            for order_id, case in givers.items()
+            if case.giver
+        }
+        for case in cases:
+            case.moves = moves.get(case.order.id, 0)
+
+
+def _add_shares_of(case: _Case) -> None:
+    row = case.row
+    # Null is from before its worth was remembered.
+    case.worth_before = int(row.booked - row.waived if row.worth is None else row.worth)
+    before = case.owner_before
+    if before != case.owner and (before or row.booked):
+        case.giver = share_of_row(row, first=not any(share.first for share in case.known_formers))
+    case.own = share_of_row(row) if row.customer_id == case.owner else Share(customer_id=case.owner)
+    case.formers = [share for share in case.known_formers if share.customer_id != case.owner]
+    for share in case.known_formers:
+        if share.customer_id == case.owner:
+            # The order is back with a former owner.
+            case.own = add_share(case.own, share)
 
 
 def _weigh(connection: Connection, cases: list[_Case], longest_days: int | None) -> list[Moved]:
@@ -398,21 +500,16 @@ def _referrals_due(connection: Connection, cases: list[_Case], now: datetime) ->
     own = [
         PaidOrder(
             order_id=case.order.id,
-            customer_id=case.owner,
+            # Of an order that nobody owns, or owned, the row may still say that it counts for somebody.
+            customer_id=case.first_owner or CustomerId(""),
             placed_at=case.order.placed_at,
-            worth=case.worth if case.paid else 0,
+            worth=case.earned.dust if case.paid and case.first_owner else 0,
         )
         for case in cases
-        if case.owner
     ]
     before = {CustomerId(case.row.customer_id) for case in cases if case.row.customer_id}
-    # An order that went to somebody else no longer counts for who had it; its row still says it does.
-    gone = [
-        PaidOrder(order_id=case.order.id, customer_id=CustomerId(""), placed_at=case.order.placed_at, worth=0)
-        for case in cases
-        if not case.owner
-    ]
-    return referrals_due(connection, before | {order.customer_id for order in own}, [*own, *gone], now=now)
+    customers = before | {order.customer_id for order in own if order.customer_id}
+    return referrals_due(connection, customers, own, now=now)
 
 
 def _is_due(case: _Case, earlier: _Case | None) -> bool:
@@ -477,58 +574,131 @@ def _add_redemptions(connection: Connection, cases: list[_Case], newest: Mapping
                 report_second_use(redemption, case.order)
 
 
-def _open_accounts(connection: Connection, cases: list[_Case], also: set[CustomerId]) -> dict[CustomerId, Account]:
-    """Lock everybody concerned. Who only earns is opened without lots, which is what most orders need."""
+def _open_accounts(
+    connection: Connection, cases: list[_Case], moved: list[Moved], also: set[CustomerId], sources: list[str]
+) -> dict[CustomerId, Account]:
+    """Lock everybody concerned. Who only earns is opened without lots, which is what most orders need.
+
+    `sources` are what may be taken back beside the orders.
+    """
     quick: set[CustomerId] = set()
     whole = set(also)
     extra_lots: set[str] = set()
+    spent: dict[str, dict[str, int]] = {}
     for case in cases:
-        owners = {case.owner} if case.target else set()
-        owners |= {case.row.customer_id} if case.row.booked > 0 else set()
+        owners = {case.owner} if case.target or case.giver else set()
+        owners |= {case.own.customer_id} if case.own.booked > 0 else set()
+        owners |= {share.customer_id for share in (case.giver, *case.formers) if share}
         owners |= {redemption.customer_id for redemption in case.redemptions}
         (quick if case.only_earns else whole).update(owner for owner in owners if owner)
+        case.spent = spent
         for redemption in case.redemptions:
-            if redemption.state is State.CAPTURED:
-                case.spent[redemption.id] = spent_lots(connection, redemption.customer_id, redemption.id)
-                extra_lots |= case.spent[redemption.id].keys()
-    if whole:
-        return open_accounts(connection, quick | whole, extra_lots=extra_lots)
-    return open_accounts(connection, quick, lots=False)
+            if redemption.state is State.CAPTURED and redemption.id not in spent:
+                spent[redemption.id] = spent_lots(connection, redemption.customer_id, redemption.id)
+                extra_lots |= spent[redemption.id].keys()
+    if not whole:
+        return open_accounts(connection, quick, lots=False)
+    extra_lots |= _add_taken(connection, cases, moved)
+    changing = [case.order.id for case in cases if not case.only_earns]
+    changing += [OrderId(other.row.order_id) for other in moved]
+    return open_accounts(connection, quick | whole, extra_lots=extra_lots, expired_of=[*changing, *sources])
+
+
+def _add_taken(connection: Connection, cases: list[_Case], moved: list[Moved]) -> set[str]:
+    """Look up what reversals have taken of orders that may be worth more again; the lots it was taken from."""
+    shares = [(case.order.id, share) for case in cases for share in (case.own, *case.formers) if share.taken_back]
+    shares += [(OrderId(other.row.order_id), share_of_row(other.row)) for other in moved if other.row.taken_back]
+    taken = taken_lots(
+        connection,
+        {share.customer_id for _, share in shares if share.customer_id},
+        {order_id for order_id, _ in shares},
+    )
+    for case in cases:
+        case.taken = taken.get(case.order.id, {})
+    for other in moved:
+        other.taken = taken.get(OrderId(other.row.order_id), {})
+    return {lot for by_customer in taken.values() for lots in by_customer.values() for lot in lots}
 
 
 def _settle(connection: Connection, case: _Case, accounts: Mapping[CustomerId, Account], now: datetime) -> Settled:
-    order, row = case.order, case.row
-    booked, waived = row.booked, row.waived
-    booking = _Booking(
-        order_id=order.id,
-        placed_at=order.placed_at,
-        changed_at=order.updated_at,
-        version=case.version,
-        unpaid=case.unpaid,
-        now=now,
-    )
-    if case.moves_away:
-        # What the old owner can no longer give back stays with them, and is no concern of this order any more.
-        booking.take_back(accounts[CustomerId(str(row.customer_id))], booked - waived, "Order went to another customer")
-        booked = waived = 0
-    if case.owner and case.owner in accounts and row.unpaid and not case.unpaid:
-        booking.pay(accounts[case.owner])
-    owner = case.owner if case.target > booked - waived else row.customer_id
-    if owner is not None and case.target != booked - waived:
-        booked, waived = booking.bring_to(case.target, booked, waived, accounts[CustomerId(owner)], _why_less(case))
+    before = case.row.booked + sum(share.booked for share in case.known_formers)
+    _settle_shares(case, accounts, now)
     for redemption in case.redemptions:
-        spent = case.spent.get(redemption.id, {})
         book_use(
             connection,
             accounts[redemption.customer_id],
             redemption,
-            order,
+            case.order,
             product_codes=case.product_codes,
-            first=read_first_uses(row.lines),
-            spent=spent,
+            first=read_first_uses(case.row.lines),
+            spent=case.spent.setdefault(redemption.id, {}),
             now=now,
         )
-    return _outcome(case, booked, waived)
+    after = case.own.booked + sum(share.booked for share in case.others)
+    return replace(_outcome(case, case.own.booked, case.own.waived), change=after - before)
+
+
+def _settle_shares(case: _Case, accounts: Mapping[CustomerId, Account], now: datetime) -> None:
+    """Bring what the owner and former owners have to what they should have, a transfer first."""
+    booking = _booking(case, now)
+    if case.giver is not None:
+        taker = accounts[case.owner] if case.owner else None
+        case.moves = booking.transfer(case.giver, accounts[_customer(case.giver)], taker)
+        if case.owner:
+            case.own = replace(case.own, booked=case.own.booked + case.moves)
+        case.formers, case.giver = case.others, None
+    if case.owner and case.owner in accounts and case.row.unpaid and not case.unpaid:
+        booking.pay(accounts[case.owner])
+    difference = former_net(case.formers, case.earned.dust, case.worth_before)
+    difference -= sum(share.net for share in case.formers)
+    target = case.target
+    # The last who gave back is the first who gets back.
+    for share in case.formers if difference < 0 else reversed(case.formers):
+        part = max(difference, -share.net) if difference < 0 else min(difference, share.can_regrow)
+        if part:
+            _replace(case, share, _bring_to(booking, case, share.net + part, share, accounts))
+            difference -= part
+    if case.owner and target != case.own.net:
+        case.own = _bring_to(booking, case, target, case.own, accounts)
+    case.worth_before = case.earned.dust
+
+
+def _bring_to(
+    booking: Booking, case: _Case, target: int, share: Share, accounts: Mapping[CustomerId, Account]
+) -> Share:
+    account = accounts[_customer(share)]
+    person = account.survivor or account
+    # Two accounts that are merged into one have their lots there: what expired counts for one share of the order only.
+    counted = sum(
+        other.expired
+        for other in (case.own, *case.formers)
+        if other.customer_id != share.customer_id
+        and other.expired
+        and (accounts[_customer(other)].survivor or accounts[_customer(other)]) is person
+    )
+    return booking.bring_to(target, share, account, _why_less(case), counted=counted)
+
+
+def _replace(case: _Case, share: Share, by: Share) -> None:
+    case.formers = [by if each.customer_id == share.customer_id else each for each in case.formers]
+
+
+def _customer(share: Share) -> CustomerId:
+    if share.customer_id is None:
+        raise AssertionError("nobody has this share")
+    return share.customer_id
+
+
+def _booking(case: _Case, now: datetime) -> Booking:
+    return Booking(
+        order_id=case.order.id,
+        placed_at=case.order.placed_at,
+        changed_at=case.order.updated_at,
+        version=case.version,
+        unpaid=case.unpaid,
+        now=now,
+        taken=case.taken,
+    )
 
 
 def _outcome(case: _Case, booked: int, waived: int) -> Settled:
@@ -545,16 +715,17 @@ def _outcome(case: _Case, booked: int, waived: int) -> Settled:
 def _settle_moved(connection: Connection, moved: Moved, account: Account, now: datetime) -> None:
     """Another order of the customer that a limit now leaves more or less."""
     row = moved.row
-    booking = _Booking(
+    booking = Booking(
         order_id=row.order_id,
         placed_at=row.placed_at,
         changed_at=now,
         version=moved.version,
         unpaid=row.unpaid,
         now=now,
+        taken=moved.taken,
     )
-    booked, waived = booking.bring_to(moved.allowed.dust, row.booked, row.waived, account, OVER_THE_LIMIT)
-    write_moved(connection, moved, booked=booked, waived=waived, now=now)
+    share = booking.bring_to(moved.allowed.dust, share_of_row(row), account, OVER_THE_LIMIT)
+    write_moved(connection, moved, share, now=now)
 
 
 def _what_waits(case: _Case) -> str | None:
@@ -571,55 +742,6 @@ def _why_less(case: _Case) -> str:
     if case.order.canceled:
         return "Order canceled"
     return OVER_THE_LIMIT if case.allowed.dust < case.earned.dust else "Order returned or changed"
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Booking:
-    """Posts what an order gets more or less, by the rules that it met."""
-
-    order_id: str
-    placed_at: datetime
-    changed_at: datetime
-    version: Version
-    unpaid: bool
-    now: datetime
-
-    def pay(self, account: Account) -> None:
-        matures_at, _ = self.version.programme.dates(self.placed_at)
-        account.pay(self.order_id, matures_at=matures_at or self.now, now=self.now)
-
-    def bring_to(self, target: int, booked: int, waived: int, account: Account, less: str) -> tuple[int, int]:
-        """Post the difference; what is booked and waived then. `less` says why, if dust has to be taken back."""
-        difference = target - (booked - waived)
-        if difference < 0:
-            taken = self.take_back(account, -difference, less)
-            return booked - taken, waived - difference - taken
-        # What was waived is still with the customer: it counts first when the order grows again.
-        forgiven = min(waived, difference)
-        if difference > forgiven:
-            self._earn(account, difference - forgiven)
-        return booked + difference - forgiven, waived - forgiven
-
-    def take_back(self, account: Account, amount: int, description: str) -> int:
-        if not amount:
-            return 0
-        memo = self._memo(Kind.REVERSE, description, self.changed_at)
-        return account.take_back(amount, memo, now=self.now, policy=self.version.programme.reversal.negative_balance)
-
-    def _earn(self, account: Account, amount: int) -> None:
-        matures_at, expires_at = self.version.programme.dates(self.placed_at)
-        memo = self._memo(Kind.EARN, "Earned with an order", self.placed_at)
-        account.earn(amount, memo, now=self.now, matures_at=matures_at, expires_at=expires_at, unpaid=self.unpaid)
-
-    def _memo(self, kind: Kind, description: str, event_at: datetime) -> Memo:
-        return Memo(
-            kind=kind,
-            reference_type="order",
-            reference_id=self.order_id,
-            description=description,
-            event_at=event_at,
-            programme_version=self.version.number,
-        )
 
 
 def _insert_rows(connection: Connection, cases: list[_Case], now: datetime) -> bool:
@@ -658,7 +780,10 @@ def _row_values(case: _Case, outcome: Settled, now: datetime) -> dict[str, Any]:
         "earning_due": case.stays_due,
         "booked": outcome.booked,
         "waived": outcome.waived,
-        "worth": case.worth,
+        "expired": case.own.expired,
+        "taken_back": case.own.taken_back,
+        "worth": case.earned.dust if case.owner or case.others else 0,
+        "former_share": case.former_share,
         "spent": case.money,
         "currency_code": order.currency_code,
         "paid": case.paid,

@@ -43,8 +43,13 @@ order_settlement = Table(
     # Dust in the ledger for this order, pending included, and what could not be taken back under `within_balance`.
     Column("booked", BigInteger, nullable=False, server_default="0"),
     Column("waived", BigInteger, nullable=False, server_default="0"),
+    # The part of `waived` that had expired by then, and what reversals took that was not given back since.
+    Column("expired", BigInteger, nullable=False, server_default="0"),
+    Column("taken_back", BigInteger, nullable=False, server_default="0"),
     # What it would earn if its customer had no other order: limits that look at several make `booked` less than that.
     Column("worth", BigInteger),
+    # What of its worth former owners keep, see `order_former_owner`; null when it had no other owner.
+    Column("former_share", BigInteger),
     # Money spent on it by the programme's basis, as far as it is kept, and of which currency. Tiers may go by it.
     Column("spent", Numeric),
     Column("currency_code", Text),
@@ -75,6 +80,30 @@ order_settlement = Table(
     Index("ix_order_settlement_unpaid", "order_id", postgresql_where=text("unpaid_dust_only")),
     Index("ix_order_settlement_waiting", "order_id", postgresql_where=text("awaits_payment OR NOT earning_due")),
     postgresql_with={"fillfactor": "80"},
+)
+
+
+# What customers who owned an order before still have of it, as they had spent it or it was on hold when the order went
+# to another customer. The row in `order_settlement` is the present owner's share. Who owned it first has a row here
+# for as long as another customer owns it, be it of zeros: their referral goes by it.
+order_former_owner = Table(
+    "order_former_owner",
+    metadata,
+    Column("order_id", Text, primary_key=True),
+    Column("customer_id", Text, primary_key=True),
+    Column("first", Boolean, nullable=False),
+    # As in `order_settlement`; what was taken back before the order went away is not counted.
+    Column("booked", BigInteger, nullable=False),
+    Column("waived", BigInteger, nullable=False),
+    Column("expired", BigInteger, nullable=False),
+    Column("taken_back", BigInteger, nullable=False),
+    # What limits had kept from this customer. The next owner does not earn it.
+    Column("unearned", BigInteger, nullable=False),
+    CheckConstraint(
+        "expired >= 0 AND waived >= expired AND booked >= waived AND taken_back >= 0 AND unearned >= 0",
+        name="figures",
+    ),
+    Index(None, "customer_id"),
 )
 
 

@@ -8,7 +8,7 @@ coins have had from the beginning.
 from collections.abc import Sequence
 from contextlib import ExitStack
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import Any
@@ -38,6 +38,7 @@ _KINDS = {
     "spent": (Kind.REDEEM,),
     "returned": (Kind.REFUND,),
     "expired": (Kind.EXPIRE,),
+    "transferred": (Kind.TRANSFER,),
 }
 
 
@@ -51,12 +52,32 @@ class Terms:
 
 
 @dataclass(kw_only=True)
+class Share:
+    """What one customer has of an order: booked for them, and of that left with them or expired before a return."""
+
+    booked: int = 0
+    waived: int = 0
+    expired: int = 0
+    taken: int = 0
+    """What returns took; the first that comes back, after what they waived."""
+
+    @property
+    def stands(self) -> int:
+        return self.booked - self.waived - self.expired
+
+    @property
+    def lost(self) -> int:
+        return self.waived + self.expired + self.taken
+
+
+@dataclass(kw_only=True)
 class Account:
-    """What is booked for one order."""
+    """What is booked for one order, for whom."""
 
     terms: Terms
-    stands: int = 0
-    waived: int = 0
+    owner: str | None = None
+    worth: int = 0
+    shares: dict[str, Share] = field(default_factory=dict)
 
 
 class AnyLife(AnySequence):
@@ -91,20 +112,58 @@ class AnyLife(AnySequence):
             return False
         # What was true then, by the rules that it met first.
         stood.rate, stood.waits_for_payment, stood.due = known.rate, known.waits_for_payment, known.due
-        purse, change = self.purses[known.customer], stood.earned() - account.stands
-        if change < 0:
-            taken = purse.take_back(known.id, -change, within_balance=account.terms.within_balance)
-            account.waived += -change - taken
-        else:
-            forgiven = min(account.waived, change)
-            account.waived -= forgiven
-            if change > forgiven:
-                matures_at, expires_at = self._dates(known, account.terms)
-                purse.earn(known.id, change - forgiven, now=now(), matures_at=matures_at, expires_at=expires_at)
-        account.stands = stood.earned()
+        self._hand_over(known, account, stood.customer)
+        worth, own = stood.earned(), account.shares[stood.customer]
+        others = {who: share for who, share in account.shares.items() if who != stood.customer}
+        # Two customers: there is one other at most.
+        for who, share in others.items():
+            if worth > account.worth:
+                self._bring(known, account, who, share.stands + min(worth - account.worth, share.lost))
+            elif worth < share.stands:
+                self._bring(known, account, who, worth)
+        self._bring(known, account, stood.customer, worth - sum(share.stands for share in others.values()))
+        account.worth = worth
+        assert own.stands >= 0
         if stood.code:
-            self._hear_of_the_code(stood, purse)
+            self._hear_of_the_code(stood)
         return True
+
+    def _hand_over(self, known: Purchase, account: Account, to: str) -> None:
+        """The order is the other one's now, with what is free of it."""
+        own = account.shares.setdefault(to, Share())
+        if account.owner not in {None, to}:
+            share = account.shares[str(account.owner)]
+            free = self.purses[str(account.owner)].give(known.id, share.stands, self.purses[to], now=now())
+            share.booked -= free
+            share.taken = 0
+            own.booked += free
+        account.owner = to
+
+    def _bring(self, known: Purchase, account: Account, who: str, stands: int) -> None:
+        share, purse = account.shares[who], self.purses[who]
+        change = stands - share.stands
+        if change < 0:
+            expired = min(-change, purse.expired_of(known.id, now()) - share.expired)
+            wanted = -change - expired
+            within = account.terms.within_balance
+            taken = purse.take_back(known.id, wanted, now=now(), within_balance=within) if wanted else 0
+            share.booked -= taken
+            share.taken += taken
+            share.expired += expired
+            share.waived += wanted - taken
+            return
+        dates = dict(zip(("matures_at", "expires_at"), self._dates(known, account.terms), strict=True))
+        waived = min(change, share.waived)
+        restored = min(change - waived, share.taken)
+        expired = min(change - waived - restored, share.expired)
+        share.waived -= waived
+        share.taken -= restored
+        share.expired -= expired
+        if restored:
+            purse.restore(known.id, restored, now=now(), **dates)
+        if new := change - waived - restored - expired:
+            purse.earn(known.id, new, now=now(), **dates)
+        share.booked += restored + new
 
     @staticmethod
     def _dates(purchase: Purchase, terms: Terms) -> tuple[datetime | None, datetime | None]:
@@ -115,38 +174,43 @@ class AnyLife(AnySequence):
         midnight = purchase.placed.replace(hour=0, minute=0, second=0, microsecond=0)
         return matures_at, midnight + timedelta(days=terms.expires_after_days + 1) - timedelta.resolution
 
-    def _hear_of_the_code(self, stood: Purchase, purse: Purse) -> None:
+    def _hear_of_the_code(self, stood: Purchase) -> None:
         redemption = next(self.redemptions[each] for each, used in self.used_by.items() if used.id == stood.id)
         used, before = stood.dust_used(redemption.dust, Fraction(redemption.value or 1)), 0
+        purse = self.purses[redemption.customer_id]
         if redemption.id in self.open:
             del self.open[redemption.id]
-            purse.capture(redemption.id, used)
+            purse.capture(redemption.id, used, now=now())
         else:
             before = self.captured.get(redemption.id, 0)
             if used > before:
-                purse.spend_anyway(redemption.id, used - before)
+                purse.spend_anyway(redemption.id, used - before, now=now())
             elif used < before:
                 purse.give_back(redemption.id, before - used, now=now())
         self.captured[redemption.id] = used
 
     def spendable(self, name: int) -> int:
         purse = deepcopy(self.purses[self.customers[name]])
-        purse.mature(now())
-        purse.expire(now())
+        purse.due(now())
         return max(0, purse.available)
 
     def held_for(self, redemption: Redemption) -> None:
-        purse = self.purses[redemption.customer_id]
-        purse.mature(now())
-        purse.expire(now())
-        purse.hold(redemption.id, redemption.dust)
+        self.purses[redemption.customer_id].hold(redemption.id, redemption.dust, now=now())
         self.open[redemption.id] = redemption
 
     def released(self, redemption: Redemption) -> None:
         if self.open.pop(redemption.id, None):
             purse = self.purses[redemption.customer_id]
-            purse.release(redemption.id)
-            purse.expire(now())
+            purse.release(redemption.id, now=now())
+            purse.due(now())
+
+    @rule(purchase=AnySequence.purchases, told=st.booleans())
+    def transfer(self, purchase: Purchase, told: bool) -> None:
+        """Medusa hands the order to the other customer."""
+        if not purchase.canceled:
+            (purchase.customer,) = set(self.customers) - {purchase.customer}
+            purchase.version += 1
+            self.changed(purchase, told)
 
     @rule(pending=st.sampled_from([0, 0, 3, 10]), expires=st.sampled_from([None, 5, 20, 60]), within=st.booleans())
     def change_the_dates(self, pending: int, expires: int | None, within: bool) -> None:
@@ -166,8 +230,7 @@ class AnyLife(AnySequence):
         with transaction() as connection:
             book_due_lots(connection, now=now(), customers=200)
         for purse in self.purses.values():
-            purse.mature(now())
-            purse.expire(now())
+            purse.due(now())
         for redemption in sorted(self.open.values(), key=lambda each: each.id):
             if redemption.expires_at <= now():
                 self._withdraw(redemption)
@@ -239,7 +302,7 @@ class AnyLife(AnySequence):
         moved_by_kind = {(who, kind): abs(int(dust)) for who, kind, dust in rows}
         for who, purse in self.purses.items():
             for what, kinds in _KINDS.items():
-                assert sum(moved_by_kind.pop((who, kind), 0) for kind in kinds) == purse.moved[what], what
+                assert sum(moved_by_kind.pop((who, kind), 0) for kind in kinds) == abs(purse.moved[what]), what
         assert moved_by_kind == {}
 
 

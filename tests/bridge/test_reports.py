@@ -89,7 +89,8 @@ def account_of(customer_id: str) -> Iterator[Account]:
 
 
 def memo(kind: Kind, reference_id: str = "order_1") -> Memo:
-    return Memo(kind=kind, reference_type="order", reference_id=reference_id, description="test", event_at=now())
+    # Not an order: the audit knows those.
+    return Memo(kind=kind, reference_type="test", reference_id=reference_id, description="test", event_at=now())
 
 
 def start_of_today() -> datetime:

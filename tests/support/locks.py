@@ -36,7 +36,10 @@ ORDER = (
     "last_run",
 )
 # Changed only by who holds the row that theirs belong to, or the table that comes before.
-GUARDED = {"dust_lot", "dust_redemption_code", "customer_merge", "guest_escrow_entry", "import_row", "email_key"}
+GUARDED = {
+    "dust_lot", "dust_redemption_code", "customer_merge", "guest_escrow_entry", "import_row", "email_key",
+    "order_former_owner",
+}  # fmt: skip
 _SAVEPOINT = "SAVEPOINT "
 # A row that is inserted is nobody else's yet; one that stands in the way of an insertion, and is changed then, may be.
 _LOCKS = re.compile(

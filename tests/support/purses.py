@@ -9,17 +9,22 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
+from itertools import count
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
+_numbers = count()
 
 
 class Place(Enum):
-    """Where a coin is: not spendable yet, free, set aside for a redemption, spent by one, or gone for good."""
+    """Where a coin is: not spendable yet, free, set aside for a redemption, spent by one, taken back for an order,
+    expired, or gone for another reason (it paid a debt)."""
 
     PENDING = "pending"
     FREE = "free"
     HELD = "held"
     SPENT = "spent"
+    TAKEN = "taken"
+    EXPIRED = "expired"
     GONE = "gone"
 
 
@@ -32,7 +37,7 @@ class Coin:
     """Coins are numbered as they come in."""
     place: Place
     redemption: str | None = None
-    """Which one it is held for, or was spent by."""
+    """Which one it is held for, or was spent by; of a coin that was taken back, for which order."""
 
     @property
     def soonest_first(self) -> tuple[datetime, int]:
@@ -88,31 +93,89 @@ class Purse:
         matures_at: datetime | None = None,
         expires_at: datetime | None = None,
     ) -> None:
+        self.due(now)
         waits = matures_at is not None and matures_at > now
         self.coins += [
             Coin(
                 source=source,
                 matures_at=matures_at,
                 expires_at=expires_at,
-                number=len(self.coins) + number,
+                number=next(_numbers),
                 place=Place.PENDING if waits else Place.FREE,
             )
-            for number in range(amount)
+            for _ in range(amount)
         ]
         self.moved["earned"] += 0 if waits else amount
         self._pay_debt()
 
-    def take_back(self, source: str, amount: int, *, within_balance: bool) -> int:
-        """A return: the order's own coins first, pending before free, then whichever are free; how many it got."""
+    def take_back(self, source: str, amount: int, *, now: datetime, within_balance: bool) -> int:
+        """A return: the order's own coins first, pending before free, then whichever are free; how many it got.
+
+        Held coins count as there: what they keep from it becomes debt.
+        """
+        self.due(now)
         waiting = [coin for coin in self.at(Place.PENDING) if coin.source == source][:amount]
         wanted = amount - len(waiting)
         if within_balance:
-            wanted = min(wanted, max(0, self.available))
+            wanted = min(wanted, max(0, self.balance))
         free = sorted(self.at(Place.FREE), key=lambda coin: (coin.source != source, coin.soonest_first))[:wanted]
-        _put([*waiting, *free], Place.GONE)
+        _put([*waiting, *free], Place.TAKEN, source)
         self.debt += wanted - len(free)
         self.moved["reversed"] += wanted
         return len(waiting) + wanted
+
+    def restore(
+        self,
+        source: str,
+        amount: int,
+        *,
+        now: datetime,
+        matures_at: datetime | None = None,
+        expires_at: datetime | None = None,
+    ) -> None:
+        """A return is undone: the coins that it took come back, the order's own last. What was no coin pays debt; what
+        is left of that is new."""
+        self.due(now)
+        taken = sorted(self.at(Place.TAKEN, source), key=lambda coin: (coin.source != source, coin.soonest_first))
+        coins = taken[::-1][:amount]
+        for coin in coins:
+            _put([coin], Place.PENDING if coin.matures_at and coin.matures_at > now else Place.FREE)
+            self.moved["earned"] += coin.place is Place.FREE
+        paid = min(amount - len(coins), self.debt)
+        self.debt -= paid
+        self.moved["earned"] += paid
+        if fresh := amount - len(coins) - paid:
+            self.earn(source, fresh, now=now, matures_at=matures_at, expires_at=expires_at)
+        self._pay_debt()
+
+    def give(self, source: str, amount: int, to: "Purse", *, now: datetime) -> int:
+        """An order goes to another customer: its coins go with it, as far as they are here and free, then other free
+        coins, which are the order's from then on; how many."""
+        self.due(now)
+        to.due(now)
+        waiting = [coin for coin in self.at(Place.PENDING) if coin.source == source]
+        free = sorted(self.at(Place.FREE), key=lambda coin: (coin.source != source, coin.soonest_first))
+        coins = [*waiting, *free][:amount]
+        for coin in coins:
+            self.coins.remove(coin)
+            coin.source = source
+            self.moved["transferred"] -= coin.place is Place.FREE
+            to.moved["transferred"] += coin.place is Place.FREE
+        to.coins += coins
+        to._pay_debt()
+        return len(coins)
+
+    def expired_of(self, source: str, now: datetime) -> int:
+        self.due(now)
+        return sum(coin.place is Place.EXPIRED and coin.source == source for coin in self.coins)
+
+    def due(self, now: datetime) -> None:
+        """Time passes up to now: at each moment coins mature, and then coins expire."""
+        moments = {moment for coin in self.coins for moment in (coin.matures_at, coin.expires_at) if moment}
+        for moment in sorted(moments):
+            if moment <= now:
+                self.mature(moment)
+                self.expire(moment)
 
     def mature(self, now: datetime) -> None:
         for coin in sorted(self.at(Place.PENDING), key=lambda coin: (coin.matures_at or now, coin.soonest_first)):
@@ -123,24 +186,28 @@ class Purse:
 
     def expire(self, now: datetime) -> None:
         over = [coin for coin in self.at(Place.FREE) if coin.expires_at and coin.expires_at <= now]
-        _put(over, Place.GONE)
+        _put(over, Place.EXPIRED)
         self.moved["expired"] += len(over)
 
-    def hold(self, redemption: str, amount: int) -> None:
+    def hold(self, redemption: str, amount: int, *, now: datetime) -> None:
+        self.due(now)
         _put(self.at(Place.FREE)[:amount], Place.HELD, redemption)
 
-    def release(self, redemption: str) -> None:
+    def release(self, redemption: str, *, now: datetime) -> None:
+        self.due(now)
         _put(self.at(Place.HELD, redemption), Place.FREE)
         self._pay_debt(spent_by=redemption)
 
-    def capture(self, redemption: str, amount: int) -> None:
+    def capture(self, redemption: str, amount: int, *, now: datetime) -> None:
         """An order used so much of what is held; the rest is free again."""
+        self.due(now)
         _put(self.at(Place.HELD, redemption)[:amount], Place.SPENT, redemption)
         self.moved["spent"] += amount
-        self.release(redemption)
+        self.release(redemption, now=now)
 
-    def spend_anyway(self, redemption: str, amount: int) -> None:
+    def spend_anyway(self, redemption: str, amount: int, *, now: datetime) -> None:
         """An order used it although nothing is held for it."""
+        self.due(now)
         coins = self.at(Place.FREE)[:amount]
         _put(coins, Place.SPENT, redemption)
         self.debt += amount - len(coins)
@@ -148,6 +215,7 @@ class Purse:
 
     def give_back(self, redemption: str, amount: int, *, now: datetime) -> None:
         """The coins that were spent come back, those that expire last first; what was spent on tick pays debt."""
+        self.due(now)
         coins = self.at(Place.SPENT, redemption)[::-1][:amount]
         _put(coins, Place.FREE)
         self.moved["returned"] += amount

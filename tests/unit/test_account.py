@@ -90,9 +90,121 @@ def test_a_reversal_of_spent_dust_becomes_debt_that_the_next_earning_pays() -> N
 def test_within_balance_takes_only_what_is_there_and_says_so() -> None:
     who = account()
     who.earn(100, memo(), now=NOW)
-    who.hold(70, memo(Kind.HOLD, "dred_1"), now=NOW)
-    assert who.take_back(100, memo(Kind.REVERSE), now=NOW, policy=NegativeBalance.WITHIN_BALANCE) == 30
-    assert (who.balance, who.held, who.debt) == (70, 70, 0)
+    who.spend_anyway(60, memo(Kind.REDEEM, "dred_1"), now=NOW)
+    who.hold(30, memo(Kind.HOLD, "dred_2"), now=NOW)
+    assert who.take_back(100, memo(Kind.REVERSE), now=NOW, policy=NegativeBalance.WITHIN_BALANCE) == 40
+    assert (who.balance, who.held, who.debt) == (0, 30, 30)
+
+
+def test_points_on_hold_count_as_balance_and_their_release_pays() -> None:
+    who = account()
+    who.earn(1000, memo(), now=NOW)
+    who.hold(1000, memo(Kind.HOLD, "dred_1"), now=NOW)
+    reserved = {lot.id: lot.held for lot in who.lots.values()}
+    assert who.take_back(1000, memo(Kind.REVERSE), now=NOW, policy=NegativeBalance.WITHIN_BALANCE) == 1000
+    assert (who.balance, who.held, who.available) == (0, 1000, -1000)
+    who.release(reserved, memo(Kind.RELEASE, "dred_1"), now=NOW)
+    assert (who.balance, who.held, who.debt) == (0, 0, 0)
+
+
+def test_points_that_a_survivor_holds_count_for_the_account_that_was_merged_into_it() -> None:
+    survivor, merged = Account(customer_id=CustomerId("cus_2")), account()
+    merged.survivor = survivor
+    merged.earn(100, memo(), now=NOW)
+    merged.carry_over(now=NOW)
+    survivor.hold(100, memo(Kind.HOLD, "dred_1"), now=NOW)
+    reserved = {lot.id: lot.held for lot in survivor.lots.values() if lot.held}
+    assert merged.take_back(100, memo(Kind.REVERSE), now=NOW, policy=NegativeBalance.WITHIN_BALANCE) == 100
+    merged.carry_over(now=NOW)
+    survivor.release(reserved, memo(Kind.RELEASE, "dred_1"), now=NOW)
+    assert (merged.balance, survivor.balance, survivor.debt) == (0, 0, 0)
+
+
+def test_what_is_due_is_booked_before_anything_is_taken() -> None:
+    """Nothing was swept: a lot that has expired pays for no return, and one that has matured does."""
+    who, later = account(), NOW + timedelta(days=2)
+    who.earn(100, memo(reference="order_2"), now=NOW, expires_at=NOW + timedelta(days=1))
+    who.earn(40, memo(reference="order_3"), now=NOW, matures_at=NOW + timedelta(days=1))
+    who.take_back(50, memo(Kind.REVERSE), now=later, policy=NegativeBalance.ALLOW)
+    assert (who.balance, who.pending, who.debt) == (-10, 0, 10)
+    assert who.expired["order_2"] == 100
+
+
+def test_a_late_spend_takes_nothing_that_has_expired() -> None:
+    who, later = account(), NOW + timedelta(days=2)
+    who.earn(100, memo(), now=NOW, expires_at=NOW + timedelta(days=1))
+    who.spend_anyway(30, memo(Kind.REDEEM, "dred_1"), now=later)
+    assert (who.balance, who.debt) == (-30, 30)
+
+
+def test_a_correction_may_take_what_has_matured_unnoticed() -> None:
+    who, later = account(), NOW + timedelta(days=2)
+    who.earn(100, memo(), now=NOW, matures_at=NOW + timedelta(days=1))
+    who.adjust(-100, memo(Kind.ADJUST, "a mistake", "adjustment"), now=later)
+    assert (who.balance, who.pending) == (0, 0)
+
+
+def test_what_was_taken_back_is_restored_to_the_same_lots() -> None:
+    who = account()
+    who.earn(60, memo(), now=NOW, expires_at=NOW + timedelta(days=9))
+    who.earn(100, memo(reference="order_2"), now=NOW, expires_at=NOW + timedelta(days=90))
+    lots = {lot.source_id: lot.id for lot in who.lots.values()}
+    who.take_back(80, memo(Kind.REVERSE), now=NOW, policy=NegativeBalance.ALLOW)
+    taken = {lots["order_1"]: 60, lots["order_2"]: 20}
+    who.restore(50, taken, memo(), now=NOW)
+    # Of 80 that were taken 30 stay taken, and those are the order's own.
+    assert lots_left(who) == {"order_1": 30, "order_2": 100}
+    assert len(who.lots) == 2
+
+
+def test_restoring_pays_the_debt_that_the_reversal_made_and_opens_a_lot_for_the_rest() -> None:
+    who = account()
+    who.earn(60, memo(), now=NOW)
+    who.spend_anyway(50, memo(Kind.REDEEM, "dred_1"), now=NOW)
+    lot = next(iter(who.lots))
+    who.take_back(60, memo(Kind.REVERSE), now=NOW, policy=NegativeBalance.ALLOW)
+    who.earn(20, memo(reference="order_2"), now=NOW)
+    assert (who.balance, who.debt) == (-30, 30)
+    expires_at = NOW + timedelta(days=30)
+    who.restore(60, {lot: 10}, memo(), now=NOW, expires_at=expires_at)
+    assert (who.balance, who.debt) == (30, 0)
+    assert [(each.amount, each.expires_at) for each in who.lots.values() if each.source_id == "order_1"] == [
+        (60, None),
+        (20, expires_at),
+    ]
+
+
+def test_a_transfer_takes_what_is_free_and_makes_no_debt() -> None:
+    giver, taker = account(), Account(customer_id=CustomerId("cus_2"))
+    soon, later = NOW + timedelta(days=9), NOW + timedelta(days=90)
+    giver.earn(100, memo(), now=NOW, expires_at=soon)
+    giver.earn(30, memo(reference="order_2"), now=NOW, expires_at=later)
+    giver.spend_anyway(60, memo(Kind.REDEEM, "dred_1"), now=NOW)
+    giver.hold(20, memo(Kind.HOLD, "dred_2"), now=NOW)
+    parcels = giver.transfer_out(100, memo(Kind.TRANSFER), now=NOW)
+    taker.take_over(parcels, memo(Kind.TRANSFER), now=NOW)
+    assert (giver.balance, giver.held, giver.debt, taker.balance) == (20, 20, 0, 50)
+    # They stand for the order at their new owner, and keep their dates.
+    assert {(lot.source_id, lot.remaining, lot.expires_at) for lot in taker.lots.values()} == {
+        ("order_1", 20, soon),
+        ("order_1", 30, later),
+    }
+
+
+def test_a_transfer_moves_pending_points_as_pending_ones() -> None:
+    giver, taker = account(), Account(customer_id=CustomerId("cus_2"))
+    matures_at = NOW + timedelta(days=9)
+    giver.earn(100, memo(), now=NOW, matures_at=matures_at)
+    taker.take_over(giver.transfer_out(40, memo(Kind.TRANSFER), now=NOW), memo(Kind.TRANSFER), now=NOW)
+    assert (giver.pending, taker.pending, taker.balance) == (60, 40, 0)
+    taker.book_due(now=matures_at)
+    assert (taker.pending, taker.balance) == (0, 40)
+
+
+def test_a_transfer_of_nothing_writes_nothing() -> None:
+    who = account()
+    assert who.transfer_out(40, memo(Kind.TRANSFER), now=NOW) == []
+    assert who.postings == []
 
 
 def test_pending_dust_is_not_spendable_and_is_taken_back_first() -> None:

@@ -1,13 +1,15 @@
-"""Every movement of an account, in any order: its lots are what lies in a purse of single coins.
+"""Every movement of accounts, in any order: their lots are what lies in purses of single coins.
 
-No database, so that a great many sequences can be played; `test_any_life.py` plays them along the whole road.
+No database, so that a great many sequences can be played; `test_any_life.py` plays them through settlement.
 """
 
 from collections import Counter
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
 
@@ -21,6 +23,45 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 days = st.sampled_from([None, None, 1, 3, 8, 20])
 
 
+def make_memo(kind: Kind, reference_id: str, moment: datetime) -> Memo:
+    what = "redemption" if reference_id.startswith("dred") else "order"
+    return Memo(kind=kind, reference_type=what, reference_id=reference_id, description="test", event_at=moment)
+
+
+def uses(account: Account, redemption: str, figure: str) -> Counter[str]:
+    """What the rows of a redemption did to each lot, as `book.reserved_lots` and `book.spent_lots` read it."""
+    found: Counter[str] = Counter()
+    for posting in account.postings:
+        if posting.memo.reference_id == redemption:
+            for move in posting.moves:
+                found[move.lot_id] += move.held if figure == "held" else -move.remaining
+    return +found
+
+
+def taken_for(account: Account, order: str) -> Counter[str]:
+    """What reversals of an order took from each lot and was not restored, as `book.taken_lots` reads it."""
+    found: Counter[str] = Counter()
+    for posting in account.postings:
+        if posting.memo.reference_id == order and posting.memo.kind in {Kind.EARN, Kind.REVERSE}:
+            for move in posting.moves:
+                if account.lots[move.lot_id].origin_version != posting.version:
+                    found[move.lot_id] -= move.remaining
+    return +found
+
+
+def lots_of(accounts: Iterable[Account]) -> list[dict[Any, tuple[int, int]]]:
+    found = []
+    for account in accounts:
+        lots: dict[Any, tuple[int, int]] = {}
+        for lot in account.lots.values():
+            if lot.remaining:
+                key = lot.source_id, lot.matures_at, lot.expires_at
+                left, held = lots.get(key, (0, 0))
+                lots[key] = left + lot.remaining, held + lot.held
+        found.append(lots)
+    return found
+
+
 class AnyPurse(RuleBasedStateMachine):
     orders = Bundle("orders")
     held = Bundle("held")
@@ -29,50 +70,74 @@ class AnyPurse(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.now = START
-        self.account = Account(customer_id=CustomerId("cus_1"))
-        self.purse = Purse()
+        self.accounts = [Account(customer_id=CustomerId(name)) for name in ("cus_1", "cus_2")]
+        self.purses = [Purse(), Purse()]
         self.dates: dict[str, Any] = {}
-        self.booked: Counter[str] = Counter()
+        self.given = 0
+        self.of: dict[str, int] = {}
+        """Whose account a redemption is of."""
+        self.booked: Counter[Any] = Counter()
+        """What is booked of an order, by order and account; of a redemption what it has spent."""
+        self.taken: Counter[tuple[str, int]] = Counter()
 
     def memo(self, kind: Kind, reference_id: str) -> Memo:
         self.now += timedelta(seconds=1)
-        what = "redemption" if reference_id.startswith("dred") else "order"
-        return Memo(
-            kind=kind, reference_type=what, reference_id=reference_id, description="test", event_at=self.now
-        )  # fmt: skip
+        return make_memo(kind, reference_id, self.now)
 
-    def uses(self, redemption: str, figure: str) -> Counter[str]:
-        """What the rows of a redemption did to each lot, as `book.reserved_lots` and `book.spent_lots` read it."""
-        found: Counter[str] = Counter()
-        for posting in self.account.postings:
-            if posting.memo.reference_id == redemption:
-                for move in posting.moves:
-                    found[move.lot_id] += move.held if figure == "held" else -move.remaining
-        return +found
-
-    @rule(target=orders, amount=st.integers(1, 30), matures=days, expires=days)
-    def earn(self, amount: int, matures: int | None, expires: int | None) -> str:
+    @rule(target=orders, who=st.integers(0, 1), amount=st.integers(1, 30), matures=days, expires=days)
+    def earn(self, who: int, amount: int, matures: int | None, expires: int | None) -> Any:
         order = new_id("order")
         memo = self.memo(Kind.EARN, order)
         dates = {
             "matures_at": self.now + timedelta(days=matures) if matures else None,
             "expires_at": self.now + timedelta(days=expires) if expires else None,
         }
-        self.account.earn(amount, memo, now=self.now, **dates)
-        self.purse.earn(order, amount, now=self.now, **dates)
-        self.booked[order] = amount
-        return order
+        self.accounts[who].earn(amount, memo, now=self.now, **dates)
+        self.purses[who].earn(order, amount, now=self.now, **dates)
+        self.booked[order, who] = amount
+        self.given += amount
+        return order, dates
 
-    @rule(order=orders, part=st.integers(1, 30), within=st.booleans())
-    def take_back(self, order: str, part: int, within: bool) -> None:
-        amount = min(part, self.booked[order])
+    @rule(order=orders, who=st.integers(0, 1), part=st.integers(1, 30), within=st.booleans())
+    def take_back(self, order: Any, who: int, part: int, within: bool) -> None:
+        amount = min(part, self.booked[order[0], who])
         if not amount:
             return
         policy = NegativeBalance.WITHIN_BALANCE if within else NegativeBalance.ALLOW
-        memo = self.memo(Kind.REVERSE, order)
-        taken = self.account.take_back(amount, memo, now=self.now, policy=policy)
-        assert taken == self.purse.take_back(order, amount, within_balance=within)
-        self.booked[order] -= taken
+        memo = self.memo(Kind.REVERSE, order[0])
+        taken = self.accounts[who].take_back(amount, memo, now=self.now, policy=policy)
+        assert taken == self.purses[who].take_back(order[0], amount, now=self.now, within_balance=within)
+        self.booked[order[0], who] -= taken
+        self.taken[order[0], who] += taken
+        self.given -= taken
+
+    @rule(order=orders, who=st.integers(0, 1), part=st.integers(1, 30))
+    def restore(self, order: Any, who: int, part: int) -> None:
+        """An order counts again."""
+        if amount := min(part, self.taken[order[0], who]):
+            account, memo = self.accounts[who], self.memo(Kind.EARN, order[0])
+            taken = taken_for(account, order[0])
+            account.restore(amount, taken, memo, now=self.now, **order[1])
+            self.purses[who].restore(order[0], amount, now=self.now, **order[1])
+            self.booked[order[0], who] += amount
+            self.taken[order[0], who] -= amount
+            self.given += amount
+
+    @rule(order=orders, who=st.integers(0, 1), part=st.integers(1, 30))
+    def transfer(self, order: Any, who: int, part: int) -> None:
+        amount, other = min(part, self.booked[order[0], who]), 1 - who
+        if not amount:
+            return
+        memo = self.memo(Kind.TRANSFER, order[0])
+        debt = self.accounts[who].debt
+        parcels = self.accounts[who].transfer_out(amount, memo, now=self.now)
+        if parcels:
+            self.accounts[other].take_over(parcels, memo, now=self.now)
+        moved = self.purses[who].give(order[0], amount, self.purses[other], now=self.now)
+        assert moved == sum(parcel.amount for parcel in parcels) <= amount
+        assert self.accounts[who].debt <= debt
+        self.booked[order[0], who] -= moved
+        self.booked[order[0], other] += moved
 
     @rule(hours=st.integers(1, 100))
     def time_passes(self, hours: int) -> None:
@@ -80,77 +145,189 @@ class AnyPurse(RuleBasedStateMachine):
 
     @rule()
     def upkeep(self) -> None:
-        self.account.mature_due(now=self.now)
-        self.account.expire_due(now=self.now)
-        self.purse.mature(self.now)
-        self.purse.expire(self.now)
+        for account, purse in zip(self.accounts, self.purses, strict=True):
+            account.book_due(now=self.now)
+            purse.due(self.now)
 
-    @rule(target=held, amount=st.integers(1, 40))
-    def hold(self, amount: int) -> Any:
+    @rule(target=held, who=st.integers(0, 1), amount=st.integers(1, 40))
+    def hold(self, who: int, amount: int) -> Any:
         redemption = new_id("dred")
         memo = self.memo(Kind.HOLD, redemption)
-        self.upkeep()
+        self.purses[who].due(self.now)
         try:
-            self.account.hold(amount, memo, now=self.now)
+            self.accounts[who].hold(amount, memo, now=self.now)
         except Conflict:
-            assert amount > self.purse.available
+            assert amount > self.purses[who].available
             return multiple()
-        assert amount <= self.purse.available
-        self.purse.hold(redemption, amount)
+        assert amount <= self.purses[who].available
+        self.purses[who].hold(redemption, amount, now=self.now)
+        self.of[redemption] = who
         return redemption
 
     @rule(target=spent, redemption=consumes(held))
     def release(self, redemption: str) -> str:
-        self.account.release(self.uses(redemption, "held"), self.memo(Kind.RELEASE, redemption), now=self.now)
-        self.purse.release(redemption)
+        who = self.of[redemption]
+        account, memo = self.accounts[who], self.memo(Kind.RELEASE, redemption)
+        account.release(uses(account, redemption, "held"), memo, now=self.now)
+        self.purses[who].release(redemption, now=self.now)
         return redemption
 
     @rule(target=spent, redemption=consumes(held), percent=st.integers(1, 100))
     def capture(self, redemption: str, percent: int) -> str:
-        reserved = self.uses(redemption, "held")
+        who = self.of[redemption]
+        account, memo = self.accounts[who], self.memo(Kind.REDEEM, redemption)
+        reserved = uses(account, redemption, "held")
         amount = max(1, reserved.total() * percent // 100)
-        self.account.capture(amount, reserved, self.memo(Kind.REDEEM, redemption), now=self.now)
-        if rest := self.uses(redemption, "held"):
-            self.account.release(rest, self.memo(Kind.RELEASE, redemption), now=self.now)
-        self.purse.capture(redemption, amount)
+        account.capture(amount, reserved, memo, now=self.now)
+        if rest := uses(account, redemption, "held"):
+            account.release(rest, make_memo(Kind.RELEASE, redemption, self.now), now=self.now)
+        self.purses[who].capture(redemption, amount, now=self.now)
         self.booked[redemption] = amount
         return redemption
 
     @rule(redemption=spent, amount=st.integers(1, 20))
     def use_more(self, redemption: str, amount: int) -> None:
-        self.account.spend_anyway(amount, self.memo(Kind.REDEEM, redemption), now=self.now)
-        self.purse.spend_anyway(redemption, amount)
+        who, memo = self.of[redemption], self.memo(Kind.REDEEM, redemption)
+        self.accounts[who].spend_anyway(amount, memo, now=self.now)
+        self.purses[who].spend_anyway(redemption, amount, now=self.now)
         self.booked[redemption] += amount
 
     @rule(redemption=spent, part=st.integers(1, 20))
     def give_back(self, redemption: str, part: int) -> None:
         if amount := min(part, self.booked[redemption]):
-            spent = self.uses(redemption, "spent")
-            self.account.give_back(amount, spent, self.memo(Kind.REFUND, redemption), now=self.now)
-            self.purse.give_back(redemption, amount, now=self.now)
+            who, memo = self.of[redemption], self.memo(Kind.REFUND, redemption)
+            account = self.accounts[who]
+            account.give_back(amount, uses(account, redemption, "spent"), memo, now=self.now)
+            self.purses[who].give_back(redemption, amount, now=self.now)
             self.booked[redemption] -= amount
 
     @invariant()
-    def its_lots_are_what_lies_in_the_purse(self) -> None:
-        account, purse = self.account, self.purse
-        figures = account.balance, account.held, account.pending, account.debt
-        assert figures == (purse.balance, purse.held, purse.pending, purse.debt)
-        lots = {
-            (lot.source_id, lot.matures_at, lot.expires_at): (lot.remaining, lot.held)
+    def the_lots_are_what_lies_in_the_purses(self) -> None:
+        for account, purse in zip(self.accounts, self.purses, strict=True):
+            figures = account.balance, account.held, account.pending, account.debt
+            assert figures == (purse.balance, purse.held, purse.pending, purse.debt)
+        assert lots_of(self.accounts) == [purse.lots() for purse in self.purses]
+        dates = {
+            lot.id: (lot.created_at, lot.matures_at, lot.expires_at, lot.amount)
+            for account in self.accounts
             for lot in account.lots.values()
-            if lot.remaining
         }
-        assert lots == purse.lots()
-        dates = {lot.id: (lot.created_at, lot.matures_at, lot.expires_at, lot.amount) for lot in account.lots.values()}
         assert self.dates.items() <= dates.items()
         self.dates = dates
 
     @invariant()
+    def what_expired_is_known_by_its_source(self) -> None:
+        for account, purse in zip(self.accounts, self.purses, strict=True):
+            assert +account.expired == Counter(
+                coin.source for coin in purse.coins if coin.place is Place.EXPIRED
+            )  # fmt: skip
+
+    @invariant()
     def nobody_owes_who_has_some_to_spare(self) -> None:
-        assert not (self.purse.debt and self.purse.at(Place.FREE))
+        for purse in self.purses:
+            assert not (purse.debt and purse.at(Place.FREE))
+
+    @invariant()
+    def there_is_what_orders_gave_less_what_was_spent_or_expired(self) -> None:
+        there = sum(account.balance + account.pending for account in self.accounts)
+        spent = sum(dust for what, dust in self.booked.items() if isinstance(what, str))
+        expired = sum(account.expired.total() for account in self.accounts)
+        assert there + spent + expired == self.given
 
 
 @pieces
 @pytest.mark.filterwarnings("ignore:.*seconds to run.*")
 def test_lots_are_what_lies_in_a_purse(piece: int) -> None:
     play(AnyPurse, few=100)
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["earn", "take_back", "restore", "transfer", "hold", "release", "capture", "use", "refund"]),
+        st.integers(0, 1),
+        st.integers(1, 30),
+        days,
+        days,
+        st.integers(0, 100),
+    ),
+    max_size=25,
+)  # fmt: skip
+
+
+def play_steps(steps: list[Any], sweeps: set[int]) -> list[Account]:
+    """Play the steps, with a sweep every few hours of the time that passes before those named in `sweeps`."""
+    now, accounts = START, [Account(customer_id=CustomerId(name)) for name in ("cus_1", "cus_2")]
+    orders: list[tuple[str, int, dict[str, datetime | None]]] = []
+    redemptions: list[tuple[str, int]] = []
+    for number, (what, who, amount, matures, expires, hours) in enumerate(steps):
+        for _ in range(hours):
+            now += timedelta(hours=1)
+            if number in sweeps:
+                for account in accounts:
+                    account.book_due(now=now)
+        account = accounts[who]
+        if what == "earn":
+            matures_at = now + timedelta(days=matures) if matures else None
+            # As the rules have it, nothing expires before it matures.
+            expires_at = (matures_at or now) + timedelta(days=expires) if expires else None
+            orders.append((f"order_{number}", amount, {"matures_at": matures_at, "expires_at": expires_at}))
+            memo = make_memo(Kind.EARN, f"order_{number}", now)
+            account.earn(amount, memo, now=now, matures_at=matures_at, expires_at=expires_at)
+        elif what == "hold":
+            redemption = f"dred_{number}"
+            try:
+                account.hold(amount, make_memo(Kind.HOLD, redemption, now), now=now)
+            except Conflict:
+                continue
+            redemptions.append((redemption, who))
+        elif what in {"release", "capture", "use", "refund"} and redemptions:
+            redemption, of = redemptions[amount % len(redemptions)]
+            _redemption_step(what, accounts[of], redemption, amount, now)
+        elif what in {"take_back", "restore", "transfer"} and orders:
+            order, earned, dates = orders[amount % len(orders)]
+            _order_step(what, accounts, who, order, min(amount, earned), dates, now)
+    for account in accounts:
+        account.book_due(now=now + timedelta(days=100))
+    return accounts
+
+
+def _redemption_step(what: str, account: Account, redemption: str, amount: int, now: datetime) -> None:
+    reserved, spent = uses(account, redemption, "held"), uses(account, redemption, "spent")
+    match what:
+        case "release" if reserved:
+            account.release(reserved, make_memo(Kind.RELEASE, redemption, now), now=now)
+        case "capture" if reserved:
+            part = min(amount, reserved.total())
+            account.capture(part, reserved, make_memo(Kind.REDEEM, redemption, now), now=now)
+        case "use":
+            account.spend_anyway(amount, make_memo(Kind.REDEEM, redemption, now), now=now)
+        case "refund" if spent:
+            account.give_back(min(amount, spent.total()), spent, make_memo(Kind.REFUND, redemption, now), now=now)
+
+
+def _order_step(
+    what: str, accounts: list[Account], who: int, order: str, amount: int, dates: Any, now: datetime
+) -> None:
+    account = accounts[who]
+    match what:
+        case "take_back":
+            policy = NegativeBalance.WITHIN_BALANCE if amount % 2 else NegativeBalance.ALLOW
+            account.take_back(amount, make_memo(Kind.REVERSE, order, now), now=now, policy=policy)
+        case "restore":
+            account.restore(amount, taken_for(account, order), make_memo(Kind.EARN, order, now), now=now, **dates)
+        case "transfer":
+            memo = make_memo(Kind.TRANSFER, order, now)
+            if parcels := account.transfer_out(amount, memo, now=now):
+                accounts[1 - who].take_over(parcels, memo, now=now)
+
+
+@given(steps=STEPS, sweeps=st.sets(st.integers(0, 24)))
+def test_when_sweeps_run_makes_no_difference(steps: list[Any], sweeps: set[int]) -> None:
+    swept, not_swept = play_steps(steps, sweeps), play_steps(steps, set())
+    figures = [
+        [(account.balance, account.held, account.pending, account.debt) for account in accounts]
+        for accounts in (swept, not_swept)
+    ]
+    assert figures[0] == figures[1]
+    assert lots_of(swept) == lots_of(not_swept)
+    assert [+account.expired for account in swept] == [+account.expired for account in not_swept]

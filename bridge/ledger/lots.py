@@ -1,0 +1,109 @@
+"""Lots: points that came in together, and what a posting changes in them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+_NEVER = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(kw_only=True)
+class Lot:
+    """Dust that came in together. `remaining` counts towards the balance once `matured`, towards pending before.
+
+    One that has not matured and has no `matures_at` waits for the payment of the order it comes from.
+    """
+
+    id: str
+    source_type: str
+    source_id: str
+    amount: int
+    remaining: int
+    held: int = 0
+    matured: bool
+    matures_at: datetime | None = None
+    expires_at: datetime | None = None
+    created_at: datetime
+    origin_version: int
+
+    @property
+    def free(self) -> int:
+        """What may be spent: matured and promised to nobody."""
+        return self.remaining - self.held if self.matured else 0
+
+    @property
+    def unpaid(self) -> bool:
+        """Whether it is pending until the order it comes from is paid."""
+        return not self.matured and self.matures_at is None
+
+    def expired(self, moment: datetime) -> bool:
+        return self.expires_at is not None and self.expires_at <= moment
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parcel:
+    """Part of a lot on its way to another account of the same person. It keeps its dates and what it came from."""
+
+    amount: int
+    source_type: str
+    source_id: str
+    matured: bool
+    matures_at: datetime | None
+    expires_at: datetime | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class LotMove:
+    """How much one posting changed what is left of a lot, and what of it is held."""
+
+    lot_id: str
+    remaining: int = 0
+    held: int = 0
+
+
+def soonest_first(lot: Lot) -> tuple[datetime, datetime, int, str]:
+    """Of lots that came in one batch, and so at one moment, the one that was booked first: ids do not tell."""
+    return (lot.expires_at or _NEVER, lot.created_at, lot.origin_version, lot.id)
+
+
+class Moves:
+    """Collects what one posting does to lots, one line a lot, and does it."""
+
+    def __init__(self) -> None:
+        self._changes: dict[str, list[int]] = {}
+        self.owned = 0
+        """By how much the lots that make up the balance have grown."""
+
+    def add(self, lot: Lot, *, remaining: int = 0, held: int = 0) -> None:
+        lot.remaining += remaining
+        lot.held += held
+        self.owned += remaining if lot.matured else 0
+        change = self._changes.setdefault(lot.id, [0, 0])
+        change[0] += remaining
+        change[1] += held
+
+    def mature(self, lot: Lot) -> None:
+        lot.matured = True
+        self.owned += lot.remaining
+        self._changes.setdefault(lot.id, [0, 0])
+
+    def take(self, lots: Iterable[Lot], amount: int) -> int:
+        """Take up to `amount` from what is unpromised in these lots, in their order; return how much that was."""
+        left = amount
+        for lot in lots:
+            part = min(left, lot.remaining - lot.held)
+            if part > 0:
+                self.add(lot, remaining=-part)
+                left -= part
+        return amount - left
+
+    def reserve(self, lots: Iterable[Lot], amount: int) -> None:
+        for lot in lots:
+            part = min(amount, lot.free)
+            if part > 0:
+                self.add(lot, held=part)
+                amount -= part
+
+    def collected(self) -> tuple[LotMove, ...]:
+        return tuple(LotMove(lot_id=lot, remaining=change[0], held=change[1]) for lot, change in self._changes.items())

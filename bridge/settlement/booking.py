@@ -1,0 +1,106 @@
+"""Post what an order gets more or less, for whom, by the rules that the order met first."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from bridge.ids import CustomerId
+from bridge.ledger.account import Account, Kind, Memo
+from bridge.programme.versions import Version
+from bridge.settlement.shares import Share
+
+
+@dataclass(frozen=True, kw_only=True)
+class Booking:
+    """One order, and what its reversals have taken so far: by customer, from which lot how much."""
+
+    order_id: str
+    placed_at: datetime
+    changed_at: datetime
+    version: Version
+    unpaid: bool
+    """Whether what it earns is pending until the order is paid."""
+    now: datetime
+    taken: Mapping[CustomerId, Mapping[str, int]] = field(default_factory=dict)
+
+    def pay(self, account: Account) -> None:
+        """The order is paid: what was pending until then matures, or has a day for it."""
+        matures_at, _ = self.version.programme.dates(self.placed_at)
+        account.pay(self.order_id, matures_at=matures_at or self.now, now=self.now)
+
+    def bring_to(self, target: int, share: Share, account: Account, less: str, *, counted: int = 0) -> Share:
+        """Post the difference to `target`; the share after that. `less` says why, if points have to be taken back.
+
+        `counted` is what of the account's expired points other shares of the order count as taken already.
+        """
+        if target < share.net:
+            return self._reduce(share, account, share.net - target, less, counted)
+        return self._grow(share, account, target - share.net)
+
+    def transfer(self, share: Share, giver: Account, taker: Account | None) -> int:
+        """Move what is free of a former owner's share to the new owner; how much. Without one it is reversed."""
+        if not share.net:
+            return 0
+        kind = Kind.TRANSFER if taker else Kind.REVERSE
+        gone = self._memo(kind, "Order went to another customer", self.changed_at)
+        parcels = giver.transfer_out(share.net, gone, now=self.now)
+        if taker and parcels:
+            come = self._memo(kind, "Order came from another customer", self.changed_at)
+            taker.take_over(parcels, come, now=self.now)
+        return sum(parcel.amount for parcel in parcels)
+
+    def _reduce(self, share: Share, account: Account, amount: int, less: str, counted: int) -> Share:
+        # What has expired of the order's own lots is gone: it is not taken a second time.
+        over = account.expired_of(self.order_id, now=self.now) - share.expired - counted
+        expired = min(amount, max(0, over))
+        wanted = amount - expired
+        taken = 0
+        if wanted:
+            policy = self.version.programme.reversal.negative_balance
+            memo = self._memo(Kind.REVERSE, less, self.changed_at)
+            taken = account.take_back(wanted, memo, now=self.now, policy=policy)
+        return replace(
+            share,
+            booked=share.booked - taken,
+            waived=share.waived + amount - taken,
+            expired=share.expired + expired,
+            taken_back=share.taken_back + taken,
+        )
+
+    def _grow(self, share: Share, account: Account, amount: int) -> Share:
+        """The steps of `_reduce`, backwards: what was waived is still with the customer, so it counts first."""
+        forgiven = min(amount, share.waived - share.expired)
+        restored = min(amount - forgiven, share.taken_back)
+        expired = min(amount - forgiven - restored, share.expired)
+        new = amount - forgiven - restored - expired
+        memo = self._memo(Kind.EARN, "Earned with an order", self.placed_at)
+        matures_at, expires_at = self.version.programme.dates(self.placed_at)
+        if restored:
+            account.restore(
+                restored,
+                self.taken.get(account.customer_id, {}),
+                memo,
+                now=self.now,
+                matures_at=matures_at,
+                expires_at=expires_at,
+                unpaid=self.unpaid,
+            )
+        if new:
+            account.earn(new, memo, now=self.now, matures_at=matures_at, expires_at=expires_at, unpaid=self.unpaid)
+        return replace(
+            share,
+            booked=share.booked + restored + new,
+            waived=share.waived - forgiven - expired,
+            expired=share.expired - expired,
+            taken_back=share.taken_back - restored,
+        )
+
+    def _memo(self, kind: Kind, description: str, event_at: datetime) -> Memo:
+        return Memo(
+            kind=kind,
+            reference_type="order",
+            reference_id=self.order_id,
+            description=description,
+            event_at=event_at,
+            programme_version=self.version.number,
+        )

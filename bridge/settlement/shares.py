@@ -1,0 +1,125 @@
+"""Whose points an order's are: what is booked of it for its present owner, and for those who owned it before.
+
+An order's points exist once. When it goes to another customer, what is still free goes along; what was spent, or is on
+hold, stays booked with who had it. The present owner can earn what is left:
+
+    worth of the order 1000, of which the first owner has spent 600: 400 for the present owner
+    worth falls to 500    the present owner gives back 400, then the first owner 100
+    worth is 1000 again   the first owner gets 100 back, then the present owner 400
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, select
+
+from bridge.bulk import among, insert_rows
+from bridge.ids import CustomerId, OrderId
+from bridge.settlement.tables import order_former_owner
+
+
+@dataclass(frozen=True, kw_only=True)
+class Share:
+    """What one customer has of an order, in whole points."""
+
+    customer_id: CustomerId | None
+    booked: int = 0
+    """What the customer's rows in the ledger say."""
+    waived: int = 0
+    """What was not taken back of it: it had expired, or the policy left it with the customer."""
+    expired: int = 0
+    """The part of `waived` that had expired."""
+    taken_back: int = 0
+    """What was taken back and comes back first when the order is worth more again."""
+    first: bool = False
+    """Of a former owner: whether they owned it first."""
+    unearned: int = 0
+    """Of a former owner: what limits had kept from them. It is not there for the next owner to earn."""
+
+    @property
+    def net(self) -> int:
+        """What the customer should have of the order."""
+        return self.booked - self.waived
+
+    @property
+    def can_regrow(self) -> int:
+        """How much of what it has lost comes back before anybody earns something new."""
+        return self.waived + self.taken_back
+
+    def left_behind(self, *, moved: int, claimed: int) -> "Share":
+        """What stays with the owner before when the order goes away; `claimed` is what they could have had of it."""
+        return replace(self, booked=self.booked - moved, taken_back=0, unearned=max(0, claimed - self.net))
+
+    @property
+    def matters(self) -> bool:
+        """Whether anything follows from it for the order."""
+        return self.first or bool(self.booked or self.unearned)
+
+
+def former_net(shares: Iterable[Share], worth: int, worth_before: int) -> int:
+    """What former owners should have together, once the order is worth `worth`.
+
+    The present owner gives back before they do, and gets back after them.
+    """
+    shares = list(shares)
+    net = sum(share.net for share in shares)
+    if worth > worth_before:
+        net += min(worth - worth_before, sum(share.can_regrow for share in shares))
+    return min(net, worth)
+
+
+def left_for_owner(shares: Iterable[Share], worth: int, worth_before: int) -> int:
+    """What the present owner can have of the order, before limits that look at their other orders."""
+    shares = list(shares)
+    return max(0, worth - former_net(shares, worth, worth_before) - sum(share.unearned for share in shares))
+
+
+def read_former_owners(connection: Connection, order_ids: Collection[OrderId]) -> dict[OrderId, list[Share]]:
+    """The shares of former owners. The rows of the orders are locked, and so these are."""
+    if not order_ids:
+        return {}
+    columns = order_former_owner.c
+    query = select(order_former_owner).where(among(columns.order_id, list(order_ids))).order_by(columns.customer_id)
+    found: dict[OrderId, list[Share]] = {}
+    for row in connection.execute(query):
+        found.setdefault(OrderId(row.order_id), []).append(_share(row))
+    return found
+
+
+def write_former_owners(connection: Connection, shares: Mapping[OrderId, Sequence[Share]]) -> None:
+    """Replace the shares of these orders' former owners."""
+    if not shares:
+        return
+    connection.execute(delete(order_former_owner).where(among(order_former_owner.c.order_id, list(shares))))
+    rows = [{"order_id": order_id, **vars(share)} for order_id, found in shares.items() for share in found]
+    insert_rows(connection, order_former_owner, rows)
+
+
+def share_of_row(row: Any, *, first: bool = False) -> Share:
+    """The present owner's share, as the order's own row has it."""
+    return Share(
+        customer_id=row.customer_id,
+        first=first,
+        booked=row.booked,
+        waived=row.waived,
+        expired=row.expired,
+        taken_back=row.taken_back,
+    )
+
+
+def _share(row: Row[Any]) -> Share:
+    return Share(**{name: value for name, value in row._mapping.items() if name != "order_id"})
+
+
+def add_share(share: Share, other: Share) -> Share:
+    """Both as one, of the customer of the first: an owner who gets an order back, say."""
+    return replace(
+        share,
+        booked=share.booked + other.booked,
+        waived=share.waived + other.waived,
+        expired=share.expired + other.expired,
+        taken_back=share.taken_back + other.taken_back,
+        unearned=0,
+        first=False,
+    )

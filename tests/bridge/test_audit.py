@@ -1,0 +1,93 @@
+"""Each check of conservation finds a breach that is planted, and is silent without it."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import Connection, text
+
+from bridge.audit import CHECK_NAMES, audit, find_breaches
+from bridge.clock import now
+from bridge.db import transaction
+from bridge.ids import CustomerId
+from bridge.ledger.account import Kind, Memo
+from bridge.ledger.book import open_accounts, save
+from tests.bridge.test_settlement import settle
+from tests.bridge.test_transfers import WORTH, have_rules, of, spend
+
+pytestmark = pytest.mark.usefixtures("settings")
+
+
+class Planted(Exception):
+    """Undoes the transaction that a breach was planted in."""
+
+
+def memo(kind: Kind) -> Memo:
+    return Memo(kind=kind, reference_type="order", reference_id="order_1", description="planted", event_at=now())
+
+
+def new_points_for_the_new_owner(connection: Connection) -> None:
+    """The new owner earns the whole order once more, and the order's row says so."""
+    connection.execute(text(f"UPDATE order_settlement SET booked = booked + {WORTH}"))
+    account = open_accounts(connection, [CustomerId("cus_2")])[CustomerId("cus_2")]
+    account.earn(WORTH, memo(Kind.EARN), now=now())
+    save(connection, [account])
+
+
+def a_former_owner_is_forgotten(connection: Connection) -> None:
+    connection.execute(text("DELETE FROM order_former_owner"))
+
+
+def a_former_owner_has_less(connection: Connection) -> None:
+    connection.execute(text("UPDATE order_former_owner SET booked = booked - 1"))
+
+
+def points_leave_and_arrive_nowhere(connection: Connection) -> None:
+    account = open_accounts(connection, [CustomerId("cus_2")])[CustomerId("cus_2")]
+    account.transfer_out(100, memo(Kind.TRANSFER), now=now())
+    save(connection, [account])
+
+
+def points_of_an_order_that_is_not_known(connection: Connection) -> None:
+    account = open_accounts(connection, [CustomerId("cus_3")])[CustomerId("cus_3")]
+    account.earn(5, memo(Kind.EARN), now=now(), expires_at=now() + timedelta(days=1))
+    save(connection, [account])
+
+
+def a_lot_loses_a_point(connection: Connection) -> None:
+    connection.execute(text("UPDATE dust_lot SET remaining = remaining - 1 WHERE remaining > 0"))
+
+
+@pytest.mark.parametrize(
+    ("plant", "checks"),
+    [
+        (new_points_for_the_new_owner, {"no_order_gives_more_than_it_is_worth"}),
+        (
+            a_former_owner_is_forgotten,
+            {"orders_hold_what_is_booked", "former_owners_have_what_the_order_says", "the_book_adds_up"},
+        ),
+        (
+            a_former_owner_has_less,
+            {"orders_hold_what_is_booked", "former_owners_have_what_the_order_says", "the_book_adds_up"},
+        ),
+        (
+            points_leave_and_arrive_nowhere,
+            {"orders_hold_what_is_booked", "transfers_have_two_sides", "the_book_adds_up"},
+        ),
+        (points_of_an_order_that_is_not_known, {"orders_hold_what_is_booked", "the_book_adds_up"}),
+        (a_lot_loses_a_point, {"the_book_adds_up"}),
+    ],
+)
+def test_a_planted_breach_is_found(plant: Callable[[Connection], None], checks: set[str]) -> None:
+    have_rules()
+    settle(of("cus_1", 1))
+    spend(600)
+    settle(of("cus_2", 2))
+    assert checks <= set(CHECK_NAMES)
+    assert audit() == []
+    with suppress(Planted), transaction() as connection:
+        plant(connection)
+        found = {breach.check for breach in find_breaches(connection)}
+        raise Planted
+    assert checks <= found

@@ -1,0 +1,130 @@
+"""Points that have expired are not taken a second time, and when sweeps run makes no difference."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from bridge.clock import moved, now
+from tests.bridge.test_referrals import bought, refer
+from tests.bridge.test_settlement import balance, rules, settle
+from tests.bridge.test_transfers import lots, of, spend, sweep
+from tests.support.medusa import FakeMedusa
+from tests.support.orders import PLACED, line, order
+
+pytestmark = pytest.mark.usefixtures("settings")
+
+DAYS = 30
+POLICIES = ("allow", "within_balance")
+
+
+def have_rules(policy: str = "allow", **more: Any) -> None:
+    rules(
+        earn={"rates": {"eur": "100"}, "expires_after_days": DAYS, **more},
+        reversal={"negative_balance": policy},
+    )
+
+
+@pytest.fixture(params=[True, False], ids=["swept", "not swept"])
+def swept(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_a_return_takes_nothing_that_has_expired(policy: str, swept: bool) -> None:
+    have_rules(policy)
+    settle(of("cus_1", 1))
+    with moved(timedelta(days=DAYS + 10)):
+        if swept:
+            sweep()
+        settle(of("cus_1", 2, price=5))
+        assert balance().balance == 0
+        settle(of("cus_1", 3, status="canceled"))
+        assert balance().balance == 0
+        settle(of("cus_1", 4))
+        sweep()
+        assert balance().balance == 0
+
+
+@pytest.mark.parametrize(
+    ("price", "left"),
+    # 600 of 1000 have expired and 400 were spent: they are owed once less than 400 are left of the order.
+    [(8, 0), (4, 0), (3, -100), (0, -400)],
+)
+def test_returns_in_steps_are_one_return(price: int, left: int, swept: bool) -> None:
+    have_rules()
+    settle(of("cus_1", 1))
+    spend(400)
+    with moved(timedelta(days=DAYS + 10)):
+        if swept:
+            sweep()
+        for version, step in enumerate((9, 6, price), start=2):
+            settle(of("cus_1", version, price=max(step, price)))
+        assert balance().balance == left
+        settle(of("cus_1", 9))
+        sweep()
+        assert balance().balance == 0
+
+
+def test_a_return_that_is_undone_gives_back_the_same_points(swept: bool) -> None:
+    """The order's own dates are over by then: what was taken from another order's points goes back to those."""
+    have_rules()
+    settle(of("cus_1", 1))
+    spend(400)
+    with moved(timedelta(days=20)):
+        other = order("order_2", placed=PLACED + timedelta(days=20), lines=[line(price=5)])
+        settle(other)
+    kept = [(500, None, PLACED + timedelta(days=20 + DAYS))]
+    with moved(timedelta(days=DAYS + 10)):
+        if swept:
+            sweep()
+        settle(of("cus_1", 2, status="canceled"))
+        assert balance().balance == 500 - 400
+        settle(of("cus_1", 3))
+        sweep()
+        assert lots("cus_1") == kept
+
+
+def test_a_limit_takes_nothing_that_has_expired(swept: bool) -> None:
+    have_rules(limits={"per_day": 500})
+    settle(of("cus_1", 1, price=4), order("order_2", placed=PLACED + timedelta(minutes=1), lines=[line(price=4)]))
+    assert balance().balance == 500
+    with moved(timedelta(days=DAYS + 10)):
+        if swept:
+            sweep()
+        # An order of that day becomes known only now, and leaves the others 200. Its own points expire at once.
+        settle(order("order_0", placed=PLACED - timedelta(minutes=1), lines=[line(price=3)]))
+        sweep()
+        assert balance().balance == 0
+
+
+def test_a_referral_takes_nothing_that_has_expired(api: TestClient, medusa: FakeMedusa, swept: bool) -> None:
+    rules(earn={"expires_after_days": DAYS}, bonuses={"referral": {"referrer": 200, "referred": 50}})
+    refer(api)
+    settle(bought())
+    spend(150, "cus_old")
+    with moved(timedelta(days=DAYS + 10)):
+        if swept:
+            sweep()
+        settle(bought(version=2, status="canceled"))
+        assert (balance("cus_old").balance, balance("cus_new").balance) == (-150, 0)
+
+
+@pytest.mark.parametrize(("policy", "left"), [("allow", -100), ("within_balance", 0)])
+def test_a_cancel_right_after_another_lots_expiry_ends_the_same(policy: str, left: int, swept: bool) -> None:
+    have_rules(policy)
+    placed = PLACED + timedelta(days=20)
+    settle(of("cus_1", 1, price=1))
+    with moved(timedelta(days=20)):
+        settle(order("order_2", placed=placed, lines=[line(price=2)]))
+        # Of the first lot 100 go first, so nothing of it is left; then 100 of the second.
+        spend(200)
+        settle(order("order_3", placed=PLACED, lines=[line(price=1)]))
+    with moved(PLACED + timedelta(days=DAYS, seconds=30) - now()):
+        if swept:
+            sweep()
+        # What order_3 earned has expired; of order_2 100 are there and 100 spent.
+        settle(order("order_2", placed=placed, version=2, status="canceled"))
+        sweep()
+        assert balance().balance == left
