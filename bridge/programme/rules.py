@@ -474,9 +474,10 @@ class Programme(_Part):
         return frozenset(detail for detail, wanted in asked.items() if wanted)
 
     def currencies(self) -> Iterator[tuple[str, str]]:
-        """Every currency code that the rules name, with its field."""
-        for part, rates in (("earn", self.earn.rates), ("redeem", self.redeem.rates)):
-            yield from ((f"{part}.rates.{code}", code) for code in rates)
+        """Every currency code that somebody wrote into the rules, with its field. Defaults are nobody's mistake."""
+        for part, rules in (("earn", self.earn), ("redeem", self.redeem)):
+            if "rates" in rules.model_fields_set:
+                yield from ((f"{part}.rates.{code}", code) for code in rules.rates)
         if self.tiers.currency_code:
             yield "tiers.currency_code", self.tiers.currency_code
         for number, reward in enumerate(self.redeem.rewards):

@@ -190,6 +190,9 @@ function dustOnlyRefusal(
   if (lines.some((line) => MathBN.lte(line.unit_price, 0))) {
     return `${title} has no price, so points cannot pay for it. Please ask the shop.`
   }
+  if (lines.some((line) => !MathBN.convert(line.quantity).isInteger())) {
+    return `Points pay for whole units of ${title} only. Please choose a whole number.`
+  }
   const codes = new Set(lines.flatMap((line) => lineCodes(line)))
   const wanted = lines.reduce((sum, line) => sum + Number(line.quantity), 0)
   const covered = [...codes].reduce((sum, code) => sum + unitsCovered(byCode.get(code)), 0)

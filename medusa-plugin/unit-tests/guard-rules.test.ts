@@ -157,6 +157,10 @@ describe("dust-only products", () => {
     expect(judgeMugs([mugs(3, { "DUST-MUG": 15 })], [forMugs(1)])).toContain("Only 1 of 3 × “Mug” are paid")
   })
 
+  it("are refused by weight, however many units are paid", () => {
+    expect(judgeMugs([mugs(1.5, { "DUST-MUG": 22.5 })], [forMugs(2)])).toContain("whole units of “Mug” only")
+  })
+
   it("are refused when an ordinary code pays for the units that dust does not cover", () => {
     expect(judgeMugs([mugs(2, { "DUST-MUG": 15, SUMMER: 15 })], [forMugs(1), ordinary])).toContain("Only 1 of 2")
   })

@@ -14,7 +14,7 @@ from bridge.medusa.currencies import decimal_digits
 from bridge.programme.currencies import forget_currencies, load_currencies, save_currencies
 from tests.bridge.test_redemptions import give, redeem, redeemed
 from tests.support import tokens
-from tests.support.medusa import FakeMedusa
+from tests.support.medusa import FakeMedusa, cart_line
 
 pytestmark = pytest.mark.usefixtures("settings")
 
@@ -77,6 +77,21 @@ def test_a_currency_that_the_shop_does_not_have_is_named(
     # While Medusa is away only the letters are checked.
     medusa.away = True
     assert put(api, document).status_code == 200
+
+
+def test_a_default_is_not_held_against_a_shop_without_euros(api: TestClient, medusa: FakeMedusa) -> None:
+    del medusa.currencies["eur"]
+    assert put(api, {"redeem": {"rates": {"huf": "1"}}}).status_code == 200
+    assert put(api, {"redeem": {"rates": {"eur": "1"}}}).status_code == 422
+
+
+def test_the_most_that_a_reward_takes_off_has_the_currencys_decimals(api: TestClient, medusa: FakeMedusa) -> None:
+    fifth = REWARD | {"kind": "percentage", "percent": "20", "max_value": {"huf": "3.33"}}
+    put(api, {"redeem": {"rates": {"huf": "1"}, "rewards": [fifth]}}).raise_for_status()
+    give(100)
+    cart = {"id": "cart_1", "customer_id": "cus_1", "currency_code": "huf", "completed_at": None, "promotions": []}
+    medusa.carts["cart_1"] = cart | {"items": [cart_line(total=1000)]}
+    assert Decimal(redeemed(api, {"cart_id": "cart_1", "reward_id": "parcel"})["value"]) == 3
 
 
 @pytest.mark.parametrize("code", ["EUR", "e", "eu1", "euro"])
