@@ -19,6 +19,8 @@ from tests.support.deliveries import deliver
 from tests.support.orders import order, order_event
 from tests.support.processes import eventually
 
+pytestmark = pytest.mark.servers
+
 SLOW = 300
 STARTS = {
     "nothing at all": b"",

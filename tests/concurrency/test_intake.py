@@ -5,6 +5,7 @@ from threading import Barrier
 
 import httpx
 import psycopg
+import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import text
 
@@ -17,6 +18,8 @@ from tests.support.databases import waiting_for_locks
 from tests.support.deliveries import deliver
 from tests.support.orders import line, order, order_event
 from tests.support.processes import eventually, serving_dust
+
+pytestmark = pytest.mark.servers
 
 AT_ONCE = 50
 IDS = [f"msg_{number:02}" for number in range(AT_ONCE)]

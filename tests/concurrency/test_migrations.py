@@ -27,6 +27,8 @@ from tests.support.deliveries import deliver
 from tests.support.orders import order, order_event
 from tests.support.processes import eventually, serving_dust
 
+pytestmark = pytest.mark.servers
+
 WRITERS, READERS, CUSTOMERS = 3, 2, 10
 FINE = {("webhook", 202), ("balance", 200), ("history", 200)}
 HEAD = """

@@ -14,6 +14,8 @@ from bridge.db import transaction
 from tests.support import tokens
 from tests.support.processes import serving_dust
 
+pytestmark = pytest.mark.servers
+
 CLIENTS = 64
 BALANCE, DEBIT = 1_000, 70
 FITTING = BALANCE // DEBIT

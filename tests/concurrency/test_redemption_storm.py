@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 import httpx
+import pytest
 from sqlalchemy import text
 
 from bridge.clock import now
@@ -20,6 +21,8 @@ from tests.support import tokens
 from tests.support.brokers import own_broker
 from tests.support.medusa import FakeMedusa, serving
 from tests.support.processes import eventually, serving_dust
+
+pytestmark = pytest.mark.servers
 
 BALANCE, WISH, AT_ONCE = 1_000, 90, 50
 FITTING = BALANCE // WISH

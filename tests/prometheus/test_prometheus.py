@@ -17,6 +17,8 @@ from tests.support.deliveries import OTHER_WEBHOOK_SECRET, deliver
 from tests.support.orders import order, order_event
 from tests.support.processes import eventually, serving_dust
 
+pytestmark = pytest.mark.servers
+
 PROMETHEUS, PROMTOOL = shutil.which("prometheus"), shutil.which("promtool")
 STORIES = Path(__file__).with_name("alerts.test.yml")
 

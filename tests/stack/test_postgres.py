@@ -19,6 +19,8 @@ from bridge.stack.processes import until
 
 from .conftest import PATIENCE_SECONDS, REPOSITORY, Run, assert_all_end, data_folder, family, first_line, users
 
+pytestmark = pytest.mark.servers
+
 FAST = {"fsync": "off"}
 HOLD = """
 import sys, time

@@ -8,6 +8,8 @@ from bridge.stack.redis import embedded_redis
 
 from .conftest import PATIENCE_SECONDS, Run, assert_all_end, family, first_line
 
+pytestmark = pytest.mark.servers
+
 HOLD = """
 import sys, time
 from pathlib import Path

@@ -14,6 +14,8 @@ from bridge.stack.supervisor import Program, Supervisor, run_to_end, supervised
 
 from .conftest import PATIENCE_SECONDS, Run, assert_all_end, family, first_line
 
+pytestmark = pytest.mark.servers
+
 FOREVER = "import time; time.sleep(600)"
 
 

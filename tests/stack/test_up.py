@@ -17,6 +17,8 @@ from bridge.stack.up import as_environment, running_stack
 
 from .conftest import PATIENCE_SECONDS, Run, assert_all_end, family, first_line
 
+pytestmark = pytest.mark.servers
+
 FAKE_DUST = (sys.executable, str(Path(__file__).with_name("fake_dust.py")))
 UP = """
 import sys

@@ -33,6 +33,8 @@ from tests.support.orders import order, order_event
 from tests.support.processes import eventually, serving_dust
 from tests.support.rabbitmq import MISSING, running_rabbitmq
 
+pytestmark = pytest.mark.servers
+
 # One that the certificate names, and one that leads to the same server and is not in it.
 NAMED, UNNAMED = "127.0.0.1", "127.0.0.2"
 

@@ -6,10 +6,13 @@ import subprocess
 import sys
 
 import psutil
+import pytest
 
 from bridge.stack.processes import spawn, stop
 from tests.support.brokers import own_broker
 from tests.support.processes import PATIENCE_SECONDS
+
+pytestmark = pytest.mark.servers
 
 WORKER = """
 import sys

@@ -26,6 +26,8 @@ from tests.support.brokers import ON_RABBITMQ, own_broker
 from tests.support.medusa import API_KEY
 from tests.support.orders import event, order, order_event
 
+pytestmark = pytest.mark.servers
+
 LOGIN = ("operator", "a-long-password")
 DUST = (sys.executable, "-m", "bridge.cli")
 # Only a defect, or a machine that hardly moves, ever reaches it.

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from workers.flower.failures import ArgumentsCut, recorded_failure
 
+pytestmark = pytest.mark.servers
+
 # What Celery passes on when it tells Flower of a task.
 RECORDED_CHARACTERS = 1024
 

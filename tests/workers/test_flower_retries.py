@@ -29,6 +29,8 @@ from workers.flower.retries import (
 )
 from workers.inbox import handle
 
+pytestmark = pytest.mark.servers
+
 
 def record(event_id: str = "parked", **others: Any) -> Record:
     known = {"uuid": "old", "name": "inbox.handle", "state": "FAILURE", "args": f"('{event_id}',)", "kwargs": "{}"}

@@ -24,6 +24,8 @@ from tests.support.medusa import FakeMedusa, serving
 from tests.support.orders import event, order_event
 from tests.support.processes import dust_processes, eventually, running
 
+pytestmark = pytest.mark.servers
+
 EVENTS, CUSTOMERS = 2_000, 50
 # Events without a snapshot: they take the other way, a task of their own that asks Medusa.
 BARE = 100

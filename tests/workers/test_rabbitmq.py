@@ -21,7 +21,7 @@ from tests.support.orders import order, order_event
 from tests.support.processes import dust_processes, eventually, serving_dust
 from tests.support.rabbitmq import MISSING, RabbitMQ, running_rabbitmq
 
-pytestmark = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
+pytestmark = [pytest.mark.servers, pytest.mark.skipif(MISSING is not None, reason=str(MISSING))]
 
 
 @pytest.fixture(scope="module")
