@@ -11,7 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from bridge.audit import audit_medusa
-from bridge.clock import moved, now
+from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import Unavailable
 from bridge.inbox.drain import drain_once
@@ -22,6 +22,7 @@ from bridge.redemptions.promises import due_redemptions, lock_redemption
 from bridge.wake import REDEMPTIONS_ADVANCE
 from tests.bridge.test_redemptions import delete, figures, give, redeem, redeemed, show
 from tests.support import tokens
+from tests.support.clock import moved
 from tests.support.deliveries import deliver
 from tests.support.medusa import API_KEY, PUBLISHABLE_KEY, FakeMedusa, cart_line, codes_in
 from tests.support.orders import line, order

@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bridge.clock import moved, now
+from bridge.clock import now
 from bridge.db import transaction
 from bridge.ids import CustomerId, new_id
 from bridge.inbox.drain import drain_once
@@ -23,6 +23,7 @@ from bridge.redemptions.advance import advance
 from tests.bridge.test_redemptions import figures, give, redeem, redeemed, show
 from tests.bridge.test_rewards import FIFTH, PARCEL, SHIRTS, dust_only, offer, quote
 from tests.support import tokens
+from tests.support.clock import moved
 from tests.support.deliveries import deliver
 from tests.support.medusa import FakeMedusa, cart_line
 from tests.support.orders import line, order, order_event

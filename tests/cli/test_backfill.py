@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -22,12 +22,15 @@ from bridge.programme.rules import Programme
 from bridge.programme.versions import add_version
 from bridge.settings import get_settings
 from tests.cli.conftest import Dust
+from tests.support.clock import START as TODAY
 from tests.support.medusa import FakeMedusa
 from tests.support.orders import line, order, order_event
 from tests.support.receiver import NOTIFY_SECRET
 from workers.upkeep import mature_and_expire
 
-START = datetime(2026, 1, 1, tzinfo=UTC)
+# The shop opened at midnight a year ago.
+START = TODAY.replace(hour=0) - timedelta(days=365)
+SINCE, NEXT_DAY = f"{START:%Y-%m-%d}", f"{START + timedelta(days=1):%Y-%m-%d}"
 EVERYTHING = Wish(since=START, until=None, programme_version=None, with_signup=False)
 
 
@@ -71,7 +74,7 @@ def test_a_preview_says_what_it_would_give_and_writes_nothing(dust: Dust, medusa
     medusa.orders["order_bad"] = {**order("order_bad", placed=START), "total": None}
     medusa.add_customer("cus_new", "a@x.org")
     medusa.add_customer("cus_guest", "b@x.org", has_account=False)
-    said = dust("backfill", "--since", "2026-01-01", "--with-signup", "--dry-run", "--json").json
+    said = dust("backfill", "--since", SINCE, "--with-signup", "--dry-run", "--json").json
     assert (said["seen"], said["orders"], said["dust"], said["customers"]) == (10, 10, 160, 3)
     assert [(each["currency_code"], each["earning"], each["dust"]) for each in said["by_currency"]] == [
         ("eur", 6, 60), ("sek", 0, 0), ("usd", 1, 100),
@@ -83,7 +86,7 @@ def test_a_preview_says_what_it_would_give_and_writes_nothing(dust: Dust, medusa
     }
     assert (said["expired"], said["unreadable"]) == (60, ["order_bad"])
     assert (said["customers_for_signup"], said["signup"]) == (1, 7)
-    told = " ".join(dust("backfill", "--since", "2026-01-01", "--dry-run").out.split())
+    told = " ".join(dust("backfill", "--since", SINCE, "--dry-run").out.split())
     assert "10 would be settled: 160 dust for 3 customers." in told
     assert count("SELECT count(*) FROM webhook_event") == count("SELECT count(*) FROM order_settlement") == 0
     assert count("SELECT count(*) FROM backfill_run") == 0
@@ -95,13 +98,13 @@ def test_each_order_earns_once_whatever_webhooks_come(dust: Dust, medusa: FakeMe
     with transaction() as connection:
         receive(connection, "msg_1", read_event(order_event(early)), order_event(early), now=now())
         receive(connection, "msg_2", read_event(order_event(late)), order_event(late), now=now())
-    said = dust("backfill", "--since", "2026-01-01", "--until", "2026-01-01T07:30", "--yes", "--json").json
+    said = dust("backfill", "--since", SINCE, "--until", f"{SINCE}T07:30", "--yes", "--json").json
     assert (said["state"], said["orders"], said["kept"], said["waiting"]) == ("done", 8, 8, 0)
     assert [balance(dust, f"cus_{number}") for number in range(3)] == [30, 30, 20]
-    again = dust("backfill", "--since", "2026-01-01", "--yes", "--json").json
+    again = dust("backfill", "--since", SINCE, "--yes", "--json").json
     assert (again["orders"], again["kept"]) == (9, 1)
     assert [balance(dust, f"cus_{number}") for number in range(3)] == [30, 30, 30]
-    known = dust("backfill", "--since", "2026-01-01", "--dry-run", "--json").json
+    known = dust("backfill", "--since", SINCE, "--dry-run", "--json").json
     assert (known["seen"], known["known"], known["orders"], known["dust"]) == (9, 9, 0, 0)
 
 
@@ -110,11 +113,11 @@ def test_without_yes_it_shows_first_and_asks(dust: Dust, medusa: FakeMedusa) -> 
 
     place(medusa, 3)
     runner = typer.testing.CliRunner()
-    said = runner.invoke(app, ["backfill", "--since", "2026-01-01"], input="n\n")
+    said = runner.invoke(app, ["backfill", "--since", SINCE], input="n\n")
     assert said.exit_code == 1
     assert "30 dust for 3 customers" in " ".join(said.output.split())
     assert count("SELECT count(*) FROM webhook_event") == 0
-    assert runner.invoke(app, ["backfill", "--since", "2026-01-01"], input="y\n").exit_code == 0
+    assert runner.invoke(app, ["backfill", "--since", SINCE], input="y\n").exit_code == 0
     assert balance(dust, "cus_0") == 10
     asked = dust("backfill", "--json")
     assert (asked.code, "--json cannot ask" in asked.err) == (1, True)
@@ -129,26 +132,26 @@ def test_a_run_that_was_cut_off_goes_on_where_it_was(
     pages = take_in(get_medusa(), run.id)
     assert [next(pages).orders for _ in range(2)] == [10, 19]
     pages.close()
-    other = dust("backfill", "--since", "2026-01-02", "--yes")
+    other = dust("backfill", "--since", NEXT_DAY, "--yes")
     assert (other.code, "was not finished" in other.err) == (1, True)
     medusa.calls.clear()
-    said = dust("backfill", "--since", "2026-01-01")
+    said = dust("backfill", "--since", SINCE)
     assert "after 19 orders." in " ".join(said.out.split())
     assert "35 orders seen, 35 of them settled now" in " ".join(said.out.split())
     # Not from the beginning: two pages from the order on that was seen last.
     assert len(medusa.calls) == 2
     assert sum(balance(dust, f"cus_{number}") for number in range(3)) == 350
     begin(EVERYTHING, actor="test", now=now())
-    assert dust("backfill", "--since", "2026-01-02", "--yes", "--restart").code == 0
+    assert dust("backfill", "--since", NEXT_DAY, "--yes", "--restart").code == 0
     assert count("SELECT count(*) FROM backfill_run WHERE state = 'forgotten'") == 1
 
 
 def test_a_run_goes_on_after_medusa_was_away(dust: Dust, medusa: FakeMedusa) -> None:
     place(medusa, 3)
     medusa.away = True
-    assert dust("backfill", "--since", "2026-01-01", "--yes").code == 1
+    assert dust("backfill", "--since", SINCE, "--yes").code == 1
     medusa.away = False
-    assert dust("backfill", "--since", "2026-01-01").code == 0
+    assert dust("backfill", "--since", SINCE).code == 0
     assert balance(dust, "cus_0") == 10
 
 
@@ -166,7 +169,7 @@ def test_dates_count_from_the_order_and_rules_can_be_chosen(dust: Dust, medusa: 
         "order_0000", customer_id="cus_0", placed=START, version=2, lines=[line(price=20)]
     )
     medusa.orders["order_next"] = order("order_next", customer_id="cus_1", placed=now())
-    dust("reconcile", "--since", "2026-01-01")
+    dust("reconcile", "--since", SINCE)
     drain_once()
     assert balance(dust, "cus_0") == 100
     assert balance(dust, "cus_1") == 10
@@ -178,10 +181,10 @@ def test_sign_ups_get_their_bonus_only_when_asked(dust: Dust, medusa: FakeMedusa
     medusa.add_customer("cus_0", "a@x.org")
     medusa.add_customer("cus_guest", "b@x.org", has_account=False)
     place(medusa, 1)
-    dust("backfill", "--since", "2026-01-01", "--yes")
+    dust("backfill", "--since", SINCE, "--yes")
     assert balance(dust, "cus_0") == 10
     for _ in range(2):
-        dust("backfill", "--since", "2026-01-01", "--with-signup", "--yes")
+        dust("backfill", "--since", SINCE, "--with-signup", "--yes")
         assert balance(dust, "cus_0") == 17
     assert balance(dust, "cus_guest") == 0
 
@@ -190,7 +193,7 @@ def test_a_mailbox_gets_one_sign_up_bonus_whatever_accounts_it_has(dust: Dust, m
     rules(bonuses={"signup": 7})
     medusa.add_customer("cus_0", "a@x.org")
     medusa.add_customer("cus_1", "A@x.org")
-    options = ("backfill", "--since", "2026-01-01", "--with-signup")
+    options = ("backfill", "--since", SINCE, "--with-signup")
     assert dust(*options, "--dry-run", "--json").json["customers_for_signup"] == 1
     dust(*options, "--yes")
     del medusa.customers["cus_0"]
@@ -207,7 +210,7 @@ def test_sign_ups_wait_while_medusa_cannot_say_what_they_are(
     medusa.add_customer("cus_0", "a@x.org")
     one = medusa._one
     monkeypatch.setattr(medusa, "_one", lambda *_: (503, {"message": "away"}))
-    assert dust("backfill", "--since", "2026-01-01", "--with-signup", "--yes", "--json").json["waiting"] == 1
+    assert dust("backfill", "--since", SINCE, "--with-signup", "--yes", "--json").json["waiting"] == 1
     assert balance(dust, "cus_0") == 0
     monkeypatch.setattr(medusa, "_one", one)
     handle_event("rec_cus_0_signup")
@@ -235,13 +238,13 @@ def test_nobody_is_written_to_about_an_old_order_unless_told_to(
     place(medusa, 2)
     medusa.add_customer("cus_0", "a@x.org")
     medusa.orders["order_good"] = order("order_good", customer_id="cus_2", placed=now() - timedelta(days=1))
-    assert dust("backfill", "--since", "2026-01-01", "--with-signup", "--yes").code == 0
+    assert dust("backfill", "--since", SINCE, "--with-signup", "--yes").code == 0
     assert balance(dust, "cus_0") == 17
     mature_and_expire()
     # Dust that was over as it was booked is no news either.
     assert (balance(dust, "cus_0"), balance(dust, "cus_1"), balance(dust, "cus_2"), told()) == (0, 0, 10, Counter())
     medusa.orders["order_next"] = order("order_next", customer_id="cus_2", placed=now() - timedelta(days=2))
-    assert dust("backfill", "--since", "2026-01-01", "--tell", "--yes").code == 0
+    assert dust("backfill", "--since", SINCE, "--tell", "--yes").code == 0
     assert told() == {"dust.earned": 1}
 
 
@@ -252,7 +255,7 @@ def test_an_order_of_a_backfill_that_a_webhook_speaks_of_as_well_is_told(
     early = medusa.orders["order_0000"]
     with transaction() as connection:
         receive(connection, "msg_1", read_event(order_event(early)), order_event(early), now=now())
-    assert dust("backfill", "--since", "2026-01-01", "--yes").code == 0
+    assert dust("backfill", "--since", SINCE, "--yes").code == 0
     assert told() == {"dust.earned": 1}
     # What an old order earns later is news.
     grown = order("order_0001", customer_id="cus_1", placed=START, version=2, lines=[line(price=30)])
@@ -265,6 +268,6 @@ def test_an_order_of_a_backfill_that_a_webhook_speaks_of_as_well_is_told(
 def test_a_poisoned_order_stops_nothing(dust: Dust, medusa: FakeMedusa) -> None:
     place(medusa, 3)
     medusa.orders["order_0001"]["items"] = None
-    said = dust("backfill", "--since", "2026-01-01", "--yes", "--json").json
+    said = dust("backfill", "--since", SINCE, "--yes", "--json").json
     assert (said["orders"], said["kept"], said["unreadable"]) == (2, 2, ["order_0001"])
     assert [balance(dust, f"cus_{number}") for number in range(3)] == [10, 0, 10]

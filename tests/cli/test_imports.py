@@ -25,9 +25,12 @@ from bridge.programme.versions import add_version
 from bridge.stack.up import DUST
 from tests.bridge.test_transfers import hold, release
 from tests.cli.conftest import Dust
-from tests.support.clock import moved
+from tests.support.clock import START, moved
 from tests.support.medusa import FakeMedusa
 from tests.support.processes import eventually
+
+# When a lot of another programme was earned, and the last day on which it is good.
+EARNED, LATER = START - timedelta(days=500), START + timedelta(days=1_000)
 
 
 def write(folder: Path, *lines: str, name: str = "points.csv") -> Path:
@@ -148,20 +151,26 @@ def test_ids_are_checked_unless_they_are_trusted(dust: Dust, medusa: FakeMedusa,
 
 @pytest.mark.usefixtures("settings")
 def test_lots_keep_their_dates_and_a_shopper_reads_where_they_come_from(dust: Dust, tmp_path: Path) -> None:
-    lines = ("cus_1,30,2026-01-02,2030-01-01,", "cus_1,12,,,", "cus_1,5,,,2030-01-01")
+    lines = (f"cus_1,30,{EARNED:%Y-%m-%d},{LATER:%Y-%m-%d},", "cus_1,12,,,", f"cus_1,5,,,{LATER:%Y-%m-%d}")
     file = write(tmp_path, "customer_id,amount,earned_at,expires_at,matures_at", *lines)
     dust("import", file, "--trust-ids", "--description", "From our old programme")
     shown = dust("balance", "cus_1", "--json").json
     assert (shown["balance"], shown["pending"]) == (42, 5)
-    assert [(each["amount"], each["expires_at"][:10]) for each in shown["expiring"]] == [(30, "2030-01-01")]
+    assert [(each["amount"], each["expires_at"][:10]) for each in shown["expiring"]] == [(30, f"{LATER:%Y-%m-%d}")]
     oldest = dust("explain", "cus_1", "--json").json["steps"][0]["sentence"]
-    assert oldest.startswith("02 Jan 2026: 30 dust brought over with import dimp_")
+    assert oldest.startswith(f"{EARNED:%d %b %Y}: 30 dust brought over with import dimp_")
     assert "From our old programme" in oldest
 
 
 @pytest.mark.usefixtures("settings")
 def test_what_is_exported_can_be_imported(dust: Dust, tmp_path: Path) -> None:
-    lots = ["cus_1,30,2026-01-02,2030-01-01,", "cus_1,12,,,", "cus_2,5,,,2030-01-01", "cus_3,9,,,", "cus_3,4,,,"]
+    lots = [
+        f"cus_1,30,{EARNED:%Y-%m-%d},{LATER:%Y-%m-%d},",
+        "cus_1,12,,,",
+        f"cus_2,5,,,{LATER:%Y-%m-%d}",
+        "cus_3,9,,,",
+        "cus_3,4,,,",
+    ]
     dust("import", write(tmp_path, "customer_id,amount,earned_at,expires_at,matures_at", *lots), "--trust-ids")
     spend("cus_1", 31)
     said = dust("export", "--lots").out

@@ -1,7 +1,7 @@
 """`dust programme`: rules shown, checked, set, and tried on the orders of the past."""
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,13 @@ from sqlalchemy import text
 
 from bridge.db import transaction
 from tests.cli.conftest import Dust
+from tests.support.clock import START
 from tests.support.medusa import FakeMedusa
 from tests.support.orders import line, order
 
-JANUARY = datetime(2026, 1, 10, tzinfo=UTC)
+# Of last year.
+JANUARY = START.replace(year=START.year - 1, month=1, day=10)
+YEAR = JANUARY.year
 MONTH = timedelta(days=31)
 
 
@@ -86,15 +89,15 @@ def test_changed_rules_are_tried_on_old_orders_and_nothing_is_written(
     hats = {"name": "hats", "factor": "3", "product_ids": ["prod_hat"]}
     file = rules_file(tmp_path, earn={"rates": {"eur": "1"}, "multipliers": [hats]})
     before = everything()
-    range_ = ("--since", "2026-01-01", "--until", "2026-03-01")
+    range_ = ("--since", f"{YEAR}-01-01", "--until", f"{YEAR}-03-01")
     picture = tmp_path / "plot.svg"
     said = dust("programme", "simulate", file, *range_, "--plot", picture, "--json").json
     assert everything() == before
     assert (said["orders"], said["now"], said["then"], said["difference"]) == (4, 400, 600, 200)
     assert (said["changed"], said["customers"], said["unreadable"]) == (2, 2, ["order_bad"])
     assert [(each["name"], each["orders"], each["now"], each["then"]) for each in said["by_month"]] == [
-        ("2026-01", 3, 250, 350),
-        ("2026-02", 1, 150, 250),
+        (f"{YEAR}-01", 3, 250, 350),
+        (f"{YEAR}-02", 1, 150, 250),
     ]
     assert {each["name"]: (each["now"], each["then"]) for each in said["by_rule"]} == {
         "hats": (0, 300),
@@ -121,8 +124,8 @@ def test_a_simulation_goes_by_the_settlement_that_books(dust: Dust, medusa: Fake
         medusa.orders[f"order_{number}"] = order(
             f"order_{number}", lines=lines, placed=JANUARY, status=status, credit=number
         )
-    said = dust("programme", "simulate", tmp_path / "rules.json", "--since", "2026-01-01", "--json").json
-    dust("reconcile", "--since", "2026-01-01")
+    said = dust("programme", "simulate", tmp_path / "rules.json", "--since", f"{YEAR}-01-01", "--json").json
+    dust("reconcile", "--since", f"{YEAR}-01-01")
     drain_once()
     booked = dust("balance", "cus_1", "--json").json["balance"]
     assert (said["now"], said["then"]) == (booked, booked)
@@ -138,9 +141,9 @@ def test_a_simulation_says_that_limits_and_tiers_begin_at_nothing(
         ({"earn": {"limits": {"per_day": 5}}}, True),
         ({"tiers": {"levels": [{"name": "gold", "from": 100, "factor": "2"}]}}, True),
     ):
-        ask = ("programme", "simulate", rules_file(tmp_path, **changes), "--since", "2026-01-01")
+        ask = ("programme", "simulate", rules_file(tmp_path, **changes), "--since", f"{YEAR}-01-01")
         assert dust(*ask, "--json").json["limits_and_tiers_begin_at_nothing"] is expected
-        assert ("begin at nothing on 2026-01-01" in " ".join(dust(*ask).out.split())) is expected
+        assert (f"begin at nothing on {YEAR}-01-01" in " ".join(dust(*ask).out.split())) is expected
 
 
 def test_a_role_without_temporary_tables_is_told_what_to_do(
@@ -149,7 +152,7 @@ def test_a_role_without_temporary_tables_is_told_what_to_do(
     with psycopg.connect(database, autocommit=True) as owner:
         name = database.rpartition("/")[2]
         owner.execute(f'REVOKE TEMPORARY ON DATABASE "{name}" FROM PUBLIC')
-    said = dust("programme", "simulate", rules_file(tmp_path), "--since", "2026-01-01")
+    said = dust("programme", "simulate", rules_file(tmp_path), "--since", f"{YEAR}-01-01")
     assert (said.code, "GRANT TEMPORARY ON DATABASE" in said.err) == (1, True), said.err
 
 
