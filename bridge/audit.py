@@ -17,6 +17,7 @@ from bridge.medusa.client import Medusa
 from bridge.redemptions.promises import codes_closed_since
 from bridge.reports.closes import differences, newest_close
 from bridge.reports.reading import reading
+from bridge.settlement.check import look_at_sample
 
 # Codes of redemptions that were closed longer ago have been looked at often enough.
 _MEDUSA_LOOK_BACK = timedelta(days=2)
@@ -313,6 +314,21 @@ def _dead_codes_in_carts(medusa: Medusa, closed: Mapping[str, str]) -> Iterator[
             yield Breach(check="no_dead_code_in_an_open_cart", subject=cart_id, detail=f"holds {of}")
 
 
+def audit_orders(medusa: Medusa, sample: int) -> list[Breach]:
+    """Settled orders, of a random sample, that differ from Medusa's own, and how. Nothing is changed. Asks Medusa.
+
+    An event that is still on its way makes an order differ; the poll settles each that does.
+    """
+    found = look_at_sample(medusa, sample)
+    details: dict[str, str] = {order_id: "; ".join(each) for order_id, each in found.differs.items()}
+    details |= dict.fromkeys(found.missing, "Medusa does not have the order")
+    details |= dict.fromkeys(found.unreadable, "Medusa's order cannot be read")
+    return [
+        Breach(check="orders_are_as_medusa_has_them", subject=order_id, detail=detail)
+        for order_id, detail in sorted(details.items())
+    ]
+
+
 def audit() -> list[Breach]:
     """Every breach there is; an empty list is a clean audit."""
     with reading() as connection:
@@ -361,3 +377,8 @@ _CHECKS: tuple[Callable[[Connection], Iterator[Breach]], ...] = (
     _newest_close_still_holds,
 )
 CHECK_NAMES = (*_SQL_CHECKS, "hash_chain_holds", *_LATE_CHECKS, "newest_close_still_holds")
+MEDUSA_CHECK_NAMES = (
+    "no_live_promotion_without_a_hold",
+    "no_dead_code_in_an_open_cart",
+    "orders_are_as_medusa_has_them",
+)

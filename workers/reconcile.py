@@ -22,6 +22,6 @@ def orders() -> int:
     except Unavailable as error:
         log.warning("reconcile_waits", reason=error.message)
         return 0
-    if found.drifted or found.customers:
+    if found.drifted or found.customers or found.retried:
         publish(INBOX_DRAIN)
     return len(found.drifted)

@@ -92,6 +92,11 @@ def drain_once() -> Drained:
             work = _sort(connection, rows)
             with _traced(rows, work.orders):
                 settled = settle_orders(connection, work.orders.values(), now=now(), quiet=_quiet(rows, work.orders))
+            # Only Medusa can tell whether these facts count, so each event asks for its order.
+            unclear = [who for who, order in work.orders.items() if order in settled[order.id].unclear]
+            for event_id in unclear:
+                del work.orders[event_id]
+            work.apart.extend(unclear)
             if work.orders:
                 mark_handled(connection, {who: describe(settled[order.id]) for who, order in work.orders.items()})
             _postpone(connection, work.apart)
@@ -150,14 +155,14 @@ def _take(connection: Connection) -> Sequence[Row[Any]]:
 
 def _sort(connection: Connection, rows: Sequence[Row[Any]]) -> _Sorted:
     needs = current_version(connection).programme.looks_at
-    work = _Sorted(orders={}, alone=[], apart=[])
+    work, moment = _Sorted(orders={}, alone=[], apart=[]), now()
     for row in rows:
         try:
             event = read_kept_event(row.payload, type=row.type, event_at=row.event_at, subject=row.subject)
         except MalformedEvent:
             work.apart.append(row.id)
             continue
-        order = event.snapshot(needs=needs) if event.concerns_order else None
+        order = event.snapshot(needs=needs, now=moment) if event.concerns_order else None
         if order is not None:
             work.orders[row.id] = order
         elif event.concerns_order or asks_medusa(connection, event):

@@ -13,6 +13,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints, Va
 
 from bridge.errors import InvalidInput
 from bridge.medusa.orders import Detail, Order, UnreadableOrder, read_order
+from bridge.settlement.facts import MAX_CLOCK_SKEW
 
 
 class About(StrEnum):
@@ -82,8 +83,8 @@ class Event:
         codes = self.data.get("codes")
         return [code for code in codes if isinstance(code, str)] if isinstance(codes, list) else []
 
-    def snapshot(self, *, needs: frozenset[Detail]) -> Order | None:
-        """The order that came along, if it is usable: readable, and the one the event is about.
+    def snapshot(self, *, needs: frozenset[Detail], now: datetime) -> Order | None:
+        """The order that came along, if it is usable: readable, the one the event is about, and not of the future.
 
         `needs` are details that the rules look at and that snapshots of older senders do not carry.
         """
@@ -95,7 +96,8 @@ class Event:
         except UnreadableOrder:
             return None
         is_another = self.about is About.ORDER and order.id != self.subject
-        return None if is_another or not needs <= order.knows else order
+        is_future = max(order.placed_at, order.updated_at) > now + MAX_CLOCK_SKEW
+        return None if is_another or is_future or not needs <= order.knows else order
 
 
 # No white space, no control characters: a type ends up in logs and in metric labels.

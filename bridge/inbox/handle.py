@@ -33,6 +33,7 @@ from bridge.products.settings import forget_product
 from bridge.programme.versions import current_version
 from bridge.redemptions.cart_codes import note_codes_removed
 from bridge.settings import get_settings
+from bridge.settlement.facts import check_now, read_revisions
 from bridge.settlement.settle import Settled, settle_orders
 from bridge.tracing import span
 
@@ -43,6 +44,8 @@ _LONGEST_WAIT_SECONDS = 180.0
 # The retry comes by a message; the sweep takes over only when that is this late.
 _SWEEP_GRACE_SECONDS = 15.0
 _RETRIED_AT_ONCE = 500
+# How long after an event came in Medusa is asked once more for an order that it did not have.
+UNKNOWN_FOR = timedelta(minutes=10)
 
 
 class UnknownEvent(NotFound):
@@ -62,6 +65,15 @@ class RetryLater(Unavailable):
     def __init__(self, event_id: str, reason: str, wait_seconds: float) -> None:
         super().__init__(f"{event_id} waits: {reason}")
         self.wait_seconds = wait_seconds
+
+
+class OrderIsChanging(Unavailable):
+    """The order was settled by others each time while Medusa was asked for it."""
+
+    code = "order_is_changing"
+
+    def __init__(self, order_id: str) -> None:
+        super().__init__(f"Order {order_id} changed while Medusa was asked for it.")
 
 
 class EventFailed(Conflict):
@@ -113,6 +125,8 @@ def _handle(row: Row[Any], medusa: Medusa | None) -> Handled:
         return _try(row, medusa)
     except Unavailable as error:
         raise _put_off(row, error) from error
+    except UnknownInMedusa as error:
+        return _not_in_medusa(row, error)
     except DustError as error:
         raise _park(row, error.code, error.message) from error
     except Exception as error:
@@ -127,14 +141,36 @@ def _try(row: Row[Any], medusa: Medusa | None) -> Handled:
     if row.state != EventState.PENDING:
         return Handled(event_id=row.id, state=EventState(row.state), sentence=f"Nothing to do: it is {row.state}.")
     event = read_event(row.payload)
-    order = find_order(event, medusa)
+    order = find_order(event)
     person = find_person(event, medusa)
+    done = None
+    if order is not None or not event.concerns_order:
+        done = _do(row, event, order, person)
+    if done is None:
+        # No usable snapshot, or one that contradicts what was settled: Medusa is asked, and its answer counts.
+        order_id = order.id if order else _order_id(event, medusa)
+        answer, revision = _ask(order_id, medusa) if order_id else (None, 0)
+        done = _do(row, event, answer, person, revision=revision)
+    if done is None:
+        raise OrderIsChanging(str(order_id))
+    return done
+
+
+def _do(
+    row: Row[Any], event: Event, order: Order | None, person: Person | None, *, revision: int | None = None
+) -> Handled | None:
+    """Apply the event and note it as handled, in one transaction; None when its facts are unclear, and nothing is done.
+
+    `revision` is given with an order that Medusa was asked for: that of its settlement before.
+    """
     with transaction() as connection:
         if not _lock_pending(connection, row.id):
             return Handled(event_id=row.id, state=EventState.HANDLED, sentence="Nothing to do: it is handled.")
         redemptions = _note_codes_removed(connection, event)
         arrived = Arrived(source=row.source, received_at=row.received_at, quiet=row.source == QUIET_SOURCE)
-        sentence = _apply(connection, event, order, person, redemptions, arrived)
+        sentence = _apply(connection, event, order, person, redemptions, arrived, revision=revision)
+        if sentence is None:
+            return None
         mark_handled(connection, {row.id: sentence})
     EVENTS_HANDLED.labels(metric_label(row.type)).inc()
     found = {"order_id": order.id, "customer_id": order.customer_id} if order else {}
@@ -142,26 +178,30 @@ def _try(row: Row[Any], medusa: Medusa | None) -> Handled:
     return Handled(event_id=row.id, state=EventState.HANDLED, sentence=sentence, redemptions=redemptions)
 
 
-def find_order(event: Event, medusa: Medusa | None = None) -> Order | None:
-    """The order an event is about: its snapshot, or asked of Medusa; None when it is not about one."""
+def find_order(event: Event) -> Order | None:
+    """The order that came with an event, if it is usable."""
     if not event.concerns_order:
         return None
     with transaction() as connection:
         needs = current_version(connection).programme.looks_at
-    order = event.snapshot(needs=needs)
-    if order is not None:
-        return order
-    medusa = medusa or get_medusa()
-    order_id: OrderId | None = OrderId(str(event.subject))
+    return event.snapshot(needs=needs, now=now())
+
+
+def _order_id(event: Event, medusa: Medusa | None) -> OrderId | None:
+    """The order to ask for; None for a payment that belongs to no order yet."""
     if event.about is About.PAYMENT and "order_id" not in event.data:
-        order_id = medusa.order_id_of_payment(str(event.data.get("id")))
-    if order_id is None:
-        return None
+        return (medusa or get_medusa()).order_id_of_payment(str(event.data.get("id")))
+    return OrderId(str(event.subject))
+
+
+def _ask(order_id: OrderId, medusa: Medusa | None) -> tuple[Order, int]:
+    """The order as Medusa has it, and its revision from before. Raises `UnknownInMedusa`, `MedusaAway`."""
+    with transaction() as connection:
+        revision = read_revisions(connection, [order_id])[order_id]
     try:
-        return read_order(medusa.order(order_id))
+        return read_order((medusa or get_medusa()).order(order_id)), revision
     except UnknownInMedusa:
-        message = f"Medusa knows no order {order_id}. Check that the webhook comes from the shop DUST_MEDUSA_URL names."
-        raise UnknownInMedusa(message) from None
+        raise UnknownInMedusa(f"Medusa has no order {order_id}.") from None
 
 
 def _note_codes_removed(connection: Connection, event: Event) -> tuple[str, ...]:
@@ -177,13 +217,17 @@ def _apply(
     person: Person | None,
     redemptions: Collection[str],
     arrived: Arrived,
-) -> str:
+    *,
+    revision: int | None,
+) -> str | None:
     match event.about:
         case About.ORDER | About.PAYMENT:
             if order is None:
                 return f"Payment {event.subject} belongs to no order yet."
-            settled = settle_orders(connection, [order], now=now(), quiet={order.id} if arrived.quiet else ())
-            return describe(settled[order.id])
+            asked = {} if revision is None else {order.id: revision}
+            quiet = {order.id} if arrived.quiet else ()
+            settled = settle_orders(connection, [order], now=now(), quiet=quiet, asked=asked)[order.id]
+            return None if settled.unclear else describe(settled)
         case About.CUSTOMER:
             return apply_customer_event(connection, event, person, arrived)
         case About.PRODUCT:
@@ -272,6 +316,20 @@ def retry_event(
     return True
 
 
+def retry_unknown(connection: Connection, *, now: datetime) -> int:
+    """Make events pending again that failed because Medusa did not have their order some minutes ago; how many.
+
+    The second look decides: the event is handled, or ignored with the reason.
+    """
+    unknown = select(webhook_event.c.id).where(
+        webhook_event.c.state == EventState.FAILED.value,
+        webhook_event.c.error_code == UnknownInMedusa.code,
+        webhook_event.c.received_at <= now - UNKNOWN_FOR,
+    )
+    oldest = connection.scalars(unknown.order_by(webhook_event.c.received_at).limit(_RETRIED_AT_ONCE)).all()
+    return sum(retry_event(connection, event_id, now=now, actor="dust") for event_id in sorted(oldest))
+
+
 def retry_all(only: EventFilter, *, actor: str = "operator") -> Iterator[int]:
     """As `retry_event`, for every failed event that `only` lets through, oldest first; yields how many at a time.
 
@@ -324,6 +382,30 @@ def _read_row(event_id: str) -> Row[Any]:
 def _lock_pending(connection: Connection, event_id: str) -> bool:
     query = select(webhook_event.c.state).where(webhook_event.c.id == event_id).with_for_update()
     return connection.scalar(query) == EventState.PENDING
+
+
+def _not_in_medusa(row: Row[Any], error: UnknownInMedusa) -> Handled:
+    """Fail, so that an operator sees it; when that is so a while later still, ignore the event with this reason.
+
+    Medusa deletes an order whose payment is declined, without an event. The sender may also have invented the order, or
+    be another shop.
+    """
+    if now() < row.received_at + UNKNOWN_FOR:
+        raise _park(row, error.code, f"{error.message} It is looked for once more in ten minutes.") from error
+    reason = (
+        f"{error.message} It was deleted (Medusa does that when the payment is declined), or the webhook comes from"
+        " another shop than DUST_MEDUSA_URL names."
+    )
+    with transaction() as connection:
+        ignored = connection.execute(
+            update(webhook_event)
+            .where(webhook_event.c.id == row.id, webhook_event.c.state == EventState.PENDING.value)
+            .values(state=EventState.IGNORED.value, next_attempt_at=None, reason=reason, handled_at=now())
+        )
+        if ignored.rowcount and row.subject:
+            check_now(connection, [OrderId(row.subject)], now=now())
+    log.warning("event_ignored", type=row.type, code=error.code, reason=reason)
+    return Handled(event_id=row.id, state=EventState.IGNORED, sentence=reason)
 
 
 def _put_off(row: Row[Any], error: Unavailable) -> DustError:

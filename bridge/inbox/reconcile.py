@@ -16,13 +16,16 @@ import structlog
 from sqlalchemy import Column, Connection, DateTime, Table, Text, select
 from sqlalchemy.dialects.postgresql import insert
 
+from bridge.bulk import among
 from bridge.clock import now, real_now
 from bridge.db import metadata, transaction
 from bridge.errors import InvalidInput
 from bridge.ids import CustomerId, OrderId
 from bridge.inbox.customers import read_account
 from bridge.inbox.events import read_event
+from bridge.inbox.handle import retry_unknown
 from bridge.inbox.receive import Receipt, receive
+from bridge.inbox.tables import EventState, webhook_event
 from bridge.medusa.client import Json, Medusa
 from bridge.medusa.orders import Order, read_order
 from bridge.metrics import DRIFT_FOUND
@@ -30,8 +33,10 @@ from bridge.programme.currencies import ask_currencies, learned_at, save_currenc
 from bridge.programme.versions import current_version
 from bridge.settlement.accounts import Account, accounts_with_fresh_mailbox, seen_accounts
 from bridge.settlement.bonuses import customers_with_signup_bonus
+from bridge.settlement.check import check_due
 from bridge.settlement.emails import key_made_at
 from bridge.settlement.escrow import lacks_email_hash
+from bridge.settlement.facts import Age, Facts, check_now, compare
 from bridge.settlement.tables import order_settlement
 
 log = structlog.get_logger(__name__)
@@ -58,6 +63,10 @@ class Found:
     orders_seen: int = 0
     drifted: list[OrderId] = field(default_factory=list)
     customers: list[CustomerId] = field(default_factory=list)
+    retried: int = 0
+    """Events that had failed because Medusa did not have their order, and are tried once more."""
+    missing: list[OrderId] = field(default_factory=list)
+    """Orders that were settled and that Medusa does not have. They count as deleted when that stays so."""
     unreadable: list[str] = field(default_factory=list)
 
 
@@ -77,6 +86,13 @@ def reconcile(medusa: Medusa, *, since: datetime | None = None, dry_run: bool = 
     if since is None and not dry_run:
         _learn_currencies(medusa)
         _remember(started)
+    if not dry_run:
+        with transaction() as connection:
+            found.retried = retry_unknown(connection, now=now())
+    compared = check_due(medusa, waiting=_have_pending_events, dry_run=dry_run)
+    found.missing = compared.missing
+    found.unreadable += [order_id for order_id in compared.unreadable if order_id not in found.unreadable]
+    found.drifted += [order_id for order_id in compared.differs if order_id not in found.drifted]
     if not dry_run:
         DRIFT_FOUND.labels("orders").inc(len(found.drifted))
         DRIFT_FOUND.labels("customers").inc(len(found.customers))
@@ -131,22 +147,38 @@ def compare_orders(page: list[Json], found: Found, *, dry_run: bool, source: str
     with transaction() as connection:
         known = newest_facts(connection, orders.keys())
         unclaimable = _guests_without_hash(connection, orders.keys())
+        check: list[OrderId] = []
         for order_id, (document, order) in orders.items():
             mark = unclaimable.get(order_id, "") if order.email else ""
-            if order_id in known and order.age <= known[order_id] and not mark:
-                continue
+            facts, before = Facts.of(order), known.get(order_id)
+            if before is not None and not mark:
+                if facts == before:
+                    continue
+                if (age := compare(facts, before)) is not Age.NEWER:
+                    check.append(order_id)
+                    found.drifted += [order_id] if dry_run and age is Age.UNCLEAR else []
+                    continue
             if dry_run or _keep_order(connection, document, order, mark=mark, source=source):
                 found.drifted.append(order_id)
+        if not dry_run:
+            # A webhook was quicker, or told something false; or the order's version has gone back.
+            check_now(connection, check, now=now())
 
 
-def newest_facts(connection: Connection, order_ids: Iterable[OrderId]) -> dict[OrderId, tuple[int, datetime, Decimal]]:
-    """How new the facts are that each of these orders was settled by; one that never was is missing."""
+def _have_pending_events(connection: Connection, order_ids: Collection[OrderId]) -> set[OrderId]:
+    query = select(webhook_event.c.subject).where(
+        among(webhook_event.c.subject, list(order_ids)), webhook_event.c.state == EventState.PENDING.value
+    )
+    return {OrderId(order_id) for order_id in connection.scalars(query)}
+
+
+def newest_facts(connection: Connection, order_ids: Iterable[OrderId]) -> dict[OrderId, Facts]:
+    """The facts that each of these orders was settled by; one that never was settled is missing."""
     query = select(order_settlement).where(
         order_settlement.c.order_id.in_(list(order_ids)), order_settlement.c.facts_version.is_not(None)
     )
-    return {
-        row.order_id: (row.facts_version, row.facts_updated_at, row.facts_money) for row in connection.execute(query)
-    }
+    found = {OrderId(row.order_id): Facts.from_row(row) for row in connection.execute(query)}
+    return {order_id: facts for order_id, facts in found.items() if facts is not None}
 
 
 def _guests_without_hash(connection: Connection, order_ids: Iterable[OrderId]) -> dict[OrderId, str]:

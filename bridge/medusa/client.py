@@ -127,6 +127,18 @@ class Medusa:
         """Pages of orders that were placed at or after `since`, oldest first."""
         yield from self._changes("/admin/orders", "orders", "created_at", since, {"fields": ORDER_FIELDS})
 
+    def orders_by_id(self, order_ids: Collection[OrderId]) -> list[Json]:
+        """Those of these orders that Medusa has. It leaves drafts out of its list (2.21.2, its source)."""
+        found: list[Json] = []
+        for some in _in_portions(sorted(order_ids)):
+            params: Params = [
+                *(("id[]", order_id) for order_id in some),
+                ("fields", ORDER_FIELDS),
+                ("limit", len(some)),
+            ]
+            found += self._admin("GET", "/admin/orders", params=params)["orders"]
+        return found
+
     def orders_of_customer_since(self, customer_id: CustomerId, since: datetime) -> Iterator[list[Json]]:
         """Pages of a customer's orders that were placed at or after `since`."""
         filters = {"customer_id": customer_id, "fields": ORDER_FIELDS}

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -111,14 +111,8 @@ class Order:
     """Whether something that a claim or an exchange added is not paid yet."""
     email: str | None = field(repr=False)
     """Whose order it says it is; for a guest's dust only, never logged and never kept in clear."""
-
-    @property
-    def age(self) -> tuple[int, datetime, Decimal]:
-        """Newer facts compare greater. Medusa counts `version` up with each change of lines and moves `updated_at`.
-
-        A payment moves neither, but then more money has moved.
-        """
-        return (self.version, self.updated_at, self.money_moved)
+    gone: bool = False
+    """Medusa no longer has the order. Then it counts as canceled, and nothing else of it is known."""
 
     def kept_share(self, line: Line | None, *, include_credit: bool) -> Decimal:
         """How much of a line's money, or of the shipping's when it is None, the shop keeps. From 0 to 1.
@@ -181,6 +175,26 @@ def read_order(document: Mapping[str, Any]) -> Order:
         customer_group_ids=_group_ids(order),
         knows=frozenset(_known(order)),
     )
+
+
+def deleted_order(
+    order_id: OrderId, *, customer_id: str | None, is_guest: bool, currency_code: str, version: int,
+    placed_at: datetime, updated_at: datetime,
+) -> Order:  # fmt: skip
+    """What is left of an order that Medusa no longer has: whose it was and when, and that nothing of it counts."""
+    document: dict[str, Any] = {
+        "id": order_id,
+        "customer_id": customer_id,
+        "customer": {"has_account": not is_guest},
+        "currency_code": currency_code,
+        "status": "canceled",
+        "version": version,
+        "created_at": placed_at,
+        "updated_at": updated_at,
+        "total": 0,
+        "items": [],
+    }
+    return replace(read_order(document), gone=True)
 
 
 def _group_ids(order: OrderShape) -> frozenset[str]:

@@ -371,12 +371,36 @@ def update_redemption(connection: Connection, redemption_id: str, *, now: dateti
     )
 
 
-def note_code_use(connection: Connection, code: str, *, order_id: OrderId, dust_captured: int) -> None:
-    """Write down which order has used a code, and how much of its dust."""
+def note_code_use(connection: Connection, code: str, *, order_id: OrderId | None, dust_captured: int) -> None:
+    """Write down which order has used a code, and how much of its dust; none when that order was deleted."""
     connection.execute(
         update(dust_redemption_code)
         .where(dust_redemption_code.c.code == code)
         .values(order_id=order_id, dust_captured=dust_captured)
+    )
+
+
+def note_second_use(connection: Connection, codes: Iterable[str], *, order_id: OrderId) -> None:
+    """Write down an order that carries codes which another order has used."""
+    connection.execute(
+        update(dust_redemption_code).where(dust_redemption_code.c.code.in_(codes)).values(also_order_id=order_id)
+    )
+
+
+def orders_of_freed_codes(connection: Connection) -> list[OrderId]:
+    """Orders that carry a code whose first order was deleted, and that can use it now."""
+    query = select(dust_redemption_code.c.also_order_id).where(
+        dust_redemption_code.c.also_order_id.is_not(None), dust_redemption_code.c.order_id.is_(None)
+    )
+    return sorted({OrderId(order_id) for order_id in connection.scalars(query)})
+
+
+def forget_second_uses(connection: Connection, order_ids: Iterable[OrderId]) -> None:
+    """These orders are settled again; if they use the code, that is written as its use."""
+    connection.execute(
+        update(dust_redemption_code)
+        .where(dust_redemption_code.c.also_order_id.in_(order_ids), dust_redemption_code.c.order_id.is_(None))
+        .values(also_order_id=None)
     )
 
 

@@ -96,7 +96,10 @@ dust_redemption_code = Table(
     # A code is used by one order at most, but two codes of a redemption may be used by two orders.
     Column("order_id", Text),
     Column("dust_captured", BigInteger, nullable=False, server_default="0"),
+    # The newest other order that carries the code. It uses the code when `order_id` turns out to be deleted.
+    Column("also_order_id", Text),
     Index(None, "order_id"),
+    Index("ix_dust_redemption_code_also_order_id", "also_order_id", postgresql_where=text("also_order_id IS NOT NULL")),
     CheckConstraint("0 <= dust_captured AND dust_captured <= dust", name="captured"),
     CheckConstraint("(product_id IS NULL) = (quantity IS NULL)", name="product_has_quantity"),
 )

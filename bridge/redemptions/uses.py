@@ -14,12 +14,19 @@ import structlog
 from sqlalchemy import Connection
 
 from bridge.ids import OrderId
-from bridge.ledger.account import Account, Kind, Memo
+from bridge.ledger.account import Account, InsufficientDust, Kind, Memo
 from bridge.ledger.book import reserved_lots
 from bridge.medusa.orders import CodeUse, Line, Order
 from bridge.metrics import REDEMPTIONS_ENDED
 from bridge.programme.worth import dust_for_value
-from bridge.redemptions.promises import Code, Redemption, lock_redemption, note_code_use, update_redemption
+from bridge.redemptions.promises import (
+    Code,
+    Redemption,
+    lock_redemption,
+    note_code_use,
+    note_second_use,
+    update_redemption,
+)
 from bridge.redemptions.tables import RedemptionKind, State
 
 log = structlog.get_logger(__name__)
@@ -142,13 +149,19 @@ def is_used_by(redemption: Redemption, order: Order) -> bool:
     return bool(_codes_of(redemption, order))
 
 
-def report_second_use(redemption: Redemption, order: Order) -> None:
-    """Say so when the order carries a code that another order has used: it was given something for nothing.
+def report_second_use(connection: Connection, redemption: Redemption, order: Order) -> None:
+    """Note when the order carries a code that another order has used. The redemption's row is locked.
 
-    Medusa's limit stands against it; what a merchant's own tools (drafts, say) can do there is not known.
+    Medusa's limit prevents it, with one exception: the other order was deleted because its payment was declined, and
+    the same cart was completed again. When Dust learns that, this order uses the code. In every other case the order
+    got a discount for nothing; what a merchant's own tools (drafts, say) can do there is not known.
     """
-    if any(code.order_id not in {None, order.id} and _uses(redemption, code, order) for code in redemption.codes):
-        log.error("code_in_two_orders", redemption_id=redemption.id, order_id=order.id)
+    codes = [c for c in redemption.codes if c.order_id not in {None, order.id} and _uses(redemption, c, order)]
+    if not codes:
+        return
+    log.error("code_in_two_orders", redemption_id=redemption.id, order_id=order.id)
+    if not order.canceled:
+        note_second_use(connection, [code.code for code in codes], order_id=order.id)
 
 
 def _codes_of(redemption: Redemption, order: Order) -> list[Code]:
@@ -179,12 +192,14 @@ def book_use(
     """
     # Two orders that are settled together may have a code of it each, or both the same: the first has changed the row.
     redemption = lock_redemption(connection, redemption.id)
+    if order.gone:
+        return _free_codes(connection, account, redemption, order, spent, now)
     used = {
         code.code: used_dust(redemption, code, order, product_codes=product_codes, first=first)
         for code in _codes_of(redemption, order)
     }
     if not used:
-        report_second_use(redemption, order)
+        report_second_use(connection, redemption, order)
         return redemption
     booked = sum(code.dust_captured for code in redemption.codes if code.code in used)
     codes = tuple(
@@ -249,6 +264,51 @@ def _capture(
     # Before the commit: one that is rolled back and done again counts twice, which no rate will notice.
     REDEMPTIONS_ENDED.labels(state.value).inc()
     return replace(redemption, state=state, dust_captured=target, order_id=OrderId(order.id))
+
+
+def _free_codes(
+    connection: Connection,
+    account: Account,
+    redemption: Redemption,
+    order: Order,
+    spent: Mapping[str, int],
+    now: datetime,
+) -> Redemption:
+    """Give back what a deleted order had used, and let another order use its codes.
+
+    Medusa takes the use of the promotion back when it deletes the order, and the code is still in the cart: the shopper
+    completes it with another card. So the dust is held again, if it is still there. If it is not, or if another order
+    has used the redemption's other codes, the promotions of the codes are removed.
+    """
+    own = [code for code in redemption.codes if code.order_id == order.id]
+    others = [code.order_id for code in redemption.codes if code.order_id not in {None, order.id}]
+    booked = sum(code.dust_captured for code in own)
+    if booked:
+        account.give_back(booked, spent, _memo(Kind.REFUND, redemption, order, "Dust of a deleted order"), now=now)
+    for code in own:
+        note_code_use(connection, code.code, order_id=None, dust_captured=0)
+    captured = redemption.dust_captured - booked
+    changes: dict[str, object] = {"dust_captured": captured, "order_id": others[0] if others else None}
+    if redemption.state is State.CAPTURED and not others:
+        reason = f"Order {order.id}, which had used the code, was deleted."
+        held = _hold_again(account, redemption, order, now)
+        changes |= {"state": (State.ACTIVE if held else State.RELEASED).value, "reason": reason, "attempts": 0}
+        changes |= {"next_attempt_at": None if held and not redemption.release_requested_at else now}
+    else:
+        changes |= {"next_attempt_at": now}
+    update_redemption(connection, redemption.id, now=now, **changes)
+    return lock_redemption(connection, redemption.id)
+
+
+def _hold_again(account: Account, redemption: Redemption, order: Order, now: datetime) -> bool:
+    """Hold the redemption's dust once more; False when the customer no longer has it, or the account was merged."""
+    if account.survivor is not None:
+        return False
+    try:
+        account.hold(redemption.dust, _memo(Kind.HOLD, redemption, order, "Dust set aside again"), now=now)
+    except InsufficientDust:
+        return False
+    return True
 
 
 def _memo(kind: Kind, redemption: Redemption, order: Order, description: str) -> Memo:

@@ -41,6 +41,7 @@ from bridge.settlement.escrow import (
     settle_escrows,
     why_nobody_earns,
 )
+from bridge.settlement.facts import Age, Facts, compare, name_differences, next_check
 from bridge.settlement.joint import (
     OVER_THE_LIMIT,
     LimitsOfBatch,
@@ -76,7 +77,11 @@ from bridge.tracing import span
 
 @dataclass(frozen=True, kw_only=True)
 class Settled:
-    """What came of settling one order. `stale` means that newer facts had been seen before; nothing was done."""
+    """What came of settling one order. `stale` means that newer facts had been seen before; nothing was done.
+
+    `unclear` are facts that were left out, because only Medusa can tell whether they count. `differences` say how what
+    was settled before differs from the answer of Medusa, where it was asked.
+    """
 
     order_id: OrderId
     customer_id: CustomerId | None
@@ -85,6 +90,8 @@ class Settled:
     change: int = 0
     stale: bool = False
     note: str | None = None
+    unclear: tuple[Order, ...] = ()
+    differences: tuple[str, ...] = ()
 
 
 _NOTHING = Earning(dust=0, lines={})
@@ -99,6 +106,9 @@ class _NoRow:
     facts_version: int | None = None
     facts_updated_at: datetime | None = None
     facts_money: Decimal = Decimal(0)
+    facts_canceled: bool = False
+    gone: bool = False
+    revision: int = 0
     programme_version: int | None = None
     earning_due: bool = False
     paid: bool = False
@@ -137,6 +147,9 @@ class _Case:
     """What was spent on it, as tiers count it."""
     allowed: Allowed = field(default_factory=lambda: Allowed(dust=0))
     """What of `earned` is left by limits that look at several orders."""
+    asked: bool = False
+    """Whether the facts are Medusa's own answer."""
+    check_at: datetime | None = None
     redemptions: list[Redemption] = field(default_factory=list)
     spent: dict[str, dict[str, int]] = field(default_factory=dict)
     """By redemption that is captured: what its dust came from, by lot. Their rows are locked, so it stays so. Orders of
@@ -177,6 +190,11 @@ class _Case:
         raised = programme.earn.when is EarnWhen.CAPTURED and not order.paid
         for_referral = programme.bonuses.referral.offered and not self.paid
         return order.awaits_payment or self.unpaid or raised or for_referral
+
+    @property
+    def money_is_true(self) -> bool:
+        """Whether the money that had moved by the facts before can have moved: it only grows."""
+        return 0 < self.order.money_moved >= self.row.facts_money
 
     @property
     def stays_due(self) -> bool:
@@ -251,31 +269,37 @@ class _Case:
 
 
 def settle_orders(
-    connection: Connection, orders: Iterable[Order], *, now: datetime, quiet: Collection[str] = ()
+    connection: Connection,
+    orders: Iterable[Order],
+    *,
+    now: datetime,
+    quiet: Collection[str] = (),
+    asked: Mapping[OrderId, int] | None = None,
 ) -> dict[OrderId, Settled]:
     """Bring the ledger to what these orders, as they now are, should have. Any number at once.
 
     The end is the same as if they were settled one by one, in the sequence in which they are given. That matters for
     tiers: what an order earns depends on the tier that the orders settled before it have made.
 
-    Nobody is told what the `quiet` ones have earned.
+    Nobody is told what the `quiet` ones have earned. `asked` are orders that Medusa was asked for, with their revision
+    from before (see `read_revisions`): they count as they are, unless they were settled meanwhile.
     """
-    facts = _in_sequence(orders)
+    facts = list(orders)
     if not facts:
         return {}
-    newest = {order.id: order for order in facts}
+    asked = asked or {}
     longest_days = longest_joint_limit_days(connection)
     locked = lock_customers(connection, facts) if longest_days else set()
     while True:
         looked = connection.begin_nested()
-        rows = _lock_rows(connection, sorted(newest))
+        rows = _lock_rows(connection, sorted({order.id for order in facts}))
         if longest_days:
             check_owners(connection, [row for row in rows.values() if isinstance(row, Row)], locked)
-        settled = {
-            order_id: _stale(row) for order_id, row in rows.items() if _is_stale(row, newest[order_id])
-        }  # fmt: skip
-        fresh = [order for order in facts if not _is_stale(rows[order.id], order)]
+        fresh, settled = _choose(rows, facts, asked)
         steps = _open_cases(connection, fresh, rows, now)
+        for case in steps:
+            case.asked = case.order.id in asked
+            case.check_at = next_check(case.order, asked=case.asked, quiet=case.order.id in quiet, now=now)
         _add_shares(connection, steps, peek=bool(longest_days), now=now)
         moved = _weigh(connection, steps, longest_days)
         cases = list({step.order.id: step for step in steps}.values())
@@ -290,7 +314,9 @@ def settle_orders(
     accounts = _open_accounts(connection, cases, moved, also, [due.row.id for due in referrals])
     with span("settlement.settle", orders=len(cases), customers=len(accounts)):
         for case in sorted(cases, key=lambda case: case.order.id):
-            settled[case.order.id] = _settle(connection, case, accounts, now)
+            outcome = _settle(connection, case, accounts, now)
+            unclear = settled[case.order.id].unclear if case.order.id in settled else ()
+            settled[case.order.id] = replace(outcome, unclear=unclear, differences=_differences(case, outcome))
         for other in moved:
             _settle_moved(connection, other, accounts[CustomerId(other.row.customer_id)], now)
         for due in referrals:
@@ -304,17 +330,6 @@ def settle_orders(
     return settled
 
 
-def _in_sequence(orders: Iterable[Order]) -> list[Order]:
-    """These facts without those that are older than, or the same as, others before them."""
-    facts: dict[tuple[OrderId, object], Order] = {}
-    newest: dict[OrderId, Order] = {}
-    for order in orders:
-        known = newest.get(order.id)
-        if known is None or order.age >= known.age:
-            facts[order.id, order.age] = newest[order.id] = order
-    return list(facts.values())
-
-
 def _lock_rows(connection: Connection, order_ids: list[OrderId]) -> dict[OrderId, Row[Any] | _NoRow]:
     query = (
         select(order_settlement)
@@ -326,13 +341,43 @@ def _lock_rows(connection: Connection, order_ids: list[OrderId]) -> dict[OrderId
     return {order_id: known.get(order_id, _NO_ROW) for order_id in order_ids}
 
 
-def _is_stale(row: Row[Any] | _NoRow, order: Order) -> bool:
-    return row.facts_version is not None and order.age < (row.facts_version, row.facts_updated_at, row.facts_money)
+def _choose(
+    rows: Mapping[OrderId, Row[Any] | _NoRow], facts: Iterable[Order], asked: Mapping[OrderId, int]
+) -> tuple[list[Order], dict[OrderId, Settled]]:
+    """The facts that count, in sequence, and the results of orders that keep the facts they have.
+
+    Of facts that are the same only the last remain. An order is in both when some of its facts count and others are
+    unclear.
+    """
+    known = {order_id: Facts.from_row(row) for order_id, row in rows.items()}
+    fresh: dict[tuple[OrderId, Facts], Order] = {}
+    unclear: dict[OrderId, list[Order]] = {}
+    for order in facts:
+        new = Facts.of(order)
+        is_answer = asked.get(order.id) == rows[order.id].revision
+        age = Age.NEWER if is_answer else compare(new, known[order.id])
+        if age is Age.NEWER:
+            fresh[order.id, new] = order
+            known[order.id] = new
+        elif age is Age.UNCLEAR:
+            unclear.setdefault(order.id, []).append(order)
+    kept = rows.keys() - {order_id for order_id, _ in fresh} | unclear.keys()
+    settled = {
+        order_id: replace(_stale(rows[order_id], order_id), unclear=tuple(unclear.get(order_id, ())))
+        for order_id in kept
+    }
+    return list(fresh.values()), settled
 
 
-def _stale(row: Any) -> Settled:
+def _differences(case: _Case, outcome: Settled) -> tuple[str, ...]:
+    if not case.asked:
+        return ()
+    return name_differences(case.row, case.order, booked=outcome.booked, escrowed=case.escrowed)
+
+
+def _stale(row: Any, order_id: OrderId) -> Settled:
     return Settled(
-        order_id=OrderId(row.order_id),
+        order_id=order_id,
         customer_id=row.customer_id,
         booked=row.booked,
         waived=row.waived,
@@ -515,6 +560,9 @@ def _referrals_due(connection: Connection, cases: list[_Case], now: datetime) ->
 def _is_due(case: _Case, earlier: _Case | None) -> bool:
     """Whether what the rules wait for has happened, now or in older facts."""
     before = earlier.stays_due if earlier else case.row.earning_due
+    if case.asked and before:
+        # What was settled before may have been invented. Completing is final, so Medusa's answer would say so.
+        before = case.money_is_true and case.version.programme.earn.when is EarnWhen.CAPTURED
     match case.version.programme.earn.when:
         case EarnWhen.PLACED:
             return True
@@ -527,13 +575,16 @@ def _is_due(case: _Case, earlier: _Case | None) -> bool:
 def _is_paid(case: _Case, earlier: _Case | None) -> bool:
     """Whether the order is paid, or was once. An edit that raises it later leaves a referral's bonus alone."""
     before, money = (earlier.paid, earlier.order.money_moved) if earlier else (case.row.paid, case.row.facts_money)
-    return not case.order.canceled and (case.order.paid or (bool(before) and money > 0))
+    before = bool(before) and money > 0 and (case.money_is_true or not case.asked)
+    return not case.order.canceled and (case.order.paid or before)
 
 
 def _earned(case: _Case) -> Earning:
     order, rules = case.order, case.version.programme.earn
     if order.is_draft:
         return Earning(dust=0, lines={}, why="A draft: it earns once it is an order.")
+    if order.gone:
+        return Earning(dust=0, lines={}, why="Medusa no longer has the order: it was deleted, unpaid as a rule.")
     if order.canceled:
         return Earning(dust=0, lines={}, why="The order is canceled.")
     if why_nobody := why_nobody_earns(order, case.escrow):
@@ -571,7 +622,7 @@ def _add_redemptions(connection: Connection, cases: list[_Case], newest: Mapping
             if is_used_by(redemption, case.order):
                 case.redemptions.append(redemption)
             elif case.order is newest[case.order.id]:
-                report_second_use(redemption, case.order)
+                report_second_use(connection, redemption, case.order)
 
 
 def _open_accounts(
@@ -739,6 +790,8 @@ def _what_is_unpaid(case: _Case) -> str | None:
 
 
 def _why_less(case: _Case) -> str:
+    if case.order.gone:
+        return "Order deleted"
     if case.order.canceled:
         return "Order canceled"
     return OVER_THE_LIMIT if case.allowed.dust < case.earned.dust else "Order returned or changed"
@@ -774,7 +827,12 @@ def _row_values(case: _Case, outcome: Settled, now: datetime) -> dict[str, Any]:
         "guest": order.is_guest or case.row.guest,
         "facts_version": order.version,
         "facts_updated_at": order.updated_at,
-        "facts_money": order.money_moved,
+        "facts_money": case.row.facts_money if order.gone else order.money_moved,
+        "facts_canceled": order.canceled,
+        "gone": order.gone,
+        "revision": case.row.revision + 1,
+        "check_at": case.check_at,
+        "missing_since": None,
         # The rules that hold when the order is placed, not those of the day somebody began to draft it.
         "programme_version": None if order.is_draft else case.version.number,
         "earning_due": case.stays_due,
@@ -790,9 +848,7 @@ def _row_values(case: _Case, outcome: Settled, now: datetime) -> dict[str, Any]:
         # As its rules, it is what the order meets when it is placed.
         "tier": None if order.is_draft else case.tier,
         "escrowed": case.escrowed,
-        "lines": line_notes(
-            order, case.row.lines, case.terms, case.dust_only_lines, case.earned.lines, _first_uses(case)
-        ),
+        "lines": _line_notes(case),
         "unpaid_dust_only": _has_unpaid_dust_only(case),
         "awaits_payment": case.awaits_payment,
         "unpaid": case.unpaid,
@@ -804,6 +860,14 @@ def _row_values(case: _Case, outcome: Settled, now: datetime) -> dict[str, Any]:
 
 def _first_uses(case: _Case) -> FirstUses:
     return first_uses(case.order, case.redemptions, case.product_codes)
+
+
+def _line_notes(case: _Case) -> Mapping[str, Any]:
+    if case.order.gone:
+        # Should the order come back, it meets what it met before.
+        return case.row.lines
+    uses = _first_uses(case)
+    return line_notes(case.order, case.row.lines, case.terms, case.dust_only_lines, case.earned.lines, uses)
 
 
 def _has_unpaid_dust_only(case: _Case) -> bool:

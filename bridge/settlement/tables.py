@@ -36,6 +36,15 @@ order_settlement = Table(
     Column("facts_updated_at", DateTime(timezone=True)),
     # All that was captured and refunded by then, together: of facts that are as new as each other, more is newer.
     Column("facts_money", Numeric, nullable=False, server_default="0"),
+    Column("facts_canceled", Boolean, nullable=False, server_default="false"),
+    # Medusa no longer has the order: it was deleted, as it is when the payment is declined after the order was made.
+    Column("gone", Boolean, nullable=False, server_default="false"),
+    # Counts settlements: shows whether the order was settled while Medusa was asked for it.
+    Column("revision", Integer, nullable=False, server_default="0"),
+    # When to compare it with Medusa next; null when that is not due. What a webhook says is compared once.
+    Column("check_at", DateTime(timezone=True)),
+    # Since when Medusa does not know it. It counts as deleted only when that is still so some minutes later.
+    Column("missing_since", DateTime(timezone=True)),
     # The rules the order first met; they stay its rules.
     Column("programme_version", Integer),
     # What the programme waits for before the order earns has happened.
@@ -79,6 +88,7 @@ order_settlement = Table(
     Index("ix_order_settlement_buyer_id", "buyer_id", postgresql_where=text("buyer_id IS NOT NULL")),
     Index("ix_order_settlement_unpaid", "order_id", postgresql_where=text("unpaid_dust_only")),
     Index("ix_order_settlement_waiting", "order_id", postgresql_where=text("awaits_payment OR NOT earning_due")),
+    Index("ix_order_settlement_check_at", "check_at", postgresql_where=text("check_at IS NOT NULL")),
     postgresql_with={"fillfactor": "80"},
 )
 

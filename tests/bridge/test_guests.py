@@ -172,7 +172,7 @@ def test_the_wait_ends_by_itself_and_for_good() -> None:
     assert claim().orders == {}
     assert sweep() == 1
     assert (escrow().state, escrow().dust) == (EscrowState.EXPIRED, 0)
-    facts = {"placed": now() - timedelta(hours=25), "version": 2}
+    facts = {"placed": now() - timedelta(hours=25), "version": 2, "updated": now()}
     assert "in time" in str(settle(guest(**facts))["order_1"].note)
     settle(order(customer_id="cus_1", **{**facts, "version": 3}))
     settle(order(customer_id="cus_1", **{**facts, "version": 4}))

@@ -272,11 +272,19 @@ def test_within_balance_waives_what_is_gone_and_remembers_it() -> None:
     rules(reversal={"negative_balance": "within_balance"})
     settle(order())
     spend(8)
-    settle(order(status="canceled", version=2))
+    all_is_back = [line(returned=1)]
+    settle(order(version=2, lines=all_is_back))
     assert balance().balance == 0
-    settle(order(status="canceled", version=3))
+    settle(order(version=3, lines=all_is_back))
     settle(order(version=4))
     assert balance().balance == 2
+
+
+def test_a_canceled_order_stays_canceled() -> None:
+    settle(order())
+    settle(order(status="canceled", version=2))
+    assert settle(order(version=3))["order_1"].stale
+    assert balance().balance == 0
 
 
 def run_as(role: str, statement: str) -> None:

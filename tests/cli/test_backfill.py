@@ -258,7 +258,8 @@ def test_an_order_of_a_backfill_that_a_webhook_speaks_of_as_well_is_told(
     assert dust("backfill", "--since", SINCE, "--yes").code == 0
     assert told() == {"dust.earned": 1}
     # What an old order earns later is news.
-    grown = order("order_0001", customer_id="cus_1", placed=START, version=2, lines=[line(price=30)])
+    later = {"placed": START, "updated": START + timedelta(days=9), "version": 2}
+    grown = order("order_0001", customer_id="cus_1", **later, lines=[line(price=30)])
     with transaction() as connection:
         receive(connection, "msg_2", read_event(order_event(grown)), order_event(grown), now=now())
     drain_once()

@@ -11,6 +11,7 @@ import pytest
 
 from bridge.medusa.order_shapes import ORDER_FIELDS
 from bridge.medusa.orders import Detail, UnreadableOrder, read_order
+from bridge.settlement.facts import Age, Facts, compare
 from tests.support.orders import SAMPLES, line, order
 
 
@@ -32,7 +33,7 @@ def test_the_captured_order_is_read_as_it_was_paid() -> None:
 def test_the_captured_return_leaves_what_stands() -> None:
     before = read_order(exact("order_with_promotion_full_fields"))
     after = read_order(exact("order_after_return_and_refund"))
-    assert after.age > before.age
+    assert compare(Facts.of(after), Facts.of(before)) is Age.NEWER
     assert sum(each.net for each in after.lines) == Decimal(18)
     for code in before.codes:
         whole = sum(use.amount for use in before.uses_of(code))

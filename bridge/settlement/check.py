@@ -1,0 +1,249 @@
+"""Compare settled orders with Medusa, and settle those that differ to Medusa's answer.
+
+What a webhook says is believed at once and compared once, a minute later; a few random older orders go along each time.
+So an order that was deleted, and a snapshot that somebody invented, are found although no event tells of them.
+
+    due rows (transaction) ─▶ one list of orders from Medusa (no transaction) ─▶ settle (transaction)
+
+Each page is a transaction of its own. Killed anywhere, the rows are still due.
+"""
+
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy import Connection, select, text, update
+
+from bridge.bulk import among
+from bridge.clock import now
+from bridge.db import transaction
+from bridge.errors import DustError, InvalidInput, Unavailable
+from bridge.ids import OrderId
+from bridge.medusa.client import Medusa, UnknownInMedusa
+from bridge.medusa.orders import Order, deleted_order, read_order
+from bridge.redemptions.promises import forget_second_uses, orders_of_freed_codes
+from bridge.settlement.facts import check_now, read_revisions
+from bridge.settlement.settle import settle_orders
+from bridge.settlement.tables import order_settlement
+
+log = structlog.get_logger(__name__)
+
+PAGE = 100
+# The rest is taken by the next run.
+MAX_PAGES = 3
+_MAX_SECONDS = 20.0
+# Older orders that are compared with each page, chosen at random.
+SAMPLE = 20
+# How long Medusa must not have had an order before it counts as deleted.
+MISSING_FOR = timedelta(minutes=3)
+_MAX_SINGLE_CALLS = 20
+# When none of so many orders is known, the Medusa is the wrong one, or restored from a backup.
+_MIN_KNOWN_BY_NONE = 10
+
+
+@dataclass(kw_only=True)
+class Compared:
+    """What a comparison found. `differs` says for each order how it was settled otherwise than Medusa has it."""
+
+    seen: int = 0
+    differs: dict[OrderId, tuple[str, ...]] = field(default_factory=dict)
+    missing: list[OrderId] = field(default_factory=list)
+    """Orders that Medusa does not have, and that are not settled so."""
+    unreadable: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Answers:
+    """What Medusa said. `absent` are orders of which it says that it does not have them."""
+
+    orders: list[Order]
+    absent: list[OrderId]
+    unreadable: list[OrderId]
+
+
+class _OnlyLooking(Exception):
+    """Ends a transaction of which nothing is kept."""
+
+
+def check_due(
+    medusa: Medusa,
+    *,
+    waiting: Callable[[Connection, Collection[OrderId]], set[OrderId]] = lambda *_: set(),
+    dry_run: bool = False,
+) -> Compared:
+    """Compare the orders that are due, and a random few; settle what differs. Raises `MedusaAway`.
+
+    `waiting` says which of some orders have events that are not settled yet: those differ for now, and are left out.
+    """
+    found, end = Compared(), time.monotonic() + _MAX_SECONDS
+    for _ in range(1 if dry_run else MAX_PAGES):
+        with transaction() as connection:
+            if not dry_run:
+                _queue_freed(connection)
+            due = _due(connection)
+            chosen = list(dict.fromkeys(due + _sample(connection, SAMPLE)))
+            left_out = waiting(connection, chosen)
+        chosen = [order_id for order_id in chosen if order_id not in left_out]
+        _compare(medusa, chosen, found, keep=not dry_run)
+        if (len(due) < PAGE and not found.differs) or time.monotonic() > end:
+            break
+    return found
+
+
+def look_at_sample(medusa: Medusa, size: int) -> Compared:
+    """Compare this many settled orders, chosen at random, and change nothing. Raises `MedusaAway`."""
+    with transaction() as connection:
+        order_ids = _sample(connection, size)
+    found = Compared()
+    for start in range(0, len(order_ids), PAGE):
+        _compare(medusa, order_ids[start : start + PAGE], found, keep=False)
+    return found
+
+
+def _due(connection: Connection) -> list[OrderId]:
+    query = select(order_settlement.c.order_id).where(order_settlement.c.check_at <= now())
+    return [OrderId(each) for each in connection.scalars(query.order_by(order_settlement.c.check_at).limit(PAGE))]
+
+
+def _sample(connection: Connection, size: int) -> list[OrderId]:
+    """Settled orders at random, without reading all of a large table: of some of its pages."""
+    rows = connection.scalar(text("SELECT reltuples FROM pg_class WHERE oid = 'order_settlement'::regclass")) or 0
+    percent = min(100.0, 100.0 * 50 * size / max(rows, 1))
+    query = text(
+        "SELECT order_id FROM order_settlement TABLESAMPLE SYSTEM (:percent)"
+        " WHERE facts_version IS NOT NULL ORDER BY random() LIMIT :size"
+    )
+    return [OrderId(each) for each in connection.scalars(query, {"percent": percent, "size": size})]
+
+
+def _queue_freed(connection: Connection) -> None:
+    """Have orders settled again that carry a code which a deleted order had used: they use it now."""
+    if order_ids := orders_of_freed_codes(connection):
+        check_now(connection, order_ids, now=now())
+        forget_second_uses(connection, order_ids)
+
+
+def _compare(medusa: Medusa, order_ids: Sequence[OrderId], found: Compared, *, keep: bool) -> None:
+    if not order_ids:
+        return
+    with transaction() as connection:
+        revisions = read_revisions(connection, order_ids)
+    answers = _ask(medusa, order_ids)
+    found.seen += len(order_ids)
+    found.unreadable += answers.unreadable
+    for some in _transactions(answers.orders, revisions, found, keep=keep):
+        log.error("order_not_compared", order_id=some.id)
+        answers.unreadable.append(some.id)
+    if keep and answers.unreadable:
+        # Nothing more comes of asking; what is wrong with it is in the log, and its events fail visibly.
+        with transaction() as connection:
+            unreadable = among(order_settlement.c.order_id, answers.unreadable)
+            connection.execute(update(order_settlement).where(unreadable).values(check_at=None))
+    _settle_absent(answers.absent, revisions, found, keep=keep)
+
+
+def _ask(medusa: Medusa, order_ids: Sequence[OrderId]) -> _Answers:
+    documents = {OrderId(str(document.get("id"))): document for document in medusa.orders_by_id(order_ids)}
+    absent = [order_id for order_id in order_ids if order_id not in documents]
+    if len(order_ids) >= _MIN_KNOWN_BY_NONE and not documents:
+        log.error("orders_unknown_in_medusa", orders=len(order_ids), hint="Is DUST_MEDUSA_URL the right shop?")
+        return _Answers(orders=[], absent=[], unreadable=[])
+    gone: list[OrderId] = []
+    for order_id in absent[:_MAX_SINGLE_CALLS]:
+        # The list leaves drafts out.
+        try:
+            documents[order_id] = medusa.order(order_id)
+        except UnknownInMedusa:
+            gone.append(order_id)
+    orders, unreadable = [], []
+    for order_id, document in documents.items():
+        try:
+            orders.append(read_order(document))
+        except InvalidInput as error:
+            log.error("order_unreadable", order_id=order_id, reason=error.message)
+            unreadable.append(order_id)
+    return _Answers(orders=orders, absent=gone, unreadable=unreadable)
+
+
+def _transactions(
+    orders: list[Order], revisions: dict[OrderId, int], found: Compared, *, keep: bool
+) -> Iterator[Order]:
+    """Settle all of a page at once, or each by itself when that fails; yields those that fail even then."""
+    try:
+        _settle(orders, revisions, found, keep=keep)
+    except Unavailable:
+        raise
+    except Exception:
+        log.exception("page_not_compared", orders=len(orders))
+        for order in orders:
+            try:
+                _settle([order], revisions, found, keep=keep)
+            except Unavailable:
+                raise
+            except Exception:
+                yield order
+
+
+def _settle(orders: list[Order], revisions: dict[OrderId, int], found: Compared, *, keep: bool) -> None:
+    asked = {order.id: revisions[order.id] for order in orders}
+    settled = {}
+    try:
+        with transaction() as connection:
+            settled = settle_orders(connection, orders, now=now(), asked=asked)
+            if not keep:
+                raise _OnlyLooking
+    except _OnlyLooking:
+        pass
+    for order_id, each in settled.items():
+        if each.differences:
+            found.differs[order_id] = each.differences
+            if keep:
+                log.warning("order_differed", order_id=order_id, differences=each.differences, dust=each.change)
+
+
+def _settle_absent(absent: list[OrderId], revisions: dict[OrderId, int], found: Compared, *, keep: bool) -> None:
+    """Note orders that Medusa does not have, and settle them to nothing when that was so some minutes ago already."""
+    if not absent:
+        return
+    columns = order_settlement.c
+    with transaction() as connection:
+        query = select(order_settlement).where(among(columns.order_id, absent), ~columns.gone)
+        if keep:
+            # Those that are known to be deleted still are.
+            known = update(order_settlement).where(among(columns.order_id, absent), columns.gone)
+            connection.execute(known.values(check_at=None))
+        rows = [row for row in connection.execute(query) if row.revision == revisions[OrderId(row.order_id)]]
+    found.missing += [OrderId(row.order_id) for row in rows]
+    if not keep:
+        return
+    moment = now()
+    for row in sorted(rows, key=lambda row: row.order_id):
+        if row.missing_since is not None and row.missing_since <= moment - MISSING_FOR:
+            deleted = deleted_order(
+                OrderId(row.order_id),
+                customer_id=row.buyer_id or row.customer_id,
+                is_guest=row.guest,
+                currency_code=row.currency_code or "",
+                version=row.facts_version,
+                placed_at=row.placed_at,
+                updated_at=row.facts_updated_at,
+            )
+            try:
+                _settle([deleted], revisions, found, keep=True)
+            except DustError as error:
+                log.error("order_not_compared", order_id=row.order_id, reason=error.message)
+        else:
+            _note_missing(row.order_id, row.revision, moment)
+
+
+def _note_missing(order_id: str, revision: int, moment: datetime) -> None:
+    columns = order_settlement.c
+    with transaction() as connection:
+        connection.execute(
+            update(order_settlement)
+            .where(columns.order_id == order_id, columns.revision == revision, columns.missing_since.is_(None))
+            .values(missing_since=moment, check_at=moment + MISSING_FOR)
+        )
+    log.warning("order_missing_in_medusa", order_id=order_id)

@@ -1,0 +1,177 @@
+"""Decide which facts of an order count: those it was settled by, or those that come in now.
+
+Medusa counts `version` up with each change of an order's lines and moves `updated_at`. A payment moves neither, but the
+money that was captured and refunded only grows. That is not always enough: Medusa 2.21.2 takes a version back when it
+undoes an order edit, and the clocks of two servers differ. Where the marks contradict each other, only Medusa can tell.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection, func, select, update
+
+from bridge.bulk import among
+from bridge.ids import OrderId
+from bridge.medusa.orders import Order
+from bridge.settlement.tables import order_settlement
+
+# A snapshot that claims to be later than this is not taken: clocks of servers differ by less.
+MAX_CLOCK_SKEW = timedelta(minutes=5)
+# More changes than an order has between two events, or before the first one.
+MAX_VERSION_STEP = 100
+MAX_FIRST_VERSION = 1000
+
+
+# When the facts that a webhook or a list brought are compared with Medusa. An order that is this young may still be
+# deleted: a payment provider may take minutes to decline.
+CHECK_AFTER = timedelta(minutes=1)
+CHECK_YOUNG_AGAIN = timedelta(minutes=15)
+# Orders of a backfill come from Medusa itself, and are done by then.
+_BACKFILLED_AFTER = timedelta(days=1)
+
+
+class Age(StrEnum):
+    """How facts compare with those an order was settled by. Facts that are the same count as newer."""
+
+    NEWER = "newer"
+    OLDER = "older"
+    UNCLEAR = "unclear"
+    """Only Medusa can tell."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What says how new the facts of an order are. `gone`: Medusa did not have the order any more."""
+
+    version: int
+    updated_at: datetime
+    money: Decimal
+    canceled: bool
+    gone: bool = False
+
+    @classmethod
+    def of(cls, order: Order) -> "Facts":
+        return cls(
+            version=order.version,
+            updated_at=order.updated_at,
+            money=order.money_moved,
+            canceled=order.canceled,
+            gone=order.gone,
+        )
+
+    @classmethod
+    def from_row(cls, row: Any) -> "Facts | None":
+        """The facts in a row of `order_settlement`; None before the order was settled."""
+        if row.facts_version is None:
+            return None
+        return cls(
+            version=row.facts_version,
+            updated_at=row.facts_updated_at,
+            money=row.facts_money,
+            canceled=row.facts_canceled,
+            gone=row.gone,
+        )
+
+
+def compare(new: Facts, known: Facts | None) -> Age:
+    """Whether `new` facts, as a webhook or a list of orders brings them, take the place of the `known` ones.
+
+    | version | updated_at | result |
+    |---|---|---|
+    | 1 → 2 | 9:00 → 9:05 | newer |
+    | 2 → 2 | 9:05 → 9:05 | newer; older when less money had moved |
+    | 2 → 1 | 9:05 → 9:00 | older |
+    | 2 → 1 | 9:05 → 9:10 | unclear: an order edit was undone, or somebody invented one of them |
+    | 1 → 2 | 9:05 → 9:04 | unclear: two servers whose clocks differ |
+
+    A cancel is final in Medusa, so it wins over everything else, whatever the marks say.
+    """
+    if new.gone or new.version > (MAX_FIRST_VERSION if known is None else known.version + MAX_VERSION_STEP):
+        return Age.UNCLEAR
+    if known is None:
+        return Age.NEWER
+    if known.gone:
+        return Age.UNCLEAR
+    if new.canceled or known.canceled:
+        return Age.NEWER if new.canceled else Age.OLDER
+    by_version = (new.version > known.version) - (new.version < known.version)
+    by_time = (new.updated_at > known.updated_at) - (new.updated_at < known.updated_at)
+    if by_version * by_time < 0:
+        return Age.UNCLEAR
+    if by_version or by_time:
+        return Age.NEWER if by_version + by_time > 0 else Age.OLDER
+    return Age.NEWER if new.money >= known.money else Age.OLDER
+
+
+def next_check(order: Order, *, asked: bool, quiet: bool, now: datetime) -> datetime | None:
+    """When to compare an order with Medusa after it was settled; None when that is not due.
+
+    `asked`: it was settled by Medusa's own answer. `quiet`: a backfill brought it.
+    """
+    age = now - order.placed_at
+    if order.gone or (quiet and age > _BACKFILLED_AFTER):
+        return None
+    if asked:
+        return now + CHECK_YOUNG_AGAIN if age < CHECK_YOUNG_AGAIN else None
+    return now + CHECK_AFTER
+
+
+def read_revisions(connection: Connection, order_ids: Collection[OrderId]) -> dict[OrderId, int]:
+    """How often each of these orders was settled so far; 0 for one that never was.
+
+    Read before Medusa is asked for the orders: an order whose number is the same afterwards was not settled meanwhile,
+    so Medusa's answer counts as it is.
+    """
+    query = select(order_settlement.c.order_id, order_settlement.c.revision).where(
+        among(order_settlement.c.order_id, list(order_ids))
+    )
+    return dict.fromkeys(order_ids, 0) | {OrderId(row.order_id): row.revision for row in connection.execute(query)}
+
+
+def check_now(connection: Connection, order_ids: Collection[OrderId], *, now: datetime) -> None:
+    """Have these orders, as far as they were settled, compared with Medusa by the next poll."""
+    if not order_ids:
+        return
+    rows = (
+        select(order_settlement.c.order_id)
+        .where(
+            among(order_settlement.c.order_id, list(order_ids)),
+            order_settlement.c.facts_version.is_not(None),
+        )
+        .order_by(order_settlement.c.order_id)
+        .with_for_update()
+    )
+    found = list(connection.scalars(rows))
+    if found:
+        due = update(order_settlement).where(among(order_settlement.c.order_id, found))
+        connection.execute(due.values(check_at=func.least(order_settlement.c.check_at, now)))
+
+
+def name_differences(row: Any, order: Order, *, booked: int, escrowed: int) -> tuple[str, ...]:
+    """How what an order was settled by differs from Medusa's own answer; nothing when both say the same.
+
+    `booked` and `escrowed` are what the order holds by Medusa's answer.
+    """
+    known = Facts.from_row(row)
+    if known is None:
+        return ()
+    if order.gone:
+        return ("Medusa does not have the order any more",)
+    buyer = row.buyer_id or row.customer_id
+    pairs: Mapping[str, tuple[Any, Any]] = {
+        "version": (known.version, order.version),
+        "updated_at": (known.updated_at.isoformat(), order.updated_at.isoformat()),
+        "money moved": (f"{known.money.normalize():f}", f"{order.money_moved.normalize():f}"),
+        "canceled": (known.canceled, order.canceled),
+        "customer": (buyer, order.customer_id),
+        "points": (row.booked, booked),
+        "points in escrow": (row.escrowed, escrowed),
+    }
+    found = [
+        f"{name} {ours}, Medusa's order gives {theirs}" for name, (ours, theirs) in pairs.items() if ours != theirs
+    ]
+    return ("deleted, Medusa has it", *found) if known.gone else tuple(found)

@@ -1,0 +1,484 @@
+"""Facts of an order that come in an odd order, contradict each other, or were invented: Medusa's order counts."""
+
+import itertools
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import text
+
+from bridge.clock import moved, now
+from bridge.db import transaction
+from bridge.ids import CustomerId
+from bridge.inbox.drain import drain_once
+from bridge.inbox.handle import UNKNOWN_FOR, EventFailed, RetryLater, handle_event
+from bridge.inbox.reconcile import Found, reconcile
+from bridge.ledger.statements import read_balance
+from bridge.medusa.client import get_medusa
+from bridge.settlement.check import MISSING_FOR
+from bridge.settlement.facts import CHECK_AFTER, CHECK_YOUNG_AGAIN
+from tests.bridge.test_settlement import rules
+from tests.support.deliveries import deliver
+from tests.support.medusa import FakeMedusa
+from tests.support.orders import PLACED, event, line, order, order_event
+
+pytestmark = pytest.mark.usefixtures("medusa")
+
+
+def points(customer_id: str = "cus_1") -> int:
+    with transaction() as connection:
+        return read_balance(connection, CustomerId(customer_id)).balance
+
+
+def drain() -> None:
+    """As a worker does it: what was split off gets its own task, which may have to wait."""
+    while True:
+        drained = drain_once()
+        for event_id in drained.split_off:
+            try:
+                handle_event(event_id)
+            except (RetryLater, EventFailed):
+                continue
+        if not drained.more:
+            return
+
+
+def states() -> dict[str, tuple[str, str]]:
+    with transaction() as connection:
+        rows = connection.execute(text("SELECT id, state, coalesce(reason, '') AS reason FROM webhook_event")).all()
+    return {row.id: (row.state, row.reason) for row in rows}
+
+
+def settled(column: str, order_id: str = "order_1") -> Any:
+    with transaction() as connection:
+        row = connection.execute(text("SELECT * FROM order_settlement WHERE order_id = :id"), {"id": order_id}).one()
+    return getattr(row, column)
+
+
+def bought(price: float, *, version: int = 1, minutes: float = 0, **changes: Any) -> dict[str, Any]:
+    updated = PLACED + timedelta(minutes=minutes)
+    return order(version=version, updated=updated, lines=[line(price=price)], **changes)
+
+
+def poll() -> Found:
+    found = reconcile(get_medusa())
+    drain()
+    return found
+
+
+def first_poll() -> None:
+    """One that looks back far enough."""
+    reconcile(get_medusa(), since=PLACED)
+    drain()
+
+
+def asked_for(medusa: FakeMedusa, order_id: str = "order_1") -> int:
+    return medusa.calls.count(("GET", f"/admin/orders/{order_id}"))
+
+
+# An order edit that Medusa undoes for lack of stock takes the version back.
+PLACED_FOR_10 = bought(10)
+EDITED_TO_17 = bought(17, version=2, minutes=5)
+EDIT_UNDONE = bought(10, version=1, minutes=6)
+
+
+@pytest.mark.parametrize("arrival", list(itertools.permutations([0, 1, 2])))
+@pytest.mark.parametrize("together", [True, False], ids=["one batch", "one by one"])
+def test_an_edit_that_was_undone_leaves_the_order_as_it_now_is(
+    api: TestClient, medusa: FakeMedusa, arrival: tuple[int, ...], together: bool
+) -> None:
+    medusa.orders["order_1"] = EDIT_UNDONE
+    facts = [PLACED_FOR_10, EDITED_TO_17, EDIT_UNDONE]
+    for number in (*arrival, *arrival):
+        deliver(api, order_event(facts[number], "order.updated"))
+        if not together:
+            drain()
+    drain()
+    assert points() == 10
+    assert {state for state, _ in states().values()} == {"handled"}
+
+
+def test_an_undone_edit_of_which_no_event_tells_is_found_by_the_poll(api: TestClient, medusa: FakeMedusa) -> None:
+    for facts in (PLACED_FOR_10, EDITED_TO_17):
+        deliver(api, order_event(facts))
+    drain()
+    assert points() == 17
+    medusa.orders["order_1"] = EDIT_UNDONE
+    reconcile(get_medusa(), since=PLACED)
+    drain()
+    assert points() == 10
+
+
+def test_facts_that_agree_are_settled_without_asking_medusa(api: TestClient, medusa: FakeMedusa) -> None:
+    for facts in (EDITED_TO_17, PLACED_FOR_10, PLACED_FOR_10):
+        deliver(api, order_event(facts))
+    drain()
+    assert points() == 17
+    assert asked_for(medusa) == 0
+
+
+def test_contradicting_facts_wait_for_medusa_and_lose_nothing(api: TestClient, medusa: FakeMedusa) -> None:
+    medusa.orders["order_1"] = EDIT_UNDONE
+    medusa.away = True
+    deliver(api, order_event(EDITED_TO_17), event_id="edited")
+    drain()
+    deliver(api, order_event(EDIT_UNDONE), event_id="undone")
+    drain()
+    assert points() == 17
+    assert states()["undone"][0] == "pending"
+    medusa.away = False
+    handle_event("undone")
+    assert points() == 10
+
+
+@pytest.mark.parametrize("canceled_first", [True, False])
+@pytest.mark.parametrize(("version", "minutes"), [(1, -2), (2, -2), (2, 8), (1, 8)])
+def test_a_cancel_wins_whatever_the_clocks_say(
+    api: TestClient, medusa: FakeMedusa, canceled_first: bool, version: int, minutes: float
+) -> None:
+    canceled = bought(17, version=version, minutes=minutes, status="canceled")
+    medusa.away = True
+    for facts in (canceled, EDITED_TO_17) if canceled_first else (EDITED_TO_17, canceled, EDITED_TO_17):
+        deliver(api, order_event(facts))
+        drain()
+    assert points() == 0
+    assert settled("facts_canceled")
+
+
+def test_an_answer_from_before_a_newer_event_does_not_replace_it(api: TestClient, medusa: FakeMedusa) -> None:
+    """The order is canceled, and that is heard of, while Medusa's answer of before is on its way."""
+    medusa.orders["order_1"] = EDIT_UNDONE
+    deliver(api, order_event(EDITED_TO_17))
+    drain()
+
+    def meanwhile(method: str, path: str) -> None:
+        medusa.after = None
+        deliver(api, order_event(bought(10, version=2, minutes=7, status="canceled"), "order.canceled"))
+        drain_once()
+
+    medusa.after = meanwhile
+    deliver(api, order_event(EDIT_UNDONE))
+    drain()
+    assert points() == 0
+
+
+# Snapshots that somebody invents who knows the webhook secret.
+
+
+@pytest.mark.parametrize(
+    "invented",
+    [
+        bought(5000, version=2**31 - 1, minutes=5),
+        bought(5000, version=1500, minutes=5),
+        bought(5000, version=2, minutes=60 * 24 * 400),
+        bought(5000, version=2, minutes=5, placed=PLACED + timedelta(days=400)),
+    ],
+    ids=["version", "many versions", "updated later", "placed later"],
+)
+@pytest.mark.parametrize("known", [True, False])
+def test_a_snapshot_of_the_future_is_not_taken(
+    api: TestClient, medusa: FakeMedusa, invented: dict[str, Any], known: bool
+) -> None:
+    medusa.orders["order_1"] = PLACED_FOR_10
+    if known:
+        deliver(api, order_event(PLACED_FOR_10))
+        drain()
+    deliver(api, order_event(invented))
+    drain()
+    assert points() == 10
+    # What comes afterwards is not blocked.
+    deliver(api, order_event(EDITED_TO_17))
+    drain()
+    assert points() == 17
+
+
+@pytest.mark.parametrize(
+    "invented",
+    [
+        bought(5000, version=2, minutes=5),
+        bought(5000, version=90, minutes=5),
+        bought(5000, version=2, minutes=5, customer_id="cus_thief"),
+        bought(10, version=2, minutes=5, status="canceled"),
+    ],
+    ids=["totals", "version", "customer", "canceled"],
+)
+def test_a_snapshot_that_medusa_contradicts_is_set_right_by_the_poll(
+    api: TestClient, medusa: FakeMedusa, invented: dict[str, Any]
+) -> None:
+    medusa.orders["order_1"] = PLACED_FOR_10
+    deliver(api, order_event(PLACED_FOR_10))
+    deliver(api, order_event(invented))
+    drain()
+    assert (points(), points("cus_thief")) != (10, 0)
+    with moved(CHECK_AFTER):
+        found = poll()
+        assert found.drifted == ["order_1"]
+        assert (points(), points("cus_thief")) == (10, 0)
+        assert (settled("facts_version"), settled("customer_id")) == (1, "cus_1")
+    with moved(CHECK_AFTER * 3):
+        assert poll().drifted == []
+        # And the order's next true event counts.
+        deliver(api, order_event(EDITED_TO_17))
+        drain()
+        assert points() == 17
+
+
+@pytest.mark.parametrize("when", ["payment.captured", "order.completed"])
+def test_an_invented_payment_is_not_believed_for_good(api: TestClient, medusa: FakeMedusa, when: str) -> None:
+    rules(earn={"rates": {"eur": "1"}, "when": when})
+    status = {"payment_status": "captured"} if when == "payment.captured" else {"status": "completed"}
+    medusa.orders["order_1"] = order(payment_status="authorized")
+    medusa.orders["order_1"]["summary"].update(paid_total=0, transaction_total=0)
+    medusa.orders["order_1"]["payment_collections"] = []
+    invented = order(version=2, **status)
+    deliver(api, order_event(invented))
+    drain()
+    assert points() == 10
+    with moved(CHECK_AFTER):
+        assert poll().drifted == ["order_1"]
+        assert points() == 0
+
+
+def test_an_invented_snapshot_of_long_ago_is_found_by_the_sample(api: TestClient, medusa: FakeMedusa) -> None:
+    """An installation in which it was believed before there was a check: nothing is due."""
+    medusa.orders["order_1"] = PLACED_FOR_10
+    deliver(api, order_event(bought(5000, version=2, minutes=5)))
+    drain()
+    with transaction() as connection:
+        connection.execute(text("UPDATE order_settlement SET check_at = NULL, facts_version = 2147483647"))
+    assert poll().drifted == ["order_1"]
+    assert points() == 10
+
+
+def test_reconcile_since_a_date_sets_right_what_was_believed_then(api: TestClient, medusa: FakeMedusa) -> None:
+    for number in range(40):
+        document = order(f"order_{number}")
+        medusa.orders[document["id"]] = document
+        deliver(api, order_event(order(f"order_{number}", version=2, lines=[line(price=5000)])))
+    drain()
+    with transaction() as connection:
+        connection.execute(text("UPDATE order_settlement SET check_at = NULL, facts_version = 2147483647"))
+    reconcile(get_medusa(), since=PLACED)
+    assert points() == 400
+
+
+def test_the_check_asks_for_a_hundred_orders_at_once_and_writes_what_is_done(
+    api: TestClient, medusa: FakeMedusa
+) -> None:
+    for number in range(150):
+        document = order(f"order_{number}")
+        medusa.orders[document["id"]] = document
+        deliver(api, order_event(document))
+    drain()
+    medusa.calls.clear()
+    with moved(CHECK_AFTER):
+        poll()
+    lists = medusa.calls.count(("GET", "/admin/orders"))
+    # The orders that changed are one or two lists, then two pages (the sample can make the page two lists).
+    assert lists <= 6
+    assert [call for call in medusa.calls if call[1].startswith("/admin/orders/")] == []
+    with transaction() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM order_settlement WHERE check_at IS NOT NULL")) == 0
+
+
+def test_an_order_that_breaks_the_check_costs_itself_only(
+    api: TestClient, medusa: FakeMedusa, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for order_id in ("order_1", "order_2"):
+        medusa.orders[order_id] = order(order_id)
+        deliver(api, order_event(order(order_id, lines=[line(price=5000)], version=2)))
+    drain()
+    del medusa.orders["order_1"]["items"]
+    with moved(CHECK_AFTER):
+        found = poll()
+    assert "order_1" in found.unreadable
+    assert points() == 5010
+
+
+# Orders that Medusa deletes: the payment is declined after the order was made.
+
+
+def declined(medusa: FakeMedusa, order_id: str = "order_1") -> None:
+    del medusa.orders[order_id]
+
+
+def look_until_it_counts_as_deleted() -> None:
+    """A poll that finds it missing, and one some minutes later."""
+    with moved(CHECK_AFTER):
+        poll()
+    with moved(CHECK_AFTER + MISSING_FOR):
+        poll()
+
+
+def test_an_order_that_medusa_deleted_is_settled_to_nothing(medusa: FakeMedusa) -> None:
+    medusa.orders["order_1"] = order()
+    medusa.orders["order_2"] = order("order_2", lines=[line(price=7)])
+    first_poll()
+    assert points() == 17
+    declined(medusa)
+    with moved(CHECK_AFTER):
+        assert poll().missing == ["order_1"]
+        assert points() == 17, "it may be a mistake: it is looked at twice"
+    with moved(CHECK_AFTER + MISSING_FOR):
+        poll()
+        assert points() == 7
+        assert settled("gone")
+        assert "no longer has the order" in settled("note")
+
+
+def test_an_order_that_is_deleted_minutes_later_is_found_too(medusa: FakeMedusa) -> None:
+    placed = now() - timedelta(seconds=30)
+    medusa.orders["order_1"] = order(placed=placed)
+    medusa.orders["order_2"] = order("order_2")
+    first_poll()
+    with moved(CHECK_AFTER):
+        poll()
+    declined(medusa)
+    with transaction() as connection:
+        # Not by chance, with the sample.
+        assert connection.scalar(text("SELECT check_at FROM order_settlement WHERE order_id = 'order_1'"))
+    with moved(CHECK_AFTER + CHECK_YOUNG_AGAIN):
+        poll()
+    with moved(CHECK_AFTER + CHECK_YOUNG_AGAIN + MISSING_FOR):
+        poll()
+    assert points() == 10
+
+
+@pytest.mark.parametrize("away", ["away", "key"])
+def test_an_order_is_not_deleted_because_medusa_is_away_or_refuses_the_key(medusa: FakeMedusa, away: str) -> None:
+    medusa.orders["order_1"] = order()
+    first_poll()
+    if away == "away":
+        medusa.away = True
+    else:
+        medusa.handle = lambda *_: (403, {"message": "Forbidden"})  # type: ignore[method-assign]
+    for minutes in (2, 10, 20):
+        with moved(timedelta(minutes=minutes)), pytest.raises(Exception, match="Medusa"):
+            poll()
+    assert points() == 10
+
+
+def test_a_wrong_medusa_deletes_nothing(medusa: FakeMedusa) -> None:
+    """DUST_MEDUSA_URL names another shop, or one that was restored from a backup: it knows none of the orders."""
+    for number in range(12):
+        medusa.orders[f"order_{number}"] = order(f"order_{number}")
+    first_poll()
+    medusa.orders.clear()
+    for minutes in (2, 10, 20):
+        with moved(timedelta(minutes=minutes)):
+            poll()
+    assert points() == 120
+
+
+def test_an_order_that_comes_back_is_settled_as_it_is(api: TestClient, medusa: FakeMedusa) -> None:
+    medusa.orders["order_1"] = order()
+    medusa.orders["order_2"] = order("order_2")
+    first_poll()
+    declined(medusa)
+    look_until_it_counts_as_deleted()
+    assert points() == 10
+    # What was on its way for it does not bring it back while Medusa has it not.
+    deliver(api, order_event(order()), event_id="late")
+    drain()
+    assert points() == 10
+    assert states()["late"][0] == "failed"
+    medusa.orders["order_1"] = order()
+    with moved(UNKNOWN_FOR):
+        poll()
+    assert points() == 20
+    assert not settled("gone")
+
+
+def test_an_order_that_comes_back_is_found_by_the_poll(medusa: FakeMedusa) -> None:
+    medusa.orders["order_1"] = order()
+    medusa.orders["order_2"] = order("order_2")
+    first_poll()
+    declined(medusa)
+    look_until_it_counts_as_deleted()
+    assert points() == 10
+    medusa.orders["order_1"] = order()
+    reconcile(get_medusa(), since=PLACED)
+    assert points() == 20
+
+
+def test_a_guests_deleted_order_keeps_nothing_waiting(medusa: FakeMedusa) -> None:
+    medusa.orders["order_1"] = order(guest=True)
+    medusa.orders["order_2"] = order("order_2")
+    first_poll()
+    assert settled("escrowed") == 10
+    declined(medusa)
+    look_until_it_counts_as_deleted()
+    assert settled("escrowed") == 0
+
+
+def test_a_placed_order_that_medusa_never_had_is_ignored_after_a_second_look(
+    api: TestClient, medusa: FakeMedusa
+) -> None:
+    deliver(api, event("order.placed", {"id": "order_9"}), event_id="placed")
+    with pytest.raises(EventFailed):
+        handle_event("placed")
+    assert states()["placed"][0] == "failed"
+    poll()
+    assert states()["placed"][0] == "failed"
+    with moved(UNKNOWN_FOR):
+        poll()
+    state, reason = states()["placed"]
+    assert state == "ignored"
+    assert "order_9" in reason
+
+
+def test_a_placed_order_that_medusa_has_at_the_second_look_earns(api: TestClient, medusa: FakeMedusa) -> None:
+    deliver(api, event("order.placed", {"id": "order_1"}), event_id="placed")
+    with pytest.raises(EventFailed):
+        handle_event("placed")
+    medusa.orders["order_1"] = order()
+    with moved(UNKNOWN_FOR):
+        poll()
+    assert states()["placed"][0] == "handled"
+    assert points() == 10
+
+
+def test_a_payment_that_medusa_never_had_is_ignored_after_a_second_look(api: TestClient) -> None:
+    deliver(api, event("payment.captured", {"id": "pay_9"}), event_id="paid")
+    with pytest.raises(EventFailed):
+        handle_event("paid")
+    with moved(UNKNOWN_FOR):
+        poll()
+    assert states()["paid"][0] == "ignored"
+
+
+def test_a_payment_of_no_order_yet_is_handled_and_the_order_earns_later(api: TestClient, medusa: FakeMedusa) -> None:
+    medusa.payments["pay_1"] = {"id": "pay_1", "payment_collection": {"order": None}}
+    deliver(api, event("payment.captured", {"id": "pay_1"}), event_id="paid")
+    drain()
+    assert states()["paid"][0] == "handled"
+    deliver(api, order_event(order(payment_status="captured")))
+    drain()
+    assert points() == 10
+
+
+@pytest.mark.parametrize("backwards", [True, False])
+def test_several_facts_of_one_order_in_a_batch_are_settled_as_one_by_one(
+    api: TestClient, medusa: FakeMedusa, backwards: bool
+) -> None:
+    documents = [bought(n, version=n, minutes=n) for n in range(1, 8)]
+    for document in reversed(documents) if backwards else documents:
+        deliver(api, order_event(document))
+    drain()
+    assert points() == 7
+    assert asked_for(medusa) == 0
+
+
+@pytest.mark.parametrize("kinds", [["deleted", "created"], ["created", "deleted"], ["deleted", "updated", "created"]])
+def test_a_customer_who_was_deleted_gets_no_bonus_however_the_events_come(
+    api: TestClient, medusa: FakeMedusa, kinds: list[str]
+) -> None:
+    rules(bonuses={"signup": 50})
+    if kinds[0] == "created":
+        medusa.add_customer("cus_9", "nine@example.com")
+    for kind in kinds:
+        deliver(api, event(f"customer.{kind}", {"id": "cus_9"}))
+        drain()
+    assert points("cus_9") == (50 if kinds[0] == "created" else 0)
+    assert {state for state, _ in states().values()} == {"handled"}
