@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 from bridge.clock import moved, now
 from tests.bridge.test_referrals import bought, refer
 from tests.bridge.test_settlement import balance, rules, settle
-from tests.bridge.test_transfers import lots, of, spend, sweep
+from tests.bridge.test_transfers import end_of_day, lots, of, spend, sweep
 from tests.support.medusa import FakeMedusa
 from tests.support.orders import PLACED, line, order
 
@@ -75,7 +75,7 @@ def test_a_return_that_is_undone_gives_back_the_same_points(swept: bool) -> None
     with moved(timedelta(days=20)):
         other = order("order_2", placed=PLACED + timedelta(days=20), lines=[line(price=5)])
         settle(other)
-    kept = [(500, None, PLACED + timedelta(days=20 + DAYS))]
+    kept = [(500, None, end_of_day(PLACED, 20 + DAYS))]
     with moved(timedelta(days=DAYS + 10)):
         if swept:
             sweep()
@@ -121,7 +121,7 @@ def test_a_cancel_right_after_another_lots_expiry_ends_the_same(policy: str, lef
         # Of the first lot 100 go first, so nothing of it is left; then 100 of the second.
         spend(200)
         settle(order("order_3", placed=PLACED, lines=[line(price=1)]))
-    with moved(PLACED + timedelta(days=DAYS, seconds=30) - now()):
+    with moved(end_of_day(PLACED, DAYS) + timedelta(seconds=30) - now()):
         if swept:
             sweep()
         # What order_3 earned has expired; of order_2 100 are there and 100 spent.

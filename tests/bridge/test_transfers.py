@@ -1,7 +1,7 @@
 """An order goes to another customer: its points exist once, whoever owns it."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -37,6 +37,12 @@ def have_rules(policy: str = "allow", **earn: Any) -> None:
 
 def of(who: str, version: int, *, price: float = 10, **more: Any) -> dict[str, Any]:
     return order(customer_id=who, version=version, lines=[line(price=price)], **more)
+
+
+def end_of_day(moment: datetime, days: int) -> datetime:
+    """The last moment of the day (UTC) so many days later: points are good until then."""
+    next_day = (moment + timedelta(days=days + 1)).replace(hour=0, minute=0, second=0, microsecond=0)
+    return next_day - timedelta(microseconds=1)
 
 
 def points(*who: str) -> list[int]:
@@ -113,7 +119,7 @@ def test_what_is_free_goes_along_and_what_was_spent_stays_booked(policy: str) ->
     spend(600)
     settle(of("cus_2", 2))
     assert points("cus_1", "cus_2") == [0, 400]
-    assert lots("cus_2") == [(400, None, PLACED + timedelta(days=30))]
+    assert lots("cus_2") == [(400, None, end_of_day(PLACED, 30))]
     assert history("cus_1")[-1] == ("transfer", -400)
     assert history("cus_2") == [("transfer", 400)]
 
@@ -255,7 +261,7 @@ def test_other_free_points_take_the_place_of_spent_ones() -> None:
     spend(WORTH)
     settle(of("cus_2", 2))
     assert points("cus_1", "cus_2") == [0, 300]
-    assert lots("cus_2") == [(300, None, later + timedelta(days=30))]
+    assert lots("cus_2") == [(300, None, end_of_day(later, 30))]
     # The second order's points went with the first: its cancel finds nothing, and the first one's takes them.
     settle(order("order_2", lines=[line(price=3)], placed=later, version=2, status="canceled"))
     settle(of("cus_2", 3, status="canceled"))
