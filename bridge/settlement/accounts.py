@@ -115,6 +115,12 @@ def accounts_with_fresh_mailbox(
     return fresh
 
 
+def is_later_account(connection: Connection, customer_id: CustomerId) -> bool:
+    """Whether Dust has seen the account, and its mailbox had another one before."""
+    seen = seen_accounts(connection, [customer_id])
+    return bool(seen) and not _first_accounts(connection, [customer_id])
+
+
 def has_one_mailbox(connection: Connection, emails: Iterable[str | None], *, now: datetime) -> bool:
     """Whether these e-mails are of one mailbox; an unknown one is of none."""
     key = email_hash_key(connection, now=now)

@@ -40,7 +40,7 @@ from bridge.ledger.account import Account, Kind, Memo
 from bridge.ledger.merges import accounts_of_persons
 from bridge.programme.versions import Version, current_version, versions_by_number
 from bridge.settlement.accounts import Account as CustomerAccount
-from bridge.settlement.accounts import accounts_with_fresh_mailbox, claim_mailbox, has_one_mailbox
+from bridge.settlement.accounts import accounts_with_fresh_mailbox, claim_mailbox, has_one_mailbox, is_later_account
 from bridge.settlement.tables import order_former_owner, order_settlement
 
 # Without what looks like something else: 32 to the power of 8 are a million millions, which nobody guesses.
@@ -185,7 +185,10 @@ def state_code(
     version = current_version(connection)
     if not version.programme.bonuses.referral.offered:
         raise NoReferrals
-    if _is_known(connection, persons[customer_id], (accounts or {}).get(customer_id), now):
+    if _has_ordered(connection, persons[customer_id]):
+        raise NotNew
+    account = (accounts or {}).get(customer_id)
+    if is_later_account(connection, customer_id) if account is None else not _claims_mailbox(connection, account, now):
         raise NotNew
     # Two who state each other's codes at once: the second waits here and then sees the first.
     _lock(connection, [*persons[customer_id], *persons[referrer]])
@@ -219,19 +222,18 @@ def _have_one_mailbox(
     return has_one_mailbox(connection, both, now=now)
 
 
-def _is_known(
-    connection: Connection, person: Collection[CustomerId], account: CustomerAccount | None, now: datetime
-) -> bool:
-    """Whether the customer has or had an order, or their mailbox had an account before this one."""
+def _has_ordered(connection: Connection, person: Collection[CustomerId]) -> bool:
+    """Whether the customer has or had an order."""
     has = select(order_settlement.c.order_id).where(among(order_settlement.c.customer_id, list(person)))
     had = select(order_former_owner.c.order_id).where(among(order_former_owner.c.customer_id, list(person)))
-    if connection.scalar(has.union_all(had).limit(1)) is not None:
-        return True
-    if account is None:
-        return False
-    # Remembered at once: another account of the mailbox may state a code before either is heard of.
+    return connection.scalar(has.union_all(had).limit(1)) is not None
+
+
+def _claims_mailbox(connection: Connection, account: CustomerAccount, now: datetime) -> bool:
+    """Whether the account is the first of its mailbox. It is remembered as such at once: another account of the
+    mailbox may state a code before either is heard of."""
     claim_mailbox(connection, account, now=now)
-    return not accounts_with_fresh_mailbox(connection, [account], now=now)
+    return bool(accounts_with_fresh_mailbox(connection, [account], now=now))
 
 
 def _referrers(connection: Connection, customer_ids: Collection[CustomerId]) -> set[str]:

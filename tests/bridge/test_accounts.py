@@ -368,6 +368,9 @@ def test_a_mailbox_that_had_an_account_is_no_new_customer(api: TestClient, medus
     delete(api, medusa, "cus_1")
     register(api, medusa, "cus_2", EMAIL.upper())
     assert refusal(state(api, "cus_2", by="cus_old")) == (409, "not_new")
+    # Dust remembers it, whether Medusa still has the account or not.
+    del medusa.customers["cus_2"]
+    assert refusal(state(api, "cus_2", by="cus_old")) == (409, "not_new")
 
 
 def test_a_code_stated_before_the_account_is_heard_of_counts(api: TestClient, medusa: FakeMedusa) -> None:
