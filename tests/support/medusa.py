@@ -17,6 +17,8 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import respx
 
+from tests.support.clock import START
+
 Answer = tuple[int, Any]
 URL = "http://medusa.test"
 API_KEY = "sk_test_0123456789"
@@ -241,7 +243,7 @@ class FakeMedusa:
         self, customer_id: str, email: str, *, has_account: bool = True, created: datetime | None = None
     ) -> None:
         """A customer nobody has edited: `updated_at` equals `created_at`, as a registration on 2.21.2 leaves it."""
-        at = created.isoformat() if created else "2026-01-01T00:00:00.000Z"
+        at = (created or START - timedelta(days=300)).isoformat()
         row = {"id": customer_id, "email": email, "has_account": has_account, "created_at": at, "updated_at": at}
         self.customers[customer_id] = row
 
