@@ -11,7 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from bridge.audit import audit_medusa
-from bridge.clock import moved, now
+from bridge.clock import now
 from bridge.db import transaction
 from bridge.inbox.drain import drain_once
 from bridge.inbox.reconcile import keep_orders, reconcile
@@ -25,6 +25,7 @@ from bridge.settlement.facts import CHECK_AFTER
 from tests.bridge.test_order_facts import drain, first_poll, poll
 from tests.bridge.test_redemptions import FIVE_EUR, figures, give, redeemed, show
 from tests.support import tokens
+from tests.support.clock import moved
 from tests.support.deliveries import deliver
 from tests.support.medusa import FakeMedusa
 from tests.support.orders import PLACED, line, order, order_event

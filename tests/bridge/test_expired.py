@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from bridge.clock import moved, now
+from bridge.clock import now
 from tests.bridge.test_referrals import bought, refer
 from tests.bridge.test_settlement import balance, rules, settle
 from tests.bridge.test_transfers import end_of_day, lots, of, spend, sweep
+from tests.support.clock import moved
 from tests.support.medusa import FakeMedusa
 from tests.support.orders import PLACED, line, order
 

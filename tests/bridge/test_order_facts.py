@@ -8,7 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import text
 
-from bridge.clock import moved, now
+from bridge.clock import now
 from bridge.db import transaction
 from bridge.ids import CustomerId
 from bridge.inbox.drain import drain_once
@@ -19,6 +19,7 @@ from bridge.medusa.client import get_medusa
 from bridge.settlement.check import MISSING_FOR
 from bridge.settlement.facts import CHECK_AFTER, CHECK_YOUNG_AGAIN
 from tests.bridge.test_settlement import rules
+from tests.support.clock import moved
 from tests.support.deliveries import deliver
 from tests.support.medusa import FakeMedusa
 from tests.support.orders import PLACED, event, line, order, order_event

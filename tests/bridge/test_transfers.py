@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select
 
 from bridge.audit import audit
-from bridge.clock import moved, now
+from bridge.clock import now
 from bridge.db import transaction
 from bridge.explain import explain
 from bridge.export import export_customer
@@ -22,6 +22,7 @@ from bridge.ledger.merges import merge_customers
 from bridge.ledger.tables import dust_lot
 from tests.bridge.test_referrals import bonuses, bought, promise, refer
 from tests.bridge.test_settlement import balance, history, rules, settle
+from tests.support.clock import moved
 from tests.support.medusa import FakeMedusa
 from tests.support.orders import PLACED, line, order
 
