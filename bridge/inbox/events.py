@@ -2,8 +2,8 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any
@@ -58,6 +58,10 @@ class MalformedEvent(InvalidInput):
     status = 400
 
 
+# The event of a checkout is sent with the order; a payment provider may take minutes in between.
+_PLACED_LATE = timedelta(hours=1)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Event:
     """An event as it says of itself. `subject` is the id it is about; `data` has numbers as exact decimals."""
@@ -97,7 +101,17 @@ class Event:
             return None
         is_another = self.about is About.ORDER and order.id != self.subject
         is_future = max(order.placed_at, order.updated_at) > now + MAX_CLOCK_SKEW
-        return None if is_another or is_future or not needs <= order.knows else order
+        return None if is_another or is_future or not needs <= order.knows else self.date_order(order)
+
+    def date_order(self, order: Order) -> Order:
+        """The order as placed when this event says, where that is clearly later than when it was begun: as a draft.
+
+        Medusa 2.21.2 sends `order.placed` when a draft is converted, which moves `updated_at` and keeps `created_at`.
+        An order that was never a draft has neither so late.
+        """
+        placed_at = min(self.event_at, order.updated_at)
+        is_converted = self.type == "order.placed" and placed_at - order.placed_at > _PLACED_LATE
+        return replace(order, placed_at=placed_at) if is_converted else order
 
 
 # No white space, no control characters: a type ends up in logs and in metric labels.

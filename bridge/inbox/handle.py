@@ -150,6 +150,7 @@ def _try(row: Row[Any], medusa: Medusa | None) -> Handled:
         # No usable snapshot, or one that contradicts what was settled: Medusa is asked, and its answer counts.
         order_id = order.id if order else _order_id(event, medusa)
         answer, revision = _ask(order_id, medusa) if order_id else (None, 0)
+        answer = event.date_order(answer) if answer else None
         done = _do(row, event, answer, person, revision=revision)
     if done is None:
         raise OrderIsChanging(str(order_id))

@@ -81,6 +81,8 @@ class Order:
     is_guest: bool
     currency_code: str
     version: int
+    created_at: datetime
+    """When Medusa made its row: a draft has it from when it was begun."""
     placed_at: datetime
     updated_at: datetime
     is_draft: bool
@@ -152,6 +154,7 @@ def read_order(document: Mapping[str, Any]) -> Order:
         is_guest=not order.customer_id or (order.customer is not None and order.customer.has_account is False),
         currency_code=order.currency_code.lower(),
         version=order.version,
+        created_at=order.created_at,
         placed_at=order.created_at,
         updated_at=order.updated_at,
         is_draft=order.is_draft_order,

@@ -14,7 +14,6 @@ from sqlalchemy import (
     Row,
     Table,
     Text,
-    delete,
     select,
     text,
     update,
@@ -120,8 +119,16 @@ def delete_product(connection: Connection, product_id: ProductId, *, actor: str,
 
 
 def forget_product(connection: Connection, product_id: ProductId) -> bool:
-    """The product is gone from Medusa: nothing to mirror any more. Says whether there was anything to forget."""
-    return bool(connection.execute(delete(dust_product).where(dust_product.c.product_id == product_id)).rowcount)
+    """The product is gone from Medusa: nothing to mirror any more. Says whether there was anything to forget.
+
+    Whether only points can buy it stays known, for orders from before that are settled later.
+    """
+    gone = (
+        update(dust_product)
+        .where(dust_product.c.product_id == product_id, ~dust_product.c.deleted)
+        .values(deleted=True, mirrored_version=dust_product.c.version, mirror_error=None)
+    )
+    return bool(connection.execute(gone).rowcount)
 
 
 def read_product(connection: Connection, product_id: ProductId) -> ProductSettings:
@@ -147,7 +154,7 @@ def list_products(connection: Connection, *, limit: int, after: str | None = Non
 
 
 def dust_only_among(connection: Connection, product_ids: Collection[str]) -> set[ProductId]:
-    """Those of these products that only dust can buy."""
+    """Those of these products that only points can buy, or could before they were deleted in Medusa."""
     query = select(dust_product.c.product_id).where(
         dust_product.c.product_id.in_(product_ids), dust_product.c.dust_only
     )
@@ -156,7 +163,7 @@ def dust_only_among(connection: Connection, product_ids: Collection[str]) -> set
 
 def newest_dust_only(connection: Connection, *, limit: int) -> list[ProductId]:
     """Products that only dust can buy, by id; when there are more than `limit`, those that were set last."""
-    query = select(dust_product.c.product_id).where(dust_product.c.dust_only)
+    query = select(dust_product.c.product_id).where(dust_product.c.dust_only, ~dust_product.c.deleted)
     newest = query.order_by(dust_product.c.updated_at.desc(), dust_product.c.product_id).limit(limit)
     return sorted(ProductId(found) for found in connection.scalars(newest))
 

@@ -224,7 +224,10 @@ def _have_one_mailbox(
 
 def _has_ordered(connection: Connection, person: Collection[CustomerId]) -> bool:
     """Whether the customer has or had an order."""
-    has = select(order_settlement.c.order_id).where(among(order_settlement.c.customer_id, list(person)))
+    # A draft is no order yet: it has met no rules.
+    has = select(order_settlement.c.order_id).where(
+        among(order_settlement.c.customer_id, list(person)), order_settlement.c.programme_version.is_not(None)
+    )
     had = select(order_former_owner.c.order_id).where(among(order_former_owner.c.customer_id, list(person)))
     return connection.scalar(has.union_all(had).limit(1)) is not None
 

@@ -109,6 +109,7 @@ class _NoRow:
     facts_canceled: bool = False
     gone: bool = False
     revision: int = 0
+    placed_at: datetime | None = None
     programme_version: int | None = None
     earning_due: bool = False
     paid: bool = False
@@ -392,6 +393,7 @@ def _open_cases(
     """A case for each of these facts. Several of one order may be among them; the last is what is settled."""
     if not orders:
         return []
+    orders = _placed_for_good(orders, rows)
     newest = {order.id: order for order in orders}
     current = current_version(connection)
     numbers = {number for order in orders if (number := rows[order.id].programme_version) is not None}
@@ -461,6 +463,31 @@ def _add_shares_of(case: _Case) -> None:
         if share.customer_id == case.owner:
             # The order is back with a former owner.
             case.own = add_share(case.own, share)
+
+
+def _placed_for_good(orders: list[Order], rows: Mapping[OrderId, Row[Any] | _NoRow]) -> list[Order]:
+    """These facts with when their orders were placed. Once it is remembered, it stays.
+
+    An order that was seen as a draft was placed with the first facts that are none.
+    """
+    placed: dict[OrderId, datetime] = {}
+    drafts = set()
+    for order_id, row in rows.items():
+        if row.facts_version is not None and row.programme_version is None:
+            drafts.add(order_id)
+        elif row.facts_version is not None and row.placed_at is not None:
+            placed[order_id] = row.placed_at
+    dated = []
+    for order in orders:
+        if order.is_draft:
+            drafts.add(order.id)
+        else:
+            # Medusa's `created_at`, which a draft keeps, unless the event has said when it was placed.
+            begun = order.placed_at == order.created_at
+            first = max(order.placed_at, order.updated_at) if order.id in drafts and begun else order.placed_at
+            placed.setdefault(order.id, first)
+        dated.append(replace(order, placed_at=placed.get(order.id, order.placed_at)))
+    return dated
 
 
 def _weigh(connection: Connection, cases: list[_Case], longest_days: int | None) -> list[Moved]:

@@ -1,0 +1,123 @@
+"""A draft counts from the moment in which it becomes an order, not from the day on which it was begun."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from bridge.db import transaction
+from bridge.inbox.drain import drain_once
+from tests.bridge.test_settlement import balance, rules, settle
+from tests.support.deliveries import deliver
+from tests.support.orders import PLACED, event, line, order
+
+pytestmark = pytest.mark.usefixtures("settings")
+
+BEGUN = PLACED - timedelta(days=40)
+
+
+def draft(**more: Any) -> dict[str, Any]:
+    return {**order(placed=BEGUN, **more), "is_draft_order": True, "status": "draft"}
+
+
+def converted(at: datetime = PLACED, *, version: int = 2, **more: Any) -> dict[str, Any]:
+    """Converting moves `updated_at` and keeps `created_at`. Nothing in the order says that it was a draft."""
+    return order(placed=BEGUN, updated=at, version=version, **more)
+
+
+def tell(api: TestClient, document: dict[str, Any], kind: str = "order.placed", at: datetime = PLACED) -> None:
+    deliver(api, event(kind, {"id": document["id"], "order": document}, at)).raise_for_status()
+    drain_once()
+
+
+def placed_at() -> datetime:
+    with transaction() as connection:
+        found: datetime = connection.exec_driver_sql("SELECT placed_at FROM order_settlement").scalar_one()
+    return found
+
+
+def test_the_event_says_when_a_draft_was_placed(api: TestClient) -> None:
+    rules(earn={"expires_after_days": 30})
+    tell(api, converted())
+    assert placed_at() == PLACED
+    (expiring,) = balance().expiring
+    assert expiring.expires_at > PLACED + timedelta(days=30)
+
+
+def test_a_draft_that_dust_has_seen_was_placed_with_the_first_facts_that_are_none(api: TestClient) -> None:
+    tell(api, draft(), "order.updated", BEGUN)
+    # The event is lost; the poll brings the order.
+    tell(api, converted(), "order.updated")
+    assert placed_at() == PLACED
+
+
+def test_in_one_batch_as_well() -> None:
+    settle(draft(), converted())
+    assert placed_at() == PLACED
+
+
+def test_it_stays_when_it_was_placed(api: TestClient) -> None:
+    tell(api, converted())
+    later = PLACED + timedelta(days=3)
+    tell(api, converted(later, version=3), "order.updated", later)
+    tell(api, converted(later, version=4), at=later)
+    tell(api, converted())
+    assert placed_at() == PLACED
+
+
+@pytest.mark.parametrize("late", [timedelta(0), timedelta(minutes=5)])
+def test_an_ordinary_order_was_placed_when_it_was_made(api: TestClient, late: timedelta) -> None:
+    # Its event is read late, and the snapshot with it is newer.
+    tell(api, order(updated=PLACED + timedelta(days=2)), at=PLACED + late)
+    assert placed_at() == PLACED
+
+
+def test_an_old_order_whose_event_is_sent_again_was_placed_when_it_was_made(api: TestClient) -> None:
+    tell(api, order(placed=BEGUN), at=PLACED)
+    assert placed_at() == BEGUN
+
+
+def test_multipliers_limits_and_tiers_go_by_it(api: TestClient) -> None:
+    week = {"starts_at": (PLACED - timedelta(days=3)).isoformat(), "ends_at": (PLACED + timedelta(days=3)).isoformat()}
+    rules(
+        earn={"multipliers": [{"name": "double week", "factor": "2", **week}], "limits": {"per_day": 25}},
+        tiers={"window_days": 7, "levels": [{"name": "gold", "from": 20, "factor": "1.5"}]},
+    )
+    tell(api, converted())
+    assert balance().balance == 20
+    # It made the customer gold, and left 5 of the day.
+    settle(order("order_2", placed=PLACED + timedelta(minutes=1), lines=[line("line_2")]))
+    with transaction() as connection:
+        query = "SELECT worth, booked FROM order_settlement WHERE order_id = 'order_2'"
+        assert tuple(connection.exec_driver_sql(query).one()) == (30, 5)
+
+
+def test_a_guests_wait_begins_with_it(api: TestClient) -> None:
+    rules(guests={"escrow_days": 30})
+    tell(api, converted(guest=True))
+    with transaction() as connection:
+        row = connection.exec_driver_sql("SELECT state, expires_at FROM guest_escrow").one()
+    assert tuple(row) == ("waiting", PLACED + timedelta(days=30))
+
+
+@pytest.mark.usefixtures("medusa")
+def test_a_draft_is_no_first_order_yet(api: TestClient) -> None:
+    from tests.bridge.test_referrals import promise, refer
+
+    promise()
+    tell(api, draft(customer_id="cus_new"), "order.updated", BEGUN)
+    refer(api)
+
+
+def test_a_product_that_is_gone_keeps_its_setting_for_orders_from_before(api: TestClient) -> None:
+    from tests.bridge.test_swaps import ADMIN
+
+    setting = {"dust_only": True, "dust_price": 5}
+    api.put("/admin/dust/products/prod_mug", json=setting, headers=ADMIN).raise_for_status()
+    deliver(api, event("product.deleted", {"id": "prod_mug"})).raise_for_status()
+    drain_once()
+    assert api.get("/admin/dust/products/prod_mug", headers=ADMIN).status_code == 404
+    assert api.get("/store/dust/products", params={"product_id": "prod_mug"}).json()["products"] == {}
+    settle(order(lines=[line(product_id="prod_mug", price=30), line("line_2", price=7)]))
+    assert balance().balance == 7
