@@ -59,7 +59,7 @@ def test_in_one_batch_as_well() -> None:
 
 def test_it_stays_when_it_was_placed(api: TestClient) -> None:
     tell(api, converted())
-    later = PLACED + timedelta(days=3)
+    later = PLACED + timedelta(hours=20)
     tell(api, converted(later, version=3), "order.updated", later)
     tell(api, converted(later, version=4), at=later)
     tell(api, converted())
@@ -69,7 +69,7 @@ def test_it_stays_when_it_was_placed(api: TestClient) -> None:
 @pytest.mark.parametrize("late", [timedelta(0), timedelta(minutes=5)])
 def test_an_ordinary_order_was_placed_when_it_was_made(api: TestClient, late: timedelta) -> None:
     # Its event is read late, and the snapshot with it is newer.
-    tell(api, order(updated=PLACED + timedelta(days=2)), at=PLACED + late)
+    tell(api, order(updated=PLACED + timedelta(hours=20)), at=PLACED + late)
     assert placed_at() == PLACED
 
 
