@@ -170,6 +170,9 @@ def _sentence(
             return f"{amount + pending} dust brought over with import {what}: {row.description}{later}."
         case Kind.REVERSE if row.reference_type == "import":
             return f"{amount + pending} dust of import {what} taken back: {row.description}."
+        case Kind.REVERSE if row.reference_type == "waived":
+            way = "given again" if row.amount > 0 else "taken back as they came back"
+            return f"{amount} points of orders that were canceled or returned, {way}: {row.description}."
         case Kind.REVERSE:
             note = f" ({notes[what].rstrip('.')})" if what in notes else ""
             return f"{amount + pending} dust taken back for {row.reference_type} {what}: {row.description}{note}."

@@ -135,6 +135,9 @@ class Account:
     held: int = 0
     pending: int = 0
     debt: int = 0
+    waived: int = 0
+    """Points that reversals left with the customer under `within_balance`, because they were spent. They are taken when
+    a spend gives them back, and by nothing else."""
     version: int = 0
     head: bytes = GENESIS
     lots: dict[str, Lot] = field(default_factory=dict)
@@ -142,6 +145,7 @@ class Account:
     opened_lots: list[Lot] = field(default_factory=list)
     dated_lots: set[str] = field(default_factory=set)
     """Lots that got a `matures_at` without a posting."""
+    waived_changed: bool = False
     expired: Counter[str] = field(default_factory=Counter)
     """Points that have expired, by the id of what their lots came from. What was booked before the account was opened
     is here for the sources only that `open_accounts` was asked for."""
@@ -189,7 +193,9 @@ class Account:
         from_pending = moves.take(self._pending_of(memo.reference_id), amount)
         wanted = amount - from_pending
         if policy is NegativeBalance.WITHIN_BALANCE:
-            wanted = min(wanted, max(0, self._balance_of_person))
+            within = min(wanted, max(0, self._balance_of_person))
+            self._person.waive(wanted - within)
+            wanted = within
         moves.take([*own, *self._spending_order()], wanted)
         if from_pending or wanted:
             self._post(memo, now, moves, amount=-wanted, pending=-from_pending)
@@ -321,6 +327,39 @@ class Account:
         if left > self.debt:
             moves.add(self._open_lot(left - self.debt, memo, now), remaining=left - self.debt)
         self._post(memo, now, moves, amount=amount)
+        if memo.kind is Kind.REFUND:
+            self._take_waived(amount, memo, now)
+
+    def waive(self, amount: int) -> None:
+        """Note that a reversal left so much with the customer; less than 0 when that is over."""
+        self.waived += amount
+        self.waived_changed |= amount != 0
+
+    def forgive(self, amount: int, memo: Memo, *, now: datetime, expires_at: datetime | None = None) -> None:
+        """What was waived for an order stays with the customer for good, as the order is worth more again.
+
+        What a refund has paid of it meanwhile is given to the customer again.
+        """
+        kept = min(amount, self._person.waived)
+        self._person.waive(-kept)
+        if amount > kept:
+            again = replace(memo, kind=Kind.REVERSE, reference_type="waived")
+            self.earn(amount - kept, again, now=now, expires_at=expires_at)
+
+    def _take_waived(self, amount: int, refund: Memo, now: datetime) -> None:
+        """A reversal found these points spent and waived them. Now they come back, so it takes them."""
+        taken = min(amount, self._person.waived, max(0, self.available))
+        if taken:
+            self._person.waive(-taken)
+            moves = Moves()
+            moves.take(self._spending_order(), taken)
+            why = "Taken back for orders that were canceled or returned"
+            self._post(
+                replace(refund, kind=Kind.REVERSE, reference_type="waived", description=why),
+                now,
+                moves,
+                amount=-taken,
+            )
 
     def book_due(self, *, now: datetime) -> None:
         """Book what time alone has brought. Every movement does so first: when sweeps run makes no difference.
@@ -432,6 +471,9 @@ class Account:
         if debt := self.debt:
             self.give_back(debt, {}, gone, now=now)
             self.survivor.spend_anyway(debt, come, now=now)
+        if self.waived:
+            self.survivor.waive(self.waived)
+            self.waived, self.waived_changed = 0, True
 
     def _fetch_back(self, amount: int, source_id: str, *, now: datetime) -> None:
         """What is taken back from a merged account is with its survivor by now: the same lots first, where they are."""
@@ -460,6 +502,10 @@ class Account:
         found = (lot for lot in self.lots.values() if not lot.matured and lot.remaining and lot.source_id == source_id)
         # What is not paid for goes first.
         return sorted(found, key=lambda lot: (not lot.unpaid, soonest_first(lot)))
+
+    @property
+    def _person(self) -> "Account":
+        return self.survivor or self
 
     @property
     def _balance_of_person(self) -> int:

@@ -70,6 +70,7 @@ def open_accounts(
             held=row.held,
             pending=row.pending,
             debt=row.debt,
+            waived=row.waived,
             version=row.version,
             head=row.head,
         )
@@ -154,7 +155,9 @@ def save(connection: Connection, accounts: Iterable[Account], *, quiet: Collecti
         touched[account.customer_id] = account
         if account.survivor is not None:
             touched[account.survivor.customer_id] = account.survivor
-    changed = [account for account in touched.values() if account.postings or account.dated_lots]
+    changed = [
+        account for account in touched.values() if account.postings or account.dated_lots or account.waived_changed
+    ]
     if not changed:
         return
     postings = [posting for account in changed for posting in account.postings]
@@ -184,6 +187,7 @@ def save(connection: Connection, accounts: Iterable[Account], *, quiet: Collecti
         account.postings.clear()
         account.opened_lots.clear()
         account.dated_lots.clear()
+        account.waived_changed = False
 
 
 def _transaction_row(posting: Posting) -> dict[str, Any]:
@@ -240,6 +244,7 @@ def _update_balances(connection: Connection, accounts: list[Account]) -> None:
             "held": account.held,
             "pending": account.pending,
             "debt": account.debt,
+            "waived": account.waived,
             "version": account.version,
             "head": account.head,
         }

@@ -24,10 +24,12 @@ dust_balance = Table(
     Column("held", BigInteger, nullable=False, server_default="0"),
     Column("pending", BigInteger, nullable=False, server_default="0"),
     Column("debt", BigInteger, nullable=False, server_default="0"),
+    # What reversals left with the customer under `within_balance`. What comes back from a spend pays for it.
+    Column("waived", BigInteger, nullable=False, server_default="0"),
     Column("version", BigInteger, nullable=False, server_default="0"),
     Column("head", LargeBinary, nullable=False, server_default=text("decode(repeat('00', 32), 'hex')")),
     Column("updated_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
-    CheckConstraint("held >= 0 AND pending >= 0 AND debt >= 0", name="figures"),
+    CheckConstraint("held >= 0 AND pending >= 0 AND debt >= 0 AND waived >= 0", name="figures"),
     # Without debt, what is held is covered by the balance: the database's own last word against overspending.
     CheckConstraint("held <= balance + debt", name="overdraft"),
     Index("ix_dust_balance_in_debt", "debt", postgresql_where=text("debt > 0")),

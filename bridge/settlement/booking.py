@@ -75,6 +75,8 @@ class Booking:
         new = amount - forgiven - restored - expired
         memo = self._memo(Kind.EARN, "Earned with an order", self.placed_at)
         matures_at, expires_at = self.version.programme.dates(self.placed_at)
+        if forgiven:
+            account.forgive(forgiven, memo, now=self.now, expires_at=expires_at)
         if restored:
             account.restore(
                 restored,

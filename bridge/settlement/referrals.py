@@ -467,8 +467,10 @@ def _bring_to(
         policy = programme.reversal.negative_balance
         taken = account.take_back(wanted, memo, now=now, policy=policy) if wanted else 0
         return booked - taken, waived - difference - taken
-    # What was waived is still with the customer.
+    # What was waived is still with the customer; what had expired of it stays so.
     forgiven = min(waived, difference)
+    if left := min(forgiven, max(0, waived - account.expired_of(due.row.id, now=now))):
+        account.forgive(left, _memo(due, Kind.BONUS, why, now), now=now, expires_at=programme.expiry(now))
     if difference > forgiven:
         memo = _memo(due, Kind.BONUS, why, now)
         account.earn(difference - forgiven, memo, now=now, expires_at=programme.expiry(now))

@@ -157,6 +157,8 @@ class AnyLife(AnySequence):
         restored = min(change - waived, share.taken)
         expired = min(change - waived - restored, share.expired)
         share.waived -= waived
+        if waived:
+            purse.forgive(known.id, waived, now=now(), expires_at=dates["expires_at"])
         share.taken -= restored
         share.expired -= expired
         if restored:

@@ -50,6 +50,8 @@ class Purse:
 
     coins: list[Coin] = field(default_factory=list)
     debt: int = 0
+    waived: int = 0
+    """What returns did not get under `within_balance`. What comes back from a redemption pays for it."""
     moved: Counter[str] = field(default_factory=Counter)
     """Dust by what happened to it, over all time."""
 
@@ -117,7 +119,9 @@ class Purse:
         waiting = [coin for coin in self.at(Place.PENDING) if coin.source == source][:amount]
         wanted = amount - len(waiting)
         if within_balance:
-            wanted = min(wanted, max(0, self.balance))
+            there = max(0, self.balance)
+            self.waived += max(0, wanted - there)
+            wanted = min(wanted, there)
         free = sorted(self.at(Place.FREE), key=lambda coin: (coin.source != source, coin.soonest_first))[:wanted]
         _put([*waiting, *free], Place.TAKEN, source)
         self.debt += wanted - len(free)
@@ -152,10 +156,11 @@ class Purse:
         """An order goes to another customer: its coins go with it, as far as they are here and free, then other free
         coins, which are the order's from then on; how many."""
         self.due(now)
-        to.due(now)
         waiting = [coin for coin in self.at(Place.PENDING) if coin.source == source]
         free = sorted(self.at(Place.FREE), key=lambda coin: (coin.source != source, coin.soonest_first))
         coins = [*waiting, *free][:amount]
+        if coins:
+            to.due(now)
         for coin in coins:
             self.coins.remove(coin)
             coin.source = source
@@ -226,6 +231,19 @@ class Purse:
             self.earn(redemption, on_tick - paid, now=now)
             self.moved["earned"] -= on_tick - paid
         self._pay_debt(spent_by=redemption)
+        late = self.at(Place.FREE)[: min(amount, self.waived)]
+        _put(late, Place.GONE)
+        self.waived -= len(late)
+        self.moved["reversed"] += len(late)
+
+    def forgive(self, source: str, amount: int, *, now: datetime, expires_at: datetime | None = None) -> None:
+        """What a return had waived is the customer's again. What a refund has paid of it is given anew."""
+        kept = min(amount, self.waived)
+        self.waived -= kept
+        if amount > kept:
+            self.earn(source, amount - kept, now=now, expires_at=expires_at)
+            self.moved["earned"] -= amount - kept
+            self.moved["reversed"] -= amount - kept
 
     def _pay_debt(self, spent_by: str | None = None) -> None:
         """What comes out of a redemption and pays a debt at once counts as spent by it: the debt is there because the

@@ -196,16 +196,17 @@ class AnyPurse(RuleBasedStateMachine):
     def give_back(self, redemption: str, part: int) -> None:
         if amount := min(part, self.booked[redemption]):
             who, memo = self.of[redemption], self.memo(Kind.REFUND, redemption)
-            account = self.accounts[who]
+            account, waived = self.accounts[who], self.purses[who].waived
             account.give_back(amount, uses(account, redemption, "spent"), memo, now=self.now)
             self.purses[who].give_back(redemption, amount, now=self.now)
             self.booked[redemption] -= amount
+            self.given -= waived - self.purses[who].waived
 
     @invariant()
     def the_lots_are_what_lies_in_the_purses(self) -> None:
         for account, purse in zip(self.accounts, self.purses, strict=True):
-            figures = account.balance, account.held, account.pending, account.debt
-            assert figures == (purse.balance, purse.held, purse.pending, purse.debt)
+            figures = account.balance, account.held, account.pending, account.debt, account.waived
+            assert figures == (purse.balance, purse.held, purse.pending, purse.debt, purse.waived)
         assert lots_of(self.accounts) == [purse.lots() for purse in self.purses]
         dates = {
             lot.id: (lot.created_at, lot.matures_at, lot.expires_at, lot.amount)

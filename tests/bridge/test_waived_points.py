@@ -1,0 +1,131 @@
+"""`within_balance` waives points that are spent. When the spend gives them back, they are taken."""
+
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from bridge.audit import audit
+from bridge.db import transaction
+from bridge.explain import explain
+from bridge.ids import CustomerId
+from tests.bridge.test_redemptions import redeemed
+from tests.bridge.test_referrals import refer
+from tests.bridge.test_settlement import balance, rules, settle
+from tests.support.medusa import FakeMedusa
+from tests.support.orders import line, order
+
+pytestmark = pytest.mark.usefixtures("settings")
+
+EARNED = 1000
+
+
+@pytest.fixture(autouse=True)
+def within_balance(settings: Any) -> None:
+    rules(
+        earn={"rates": {"eur": "100"}},
+        redeem={"rates": {"eur": "100"}},
+        reversal={"negative_balance": "within_balance"},
+    )
+
+
+def earning(version: int = 1, *, returned: int = 0, **more: Any) -> dict[str, Any]:
+    """An order of two things for 10.00 in all, which earns 1,000 points."""
+    return order("order_earns", version=version, lines=[line(price=5, quantity=2, returned=returned)], **more)
+
+
+def spending(api: TestClient, order_id: str = "order_spends") -> dict[int, dict[str, Any]]:
+    """An order of 10.00 that is paid with 1,000 points, by version: as it is placed, and canceled."""
+    code = redeemed(api, {"dust": EARNED, "currency_code": "eur"})["code"]
+    lines = [line(price=10, discount=10, code=code)]
+    return {
+        1: order(order_id, version=1, lines=lines),
+        2: order(order_id, version=2, lines=lines, status="canceled"),
+    }
+
+
+def test_points_do_not_survive_the_cancel_of_both_orders(api: TestClient, medusa: FakeMedusa) -> None:
+    settle(earning())
+    spent = spending(api)
+    settle(spent[1])
+    settle(earning(2, status="canceled"))
+    assert balance().balance == 0
+
+    settle(spent[2])
+
+    assert (balance().balance, balance().available) == (0, 0)
+    assert audit() == []
+
+
+@pytest.mark.parametrize("first", ["order_a", "order_z"])
+def test_both_canceled_in_one_batch(api: TestClient, medusa: FakeMedusa, first: str) -> None:
+    settle(earning())
+    spent = spending(api, first)
+    settle(spent[1])
+    settle(spent[2], earning(2, status="canceled"))
+    assert balance().available == 0
+
+
+def test_only_what_was_waived_is_taken(api: TestClient, medusa: FakeMedusa) -> None:
+    settle(earning())
+    spent = spending(api)
+    settle(spent[1])
+    settle(earning(2, returned=1))
+    settle(spent[2])
+    assert balance().available == EARNED // 2
+
+
+def test_what_is_earned_later_is_not_taken(api: TestClient, medusa: FakeMedusa) -> None:
+    settle(earning())
+    settle(spending(api)[1])
+    settle(earning(2, status="canceled"))
+    settle(order("order_later", lines=[line(price=3)]))
+    assert balance().available == 300
+
+
+def test_an_order_that_counts_again_gets_its_points_again(api: TestClient, medusa: FakeMedusa) -> None:
+    settle(earning())
+    spent = spending(api)
+    settle(spent[1])
+    settle(earning(2, returned=2))
+    settle(spent[2])
+    assert balance().available == 0
+    # The returns are undone one after the other.
+    settle(earning(3, returned=1))
+    assert balance().available == EARNED // 2
+    settle(earning(4))
+    assert balance().available == EARNED
+    with transaction() as connection:
+        told = explain(connection, CustomerId("cus_1"))
+    assert any("taken back as they came back" in step.sentence for step in told.steps)
+    assert any("given again" in step.sentence for step in told.steps)
+
+
+def test_a_waiver_that_no_refund_paid_is_forgiven_when_the_order_counts_again(
+    api: TestClient, medusa: FakeMedusa
+) -> None:
+    settle(earning())
+    spent = spending(api)
+    settle(spent[1])
+    settle(earning(2, returned=1))
+    settle(earning(3))
+    assert balance().available == 0, "all of it is spent"
+    settle(spent[2])
+    assert balance().available == EARNED
+
+
+def test_a_referral_bonus_does_not_survive_either(api: TestClient, medusa: FakeMedusa) -> None:
+    rules(
+        earn={"rates": {"eur": "100"}},
+        bonuses={"referral": {"referrer": EARNED, "referred": 0}},
+        redeem={"rates": {"eur": "100"}},
+        reversal={"negative_balance": "within_balance"},
+    )
+    refer(api, new="cus_new", by="cus_1")
+    settle(order("order_new", customer_id="cus_new", payment_status="captured"))
+    assert balance().available == EARNED
+    spent = spending(api)
+    settle(spent[1])
+    settle(order("order_new", customer_id="cus_new", version=2, status="canceled"))
+    settle(spent[2])
+    assert balance().available == 0
