@@ -17,7 +17,7 @@ from bridge.medusa.amounts import Number, Quantity, sum_of
 CART_FIELDS = (
     "id,customer_id,customer.*,currency_code,completed_at,item_total,"
     "items.id,items.product_id,items.quantity,items.total,items.tax_total,items.adjustments.code,"
-    "items.adjustments.amount,promotions.code,shipping_methods.id,shipping_methods.total"
+    "items.adjustments.amount,promotions.code,shipping_methods.id,shipping_methods.total,shipping_methods.tax_total"
 )
 
 
@@ -58,6 +58,7 @@ class Cart:
     completed: bool
     lines: tuple[CartLine, ...]
     shipping_gross: Decimal | None
+    shipping_tax: Decimal
     promotion_codes: frozenset[str]
 
 
@@ -93,6 +94,7 @@ class _Item(_Shape):
 
 class _ShippingMethod(_Shape):
     total: Number = Decimal(0)
+    tax_total: Number = Decimal(0)
 
 
 class _Customer(_Shape):
@@ -141,6 +143,7 @@ def read_cart(document: Mapping[str, Any]) -> Cart:
             for item in cart.items or ()
         ),
         shipping_gross=sum_of(method.total for method in cart.shipping_methods) if cart.shipping_methods else None,
+        shipping_tax=sum_of(method.tax_total for method in cart.shipping_methods or ()),
         promotion_codes=frozenset(p.code for p in cart.promotions or () if p and p.code),
     )
 

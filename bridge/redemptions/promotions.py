@@ -93,7 +93,7 @@ def _method(redemption: Redemption, code: Code, dust_only: Sequence[ProductId]) 
 def _fixed(redemption: Redemption, code: Code) -> Json:
     return {
         "type": "fixed",
-        "value": float(code.value or 0),  # JSON has one kind of number; the value has at most three places
+        "value": float(code.value or 0),  # JSON has one kind of number; the value has at most six places
         "allocation": "across",
         "currency_code": redemption.currency_code,  # without one, or in upper case, it is for every currency or none
     }

@@ -241,6 +241,13 @@ def test_free_shipping_with_a_limit_takes_no_more_than_that(
         assert the_promotion(shop)["application_method"]["value"] == float(takes)
 
 
+def test_free_shipping_is_told_to_medusa_without_tax(api: TestClient, shop: FakeMedusa) -> None:
+    shop.carts["cart_1"]["shipping_methods"][0] |= {"total": 6.25, "tax_total": 1.25}
+    redemption = redeemed(api, {"reward_id": "parcel", "cart_id": "cart_1"})
+    assert redemption["value"] == "6.25"
+    assert the_promotion(shop)["application_method"]["value"] == 5.0
+
+
 def test_free_shipping_is_seen_in_a_snapshot_that_tells_nothing_of_shipping(api: TestClient, shop: FakeMedusa) -> None:
     redemption = redeemed(api, {"reward_id": "parcel", "cart_id": "cart_1"})
     document = order(shipping_code=redemption["code"], shipping_discount=5)
