@@ -68,7 +68,7 @@ class Person:
 
 @dataclass(frozen=True, kw_only=True)
 class Arrived:
-    """How an event came in. `quiet`: nobody is told of what follows from it."""
+    """How an event came in. `quiet`: no outgoing webhook is sent for what it changes."""
 
     source: str
     received_at: datetime

@@ -33,5 +33,5 @@ def end_of_day(day: date, time_zone: str) -> datetime:
 
 
 def end_of_day_after(moment: datetime, days: int, time_zone: str) -> datetime:
-    """The end of the day that is so many days after the day of `moment`."""
+    """The end of the day that is `days` days after the day of `moment`."""
     return end_of_day(local_date(moment, time_zone) + timedelta(days=days), time_zone)

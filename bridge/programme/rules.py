@@ -474,7 +474,7 @@ class Programme(_Part):
         return frozenset(detail for detail, wanted in asked.items() if wanted)
 
     def currencies(self) -> Iterator[tuple[str, str]]:
-        """Every currency code that somebody wrote into the rules, with its field. Defaults are nobody's mistake."""
+        """Every currency code that was set explicitly, with its field. Defaults are left out."""
         for part, rules in (("earn", self.earn), ("redeem", self.redeem)):
             if "rates" in rules.model_fields_set:
                 yield from ((f"{part}.rates.{code}", code) for code in rules.rates)

@@ -190,7 +190,7 @@ def _percentage_terms(reward: Reward, basket: Basket, least: Decimal | None) -> 
 def _shipping_terms(reward: Reward, cart: Cart, least: Decimal | None) -> Terms:
     """Free shipping is a fixed sum off the shipping: the reward's limit, or else the price of the method chosen now.
 
-    Medusa caps it at what the shipping costs. Whoever then chooses a dearer method pays the difference.
+    Medusa caps it at the price of the shipping. A shopper who then chooses a dearer method pays the difference.
     """
     if cart.shipping_gross is None:
         raise NoShippingMethod

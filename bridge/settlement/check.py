@@ -1,7 +1,7 @@
 """Compare settled orders with Medusa, and settle those that differ to Medusa's answer.
 
 What a webhook says is believed at once and compared once, a minute later; a few random older orders go along each time.
-So an order that was deleted, and a snapshot that somebody invented, are found although no event tells of them.
+So deleted orders and forged snapshots are found, although no event reports them.
 
     due rows (transaction) ─▶ one list of orders from Medusa (no transaction) ─▶ settle (transaction)
 

@@ -242,7 +242,7 @@ def waiting_for(connection: Connection, email: str, *, now: datetime) -> dict[Or
 def proved_and_waiting(
     connection: Connection, *, now: datetime, limit: int
 ) -> dict[CustomerId, dict[Proof, list[str]]]:
-    """Orders that became known only after somebody had proved their e-mail, by customer and proof.
+    """Orders that were first settled after the customer had proved their e-mail, by customer and proof.
 
     What a registration proved counts only while the rules say that it proves something.
     """

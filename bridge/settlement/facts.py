@@ -85,7 +85,7 @@ def compare(new: Facts, known: Facts | None) -> Age:
     | 1 → 2 | 9:00 → 9:05 | newer |
     | 2 → 2 | 9:05 → 9:05 | newer; older when less money had moved |
     | 2 → 1 | 9:05 → 9:00 | older |
-    | 2 → 1 | 9:05 → 9:10 | unclear: an order edit was undone, or somebody invented one of them |
+    | 2 → 1 | 9:05 → 9:10 | unclear: an order edit was undone, or one of them is forged |
     | 1 → 2 | 9:05 → 9:04 | unclear: two servers whose clocks differ |
 
     A cancel is final in Medusa, so it wins over everything else, whatever the marks say.
