@@ -1,6 +1,7 @@
 """Fixtures: a real Postgres for each test process, a fresh database for each test, and a clean audit after it."""
 
 import itertools
+import logging
 import os
 import tempfile
 from collections.abc import Generator, Iterator
@@ -114,6 +115,15 @@ def _forget() -> None:
     medusa_client.get_medusa.cache_clear()
     db.forget_engine()
     currencies.forget_currencies()
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_they_were() -> Iterator[None]:
+    """The API and the workers send the logs to a stream that belongs to one test only."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers, root.level = handlers, level
 
 
 @pytest.fixture

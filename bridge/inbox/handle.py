@@ -392,7 +392,11 @@ def _not_in_medusa(row: Row[Any], error: UnknownInMedusa) -> Handled:
     be another shop.
     """
     if now() < row.received_at + UNKNOWN_FOR:
-        raise _park(row, error.code, f"{error.message} It is looked for once more in ten minutes.") from error
+        message = (
+            f"{error.message} It is looked for once more in ten minutes. Check that the webhook comes from the shop"
+            " that DUST_MEDUSA_URL names."
+        )
+        raise _park(row, error.code, message) from error
     reason = (
         f"{error.message} It was deleted (Medusa does that when the payment is declined), or the webhook comes from"
         " another shop than DUST_MEDUSA_URL names."
