@@ -94,9 +94,11 @@ class LimitsOfBatch:
     """
 
     def __init__(self, connection: Connection, own: Collection[OwnOrder], *, longest_days: int) -> None:
-        self._persons = accounts_of_persons(connection, {customer for each in own for customer in each.customers})
-        # Merged accounts are one customer here, under the first of their ids.
-        self._one = {account: min(accounts) for accounts in self._persons.values() for account in accounts}
+        customers = {customer for each in own for customer in each.customers}
+        accounts_of = list(accounts_of_persons(connection, customers).values())
+        # Merged accounts are one customer here, under the first of their ids. The batch may name another of them only.
+        self._one = {account: min(accounts) for accounts in accounts_of for account in accounts}
+        self._merged_at = {min(accounts): accounts for accounts in accounts_of}
         self._since: dict[CustomerId, datetime] = {}
         for each in own:
             for person in {self._one[customer] for customer in each.customers}:
@@ -126,7 +128,7 @@ class LimitsOfBatch:
         """What each of the customer's orders gets, as far as they are known by now."""
         person = self._one[customer_id]
         if person not in self._shares:
-            merged_at: dict[str, datetime | None] = dict(self._persons[customer_id].items())
+            merged_at: dict[str, datetime | None] = dict(self._merged_at[person].items())
             self._shares[person] = share_out(self._claims[person].values(), merged_at)
         return self._shares[person]
 

@@ -330,6 +330,18 @@ def test_the_new_owners_other_orders_get_what_the_transfer_leaves() -> None:
     assert points("cus_1", "cus_2") == [0, 400 + 800]
 
 
+def test_an_order_leaves_a_merged_account_under_a_limit() -> None:
+    """Only the account that was merged is named by the order; the limit counts for both accounts together."""
+    have_rules(limits={"per_day": 700})
+    settle(of("cus_2", 1), order("order_2", customer_id="cus_2", lines=[line(price=5)], placed=PLACED))
+    with transaction() as connection:
+        merge_customers(connection, CustomerId("cus_2"), CustomerId("cus_1"), actor="test", now=now())
+    settle(of("cus_3", 2))
+    # The order took the 700 of its day along, and the other one gets its 500.
+    assert points("cus_1", "cus_2", "cus_3") == [500, 0, 700]
+    assert audit() == []
+
+
 def test_points_that_expired_at_a_former_owner_are_taken_from_nobody() -> None:
     have_rules(expires_after_days=30)
     settle(of("cus_1", 1))
