@@ -12,6 +12,8 @@ from uuid import uuid4
 import psycopg
 import pytest
 from fastapi.testclient import TestClient
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from bridge import db, metrics, migrations, wake
 from bridge.audit import audit
@@ -33,6 +35,10 @@ _numbers = itertools.count()
 # A crash would lose data: tests do without what guards against that, but for those that are about it.
 _QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
+
+# No test fails because the machine is busy. A test that names health checks of its own has to name `too_slow` too.
+hypothesis_settings.register_profile("dust", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("dust")
 
 # Real servers that know nothing of the tests' clock take part in these.
 _WALL_CLOCK_MARKERS = ("live", "faults", "bench")

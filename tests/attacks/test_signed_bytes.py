@@ -25,7 +25,7 @@ BODY = order_event(order())
 KEY = b"k" * 32
 
 quick = hypothesis_settings(
-    max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )  # fmt: skip
 
 

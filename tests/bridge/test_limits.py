@@ -142,7 +142,7 @@ limits = st.fixed_dictionaries(
 
 
 @given(purchases=purchases, limits=limits, seed=st.integers(0, 10**6), at_once=st.integers(1, 4))
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 def test_whatever_comes_in_which_order_the_end_is_the_same(
     purchases: list[tuple[int, list[int]]], limits: dict[str, Any], seed: int, at_once: int
 ) -> None:

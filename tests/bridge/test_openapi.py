@@ -79,7 +79,6 @@ def _try(operation: Any, mode: GenerationMode) -> int:
     @given(case=operation.as_strategy(generation_mode=mode))
     @hypothesis_settings(
         max_examples=EXAMPLES,
-        deadline=None,
         derandomize=True,
         database=None,
         phases=[Phase.generate],

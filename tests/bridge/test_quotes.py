@@ -273,7 +273,7 @@ def prepared(api: TestClient, medusa: FakeMedusa) -> FakeMedusa:
     return medusa
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     rules=programmes,
     max_dust=st.none() | st.integers(300, 3_000),

@@ -24,7 +24,6 @@ def play(machine: type[RuleBasedStateMachine], *, few: int) -> None:
         settings=settings(
             max_examples=PIECE if _wanted else few,
             stateful_step_count=_STEPS,
-            deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
         ),
     )
