@@ -260,6 +260,8 @@ def test_a_role_that_may_change_the_book(installation: Installation, database: s
     assert "GRANT dust_app" in installation.only_wrong("privileges").mend
 
 
+# libfaketime moves the clock of Python and not that of the embedded Postgres.
+@pytest.mark.servers
 def test_postgres_says_the_time(settings: dict[str, str]) -> None:
     assert abs(doctor._postgres_now() - machine_now()) < timedelta(minutes=1)
 
