@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from tests.support.orders import PLACED, line, order
+from tests.support.clock import START
+from tests.support.orders import line, order
 
 _MOST_FACTS = 3
 
@@ -42,7 +43,8 @@ def balances(lives: Iterable[Life], heard: Mapping[str, int] | None = None) -> d
 
 
 def _life(order_id: str, customer_id: str, chance: random.Random) -> Life:
-    placed = PLACED + timedelta(seconds=chance.randrange(36_000))
+    # Within the last half day: the first poll of `reconcile` looks back a day.
+    placed = START - timedelta(hours=12) + timedelta(seconds=chance.randrange(36_000))
     facts, worth = [], []
     for version in range(1, chance.randint(1, _MOST_FACTS) + 1):
         cents, quantity, canceled = (
