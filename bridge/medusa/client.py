@@ -116,8 +116,31 @@ class Medusa:
         self._http.close()
 
     def order(self, order_id: OrderId) -> Json:
-        """The order as JSON with exact decimals. Raises `UnknownInMedusa`."""
-        return cast(Json, self._admin("GET", f"/admin/orders/{order_id}", params={"fields": ORDER_FIELDS})["order"])
+        """The order as JSON with exact decimals. Raises `UnknownInMedusa`.
+
+        Its lines have their product's categories and collection also when the product is deleted.
+        """
+        document = cast(Json, self._admin("GET", f"/admin/orders/{order_id}", params={"fields": ORDER_FIELDS})["order"])
+        items = [item for item in document.get("items") or () if item.get("product_id") and item.get("product") is None]
+        products = self._deleted_products({item["product_id"] for item in items})
+        for item in items:
+            item["product"] = products.get(item["product_id"])
+        return document
+
+    def _deleted_products(self, product_ids: Collection[str]) -> dict[str, Json]:
+        """Medusa 2.21.2 gives an order's line no product once it is deleted, but keeps its categories."""
+        found: dict[str, Json] = {}
+        for some in _in_portions(sorted(product_ids)):
+            params: Params = [
+                *(("id[]", each) for each in some),
+                ("with_deleted", "true"),
+                ("fields", "id,collection_id,categories.id"),
+                ("limit", len(some)),
+            ]
+            found |= {
+                product["id"]: product for product in self._admin("GET", "/admin/products", params=params)["products"]
+            }
+        return found
 
     def orders_updated_since(self, since: datetime) -> Iterator[list[Json]]:
         """Pages of orders whose `updated_at` is not before `since`, oldest change first."""

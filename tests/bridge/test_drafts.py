@@ -8,9 +8,11 @@ from fastapi.testclient import TestClient
 
 from bridge.db import transaction
 from bridge.inbox.drain import drain_once
+from bridge.inbox.handle import handle_event
 from tests.bridge.test_settlement import balance, rules, settle
 from tests.support.deliveries import deliver
-from tests.support.orders import PLACED, event, line, order
+from tests.support.medusa import FakeMedusa
+from tests.support.orders import PLACED, event, line, order, order_event
 
 pytestmark = pytest.mark.usefixtures("settings")
 
@@ -35,6 +37,26 @@ def placed_at() -> datetime:
     with transaction() as connection:
         found: datetime = connection.exec_driver_sql("SELECT placed_at FROM order_settlement").scalar_one()
     return found
+
+
+@pytest.mark.parametrize("by", ["category", "collection"])
+def test_a_product_that_was_deleted_first_keeps_what_its_category_excludes(
+    api: TestClient, medusa: FakeMedusa, by: str
+) -> None:
+    excluded = {"excluded_category_ids": ["pcat_1"]} if by == "category" else {"excluded_collection_ids": ["pcol_1"]}
+    rules(earn={"rates": {"eur": "1"}, **excluded})
+    gone, kept = line("ordli_1", product_id="prod_gone"), line("ordli_2", product_id="prod_kept", price=3)
+    document = order(lines=[gone | {"product": None}, kept])
+    medusa.orders[document["id"]] = document
+    medusa.deleted_products["prod_gone"] = {
+        "id": "prod_gone",
+        "collection_id": "pcol_1",
+        "categories": [{"id": "pcat_1"}],
+    }
+    deliver(api, order_event(document), event_id="msg_1").raise_for_status()
+    drain_once()
+    handle_event("msg_1")
+    assert balance().balance == 3
 
 
 def test_the_event_says_when_a_draft_was_placed(api: TestClient) -> None:

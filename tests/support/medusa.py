@@ -41,6 +41,7 @@ class FakeMedusa:
         self.payments: dict[str, dict[str, Any]] = {}
         self.customers: dict[str, dict[str, Any]] = {}
         self.products: dict[str, dict[str, Any]] = {}
+        self.deleted_products: dict[str, dict[str, Any]] = {}
         self.currencies = {code: {"code": code, "decimal_digits": digits} for code, digits in CURRENCIES.items()}
         self.calls: list[tuple[str, str]] = []
         self.away = False
@@ -103,7 +104,7 @@ class FakeMedusa:
             ("GET", r"/admin/customers", lambda: self._list("customers", query)),
             ("GET", r"/admin/customers/([^/]+)", lambda i: self._one("customer", self.customers, i)),
             ("POST", r"/admin/products/([^/]+)", lambda i: self._update_product(i, body)),
-            ("GET", r"/admin/products", lambda: self._list("products", query)),
+            ("GET", r"/admin/products", lambda: self._list_products(query)),
             ("GET", r"/admin/products/([^/]+)", lambda i: self._one("product", self.products, i)),
             ("GET", r"/store/carts/([^/]+)", lambda i: self._read_cart(i, query)),
             ("POST", r"/store/carts/([^/]+)/promotions", lambda i: self._apply(i, body)),
@@ -172,6 +173,13 @@ class FakeMedusa:
         rows.sort(key=lambda row: row[query.get("order", "id")])
         offset, limit = int(query.get("offset", 0)), int(query.get("limit", 15))
         return 200, {name: rows[offset : offset + limit], "count": len(rows), "offset": offset, "limit": limit}
+
+    def _list_products(self, query: dict[str, Any]) -> Answer:
+        status, document = self._list("products", query)
+        if query.get("with_deleted") == "true":
+            deleted = self.deleted_products.values()
+            document["products"] += [product for product in deleted if product["id"] in query["id[]"]]
+        return status, document
 
     def _one(self, name: str, rows: dict[str, dict[str, Any]], row_id: str) -> Answer:
         if row_id not in rows:
