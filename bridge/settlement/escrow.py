@@ -355,7 +355,13 @@ def expire_escrows(connection: Connection, *, now: datetime, limit: int) -> int:
     connection.execute(
         update(order_settlement)
         .where(order_settlement.c.order_id.in_([each.order_id for each in over]))
-        .values(escrowed=0, note=_EXPIRED, updated_at=now)
+        .values(
+            escrowed=0,
+            # Only what former owners keep of it is left.
+            worth=func.least(order_settlement.c.worth, func.coalesce(order_settlement.c.former_share, 0)),
+            note=_EXPIRED,
+            updated_at=now,
+        )
     )
     return len(ids)
 

@@ -163,8 +163,8 @@ def _orders_of(
 
 
 def _claim(row: Row[Any], rules: Programme | None) -> Claim:
-    # What former owners keep of it is not there for the present one.
-    worth = max(0, (row.worth or 0) - (row.former_share or 0))
+    # What former owners keep of it, or what waits for a guest, is not there for the customer of the row.
+    worth = max(0, (row.worth or 0) - (row.former_share or 0) - row.escrowed)
     # Without rules it counts with what it got; so does an order from before its worth was remembered.
     as_booked = rules is None or row.worth is None
     return Claim(

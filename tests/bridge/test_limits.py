@@ -10,12 +10,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bridge.audit import audit
+from bridge.clock import now
 from bridge.db import transaction
 from bridge.explain import explain
 from bridge.ids import CustomerId, new_id
 from bridge.programme.limits import Claim, share_out
 from bridge.programme.rules import Limits
+from bridge.settlement.escrow import expire_escrows
 from tests.bridge.test_settlement import balance, history, rules, settle, spend
+from tests.support.clock import advance
 from tests.support.orders import PLACED, line, order
 
 pytestmark = pytest.mark.usefixtures("settings")
@@ -83,6 +86,22 @@ def test_an_order_that_moves_to_another_customer_makes_room() -> None:
     assert (balance("cus_1").balance, balance("cus_2").balance) == (400, 400)
 
 
+@pytest.mark.parametrize("expired", [False, True])
+def test_what_waits_for_a_guest_is_not_booked_for_the_account_that_had_the_order(expired: bool) -> None:
+    a_day(500, guests={"claim": "registration", "escrow_days": 30})
+    settle(bought(2, 100))
+    guest = {"customer": {"id": "cus_1", "has_account": False}, "email": "guest@shop.test"}
+    settle(bought(2, 100, version=2) | guest)
+    if expired:
+        advance(timedelta(days=31))
+        with transaction() as connection:
+            expire_escrows(connection, now=now(), limit=10)
+    settle(bought(1, 50))
+    assert booked() == {"order_1": 50, "order_2": 0}
+    assert balance().balance == 50
+    assert audit() == []
+
+
 def test_what_could_not_be_taken_back_counts_for_nothing() -> None:
     a_day(500, reversal={"negative_balance": "within_balance"})
     settle(bought(1, 400))
@@ -146,7 +165,7 @@ limits = st.fixed_dictionaries(
 def test_whatever_comes_in_which_order_the_end_is_the_same(
     purchases: list[tuple[int, list[int]]], limits: dict[str, Any], seed: int, at_once: int
 ) -> None:
-    """Each purchase is an order that is edited a few times; 0 stands for a cancel."""
+    """Each purchase is an order that is edited a few times; 0 stands for a cancel, which no later edit undoes."""
     rules(earn={"limits": limits})
     customer = new_id("cus")
     facts, claims = [], []
@@ -158,9 +177,8 @@ def test_whatever_comes_in_which_order_the_end_is_the_same(
             facts.append(
                 order(order_id, customer_id=customer, placed=placed, version=version, status=status, lines=lines)
             )
-        claims.append(
-            Claim(order_id=order_id, placed_at=placed, worth=prices[-1], limits=Limits.model_validate(limits))
-        )
+        worth = 0 if 0 in prices else prices[-1]
+        claims.append(Claim(order_id=order_id, placed_at=placed, worth=worth, limits=Limits.model_validate(limits)))
     random.Random(seed).shuffle(facts)
     for start in range(0, len(facts), at_once):
         settle(*facts[start : start + at_once])
