@@ -96,8 +96,13 @@ _SQL_CHECKS: dict[str, str] = {
         FROM dust_lot_use u
         JOIN dust_transaction t USING (customer_id, version)
         JOIN dust_lot l ON l.customer_id = u.customer_id AND l.id = u.lot_id
-        WHERE t.kind = 'hold' AND u.held > 0
-          AND (l.expires_at <= t.created_at OR (NOT l.matured AND l.matures_at > t.created_at))
+        LEFT JOIN (
+            SELECT m.customer_id, mu.lot_id, m.version
+            FROM dust_transaction m JOIN dust_lot_use mu USING (customer_id, version) WHERE m.kind = 'mature') matured
+            ON matured.customer_id = l.customer_id AND matured.lot_id = l.id
+        WHERE ((t.kind = 'hold' AND u.held > 0)
+               OR (t.kind IN ('redeem', 'adjust') AND u.remaining < 0 AND u.held = 0))
+          AND (l.expires_at <= t.created_at OR NOT l.matured OR t.version < matured.version)
     """,
     "captured_redemptions_are_debited": """
         SELECT r.id AS subject, format('%s with %s captured, the book says %s', r.state, r.dust_captured,

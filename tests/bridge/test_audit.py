@@ -59,9 +59,42 @@ def a_lot_loses_a_point(connection: Connection) -> None:
     connection.execute(text("UPDATE dust_lot SET remaining = remaining - 1 WHERE remaining > 0"))
 
 
+def hold_of(change: str) -> Callable[[Connection], None]:
+    """Points were put on hold and spent, and `change` is how their lot was all the time."""
+
+    def plant(connection: Connection) -> None:
+        account = open_accounts(connection, [CustomerId("cus_3")])[CustomerId("cus_3")]
+        account.earn(5, memo(Kind.ADJUST), now=now())
+        account.hold(5, memo(Kind.HOLD), now=now())
+        account.capture(5, dict.fromkeys(account.lots, 5), memo(Kind.REDEEM), now=now())
+        save(connection, [account])
+        connection.execute(text(f"UPDATE dust_lot SET {change} WHERE customer_id = 'cus_3'"), {"now": now()})
+
+    return plant
+
+
+def spending_before_maturity(connection: Connection) -> None:
+    """An order took points that were pending and matured afterwards: their row says so."""
+    account = open_accounts(connection, [CustomerId("cus_3")])[CustomerId("cus_3")]
+    account.earn(5, memo(Kind.ADJUST), now=now(), matures_at=now() + timedelta(days=1))
+    (lot,) = account.lots.values()
+    lot.matured = True
+    account.spend_anyway(2, memo(Kind.REDEEM), now=now())
+    lot.matured = False
+    account.mature_due(now=now() + timedelta(days=1))
+    save(connection, [account])
+
+
+SPENT = "no_lot_is_spent_after_expiry_or_before_maturity"
+
+
 @pytest.mark.parametrize(
     ("plant", "checks"),
     [
+        (hold_of("matured = false, matures_at = NULL"), {SPENT}),
+        (hold_of("matured = false, matures_at = :now"), {SPENT}),
+        (hold_of("expires_at = :now"), {SPENT}),
+        (spending_before_maturity, {SPENT}),
         (new_points_for_the_new_owner, {"no_order_gives_more_than_it_is_worth"}),
         (
             a_former_owner_is_forgotten,
