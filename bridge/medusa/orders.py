@@ -161,7 +161,7 @@ def read_order(document: Mapping[str, Any]) -> Order:
         # A cancel leaves the totals as they were, so only these two say it.
         canceled=order.status == "canceled" or order.canceled_at is not None,
         paid=is_paid(order, swapped),
-        free=amount_to_pay(order.total, order.currency_code) == 0 and not captured(order),
+        free=amount_to_pay(order.total, order.currency_code) <= 0 and not captured(order),
         paid_share=paid_share(order, swapped),
         completed=order.status in _COMPLETED,
         lines=tuple(_line(item, swapped_in=item.id in swapped) for item in order.items),

@@ -316,3 +316,16 @@ def test_events_are_handled_through_the_inbox_and_say_what_came_of_them(api: Tes
         rows = connection.execute(text("SELECT id, state, reason FROM webhook_event ORDER BY id")).all()
     assert [(row.id, row.state) for row in rows] == [("msg_1", "handled"), ("msg_2", "handled")]
     assert "order_1" in rows[0].reason
+
+
+def test_an_order_that_cost_less_than_nothing_is_paid_only_as_long_as_it_does() -> None:
+    """Medusa's total falls below 0 when an edit takes away more than is left after a forgiven amount."""
+    rules(earn={"when": "payment.captured"})
+    unpaid = {"payment_collections": [], "summary": {"paid_total": 0, "refunded_total": 0, "transaction_total": 0}}
+    for version, price in enumerate((100, 40, 500), start=1):
+        lines, minutes = [line(price=price)], timedelta(minutes=version)
+        document = order(lines=lines, version=version, updated=PLACED + minutes, credit=50 if version > 1 else 0)
+        later = {"created_in_version": version}
+        credit = [{"amount": 50, "reference": "payment_collection", "metadata": later}] if version > 1 else []
+        settle(document | unpaid | {"credit_lines": credit})
+        assert balance().balance == 0
