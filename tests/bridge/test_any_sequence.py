@@ -44,7 +44,7 @@ from bridge.settlement.settle import settle_orders
 from tests.support.medusa import FakeMedusa
 from tests.support.orders import PLACED
 from tests.support.purchases import Purchase
-from tests.support.sequences import pieces, play
+from tests.support.sequences import empty_database, pieces, play
 
 CUSTOMERS = ("cus_1", "cus_2")
 
@@ -58,6 +58,7 @@ class AnySequence(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.medusa.forget()
+        empty_database()
         self.tag = new_id("t")
         self.customers = [CustomerId(f"{name}_{self.tag}") for name in CUSTOMERS]
         self.orders: dict[str, Purchase] = {}

@@ -39,7 +39,9 @@ class Purchase:
     seen: tuple[int, int] = (0, 0)
     """How new the newest facts are that Dust was told."""
     due: bool = False
-    """Whether it was paid, or had nothing to pay, in anything that Dust was told while it was news."""
+    """Whether it is paid, or has nothing to pay, by the newest that Dust was told, or was paid in anything before."""
+    was_paid: bool = False
+    """The same, of what stays so: an order that costs nothing is paid only as long as it does."""
 
     @property
     def age(self) -> tuple[int, int]:
@@ -70,7 +72,18 @@ class Purchase:
         if self.canceled or self.rate is None or (self.waits_for_payment and not self.due):
             return 0
         missing = max(Fraction(0), self.total() - self.given())
-        return floor(self.rate * max(Fraction(0), self.total() - min(missing, Fraction(self.swapped))))
+        kept = max(Fraction(0), self.total() - min(missing, Fraction(self.swapped)))
+        return floor(self.rate * kept * (self.share_that_is_paid() if self.waits_for_payment else 1))
+
+    def to_pay(self) -> Fraction:
+        """What has to be captured in all, without what was swapped in: what is refunded later was captured before."""
+        return self.total() + self.refunded - self.swapped
+
+    def share_that_is_paid(self) -> Fraction:
+        """Of an order that was paid, and then raised by an edit."""
+        if self.total() <= 0 or self.captured >= self.to_pay():
+            return Fraction(1)
+        return Fraction(self.captured) / self.to_pay()
 
     def discount_used(self) -> Fraction:
         return Fraction(0) if self.canceled else self.discount * self.share_that_stands()
@@ -87,7 +100,12 @@ class Purchase:
         if age < self.seen:
             return False
         self.seen = age
-        self.due |= facts["payment_status"] == "captured" or facts["total"] == 0
+        captured, refunded = facts["summary"]["paid_total"], facts["summary"]["refunded_total"]
+        swapped = sum(item["total"] for item in facts["items"] if item["id"].startswith("swap_"))
+        # Medusa takes an order for paid that is short of a cent.
+        paid = captured > 0 and captured + 0.01 >= facts["total"] + refunded - swapped
+        self.due = paid or self.was_paid or facts["total"] <= 0
+        self.was_paid |= paid or (captured > 0 and facts["total"] <= 0)
         return True
 
     def facts(self) -> dict[str, Any]:

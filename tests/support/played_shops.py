@@ -1,0 +1,366 @@
+"""A shop that is played: what happens in Medusa, how Dust hears of it, and what Dust says. For random sequences.
+
+The rules of the game are in `tests/bridge/test_any_shop.py`, what orders are worth is in `shops.py`.
+"""
+
+from copy import copy
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from enum import StrEnum
+from fractions import Fraction
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine
+from sqlalchemy import text
+
+from bridge.clock import now
+from bridge.db import transaction
+from bridge.ids import CustomerId
+from bridge.inbox.drain import drain_once
+from bridge.inbox.events import read_event
+from bridge.inbox.handle import EventFailed, handle_event
+from bridge.inbox.receive import receive
+from bridge.inbox.reconcile import keep_orders
+from bridge.ledger.book import open_accounts, save
+from bridge.medusa.client import get_medusa
+from bridge.programme.rules import Programme
+from bridge.programme.versions import add_version, current_version
+from bridge.redemptions.advance import advance
+from bridge.redemptions.promises import Redemption, Request, offer_due, promise
+from bridge.redemptions.terms import discount_terms
+from tests.support.clock import advance as advance_clock
+from tests.support.medusa import FakeMedusa
+from tests.support.orders import order_event
+from tests.support.sequences import empty_database
+from tests.support.shops import REDEEM_RATE, Ranking, Rules, Sale
+
+CUSTOMERS = ("ada", "bob", "cy")
+
+
+class Shop(StrEnum):
+    ODD = "odd"
+    OWNERS = "owners"
+    LIMITS = "limits"
+    LOOSE = "loose"
+
+
+class Told(StrEnum):
+    """What becomes of the event of a change."""
+
+    SETTLED = "settled"
+    IN_THE_INBOX = "in the inbox"
+    """It waits there for the next batch."""
+    LATE = "late"
+    LOST = "lost"
+
+
+def _mostly(values: st.SearchStrategy[int]) -> st.SearchStrategy[int | None]:
+    return st.one_of(values, values, values, st.none())
+
+
+@dataclass(kw_only=True)
+class Hold:
+    """A redemption, in each world."""
+
+    number: int
+    customer: str
+    dust: int
+    value: int
+    made: dict[str, Redemption]
+    sales: list[int] = field(default_factory=list)
+    """Orders with its code: more than one when Medusa deleted the others."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Books:
+    """What Dust says, by world."""
+
+    figures: dict[str, tuple[int, int, int, int]]
+    """By customer: balance, held, pending, debt."""
+    orders: dict[str, int]
+    """What the ledgers of all customers have of each order."""
+    spent: dict[str, int]
+    """By redemption."""
+    rows: dict[str, Any]
+
+    @property
+    def total(self) -> int:
+        return sum(balance + pending for balance, _, pending, _ in self.figures.values())
+
+
+class PlayedShop(RuleBasedStateMachine):
+    """The same shop in one world or two. The second is there to compare: no sweeps run in it."""
+
+    medusa: FakeMedusa
+    kinds: tuple[Shop, ...] = tuple(Shop)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.medusa.forget()
+        empty_database()
+        # What the sequence moves, teardown takes back.
+        self.clock_moved = timedelta()
+        self.kind = Shop.ODD
+        self.worlds: tuple[str, ...] = ("a",)
+        self.programme = Rules()
+        self.ever_within = False
+        self.all_sales: dict[int, Sale] = {}
+        self.pinned: dict[int, Rules] = {}
+        self.holds: dict[int, Hold] = {}
+        self.inbox: list[Sale] = []
+        self.events: list[Sale] = []
+        self.documents: dict[tuple[str, int, Any, int], Sale] = {}
+        self.ranking = Ranking()
+        self.touched = False
+        self.received = 0
+        self.polled = False
+        """Whether all was told once already: it takes long."""
+
+    def pass_time(self, by: timedelta) -> None:
+        # `teardown` moves it back.
+        advance_clock(by)
+        self.clock_moved += by
+
+    def draw_programme(self, data: st.DataObject) -> Rules:
+        draw = data.draw
+        when = draw(st.sampled_from(["placed", "placed", "pending until paid", "captured"]))
+        rules = Rules(
+            rate=draw(st.integers(1, 9)), waits=when == "captured", pending_until_paid=when == "pending until paid"
+        )
+        rules = replace(rules, include_credit=draw(st.booleans()))
+        if self.kind in {Shop.LIMITS, Shop.LOOSE}:
+            rules = replace(
+                rules,
+                per_order=draw(st.none() | st.integers(30, 200)),
+                per_day=draw(_mostly(st.integers(30, 300))),
+                window=draw(st.none() | st.tuples(st.integers(50, 400), st.integers(1, 3))),
+            )
+        if self.kind is Shop.LIMITS:
+            levels = ((50, Fraction(3, 2)), (200, Fraction(2)))
+            rules = replace(
+                rules,
+                levels=draw(st.sampled_from([levels, levels, levels[1:], ()])),
+                tier_by_money=draw(st.sampled_from([False, False, True])),
+                tier_days=draw(st.integers(1, 3)),
+            )
+        if self.kind is Shop.LOOSE:
+            rules = replace(
+                rules,
+                within_balance=draw(st.sampled_from([True, True, False])),
+                expires_after_days=draw(st.sampled_from([None, 5, 5, 20])),
+                pending_days=draw(st.sampled_from([0, 0, 0, 3])),
+            )
+        return rules
+
+    def set_programme(self, rules: Rules) -> None:
+        self.programme = rules
+        self.ever_within |= rules.within_balance
+        with transaction() as connection:
+            add_version(connection, Programme.model_validate(rules.document()), author="test", now=now())
+
+    def customer(self, name: str, world: str) -> CustomerId:
+        return CustomerId(f"cus_{name}_{world}")
+
+    def order_id(self, sale: Sale, world: str) -> str:
+        return f"order_{sale.number:03}_{world}"
+
+    def document(self, sale: Sale, world: str) -> dict[str, Any]:
+        code = self.holds[sale.hold].made[world].codes[0].code if sale.hold is not None else None
+        return sale.facts(self.order_id(sale, world), self.customer(sale.customer, world), code)
+
+    def changed(self, sale: Sale, told: Told, *, version: int = 1, moves: bool = True) -> None:
+        """The order is different now. A payment moves neither its version nor its time."""
+        self.pass_time(timedelta(seconds=1))
+        sale.version += version
+        if moves:
+            sale.updated = now()
+        snapshot = copy(sale)
+        for world in self.worlds:
+            document = self.document(sale, world)
+            self.medusa.orders[document["id"]] = document
+            self.documents[document["id"], sale.version, sale.updated, sale.money_moved] = snapshot
+        if told is Told.LOST:
+            return
+        self.events.append(snapshot)
+        if told is not Told.LATE:
+            self.deliver(snapshot)
+        if told is Told.SETTLED:
+            self.drain()
+
+    def deliver(self, snapshot: Sale) -> None:
+        """The event arrives."""
+        for world in self.worlds:
+            self.received += 1
+            self.pass_time(timedelta(milliseconds=1))
+            kind = "order.updated" if snapshot.draft or snapshot.version > 1 else "order.placed"
+            body = order_event(self.document(snapshot, world), kind)
+            with transaction() as connection:
+                receive(connection, f"evt_{self.received}", read_event(body), body, now=now())
+        self.inbox.append(snapshot)
+
+    def drain(self) -> None:
+        """What is in the inbox is settled, in one batch."""
+        self.touched = True
+        batch, self.inbox = self.inbox, []
+        for snapshot in batch:
+            if not snapshot.draft:
+                rules = self.pinned.setdefault(snapshot.number, self.programme)
+                self.ranking.hear(snapshot, rules)
+        self.drain_inbox()
+        self.is_settled()
+
+    def is_settled(self) -> None:
+        """A batch was settled."""
+
+    @staticmethod
+    def drain_inbox() -> None:
+        while True:
+            drained = drain_once()
+            for event_id in drained.split_off:
+                try:
+                    handle_event(event_id)
+                except EventFailed:
+                    # Medusa has deleted the order.
+                    continue
+            if not drained.more:
+                return
+
+    def sell(self, customer: str, told: Told, **more: Any) -> Sale:
+        sale = Sale(number=len(self.all_sales), customer=customer, created=now(), updated=now(), **more)
+        self.all_sales[sale.number] = sale
+        self.pass_time(timedelta(seconds=1))
+        sale.created = now() + timedelta(seconds=1)
+        self.changed(sale, told, version=0)
+        return sale
+
+    def book_due(self, world: str) -> None:
+        with transaction() as connection:
+            accounts = open_accounts(connection, [self.customer(name, world) for name in CUSTOMERS])
+            for account in accounts.values():
+                account.book_due(now=now())
+            save(connection, accounts.values())
+
+    def hold_points(self, customer: str, percent: int) -> Hold | None:
+        self.touched = True
+        spendable = {world: self._spendable(customer, world) for world in self.worlds}
+        assert len(set(spendable.values())) == 1, "sweeps make a difference to what may be spent"
+        # Points that buy whole euros.
+        dust = spendable["a"] * percent // 100 // REDEEM_RATE * REDEEM_RATE
+        if dust <= 0:
+            return None
+        number = len(self.holds)
+        made = {world: self._promise(customer, world, dust, number) for world in self.worlds}
+        self.holds[number] = Hold(number=number, customer=customer, dust=dust, value=dust // REDEEM_RATE, made=made)
+        return self.holds[number]
+
+    def _spendable(self, customer: str, world: str) -> int:
+        with transaction() as connection:
+            # What is due counts, whether or not a sweep has booked it.
+            account = open_accounts(connection, [self.customer(customer, world)])[self.customer(customer, world)]
+            account.book_due(now=now())
+            return account.available
+
+    def _promise(self, customer: str, world: str, dust: int, number: int) -> Redemption:
+        request = Request(
+            customer_id=self.customer(customer, world),
+            idempotency_key=f"key_{number}_{world}",
+            request_hash="same",
+            cart_id=None,
+        )
+        made: list[Redemption] = []
+        with transaction() as connection:
+            version = current_version(connection)
+            promise(
+                connection,
+                request,
+                terms_for=lambda available: discount_terms(
+                    version.programme.redeem, dust=dust, currency_code="eur", available=available, basket=None
+                ),
+                answer_for=lambda redemption: (made.append(redemption), {})[1],
+                version=version,
+                now=now(),
+            )
+        advance(made[0].id, get_medusa())
+        return made[0]
+
+    def is_live(self, hold: Hold) -> bool:
+        return all(redemption.codes[0].code in self.medusa.live_codes() for redemption in hold.made.values())
+
+    def order_with(self, hold: Hold, price: int, told: Told) -> Sale:
+        for redemption in hold.made.values():
+            self.medusa.use_code(redemption.codes[0].code)
+        hold.sales.append(len(self.all_sales))
+        return self.sell(
+            hold.customer,
+            told,
+            price=price,
+            quantity=1,
+            noise=-1,
+            hold=hold.number,
+            discount=min(price, hold.value),
+        )
+
+    def read_books(self, world: str) -> Books:
+        with transaction() as connection:
+            figures = connection.execute(
+                text("SELECT customer_id, balance, held, pending, debt FROM dust_balance WHERE customer_id LIKE :who"),
+                {"who": f"%\\_{world}"},
+            ).all()
+            orders = connection.execute(
+                text(
+                    "SELECT reference_id, sum(amount + pending) FROM dust_transaction WHERE reference_type = 'order'"
+                    " AND kind IN ('earn', 'reverse', 'transfer') AND customer_id LIKE :who GROUP BY 1"
+                ),
+                {"who": f"%\\_{world}"},
+            ).all()
+            spent = connection.execute(
+                text(
+                    "SELECT reference_id, -sum(amount) FROM dust_transaction WHERE reference_type = 'redemption'"
+                    " AND kind IN ('redeem', 'refund') AND customer_id LIKE :who GROUP BY 1"
+                ),
+                {"who": f"%\\_{world}"},
+            ).all()
+            rows = connection.execute(
+                text("SELECT * FROM order_settlement WHERE order_id LIKE :who"), {"who": f"%\\_{world}"}
+            ).all()
+        return Books(
+            figures={row[0]: tuple(row[1:]) for row in figures},
+            orders={order_id: int(points) for order_id, points in orders},
+            spent={redemption: int(points) for redemption, points in spent},
+            rows={row.order_id: row for row in rows},
+        )
+
+    def known(self, row: Any) -> Sale | None:
+        """The order as it was when these were its facts; None when Dust has learned that it was deleted."""
+        sale = self.documents[row.order_id, row.facts_version, row.facts_updated_at, int(row.facts_money)]
+        if not row.gone:
+            return sale
+        assert self.all_sales[sale.number].gone, f"{row.order_id} was not deleted"
+        return None
+
+    def worth(self, row: Any) -> int:
+        sale = self.known(row)
+        if sale is None or sale.draft:
+            return 0
+        return sale.worth(self.pinned[sale.number], self.ranking.factors.get(sale.number, Fraction(1)))
+
+    def used(self, hold: Hold, sales: dict[int, Sale]) -> int:
+        return sum(sales[number].uses(hold.dust, hold.value) for number in hold.sales if number in sales)
+
+    @staticmethod
+    def is_told(sale: Sale, row: Any) -> bool:
+        marks = (row.facts_version, row.facts_updated_at, int(row.facts_money)) if row else None
+        return marks == (sale.version, sale.updated, sale.money_moved)
+
+    @staticmethod
+    def checks_are_due() -> bool:
+        with transaction() as connection:
+            return bool(connection.scalar(text("SELECT count(*) FROM order_settlement WHERE check_at IS NOT NULL")))
+
+    def advance_redemptions(self) -> None:
+        with transaction() as connection:
+            due = offer_due(connection, now=now(), limit=100)
+        for redemption_id in sorted(due):
+            keep_orders(advance(redemption_id, get_medusa()).orders)
+        self.drain_inbox()
