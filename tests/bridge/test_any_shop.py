@@ -218,9 +218,11 @@ class AnyShop(PlayedShop):
             self.transfer(sale, who, Told.SETTLED)
         return multiple(*bought)
 
-    @rule(sale=consumes(sales))
-    def cancel_what_is_on_hold(self, sale: Sale) -> None:
+    @rule(sale=consumes(sales), fresh=st.booleans())
+    def cancel_what_is_on_hold(self, sale: Sale, fresh: bool) -> None:
         """Hold all, cancel the order, let the hold go."""
+        if fresh:
+            sale = self.sell(sale.customer, Told.SETTLED, price=20, quantity=1)
         hold = self.hold_points(sale.customer, 100)
         self.cancel(sale, Told.SETTLED)
         if hold is not None:
