@@ -50,6 +50,8 @@ class AnyShop(PlayedShop):
     def open_the_shop(self, data: st.DataObject, prices: list[int]) -> Any:
         self.kind = data.draw(st.sampled_from(self.kinds))
         self.worlds = ("a", "b") if self.kind is Shop.LOOSE else ("a",)
+        # Without limits, what orders are worth is all that there can be.
+        self.limited = self.kind is Shop.LIMITS or (self.kind is Shop.LOOSE and data.draw(st.booleans()))
         self.set_programme(self.draw_programme(data))
         return multiple(
             *(

@@ -91,7 +91,6 @@ def play(machine: type[RuleBasedStateMachine], sequences: int) -> None:
     ("plant", "kind"),
     [
         (new_points_on_transfer, Shop.OWNERS),
-        (waiving_while_held, Shop.LOOSE),
         (tiers_before_limits, Shop.LIMITS),
         (reversal_without_expiry_first, Shop.LOOSE),
         (noise_kept, Shop.ODD),

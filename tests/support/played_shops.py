@@ -104,6 +104,7 @@ class PlayedShop(RuleBasedStateMachine):
         self.kind = Shop.ODD
         self.worlds: tuple[str, ...] = ("a",)
         self.programme = Rules()
+        self.limited = False
         self.ever_within = False
         self.all_sales: dict[int, Sale] = {}
         self.pinned: dict[int, Rules] = {}
@@ -129,7 +130,7 @@ class PlayedShop(RuleBasedStateMachine):
             rate=draw(st.integers(1, 9)), waits=when == "captured", pending_until_paid=when == "pending until paid"
         )
         rules = replace(rules, include_credit=draw(st.booleans()))
-        if self.kind in {Shop.LIMITS, Shop.LOOSE}:
+        if self.limited:
             rules = replace(
                 rules,
                 per_order=draw(st.none() | st.integers(30, 200)),
