@@ -165,6 +165,8 @@ def _redemptions(history: History, books: Books, shop: Shop) -> Iterator[str]:
         if live & set(codes):
             yield f"in doubt: {sorted(live & set(codes))} can still be used, {wish.redemption_id} is {row.state}"
         yield from _released_after_deleted(wish, books, shop, codes)
+        if wish.ends == "released" and (carts := shop.carts_with(set(codes))):
+            yield f"cart: {carts} still have the discount of {wish.redemption_id}, which is {row.state}"
         for code in codes:
             made = sum(what == "created" and which == code for _, what, which in shop.happened)
             if made > 1:

@@ -175,7 +175,7 @@ def signs_up(walk: Walk) -> None:
     """Medusa tells of it in two events."""
     customer = f"cus_{walk.tag}_new"
     walk.history.bonuses.add(customer)
-    walk.house.shop.add_customer(customer, f"{customer}@example.com")
+    walk.house.shop.add_customer(customer, f"{customer}@example.com", created=walk.now)
     for name in ("new", "new-again"):
         walk.deliver(name, event("customer.created", {"id": customer}, walk.now))
     eventually_handled(walk, 2)
@@ -232,4 +232,5 @@ NAMED: dict[str, tuple[Scene, str]] = {
     "takes-all": (Walk.pays_with_dust, r"redemption: .* must have spent 300 .* are 500"),
     "code-made-anew": (Walk.pays_with_dust, r"twice: "),
     "spare-code": (Walk.pays_with_dust, r"in doubt: .* is no redemption's"),
+    "left-in-carts": (Walk.changes_their_mind, r"cart: .* still have the discount of .*, which is released"),
 }

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.support.medusa import Answer, FakeMedusa
+from tests.support.medusa import PUBLISHABLE_KEY, Answer, FakeMedusa, codes_in
 
 # Beyond DUST_MEDUSA_TIMEOUT_SECONDS of the house (1).
 HANG_SECONDS = 1.6
@@ -35,6 +35,8 @@ class Shop(FakeMedusa):
         self.happened: list[tuple[datetime, str, str]] = []
         self.told: list[tuple[str, str]] = []
         self._troubling = threading.Lock()
+        # It takes codes out of carts that Dust does not know.
+        self.plugin = True
 
     def handle(self, method: str, path: str, query: dict[str, Any], body: Any, headers: Any) -> Answer:
         trouble = self._trouble(method, f"{path} {query} {body}")
@@ -56,6 +58,16 @@ class Shop(FakeMedusa):
         """Codes that one of this tag's people could still use."""
         theirs = [each for each in list(self.promotions.values()) if f"_{tag}_" in each["metadata"]["customer_id"]]
         return {each["code"] for each in theirs if each["used"] < each["limit"]}
+
+    def type_code(self, cart_id: str, code: str) -> None:
+        """A shopper types a code into a cart."""
+        headers = {"x-publishable-api-key": PUBLISHABLE_KEY}
+        status, answer = self.handle("POST", f"/store/carts/{cart_id}/promotions", {}, {"promo_codes": [code]}, headers)
+        assert status == 200, answer
+
+    def carts_with(self, codes: set[str]) -> list[str]:
+        """Carts from which one of these codes takes something off."""
+        return sorted(cart_id for cart_id, cart in list(self.carts.items()) if codes & codes_in(cart))
 
     def _trouble(self, method: str, call: str) -> str | None:
         with self._troubling:

@@ -8,7 +8,7 @@ from tests.faults.house import House
 from tests.faults.matrix import DEATHS, cells, discover, suffer
 from tests.faults.road import History
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.live, pytest.mark.timeout(900)]
 
 _SEED = 6
 # A point that depends on who comes first is not passed on every walk; then another one does as well.

@@ -11,14 +11,17 @@ def install(role: str) -> None:
     from bridge.inbox import drain, handle
     from bridge.notices import send
     from bridge.redemptions import advance, promises
+    from bridge.settlement import facts
 
-    # Still above all calls to Medusa of a visit: three or four, none longer than DUST_MEDUSA_TIMEOUT_SECONDS (1).
+    # Still above all calls to Medusa of a visit: the first that takes DUST_MEDUSA_TIMEOUT_SECONDS (1) ends it, and the
+    # others take milliseconds.
     advance.LEASE = timedelta(seconds=5)
     advance.SECOND_LOOK = timedelta(seconds=2)
     advance._LONGEST_WAIT_SECONDS = 2.0
     drain.OWN_TASK_GRACE = promises.OFFER_GRACE = timedelta(seconds=3)
     handle._LONGEST_WAIT_SECONDS = 1.0
     handle._SWEEP_GRACE_SECONDS = 1.0
+    facts.CHECK_AFTER = timedelta(seconds=2)
     send.TIMEOUT_SECONDS = 1.0
     send._LONGEST_WAIT_SECONDS = send._LONGEST_REST_SECONDS = 1.0
     # Above the longest run: its seconds, and one more call.

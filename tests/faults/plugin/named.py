@@ -209,12 +209,12 @@ def two_welcomes(mine: Mine) -> None:
     """Nobody looks whether a customer has had the sign-up bonus."""
     from bridge.settlement import bonuses
 
-    known, memo = bonuses.transaction_by_key, bonuses.Memo
+    known, memo = bonuses.customers_with_signup_bonus, bonuses.Memo
 
     def keyless(**how: Any) -> Any:
         return memo(**{**how, "idempotency_key": None} if mine(how["reference_id"]) else how)
 
-    bonuses.transaction_by_key = lambda connection, who, key: None if mine(who) else known(connection, who, key)
+    bonuses.customers_with_signup_bonus = lambda connection, ids: known(connection, [i for i in ids if not mine(i)])
     bonuses.Memo = keyless
 
 
@@ -303,10 +303,10 @@ def code_made_anew(mine: Mine) -> None:
 
     make = advance._make_or_adopt
 
-    def tidy(redemption: Any, code: Any, dust_only: Any, medusa: Any) -> Any:
-        if mine(redemption.customer_id) and (old := medusa.promotion_by_code(code.code)):
+    def tidy(redemption: Any, code: Any, body: Any, medusa: Any) -> Any:
+        if mine(redemption.customer_id) and (old := medusa.promotion_by_code(code)):
             medusa.delete_promotion(old.id)
-        return make(redemption, code, dust_only, medusa)
+        return make(redemption, code, body, medusa)
 
     advance._make_or_adopt = tidy
 
@@ -329,12 +329,24 @@ def spare_code(mine: Mine) -> None:
     Medusa.create_promotion = careful  # type: ignore[method-assign]
 
 
+def left_in_carts(mine: Mine) -> None:
+    """A code is deleted, and its discount stays in the carts."""
+    from bridge.redemptions import advance
+
+    before, after = advance.take_out_of_carts, advance.take_out_again
+
+    def unless_mine(take_out: Callable[..., None]) -> Callable[..., None]:
+        return lambda redemption, *how: None if mine(redemption.customer_id) else take_out(redemption, *how)
+
+    advance.take_out_of_carts, advance.take_out_again = unless_mine(before), unless_mine(after)
+
+
 # fmt: off
 BUGS = (
     silent, silent_end, told_twice, warned_twice, refusal_is_delivery, new_name_each_time, merge_loses,
     merge_doubles, guest_paid_twice, guest_unpaid, guest_and_another, guest_waits_on, expires_twice,
     never_expires, never_matures, price_unheard, two_welcomes, overdraws, balance_drifts, gives_up,
-    event_copied, order_copied, takes_all, code_made_anew, spare_code,
+    event_copied, order_copied, takes_all, code_made_anew, spare_code, left_in_carts,
 )
 # fmt: on
 
