@@ -172,7 +172,7 @@ def prices_a_product_while_medusa_is_away(walk: Walk) -> None:
 
 
 def signs_up(walk: Walk) -> None:
-    """Medusa tells of it in two events."""
+    """Medusa tells of it in two events; the poll may find it as well, which is a third."""
     customer = f"cus_{walk.tag}_new"
     walk.history.bonuses.add(customer)
     walk.house.shop.add_customer(customer, f"{customer}@example.com", created=walk.now)
@@ -223,7 +223,7 @@ NAMED: dict[str, tuple[Scene, str]] = {
     "never-expires": (waits_for_dust_to_come_and_go, r"expiry: .*, \{\} are"),
     "never-matures": (waits_for_dust_to_come_and_go, r"pending: "),
     "price-unheard": (prices_a_product_while_medusa_is_away, r"price: "),
-    "two-welcomes": (signs_up, r"bonus: .* 100\}"),
+    "two-welcomes": (signs_up, r"bonus: .* 1[05]0\}"),
     "overdraws": (is_to_lose_more_than_there_is, r"below zero: "),
     "balance-drifts": (is_corrected_by_hand, r"balance: "),
     "gives-up": (buys_while_medusa_is_away, r"waits: .* is failed"),
