@@ -11,6 +11,8 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
+
 from bridge.stack.processes import until
 from tests.faults.checker import check
 from tests.faults.house import House, Point
@@ -142,7 +144,11 @@ def holds(house: House, history: History, *, seconds: float = PATIENCE_SECONDS) 
     wrong: list[str] = []
 
     def right() -> bool:
-        wrong[:] = check(history, house.database, house.shop)
+        try:
+            wrong[:] = check(history, house.database, house.shop)
+        except psycopg.OperationalError as error:
+            # The last death may have been that of Postgres, a moment ago.
+            wrong[:] = [f"Postgres is away: {error}"]
         if wrong:
             time.sleep(_LOOK_AGAIN_SECONDS)
         return not wrong
