@@ -92,7 +92,6 @@ def play(machine: type[RuleBasedStateMachine], sequences: int) -> None:
     [
         (new_points_on_transfer, Shop.OWNERS),
         (tiers_before_limits, Shop.LIMITS),
-        (reversal_without_expiry_first, Shop.LOOSE),
         (noise_kept, Shop.ODD),
     ],
 )
