@@ -55,7 +55,7 @@ class Parcel:
 
 @dataclass(frozen=True, kw_only=True)
 class LotMove:
-    """How much one posting changed what is left of a lot, and what of it is held."""
+    """By how much one posting changed the remaining and the held points of a lot."""
 
     lot_id: str
     remaining: int = 0

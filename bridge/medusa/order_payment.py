@@ -46,7 +46,7 @@ def captured(order: OrderShape) -> Decimal:
 def _to_capture(order: OrderShape, swapped: frozenset[str]) -> Decimal:
     """What has to be captured in all, above 0 unless it costs nothing.
 
-    A refund without a return is a credit line that lowers the total; it was captured before all the same.
+    A refund without a return is a credit line that lowers the total. The money had been captured before.
     """
     given_back = order.summary.refunded_total if order.summary else Decimal(0)
     later = sum((item.total for item in order.items if item.id in swapped), Decimal(0))

@@ -237,7 +237,7 @@ def _terms(
     value: Decimal | None = None,
     promotion_value: Decimal | None = None,
 ) -> Terms:
-    """`promotion_value` is what Medusa is told, where that is another sum than the shopper's `value`."""
+    """`promotion_value` is the value of the promotion in Medusa, where it differs from the shopper's `value`."""
     # The sums say of which money they are; without any, the reward is good in every currency.
     bound = reward.looks_at_cart or least is not None or value is not None
     is_product = reward.kind is RewardKind.FREE_PRODUCT

@@ -379,7 +379,7 @@ def _paid_orders(
 ) -> Mapping[CustomerId, list[PaidOrder]]:
     settling = {order.order_id for order in own}
     rows, formers = order_settlement.c, order_former_owner.c
-    # An order counts for its first owner, whoever has it by now.
+    # An order counts for its first owner, also after a transfer.
     went_away = select(formers.order_id).where(formers.order_id == rows.order_id, formers.first).exists()
     of_owners = select(rows.order_id, rows.customer_id, rows.placed_at, rows.worth).where(
         among(rows.customer_id, customers), rows.paid, rows.worth > 0, ~went_away

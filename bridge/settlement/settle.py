@@ -282,7 +282,7 @@ def settle_orders(
     The end is the same as if they were settled one by one, in the sequence in which they are given. That matters for
     tiers: what an order earns depends on the tier that the orders settled before it have made.
 
-    Nobody is told what the `quiet` ones have earned. `asked` are orders that Medusa was asked for, with their revision
+    No outgoing webhook is sent for the `quiet` ones. `asked` are orders that Medusa was asked for, with their revision
     from before (see `read_revisions`): they count as they are, unless they were settled meanwhile.
     """
     facts = list(orders)
@@ -572,7 +572,7 @@ def _referrals_due(connection: Connection, cases: list[_Case], now: datetime) ->
     own = [
         PaidOrder(
             order_id=case.order.id,
-            # Of an order that nobody owns, or owned, the row may still say that it counts for somebody.
+            # Empty when no account ever owned the order: its row may still name a customer.
             customer_id=case.first_owner or CustomerId(""),
             placed_at=case.order.placed_at,
             worth=case.earned.dust if case.paid and case.first_owner else 0,
