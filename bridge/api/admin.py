@@ -21,6 +21,7 @@ from bridge.api.shapes import (
     Body,
     Cursor,
     Dust,
+    EventId,
     Id,
     Limit,
     Listing,
@@ -461,7 +462,7 @@ def retry_many(who: AdminOperator, wish: RetryWish | None = None) -> RetryManyAn
 
 
 @router.get("/events/{event_id}", responses=describe_problems(404, 422))
-def read_one_event(event_id: PathId) -> EventDetail:
+def read_one_event(event_id: EventId) -> EventDetail:
     """One event with its raw body and what happened to it."""
     with transaction() as connection:
         event = read_event_row(connection, event_id)
@@ -474,7 +475,7 @@ def read_one_event(event_id: PathId) -> EventDetail:
 
 
 @router.post("/events/{event_id}/retry", status_code=202, responses=describe_problems(404, 422))
-def retry(event_id: PathId, who: AdminOperator) -> RetryAnswer:
+def retry(event_id: EventId, who: AdminOperator) -> RetryAnswer:
     """Make a failed event pending again; harmless for any other."""
     with transaction() as connection:
         retried = retry_event(connection, event_id, now=now(), actor=who.id)

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy import Row
 
 from bridge.errors import InvalidInput, field_error
+from bridge.ids import ID_PATTERN
 from bridge.ledger.account import MOST_DUST
 from bridge.ledger.statements import Balance
 from bridge.programme.rules import TierBasis
@@ -22,10 +23,10 @@ from bridge.settlement.standings import CustomerTier
 
 MOST_ROWS = 100
 
-# Ids are Medusa's own; what is excluded is what no id has and what a database or a log would choke on.
-_ID_PATTERN = r"^[\x21-\x7e]{1,255}$"
-Id = Annotated[str, StringConstraints(pattern=_ID_PATTERN)]
-PathId = Annotated[str, Path(pattern=_ID_PATTERN)]
+Id = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
+PathId = Annotated[str, Path(pattern=ID_PATTERN)]
+# An event has the id that its sender gave it: any printable characters.
+EventId = Annotated[str, Path(pattern=r"^[\x21-\x7e]{1,255}$")]
 Limit = Annotated[int, Query(ge=1, le=MOST_ROWS, description="Rows of a page")]
 Cursor = Annotated[str | None, Query(max_length=500, description="`next_cursor` of the page before")]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[^\x00]*$")]

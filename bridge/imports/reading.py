@@ -15,7 +15,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 
 from bridge.errors import InvalidInput
-from bridge.ids import CustomerId
+from bridge.ids import CustomerId, is_id
 from bridge.imports.presets import PRESETS, Preset, PresetName, column_name
 from bridge.ledger.account import MOST_DUST
 from bridge.programme.days import end_of_day, start_of_day, zone_named
@@ -26,7 +26,6 @@ _ENCODINGS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (
 _SEPARATOR_LINE = re.compile(r'"?sep=([,;\t|])"?')
 _WHOLE_OR_NOT = re.compile(r"[+-]?[0-9]{1,40}(\.[0-9]{1,40})?")
 _FEW_DIGITS = re.compile(r"[0-9]{1,18}")
-_ID = re.compile(r"[\x21-\x7e]{1,255}")
 # Not what an address may be, but what one that Medusa knows can look like.
 _EMAIL = re.compile(r"[^\s@\x00-\x1f]+@[^\s@\x00-\x1f]+")
 _MOST_EMAIL_CHARACTERS = 254
@@ -209,7 +208,7 @@ def _entry(line: int, cell: dict[str, str], now: datetime, time_zone: str) -> En
     customer_id, email = cell.get("customer_id", ""), cell.get("email", "")
     if not customer_id and not email:
         raise _Refused("email" if "email" in cell else "customer_id", "is empty: say whose dust it is")
-    if customer_id and not _ID.fullmatch(customer_id):
+    if customer_id and not is_id(customer_id):
         raise _Refused("customer_id", "is not an id of Medusa: use one such as cus_01J…")
     if not customer_id and (len(email) > _MOST_EMAIL_CHARACTERS or not _EMAIL.fullmatch(email)):
         raise _Refused("email", "is not an e-mail address: correct it")

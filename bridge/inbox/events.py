@@ -12,6 +12,7 @@ import msgspec
 from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from bridge.errors import InvalidInput
+from bridge.ids import ID_PATTERN
 from bridge.medusa.orders import Detail, Order, UnreadableOrder, read_order
 from bridge.settlement.facts import MAX_CLOCK_SKEW
 
@@ -116,7 +117,7 @@ class Event:
 
 # No white space, no control characters: a type ends up in logs and in metric labels.
 _Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,100}$")]
-_Id = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,255}$")]
+_Id = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
 
 
 class _Envelope(BaseModel):
@@ -152,11 +153,12 @@ def read_event(body: bytes) -> Event:
     document = _read_json(body)
     try:
         envelope = _Envelope.model_validate(document)
+    except ValidationError as error:
+        raise _malformed(error) from error
+    try:
         names = _Subject.model_validate(envelope.data) if envelope.type in EVENT_TYPES else _Subject()
     except ValidationError as error:
-        found = error.errors()[0]
-        field = ".".join(map(str, found["loc"])) or "body"
-        raise MalformedEvent(f"{field}: {found['msg']}", field=field) from error
+        raise _malformed(error, "data") from error
     subject = names.order_id or names.id
     if EVENT_TYPES.get(envelope.type) is About.PAYMENT:
         subject = names.order_id or _snapshot_id(envelope.data) or names.id
@@ -166,6 +168,12 @@ def read_event(body: bytes) -> Event:
         field = "data.cart_id" if EVENT_TYPES[envelope.type] is About.CART else "data.id"
         raise MalformedEvent(f"{field}: {envelope.type} must say what it is about", field=field)
     return Event(type=envelope.type, event_at=envelope.timestamp, subject=subject, data=envelope.data)
+
+
+def _malformed(error: ValidationError, *parents: str) -> MalformedEvent:
+    first = error.errors()[0]
+    field = ".".join([*parents, *map(str, first["loc"])]) or "body"
+    return MalformedEvent(f"{field}: {first['msg']}", field=field)
 
 
 def read_kept_event(body: bytes, *, type: str, event_at: datetime, subject: str | None) -> Event:

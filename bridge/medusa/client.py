@@ -10,13 +10,12 @@ from datetime import datetime
 from decimal import Decimal
 from functools import cache
 from typing import Any, cast
-from urllib.parse import quote
 
 import httpx
 import structlog
 
 from bridge.errors import Conflict, DustError, NotFound, Unavailable
-from bridge.ids import CustomerId, OrderId, ProductId
+from bridge.ids import CustomerId, OrderId, ProductId, is_id
 from bridge.medusa.carts import CART_CODES_FIELDS, CART_FIELDS, Cart, CartCodes, read_cart, read_cart_codes
 from bridge.medusa.currencies import read_currencies
 from bridge.medusa.order_shapes import ORDER_FIELDS
@@ -120,7 +119,9 @@ class Medusa:
 
         Its lines have their product's categories and collection also when the product is deleted.
         """
-        document = cast(Json, self._admin("GET", f"/admin/orders/{order_id}", params={"fields": ORDER_FIELDS})["order"])
+        document = cast(
+            Json, self._admin("GET", _path("/admin/orders", order_id), params={"fields": ORDER_FIELDS})["order"]
+        )
         items = [item for item in document.get("items") or () if item.get("product_id") and item.get("product") is None]
         products = self._deleted_products({item["product_id"] for item in items})
         for item in items:
@@ -180,7 +181,7 @@ class Medusa:
     def customer(self, customer_id: CustomerId) -> Json:
         """A customer with `email`, `has_account`, `created_at` and `updated_at`. Raises `UnknownInMedusa`."""
         fields = {"fields": "id,email,has_account,created_at,updated_at"}
-        return cast(Json, self._admin("GET", f"/admin/customers/{customer_id}", params=fields)["customer"])
+        return cast(Json, self._admin("GET", _path("/admin/customers", customer_id), params=fields)["customer"])
 
     def customers_with_account(
         self, *, ids: Collection[str] = (), emails: Collection[str] = ()
@@ -199,23 +200,23 @@ class Medusa:
     def order_id_of_payment(self, payment_id: str) -> OrderId | None:
         """The order that a payment belongs to; None while its cart is not completed."""
         fields = "id,payment_collection.order.id"
-        payment = self._admin("GET", f"/admin/payments/{payment_id}", params={"fields": fields})["payment"]
+        payment = self._admin("GET", _path("/admin/payments", payment_id), params={"fields": fields})["payment"]
         order = ((payment.get("payment_collection") or {}).get("order")) or {}
         return OrderId(order["id"]) if order.get("id") else None
 
     def cart(self, cart_id: str) -> Cart:
         """A cart over the Store API. Raises `UnknownInMedusa`."""
-        return read_cart(self._store("GET", f"/store/carts/{cart_id}", params={"fields": CART_FIELDS})["cart"])
+        return read_cart(self._store("GET", _path("/store/carts", cart_id), params={"fields": CART_FIELDS})["cart"])
 
     def add_code_to_cart(self, cart_id: str, code: str) -> bool:
         """Apply a code; False when Medusa took the call but does not apply the code (it says so in no other way)."""
-        cart = self._store("POST", f"/store/carts/{cart_id}/promotions", body={"promo_codes": [code]})["cart"]
+        cart = self._store("POST", _path("/store/carts", cart_id, "/promotions"), body={"promo_codes": [code]})["cart"]
         return any(promotion and promotion.get("code") == code for promotion in cart.get("promotions") or ())
 
     def codes_in_cart(self, cart_id: str) -> CartCodes | None:
         """Which codes a cart holds; None when Medusa has no such cart."""
         try:
-            document = self._store("GET", _cart_path(cart_id), params={"fields": CART_CODES_FIELDS})
+            document = self._store("GET", _path("/store/carts", cart_id), params={"fields": CART_CODES_FIELDS})
         except UnknownInMedusa:
             return None
         return read_cart_codes(document["cart"])
@@ -226,7 +227,7 @@ class Medusa:
         Raises `MedusaRefused` for a completed cart, and `MedusaAway` for one that is locked or that does not exist:
         Medusa 2.21.2 answers 500 to both.
         """
-        self._store("DELETE", f"{_cart_path(cart_id)}/promotions", body={"promo_codes": sorted(codes)})
+        self._store("DELETE", _path("/store/carts", cart_id, "/promotions"), body={"promo_codes": sorted(codes)})
 
     def withdraw_codes(self, codes: Collection[str], *, dry_run: bool = False) -> Withdrawal | None:
         """Let the plugin take these codes out of every open cart that holds one; None when it has no such route.
@@ -268,7 +269,7 @@ class Medusa:
     def delete_promotion(self, promotion_id: str) -> None:
         """Delete a promotion; one that is gone already is fine."""
         try:
-            self._admin("DELETE", f"/admin/promotions/{promotion_id}")
+            self._admin("DELETE", _path("/admin/promotions", promotion_id))
         except UnknownInMedusa:
             log.info("promotion_was_gone", promotion_id=promotion_id)
 
@@ -285,7 +286,7 @@ class Medusa:
     def variants(self, product_id: ProductId) -> list[Json]:
         """A product's variants with `title` and `prices`. Raises `UnknownInMedusa`."""
         fields = {"fields": VARIANT_FIELDS}
-        product = self._admin("GET", f"/admin/products/{quote(product_id, safe='')}", params=fields)["product"]
+        product = self._admin("GET", _path("/admin/products", product_id), params=fields)["product"]
         return list(product.get("variants") or ())
 
     def variants_of(self, product_ids: Collection[ProductId]) -> dict[ProductId, list[Json]]:
@@ -299,7 +300,7 @@ class Medusa:
 
     def set_product_metadata(self, product_id: ProductId, metadata: Json) -> None:
         """Merge these keys into a product's metadata; an empty string drops a key. Raises `UnknownInMedusa`."""
-        self._admin("POST", f"/admin/products/{product_id}", body={"metadata": metadata})
+        self._admin("POST", _path("/admin/products", product_id), body={"metadata": metadata})
 
     def probe(self, path: str, params: Mapping[str, str] | None = None) -> Probe:
         """What Medusa says to a GET with the key that the path needs. Raises `MedusaAway` only when nothing answers."""
@@ -383,14 +384,17 @@ class Medusa:
             raise MedusaAway(f"Medusa did not answer {method} {path} ({type(error).__name__}).") from error
 
 
-def _cart_path(cart_id: str) -> str:
-    return f"/store/carts/{quote(cart_id, safe='')}"
+def _path(collection: str, id: str, below: str = "") -> str:
+    """The path of one thing. Raises `UnknownInMedusa` for what cannot be an id: it could lead to another path."""
+    if not is_id(id):
+        raise UnknownInMedusa("Medusa has nothing with such an id.")
+    return f"{collection}/{id}{below}"
 
 
 def _call_name(method: str, path: str) -> str:
     """`GET /admin/orders/:id` for any order: a name that a metric can have as a label."""
     _, root, collection, *rest = path.split("/")
-    # An id is the sender's to choose, slashes included: nothing of it may get into the name.
+    # Nothing of an id may get into the name: there are any number of them.
     below = "/:id/promotions" if rest and rest[-1] == "promotions" else "/:id" if rest else ""
     return f"{method} /{root}/{collection}{below}"
 

@@ -23,6 +23,7 @@ from pydantic import (
     model_validator,
 )
 
+from bridge.ids import ID_PATTERN
 from bridge.ledger.account import MOST_DUST, NegativeBalance
 from bridge.medusa.orders import Detail
 from bridge.programme.days import end_of_day_after, zone_named
@@ -52,7 +53,7 @@ def _plain(value: Decimal) -> str:
 # Decimals travel as strings in JSON, so that no reader turns them into binary floats.
 ExactDecimal = Annotated[Decimal, PlainSerializer(_plain, return_type=str)]
 Rate = Annotated[ExactDecimal, Field(gt=0, le=_HIGHEST_RATE, decimal_places=_MOST_PLACES)]
-Id = Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,255}$")]
+Id = Annotated[str, Field(pattern=ID_PATTERN)]
 Ids = Annotated[tuple[Id, ...], Field(max_length=10_000)]
 # Neither true nor "5" nor 5.0: whoever writes that means something else.
 Whole = Annotated[int, Field(strict=True)]
@@ -320,9 +321,7 @@ class Reward(_Part):
         default={},
         description="`percentage`, `free_shipping`: the most it takes off, with tax, in major units by currency",
     )
-    product_id: Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,255}$")] | None = Field(
-        default=None, description="`free_product`: which"
-    )
+    product_id: Id | None = Field(default=None, description="`free_product`: which")
     quantity: Whole | None = Field(default=None, ge=1, le=1_000, description="`free_product`: units, 1 unless given")
     min_cart: MoneyByCurrency = Field(
         default={}, description="The least that the cart's items cost, with tax, in major units by currency"

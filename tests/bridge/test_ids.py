@@ -1,0 +1,73 @@
+"""Ids lead to no other path of Medusa: what cannot be an id is refused where it comes in, and never asked for."""
+
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from bridge.ids import CustomerId, OrderId, ProductId
+from bridge.medusa.client import UnknownInMedusa, get_medusa
+from tests.support import tokens
+from tests.support.deliveries import deliver
+from tests.support.medusa import FakeMedusa
+from tests.support.orders import event
+
+NOT_IDS = [
+    "../regions",
+    "../../admin/users",
+    "..",
+    ".",
+    "cart_1/promotions",
+    "cart_1?fields=*",
+    "cart_1#",
+    "cart_1%2F..",
+    "cart\\1",
+    "cart_1\n",
+    "a" * 256,
+    "",
+]
+
+
+@pytest.mark.parametrize("not_an_id", NOT_IDS)
+def test_the_store_refuses_it_and_asks_medusa_nothing(api: TestClient, medusa: FakeMedusa, not_an_id: str) -> None:
+    headers = {**tokens.customer(), "Idempotency-Key": "key"}
+    wishes: list[tuple[str, dict[str, Any], str]] = [
+        ("/store/dust/quote", {"cart_id": not_an_id}, "cart_id"),
+        ("/store/dust/redemptions", {"cart_id": not_an_id, "dust": 100}, "cart_id"),
+        ("/store/dust/redemptions", {"cart_id": not_an_id, "pay": "dust_only"}, "cart_id"),
+        ("/store/dust/redemptions", {"items": [{"product_id": not_an_id, "quantity": 1}]}, "items.0.product_id"),
+    ]
+    for path, wish, field in wishes:
+        answer = api.post(path, json=wish, headers=headers)
+        assert answer.status_code == 422, (path, wish)
+        assert field in {each["field"] for each in answer.json()["errors"]}
+    assert medusa.calls == []
+
+
+@pytest.mark.parametrize("not_an_id", NOT_IDS)
+@pytest.mark.parametrize("type_", ["order.updated", "payment.captured", "customer.updated", "product.deleted"])
+def test_the_inbox_refuses_it_and_names_the_field(
+    api: TestClient, medusa: FakeMedusa, type_: str, not_an_id: str
+) -> None:
+    answer = deliver(api, event(type_, {"id": not_an_id}))
+    assert (answer.status_code, answer.json()["field"]) == (400, "data.id")
+    assert medusa.calls == []
+
+
+@pytest.mark.parametrize("not_an_id", NOT_IDS)
+def test_the_client_never_asks_for_it(medusa: FakeMedusa, not_an_id: str) -> None:
+    client = get_medusa()
+    for call in (
+        lambda: client.order(OrderId(not_an_id)),
+        lambda: client.customer(CustomerId(not_an_id)),
+        lambda: client.order_id_of_payment(not_an_id),
+        lambda: client.cart(not_an_id),
+        lambda: client.add_code_to_cart(not_an_id, "CODE"),
+        lambda: client.remove_codes_from_cart(not_an_id, ["CODE"]),
+        lambda: client.variants(ProductId(not_an_id)),
+        lambda: client.set_product_metadata(ProductId(not_an_id), {}),
+    ):
+        with pytest.raises(UnknownInMedusa):
+            call()
+    client.delete_promotion(not_an_id)
+    assert medusa.calls == []
