@@ -347,8 +347,11 @@ class Account:
             self.earn(amount - kept, again, now=now, expires_at=expires_at)
 
     def _take_waived(self, amount: int, refund: Memo, now: datetime) -> None:
-        """A reversal found these points spent and waived them. Now they come back, so it takes them."""
-        taken = min(amount, self._person.waived, max(0, self.available))
+        """A reversal found these points spent and waived them. Now they come back, so it takes them.
+
+        Points on hold count as balance, as in `take_back`: what a debt has taken of the refund becomes debt again.
+        """
+        taken = min(amount, self._person.waived, max(0, self.balance))
         if taken:
             self._person.waive(-taken)
             moves = Moves()

@@ -214,14 +214,15 @@ def book_use(
         return _capture(connection, account, replace(redemption, codes=codes), order, target, now)
     difference = target - booked
     if difference > 0:
-        account.spend_anyway(difference, _memo(Kind.REDEEM, redemption, order, "Dust spent on an order"), now=now)
+        memo = _memo(Kind.REDEEM, redemption, order, "Dust spent on an order")
+        account.spend_anyway(difference, memo, now=now)
     elif difference < 0:
-        account.give_back(
-            -difference, spent, _memo(Kind.REFUND, redemption, order, "Dust of an order given back"), now=now
-        )
+        memo = _memo(Kind.REFUND, redemption, order, "Dust of an order given back")
+        account.give_back(-difference, spent, memo, now=now)
     else:
         return replace(redemption, codes=codes)
-    for move in account.postings[-1].moves:
+    # Not simply the last posting: a refund may be followed by one that takes waived points.
+    for move in next(posting for posting in reversed(account.postings) if posting.memo is memo).moves:
         if move.remaining:
             spent[move.lot_id] = spent.get(move.lot_id, 0) - move.remaining
     changes: dict[str, object] = {"dust_captured": redemption.dust_captured + difference}

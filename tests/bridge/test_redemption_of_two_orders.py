@@ -1,17 +1,28 @@
 """One redemption with a code for each of two products, which two orders use."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import select
 
+from bridge.db import transaction
+from bridge.ledger.tables import dust_lot
 from tests.bridge.test_redemptions import figures, give, redeemed, show
-from tests.bridge.test_settlement import settle
+from tests.bridge.test_settlement import rules, settle
 from tests.support import tokens
 from tests.support.medusa import FakeMedusa
-from tests.support.orders import line, order
+from tests.support.orders import PLACED, line, order
 
 MUG, PIN = 300, 50
+
+
+def lots() -> dict[str, int]:
+    """What is left of each lot, by what it came from."""
+    with transaction() as connection:
+        rows = connection.execute(select(dust_lot.c.source_id, dust_lot.c.remaining).where(dust_lot.c.remaining > 0))
+        return {row.source_id: row.remaining for row in rows}
 
 
 def orders(codes: dict[str, str], **more: Any) -> list[dict[str, Any]]:
@@ -25,21 +36,26 @@ def orders(codes: dict[str, str], **more: Any) -> list[dict[str, Any]]:
     ]
 
 
-@pytest.mark.parametrize("batch", [True, False])
-def test_both_orders_are_used_and_canceled_in_one_batch_as_one_by_one(
-    api: TestClient, medusa: FakeMedusa, batch: bool
-) -> None:
+def redeem_both(api: TestClient) -> tuple[dict[str, Any], dict[str, str]]:
+    """The redemption, and its code for each product."""
     products = [
         {"product_id": "prod_mug", "dust_only": True, "dust_price": MUG},
         {"product_id": "prod_pin", "dust_only": True, "dust_price": PIN},
     ]
     assert api.post("/admin/dust/products", json={"products": products}, headers=tokens.admin()).status_code == 200
+    wish = {"items": [{"product_id": "prod_mug", "quantity": 1}, {"product_id": "prod_pin", "quantity": 1}]}
+    redemption = redeemed(api, wish)
+    return redemption, {each["product_id"]: each["code"] for each in redemption["promotions"]}
+
+
+@pytest.mark.parametrize("batch", [True, False])
+def test_both_orders_are_used_and_canceled_in_one_batch_as_one_by_one(
+    api: TestClient, medusa: FakeMedusa, batch: bool
+) -> None:
     # Two lots, so that what comes back has to be told apart.
     give(MUG - 20)
     give(1000)
-    wish = {"items": [{"product_id": "prod_mug", "quantity": 1}, {"product_id": "prod_pin", "quantity": 1}]}
-    redemption = redeemed(api, wish)
-    codes = {each["product_id"]: each["code"] for each in redemption["promotions"]}
+    redemption, codes = redeem_both(api)
 
     def settle_all(documents: list[dict[str, Any]]) -> None:
         if batch:
@@ -57,3 +73,29 @@ def test_both_orders_are_used_and_canceled_in_one_batch_as_one_by_one(
     settle_all(orders(codes, version=3))
     settle_all(orders(codes, version=4, status="canceled"))
     assert figures(api)[0] == MUG - 20 + 1000
+
+
+@pytest.mark.parametrize("batch", [True, False])
+def test_each_lot_gets_back_what_it_gave_also_when_waived_points_are_taken(
+    api: TestClient, medusa: FakeMedusa, batch: bool
+) -> None:
+    rules(
+        earn={"rates": {"eur": "1"}, "expires_after_days": 30},
+        reversal={"negative_balance": "within_balance"},
+    )
+    old, kept, returned = PLACED, MUG + PIN - 280, 23
+    first = [line("line_old", price=10, quantity=28)]
+    settle(order("order_old", placed=old, lines=first))
+    settle(order("order_kept", placed=old + timedelta(hours=1), lines=[line("line_kept", price=kept)]))
+    _, codes = redeem_both(api)
+    settle(*orders(codes))
+    # All points are spent: what comes back is waived.
+    first = [line("line_old", price=10, quantity=28, returned=returned)]
+    settle(order("order_old", version=2, placed=old, lines=first))
+
+    canceled = orders(codes, version=2, status="canceled")
+    for documents in [canceled] if batch else [canceled[:1], canceled[1:]]:
+        settle(*documents)
+
+    assert figures(api)[0] == MUG + PIN - 10 * returned
+    assert lots() == {"order_old": 280 - 10 * returned, "order_kept": kept}

@@ -9,7 +9,9 @@ from bridge.audit import audit
 from bridge.db import transaction
 from bridge.explain import explain
 from bridge.ids import CustomerId
-from tests.bridge.test_redemptions import redeemed
+from bridge.medusa.client import get_medusa
+from bridge.redemptions.advance import advance
+from tests.bridge.test_redemptions import delete, redeemed
 from tests.bridge.test_referrals import refer
 from tests.bridge.test_settlement import balance, rules, settle
 from tests.support.medusa import FakeMedusa
@@ -73,6 +75,25 @@ def test_only_what_was_waived_is_taken(api: TestClient, medusa: FakeMedusa) -> N
     settle(earning(2, returned=1))
     settle(spent[2])
     assert balance().available == EARNED // 2
+
+
+def test_points_on_hold_do_not_escape_what_was_waived(api: TestClient, medusa: FakeMedusa) -> None:
+    settle(earning())
+    spent = spending(api)
+    settle(spent[1])
+    settle(earning(2, status="canceled"))
+    settle(order("order_later", lines=[line(price=5)]))
+    held = redeemed(api, {"dust": 500, "currency_code": "eur"})
+    settle(order("order_later", version=2, lines=[line(price=5)], status="canceled"))
+    assert (balance().balance, balance().held) == (0, 500)
+
+    # 1,000 come back: 500 pay for the order that was canceled while its points were on hold, and 1,000 were waived.
+    settle(spent[2])
+
+    assert (balance().balance, balance().held) == (0, 500)
+    delete(api, held["id"])
+    advance(held["id"], get_medusa())
+    assert (balance().balance, balance().available) == (0, 0)
 
 
 def test_what_is_earned_later_is_not_taken(api: TestClient, medusa: FakeMedusa) -> None:

@@ -231,10 +231,12 @@ class Purse:
             self.earn(redemption, on_tick - paid, now=now)
             self.moved["earned"] -= on_tick - paid
         self._pay_debt(spent_by=redemption)
-        late = self.at(Place.FREE)[: min(amount, self.waived)]
-        _put(late, Place.GONE)
-        self.waived -= len(late)
-        self.moved["reversed"] += len(late)
+        late = min(amount, self.waived, max(0, self.balance))
+        free = self.at(Place.FREE)[:late]
+        _put(free, Place.GONE)
+        self.debt += late - len(free)
+        self.waived -= late
+        self.moved["reversed"] += late
 
     def forgive(self, source: str, amount: int, *, now: datetime, expires_at: datetime | None = None) -> None:
         """What a return had waived is the customer's again. What a refund has paid of it is given anew."""

@@ -32,7 +32,7 @@ def uses(account: Account, redemption: str, figure: str) -> Counter[str]:
     """What the rows of a redemption did to each lot, as `book.reserved_lots` and `book.spent_lots` read it."""
     found: Counter[str] = Counter()
     for posting in account.postings:
-        if posting.memo.reference_id == redemption:
+        if (posting.memo.reference_type, posting.memo.reference_id) == ("redemption", redemption):
             for move in posting.moves:
                 found[move.lot_id] += move.held if figure == "held" else -move.remaining
     return +found
