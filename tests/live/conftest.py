@@ -330,6 +330,23 @@ def real_world(
         yield World(shop=shop, keys=keys, bridge=bridge)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _payment_providers() -> None:
+    """All shops have payment providers beside Medusa's own; a region takes those that a test gives it."""
+    os.environ["SHOP_PAYMENT_PROVIDER"] = str(Path(__file__).parent / "payment_providers.js")
+
+
+@contextmanager
+def region_takes(merchant: Merchant, keys: ShopKeys, provider: str) -> Iterator[None]:
+    """Inside the block the euro region also takes payments of this provider."""
+    region = f"/admin/regions/{keys.region_ids['eur']}"
+    merchant.post(region, {"payment_providers": ["pp_system_default", provider]})
+    try:
+        yield
+    finally:
+        merchant.post(region, {"payment_providers": ["pp_system_default"]})
+
+
 @pytest.fixture(scope="session")
 def folder() -> Iterator[Path]:
     """For servers' files: below the project, as pytest's temporary folder is closed to the user that they run as."""
@@ -403,11 +420,7 @@ def stand_in() -> Iterator[StandIn]:
 
 @pytest.fixture(scope="session")
 def shop(database_url: str, stand_in: StandIn) -> Iterator[Shop]:
-    """One Medusa, its plugin sending to the stand-in, for all tests: each makes customers and orders of its own.
-
-    It has a second payment provider, `pp_webhook_test`, whose webhook completes carts.
-    """
-    os.environ["SHOP_PAYMENT_PROVIDER"] = str(Path(__file__).parent / "webhook_payments.js")
+    """One Medusa, its plugin sending to the stand-in, for all tests: each makes customers and orders of its own."""
     server = install_shop(CACHE, PROJECT / "medusa-plugin", print, dashboard=True)
     with running_shop(
         server,

@@ -10,7 +10,7 @@ import pytest
 from bridge.demo.people import Merchant, Refused, Storefront
 from bridge.demo.seed import SeededProduct, ShopKeys
 from bridge.stack.processes import until
-from tests.live.conftest import PATIENCE_SECONDS
+from tests.live.conftest import PATIENCE_SECONDS, region_takes
 
 pytestmark = pytest.mark.live
 
@@ -265,10 +265,8 @@ def test_the_shops_own_coupon_after_redeeming_makes_the_share_smaller(
 @pytest.fixture
 def webhook(keys: ShopKeys, merchant: Merchant) -> Iterator[None]:
     """For the length of a test the shop takes payments whose provider reports them by a webhook."""
-    region = f"/admin/regions/{keys.region_ids['eur']}"
-    merchant.post(region, {"payment_providers": ["pp_system_default", "pp_webhook_test"]})
-    yield
-    merchant.post(region, {"payment_providers": ["pp_system_default"]})
+    with region_takes(merchant, keys, "pp_webhook_test"):
+        yield
 
 
 def start_payment(shopper: Storefront, cart_id: str) -> str:

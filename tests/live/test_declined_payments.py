@@ -1,0 +1,105 @@
+"""A payment is declined after the order was made: Medusa deletes the order, and no event tells of it (2.21.2)."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import psycopg
+import pytest
+
+from bridge.demo.people import Json, Merchant, Refused, Storefront
+from bridge.settlement.check import MISSING_FOR
+from bridge.settlement.facts import CHECK_AFTER
+from bridge.stack.processes import until
+from tests.live.conftest import PATIENCE_SECONDS, World, region_takes
+
+pytestmark = pytest.mark.live
+
+GIVEN = 800
+SPENT = 500
+POINTS_PER_EURO = 100
+# Long enough for a poll to find the order and for a worker to settle it.
+DECLINE_AFTER_MS = 20_000
+
+
+@pytest.fixture
+def merchant(world: World) -> Iterator[Merchant]:
+    person = Merchant(world.keys)
+    with region_takes(person, world.keys, "pp_declining_test"):
+        yield person
+    person.close()
+
+
+def choose_payment(shopper: Storefront, cart_id: str, provider: str, data: Json | None = None) -> None:
+    collection = shopper.ask("POST", "/store/payment-collections", {"cart_id": cart_id})["payment_collection"]
+    path = f"/store/payment-collections/{collection['id']}/payment-sessions"
+    shopper.ask("POST", path, {"provider_id": provider, "data": data or {}})
+
+
+def redemption(shopper: Storefront, redemption_id: str) -> Json:
+    return dict(shopper.ask("GET", f"/store/dust/redemptions/{redemption_id}")["redemption"])
+
+
+def poll(world: World) -> None:
+    world.bridge.ask("POST", "/admin/dust/reconcile", {})
+
+
+def minutes_later(world: World, order_id: str) -> None:
+    """What the checks wait for is over."""
+    earlier = CHECK_AFTER + MISSING_FOR + timedelta(minutes=1)
+    with psycopg.connect(world.bridge.database) as connection:
+        connection.execute(
+            "UPDATE order_settlement SET check_at = check_at - %(by)s, missing_since = missing_since - %(by)s"
+            " WHERE order_id = %(order_id)s",
+            {"by": earlier, "order_id": order_id},
+        )
+
+
+@pytest.mark.parametrize("second_card", [True, False], ids=["the second card works", "the shopper gives up"])
+def test_a_declined_order_earns_and_spends_nothing(world: World, merchant: Merchant, second_card: bool) -> None:
+    with world.shopper() as shopper, ThreadPoolExecutor(1) as browser:
+        world.bridge.give(shopper.customer_id, GIVEN)
+        cart_id = shopper.new_cart()
+        shopper.add(cart_id, world.keys.shirt, 2)
+        shopper.choose_shipping(cart_id)
+        redeemed = world.redeem(shopper, {"cart_id": cart_id, "dust": SPENT})
+        choose_payment(shopper, cart_id, "pp_declining_test", {"decline_after_ms": DECLINE_AFTER_MS})
+
+        first = browser.submit(shopper.complete, cart_id)
+        [order_id] = until_orders(merchant, shopper)
+        # In this moment the order looks like any other one.
+        poll(world)
+        assert until(lambda: redemption(shopper, redeemed["id"])["state"] == "captured", PATIENCE_SECONDS)
+        assert redemption(shopper, redeemed["id"])["order_id"] == order_id
+        with pytest.raises(Refused):
+            first.result()
+        assert orders_of(merchant, shopper) == []
+
+        if second_card:
+            choose_payment(shopper, cart_id, "pp_system_default")
+            second = shopper.complete(cart_id)
+        for _ in range(2):
+            minutes_later(world, order_id)
+            poll(world)
+        if second_card:
+            assert until(lambda: redemption(shopper, redeemed["id"])["order_id"] == second, PATIENCE_SECONDS)
+            poll(world)
+            assert redemption(shopper, redeemed["id"])["state"] == "captured"
+            earned = world.earns(shirt=2, off=SPENT // POINTS_PER_EURO)
+            world.bridge.wait_for_balance(shopper.customer_id, GIVEN - SPENT + earned)
+        else:
+            world.bridge.wait_for_balance(shopper.customer_id, GIVEN)
+            assert redemption(shopper, redeemed["id"])["state"] == "active"
+            shopper.ask("DELETE", f"/store/dust/redemptions/{redeemed['id']}")
+            assert until(lambda: redemption(shopper, redeemed["id"])["state"] == "released", PATIENCE_SECONDS)
+            assert shopper.ask("GET", "/store/dust/balance")["available"] == GIVEN
+    world.bridge.audit()
+
+
+def orders_of(merchant: Merchant, shopper: Storefront) -> list[str]:
+    return [order["id"] for order in merchant.get("/admin/orders", customer_id=shopper.customer_id)["orders"]]
+
+
+def until_orders(merchant: Merchant, shopper: Storefront) -> list[str]:
+    assert until(lambda: orders_of(merchant, shopper), PATIENCE_SECONDS)
+    return orders_of(merchant, shopper)
