@@ -8,6 +8,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.middleware.cors import CORSMiddleware
 
 from bridge.api import admin, bonuses, guests, health, notices, referrals, reports, rewards, store
+from bridge.api.cached import PrivateUnlessPublic
 from bridge.api.limits import BodyLimit
 from bridge.api.quick import Quick
 from bridge.api.watched import Watched
@@ -81,6 +82,7 @@ def create_app() -> FastAPI:
             allow_headers=["authorization", "content-type", "idempotency-key", "if-none-match"],
             expose_headers=["etag", "retry-after"],
         )
+    app.add_middleware(PrivateUnlessPublic)
     app.add_middleware(Watched)
     _publish_problem_schema(app)
     return app

@@ -193,7 +193,9 @@ def _sentence(
             way = "came with" if row.amount + row.pending > 0 else "went with"
             return f"{figures} {way} order {what}, with the old dates: {row.description}."
         case Kind.ADJUST:
-            return f"{amount} dust {'added' if row.amount > 0 else 'taken away'} by the shop: {row.description}."
+            return (
+                f"{amount} dust {'added' if row.amount > 0 else 'taken away'} by the shop ({what}): {row.description}."
+            )
 
 
 def _merge_sentence(row: Row[Any]) -> str:

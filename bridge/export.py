@@ -6,6 +6,7 @@ from sqlalchemy import Connection, Table, select
 
 from bridge.ids import CustomerId
 from bridge.imports.tables import import_row
+from bridge.ledger.adjust import ADJUSTMENT
 from bridge.ledger.merges import merges_of
 from bridge.ledger.tables import dust_balance, dust_lot, dust_transaction
 from bridge.notices.tables import notice
@@ -59,4 +60,9 @@ def export_customer(connection: Connection, customer_id: CustomerId) -> dict[str
 
 
 def _row(row: Any) -> dict[str, Any]:
-    return {name: value for name, value in row.items() if name not in _NOT_THEIRS}
+    theirs = {name: value for name, value in row.items() if name not in _NOT_THEIRS}
+    for type_, id_ in (("reference_type", "reference_id"), ("source_type", "source_id")):
+        if theirs.get(type_) == ADJUSTMENT:
+            # The shop's reason is for the shop only.
+            theirs[id_] = theirs["id"]
+    return theirs

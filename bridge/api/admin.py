@@ -346,7 +346,7 @@ def adjust(
             CustomerId(customer_id),
             wish.amount,
             reason=wish.reason,
-            description=wish.description or wish.reason,
+            description=wish.description,
             idempotency_key=key,
             actor=who.id,
             now=now(),

@@ -71,7 +71,7 @@ def give(wish: BonusRequest, who: AdminOperator, key: Annotated[str, Depends(ide
                 customer_ids=tuple(CustomerId(each) for each in customers),
                 amount=wish.amount,
                 reason=wish.reason,
-                description=wish.description or wish.reason,
+                description=wish.description,
                 expires_after_days=wish.expires_after_days,
                 matures_after_days=wish.matures_after_days,
             ),

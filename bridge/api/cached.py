@@ -1,9 +1,11 @@
-"""Public answers that a cache may keep as long as it asks whether they are still true."""
+"""What caches may keep: public answers, as long as they ask whether these are still true, and nothing else."""
 
 import hashlib
 
 from fastapi import Response
 from pydantic import BaseModel
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 def cached(answer: BaseModel, if_none_match: str | None) -> Response:
@@ -15,3 +17,18 @@ def cached(answer: BaseModel, if_none_match: str | None) -> Response:
     if etag in known or "*" in known:
         return Response(status_code=304, headers=headers)
     return Response(body, headers=headers, media_type="application/json")
+
+
+class PrivateUnlessPublic:
+    """ASGI middleware: no cache keeps an answer that does not say itself that it may be kept."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_private(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).setdefault("Cache-Control", "private, no-store")
+            await send(message)
+
+        await self._app(scope, receive, send_private)

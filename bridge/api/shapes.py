@@ -3,6 +3,7 @@
 import base64
 import binascii
 import re
+from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -15,6 +16,7 @@ from sqlalchemy import Row
 from bridge.errors import InvalidInput, field_error
 from bridge.ids import ID_PATTERN
 from bridge.ledger.account import MOST_DUST
+from bridge.ledger.adjust import ADJUSTMENT
 from bridge.ledger.statements import Balance
 from bridge.programme.rules import TierBasis
 from bridge.redemptions.promises import Redemption
@@ -185,10 +187,18 @@ class TransactionList(BaseModel):
     next_cursor: str | None
 
 
-def transaction_list(rows: list[Row[Any]], limit: int) -> TransactionList:
+def own_transaction_view(row: Row[Any]) -> TransactionView:
+    """As the customer may see it: an adjustment refers to the shop's reason, which is for the shop only."""
+    view = transaction_view(row)
+    return view.model_copy(update={"reference_id": view.id}) if row.reference_type == ADJUSTMENT else view
+
+
+def transaction_list(
+    rows: list[Row[Any]], limit: int, *, view: Callable[[Row[Any]], TransactionView] = transaction_view
+) -> TransactionList:
     """A page of rows that was asked for with one row more than `limit`."""
     return TransactionList(
-        transactions=[transaction_view(row) for row in rows[:limit]],
+        transactions=[view(row) for row in rows[:limit]],
         next_cursor=encode_cursor(Listing.TRANSACTIONS, rows[limit - 1].version if len(rows) > limit else None),
     )
 

@@ -34,6 +34,7 @@ from bridge.api.shapes import (
     encode_cursor,
     idempotency_key,
     money,
+    own_transaction_view,
     redemption_view,
     transaction_list,
 )
@@ -158,7 +159,7 @@ def read_own_transactions(customer_id: Customer, limit: Limit = 20, cursor: Curs
     before = decode_number_cursor(Listing.TRANSACTIONS, cursor)
     with transaction() as connection:
         rows = read_transactions(connection, customer_id, limit=limit + 1, before_version=before, memos=False)
-    return transaction_list(rows, limit)
+    return transaction_list(rows, limit, view=own_transaction_view)
 
 
 class ProductView(BaseModel):

@@ -87,7 +87,7 @@ def adjust(
     customer: Customer,
     amount: Annotated[int, typer.Argument(help="Whole dust; below zero takes away.")],
     reason: Annotated[str, typer.Option(help="Why, for your books.")],
-    description: Annotated[str, typer.Option(help="What the customer reads; else the reason.")] = "",
+    description: Annotated[str, typer.Option(help="What the customer reads; the reason is for the shop only.")] = "",
     key: Annotated[str | None, typer.Option(help="Idempotency key: the same one again has no second effect.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -100,7 +100,7 @@ def adjust(
             CustomerId(customer),
             amount,
             reason=reason,
-            description=description or reason,
+            description=description,
             idempotency_key=key or new_id("key"),
             actor=_ACTOR,
             now=now(),

@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 
 from bridge.cli.output import AsJson, console, print_json, print_rows
 from bridge.clock import now
+from bridge.csv_cells import safe_cell
 from bridge.db import transaction
 from bridge.errors import InvalidInput
 from bridge.ids import CustomerId
@@ -207,7 +208,7 @@ def _write_refused(file: Path, content: bytes, reading: Reading) -> None:
         writer.writerow((*headings, "refused_line", "refused_field", "refused_because"))
         for line, cells in rows:
             filled = [*cells, *[""] * (len(headings) - len(cells))][: len(headings)]
-            writer.writerow((*filled, line, problems[line].field, problems[line].message))
+            writer.writerow(map(safe_cell, (*filled, line, problems[line].field, problems[line].message)))
 
 
 def import_undo(batch: BatchName, as_json: AsJson = False) -> None:
@@ -287,7 +288,7 @@ def export(
             writer = csv.writer(out, lineterminator="\n")
             lines = 0
             for row in write(connection):
-                writer.writerow(row)
+                writer.writerow(map(safe_cell, row))
                 lines += 1
     finally:
         if file:

@@ -24,7 +24,7 @@ def bonus(
     customers: Annotated[list[str], typer.Argument(help="Medusa customer ids, cus_…")],
     amount: Annotated[int, typer.Option(min=1, max=MOST_DUST, help="Whole dust for each of them.")],
     reason: Annotated[str, typer.Option(help="Why, for your books.")],
-    description: Annotated[str, typer.Option(help="What the customers read; else the reason.")] = "",
+    description: Annotated[str, typer.Option(help="What the customers read; the reason is for the shop only.")] = "",
     expires_after_days: Annotated[
         int | None, typer.Option(min=1, max=MOST_DAYS, help="Else as earned dust does by the programme.")
     ] = None,
@@ -39,7 +39,7 @@ def bonus(
         customer_ids=tuple(CustomerId(each) for each in customers),
         amount=amount,
         reason=reason,
-        description=description or reason,
+        description=description,
         expires_after_days=expires_after_days,
         matures_after_days=matures_after_days,
     )

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
+from bridge.csv_cells import plain_cell
 from bridge.errors import InvalidInput
 from bridge.ids import CustomerId, is_id
 from bridge.imports.presets import PRESETS, Preset, PresetName, column_name
@@ -93,7 +94,7 @@ def read_balances(content: bytes, preset: PresetName, *, now: datetime, time_zon
     for line, cells in _records(lines[start + 1 :], delimiter, first_line=start + 2):
         try:
             _check_width(cells, width)
-            cell = {name: cells[place].strip() for name, place in columns.items()}
+            cell = {name: plain_cell(cells[place].strip()) for name, place in columns.items()}
             entry = _entry(line, cell, now, time_zone)
         except _Refused as refused:
             found.problems.append(Problem(line=line, field=refused.column, message=refused.message))

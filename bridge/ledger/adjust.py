@@ -10,6 +10,10 @@ from bridge.ids import CustomerId
 from bridge.ledger.account import MOST_DUST, Kind, Memo
 from bridge.ledger.book import open_accounts, save, transaction_at, transaction_by_key
 
+ADJUSTMENT = "adjustment"
+"""The `reference_type` of an adjustment. Its `reference_id` is the reason, which is for the shop only."""
+_DESCRIPTION = "Correction by the shop"
+
 
 def adjust_balance(
     connection: Connection,
@@ -17,17 +21,20 @@ def adjust_balance(
     amount: int,
     *,
     reason: str,
-    description: str,
+    description: str = "",
     idempotency_key: str,
     actor: str,
     now: datetime,
 ) -> Row[Any]:
     """Credit or debit `amount` and return the row of the book; with the same key and content, the first row again.
 
+    `reason` is for the shop only. `description` is what the customer reads.
+
     Raises `InsufficientDust` when a debit exceeds what may be spent, `KeyReused`, `FieldErrors`.
     """
     if not 0 < abs(amount) <= MOST_DUST:
         raise field_error("amount", f"must be a whole number between 1 and {MOST_DUST}, or the same below zero")
+    description = description or _DESCRIPTION
     account = open_accounts(connection, [customer_id])[customer_id]
     key = f"adjust:{idempotency_key}"
     earlier = transaction_by_key(connection, customer_id, key)
@@ -37,7 +44,7 @@ def adjust_balance(
         return earlier
     memo = Memo(
         kind=Kind.ADJUST,
-        reference_type="adjustment",
+        reference_type=ADJUSTMENT,
         reference_id=reason,
         description=description,
         event_at=now,

@@ -4,6 +4,7 @@ import csv
 from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
+from bridge.csv_cells import safe_cell
 from bridge.ledger.account import Kind
 from bridge.reports.breakage import Cohort
 from bridge.reports.closes import Close
@@ -72,4 +73,4 @@ def write_csv(sheet: Sheet, file: TextIO, *, empty: Sequence[str] = ()) -> None:
     names = list(dict.fromkeys(name for row in sheet for name in row)) or list(empty)
     writer = csv.DictWriter(file, names, restval="")
     writer.writeheader()
-    writer.writerows(sheet)
+    writer.writerows({name: safe_cell(value) for name, value in row.items()} for row in sheet)

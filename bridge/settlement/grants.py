@@ -21,6 +21,7 @@ from bridge.programme.versions import current_version
 
 MOST_CUSTOMERS = 1000
 MOST_DAYS = 36_500
+_DESCRIPTION = "A bonus from the shop"
 
 # One row for each grant, however many customers it went to: their books refer to it.
 dust_bonus = Table(
@@ -43,7 +44,9 @@ dust_bonus = Table(
 
 @dataclass(frozen=True, kw_only=True)
 class BonusWish:
-    """`amount` is for each customer. Without `expires_after_days` it expires as earned dust does by the programme."""
+    """`amount` is for each customer, who read the `description`; the `reason` is for the shop only.
+
+    Without `expires_after_days` it expires as earned dust does by the programme."""
 
     customer_ids: tuple[CustomerId, ...]
     amount: int
@@ -80,7 +83,7 @@ def give_bonus(connection: Connection, wish: BonusWish, *, idempotency_key: str,
             request_hash=wish.fingerprint(),
             amount=wish.amount,
             reason=wish.reason,
-            description=wish.description,
+            description=wish.description or _DESCRIPTION,
             customers=len(set(wish.customer_ids)),
             matures_at=now + timedelta(days=wish.matures_after_days) if wish.matures_after_days else None,
             expires_at=version.programme.expiry(now, wish.expires_after_days),

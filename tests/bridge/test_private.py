@@ -1,0 +1,95 @@
+"""What is for the shop only stays with the shop, and what is one customer's own stays in no cache."""
+
+import csv
+import io
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from bridge.csv_cells import plain_cell, safe_cell
+from bridge.logs import redact
+from tests.support import tokens
+from tests.support.medusa import FakeMedusa, cart_line
+
+REASON = "Chargeback in case 4711: keep an eye on them"
+PUBLIC = {"/store/dust/products", "/store/dust/rewards"}
+
+
+def admin(key: str = "k") -> dict[str, str]:
+    return {**tokens.admin(), "Idempotency-Key": key}
+
+
+@pytest.mark.parametrize("description", ["", "Sorry for the delay"])
+def test_a_reason_is_in_nothing_that_the_customer_reads(api: TestClient, description: str) -> None:
+    given: dict[str, Any] = {"amount": 100, "reason": REASON, "description": description}
+    api.post("/admin/dust/customers/cus_1/adjustments", json=given, headers=admin())
+    bonus = {**given, "customer_id": "cus_1"}
+    assert api.post("/admin/dust/bonuses", json=bonus, headers=admin()).status_code == 201
+
+    theirs = api.get("/store/dust/transactions", headers=tokens.customer())
+    adjustment = theirs.json()["transactions"][1]
+    assert adjustment["reference_id"] == adjustment["id"]
+    assert adjustment["description"] == (description or "Correction by the shop")
+    assert theirs.json()["transactions"][0]["description"] == (description or "A bonus from the shop")
+    export = api.get("/admin/dust/customers/cus_1/export", headers=tokens.admin())
+    assert REASON not in theirs.text + export.text
+    for_the_shop = api.get("/admin/dust/customers/cus_1/transactions", headers=tokens.admin())
+    assert for_the_shop.json()["transactions"][1]["reference_id"] == REASON
+
+
+def test_the_command_line_keeps_the_reason_too(api: TestClient, capsys: pytest.CaptureFixture[str]) -> None:
+    from bridge.cli import app
+
+    for command in (["adjust", "cus_1", "5"], ["bonus", "cus_1", "--amount", "5"]):
+        app([*command, "--reason", REASON], standalone_mode=False)
+    assert REASON not in api.get("/store/dust/transactions", headers=tokens.customer()).text
+
+
+def test_no_cache_keeps_what_is_not_public(api: TestClient, medusa: FakeMedusa) -> None:
+    medusa.add_cart(lines=[cart_line()])
+    paths: dict[str, dict[str, Any]] = api.get("/openapi.json").json()["paths"]
+    asked = [path for path, methods in paths.items() if "get" in methods and path not in PUBLIC]
+    assert len(asked) > 20
+    for path in asked:
+        for headers in ({}, tokens.customer(), tokens.admin()):
+            answer = api.get(path, headers=headers)
+            assert answer.headers["cache-control"] == "private, no-store", path
+    for wish in ({"cart_id": "cart_1"}, {"cart_id": "cart_2"}, {}):
+        answer = api.post("/store/dust/quote", json=wish, headers=tokens.customer())
+        assert answer.headers["cache-control"] == "private, no-store"
+    for path in PUBLIC:
+        assert "public" in api.get(path).headers["cache-control"]
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1+1", "-1+1", "@SUM(A1)", "\t=1", "\r=1", "=cmd|'/c calc'!A0", "-"])
+def test_a_spreadsheet_runs_no_cell(text: str) -> None:
+    assert safe_cell(text) == f"'{text}"
+    assert plain_cell(safe_cell(text)) == text
+
+
+@pytest.mark.parametrize("value", ["", "plain", "5", "-5", "-5.25", "cus_1", "'=1", 7, None])
+def test_other_cells_stay_as_they_are(value: Any) -> None:
+    assert safe_cell(value) == value
+
+
+def test_the_exported_book_runs_nothing(api: TestClient, capsys: pytest.CaptureFixture[str]) -> None:
+    from bridge.cli import app
+
+    formula = '=HYPERLINK("http://evil.test","free points")'
+    given = {"amount": 100, "reason": formula, "description": formula}
+    api.post("/admin/dust/customers/cus_1/adjustments", json=given, headers=admin())
+    api.post("/admin/dust/customers/cus_1/adjustments", json={**given, "amount": -30}, headers=admin("other"))
+    capsys.readouterr()
+    app(["export", "--transactions"], standalone_mode=False)
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [row["amount"] for row in rows] == ["100", "-30"]
+    assert {row["description"] for row in rows} == {row["reference_id"] for row in rows} == {f"'{formula}"}
+
+
+# With the square of the length it would take an hour.
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("text", ["eyJaaaa", "sk_", "whsec_", "Bearer ", "DUST-", "a@", "@a", "a@b-", "://a", "x" * 64])
+def test_redaction_takes_time_as_the_text_is_long(text: str) -> None:
+    redact(text * (1_000_000 // len(text)))
+    redact(f"{text}@" + "a" * 1_000_000)
