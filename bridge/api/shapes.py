@@ -274,6 +274,25 @@ def redemption_view(redemption: Redemption) -> RedemptionView:
     )
 
 
+# The stored reason may quote Medusa, and name carts and orders: that is for the shop.
+_REASONS_FOR_SHOPPERS = {
+    State.PENDING: "The code is not ready yet: the shop keeps trying.",
+    State.ACTIVE: "The code could not be put into the cart: please enter it there.",
+    State.FAILED: "The code could not be made. The points are available again.",
+}
+
+
+def own_redemption_view(redemption: Redemption) -> RedemptionView:
+    """As the customer may see it: the reason is a sentence for shoppers."""
+    view = redemption_view(redemption)
+    if redemption.reason is None or redemption.state is State.RELEASED:
+        return view
+    reason = _REASONS_FOR_SHOPPERS.get(redemption.state)
+    if redemption.state is State.ACTIVE and redemption.release_requested_at:
+        reason = "The points come back as soon as the code is withdrawn: the shop keeps trying."
+    return view.model_copy(update={"reason": reason})
+
+
 def money(value: Decimal | None) -> str | None:
     """Major units with at least two places: `5.00`, `0.125`."""
     if value is None:

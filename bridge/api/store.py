@@ -27,6 +27,7 @@ from bridge.api.shapes import (
     PathId,
     RedemptionAnswer,
     RedemptionList,
+    RedemptionView,
     TransactionList,
     balance_view,
     decode_cursor,
@@ -34,6 +35,7 @@ from bridge.api.shapes import (
     encode_cursor,
     idempotency_key,
     money,
+    own_redemption_view,
     own_transaction_view,
     redemption_view,
     transaction_list,
@@ -518,7 +520,7 @@ def _promise(request: RedemptionRequest, wish: RedemptionWish, cart: Cart | None
 
 
 def _first_answer(redemption: Redemption) -> dict[str, Any]:
-    return RedemptionAnswer(redemption=redemption_view(redemption)).model_dump(mode="json")
+    return RedemptionAnswer(redemption=own_redemption_view(redemption)).model_dump(mode="json")
 
 
 def _own_cart(customer_id: CustomerId, cart_id: str) -> Cart:
@@ -570,13 +572,15 @@ def read_own_redemptions(customer_id: Customer, limit: Limit = 20, cursor: Curso
         found = list_redemptions(
             connection, customer_id=customer_id, before=decode_cursor(Listing.REDEMPTIONS, cursor), limit=limit + 1
         )  # fmt: skip
-    return redemption_list(found, limit)
+    return redemption_list(found, limit, view=own_redemption_view)
 
 
-def redemption_list(found: list[Redemption], limit: int) -> RedemptionList:
+def redemption_list(
+    found: list[Redemption], limit: int, *, view: Callable[[Redemption], RedemptionView] = redemption_view
+) -> RedemptionList:
     """A page of redemptions that was asked for with one more than `limit`."""
     return RedemptionList(
-        redemptions=[redemption_view(each) for each in found[:limit]],
+        redemptions=[view(each) for each in found[:limit]],
         next_cursor=encode_cursor(Listing.REDEMPTIONS, found[limit - 1].id if len(found) > limit else None),
     )
 
@@ -594,7 +598,7 @@ async def read_own_redemption(
         redemption = await run_in_threadpool(_read_redemption, customer_id, redemption_id)
         over = asyncio.get_running_loop().time() >= end
         if redemption.state is not State.PENDING or over or await request.is_disconnected():
-            return RedemptionAnswer(redemption=redemption_view(redemption))
+            return RedemptionAnswer(redemption=own_redemption_view(redemption))
         await asyncio.sleep(_LOOK_EVERY_SECONDS)
 
 
@@ -624,4 +628,4 @@ def release(customer_id: Customer, redemption_id: PathId) -> RedemptionAnswer:
         redemption = outcome.redemption
     if redemption.state is State.CAPTURED:
         raise AlreadyUsed(redemption_id, redemption.order_id)
-    return RedemptionAnswer(redemption=redemption_view(redemption))
+    return RedemptionAnswer(redemption=own_redemption_view(redemption))

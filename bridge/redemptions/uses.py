@@ -250,7 +250,7 @@ def _capture(
     if rest:
         account.release(rest, _memo(Kind.RELEASE, redemption, order, "Dust not needed by the order"), now=now)
     state = State.CAPTURED if target else State.RELEASED
-    reason = None if target else f"Order {order.id}, which used the code, was canceled."
+    reason = None if target else "The order that used the code was canceled."
     update_redemption(
         connection,
         redemption.id,

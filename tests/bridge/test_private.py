@@ -9,6 +9,9 @@ from fastapi.testclient import TestClient
 
 from bridge.csv_cells import plain_cell, safe_cell
 from bridge.logs import redact
+from bridge.medusa.client import MedusaAway, get_medusa
+from bridge.redemptions.advance import advance
+from tests.bridge.test_redemptions import FIVE_EUR, give, reason_for_the_shop, redeem, show
 from tests.support import tokens
 from tests.support.medusa import FakeMedusa, cart_line
 
@@ -60,6 +63,28 @@ def test_no_cache_keeps_what_is_not_public(api: TestClient, medusa: FakeMedusa) 
         assert answer.headers["cache-control"] == "private, no-store"
     for path in PUBLIC:
         assert "public" in api.get(path).headers["cache-control"]
+
+
+def test_why_a_redemption_waits_is_a_sentence_for_shoppers(api: TestClient, medusa: FakeMedusa) -> None:
+    give(1000)
+    cart_id = "cart_1"
+    medusa.add_cart(lines=[cart_line()])
+    waiting = redeem(api, FIVE_EUR).json()["redemption"]["id"]
+    medusa.away = True
+    with pytest.raises(MedusaAway):
+        advance(waiting, get_medusa())
+    assert show(api, waiting)["reason"] == "The code is not ready yet: the shop keeps trying."
+    assert "Medusa answered 503" in reason_for_the_shop(api, waiting)
+    medusa.away = False
+    in_cart = redeem(api, {"cart_id": cart_id, "dust": 500}, key="in cart").json()["redemption"]["id"]
+    del medusa.carts[cart_id]
+    advance(in_cart, get_medusa())
+    assert show(api, in_cart)["reason"] == "The code could not be put into the cart: please enter it there."
+    assert cart_id in reason_for_the_shop(api, in_cart)
+    # One that is to be released and cannot be.
+    medusa.away = True
+    api.delete(f"/store/dust/redemptions/{in_cart}", headers=tokens.customer())
+    assert "keeps trying" in show(api, in_cart)["reason"]
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1+1", "-1+1", "@SUM(A1)", "\t=1", "\r=1", "=cmd|'/c calc'!A0", "-"])

@@ -25,8 +25,8 @@ STOPS = (
 # Both stand beside the road at one height, so neither may import the other.
 BESIDE = {"products", "programme"}
 SHARED = {
-    "backoff", "bulk", "clock", "db", "errors", "ids", "last_run", "logs", "metrics", "otlp", "problems", "settings",
-    "signing", "together", "tracing", "wake",
+    "backoff", "bulk", "clock", "csv_cells", "db", "errors", "ids", "last_run", "logs", "metrics", "otlp", "problems",
+    "settings", "signing", "together", "tracing", "wake",
 }  # fmt: skip
 
 
