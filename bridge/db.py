@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import URL, Connection, Engine, MetaData, create_engine, event
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from bridge.errors import Unavailable
@@ -29,6 +29,20 @@ APP_ROLE = "dust_app"
 _ELSEWHERE = psycopg.errors.ReadOnlySqlTransaction
 # What a statement meets whose table or column is not there yet.
 _BEHIND = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn)
+_BUSY: dict[type[Exception], str] = {
+    psycopg.errors.LockNotAvailable: (
+        f"Another transaction kept a lock on the same rows for more than {LOCK_TIMEOUT_MS // 1000} s (lock_timeout)."
+    ),
+    psycopg.errors.QueryCanceled: (
+        f"A statement took more than {STATEMENT_TIMEOUT_MS // 1000} s (statement_timeout), or was canceled by hand."
+    ),
+    psycopg.errors.DeadlockDetected: "Two transactions waited for each other, and Postgres ended this one (deadlock).",
+    psycopg.errors.SerializationFailure: "Another transaction changed the same rows first (serialization failure).",
+    psycopg.errors.TooManyConnections: "Postgres has no connection left (max_connections).",
+    psycopg.errors.DiskFull: "The disk of Postgres is full.",
+    psycopg.errors.OutOfMemory: "Postgres is out of memory.",
+    PoolTimeout: "All of this process's connections to Postgres are in use.",
+}
 
 metadata = MetaData(
     naming_convention={
@@ -48,6 +62,15 @@ class DatabaseAway(Unavailable):
 
     def __init__(self) -> None:
         super().__init__("The database is out of reach; nothing was changed. Try again shortly.")
+
+
+class DatabaseBusy(Unavailable):
+    """Postgres is there and gave up on the transaction: it waited too long for others, or took too long itself."""
+
+    code = "database_busy"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"{reason} Nothing was changed. Try again shortly.")
 
 
 class DatabaseBehind(Unavailable):
@@ -127,7 +150,8 @@ def forget_engine() -> None:
 def transaction() -> Iterator[Connection]:
     """Commit at the end of the block, roll back on an error.
 
-    Raises `DatabaseAway` when Postgres is not there, `DatabaseBehind` when it has not the tables that the block wants.
+    Raises `DatabaseAway` when Postgres is not there, `DatabaseBusy` when it gave up on the transaction, and
+    `DatabaseBehind` when it has not the tables that the block wants.
     """
     with _errors_translated(), get_engine().begin() as connection:
         yield connection
@@ -145,18 +169,18 @@ def single_statements() -> Iterator[Connection]:
 def _errors_translated() -> Iterator[None]:
     try:
         yield
-    except (OperationalError, InterfaceError, PoolTimeout) as error:
-        raise DatabaseAway from error
-    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-        # From a COPY, which goes past SQLAlchemy.
-        raise DatabaseAway from error
-    except _ELSEWHERE as error:
-        raise DatabaseAway from error
-    except _BEHIND as error:
-        raise DatabaseBehind from error
-    except DBAPIError as error:
-        if isinstance(error.orig, _BEHIND):
+    except (DBAPIError, psycopg.Error, PoolTimeout) as error:
+        # A COPY goes past SQLAlchemy, and its errors are psycopg's own.
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        if reason := next((reason for kind, reason in _BUSY.items() if isinstance(cause, kind)), None):
+            raise DatabaseBusy(reason) from error
+        if isinstance(cause, _BEHIND):
             raise DatabaseBehind from error
-        if error.connection_invalidated or isinstance(error.orig, _ELSEWHERE):
+        if isinstance(cause, _ELSEWHERE):
+            # None of the connections to it is of use any more; new ones find the server to write to.
+            get_engine().dispose()
+            raise DatabaseAway from error
+        is_away = isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError)
+        if is_away or getattr(error, "connection_invalidated", False):
             raise DatabaseAway from error
         raise

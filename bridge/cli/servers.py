@@ -67,6 +67,8 @@ def serve(
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=10,
+        # Longer than proxies keep a connection (60 s as a rule): else one sends a request into the end of it.
+        timeout_keep_alive=75,
     )
 
 

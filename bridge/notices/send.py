@@ -7,6 +7,7 @@ came twice by its `webhook-id`. When the address as a whole seems to be away, it
 each time; an answer that is about one notice alone delays nobody but that one.
 """
 
+import asyncio
 import json
 import secrets
 import time
@@ -70,16 +71,19 @@ def send_waiting(*, seconds: float) -> int:
     if settings.notify_url is None or not _open_gate(holder):
         return 0
     delivered, end, away = 0, time.monotonic() + seconds, None
-    with httpx.Client(timeout=TIMEOUT_SECONDS, follow_redirects=False) as http:
+    # One loop for all calls, so that they share a connection.
+    with asyncio.Runner() as runner:
+        http = httpx.AsyncClient(timeout=TIMEOUT_SECONDS, follow_redirects=False)
         while away is None and time.monotonic() < end and (due := _due()):
             for row in due:
-                attempt = _post(http, settings, row)
+                attempt = runner.run(_post(http, settings, row))
                 _note(row, attempt)
                 delivered += attempt.reason is None
                 if attempt.address_is_away:
                     away = attempt
                 if away or time.monotonic() > end:
                     break
+        runner.run(http.aclose())
     _close_gate(holder, away)
     return delivered
 
@@ -135,7 +139,7 @@ def body_of(row: Row[Any]) -> bytes:
     return json.dumps(document, separators=(",", ":")).encode()
 
 
-def _post(http: httpx.Client, settings: Settings, row: Row[Any]) -> Attempt:
+async def _post(http: httpx.AsyncClient, settings: Settings, row: Row[Any]) -> Attempt:
     assert settings.notify_url is not None
     assert settings.notify_secret is not None
     # The wall's time, whatever a test clock says: the receiver compares it with its own.
@@ -149,9 +153,16 @@ def _post(http: httpx.Client, settings: Settings, row: Row[Any]) -> Attempt:
     }
     status, answer, reason, wait = None, None, None, 0.0
     try:
-        with http.stream("POST", settings.notify_url, content=body, headers=headers) as response:
+        # httpx has a limit for each packet only, and a receiver may send them one byte at a time.
+        async with (
+            asyncio.timeout(TIMEOUT_SECONDS),
+            http.stream("POST", settings.notify_url, content=body, headers=headers) as response,
+        ):
             status, reason, wait = response.status_code, _failure(response), _retry_after(response.headers)
-            answer = _beginning(response, started + TIMEOUT_SECONDS)
+            answer = await _beginning(response)
+    except TimeoutError:
+        if status is None:
+            reason = f"No answer within {TIMEOUT_SECONDS:g} seconds."
     except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
         # After a status it is only the answer's text that broke off.
         if status is None:
@@ -168,11 +179,11 @@ def _failure(response: httpx.Response) -> str | None:
     return f"Answered {response.status_code}."
 
 
-def _beginning(response: httpx.Response, deadline: float) -> str | None:
+async def _beginning(response: httpx.Response) -> str | None:
     text = b""
-    for chunk in response.iter_raw():
+    async for chunk in response.aiter_raw():
         text += chunk[:_ANSWER_CHARACTERS]
-        if len(text) >= _ANSWER_CHARACTERS or time.monotonic() > deadline:
+        if len(text) >= _ANSWER_CHARACTERS:
             break
     plain = text.decode("utf-8", "replace").replace("\x00", "")
     return redact(plain)[:_ANSWER_CHARACTERS] or None

@@ -4,6 +4,8 @@ import type DustModuleService from "./modules/dust/service"
 import { problem, readable, type Problem } from "./problems"
 
 const PATIENCE_SECONDS = 10
+// A shop's page waits for what a shopper reads: without points it is better than late.
+const SHOPPER_READ_SECONDS = 1.5
 // GET /store/dust/redemptions/:id?wait=… holds its answer back; the bridge waits no longer than this.
 const LONGEST_WAIT_SECONDS = 30
 
@@ -33,12 +35,12 @@ export async function forwardAsCustomer(req: MedusaRequest, res: MedusaResponse)
   }
   const { authorization } = req.headers
   const bearer = authorization?.toLowerCase().startsWith("bearer ") ? { authorization } : undefined
-  await forward(req, res, bearer ?? { ...serviceToken(req), "x-dust-customer": customerId })
+  await forward(req, res, bearer ?? { ...serviceToken(req), "x-dust-customer": customerId }, SHOPPER_READ_SECONDS)
 }
 
 /** Pass on what everybody may ask. */
 export async function forwardAsAnybody(req: MedusaRequest, res: MedusaResponse): Promise<void> {
-  await forward(req, res, {})
+  await forward(req, res, {}, SHOPPER_READ_SECONDS)
 }
 
 /** Undefined when nobody is signed in, whatever the type says. */
@@ -54,7 +56,12 @@ function serviceToken(req: MedusaRequest): Headers {
   return { authorization: `Bearer ${bridgeOf(req).token}` }
 }
 
-async function forward(req: MedusaRequest, res: MedusaResponse, identity: Headers): Promise<void> {
+async function forward(
+  req: MedusaRequest,
+  res: MedusaResponse,
+  identity: Headers,
+  readSeconds = PATIENCE_SECONDS,
+): Promise<void> {
   const target = targetOf(bridgeOf(req).bridge, req.originalUrl)
   if (!target) {
     send(res, problem(404, "not_found", "There is nothing under this address."))
@@ -66,7 +73,7 @@ async function forward(req: MedusaRequest, res: MedusaResponse, identity: Header
       headers: { ...identity, ...chosen(PASSED_ON, (name) => req.get(name)), "content-type": "application/json" },
       body: ["GET", "HEAD"].includes(req.method) ? undefined : JSON.stringify(req.body ?? {}),
       redirect: "error",
-      signal: AbortSignal.timeout((PATIENCE_SECONDS + askedToWait(target)) * 1000),
+      signal: AbortSignal.timeout(1000 * (askedToWait(target) + (req.method === "GET" ? readSeconds : PATIENCE_SECONDS))),
     })
     await pass(answer, res)
   } catch (error) {
@@ -81,6 +88,8 @@ async function forward(req: MedusaRequest, res: MedusaResponse, identity: Header
  * the route on the path as it came, so dots and slashes in disguise must not turn it into another one.
  */
 export function targetOf(bridge: string, originalUrl: string): URL | undefined {
+  // A request line may hold a whole address instead of a path.
+  if (!originalUrl.startsWith("/") || !URL.canParse(bridge + originalUrl)) return undefined
   const [path] = originalUrl.split("?", 1)
   const target = new URL(bridge + originalUrl)
   const same = target.pathname === new URL(bridge).pathname.replace(/\/$/, "") + path

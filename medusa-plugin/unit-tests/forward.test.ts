@@ -1,5 +1,5 @@
-import { describe, expect, it } from "vitest"
-import { targetOf } from "../src/forward"
+import { describe, expect, it, vi } from "vitest"
+import { forwardAsAnybody, forwardAsCustomer, forwardAsOperator, targetOf } from "../src/forward"
 
 describe("targetOf", () => {
   it("keeps the path and the query, below whatever path the bridge has", () => {
@@ -17,6 +17,10 @@ describe("targetOf", () => {
     "/admin/dust/customers/cus_1%2Fadjustments",
     "/admin/dust/customers/cus_1%5Cadjustments",
     "/admin/dust/customers/cus_1#",
+    "http://elsewhere/store/dust/balance",
+    "http://elsewhere:99999/store/dust/balance",
+    "//elsewhere/store/dust/balance",
+    "*",
   ])("refuses %s, which might be another path over there", (path) => {
     expect(targetOf("http://localhost:8600", path)).toBeUndefined()
   })
@@ -28,5 +32,32 @@ describe("targetOf", () => {
 
   it("leaves alone what is encoded inside a name", () => {
     expect(targetOf("http://localhost:8600", "/admin/dust/events/msg%3A1")?.pathname).toBe("/admin/dust/events/msg%3A1")
+  })
+})
+
+describe("the time that is waited for Dust", () => {
+  async function milliseconds(forward: typeof forwardAsAnybody, method: string, originalUrl: string): Promise<unknown> {
+    const timeout = vi.spyOn(AbortSignal, "timeout")
+    vi.stubGlobal("fetch", () => Promise.reject(new Error("away")))
+    const services = { dust: { bridge: { bridge: "http://localhost:8600", token: "token" } }, logger: { warn: vi.fn() } }
+    const resolve = (name: string): unknown => services[name as keyof typeof services]
+    const req = { method, originalUrl, headers: {}, body: {}, get: () => undefined, scope: { resolve }, auth_context: { actor_id: "cus_1" } }
+    const res = { set: () => res, status: () => res, type: () => res, send: () => res }
+    await forward(req as never, res as never)
+    return timeout.mock.lastCall?.[0]
+  }
+
+  it("is short for what a page shows", async () => {
+    expect(await milliseconds(forwardAsAnybody, "GET", "/store/dust/products")).toBe(1500)
+    expect(await milliseconds(forwardAsCustomer, "GET", "/store/dust/balance")).toBe(1500)
+  })
+
+  it("is as long as the shopper asks to wait", async () => {
+    expect(await milliseconds(forwardAsCustomer, "GET", "/store/dust/redemptions/dred_1?wait=10")).toBe(11_500)
+  })
+
+  it("is longer for what changes something, and for the dashboard", async () => {
+    expect(await milliseconds(forwardAsCustomer, "POST", "/store/dust/redemptions")).toBe(10_000)
+    expect(await milliseconds(forwardAsOperator, "GET", "/admin/dust/overview")).toBe(10_000)
   })
 })

@@ -1,9 +1,11 @@
 """Webhooks out: written with what they tell of, sent at least once under one id, and never in anybody's way."""
 
 import json
+import socket
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
@@ -479,3 +481,31 @@ def test_the_figures_of_what_waits_and_of_what_was_sent(
     assert 110 < (found("dust_notices_oldest_waiting_seconds") or 0) < 200
     assert found("dust_notices_sent_total", type="dust.failed") == 1
     assert found("dust_notices_failed_total", status="500") == 1
+
+
+def test_a_receiver_that_answers_one_byte_at_a_time_is_given_up_on(
+    api: TestClient, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each byte comes soon enough, and the whole never does."""
+    monkeypatch.setattr(sending, "TIMEOUT_SECONDS", 0.5)
+    sent = threading.Event()
+
+    def drip(server: socket.socket) -> None:
+        connection, _ = server.accept()
+        with closing(connection), suppress(OSError):
+            for byte in b"HTTP/1.1 200 OK\r\n" + b"x-slow: " + b"." * 1_000:
+                connection.send(bytes([byte]))
+                time.sleep(0.1)
+                if sent.is_set():
+                    return
+
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as pool:
+        pool.submit(drip, server)
+        monkeypatch.setenv("DUST_NOTIFY_URL", f"http://127.0.0.1:{server.getsockname()[1]}")
+        get_settings.cache_clear()
+        write("one")
+        assert send() == 0
+        sent.set()
+    with transaction() as connection:
+        attempt = connection.execute(select(notice_attempt)).one()
+    assert (attempt.status, attempt.reason) == (None, "No answer within 0.5 seconds.")

@@ -1,0 +1,70 @@
+"""What Postgres gave up on has its own name and reason, and a server that may not be written to is left."""
+
+import psycopg
+import pytest
+from sqlalchemy import text
+
+from bridge.db import DatabaseAway, DatabaseBehind, DatabaseBusy, get_engine, transaction
+
+pytestmark = pytest.mark.usefixtures("settings")
+
+
+def fail_with(sqlstate: str) -> None:
+    with transaction() as connection:
+        connection.execute(text(f"DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{sqlstate}'; END $$"))
+
+
+@pytest.mark.parametrize(
+    ("sqlstate", "reason"),
+    [
+        ("55P03", "lock_timeout"),
+        ("57014", "statement_timeout"),
+        ("40P01", "deadlock"),
+        ("40001", "serialization failure"),
+        ("53300", "max_connections"),
+        ("53100", "disk"),
+        ("53200", "memory"),
+    ],
+)
+def test_it_is_busy_and_says_with_what(sqlstate: str, reason: str) -> None:
+    with pytest.raises(DatabaseBusy, match=reason):
+        fail_with(sqlstate)
+
+
+@pytest.mark.parametrize("sqlstate", ["57P01", "57P03", "08006"])
+def test_a_server_that_shuts_down_or_starts_is_away(sqlstate: str) -> None:
+    with pytest.raises(DatabaseAway):
+        fail_with(sqlstate)
+
+
+def test_a_table_that_is_not_there_yet_is_an_older_database() -> None:
+    with pytest.raises(DatabaseBehind):
+        fail_with("42P01")
+
+
+def run(*statements: str) -> None:
+    with transaction() as connection:
+        for statement in statements:
+            connection.execute(text(statement))
+
+
+def test_locks_and_slow_statements_really_end_so() -> None:
+    lock = "LOCK TABLE currency IN ACCESS EXCLUSIVE MODE"
+    with psycopg.connect(get_engine().url.render_as_string(False).replace("+psycopg", "")) as other:
+        other.execute(lock)
+        with pytest.raises(DatabaseBusy, match="lock_timeout"):
+            run("SET LOCAL lock_timeout = '50ms'", lock)
+    with pytest.raises(DatabaseBusy, match="statement_timeout"):
+        run("SET LOCAL statement_timeout = '50ms'", "SELECT pg_sleep(5)")
+
+
+def test_no_connection_to_a_server_that_became_a_standby_is_used_again() -> None:
+    def server_process() -> int:
+        with transaction() as connection:
+            return int(connection.scalar(text("SELECT pg_backend_pid()")) or 0)
+
+    before = server_process()
+    assert server_process() == before
+    with pytest.raises(DatabaseAway):
+        fail_with("25006")
+    assert server_process() != before
