@@ -6,28 +6,29 @@ quiet shop's poll writes nothing; what it found is the drift that a report shows
 """
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import structlog
-from sqlalchemy import Column, Connection, DateTime, Table, Text, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Connection, select
 
 from bridge.bulk import among
 from bridge.clock import now, real_now
-from bridge.db import metadata, transaction
-from bridge.errors import InvalidInput
+from bridge.db import transaction
+from bridge.errors import DustError, Unavailable
 from bridge.ids import CustomerId, OrderId
+from bridge.inbox.cursor import complete, next_start, skip, walk
 from bridge.inbox.customers import read_account
 from bridge.inbox.events import read_event
 from bridge.inbox.handle import retry_unknown
 from bridge.inbox.receive import Receipt, receive
 from bridge.inbox.tables import EventState, webhook_event
-from bridge.medusa.client import Json, Medusa
+from bridge.medusa.client import Json, Medusa, MedusaAway
 from bridge.medusa.orders import Order, read_order
+from bridge.medusa.pages import Page, Place
 from bridge.metrics import DRIFT_FOUND
 from bridge.programme.currencies import ask_currencies, learned_at, save_currencies
 from bridge.programme.versions import current_version
@@ -41,18 +42,9 @@ from bridge.settlement.tables import order_settlement
 
 log = structlog.get_logger(__name__)
 
-# Looked at again in every poll: clocks differ, and a transaction at Medusa commits later than its timestamps say.
-OVERLAP = timedelta(minutes=10)
-# How far the very first poll looks back. Older orders are for `dust reconcile --since`.
-FIRST_LOOK_BACK = timedelta(hours=24)
 SOURCE = "reconcile"
-
-reconcile_cursor = Table(
-    "reconcile_cursor",
-    metadata,
-    Column("name", Text, primary_key=True),
-    Column("seen_until", DateTime(timezone=True), nullable=False),
-)
+# The lists, each with a cursor of its own.
+ORDERS, PAYMENTS, CUSTOMERS = "orders", "payments", "customers"
 
 
 @dataclass(kw_only=True)
@@ -78,14 +70,32 @@ def reconcile(medusa: Medusa, *, since: datetime | None = None, dry_run: bool = 
     """
     # By the wall, as Medusa's own times are.
     started = real_now()
-    found = Found(since=since or _last_seen(started))
-    for page in medusa.orders_updated_since(found.since):
-        compare_orders(page, found, dry_run=dry_run)
-    _compare_payments(medusa, found, dry_run=dry_run)
-    _compare_customers(medusa, found, dry_run=dry_run)
-    if since is None and not dry_run:
+    found = Found(since=since or next_start(ORDERS, started))
+    keep = since is None and not dry_run
+
+    def pages(name: str, source: Callable[[Place], Iterator[Page]]) -> Iterator[Page]:
+        return (
+            walk(name, source, started=started, date=lambda: medusa.date, keep=keep)
+            if since is None
+            else source(Place(since=since))
+        )
+
+    for page in pages(ORDERS, medusa.updated_orders):
+        compare_orders(page.rows, found, dry_run=dry_run)
+        _keep_unread(page.unread, found, dry_run=dry_run)
+    if _any_waits_for_money():
+        for page in pages(PAYMENTS, medusa.updated_payments):
+            _compare_payments(medusa, page.rows, found, dry_run=dry_run)
+    elif keep:
+        skip(PAYMENTS, as_far_as=ORDERS)
+    if _looks_at_accounts():
+        for page in pages(CUSTOMERS, medusa.created_customers):
+            _compare_customers(page.rows, found, dry_run=dry_run)
+    elif keep:
+        skip(CUSTOMERS, as_far_as=ORDERS)
+    if keep:
         _learn_currencies(medusa)
-        _remember(started)
+        complete(started)
     if not dry_run:
         with transaction() as connection:
             found.retried = retry_unknown(connection, now=now())
@@ -118,20 +128,6 @@ def _learn_currencies(medusa: Medusa) -> None:
             save_currencies(connection, currencies, now=now())
 
 
-def _last_seen(started: datetime) -> datetime:
-    with transaction() as connection:
-        seen = connection.scalar(select(reconcile_cursor.c.seen_until).where(reconcile_cursor.c.name == "medusa"))
-    return started - FIRST_LOOK_BACK if seen is None else seen - OVERLAP
-
-
-def _remember(started: datetime) -> None:
-    statement = insert(reconcile_cursor).values(name="medusa", seen_until=started)
-    with transaction() as connection:
-        connection.execute(
-            statement.on_conflict_do_update(index_elements=["name"], set_={"seen_until": statement.excluded.seen_until})
-        )
-
-
 def compare_orders(page: list[Json], found: Found, *, dry_run: bool, source: str = SOURCE) -> None:
     """Put those of these orders into the inbox whose facts are newer than what is settled."""
     orders: dict[OrderId, tuple[Json, Order]] = {}
@@ -139,11 +135,28 @@ def compare_orders(page: list[Json], found: Found, *, dry_run: bool, source: str
         found.orders_seen += 1
         try:
             order = read_order(document)
-        except InvalidInput as error:
-            found.unreadable.append(str(document.get("id")))
-            log.error("order_unreadable", order_id=document.get("id"), reason=error.message)
+        except Exception as error:
+            _note_unreadable(document.get("id"), error, found)
             continue
         orders[order.id] = (document, order)
+    try:
+        found.drifted += _compare_readable(orders, dry_run=dry_run, source=source)
+    except Unavailable:
+        raise
+    except Exception:
+        log.exception("page_not_compared", orders=len(orders))
+        for order_id in orders:
+            try:
+                found.drifted += _compare_readable({order_id: orders[order_id]}, dry_run=dry_run, source=source)
+            except Unavailable:
+                raise
+            except Exception as error:
+                _note_unreadable(order_id, error, found)
+
+
+def _compare_readable(orders: Mapping[OrderId, tuple[Json, Order]], *, dry_run: bool, source: str) -> list[OrderId]:
+    """Those of these orders that had changed without Dust knowing, in one transaction."""
+    drifted: list[OrderId] = []
     with transaction() as connection:
         known = newest_facts(connection, orders.keys())
         unclaimable = _guests_without_hash(connection, orders.keys())
@@ -156,13 +169,32 @@ def compare_orders(page: list[Json], found: Found, *, dry_run: bool, source: str
                     continue
                 if (age := compare(facts, before)) is not Age.NEWER:
                     check.append(order_id)
-                    found.drifted += [order_id] if dry_run and age is Age.UNCLEAR else []
+                    drifted += [order_id] if dry_run and age is Age.UNCLEAR else []
                     continue
             if dry_run or _keep_order(connection, document, order, mark=mark, source=source):
-                found.drifted.append(order_id)
+                drifted.append(order_id)
         if not dry_run:
             # A webhook was quicker, or told something false; or the order's version has gone back.
             check_now(connection, check, now=now())
+    return drifted
+
+
+def _note_unreadable(row_id: object, error: Exception, found: Found) -> None:
+    reason = error.message if isinstance(error, DustError) else f"{type(error).__name__}: {error}"
+    log.error("order_unreadable", order_id=row_id, reason=reason)
+    if str(row_id) not in found.unreadable:
+        found.unreadable.append(str(row_id))
+
+
+def _keep_unread(order_ids: Iterable[str], found: Found, *, dry_run: bool) -> None:
+    """Orders that Medusa did not give: events of their own ask for them again, and fail visibly."""
+    for order_id in order_ids:
+        found.unreadable.append(order_id)
+        if not dry_run:
+            with transaction() as connection:
+                # Once a day: a poll meets the same order several times.
+                event_id = f"rec_{order_id}_unread_{now():%Y%m%d}"
+                _keep(connection, event_id, "order.updated", now(), {"id": order_id}, SOURCE)
 
 
 def _have_pending_events(connection: Connection, order_ids: Collection[OrderId]) -> set[OrderId]:
@@ -211,33 +243,48 @@ def _plain_number(value: object) -> str:
     raise TypeError(f"{type(value).__name__} does not come from JSON")
 
 
-def _compare_payments(medusa: Medusa, found: Found, *, dry_run: bool) -> None:
+def _any_waits_for_money() -> bool:
+    with transaction() as connection:
+        return bool(_waiting_for_money(connection, None))
+
+
+def _compare_payments(medusa: Medusa, payments: list[Json], found: Found, *, dry_run: bool) -> None:
     """A payment moves neither `version` nor `updated_at` of its order: look at the orders for which one matters.
 
     Those are orders that do not earn before they are paid, and those with something swapped in that is not paid.
     """
+    changed = {order_id: payment for payment in payments if (order_id := _order_of(payment))}
     with transaction() as connection:
-        if not _waiting_for_money(connection, None):
-            return
-    for page in medusa.payments_updated_since(found.since):
-        changed = {order_id: payment for payment in page if (order_id := _order_of(payment))}
-        with transaction() as connection:
-            waiting = _waiting_for_money(connection, changed.keys())
-        # Where the order itself has moved as well, it was met just now with all that is in its payments.
-        for order_id in sorted(waiting.keys() - set(found.drifted)):
+        waiting = _waiting_for_money(connection, changed.keys())
+    # Where the order itself has moved as well, it was met just now with all that is in its payments.
+    for order_id in sorted(waiting.keys() - set(found.drifted)):
+        try:
             document = medusa.order(order_id)
             order = read_order(document)
             # The same payment is seen in several polls; each change of it makes one event.
-            mark = f"_paid_{changed[order_id]['updated_at']}"
+            mark = f"_paid_{changed[order_id].get('updated_at')}"
             with transaction() as connection:
                 if (order.paid or waiting[order_id]) and (
                     dry_run or _keep_order(connection, document, order, mark=mark)
                 ):
                     found.drifted.append(order_id)
+        except MedusaAway as error:
+            if not error.at_call:
+                raise
+            # It may be this order alone. If it is Medusa, the next page says so.
+            log.error("order_not_given_by_medusa", order_id=order_id)
+            _keep_unread([order_id], found, dry_run=dry_run)
+        except Unavailable:
+            raise
+        except Exception as error:
+            _note_unreadable(order_id, error, found)
 
 
 def _order_of(payment: Json) -> OrderId | None:
-    return ((payment.get("payment_collection") or {}).get("order") or {}).get("id")
+    collection = payment.get("payment_collection")
+    order = collection.get("order") if isinstance(collection, dict) else None
+    order_id = order.get("id") if isinstance(order, dict) else None
+    return OrderId(order_id) if isinstance(order_id, str) else None
 
 
 def _waiting_for_money(connection: Connection, order_ids: Collection[OrderId] | None) -> dict[OrderId, bool]:
@@ -248,19 +295,19 @@ def _waiting_for_money(connection: Connection, order_ids: Collection[OrderId] | 
     return {OrderId(row.order_id): row.awaits_payment for row in connection.execute(query)}
 
 
-def _compare_customers(medusa: Medusa, found: Found, *, dry_run: bool) -> None:
+def _looks_at_accounts() -> bool:
     with transaction() as connection:
-        programme = current_version(connection).programme
-    if not programme.looks_at_accounts:
-        return
-    for page in medusa.customers_created_since(found.since):
-        accounts = accounts_among(page)
-        with transaction() as connection:
-            news = accounts.keys() - seen_accounts(connection, accounts.keys())
-            if programme.bonuses.signup:
-                news |= due_signup_bonuses(connection, accounts.values())
-            new = {who: account for who, account in accounts.items() if who in news}
-            found.customers += list(new) if dry_run else keep_customers(connection, new.values())
+        return current_version(connection).programme.looks_at_accounts
+
+
+def _compare_customers(customers: list[Json], found: Found, *, dry_run: bool) -> None:
+    accounts = accounts_among(customers)
+    with transaction() as connection:
+        news = accounts.keys() - seen_accounts(connection, accounts.keys())
+        if current_version(connection).programme.bonuses.signup:
+            news |= due_signup_bonuses(connection, accounts.values())
+        new = {who: account for who, account in accounts.items() if who in news}
+        found.customers += list(new) if dry_run else keep_customers(connection, new.values())
 
 
 def accounts_among(customers: Iterable[Json]) -> dict[CustomerId, Account]:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import Any, cast
 
@@ -19,27 +20,22 @@ from bridge.ids import CustomerId, OrderId, ProductId, is_id
 from bridge.medusa.carts import CART_CODES_FIELDS, CART_FIELDS, Cart, CartCodes, read_cart, read_cart_codes
 from bridge.medusa.currencies import read_currencies
 from bridge.medusa.order_shapes import ORDER_FIELDS
+from bridge.medusa.pages import Json as Json
+from bridge.medusa.pages import MedusaAway as MedusaAway
+from bridge.medusa.pages import Page, PagedList, Place
 from bridge.metrics import MEDUSA_ERRORS, MEDUSA_SECONDS
 from bridge.settings import Settings, get_settings
 from bridge.tracing import current_traceparent, span
 
 log = structlog.get_logger(__name__)
 
-Json = dict[str, Any]
 Params = Mapping[str, str] | list[tuple[str, str | int | float | bool | None]]
-_PAGE = 100
 VARIANT_FIELDS = "id,variants.id,variants.title,*variants.prices"
 # Codes are 21 characters: fifty of them stay well inside what a URL may hold.
 _CODES_AT_ONCE = 50
 # Medusa's parser takes a thousand values in a list; Node refuses headers, the URL among them, over 16 kB.
 _VALUES_AT_ONCE = 100
 _CHARACTERS_AT_ONCE = 4_000
-
-
-class MedusaAway(Unavailable):
-    """Medusa did not answer, answered 5xx or 429, or refused our key: a call may have had its effect or not."""
-
-    code = "medusa_unavailable"
 
 
 class MedusaNotConfigured(Unavailable):
@@ -110,6 +106,8 @@ class Medusa:
         self._auth = httpx.BasicAuth(api_key, "") if api_key else None
         self._publishable_key = publishable_key
         self._http = httpx.Client(base_url=url, timeout=timeout_seconds, transport=transport)
+        self.date: datetime | None = None
+        """What Medusa's clock said at its last answer, to the second."""
 
     def close(self) -> None:
         self._http.close()
@@ -145,11 +143,19 @@ class Medusa:
 
     def orders_updated_since(self, since: datetime) -> Iterator[list[Json]]:
         """Pages of orders whose `updated_at` is not before `since`, oldest change first."""
-        yield from self._changes("/admin/orders", "orders", "updated_at", since, {"fields": ORDER_FIELDS})
+        return _rows(self.updated_orders(Place(since=since)))
+
+    def updated_orders(self, place: Place) -> Iterator[Page]:
+        """As `orders_updated_since`, from a place on, with the place to go on from after each page."""
+        return self._list("/admin/orders", "updated_at", {"fields": ORDER_FIELDS}).pages(place)
 
     def orders_placed_since(self, since: datetime) -> Iterator[list[Json]]:
-        """Pages of orders that were placed at or after `since`, oldest first."""
-        yield from self._changes("/admin/orders", "orders", "created_at", since, {"fields": ORDER_FIELDS})
+        """Pages of orders that were placed at or after `since`, oldest first.
+
+        Of an order that Medusa cannot give there is only `id` and `created_at`.
+        """
+        for page in self._list("/admin/orders", "created_at", {"fields": ORDER_FIELDS}).pages(Place(since=since)):
+            yield page.rows + [{"id": order_id} for order_id in page.unread]
 
     def orders_by_id(self, order_ids: Collection[OrderId]) -> list[Json]:
         """Those of these orders that Medusa has. It leaves drafts out of its list (2.21.2, its source)."""
@@ -164,19 +170,28 @@ class Medusa:
         return found
 
     def orders_of_customer_since(self, customer_id: CustomerId, since: datetime) -> Iterator[list[Json]]:
-        """Pages of a customer's orders that were placed at or after `since`."""
+        """Pages of a customer's orders that were placed at or after `since`, all of them or `MedusaAway`."""
         filters = {"customer_id": customer_id, "fields": ORDER_FIELDS}
-        yield from self._changes("/admin/orders", "orders", "created_at", since, filters)
+        orders = self._list("/admin/orders", "created_at", filters, passes_unreadable=False)
+        return _rows(orders.pages(Place(since=since)))
 
     def payments_updated_since(self, since: datetime) -> Iterator[list[Json]]:
         """Pages of payments changed since then, with the id of their order: a capture does not touch the order."""
-        fields = "id,updated_at,payment_collection.order.id"
-        yield from self._changes("/admin/payments", "payments", "updated_at", since, {"fields": fields})
+        return _rows(self.updated_payments(Place(since=since)))
+
+    def updated_payments(self, place: Place) -> Iterator[Page]:
+        """As `payments_updated_since`, from a place on."""
+        fields = {"fields": "id,updated_at,payment_collection.order.id"}
+        return self._list("/admin/payments", "updated_at", fields, compares_ids=False).pages(place)
 
     def customers_created_since(self, since: datetime) -> Iterator[list[Json]]:
         """Pages of customers created since then, with `email` and `has_account`."""
-        fields = "id,email,has_account,created_at"
-        yield from self._changes("/admin/customers", "customers", "created_at", since, {"fields": fields})
+        return _rows(self.created_customers(Place(since=since)))
+
+    def created_customers(self, place: Place) -> Iterator[Page]:
+        """As `customers_created_since`, from a place on."""
+        fields = {"fields": "id,email,has_account,created_at"}
+        return self._list("/admin/customers", "created_at", fields).pages(place)
 
     def customer(self, customer_id: CustomerId) -> Json:
         """A customer with `email`, `has_account`, `created_at` and `updated_at`. Raises `UnknownInMedusa`."""
@@ -320,27 +335,23 @@ class Medusa:
             body=body if isinstance(body, dict) else {},
         )
 
-    def _changes(
-        self, path: str, name: str, field: str, since: datetime, filters: Mapping[str, str]
-    ) -> Iterator[list[Json]]:
-        """Walk a list in the order of `field`, from the last row's time rather than by offset.
+    def _list(
+        self,
+        path: str,
+        field: str,
+        filters: Mapping[str, str],
+        *,
+        compares_ids: bool = True,
+        passes_unreadable: bool = True,
+    ) -> PagedList:
+        name = path.rpartition("/")[2]
 
-        A row that changes while we read moves to the end; with offsets that would push another one past us.
-        """
-        seen: set[str] = set()
-        start, offset = _iso(since), 0
-        while True:
-            # The dollar sign matters: without it Medusa ignores the filter and sends every row there is.
-            window = {f"{field}[$gte]": start, "order": field, "limit": str(_PAGE), "offset": str(offset)}
-            rows = cast(list[Json], self._admin("GET", path, params={**filters, **window})[name])
-            fresh = [row for row in rows if row["id"] not in seen]
-            if fresh:
-                yield fresh
-            if len(rows) < _PAGE or not fresh:
-                return
-            seen.update(row["id"] for row in fresh)
-            last = str(rows[-1][field])
-            start, offset = (start, offset + len(rows)) if last == start else (last, 0)
+        def read(window: dict[str, str]) -> list[Json]:
+            return cast(list[Json], self._admin("GET", path, params={**filters, **window})[name])
+
+        return PagedList(
+            read=read, field=field, compares_ids=compares_ids, passes_unreadable=passes_unreadable
+        )  # fmt: skip
 
     def _admin(self, method: str, path: str, *, params: Params | None = None, body: Any = None) -> Json:
         return self._call(method, path, params=params, body=body, auth=self._admin_auth(), headers={})
@@ -374,6 +385,7 @@ class Medusa:
                 if traceparent := current_traceparent():
                     headers = {**headers, "traceparent": traceparent}
                 response = self._http.request(method, path, params=params, json=body, auth=auth, headers=headers)
+            self.date = _date(response) or self.date
             # Medusa's answer to an unknown path is a page, not JSON.
             return {} if optional and response.status_code in {404, 405} else _answer(response, method, path)
         except DustError as error:
@@ -381,7 +393,17 @@ class Medusa:
             raise
         except httpx.HTTPError as error:
             MEDUSA_ERRORS.labels(call, MedusaAway.code).inc()
-            raise MedusaAway(f"Medusa did not answer {method} {path} ({type(error).__name__}).") from error
+            # Medusa took the call and did not finish its answer; otherwise it did not even take it.
+            unfinished = isinstance(error, httpx.ReadTimeout | httpx.ReadError | httpx.RemoteProtocolError)
+            reason = f"Medusa did not answer {method} {path} ({type(error).__name__})."
+            raise MedusaAway(reason, at_call=unfinished) from error
+
+
+def _date(response: httpx.Response) -> datetime | None:
+    try:
+        return parsedate_to_datetime(response.headers.get("date", ""))
+    except ValueError:
+        return None
 
 
 def _path(collection: str, id: str, below: str = "") -> str:
@@ -400,6 +422,8 @@ def _call_name(method: str, path: str) -> str:
 
 
 def _answer(response: httpx.Response, method: str, path: str) -> Json:
+    if response.status_code in {500, 502, 504}:
+        raise MedusaAway(f"Medusa answered {response.status_code} to {method} {path}.", at_call=True)
     if response.status_code >= 500 or response.status_code in {408, 429}:
         raise MedusaAway(f"Medusa answered {response.status_code} to {method} {path}.")
     if response.status_code in {401, 403}:
@@ -456,8 +480,8 @@ def _in_portions(values: Iterable[str]) -> Iterator[list[str]]:
         yield portion
 
 
-def _iso(moment: datetime) -> str:
-    return moment.isoformat().replace("+00:00", "Z")
+def _rows(pages: Iterator[Page]) -> Iterator[list[Json]]:
+    return (page.rows for page in pages)
 
 
 def make_medusa(settings: Settings) -> Medusa:

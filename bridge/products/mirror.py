@@ -1,18 +1,25 @@
 """Carry a product's settings into its metadata in Medusa (`dust_only`, `dust_price`), whatever else stands there."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import Row, delete, select, update
 
+from bridge.backoff import backoff_seconds
 from bridge.db import transaction
 from bridge.errors import DustError, Unavailable
 from bridge.ids import ProductId
-from bridge.medusa.client import Medusa, UnknownInMedusa
+from bridge.medusa.client import Medusa, MedusaAway, UnknownInMedusa
 from bridge.products.settings import dust_product
+
+_LONGEST_WAIT_SECONDS = 600.0
 
 
 def mirror_product(product_id: ProductId, medusa: Medusa, *, now: datetime) -> bool:
-    """Bring Medusa's copy up to date; False when it was already. Raises `MedusaAway`; a refusal is noted in the row."""
+    """Bring Medusa's copy up to date; False when it was already. A refusal is noted in the row.
+
+    Raises `MedusaAway`, and notes it with when this product is tried again.
+    """
     with transaction() as connection:
         row = connection.execute(select(dust_product).where(dust_product.c.product_id == product_id)).one_or_none()
     if row is None or row.version == row.mirrored_version:
@@ -24,7 +31,8 @@ def mirror_product(product_id: ProductId, medusa: Medusa, *, now: datetime) -> b
         medusa.set_product_metadata(product_id, copy)
     except UnknownInMedusa:
         error = "Medusa does not know this product."
-    except Unavailable:
+    except Unavailable as away:
+        _note_failure(row, away, now)
         raise
     except DustError as refusal:
         error = refusal.message
@@ -34,9 +42,28 @@ def mirror_product(product_id: ProductId, medusa: Medusa, *, now: datetime) -> b
             connection.execute(delete(dust_product).where(same_row))
         else:
             connection.execute(
-                update(dust_product).where(same_row).values(mirrored_version=row.version, mirror_error=error)
+                update(dust_product).where(same_row).values(
+                    mirrored_version=row.version, mirror_error=error, mirror_attempts=0, mirror_retry_at=None
+                )
             )  # fmt: skip
     return True
+
+
+def _note_failure(row: Row[Any], error: Unavailable, now: datetime) -> None:
+    """Only what this product may be the reason for makes it wait; when Medusa is away it comes after all others."""
+    wait = 0.0
+    if isinstance(error, MedusaAway) and error.at_call:
+        wait = backoff_seconds(row.mirror_attempts + 4, longest_seconds=_LONGEST_WAIT_SECONDS)
+    with transaction() as connection:
+        connection.execute(
+            update(dust_product)
+            .where(dust_product.c.product_id == row.product_id, dust_product.c.version == row.version)
+            .values(
+                mirror_attempts=row.mirror_attempts + 1,
+                mirror_retry_at=now + timedelta(seconds=wait),
+                mirror_error=error.message,
+            )
+        )
 
 
 def _metadata(dust_only: bool, dust_price: int | None) -> dict[str, object]:

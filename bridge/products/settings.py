@@ -11,6 +11,7 @@ from sqlalchemy import (
     Column,
     Connection,
     DateTime,
+    Integer,
     Row,
     Table,
     Text,
@@ -35,6 +36,9 @@ dust_product = Table(
     Column("version", BigInteger, nullable=False, server_default="1"),
     Column("mirrored_version", BigInteger, nullable=False, server_default="0"),
     Column("mirror_error", Text),
+    # Failed attempts to send this version, and when the next one is due.
+    Column("mirror_attempts", Integer, nullable=False, server_default="0"),
+    Column("mirror_retry_at", DateTime(timezone=True)),
     Column("updated_by", Text, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("updated_at", DateTime(timezone=True), nullable=False),
@@ -90,6 +94,8 @@ def set_products(
             "deleted": False,
             "version": dust_product.c.version + 1,
             "mirror_error": None,
+            "mirror_attempts": 0,
+            "mirror_retry_at": None,
             "updated_by": actor,
             "updated_at": now,
         },
@@ -110,6 +116,8 @@ def delete_product(connection: Connection, product_id: ProductId, *, actor: str,
             dust_price=None,
             deleted=True,
             version=dust_product.c.version + 1,
+            mirror_attempts=0,
+            mirror_retry_at=None,
             updated_by=actor,
             updated_at=now,
         )
@@ -168,10 +176,16 @@ def newest_dust_only(connection: Connection, *, limit: int) -> list[ProductId]:
     return sorted(ProductId(found) for found in connection.scalars(newest))
 
 
-def unmirrored_products(connection: Connection, limit: int) -> list[ProductId]:
-    """Products whose settings Medusa does not have yet, or still has after they were deleted."""
-    query = select(dust_product.c.product_id).where(dust_product.c.mirrored_version != dust_product.c.version)
-    return [ProductId(found) for found in connection.scalars(query.limit(limit))]
+def unmirrored_products(connection: Connection, limit: int, *, now: datetime) -> list[ProductId]:
+    """Products whose settings Medusa does not have yet, or still has after they were deleted, and that are due.
+
+    Those that never failed come first.
+    """
+    retry_at = dust_product.c.mirror_retry_at
+    query = select(dust_product.c.product_id).where(
+        dust_product.c.mirrored_version != dust_product.c.version, retry_at.is_(None) | (retry_at <= now)
+    )
+    return [ProductId(found) for found in connection.scalars(query.order_by(retry_at.nulls_first()).limit(limit))]
 
 
 def _settings(row: Row[tuple[object, ...]]) -> ProductSettings:

@@ -19,9 +19,9 @@ from sqlalchemy import Connection, select, text, update
 from bridge.bulk import among
 from bridge.clock import now
 from bridge.db import transaction
-from bridge.errors import DustError, InvalidInput, Unavailable
+from bridge.errors import DustError, Unavailable
 from bridge.ids import OrderId
-from bridge.medusa.client import Medusa, UnknownInMedusa
+from bridge.medusa.client import Json, Medusa, MedusaAway, UnknownInMedusa
 from bridge.medusa.orders import Order, deleted_order, read_order
 from bridge.redemptions.promises import forget_second_uses, orders_of_freed_codes
 from bridge.settlement.facts import check_now, read_revisions
@@ -39,6 +39,8 @@ SAMPLE = 20
 # How long Medusa must not have had an order before it counts as deleted.
 MISSING_FOR = timedelta(minutes=3)
 _MAX_SINGLE_CALLS = 20
+# An order at which Medusa fails waits so long for its next comparison.
+NOT_GIVEN_FOR = timedelta(hours=1)
 # When none of so many orders is known, the Medusa is the wrong one, or restored from a backup.
 _MIN_KNOWN_BY_NONE = 10
 
@@ -61,6 +63,8 @@ class _Answers:
     orders: list[Order]
     absent: list[OrderId]
     unreadable: list[OrderId]
+    not_given: list[OrderId]
+    """Orders at which Medusa fails: it is asked for them again later."""
 
 
 class _OnlyLooking(Exception):
@@ -141,30 +145,61 @@ def _compare(medusa: Medusa, order_ids: Sequence[OrderId], found: Compared, *, k
         with transaction() as connection:
             unreadable = among(order_settlement.c.order_id, answers.unreadable)
             connection.execute(update(order_settlement).where(unreadable).values(check_at=None))
+    if answers.not_given:
+        found.unreadable += [each for each in answers.not_given if each not in found.unreadable]
+        if keep:
+            with transaction() as connection:
+                later = among(order_settlement.c.order_id, answers.not_given)
+                connection.execute(update(order_settlement).where(later).values(check_at=now() + NOT_GIVEN_FOR))
     _settle_absent(answers.absent, revisions, found, keep=keep)
 
 
 def _ask(medusa: Medusa, order_ids: Sequence[OrderId]) -> _Answers:
-    documents = {OrderId(str(document.get("id"))): document for document in medusa.orders_by_id(order_ids)}
+    documents = {OrderId(str(document.get("id"))): document for document in _list(medusa, order_ids)}
     absent = [order_id for order_id in order_ids if order_id not in documents]
     if len(order_ids) >= _MIN_KNOWN_BY_NONE and not documents:
         log.error("orders_unknown_in_medusa", orders=len(order_ids), hint="Is DUST_MEDUSA_URL the right shop?")
-        return _Answers(orders=[], absent=[], unreadable=[])
+        return _Answers(orders=[], absent=[], unreadable=[], not_given=[])
     gone: list[OrderId] = []
+    not_given: list[OrderId] = []
     for order_id in absent[:_MAX_SINGLE_CALLS]:
         # The list leaves drafts out.
         try:
             documents[order_id] = medusa.order(order_id)
         except UnknownInMedusa:
             gone.append(order_id)
+        except MedusaAway as error:
+            if not error.at_call:
+                raise
+            log.error("order_not_given_by_medusa", order_id=order_id, reason=error.message)
+            not_given.append(order_id)
     orders, unreadable = [], []
     for order_id, document in documents.items():
         try:
             orders.append(read_order(document))
-        except InvalidInput as error:
-            log.error("order_unreadable", order_id=order_id, reason=error.message)
+        except Exception as error:
+            log.error("order_unreadable", order_id=order_id, reason=str(error))
             unreadable.append(order_id)
-    return _Answers(orders=orders, absent=gone, unreadable=unreadable)
+    return _Answers(orders=orders, absent=gone, unreadable=unreadable, not_given=not_given)
+
+
+def _list(medusa: Medusa, order_ids: Sequence[OrderId]) -> list[Json]:
+    """As `Medusa.orders_by_id`, without orders at which Medusa fails. Raises `MedusaAway` when it fails at all."""
+    found: list[Json] = []
+    parts, failed, end = [order_ids], False, time.monotonic() + _MAX_SECONDS
+    while parts:
+        part = parts.pop()
+        try:
+            found += medusa.orders_by_id(part)
+        except MedusaAway as error:
+            if not error.at_call or time.monotonic() > end:
+                raise
+            failed = True
+            half = len(part) // 2
+            parts += [part[half:], part[:half]] if half else []
+    if failed and not found and len(order_ids) >= _MIN_KNOWN_BY_NONE:
+        raise MedusaAway("Medusa gives none of these orders.")
+    return found
 
 
 def _transactions(

@@ -5,12 +5,15 @@ lose the reply. Use it through respx in the process (`mounted`), or over a real 
 """
 
 import json
+import random
 import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from operator import ge, gt, lt
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -44,6 +47,8 @@ class FakeMedusa:
         self.currencies = {code: {"code": code, "decimal_digits": digits} for code, digits in CURRENCIES.items()}
         self.calls: list[tuple[str, str]] = []
         self.away = False
+        # Called before a call; what it returns is the answer, and None lets the call have its effect.
+        self.before: Callable[[str, str, dict[str, Any]], Answer | None] | None = None
         # Called after a call had its effect; raising there is a lost reply.
         self.after: Callable[[str, str], None] | None = None
         self.refuse_promotions: str | None = None
@@ -51,6 +56,8 @@ class FakeMedusa:
         self.plugin = False
         # The plugin stops after two seconds; here after so many carts.
         self.carts_a_call = 20
+        # How far Medusa's clock is behind ours.
+        self.behind = timedelta(0)
         # Carts that another request has locked: Medusa gives up after two seconds.
         self.locked_carts: set[str] = set()
         self._lock = threading.Lock()
@@ -84,7 +91,7 @@ class FakeMedusa:
                 return 401, {"message": "Unauthorized"}
             if path.startswith("/store") and headers.get("x-publishable-api-key") != PUBLISHABLE_KEY:
                 return 400, {"type": "not_allowed", "message": "Publishable API key required"}
-            answer = self._route(method, path, query, body)
+            answer = (self.before and self.before(method, path, query)) or self._route(method, path, query, body)
         if self.after:
             self.after(method, path)
         return answer
@@ -154,17 +161,22 @@ class FakeMedusa:
 
     def _list(self, name: str, query: dict[str, Any]) -> Answer:
         rows = list(getattr(self, name).values())
+        if name == "payments" and any(key.startswith("id[$") for key in query):
+            return 400, {"type": "invalid_data", "message": "Invalid request: Expected type: 'string, array' for 'id'"}
         for key, value in query.items():
-            if key.endswith("[$gte]"):
-                # As times: Medusa writes milliseconds, which a query need not have.
-                start = datetime.fromisoformat(value)
-                rows = [row for row in rows if datetime.fromisoformat(row[key.removesuffix("[$gte]")]) >= start]
+            if operator := re.fullmatch(r"(\w+)\[\$(gte|gt|lt)\]", key):
+                # Times as times: Medusa writes milliseconds, which a query need not have.
+                column, compare = operator[1], {"gte": ge, "gt": gt, "lt": lt}[operator[2]]
+                read = datetime.fromisoformat if column.endswith("_at") else str
+                rows = [row for row in rows if compare(read(row[column]), read(value))]
             elif key == "customer_id":
                 rows = [row for row in rows if row["customer_id"] == value]
             elif key in {"id[]", "email[]"}:
                 rows = [row for row in rows if row[key.removesuffix("[]")] in value]
             elif key == "has_account":
                 rows = [row for row in rows if row["has_account"] == (value == "true")]
+        # The list takes one field to order by. Postgres gives rows that have the same there in any order.
+        random.Random(len(self.calls)).shuffle(rows)
         rows.sort(key=lambda row: row[query.get("order", "id")])
         offset, limit = int(query.get("offset", 0)), int(query.get("limit", 15))
         return 200, {name: rows[offset : offset + limit], "count": len(rows), "offset": offset, "limit": limit}
@@ -359,8 +371,11 @@ def mounted(medusa: FakeMedusa) -> Iterator[respx.MockRouter]:
         status, document = medusa.handle(
             request.method, request.url.path, _query(request.url.query), body, request.headers
         )
+        headers = {"date": format_datetime(datetime.now(UTC) - medusa.behind, usegmt=True)}
         # A path that Medusa does not know gets a page, not JSON.
-        return httpx.Response(status, **({"html": document} if isinstance(document, str) else {"json": document}))
+        return httpx.Response(
+            status, headers=headers, **({"html": document} if isinstance(document, str) else {"json": document})
+        )
 
     with respx.mock(assert_all_called=False) as router:
         router.route(host="medusa.test").mock(side_effect=answer)

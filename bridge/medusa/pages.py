@@ -1,0 +1,162 @@
+"""Read one of Medusa's lists in the order of a time, page by page, each row once.
+
+Medusa 2.21.2 takes one field to order by (its source, `get-query-config.js`), so rows of one time come in another order
+at each request. Times are read in milliseconds, as Medusa's JSON gives them. The last millisecond of a page may go on
+in the next one: its rows are left for the next page. A page of one millisecond only is read again by id.
+
+A page that Medusa does not finish is asked for again with fewer rows. A single row that Medusa cannot give is passed by
+its id.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+
+from bridge.errors import Unavailable
+
+log = structlog.get_logger(__name__)
+
+Json = dict[str, Any]
+PAGE_SIZE = 100
+_SMALLER = 4
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+class MedusaAway(Unavailable):
+    """Medusa did not answer, answered 5xx or 429, or refused our key: a call may have had its effect or not.
+
+    `at_call` when it answered 500, or did not finish its answer: this call may fail while others do not.
+    """
+
+    code = "medusa_unavailable"
+
+    def __init__(self, message: str, *, at_call: bool = False) -> None:
+        super().__init__(message)
+        self.at_call = at_call
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a page begins. With `after`, inside the millisecond of `since`: rows up to this id (or count) are done."""
+
+    since: datetime
+    after: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """Rows of a list. `next` is where what follows begins, also after the last page.
+
+    `unread` are the ids of rows that Medusa could not give.
+    """
+
+    rows: list[Json]
+    next: Place
+    is_last: bool = False
+    unread: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class PagedList:
+    """One of Medusa's lists, with the time that it is read by.
+
+    `compares_ids` is false for a list that does not take `id[$gt]`: rows of one time are counted there. One that leaves
+    that time meanwhile can push another past us; the next poll looks at the same minutes again.
+    """
+
+    read: Callable[[dict[str, str]], list[Json]]
+    """Asks Medusa with these parameters."""
+    field: str
+    compares_ids: bool = True
+    passes_unreadable: bool = True
+    """Whether to go on past a row that Medusa cannot give; otherwise that raises `MedusaAway`."""
+
+    def pages(self, place: Place) -> Iterator[Page]:
+        """The pages from there on. Raises `MedusaAway`; what was not yielded is to be read again."""
+        size = PAGE_SIZE
+        while True:
+            try:
+                page = self._page(place, self._rows(place, size), size)
+            except MedusaAway as error:
+                if not error.at_call:
+                    raise
+                # This raises when Medusa answers nothing at all.
+                first = self._rows(place, 1, fields=f"id,{self.field}")
+                if not first:
+                    raise
+                if size > 1:
+                    size = max(1, size // _SMALLER)
+                    log.warning("smaller_pages", field=self.field, size=size)
+                    continue
+                if not self.passes_unreadable:
+                    raise
+                page = self._without(place, first)
+            if page.rows or page.unread or page.is_last:
+                yield page
+            if page.is_last:
+                return
+            place = page.next
+
+    def _without(self, place: Place, first: list[Json]) -> Page:
+        """Pass the first row of a place."""
+        if place.after is None:
+            # Others may have its time: go on by id.
+            return Page(rows=[], next=Place(since=max(place.since, self._time(first[0])), after=""))
+        row_id = str(first[0]["id"])
+        log.error("row_not_given_by_medusa", id=row_id)
+        return Page(rows=[], next=Place(since=place.since, after=self._after(place, first)), unread=(row_id,))
+
+    def _rows(self, place: Place, size: int, **changes: str) -> list[Json]:
+        # The dollar sign matters: without it Medusa ignores the filter and sends every row there is.
+        window = {f"{self.field}[$gte]": _iso(place.since), "order": self.field, "limit": str(size), "offset": "0"}
+        if place.after is not None:
+            window |= {f"{self.field}[$lt]": _iso(_floor(place.since) + _MILLISECOND), "order": "id"}
+            if not self.compares_ids:
+                window["offset"] = place.after or "0"
+            elif place.after:
+                window["id[$gt]"] = place.after
+        return self.read({**window, **changes})
+
+    def _page(self, place: Place, rows: list[Json], size: int) -> Page:
+        full = len(rows) >= size
+        # Rows without a time or an id go along with their page; whoever reads them says what is wrong.
+        odd = [row for row in rows if not self._has_place(row)]
+        placed = sorted((row for row in rows if self._has_place(row)), key=lambda row: (self._time(row), row["id"]))
+        if full and not placed:
+            raise MedusaAway(f"Medusa's rows have no id and {self.field}.")
+        if place.after is not None:
+            following = Place(since=_floor(place.since) + _MILLISECOND)
+            more = Place(since=place.since, after=self._after(place, rows)) if full else following
+            return Page(rows=placed + odd, next=more)
+        # `since` may lie inside its millisecond: rows before it are not asked for again.
+        last = max(place.since, self._time(placed[-1])) if placed else place.since
+        if not full:
+            return Page(rows=placed + odd, next=Place(since=last), is_last=True)
+        done = [row for row in placed if self._time(row) < _floor(last)]
+        return Page(rows=done + odd, next=Place(since=last, after=None if done else ""))
+
+    def _has_place(self, row: Json) -> bool:
+        try:
+            return isinstance(row["id"], str) and self._time(row).tzinfo is not None
+        except (KeyError, TypeError, ValueError):
+            return False
+
+    def _after(self, place: Place, rows: list[Json]) -> str:
+        if self.compares_ids:
+            return str([row for row in rows if self._has_place(row)][-1]["id"])
+        return str(int(place.after or "0") + len(rows))
+
+    def _time(self, row: Json) -> datetime:
+        return _floor(datetime.fromisoformat(str(row[self.field])))
+
+
+def _floor(moment: datetime) -> datetime:
+    """The millisecond that it is in."""
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def _iso(moment: datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")
