@@ -5,6 +5,7 @@ from datetime import timedelta
 from kombu import Exchange, Queue
 
 from bridge.broker import broker_tls
+from bridge.last_run import MIN_GAP_HEADER
 from bridge.settings import get_settings
 
 _settings = get_settings()
@@ -133,22 +134,32 @@ task_track_started = True
 worker_hijack_root_logger = False
 timezone = "UTC"
 
-# One plain beat is enough: every sweep is idempotent, and two at once do what one does. A sweep that could not be taken
-# within its own interval is worthless: the next one does it all.
-beat_schedule_filename = str(_settings.data_dir / "celerybeat-schedule")
+# One plain beat is enough: every sweep is idempotent, and two at once do what one does. It has no state file.
+beat_scheduler = "workers.beat:Scheduler"
 
 
-def _every(task: str, seconds: float, *, expires: float | None = None) -> dict[str, object]:
-    return {"task": task, "schedule": timedelta(seconds=seconds), "options": {"expires": expires or seconds}}
+def _often(task: str, seconds: float) -> dict[str, object]:
+    """A sweep that does nothing when nothing is due: each message is worked, however late it is.
+
+    No message expires: by the clock of a worker that is ahead, or behind a queue that is always late, all would.
+    """
+    return {"task": task, "schedule": timedelta(seconds=seconds)}
+
+
+def _every(task: str, seconds: float) -> dict[str, object]:
+    """A job that is skipped when it ran not long ago, or is running: see `workers.app.DustTask`.
+
+    It is asked for each minute at least, so that a daily job runs where beat is restarted daily. The first of several
+    messages behind a busy queue does the work, and the others are skipped.
+    """
+    often = min(seconds, 60)
+    min_gap = seconds if seconds > often else seconds / 2
+    return _often(task, often) | {"options": {"headers": {MIN_GAP_HEADER: min_gap}}}
 
 
 beat_schedule = {
-    # A drain whose process was lost is retried with its old expiry, and only the retry splits off what killed it. On a
-    # machine so busy that messages wait a minute, an expiry of 60 s was seen to discard every retry, and the next drain
-    # to die of the same event again. A hundred drains that find nothing to do cost less.
-    "drain-inbox": _every("inbox.drain", _settings.sweep_seconds, expires=600),
-    # The same for promises: behind a queue that is always late, none would ever be offered again.
-    "sweep-redemptions": _every("redemptions.sweep", _settings.sweep_seconds, expires=600),
+    "drain-inbox": _often("inbox.drain", _settings.sweep_seconds),
+    "sweep-redemptions": _often("redemptions.sweep", _settings.sweep_seconds),
     "mirror-products": _every("products.mirror", 30),
     "mature-and-expire": _every("upkeep.mature_and_expire", 60),
     "escrow": _every("upkeep.escrow", 60),
@@ -162,6 +173,6 @@ beat_schedule = {
     "prune-notices": _every("notices.prune", 86_400),
 }
 if _settings.notify_url:
-    beat_schedule["send-notices"] = _every("notices.send", _settings.sweep_seconds)
+    beat_schedule["send-notices"] = _often("notices.send", _settings.sweep_seconds)
     # A few minutes matter to nobody who is told days before.
     beat_schedule["expiring"] = _every("notices.expiring", 900)

@@ -1,11 +1,15 @@
-"""When something regular was last done and what came of it, a row each: beat shows here that it is alive."""
+"""Last run of each periodic job. The health check uses it to see that the scheduler is alive.
+
+A job that the scheduler asks for is claimed here first, under the name of its task. So a job runs according to what the
+database says, whenever the scheduler was started and however many messages ask for it.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Column, Connection, DateTime, Table, Text, select
+from sqlalchemy import Column, Connection, DateTime, Table, Text, case, select, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from bridge.db import metadata
@@ -23,6 +27,11 @@ EVERY_MINUTE = "every_minute"
 AUDIT = "audit"
 
 
+# A header of the scheduler's messages: how many seconds must lie between the beginnings of two runs.
+MIN_GAP_HEADER = "dust_min_gap_seconds"
+_RUNNING, _DONE, _FAILED = "running", "done", "failed"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Run:
     at: datetime
@@ -36,6 +45,37 @@ def note_run(connection: Connection, name: str, result: Mapping[str, Any], *, no
         statement.on_conflict_do_update(
             index_elements=["name"], set_={"at": statement.excluded.at, "result": statement.excluded.result}
         )
+    )
+
+
+def claim_run(
+    connection: Connection, name: str, task_id: str, *, min_gap: timedelta, time_limit: timedelta, now: datetime
+) -> bool:
+    """Note that a run begins; False when one began less than `min_gap` ago, or is running.
+
+    One that runs for longer than `time_limit` was killed. A task that is delivered again may claim again what it has
+    claimed. A run in the future was noted by a clock that was ahead, and does not count; nor does one that failed.
+    """
+    statement = insert(last_run).values(name=name, at=now, result={"task_id": task_id, "state": _RUNNING})
+    state = last_run.c.result["state"].astext
+    since = case((state == _DONE, now - min_gap), (state == _RUNNING, now - time_limit), else_=now)
+    recent = (last_run.c.at <= now) & (last_run.c.at > since)
+    delivered_again = (state == _RUNNING) & (last_run.c.result["task_id"].astext == task_id)
+    claimed = connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["name"],
+            set_={"at": statement.excluded.at, "result": statement.excluded.result},
+            where=~recent | delivered_again,
+        ).returning(last_run.c.name)
+    )
+    return claimed.one_or_none() is not None
+
+
+def note_end(connection: Connection, name: str, task_id: str, *, failed: bool = False) -> None:
+    """Note that a claimed run is done, or failed."""
+    own = (last_run.c.name == name) & (last_run.c.result["task_id"].astext == task_id)
+    connection.execute(
+        update(last_run).where(own).values(result={"task_id": task_id, "state": _FAILED if failed else _DONE})
     )
 
 

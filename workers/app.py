@@ -2,14 +2,17 @@
 
 import os
 import threading
+from datetime import timedelta
 from typing import Any, ClassVar
 
 import structlog
 from celery import Celery, Task, bootsteps, signals
 from sqlalchemy import Connection
 
-from bridge.clock import look_again
+from bridge.clock import look_again, real_now
+from bridge.db import transaction
 from bridge.garbage import collect_seldom
+from bridge.last_run import MIN_GAP_HEADER, claim_run, note_end
 from bridge.logs import set_up_logs
 from bridge.metrics import keep_saved, stop_saving
 from bridge.settings import get_settings
@@ -32,11 +35,37 @@ class DustTask(Task):  # type: ignore[misc]
         """
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the task. A periodic job that beat asks for is skipped when the database says that it is not due."""
+        min_gap = self.request.get(MIN_GAP_HEADER)
+        if min_gap is None:
+            return self._run(*args, **kwargs)
+        if not self._claim(timedelta(seconds=min_gap)):
+            return "skipped: not due"
+        try:
+            result = self._run(*args, **kwargs)
+        except Exception:
+            self._note_end(failed=True)
+            raise
+        self._note_end()
+        return result
+
+    def _run(self, *args: Any, **kwargs: Any) -> Any:
         try:
             return super().__call__(*args, **kwargs)
         except MemoryError as error:
             # Celery's main process dies of a MemoryError that a child reports, again and again.
             raise RuntimeError("the task ran out of memory") from error
+
+    def _note_end(self, *, failed: bool = False) -> None:
+        with transaction() as connection:
+            note_end(connection, self.name, self.request.id, failed=failed)
+
+    def _claim(self, min_gap: timedelta) -> bool:
+        time_limit = timedelta(seconds=self.time_limit or self.app.conf.task_time_limit)
+        with transaction() as connection:
+            return claim_run(
+                connection, self.name, self.request.id, min_gap=min_gap, time_limit=time_limit, now=real_now()
+            )
 
 
 app = Celery("dust", task_cls=DustTask)

@@ -95,9 +95,7 @@ def worker(
 
 def beat() -> None:
     """Celery's clock; one is enough. Example: dust beat"""
-    settings = get_settings()
-    settings.require("broker_url")
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    get_settings().require("broker_url")
     _celery("beat", "--pidfile", "")
 
 
