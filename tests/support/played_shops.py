@@ -76,17 +76,24 @@ class Hold:
 class Books:
     """What Dust says, by world."""
 
-    figures: dict[str, tuple[int, int, int, int]]
-    """By customer: balance, held, pending, debt."""
+    figures: dict[str, tuple[int, int, int, int, int]]
+    """By customer: balance, held, pending, debt, waived."""
     orders: dict[str, int]
     """What the ledgers of all customers have of each order."""
     spent: dict[str, int]
     """By redemption."""
+    expired: int
+    """What has expired, less what orders count as expired of what they lost."""
     rows: dict[str, Any]
 
     @property
     def total(self) -> int:
-        return sum(balance + pending for balance, _, pending, _ in self.figures.values())
+        return sum(balance + pending for balance, _, pending, *_ in self.figures.values())
+
+    @property
+    def waived(self) -> int:
+        """What returns left with customers because it is spent."""
+        return sum(waived for *_, waived in self.figures.values())
 
 
 class PlayedShop(RuleBasedStateMachine):
@@ -105,7 +112,6 @@ class PlayedShop(RuleBasedStateMachine):
         self.worlds: tuple[str, ...] = ("a",)
         self.programme = Rules()
         self.limited = False
-        self.ever_within = False
         self.all_sales: dict[int, Sale] = {}
         self.pinned: dict[int, Rules] = {}
         self.holds: dict[int, Hold] = {}
@@ -113,6 +119,8 @@ class PlayedShop(RuleBasedStateMachine):
         self.events: list[Sale] = []
         self.documents: dict[tuple[str, int, Any, int], Sale] = {}
         self.ranking = Ranking()
+        self.deleted: set[int] = set()
+        """Orders that Dust knows to be deleted: their events count no more."""
         self.touched = False
         self.received = 0
         self.polled = False
@@ -134,7 +142,7 @@ class PlayedShop(RuleBasedStateMachine):
             rules = replace(
                 rules,
                 per_order=draw(st.none() | st.integers(30, 200)),
-                per_day=draw(_mostly(st.integers(30, 300))),
+                per_day=draw(_mostly(st.integers(30, 150))),
                 window=draw(st.none() | st.tuples(st.integers(50, 400), st.integers(1, 3))),
             )
         if self.kind is Shop.LIMITS:
@@ -149,14 +157,13 @@ class PlayedShop(RuleBasedStateMachine):
             rules = replace(
                 rules,
                 within_balance=draw(st.sampled_from([True, True, False])),
-                expires_after_days=draw(st.sampled_from([None, 5, 5, 20])),
+                expires_after_days=draw(st.sampled_from([None, 5, 5, 5, 20])),
                 pending_days=draw(st.sampled_from([0, 0, 0, 3])),
             )
         return rules
 
     def set_programme(self, rules: Rules) -> None:
         self.programme = rules
-        self.ever_within |= rules.within_balance
         with transaction() as connection:
             add_version(connection, Programme.model_validate(rules.document()), author="test", now=now())
 
@@ -206,7 +213,7 @@ class PlayedShop(RuleBasedStateMachine):
         self.touched = True
         batch, self.inbox = self.inbox, []
         for snapshot in batch:
-            if not snapshot.draft:
+            if not snapshot.draft and snapshot.number not in self.deleted:
                 rules = self.pinned.setdefault(snapshot.number, self.programme)
                 self.ranking.hear(snapshot, rules)
         self.drain_inbox()
@@ -306,7 +313,10 @@ class PlayedShop(RuleBasedStateMachine):
     def read_books(self, world: str) -> Books:
         with transaction() as connection:
             figures = connection.execute(
-                text("SELECT customer_id, balance, held, pending, debt FROM dust_balance WHERE customer_id LIKE :who"),
+                text(
+                    "SELECT customer_id, balance, held, pending, debt, waived FROM dust_balance"
+                    " WHERE customer_id LIKE :who"
+                ),
                 {"who": f"%\\_{world}"},
             ).all()
             orders = connection.execute(
@@ -323,6 +333,15 @@ class PlayedShop(RuleBasedStateMachine):
                 ),
                 {"who": f"%\\_{world}"},
             ).all()
+            expired = connection.scalar(
+                text(
+                    "SELECT (SELECT coalesce(-sum(amount), 0) FROM dust_transaction"
+                    " WHERE kind = 'expire' AND customer_id LIKE :who)"
+                    " - (SELECT coalesce(sum(expired), 0) FROM order_settlement WHERE order_id LIKE :who)"
+                    " - (SELECT coalesce(sum(expired), 0) FROM order_former_owner WHERE order_id LIKE :who)"
+                ),
+                {"who": f"%\\_{world}"},
+            )
             rows = connection.execute(
                 text("SELECT * FROM order_settlement WHERE order_id LIKE :who"), {"who": f"%\\_{world}"}
             ).all()
@@ -330,8 +349,13 @@ class PlayedShop(RuleBasedStateMachine):
             figures={row[0]: tuple(row[1:]) for row in figures},
             orders={order_id: int(points) for order_id, points in orders},
             spent={redemption: int(points) for redemption, points in spent},
+            expired=int(expired or 0),
             rows={row.order_id: row for row in rows},
         )
+
+    def spent_by(self, name: str, world: str, books: Books) -> int:
+        own = [hold.made[world].id for hold in self.holds.values() if hold.customer == name]
+        return sum(books.spent.get(redemption_id, 0) for redemption_id in own)
 
     def known(self, row: Any) -> Sale | None:
         """The order as it was when these were its facts; None when Dust has learned that it was deleted."""

@@ -219,6 +219,10 @@ class Ranking:
             return
         self.known[sale.number] = sale
 
+    def forget(self, number: int) -> None:
+        """Medusa has deleted the order."""
+        self.known.pop(number, None)
+
     def _factor(self, sale: Sale, rules: Rules) -> Fraction:
         got = self.shares(sale.customer)
         total = Fraction(0)
