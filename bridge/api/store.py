@@ -16,6 +16,7 @@ from starlette.concurrency import run_in_threadpool
 
 from bridge.api.auth import Customer, customer_of
 from bridge.api.cached import cached
+from bridge.api.medusa_limit import FOR_CUSTOMERS, FOR_GUESTS
 from bridge.api.rewards import QuotedReward, quote_rewards
 from bridge.api.shapes import (
     BalanceView,
@@ -251,8 +252,12 @@ class Quote(BaseModel):
 
 
 @router.post("/quote", responses=describe_problems(400, 401, 404, 409, 422, 503))
-def quote(customer_id: Customer, wish: QuoteRequest) -> Quote:
+async def quote(customer_id: Customer, wish: QuoteRequest) -> Quote:
     """What a cart, or an amount, would earn and could take: what a redemption accepts, to the last point."""
+    return await FOR_CUSTOMERS.run(_quote, customer_id, wish)
+
+
+def _quote(customer_id: CustomerId, wish: QuoteRequest) -> Quote:
     cart = _own_cart(customer_id, wish.cart_id) if wish.cart_id else None
     currency = cart.currency_code if cart else str(wish.currency_code)
     moment = now()
@@ -319,8 +324,12 @@ class GuestQuote(BaseModel):
 
 
 @router.post("/quote/guest", responses=describe_problems(400, 404, 409, 422, 503))
-def quote_guest(wish: GuestQuoteRequest) -> GuestQuote:
+async def quote_guest(wish: GuestQuoteRequest) -> GuestQuote:
     """What a guest's cart would set aside, to be claimed later. Public, as the cart is to whoever has its id."""
+    return await FOR_GUESTS.run(_quote_guest, wish)
+
+
+def _quote_guest(wish: GuestQuoteRequest) -> GuestQuote:
     cart = _open_cart(wish.cart_id, lambda cart: not cart.has_account)
     with transaction() as connection:
         programme = current_version(connection).programme
@@ -440,8 +449,14 @@ class RedemptionWish(Body):
     response_model=RedemptionAnswer,
     responses=describe_problems(400, 401, 404, 409, 422, 503),
 )
-def redeem(customer_id: Customer, wish: RedemptionWish, key: Annotated[str, Depends(idempotency_key)]) -> Response:
+async def redeem(
+    customer_id: Customer, wish: RedemptionWish, key: Annotated[str, Depends(idempotency_key)]
+) -> Response:
     """Set dust aside and have a promotion made for it. Ask for the redemption with `wait` until it is active."""
+    return await FOR_CUSTOMERS.run(_redeem, customer_id, wish, key)
+
+
+def _redeem(customer_id: CustomerId, wish: RedemptionWish, key: str) -> Response:
     request = RedemptionRequest(
         customer_id=customer_id, idempotency_key=key, request_hash=wish.fingerprint(), cart_id=wish.cart_id
     )
@@ -608,24 +623,32 @@ def _read_redemption(customer_id: CustomerId, redemption_id: str) -> Redemption:
 
 
 @router.delete("/redemptions/{redemption_id}", responses=describe_problems(401, 404, 409, 422, 503))
-def release(customer_id: Customer, redemption_id: PathId) -> RedemptionAnswer:
+async def release(customer_id: Customer, redemption_id: PathId) -> RedemptionAnswer:
     """Give the dust back: the promotion is removed from Medusa first, and only then is the dust free again.
 
     503 means that Medusa could not be asked yet; the release is noted and happens by itself as soon as it can be.
     """
-    with transaction() as connection:
-        redemption = ask_for_release(connection, customer_id, redemption_id, now=now())
+    redemption = await run_in_threadpool(_ask_for_release, customer_id, redemption_id)
     if redemption.open:
         try:
-            outcome = advance(redemption_id, get_medusa())
+            redemption = await FOR_CUSTOMERS.run(_withdraw, redemption_id)
         except Unavailable:
-            wake(REDEMPTIONS_ADVANCE, redemption_id)
+            await run_in_threadpool(wake, REDEMPTIONS_ADVANCE, redemption_id)
             raise
-        if outcome.orders:
-            keep_orders(outcome.orders)
-            wake(INBOX_DRAIN)
-            raise AlreadyUsed(redemption_id, str(outcome.orders[0]["id"]))
-        redemption = outcome.redemption
     if redemption.state is State.CAPTURED:
         raise AlreadyUsed(redemption_id, redemption.order_id)
     return RedemptionAnswer(redemption=own_redemption_view(redemption))
+
+
+def _ask_for_release(customer_id: CustomerId, redemption_id: str) -> Redemption:
+    with transaction() as connection:
+        return ask_for_release(connection, customer_id, redemption_id, now=now())
+
+
+def _withdraw(redemption_id: str) -> Redemption:
+    outcome = advance(redemption_id, get_medusa())
+    if outcome.orders:
+        keep_orders(outcome.orders)
+        wake(INBOX_DRAIN)
+        raise AlreadyUsed(redemption_id, str(outcome.orders[0]["id"]))
+    return outcome.redemption

@@ -1,0 +1,96 @@
+"""A Medusa that does not answer keeps nobody waiting who does not need it."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+import pytest
+from fastapi.testclient import TestClient
+
+from bridge.api.medusa_limit import FOR_CUSTOMERS, FOR_GUESTS, MedusaLimit
+from bridge.medusa.client import get_medusa
+from bridge.redemptions.advance import advance
+from tests.bridge.test_redemptions import FIVE_EUR, give, redeemed, show
+from tests.support import tokens
+from tests.support.medusa import FakeMedusa, cart_line
+
+# As many as want something of Medusa, and more than a process has threads.
+CROWD = 200
+
+
+@contextmanager
+def hanging(medusa: FakeMedusa) -> Iterator[None]:
+    """Inside the block no call to Medusa comes back."""
+    answers = threading.Event()
+    medusa.after = lambda method, path: answers.wait(60) or None
+    try:
+        yield
+    finally:
+        answers.set()
+        medusa.after = None
+
+
+@pytest.mark.parametrize(
+    ("path", "limit"),
+    [("/store/dust/quote/guest", FOR_GUESTS), ("/store/dust/quote", FOR_CUSTOMERS)],
+    ids=["guests", "customers"],
+)
+def test_reads_do_not_wait_for_a_crowd_that_waits_for_medusa(
+    api: TestClient, medusa: FakeMedusa, path: str, limit: MedusaLimit
+) -> None:
+    medusa.add_cart(lines=[cart_line()])
+
+    async def play() -> tuple[list[int], list[int]]:
+        transport = httpx.ASGITransport(api.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://dust.test") as client:
+            signed_in = tokens.customer()
+            crowd: list[asyncio.Task[httpx.Response]] = []
+            with hanging(medusa):
+                for _ in range(CROWD):
+                    crowd.append(asyncio.create_task(client.post(path, json={"cart_id": "cart_1"}, headers=signed_in)))
+                # All of them are on their way; then come those that need no Medusa.
+                reads = [
+                    await client.get(each, headers=signed_in)
+                    for each in ("/health/live", "/store/dust/balance", "/store/dust/products", "/health/ready")
+                ]
+                while sum(task.done() for task in crowd) < CROWD - limit.calls - limit.waiting:
+                    await asyncio.sleep(0.01)
+                turned_away = [task.result() for task in crowd if task.done()]
+                assert {answer.status_code for answer in turned_away} == {503}
+                assert {answer.json()["code"] for answer in turned_away} == {"medusa_busy"}
+                assert all(int(answer.headers["retry-after"]) > 0 for answer in turned_away)
+            await asyncio.gather(*crowd)
+            # Afterwards all is as before.
+            again = await client.post(path, json={"cart_id": "cart_1"}, headers=signed_in)
+            return [answer.status_code for answer in reads], [again.status_code]
+
+    reads, again = asyncio.run(play())
+    assert set(reads) == {200}
+    assert again != [503]
+
+
+def test_a_release_is_noted_although_medusa_is_too_busy_for_it(api: TestClient, medusa: FakeMedusa) -> None:
+    give(500)
+    redemption = redeemed(api, FIVE_EUR)
+    medusa.add_cart(lines=[cart_line()])
+
+    async def play() -> httpx.Response:
+        transport = httpx.ASGITransport(api.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://dust.test") as client:
+            signed_in = tokens.customer()
+            with hanging(medusa):
+                crowd = [
+                    asyncio.create_task(client.post("/store/dust/quote", json={"cart_id": "cart_1"}, headers=signed_in))
+                    for _ in range(CROWD)
+                ]
+                answer = await client.delete(f"/store/dust/redemptions/{redemption['id']}", headers=signed_in)
+            await asyncio.gather(*crowd)
+            return answer
+
+    answer = asyncio.run(play())
+    assert (answer.status_code, answer.json()["code"]) == (503, "medusa_busy")
+    assert show(api, redemption["id"])["state"] == "active"
+    advance(redemption["id"], get_medusa())
+    assert show(api, redemption["id"])["state"] == "released"
