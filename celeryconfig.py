@@ -5,7 +5,7 @@ from datetime import timedelta
 from kombu import Exchange, Queue
 
 from bridge.broker import broker_tls
-from bridge.last_run import MIN_GAP_HEADER
+from bridge.last_run import MIN_GAP_HEADER, WAITS_AT_FIRST_HEADER
 from bridge.settings import get_settings
 
 _settings = get_settings()
@@ -146,7 +146,7 @@ def _often(task: str, seconds: float) -> dict[str, object]:
     return {"task": task, "schedule": timedelta(seconds=seconds)}
 
 
-def _every(task: str, seconds: float) -> dict[str, object]:
+def _every(task: str, seconds: float, *, waits_at_first: bool = False) -> dict[str, object]:
     """A job that is skipped when it ran not long ago, or is running: see `workers.app.DustTask`.
 
     It is asked for each minute at least, so that a daily job runs where beat is restarted daily. The first of several
@@ -154,7 +154,9 @@ def _every(task: str, seconds: float) -> dict[str, object]:
     """
     often = min(seconds, 60)
     min_gap = seconds if seconds > often else seconds / 2
-    return _often(task, often) | {"options": {"headers": {MIN_GAP_HEADER: min_gap}}}
+    return _often(task, often) | {
+        "options": {"headers": {MIN_GAP_HEADER: min_gap, WAITS_AT_FIRST_HEADER: waits_at_first}}
+    }
 
 
 beat_schedule = {
@@ -164,7 +166,8 @@ beat_schedule = {
     "mature-and-expire": _every("upkeep.mature_and_expire", 60),
     "escrow": _every("upkeep.escrow", 60),
     "carry-over": _every("upkeep.carry_over", 60),
-    "reconcile": _every("reconcile.orders", _settings.reconcile_seconds),
+    # A new installation has nothing to compare yet.
+    "reconcile": _every("reconcile.orders", _settings.reconcile_seconds, waits_at_first=True),
     "every-minute": _every("upkeep.every_minute", 60),
     "audit": _every("upkeep.audit", 3600),
     "close-days": _every("upkeep.close_days", 3600),

@@ -29,6 +29,8 @@ AUDIT = "audit"
 
 # A header of the scheduler's messages: how many seconds must lie between the beginnings of two runs.
 MIN_GAP_HEADER = "dust_min_gap_seconds"
+# Another one: whether a job that never ran waits for its first interval. Without it such a job is due at once.
+WAITS_AT_FIRST_HEADER = "dust_waits_at_first"
 _RUNNING, _DONE, _FAILED = "running", "done", "failed"
 
 
@@ -49,13 +51,24 @@ def note_run(connection: Connection, name: str, result: Mapping[str, Any], *, no
 
 
 def claim_run(
-    connection: Connection, name: str, task_id: str, *, min_gap: timedelta, time_limit: timedelta, now: datetime
+    connection: Connection,
+    name: str,
+    task_id: str,
+    *,
+    min_gap: timedelta,
+    time_limit: timedelta,
+    waits_at_first: bool = False,
+    now: datetime,
 ) -> bool:
     """Note that a run begins; False when one began less than `min_gap` ago, or is running.
 
+    With `waits_at_first` a job that never ran counts as done now.
     One that runs for longer than `time_limit` was killed. A task that is delivered again may claim again what it has
     claimed. A run in the future was noted by a clock that was ahead, and does not count; nor does one that failed.
     """
+    if waits_at_first:
+        first = insert(last_run).values(name=name, at=now, result={"task_id": "", "state": _DONE})
+        connection.execute(first.on_conflict_do_nothing())
     statement = insert(last_run).values(name=name, at=now, result={"task_id": task_id, "state": _RUNNING})
     state = last_run.c.result["state"].astext
     since = case((state == _DONE, now - min_gap), (state == _RUNNING, now - time_limit), else_=now)

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from bridge.clock import look_again, real_now
 from bridge.db import transaction
 from bridge.garbage import collect_seldom
-from bridge.last_run import MIN_GAP_HEADER, claim_run, note_end
+from bridge.last_run import MIN_GAP_HEADER, WAITS_AT_FIRST_HEADER, claim_run, note_end
 from bridge.logs import set_up_logs
 from bridge.metrics import keep_saved, stop_saving
 from bridge.settings import get_settings
@@ -64,7 +64,13 @@ class DustTask(Task):  # type: ignore[misc]
         time_limit = timedelta(seconds=self.time_limit or self.app.conf.task_time_limit)
         with transaction() as connection:
             return claim_run(
-                connection, self.name, self.request.id, min_gap=min_gap, time_limit=time_limit, now=real_now()
+                connection,
+                self.name,
+                self.request.id,
+                min_gap=min_gap,
+                time_limit=time_limit,
+                waits_at_first=bool(self.request.get(WAITS_AT_FIRST_HEADER)),
+                now=real_now(),
             )
 
 

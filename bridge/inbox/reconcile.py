@@ -7,6 +7,7 @@ quiet shop's poll writes nothing; what it found is the drift that a report shows
 
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -66,7 +67,7 @@ def reconcile(medusa: Medusa, *, since: datetime | None = None, dry_run: bool = 
     """Compare Medusa's orders, payments and new customers with what is settled; put what is new into the inbox.
 
     Without `since` it goes on where the last poll ended. Raises `MedusaAway`; nothing is skipped by that, the next poll
-    starts at the same place.
+    starts after the last page that was done.
     """
     # By the wall, as Medusa's own times are.
     started = real_now()
@@ -83,17 +84,20 @@ def reconcile(medusa: Medusa, *, since: datetime | None = None, dry_run: bool = 
     for page in pages(ORDERS, medusa.updated_orders):
         compare_orders(page.rows, found, dry_run=dry_run)
         _keep_unread(page.unread, found, dry_run=dry_run)
-    if _any_waits_for_money():
-        for page in pages(PAYMENTS, medusa.updated_payments):
-            _compare_payments(medusa, page.rows, found, dry_run=dry_run)
-    elif keep:
-        skip(PAYMENTS, as_far_as=ORDERS)
-    if _looks_at_accounts():
-        for page in pages(CUSTOMERS, medusa.created_customers):
-            _compare_customers(page.rows, found, dry_run=dry_run)
-    elif keep:
-        skip(CUSTOMERS, as_far_as=ORDERS)
-    if keep:
+    failures: list[MedusaAway] = []
+    with _noted(failures):
+        if _any_waits_for_money():
+            for page in pages(PAYMENTS, medusa.updated_payments):
+                _compare_payments(medusa, page.rows, found, dry_run=dry_run)
+        elif keep:
+            skip(PAYMENTS, as_far_as=ORDERS)
+    with _noted(failures):
+        if _looks_at_accounts():
+            for page in pages(CUSTOMERS, medusa.created_customers):
+                _compare_customers(page.rows, found, dry_run=dry_run)
+        elif keep:
+            skip(CUSTOMERS, as_far_as=ORDERS)
+    if keep and not failures:
         _learn_currencies(medusa)
         complete(started)
     if not dry_run:
@@ -108,7 +112,20 @@ def reconcile(medusa: Medusa, *, since: datetime | None = None, dry_run: bool = 
         DRIFT_FOUND.labels("customers").inc(len(found.customers))
     if found.drifted or found.customers:
         log.warning("drift_found", orders=len(found.drifted), customers=len(found.customers), dry_run=dry_run)
+    if failures:
+        raise failures[0]
     return found
+
+
+@contextmanager
+def _noted(failures: list[MedusaAway]) -> Iterator[None]:
+    """A list that Medusa fails at is noted, and stops no other. When Medusa is away, that raises."""
+    try:
+        yield
+    except MedusaAway as error:
+        if not error.at_call:
+            raise
+        failures.append(error)
 
 
 def keep_orders(documents: Iterable[Json]) -> int:

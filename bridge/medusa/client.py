@@ -152,7 +152,7 @@ class Medusa:
     def orders_placed_since(self, since: datetime) -> Iterator[list[Json]]:
         """Pages of orders that were placed at or after `since`, oldest first.
 
-        Of an order that Medusa cannot give there is only `id` and `created_at`.
+        Of an order that Medusa cannot give there is only its `id`.
         """
         for page in self._list("/admin/orders", "created_at", {"fields": ORDER_FIELDS}).pages(Place(since=since)):
             yield page.rows + [{"id": order_id} for order_id in page.unread]

@@ -94,6 +94,9 @@ class PagedList:
                 if not self.passes_unreadable:
                     raise
                 page = self._without(place, first)
+                if page.unread:
+                    # What made pages small is passed.
+                    size = PAGE_SIZE
             if page.rows or page.unread or page.is_last:
                 yield page
             if page.is_last:

@@ -88,7 +88,7 @@ class Claims:
     def __init__(self, min_gap: float, time_limit: float = MINUTE) -> None:
         self.min_gap, self.time_limit, self.number = timedelta(seconds=min_gap), timedelta(seconds=time_limit), 0
 
-    def take(self, *, again: bool = False) -> bool:
+    def take(self, *, again: bool = False, waits_at_first: bool = False) -> bool:
         self.number += not again
         with transaction() as connection:
             return claim_run(
@@ -97,6 +97,7 @@ class Claims:
                 f"task_{self.number}",
                 min_gap=self.min_gap,
                 time_limit=self.time_limit,
+                waits_at_first=waits_at_first,
                 now=real_now(),
             )
 
@@ -115,6 +116,13 @@ class TestClaims:
                 job.end()
             advance(timedelta(minutes=15))
         assert runs == 4, "at once, and after one, two and three days"
+
+    def test_the_first_comparison_with_medusa_waits_for_its_interval_whatever_restarts(self) -> None:
+        job, hours = Claims(DAY), 0
+        while not job.take(waits_at_first=True):
+            advance(timedelta(hours=1))
+            hours += 1
+        assert hours == 24
 
     def test_two_at_once_are_one(self) -> None:
         job = Claims(DAY)
