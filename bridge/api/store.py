@@ -73,6 +73,7 @@ from bridge.redemptions.promises import (
     find_answer,
     list_redemptions,
     open_for_cart,
+    pending_among,
     promise,
     read_redemption,
     units_paid_for_cart,
@@ -100,7 +101,7 @@ from bridge.wake import INBOX_DRAIN, REDEMPTIONS_ADVANCE, wake
 router = APIRouter(prefix="/store/dust", tags=["store"])
 
 LONGEST_WAIT_SECONDS = 30
-_LOOK_EVERY_SECONDS = 0.1
+_LOOK_EVERY_SECONDS = 0.25
 _MOST_PRODUCTS = 100
 
 
@@ -608,13 +609,26 @@ async def read_own_redemption(
     wait: Annotated[float, Query(ge=0, le=LONGEST_WAIT_SECONDS, description="Seconds to wait while pending")] = 0,
 ) -> RedemptionAnswer:
     """One of one's own; with `wait`, answered as soon as it is no longer pending, or then."""
-    end = asyncio.get_running_loop().time() + wait
-    while True:
-        redemption = await run_in_threadpool(_read_redemption, customer_id, redemption_id)
-        over = asyncio.get_running_loop().time() >= end
-        if redemption.state is not State.PENDING or over or await request.is_disconnected():
-            return RedemptionAnswer(redemption=own_redemption_view(redemption))
-        await asyncio.sleep(_LOOK_EVERY_SECONDS)
+    clock = asyncio.get_running_loop().time
+    end = clock() + wait
+    redemption = await run_in_threadpool(_read_redemption, customer_id, redemption_id)
+    if redemption.state is not State.PENDING:
+        return RedemptionAnswer(redemption=own_redemption_view(redemption))
+    is_pending = True
+    while is_pending and clock() < end and not await request.is_disconnected():
+        # All who wait look at the same moment, so that one statement answers them.
+        await asyncio.sleep(_LOOK_EVERY_SECONDS - clock() % _LOOK_EVERY_SECONDS)
+        is_pending = await _pending(redemption_id)
+    redemption = await run_in_threadpool(_read_redemption, customer_id, redemption_id)
+    return RedemptionAnswer(redemption=own_redemption_view(redemption))
+
+
+def _read_pending(connection: Connection, redemption_ids: list[str]) -> list[bool]:
+    pending = pending_among(connection, redemption_ids)
+    return [redemption_id in pending for redemption_id in redemption_ids]
+
+
+_pending: Together[str, bool] = Together("pending-redemptions", _read_pending)
 
 
 def _read_redemption(customer_id: CustomerId, redemption_id: str) -> Redemption:

@@ -1,7 +1,7 @@
 """The rows of redemptions: making one, reading one, asking for its release. Nothing here talks to Medusa."""
 
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -248,6 +248,13 @@ def read_redemption(connection: Connection, customer_id: CustomerId, redemption_
     if not found or found[0].customer_id != customer_id:
         raise UnknownRedemption(redemption_id)
     return found[0]
+
+
+def pending_among(connection: Connection, redemption_ids: Collection[str]) -> set[str]:
+    """Those of these redemptions whose promotions are not made yet."""
+    columns = dust_redemption.c
+    query = select(columns.id).where(among(columns.id, redemption_ids), columns.state == State.PENDING.value)
+    return set(connection.scalars(query))
 
 
 def list_redemptions(

@@ -1,5 +1,6 @@
 """Spending dust: held first, then a promotion in Medusa, then captured or given back; never twice, never in doubt."""
 
+import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -7,8 +8,9 @@ from typing import Any
 import httpx
 import pytest
 from fastapi.testclient import TestClient
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
+from bridge.api import store
 from bridge.audit import audit_medusa
 from bridge.clock import now
 from bridge.db import transaction
@@ -21,6 +23,7 @@ from bridge.redemptions import uses
 from bridge.redemptions.advance import advance
 from bridge.redemptions.promises import due_redemptions, lock_redemption, update_redemption
 from bridge.redemptions.tables import State
+from bridge.together import Together
 from bridge.wake import REDEMPTIONS_ADVANCE
 from tests.support import tokens
 from tests.support.clock import moved
@@ -503,6 +506,33 @@ def test_waiting_for_a_pending_redemption_answers_when_it_is_active(api: TestCli
         answer = pool.submit(api.get, f"/store/dust/redemptions/{redemption_id}?wait=20", headers=headers)
         advance(redemption_id, get_medusa())
         assert answer.result().json()["redemption"]["state"] == "active"
+
+
+def test_many_who_wait_share_their_looks_at_the_database(
+    api: TestClient, medusa: FakeMedusa, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    give(500)
+    redemption_id = redeem(api, FIVE_EUR).json()["redemption"]["id"]
+    looks: list[int] = []
+
+    def look(connection: Connection, redemption_ids: list[str]) -> list[bool]:
+        looks.append(len(redemption_ids))
+        return store._read_pending(connection, redemption_ids)
+
+    monkeypatch.setattr(store, "_pending", Together("test", look))
+
+    async def wait_together() -> list[str]:
+        transport = httpx.ASGITransport(api.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://dust.test") as client:
+            path = f"/store/dust/redemptions/{redemption_id}?wait=20"
+            waiting = [asyncio.create_task(client.get(path, headers=tokens.customer())) for _ in range(30)]
+            while not looks:
+                await asyncio.sleep(0.05)
+            await asyncio.to_thread(advance, redemption_id, get_medusa())
+            return [(await each).json()["redemption"]["state"] for each in waiting]
+
+    assert set(asyncio.run(wait_together())) == {"active"}
+    assert len(looks) * 3 < sum(looks)
 
 
 def test_two_workers_on_one_redemption_make_one_promotion(api: TestClient, medusa: FakeMedusa) -> None:
