@@ -82,8 +82,8 @@ class Books:
     """What the ledgers of all customers have of each order."""
     spent: dict[str, int]
     """By redemption."""
-    expired: int
-    """What has expired, less what orders count as expired of what they lost."""
+    expired: dict[str, int]
+    """By customer: what has expired, less what orders count as expired of what they lost."""
     rows: dict[str, Any]
 
     @property
@@ -333,15 +333,16 @@ class PlayedShop(RuleBasedStateMachine):
                 ),
                 {"who": f"%\\_{world}"},
             ).all()
-            expired = connection.scalar(
+            expired = connection.execute(
                 text(
-                    "SELECT (SELECT coalesce(-sum(amount), 0) FROM dust_transaction"
-                    " WHERE kind = 'expire' AND customer_id LIKE :who)"
-                    " - (SELECT coalesce(sum(expired), 0) FROM order_settlement WHERE order_id LIKE :who)"
-                    " - (SELECT coalesce(sum(expired), 0) FROM order_former_owner WHERE order_id LIKE :who)"
+                    "SELECT customer_id, sum(points) FROM ("
+                    " SELECT customer_id, -amount AS points FROM dust_transaction WHERE kind = 'expire'"
+                    " UNION ALL SELECT customer_id, -expired FROM order_settlement"
+                    " UNION ALL SELECT customer_id, -expired FROM order_former_owner"
+                    ") each WHERE customer_id LIKE :who GROUP BY 1"
                 ),
                 {"who": f"%\\_{world}"},
-            )
+            ).all()
             rows = connection.execute(
                 text("SELECT * FROM order_settlement WHERE order_id LIKE :who"), {"who": f"%\\_{world}"}
             ).all()
@@ -349,7 +350,7 @@ class PlayedShop(RuleBasedStateMachine):
             figures={row[0]: tuple(row[1:]) for row in figures},
             orders={order_id: int(points) for order_id, points in orders},
             spent={redemption: int(points) for redemption, points in spent},
-            expired=int(expired or 0),
+            expired={who: int(points) for who, points in expired},
             rows={row.order_id: row for row in rows},
         )
 
