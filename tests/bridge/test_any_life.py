@@ -302,6 +302,8 @@ class AnyLife(AnySequence):
             self.time_passes(days=1)
             self.upkeep()
             super().teardown()
+            # Points of an order that is only found now may have expired before.
+            self.upkeep()
             self._what_moved_is_what_the_purses_say()
         finally:
             self.time.close()
