@@ -49,6 +49,6 @@ class MedusaLimit:
             self._requests -= 1
 
 
-FOR_CUSTOMERS = MedusaLimit("customers", calls=16, waiting=32)
+FOR_CUSTOMERS = MedusaLimit("customers", calls=16, waiting=64)
 # Anybody can send these: they have no part in what customers may use.
 FOR_GUESTS = MedusaLimit("guests", calls=8, waiting=16)

@@ -202,10 +202,8 @@ def test_code_that_is_ahead_of_its_tables_takes_everything_in_and_does_the_rest_
             http.get(path, headers=tokens.customer("cus_1"))
             for path in ("/store/dust/balance", "/store/dust/transactions", "/store/dust/referral")
         ]
-        assert {(answer.status_code, answer.json().get("code")) for answer in answers} <= {
-            (200, None),
-            (503, "database_behind"),
-        }
+        for answer in answers:
+            assert answer.status_code == 200 or (answer.status_code, answer.json()["code"]) == (503, "database_behind")
         assert handled() == set()
         assert migrations.upgrade(database) == (older[4], newest)
         eventually(lambda: len(handled()) == 20)
