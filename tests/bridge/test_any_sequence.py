@@ -35,15 +35,14 @@ from bridge.ledger.tables import dust_balance
 from bridge.medusa.client import get_medusa
 from bridge.medusa.orders import read_order
 from bridge.programme.rules import Programme
-from bridge.programme.versions import add_version, current_version
-from bridge.redemptions.advance import advance
-from bridge.redemptions.promises import Redemption, Request, ask_for_release, promise
+from bridge.programme.versions import add_version
+from bridge.redemptions.promises import Redemption
 from bridge.redemptions.tables import OPEN_STATES, State, dust_redemption
-from bridge.redemptions.terms import discount_terms
 from bridge.settlement.settle import settle_orders
 from tests.support.medusa import FakeMedusa
 from tests.support.orders import PLACED
 from tests.support.purchases import Purchase
+from tests.support.redemptions import redeem_points, release_redemption
 from tests.support.sequences import empty_database, pieces, play
 
 CUSTOMERS = ("cus_1", "cus_2")
@@ -176,34 +175,18 @@ class AnySequence(RuleBasedStateMachine):
     @rule(target=active, name=st.sampled_from(range(len(CUSTOMERS))), percent=st.integers(1, 110))
     def redeem(self, name: int, percent: int) -> Any:
         """A part of what there is, or a little more than that."""
-        request = Request(
-            customer_id=self.customers[name], idempotency_key=new_id("key"), request_hash="same", cart_id=None
-        )  # fmt: skip
-        made: list[Redemption] = []
         spendable = self.spendable(name)
         dust = 1 + spendable * percent // 100
         self.touched = True
         try:
-            with transaction() as connection:
-                version = current_version(connection)
-                promise(
-                    connection,
-                    request,
-                    terms_for=lambda available: discount_terms(
-                        version.programme.redeem, dust=dust, currency_code="eur", available=available, basket=None
-                    ),
-                    answer_for=lambda redemption: (made.append(redemption), {})[1],
-                    version=version,
-                    now=now(),
-                )
+            made = redeem_points(self.customers[name], dust, key=new_id("key"))
         except Conflict:
             assert dust > spendable
             return multiple()
         assert dust <= spendable
-        advance(made[0].id, get_medusa())
-        self.redemptions[made[0].id] = made[0]
-        self.held_for(made[0])
-        return made[0]
+        self.redemptions[made.id] = made
+        self.held_for(made)
+        return made
 
     def spendable(self, name: int) -> int:
         return self.balances()[name].available
@@ -241,9 +224,7 @@ class AnySequence(RuleBasedStateMachine):
     @rule(target=withdrawn, redemption=consumes(active))
     def release(self, redemption: Redemption) -> Redemption:
         self.touched = True
-        with transaction() as connection:
-            ask_for_release(connection, redemption.customer_id, redemption.id, now=now())
-        assert advance(redemption.id, get_medusa()).redemption.state is State.RELEASED
+        assert release_redemption(redemption).state is State.RELEASED
         self.released(redemption)
         return redemption
 

@@ -22,15 +22,13 @@ from hypothesis.stateful import Bundle, consumes, initialize, invariant, multipl
 
 from bridge.audit import audit, audit_orders
 from bridge.clock import now
-from bridge.db import transaction
 from bridge.inbox.reconcile import reconcile
 from bridge.medusa.client import get_medusa
-from bridge.redemptions.advance import advance
-from bridge.redemptions.promises import ask_for_release
 from tests.support.clock import START
 from tests.support.clock import advance as advance_clock
 from tests.support.medusa import FakeMedusa
 from tests.support.played_shops import CUSTOMERS, Books, Hold, PlayedShop, Shop, Told
+from tests.support.redemptions import release_redemption
 from tests.support.sequences import pieces, play
 from tests.support.shops import Sale
 
@@ -205,9 +203,7 @@ class AnyShop(PlayedShop):
         self.touched = True
         self.pass_time(timedelta(seconds=1))
         for redemption in hold.made.values():
-            with transaction() as connection:
-                ask_for_release(connection, redemption.customer_id, redemption.id, now=now())
-            advance(redemption.id, get_medusa())
+            release_redemption(redemption)
 
     @precondition(lambda self: self.kind in {Shop.OWNERS, Shop.LOOSE})
     @rule(target=sales, owners=st.permutations(CUSTOMERS), price=st.integers(5, 40))

@@ -25,13 +25,13 @@ from bridge.inbox.reconcile import keep_orders
 from bridge.ledger.book import open_accounts, save
 from bridge.medusa.client import get_medusa
 from bridge.programme.rules import Programme
-from bridge.programme.versions import add_version, current_version
+from bridge.programme.versions import add_version
 from bridge.redemptions.advance import advance
-from bridge.redemptions.promises import Redemption, Request, offer_due, promise
-from bridge.redemptions.terms import discount_terms
+from bridge.redemptions.promises import Redemption, offer_due
 from tests.support.clock import advance as advance_clock
 from tests.support.medusa import FakeMedusa
 from tests.support.orders import order_event
+from tests.support.redemptions import redeem_points
 from tests.support.sequences import empty_database
 from tests.support.shops import REDEEM_RATE, Ranking, Rules, Sale
 
@@ -259,7 +259,10 @@ class PlayedShop(RuleBasedStateMachine):
         if dust <= 0:
             return None
         number = len(self.holds)
-        made = {world: self._promise(customer, world, dust, number) for world in self.worlds}
+        made = {
+            world: redeem_points(self.customer(customer, world), dust, key=f"key_{number}_{world}")
+            for world in self.worlds
+        }
         self.holds[number] = Hold(number=number, customer=customer, dust=dust, value=dust // REDEEM_RATE, made=made)
         return self.holds[number]
 
@@ -269,29 +272,6 @@ class PlayedShop(RuleBasedStateMachine):
             account = open_accounts(connection, [self.customer(customer, world)])[self.customer(customer, world)]
             account.book_due(now=now())
             return account.available
-
-    def _promise(self, customer: str, world: str, dust: int, number: int) -> Redemption:
-        request = Request(
-            customer_id=self.customer(customer, world),
-            idempotency_key=f"key_{number}_{world}",
-            request_hash="same",
-            cart_id=None,
-        )
-        made: list[Redemption] = []
-        with transaction() as connection:
-            version = current_version(connection)
-            promise(
-                connection,
-                request,
-                terms_for=lambda available: discount_terms(
-                    version.programme.redeem, dust=dust, currency_code="eur", available=available, basket=None
-                ),
-                answer_for=lambda redemption: (made.append(redemption), {})[1],
-                version=version,
-                now=now(),
-            )
-        advance(made[0].id, get_medusa())
-        return made[0]
 
     def is_live(self, hold: Hold) -> bool:
         return all(redemption.codes[0].code in self.medusa.live_codes() for redemption in hold.made.values())

@@ -1,11 +1,17 @@
-"""A redemption as the database would give it, for tests of what an order uses of it."""
+"""Redemptions: as the database gives one, for tests of what an order uses of it, and made and released by Dust."""
 
 from datetime import timedelta
 from decimal import Decimal
 
+from bridge.clock import now
+from bridge.db import transaction
 from bridge.ids import CustomerId, ProductId
-from bridge.redemptions.promises import Code, Redemption
+from bridge.medusa.client import get_medusa
+from bridge.programme.versions import current_version
+from bridge.redemptions.advance import advance
+from bridge.redemptions.promises import Code, Redemption, Request, ask_for_release, promise
 from bridge.redemptions.tables import RedemptionKind, State
+from bridge.redemptions.terms import discount_terms
 from tests.support.orders import PLACED
 
 
@@ -39,3 +45,30 @@ def redemption(kind: RedemptionKind, *codes: Code) -> Redemption:
         created_at=PLACED,
         codes=codes,
     )
+
+
+def redeem_points(customer_id: CustomerId, dust: int, *, key: str) -> Redemption:
+    """Hold points for a discount in euros, and make its promotion. Raises `Conflict` when there are too few."""
+    request = Request(customer_id=customer_id, idempotency_key=key, request_hash="same", cart_id=None)
+    made: list[Redemption] = []
+    with transaction() as connection:
+        version = current_version(connection)
+        promise(
+            connection,
+            request,
+            terms_for=lambda available: discount_terms(
+                version.programme.redeem, dust=dust, currency_code="eur", available=available, basket=None
+            ),
+            answer_for=lambda redemption: (made.append(redemption), {})[1],
+            version=version,
+            now=now(),
+        )
+    advance(made[0].id, get_medusa())
+    return made[0]
+
+
+def release_redemption(redemption: Redemption) -> Redemption:
+    """Let the customer give the redemption up; as it is then."""
+    with transaction() as connection:
+        ask_for_release(connection, redemption.customer_id, redemption.id, now=now())
+    return advance(redemption.id, get_medusa()).redemption
