@@ -47,6 +47,14 @@ export function History({ customerId }: { customerId: string }): ReactNode {
 }
 
 function Origin({ row }: { row: DustTransaction }): ReactNode {
+  // The merchant's reason, which customers do not see.
+  if (row.reference_type === "adjustment") {
+    return (
+      <Text size="small" className="text-ui-fg-subtle">
+        {row.reference_id}
+      </Text>
+    )
+  }
   if (row.reference_type !== "order") return null
   return (
     <Link className="text-ui-fg-interactive txt-small" to={`/orders/${row.reference_id}`}>
