@@ -236,9 +236,11 @@ class World:
     def shopper(self) -> Iterator[Storefront]:
         """Somebody with an account, signed in."""
         person = Storefront(self.keys)
-        person.register()
-        yield person
-        person.close()
+        try:
+            person.register()
+            yield person
+        finally:
+            person.close()
 
     def redeem(self, shopper: Storefront, wish: Json) -> Json:
         """Redeem as this shopper, through Medusa, and wait until the codes can be used."""
