@@ -164,6 +164,8 @@ class Purse:
         for coin in coins:
             self.coins.remove(coin)
             coin.source = source
+            # It comes in anew there.
+            coin.number = next(_numbers)
             self.moved["transferred"] -= coin.place is Place.FREE
             to.moved["transferred"] += coin.place is Place.FREE
         to.coins += coins
