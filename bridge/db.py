@@ -26,9 +26,9 @@ LOCK_TIMEOUT_MS = 10_000
 APP_ROLE = "dust_app"
 
 # The server is a standby, or one that has just become one: soon there is another to write to.
-_ELSEWHERE = psycopg.errors.ReadOnlySqlTransaction
+_READ_ONLY = psycopg.errors.ReadOnlySqlTransaction
 # What a statement meets whose table or column is not there yet.
-_BEHIND = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn)
+_TABLES_MISSING = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn)
 _BUSY: dict[type[Exception], str] = {
     psycopg.errors.LockNotAvailable: (
         f"Another transaction kept a lock on the same rows for more than {LOCK_TIMEOUT_MS // 1000} s (lock_timeout)."
@@ -170,14 +170,14 @@ def _errors_translated() -> Iterator[None]:
     try:
         yield
     except (DBAPIError, psycopg.Error, PoolTimeout) as error:
-        # A COPY goes past SQLAlchemy, and its errors are psycopg's own.
+        # COPY does not use SQLAlchemy, so it raises psycopg's errors.
         cause = error.orig if isinstance(error, DBAPIError) else error
         if reason := next((reason for kind, reason in _BUSY.items() if isinstance(cause, kind)), None):
             raise DatabaseBusy(reason) from error
-        if isinstance(cause, _BEHIND):
+        if isinstance(cause, _TABLES_MISSING):
             raise DatabaseBehind from error
-        if isinstance(cause, _ELSEWHERE):
-            # None of the connections to it is of use any more; new ones find the server to write to.
+        if isinstance(cause, _READ_ONLY):
+            # Drop the connections to this server. New ones find the server that accepts writes.
             get_engine().dispose()
             raise DatabaseAway from error
         is_away = isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError)

@@ -1,4 +1,4 @@
-"""What caches may keep: public answers, as long as they ask whether these are still true, and nothing else."""
+"""Cache headers: public answers may be kept and revalidated with their ETag, all others may not be kept."""
 
 import hashlib
 
@@ -20,7 +20,7 @@ def cached(answer: BaseModel, if_none_match: str | None) -> Response:
 
 
 class PrivateUnlessPublic:
-    """ASGI middleware: no cache keeps an answer that does not say itself that it may be kept."""
+    """ASGI middleware: adds `Cache-Control: private, no-store` to answers without a `Cache-Control`."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

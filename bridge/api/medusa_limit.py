@@ -50,5 +50,5 @@ class MedusaLimit:
 
 
 FOR_CUSTOMERS = MedusaLimit("customers", calls=16, waiting=64)
-# Anybody can send these: they have no part in what customers may use.
+# Public, so they must not use up the customers' threads.
 FOR_GUESTS = MedusaLimit("guests", calls=8, waiting=16)

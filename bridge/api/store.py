@@ -612,11 +612,11 @@ async def read_own_redemption(
     clock = asyncio.get_running_loop().time
     end = clock() + wait
     redemption = await run_in_threadpool(_read_redemption, customer_id, redemption_id)
-    if redemption.state is not State.PENDING:
+    if redemption.state is not State.PENDING or not wait:
         return RedemptionAnswer(redemption=own_redemption_view(redemption))
     is_pending = True
     while is_pending and clock() < end and not await request.is_disconnected():
-        # All who wait look at the same moment, so that one statement answers them.
+        # All waiting requests look at the same moment, so one statement answers them.
         await asyncio.sleep(_LOOK_EVERY_SECONDS - clock() % _LOOK_EVERY_SECONDS)
         is_pending = await _pending(redemption_id)
     redemption = await run_in_threadpool(_read_redemption, customer_id, redemption_id)

@@ -125,7 +125,7 @@ class PagedList:
 
     def _page(self, place: Place, rows: list[Json], size: int) -> Page:
         full = len(rows) >= size
-        # Rows without a time or an id go along with their page; whoever reads them says what is wrong.
+        # Rows without a time or an id stay in their page. The caller reports what is wrong with them.
         odd = [row for row in rows if not self._has_place(row)]
         placed = sorted((row for row in rows if self._has_place(row)), key=lambda row: (self._time(row), row["id"]))
         if full and not placed:

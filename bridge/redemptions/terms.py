@@ -242,7 +242,7 @@ def units_in_cart(
 
 
 def require_whole_units(cart: Cart, dust_only: Collection[ProductId]) -> None:
-    """Raises `NotWholeUnits` when the quantity of a dust-only product in the cart is no whole number."""
+    """Raises `NotWholeUnits` when the cart has a fraction of a unit of a dust-only product."""
     for line in cart.lines:
         if line.product_id in dust_only and not is_whole(line.quantity):
             raise NotWholeUnits(line.quantity)

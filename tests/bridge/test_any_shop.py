@@ -311,7 +311,7 @@ class AnyShop(PlayedShop):
             if not (found.drifted or found.missing or self.checks_are_due()):
                 break
         else:
-            raise AssertionError(f"the poll finds something for ever: {found}")
+            raise AssertionError(f"the poll still finds changes after eight runs: {found}")
         rows = self.read_books("a").rows
         for sale in self.all_sales.values():
             if sale.gone and self.order_id(sale, "a") in rows:

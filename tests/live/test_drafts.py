@@ -11,7 +11,7 @@ from tests.live.conftest import World, in_both_shops
 pytestmark = [pytest.mark.live, in_both_shops]
 
 AGE = timedelta(days=40)
-# Medusa and Dust are on one machine; a step of a test takes seconds.
+# Medusa and Dust share a clock, and each step takes seconds.
 SOON = timedelta(minutes=10)
 
 

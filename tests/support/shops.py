@@ -32,7 +32,7 @@ class Rules:
     per_order: int | None = None
     per_day: int | None = None
     window: tuple[int, int] | None = None
-    """The most points within so many days."""
+    """The maximum of points, and the number of days that it is for."""
     tier_days: int = 30
     tier_by_money: bool = False
     levels: tuple[tuple[int, Fraction], ...] = ()
