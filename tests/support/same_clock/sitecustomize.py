@@ -9,9 +9,22 @@ import time
 
 if "libfaketime" in os.environ.get("LD_PRELOAD", ""):
     import select
+    import subprocess
+    from typing import Any
 
     # Python's own sleep waits with clock_nanosleep until a moment, and libfaketime 0.9.10 makes of it EINVAL.
     time.sleep = lambda seconds: select.select([], [], [], seconds) and None  # type: ignore[assignment]
+
+    # libfaketime 0.9.10 calls getenv whenever a thread waits for Python's lock. With glibc before 2.41 that crashes
+    # beside a setenv. So a change of os.environ stays in Python, and child processes get it as an argument.
+    os.putenv = os.unsetenv = lambda *_: None  # type: ignore[assignment]
+    start_process = subprocess.Popen.__init__
+
+    def with_environment(self: Any, *arguments: Any, **options: Any) -> None:
+        options["env"] = dict(os.environ if options.get("env") is None else options["env"])
+        start_process(self, *arguments, **options)
+
+    subprocess.Popen.__init__ = with_environment  # type: ignore[method-assign]
 
 if offset := os.environ.get("TEST_CLOCK_OFFSET_SECONDS"):
     # time-machine imports pytest where it is installed, which these processes have no use for.
