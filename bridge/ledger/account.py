@@ -201,6 +201,11 @@ class Account:
             self._post(memo, now, moves, amount=-wanted, pending=-from_pending)
         return from_pending + wanted
 
+    def free_for(self, source_id: str, *, now: datetime) -> int:
+        """How much a reversal of this source could take without a debt."""
+        self.book_due(now=now)
+        return sum(lot.remaining for lot in self._pending_of(source_id)) + max(0, self.available)
+
     def pay(self, source_id: str, *, matures_at: datetime, now: datetime) -> None:
         """The order that these lots come from is paid: what waited for that matures at `matures_at`, or now."""
         for account in (self, self.survivor):

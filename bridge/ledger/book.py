@@ -106,6 +106,16 @@ _EXPIRED = text(
     GROUP BY l.customer_id, l.source_id
     """
 )
+_EXPIRED_OF_ORDERS = text(
+    """
+    SELECT t.customer_id, l.source_id, -sum(u.remaining) AS expired
+    FROM dust_transaction t
+    JOIN dust_lot_use u ON u.customer_id = t.customer_id AND u.version = t.version
+    JOIN dust_lot l ON l.customer_id = u.customer_id AND l.id = u.lot_id
+    WHERE t.customer_id = ANY(:customers) AND t.kind = 'expire' AND l.source_type = 'order'
+    GROUP BY t.customer_id, l.source_id
+    """
+)
 _TAKEN = text(
     """
     SELECT t.reference_id, u.customer_id, u.lot_id, -sum(u.remaining) AS taken
@@ -288,6 +298,14 @@ def taken_lots(
     if customer_ids and order_ids:
         for row in connection.execute(_TAKEN, {"customers": list(customer_ids), "orders": list(order_ids)}):
             found.setdefault(row.reference_id, {}).setdefault(row.customer_id, {})[row.lot_id] = int(row.taken)
+    return found
+
+
+def expired_of_orders(connection: Connection, customer_ids: Iterable[CustomerId]) -> dict[CustomerId, dict[str, int]]:
+    """What has expired of each order's points, by customer and order."""
+    found: dict[CustomerId, dict[str, int]] = {}
+    for row in connection.execute(_EXPIRED_OF_ORDERS, {"customers": list(customer_ids)}):
+        found.setdefault(CustomerId(row.customer_id), {})[row.source_id] = int(row.expired)
     return found
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from bridge.ids import CustomerId
 from bridge.ledger.account import Account, Kind, Memo
 from bridge.programme.versions import Version
+from bridge.settlement.expired import ExpiredPool
 from bridge.settlement.shares import Share
 
 
@@ -22,6 +23,7 @@ class Booking:
     """Whether what it earns is pending until the order is paid."""
     now: datetime
     taken: Mapping[CustomerId, Mapping[str, int]] = field(default_factory=dict)
+    pools: Mapping[CustomerId, ExpiredPool] = field(default_factory=dict)
 
     def pay(self, account: Account) -> None:
         """The order is paid: what was pending until then matures, or has a day for it."""
@@ -50,9 +52,14 @@ class Booking:
         return sum(parcel.amount for parcel in parcels)
 
     def _reduce(self, share: Share, account: Account, amount: int, less: str, counted: int) -> Share:
-        # What has expired of the order's own lots is gone: it is not taken a second time.
+        # What has expired is gone: it is not taken a second time.
         over = account.expired_of(self.order_id, now=self.now) - share.expired - counted
         expired = min(amount, max(0, over))
+        if pool := self.pools.get(account.customer_id):
+            left = pool.left_for(self.order_id)
+            expired = min(expired, left)
+            missing = amount - expired - account.free_for(self.order_id, now=self.now)
+            expired += max(0, min(missing, left - expired))
         wanted = amount - expired
         taken = 0
         if wanted:

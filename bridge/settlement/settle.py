@@ -41,6 +41,7 @@ from bridge.settlement.escrow import (
     settle_escrows,
     why_nobody_earns,
 )
+from bridge.settlement.expired import ExpiredPool, read_pools
 from bridge.settlement.facts import Age, Facts, compare, name_differences, next_check
 from bridge.settlement.joint import (
     OVER_THE_LIMIT,
@@ -312,14 +313,14 @@ def settle_orders(
         # With the savepoint go the locks, so that the order of locks is kept.
         looked.rollback()
     also = {CustomerId(other.row.customer_id) for other in moved} | {who for due in referrals for who in due.customers}
-    accounts = _open_accounts(connection, cases, moved, also, [due.row.id for due in referrals])
+    accounts, pools = _open_accounts(connection, cases, moved, also, [due.row.id for due in referrals], now)
     with span("settlement.settle", orders=len(cases), customers=len(accounts)):
         for case in sorted(cases, key=lambda case: case.order.id):
-            outcome = _settle(connection, case, accounts, now)
+            outcome = _settle(connection, case, accounts, pools, now)
             unclear = settled[case.order.id].unclear if case.order.id in settled else ()
             settled[case.order.id] = replace(outcome, unclear=unclear, differences=_differences(case, outcome))
         for other in moved:
-            _settle_moved(connection, other, accounts[CustomerId(other.row.customer_id)], now)
+            _settle_moved(connection, other, accounts[CustomerId(other.row.customer_id)], pools, now)
         for due in referrals:
             settle_referral(connection, due, accounts, now)
         save(connection, accounts.values(), quiet=quiet)
@@ -442,7 +443,7 @@ def _add_shares(connection: Connection, cases: list[_Case], *, peek: bool, now: 
         who = {_customer(case.giver) for case in givers.values() if case.giver}
         accounts = open_accounts(connection, who, lock=False)
         moves = {
-            order_id: _booking(case, now).transfer(case.giver, accounts[_customer(case.giver)], None)
+            order_id: _booking(case, {}, now).transfer(case.giver, accounts[_customer(case.giver)], None)
             for order_id, case in givers.items()
             if case.giver
         }
@@ -653,8 +654,13 @@ def _add_redemptions(connection: Connection, cases: list[_Case], newest: Mapping
 
 
 def _open_accounts(
-    connection: Connection, cases: list[_Case], moved: list[Moved], also: set[CustomerId], sources: list[str]
-) -> dict[CustomerId, Account]:
+    connection: Connection,
+    cases: list[_Case],
+    moved: list[Moved],
+    also: set[CustomerId],
+    sources: list[str],
+    now: datetime,
+) -> tuple[dict[CustomerId, Account], dict[CustomerId, ExpiredPool]]:
     """Lock everybody concerned. Who only earns is opened without lots, which is what most orders need.
 
     `sources` are what may be taken back beside the orders.
@@ -675,11 +681,12 @@ def _open_accounts(
                 spent[redemption.id] = spent_lots(connection, redemption.customer_id, redemption.id)
                 extra_lots |= spent[redemption.id].keys()
     if not whole:
-        return open_accounts(connection, quick, lots=False)
+        return open_accounts(connection, quick, lots=False), {}
     extra_lots |= _add_taken(connection, cases, moved)
     changing = [case.order.id for case in cases if not case.only_earns]
     changing += [OrderId(other.row.order_id) for other in moved]
-    return open_accounts(connection, quick | whole, extra_lots=extra_lots, expired_of=[*changing, *sources])
+    accounts = open_accounts(connection, quick | whole, extra_lots=extra_lots, expired_of=[*changing, *sources])
+    return accounts, read_pools(connection, accounts, now=now)
 
 
 def _add_taken(connection: Connection, cases: list[_Case], moved: list[Moved]) -> set[str]:
@@ -698,9 +705,18 @@ def _add_taken(connection: Connection, cases: list[_Case], moved: list[Moved]) -
     return {lot for by_customer in taken.values() for lots in by_customer.values() for lot in lots}
 
 
-def _settle(connection: Connection, case: _Case, accounts: Mapping[CustomerId, Account], now: datetime) -> Settled:
+def _settle(
+    connection: Connection,
+    case: _Case,
+    accounts: Mapping[CustomerId, Account],
+    pools: Mapping[CustomerId, ExpiredPool],
+    now: datetime,
+) -> Settled:
     before = case.row.booked + sum(share.booked for share in case.known_formers)
-    _settle_shares(case, accounts, now)
+    _settle_shares(case, accounts, pools, now)
+    for share in (case.own, *case.others):
+        if share.customer_id and (pool := pools.get(share.customer_id)):
+            pool.note(case.order.id, share)
     for redemption in case.redemptions:
         book_use(
             connection,
@@ -716,9 +732,11 @@ def _settle(connection: Connection, case: _Case, accounts: Mapping[CustomerId, A
     return replace(_outcome(case, case.own.booked, case.own.waived), change=after - before)
 
 
-def _settle_shares(case: _Case, accounts: Mapping[CustomerId, Account], now: datetime) -> None:
+def _settle_shares(
+    case: _Case, accounts: Mapping[CustomerId, Account], pools: Mapping[CustomerId, ExpiredPool], now: datetime
+) -> None:
     """Bring what the owner and former owners have to what they should have, a transfer first."""
-    booking = _booking(case, now)
+    booking = _booking(case, pools, now)
     if case.giver is not None:
         taker = accounts[case.owner] if case.owner else None
         case.moves = booking.transfer(case.giver, accounts[_customer(case.giver)], taker)
@@ -767,7 +785,7 @@ def _customer(share: Share) -> CustomerId:
     return share.customer_id
 
 
-def _booking(case: _Case, now: datetime) -> Booking:
+def _booking(case: _Case, pools: Mapping[CustomerId, ExpiredPool], now: datetime) -> Booking:
     return Booking(
         order_id=case.order.id,
         placed_at=case.order.placed_at,
@@ -776,6 +794,7 @@ def _booking(case: _Case, now: datetime) -> Booking:
         unpaid=case.unpaid,
         now=now,
         taken=case.taken,
+        pools=pools,
     )
 
 
@@ -790,7 +809,13 @@ def _outcome(case: _Case, booked: int, waived: int) -> Settled:
     )
 
 
-def _settle_moved(connection: Connection, moved: Moved, account: Account, now: datetime) -> None:
+def _settle_moved(
+    connection: Connection,
+    moved: Moved,
+    account: Account,
+    pools: Mapping[CustomerId, ExpiredPool],
+    now: datetime,
+) -> None:
     """Another order of the customer that a limit now leaves more or less."""
     row = moved.row
     booking = Booking(
@@ -801,8 +826,11 @@ def _settle_moved(connection: Connection, moved: Moved, account: Account, now: d
         unpaid=row.unpaid,
         now=now,
         taken=moved.taken,
+        pools=pools,
     )
     share = booking.bring_to(moved.allowed.dust, share_of_row(row), account, OVER_THE_LIMIT)
+    if account.customer_id in pools:
+        pools[account.customer_id].note(row.order_id, share)
     write_moved(connection, moved, share, now=now)
 
 

@@ -147,7 +147,10 @@ class AnyLife(AnySequence):
         share, purse = account.shares[who], self.purses[who]
         change = stands - share.stands
         if change < 0:
-            expired = min(-change, purse.expired_of(known.id, now()) - share.expired)
+            left = self._expired_for(known, who)
+            expired = max(0, min(-change, left, purse.expired_of(known.id, now()) - share.expired))
+            missing = -change - expired - purse.free_for(known.id)
+            expired += max(0, min(missing, left - expired))
             wanted = -change - expired
             within = account.terms.within_balance
             taken = purse.take_back(known.id, wanted, now=now(), within_balance=within) if wanted else 0
@@ -170,6 +173,15 @@ class AnyLife(AnySequence):
         if new := change - waived - restored - expired:
             purse.earn(known.id, new, now=now(), **dates)
         share.booked += restored + new
+
+    def _expired_for(self, known: Purchase, who: str) -> int:
+        """The customer's expired coins that no return of another order has counted, or can still count as its own."""
+        left = 0
+        for order_id, account in self.accounts.items():
+            if share := account.shares.get(who):
+                over = self.purses[who].expired_of(order_id, now()) - share.expired
+                left += over if order_id == known.id else over - max(0, min(over, share.stands))
+        return max(0, left)
 
     @staticmethod
     def _dates(purchase: Purchase, terms: Terms) -> tuple[datetime | None, datetime | None]:

@@ -7,9 +7,13 @@ import pytest
 from fastapi.testclient import TestClient
 
 from bridge.clock import now
+from bridge.db import transaction
+from bridge.ids import CustomerId
+from bridge.ledger.account import Kind, Memo
+from bridge.ledger.book import open_accounts, save, spent_lots
 from tests.bridge.test_referrals import bought, refer
 from tests.bridge.test_settlement import balance, rules, settle
-from tests.bridge.test_transfers import end_of_day, lots, of, spend, sweep
+from tests.bridge.test_transfers import capture, end_of_day, hold, lots, of, release, spend, sweep
 from tests.support.clock import moved
 from tests.support.medusa import FakeMedusa
 from tests.support.orders import PLACED, line, order
@@ -129,3 +133,74 @@ def test_a_cancel_right_after_another_lots_expiry_ends_the_same(policy: str, lef
         settle(order("order_2", placed=placed, version=2, status="canceled"))
         sweep()
         assert balance().balance == left
+
+
+def second(version: int = 1, *, price: float = 10, **more: Any) -> dict[str, Any]:
+    """Another order, a little later."""
+    return order("order_2", version=version, placed=PLACED + timedelta(minutes=5), lines=[line(price=price)], **more)
+
+
+def give_back(dust: int, who: str = "cus_1", redemption: str = "dred_1") -> None:
+    with transaction() as connection:
+        spent = spent_lots(connection, CustomerId(who), redemption)
+        account = open_accounts(connection, [CustomerId(who)], extra_lots=spent)[CustomerId(who)]
+        what = {"reference_type": "redemption", "reference_id": redemption, "description": "given back"}
+        account.give_back(dust, spent, Memo(kind=Kind.REFUND, event_at=now(), **what), now=now())
+        save(connection, [account])
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_points_of_a_canceled_order_that_expired_for_another_are_not_taken_again(policy: str, swept: bool) -> None:
+    have_rules(policy)
+    settle(of("cus_1", 1), second())
+    hold(2000)
+    settle(second(2, status="canceled"))
+    # What is let go pays with the points of the first order. The 1,000 that are left came from the canceled one.
+    release()
+    assert balance().balance == 1000
+    with moved(timedelta(days=DAYS + 10)):
+        if swept:
+            sweep()
+        settle(of("cus_1", 2, price=5))
+        settle(of("cus_1", 3, status="canceled"))
+        sweep()
+        assert balance().balance == 0
+        # And an order that earns now is not taken for it.
+        settle(order("order_3", placed=now(), lines=[line(price=3)]))
+        assert balance().balance == 300
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_points_that_come_back_and_expire_for_another_order_are_not_taken_again(policy: str, swept: bool) -> None:
+    have_rules(policy)
+    settle(of("cus_1", 1), second())
+    hold(1000)
+    capture(1000)
+    settle(of("cus_1", 2, status="canceled"))
+    give_back(1000)
+    assert balance().balance == 1000
+    with moved(timedelta(days=DAYS + 10)):
+        if swept:
+            sweep()
+        settle(second(2, status="canceled"))
+        sweep()
+        assert balance().balance == 0
+
+
+def test_expired_points_are_counted_by_one_order_only(swept: bool) -> None:
+    have_rules()
+    settle(of("cus_1", 1), second())
+    hold(2000)
+    settle(second(2, price=0))
+    release()
+    with moved(timedelta(days=DAYS + 10)):
+        if swept:
+            sweep()
+        # The first order counts what expired of the second, which is worth its points again later, and then not.
+        for version, document in enumerate((of("cus_1", 2, price=0), second(3), second(4, price=0), second(5)), 1):
+            settle(document)
+            sweep()
+            assert balance().balance == 0, version
+        settle(of("cus_1", 3), second(6, status="canceled"))
+        sweep()
+        assert balance().balance == 0

@@ -176,6 +176,10 @@ class Purse:
         self.due(now)
         return sum(coin.place is Place.EXPIRED and coin.source == source for coin in self.coins)
 
+    def free_for(self, source: str) -> int:
+        """What a return of this order could take without a debt."""
+        return sum(coin.source == source for coin in self.at(Place.PENDING)) + max(0, self.available)
+
     def due(self, now: datetime) -> None:
         """Time passes up to now: at each moment coins mature, and then coins expire."""
         moments = {moment for coin in self.coins for moment in (coin.matures_at, coin.expires_at) if moment}

@@ -1,0 +1,97 @@
+"""Which expired points an order may count as already gone when it is returned or canceled.
+
+Points that expired are not taken a second time. As a rule they are those of the order's own lots. But a cancel of an
+order whose points are spent or on hold takes points of other orders. When its own points come back later, they take the
+place of those; when they expire, the other orders may count them:
+
+    orders A and B earn 100 each; 100 points of A are spent; A is canceled and takes the points of B
+    the spend is canceled: 100 points of A are there again, and expire
+    B is canceled: its 100 points have expired, although its own lot did not
+"""
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import Connection, select, text, union_all
+
+from bridge.bulk import among
+from bridge.ids import CustomerId
+from bridge.ledger.account import Account
+from bridge.ledger.book import expired_of_orders
+from bridge.ledger.tables import customer_merge
+from bridge.settlement.shares import Share
+from bridge.settlement.tables import order_former_owner, order_settlement
+
+
+@dataclass(kw_only=True)
+class ExpiredPool:
+    """The expired points of one customer's orders."""
+
+    account: Account
+    """Its `expired` knows all orders."""
+    net: Counter[str] = field(default_factory=Counter)
+    """By order: what the customer should have of it, and so may still lose."""
+    counted: Counter[str] = field(default_factory=Counter)
+    """By order: the expired points that it has counted so far."""
+    orders: set[str] = field(default_factory=set)
+
+    def note(self, order_id: str, share: Share) -> None:
+        """Remember the customer's share of an order as it is now."""
+        self.orders.add(order_id)
+        self.net[order_id], self.counted[order_id] = share.net, share.expired
+
+    def left_for(self, order_id: str) -> int:
+        """How many expired points the order may count, other orders' own ones left out."""
+        left = 0
+        for other in self.orders | {order_id}:
+            over = self.account.expired[other] - self.counted[other]
+            left += over if other == order_id else over - max(0, min(over, self.net[other]))
+        return max(0, left)
+
+
+def read_pools(
+    connection: Connection, accounts: Mapping[CustomerId, Account], *, now: datetime
+) -> dict[CustomerId, ExpiredPool]:
+    """The pools of customers with points of orders that have expired, or are due to. The accounts are open with lots.
+
+    Accounts that are merged have none: their orders and their lots are with different customers.
+    """
+    gone = expired_of_orders(connection, accounts)
+    due = {who for who, account in accounts.items() if any(lot.expired(now) for lot in account.lots.values())}
+    found = (gone.keys() | due) - _merged(connection, gone.keys() | due)
+    pools = {}
+    for who in found:
+        account = accounts[who]
+        account.expired.update(Counter(gone.get(who, {})) - account.expired)
+        orders = {lot.source_id for lot in account.lots.values() if lot.source_type == "order"}
+        pools[who] = ExpiredPool(account=account, orders=orders | gone.get(who, {}).keys())
+    _add_shares(connection, pools)
+    return pools
+
+
+def _merged(connection: Connection, customers: Collection[CustomerId]) -> set[CustomerId]:
+    if not customers:
+        return set()
+    merge = customer_merge.c
+    query = union_all(
+        select(merge.customer_id).where(among(merge.customer_id, list(customers))),
+        select(merge.survivor_id).where(among(merge.survivor_id, list(customers))),
+    )
+    return {CustomerId(who) for who in connection.scalars(query)}
+
+
+def _add_shares(connection: Connection, pools: Mapping[CustomerId, ExpiredPool]) -> None:
+    if not pools:
+        return
+    for table in (order_settlement, order_former_owner):
+        columns = table.c
+        query = select(columns.customer_id, columns.order_id, columns.booked, columns.waived, columns.expired).where(
+            among(columns.customer_id, list(pools)), text("(booked > waived OR expired > 0)")
+        )
+        for row in connection.execute(query):
+            pool = pools[CustomerId(row.customer_id)]
+            pool.orders.add(row.order_id)
+            pool.net[row.order_id] += row.booked - row.waived
+            pool.counted[row.order_id] += row.expired
