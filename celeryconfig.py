@@ -64,7 +64,7 @@ accept_content = ["json"]
 
 
 def _queue(name: str) -> Queue:
-    """Each with a routing key of its own: without one, all get the default's, and every message lands in all three."""
+    """A queue with its own routing key: without one, all get the default's, and every message lands in all of them."""
     if _redis:
         return Queue(name, routing_key=name)
     return Queue(
@@ -83,14 +83,15 @@ def _queue(name: str) -> Queue:
     )
 
 
-# Three queues, so that a Medusa that hangs delays only what needs Medusa, and a long sweep delays no event. On RabbitMQ
-# whoever comes first declares them, and everybody after must say the same: they are declared here and nowhere else.
-task_queues = [_queue(name) for name in ("events", "medusa", "sweeps")]
+# A Medusa that hangs delays only what needs Medusa, and a long sweep delays no event. What a shopper waits for has a
+# queue of its own, so that it never waits behind a backlog. On RabbitMQ the first process declares the queues, and all
+# others must declare the same: they are declared here and nowhere else.
+task_queues = [_queue(name) for name in ("events", "redemptions", "medusa", "sweeps")]
 task_default_queue = "events"
 task_routes = {
     "inbox.drain": {"queue": "events"},
     "inbox.handle": {"queue": "medusa"},
-    "redemptions.advance": {"queue": "medusa"},
+    "redemptions.advance": {"queue": "redemptions"},
     "redemptions.sweep": {"queue": "sweeps"},
     "products.*": {"queue": "medusa"},
     "reconcile.*": {"queue": "medusa"},

@@ -19,7 +19,7 @@ def measure(scale: Scale) -> Outcome:
     with (
         a_house() as house,
         house.serving(workers=1) as (port, api),
-        house.working("events", "medusa", "sweeps") as worker,
+        house.working("events", "redemptions", "medusa", "sweeps") as worker,
         house.running("beat") as beat,
     ):
         processes = {"API worker": api.pid, "Celery child": worker.pid, "beat": beat.pid}

@@ -32,9 +32,10 @@ def measure(scale: Scale) -> Outcome:
                 fill_inbox(connection, wanted + 40, customer=lambda n: n)
             while drain_once().taken:
                 pass
-            # The two workers that `dust up` has.
+            # The workers that `dust up` has.
             with (
                 house.serving() as (port, _),
+                house.working("redemptions"),
                 house.working("medusa"),
                 house.working("events", "sweeps"),
             ):

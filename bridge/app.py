@@ -11,6 +11,7 @@ from bridge.api import admin, bonuses, guests, health, notices, referrals, repor
 from bridge.api.cached import PrivateUnlessPublic
 from bridge.api.limits import BodyLimit
 from bridge.api.quick import Quick
+from bridge.api.rate_limits import RateLimits
 from bridge.api.watched import Watched
 from bridge.garbage import collect_seldom
 from bridge.logs import set_up_logs
@@ -71,6 +72,7 @@ def create_app() -> FastAPI:
     }
     app.add_middleware(Quick, answers=quick)
     app.add_middleware(BodyLimit)
+    app.add_middleware(RateLimits, settings=settings)
     for_operators = (admin.router, bonuses.router, guests.router, notices.router, reports.router)
     for router in (door.router, rewards.router, store.router, referrals.router, *for_operators, health.router):
         app.include_router(router)
@@ -80,7 +82,7 @@ def create_app() -> FastAPI:
             allow_origins=list(settings.cors_origins),
             allow_methods=["GET", "POST", "DELETE"],
             allow_headers=["authorization", "content-type", "idempotency-key", "if-none-match"],
-            expose_headers=["etag", "retry-after"],
+            expose_headers=["etag", "retry-after", "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"],
         )
     app.add_middleware(PrivateUnlessPublic)
     app.add_middleware(Watched)

@@ -115,9 +115,11 @@ def make_engine(url: str, *, pool_size: int = 10) -> Engine:
 
     @event.listens_for(engine, "connect")
     def _drop_privileges(dbapi_connection: Any, _record: object) -> None:
+        # From Postgres 16 on, a member of a role may lack the right to serve as it.
+        right = "SET" if dbapi_connection.info.server_version >= 160_000 else "MEMBER"
         with dbapi_connection.cursor() as cursor:
             cursor.execute(
-                "SELECT 1 FROM pg_roles WHERE rolname = %s AND pg_has_role(current_user, oid, 'MEMBER')", (APP_ROLE,)
+                "SELECT 1 FROM pg_roles WHERE rolname = %s AND pg_has_role(current_user, oid, %s)", (APP_ROLE, right)
             )
             if cursor.fetchone():
                 cursor.execute(f"SET ROLE {APP_ROLE}")

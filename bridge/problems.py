@@ -22,6 +22,7 @@ STATUS_OF_FAMILY: dict[type[DustError], int] = {
     Unavailable: 503,
 }
 RETRY_AFTER_SECONDS = 5
+_UNAVAILABLE_TO_SHOPPERS = "Points are not available right now. Please try again in a moment."
 # Keys are whatever the sender wrote.
 _LONGEST_FIELD = 200
 _TITLES = {
@@ -34,6 +35,7 @@ _TITLES = {
     409: "Conflict",
     413: "Too large",
     422: "Invalid input",
+    429: "Too many requests",
     500: "Internal error",
     503: "Temporarily unavailable",
 }
@@ -73,10 +75,13 @@ def problem(status: int, code: str, detail: str, headers: dict[str, str] | None 
 
 
 def answer_error(request: Request, error: DustError) -> JSONResponse:
-    status = status_of(error)
+    status, message = status_of(error), error.message
     if status >= 500:
-        log.warning("answered_unavailable", path=request.url.path, code=error.code, detail=error.message)
-    return problem(status, error.code, error.message, **error.details)
+        log.warning("answered_unavailable", path=request.url.path, code=error.code, detail=message)
+        if request.url.path.startswith("/store/"):
+            # Which part is away, and why, is for operators.
+            message = _UNAVAILABLE_TO_SHOPPERS
+    return problem(status, error.code, message, **error.details)
 
 
 def describe_problems(*statuses: int) -> dict[int | str, dict[str, Any]]:

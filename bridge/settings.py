@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
+import limits
 import psycopg
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from psycopg.conninfo import conninfo_to_dict
@@ -58,6 +59,13 @@ class Settings(BaseSettings):
     # Set by `dust up` for its own Flower, not by people: without a login it may serve, on loopback only.
     flower_open: bool = False
     cors_origins: CommaList = ()
+    # Proxies whose `X-Forwarded-For` names the client: addresses or networks, or * for all.
+    trusted_proxies: CommaList = ("127.0.0.1",)
+    # Requests of one client to one address of the API: product settings and rewards; a guest's quote; and what calls
+    # Medusa for a signed-in customer.
+    rate_limit_public: str = "6000/minute"
+    rate_limit_guests: str = "600/minute"
+    rate_limit_customers: str = "120/minute"
     # Where the shop is told what happens to its customers' dust; whoever set it means that address, loopback too.
     notify_url: str | None = None
     notify_secret: SecretStr | None = Field(default=None, validate_default=True)
@@ -78,10 +86,19 @@ class Settings(BaseSettings):
     reconcile_seconds: int = Field(default=60, ge=1)
     sweep_seconds: int = Field(default=5, ge=1)
 
-    @field_validator("webhook_secrets", "cors_origins", mode="before")
+    @field_validator("webhook_secrets", "cors_origins", "trusted_proxies", mode="before")
     @classmethod
     def _split_commas(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("rate_limit_public", "rate_limit_guests", "rate_limit_customers")
+    @classmethod
+    def _rate_limit_is_readable(cls, limit: str) -> str:
+        try:
+            limits.parse(limit)
+        except ValueError:
+            raise ValueError("must be a number and a time, such as 120/minute or 5000/hour") from None
+        return limit
 
     @field_validator("webhook_secrets")
     @classmethod

@@ -48,13 +48,17 @@ def _publisher() -> Celery:
     return app
 
 
-def publish(task: str, *args: Any, countdown_seconds: float | None = None) -> bool:
-    """Send one hint now. False when the broker is away, which is fine: the sweep will find the row."""
+def publish(task: str, *args: Any, countdown_seconds: float | None = None, queue: str | None = None) -> bool:
+    """Send one message now, to the task's own queue if no other is named.
+
+    False when the broker is away, which is fine: the sweep will find the row.
+    """
     try:
         _publisher().send_task(
             task,
             args=args,
             countdown=countdown_seconds,
+            queue=queue,
             ignore_result=True,
             confirm_timeout=_CONFIRM_SECONDS,
         )

@@ -7,6 +7,7 @@ from bridge.inbox.reconcile import keep_orders
 from bridge.medusa.client import get_medusa
 from bridge.redemptions.advance import advance as advance_redemption
 from bridge.redemptions.promises import offer_due
+from bridge.redemptions.tables import State
 from bridge.wake import INBOX_DRAIN, REDEMPTIONS_ADVANCE, REDEMPTIONS_SWEEP, publish
 from workers.app import app
 
@@ -28,9 +29,10 @@ def advance(redemption_id: str) -> str:
 
 @app.task(name=REDEMPTIONS_SWEEP, retryable=True)
 def sweep() -> int:
-    """Offer every promise that is due to a task of its own."""
+    """Send a task for each redemption that is due."""
     with transaction() as connection:
         due = offer_due(connection, now=now(), limit=_MOST_AT_ONCE)
-    for redemption_id in due:
-        publish(REDEMPTIONS_ADVANCE, redemption_id)
+    for redemption_id, state in due.items():
+        # No shopper waits for what expires or is looked at again: that must not delay new redemptions.
+        publish(REDEMPTIONS_ADVANCE, redemption_id, queue=None if state is State.PENDING else "medusa")
     return len(due)

@@ -58,7 +58,7 @@ def read_own_referral(customer_id: Customer) -> ReferralView:
         return _view(connection, customer_id, referral_of(connection, customer_id))
 
 
-@router.post("/referral", status_code=201, responses=describe_problems(400, 401, 404, 409, 422, 503))
+@router.post("/referral", status_code=201, responses=describe_problems(400, 401, 404, 409, 422, 429, 503))
 def state_referral(customer_id: Customer, wish: CodeStatement) -> ReferralView:
     """State the code of who told one of the shop, before the first order. The same code again changes nothing.
 

@@ -17,6 +17,7 @@ from bridge.problems import describe_problems
 from bridge.programme.rules import MoneyByCurrency, Redeem, Reward, RewardKind
 from bridge.programme.versions import current_version
 from bridge.redemptions.basket import Basket
+from bridge.redemptions.promises import TooManyOpenRedemptions
 from bridge.redemptions.rewards import CartBelowMinimum, reward_terms
 
 router = APIRouter(prefix="/store/dust", tags=["store"])
@@ -54,7 +55,7 @@ class QuotedReward(RewardView):
 @router.get(
     "/rewards",
     response_model=RewardList,
-    responses={304: {"description": "Unchanged since the ETag"}, **describe_problems(422, 503)},
+    responses={304: {"description": "Unchanged since the ETag"}, **describe_problems(422, 429, 503)},
 )
 def read_rewards(if_none_match: Annotated[str | None, Header()] = None) -> Response:
     """What dust can be redeemed for besides a discount of any size, cheapest first. Public and cacheable."""
@@ -65,7 +66,13 @@ def read_rewards(if_none_match: Annotated[str | None, Header()] = None) -> Respo
 
 
 def quote_rewards(
-    rules: Redeem, *, cart: Cart | None, basket: Basket | None, available: int, mixed_prices: Collection[ProductId]
+    rules: Redeem,
+    *,
+    cart: Cart | None,
+    basket: Basket | None,
+    available: int,
+    mixed_prices: Collection[ProductId],
+    too_many_open: bool,
 ) -> list[QuotedReward]:
     """Each reward with whether it can be had for this cart; without a cart, whether it can be had without one."""
     quoted = []
@@ -80,6 +87,8 @@ def quote_rewards(
         if fits and not affordable:
             # In this order: a redemption looks at the cart first.
             refusal = InsufficientDust(asked=reward.dust, available=available)
+        if too_many_open:
+            refusal = TooManyOpenRedemptions()
         quoted.append(
             QuotedReward(
                 **_view(rules, reward),

@@ -71,6 +71,7 @@ from bridge.redemptions.promises import (
     ask_for_release,
     discounts_for_cart,
     find_answer,
+    has_max_open,
     list_redemptions,
     open_for_cart,
     pending_among,
@@ -179,7 +180,7 @@ class ProductMap(BaseModel):
 @router.get(
     "/products",
     response_model=ProductMap,
-    responses={304: {"description": "Unchanged since the ETag"}, **describe_problems(422, 503)},
+    responses={304: {"description": "Unchanged since the ETag"}, **describe_problems(422, 429, 503)},
 )
 def read_dust_products(
     product_id: Annotated[list[Id] | None, Query(max_length=_MOST_PRODUCTS)] = None,
@@ -252,7 +253,7 @@ class Quote(BaseModel):
     rewards: list[QuotedReward] = Field(description="The catalogue, with what can be had for this cart")
 
 
-@router.post("/quote", responses=describe_problems(400, 401, 404, 409, 422, 503))
+@router.post("/quote", responses=describe_problems(400, 401, 404, 409, 422, 429, 503))
 async def quote(customer_id: Customer, wish: QuoteRequest) -> Quote:
     """What a cart, or an amount, would earn and could take: what a redemption accepts, to the last point."""
     return await FOR_CUSTOMERS.run(_quote, customer_id, wish)
@@ -271,9 +272,11 @@ def _quote(customer_id: CustomerId, wish: QuoteRequest) -> Quote:
         basket = _basket(connection, customer_id, cart, dust_only, programme) if cart else None
         paid = units_paid_for_cart(connection, customer_id, cart) if cart else {}
         open_redemptions = open_for_cart(connection, customer_id, cart) if cart else []
+        too_many_open = has_max_open(connection, customer_id)
     rules, amount = programme.redeem, wish.amount or Decimal(0)
     room = basket or Basket(currency_code=currency, worth=amount, room=amount * rules.max_share)
-    offer = discount_offer(rules, currency_code=currency, available=available, basket=room)
+    may_redeem = 0 if too_many_open else available
+    offer = discount_offer(rules, currency_code=currency, available=may_redeem, basket=room)
     free = _free_products(rules)
     asked = {*_prices(settings), *(free & set(_product_ids(cart)) if cart else free)}
     mixed = with_differing_prices(asked, get_medusa()) if asked else set()
@@ -289,9 +292,16 @@ def _quote(customer_id: CustomerId, wish: QuoteRequest) -> Quote:
         dust_only_due=cost,
         dust_only=cost,
         dust_only_items=due,
-        optional=_priced_items(cart, _without(_optional_prices(settings), mixed), paid),
+        optional=[] if too_many_open else _priced_items(cart, _without(_optional_prices(settings), mixed), paid),
         redemptions=[_quoted_redemption(each) for each in open_redemptions],
-        rewards=quote_rewards(rules, cart=cart, basket=basket, available=available, mixed_prices=mixed),
+        rewards=quote_rewards(
+            rules,
+            cart=cart,
+            basket=basket,
+            available=available,
+            mixed_prices=mixed,
+            too_many_open=too_many_open,
+        ),
     )
 
 
@@ -324,7 +334,7 @@ class GuestQuote(BaseModel):
     escrow_days: int = Field(description="For how many days the guest may claim it")
 
 
-@router.post("/quote/guest", responses=describe_problems(400, 404, 409, 422, 503))
+@router.post("/quote/guest", responses=describe_problems(400, 404, 409, 422, 429, 503))
 async def quote_guest(wish: GuestQuoteRequest) -> GuestQuote:
     """What a guest's cart would set aside, to be claimed later. Public, as the cart is to whoever has its id."""
     return await FOR_GUESTS.run(_quote_guest, wish)
@@ -448,7 +458,7 @@ class RedemptionWish(Body):
     "/redemptions",
     status_code=202,
     response_model=RedemptionAnswer,
-    responses=describe_problems(400, 401, 404, 409, 422, 503),
+    responses=describe_problems(400, 401, 404, 409, 422, 429, 503),
 )
 async def redeem(
     customer_id: Customer, wish: RedemptionWish, key: Annotated[str, Depends(idempotency_key)]
@@ -636,7 +646,7 @@ def _read_redemption(customer_id: CustomerId, redemption_id: str) -> Redemption:
         return read_redemption(connection, customer_id, redemption_id)
 
 
-@router.delete("/redemptions/{redemption_id}", responses=describe_problems(401, 404, 409, 422, 503))
+@router.delete("/redemptions/{redemption_id}", responses=describe_problems(401, 404, 409, 422, 429, 503))
 async def release(customer_id: Customer, redemption_id: PathId) -> RedemptionAnswer:
     """Give the dust back: the promotion is removed from Medusa first, and only then is the dust free again.
 

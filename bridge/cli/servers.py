@@ -16,7 +16,7 @@ from bridge.api.connections import Connection
 from bridge.cli.output import console
 from bridge.settings import Settings, get_settings, load_settings
 
-_QUEUES = "events,medusa,sweeps"
+_QUEUES = "events,redemptions,medusa,sweeps"
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -63,6 +63,7 @@ def serve(
         workers=workers,
         reload=reload,
         log_config=None,
+        forwarded_allow_ips=",".join(settings.trusted_proxies),
         # A line for each request is the proxy's business; what happens to events is logged by name.
         access_log=False,
         server_header=False,
@@ -78,7 +79,8 @@ def worker(
 ) -> None:
     """A Celery worker. Example: dust worker --queues medusa --concurrency 2
 
-    Give the queue `medusa` a worker of its own: a shop that hangs then delays only what needs it.
+    Give the queues `redemptions` and `medusa` a worker each: a backlog of events then delays no shopper, and a Medusa
+    that hangs delays only what needs it.
     """
     settings = get_settings()
     settings.require("database_url", "broker_url")

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, NullPool, create_engine, text
 from sqlalchemy.exc import OperationalError
 
 from bridge.db import DatabaseAway, driver_url, metadata
-from bridge.errors import Unavailable
+from bridge.errors import InvalidInput, Unavailable
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -38,6 +38,18 @@ _OLDEST_TRANSACTION = """
 """
 
 Say = Callable[[str], None]
+
+
+class NotUtf8(InvalidInput):
+    """Names and texts of a shop do not fit into the database."""
+
+    code = "database_not_utf8"
+
+    def __init__(self, name: str, encoding: str) -> None:
+        super().__init__(
+            f"The database {name} has the encoding {encoding}, and Dust needs UTF8. Create another one: "
+            f"CREATE DATABASE dust ENCODING 'UTF8' TEMPLATE template0 LOCALE 'C.UTF-8'. Nothing was changed."
+        )
 
 
 class TablesInUse(Unavailable):
@@ -82,7 +94,8 @@ def _nobody(_: str) -> None:
 def upgrade(url: str, revision: str = "head", *, say: Say = _nobody) -> tuple[str | None, str | None]:
     """Migrate up to a revision; the revisions before and after. `say` is told what it waits for.
 
-    Each migration is a transaction of its own. Raises `TablesInUse` after ten minutes of waiting, `DatabaseAway`.
+    Each migration is a transaction of its own. Raises `TablesInUse` after ten minutes of waiting, `DatabaseAway`,
+    `NotUtf8`.
     """
     from alembic import command
 
@@ -142,6 +155,9 @@ def _config() -> "Config":
 
 def _run(url: str, step: Callable[["Config"], None], say: Say) -> tuple[str | None, str | None]:
     with _connected(url) as connection:
+        name, encoding = connection.execute(text("SELECT current_database(), getdatabaseencoding()")).one()
+        if encoding != "UTF8":
+            raise NotUtf8(name, encoding)
         while not connection.exec_driver_sql(_LOCK).scalar():
             connection.commit()
             time.sleep(_ASK_AGAIN_SECONDS)

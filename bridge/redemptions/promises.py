@@ -23,6 +23,8 @@ from bridge.redemptions.terms import Terms
 # Crockford's base32 without look-alikes; 16 characters are 80 bits, far beyond guessing over the Store API.
 # How long a task may take to pick up a promise that the sweep offered, before it is offered again.
 OFFER_GRACE = timedelta(seconds=60)
+# More would let one customer keep Medusa and the workers from all others.
+MAX_OPEN_REDEMPTIONS = 20
 _CODE_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _CODE_CHARACTERS = 16
 
@@ -43,6 +45,19 @@ class AlreadyUsed(Conflict):
 
     def __init__(self, redemption_id: str, order_id: str | None) -> None:
         super().__init__("An order has used these points already.", redemption_id=redemption_id, order_id=order_id)
+
+
+class TooManyOpenRedemptions(Conflict):
+    """The customer has as many open redemptions as one may have."""
+
+    code = "too_many_open_redemptions"
+
+    def __init__(self) -> None:
+        super().__init__(
+            f"You have {MAX_OPEN_REDEMPTIONS} discounts from points that are not used yet. "
+            "Please use or cancel one of them first.",
+            max_open=MAX_OPEN_REDEMPTIONS,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,14 +147,16 @@ def promise(
 ) -> dict[str, Any]:
     """Hold the dust and write the redemption down; return the answer, the same for the same request ever after.
 
-    `terms_for` is given what the customer has available, under the lock that keeps it so. Raises what it raises, and
-    `InsufficientDust`.
+    `terms_for` is given what the customer has available, under the lock that keeps it so. Raises what it raises,
+    `InsufficientDust` and `TooManyOpenRedemptions`.
     """
     account = open_accounts(connection, [request.customer_id])[request.customer_id]
     # Asked again under the lock: of two clicks at once the second finds what the first has written.
     earlier = find_answer(connection, request)
     if earlier is not None:
         return earlier
+    if has_max_open(connection, request.customer_id):
+        raise TooManyOpenRedemptions
     account.book_due(now=now)
     terms = terms_for(max(0, account.available))
     redemption = _new_redemption(request, terms, version, now)
@@ -172,6 +189,13 @@ def promise(
         dust_redemption_code.insert(), [{**vars(code), "redemption_id": redemption.id} for code in redemption.codes]
     )
     return answer
+
+
+def has_max_open(connection: Connection, customer_id: CustomerId) -> bool:
+    """Whether the customer has as many open redemptions as one may have."""
+    columns = dust_redemption.c
+    query = select(columns.id).where(columns.customer_id == customer_id, columns.state.in_(OPEN_STATES))
+    return len(connection.execute(query.limit(MAX_OPEN_REDEMPTIONS)).all()) == MAX_OPEN_REDEMPTIONS
 
 
 def _new_redemption(request: Request, terms: Terms, version: Version, now: datetime) -> Redemption:
@@ -352,10 +376,16 @@ def due_redemptions(connection: Connection, *, now: datetime, limit: int) -> lis
     return list(connection.scalars(_due(now).limit(limit)))
 
 
-def offer_due(connection: Connection, *, now: datetime, limit: int) -> list[str]:
-    """As `due_redemptions`, for a task each, and not again for a while: behind a queue that is slow, an offer at every
-    sweep would pile up faster than tasks are done."""
-    offered = list(connection.scalars(_due(now).limit(limit).with_for_update(skip_locked=True)))
+def offer_due(connection: Connection, *, now: datetime, limit: int) -> dict[str, State]:
+    """As `due_redemptions`, with their states, for a task each.
+
+    They are not offered again for a while: behind a slow queue, an offer at every sweep would pile up faster than tasks
+    are done.
+    """
+    rows = connection.execute(
+        _due(now).add_columns(dust_redemption.c.state).limit(limit).with_for_update(skip_locked=True)
+    )
+    offered = {row.id: State(row.state) for row in rows}
     connection.execute(
         update(dust_redemption).where(dust_redemption.c.id.in_(offered)).values(next_attempt_at=now + OFFER_GRACE)
     )

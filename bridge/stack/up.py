@@ -31,15 +31,17 @@ from bridge.stack.supervisor import Program, Supervisor, run_to_end, supervised
 
 # The `dust` command as this interpreter runs it, whatever is on the PATH.
 DUST = (sys.executable, "-m", "bridge.cli")
-# Two workers: when Medusa hangs, everybody who waits for it waits in the second, and earning goes on in the first.
+# Three workers. When Medusa hangs, earning goes on in the first. A shopper's redemption never waits behind the backlog
+# of the third.
 _PROGRAMS = {
     "serve": ("serve",),
     "worker": ("worker", "--queues", "events,sweeps"),
+    "redemptions": ("worker", "--queues", "redemptions"),
     "medusa": ("worker", "--queues", "medusa"),
     "beat": ("beat",),
     "flower": ("flower",),
 }
-# Four Python processes that import everything at once, on a busy machine with two cores.
+# Six Python processes that import everything at once, on a busy machine with two cores.
 _READY_SECONDS = 120.0
 
 

@@ -10,7 +10,8 @@ const SHOPPER_READ_SECONDS = 1.5
 const LONGEST_WAIT_SECONDS = 30
 
 const PASSED_ON = ["idempotency-key", "if-none-match"]
-const PASSED_BACK = ["content-type", "etag", "cache-control", "retry-after"]
+const RATE_LIMITS = ["ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"]
+const PASSED_BACK = ["content-type", "etag", "cache-control", "retry-after", ...RATE_LIMITS]
 
 type Headers = Record<string, string>
 
@@ -30,7 +31,7 @@ export async function forwardAsOperator(req: MedusaRequest, res: MedusaResponse)
 export async function forwardAsCustomer(req: MedusaRequest, res: MedusaResponse): Promise<void> {
   const customerId = actorOf(req)
   if (!customerId) {
-    send(res, problem(401, "not_authenticated", "Please sign in to your account to see and spend your dust."))
+    send(res, problem(401, "not_authenticated", "Please sign in to your account to see and use your points."))
     return
   }
   const { authorization } = req.headers
@@ -38,9 +39,10 @@ export async function forwardAsCustomer(req: MedusaRequest, res: MedusaResponse)
   await forward(req, res, bearer ?? { ...serviceToken(req), "x-dust-customer": customerId }, SHOPPER_READ_SECONDS)
 }
 
-/** Pass on what everybody may ask. */
+/** Pass on what everybody may ask. The client's address goes along: the bridge counts requests by it. */
 export async function forwardAsAnybody(req: MedusaRequest, res: MedusaResponse): Promise<void> {
-  await forward(req, res, {}, SHOPPER_READ_SECONDS)
+  const addresses = [req.get("x-forwarded-for"), req.ip].filter(Boolean).join(", ")
+  await forward(req, res, addresses ? { "x-forwarded-for": addresses } : {}, SHOPPER_READ_SECONDS)
 }
 
 /** Undefined when nobody is signed in, whatever the type says. */

@@ -2,9 +2,11 @@
 
 import psycopg
 import pytest
+from fastapi.testclient import TestClient
 from sqlalchemy import text
 
 from bridge.db import DatabaseAway, DatabaseBehind, DatabaseBusy, get_engine, transaction
+from tests.support import tokens
 
 pytestmark = pytest.mark.usefixtures("settings")
 
@@ -68,3 +70,16 @@ def test_no_connection_to_a_server_that_became_a_standby_is_used_again() -> None
     with pytest.raises(DatabaseAway):
         fail_with("25006")
     assert server_process() != before
+
+
+def test_a_shopper_is_not_told_what_is_wrong_with_the_database(
+    api: TestClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        raise DatabaseBusy("Two transactions waited for each other (deadlock).")
+
+    monkeypatch.setattr("bridge.api.store.read_points", fail)
+    answer = api.get("/store/dust", headers=tokens.customer())
+    assert (answer.status_code, answer.json()["code"]) == (503, "database_busy")
+    assert answer.json()["detail"] == "Points are not available right now. Please try again in a moment."
+    assert "deadlock" in caplog.text

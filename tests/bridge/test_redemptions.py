@@ -1,6 +1,7 @@
 """Spending dust: held first, then a promotion in Medusa, then captured or given back; never twice, never in doubt."""
 
 import asyncio
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -21,7 +22,12 @@ from bridge.ledger.adjust import adjust_balance
 from bridge.medusa.client import get_medusa
 from bridge.redemptions import uses
 from bridge.redemptions.advance import advance
-from bridge.redemptions.promises import due_redemptions, lock_redemption, update_redemption
+from bridge.redemptions.promises import (
+    MAX_OPEN_REDEMPTIONS,
+    due_redemptions,
+    lock_redemption,
+    update_redemption,
+)
 from bridge.redemptions.tables import State
 from bridge.together import Together
 from bridge.wake import REDEMPTIONS_ADVANCE
@@ -222,7 +228,7 @@ def test_the_sweep_offers_a_promise_once_a_minute_until_it_is_kept(
     api: TestClient, medusa: FakeMedusa, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     offered: list[tuple[Any, ...]] = []
-    monkeypatch.setattr("workers.redemptions.publish", lambda *words: offered.append(words))
+    monkeypatch.setattr("workers.redemptions.publish", lambda *words, queue: offered.append(words))
     give(1000)
     waiting, active = redeem(api, FIVE_EUR).json()["redemption"]["id"], redeemed(api, FIVE_EUR, key="other")["id"]
     # The queue is slow, or the message was lost: nothing has become of the first offer.
@@ -496,6 +502,48 @@ def test_items_pay_for_products_without_a_cart(api: TestClient, medusa: FakeMedu
     give(700)
     redemption = redeemed(api, {"items": [{"product_id": "prod_mug", "quantity": 3}]})
     assert (redemption["dust"], redemption["promotions"][0]["quantity"]) == (600, 3)
+
+
+def test_a_customer_has_a_maximum_of_open_redemptions(api: TestClient, medusa: FakeMedusa) -> None:
+    give(1000)
+    give(1000, "cus_2")
+    medusa.add_cart(lines=[cart_line()])
+    ten_points = {"dust": 10, "currency_code": "eur"}
+    redemptions = [redeemed(api, ten_points, key=f"key_{n}")["id"] for n in range(MAX_OPEN_REDEMPTIONS)]
+    refused = redeem(api, ten_points)
+    assert (refused.status_code, refused.json()["code"]) == (409, "too_many_open_redemptions")
+    assert figures(api) == (1000, 200, 800)
+    # The same request as before has the same answer as before, and other customers are not concerned.
+    assert redeem(api, ten_points, key="key_3").json()["redemption"]["id"] == redemptions[3]
+    assert redeem(api, ten_points, customer_id="cus_2").status_code == 202
+    quoted = api.post("/store/dust/quote", json={"cart_id": "cart_1"}, headers=tokens.customer()).json()
+    assert (quoted["max_dust"], quoted["available"], quoted["optional"]) == (0, 800, [])
+
+    assert delete(api, redemptions[0]).status_code == 200
+    assert redeem(api, ten_points).status_code == 202
+
+
+def test_many_clicks_at_once_do_not_pass_the_maximum(api: TestClient, medusa: FakeMedusa) -> None:
+    give(1000)
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: redeem(api, {"dust": 10, "currency_code": "eur"}), range(30)))
+    assert Counter(answer.status_code for answer in answers) == {202: MAX_OPEN_REDEMPTIONS, 409: 10}
+
+
+def test_the_sweep_sends_only_new_redemptions_to_the_queue_that_shoppers_wait_for(
+    api: TestClient, medusa: FakeMedusa, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    give(1000)
+    expired = redeemed(api, FIVE_EUR)["id"]
+    with transaction() as connection:
+        update_redemption(connection, expired, now=now(), expires_at=now() - timedelta(seconds=1))
+    pending = redeem(api, FIVE_EUR).json()["redemption"]["id"]
+    sent: dict[str, str | None] = {}
+    monkeypatch.setattr(
+        "workers.redemptions.publish", lambda task, redemption_id, queue: sent.update({redemption_id: queue})
+    )
+    sweep()
+    assert sent == {pending: None, expired: "medusa"}
 
 
 def test_waiting_for_a_pending_redemption_answers_when_it_is_active(api: TestClient, medusa: FakeMedusa) -> None:

@@ -327,11 +327,11 @@ def test_no_worker(installation: Installation) -> None:
     with own_broker() as elsewhere:
         installation.change(BROKER_URL=elsewhere.url)
         found = installation.only_wrong("workers")
-    assert "events, medusa, sweeps" in found.detail
+    assert "events, redemptions, medusa, sweeps" in found.detail
 
 
 def test_a_queue_without_a_worker(installation: Installation, database: str) -> None:
-    with own_broker() as elsewhere, worker(elsewhere.url, database, "events,sweeps"):
+    with own_broker() as elsewhere, worker(elsewhere.url, database, "events,redemptions,sweeps"):
         installation.change(BROKER_URL=elsewhere.url)
         assert until(lambda: wake.queues_with_workers(timeout_seconds=0.5)["events"] == 1, _PATIENCE_SECONDS)
         found = installation.only_wrong("workers")

@@ -25,7 +25,7 @@ pytestmark = [
     pytest.mark.skipif(MISSING is not None, reason=str(MISSING)),
 ]
 
-QUEUES = {"events", "medusa", "sweeps"}
+QUEUES = {"events", "redemptions", "medusa", "sweeps"}
 HANDLED = "SELECT count(handled_at), max(handled_at - received_at) FROM webhook_event WHERE received_at > :began"
 SHOPPER, GIFT, WISH = "cus_shopper", 1_000, 90
 

@@ -4,12 +4,17 @@ import itertools
 import os
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psycopg
 import pytest
 from psycopg import sql
+from sqlalchemy import text
 
 from bridge import migrations
+from bridge.db import make_engine
+from bridge.stack.postgres import embedded_postgres
 from bridge.stack.up import DUST
 from tests.support.clock import START
 
@@ -60,6 +65,32 @@ def of_a_plain_owner(postgres: str) -> Iterator[str]:
         yield with_login(postgres, name, "plain", name)
         admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
         admin.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    """A server without the role `dust_app`."""
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o711)
+        with embedded_postgres(Path(folder), settings={"fsync": "off"}, say=lambda _: None) as url:
+            yield url
+
+
+def managed_database(server: str, name: str) -> str:
+    """A database as a hoster of Postgres gives out: its owner may create roles and is no superuser."""
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD 'managed' CREATEROLE").format(sql.Identifier(name)))
+        admin.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(name), sql.Identifier(name)))
+    return with_login(server, name, "managed", name)
+
+
+def serving_role(url: str) -> str:
+    engine = make_engine(url)
+    try:
+        with engine.connect() as connection:
+            return str(connection.scalar(text("SELECT current_user")))
+    finally:
+        engine.dispose()
 
 
 def tables(url: str) -> set[str]:
@@ -144,6 +175,37 @@ def test_an_owner_who_may_make_no_roles_migrates_and_the_book_holds(of_a_plain_o
     assert migrations.differences(of_a_plain_owner) == []
     migrations.downgrade(of_a_plain_owner, "base")
     assert tables(of_a_plain_owner) == {"alembic_version"}
+
+
+def test_an_owner_who_may_create_roles_serves_as_the_role(server: str) -> None:
+    url = managed_database(server, "managed")
+    migrations.upgrade(url)
+    assert serving_role(url) == "dust_app"
+    assert_append_only(url, "SET ROLE dust_app")
+    # Another owner's database shares the role, which is not the owner's to use.
+    other = managed_database(server, "other")
+    migrations.upgrade(other)
+    assert serving_role(other) == "other"
+    assert_append_only(other)
+
+
+def test_the_first_two_databases_of_a_server_migrate_at_once(server: str) -> None:
+    urls = []
+    with psycopg.connect(server, autocommit=True) as admin:
+        for name in ("first", "second"):
+            admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+            urls.append(f"{server.rpartition('/')[0]}/{name}")
+    assert all("was empty" in words for words in migrate_at_once(*urls))
+    assert {serving_role(url) for url in urls} == {"dust_app"}
+
+
+def test_a_database_that_is_not_utf8_is_refused_by_name(server: str) -> None:
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute("CREATE DATABASE old ENCODING 'LATIN1' TEMPLATE template0 LOCALE 'C'")
+    url = f"{server.rpartition('/')[0]}/old"
+    with pytest.raises(migrations.NotUtf8, match=r"The database old has the encoding LATIN1, and Dust needs UTF8\."):
+        migrations.upgrade(url)
+    assert tables(url) == set()
 
 
 def test_the_role_that_serves_requests_may_add_to_the_book_and_no_more(empty: str) -> None:

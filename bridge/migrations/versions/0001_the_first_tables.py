@@ -70,19 +70,27 @@ def grant_least_privilege() -> None:
         f"""
         DO $$
         BEGIN
-            IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{APP_ROLE}') THEN
-                CREATE ROLE {APP_ROLE} NOLOGIN;
-            END IF;
-            IF NOT pg_has_role(current_user, '{APP_ROLE}', 'MEMBER') THEN
-                EXECUTE format('GRANT {APP_ROLE} TO %I', current_user);
-            END IF;
+            -- Another database of this server may be migrated at the same moment, and share the role.
+            BEGIN
+                IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{APP_ROLE}') THEN
+                    CREATE ROLE {APP_ROLE} NOLOGIN;
+                END IF;
+            EXCEPTION
+                WHEN duplicate_object OR unique_violation THEN NULL;
+            END;
+            BEGIN
+                IF NOT pg_has_role(current_user, '{APP_ROLE}', 'MEMBER') THEN
+                    EXECUTE format('GRANT {APP_ROLE} TO %I', current_user);
+                END IF;
+            EXCEPTION
+                WHEN unique_violation OR internal_error THEN NULL;
+            END;
             EXECUTE format('GRANT USAGE ON SCHEMA %I TO {APP_ROLE}', current_schema());
             GRANT SELECT, INSERT ON {", ".join(APPEND_ONLY)} TO {APP_ROLE};
             GRANT SELECT, INSERT, UPDATE ON {", ".join(CHANGING)} TO {APP_ROLE};
             GRANT DELETE ON dust_product TO {APP_ROLE};
             GRANT SELECT ON alembic_version TO {APP_ROLE};
         EXCEPTION
-            -- Two databases of one server may be migrated at once: the role is there then, all the same.
             WHEN insufficient_privilege THEN
                 RAISE NOTICE 'role {APP_ROLE} not set up: %', SQLERRM;
         END $$

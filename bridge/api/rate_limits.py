@@ -1,0 +1,91 @@
+"""Rate limits per client for public requests and for requests that call Medusa.
+
+A request is counted by its customer if it has a valid token, else by its address. Each API process keeps its own counts
+in memory. Every answer to a limited request has the headers `RateLimit-Limit`, `RateLimit-Remaining` and
+`RateLimit-Reset` (seconds until the count starts again). A request over the limit gets a 429 with `Retry-After`.
+"""
+
+import math
+import time
+
+from limits import RateLimitItem, parse
+from limits.storage import MemoryStorage
+from limits.strategies import FixedWindowRateLimiter
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from bridge.api.auth import NotSignedIn, customer_of
+from bridge.problems import problem
+from bridge.settings import Settings
+
+_PUBLIC = {("GET", "/store/dust/products"), ("GET", "/store/dust/rewards")}
+_GUESTS = {("POST", "/store/dust/quote/guest")}
+_CUSTOMERS = {
+    ("POST", "/store/dust/quote"),
+    ("POST", "/store/dust/redemptions"),
+    ("POST", "/store/dust/referral"),
+}
+_ONE_REDEMPTION = "/store/dust/redemptions/"
+
+
+class RateLimits:
+    """ASGI middleware."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self._app = app
+        self._limiter = FixedWindowRateLimiter(MemoryStorage())
+        self._limits: dict[tuple[str, str], RateLimitItem] = {
+            **dict.fromkeys(_PUBLIC, parse(settings.rate_limit_public)),
+            **dict.fromkeys(_GUESTS, parse(settings.rate_limit_guests)),
+            **dict.fromkeys(_CUSTOMERS, parse(settings.rate_limit_customers)),
+        }
+        self._release = parse(settings.rate_limit_customers)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        limit = self._limit_of(scope)
+        if limit is None:
+            await self._app(scope, receive, send)
+            return
+        # Each kind of request has its own count.
+        keys = (scope["method"], _name(scope["path"]), await _client(Request(scope)))
+        allowed = self._limiter.hit(limit, *keys)
+        reset_time, remaining = self._limiter.get_window_stats(limit, *keys)
+        seconds = str(max(1, math.ceil(reset_time - time.time())))
+        headers = {
+            "RateLimit-Limit": str(limit.amount),
+            "RateLimit-Remaining": str(remaining),
+            "RateLimit-Reset": seconds,
+        }
+        if not allowed:
+            detail = f"That was too often. Please try again in {seconds} seconds."
+            answer = problem(429, "too_many_requests", detail, {**headers, "Retry-After": seconds})
+            await answer(scope, receive, send)
+            return
+
+        async def send_with_limits(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(headers)
+            await send(message)
+
+        await self._app(scope, receive, send_with_limits)
+
+    def _limit_of(self, scope: Scope) -> RateLimitItem | None:
+        if scope["type"] != "http":
+            return None
+        if scope["method"] == "DELETE" and scope["path"].startswith(_ONE_REDEMPTION):
+            return self._release
+        return self._limits.get((scope["method"], scope["path"]))
+
+
+def _name(path: str) -> str:
+    return _ONE_REDEMPTION if path.startswith(_ONE_REDEMPTION) else path
+
+
+async def _client(request: Request) -> str:
+    if "authorization" in request.headers:
+        try:
+            return await customer_of(request)
+        except NotSignedIn:
+            pass
+    return request.client.host if request.client else "unknown"
