@@ -114,7 +114,7 @@ class _TestClock:
         # The first one to ask waits: there is nothing to go on with.
         if time.monotonic() >= self._until and self._reading.acquire(blocking=not self._until):
             try:
-                with _engine_of_process(os.getpid(), str(get_settings().database_url)).connect() as connection:
+                with _engine_of_process(os.getpid(), *_address()).connect() as connection:
                     self._offset = read_offset(connection)
             except SQLAlchemyError:
                 # Away, or not migrated yet: whoever needs the database will say so.
@@ -125,10 +125,15 @@ class _TestClock:
         return self._offset
 
 
+def _address() -> tuple[str, bool]:
+    settings = get_settings()
+    return str(settings.database_url), settings.database_pooled
+
+
 @cache
-def _engine_of_process(_pid: int, url: str) -> Engine:
+def _engine_of_process(_pid: int, url: str, pooled: bool) -> Engine:
     """A connection of its own: the time is asked for inside transactions too, and must not wait for one of theirs."""
-    return make_engine(url, pool_size=1)
+    return make_engine(url, pool_size=1, pooled=pooled)
 
 
 _clock = _TestClock()

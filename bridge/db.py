@@ -90,9 +90,26 @@ def driver_url(url: str) -> URL:
     return URL.create("postgresql+psycopg", user, password, database=database, query=parts)
 
 
-def make_engine(url: str, *, pool_size: int = 10) -> Engine:
-    """An engine whose connections serve as the least-privileged role where the database has it."""
+# What every session of Dust has, as Postgres shows it.
+SESSION_SETTINGS = {
+    "statement_timeout": f"{STATEMENT_TIMEOUT_MS // 1000}s",
+    "lock_timeout": f"{LOCK_TIMEOUT_MS // 1000}s",
+    "timezone": "UTC",
+}
+
+
+def make_engine(url: str, *, pool_size: int = 10, pooled: bool = False) -> Engine:
+    """An engine whose connections serve as the least-privileged role where the database has it.
+
+    With `pooled`, a pooler may give each transaction another connection to Postgres. Then nothing is set or prepared
+    for a session, and role and settings are those of the login (docs/operations/postgres.md).
+    """
     address = driver_url(url)
+    session = {
+        # After those of the address, so that these are what counts.
+        "options": f"{address.query.get('options', '')} -c statement_timeout={STATEMENT_TIMEOUT_MS}"
+        f" -c lock_timeout={LOCK_TIMEOUT_MS} -c timezone=UTC",
+    }
     engine = create_engine(
         address,
         pool_size=pool_size,
@@ -107,11 +124,11 @@ def make_engine(url: str, *, pool_size: int = 10) -> Engine:
         connect_args={
             "connect_timeout": 5,
             "application_name": "dust",
-            # After those of the address, so that these are what counts.
-            "options": f"{address.query.get('options', '')} -c statement_timeout={STATEMENT_TIMEOUT_MS}"
-            f" -c lock_timeout={LOCK_TIMEOUT_MS} -c timezone=UTC",
+            **({"prepare_threshold": None} if pooled else session),
         },
     )
+    if pooled:
+        return engine
 
     @event.listens_for(engine, "connect")
     def _drop_privileges(dbapi_connection: Any, _record: object) -> None:
@@ -133,7 +150,7 @@ def _engine_of_process(pid: int) -> Engine:
     settings = get_settings()
     settings.require("database_url")
     assert settings.database_url is not None
-    return make_engine(settings.database_url)
+    return make_engine(settings.database_url, pooled=settings.database_pooled)
 
 
 def get_engine() -> Engine:

@@ -14,7 +14,7 @@ from sqlalchemy import text
 from bridge import migrations
 from bridge.broker import broker_problem
 from bridge.clock import now, read_offset, real_now
-from bridge.db import APP_ROLE, DatabaseAway, transaction
+from bridge.db import APP_ROLE, SESSION_SETTINGS, DatabaseAway, transaction
 from bridge.errors import DustError
 from bridge.inbox.listing import count_failed, oldest_waiting
 from bridge.last_run import EVERY_MINUTE, read_runs
@@ -131,6 +131,12 @@ def _database(settings: Settings) -> str:
         with transaction() as connection:
             return f"PostgreSQL {connection.scalar(text('SHOW server_version'))} answers"
     except DatabaseAway as error:
+        if "unsupported startup parameter" in str(error.__cause__):
+            raise Wrong(
+                "PgBouncer, or another pooler, refuses the settings of Dust's sessions",
+                mend="Set DUST_DATABASE_POOLED=true for every process of Dust, and run `dust doctor` again. For `dust "
+                "migrate`, set DUST_OWNER_DATABASE_URL to the owner's address of Postgres itself, past the pooler.",
+            ) from error
         raise Wrong(
             f"does not answer ({_first_line(error.__cause__)})",
             mend="Is Postgres running, and are host, port, user and password in DUST_DATABASE_URL right?",
@@ -150,13 +156,38 @@ def _migrations(_: Settings) -> str:
     return f"the database is at {at}"
 
 
-def _privileges(_: Settings) -> str:
+def _sessions(settings: Settings) -> str:
+    with transaction() as connection:
+        user = connection.scalar(text("SELECT session_user"))
+        found = {
+            name: connection.scalar(text("SELECT current_setting(:name)"), {"name": name}) for name in SESSION_SETTINGS
+        }
+    wrong = {name: value for name, value in SESSION_SETTINGS.items() if found[name] != value}
+    if not wrong:
+        return "time-outs and time zone are those of Dust"
+    statements = " ".join(f"ALTER ROLE {user} SET {name} = '{value}';" for name, value in wrong.items())
+    pooled = "" if settings.database_pooled else "Set DUST_DATABASE_POOLED=true for every process of Dust. "
+    raise Wrong(
+        "a session has " + ", ".join(f"{name} {found[name]}" for name in wrong) + ": a pooler is in between",
+        mend=f"{pooled}As a superuser or as {user} itself, past the pooler: {statements} Then let the pooler reconnect "
+        "(in PgBouncer's console: RECONNECT).",
+    )
+
+
+def _privileges(settings: Settings) -> str:
     query = (
         "SELECT current_user AS role, has_table_privilege('dust_transaction', 'UPDATE')"
         " OR has_table_privilege('dust_transaction', 'DELETE') AS may_change"
     )
     with transaction() as connection:
         found = connection.execute(text(query)).one()
+    if found.may_change and settings.database_pooled:
+        raise Wrong(
+            f"connections serve as {found.role}, who may change what is booked",
+            mend=f"CREATE ROLE dust_serve LOGIN PASSWORD '…' IN ROLE {APP_ROLE}; and let DUST_DATABASE_URL name that "
+            "user: behind a pooler Dust cannot step down to the role itself. DUST_OWNER_DATABASE_URL is for the owner, "
+            "past the pooler.",
+        )
     if found.may_change:
         raise Wrong(
             f"connections serve as {found.role}, who may change what is booked",
@@ -401,6 +432,7 @@ _CHECKS = (
     Check("secrets", _secrets),
     Check("database", _database),
     Check("migrations", _migrations, after="database"),
+    Check("sessions", _sessions, after="migrations"),
     Check("privileges", _privileges, after="migrations"),
     Check("programme", _rules, after="migrations"),
     Check("database clock", _database_clock, after="database"),

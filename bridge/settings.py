@@ -37,6 +37,10 @@ class Settings(BaseSettings):
     )
 
     database_url: str | None = None
+    # Whether a pooler that gives each transaction another connection, such as PgBouncer, is between Dust and Postgres.
+    database_pooled: bool = False
+    # For `dust migrate` alone, where Dust serves as a user who owns nothing.
+    owner_database_url: str | None = None
     broker_url: str | None = None
     # Who signed the broker's certificate, where the machine does not know them.
     broker_ca_file: Path | None = None
@@ -175,7 +179,7 @@ class Settings(BaseSettings):
             raise ValueError("must be an http:// or https:// address")
         return url.rstrip("/") if url else None
 
-    @field_validator("database_url")
+    @field_validator("database_url", "owner_database_url")
     @classmethod
     def _database_url_is_postgres(cls, url: str | None) -> str | None:
         if url and not url.startswith(("postgresql://", "postgres://")):
@@ -232,6 +236,11 @@ class Settings(BaseSettings):
         if login and not login.get_secret_value().isascii():
             raise ValueError("must be plain ASCII")
         return login
+
+    @property
+    def migration_url(self) -> str | None:
+        """The database as `dust migrate` connects to it."""
+        return self.owner_database_url or self.database_url
 
     @property
     def flower_host(self) -> str:

@@ -121,8 +121,9 @@ def migrate(
             console.print(f"✗ {line}", markup=False)
         console.print("✗ the migrations lag behind the models" if found else "✓ migrations and models are in step")
         raise typer.Exit(1 if found else 0)
-    settings.require("database_url")
-    url = str(settings.database_url)
+    if not settings.owner_database_url:
+        settings.require("database_url")
+    url = str(settings.migration_url)
     step = migrations.downgrade if down else migrations.upgrade
     before, after = step(url, revision, say=lambda line: console.print(f"  {line}", markup=False, soft_wrap=True))
     console.print(f"database at {after or 'nothing'}" + ("" if before == after else f" (was {before or 'empty'})"))
@@ -130,8 +131,8 @@ def migrate(
 
 def _differences(settings: Settings) -> list[str]:
     """Compare the given database with the code; without one, what the migrations make of an empty one."""
-    if settings.database_url:
-        return migrations.differences(settings.database_url)
+    if settings.migration_url:
+        return migrations.differences(settings.migration_url)
     from bridge.stack.postgres import embedded_postgres
 
     with tempfile.TemporaryDirectory() as folder:

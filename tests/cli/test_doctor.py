@@ -108,7 +108,7 @@ def worker(broker: str, database: str, queues: str) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def broker(postgres: str) -> Iterator[str]:
     """A real one that has workers for every queue."""
-    with clock.running(), own_broker() as made, worker(made.url, postgres, "events,medusa,sweeps"):
+    with clock.running(), own_broker() as made, worker(made.url, postgres, "events,redemptions,medusa,sweeps"):
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("DUST_BROKER_URL", made.url)
             look_again()
@@ -193,7 +193,7 @@ def as_owner(database: str, statement: str) -> None:
 def test_when_all_is_well_every_line_is_a_tick(installation: Installation) -> None:
     result = CliRunner().invoke(app, ["doctor"])
     assert result.exit_code == 0, result.output
-    assert result.output.count("✓") == len(installation.examined()) == 19
+    assert result.output.count("✓") == len(installation.examined()) == 20
     assert "✗" not in result.output
 
 
@@ -232,7 +232,17 @@ def test_a_weak_secret_is_named_and_not_shown(installation: Installation) -> Non
     assert "short-admin-token" not in result.output
 
 
-NEED_DATABASE = ("migrations", "privileges", "programme", "database clock", "inbox", "beat", "time", "notices")
+NEED_DATABASE = (
+    "migrations",
+    "sessions",
+    "privileges",
+    "programme",
+    "database clock",
+    "inbox",
+    "beat",
+    "time",
+    "notices",
+)
 
 
 def test_a_database_that_does_not_answer(installation: Installation) -> None:
@@ -250,7 +260,7 @@ def test_no_database_named(installation: Installation) -> None:
 def test_a_database_that_lags_behind(installation: Installation, database: str) -> None:
     as_owner(database, "UPDATE alembic_version SET version_num = '0001'")
     found = installation.only_wrong(
-        "migrations", skipped=("privileges", "programme", "inbox", "beat", "time", "notices")
+        "migrations", skipped=("sessions", "privileges", "programme", "inbox", "beat", "time", "notices")
     )
     assert "dust migrate" in found.mend
 
