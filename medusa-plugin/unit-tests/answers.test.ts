@@ -23,15 +23,15 @@ describe("verdict", () => {
     expect(verdict(status, 1)).toEqual({ kind: "delivered" })
   })
 
-  it.each([null, 500, 502, 503, 504, 408, 429])("tries again soon on %s", (status) => {
+  it.each([null, 301, 307, 401, 403, 404, 408, 429, 502, 503, 504])("calls the bridge unavailable on %s", (status) => {
+    expect(verdict(status, 3, never)).toEqual({ kind: "unavailable" })
+  })
+
+  it.each([500, 501])("tries only this event again on %i, which may be about it alone", (status) => {
     expect(verdict(status, 3, never)).toEqual({ kind: "postponed", seconds: 4 })
   })
 
-  it.each([301, 307, 401, 403, 404])("tries again slowly on %i, which an operator can mend", (status) => {
-    expect(verdict(status, 1, never)).toEqual({ kind: "postponed", seconds: 300 })
-  })
-
-  it.each([400, 409, 413, 422])("parks an event on %i", (status) => {
+  it.each([400, 409, 413, 422])("rejects an event on %i", (status) => {
     expect(verdict(status, 1)).toEqual({ kind: "rejected" })
   })
 })

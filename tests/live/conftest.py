@@ -150,6 +150,13 @@ class StandIn:
                 self.end_headers()
                 self.wfile.write(b"{}")
 
+            def do_GET(self) -> None:
+                if not stand_in._may_answer.is_set():
+                    stand_in._may_answer.wait()
+                    return
+                self.send_response(200 if stand_in.status == 202 else stand_in.status)
+                self.end_headers()
+
             def log_message(self, format: str, *args: Any) -> None:
                 """Quiet: pytest shows what failed."""
 

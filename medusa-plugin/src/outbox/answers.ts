@@ -1,34 +1,33 @@
-/** What to do with an event after an attempt. `seconds` is the wait before the next one. */
-export type Verdict = { kind: "delivered" } | { kind: "postponed"; seconds: number } | { kind: "rejected" }
+/**
+ * What an attempt means. `unavailable`: nothing can be delivered now, whatever the event. `postponed`: this event is tried
+ * again after `seconds`.
+ */
+export type Verdict =
+  | { kind: "delivered" }
+  | { kind: "unavailable" }
+  | { kind: "postponed"; seconds: number }
+  | { kind: "rejected" }
 
 const FIRST_WAIT_SECONDS = 1
-const LONGEST_WAIT_SECONDS = 60
-const MISCONFIGURED_WAIT_SECONDS = 300
+const MAX_WAIT_SECONDS = 60
 
-// Said by a bridge with another secret, or by something that is not the bridge: the event is good, and an operator who
-// mends the settings should not have to send it again by hand.
-const MISCONFIGURED = new Set([401, 403, 404])
-// Request timeout and too many requests: 4xx by number, but about this moment and not about this event.
-const PASSING = new Set([408, 429])
+// The bridge, or a proxy before it, is down or busy; or the bridge has another secret; or it is not the bridge at all. An
+// operator who fixes the settings should not have to send events again by hand.
+const UNAVAILABLE = new Set([401, 403, 404, 408, 429, 502, 503, 504])
 
 /** `status` is null when no answer came. */
 export function verdict(status: number | null, attempts: number, random: () => number = Math.random): Verdict {
-  if (status !== null && status >= 200 && status < 300) return { kind: "delivered" }
-  if (status !== null && (MISCONFIGURED.has(status) || (status >= 300 && status < 400))) {
-    return { kind: "postponed", seconds: jittered(MISCONFIGURED_WAIT_SECONDS, random) }
-  }
-  if (status !== null && status >= 400 && status < 500 && !PASSING.has(status)) return { kind: "rejected" }
+  if (status === null || UNAVAILABLE.has(status) || (status >= 300 && status < 400)) return { kind: "unavailable" }
+  if (status >= 200 && status < 300) return { kind: "delivered" }
+  if (status >= 400 && status < 500) return { kind: "rejected" }
+  // An error inside the bridge may be about this event only: others must not wait for it.
   return { kind: "postponed", seconds: backoff(attempts, random) }
 }
 
 /**
- * 1, 2, 4, 8, 16, 32, then always 60 seconds, each shortened by up to a half at random, so that a thousand events that
- * failed together do not all come back together.
+ * 1, 2, 4, 8, 16, 32, then always 60 seconds, each shortened by up to a half at random, so that several processes do not
+ * try at the same moment.
  */
 export function backoff(attempts: number, random: () => number = Math.random): number {
-  return jittered(Math.min(FIRST_WAIT_SECONDS * 2 ** (attempts - 1), LONGEST_WAIT_SECONDS), random)
-}
-
-function jittered(seconds: number, random: () => number): number {
-  return seconds * (1 - random() / 2)
+  return Math.min(FIRST_WAIT_SECONDS * 2 ** (attempts - 1), MAX_WAIT_SECONDS) * (1 - random() / 2)
 }

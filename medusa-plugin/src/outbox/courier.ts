@@ -3,14 +3,18 @@ import type DustModuleService from "../modules/dust/service"
 import type { ReadOptions } from "../modules/dust/options"
 import type { OutgoingEvent } from "../modules/dust/service"
 import { signedHeaders } from "../signature"
-import { verdict } from "./answers"
+import { backoff, verdict } from "./answers"
+import { Breaker } from "./breaker"
 import { withOrder } from "./snapshot"
 
 // Few enough to leave Medusa its database connections, enough that one slow answer does not hold up the rest.
 const AT_ONCE = 4
 const ATTEMPT_TIMEOUT_MS = 10_000
+const PROBE_TIMEOUT_MS = 5_000
 // How often to look for events whose wait is over, or that another process has kept.
 const LOOK_AGAIN_MS = 1_000
+// What a proxy answers for a server that is down.
+const PROXY_ERRORS = new Set([502, 503, 504])
 const KEEP_DELIVERED_DAYS = 7
 const CLEAN_EVERY_MS = 3_600_000
 // The bridge takes no body over 1 MiB; without its snapshot an event is small, and the bridge fetches the order itself.
@@ -23,7 +27,8 @@ type Destination = Pick<ReadOptions, "bridge" | "key">
 export class Courier {
   private readonly stopping = new AbortController()
   private underWay = new Set<Promise<void>>()
-  private cleanedAt = Date.now()
+  private cleanedAt = 0
+  private readonly breaker = new Breaker()
   private rouse: () => void = () => undefined
 
   constructor(
@@ -49,11 +54,17 @@ export class Courier {
     this.rouse()
   }
 
+  /** As `wake`, also while the bridge is unavailable and the next attempt would be made later. */
+  sendNow(): void {
+    this.breaker.tryNow()
+    this.wake()
+  }
+
   private async run(): Promise<void> {
     while (!this.stopping.signal.aborted) {
       const woken = this.nextWake()
       try {
-        if (await this.sendDue()) continue
+        if (await this.sendSome()) continue
         await this.cleanSometimes()
       } catch (error) {
         this.logger.warn(`dust: the outbox cannot be read: ${(error as Error).message}`)
@@ -62,40 +73,114 @@ export class Courier {
     }
   }
 
+  /** True when there may be more to send at once. */
+  private async sendSome(): Promise<boolean> {
+    if (!this.breaker.isOpen) return this.sendDue()
+    if (!this.breaker.mayTry || this.underWay.size) return false
+    return this.tryAgain()
+  }
+
+  /** After a wait: when the bridge answers at all, one event. Its body is built only then. True when it was delivered. */
+  private async tryAgain(): Promise<boolean> {
+    const reason = await this.probe()
+    if (reason) {
+      this.noteUnavailable(reason)
+      return false
+    }
+    const [event] = await this.outbox.claim(1)
+    if (event) await this.begin(event)
+    else this.noteAvailable()
+    return !this.breaker.isOpen
+  }
+
   /** Start an attempt for each event that is due and for which there is room. True when there may be more of them. */
   private async sendDue(): Promise<boolean> {
     const room = AT_ONCE - this.underWay.size
     const events = room > 0 ? await this.outbox.claim(room) : []
-    for (const event of events) {
-      const attempt = this.attempt(event).finally(() => {
-        this.underWay.delete(attempt)
-        this.wake()
-      })
-      this.underWay.add(attempt)
-    }
+    for (const event of events) void this.begin(event)
     return events.length > 0 && this.underWay.size < AT_ONCE
+  }
+
+  private begin(event: OutgoingEvent): Promise<void> {
+    const attempt = this.attempt(event).finally(() => {
+      this.underWay.delete(attempt)
+      this.wake()
+    })
+    this.underWay.add(attempt)
+    return attempt
   }
 
   /** Never throws: an event whose outcome could not be written down is tried again when its lease is over. */
   private async attempt(event: OutgoingEvent): Promise<void> {
     try {
-      const { status, reason } = await this.send(event)
-      const next = verdict(status, event.attempts)
-      if (next.kind === "delivered") {
-        await this.outbox.markDelivered(event.id)
-        return
-      }
-      if (next.kind === "postponed") await this.outbox.postpone(event.id, next.seconds, reason)
-      else await this.outbox.reject(event.id, reason)
-      this.logger.warn(`dust: ${event.type} ${event.id} ${next.kind} after attempt ${event.attempts}: ${reason}`)
+      await this.attemptOnce(event)
     } catch (error) {
       this.logger.warn(`dust: ${event.type} ${event.id} could not be settled: ${(error as Error).message}`)
     }
   }
 
-  private async send(event: OutgoingEvent): Promise<{ status: number | null; reason: string }> {
+  private async attemptOnce(event: OutgoingEvent): Promise<void> {
+    let body: string
     try {
-      const body = await this.body(event)
+      body = await this.body(event)
+    } catch (error) {
+      // Medusa's own trouble with this order: the bridge is not concerned.
+      await this.postpone(event, backoff(event.attempts), `Its order cannot be read: ${(error as Error).message}`)
+      return
+    }
+    const { status, reason } = await this.send(event, body)
+    const next = verdict(status, event.attempts)
+    if (next.kind !== "unavailable") this.noteAvailable()
+    if (next.kind === "delivered") {
+      await this.outbox.markDelivered(event.id)
+    } else if (next.kind === "unavailable") {
+      if (!this.stopping.signal.aborted) this.noteUnavailable(reason)
+      // Due again at once: the breaker waits for all events.
+      await this.outbox.postpone(event, 0, reason)
+    } else if (next.kind === "postponed") {
+      await this.postpone(event, next.seconds, reason)
+    } else {
+      await this.outbox.reject(event, reason)
+      this.logger.warn(`dust: the bridge rejects ${event.type} ${event.id}: ${reason}`)
+    }
+  }
+
+  private async postpone(event: OutgoingEvent, seconds: number, reason: string): Promise<void> {
+    await this.outbox.postpone(event, seconds, reason)
+    if (event.attempts === 1) {
+      this.logger.warn(`dust: ${event.type} ${event.id} fails and is tried again from time to time: ${reason}`)
+    }
+  }
+
+  private noteUnavailable(reason: string): void {
+    if (this.breaker.fail()) {
+      this.logger.warn(`dust: the bridge is unavailable, and events wait in the outbox: ${reason}`)
+    }
+  }
+
+  private noteAvailable(): void {
+    const seconds = this.breaker.close()
+    if (seconds !== undefined) {
+      this.logger.info(`dust: the bridge is available again after ${Math.round(seconds)} s`)
+    }
+  }
+
+  /** Why the bridge is unavailable; undefined when it answers, whatever it answers. */
+  private async probe(): Promise<string | undefined> {
+    try {
+      const response = await fetch(`${this.destination.bridge}/health/live`, {
+        redirect: "manual",
+        signal: AbortSignal.any([this.stopping.signal, AbortSignal.timeout(PROBE_TIMEOUT_MS)]),
+      })
+      await response.text()
+      return PROXY_ERRORS.has(response.status) ? String(response.status) : undefined
+    } catch (error) {
+      return reasonOf(error)
+    }
+  }
+
+  private async send(event: OutgoingEvent, body: string): Promise<{ status: number | null; reason: string }> {
+    try {
       const response = await fetch(`${this.destination.bridge}/webhooks/medusa`, {
         method: "POST",
         body,
@@ -109,8 +194,7 @@ export class Courier {
       const text = await response.text()
       return { status: response.status, reason: `${response.status} ${text}`.slice(0, LONGEST_REASON) }
     } catch (error) {
-      const { message, cause } = error as Error & { cause?: { code?: string } }
-      return { status: null, reason: cause?.code ? `${message}: ${cause.code}` : message }
+      return { status: null, reason: reasonOf(error) }
     }
   }
 
@@ -138,4 +222,9 @@ export class Courier {
       }
     })
   }
+}
+
+function reasonOf(error: unknown): string {
+  const { message, cause } = error as Error & { cause?: { code?: string } }
+  return cause?.code ? `${message}: ${cause.code}` : message
 }

@@ -7,7 +7,7 @@ import { moment, shown } from "../lib/format"
 import { Figures } from "./figures"
 import { Loaded, Nothing } from "./states"
 
-const REFRESH_MS = 5_000
+const REFRESH_MS = 15_000
 
 /** The plugin's outbox: what is still on its way from Medusa to the bridge. It answers while the bridge is away. */
 export function Deliveries(): ReactNode {

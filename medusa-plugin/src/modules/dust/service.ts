@@ -4,6 +4,7 @@ import { InjectManager, MedusaContext, MedusaService, Modules } from "@medusajs/
 import type { EntityManager } from "@medusajs/framework/mikro-orm/postgresql"
 import { installCheckoutGuard } from "../../guard"
 import { Courier } from "../../outbox/courier"
+import { withRetries } from "../../outbox/retries"
 import { eventId, occurredAt, type MedusaEvent } from "../../signature"
 import { OutboxEvent } from "./models/outbox-event"
 import { readOptions, type DustOptions, type ReadOptions } from "./options"
@@ -19,6 +20,11 @@ export type OutgoingEvent = {
   occurred_at: Date
   attempts: number
 }
+
+type Attempted = Pick<OutgoingEvent, "id" | "attempts">
+
+// An attempt that took longer than its lease must not overwrite the state that a later one has written.
+const NOT_STALE = "state = 'waiting' and attempts = ?"
 
 type Shared = Context<EntityManager>
 
@@ -49,9 +55,12 @@ export default class DustModuleService extends MedusaService({ OutboxEvent }) {
     return this.options
   }
 
-  /** Keep an event for the bridge; one that is kept already, whatever became of it, is left as it is. */
+  /**
+   * Store an event for the bridge; one that is stored already is left as it is. A failed INSERT is tried again, because
+   * Medusa's event bus does not deliver an event a second time.
+   */
   async keep(event: MedusaEvent): Promise<void> {
-    await this.insert(eventId(event), event)
+    await withRetries(() => this.insert(eventId(event), event))
     this.courier?.wake()
   }
 
@@ -82,26 +91,26 @@ export default class DustModuleService extends MedusaService({ OutboxEvent }) {
   }
 
   @InjectManager()
-  async postpone(id: string, seconds: number, reason: string, @MedusaContext() shared: Shared = {}): Promise<void> {
+  async postpone(event: Attempted, seconds: number, reason: string, @MedusaContext() shared: Shared = {}): Promise<void> {
     await shared.manager!.execute(
       `update dust_outbox set next_attempt_at = now() + make_interval(secs => ?), last_error = ?, updated_at = now()
-        where id = ?`,
-      [seconds, reason, id],
+        where id = ? and ${NOT_STALE}`,
+      [seconds, reason, event.id, event.attempts],
     )
   }
 
   @InjectManager()
-  async reject(id: string, reason: string, @MedusaContext() shared: Shared = {}): Promise<void> {
+  async reject(event: Attempted, reason: string, @MedusaContext() shared: Shared = {}): Promise<void> {
     await shared.manager!.execute(
-      `update dust_outbox set state = 'rejected', last_error = ?, updated_at = now() where id = ?`,
-      [reason, id],
+      `update dust_outbox set state = 'rejected', last_error = ?, updated_at = now() where id = ? and ${NOT_STALE}`,
+      [reason, event.id, event.attempts],
     )
   }
 
   /** Send an event again now that was rejected, or that waits; false when it is delivered or unknown. */
   async sendAgain(id: string): Promise<boolean> {
     const found = await this.makeDue(id)
-    this.courier?.wake()
+    this.courier?.sendNow()
     return found
   }
 
@@ -117,12 +126,12 @@ export default class DustModuleService extends MedusaService({ OutboxEvent }) {
   /** How many events are in which state, and since when the oldest one waits. */
   @InjectManager()
   async deliveryState(@MedusaContext() shared: Shared = {}): Promise<Record<string, unknown>> {
+    // A query for each state: each has an index of its own.
     const [row] = await shared.manager!.execute(
-      `select count(*) filter (where state = 'waiting')::int as waiting,
-              count(*) filter (where state = 'delivered')::int as delivered,
-              count(*) filter (where state = 'rejected')::int as rejected,
-              min(occurred_at) filter (where state = 'waiting') as oldest_waiting_at
-         from dust_outbox`,
+      `select (select count(*)::int from dust_outbox where state = 'waiting') as waiting,
+              (select count(*)::int from dust_outbox where state = 'delivered') as delivered,
+              (select count(*)::int from dust_outbox where state = 'rejected') as rejected,
+              (select min(occurred_at) from dust_outbox where state = 'waiting') as oldest_waiting_at`,
     )
     return row
   }
@@ -130,7 +139,7 @@ export default class DustModuleService extends MedusaService({ OutboxEvent }) {
   @InjectManager()
   private async makeDue(id: string, @MedusaContext() shared: Shared = {}): Promise<boolean> {
     const rows = await shared.manager!.execute(
-      `update dust_outbox set state = 'waiting', next_attempt_at = now(), attempts = 0, updated_at = now()
+      `update dust_outbox set state = 'waiting', next_attempt_at = now(), updated_at = now()
         where id = ? and state <> 'delivered' returning id`,
       [id],
     )

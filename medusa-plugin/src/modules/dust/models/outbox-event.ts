@@ -16,4 +16,8 @@ export const OutboxEvent = model
     last_error: model.text().nullable(),
     delivered_at: model.dateTime().nullable(),
   })
-  .indexes([{ name: "IDX_dust_outbox_waiting", on: ["next_attempt_at"], where: "state = 'waiting'" }])
+  .indexes([
+    { name: "IDX_dust_outbox_due", on: ["attempts", "occurred_at"], where: "state = 'waiting'" },
+    { name: "IDX_dust_outbox_undelivered", on: ["occurred_at"], where: "state in ('waiting', 'rejected')" },
+    { name: "IDX_dust_outbox_delivered", on: ["delivered_at"], where: "state = 'delivered'" },
+  ])

@@ -1,0 +1,15 @@
+import { setTimeout } from "node:timers/promises"
+
+const WAITS_MS = [200, 1_000, 5_000]
+
+/** Do the work, up to four times when it fails. Throws the last error. */
+export async function withRetries(work: () => Promise<void>): Promise<void> {
+  for (const wait of WAITS_MS) {
+    try {
+      return await work()
+    } catch {
+      await setTimeout(wait)
+    }
+  }
+  await work()
+}

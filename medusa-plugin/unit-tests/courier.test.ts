@@ -1,0 +1,169 @@
+import { randomBytes } from "node:crypto"
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest"
+import { Breaker } from "../src/outbox/breaker"
+import { Courier } from "../src/outbox/courier"
+import type { OutgoingEvent } from "../src/modules/dust/service"
+
+const snapshots = vi.fn(async ({ data }: OutgoingEvent) => data)
+vi.mock("../src/outbox/snapshot", () => ({ withOrder: (event: OutgoingEvent) => snapshots(event) }))
+
+describe("Breaker", () => {
+  it("waits longer after each failure, and counts those of one moment once", () => {
+    let now = 0
+    const breaker = new Breaker(() => now)
+    expect(breaker.fail()).toBe(true)
+    expect([breaker.fail(), breaker.fail()]).toEqual([false, false])
+    expect(breaker.mayTry).toBe(false)
+    now += 1_000
+    expect(breaker.mayTry).toBe(true)
+    breaker.fail()
+    now += 999
+    expect(breaker.mayTry).toBe(false)
+    now += 1_001
+    expect(breaker.mayTry).toBe(true)
+    expect(breaker.close()).toBeCloseTo(3)
+    expect(breaker.isOpen).toBe(false)
+    expect(breaker.close()).toBeUndefined()
+  })
+})
+
+/** An outbox in memory, with the methods that the courier calls. */
+class Outbox {
+  events = new Map<string, OutgoingEvent & { state: string; due: number; error?: string }>()
+  cleaned = 0
+  claims = 0
+
+  add(count: number): void {
+    for (let n = 0; n < count; n++) {
+      const id = `msg_${this.events.size}`
+      const data = { id }
+      this.events.set(id, { id, type: "order.placed", data, occurred_at: new Date(), attempts: 0, state: "waiting", due: 0 })
+    }
+  }
+
+  async claim(limit: number): Promise<OutgoingEvent[]> {
+    this.claims += 1
+    const due = [...this.events.values()].filter((event) => event.state === "waiting" && event.due <= Date.now())
+    const claimed = due.sort((a, b) => a.attempts - b.attempts).slice(0, limit)
+    for (const event of claimed) Object.assign(event, { attempts: event.attempts + 1, due: Date.now() + 30_000 })
+    return claimed.map((event) => ({ ...event }))
+  }
+
+  async markDelivered(id: string): Promise<void> {
+    Object.assign(this.events.get(id)!, { state: "delivered" })
+  }
+
+  async postpone({ id }: OutgoingEvent, seconds: number, error: string): Promise<void> {
+    Object.assign(this.events.get(id)!, { due: Date.now() + 1000 * seconds, error })
+  }
+
+  async reject({ id }: OutgoingEvent, error: string): Promise<void> {
+    Object.assign(this.events.get(id)!, { state: "rejected", error })
+  }
+
+  async clean(): Promise<void> {
+    this.cleaned += 1
+  }
+
+  count(state: string): number {
+    return [...this.events.values()].filter((event) => event.state === state).length
+  }
+}
+
+describe("Courier", () => {
+  const outbox = new Outbox()
+  const logger = { info: vi.fn(), warn: vi.fn() }
+  let answer: (url: string, body?: string) => Response | Error
+  let asked: string[] = []
+  let courier: Courier
+
+  beforeEach(() => {
+    vi.useFakeTimers()
+    snapshots.mockReset()
+    snapshots.mockImplementation(async ({ data }) => data)
+    logger.info.mockReset()
+    logger.warn.mockReset()
+    outbox.events.clear()
+    outbox.claims = outbox.cleaned = 0
+    asked = []
+    vi.stubGlobal("fetch", async (url: string, { body }: { body?: string } = {}) => {
+      asked.push(url)
+      const given = answer(url, body)
+      if (given instanceof Error) throw given
+      return given
+    })
+    const destination = { bridge: "http://bridge", key: randomBytes(32) }
+    courier = new Courier(outbox as never, {} as never, destination, logger as never)
+  })
+
+  afterEach(async () => {
+    await courier.stop()
+    vi.useRealTimers()
+    vi.unstubAllGlobals()
+  })
+
+  it("asks one question a minute while the bridge is away for a day, and reads no order", async () => {
+    answer = () => new Error("connect ECONNREFUSED")
+    outbox.add(6_000)
+    courier.start()
+    await vi.advanceTimersByTimeAsync(60_000)
+    const [read, claimed] = [snapshots.mock.calls.length, outbox.claims]
+    asked = []
+    await vi.advanceTimersByTimeAsync(86_400_000)
+    expect(snapshots.mock.calls.length).toBe(read)
+    expect(outbox.claims).toBe(claimed)
+    expect(read).toBeLessThanOrEqual(4)
+    // Between half a minute and a minute.
+    expect(asked.length).toBeLessThan(86_400 / 29)
+    expect(new Set(asked)).toEqual(new Set(["http://bridge/health/live"]))
+    expect(logger.warn).toHaveBeenCalledTimes(1)
+    expect(logger.warn.mock.calls[0][0]).toContain("the bridge is unavailable")
+
+    answer = () => new Response("{}", { status: 202 })
+    await vi.advanceTimersByTimeAsync(120_000)
+    expect(outbox.count("delivered")).toBe(6_000)
+    expect(logger.info).toHaveBeenCalledTimes(1)
+    expect(logger.info.mock.calls[0][0]).toContain("available again")
+  })
+
+  it("delivers the others while the bridge fails at one event", async () => {
+    outbox.add(20)
+    answer = (_, body) => new Response("{}", { status: body?.includes('"msg_3"') ? 500 : 202 })
+    courier.start()
+    await vi.advanceTimersByTimeAsync(1_000)
+    expect(outbox.count("delivered")).toBe(19)
+    await vi.advanceTimersByTimeAsync(600_000)
+    expect(logger.warn).toHaveBeenCalledTimes(1)
+  })
+
+  it("does not take an order that cannot be read for a bridge that is away", async () => {
+    outbox.add(3)
+    snapshots.mockImplementation(async ({ id, data }) => {
+      if (id === "msg_0") throw new Error("Medusa's database failed")
+      return data
+    })
+    answer = () => new Response("{}", { status: 202 })
+    courier.start()
+    await vi.advanceTimersByTimeAsync(1_000)
+    expect(outbox.count("delivered")).toBe(2)
+    expect(outbox.events.get("msg_0")!.error).toContain("Medusa's database failed")
+  })
+
+  it("tries at once when an operator sends an event again", async () => {
+    outbox.add(1)
+    answer = () => new Response("{}", { status: 401 })
+    courier.start()
+    await vi.advanceTimersByTimeAsync(200_000)
+    answer = () => new Response("{}", { status: 202 })
+    courier.sendNow()
+    await vi.advanceTimersByTimeAsync(100)
+    expect(outbox.count("delivered")).toBe(1)
+  })
+
+  it("forgets what was delivered long ago soon after each start", async () => {
+    answer = () => new Response("{}", { status: 202 })
+    courier.start()
+    await vi.advanceTimersByTimeAsync(2_000)
+    expect(outbox.cleaned).toBe(1)
+  })
+})
