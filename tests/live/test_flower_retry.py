@@ -245,8 +245,11 @@ def test_selected_tasks_are_retried_together(house: House, page: Page) -> None:
         expect(page.locator("#dust-retry-selected")).to_have_text("Retry selected (2)")
         screenshot(page, "10_selected")
         page.click("#dust-retry-selected")
+        # Nothing fades: a dialog that does ignores Close until it is all there.
+        assert "fade" not in str(page.locator("#dust-progress").get_attribute("class")).split()
         expect(page.locator(".dust-counts")).to_have_text("2 of 2 sent · 2 succeeded · 0 failed")
         page.click(".dust-close")
+        expect(page.locator("#dust-progress")).to_have_count(0)
         assert house.balance("cus_three") == 20
         page.locator(".dust-retry").click()
         expect(page.locator(".dust-counts")).to_have_text("1 of 1 sent · 1 succeeded · 0 failed")

@@ -377,7 +377,12 @@ def test_open_on_loopback_it_retries_with_the_token_only(house: House, operator:
         listening = [c.laddr.ip for c in psutil.Process(process.pid).net_connections() if c.status == "LISTEN"]
         assert listening == ["127.0.0.1"]
         assert anybody.retry(task_id, **{"X-XSRFToken": ""}).status_code == 403
-        assert anybody.retry(task_id, Host="rebound.example").status_code == 404
+        assert anybody.retry(task_id, Host="rebound.example").status_code == 421
+        for path in ("/", "/tasks", "/workers", f"/task/{task_id}", "/static/css/flower.css", "/healthcheck"):
+            assert anybody.http.get(path, headers={"Host": "rebound.example:5555"}).status_code == 421, path
+        assert anybody.http.get("/tasks").status_code == 200
+        port = anybody.http.base_url.port
+        assert anybody.http.get("/tasks", headers={"Host": f"localhost:{port}"}).status_code == 200
         answer = anybody.retry(task_id).raise_for_status().json()
         assert answer["by"] == "somebody at this machine"
         assert until(lambda: house.balance("cus_open") == 10, PATIENCE_SECONDS)

@@ -10,9 +10,10 @@ from typing import Any
 import structlog
 from celery import states
 from flower.app import Flower, rewrite_handler
+from tornado.httputil import HTTPServerRequest
 from tornado.ioloop import PeriodicCallback
 from tornado.template import Loader, Template
-from tornado.web import StaticFileHandler, url
+from tornado.web import ErrorHandler, StaticFileHandler, url
 
 from bridge.errors import Unavailable
 from workers.flower.failures import FailedTask, as_events, kept_failures, kept_task_ids
@@ -24,6 +25,7 @@ _HERE = Path(__file__).parent
 _STATIC = "/dust-static/"
 _CATCH_UP_MILLISECONDS = 60_000
 _FAILURES_AT_ONCE = 500
+_LOCAL_HOSTS = {"localhost", "127.0.0.1", "::1", "[::1]"}
 
 
 class DustFlower(Flower):  # type: ignore[misc]
@@ -47,15 +49,22 @@ class DustFlower(Flower):  # type: ignore[misc]
             url(r"/api/task/failed", FailedHandler),
             url(f"{_STATIC}(.*)", StaticFileHandler, {"path": files["static_path"]}),
         ]
-        # Where no login protects it, a page of somebody else's could come by a name of its own that leads to loopback
-        # (DNS rebinding) and read the token; under such a name there is no Retry.
-        hosts = r"(localhost|127\.0\.0\.1)" if self.is_open else r".*"
-        self.add_handlers(hosts, [rewrite_handler(each, prefix) for each in handlers] if prefix else handlers)
+        self.add_handlers(r".*", [rewrite_handler(each, prefix) for each in handlers] if prefix else handlers)
 
     @property
     def is_open(self) -> bool:
         """Whether there is no login; `run_flower` allows that on loopback only."""
         return not (self.options.basic_auth or self.options.auth)
+
+    def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:
+        """Refuse a request under a foreign host name where no login protects Flower.
+
+        Otherwise another site could give its own name the address of loopback (DNS rebinding), and its page could read
+        everything here.
+        """
+        if self.is_open and request.host_name not in _LOCAL_HOSTS:
+            return self.get_handler_delegate(request, ErrorHandler, {"status_code": 421})
+        return super().find_handler(request, **kwargs)
 
     def start(self) -> None:
         self.io_loop.add_callback(self.catch_up)

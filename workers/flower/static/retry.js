@@ -106,8 +106,9 @@
 
     // ---- many at once
 
+    // Without Bootstrap's `fade`: a modal ignores its Close button while it fades in.
     const DIALOG = `
-        <div class="modal fade" id="dust-progress" tabindex="-1" data-bs-backdrop="static" data-bs-keyboard="false"
+        <div class="modal" id="dust-progress" tabindex="-1" data-bs-backdrop="static" data-bs-keyboard="false"
              aria-labelledby="dust-progress-title">
           <div class="modal-dialog modal-dialog-centered"><div class="modal-content">
             <div class="modal-header"><h2 class="modal-title fs-5" id="dust-progress-title"></h2></div>
