@@ -7,7 +7,7 @@ from decimal import ROUND_FLOOR, Decimal
 
 from bridge.errors import Conflict, InvalidInput
 from bridge.ids import ProductId
-from bridge.ledger.account import InsufficientDust
+from bridge.ledger.account import MOST_DUST, InsufficientDust
 from bridge.medusa.carts import Cart
 from bridge.medusa.currencies import smallest_unit
 from bridge.programme.rules import Redeem
@@ -203,14 +203,17 @@ def least_cart_for(rules: Redeem, value: Decimal, currency_code: str) -> Decimal
 
 
 def product_terms(prices: Mapping[ProductId, int], wanted: Mapping[ProductId, int]) -> Terms:
-    """Terms of buying units of products for their dust prices. Raises `NoDustPrice`."""
+    """Terms of buying units of products for their dust prices. Raises `NoDustPrice`, `AboveMaximum`."""
     parts = []
     for product_id, quantity in wanted.items():
         price = prices.get(product_id)
         if price is None:
             raise NoDustPrice(product_id)
         parts.append(Part(dust=price * quantity, product_id=product_id, quantity=quantity))
-    return Terms(kind=RedemptionKind.PRODUCTS, dust=sum(part.dust for part in parts), parts=tuple(parts))
+    dust = sum(part.dust for part in parts)
+    if dust > MOST_DUST:
+        raise AboveMaximum(max_dust=MOST_DUST)
+    return Terms(kind=RedemptionKind.PRODUCTS, dust=dust, parts=tuple(parts))
 
 
 def unpaid_units(cart: Cart, prices: Collection[ProductId], paid: Mapping[ProductId, int]) -> Counter[ProductId]:

@@ -18,6 +18,7 @@ from bridge.db import transaction
 from bridge.errors import Unavailable
 from bridge.ids import CustomerId, new_id
 from bridge.inbox.drain import drain_once
+from bridge.ledger.account import MOST_DUST
 from bridge.ledger.adjust import adjust_balance
 from bridge.medusa.client import get_medusa
 from bridge.redemptions import uses
@@ -29,6 +30,7 @@ from bridge.redemptions.promises import (
     update_redemption,
 )
 from bridge.redemptions.tables import State
+from bridge.redemptions.terms import MOST_UNITS
 from bridge.together import Together
 from bridge.wake import REDEMPTIONS_ADVANCE
 from tests.support import tokens
@@ -502,6 +504,15 @@ def test_items_pay_for_products_without_a_cart(api: TestClient, medusa: FakeMedu
     give(700)
     redemption = redeemed(api, {"items": [{"product_id": "prod_mug", "quantity": 3}]})
     assert (redemption["dust"], redemption["promotions"][0]["quantity"]) == (600, 3)
+
+
+def test_a_price_beyond_any_balance_is_refused_with_the_maximum(api: TestClient, medusa: FakeMedusa) -> None:
+    api.put("/admin/dust/products/prod_mug", json={"dust_price": MOST_DUST}, headers=tokens.admin())
+    give(1000)
+    answer = redeem(api, {"items": [{"product_id": "prod_mug", "quantity": MOST_UNITS}] * 100})
+    assert (answer.status_code, answer.json()["code"]) == (422, "above_maximum")
+    assert redeem(api, {"items": [{"product_id": "prod_mug"}]}).json()["code"] == "insufficient_dust"
+    assert figures(api) == (1000, 0, 1000)
 
 
 def test_a_customer_has_a_maximum_of_open_redemptions(api: TestClient, medusa: FakeMedusa) -> None:
