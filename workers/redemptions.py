@@ -24,6 +24,8 @@ def advance(redemption_id: str) -> str:
     if outcome.orders:
         keep_orders(outcome.orders)
         publish(INBOX_DRAIN)
+    if outcome.unfinished:
+        publish(REDEMPTIONS_ADVANCE, redemption_id)
     return outcome.redemption.state.value
 
 

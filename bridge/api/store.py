@@ -16,7 +16,7 @@ from starlette.concurrency import run_in_threadpool
 
 from bridge.api.auth import Customer, customer_of
 from bridge.api.cached import cached
-from bridge.api.medusa_limit import FOR_CUSTOMERS, FOR_GUESTS
+from bridge.api.medusa_limit import FOR_CUSTOMERS, FOR_GUESTS, MedusaBusy
 from bridge.api.rewards import QuotedReward, quote_rewards
 from bridge.api.shapes import (
     BalanceView,
@@ -675,4 +675,6 @@ def _withdraw(redemption_id: str) -> Redemption:
         keep_orders(outcome.orders)
         wake(INBOX_DRAIN)
         raise AlreadyUsed(redemption_id, str(outcome.orders[0]["id"]))
+    if outcome.unfinished:
+        raise MedusaBusy
     return outcome.redemption

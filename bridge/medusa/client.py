@@ -223,10 +223,11 @@ class Medusa:
         """A cart over the Store API. Raises `UnknownInMedusa`."""
         return read_cart(self._store("GET", _path("/store/carts", cart_id), params={"fields": CART_FIELDS})["cart"])
 
-    def add_code_to_cart(self, cart_id: str, code: str) -> bool:
-        """Apply a code; False when Medusa took the call but does not apply the code (it says so in no other way)."""
-        cart = self._store("POST", _path("/store/carts", cart_id, "/promotions"), body={"promo_codes": [code]})["cart"]
-        return any(promotion and promotion.get("code") == code for promotion in cart.get("promotions") or ())
+    def add_codes_to_cart(self, cart_id: str, codes: Collection[str]) -> set[str]:
+        """Apply codes; those that the cart has then. Medusa leaves out a code that does not apply, and says nothing."""
+        body = {"promo_codes": sorted(codes)}
+        cart = self._store("POST", _path("/store/carts", cart_id, "/promotions"), body=body)["cart"]
+        return {promotion["code"] for promotion in cart.get("promotions") or () if promotion} & set(codes)
 
     def codes_in_cart(self, cart_id: str) -> CartCodes | None:
         """Which codes a cart holds; None when Medusa has no such cart."""
@@ -262,24 +263,28 @@ class Medusa:
         """Create a promotion. Raises `MedusaRefused` for a code that is taken, as for anything else it dislikes."""
         return _promotion(self._admin("POST", "/admin/promotions", body=body)["promotion"])
 
-    def promotion_by_code(self, code: str) -> Promotion | None:
-        """Look a code up, in any state. None means that it does not exist (or no longer does)."""
-        found = self._admin("GET", "/admin/promotions", params={"code": code, "fields": "id,code,used,metadata"})
-        return next((_promotion(p) for p in found["promotions"] if p["code"] == code), None)
+    def promotions_by_code(self, codes: Collection[str]) -> dict[str, Promotion]:
+        """The promotions of these codes, in any state. A code that does not exist, or no longer does, is left out."""
+        found = self._promotions(codes, "id,code,used,metadata")
+        return {promotion["code"]: _promotion(promotion) for promotion in found}
 
     def usable_codes(self, codes: Collection[str]) -> set[str]:
         """Those of these codes that a shopper could still use."""
-        usable: set[str] = set()
+        return {
+            promotion["code"]
+            for promotion in self._promotions(codes, "id,code,status,used,limit")
+            if promotion.get("status") == "active"
+            and (promotion.get("limit") is None or promotion.get("used", 0) < promotion["limit"])
+        }
+
+    def _promotions(self, codes: Collection[str], fields: str) -> Iterator[Json]:
         wanted = sorted(codes)
         for start in range(0, len(wanted), _CODES_AT_ONCE):
             some = wanted[start : start + _CODES_AT_ONCE]
-            fields = ("fields", "id,code,status,used,limit")
-            params: Params = [*(("code[]", code) for code in some), fields, ("limit", _CODES_AT_ONCE)]
-            for promotion in self._admin("GET", "/admin/promotions", params=params)["promotions"]:
-                limit = promotion.get("limit")
-                if promotion.get("status") == "active" and (limit is None or promotion.get("used", 0) < limit):
-                    usable.add(promotion["code"])
-        return usable & set(codes)
+            name = "code[]" if len(some) > 1 else "code"
+            params: Params = [*((name, code) for code in some), ("fields", fields), ("limit", _CODES_AT_ONCE)]
+            found = self._admin("GET", "/admin/promotions", params=params)["promotions"]
+            yield from (promotion for promotion in found if promotion["code"] in codes)
 
     def delete_promotion(self, promotion_id: str) -> None:
         """Delete a promotion; one that is gone already is fine."""

@@ -8,8 +8,10 @@ the codes are gone and that no order has used them.
 """
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from time import monotonic
 
 import structlog
 from sqlalchemy import Connection, select, update
@@ -34,6 +36,8 @@ log = structlog.get_logger(__name__)
 
 # Longer than all of one visit's calls to Medusa may take together, each being cut off by its own time-out.
 LEASE = timedelta(seconds=90)
+# A redemption of many products has many codes. After this time the rest is left for the next visit.
+VISIT_SECONDS = 20.0
 # When the making of a code was in doubt and it could not be found, look once more after Medusa had time to finish.
 SECOND_LOOK = timedelta(minutes=2)
 _LONGEST_WAIT_SECONDS = 120.0
@@ -46,10 +50,14 @@ _LEFT_THE_CART = "The code was removed from the cart."
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """Where the promise stands now. `orders` were found to have used a code; the caller gives them to the inbox."""
+    """Where the redemption stands now. `orders` were found to have used a code; the caller gives them to the inbox.
+
+    When it is `unfinished`, more codes are left than one visit has time for, and another visit is due.
+    """
 
     redemption: Redemption
     orders: tuple[Json, ...] = ()
+    unfinished: bool = False
 
 
 class Busy(Unavailable):
@@ -59,6 +67,24 @@ class Busy(Unavailable):
 
     def __init__(self, redemption_id: str) -> None:
         super().__init__(f"Redemption {redemption_id} is being worked on.")
+
+
+class _VisitOver(Exception):
+    """The visit has taken its time, and some codes are left."""
+
+
+class _Visit:
+    """How much time is left for another code. The first one always has its time."""
+
+    def __init__(self) -> None:
+        self._end = monotonic() + VISIT_SECONDS
+        self._begun = False
+
+    def next_code(self) -> None:
+        """Raises `_VisitOver`."""
+        if self._begun and monotonic() >= self._end:
+            raise _VisitOver
+        self._begun = True
 
 
 def advance(redemption_id: str, medusa: Medusa) -> Outcome:
@@ -81,6 +107,10 @@ def advance(redemption_id: str, medusa: Medusa) -> Outcome:
         if redemption.state is State.ACTIVE:
             return _check_cart(redemption, medusa, lease)
         return _look_again(redemption, medusa, lease)
+    except _VisitOver:
+        with transaction() as connection:
+            _end_visit(connection, redemption_id, lease, next_attempt_at=now())
+        return Outcome(redemption=redemption, unfinished=True)
     except Unavailable as error:
         _put_off(redemption, lease, error)
         raise
@@ -137,21 +167,25 @@ def _make(redemption: Redemption, medusa: Medusa, lease: str) -> Outcome:
     with transaction() as connection:
         dust_only = newest_dust_only(connection, limit=_MOST_EXCEPTIONS)
         max_share = version_numbered(connection, redemption.programme_version).programme.redeem.max_share
-    bodies = {code.code: promotion_body(redemption, code, dust_only, max_share=max_share) for code in redemption.codes}
+    visit = _Visit()
+    made: dict[str, Promotion] = {}
     try:
-        made = {code: _make_or_adopt(redemption, code, body, medusa) for code, body in bodies.items()}
+        for code in redemption.codes:
+            if code.promotion_id is None:
+                visit.next_code()
+                body = promotion_body(redemption, code, dust_only, max_share=max_share)
+                made[code.code] = _make_or_adopt(redemption, code.code, body, medusa)
+    except (_VisitOver, Unavailable):
+        with transaction() as connection:
+            _note_promotions(connection, made)
+        raise
     except MedusaRefused as refusal:
         # Medusa has said no and always will. What was made of the other codes goes before the dust comes back.
         return _withdraw(redemption, medusa, lease, failure=refusal.message)
     reason = _put_in_cart(redemption, medusa) if redemption.cart_id else None
     with transaction() as connection:
         current = lock_redemption(connection, redemption.id)
-        for code, promotion in made.items():
-            connection.execute(
-                update(dust_redemption_code)
-                .where(dust_redemption_code.c.code == code)
-                .values(promotion_id=promotion.id)
-            )
+        _note_promotions(connection, made)
         changes: dict[str, object] = {"reason": reason, "attempts": 0}
         if current.state is State.PENDING:
             # An order may have used the code already and been settled: then the state is further on and stays.
@@ -161,11 +195,18 @@ def _make(redemption: Redemption, medusa: Medusa, lease: str) -> Outcome:
         return Outcome(redemption=lock_redemption(connection, redemption.id))
 
 
+def _note_promotions(connection: Connection, made: Mapping[str, Promotion]) -> None:
+    for code, promotion in made.items():
+        connection.execute(
+            update(dust_redemption_code).where(dust_redemption_code.c.code == code).values(promotion_id=promotion.id)
+        )
+
+
 def _make_or_adopt(redemption: Redemption, code: str, body: Json, medusa: Medusa) -> Promotion:
     try:
         return medusa.create_promotion(body)
     except MedusaRefused:
-        existing = medusa.promotion_by_code(code)
+        existing = medusa.promotions_by_code([code]).get(code)
         if existing is not None and existing.redemption_id == redemption.id:
             log.info("promotion_adopted", promotion_id=existing.id)
             return existing
@@ -173,14 +214,15 @@ def _make_or_adopt(redemption: Redemption, code: str, body: Json, medusa: Medusa
 
 
 def _put_in_cart(redemption: Redemption, medusa: Medusa) -> str | None:
-    """Apply the codes to the cart. The promise holds without it too, so a failure is only noted, and returned."""
+    """Apply the codes to the cart. A failure is only returned and noted: the shopper can still type the codes."""
     assert redemption.cart_id is not None
-    for code in redemption.codes:
-        try:
-            if not medusa.add_code_to_cart(redemption.cart_id, code.code):
-                return f"The code was made, but Medusa does not apply it to cart {redemption.cart_id}."
-        except DustError as error:
-            return f"The code was made, but could not be put into cart {redemption.cart_id}: {error.message}"
+    codes = {code.code for code in redemption.codes}
+    try:
+        applied = medusa.add_codes_to_cart(redemption.cart_id, codes)
+    except DustError as error:
+        return f"The code was made, but could not be put into cart {redemption.cart_id}: {error.message}"
+    if applied != codes:
+        return f"The code was made, but Medusa does not apply it to cart {redemption.cart_id}."
     return None
 
 
@@ -265,14 +307,13 @@ def _delete_codes(redemption: Redemption, medusa: Medusa) -> list[str]:
 
 
 def _delete_promotions(redemption: Redemption, medusa: Medusa) -> list[str]:
-    missing = []
-    for code in _unused(redemption):
-        promotion = medusa.promotion_by_code(code.code)
-        if promotion is None:
-            missing.append(code.code)
-        else:
-            medusa.delete_promotion(promotion.id)
-    return missing
+    codes = [code.code for code in _unused(redemption)]
+    promotions = medusa.promotions_by_code(codes)
+    visit = _Visit()
+    for promotion in promotions.values():
+        visit.next_code()
+        medusa.delete_promotion(promotion.id)
+    return [code for code in codes if code not in promotions]
 
 
 def _orders_that_used(redemption: Redemption, medusa: Medusa) -> list[Json]:

@@ -62,7 +62,7 @@ def test_the_client_never_asks_for_it(medusa: FakeMedusa, not_an_id: str) -> Non
         lambda: client.customer(CustomerId(not_an_id)),
         lambda: client.order_id_of_payment(not_an_id),
         lambda: client.cart(not_an_id),
-        lambda: client.add_code_to_cart(not_an_id, "CODE"),
+        lambda: client.add_codes_to_cart(not_an_id, ["CODE"]),
         lambda: client.remove_codes_from_cart(not_an_id, ["CODE"]),
         lambda: client.variants(ProductId(not_an_id)),
         lambda: client.set_product_metadata(ProductId(not_an_id), {}),

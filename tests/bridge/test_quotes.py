@@ -154,7 +154,7 @@ def test_a_code_made_without_the_cart_pays_for_the_cart_it_is_in(api: TestClient
     give(1000)
     medusa.add_cart(lines=[cart_line("prod_mug", total=15)])
     made = redeemed(api, {"items": [{"product_id": "prod_mug", "quantity": 1}]})
-    get_medusa().add_code_to_cart("cart_1", made["code"])
+    get_medusa().add_codes_to_cart("cart_1", [made["code"]])
     assert quote(api)["dust_only_due"] == 0
     assert redeem(api, {"cart_id": "cart_1", "pay": "dust_only"}).json()["code"] == "nothing_to_pay"
 

@@ -515,6 +515,59 @@ def test_a_price_beyond_any_balance_is_refused_with_the_maximum(api: TestClient,
     assert figures(api) == (1000, 0, 1000)
 
 
+def test_many_codes_are_made_and_deleted_in_several_visits(
+    api: TestClient, medusa: FakeMedusa, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    products = [f"prod_{n}" for n in range(5)]
+    for product_id in products:
+        api.put(f"/admin/dust/products/{product_id}", json={"dust_price": 10}, headers=tokens.admin())
+    give(1000)
+    redemption_id = redeem(api, {"items": [{"product_id": each} for each in products]}).json()["redemption"]["id"]
+    # Every visit has time for its first code only.
+    monkeypatch.setattr("bridge.redemptions.advance.VISIT_SECONDS", -1.0)
+    for made in range(1, len(products)):
+        assert advance(redemption_id, get_medusa()).unfinished
+        assert len(medusa.promotions) == made
+        assert show(api, redemption_id)["state"] == "pending"
+    assert not advance(redemption_id, get_medusa()).unfinished
+    assert show(api, redemption_id)["state"] == "active"
+    assert all(each["promotion_id"] in medusa.promotions for each in show(api, redemption_id)["promotions"])
+
+    answer = delete(api, redemption_id)
+    assert answer.status_code == 503
+    assert figures(api) == (1000, 50, 950)
+    while medusa.promotions:
+        assert figures(api) == (1000, 50, 950)
+        outcome = advance(redemption_id, get_medusa())
+    assert not outcome.unfinished
+    assert show(api, redemption_id)["state"] == "released"
+    assert figures(api) == (1000, 0, 1000)
+
+
+def test_codes_that_were_made_are_kept_when_medusa_goes_away(
+    api: TestClient, medusa: FakeMedusa, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    products = [f"prod_{n}" for n in range(3)]
+    for product_id in products:
+        api.put(f"/admin/dust/products/{product_id}", json={"dust_price": 10}, headers=tokens.admin())
+    give(1000)
+    redemption_id = redeem(api, {"items": [{"product_id": each} for each in products]}).json()["redemption"]["id"]
+
+    def away_after_two(method: str, path: str) -> None:
+        if method == "POST" and len(medusa.promotions) > 2:
+            raise httpx.ReadTimeout("the answer of the third does not arrive")
+
+    medusa.after = away_after_two
+    with pytest.raises(Unavailable):
+        advance(redemption_id, get_medusa())
+    medusa.after = None
+    with transaction() as connection:
+        made = [code.promotion_id for code in lock_redemption(connection, redemption_id).codes if code.promotion_id]
+    assert len(made) == 2
+    advance(redemption_id, get_medusa())
+    assert len(medusa.promotions) == 3
+
+
 def test_a_customer_has_a_maximum_of_open_redemptions(api: TestClient, medusa: FakeMedusa) -> None:
     give(1000)
     give(1000, "cus_2")

@@ -304,7 +304,7 @@ def code_made_anew(mine: Mine) -> None:
     make = advance._make_or_adopt
 
     def tidy(redemption: Any, code: Any, body: Any, medusa: Any) -> Any:
-        if mine(redemption.customer_id) and (old := medusa.promotion_by_code(code)):
+        if mine(redemption.customer_id) and (old := medusa.promotions_by_code([code]).get(code)):
             medusa.delete_promotion(old.id)
         return make(redemption, code, body, medusa)
 
