@@ -6,14 +6,14 @@ import hmac
 import json
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 from pydantic import SecretStr
 
 from bridge.settings import webhook_key
 from tests.support.deliveries import WEBHOOK_SECRET
-from tests.support.orders import line, order, order_event
+from tests.support.orders import event, line, order
 
 _KEY = webhook_key(SecretStr(WEBHOOK_SECRET))
 _ORDER, _CUSTOMER = "order_0NUMBER0000000000000000000", "cus_0NUMBER000000000000000000"
@@ -24,7 +24,11 @@ _LINES = [
 # 47 dust at the default rate.
 WORTH = 47
 # As JSON.stringify writes it, without spaces.
-_BODY = json.dumps(json.loads(order_event(order(_ORDER, customer_id=_CUSTOMER, lines=_LINES))), separators=(",", ":"))
+# The processes that are measured go by the machine's clock, and take no order from the future.
+_PLACED = datetime.now(UTC) - timedelta(days=1)
+_DOCUMENT = order(_ORDER, customer_id=_CUSTOMER, lines=_LINES, placed=_PLACED)
+_EVENT = event("order.placed", {"id": _ORDER, "order": _DOCUMENT}, _PLACED)
+_BODY = json.dumps(json.loads(_EVENT), separators=(",", ":"))
 _PARTS = tuple(
     part.split(_CUSTOMER.encode()) for part in _BODY.encode().split(_ORDER.encode())
 )  # between orders, then between customers
