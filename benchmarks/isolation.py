@@ -114,9 +114,7 @@ def _redemptions(port: int, house: House, redemptions: int) -> Iterator[Figure]:
             ).raise_for_status()
     first += redemptions
     seconds = asyncio.run(_redeem_steadily(port, range(first, first + redemptions)))
-    left = house.scalar(
-        "SELECT count(*) FROM webhook_event WHERE subject LIKE 'order_waits_%' AND attempts = 0"
-    )
+    left = house.scalar("SELECT count(*) FROM webhook_event WHERE subject LIKE 'order_waits_%' AND attempts = 0")
     yield _redemption_figure(
         f"with {WAITING_EVENTS} events to fetch ({left} still wait at the end)", seconds, redemptions
     )

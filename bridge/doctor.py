@@ -105,6 +105,11 @@ def _secrets(settings: Settings) -> str:
             mend="`dust secret` makes a webhook secret, which Medusa's plugin needs too; `openssl rand -hex 32` an "
             "admin token; DUST_JWT_SECRET is Medusa's jwtSecret (or set DUST_JWT_PUBLIC_KEY).",
         )
+    if settings.jwt_secret:
+        return (
+            "all are set, and strong enough; recommended: let Medusa sign tokens with RS256 and set "
+            "DUST_JWT_PUBLIC_KEY instead of DUST_JWT_SECRET, for with that secret one can sign administrators' tokens"
+        )
     return "all are set, and strong enough"
 
 
@@ -414,6 +419,12 @@ def _plugin(settings: Settings) -> str:
             f"Medusa has no Dust plugin ({answer.status}): no webhook will come",
             mend="Install medusa-plugin, name it in medusa-config.ts, run `npx medusa db:migrate`, restart Medusa.",
         )
+    version = answer.body.get("medusa_version")
+    if answer.body.get("medusa_too_old"):
+        raise Wrong(
+            f"Medusa {version} is too old: every redemption fails, because it refuses metadata on promotions",
+            mend="Update Medusa to 2.21.0 or later. Dust is tested with 2.21.2.",
+        )
     rejected, oldest = int(answer.body.get("rejected") or 0), answer.body.get("oldest_waiting_at")
     age = real_now() - datetime.fromisoformat(str(oldest)) if oldest else timedelta()
     if rejected or age > _WAITING_TOLERANCE:
@@ -425,7 +436,7 @@ def _plugin(settings: Settings) -> str:
             f"{what} ({last})" if last else what,
             mend="Compare the plugin's bridge URL and secret with this Dust's address and DUST_WEBHOOK_SECRETS.",
         )
-    return "is there and delivers"
+    return f"is there and delivers, in Medusa {version}" if version else "is there and delivers"
 
 
 _CHECKS = (

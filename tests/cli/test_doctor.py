@@ -26,7 +26,7 @@ from bridge.programme.rules import Programme
 from bridge.programme.versions import add_version
 from bridge.settings import get_settings
 from bridge.stack.processes import free_port, until
-from tests.support import clock
+from tests.support import clock, tokens
 from tests.support.brokers import own_broker
 from tests.support.clock import machine_now, moved
 from tests.support.databases import NOWHERE
@@ -440,6 +440,22 @@ def test_a_plugin_that_cannot_deliver(installation: Installation, shop: Site, st
     found = installation.only_wrong("plugin")
     assert found.detail == told
     assert "DUST_WEBHOOK_SECRETS" in found.mend
+
+
+def test_a_medusa_that_refuses_metadata_on_promotions(installation: Installation, shop: Site) -> None:
+    answer = {"waiting": 0, "rejected": 0, "oldest_waiting_at": None, "undelivered": [], "medusa_version": "2.18.0"}
+    shop.answers["/admin/dust/deliveries"] = (200, {**answer, "medusa_too_old": True})
+    found = installation.only_wrong("plugin")
+    assert "Medusa 2.18.0 is too old" in found.detail
+    assert "2.21.0" in found.mend
+    shop.answers["/admin/dust/deliveries"] = (200, {**answer, "medusa_version": "2.21.2", "medusa_too_old": False})
+    assert installation.examined()["plugin"].detail == "is there and delivers, in Medusa 2.21.2"
+
+
+def test_a_public_key_is_recommended(installation: Installation) -> None:
+    assert "recommended: let Medusa sign tokens with RS256" in installation.examined()["secrets"].detail
+    installation.change(JWT_SECRET=None, JWT_PUBLIC_KEY=tokens.public_pem())
+    assert "recommended" not in installation.examined()["secrets"].detail
 
 
 def test_pending_until_paid_is_recommended_where_points_are_earned_with_the_order(installation: Installation) -> None:

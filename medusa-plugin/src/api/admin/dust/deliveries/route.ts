@@ -1,4 +1,5 @@
 import type { MedusaRequest, MedusaResponse } from "@medusajs/framework/http"
+import { isTooOld, medusaVersion } from "../../../../medusa-version"
 import { DUST_MODULE } from "../../../../modules/dust"
 import type DustModuleService from "../../../../modules/dust/service"
 
@@ -18,5 +19,6 @@ export async function GET(req: MedusaRequest, res: MedusaResponse): Promise<void
       },
     ),
   ])
-  res.json({ ...state, undelivered })
+  const version = medusaVersion()
+  res.json({ ...state, undelivered, medusa_version: version ?? null, medusa_too_old: version ? isTooOld(version) : false })
 }

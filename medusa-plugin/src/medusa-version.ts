@@ -1,0 +1,20 @@
+/** Older ones refuse `metadata` on promotions, which a redemption's code needs (tried with 2.13.6 and 2.18.0). */
+export const MIN_MEDUSA = "2.21.0"
+
+/** The version of the shop's Medusa, such as `2.21.2`; undefined when it cannot be found out. */
+export function medusaVersion(): string | undefined {
+  try {
+    // eslint-disable-next-line @typescript-eslint/no-require-imports
+    return (require("@medusajs/medusa/package.json") as { version: string }).version
+  } catch {
+    return undefined
+  }
+}
+
+export function isTooOld(version: string): boolean {
+  const [have, need] = [version, MIN_MEDUSA].map((each) => each.split(".").map((part) => Number.parseInt(part, 10)))
+  for (const [place, part] of need.entries()) {
+    if (have[place] !== part) return !(have[place] > part)
+  }
+  return false
+}
