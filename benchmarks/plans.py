@@ -82,7 +82,7 @@ def _work(customers: int) -> dict[str, Work]:
     first = 10**12
     orders = []
     for number, who in enumerate(some):
-        order = read_event(body(first + number, int(who.removeprefix("cus_")))).snapshot(needs=frozenset())
+        order = read_event(body(first + number, int(who.removeprefix("cus_")))).snapshot(needs=frozenset(), now=moment)
         assert order is not None
         orders.append(order)
     sent = read_event(body(first, 1))

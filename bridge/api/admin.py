@@ -15,7 +15,8 @@ from pydantic import (
     field_validator,
 )
 
-from bridge.api.auth import AdminOperator, operator
+from bridge.api.auth import AdminOperator, Operator, operator
+from bridge.api.medusa_limit import FOR_OPERATORS
 from bridge.api.shapes import (
     BalanceView,
     Body,
@@ -183,12 +184,13 @@ def read_products(limit: Limit = 100, cursor: Cursor = None) -> AdminProductList
     return AdminProductList(products=[_product(each) for each in found[:limit]], next_cursor=following)
 
 
-@router.post("/products", responses=describe_problems(400, 422))
-def write_products(batch: ProductBatch, who: AdminOperator) -> AdminProductList:
+@router.post("/products", responses=describe_problems(400, 422, 503))
+async def write_products(batch: ProductBatch, who: AdminOperator) -> AdminProductList:
     """Set many products at once, all or none."""
     wanted = {each.product_id: each for each in batch.products}
     fields = {each.product_id: f"products.{number}.dust_price" for number, each in enumerate(batch.products)}
-    return AdminProductList(products=_set_products(list(wanted.values()), who.id, fields))
+    products = await FOR_OPERATORS.run(_set_products, list(wanted.values()), who.id, fields)
+    return AdminProductList(products=products)
 
 
 @router.get("/products/{product_id}", responses=describe_problems(404, 422))
@@ -198,14 +200,15 @@ def read_one_product(product_id: PathId) -> AdminProduct:
         return _product(read_product(connection, ProductId(product_id)))
 
 
-@router.put("/products/{product_id}", responses=describe_problems(400, 422))
-def write_product(product_id: PathId, wish: ProductWish, who: AdminOperator) -> AdminProduct:
+@router.put("/products/{product_id}", responses=describe_problems(400, 422, 503))
+async def write_product(product_id: PathId, wish: ProductWish, who: AdminOperator) -> AdminProduct:
     """Set one product; Medusa's product metadata follows within seconds.
 
     Refused when the product's variants have different prices. `warning` says when Medusa could not be asked.
     """
     batch = [ProductBatchWish(product_id=product_id, dust_only=wish.dust_only, dust_price=wish.dust_price)]
-    return _set_products(batch, who.id, {product_id: "dust_price"})[0]
+    products = await FOR_OPERATORS.run(_set_products, batch, who.id, {product_id: "dust_price"})
+    return products[0]
 
 
 @router.delete("/products/{product_id}", responses=describe_problems(404, 422))
@@ -513,8 +516,8 @@ def read_programme() -> ProgrammeView:
         return _programme(current_version(connection))
 
 
-@router.put("/programme", responses=describe_problems(400, 422))
-def write_programme(
+@router.put("/programme", responses=describe_problems(400, 422, 503))
+async def write_programme(
     document: Annotated[
         dict[str, Any], FromBody(description="The programme document; what is left out has its default")
     ],
@@ -524,6 +527,10 @@ def write_programme(
 
     A currency that the shop does not have is refused. While Medusa is away, any three letters are accepted.
     """
+    return await FOR_OPERATORS.run(_write_programme, document, who)
+
+
+def _write_programme(document: dict[str, Any], who: Operator) -> ProgrammeView:
     try:
         programme = Programme.model_validate({k: v for k, v in document.items() if k not in _READ_ONLY})
     except ValidationError as error:
@@ -567,10 +574,13 @@ class ReconcileAnswer(BaseModel):
     unreadable: list[str]
 
 
-@router.post("/reconcile", responses=describe_problems(400, 409, 422))
-def reconcile_now(wish: ReconcileWish | None = None) -> ReconcileAnswer:
+@router.post("/reconcile", responses=describe_problems(400, 409, 422, 503))
+async def reconcile_now(wish: ReconcileWish | None = None) -> ReconcileAnswer:
     """Compare with Medusa now; what is new goes through the inbox like any event."""
-    wish = wish or ReconcileWish()
+    return await FOR_OPERATORS.run(_reconcile_now, wish or ReconcileWish())
+
+
+def _reconcile_now(wish: ReconcileWish) -> ReconcileAnswer:
     found = reconcile(get_medusa(), since=wish.since, dry_run=wish.dry_run)
     if not wish.dry_run:
         wake(INBOX_DRAIN)

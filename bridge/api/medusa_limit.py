@@ -52,3 +52,4 @@ class MedusaLimit:
 FOR_CUSTOMERS = MedusaLimit("customers", calls=16, waiting=64)
 # Public, so they must not use up the customers' threads.
 FOR_GUESTS = MedusaLimit("guests", calls=8, waiting=16)
+FOR_OPERATORS = MedusaLimit("operators", calls=4, waiting=16)

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field, StringConstraints
 from sqlalchemy import Connection, Row
 
 from bridge.api.auth import Customer
+from bridge.api.medusa_limit import FOR_CUSTOMERS
 from bridge.api.shapes import Body
 from bridge.clock import now
 from bridge.db import transaction
@@ -59,11 +60,15 @@ def read_own_referral(customer_id: Customer) -> ReferralView:
 
 
 @router.post("/referral", status_code=201, responses=describe_problems(400, 401, 404, 409, 422, 429, 503))
-def state_referral(customer_id: Customer, wish: CodeStatement) -> ReferralView:
+async def state_referral(customer_id: Customer, wish: CodeStatement) -> ReferralView:
     """State the code of who told one of the shop, before the first order. The same code again changes nothing.
 
     Medusa is asked whose mailboxes the two accounts have: nobody refers themselves by a second account.
     """
+    return await FOR_CUSTOMERS.run(_state_referral, customer_id, wish)
+
+
+def _state_referral(customer_id: CustomerId, wish: CodeStatement) -> ReferralView:
     with transaction() as connection:
         referrer_id = referrer_of(connection, wish.code)
         offered = current_version(connection).programme.bonuses.referral.offered

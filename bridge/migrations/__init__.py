@@ -40,10 +40,10 @@ _OLDEST_TRANSACTION = """
 Say = Callable[[str], None]
 
 
-class NotUtf8(InvalidInput):
+class WrongEncoding(InvalidInput):
     """Names and texts of a shop do not fit into the database."""
 
-    code = "database_not_utf8"
+    code = "database_wrong_encoding"
 
     def __init__(self, name: str, encoding: str) -> None:
         super().__init__(
@@ -95,7 +95,7 @@ def upgrade(url: str, revision: str = "head", *, say: Say = _nobody) -> tuple[st
     """Migrate up to a revision; the revisions before and after. `say` is told what it waits for.
 
     Each migration is a transaction of its own. Raises `TablesInUse` after ten minutes of waiting, `DatabaseAway`,
-    `NotUtf8`.
+    `WrongEncoding`.
     """
     from alembic import command
 
@@ -157,7 +157,7 @@ def _run(url: str, step: Callable[["Config"], None], say: Say) -> tuple[str | No
     with _connected(url) as connection:
         name, encoding = connection.execute(text("SELECT current_database(), getdatabaseencoding()")).one()
         if encoding != "UTF8":
-            raise NotUtf8(name, encoding)
+            raise WrongEncoding(name, encoding)
         while not connection.exec_driver_sql(_LOCK).scalar():
             connection.commit()
             time.sleep(_ASK_AGAIN_SECONDS)

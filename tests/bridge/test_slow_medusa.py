@@ -4,12 +4,13 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import httpx
 import pytest
 from fastapi.testclient import TestClient
 
-from bridge.api.medusa_limit import FOR_CUSTOMERS, FOR_GUESTS, MedusaLimit
+from bridge.api.medusa_limit import FOR_CUSTOMERS, FOR_GUESTS, FOR_OPERATORS, MedusaLimit
 from bridge.medusa.client import get_medusa
 from bridge.redemptions.advance import advance
 from tests.bridge.test_redemptions import FIVE_EUR, give, redeemed, show
@@ -32,24 +33,40 @@ def hanging(medusa: FakeMedusa) -> Iterator[None]:
         medusa.after = None
 
 
+CART = {"cart_id": "cart_1"}
+
+
 @pytest.mark.parametrize(
-    ("path", "limit"),
-    [("/store/dust/quote/guest", FOR_GUESTS), ("/store/dust/quote", FOR_CUSTOMERS)],
-    ids=["guests", "customers"],
+    ("method", "path", "body", "limit"),
+    [
+        ("POST", "/store/dust/quote/guest", CART, FOR_GUESTS),
+        ("POST", "/store/dust/quote", CART, FOR_CUSTOMERS),
+        ("POST", "/store/dust/referral", {"code": "CODEOFCUS2"}, FOR_CUSTOMERS),
+        ("PUT", "/admin/dust/products/prod_mug", {"dust_price": 5}, FOR_OPERATORS),
+        ("POST", "/admin/dust/products", {"products": [{"product_id": "prod_mug", "dust_price": 5}]}, FOR_OPERATORS),
+        ("PUT", "/admin/dust/programme", {}, FOR_OPERATORS),
+        ("POST", "/admin/dust/reconcile", {"dry_run": True}, FOR_OPERATORS),
+    ],
+    ids=["guests", "customers", "referrals", "product", "products", "programme", "reconcile"],
 )
 def test_reads_do_not_wait_for_a_crowd_that_waits_for_medusa(
-    api: TestClient, medusa: FakeMedusa, path: str, limit: MedusaLimit
+    api: TestClient, medusa: FakeMedusa, method: str, path: str, body: dict[str, Any], limit: MedusaLimit
 ) -> None:
     medusa.add_cart(lines=[cart_line()])
+    if path == "/store/dust/referral":
+        rules = {"bonuses": {"referral": {"referrer": 5, "referred": 5}}}
+        assert api.put("/admin/dust/programme", json=rules, headers=tokens.admin()).status_code == 200
+        body = {"code": api.get(path, headers=tokens.customer("cus_2")).json()["code"]}
 
     async def play() -> tuple[list[int], list[int]]:
         transport = httpx.ASGITransport(api.app)
         async with httpx.AsyncClient(transport=transport, base_url="http://dust.test") as client:
             signed_in = tokens.customer()
+            asks = tokens.admin() if path.startswith("/admin") else signed_in
             crowd: list[asyncio.Task[httpx.Response]] = []
             with hanging(medusa):
                 for _ in range(CROWD):
-                    crowd.append(asyncio.create_task(client.post(path, json={"cart_id": "cart_1"}, headers=signed_in)))
+                    crowd.append(asyncio.create_task(client.request(method, path, json=body, headers=asks)))
                 # All of them are on their way; then come those that need no Medusa.
                 reads = [
                     await client.get(each, headers=signed_in)
@@ -63,7 +80,7 @@ def test_reads_do_not_wait_for_a_crowd_that_waits_for_medusa(
                 assert all(int(answer.headers["retry-after"]) > 0 for answer in turned_away)
             await asyncio.gather(*crowd)
             # Afterwards all is as before.
-            again = await client.post(path, json={"cart_id": "cart_1"}, headers=signed_in)
+            again = await client.request(method, path, json=body, headers=asks)
             return [answer.status_code for answer in reads], [again.status_code]
 
     reads, again = asyncio.run(play())

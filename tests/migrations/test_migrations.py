@@ -203,7 +203,9 @@ def test_a_database_that_is_not_utf8_is_refused_by_name(server: str) -> None:
     with psycopg.connect(server, autocommit=True) as admin:
         admin.execute("CREATE DATABASE old ENCODING 'LATIN1' TEMPLATE template0 LOCALE 'C'")
     url = f"{server.rpartition('/')[0]}/old"
-    with pytest.raises(migrations.NotUtf8, match=r"The database old has the encoding LATIN1, and Dust needs UTF8\."):
+    with pytest.raises(
+        migrations.WrongEncoding, match=r"The database old has the encoding LATIN1, and Dust needs UTF8\."
+    ):
         migrations.upgrade(url)
     assert tables(url) == set()
 
