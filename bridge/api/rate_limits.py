@@ -7,6 +7,7 @@ in memory. Every answer to a limited request has the headers `RateLimit-Limit`, 
 
 import math
 import time
+from ipaddress import ip_address, ip_network
 
 from limits import RateLimitItem, parse
 from limits.storage import MemoryStorage
@@ -88,4 +89,13 @@ async def _client(request: Request) -> str:
             return await customer_of(request)
         except NotSignedIn:
             pass
-    return request.client.host if request.client else "unknown"
+    return _network(request.client.host) if request.client else "unknown"
+
+
+def _network(host: str) -> str:
+    """The address; of IPv6 its /64 network, which is as much as one subscriber has."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host
+    return str(ip_network((address, 64), strict=False)) if address.version == 6 else host

@@ -69,6 +69,16 @@ def test_guests_are_counted_by_address(api: TestClient, medusa: FakeMedusa) -> N
     assert [answer.status_code for answer in answers] == [200, 200, 429]
 
 
+def test_an_ipv6_network_counts_as_one_address(api: TestClient) -> None:
+    def read(address: str) -> int:
+        client = TestClient(api.app, client=(address, 50000))
+        return client.get("/store/dust/products").status_code
+
+    of_one_network = [read(f"2001:db8:1:2::{number}") for number in range(4)]
+    assert of_one_network == [200, 200, 200, 429]
+    assert read("2001:db8:1:3::1") == 200
+
+
 def test_a_release_counts_whatever_its_id_is(api: TestClient) -> None:
     def release(number: int) -> int:
         path = f"/store/dust/redemptions/dred_{number}"
