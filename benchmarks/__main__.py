@@ -12,7 +12,19 @@ from benchmarks import report
 from benchmarks.apart import measured_apart
 from benchmarks.figures import FULL, QUICK, Outcome
 
-MEASURES = ("intake", "drain", "latency", "reads", "hot", "growth", "soak", "redemption", "isolation", "memory")
+MEASURES = (
+    "intake",
+    "drain",
+    "latency",
+    "reads",
+    "hot",
+    "growth",
+    "soak",
+    "redemption",
+    "isolation",
+    "reconcile",
+    "memory",
+)
 
 
 def main(
