@@ -230,6 +230,19 @@ def test_a_database_that_is_away_is_told_in_plain_words(
 
 
 @pytest.mark.usefixtures("settings")
+def test_the_api_keeps_connections_longer_than_a_proxy_and_trusts_only_known_ones(
+    dust: Dust, settings: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DUST_TRUSTED_PROXIES", "10.0.0.1, 10.1.0.0/16")
+    get_settings.cache_clear()
+    served: dict[str, object] = {}
+    monkeypatch.setattr("uvicorn.run", lambda _app, **options: served.update(options))
+    assert dust("serve").code == 0
+    # nginx keeps a connection to a server for 60 s, and so does the load balancer of AWS.
+    assert int(str(served["timeout_keep_alive"])) > 60
+    assert served["forwarded_allow_ips"] == "10.0.0.1,10.1.0.0/16"
+
+
 def test_migrate_and_its_check(dust: Dust) -> None:
     assert dust("migrate", "--check").out == "✓ migrations and models are in step\n"
     assert dust("migrate").out.startswith("database at ")
