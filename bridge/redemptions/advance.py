@@ -180,7 +180,11 @@ def _make(redemption: Redemption, medusa: Medusa, lease: str) -> Outcome:
             _note_promotions(connection, made)
         raise
     except MedusaRefused as refusal:
-        # Medusa has said no and always will. What was made of the other codes goes before the dust comes back.
+        # Medusa has said no and always will. What was made of the other codes goes before the points come back, and if
+        # one visit has no time for that, the next ones only delete.
+        with transaction() as connection:
+            _note_promotions(connection, made)
+            update_redemption(connection, redemption.id, now=now(), release_requested_at=now())
         return _withdraw(redemption, medusa, lease, failure=refusal.message)
     reason = _put_in_cart(redemption, medusa) if redemption.cart_id else None
     with transaction() as connection:

@@ -544,6 +544,32 @@ def test_many_codes_are_made_and_deleted_in_several_visits(
     assert figures(api) == (1000, 0, 1000)
 
 
+def test_a_refused_code_takes_the_others_along_in_several_visits(
+    api: TestClient, medusa: FakeMedusa, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    products = [f"prod_{n}" for n in range(5)]
+    for product_id in products:
+        api.put(f"/admin/dust/products/{product_id}", json={"dust_price": 10}, headers=tokens.admin())
+    give(1000)
+    redemption_id = redeem(api, {"items": [{"product_id": each} for each in products]}).json()["redemption"]["id"]
+
+    def refuse_the_fifth(method: str, path: str, _query: object) -> tuple[int, dict[str, str]] | None:
+        refused = (method, path) == ("POST", "/admin/promotions") and len(medusa.promotions) == 4
+        return (400, {"type": "invalid_data", "message": "no"}) if refused else None
+
+    medusa.before = refuse_the_fifth
+    with monkeypatch.context() as slow:
+        advance_time = iter(range(10**6))
+        # A visit has time for four codes, and then for one at a time.
+        slow.setattr("bridge.redemptions.advance.monotonic", lambda: next(advance_time) * 4.5)
+        for _ in range(20):
+            if not advance(redemption_id, get_medusa()).unfinished:
+                break
+    assert show(api, redemption_id)["state"] in {"failed", "released"}
+    assert medusa.promotions == {}
+    assert figures(api) == (1000, 0, 1000)
+
+
 def test_codes_that_were_made_are_kept_when_medusa_goes_away(
     api: TestClient, medusa: FakeMedusa, monkeypatch: pytest.MonkeyPatch
 ) -> None:
