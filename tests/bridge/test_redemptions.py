@@ -554,17 +554,19 @@ def test_a_refused_code_takes_the_others_along_in_several_visits(
     redemption_id = redeem(api, {"items": [{"product_id": each} for each in products]}).json()["redemption"]["id"]
 
     def refuse_the_fifth(method: str, path: str, _query: object) -> tuple[int, dict[str, str]] | None:
-        refused = (method, path) == ("POST", "/admin/promotions") and len(medusa.promotions) == 4
-        return (400, {"type": "invalid_data", "message": "no"}) if refused else None
+        if (method, path) != ("POST", "/admin/promotions") or len(medusa.promotions) < 4:
+            return None
+        # From here on the visit has time for one deletion.
+        monkeypatch.setattr("bridge.redemptions.advance.VISIT_SECONDS", -1.0)
+        return 400, {"type": "invalid_data", "message": "no"}
 
     medusa.before = refuse_the_fifth
-    with monkeypatch.context() as slow:
-        advance_time = iter(range(10**6))
-        # A visit has time for four codes, and then for one at a time.
-        slow.setattr("bridge.redemptions.advance.monotonic", lambda: next(advance_time) * 4.5)
-        for _ in range(20):
-            if not advance(redemption_id, get_medusa()).unfinished:
-                break
+    visits = 1
+    while advance(redemption_id, get_medusa()).unfinished:
+        visits += 1
+        assert visits < 10
+        monkeypatch.setattr("bridge.redemptions.advance.VISIT_SECONDS", 20.0)
+    assert visits > 1
     assert show(api, redemption_id)["state"] in {"failed", "released"}
     assert medusa.promotions == {}
     assert figures(api) == (1000, 0, 1000)
