@@ -26,7 +26,9 @@ from bridge.stack.processes import free_port, spawn, stop, until
 from bridge.stack.redis import embedded_redis
 from bridge.stack.up import DUST
 from bridge.wake import queues_with_workers
+from tests.support import medusa as fake
 from tests.support.deliveries import WEBHOOK_SECRET
+from tests.support.medusa import FakeMedusa, serving
 from tests.support.tokens import ADMIN_TOKEN, JWT_SECRET
 
 _START_SECONDS = 180.0
@@ -152,6 +154,19 @@ def a_house(postgres: Mapping[str, str] | None = None, **environment: str) -> It
                 yield house
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def a_house_with(medusa: FakeMedusa, **environment: str) -> Iterator[House]:
+    """As `a_house`, with this stand-in for Medusa."""
+    with serving(medusa) as url:
+        of_medusa = {
+            "DUST_MEDUSA_URL": url,
+            "DUST_MEDUSA_API_KEY": fake.API_KEY,
+            "DUST_MEDUSA_PUBLISHABLE_KEY": fake.PUBLISHABLE_KEY,
+        }
+        with a_house(**of_medusa, **environment) as house:
+            yield house
 
 
 def _cpu_seconds(parent: psutil.Process) -> float:

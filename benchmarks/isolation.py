@@ -13,13 +13,12 @@ import httpx
 
 from benchmarks.deliveries import customer_name, fill_inbox, read
 from benchmarks.figures import Figure, Outcome, Scale, percentile
-from benchmarks.house import House, a_house
+from benchmarks.house import House, a_house_with
 from benchmarks.load import Answers, send
 from bridge.inbox.drain import drain_once
 from bridge.redemptions.promises import MAX_OPEN_REDEMPTIONS
-from tests.support import medusa as fake
 from tests.support.deliveries import deliver
-from tests.support.medusa import FakeMedusa, cart_line, serving
+from tests.support.medusa import FakeMedusa, cart_line
 from tests.support.orders import event
 from tests.support.tokens import customer, token
 
@@ -39,25 +38,18 @@ def measure(scale: Scale) -> Outcome:
     medusa.add_cart(lines=[cart_line()], customer_id=None)
     seconds = scale.short_seconds
     redemptions = round(REDEMPTIONS_PER_SECOND * seconds)
-    with serving(medusa) as url:
-        environment = {
-            "DUST_MEDUSA_URL": url,
-            "DUST_MEDUSA_API_KEY": fake.API_KEY,
-            "DUST_MEDUSA_PUBLISHABLE_KEY": fake.PUBLISHABLE_KEY,
-            # The crowd of guests has one address here.
-            "DUST_RATE_LIMIT_GUESTS": "1000000/minute",
-            "DUST_RATE_LIMIT_PUBLIC": "1000000/minute",
-        }
-        with a_house(**environment) as house:
-            with house.connect() as connection:
-                fill_inbox(connection, LONG_POLLS + 2 * redemptions + 2, customer=lambda n: n)
-            while drain_once().taken:
-                pass
-            with house.serving(workers=1) as (port, _):
-                figures = [*_reads_while_medusa_hangs(port, medusa, seconds), *_reads_beside_long_polls(port, seconds)]
-                medusa.after = lambda _method, _path: time.sleep(MEDUSA_SECONDS)
-                with house.working("redemptions"), house.working("medusa"), house.working("events", "sweeps"):
-                    figures += _redemptions(port, house, redemptions)
+    # The crowd of guests has one address here.
+    no_limits = {"DUST_RATE_LIMIT_GUESTS": "1000000/minute", "DUST_RATE_LIMIT_PUBLIC": "1000000/minute"}
+    with a_house_with(medusa, **no_limits) as house:
+        with house.connect() as connection:
+            fill_inbox(connection, LONG_POLLS + 2 * redemptions + 2, customer=lambda n: n)
+        while drain_once().taken:
+            pass
+        with house.serving(workers=1) as (port, _):
+            figures = [*_reads_while_medusa_hangs(port, medusa, seconds), *_reads_beside_long_polls(port, seconds)]
+            medusa.after = lambda _method, _path: time.sleep(MEDUSA_SECONDS)
+            with house.working("redemptions"), house.working("medusa"), house.working("events", "sweeps"):
+                figures += _redemptions(port, house, redemptions)
     return Outcome(figures=figures, notes=["one API process; the crowds come from the process that measures"])
 
 

@@ -8,10 +8,9 @@ from subprocess import TimeoutExpired
 
 from benchmarks.deliveries import customer_name, order_name
 from benchmarks.figures import Figure, Outcome, Scale
-from benchmarks.house import House, a_house
+from benchmarks.house import House, a_house_with
 from bridge.stack.processes import spawn
-from tests.support import medusa as fake
-from tests.support.medusa import FakeMedusa, serving
+from tests.support.medusa import FakeMedusa
 from tests.support.orders import order
 
 NAME = "reconcile"
@@ -34,19 +33,13 @@ def measure(scale: Scale) -> Outcome:
         )
         name = order_name(number)
         medusa.orders[name] = {**some_order, "id": name, "customer_id": customer_name(number), "updated_at": moment}
-    with serving(medusa) as url:
-        environment = {
-            "DUST_MEDUSA_URL": url,
-            "DUST_MEDUSA_API_KEY": fake.API_KEY,
-            "DUST_MEDUSA_PUBLISHABLE_KEY": fake.PUBLISHABLE_KEY,
-        }
-        with a_house(**environment) as house:
-            # The first poll of an installation looks back a day.
-            before = time.perf_counter()
-            kills = _run_until_complete(house, kill_after)
-            seconds = time.perf_counter() - before
-            events = house.scalar("SELECT count(*) FROM webhook_event")
-            orders = house.scalar("SELECT count(DISTINCT subject) FROM webhook_event")
+    with a_house_with(medusa) as house:
+        # The first poll of an installation looks back a day.
+        before = time.perf_counter()
+        kills = _run_until_complete(house, kill_after)
+        seconds = time.perf_counter() - before
+        events = house.scalar("SELECT count(*) FROM webhook_event")
+        orders = house.scalar("SELECT count(DISTINCT subject) FROM webhook_event")
     return Outcome(
         figures=[
             Figure(

@@ -7,10 +7,9 @@ import httpx
 
 from benchmarks.deliveries import customer_name, fill_inbox
 from benchmarks.figures import Figure, Outcome, Scale, percentile
-from benchmarks.house import a_house
+from benchmarks.house import a_house_with
 from bridge.inbox.drain import drain_once
-from tests.support import medusa as fake
-from tests.support.medusa import FakeMedusa, serving
+from tests.support.medusa import FakeMedusa
 from tests.support.tokens import customer
 
 RATE, P99_SECONDS, MEDUSA_SECONDS = 20, 0.500, 0.050
@@ -21,26 +20,20 @@ def measure(scale: Scale) -> Outcome:
     medusa = FakeMedusa()
     medusa.after = lambda _method, _path: time.sleep(MEDUSA_SECONDS)
     wanted = round(RATE * scale.short_seconds)
-    with serving(medusa) as url:
-        environment = {
-            "DUST_MEDUSA_URL": url,
-            "DUST_MEDUSA_API_KEY": fake.API_KEY,
-            "DUST_MEDUSA_PUBLISHABLE_KEY": fake.PUBLISHABLE_KEY,
-        }
-        with a_house(**environment) as house:
-            with house.connect() as connection:
-                fill_inbox(connection, wanted + 40, customer=lambda n: n)
-            while drain_once().taken:
-                pass
-            # The workers that `dust up` has.
-            with (
-                house.serving() as (port, _),
-                house.working("redemptions"),
-                house.working("medusa"),
-                house.working("events", "sweeps"),
-            ):
-                asyncio.run(_redeem_steadily(port, range(wanted, wanted + 40)))
-                seconds = asyncio.run(_redeem_steadily(port, range(wanted)))
+    with a_house_with(medusa) as house:
+        with house.connect() as connection:
+            fill_inbox(connection, wanted + 40, customer=lambda n: n)
+        while drain_once().taken:
+            pass
+        # The workers that `dust up` has.
+        with (
+            house.serving() as (port, _),
+            house.working("redemptions"),
+            house.working("medusa"),
+            house.working("events", "sweeps"),
+        ):
+            asyncio.run(_redeem_steadily(port, range(wanted, wanted + 40)))
+            seconds = asyncio.run(_redeem_steadily(port, range(wanted)))
     return Outcome(
         figures=[
             Figure(

@@ -515,17 +515,23 @@ def test_a_price_beyond_any_balance_is_refused_with_the_maximum(api: TestClient,
     assert figures(api) == (1000, 0, 1000)
 
 
-def test_many_codes_are_made_and_deleted_in_several_visits(
-    api: TestClient, medusa: FakeMedusa, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    products = [f"prod_{n}" for n in range(5)]
+def redeem_products(api: TestClient, count: int) -> str:
+    """The id of a pending redemption of so many products at 10 points each: it has a code for each of them."""
+    products = [f"prod_{n}" for n in range(count)]
     for product_id in products:
         api.put(f"/admin/dust/products/{product_id}", json={"dust_price": 10}, headers=tokens.admin())
     give(1000)
-    redemption_id = redeem(api, {"items": [{"product_id": each} for each in products]}).json()["redemption"]["id"]
+    answer = redeem(api, {"items": [{"product_id": each} for each in products]})
+    return str(answer.json()["redemption"]["id"])
+
+
+def test_many_codes_are_made_and_deleted_in_several_visits(
+    api: TestClient, medusa: FakeMedusa, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    redemption_id = redeem_products(api, 5)
     # Every visit has time for its first code only.
     monkeypatch.setattr("bridge.redemptions.advance.VISIT_SECONDS", -1.0)
-    for made in range(1, len(products)):
+    for made in range(1, 5):
         assert advance(redemption_id, get_medusa()).unfinished
         assert len(medusa.promotions) == made
         assert show(api, redemption_id)["state"] == "pending"
@@ -547,11 +553,7 @@ def test_many_codes_are_made_and_deleted_in_several_visits(
 def test_a_refused_code_takes_the_others_along_in_several_visits(
     api: TestClient, medusa: FakeMedusa, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    products = [f"prod_{n}" for n in range(5)]
-    for product_id in products:
-        api.put(f"/admin/dust/products/{product_id}", json={"dust_price": 10}, headers=tokens.admin())
-    give(1000)
-    redemption_id = redeem(api, {"items": [{"product_id": each} for each in products]}).json()["redemption"]["id"]
+    redemption_id = redeem_products(api, 5)
 
     def refuse_the_fifth(method: str, path: str, _query: object) -> tuple[int, dict[str, str]] | None:
         if (method, path) != ("POST", "/admin/promotions") or len(medusa.promotions) < 4:
@@ -575,11 +577,7 @@ def test_a_refused_code_takes_the_others_along_in_several_visits(
 def test_codes_that_were_made_are_kept_when_medusa_goes_away(
     api: TestClient, medusa: FakeMedusa, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    products = [f"prod_{n}" for n in range(3)]
-    for product_id in products:
-        api.put(f"/admin/dust/products/{product_id}", json={"dust_price": 10}, headers=tokens.admin())
-    give(1000)
-    redemption_id = redeem(api, {"items": [{"product_id": each} for each in products]}).json()["redemption"]["id"]
+    redemption_id = redeem_products(api, 3)
 
     def away_after_two(method: str, path: str) -> None:
         if method == "POST" and len(medusa.promotions) > 2:
