@@ -255,7 +255,7 @@ def test_a_random_crowd_finds_no_deadlock(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for module in (redemptions, inbox, notices):
-        monkeypatch.setattr(module, "publish", lambda *_: True)
+        monkeypatch.setattr(module, "publish", lambda *_, **__: True)
     lives = order_lives(ORDERS, customers=CUSTOMERS, chance=random.Random(7))
     medusa.orders = {life.order_id: life.newest for life in lives}
     for who in IDS:
@@ -288,7 +288,7 @@ def test_two_of_every_beat_and_sweep_at_once_do_what_one_does(
 ) -> None:
     """Every task of the clock, each twice at the same moment, over work that waits for all of them."""
     for module in (redemptions, inbox, notices, reconcile_worker):
-        monkeypatch.setattr(module, "publish", lambda *_: True)
+        monkeypatch.setattr(module, "publish", lambda *_, **__: True)
     rules = {"earn": {"rates": {"eur": "1"}, "pending_days": 1, "expires_after_days": 3650, "expiry_notice_days": 3}}
     api.put("/admin/dust/programme", json=rules, headers=tokens.admin())
     lives = order_lives(ORDERS, customers=CUSTOMERS, chance=random.Random(8))

@@ -33,15 +33,17 @@ class Coin:
     source: str
     matures_at: datetime | None
     expires_at: datetime | None
+    created_at: datetime
+    """It keeps this when it goes to another customer."""
     number: int
-    """Coins are numbered as they come in."""
+    """Coins of one moment are numbered as they come in."""
     place: Place
     redemption: str | None = None
     """Which one it is held for, or was spent by; of a coin that was taken back, for which order."""
 
     @property
-    def soonest_first(self) -> tuple[datetime, int]:
-        return self.expires_at or _NEVER, self.number
+    def soonest_first(self) -> tuple[datetime, datetime, int]:
+        return self.expires_at or _NEVER, self.created_at, self.number
 
 
 @dataclass(kw_only=True)
@@ -102,6 +104,7 @@ class Purse:
                 source=source,
                 matures_at=matures_at,
                 expires_at=expires_at,
+                created_at=now,
                 number=next(_numbers),
                 place=Place.PENDING if waits else Place.FREE,
             )

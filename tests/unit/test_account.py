@@ -293,6 +293,8 @@ class AnyLife(RuleBasedStateMachine):
         if not self.orders[order]:
             return
         amount = data.draw(st.integers(1, self.orders[order]))
+        # A reversal books what is due first, so what expires by that is not taken.
+        self.who.book_due(now=self.now)
         before = self.who.balance + self.who.pending
         taken = self.who.take_back(amount, memo(Kind.REVERSE, order), now=self.now, policy=policy)
         assert taken == amount if policy is NegativeBalance.ALLOW else taken <= amount

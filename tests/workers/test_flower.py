@@ -191,12 +191,14 @@ def house(postgres: str) -> Iterator[House]:
         folder: Path = stack.enter_context(data_folder())
         broker = stack.enter_context(own_broker()).url
         admin = stack.enter_context(psycopg.connect(f"{server}/postgres", autocommit=True))
-        admin.execute(f'CREATE DATABASE "flower" TEMPLATE "{template}"')
-        stack.callback(admin.execute, 'DROP DATABASE "flower" WITH (FORCE)')
+        # Of its own in each of the processes that share a server.
+        database = f"{template}_flower"
+        admin.execute(f'CREATE DATABASE "{database}" TEMPLATE "{template}"')
+        stack.callback(admin.execute, f'DROP DATABASE "{database}" WITH (FORCE)')
         environment = {
             **clock.environment(),
             "PATH": "/usr/bin:/bin",
-            "DUST_DATABASE_URL": f"{server}/flower",
+            "DUST_DATABASE_URL": f"{server}/{database}",
             "DUST_BROKER_URL": broker,
             "DUST_DATA_DIR": str(folder),
             "DUST_MEDUSA_URL": f"http://127.0.0.1:{free_port()}",
