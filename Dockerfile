@@ -17,7 +17,9 @@ COPY workers workers
 RUN uv sync --frozen --no-dev --no-editable
 
 FROM python:3.13-slim
-RUN groupadd --system --gid 10001 dust && useradd --system --uid 10001 --gid dust --no-create-home dust
+# The folder is for a volume, which takes its owner from here: Flower keeps its history in it.
+RUN groupadd --system --gid 10001 dust && useradd --system --uid 10001 --gid dust --no-create-home dust \
+    && install --directory --owner 10001 --group 10001 --mode 700 /var/lib/dust
 COPY --from=build /opt/dust /opt/dust
 # Inside the container every address; what the world may reach is for whoever publishes the port to say.
 ENV PATH="/opt/dust/bin:$PATH" \

@@ -9,24 +9,27 @@ PYTEST = .venv/bin/python -m pytest
 # A database for each worker: more than eight would want more connections than the embedded Postgres has.
 PARALLEL = --numprocesses auto --maxprocesses 8
 
-.PHONY: help install test test-live test-faults bench check lint format dev demo chromium node
+.PHONY: help install test test-live test-faults test-containers bench check lint format dev demo chromium node podman
 .DEFAULT_GOAL := help
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name what; do \
-		printf '  make %-12s %s\n' "$$name" "$$what"; done
+		printf '  make %-15s %s\n' "$$name" "$$what"; done
 
 install: .venv/.installed ## everything into .venv, and nothing else; the others do it when needed
 	@echo "Everything is installed in .venv"
 
 test: .venv/.installed ## the tests, on embedded Postgres and Redis
-	@$(PYTEST) tests -m "not live and not faults and not bench" $(PARALLEL) $(ARGS)
+	@$(PYTEST) tests -m "not live and not faults and not bench and not containers" $(PARALLEL) $(ARGS)
 
 test-live: .venv/.installed node chromium ## the tests against a real Medusa, Flower and a headless Chromium
 	@$(PYTEST) tests -m live $(ARGS)
 
 test-faults: .venv/.installed ## the failure matrix: every process dies at every point of the road
 	@$(PYTEST) tests/faults -m faults --numprocesses 2 $(ARGS)
+
+test-containers: .venv/.installed podman ## the image and docker-compose.yml with Podman; BASE_IMAGES=real takes those of docker.io
+	@nice $(PYTEST) tests/containers -m containers --exitfirst --capture=no --verbose $(ARGS)
 
 bench: .venv/.installed ## the benchmarks; results go to benchmarks/results
 	@.venv/bin/python -m benchmarks $(ARGS)
@@ -77,4 +80,15 @@ chromium:
 		apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends chromium; \
 	else \
 		echo "The live tests need Chromium: install the package chromium (on Debian: apt-get install chromium)" >&2; exit 1; \
+	fi
+
+# What the container tests run.
+PODMAN_PACKAGES = aardvark-dns buildah ca-certificates catatonit debootstrap iptables netavark openssl podman runc
+podman:
+	@dpkg --status $(PODMAN_PACKAGES) >/dev/null 2>&1 && exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing $(PODMAN_PACKAGES)"; \
+		apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $(PODMAN_PACKAGES); \
+	else \
+		echo "The container tests need root and, on Debian: apt-get install $(PODMAN_PACKAGES)" >&2; exit 1; \
 	fi

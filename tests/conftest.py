@@ -41,7 +41,7 @@ hypothesis_settings.register_profile("dust", deadline=None, suppress_health_chec
 hypothesis_settings.load_profile("dust")
 
 # Real servers that know nothing of the tests' clock take part in these.
-_WALL_CLOCK_MARKERS = ("live", "faults", "bench")
+_WALL_CLOCK_MARKERS = ("live", "faults", "bench", "containers")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -17,7 +17,7 @@ SQL_CLOCK = re.compile(
 # Their subject is Postgres' own clock, or a schema that was written long ago.
 ASKS_POSTGRES = {ROOT / "bridge/doctor.py", ROOT / "bridge/ledger/tables.py", ROOT / "tests/unit/test_one_clock.py"}
 # Real servers go by the machine's clock there, and so does everything else.
-WALL_CLOCK = ("tests/live", "tests/faults")
+WALL_CLOCK = ("tests/live", "tests/faults", "tests/containers")
 
 
 def texts(page: Path) -> Iterator[tuple[int, str]]:
