@@ -72,7 +72,8 @@ class Settings(BaseSettings):
     rate_limit_customers: str = "120/minute"
     # Where the shop is told what happens to its customers' dust; whoever set it means that address, loopback too.
     notify_url: str | None = None
-    notify_secret: SecretStr | None = Field(default=None, validate_default=True)
+    # Needed only where outgoing webhooks are sent: `require_notify_secret`.
+    notify_secret: SecretStr | None = None
     log_format: str | None = Field(default=None, pattern="^(console|json)$")
     # OpenTelemetry's own variable, so that one setting serves all programs of a machine; the others of its family
     # (headers, protocol, sampling) are read by its library.
@@ -126,14 +127,9 @@ class Settings(BaseSettings):
 
     @field_validator("notify_secret")
     @classmethod
-    def _notices_are_signed(cls, secret: SecretStr | None, others: ValidationInfo) -> SecretStr | None:
+    def _notify_secret_is_strong(cls, secret: SecretStr | None) -> SecretStr | None:
         if secret and len(webhook_key(secret)) not in _WEBHOOK_SECRET_BYTES:
             raise ValueError("must hold 24 to 64 random bytes: make one with `dust secret`")
-        # An address that is wrong has its own line.
-        if others.data.get("notify_url") and not secret:
-            raise ValueError(
-                "is not set although DUST_NOTIFY_URL is: make one with `dust secret`, the receiver checks it"
-            )
         return secret
 
     @field_validator("jwt_secret")
@@ -252,6 +248,12 @@ class Settings(BaseSettings):
         missing = [f"DUST_{name.upper()}" for name in names if not getattr(self, name)]
         if missing:
             raise SettingsError([f"{name} is not set" for name in missing])
+
+    def require_notify_secret(self) -> None:
+        """Refuse to send outgoing webhooks unsigned. Raises `SettingsError`."""
+        if self.notify_url and not self.notify_secret:
+            problem = "is not set although DUST_NOTIFY_URL is: make one with `dust secret`, the receiver checks it"
+            raise SettingsError([f"DUST_NOTIFY_SECRET {problem}"])
 
 
 class SettingsError(Exception):

@@ -63,11 +63,12 @@ def up(
     ready: Callable[[StackUrls], None] | None = None,
     dust: Sequence[str] = DUST,
 ) -> None:
-    """Run the stack until Ctrl-C or SIGTERM. Raises `StackError` when it cannot start or go on.
+    """Run the stack until Ctrl-C or SIGTERM. Raises `StackError` when it cannot start or go on, and `SettingsError`.
 
     Standard output gets one line, `ready http://…`, when the API answers; all else goes to standard error. `ready` is
     called after that line.
     """
+    settings.require_notify_secret()
     console = Console(stderr=True)
     with _ended_by_signals(), _running(settings, reload=reload, dust=dust, console=console) as (urls, supervisor):
         print(f"ready {urls.api}", flush=True)

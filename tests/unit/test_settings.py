@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import create_engine
 
 from bridge.app import create_app
+from bridge.cli import servers
 from bridge.db import driver_url
 from bridge.settings import Settings, SettingsError, get_settings, load_settings
 from tests.support.deliveries import WEBHOOK_SECRET
@@ -81,11 +82,26 @@ def test_several_servers_are_one_address(environment: Environment) -> None:
     }
 
 
-@pytest.mark.parametrize("secret", [None, "whsec_c2hvcnQ=", "not-a-secret"])
-def test_notices_are_signed_or_not_sent(environment: Environment, secret: str | None) -> None:
+@pytest.mark.parametrize("secret", ["whsec_c2hvcnQ=", "not-a-secret"])
+def test_outgoing_webhooks_need_a_strong_secret(environment: Environment, secret: str) -> None:
     environment(DUST_NOTIFY_URL="http://127.0.0.1:9/", DUST_NOTIFY_SECRET=secret)
     (problem,) = problems_of(load_settings)
     assert problem.startswith("DUST_NOTIFY_SECRET")
+
+
+def test_only_what_sends_outgoing_webhooks_needs_their_secret(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment(DUST_BROKER_URL="redis://127.0.0.1:1/0", DUST_NOTIFY_URL="http://127.0.0.1:9/")
+    started: list[str] = []
+    monkeypatch.setattr(servers, "_celery", lambda *command: started.append(command[0]))
+    servers.worker(concurrency=1, queues="events,sweeps")
+    servers.beat()
+    assert started == ["worker", "beat"]
+    for queues in ("medusa", "events,redemptions,medusa,sweeps"):
+        (problem,) = problems_of(lambda queues=queues: servers.worker(concurrency=1, queues=queues))
+        assert problem.startswith("DUST_NOTIFY_SECRET is not set although DUST_NOTIFY_URL is")
+    assert started == ["worker", "beat"]
 
 
 @pytest.mark.parametrize("url", ["ftp://shop.test", "shop.test/hook", "http://", "http://[", "http://a:b", "file:///x"])
