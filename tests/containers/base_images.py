@@ -43,5 +43,5 @@ def _make_python(engine: Engine) -> None:
         if own := os.environ.get("PIP_CERT") or os.environ.get("SSL_CERT_FILE"):
             shutil.copy(own, f"{root}{_CERTIFICATES}")
         engine.output("tar", "--create", "--file", archive, "--directory", root, ".")
-        changes = (f"ENV PIP_CERT={_CERTIFICATES} SSL_CERT_FILE={_CERTIFICATES}", 'CMD ["python3"]')
+        changes = (f"ENV PIP_CERT={_CERTIFICATES}", f"ENV SSL_CERT_FILE={_CERTIFICATES}", 'CMD ["python3"]')
         engine.output("podman", "import", *(f"--change={change}" for change in changes), archive, _PYTHON)

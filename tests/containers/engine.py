@@ -106,5 +106,6 @@ def locked_engine() -> Iterator[Engine]:
 
 
 def _limit(kind: int) -> str:
-    soft, hard = resource.getrlimit(kind)
-    return f"{soft}:{hard}"
+    _soft, hard = resource.getrlimit(kind)
+    limit = 4096 if hard == resource.RLIM_INFINITY else min(hard, 4096)
+    return f"{limit}:{limit}"

@@ -26,6 +26,11 @@ class Stack:
         self._file = folder / ".env"
         self.made = engine.output("docker/make-env.sh", self._file).decode()
         api_port, flower_port = free_port(), free_port()
+        # Podman before 4.7 does not know `host-gateway`: the network is made here, and its gateway is given.
+        network = f"{self.project}_default"
+        engine.output("podman", "network", "create", network)
+        gateway = engine.output("podman", "network", "inspect", "--format={{(index .Subnets 0).Gateway}}", network)
+        settings = {"HOST_GATEWAY": gateway.decode().strip(), **settings}
         filled_in = {"DUST_PORT": str(api_port), "DUST_FLOWER_PORT": str(flower_port), **settings}
         lines = dict(line.split("=", 1) for line in self._file.read_text().splitlines() if re.match("[A-Z_]+=", line))
         self.variables = lines | filled_in
