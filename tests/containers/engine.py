@@ -3,6 +3,7 @@
 import fcntl
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,8 +16,9 @@ REAL_IMAGES = os.environ.get("BASE_IMAGES") == "real"
 _NAME = "real" if REAL_IMAGES else "stand-ins"
 # Images stay here for the next run.
 _CACHE = (PROJECT / ".cache").resolve() / "containers" / _NAME
-# What is gone after a restart of the machine.
-_RUN = Path("/run/dust-containers") / _NAME
+# What ends with the run.
+_RUN = Path("/run/dust-containers")
+_LOCK = Path("/run/dust-containers.lock")
 # Only a defect, or a machine that hardly moves, takes this long.
 _COMMAND_SECONDS = 900.0
 
@@ -78,7 +80,9 @@ class Engine:
     def build(self, image: str, *arguments: str | Path) -> None:
         """Build an image. Without namespaces, which a machine that is itself a container may not make."""
         isolation = ("--isolation", "chroot", "--network", "host")
-        self.output("buildah", "--runtime", "runc", "bud", "--layers", *isolation, "--tag", image, *arguments)
+        self.output(
+            "buildah", "--runtime", "runc", "bud", "--layers", "--force-rm", *isolation, "--tag", image, *arguments
+        )
 
     def remove_all(self) -> None:
         """Remove containers, networks and volumes; images stay."""
@@ -87,17 +91,19 @@ class Engine:
             ("podman", "pod", "rm", "--all", "--force"),
             ("podman", "network", "prune", "--force"),
             ("podman", "volume", "prune", "--force"),
-            ("podman", "image", "prune", "--force"),
+            ("buildah", "rm", "--all"),
+            ("umount", _CACHE / "storage" / "overlay"),
         ):
             self.run(*command)
+        shutil.rmtree(_RUN, ignore_errors=True)
 
 
 @contextmanager
 def locked_engine() -> Iterator[Engine]:
     """The engine, for one run of the tests at a time. What a run left that was killed is removed first."""
-    engine = Engine()
-    with (_CACHE / "lock").open("w") as lock:
+    with _LOCK.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        engine = Engine()
         engine.remove_all()
         try:
             yield engine

@@ -170,10 +170,14 @@ def test_the_health_check_of_a_worker_that_hangs_fails(stack: Stack, service: st
     stack.wait_until_healthy(service)
 
 
-def test_a_worker_that_is_killed_is_started_again(stack: Stack) -> None:
+def test_a_worker_that_is_killed_is_started_again_and_one_that_is_stopped_is_unhealthy(stack: Stack) -> None:
     before = stack.process_id("worker")
     stack.run("worker", "sh", "-c", "kill -KILL -1")
     assert until(lambda: stack.process_id("worker") not in {0, before}, HANDLED_SECONDS)
+    stack.wait_until_healthy("worker")
+    stack.compose("stop", "worker")
+    assert not stack.is_healthy("worker")
+    stack.compose("start", "worker")
     stack.wait_until_healthy("worker")
 
 
