@@ -92,6 +92,7 @@ class Engine:
             ("podman", "network", "prune", "--force"),
             ("podman", "volume", "prune", "--force"),
             ("buildah", "rm", "--all"),
+            ("podman", "image", "prune", "--force"),
             ("umount", _CACHE / "storage" / "overlay"),
         ):
             self.run(*command)
