@@ -229,7 +229,6 @@ def test_a_database_that_is_away_is_told_in_plain_words(
         use(settings["DUST_DATABASE_URL"])
 
 
-@pytest.mark.usefixtures("settings")
 def test_the_api_keeps_connections_longer_than_a_proxy_and_trusts_only_known_ones(
     dust: Dust, settings: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -243,6 +242,7 @@ def test_the_api_keeps_connections_longer_than_a_proxy_and_trusts_only_known_one
     assert served["forwarded_allow_ips"] == "10.0.0.1,10.1.0.0/16"
 
 
+@pytest.mark.usefixtures("settings")
 def test_migrate_and_its_check(dust: Dust) -> None:
     assert dust("migrate", "--check").out == "✓ migrations and models are in step\n"
     assert dust("migrate").out.startswith("database at ")

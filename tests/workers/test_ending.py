@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import psutil
 import pytest
@@ -32,6 +33,8 @@ def test_a_worker_whose_child_hangs_ends_all_the_same(settings: dict[str, str]) 
         assert worker.stdout is not None
         try:
             assert any(b" ready." in line for line in worker.stdout)
+            # A worker is ready a moment before its child is, and before it listens to signals in its loop.
+            time.sleep(1)
             (child,) = psutil.Process(worker.pid).children()
             child.suspend()
             worker.terminate()

@@ -207,7 +207,7 @@ def house(postgres: str) -> Iterator[House]:
             "DUST_LOG_FORMAT": "json",
         }
         stack.enter_context(running(environment, "worker", "--concurrency", "1"))
-        yield House(database=f"{server}/flower", broker=broker, environment=environment)
+        yield House(database=f"{server}/{database}", broker=broker, environment=environment)
 
 
 @pytest.fixture(scope="module")
