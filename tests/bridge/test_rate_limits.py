@@ -79,7 +79,7 @@ def test_an_ipv6_network_counts_as_one_address(api: TestClient) -> None:
     assert read("2001:db8:1:3::1") == 200
 
 
-def test_a_release_counts_whatever_its_id_is(api: TestClient) -> None:
+def test_releases_of_different_redemptions_count_together(api: TestClient) -> None:
     def release(number: int) -> int:
         path = f"/store/dust/redemptions/dred_{number}"
         return api.delete(path, headers=tokens.customer()).status_code

@@ -1,5 +1,5 @@
 /**
- * What an attempt means. `unavailable`: nothing can be delivered now, whatever the event. `postponed`: this event is tried
+ * What an attempt means. `unavailable`: no event can be delivered now. `postponed`: this event is tried
  * again after `seconds`.
  */
 export type Verdict =

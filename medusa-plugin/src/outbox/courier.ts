@@ -165,7 +165,7 @@ export class Courier {
     }
   }
 
-  /** Why the bridge is unavailable; undefined when it answers, whatever it answers. */
+  /** Why the bridge is unavailable; undefined when it gives any answer of its own. */
   private async probe(): Promise<string | undefined> {
     try {
       const response = await fetch(`${this.destination.bridge}/health/live`, {
