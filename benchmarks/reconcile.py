@@ -11,7 +11,7 @@ from benchmarks.figures import Figure, Outcome, Scale
 from benchmarks.house import House, a_house_with
 from bridge.stack.processes import spawn
 from tests.support.medusa import FakeMedusa
-from tests.support.orders import order
+from tests.support.orders import iso, order
 
 NAME = "reconcile"
 # Beyond this it makes no progress.
@@ -28,9 +28,7 @@ def measure(scale: Scale) -> Outcome:
     some_order = order(placed=started)
     for number in range(scale.backlog):
         # Twenty a millisecond, as an import leaves them.
-        moment = (
-            (started + timedelta(milliseconds=number // 20)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        )
+        moment = iso(started + timedelta(milliseconds=number // 20))
         name = order_name(number)
         medusa.orders[name] = {**some_order, "id": name, "customer_id": customer_name(number), "updated_at": moment}
     with a_house_with(medusa) as house:

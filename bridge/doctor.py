@@ -140,7 +140,7 @@ def _database(settings: Settings) -> str:
             raise Wrong(
                 "PgBouncer, or another pooler, refuses the settings of Dust's sessions",
                 mend="Set DUST_DATABASE_POOLED=true for every process of Dust, and run `dust doctor` again. For `dust "
-                "migrate`, set DUST_OWNER_DATABASE_URL to the owner's address of Postgres itself, past the pooler.",
+                "migrate`, set DUST_OWNER_DATABASE_URL to the owner's address of Postgres, without the pooler.",
             ) from error
         raise Wrong(
             f"does not answer ({_first_line(error.__cause__)})",
@@ -174,8 +174,8 @@ def _sessions(settings: Settings) -> str:
     pooled = "" if settings.database_pooled else "Set DUST_DATABASE_POOLED=true for every process of Dust. "
     raise Wrong(
         "a session has " + ", ".join(f"{name} {found[name]}" for name in wrong) + ": a pooler is in between",
-        mend=f"{pooled}As a superuser or as {user} itself, past the pooler: {statements} Then let the pooler reconnect "
-        "(in PgBouncer's console: RECONNECT).",
+        mend=f"{pooled}Connect without the pooler, as a superuser or as {user}, and run: {statements} Then let "
+        "the pooler open new connections (in PgBouncer's console: RECONNECT).",
     )
 
 
@@ -191,7 +191,7 @@ def _privileges(settings: Settings) -> str:
             f"connections serve as {found.role}, who may change what is booked",
             mend=f"CREATE ROLE dust_serve LOGIN PASSWORD '…' IN ROLE {APP_ROLE}; and let DUST_DATABASE_URL name that "
             "user: behind a pooler Dust cannot step down to the role itself. DUST_OWNER_DATABASE_URL is for the owner, "
-            "past the pooler.",
+            "without the pooler.",
         )
     if found.may_change:
         raise Wrong(

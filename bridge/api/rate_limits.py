@@ -20,14 +20,16 @@ from bridge.api.auth import NotSignedIn, customer_of
 from bridge.problems import problem
 from bridge.settings import Settings
 
+# Stands for the path with any id.
+_ONE_REDEMPTION = "/store/dust/redemptions/"
 _PUBLIC = {("GET", "/store/dust/products"), ("GET", "/store/dust/rewards")}
 _GUESTS = {("POST", "/store/dust/quote/guest")}
 _CUSTOMERS = {
     ("POST", "/store/dust/quote"),
     ("POST", "/store/dust/redemptions"),
     ("POST", "/store/dust/referral"),
+    ("DELETE", _ONE_REDEMPTION),
 }
-_ONE_REDEMPTION = "/store/dust/redemptions/"
 
 
 class RateLimits:
@@ -41,15 +43,15 @@ class RateLimits:
             **dict.fromkeys(_GUESTS, parse(settings.rate_limit_guests)),
             **dict.fromkeys(_CUSTOMERS, parse(settings.rate_limit_customers)),
         }
-        self._release = parse(settings.rate_limit_customers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        limit = self._limit_of(scope)
-        if limit is None:
+        kind = _kind(scope) if scope["type"] == "http" else None
+        limit = self._limits.get(kind) if kind else None
+        if kind is None or limit is None:
             await self._app(scope, receive, send)
             return
         # Each kind of request has its own count.
-        keys = (scope["method"], _name(scope["path"]), await _client(Request(scope)))
+        keys = (*kind, await _client(Request(scope)))
         allowed = self._limiter.hit(limit, *keys)
         reset_time, remaining = self._limiter.get_window_stats(limit, *keys)
         seconds = str(max(1, math.ceil(reset_time - time.time())))
@@ -71,16 +73,10 @@ class RateLimits:
 
         await self._app(scope, receive, send_with_limits)
 
-    def _limit_of(self, scope: Scope) -> RateLimitItem | None:
-        if scope["type"] != "http":
-            return None
-        if scope["method"] == "DELETE" and scope["path"].startswith(_ONE_REDEMPTION):
-            return self._release
-        return self._limits.get((scope["method"], scope["path"]))
 
-
-def _name(path: str) -> str:
-    return _ONE_REDEMPTION if path.startswith(_ONE_REDEMPTION) else path
+def _kind(scope: Scope) -> tuple[str, str]:
+    path: str = scope["path"]
+    return scope["method"], _ONE_REDEMPTION if path.startswith(_ONE_REDEMPTION) else path
 
 
 async def _client(request: Request) -> str:

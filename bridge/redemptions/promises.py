@@ -20,11 +20,11 @@ from bridge.redemptions.basket import OpenDiscount
 from bridge.redemptions.tables import OPEN_STATES, RedemptionKind, State, dust_redemption, dust_redemption_code
 from bridge.redemptions.terms import Terms
 
-# Crockford's base32 without look-alikes; 16 characters are 80 bits, far beyond guessing over the Store API.
 # How long a task may take to pick up a promise that the sweep offered, before it is offered again.
 OFFER_GRACE = timedelta(seconds=60)
 # More would let one customer keep Medusa and the workers from all others.
 MAX_OPEN_REDEMPTIONS = 20
+# Crockford's base32 without look-alikes; 16 characters are 80 bits, far beyond guessing over the Store API.
 _CODE_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _CODE_CHARACTERS = 16
 

@@ -92,10 +92,10 @@ def order(
         items=items,
         shipping_methods=methods,
         version=version,
-        created_at=_iso(placed),
-        updated_at=_iso(moved),
+        created_at=iso(placed),
+        updated_at=iso(moved),
         status=status,
-        canceled_at=_iso(moved) if status == "canceled" else None,
+        canceled_at=iso(moved) if status == "canceled" else None,
         payment_status=payment_status,
         currency_code=currency_code,
         item_total=total,
@@ -111,7 +111,7 @@ def order(
 
 def event(kind: str, data: dict[str, Any], at: datetime = PLACED) -> bytes:
     """The body of a webhook."""
-    return json.dumps({"type": kind, "timestamp": _iso(at), "data": data}).encode()
+    return json.dumps({"type": kind, "timestamp": iso(at), "data": data}).encode()
 
 
 def order_event(document: dict[str, Any], kind: str = "order.placed") -> bytes:
@@ -119,5 +119,5 @@ def order_event(document: dict[str, Any], kind: str = "order.placed") -> bytes:
     return event(kind, {"id": document["id"], "order": document})
 
 
-def _iso(moment: datetime) -> str:
+def iso(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
