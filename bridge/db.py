@@ -4,10 +4,8 @@ Whoever opens a transaction (an endpoint, a task, a command) does so visibly and
 connection first and never commit. No HTTP call happens inside a transaction.
 """
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from typing import Any
 
 import psycopg
@@ -17,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from bridge.errors import Unavailable
+from bridge.per_process import PerProcess
 from bridge.settings import get_settings
 
 # A query that takes this long is stuck; the worker's hard limit is 60 s and must never be what ends it.
@@ -145,24 +144,19 @@ def make_engine(url: str, *, pool_size: int = 10, pooled: bool = False) -> Engin
     return engine
 
 
-@cache
-def _engine_of_process(pid: int) -> Engine:
+@PerProcess
+def get_engine() -> Engine:
+    """This process's engine."""
     settings = get_settings()
     settings.require("database_url")
     assert settings.database_url is not None
     return make_engine(settings.database_url, pooled=settings.database_pooled)
 
 
-def get_engine() -> Engine:
-    """This process's engine. Keyed by pid: a connection from before a fork must not be shared with the child."""
-    return _engine_of_process(os.getpid())
-
-
 def forget_engine() -> None:
     """Close this process's connections; the next use opens an engine from the settings of then."""
-    if _engine_of_process.cache_info().currsize:
-        get_engine().dispose()
-        _engine_of_process.cache_clear()
+    if engine := get_engine.forget():
+        engine.dispose()
 
 
 @contextmanager

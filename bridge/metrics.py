@@ -13,7 +13,6 @@ import json
 import os
 import threading
 from collections.abc import Iterable, Iterator
-from functools import cache
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -23,6 +22,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from bridge.db import metadata, transaction
 from bridge.errors import Unavailable
+from bridge.per_process import PerProcess
 
 log = structlog.get_logger(__name__)
 
@@ -178,8 +178,8 @@ class _Keeper(threading.Thread):
             log.exception("counts_not_saved")
 
 
-@cache
-def _keeper_of_process(pid: int) -> _Keeper:
+@PerProcess
+def _keeper() -> _Keeper:
     keeper = _Keeper()
     keeper.start()
     return keeper
@@ -187,13 +187,13 @@ def _keeper_of_process(pid: int) -> _Keeper:
 
 def keep_saved() -> None:
     """Save what this process counts from now on. Calling it again costs nothing."""
-    _keeper_of_process(os.getpid())
+    _keeper()
 
 
 def stop_saving() -> None:
     """Save a last time, before the process ends."""
-    _keeper_of_process(os.getpid()).stop()
-    _keeper_of_process.cache_clear()
+    _keeper().stop()
+    _keeper.forget()
 
 
 # A child of a fork has its parent's counts, and none of its threads.

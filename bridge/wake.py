@@ -7,11 +7,12 @@ thread, never an answer.
 
 import threading
 import time
-from functools import cache
 from typing import Any
 
 import structlog
 from celery import Celery
+
+from bridge.per_process import PerProcess
 
 log = structlog.get_logger(__name__)
 
@@ -41,7 +42,7 @@ _CONFIRM_SECONDS = 2.0
 _REST_SECONDS = 2.0
 
 
-@cache
+@PerProcess
 def _publisher() -> Celery:
     app = Celery("dust")
     app.config_from_object("celeryconfig")

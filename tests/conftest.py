@@ -117,14 +117,12 @@ def database(postgres: str) -> Iterator[str]:
 
 def _forget() -> None:
     # A task that ran in this process has started a thread that saves what it counts, to a database that goes away now.
-    if metrics._keeper_of_process.cache_info().currsize:
-        keeper = metrics._keeper_of_process(os.getpid())
+    if keeper := metrics._keeper.forget():
         keeper._leaving.set()
         # Until it has returned its connection: one that comes back after the engine was disposed of is never closed.
         keeper.join()
-        metrics._keeper_of_process.cache_clear()
     get_settings.cache_clear()
-    medusa_client.get_medusa.cache_clear()
+    medusa_client.get_medusa.forget()
     db.forget_engine()
     currencies.forget_currencies()
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
-from functools import cache
 from typing import Any, cast
 
 import httpx
@@ -24,6 +23,7 @@ from bridge.medusa.pages import Json as Json
 from bridge.medusa.pages import MedusaAway as MedusaAway
 from bridge.medusa.pages import Page, PagedList, Place
 from bridge.metrics import MEDUSA_ERRORS, MEDUSA_SECONDS
+from bridge.per_process import PerProcess
 from bridge.settings import Settings, get_settings
 from bridge.tracing import current_traceparent, span
 
@@ -502,7 +502,7 @@ def make_medusa(settings: Settings) -> Medusa:
     )
 
 
-@cache
+@PerProcess
 def get_medusa() -> Medusa:
     """This process's client."""
     return make_medusa(get_settings())

@@ -622,7 +622,7 @@ def test_a_medusa_that_refuses_our_publishable_key_is_a_problem_and_no_fault_of_
 ) -> None:
     monkeypatch.setenv("DUST_MEDUSA_PUBLISHABLE_KEY", "pk_of_another_shop")
     get_settings.cache_clear()
-    get_medusa.cache_clear()
+    get_medusa.forget()
     answer = api.post("/store/dust/quote", json={"cart_id": "cart_1"}, headers=tokens.customer())
     assert (answer.status_code, answer.json()["code"]) == (503, "medusa_unavailable")
     assert "check the keys" in caplog.text

@@ -22,7 +22,7 @@ def shop(settings: dict[str, str], hints: list[Any], monkeypatch: pytest.MonkeyP
     with serving(shop) as address:
         monkeypatch.setenv("DUST_MEDUSA_URL", address)
         get_settings.cache_clear()
-        get_medusa.cache_clear()
+        get_medusa.forget()
         yield shop
         get_medusa().close()
         forget_engine()

@@ -121,7 +121,7 @@ def look_again() -> None:
     """Forget what was read of the environment; Celery's settings are a module that is read once."""
     get_settings.cache_clear()
     db.forget_engine()
-    wake._publisher.cache_clear()
+    wake._publisher.forget()
     sys.modules.pop("celeryconfig", None)
 
 

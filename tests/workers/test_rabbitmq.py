@@ -149,7 +149,7 @@ def publishing() -> Iterator[None]:
 
     def look_again() -> None:
         get_settings.cache_clear()
-        wake._publisher.cache_clear()
+        wake._publisher.forget()
         sys.modules.pop("celeryconfig", None)
 
     look_again()

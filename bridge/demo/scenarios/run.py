@@ -68,7 +68,7 @@ def _put_environment(folder: Path) -> None:
 def _set(variables: Mapping[str, str]) -> None:
     os.environ.update(variables)
     get_settings.cache_clear()
-    client.get_medusa.cache_clear()
+    client.get_medusa.forget()
 
 
 def _copy(template: str, number: int) -> str:

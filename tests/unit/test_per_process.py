@@ -1,0 +1,53 @@
+"""What there is once per process: for threads that ask at the same time, and after a fork."""
+
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+from bridge.per_process import PerProcess
+
+THREADS = 8
+
+
+def test_threads_that_ask_at_the_same_time_get_the_same_value() -> None:
+    all_ask = Barrier(THREADS)
+    made: list[object] = []
+
+    @PerProcess
+    def value() -> object:
+        time.sleep(0.1)
+        made.append(object())
+        return made[-1]
+
+    def ask(_: int) -> object:
+        all_ask.wait()
+        return value()
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        assert set(pool.map(ask, range(THREADS))) == set(made)
+    assert len(made) == 1
+
+
+def test_a_child_makes_its_own_although_a_thread_of_the_parent_was_making_one() -> None:
+    value = PerProcess(object)
+    with value._making:
+        child = os.fork()
+        if not child:
+            os._exit(0 if value() is not None else 1)
+        assert os.waitpid(child, 0)[1] == 0
+
+    of_parent = value()
+    child = os.fork()
+    if not child:
+        os._exit(0 if value() is not of_parent and of_parent in value._values.values() else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert value() is of_parent
+
+
+def test_a_forgotten_value_is_handed_over_to_be_closed() -> None:
+    value = PerProcess(object)
+    assert value.forget() is None
+    first = value()
+    assert value.forget() is first
+    assert value() is not first
