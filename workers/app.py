@@ -1,7 +1,6 @@
 """The Celery application of the workers. Its settings, with their reasons, are in `celeryconfig.py`."""
 
-import os
-import threading
+import faulthandler
 from datetime import timedelta
 from typing import Any, ClassVar
 
@@ -17,8 +16,6 @@ from bridge.logs import set_up_logs
 from bridge.metrics import keep_saved, stop_saving
 from bridge.settings import get_settings
 from bridge.tracing import set_up_tracing, stop_tracing
-
-log = structlog.get_logger(__name__)
 
 
 class DustTask(Task):  # type: ignore[misc]
@@ -88,26 +85,27 @@ app.conf.imports = (
 
 # Longer than any task may take, for a worker that was asked to end lets its tasks come to theirs.
 ENDS_WITHIN_SECONDS = 90.0
+# `sys.stderr` is an object of Celery's by then.
+_STANDARD_ERROR = 2
 
 
-class EndsInTime(bootsteps.StartStopStep):  # type: ignore[misc]
+def _end_in_time(*_: object, **__: object) -> None:
     """A worker that is ending ends, and whoever keeps it starts another.
 
     Celery waits for its children without a limit. One that wanted to report just then, to a parent that no longer
-    listens, waits for the parent: seen after Redis had died as a worker began. Nobody is told, and nothing is done.
+    listens, waits for the parent: seen after Redis had died as a worker began. The process ends from outside of Python,
+    so that no lock can prevent it, and prints where each thread waited.
     """
-
-    def close(self, _worker: object) -> None:
-        end = threading.Timer(ENDS_WITHIN_SECONDS, self._end)
-        end.daemon = True
-        end.start()
-
-    @staticmethod
-    def _end() -> None:
-        log.critical("worker_does_not_end", seconds=ENDS_WITHIN_SECONDS)
-        os._exit(1)
+    faulthandler.dump_traceback_later(ENDS_WITHIN_SECONDS, exit=True, file=_STANDARD_ERROR)
 
 
+class EndsInTime(bootsteps.StartStopStep):  # type: ignore[misc]
+    """For a worker that ends without having been asked to."""
+
+    close = staticmethod(_end_in_time)
+
+
+signals.worker_shutting_down.connect(_end_in_time)
 app.steps["worker"].add(EndsInTime)
 
 

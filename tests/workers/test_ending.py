@@ -26,7 +26,7 @@ main()
 """
 
 
-def test_a_worker_whose_child_hangs_ends_all_the_same(settings: dict[str, str]) -> None:
+def test_a_worker_whose_child_hangs_ends_all_the_same_and_says_where_it_waited(settings: dict[str, str]) -> None:
     with own_broker() as broker:
         around = {**os.environ, **settings, "DUST_BROKER_URL": broker.url}
         worker = spawn([sys.executable, "-c", WORKER], death_signal=signal.SIGKILL, env=around, stdout=subprocess.PIPE)
@@ -39,6 +39,10 @@ def test_a_worker_whose_child_hangs_ends_all_the_same(settings: dict[str, str]) 
             child.suspend()
             worker.terminate()
             assert worker.wait(PATIENCE_SECONDS) == 1
+            child.kill()
+            said = worker.stdout.read().decode()
+            assert "Timeout (0:00:02)!" in said
+            assert "in join" in said
         finally:
             stop(worker)
             worker.stdout.close()
