@@ -31,6 +31,7 @@ _CLOCK_TOLERANCE = timedelta(seconds=10)
 # It runs every minute, and now and then a task has to wait for a free worker.
 _BEAT_TOLERANCE = timedelta(minutes=3)
 _WAITING_TOLERANCE = timedelta(minutes=10)
+_TESTED_MEDUSAS = "2.13.6, 2.18.0 and 2.21.2"
 _WORKERS_ANSWER_SECONDS = 2.0
 _FLOWER_SECONDS = 5.0
 # What Dust asks Medusa for all day.
@@ -422,8 +423,8 @@ def _plugin(settings: Settings) -> str:
     version = answer.body.get("medusa_version")
     if answer.body.get("medusa_too_old"):
         raise Wrong(
-            f"Medusa {version} is too old: every redemption fails, because it refuses metadata on promotions",
-            mend="Update Medusa to 2.21.0 or later. Dust is tested with 2.21.2.",
+            f"Medusa {version} is too old: Dust was never tried with it",
+            mend=f"Update Medusa to 2.13.6 or later. Dust is tested with {_TESTED_MEDUSAS}.",
         )
     rejected, oldest = int(answer.body.get("rejected") or 0), answer.body.get("oldest_waiting_at")
     age = real_now() - datetime.fromisoformat(str(oldest)) if oldest else timedelta()

@@ -36,19 +36,23 @@ class CommandFailed(Exception):
         super().__init__(f"{title} failed. The end of {log}:\n{tail(log)}")
 
 
-def install_shop(cache_dir: Path, plugin_dir: Path, report: Report, *, dashboard: bool = False) -> Path:
+def install_shop(
+    cache_dir: Path, plugin_dir: Path, report: Report, *, dashboard: bool = False, medusa: str | None = None
+) -> Path:
     """Return the folder of a built shop that `medusa start` can run in; a second call takes seconds.
 
+    `medusa` is a version such as `2.18.0`; without one it is that of the lock file.
     Every build has a folder of its own below one `node_modules`, and Node looks for packages in the parent folders:
     the plugin and the shop share one installation, and a change to the plugin disturbs no shop that is running.
     Raises `NodeMissing` or `CommandFailed`.
     """
     require_node()
     packages = [TEMPLATE / name for name in _PACKAGE_FILES]
-    home = cache_dir.absolute() / f"medusa-{_fingerprint(TEMPLATE, packages)}"
+    version = f"-{medusa}" if medusa else ""
+    home = cache_dir.absolute() / f"medusa-{_fingerprint(TEMPLATE, packages)}{version}"
     home.mkdir(parents=True, exist_ok=True)
     with _only_one(home / "lock"):
-        _install_packages(home, report)
+        _install_packages(home, report, medusa)
         return _build(home, plugin_dir, report, dashboard=dashboard)
 
 
@@ -72,9 +76,12 @@ def medusa_command(folder: Path, *arguments: str) -> list[str]:
     raise FileNotFoundError(f"no @medusajs/cli is installed above {folder}")
 
 
-def medusa_environment(**variables: str) -> dict[str, str]:
-    """The environment for Medusa's processes: ours, without its telemetry, and what the caller adds."""
-    return {**os.environ, "MEDUSA_DISABLE_TELEMETRY": "true", "NODE_ENV": "production", **variables}
+def medusa_environment(folder: Path, **variables: str) -> dict[str, str]:
+    """The environment for Medusa's processes in `folder`: ours, without its telemetry, and what the caller adds."""
+    # The first parent with packages has the plugin only. Medusa before 2.21 looks for it from its own folder.
+    plugins = next(parent / "node_modules" for parent in folder.parents if (parent / "node_modules").is_dir())
+    own = {"MEDUSA_DISABLE_TELEMETRY": "true", "NODE_ENV": "production", "NODE_PATH": str(plugins)}
+    return {**os.environ, **own, **variables}
 
 
 def run_reported(
@@ -100,12 +107,17 @@ def tail(log: Path, lines: int = 25) -> str:
     return "\n".join(re.sub(r"\x1b\[[0-9;]*m", "", text).splitlines()[-lines:])
 
 
-def _install_packages(home: Path, report: Report) -> None:
+def _install_packages(home: Path, report: Report, medusa: str | None) -> None:
     done = home / "packages.installed"
     if done.exists():
         return
-    for name in _PACKAGE_FILES:
-        shutil.copy(TEMPLATE / name, home / name)
+    if medusa:
+        # Without the lock file, which is of another version.
+        package = (TEMPLATE / "package.json").read_text()
+        (home / "package.json").write_text(re.sub(r'("@medusajs/[a-z-]+": )"[^"]+"', rf'\1"{medusa}"', package))
+    else:
+        for name in _PACKAGE_FILES:
+            shutil.copy(TEMPLATE / name, home / name)
     # `npm ci` of some npm versions refuses a lockfile over optional packages of other platforms; `npm install` takes
     # the locked versions all the same. Parts of Medusa's dashboard disagree on their peers, hence --legacy-peer-deps.
     command = ["npm", "install", "--include=dev", "--legacy-peer-deps", "--no-audit", "--no-fund", "--loglevel=error"]
@@ -130,7 +142,7 @@ def _build(home: Path, plugin_dir: Path, report: Report, *, dashboard: bool) -> 
     (folder / "node_modules").mkdir()
     (folder / "node_modules" / "medusa-plugin-dust").symlink_to(Path("..") / "plugin")
 
-    environment = medusa_environment(SHOP_DASHBOARD=str(dashboard).lower())
+    environment = medusa_environment(server, SHOP_DASHBOARD=str(dashboard).lower())
     log = folder / "build.log"
     for title, command, cwd in (
         ("Building the Dust plugin", "plugin:build", plugin),

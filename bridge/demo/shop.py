@@ -189,7 +189,7 @@ def running_shop(
     }
     if redis_url:
         variables["REDIS_URL"] = redis_url
-    environment = medusa_environment(**variables)
+    environment = medusa_environment(server, **variables)
     shop = Shop(server, environment=environment, jwt_secret=jwt_secret, webhook_secret=webhook_secret, log=log)
     shop.prepare(report)
     try:

@@ -3,6 +3,7 @@
 Every call has a time-out; nothing is retried here: the row that wanted the call is tried again by its own schedule.
 """
 
+import contextlib
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -265,7 +266,7 @@ class Medusa:
 
     def promotions_by_code(self, codes: Collection[str]) -> dict[str, Promotion]:
         """The promotions of these codes, in any state. A code that does not exist, or no longer does, is left out."""
-        found = self._promotions(codes, "id,code,used,metadata")
+        found = self._promotions(codes, "id,code,used,rules.description")
         return {promotion["code"]: _promotion(promotion) for promotion in found}
 
     def usable_codes(self, codes: Collection[str]) -> set[str]:
@@ -464,13 +465,21 @@ def _json(response: httpx.Response, call: str) -> Json:
 
 
 def _promotion(promotion: Json) -> Promotion:
-    metadata = promotion.get("metadata") or {}
     return Promotion(
         id=promotion["id"],
         code=promotion["code"],
         used=int(promotion.get("used") or 0),
-        redemption_id=metadata.get("redemption_id"),
+        redemption_id=_redemption_id(promotion),
     )
+
+
+def _redemption_id(promotion: Json) -> str | None:
+    """The redemption that the promotion was made for (`redemptions/promotions.py`); None if it is not of Dust."""
+    for rule in promotion.get("rules") or ():
+        # The shop's own rules may have descriptions too, of any text.
+        with contextlib.suppress(ValueError, TypeError, KeyError):
+            return str(json.loads(rule["description"])["redemption_id"])
+    return None
 
 
 def _in_portions(values: Iterable[str]) -> Iterator[list[str]]:

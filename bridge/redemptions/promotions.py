@@ -1,5 +1,6 @@
 """What is posted to /admin/promotions for each kind of redemption. Medusa 2.21.2 was tried for every field."""
 
+import json
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import assert_never
@@ -29,33 +30,34 @@ def promotion_body(
         "is_automatic": False,
         "is_tax_inclusive": True,  # else 5.00 would take 6.25 off at 25 % tax
         "limit": 1,  # counted under a lock at completion; one order in all, whoever tries
-        "metadata": _metadata(redemption, max_share),
-        "rules": _rules(redemption),
+        "rules": _rules(redemption, max_share),
         "application_method": _method(redemption, code, dust_only),
     }
 
 
-def _metadata(redemption: Redemption, max_share: Decimal) -> Json:
-    """What the plugin's checkout guard reads: it does not ask the bridge.
+def _facts(redemption: Redemption, max_share: Decimal) -> str:
+    """What the plugin's checkout guard reads, as JSON: it does not ask the bridge.
 
-    `cart_id` binds the code to its cart. The plugin writes it for a code that was redeemed without a cart, when the
-    signed-in owner applies the code.
+    It stands in the description of a rule, since Medusa before 2.21.0 refuses metadata on promotions. `cart_id` binds
+    the code to its cart. The plugin writes it for a code that was redeemed without a cart, when the signed-in owner
+    applies the code.
     """
-    metadata: Json = {
+    facts: Json = {
         "redemption_id": redemption.id,
         "customer_id": redemption.customer_id,
         "expires_at": redemption.expires_at.isoformat(),
     }
     if redemption.cart_id is not None:
-        metadata["cart_id"] = redemption.cart_id
+        facts["cart_id"] = redemption.cart_id
     if redemption.kind in _COUNTS_FOR_SHARE:
-        metadata["max_share"] = _number(max_share)
-    return metadata
+        facts["max_share"] = _number(max_share)
+    return json.dumps(facts, separators=(",", ":"))
 
 
-def _rules(redemption: Redemption) -> list[Json]:
+def _rules(redemption: Redemption, max_share: Decimal) -> list[Json]:
     """When the code takes anything off. Medusa asks again at every change of the cart, and drops the code at a no."""
-    rules: list[Json] = [_rule("customer.id", "eq", redemption.customer_id)]
+    owner = {**_rule("customer.id", "eq", redemption.customer_id), "description": _facts(redemption, max_share)}
+    rules: list[Json] = [owner]
     if redemption.least_cart is not None:
         # With tax, and before any discount: a cart that was good enough when it was redeemed for is so here.
         rules.append(_rule("original_item_total", "gte", _number(redemption.least_cart)))

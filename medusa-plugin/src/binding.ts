@@ -1,6 +1,6 @@
 import type { MedusaContainer } from "@medusajs/framework/types"
 import { Modules } from "@medusajs/framework/utils"
-import { isDust, type GuardedPromotion } from "./guard-rules"
+import { redemptionRule, RULE_FIELDS, type GuardedPromotion } from "./guard-rules"
 
 /** What is read of a cart to say whose points it spends. */
 export type SpendingCart = {
@@ -14,33 +14,33 @@ export type SpendingCart = {
 export async function readCart(cartId: string, container: MedusaContainer): Promise<SpendingCart | undefined> {
   const { data } = await container.resolve("query").graph({
     entity: "cart",
-    fields: ["id", "customer_id", "completed_at", "promotions.id", "promotions.code", "promotions.metadata"],
+    fields: ["id", "customer_id", "completed_at", ...["id", "code", ...RULE_FIELDS].map((field) => `promotions.${field}`)],
     filters: { id: cartId },
   })
   return data[0] as unknown as SpendingCart | undefined
 }
 
-/** The dust codes of the cart that `customerId`, who is signed in, owns, and that are bound to no or another cart. */
-export function codesToBind(
-  cart: SpendingCart | undefined,
-  customerId: string | undefined,
-  codes?: string[],
-): GuardedPromotion[] {
+/** A rule of a promotion, by id, and the description that it is to have. */
+export type RuleUpdate = { id: string; description: string }
+
+/**
+ * What binds the dust codes of the cart that `customerId`, who is signed in, owns, and that are bound to no or another
+ * cart.
+ */
+export function bindings(cart: SpendingCart | undefined, customerId: string | undefined, codes?: string[]): RuleUpdate[] {
   if (!cart || cart.completed_at || !customerId || cart.customer_id !== customerId) return []
-  return (cart.promotions ?? []).flatMap((promotion) =>
-    promotion &&
-    isDust(promotion) &&
-    promotion.metadata?.customer_id === customerId &&
-    promotion.metadata?.cart_id !== cart.id &&
-    (!codes || codes.includes(promotion.code ?? ""))
-      ? [promotion]
-      : [],
-  )
+  return (cart.promotions ?? []).flatMap((promotion) => {
+    const redemption = redemptionRule(promotion)
+    if (!redemption?.rule.id || (codes && !codes.includes(promotion?.code ?? ""))) return []
+    const { facts } = redemption
+    if (facts.customer_id !== customerId || facts.cart_id === cart.id) return []
+    return [{ id: redemption.rule.id, description: JSON.stringify({ ...facts, cart_id: cart.id }) }]
+  })
 }
 
 /**
- * Write the cart's id into the metadata of its owner's dust codes: the checkout guard completes no other cart with them.
- * Only `codes`, when given. Call it for a request that the owner makes, signed in.
+ * Write the cart's id into its owner's dust codes: the checkout guard completes no other cart with them. Only `codes`,
+ * when given. Call it for a request that the owner makes, signed in.
  */
 export async function bindCodes(
   cart: SpendingCart | undefined,
@@ -48,9 +48,6 @@ export async function bindCodes(
   container: MedusaContainer,
   codes?: string[],
 ): Promise<void> {
-  const promotions = codesToBind(cart, customerId, codes)
-  if (promotions.length === 0) return
-  await container
-    .resolve(Modules.PROMOTION)
-    .updatePromotions(promotions.map(({ id, metadata }) => ({ id: id!, metadata: { ...metadata, cart_id: cart!.id } })))
+  const updates = bindings(cart, customerId, codes)
+  if (updates.length) await container.resolve(Modules.PROMOTION).updatePromotionRules(updates)
 }

@@ -1,7 +1,7 @@
 import type { Logger, MedusaContainer } from "@medusajs/framework/types"
 import { Modules, PromotionActions } from "@medusajs/framework/utils"
 import { updateCartPromotionsWorkflow } from "@medusajs/medusa/core-flows"
-import { isDust, type GuardedPromotion } from "./guard-rules"
+import { isDust, RULE_FIELDS, type GuardedPromotion } from "./guard-rules"
 
 /** The plugin's own event: a code of Dust has left a cart. Medusa's `cart.updated` is not emitted for a removed code. */
 export const CODE_REMOVED = "dust.code_removed"
@@ -51,7 +51,7 @@ export async function cleanCarts(container: MedusaContainer): Promise<void> {
     const deleted = await container.resolve(Modules.PROMOTION).listPromotions(
       // `deleted_at` is no filter of the type, but of the table.
       { deleted_at: { $gte: since } } as object,
-      { select: ["id", "code", "metadata"], order: { id: "ASC" }, take: MOST_PROMOTIONS, skip, withDeleted: true },
+      { relations: ["rules"], order: { id: "ASC" }, take: MOST_PROMOTIONS, skip, withDeleted: true },
     )
     const dust = deleted.filter((promotion) => isDust(promotion as GuardedPromotion)) as Promotion[]
     const { carts } = await withdrawPromotions(dust, container, { dryRun: false, now: Date.now })
@@ -78,7 +78,7 @@ export async function codeThatLeft(linkId: string, container: MedusaContainer): 
   if (!link?.deleted_at) return undefined
   const promotions = await query.graph({
     entity: "promotion",
-    fields: ["code", "metadata"],
+    fields: ["code", ...RULE_FIELDS],
     filters: { id: link.promotion_id },
   })
   const [promotion] = promotions.data as unknown as GuardedPromotion[]

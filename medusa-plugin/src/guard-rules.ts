@@ -23,17 +23,32 @@ export type GuardedLine = Adjusted & {
   total: BigNumberInput
 }
 
-/** What the guard reads of a promotion. The bridge writes the metadata; neither shoppers nor carts can. */
+/** What the guard reads of a promotion. */
 export type GuardedPromotion = {
   id?: string
   code?: string | null
   status?: string | null
   limit?: number | null
   used?: number | null
-  metadata?: Record<string, unknown> | null
+  rules?: (PromotionRule | null)[] | null
   campaign?: { starts_at?: string | Date | null; ends_at?: string | Date | null } | null
   application_method?: { target_type?: string | null; max_quantity?: number | null } | null
 }
+
+export type PromotionRule = { id?: string; attribute?: string | null; description?: string | null }
+
+/** What a promotion says about its redemption. The bridge writes it, and the plugin the cart; shoppers cannot. */
+export type CodeFacts = {
+  redemption_id: string
+  customer_id?: string
+  expires_at?: string
+  /** The only cart that the code may be used in. */
+  cart_id?: string
+  max_share?: string
+}
+
+/** The fields that `redemptionRule` needs, below a promotion. */
+export const RULE_FIELDS = ["rules.id", "rules.description"]
 
 /** What the guard looks up beside the cart. */
 export type Facts = {
@@ -47,9 +62,38 @@ export type Facts = {
   now: Date
 }
 
+/**
+ * The rule whose description carries the facts of the promotion's redemption, as JSON; undefined for a promotion that is
+ * not of Dust. Not the promotion's metadata: the Admin API of Medusa before 2.21.0 refuses it (tried on 2.13.6 and 2.18.0).
+ */
+export function redemptionRule(
+  promotion: GuardedPromotion | undefined | null,
+): { rule: PromotionRule; facts: CodeFacts } | undefined {
+  for (const rule of promotion?.rules ?? []) {
+    const facts = readFacts(rule?.description)
+    if (rule && facts) return { rule, facts }
+  }
+  return undefined
+}
+
+export function redemptionOf(promotion: GuardedPromotion | undefined | null): CodeFacts | undefined {
+  return redemptionRule(promotion)?.facts
+}
+
 /** A promotion that a redemption of Dust made. */
 export function isDust(promotion: GuardedPromotion | undefined | null): boolean {
-  return Boolean(promotion?.metadata?.redemption_id)
+  return redemptionOf(promotion) !== undefined
+}
+
+/** The shop's own rules may have descriptions too, of any text. */
+function readFacts(description: string | null | undefined): CodeFacts | undefined {
+  if (!description?.startsWith("{")) return undefined
+  try {
+    const facts = JSON.parse(description) as Partial<CodeFacts>
+    return facts.redemption_id ? (facts as CodeFacts) : undefined
+  } catch {
+    return undefined
+  }
 }
 
 /** Every code that takes something off the cart. */
@@ -130,21 +174,22 @@ function codeRefusal(
   const gone = `The code ${code} is no longer valid. Please remove it from the cart.`
   // Deleted while it was in the cart, which is how the bridge takes points back. Medusa would answer with a 500.
   if (!promotion) return gone
-  if (!isDust(promotion)) return undefined
-  if (promotion.metadata?.customer_id !== cart.customer_id) {
+  const redemption = redemptionOf(promotion)
+  if (!redemption) return undefined
+  if (redemption.customer_id !== cart.customer_id) {
     return `The code ${code} belongs to another customer. Please remove it from the cart.`
   }
   if (typeof promotion.limit === "number" && (promotion.used ?? 0) >= promotion.limit) {
     return `The code ${code} has been used already. Please remove it from the cart.`
   }
-  if (hasPassed(promotion.metadata?.expires_at, now) || hasPassed(promotion.campaign?.ends_at, now)) {
+  if (hasPassed(redemption.expires_at, now) || hasPassed(promotion.campaign?.ends_at, now)) {
     return `The code ${code} has expired. Please remove it from the cart, and redeem points again.`
   }
   const begun = !promotion.campaign?.starts_at || hasPassed(promotion.campaign.starts_at, now)
   if (promotion.status !== "active" || !begun) return gone
   // The customer on the cart proves nothing: Medusa takes it from the e-mail address that was typed. The binding does:
   // the bridge, or the plugin for its signed-in owner, has written it.
-  if (!cart.id || promotion.metadata?.cart_id !== cart.id) {
+  if (!cart.id || redemption.cart_id !== cart.id) {
     return `The code ${code} was not applied to this cart by its owner. Please sign in and apply it again.`
   }
   return undefined
@@ -227,8 +272,8 @@ function shareRefusal(
     worth = MathBN.add(worth, line.total)
     for (const { code, amount } of effective(line)) {
       const promotion = byCode.get(code)
-      const carried = Number(promotion?.metadata?.max_share ?? Number.NaN)
-      if (!isDust(promotion) || Number.isNaN(carried)) continue
+      const carried = Number(redemptionOf(promotion)?.max_share ?? Number.NaN)
+      if (Number.isNaN(carried)) continue
       share = Math.min(share ?? 1, carried)
       taken = MathBN.add(taken, amount)
       worth = MathBN.add(worth, amount)

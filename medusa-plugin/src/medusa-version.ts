@@ -1,5 +1,5 @@
-/** Older ones refuse `metadata` on promotions, which a redemption's code needs (tried with 2.13.6 and 2.18.0). */
-export const MIN_MEDUSA = "2.21.0"
+/** The oldest that was tried is 2.13.6. */
+export const MIN_MEDUSA = "2.13.0"
 
 /** The version of the shop's Medusa, such as `2.21.2`; undefined when it cannot be found out. */
 export function medusaVersion(): string | undefined {

@@ -16,11 +16,11 @@ vi.mock("@medusajs/medusa/core-flows", () => ({
   }),
 }))
 
-const DUST = { redemption_id: "dred_1" }
+const DUST = [{ id: "prorul_1", description: '{"redemption_id":"dred_1"}' }]
 
 /** A Medusa with these promotions, links and carts; links may be deleted, promotions too. */
 function medusa(content: {
-  promotions: { id: string; code: string; metadata?: object; deleted?: boolean }[]
+  promotions: { id: string; code: string; rules?: object; deleted?: boolean }[]
   links: { id?: string; cart_id: string; promotion_id: string; deleted_at?: string | null }[]
   completed?: string[]
 }): { container: MedusaContainer; queries: string[] } {
@@ -111,9 +111,9 @@ describe("withdrawCodes", () => {
 
 describe("codeThatLeft", () => {
   const promotions = [
-    { id: "promo_dust", code: "DUST-1", metadata: DUST },
+    { id: "promo_dust", code: "DUST-1", rules: DUST },
     { id: "promo_shop", code: "SUMMER" },
-    { id: "promo_gone", code: "DUST-2", metadata: DUST, deleted: true },
+    { id: "promo_gone", code: "DUST-2", rules: DUST, deleted: true },
   ]
   const link = (promotion_id: string, deleted_at: string | null = "2026-01-01T00:00:00Z") => ({
     id: "cartpromo_1", cart_id: "cart_1", promotion_id, deleted_at,
@@ -145,8 +145,8 @@ describe("cleanCarts", () => {
   it("removes dead codes of Dust, and leaves other promotions alone", async () => {
     const { container } = medusa({
       promotions: [
-        { id: "promo_1", code: "DUST-1", metadata: DUST, deleted: true },
-        { id: "promo_2", code: "DUST-2", metadata: DUST },
+        { id: "promo_1", code: "DUST-1", rules: DUST, deleted: true },
+        { id: "promo_2", code: "DUST-2", rules: DUST },
         { id: "promo_3", code: "SUMMER", deleted: true },
       ],
       links: ["promo_1", "promo_2", "promo_3"].map((promotion_id, n) => ({ cart_id: `cart_${n}`, promotion_id })),

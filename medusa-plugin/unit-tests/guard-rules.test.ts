@@ -1,16 +1,34 @@
 import { describe, expect, it } from "vitest"
-import { codesToBind } from "../src/binding"
-import { differInPrice, refusal, type Facts, type GuardedCart, type GuardedLine, type GuardedPromotion } from "../src/guard-rules"
+import { bindings } from "../src/binding"
+import {
+  differInPrice,
+  isDust,
+  redemptionOf,
+  refusal,
+  type CodeFacts,
+  type Facts,
+  type GuardedCart,
+  type GuardedLine,
+  type GuardedPromotion,
+} from "../src/guard-rules"
 
 const NOW = new Date("2026-11-22T12:00:00Z")
 const ADA = "cus_ada"
+
+/** The rules of a promotion of Dust, whose first one carries these facts. */
+function rulesOf(facts: Partial<CodeFacts>): GuardedPromotion["rules"] {
+  const description = JSON.stringify({ redemption_id: "dred_1", ...facts })
+  return [{ id: "prorul_1", attribute: "customer.id", description }, { id: "prorul_2", description: null }]
+}
+
+const FACTS = { redemption_id: "dred_1", customer_id: ADA, cart_id: "cart_1" }
 
 const forMoney: GuardedPromotion = {
   code: "DUST-MONEY",
   status: "active",
   limit: 1,
   used: 0,
-  metadata: { redemption_id: "dred_1", customer_id: ADA, cart_id: "cart_1" },
+  rules: rulesOf(FACTS),
   campaign: null,
   application_method: { target_type: "order", max_quantity: null },
 }
@@ -26,7 +44,7 @@ const forShipping: GuardedPromotion = {
   code: "DUST-PARCEL",
   application_method: { target_type: "shipping_methods", max_quantity: null },
 }
-const ordinary: GuardedPromotion = { ...forMugs(9, "SUMMER"), metadata: null }
+const ordinary: GuardedPromotion = { ...forMugs(9, "SUMMER"), rules: [{ id: "prorul_3", description: "{for the summer}" }, null] }
 
 /** A line of mugs at 15 each, with what each code takes off. */
 function mugs(quantity: number, off: Record<string, number>, changes: Partial<GuardedLine> = {}): GuardedLine {
@@ -55,6 +73,21 @@ function judge(
   )
 }
 
+describe("the facts of a redemption", () => {
+  it("are read from the rule that carries them", () => {
+    expect(redemptionOf(forMoney)).toEqual(FACTS)
+  })
+
+  it.each([
+    ["without rules", undefined],
+    ["with rules of the shop", ordinary.rules],
+    ["with JSON that is not ours", [{ id: "prorul_1", description: '{"customer_id": "cus_ada"}' }]],
+    ["with JSON that is no object", [{ id: "prorul_1", description: "[1]" }]],
+  ])("are missing in a promotion %s", (_, rules) => {
+    expect(isDust({ ...forMoney, rules })).toBe(false)
+  })
+})
+
 describe("codes", () => {
   const cart = { items: [mugs(1, { "DUST-MONEY": 5 })] }
 
@@ -74,11 +107,11 @@ describe("codes", () => {
     ["inactive", { status: "inactive" }, "no longer valid"],
     ["draft", { status: "draft" }, "no longer valid"],
     ["over", { campaign: { ends_at: "2026-11-22T12:00:00Z" } }, "has expired"],
-    ["past its time", { metadata: { ...forMoney.metadata, expires_at: "2026-11-22T11:59:59+00:00" } }, "has expired"],
+    ["past its time", { rules: rulesOf({ ...FACTS, expires_at: "2026-11-22T11:59:59+00:00" }) }, "has expired"],
     ["not begun", { campaign: { starts_at: "2026-11-22T12:00:01Z" } }, "no longer valid"],
     ["used", { used: 1 }, "used already"],
-    ["another customer's", { metadata: { redemption_id: "dred_1", customer_id: "cus_bob" } }, "another customer"],
-    ["nobody's", { metadata: { redemption_id: "dred_1" } }, "another customer"],
+    ["another customer's", { rules: rulesOf({ customer_id: "cus_bob" }) }, "another customer"],
+    ["nobody's", { rules: rulesOf({}) }, "another customer"],
   ])("refuses a dust code that is %s", (_, changes, words) => {
     expect(judge(cart, [{ ...forMoney, ...changes }])).toContain(words)
   })
@@ -91,7 +124,7 @@ describe("codes", () => {
 
   it("refuses another customer's free shipping", () => {
     const shipping_methods = [{ adjustments: [{ code: "DUST-PARCEL", amount: 5 }] }]
-    const stolen = { ...forShipping, metadata: { redemption_id: "dred_1", customer_id: "cus_bob" } }
+    const stolen = { ...forShipping, rules: rulesOf({ customer_id: "cus_bob" }) }
     expect(judge({ shipping_methods }, [stolen])).toContain("another customer")
   })
 
@@ -188,7 +221,7 @@ describe("dust-only products", () => {
 
 describe("the binding of a code to a cart", () => {
   const cart = { items: [mugs(1, { "DUST-MONEY": 5 })] }
-  const bound = (cart_id?: string): GuardedPromotion => ({ ...forMoney, metadata: { ...forMoney.metadata, cart_id } })
+  const bound = (cart_id?: string): GuardedPromotion => ({ ...forMoney, rules: rulesOf({ ...FACTS, cart_id }) })
 
   it("refuses a code that its owner has not applied, whoever the cart says the customer is", () => {
     expect(judge(cart, [bound()])).toContain("was not applied to this cart by its owner. Please sign in")
@@ -205,9 +238,11 @@ describe("the binding of a code to a cart", () => {
   const spending = { id: "cart_1", customer_id: ADA, promotions: [bound(), null, ordinary] }
 
   it("is made for the owner who is signed in", () => {
-    expect(codesToBind(spending, ADA)).toEqual([bound()])
-    expect(codesToBind(spending, ADA, ["DUST-MONEY"])).toEqual([bound()])
-    expect(codesToBind({ ...spending, promotions: [bound("cart_2")] }, ADA)).toEqual([bound("cart_2")])
+    const binding = [{ id: "prorul_1", description: JSON.stringify(FACTS) }]
+    expect(bindings(spending, ADA)).toEqual(binding)
+    expect(bindings(spending, ADA, ["DUST-MONEY"])).toEqual(binding)
+    expect(bindings({ ...spending, promotions: [bound("cart_2")] }, ADA)).toEqual(binding)
+    expect(bindings({ ...spending, promotions: [bound("cart_1")] }, ADA)).toEqual([])
   })
 
   it.each([
@@ -218,11 +253,11 @@ describe("the binding of a code to a cart", () => {
     ["the owner, of a cart that is ordered", ADA, { ...spending, completed_at: NOW }],
     ["the owner, of a cart that is gone", ADA, undefined],
   ])("is not made for %s", (_, actor, cart) => {
-    expect(codesToBind(cart, actor)).toEqual([])
+    expect(bindings(cart, actor)).toEqual([])
   })
 
   it("is not made for a code that the request does not name", () => {
-    expect(codesToBind(spending, ADA, ["SUMMER"])).toEqual([])
+    expect(bindings(spending, ADA, ["SUMMER"])).toEqual([])
   })
 })
 
@@ -230,7 +265,7 @@ describe("the programme's share", () => {
   const half = (code: string, share = "0.5"): GuardedPromotion => ({
     ...forMoney,
     code,
-    metadata: { ...forMoney.metadata, max_share: share },
+    rules: rulesOf({ ...FACTS, max_share: share }),
   })
   /** A line of one thing at a price with tax, with what each code takes off. */
   const thing = (price: number, off: Record<string, number>, product_id = "prod_thing"): GuardedLine => ({
@@ -274,7 +309,7 @@ describe("the programme's share", () => {
   })
 
   it("counts a free product and a percentage", () => {
-    const free = { ...forMugs(1, "FREE"), metadata: half("FREE").metadata }
+    const free = { ...forMugs(1, "FREE"), rules: half("FREE").rules }
     expect(judge({ items: [thing(50, { FREE: 50 }, "prod_cap"), thing(20, {})] }, [free])).toContain("35.00 EUR")
     expect(judge({ items: [thing(50, { FREE: 50 }, "prod_cap"), thing(50, {})] }, [free])).toBeUndefined()
   })

@@ -442,12 +442,12 @@ def test_a_plugin_that_cannot_deliver(installation: Installation, shop: Site, st
     assert "DUST_WEBHOOK_SECRETS" in found.mend
 
 
-def test_a_medusa_that_refuses_metadata_on_promotions(installation: Installation, shop: Site) -> None:
-    answer = {"waiting": 0, "rejected": 0, "oldest_waiting_at": None, "undelivered": [], "medusa_version": "2.18.0"}
+def test_a_medusa_that_is_too_old(installation: Installation, shop: Site) -> None:
+    answer = {"waiting": 0, "rejected": 0, "oldest_waiting_at": None, "undelivered": [], "medusa_version": "2.12.6"}
     shop.answers["/admin/dust/deliveries"] = (200, {**answer, "medusa_too_old": True})
     found = installation.only_wrong("plugin")
-    assert "Medusa 2.18.0 is too old" in found.detail
-    assert "2.21.0" in found.mend
+    assert "Medusa 2.12.6 is too old" in found.detail
+    assert "2.13.6" in found.mend
     shop.answers["/admin/dust/deliveries"] = (200, {**answer, "medusa_version": "2.21.2", "medusa_too_old": False})
     assert installation.examined()["plugin"].detail == "is there and delivers, in Medusa 2.21.2"
 

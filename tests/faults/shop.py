@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tests.support.medusa import PUBLISHABLE_KEY, Answer, FakeMedusa, codes_in
+from tests.support.promotions import facts_of
 
 # Beyond DUST_MEDUSA_TIMEOUT_SECONDS of the house (1).
 HANG_SECONDS = 1.6
@@ -56,7 +57,7 @@ class Shop(FakeMedusa):
 
     def live_codes_of(self, tag: str) -> set[str]:
         """Codes that one of this tag's people could still use."""
-        theirs = [each for each in list(self.promotions.values()) if f"_{tag}_" in each["metadata"]["customer_id"]]
+        theirs = [each for each in list(self.promotions.values()) if f"_{tag}_" in facts_of(each)["customer_id"]]
         return {each["code"] for each in theirs if each["used"] < each["limit"]}
 
     def type_code(self, cart_id: str, code: str) -> None:

@@ -22,7 +22,6 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from pydantic import SecretStr
 from rich.console import Console
 
-from bridge.demo.install import install_shop
 from bridge.demo.people import Json, Merchant, Storefront, answer
 from bridge.demo.seed import (
     DEMO_SHOP,
@@ -44,9 +43,8 @@ from bridge.stack.processes import free_port, until
 from bridge.stack.redis import embedded_redis
 from bridge.stack.up import StackUrls, running_stack
 from tests.support.brokers import broker_for_a_stack
+from tests.support.built_shop import CACHE, built_shop
 
-PROJECT = Path(__file__).parents[2]
-CACHE = PROJECT / ".cache"
 WEBHOOK_SECRET = "whsec_c3VwZXItc2VjcmV0LWR1c3Qta2V5LTAxMjM="
 JWT_SECRET = "a-jwt-secret-of-the-live-tests-only"
 ADMIN_TOKEN = "an-admin-token-of-the-live-tests-only"
@@ -296,7 +294,7 @@ def real_world(
 ) -> Iterator[World]:
     """A Medusa, with everything in memory or in a Redis, and the Dust beside it."""
     port = free_port()
-    server = install_shop(CACHE, PROJECT / "medusa-plugin", print, dashboard=True)
+    server = built_shop()
     with ExitStack() as stack:
         shop = stack.enter_context(
             running_shop(
@@ -430,7 +428,7 @@ def stand_in() -> Iterator[StandIn]:
 @pytest.fixture(scope="session")
 def shop(database_url: str, stand_in: StandIn) -> Iterator[Shop]:
     """One Medusa, its plugin sending to the stand-in, for all tests: each makes customers and orders of its own."""
-    server = install_shop(CACHE, PROJECT / "medusa-plugin", print, dashboard=True)
+    server = built_shop()
     with running_shop(
         server,
         database_url=database_url,

@@ -10,6 +10,7 @@ import pytest
 from bridge.demo.people import Json, Merchant, Refused, Storefront
 from bridge.stack.processes import until
 from tests.live.conftest import PATIENCE_SECONDS, World
+from tests.support.promotions import owner_rule
 
 pytestmark = pytest.mark.live
 
@@ -207,15 +208,13 @@ def test_a_code_typed_into_other_carts_leaves_all_of_them(world: World, shopper:
 def dead_code(merchant: Merchant, shopper: Storefront, world: World) -> tuple[str, str]:
     """A cart whose code's promotion was deleted, as an older Dust left it behind."""
     code = f"DUST-{secrets.token_hex(6).upper()}"
-    rule = {"attribute": "customer.id", "operator": "eq", "values": [shopper.customer_id]}
     body: dict[str, Any] = {
         "code": code,
         "type": "standard",
         "status": "active",
         "is_automatic": False,
         "limit": 1,
-        "metadata": {"redemption_id": f"dred_{code}", "customer_id": shopper.customer_id},
-        "rules": [rule],
+        "rules": [owner_rule(shopper.customer_id, redemption_id=f"dred_{code}")],
         "application_method": {
             "type": "fixed", "value": VALUE, "target_type": "order", "allocation": "across", "currency_code": "eur",
         },

@@ -11,6 +11,7 @@ from bridge.demo.people import Merchant, Refused, Storefront
 from bridge.demo.seed import SeededProduct, ShopKeys
 from bridge.stack.processes import until
 from tests.live.conftest import PATIENCE_SECONDS, region_takes
+from tests.support.promotions import facts_in_medusa, owner_rule, write_facts
 
 pytestmark = pytest.mark.live
 
@@ -59,8 +60,7 @@ def _promotion(
         "is_automatic": False,
         "is_tax_inclusive": True,
         "limit": 1,
-        "metadata": {"redemption_id": f"dred_{code}", "customer_id": customer_id, "max_share": max_share},
-        "rules": [{"attribute": "customer.id", "operator": "eq", "values": [customer_id]}],
+        "rules": [owner_rule(customer_id, redemption_id=f"dred_{code}", max_share=max_share)],
         "application_method": method,
     }
     merchant.post("/admin/promotions", {**body, **changes})
@@ -129,7 +129,7 @@ def test_a_discount_in_money_does_not_pay_for_a_dust_only_product(
 def test_an_ordinary_code_does_not_pay_for_a_dust_only_product(
     storefront: Storefront, merchant: Merchant, dust_only: SeededProduct
 ) -> None:
-    code = code_for_items(merchant, storefront.customer_id, dust_only, 1, metadata=None)
+    code = code_for_items(merchant, storefront.customer_id, dust_only, 1, rules=[])
     cart_id = ready_cart(storefront, dust_only, 1, code)
 
     assert_refused(storefront, cart_id, "“Mug” can only be bought with points")
@@ -287,17 +287,13 @@ def orders_of(merchant: Merchant, customer_id: str) -> list[str]:
     return [order["id"] for order in merchant.get("/admin/orders", customer_id=customer_id)["orders"]]
 
 
-def metadata_of(merchant: Merchant, code: str) -> dict[str, Any]:
-    return dict(merchant.get("/admin/promotions", code=code)["promotions"][0]["metadata"])
-
-
 @pytest.mark.usefixtures("webhook")
 def test_a_payment_webhook_completes_the_cart_that_the_owner_applied_the_code_to(
     storefront: Storefront, merchant: Merchant, keys: ShopKeys
 ) -> None:
     code = code_for_money(merchant, storefront.customer_id, 3)
     cart_id = ready_cart(storefront, keys.shirt, 1, code)
-    assert metadata_of(merchant, code)["cart_id"] == cart_id
+    assert facts_in_medusa(merchant, code)["cart_id"] == cart_id
 
     report_payment(keys, start_payment(storefront, cart_id))
 
@@ -314,18 +310,17 @@ def test_a_payment_webhook_does_not_complete_a_strangers_cart(
     code = code_for_money(merchant, storefront.customer_id, 3)
     cart_id = ready_cart(storefront, keys.shirt, 1, code)
     session_id = start_payment(storefront, cart_id)
-    promotion = f"/admin/promotions/{promotion_id(merchant, code)}"
-    bound = metadata_of(merchant, code)
+    bound = facts_in_medusa(merchant, code)
     for binding in ({}, {"cart_id": "cart_of_the_owner"}):
         unbound = {name: value for name, value in bound.items() if name != "cart_id"}
-        merchant.post(promotion, {"metadata": {**unbound, "cart_id": "", **binding}})
+        write_facts(merchant, code, {**unbound, **binding})
 
         report_payment(keys, session_id)
 
         assert not until(lambda: orders_of(merchant, storefront.customer_id), 5)
         assert not storefront.cart(cart_id).get("completed_at")
     # With the binding back, the same report completes it: nothing else had stopped it.
-    merchant.post(promotion, {"metadata": bound})
+    write_facts(merchant, code, bound)
     report_payment(keys, session_id)
     assert until(lambda: orders_of(merchant, storefront.customer_id), PATIENCE_SECONDS)
 
@@ -351,12 +346,12 @@ def test_only_the_owners_own_request_binds_a_code(
 
     theirs = apply(stranger)
     assert code in {promotion["code"] for promotion in stranger.cart(theirs)["promotions"]}
-    assert "cart_id" not in metadata_of(merchant, code)
+    assert "cart_id" not in facts_in_medusa(merchant, code)
     for _ in range(2):
         cart_id = apply(storefront)
-        assert metadata_of(merchant, code)["cart_id"] == cart_id, "and it moves to another cart of the owner"
+        assert facts_in_medusa(merchant, code)["cart_id"] == cart_id, "and it moves to another cart of the owner"
     assert apply(stranger) != cart_id
-    assert metadata_of(merchant, code)["cart_id"] == cart_id
+    assert facts_in_medusa(merchant, code)["cart_id"] == cart_id
     stranger.close()
 
 
@@ -370,14 +365,14 @@ def test_a_code_that_is_in_the_cart_already_is_bound_when_its_owner_places_the_o
     storefront.add(cart_id, keys.shirt)
     storefront.apply_code(cart_id, code)
     storefront.choose_shipping(cart_id)
-    assert "cart_id" not in metadata_of(merchant, code)
+    assert "cart_id" not in facts_in_medusa(merchant, code)
     with pytest.raises(Refused, match="Please sign in to the account"):
         storefront.pay(cart_id)
 
     storefront.log_in()
     assert storefront.token != token
     storefront.pay(cart_id)
-    assert metadata_of(merchant, code)["cart_id"] == cart_id
+    assert facts_in_medusa(merchant, code)["cart_id"] == cart_id
     storefront.complete(cart_id)
 
 

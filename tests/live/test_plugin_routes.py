@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
-from bridge.demo.install import install_shop
 from bridge.demo.people import Merchant, Storefront
-from tests.live.conftest import ADMIN_TOKEN, CACHE, PROJECT, World
+from tests.live.conftest import ADMIN_TOKEN, World
+from tests.support.built_shop import built_shop
 
 pytestmark = pytest.mark.live
 
@@ -140,7 +140,7 @@ Promise.all([
 
 def test_medusas_sdk_for_javascript_reads_answers_and_errors(world: World, shopper: Storefront) -> None:
     world.bridge.give(shopper.customer_id, 30)
-    folder = install_shop(CACHE, PROJECT / "medusa-plugin", print, dashboard=True)
+    folder = built_shop()
     arguments = (world.shop.url, world.keys.publishable_key, shopper.token)
 
     done = subprocess.run(["node", "-e", _SDK_STORY, *arguments], cwd=folder, capture_output=True, text=True)

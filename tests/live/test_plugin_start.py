@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from bridge.demo.install import CommandFailed, install_shop
+from bridge.demo.install import CommandFailed
 from bridge.demo.shop import Shop, running_shop
-from tests.live.conftest import ADMIN_TOKEN, CACHE, JWT_SECRET, PROJECT, WEBHOOK_SECRET
+from tests.live.conftest import ADMIN_TOKEN, JWT_SECRET, WEBHOOK_SECRET
+from tests.support.built_shop import built_shop
 
 pytestmark = pytest.mark.live
 
@@ -21,7 +22,7 @@ completeCartWorkflow.hooks.validate(async () => undefined)
 
 @pytest.fixture(scope="module")
 def built() -> Path:
-    return install_shop(CACHE, PROJECT / "medusa-plugin", print, dashboard=True)
+    return built_shop()
 
 
 @contextmanager

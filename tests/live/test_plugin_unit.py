@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.demo.install import install_shop
-from tests.live.conftest import CACHE, PROJECT
+from tests.support.built_shop import built_shop
 
 pytestmark = pytest.mark.live
 
@@ -26,7 +25,7 @@ export const nothing = (balance: DustBalance) => balance.coins
 @pytest.fixture(scope="module")
 def shop_folder() -> Path:
     """The folder that the shop was built in, its plugin beside it."""
-    return install_shop(CACHE, PROJECT / "medusa-plugin", print, dashboard=True).parents[1]
+    return built_shop().parents[1]
 
 
 def test_the_plugins_unit_tests_pass(shop_folder: Path) -> None:

@@ -18,10 +18,10 @@ from typing import Any
 import httpx
 import pytest
 
-from bridge.demo.install import install_shop
 from bridge.demo.people import Json, Refused, Storefront
 from bridge.stack.processes import until
-from tests.live.conftest import CACHE, PATIENCE_SECONDS, PROJECT, World
+from tests.live.conftest import PATIENCE_SECONDS, World
+from tests.support.built_shop import PROJECT, built_shop
 
 pytestmark = pytest.mark.live
 
@@ -63,7 +63,7 @@ def run(command: list[str | Path], environment: dict[str, str] | None = None, cw
 
 @pytest.fixture(scope="module")
 def site(world: World) -> Iterator[Site]:
-    server = install_shop(CACHE, PROJECT / "medusa-plugin", print, dashboard=True)
+    server = built_shop()
     installed = server.parents[2]
     # Below the installation, where Node and the compilers find its packages.
     folder = installed / f"storefront-{uuid.uuid4().hex[:8]}"

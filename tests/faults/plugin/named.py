@@ -322,7 +322,7 @@ def spare_code(mine: Mine) -> None:
         try:
             return create(self, body)
         except Unavailable:
-            if mine(body["metadata"]["customer_id"]):
+            if mine(body["rules"][0]["values"][0]):
                 create(self, {**body, "code": f"{body['code']}-2"})
             raise
 
