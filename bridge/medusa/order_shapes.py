@@ -11,6 +11,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 
 from bridge.medusa.amounts import Number, Quantity
 
+# `items.*`, `shipping_methods.*` and the tax lines are for Medusa before 2.21, which computes totals and quantities from
+# nothing but the fields that it is asked for (tried on 2.13.6 and 2.18.0). `shipping_methods.*` gives their `detail` too,
+# and 2.13.6 answers a request for `shipping_methods.detail.*` with 500.
 ORDER_FIELDS = ",".join((
     "id,display_id,status,version,created_at,updated_at,canceled_at,currency_code,customer_id,email,is_draft_order",
     "payment_status,fulfillment_status,customer.id,customer.has_account,customer.groups.id,region_id",
@@ -20,10 +23,9 @@ ORDER_FIELDS = ",".join((
     "items.id,items.title,items.product_id,items.variant_id,items.variant_sku,items.quantity,items.unit_price",
     "items.is_tax_inclusive,items.total,items.subtotal,items.tax_total,items.discount_total,items.discount_subtotal",
     "items.metadata,items.detail.*,items.adjustments.*,items.product.categories.id,items.product.collection_id",
-    "items.created_at,items.return_received_total,items.return_dismissed_total",
+    "items.created_at,items.return_received_total,items.return_dismissed_total,items.*,items.tax_lines.rate",
     "shipping_methods.id,shipping_methods.total,shipping_methods.tax_total,shipping_methods.discount_total",
-    "shipping_methods.adjustments.*,shipping_methods.created_at,shipping_methods.detail.*",
-    "promotions.id,promotions.code,promotions.metadata",
+    "shipping_methods.adjustments.*,shipping_methods.*,shipping_methods.tax_lines.rate,promotions.id,promotions.code",
     "payment_collections.id,payment_collections.status,payment_collections.amount",
     "payment_collections.authorized_amount,payment_collections.captured_amount",
     "payment_collections.refunded_amount,payment_collections.payments.id",

@@ -179,8 +179,9 @@ def test_a_code_pays_in_one_of_two_carts(storefront: Storefront, merchant: Merch
 
 
 def test_another_customers_code_is_refused(storefront: Storefront, merchant: Merchant, keys: ShopKeys) -> None:
-    # Without Medusa's own rule on the customer, so that it is the guard that says no.
-    code = code_for_money(merchant, "cus_somebody_else", 3, rules=[])
+    # Medusa's own rule lets this customer use it, so that it is the guard that refuses.
+    rule = {**owner_rule("cus_somebody_else", redemption_id="dred_1"), "values": [storefront.customer_id]}
+    code = code_for_money(merchant, "cus_somebody_else", 3, rules=[rule])
     cart_id = ready_cart(storefront, keys.shirt, 1, code)
 
     assert_refused(storefront, cart_id, f"The code {code} belongs to another customer")
