@@ -13,8 +13,8 @@ from bridge.medusa.amounts import Number, Quantity, sum_of
 
 # `customer_id` alone is dropped by Medusa (2.21.2, tried), and so is `customer.has_account`: it gives all of the
 # customer, or the id and e-mail. Nothing but the id and whether it is an account is read. Nor is `item_total`, but
-# without a total of the cart Medusa works out none of its items either (tried). Medusa before 2.21 computes totals from
-# nothing but the fields that it is asked for (tried on 2.13.6 and 2.18.0): hence prices, tax lines and adjustments.
+# without a total of the cart Medusa works out none of its items either (tried). Medusa before 2.21 computes totals only
+# from the fields that a request names (tried on 2.13.6 and 2.18.0): hence prices, tax lines and adjustments.
 CART_FIELDS = (
     "id,customer_id,customer.*,currency_code,completed_at,item_total,"
     "items.id,items.product_id,items.quantity,items.total,items.tax_total,items.adjustments.code,"

@@ -11,9 +11,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 
 from bridge.medusa.amounts import Number, Quantity
 
-# `items.*`, `shipping_methods.*` and the tax lines are for Medusa before 2.21, which computes totals and quantities from
-# nothing but the fields that it is asked for (tried on 2.13.6 and 2.18.0). `shipping_methods.*` gives their `detail` too,
-# and 2.13.6 answers a request for `shipping_methods.detail.*` with 500.
+# `items.*`, `shipping_methods.*` and the tax lines are for Medusa before 2.21, which computes totals and quantities
+# only from the fields that a request names (tried on 2.13.6 and 2.18.0). `shipping_methods.*` contains `detail`; 2.13.6
+# answers a request for `shipping_methods.detail.*` with 500.
 ORDER_FIELDS = ",".join((
     "id,display_id,status,version,created_at,updated_at,canceled_at,currency_code,customer_id,email,is_draft_order",
     "payment_status,fulfillment_status,customer.id,customer.has_account,customer.groups.id,region_id",

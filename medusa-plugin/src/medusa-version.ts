@@ -1,3 +1,5 @@
+import { MedusaError } from "@medusajs/framework/utils"
+
 /** The oldest that was tried is 2.13.6. */
 export const MIN_MEDUSA = "2.13.0"
 
@@ -8,6 +10,14 @@ export function medusaVersion(): string | undefined {
     return (require("@medusajs/medusa/package.json") as { version: string }).version
   } catch {
     return undefined
+  }
+}
+
+/** Throws a `MedusaError` when the shop's Medusa is too old. One whose version is unknown may be new enough. */
+export function requireMedusa(version = medusaVersion()): void {
+  if (version && isTooOld(version)) {
+    const reason = `medusa-plugin-dust needs Medusa ${MIN_MEDUSA} or later, and this is ${version}. Please update Medusa.`
+    throw new MedusaError(MedusaError.Types.NOT_ALLOWED, reason)
   }
 }
 

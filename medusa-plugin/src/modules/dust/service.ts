@@ -3,7 +3,7 @@ import type { Context, Logger } from "@medusajs/framework/types"
 import { InjectManager, MedusaContext, MedusaService, Modules } from "@medusajs/framework/utils"
 import type { EntityManager } from "@medusajs/framework/mikro-orm/postgresql"
 import { installCheckoutGuard } from "../../guard"
-import { isTooOld, medusaVersion, MIN_MEDUSA } from "../../medusa-version"
+import { requireMedusa } from "../../medusa-version"
 import { Courier } from "../../outbox/courier"
 import { withRetries } from "../../outbox/retries"
 import { eventId, occurredAt, type MedusaEvent } from "../../signature"
@@ -47,6 +47,7 @@ export default class DustModuleService extends MedusaService({ OutboxEvent }) {
   constructor({ logger }: { logger: Logger }, options?: DustOptions) {
     // eslint-disable-next-line prefer-rest-params
     super(...arguments)
+    requireMedusa()
     this.logger = logger
     this.options = readOptions(options)
   }
@@ -166,17 +167,6 @@ export default class DustModuleService extends MedusaService({ OutboxEvent }) {
       this.courier.start()
     }
     this.warnOfForgetfulBus()
-    this.warnOfOldMedusa()
-  }
-
-  private warnOfOldMedusa(): void {
-    const version = medusaVersion()
-    if (version && isTooOld(version)) {
-      this.logger.error(
-        `medusa-plugin-dust: this is Medusa ${version}, and points can be redeemed from ${MIN_MEDUSA} on: update Medusa. ` +
-          "Points are earned until then, and every redemption fails.",
-      )
-    }
   }
 
   private warnOfForgetfulBus(): void {
