@@ -4,8 +4,8 @@ from datetime import timedelta
 
 from kombu import Exchange, Queue
 
-from bridge.broker import broker_tls
-from bridge.last_run import MIN_GAP_HEADER, WAITS_AT_FIRST_HEADER
+from bridge.queue.broker import broker_tls
+from bridge.queue.heartbeats import MIN_GAP_HEADER, WAITS_AT_FIRST_HEADER
 from bridge.settings import get_settings
 
 _settings = get_settings()
@@ -21,7 +21,7 @@ if broker_url and ";" in broker_url:
     broker_read_url = broker_write_url = broker_url
     broker_url = [broker_url]
 
-# A broker that starts after us, or comes back late, is waited for as long as it takes: every hint is also a row.
+# A broker that starts after us, or comes back late, is waited for as long as it takes: every message is also a row.
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None
 # The publisher in the web process gives up soon: the sweep finds what it could not say.
@@ -49,7 +49,7 @@ broker_transport_options = (
     }
     if _redis
     else {
-        # A hint counts as sent when the quorum has it; else a broker that is about to die takes it and loses it.
+        # A message counts as sent when the quorum has it; else a broker that is about to die takes it and loses it.
         "confirm_publish": True,
         # As above: without these a RabbitMQ that hangs blocks a publisher for ever.
         "read_timeout": 10,

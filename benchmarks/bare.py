@@ -7,7 +7,7 @@ from psycopg_pool import AsyncConnectionPool
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
-from bridge.api.auth import customer_of
+from bridge.http.auth import customer_of
 from bridge.settings import get_settings
 
 _QUERY = "SELECT balance, held, pending FROM dust_balance WHERE customer_id = %s"

@@ -17,7 +17,7 @@ from benchmarks.figures import Figure, Outcome, Scale
 from benchmarks.house import House, a_house
 from benchmarks.load import send
 from benchmarks.plans import read_whole
-from bridge.inbox.drain import BATCH, drain_once
+from bridge.inbox.process_batch import BATCH, drain_once
 from tests.support.tokens import token
 
 SMALL_ROWS, ROWS_OF_A_CUSTOMER, MOST = 10_000, 50, 1.25

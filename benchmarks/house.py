@@ -20,12 +20,12 @@ import structlog
 
 from bridge import migrations
 from bridge.db import forget_engine
+from bridge.queue.enqueue import queues_with_workers
 from bridge.settings import get_settings
 from bridge.stack.postgres import embedded_postgres
 from bridge.stack.processes import free_port, spawn, stop, until
 from bridge.stack.redis import embedded_redis
 from bridge.stack.up import DUST
-from bridge.wake import queues_with_workers
 from tests.support import medusa as fake
 from tests.support.deliveries import WEBHOOK_SECRET
 from tests.support.medusa import FakeMedusa, serving

@@ -15,8 +15,8 @@ from benchmarks.deliveries import customer_name, fill_inbox, read
 from benchmarks.figures import Figure, Outcome, Scale, percentile
 from benchmarks.house import House, a_house_with
 from benchmarks.load import Answers, send
-from bridge.inbox.drain import drain_once
-from bridge.redemptions.promises import MAX_OPEN_REDEMPTIONS
+from bridge.inbox.process_batch import drain_once
+from bridge.redemptions.service import MAX_OPEN_REDEMPTIONS
 from tests.support.deliveries import deliver
 from tests.support.medusa import FakeMedusa, cart_line
 from tests.support.orders import event

@@ -14,20 +14,20 @@ from benchmarks.deliveries import body, customer_name, order_name
 from benchmarks.house import House
 from bridge.clock import now
 from bridge.db import get_engine
-from bridge.explain import explain
 from bridge.ids import CustomerId, OrderId
-from bridge.inbox import drain, listing
+from bridge.inbox import listing, process_batch
 from bridge.inbox.erasure import erase_customer
 from bridge.inbox.events import read_event
-from bridge.inbox.handle import mark_handled
+from bridge.inbox.process_one import mark_handled
 from bridge.inbox.receive import receive
 from bridge.inbox.retention import strip_old_bodies
 from bridge.inbox.selection import EventFilter
 from bridge.inbox.tables import EventState
-from bridge.ledger.book import customers_with_due_lots, open_accounts, reserved_lots, transaction_by_key
-from bridge.ledger.news import tell_expiring
 from bridge.ledger.statements import read_balances, read_transactions
-from bridge.redemptions.promises import due_redemptions, list_redemptions, lock_redemptions_of_orders, oldest_promise
+from bridge.ledger.store import customers_with_due_lots, open_accounts, reserved_lots, transaction_by_key
+from bridge.ledger.webhook_events import tell_expiring
+from bridge.redemptions.service import due_redemptions, list_redemptions, lock_redemptions_of_orders, oldest_promise
+from bridge.reports.explain import explain
 from bridge.settlement.escrow import expire_escrows, proved_and_waiting
 from bridge.settlement.settle import settle_orders
 
@@ -89,7 +89,7 @@ def _work(customers: int) -> dict[str, Work]:
 
     def receive_and_handle(connection: Connection) -> None:
         receive(connection, "msg_new", sent, body(first, 1), now=moment)
-        taken = drain._take(connection)
+        taken = process_batch._take(connection)
         mark_handled(connection, {row.id: "It was read." for row in taken})
 
     return {

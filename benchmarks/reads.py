@@ -4,7 +4,7 @@ from benchmarks.deliveries import customer_name, fill_inbox, read
 from benchmarks.figures import Figure, Outcome, Scale, percentile
 from benchmarks.house import a_house
 from benchmarks.load import Answers, send
-from bridge.inbox.drain import drain_once
+from bridge.inbox.process_batch import drain_once
 from tests.support.tokens import token
 
 RATE, SHARE_OF_BARE, CONNECTIONS, CUSTOMERS, ROUNDS = 5_000, 0.5, 32, 2_000, 5

@@ -8,7 +8,7 @@ import httpx
 from benchmarks.deliveries import customer_name, fill_inbox
 from benchmarks.figures import Figure, Outcome, Scale, percentile
 from benchmarks.house import a_house_with
-from bridge.inbox.drain import drain_once
+from bridge.inbox.process_batch import drain_once
 from tests.support.medusa import FakeMedusa
 from tests.support.tokens import customer
 

@@ -21,8 +21,8 @@ from benchmarks.house import House, a_house
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.inbox.retention import strip_old_bodies
+from bridge.queue.enqueue import INBOX_DRAIN, publish
 from bridge.stack.processes import until
-from bridge.wake import INBOX_DRAIN, publish
 
 RATE, AT_ONCE, CUSTOMERS = 300, 30, 1_000
 P99_SECONDS, AS_BEFORE = 1.0, 2.0

@@ -1,14 +1,14 @@
-"""Dust, the bridge beside a Medusa shop. One road runs through it, in six stops:
+"""Dust: the service beside a Medusa shop. An event passes through these packages, in this order:
 
-    1 webhooks     the door: verify the signature on the raw bytes, keep, answer
-    2 inbox        rest: every event durable and deduplicated, with its state and the reason when it fails
-    3 settlement   worth: what the ledger should hold for an order, by its facts and the rules; post the difference
-    4 ledger       the heart: balances, transactions, lots and holds; one writer
-    5 redemptions  promises: dust held, a promotion in Medusa, then captured or released
-    6 medusa       the way out: the Admin API client and the shapes we read
+    1 webhooks     the endpoint: verify the signature of the raw bytes, store, answer
+    2 inbox        every incoming event, stored once, with its state and the reason when it failed; reconcile, backfill
+    3 settlement   what the ledger should hold for an order, by its document and the rules; post the difference
+    4 ledger       balances, transactions, lots and holds
+    5 redemptions  points on hold, promotions in Medusa, then captured or released
+    6 medusa       client of the Admin and Store API, and the shapes of its documents
 
-`programme` (the rules, pure arithmetic), `products` (dust prices), `imports` (balances from elsewhere) and `simulation`
-(settling for show) stand beside the road; `api` and `cli` are its side windows; `notices` is the other way out:
-webhooks that tell the shop what happened, so that it can send its mails. A stop imports stops to its right and the
-small shared files, never one to its left.
+`programme` has the rules (arithmetic without I/O), `products` the points prices, `imports` balances from other
+programmes, `simulation` settlement without writing, `notices` the outgoing webhooks. `api` and `cli` are how people and
+storefronts use them, `reports` what merchants and support read, `operations` what operators ask. `db`, `http`, `queue`
+and `observability` are shared. `tests/unit/test_architecture.py` enforces which package may import which.
 """

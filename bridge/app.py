@@ -8,18 +8,18 @@ from starlette.concurrency import run_in_threadpool
 from starlette.middleware.cors import CORSMiddleware
 
 from bridge.api import admin, bonuses, guests, health, notices, referrals, reports, rewards, store
-from bridge.api.cached import PrivateUnlessPublic
-from bridge.api.limits import BodyLimit
-from bridge.api.quick import Quick
-from bridge.api.rate_limits import RateLimits
-from bridge.api.watched import Watched
-from bridge.garbage import collect_seldom
-from bridge.logs import set_up_logs
-from bridge.metrics import keep_saved, stop_saving
-from bridge.problems import Problem, install_problems
+from bridge.gc_tuning import collect_seldom
+from bridge.http.body_limits import BodyLimit
+from bridge.http.etag import PrivateUnlessPublic
+from bridge.http.fast_path import Quick
+from bridge.http.problems import Problem, install_problems
+from bridge.http.rate_limits import RateLimits
+from bridge.http.request_context import Watched
+from bridge.observability.logs import set_up_logs
+from bridge.observability.metrics import keep_saved, stop_saving
+from bridge.observability.tracing import set_up_tracing, stop_tracing
 from bridge.settings import Settings, get_settings
-from bridge.tracing import set_up_tracing, stop_tracing
-from bridge.webhooks import door
+from bridge.webhooks import endpoint
 
 _DESCRIPTION = (
     "Loyalty points for a Medusa shop. Errors are problem documents (RFC 9457) with a stable `code`. "
@@ -67,14 +67,14 @@ def create_app() -> FastAPI:
     )
     install_problems(app)
     quick = {
-        ("POST", "/webhooks/medusa"): door.medusa_webhook,
+        ("POST", "/webhooks/medusa"): endpoint.medusa_webhook,
         ("GET", "/store/dust/balance"): store.answer_own_balance,
     }
     app.add_middleware(Quick, answers=quick)
     app.add_middleware(BodyLimit)
     app.add_middleware(RateLimits, settings=settings)
     for_operators = (admin.router, bonuses.router, guests.router, notices.router, reports.router)
-    for router in (door.router, rewards.router, store.router, referrals.router, *for_operators, health.router):
+    for router in (endpoint.router, rewards.router, store.router, referrals.router, *for_operators, health.router):
         app.include_router(router)
     if settings.cors_origins:
         app.add_middleware(

@@ -57,7 +57,7 @@ class KeyReused(Conflict):
         super().__init__("This Idempotency-Key was used for a different request: use a fresh one.")
 
 
-# A body may hold sixty thousand wrong fields; an answer or a log line of megabytes helps nobody to mend them.
+# A body may hold sixty thousand wrong fields; an answer or a log line of megabytes helps nobody to fix them.
 MOST_FIELDS = 50
 
 

@@ -15,10 +15,12 @@ from fastapi.testclient import TestClient
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
-from bridge import db, metrics, migrations, wake
-from bridge.audit import audit
+from bridge import db, migrations
 from bridge.medusa import client as medusa_client
+from bridge.observability import metrics
+from bridge.operations.audit import audit
 from bridge.programme import currencies
+from bridge.queue import enqueue
 from bridge.settings import get_settings
 from bridge.stack.postgres import embedded_postgres
 from tests.support import clock
@@ -168,7 +170,7 @@ def settings(database: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
 def hints(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     """What would have been said to the workers, in order."""
     said: list[tuple[Any, ...]] = []
-    monkeypatch.setattr(wake.Waker, "wake", lambda self, task, *args: said.append((task, *args)))
+    monkeypatch.setattr(enqueue.Waker, "wake", lambda self, task, *args: said.append((task, *args)))
     return said
 
 

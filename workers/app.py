@@ -10,12 +10,12 @@ from sqlalchemy import Connection
 
 from bridge.clock import look_again, real_now
 from bridge.db import transaction
-from bridge.garbage import collect_seldom
-from bridge.last_run import MIN_GAP_HEADER, WAITS_AT_FIRST_HEADER, claim_run, note_end
-from bridge.logs import set_up_logs
-from bridge.metrics import keep_saved, stop_saving
+from bridge.gc_tuning import collect_seldom
+from bridge.observability.logs import set_up_logs
+from bridge.observability.metrics import keep_saved, stop_saving
+from bridge.observability.tracing import set_up_tracing, stop_tracing
+from bridge.queue.heartbeats import MIN_GAP_HEADER, WAITS_AT_FIRST_HEADER, claim_run, note_end
 from bridge.settings import get_settings
-from bridge.tracing import set_up_tracing, stop_tracing
 
 
 class DustTask(Task):  # type: ignore[misc]

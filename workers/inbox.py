@@ -12,10 +12,10 @@ from sqlalchemy import Connection
 
 from bridge.clock import now
 from bridge.errors import DustError, Unavailable
-from bridge.inbox.drain import OWN_TASK_GRACE, drain_once, split_off_once
-from bridge.inbox.handle import RetryLater, handle_event, park_event, retry_event
+from bridge.inbox.process_batch import OWN_TASK_GRACE, drain_once, split_off_once
+from bridge.inbox.process_one import RetryLater, handle_event, park_event, retry_event
+from bridge.queue.enqueue import INBOX_DRAIN, INBOX_HANDLE, REDEMPTIONS_ADVANCE, publish
 from bridge.redemptions.cart_codes import CART_CHECK_DELAY
-from bridge.wake import INBOX_DRAIN, INBOX_HANDLE, REDEMPTIONS_ADVANCE, publish
 from workers.app import DustTask, app
 
 log = structlog.get_logger(__name__)

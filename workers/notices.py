@@ -2,12 +2,12 @@
 
 from bridge.clock import now
 from bridge.db import transaction
-from bridge.ledger.news import forget_told, tell_expiring
+from bridge.ledger.webhook_events import forget_told, tell_expiring
 from bridge.notices.outbox import prune as prune_notices
 from bridge.notices.outbox import wanted
 from bridge.notices.send import send_waiting
 from bridge.programme.versions import current_version
-from bridge.wake import NOTICES_EXPIRING, NOTICES_PRUNE, NOTICES_SEND, publish
+from bridge.queue.enqueue import NOTICES_EXPIRING, NOTICES_PRUNE, NOTICES_SEND, publish
 from workers.app import app
 
 # With the last notice's time-out well below the hard time limit.

@@ -10,7 +10,7 @@ from bridge.errors import Unavailable
 from bridge.medusa.client import get_medusa
 from bridge.products.mirror import mirror_product
 from bridge.products.settings import unmirrored_products
-from bridge.wake import PRODUCTS_MIRROR
+from bridge.queue.enqueue import PRODUCTS_MIRROR
 from workers.app import app
 
 log = structlog.get_logger(__name__)

@@ -5,8 +5,8 @@ import structlog
 from bridge.errors import Unavailable
 from bridge.inbox.reconcile import reconcile
 from bridge.medusa.client import get_medusa
+from bridge.queue.enqueue import INBOX_DRAIN, RECONCILE_ORDERS, publish
 from bridge.settings import get_settings
-from bridge.wake import INBOX_DRAIN, RECONCILE_ORDERS, publish
 from workers.app import app
 
 log = structlog.get_logger(__name__)

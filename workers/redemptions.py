@@ -5,10 +5,10 @@ from bridge.db import transaction
 from bridge.errors import Unavailable
 from bridge.inbox.reconcile import keep_orders
 from bridge.medusa.client import get_medusa
+from bridge.queue.enqueue import INBOX_DRAIN, REDEMPTIONS_ADVANCE, REDEMPTIONS_SWEEP, publish
 from bridge.redemptions.advance import advance as advance_redemption
-from bridge.redemptions.promises import offer_due
+from bridge.redemptions.service import offer_due
 from bridge.redemptions.tables import State
-from bridge.wake import INBOX_DRAIN, REDEMPTIONS_ADVANCE, REDEMPTIONS_SWEEP, publish
 from workers.app import app
 
 _MOST_AT_ONCE = 500

@@ -5,23 +5,19 @@ from datetime import timedelta
 
 import structlog
 
-from bridge.audit import CHECK_NAMES, audit_medusa
-from bridge.audit import audit as audit_books
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import Unavailable
 from bridge.inbox.erasure import erased_customers
 from bridge.inbox.erasure import forget as forget_again
 from bridge.inbox.retention import strip_old_bodies as strip_bodies
-from bridge.last_run import AUDIT, EVERY_MINUTE, note_run
-from bridge.ledger.due import book_due_lots
 from bridge.ledger.merges import carry_over_what_came_in
+from bridge.ledger.scheduled import book_due_lots
 from bridge.ledger.totals import fold
 from bridge.medusa.client import get_medusa
-from bridge.reports.closes import close_days as close_days_over
-from bridge.settings import get_settings
-from bridge.settlement.escrow import claim_orders, expire_escrows, proved_and_waiting
-from bridge.wake import (
+from bridge.operations.audit import CHECK_NAMES, audit_medusa
+from bridge.operations.audit import audit as audit_books
+from bridge.queue.enqueue import (
     UPKEEP_AUDIT,
     UPKEEP_CARRY_OVER,
     UPKEEP_CLOSE_DAYS,
@@ -31,6 +27,10 @@ from bridge.wake import (
     UPKEEP_MATURE_AND_EXPIRE,
     UPKEEP_STRIP_OLD_BODIES,
 )
+from bridge.queue.heartbeats import AUDIT, EVERY_MINUTE, note_run
+from bridge.reports.closes import close_days as close_days_over
+from bridge.settings import get_settings
+from bridge.settlement.escrow import claim_orders, expire_escrows, proved_and_waiting
 from workers.app import app
 
 log = structlog.get_logger(__name__)

@@ -15,9 +15,7 @@ from pydantic import (
     field_validator,
 )
 
-from bridge.api.auth import AdminOperator, Operator, operator
-from bridge.api.medusa_limit import FOR_OPERATORS
-from bridge.api.shapes import (
+from bridge.api.schemas import (
     BalanceView,
     Body,
     Cursor,
@@ -43,20 +41,20 @@ from bridge.api.store import redemption_list
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import FieldErrors, Unavailable
-from bridge.explain import explain
-from bridge.export import export_customer
+from bridge.http.auth import AdminOperator, Operator, operator
+from bridge.http.medusa_threads import FOR_OPERATORS
+from bridge.http.problems import describe_problems, field_problems
 from bridge.ids import CustomerId, ProductId
 from bridge.inbox.erasure import erase_customer
-from bridge.inbox.handle import retry_all, retry_event
 from bridge.inbox.history import Outcome, read_history
 from bridge.inbox.listing import EventSummary, count_failed, count_waiting, list_events, oldest_waiting, read_event_row
+from bridge.inbox.process_one import retry_all, retry_event
 from bridge.inbox.reconcile import reconcile
 from bridge.inbox.selection import EventFilter
 from bridge.inbox.tables import EventState
 from bridge.ledger.adjust import adjust_balance
 from bridge.ledger.statements import read_balance, read_expiring, read_totals, read_transactions
 from bridge.medusa.client import get_medusa
-from bridge.problems import describe_problems, field_problems
 from bridge.products.settings import (
     ProductSettings,
     Wanted,
@@ -69,13 +67,15 @@ from bridge.products.variants import NOT_CHECKED, why_not_priced
 from bridge.programme.currencies import ask_currencies, require_currencies, save_currencies
 from bridge.programme.rules import Programme
 from bridge.programme.versions import Version, add_version, current_version, list_versions
-from bridge.redemptions.promises import count_open, list_redemptions
+from bridge.queue.enqueue import INBOX_DRAIN, PRODUCTS_MIRROR, REDEMPTIONS_SWEEP, wake
 from bridge.redemptions.rewards import require_one_price
+from bridge.redemptions.service import count_open, list_redemptions
 from bridge.redemptions.tables import State
+from bridge.reports.customer_export import export_customer
+from bridge.reports.explain import explain
 from bridge.settlement.escrow import read_waiting
 from bridge.settlement.settle import unpaid_orders
-from bridge.settlement.standings import read_tier
-from bridge.wake import INBOX_DRAIN, PRODUCTS_MIRROR, REDEMPTIONS_SWEEP, wake
+from bridge.settlement.tiers import read_tier
 
 router = APIRouter(
     prefix="/admin/dust",
@@ -134,7 +134,7 @@ class ProductWish(Body):
     dust_only: Annotated[bool, Field(strict=True)] = False
     dust_price: Annotated[Dust | None, Field(validate_default=True)] = None
 
-    # On the field and not on the whole, so that a form can show it where it is mended.
+    # On the field and not on the whole, so that a form can show it where it is fixed.
     @field_validator("dust_price")
     @classmethod
     def _dust_only_has_a_price(cls, price: int | None, others: ValidationInfo) -> int | None:

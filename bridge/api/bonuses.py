@@ -6,13 +6,13 @@ from typing import Annotated, Self
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field, model_validator
 
-from bridge.api.auth import AdminOperator, operator
-from bridge.api.shapes import Body, Dust, Id, Text, TransactionView, idempotency_key
+from bridge.api.schemas import Body, Dust, Id, Text, TransactionView, idempotency_key
 from bridge.clock import now
 from bridge.db import transaction
+from bridge.http.auth import AdminOperator, operator
+from bridge.http.problems import describe_problems
 from bridge.ids import CustomerId
-from bridge.problems import describe_problems
-from bridge.settlement.grants import MOST_CUSTOMERS, MOST_DAYS, Bonus, BonusWish, give_bonus
+from bridge.settlement.manual_bonuses import MOST_CUSTOMERS, MOST_DAYS, Bonus, BonusWish, give_bonus
 
 router = APIRouter(
     prefix="/admin/dust",

@@ -6,15 +6,15 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field, StringConstraints
 
-from bridge.api.auth import AdminOperator, operator
-from bridge.api.shapes import Body, Cursor, Id, Limit, Listing, PathId, decode_cursor, encode_cursor
+from bridge.api.schemas import Body, Cursor, Id, Limit, Listing, PathId, decode_cursor, encode_cursor
 from bridge.clock import now
 from bridge.db import transaction
-from bridge.explain import explain_escrow
+from bridge.http.auth import AdminOperator, operator
+from bridge.http.problems import describe_problems
 from bridge.ids import CustomerId, OrderId
 from bridge.inbox.customers import claim_by_support
 from bridge.ledger.merges import merge_customers, merges_of, unmerge_customer
-from bridge.problems import describe_problems
+from bridge.reports.explain import explain_escrow
 from bridge.settlement.escrow import (
     Escrow,
     Proof,

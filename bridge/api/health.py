@@ -9,14 +9,14 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, GCCollecto
 from pydantic import BaseModel, Field
 
 from bridge import migrations
-from bridge.broker import broker_problem
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import Unavailable
-from bridge.figures import DatabaseFigures
+from bridge.http.problems import describe_problems, problem
 from bridge.inbox.listing import oldest_waiting
-from bridge.problems import describe_problems, problem
-from bridge.redemptions.promises import oldest_promise
+from bridge.operations.metrics_collector import DatabaseFigures
+from bridge.queue.broker import broker_problem
+from bridge.redemptions.service import oldest_promise
 from bridge.settings import get_settings
 
 router = APIRouter(tags=["health"])

@@ -6,10 +6,11 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Header, Query
 from pydantic import BaseModel, Field
 
-from bridge.api.auth import operator
-from bridge.api.shapes import Cursor, Id, Limit, Listing, PathId, decode_number_cursor, encode_cursor
+from bridge.api.schemas import Cursor, Id, Limit, Listing, PathId, decode_number_cursor, encode_cursor
 from bridge.clock import now
 from bridge.db import transaction
+from bridge.http.auth import operator
+from bridge.http.problems import describe_problems
 from bridge.ids import CustomerId
 from bridge.notices.listing import (
     Delivery,
@@ -21,8 +22,7 @@ from bridge.notices.listing import (
 )
 from bridge.notices.outbox import NoticeType
 from bridge.notices.tables import NoticeState
-from bridge.problems import describe_problems
-from bridge.wake import NOTICES_SEND, wake
+from bridge.queue.enqueue import NOTICES_SEND, wake
 
 router = APIRouter(
     prefix="/admin/dust/deliveries",

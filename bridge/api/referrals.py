@@ -7,14 +7,14 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field, StringConstraints
 from sqlalchemy import Connection, Row
 
-from bridge.api.auth import Customer
-from bridge.api.medusa_limit import FOR_CUSTOMERS
-from bridge.api.shapes import Body
+from bridge.api.schemas import Body
 from bridge.clock import now
 from bridge.db import transaction
+from bridge.http.auth import Customer
+from bridge.http.medusa_threads import FOR_CUSTOMERS
+from bridge.http.problems import describe_problems
 from bridge.ids import CustomerId
 from bridge.inbox.customers import find_accounts
-from bridge.problems import describe_problems
 from bridge.programme.versions import current_version, versions_by_number
 from bridge.settlement.referrals import brought_by, own_code, referral_of, referrer_of, state_code
 

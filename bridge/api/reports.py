@@ -7,11 +7,11 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import AwareDatetime, BaseModel, Field
 
-from bridge.api.auth import operator
-from bridge.api.shapes import Cursor, Limit, Listing, decode_cursor, encode_cursor, money
+from bridge.api.schemas import Cursor, Limit, Listing, decode_cursor, encode_cursor, money
 from bridge.clock import now
 from bridge.errors import field_error
-from bridge.problems import describe_problems
+from bridge.http.auth import operator
+from bridge.http.problems import describe_problems
 from bridge.reports import sheets
 from bridge.reports.breakage import breakage
 from bridge.reports.closes import Close, list_closes

@@ -6,19 +6,19 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Response
 from pydantic import BaseModel, Field
 
-from bridge.api.cached import cached
-from bridge.api.shapes import money
+from bridge.api.schemas import money
 from bridge.db import transaction
 from bridge.errors import DustError
+from bridge.http.etag import cached
+from bridge.http.problems import describe_problems
 from bridge.ids import ProductId
 from bridge.ledger.account import InsufficientDust
 from bridge.medusa.carts import Cart
-from bridge.problems import describe_problems
 from bridge.programme.rules import MoneyByCurrency, Redeem, Reward, RewardKind
 from bridge.programme.versions import current_version
 from bridge.redemptions.basket import Basket
-from bridge.redemptions.promises import TooManyOpenRedemptions
 from bridge.redemptions.rewards import CartBelowMinimum, reward_terms
+from bridge.redemptions.service import TooManyOpenRedemptions
 
 router = APIRouter(prefix="/store/dust", tags=["store"])
 

@@ -14,11 +14,8 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 
-from bridge.api.auth import Customer, customer_of
-from bridge.api.cached import cached
-from bridge.api.medusa_limit import FOR_CUSTOMERS, FOR_GUESTS, MedusaBusy
 from bridge.api.rewards import QuotedReward, quote_rewards
-from bridge.api.shapes import (
+from bridge.api.schemas import (
     BalanceView,
     Body,
     Cursor,
@@ -44,28 +41,34 @@ from bridge.api.shapes import (
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import Conflict, NotFound, Unavailable
+from bridge.http.auth import Customer, customer_of
+from bridge.http.etag import cached
+from bridge.http.medusa_threads import FOR_CUSTOMERS, FOR_GUESTS, MedusaBusy
+from bridge.http.micro_batching import Together
+from bridge.http.problems import describe_problems
 from bridge.ids import CustomerId, ProductId
 from bridge.inbox.reconcile import keep_orders
 from bridge.ledger.account import MOST_DUST
-from bridge.ledger.book import read_spendable
 from bridge.ledger.statements import Balance, read_balances, read_points, read_transactions
+from bridge.ledger.store import read_spendable
 from bridge.medusa.amounts import Number
 from bridge.medusa.carts import Cart
 from bridge.medusa.client import UnknownInMedusa, get_medusa
-from bridge.problems import describe_problems
 from bridge.products.settings import ProductSettings, list_products, read_products
 from bridge.products.variants import VariantPricesDiffer, with_differing_prices
-from bridge.programme.rules import CurrencyCode, Programme, Redeem, Traits
-from bridge.programme.versions import current_version
-from bridge.programme.worth import (
+from bridge.programme.earning import (
     EarningLine,
     LineTerms,
     earning,
     line_terms,
 )
+from bridge.programme.rules import CurrencyCode, Programme, Redeem, Traits
+from bridge.programme.versions import current_version
+from bridge.queue.enqueue import INBOX_DRAIN, REDEMPTIONS_ADVANCE, wake
 from bridge.redemptions.advance import advance
 from bridge.redemptions.basket import Basket, basket_of
-from bridge.redemptions.promises import (
+from bridge.redemptions.rewards import UnknownReward, reward_terms
+from bridge.redemptions.service import (
     AlreadyUsed,
     Redemption,
     ask_for_release,
@@ -79,10 +82,9 @@ from bridge.redemptions.promises import (
     read_redemption,
     units_paid_for_cart,
 )
-from bridge.redemptions.promises import (
+from bridge.redemptions.service import (
     Request as RedemptionRequest,
 )
-from bridge.redemptions.rewards import UnknownReward, reward_terms
 from bridge.redemptions.tables import RedemptionKind, State
 from bridge.redemptions.terms import (
     MOST_UNITS,
@@ -95,9 +97,7 @@ from bridge.redemptions.terms import (
     units_in_cart,
     unpaid_units,
 )
-from bridge.settlement.standings import CustomerTier, read_tier, read_tiers
-from bridge.together import Together
-from bridge.wake import INBOX_DRAIN, REDEMPTIONS_ADVANCE, wake
+from bridge.settlement.tiers import CustomerTier, read_tier, read_tiers
 
 router = APIRouter(prefix="/store/dust", tags=["store"])
 

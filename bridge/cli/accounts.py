@@ -7,12 +7,11 @@ from typing import Annotated
 import jwt
 import typer
 
-from bridge.api.shapes import balance_view, transaction_view
+from bridge.api.schemas import balance_view, transaction_view
 from bridge.cli.output import AsJson, console, print_json, print_rows
 from bridge.clock import now, real_now
 from bridge.db import transaction
 from bridge.errors import Unavailable, field_error
-from bridge.explain import explain as explain_balance
 from bridge.ids import CustomerId, ProductId, new_id
 from bridge.ledger.account import MOST_DUST
 from bridge.ledger.adjust import adjust_balance
@@ -20,9 +19,10 @@ from bridge.ledger.statements import read_balance, read_transactions
 from bridge.medusa.client import get_medusa
 from bridge.products.settings import Wanted, set_products
 from bridge.products.variants import NOT_CHECKED, why_not_priced
+from bridge.queue.enqueue import PRODUCTS_MIRROR, publish
+from bridge.reports.explain import explain as explain_balance
 from bridge.settings import get_settings
-from bridge.settlement.standings import read_tier
-from bridge.wake import PRODUCTS_MIRROR, publish
+from bridge.settlement.tiers import read_tier
 
 Customer = Annotated[str, typer.Argument(help="A Medusa customer id, cus_…")]
 

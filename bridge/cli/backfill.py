@@ -11,7 +11,7 @@ from bridge.clock import now
 from bridge.errors import InvalidInput
 from bridge.inbox.backfill import Preview, Wish, begin, finish, open_run, preview, take_in
 from bridge.medusa.client import get_medusa
-from bridge.wake import INBOX_DRAIN, INBOX_HANDLE, publish
+from bridge.queue.enqueue import INBOX_DRAIN, INBOX_HANDLE, publish
 
 _ACTOR = "cli"
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)

@@ -11,7 +11,7 @@ from bridge.db import transaction
 from bridge.errors import field_error
 from bridge.ids import CustomerId, new_id
 from bridge.ledger.account import MOST_DUST
-from bridge.settlement.grants import MOST_DAYS, BonusWish, give_bonus
+from bridge.settlement.manual_bonuses import MOST_DAYS, BonusWish, give_bonus
 
 _ACTOR = "cli"
 

@@ -9,8 +9,8 @@ from bridge.cli.output import AsJson, console, print_json
 from bridge.clock import look_again, move_clock, now, read_offset, read_span, real_now
 from bridge.db import transaction
 from bridge.errors import field_error
-from bridge.ledger.due import book_due_lots
-from bridge.wake import INBOX_DRAIN, NOTICES_EXPIRING, REDEMPTIONS_SWEEP, publish
+from bridge.ledger.scheduled import book_due_lots
+from bridge.queue.enqueue import INBOX_DRAIN, NOTICES_EXPIRING, REDEMPTIONS_SWEEP, publish
 
 _CUSTOMERS_AT_ONCE = 200
 # The workers' processes have looked at the clock again by then.

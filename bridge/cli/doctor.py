@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from bridge.cli.output import AsJson, console, print_json
-from bridge.doctor import Finding, examine
+from bridge.operations.doctor import Finding, examine
 
 _MARKS = {True: "[green]✓[/]", False: "[red]✗[/]", None: "–"}
 
@@ -18,7 +18,7 @@ def doctor(
     flower: Annotated[str | None, typer.Option(help="Where Flower is, when not on this machine.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check the installation; each ✗ says how to mend it. Exit code 1 on any. Example: dust doctor"""
+    """Check the installation; each ✗ says how to fix it. Exit code 1 on any. Example: dust doctor"""
     findings = []
     for finding in examine(flower):
         findings.append(finding)
@@ -33,4 +33,4 @@ def _show(finding: Finding) -> None:
     console.print(_MARKS[finding.ok], end=" ")
     console.print(f"{finding.check}: {finding.detail}", markup=False, highlight=False, soft_wrap=True)
     if finding.ok is False:
-        console.print(f"  → {finding.mend}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"  → {finding.fix}", markup=False, highlight=False, soft_wrap=True)

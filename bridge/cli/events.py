@@ -14,15 +14,15 @@ from bridge.cli.output import AsJson, console, print_json, print_rows
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import InvalidInput, Unavailable
+from bridge.http.standard_webhooks import sign
 from bridge.ids import new_id
-from bridge.inbox.handle import retry_all, retry_event
 from bridge.inbox.history import read_history
 from bridge.inbox.listing import list_events, read_event_row
+from bridge.inbox.process_one import retry_all, retry_event
 from bridge.inbox.selection import EventFilter
 from bridge.inbox.tables import EventState
+from bridge.queue.enqueue import INBOX_DRAIN, publish
 from bridge.settings import get_settings, webhook_key
-from bridge.signing import sign
-from bridge.wake import INBOX_DRAIN, publish
 
 _COUNTING = (SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed:.0f} events"))
 

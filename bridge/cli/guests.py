@@ -7,11 +7,11 @@ import typer
 from bridge.cli.output import AsJson, console, print_json, print_rows
 from bridge.clock import now
 from bridge.db import transaction
-from bridge.explain import explain_escrow
 from bridge.ids import CustomerId, OrderId
 from bridge.inbox.customers import claim_by_support
 from bridge.ledger.merges import merge_customers, unmerge_customer
 from bridge.ledger.statements import read_balance
+from bridge.reports.explain import explain_escrow
 from bridge.settlement.emails import replace_key
 from bridge.settlement.escrow import (
     list_escrows,

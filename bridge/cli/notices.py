@@ -10,7 +10,7 @@ from bridge.db import transaction
 from bridge.notices.listing import list_deliveries, read_delivery, read_log, retry_delivery, retry_parked
 from bridge.notices.outbox import NoticeType
 from bridge.notices.tables import NoticeState
-from bridge.wake import NOTICES_SEND, publish
+from bridge.queue.enqueue import NOTICES_SEND, publish
 
 
 def add_commands(app: typer.Typer) -> None:

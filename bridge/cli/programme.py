@@ -13,8 +13,8 @@ from bridge.cli.output import AsJson, console, print_json, print_rows
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import FieldErrors, InvalidInput
+from bridge.http.problems import field_problems
 from bridge.medusa.client import get_medusa
-from bridge.problems import field_problems
 from bridge.programme.currencies import ask_currencies, require_currencies, save_currencies
 from bridge.programme.rules import Programme
 from bridge.programme.versions import Version, add_version, current_version, list_versions, version_numbered

@@ -12,8 +12,8 @@ import typer
 import uvicorn
 
 from bridge import migrations
-from bridge.api.connections import Connection
 from bridge.cli.output import console
+from bridge.http.connections import Connection
 from bridge.settings import Settings, get_settings, load_settings
 
 _QUEUES = "events,redemptions,medusa,sweeps"

@@ -1,16 +1,16 @@
-"""Commands that check and mend: the audit, and the comparison with Medusa."""
+"""Commands that check and fix: the audit, and the comparison with Medusa."""
 
 from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
-from bridge.audit import CHECK_NAMES, MEDUSA_CHECK_NAMES, audit_medusa, audit_orders
-from bridge.audit import audit as audit_books
 from bridge.cli.output import AsJson, console, print_json, print_rows
 from bridge.inbox.reconcile import reconcile as reconcile_now
 from bridge.medusa.client import get_medusa
-from bridge.wake import INBOX_DRAIN, publish
+from bridge.operations.audit import CHECK_NAMES, MEDUSA_CHECK_NAMES, audit_medusa, audit_orders
+from bridge.operations.audit import audit as audit_books
+from bridge.queue.enqueue import INBOX_DRAIN, publish
 
 
 def add_commands(app: typer.Typer) -> None:

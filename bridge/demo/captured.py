@@ -12,9 +12,9 @@ import httpx
 from pydantic import SecretStr
 
 from bridge.demo.story import Report
+from bridge.http.standard_webhooks import sign
 from bridge.ids import new_id
 from bridge.settings import webhook_key
-from bridge.signing import sign
 from bridge.stack.processes import until
 from bridge.stack.up import StackUrls
 

@@ -19,7 +19,7 @@ from bridge.ids import CustomerId, new_id
 from bridge.imports.reading import Entry, Reading
 from bridge.imports.tables import BatchState, RowState, import_batch, import_row
 from bridge.ledger.account import Account, Kind, Memo
-from bridge.ledger.book import open_accounts, save
+from bridge.ledger.store import open_accounts, save
 from bridge.programme.versions import current_version
 
 # Locks and memory stay small, and what a kill throws away is done again in a second.

@@ -1,4 +1,4 @@
-"""Read a file of balances: whatever a spreadsheet made of it, and a line, a field and a mend for all that is wrong.
+"""Read a file of balances: whatever a spreadsheet made of it, and a line, a field and a fix for all that is wrong.
 
 Tolerated: a byte order mark, UTF-16, commas, semicolons, tabs or bars, quotes, any order and case of columns, columns
 that nobody needs, blank lines, Excel's `sep=;`. Refused: what can be meant in two ways, as `1,250` or `01/02/2026`.

@@ -32,8 +32,8 @@ from sqlalchemy.dialects.postgresql import insert
 from bridge.db import metadata, transaction
 from bridge.errors import Conflict
 from bridge.ids import OrderId, new_id
-from bridge.inbox.drain import drain_once
-from bridge.inbox.handle import EventFailed, RetryLater, handle_event
+from bridge.inbox.process_batch import drain_once
+from bridge.inbox.process_one import EventFailed, RetryLater, handle_event
 from bridge.inbox.reconcile import (
     SOURCE,
     Found,
@@ -51,7 +51,7 @@ from bridge.programme.versions import current_version, version_numbered
 from bridge.settlement.accounts import Account
 from bridge.settlement.tables import order_settlement
 from bridge.simulation.compare import read_pages
-from bridge.simulation.rehearsal import rehearsal
+from bridge.simulation.sandbox import rehearsal
 
 _SIGNUP_MARK = "_signup"
 

@@ -15,14 +15,14 @@ from datetime import datetime
 from sqlalchemy import Column, ColumnElement, Connection, DateTime, Table, Text, false, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from bridge.bulk import among
 from bridge.db import metadata
+from bridge.db.bulk import among
 from bridge.ids import CustomerId
 from bridge.inbox.events import only_ids
 from bridge.inbox.tables import EventState, webhook_event
 from bridge.ledger.merges import merged_into
 from bridge.notices.outbox import forget_customers
-from bridge.redemptions.promises import ask_for_release_of_all
+from bridge.redemptions.service import ask_for_release_of_all
 from bridge.settlement.accounts import forget_mailboxes
 from bridge.settlement.escrow import forget_emails, forget_guests
 from bridge.settlement.referrals import forget_codes

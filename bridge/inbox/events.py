@@ -177,7 +177,7 @@ def _malformed(error: ValidationError, *parents: str) -> MalformedEvent:
 
 
 def read_kept_event(body: bytes, *, type: str, event_at: datetime, subject: str | None) -> Event:
-    """An event of the inbox, of which the row says already what `read_event` found in its body at the door.
+    """An event of the inbox, of which the row says already what `read_event` found in its body when it was received.
 
     Raises `MalformedEvent`.
     """

@@ -1,6 +1,6 @@
 """What happened to an event that did not go through at once: a row for each attempt that failed and each retry.
 
-The healthy road pays nothing for it: an event that goes through at once has no history but its own row.
+It costs nothing where all goes well: an event that is processed at once has no history but its own row.
 """
 
 from collections.abc import Iterable

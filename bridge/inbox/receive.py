@@ -8,13 +8,13 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from bridge.bulk import insert_rows
+from bridge.db.bulk import insert_rows
 from bridge.inbox.events import Event
 from bridge.inbox.tables import WEBHOOK_SOURCE, EventState, webhook_event
 
 
 class Receipt(StrEnum):
-    """What became of an event at the door."""
+    """What the webhook endpoint did with an event."""
 
     ACCEPTED = "accepted"
     DUPLICATE = "duplicate"

@@ -16,21 +16,21 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection, select
 
-from bridge.bulk import among
 from bridge.clock import now, real_now
 from bridge.db import transaction
+from bridge.db.bulk import among
 from bridge.errors import DustError, Unavailable
 from bridge.ids import CustomerId, OrderId
 from bridge.inbox.cursor import complete, next_start, skip, walk
 from bridge.inbox.customers import read_account
 from bridge.inbox.events import read_event
-from bridge.inbox.handle import retry_unknown
+from bridge.inbox.process_one import retry_unknown
 from bridge.inbox.receive import Receipt, receive
 from bridge.inbox.tables import EventState, webhook_event
 from bridge.medusa.client import Json, Medusa, MedusaAway
 from bridge.medusa.orders import Order, read_order
 from bridge.medusa.pages import Page, Place
-from bridge.metrics import DRIFT_FOUND
+from bridge.observability.metrics import DRIFT_FOUND
 from bridge.programme.currencies import ask_currencies, learned_at, save_currencies
 from bridge.programme.versions import current_version
 from bridge.settlement.accounts import Account, accounts_with_fresh_mailbox, seen_accounts

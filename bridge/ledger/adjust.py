@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row
 from bridge.errors import KeyReused, field_error
 from bridge.ids import CustomerId
 from bridge.ledger.account import MOST_DUST, Kind, Memo
-from bridge.ledger.book import open_accounts, save, transaction_at, transaction_by_key
+from bridge.ledger.store import open_accounts, save, transaction_at, transaction_by_key
 
 ADJUSTMENT = "adjustment"
 """The `reference_type` of an adjustment. Its `reference_id` is the reason, which is for the shop only."""

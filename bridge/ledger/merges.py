@@ -12,11 +12,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, func, literal_column, or_, select, update
 
-from bridge.bulk import among
+from bridge.db.bulk import among
 from bridge.errors import Conflict, field_error
 from bridge.ids import CustomerId, new_id
 from bridge.ledger.account import Account, Kind, Memo
-from bridge.ledger.book import open_accounts, save
+from bridge.ledger.store import open_accounts, save
 from bridge.ledger.tables import customer_merge, dust_balance, dust_lot_use, dust_transaction
 
 

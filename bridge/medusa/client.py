@@ -23,10 +23,10 @@ from bridge.medusa.order_shapes import ORDER_FIELDS
 from bridge.medusa.pages import Json as Json
 from bridge.medusa.pages import MedusaAway as MedusaAway
 from bridge.medusa.pages import Page, PagedList, Place
-from bridge.metrics import MEDUSA_ERRORS, MEDUSA_SECONDS
+from bridge.observability.metrics import MEDUSA_ERRORS, MEDUSA_SECONDS
+from bridge.observability.tracing import current_traceparent, span
 from bridge.per_process import PerProcess
 from bridge.settings import Settings, get_settings
-from bridge.tracing import current_traceparent, span
 
 log = structlog.get_logger(__name__)
 
@@ -450,7 +450,7 @@ def _answer(response: httpx.Response, method: str, path: str) -> Json:
 
 
 def _key_refused(response: httpx.Response, call: str) -> MedusaAway:
-    # A revoked or wrong key is mended by people, and everything that waited for it then goes through.
+    # A revoked or wrong key is fixed by people, and everything that waited for it then goes through.
     return MedusaAway(f"Medusa refused our key ({response.status_code}) at {call}: check the keys.")
 
 

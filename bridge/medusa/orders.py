@@ -13,9 +13,9 @@ from pydantic import ValidationError
 from bridge.errors import InvalidInput, wrong_fields
 from bridge.ids import CustomerId, OrderId
 from bridge.medusa.currencies import amount_to_pay
+from bridge.medusa.exchanges import Shares, kept_shares
 from bridge.medusa.order_payment import captured, is_paid, paid_share
 from bridge.medusa.order_shapes import AdjustmentShape, ItemShape, OrderShape, ShippingMethodShape
-from bridge.medusa.swaps import Shares, kept_shares
 
 _COMPLETED = {"completed", "archived"}
 # Lines that were ordered are written with the order, at most a millisecond later; what is added takes calls of its own.

@@ -72,17 +72,17 @@ def import_tables() -> None:
     import bridge.inbox.erasure
     import bridge.inbox.reconcile
     import bridge.inbox.tables
-    import bridge.last_run
     import bridge.ledger.tables
-    import bridge.metrics
     import bridge.notices.tables
+    import bridge.observability.metrics
     import bridge.products.settings
     import bridge.programme.currencies
     import bridge.programme.versions
+    import bridge.queue.heartbeats
+    import bridge.queue.retries
     import bridge.redemptions.tables
     import bridge.reports.tables
-    import bridge.retries
-    import bridge.settlement.grants
+    import bridge.settlement.manual_bonuses
     import bridge.settlement.referrals
     import bridge.settlement.tables  # noqa: F401
 

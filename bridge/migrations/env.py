@@ -1,4 +1,4 @@
-"""Alembic's way in. `dust migrate` calls it with an open connection; models come from the rooms' `tables.py`."""
+"""Alembic's way in. `dust migrate` calls it with an open connection; models come from the packages' `tables.py`."""
 
 from alembic import context
 from sqlalchemy import Connection

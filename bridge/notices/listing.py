@@ -123,7 +123,7 @@ def _afresh(now: datetime) -> dict[str, Any]:
 
 
 def _end_rest(connection: Connection, now: datetime) -> None:
-    """Whoever asks for a retry has mended the address; one who is sending is not disturbed."""
+    """Whoever asks for a retry has fixed the address; one who is sending is not disturbed."""
     connection.execute(update(notice_gate).where(notice_gate.c.holder.is_(None)).values(closed_until=now))
 
 

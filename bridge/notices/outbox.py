@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select
 
-from bridge.bulk import among
+from bridge.db.bulk import among
 from bridge.ids import CustomerId, new_id
 from bridge.notices.tables import NoticeState, notice
 from bridge.settings import get_settings

@@ -22,14 +22,14 @@ import structlog
 from sqlalchemy import Connection, Row, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from bridge.backoff import backoff_seconds
 from bridge.clock import now
 from bridge.db import transaction
-from bridge.logs import redact
-from bridge.metrics import NOTICES_FAILED, NOTICES_SENT
+from bridge.http.standard_webhooks import sign
 from bridge.notices.tables import NoticeState, notice, notice_attempt, notice_gate
+from bridge.observability.logs import redact
+from bridge.observability.metrics import NOTICES_FAILED, NOTICES_SENT
+from bridge.queue.backoff import backoff_seconds
 from bridge.settings import Settings, get_settings, webhook_key
-from bridge.signing import sign
 
 log = structlog.get_logger(__name__)
 

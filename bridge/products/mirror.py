@@ -5,12 +5,12 @@ from typing import Any
 
 from sqlalchemy import Row, delete, select, update
 
-from bridge.backoff import backoff_seconds
 from bridge.db import transaction
 from bridge.errors import DustError, Unavailable
 from bridge.ids import ProductId
 from bridge.medusa.client import Medusa, MedusaAway, UnknownInMedusa
 from bridge.products.settings import dust_product
+from bridge.queue.backoff import backoff_seconds
 
 _LONGEST_WAIT_SECONDS = 600.0
 

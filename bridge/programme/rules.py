@@ -122,7 +122,7 @@ class Multiplier(_Part):
     starts_at: AwareDatetime | None = None
     ends_at: AwareDatetime | None = None
 
-    # Here and below on the field and not on the whole, so that a form can show it where it is mended.
+    # Here and below on the field and not on the whole, so that a form can show it where it is fixed.
     @field_validator("ends_at")
     @classmethod
     def _ends_after_it_starts(cls, ends_at: datetime | None, others: ValidationInfo) -> datetime | None:

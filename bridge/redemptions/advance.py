@@ -16,20 +16,20 @@ from time import monotonic
 import structlog
 from sqlalchemy import Connection, select, update
 
-from bridge.backoff import backoff_seconds
 from bridge.clock import now, real_now
 from bridge.db import transaction
 from bridge.errors import DustError, Unavailable
 from bridge.ledger.account import Kind, Memo
-from bridge.ledger.book import open_accounts, reserved_lots, save
+from bridge.ledger.store import open_accounts, reserved_lots, save
 from bridge.medusa.client import Json, Medusa, MedusaRefused, Promotion
-from bridge.metrics import REDEMPTIONS_ENDED
 from bridge.notices.outbox import Notice, NoticeType, put
+from bridge.observability.metrics import REDEMPTIONS_ENDED
 from bridge.products.settings import newest_dust_only
 from bridge.programme.versions import version_numbered
+from bridge.queue.backoff import backoff_seconds
 from bridge.redemptions.cart_codes import has_left_its_cart, take_out_again, take_out_of_carts
-from bridge.redemptions.promises import Code, Redemption, lock_redemption, update_redemption
 from bridge.redemptions.promotions import promotion_body
+from bridge.redemptions.service import Code, Redemption, lock_redemption, update_redemption
 from bridge.redemptions.tables import State, dust_redemption, dust_redemption_code
 
 log = structlog.get_logger(__name__)

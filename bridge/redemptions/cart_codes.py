@@ -18,7 +18,7 @@ from sqlalchemy import Connection, select
 
 from bridge.medusa.carts import CartCodes
 from bridge.medusa.client import Medusa, MedusaAway, MedusaNotConfigured, MedusaRefused, UnknownInMedusa
-from bridge.redemptions.promises import Redemption, lock_redemption, update_redemption
+from bridge.redemptions.service import Redemption, lock_redemption, update_redemption
 from bridge.redemptions.tables import State, dust_redemption, dust_redemption_code
 
 log = structlog.get_logger(__name__)

@@ -7,7 +7,7 @@ from typing import assert_never
 
 from bridge.ids import ProductId
 from bridge.medusa.client import Json
-from bridge.redemptions.promises import Code, Redemption
+from bridge.redemptions.service import Code, Redemption
 from bridge.redemptions.tables import RedemptionKind
 
 # What takes money off the lines that money may pay for. Units that are bought at their own price in points are no

@@ -10,13 +10,13 @@ from bridge.ids import ProductId
 from bridge.ledger.account import MOST_DUST, InsufficientDust
 from bridge.medusa.carts import Cart
 from bridge.medusa.currencies import smallest_unit
-from bridge.programme.rules import Redeem
-from bridge.programme.worth import (
+from bridge.programme.earning import (
     discount_value,
     least_redeemable,
     most_dust_within,
     useful_dust,
 )
+from bridge.programme.rules import Redeem
 from bridge.redemptions.basket import Basket
 from bridge.redemptions.tables import RedemptionKind
 

@@ -12,8 +12,8 @@ from decimal import Decimal
 
 from sqlalchemy import Connection, text
 
+from bridge.programme.earning import discount_value
 from bridge.programme.versions import version_at
-from bridge.programme.worth import discount_value
 from bridge.settlement.escrow import waited_at
 
 _FIGURES = text(

@@ -14,7 +14,7 @@ from datetime import datetime
 from sqlalchemy import Connection, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from bridge.bulk import among
+from bridge.db.bulk import among
 from bridge.ids import CustomerId
 from bridge.settlement.emails import email_hash_key, hash_email
 from bridge.settlement.tables import customer_account, mailbox

@@ -5,11 +5,11 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
-from bridge.bulk import among
+from bridge.db.bulk import among
 from bridge.ids import CustomerId
 from bridge.ledger.account import Kind, Memo
-from bridge.ledger.book import open_accounts, save
 from bridge.ledger.merges import accounts_of_persons
+from bridge.ledger.store import open_accounts, save
 from bridge.ledger.tables import dust_transaction
 from bridge.programme.versions import current_version
 

@@ -16,14 +16,14 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy import Connection, select, text, update
 
-from bridge.bulk import among
 from bridge.clock import now
 from bridge.db import transaction
+from bridge.db.bulk import among
 from bridge.errors import DustError, Unavailable
 from bridge.ids import OrderId
 from bridge.medusa.client import Json, Medusa, MedusaAway, UnknownInMedusa
 from bridge.medusa.orders import Order, deleted_order, read_order
-from bridge.redemptions.promises import forget_second_uses, orders_of_freed_codes
+from bridge.redemptions.service import forget_second_uses, orders_of_freed_codes
 from bridge.settlement.facts import check_now, read_revisions
 from bridge.settlement.settle import settle_orders
 from bridge.settlement.tables import order_settlement

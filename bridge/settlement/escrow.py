@@ -19,7 +19,7 @@ from sqlalchemy.dialects.postgresql import insert
 from bridge.errors import NotFound
 from bridge.ids import CustomerId, OrderId
 from bridge.ledger.account import Kind, Memo
-from bridge.ledger.book import open_accounts, save
+from bridge.ledger.store import open_accounts, save
 from bridge.medusa.orders import Order
 from bridge.programme.rules import GuestClaim
 from bridge.programme.versions import Version, current_version, versions_by_number

@@ -16,10 +16,10 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select, text, union_all
 
-from bridge.bulk import among
+from bridge.db.bulk import among
 from bridge.ids import CustomerId
 from bridge.ledger.account import Account
-from bridge.ledger.book import expired_of_orders
+from bridge.ledger.store import expired_of_orders
 from bridge.ledger.tables import customer_merge
 from bridge.settlement.shares import Share
 from bridge.settlement.tables import order_former_owner, order_settlement

@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select, update
 
-from bridge.bulk import among
+from bridge.db.bulk import among
 from bridge.ids import OrderId
 from bridge.medusa.orders import Order
 from bridge.settlement.tables import order_settlement

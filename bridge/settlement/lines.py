@@ -7,10 +7,10 @@ from typing import Any
 
 from bridge.ids import ProductId
 from bridge.medusa.orders import Line, Order
+from bridge.programme.earning import EarningLine, LineTerms, line_terms
 from bridge.programme.rules import Earn, Traits
-from bridge.programme.worth import EarningLine, LineTerms, line_terms
-from bridge.redemptions.promises import Redemption
-from bridge.redemptions.uses import FirstUse, FirstUses
+from bridge.redemptions.capture import FirstUse, FirstUses
+from bridge.redemptions.service import Redemption
 
 
 def dust_only_lines(

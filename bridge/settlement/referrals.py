@@ -32,8 +32,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import insert
 
-from bridge.bulk import among
 from bridge.db import metadata
+from bridge.db.bulk import among
 from bridge.errors import Conflict, NotFound
 from bridge.ids import CustomerId, OrderId, new_id
 from bridge.ledger.account import Account, Kind, Memo

@@ -18,21 +18,31 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from bridge.bulk import among, insert_rows, update_rows
+from bridge.db.bulk import among, insert_rows, update_rows
 from bridge.ids import CustomerId, OrderId
 from bridge.ledger.account import Account
-from bridge.ledger.book import open_accounts, save, spent_lots, taken_lots
+from bridge.ledger.store import open_accounts, save, spent_lots, taken_lots
 from bridge.medusa.currencies import amount_to_pay
 from bridge.medusa.orders import Order
+from bridge.observability.tracing import span
 from bridge.products.settings import dust_only_among
+from bridge.programme.earning import Earning, LineTerms, earning
 from bridge.programme.limits import Allowed, Claim
 from bridge.programme.rules import EarnWhen
 from bridge.programme.versions import Version, current_version, longest_joint_limit_days, versions_by_number
-from bridge.programme.worth import Earning, LineTerms, earning
-from bridge.redemptions.promises import Redemption, lock_redemptions_of_orders
+from bridge.redemptions.capture import FirstUses, book_use, first_uses, is_used_by, report_second_use
+from bridge.redemptions.service import Redemption, lock_redemptions_of_orders
 from bridge.redemptions.tables import State
-from bridge.redemptions.uses import FirstUses, book_use, first_uses, is_used_by, report_second_use
 from bridge.settlement.booking import Booking
+from bridge.settlement.earning_limits import (
+    OVER_THE_LIMIT,
+    LimitsOfBatch,
+    Moved,
+    OwnOrder,
+    check_owners,
+    lock_customers,
+    write_moved,
+)
 from bridge.settlement.escrow import (
     Escrow,
     lock_escrows,
@@ -43,15 +53,6 @@ from bridge.settlement.escrow import (
 )
 from bridge.settlement.expired import ExpiredPool, read_pools
 from bridge.settlement.facts import Age, Facts, compare, name_differences, next_check
-from bridge.settlement.joint import (
-    OVER_THE_LIMIT,
-    LimitsOfBatch,
-    Moved,
-    OwnOrder,
-    check_owners,
-    lock_customers,
-    write_moved,
-)
 from bridge.settlement.lines import (
     dust_only_lines,
     earning_lines,
@@ -71,9 +72,8 @@ from bridge.settlement.shares import (
     share_of_row,
     write_former_owners,
 )
-from bridge.settlement.standings import TiersOfBatch
 from bridge.settlement.tables import EscrowState, order_settlement
-from bridge.tracing import span
+from bridge.settlement.tiers import TiersOfBatch
 
 
 @dataclass(frozen=True, kw_only=True)

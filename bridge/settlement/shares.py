@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, select
 
-from bridge.bulk import among, insert_rows
+from bridge.db.bulk import among, insert_rows
 from bridge.ids import CustomerId, OrderId
 from bridge.settlement.tables import order_former_owner
 

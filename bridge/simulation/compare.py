@@ -14,7 +14,7 @@ from bridge.errors import InvalidInput
 from bridge.medusa.client import Json
 from bridge.medusa.orders import Order, read_order
 from bridge.programme.rules import Programme
-from bridge.simulation.rehearsal import rehearsal
+from bridge.simulation.sandbox import rehearsal
 
 log = structlog.get_logger(__name__)
 

@@ -23,7 +23,7 @@ REFUSED = 2
 _STOP_SECONDS = 20.0
 # A process that lived this long did start: its death is an accident, not a habit.
 _SETTLED_SECONDS = 10.0
-# Waits of 0.5, 1, 2 and 4 s between five starts; then something is wrong that another start will not mend.
+# Waits of 0.5, 1, 2 and 4 s between five starts; then something is wrong that another start will not fix.
 _STARTS = 5
 _FIRST_DELAY_SECONDS = 0.5
 _COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "bright_red")

@@ -1,4 +1,4 @@
-"""The door: verify the signature on the raw bytes, keep the event, answer. Nothing is worked on here.
+"""The webhook endpoint: verify the signature of the raw bytes, store the event, answer. Nothing is worked on here.
 
 Medusa's plugin brings signed events; the inbox takes them. 2xx is answered only after the commit.
 """

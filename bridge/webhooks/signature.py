@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from bridge.errors import NotAuthentic
-from bridge.signing import digest
+from bridge.http.standard_webhooks import digest
 
 TOLERANCE_SECONDS = 300
 _ID = re.compile(r"[\x21-\x7e]{1,255}")

@@ -296,7 +296,8 @@ function currency(cart: GuardedCart): string {
 
 /** To the precision of the currency, as floating-point totals carry noise (1e-20 of a line that is paid in full). */
 function rounded(amount: BigNumberInput, decimals: number): number {
-  return Number(MathBN.convert(amount, decimals))
+  // Not `convert`'s own second argument: before 2.21, Medusa rounds nothing for a currency without decimals.
+  return MathBN.convert(amount).decimalPlaces(decimals).toNumber()
 }
 
 /** The adjustments that take something off; one of nothing pays for nothing. */

@@ -8,9 +8,9 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import text
 
-from bridge.api.limits import MOST_BYTES
 from bridge.db import transaction
-from bridge.inbox.drain import drain_once
+from bridge.http.body_limits import MOST_BYTES
+from bridge.inbox.process_batch import drain_once
 from tests.support import tokens
 from tests.support.deliveries import deliver
 from tests.support.orders import line, order, order_event

@@ -11,8 +11,8 @@ import pytest
 import structlog
 from fastapi.testclient import TestClient
 
-from bridge.inbox.drain import drain_once
-from bridge.logs import set_up_logs
+from bridge.inbox.process_batch import drain_once
+from bridge.observability.logs import set_up_logs
 from bridge.settings import get_settings
 from tests.support import tokens
 from tests.support.deliveries import deliver, signed_headers

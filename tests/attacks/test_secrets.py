@@ -17,8 +17,8 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
+from bridge.http.standard_webhooks import sign
 from bridge.settings import webhook_key
-from bridge.signing import sign
 from bridge.stack.processes import free_port
 from bridge.stack.redis import embedded_redis
 from bridge.stack.up import DUST

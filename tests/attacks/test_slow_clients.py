@@ -11,8 +11,8 @@ import httpx
 import pytest
 import uvicorn
 
-from bridge.api import connections, limits
 from bridge.cli import servers
+from bridge.http import body_limits, connections
 from bridge.settings import get_settings
 from bridge.stack.processes import free_port
 from tests.support.deliveries import deliver
@@ -60,7 +60,7 @@ def send_for_ever(endless: socket.socket) -> None:
 def url(settings: dict[str, str], hints: list[Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A server as `dust serve` starts it, in a thread, with little patience."""
     monkeypatch.setattr(connections, "HEAD_SECONDS", 1.0)
-    monkeypatch.setattr(limits, "BODY_SECONDS", 1.0)
+    monkeypatch.setattr(body_limits, "BODY_SECONDS", 1.0)
     options: dict[str, Any] = {}
     monkeypatch.setattr(uvicorn, "run", lambda _app, **given: options.update(given))
     monkeypatch.setenv("DUST_PORT", str(free_port()))

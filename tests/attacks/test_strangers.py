@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from bridge.inbox.drain import drain_once
+from bridge.inbox.process_batch import drain_once
 from bridge.medusa.client import get_medusa
 from bridge.redemptions.advance import advance
 from tests.support import tokens

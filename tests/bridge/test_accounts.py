@@ -14,8 +14,8 @@ from bridge.clock import now, real_now
 from bridge.db import transaction
 from bridge.errors import Unavailable
 from bridge.ids import CustomerId
-from bridge.inbox.drain import drain_once
-from bridge.inbox.handle import handle_event
+from bridge.inbox.process_batch import drain_once
+from bridge.inbox.process_one import handle_event
 from bridge.inbox.reconcile import reconcile
 from bridge.ledger.merges import merge_customers, unmerge_customer
 from bridge.medusa.client import get_medusa

@@ -20,11 +20,11 @@ from sqlalchemy import Row, func, select
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.ledger.account import Kind
-from bridge.ledger.due import book_due_lots
+from bridge.ledger.scheduled import book_due_lots
 from bridge.ledger.tables import dust_balance, dust_lot, dust_transaction
 from bridge.medusa.client import get_medusa
 from bridge.redemptions.advance import advance
-from bridge.redemptions.promises import Redemption
+from bridge.redemptions.service import Redemption
 from tests.bridge.test_any_sequence import AnySequence
 from tests.support.clock import moved
 from tests.support.medusa import FakeMedusa

@@ -23,20 +23,20 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import func, select
 
-from bridge.audit import audit
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import Conflict
 from bridge.ids import CustomerId, new_id
-from bridge.inbox.drain import drain_once
+from bridge.inbox.process_batch import drain_once
 from bridge.inbox.reconcile import reconcile
 from bridge.ledger.statements import Balance, read_balances
 from bridge.ledger.tables import dust_balance
 from bridge.medusa.client import get_medusa
 from bridge.medusa.orders import read_order
+from bridge.operations.audit import audit
 from bridge.programme.rules import Programme
 from bridge.programme.versions import add_version
-from bridge.redemptions.promises import Redemption
+from bridge.redemptions.service import Redemption
 from bridge.redemptions.tables import OPEN_STATES, State, dust_redemption
 from bridge.settlement.settle import settle_orders
 from tests.support.medusa import FakeMedusa

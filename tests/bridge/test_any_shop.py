@@ -20,10 +20,10 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, consumes, initialize, invariant, multiple, precondition, rule
 
-from bridge.audit import audit, audit_orders
 from bridge.clock import now
 from bridge.inbox.reconcile import reconcile
 from bridge.medusa.client import get_medusa
+from bridge.operations.audit import audit, audit_orders
 from tests.support.clock import START
 from tests.support.clock import advance as advance_clock
 from tests.support.medusa import FakeMedusa

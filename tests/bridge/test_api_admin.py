@@ -14,11 +14,11 @@ from sqlalchemy import text
 from bridge.clock import now
 from bridge.db import forget_engine, transaction
 from bridge.errors import DustError
-from bridge.inbox.drain import drain_once
-from bridge.inbox.handle import handle_event
+from bridge.inbox.process_batch import drain_once
+from bridge.inbox.process_one import handle_event
 from bridge.medusa.client import get_medusa
+from bridge.queue.enqueue import INBOX_DRAIN, PRODUCTS_MIRROR
 from bridge.settings import get_settings
-from bridge.wake import INBOX_DRAIN, PRODUCTS_MIRROR
 from tests.support import tokens
 from tests.support.clock import moved
 from tests.support.deliveries import deliver
@@ -474,7 +474,7 @@ def test_a_wrong_wish_to_reconcile_is_refused_by_name(api: TestClient, body: dic
 @pytest.fixture
 def _many_open_redemptions(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a customer have more open redemptions than one page has."""
-    monkeypatch.setattr("bridge.redemptions.promises.MAX_OPEN_REDEMPTIONS", 100)
+    monkeypatch.setattr("bridge.redemptions.service.MAX_OPEN_REDEMPTIONS", 100)
 
 
 def _products(api: TestClient) -> None:

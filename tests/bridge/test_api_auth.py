@@ -159,7 +159,7 @@ def test_a_token_that_was_accepted_is_refused_once_it_has_expired(
     bearer = token(exp=int(now) + 600)
     assert ask(api, STORE, bearer).status_code == 200
     # Only the clock that looks at remembered tokens: to have the signature verified anew would refuse it for nothing.
-    monkeypatch.setattr("bridge.api.auth.time.time", lambda: now + 700)
+    monkeypatch.setattr("bridge.http.auth.time.time", lambda: now + 700)
     assert_refused(ask(api, STORE, bearer))
 
 

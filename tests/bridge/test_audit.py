@@ -7,12 +7,12 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Connection, text
 
-from bridge.audit import CHECK_NAMES, audit, find_breaches
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.ids import CustomerId
 from bridge.ledger.account import Kind, Memo
-from bridge.ledger.book import open_accounts, save
+from bridge.ledger.store import open_accounts, save
+from bridge.operations.audit import CHECK_NAMES, audit, find_breaches
 from tests.bridge.test_settlement import settle
 from tests.bridge.test_transfers import WORTH, have_rules, of, spend
 

@@ -10,16 +10,16 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
-from bridge.audit import audit_medusa
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import Unavailable
-from bridge.inbox.drain import drain_once
+from bridge.inbox.process_batch import drain_once
 from bridge.medusa.client import Medusa, get_medusa
+from bridge.operations.audit import audit_medusa
+from bridge.queue.enqueue import REDEMPTIONS_ADVANCE
 from bridge.redemptions.advance import advance
 from bridge.redemptions.cart_codes import CART_CHECK_DELAY, MAX_CART_ATTEMPTS, MAX_PLUGIN_CALLS
-from bridge.redemptions.promises import due_redemptions, lock_redemption
-from bridge.wake import REDEMPTIONS_ADVANCE
+from bridge.redemptions.service import due_redemptions, lock_redemption
 from tests.bridge.test_redemptions import delete, figures, give, redeem, redeemed, show
 from tests.support import tokens
 from tests.support.clock import moved

@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from bridge.audit import audit_medusa
 from bridge.clock import now
 from bridge.db import transaction
-from bridge.inbox.drain import drain_once
+from bridge.inbox.process_batch import drain_once
 from bridge.inbox.reconcile import keep_orders, reconcile
 from bridge.medusa.client import get_medusa
+from bridge.operations.audit import audit_medusa
 from bridge.programme.rules import Programme
 from bridge.programme.versions import add_version
 from bridge.redemptions.advance import advance
-from bridge.redemptions.promises import due_redemptions
+from bridge.redemptions.service import due_redemptions
 from bridge.settlement.check import MISSING_FOR
 from bridge.settlement.facts import CHECK_AFTER
 from tests.bridge.test_order_facts import drain, first_poll, poll

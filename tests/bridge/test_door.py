@@ -15,8 +15,8 @@ from sqlalchemy import text
 from bridge.clock import now
 from bridge.db import forget_engine, transaction
 from bridge.inbox.events import MalformedEvent, read_event, read_kept_event
+from bridge.queue.enqueue import INBOX_DRAIN
 from bridge.settings import get_settings
-from bridge.wake import INBOX_DRAIN
 from bridge.webhooks.signature import BadSignature, verify
 from tests.support.deliveries import OTHER_WEBHOOK_SECRET, WEBHOOK_SECRET, deliver, signed_headers
 from tests.support.orders import event, order, order_event, sample

@@ -7,8 +7,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from bridge.db import transaction
-from bridge.inbox.drain import drain_once
-from bridge.inbox.handle import handle_event
+from bridge.inbox.process_batch import drain_once
+from bridge.inbox.process_one import handle_event
 from tests.bridge.test_settlement import balance, rules, settle
 from tests.support.deliveries import deliver
 from tests.support.medusa import FakeMedusa

@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from bridge.clock import now
 from bridge.db import transaction
-from bridge.inbox.drain import drain_once
+from bridge.inbox.process_batch import drain_once
 from bridge.reports.liability import liability
 from tests.support import tokens
 from tests.support.deliveries import deliver
@@ -88,7 +88,7 @@ def test_a_stripped_event_can_still_be_retried(api: TestClient, medusa: FakeMedu
         connection.execute(text("INSERT INTO order_settlement (order_id, customer_id) VALUES ('order_1', 'cus_1')"))
     api.post("/admin/dust/customers/cus_1/erase", headers=tokens.admin())
     api.post("/admin/dust/events/msg_1/retry", headers=tokens.admin())
-    from bridge.inbox.handle import handle_event
+    from bridge.inbox.process_one import handle_event
 
     handle_event("msg_1")
     assert api.get("/admin/dust/customers/cus_1", headers=tokens.admin()).json()["balance"] == 10

@@ -15,8 +15,8 @@ from sqlalchemy import text
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import DustError
-from bridge.inbox.drain import drain_once
-from bridge.inbox.handle import handle_event
+from bridge.inbox.process_batch import drain_once
+from bridge.inbox.process_one import handle_event
 from bridge.inbox.reconcile import reconcile
 from bridge.medusa.client import get_medusa
 from bridge.reports.liability import liability

@@ -10,7 +10,7 @@ from bridge.clock import now
 from bridge.db import transaction
 from bridge.ids import CustomerId
 from bridge.ledger.account import Kind, Memo
-from bridge.ledger.book import open_accounts, save, spent_lots
+from bridge.ledger.store import open_accounts, save, spent_lots
 from tests.bridge.test_referrals import bought, refer
 from tests.bridge.test_settlement import balance, rules, settle
 from tests.bridge.test_transfers import capture, end_of_day, hold, lots, of, release, spend, sweep

@@ -9,16 +9,16 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import text
 
-from bridge.audit import audit
 from bridge.clock import now, real_now
 from bridge.db import transaction
 from bridge.ids import CustomerId, OrderId
-from bridge.inbox.drain import drain_once
-from bridge.inbox.handle import handle_event
+from bridge.inbox.process_batch import drain_once
+from bridge.inbox.process_one import handle_event
 from bridge.inbox.reconcile import reconcile
 from bridge.ledger.statements import Balance, read_balance
 from bridge.medusa.client import get_medusa
 from bridge.medusa.orders import read_order
+from bridge.operations.audit import audit
 from bridge.programme.rules import Programme
 from bridge.programme.versions import add_version
 from bridge.reports.liability import liability

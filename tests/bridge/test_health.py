@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import create_engine, text
 
 from bridge.db import DatabaseAway, driver_url, forget_engine, make_engine
-from bridge.inbox.drain import drain_once
+from bridge.inbox.process_batch import drain_once
 from bridge.settings import get_settings
 from tests.support import tokens
 from tests.support.clock import moved

@@ -10,12 +10,12 @@ from sqlalchemy.exc import ProgrammingError
 
 from bridge.clock import now
 from bridge.db import transaction
-from bridge.inbox import handle
-from bridge.inbox.drain import drain_once
-from bridge.inbox.handle import EventFailed, RetryLater, handle_event, retry_all
+from bridge.inbox import process_one
+from bridge.inbox.process_batch import drain_once
+from bridge.inbox.process_one import EventFailed, RetryLater, handle_event, retry_all
 from bridge.inbox.selection import EventFilter
+from bridge.queue.enqueue import INBOX_DRAIN
 from bridge.settings import get_settings
-from bridge.wake import INBOX_DRAIN
 from tests.support import tokens
 from tests.support.clock import advance, moved
 from tests.support.deliveries import deliver
@@ -154,14 +154,14 @@ def test_retry_many_takes_no_body_too_and_refuses_what_it_does_not_know(three_da
 def test_a_great_many_go_in_steps_and_what_fails_again_meanwhile_is_left_alone(
     api: TestClient, medusa: FakeMedusa, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(handle, "_RETRIED_AT_ONCE", 2)
+    monkeypatch.setattr(process_one, "_RETRIED_AT_ONCE", 2)
     for number in range(5):
         failed(api, f"msg_{number}")
     steps = []
     for step in retry_all(EventFilter()):
         steps.append(step)
         advance(timedelta(seconds=1))
-        # A worker is at it already, and nothing has been mended.
+        # A worker is at it already, and nothing has been fixed.
         for event_id in ids(api, state="pending"):
             with pytest.raises(EventFailed):
                 handle_event(event_id)

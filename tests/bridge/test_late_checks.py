@@ -4,8 +4,8 @@ from datetime import timedelta
 
 from fastapi.testclient import TestClient
 
-from bridge.audit import audit
-from bridge.inbox.drain import drain_once
+from bridge.inbox.process_batch import drain_once
+from bridge.operations.audit import audit
 from tests.support.clock import moved
 from tests.support.deliveries import deliver
 from tests.support.orders import order, order_event

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bridge.audit import audit
 from bridge.clock import now
 from bridge.db import transaction
-from bridge.explain import explain
 from bridge.ids import CustomerId, new_id
+from bridge.operations.audit import audit
 from bridge.programme.limits import Claim, share_out
 from bridge.programme.rules import Limits
+from bridge.reports.explain import explain
 from bridge.settlement.escrow import expire_escrows
 from tests.bridge.test_settlement import balance, history, rules, settle, spend
 from tests.support.clock import advance

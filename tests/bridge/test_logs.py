@@ -13,10 +13,10 @@ from fastapi.testclient import TestClient
 from sqlalchemy import text
 
 from bridge.db import transaction
-from bridge.inbox import handle
-from bridge.inbox.drain import drain_once
-from bridge.inbox.handle import EventFailed, RetryLater, handle_event
-from bridge.logs import redact
+from bridge.inbox import process_one
+from bridge.inbox.process_batch import drain_once
+from bridge.inbox.process_one import EventFailed, RetryLater, handle_event
+from bridge.observability.logs import redact
 from tests.support import tokens, unwanted
 from tests.support.deliveries import OTHER_WEBHOOK_SECRET, WEBHOOK_SECRET, deliver, signed_headers
 from tests.support.medusa import API_KEY, FakeMedusa
@@ -120,7 +120,7 @@ def test_each_line_of_a_task_names_the_task(api: TestClient, medusa: FakeMedusa,
 
 def test_an_event_that_is_parked_from_outside_is_named_too(api: TestClient, lines: Lines) -> None:
     deliver(api, event("payment.captured", {"id": "pay_1"}), event_id="msg_1")
-    handle.park_event("msg_1", "its worker was killed")
+    process_one.park_event("msg_1", "its worker was killed")
     found = lines.one("event_parked")
     assert (found["event_id"], found["payment_id"]) == ("msg_1", "pay_1")
 
@@ -170,7 +170,7 @@ def test_a_whole_road_with_its_failures_logs_no_person_and_no_secret(
     def broken(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError(f"{EMAIL} {customer['authorization']} {WEBHOOK_SECRET} {API_KEY} {code}")
 
-    monkeypatch.setattr(handle, "find_order", broken)
+    monkeypatch.setattr(process_one, "find_order", broken)
     with pytest.raises(EventFailed):
         handle_event("msg_2")
     monkeypatch.setattr("bridge.api.admin.list_events", broken)

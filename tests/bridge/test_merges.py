@@ -16,9 +16,9 @@ from bridge.errors import DustError
 from bridge.ids import CustomerId
 from bridge.ledger.account import Kind, Memo
 from bridge.ledger.adjust import adjust_balance
-from bridge.ledger.book import open_accounts, save
 from bridge.ledger.merges import MergeRefused, NotMerged, merge_customers, merges_of, unmerge_customer
 from bridge.ledger.statements import Balance, read_balance
+from bridge.ledger.store import open_accounts, save
 from bridge.medusa.client import get_medusa
 from bridge.medusa.orders import read_order
 from bridge.programme.rules import Programme
@@ -27,7 +27,7 @@ from bridge.redemptions.advance import advance
 from bridge.reports.breakage import breakage
 from bridge.reports.liability import liability
 from bridge.settlement.settle import settle_orders
-from bridge.settlement.standings import read_tiers
+from bridge.settlement.tiers import read_tiers
 from tests.support import tokens
 from tests.support.medusa import FakeMedusa
 from tests.support.orders import line, order

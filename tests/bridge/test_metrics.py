@@ -10,16 +10,17 @@ import sqlalchemy
 from fastapi.testclient import TestClient
 from sqlalchemy import text
 
-from bridge import figures, metrics
 from bridge.api import health
 from bridge.clock import now
 from bridge.db import get_engine, transaction
-from bridge.inbox.drain import drain_once
-from bridge.inbox.handle import EventFailed, RetryLater, handle_event
+from bridge.inbox.process_batch import drain_once
+from bridge.inbox.process_one import EventFailed, RetryLater, handle_event
 from bridge.inbox.reconcile import reconcile
 from bridge.ledger.tables import ledger_total
 from bridge.ledger.totals import fold
 from bridge.medusa.client import get_medusa
+from bridge.observability import metrics
+from bridge.operations import metrics_collector
 from bridge.settings import get_settings
 from tests.support import tokens
 from tests.support.clock import moved
@@ -35,7 +36,7 @@ from workers import redemptions, upkeep
 def _counts_of_this_test_alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     metrics.start_over()
     health._registry.cache_clear()
-    monkeypatch.setattr(figures, "_SHOWN_AGAIN_SECONDS", 0)
+    monkeypatch.setattr(metrics_collector, "_SHOWN_AGAIN_SECONDS", 0)
     yield
     health._registry.cache_clear()
 
@@ -156,7 +157,7 @@ def test_folding_changes_no_total_and_leaves_a_row_a_kind(api: TestClient) -> No
 
 
 def test_a_rolled_back_posting_is_in_no_total(api: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bridge.inbox.drain.mark_handled", lambda *_: 1 / 0)
+    monkeypatch.setattr("bridge.inbox.process_batch.mark_handled", lambda *_: 1 / 0)
     deliver(api, order_event(order()))
     drain_once()
     assert scrape(api)("dust_outstanding") == 0
@@ -243,15 +244,17 @@ def test_without_the_database_it_still_answers(api: TestClient, monkeypatch: pyt
 
 
 def test_a_query_that_hangs_is_cut_off(api: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(figures, "_TIMEOUT_MS", 100)
-    monkeypatch.setattr(figures, "read_debt", lambda connection: connection.execute(text("SELECT pg_sleep(30)")))
+    monkeypatch.setattr(metrics_collector, "_TIMEOUT_MS", 100)
+    monkeypatch.setattr(
+        metrics_collector, "read_debt", lambda connection: connection.execute(text("SELECT pg_sleep(30)"))
+    )
     started = time.monotonic()
     assert scrape(api)("dust_database_up") == 0
     assert time.monotonic() - started < 5
 
 
 def test_figures_are_shown_again_for_a_while(api: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(figures, "_SHOWN_AGAIN_SECONDS", 60)
+    monkeypatch.setattr(metrics_collector, "_SHOWN_AGAIN_SECONDS", 60)
     assert scrape(api)("dust_outstanding") == 0
     earn(api)
     assert scrape(api)("dust_outstanding") == 0

@@ -15,31 +15,32 @@ from fastapi.testclient import TestClient
 from sqlalchemy import func, select
 from typer.testing import CliRunner
 
-from bridge import doctor, metrics
 from bridge.api import health
 from bridge.cli import app
 from bridge.cli import notices as command
 from bridge.clock import now
 from bridge.db import transaction
-from bridge.doctor import Wrong
 from bridge.ids import CustomerId
-from bridge.inbox.drain import drain_once
 from bridge.inbox.erasure import erase_customer
-from bridge.inbox.handle import EventFailed, handle_event
+from bridge.inbox.process_batch import drain_once
+from bridge.inbox.process_one import EventFailed, handle_event
 from bridge.ledger.adjust import adjust_balance
-from bridge.ledger.news import tell_expiring
+from bridge.ledger.webhook_events import tell_expiring
 from bridge.medusa.client import get_medusa
 from bridge.notices import send as sending
 from bridge.notices.listing import list_deliveries, read_log
 from bridge.notices.outbox import Notice, NoticeType, put
 from bridge.notices.send import send_waiting
 from bridge.notices.tables import notice, notice_attempt, notice_gate
+from bridge.observability import metrics
+from bridge.operations import doctor
+from bridge.operations.doctor import Wrong
 from bridge.programme.rules import Programme
 from bridge.programme.versions import add_version
+from bridge.queue.enqueue import NOTICES_SEND
 from bridge.redemptions.advance import advance
 from bridge.settings import get_settings
 from bridge.stack.processes import until
-from bridge.wake import NOTICES_SEND
 from tests.support import tokens
 from tests.support.clock import moved
 from tests.support.databases import waiting_for_locks

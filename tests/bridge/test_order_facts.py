@@ -11,8 +11,8 @@ from sqlalchemy import text
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.ids import CustomerId
-from bridge.inbox.drain import drain_once
-from bridge.inbox.handle import UNKNOWN_FOR, EventFailed, RetryLater, handle_event
+from bridge.inbox.process_batch import drain_once
+from bridge.inbox.process_one import UNKNOWN_FOR, EventFailed, RetryLater, handle_event
 from bridge.inbox.reconcile import Found, reconcile
 from bridge.ledger.statements import read_balance
 from bridge.medusa.client import get_medusa

@@ -9,10 +9,10 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select, update
 
 from bridge.db import DatabaseAway, transaction
-from bridge.inbox import drain as drain_module
-from bridge.inbox import handle as handle_module
-from bridge.inbox.drain import drain_once
-from bridge.inbox.handle import EventFailed, handle_event
+from bridge.inbox import process_batch as drain_module
+from bridge.inbox import process_one as handle_module
+from bridge.inbox.process_batch import drain_once
+from bridge.inbox.process_one import EventFailed, handle_event
 from bridge.inbox.tables import webhook_event
 from tests.support.deliveries import deliver
 from tests.support.orders import event, order, order_event

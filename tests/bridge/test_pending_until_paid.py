@@ -9,10 +9,10 @@ from fastapi.testclient import TestClient
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.ids import CustomerId
-from bridge.inbox.drain import drain_once
+from bridge.inbox.process_batch import drain_once
 from bridge.inbox.reconcile import reconcile
-from bridge.ledger.due import book_due_lots
 from bridge.ledger.merges import merge_customers
+from bridge.ledger.scheduled import book_due_lots
 from bridge.medusa.client import get_medusa
 from bridge.settlement.escrow import Proof, claim_orders
 from tests.bridge.test_settlement import balance, history, rules, settle

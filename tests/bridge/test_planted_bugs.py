@@ -17,7 +17,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from bridge.ledger.account import Account
 from bridge.medusa import amounts
-from bridge.programme import worth
+from bridge.programme import earning
 from bridge.settlement import settle
 from tests.bridge.test_any_shop import AnyShop
 from tests.support.medusa import FakeMedusa
@@ -30,7 +30,7 @@ _MAX_SEQUENCES = 40
 
 def new_points_on_transfer(monkeypatch: pytest.MonkeyPatch) -> None:
     """The new owner earns the whole order once more, whatever its former owners keep of it."""
-    monkeypatch.setattr(settle, "left_for_owner", lambda shares, worth, worth_before: worth)
+    monkeypatch.setattr(settle, "left_for_owner", lambda shares, worth, worth_before: earning)
 
 
 def waiving_while_held(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,7 +70,7 @@ def noise_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """Amounts stay as Medusa prints them, and points are made whole as they are: 59.99999999999999 are 59 points."""
     # The types of all documents hold the function itself.
     monkeypatch.setattr(amounts.without_noise, "__code__", (lambda value: value).__code__)
-    monkeypatch.setattr(worth, "_MILLIONTH", Decimal("1e-20"))
+    monkeypatch.setattr(earning, "_MILLIONTH", Decimal("1e-20"))
 
 
 class Enough(KeyboardInterrupt):

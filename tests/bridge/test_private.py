@@ -8,8 +8,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from bridge.csv_cells import plain_cell, safe_cell
-from bridge.logs import redact
 from bridge.medusa.client import MedusaAway, get_medusa
+from bridge.observability.logs import redact
 from bridge.redemptions.advance import advance
 from tests.bridge.test_redemptions import FIVE_EUR, give, reason_for_the_shop, redeem, show
 from tests.support import tokens

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.ids import CustomerId, new_id
-from bridge.inbox.drain import drain_once
+from bridge.inbox.process_batch import drain_once
 from bridge.ledger.account import Kind, Memo
-from bridge.ledger.book import open_accounts, save
+from bridge.ledger.store import open_accounts, save
 from bridge.medusa.client import get_medusa
 from bridge.redemptions.advance import advance
 from tests.bridge.test_redemptions import figures, give, redeem, redeemed, show

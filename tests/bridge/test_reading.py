@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from bridge.db import transaction
 from bridge.ids import CustomerId
-from bridge.inbox.drain import drain_once
+from bridge.inbox.process_batch import drain_once
 from bridge.ledger.statements import read_balance
 from bridge.settlement.settle import unpaid_orders
 from bridge.settlement.tables import order_settlement

@@ -13,18 +13,20 @@ from fastapi.testclient import TestClient
 from sqlalchemy import Connection, text
 
 from bridge.api import store
-from bridge.audit import audit_medusa
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import Unavailable
+from bridge.http.micro_batching import Together
 from bridge.ids import CustomerId, new_id
-from bridge.inbox.drain import drain_once
+from bridge.inbox.process_batch import drain_once
 from bridge.ledger.account import MOST_DUST
 from bridge.ledger.adjust import adjust_balance
 from bridge.medusa.client import get_medusa
-from bridge.redemptions import uses
+from bridge.operations.audit import audit_medusa
+from bridge.queue.enqueue import REDEMPTIONS_ADVANCE
+from bridge.redemptions import capture
 from bridge.redemptions.advance import advance
-from bridge.redemptions.promises import (
+from bridge.redemptions.service import (
     MAX_OPEN_REDEMPTIONS,
     due_redemptions,
     lock_redemption,
@@ -32,8 +34,6 @@ from bridge.redemptions.promises import (
 )
 from bridge.redemptions.tables import State
 from bridge.redemptions.terms import MOST_UNITS
-from bridge.together import Together
-from bridge.wake import REDEMPTIONS_ADVANCE
 from tests.support import tokens
 from tests.support.clock import moved
 from tests.support.deliveries import deliver
@@ -284,7 +284,7 @@ def test_a_code_in_two_orders_is_the_first_ones_and_the_other_is_reported(
 ) -> None:
     """Medusa's limit stands against it; the books stay right whatever else gets a code into a second order."""
     reported: list[tuple[str, str]] = []
-    monkeypatch.setattr(uses.log, "error", lambda what, **about: reported.append((what, about["order_id"])))
+    monkeypatch.setattr(capture.log, "error", lambda what, **about: reported.append((what, about["order_id"])))
     give(500)
     code = redeemed(api, FIVE_EUR)["code"]
     lines = [line(price=10, discount=5, code=code)]

@@ -10,9 +10,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from bridge.db import transaction
-from bridge.explain import explain
-from bridge.export import export_customer
 from bridge.ids import CustomerId
+from bridge.reports.customer_export import export_customer
+from bridge.reports.explain import explain
 from tests.bridge.test_api_admin import call, fields
 from tests.bridge.test_settlement import balance, history, rules, settle
 from tests.support import tokens

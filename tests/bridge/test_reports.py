@@ -18,7 +18,7 @@ from bridge.clock import now
 from bridge.db import transaction
 from bridge.ids import CustomerId
 from bridge.ledger.account import Account, Kind, Memo, NegativeBalance
-from bridge.ledger.book import open_accounts, save
+from bridge.ledger.store import open_accounts, save
 from bridge.medusa.orders import read_order
 from bridge.reports.breakage import breakage
 from bridge.reports.closes import close_days, differences, list_closes

@@ -8,8 +8,8 @@ from sqlalchemy import select
 
 from bridge.clock import now
 from bridge.db import transaction
-from bridge.inbox.drain import drain_once
-from bridge.inbox.handle import EventFailed, handle_event, retry_event
+from bridge.inbox.process_batch import drain_once
+from bridge.inbox.process_one import EventFailed, handle_event, retry_event
 from bridge.inbox.tables import webhook_event
 from tests.support.clock import moved
 from tests.support.deliveries import deliver

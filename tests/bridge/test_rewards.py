@@ -7,13 +7,13 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
-from bridge.audit import audit_medusa
 from bridge.clock import now
 from bridge.db import transaction
-from bridge.inbox.drain import drain_once
+from bridge.inbox.process_batch import drain_once
 from bridge.medusa.client import get_medusa
+from bridge.operations.audit import audit_medusa
 from bridge.redemptions.advance import advance
-from bridge.redemptions.promises import due_redemptions
+from bridge.redemptions.service import due_redemptions
 from tests.bridge.test_redemptions import delete, figures, give, reason_for_the_shop, redeem, redeemed, show
 from tests.support import tokens
 from tests.support.clock import moved

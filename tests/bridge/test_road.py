@@ -2,7 +2,7 @@
 
 from fastapi.testclient import TestClient
 
-from bridge.inbox.drain import drain_once
+from bridge.inbox.process_batch import drain_once
 from tests.support import tokens
 from tests.support.deliveries import deliver
 from tests.support.orders import order_event, sample

@@ -6,9 +6,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from bridge.db import transaction
-from bridge.explain import explain
 from bridge.ids import CustomerId
-from bridge.inbox.drain import drain_once
+from bridge.inbox.process_batch import drain_once
+from bridge.reports.explain import explain
 from tests.bridge.test_redemptions import give, redeemed
 from tests.bridge.test_settlement import balance, rules, settle
 from tests.support.deliveries import deliver
@@ -86,7 +86,7 @@ def test_a_discount_leaves_fixed_dust_alone_and_a_refund_takes_its_share() -> No
 def test_an_event_of_an_older_sender_is_asked_of_medusa_once_a_rule_looks_at_groups(
     api: TestClient, medusa: FakeMedusa
 ) -> None:
-    from bridge.inbox.handle import handle_event
+    from bridge.inbox.process_one import handle_event
 
     bare = order()
     del bare["customer"]["groups"]

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.ids import CustomerId
-from bridge.inbox.drain import drain_once
+from bridge.inbox.process_batch import drain_once
 from bridge.ledger.adjust import adjust_balance
 from bridge.ledger.statements import Balance, read_balance, read_transactions
 from bridge.medusa.orders import read_order

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
-from bridge.api.medusa_limit import FOR_CUSTOMERS, FOR_GUESTS, FOR_OPERATORS, MedusaLimit
+from bridge.http.medusa_threads import FOR_CUSTOMERS, FOR_GUESTS, FOR_OPERATORS, MedusaLimit
 from bridge.medusa.client import get_medusa
 from bridge.redemptions.advance import advance
 from tests.bridge.test_redemptions import FIVE_EUR, give, redeemed, show

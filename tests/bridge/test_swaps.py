@@ -12,7 +12,7 @@ from sqlalchemy import select
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.ids import CustomerId
-from bridge.inbox.drain import drain_once
+from bridge.inbox.process_batch import drain_once
 from bridge.inbox.reconcile import reconcile
 from bridge.ledger.statements import read_balance, read_transactions
 from bridge.medusa.client import get_medusa

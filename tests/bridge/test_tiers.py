@@ -8,8 +8,8 @@ from fastapi.testclient import TestClient
 
 from bridge.clock import now
 from bridge.db import transaction
-from bridge.explain import explain
 from bridge.ids import CustomerId
+from bridge.reports.explain import explain
 from tests.bridge.test_settlement import balance, rules, settle
 from tests.support import tokens
 from tests.support.medusa import FakeMedusa

@@ -9,9 +9,9 @@ from sqlalchemy import Connection, text
 
 from bridge.clock import now
 from bridge.db import DatabaseAway, transaction
+from bridge.http.micro_batching import Together
 from bridge.inbox.events import read_event
 from bridge.inbox.receive import Arrival, Receipt, receive_many
-from bridge.together import Together
 from tests.support.databases import lost_database
 from tests.support.orders import order, order_event
 

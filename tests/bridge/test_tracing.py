@@ -12,11 +12,11 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from sqlalchemy import select
 
-from bridge import otlp, tracing
 from bridge.db import transaction
-from bridge.inbox.drain import drain_once
-from bridge.inbox.handle import EventFailed, handle_event
+from bridge.inbox.process_batch import drain_once
+from bridge.inbox.process_one import EventFailed, handle_event
 from bridge.inbox.tables import webhook_event
+from bridge.observability import trace_export, tracing
 from bridge.settings import Settings, load_settings
 from tests.support.deliveries import deliver, signed_headers
 from tests.support.medusa import FakeMedusa
@@ -54,7 +54,7 @@ def parent_of(span: ReadableSpan) -> int | None:
 @pytest.fixture
 def spans(monkeypatch: pytest.MonkeyPatch) -> Iterator[Spans]:
     exporter = InMemorySpanExporter()
-    monkeypatch.setattr(otlp, "BatchSpanProcessor", lambda _: SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(trace_export, "BatchSpanProcessor", lambda _: SimpleSpanProcessor(exporter))
     tracing.set_up_tracing(Settings(otlp_endpoint="http://127.0.0.1:1"), "dust-test")
     yield Spans(exporter)
     tracing.stop_tracing()
@@ -135,7 +135,7 @@ def test_without_an_endpoint_nothing_is_kept_or_loaded(api: TestClient) -> None:
     with transaction() as connection:
         assert connection.scalar(select(webhook_event.c.traceparent)) is None
     code = (
-        "import sys, bridge.app, workers.app; from bridge.tracing import *; "
+        "import sys, bridge.app, workers.app; from bridge.observability.tracing import *; "
         "set_up_tracing(bridge.app.get_settings(), 'x'); print([m for m in sys.modules if 'opentelemetry.sdk' in m])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -8,18 +8,18 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import select
 
-from bridge.audit import audit
 from bridge.clock import now
 from bridge.db import transaction
-from bridge.explain import explain
-from bridge.export import export_customer
 from bridge.ids import CustomerId, new_id
 from bridge.ledger.account import Kind, Memo
 from bridge.ledger.adjust import adjust_balance
-from bridge.ledger.book import open_accounts, reserved_lots, save
-from bridge.ledger.due import book_due_lots
 from bridge.ledger.merges import merge_customers
+from bridge.ledger.scheduled import book_due_lots
+from bridge.ledger.store import open_accounts, reserved_lots, save
 from bridge.ledger.tables import dust_lot
+from bridge.operations.audit import audit
+from bridge.reports.customer_export import export_customer
+from bridge.reports.explain import explain
 from tests.bridge.test_referrals import bonuses, bought, promise, refer
 from tests.bridge.test_settlement import balance, history, rules, settle
 from tests.support.clock import moved

@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from bridge.audit import audit
 from bridge.db import transaction
-from bridge.explain import explain
 from bridge.ids import CustomerId
 from bridge.medusa.client import get_medusa
+from bridge.operations.audit import audit
 from bridge.redemptions.advance import advance
+from bridge.reports.explain import explain
 from tests.bridge.test_redemptions import delete, redeemed
 from tests.bridge.test_referrals import refer
 from tests.bridge.test_settlement import balance, rules, settle

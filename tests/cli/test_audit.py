@@ -7,7 +7,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import text
 
 from bridge.db import transaction
-from bridge.inbox.drain import drain_once
+from bridge.inbox.process_batch import drain_once
 from tests.cli.conftest import Dust
 from tests.support.deliveries import deliver
 from tests.support.medusa import FakeMedusa

@@ -12,9 +12,9 @@ from sqlalchemy import text
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.inbox.backfill import Wish, begin, take_in
-from bridge.inbox.drain import drain_once
 from bridge.inbox.events import read_event
-from bridge.inbox.handle import handle_event
+from bridge.inbox.process_batch import drain_once
+from bridge.inbox.process_one import handle_event
 from bridge.inbox.receive import receive
 from bridge.medusa import pages as medusa_pages
 from bridge.medusa.client import get_medusa

@@ -11,8 +11,8 @@ from sqlalchemy import text
 from bridge.cli import app
 from bridge.clock import now
 from bridge.db import forget_engine, transaction
-from bridge.inbox.drain import drain_once
 from bridge.inbox.events import read_event
+from bridge.inbox.process_batch import drain_once
 from bridge.inbox.receive import receive
 from bridge.settings import get_settings, webhook_key
 from tests.cli.conftest import Dust

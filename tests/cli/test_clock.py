@@ -17,12 +17,12 @@ from bridge.cli import clock as command
 from bridge.clock import ClockIsFixed, now
 from bridge.db import transaction
 from bridge.errors import FieldErrors
-from bridge.inbox.drain import drain_once
+from bridge.inbox.process_batch import drain_once
 from bridge.programme.rules import Programme
 from bridge.programme.versions import add_version
+from bridge.queue.enqueue import INBOX_DRAIN, NOTICES_EXPIRING, REDEMPTIONS_SWEEP
 from bridge.settings import Settings, get_settings
 from bridge.stack.up import may_move_time
-from bridge.wake import INBOX_DRAIN, NOTICES_EXPIRING, REDEMPTIONS_SWEEP
 from tests.support import tokens
 from tests.support.deliveries import deliver
 from tests.support.orders import PLACED, line, order, order_event

@@ -1,4 +1,4 @@
-"""`dust doctor` against each thing it checks, broken on purpose: that line alone is ✗ and says how to mend it."""
+"""`dust doctor` against each thing it checks, broken on purpose: that line alone is ✗ and says how to fix it."""
 
 import json
 import os
@@ -16,14 +16,16 @@ import pytest
 from sqlalchemy import create_engine, text
 from typer.testing import CliRunner
 
-from bridge import db, doctor, wake
+from bridge import db
 from bridge.cli import app
 from bridge.clock import now
 from bridge.db import transaction
-from bridge.doctor import Finding, examine
-from bridge.last_run import EVERY_MINUTE, note_run
+from bridge.operations import doctor
+from bridge.operations.doctor import Finding, examine
 from bridge.programme.rules import Programme
 from bridge.programme.versions import add_version
+from bridge.queue import enqueue
+from bridge.queue.heartbeats import EVERY_MINUTE, note_run
 from bridge.settings import get_settings
 from bridge.stack.processes import free_port, until
 from tests.support import clock, tokens
@@ -112,7 +114,7 @@ def broker(postgres: str) -> Iterator[str]:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("DUST_BROKER_URL", made.url)
             look_again()
-            assert until(lambda: all(wake.queues_with_workers(timeout_seconds=0.5).values()), _PATIENCE_SECONDS)
+            assert until(lambda: all(enqueue.queues_with_workers(timeout_seconds=0.5).values()), _PATIENCE_SECONDS)
         yield made.url
     look_again()
 
@@ -121,7 +123,7 @@ def look_again() -> None:
     """Forget what was read of the environment; Celery's settings are a module that is read once."""
     get_settings.cache_clear()
     db.forget_engine()
-    wake._publisher.forget()
+    enqueue._publisher.forget()
     sys.modules.pop("celeryconfig", None)
 
 
@@ -161,7 +163,7 @@ class Installation:
         found = self.examined()
         assert {name for name, finding in found.items() if finding.ok is False} == set(checks)
         assert {name for name, finding in found.items() if finding.ok is None} == set(skipped)
-        assert all(found[name].mend for name in checks)
+        assert all(found[name].fix for name in checks)
         return found[checks[0]]
 
 
@@ -213,7 +215,7 @@ def test_json_says_the_same(installation: Installation, flower: Site) -> None:
     assert result.exit_code == 1
     (wrong,) = [each for each in json.loads(result.output) if not each["ok"]]
     assert wrong["check"] == "flower"
-    assert wrong["mend"]
+    assert wrong["fix"]
 
 
 @pytest.mark.parametrize("name", ["WEBHOOK_SECRETS", "ADMIN_TOKEN", "JWT_SECRET"])
@@ -249,12 +251,12 @@ def test_a_database_that_does_not_answer(installation: Installation) -> None:
     installation.change(DATABASE_URL=NOWHERE)
     found = installation.only_wrong("database", skipped=NEED_DATABASE)
     assert "refused" in found.detail
-    assert "DUST_DATABASE_URL" in found.mend
+    assert "DUST_DATABASE_URL" in found.fix
 
 
 def test_no_database_named(installation: Installation) -> None:
     installation.change(DATABASE_URL=None)
-    assert "dust up" in installation.only_wrong("database", skipped=NEED_DATABASE).mend
+    assert "dust up" in installation.only_wrong("database", skipped=NEED_DATABASE).fix
 
 
 def test_a_database_that_lags_behind(installation: Installation, database: str) -> None:
@@ -262,12 +264,12 @@ def test_a_database_that_lags_behind(installation: Installation, database: str) 
     found = installation.only_wrong(
         "migrations", skipped=("sessions", "privileges", "programme", "inbox", "beat", "time", "notices")
     )
-    assert "dust migrate" in found.mend
+    assert "dust migrate" in found.fix
 
 
 def test_a_role_that_may_change_the_book(installation: Installation, database: str) -> None:
     as_owner(database, f"GRANT UPDATE ON dust_transaction TO {db.APP_ROLE}")
-    assert "GRANT dust_app" in installation.only_wrong("privileges").mend
+    assert "GRANT dust_app" in installation.only_wrong("privileges").fix
 
 
 # libfaketime moves the clock of Python and not that of the embedded Postgres.
@@ -281,7 +283,7 @@ def test_this_machine_s_clock_goes_wrong(installation: Installation, shop: Site)
         # Medusa's goes as wrong as ours: only the database's is another.
         found = installation.only_wrong("database clock")
         assert "ahead of this machine's" in found.detail
-        assert "time server" in found.mend
+        assert "time server" in found.fix
 
 
 def test_medusa_s_clock_goes_wrong(installation: Installation, shop: Site) -> None:
@@ -292,7 +294,7 @@ def test_medusa_s_clock_goes_wrong(installation: Installation, shop: Site) -> No
 
 def test_medusa_does_not_say_the_time(installation: Installation, shop: Site) -> None:
     shop.says_the_time = False
-    assert "Date header" in installation.only_wrong("medusa clock").mend
+    assert "Date header" in installation.only_wrong("medusa clock").fix
 
 
 INSERT_EVENT = (
@@ -312,25 +314,25 @@ def test_an_event_that_failed(installation: Installation, database: str) -> None
     as_owner(database, INSERT_EVENT % "'failed', NULL, 'why'")
     found = installation.only_wrong("inbox")
     assert found.detail.endswith("look: 1")
-    assert "dust retry" in found.mend
+    assert "dust retry" in found.fix
 
 
 @pytest.mark.parametrize("url", ["redis://127.0.0.1:1/0", "amqp://guest:guest@127.0.0.1:1//"])
 def test_a_broker_that_does_not_answer(installation: Installation, url: str) -> None:
     installation.change(BROKER_URL=url)
-    assert "DUST_BROKER_URL" in installation.only_wrong("broker", skipped=("workers",)).mend
+    assert "DUST_BROKER_URL" in installation.only_wrong("broker", skipped=("workers",)).fix
 
 
 def test_a_broker_with_another_password(installation: Installation, broker: str) -> None:
     scheme, _, address = broker.partition("://")
     host = address.rpartition("@")[2]
     installation.change(BROKER_URL=f"{scheme}://nobody:wrong@{host}")
-    assert "password" in installation.only_wrong("broker", skipped=("workers",)).mend
+    assert "password" in installation.only_wrong("broker", skipped=("workers",)).fix
 
 
 def test_no_broker_named(installation: Installation) -> None:
     installation.change(BROKER_URL=None)
-    assert "dust up" in installation.only_wrong("broker", skipped=("workers",)).mend
+    assert "dust up" in installation.only_wrong("broker", skipped=("workers",)).fix
 
 
 def test_no_worker(installation: Installation) -> None:
@@ -343,10 +345,10 @@ def test_no_worker(installation: Installation) -> None:
 def test_a_queue_without_a_worker(installation: Installation, database: str) -> None:
     with own_broker() as elsewhere, worker(elsewhere.url, database, "events,redemptions,sweeps"):
         installation.change(BROKER_URL=elsewhere.url)
-        assert until(lambda: wake.queues_with_workers(timeout_seconds=0.5)["events"] == 1, _PATIENCE_SECONDS)
+        assert until(lambda: enqueue.queues_with_workers(timeout_seconds=0.5)["events"] == 1, _PATIENCE_SECONDS)
         found = installation.only_wrong("workers")
     assert found.detail == "nobody answers for medusa"
-    assert "dust worker --queues medusa" in found.mend
+    assert "dust worker --queues medusa" in found.fix
 
 
 def test_a_clock_that_stopped(installation: Installation) -> None:
@@ -354,7 +356,7 @@ def test_a_clock_that_stopped(installation: Installation) -> None:
         note_run(connection, EVERY_MINUTE, {}, now=now() - timedelta(minutes=30))
     found = installation.only_wrong("beat")
     assert "30 minutes ago" in found.detail
-    assert "dust beat" in found.mend
+    assert "dust beat" in found.fix
 
 
 def test_a_clock_that_was_never_started(installation: Installation, database: str) -> None:
@@ -364,7 +366,7 @@ def test_a_clock_that_was_never_started(installation: Installation, database: st
 
 def test_no_flower(installation: Installation) -> None:
     installation.change(FLOWER_PORT=str(free_port("127.0.0.1")))
-    assert "dust flower" in installation.only_wrong("flower").mend
+    assert "dust flower" in installation.only_wrong("flower").fix
 
 
 def test_flower_elsewhere(installation: Installation, flower: Site) -> None:
@@ -377,7 +379,7 @@ NEED_MEDUSA = ("medusa clock", "medusa key", "medusa scopes", "publishable key",
 
 def test_a_medusa_that_does_not_answer(installation: Installation) -> None:
     installation.change(MEDUSA_URL="http://127.0.0.1:1")
-    assert "DUST_MEDUSA_URL" in installation.only_wrong("medusa", skipped=NEED_MEDUSA).mend
+    assert "DUST_MEDUSA_URL" in installation.only_wrong("medusa", skipped=NEED_MEDUSA).fix
 
 
 def test_something_else_than_medusa(installation: Installation, shop: Site) -> None:
@@ -393,13 +395,13 @@ def test_no_medusa_named(installation: Installation) -> None:
 def test_a_key_that_is_not_accepted(installation: Installation, shop: Site) -> None:
     shop.answers["/admin/orders"] = (401, {"message": "Unauthorized"})
     found = installation.only_wrong("medusa key", skipped=("medusa scopes", "plugin"))
-    assert "DUST_MEDUSA_API_KEY" in found.mend
+    assert "DUST_MEDUSA_API_KEY" in found.fix
     assert API_KEY not in str(found)
 
 
 def test_no_key(installation: Installation) -> None:
     installation.change(MEDUSA_API_KEY=None)
-    assert "sk_" in installation.only_wrong("medusa key", skipped=("medusa scopes", "plugin")).mend
+    assert "sk_" in installation.only_wrong("medusa key", skipped=("medusa scopes", "plugin")).fix
 
 
 @pytest.mark.parametrize("name", ["orders", "payments", "customers", "products", "promotions"])
@@ -411,18 +413,18 @@ def test_a_key_that_may_not_read_all_of_it(installation: Installation, shop: Sit
 def test_a_publishable_key_that_is_not_accepted(installation: Installation, shop: Site) -> None:
     shop.answers["/store/regions"] = (400, {"type": "not_allowed"})
     found = installation.only_wrong("publishable key")
-    assert "DUST_MEDUSA_PUBLISHABLE_KEY" in found.mend
+    assert "DUST_MEDUSA_PUBLISHABLE_KEY" in found.fix
     assert PUBLISHABLE_KEY not in str(found)
 
 
 def test_no_publishable_key(installation: Installation) -> None:
     installation.change(MEDUSA_PUBLISHABLE_KEY=None)
-    assert "pk_" in installation.only_wrong("publishable key").mend
+    assert "pk_" in installation.only_wrong("publishable key").fix
 
 
 def test_a_medusa_without_the_plugin(installation: Installation, shop: Site) -> None:
     del shop.answers["/admin/dust/deliveries"]
-    assert "medusa-plugin" in installation.only_wrong("plugin").mend
+    assert "medusa-plugin" in installation.only_wrong("plugin").fix
 
 
 @pytest.mark.parametrize(
@@ -439,7 +441,7 @@ def test_a_plugin_that_cannot_deliver(installation: Installation, shop: Site, st
     shop.answers["/admin/dust/deliveries"] = (200, {**answer, **state})
     found = installation.only_wrong("plugin")
     assert found.detail == told
-    assert "DUST_WEBHOOK_SECRETS" in found.mend
+    assert "DUST_WEBHOOK_SECRETS" in found.fix
 
 
 def test_a_medusa_that_is_too_old(installation: Installation, shop: Site) -> None:
@@ -447,7 +449,7 @@ def test_a_medusa_that_is_too_old(installation: Installation, shop: Site) -> Non
     shop.answers["/admin/dust/deliveries"] = (200, {**answer, "medusa_too_old": True})
     found = installation.only_wrong("plugin")
     assert "Medusa 2.12.6 is too old" in found.detail
-    assert "2.13.6" in found.mend
+    assert "2.13.6" in found.fix
     shop.answers["/admin/dust/deliveries"] = (200, {**answer, "medusa_version": "2.21.2", "medusa_too_old": False})
     assert installation.examined()["plugin"].detail == "is there and delivers, in Medusa 2.21.2"
 

@@ -12,9 +12,9 @@ from bridge.cli import app
 from bridge.cli import events as module
 from bridge.clock import now
 from bridge.errors import InvalidInput
-from bridge.inbox.drain import drain_once
-from bridge.inbox.handle import EventFailed, UnknownEvent, handle_event
-from bridge.wake import INBOX_DRAIN
+from bridge.inbox.process_batch import drain_once
+from bridge.inbox.process_one import EventFailed, UnknownEvent, handle_event
+from bridge.queue.enqueue import INBOX_DRAIN
 from tests.support.clock import moved
 from tests.support.deliveries import deliver
 from tests.support.medusa import FakeMedusa

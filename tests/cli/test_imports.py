@@ -18,8 +18,8 @@ from bridge.clock import now
 from bridge.db import transaction
 from bridge.ids import CustomerId
 from bridge.ledger.account import Kind, Memo
-from bridge.ledger.book import open_accounts, save
 from bridge.ledger.statements import read_balance
+from bridge.ledger.store import open_accounts, save
 from bridge.programme.rules import Programme
 from bridge.programme.versions import add_version
 from bridge.stack.up import DUST
@@ -337,7 +337,7 @@ def test_the_audit_sees_an_import_that_is_not_in_the_books(dust: Dust, tmp_path:
 
 @pytest.mark.usefixtures("settings")
 def test_a_person_s_export_names_their_imports(dust: Dust, tmp_path: Path) -> None:
-    from bridge.export import export_customer
+    from bridge.reports.customer_export import export_customer
 
     dust("import", write(tmp_path, "customer_id,balance", "cus_1,5"), "--trust-ids")
     with transaction() as connection:

@@ -21,22 +21,22 @@ from psycopg.errors import DeadlockDetected, LockNotAvailable
 from sqlalchemy import Connection, Engine, ExceptionContext, text
 
 import celeryconfig
-from bridge.audit import audit
 from bridge.clock import now
 from bridge.db import DatabaseAway, transaction
 from bridge.errors import Conflict, DustError, Unavailable
 from bridge.ids import CustomerId, new_id
-from bridge.inbox.drain import drain_once
+from bridge.inbox.process_batch import drain_once
 from bridge.inbox.reconcile import reconcile
 from bridge.ledger.adjust import adjust_balance
-from bridge.ledger.book import open_accounts
+from bridge.ledger.store import open_accounts
 from bridge.medusa.client import get_medusa
 from bridge.medusa.orders import read_order
-from bridge.redemptions.promises import due_redemptions, list_redemptions
+from bridge.operations.audit import audit
+from bridge.queue.enqueue import NOTICES_EXPIRING, NOTICES_SEND
+from bridge.redemptions.service import due_redemptions, list_redemptions
 from bridge.redemptions.tables import State
 from bridge.settlement.referrals import own_code, state_code
 from bridge.settlement.settle import settle_orders
-from bridge.wake import NOTICES_EXPIRING, NOTICES_SEND
 from tests.concurrency.test_overdraft import deadlocks
 from tests.support import clock, tokens
 from tests.support.deliveries import deliver

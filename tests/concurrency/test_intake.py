@@ -11,8 +11,8 @@ from sqlalchemy import text
 
 from bridge.db import transaction
 from bridge.ids import CustomerId
-from bridge.inbox.drain import drain_once
-from bridge.inbox.handle import handle_event
+from bridge.inbox.process_batch import drain_once
+from bridge.inbox.process_one import handle_event
 from bridge.ledger.statements import read_transactions
 from tests.support.databases import waiting_for_locks
 from tests.support.deliveries import deliver

@@ -9,11 +9,11 @@ from typing import Any
 from fastapi.testclient import TestClient
 from sqlalchemy import text
 
-from bridge.audit import audit
 from bridge.db import transaction
-from bridge.inbox.drain import drain_once
+from bridge.inbox.process_batch import drain_once
 from bridge.inbox.reconcile import reconcile
 from bridge.medusa.client import get_medusa
+from bridge.operations.audit import audit
 from tests.support.deliveries import deliver
 from tests.support.lives import balances, order_lives
 from tests.support.medusa import FakeMedusa

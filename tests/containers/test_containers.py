@@ -133,7 +133,7 @@ def test_a_simulation_has_its_temporary_tables(stack: Stack) -> None:
         "from bridge.clock import now\n"
         "from bridge.db import transaction\n"
         "from bridge.programme.versions import current_version\n"
-        "from bridge.simulation.rehearsal import rehearsal\n"
+        "from bridge.simulation.sandbox import rehearsal\n"
         "with transaction() as connection:\n"
         "    programme = current_version(connection).programme\n"
         "with rehearsal(programme, now=now()) as trial:\n"

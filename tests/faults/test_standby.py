@@ -14,7 +14,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from bridge import migrations
-from bridge.audit import audit
+from bridge.operations.audit import audit
 from bridge.stack.account import open_data_dir, server_account, server_folder
 from bridge.stack.postgres import embedded_postgres
 from bridge.stack.secrets import kept_secret

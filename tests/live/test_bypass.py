@@ -110,6 +110,6 @@ def test_the_operator_sees_it_on_the_dust_page(world: World, counter: Counter, d
     keep(dashboard, "past-the-checkout")
     dashboard.get_by_role("link", name=f"#{number}", exact=True).click()
     expect(dashboard).to_have_url(f"{world.shop.url}/app/orders/{order_id}")
-    # It is mended by taking the mug out again, or by leaving it: a merchant may do so on purpose.
+    # It is fixed by taking the mug out again, or by leaving it: a merchant may do so on purpose.
     counter.merchant.edit(order_id, to=(world.keys.mug, 0))
     assert until(lambda: order_id not in unpaid(world), PATIENCE_SECONDS)

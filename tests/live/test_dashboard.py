@@ -145,7 +145,7 @@ def test_a_merchant_retries_a_failed_event(failed_order: tuple[str, int], page: 
     page.get_by_role("link", name="Dust").click()
     expect(page.get_by_text("1 failed")).to_be_visible()
     page.get_by_role("tab", name="Events").click()
-    expect(page.get_by_text("retry it once that is mended")).to_be_visible()
+    expect(page.get_by_text("retry it once that is fixed")).to_be_visible()
     keep(page, "events-failed")
 
     page.get_by_role("button", name="Retry").click()

@@ -15,7 +15,7 @@ import pytest
 pytestmark = pytest.mark.live
 
 REPOSITORY = Path(__file__).parents[2]
-# Given up for good with holes that will never be mended: who does not find them would not find others.
+# Given up for good with holes that will never be fixed: who does not find them would not find others.
 KNOWN_BAD = ("pycrypto", "2.6.1")
 
 

@@ -4,7 +4,7 @@ from fastapi.testclient import TestClient
 
 from bridge import db, migrations
 from bridge.db import transaction
-from bridge.inbox.drain import drain_once
+from bridge.inbox.process_batch import drain_once
 from bridge.ledger.totals import KindTotal, read_totals
 from tests.support.deliveries import deliver
 from tests.support.orders import line, order, order_event

@@ -16,9 +16,10 @@ import pytest
 from fastapi.testclient import TestClient
 from psycopg import sql
 
-from bridge import db, doctor
+from bridge import db
 from bridge.app import create_app
-from bridge.inbox.drain import drain_once
+from bridge.inbox.process_batch import drain_once
+from bridge.operations import doctor
 from bridge.settings import get_settings
 from bridge.stack.account import server_account
 from bridge.stack.processes import spawn
@@ -124,13 +125,13 @@ def test_doctor_names_what_to_set_when_the_pooler_refuses(pooled: Callable[..., 
     pooled(str(urlsplit(database).username))
     found = wrong("database")["database"]
     assert "refuses the settings of Dust's sessions" in found.detail
-    assert "DUST_DATABASE_POOLED=true" in str(found.mend)
-    assert "DUST_OWNER_DATABASE_URL" in str(found.mend)
+    assert "DUST_DATABASE_POOLED=true" in str(found.fix)
+    assert "DUST_OWNER_DATABASE_URL" in str(found.fix)
 
 
 def test_doctor_notices_a_pooler_that_drops_the_settings(pooled: Callable[..., None], database: str) -> None:
     pooled(str(urlsplit(database).username), ignore="options")
-    assert "DUST_DATABASE_POOLED=true" in str(wrong("sessions")["sessions"].mend)
+    assert "DUST_DATABASE_POOLED=true" in str(wrong("sessions")["sessions"].fix)
 
 
 def test_what_doctor_says_is_all_there_is_to_set(
@@ -140,12 +141,12 @@ def test_what_doctor_says_is_all_there_is_to_set(
     pooled(owner_name, DATABASE_POOLED="true")
     found = wrong("database", "sessions", "privileges")
     assert set(found) == {"sessions", "privileges"}
-    assert "IN ROLE dust_app" in str(found["privileges"].mend)
+    assert "IN ROLE dust_app" in str(found["privileges"].fix)
 
     pooled(serving_login, DATABASE_POOLED="true")
     found = wrong("database", "sessions", "privileges")
     assert set(found) == {"sessions"}
-    statements = re.findall(r"ALTER ROLE [^;]+;", str(found["sessions"].mend))
+    statements = re.findall(r"ALTER ROLE [^;]+;", str(found["sessions"].fix))
     assert len(statements) >= 2
     with psycopg.connect(database, autocommit=True) as owner:
         for statement in statements:

@@ -17,17 +17,17 @@ from sqlalchemy import text
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.ids import CustomerId
-from bridge.inbox.drain import drain_once
 from bridge.inbox.events import read_event
-from bridge.inbox.handle import EventFailed, handle_event
+from bridge.inbox.process_batch import drain_once
+from bridge.inbox.process_one import EventFailed, handle_event
 from bridge.inbox.receive import receive
 from bridge.inbox.reconcile import keep_orders
-from bridge.ledger.book import open_accounts, save
+from bridge.ledger.store import open_accounts, save
 from bridge.medusa.client import get_medusa
 from bridge.programme.rules import Programme
 from bridge.programme.versions import add_version
 from bridge.redemptions.advance import advance
-from bridge.redemptions.promises import Redemption, offer_due
+from bridge.redemptions.service import Redemption, offer_due
 from tests.support.clock import advance as advance_clock
 from tests.support.medusa import FakeMedusa
 from tests.support.orders import order_event

@@ -9,7 +9,7 @@ from bridge.ids import CustomerId, ProductId
 from bridge.medusa.client import get_medusa
 from bridge.programme.versions import current_version
 from bridge.redemptions.advance import advance
-from bridge.redemptions.promises import Code, Redemption, Request, ask_for_release, promise
+from bridge.redemptions.service import Code, Redemption, Request, ask_for_release, promise
 from bridge.redemptions.tables import RedemptionKind, State
 from bridge.redemptions.terms import discount_terms
 from tests.support.orders import PLACED

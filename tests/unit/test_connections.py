@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from bridge.api.connections import _OneWrite
+from bridge.http.connections import _OneWrite
 
 
 class Wire:

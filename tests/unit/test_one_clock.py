@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.test_house import ROOT, pages_of
+from tests.unit.test_architecture import ROOT, files_of
 
 SQL_CLOCK = re.compile(
     r"(?<![.\w])(now\(\)|(clock|transaction|statement)_timestamp\(\)"
@@ -15,7 +15,11 @@ SQL_CLOCK = re.compile(
     re.IGNORECASE,
 )
 # Their subject is Postgres' own clock, or a schema that was written long ago.
-ASKS_POSTGRES = {ROOT / "bridge/doctor.py", ROOT / "bridge/ledger/tables.py", ROOT / "tests/unit/test_one_clock.py"}
+ASKS_POSTGRES = {
+    ROOT / "bridge/operations/doctor.py",
+    ROOT / "bridge/ledger/tables.py",
+    ROOT / "tests/unit/test_one_clock.py",
+}
 # Real servers go by the machine's clock there, and so does everything else.
 WALL_CLOCK = ("tests/live", "tests/faults", "tests/containers")
 
@@ -45,13 +49,13 @@ def is_on_wall_clock(page: Path) -> bool:
 
 @pytest.mark.parametrize("folder", ["bridge", "workers", "tests"])
 def test_sql_gets_the_time_as_a_parameter(folder: str) -> None:
-    pages = [page for page in pages_of(folder) if page not in ASKS_POSTGRES and not is_on_wall_clock(page)]
+    pages = [page for page in files_of(folder) if page not in ASKS_POSTGRES and not is_on_wall_clock(page)]
     found = [each for page in pages if "migrations/" not in str(page) for each in sql_clocks(page)]
     assert found == [], "Pass bridge.clock.now() to the statement: Postgres does not know the tests' clock."
 
 
 def test_tests_move_the_tests_clock() -> None:
-    pages = [page for page in pages_of("tests") if re.search(r"from bridge\.clock import .*\bmoved", page.read_text())]
+    pages = [page for page in files_of("tests") if re.search(r"from bridge\.clock import .*\bmoved", page.read_text())]
     assert pages == [], "Import `moved` from tests.support.clock, which moves every clock of the process."
 
 

@@ -12,10 +12,10 @@ from bridge.medusa.currencies import smallest_unit
 from bridge.medusa.orders import read_order
 from bridge.programme.rules import Redeem, Reward
 from bridge.redemptions.basket import Basket, OpenDiscount, basket_of
-from bridge.redemptions.promises import Code
+from bridge.redemptions.capture import used_dust
 from bridge.redemptions.rewards import NothingToDiscount, reward_terms
+from bridge.redemptions.service import Code
 from bridge.redemptions.tables import RedemptionKind
-from bridge.redemptions.uses import used_dust
 from tests.support.orders import line, order
 from tests.support.redemptions import redemption
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from bridge.medusa.orders import Detail
+from bridge.programme.earning import EarningLine, LineTerms, earning, line_terms
 from bridge.programme.rules import Earn, Programme, Traits
-from bridge.programme.worth import EarningLine, LineTerms, earning, line_terms
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 # CONTRACT, "The programme document", with one multiplier as it shows it.

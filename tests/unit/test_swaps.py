@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridge.medusa.exchanges import kept_shares
 from bridge.medusa.orders import read_order
-from bridge.medusa.swaps import kept_shares
 from tests.support.orders import SAMPLES
 
 # Shirts cost 10.00 and hoodies 40.00, with a quarter of tax on top; 6.25 with tax are for shipping.

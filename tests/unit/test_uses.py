@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.medusa.orders import read_order
+from bridge.redemptions.capture import FirstUses, first_uses, used_dust
 from bridge.redemptions.tables import RedemptionKind
-from bridge.redemptions.uses import FirstUses, first_uses, used_dust
 from tests.support.orders import line, order
 from tests.support.redemptions import code_for, redemption
 

@@ -9,8 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from bridge.ledger.account import MOST_DUST
-from bridge.programme.rules import Earn, Redeem, Rounding
-from bridge.programme.worth import (
+from bridge.programme.earning import (
     EarningLine,
     LineTerms,
     discount_value,
@@ -20,6 +19,7 @@ from bridge.programme.worth import (
     most_dust_within,
     useful_dust,
 )
+from bridge.programme.rules import Earn, Redeem, Rounding
 
 # Two, no and three decimal places.
 PLACES = {"eur": 2, "jpy": 0, "kwd": 3}

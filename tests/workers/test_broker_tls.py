@@ -23,7 +23,7 @@ from kombu.connection import Connection
 from kombu.exceptions import OperationalError
 from kombu.transport.pyamqp import SSLTransport
 
-from bridge.broker import broker_problem, broker_tls
+from bridge.queue.broker import broker_problem, broker_tls
 from bridge.stack.processes import free_port
 from bridge.stack.redis import embedded_redis
 from tests.stack.conftest import data_folder

@@ -11,11 +11,11 @@ from sqlalchemy import text
 
 from bridge.clock import now
 from bridge.db import transaction
-from bridge.inbox.drain import OWN_TASK_GRACE, Drained, drain_once
 from bridge.inbox.events import read_event
-from bridge.inbox.handle import RetryLater
+from bridge.inbox.process_batch import OWN_TASK_GRACE, Drained, drain_once
+from bridge.inbox.process_one import RetryLater
 from bridge.inbox.receive import receive
-from bridge.wake import INBOX_HANDLE
+from bridge.queue.enqueue import INBOX_HANDLE
 from tests.support.clock import moved
 from tests.support.orders import event, order, order_event
 from workers import inbox

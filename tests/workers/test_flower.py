@@ -64,7 +64,7 @@ class House:
             *[now()] * 3,
         )
 
-    def mend(self, event_id: str, customer_id: str) -> None:
+    def fix(self, event_id: str, customer_id: str) -> None:
         """The event now brings its order along, so Medusa need not be asked."""
         body = order_event(order(order_id(event_id), customer_id=customer_id))
         self.fetch("UPDATE webhook_event SET payload = %s WHERE id = %s", body, event_id)
@@ -270,7 +270,7 @@ def test_a_failed_task_is_sent_again_and_both_pages_know_of_it(house: House, ope
     assert (before["retryable"], before["retried"]) == (True, None)
     assert "order.placed order_msg_one: Medusa did not answer" in before["reason"]
     assert until(lambda: task_id in operator.waiting(), PATIENCE_SECONDS)
-    house.mend("msg_one", "cus_one")
+    house.fix("msg_one", "cus_one")
     answer = operator.retry(task_id).raise_for_status().json()
     assert answer["already"] is False
     assert operator.knows(answer["task-id"]), "the link works at once"
@@ -285,7 +285,7 @@ def test_a_failed_task_is_sent_again_and_both_pages_know_of_it(house: House, ope
 
 def test_twenty_clicks_at_once_have_one_effect(house: House, operator: Operator) -> None:
     task_id = operator.fail(house, "msg_clicks")
-    house.mend("msg_clicks", "cus_clicks")
+    house.fix("msg_clicks", "cus_clicks")
     with ThreadPoolExecutor(20) as pool:
         answers = [answer.raise_for_status().json() for answer in pool.map(operator.retry, [task_id] * 20)]
     assert len({answer["task-id"] for answer in answers}) == 1
@@ -298,7 +298,7 @@ def test_twenty_clicks_at_once_have_one_effect(house: House, operator: Operator)
 def test_a_retry_of_what_was_handled_meanwhile_does_nothing_and_says_so(house: House, operator: Operator) -> None:
     first, second = operator.fail(house, "msg_meanwhile"), uuid()
     house.keep(second, "inbox.handle")
-    house.mend("msg_meanwhile", "cus_meanwhile")
+    house.fix("msg_meanwhile", "cus_meanwhile")
     handled = operator.retry(first).raise_for_status().json()["task-id"]
     operator.outcome(handled)
     with redis.Redis.from_url(house.broker) as client:
@@ -314,7 +314,7 @@ def test_a_retry_that_fails_again_can_be_retried_itself(house: House, operator: 
     again = operator.retry(task_id).raise_for_status().json()["task-id"]
     assert until(lambda: operator.status(again)["retryable"], PATIENCE_SECONDS)
     assert house.state("msg_twice") == "failed"
-    house.mend("msg_twice", "cus_twice")
+    house.fix("msg_twice", "cus_twice")
     third = operator.retry(again).raise_for_status().json()["task-id"]
     operator.outcome(third)
     assert house.balance("cus_twice") == 10
@@ -358,7 +358,7 @@ def test_after_a_kill_every_failure_is_there_and_long_arguments_are_sent_whole(
         process.kill()
         process.wait()
     missed = operator.fail(house, "msg_missed")
-    house.mend(LONG_ID, "cus_long")
+    house.fix(LONG_ID, "cus_long")
     with flower(house, **own_history) as (restarted, _):
         assert until(lambda: {task_id, missed} <= set(restarted.waiting()), PATIENCE_SECONDS)
         assert restarted.knows(missed), "it failed while this Flower was not there"
@@ -373,7 +373,7 @@ def test_after_a_kill_every_failure_is_there_and_long_arguments_are_sent_whole(
 @needs_results
 def test_open_on_loopback_it_retries_with_the_token_only(house: House, operator: Operator, tmp_path: Path) -> None:
     task_id = operator.fail(house, "msg_open")
-    house.mend("msg_open", "cus_open")
+    house.fix("msg_open", "cus_open")
     unguarded = {"DUST_FLOWER_OPEN": "true", "DUST_HOST": "0.0.0.0", "DUST_DATA_DIR": str(tmp_path)}
     with flower(house, login=None, **unguarded) as (anybody, process):
         listening = [c.laddr.ip for c in psutil.Process(process.pid).net_connections() if c.status == "LISTEN"]
@@ -394,7 +394,7 @@ def test_open_on_loopback_it_retries_with_the_token_only(house: House, operator:
 @needs_results
 def test_behind_a_proxys_prefix_everything_is_there_too(house: House, operator: Operator, tmp_path: Path) -> None:
     task_id = operator.fail(house, "msg_prefix")
-    house.mend("msg_prefix", "cus_prefix")
+    house.fix("msg_prefix", "cus_prefix")
     others = {"FLOWER_URL_PREFIX": "/flower", "DUST_DATA_DIR": str(tmp_path)}
     with flower(house, prefix="/flower", **others) as (proxied, _):
         page = proxied.http.get("/tasks").text

@@ -8,11 +8,11 @@ from fastapi.testclient import TestClient
 from kombu.exceptions import OperationalError
 from sqlalchemy import func, select
 
-from bridge import wake
 from bridge.db import transaction
-from bridge.inbox.handle import EventFailed, UnknownEvent
+from bridge.inbox.process_one import EventFailed, UnknownEvent
 from bridge.inbox.tables import webhook_event
-from bridge.retries import task_retry
+from bridge.queue import enqueue
+from bridge.queue.retries import task_retry
 from tests.support.deliveries import deliver
 from tests.support.medusa import FakeMedusa
 from tests.support.orders import event
@@ -68,7 +68,7 @@ def noted() -> int:
 
 
 def test_every_task_of_ours_may_be_retried_and_no_other() -> None:
-    ours = {value for name, value in vars(wake).items() if name.isupper() and not name.startswith("_")}
+    ours = {value for name, value in vars(enqueue).items() if name.isupper() and not name.startswith("_")}
     app.loader.import_default_modules()
     assert {name for name in app.tasks if is_retryable(app, name)} == ours
 

@@ -15,7 +15,7 @@ from sqlalchemy import text
 import celeryconfig
 from bridge.clock import real_now
 from bridge.db import transaction
-from bridge.last_run import MIN_GAP_HEADER, claim_run, note_end
+from bridge.queue.heartbeats import MIN_GAP_HEADER, claim_run, note_end
 from tests.support import clock
 from tests.support.brokers import own_broker
 from tests.support.clock import advance, moved

@@ -12,9 +12,9 @@ import psutil
 import psycopg
 import pytest
 
-from bridge import wake
+from bridge.queue import enqueue
+from bridge.queue.enqueue import INBOX_DRAIN
 from bridge.settings import get_settings
-from bridge.wake import INBOX_DRAIN
 from tests.support.databases import waiting_for_locks
 from tests.support.deliveries import deliver
 from tests.support.orders import order, order_event
@@ -97,7 +97,7 @@ def test_a_message_that_waits_for_its_time_keeps_no_worker(
         with publishing():
             # More than a worker of one process takes before it is done with something.
             for _ in range(4):
-                assert wake.publish(INBOX_DRAIN, countdown_seconds=600)
+                assert enqueue.publish(INBOX_DRAIN, countdown_seconds=600)
         send(url, "second")
         wait_until_handled(owner, "first", "second")
 
@@ -134,13 +134,13 @@ def test_a_rabbitmq_that_hangs_makes_nobody_hang(
 ) -> None:
     monkeypatch.setenv("DUST_BROKER_URL", environment["DUST_BROKER_URL"])
     with publishing():
-        assert wake.publish(INBOX_DRAIN)
+        assert enqueue.publish(INBOX_DRAIN)
         server.pause()
         try:
-            assert not wake.publish(INBOX_DRAIN)
+            assert not enqueue.publish(INBOX_DRAIN)
         finally:
             server.resume()
-        eventually(lambda: wake.publish(INBOX_DRAIN))
+        eventually(lambda: enqueue.publish(INBOX_DRAIN))
 
 
 @contextmanager
@@ -149,12 +149,12 @@ def publishing() -> Iterator[None]:
 
     def look_again() -> None:
         get_settings.cache_clear()
-        wake._publisher.forget()
+        enqueue._publisher.forget()
         sys.modules.pop("celeryconfig", None)
 
     look_again()
     try:
         yield
     finally:
-        wake._publisher().close()
+        enqueue._publisher().close()
         look_again()

@@ -1,4 +1,4 @@
-"""Play a scenario in this process, on an empty database: every step through the door that the shop would use.
+"""Play a scenario in this process, on an empty database: every step through the endpoint that the shop would use.
 
 Events are signed and posted, redemptions asked for over the Store API and carried to the shop, and when time passes
 everything that becomes due on the way is done when it becomes due.
@@ -16,7 +16,6 @@ import httpx
 from sqlalchemy import text
 
 from bridge.app import create_app
-from bridge.audit import audit
 from bridge.clock import moved, now, real_now
 from bridge.db import transaction
 from bridge.demo.scenarios.document import (
@@ -40,17 +39,18 @@ from bridge.demo.scenarios.document import (
 )
 from bridge.demo.scenarios.shop import Shop, ShopOrder
 from bridge.errors import DustError
+from bridge.http.standard_webhooks import sign
 from bridge.ids import CustomerId, new_id
-from bridge.inbox.drain import drain_once
-from bridge.inbox.handle import handle_event
+from bridge.inbox.process_batch import drain_once
+from bridge.inbox.process_one import handle_event
 from bridge.inbox.reconcile import keep_orders
-from bridge.ledger.due import book_due_lots
+from bridge.ledger.scheduled import book_due_lots
 from bridge.ledger.statements import Balance, read_balance
 from bridge.medusa.client import get_medusa
+from bridge.operations.audit import audit
 from bridge.redemptions.advance import advance
-from bridge.redemptions.promises import Redemption, due_redemptions, read_redemption
+from bridge.redemptions.service import Redemption, due_redemptions, read_redemption
 from bridge.settings import get_settings, webhook_key
-from bridge.signing import sign
 
 _AT_ONCE = 500
 # Work that makes new work for ever is a fault; a story's step needs two or three rounds.

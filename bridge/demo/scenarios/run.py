@@ -61,7 +61,7 @@ def _put_environment(folder: Path) -> None:
         del os.environ[name]
     _set({"DUST_DATA_DIR": str(folder / "data")})
     _set(own_secrets(get_settings(), folder / "data").environment)
-    # There are no workers to wake: nobody listens there, and the hints of the API are lost, as they may be.
+    # There are no workers: nobody listens there, and the messages of the API are lost, as they may be.
     _set({"DUST_BROKER_URL": "redis://127.0.0.1:1/0", "DUST_MEDUSA_API_KEY": "sk_of_a_scenario"})
 
 

@@ -37,7 +37,7 @@ from typing import Any
 _FOLDER = Path(os.environ.get("FAULTS_DIR", "."))
 _PLAN = _FOLDER / "plan.json"
 # Who stands between the function that means it and the library that does it.
-_BETWEEN = {"bridge.db", "bridge.wake", "bridge.medusa.client", "bridge.tracing"}
+_BETWEEN = {"bridge.db", "bridge.queue.enqueue", "bridge.medusa.client", "bridge.observability.tracing"}
 _WRITES = re.compile(r"\s*(INSERT|UPDATE|DELETE|WITH)\b", re.IGNORECASE)
 _ID = re.compile(r"/[^/]*[_0-9][^/]*")
 

@@ -8,9 +8,9 @@ _WAITED_FOR = {"mirror-products", "mature-and-expire", "escrow", "carry-over", "
 def install(role: str) -> None:
     """Before anything has copied these figures into a name of its own."""
     import celeryconfig
-    from bridge.inbox import drain, handle
+    from bridge.inbox import process_batch, process_one
     from bridge.notices import send
-    from bridge.redemptions import advance, promises
+    from bridge.redemptions import advance, service
     from bridge.settlement import facts
 
     # Still above all calls to Medusa of a visit: the first that takes DUST_MEDUSA_TIMEOUT_SECONDS (1) ends it, and the
@@ -18,9 +18,9 @@ def install(role: str) -> None:
     advance.LEASE = timedelta(seconds=5)
     advance.SECOND_LOOK = timedelta(seconds=2)
     advance._LONGEST_WAIT_SECONDS = 2.0
-    drain.OWN_TASK_GRACE = promises.OFFER_GRACE = timedelta(seconds=3)
-    handle._LONGEST_WAIT_SECONDS = 1.0
-    handle._SWEEP_GRACE_SECONDS = 1.0
+    process_batch.OWN_TASK_GRACE = service.OFFER_GRACE = timedelta(seconds=3)
+    process_one._LONGEST_WAIT_SECONDS = 1.0
+    process_one._SWEEP_GRACE_SECONDS = 1.0
     facts.CHECK_AFTER = timedelta(seconds=2)
     send.TIMEOUT_SECONDS = 1.0
     send._LONGEST_WAIT_SECONDS = send._LONGEST_REST_SECONDS = 1.0

@@ -10,46 +10,48 @@ Mine = Callable[[object], bool]
 
 def silent(mine: Mine) -> None:
     """Nobody is told of anything."""
-    from bridge.ledger import news
+    from bridge.ledger import webhook_events
 
-    notices = news._notices
-    news._notices = lambda account, quiet: () if mine(account.customer_id) else notices(account, quiet)
+    notices = webhook_events._notices
+    webhook_events._notices = lambda account, quiet: () if mine(account.customer_id) else notices(account, quiet)
 
 
 def silent_end(mine: Mine) -> None:
     """Nobody is told that dust has expired."""
-    from bridge.ledger import news
+    from bridge.ledger import webhook_events
     from bridge.notices.outbox import NoticeType
 
-    notices = news._notices
+    notices = webhook_events._notices
 
     def some(account: Any, quiet: Any) -> Any:
         told = notices(account, quiet)
         return [n for n in told if n.type is not NoticeType.EXPIRED] if mine(account.customer_id) else told
 
-    news._notices = some
+    webhook_events._notices = some
 
 
 def told_twice(mine: Mine) -> None:
     """Two notices are written of each movement."""
-    from bridge.ledger import news
+    from bridge.ledger import webhook_events
 
-    notices = news._notices
-    news._notices = lambda account, quiet: [*notices(account, quiet)] * (2 if mine(account.customer_id) else 1)
+    notices = webhook_events._notices
+    webhook_events._notices = lambda account, quiet: (
+        [*notices(account, quiet)] * (2 if mine(account.customer_id) else 1)
+    )
 
 
 def warned_twice(mine: Mine) -> None:
     """Two notices are written of dust that expires soon."""
-    from bridge.ledger import news
+    from bridge.ledger import webhook_events
     from bridge.notices.outbox import NoticeType
 
-    put = news.put
+    put = webhook_events.put
 
     def insistent(connection: Any, notices: Any, *, now: Any) -> None:
         again = [each for each in notices if each.type is NoticeType.EXPIRING and mine(each.customer_id)]
         put(connection, [*notices, *again], now=now)
 
-    news.put = insistent
+    webhook_events.put = insistent
 
 
 def refusal_is_delivery(mine: Mine) -> None:
@@ -232,9 +234,9 @@ def overdraws(mine: Mine) -> None:
 
 def balance_drifts(mine: Mine) -> None:
     """Debits are in the book and do not reach the balance."""
-    from bridge.ledger import book
+    from bridge.ledger import store
 
-    update = book._update_balances
+    update = store._update_balances
 
     def adding(connection: Any, accounts: Any) -> None:
         for account in accounts:
@@ -242,59 +244,59 @@ def balance_drifts(mine: Mine) -> None:
                 account.balance -= sum(posting.amount for posting in account.postings if posting.amount < 0)
         update(connection, accounts)
 
-    book._update_balances = adding
+    store._update_balances = adding
 
 
 def gives_up(mine: Mine) -> None:
     """An event that has to wait for Medusa is parked."""
-    from bridge.inbox import handle
+    from bridge.inbox import process_one
 
-    put_off = handle._put_off
+    put_off = process_one._put_off
 
     def impatient(row: Any, error: Any) -> Any:
-        return handle._park(row, error.code, error.message) if mine(row.id) else put_off(row, error)
+        return process_one._park(row, error.code, error.message) if mine(row.id) else put_off(row, error)
 
-    handle._put_off = impatient
+    process_one._put_off = impatient
 
 
 def event_copied(mine: Mine) -> None:
     """An event is kept a second time under an id of its own."""
-    from bridge.webhooks import door
+    from bridge.webhooks import endpoint
 
-    keep = door._keep
+    keep = endpoint._keep
 
     async def copying(arrival: Any) -> Any:
         if mine(arrival.event_id):
             await keep(dataclasses.replace(arrival, event_id=f"{arrival.event_id}-copy"))
         return await keep(arrival)
 
-    door._keep = copying
+    endpoint._keep = copying
 
 
 def order_copied(mine: Mine) -> None:
     """An order is settled a second time under an id of its own."""
-    from bridge.inbox import drain, handle
+    from bridge.inbox import process_batch, process_one
 
-    settle = drain.settle_orders
+    settle = process_batch.settle_orders
 
     def copying(connection: Any, orders: Any, **more: Any) -> Any:
         orders = list(orders)
         copies = [dataclasses.replace(order, id=f"{order.id}-copy") for order in orders if mine(order.id)]
         return settle(connection, [*orders, *copies], **more)
 
-    drain.settle_orders = handle.settle_orders = copying
+    process_batch.settle_orders = process_one.settle_orders = copying
 
 
 def takes_all(mine: Mine) -> None:
     """An order that uses part of a code pays all of its dust."""
-    from bridge.redemptions import uses
+    from bridge.redemptions import capture
 
-    used = uses.used_dust
+    used = capture.used_dust
 
     def greedy(redemption: Any, code: Any, *how: Any, **more: Any) -> Any:
         return code.dust if mine(redemption.customer_id) else used(redemption, code, *how, **more)
 
-    uses.used_dust = greedy
+    capture.used_dust = greedy
 
 
 def code_made_anew(mine: Mine) -> None:

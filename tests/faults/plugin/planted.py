@@ -36,9 +36,9 @@ def _no_lock() -> None:
 def _ack_before_commit() -> None:
     """The door answers, and then commits."""
     from bridge.inbox.receive import Arrival, Receipt
-    from bridge.webhooks import door
+    from bridge.webhooks import endpoint
 
-    keep = door._keep
+    keep = endpoint._keep
     under_way = set()
 
     async def later(arrival: Arrival) -> None:
@@ -50,7 +50,7 @@ def _ack_before_commit() -> None:
         under_way.add(asyncio.create_task(later(arrival)))
         return Receipt.ACCEPTED
 
-    door._keep = hasty
+    endpoint._keep = hasty
 
 
 def _release_in_doubt() -> None:

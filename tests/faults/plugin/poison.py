@@ -8,9 +8,9 @@ from typing import Any
 
 
 def install(mark: str) -> None:
-    from bridge.inbox import drain, handle
+    from bridge.inbox import process_batch, process_one
 
-    settle = drain.settle_orders
+    settle = process_batch.settle_orders
 
     def settle_or_die(connection: Any, orders: Iterable[Any], **more: Any) -> Any:
         orders = list(orders)
@@ -18,4 +18,4 @@ def install(mark: str) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return settle(connection, orders, **more)
 
-    drain.settle_orders = handle.settle_orders = settle_or_die
+    process_batch.settle_orders = process_one.settle_orders = settle_or_die

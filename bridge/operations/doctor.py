@@ -1,4 +1,4 @@
-"""What could be wrong with an installation, asked one thing after the other; each finding says how to mend it.
+"""What could be wrong with an installation, asked one thing after the other; each finding says how to fix it.
 
 A check whose ground is missing (the tables of a database that does not answer) is skipped: what is wrong is said once.
 """
@@ -12,19 +12,19 @@ import httpx
 from sqlalchemy import text
 
 from bridge import migrations
-from bridge.broker import broker_problem
 from bridge.clock import now, read_offset, real_now
 from bridge.db import APP_ROLE, SESSION_SETTINGS, DatabaseAway, transaction
 from bridge.errors import DustError
 from bridge.inbox.listing import count_failed, oldest_waiting
-from bridge.last_run import EVERY_MINUTE, read_runs
 from bridge.medusa.client import Probe, make_medusa
 from bridge.notices.listing import count_open, list_deliveries, oldest_waiting_notice
 from bridge.notices.tables import NoticeState
 from bridge.programme.rules import EarnWhen
 from bridge.programme.versions import current_version
+from bridge.queue.broker import broker_problem
+from bridge.queue.enqueue import queues_with_workers
+from bridge.queue.heartbeats import EVERY_MINUTE, read_runs
 from bridge.settings import Settings, SettingsError, load_settings
-from bridge.wake import queues_with_workers
 
 # Tokens are accepted with ten seconds of difference, webhooks with 300.
 _CLOCK_TOLERANCE = timedelta(seconds=10)
@@ -40,21 +40,21 @@ _READ_WITH_THE_KEY = ("orders", "payments", "customers", "products", "promotions
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """`ok` is None for a check that could not be made. `mend` says what to do when it is False."""
+    """`ok` is None for a check that could not be made. `fix` says what to do when it is False."""
 
     check: str
     ok: bool | None
     detail: str
-    mend: str = ""
+    fix: str = ""
 
 
 class Wrong(Exception):
-    """What a check found, and how to mend it."""
+    """What a check found, and how to fix it."""
 
-    def __init__(self, detail: str, *, mend: str) -> None:
+    def __init__(self, detail: str, *, fix: str) -> None:
         super().__init__(detail)
         self.detail = detail
-        self.mend = mend
+        self.fix = fix
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,8 @@ def examine(flower_url: str | None = None) -> Iterator[Finding]:
         settings = load_settings()
     except SettingsError as error:
         for problem in error.problems:
-            mend = "Change or unset the variable; the README lists what each is for."
-            yield Finding(check="settings", ok=False, detail=problem, mend=mend)
+            fix = "Change or unset the variable; the README lists what each is for."
+            yield Finding(check="settings", ok=False, detail=problem, fix=fix)
         return
     well: set[str] = set()
     flower = Check("flower", lambda settings: _flower(flower_url or _own_flower(settings)))
@@ -86,14 +86,14 @@ def examine(flower_url: str | None = None) -> Iterator[Finding]:
 
 def _find(check: Check, settings: Settings, well: set[str]) -> Finding:
     if check.after and check.after not in well:
-        return Finding(check=check.name, ok=None, detail=f"not checked: first mend what is said of {check.after}")
+        return Finding(check=check.name, ok=None, detail=f"not checked: first fix what is said of {check.after}")
     try:
         return Finding(check=check.name, ok=True, detail=check.run(settings))
     except Wrong as wrong:
-        return Finding(check=check.name, ok=False, detail=wrong.detail, mend=wrong.mend)
+        return Finding(check=check.name, ok=False, detail=wrong.detail, fix=wrong.fix)
     except DustError as error:
         # It answered the first check and no longer does.
-        return Finding(check=check.name, ok=False, detail=error.message, mend="Run `dust doctor` again.")
+        return Finding(check=check.name, ok=False, detail=error.message, fix="Run `dust doctor` again.")
 
 
 def _secrets(settings: Settings) -> str:
@@ -103,7 +103,7 @@ def _secrets(settings: Settings) -> str:
     if missing:
         raise Wrong(
             f"not set: {', '.join(f'DUST_{name.upper()}' for name in missing)}",
-            mend="`dust secret` makes a webhook secret, which Medusa's plugin needs too; `openssl rand -hex 32` an "
+            fix="`dust secret` makes a webhook secret, which Medusa's plugin needs too; `openssl rand -hex 32` an "
             "admin token; DUST_JWT_SECRET is Medusa's jwtSecret (or set DUST_JWT_PUBLIC_KEY).",
         )
     if settings.jwt_secret:
@@ -131,7 +131,7 @@ def _database(settings: Settings) -> str:
     if not settings.database_url:
         raise Wrong(
             "DUST_DATABASE_URL is not set",
-            mend="Set it to postgresql://user:password@host:5432/database, or start `dust up`, which brings its own.",
+            fix="Set it to postgresql://user:password@host:5432/database, or start `dust up`, which brings its own.",
         )
     try:
         with transaction() as connection:
@@ -140,12 +140,12 @@ def _database(settings: Settings) -> str:
         if "unsupported startup parameter" in str(error.__cause__):
             raise Wrong(
                 "PgBouncer, or another pooler, refuses the settings of Dust's sessions",
-                mend="Set DUST_DATABASE_POOLED=true for every process of Dust, and run `dust doctor` again. For `dust "
+                fix="Set DUST_DATABASE_POOLED=true for every process of Dust, and run `dust doctor` again. For `dust "
                 "migrate`, set DUST_OWNER_DATABASE_URL to the owner's address of Postgres, without the pooler.",
             ) from error
         raise Wrong(
             f"does not answer ({_first_line(error.__cause__)})",
-            mend="Is Postgres running, and are host, port, user and password in DUST_DATABASE_URL right?",
+            fix="Is Postgres running, and are host, port, user and password in DUST_DATABASE_URL right?",
         ) from error
 
 
@@ -158,7 +158,7 @@ def _migrations(_: Settings) -> str:
         at = migrations.current_revision(connection)
     if migrations.is_behind(at):
         newest = migrations.known_revisions()[0]
-        raise Wrong(f"the database is at {at or 'nothing'}, this Dust wants {newest}", mend="Run `dust migrate`.")
+        raise Wrong(f"the database is at {at or 'nothing'}, this Dust wants {newest}", fix="Run `dust migrate`.")
     return f"the database is at {at}"
 
 
@@ -175,7 +175,7 @@ def _sessions(settings: Settings) -> str:
     pooled = "" if settings.database_pooled else "Set DUST_DATABASE_POOLED=true for every process of Dust. "
     raise Wrong(
         "a session has " + ", ".join(f"{name} {found[name]}" for name in wrong) + ": a pooler is in between",
-        mend=f"{pooled}Connect without the pooler, as a superuser or as {user}, and run: {statements} Then let "
+        fix=f"{pooled}Connect without the pooler, as a superuser or as {user}, and run: {statements} Then let "
         "the pooler open new connections (in PgBouncer's console: RECONNECT).",
     )
 
@@ -190,14 +190,14 @@ def _privileges(settings: Settings) -> str:
     if found.may_change and settings.database_pooled:
         raise Wrong(
             f"connections serve as {found.role}, who may change what is booked",
-            mend=f"CREATE ROLE dust_serve LOGIN PASSWORD '…' IN ROLE {APP_ROLE}; and let DUST_DATABASE_URL name that "
+            fix=f"CREATE ROLE dust_serve LOGIN PASSWORD '…' IN ROLE {APP_ROLE}; and let DUST_DATABASE_URL name that "
             "user: behind a pooler Dust cannot step down to the role itself. DUST_OWNER_DATABASE_URL is for the owner, "
             "without the pooler.",
         )
     if found.may_change:
         raise Wrong(
             f"connections serve as {found.role}, who may change what is booked",
-            mend=f"Run `dust migrate` as a user who may create roles, then GRANT {APP_ROLE} TO the user of "
+            fix=f"Run `dust migrate` as a user who may create roles, then GRANT {APP_ROLE} TO the user of "
             "DUST_DATABASE_URL: Dust steps down to it by itself.",
         )
     return f"connections serve as {found.role}, who cannot change what is booked"
@@ -219,7 +219,7 @@ def _compare_clocks(there: datetime) -> str:
         seconds = abs(ahead.total_seconds())
         raise Wrong(
             f"{seconds:.0f} s {'ahead of' if ahead > timedelta() else 'behind'} this machine's",
-            mend="Let every machine follow a time server, for example with chrony: webhooks and tokens carry a time.",
+            fix="Let every machine follow a time server, for example with chrony: webhooks and tokens carry a time.",
         )
     return "goes with this machine's"
 
@@ -239,13 +239,13 @@ def _inbox(_: Settings) -> str:
     if age > _WAITING_TOLERANCE:
         raise Wrong(
             f"an event has been waiting for {_minutes(age)}",
-            mend="`dust events --state pending` says what it waits for; see also what is said here of workers, beat "
+            fix="`dust events --state pending` says what it waits for; see also what is said here of workers, beat "
             "and Medusa.",
         )
     if failed:
         raise Wrong(
             f"events that failed and wait for somebody to look: {failed}",
-            mend="`dust events --state failed` says why. When that is mended: `dust retry --all-failed`, or Retry in "
+            fix="`dust events --state failed` says why. When that is fixed: `dust retry --all-failed`, or Retry in "
             "Flower.",
         )
     return "nothing has failed, nothing waits for long"
@@ -263,8 +263,8 @@ def _notices(settings: Settings) -> str:
         reason = last[0].reason if last else None
         raise Wrong(
             f"{what} ({reason})" if reason else what,
-            mend="Does the receiver at DUST_NOTIFY_URL run, and has it the same DUST_NOTIFY_SECRET? `dust deliveries` "
-            "shows what it answered. When that is mended: `dust deliveries --retry-parked`.",
+            fix="Does the receiver at DUST_NOTIFY_URL run, and has it the same DUST_NOTIFY_SECRET? `dust deliveries` "
+            "shows what it answered. When that is fixed: `dust deliveries --retry-parked`.",
         )
     return "nothing is parked, nothing waits for long"
 
@@ -279,7 +279,7 @@ def _beat(_: Settings) -> str:
     if run is None or now() - run.at > _BEAT_TOLERANCE:
         raise Wrong(
             f"was last heard of {_minutes(now() - run.at)} ago" if run else "was never heard of",
-            mend="Start `dust beat` (one is enough), and a worker for the queue `sweeps`, which does what it says.",
+            fix="Start `dust beat` (one is enough), and a worker for the queue `sweeps`, which does what it says.",
         )
     return "the clock goes"
 
@@ -288,13 +288,13 @@ def _broker(settings: Settings) -> str:
     if not settings.broker_url:
         raise Wrong(
             "DUST_BROKER_URL is not set",
-            mend="Set it to redis://… or amqp://…, or start `dust up`, which brings its own Redis.",
+            fix="Set it to redis://… or amqp://…, or start `dust up`, which brings its own Redis.",
         )
     problem = broker_problem(settings.broker_url, settings.broker_ca_file)
     if problem is not None:
         raise Wrong(
             f"does not answer ({problem})",
-            mend="Is Redis (or RabbitMQ) running, and are host, port and password in DUST_BROKER_URL right? Events are "
+            fix="Is Redis (or RabbitMQ) running, and are host, port and password in DUST_BROKER_URL right? Events are "
             "kept meanwhile, and handled when it is back.",
         )
     return "answers"
@@ -306,7 +306,7 @@ def _workers(_: Settings) -> str:
     if alone:
         raise Wrong(
             f"nobody answers for {', '.join(alone)}",
-            mend=f"Start `dust worker --queues {','.join(alone)}`. If it runs, its log says what keeps it.",
+            fix=f"Start `dust worker --queues {','.join(alone)}`. If it runs, its log says what keeps it.",
         )
     return ", ".join(f"{workers} for {queue}" for queue, workers in served.items())
 
@@ -322,32 +322,30 @@ def _flower(url: str) -> str:
     except httpx.HTTPError as error:
         raise Wrong(
             f"nothing answers at {url} ({type(error).__name__})",
-            mend="Start `dust flower`, or say where it is: `dust doctor --flower http://…`.",
+            fix="Start `dust flower`, or say where it is: `dust doctor --flower http://…`.",
         ) from error
     if not answer.is_success:
         raise Wrong(
             f"{url} answers {answer.status_code}: that is not Flower",
-            mend="Set DUST_FLOWER_PORT to a port that nothing else uses, and start `dust flower` again.",
+            fix="Set DUST_FLOWER_PORT to a port that nothing else uses, and start `dust flower` again.",
         )
     return f"answers at {url}"
 
 
 def _medusa(settings: Settings) -> str:
     if not settings.medusa_url:
-        raise Wrong(
-            "DUST_MEDUSA_URL is not set", mend="Set it to your Medusa's address, such as http://localhost:9000."
-        )
+        raise Wrong("DUST_MEDUSA_URL is not set", fix="Set it to your Medusa's address, such as http://localhost:9000.")
     try:
         status = _ask(settings, "/health").status
     except DustError as error:
         raise Wrong(
             error.message,
-            mend=f"Is Medusa running, and does this machine reach {settings.medusa_url} (DUST_MEDUSA_URL)?",
+            fix=f"Is Medusa running, and does this machine reach {settings.medusa_url} (DUST_MEDUSA_URL)?",
         ) from error
     if status != httpx.codes.OK:
         raise Wrong(
             f"{settings.medusa_url}/health answers {status}",
-            mend="Is DUST_MEDUSA_URL the address of Medusa itself, not of a storefront or a page in front of it?",
+            fix="Is DUST_MEDUSA_URL the address of Medusa itself, not of a storefront or a page in front of it?",
         )
     return f"answers at {settings.medusa_url}"
 
@@ -367,7 +365,7 @@ def _medusa_clock(settings: Settings) -> str:
     except ValueError as error:
         raise Wrong(
             "Medusa does not say what time it is there",
-            mend="Whatever stands in front of Medusa takes the Date header away: let it through.",
+            fix="Whatever stands in front of Medusa takes the Date header away: let it through.",
         ) from error
     return _compare_clocks(there)
 
@@ -376,12 +374,12 @@ def _medusa_key(settings: Settings) -> str:
     if not settings.medusa_api_key:
         raise Wrong(
             "DUST_MEDUSA_API_KEY is not set",
-            mend="Make a secret key in Medusa's admin (Settings, Secret API Keys) and set it: sk_…",
+            fix="Make a secret key in Medusa's admin (Settings, Secret API Keys) and set it: sk_…",
         )
     if _ask(settings, "/admin/orders", limit="1", fields="id").status == httpx.codes.UNAUTHORIZED:
         raise Wrong(
             "Medusa does not accept the key",
-            mend="Is DUST_MEDUSA_API_KEY a secret key of this very Medusa, and not revoked? Make a new one in its "
+            fix="Is DUST_MEDUSA_API_KEY a secret key of this very Medusa, and not revoked? Make a new one in its "
             "admin (Settings, Secret API Keys).",
         )
     return "is accepted"
@@ -393,7 +391,7 @@ def _medusa_scopes(settings: Settings) -> str:
     if refused:
         raise Wrong(
             f"the key cannot read {', '.join(refused)}",
-            mend="Give the key, or the role it has, the right to read these and to create and delete promotions.",
+            fix="Give the key, or the role it has, the right to read these and to create and delete promotions.",
         )
     return f"the key reads {', '.join(asked)}"
 
@@ -402,13 +400,13 @@ def _publishable_key(settings: Settings) -> str:
     if not settings.medusa_publishable_key:
         raise Wrong(
             "DUST_MEDUSA_PUBLISHABLE_KEY is not set, so dust cannot be spent on a cart",
-            mend="Set it to the storefront's key: pk_…, in Medusa's admin under Settings, Publishable API Keys.",
+            fix="Set it to the storefront's key: pk_…, in Medusa's admin under Settings, Publishable API Keys.",
         )
     status = _ask(settings, "/store/regions", limit="1", fields="id").status
     if status != httpx.codes.OK:
         raise Wrong(
             f"Medusa does not accept the key ({status})",
-            mend="Is DUST_MEDUSA_PUBLISHABLE_KEY a publishable key of this very Medusa, and not revoked?",
+            fix="Is DUST_MEDUSA_PUBLISHABLE_KEY a publishable key of this very Medusa, and not revoked?",
         )
     return "is accepted"
 
@@ -418,13 +416,13 @@ def _plugin(settings: Settings) -> str:
     if answer.status != httpx.codes.OK:
         raise Wrong(
             f"Medusa has no Dust plugin ({answer.status}): no webhook will come",
-            mend="Install medusa-plugin, name it in medusa-config.ts, run `npx medusa db:migrate`, restart Medusa.",
+            fix="Install medusa-plugin, name it in medusa-config.ts, run `npx medusa db:migrate`, restart Medusa.",
         )
     version = answer.body.get("medusa_version")
     if answer.body.get("medusa_too_old"):
         raise Wrong(
             f"Medusa {version} is too old: Dust was never tried with it",
-            mend=f"Update Medusa to 2.13.6 or later. Dust is tested with {_TESTED_MEDUSAS}.",
+            fix=f"Update Medusa to 2.13.6 or later. Dust is tested with {_TESTED_MEDUSAS}.",
         )
     rejected, oldest = int(answer.body.get("rejected") or 0), answer.body.get("oldest_waiting_at")
     age = real_now() - datetime.fromisoformat(str(oldest)) if oldest else timedelta()
@@ -435,7 +433,7 @@ def _plugin(settings: Settings) -> str:
         last = next((each.get("last_error") for each in answer.body.get("undelivered") or ()), None)
         raise Wrong(
             f"{what} ({last})" if last else what,
-            mend="Compare the plugin's bridge URL and secret with this Dust's address and DUST_WEBHOOK_SECRETS.",
+            fix="Compare the plugin's bridge URL and secret with this Dust's address and DUST_WEBHOOK_SECRETS.",
         )
     return f"is there and delivers, in Medusa {version}" if version else "is there and delivers"
 

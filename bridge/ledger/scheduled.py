@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from bridge.ledger.book import customers_with_due_lots, open_accounts, save
+from bridge.ledger.store import customers_with_due_lots, open_accounts, save
 
 
 def book_due_lots(connection: Connection, *, now: datetime, customers: int) -> int:

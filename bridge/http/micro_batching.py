@@ -1,6 +1,6 @@
 """Requests that come together share a statement: whoever asks while one is under way goes into the next.
 
-At the door of a busy shop dozens of requests want the same small thing of Postgres at the same moment. Each on its own
+In a busy shop dozens of requests want the same small thing of Postgres at the same moment. Each on its own
 costs a thread, a round trip or three and a commit; together they cost hardly more than one. Nobody waits for company:
 when it is quiet, every request is a batch of its own, and goes at once.
 """

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bridge.errors import DustError
-from bridge.problems import answer_error
+from bridge.http.problems import answer_error
 
 Answer = Callable[[Request], Awaitable[Response]]
 

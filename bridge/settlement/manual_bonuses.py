@@ -14,7 +14,7 @@ from bridge.db import metadata
 from bridge.errors import KeyReused, field_error
 from bridge.ids import CustomerId, new_id
 from bridge.ledger.account import MOST_DUST, Kind, Memo
-from bridge.ledger.book import open_accounts, save
+from bridge.ledger.store import open_accounts, save
 from bridge.ledger.tables import dust_transaction
 from bridge.programme.rules import Programme
 from bridge.programme.versions import current_version

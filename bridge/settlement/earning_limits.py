@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select, text, update
 
-from bridge.bulk import among
+from bridge.db.bulk import among
 from bridge.errors import Unavailable
 from bridge.ids import CustomerId, OrderId
 from bridge.ledger.merges import accounts_of_persons

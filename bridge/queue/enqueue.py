@@ -1,6 +1,7 @@
-"""Tell a worker to look. The row is the truth; this message is a hint that may be lost, doubled or late.
+"""Send messages to the workers. A message only says that there is work: the row in the database counts, and the message
+may be lost, doubled or late.
 
-Task names are constants here so that the bridge never imports the workers. In the web process hints go through one
+Task names are constants here so that the bridge never imports the workers. In the web process messages go through one
 background thread: many events that arrive together become one message, and a broker that is away can delay only that
 thread, never an answer.
 """
@@ -64,7 +65,7 @@ def publish(task: str, *args: Any, countdown_seconds: float | None = None, queue
             confirm_timeout=_CONFIRM_SECONDS,
         )
     except Exception as error:
-        # Whatever the broker's client raises: a hint that cannot be sent must never undo what is committed.
+        # Whatever the broker's client raises: a message that cannot be sent must never undo what is committed.
         log.warning("hint_not_sent", task=task, error=type(error).__name__)
         return False
     return True
@@ -79,7 +80,7 @@ def queues_with_workers(*, timeout_seconds: float) -> dict[str, int]:
 
 
 class Waker:
-    """Collects hints and sends them from one thread."""
+    """Collects messages and sends them from one thread."""
 
     def __init__(self) -> None:
         self._wanted: dict[tuple[str, tuple[Any, ...]], None] = {}
@@ -88,7 +89,7 @@ class Waker:
         self._thread: threading.Thread | None = None
 
     def wake(self, task: str, *args: Any) -> None:
-        """Ask for a hint; the same one asked for again before it went out is sent once. Never blocks, never raises."""
+        """Send a message soon, and the same one only once if it has not gone out yet. Never blocks or raises."""
         with self._lock:
             self._wanted[(task, args)] = None
             if self._thread is None:
@@ -111,5 +112,5 @@ _waker = Waker()
 
 
 def wake(task: str, *args: Any) -> None:
-    """Ask for a hint after the commit that it is about. Never blocks, never raises."""
+    """Send a message soon, after the commit that it is about. Never blocks, never raises."""
     _waker.wake(task, *args)

@@ -14,20 +14,20 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection, Row, bindparam, select, update
 
-from bridge.bulk import among, fetch_rows
 from bridge.clock import now
 from bridge.db import transaction
+from bridge.db.bulk import among, fetch_rows
 from bridge.errors import Unavailable
 from bridge.ids import OrderId
 from bridge.inbox.customers import asks_medusa
 from bridge.inbox.events import MalformedEvent, metric_label, read_kept_event
-from bridge.inbox.handle import Handled, describe, mark_handled, try_event
+from bridge.inbox.process_one import Handled, describe, mark_handled, try_event
 from bridge.inbox.tables import QUIET_SOURCE, EventState, webhook_event
 from bridge.medusa.orders import Order
-from bridge.metrics import EVENTS_HANDLED
+from bridge.observability.metrics import EVENTS_HANDLED
+from bridge.observability.tracing import span
 from bridge.programme.versions import current_version
 from bridge.settlement.settle import settle_orders
-from bridge.tracing import span
 
 log = structlog.get_logger(__name__)
 

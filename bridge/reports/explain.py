@@ -21,8 +21,8 @@ from bridge.programme.rules import TierBasis
 from bridge.programme.versions import Version, current_version, versions_by_number
 from bridge.settlement.escrow import Escrow, Proof, escrows_of, read_entries
 from bridge.settlement.reasons import rules_at_work
-from bridge.settlement.standings import CustomerTier, read_tier
 from bridge.settlement.tables import EscrowState, order_settlement
+from bridge.settlement.tiers import CustomerTier, read_tier
 
 _ENTRIES = {
     "set_aside": "{dust} dust of order {order} were set aside for the guest.",

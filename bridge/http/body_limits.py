@@ -7,7 +7,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bridge.errors import InvalidInput
-from bridge.problems import problem
+from bridge.http.problems import problem
 
 MOST_BYTES = 1024 * 1024
 # For all of it. A mebibyte takes a slow phone half of that.

@@ -37,7 +37,7 @@ def set_up_tracing(settings: Settings, service: str) -> None:
     if not settings.otlp_endpoint or _tracer is not None:
         return
     try:
-        from bridge.otlp import OtlpTracer
+        from bridge.observability.trace_export import OtlpTracer
     except ImportError:
         log.warning(
             "tracing_is_off", reason="OTEL_EXPORTER_OTLP_ENDPOINT is set, but dust-loyalty[tracing] is not installed"

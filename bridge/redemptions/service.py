@@ -9,11 +9,11 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, or_, select, update
 
-from bridge.bulk import among
+from bridge.db.bulk import among
 from bridge.errors import Conflict, KeyReused, NotFound
 from bridge.ids import CustomerId, OrderId, ProductId, new_id
 from bridge.ledger.account import Kind, Memo
-from bridge.ledger.book import open_accounts, save
+from bridge.ledger.store import open_accounts, save
 from bridge.medusa.carts import Cart
 from bridge.programme.versions import Version
 from bridge.redemptions.basket import OpenDiscount

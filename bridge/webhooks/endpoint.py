@@ -7,14 +7,14 @@ from pydantic import BaseModel, Field
 
 from bridge.clock import now, real_now
 from bridge.errors import DustError
+from bridge.http.micro_batching import Together
+from bridge.http.problems import describe_problems
 from bridge.inbox.events import Event, log_ids, metric_label, read_event
 from bridge.inbox.receive import Arrival, Receipt, receive_many
-from bridge.metrics import EVENTS_RECEIVED, WEBHOOKS_REFUSED
-from bridge.problems import describe_problems
+from bridge.observability.metrics import EVENTS_RECEIVED, WEBHOOKS_REFUSED
+from bridge.observability.tracing import current_traceparent
+from bridge.queue.enqueue import INBOX_DRAIN, wake
 from bridge.settings import get_settings, webhook_key
-from bridge.together import Together
-from bridge.tracing import current_traceparent
-from bridge.wake import INBOX_DRAIN, wake
 from bridge.webhooks.signature import verify
 
 log = structlog.get_logger(__name__)

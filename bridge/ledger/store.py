@@ -14,14 +14,14 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, func, literal_column, or_, select, text, tuple_
 
-from bridge.bulk import among, copy_rows, insert_rows, update_rows
 from bridge.clock import now
+from bridge.db.bulk import among, copy_rows, insert_rows, update_rows
 from bridge.ids import CustomerId, OrderId
 from bridge.ledger.account import Account, Posting
 from bridge.ledger.lots import Lot
-from bridge.ledger.news import tell
 from bridge.ledger.tables import customer_merge, dust_balance, dust_lot, dust_lot_use, dust_transaction
 from bridge.ledger.totals import note_postings
+from bridge.ledger.webhook_events import tell
 
 
 def read_spendable(connection: Connection, customer_id: CustomerId, *, now: datetime) -> int:

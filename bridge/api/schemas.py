@@ -19,9 +19,9 @@ from bridge.ledger.account import MOST_DUST
 from bridge.ledger.adjust import ADJUSTMENT
 from bridge.ledger.statements import Balance
 from bridge.programme.rules import TierBasis
-from bridge.redemptions.promises import Redemption
+from bridge.redemptions.service import Redemption
 from bridge.redemptions.tables import RedemptionKind, State
-from bridge.settlement.standings import CustomerTier
+from bridge.settlement.tiers import CustomerTier
 
 MOST_ROWS = 100
 

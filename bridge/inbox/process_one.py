@@ -13,10 +13,9 @@ from typing import Any, assert_never
 import structlog
 from sqlalchemy import Connection, Row, func, select, update
 
-from bridge.backoff import backoff_seconds
-from bridge.bulk import update_rows
 from bridge.clock import now
 from bridge.db import transaction
+from bridge.db.bulk import update_rows
 from bridge.errors import Conflict, DustError, NotFound, Unavailable
 from bridge.ids import OrderId, ProductId
 from bridge.inbox.customers import Arrived, Person, apply_customer_event, find_person
@@ -24,18 +23,19 @@ from bridge.inbox.events import About, Event, log_ids, metric_label, read_event
 from bridge.inbox.history import Attempt, Outcome, note_attempt, note_attempts
 from bridge.inbox.selection import EventFilter
 from bridge.inbox.tables import QUIET_SOURCE, EventState, webhook_attempt, webhook_event
-from bridge.logs import redact
 from bridge.medusa.client import Medusa, UnknownInMedusa, get_medusa
 from bridge.medusa.orders import Order, read_order
-from bridge.metrics import EVENTS_FAILED, EVENTS_HANDLED, EVENTS_PUT_OFF, EVENTS_RETRIED
 from bridge.notices.outbox import Notice, NoticeType, put
+from bridge.observability.logs import redact
+from bridge.observability.metrics import EVENTS_FAILED, EVENTS_HANDLED, EVENTS_PUT_OFF, EVENTS_RETRIED
+from bridge.observability.tracing import span
 from bridge.products.settings import forget_product
 from bridge.programme.versions import current_version
+from bridge.queue.backoff import backoff_seconds
 from bridge.redemptions.cart_codes import note_codes_removed
 from bridge.settings import get_settings
 from bridge.settlement.facts import check_now, read_revisions
 from bridge.settlement.settle import Settled, settle_orders
-from bridge.tracing import span
 
 log = structlog.get_logger(__name__)
 
@@ -416,9 +416,7 @@ def _not_in_medusa(row: Row[Any], error: UnknownInMedusa) -> Handled:
 def _put_off(row: Row[Any], error: Unavailable) -> DustError:
     attempts = row.attempts + 1
     if attempts >= get_settings().retry_attempts:
-        return _park(
-            row, error.code, f"{error.message} Tried {attempts} times; retry it once that is mended.", attempts
-        )
+        return _park(row, error.code, f"{error.message} Tried {attempts} times; retry it once that is fixed.", attempts)
     wait = backoff_seconds(attempts, longest_seconds=_LONGEST_WAIT_SECONDS)
     with transaction() as connection:
         connection.execute(

@@ -8,8 +8,8 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bridge.ids import new_id
-from bridge.metrics import HTTP_SECONDS
-from bridge.tracing import span
+from bridge.observability.metrics import HTTP_SECONDS
+from bridge.observability.tracing import span
 
 _HEADER: Final = b"x-request-id"
 # A proxy in front may have given the request an id; what does not look like one is not let into the log.

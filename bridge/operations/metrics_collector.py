@@ -21,12 +21,12 @@ from bridge.db import transaction
 from bridge.errors import Unavailable
 from bridge.inbox.events import metric_label
 from bridge.inbox.listing import oldest_waiting
-from bridge.last_run import AUDIT, EVERY_MINUTE, read_runs
 from bridge.ledger.totals import read_debt, read_totals
-from bridge.metrics import read_counts, save_counts
 from bridge.notices.listing import count_open, oldest_waiting_notice
 from bridge.notices.outbox import wanted
-from bridge.redemptions.promises import oldest_promise
+from bridge.observability.metrics import read_counts, save_counts
+from bridge.queue.heartbeats import AUDIT, EVERY_MINUTE, read_runs
+from bridge.redemptions.service import oldest_promise
 from bridge.redemptions.tables import OPEN_STATES
 from bridge.settlement.escrow import read_waiting
 

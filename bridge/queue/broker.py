@@ -1,6 +1,6 @@
 """The broker's address: how it is reached safely, and whether it is there.
 
-Health and doctor ask for it; everything else lets a hint fail and goes on.
+Health and doctor ask for it; everywhere else a message that cannot be sent is given up.
 """
 
 import ssl

@@ -15,11 +15,11 @@ from sqlalchemy import Connection
 
 from bridge.ids import OrderId
 from bridge.ledger.account import Account, InsufficientDust, Kind, Memo
-from bridge.ledger.book import reserved_lots
+from bridge.ledger.store import reserved_lots
 from bridge.medusa.orders import CodeUse, Line, Order
-from bridge.metrics import REDEMPTIONS_ENDED
-from bridge.programme.worth import dust_for_value
-from bridge.redemptions.promises import (
+from bridge.observability.metrics import REDEMPTIONS_ENDED
+from bridge.programme.earning import dust_for_value
+from bridge.redemptions.service import (
     Code,
     Redemption,
     lock_redemption,

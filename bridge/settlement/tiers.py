@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from sqlalchemy import Connection, select
 
-from bridge.bulk import among
+from bridge.db.bulk import among
 from bridge.ids import CustomerId
 from bridge.ledger.merges import accounts_of_persons
 from bridge.medusa.orders import Order

@@ -1,4 +1,4 @@
-"""What the processes of Dust count: at the door, in the inbox, on the way to Medusa.
+"""What the processes of Dust count: webhooks, inbox, calls to Medusa.
 
 The libraries of Prometheus keep figures for each process, and Dust's are many: API processes, workers' children, on any
 number of machines, and most of what matters happens where nobody scrapes. So each process adds what it has counted to
@@ -31,7 +31,9 @@ _counted = CollectorRegistry()
 EVENTS_RECEIVED = Counter(
     "dust_events_received", "Events taken in, and what the sender was answered", ["type", "receipt"], registry=_counted
 )
-WEBHOOKS_REFUSED = Counter("dust_webhooks_refused", "Deliveries turned away at the door", ["code"], registry=_counted)
+WEBHOOKS_REFUSED = Counter(
+    "dust_webhooks_refused", "Deliveries that the webhook endpoint refused", ["code"], registry=_counted
+)
 EVENTS_HANDLED = Counter("dust_events_handled", "Events that went through", ["type"], registry=_counted)
 EVENTS_PUT_OFF = Counter(
     "dust_events_put_off", "Attempts that failed for a reason that passes; each is tried again", ["code"],

@@ -16,8 +16,8 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from bridge.api.auth import NotSignedIn, customer_of
-from bridge.problems import problem
+from bridge.http.auth import NotSignedIn, customer_of
+from bridge.http.problems import problem
 from bridge.settings import Settings
 
 # Stands for the path with any id.

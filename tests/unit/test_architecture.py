@@ -1,0 +1,179 @@
+"""The architecture: imports run one way, every error has its status, every task its worker and queue."""
+
+import ast
+import fnmatch
+import importlib
+import pkgutil
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import bridge
+from bridge.errors import DustError
+from bridge.http.problems import status_of
+from bridge.queue import enqueue
+from bridge.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+# A package may import itself, those after it, and the shared ones.
+LAYERS = (
+    "webhooks", "inbox", "simulation", "settlement", "redemptions", "imports", "products", "programme", "ledger",
+    "notices", "medusa",
+)  # fmt: skip
+# Neither of these imports the other.
+INDEPENDENT = {"products", "programme"}
+SHARED = {
+    "clock", "csv_cells", "db", "errors", "gc_tuning", "http", "ids", "observability", "per_process", "queue",
+    "settings",
+}  # fmt: skip
+# Modules of `bridge` itself: what is shared by all and fits into no package, and the ASGI factory.
+LOOSE_FILES = {
+    "__init__", "app", "clock", "csv_cells", "errors", "gc_tuning", "ids", "per_process", "settings",
+}  # fmt: skip
+MAX_LINES = 400
+# Still to be split. Nothing may be added.
+LONG_FILES = {
+    "bridge/api/admin.py", "bridge/api/store.py", "bridge/inbox/process_one.py", "bridge/ledger/account.py",
+    "bridge/medusa/client.py", "bridge/operations/doctor.py", "bridge/programme/rules.py",
+    "bridge/redemptions/service.py", "bridge/settlement/escrow.py", "bridge/settlement/referrals.py",
+    "bridge/settlement/settle.py",
+}  # fmt: skip
+
+
+def imports(file: Path) -> Iterator[str]:
+    """Full names of what a file imports, inside functions too."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: relative import"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def packages_used(file: Path) -> set[str]:
+    return {name.split(".")[1] for name in imports(file) if name.startswith("bridge.")}
+
+
+def files_of(folder: str) -> list[Path]:
+    pages = sorted((ROOT / folder).rglob("*.py"))
+    assert pages
+    return pages
+
+
+@pytest.mark.parametrize("package", LAYERS)
+def test_a_package_imports_only_those_after_it_and_shared_ones(package: str) -> None:
+    after = set(LAYERS[LAYERS.index(package) :])
+    allowed = (after | SHARED) - (INDEPENDENT - {package} if package in INDEPENDENT else set())
+    for file in files_of(f"bridge/{package}"):
+        assert packages_used(file) <= allowed, f"{file} imports {sorted(packages_used(file) - allowed)}"
+
+
+def test_shared_packages_import_shared_ones_only() -> None:
+    for name in SHARED:
+        folder = ROOT / "bridge" / name
+        for file in files_of(f"bridge/{name}") if folder.is_dir() else [folder.with_suffix(".py")]:
+            assert packages_used(file) <= SHARED, file
+
+
+def test_few_files_are_loose() -> None:
+    assert {file.stem for file in (ROOT / "bridge").glob("*.py")} == LOOSE_FILES
+
+
+def test_no_file_is_too_long() -> None:
+    long = {
+        str(file.relative_to(ROOT))
+        for file in [*files_of("bridge"), *files_of("workers")]
+        if len(file.read_text().splitlines()) > MAX_LINES
+    }
+    assert long == LONG_FILES
+
+
+def test_the_bridge_does_not_import_the_workers() -> None:
+    for file in files_of("bridge"):
+        assert not any(name.split(".")[0] == "workers" for name in imports(file)) or "cli" in file.parts, file
+
+
+def test_the_docstring_names_every_package() -> None:
+    for package in LAYERS:
+        assert re.search(rf"\b{package}\b", str(bridge.__doc__)), package
+
+
+def test_rules_and_medusa_do_no_database_work() -> None:
+    for file in [*files_of("bridge/programme"), *files_of("bridge/medusa")]:
+        if file.parts[-2:] in {("programme", "versions.py"), ("programme", "currencies.py")}:
+            continue
+        assert not any(name.startswith(("sqlalchemy", "psycopg", "bridge.db")) for name in imports(file)), file
+
+
+def every_error() -> list[type[DustError]]:
+    for module in pkgutil.walk_packages(bridge.__path__, "bridge."):
+        if not module.name.startswith(("bridge.migrations.", "bridge.cli.__main__", "bridge.stack.launch")):
+            importlib.import_module(module.name)
+    found, waiting = [], [DustError]
+    while waiting:
+        kind = waiting.pop()
+        waiting += kind.__subclasses__()
+        found.append(kind)
+    return found
+
+
+def test_every_error_has_a_status_and_a_code_of_its_own() -> None:
+    errors = [kind for kind in every_error() if kind is not DustError]
+    assert len(errors) > 25
+    codes: dict[str, type[DustError]] = {}
+    for kind in errors:
+        assert 400 <= status_of(kind.__new__(kind)) <= 503, kind
+        assert "code" in vars(kind), f"{kind} has no code of its own"
+        assert re.fullmatch(r"[a-z][a-z_]+", kind.code), kind
+        assert codes.setdefault(kind.code, kind) is kind, f"{kind} and {codes[kind.code]} share a code"
+
+
+def task_names() -> set[str]:
+    return {value for name, value in vars(enqueue).items() if name.isupper() and isinstance(value, str)}
+
+
+def test_every_task_has_a_worker_a_queue_and_every_beat_a_task() -> None:
+    import celeryconfig
+    from workers.app import app
+
+    app.loader.import_default_modules()
+    registered = {name for name in app.tasks if not name.startswith("celery.")}
+    assert registered == task_names()
+    queues = {queue.name for queue in celeryconfig.task_queues}
+    for name in registered:
+        routes = [
+            route["queue"] for pattern, route in celeryconfig.task_routes.items() if fnmatch.fnmatch(name, pattern)
+        ]
+        assert len(routes) == 1, name
+        assert routes[0] in queues
+    assert {entry["task"] for entry in celeryconfig.beat_schedule.values()} <= registered
+
+
+def test_tasks_hold_no_rules_of_their_own() -> None:
+    """They may pass a transaction on, and so name its type; what is done in it is the bridge's business."""
+    for file in files_of("workers"):
+        names = [name for name in imports(file) if name != "sqlalchemy.Connection"]
+        assert not any(name.startswith(("sqlalchemy", "psycopg", "httpx")) for name in names), file
+
+
+def test_only_settings_reads_the_environment() -> None:
+    """The stack hands variables on to the processes that it starts; what it starts reads settings."""
+    for file in [*files_of("bridge"), *files_of("workers"), ROOT / "celeryconfig.py"]:
+        if file.name != "settings.py" and not {"stack", "demo"} & set(file.parts):
+            assert not re.search(r"os\.environ(?!\.setdefault)|getenv", file.read_text()), file
+
+
+CONTRACT_SETTINGS = (
+    "DUST_DATABASE_URL", "DUST_BROKER_URL", "DUST_DATA_DIR", "DUST_HOST", "DUST_PORT", "DUST_FLOWER_PORT",
+    "DUST_MEDUSA_URL", "DUST_MEDUSA_API_KEY", "DUST_MEDUSA_PUBLISHABLE_KEY", "DUST_WEBHOOK_SECRETS",
+    "DUST_JWT_SECRET", "DUST_JWT_PUBLIC_KEY", "DUST_ADMIN_TOKEN", "DUST_FLOWER_BASIC_AUTH", "DUST_CORS_ORIGINS",
+    "DUST_LOG_FORMAT",
+)  # fmt: skip
+
+
+def test_the_readme_names_every_setting_that_the_contract_promises() -> None:
+    readme = (ROOT / "README.md").read_text()
+    assert [name for name in CONTRACT_SETTINGS if name.removeprefix("DUST_").lower() not in Settings.model_fields] == []
+    assert [name for name in CONTRACT_SETTINGS if f"`{name}`" not in readme] == []
