@@ -58,14 +58,14 @@ class KeyReused(Conflict):
 
 
 # A body may hold sixty thousand wrong fields; an answer or a log line of megabytes helps nobody to fix them.
-MOST_FIELDS = 50
+MAX_FIELDS = 50
 
 
 def listed(fields: Iterable[str], separator: str = ", ") -> str:
     """The first fifty, and how many more there are."""
     every = list(fields)
-    more = len(every) - MOST_FIELDS
-    return separator.join(every[:MOST_FIELDS]) + (f"{separator}and {more} more" if more > 0 else "")
+    more = len(every) - MAX_FIELDS
+    return separator.join(every[:MAX_FIELDS]) + (f"{separator}and {more} more" if more > 0 else "")
 
 
 def wrong_fields(error: ValidationError) -> str:
@@ -79,7 +79,7 @@ class FieldErrors(InvalidInput):
     code = "invalid_fields"
 
     def __init__(self, errors: list[dict[str, str]]) -> None:
-        told = errors[:MOST_FIELDS]
+        told = errors[:MAX_FIELDS]
         super().__init__(listed((_named(each) for each in errors), "; "), errors=told)
 
 

@@ -27,7 +27,7 @@ _LOST_SECONDS = 5
 # Waiting for Medusa is limited by the attempts in the event's row; Celery shall not end it before.
 _THE_ROW_COUNTS = 1_000
 # RabbitMQ's delays are whole seconds, and Celery fails a task that is to be retried sooner than in one.
-_LEAST_SECONDS = 1.0
+_MIN_SECONDS = 1.0
 # Well below the hard time limit; what is left then is another task's.
 _DRAIN_SECONDS = 20.0
 
@@ -82,7 +82,7 @@ def handle(self: EventTask, event_id: str) -> str:
         _check_carts_soon(handled.redemptions)
         return handled.sentence
     except RetryLater as later:
-        wait = max(_LEAST_SECONDS, later.wait_seconds)
+        wait = max(_MIN_SECONDS, later.wait_seconds)
         try:
             raise self.retry(exc=later, countdown=wait, max_retries=_THE_ROW_COUNTS) from later
         except Reject:

@@ -15,7 +15,7 @@ from workers.app import app
 
 log = structlog.get_logger(__name__)
 
-_MOST_AT_ONCE = 100
+_MAX_AT_ONCE = 100
 # After so many failures without a success in between, it is Medusa and not a product. The next sweep goes on.
 _MAX_FAILURES = 3
 _MAX_SECONDS = 20.0
@@ -25,7 +25,7 @@ _MAX_SECONDS = 20.0
 def mirror() -> int:
     """Carry over what Medusa does not have yet; the number of products. One that fails has a back-off of its own."""
     with transaction() as connection:
-        waiting = unmirrored_products(connection, _MOST_AT_ONCE, now=now())
+        waiting = unmirrored_products(connection, _MAX_AT_ONCE, now=now())
     done, failures, end = 0, 0, time.monotonic() + _MAX_SECONDS
     for product_id in waiting:
         try:

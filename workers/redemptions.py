@@ -11,7 +11,7 @@ from bridge.redemptions.service import offer_due
 from bridge.redemptions.tables import State
 from workers.app import app
 
-_MOST_AT_ONCE = 500
+_MAX_AT_ONCE = 500
 
 
 @app.task(name=REDEMPTIONS_ADVANCE, retryable=True)
@@ -33,7 +33,7 @@ def advance(redemption_id: str) -> str:
 def sweep() -> int:
     """Send a task for each redemption that is due."""
     with transaction() as connection:
-        due = offer_due(connection, now=now(), limit=_MOST_AT_ONCE)
+        due = offer_due(connection, now=now(), limit=_MAX_AT_ONCE)
     for redemption_id, state in due.items():
         # No shopper waits for what expires or is looked at again: that must not delay new redemptions.
         publish(REDEMPTIONS_ADVANCE, redemption_id, queue=None if state is State.PENDING else "medusa")

@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from bridge.api.schemas import (
-    BalanceView,
+    BalanceResponse,
     Body,
     Cursor,
     Dust,
@@ -28,7 +28,7 @@ from bridge.api.schemas import (
     RedemptionList,
     Text,
     TransactionList,
-    TransactionView,
+    TransactionResponse,
     balance_view,
     decode_cursor,
     decode_number_cursor,
@@ -87,7 +87,7 @@ router = APIRouter(
 
 # What the overview calls soon.
 _SOON = timedelta(days=30)
-_MOST_UNPAID = 20
+_MAX_UNPAID = 20
 
 
 class Overview(BaseModel):
@@ -124,11 +124,11 @@ def read_overview() -> Overview:
             waiting_events=count_waiting(connection),
             failed_events=count_failed(connection),
             oldest_waiting_event_at=oldest_waiting(connection),
-            unpaid_orders=[str(each) for each in unpaid_orders(connection, limit=_MOST_UNPAID)],
+            unpaid_orders=[str(each) for each in unpaid_orders(connection, limit=_MAX_UNPAID)],
         )
 
 
-class ProductWish(Body):
+class ProductRequest(Body):
     """`dust_only` needs a price: what only dust can buy must cost some."""
 
     dust_only: Annotated[bool, Field(strict=True)] = False
@@ -143,12 +143,12 @@ class ProductWish(Body):
         return price
 
 
-class ProductBatchWish(ProductWish):
+class ProductBatchRequest(ProductRequest):
     product_id: Id
 
 
 class ProductBatch(Body):
-    products: Annotated[list[ProductBatchWish], Field(min_length=1, max_length=1000)]
+    products: Annotated[list[ProductBatchRequest], Field(min_length=1, max_length=1000)]
 
 
 class AdminProduct(BaseModel):
@@ -201,12 +201,12 @@ def read_one_product(product_id: PathId) -> AdminProduct:
 
 
 @router.put("/products/{product_id}", responses=describe_problems(400, 422, 503))
-async def write_product(product_id: PathId, wish: ProductWish, who: AdminOperator) -> AdminProduct:
+async def write_product(product_id: PathId, wish: ProductRequest, who: AdminOperator) -> AdminProduct:
     """Set one product; Medusa's product metadata follows within seconds.
 
     Refused when the product's variants have different prices. `warning` says when Medusa could not be asked.
     """
-    batch = [ProductBatchWish(product_id=product_id, dust_only=wish.dust_only, dust_price=wish.dust_price)]
+    batch = [ProductBatchRequest(product_id=product_id, dust_only=wish.dust_only, dust_price=wish.dust_price)]
     products = await FOR_OPERATORS.run(_set_products, batch, who.id, {product_id: "dust_price"})
     return products[0]
 
@@ -220,7 +220,7 @@ def drop_product(product_id: PathId, who: AdminOperator) -> Deleted:
     return Deleted(id=product_id, object="dust_product")
 
 
-def _set_products(batch: list[ProductBatchWish], actor: str, fields: dict[str, str]) -> list[AdminProduct]:
+def _set_products(batch: list[ProductBatchRequest], actor: str, fields: dict[str, str]) -> list[AdminProduct]:
     """`fields` says where each product's price stands in the request."""
     warning = None
     try:
@@ -248,7 +248,7 @@ def _product(settings: ProductSettings, warning: str | None = None) -> AdminProd
 
 
 @router.get("/customers/{customer_id}", responses=describe_problems(422))
-def read_customer(customer_id: PathId) -> BalanceView:
+def read_customer(customer_id: PathId) -> BalanceResponse:
     """A customer's figures; zeros for one never seen."""
     with transaction() as connection:
         tier = read_tier(connection, CustomerId(customer_id), now=now())
@@ -271,13 +271,13 @@ def read_customer_transactions(
     return transaction_list(rows, limit)
 
 
-class LotPartView(BaseModel):
+class LotPartResponse(BaseModel):
     lot_id: str
     dust: int
     expires_at: datetime | None
 
 
-class StepView(BaseModel):
+class StepResponse(BaseModel):
     sentence: str
     transaction_id: str
     amount: int
@@ -286,43 +286,43 @@ class StepView(BaseModel):
     reference_id: str
     programme_version: int | None
     event_at: datetime
-    lots: list[LotPartView]
+    lots: list[LotPartResponse]
 
 
-class ExplanationView(BaseModel):
-    balance: BalanceView
+class ExplanationResponse(BaseModel):
+    balance: BalanceResponse
     summary: list[str] = Field(description="What the balance is made of now, in sentences for the customer")
-    steps: list[StepView] = Field(description="How it came about, oldest first")
+    steps: list[StepResponse] = Field(description="How it came about, oldest first")
 
 
 @router.get("/customers/{customer_id}/explain", responses=describe_problems(422))
-def explain_customer(customer_id: PathId) -> ExplanationView:
+def explain_customer(customer_id: PathId) -> ExplanationResponse:
     """Why the balance is what it is: every row in a sentence, with its rule version, lots and expiry."""
     with transaction() as connection:
         found = explain(connection, CustomerId(customer_id))
-    return ExplanationView(
+    return ExplanationResponse(
         balance=balance_view(found.balance, found.tier),
         summary=list(found.summary),
         steps=[
-            StepView(**{**vars(step), "lots": [LotPartView(**vars(part)) for part in step.lots]})
+            StepResponse(**{**vars(step), "lots": [LotPartResponse(**vars(part)) for part in step.lots]})
             for step in found.steps
         ],
     )
 
 
-class ErasedView(BaseModel):
+class ErasedResponse(BaseModel):
     customer_id: str
     events_stripped: int = Field(description="Event bodies that held more than ids")
     message: str = "What identified the person is gone; the books and the liability stay."
 
 
 @router.post("/customers/{customer_id}/erase", responses=describe_problems(422))
-def erase(customer_id: PathId, who: AdminOperator) -> ErasedView:
+def erase(customer_id: PathId, who: AdminOperator) -> ErasedResponse:
     """Forget a person: event bodies are stripped to ids, open redemptions released; the books stay as they are."""
     with transaction() as connection:
         stripped = erase_customer(connection, CustomerId(customer_id), actor=who.id, now=now())
     wake(REDEMPTIONS_SWEEP)
-    return ErasedView(customer_id=customer_id, events_stripped=stripped)
+    return ErasedResponse(customer_id=customer_id, events_stripped=stripped)
 
 
 @router.get("/customers/{customer_id}/export", responses=describe_problems(422))
@@ -341,7 +341,7 @@ class Adjustment(Body):
 @router.post("/customers/{customer_id}/adjustments", status_code=201, responses=describe_problems(400, 409, 422))
 def adjust(
     customer_id: PathId, wish: Adjustment, who: AdminOperator, key: Annotated[str, Depends(idempotency_key)]
-) -> TransactionView:
+) -> TransactionResponse:
     """Credit or debit by hand."""
     with transaction() as connection:
         row = adjust_balance(
@@ -376,7 +376,7 @@ def read_redemptions(
     return redemption_list(found, limit)
 
 
-class EventView(BaseModel):
+class EventResponse(BaseModel):
     id: str
     type: str
     subject: str | None
@@ -391,7 +391,7 @@ class EventView(BaseModel):
     handled_at: datetime | None
 
 
-class AttemptView(BaseModel):
+class AttemptResponse(BaseModel):
     at: datetime
     outcome: Outcome
     attempt: int = Field(description="Which attempt it was, counted from the last retry that was asked for")
@@ -400,17 +400,17 @@ class AttemptView(BaseModel):
     actor: str | None = Field(description="Who asked for the retry")
 
 
-class EventDetail(EventView):
+class EventDetail(EventResponse):
     body: str = Field(description="The raw body as it came")
-    history: list[AttemptView] = Field(description="Attempts that did not go through, and retries; oldest first")
+    history: list[AttemptResponse] = Field(description="Attempts that did not go through, and retries; oldest first")
 
 
 class EventList(BaseModel):
-    events: list[EventView]
+    events: list[EventResponse]
     next_cursor: str | None
 
 
-class RetryAnswer(BaseModel):
+class RetryResponse(BaseModel):
     id: str
     retried: bool
     message: str
@@ -420,7 +420,7 @@ class RetryAnswer(BaseModel):
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,100}$")]
 
 
-class RetryWish(Body):
+class RetryRequest(Body):
     """Which failed events; all of them when nothing is given."""
 
     type: Name | None = None
@@ -430,7 +430,7 @@ class RetryWish(Body):
     until: AwareDatetime | None = Field(None, description="Only events that came in before then")
 
 
-class RetryManyAnswer(BaseModel):
+class RetryManyResponse(BaseModel):
     retried: int
     message: str
 
@@ -455,13 +455,13 @@ def read_events(
 
 
 @router.post("/events/retry", status_code=202, responses=describe_problems(400, 422))
-def retry_many(who: AdminOperator, wish: RetryWish | None = None) -> RetryManyAnswer:
+def retry_many(who: AdminOperator, wish: RetryRequest | None = None) -> RetryManyResponse:
     """Make failed events pending again, all of them or those that fit. Asking twice does no harm."""
     retried = 0
-    for number in retry_all(EventFilter(**(wish or RetryWish()).model_dump()), actor=who.id):
+    for number in retry_all(EventFilter(**(wish or RetryRequest()).model_dump()), actor=who.id):
         retried += number
         wake(INBOX_DRAIN)
-    return RetryManyAnswer(retried=retried, message=f"{retried} events will be handled again.")
+    return RetryManyResponse(retried=retried, message=f"{retried} events will be handled again.")
 
 
 @router.get("/events/{event_id}", responses=describe_problems(404, 422))
@@ -473,26 +473,26 @@ def read_one_event(event_id: EventId) -> EventDetail:
     return EventDetail(
         **_event(event).model_dump(),
         body=event.payload.decode("utf-8", "replace"),
-        history=[AttemptView(**vars(attempt)) for attempt in history],
+        history=[AttemptResponse(**vars(attempt)) for attempt in history],
     )
 
 
 @router.post("/events/{event_id}/retry", status_code=202, responses=describe_problems(404, 422))
-def retry(event_id: EventId, who: AdminOperator) -> RetryAnswer:
+def retry(event_id: EventId, who: AdminOperator) -> RetryResponse:
     """Make a failed event pending again; harmless for any other."""
     with transaction() as connection:
         retried = retry_event(connection, event_id, now=now(), actor=who.id)
     if retried:
         wake(INBOX_DRAIN)
     message = "It will be handled again." if retried else "Nothing to do: it has not failed."
-    return RetryAnswer(id=event_id, retried=retried, message=message)
+    return RetryResponse(id=event_id, retried=retried, message=message)
 
 
-def _event(event: EventSummary) -> EventView:
-    return EventView(**{name: getattr(event, name) for name in EventView.model_fields})
+def _event(event: EventSummary) -> EventResponse:
+    return EventResponse(**{name: getattr(event, name) for name in EventResponse.model_fields})
 
 
-class ProgrammeView(Programme):
+class ProgrammeResponse(Programme):
     """The rules in force, with which version they are."""
 
     version: int
@@ -501,7 +501,7 @@ class ProgrammeView(Programme):
 
 
 class VersionList(BaseModel):
-    versions: list[ProgrammeView]
+    versions: list[ProgrammeResponse]
     next_cursor: str | None
 
 
@@ -510,7 +510,7 @@ _READ_ONLY = ("version", "author", "created_at")
 
 
 @router.get("/programme")
-def read_programme() -> ProgrammeView:
+def read_programme() -> ProgrammeResponse:
     """The rules in force."""
     with transaction() as connection:
         return _programme(current_version(connection))
@@ -522,7 +522,7 @@ async def write_programme(
         dict[str, Any], FromBody(description="The programme document; what is left out has its default")
     ],
     who: AdminOperator,
-) -> ProgrammeView:
+) -> ProgrammeResponse:
     """Make a new version of the rules. Orders that were settled before keep the version they met.
 
     A currency that the shop does not have is refused. While Medusa is away, any three letters are accepted.
@@ -530,7 +530,7 @@ async def write_programme(
     return await FOR_OPERATORS.run(_write_programme, document, who)
 
 
-def _write_programme(document: dict[str, Any], who: Operator) -> ProgrammeView:
+def _write_programme(document: dict[str, Any], who: Operator) -> ProgrammeResponse:
     try:
         programme = Programme.model_validate({k: v for k, v in document.items() if k not in _READ_ONLY})
     except ValidationError as error:
@@ -554,18 +554,18 @@ def read_versions(limit: Limit = 20, cursor: Cursor = None) -> VersionList:
     return VersionList(versions=[_programme(each) for each in found[:limit]], next_cursor=following)
 
 
-def _programme(version: Version) -> ProgrammeView:
-    return ProgrammeView(
+def _programme(version: Version) -> ProgrammeResponse:
+    return ProgrammeResponse(
         **dict(version.programme), version=version.number, author=version.author, created_at=version.created_at
     )
 
 
-class ReconcileWish(Body):
+class ReconcileRequest(Body):
     since: AwareDatetime | None = Field(None, description="How far to look back; else since the last poll")
     dry_run: bool = False
 
 
-class ReconcileAnswer(BaseModel):
+class ReconcileResponse(BaseModel):
     since: datetime
     dry_run: bool
     orders_seen: int
@@ -575,16 +575,16 @@ class ReconcileAnswer(BaseModel):
 
 
 @router.post("/reconcile", responses=describe_problems(400, 409, 422, 503))
-async def reconcile_now(wish: ReconcileWish | None = None) -> ReconcileAnswer:
+async def reconcile_now(wish: ReconcileRequest | None = None) -> ReconcileResponse:
     """Compare with Medusa now; what is new goes through the inbox like any event."""
-    return await FOR_OPERATORS.run(_reconcile_now, wish or ReconcileWish())
+    return await FOR_OPERATORS.run(_reconcile_now, wish or ReconcileRequest())
 
 
-def _reconcile_now(wish: ReconcileWish) -> ReconcileAnswer:
+def _reconcile_now(wish: ReconcileRequest) -> ReconcileResponse:
     found = reconcile(get_medusa(), since=wish.since, dry_run=wish.dry_run)
     if not wish.dry_run:
         wake(INBOX_DRAIN)
-    return ReconcileAnswer(
+    return ReconcileResponse(
         since=found.since,
         dry_run=wish.dry_run,
         orders_seen=found.orders_seen,

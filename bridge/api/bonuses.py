@@ -6,13 +6,13 @@ from typing import Annotated, Self
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field, model_validator
 
-from bridge.api.schemas import Body, Dust, Id, Text, TransactionView, idempotency_key
+from bridge.api.schemas import Body, Dust, Id, Text, TransactionResponse, idempotency_key
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.http.auth import AdminOperator, operator
 from bridge.http.problems import describe_problems
 from bridge.ids import CustomerId
-from bridge.settlement.manual_bonuses import MOST_CUSTOMERS, MOST_DAYS, Bonus, BonusWish, give_bonus
+from bridge.settlement.manual_bonuses import MAX_CUSTOMERS, MAX_DAYS, Bonus, BonusWish, give_bonus
 
 router = APIRouter(
     prefix="/admin/dust",
@@ -26,15 +26,15 @@ class BonusRequest(Body):
     """For one customer (`customer_id`) or for many (`customer_ids`), each of whom gets `amount`."""
 
     customer_id: Id | None = None
-    customer_ids: Annotated[list[Id], Field(min_length=1, max_length=MOST_CUSTOMERS)] | None = None
+    customer_ids: Annotated[list[Id], Field(min_length=1, max_length=MAX_CUSTOMERS)] | None = None
     amount: Dust
     reason: Annotated[Text, Field(min_length=1, max_length=200, description="Why, for your books")]
     description: Annotated[Text, Field(max_length=500, description="What the customer reads; else the reason")] = ""
     expires_after_days: Annotated[
-        int | None, Field(strict=True, ge=1, le=MOST_DAYS, description="Else as earned dust does by the programme")
+        int | None, Field(strict=True, ge=1, le=MAX_DAYS, description="Else as earned dust does by the programme")
     ] = None
     matures_after_days: Annotated[
-        int, Field(strict=True, ge=0, le=MOST_DAYS, description="Until then it is pending and cannot be spent")
+        int, Field(strict=True, ge=0, le=MAX_DAYS, description="Until then it is pending and cannot be spent")
     ] = 0
 
     @model_validator(mode="after")
@@ -44,11 +44,11 @@ class BonusRequest(Body):
         return self
 
 
-class BonusTransaction(TransactionView):
+class BonusTransaction(TransactionResponse):
     customer_id: str
 
 
-class BonusView(BaseModel):
+class BonusResponse(BaseModel):
     id: str
     amount: int = Field(description="Dust for each customer; pending until matures_at")
     reason: str
@@ -61,7 +61,7 @@ class BonusView(BaseModel):
 
 
 @router.post("/bonuses", status_code=201, responses=describe_problems(400, 409, 422))
-def give(wish: BonusRequest, who: AdminOperator, key: Annotated[str, Depends(idempotency_key)]) -> BonusView:
+def give(wish: BonusRequest, who: AdminOperator, key: Annotated[str, Depends(idempotency_key)]) -> BonusResponse:
     """Give dust to one customer or to many, all or none."""
     customers = [wish.customer_id] if wish.customer_id else wish.customer_ids or []
     with transaction() as connection:
@@ -82,6 +82,6 @@ def give(wish: BonusRequest, who: AdminOperator, key: Annotated[str, Depends(ide
     return bonus_view(given)
 
 
-def bonus_view(bonus: Bonus) -> BonusView:
+def bonus_view(bonus: Bonus) -> BonusResponse:
     rows = [BonusTransaction.model_validate(dict(row._mapping)) for row in bonus.transactions]
-    return BonusView.model_validate({**bonus.row._mapping, "transactions": rows})
+    return BonusResponse.model_validate({**bonus.row._mapping, "transactions": rows})

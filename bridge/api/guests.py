@@ -37,7 +37,7 @@ Email = Annotated[
 ]
 
 
-class EscrowView(BaseModel):
+class EscrowResponse(BaseModel):
     order_id: str
     state: EscrowState
     dust: int = Field(description="What waits now; 0 once it is claimed or expired")
@@ -48,14 +48,14 @@ class EscrowView(BaseModel):
     claimed_at: datetime | None
 
 
-class EscrowDetail(EscrowView):
+class EscrowDetail(EscrowResponse):
     sentences: list[str] = Field(description="What happened, oldest first")
 
 
 class EscrowList(BaseModel):
     waiting_orders: int = Field(description="All that wait, not only those of this page")
     waiting_dust: int
-    escrows: list[EscrowView]
+    escrows: list[EscrowResponse]
     next_cursor: str | None
 
 
@@ -69,7 +69,7 @@ def read_escrows(limit: Limit = 20, cursor: Cursor = None, state: EscrowState | 
     return EscrowList(
         waiting_orders=waiting.orders,
         waiting_dust=waiting.dust,
-        escrows=[EscrowView(**_escrow(each)) for each in found[:limit]],
+        escrows=[EscrowResponse(**_escrow(each)) for each in found[:limit]],
         next_cursor=encode_cursor(Listing.ESCROWS, found[limit - 1].order_id if len(found) > limit else None),
     )
 
@@ -84,10 +84,10 @@ def read_one_escrow(order_id: PathId) -> EscrowDetail:
 
 
 def _escrow(escrow: Escrow) -> dict[str, object]:
-    return {name: getattr(escrow, name) for name in EscrowView.model_fields}
+    return {name: getattr(escrow, name) for name in EscrowResponse.model_fields}
 
 
-class ClaimWish(Body):
+class ClaimRequest(Body):
     email: Annotated[Email, Field(description="The e-mail that the orders were placed with; it is not kept")]
     dry_run: Annotated[bool, Field(strict=True, description="Only say what would be claimed")] = False
 
@@ -97,7 +97,7 @@ class ClaimedOrder(BaseModel):
     dust: int
 
 
-class ClaimAnswer(BaseModel):
+class ClaimResponse(BaseModel):
     customer_id: str
     dry_run: bool
     dust: int
@@ -105,7 +105,7 @@ class ClaimAnswer(BaseModel):
 
 
 @router.post("/customers/{customer_id}/claim", responses=describe_problems(400, 409, 422))
-def claim(customer_id: PathId, wish: ClaimWish, who: AdminOperator) -> ClaimAnswer:
+def claim(customer_id: PathId, wish: ClaimRequest, who: AdminOperator) -> ClaimResponse:
     """Give a customer the dust of their orders as a guest, once they have proved to you that the e-mail is theirs.
 
     Orders under this e-mail that become known later follow within a minute. Asking again does no harm.
@@ -113,7 +113,7 @@ def claim(customer_id: PathId, wish: ClaimWish, who: AdminOperator) -> ClaimAnsw
     customer = CustomerId(customer_id)
     with transaction() as connection:
         orders = claim_by_support(connection, customer, wish.email, dry_run=wish.dry_run, actor=who.id, now=now())
-    return ClaimAnswer(
+    return ClaimResponse(
         customer_id=customer_id,
         dry_run=wish.dry_run,
         dust=sum(orders.values()),
@@ -121,7 +121,7 @@ def claim(customer_id: PathId, wish: ClaimWish, who: AdminOperator) -> ClaimAnsw
     )
 
 
-class MergeView(BaseModel):
+class MergeResponse(BaseModel):
     id: str
     customer_id: str = Field(description="The account that was merged; it is empty from then on")
     survivor_id: str = Field(description="The account that has everything")
@@ -131,41 +131,43 @@ class MergeView(BaseModel):
     unmerged_by: str | None
 
 
-class MergeWish(Body):
+class MergeRequest(Body):
     into: Id
 
 
-class UnmergeAnswer(BaseModel):
-    merge: MergeView
+class UnmergeResponse(BaseModel):
+    merge: MergeResponse
     brought: int = Field(description="What the account had brought in all, pending dust included; below zero for debt")
     returned: int = Field(description="What of it went back: neither spent nor set aside meanwhile")
 
 
 class MergeList(BaseModel):
-    merges: list[MergeView]
+    merges: list[MergeResponse]
 
 
 @router.get("/customers/{customer_id}/merges", responses=describe_problems(422))
 def read_merges(customer_id: PathId) -> MergeList:
     """Every merge that the customer has a part in, undone ones too, oldest first."""
     with transaction() as connection:
-        return MergeList(merges=[MergeView(**vars(each)) for each in merges_of(connection, CustomerId(customer_id))])
+        return MergeList(
+            merges=[MergeResponse(**vars(each)) for each in merges_of(connection, CustomerId(customer_id))]
+        )
 
 
 @router.post("/customers/{customer_id}/merge", responses=describe_problems(400, 409, 422))
-def merge(customer_id: PathId, wish: MergeWish, who: AdminOperator) -> MergeView:
+def merge(customer_id: PathId, wish: MergeRequest, who: AdminOperator) -> MergeResponse:
     """Make two accounts of one person one: everything goes `into` the other, now and from now on.
 
     Open redemptions of this account have to be over first. Asking again does no harm.
     """
     with transaction() as connection:
         done = merge_customers(connection, CustomerId(customer_id), CustomerId(wish.into), actor=who.id, now=now())
-    return MergeView(**vars(done))
+    return MergeResponse(**vars(done))
 
 
 @router.post("/customers/{customer_id}/unmerge", responses=describe_problems(409, 422))
-def unmerge(customer_id: PathId, who: AdminOperator) -> UnmergeAnswer:
+def unmerge(customer_id: PathId, who: AdminOperator) -> UnmergeResponse:
     """Undo a merge: what this account had brought comes back, as far as it is neither spent nor set aside."""
     with transaction() as connection:
         done = unmerge_customer(connection, CustomerId(customer_id), actor=who.id, now=now())
-    return UnmergeAnswer(merge=MergeView(**vars(done.merge)), brought=done.brought, returned=done.returned)
+    return UnmergeResponse(merge=MergeResponse(**vars(done.merge)), brought=done.brought, returned=done.returned)

@@ -32,7 +32,7 @@ router = APIRouter(
 )
 
 
-class DeliveryView(BaseModel):
+class DeliveryResponse(BaseModel):
     id: str = Field(description="The `webhook-id`, the same over all attempts")
     type: NoticeType
     customer_id: str | None
@@ -52,13 +52,13 @@ class DeliveryAttempt(BaseModel):
     answer: str | None = Field(description="How the receiver's answer began")
 
 
-class DeliveryDetail(DeliveryView):
+class DeliveryDetail(DeliveryResponse):
     data: dict[str, Any] = Field(description="What is sent as `data`")
     log: list[DeliveryAttempt] = Field(description="Every attempt, oldest first")
 
 
 class DeliveryList(BaseModel):
-    deliveries: list[DeliveryView]
+    deliveries: list[DeliveryResponse]
     next_cursor: str | None
 
 
@@ -125,8 +125,8 @@ def retry(delivery_id: PathId) -> DeliveryRetry:
     return DeliveryRetry(id=delivery_id, retried=retried, message=message)
 
 
-def _view(found: Delivery) -> DeliveryView:
-    return DeliveryView(**{name: getattr(found, name) for name in DeliveryView.model_fields})
+def _view(found: Delivery) -> DeliveryResponse:
+    return DeliveryResponse(**{name: getattr(found, name) for name in DeliveryResponse.model_fields})
 
 
 class _Booked(BaseModel):

@@ -21,12 +21,12 @@ from bridge.settlement.referrals import brought_by, own_code, referral_of, refer
 router = APIRouter(prefix="/store/dust", tags=["store"])
 
 
-class OfferView(BaseModel):
+class OfferResponse(BaseModel):
     referrer: int = Field(description="Dust for the customer whose code it is")
     referred: int = Field(description="Dust for the new customer who states it")
 
 
-class StatedView(BaseModel):
+class StatedResponse(BaseModel):
     """The referral by which the customer came."""
 
     stated_at: datetime
@@ -34,18 +34,18 @@ class StatedView(BaseModel):
     received: int = Field(description="Dust that is booked for it; 0 until an order is paid, and when none stands")
 
 
-class BroughtView(BaseModel):
+class BroughtResponse(BaseModel):
     stated: int = Field(description="New customers who stated the code")
     qualified: int = Field(description="Those of them with a paid order that stands")
     dust: int = Field(description="What they brought")
     notes: list[str] = Field(description="Why some brought nothing")
 
 
-class ReferralView(BaseModel):
+class ReferralResponse(BaseModel):
     code: str
-    offer: OfferView | None = Field(description="What a referral brings both at present; null: nothing")
-    referred_by: StatedView | None = Field(description="Null for a customer who was not referred")
-    brought: BroughtView
+    offer: OfferResponse | None = Field(description="What a referral brings both at present; null: nothing")
+    referred_by: StatedResponse | None = Field(description="Null for a customer who was not referred")
+    brought: BroughtResponse
 
 
 class CodeStatement(Body):
@@ -53,14 +53,14 @@ class CodeStatement(Body):
 
 
 @router.get("/referral", responses=describe_problems(401, 503))
-def read_own_referral(customer_id: Customer) -> ReferralView:
+def read_own_referral(customer_id: Customer) -> ReferralResponse:
     """One's own referral code, what it has brought, and by whom one came oneself."""
     with transaction() as connection:
         return _view(connection, customer_id, referral_of(connection, customer_id))
 
 
 @router.post("/referral", status_code=201, responses=describe_problems(400, 401, 404, 409, 422, 429, 503))
-async def state_referral(customer_id: Customer, wish: CodeStatement) -> ReferralView:
+async def state_referral(customer_id: Customer, wish: CodeStatement) -> ReferralResponse:
     """State the code of who told one of the shop, before the first order. The same code again changes nothing.
 
     Medusa is asked whose mailboxes the two accounts have: nobody refers themselves by a second account.
@@ -68,7 +68,7 @@ async def state_referral(customer_id: Customer, wish: CodeStatement) -> Referral
     return await FOR_CUSTOMERS.run(_state_referral, customer_id, wish)
 
 
-def _state_referral(customer_id: CustomerId, wish: CodeStatement) -> ReferralView:
+def _state_referral(customer_id: CustomerId, wish: CodeStatement) -> ReferralResponse:
     with transaction() as connection:
         referrer_id = referrer_of(connection, wish.code)
         offered = current_version(connection).programme.bonuses.referral.offered
@@ -80,19 +80,21 @@ def _state_referral(customer_id: CustomerId, wish: CodeStatement) -> ReferralVie
         return _view(connection, customer_id, stated)
 
 
-def _view(connection: Connection, customer_id: CustomerId, stated: Row[Any] | None) -> ReferralView:
+def _view(connection: Connection, customer_id: CustomerId, stated: Row[Any] | None) -> ReferralResponse:
     rules = current_version(connection).programme.bonuses.referral
-    return ReferralView(
+    return ReferralResponse(
         code=own_code(connection, customer_id, now=now()),
-        offer=OfferView(referrer=rules.referrer, referred=rules.referred) if rules.offered else None,
+        offer=OfferResponse(referrer=rules.referrer, referred=rules.referred) if rules.offered else None,
         referred_by=_stated(connection, stated) if stated else None,
-        brought=BroughtView(**{**vars(brought := brought_by(connection, customer_id)), "notes": list(brought.notes)}),
+        brought=BroughtResponse(
+            **{**vars(brought := brought_by(connection, customer_id)), "notes": list(brought.notes)}
+        ),
     )
 
 
-def _stated(connection: Connection, row: Row[Any]) -> StatedView:
+def _stated(connection: Connection, row: Row[Any]) -> StatedResponse:
     version = versions_by_number(connection, {row.programme_version})[row.programme_version]
-    return StatedView(
+    return StatedResponse(
         stated_at=row.stated_at,
         bonus=version.programme.bonuses.referral.referred,
         received=row.referred_booked - row.referred_waived,

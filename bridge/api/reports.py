@@ -17,7 +17,7 @@ from bridge.reports.breakage import breakage
 from bridge.reports.closes import Close, list_closes
 from bridge.reports.expiring import expiring_by_month
 from bridge.reports.liability import Liability, liability
-from bridge.reports.movements import MOST_PERIODS, Period, count_periods, movements
+from bridge.reports.movements import MAX_PERIODS, Period, count_periods, movements
 from bridge.reports.reading import reading
 
 router = APIRouter(
@@ -31,7 +31,7 @@ Format = Annotated[Literal["json", "csv"], Query(description="csv: a text/csv fi
 _AS_CSV: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}}
 
 
-class LiabilityView(BaseModel):
+class LiabilityResponse(BaseModel):
     """Whole dust at one moment, read from the books."""
 
     at: datetime
@@ -47,7 +47,7 @@ class LiabilityView(BaseModel):
     programme_version: int
 
 
-class MovementsView(BaseModel):
+class MovementsResponse(BaseModel):
     """One day or month, which begins on `start`: opening and all that moved are closing."""
 
     start: date
@@ -57,10 +57,10 @@ class MovementsView(BaseModel):
 
 
 class MovementsList(BaseModel):
-    periods: list[MovementsView]
+    periods: list[MovementsResponse]
 
 
-class ExpiringMonthView(BaseModel):
+class ExpiringMonthResponse(BaseModel):
     month: date | None = Field(description="Its first day; null: dust that never expires")
     dust: int
     held: int = Field(description="The part of dust that open redemptions have set aside")
@@ -69,10 +69,10 @@ class ExpiringMonthView(BaseModel):
 
 
 class ExpiringList(BaseModel):
-    months: list[ExpiringMonthView]
+    months: list[ExpiringMonthResponse]
 
 
-class CohortView(BaseModel):
+class CohortResponse(BaseModel):
     """The dust that came in during one month, and where it is now."""
 
     month: date
@@ -86,10 +86,10 @@ class CohortView(BaseModel):
 
 
 class CohortList(BaseModel):
-    months: list[CohortView]
+    months: list[CohortResponse]
 
 
-class CloseView(LiabilityView):
+class CloseResponse(LiabilityResponse):
     """What was kept at the end of a day, in UTC."""
 
     day: date
@@ -98,19 +98,21 @@ class CloseView(LiabilityView):
 
 
 class CloseList(BaseModel):
-    closes: list[CloseView]
+    closes: list[CloseResponse]
     next_cursor: str | None
 
 
-@router.get("/liability", response_model=LiabilityView, responses=_AS_CSV | describe_problems(422))
+@router.get("/liability", response_model=LiabilityResponse, responses=_AS_CSV | describe_problems(422))
 def report_liability(
     at: Annotated[AwareDatetime | None, Query(description="A past moment; else now")] = None,
     format: Format = "json",
-) -> LiabilityView | Response:
+) -> LiabilityResponse | Response:
     """What the programme owed at a moment; asked again later, the answer is the same."""
     with reading() as connection:
         found = liability(connection, at or now())
-    return LiabilityView(**_figures(found)) if format == "json" else _csv(sheets.liability_sheet(found), "liability")
+    return (
+        LiabilityResponse(**_figures(found)) if format == "json" else _csv(sheets.liability_sheet(found), "liability")
+    )
 
 
 @router.get("/movements", response_model=MovementsList, responses=_AS_CSV | describe_problems(422))
@@ -126,13 +128,13 @@ def report_movements(
     since = since or _later(until, -30)
     if since >= until:
         raise field_error("until", "must be after since")
-    if count_periods(start=since, until=until, period=by) > MOST_PERIODS:
-        raise field_error("since", f"asks for more than {MOST_PERIODS} periods: ask by=month, or for fewer")
+    if count_periods(start=since, until=until, period=by) > MAX_PERIODS:
+        raise field_error("since", f"asks for more than {MAX_PERIODS} periods: ask by=month, or for fewer")
     with reading() as connection:
         found = movements(connection, start=since, until=until, period=by)
     if format == "csv":
         return _csv(sheets.movements_sheet(found), "movements")
-    views = [MovementsView(start=p.start, opening=p.opening, moved=dict(p.moved), closing=p.closing) for p in found]
+    views = [MovementsResponse(start=p.start, opening=p.opening, moved=dict(p.moved), closing=p.closing) for p in found]
     return MovementsList(periods=views)
 
 
@@ -143,7 +145,7 @@ def report_expiring(format: Format = "json") -> ExpiringList | Response:
         found = expiring_by_month(connection)
     if format == "csv":
         return _csv(sheets.expiring_sheet(found), "expiring")
-    return ExpiringList(months=[ExpiringMonthView(**vars(each)) for each in found])
+    return ExpiringList(months=[ExpiringMonthResponse(**vars(each)) for each in found])
 
 
 @router.get("/breakage", response_model=CohortList, responses=_AS_CSV | describe_problems(422))
@@ -153,7 +155,7 @@ def report_breakage(format: Format = "json") -> CohortList | Response:
         found = breakage(connection)
     if format == "csv":
         return _csv(sheets.breakage_sheet(found), "breakage")
-    return CohortList(months=[CohortView(**vars(c), other=c.other, breakage=str(c.breakage)) for c in found])
+    return CohortList(months=[CohortResponse(**vars(c), other=c.other, breakage=str(c.breakage)) for c in found])
 
 
 @router.get("/closes", response_model=CloseList, responses=_AS_CSV | describe_problems(422))
@@ -169,8 +171,8 @@ def report_closes(limit: Limit = 20, cursor: Cursor = None, format: Format = "js
     )
 
 
-def _close(close: Close) -> CloseView:
-    return CloseView(day=close.day, digest=close.digest, closed_at=close.closed_at, **_figures(close.liability))
+def _close(close: Close) -> CloseResponse:
+    return CloseResponse(day=close.day, digest=close.digest, closed_at=close.closed_at, **_figures(close.liability))
 
 
 def _figures(found: Liability) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from bridge.redemptions.service import TooManyOpenRedemptions
 router = APIRouter(prefix="/store/dust", tags=["store"])
 
 
-class RewardView(BaseModel):
+class RewardResponse(BaseModel):
     id: str = Field(examples=["ten-percent"], description="To redeem it by")
     name: str
     kind: RewardKind
@@ -38,10 +38,10 @@ class RewardView(BaseModel):
 
 
 class RewardList(BaseModel):
-    rewards: list[RewardView]
+    rewards: list[RewardResponse]
 
 
-class QuotedReward(RewardView):
+class QuotedReward(RewardResponse):
     """A reward for this cart and this customer."""
 
     affordable: bool = Field(description="Whether the customer has the dust for it")
@@ -61,7 +61,7 @@ def read_rewards(if_none_match: Annotated[str | None, Header()] = None) -> Respo
     """What dust can be redeemed for besides a discount of any size, cheapest first. Public and cacheable."""
     with transaction() as connection:
         rules = current_version(connection).programme.redeem
-    answer = RewardList(rewards=[RewardView.model_validate(_view(rules, reward)) for reward in _by_price(rules)])
+    answer = RewardList(rewards=[RewardResponse.model_validate(_view(rules, reward)) for reward in _by_price(rules)])
     return cached(answer, if_none_match)
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import Row
 
 from bridge.errors import InvalidInput, field_error
 from bridge.ids import ID_PATTERN
-from bridge.ledger.account import MOST_DUST
+from bridge.ledger.account import MAX_DUST
 from bridge.ledger.adjust import ADJUSTMENT
 from bridge.ledger.statements import Balance
 from bridge.programme.rules import TierBasis
@@ -23,16 +23,16 @@ from bridge.redemptions.service import Redemption
 from bridge.redemptions.tables import RedemptionKind, State
 from bridge.settlement.tiers import CustomerTier
 
-MOST_ROWS = 100
+MAX_ROWS = 100
 
 Id = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
 PathId = Annotated[str, Path(pattern=ID_PATTERN)]
 # An event has the id that its sender gave it: any printable characters.
 EventId = Annotated[str, Path(pattern=r"^[\x21-\x7e]{1,255}$")]
-Limit = Annotated[int, Query(ge=1, le=MOST_ROWS, description="Rows of a page")]
+Limit = Annotated[int, Query(ge=1, le=MAX_ROWS, description="Rows of a page")]
 Cursor = Annotated[str | None, Query(max_length=500, description="`next_cursor` of the page before")]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[^\x00]*$")]
-Dust = Annotated[int, Field(strict=True, ge=1, le=MOST_DUST)]
+Dust = Annotated[int, Field(strict=True, ge=1, le=MAX_DUST)]
 
 
 class Body(BaseModel):
@@ -107,53 +107,53 @@ def decode_number_cursor(listing: Listing, cursor: str | None) -> int | None:
     return int(text)
 
 
-class ExpiringView(BaseModel):
+class ExpiringResponse(BaseModel):
     amount: int
     expires_at: datetime
 
 
-class NextTierView(BaseModel):
+class NextTierResponse(BaseModel):
     name: str
     missing: str = Field(description="Dust, or money in major units, wanting within the window")
 
 
-class TierView(BaseModel):
+class TierResponse(BaseModel):
     name: str | None = Field(description="Null before the first level")
     factor: str = Field(description="New orders earn so many times as much")
     until: datetime | None = Field(description="When it is lost if no order comes; null where it cannot be")
     basis: TierBasis
     currency_code: str | None
-    next: NextTierView | None
+    next: NextTierResponse | None
 
 
-class BalanceView(BaseModel):
+class BalanceResponse(BaseModel):
     customer_id: str
     balance: int = Field(description="Dust the customer owns and that has matured")
     available: int = Field(description="What may be spent now: balance less held")
     held: int = Field(description="Set aside for redemptions that are still open")
     pending: int = Field(description="Earned, but not matured yet; not part of the balance")
-    expiring: list[ExpiringView] = Field(description="What goes when, soonest first")
-    tier: TierView | None = Field(default=None, description="Null while the programme has no tiers")
+    expiring: list[ExpiringResponse] = Field(description="What goes when, soonest first")
+    tier: TierResponse | None = Field(default=None, description="Null while the programme has no tiers")
 
 
-def balance_view(balance: Balance, tier: CustomerTier | None = None) -> BalanceView:
-    return BalanceView(
+def balance_view(balance: Balance, tier: CustomerTier | None = None) -> BalanceResponse:
+    return BalanceResponse(
         customer_id=balance.customer_id,
         balance=balance.balance,
         available=balance.available,
         held=balance.held,
         pending=balance.pending,
-        expiring=[ExpiringView(amount=each.amount, expires_at=each.expires_at) for each in balance.expiring],
+        expiring=[ExpiringResponse(amount=each.amount, expires_at=each.expires_at) for each in balance.expiring],
         tier=_tier_view(tier) if tier else None,
     )
 
 
-def _tier_view(tier: CustomerTier) -> TierView:
+def _tier_view(tier: CustomerTier) -> TierResponse:
     found = tier.standing
     following = None
     if found.next is not None and found.missing is not None:
-        following = NextTierView(name=found.next.name, missing=f"{found.missing.normalize():f}")
-    return TierView(
+        following = NextTierResponse(name=found.next.name, missing=f"{found.missing.normalize():f}")
+    return TierResponse(
         name=found.level.name if found.level else None,
         factor=f"{found.factor.normalize():f}",
         until=found.until,
@@ -163,7 +163,7 @@ def _tier_view(tier: CustomerTier) -> TierView:
     )
 
 
-class TransactionView(BaseModel):
+class TransactionResponse(BaseModel):
     id: str
     amount: int = Field(description="Whole dust: above zero for a credit, below for a debit")
     type: str = Field(examples=["credit", "debit"])
@@ -178,23 +178,23 @@ class TransactionView(BaseModel):
     created_at: datetime = Field(description="When it was booked")
 
 
-def transaction_view(row: Row[Any]) -> TransactionView:
-    return TransactionView.model_validate(dict(row._mapping))
+def transaction_view(row: Row[Any]) -> TransactionResponse:
+    return TransactionResponse.model_validate(dict(row._mapping))
 
 
 class TransactionList(BaseModel):
-    transactions: list[TransactionView]
+    transactions: list[TransactionResponse]
     next_cursor: str | None
 
 
-def own_transaction_view(row: Row[Any]) -> TransactionView:
+def own_transaction_view(row: Row[Any]) -> TransactionResponse:
     """As the customer may see it: an adjustment refers to the shop's reason, which is for the shop only."""
     view = transaction_view(row)
     return view.model_copy(update={"reference_id": view.id}) if row.reference_type == ADJUSTMENT else view
 
 
 def transaction_list(
-    rows: list[Row[Any]], limit: int, *, view: Callable[[Row[Any]], TransactionView] = transaction_view
+    rows: list[Row[Any]], limit: int, *, view: Callable[[Row[Any]], TransactionResponse] = transaction_view
 ) -> TransactionList:
     """A page of rows that was asked for with one row more than `limit`."""
     return TransactionList(
@@ -203,14 +203,14 @@ def transaction_list(
     )
 
 
-class PromotionView(BaseModel):
+class PromotionResponse(BaseModel):
     code: str
     promotion_id: str | None
     product_id: str | None
     quantity: int | None
 
 
-class RedemptionView(BaseModel):
+class RedemptionResponse(BaseModel):
     id: str
     customer_id: str
     state: State
@@ -224,7 +224,7 @@ class RedemptionView(BaseModel):
     min_cart: str | None = Field(
         description="What the cart's items must cost for the code to take anything off, with tax, in major units"
     )
-    promotions: list[PromotionView]
+    promotions: list[PromotionResponse]
     code: str | None = Field(description="The only code, if there is one")
     cart_id: str | None
     order_id: str | None
@@ -233,18 +233,18 @@ class RedemptionView(BaseModel):
     created_at: datetime
 
 
-class RedemptionAnswer(BaseModel):
-    redemption: RedemptionView
+class RedemptionEnvelope(BaseModel):
+    redemption: RedemptionResponse
 
 
 class RedemptionList(BaseModel):
-    redemptions: list[RedemptionView]
+    redemptions: list[RedemptionResponse]
     next_cursor: str | None
 
 
-def redemption_view(redemption: Redemption) -> RedemptionView:
+def redemption_view(redemption: Redemption) -> RedemptionResponse:
     codes = redemption.codes
-    return RedemptionView(
+    return RedemptionResponse(
         id=redemption.id,
         customer_id=redemption.customer_id,
         state=redemption.state,
@@ -257,7 +257,7 @@ def redemption_view(redemption: Redemption) -> RedemptionView:
         percent=None if redemption.percent is None else f"{redemption.percent.normalize():f}",
         min_cart=money(redemption.least_cart),
         promotions=[
-            PromotionView(
+            PromotionResponse(
                 code=code.code,
                 promotion_id=code.promotion_id,
                 product_id=code.product_id,
@@ -282,7 +282,7 @@ _REASONS_FOR_SHOPPERS = {
 }
 
 
-def own_redemption_view(redemption: Redemption) -> RedemptionView:
+def own_redemption_view(redemption: Redemption) -> RedemptionResponse:
     """As the customer may see it: the reason is a sentence for shoppers."""
     view = redemption_view(redemption)
     if redemption.reason is None or redemption.state is State.RELEASED:

@@ -16,16 +16,16 @@ from starlette.concurrency import run_in_threadpool
 
 from bridge.api.rewards import QuotedReward, quote_rewards
 from bridge.api.schemas import (
-    BalanceView,
+    BalanceResponse,
     Body,
     Cursor,
     Id,
     Limit,
     Listing,
     PathId,
-    RedemptionAnswer,
+    RedemptionEnvelope,
     RedemptionList,
-    RedemptionView,
+    RedemptionResponse,
     TransactionList,
     balance_view,
     decode_cursor,
@@ -48,7 +48,7 @@ from bridge.http.micro_batching import Together
 from bridge.http.problems import describe_problems
 from bridge.ids import CustomerId, ProductId
 from bridge.inbox.reconcile import keep_orders
-from bridge.ledger.account import MOST_DUST
+from bridge.ledger.account import MAX_DUST
 from bridge.ledger.statements import Balance, read_balances, read_points, read_transactions
 from bridge.ledger.store import read_spendable
 from bridge.medusa.amounts import Number
@@ -62,7 +62,7 @@ from bridge.programme.earning import (
     earning,
     line_terms,
 )
-from bridge.programme.rules import CurrencyCode, Programme, Redeem, Traits
+from bridge.programme.rules import CurrencyCode, LineAttributes, Programme, Redeem
 from bridge.programme.versions import current_version
 from bridge.queue.enqueue import INBOX_DRAIN, REDEMPTIONS_ADVANCE, wake
 from bridge.redemptions.advance import advance
@@ -83,11 +83,11 @@ from bridge.redemptions.service import (
     units_paid_for_cart,
 )
 from bridge.redemptions.service import (
-    Request as RedemptionRequest,
+    Request as RequestedRedemption,
 )
 from bridge.redemptions.tables import RedemptionKind, State
 from bridge.redemptions.terms import (
-    MOST_UNITS,
+    MAX_UNITS,
     NothingToPay,
     Terms,
     discount_offer,
@@ -103,7 +103,7 @@ router = APIRouter(prefix="/store/dust", tags=["store"])
 
 LONGEST_WAIT_SECONDS = 30
 _LOOK_EVERY_SECONDS = 0.25
-_MOST_PRODUCTS = 100
+_MAX_PRODUCTS = 100
 
 
 class UnknownCart(NotFound):
@@ -145,7 +145,7 @@ def _read_balances(connection: Connection, customer_ids: list[CustomerId]) -> li
 _balances: Together[CustomerId, tuple[Balance, CustomerTier | None]] = Together("balances", _read_balances)
 
 
-@router.get("/balance", response_model=BalanceView, responses=describe_problems(401, 503))
+@router.get("/balance", response_model=BalanceResponse, responses=describe_problems(401, 503))
 async def read_own_balance(customer_id: Customer) -> Response:
     """All figures of one's own account; zeros for a customer never seen."""
     balance, tier = await _balances(customer_id)
@@ -167,13 +167,13 @@ def read_own_transactions(customer_id: Customer, limit: Limit = 20, cursor: Curs
     return transaction_list(rows, limit, view=own_transaction_view)
 
 
-class ProductView(BaseModel):
+class ProductResponse(BaseModel):
     dust_only: bool
     dust_price: int | None
 
 
 class ProductMap(BaseModel):
-    products: dict[str, ProductView]
+    products: dict[str, ProductResponse]
     next_cursor: str | None = None
 
 
@@ -183,7 +183,7 @@ class ProductMap(BaseModel):
     responses={304: {"description": "Unchanged since the ETag"}, **describe_problems(422, 429, 503)},
 )
 def read_dust_products(
-    product_id: Annotated[list[Id] | None, Query(max_length=_MOST_PRODUCTS)] = None,
+    product_id: Annotated[list[Id] | None, Query(max_length=_MAX_PRODUCTS)] = None,
     limit: Limit = 100,
     cursor: Cursor = None,
     if_none_match: Annotated[str | None, Header()] = None,
@@ -201,8 +201,8 @@ def read_dust_products(
     return cached(answer, if_none_match)
 
 
-def _product_view(settings: ProductSettings) -> ProductView:
-    return ProductView(dust_only=settings.dust_only, dust_price=settings.dust_price)
+def _product_view(settings: ProductSettings) -> ProductResponse:
+    return ProductResponse(dust_only=settings.dust_only, dust_price=settings.dust_price)
 
 
 class QuoteRequest(Body):
@@ -394,12 +394,12 @@ def _basket(
 
 
 def _terms(programme: Programme, product_id: str | None) -> LineTerms:
-    return line_terms(programme.earn, Traits(product_id=product_id), moment=now())
+    return line_terms(programme.earn, LineAttributes(product_id=product_id), moment=now())
 
 
-class ItemWish(Body):
+class ItemRequest(Body):
     product_id: Id
-    quantity: Annotated[int, Field(strict=True, ge=1, le=MOST_UNITS)] = 1
+    quantity: Annotated[int, Field(strict=True, ge=1, le=MAX_UNITS)] = 1
 
 
 _FORMS = (
@@ -414,7 +414,7 @@ _FORMS = (
 )
 
 
-class RedemptionWish(Body):
+class RedemptionRequest(Body):
     """One of: `dust` with `currency_code`; `dust` with `cart_id`; `cart_id` with `pay`; `items`, with `cart_id` or
     without; `reward_id`, with `cart_id` or without."""
 
@@ -422,14 +422,14 @@ class RedemptionWish(Body):
     currency_code: CurrencyCode | None = None
     cart_id: Id | None = None
     pay: Literal["dust_only"] | None = None
-    items: Annotated[list[ItemWish], Field(min_length=1, max_length=_MOST_PRODUCTS)] | None = None
+    items: Annotated[list[ItemRequest], Field(min_length=1, max_length=_MAX_PRODUCTS)] | None = None
     reward_id: Id | None = None
 
     # Pydantic names each member of a union and what is wrong with it; this number is what shoppers type.
     @field_validator("dust", mode="before")
     @classmethod
     def _whole_number(cls, value: object) -> object:
-        if value is None or value == "max" or (type(value) is int and 1 <= value <= MOST_DUST):
+        if value is None or value == "max" or (type(value) is int and 1 <= value <= MAX_DUST):
             return value
         raise ValueError("Please enter a whole number of points, 1 or more.")
 
@@ -457,18 +457,18 @@ class RedemptionWish(Body):
 @router.post(
     "/redemptions",
     status_code=202,
-    response_model=RedemptionAnswer,
+    response_model=RedemptionEnvelope,
     responses=describe_problems(400, 401, 404, 409, 422, 429, 503),
 )
 async def redeem(
-    customer_id: Customer, wish: RedemptionWish, key: Annotated[str, Depends(idempotency_key)]
+    customer_id: Customer, wish: RedemptionRequest, key: Annotated[str, Depends(idempotency_key)]
 ) -> Response:
     """Set dust aside and have a promotion made for it. Ask for the redemption with `wait` until it is active."""
     return await FOR_CUSTOMERS.run(_redeem, customer_id, wish, key)
 
 
-def _redeem(customer_id: CustomerId, wish: RedemptionWish, key: str) -> Response:
-    request = RedemptionRequest(
+def _redeem(customer_id: CustomerId, wish: RedemptionRequest, key: str) -> Response:
+    request = RequestedRedemption(
         customer_id=customer_id, idempotency_key=key, request_hash=wish.fingerprint(), cart_id=wish.cart_id
     )
     with transaction() as connection:
@@ -481,7 +481,7 @@ def _redeem(customer_id: CustomerId, wish: RedemptionWish, key: str) -> Response
     return Response(json.dumps(answer), 202, media_type="application/json")
 
 
-def _mixed_prices(wish: RedemptionWish, cart: Cart | None) -> set[ProductId]:
+def _mixed_prices(wish: RedemptionRequest, cart: Cart | None) -> set[ProductId]:
     """Products of this request whose variants differ in price. Asks Medusa, so not within a transaction."""
     asked = {ProductId(item.product_id) for item in wish.items or ()}
     with transaction() as connection:
@@ -493,7 +493,7 @@ def _mixed_prices(wish: RedemptionWish, cart: Cart | None) -> set[ProductId]:
     return with_differing_prices(asked, get_medusa()) if asked else set()
 
 
-def _promise(request: RedemptionRequest, wish: RedemptionWish, cart: Cart | None) -> dict[str, Any]:
+def _promise(request: RequestedRedemption, wish: RedemptionRequest, cart: Cart | None) -> dict[str, Any]:
     mixed = _mixed_prices(wish, cart)
     with transaction() as connection:
         version = current_version(connection)
@@ -546,7 +546,7 @@ def _promise(request: RedemptionRequest, wish: RedemptionWish, cart: Cart | None
 
 
 def _first_answer(redemption: Redemption) -> dict[str, Any]:
-    return RedemptionAnswer(redemption=own_redemption_view(redemption)).model_dump(mode="json")
+    return RedemptionEnvelope(redemption=own_redemption_view(redemption)).model_dump(mode="json")
 
 
 def _own_cart(customer_id: CustomerId, cart_id: str) -> Cart:
@@ -602,7 +602,7 @@ def read_own_redemptions(customer_id: Customer, limit: Limit = 20, cursor: Curso
 
 
 def redemption_list(
-    found: list[Redemption], limit: int, *, view: Callable[[Redemption], RedemptionView] = redemption_view
+    found: list[Redemption], limit: int, *, view: Callable[[Redemption], RedemptionResponse] = redemption_view
 ) -> RedemptionList:
     """A page of redemptions that was asked for with one more than `limit`."""
     return RedemptionList(
@@ -617,20 +617,20 @@ async def read_own_redemption(
     customer_id: Customer,
     redemption_id: PathId,
     wait: Annotated[float, Query(ge=0, le=LONGEST_WAIT_SECONDS, description="Seconds to wait while pending")] = 0,
-) -> RedemptionAnswer:
+) -> RedemptionEnvelope:
     """One of one's own; with `wait`, answered as soon as it is no longer pending, or then."""
     clock = asyncio.get_running_loop().time
     end = clock() + wait
     redemption = await run_in_threadpool(_read_redemption, customer_id, redemption_id)
     if redemption.state is not State.PENDING or not wait:
-        return RedemptionAnswer(redemption=own_redemption_view(redemption))
+        return RedemptionEnvelope(redemption=own_redemption_view(redemption))
     is_pending = True
     while is_pending and clock() < end and not await request.is_disconnected():
         # All waiting requests look at the same moment, so one statement answers them.
         await asyncio.sleep(_LOOK_EVERY_SECONDS - clock() % _LOOK_EVERY_SECONDS)
         is_pending = await _pending(redemption_id)
     redemption = await run_in_threadpool(_read_redemption, customer_id, redemption_id)
-    return RedemptionAnswer(redemption=own_redemption_view(redemption))
+    return RedemptionEnvelope(redemption=own_redemption_view(redemption))
 
 
 def _read_pending(connection: Connection, redemption_ids: list[str]) -> list[bool]:
@@ -647,7 +647,7 @@ def _read_redemption(customer_id: CustomerId, redemption_id: str) -> Redemption:
 
 
 @router.delete("/redemptions/{redemption_id}", responses=describe_problems(401, 404, 409, 422, 429, 503))
-async def release(customer_id: Customer, redemption_id: PathId) -> RedemptionAnswer:
+async def release(customer_id: Customer, redemption_id: PathId) -> RedemptionEnvelope:
     """Give the dust back: the promotion is removed from Medusa first, and only then is the dust free again.
 
     503 means that Medusa could not be asked yet; the release is noted and happens by itself as soon as it can be.
@@ -661,7 +661,7 @@ async def release(customer_id: Customer, redemption_id: PathId) -> RedemptionAns
             raise
     if redemption.state is State.CAPTURED:
         raise AlreadyUsed(redemption_id, redemption.order_id)
-    return RedemptionAnswer(redemption=own_redemption_view(redemption))
+    return RedemptionEnvelope(redemption=own_redemption_view(redemption))
 
 
 def _ask_for_release(customer_id: CustomerId, redemption_id: str) -> Redemption:

@@ -13,7 +13,7 @@ from bridge.clock import now, real_now
 from bridge.db import transaction
 from bridge.errors import Unavailable, field_error
 from bridge.ids import CustomerId, ProductId, new_id
-from bridge.ledger.account import MOST_DUST
+from bridge.ledger.account import MAX_DUST
 from bridge.ledger.adjust import adjust_balance
 from bridge.ledger.statements import read_balance, read_transactions
 from bridge.medusa.client import get_medusa
@@ -114,7 +114,7 @@ def adjust(
 
 def product_set(
     product: Annotated[str, typer.Argument(help="A Medusa product id, prod_…")],
-    price: Annotated[int, typer.Option(min=1, max=MOST_DUST, help="Dust for one unit.")],
+    price: Annotated[int, typer.Option(min=1, max=MAX_DUST, help="Dust for one unit.")],
     dust_only: Annotated[bool, typer.Option("--dust-only", help="Only dust can buy it.")] = False,
     as_json: AsJson = False,
 ) -> None:

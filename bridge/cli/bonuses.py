@@ -10,8 +10,8 @@ from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import field_error
 from bridge.ids import CustomerId, new_id
-from bridge.ledger.account import MOST_DUST
-from bridge.settlement.manual_bonuses import MOST_DAYS, BonusWish, give_bonus
+from bridge.ledger.account import MAX_DUST
+from bridge.settlement.manual_bonuses import MAX_DAYS, BonusWish, give_bonus
 
 _ACTOR = "cli"
 
@@ -22,13 +22,13 @@ def add_commands(app: typer.Typer) -> None:
 
 def bonus(
     customers: Annotated[list[str], typer.Argument(help="Medusa customer ids, cus_…")],
-    amount: Annotated[int, typer.Option(min=1, max=MOST_DUST, help="Whole dust for each of them.")],
+    amount: Annotated[int, typer.Option(min=1, max=MAX_DUST, help="Whole dust for each of them.")],
     reason: Annotated[str, typer.Option(help="Why, for your books.")],
     description: Annotated[str, typer.Option(help="What the customers read; the reason is for the shop only.")] = "",
     expires_after_days: Annotated[
-        int | None, typer.Option(min=1, max=MOST_DAYS, help="Else as earned dust does by the programme.")
+        int | None, typer.Option(min=1, max=MAX_DAYS, help="Else as earned dust does by the programme.")
     ] = None,
-    matures_after_days: Annotated[int, typer.Option(min=0, max=MOST_DAYS, help="Until then it is pending.")] = 0,
+    matures_after_days: Annotated[int, typer.Option(min=0, max=MAX_DAYS, help="Until then it is pending.")] = 0,
     key: Annotated[str | None, typer.Option(help="Idempotency key: the same one again has no second effect.")] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -16,7 +16,7 @@ from bridge.reports.breakage import breakage as read_breakage
 from bridge.reports.closes import close_days, differences, list_closes
 from bridge.reports.expiring import expiring_by_month
 from bridge.reports.liability import liability as read_liability
-from bridge.reports.movements import MOST_PERIODS, Period, count_periods
+from bridge.reports.movements import MAX_PERIODS, Period, count_periods
 from bridge.reports.movements import movements as read_movements
 from bridge.reports.reading import reading
 
@@ -24,7 +24,7 @@ AsCsv = Annotated[
     Path | None, typer.Option("--csv", help="Write a CSV file instead; - is standard output.", allow_dash=True)
 ]
 AsPlot = Annotated[Path | None, typer.Option("--plot", help="Write an SVG picture instead.")]
-_MOST_CLOSES = 100_000
+_MAX_CLOSES = 100_000
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -122,7 +122,7 @@ def closes(
     with transaction() as connection:
         close_days(connection, now=now())
     with reading() as connection:
-        found = list_closes(connection, limit=_MOST_CLOSES)
+        found = list_closes(connection, limit=_MAX_CLOSES)
         wrong: dict[date, list[str]] = {}
         if verify:
             with console.status("Computing each day again …"):
@@ -138,8 +138,8 @@ def closes(
 def _check_range(start: date, end: date, by: Period) -> None:
     if start >= end:
         raise InvalidInput("--until must be after --since.")
-    if count_periods(start=start, until=end, period=by) > MOST_PERIODS:
-        raise InvalidInput(f"That is more than {MOST_PERIODS} rows: say --by month, or ask for fewer days.")
+    if count_periods(start=start, until=end, period=by) > MAX_PERIODS:
+        raise InvalidInput(f"That is more than {MAX_PERIODS} rows: say --by month, or ask for fewer days.")
 
 
 def _print(sheet: sheets.Sheet, *, csv: Path | None, as_json: bool, empty: str) -> None:

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from bridge.errors import InvalidInput
 from bridge.http.problems import problem
 
-MOST_BYTES = 1024 * 1024
+MAX_BYTES = 1024 * 1024
 # For all of it. A mebibyte takes a slow phone half of that.
 BODY_SECONDS = 20.0
 
@@ -21,7 +21,7 @@ class TooLarge(InvalidInput):
     status = 413
 
     def __init__(self) -> None:
-        super().__init__(f"The body is over {MOST_BYTES} bytes.", max_bytes=MOST_BYTES)
+        super().__init__(f"The body is over {MAX_BYTES} bytes.", max_bytes=MAX_BYTES)
 
 
 class TooSlow(InvalidInput):
@@ -46,7 +46,7 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         length = Headers(scope=scope).get("content-length", "0")
-        if length.isdecimal() and int(length) > MOST_BYTES:
+        if length.isdecimal() and int(length) > MAX_BYTES:
             error = TooLarge()
             await problem(error.status, error.code, error.message, **error.details)(scope, receive, send)
             return
@@ -65,7 +65,7 @@ class BodyLimit:
                 raise TooSlow from None
             whole = not message.get("more_body", False)
             seen += len(message.get("body", b""))
-            if seen > MOST_BYTES:
+            if seen > MAX_BYTES:
                 raise TooLarge
             return message
 

@@ -18,7 +18,7 @@ from bridge.errors import Conflict, NotFound, field_error
 from bridge.ids import CustomerId, new_id
 from bridge.imports.reading import Entry, Reading
 from bridge.imports.tables import BatchState, RowState, import_batch, import_row
-from bridge.ledger.account import Account, Kind, Memo
+from bridge.ledger.account import Account, Kind, PostingDetails
 from bridge.ledger.store import open_accounts, save
 from bridge.programme.versions import current_version
 
@@ -204,7 +204,7 @@ def post_some(connection: Connection, batch_id: str, *, now: datetime) -> int:
     for row in rows:
         accounts[CustomerId(row.customer_id)].earn(
             row.amount,
-            Memo(
+            PostingDetails(
                 kind=Kind.IMPORT,
                 reference_type=REFERENCE,
                 reference_id=batch_id,
@@ -256,7 +256,7 @@ def undo_some(connection: Connection, batch_id: str, *, actor: str, now: datetim
         amounts[customer_id] += row.amount
         first_lines[customer_id] = min(row.line, first_lines.get(customer_id, row.line))
     accounts = open_accounts(connection, who, expired_of=[batch_id])
-    memo = Memo(
+    details = PostingDetails(
         kind=Kind.REVERSE,
         reference_type=REFERENCE,
         reference_id=batch_id,
@@ -272,7 +272,7 @@ def undo_some(connection: Connection, batch_id: str, *, actor: str, now: datetim
         gone_before = account.expired_of(batch_id, now=now)
         dust = amounts[customer_id] - gone_before
         gone = dust - _unspent(account, batch_id)
-        taken = account.take_back(dust, memo, now=now, policy=policy) if dust else 0
+        taken = account.take_back(dust, details, now=now, policy=policy) if dust else 0
         undone.append(
             TakenBack(
                 customer_id=customer_id,

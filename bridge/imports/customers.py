@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 
 from bridge.ids import CustomerId
 from bridge.imports.reading import Entry, Problem, Reading
-from bridge.ledger.account import MOST_DUST
+from bridge.ledger.account import MAX_DUST
 from bridge.medusa.client import Medusa
 
 Progress = Callable[[int], None]
@@ -78,8 +78,8 @@ def _doubled(reading: Reading, found: dict[int, CustomerId]) -> Iterable[Problem
             continue
         who = found[entry.line]
         sums[who] += entry.amount
-        if sums[who] > MOST_DUST:
-            message = f"brings the customer over {MOST_DUST} dust: that is no balance"
+        if sums[who] > MAX_DUST:
+            message = f"brings the customer over {MAX_DUST} dust: that is no balance"
             yield Problem(line=entry.line, field="amount", message=message)
         dates = (entry.amount, entry.earned_at, entry.matures_at, entry.expires_at)
         alike[(who, *dates) if reading.has_lots else who].append(entry)

@@ -18,7 +18,7 @@ from bridge.csv_cells import plain_cell
 from bridge.errors import InvalidInput
 from bridge.ids import CustomerId, is_id
 from bridge.imports.presets import PRESETS, Preset, PresetName, column_name
-from bridge.ledger.account import MOST_DUST
+from bridge.ledger.account import MAX_DUST
 from bridge.programme.days import end_of_day, start_of_day, zone_named
 
 _DELIMITERS = ",;\t|"
@@ -29,7 +29,7 @@ _WHOLE_OR_NOT = re.compile(r"[+-]?[0-9]{1,40}(\.[0-9]{1,40})?")
 _FEW_DIGITS = re.compile(r"[0-9]{1,18}")
 # Not what an address may be, but what one that Medusa knows can look like.
 _EMAIL = re.compile(r"[^\s@\x00-\x1f]+@[^\s@\x00-\x1f]+")
-_MOST_EMAIL_CHARACTERS = 254
+_MAX_EMAIL_CHARACTERS = 254
 
 
 class UnreadableImport(InvalidInput):
@@ -211,7 +211,7 @@ def _entry(line: int, cell: dict[str, str], now: datetime, time_zone: str) -> En
         raise _Refused("email" if "email" in cell else "customer_id", "is empty: say whose dust it is")
     if customer_id and not is_id(customer_id):
         raise _Refused("customer_id", "is not an id of Medusa: use one such as cus_01J…")
-    if not customer_id and (len(email) > _MOST_EMAIL_CHARACTERS or not _EMAIL.fullmatch(email)):
+    if not customer_id and (len(email) > _MAX_EMAIL_CHARACTERS or not _EMAIL.fullmatch(email)):
         raise _Refused("email", "is not an e-mail address: correct it")
     column = "amount" if "amount" in cell else "balance"
     amount = _whole(column, cell[column])
@@ -247,8 +247,8 @@ def _whole(column: str, cell: str) -> int:
         raise _Refused(column, "is a fraction: dust is whole, round it")
     if value < 0:
         raise _Refused(column, "is below zero: leave the row out, and correct that customer with dust adjust")
-    if value > MOST_DUST:
-        raise _Refused(column, f"is more than {MOST_DUST}: that is no balance")
+    if value > MAX_DUST:
+        raise _Refused(column, f"is more than {MAX_DUST}: that is no balance")
     return int(value)
 
 

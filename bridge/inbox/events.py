@@ -13,7 +13,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints, Va
 
 from bridge.errors import InvalidInput
 from bridge.ids import ID_PATTERN
-from bridge.medusa.orders import Detail, Order, UnreadableOrder, read_order
+from bridge.medusa.orders import Order, OrderDetail, UnreadableOrder, read_order
 from bridge.settlement.facts import MAX_CLOCK_SKEW
 
 
@@ -88,7 +88,7 @@ class Event:
         codes = self.data.get("codes")
         return [code for code in codes if isinstance(code, str)] if isinstance(codes, list) else []
 
-    def snapshot(self, *, needs: frozenset[Detail], now: datetime) -> Order | None:
+    def snapshot(self, *, needs: frozenset[OrderDetail], now: datetime) -> Order | None:
         """The order that came along, if it is usable: readable, the one the event is about, and not of the future.
 
         `needs` are details that the rules look at and that snapshots of older senders do not carry.

@@ -12,7 +12,7 @@ from bridge.inbox.selection import EventFilter
 from bridge.inbox.tables import EventState, webhook_event
 
 # In a backlog beyond this, those due first are also the oldest.
-_MOST_LOOKED_AT = 100_000
+_MAX_LOOKED_AT = 100_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +67,7 @@ def oldest_waiting(connection: Connection) -> datetime | None:
         select(webhook_event.c.received_at)
         .where(webhook_event.c.state == EventState.PENDING.value)
         .order_by(webhook_event.c.next_attempt_at)
-        .limit(_MOST_LOOKED_AT)
+        .limit(_MAX_LOOKED_AT)
         .subquery()
     )
     oldest: datetime | None = connection.scalar(select(func.min(waiting.c.received_at)))

@@ -25,12 +25,12 @@ from enum import StrEnum
 
 from bridge.errors import Conflict
 from bridge.ids import CustomerId, new_id
-from bridge.ledger.lots import Lot, LotMove, Moves, Parcel, soonest_first
+from bridge.ledger.lots import Lot, LotMove, LotTransfer, Moves, soonest_first
 
 # The hash that the first row of every customer is chained to.
 GENESIS = b"\x00" * 32
 # Larger single movements are mistakes; the sum of many still fits a Postgres BIGINT.
-MOST_DUST = 10**12
+MAX_DUST = 10**12
 
 
 class Kind(StrEnum):
@@ -70,7 +70,7 @@ class InsufficientDust(Conflict):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Memo:
+class PostingDetails:
     """What a posting says about itself. Descriptions are shown to shoppers and must hold no personal data."""
 
     kind: Kind
@@ -96,15 +96,15 @@ class Posting:
     balance_after: int
     held_after: int
     pending_after: int
-    memo: Memo
+    details: PostingDetails
     created_at: datetime
     hash: bytes
     moves: tuple[LotMove, ...]
 
     @property
     def type(self) -> str:
-        """`credit` or `debit`; `memo` where the balance did not move (a hold, a release, dust still pending)."""
-        return "credit" if self.amount > 0 else "debit" if self.amount < 0 else "memo"
+        """`credit` or `debit`; `details` where the balance did not move (a hold, a release, dust still pending)."""
+        return "credit" if self.amount > 0 else "debit" if self.amount < 0 else "details"
 
 
 def chain_hash(previous: bytes, row: Mapping[str, object]) -> bytes:
@@ -161,7 +161,7 @@ class Account:
     def earn(
         self,
         amount: int,
-        memo: Memo,
+        details: PostingDetails,
         *,
         now: datetime,
         matures_at: datetime | None = None,
@@ -171,15 +171,15 @@ class Account:
         """Credit a new lot; pending when `matures_at` is still to come, or when it is `unpaid` (see `pay`)."""
         self._check_amount(amount)
         self.book_due(now=now)
-        lot = self._open_lot(amount, memo, now, matures_at=matures_at, expires_at=expires_at, unpaid=unpaid)
+        lot = self._open_lot(amount, details, now, matures_at=matures_at, expires_at=expires_at, unpaid=unpaid)
         moves = Moves()
         moves.add(lot, remaining=amount)
         if lot.matured:
-            self._post(memo, now, moves, amount=amount)
+            self._post(details, now, moves, amount=amount)
         else:
-            self._post(memo, now, moves, pending=amount)
+            self._post(details, now, moves, pending=amount)
 
-    def take_back(self, amount: int, memo: Memo, *, now: datetime, policy: NegativeBalance) -> int:
+    def take_back(self, amount: int, details: PostingDetails, *, now: datetime, policy: NegativeBalance) -> int:
         """Reverse an earning: from its own lots first, pending ones before matured ones, then from the rest.
 
         Points on hold count as balance: what the free lots do not cover becomes debt, which their release pays.
@@ -187,10 +187,10 @@ class Account:
         """
         self._check_amount(amount)
         self.book_due(now=now)
-        self._fetch_back(amount, memo.reference_id, now=now)
-        own = [lot for lot in self._spending_order() if lot.source_id == memo.reference_id]
+        self._fetch_back(amount, details.reference_id, now=now)
+        own = [lot for lot in self._spending_order() if lot.source_id == details.reference_id]
         moves = Moves()
-        from_pending = moves.take(self._pending_of(memo.reference_id), amount)
+        from_pending = moves.take(self._pending_of(details.reference_id), amount)
         wanted = amount - from_pending
         if policy is NegativeBalance.WITHIN_BALANCE:
             within = min(wanted, max(0, self._balance_of_person))
@@ -198,7 +198,7 @@ class Account:
             wanted = within
         moves.take([*own, *self._spending_order()], wanted)
         if from_pending or wanted:
-            self._post(memo, now, moves, amount=-wanted, pending=-from_pending)
+            self._post(details, now, moves, amount=-wanted, pending=-from_pending)
         return from_pending + wanted
 
     def free_for(self, source_id: str, *, now: datetime) -> int:
@@ -222,7 +222,7 @@ class Account:
         self,
         amount: int,
         taken: Mapping[str, int],
-        memo: Memo,
+        details: PostingDetails,
         *,
         now: datetime,
         matures_at: datetime | None = None,
@@ -236,7 +236,7 @@ class Account:
         """
         self._check_amount(amount)
         self.book_due(now=now)
-        source = memo.reference_id
+        source = details.reference_id
         moves, left, matured, pending = Moves(), amount, 0, 0
         lots = sorted(
             (self.lots[lot_id] for lot_id in taken),
@@ -256,26 +256,26 @@ class Account:
             pending += 0 if lot.matured else part
         paid = min(left, self.debt)
         if left > paid:
-            lot = self._open_lot(left - paid, memo, now, matures_at=matures_at, expires_at=expires_at, unpaid=unpaid)
+            lot = self._open_lot(left - paid, details, now, matures_at=matures_at, expires_at=expires_at, unpaid=unpaid)
             moves.add(lot, remaining=left - paid)
             matured += left - paid if lot.matured else 0
             pending += 0 if lot.matured else left - paid
-        self._post(memo, now, moves, amount=matured + paid, pending=pending)
+        self._post(details, now, moves, amount=matured + paid, pending=pending)
 
     def expired_of(self, source_id: str, *, now: datetime) -> int:
         """How much of what came from this source has expired, here or with the account that this one is merged into."""
         self.book_due(now=now)
         return self.expired[source_id] + (self.survivor.expired[source_id] if self.survivor else 0)
 
-    def adjust(self, amount: int, memo: Memo, *, now: datetime) -> None:
+    def adjust(self, amount: int, details: PostingDetails, *, now: datetime) -> None:
         """Correct by hand: a credit opens a lot, a debit takes what may be spent. Raises `InsufficientDust`."""
         if amount > 0:
-            self.earn(amount, memo, now=now)
+            self.earn(amount, details, now=now)
         else:
             self.book_due(now=now)
-            self._spend(-amount, memo, now=now, overdraw=False)
+            self._spend(-amount, details, now=now, overdraw=False)
 
-    def hold(self, amount: int, memo: Memo, *, now: datetime) -> None:
+    def hold(self, amount: int, details: PostingDetails, *, now: datetime) -> None:
         """Promise dust to a redemption: it stays in the balance but can be spent by nothing else.
 
         Raises `InsufficientDust`.
@@ -286,17 +286,17 @@ class Account:
             raise InsufficientDust(asked=amount, available=max(0, self.available))
         moves = Moves()
         moves.reserve(self._spending_order(), amount)
-        self._post(memo, now, moves, held=amount)
+        self._post(details, now, moves, held=amount)
 
-    def release(self, reserved: Mapping[str, int], memo: Memo, *, now: datetime) -> None:
+    def release(self, reserved: Mapping[str, int], details: PostingDetails, *, now: datetime) -> None:
         """Undo (the rest of) a hold. `reserved` is what the hold still has of each lot."""
         self.book_due(now=now)
         moves = Moves()
         for lot_id, amount in reserved.items():
             moves.add(self.lots[lot_id], held=-amount)
-        self._post(memo, now, moves, held=-sum(reserved.values()))
+        self._post(details, now, moves, held=-sum(reserved.values()))
 
-    def capture(self, amount: int, reserved: Mapping[str, int], memo: Memo, *, now: datetime) -> None:
+    def capture(self, amount: int, reserved: Mapping[str, int], details: PostingDetails, *, now: datetime) -> None:
         """Turn a hold, or the first `amount` of it, into a debit; the lots that expire soonest go first."""
         self._check_amount(amount)
         if amount > sum(reserved.values()):
@@ -307,15 +307,15 @@ class Account:
             part = min(left, reserved[lot.id])
             moves.add(lot, remaining=-part, held=-part)
             left -= part
-        self._post(memo, now, moves, amount=-amount, held=-amount)
+        self._post(details, now, moves, amount=-amount, held=-amount)
 
-    def spend_anyway(self, amount: int, memo: Memo, *, now: datetime) -> None:
+    def spend_anyway(self, amount: int, details: PostingDetails, *, now: datetime) -> None:
         """Debit what an order has already used although nothing holds it any more; may go below zero."""
         self._check_amount(amount)
         self.book_due(now=now)
-        self._spend(amount, memo, now=now, overdraw=True)
+        self._spend(amount, details, now=now, overdraw=True)
 
-    def give_back(self, amount: int, spent: Mapping[str, int], memo: Memo, *, now: datetime) -> None:
+    def give_back(self, amount: int, spent: Mapping[str, int], details: PostingDetails, *, now: datetime) -> None:
         """Return spent dust to the lots it came from (`spent`: lot id to dust), whose dates stay as they were.
 
         Lots that expire last are filled first: the shopper had given the soonest away. What had come from no lot (a
@@ -330,17 +330,19 @@ class Account:
             moves.add(lot, remaining=part)
             left -= part
         if left > self.debt:
-            moves.add(self._open_lot(left - self.debt, memo, now), remaining=left - self.debt)
-        self._post(memo, now, moves, amount=amount)
-        if memo.kind is Kind.REFUND:
-            self._take_waived(amount, memo, now)
+            moves.add(self._open_lot(left - self.debt, details, now), remaining=left - self.debt)
+        self._post(details, now, moves, amount=amount)
+        if details.kind is Kind.REFUND:
+            self._take_waived(amount, details, now)
 
     def waive(self, amount: int) -> None:
         """Note that a reversal left so much with the customer; less than 0 when that is over."""
         self.waived += amount
         self.waived_changed |= amount != 0
 
-    def forgive(self, amount: int, memo: Memo, *, now: datetime, expires_at: datetime | None = None) -> None:
+    def forgive(
+        self, amount: int, details: PostingDetails, *, now: datetime, expires_at: datetime | None = None
+    ) -> None:
         """What was waived for an order stays with the customer for good, as the order is worth more again.
 
         What a refund has paid of it meanwhile is given to the customer again.
@@ -348,10 +350,10 @@ class Account:
         kept = min(amount, self._person.waived)
         self._person.waive(-kept)
         if amount > kept:
-            again = replace(memo, kind=Kind.REVERSE, reference_type="waived")
+            again = replace(details, kind=Kind.REVERSE, reference_type="waived")
             self.earn(amount - kept, again, now=now, expires_at=expires_at)
 
-    def _take_waived(self, amount: int, refund: Memo, now: datetime) -> None:
+    def _take_waived(self, amount: int, refund: PostingDetails, now: datetime) -> None:
         """A reversal found these points spent and waived them. Now they come back, so it takes them.
 
         Points on hold count as balance, as in `take_back`: what a debt has taken of the refund becomes debt again.
@@ -386,7 +388,7 @@ class Account:
         for lot in sorted(waiting, key=lambda lot: (lot.matures_at or now, lot.origin_version)):
             if lot.matures_at and lot.matures_at > now:
                 break
-            memo = Memo(
+            details = PostingDetails(
                 kind=Kind.MATURE,
                 reference_type=lot.source_type,
                 reference_id=lot.source_id,
@@ -395,13 +397,13 @@ class Account:
             )
             moves = Moves()
             moves.mature(lot)
-            self._post(memo, now, moves, amount=lot.remaining, pending=-lot.remaining)
+            self._post(details, now, moves, amount=lot.remaining, pending=-lot.remaining)
 
     def expire_due(self, *, now: datetime) -> None:
         """Take away the free rest of lots past their date, a row for each. What is held stays until it is released."""
         over = [lot for lot in self.lots.values() if lot.free and lot.expired(now)]
         for lot in sorted(over, key=soonest_first):
-            memo = Memo(
+            details = PostingDetails(
                 kind=Kind.EXPIRE,
                 reference_type="lot",
                 reference_id=lot.id,
@@ -411,20 +413,20 @@ class Account:
             moves, amount = Moves(), lot.free
             moves.add(lot, remaining=-amount)
             self.expired[lot.source_id] += amount
-            self._post(memo, now, moves, amount=-amount)
+            self._post(details, now, moves, amount=-amount)
 
-    def hand_over(self, parts: Mapping[str, int], memo: Memo, *, now: datetime) -> list[Parcel]:
+    def hand_over(self, parts: Mapping[str, int], details: PostingDetails, *, now: datetime) -> list[LotTransfer]:
         """Give these parts of lots away, none of it held. `take_over` is the other half.
 
         What is due is booked before, so that the parts are of lots as they are now.
         """
         moves = Moves()
-        parcels = []
+        transfers = []
         for lot_id, amount in parts.items():
             lot = self.lots[lot_id]
             moves.add(lot, remaining=-amount)
-            parcels.append(
-                Parcel(
+            transfers.append(
+                LotTransfer(
                     amount=amount,
                     source_type=lot.source_type,
                     source_id=lot.source_id,
@@ -434,45 +436,45 @@ class Account:
                     created_at=lot.created_at,
                 )
             )
-        matured = sum(parcel.amount for parcel in parcels if parcel.matured)
-        self._post(memo, now, moves, amount=-matured, pending=matured - sum(parts.values()))
-        return parcels
+        matured = sum(transfer.amount for transfer in transfers if transfer.matured)
+        self._post(details, now, moves, amount=-matured, pending=matured - sum(parts.values()))
+        return transfers
 
-    def take_over(self, parcels: Iterable[Parcel], memo: Memo, *, now: datetime) -> None:
+    def take_over(self, transfers: Iterable[LotTransfer], details: PostingDetails, *, now: datetime) -> None:
         """Take in what another account handed over, a new lot for each part."""
         self.book_due(now=now)
         moves, matured, pending = Moves(), 0, 0
-        for parcel in parcels:
-            lot = Lot(id=new_id("dlot"), remaining=0, origin_version=self.version + 1, **vars(parcel))
+        for transfer in transfers:
+            lot = Lot(id=new_id("dlot"), remaining=0, origin_version=self.version + 1, **vars(transfer))
             self.lots[lot.id] = lot
             self.opened_lots.append(lot)
-            moves.add(lot, remaining=parcel.amount)
-            matured += parcel.amount if parcel.matured else 0
-            pending += 0 if parcel.matured else parcel.amount
-        self._post(memo, now, moves, amount=matured, pending=pending)
+            moves.add(lot, remaining=transfer.amount)
+            matured += transfer.amount if transfer.matured else 0
+            pending += 0 if transfer.matured else transfer.amount
+        self._post(details, now, moves, amount=matured, pending=pending)
 
-    def transfer_out(self, amount: int, memo: Memo, *, now: datetime) -> list[Parcel]:
+    def transfer_out(self, amount: int, details: PostingDetails, *, now: datetime) -> list[LotTransfer]:
         """Hand over up to `amount` of what an order earned, to be taken over by the order's new owner.
 
-        Only free points go: the order's own first, of those the pending ones first. No debt comes of it. The parcels
+        Only free points go: the order's own first, of those the pending ones first. No debt comes of it. The transfers
         keep their dates, and stand for the order from then on.
         """
-        source = memo.reference_id
+        source = details.reference_id
         self.book_due(now=now)
         self._fetch_back(amount, source, now=now)
         parts = self._parts(amount, source)
         if not parts:
             return []
-        parcels = self.hand_over(parts, memo, now=now)
-        return [replace(each, source_type=memo.reference_type, source_id=source) for each in parcels]
+        transfers = self.hand_over(parts, details, now=now)
+        return [replace(each, source_type=details.reference_type, source_id=source) for each in transfers]
 
     def carry_over(self, *, now: datetime) -> None:
         """Bring everything that may move to the account that this one was merged into, debt included."""
         if self.survivor is None:
             return
         self.book_due(now=now)
-        gone = self._carry_memo(f"Carried over to {self.survivor.customer_id}", now)
-        come = self._carry_memo(f"Carried over from {self.customer_id}", now)
+        gone = self._carry_details(f"Carried over to {self.survivor.customer_id}", now)
+        come = self._carry_details(f"Carried over from {self.customer_id}", now)
         parts = {lot.id: lot.remaining - lot.held for lot in self.lots.values() if lot.remaining > lot.held}
         if parts:
             self.survivor.take_over(self.hand_over(parts, gone, now=now), come, now=now)
@@ -489,8 +491,8 @@ class Account:
             return
         parts = self.survivor._parts(amount - max(0, self.available), source_id)
         if parts:
-            gone = self._carry_memo(f"Taken back for {source_id} of {self.customer_id}", now)
-            come = self._carry_memo(f"Fetched from {self.survivor.customer_id}", now)
+            gone = self._carry_details(f"Taken back for {source_id} of {self.customer_id}", now)
+            come = self._carry_details(f"Fetched from {self.survivor.customer_id}", now)
             self.take_over(self.survivor.hand_over(parts, gone, now=now), come, now=now)
 
     def _parts(self, amount: int, source_id: str) -> dict[str, int]:
@@ -520,8 +522,8 @@ class Account:
         """What is left here is carried over to the survivor, debt included, so the two balances are one."""
         return self.balance + (self.survivor.balance if self.survivor else 0)
 
-    def _carry_memo(self, description: str, now: datetime) -> Memo:
-        return Memo(
+    def _carry_details(self, description: str, now: datetime) -> PostingDetails:
+        return PostingDetails(
             kind=Kind.MERGE,
             reference_type="merge",
             reference_id=self.merge_id,
@@ -529,17 +531,17 @@ class Account:
             event_at=now,
         )
 
-    def _spend(self, amount: int, memo: Memo, *, now: datetime, overdraw: bool) -> None:
+    def _spend(self, amount: int, details: PostingDetails, *, now: datetime, overdraw: bool) -> None:
         if not overdraw and amount > self.available:
             raise InsufficientDust(asked=amount, available=max(0, self.available))
         moves = Moves()
         moves.take(self._spending_order(), amount)
-        self._post(memo, now, moves, amount=-amount)
+        self._post(details, now, moves, amount=-amount)
 
     def _open_lot(
         self,
         amount: int,
-        memo: Memo,
+        details: PostingDetails,
         now: datetime,
         *,
         matures_at: datetime | None = None,
@@ -548,8 +550,8 @@ class Account:
     ) -> Lot:
         lot = Lot(
             id=new_id("dlot"),
-            source_type=memo.reference_type,
-            source_id=memo.reference_id,
+            source_type=details.reference_type,
+            source_id=details.reference_id,
             amount=amount,
             remaining=0,
             matured=not unpaid and (matures_at is None or matures_at <= now),
@@ -566,7 +568,7 @@ class Account:
         return sorted((lot for lot in self.lots.values() if lot.free > 0), key=soonest_first)
 
     def _post(
-        self, memo: Memo, now: datetime, moves: Moves, *, amount: int = 0, held: int = 0, pending: int = 0
+        self, details: PostingDetails, now: datetime, moves: Moves, *, amount: int = 0, held: int = 0, pending: int = 0
     ) -> None:
         self.balance += amount
         self.held += held
@@ -586,14 +588,14 @@ class Account:
             "balance_after": self.balance,
             "held_after": self.held,
             "pending_after": self.pending,
-            "kind": memo.kind.value,
-            "reference_type": memo.reference_type,
-            "reference_id": memo.reference_id,
-            "description": memo.description,
-            "actor": memo.actor,
-            "idempotency_key": memo.idempotency_key,
-            "programme_version": memo.programme_version,
-            "event_at": memo.event_at,
+            "kind": details.kind.value,
+            "reference_type": details.reference_type,
+            "reference_id": details.reference_id,
+            "description": details.description,
+            "actor": details.actor,
+            "idempotency_key": details.idempotency_key,
+            "programme_version": details.programme_version,
+            "event_at": details.event_at,
             "created_at": now,
         }
         self.head = chain_hash(self.head, row)
@@ -608,7 +610,7 @@ class Account:
                 balance_after=self.balance,
                 held_after=self.held,
                 pending_after=self.pending,
-                memo=memo,
+                details=details,
                 created_at=now,
                 hash=self.head,
                 moves=moves.collected(),
@@ -617,5 +619,5 @@ class Account:
 
     @staticmethod
     def _check_amount(amount: int) -> None:
-        if not 0 < amount <= MOST_DUST:
-            raise AssertionError(f"a movement must be between 1 and {MOST_DUST} dust, not {amount}")
+        if not 0 < amount <= MAX_DUST:
+            raise AssertionError(f"a movement must be between 1 and {MAX_DUST} dust, not {amount}")

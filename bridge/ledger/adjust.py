@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Row
 
 from bridge.errors import KeyReused, field_error
 from bridge.ids import CustomerId
-from bridge.ledger.account import MOST_DUST, Kind, Memo
+from bridge.ledger.account import MAX_DUST, Kind, PostingDetails
 from bridge.ledger.store import open_accounts, save, transaction_at, transaction_by_key
 
 ADJUSTMENT = "adjustment"
@@ -32,8 +32,8 @@ def adjust_balance(
 
     Raises `InsufficientDust` when a debit exceeds what may be spent, `KeyReused`, `FieldErrors`.
     """
-    if not 0 < abs(amount) <= MOST_DUST:
-        raise field_error("amount", f"must be a whole number between 1 and {MOST_DUST}, or the same below zero")
+    if not 0 < abs(amount) <= MAX_DUST:
+        raise field_error("amount", f"must be a whole number between 1 and {MAX_DUST}, or the same below zero")
     description = description or _DESCRIPTION
     account = open_accounts(connection, [customer_id])[customer_id]
     key = f"adjust:{idempotency_key}"
@@ -42,7 +42,7 @@ def adjust_balance(
         if (earlier.amount, earlier.reference_id, earlier.description) != (amount, reason, description):
             raise KeyReused
         return earlier
-    memo = Memo(
+    details = PostingDetails(
         kind=Kind.ADJUST,
         reference_type=ADJUSTMENT,
         reference_id=reason,
@@ -51,7 +51,7 @@ def adjust_balance(
         actor=actor,
         idempotency_key=key,
     )
-    account.adjust(amount, memo, now=now)
+    account.adjust(amount, details, now=now)
     # Expired lots may have been posted first; the adjustment is the last row.
     version = account.version
     save(connection, [account])

@@ -41,7 +41,7 @@ class Lot:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Parcel:
+class LotTransfer:
     """Part of a lot on its way to another account of the same person. It keeps its dates and what it came from."""
 
     amount: int

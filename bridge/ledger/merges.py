@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row, and_, func, literal_column, or_, select,
 from bridge.db.bulk import among
 from bridge.errors import Conflict, field_error
 from bridge.ids import CustomerId, new_id
-from bridge.ledger.account import Account, Kind, Memo
+from bridge.ledger.account import Account, Kind, PostingDetails
 from bridge.ledger.store import open_accounts, save
 from bridge.ledger.tables import customer_merge, dust_balance, dust_lot_use, dust_transaction
 
@@ -140,7 +140,7 @@ def _return(
     now: datetime,
 ) -> int:
     gone, come = (
-        Memo(
+        PostingDetails(
             kind=Kind.UNMERGE,
             reference_type="merge",
             reference_id=merge.id,

@@ -214,8 +214,8 @@ def _transaction_row(posting: Posting) -> dict[str, Any]:
         "pending_after": posting.pending_after,
         "created_at": posting.created_at,
         "hash": posting.hash,
-        **vars(posting.memo),
-        "kind": posting.memo.kind.value,
+        **vars(posting.details),
+        "kind": posting.details.kind.value,
     }
 
 

@@ -28,7 +28,7 @@ def note_postings(connection: Connection, postings: Iterable[Posting]) -> None:
     """Add these to the totals: one statement for all of them, a row for each kind."""
     sums: dict[str, dict[str, int]] = {}
     for posting in postings:
-        figures = sums.setdefault(posting.memo.kind.value, dict.fromkeys(_FIGURES, 0))
+        figures = sums.setdefault(posting.details.kind.value, dict.fromkeys(_FIGURES, 0))
         figures["postings"] += 1
         figures["credited"] += max(posting.amount, 0)
         figures["debited"] += max(-posting.amount, 0)

@@ -31,10 +31,10 @@ def tell(connection: Connection, accounts: Sequence[Account], *, quiet: Collecti
 def _notices(account: Account, quiet: Collection[str]) -> Iterator[Notice]:
     expired = [posting for posting in account.postings if _was_ever_good(account, posting)]
     for posting in account.postings:
-        told = _TOLD.get(posting.memo.kind)
+        told = _TOLD.get(posting.details.kind)
         if told is NoticeType.EXPIRED and posting not in expired[-1:]:
             continue
-        if told is None or (told is NoticeType.EARNED and posting.memo.reference_id in quiet):
+        if told is None or (told is NoticeType.EARNED and posting.details.reference_id in quiet):
             continue
         # Lots that expire together are one piece of news; what is left is said after the last.
         amount = sum(abs(each.amount or each.pending) for each in (expired if posting in expired else [posting]))
@@ -48,9 +48,9 @@ def _notices(account: Account, quiet: Collection[str]) -> Iterator[Notice]:
 
 def _was_ever_good(account: Account, posting: Posting) -> bool:
     """Whether it takes dust that could have been spent: that of an old order may be over as it is booked."""
-    if posting.memo.kind is not Kind.EXPIRE:
+    if posting.details.kind is not Kind.EXPIRE:
         return False
-    lot = account.lots[posting.memo.reference_id]
+    lot = account.lots[posting.details.reference_id]
     return lot.expires_at is None or lot.expires_at > lot.created_at
 
 
@@ -63,20 +63,20 @@ def _common(posting: Posting, amount: int) -> dict[str, Any]:
         "pending": posting.pending_after,
         "transaction_id": posting.id,
         "version": posting.version,
-        "event_at": _iso(posting.memo.event_at),
+        "event_at": _iso(posting.details.event_at),
     }
 
 
 def _details(account: Account, posting: Posting) -> dict[str, Any]:
-    memo = posting.memo
-    if memo.kind is Kind.EXPIRE:
+    details = posting.details
+    if details.kind is Kind.EXPIRE:
         return {}
-    details = {"kind": memo.kind.value, "reference_type": memo.reference_type, "reference_id": memo.reference_id}
-    if memo.kind is Kind.REDEEM:
-        return details
+    event = {"kind": details.kind.value, "reference_type": details.reference_type, "reference_id": details.reference_id}
+    if details.kind is Kind.REDEEM:
+        return event
     lot = next((lot for lot in account.opened_lots if lot.origin_version == posting.version), None)
     return {
-        **details,
+        **event,
         "matures_at": _iso(lot.matures_at) if lot and not lot.matured else None,
         "awaits_payment": bool(lot and lot.unpaid),
         "expires_at": _iso(lot.expires_at) if lot else None,

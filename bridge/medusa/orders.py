@@ -22,7 +22,7 @@ _COMPLETED = {"completed", "archived"}
 _ONE_FLUSH = timedelta(milliseconds=200)
 
 
-class Detail(StrEnum):
+class OrderDetail(StrEnum):
     """What only some rules look at, and what a snapshot of an older sender may not carry."""
 
     CATEGORIES = "categories"
@@ -101,7 +101,7 @@ class Order:
     """Of the order itself. What a return, an exchange or a claim costs to ship is a fee and no part of it."""
     promotion_codes: frozenset[str]
     customer_group_ids: frozenset[str]
-    knows: frozenset[Detail]
+    knows: frozenset[OrderDetail]
     """What of the details the facts tell; of the others nothing follows from their being empty."""
     shares: Shares
     """How much of its money the shop keeps, when gift cards and store credit count as money."""
@@ -204,13 +204,13 @@ def _group_ids(order: OrderShape) -> frozenset[str]:
     return frozenset(group.id for group in order.customer.groups or ()) if order.customer else frozenset()
 
 
-def _known(order: OrderShape) -> Iterable[Detail]:
+def _known(order: OrderShape) -> Iterable[OrderDetail]:
     if all(item.product is not None for item in order.items):
-        yield Detail.CATEGORIES
+        yield OrderDetail.CATEGORIES
     if all(item.product is not None and "collection_id" in item.product.model_fields_set for item in order.items):
-        yield Detail.COLLECTIONS
+        yield OrderDetail.COLLECTIONS
     if order.customer_id is None or (order.customer is not None and "groups" in order.customer.model_fields_set):
-        yield Detail.CUSTOMER_GROUPS
+        yield OrderDetail.CUSTOMER_GROUPS
 
 
 def _swapped_in(order: OrderShape) -> frozenset[str]:

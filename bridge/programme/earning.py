@@ -10,9 +10,9 @@ from datetime import datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal
 from math import prod
 
-from bridge.ledger.account import MOST_DUST
+from bridge.ledger.account import MAX_DUST
 from bridge.medusa.currencies import smallest_unit
-from bridge.programme.rules import Earn, Redeem, Rounding, Traits
+from bridge.programme.rules import Earn, LineAttributes, Redeem, Rounding
 
 _DECIMAL_ROUNDING = {
     Rounding.FLOOR: ROUND_FLOOR,
@@ -92,7 +92,7 @@ def earning(
     dust = int(exact.to_integral_value(_DECIMAL_ROUNDING[rules.rounding]))
     if dust <= 0:
         return Earning(dust=0, lines=shares, why="Nothing in the order earns dust.")
-    most = rules.limits.per_order or MOST_DUST
+    most = rules.limits.per_order or MAX_DUST
     return Earning(
         dust=min(dust, most),
         lines=shares,
@@ -110,7 +110,7 @@ def _base(rules: Earn, line: EarningLine, rate: Decimal) -> Decimal:
     return _amount(rules, line.net, line.gross) * rate
 
 
-def line_terms(rules: Earn, traits: Traits, *, moment: datetime) -> LineTerms:
+def line_terms(rules: Earn, traits: LineAttributes, *, moment: datetime) -> LineTerms:
     """What the rules say of a line in an order that is placed at `moment`."""
     matching = [multiplier for multiplier in rules.multipliers if multiplier.applies(traits, moment=moment)]
     return LineTerms(
@@ -177,7 +177,7 @@ def most_dust_within(rules: Redeem, value: Decimal, currency_code: str) -> int |
     coverable = max(Decimal(0), value.quantize(unit, ROUND_FLOOR))
     # One point fewer than what takes the next unit off.
     most = least_dust_for(rules, coverable + unit, currency_code) - 1
-    return useful_dust(rules, min(most, rules.max_dust or MOST_DUST), currency_code)
+    return useful_dust(rules, min(most, rules.max_dust or MAX_DUST), currency_code)
 
 
 def percentage_of(percent: Decimal, amount: Decimal, currency_code: str) -> Decimal:

@@ -24,16 +24,16 @@ from pydantic import (
 )
 
 from bridge.ids import ID_PATTERN
-from bridge.ledger.account import MOST_DUST, NegativeBalance
-from bridge.medusa.orders import Detail
+from bridge.ledger.account import MAX_DUST, NegativeBalance
+from bridge.medusa.orders import OrderDetail
 from bridge.programme.days import end_of_day_after, zone_named
 
 # Which there are is Medusa's to say, see `currencies.py`.
 _CURRENCY = re.compile("[a-z]{3}")
 # Rates beyond these are typing errors; they also keep every product of rate and amount inside a BIGINT.
 _HIGHEST_RATE = Decimal(1_000_000)
-_MOST_PLACES = 6
-_MOST_MONEY = Decimal(1_000_000_000)
+_DECIMAL_PLACES = 6
+_MAX_MONEY = Decimal(1_000_000_000)
 
 
 def _currency_code(code: str) -> str:
@@ -52,7 +52,7 @@ def _plain(value: Decimal) -> str:
 
 # Decimals travel as strings in JSON, so that no reader turns them into binary floats.
 ExactDecimal = Annotated[Decimal, PlainSerializer(_plain, return_type=str)]
-Rate = Annotated[ExactDecimal, Field(gt=0, le=_HIGHEST_RATE, decimal_places=_MOST_PLACES)]
+Rate = Annotated[ExactDecimal, Field(gt=0, le=_HIGHEST_RATE, decimal_places=_DECIMAL_PLACES)]
 Id = Annotated[str, Field(pattern=ID_PATTERN)]
 Ids = Annotated[tuple[Id, ...], Field(max_length=10_000)]
 # Neither true nor "5" nor 5.0: whoever writes that means something else.
@@ -61,7 +61,7 @@ YesNo = Annotated[bool, Field(strict=True)]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Traits:
+class LineAttributes:
     """What rules go by when they look at a line of an order."""
 
     product_id: str | None
@@ -114,7 +114,7 @@ class Multiplier(_Part):
 
     # Postgres keeps no NUL, not even inside JSON.
     name: str = Field(min_length=1, max_length=100, pattern=r"^[^\x00]*$")
-    factor: Annotated[ExactDecimal, Field(ge=0, le=1000, decimal_places=_MOST_PLACES)]
+    factor: Annotated[ExactDecimal, Field(ge=0, le=1000, decimal_places=_DECIMAL_PLACES)]
     product_ids: Ids = ()
     category_ids: Ids = ()
     collection_ids: Ids = ()
@@ -131,7 +131,7 @@ class Multiplier(_Part):
             raise ValueError("must be after starts_at")
         return ends_at
 
-    def applies(self, traits: Traits, *, moment: datetime) -> bool:
+    def applies(self, traits: LineAttributes, *, moment: datetime) -> bool:
         if (self.starts_at and moment < self.starts_at) or (self.ends_at and moment >= self.ends_at):
             return False
         if self.customer_group_ids and traits.customer_group_ids.isdisjoint(self.customer_group_ids):
@@ -149,20 +149,20 @@ class FixedDust(_Part):
     """Each unit of the product earns this much, whatever it costs: it takes the place of the rate."""
 
     product_id: Id
-    dust: Whole = Field(ge=0, le=MOST_DUST)
+    dust: Whole = Field(ge=0, le=MAX_DUST)
 
 
 class WindowLimit(_Part):
-    dust: Whole = Field(ge=1, le=MOST_DUST)
+    dust: Whole = Field(ge=1, le=MAX_DUST)
     days: Whole = Field(ge=1, le=3650)
 
 
 class Limits(_Part):
     """The most dust that may be earned; what is beyond it is not."""
 
-    per_order: Whole | None = Field(default=None, ge=1, le=MOST_DUST, description="By one order")
+    per_order: Whole | None = Field(default=None, ge=1, le=MAX_DUST, description="By one order")
     per_day: Whole | None = Field(
-        default=None, ge=1, le=MOST_DUST, description="By all orders that a customer places on one day"
+        default=None, ge=1, le=MAX_DUST, description="By all orders that a customer places on one day"
     )
     per_customer: WindowLimit | None = Field(
         default=None, description="By all orders that a customer places within so many days"
@@ -239,8 +239,8 @@ class TierLevel(_Part):
     model_config = ConfigDict(serialize_by_alias=True)
 
     name: str = Field(min_length=1, max_length=100, pattern=r"^[^\x00]*$")
-    threshold: Annotated[ExactDecimal, Field(ge=0, le=MOST_DUST, decimal_places=2)] = Field(alias="from")
-    factor: Annotated[ExactDecimal, Field(gt=0, le=1000, decimal_places=_MOST_PLACES)] = Decimal(1)
+    threshold: Annotated[ExactDecimal, Field(ge=0, le=MAX_DUST, decimal_places=2)] = Field(alias="from")
+    factor: Annotated[ExactDecimal, Field(gt=0, le=1000, decimal_places=_DECIMAL_PLACES)] = Decimal(1)
 
 
 class Tiers(_Part):
@@ -272,9 +272,9 @@ class Tiers(_Part):
 class Referral(_Part):
     """What both get when a customer brings another, once that one has a paid order."""
 
-    referrer: Whole = Field(default=0, ge=0, le=MOST_DUST, description="Dust for who brought the new customer")
-    referred: Whole = Field(default=0, ge=0, le=MOST_DUST, description="Dust for the new customer")
-    min_earned: Whole = Field(default=0, ge=0, le=MOST_DUST, description="What the order must at least earn to count")
+    referrer: Whole = Field(default=0, ge=0, le=MAX_DUST, description="Dust for who brought the new customer")
+    referred: Whole = Field(default=0, ge=0, le=MAX_DUST, description="Dust for the new customer")
+    min_earned: Whole = Field(default=0, ge=0, le=MAX_DUST, description="What the order must at least earn to count")
     max_per_30_days: Whole | None = Field(
         default=None, ge=1, le=1_000_000, description="The most referrals that bring one referrer something"
     )
@@ -285,7 +285,7 @@ class Referral(_Part):
 
 
 class Bonuses(_Part):
-    signup: Whole = Field(default=0, ge=0, le=MOST_DUST, description="Dust for a new customer account")
+    signup: Whole = Field(default=0, ge=0, le=MAX_DUST, description="Dust for a new customer account")
     referral: Referral = Referral()
 
 
@@ -295,7 +295,7 @@ class RewardKind(StrEnum):
     FREE_PRODUCT = "free_product"
 
 
-Money = Annotated[ExactDecimal, Field(gt=0, le=_MOST_MONEY, decimal_places=_MOST_PLACES)]
+Money = Annotated[ExactDecimal, Field(gt=0, le=_MAX_MONEY, decimal_places=_DECIMAL_PLACES)]
 MoneyByCurrency = Annotated[dict[CurrencyCode, Money], Field(max_length=200)]
 # What only one kind of reward has; what another kind is given of it would do nothing, so it is refused.
 _FIELDS_OF_KIND = {
@@ -313,7 +313,7 @@ class Reward(_Part):
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$", description="Yours to choose, and stable: `ten-percent`")
     name: str = Field(min_length=1, max_length=100, pattern=r"^[^\x00]*$")
     kind: RewardKind
-    dust: Whole = Field(ge=1, le=MOST_DUST, description="The price, whatever it takes off")
+    dust: Whole = Field(ge=1, le=MAX_DUST, description="The price, whatever it takes off")
     percent: Annotated[ExactDecimal, Field(gt=0, le=100, decimal_places=4)] | None = Field(
         default=None, description="`percentage`: what it takes off the cart's items"
     )
@@ -372,9 +372,9 @@ class Redeem(_Part):
     rates: dict[CurrencyCode, Rate] = Field(
         default={"eur": Decimal(100)}, description="Dust for each major unit of discount, by currency"
     )
-    min_dust: Whole = Field(default=1, ge=1, le=MOST_DUST)
-    max_dust: Whole | None = Field(default=None, ge=1, le=MOST_DUST)
-    max_share: Annotated[ExactDecimal, Field(gt=0, le=1, decimal_places=_MOST_PLACES)] = Decimal(1)
+    min_dust: Whole = Field(default=1, ge=1, le=MAX_DUST)
+    max_dust: Whole | None = Field(default=None, ge=1, le=MAX_DUST)
+    max_share: Annotated[ExactDecimal, Field(gt=0, le=1, decimal_places=_DECIMAL_PLACES)] = Decimal(1)
     code_ttl_minutes: Whole = Field(default=60, ge=1, le=525_600)
     rewards: tuple[Reward, ...] = Field(default=(), max_length=200)
 
@@ -462,13 +462,13 @@ class Programme(_Part):
         return bool(self.bonuses.signup or self.bonuses.referral.offered or proved)
 
     @property
-    def looks_at(self) -> frozenset[Detail]:
+    def looks_at(self) -> frozenset[OrderDetail]:
         """What some rule asks for that not every snapshot of an order carries."""
         earn = self.earn
         asked = {
-            Detail.CATEGORIES: earn.excluded_category_ids or any(each.category_ids for each in earn.multipliers),
-            Detail.COLLECTIONS: earn.excluded_collection_ids or any(each.collection_ids for each in earn.multipliers),
-            Detail.CUSTOMER_GROUPS: any(each.customer_group_ids for each in earn.multipliers),
+            OrderDetail.CATEGORIES: earn.excluded_category_ids or any(by.category_ids for by in earn.multipliers),
+            OrderDetail.COLLECTIONS: earn.excluded_collection_ids or any(by.collection_ids for by in earn.multipliers),
+            OrderDetail.CUSTOMER_GROUPS: any(each.customer_group_ids for each in earn.multipliers),
         }
         return frozenset(detail for detail, wanted in asked.items() if wanted)
 

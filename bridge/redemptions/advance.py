@@ -19,7 +19,7 @@ from sqlalchemy import Connection, select, update
 from bridge.clock import now, real_now
 from bridge.db import transaction
 from bridge.errors import DustError, Unavailable
-from bridge.ledger.account import Kind, Memo
+from bridge.ledger.account import Kind, PostingDetails
 from bridge.ledger.store import open_accounts, reserved_lots, save
 from bridge.medusa.client import Json, Medusa, MedusaRefused, Promotion
 from bridge.notices.outbox import Notice, NoticeType, put
@@ -42,7 +42,7 @@ VISIT_SECONDS = 20.0
 SECOND_LOOK = timedelta(minutes=2)
 _LONGEST_WAIT_SECONDS = 120.0
 # Medusa takes 2 s for a promotion with a thousand exceptions, and refuses one with five thousand (a body of 100 kB).
-_MOST_EXCEPTIONS = 500
+_MAX_EXCEPTIONS = 500
 # An order is looked for from a little before the redemption on: two machines' clocks differ.
 _CLOCK_SKEW = timedelta(minutes=5)
 _LEFT_THE_CART = "The code was removed from the cart."
@@ -165,7 +165,7 @@ def _put_off(redemption: Redemption, lease: str, error: DustError) -> None:
 
 def _make(redemption: Redemption, medusa: Medusa, lease: str) -> Outcome:
     with transaction() as connection:
-        dust_only = newest_dust_only(connection, limit=_MOST_EXCEPTIONS)
+        dust_only = newest_dust_only(connection, limit=_MAX_EXCEPTIONS)
         max_share = version_numbered(connection, redemption.programme_version).programme.redeem.max_share
     visit = _Visit()
     made: dict[str, Promotion] = {}
@@ -363,7 +363,7 @@ def _look_again(redemption: Redemption, medusa: Medusa, lease: str) -> Outcome:
 def _release_hold(connection: Connection, redemption: Redemption, why: str) -> None:
     account = open_accounts(connection, [redemption.customer_id])[redemption.customer_id]
     reserved = reserved_lots(connection, redemption.customer_id, redemption.id)
-    memo = Memo(
+    details = PostingDetails(
         kind=Kind.RELEASE,
         reference_type="redemption",
         reference_id=redemption.id,
@@ -371,7 +371,7 @@ def _release_hold(connection: Connection, redemption: Redemption, why: str) -> N
         event_at=now(),
         programme_version=redemption.programme_version,
     )
-    account.release(reserved, memo, now=now())
+    account.release(reserved, details, now=now())
     account.expire_due(now=now())
     save(connection, [account])
 

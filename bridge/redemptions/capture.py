@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy import Connection
 
 from bridge.ids import OrderId
-from bridge.ledger.account import Account, InsufficientDust, Kind, Memo
+from bridge.ledger.account import Account, InsufficientDust, Kind, PostingDetails
 from bridge.ledger.store import reserved_lots
 from bridge.medusa.orders import CodeUse, Line, Order
 from bridge.observability.metrics import REDEMPTIONS_ENDED
@@ -214,15 +214,15 @@ def book_use(
         return _capture(connection, account, replace(redemption, codes=codes), order, target, now)
     difference = target - booked
     if difference > 0:
-        memo = _memo(Kind.REDEEM, redemption, order, "Dust spent on an order")
-        account.spend_anyway(difference, memo, now=now)
+        details = _memo(Kind.REDEEM, redemption, order, "Dust spent on an order")
+        account.spend_anyway(difference, details, now=now)
     elif difference < 0:
-        memo = _memo(Kind.REFUND, redemption, order, "Dust of an order given back")
-        account.give_back(-difference, spent, memo, now=now)
+        details = _memo(Kind.REFUND, redemption, order, "Dust of an order given back")
+        account.give_back(-difference, spent, details, now=now)
     else:
         return replace(redemption, codes=codes)
     # Not simply the last posting: a refund may be followed by one that takes waived points.
-    for move in next(posting for posting in reversed(account.postings) if posting.memo is memo).moves:
+    for move in next(posting for posting in reversed(account.postings) if posting.details is details).moves:
         if move.remaining:
             spent[move.lot_id] = spent.get(move.lot_id, 0) - move.remaining
     changes: dict[str, object] = {"dust_captured": redemption.dust_captured + difference}
@@ -312,8 +312,8 @@ def _hold_again(account: Account, redemption: Redemption, order: Order, now: dat
     return True
 
 
-def _memo(kind: Kind, redemption: Redemption, order: Order, description: str) -> Memo:
-    return Memo(
+def _memo(kind: Kind, redemption: Redemption, order: Order, description: str) -> PostingDetails:
+    return PostingDetails(
         kind=kind,
         reference_type="redemption",
         reference_id=redemption.id,

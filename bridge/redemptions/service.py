@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, or_, 
 from bridge.db.bulk import among
 from bridge.errors import Conflict, KeyReused, NotFound
 from bridge.ids import CustomerId, OrderId, ProductId, new_id
-from bridge.ledger.account import Kind, Memo
+from bridge.ledger.account import Kind, PostingDetails
 from bridge.ledger.store import open_accounts, save
 from bridge.medusa.carts import Cart
 from bridge.programme.versions import Version
@@ -160,7 +160,7 @@ def promise(
     account.book_due(now=now)
     terms = terms_for(max(0, account.available))
     redemption = _new_redemption(request, terms, version, now)
-    memo = Memo(
+    details = PostingDetails(
         kind=Kind.HOLD,
         reference_type="redemption",
         reference_id=redemption.id,
@@ -169,7 +169,7 @@ def promise(
         actor=request.customer_id,
         programme_version=version.number,
     )
-    account.hold(terms.dust, memo, now=now)
+    account.hold(terms.dust, details, now=now)
     save(connection, [account])
     answer = answer_for(redemption)
     row = {name: value for name, value in vars(redemption).items() if name != "codes"}

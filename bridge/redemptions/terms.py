@@ -7,7 +7,7 @@ from decimal import ROUND_FLOOR, Decimal
 
 from bridge.errors import Conflict, InvalidInput
 from bridge.ids import ProductId
-from bridge.ledger.account import MOST_DUST, InsufficientDust
+from bridge.ledger.account import MAX_DUST, InsufficientDust
 from bridge.medusa.carts import Cart
 from bridge.medusa.currencies import smallest_unit
 from bridge.programme.earning import (
@@ -20,7 +20,7 @@ from bridge.programme.rules import Redeem
 from bridge.redemptions.basket import Basket
 from bridge.redemptions.tables import RedemptionKind
 
-MOST_UNITS = 1_000
+MAX_UNITS = 1_000
 
 
 class NoRate(InvalidInput):
@@ -211,8 +211,8 @@ def product_terms(prices: Mapping[ProductId, int], wanted: Mapping[ProductId, in
             raise NoDustPrice(product_id)
         parts.append(Part(dust=price * quantity, product_id=product_id, quantity=quantity))
     dust = sum(part.dust for part in parts)
-    if dust > MOST_DUST:
-        raise AboveMaximum(max_dust=MOST_DUST)
+    if dust > MAX_DUST:
+        raise AboveMaximum(max_dust=MAX_DUST)
     return Terms(kind=RedemptionKind.PRODUCTS, dust=dust, parts=tuple(parts))
 
 

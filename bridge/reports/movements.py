@@ -25,7 +25,7 @@ _MOVED = text(
     GROUP BY day, kind ORDER BY day, kind
     """
 )
-MOST_PERIODS = 400
+MAX_PERIODS = 400
 
 
 class Period(StrEnum):

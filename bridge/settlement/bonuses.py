@@ -7,7 +7,7 @@ from sqlalchemy import Connection, select
 
 from bridge.db.bulk import among
 from bridge.ids import CustomerId
-from bridge.ledger.account import Kind, Memo
+from bridge.ledger.account import Kind, PostingDetails
 from bridge.ledger.merges import accounts_of_persons
 from bridge.ledger.store import open_accounts, save
 from bridge.ledger.tables import dust_transaction
@@ -32,7 +32,7 @@ def credit_signup_bonus(
     account = open_accounts(connection, [customer_id], lots=False)[customer_id]
     if customers_with_signup_bonus(connection, [customer_id]):
         return 0
-    memo = Memo(
+    details = PostingDetails(
         kind=Kind.BONUS,
         reference_type="customer",
         reference_id=customer_id,
@@ -41,7 +41,7 @@ def credit_signup_bonus(
         idempotency_key=_SIGNUP_KEY,
         programme_version=version.number,
     )
-    account.earn(amount, memo, now=now, expires_at=version.programme.expiry(event_at))
+    account.earn(amount, details, now=now, expires_at=version.programme.expiry(event_at))
     save(connection, [account], quiet={customer_id} if quiet else ())
     return amount
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from bridge.ids import CustomerId
-from bridge.ledger.account import Account, Kind, Memo
+from bridge.ledger.account import Account, Kind, PostingDetails
 from bridge.programme.versions import Version
 from bridge.settlement.expired import ExpiredPool
 from bridge.settlement.shares import Share
@@ -64,8 +64,8 @@ class Booking:
         taken = 0
         if wanted:
             policy = self.version.programme.reversal.negative_balance
-            memo = self._memo(Kind.REVERSE, less, self.changed_at)
-            taken = account.take_back(wanted, memo, now=self.now, policy=policy)
+            details = self._memo(Kind.REVERSE, less, self.changed_at)
+            taken = account.take_back(wanted, details, now=self.now, policy=policy)
         return replace(
             share,
             booked=share.booked - taken,
@@ -80,22 +80,22 @@ class Booking:
         restored = min(amount - forgiven, share.taken_back)
         expired = min(amount - forgiven - restored, share.expired)
         new = amount - forgiven - restored - expired
-        memo = self._memo(Kind.EARN, "Earned with an order", self.placed_at)
+        details = self._memo(Kind.EARN, "Earned with an order", self.placed_at)
         matures_at, expires_at = self.version.programme.dates(self.placed_at)
         if forgiven:
-            account.forgive(forgiven, memo, now=self.now, expires_at=expires_at)
+            account.forgive(forgiven, details, now=self.now, expires_at=expires_at)
         if restored:
             account.restore(
                 restored,
                 self.taken.get(account.customer_id, {}),
-                memo,
+                details,
                 now=self.now,
                 matures_at=matures_at,
                 expires_at=expires_at,
                 unpaid=self.unpaid,
             )
         if new:
-            account.earn(new, memo, now=self.now, matures_at=matures_at, expires_at=expires_at, unpaid=self.unpaid)
+            account.earn(new, details, now=self.now, matures_at=matures_at, expires_at=expires_at, unpaid=self.unpaid)
         return replace(
             share,
             booked=share.booked + restored + new,
@@ -104,8 +104,8 @@ class Booking:
             taken_back=share.taken_back - restored,
         )
 
-    def _memo(self, kind: Kind, description: str, event_at: datetime) -> Memo:
-        return Memo(
+    def _memo(self, kind: Kind, description: str, event_at: datetime) -> PostingDetails:
+        return PostingDetails(
             kind=kind,
             reference_type="order",
             reference_id=self.order_id,

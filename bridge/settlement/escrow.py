@@ -18,7 +18,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from bridge.errors import NotFound
 from bridge.ids import CustomerId, OrderId
-from bridge.ledger.account import Kind, Memo
+from bridge.ledger.account import Kind, PostingDetails
 from bridge.ledger.store import open_accounts, save
 from bridge.medusa.orders import Order
 from bridge.programme.rules import GuestClaim
@@ -323,7 +323,7 @@ def _credit(
             continue
         # The dates that it would have had from the start: waiting neither costs nor gives days.
         matures_at, expires_at = versions[row.programme_version].programme.dates(row.placed_at)
-        memo = Memo(
+        details = PostingDetails(
             kind=Kind.EARN,
             reference_type="order",
             reference_id=row.order_id,
@@ -332,7 +332,9 @@ def _credit(
             programme_version=row.programme_version,
             actor=actor,
         )
-        accounts[customer_id].earn(dust, memo, now=now, matures_at=matures_at, expires_at=expires_at, unpaid=row.unpaid)
+        accounts[customer_id].earn(
+            dust, details, now=now, matures_at=matures_at, expires_at=expires_at, unpaid=row.unpaid
+        )
     for due in referrals:
         settle_referral(connection, due, accounts, now)
     save(connection, accounts.values())

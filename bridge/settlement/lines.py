@@ -8,7 +8,7 @@ from typing import Any
 from bridge.ids import ProductId
 from bridge.medusa.orders import Line, Order
 from bridge.programme.earning import EarningLine, LineTerms, line_terms
-from bridge.programme.rules import Earn, Traits
+from bridge.programme.rules import Earn, LineAttributes
 from bridge.redemptions.capture import FirstUse, FirstUses
 from bridge.redemptions.service import Redemption
 
@@ -35,8 +35,8 @@ def terms_of_lines(order: Order, known: Mapping[str, Mapping[str, Any]], rules: 
     }
 
 
-def _traits(line: Line, order: Order) -> Traits:
-    return Traits(
+def _traits(line: Line, order: Order) -> LineAttributes:
+    return LineAttributes(
         product_id=line.product_id,
         category_ids=line.category_ids,
         collection_id=line.collection_id,

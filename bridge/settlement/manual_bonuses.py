@@ -13,14 +13,14 @@ from sqlalchemy.dialects.postgresql import insert
 from bridge.db import metadata
 from bridge.errors import KeyReused, field_error
 from bridge.ids import CustomerId, new_id
-from bridge.ledger.account import MOST_DUST, Kind, Memo
+from bridge.ledger.account import MAX_DUST, Kind, PostingDetails
 from bridge.ledger.store import open_accounts, save
 from bridge.ledger.tables import dust_transaction
 from bridge.programme.rules import Programme
 from bridge.programme.versions import current_version
 
-MOST_CUSTOMERS = 1000
-MOST_DAYS = 36_500
+MAX_CUSTOMERS = 1000
+MAX_DAYS = 36_500
 _DESCRIPTION = "A bonus from the shop"
 
 # One row for each grant, however many customers it went to: their books refer to it.
@@ -98,7 +98,7 @@ def give_bonus(connection: Connection, wish: BonusWish, *, idempotency_key: str,
         return _given_before(connection, wish, idempotency_key)
     accounts = open_accounts(connection, wish.customer_ids, lots=False)
     for account in accounts.values():
-        memo = Memo(
+        details = PostingDetails(
             kind=Kind.BONUS,
             reference_type="bonus",
             reference_id=given.id,
@@ -108,16 +108,16 @@ def give_bonus(connection: Connection, wish: BonusWish, *, idempotency_key: str,
             idempotency_key=f"bonus:{given.id}",
             programme_version=version.number,
         )
-        account.earn(given.amount, memo, now=now, matures_at=given.matures_at, expires_at=given.expires_at)
+        account.earn(given.amount, details, now=now, matures_at=given.matures_at, expires_at=given.expires_at)
     save(connection, accounts.values())
     return Bonus(row=given, transactions=_transactions(connection, given.id, wish.customer_ids))
 
 
 def _check(wish: BonusWish, programme: Programme) -> None:
-    if not 0 < wish.amount <= MOST_DUST:
-        raise field_error("amount", f"must be a whole number between 1 and {MOST_DUST}")
-    if not 0 < len(wish.customer_ids) <= MOST_CUSTOMERS:
-        raise field_error("customer_ids", f"name 1 to {MOST_CUSTOMERS} customers")
+    if not 0 < wish.amount <= MAX_DUST:
+        raise field_error("amount", f"must be a whole number between 1 and {MAX_DUST}")
+    if not 0 < len(wish.customer_ids) <= MAX_CUSTOMERS:
+        raise field_error("customer_ids", f"name 1 to {MAX_CUSTOMERS} customers")
     if wish.expires_after_days is not None and wish.expires_after_days <= wish.matures_after_days:
         raise field_error("expires_after_days", "must be more than matures_after_days, or nobody could spend it")
     days = programme.earn.expires_after_days

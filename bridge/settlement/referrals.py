@@ -36,7 +36,7 @@ from bridge.db import metadata
 from bridge.db.bulk import among
 from bridge.errors import Conflict, NotFound
 from bridge.ids import CustomerId, OrderId, new_id
-from bridge.ledger.account import Account, Kind, Memo
+from bridge.ledger.account import Account, Kind, PostingDetails
 from bridge.ledger.merges import accounts_of_persons
 from bridge.programme.versions import Version, current_version, versions_by_number
 from bridge.settlement.accounts import Account as CustomerAccount
@@ -461,24 +461,24 @@ def _bring_to(
     difference = target - (booked - waived)
     programme = due.version.programme
     if difference < 0:
-        memo = _memo(due, Kind.REVERSE, "The order that the bonus was for does not stand", now)
+        details = _memo(due, Kind.REVERSE, "The order that the bonus was for does not stand", now)
         # What has expired of it is not taken a second time. It then counts as waived.
         wanted = max(0, -difference - account.expired_of(due.row.id, now=now))
         policy = programme.reversal.negative_balance
-        taken = account.take_back(wanted, memo, now=now, policy=policy) if wanted else 0
+        taken = account.take_back(wanted, details, now=now, policy=policy) if wanted else 0
         return booked - taken, waived - difference - taken
     # What was waived is still with the customer; what had expired of it stays so.
     forgiven = min(waived, difference)
     if left := min(forgiven, max(0, waived - account.expired_of(due.row.id, now=now))):
         account.forgive(left, _memo(due, Kind.BONUS, why, now), now=now, expires_at=programme.expiry(now))
     if difference > forgiven:
-        memo = _memo(due, Kind.BONUS, why, now)
-        account.earn(difference - forgiven, memo, now=now, expires_at=programme.expiry(now))
+        details = _memo(due, Kind.BONUS, why, now)
+        account.earn(difference - forgiven, details, now=now, expires_at=programme.expiry(now))
     return booked + difference - forgiven, waived - forgiven
 
 
-def _memo(due: Due, kind: Kind, description: str, now: datetime) -> Memo:
-    return Memo(
+def _memo(due: Due, kind: Kind, description: str, now: datetime) -> PostingDetails:
+    return PostingDetails(
         kind=kind,
         reference_type="referral",
         reference_id=due.row.id,

@@ -24,7 +24,7 @@ router = APIRouter(tags=["webhooks"])
 _keep: Together[Arrival, Receipt] = Together("intake", receive_many)
 
 
-class WebhookAnswer(BaseModel):
+class WebhookResponse(BaseModel):
     id: str = Field(description="The webhook-id")
     status: Receipt
 
@@ -32,9 +32,9 @@ class WebhookAnswer(BaseModel):
 @router.post(
     "/webhooks/medusa",
     status_code=202,
-    response_model=WebhookAnswer,
+    response_model=WebhookResponse,
     responses={
-        200: {"model": WebhookAnswer, "description": "Seen before"},
+        200: {"model": WebhookResponse, "description": "Seen before"},
         **describe_problems(400, 401, 408, 413, 503),
     },
     openapi_extra={
@@ -71,7 +71,7 @@ async def medusa_webhook(request: Request) -> Response:
     if receipt is Receipt.ACCEPTED:
         wake(INBOX_DRAIN)
     log.info("event_received", type=event.type, status=receipt.value)
-    answer = WebhookAnswer(id=event_id, status=receipt)
+    answer = WebhookResponse(id=event_id, status=receipt)
     return JSONResponse(answer.model_dump(), 200 if receipt is Receipt.DUPLICATE else 202)
 
 

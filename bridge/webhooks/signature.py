@@ -20,7 +20,7 @@ _TIMESTAMP = re.compile(r"[0-9]{1,12}")
 # Dots part what is signed. An id with a timestamp in it could be another delivery's, cut in another place.
 _HOLDS_A_TIMESTAMP = re.compile(r"\.[0-9]+\.")
 # More than any rotation needs; a header of ten thousand signatures must not cost ten thousand comparisons.
-_MOST_SIGNATURES = 16
+_MAX_SIGNATURES = 16
 
 
 class BadSignature(NotAuthentic):
@@ -54,7 +54,7 @@ def verify(headers: Mapping[str, str], body: bytes, keys: Iterable[bytes], *, no
 
 
 def _signatures(header: str) -> Iterable[bytes]:
-    for part in header.split(" ")[:_MOST_SIGNATURES]:
+    for part in header.split(" ")[:_MAX_SIGNATURES]:
         version, _, encoded = part.partition(",")
         if version == "v1":
             try:

@@ -18,7 +18,7 @@ type Link = { cart_id: string; promotion_id: string; deleted_at?: string | Date 
 const AT_ONCE = 4
 // A cart that is locked is waited for by Medusa for two seconds; the caller's time-out is five.
 const LONGEST_MS = 2_000
-const MOST_PROMOTIONS = 1_000
+const MAX_PROMOTIONS = 1_000
 // A storefront's cookie keeps a cart for a week.
 const LOOK_BACK_MS = 8 * 24 * 3_600_000
 
@@ -36,7 +36,7 @@ export async function withdrawCodes(
 ): Promise<Withdrawal> {
   const promotions = await container
     .resolve(Modules.PROMOTION)
-    .listPromotions({ code: codes }, { select: ["id", "code"], take: MOST_PROMOTIONS, withDeleted: true })
+    .listPromotions({ code: codes }, { select: ["id", "code"], take: MAX_PROMOTIONS, withDeleted: true })
   return withdrawPromotions(promotions as Promotion[], container, { dryRun, now })
 }
 
@@ -47,16 +47,16 @@ export async function withdrawCodes(
 export async function cleanCarts(container: MedusaContainer): Promise<void> {
   const logger = container.resolve<Logger>("logger")
   const since = new Date(Date.now() - LOOK_BACK_MS).toISOString()
-  for (let skip = 0; ; skip += MOST_PROMOTIONS) {
+  for (let skip = 0; ; skip += MAX_PROMOTIONS) {
     const deleted = await container.resolve(Modules.PROMOTION).listPromotions(
       // `deleted_at` is no filter of the type, but of the table.
       { deleted_at: { $gte: since } } as object,
-      { relations: ["rules"], order: { id: "ASC" }, take: MOST_PROMOTIONS, skip, withDeleted: true },
+      { relations: ["rules"], order: { id: "ASC" }, take: MAX_PROMOTIONS, skip, withDeleted: true },
     )
     const dust = deleted.filter((promotion) => isDust(promotion as GuardedPromotion)) as Promotion[]
     const { carts } = await withdrawPromotions(dust, container, { dryRun: false, now: Date.now })
     if (carts.length) logger.info(`dust: took codes of deleted promotions out of ${carts.length} carts`)
-    if (deleted.length < MOST_PROMOTIONS) return
+    if (deleted.length < MAX_PROMOTIONS) return
   }
 }
 

@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import text
 
 from bridge.db import transaction
-from bridge.http.body_limits import MOST_BYTES
+from bridge.http.body_limits import MAX_BYTES
 from bridge.inbox.process_batch import drain_once
 from tests.support import tokens
 from tests.support.deliveries import deliver
@@ -82,8 +82,8 @@ def test_requests_that_are_bombs(api: TestClient, bomb: str) -> None:
 
 
 def test_what_is_packed_is_not_unpacked(api: TestClient) -> None:
-    packed = gzip.compress(json.dumps({"dust": 1, "note": "a" * 50 * MOST_BYTES}).encode())
-    assert len(packed) < MOST_BYTES
+    packed = gzip.compress(json.dumps({"dust": 1, "note": "a" * 50 * MAX_BYTES}).encode())
+    assert len(packed) < MAX_BYTES
     headers = {**tokens.customer(), "content-type": "application/json", "content-encoding": "gzip"}
     in_plain_words(api.post("/store/dust/quote", content=packed, headers=headers))
     in_plain_words(deliver(api, packed))

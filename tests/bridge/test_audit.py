@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.ids import CustomerId
-from bridge.ledger.account import Kind, Memo
+from bridge.ledger.account import Kind, PostingDetails
 from bridge.ledger.store import open_accounts, save
 from bridge.operations.audit import CHECK_NAMES, audit, find_breaches
 from tests.bridge.test_settlement import settle
@@ -23,15 +23,17 @@ class Planted(Exception):
     """Undoes the transaction that a breach was planted in."""
 
 
-def memo(kind: Kind) -> Memo:
-    return Memo(kind=kind, reference_type="order", reference_id="order_1", description="planted", event_at=now())
+def details(kind: Kind) -> PostingDetails:
+    return PostingDetails(
+        kind=kind, reference_type="order", reference_id="order_1", description="planted", event_at=now()
+    )
 
 
 def new_points_for_the_new_owner(connection: Connection) -> None:
     """The new owner earns the whole order once more, and the order's row says so."""
     connection.execute(text(f"UPDATE order_settlement SET booked = booked + {WORTH}"))
     account = open_accounts(connection, [CustomerId("cus_2")])[CustomerId("cus_2")]
-    account.earn(WORTH, memo(Kind.EARN), now=now())
+    account.earn(WORTH, details(Kind.EARN), now=now())
     save(connection, [account])
 
 
@@ -45,13 +47,13 @@ def a_former_owner_has_less(connection: Connection) -> None:
 
 def points_leave_and_arrive_nowhere(connection: Connection) -> None:
     account = open_accounts(connection, [CustomerId("cus_2")])[CustomerId("cus_2")]
-    account.transfer_out(100, memo(Kind.TRANSFER), now=now())
+    account.transfer_out(100, details(Kind.TRANSFER), now=now())
     save(connection, [account])
 
 
 def points_of_an_order_that_is_not_known(connection: Connection) -> None:
     account = open_accounts(connection, [CustomerId("cus_3")])[CustomerId("cus_3")]
-    account.earn(5, memo(Kind.EARN), now=now(), expires_at=now() + timedelta(days=1))
+    account.earn(5, details(Kind.EARN), now=now(), expires_at=now() + timedelta(days=1))
     save(connection, [account])
 
 
@@ -64,9 +66,9 @@ def hold_of(change: str) -> Callable[[Connection], None]:
 
     def plant(connection: Connection) -> None:
         account = open_accounts(connection, [CustomerId("cus_3")])[CustomerId("cus_3")]
-        account.earn(5, memo(Kind.ADJUST), now=now())
-        account.hold(5, memo(Kind.HOLD), now=now())
-        account.capture(5, dict.fromkeys(account.lots, 5), memo(Kind.REDEEM), now=now())
+        account.earn(5, details(Kind.ADJUST), now=now())
+        account.hold(5, details(Kind.HOLD), now=now())
+        account.capture(5, dict.fromkeys(account.lots, 5), details(Kind.REDEEM), now=now())
         save(connection, [account])
         connection.execute(text(f"UPDATE dust_lot SET {change} WHERE customer_id = 'cus_3'"), {"now": now()})
 
@@ -76,10 +78,10 @@ def hold_of(change: str) -> Callable[[Connection], None]:
 def spending_before_maturity(connection: Connection) -> None:
     """An order took points that were pending and matured afterwards: their row says so."""
     account = open_accounts(connection, [CustomerId("cus_3")])[CustomerId("cus_3")]
-    account.earn(5, memo(Kind.ADJUST), now=now(), matures_at=now() + timedelta(days=1))
+    account.earn(5, details(Kind.ADJUST), now=now(), matures_at=now() + timedelta(days=1))
     (lot,) = account.lots.values()
     lot.matured = True
-    account.spend_anyway(2, memo(Kind.REDEEM), now=now())
+    account.spend_anyway(2, details(Kind.REDEEM), now=now())
     lot.matured = False
     account.mature_due(now=now() + timedelta(days=1))
     save(connection, [account])

@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.ids import CustomerId
-from bridge.ledger.account import Kind, Memo
+from bridge.ledger.account import Kind, PostingDetails
 from bridge.ledger.store import open_accounts, save, spent_lots
 from tests.bridge.test_referrals import bought, refer
 from tests.bridge.test_settlement import balance, rules, settle
@@ -145,7 +145,7 @@ def give_back(dust: int, who: str = "cus_1", redemption: str = "dred_1") -> None
         spent = spent_lots(connection, CustomerId(who), redemption)
         account = open_accounts(connection, [CustomerId(who)], extra_lots=spent)[CustomerId(who)]
         what = {"reference_type": "redemption", "reference_id": redemption, "description": "given back"}
-        account.give_back(dust, spent, Memo(kind=Kind.REFUND, event_at=now(), **what), now=now())
+        account.give_back(dust, spent, PostingDetails(kind=Kind.REFUND, event_at=now(), **what), now=now())
         save(connection, [account])
 
 

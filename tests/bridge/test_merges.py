@@ -14,7 +14,7 @@ from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import DustError
 from bridge.ids import CustomerId
-from bridge.ledger.account import Kind, Memo
+from bridge.ledger.account import Kind, PostingDetails
 from bridge.ledger.adjust import adjust_balance
 from bridge.ledger.merges import MergeRefused, NotMerged, merge_customers, merges_of, unmerge_customer
 from bridge.ledger.statements import Balance, read_balance
@@ -285,8 +285,10 @@ def test_what_was_under_way_while_accounts_were_merged_is_carried_over_by_the_sw
         accounts = open_accounts(writer, [OLD])
         with ThreadPoolExecutor(1) as pool:
             merging = pool.submit(merge)
-            accounts[OLD].earn(10, Memo(kind=Kind.BONUS, reference_type="bonus", reference_id="x", description="",
-                                        event_at=now()), now=now())  # fmt: skip
+            bonus = PostingDetails(
+                kind=Kind.BONUS, reference_type="bonus", reference_id="x", description="", event_at=now()
+            )
+            accounts[OLD].earn(10, bonus, now=now())
             save(writer, accounts.values())
             writer.commit()
             merging.result()
@@ -295,7 +297,7 @@ def test_what_was_under_way_while_accounts_were_merged_is_carried_over_by_the_sw
         # As if its question had come before the merge and its lock after.
         account = open_accounts(connection, [OLD])[OLD]
         account.survivor = None
-        account.earn(7, Memo(kind=Kind.BONUS, reference_type="bonus", reference_id="y", description="",
+        account.earn(7, PostingDetails(kind=Kind.BONUS, reference_type="bonus", reference_id="y", description="",
                              event_at=now()), now=now())  # fmt: skip
         save(connection, [account])
     assert balances() == (7, 15)

@@ -16,7 +16,7 @@ from bridge.clock import now
 from bridge.db import transaction
 from bridge.ids import CustomerId, new_id
 from bridge.inbox.process_batch import drain_once
-from bridge.ledger.account import Kind, Memo
+from bridge.ledger.account import Kind, PostingDetails
 from bridge.ledger.store import open_accounts, save
 from bridge.medusa.client import get_medusa
 from bridge.redemptions.advance import advance
@@ -179,9 +179,11 @@ def test_a_quote_counts_what_matured_and_what_expired_before_a_sweep_did(api: Te
     medusa.add_cart(lines=[cart_line(total=50)])
     with transaction() as connection:
         account = open_accounts(connection, [CustomerId("cus_1")])[CustomerId("cus_1")]
-        memo = Memo(kind=Kind.BONUS, reference_type="bonus", reference_id="b", description="A gift", event_at=moment)
-        account.earn(100, memo, now=moment, expires_at=moment + timedelta(hours=1))
-        account.earn(70, memo, now=moment, matures_at=moment + timedelta(hours=1))
+        details = PostingDetails(
+            kind=Kind.BONUS, reference_type="bonus", reference_id="b", description="A gift", event_at=moment
+        )
+        account.earn(100, details, now=moment, expires_at=moment + timedelta(hours=1))
+        account.earn(70, details, now=moment, matures_at=moment + timedelta(hours=1))
         save(connection, [account])
     assert (quote(api)["available"], quote(api)["max_dust"]) == (100, 100)
     with moved(timedelta(hours=2)):

@@ -19,7 +19,7 @@ from bridge.errors import Unavailable
 from bridge.http.micro_batching import Together
 from bridge.ids import CustomerId, new_id
 from bridge.inbox.process_batch import drain_once
-from bridge.ledger.account import MOST_DUST
+from bridge.ledger.account import MAX_DUST
 from bridge.ledger.adjust import adjust_balance
 from bridge.medusa.client import get_medusa
 from bridge.operations.audit import audit_medusa
@@ -33,7 +33,7 @@ from bridge.redemptions.service import (
     update_redemption,
 )
 from bridge.redemptions.tables import State
-from bridge.redemptions.terms import MOST_UNITS
+from bridge.redemptions.terms import MAX_UNITS
 from tests.support import tokens
 from tests.support.clock import moved
 from tests.support.deliveries import deliver
@@ -510,9 +510,9 @@ def test_items_pay_for_products_without_a_cart(api: TestClient, medusa: FakeMedu
 
 
 def test_a_price_beyond_any_balance_is_refused_with_the_maximum(api: TestClient, medusa: FakeMedusa) -> None:
-    api.put("/admin/dust/products/prod_mug", json={"dust_price": MOST_DUST}, headers=tokens.admin())
+    api.put("/admin/dust/products/prod_mug", json={"dust_price": MAX_DUST}, headers=tokens.admin())
     give(1000)
-    answer = redeem(api, {"items": [{"product_id": "prod_mug", "quantity": MOST_UNITS}] * 100})
+    answer = redeem(api, {"items": [{"product_id": "prod_mug", "quantity": MAX_UNITS}] * 100})
     assert (answer.status_code, answer.json()["code"]) == (422, "above_maximum")
     assert redeem(api, {"items": [{"product_id": "prod_mug"}]}).json()["code"] == "insufficient_dust"
     assert figures(api) == (1000, 0, 1000)

@@ -17,7 +17,7 @@ from sqlalchemy import text
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.ids import CustomerId
-from bridge.ledger.account import Account, Kind, Memo, NegativeBalance
+from bridge.ledger.account import Account, Kind, NegativeBalance, PostingDetails
 from bridge.ledger.store import open_accounts, save
 from bridge.medusa.orders import read_order
 from bridge.reports.breakage import breakage
@@ -88,9 +88,11 @@ def account_of(customer_id: str) -> Iterator[Account]:
         save(connection, [account])
 
 
-def memo(kind: Kind, reference_id: str = "order_1") -> Memo:
+def details(kind: Kind, reference_id: str = "order_1") -> PostingDetails:
     # Not an order: the audit knows those.
-    return Memo(kind=kind, reference_type="test", reference_id=reference_id, description="test", event_at=now())
+    return PostingDetails(
+        kind=kind, reference_type="test", reference_id=reference_id, description="test", event_at=now()
+    )
 
 
 def start_of_today() -> datetime:
@@ -112,14 +114,14 @@ def some_months(dice: random.Random, *, days: int = 75) -> None:
             if what == "earn":
                 life = timedelta(days=dice.randint(1, 40)) if dice.random() < 0.8 else None
                 account.earn(
-                    amount, memo(Kind.EARN, f"order_{day}"), now=now(), expires_at=now() + life if life else None
+                    amount, details(Kind.EARN, f"order_{day}"), now=now(), expires_at=now() + life if life else None
                 )
             elif what == "take_back":
-                account.take_back(amount, memo(Kind.REVERSE), now=now(), policy=NegativeBalance.ALLOW)
+                account.take_back(amount, details(Kind.REVERSE), now=now(), policy=NegativeBalance.ALLOW)
             elif what == "correct":
-                account.adjust(amount, memo(Kind.ADJUST), now=now())
+                account.adjust(amount, details(Kind.ADJUST), now=now())
             elif account.available > 0:
-                account.spend_anyway(min(amount, account.available), memo(Kind.REDEEM), now=now())
+                account.spend_anyway(min(amount, account.available), details(Kind.REDEEM), now=now())
 
 
 @pytest.mark.usefixtures("settings")
@@ -162,10 +164,10 @@ def test_all_dust_is_in_some_month_and_in_some_column() -> None:
 @pytest.mark.usefixtures("settings")
 def test_breakage_is_the_share_that_expired() -> None:
     with account_of("cus_1") as account:
-        account.earn(100, memo(Kind.EARN), now=now(), expires_at=now() + timedelta(days=1))
-        account.earn(60, memo(Kind.EARN, "order_2"), now=now())
-        account.take_back(20, memo(Kind.REVERSE), now=now(), policy=NegativeBalance.ALLOW)
-        account.spend_anyway(30, memo(Kind.REDEEM), now=now())
+        account.earn(100, details(Kind.EARN), now=now(), expires_at=now() + timedelta(days=1))
+        account.earn(60, details(Kind.EARN, "order_2"), now=now())
+        account.take_back(20, details(Kind.REVERSE), now=now(), policy=NegativeBalance.ALLOW)
+        account.spend_anyway(30, details(Kind.REDEEM), now=now())
     with moved(timedelta(days=2)), account_of("cus_1") as account:
         account.expire_due(now=now())
     with transaction() as connection:
@@ -181,12 +183,12 @@ def test_each_day_is_closed_once_and_gaps_are_filled() -> None:
             return close_days(connection, now=now())
 
     with account_of("cus_1") as account:
-        account.earn(100, memo(Kind.EARN), now=now())
+        account.earn(100, details(Kind.EARN), now=now())
     today = start_of_today().date()
     assert close(1) == [today]
     assert close(1) == []
     with moved(noon_in(3)), account_of("cus_1") as account:
-        account.take_back(40, memo(Kind.REVERSE), now=now(), policy=NegativeBalance.ALLOW)
+        account.take_back(40, details(Kind.REVERSE), now=now(), policy=NegativeBalance.ALLOW)
     assert close(5) == [today + timedelta(days=day) for day in (1, 2, 3, 4)]
     with transaction() as connection:
         closes = list_closes(connection, limit=10)
@@ -197,7 +199,7 @@ def test_each_day_is_closed_once_and_gaps_are_filled() -> None:
 
 def test_who_rewrites_the_past_is_found_out_by_the_close(settings: dict[str, str]) -> None:
     with account_of("cus_1") as account:
-        account.earn(100, memo(Kind.EARN), now=now())
+        account.earn(100, details(Kind.EARN), now=now())
     with moved(noon_in(1)), transaction() as connection:
         close_days(connection, now=now())
     change = "UPDATE dust_transaction SET amount = amount {0}, balance_after = balance_after {0}, hash = {1}"

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.ids import CustomerId, new_id
-from bridge.ledger.account import Kind, Memo
+from bridge.ledger.account import Kind, PostingDetails
 from bridge.ledger.adjust import adjust_balance
 from bridge.ledger.merges import merge_customers
 from bridge.ledger.scheduled import book_due_lots
@@ -57,14 +57,14 @@ def spend(dust: int, who: str = "cus_1") -> None:
 
 
 def hold(dust: int, who: str = "cus_1", redemption: str = "dred_1") -> None:
-    _on_account("hold", Kind.HOLD, who, redemption, lambda account, memo: account.hold(dust, memo, now=now()))
+    _on_account("hold", Kind.HOLD, who, redemption, lambda account, details: account.hold(dust, details, now=now()))
 
 
 def release(who: str = "cus_1", redemption: str = "dred_1") -> None:
     with transaction() as connection:
         reserved = reserved_lots(connection, CustomerId(who), redemption)
     _on_account(
-        "release", Kind.RELEASE, who, redemption, lambda account, memo: account.release(reserved, memo, now=now())
+        "release", Kind.RELEASE, who, redemption, lambda account, details: account.release(reserved, details, now=now())
     )
 
 
@@ -72,15 +72,21 @@ def capture(dust: int, who: str = "cus_1", redemption: str = "dred_1") -> None:
     with transaction() as connection:
         reserved = reserved_lots(connection, CustomerId(who), redemption)
     _on_account(
-        "capture", Kind.REDEEM, who, redemption, lambda account, memo: account.capture(dust, reserved, memo, now=now())
+        "capture",
+        Kind.REDEEM,
+        who,
+        redemption,
+        lambda account, details: account.capture(dust, reserved, details, now=now()),
     )
 
 
 def _on_account(what: str, kind: Kind, who: str, redemption: str, do: Any) -> None:
-    memo = Memo(kind=kind, reference_type="redemption", reference_id=redemption, description=what, event_at=now())
+    details = PostingDetails(
+        kind=kind, reference_type="redemption", reference_id=redemption, description=what, event_at=now()
+    )
     with transaction() as connection:
         account = open_accounts(connection, [CustomerId(who)])[CustomerId(who)]
-        do(account, memo)
+        do(account, details)
         save(connection, [account])
 
 

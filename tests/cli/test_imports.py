@@ -17,7 +17,7 @@ from sqlalchemy import text
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.ids import CustomerId
-from bridge.ledger.account import Kind, Memo
+from bridge.ledger.account import Kind, PostingDetails
 from bridge.ledger.statements import read_balance
 from bridge.ledger.store import open_accounts, save
 from bridge.programme.rules import Programme
@@ -52,10 +52,10 @@ def count(query: str) -> int:
 def spend(customer: str, dust: int) -> None:
     with transaction() as connection:
         account = open_accounts(connection, [CustomerId(customer)])[CustomerId(customer)]
-        memo = Memo(
+        details = PostingDetails(
             kind=Kind.ADJUST, reference_type="adjustment", reference_id="spent", description="", event_at=now()
         )  # fmt: skip
-        account.adjust(-dust, memo, now=now())
+        account.adjust(-dust, details, now=now())
         save(connection, [account])
 
 

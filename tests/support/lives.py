@@ -10,7 +10,7 @@ from typing import Any
 from tests.support.clock import START
 from tests.support.orders import line, order
 
-_MOST_FACTS = 3
+_MAX_FACTS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ def _life(order_id: str, customer_id: str, chance: random.Random) -> Life:
     # Within the last half day: the first poll of `reconcile` looks back a day.
     placed = START - timedelta(hours=12) + timedelta(seconds=chance.randrange(36_000))
     facts, worth = [], []
-    for version in range(1, chance.randint(1, _MOST_FACTS) + 1):
+    for version in range(1, chance.randint(1, _MAX_FACTS) + 1):
         cents, quantity, canceled = (
             chance.randint(1, 9_999),
             chance.randint(1, 5),

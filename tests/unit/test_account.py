@@ -14,16 +14,18 @@ from bridge.ledger.account import (
     Account,
     InsufficientDust,
     Kind,
-    Memo,
     NegativeBalance,
+    PostingDetails,
     chain_hash,
 )
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 
 
-def memo(kind: Kind = Kind.EARN, reference: str = "order_1", reference_type: str = "order") -> Memo:
-    return Memo(kind=kind, reference_type=reference_type, reference_id=reference, description="test", event_at=NOW)
+def details(kind: Kind = Kind.EARN, reference: str = "order_1", reference_type: str = "order") -> PostingDetails:
+    return PostingDetails(
+        kind=kind, reference_type=reference_type, reference_id=reference, description="test", event_at=NOW
+    )
 
 
 def account() -> Account:
@@ -36,24 +38,24 @@ def lots_left(who: Account) -> dict[str, int]:
 
 def test_spending_takes_what_expires_soonest() -> None:
     who = account()
-    who.earn(10, memo(reference="never"), now=NOW)
-    who.earn(10, memo(reference="late"), now=NOW, expires_at=NOW + timedelta(days=90))
-    who.earn(10, memo(reference="soon"), now=NOW, expires_at=NOW + timedelta(days=9))
-    who.hold(15, memo(Kind.HOLD, "dred_1"), now=NOW)
+    who.earn(10, details(reference="never"), now=NOW)
+    who.earn(10, details(reference="late"), now=NOW, expires_at=NOW + timedelta(days=90))
+    who.earn(10, details(reference="soon"), now=NOW, expires_at=NOW + timedelta(days=9))
+    who.hold(15, details(Kind.HOLD, "dred_1"), now=NOW)
     reserved = {lot.id: lot.held for lot in who.lots.values() if lot.held}
-    who.capture(15, reserved, memo(Kind.REDEEM, "dred_1"), now=NOW)
+    who.capture(15, reserved, details(Kind.REDEEM, "dred_1"), now=NOW)
     assert lots_left(who) == {"never": 10, "late": 5}
     assert (who.balance, who.held) == (15, 0)
 
 
 def test_a_return_gives_back_to_the_same_lots_with_their_dates() -> None:
     who = account()
-    who.earn(10, memo(reference="late"), now=NOW, expires_at=NOW + timedelta(days=90))
-    who.earn(10, memo(reference="soon"), now=NOW, expires_at=NOW + timedelta(days=9))
+    who.earn(10, details(reference="late"), now=NOW, expires_at=NOW + timedelta(days=90))
+    who.earn(10, details(reference="soon"), now=NOW, expires_at=NOW + timedelta(days=9))
     dates = {lot.id: lot.expires_at for lot in who.lots.values()}
-    who.spend_anyway(15, memo(Kind.REDEEM), now=NOW)
+    who.spend_anyway(15, details(Kind.REDEEM), now=NOW)
     spent = {lot.id: lot.amount - lot.remaining for lot in who.lots.values()}
-    who.give_back(7, spent, memo(Kind.REFUND), now=NOW)
+    who.give_back(7, spent, details(Kind.REFUND), now=NOW)
     assert lots_left(who) == {"late": 10, "soon": 2}
     assert {lot.id: lot.expires_at for lot in who.lots.values()} == dates
     assert who.balance == 12
@@ -61,97 +63,97 @@ def test_a_return_gives_back_to_the_same_lots_with_their_dates() -> None:
 
 def test_a_hold_beyond_what_is_available_is_refused_and_changes_nothing() -> None:
     who = account()
-    who.earn(100, memo(), now=NOW)
-    who.hold(60, memo(Kind.HOLD, "dred_1"), now=NOW)
+    who.earn(100, details(), now=NOW)
+    who.hold(60, details(Kind.HOLD, "dred_1"), now=NOW)
     with pytest.raises(InsufficientDust) as refused:
-        who.hold(41, memo(Kind.HOLD, "dred_2"), now=NOW)
+        who.hold(41, details(Kind.HOLD, "dred_2"), now=NOW)
     assert refused.value.details == {"available": 40}
     assert (who.balance, who.held, who.version) == (100, 60, 2)
 
 
 def test_a_hold_does_not_touch_dust_that_has_expired_unnoticed() -> None:
     who = account()
-    who.earn(50, memo(), now=NOW, expires_at=NOW + timedelta(days=1))
+    who.earn(50, details(), now=NOW, expires_at=NOW + timedelta(days=1))
     with pytest.raises(InsufficientDust):
-        who.hold(1, memo(Kind.HOLD, "dred_1"), now=NOW + timedelta(days=1))
+        who.hold(1, details(Kind.HOLD, "dred_1"), now=NOW + timedelta(days=1))
     assert who.balance == 0
 
 
 def test_a_reversal_of_spent_dust_becomes_debt_that_the_next_earning_pays() -> None:
     who = account()
-    who.earn(100, memo(), now=NOW)
-    who.spend_anyway(80, memo(Kind.REDEEM), now=NOW)
-    assert who.take_back(100, memo(Kind.REVERSE), now=NOW, policy=NegativeBalance.ALLOW) == 100
+    who.earn(100, details(), now=NOW)
+    who.spend_anyway(80, details(Kind.REDEEM), now=NOW)
+    assert who.take_back(100, details(Kind.REVERSE), now=NOW, policy=NegativeBalance.ALLOW) == 100
     assert (who.balance, who.debt) == (-80, 80)
-    who.earn(100, memo(reference="order_2"), now=NOW)
+    who.earn(100, details(reference="order_2"), now=NOW)
     assert (who.balance, who.debt, lots_left(who)) == (20, 0, {"order_2": 20})
 
 
 def test_within_balance_takes_only_what_is_there_and_says_so() -> None:
     who = account()
-    who.earn(100, memo(), now=NOW)
-    who.spend_anyway(60, memo(Kind.REDEEM, "dred_1"), now=NOW)
-    who.hold(30, memo(Kind.HOLD, "dred_2"), now=NOW)
-    assert who.take_back(100, memo(Kind.REVERSE), now=NOW, policy=NegativeBalance.WITHIN_BALANCE) == 40
+    who.earn(100, details(), now=NOW)
+    who.spend_anyway(60, details(Kind.REDEEM, "dred_1"), now=NOW)
+    who.hold(30, details(Kind.HOLD, "dred_2"), now=NOW)
+    assert who.take_back(100, details(Kind.REVERSE), now=NOW, policy=NegativeBalance.WITHIN_BALANCE) == 40
     assert (who.balance, who.held, who.debt) == (0, 30, 30)
 
 
 def test_points_on_hold_count_as_balance_and_their_release_pays() -> None:
     who = account()
-    who.earn(1000, memo(), now=NOW)
-    who.hold(1000, memo(Kind.HOLD, "dred_1"), now=NOW)
+    who.earn(1000, details(), now=NOW)
+    who.hold(1000, details(Kind.HOLD, "dred_1"), now=NOW)
     reserved = {lot.id: lot.held for lot in who.lots.values()}
-    assert who.take_back(1000, memo(Kind.REVERSE), now=NOW, policy=NegativeBalance.WITHIN_BALANCE) == 1000
+    assert who.take_back(1000, details(Kind.REVERSE), now=NOW, policy=NegativeBalance.WITHIN_BALANCE) == 1000
     assert (who.balance, who.held, who.available) == (0, 1000, -1000)
-    who.release(reserved, memo(Kind.RELEASE, "dred_1"), now=NOW)
+    who.release(reserved, details(Kind.RELEASE, "dred_1"), now=NOW)
     assert (who.balance, who.held, who.debt) == (0, 0, 0)
 
 
 def test_points_that_a_survivor_holds_count_for_the_account_that_was_merged_into_it() -> None:
     survivor, merged = Account(customer_id=CustomerId("cus_2")), account()
     merged.survivor = survivor
-    merged.earn(100, memo(), now=NOW)
+    merged.earn(100, details(), now=NOW)
     merged.carry_over(now=NOW)
-    survivor.hold(100, memo(Kind.HOLD, "dred_1"), now=NOW)
+    survivor.hold(100, details(Kind.HOLD, "dred_1"), now=NOW)
     reserved = {lot.id: lot.held for lot in survivor.lots.values() if lot.held}
-    assert merged.take_back(100, memo(Kind.REVERSE), now=NOW, policy=NegativeBalance.WITHIN_BALANCE) == 100
+    assert merged.take_back(100, details(Kind.REVERSE), now=NOW, policy=NegativeBalance.WITHIN_BALANCE) == 100
     merged.carry_over(now=NOW)
-    survivor.release(reserved, memo(Kind.RELEASE, "dred_1"), now=NOW)
+    survivor.release(reserved, details(Kind.RELEASE, "dred_1"), now=NOW)
     assert (merged.balance, survivor.balance, survivor.debt) == (0, 0, 0)
 
 
 def test_what_is_due_is_booked_before_anything_is_taken() -> None:
     """Nothing was swept: a lot that has expired pays for no return, and one that has matured does."""
     who, later = account(), NOW + timedelta(days=2)
-    who.earn(100, memo(reference="order_2"), now=NOW, expires_at=NOW + timedelta(days=1))
-    who.earn(40, memo(reference="order_3"), now=NOW, matures_at=NOW + timedelta(days=1))
-    who.take_back(50, memo(Kind.REVERSE), now=later, policy=NegativeBalance.ALLOW)
+    who.earn(100, details(reference="order_2"), now=NOW, expires_at=NOW + timedelta(days=1))
+    who.earn(40, details(reference="order_3"), now=NOW, matures_at=NOW + timedelta(days=1))
+    who.take_back(50, details(Kind.REVERSE), now=later, policy=NegativeBalance.ALLOW)
     assert (who.balance, who.pending, who.debt) == (-10, 0, 10)
     assert who.expired["order_2"] == 100
 
 
 def test_a_late_spend_takes_nothing_that_has_expired() -> None:
     who, later = account(), NOW + timedelta(days=2)
-    who.earn(100, memo(), now=NOW, expires_at=NOW + timedelta(days=1))
-    who.spend_anyway(30, memo(Kind.REDEEM, "dred_1"), now=later)
+    who.earn(100, details(), now=NOW, expires_at=NOW + timedelta(days=1))
+    who.spend_anyway(30, details(Kind.REDEEM, "dred_1"), now=later)
     assert (who.balance, who.debt) == (-30, 30)
 
 
 def test_a_correction_may_take_what_has_matured_unnoticed() -> None:
     who, later = account(), NOW + timedelta(days=2)
-    who.earn(100, memo(), now=NOW, matures_at=NOW + timedelta(days=1))
-    who.adjust(-100, memo(Kind.ADJUST, "a mistake", "adjustment"), now=later)
+    who.earn(100, details(), now=NOW, matures_at=NOW + timedelta(days=1))
+    who.adjust(-100, details(Kind.ADJUST, "a mistake", "adjustment"), now=later)
     assert (who.balance, who.pending) == (0, 0)
 
 
 def test_what_was_taken_back_is_restored_to_the_same_lots() -> None:
     who = account()
-    who.earn(60, memo(), now=NOW, expires_at=NOW + timedelta(days=9))
-    who.earn(100, memo(reference="order_2"), now=NOW, expires_at=NOW + timedelta(days=90))
+    who.earn(60, details(), now=NOW, expires_at=NOW + timedelta(days=9))
+    who.earn(100, details(reference="order_2"), now=NOW, expires_at=NOW + timedelta(days=90))
     lots = {lot.source_id: lot.id for lot in who.lots.values()}
-    who.take_back(80, memo(Kind.REVERSE), now=NOW, policy=NegativeBalance.ALLOW)
+    who.take_back(80, details(Kind.REVERSE), now=NOW, policy=NegativeBalance.ALLOW)
     taken = {lots["order_1"]: 60, lots["order_2"]: 20}
-    who.restore(50, taken, memo(), now=NOW)
+    who.restore(50, taken, details(), now=NOW)
     # Of 80 that were taken 30 stay taken, and those are the order's own.
     assert lots_left(who) == {"order_1": 30, "order_2": 100}
     assert len(who.lots) == 2
@@ -159,14 +161,14 @@ def test_what_was_taken_back_is_restored_to_the_same_lots() -> None:
 
 def test_restoring_pays_the_debt_that_the_reversal_made_and_opens_a_lot_for_the_rest() -> None:
     who = account()
-    who.earn(60, memo(), now=NOW)
-    who.spend_anyway(50, memo(Kind.REDEEM, "dred_1"), now=NOW)
+    who.earn(60, details(), now=NOW)
+    who.spend_anyway(50, details(Kind.REDEEM, "dred_1"), now=NOW)
     lot = next(iter(who.lots))
-    who.take_back(60, memo(Kind.REVERSE), now=NOW, policy=NegativeBalance.ALLOW)
-    who.earn(20, memo(reference="order_2"), now=NOW)
+    who.take_back(60, details(Kind.REVERSE), now=NOW, policy=NegativeBalance.ALLOW)
+    who.earn(20, details(reference="order_2"), now=NOW)
     assert (who.balance, who.debt) == (-30, 30)
     expires_at = NOW + timedelta(days=30)
-    who.restore(60, {lot: 10}, memo(), now=NOW, expires_at=expires_at)
+    who.restore(60, {lot: 10}, details(), now=NOW, expires_at=expires_at)
     assert (who.balance, who.debt) == (30, 0)
     assert [(each.amount, each.expires_at) for each in who.lots.values() if each.source_id == "order_1"] == [
         (60, None),
@@ -177,12 +179,12 @@ def test_restoring_pays_the_debt_that_the_reversal_made_and_opens_a_lot_for_the_
 def test_a_transfer_takes_what_is_free_and_makes_no_debt() -> None:
     giver, taker = account(), Account(customer_id=CustomerId("cus_2"))
     soon, later = NOW + timedelta(days=9), NOW + timedelta(days=90)
-    giver.earn(100, memo(), now=NOW, expires_at=soon)
-    giver.earn(30, memo(reference="order_2"), now=NOW, expires_at=later)
-    giver.spend_anyway(60, memo(Kind.REDEEM, "dred_1"), now=NOW)
-    giver.hold(20, memo(Kind.HOLD, "dred_2"), now=NOW)
-    parcels = giver.transfer_out(100, memo(Kind.TRANSFER), now=NOW)
-    taker.take_over(parcels, memo(Kind.TRANSFER), now=NOW)
+    giver.earn(100, details(), now=NOW, expires_at=soon)
+    giver.earn(30, details(reference="order_2"), now=NOW, expires_at=later)
+    giver.spend_anyway(60, details(Kind.REDEEM, "dred_1"), now=NOW)
+    giver.hold(20, details(Kind.HOLD, "dred_2"), now=NOW)
+    parcels = giver.transfer_out(100, details(Kind.TRANSFER), now=NOW)
+    taker.take_over(parcels, details(Kind.TRANSFER), now=NOW)
     assert (giver.balance, giver.held, giver.debt, taker.balance) == (20, 20, 0, 50)
     # They stand for the order at their new owner, and keep their dates.
     assert {(lot.source_id, lot.remaining, lot.expires_at) for lot in taker.lots.values()} == {
@@ -194,8 +196,8 @@ def test_a_transfer_takes_what_is_free_and_makes_no_debt() -> None:
 def test_a_transfer_moves_pending_points_as_pending_ones() -> None:
     giver, taker = account(), Account(customer_id=CustomerId("cus_2"))
     matures_at = NOW + timedelta(days=9)
-    giver.earn(100, memo(), now=NOW, matures_at=matures_at)
-    taker.take_over(giver.transfer_out(40, memo(Kind.TRANSFER), now=NOW), memo(Kind.TRANSFER), now=NOW)
+    giver.earn(100, details(), now=NOW, matures_at=matures_at)
+    taker.take_over(giver.transfer_out(40, details(Kind.TRANSFER), now=NOW), details(Kind.TRANSFER), now=NOW)
     assert (giver.pending, taker.pending, taker.balance) == (60, 40, 0)
     taker.book_due(now=matures_at)
     assert (taker.pending, taker.balance) == (0, 40)
@@ -203,30 +205,30 @@ def test_a_transfer_moves_pending_points_as_pending_ones() -> None:
 
 def test_a_transfer_of_nothing_writes_nothing() -> None:
     who = account()
-    assert who.transfer_out(40, memo(Kind.TRANSFER), now=NOW) == []
+    assert who.transfer_out(40, details(Kind.TRANSFER), now=NOW) == []
     assert who.postings == []
 
 
 def test_pending_dust_is_not_spendable_and_is_taken_back_first() -> None:
     who = account()
-    who.earn(100, memo(), now=NOW, matures_at=NOW + timedelta(days=14))
+    who.earn(100, details(), now=NOW, matures_at=NOW + timedelta(days=14))
     assert (who.balance, who.pending, who.available) == (0, 100, 0)
     with pytest.raises(InsufficientDust):
-        who.hold(1, memo(Kind.HOLD, "dred_1"), now=NOW)
-    who.take_back(40, memo(Kind.REVERSE), now=NOW, policy=NegativeBalance.ALLOW)
+        who.hold(1, details(Kind.HOLD, "dred_1"), now=NOW)
+    who.take_back(40, details(Kind.REVERSE), now=NOW, policy=NegativeBalance.ALLOW)
     who.mature_due(now=NOW + timedelta(days=14))
     assert (who.balance, who.pending) == (60, 0)
 
 
 def test_held_dust_outlives_its_lot_and_expires_when_released() -> None:
     who = account()
-    who.earn(10, memo(), now=NOW, expires_at=NOW + timedelta(days=1))
-    who.hold(4, memo(Kind.HOLD, "dred_1"), now=NOW)
+    who.earn(10, details(), now=NOW, expires_at=NOW + timedelta(days=1))
+    who.hold(4, details(Kind.HOLD, "dred_1"), now=NOW)
     later = NOW + timedelta(days=2)
     who.expire_due(now=later)
     assert (who.balance, who.held) == (4, 4)
     lot = next(iter(who.lots))
-    who.release({lot: 4}, memo(Kind.RELEASE, "dred_1"), now=later)
+    who.release({lot: 4}, details(Kind.RELEASE, "dred_1"), now=later)
     who.expire_due(now=later)
     assert (who.balance, who.held) == (0, 0)
 
@@ -234,7 +236,7 @@ def test_held_dust_outlives_its_lot_and_expires_when_released() -> None:
 @pytest.mark.parametrize("amount", [0, -1, 10**12 + 1])
 def test_no_movement_of_nothing_or_of_too_much(amount: int) -> None:
     with pytest.raises(AssertionError):
-        account().earn(amount, memo(), now=NOW)
+        account().earn(amount, details(), now=NOW)
 
 
 @given(st.sampled_from(HASHED_COLUMNS))
@@ -278,7 +280,7 @@ class AnyLife(RuleBasedStateMachine):
             self.who.lots = {}
         self.who.earn(
             amount,
-            memo(reference=order),
+            details(reference=order),
             now=self.now,
             matures_at=self.now + timedelta(days=pending_days) if pending_days else None,
             expires_at=self.now + timedelta(days=expires_days) if expires_days else None,
@@ -296,7 +298,7 @@ class AnyLife(RuleBasedStateMachine):
         # A reversal books what is due first, so what expires by that is not taken.
         self.who.book_due(now=self.now)
         before = self.who.balance + self.who.pending
-        taken = self.who.take_back(amount, memo(Kind.REVERSE, order), now=self.now, policy=policy)
+        taken = self.who.take_back(amount, details(Kind.REVERSE, order), now=self.now, policy=policy)
         assert taken == amount if policy is NegativeBalance.ALLOW else taken <= amount
         assert before - (self.who.balance + self.who.pending) == taken
         self.orders[order] -= taken
@@ -305,7 +307,7 @@ class AnyLife(RuleBasedStateMachine):
     def hold(self, amount: int) -> None:
         redemption = self.name("dred")
         try:
-            self.who.hold(amount, memo(Kind.HOLD, redemption), now=self.now)
+            self.who.hold(amount, details(Kind.HOLD, redemption), now=self.now)
         except InsufficientDust:
             assert amount > self.who.available
             return
@@ -318,18 +320,18 @@ class AnyLife(RuleBasedStateMachine):
         reserved = self.holds.pop(redemption)
         amount = data.draw(st.integers(0, sum(reserved.values())))
         if amount:
-            self.who.capture(amount, reserved, memo(Kind.REDEEM, redemption), now=self.now)
+            self.who.capture(amount, reserved, details(Kind.REDEEM, redemption), now=self.now)
             taken = self.moved("held")
             self.spent[redemption] = {lot: -figure for lot, figure in taken.items()}
             reserved = {lot: figure + taken.get(lot, 0) for lot, figure in reserved.items()}
         rest = {lot: figure for lot, figure in reserved.items() if figure}
         if rest:
-            self.who.release(rest, memo(Kind.RELEASE, redemption), now=self.now)
+            self.who.release(rest, details(Kind.RELEASE, redemption), now=self.now)
 
     @rule(amount=st.integers(1, 200))
     def spend_anyway(self, amount: int) -> None:
         redemption = self.name("dred")
-        self.who.spend_anyway(amount, memo(Kind.REDEEM, redemption), now=self.now)
+        self.who.spend_anyway(amount, details(Kind.REDEEM, redemption), now=self.now)
         self.spent[redemption] = {lot: -figure for lot, figure in self.moved("remaining").items()}
         self.spent[redemption]["no lot"] = amount - sum(self.spent[redemption].values())
 
@@ -340,7 +342,7 @@ class AnyLife(RuleBasedStateMachine):
         spent = self.spent.pop(redemption)
         amount = data.draw(st.integers(1, sum(spent.values())))
         lots = {lot: figure for lot, figure in spent.items() if lot != "no lot" and figure}
-        self.who.give_back(amount, lots, memo(Kind.REFUND, redemption), now=self.now)
+        self.who.give_back(amount, lots, details(Kind.REFUND, redemption), now=self.now)
 
     @rule(days=st.integers(1, 20))
     def time_passes(self, days: int) -> None:
@@ -378,7 +380,7 @@ class AnyLife(RuleBasedStateMachine):
     def only_a_reversal_or_a_late_spend_goes_below_zero(self) -> None:
         for row in self.who.postings:
             if row.balance_after < 0 and row.amount < 0:
-                assert row.memo.kind in {Kind.REVERSE, Kind.REDEEM}
+                assert row.details.kind in {Kind.REVERSE, Kind.REDEEM}
 
 
 TestAnyLife = AnyLife.TestCase

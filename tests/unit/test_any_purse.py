@@ -15,7 +15,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 
 from bridge.errors import Conflict
 from bridge.ids import CustomerId, new_id
-from bridge.ledger.account import Account, Kind, Memo, NegativeBalance
+from bridge.ledger.account import Account, Kind, NegativeBalance, PostingDetails
 from tests.support.purses import Place, Purse
 from tests.support.sequences import pieces, play
 
@@ -23,16 +23,18 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 days = st.sampled_from([None, None, 1, 3, 8, 20])
 
 
-def make_memo(kind: Kind, reference_id: str, moment: datetime) -> Memo:
+def make_memo(kind: Kind, reference_id: str, moment: datetime) -> PostingDetails:
     what = "redemption" if reference_id.startswith("dred") else "order"
-    return Memo(kind=kind, reference_type=what, reference_id=reference_id, description="test", event_at=moment)
+    return PostingDetails(
+        kind=kind, reference_type=what, reference_id=reference_id, description="test", event_at=moment
+    )
 
 
 def uses(account: Account, redemption: str, figure: str) -> Counter[str]:
     """What the rows of a redemption did to each lot, as `book.reserved_lots` and `book.spent_lots` read it."""
     found: Counter[str] = Counter()
     for posting in account.postings:
-        if (posting.memo.reference_type, posting.memo.reference_id) == ("redemption", redemption):
+        if (posting.details.reference_type, posting.details.reference_id) == ("redemption", redemption):
             for move in posting.moves:
                 found[move.lot_id] += move.held if figure == "held" else -move.remaining
     return +found
@@ -42,7 +44,7 @@ def taken_for(account: Account, order: str) -> Counter[str]:
     """What reversals of an order took from each lot and was not restored, as `book.taken_lots` reads it."""
     found: Counter[str] = Counter()
     for posting in account.postings:
-        if posting.memo.reference_id == order and posting.memo.kind in {Kind.EARN, Kind.REVERSE}:
+        if posting.details.reference_id == order and posting.details.kind in {Kind.EARN, Kind.REVERSE}:
             for move in posting.moves:
                 if account.lots[move.lot_id].origin_version != posting.version:
                     found[move.lot_id] -= move.remaining
@@ -80,19 +82,19 @@ class AnyPurse(RuleBasedStateMachine):
         """What is booked of an order, by order and account; of a redemption what it has spent."""
         self.taken: Counter[tuple[str, int]] = Counter()
 
-    def memo(self, kind: Kind, reference_id: str) -> Memo:
+    def details(self, kind: Kind, reference_id: str) -> PostingDetails:
         self.now += timedelta(seconds=1)
         return make_memo(kind, reference_id, self.now)
 
     @rule(target=orders, who=st.integers(0, 1), amount=st.integers(1, 30), matures=days, expires=days)
     def earn(self, who: int, amount: int, matures: int | None, expires: int | None) -> Any:
         order = new_id("order")
-        memo = self.memo(Kind.EARN, order)
+        details = self.details(Kind.EARN, order)
         dates = {
             "matures_at": self.now + timedelta(days=matures) if matures else None,
             "expires_at": self.now + timedelta(days=expires) if expires else None,
         }
-        self.accounts[who].earn(amount, memo, now=self.now, **dates)
+        self.accounts[who].earn(amount, details, now=self.now, **dates)
         self.purses[who].earn(order, amount, now=self.now, **dates)
         self.booked[order, who] = amount
         self.given += amount
@@ -104,8 +106,8 @@ class AnyPurse(RuleBasedStateMachine):
         if not amount:
             return
         policy = NegativeBalance.WITHIN_BALANCE if within else NegativeBalance.ALLOW
-        memo = self.memo(Kind.REVERSE, order[0])
-        taken = self.accounts[who].take_back(amount, memo, now=self.now, policy=policy)
+        details = self.details(Kind.REVERSE, order[0])
+        taken = self.accounts[who].take_back(amount, details, now=self.now, policy=policy)
         assert taken == self.purses[who].take_back(order[0], amount, now=self.now, within_balance=within)
         self.booked[order[0], who] -= taken
         self.taken[order[0], who] += taken
@@ -115,9 +117,9 @@ class AnyPurse(RuleBasedStateMachine):
     def restore(self, order: Any, who: int, part: int) -> None:
         """An order counts again."""
         if amount := min(part, self.taken[order[0], who]):
-            account, memo = self.accounts[who], self.memo(Kind.EARN, order[0])
+            account, details = self.accounts[who], self.details(Kind.EARN, order[0])
             taken = taken_for(account, order[0])
-            account.restore(amount, taken, memo, now=self.now, **order[1])
+            account.restore(amount, taken, details, now=self.now, **order[1])
             self.purses[who].restore(order[0], amount, now=self.now, **order[1])
             self.booked[order[0], who] += amount
             self.taken[order[0], who] -= amount
@@ -128,11 +130,11 @@ class AnyPurse(RuleBasedStateMachine):
         amount, other = min(part, self.booked[order[0], who]), 1 - who
         if not amount:
             return
-        memo = self.memo(Kind.TRANSFER, order[0])
+        details = self.details(Kind.TRANSFER, order[0])
         debt = self.accounts[who].debt
-        parcels = self.accounts[who].transfer_out(amount, memo, now=self.now)
+        parcels = self.accounts[who].transfer_out(amount, details, now=self.now)
         if parcels:
-            self.accounts[other].take_over(parcels, memo, now=self.now)
+            self.accounts[other].take_over(parcels, details, now=self.now)
         moved = self.purses[who].give(order[0], amount, self.purses[other], now=self.now)
         assert moved == sum(parcel.amount for parcel in parcels) <= amount
         assert self.accounts[who].debt <= debt
@@ -152,10 +154,10 @@ class AnyPurse(RuleBasedStateMachine):
     @rule(target=held, who=st.integers(0, 1), amount=st.integers(1, 40))
     def hold(self, who: int, amount: int) -> Any:
         redemption = new_id("dred")
-        memo = self.memo(Kind.HOLD, redemption)
+        details = self.details(Kind.HOLD, redemption)
         self.purses[who].due(self.now)
         try:
-            self.accounts[who].hold(amount, memo, now=self.now)
+            self.accounts[who].hold(amount, details, now=self.now)
         except Conflict:
             assert amount > self.purses[who].available
             return multiple()
@@ -167,18 +169,18 @@ class AnyPurse(RuleBasedStateMachine):
     @rule(target=spent, redemption=consumes(held))
     def release(self, redemption: str) -> str:
         who = self.of[redemption]
-        account, memo = self.accounts[who], self.memo(Kind.RELEASE, redemption)
-        account.release(uses(account, redemption, "held"), memo, now=self.now)
+        account, details = self.accounts[who], self.details(Kind.RELEASE, redemption)
+        account.release(uses(account, redemption, "held"), details, now=self.now)
         self.purses[who].release(redemption, now=self.now)
         return redemption
 
     @rule(target=spent, redemption=consumes(held), percent=st.integers(1, 100))
     def capture(self, redemption: str, percent: int) -> str:
         who = self.of[redemption]
-        account, memo = self.accounts[who], self.memo(Kind.REDEEM, redemption)
+        account, details = self.accounts[who], self.details(Kind.REDEEM, redemption)
         reserved = uses(account, redemption, "held")
         amount = max(1, reserved.total() * percent // 100)
-        account.capture(amount, reserved, memo, now=self.now)
+        account.capture(amount, reserved, details, now=self.now)
         if rest := uses(account, redemption, "held"):
             account.release(rest, make_memo(Kind.RELEASE, redemption, self.now), now=self.now)
         self.purses[who].capture(redemption, amount, now=self.now)
@@ -187,17 +189,17 @@ class AnyPurse(RuleBasedStateMachine):
 
     @rule(redemption=spent, amount=st.integers(1, 20))
     def use_more(self, redemption: str, amount: int) -> None:
-        who, memo = self.of[redemption], self.memo(Kind.REDEEM, redemption)
-        self.accounts[who].spend_anyway(amount, memo, now=self.now)
+        who, details = self.of[redemption], self.details(Kind.REDEEM, redemption)
+        self.accounts[who].spend_anyway(amount, details, now=self.now)
         self.purses[who].spend_anyway(redemption, amount, now=self.now)
         self.booked[redemption] += amount
 
     @rule(redemption=spent, part=st.integers(1, 20))
     def give_back(self, redemption: str, part: int) -> None:
         if amount := min(part, self.booked[redemption]):
-            who, memo = self.of[redemption], self.memo(Kind.REFUND, redemption)
+            who, details = self.of[redemption], self.details(Kind.REFUND, redemption)
             account, waived = self.accounts[who], self.purses[who].waived
-            account.give_back(amount, uses(account, redemption, "spent"), memo, now=self.now)
+            account.give_back(amount, uses(account, redemption, "spent"), details, now=self.now)
             self.purses[who].give_back(redemption, amount, now=self.now)
             self.booked[redemption] -= amount
             self.given -= waived - self.purses[who].waived
@@ -272,8 +274,8 @@ def play_steps(steps: list[Any], sweeps: set[int]) -> list[Account]:
             # As the rules have it, nothing expires before it matures.
             expires_at = (matures_at or now) + timedelta(days=expires) if expires else None
             orders.append((f"order_{number}", amount, {"matures_at": matures_at, "expires_at": expires_at}))
-            memo = make_memo(Kind.EARN, f"order_{number}", now)
-            account.earn(amount, memo, now=now, matures_at=matures_at, expires_at=expires_at)
+            details = make_memo(Kind.EARN, f"order_{number}", now)
+            account.earn(amount, details, now=now, matures_at=matures_at, expires_at=expires_at)
         elif what == "hold":
             redemption = f"dred_{number}"
             try:
@@ -317,9 +319,9 @@ def _order_step(
         case "restore":
             account.restore(amount, taken_for(account, order), make_memo(Kind.EARN, order, now), now=now, **dates)
         case "transfer":
-            memo = make_memo(Kind.TRANSFER, order, now)
-            if parcels := account.transfer_out(amount, memo, now=now):
-                accounts[1 - who].take_over(parcels, memo, now=now)
+            details = make_memo(Kind.TRANSFER, order, now)
+            if parcels := account.transfer_out(amount, details, now=now):
+                accounts[1 - who].take_over(parcels, details, now=now)
 
 
 @given(steps=STEPS, sweeps=st.sets(st.integers(0, 24)))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bridge.imports.presets import PresetName
 from bridge.imports.reading import Reading, UnreadableImport, read_balances, rows_at
-from bridge.ledger.account import MOST_DUST
+from bridge.ledger.account import MAX_DUST
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -113,7 +113,7 @@ def test_each_wrong_row_is_named_by_line_field_and_mend() -> None:
     assert problems(reading) == [
         (2, "amount", "is below zero"),
         (3, "amount", "is a fraction"),
-        (4, "amount", f"is more than {MOST_DUST}"),
+        (4, "amount", f"is more than {MAX_DUST}"),
         (5, "amount", "is not a whole number"),
         (6, "amount", "is empty"),
         (7, "email", "is empty"),
@@ -161,7 +161,7 @@ CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\r\n\0"), max_s
 
 
 @given(
-    rows=st.lists(st.tuples(st.from_regex(r"\Acus_[0-9A-Z]{1,10}\Z"), CELLS, st.integers(1, MOST_DUST)), max_size=20),
+    rows=st.lists(st.tuples(st.from_regex(r"\Acus_[0-9A-Z]{1,10}\Z"), CELLS, st.integers(1, MAX_DUST)), max_size=20),
     delimiter=st.sampled_from(",;\t|"),
     end=st.sampled_from(["\n", "\r\n"]),
     mark=st.booleans(),
@@ -184,4 +184,4 @@ def test_any_bytes_are_read_or_refused_in_words(content: bytes) -> None:
             reading = read(start + content)
         except UnreadableImport:
             continue
-        assert all(0 < entry.amount <= MOST_DUST for entry in reading.entries)
+        assert all(0 < entry.amount <= MAX_DUST for entry in reading.entries)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bridge.medusa.order_shapes import ORDER_FIELDS
-from bridge.medusa.orders import Detail, UnreadableOrder, read_order
+from bridge.medusa.orders import OrderDetail, UnreadableOrder, read_order
 from bridge.settlement.facts import Age, Facts, compare
 from tests.support.orders import SAMPLES, line, order
 
@@ -251,12 +251,12 @@ def test_how_much_of_it_is_paid(captured: int, share: Decimal) -> None:
 
 def test_facts_say_which_details_they_tell() -> None:
     told = read_order(order(lines=[line(categories=("pcat_1",), collection="pcol_1")], groups=("cusgroup_1",)))
-    assert told.knows == frozenset(Detail)
+    assert told.knows == frozenset(OrderDetail)
     assert (told.lines[0].collection_id, told.customer_group_ids) == ("pcol_1", {"cusgroup_1"})
     # As senders before this version put it: no key where there is nothing to know.
     older = order()
     del older["items"][0]["product"]["collection_id"], older["customer"]["groups"]
-    assert read_order(older).knows == {Detail.CATEGORIES}
+    assert read_order(older).knows == {OrderDetail.CATEGORIES}
 
 
 def test_units_are_those_that_were_not_returned() -> None:

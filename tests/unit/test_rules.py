@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from bridge.medusa.orders import Detail
+from bridge.medusa.orders import OrderDetail
 from bridge.programme.earning import EarningLine, LineTerms, earning, line_terms
-from bridge.programme.rules import Earn, Programme, Traits
+from bridge.programme.rules import Earn, LineAttributes, Programme
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 # CONTRACT, "The programme document", with one multiplier as it shows it.
@@ -30,7 +30,7 @@ CONTRACT: dict[str, Any] = {
 
 
 def terms(rules: dict[str, Any], **traits: Any) -> LineTerms:
-    return line_terms(Earn.model_validate(rules), Traits(**{"product_id": "prod_1", **traits}), moment=NOW)
+    return line_terms(Earn.model_validate(rules), LineAttributes(**{"product_id": "prod_1", **traits}), moment=NOW)
 
 
 def multiplier(**more: Any) -> dict[str, Any]:
@@ -80,14 +80,14 @@ def test_what_is_excluded(rule: dict[str, Any], traits: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("earn", "detail"),
     [
-        ({"excluded_category_ids": ["pcat_1"]}, Detail.CATEGORIES),
-        ({"excluded_collection_ids": ["pcol_1"]}, Detail.COLLECTIONS),
-        (multiplier(category_ids=["pcat_1"]), Detail.CATEGORIES),
-        (multiplier(collection_ids=["pcol_1"]), Detail.COLLECTIONS),
-        (multiplier(customer_group_ids=["vip"]), Detail.CUSTOMER_GROUPS),
+        ({"excluded_category_ids": ["pcat_1"]}, OrderDetail.CATEGORIES),
+        ({"excluded_collection_ids": ["pcol_1"]}, OrderDetail.COLLECTIONS),
+        (multiplier(category_ids=["pcat_1"]), OrderDetail.CATEGORIES),
+        (multiplier(collection_ids=["pcol_1"]), OrderDetail.COLLECTIONS),
+        (multiplier(customer_group_ids=["vip"]), OrderDetail.CUSTOMER_GROUPS),
     ],
 )
-def test_rules_say_what_they_look_at(earn: dict[str, Any], detail: Detail) -> None:
+def test_rules_say_what_they_look_at(earn: dict[str, Any], detail: OrderDetail) -> None:
     assert Programme.model_validate({"earn": earn}).looks_at == {detail}
 
 

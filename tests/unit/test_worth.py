@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from bridge.ledger.account import MOST_DUST
+from bridge.ledger.account import MAX_DUST
 from bridge.programme.earning import (
     EarningLine,
     LineTerms,
@@ -27,7 +27,7 @@ NOW = datetime(2026, 11, 22, tzinfo=UTC)
 
 currencies = st.sampled_from(sorted(PLACES))
 rates = st.decimals("0.000001", "1000000", places=6)
-dusts = st.integers(1, MOST_DUST)
+dusts = st.integers(1, MAX_DUST)
 amounts = st.decimals("0", "1000000", places=3)
 shares = st.decimals("0.000001", "1", places=6)
 
@@ -77,7 +77,7 @@ def test_the_most_dust_never_takes_off_more_than_may_be_paid_with_it(
     redeem = rules(currency, rate, max_share=str(share), max_dust=max_dust)
     most = most_dust_within(redeem, amount * share, currency)
     assert most is not None
-    assert 0 <= most <= (max_dust or MOST_DUST)
+    assert 0 <= most <= (max_dust or MAX_DUST)
     value = discount_value(redeem, most, currency)
     assert value is not None
     assert value <= amount * share
@@ -85,7 +85,7 @@ def test_the_most_dust_never_takes_off_more_than_may_be_paid_with_it(
     following = ceil((value + Decimal(10) ** -PLACES[currency]) * rate)
     more = discount_value(redeem, following, currency)
     assert more is not None
-    assert more > amount * share or following > (max_dust or MOST_DUST)
+    assert more > amount * share or following > (max_dust or MAX_DUST)
 
 
 @given(currencies, rates, dusts)
@@ -185,4 +185,4 @@ def test_an_order_that_shrinks_never_earns_more(cents: list[int], data: st.DataO
 
 
 def test_an_earning_is_never_more_than_the_ledger_takes() -> None:
-    assert earned([10**17], Rounding.FLOOR, rate="1000000") == MOST_DUST
+    assert earned([10**17], Rounding.FLOOR, rate="1000000") == MAX_DUST

@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 
 _SAVE_MILLISECONDS = 5_000
 # 5.4 KB each, so about 110 MB. Failed tasks that no longer fit are still in the inbox and in the result backend.
-_MOST_TASKS = 20_000
+_MAX_TASKS = 20_000
 
 
 def run_flower(settings: Settings) -> None:
@@ -61,7 +61,7 @@ def _set_options(settings: Settings) -> None:
     options.persistent = True
     options.db = str(folder / "history")
     options.state_save_interval = _SAVE_MILLISECONDS
-    options.max_tasks = _MOST_TASKS
+    options.max_tasks = _MAX_TASKS
     if settings.flower_cookie_secret:
         options.cookie_secret = settings.flower_cookie_secret.get_secret_value()
     extract_settings()

@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 
 from bridge.clock import read_span
 from bridge.errors import InvalidInput
-from bridge.ledger.account import MOST_DUST
+from bridge.ledger.account import MAX_DUST
 from bridge.programme.rules import CurrencyCode, Programme
 from bridge.redemptions.tables import State
 
@@ -92,7 +92,7 @@ class Redeem(_Part):
 
     redeem: Name
     customer: Name
-    dust: Annotated[int, Field(strict=True, ge=1, le=MOST_DUST)] | None = None
+    dust: Annotated[int, Field(strict=True, ge=1, le=MAX_DUST)] | None = None
     items: dict[Name, Units] | None = None
     currency: CurrencyCode = "eur"
     fails: str | None = None
@@ -120,7 +120,7 @@ class Price(_Part):
     """What a product costs in dust."""
 
     price: Name
-    dust: Annotated[int, Field(strict=True, ge=1, le=MOST_DUST)]
+    dust: Annotated[int, Field(strict=True, ge=1, le=MAX_DUST)]
     dust_only: bool = False
 
 

@@ -54,7 +54,7 @@ from bridge.settings import get_settings, webhook_key
 
 _AT_ONCE = 500
 # Work that makes new work for ever is a fault; a story's step needs two or three rounds.
-_MOST_ROUNDS = 100
+_MAX_ROUNDS = 100
 # The next moment at which time alone changes something.
 _NEXT = text("""
     SELECT min(at) FROM (
@@ -170,7 +170,7 @@ class _Stage:
 
     def work(self) -> None:
         """What workers and beat would do now, until nothing is left."""
-        for _ in range(_MOST_ROUNDS):
+        for _ in range(_MAX_ROUNDS):
             drained = drain_once()
             for event_id in drained.split_off:
                 handle_event(event_id, get_medusa())

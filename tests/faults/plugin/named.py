@@ -86,8 +86,8 @@ def merge_loses(mine: Mine) -> None:
 
     take = Account.take_over
 
-    def careless(self: Any, parcels: Any, memo: Any, *, now: Any) -> None:
-        take(self, parcels[:-1] if mine(self.customer_id) else parcels, memo, now=now)
+    def careless(self: Any, parcels: Any, details: Any, *, now: Any) -> None:
+        take(self, parcels[:-1] if mine(self.customer_id) else parcels, details, now=now)
 
     Account.take_over = careless  # type: ignore[method-assign]
 
@@ -98,8 +98,8 @@ def merge_doubles(mine: Mine) -> None:
 
     take = Account.take_over
 
-    def generous(self: Any, parcels: Any, memo: Any, *, now: Any) -> None:
-        take(self, parcels * 2 if mine(self.customer_id) else parcels, memo, now=now)
+    def generous(self: Any, parcels: Any, details: Any, *, now: Any) -> None:
+        take(self, parcels * 2 if mine(self.customer_id) else parcels, details, now=now)
 
     Account.take_over = generous  # type: ignore[method-assign]
 
@@ -165,7 +165,7 @@ def expires_twice(mine: Mine) -> None:
         before = len(self.postings)
         expire(self, now=now)
         for gone in self.postings[before:] if mine(self.customer_id) else ():
-            self._spend(-gone.amount, gone.memo, now=now, overdraw=True)
+            self._spend(-gone.amount, gone.details, now=now, overdraw=True)
 
     Account.expire_due = twice  # type: ignore[method-assign]
 
@@ -211,13 +211,13 @@ def two_welcomes(mine: Mine) -> None:
     """Nobody looks whether a customer has had the sign-up bonus."""
     from bridge.settlement import bonuses
 
-    known, memo = bonuses.customers_with_signup_bonus, bonuses.Memo
+    known, details = bonuses.customers_with_signup_bonus, bonuses.PostingDetails
 
     def keyless(**how: Any) -> Any:
-        return memo(**{**how, "idempotency_key": None} if mine(how["reference_id"]) else how)
+        return details(**{**how, "idempotency_key": None} if mine(how["reference_id"]) else how)
 
     bonuses.customers_with_signup_bonus = lambda connection, ids: known(connection, [i for i in ids if not mine(i)])
-    bonuses.Memo = keyless
+    bonuses.PostingDetails = keyless
 
 
 def overdraws(mine: Mine) -> None:
@@ -226,8 +226,8 @@ def overdraws(mine: Mine) -> None:
 
     spend = Account._spend
 
-    def bold(self: Any, amount: int, memo: Any, *, now: Any, overdraw: bool) -> None:
-        spend(self, amount, memo, now=now, overdraw=overdraw or mine(self.customer_id))
+    def bold(self: Any, amount: int, details: Any, *, now: Any, overdraw: bool) -> None:
+        spend(self, amount, details, now=now, overdraw=overdraw or mine(self.customer_id))
 
     Account._spend = bold  # type: ignore[method-assign]
 

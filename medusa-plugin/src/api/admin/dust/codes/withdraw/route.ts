@@ -2,7 +2,7 @@ import type { MedusaRequest, MedusaResponse } from "@medusajs/framework/http"
 import { MedusaError } from "@medusajs/framework/utils"
 import { withdrawCodes } from "../../../../../cart-codes"
 
-const MOST_CODES = 100
+const MAX_CODES = 100
 
 /**
  * Take promotion codes out of every open cart that holds one. The bridge calls this before it deletes their promotions,
@@ -10,8 +10,8 @@ const MOST_CODES = 100
  */
 export async function POST(req: MedusaRequest, res: MedusaResponse): Promise<void> {
   const { codes, dry_run: dryRun } = (req.body ?? {}) as { codes?: unknown; dry_run?: unknown }
-  if (!Array.isArray(codes) || codes.length > MOST_CODES || codes.some((code) => typeof code !== "string")) {
-    throw new MedusaError(MedusaError.Types.INVALID_DATA, `codes must be a list of at most ${MOST_CODES} codes.`)
+  if (!Array.isArray(codes) || codes.length > MAX_CODES || codes.some((code) => typeof code !== "string")) {
+    throw new MedusaError(MedusaError.Types.INVALID_DATA, `codes must be a list of at most ${MAX_CODES} codes.`)
   }
   res.json(await withdrawCodes(codes as string[], req.scope, { dryRun: dryRun === true }))
 }
