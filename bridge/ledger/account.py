@@ -103,8 +103,8 @@ class Posting:
 
     @property
     def type(self) -> str:
-        """`credit` or `debit`; `details` where the balance did not move (a hold, a release, dust still pending)."""
-        return "credit" if self.amount > 0 else "debit" if self.amount < 0 else "details"
+        """`credit` or `debit`; `memo` where the balance did not move (a hold, a release, dust still pending)."""
+        return "credit" if self.amount > 0 else "debit" if self.amount < 0 else "memo"
 
 
 def chain_hash(previous: bytes, row: Mapping[str, object]) -> bytes:

@@ -60,9 +60,7 @@ dust_transaction = Table(
     Column("event_at", DateTime(timezone=True), nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("hash", LargeBinary, nullable=False),
-    CheckConstraint(
-        "type = CASE sign(amount) WHEN 1 THEN 'credit' WHEN -1 THEN 'debit' ELSE 'details' END", name="type"
-    ),
+    CheckConstraint("type = CASE sign(amount) WHEN 1 THEN 'credit' WHEN -1 THEN 'debit' ELSE 'memo' END", name="type"),
     # Hardly a row has a key: what follows from orders is kept from happening twice by the orders' own rows.
     Index(
         "uq_dust_transaction_idempotency_key",
