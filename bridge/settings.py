@@ -1,4 +1,4 @@
-"""The only reader of the environment. Every variable starts with `DUST_`; the README lists them."""
+"""The only reader of the environment. Every variable starts with `DUST_`; docs/settings.md lists them."""
 
 import base64
 import binascii
