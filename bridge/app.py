@@ -60,6 +60,9 @@ def create_app() -> FastAPI:
         title="Dust",
         version="0.1.0",
         description=_DESCRIPTION,
+        servers=[{"url": "/", "description": "This Dust"}],
+        # Stable names for generated clients: those of the routes.
+        generate_unique_id_function=lambda route: route.name,
         lifespan=_counting_and_tracing,
         # We trace and count ourselves; FastAPI would look at every request whether it should.
         telemetry={"tracing": False, "metrics": False, "logs": False},
@@ -86,12 +89,12 @@ def create_app() -> FastAPI:
         )
     app.add_middleware(PrivateUnlessPublic)
     app.add_middleware(Watched)
-    _publish_problem_schema(app)
+    _complete_schema(app)
     return app
 
 
-def _publish_problem_schema(app: FastAPI) -> None:
-    """Put the problem document into the OpenAPI schema; the routes only refer to it."""
+def _complete_schema(app: FastAPI) -> None:
+    """Add the problem document, which the routes only refer to, to the OpenAPI schema, and say what is public."""
     original = app.openapi
 
     def openapi() -> dict[str, object]:
@@ -100,6 +103,9 @@ def _publish_problem_schema(app: FastAPI) -> None:
         definition = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas.update(definition.pop("$defs", {}))
         schemas["Problem"] = definition
+        for methods in schema["paths"].values():
+            for operation in methods.values():
+                operation.setdefault("security", [])
         return schema
 
     app.openapi = openapi  # type: ignore[method-assign]

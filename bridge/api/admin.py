@@ -454,7 +454,7 @@ def read_events(
     return EventList(events=[_event(each) for each in found[:limit]], next_cursor=following)
 
 
-@router.post("/events/retry", status_code=202, responses=describe_problems(400, 422))
+@router.post("/events/retry", name="retry_events", status_code=202, responses=describe_problems(400, 422))
 def retry_many(who: AdminOperator, wish: RetryRequest | None = None) -> RetryManyResponse:
     """Make failed events pending again, all of them or those that fit. Asking twice does no harm."""
     retried = 0
@@ -477,7 +477,7 @@ def read_one_event(event_id: EventId) -> EventDetail:
     )
 
 
-@router.post("/events/{event_id}/retry", status_code=202, responses=describe_problems(404, 422))
+@router.post("/events/{event_id}/retry", name="retry_event", status_code=202, responses=describe_problems(404, 422))
 def retry(event_id: EventId, who: AdminOperator) -> RetryResponse:
     """Make a failed event pending again; harmless for any other."""
     with transaction() as connection:

@@ -95,7 +95,7 @@ def read_deliveries(
     return DeliveryList(deliveries=[_view(each) for each in found[:limit]], next_cursor=following)
 
 
-@router.post("/retry", status_code=202)
+@router.post("/retry", name="retry_deliveries", status_code=202)
 def retry_all_parked() -> DeliveryRetries:
     """Send every parked one again."""
     with transaction() as connection:
@@ -114,7 +114,7 @@ def read_one_delivery(delivery_id: PathId) -> DeliveryDetail:
     )
 
 
-@router.post("/{delivery_id}/retry", status_code=202, responses=describe_problems(404, 422))
+@router.post("/{delivery_id}/retry", name="retry_delivery", status_code=202, responses=describe_problems(404, 422))
 def retry(delivery_id: PathId) -> DeliveryRetry:
     """Send it again under its old id: a parked one, or one that the receiver took and lost."""
     with transaction() as connection:

@@ -1,5 +1,6 @@
 """The API does what its OpenAPI schema says, tried with what Schemathesis makes of it: valid calls and broken ones."""
 
+import re
 from contextlib import suppress
 from typing import Any
 
@@ -106,3 +107,21 @@ def test_every_error_of_the_schema_is_a_problem_document(api: TestClient) -> Non
                     schema = answer["content"]["application/problem+json"]["schema"]
                     assert schema == {"$ref": "#/components/schemas/Problem"}, (method, path, status)
     assert "HTTPValidationError" not in document["components"]["schemas"]
+
+
+def test_every_operation_has_a_stable_name_and_says_who_may_call_it(api: TestClient) -> None:
+    schema = api.get("/openapi.json").json()
+    assert schema["servers"][0]["url"] == "/"
+    operations = [
+        (f"{method.upper()} {path}", operation)
+        for path, methods in schema["paths"].items()
+        for method, operation in methods.items()
+    ]
+    names = [operation["operationId"] for _, operation in operations]
+    assert sorted(names) == sorted(set(names))
+    assert {"redeem", "quote", "read_own_balance", "retry_event", "retry_delivery"} <= set(names)
+    assert all(re.fullmatch(r"[a-z_]+", name) for name in names)
+    assert {name for name, operation in operations if not operation["security"]} == {
+        "POST /webhooks/medusa", "GET /store/dust/rewards", "GET /store/dust/products", "POST /store/dust/quote/guest",
+        "GET /health/live", "GET /health/ready",
+    }  # fmt: skip
