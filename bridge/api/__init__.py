@@ -1,4 +1,4 @@
-"""The side windows: for the storefront (`store.py`), merchants and operators (`admin.py`) and monitors (`health.py`).
+"""HTTP API: for the storefront (`store.py`), merchants and operators (`admin.py`) and monitoring (`health.py`).
 
-Each endpoint opens its transaction visibly and calls a function of another package; no rule lives here.
+Each endpoint opens its transaction and calls a function of another package. Business rules live there, not here.
 """

@@ -1,4 +1,4 @@
-"""What merchants and operators see. CONTRACT, "Admin API"."""
+"""Admin API for merchants and operators: products, customers, inbox, programme, reconcile. CONTRACT, "Admin API"."""
 
 from datetime import datetime, timedelta
 from typing import Annotated, Any
@@ -85,32 +85,32 @@ router = APIRouter(
 )
 
 
-# What the overview calls soon.
+# The overview shows what expires within this time.
 _SOON = timedelta(days=30)
 _MAX_UNPAID = 20
 
 
 class Overview(BaseModel):
-    """Where the programme stands, in whole dust and in numbers of things."""
+    """Key figures of the programme: whole points, and counts."""
 
-    customers: int = Field(description="Customers who have or had dust")
-    outstanding: int = Field(description="Dust that customers own, held included")
-    held: int = Field(description="Set aside for redemptions that are still open")
-    pending: int = Field(description="Earned, but not matured yet; not part of outstanding")
-    escrow: int = Field(description="Dust of guests' orders that waits to be claimed; not part of outstanding")
-    escrow_orders: int = Field(description="How many orders that is")
-    expiring: int = Field(description="What goes away until expiring_until unless it is spent")
+    customers: int = Field(description="Customers who have or had points")
+    outstanding: int = Field(description="Points that customers own, held points included")
+    held: int = Field(description="Points held for open redemptions")
+    pending: int = Field(description="Points earned that have not matured; not part of outstanding")
+    escrow: int = Field(description="Points of guest orders that are not claimed yet; not part of outstanding")
+    escrow_orders: int = Field(description="Number of guest orders in escrow")
+    expiring: int = Field(description="Points that expire by expiring_until unless they are spent")
     expiring_until: datetime
     open_redemptions: int
     waiting_events: int
     failed_events: int
     oldest_waiting_event_at: datetime | None
-    unpaid_orders: list[str] = Field(description="The newest orders with dust-only products that dust has not paid")
+    unpaid_orders: list[str] = Field(description="The newest orders with dust-only products not paid with points")
 
 
 @router.get("/overview")
 def read_overview() -> Overview:
-    """The whole programme at a glance."""
+    """Return the key figures of the programme."""
     until = now() + _SOON
     with transaction() as connection:
         waiting = read_waiting(connection)
@@ -129,12 +129,12 @@ def read_overview() -> Overview:
 
 
 class ProductRequest(Body):
-    """`dust_only` needs a price: what only dust can buy must cost some."""
+    """Points settings of a product. `dust_only` requires a `dust_price`."""
 
     dust_only: Annotated[bool, Field(strict=True)] = False
     dust_price: Annotated[Dust | None, Field(validate_default=True)] = None
 
-    # On the field and not on the whole, so that a form can show it where it is fixed.
+    # Validated on the field, not on the model, so that a form can show the error next to the price.
     @field_validator("dust_price")
     @classmethod
     def _dust_only_has_a_price(cls, price: int | None, others: ValidationInfo) -> int | None:
@@ -157,8 +157,8 @@ class AdminProduct(BaseModel):
     dust_price: int | None
     updated_by: str
     updated_at: datetime
-    warning: str | None = Field(default=None, description="What could not be checked, and what to do")
-    mirrored: bool = Field(description="Whether Medusa's product metadata has these settings by now")
+    warning: str | None = Field(default=None, description="What could not be checked, and what to do about it")
+    mirrored: bool = Field(description="Whether Medusa's product metadata has these settings")
     mirror_error: str | None
 
 
@@ -168,7 +168,7 @@ class AdminProductList(BaseModel):
 
 
 class Deleted(BaseModel):
-    """As Medusa answers a DELETE."""
+    """The response to a DELETE, in the shape that Medusa uses."""
 
     id: str
     object: str
@@ -177,7 +177,7 @@ class Deleted(BaseModel):
 
 @router.get("/products", responses=describe_problems(422))
 def read_products(limit: Limit = 100, cursor: Cursor = None) -> AdminProductList:
-    """Every product with dust settings, by id."""
+    """List the products with points settings, ordered by id."""
     with transaction() as connection:
         found = list_products(connection, limit=limit + 1, after=decode_cursor(Listing.PRODUCTS, cursor))
     following = encode_cursor(Listing.PRODUCTS, found[limit - 1].product_id if len(found) > limit else None)
@@ -186,7 +186,7 @@ def read_products(limit: Limit = 100, cursor: Cursor = None) -> AdminProductList
 
 @router.post("/products", responses=describe_problems(400, 422, 503))
 async def write_products(batch: ProductBatch, who: AdminOperator) -> AdminProductList:
-    """Set many products at once, all or none."""
+    """Set many products at once. It succeeds for all of them or for none."""
     wanted = {each.product_id: each for each in batch.products}
     fields = {each.product_id: f"products.{number}.dust_price" for number, each in enumerate(batch.products)}
     products = await FOR_OPERATORS.run(_set_products, list(wanted.values()), who.id, fields)
@@ -195,16 +195,16 @@ async def write_products(batch: ProductBatch, who: AdminOperator) -> AdminProduc
 
 @router.get("/products/{product_id}", responses=describe_problems(404, 422))
 def read_one_product(product_id: PathId) -> AdminProduct:
-    """One product's dust settings."""
+    """Return the points settings of one product."""
     with transaction() as connection:
         return _product(read_product(connection, ProductId(product_id)))
 
 
 @router.put("/products/{product_id}", responses=describe_problems(400, 422, 503))
 async def write_product(product_id: PathId, wish: ProductRequest, who: AdminOperator) -> AdminProduct:
-    """Set one product; Medusa's product metadata follows within seconds.
+    """Set the points settings of one product. Medusa's product metadata follows within seconds.
 
-    Refused when the product's variants have different prices. `warning` says when Medusa could not be asked.
+    A product whose variants have different prices is refused. `warning` is set if Medusa could not be asked.
     """
     batch = [ProductBatchRequest(product_id=product_id, dust_only=wish.dust_only, dust_price=wish.dust_price)]
     products = await FOR_OPERATORS.run(_set_products, batch, who.id, {product_id: "dust_price"})
@@ -213,7 +213,7 @@ async def write_product(product_id: PathId, wish: ProductRequest, who: AdminOper
 
 @router.delete("/products/{product_id}", responses=describe_problems(404, 422))
 def drop_product(product_id: PathId, who: AdminOperator) -> Deleted:
-    """Make it an ordinary product again."""
+    """Remove the points settings of a product."""
     with transaction() as connection:
         delete_product(connection, ProductId(product_id), actor=who.id, now=now())
     wake(PRODUCTS_MIRROR)
@@ -221,7 +221,7 @@ def drop_product(product_id: PathId, who: AdminOperator) -> Deleted:
 
 
 def _set_products(batch: list[ProductBatchRequest], actor: str, fields: dict[str, str]) -> list[AdminProduct]:
-    """`fields` says where each product's price stands in the request."""
+    """Write the settings. `fields` maps each product id to the request field with its price, for error messages."""
     warning = None
     try:
         refused = why_not_priced({ProductId(each.product_id) for each in batch if each.dust_price}, get_medusa)
@@ -249,7 +249,7 @@ def _product(settings: ProductSettings, warning: str | None = None) -> AdminProd
 
 @router.get("/customers/{customer_id}", responses=describe_problems(422))
 def read_customer(customer_id: PathId) -> BalanceResponse:
-    """A customer's figures; zeros for one never seen."""
+    """Return a customer's balance and tier. Unknown customers get zeros."""
     with transaction() as connection:
         tier = read_tier(connection, CustomerId(customer_id), now=now())
         return balance_view(read_balance(connection, CustomerId(customer_id)), tier)
@@ -260,9 +260,11 @@ def read_customer_transactions(
     customer_id: PathId,
     limit: Limit = 20,
     cursor: Cursor = None,
-    memos: Annotated[bool, Query(description="Also rows that moved no dust: holds, releases, pending dust")] = False,
+    memos: Annotated[
+        bool, Query(description="Include rows that changed no balance: holds, releases, pending points")
+    ] = False,
 ) -> TransactionList:
-    """A customer's history, newest first."""
+    """List a customer's transactions, newest first."""
     before = decode_number_cursor(Listing.TRANSACTIONS, cursor)
     with transaction() as connection:
         rows = read_transactions(
@@ -291,13 +293,13 @@ class StepResponse(BaseModel):
 
 class ExplanationResponse(BaseModel):
     balance: BalanceResponse
-    summary: list[str] = Field(description="What the balance is made of now, in sentences for the customer")
-    steps: list[StepResponse] = Field(description="How it came about, oldest first")
+    summary: list[str] = Field(description="What makes up the balance now, in sentences for the customer")
+    steps: list[StepResponse] = Field(description="How the balance came about, oldest first")
 
 
 @router.get("/customers/{customer_id}/explain", responses=describe_problems(422))
 def explain_customer(customer_id: PathId) -> ExplanationResponse:
-    """Why the balance is what it is: every row in a sentence, with its rule version, lots and expiry."""
+    """Explain a balance: every transaction in a sentence, with its rule version, lots and expiry."""
     with transaction() as connection:
         found = explain(connection, CustomerId(customer_id))
     return ExplanationResponse(
@@ -312,13 +314,13 @@ def explain_customer(customer_id: PathId) -> ExplanationResponse:
 
 class ErasedResponse(BaseModel):
     customer_id: str
-    events_stripped: int = Field(description="Event bodies that held more than ids")
+    events_stripped: int = Field(description="Number of event bodies from which more than ids was removed")
     message: str = "What identified the person is gone; the books and the liability stay."
 
 
 @router.post("/customers/{customer_id}/erase", responses=describe_problems(422))
 def erase(customer_id: PathId, who: AdminOperator) -> ErasedResponse:
-    """Forget a person: event bodies are stripped to ids, open redemptions released; the books stay as they are."""
+    """Erase personal data: strip event bodies to ids and release open redemptions. The ledger stays as it is."""
     with transaction() as connection:
         stripped = erase_customer(connection, CustomerId(customer_id), actor=who.id, now=now())
     wake(REDEMPTIONS_SWEEP)
@@ -327,22 +329,24 @@ def erase(customer_id: PathId, who: AdminOperator) -> ErasedResponse:
 
 @router.get("/customers/{customer_id}/export", responses=describe_problems(422))
 def export(customer_id: PathId) -> dict[str, Any]:
-    """Everything Dust knows of a customer, as one document."""
+    """Export all data about a customer as one document."""
     with transaction() as connection:
         return export_customer(connection, CustomerId(customer_id))
 
 
 class Adjustment(Body):
-    amount: Annotated[int, Field(strict=True, description="Whole dust: above zero to credit, below to debit")]
-    reason: Annotated[Text, Field(min_length=1, max_length=200, description="Why, for your books")]
-    description: Annotated[Text, Field(max_length=500, description="What the customer reads")] = ""
+    amount: Annotated[int, Field(strict=True, description="Whole points: positive to credit, negative to debit")]
+    reason: Annotated[
+        Text, Field(min_length=1, max_length=200, description="Reason, for your records; customers do not see it")
+    ]
+    description: Annotated[Text, Field(max_length=500, description="Text for the customer")] = ""
 
 
 @router.post("/customers/{customer_id}/adjustments", status_code=201, responses=describe_problems(400, 409, 422))
 def adjust(
     customer_id: PathId, wish: Adjustment, who: AdminOperator, key: Annotated[str, Depends(idempotency_key)]
 ) -> TransactionResponse:
-    """Credit or debit by hand."""
+    """Credit or debit points manually."""
     with transaction() as connection:
         row = adjust_balance(
             connection,
@@ -364,7 +368,7 @@ def read_redemptions(
     state: State | None = None,
     customer_id: Annotated[Id | None, Query()] = None,
 ) -> RedemptionList:
-    """Everybody's redemptions, newest first."""
+    """List the redemptions of all customers, newest first."""
     with transaction() as connection:
         found = list_redemptions(
             connection,
@@ -394,15 +398,15 @@ class EventResponse(BaseModel):
 class AttemptResponse(BaseModel):
     at: datetime
     outcome: Outcome
-    attempt: int = Field(description="Which attempt it was, counted from the last retry that was asked for")
+    attempt: int = Field(description="Number of the attempt, counted from the last requested retry")
     error_code: str | None
     reason: str | None
-    actor: str | None = Field(description="Who asked for the retry")
+    actor: str | None = Field(description="Who requested the retry")
 
 
 class EventDetail(EventResponse):
-    body: str = Field(description="The raw body as it came")
-    history: list[AttemptResponse] = Field(description="Attempts that did not go through, and retries; oldest first")
+    body: str = Field(description="The raw body as received")
+    history: list[AttemptResponse] = Field(description="Failed attempts and retries, oldest first")
 
 
 class EventList(BaseModel):
@@ -416,18 +420,18 @@ class RetryResponse(BaseModel):
     message: str
 
 
-# Types of events and codes of errors: what has other characters is none, and some would choke the database.
+# Event types and error codes use only these characters. Some others (NUL) would be an error in Postgres.
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,100}$")]
 
 
 class RetryRequest(Body):
-    """Which failed events; all of them when nothing is given."""
+    """Filter for failed events. An empty filter selects all of them."""
 
     type: Name | None = None
     subject: Id | None = None
     code: Annotated[Name | None, Field(description="The `error_code`")] = None
-    since: AwareDatetime | None = Field(None, description="Only events that came in then or later")
-    until: AwareDatetime | None = Field(None, description="Only events that came in before then")
+    since: AwareDatetime | None = Field(None, description="Only events received at this time or later")
+    until: AwareDatetime | None = Field(None, description="Only events received before this time")
 
 
 class RetryManyResponse(BaseModel):
@@ -441,12 +445,12 @@ def read_events(
     cursor: Cursor = None,
     state: EventState | None = None,
     type: Annotated[Name | None, Query()] = None,
-    subject: Annotated[Id | None, Query(description="An order, customer, … id")] = None,
+    subject: Annotated[Id | None, Query(description="Id of the order, customer, …")] = None,
     code: Annotated[Name | None, Query(description="The `error_code`")] = None,
-    since: Annotated[AwareDatetime | None, Query(description="Only events that came in then or later")] = None,
-    until: Annotated[AwareDatetime | None, Query(description="Only events that came in before then")] = None,
+    since: Annotated[AwareDatetime | None, Query(description="Only events received at this time or later")] = None,
+    until: Annotated[AwareDatetime | None, Query(description="Only events received before this time")] = None,
 ) -> EventList:
-    """The inbox, newest first."""
+    """List the events of the inbox, newest first."""
     only = EventFilter(state=state, type=type, subject=subject, code=code, since=since, until=until)
     with transaction() as connection:
         found = list_events(connection, only, before=decode_cursor(Listing.EVENTS, cursor), limit=limit + 1)
@@ -456,7 +460,7 @@ def read_events(
 
 @router.post("/events/retry", name="retry_events", status_code=202, responses=describe_problems(400, 422))
 def retry_many(who: AdminOperator, wish: RetryRequest | None = None) -> RetryManyResponse:
-    """Make failed events pending again, all of them or those that fit. Asking twice does no harm."""
+    """Retry failed events: all of them, or those that match the filter. Repeating the request is harmless."""
     retried = 0
     for number in retry_all(EventFilter(**(wish or RetryRequest()).model_dump()), actor=who.id):
         retried += number
@@ -466,7 +470,7 @@ def retry_many(who: AdminOperator, wish: RetryRequest | None = None) -> RetryMan
 
 @router.get("/events/{event_id}", responses=describe_problems(404, 422))
 def read_one_event(event_id: EventId) -> EventDetail:
-    """One event with its raw body and what happened to it."""
+    """Return one event with its raw body and its history."""
     with transaction() as connection:
         event = read_event_row(connection, event_id)
         history = read_history(connection, event_id)
@@ -479,7 +483,7 @@ def read_one_event(event_id: EventId) -> EventDetail:
 
 @router.post("/events/{event_id}/retry", name="retry_event", status_code=202, responses=describe_problems(404, 422))
 def retry(event_id: EventId, who: AdminOperator) -> RetryResponse:
-    """Make a failed event pending again; harmless for any other."""
+    """Retry a failed event. Events in other states do not change."""
     with transaction() as connection:
         retried = retry_event(connection, event_id, now=now(), actor=who.id)
     if retried:
@@ -493,7 +497,7 @@ def _event(event: EventSummary) -> EventResponse:
 
 
 class ProgrammeResponse(Programme):
-    """The rules in force, with which version they are."""
+    """The programme in force, with its version."""
 
     version: int
     author: str
@@ -505,13 +509,13 @@ class VersionList(BaseModel):
     next_cursor: str | None
 
 
-# What a GET adds to the document; a PUT may send it back and it says nothing.
+# A GET adds these keys to the document. A PUT may send them back; they are ignored.
 _READ_ONLY = ("version", "author", "created_at")
 
 
 @router.get("/programme")
 def read_programme() -> ProgrammeResponse:
-    """The rules in force."""
+    """Return the programme in force."""
     with transaction() as connection:
         return _programme(current_version(connection))
 
@@ -519,13 +523,13 @@ def read_programme() -> ProgrammeResponse:
 @router.put("/programme", responses=describe_problems(400, 422, 503))
 async def write_programme(
     document: Annotated[
-        dict[str, Any], FromBody(description="The programme document; what is left out has its default")
+        dict[str, Any], FromBody(description="The programme document; missing keys get their defaults")
     ],
     who: AdminOperator,
 ) -> ProgrammeResponse:
-    """Make a new version of the rules. Orders that were settled before keep the version they met.
+    """Create a new version of the programme. Orders that were already settled keep their version.
 
-    A currency that the shop does not have is refused. While Medusa is away, any three letters are accepted.
+    A currency that the shop does not have is refused. While Medusa is unavailable, any three letters are accepted.
     """
     return await FOR_OPERATORS.run(_write_programme, document, who)
 
@@ -547,7 +551,7 @@ def _write_programme(document: dict[str, Any], who: Operator) -> ProgrammeRespon
 
 @router.get("/programme/versions", responses=describe_problems(422))
 def read_versions(limit: Limit = 20, cursor: Cursor = None) -> VersionList:
-    """Every version there was, newest first."""
+    """List all versions of the programme, newest first."""
     with transaction() as connection:
         found = list_versions(connection, limit=limit + 1, before=decode_number_cursor(Listing.VERSIONS, cursor))
     following = encode_cursor(Listing.VERSIONS, found[limit - 1].number if len(found) > limit else None)
@@ -561,7 +565,7 @@ def _programme(version: Version) -> ProgrammeResponse:
 
 
 class ReconcileRequest(Body):
-    since: AwareDatetime | None = Field(None, description="How far to look back; else since the last poll")
+    since: AwareDatetime | None = Field(None, description="Start of the comparison; default: the last poll")
     dry_run: bool = False
 
 
@@ -569,14 +573,14 @@ class ReconcileResponse(BaseModel):
     since: datetime
     dry_run: bool
     orders_seen: int
-    drifted: list[str] = Field(description="Orders that had changed without Dust knowing")
-    customers: list[str] = Field(description="New customers that Dust had not heard of")
+    drifted: list[str] = Field(description="Orders whose changes Dust had not received")
+    customers: list[str] = Field(description="New customers that Dust had not received")
     unreadable: list[str]
 
 
 @router.post("/reconcile", responses=describe_problems(400, 409, 422, 503))
 async def reconcile_now(wish: ReconcileRequest | None = None) -> ReconcileResponse:
-    """Compare with Medusa now; what is new goes through the inbox like any event."""
+    """Compare with Medusa now. Changes found go through the inbox like any event."""
     return await FOR_OPERATORS.run(_reconcile_now, wish or ReconcileRequest())
 
 

@@ -1,4 +1,4 @@
-"""Bonuses that a merchant gives by hand."""
+"""Admin API: bonuses that a merchant gives manually."""
 
 from datetime import datetime
 from typing import Annotated, Self
@@ -23,18 +23,23 @@ router = APIRouter(
 
 
 class BonusRequest(Body):
-    """For one customer (`customer_id`) or for many (`customer_ids`), each of whom gets `amount`."""
+    """A bonus for one customer (`customer_id`) or for many (`customer_ids`). Each of them gets `amount`."""
 
     customer_id: Id | None = None
     customer_ids: Annotated[list[Id], Field(min_length=1, max_length=MAX_CUSTOMERS)] | None = None
     amount: Dust
-    reason: Annotated[Text, Field(min_length=1, max_length=200, description="Why, for your books")]
-    description: Annotated[Text, Field(max_length=500, description="What the customer reads; else the reason")] = ""
+    reason: Annotated[
+        Text, Field(min_length=1, max_length=200, description="Reason, for your records; customers do not see it")
+    ]
+    description: Annotated[
+        Text, Field(max_length=500, description="Text for the customer; default: A bonus from the shop")
+    ] = ""
     expires_after_days: Annotated[
-        int | None, Field(strict=True, ge=1, le=MAX_DAYS, description="Else as earned dust does by the programme")
+        int | None,
+        Field(strict=True, ge=1, le=MAX_DAYS, description="Default: as the programme says for earned points"),
     ] = None
     matures_after_days: Annotated[
-        int, Field(strict=True, ge=0, le=MAX_DAYS, description="Until then it is pending and cannot be spent")
+        int, Field(strict=True, ge=0, le=MAX_DAYS, description="Until then the points are pending and cannot be spent")
     ] = 0
 
     @model_validator(mode="after")
@@ -50,19 +55,19 @@ class BonusTransaction(TransactionResponse):
 
 class BonusResponse(BaseModel):
     id: str
-    amount: int = Field(description="Dust for each customer; pending until matures_at")
+    amount: int = Field(description="Points for each customer; pending until matures_at")
     reason: str
     description: str
     customers: int
     matures_at: datetime | None
     expires_at: datetime | None
     created_at: datetime
-    transactions: list[BonusTransaction] = Field(description="A row for each customer, by customer id")
+    transactions: list[BonusTransaction] = Field(description="One row per customer, ordered by customer id")
 
 
 @router.post("/bonuses", status_code=201, responses=describe_problems(400, 409, 422))
 def give(wish: BonusRequest, who: AdminOperator, key: Annotated[str, Depends(idempotency_key)]) -> BonusResponse:
-    """Give dust to one customer or to many, all or none."""
+    """Give points to one customer or to many. It succeeds for all of them or for none."""
     customers = [wish.customer_id] if wish.customer_id else wish.customer_ids or []
     with transaction() as connection:
         given = give_bonus(

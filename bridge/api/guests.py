@@ -1,4 +1,4 @@
-"""What operators see and do about guests' dust, and about accounts that belong to one person."""
+"""Admin API: points of guest orders in escrow, claims, and merges of accounts of one person."""
 
 from datetime import datetime
 from typing import Annotated
@@ -40,11 +40,11 @@ Email = Annotated[
 class EscrowResponse(BaseModel):
     order_id: str
     state: EscrowState
-    dust: int = Field(description="What waits now; 0 once it is claimed or expired")
+    dust: int = Field(description="Points in escrow now; 0 once they are claimed or expired")
     placed_at: datetime
     expires_at: datetime
-    customer_id: str | None = Field(description="Who claimed it")
-    proof: Proof | None = Field(description="How they showed that the order was theirs")
+    customer_id: str | None = Field(description="The customer who claimed it")
+    proof: Proof | None = Field(description="How the customer proved that the order was theirs")
     claimed_at: datetime | None
 
 
@@ -53,7 +53,7 @@ class EscrowDetail(EscrowResponse):
 
 
 class EscrowList(BaseModel):
-    waiting_orders: int = Field(description="All that wait, not only those of this page")
+    waiting_orders: int = Field(description="Number of all orders in escrow, not only of this page")
     waiting_dust: int
     escrows: list[EscrowResponse]
     next_cursor: str | None
@@ -61,7 +61,7 @@ class EscrowList(BaseModel):
 
 @router.get("/escrow", responses=describe_problems(422))
 def read_escrows(limit: Limit = 20, cursor: Cursor = None, state: EscrowState | None = None) -> EscrowList:
-    """Dust of guests' orders, newest first, and how much waits in all."""
+    """List the points of guest orders in escrow, newest first, with the totals."""
     with transaction() as connection:
         waiting = read_waiting(connection)
         before = decode_cursor(Listing.ESCROWS, cursor)
@@ -76,7 +76,7 @@ def read_escrows(limit: Limit = 20, cursor: Cursor = None, state: EscrowState | 
 
 @router.get("/escrow/{order_id}", responses=describe_problems(404, 422))
 def read_one_escrow(order_id: PathId) -> EscrowDetail:
-    """What waits, or waited, for the guest of one order, and why, in sentences."""
+    """Show the escrow of one guest order and explain it in sentences."""
     with transaction() as connection:
         found = read_escrow(connection, OrderId(order_id))
         sentences = explain_escrow(connection, found)
@@ -88,8 +88,8 @@ def _escrow(escrow: Escrow) -> dict[str, object]:
 
 
 class ClaimRequest(Body):
-    email: Annotated[Email, Field(description="The e-mail that the orders were placed with; it is not kept")]
-    dry_run: Annotated[bool, Field(strict=True, description="Only say what would be claimed")] = False
+    email: Annotated[Email, Field(description="The e-mail address of the orders; it is not stored")]
+    dry_run: Annotated[bool, Field(strict=True, description="Only return what would be claimed")] = False
 
 
 class ClaimedOrder(BaseModel):
@@ -106,9 +106,9 @@ class ClaimResponse(BaseModel):
 
 @router.post("/customers/{customer_id}/claim", responses=describe_problems(400, 409, 422))
 def claim(customer_id: PathId, wish: ClaimRequest, who: AdminOperator) -> ClaimResponse:
-    """Give a customer the dust of their orders as a guest, once they have proved to you that the e-mail is theirs.
+    """Give a customer the points of their guest orders, once they have proved to you that the e-mail address is theirs.
 
-    Orders under this e-mail that become known later follow within a minute. Asking again does no harm.
+    Orders with this address that become known later follow within a minute. Repeating the request is harmless.
     """
     customer = CustomerId(customer_id)
     with transaction() as connection:
@@ -123,8 +123,8 @@ def claim(customer_id: PathId, wish: ClaimRequest, who: AdminOperator) -> ClaimR
 
 class MergeResponse(BaseModel):
     id: str
-    customer_id: str = Field(description="The account that was merged; it is empty from then on")
-    survivor_id: str = Field(description="The account that has everything")
+    customer_id: str = Field(description="The account that was merged; it is empty afterwards")
+    survivor_id: str = Field(description="The account that everything was moved to")
     merged_at: datetime
     merged_by: str
     unmerged_at: datetime | None = Field(description="When it was undone")
@@ -137,8 +137,10 @@ class MergeRequest(Body):
 
 class UnmergeResponse(BaseModel):
     merge: MergeResponse
-    brought: int = Field(description="What the account had brought in all, pending dust included; below zero for debt")
-    returned: int = Field(description="What of it went back: neither spent nor set aside meanwhile")
+    brought: int = Field(
+        description="All points that the account had brought, pending ones included; negative for debt"
+    )
+    returned: int = Field(description="The points that went back: those neither spent nor held meanwhile")
 
 
 class MergeList(BaseModel):
@@ -147,7 +149,7 @@ class MergeList(BaseModel):
 
 @router.get("/customers/{customer_id}/merges", responses=describe_problems(422))
 def read_merges(customer_id: PathId) -> MergeList:
-    """Every merge that the customer has a part in, undone ones too, oldest first."""
+    """List every merge of this customer's account, undone ones included, oldest first."""
     with transaction() as connection:
         return MergeList(
             merges=[MergeResponse(**vars(each)) for each in merges_of(connection, CustomerId(customer_id))]
@@ -156,9 +158,9 @@ def read_merges(customer_id: PathId) -> MergeList:
 
 @router.post("/customers/{customer_id}/merge", responses=describe_problems(400, 409, 422))
 def merge(customer_id: PathId, wish: MergeRequest, who: AdminOperator) -> MergeResponse:
-    """Make two accounts of one person one: everything goes `into` the other, now and from now on.
+    """Merge this account `into` another one of the same person: everything moves there, now and in the future.
 
-    Open redemptions of this account have to be over first. Asking again does no harm.
+    This account must not have open redemptions. Repeating the request is harmless.
     """
     with transaction() as connection:
         done = merge_customers(connection, CustomerId(customer_id), CustomerId(wish.into), actor=who.id, now=now())
@@ -167,7 +169,7 @@ def merge(customer_id: PathId, wish: MergeRequest, who: AdminOperator) -> MergeR
 
 @router.post("/customers/{customer_id}/unmerge", responses=describe_problems(409, 422))
 def unmerge(customer_id: PathId, who: AdminOperator) -> UnmergeResponse:
-    """Undo a merge: what this account had brought comes back, as far as it is neither spent nor set aside."""
+    """Undo a merge. The points that this account had brought come back, unless they are spent or held."""
     with transaction() as connection:
         done = unmerge_customer(connection, CustomerId(customer_id), actor=who.id, now=now())
     return UnmergeResponse(merge=MergeResponse(**vars(done.merge)), brought=done.brought, returned=done.returned)

@@ -1,4 +1,4 @@
-"""Is it alive, is it ready, and how long has anything been waiting."""
+"""Health checks (liveness, readiness with the age of the oldest waiting work) and Prometheus metrics."""
 
 from datetime import datetime
 from functools import cache
@@ -28,22 +28,22 @@ class Live(BaseModel):
 
 class Ready(BaseModel):
     status: str
-    degraded: list[str] = Field(description="What is away although it serves: the broker")
+    degraded: list[str] = Field(description="What is unavailable although requests are served: the broker")
     oldest_waiting_event_seconds: float | None
     oldest_waiting_promise_seconds: float | None
 
 
 @router.get("/health/live")
 async def live() -> Live:
-    """The process answers. Waits for nothing: no thread, no database, no Medusa."""
+    """Liveness: the process answers. It waits for no thread, no database and no Medusa."""
     return Live()
 
 
 @router.get("/health/ready", response_model=Ready, responses=describe_problems(503))
 def ready() -> Response:
-    """It can do its work: the database is there and has the newest tables. Says how old the oldest waiting work is.
+    """Readiness: the database is reachable and fully migrated. Returns the age of the oldest waiting work.
 
-    Without the broker it still takes everything in, and the sweep catches up later: that is degraded, and no 503.
+    Without the broker requests are still accepted and the sweep catches up later. That is `degraded`, not a 503.
     """
     missing = _missing_settings()
     event = promise = None
@@ -74,7 +74,7 @@ def _broker_answers() -> bool:
 
 @cache
 def _registry() -> CollectorRegistry:
-    """What this process uses of memory and time, and what all of Dust is doing."""
+    """Metrics of this process (memory, CPU time, garbage collection) and of the whole installation."""
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     GCCollector(registry=registry)
@@ -84,7 +84,7 @@ def _registry() -> CollectorRegistry:
 
 @router.get("/metrics", include_in_schema=False)
 def metrics() -> Response:
-    """Prometheus metrics of all of Dust, whichever API process is asked; `process_` and `python_` ones are its own."""
+    """Prometheus metrics of the whole installation. `process_` and `python_` metrics are of the answering process."""
     return Response(generate_latest(_registry()), media_type=CONTENT_TYPE_LATEST)
 
 

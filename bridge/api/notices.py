@@ -1,4 +1,4 @@
-"""Webhooks out: how they look, for the OpenAPI schema, and what became of them, for operators."""
+"""Outgoing webhooks: their payloads for the OpenAPI schema, and the Admin API for their deliveries."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -33,11 +33,11 @@ router = APIRouter(
 
 
 class DeliveryResponse(BaseModel):
-    id: str = Field(description="The `webhook-id`, the same over all attempts")
+    id: str = Field(description="The `webhook-id`; the same for all attempts")
     type: NoticeType
     customer_id: str | None
     state: NoticeState
-    attempts: int = Field(description="Since it was written, or since the last retry that was asked for")
+    attempts: int = Field(description="Number of attempts since it was created or since the last requested retry")
     reason: str | None = Field(description="Why the last attempt failed")
     created_at: datetime
     next_attempt_at: datetime | None
@@ -47,9 +47,9 @@ class DeliveryResponse(BaseModel):
 class DeliveryAttempt(BaseModel):
     at: datetime
     milliseconds: int
-    status: int | None = Field(description="The HTTP status of the answer; null when there was none")
-    reason: str | None = Field(description="Why it failed; null when it went through")
-    answer: str | None = Field(description="How the receiver's answer began")
+    status: int | None = Field(description="HTTP status of the response; null if there was none")
+    reason: str | None = Field(description="Why it failed; null if it succeeded")
+    answer: str | None = Field(description="Beginning of the response body")
 
 
 class DeliveryDetail(DeliveryResponse):
@@ -81,7 +81,7 @@ def read_deliveries(
     type: NoticeType | None = None,
     customer_id: Annotated[Id | None, Query()] = None,
 ) -> DeliveryList:
-    """What the shop was told or is to be told, newest first; kept for 30 days."""
+    """List outgoing webhooks, sent and waiting, newest first. They are kept for 30 days."""
     with transaction() as connection:
         found = list_deliveries(
             connection,
@@ -97,7 +97,7 @@ def read_deliveries(
 
 @router.post("/retry", name="retry_deliveries", status_code=202)
 def retry_all_parked() -> DeliveryRetries:
-    """Send every parked one again."""
+    """Retry all failed deliveries (state `parked`)."""
     with transaction() as connection:
         retried = retry_parked(connection, now=now())
     wake(NOTICES_SEND)
@@ -106,7 +106,7 @@ def retry_all_parked() -> DeliveryRetries:
 
 @router.get("/{delivery_id}", responses=describe_problems(404, 422))
 def read_one_delivery(delivery_id: PathId) -> DeliveryDetail:
-    """One delivery, with what is sent and every attempt."""
+    """Return one delivery with its data and all attempts."""
     with transaction() as connection:
         found, log = read_delivery(connection, delivery_id), read_log(connection, delivery_id)
     return DeliveryDetail(
@@ -116,7 +116,7 @@ def read_one_delivery(delivery_id: PathId) -> DeliveryDetail:
 
 @router.post("/{delivery_id}/retry", name="retry_delivery", status_code=202, responses=describe_problems(404, 422))
 def retry(delivery_id: PathId) -> DeliveryRetry:
-    """Send it again under its old id: a parked one, or one that the receiver took and lost."""
+    """Send a delivery again with the same id: a failed one, or one that the receiver accepted and lost."""
     with transaction() as connection:
         retried = retry_delivery(connection, delivery_id, now=now())
     if retried:
@@ -130,15 +130,17 @@ def _view(found: Delivery) -> DeliveryResponse:
 
 
 class _Booked(BaseModel):
-    """A row of the customer's book, and the figures after it. Whole dust."""
+    """A ledger transaction of the customer, with the balance after it. All amounts are whole points."""
 
     customer_id: str
-    amount: int = Field(description="Always above zero")
+    amount: int = Field(description="Always positive")
     balance: int
-    available: int = Field(description="What may be spent now")
-    pending: int = Field(description="Earned, but not matured yet; not part of the balance")
+    available: int = Field(description="Points that can be spent now")
+    pending: int = Field(description="Points earned that have not matured; not part of the balance")
     transaction_id: str
-    version: int = Field(description="Counts the rows of the customer's book: of two notices the higher one is newer")
+    version: int = Field(
+        description="Number of the transaction in the customer's ledger account; the higher version is newer"
+    )
     event_at: datetime = Field(description="When it happened in the shop")
 
 
@@ -146,8 +148,12 @@ class EarnedData(_Booked):
     kind: str = Field(examples=["earn", "bonus"])
     reference_type: str = Field(examples=["order"])
     reference_id: str
-    matures_at: datetime | None = Field(description="When it may be spent, while that is to come; then it is pending")
-    awaits_payment: bool = Field(description="Whether it is pending until the order is paid; then matures_at is null")
+    matures_at: datetime | None = Field(
+        description="When the points can be spent, if they are still pending until then"
+    )
+    awaits_payment: bool = Field(
+        description="Whether the points are pending until the order is paid; matures_at is then null"
+    )
     expires_at: datetime | None
 
 
@@ -165,8 +171,8 @@ class ExpiringLot(BaseModel):
 
 class ExpiringData(BaseModel):
     customer_id: str
-    amount: int = Field(description="All that goes away on that day (UTC) unless it is spent before")
-    expires_at: datetime = Field(description="When the first of it does")
+    amount: int = Field(description="Points that expire on that day (UTC) unless they are spent before")
+    expires_at: datetime = Field(description="When the first of them expire")
     lots: list[ExpiringLot]
 
 
@@ -175,14 +181,14 @@ class FailedData(BaseModel):
     code: str = Field(description="Stable, for programs", examples=["medusa_refused", "unknown_in_medusa"])
     redemption_id: str | None = None
     customer_id: str | None = None
-    amount: int | None = Field(None, description="Dust that was set aside and is the customer's again")
+    amount: int | None = Field(None, description="Points that were held and are available to the customer again")
     event_id: str | None = None
     event_type: str | None = None
     subject: str | None = Field(None, description="The order, customer, … that the event is about")
 
 
 class _Notice(BaseModel):
-    timestamp: datetime = Field(description="When it was written; the same at every attempt")
+    timestamp: datetime = Field(description="When it was created; the same for all attempts")
 
 
 class EarnedNotice(_Notice):
@@ -210,11 +216,11 @@ class FailedNotice(_Notice):
     data: FailedData
 
 
-WebhookId = Annotated[str, Header(alias="webhook-id", description="The same over all attempts: handle each id once")]
+WebhookId = Annotated[str, Header(alias="webhook-id", description="The same for all attempts: process each id once")]
 WebhookTimestamp = Annotated[int, Header(alias="webhook-timestamp", description="Whole seconds since 1970")]
 WebhookSignature = Annotated[str, Header(alias="webhook-signature", description="`v1,<base64>`, Standard Webhooks 1.0")]
 
-# What Dust calls, not what it serves: they stand in the schema's `webhooks`.
+# Requests that Dust sends, not endpoints that it serves. They appear under `webhooks` in the OpenAPI schema.
 webhooks = APIRouter(
     responses={
         200: {"description": "Any 2xx is a receipt"},
@@ -225,24 +231,24 @@ webhooks = APIRouter(
 
 @webhooks.post(NoticeType.EARNED.value)
 def earned(notice: EarnedNotice, id: WebhookId, timestamp: WebhookTimestamp, signature: WebhookSignature) -> None:
-    """A customer earned dust, with an order or as a bonus."""
+    """A customer earned points, with an order or as a bonus."""
 
 
 @webhooks.post(NoticeType.REDEEMED.value)
 def redeemed(notice: RedeemedNotice, id: WebhookId, timestamp: WebhookTimestamp, signature: WebhookSignature) -> None:
-    """An order used a redemption: its dust is spent."""
+    """An order used a redemption: its points are spent."""
 
 
 @webhooks.post(NoticeType.EXPIRING.value)
 def expiring(notice: ExpiringNotice, id: WebhookId, timestamp: WebhookTimestamp, signature: WebhookSignature) -> None:
-    """Dust goes away soon (`earn.expiry_notice_days`); said once of each lot."""
+    """Points expire soon (`earn.expiry_notice_days`). Sent once for each lot."""
 
 
 @webhooks.post(NoticeType.EXPIRED.value)
 def expired(notice: ExpiredNotice, id: WebhookId, timestamp: WebhookTimestamp, signature: WebhookSignature) -> None:
-    """Dust has gone away."""
+    """Points expired."""
 
 
 @webhooks.post(NoticeType.FAILED.value)
 def failed(notice: FailedNotice, id: WebhookId, timestamp: WebhookTimestamp, signature: WebhookSignature) -> None:
-    """For the shop and not for a customer: a redemption failed, or an event was parked for an operator."""
+    """A redemption or the processing of an event failed. It is for the shop, not for a customer."""

@@ -1,4 +1,4 @@
-"""Referrals: a customer's own code, and the statement of another's."""
+"""Store API: the customer's referral code, and entering the code of another customer."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -22,29 +22,31 @@ router = APIRouter(prefix="/store/dust", tags=["store"])
 
 
 class OfferResponse(BaseModel):
-    referrer: int = Field(description="Dust for the customer whose code it is")
-    referred: int = Field(description="Dust for the new customer who states it")
+    referrer: int = Field(description="Points for the customer whose code is used")
+    referred: int = Field(description="Points for the new customer who enters the code")
 
 
 class StatedResponse(BaseModel):
-    """The referral by which the customer came."""
+    """The referral that brought this customer to the shop."""
 
     stated_at: datetime
-    bonus: int = Field(description="Dust that was promised")
-    received: int = Field(description="Dust that is booked for it; 0 until an order is paid, and when none stands")
+    bonus: int = Field(description="Points that were promised")
+    received: int = Field(description="Points credited for it; 0 until an order is paid, or if no paid order remains")
 
 
 class BroughtResponse(BaseModel):
-    stated: int = Field(description="New customers who stated the code")
-    qualified: int = Field(description="Those of them with a paid order that stands")
-    dust: int = Field(description="What they brought")
-    notes: list[str] = Field(description="Why some brought nothing")
+    stated: int = Field(description="New customers who entered the code")
+    qualified: int = Field(description="New customers with a paid order that still counts")
+    dust: int = Field(description="Points that the referrals brought")
+    notes: list[str] = Field(description="Why some referrals brought nothing")
 
 
 class ReferralResponse(BaseModel):
     code: str
-    offer: OfferResponse | None = Field(description="What a referral brings both at present; null: nothing")
-    referred_by: StatedResponse | None = Field(description="Null for a customer who was not referred")
+    offer: OfferResponse | None = Field(description="What a referral brings both customers now; null: nothing")
+    referred_by: StatedResponse | None = Field(
+        description="The referral that brought this customer; null if there is none"
+    )
     brought: BroughtResponse
 
 
@@ -54,16 +56,17 @@ class CodeStatement(Body):
 
 @router.get("/referral", responses=describe_problems(401, 503))
 def read_own_referral(customer_id: Customer) -> ReferralResponse:
-    """One's own referral code, what it has brought, and by whom one came oneself."""
+    """Show the customer's referral code, what it has brought, and the referral that brought them."""
     with transaction() as connection:
         return _view(connection, customer_id, referral_of(connection, customer_id))
 
 
 @router.post("/referral", status_code=201, responses=describe_problems(400, 401, 404, 409, 422, 429, 503))
 async def state_referral(customer_id: Customer, wish: CodeStatement) -> ReferralResponse:
-    """State the code of who told one of the shop, before the first order. The same code again changes nothing.
+    """Enter the code of the customer who recommended the shop, before the first order. Repeating it changes nothing.
 
-    Medusa is asked whose mailboxes the two accounts have: nobody refers themselves by a second account.
+    The e-mail addresses of both accounts are read from Medusa, so that customers cannot refer a second account of
+    their own.
     """
     return await FOR_CUSTOMERS.run(_state_referral, customer_id, wish)
 
@@ -73,7 +76,7 @@ def _state_referral(customer_id: CustomerId, wish: CodeStatement) -> ReferralRes
         referrer_id = referrer_of(connection, wish.code)
         offered = current_version(connection).programme.bonuses.referral.offered
         asks = offered and referral_of(connection, customer_id) is None and referrer_id != customer_id
-    # No transaction is open while Medusa is asked.
+    # No transaction is open during the call to Medusa.
     accounts = find_accounts([customer_id, referrer_id]) if asks else {}
     with transaction() as connection:
         stated = state_code(connection, customer_id, wish.code, accounts=accounts, now=now())

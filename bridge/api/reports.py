@@ -1,4 +1,4 @@
-"""Reports for merchants and their accountants, as JSON or as CSV. CONTRACT, "Admin API"."""
+"""Admin API: reports for merchants and accountants, as JSON or CSV. CONTRACT, "Admin API"."""
 
 import io
 from datetime import date, datetime, timedelta
@@ -27,32 +27,32 @@ router = APIRouter(
     responses=describe_problems(401, 503),
 )
 
-Format = Annotated[Literal["json", "csv"], Query(description="csv: a text/csv file with one line of names")]
+Format = Annotated[Literal["json", "csv"], Query(description="csv: a text/csv file with one header line")]
 _AS_CSV: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}}
 
 
 class LiabilityResponse(BaseModel):
-    """Whole dust at one moment, read from the books."""
+    """The liability at one moment, in whole points, computed from the ledger."""
 
     at: datetime
-    outstanding: int = Field(description="The sum of all balances above zero")
-    owed_by_customers: int = Field(description="The sum of all balances below zero")
+    outstanding: int = Field(description="Sum of all positive balances")
+    owed_by_customers: int = Field(description="Sum of all negative balances")
     held: int
     pending: int
-    escrow: int = Field(description="What waited for guests; nobody's yet, so not part of outstanding")
+    escrow: int = Field(description="Points of guest orders not claimed yet; not part of outstanding")
     customers: int
-    movements: dict[str, int] = Field(description="Sums by kind; together: outstanding less owed_by_customers")
-    adds_up: bool = Field(description="Whether they do")
-    value: dict[str, str] = Field(description="What the outstanding dust could take off, by currency")
+    movements: dict[str, int] = Field(description="Sums by kind; their total is outstanding minus owed_by_customers")
+    adds_up: bool = Field(description="Whether the movements have that total")
+    value: dict[str, str] = Field(description="Discount that the outstanding points are worth, by currency")
     programme_version: int
 
 
 class MovementsResponse(BaseModel):
-    """One day or month, which begins on `start`: opening and all that moved are closing."""
+    """One day or month that begins on `start`. `opening` plus the sum of `moved` is `closing`."""
 
     start: date
     opening: int
-    moved: dict[str, int] = Field(description="Whole dust by kind of row")
+    moved: dict[str, int] = Field(description="Whole points by kind of transaction")
     closing: int
 
 
@@ -61,10 +61,10 @@ class MovementsList(BaseModel):
 
 
 class ExpiringMonthResponse(BaseModel):
-    month: date | None = Field(description="Its first day; null: dust that never expires")
+    month: date | None = Field(description="First day of the month; null: points that never expire")
     dust: int
-    held: int = Field(description="The part of dust that open redemptions have set aside")
-    pending: int = Field(description="On top of dust: not matured yet")
+    held: int = Field(description="The part of `dust` that is held for open redemptions")
+    pending: int = Field(description="Points that have not matured; not part of `dust`")
     customers: int
 
 
@@ -73,7 +73,7 @@ class ExpiringList(BaseModel):
 
 
 class CohortResponse(BaseModel):
-    """The dust that came in during one month, and where it is now."""
+    """The points issued in one month, and what became of them."""
 
     month: date
     issued: int
@@ -81,8 +81,8 @@ class CohortResponse(BaseModel):
     taken_back: int
     expired: int
     remaining: int
-    other: int = Field(description="Corrections by hand, and what settled a balance below zero")
-    breakage: str = Field(description="The share that expired of what was issued and not taken back")
+    other: int = Field(description="Manual corrections, and points that settled a negative balance")
+    breakage: str = Field(description="Expired share of the points that were issued and not taken back")
 
 
 class CohortList(BaseModel):
@@ -90,10 +90,12 @@ class CohortList(BaseModel):
 
 
 class CloseResponse(LiabilityResponse):
-    """What was kept at the end of a day, in UTC."""
+    """The daily close: the liability at the end of a day in UTC."""
 
     day: date
-    digest: str = Field(description="SHA-256 over the whole book of then: keep it, and nobody can rewrite the past")
+    digest: str = Field(
+        description="SHA-256 of the whole ledger at that time. Keep a copy: it proves that the past was not rewritten"
+    )
     closed_at: datetime
 
 
@@ -104,10 +106,10 @@ class CloseList(BaseModel):
 
 @router.get("/liability", response_model=LiabilityResponse, responses=_AS_CSV | describe_problems(422))
 def report_liability(
-    at: Annotated[AwareDatetime | None, Query(description="A past moment; else now")] = None,
+    at: Annotated[AwareDatetime | None, Query(description="A past moment; default: now")] = None,
     format: Format = "json",
 ) -> LiabilityResponse | Response:
-    """What the programme owed at a moment; asked again later, the answer is the same."""
+    """Report the liability at a moment. A later request for the same moment returns the same result."""
     with reading() as connection:
         found = liability(connection, at or now())
     return (
@@ -117,12 +119,12 @@ def report_liability(
 
 @router.get("/movements", response_model=MovementsList, responses=_AS_CSV | describe_problems(422))
 def report_movements(
-    since: Annotated[date | None, Query(description="The first day (UTC); else 30 days ago")] = None,
-    until: Annotated[date | None, Query(description="The day after the last; else tomorrow")] = None,
+    since: Annotated[date | None, Query(description="First day (UTC); default: 30 days before `until`")] = None,
+    until: Annotated[date | None, Query(description="Day after the last day (UTC); default: tomorrow")] = None,
     by: Period = Period.DAY,
     format: Format = "json",
 ) -> MovementsList | Response:
-    """What came in and went out, period by period, with the opening and the closing figure."""
+    """Report movements per period, with opening and closing balance."""
     today = now().date()
     until = until or _later(today, 1)
     since = since or _later(until, -30)
@@ -140,7 +142,7 @@ def report_movements(
 
 @router.get("/expiring", response_model=ExpiringList, responses=_AS_CSV | describe_problems(422))
 def report_expiring(format: Format = "json") -> ExpiringList | Response:
-    """All dust there is, by the month it goes away in unless it is spent."""
+    """Report all points by the month in which they expire unless they are spent."""
     with reading() as connection:
         found = expiring_by_month(connection)
     if format == "csv":
@@ -150,7 +152,7 @@ def report_expiring(format: Format = "json") -> ExpiringList | Response:
 
 @router.get("/breakage", response_model=CohortList, responses=_AS_CSV | describe_problems(422))
 def report_breakage(format: Format = "json") -> CohortList | Response:
-    """What became of the dust of each month."""
+    """Report what became of the points issued in each month."""
     with reading() as connection:
         found = breakage(connection)
     if format == "csv":
@@ -160,7 +162,7 @@ def report_breakage(format: Format = "json") -> CohortList | Response:
 
 @router.get("/closes", response_model=CloseList, responses=_AS_CSV | describe_problems(422))
 def report_closes(limit: Limit = 20, cursor: Cursor = None, format: Format = "json") -> CloseList | Response:
-    """What was kept at the end of each day, newest first."""
+    """List the daily closes, newest first."""
     with reading() as connection:
         found = list_closes(connection, limit=limit + 1, before=_day(decode_cursor(Listing.CLOSES, cursor)))
     if format == "csv":
@@ -198,7 +200,7 @@ def _day(text: str | None) -> date | None:
 
 
 def _later(day: date, days: int) -> date:
-    """Years end at 1 and 9999."""
+    """`day` plus `days`; `day` itself if Python's dates cannot represent the result (years 1 to 9999)."""
     try:
         return day + timedelta(days=days)
     except OverflowError:

@@ -1,4 +1,4 @@
-"""The catalogue of rewards as the storefront sees it."""
+"""Store API: the catalogue of rewards."""
 
 from collections.abc import Collection
 from typing import Annotated
@@ -24,17 +24,17 @@ router = APIRouter(prefix="/store/dust", tags=["store"])
 
 
 class RewardResponse(BaseModel):
-    id: str = Field(examples=["ten-percent"], description="To redeem it by")
+    id: str = Field(examples=["ten-percent"], description="The `reward_id` of a redemption")
     name: str
     kind: RewardKind
-    dust: int = Field(description="The price in dust, whatever it takes off")
-    percent: str | None = Field(description="`percentage`: what it takes off the cart's items")
-    max_value: dict[str, str] = Field(description="The most it takes off, in major units by currency")
-    product_id: str | None = Field(description="`free_product`: which product; it has to be in the cart")
-    quantity: int | None = Field(description="`free_product`: how many units of it")
-    min_cart: dict[str, str] = Field(description="The least that the cart's items cost, in major units by currency")
-    currency_codes: list[str] = Field(description="Only in these currencies; in all without any")
-    needs_cart: bool = Field(description="Whether it can be redeemed with a `cart_id` only")
+    dust: int = Field(description="Price in points, independent of the discount")
+    percent: str | None = Field(description="For kind `percentage`: the percentage taken off the cart's items")
+    max_value: dict[str, str] = Field(description="Maximum discount in major units, by currency")
+    product_id: str | None = Field(description="For kind `free_product`: the product, which must be in the cart")
+    quantity: int | None = Field(description="For kind `free_product`: number of units")
+    min_cart: dict[str, str] = Field(description="Minimum total of the cart's items in major units, by currency")
+    currency_codes: list[str] = Field(description="Currencies in which it can be redeemed; empty: all")
+    needs_cart: bool = Field(description="Whether redeeming it requires a `cart_id`")
 
 
 class RewardList(BaseModel):
@@ -44,12 +44,16 @@ class RewardList(BaseModel):
 class QuotedReward(RewardResponse):
     """A reward for this cart and this customer."""
 
-    affordable: bool = Field(description="Whether the customer has the dust for it")
-    fits: bool = Field(description="Whether it can be had for this cart")
-    reason: str | None = Field(description="Why it cannot be redeemed now, in plain words; null when it can")
-    reason_code: str | None = Field(examples=["cart_below_minimum"], description="The `code` a redemption would answer")
-    missing_dust: int = Field(description="How much more dust the customer needs; 0 when there is enough")
-    missing_amount: str | None = Field(description="How much more the cart's items must cost, in major units")
+    affordable: bool = Field(description="Whether the customer has enough points")
+    fits: bool = Field(description="Whether it can be redeemed for this cart")
+    reason: str | None = Field(description="Why it cannot be redeemed now, as a sentence; null if it can")
+    reason_code: str | None = Field(
+        examples=["cart_below_minimum"], description="The error `code` that redeeming it would return"
+    )
+    missing_dust: int = Field(description="Points that are missing for this reward; 0 if there are enough")
+    missing_amount: str | None = Field(
+        description="Amount missing to the minimum total of the cart's items, in major units"
+    )
 
 
 @router.get(
@@ -58,7 +62,7 @@ class QuotedReward(RewardResponse):
     responses={304: {"description": "Unchanged since the ETag"}, **describe_problems(422, 429, 503)},
 )
 def read_rewards(if_none_match: Annotated[str | None, Header()] = None) -> Response:
-    """What dust can be redeemed for besides a discount of any size, cheapest first. Public and cacheable."""
+    """List the rewards that points can be redeemed for, cheapest first. Public and cacheable."""
     with transaction() as connection:
         rules = current_version(connection).programme.redeem
     answer = RewardList(rewards=[RewardResponse.model_validate(_view(rules, reward)) for reward in _by_price(rules)])
@@ -74,7 +78,7 @@ def quote_rewards(
     mixed_prices: Collection[ProductId],
     too_many_open: bool,
 ) -> list[QuotedReward]:
-    """Each reward with whether it can be had for this cart; without a cart, whether it can be had without one."""
+    """Each reward, with whether it can be redeemed for this cart, or without a cart if `cart` is None."""
     quoted = []
     for reward in _by_price(rules):
         refusal: DustError | None = None
@@ -85,7 +89,7 @@ def quote_rewards(
         fits, affordable = refusal is None, reward.dust <= available
         missing = refusal.missing if isinstance(refusal, CartBelowMinimum) else None
         if fits and not affordable:
-            # In this order: a redemption looks at the cart first.
+            # The cart comes first, in the order in which a redemption checks.
             refusal = InsufficientDust(asked=reward.dust, available=available)
         if too_many_open:
             refusal = TooManyOpenRedemptions()

@@ -1,4 +1,4 @@
-"""The JSON of the API: names and types exactly as CONTRACT has them, shared by the store and the admin side."""
+"""Request and response models that the Store and the Admin API share. Names and types are those of CONTRACT."""
 
 import base64
 import binascii
@@ -27,22 +27,22 @@ MAX_ROWS = 100
 
 Id = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
 PathId = Annotated[str, Path(pattern=ID_PATTERN)]
-# An event has the id that its sender gave it: any printable characters.
+# The sender chooses the id of an event: any printable characters.
 EventId = Annotated[str, Path(pattern=r"^[\x21-\x7e]{1,255}$")]
-Limit = Annotated[int, Query(ge=1, le=MAX_ROWS, description="Rows of a page")]
-Cursor = Annotated[str | None, Query(max_length=500, description="`next_cursor` of the page before")]
+Limit = Annotated[int, Query(ge=1, le=MAX_ROWS, description="Maximum number of rows on a page")]
+Cursor = Annotated[str | None, Query(max_length=500, description="`next_cursor` of the previous page")]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[^\x00]*$")]
 Dust = Annotated[int, Field(strict=True, ge=1, le=MAX_DUST)]
 
 
 class Body(BaseModel):
-    """A request body: unknown keys are refused, they are typing errors."""
+    """Base of request bodies. Unknown keys are rejected, because they are usually typing errors."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 class KeyMissing(InvalidInput):
-    """The call needs an Idempotency-Key, so that a doubled click is one effect."""
+    """The request has no Idempotency-Key. It needs one, so that a double click has one effect."""
 
     code = "idempotency_key_missing"
     status = 400
@@ -52,7 +52,7 @@ _KEY = re.compile(r"[\x20-\x7e]{1,255}")
 
 
 def idempotency_key(value: Annotated[str | None, Header(alias="Idempotency-Key")] = None) -> str:
-    """The key of a call that must not have its effect twice. Raises `KeyMissing`, `FieldErrors`."""
+    """The Idempotency-Key of a request that must not take effect twice. Raises `KeyMissing`, `FieldErrors`."""
     if not value:
         raise KeyMissing("Send an Idempotency-Key: any text of your own that is new for each new request.")
     if not _KEY.fullmatch(value):
@@ -61,7 +61,7 @@ def idempotency_key(value: Annotated[str | None, Header(alias="Idempotency-Key")
 
 
 class Listing(StrEnum):
-    """The paged lists. A cursor says which of them it belongs to: in another one it would skip or repeat rows."""
+    """The paged lists. A cursor names its list: used with another list it would skip or repeat rows."""
 
     PRODUCTS = "products"
     TRANSACTIONS = "transactions"
@@ -84,7 +84,7 @@ def encode_cursor(listing: Listing, position: str | int | None) -> str | None:
 
 
 def decode_cursor(listing: Listing, cursor: str | None) -> str | None:
-    """The position a cursor stands for. Raises `FieldErrors`."""
+    """The position that a cursor encodes. Raises `FieldErrors`."""
     if cursor is None:
         return None
     try:
@@ -98,7 +98,7 @@ def decode_cursor(listing: Listing, cursor: str | None) -> str | None:
 
 
 def decode_number_cursor(listing: Listing, cursor: str | None) -> int | None:
-    """As `decode_cursor`, for lists in the order of a number."""
+    """As `decode_cursor`, for lists that are ordered by a number."""
     text = decode_cursor(listing, cursor)
     if text is None:
         return None
@@ -114,13 +114,13 @@ class ExpiringResponse(BaseModel):
 
 class NextTierResponse(BaseModel):
     name: str
-    missing: str = Field(description="Dust, or money in major units, wanting within the window")
+    missing: str = Field(description="Points, or money in major units, still missing within the tier window")
 
 
 class TierResponse(BaseModel):
-    name: str | None = Field(description="Null before the first level")
-    factor: str = Field(description="New orders earn so many times as much")
-    until: datetime | None = Field(description="When it is lost if no order comes; null where it cannot be")
+    name: str | None = Field(description="Name of the level; null below the first level")
+    factor: str = Field(description="Multiplier for the points that new orders earn")
+    until: datetime | None = Field(description="When the level is lost without a new order; null if it cannot be lost")
     basis: TierBasis
     currency_code: str | None
     next: NextTierResponse | None
@@ -128,12 +128,14 @@ class TierResponse(BaseModel):
 
 class BalanceResponse(BaseModel):
     customer_id: str
-    balance: int = Field(description="Dust the customer owns and that has matured")
-    available: int = Field(description="What may be spent now: balance less held")
-    held: int = Field(description="Set aside for redemptions that are still open")
-    pending: int = Field(description="Earned, but not matured yet; not part of the balance")
-    expiring: list[ExpiringResponse] = Field(description="What goes when, soonest first")
-    tier: TierResponse | None = Field(default=None, description="Null while the programme has no tiers")
+    balance: int = Field(description="Points that the customer owns and that have matured")
+    available: int = Field(description="Points that can be spent now: balance minus held")
+    held: int = Field(description="Points held for open redemptions")
+    pending: int = Field(description="Points earned that have not matured; not part of the balance")
+    expiring: list[ExpiringResponse] = Field(description="Points that expire and when, soonest first")
+    tier: TierResponse | None = Field(
+        default=None, description="The customer's tier; null if the programme has no tiers"
+    )
 
 
 def balance_view(balance: Balance, tier: CustomerTier | None = None) -> BalanceResponse:
@@ -165,7 +167,7 @@ def _tier_view(tier: CustomerTier) -> TierResponse:
 
 class TransactionResponse(BaseModel):
     id: str
-    amount: int = Field(description="Whole dust: above zero for a credit, below for a debit")
+    amount: int = Field(description="Whole points: positive for a credit, negative for a debit")
     type: str = Field(examples=["credit", "debit"])
     kind: str = Field(
         examples=["earn", "bonus", "adjust", "import", "redeem", "refund", "reverse", "expire", "transfer"]
@@ -175,7 +177,7 @@ class TransactionResponse(BaseModel):
     description: str
     balance_after: int
     event_at: datetime = Field(description="When it happened in the shop")
-    created_at: datetime = Field(description="When it was booked")
+    created_at: datetime = Field(description="When it was recorded")
 
 
 def transaction_view(row: Row[Any]) -> TransactionResponse:
@@ -188,7 +190,7 @@ class TransactionList(BaseModel):
 
 
 def own_transaction_view(row: Row[Any]) -> TransactionResponse:
-    """As the customer may see it: an adjustment refers to the shop's reason, which is for the shop only."""
+    """The transaction for the customer. An adjustment's reference is the shop's internal reason, so it is replaced."""
     view = transaction_view(row)
     return view.model_copy(update={"reference_id": view.id}) if row.reference_type == ADJUSTMENT else view
 
@@ -196,7 +198,7 @@ def own_transaction_view(row: Row[Any]) -> TransactionResponse:
 def transaction_list(
     rows: list[Row[Any]], limit: int, *, view: Callable[[Row[Any]], TransactionResponse] = transaction_view
 ) -> TransactionList:
-    """A page of rows that was asked for with one row more than `limit`."""
+    """One page from `rows`, which were read with a limit of `limit + 1` to see whether there is a next page."""
     return TransactionList(
         transactions=[view(row) for row in rows[:limit]],
         next_cursor=encode_cursor(Listing.TRANSACTIONS, rows[limit - 1].version if len(rows) > limit else None),
@@ -215,21 +217,21 @@ class RedemptionResponse(BaseModel):
     customer_id: str
     state: State
     kind: RedemptionKind
-    dust: int = Field(description="Dust set aside")
-    dust_captured: int = Field(description="Dust that an order really used")
-    value: str | None = Field(description="The discount in major units; null when only the cart can tell it")
+    dust: int = Field(description="Points held")
+    dust_captured: int = Field(description="Points that an order used")
+    value: str | None = Field(description="The discount in major units; null if it depends on the cart")
     currency_code: str | None
-    reward_id: str | None = Field(description="The reward of the catalogue, if it is one")
-    percent: str | None = Field(description="`percentage`: what it takes off the cart's items")
+    reward_id: str | None = Field(description="Id of the redeemed reward of the catalogue, if any")
+    percent: str | None = Field(description="For kind `percentage`: the percentage taken off the cart's items")
     min_cart: str | None = Field(
-        description="What the cart's items must cost for the code to take anything off, with tax, in major units"
+        description="Minimum total of the cart's items for the code to apply, with tax, in major units"
     )
     promotions: list[PromotionResponse]
-    code: str | None = Field(description="The only code, if there is one")
+    code: str | None = Field(description="The code, if there is exactly one")
     cart_id: str | None
     order_id: str | None
     expires_at: datetime
-    reason: str | None = Field(description="Why it failed, was released or is waiting, in plain words")
+    reason: str | None = Field(description="Why it failed, was released or is waiting, as a sentence")
     created_at: datetime
 
 
@@ -274,7 +276,7 @@ def redemption_view(redemption: Redemption) -> RedemptionResponse:
     )
 
 
-# The stored reason may quote Medusa, and name carts and orders: that is for the shop.
+# The stored reason may quote Medusa and name carts and orders. Only the shop may see that.
 _REASONS_FOR_SHOPPERS = {
     State.PENDING: "The code is not ready yet: the shop keeps trying.",
     State.ACTIVE: "The code could not be put into the cart: please enter it there.",
@@ -283,7 +285,7 @@ _REASONS_FOR_SHOPPERS = {
 
 
 def own_redemption_view(redemption: Redemption) -> RedemptionResponse:
-    """As the customer may see it: the reason is a sentence for shoppers."""
+    """The redemption for the customer: the reason is replaced by a sentence for shoppers."""
     view = redemption_view(redemption)
     if redemption.reason is None or redemption.state is State.RELEASED:
         return view
@@ -294,7 +296,7 @@ def own_redemption_view(redemption: Redemption) -> RedemptionResponse:
 
 
 def money(value: Decimal | None) -> str | None:
-    """Major units with at least two places: `5.00`, `0.125`."""
+    """An amount in major units with at least two decimal places: `5.00`, `0.125`."""
     if value is None:
         return None
     plain = f"{value.normalize():f}"

@@ -1,4 +1,4 @@
-"""What the storefront sees. CONTRACT, "Store API"."""
+"""Store API: balance, history, product prices, quotes and redemptions. CONTRACT, "Store API"."""
 
 import asyncio
 import hashlib
@@ -107,7 +107,7 @@ _MAX_PRODUCTS = 100
 
 
 class UnknownCart(NotFound):
-    """There is no such cart, or it is another customer's."""
+    """The cart does not exist or belongs to another customer."""
 
     code = "unknown_cart"
 
@@ -116,7 +116,7 @@ class UnknownCart(NotFound):
 
 
 class CartCompleted(Conflict):
-    """The cart has become an order."""
+    """The cart was completed: it is an order already."""
 
     code = "cart_completed"
 
@@ -130,7 +130,7 @@ class Points(BaseModel):
 
 @router.get("", responses=describe_problems(401, 503))
 def read_own_points(customer_id: Customer) -> Points:
-    """The balance as one number."""
+    """Return the customer's balance as one number."""
     with transaction() as connection:
         return Points(points=read_points(connection, customer_id))
 
@@ -141,26 +141,26 @@ def _read_balances(connection: Connection, customer_ids: list[CustomerId]) -> li
     return [(balance, tiers.get(balance.customer_id)) for balance in balances]
 
 
-# What every page of a storefront shows: those who look at the same moment are answered together, by reading only.
+# Every page of a storefront shows the balance. Requests that arrive together share one read-only query.
 _balances: Together[CustomerId, tuple[Balance, CustomerTier | None]] = Together("balances", _read_balances)
 
 
 @router.get("/balance", response_model=BalanceResponse, responses=describe_problems(401, 503))
 async def read_own_balance(customer_id: Customer) -> Response:
-    """All figures of one's own account; zeros for a customer never seen."""
+    """Return the customer's balance, held, pending and expiring points, and tier. Unknown customers get zeros."""
     balance, tier = await _balances(customer_id)
-    # A view already: FastAPI would read it into one a second time.
+    # Serialized here: with a response model FastAPI would validate it a second time.
     return Response(balance_view(balance, tier).model_dump_json(), media_type="application/json")
 
 
 async def answer_own_balance(request: Request) -> Response:
-    """The same from the bare request, see `quick.py`."""
+    """As `read_own_balance`, for the fast path (`http/fast_path.py`), which bypasses FastAPI's routing."""
     return await read_own_balance(await customer_of(request))
 
 
 @router.get("/transactions", responses=describe_problems(401, 422, 503))
 def read_own_transactions(customer_id: Customer, limit: Limit = 20, cursor: Cursor = None) -> TransactionList:
-    """One's own history, newest first."""
+    """List the customer's transactions, newest first."""
     before = decode_number_cursor(Listing.TRANSACTIONS, cursor)
     with transaction() as connection:
         rows = read_transactions(connection, customer_id, limit=limit + 1, before_version=before, memos=False)
@@ -188,7 +188,7 @@ def read_dust_products(
     cursor: Cursor = None,
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
-    """Dust settings by product id; products without any are left out. Public and cacheable."""
+    """Return points prices by product id. Products without a price are left out. Public and cacheable."""
     after, following = decode_cursor(Listing.PRODUCTS, cursor), None
     with transaction() as connection:
         if product_id:
@@ -206,7 +206,7 @@ def _product_view(settings: ProductSettings) -> ProductResponse:
 
 
 class QuoteRequest(Body):
-    """A cart, or an amount in a currency."""
+    """What to quote: a cart, or an amount in a currency."""
 
     cart_id: Id | None = None
     amount: Annotated[Number, Field(gt=0)] | None = None
@@ -220,7 +220,7 @@ class QuoteRequest(Body):
 
 
 class PricedItem(BaseModel):
-    """Units of a product that points can still pay for, and what they cost together."""
+    """Units of a product that points can still pay for, and their total price in points (`dust`)."""
 
     product_id: str
     quantity: int
@@ -231,31 +231,33 @@ class QuotedRedemption(BaseModel):
     """An open redemption of this cart."""
 
     id: str
-    code: str | None = Field(description="The only code, if there is one")
+    code: str | None = Field(description="The code, if there is exactly one")
     kind: RedemptionKind
     dust: int
-    value: str | None = Field(description="The discount in major units; null when only the cart can tell it")
+    value: str | None = Field(description="The discount in major units; null if it depends on the cart")
     expires_at: datetime
 
 
 class Quote(BaseModel):
     currency_code: str
-    earn: int = Field(description="Dust that the order would earn as it is")
-    min_dust: int = Field(description="The smallest discount that can be redeemed, in dust")
-    max_dust: int = Field(description="What `max` would redeem as a discount; 0 when no discount can be redeemed")
-    max_value: str = Field(description="What that dust takes off, in major units")
-    available: int = Field(description="What the customer may spend")
-    dust_only_due: int = Field(description="What its dust-only lines still cost in dust, less what is paid already")
-    dust_only: int = Field(description="The same as dust_only_due")
-    dust_only_items: list[PricedItem] = Field(description="The dust-only units that are not paid yet")
-    optional: list[PricedItem] = Field(description="Units that dust or money may pay for, and that dust does not yet")
-    redemptions: list[QuotedRedemption] = Field(description="The customer's open redemptions of this cart")
-    rewards: list[QuotedReward] = Field(description="The catalogue, with what can be had for this cart")
+    earn: int = Field(description="Points that the order would earn now")
+    min_dust: int = Field(description="Minimum points per discount")
+    max_dust: int = Field(description="Points that `max` would redeem as a discount; 0 if no discount is possible")
+    max_value: str = Field(description="Discount for `max_dust` points, in major units")
+    available: int = Field(description="Points that the customer can spend")
+    dust_only_due: int = Field(description="Points still due for dust-only lines, after what is already paid")
+    dust_only: int = Field(description="Same as dust_only_due")
+    dust_only_items: list[PricedItem] = Field(description="Dust-only units that are not paid yet")
+    optional: list[PricedItem] = Field(
+        description="Units that points or money can pay for and that points do not pay yet"
+    )
+    redemptions: list[QuotedRedemption] = Field(description="The customer's open redemptions for this cart")
+    rewards: list[QuotedReward] = Field(description="The catalogue, with what can be redeemed for this cart")
 
 
 @router.post("/quote", responses=describe_problems(400, 401, 404, 409, 422, 429, 503))
 async def quote(customer_id: Customer, wish: QuoteRequest) -> Quote:
-    """What a cart, or an amount, would earn and could take: what a redemption accepts, to the last point."""
+    """Quote the points that a cart or an amount would earn, and exactly what a redemption would accept now."""
     return await FOR_CUSTOMERS.run(_quote, customer_id, wish)
 
 
@@ -330,13 +332,13 @@ class GuestQuoteRequest(Body):
 
 class GuestQuote(BaseModel):
     currency_code: str
-    set_aside: int = Field(description="Dust that the order would put aside as it is")
-    escrow_days: int = Field(description="For how many days the guest may claim it")
+    set_aside: int = Field(description="Points that the order would put into escrow now")
+    escrow_days: int = Field(description="Days within which the guest can claim them")
 
 
 @router.post("/quote/guest", responses=describe_problems(400, 404, 409, 422, 429, 503))
 async def quote_guest(wish: GuestQuoteRequest) -> GuestQuote:
-    """What a guest's cart would set aside, to be claimed later. Public, as the cart is to whoever has its id."""
+    """Quote the points that a guest's cart would put into escrow. Public, as carts are in Medusa: the id is enough."""
     return await FOR_GUESTS.run(_quote_guest, wish)
 
 
@@ -362,7 +364,7 @@ def _would_earn(
 ) -> int:
     lines = [EarningLine(id="amount", terms=_terms(programme, None), net=amount, gross=amount, units=Decimal(1))]
     if cart is not None:
-        # A cart tells neither categories nor groups: what follows from those shows with the order.
+        # A cart has neither categories nor customer groups. Rules about them take effect only with the order.
         lines = [
             EarningLine(
                 id=line.id,
@@ -388,7 +390,7 @@ def _would_earn(
 def _basket(
     connection: Connection, customer_id: CustomerId, cart: Cart, dust_only: Collection[ProductId], programme: Programme
 ) -> Basket:
-    """What of the cart dust may still take off."""
+    """The part of the cart that points can still discount."""
     discounts = discounts_for_cart(connection, customer_id, cart)
     return basket_of(cart, dust_only=dust_only, discounts=discounts, max_share=programme.redeem.max_share)
 
@@ -425,7 +427,7 @@ class RedemptionRequest(Body):
     items: Annotated[list[ItemRequest], Field(min_length=1, max_length=_MAX_PRODUCTS)] | None = None
     reward_id: Id | None = None
 
-    # Pydantic names each member of a union and what is wrong with it; this number is what shoppers type.
+    # Shoppers type this number. Pydantic's message would name each member of the union, so we write our own.
     @field_validator("dust", mode="before")
     @classmethod
     def _whole_number(cls, value: object) -> object:
@@ -446,10 +448,10 @@ class RedemptionRequest(Body):
         return self
 
     def fingerprint(self) -> str:
-        """The same for the same wish, however its JSON was written."""
+        """Hash of the request: equal for equal requests, however their JSON is formatted."""
         wish = self.model_dump(mode="json")
         if self.reward_id is None:
-            # As it was before there were rewards: a key of then must find its answer.
+            # The hash from before rewards existed, so that older idempotency keys still find their response.
             del wish["reward_id"]
         return hashlib.sha256(json.dumps(wish, sort_keys=True).encode()).hexdigest()
 
@@ -463,7 +465,7 @@ class RedemptionRequest(Body):
 async def redeem(
     customer_id: Customer, wish: RedemptionRequest, key: Annotated[str, Depends(idempotency_key)]
 ) -> Response:
-    """Set dust aside and have a promotion made for it. Ask for the redemption with `wait` until it is active."""
+    """Hold points and create a promotion for them. Then GET the redemption with `wait` until it is active."""
     return await FOR_CUSTOMERS.run(_redeem, customer_id, wish, key)
 
 
@@ -474,7 +476,7 @@ def _redeem(customer_id: CustomerId, wish: RedemptionRequest, key: str) -> Respo
     with transaction() as connection:
         answer = find_answer(connection, request)
     if answer is None:
-        # Before dust is held for it, Medusa must at least be known.
+        # Fail before points are held if Medusa is not configured.
         get_medusa()
         answer = _promise(request, wish, _own_cart(customer_id, wish.cart_id) if wish.cart_id else None)
         wake(REDEMPTIONS_ADVANCE, answer["redemption"]["id"])
@@ -482,7 +484,7 @@ def _redeem(customer_id: CustomerId, wish: RedemptionRequest, key: str) -> Respo
 
 
 def _mixed_prices(wish: RedemptionRequest, cart: Cart | None) -> set[ProductId]:
-    """Products of this request whose variants differ in price. Asks Medusa, so not within a transaction."""
+    """Products of this request whose variants differ in price. It calls Medusa, so keep it outside a transaction."""
     asked = {ProductId(item.product_id) for item in wish.items or ()}
     with transaction() as connection:
         if wish.pay:
@@ -515,17 +517,17 @@ def _promise(request: RequestedRedemption, wish: RedemptionRequest, cart: Cart |
                     units_in_cart(cart, prices, wanted, paid)
                 return product_terms(prices, wanted)
             if wish.pay and cart:
-                # Read under the account's lock: a second tab that pays for the same cart finds the first one's units.
+                # Read under the account's lock, so that a second tab paying for this cart sees the units of the first.
                 paid = units_paid_for_cart(connection, request.customer_id, cart)
                 wanted = unpaid_units(cart, _without(dust_only, mixed), paid)
                 if not wanted:
-                    # What a quote leaves out as well; when nothing else is due, the shopper hears why.
+                    # A quote leaves these products out too. If nothing else is due, this error tells the shopper why.
                     for product_id in unpaid_units(cart, mixed, paid):
                         raise VariantPricesDiffer(product_id)
                     require_whole_units(cart, dust_only)
                     raise NothingToPay
                 return product_terms(prices, wanted)
-            # As with the units: a second tab finds what the first one has taken of the cart.
+            # Also read under the lock, so that a second tab sees the discounts of the first.
             basket = _basket(connection, request.customer_id, cart, dust_only, version.programme) if cart else None
             if wish.reward_id:
                 reward = rules.reward(wish.reward_id)
@@ -554,7 +556,7 @@ def _own_cart(customer_id: CustomerId, cart_id: str) -> Cart:
 
 
 def _open_cart(cart_id: str, may_see: Callable[[Cart], bool]) -> Cart:
-    """A cart that is no order yet. Raises `UnknownCart`, also for one that may not be seen, and `CartCompleted`."""
+    """Read a cart that is not an order yet. Raises `UnknownCart` (also if `may_see` refuses it), `CartCompleted`."""
     try:
         cart = get_medusa().cart(cart_id)
     except UnknownInMedusa:
@@ -593,7 +595,7 @@ def _optional_prices(settings: list[ProductSettings]) -> dict[ProductId, int]:
 
 @router.get("/redemptions", responses=describe_problems(401, 422, 503))
 def read_own_redemptions(customer_id: Customer, limit: Limit = 20, cursor: Cursor = None) -> RedemptionList:
-    """One's own redemptions, newest first."""
+    """List the customer's redemptions, newest first."""
     with transaction() as connection:
         found = list_redemptions(
             connection, customer_id=customer_id, before=decode_cursor(Listing.REDEMPTIONS, cursor), limit=limit + 1
@@ -604,7 +606,7 @@ def read_own_redemptions(customer_id: Customer, limit: Limit = 20, cursor: Curso
 def redemption_list(
     found: list[Redemption], limit: int, *, view: Callable[[Redemption], RedemptionResponse] = redemption_view
 ) -> RedemptionList:
-    """A page of redemptions that was asked for with one more than `limit`."""
+    """One page from `found`, which was read with a limit of `limit + 1` to see whether there is a next page."""
     return RedemptionList(
         redemptions=[view(each) for each in found[:limit]],
         next_cursor=encode_cursor(Listing.REDEMPTIONS, found[limit - 1].id if len(found) > limit else None),
@@ -616,9 +618,9 @@ async def read_own_redemption(
     request: Request,
     customer_id: Customer,
     redemption_id: PathId,
-    wait: Annotated[float, Query(ge=0, le=LONGEST_WAIT_SECONDS, description="Seconds to wait while pending")] = 0,
+    wait: Annotated[float, Query(ge=0, le=LONGEST_WAIT_SECONDS, description="Seconds to wait while it is pending")] = 0,
 ) -> RedemptionEnvelope:
-    """One of one's own; with `wait`, answered as soon as it is no longer pending, or then."""
+    """Return a redemption of the customer. With `wait`: once it is no longer pending, or when the time is up."""
     clock = asyncio.get_running_loop().time
     end = clock() + wait
     redemption = await run_in_threadpool(_read_redemption, customer_id, redemption_id)
@@ -626,7 +628,7 @@ async def read_own_redemption(
         return RedemptionEnvelope(redemption=own_redemption_view(redemption))
     is_pending = True
     while is_pending and clock() < end and not await request.is_disconnected():
-        # All waiting requests look at the same moment, so one statement answers them.
+        # All waiting requests poll at the same moment, so one statement answers them.
         await asyncio.sleep(_LOOK_EVERY_SECONDS - clock() % _LOOK_EVERY_SECONDS)
         is_pending = await _pending(redemption_id)
     redemption = await run_in_threadpool(_read_redemption, customer_id, redemption_id)
@@ -648,9 +650,9 @@ def _read_redemption(customer_id: CustomerId, redemption_id: str) -> Redemption:
 
 @router.delete("/redemptions/{redemption_id}", responses=describe_problems(401, 404, 409, 422, 429, 503))
 async def release(customer_id: Customer, redemption_id: PathId) -> RedemptionEnvelope:
-    """Give the dust back: the promotion is removed from Medusa first, and only then is the dust free again.
+    """Release a redemption: remove its promotion from Medusa, then make its points available again.
 
-    503 means that Medusa could not be asked yet; the release is noted and happens by itself as soon as it can be.
+    503 means that Medusa did not answer. The request is stored, and the release happens as soon as Medusa answers.
     """
     redemption = await run_in_threadpool(_ask_for_release, customer_id, redemption_id)
     if redemption.open:
