@@ -1,10 +1,10 @@
-"""Who is asking: a customer or a Medusa user by Medusa's JWT, or a service by its token.
+"""Authentication: a customer or a Medusa user by Medusa's JWT, or a service by its token.
 
 Medusa 2.21.2 signs `{actor_id, actor_type, auth_identity_id, app_metadata, iat, exp, …}`, HS256 by default, RS256 where
 the shop configured a key pair; no issuer, no audience. A registration token has an empty `actor_id`.
 
-Medusa's plugin passes on requests of people whom Medusa has recognised itself. It has the service token, and names the
-person in a header: `X-Dust-Operator` or `X-Dust-Customer`. Without the service token these headers mean nothing.
+Medusa's plugin forwards requests of people whom Medusa has authenticated. It sends the service token and names the
+person in a header: `X-Dust-Operator` or `X-Dust-Customer`. Without the service token these headers are ignored.
 """
 
 import hmac
@@ -22,10 +22,10 @@ from bridge.errors import NotAuthentic
 from bridge.ids import CustomerId, is_id
 from bridge.settings import Settings, get_settings
 
-# Clocks of two machines differ a little; the token's life is a day.
+# Tolerated difference between the clocks of two machines. A token is valid for a day.
 _LEEWAY_SECONDS = 10
 
-# A few megabytes in each process.
+# Size of the token cache: a few megabytes in each process.
 _TOKENS_KEPT = 4096
 
 _customer_bearer = HTTPBearer(auto_error=False, scheme_name="customer", description="A Medusa customer's JWT")
@@ -35,14 +35,14 @@ _admin_bearer = HTTPBearer(
 
 
 class NotSignedIn(NotAuthentic):
-    """No bearer token, or one that proves nothing here."""
+    """The bearer token is missing or not accepted."""
 
     code = "not_authenticated"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Operator:
-    """Who does something over the admin API: a Medusa user's id, or `service` for the token alone."""
+    """The caller of the Admin API: a Medusa user's id, or `service` for the service token alone."""
 
     id: str
 
@@ -50,22 +50,22 @@ class Operator:
 async def signed_in_customer(
     request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_customer_bearer)]
 ) -> CustomerId:
-    """The customer of the token, or the one that a service names. Raises `NotSignedIn`."""
+    """The customer of the token, or the one that a service names in its header. Raises `NotSignedIn`."""
     customer_id = _customer(_token(credentials), request, get_settings())
-    # On the request's own task, not in a thread's copy of its context: what is bound here stays for the endpoint.
+    # This function is async, so it runs in the request's task: what is bound here is kept for the endpoint.
     structlog.contextvars.bind_contextvars(customer_id=customer_id)
     return customer_id
 
 
 async def customer_of(request: Request) -> CustomerId:
-    """As `signed_in_customer`, for who has the request alone."""
+    """As `signed_in_customer`, for callers outside FastAPI's dependency injection."""
     return await signed_in_customer(request, await _customer_bearer(request))
 
 
 async def operator(
     request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_admin_bearer)]
 ) -> Operator:
-    """The operator behind the token, or the one that a service names. Raises `NotSignedIn`."""
+    """The operator of the token, or the one that a service names in its header. Raises `NotSignedIn`."""
     token, settings = _token(credentials), get_settings()
     if not _is_service(token, settings):
         return Operator(id=_actor(token, "user", settings))
@@ -118,11 +118,11 @@ def _actor(token: str, actor_type: str, settings: Settings) -> str:
     return actor
 
 
-# A shopper's token comes with every page. What was verified once stays so until it expires, which is looked at each
-# time; what was refused is not kept.
+# A shopper's token comes with every page, so verified claims are cached. The expiry is checked on every request.
+# Rejected tokens are not cached.
 @lru_cache(maxsize=_TOKENS_KEPT)
 def _claims(token: str, secret: str | None, public_key: str | None) -> dict[str, Any]:
-    """Verify the token with the one key that its algorithm may use: never a public key as an HMAC secret."""
+    """Verify the token. Each algorithm has its own key, so a public key is never used as an HMAC secret."""
     try:
         algorithm = jwt.get_unverified_header(token).get("alg")
         if algorithm == "HS256" and secret:

@@ -1,5 +1,4 @@
-"""No request body may be larger than any we have a use for, or take for ever, signed in or not: it would be read into
-memory first."""
+"""Limits on the size and the duration of a request body, because it is read into memory before authentication."""
 
 import asyncio
 
@@ -10,12 +9,12 @@ from bridge.errors import InvalidInput
 from bridge.http.problems import problem
 
 MAX_BYTES = 1024 * 1024
-# For all of it. A mebibyte takes a slow phone half of that.
+# For the whole body. A slow phone sends a mebibyte in half of it.
 BODY_SECONDS = 20.0
 
 
 class TooLarge(InvalidInput):
-    """The body is larger than anything that is sent here."""
+    """The body is larger than `MAX_BYTES`."""
 
     code = "too_large"
     status = 413
@@ -25,7 +24,7 @@ class TooLarge(InvalidInput):
 
 
 class TooSlow(InvalidInput):
-    """The body was not there in time."""
+    """The body was not complete within `BODY_SECONDS`."""
 
     code = "too_slow"
     status = 408
@@ -35,8 +34,8 @@ class TooSlow(InvalidInput):
 
 
 class BodyLimit:
-    """ASGI middleware: 413 for a length that says too much, `TooLarge` for a body that turns out to be too much,
-    `TooSlow` for one that does not come."""
+    """ASGI middleware: answers 413 to a too large `Content-Length`. While a body is read it raises `TooLarge` or
+    `TooSlow`."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -56,7 +55,7 @@ class BodyLimit:
         async def counted() -> Message:
             nonlocal seen, whole
             if whole:
-                # What comes now is the end of the connection, and that may take its time.
+                # The next message is the disconnect, which has no time limit.
                 return await receive()
             try:
                 async with asyncio.timeout_at(deadline):

@@ -1,19 +1,21 @@
-"""Connections that do not come to the point are closed: uvicorn itself would hold an unfinished request for ever, until
-there is no room for anybody else's. And an answer is one packet."""
+"""uvicorn's HTTP/1.1 connection with limits for request headers, and with responses sent in one packet.
+
+uvicorn itself keeps a connection with an unfinished request open without limit. Enough of them block all others.
+"""
 
 import asyncio
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-# From the connection, or from a request's first byte, to the end of its headers. Slow phones need two.
+# From the connection, or from a request's first byte, to the end of its headers. Slow phones need two seconds.
 HEAD_SECONDS = 10.0
-# Ours are below 4 KB, and proxies pass on no more than 8 to 64.
+# Our clients' headers are below 4 KB, and proxies forward at most 8 to 64 KB.
 HEAD_BYTES = 64 * 1024
 
 
 class Connection(HttpToolsProtocol):
-    """uvicorn's HTTP/1.1 connection with limits for the head of a request; `BodyLimit` has those for its body."""
+    """uvicorn's HTTP/1.1 connection with limits for request headers. `BodyLimit` limits the body."""
 
     _due: asyncio.TimerHandle | None = None
     _head_bytes = 0
@@ -31,7 +33,7 @@ class Connection(HttpToolsProtocol):
         if self._due is not None:
             self._head_bytes += len(data)
         super().data_received(data)
-        # Only what is still no whole head after all of it: a body may come along in the same piece.
+        # Checked after parsing, because the end of the headers and a body may arrive in the same chunk.
         if self._due is not None and self._head_bytes > HEAD_BYTES:
             self.transport.close()
 
@@ -55,10 +57,10 @@ class Connection(HttpToolsProtocol):
 
 
 class _OneWrite:
-    """A transport that sends at once what is written in one turn of the loop.
+    """A transport that sends all writes of one event loop iteration together.
 
-    uvicorn writes a head and then its body. As two packets they are two system calls here, and whoever reads is woken
-    for the first, only to wait for the second.
+    uvicorn writes the headers and then the body. Two packets would be two system calls here, and would wake the reader
+    for the first one only to wait for the second.
     """
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:

@@ -1,4 +1,4 @@
-"""Cache headers: public answers may be kept and revalidated with their ETag, all others may not be kept."""
+"""Cache headers: public responses can be cached and revalidated by ETag; all others must not be stored."""
 
 import hashlib
 
@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 def cached(answer: BaseModel, if_none_match: str | None) -> Response:
-    """The answer with an ETag, or 304 for who has it already."""
+    """The response with an ETag, or a 304 if the client's `If-None-Match` has it."""
     body = answer.model_dump_json().encode()
     etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
     headers = {"ETag": etag, "Cache-Control": "public, max-age=0, must-revalidate"}
@@ -20,7 +20,7 @@ def cached(answer: BaseModel, if_none_match: str | None) -> Response:
 
 
 class PrivateUnlessPublic:
-    """ASGI middleware: adds `Cache-Control: private, no-store` to answers without a `Cache-Control`."""
+    """ASGI middleware: adds `Cache-Control: private, no-store` to responses without a `Cache-Control`."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -1,7 +1,7 @@
-"""The two requests that come by the thousand, answered without FastAPI's own steps, which cost more than they do.
+"""Fast path for the two most frequent requests: answer them without FastAPI's routing and validation.
 
-The routes stay where they are, as their description in the OpenAPI document; here stands what answers them. Everything
-else goes on to FastAPI. docs/decisions/0016 has the figures.
+FastAPI's steps cost more than these requests themselves; docs/decisions/0016 has the figures. Their routes remain in
+FastAPI only for the OpenAPI document. All other requests go to FastAPI.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -19,13 +19,13 @@ Answer = Callable[[Request], Awaitable[Response]]
 
 @dataclass(frozen=True)
 class _Route:
-    """What `Watched` reads of a route."""
+    """The attribute of a route that `Watched` reads."""
 
     path: str
 
 
 class Quick:
-    """ASGI middleware: answers these methods and paths itself. An error that is none of ours goes up as ever."""
+    """ASGI middleware: answers these methods and paths itself. Only `DustError` is handled; other errors propagate."""
 
     def __init__(self, app: ASGIApp, answers: Mapping[tuple[str, str], Answer]) -> None:
         self._app = app

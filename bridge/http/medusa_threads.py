@@ -1,4 +1,4 @@
-"""A limit for requests that call Medusa, so that a slow Medusa takes no thread from requests that do not need it."""
+"""Thread limits for requests that call Medusa, so that a slow Medusa does not block requests that do not need it."""
 
 from collections.abc import Callable
 from functools import partial
@@ -14,7 +14,7 @@ _Answer = TypeVar("_Answer")
 
 
 class MedusaBusy(Unavailable):
-    """As many requests wait for Medusa as may."""
+    """Too many requests are waiting for Medusa."""
 
     code = "medusa_busy"
 
@@ -23,23 +23,23 @@ class MedusaBusy(Unavailable):
 
 
 class MedusaLimit:
-    """At most `calls` requests of a process are at work at a time, on threads of their own; `waiting` more wait."""
+    """Runs at most `calls` requests of a process at a time, on separate threads; up to `waiting` more wait."""
 
     def __init__(self, name: str, *, calls: int, waiting: int) -> None:
         self.calls, self.waiting = calls, waiting
         self._requests = 0
-        # One for each event loop.
+        # One limiter per event loop.
         self._limiter: RunVar[CapacityLimiter] = RunVar(f"medusa_limit_{name}")
 
     async def run(
         self, work: Callable[_Arguments, _Answer], *args: _Arguments.args, **named: _Arguments.kwargs
     ) -> _Answer:
-        """What `work` returns. Raises `MedusaBusy` at once when too many wait already."""
+        """Run `work` in a thread and return its result. Raises `MedusaBusy` at once if too many requests wait."""
         limiter = self._limiter.get(None)
         if limiter is None:
             limiter = CapacityLimiter(self.calls)
             self._limiter.set(limiter)
-        # Not the limiter's own figure, which of requests that come at once does not count the first ones yet.
+        # Counted here, because the limiter does not yet count the first of several requests that arrive together.
         if self._requests >= self.calls + self.waiting:
             raise MedusaBusy
         self._requests += 1
@@ -50,6 +50,6 @@ class MedusaLimit:
 
 
 FOR_CUSTOMERS = MedusaLimit("customers", calls=16, waiting=64)
-# Public, so they must not use up the customers' threads.
+# Guests' requests are public, so they must not use up the customers' threads.
 FOR_GUESTS = MedusaLimit("guests", calls=8, waiting=16)
 FOR_OPERATORS = MedusaLimit("operators", calls=4, waiting=16)

@@ -1,8 +1,8 @@
-"""Requests that come together share a statement: whoever asks while one is under way goes into the next.
+"""Micro-batching: concurrent requests of one kind share a database statement.
 
-In a busy shop dozens of requests want the same small thing of Postgres at the same moment. Each on its own
-costs a thread, a round trip or three and a commit; together they cost hardly more than one. Nobody waits for company:
-when it is quiet, every request is a batch of its own, and goes at once.
+Requests that arrive while a batch runs form the next batch. In a busy shop dozens of requests need the same small query
+at the same time. Alone, each costs a thread, one to three round trips and a commit; a batch costs hardly more than one
+request. There is no waiting for a batch to fill: a single request runs at once.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from bridge.errors import Unavailable
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# Requests of one process that wait at the same moment are hardly ever more; it also bounds what a batch can weigh.
+# One process rarely has more waiting requests. It also bounds the size of a batch.
 _MOST = 128
 
 
@@ -34,11 +34,11 @@ class _Asked(Generic[Item, Result]):
 
 
 class Together(Generic[Item, Result]):
-    """`await together(item)` gives what `work` returned for it, after the commit; or raises what went wrong.
+    """`await together(item)` returns the result of `work` for this item after the commit, or raises its error.
 
-    `work` gets a connection and the items that have gathered, and returns a result for each, in their order. It changes
-    things by one statement at most, which is its transaction. It runs in one thread of this object's own, so what it
-    does must be short and must not wait for anybody else.
+    `work` gets a connection and the collected items, and returns one result per item in the same order. It writes with
+    at most one statement, which is its transaction. All batches run in one thread, so `work` must be short and must not
+    wait for others.
     """
 
     def __init__(self, name: str, work: Callable[[Connection, list[Item]], Sequence[Result]]) -> None:
@@ -77,7 +77,7 @@ class Together(Generic[Item, Result]):
             results = list(zip(batch, done, strict=True))
         except Exception as error:
             if len(batch) > 1 and not isinstance(error, Unavailable):
-                # One of them is to blame, and only that one shall hear of it.
+                # One item caused the error. Run each alone, so that only its request fails.
                 for asked in batch:
                     self._do([asked])
                 return
@@ -86,16 +86,16 @@ class Together(Generic[Item, Result]):
         for asked, result in results:
             answers[asked.loop].append((asked.answer, result))
         for loop, given in answers.items():
-            # A loop that has ended meanwhile has nobody left who waits.
+            # If the loop has ended meanwhile, no request waits in it.
             with contextlib.suppress(RuntimeError):
-                # One call wakes the loop once, however many wait in it.
+                # One call for all results of a loop wakes it only once.
                 loop.call_soon_threadsafe(_give, given)
 
 
 def _give(answers: list[tuple["asyncio.Future[Any]", Any]]) -> None:
     for answer, result in answers:
         if answer.done():
-            continue  # its request has gone away
+            continue  # its request was cancelled
         if isinstance(result, Exception):
             answer.set_exception(result)
         else:

@@ -1,4 +1,4 @@
-"""Errors become `application/problem+json` (RFC 9457) here and nowhere else: the one table from family to status."""
+"""Turns errors into `application/problem+json` (RFC 9457). It has the only table from error family to HTTP status."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -23,7 +23,7 @@ STATUS_OF_FAMILY: dict[type[DustError], int] = {
 }
 RETRY_AFTER_SECONDS = 5
 _UNAVAILABLE_TO_SHOPPERS = "Points are not available right now. Please try again in a moment."
-# Keys are whatever the sender wrote.
+# Field names come from the sender and can have any length.
 _LONGEST_FIELD = 200
 _TITLES = {
     400: "Bad request",
@@ -42,23 +42,23 @@ _TITLES = {
 
 
 class FieldProblem(BaseModel):
-    field: str = Field(description="Path of the field, dots between the steps", examples=["earn.rates.eur"])
-    message: str = Field(description="What would be right")
+    field: str = Field(description="Path of the field, separated by dots", examples=["earn.rates.eur"])
+    message: str = Field(description="What a valid value would be")
 
 
 class Problem(BaseModel):
-    """The body of every error answer; some carry further keys, such as `available`."""
+    """The body of every error response. Some errors have additional keys, such as `available`."""
 
     type: str = "about:blank"
     title: str
     status: int
     detail: str
-    code: str = Field(description="Stable, for programs", examples=["insufficient_dust"])
+    code: str = Field(description="Stable error code for programs", examples=["insufficient_dust"])
     errors: list[FieldProblem] | None = None
 
 
 def status_of(error: DustError) -> int:
-    """The HTTP status of an error. A class may set its own `status` where the contract asks for one (400, 413)."""
+    """The HTTP status of an error. A class may set its own `status` where CONTRACT requires one (400, 413)."""
     own = getattr(error, "status", None)
     if isinstance(own, int):
         return own
@@ -79,37 +79,37 @@ def answer_error(request: Request, error: DustError) -> JSONResponse:
     if status >= 500:
         log.warning("answered_unavailable", path=request.url.path, code=error.code, detail=message)
         if request.url.path.startswith("/store/"):
-            # Which part is away, and why, is for operators.
+            # Which component is unavailable, and why, is for operators only.
             message = _UNAVAILABLE_TO_SHOPPERS
     return problem(status, error.code, message, **error.details)
 
 
 def describe_problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The `responses=` of a route: which problems it may answer with."""
+    """The `responses=` argument of a route: the problem documents that it may return."""
     content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
     return {status: {"description": _TITLES[status], "content": content} for status in statuses}
 
 
 def field_problems(error: RequestValidationError | ValidationError) -> list[dict[str, str]]:
-    """Pydantic's findings as our field list; the values themselves are left out, they may be secrets."""
-    # A request's first step says where it was found: in the path, the query, a header, the body.
+    """Pydantic's errors as a list of fields and messages. Values are left out, because they may be secrets."""
+    # The first step in a request error is the location: path, query, header or body.
     first = 1 if isinstance(error, RequestValidationError) else 0
     return [{"field": _field(found["loc"][first:]), "message": _plain(found["msg"])} for found in error.errors()]
 
 
 def _field(steps: Sequence[int | str]) -> str:
-    # Pydantic marks what is wrong with a key rather than its value by one more step.
+    # Pydantic adds the step `[key]` if the key is wrong and not its value.
     name = ".".join(str(step) for step in steps if step != "[key]") or "body"
     return name if len(name) <= _LONGEST_FIELD else f"{name[:_LONGEST_FIELD]}…"
 
 
 def _plain(message: str) -> str:
-    # Pydantic's own preface of what a validator of ours says.
+    # Pydantic puts this prefix before the messages of our validators.
     return message.removeprefix("Value error, ")
 
 
 def install_problems(app: FastAPI) -> None:
-    """Make every error of the application a problem document."""
+    """Register exception handlers that turn every error into a problem document."""
 
     @app.exception_handler(DustError)
     async def _dust_error(request: Request, error: DustError) -> JSONResponse:

@@ -1,7 +1,7 @@
 """Rate limits per client for public requests and for requests that call Medusa.
 
 A request is counted by its customer if it has a valid token, else by its address. Each API process keeps its own counts
-in memory. Every answer to a limited request has the headers `RateLimit-Limit`, `RateLimit-Remaining` and
+in memory. Every response to a limited request has the headers `RateLimit-Limit`, `RateLimit-Remaining` and
 `RateLimit-Reset` (seconds until the count starts again). A request over the limit gets a 429 with `Retry-After`.
 """
 
@@ -89,7 +89,7 @@ async def _client(request: Request) -> str:
 
 
 def _network(host: str) -> str:
-    """The address; of IPv6 its /64 network, which is as much as one subscriber has."""
+    """The IPv4 address, or the /64 network of an IPv6 address, which is what one subscriber has."""
     try:
         address = ip_address(host)
     except ValueError:

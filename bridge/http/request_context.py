@@ -1,4 +1,4 @@
-"""Around every request: an id on each of its log lines, its time in the metrics, its span in the trace."""
+"""Request context: adds a request id to the log lines, records the duration and opens a trace span."""
 
 import re
 import time
@@ -12,14 +12,14 @@ from bridge.observability.metrics import HTTP_SECONDS
 from bridge.observability.tracing import span
 
 _HEADER: Final = b"x-request-id"
-# A proxy in front may have given the request an id; what does not look like one is not let into the log.
+# A proxy may have set the request id. A value of another form is ignored, so that it does not get into the log.
 _GIVEN_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
-# Whoever sends a method of their own invention does not get a label of a metric for it.
+# Unknown methods must not create metric labels: a client could create any number of them.
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 class Watched:
-    """ASGI middleware. It gives the id back as `X-Request-ID`."""
+    """ASGI middleware. It returns the request id as `X-Request-ID`."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -48,7 +48,7 @@ class Watched:
             with span(method, parent=_traceparent(headers), **{"url.path": scope["path"]}):
                 await self._app(scope, receive, send_with_id)
         finally:
-            # The router has written down which route it took. A path that fits none is anybody's invention.
+            # The router stores the matched route. Unmatched paths share one label, as clients can invent any number.
             route = getattr(scope.get("route"), "path", "none")
             seconds = time.perf_counter() - started
             HTTP_SECONDS.labels(method, route, f"{status // 100}xx").observe(seconds)

@@ -1,4 +1,4 @@
-"""Standard Webhooks 1.0: HMAC-SHA256 over `id.timestamp.body`. What comes in and what goes out is signed alike."""
+"""Standard Webhooks 1.0: HMAC-SHA256 over `id.timestamp.body`, for incoming and outgoing webhooks."""
 
 import base64
 import hashlib
