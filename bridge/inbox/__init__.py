@@ -1,6 +1,6 @@
-"""Rest: every event that came in is a row here before it is work, and stays one.
+"""Inbox: stores every incoming event before it is processed, and keeps it.
 
-The webhook endpoint and the reconcile poll store events (`receive.py`, `reconcile.py`); workers take them from here
-(`drain.py` many at a time, `handle.py` one). A row is pending, handled, ignored, or failed with a reason that an
-operator can act on.
+The webhook endpoint and the reconcile poll store events (`receive.py`, `reconcile.py`). Workers process them: many in a
+batch (`process_batch.py`) or one at a time (`process_one.py`). An event is pending, handled, ignored, or failed with a
+reason that an operator can act on.
 """

@@ -1,7 +1,7 @@
-"""Dust for orders of the past: they go into the inbox as what the poll finds does, oldest first, a page at a time.
+"""Backfill: points for past orders. It puts them into the inbox, as reconcile does, oldest first, page by page.
 
-A run is a row that says how far it has come, so that one that was killed goes on there. An order that was settled
-before, by a webhook of just now as well, is left as it is; each order earns once, whatever is done how often.
+Each run saves its progress in a row, so that a killed run continues there. Orders that are already settled do not
+change. Each order earns once, however often a backfill runs.
 """
 
 from collections import Counter
@@ -62,10 +62,10 @@ backfill_run = Table(
     Column("state", Text, nullable=False),
     Column("since", DateTime(timezone=True), nullable=False),
     Column("until", DateTime(timezone=True), nullable=False),
-    # The rules its orders meet; null for those in force when each is settled.
+    # Version of the rules for its orders; null: the version in force when each order is settled.
     Column("programme_version", Integer),
     Column("with_signup", Boolean, nullable=False),
-    # Orders placed before then are in the inbox.
+    # Orders placed before this time are in the inbox.
     Column("seen_until", DateTime(timezone=True), nullable=False),
     Column("orders", Integer, nullable=False, server_default="0"),
     Column("kept", Integer, nullable=False, server_default="0"),
@@ -74,20 +74,20 @@ backfill_run = Table(
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("finished_at", DateTime(timezone=True)),
     CheckConstraint("state IN ('running', 'done', 'forgotten')", name="state"),
-    # One at a time: two would tell their figures of each other's orders.
+    # Only one run at a time: two would count each other's orders.
     Index("uq_backfill_run_running", "state", unique=True, postgresql_where=text("state = 'running'")),
 )
 
 
 class UnfinishedBackfill(Conflict):
-    """Another backfill was begun and not finished."""
+    """Another backfill was started and not finished."""
 
     code = "unfinished_backfill"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Wish:
-    """Which orders, by when they were placed, and by which rules. Without `until`: up to when it begins."""
+    """Options of a backfill: which orders, by time of placement, and which rules. Default for `until`: its start."""
 
     since: datetime
     until: datetime | None
@@ -97,7 +97,7 @@ class Wish:
 
 @dataclass(kw_only=True)
 class CurrencyPreview:
-    """New orders in one currency; `earning` of them earn something."""
+    """Counts of new orders in one currency; `earning` of them earn points."""
 
     currency_code: str
     orders: int = 0
@@ -107,7 +107,7 @@ class CurrencyPreview:
 
 @dataclass(kw_only=True)
 class Preview:
-    """What a backfill would do. `notes` counts the orders that earn nothing by why; `expired` dust is over already."""
+    """What a backfill would do. `notes` counts orders that earn nothing, by reason; `expired` counts expired points."""
 
     seen: int = 0
     known: int = 0
@@ -124,7 +124,7 @@ class Preview:
 
 @dataclass(frozen=True, kw_only=True)
 class Taken:
-    """How far a run is: orders seen since it began, events that want a task of their own, orders of no known shape."""
+    """Progress of a run: number of orders seen since its start, events that need their own task, unreadable orders."""
 
     orders: int
     split_off: tuple[str, ...]
@@ -133,7 +133,7 @@ class Taken:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """A backfill's row. `kept` of its `orders` were news; `waiting` events of any kind are in the inbox."""
+    """A backfill run. `kept` of its `orders` were new; `waiting` is the number of all pending events in the inbox."""
 
     id: str
     state: str
@@ -149,7 +149,7 @@ class Run:
 
 
 def preview(medusa: Medusa, wish: Wish, *, now: datetime, progress: Callable[[int], None] = lambda _: None) -> Preview:
-    """Settle the orders for show. Raises `MedusaAway`, `UnknownVersion`, `MayNotRehearse`."""
+    """Settle the orders in a sandbox, without effect. Raises `MedusaAway`, `UnknownVersion`, `MayNotRehearse`."""
     with transaction() as connection:
         rules = _rules(connection, wish.programme_version)
     found = Preview()
@@ -170,7 +170,7 @@ def preview(medusa: Medusa, wish: Wish, *, now: datetime, progress: Callable[[in
         found.expired = stage.expired(now=now)
     if wish.with_signup:
         with transaction() as connection:
-            # The bonus is that of the rules in force, whichever the orders meet.
+            # The sign-up bonus is that of the rules in force, whatever version applies to the orders.
             found.signup = current_version(connection).programme.bonuses.signup
         found.customers_for_signup = sum(len(some) for some in _new_customers(medusa, wish.since, until))
     return found
@@ -204,9 +204,9 @@ def _rules(connection: Connection, number: int | None) -> Programme:
 
 
 def open_run(wish: Wish, *, restart: bool = False) -> Run | None:
-    """The unfinished run that this wish goes on with; None when it begins anew.
+    """The unfinished run with the same options, to be continued; None if there is no unfinished run.
 
-    Raises `UnfinishedBackfill` when another one was not finished and nobody asked to `restart`.
+    Raises `UnfinishedBackfill` if the unfinished run has other options. With `restart` it is dropped instead.
     """
     with transaction() as connection:
         row = connection.execute(
@@ -231,7 +231,7 @@ def open_run(wish: Wish, *, restart: bool = False) -> Run | None:
 
 
 def begin(wish: Wish, *, actor: str, now: datetime) -> Run:
-    """Begin a run, or go on with the unfinished one. Raises `UnfinishedBackfill`, `UnknownVersion`."""
+    """Start a run, or continue the unfinished one. Raises `UnfinishedBackfill`, `UnknownVersion`."""
     earlier = open_run(wish)
     if earlier is not None:
         return earlier
@@ -259,9 +259,9 @@ def begin(wish: Wish, *, actor: str, now: datetime) -> Run:
 
 
 def take_in(medusa: Medusa, run_id: str, *, tell: bool = False) -> Iterator[Taken]:
-    """Put the run's orders into the inbox and settle what is there, a page at a time. Raises `MedusaAway`.
+    """Put the run's orders into the inbox and process the inbox, page by page. Raises `MedusaAway`.
 
-    Only if it shall `tell` do webhooks out say what was earned: nobody wants a mail about an order of two years ago.
+    Outgoing webhooks are sent only with `tell`, because customers do not want a mail about an order of two years ago.
     """
     source = SOURCE if tell else QUIET_SOURCE
     with transaction() as connection:
@@ -276,7 +276,7 @@ def take_in(medusa: Medusa, run_id: str, *, tell: bool = False) -> Iterator[Take
                 _pin(connection, [order.id for _, order in page], run.programme_version)
         found = Found(since=run.since)
         compare_orders([document for document, _ in page], found, dry_run=False, source=source)
-        # What a run that was killed had seen last is seen again.
+        # A continued run reads the last orders of the killed run again; they are not counted twice.
         fresh = [order for _, order in page if order.placed_at > run.seen_until or not run.orders]
         seen += len(fresh)
         _note(run_id, page[-1][1], seen=seen, kept=len(found.drifted))
@@ -285,7 +285,7 @@ def take_in(medusa: Medusa, run_id: str, *, tell: bool = False) -> Iterator[Take
     if run.with_signup:
         for customers in _new_customers(medusa, run.since, run.until):
             with transaction() as connection:
-                # They may have been heard of before there was a bonus.
+                # The suffix makes a new event, as an account may be in the inbox from before there was a bonus.
                 kept = keep_customers(connection, customers, mark=_SIGNUP_MARK, source=source)
                 _count(connection, run_id, customers=backfill_run.c.customers + len(kept))
             yield Taken(orders=seen, split_off=tuple(_drain_signups(medusa)), unreadable=())
@@ -293,13 +293,13 @@ def take_in(medusa: Medusa, run_id: str, *, tell: bool = False) -> Iterator[Take
 
 
 def _pin(connection: Connection, order_ids: list[OrderId], number: int) -> None:
-    """Let orders that nobody has settled meet these rules when they are."""
+    """Pin the version of the rules for orders that are not settled yet."""
     rows = [{"order_id": order_id, "programme_version": number} for order_id in order_ids]
     connection.execute(insert(order_settlement).on_conflict_do_nothing(), rows)
 
 
 def _drain() -> Iterator[str]:
-    """Settle what is in the inbox, beside any worker; the ids of events that want a task of their own."""
+    """Process the inbox, concurrently with any worker. Yields the ids of events that need their own task."""
     while True:
         drained = drain_once()
         yield from drained.split_off
@@ -308,12 +308,12 @@ def _drain() -> Iterator[str]:
 
 
 def _drain_signups(medusa: Medusa) -> Iterator[str]:
-    """As `_drain`; accounts that Medusa has to be asked about are handled here as well."""
+    """As `_drain`, and also processes sign-up events that need a call to Medusa."""
     for event_id in _drain():
         if not event_id.endswith(_SIGNUP_MARK):
             yield event_id
             continue
-        # One that waits for Medusa, or has failed, is a row of the inbox that says so.
+        # The inbox records events that are rescheduled or failed.
         with suppress(RetryLater, EventFailed):
             handle_event(event_id, medusa)
 
@@ -328,7 +328,7 @@ def _count(connection: Connection, run_id: str, **figures: Any) -> None:
 
 
 def _new_customers(medusa: Medusa, since: datetime, until: datetime) -> Iterator[list[Account]]:
-    """Accounts of then that the sign-up bonus is due for, oldest first: one for each account and each mailbox."""
+    """Accounts of that period with a sign-up bonus due, oldest first: at most one per account and per mailbox."""
     taken: set[bytes] = set()
     for page in medusa.customers_created_since(since):
         accounts = accounts_among(page)
@@ -342,7 +342,7 @@ def _new_customers(medusa: Medusa, since: datetime, until: datetime) -> Iterator
 
 
 def finish(run_id: str, *, now: datetime) -> Run:
-    """The run has seen everything."""
+    """Mark the run as done."""
     with transaction() as connection:
         row = connection.execute(
             update(backfill_run)

@@ -1,7 +1,7 @@
-"""How far the comparison with Medusa has come in each of Medusa's lists.
+"""Cursors of the reconcile poll, one for each of Medusa's lists.
 
-Saved after each page: a poll that is ended goes on there. The next poll begins where this one began, by the clock that
-is behind, ours or Medusa's: a clock that is ahead skips nothing.
+They are saved after each page, so that an interrupted poll continues there. The next poll starts at the time when this
+one started, by Dust's or Medusa's clock, whichever is behind. So a clock that is ahead skips nothing.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,20 +13,20 @@ from sqlalchemy.dialects.postgresql import insert
 from bridge.db import metadata, transaction
 from bridge.medusa.pages import Page, Place
 
-# Looked at again in every poll: clocks differ, and a transaction at Medusa commits later than its timestamps say.
+# Every poll reads this much again, because clocks differ and Medusa's transactions commit after their timestamps.
 OVERLAP = timedelta(minutes=10)
 # How far the very first poll looks back. Older orders are for `dust reconcile --since`.
 FIRST_LOOK_BACK = timedelta(hours=24)
-# The whole poll: when it was last completed.
+# Row for the whole poll: when it last completed.
 WHOLE = "medusa"
 
 reconcile_cursor = Table(
     "reconcile_cursor",
     metadata,
     Column("name", Text, primary_key=True),
-    # Rows up to then were seen by a walk that came to its end.
+    # Rows up to this time were seen by a completed walk.
     Column("seen_until", DateTime(timezone=True), nullable=False),
-    # A walk that has not come to its end: when it began, and where its next page begins.
+    # An unfinished walk: when it started, and where its next page starts.
     Column("started_at", DateTime(timezone=True)),
     Column("place_at", DateTime(timezone=True)),
     Column("place_after", Text),
@@ -41,9 +41,9 @@ def walk(
     date: Callable[[], datetime | None],
     keep: bool = True,
 ) -> Iterator[Page]:
-    """The pages of a list, from where the last walk ended. A page is done when the next one is asked for.
+    """Yield the pages of a list, from where the last walk ended. A page counts as done when the next is requested.
 
-    `date` is what Medusa's clock says. With `keep` the progress is saved.
+    `date` returns the time of Medusa's clock. With `keep` the progress is saved.
     """
     seen_until, began, place = _resume(name, started)
     for page in pages(place):
@@ -52,19 +52,19 @@ def walk(
         if not keep:
             continue
         if page.is_last:
-            # What is committed late has a time from after the beginning, or a little before.
+            # Rows committed late have a time after the start of the walk, or shortly before it (`OVERLAP`).
             _save(name, seen_until=began)
         else:
             _save(name, seen_until=seen_until, started_at=began, place=page.next)
 
 
 def next_start(name: str, started: datetime) -> datetime:
-    """The time from which on a walk of this list asks for rows."""
+    """The time from which a walk of this list requests rows."""
     return _resume(name, started)[2].since
 
 
 def skip(name: str, *, as_far_as: str) -> None:
-    """Leave a list out: a later walk of it begins where this other list is seen to now."""
+    """Skip a list in this poll. A later walk of it starts where the list `as_far_as` is now."""
     with transaction() as connection:
         seen_until = connection.scalar(
             select(reconcile_cursor.c.seen_until).where(reconcile_cursor.c.name == as_far_as)
@@ -74,7 +74,7 @@ def skip(name: str, *, as_far_as: str) -> None:
 
 
 def complete(started: datetime) -> None:
-    """All lists were walked to their ends."""
+    """Record that all lists were read to the end."""
     _save(WHOLE, seen_until=started)
 
 

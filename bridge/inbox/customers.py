@@ -1,13 +1,14 @@
-"""What follows from an event about a customer: the sign-up bonus, and points that waited for them as a guest.
+"""Processes customer events: the sign-up bonus, and the claim of points of earlier guest orders.
 
-An event says no more than the customer's id, so Medusa is asked. Facts about Medusa 2.21.2, seen on a running one:
+An event contains only the customer's id, so the customer is read from Medusa. Facts about Medusa 2.21.2, seen on a
+running one:
 
-- The dashboard makes customer records without an account, with the same event. Registering with the e-mail of such a
-  record makes another customer, with an account.
-- Medusa verifies no e-mail, and two accounts may have one mailbox in other capitals.
+- The dashboard creates customer records without an account, with the same event. Registering with the e-mail of such a
+  record creates another customer, with an account.
+- Medusa does not verify e-mails, and two accounts can have the same mailbox in different capitalization.
 - `updated_at` equals `created_at` after a registration, to the millisecond. Only an edit of the customer's own fields
-  moves it: not addresses, groups, carts, orders, transfers or a log-in. So while both are equal, the e-mail is the one
-  that the account was made with.
+  changes it: not addresses, groups, carts, orders, transfers or a log-in. So while both are equal, the e-mail is the
+  one that the account was created with.
 """
 
 import re
@@ -46,12 +47,12 @@ from bridge.settlement.escrow import (
 )
 
 _EMAIL = re.compile(r"[^\s@\x00]+@[^\s@\x00]+")
-# Medusa writes both times of a new customer at once. Nobody can register, log in and edit in less.
+# Medusa writes both times of a new customer together. No one can register, log in and edit in less time.
 _ONE_FLUSH = timedelta(milliseconds=10)
 
 
 class CustomerErased(Conflict):
-    """Nothing can be booked for a customer who was erased."""
+    """The customer was erased, so nothing can be posted to their account."""
 
     code = "customer_erased"
 
@@ -61,14 +62,14 @@ class CustomerErased(Conflict):
 
 @dataclass(frozen=True, kw_only=True)
 class Person:
-    """A customer as Medusa knows them now; `account` is None for a record without one."""
+    """A customer as Medusa returns them now. `account` is None for a customer record without an account."""
 
     account: Account | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Arrived:
-    """How an event came in. `quiet`: no outgoing webhook is sent for what it changes."""
+    """How an event was received. `quiet`: no outgoing webhook is sent for its changes."""
 
     source: str
     received_at: datetime
@@ -76,7 +77,7 @@ class Arrived:
 
 
 def asks_medusa(connection: Connection, event: Event) -> bool:
-    """Whether an event about a customer needs more than it says."""
+    """Whether processing a customer event requires a call to Medusa."""
     programme = current_version(connection).programme
     match event.type:
         case "customer.created":
@@ -89,7 +90,7 @@ def asks_medusa(connection: Connection, event: Event) -> bool:
 
 
 def find_person(event: Event, medusa: Medusa | None = None) -> Person | None:
-    """The customer an event is about, asked of Medusa; None when nothing depends on it, or Medusa has no such customer.
+    """Read the customer of an event from Medusa. None if processing does not need it, or Medusa does not have it.
 
     Raises `MedusaAway`.
     """
@@ -104,7 +105,7 @@ def find_person(event: Event, medusa: Medusa | None = None) -> Person | None:
 
 
 def find_accounts(customer_ids: Iterable[CustomerId], medusa: Medusa | None = None) -> dict[CustomerId, Account]:
-    """These customers' accounts, asked of Medusa; without those that it does not have. Raises `MedusaAway`."""
+    """Read these customers' accounts from Medusa. Customers that it does not have are left out. Raises `MedusaAway`."""
     found = {}
     for customer_id in customer_ids:
         try:
@@ -115,7 +116,7 @@ def find_accounts(customer_ids: Iterable[CustomerId], medusa: Medusa | None = No
 
 
 def read_account(customer: Json) -> Account:
-    """An account from a customer as Medusa gives it. What it does not say of its edits counts as edited."""
+    """Parse an account from Medusa's customer. Without both timestamps it counts as edited."""
     email = customer.get("email")
     created_at, updated_at = (_moment(customer.get(name)) for name in ("created_at", "updated_at"))
     edited = created_at is None or updated_at is None or abs(updated_at - created_at) > _ONE_FLUSH
@@ -136,7 +137,7 @@ def _moment(value: object) -> datetime | None:
 
 
 def apply_customer_event(connection: Connection, event: Event, person: Person | None, arrived: Arrived) -> str:
-    """Do what follows from the event; what came of it, in a sentence."""
+    """Process the event. Returns a sentence about the result."""
     customer_id = CustomerId(str(event.subject))
     if event.type == "customer.deleted":
         erase_customer(connection, customer_id, actor="medusa", now=now())
@@ -149,7 +150,7 @@ def apply_customer_event(connection: Connection, event: Event, person: Person | 
         see_record(connection, customer_id, now=now())
         return "A customer record without an account: nothing follows until it has one."
     sighting = see_account(connection, person.account, now=now())
-    # First what locks orders, then what locks nothing but an account.
+    # Lock order: the claim locks orders, the bonus only an account.
     claimed = _claim(connection, event, person.account, sighting, arrived)
     bonus = None
     if event.type == "customer.created" or sighting.was_record:
@@ -167,12 +168,12 @@ def _credit_bonus(connection: Connection, event: Event, account: Account, arrive
 
 
 def _claim(connection: Connection, event: Event, account: Account, sighting: Sighting, arrived: Arrived) -> str | None:
-    """Claim what waits for the account's e-mail, where that is proved; what came of it, in a sentence."""
+    """Claim the points in escrow for the account's e-mail if it is proved. Returns a sentence about the result."""
     mode = current_version(connection).programme.guests.claim
     if mode is GuestClaim.TRANSFER or account.email is None:
         return None
     customer_id, moment = account.customer_id, now()
-    # With another e-mail than the one they had proved, they are not the guest who may order under that one next.
+    # After a change of e-mail, later guest orders with the old one may be another person's. So forget that proof.
     forget_other_emails(connection, customer_id, account.email, now=moment)
     if _is_proved(connection, mode, event, account, sighting, arrived):
         proved_at = moment if mode is GuestClaim.ACCOUNT else account.created_at or moment
@@ -190,9 +191,9 @@ def _claim(connection: Connection, event: Event, account: Account, sighting: Sig
 def claim_by_support(
     connection: Connection, customer_id: CustomerId, email: str, *, dry_run: bool, actor: str, now: datetime
 ) -> dict[OrderId, int]:
-    """Claim what waits for an e-mail that the customer has proved to support: orders and points, or what they would be.
+    """Claim the points in escrow for an e-mail that the customer has proved to support. Returns points by order id.
 
-    Raises `FieldErrors` for what is no e-mail, `CustomerErased`.
+    With `dry_run` it only returns what would be claimed. Raises `FieldErrors` for an invalid e-mail, `CustomerErased`.
     """
     if not _EMAIL.fullmatch(email):
         raise field_error("email", "must be an e-mail address")
@@ -208,17 +209,17 @@ def claim_by_support(
 def _is_proved(
     connection: Connection, mode: GuestClaim, event: Event, account: Account, sighting: Sighting, arrived: Arrived
 ) -> bool:
-    """Whether the shop has seen the account's e-mail proved, by what the rules say of it.
+    """Whether the account's e-mail counts as proved under the programme's claim rule `mode`.
 
-    Under `registration` only at the first sight, only the e-mail that the account was made with, and only if the rules
-    said so when it was made.
+    With `registration` it counts only when Dust first sees the account, only for the e-mail that the account was
+    created with, and only if the rule was in force then.
     """
     if mode is GuestClaim.ACCOUNT:
         return True
     if not sighting.first or sighting.was_record or account.edited:
         return False
     since = registrations_proved_since(connection)
-    # This webhook comes when the account is made. What is found otherwise may be much older; Medusa says how old.
+    # This webhook is sent when the account is created. An account found otherwise may be older: `created_at` counts.
     is_registration = event.type == "customer.created" and arrived.source == WEBHOOK_SOURCE
     made_at = arrived.received_at if is_registration else account.created_at
     return since is not None and made_at is not None and made_at >= since

@@ -1,11 +1,15 @@
-"""Forget a person and keep the books.
+"""Erasure of a customer's personal data. The ledger stays as it is.
 
-What identifies a person comes in only with the order snapshots in the raw bodies of events, and as a keyed hash of the
-e-mail for orders as a guest. Erasing strips the bodies of every event about the customer or their orders down to the
-ids, so that even a failed one can still be retried (the order is then asked of Medusa), drops the hashes, and asks for
-open redemptions to be released. Events that come late, or are being handled just now, are stripped by the daily upkeep.
-Balances, rows, lots, what waits for guests and the liability stay as they are, under an id that no longer leads to
-anybody.
+Personal data is only in the order snapshots in raw event bodies, and in a keyed hash of the e-mail of guest orders.
+Erasing does this:
+
+- It strips the bodies of all events about the customer or their orders to ids. A failed event can still be retried:
+  its order is then read from Medusa.
+- It deletes the hashes.
+- It requests the release of open redemptions.
+
+Events that arrive later, or that are being processed now, are stripped by the daily upkeep. Balances, transactions,
+lots, escrow and the liability do not change. Their customer id no longer leads to a person.
 """
 
 import re
@@ -36,27 +40,27 @@ customer_erasure = Table(
     Column("actor", Text, nullable=False),
 )
 
-# Events that no settled order leads to: Dust has no use for them, or could not read whose they are.
+# Events without a settled order: ignored ones, or ones whose customer Dust could not read.
 _NOT_SETTLED = [state.value for state in EventState if state is not EventState.HANDLED]
 
 
 def erase_customer(connection: Connection, customer_id: CustomerId, *, actor: str, now: datetime) -> int:
-    """Forget this customer; the number of event bodies that were stripped. Asking again does no harm."""
-    # Accounts that are merged into this one are the same person's. The other way round, a shop that deletes the account
-    # that is left over after a merge means that account alone.
+    """Erase this customer. Returns the number of stripped event bodies. Repeating it is harmless."""
+    # Accounts that were merged into this one belong to the same person. But a shop that deletes the empty account that
+    # remains after a merge means only that account.
     everybody = [customer_id, *merged_into(connection, customer_id)]
     connection.execute(
         insert(customer_erasure).on_conflict_do_nothing(),
         [{"customer_id": who, "erased_at": now, "actor": actor} for who in everybody],
     )
     stripped = forget(connection, everybody, now=now)
-    # Settlement locks what waits for guests before redemptions, and so does this.
+    # Same lock order as in settlement: escrow before redemptions.
     ask_for_release_of_all(connection, customer_id, now=now)
     return stripped
 
 
 def forget(connection: Connection, customer_ids: Iterable[CustomerId], *, now: datetime) -> int:
-    """Drop what is known of these customers beyond their ids; the number of event bodies that held more."""
+    """Delete all personal data of these customers. Returns the number of event bodies that had some."""
     ids = list(customer_ids)
     forget_mailboxes(connection, ids)
     forget_emails(connection, ids)
@@ -67,8 +71,8 @@ def forget(connection: Connection, customer_ids: Iterable[CustomerId], *, now: d
 
 
 def _strip_events(connection: Connection, ids: list[CustomerId]) -> int:
-    # Each question by its own index: joined by `or` they are one that reads the whole inbox. What is not settled comes
-    # first: an event that is settled meanwhile has an order by then.
+    # Separate queries use an index each; joined by `or` they would scan the whole inbox. Unsettled events are read
+    # first: an event that is settled meanwhile is then found by its order.
     events = {
         event_id
         for state in _NOT_SETTLED
@@ -90,7 +94,7 @@ def _strip_events(connection: Connection, ids: list[CustomerId]) -> int:
         select(webhook_event.c.id, webhook_event.c.payload)
         .where(among(webhook_event.c.id, events))
         .order_by(webhook_event.c.id)
-        # Whoever handles an event holds it before anything else: waiting for it here could be waiting in a circle.
+        # Processing locks the event first and other rows later, so waiting for an event here could deadlock.
         .with_for_update(skip_locked=True)
     )
     stripped = 0
@@ -103,7 +107,7 @@ def _strip_events(connection: Connection, ids: list[CustomerId]) -> int:
 
 
 def _mentions(ids: Iterable[str]) -> ColumnElement[bool]:
-    """Whether a body holds one of these ids as a JSON string, wherever that stands in it."""
+    """Whether a body contains one of these ids as a JSON string anywhere."""
     patterns = [re.sub(r"([\\%_])", r"\\\1", f'"{each}"').encode() for each in ids]
     return or_(
         false(), *(webhook_event.c.payload.op("LIKE", is_comparison=True)(b"%%%b%%" % each) for each in patterns)
@@ -117,6 +121,6 @@ def is_erased(connection: Connection, customer_id: CustomerId) -> bool:
 
 
 def erased_customers(connection: Connection, *, limit: int, after: str = "") -> list[CustomerId]:
-    """Everybody who was erased, by id."""
+    """Erased customers, ordered by id."""
     query = select(customer_erasure.c.customer_id).where(customer_erasure.c.customer_id > after)
     return [CustomerId(who) for who in connection.scalars(query.order_by(customer_erasure.c.customer_id).limit(limit))]

@@ -1,4 +1,4 @@
-"""What an event says, read from its raw body. Types and payloads: CONTRACT "Webhooks in", Medusa 2.21.2."""
+"""Parse events from their raw body. Types and payloads: CONTRACT "Webhooks in", Medusa 2.21.2."""
 
 import json
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from bridge.settlement.facts import MAX_CLOCK_SKEW
 
 
 class About(StrEnum):
-    """What a type of event is about, and so what is done with it."""
+    """The kind of object that an event is about. It decides how the event is processed."""
 
     ORDER = "order"
     PAYMENT = "payment"
@@ -43,29 +43,29 @@ EVENT_TYPES: Mapping[str, About] = {
     "customer.updated": About.CUSTOMER,
     "customer.deleted": About.CUSTOMER,
     "product.deleted": About.PRODUCT,
-    # The plugin's own: Medusa has no event of this kind that names the code.
+    # Sent by the plugin, because Medusa has no event that names the removed code.
     "dust.code_removed": About.CART,
 }
-"""The types that have an effect; every other type is kept and ignored."""
+"""The event types that have an effect. All other types are stored and ignored."""
 
-# What the label of a metric says of all other types: they are the sender's to choose, and there may be any number.
+# Metric label for all other types. The sender chooses the type, so there could be any number of labels.
 _OTHER = "other"
 
 
 class MalformedEvent(InvalidInput):
-    """The body is not a JSON object of the shape an event has."""
+    """The body is not JSON, or does not have the shape of an event."""
 
     code = "malformed_event"
     status = 400
 
 
-# The event of a checkout is sent with the order; a payment provider may take minutes in between.
+# A checkout sends `order.placed` with the order; a payment provider may take minutes in between.
 _PLACED_LATE = timedelta(hours=1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """An event as it says of itself. `subject` is the id it is about; `data` has numbers as exact decimals."""
+    """A parsed event. `subject` is the id of what it is about. Numbers in `data` are exact decimals."""
 
     type: str
     event_at: datetime
@@ -74,12 +74,12 @@ class Event:
 
     @property
     def about(self) -> About | None:
-        """None for a type Dust has no use for."""
+        """None for a type that Dust ignores."""
         return EVENT_TYPES.get(self.type)
 
     @property
     def concerns_order(self) -> bool:
-        """Whether it is an order that has to be settled: the order's own event, or one of its payment."""
+        """Whether an order must be settled: the event is about an order or about a payment."""
         return self.about in {About.ORDER, About.PAYMENT}
 
     @property
@@ -89,9 +89,9 @@ class Event:
         return [code for code in codes if isinstance(code, str)] if isinstance(codes, list) else []
 
     def snapshot(self, *, needs: frozenset[OrderDetail], now: datetime) -> Order | None:
-        """The order that came along, if it is usable: readable, the one the event is about, and not of the future.
+        """The order in the event's data, if it is readable, is the event's subject, and is not dated in the future.
 
-        `needs` are details that the rules look at and that snapshots of older senders do not carry.
+        `needs` are the order details that the rules use. Snapshots of older senders do not have all of them; None then.
         """
         document = self.data.get("order")
         if not isinstance(document, dict):
@@ -105,17 +105,17 @@ class Event:
         return None if is_another or is_future or not needs <= order.knows else self.date_order(order)
 
     def date_order(self, order: Order) -> Order:
-        """The order as placed when this event says, where that is clearly later than when it was begun: as a draft.
+        """The order with `placed_at` corrected if it was converted from a draft.
 
-        Medusa 2.21.2 sends `order.placed` when a draft is converted, which moves `updated_at` and keeps `created_at`.
-        An order that was never a draft has neither so late.
+        Medusa 2.21.2 sends `order.placed` when a draft is converted. That changes `updated_at` and keeps `created_at`.
+        So an `order.placed` long after the creation means a draft: the event time, or `updated_at` if earlier, counts.
         """
         placed_at = min(self.event_at, order.updated_at)
         is_converted = self.type == "order.placed" and placed_at - order.placed_at > _PLACED_LATE
         return replace(order, placed_at=placed_at) if is_converted else order
 
 
-# No white space, no control characters: a type ends up in logs and in metric labels.
+# No white space and no control characters, because types are written to logs and metric labels.
 _Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,100}$")]
 _Id = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
 
@@ -135,21 +135,21 @@ class _Subject(BaseModel):
 
 
 def metric_label(type_: str) -> str:
-    """The type, where it is one of a few."""
+    """The type as a metric label; `other` for types that are not in `EVENT_TYPES`."""
     return type_ if type_ in EVENT_TYPES else _OTHER
 
 
 def log_ids(type_: str, subject: str | None) -> dict[str, str]:
-    """What an event is about, as log lines name it: `order_id`, `customer_id`, …"""
+    """The subject of an event as fields of a log line: `order_id`, `customer_id`, …"""
     about = EVENT_TYPES.get(type_)
     if about is None or subject is None:
         return {}
-    # A payment may come with its order's id, and that is then the subject.
+    # The subject of a payment event is the order's id if the event has it.
     return {"order_id" if subject.startswith("order_") else f"{about.value}_id": subject}
 
 
 def read_event(body: bytes) -> Event:
-    """Read a body. Raises `MalformedEvent`, naming the field and what would be right."""
+    """Parse a body. Raises `MalformedEvent` with the field and what is wrong with it."""
     document = _read_json(body)
     try:
         envelope = _Envelope.model_validate(document)
@@ -177,7 +177,7 @@ def _malformed(error: ValidationError, *parents: str) -> MalformedEvent:
 
 
 def read_kept_event(body: bytes, *, type: str, event_at: datetime, subject: str | None) -> Event:
-    """An event of the inbox, of which the row says already what `read_event` found in its body when it was received.
+    """Parse a stored event. Its row has what `read_event` found when it was received, so only `data` is read again.
 
     Raises `MalformedEvent`.
     """
@@ -192,21 +192,21 @@ _JSON = msgspec.json.Decoder(float_hook=Decimal)
 
 
 def _read_json(body: bytes) -> Any:
-    """Numbers become exact decimals. Raises `MalformedEvent`."""
+    """Parse JSON with numbers as exact decimals. Raises `MalformedEvent`."""
     try:
         return _JSON.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, ArithmeticError, RecursionError):
-        # It takes less than half as long, and refuses what Python's own reader takes: a byte order mark, UTF-16, half
-        # of a surrogate pair.
+        # msgspec takes less than half as long as Python's parser, but rejects what that accepts: a byte order mark,
+        # UTF-16, half of a surrogate pair. So Python's parser tries again.
         try:
             return json.loads(body, parse_float=Decimal, parse_constant=_refuse_constant)
         except (ValueError, ArithmeticError, RecursionError) as error:
-            # The second is a number that even a decimal has no room for.
+            # ArithmeticError: a number outside the range of Decimal.
             raise MalformedEvent("The body is not JSON (or too deeply nested).") from error
 
 
 def _snapshot_id(data: Mapping[str, Any]) -> str | None:
-    """The order that a payment's event brought along."""
+    """The id of the order in a payment event's data."""
     snapshot = data.get("order")
     found = snapshot.get("id") if isinstance(snapshot, dict) else None
     return (
@@ -219,7 +219,7 @@ def _refuse_constant(name: str) -> None:
 
 
 def only_ids(body: bytes) -> bytes:
-    """The same event without anything that came along."""
+    """The event's body reduced to type, timestamp and ids; `{}` if it is malformed."""
     try:
         event = read_event(body)
     except MalformedEvent:

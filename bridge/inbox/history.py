@@ -1,6 +1,6 @@
-"""What happened to an event that did not go through at once: a row for each attempt that failed and each retry.
+"""History of events that did not succeed at once: a row for each failed attempt and each retry.
 
-It costs nothing where all goes well: an event that is processed at once has no history but its own row.
+An event that succeeds at its first attempt has no rows here.
 """
 
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ from bridge.inbox.tables import webhook_attempt
 
 
 class Outcome(StrEnum):
-    """`waits`: it is tried again by itself; `failed`: an operator has to look; `retried`: somebody asked for that."""
+    """`waits`: rescheduled automatically; `failed`: an operator must act; `retried`: a retry was requested."""
 
     WAITS = "waits"
     FAILED = "failed"
@@ -32,19 +32,19 @@ class Attempt:
 
 
 def note_attempt(connection: Connection, event_id: str, attempt: Attempt) -> None:
-    """Add this to the event's history."""
+    """Add an attempt to the event's history."""
     note_attempts(connection, [event_id], attempt)
 
 
 def note_attempts(connection: Connection, event_ids: Iterable[str], attempt: Attempt) -> None:
-    """Add the same to the history of many events."""
+    """Add the same attempt to the history of many events."""
     rows = [{"event_id": event_id, **vars(attempt)} for event_id in event_ids]
     if rows:
         connection.execute(webhook_attempt.insert().values(rows))
 
 
 def read_history(connection: Connection, event_id: str) -> list[Attempt]:
-    """Oldest first; empty for an event that went through at once."""
+    """The event's history, oldest first; empty if it succeeded at once."""
     columns = [webhook_attempt.c[name] for name in Attempt.__dataclass_fields__]
     query = select(*columns).where(webhook_attempt.c.event_id == event_id).order_by(webhook_attempt.c.id)
     return [Attempt(**{**row._mapping, "outcome": Outcome(row.outcome)}) for row in connection.execute(query)]

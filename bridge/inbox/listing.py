@@ -1,4 +1,4 @@
-"""The inbox as operators see it."""
+"""Queries on the inbox for operators: lists, single events and counts."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +11,7 @@ from bridge.inbox.process_one import UnknownEvent
 from bridge.inbox.selection import EventFilter
 from bridge.inbox.tables import EventState, webhook_event
 
-# In a backlog beyond this, those due first are also the oldest.
+# Bounds the query. In a larger backlog the events that are due first are also the oldest.
 _MAX_LOOKED_AT = 100_000
 
 
@@ -35,14 +35,14 @@ class EventSummary:
 
     @property
     def position(self) -> str:
-        """Where it stands in the list."""
+        """Position in the list, for the cursor."""
         return f"{self.received_at.isoformat()} {self.id}"
 
 
 def list_events(
     connection: Connection, only: EventFilter, *, before: str | None = None, limit: int
 ) -> list[EventSummary]:
-    """The newest first."""
+    """Events that match the filter, newest first."""
     columns = webhook_event.c
     query = select(webhook_event).where(*only.conditions())
     query = query.order_by(columns.received_at.desc(), columns.id.desc()).limit(limit)
@@ -60,9 +60,9 @@ def read_event_row(connection: Connection, event_id: str) -> EventSummary:
 
 
 def oldest_waiting(connection: Connection) -> datetime | None:
-    """When the event that waits longest came in; None when none waits."""
-    # Asked for the least `received_at`, Postgres may walk that index through all events that were ever handled. Ordered
-    # by when they are due it reads the small index of those that wait.
+    """Time of receipt of the oldest pending event; None if there is none."""
+    # For min(received_at) Postgres may scan that index through all events ever handled. Ordered by `next_attempt_at` it
+    # uses the small partial index of pending events.
     waiting = (
         select(webhook_event.c.received_at)
         .where(webhook_event.c.state == EventState.PENDING.value)
@@ -75,12 +75,12 @@ def oldest_waiting(connection: Connection) -> datetime | None:
 
 
 def count_failed(connection: Connection) -> int:
-    """How many events have failed; there is an index of just these."""
+    """Number of failed events; a partial index covers them."""
     return _count(connection, EventState.FAILED)
 
 
 def count_waiting(connection: Connection) -> int:
-    """How many events are to be handled, now or later."""
+    """Number of pending events, due now or later."""
     return _count(connection, EventState.PENDING)
 
 

@@ -1,8 +1,8 @@
-"""Handle what has gathered: everything that needs nobody else, many events in one transaction.
+"""Process waiting events in batches of up to 500, with one transaction for the orders of a batch.
 
-One event when it is quiet, hundreds when it is not. An event that needs Medusa, or that fails here for whatever reason,
-is split off into a task of its own, so that it delays nobody and an operator sees exactly it: nothing is parked here, a
-failed event is always a failed task.
+An event that needs a call to Medusa, or that fails here for any reason, is split off into its own task. There it delays
+no other event, and an operator sees exactly which event failed. No event is marked as failed here: a failed event is
+always a failed task.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -41,15 +41,15 @@ _DUE = (
     .limit(BATCH)
     .with_for_update(skip_locked=True)
 )
-# How long a task of its own may take to pick an event up before the sweep offers it again.
+# Time for a split-off event's own task to start before the sweep schedules the event again.
 OWN_TASK_GRACE = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Drained:
-    """One batch: how many were taken, and the ids that want a task of their own.
+    """Result of one batch: the number of events taken, and the ids of events that need their own task.
 
-    `redemptions` are those whose cart has to be looked at after `CART_CHECK_DELAY`.
+    `redemptions` are those whose cart must be checked after `CART_CHECK_DELAY`.
     """
 
     taken: int
@@ -58,13 +58,13 @@ class Drained:
 
     @property
     def more(self) -> bool:
-        """Whether there is likely more waiting."""
+        """Whether more events are probably waiting."""
         return self.taken == BATCH
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Sorted:
-    """A batch by what it needs: `orders` are settled together, `alone` done one by one, `apart` by their own tasks."""
+    """A batch grouped by processing: `orders` together, `alone` one by one, `apart` in their own tasks."""
 
     orders: dict[str, Order]
     alone: list[str]
@@ -72,9 +72,9 @@ class _Sorted:
 
 
 def split_off_once() -> Drained:
-    """Take the oldest due events, up to `BATCH`, and give each a task of its own without looking into any.
+    """Take the oldest due events, up to `BATCH`, and split off each into its own task without reading any.
 
-    For when a batch has taken its worker's process down: one of these did it, and only alone it can be told apart.
+    Used after a batch has crashed its worker process: only separate tasks show which event caused the crash.
     """
     with transaction() as connection:
         taken = tuple(row.id for row in _take(connection))
@@ -83,7 +83,7 @@ def split_off_once() -> Drained:
 
 
 def drain_once() -> Drained:
-    """Take the oldest due events, up to `BATCH`, and handle them. Raises `Unavailable` when Postgres goes away."""
+    """Take the oldest due events, up to `BATCH`, and process them. Raises `Unavailable` if Postgres is unavailable."""
     taken: list[str] = []
     try:
         with transaction() as connection:
@@ -92,7 +92,7 @@ def drain_once() -> Drained:
             work = _sort(connection, rows)
             with _traced(rows, work.orders):
                 settled = settle_orders(connection, work.orders.values(), now=now(), quiet=_quiet(rows, work.orders))
-            # Only Medusa can tell whether these facts count, so each event asks for its order.
+            # Only Medusa can say which facts are current, so each of these events reads its order in its own task.
             unclear = [who for who, order in work.orders.items() if order in settled[order.id].unclear]
             for event_id in unclear:
                 del work.orders[event_id]
@@ -103,7 +103,7 @@ def drain_once() -> Drained:
     except Unavailable:
         raise
     except Exception:
-        # Something in this batch breaks all of it. Nothing was kept; let each be tried by itself.
+        # One event breaks the whole batch, which was rolled back. Each event gets its own task.
         log.exception("batch_broke", events=len(taken))
         with transaction() as connection:
             _postpone(connection, taken)
@@ -119,15 +119,15 @@ def drain_once() -> Drained:
 
 
 def _quiet(rows: Sequence[Row[Any]], orders: Mapping[str, Order]) -> set[OrderId]:
-    """Orders that only a backfill speaks of: what they earn is told to nobody."""
+    """Orders whose events in this batch all come from a backfill. No outgoing webhook is sent for them."""
     told = {orders[row.id].id for row in rows if row.id in orders and row.source != QUIET_SOURCE}
     return {order.id for order in orders.values()} - told
 
 
 def _traced(rows: Sequence[Row[Any]], orders: Collection[str]) -> AbstractContextManager[Any]:
-    """One event's batch continues that event's trace; one of many is a trace of its own, linked to each of theirs."""
+    """A batch of one event continues its trace. A batch of several starts a new trace, linked to the trace of each."""
     if not orders:
-        # The sweep comes every few seconds; most of the time there is nothing to tell.
+        # The sweep runs every few seconds and usually finds nothing, so it needs no span.
         return nullcontext()
     traces = [row.traceparent for row in rows if row.traceparent and row.id in orders]
     if len(orders) == 1:
@@ -137,7 +137,7 @@ def _traced(rows: Sequence[Row[Any]], orders: Collection[str]) -> AbstractContex
 
 
 def _tell(orders: Mapping[str, Order], rows: Sequence[Row[Any]]) -> None:
-    """One line for the whole batch that still names each event, order and customer: a line each would cost more than
+    """Log one line for the batch, with the ids of each event, order and customer. A line each would cost more than
     settling does."""
     if not orders:
         return
@@ -149,7 +149,7 @@ def _tell(orders: Mapping[str, Order], rows: Sequence[Row[Any]]) -> None:
 
 
 def _take(connection: Connection) -> Sequence[Row[Any]]:
-    """Lock due events that nobody else is working on; they are free again when the transaction ends."""
+    """Lock due events that no other transaction has locked, until this transaction ends."""
     return fetch_rows(connection, _DUE, moment=now())
 
 
@@ -182,10 +182,10 @@ def _postpone(connection: Connection, event_ids: Sequence[str]) -> None:
 
 
 def _handle_here(event_id: str) -> Handled | None:
-    """None when it fails here."""
+    """Process one event; None if it fails."""
     try:
         return try_event(event_id)
     except Exception as error:
-        # Its own task meets the same, and there it is put off or parked, with the reason.
+        # Its own task meets the same error and reschedules the event or marks it as failed, with the reason.
         log.warning("event_not_handled_here", event_id=event_id, error=type(error).__name__)
         return None

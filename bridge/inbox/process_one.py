@@ -1,7 +1,7 @@
-"""Handle one event: ask Medusa where the event does not say enough, then do everything in one transaction.
+"""Process one event: read from Medusa what the event does not contain, then apply it in one transaction.
 
-What fails for a reason that passes (`Unavailable`) stays pending and is tried again later; what fails for a reason that
-stays is parked as `failed`, in words for an operator. Handling an event twice does nothing the second time.
+After a temporary error (`Unavailable`) the event stays pending and is tried again later. After any other error it is
+marked as `failed`, with a reason for an operator. Processing an event twice does nothing the second time.
 """
 
 from collections.abc import Collection, Iterator
@@ -39,12 +39,12 @@ from bridge.settlement.settle import Settled, settle_orders
 
 log = structlog.get_logger(__name__)
 
-# Below Redis' visibility time-out of 300 s, after which Celery would deliver a delayed message a second time.
+# Below Redis' visibility timeout of 300 s, after which Celery would deliver a delayed message a second time.
 _LONGEST_WAIT_SECONDS = 180.0
-# The retry comes by a message; the sweep takes over only when that is this late.
+# A delayed message triggers the retry. The sweep takes over only if the message is this late.
 _SWEEP_GRACE_SECONDS = 15.0
 _RETRIED_AT_ONCE = 500
-# How long after an event came in Medusa is asked once more for an order that it did not have.
+# Medusa is asked a second time for an unknown order this long after the event was received.
 UNKNOWN_FOR = timedelta(minutes=10)
 
 
@@ -58,7 +58,7 @@ class UnknownEvent(NotFound):
 
 
 class RetryLater(Unavailable):
-    """The event waits for something that is away; `wait_seconds` says when to try again."""
+    """The event failed with a temporary error. It is tried again after `wait_seconds`."""
 
     code = "retry_later"
 
@@ -68,7 +68,7 @@ class RetryLater(Unavailable):
 
 
 class OrderIsChanging(Unavailable):
-    """The order was settled by others each time while Medusa was asked for it."""
+    """Another transaction settled the order during the call to Medusa, so the answer may be outdated."""
 
     code = "order_is_changing"
 
@@ -77,26 +77,26 @@ class OrderIsChanging(Unavailable):
 
 
 class EventFailed(Conflict):
-    """The event is parked as failed; the message says why and what to do."""
+    """The event is marked as failed. The message says why and what to do."""
 
     code = "event_failed"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Handled:
-    """What came of an event, in a sentence."""
+    """Result of processing an event; `sentence` says what it did."""
 
     event_id: str
     state: EventState
     sentence: str
     redemptions: tuple[str, ...] = ()
-    """Redemptions whose cart has to be looked at after `CART_CHECK_DELAY`."""
+    """Redemptions whose cart must be checked after `CART_CHECK_DELAY`."""
 
 
 def handle_event(event_id: str, medusa: Medusa | None = None) -> Handled:
-    """Handle one pending event; harmless for any other.
+    """Process one pending event. Events in other states do not change.
 
-    Raises `RetryLater` while it has to wait, `EventFailed` once it is parked, `UnknownEvent`.
+    Raises `RetryLater` if it is rescheduled, `EventFailed` if it is marked as failed, `UnknownEvent`.
     """
     row = _read_row(event_id)
     with _about(row):
@@ -104,7 +104,7 @@ def handle_event(event_id: str, medusa: Medusa | None = None) -> Handled:
 
 
 def try_event(event_id: str) -> Handled:
-    """Handle one pending event that needs nobody else. Raises whatever is in the way; the event stays as it was."""
+    """Process one pending event that needs no call to Medusa. On any error it raises; the event does not change."""
     row = _read_row(event_id)
     with _about(row):
         return _try(row, None)
@@ -112,7 +112,7 @@ def try_event(event_id: str) -> Handled:
 
 @contextmanager
 def _about(row: Row[Any]) -> Iterator[None]:
-    """Log lines in the block name the event and what it is about, and its trace goes on."""
+    """Within the block, log lines have the event's ids and spans continue the event's trace."""
     with (
         structlog.contextvars.bound_contextvars(event_id=row.id, **log_ids(row.type, row.subject)),
         span("inbox.handle", parent=row.traceparent, event_id=row.id, type=row.type, subject=row.subject),
@@ -130,7 +130,7 @@ def _handle(row: Row[Any], medusa: Medusa | None) -> Handled:
     except DustError as error:
         raise _park(row, error.code, error.message) from error
     except Exception as error:
-        # A fault of ours must not loop, and must not be lost: parked like poison, with the traceback in the log.
+        # A bug in Dust must not cause endless retries or lose the event: mark it as failed and log the traceback.
         log.exception("event_broke")
         raise _park(
             row, "internal_error", redact(f"Dust has a fault here ({type(error).__name__}: {error}).")
@@ -147,7 +147,7 @@ def _try(row: Row[Any], medusa: Medusa | None) -> Handled:
     if order is not None or not event.concerns_order:
         done = _do(row, event, order, person)
     if done is None:
-        # No usable snapshot, or one that contradicts what was settled: Medusa is asked, and its answer counts.
+        # No usable snapshot, or one that contradicts what was settled: the order is read from Medusa, which decides.
         order_id = order.id if order else _order_id(event, medusa)
         answer, revision = _ask(order_id, medusa) if order_id else (None, 0)
         answer = event.date_order(answer) if answer else None
@@ -160,9 +160,9 @@ def _try(row: Row[Any], medusa: Medusa | None) -> Handled:
 def _do(
     row: Row[Any], event: Event, order: Order | None, person: Person | None, *, revision: int | None = None
 ) -> Handled | None:
-    """Apply the event and note it as handled, in one transaction; None when its facts are unclear, and nothing is done.
+    """Apply the event and mark it as handled, in one transaction. If its facts are unclear: do nothing, return None.
 
-    `revision` is given with an order that Medusa was asked for: that of its settlement before.
+    `revision` is given for an order that was read from Medusa: its settlement's revision before the call.
     """
     with transaction() as connection:
         if not _lock_pending(connection, row.id):
@@ -180,7 +180,7 @@ def _do(
 
 
 def find_order(event: Event) -> Order | None:
-    """The order that came with an event, if it is usable."""
+    """The order in the event's data, if it is usable."""
     if not event.concerns_order:
         return None
     with transaction() as connection:
@@ -189,14 +189,14 @@ def find_order(event: Event) -> Order | None:
 
 
 def _order_id(event: Event, medusa: Medusa | None) -> OrderId | None:
-    """The order to ask for; None for a payment that belongs to no order yet."""
+    """The id of the order to read from Medusa; None for a payment without an order yet."""
     if event.about is About.PAYMENT and "order_id" not in event.data:
         return (medusa or get_medusa()).order_id_of_payment(str(event.data.get("id")))
     return OrderId(str(event.subject))
 
 
 def _ask(order_id: OrderId, medusa: Medusa | None) -> tuple[Order, int]:
-    """The order as Medusa has it, and its revision from before. Raises `UnknownInMedusa`, `MedusaAway`."""
+    """The order from Medusa, and its settlement's revision before the call. Raises `UnknownInMedusa`, `MedusaAway`."""
     with transaction() as connection:
         revision = read_revisions(connection, [order_id])[order_id]
     try:
@@ -244,7 +244,7 @@ def _apply(
 
 
 def describe(settled: Settled) -> str:
-    """What settling an order did, in a sentence."""
+    """A sentence that says what settling an order did."""
     if settled.stale or (settled.note and not settled.change):
         return f"Order {settled.order_id}: {settled.note}"
     if not settled.change:
@@ -254,14 +254,14 @@ def describe(settled: Settled) -> str:
 
 
 def mark_handled(connection: Connection, sentences: dict[str, str]) -> None:
-    """These events are done; `sentences` says by id what came of each."""
+    """Mark events as handled. `sentences` maps each event id to the sentence about its result."""
     rows = [{"id": who, "reason": what} for who, what in sentences.items()]
     done = {"state": EventState.HANDLED.value, "next_attempt_at": None, "handled_at": now(), "error_code": None}
     update_rows(connection, webhook_event, rows, key=("id",), same=done)
 
 
 def mark_failed(connection: Connection, event_id: str, *, code: str, reason: str, attempts: int) -> None:
-    """Park an event for an operator."""
+    """Mark a pending event as failed and send the outgoing webhook about it."""
     parked = connection.execute(
         update(webhook_event)
         .where(webhook_event.c.id == event_id, webhook_event.c.state == EventState.PENDING.value)
@@ -283,7 +283,7 @@ def mark_failed(connection: Connection, event_id: str, *, code: str, reason: str
 
 
 def park_event(event_id: str, reason: str) -> None:
-    """Park an event whose task was ended from outside, before it could do so itself; harmless for any other."""
+    """Mark an event as failed whose task was killed before it could do so. Only pending events change."""
     row = _read_row(event_id)
     if row.state == EventState.PENDING:
         with _about(row):
@@ -298,9 +298,9 @@ def retry_event(
     due_in: timedelta = timedelta(0),
     actor: str = "operator",
 ) -> bool:
-    """Make a failed event pending again; False when it is not failed, which is fine. Raises `UnknownEvent`.
+    """Make a failed event pending again. Returns False if it has not failed. Raises `UnknownEvent`.
 
-    `due_in` keeps the sweep off it for that long, for a task of its own that is about to be sent. `actor` is who asked.
+    With `due_in` the sweep ignores it for that long, because its own task is about to be sent. `actor` requested it.
     """
     state = connection.scalar(select(webhook_event.c.state).where(webhook_event.c.id == event_id).with_for_update())
     if state is None:
@@ -318,9 +318,9 @@ def retry_event(
 
 
 def retry_unknown(connection: Connection, *, now: datetime) -> int:
-    """Make events pending again that failed because Medusa did not have their order some minutes ago; how many.
+    """Retry events that failed because Medusa did not have their order. Returns their number.
 
-    The second look decides: the event is handled, or ignored with the reason.
+    They are retried once `UNKNOWN_FOR` has passed. Then the event is handled, or ignored with the reason.
     """
     unknown = select(webhook_event.c.id).where(
         webhook_event.c.state == EventState.FAILED.value,
@@ -332,10 +332,10 @@ def retry_unknown(connection: Connection, *, now: datetime) -> int:
 
 
 def retry_all(only: EventFilter, *, actor: str = "operator") -> Iterator[int]:
-    """As `retry_event`, for every failed event that `only` lets through, oldest first; yields how many at a time.
+    """As `retry_event`, for every failed event that matches `only`, oldest first. Yields the number of each batch.
 
-    Each step is a transaction of its own, so that a great many neither lock each other nor have to succeed together.
-    Events that fail again meanwhile are left alone: it ends.
+    Each batch is a separate transaction, so that many events are neither locked together nor have to succeed together.
+    Events that fail again meanwhile are not retried, so the loop ends.
     """
     started = now()
     while True:
@@ -354,11 +354,11 @@ def _retry_some(connection: Connection, only: EventFilter, started: datetime, ac
     chosen = (
         select(webhook_event.c.id)
         .where(*only.conditions(), webhook_event.c.state == EventState.FAILED.value)
-        # What failed since has been tried. Events from before there was a history have none.
+        # Skip what failed again since then. Events older than the history table have no attempts.
         .where(func.coalesce(newest_attempt, webhook_event.c.received_at) <= started)
         .order_by(webhook_event.c.received_at)
         .limit(_RETRIED_AT_ONCE)
-        # One that somebody else is retrying just now is retried.
+        # An event that is locked here is being retried by another request.
         .with_for_update(skip_locked=True)
     )
     event_ids = connection.scalars(
@@ -386,7 +386,7 @@ def _lock_pending(connection: Connection, event_id: str) -> bool:
 
 
 def _not_in_medusa(row: Row[Any], error: UnknownInMedusa) -> Handled:
-    """Fail, so that an operator sees it; when that is so a while later still, ignore the event with this reason.
+    """Mark the event as failed within `UNKNOWN_FOR`, so that an operator sees it; later, ignore it with the reason.
 
     Medusa deletes an order whose payment is declined, without an event. The sender may also have invented the order, or
     be another shop.

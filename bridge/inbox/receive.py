@@ -1,4 +1,4 @@
-"""Take an event in: one row, once, whatever comes how often."""
+"""Store an event once, however often it is delivered."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Receipt(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Arrival:
-    """An event as it came in. `traceparent` is the trace that whoever handles the event shall continue."""
+    """An event as received. `traceparent` is the trace that its processing continues."""
 
     event_id: str
     event: Event
@@ -55,15 +55,14 @@ class Arrival:
 def receive(
     connection: Connection, event_id: str, event: Event, body: bytes, *, now: datetime, source: str = WEBHOOK_SOURCE
 ) -> Receipt:
-    """Keep the event unless its id is here already. The caller commits before it answers."""
+    """Store the event unless its id is stored already. The caller commits before it answers."""
     arrival = Arrival(event_id=event_id, event=event, body=body, received_at=now, source=source)
     return receive_many(connection, [arrival])[0]
 
 
 def receive_many(connection: Connection, arrivals: Sequence[Arrival]) -> list[Receipt]:
-    """As `receive`, for many at once, each for itself; their receipts in the same order."""
-    # Whoever keeps the same ids at the same time meets them in the same order: one waits for the other, never in a
-    # circle. Of two with one id the first is kept.
+    """As `receive`, for many events. Returns their receipts in the same order."""
+    # Sorted by id, so that concurrent inserts of the same ids cannot deadlock. The first of two equal ids is stored.
     in_order = sorted({arrival.event_id: arrival for arrival in reversed(arrivals)}.items())
     rows = [arrival.row() for _, arrival in in_order]
     added = {row.id for row in insert_rows(connection, webhook_event, rows, returning="id")}

@@ -1,8 +1,8 @@
-"""Find what no webhook told us: ask Medusa what changed and put what is new into the inbox, where all else follows.
+"""Reconcile: polls Medusa for changes that no webhook reported, and puts them into the inbox.
 
-Medusa can lose an event for good (it is killed between an order's commit and its event), and some changes have none.
-This poll is part of correctness, not a repair tool. Orders are compared with the newest facts already settled, so a
-quiet shop's poll writes nothing; what it found is the drift that a report shows.
+Medusa can lose an event for good (if it is killed between an order's commit and its event), and some changes have no
+event. So this poll is required for correctness; it is not a repair tool. Orders are compared with the newest settled
+facts, so a poll without changes writes nothing. What it finds is reported as drift.
 """
 
 import json
@@ -44,32 +44,32 @@ from bridge.settlement.tables import order_settlement
 log = structlog.get_logger(__name__)
 
 SOURCE = "reconcile"
-# The lists, each with a cursor of its own.
+# The lists that are polled. Each has its own cursor.
 ORDERS, PAYMENTS, CUSTOMERS = "orders", "payments", "customers"
 
 
 @dataclass(kw_only=True)
 class Found:
-    """What a poll saw and what of it was news. `drifted` orders had changed without Dust knowing."""
+    """Result of a poll. `drifted` are orders whose changes Dust had not received."""
 
     since: datetime
     orders_seen: int = 0
     drifted: list[OrderId] = field(default_factory=list)
     customers: list[CustomerId] = field(default_factory=list)
     retried: int = 0
-    """Events that had failed because Medusa did not have their order, and are tried once more."""
+    """Number of retried events that had failed because Medusa did not have their order."""
     missing: list[OrderId] = field(default_factory=list)
-    """Orders that were settled and that Medusa does not have. They count as deleted when that stays so."""
+    """Settled orders that Medusa does not have. If that does not change, they count as deleted."""
     unreadable: list[str] = field(default_factory=list)
 
 
 def reconcile(medusa: Medusa, *, since: datetime | None = None, dry_run: bool = False) -> Found:
-    """Compare Medusa's orders, payments and new customers with what is settled; put what is new into the inbox.
+    """Compare Medusa's orders, payments and new customers with what is settled, and put changes into the inbox.
 
-    Without `since` it goes on where the last poll ended. Raises `MedusaAway`; nothing is skipped by that, the next poll
-    starts after the last page that was done.
+    Without `since` it continues where the last poll ended. Raises `MedusaAway`. Nothing is skipped then: the next poll
+    starts after the last completed page.
     """
-    # By the wall, as Medusa's own times are.
+    # Real time, not the test clock, because it is compared with Medusa's timestamps.
     started = real_now()
     found = Found(since=since or next_start(ORDERS, started))
     keep = since is None and not dry_run
@@ -119,7 +119,7 @@ def reconcile(medusa: Medusa, *, since: datetime | None = None, dry_run: bool = 
 
 @contextmanager
 def _noted(failures: list[MedusaAway]) -> Iterator[None]:
-    """A list that Medusa fails at is noted, and stops no other. When Medusa is away, that raises."""
+    """Collect the error of a list at which Medusa fails, so that the other lists continue. If Medusa is away, raise."""
     try:
         yield
     except MedusaAway as error:
@@ -129,13 +129,13 @@ def _noted(failures: list[MedusaAway]) -> Iterator[None]:
 
 
 def keep_orders(documents: Iterable[Json]) -> int:
-    """Put orders that somebody came across in Medusa into the inbox, to be settled; return how many were new there."""
+    """Put orders that were read from Medusa into the inbox, to be settled. Returns how many were new there."""
     with transaction() as connection:
         return sum(_keep_order(connection, document, read_order(document)) for document in documents)
 
 
 def _learn_currencies(medusa: Medusa) -> None:
-    """Once a day: a shop may change them."""
+    """Refresh the shop's currencies once a day, because a shop can change them."""
     with transaction() as connection:
         before = learned_at(connection)
     if before is not None and before > now() - timedelta(days=1):
@@ -146,7 +146,7 @@ def _learn_currencies(medusa: Medusa) -> None:
 
 
 def compare_orders(page: list[Json], found: Found, *, dry_run: bool, source: str = SOURCE) -> None:
-    """Put those of these orders into the inbox whose facts are newer than what is settled."""
+    """Put the orders of a page whose facts are newer than the settled ones into the inbox."""
     orders: dict[OrderId, tuple[Json, Order]] = {}
     for document in page:
         found.orders_seen += 1
@@ -172,7 +172,7 @@ def compare_orders(page: list[Json], found: Found, *, dry_run: bool, source: str
 
 
 def _compare_readable(orders: Mapping[OrderId, tuple[Json, Order]], *, dry_run: bool, source: str) -> list[OrderId]:
-    """Those of these orders that had changed without Dust knowing, in one transaction."""
+    """Compare these orders in one transaction. Returns those whose changes Dust had not received."""
     drifted: list[OrderId] = []
     with transaction() as connection:
         known = newest_facts(connection, orders.keys())
@@ -191,7 +191,7 @@ def _compare_readable(orders: Mapping[OrderId, tuple[Json, Order]], *, dry_run: 
             if dry_run or _keep_order(connection, document, order, mark=mark, source=source):
                 drifted.append(order_id)
         if not dry_run:
-            # A webhook was quicker, or told something false; or the order's version has gone back.
+            # A webhook was faster or had wrong data, or the order's version has decreased.
             check_now(connection, check, now=now())
     return drifted
 
@@ -204,12 +204,12 @@ def _note_unreadable(row_id: object, error: Exception, found: Found) -> None:
 
 
 def _keep_unread(order_ids: Iterable[str], found: Found, *, dry_run: bool) -> None:
-    """Orders that Medusa did not give: events of their own ask for them again, and fail visibly."""
+    """Create an event for each order that Medusa could not return. It reads the order again, and fails visibly."""
     for order_id in order_ids:
         found.unreadable.append(order_id)
         if not dry_run:
             with transaction() as connection:
-                # Once a day: a poll meets the same order several times.
+                # At most one event per order and day, because several polls see the same order.
                 event_id = f"rec_{order_id}_unread_{now():%Y%m%d}"
                 _keep(connection, event_id, "order.updated", now(), {"id": order_id}, SOURCE)
 
@@ -222,7 +222,7 @@ def _have_pending_events(connection: Connection, order_ids: Collection[OrderId])
 
 
 def newest_facts(connection: Connection, order_ids: Iterable[OrderId]) -> dict[OrderId, Facts]:
-    """The facts that each of these orders was settled by; one that never was settled is missing."""
+    """The facts by which each of these orders was last settled. Orders that were never settled are left out."""
     query = select(order_settlement).where(
         order_settlement.c.order_id.in_(list(order_ids)), order_settlement.c.facts_version.is_not(None)
     )
@@ -231,7 +231,7 @@ def newest_facts(connection: Connection, order_ids: Iterable[OrderId]) -> dict[O
 
 
 def _guests_without_hash(connection: Connection, order_ids: Iterable[OrderId]) -> dict[OrderId, str]:
-    """Guests' orders to be settled again, for their e-mail alone; each with a mark that makes it a new event, once."""
+    """Guest orders to settle again because their e-mail hash is missing, with an id suffix for one new event each."""
     query = select(order_settlement.c.order_id).where(
         order_settlement.c.order_id.in_(list(order_ids)), lacks_email_hash()
     )
@@ -241,7 +241,7 @@ def _guests_without_hash(connection: Connection, order_ids: Iterable[OrderId]) -
 
 
 def _keep_order(connection: Connection, document: Json, order: Order, *, mark: str = "", source: str = SOURCE) -> bool:
-    # The id says which facts these are: the same facts found twice are one event.
+    # The id is derived from the facts, so that finding the same facts twice creates one event.
     money = f"_{order.money_moved:f}" if order.money_moved else ""
     event_id = f"rec_{order.id}_{order.version}_{order.updated_at.timestamp():.3f}{money}{mark}"
     data = {"id": order.id, "order": document}
@@ -266,19 +266,20 @@ def _any_waits_for_money() -> bool:
 
 
 def _compare_payments(medusa: Medusa, payments: list[Json], found: Found, *, dry_run: bool) -> None:
-    """A payment moves neither `version` nor `updated_at` of its order: look at the orders for which one matters.
+    """Read the orders for which these payments matter.
 
-    Those are orders that do not earn before they are paid, and those with something swapped in that is not paid.
+    A payment changes neither `version` nor `updated_at` of its order, so the poll of orders misses it. It matters for
+    orders that earn only once they are paid, and for orders with unpaid items from an exchange.
     """
     changed = {order_id: payment for payment in payments if (order_id := _order_of(payment))}
     with transaction() as connection:
         waiting = _waiting_for_money(connection, changed.keys())
-    # Where the order itself has moved as well, it was met just now with all that is in its payments.
+    # An order that changed itself was read just now, payments included.
     for order_id in sorted(waiting.keys() - set(found.drifted)):
         try:
             document = medusa.order(order_id)
             order = read_order(document)
-            # The same payment is seen in several polls; each change of it makes one event.
+            # Several polls see the same payment. Each change of it creates one event.
             mark = f"_paid_{changed[order_id].get('updated_at')}"
             with transaction() as connection:
                 if (order.paid or waiting[order_id]) and (
@@ -288,7 +289,7 @@ def _compare_payments(medusa: Medusa, payments: list[Json], found: Found, *, dry
         except MedusaAway as error:
             if not error.at_call:
                 raise
-            # It may be this order alone. If it is Medusa, the next page says so.
+            # Perhaps only this order fails. If Medusa is away, the next page raises.
             log.error("order_not_given_by_medusa", order_id=order_id)
             _keep_unread([order_id], found, dry_run=dry_run)
         except Unavailable:
@@ -305,7 +306,7 @@ def _order_of(payment: Json) -> OrderId | None:
 
 
 def _waiting_for_money(connection: Connection, order_ids: Collection[OrderId] | None) -> dict[OrderId, bool]:
-    """Those of these orders, or any one, for which a payment matters; true for those with something swapped in."""
+    """Of these orders (None: of all, at most one) those for which a payment matters. The value is `awaits_payment`."""
     waits = order_settlement.c.awaits_payment
     query = select(order_settlement.c.order_id, waits).where(waits | ~order_settlement.c.earning_due)
     query = query.limit(1) if order_ids is None else query.where(order_settlement.c.order_id.in_(list(order_ids)))
@@ -328,7 +329,7 @@ def _compare_customers(customers: list[Json], found: Found, *, dry_run: bool) ->
 
 
 def accounts_among(customers: Iterable[Json]) -> dict[CustomerId, Account]:
-    """Those of these customers of Medusa's that have an account, by id, in their order."""
+    """The accounts among these customers of Medusa, by id, in the same order."""
     accounts = (read_account(customer) for customer in customers if customer.get("has_account") is True)
     return {account.customer_id: account for account in accounts}
 
@@ -336,7 +337,7 @@ def accounts_among(customers: Iterable[Json]) -> dict[CustomerId, Account]:
 def due_signup_bonuses(
     connection: Connection, accounts: Iterable[Account], *, taken: set[bytes] | None = None
 ) -> set[CustomerId]:
-    """Those of these accounts that a sign-up bonus is due for; of `taken`, see `accounts_with_fresh_mailbox`."""
+    """The accounts for which a sign-up bonus is due. `taken`: see `accounts_with_fresh_mailbox`."""
     fresh = accounts_with_fresh_mailbox(connection, accounts, taken=taken, now=now())
     return fresh - customers_with_signup_bonus(connection, fresh)
 
@@ -344,7 +345,7 @@ def due_signup_bonuses(
 def keep_customers(
     connection: Connection, accounts: Iterable[Account], *, mark: str = "_account", source: str = SOURCE
 ) -> list[CustomerId]:
-    """Put accounts into the inbox, with when they signed up; those that were not in there before, with this mark."""
+    """Put accounts into the inbox, dated when they signed up. Returns those not stored before with this id suffix."""
     return [
         account.customer_id
         for account in accounts

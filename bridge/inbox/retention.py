@@ -1,7 +1,7 @@
-"""Bodies of events that are done with are kept for a while, for people who look into what happened, and then no more.
+"""Retention: reduces the bodies of processed events to ids once they are old.
 
-An order's snapshot is most of what Dust stores and all that it stores of a person. The row stays for ever: it is how an
-event that comes again is known.
+Bodies are kept for some time for troubleshooting. The order snapshots in them are most of the data that Dust stores,
+and all of its personal data. The row is never deleted, because it identifies repeated deliveries of the event.
 """
 
 from datetime import datetime
@@ -12,16 +12,17 @@ from bridge.inbox.events import only_ids
 from bridge.inbox.tables import EventState, webhook_event
 
 _DONE = [EventState.HANDLED.value, EventState.IGNORED.value]
-# A body of ids alone is shorter, but for ids of an unheard-of length.
+# A body with only ids is shorter, unless the ids are unusually long.
 _BYTES_OF_IDS = 300
 
 
 def strip_old_bodies(
     connection: Connection, *, before: datetime, limit: int, after: str = ""
 ) -> tuple[int, str | None]:
-    """Reduce bodies that came before then to their ids, `limit` of them, in the order of the events' ids.
+    """Reduce up to `limit` bodies received before `before` to their ids, in the order of event ids after `after`.
 
-    Returns how many became shorter, and where to go on; None at the end. What waits or has failed keeps its body.
+    Returns the number of changed bodies and the id to continue after (None at the end). Pending and failed events keep
+    their bodies.
     """
     query = (
         select(webhook_event.c.id, webhook_event.c.payload)

@@ -1,4 +1,4 @@
-"""Which events an operator means."""
+"""Filter for events of the inbox."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from bridge.inbox.tables import EventState, webhook_event
 
 @dataclass(frozen=True, kw_only=True)
 class EventFilter:
-    """Events for which all that is given holds. Times are when the event came in: from `since` on, before `until`."""
+    """Events that match all given criteria. Times are those of receipt: at or after `since`, before `until`."""
 
     state: EventState | None = None
     type: str | None = None

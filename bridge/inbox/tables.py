@@ -1,4 +1,4 @@
-"""The inbox."""
+"""Tables of the inbox: events, and attempts to process them."""
 
 from enum import StrEnum
 
@@ -28,7 +28,7 @@ class EventState(StrEnum):
 
 
 WEBHOOK_SOURCE = "webhook"
-# Where events come from that shoppers shall not be written about: their orders may be years old.
+# Events from this source send no outgoing webhooks to shoppers, because the orders may be years old.
 QUIET_SOURCE = "backfill"
 
 webhook_event = Table(
@@ -36,10 +36,10 @@ webhook_event = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("type", Text, nullable=False),
-    # What the event is about (an order, a customer, …), for people who look for it.
+    # Id of the order, customer, … that the event is about, for searching.
     Column("subject", Text),
     Column("source", Text, nullable=False),
-    # The body exactly as it came, byte for byte.
+    # The body exactly as received, byte for byte.
     Column("payload", LargeBinary, nullable=False),
     Column("event_at", DateTime(timezone=True), nullable=False),
     Column("received_at", DateTime(timezone=True), nullable=False),
@@ -47,25 +47,25 @@ webhook_event = Table(
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("next_attempt_at", DateTime(timezone=True)),
     Column("error_code", Text),
-    # In plain words: why it failed or is waiting, or what came of it.
+    # A sentence: why it failed or is waiting, or what its processing did.
     Column("reason", Text),
     Column("handled_at", DateTime(timezone=True)),
-    # The trace of the request that brought it, as W3C Trace Context writes it; where tracing is on.
+    # W3C `traceparent` of the request that delivered the event; null without tracing.
     Column("traceparent", Text),
     CheckConstraint("state IN ('pending', 'handled', 'ignored', 'failed')", name="state"),
     CheckConstraint("(state = 'pending') = (next_attempt_at IS NOT NULL)", name="pending_is_due"),
     CheckConstraint("state NOT IN ('failed', 'ignored') OR reason IS NOT NULL", name="says_why"),
     Index("ix_webhook_event_due", "next_attempt_at", postgresql_where=text("state = 'pending'")),
     Index("ix_webhook_event_failed", "received_at", postgresql_where=text("state = 'failed'")),
-    # For those who look for what was never settled: an erasure.
+    # For erasure, which looks for events that were never settled.
     Index("ix_webhook_event_ignored", "received_at", postgresql_where=text("state = 'ignored'")),
     Index(None, "subject"),
     Index(None, "received_at", "id"),
-    # Three updates in a row's life; with room in the page none of them moves it.
+    # A row has about three updates. With free space in its page they can be HOT updates.
     postgresql_with={"fillfactor": "85"},
 )
 
-# What happened to events that did not go through at once. An event that does leaves nothing here.
+# Failed attempts and retries. An event that succeeds at once has no rows here.
 webhook_attempt = Table(
     "webhook_attempt",
     metadata,
@@ -73,11 +73,11 @@ webhook_attempt = Table(
     Column("id", BigInteger, Identity(), primary_key=True),
     Column("at", DateTime(timezone=True), nullable=False),
     Column("outcome", Text, nullable=False),
-    # Which attempt it was, counted from the last retry that was asked for.
+    # Number of the attempt, counted from the last requested retry.
     Column("attempt", Integer, nullable=False),
     Column("error_code", Text),
     Column("reason", Text),
-    # Who asked for the retry.
+    # Who requested the retry.
     Column("actor", Text),
     CheckConstraint("outcome IN ('waits', 'failed', 'retried')", name="outcome"),
 )
