@@ -1,4 +1,4 @@
-"""The webhook endpoint: verify the signature of the raw bytes, store the event, answer. Nothing is worked on here.
+"""The webhook endpoint: verifies the signature of the raw bytes, stores the event in the inbox, and answers.
 
-Medusa's plugin brings signed events; the inbox takes them. 2xx is answered only after the commit.
+Medusa's plugin sends the signed events. A 2xx is answered only after the commit. Processing happens later, in workers.
 """

@@ -20,7 +20,7 @@ from bridge.webhooks.signature import verify
 log = structlog.get_logger(__name__)
 router = APIRouter(tags=["webhooks"])
 
-# Events that come together are one INSERT, and each is answered after it is on disk.
+# Events that arrive together share one INSERT. Each request is answered after the commit.
 _keep: Together[Arrival, Receipt] = Together("intake", receive_many)
 
 
@@ -61,7 +61,7 @@ class WebhookResponse(BaseModel):
     },
 )
 async def medusa_webhook(request: Request) -> Response:
-    """Take one signed event in. Answers 2xx only after it is committed; work on it starts later."""
+    """Receive one signed event. A 2xx is returned only after it is committed; it is processed later."""
     try:
         event_id, event, receipt = await _take_in(request)
     except DustError as error:

@@ -1,7 +1,7 @@
-"""Standard Webhooks 1.0: HMAC-SHA256 over `id.timestamp.body`, on the bytes as they came.
+"""Verifies Standard Webhooks 1.0 signatures: HMAC-SHA256 over `id.timestamp.body`, on the raw bytes.
 
-The published Python library decodes the body before it verifies it and takes one secret; a door that must answer 401 to
-any bytes at all, and whose secrets rotate, needs neither.
+The published Python library is not used: it decodes the body before it verifies it, and accepts only one secret. This
+endpoint must answer 401 to any bytes, and its secrets rotate.
 """
 
 import base64
@@ -17,22 +17,22 @@ from bridge.http.standard_webhooks import digest
 TOLERANCE_SECONDS = 300
 _ID = re.compile(r"[\x21-\x7e]{1,255}")
 _TIMESTAMP = re.compile(r"[0-9]{1,12}")
-# Dots part what is signed. An id with a timestamp in it could be another delivery's, cut in another place.
+# Dots separate the signed parts. An id that contains a timestamp could be another delivery, split elsewhere.
 _HOLDS_A_TIMESTAMP = re.compile(r"\.[0-9]+\.")
-# More than any rotation needs; a header of ten thousand signatures must not cost ten thousand comparisons.
+# More than a rotation needs. A header with ten thousand signatures must not cost ten thousand comparisons.
 _MAX_SIGNATURES = 16
 
 
 class BadSignature(NotAuthentic):
-    """The signature headers are missing, malformed, too old, or do not fit the body."""
+    """The signature headers are missing or malformed, the timestamp is too far away, or no signature matches."""
 
     code = "bad_signature"
 
 
 def verify(headers: Mapping[str, str], body: bytes, keys: Iterable[bytes], *, now: datetime) -> str:
-    """The event's id, once a signature by any of these keys is found. Raises `BadSignature` for anything else.
+    """Return the event's id if one signature matches one of these keys. Raises `BadSignature` otherwise.
 
-    Headers are text as HTTP servers give it (latin-1); whatever bytes they hold, the answer is `BadSignature`.
+    Headers are text as HTTP servers decode it (latin-1). Any invalid bytes in them raise `BadSignature` too.
     """
     event_id = headers.get("webhook-id", "")
     timestamp = headers.get("webhook-timestamp", "")
@@ -46,7 +46,7 @@ def verify(headers: Mapping[str, str], body: bytes, keys: Iterable[bytes], *, no
         raise BadSignature(f"webhook-timestamp is more than {TOLERANCE_SECONDS} seconds away from now.")
     given = list(_signatures(headers.get("webhook-signature", "")))
     expected = [digest(key, event_id, int(timestamp), body) for key in keys]
-    # Every pair is compared, so that how long it takes says nothing about which one fits.
+    # Every pair is compared, so that the time taken does not reveal which one matches.
     matches = [hmac.compare_digest(one, other) for one in given for other in expected]
     if not any(matches):
         raise BadSignature("webhook-signature does not fit: check that both sides have the same secret.")
