@@ -1,5 +1,5 @@
-"""News for the shop: signed webhooks that say what happened to a customer's dust, so that the shop can send its mails.
+"""Outgoing webhooks: signed messages to the shop about changes of a customer's points, for example to send mails.
 
-Whoever writes what there is to tell writes its notice with it, in the same transaction (`outbox.py`); workers send them
-(`send.py`) to the one address that `DUST_NOTIFY_URL` names. A notice is waiting, delivered, or parked for an operator.
+A notice (one outgoing webhook) is written in the transaction of the change that it reports (`outbox.py`). Workers send
+it (`send.py`) to `DUST_NOTIFY_URL`. A notice is waiting, delivered, or parked (failed; an operator can retry it).
 """

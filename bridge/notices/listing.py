@@ -1,4 +1,4 @@
-"""Notices as operators see them, and their being sent again."""
+"""Queries on outgoing webhooks for operators, and retries."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,12 +11,12 @@ from bridge.ids import CustomerId
 from bridge.notices.outbox import GIVE_UP_AFTER
 from bridge.notices.tables import NoticeState, notice, notice_attempt, notice_gate
 
-# More than this is "a great many" for a chart and an alert.
+# Counting stops here, because charts and alerts need no higher number.
 _MOST = 100_000
 
 
 class UnknownDelivery(NotFound):
-    """There is no notice with this id (any more)."""
+    """There is no notice with this id, or it was deleted after 30 days."""
 
     code = "unknown_delivery"
 
@@ -26,7 +26,7 @@ class UnknownDelivery(NotFound):
 
 @dataclass(frozen=True, kw_only=True)
 class Delivery:
-    """One notice and where it stands."""
+    """One notice and the state of its delivery."""
 
     id: str
     seq: int
@@ -59,7 +59,7 @@ def list_deliveries(
     before: int | None = None,
     limit: int,
 ) -> list[Delivery]:
-    """The newest first; `before` is the `seq` of the last one of the page before."""
+    """Notices, newest first. `before` is the last `seq` of the previous page."""
     query = select(notice).order_by(notice.c.seq.desc()).limit(limit)
     if state is not None:
         query = query.where(notice.c.state == state.value)
@@ -88,9 +88,9 @@ def read_log(connection: Connection, notice_id: str) -> list[LoggedAttempt]:
 
 
 def retry_delivery(connection: Connection, notice_id: str, *, now: datetime) -> bool:
-    """Send it (again), under its old id: a parked one, and one that was delivered and lost by the receiver.
+    """Send a parked or delivered notice again with the same id. A receiver may have lost a delivered one.
 
-    False when it is waiting already, which is fine. Raises `UnknownDelivery`.
+    Returns False if it is waiting already. Raises `UnknownDelivery`.
     """
     state = connection.scalar(select(notice.c.state).where(notice.c.id == notice_id).with_for_update())
     if state is None:
@@ -103,7 +103,7 @@ def retry_delivery(connection: Connection, notice_id: str, *, now: datetime) -> 
 
 
 def retry_parked(connection: Connection, *, now: datetime) -> int:
-    """Send every parked notice again; how many."""
+    """Send every parked notice again. Returns their number."""
     retried = connection.execute(
         update(notice).where(notice.c.state == NoticeState.PARKED.value).values(**_afresh(now))
     ).rowcount
@@ -123,12 +123,12 @@ def _afresh(now: datetime) -> dict[str, Any]:
 
 
 def _end_rest(connection: Connection, now: datetime) -> None:
-    """Whoever asks for a retry has fixed the address; one who is sending is not disturbed."""
+    """End the pause of the address, because an operator who retries has fixed it. An active sender is not affected."""
     connection.execute(update(notice_gate).where(notice_gate.c.holder.is_(None)).values(closed_until=now))
 
 
 def count_open(connection: Connection) -> dict[NoticeState, int]:
-    """How many wait and how many are parked, up to `_MOST` of each; small indexes hold just these."""
+    """Number of waiting and of parked notices, up to `_MOST` of each. Partial indexes cover them."""
     return {state: _count(connection, state) for state in (NoticeState.WAITING, NoticeState.PARKED)}
 
 
@@ -138,7 +138,7 @@ def _count(connection: Connection, state: NoticeState) -> int:
 
 
 def oldest_waiting_notice(connection: Connection) -> datetime | None:
-    """When the notice was written that waits longest; None when none does."""
+    """Creation time of the oldest waiting notice; None if there is none."""
     due = select(notice.c.created_at).where(notice.c.state == NoticeState.WAITING.value)
     some = due.order_by(notice.c.next_attempt_at).limit(_MOST).subquery()
     oldest: datetime | None = connection.scalar(select(func.min(some.c.created_at)))

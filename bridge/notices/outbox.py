@@ -1,4 +1,4 @@
-"""Write a notice, in the transaction that does what it tells of: both are there or neither is."""
+"""Outbox: writes a notice in the transaction of the change that it reports, so that both are committed or neither."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ from bridge.ids import CustomerId, new_id
 from bridge.notices.tables import NoticeState, notice
 from bridge.settings import get_settings
 
-# A receiver that is away for a night and a morning still gets everything; a mail about it would be stale later.
+# A receiver that is down for a night and a morning still gets everything. After that a mail would be outdated.
 GIVE_UP_AFTER = timedelta(hours=24)
-# Long enough to look into last month's complaint. Nothing in a notice is kept only there.
+# Long enough to check last month's complaint. All data in a notice is stored elsewhere too.
 KEPT_FOR = timedelta(days=30)
 
 
 class NoticeType(StrEnum):
-    """What a shop may want to write to its customers about; `failed` is for the shop itself."""
+    """Types of notices, for mails to customers. `dust.failed` is for the shop itself."""
 
     EARNED = "dust.earned"
     REDEEMED = "dust.redeemed"
@@ -31,7 +31,7 @@ class NoticeType(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Notice:
-    """Something to tell. `data` holds ids, amounts and times, and nothing that says who somebody is."""
+    """One outgoing webhook. `data` has ids, amounts and times, and no personal data."""
 
     type: NoticeType
     customer_id: CustomerId | None
@@ -40,12 +40,12 @@ class Notice:
 
 
 def wanted() -> bool:
-    """Whether anybody is to be told; asked on every posting, so it costs a look into memory and nothing else."""
+    """Whether outgoing webhooks are configured. Every posting asks, so it only reads a setting in memory."""
     return get_settings().notify_url is not None
 
 
 def put(connection: Connection, notices: Iterable[Notice], *, now: datetime) -> None:
-    """Write these, to be sent in this order once the transaction has been committed; nothing where nobody listens."""
+    """Write notices, to be sent in this order after the commit. Does nothing without `DUST_NOTIFY_URL`."""
     if not wanted():
         return
     rows = [
@@ -67,13 +67,13 @@ def put(connection: Connection, notices: Iterable[Notice], *, now: datetime) -> 
 
 
 def forget_customers(connection: Connection, customer_ids: Iterable[CustomerId]) -> int:
-    """Drop every notice about these customers, with what the receiver answered; how many there were."""
+    """Delete all notices about these customers, with the receiver's responses. Returns their number."""
     theirs = select(notice.c.id).where(notice.c.customer_id.in_(list(customer_ids)))
     ids = list(connection.scalars(theirs.order_by(notice.c.id).with_for_update()))
     return connection.execute(delete(notice).where(among(notice.c.id, ids))).rowcount
 
 
 def prune(connection: Connection, *, now: datetime) -> int:
-    """Drop what is older than `KEPT_FOR`, delivered or not; how many."""
+    """Delete notices older than `KEPT_FOR`, in any state. Returns their number."""
     old = select(notice.c.id).where(notice.c.created_at < now - KEPT_FOR).with_for_update(skip_locked=True)
     return connection.execute(delete(notice).where(notice.c.id.in_(old))).rowcount

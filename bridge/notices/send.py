@@ -1,10 +1,10 @@
-"""Send what waits, oldest first: at least once, each under one id, and never two senders at a time.
+"""Sends waiting notices, oldest first. Delivery is at least once, with one id per notice and one sender at a time.
 
-    open the gate (transaction) ─▶ POST (no transaction) ─▶ write what came of it (transaction) ─▶ … ─▶ close it
+    open the gate (transaction) ─▶ POST (no transaction) ─▶ write the outcome (transaction) ─▶ … ─▶ close the gate
 
-A sender that dies leaves its notice waiting, and the gate opens again by itself. Whoever receives knows a notice that
-came twice by its `webhook-id`. When the address as a whole seems to be away, it is left in peace for a while, longer
-each time; an answer that is about one notice alone delays nobody but that one.
+If a sender crashes, its notice stays waiting and the gate's lease expires. The receiver recognizes a repeated notice by
+its `webhook-id`. If the whole address seems to be unavailable, sending pauses, longer each time. A response about one
+notice alone delays only that notice.
 """
 
 import asyncio
@@ -36,23 +36,23 @@ log = structlog.get_logger(__name__)
 TIMEOUT_SECONDS = 10.0
 # Twelve attempts in a day: 2, 4, 8 … seconds, then every two hours.
 _LONGEST_WAIT_SECONDS = 7_200.0
-# An address that is away is asked this often at least: what waits is to go out soon after it is back.
+# Longest pause for an unavailable address, so that waiting notices go out soon after it is back.
 _LONGEST_REST_SECONDS = 300.0
-# Longer than a run may take: the worker's hard limit is 60 seconds.
+# Longer than a run can take: the worker's hard limit is 60 seconds.
 _LEASE = timedelta(seconds=90)
 _AT_ONCE = 50
-# Enough to see an error page's title or a JSON error, too little for anything else.
+# Enough for an error page's title or a JSON error, and not much more.
 _ANSWER_CHARACTERS = 500
 _GATE = "notices"
 
-# The receiver has read this notice and does not like it. Any other failure may be one of the whole address.
+# Statuses with which a receiver rejects this one notice. Any other failure may concern the whole address.
 _ABOUT_THE_NOTICE = frozenset({400, 409, 410, 413, 415, 422})
 _GONE = 410
 
 
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
-    """One POST. `status` is None without an answer; `reason` is None when it was delivered."""
+    """Result of one POST. `status` is None without a response; `reason` is None if it was delivered."""
 
     status: int | None
     reason: str | None
@@ -66,12 +66,12 @@ class Attempt:
 
 
 def send_waiting(*, seconds: float) -> int:
-    """Send for up to `seconds`; how many were delivered. 0 while another sends, or the address is left in peace."""
+    """Send for up to `seconds`. Returns the number delivered; 0 while another sender is active or sending pauses."""
     settings, holder = get_settings(), secrets.token_hex(8)
     if settings.notify_url is None or not _open_gate(holder):
         return 0
     delivered, end, away = 0, time.monotonic() + seconds, None
-    # One loop for all calls, so that they share a connection.
+    # One event loop for all calls, so that they share a connection.
     with asyncio.Runner() as runner:
         http = httpx.AsyncClient(timeout=TIMEOUT_SECONDS, follow_redirects=False)
         while away is None and time.monotonic() < end and (due := _due()):
@@ -107,7 +107,7 @@ def _close_gate(holder: str, away: Attempt | None) -> None:
         mine = (notice_gate.c.name == _GATE) & (notice_gate.c.holder == holder)
         failures = connection.scalar(select(notice_gate.c.failures).where(mine).with_for_update())
         if failures is None:
-            # It took longer than the lease, and somebody else has the gate by now.
+            # This run took longer than its lease, and another sender has the gate now.
             return
         failures = failures + 1 if away else 0
         rest = max(backoff_seconds(failures, longest_seconds=_LONGEST_REST_SECONDS), _asked(away)) if away else 0.0
@@ -134,7 +134,7 @@ def _due() -> list[Row[Any]]:
 
 
 def body_of(row: Row[Any]) -> bytes:
-    """What is sent, the same bytes at every attempt."""
+    """The request body; the same bytes at every attempt."""
     document = {"type": row.type, "timestamp": row.created_at.astimezone(UTC).isoformat(), "data": row.data}
     return json.dumps(document, separators=(",", ":")).encode()
 
@@ -142,7 +142,7 @@ def body_of(row: Row[Any]) -> bytes:
 async def _post(http: httpx.AsyncClient, settings: Settings, row: Row[Any]) -> Attempt:
     assert settings.notify_url is not None
     assert settings.notify_secret is not None
-    # The wall's time, whatever a test clock says: the receiver compares it with its own.
+    # Real time, not the test clock, because the receiver compares it with its own clock.
     body, timestamp, started = body_of(row), int(time.time()), time.monotonic()
     headers = {
         "content-type": "application/json",
@@ -153,7 +153,7 @@ async def _post(http: httpx.AsyncClient, settings: Settings, row: Row[Any]) -> A
     }
     status, answer, reason, wait = None, None, None, 0.0
     try:
-        # httpx has a limit for each packet only, and a receiver may send them one byte at a time.
+        # httpx's timeout is per packet, and a receiver can send one byte at a time. This one is for the whole call.
         async with (
             asyncio.timeout(TIMEOUT_SECONDS),
             http.stream("POST", settings.notify_url, content=body, headers=headers) as response,
@@ -164,7 +164,7 @@ async def _post(http: httpx.AsyncClient, settings: Settings, row: Row[Any]) -> A
         if status is None:
             reason = f"No answer within {TIMEOUT_SECONDS:g} seconds."
     except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
-        # After a status it is only the answer's text that broke off.
+        # After a status only the response body was cut off.
         if status is None:
             reason = redact(f"No answer ({type(error).__name__}: {error})".replace("\x00", ""))
     spent = int((time.monotonic() - started) * 1000)
@@ -190,7 +190,7 @@ async def _beginning(response: httpx.Response) -> str | None:
 
 
 def _retry_after(headers: Mapping[str, str]) -> float:
-    """In seconds; 0 when it is not said. RFC 9110 allows a number or a date."""
+    """`Retry-After` in seconds; 0 without one. RFC 9110 allows a number or a date."""
     value = headers.get("retry-after", "")
     if value.isascii() and value.isdigit():
         return float(value[:9])
@@ -242,8 +242,9 @@ def _outcome(row: Row[Any], attempt: Attempt) -> dict[str, Any]:
 
 
 def _park_overdue(connection: Connection, attempt: Attempt) -> None:
-    """While the address is away only one notice is tried at a time; the others' day ends all the same."""
-    # One that is locked is being erased, or is found the next time: with its own locked, this must not wait for others.
+    """Park all notices past their `give_up_at`. While the address is unavailable they are not tried one by one."""
+    # Locked rows are skipped: they are being erased, or are parked the next time. This transaction holds the lock of
+    # its own notice, so it must not wait for others.
     overdue = (
         select(notice.c.id)
         .where(notice.c.state == NoticeState.WAITING.value, notice.c.give_up_at <= now())

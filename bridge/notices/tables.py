@@ -1,4 +1,4 @@
-"""Notices and what became of each attempt to deliver them."""
+"""Tables of outgoing webhooks: notices, attempts to deliver them, and the sender's gate."""
 
 from enum import StrEnum
 
@@ -18,24 +18,24 @@ class NoticeState(StrEnum):
 notice = Table(
     "notice",
     metadata,
-    # The `webhook-id`, the same over all attempts.
+    # The `webhook-id`; the same for all attempts.
     Column("id", Text, primary_key=True),
-    # The order in which they were written; ids made in one millisecond have none.
+    # Order of creation. Ids do not give it, because ids created in the same millisecond are not ordered.
     Column("seq", BigInteger, Identity(), nullable=False),
     Column("type", Text, nullable=False),
-    # Null where it is not about one.
+    # Null if the notice is not about a customer.
     Column("customer_id", Text),
-    # The row of the customer's book that it tells of, if it is one.
+    # Version of the customer's ledger transaction that it reports, if any.
     Column("version", BigInteger),
     Column("data", JSONB, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("state", Text, nullable=False),
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("next_attempt_at", DateTime(timezone=True)),
-    # After this an attempt that fails is the last one.
+    # A failed attempt after this time is the last one.
     Column("give_up_at", DateTime(timezone=True), nullable=False),
     Column("delivered_at", DateTime(timezone=True)),
-    # What the last attempt that failed said.
+    # Why the last failed attempt failed.
     Column("reason", Text),
     CheckConstraint("state IN ('waiting', 'delivered', 'parked')", name="state"),
     CheckConstraint("(state = 'waiting') = (next_attempt_at IS NOT NULL)", name="waiting_is_due"),
@@ -56,15 +56,15 @@ notice_attempt = Table(
     Column("id", BigInteger, Identity(), primary_key=True),
     Column("at", DateTime(timezone=True), nullable=False),
     Column("milliseconds", Integer, nullable=False),
-    # The HTTP status; null when there was no answer.
+    # HTTP status; null if there was no response.
     Column("status", Integer),
-    # In plain words why it failed; null when it went through.
+    # Why it failed, as a sentence; null if it succeeded.
     Column("reason", Text),
-    # How the answer began, with what must not be kept struck out.
+    # Beginning of the response body, with secrets and personal data redacted.
     Column("answer", Text),
 )
 
-# One row: who is sending, or how long the address is left in peace because it does not answer.
+# One row: the lease of the active sender, or the pause while the address is unavailable.
 notice_gate = Table(
     "notice_gate",
     metadata,
