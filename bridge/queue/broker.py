@@ -1,6 +1,6 @@
-"""The broker's address: how it is reached safely, and whether it is there.
+"""TLS options for the broker's address, and a check whether the broker answers.
 
-Health and doctor ask for it; everywhere else a message that cannot be sent is given up.
+Only the health check and `dust doctor` check the broker. All other code drops a message that it cannot send.
 """
 
 import ssl
@@ -14,18 +14,21 @@ _TIMEOUT_SECONDS = 1.0
 
 
 class _NameOfEachNode(dict[str, Any]):
-    """kombu writes the name of the node that it connects to where there is None, into what all connections share: asked
-    again it must find None, or the next node of a cluster is refused because it has not the name of the first."""
+    """TLS options in which `server_hostname` always reads as None.
+
+    kombu replaces a None by the name of the node that it connects to, in a dict that all connections share. The next
+    node of a cluster would then be rejected, because its certificate does not have the first node's name.
+    """
 
     def __getitem__(self, key: str) -> Any:
         return None if key == "server_hostname" else super().__getitem__(key)
 
 
 def broker_tls(url: str, ca_file: Path | None) -> dict[str, Any] | None:
-    """What the broker's client is told to check; None without TLS.
+    """TLS options for the broker's client; None without TLS.
 
-    Unsaid, Redis' client would check nothing, and that of RabbitMQ not whose certificate it is. Without a file, an
-    authority must be one that the machine knows.
+    By default Redis' client checks no certificate, and RabbitMQ's client does not check the host name in it. Without
+    `ca_file` the certificate must be signed by an authority that the machine trusts.
     """
     authority = str(ca_file) if ca_file else None
     if url.startswith("amqps://"):
@@ -36,16 +39,16 @@ def broker_tls(url: str, ca_file: Path | None) -> dict[str, Any] | None:
 
 
 def broker_problem(url: str, ca_file: Path | None) -> str | None:
-    """Why the broker cannot be used, in the words of its client; None when it can."""
+    """The error of the broker's client if the broker cannot be used; None if it can."""
     is_redis = url.startswith("redis")
-    # Without it a Redis that hangs keeps whoever asks for ever.
+    # Without a timeout a Redis that hangs would block the caller without limit.
     options = {"socket_timeout": _TIMEOUT_SECONDS, "socket_connect_timeout": _TIMEOUT_SECONDS} if is_redis else {}
     try:
         broker = Connection(  # type: ignore[no-untyped-call]
             url, connect_timeout=_TIMEOUT_SECONDS, transport_options=options, ssl=broker_tls(url, ca_file)
         )
         with broker as connection:
-            # Of a cluster any node will do.
+            # Any node of a cluster is enough.
             nodes = len(url.split(";"))
             connection.ensure_connection(
                 max_retries=nodes, interval_start=0, interval_step=0, timeout=nodes * _TIMEOUT_SECONDS
@@ -53,6 +56,6 @@ def broker_problem(url: str, ca_file: Path | None) -> str | None:
     except OperationalError as error:
         return str(error)
     except Exception as error:
-        # Clients have errors of their own for a wrong password, an unknown host, a virtual host that is not there.
+        # Clients raise their own errors for a wrong password, an unknown host or an unknown virtual host.
         return f"{type(error).__name__}: {error}"
     return None

@@ -1,9 +1,8 @@
-"""Send messages to the workers. A message only says that there is work: the row in the database counts, and the message
-may be lost, doubled or late.
+"""Sends messages to the workers. A message only says that there is work: it may be lost, duplicated or late.
 
-Task names are constants here so that the bridge never imports the workers. In the web process messages go through one
-background thread: many events that arrive together become one message, and a broker that is away can delay only that
-thread, never an answer.
+The work itself is a row in the database, which the periodic sweep finds without a message. Task names are constants
+here, so that `bridge` does not import the workers. In API processes one background thread sends the messages: it
+deduplicates those that come together, and an unavailable broker delays only this thread, never a response.
 """
 
 import threading
@@ -35,11 +34,11 @@ NOTICES_SEND = "notices.send"
 NOTICES_EXPIRING = "notices.expiring"
 NOTICES_PRUNE = "notices.prune"
 
-# Wait this long for company before a message goes out; a burst of a thousand events needs a handful of messages.
+# Messages are collected this long and deduplicated, so that a thousand events at once need only a few messages.
 _GATHER_SECONDS = 0.01
-# RabbitMQ confirms within milliseconds; one that has run out of memory or disk takes messages and says nothing.
+# RabbitMQ confirms within milliseconds. Without free memory or disk it accepts messages and never confirms.
 _CONFIRM_SECONDS = 2.0
-# A broker that was away is asked again after this long; the sweep covers what was not said meanwhile.
+# Pause after a failed send. The sweep covers the messages that were dropped.
 _REST_SECONDS = 2.0
 
 
@@ -51,9 +50,9 @@ def _publisher() -> Celery:
 
 
 def publish(task: str, *args: Any, countdown_seconds: float | None = None, queue: str | None = None) -> bool:
-    """Send one message now, to the task's own queue if no other is named.
+    """Send one message now, by default to the task's own queue.
 
-    False when the broker is away, which is fine: the sweep will find the row.
+    Returns False if the broker is unavailable. That is harmless, because the sweep finds the row.
     """
     try:
         _publisher().send_task(
@@ -65,14 +64,14 @@ def publish(task: str, *args: Any, countdown_seconds: float | None = None, queue
             confirm_timeout=_CONFIRM_SECONDS,
         )
     except Exception as error:
-        # Whatever the broker's client raises: a message that cannot be sent must never undo what is committed.
+        # Any error of the broker's client: a message that cannot be sent must not fail work that is committed.
         log.warning("hint_not_sent", task=task, error=type(error).__name__)
         return False
     return True
 
 
 def queues_with_workers(*, timeout_seconds: float) -> dict[str, int]:
-    """Ask all workers; how many of those that answered in time work on each of our queues."""
+    """Number of workers per queue, counting those that answer within `timeout_seconds`."""
     app = _publisher()
     answers = app.control.inspect(timeout=timeout_seconds).active_queues() or {}
     served = [queue["name"] for queues in answers.values() for queue in queues]
@@ -80,7 +79,7 @@ def queues_with_workers(*, timeout_seconds: float) -> dict[str, int]:
 
 
 class Waker:
-    """Collects messages and sends them from one thread."""
+    """Collects messages and sends them from one background thread."""
 
     def __init__(self) -> None:
         self._wanted: dict[tuple[str, tuple[Any, ...]], None] = {}
@@ -89,7 +88,7 @@ class Waker:
         self._thread: threading.Thread | None = None
 
     def wake(self, task: str, *args: Any) -> None:
-        """Send a message soon, and the same one only once if it has not gone out yet. Never blocks or raises."""
+        """Send a message soon, unless the same one is already waiting to be sent. Never blocks or raises."""
         with self._lock:
             self._wanted[(task, args)] = None
             if self._thread is None:
@@ -112,5 +111,5 @@ _waker = Waker()
 
 
 def wake(task: str, *args: Any) -> None:
-    """Send a message soon, after the commit that it is about. Never blocks, never raises."""
+    """Send a message soon. Call it after the commit. Never blocks or raises."""
     _waker.wake(task, *args)

@@ -1,7 +1,7 @@
 """Last run of each periodic job. The health check uses it to see that the scheduler is alive.
 
-A job that the scheduler asks for is claimed here first, under the name of its task. So a job runs according to what the
-database says, whenever the scheduler was started and however many messages ask for it.
+A scheduled job first claims its run here, under its task name. So the database decides when a job runs, whenever the
+scheduler was started and however many messages it sent.
 """
 
 from collections.abc import Mapping
@@ -22,14 +22,14 @@ last_run = Table(
     Column("result", JSONB, nullable=False),
 )
 
-# Runs once a minute and by the clock alone, unlike the sweep of the inbox, which every webhook calls for.
+# Runs once a minute and only by the scheduler, unlike the sweep of the inbox, which webhooks trigger too.
 EVERY_MINUTE = "every_minute"
 AUDIT = "audit"
 
 
-# A header of the scheduler's messages: how many seconds must lie between the beginnings of two runs.
+# Header of the scheduler's messages: minimum seconds between the starts of two runs.
 MIN_GAP_HEADER = "dust_min_gap_seconds"
-# Another one: whether a job that never ran waits for its first interval. Without it such a job is due at once.
+# Header: whether a job that never ran waits for its first interval. Without it such a job is due at once.
 WAITS_AT_FIRST_HEADER = "dust_waits_at_first"
 _RUNNING, _DONE, _FAILED = "running", "done", "failed"
 
@@ -41,7 +41,7 @@ class Run:
 
 
 def note_run(connection: Connection, name: str, result: Mapping[str, Any], *, now: datetime) -> None:
-    """Remember this run in place of the one before."""
+    """Store this run in place of the previous one."""
     statement = insert(last_run).values(name=name, at=now, result=result)
     connection.execute(
         statement.on_conflict_do_update(
@@ -60,11 +60,12 @@ def claim_run(
     waits_at_first: bool = False,
     now: datetime,
 ) -> bool:
-    """Note that a run begins; False when one began less than `min_gap` ago, or is running.
+    """Claim a run. Returns False if one started less than `min_gap` ago, or is still running.
 
-    With `waits_at_first` a job that never ran counts as done now.
-    One that runs for longer than `time_limit` was killed. A task that is delivered again may claim again what it has
-    claimed. A run in the future was noted by a clock that was ahead, and does not count; nor does one that failed.
+    - A run older than `time_limit` counts as killed.
+    - A task that is delivered again can claim its run again.
+    - A run in the future was written by a clock that was ahead, and is ignored. So is a failed run.
+    - With `waits_at_first` a job that never ran counts as done now.
     """
     if waits_at_first:
         first = insert(last_run).values(name=name, at=now, result={"task_id": "", "state": _DONE})
@@ -93,5 +94,5 @@ def note_end(connection: Connection, name: str, task_id: str, *, failed: bool = 
 
 
 def read_runs(connection: Connection) -> dict[str, Run]:
-    """Every run by its name; one that never was is missing."""
+    """The last run of each job by name. Jobs that never ran are left out."""
     return {row.name: Run(at=row.at, result=row.result) for row in connection.execute(select(last_run))}

@@ -1,7 +1,7 @@
-"""Failed tasks that an operator sent again from Flower: when, by whom and as what.
+"""Retries of failed tasks from Flower: when, by whom and with which new task id.
 
-Flower forgets, and its history is a file beside it; this is the record that can be relied on. One row for a failed
-task, whoever asks how often: the second click finds the first one's.
+Flower's own history is a file and is not complete, so this table is the reliable record. It has one row per failed
+task: a second click finds the row of the first.
 """
 
 from collections.abc import Collection
@@ -17,20 +17,20 @@ from bridge.db import metadata
 task_retry = Table(
     "task_retry",
     metadata,
-    # The task that failed.
+    # Id of the failed task.
     Column("task_id", Text, primary_key=True),
     Column("task_name", Text, nullable=False),
     Column("new_task_id", Text, nullable=False, unique=True),
     Column("operator", Text, nullable=False),
     Column("asked_at", DateTime(timezone=True), nullable=False),
-    # Null: not yet; the broker was away, or the process died between the two.
+    # Null: not sent yet, because the broker was unavailable or the process died before sending.
     Column("sent_at", DateTime(timezone=True)),
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class TaskRetry:
-    """`new_task_id` is what `task_id` was sent as, once `sent_at` is set."""
+    """A retry of task `task_id`. Once `sent_at` is set it was sent with the id `new_task_id`."""
 
     task_id: str
     task_name: str
@@ -43,7 +43,7 @@ class TaskRetry:
 def claim_retry(
     connection: Connection, task_id: str, *, task_name: str, new_task_id: str, operator: str, now: datetime
 ) -> bool:
-    """Note that this task is to be sent again; False when somebody has asked for it before."""
+    """Record that this task is to be sent again. Returns False if a retry was requested before."""
     added = connection.execute(
         insert(task_retry)
         .values(task_id=task_id, task_name=task_name, new_task_id=new_task_id, operator=operator, asked_at=now)
@@ -54,7 +54,7 @@ def claim_retry(
 
 
 def lock_retry(connection: Connection, task_id: str) -> TaskRetry:
-    """The retry of a task, which was claimed; nobody else can send it until the transaction ends."""
+    """Lock and return the claimed retry of a task. No other process can send it until the transaction ends."""
     query = select(task_retry).where(task_retry.c.task_id == task_id).with_for_update()
     return _retry(connection.execute(query).one())
 
@@ -65,8 +65,8 @@ def mark_sent(connection: Connection, task_id: str, *, now: datetime) -> TaskRet
 
 
 def sent_retries(connection: Connection, task_ids: Collection[str]) -> list[TaskRetry]:
-    """Every retry that was sent and that one of these tasks is part of, as the old task or as the new one."""
-    # One array, however many they are: a statement has room for 65,535 parameters.
+    """Sent retries that have one of these tasks as the old or as the new task."""
+    # One array parameter, because a statement can have at most 65,535 parameters.
     asked = any_(literal(list(task_ids), ARRAY(Text)))
     query = select(task_retry).where(
         task_retry.c.sent_at.is_not(None), or_(task_retry.c.task_id == asked, task_retry.c.new_task_id == asked)
