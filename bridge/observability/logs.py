@@ -1,4 +1,4 @@
-"""Logs: one event a line, with ids and never with personal data, tokens or secrets."""
+"""Logs: one event per line, with ids, and without personal data, tokens or secrets."""
 
 import logging
 import re
@@ -11,9 +11,9 @@ import structlog
 
 from bridge.settings import Settings
 
-# The last resort. Nothing of ours logs such a thing on purpose, but a library's traceback may quote what it was given.
-# A pattern is tried only where its first words are in the line, which costs a microsecond for most lines. None takes
-# more time than the line is long: what stands before or within a match has a bound.
+# Last line of defence: Dust does not log such values, but a library's traceback may quote them. A pattern is tried only
+# if its mark is in the line, which costs a microsecond for most lines. All patterns take linear time, because what
+# precedes or fills a match is bounded.
 _NOT_FOR_LOGS = tuple(
     (mark, re.compile(pattern), replacement)
     for mark, pattern, replacement in (
@@ -23,14 +23,14 @@ _NOT_FOR_LOGS = tuple(
         ("sk_", r"\bsk_[\w+/=-]{8,}", "[secret]"),
         ("whsec_", r"whsec_[\w+/=-]{8,}", "[secret]"),
         ("Bearer ", r"(?<=Bearer )[\w.~+/=-]+", "[token]"),
-        # Whoever knows the code of a redemption may spend it.
+        # Anyone who knows the code of a redemption can use it.
         ("DUST-", r"\bDUST-[0-9A-Z]{16}\b", "[code]"),
     )
 )
 
 
 def redact(line: str) -> str:
-    """The line without e-mail addresses, tokens, secrets and codes; `[email]` and so on stand in their place."""
+    """The line with e-mail addresses, tokens, secrets and codes replaced by `[email]` and so on."""
     for mark, pattern, replacement in _NOT_FOR_LOGS:
         if mark in line:
             line = pattern.sub(replacement, line)
@@ -41,13 +41,13 @@ def _redact(_logger: object, _method: str, line: Any) -> Any:
     return redact(line)
 
 
-# What ends a line or moves a terminal's cursor. JSON has escapes for them; on a console they would do it.
+# Characters that end a line or move a terminal's cursor. JSON escapes them; on a console they would take effect.
 _MOVES = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def _in_its_lines(_logger: object, _method: str, line: MutableMapping[str, Any]) -> Mapping[str, Any]:
-    """Texts of libraries may quote what somebody sent: it shall not look like a line of ours. Keys and values that we
-    log are shown with quotes and escapes anyway."""
+    """Escape control characters in library texts, which may quote a request: it must not look like a separate log line.
+    Our own keys and values are quoted and escaped anyway."""
     for name in ("event", "exception"):
         if isinstance(line.get(name), str):
             parts = line[name].split("\n")
@@ -56,8 +56,10 @@ def _in_its_lines(_logger: object, _method: str, line: MutableMapping[str, Any])
 
 
 class _Lines:
-    """What structlog writes to: finished lines go where the standard library's go, without becoming records first,
-    which costs as much as all the rest of a line."""
+    """structlog logger that writes finished lines to the handlers of the standard library's root logger.
+
+    It creates no log records, because one costs as much as all other work for a line.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -70,14 +72,14 @@ class _Lines:
                         handler.stream.write(line + "\n")
                         handler.flush()
                 except Exception:
-                    # A log that cannot be written, on a full disk say, is no reason to fail at what it is about.
+                    # If the log cannot be written (a full disk, for example), the logged operation must not fail.
                     handler.handleError(logging.makeLogRecord({"name": self.name, "msg": line}))
 
     debug = info = warning = error = critical = write
 
 
 def set_up_logs(settings: Settings) -> None:
-    """Console lines on a terminal, JSON otherwise; the standard library's loggers go the same way."""
+    """Configure logs: console lines on a terminal, JSON otherwise, also for the standard library's loggers."""
     wanted = settings.log_format or ("console" if sys.stderr.isatty() else "json")
     before: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -109,7 +111,7 @@ def set_up_logs(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.INFO)
-    # One line for each call to Medusa, with the full URL, is noise; failures are logged by the client.
+    # httpx logs a line with the full URL for each call to Medusa. Failures are logged by Dust's client.
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    # Health asks it for the revision of the tables, and each time it tells how it is going to find out.
+    # The health check reads the revision of the database, and Alembic logs INFO lines each time.
     logging.getLogger("alembic").setLevel(logging.WARNING)

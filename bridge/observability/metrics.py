@@ -1,12 +1,14 @@
-"""What the processes of Dust count: webhooks, inbox, calls to Medusa.
+"""Metrics that the processes of Dust count: webhooks, inbox, calls to Medusa.
 
-The libraries of Prometheus keep figures for each process, and Dust's are many: API processes, workers' children, on any
-number of machines, and most of what matters happens where nobody scrapes. So each process adds what it has counted to
-totals in the database, every few seconds, and any API process can show them all. Counting costs a process a few
-microseconds; saving costs one small statement when there is news. What a killed process had not saved is lost, seconds
-at most. Every API process shows the same totals: take `max`, not `sum`, over instances.
+Prometheus' client library counts per process. Dust has many processes (API processes and workers, on any number of
+machines), and most of them are not scraped. So every few seconds each process adds its counts to totals in the
+database, and every API process exposes all totals.
 
-What the rows themselves can say (how many wait, what the ledger holds) is not counted here; see `figures.py`.
+- Counting costs a few microseconds. Saving costs one small statement, if a count has changed.
+- A killed process loses its unsaved counts, a few seconds at most.
+- Every API process exposes the same totals: aggregate instances with `max`, not `sum`.
+
+Values that can be read from tables (waiting events, ledger sums) are in `operations/metrics_collector.py`.
 """
 
 import json
@@ -58,7 +60,7 @@ HTTP_SECONDS = Histogram(
 )  # fmt: skip
 MEDUSA_SECONDS = Histogram(
     "dust_medusa_call_seconds", "Calls to Medusa, whatever came of them", ["call"], registry=_counted,
-    # The last one is where the client's time-out ends it, unless DUST_MEDUSA_TIMEOUT_SECONDS was raised.
+    # The last bucket is the client's default timeout (DUST_MEDUSA_TIMEOUT_SECONDS).
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
 )  # fmt: skip
 MEDUSA_ERRORS = Counter(
@@ -77,8 +79,8 @@ metric_total = Table(
 _SAVE_SECONDS = 5.0
 _Sample = tuple[str, str]
 
-# Shown as 0 before the first: Prometheus takes no notice of what a counter starts with, and alerts when one of these
-# rises.
+# Exposed as 0 before their first count. Otherwise Prometheus sees no increase at the first count, and alerts on these
+# would miss it.
 _ALARMING: list[_Sample] = [
     ("dust_webhooks_refused_total", '{"code": "bad_signature"}'),
     ("dust_redemptions_ended_total", '{"state": "failed"}'),
@@ -91,14 +93,14 @@ _saved: dict[_Sample, float] = {}
 
 
 def save_counts() -> None:
-    """Add what was counted since the last time to the totals. Raises `DatabaseAway`: then the next time takes it along.
+    """Add the counts since the last save to the totals. Raises `DatabaseAway`; the next save includes them then.
 
-    A commit whose answer is lost is counted twice.
+    If the response to a commit is lost, its counts are added twice.
     """
     with _saving:
         counted = dict(_samples())
         news = {sample: value - _saved.get(sample, 0.0) for sample, value in counted.items()}
-        # In one order everywhere, so that two processes can wait for each other but never in a circle.
+        # Sorted, so that two processes that save at the same time cannot deadlock.
         rows = [
             {"name": name, "labels": labels, "value": more} for (name, labels), more in sorted(news.items()) if more
         ]
@@ -116,7 +118,7 @@ def save_counts() -> None:
 
 
 def start_over() -> None:
-    """Take what was counted so far as saved: it is somebody else's, the process's that this one was forked from."""
+    """Mark all counts as saved. After a fork they are the parent process's, which saves them itself."""
     _saved.clear()
     _saved.update(_samples())
 
@@ -129,7 +131,7 @@ def _samples() -> Iterator[tuple[_Sample, float]]:
 
 
 def read_counts(connection: Connection) -> Iterable[Metric]:
-    """The totals of all processes, as families that a scrape can show."""
+    """The totals of all processes, as Prometheus metric families."""
     families = {}
     for counted in _counted.collect():
         families[counted.name] = Metric(counted.name, counted.documentation, counted.type)
@@ -140,7 +142,7 @@ def read_counts(connection: Connection) -> Iterable[Metric]:
         if family is not None:
             family.add_sample(name, json.loads(labels), value)
     for family in families.values():
-        # Sorted as text, a histogram's `10.0` would stand before its `5.0`.
+        # The buckets of a histogram are sorted by number. Sorted as text, `10.0` would come before `5.0`.
         family.samples.sort(key=lambda sample: float(sample.labels.get("le", "inf")))
     return families.values()
 
@@ -153,7 +155,7 @@ def _family_of(sample_name: str) -> str:
 
 
 class _Keeper(threading.Thread):
-    """Saves again and again, until `stop`."""
+    """Thread that saves the counts every few seconds until `stop`."""
 
     def __init__(self) -> None:
         super().__init__(name="dust-metrics", daemon=True)
@@ -164,7 +166,7 @@ class _Keeper(threading.Thread):
             self._save()
 
     def stop(self) -> None:
-        """Save a last time and end."""
+        """Save a last time and end the thread."""
         self._leaving.set()
         self.join()
         self._save()
@@ -176,7 +178,7 @@ class _Keeper(threading.Thread):
         except Unavailable:
             log.info("counts_wait_for_database")
         except Exception:
-            # Whatever it is, counting must go on, and nothing else may suffer from it.
+            # Metrics must not fail anything else, and the next save may succeed.
             log.exception("counts_not_saved")
 
 
@@ -188,15 +190,15 @@ def _keeper() -> _Keeper:
 
 
 def keep_saved() -> None:
-    """Save what this process counts from now on. Calling it again costs nothing."""
+    """Start to save this process's counts periodically. Calling it again is harmless."""
     _keeper()
 
 
 def stop_saving() -> None:
-    """Save a last time, before the process ends."""
+    """Save a last time and stop, before the process ends."""
     _keeper().stop()
     _keeper.forget()
 
 
-# A child of a fork has its parent's counts, and none of its threads.
+# A forked child has its parent's counts and none of its threads.
 os.register_at_fork(after_in_child=start_over)

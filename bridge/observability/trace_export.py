@@ -1,4 +1,4 @@
-"""The one file that knows OpenTelemetry; `tracing.py` loads it when there is somebody to send traces to."""
+"""Sends traces with OpenTelemetry. `tracing.py` imports this module only if an OTLP endpoint is set."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ _propagator = TraceContextTextMapPropagator()
 
 
 class OtlpTracer:
-    """Sends spans over OTLP/HTTP from a thread of its own; where to, and how, the OTEL_… variables say."""
+    """Sends spans over OTLP/HTTP from a background thread. The OTEL_… variables configure it."""
 
     def __init__(self, service: str) -> None:
         self._provider = TracerProvider(resource=Resource.create({SERVICE_NAME: service}))

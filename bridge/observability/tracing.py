@@ -1,8 +1,8 @@
-"""OpenTelemetry traces, where OTEL_EXPORTER_OTLP_ENDPOINT says whom to send them to; otherwise nothing at all.
+"""OpenTelemetry traces, sent to OTEL_EXPORTER_OTLP_ENDPOINT if it is set.
 
-A trace starts at the webhook, and its context is kept with the event (`webhook_event.traceparent`), so that the worker
-that handles the row, whenever that is, goes on with the same trace: settlement, ledger, calls to Medusa. The libraries
-come with the extra `tracing`; without an endpoint they are not even imported, and `span` does nothing.
+A trace starts at the webhook. Its context is stored with the event (`webhook_event.traceparent`), so that the worker
+that processes the event later continues the trace: settlement, ledger, calls to Medusa. The libraries come with the
+extra `tracing`. Without an endpoint they are not imported, and `span` does nothing.
 """
 
 from collections.abc import Iterable, Mapping
@@ -32,7 +32,7 @@ _tracer: _Tracer | None = None
 
 
 def set_up_tracing(settings: Settings, service: str) -> None:
-    """Send this process's spans as those of `service`. Call it in the process itself, not before a fork."""
+    """Start to send this process's spans under the name `service`. Call it after a fork, not before."""
     global _tracer
     if not settings.otlp_endpoint or _tracer is not None:
         return
@@ -47,7 +47,7 @@ def set_up_tracing(settings: Settings, service: str) -> None:
 
 
 def stop_tracing() -> None:
-    """Send what is left."""
+    """Send the remaining spans and stop."""
     global _tracer
     if _tracer is not None:
         _tracer.close()
@@ -57,13 +57,13 @@ def stop_tracing() -> None:
 def span(
     name: str, *, parent: str | None = None, links: Iterable[str] = (), **attributes: Any
 ) -> AbstractContextManager[Any]:
-    """A step of the trace, for as long as the block lasts; an error that leaves the block marks it.
+    """A span of the trace for the duration of the block. An exception that leaves the block marks it as an error.
 
-    `parent` and `links` are W3C `traceparent`s: what the step continues, and what else it is about.
+    `parent` and `links` are W3C `traceparent`s: the span that it continues, and other spans that it relates to.
     """
     return _NOTHING if _tracer is None else _tracer.span(name, parent, links, attributes)
 
 
 def current_traceparent() -> str | None:
-    """Where the trace stands, for somebody else to continue it; None without tracing."""
+    """The `traceparent` of the current span, for another process to continue; None without tracing."""
     return None if _tracer is None else _tracer.traceparent()
