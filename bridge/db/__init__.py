@@ -1,7 +1,7 @@
-"""The database: one engine for each process, and `transaction()`, the only way in.
+"""Database access: one engine per process, and `transaction()`.
 
-Whoever opens a transaction (an endpoint, a task, a command) does so visibly and closes it; domain functions take the
-connection first and never commit. No HTTP call happens inside a transaction.
+Entry points (endpoints, tasks, commands) open transactions. Domain functions take the connection as their first
+argument and never commit. No HTTP call is made inside a transaction.
 """
 
 from collections.abc import Iterator
@@ -18,15 +18,15 @@ from bridge.errors import Unavailable
 from bridge.per_process import PerProcess
 from bridge.settings import get_settings
 
-# A query that takes this long is stuck; the worker's hard limit is 60 s and must never be what ends it.
+# A query that takes this long is stuck. It must end before the worker's hard time limit of 60 s.
 STATEMENT_TIMEOUT_MS = 30_000
 LOCK_TIMEOUT_MS = 10_000
 # The role that serves requests. It can add ledger rows but not change them; migrations run as the owner.
 APP_ROLE = "dust_app"
 
-# The server is a standby, or one that has just become one: soon there is another to write to.
+# The server is a standby, for example after a failover. Another server will accept writes soon.
 _READ_ONLY = psycopg.errors.ReadOnlySqlTransaction
-# What a statement meets whose table or column is not there yet.
+# Errors of a statement whose table or column does not exist yet.
 _TABLES_MISSING = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn)
 _BUSY: dict[type[Exception], str] = {
     psycopg.errors.LockNotAvailable: (
@@ -64,7 +64,7 @@ class DatabaseAway(Unavailable):
 
 
 class DatabaseBusy(Unavailable):
-    """Postgres is there and gave up on the transaction: it waited too long for others, or took too long itself."""
+    """Postgres aborted or refused the transaction: a timeout, a conflict with another one, or no resources left."""
 
     code = "database_busy"
 
@@ -73,7 +73,7 @@ class DatabaseBusy(Unavailable):
 
 
 class DatabaseBehind(Unavailable):
-    """The tables are older than this code: it was started before `dust migrate`."""
+    """The database schema is older than this code, which was started before `dust migrate`."""
 
     code = "database_behind"
 
@@ -82,14 +82,14 @@ class DatabaseBehind(Unavailable):
 
 
 def driver_url(url: str) -> URL:
-    """Postgres' own `postgresql://` address, of one server or several, as one for SQLAlchemy with psycopg 3."""
-    # Read by libpq: SQLAlchemy does not know of several.
+    """Convert a `postgresql://` address of one or several servers to a SQLAlchemy URL for psycopg 3."""
+    # Parsed by libpq, because SQLAlchemy does not support several hosts in an address.
     parts = {name: str(value) for name, value in conninfo_to_dict(url).items()}
     user, password, database = (parts.pop(name, None) for name in ("user", "password", "dbname"))
     return URL.create("postgresql+psycopg", user, password, database=database, query=parts)
 
 
-# What every session of Dust has, as Postgres shows it.
+# Settings of every session, in the format in which Postgres shows them.
 SESSION_SETTINGS = {
     "statement_timeout": f"{STATEMENT_TIMEOUT_MS // 1000}s",
     "lock_timeout": f"{LOCK_TIMEOUT_MS // 1000}s",
@@ -98,14 +98,14 @@ SESSION_SETTINGS = {
 
 
 def make_engine(url: str, *, pool_size: int = 10, pooled: bool = False) -> Engine:
-    """An engine whose connections serve as the least-privileged role where the database has it.
+    """Create an engine whose connections use the role `dust_app` if it exists.
 
-    With `pooled`, a pooler may give each transaction another connection to Postgres. Then nothing is set or prepared
-    for a session, and role and settings are those of the login (docs/operations/postgres.md).
+    With `pooled`, a pooler may use another connection to Postgres for each transaction. Then no session settings or
+    prepared statements are used, and role and settings are those of the login (docs/operations/postgres.md).
     """
     address = driver_url(url)
     session = {
-        # After those of the address, so that these are what counts.
+        # After the options of the address, so that these take precedence.
         "options": f"{address.query.get('options', '')} -c statement_timeout={STATEMENT_TIMEOUT_MS}"
         f" -c lock_timeout={LOCK_TIMEOUT_MS} -c timezone=UTC",
     }
@@ -113,12 +113,12 @@ def make_engine(url: str, *, pool_size: int = 10, pooled: bool = False) -> Engin
         address,
         pool_size=pool_size,
         max_overflow=0,
-        # The connection that was used last has its statements prepared, and its plans at hand.
+        # The most recently used connection has its statements prepared and their plans cached.
         pool_use_lifo=True,
         pool_timeout=10,
-        # A connection that died with a restarted Postgres is noticed before it is used, not by a lost request.
+        # Detects connections that died in a restart of Postgres before they are used, so that no request fails.
         pool_pre_ping=True,
-        # An error's text ends up in logs, and values may be a shopper's.
+        # Error texts are logged, and parameters can be personal data.
         hide_parameters=True,
         connect_args={
             "connect_timeout": 5,
@@ -131,7 +131,7 @@ def make_engine(url: str, *, pool_size: int = 10, pooled: bool = False) -> Engin
 
     @event.listens_for(engine, "connect")
     def _drop_privileges(dbapi_connection: Any, _record: object) -> None:
-        # From Postgres 16 on, a member of a role may lack the right to serve as it.
+        # From Postgres 16 on, a member of a role can lack the right to SET ROLE to it.
         right = "SET" if dbapi_connection.info.server_version >= 160_000 else "MEMBER"
         with dbapi_connection.cursor() as cursor:
             cursor.execute(
@@ -154,17 +154,17 @@ def get_engine() -> Engine:
 
 
 def forget_engine() -> None:
-    """Close this process's connections; the next use opens an engine from the settings of then."""
+    """Close this process's connections. The next use creates an engine from the settings at that time."""
     if engine := get_engine.forget():
         engine.dispose()
 
 
 @contextmanager
 def transaction() -> Iterator[Connection]:
-    """Commit at the end of the block, roll back on an error.
+    """Open a transaction: commit at the end of the block, roll back on an error.
 
-    Raises `DatabaseAway` when Postgres is not there, `DatabaseBusy` when it gave up on the transaction, and
-    `DatabaseBehind` when it has not the tables that the block wants.
+    Raises `DatabaseAway` if Postgres is unreachable, `DatabaseBusy` if it aborted or refused the transaction, and
+    `DatabaseBehind` if a table or column is missing.
     """
     with _errors_translated(), get_engine().begin() as connection:
         yield connection
@@ -172,8 +172,10 @@ def transaction() -> Iterator[Connection]:
 
 @contextmanager
 def single_statements() -> Iterator[Connection]:
-    """Each statement of the block is a transaction of its own, without the round trips of BEGIN and COMMIT; for a block
-    that only reads, or changes things by one statement. Raises as `transaction`."""
+    """Open a connection in autocommit: each statement is a transaction, without round trips for BEGIN and COMMIT.
+
+    Use it for a block that only reads, or writes with one statement. Raises as `transaction`.
+    """
     with _errors_translated(), get_engine().connect() as connection:
         yield connection.execution_options(isolation_level="AUTOCOMMIT")
 

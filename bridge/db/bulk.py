@@ -1,13 +1,13 @@
-"""Many rows in one statement. A statement for each row costs Postgres and us several times what the row itself does.
+"""Bulk statements for many rows. A statement per row would cost several times as much as the row itself.
 
-    copy_rows    new rows, nothing else: COPY, the quickest there is
-    insert_rows  new rows, of which some may be there already: one INSERT … SELECT FROM unnest(…)
-    update_rows  a row each, by key: one UPDATE … FROM unnest(…)
-    among        `column = ANY(…)`: an IN list would be another statement for every length, and be planned anew
-    fetch_rows   rows as Postgres has them: as text, every byte of a payload would come as two
+    copy_rows    add new rows by COPY, which is the fastest way
+    insert_rows  add rows of which some may exist: one INSERT … SELECT FROM unnest(…)
+    update_rows  update rows by key: one UPDATE … FROM unnest(…)
+    among        `column = ANY(…)`: an IN list would be a new statement, with a new plan, for every length
+    fetch_rows   read rows in binary format: as text, every byte of a payload would be sent as two
 
-Rows are mappings with the same keys, names of columns. The text of each statement depends on the columns alone, so that
-Postgres plans it once for a connection.
+Rows are mappings from column names to values, all with the same keys. The text of each statement depends only on the
+columns, so that Postgres plans it once per connection.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -26,7 +26,7 @@ _DIALECT = PGDialect()  # type: ignore[no-untyped-call]
 
 
 def copy_rows(connection: Connection, table: Table, rows: Sequence[Values]) -> None:
-    """Add rows. A row that is there already, or breaks another constraint, is an error and undoes the transaction."""
+    """Add rows. A row that exists already or violates a constraint is an error that aborts the transaction."""
     if not rows:
         return
     names = tuple(rows[0])
@@ -40,9 +40,9 @@ def copy_rows(connection: Connection, table: Table, rows: Sequence[Values]) -> N
 def insert_rows(
     connection: Connection, table: Table, rows: Sequence[Values], *, returning: str | None = None
 ) -> Sequence[Row[Any]]:
-    """Add the rows whose key is not there yet, in their order; `returning` gives that column of those that were added.
+    """Add the rows whose key does not exist yet, in the given order. Returns column `returning` of the added rows.
 
-    Rows of a key that somebody else is adding are waited for, so give them in the order of the key.
+    It waits for other transactions that add the same keys. Sort the rows by key, so that two of them cannot deadlock.
     """
     if not rows:
         return []
@@ -54,7 +54,7 @@ def insert_rows(
 def update_rows(
     connection: Connection, table: Table, rows: Sequence[Values], *, key: tuple[str, ...], same: Values | None = None
 ) -> None:
-    """Change the rows that have these keys; one that is not there is passed over. `same` is what all of them get."""
+    """Update the rows with these keys; missing rows are ignored. `same` has values that are equal for all rows."""
     if rows:
         names, alike = tuple(rows[0]), same or {}
         parameters = (*alike.values(), *_arrays(table, names, rows))
@@ -62,12 +62,12 @@ def update_rows(
 
 
 def among(column: ColumnElement[Any], values: Collection[Any]) -> ColumnElement[bool]:
-    """Whether the column has one of these values."""
+    """Condition: the column has one of these values."""
     return column == any_(literal(list(values), ARRAY(column.type)))
 
 
 def fetch_rows(connection: Connection, query: Select[Any], **parameters: Any) -> list[Any]:
-    """All rows of a query, with its columns as attributes. The query is one that stays; `parameters` are its own."""
+    """All rows of a query as named tuples. The query must be a constant, because it is cached."""
     text, known = _compiled(query)
     cursor = connection.connection.cursor(binary=True, row_factory=namedtuple_row)
     cursor.execute(text, {**known, **parameters})
@@ -113,5 +113,5 @@ def _update(table: Table, names: tuple[str, ...], key: tuple[str, ...], alike: t
 
 
 def _unnest(table: Table, names: tuple[str, ...]) -> str:
-    # `b`: binary. As text, every byte of a payload would be written as two, and escaped one by one.
+    # `%b` is binary. As text, every byte of a payload would be sent as two, and escaped one by one.
     return f"unnest({', '.join(f'%b::{table.c[name].type.compile(_DIALECT)}[]' for name in names)})"
