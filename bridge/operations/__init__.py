@@ -1,1 +1,1 @@
-"""What operators ask: is the data consistent (audit), is the installation sound (doctor), how much is waiting."""
+"""Checks for operators: data consistency (audit), the installation (doctor) and metrics from tables."""

@@ -1,6 +1,6 @@
-"""Check what must always be true (DESIGN, "What must always be true"); every finding is a breach with its subject.
+"""Audit: checks the invariants of the data (DESIGN, "What must always be true"). Each violation is a `Breach`.
 
-The checks read one snapshot of the database, so they may run beside any load.
+The checks read one snapshot of the database, so they can run under any load.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -19,13 +19,13 @@ from bridge.reports.closes import differences, newest_close
 from bridge.reports.reading import reading
 from bridge.settlement.check import look_at_sample
 
-# Codes of redemptions that were closed longer ago have been looked at often enough.
+# Codes of redemptions that were closed earlier have been checked often enough.
 _MEDUSA_LOOK_BACK = timedelta(days=2)
-# A promise that is this late has not just missed a sweep.
+# A redemption that is this late has not just missed one sweep.
 _PROMISE_GRACE = timedelta(minutes=15)
-# Beyond every retry: an event that waits for longer has been forgotten.
+# Longer than any retry interval: an event that is overdue for longer is not being processed.
 _EVENT_GRACE = timedelta(hours=1)
-# The sweep comes every minute.
+# The sweep runs every minute.
 _SWEEP_GRACE = timedelta(hours=1)
 _ROWS_AT_ONCE = 5_000
 _CODES_AT_ONCE = 100
@@ -33,7 +33,7 @@ _CODES_AT_ONCE = 100
 
 @dataclass(frozen=True, kw_only=True)
 class Breach:
-    """Something that must not be. `subject` is the customer, order or redemption it concerns."""
+    """A violated invariant. `subject` is the id of the customer, order, redemption, … that it concerns."""
 
     check: str
     subject: str
@@ -143,7 +143,7 @@ _SQL_CHECKS: dict[str, str] = {
             ON t.reference_id = o.order_id AND t.customer_id = o.customer_id
         WHERE coalesce(t.dust, 0) <> coalesce(o.booked, 0)
     """,
-    # What the books of all accounts say of an order, against what its facts are worth: an order's points exist once.
+    # Compares the points of an order in all accounts with what its facts are worth: its points must exist only once.
     "no_order_gives_more_than_it_is_worth": """
         SELECT o.order_id AS subject,
                format('worth %s; the books of all customers have %s for it, of which %s are waived', o.worth, t.dust,
@@ -169,8 +169,8 @@ _SQL_CHECKS: dict[str, str] = {
         FROM dust_transaction WHERE kind = 'transfer'
         GROUP BY reference_id HAVING sum(amount) <> 0 OR sum(pending) <> 0
     """,
-    # Over all customers: what redemptions have spent, what lots still have (free, held and pending) and what has
-    # expired came from somewhere. Each side is of other tables than the other.
+    # Over all customers: spent points, points in lots (free, held and pending) and expired points must equal what was
+    # issued. The two sides are read from different tables.
     "the_book_adds_up": """
         SELECT 'all customers' AS subject,
                format('%s spent, %s in lots, %s expired, less %s owed; orders gave %s, referrals %s, imports %s, '
@@ -261,7 +261,7 @@ _SQL_CHECKS: dict[str, str] = {
 }
 
 
-# What is allowed for a while: until a sweep has come by, and then no more.
+# Invariants that may be violated until a sweep has run. Each has a grace period.
 _LATE_CHECKS: dict[str, tuple[str, timedelta]] = {
     "no_promise_is_overdue": (
         """
@@ -297,9 +297,9 @@ _LATE_CHECKS: dict[str, tuple[str, timedelta]] = {
 
 
 def audit_medusa(medusa: Medusa) -> list[Breach]:
-    """What Medusa still has of codes for which nothing is held any more: promotions, and open carts. Asks Medusa.
+    """Find codes of closed redemptions that are still usable in Medusa, or are in open carts. Calls Medusa.
 
-    Carts are found by the plugin; without it none is named.
+    The plugin finds the carts. Without the plugin no cart is reported.
     """
     with transaction() as connection:
         closed = codes_closed_since(connection, now() - _MEDUSA_LOOK_BACK)
@@ -320,9 +320,9 @@ def _dead_codes_in_carts(medusa: Medusa, closed: Mapping[str, str]) -> Iterator[
 
 
 def audit_orders(medusa: Medusa, sample: int) -> list[Breach]:
-    """Settled orders, of a random sample, that differ from Medusa's own, and how. Nothing is changed. Asks Medusa.
+    """Compare a random sample of settled orders with Medusa and report the differences. Changes nothing. Calls Medusa.
 
-    An event that is still on its way makes an order differ; the poll settles each that does.
+    An event that has not arrived yet makes an order differ. The reconcile poll settles such orders.
     """
     found = look_at_sample(medusa, sample)
     details: dict[str, str] = {order_id: "; ".join(each) for order_id, each in found.differs.items()}
@@ -335,13 +335,13 @@ def audit_orders(medusa: Medusa, sample: int) -> list[Breach]:
 
 
 def audit() -> list[Breach]:
-    """Every breach there is; an empty list is a clean audit."""
+    """Run all checks on the database. An empty list is a clean audit."""
     with reading() as connection:
         return find_breaches(connection)
 
 
 def find_breaches(connection: Connection) -> list[Breach]:
-    """As `audit`, of what this connection sees."""
+    """As `audit`, on an open connection and its snapshot."""
     return [breach for check in _CHECKS for breach in check(connection)]
 
 

@@ -1,6 +1,7 @@
-"""What could be wrong with an installation, asked one thing after the other; each finding says how to fix it.
+"""Doctor: checks an installation step by step. Each problem found comes with its fix.
 
-A check whose ground is missing (the tables of a database that does not answer) is skipped: what is wrong is said once.
+A check that depends on a failed one (the tables of a database that does not answer) is skipped, so that a problem is
+reported once.
 """
 
 from collections.abc import Callable, Iterator
@@ -26,21 +27,21 @@ from bridge.queue.enqueue import queues_with_workers
 from bridge.queue.heartbeats import EVERY_MINUTE, read_runs
 from bridge.settings import Settings, SettingsError, load_settings
 
-# Tokens are accepted with ten seconds of difference, webhooks with 300.
+# Tokens are accepted with ten seconds of clock difference, webhooks with 300.
 _CLOCK_TOLERANCE = timedelta(seconds=10)
-# It runs every minute, and now and then a task has to wait for a free worker.
+# The job runs every minute, and sometimes waits for a free worker.
 _BEAT_TOLERANCE = timedelta(minutes=3)
 _WAITING_TOLERANCE = timedelta(minutes=10)
 _TESTED_MEDUSAS = "2.13.6, 2.18.0 and 2.21.2"
 _WORKERS_ANSWER_SECONDS = 2.0
 _FLOWER_SECONDS = 5.0
-# What Dust asks Medusa for all day.
+# The resources that Dust regularly reads with the key.
 _READ_WITH_THE_KEY = ("orders", "payments", "customers", "products", "promotions")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """`ok` is None for a check that could not be made. `fix` says what to do when it is False."""
+    """Result of a check. `ok` is None if it was skipped. `fix` says what to do if `ok` is False."""
 
     check: str
     ok: bool | None
@@ -49,7 +50,7 @@ class Finding:
 
 
 class Wrong(Exception):
-    """What a check found, and how to fix it."""
+    """A check failed: what is wrong, and how to fix it."""
 
     def __init__(self, detail: str, *, fix: str) -> None:
         super().__init__(detail)
@@ -59,7 +60,7 @@ class Wrong(Exception):
 
 @dataclass(frozen=True)
 class Check:
-    """`run` says in a few words what is well, or raises `Wrong`. Left out unless the check named `after` is ok."""
+    """A check. `run` returns a short text if all is well, or raises `Wrong`. Skipped unless the check `after` is ok."""
 
     name: str
     run: Callable[[Settings], str]
@@ -67,7 +68,7 @@ class Check:
 
 
 def examine(flower_url: str | None = None) -> Iterator[Finding]:
-    """Every check, each finding as it is made. `flower_url` is for a Flower on another machine."""
+    """Run all checks and yield each finding at once. `flower_url` is the address of a Flower on another machine."""
     try:
         settings = load_settings()
     except SettingsError as error:
@@ -92,7 +93,7 @@ def _find(check: Check, settings: Settings, well: set[str]) -> Finding:
     except Wrong as wrong:
         return Finding(check=check.name, ok=False, detail=wrong.detail, fix=wrong.fix)
     except DustError as error:
-        # It answered the first check and no longer does.
+        # The service answered the first check but not this one.
         return Finding(check=check.name, ok=False, detail=error.message, fix="Run `dust doctor` again.")
 
 

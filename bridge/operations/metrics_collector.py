@@ -1,8 +1,8 @@
-"""What the rows say at a scrape: how much waits, what the ledger holds, when what last ran.
+"""Metrics collector: reads metrics from tables at each scrape (waiting work, ledger sums, last runs of jobs).
 
-A scrape must cost next to nothing however large the shop is. Every query here reads an index of what is open (waiting,
-failed, in debt), which stays small, and no further than `_MOST`; the ledger's figures come from running totals. All of
-them together may take two seconds, and what they gave is shown again to whoever asks in the next five.
+A scrape must be cheap, however large the shop is. The queries read small partial indexes of open rows (waiting, failed,
+in debt) up to `_MOST` rows; ledger metrics come from running totals. Each statement can take two seconds at most. The
+results are cached for five seconds.
 """
 
 import threading
@@ -32,12 +32,12 @@ from bridge.settlement.escrow import read_waiting
 
 _SHOWN_AGAIN_SECONDS = 5.0
 _TIMEOUT_MS = 2_000
-# More than this of one kind is "a great many" for every purpose that a chart or an alert has.
+# Counting stops here, because charts and alerts need no higher number.
 _MOST = 100_000
 
 
 class DatabaseFigures(Collector):
-    """For a registry of Prometheus: `dust_database_up`, and when it is 1 everything else."""
+    """Prometheus collector: `dust_database_up`, and all other metrics if it is 1."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -45,7 +45,7 @@ class DatabaseFigures(Collector):
         self._until = 0.0
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing: a registry would otherwise read the figures to learn their names."""
+        """Return nothing. Otherwise a registry would run the queries when it registers the collector."""
         return ()
 
     def collect(self) -> Iterator[Metric]:
@@ -77,7 +77,7 @@ def _inbox(connection: Connection) -> Iterator[Metric]:
         "dust_events", f"Events waiting or failed, up to {_MOST} of each", labels=["state", "type"]
     )
     reasons = GaugeMetricFamily("dust_events_failed_now", "Failed events by the code of their reason", labels=["code"])
-    # The order makes Postgres read the small index of what is open, whatever its statistics say.
+    # The ORDER BY makes Postgres use the small partial index of open rows, whatever its statistics say.
     waiting = """
         SELECT type, count(*) AS number FROM (
             SELECT type FROM webhook_event WHERE state = 'pending' ORDER BY next_attempt_at LIMIT :most) open
@@ -145,7 +145,7 @@ def _notices(connection: Connection) -> Iterator[Metric]:
     for state, number in count_open(connection).items():
         notices.add_metric([state], number)
     yield notices
-    # Once nobody listens any more, what is left over waits for nobody.
+    # Without DUST_NOTIFY_URL the remaining notices are never sent, so their age is not reported.
     oldest = oldest_waiting_notice(connection) if wanted() else None
     yield _age("dust_notices_oldest_waiting_seconds", "Age of the notice that waits longest to be delivered", oldest)
 
@@ -164,11 +164,11 @@ def _runs(connection: Connection) -> Iterator[Metric]:
 
 
 def _age(name: str, documentation: str, since: datetime | None) -> Metric:
-    """0 when nothing waits."""
+    """A gauge of the age in seconds; 0 if nothing waits."""
     seconds = 0.0 if since is None else max(0.0, (now() - since).total_seconds())
     return GaugeMetricFamily(name, documentation, seconds)
 
 
 def _moment(name: str, documentation: str, moment: datetime | None) -> Metric:
-    """0 for never."""
+    """A gauge of the Unix time in seconds; 0 for never."""
     return GaugeMetricFamily(name, documentation, moment.timestamp() if moment else 0.0)
