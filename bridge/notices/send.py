@@ -34,7 +34,7 @@ from bridge.settings import Settings, get_settings, webhook_key
 log = structlog.get_logger(__name__)
 
 TIMEOUT_SECONDS = 10.0
-# Twelve attempts in a day: 2, 4, 8 … seconds, then every two hours.
+# Attempts after 2, 4, 8 … seconds, then every two hours: about 23 in 24 hours.
 _LONGEST_WAIT_SECONDS = 7_200.0
 # Longest pause for an unavailable address, so that waiting notices go out soon after it is back.
 _LONGEST_REST_SECONDS = 300.0
