@@ -1,4 +1,4 @@
-"""The ASGI application. Read this first: everything that answers over HTTP is put together here."""
+"""Builds the ASGI application from its routers and middleware. A good place to start reading."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -37,14 +37,14 @@ async def _counting_and_tracing(_app: FastAPI) -> AsyncIterator[None]:
 
 
 def served_app() -> FastAPI:
-    """The application, for a process that does nothing but serve it."""
+    """Create the application for a process that only serves it, with garbage collection tuned."""
     app = create_app()
     collect_seldom()
     return app
 
 
 def settings_of_app() -> Settings:
-    """Raises `SettingsError` when a secret that the application needs is missing or weak."""
+    """The settings. Raises `SettingsError` if a setting that the application needs is missing or weak."""
     settings = get_settings()
     settings.require("database_url", "webhook_secrets", "admin_token")
     if not settings.jwt_public_key:
@@ -53,7 +53,7 @@ def settings_of_app() -> Settings:
 
 
 def create_app() -> FastAPI:
-    """The application. Raises `SettingsError` as `settings_of_app`."""
+    """Create the application. Raises `SettingsError` as `settings_of_app`."""
     settings = settings_of_app()
     set_up_logs(settings)
     app = FastAPI(
@@ -64,7 +64,7 @@ def create_app() -> FastAPI:
         # Stable names for generated clients: those of the routes.
         generate_unique_id_function=lambda route: route.name,
         lifespan=_counting_and_tracing,
-        # We trace and count ourselves; FastAPI would look at every request whether it should.
+        # Dust has its own traces and metrics. Off here, or FastAPI checks on every request whether to record.
         telemetry={"tracing": False, "metrics": False, "logs": False},
         webhooks=notices.webhooks,
     )
@@ -94,7 +94,7 @@ def create_app() -> FastAPI:
 
 
 def _complete_schema(app: FastAPI) -> None:
-    """Add the problem document, which the routes only refer to, to the OpenAPI schema, and say what is public."""
+    """Complete the OpenAPI schema: add the problem document, which routes only refer to, and mark what is public."""
     original = app.openapi
 
     def openapi() -> dict[str, object]:

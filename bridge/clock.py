@@ -1,8 +1,8 @@
-"""What time it is. Everything that needs the time is handed it or asks here, so that it can be moved.
+"""The clock. All code gets the time as an argument or from here, so that it can be moved.
 
-`now()` is the programme's time: what matures, expires and waits goes by it. In an installation for trying things out
-(`DUST_TEST_CLOCK`, set by `dust up` with a database of its own) `dust clock` moves it, for all processes at once: the
-offset stands in the database. `real_now()` stays with the wall: signatures and what other machines say go by that.
+`now()` is the programme's time, for maturity, expiry and scheduling. In a test installation (`DUST_TEST_CLOCK`, set by
+`dust up` with its own database) `dust clock` moves it for all processes: the offset is stored in the database.
+`real_now()` is the machine's time, for signatures and for comparison with other machines.
 """
 
 import os
@@ -22,7 +22,7 @@ from bridge.db import make_engine, metadata
 from bridge.errors import Conflict
 from bridge.settings import get_settings
 
-# How long a process goes on with the offset that it has read.
+# How long a process caches the offset.
 _LOOK_AGAIN_SECONDS = 1.0
 _ROW = 1
 _UNITS = {"w": timedelta(weeks=1), "d": timedelta(days=1), "h": timedelta(hours=1), "m": timedelta(minutes=1)}
@@ -39,7 +39,7 @@ _offset = timedelta()
 
 
 class ClockIsFixed(Conflict):
-    """This is no installation for trying things out."""
+    """The clock cannot be moved, because this is not a test installation."""
 
     code = "clock_is_fixed"
 
@@ -51,19 +51,19 @@ class ClockIsFixed(Conflict):
 
 
 def now() -> datetime:
-    """The present moment in UTC, moved by the test clock where one is allowed."""
+    """The current time in UTC, moved by the test clock if `DUST_TEST_CLOCK` is set."""
     moment = real_now()
     return moment + _clock.offset() if get_settings().test_clock else moment
 
 
 def real_now() -> datetime:
-    """The present moment in UTC by this machine's clock, whatever `dust clock` says."""
+    """The current time in UTC by this machine's clock, independent of `dust clock`."""
     return datetime.now(UTC) + _offset
 
 
 @contextmanager
 def moved(by: timedelta) -> Iterator[None]:
-    """Inside the block this process's clock is ahead by `by`. The database's own clock does not move along."""
+    """Move this process's clock ahead by `by` inside the block. The database's own clock does not move."""
     global _offset
     before, _offset = _offset, _offset + by
     try:
@@ -73,19 +73,19 @@ def moved(by: timedelta) -> Iterator[None]:
 
 
 def read_span(text: object) -> timedelta:
-    """What people write for a span of time: `30d`, `12h`, `45m`, `2w`, `1d12h`. Raises ValueError."""
+    """Parse a time span: `30d`, `12h`, `45m`, `2w`, `1d12h`. Raises ValueError."""
     if not isinstance(text, str) or not re.fullmatch(r"([0-9]{1,5}[wdhm])+", text):
         raise ValueError(f"{text!r} is no span of time: say 30d, 12h, 45m, 2w or 1d12h")
     return sum((int(number) * _UNITS[unit] for number, unit in re.findall(r"([0-9]+)([wdhm])", text)), timedelta())
 
 
 def read_offset(connection: Connection) -> timedelta:
-    """How far the test clock is ahead; nothing where it was never moved."""
+    """How far the test clock is ahead; zero if it was never moved."""
     return timedelta(seconds=connection.scalar(select(test_clock.c.offset_seconds)) or 0)
 
 
 def move_clock(connection: Connection, offset: timedelta) -> None:
-    """Let `now()` be ahead of the wall by `offset` in all processes, within a second. Raises `ClockIsFixed`."""
+    """Set `now()` ahead of the real time by `offset`, in all processes within a second. Raises `ClockIsFixed`."""
     if not get_settings().test_clock:
         raise ClockIsFixed
     connection.execute(delete(test_clock))
@@ -95,12 +95,12 @@ def move_clock(connection: Connection, offset: timedelta) -> None:
 
 
 def look_again() -> None:
-    """Read the offset anew at the next `now()`, however short ago it was read."""
+    """Drop the cached offset, so that the next `now()` reads it again."""
     _clock.forget()
 
 
 class _TestClock:
-    """The offset as it was last read. Only one thread of a process reads, the others go on with what there is."""
+    """Cache of the offset. One thread of a process refreshes it; the others use the last value meanwhile."""
 
     def __init__(self) -> None:
         self._reading = threading.Lock()
@@ -111,13 +111,13 @@ class _TestClock:
         self._until = 0.0
 
     def offset(self) -> timedelta:
-        # The first one to ask waits: there is nothing to go on with.
+        # The first read blocks, because there is no last value.
         if time.monotonic() >= self._until and self._reading.acquire(blocking=not self._until):
             try:
                 with _engine_of_process(os.getpid(), *_address()).connect() as connection:
                     self._offset = read_offset(connection)
             except SQLAlchemyError:
-                # Away, or not migrated yet: whoever needs the database will say so.
+                # The database is unavailable or not migrated. Code that needs it reports that.
                 pass
             finally:
                 self._until = time.monotonic() + _LOOK_AGAIN_SECONDS
@@ -132,7 +132,7 @@ def _address() -> tuple[str, bool]:
 
 @cache
 def _engine_of_process(_pid: int, url: str, pooled: bool) -> Engine:
-    """A connection of its own: the time is asked for inside transactions too, and must not wait for one of theirs."""
+    """A separate connection, because `now()` is called inside transactions and must not wait for the pool."""
     return make_engine(url, pool_size=1, pooled=pooled)
 
 
@@ -144,5 +144,5 @@ def _start_over() -> None:
     _clock = _TestClock()
 
 
-# A child of a fork may have been born while its parent was reading.
+# The parent may have held the lock at the time of the fork.
 os.register_at_fork(after_in_child=_start_over)

@@ -1,4 +1,4 @@
-"""Text in CSV files that people open in a spreadsheet, which takes what begins with `=` for a formula and runs it.
+"""Escapes CSV cells for spreadsheets, which run text that begins with `=` and similar characters as a formula.
 
 Source: OWASP, "CSV Injection".
 """
@@ -11,12 +11,12 @@ _NUMBER = re.compile(r"[+-]?[0-9]+([.,][0-9]+)?")
 
 
 def safe_cell(value: Any) -> Any:
-    """The value for a CSV file: text that a spreadsheet would run gets an apostrophe. Numbers stay as they are."""
+    """The value for a CSV cell. Text that a spreadsheet would run gets an apostrophe; numbers do not change."""
     return f"'{value}" if isinstance(value, str) and _is_formula(value) else value
 
 
 def plain_cell(text: str) -> str:
-    """What `safe_cell` was given."""
+    """Undo `safe_cell`."""
     return text[1:] if text.startswith("'") and _is_formula(text[1:]) else text
 
 

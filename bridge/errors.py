@@ -1,13 +1,14 @@
-"""Everything that can go wrong, in five families.
+"""Errors of Dust, in five families.
 
     DustError
-    ├── InvalidInput    what was sent is wrong; sending it again will not help
-    ├── NotAuthentic    who sent it is not proved
-    ├── NotFound        there is no such thing, or it is not yours
-    ├── Conflict        it is right, but not possible as things stand
-    └── Unavailable     something we need is away; the only family that is retried
+    ├── InvalidInput    the request is wrong; sending it again does not help
+    ├── NotAuthentic    the sender is not authenticated
+    ├── NotFound        the object does not exist, or belongs to another customer
+    ├── Conflict        the request is valid, but not possible in the current state
+    └── Unavailable     a service that Dust needs is unavailable; the only family that is retried
 
-A concrete error lives beside the function that raises it. `code` is stable and for programs; the message is for people.
+A concrete error is defined next to the function that raises it. `code` is stable and for programs; the message is for
+people.
 Keyword arguments beyond the message become keys of the problem document.
 """
 
@@ -18,7 +19,7 @@ from pydantic import ValidationError
 
 
 class DustError(Exception):
-    """The root. `details` are values a caller may act on, shown beside the message."""
+    """Base class. `details` are values for programs, returned beside the message."""
 
     code: ClassVar[str] = "error"
 
@@ -49,7 +50,7 @@ class Unavailable(DustError):
 
 
 class KeyReused(Conflict):
-    """An Idempotency-Key came a second time, with another request."""
+    """An Idempotency-Key was used again for a different request."""
 
     code = "idempotency_key_reused"
 
@@ -57,24 +58,24 @@ class KeyReused(Conflict):
         super().__init__("This Idempotency-Key was used for a different request: use a fresh one.")
 
 
-# A body may hold sixty thousand wrong fields; an answer or a log line of megabytes helps nobody to fix them.
+# A body can have sixty thousand wrong fields. A response or log line of megabytes would not help to fix them.
 MAX_FIELDS = 50
 
 
 def listed(fields: Iterable[str], separator: str = ", ") -> str:
-    """The first fifty, and how many more there are."""
+    """Join the first `MAX_FIELDS` fields, and say how many more there are."""
     every = list(fields)
     more = len(every) - MAX_FIELDS
     return separator.join(every[:MAX_FIELDS]) + (f"{separator}and {more} more" if more > 0 else "")
 
 
 def wrong_fields(error: ValidationError) -> str:
-    """The paths of all fields that pydantic found fault with, dots between the steps."""
+    """The paths of all fields that pydantic rejected, with dots between the steps."""
     return listed(sorted({".".join(map(str, found["loc"])) for found in error.errors()}))
 
 
 class FieldErrors(InvalidInput):
-    """One or more named fields are wrong; `errors` lists each with what would be right."""
+    """One or more fields are wrong. `errors` lists each field with a message about valid values."""
 
     code = "invalid_fields"
 
@@ -84,7 +85,7 @@ class FieldErrors(InvalidInput):
 
 
 def _named(error: dict[str, str]) -> str:
-    """A whole sentence is for a shopper, who knows no fields."""
+    """`field: message`; only the message if it is a sentence, because that is for shoppers, who do not know fields."""
     return error["message"] if error["message"].endswith(".") else f"{error['field']}: {error['message']}"
 
 

@@ -1,18 +1,18 @@
-"""Python's collector of reference cycles, told what our processes are like.
+"""Tunes Python's garbage collector for Dust's processes.
 
-It looks through everything alive after every 700 new objects that stay. A batch of orders is some hundred thousand of
-them, none of which is a cycle: draining spent a fifth of its time on looking. And what a process has loaded by the time
-it starts to work stays until it ends, so that need never be looked at again.
+By default it scans objects after every 700 new container objects. A batch of orders is some hundred thousand of them
+and has no cycles: processing the inbox spent a fifth of its time in the collector. Objects that are loaded before the
+work begins live until the process ends, so they never need to be scanned again.
 """
 
 import gc
 
-# A batch of 500 orders comes to a handful of looks instead of hundreds.
+# A batch of 500 orders triggers a few collections instead of hundreds.
 _NEW_OBJECTS = 50_000
 
 
 def collect_seldom() -> None:
-    """Call it once in a process, when all is loaded and before its work begins."""
+    """Collect less often. Call it once per process, after everything is loaded and before the work begins."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(_NEW_OBJECTS, 10, 10)

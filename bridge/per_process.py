@@ -1,4 +1,4 @@
-"""Values of which each process has one, made when somebody first asks for it."""
+"""Lazy values of which each process has its own, such as the database engine."""
 
 import functools
 import os
@@ -10,11 +10,11 @@ Value = TypeVar("Value")
 
 
 class PerProcess(Generic[Value]):
-    """Calling it gives this process's value; threads that ask at the same time get the same one.
+    """Calling it returns this process's value, which is created at the first call. Concurrent threads get the same one.
 
-    `functools.cache` would call `make` once for each of these threads, and connections of the surplus values would
-    never be closed. After a fork the child makes a value of its own and keeps its parent's untouched: closing the
-    connections of that one would end them for the parent too.
+    `functools.cache` could call `make` once per thread, and the connections of the extra values would never be closed.
+    After a fork the child creates its own value and does not touch its parent's, because closing the connections in
+    that would end them for the parent too.
     """
 
     def __init__(self, make: Callable[[], Value]) -> None:
@@ -25,7 +25,7 @@ class PerProcess(Generic[Value]):
         os.register_at_fork(after_in_child=self._start_over)
 
     def _start_over(self) -> None:
-        # Another thread may have held the lock of the parent when it forked.
+        # In a forked child: another thread of the parent may have held the lock.
         self._making = threading.Lock()
 
     def __call__(self) -> Value:
@@ -37,5 +37,5 @@ class PerProcess(Generic[Value]):
         return self._values[pid]
 
     def forget(self) -> Value | None:
-        """The value, if there is one, for the caller to close. The next call makes another."""
+        """Remove and return the value, if any, for the caller to close. The next call creates another."""
         return self._values.pop(os.getpid(), None)

@@ -1,4 +1,4 @@
-"""The only reader of the environment. Every variable starts with `DUST_`; docs/settings.md lists them."""
+"""Settings from `DUST_…` environment variables, listed in docs/settings.md. Only this module reads the environment."""
 
 import base64
 import binascii
@@ -21,7 +21,7 @@ _WEBHOOK_SECRET_BYTES = range(24, 65)
 _JWT_SECRET_CHARACTERS = 16
 _ADMIN_TOKEN_CHARACTERS = 32
 _FLOWER_PASSWORD_CHARACTERS = 8
-# What tutorials and templates print; Medusa's own starter ships the first.
+# Secrets from tutorials and templates. Medusa's own starter has the first.
 _KNOWN_SECRETS = {"supersecret", "secret", "changeme", "password"}
 
 _CLUSTERED = {"amqp://", "amqps://"}
@@ -30,19 +30,19 @@ CommaList = Annotated[tuple[str, ...], NoDecode]
 
 
 class Settings(BaseSettings):
-    """What the environment says. Secrets never show in a repr or a log."""
+    """All settings. Secrets are never shown in a repr or a log."""
 
     model_config = SettingsConfigDict(
         env_prefix="DUST_", extra="ignore", env_ignore_empty=True, frozen=True, populate_by_name=True
     )
 
     database_url: str | None = None
-    # Whether a pooler that gives each transaction another connection, such as PgBouncer, is between Dust and Postgres.
+    # Whether Dust connects through a pooler that assigns connections per transaction, such as PgBouncer.
     database_pooled: bool = False
-    # For `dust migrate` alone, where Dust serves as a user who owns nothing.
+    # Only for `dust migrate`, if DUST_DATABASE_URL names a user who does not own the tables.
     owner_database_url: str | None = None
     broker_url: str | None = None
-    # Who signed the broker's certificate, where the machine does not know them.
+    # Certificate authority of the broker, if the machine does not trust it already.
     broker_ca_file: Path | None = None
     data_dir: Path = Path(".dust")
     host: str = "127.0.0.1"
@@ -60,33 +60,33 @@ class Settings(BaseSettings):
     admin_token: SecretStr | None = None
     flower_basic_auth: SecretStr | None = None
     flower_cookie_secret: SecretStr | None = None
-    # Set by `dust up` for its own Flower, not by people: without a login it may serve, on loopback only.
+    # Set by `dust up` for its own Flower, not by users: it may run without a login, on loopback only.
     flower_open: bool = False
     cors_origins: CommaList = ()
     # Proxies whose `X-Forwarded-For` names the client: addresses or networks, or * for all.
     trusted_proxies: CommaList = ("127.0.0.1",)
-    # Requests of one client to one address of the API: product settings and rewards; a guest's quote; and what calls
-    # Medusa for a signed-in customer.
+    # Requests per client and endpoint: public product settings and rewards; a guest's quote; and requests of signed-in
+    # customers that call Medusa.
     rate_limit_public: str = "6000/minute"
     rate_limit_guests: str = "600/minute"
     rate_limit_customers: str = "120/minute"
-    # Where the shop is told what happens to its customers' dust; whoever set it means that address, loopback too.
+    # The shop's address for outgoing webhooks. Any address is allowed, loopback too, because the operator sets it.
     notify_url: str | None = None
     # Needed only where outgoing webhooks are sent: `require_notify_secret`.
     notify_secret: SecretStr | None = None
     log_format: str | None = Field(default=None, pattern="^(console|json)$")
-    # OpenTelemetry's own variable, so that one setting serves all programs of a machine; the others of its family
+    # OpenTelemetry's own variable, so that one setting works for all programs of a machine. Its other variables
     # (headers, protocol, sampling) are read by its library.
     otlp_endpoint: str | None = Field(
         default=None, validation_alias=AliasChoices("OTEL_EXPORTER_OTLP_ENDPOINT", "DUST_OTLP_ENDPOINT")
     )
 
-    # Whether `dust clock` may move time: never where real customers' dust is kept.
+    # Whether `dust clock` can move the time. Never set it in production.
     test_clock: bool = False
 
-    # How often an event whose cause is away (Medusa down, say) is tried before it is parked for an operator.
+    # Attempts per event with temporary errors (Medusa down, for example) before it is marked as failed.
     retry_attempts: int = Field(default=10, ge=1, le=50)
-    # How long the bodies of events that are done with stay readable.
+    # Days until the bodies of processed events are reduced to ids.
     inbox_days: int = Field(default=90, ge=1, le=3650)
     reconcile_seconds: int = Field(default=60, ge=1)
     sweep_seconds: int = Field(default=5, ge=1)
@@ -143,7 +143,7 @@ class Settings(BaseSettings):
     @field_validator("jwt_public_key")
     @classmethod
     def _jwt_public_key_is_a_key(cls, key: str | None) -> str | None:
-        # An .env file has no room for line breaks; written as \n they are meant all the same.
+        # An .env file cannot have line breaks, so `\n` is accepted for them.
         pem = key.replace("\\n", "\n") if key else None
         if pem:
             try:
@@ -183,7 +183,7 @@ class Settings(BaseSettings):
         try:
             conninfo_to_dict(url or "")
         except psycopg.ProgrammingError:
-            # What libpq says of it may have the password in it.
+            # libpq's own message can contain the password.
             raise ValueError(
                 "must be postgresql://user:password@host:port/database, with options that Postgres knows; a special "
                 "character in the password is written %40, for example"
@@ -195,7 +195,7 @@ class Settings(BaseSettings):
     def _broker_url_is_known(cls, url: str | None) -> str | None:
         if not url:
             return None
-        # Celery's own way to name the nodes of a cluster.
+        # Celery's syntax for the nodes of a cluster.
         addresses = [address.strip() for address in url.split(";")]
         if not addresses[0].startswith(("redis://", "rediss://", "redis+socket://", "amqp://", "amqps://")):
             raise ValueError("must be a redis:// or amqp:// address")
@@ -210,7 +210,7 @@ class Settings(BaseSettings):
     @field_validator("broker_ca_file")
     @classmethod
     def _broker_ca_file_is_used(cls, file: Path | None, others: ValidationInfo) -> Path | None:
-        # An address that is wrong has its own line.
+        # A wrong address has its own error, so it is not reported here too.
         url = others.data.get("broker_url", "amqps://")
         if file and not (url or "").startswith(("amqps://", "rediss://")):
             raise ValueError("is for an amqps:// or rediss:// address in DUST_BROKER_URL, which is none")
@@ -218,7 +218,7 @@ class Settings(BaseSettings):
             try:
                 ssl.create_default_context(cafile=file)
             except OSError as error:
-                # What OpenSSL says of a file without certificates names neither the file nor the certificates.
+                # OpenSSL's own message names neither the file nor the certificates.
                 raise ValueError("must name a file that can be read, with certificates in PEM") from error
         return file
 
@@ -228,36 +228,36 @@ class Settings(BaseSettings):
         user, _, password = login.get_secret_value().partition(":") if login else ("", "", "")
         if login and (not user or len(password) < _FLOWER_PASSWORD_CHARACTERS):
             raise ValueError(f"must be user:password, the password at least {_FLOWER_PASSWORD_CHARACTERS} characters")
-        # Flower compares it in a way that knows ASCII only, and would let nobody in.
+        # Flower can compare only ASCII logins. With others nobody could log in.
         if login and not login.get_secret_value().isascii():
             raise ValueError("must be plain ASCII")
         return login
 
     @property
     def migration_url(self) -> str | None:
-        """The database as `dust migrate` connects to it."""
+        """The database address for `dust migrate`."""
         return self.owner_database_url or self.database_url
 
     @property
     def flower_host(self) -> str:
-        """Where Flower listens: beyond loopback only behind a login."""
+        """The address on which Flower listens. Without a login it is loopback only."""
         return self.host if self.flower_basic_auth else "127.0.0.1"
 
     def require(self, *names: str) -> None:
-        """Refuse to go on without these settings. Raises `SettingsError`, naming every variable that is missing."""
+        """Require these settings. Raises `SettingsError` with the name of every missing variable."""
         missing = [f"DUST_{name.upper()}" for name in names if not getattr(self, name)]
         if missing:
             raise SettingsError([f"{name} is not set" for name in missing])
 
     def require_notify_secret(self) -> None:
-        """Refuse to send outgoing webhooks unsigned. Raises `SettingsError`."""
+        """Require a secret if outgoing webhooks are configured, so that none is unsigned. Raises `SettingsError`."""
         if self.notify_url and not self.notify_secret:
             problem = "is not set although DUST_NOTIFY_URL is: make one with `dust secret`, the receiver checks it"
             raise SettingsError([f"DUST_NOTIFY_SECRET {problem}"])
 
 
 class SettingsError(Exception):
-    """One or more environment variables are missing or unusable; `problems` has a line for each."""
+    """One or more environment variables are missing or invalid. `problems` has a line for each."""
 
     def __init__(self, problems: list[str]) -> None:
         self.problems = problems
@@ -265,7 +265,7 @@ class SettingsError(Exception):
 
 
 def webhook_key(secret: SecretStr) -> bytes:
-    """The raw HMAC key of a `whsec_<base64>` secret. Raises ValueError when it is not one."""
+    """The raw HMAC key of a `whsec_<base64>` secret. Raises ValueError for any other text."""
     prefix, _, encoded = secret.get_secret_value().partition("_")
     if prefix != "whsec":
         raise ValueError("each secret must look like whsec_<base64>: make one with `dust secret`")
@@ -276,15 +276,15 @@ def webhook_key(secret: SecretStr) -> bytes:
 
 
 def running_stack_file(data_dir: Path) -> Path:
-    """Where a running `dust up` writes down its variables, so that a command in another terminal finds it."""
+    """The file with the variables of a running `dust up`, for commands in other terminals."""
     return data_dir / "running.env"
 
 
 def load_settings(*, join_running: bool = True) -> Settings:
-    """Read the environment anew. Raises `SettingsError` with variable names, never with their values.
+    """Read the settings from the environment. Raises `SettingsError` with variable names, never with their values.
 
-    What the environment leaves open is taken from the stack that runs in the data folder, unless `join_running` is
-    False: who starts a stack must not build it on the last one's ports.
+    Unset variables are taken from the stack that runs in the data folder, unless `join_running` is False: a new stack
+    must not use the ports of the last one.
     """
     try:
         settings = Settings()
