@@ -574,7 +574,7 @@ class ReconcileResponse(BaseModel):
     dry_run: bool
     orders_seen: int
     drifted: list[str] = Field(description="Orders whose changes Dust had not received")
-    customers: list[str] = Field(description="New customers that Dust had not received")
+    customers: list[str] = Field(description="New customers whose event Dust had not received")
     unreadable: list[str]
 
 

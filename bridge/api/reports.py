@@ -36,7 +36,7 @@ class LiabilityResponse(BaseModel):
 
     at: datetime
     outstanding: int = Field(description="Sum of all positive balances")
-    owed_by_customers: int = Field(description="Sum of all negative balances")
+    owed_by_customers: int = Field(description="Sum of all negative balances, as a positive number")
     held: int
     pending: int
     escrow: int = Field(description="Points of guest orders not claimed yet; not part of outstanding")

@@ -188,7 +188,7 @@ def read_dust_products(
     cursor: Cursor = None,
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
-    """Return points prices by product id. Products without a price are left out. Public and cacheable."""
+    """Return points settings by product id. Products without settings are left out. Public and cacheable."""
     after, following = decode_cursor(Listing.PRODUCTS, cursor), None
     with transaction() as connection:
         if product_id:
@@ -652,7 +652,7 @@ def _read_redemption(customer_id: CustomerId, redemption_id: str) -> Redemption:
 async def release(customer_id: Customer, redemption_id: PathId) -> RedemptionEnvelope:
     """Release a redemption: remove its promotion from Medusa, then make its points available again.
 
-    503 means that Medusa did not answer. The request is stored, and the release happens as soon as Medusa answers.
+    503 means that Medusa could not be called. The release is stored and happens automatically once Medusa answers.
     """
     redemption = await run_in_threadpool(_ask_for_release, customer_id, redemption_id)
     if redemption.open:

@@ -1,7 +1,7 @@
 """Rate limits per client for public requests and for requests that call Medusa.
 
-A request is counted by its customer if it has a valid token, else by its address. Each API process keeps its own counts
-in memory. Every response to a limited request has the headers `RateLimit-Limit`, `RateLimit-Remaining` and
+A request is counted by its customer if it has a valid token, otherwise by its address. Each API process keeps its own
+counts in memory. Every response to a limited request has the headers `RateLimit-Limit`, `RateLimit-Remaining` and
 `RateLimit-Reset` (seconds until the count starts again). A request over the limit gets a 429 with `Retry-After`.
 """
 
@@ -20,7 +20,7 @@ from bridge.http.auth import NotSignedIn, customer_of
 from bridge.http.problems import problem
 from bridge.settings import Settings
 
-# Stands for the path with any id.
+# Key for all paths that begin like this and end with a redemption id.
 _ONE_REDEMPTION = "/store/dust/redemptions/"
 _PUBLIC = {("GET", "/store/dust/products"), ("GET", "/store/dust/rewards")}
 _GUESTS = {("POST", "/store/dust/quote/guest")}

@@ -170,7 +170,7 @@ def preview(medusa: Medusa, wish: Wish, *, now: datetime, progress: Callable[[in
         found.expired = stage.expired(now=now)
     if wish.with_signup:
         with transaction() as connection:
-            # The sign-up bonus is that of the rules in force, whatever version applies to the orders.
+            # The sign-up bonus is that of the rules in force, independent of the version for the orders.
             found.signup = current_version(connection).programme.bonuses.signup
         found.customers_for_signup = sum(len(some) for some in _new_customers(medusa, wish.since, until))
     return found
@@ -206,7 +206,7 @@ def _rules(connection: Connection, number: int | None) -> Programme:
 def open_run(wish: Wish, *, restart: bool = False) -> Run | None:
     """The unfinished run with the same options, to be continued; None if there is no unfinished run.
 
-    Raises `UnfinishedBackfill` if the unfinished run has other options. With `restart` it is dropped instead.
+    Raises `UnfinishedBackfill` if the unfinished run has other options. With `restart`, any unfinished run is dropped.
     """
     with transaction() as connection:
         row = connection.execute(

@@ -5,7 +5,7 @@ Erasing does this:
 
 - It strips the bodies of all events about the customer or their orders to ids. A failed event can still be retried:
   its order is then read from Medusa.
-- It deletes the hashes.
+- It deletes the e-mail hashes, the referral codes and the outgoing webhooks, and unlinks mailboxes from the customer.
 - It requests the release of open redemptions.
 
 Events that arrive later, or that are being processed now, are stripped by the daily upkeep. Balances, transactions,

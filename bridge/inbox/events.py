@@ -91,7 +91,7 @@ class Event:
     def snapshot(self, *, needs: frozenset[OrderDetail], now: datetime) -> Order | None:
         """The order in the event's data, if it is readable, is the event's subject, and is not dated in the future.
 
-        `needs` are the order details that the rules use. Snapshots of older senders do not have all of them; None then.
+        `needs` are the order details that the rules use. Snapshots of older senders lack some; then it returns None.
         """
         document = self.data.get("order")
         if not isinstance(document, dict):

@@ -61,7 +61,7 @@ webhook_event = Table(
     Index("ix_webhook_event_ignored", "received_at", postgresql_where=text("state = 'ignored'")),
     Index(None, "subject"),
     Index(None, "received_at", "id"),
-    # A row has about three updates. With free space in its page they can be HOT updates.
+    # A row has about three updates. With free space in its page, none of them moves it to another page.
     postgresql_with={"fillfactor": "85"},
 )
 
