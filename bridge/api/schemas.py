@@ -112,14 +112,26 @@ class ExpiringResponse(BaseModel):
     expires_at: datetime
 
 
+class PendingLotResponse(BaseModel):
+    amount: int
+    matures_at: datetime | None = Field(description="Null: when their order is paid")
+
+
 class NextTierResponse(BaseModel):
+    model_config = ConfigDict(serialize_by_alias=True)
+
     name: str
+    from_: str = Field(serialization_alias="from", description="Points, or money in major units, that it begins at")
     missing: str = Field(description="Dust, or money in major units, wanting within the window")
 
 
 class TierResponse(BaseModel):
+    model_config = ConfigDict(serialize_by_alias=True)
+
     name: str | None = Field(description="Null before the first level")
     factor: str = Field(description="New orders earn so many times as much")
+    from_: str | None = Field(serialization_alias="from", description="What it begins at; null before the first level")
+    progress: str = Field(description="Points, or money in major units, that count within the window")
     until: datetime | None = Field(description="When it is lost if no order comes; null where it cannot be")
     basis: TierBasis
     currency_code: str | None
@@ -133,6 +145,7 @@ class BalanceResponse(BaseModel):
     held: int = Field(description="Set aside for redemptions that are still open")
     pending: int = Field(description="Earned, but not matured yet; not part of the balance")
     expiring: list[ExpiringResponse] = Field(description="What goes when, soonest first")
+    pending_lots: list[PendingLotResponse] = Field(description="What becomes spendable when, soonest first")
     tier: TierResponse | None = Field(default=None, description="Null while the programme has no tiers")
 
 
@@ -144,6 +157,7 @@ def balance_view(balance: Balance, tier: CustomerTier | None = None) -> BalanceR
         held=balance.held,
         pending=balance.pending,
         expiring=[ExpiringResponse(amount=each.amount, expires_at=each.expires_at) for each in balance.expiring],
+        pending_lots=[PendingLotResponse(amount=lot.amount, matures_at=lot.matures_at) for lot in balance.pending_lots],
         tier=_tier_view(tier) if tier else None,
     )
 
@@ -152,10 +166,16 @@ def _tier_view(tier: CustomerTier) -> TierResponse:
     found = tier.standing
     following = None
     if found.next is not None and found.missing is not None:
-        following = NextTierResponse(name=found.next.name, missing=f"{found.missing.normalize():f}")
+        following = NextTierResponse(
+            name=found.next.name,
+            from_=f"{found.next.threshold.normalize():f}",
+            missing=f"{found.missing.normalize():f}",
+        )
     return TierResponse(
         name=found.level.name if found.level else None,
         factor=f"{found.factor.normalize():f}",
+        from_=f"{found.level.threshold.normalize():f}" if found.level else None,
+        progress=f"{found.total.normalize():f}",
         until=found.until,
         basis=tier.tiers.basis,
         currency_code=tier.tiers.currency_code if tier.tiers.basis is TierBasis.SPENT else None,
