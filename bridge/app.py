@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware.cors import CORSMiddleware
 
-from bridge.api import admin, bonuses, guests, health, notices, referrals, reports, rewards, store
+from bridge.api import admin, bonuses, guests, health, notices, programme, referrals, reports, rewards, store
 from bridge.gc_tuning import collect_seldom
 from bridge.http.body_limits import BodyLimit
 from bridge.http.etag import PrivateUnlessPublic
@@ -77,7 +77,8 @@ def create_app() -> FastAPI:
     app.add_middleware(BodyLimit)
     app.add_middleware(RateLimits, settings=settings)
     for_operators = (admin.router, bonuses.router, guests.router, notices.router, reports.router)
-    for router in (endpoint.router, rewards.router, store.router, referrals.router, *for_operators, health.router):
+    for_storefronts = (programme.router, rewards.router, store.router, referrals.router)
+    for router in (endpoint.router, *for_storefronts, *for_operators, health.router):
         app.include_router(router)
     if settings.cors_origins:
         app.add_middleware(

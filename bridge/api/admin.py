@@ -1,9 +1,10 @@
 """Admin API for merchants and operators: products, customers, inbox, programme, reconcile. CONTRACT, "Admin API"."""
 
+import re
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi import Body as FromBody
 from pydantic import (
     AwareDatetime,
@@ -40,7 +41,7 @@ from bridge.api.schemas import (
 from bridge.api.store import redemption_list
 from bridge.clock import now
 from bridge.db import transaction
-from bridge.errors import FieldErrors, Unavailable
+from bridge.errors import FieldErrors, Unavailable, field_error
 from bridge.http.auth import AdminOperator, Operator, operator
 from bridge.http.medusa_threads import FOR_OPERATORS
 from bridge.http.problems import describe_problems, field_problems
@@ -514,27 +515,53 @@ _READ_ONLY = ("version", "author", "created_at")
 
 
 @router.get("/programme")
-def read_programme() -> ProgrammeResponse:
-    """Return the programme in force."""
+def read_programme(response: Response) -> ProgrammeResponse:
+    """Return the programme in force. The ETag is the number of its version."""
     with transaction() as connection:
-        return _programme(current_version(connection))
+        version = current_version(connection)
+    response.headers["ETag"] = _etag(version)
+    return _programme(version)
 
 
-@router.put("/programme", responses=describe_problems(400, 422, 503))
+IfMatch = Annotated[
+    str | None,
+    Header(description="The version that was read: 412 when another one is in force by now", examples=['"3"']),
+]
+
+
+@router.put("/programme", responses=describe_problems(400, 412, 422, 503))
 async def write_programme(
     document: Annotated[
         dict[str, Any], FromBody(description="The programme document; missing keys get their defaults")
     ],
     who: AdminOperator,
+    response: Response,
+    if_match: IfMatch = None,
 ) -> ProgrammeResponse:
     """Create a new version of the programme. Orders that were already settled keep their version.
 
     A currency that the shop does not have is refused. While Medusa is unavailable, any three letters are accepted.
     """
-    return await FOR_OPERATORS.run(_write_programme, document, who)
+    version = await FOR_OPERATORS.run(_write_programme, document, who, _version_of(if_match))
+    response.headers["ETag"] = _etag(version)
+    return _programme(version)
 
 
-def _write_programme(document: dict[str, Any], who: Operator) -> ProgrammeResponse:
+def _etag(version: Version) -> str:
+    return f'"{version.number}"'
+
+
+def _version_of(if_match: str | None) -> int | None:
+    """The version that If-Match names; None for any."""
+    if if_match is None or if_match.strip() == "*":
+        return None
+    number = if_match.strip().removeprefix("W/").strip('"')
+    if not re.fullmatch(r"[0-9]{1,9}", number):
+        raise field_error("If-Match", 'must be the number of a version, such as "3"')
+    return int(number)
+
+
+def _write_programme(document: dict[str, Any], who: Operator, replaces: int | None) -> Version:
     try:
         programme = Programme.model_validate({k: v for k, v in document.items() if k not in _READ_ONLY})
     except ValidationError as error:
@@ -546,7 +573,7 @@ def _write_programme(document: dict[str, Any], who: Operator) -> ProgrammeRespon
     with transaction() as connection:
         if currencies:
             save_currencies(connection, currencies, now=now())
-        return _programme(add_version(connection, programme, author=who.id, now=now()))
+        return add_version(connection, programme, author=who.id, now=now(), replaces=replaces)
 
 
 @router.get("/programme/versions", responses=describe_problems(422))

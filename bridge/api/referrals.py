@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field, StringConstraints
 from sqlalchemy import Connection, Row
 
@@ -13,12 +13,13 @@ from bridge.db import transaction
 from bridge.http.auth import Customer
 from bridge.http.medusa_threads import FOR_CUSTOMERS
 from bridge.http.problems import describe_problems
+from bridge.http.queries import refuse_unknown_query
 from bridge.ids import CustomerId
 from bridge.inbox.customers import find_accounts
 from bridge.programme.versions import current_version, versions_by_number
 from bridge.settlement.referrals import brought_by, own_code, referral_of, referrer_of, state_code
 
-router = APIRouter(prefix="/store/dust", tags=["store"])
+router = APIRouter(prefix="/store/dust", tags=["store"], dependencies=[Depends(refuse_unknown_query)])
 
 
 class OfferResponse(BaseModel):
@@ -54,7 +55,7 @@ class CodeStatement(Body):
     code: Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[A-Za-z0-9]{1,20}$")]
 
 
-@router.get("/referral", responses=describe_problems(401, 503))
+@router.get("/referral", responses=describe_problems(401, 422, 503))
 def read_own_referral(customer_id: Customer) -> ReferralResponse:
     """Show the customer's referral code, what it has brought, and the referral that brought them."""
     with transaction() as connection:

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Depends, Header, Response
 from pydantic import BaseModel, Field
 
 from bridge.api.schemas import money
@@ -11,6 +11,7 @@ from bridge.db import transaction
 from bridge.errors import DustError
 from bridge.http.etag import cached
 from bridge.http.problems import describe_problems
+from bridge.http.queries import refuse_unknown_query
 from bridge.ids import ProductId
 from bridge.ledger.account import InsufficientDust
 from bridge.medusa.carts import Cart
@@ -20,7 +21,7 @@ from bridge.redemptions.basket import Basket
 from bridge.redemptions.rewards import CartBelowMinimum, reward_terms
 from bridge.redemptions.service import TooManyOpenRedemptions
 
-router = APIRouter(prefix="/store/dust", tags=["store"])
+router = APIRouter(prefix="/store/dust", tags=["store"], dependencies=[Depends(refuse_unknown_query)])
 
 
 class RewardResponse(BaseModel):
@@ -65,8 +66,12 @@ def read_rewards(if_none_match: Annotated[str | None, Header()] = None) -> Respo
     """List the rewards that points can be redeemed for, cheapest first. Public and cacheable."""
     with transaction() as connection:
         rules = current_version(connection).programme.redeem
-    answer = RewardList(rewards=[RewardResponse.model_validate(_view(rules, reward)) for reward in _by_price(rules)])
-    return cached(answer, if_none_match)
+    return cached(RewardList(rewards=list_rewards(rules)), if_none_match)
+
+
+def list_rewards(rules: Redeem) -> list[RewardResponse]:
+    """All rewards, cheapest first."""
+    return [RewardResponse.model_validate(_view(rules, reward)) for reward in _by_price(rules)]
 
 
 def quote_rewards(

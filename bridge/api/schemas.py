@@ -112,14 +112,26 @@ class ExpiringResponse(BaseModel):
     expires_at: datetime
 
 
+class PendingLotResponse(BaseModel):
+    amount: int
+    matures_at: datetime | None = Field(description="Null: when their order is paid")
+
+
 class NextTierResponse(BaseModel):
+    model_config = ConfigDict(serialize_by_alias=True)
+
     name: str
+    from_: str = Field(serialization_alias="from", description="Points, or money in major units, at which it begins")
     missing: str = Field(description="Points, or money in major units, still missing within the tier window")
 
 
 class TierResponse(BaseModel):
+    model_config = ConfigDict(serialize_by_alias=True)
+
     name: str | None = Field(description="Name of the level; null below the first level")
     factor: str = Field(description="Multiplier for the points that new orders earn")
+    from_: str | None = Field(serialization_alias="from", description="Where the level begins; null below the first")
+    progress: str = Field(description="Points, or money in major units, that count within the tier window")
     until: datetime | None = Field(description="When the level is lost without a new order; null if it cannot be lost")
     basis: TierBasis
     currency_code: str | None
@@ -133,6 +145,7 @@ class BalanceResponse(BaseModel):
     held: int = Field(description="Points held for open redemptions")
     pending: int = Field(description="Points earned that have not matured; not part of the balance")
     expiring: list[ExpiringResponse] = Field(description="Points that expire and when, soonest first")
+    pending_lots: list[PendingLotResponse] = Field(description="Pending points and when they mature, soonest first")
     tier: TierResponse | None = Field(
         default=None, description="The customer's tier; null if the programme has no tiers"
     )
@@ -146,6 +159,7 @@ def balance_view(balance: Balance, tier: CustomerTier | None = None) -> BalanceR
         held=balance.held,
         pending=balance.pending,
         expiring=[ExpiringResponse(amount=each.amount, expires_at=each.expires_at) for each in balance.expiring],
+        pending_lots=[PendingLotResponse(amount=lot.amount, matures_at=lot.matures_at) for lot in balance.pending_lots],
         tier=_tier_view(tier) if tier else None,
     )
 
@@ -154,10 +168,16 @@ def _tier_view(tier: CustomerTier) -> TierResponse:
     found = tier.standing
     following = None
     if found.next is not None and found.missing is not None:
-        following = NextTierResponse(name=found.next.name, missing=f"{found.missing.normalize():f}")
+        following = NextTierResponse(
+            name=found.next.name,
+            from_=f"{found.next.threshold.normalize():f}",
+            missing=f"{found.missing.normalize():f}",
+        )
     return TierResponse(
         name=found.level.name if found.level else None,
         factor=f"{found.factor.normalize():f}",
+        from_=f"{found.level.threshold.normalize():f}" if found.level else None,
+        progress=f"{found.total.normalize():f}",
         until=found.until,
         basis=tier.tiers.basis,
         currency_code=tier.tiers.currency_code if tier.tiers.basis is TierBasis.SPENT else None,

@@ -46,6 +46,7 @@ from bridge.http.etag import cached
 from bridge.http.medusa_threads import FOR_CUSTOMERS, FOR_GUESTS, MedusaBusy
 from bridge.http.micro_batching import Together
 from bridge.http.problems import describe_problems
+from bridge.http.queries import refuse_unknown_query, require_known_query
 from bridge.ids import CustomerId, ProductId
 from bridge.inbox.reconcile import keep_orders
 from bridge.ledger.account import MAX_DUST
@@ -99,7 +100,7 @@ from bridge.redemptions.terms import (
 )
 from bridge.settlement.tiers import CustomerTier, read_tier, read_tiers
 
-router = APIRouter(prefix="/store/dust", tags=["store"])
+router = APIRouter(prefix="/store/dust", tags=["store"], dependencies=[Depends(refuse_unknown_query)])
 
 LONGEST_WAIT_SECONDS = 30
 _LOOK_EVERY_SECONDS = 0.25
@@ -128,7 +129,7 @@ class Points(BaseModel):
     points: int
 
 
-@router.get("", responses=describe_problems(401, 503))
+@router.get("", responses=describe_problems(401, 422, 503))
 def read_own_points(customer_id: Customer) -> Points:
     """Return the customer's balance as one number."""
     with transaction() as connection:
@@ -145,7 +146,7 @@ def _read_balances(connection: Connection, customer_ids: list[CustomerId]) -> li
 _balances: Together[CustomerId, tuple[Balance, CustomerTier | None]] = Together("balances", _read_balances)
 
 
-@router.get("/balance", response_model=BalanceResponse, responses=describe_problems(401, 503))
+@router.get("/balance", response_model=BalanceResponse, responses=describe_problems(401, 422, 503))
 async def read_own_balance(customer_id: Customer) -> Response:
     """Return the customer's balance, held, pending and expiring points, and tier. Unknown customers get zeros."""
     balance, tier = await _balances(customer_id)
@@ -155,6 +156,7 @@ async def read_own_balance(customer_id: Customer) -> Response:
 
 async def answer_own_balance(request: Request) -> Response:
     """As `read_own_balance`, for the fast path (`http/fast_path.py`), which bypasses FastAPI's routing."""
+    require_known_query(request)
     return await read_own_balance(await customer_of(request))
 
 
@@ -594,12 +596,23 @@ def _optional_prices(settings: list[ProductSettings]) -> dict[ProductId, int]:
 
 
 @router.get("/redemptions", responses=describe_problems(401, 422, 503))
-def read_own_redemptions(customer_id: Customer, limit: Limit = 20, cursor: Cursor = None) -> RedemptionList:
+def read_own_redemptions(
+    customer_id: Customer,
+    limit: Limit = 20,
+    cursor: Cursor = None,
+    cart_id: Annotated[Id | None, Query(description="Only redemptions that were made for this cart")] = None,
+    state: Annotated[State | None, Query(description="Only redemptions in this state")] = None,
+) -> RedemptionList:
     """List the customer's redemptions, newest first."""
     with transaction() as connection:
         found = list_redemptions(
-            connection, customer_id=customer_id, before=decode_cursor(Listing.REDEMPTIONS, cursor), limit=limit + 1
-        )  # fmt: skip
+            connection,
+            customer_id=customer_id,
+            cart_id=cart_id,
+            state=state,
+            before=decode_cursor(Listing.REDEMPTIONS, cursor),
+            limit=limit + 1,
+        )
     return redemption_list(found, limit, view=own_redemption_view)
 
 

@@ -33,6 +33,7 @@ _TITLES = {
     405: "Method not allowed",
     408: "Too slow",
     409: "Conflict",
+    412: "Precondition failed",
     413: "Too large",
     422: "Invalid input",
     429: "Too many requests",

@@ -22,7 +22,7 @@ from bridge.settings import Settings
 
 # Key for all paths that begin like this and end with a redemption id.
 _ONE_REDEMPTION = "/store/dust/redemptions/"
-_PUBLIC = {("GET", "/store/dust/products"), ("GET", "/store/dust/rewards")}
+_PUBLIC = {("GET", f"/store/dust/{name}") for name in ("products", "programme", "rewards")}
 _GUESTS = {("POST", "/store/dust/quote/guest")}
 _CUSTOMERS = {
     ("POST", "/store/dust/quote"),

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ARRAY, Connection, Row, Select, Text, any_, bindparam, func, select, true
+from sqlalchemy import ARRAY, Connection, Row, Select, Text, any_, bindparam, case, func, or_, select, true
 
 from bridge.ids import CustomerId
 from bridge.ledger.tables import dust_balance, dust_lot, dust_transaction
@@ -20,6 +20,14 @@ class Expiring:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PendingLot:
+    """Points that become spendable at `matures_at`; None: when their order is paid."""
+
+    amount: int
+    matures_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Balance:
     """A customer's figures, in whole dust. `available` is what may be spent now; it never shows below zero."""
 
@@ -28,6 +36,8 @@ class Balance:
     held: int = 0
     pending: int = 0
     expiring: tuple[Expiring, ...] = ()
+    pending_lots: tuple[PendingLot, ...] = ()
+    """Soonest first, those that wait for a payment last."""
 
     @property
     def available(self) -> int:
@@ -52,27 +62,33 @@ def read_balances(connection: Connection, customer_ids: Sequence[CustomerId]) ->
         balance = found.get(row.customer_id) or Balance(
             customer_id=CustomerId(row.customer_id), balance=row.balance, held=row.held, pending=row.pending
         )
-        if row.expires_at is not None:
-            lot = Expiring(amount=int(row.amount), expires_at=row.expires_at)
+        if row.matured:
+            lot = Expiring(amount=int(row.amount), expires_at=row.moment)
             balance = replace(balance, expiring=(*balance.expiring, lot))
+        elif row.matured is not None:
+            pending = PendingLot(amount=int(row.amount), matures_at=row.moment)
+            balance = replace(balance, pending_lots=(*balance.pending_lots, pending))
         found[row.customer_id] = balance
     return [found.get(who) or Balance(customer_id=who) for who in customer_ids]
 
 
 def _balances() -> Select[Any]:
-    """A row for each customer and date on which some of the dust expires; made once, as shoppers ask all the time."""
+    """A row for each customer and date on which some of the points expire or mature.
+
+    Made once, as shoppers ask all the time.
+    """
     figures, lots = dust_balance.c, dust_lot.c
-    expiring = (
-        select(lots.expires_at, func.sum(lots.remaining - lots.held).label("amount"))
+    moment = case((lots.matured, lots.expires_at), else_=lots.matures_at).label("moment")
+    dated = (
+        select(lots.matured, moment, func.sum(lots.remaining - lots.held).label("amount"))
         .where(
             lots.customer_id == figures.customer_id,
             # Says nothing new, but by it the index of open lots is enough, however many were spent before.
             lots.remaining > 0,
             lots.remaining > lots.held,
-            lots.matured,
-            lots.expires_at.is_not(None),
+            or_(~lots.matured, lots.expires_at.is_not(None)),
         )
-        .group_by(lots.expires_at)
+        .group_by(lots.matured, moment)
         .lateral()
     )
     return (
@@ -81,12 +97,13 @@ def _balances() -> Select[Any]:
             figures.balance,
             figures.held,
             figures.pending,
-            expiring.c.expires_at,
-            expiring.c.amount,
+            dated.c.matured,
+            dated.c.moment,
+            dated.c.amount,
         )
-        .outerjoin_from(dust_balance, expiring, true())
+        .outerjoin_from(dust_balance, dated, true())
         .where(figures.customer_id == any_(bindparam("customers", type_=ARRAY(Text))))
-        .order_by(figures.customer_id, expiring.c.expires_at)
+        .order_by(figures.customer_id, dated.c.moment)
     )
 
 

@@ -226,6 +226,9 @@ class Earn(_Part):
         return {each.product_id: each.dust for each in self.fixed}
 
 
+ShortText = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
+
+
 class TierBasis(StrEnum):
     """What counts towards a tier."""
 
@@ -241,6 +244,9 @@ class TierLevel(_Part):
     name: str = Field(min_length=1, max_length=100, pattern=r"^[^\x00]*$")
     threshold: Annotated[ExactDecimal, Field(ge=0, le=MAX_DUST, decimal_places=2)] = Field(alias="from")
     factor: Annotated[ExactDecimal, Field(gt=0, le=1000, decimal_places=_DECIMAL_PLACES)] = Decimal(1)
+    benefits: Annotated[tuple[ShortText, ...], Field(max_length=20)] = Field(
+        default=(), description="What customers of this tier get besides points, for the storefront to show"
+    )
 
 
 class Tiers(_Part):
@@ -441,8 +447,17 @@ def _known_zone(name: str) -> str:
 TimeZone = Annotated[str, Field(pattern=r"^[A-Za-z0-9_+/-]{1,64}$"), AfterValidator(_known_zone)]
 
 
+class PointsName(_Part):
+    """The shop's own word for points."""
+
+    one: ShortText = "point"
+    many: ShortText = "points"
+
+
 class Programme(_Part):
     """All rules of the shop. Everything has a default, so `{}` is a valid programme."""
+
+    name: PointsName = Field(default=PointsName(), description="The shop's word for points, for the storefront")
 
     time_zone: TimeZone = Field(
         default="UTC",

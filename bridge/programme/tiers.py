@@ -28,6 +28,8 @@ class Standing:
     level: TierLevel | None
     until: datetime | None
     next: TierLevel | None
+    total: Decimal
+    """Points, or money in major units, that count within the window."""
     missing: Decimal | None
     """How much is wanting for the next level."""
 
@@ -54,5 +56,9 @@ def standing(tiers: Tiers, contributions: Iterable[Contribution], *, moment: dat
                 until = each.placed_at + window
                 break
     return Standing(
-        level=level, until=until, next=following, missing=following.threshold - total if following else None
+        level=level,
+        until=until,
+        next=following,
+        total=total,
+        missing=following.threshold - total if following else None,
     )

@@ -7,7 +7,7 @@ from sqlalchemy import Column, Connection, DateTime, Integer, Row, Table, Text, 
 from sqlalchemy.dialects.postgresql import JSONB
 
 from bridge.db import metadata
-from bridge.errors import NotFound
+from bridge.errors import Conflict, NotFound
 from bridge.programme.currencies import load_currencies
 from bridge.programme.rules import STORED, GuestClaim, Programme, Tiers
 
@@ -19,6 +19,19 @@ programme_version = Table(
     Column("author", Text, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
 )
+
+
+class ProgrammeChanged(Conflict):
+    """Another version is in force than the one that was to be replaced. HTTP 412."""
+
+    code = "programme_changed"
+    status = 412
+
+    def __init__(self, current: int) -> None:
+        super().__init__(
+            f"The programme was changed meanwhile: version {current} is in force. Load it and make your change again.",
+            version=current,
+        )
 
 
 class UnknownVersion(NotFound):
@@ -122,11 +135,19 @@ def list_versions(connection: Connection, *, limit: int, before: int | None = No
     return [_version(row) for row in connection.execute(query)]
 
 
-def add_version(connection: Connection, programme: Programme, *, author: str, now: datetime) -> Version:
-    """Make these rules the ones in force. Two writers at once get two versions, one after the other."""
+def add_version(
+    connection: Connection, programme: Programme, *, author: str, now: datetime, replaces: int | None = None
+) -> Version:
+    """Make these rules the ones in force. Two writers at once get two versions, one after the other.
+
+    With `replaces`, only if that version is in force. Raises `ProgrammeChanged` otherwise.
+    """
     # Writing rules is rare: waiting for the other writer is simpler than retrying on a taken number.
     connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('programme_version'))")
-    number = current_version(connection).number + 1
+    current = current_version(connection).number
+    if replaces is not None and replaces != current:
+        raise ProgrammeChanged(current)
+    number = current + 1
     connection.execute(
         programme_version.insert(),
         {"version": number, "document": programme.document(), "author": author, "created_at": now},

@@ -286,6 +286,7 @@ def list_redemptions(
     *,
     customer_id: CustomerId | None = None,
     state: State | None = None,
+    cart_id: str | None = None,
     before: str | None = None,
     limit: int,
 ) -> list[Redemption]:
@@ -295,6 +296,8 @@ def list_redemptions(
         query = query.where(dust_redemption.c.customer_id == customer_id)
     if state is not None:
         query = query.where(dust_redemption.c.state == state.value)
+    if cart_id is not None:
+        query = query.where(dust_redemption.c.cart_id == cart_id)
     if before is not None:
         query = query.where(dust_redemption.c.id < before)
     ids = list(connection.scalars(query))

@@ -9,7 +9,7 @@ const SHOPPER_READ_SECONDS = 1.5
 // GET /store/dust/redemptions/:id?wait=… holds its answer back; the bridge waits no longer than this.
 const LONGEST_WAIT_SECONDS = 30
 
-const PASSED_ON = ["idempotency-key", "if-none-match"]
+const PASSED_ON = ["idempotency-key", "if-match", "if-none-match"]
 const RATE_LIMITS = ["ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"]
 const PASSED_BACK = ["content-type", "etag", "cache-control", "retry-after", ...RATE_LIMITS]
 

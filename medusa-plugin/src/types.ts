@@ -24,6 +24,8 @@ export type DustBalance = {
   held: number
   pending: number
   expiring: { amount: number; expires_at: string }[]
+  /** What becomes spendable when; `matures_at` is null for points of an order that is not paid yet. */
+  pending_lots: { amount: number; matures_at: string | null }[]
   /** Null while the programme has no tiers. */
   tier?: DustTier | null
 }
@@ -32,10 +34,14 @@ export type DustBalance = {
 export type DustTier = {
   name: string | null
   factor: string
+  /** Points, or money in major units, at which the tier begins; null before the first level. */
+  from: string | null
+  /** Points, or money in major units, that count within the window. */
+  progress: string
   until: string | null
   basis: "earned" | "spent"
   currency_code: string | null
-  next: { name: string; missing: string } | null
+  next: { name: string; from: string; missing: string } | null
 }
 
 export type DustTransaction = {
@@ -77,6 +83,21 @@ export type DustReward = {
 }
 
 export type DustRewardList = { rewards: DustReward[] }
+
+/** What a shopper may know of the rules. Rates are points for, or worth, one major unit, by currency. */
+export type DustProgramme = {
+  /** The shop's word for points. */
+  name: { one: string; many: string }
+  earn: { rates: Record<string, string> }
+  redeem: { rates: Record<string, string>; min_dust: number; max_dust: number | null; max_share: string }
+  bonuses: {
+    signup: number
+    referral: { referrer: number; referred: number; min_earned: number; max_per_30_days: number | null }
+  }
+  tiers: { name: string; from: string; factor: string; benefits: string[] }[]
+  rewards: DustReward[]
+  expires_after_days: number | null
+}
 
 /** A reward for this cart and this customer; `reason` says why it does not fit the cart. */
 export type DustQuotedReward = DustReward & {

@@ -78,12 +78,16 @@ def test_a_shopper_sees_the_tier_and_what_is_missing(api: TestClient) -> None:
     assert tier(api) is None
     tiers()
     assert tier(api) == {
-        "name": None, "factor": "1", "until": None, "basis": "earned", "currency_code": None,
-        "next": {"name": "silver", "missing": "100"},
+        "name": None, "factor": "1", "from": None, "progress": "0", "until": None, "basis": "earned",
+        "currency_code": None, "next": {"name": "silver", "from": "100", "missing": "100"},
     }  # fmt: skip
     settle(bought(1, 120, days_ago=10))
     found = tier(api)
-    assert (found["name"], found["factor"], found["next"]) == ("silver", "1.5", {"name": "gold", "missing": "280"})
+    assert (found["name"], found["factor"], found["next"]) == (
+        "silver",
+        "1.5",
+        {"name": "gold", "from": "400", "missing": "280"},
+    )
     assert found["until"].startswith(f"{now() - timedelta(minutes=9) + timedelta(days=20):%Y-%m-%dT%H:%M}")
     as_admin = api.get("/admin/dust/customers/cus_1", headers=tokens.admin()).json()["tier"]
     assert as_admin == found

@@ -89,5 +89,5 @@ def test_what_is_wrong_is_named(tiers: dict[str, Any], field: str) -> None:
 
 def test_the_document_gives_the_levels_as_they_were_written() -> None:
     document = Programme.model_validate({"tiers": {"levels": LEVELS}}).document()
-    assert document["tiers"]["levels"][0] == {"name": "silver", "from": "100", "factor": "1.2"}
+    assert document["tiers"]["levels"][0] == {"name": "silver", "from": "100", "factor": "1.2", "benefits": []}
     assert Programme.model_validate(document).document() == document

@@ -1,0 +1,63 @@
+"""What a shopper may know of the rules: public and cacheable."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, Response
+from pydantic import BaseModel, Field
+
+from bridge.api.rewards import RewardResponse, list_rewards
+from bridge.db import transaction
+from bridge.http.etag import cached
+from bridge.http.problems import describe_problems
+from bridge.http.queries import refuse_unknown_query
+from bridge.programme.rules import Bonuses, PointsName, Programme, TierLevel
+from bridge.programme.versions import current_version
+
+router = APIRouter(prefix="/store/dust", tags=["store"], dependencies=[Depends(refuse_unknown_query)])
+
+
+class PublicEarn(BaseModel):
+    rates: dict[str, str] = Field(description="Points for one major unit, by currency")
+
+
+class PublicRedeem(BaseModel):
+    rates: dict[str, str] = Field(description="Points that are worth one major unit, by currency")
+    min_dust: int = Field(description="Minimum points per discount")
+    max_dust: int | None = Field(description="Maximum points per discount; null: no limit")
+    max_share: str = Field(description="The part of a cart that points may pay, from 0 to 1")
+
+
+class PublicProgramme(BaseModel):
+    name: PointsName
+    earn: PublicEarn
+    redeem: PublicRedeem
+    bonuses: Bonuses
+    tiers: list[TierLevel] = Field(description="Lowest first")
+    rewards: list[RewardResponse] = Field(description="Cheapest first")
+    expires_after_days: int | None = Field(description="Points expire at the end of this day; null: never")
+
+
+@router.get(
+    "/programme",
+    response_model=PublicProgramme,
+    responses={304: {"description": "Unchanged since the ETag"}, **describe_problems(422, 429, 503)},
+)
+def read_public_programme(if_none_match: Annotated[str | None, Header()] = None) -> Response:
+    """The rules that a storefront shows. Public and cacheable."""
+    with transaction() as connection:
+        programme = current_version(connection).programme
+    return cached(_public(programme), if_none_match)
+
+
+def _public(programme: Programme) -> PublicProgramme:
+    document = programme.document()
+    earn, redeem = document["earn"], document["redeem"]
+    return PublicProgramme(
+        name=programme.name,
+        earn=PublicEarn(rates=earn["rates"]),
+        redeem=PublicRedeem(**{name: redeem[name] for name in PublicRedeem.model_fields}),
+        bonuses=programme.bonuses,
+        tiers=list(programme.tiers.levels),
+        rewards=list_rewards(programme.redeem),
+        expires_after_days=programme.earn.expires_after_days,
+    )

@@ -1,0 +1,26 @@
+"""Query parameters that an endpoint does not know are refused: a misspelled filter must not answer with everything."""
+
+from collections.abc import Collection
+
+from fastapi import Request
+from fastapi.routing import APIRoute
+
+from bridge.errors import FieldErrors
+
+
+async def refuse_unknown_query(request: Request) -> None:
+    """A FastAPI dependency. Raises `FieldErrors`."""
+    if request.query_params:
+        require_known_query(request, _query_parameters(request.scope["route"]))
+
+
+def require_known_query(request: Request, known: Collection[str] = ()) -> None:
+    """Raises `FieldErrors` that names each query parameter that is not known."""
+    unknown = sorted(set(request.query_params) - set(known))
+    if unknown:
+        right = f"is unknown; known are {', '.join(sorted(known))}" if known else "is unknown; this takes none"
+        raise FieldErrors([{"field": name, "message": right} for name in unknown])
+
+
+def _query_parameters(route: APIRoute) -> frozenset[str]:
+    return frozenset(parameter.alias for parameter in route.dependant.query_params)

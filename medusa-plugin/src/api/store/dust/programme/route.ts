@@ -1,0 +1,1 @@
+export { forwardAsAnybody as GET } from "../../../../forward"

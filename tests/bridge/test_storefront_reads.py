@@ -1,0 +1,167 @@
+"""What a storefront reads beside the balance: the public programme, pending points, tier progress, filters."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from bridge.clock import now
+from bridge.db import transaction
+from bridge.medusa.orders import read_order
+from bridge.programme.rules import Programme
+from bridge.programme.versions import add_version
+from bridge.settlement.settle import settle_orders
+from tests.support import tokens
+from tests.support.medusa import FakeMedusa, cart_line
+from tests.support.orders import line, order
+
+PROGRAMME = "/admin/dust/programme"
+
+
+def rules(**changes: Any) -> None:
+    with transaction() as connection:
+        add_version(connection, Programme.model_validate(changes), author="test", now=now())
+
+
+def settle(*documents: dict[str, Any]) -> None:
+    with transaction() as connection:
+        settle_orders(connection, [read_order(document) for document in documents], now=now())
+
+
+def balance_of(api: TestClient) -> dict[str, Any]:
+    answer: dict[str, Any] = api.get("/store/dust/balance", headers=tokens.customer()).json()
+    return answer
+
+
+def test_the_public_programme_has_what_a_shopper_may_know(api: TestClient) -> None:
+    reward = {"id": "ship", "name": "Free shipping", "kind": "free_shipping", "dust": 300}
+    rules(
+        name={"one": "star", "many": "stars"},
+        earn={"rates": {"eur": "2.5"}, "expires_after_days": 365},
+        redeem={"rates": {"eur": "50"}, "min_dust": 100, "max_share": "0.5", "rewards": [reward]},
+        bonuses={"signup": 50},
+        tiers={"levels": [{"name": "gold", "from": 400, "factor": "2", "benefits": ["Free returns"]}]},
+        guests={"escrow_days": 30},
+    )
+    answer = api.get("/store/dust/programme")
+    assert answer.status_code == 200
+    found = answer.json()
+    assert found["name"] == {"one": "star", "many": "stars"}
+    assert found["earn"] == {"rates": {"eur": "2.5"}}
+    assert found["redeem"] == {"rates": {"eur": "50"}, "min_dust": 100, "max_dust": None, "max_share": "0.5"}
+    assert found["bonuses"]["signup"] == 50
+    assert found["tiers"] == [{"name": "gold", "from": "400", "factor": "2", "benefits": ["Free returns"]}]
+    assert [(each["id"], each["dust"]) for each in found["rewards"]] == [("ship", 300)]
+    assert found["expires_after_days"] == 365
+    assert not {"guests", "reversal"} & found.keys()
+    assert api.get("/store/dust/programme", headers={"if-none-match": answer.headers["etag"]}).status_code == 304
+
+
+def test_the_public_programme_of_a_new_shop_has_defaults(api: TestClient) -> None:
+    found = api.get("/store/dust/programme").json()
+    assert found["name"] == {"one": "point", "many": "points"}
+    assert (found["tiers"], found["rewards"], found["expires_after_days"]) == ([], [], None)
+
+
+@pytest.mark.parametrize(
+    ("path", "known"),
+    [
+        ("", "this takes none"),
+        ("/balance", "this takes none"),
+        ("/programme", "this takes none"),
+        ("/rewards", "this takes none"),
+        ("/products", "known are"),
+        ("/redemptions", "known are cart_id, cursor, limit, state"),
+        ("/transactions", "known are cursor, limit"),
+        ("/redemptions/dred_1", "known are wait"),
+        ("/referral", "this takes none"),
+    ],
+)
+def test_an_unknown_query_parameter_is_named(api: TestClient, path: str, known: str) -> None:
+    answer = api.get(f"/store/dust{path}?cart=cart_1", headers=tokens.customer())
+    assert answer.status_code == 422
+    [error] = answer.json()["errors"]
+    assert (error["field"], known in error["message"]) == ("cart", True)
+
+
+def test_pending_points_are_listed_with_their_dates(api: TestClient) -> None:
+    rules(earn={"pending_days": 14, "expires_after_days": 365})
+    later, sooner = now() - timedelta(days=1), now() - timedelta(days=3)
+    settle(
+        order("order_1", placed=later, lines=[line("l1", price=30)]),
+        order("order_2", placed=sooner, lines=[line("l2", price=20)]),
+        order("order_3", placed=now() - timedelta(days=20), lines=[line("l3", price=10)]),
+    )
+    found = balance_of(api)
+    assert (found["balance"], found["pending"]) == (10, 50)
+    lots = [(lot["amount"], lot["matures_at"]) for lot in found["pending_lots"]]
+    assert lots == [
+        (amount, (placed + timedelta(days=14)).isoformat().replace("+00:00", "Z"))
+        for amount, placed in ((20, sooner), (30, later))
+    ]
+    assert [each["amount"] for each in found["expiring"]] == [10]
+
+
+def test_points_that_wait_for_a_payment_have_no_date(api: TestClient) -> None:
+    rules(earn={"pending_until_paid": True})
+    settle(order(lines=[line(price=30)], payment_status="awaiting"))
+    assert balance_of(api)["pending_lots"] == [{"amount": 30, "matures_at": None}]
+
+
+def test_a_tier_says_where_it_begins_and_how_far_the_customer_is(api: TestClient) -> None:
+    rules(tiers={"levels": [{"name": "silver", "from": 100}, {"name": "gold", "from": 400}]})
+    settle(order(lines=[line(price=120)]))
+    tier = balance_of(api)["tier"]
+    assert (tier["name"], tier["from"], tier["progress"]) == ("silver", "100", "120")
+    assert tier["next"] == {"name": "gold", "from": "400", "missing": "280"}
+
+
+def test_redemptions_by_cart_and_state(api: TestClient, medusa: FakeMedusa) -> None:
+    rules(redeem={"rates": {"eur": "10"}, "min_dust": 1})
+    settle(order(lines=[line(price=500)]))
+    for cart_id in ("cart_1", "cart_2"):
+        medusa.carts[cart_id] = {
+            "id": cart_id,
+            "customer_id": "cus_1",
+            "currency_code": "eur",
+            "completed_at": None,
+            "items": [cart_line(total=50)],
+            "promotions": [],
+            "shipping_methods": [],
+        }
+        headers = {**tokens.customer(), "Idempotency-Key": cart_id}
+        made = api.post("/store/dust/redemptions", json={"dust": 50, "cart_id": cart_id}, headers=headers)
+        assert made.status_code == 202, made.text
+
+    def found(query: str) -> list[str]:
+        answer = api.get(f"/store/dust/redemptions?{query}", headers=tokens.customer())
+        assert answer.status_code == 200, answer.text
+        return [each["cart_id"] for each in answer.json()["redemptions"]]
+
+    assert found("cart_id=cart_1") == ["cart_1"]
+    assert found("cart_id=cart_1&state=pending") == ["cart_1"]
+    assert found("cart_id=cart_1&state=captured") == []
+    assert sorted(found("state=pending")) == ["cart_1", "cart_2"]
+    assert found("cart_id=cart_3") == []
+    assert api.get("/store/dust/redemptions?state=lost", headers=tokens.customer()).status_code == 422
+
+
+def test_a_programme_that_somebody_else_has_changed_is_not_overwritten(api: TestClient, medusa: FakeMedusa) -> None:
+    first = api.put(PROGRAMME, json={"earn": {"rates": {"eur": "2"}}}, headers=tokens.admin())
+    assert (first.status_code, first.headers["etag"]) == (200, '"1"')
+    read = api.get(PROGRAMME, headers=tokens.admin())
+    assert read.headers["etag"] == '"1"'
+
+    def put(rate: str, if_match: str) -> Any:
+        headers = {**tokens.admin(), "If-Match": if_match}
+        return api.put(PROGRAMME, json={"earn": {"rates": {"eur": rate}}}, headers=headers)
+
+    assert put("3", '"1"').headers["etag"] == '"2"'
+    refused = put("4", '"1"')
+    assert (refused.status_code, refused.json()["code"], refused.json()["version"]) == (412, "programme_changed", 2)
+    assert api.get(PROGRAMME, headers=tokens.admin()).json()["earn"]["rates"] == {"eur": "3"}
+    assert put("5", "2").status_code == 200
+    assert put("6", "*").status_code == 200
+    strange = put("7", '"abc"')
+    assert (strange.status_code, strange.json()["errors"][0]["field"]) == (422, "If-Match")
