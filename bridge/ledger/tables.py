@@ -127,7 +127,8 @@ expiry_notice = Table(
     Index(None, "expires_at"),
 )
 
-# Merges of two accounts of one person. Until it is undone, points that come into the one are carried over.
+# Merges of two accounts of one person. Until it is undone, points that come into the first are carried over to the
+# survivor.
 customer_merge = Table(
     "customer_merge",
     metadata,
