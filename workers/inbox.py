@@ -70,7 +70,10 @@ class EventTask(DustTask):
     retryable = True
 
     def before_retry(self, connection: Connection, event_id: str) -> None:
-        """Set the event to pending, due `OWN_TASK_GRACE` later, so that no periodic job processes it before the task."""
+        """Set the event to pending, due `OWN_TASK_GRACE` later.
+
+        So no periodic job processes it before the task.
+        """
         retry_event(connection, event_id, now=now(), due_in=OWN_TASK_GRACE)
 
 
