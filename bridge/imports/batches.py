@@ -51,7 +51,7 @@ class BatchIsUndone(Conflict):
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """An import and its state. `dust` are the points that its rows brought, whatever happened to them since."""
+    """An import and its state. `dust` is the sum in points that its rows brought, whatever happened to them since."""
 
     id: str
     name: str

@@ -348,7 +348,7 @@ class Account:
             self._take_waived(amount, details, now)
 
     def waive(self, amount: int) -> None:
-        """Record points that a reversal left with the customer; a negative amount removes the record."""
+        """Record points that a reversal left with the customer; a negative amount reduces them."""
         self.waived += amount
         self.waived_changed |= amount != 0
 

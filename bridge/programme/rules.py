@@ -240,7 +240,10 @@ class TierBasis(StrEnum):
 
 
 class TierLevel(_Part):
-    """A tier: from `from` points or money within the window on, new orders earn `factor` times as many points."""
+    """A tier: from the threshold `from` on, a customer's new orders earn `factor` times as many points.
+
+    The threshold is in points or money within the window, by the basis.
+    """
 
     model_config = ConfigDict(serialize_by_alias=True)
 

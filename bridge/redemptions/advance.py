@@ -81,7 +81,7 @@ class _Visit:
         self._begun = False
 
     def next_code(self) -> None:
-        """Raises `_VisitOver`."""
+        """Raise `_VisitOver` if no time is left for another code."""
         if self._begun and monotonic() >= self._end:
             raise _VisitOver
         self._begun = True

@@ -420,7 +420,7 @@ def _entry_kind(after: Escrow, amount: int) -> str:
 def list_escrows(
     connection: Connection, *, state: EscrowState | None = None, before: str | None = None, limit: int
 ) -> list[Escrow]:
-    """The newest orders first."""
+    """List escrows, newest orders first."""
     query = select(guest_escrow).order_by(guest_escrow.c.order_id.desc()).limit(limit)
     if state is not None:
         query = query.where(guest_escrow.c.state == state.value)

@@ -40,7 +40,7 @@ class Age(StrEnum):
     NEWER = "newer"
     OLDER = "older"
     UNCLEAR = "unclear"
-    """Only Medusa can tell."""
+    """Medusa must be asked."""
 
 
 @dataclass(frozen=True, kw_only=True)
