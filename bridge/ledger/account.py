@@ -106,7 +106,7 @@ class Posting:
 
     @property
     def type(self) -> str:
-        """`credit` or `debit`; `details` if the balance did not change (a hold, a release, pending points)."""
+        """`credit` or `debit`; `details` where the balance did not move (a hold, a release, dust still pending)."""
         return "credit" if self.amount > 0 else "debit" if self.amount < 0 else "details"
 
 

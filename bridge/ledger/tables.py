@@ -63,7 +63,7 @@ dust_transaction = Table(
     CheckConstraint(
         "type = CASE sign(amount) WHEN 1 THEN 'credit' WHEN -1 THEN 'debit' ELSE 'details' END", name="type"
     ),
-    # Few rows have a key: postings for orders are kept idempotent by the orders' own rows.
+    # Hardly a row has a key: what follows from orders is kept from happening twice by the orders' own rows.
     Index(
         "uq_dust_transaction_idempotency_key",
         "customer_id",

@@ -205,7 +205,7 @@ def prove_email(
 
 
 def forget_other_emails(connection: Connection, customer_id: CustomerId, email: str, *, now: datetime) -> None:
-    """Forget the account's earlier e-mails after a change. E-mails proved to the support stay."""
+    """Forget the account's earlier e-mails after a change. E-mails that the customer proved to support stay."""
     kept = hash_email(email_hash_key(connection, now=now), email)
     connection.execute(
         delete(proved_email).where(

@@ -178,7 +178,7 @@ class _Case:
     def is_new(self) -> bool:
         """Whether this is the order's first settlement.
 
-        A draft or a backfill that only pinned its rules does not count.
+        Settlements as a draft, and a backfill that only pinned its rules, do not count as earlier ones.
         """
         return self.row.programme_version is None or self.row.facts_version is None
 
@@ -201,14 +201,14 @@ class _Case:
 
     @property
     def money_is_true(self) -> bool:
-        """Whether the money in the earlier facts is plausible: money moved only grows."""
+        """Whether the money in the earlier facts is plausible: the sum of money moved only grows."""
         return 0 < self.order.money_moved >= self.row.facts_money
 
     @property
     def stays_due(self) -> bool:
         """The value of `earning_due` for later facts.
 
-        An order that is paid because it is free is so only while it is free.
+        An order that counts as paid because it costs nothing does so only while it costs nothing.
         """
         waits_for_money = self.version.programme.earn.when is EarnWhen.CAPTURED
         return self.earning_due and not self.order.is_draft and not (waits_for_money and self.order.free)
@@ -287,7 +287,7 @@ def settle_orders(
     quiet: Collection[str] = (),
     asked: Mapping[OrderId, int] | None = None,
 ) -> dict[OrderId, Settled]:
-    """Post what is missing for the ledger to hold what these orders, as they are now, should have.
+    """Bring the ledger to what these orders, as they are now, should hold. Takes any number of orders.
 
     The result is the same as if they were settled one by one in the given sequence. The sequence matters for tiers:
     what an order earns depends on the tier reached by the orders settled before it.
