@@ -1,1 +1,1 @@
-"""When things run: Celery tasks and their schedule. No business rule lives here; each task opens a door of `bridge`."""
+"""Celery tasks and their schedule. There are no business rules here; each task calls a function of `bridge`."""

@@ -19,20 +19,20 @@ from bridge.settings import get_settings
 
 
 class DustTask(Task):  # type: ignore[misc]
-    """The base of all tasks."""
+    """The base class of all tasks."""
 
-    # Whether an operator may send a failed one again. All of ours may run twice (`task_acks_late`), and say so; those
-    # that Celery brings along have this base as well.
+    # Whether an operator may retry a failed task. All of our tasks may run twice (`task_acks_late`), and set this to
+    # true; Celery's built-in tasks have this base class as well.
     retryable: ClassVar[bool] = False
 
     def before_retry(self, connection: Connection, *args: Any, **kwargs: Any) -> None:
-        """What must be so before a failed task, sent again with these arguments, can do its work.
+        """Prepare the retry of a failed task with these arguments.
 
         Called once, in the transaction that records the retry; the task is sent after its commit.
         """
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the task. A periodic job that beat asks for is skipped when the database says that it is not due."""
+        """Run the task. A periodic job from beat is skipped if the database says that it is not due."""
         min_gap = self.request.get(MIN_GAP_HEADER)
         if min_gap is None:
             return self._run(*args, **kwargs)
@@ -50,7 +50,7 @@ class DustTask(Task):  # type: ignore[misc]
         try:
             return super().__call__(*args, **kwargs)
         except MemoryError as error:
-            # Celery's main process dies of a MemoryError that a child reports, again and again.
+            # Celery's main process crashes on a MemoryError from a child, again and again.
             raise RuntimeError("the task ran out of memory") from error
 
     def _note_end(self, *, failed: bool = False) -> None:
@@ -83,24 +83,25 @@ app.conf.imports = (
 )
 
 
-# Longer than any task may take, for a worker that was asked to end lets its tasks come to theirs.
+# Longer than `task_time_limit`, because a worker that shuts down lets its tasks finish. Tasks of `_LONG_SECONDS` in
+# `upkeep.py` may take longer.
 ENDS_WITHIN_SECONDS = 90.0
-# `sys.stderr` is an object of Celery's by then.
+# By then Celery has replaced `sys.stderr`.
 _STANDARD_ERROR = 2
 
 
 def _end_in_time(*_: object, **__: object) -> None:
-    """A worker that is ending ends, and whoever keeps it starts another.
+    """End a worker that is shutting down after a time limit; its supervisor starts another.
 
-    Celery waits for its children without a limit. One that wanted to report just then, to a parent that no longer
-    listens, waits for the parent: seen after Redis had died as a worker began. The process ends from outside of Python,
-    so that no lock can prevent it, and prints where each thread waited.
+    Celery waits for its children without a limit. A child that reports to a parent that no longer listens waits without
+    end, and so does the parent: seen after Redis had died while a worker started. The process is ended from outside of
+    Python, so that no lock can prevent it, and prints where each thread waited.
     """
     faulthandler.dump_traceback_later(ENDS_WITHIN_SECONDS, exit=True, file=_STANDARD_ERROR)
 
 
 class EndsInTime(bootsteps.StartStopStep):  # type: ignore[misc]
-    """For a worker that ends without having been asked to."""
+    """Boot step for a worker that ends without a shutdown request."""
 
     close = staticmethod(_end_in_time)
 
@@ -121,12 +122,12 @@ def _collect_seldom(**_: object) -> None:
 
 @signals.task_prerun.connect
 def _name_the_task(task_id: str, task: Any, **_: object) -> None:
-    """Every line that is logged while the task runs says which one it was."""
+    """Add the task's id and name to every log line while it runs."""
     structlog.contextvars.clear_contextvars()
-    # Whoever moved the test clock and then sent this means the new time.
+    # If the test clock was moved before this task was sent, the new time applies.
     look_again()
     structlog.contextvars.bind_contextvars(task_id=task_id, task=task.name)
-    # In the process that runs tasks, whatever pool it belongs to: threads from before a fork are not there after it.
+    # In the process that runs tasks, in any pool: threads from before a fork do not exist after it.
     set_up_tracing(get_settings(), "dust-worker")
     keep_saved()
 

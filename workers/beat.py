@@ -1,7 +1,7 @@
-"""Beat's scheduler. It has no state file: what ran last is in the database, and a task that is not due is skipped.
+"""Beat's scheduler, without a state file: last runs are in the database, and a task that is not due is skipped.
 
-Celery's own scheduler goes by the time of day: after a clock that was ahead it sent nothing until that time had come
-again, and a file that was cut off kept it from starting. This one counts seconds since its start.
+Celery's own scheduler uses the time of day. After a clock that was ahead it sent nothing until that time had come
+again, and a truncated file kept it from starting. This one counts seconds since its start.
 """
 
 import time
@@ -18,7 +18,7 @@ class Scheduler(beat.Scheduler):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
 
     def tick(self, *_: Any, **__: Any) -> float:
-        """Send what is due; the seconds until something is due again."""
+        """Send the entries that are due; return the seconds until the next one is due."""
         for name, entry in self.schedule.items():
             if self._due.get(name, 0.0) <= time.monotonic():
                 self._due[name] = time.monotonic() + entry.schedule.run_every.total_seconds()

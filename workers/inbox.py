@@ -1,4 +1,4 @@
-"""Events: drain what has gathered; handle one that needs a task of its own."""
+"""Tasks for inbox events: process batches of pending events, or one event in its own task."""
 
 import time
 from collections.abc import Sequence
@@ -20,23 +20,23 @@ from workers.app import DustTask, app
 
 log = structlog.get_logger(__name__)
 
-# An event that takes its worker's process down with it is tried this often, then parked: poison must not loop. Short
-# waits, so that this is settled before the sweep offers the event again (`OWN_TASK_GRACE`).
+# An event that crashes its worker's process is tried this often, then marked as failed, so that it cannot loop. The
+# waits are short, so that this ends before the periodic job enqueues the event again (`OWN_TASK_GRACE`).
 _LOST_WORKERS = 3
 _LOST_SECONDS = 5
-# Waiting for Medusa is limited by the attempts in the event's row; Celery shall not end it before.
+# The attempts in the event's row limit the waiting for Medusa. Celery must not end it earlier.
 _THE_ROW_COUNTS = 1_000
-# RabbitMQ's delays are whole seconds, and Celery fails a task that is to be retried sooner than in one.
+# RabbitMQ's delays are whole seconds, and Celery fails a task that is to be retried in less than one.
 _MIN_SECONDS = 1.0
-# Well below the hard time limit; what is left then is another task's.
+# Well below the hard time limit; another task continues.
 _DRAIN_SECONDS = 20.0
 
 
 @app.task(name=INBOX_DRAIN, retryable=True, bind=True, default_retry_delay=_LOST_SECONDS)
 def drain(self: DustTask) -> int:
-    """Work until nothing is left; the number of events taken.
+    """Process batches until no event is left; return the number of events taken.
 
-    Celery counts a retry when the process that drained was lost; then whatever did that must not be in a batch again.
+    Celery counts a retry if the worker process was lost. Then the event that caused it must not be in a batch again.
     """
     end, taken = time.monotonic() + _DRAIN_SECONDS, 0
     take = split_off_once if self.request.retries else drain_once
@@ -44,7 +44,7 @@ def drain(self: DustTask) -> int:
         try:
             batch = take()
         except Unavailable as error:
-            # Nothing has failed: every event waits in Postgres, and the sweep comes again.
+            # Nothing has failed: every event is in Postgres, and the periodic job enqueues this again.
             log.warning("drain_waits", reason=error.message)
             return taken
         taken += batch.taken
@@ -59,7 +59,7 @@ def drain(self: DustTask) -> int:
 
 
 def _check_carts_soon(redemption_ids: Sequence[str]) -> None:
-    """Sooner than the sweep, which finds them too."""
+    """Enqueue cart checks now. The periodic job would find them too, but later."""
     for redemption_id in redemption_ids:
         publish(REDEMPTIONS_ADVANCE, redemption_id, countdown_seconds=CART_CHECK_DELAY.total_seconds())
 
@@ -70,13 +70,16 @@ class EventTask(DustTask):
     retryable = True
 
     def before_retry(self, connection: Connection, event_id: str) -> None:
-        """The event must be pending again; due only after the task has come, so that no sweep works on it as well."""
+        """Set the event to pending, due `OWN_TASK_GRACE` later.
+
+        So no periodic job processes it before the task.
+        """
         retry_event(connection, event_id, now=now(), due_in=OWN_TASK_GRACE)
 
 
 @app.task(name=INBOX_HANDLE, base=EventTask, bind=True, max_retries=_LOST_WORKERS, default_retry_delay=_LOST_SECONDS)
 def handle(self: EventTask, event_id: str) -> str:
-    """One event. A task that has to wait is retried under its own id; the row counts the attempts and ends them."""
+    """Process one event. A task that must wait is retried under its own id; the row counts and limits the attempts."""
     try:
         handled = handle_event(event_id)
         _check_carts_soon(handled.redemptions)
@@ -86,18 +89,19 @@ def handle(self: EventTask, event_id: str) -> str:
         try:
             raise self.retry(exc=later, countdown=wait, max_retries=_THE_ROW_COUNTS) from later
         except Reject:
-            # The broker is away: the row says when it is due, and the sweep offers it then.
+            # The broker is unavailable: the row has the due time, and the periodic job enqueues it then.
             return f"Waits: {later.message}"
     except Unavailable as error:
-        # Not failed: Postgres is away, the event waits in it untouched, and the sweep offers it again.
+        # Not failed: Postgres is unavailable, the event is unchanged, and the periodic job enqueues it again.
         return f"Waits: {error.message}"
 
 
 @signals.task_failure.connect(sender=handle)
 def _park_with_its_task(exception: BaseException, args: Sequence[str], **_: object) -> None:
-    """A task that was ended from outside (time limit, lost worker) would leave its event to the sweep, for ever.
+    """Mark the event of a task as failed if the task was ended from outside (time limit, lost worker).
 
-    Redis' going away while Celery notes a retry there ends the task too; with the event nothing is wrong.
+    Otherwise the periodic job would enqueue it again and again. An unreachable Redis while Celery stores a retry also
+    ends the task; then the event itself has no problem.
     """
     if not isinstance(exception, (DustError, OperationalError, RedisError)):
         park_event(

@@ -1,4 +1,4 @@
-"""News for the shop: send what waits, find dust that is about to expire, drop what is old."""
+"""Tasks for outgoing webhooks: send waiting ones, announce points that are about to expire, delete old ones."""
 
 from bridge.clock import now
 from bridge.db import transaction
@@ -10,20 +10,20 @@ from bridge.programme.versions import current_version
 from bridge.queue.enqueue import NOTICES_EXPIRING, NOTICES_PRUNE, NOTICES_SEND, publish
 from workers.app import app
 
-# With the last notice's time-out well below the hard time limit.
+# Together with the last webhook's timeout well below the hard time limit.
 _SEND_SECONDS = 20.0
 _CUSTOMERS_AT_ONCE = 200
 
 
 @app.task(name=NOTICES_SEND, retryable=True)
 def send() -> int:
-    """Send what waits; how many were delivered. What is left is for the next sweep, a few seconds away."""
+    """Send waiting webhooks; return how many were delivered. The next periodic run, seconds later, sends the others."""
     return send_waiting(seconds=_SEND_SECONDS)
 
 
 @app.task(name=NOTICES_EXPIRING, retryable=True)
 def expiring() -> int:
-    """Tell of dust that is about to expire, a few hundred customers in a transaction; the number of customers."""
+    """Announce points that are about to expire, up to 200 customers per transaction; return the number of customers."""
     done = 0
     while wanted():
         with transaction() as connection:
@@ -44,7 +44,7 @@ def expiring() -> int:
 
 @app.task(name=NOTICES_PRUNE, retryable=True)
 def prune() -> int:
-    """Drop old notices, and marks of lots that are gone; the number of notices."""
+    """Delete old webhooks, and marks of expired lots; return the number of webhooks."""
     with transaction() as connection:
         forget_told(connection, now=now())
         return prune_notices(connection, now=now())

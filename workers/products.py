@@ -1,4 +1,4 @@
-"""Dust prices into Medusa's product metadata."""
+"""Task that copies product settings to Medusa's product metadata."""
 
 import time
 
@@ -16,14 +16,14 @@ from workers.app import app
 log = structlog.get_logger(__name__)
 
 _MAX_AT_ONCE = 100
-# After so many failures without a success in between, it is Medusa and not a product. The next sweep goes on.
+# After this many failures in a row the cause is Medusa, not a product. The next periodic run continues.
 _MAX_FAILURES = 3
 _MAX_SECONDS = 20.0
 
 
 @app.task(name=PRODUCTS_MIRROR, retryable=True)
 def mirror() -> int:
-    """Carry over what Medusa does not have yet; the number of products. One that fails has a back-off of its own."""
+    """Copy the settings that Medusa does not have yet; return how many. A product that fails has its own back-off."""
     with transaction() as connection:
         waiting = unmirrored_products(connection, _MAX_AT_ONCE, now=now())
     done, failures, end = 0, 0, time.monotonic() + _MAX_SECONDS

@@ -1,4 +1,4 @@
-"""Ask Medusa what changed without our hearing of it."""
+"""Task that asks Medusa for changes that no webhook reported."""
 
 import structlog
 
@@ -14,7 +14,10 @@ log = structlog.get_logger(__name__)
 
 @app.task(name=RECONCILE_ORDERS, retryable=True)
 def orders() -> int:
-    """One poll; the number of orders that had drifted. What could not be asked is asked by the next poll."""
+    """Poll Medusa once; return the number of orders that had drifted.
+
+    If Medusa is unavailable, the next poll catches up.
+    """
     if not get_settings().medusa_url:
         return 0
     try:

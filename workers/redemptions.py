@@ -1,4 +1,4 @@
-"""Promises: move one on; find those that wait."""
+"""Tasks for redemptions: move one on, and enqueue those that are due."""
 
 from bridge.clock import now
 from bridge.db import transaction
@@ -16,7 +16,10 @@ _MAX_AT_ONCE = 500
 
 @app.task(name=REDEMPTIONS_ADVANCE, retryable=True)
 def advance(redemption_id: str) -> str:
-    """The next step of one redemption; the row itself says when to try again, and the sweep does."""
+    """Do the next step of one redemption.
+
+    Its row has the time of the next attempt, and the periodic job enqueues it.
+    """
     try:
         outcome = advance_redemption(redemption_id, get_medusa())
     except Unavailable as error:
@@ -31,10 +34,10 @@ def advance(redemption_id: str) -> str:
 
 @app.task(name=REDEMPTIONS_SWEEP, retryable=True)
 def sweep() -> int:
-    """Send a task for each redemption that is due."""
+    """Enqueue a task for each due redemption; return how many."""
     with transaction() as connection:
         due = offer_due(connection, now=now(), limit=_MAX_AT_ONCE)
     for redemption_id, state in due.items():
-        # No shopper waits for what expires or is looked at again: that must not delay new redemptions.
+        # No shopper waits for expiring or repeated checks: they must not delay new redemptions.
         publish(REDEMPTIONS_ADVANCE, redemption_id, queue=None if state is State.PENDING else "medusa")
     return len(due)

@@ -1,4 +1,4 @@
-"""What the clock brings: dust matures and expires, and the books are checked."""
+"""Periodic tasks: mature and expire points, check the ledger, and clean up."""
 
 from collections import Counter
 from datetime import timedelta
@@ -38,14 +38,14 @@ log = structlog.get_logger(__name__)
 _CUSTOMERS_AT_ONCE = 200
 _BODIES_AT_ONCE = 1000
 _ORDERS_AT_ONCE = 500
-# Reading a book of millions of rows takes minutes. Such a task is acknowledged as it starts: one that outlives the
-# broker's patience would be handed out again, and one that is lost is only one of the next hour's.
+# Reading a ledger of millions of rows takes minutes. Such a task is acknowledged when it starts: otherwise the broker
+# would deliver it again after its timeout. If it is lost, the next hour's run replaces it.
 _LONG_SECONDS = 3600
 
 
 @app.task(name=UPKEEP_MATURE_AND_EXPIRE, retryable=True)
 def mature_and_expire() -> int:
-    """Post what has become due, a few hundred customers in a transaction; the number of customers."""
+    """Mature and expire points that are due, up to 200 customers per transaction; return the number of customers."""
     done = 0
     while True:
         with transaction() as connection:
@@ -57,7 +57,7 @@ def mature_and_expire() -> int:
 
 @app.task(name=UPKEEP_ESCROW, retryable=True)
 def escrow() -> int:
-    """Claim guests' orders that became known after their e-mail was proved, and end waits that are over; how many."""
+    """Claim guests' orders that became known after their e-mail was proved, and expire escrows; return how many."""
     done = 0
     with transaction() as connection:
         proved = proved_and_waiting(connection, now=now(), limit=_ORDERS_AT_ONCE)
@@ -75,14 +75,14 @@ def escrow() -> int:
 
 @app.task(name=UPKEEP_CARRY_OVER, retryable=True)
 def carry_over() -> int:
-    """Bring what came into merged accounts to their survivors, where a merge came in between; how many accounts."""
+    """Carry over points that came into accounts while they were being merged; return how many accounts."""
     with transaction() as connection:
         return carry_over_what_came_in(connection, limit=_CUSTOMERS_AT_ONCE)
 
 
 @app.task(name=UPKEEP_EVERY_MINUTE, retryable=True)
 def every_minute() -> int:
-    """Keep the notes of the ledger's totals few, and show that the clock goes; how many notes there were."""
+    """Merge the rows of the ledger's totals, and record a heartbeat; return how many rows there were."""
     with transaction() as connection:
         folded = fold(connection)
         note_run(connection, EVERY_MINUTE, {"folded": folded}, now=now())
@@ -91,7 +91,7 @@ def every_minute() -> int:
 
 @app.task(name=UPKEEP_AUDIT, retryable=True, acks_late=False, time_limit=_LONG_SECONDS)
 def audit() -> int:
-    """Check every invariant; a breach is logged as an error, one line each. The number of breaches."""
+    """Check every invariant and log each breach as an error; return the number of breaches."""
     breaches = audit_books()
     if get_settings().medusa_url:
         try:
@@ -108,14 +108,14 @@ def audit() -> int:
 
 @app.task(name=UPKEEP_CLOSE_DAYS, retryable=True, acks_late=False, time_limit=_LONG_SECONDS)
 def close_days() -> list[str]:
-    """Keep what was owed at the end of each day that is over; the days."""
+    """Store the liability at the end of each past day; return the days."""
     with transaction() as connection:
         return [day.isoformat() for day in close_days_over(connection, now=now())]
 
 
 @app.task(name=UPKEEP_STRIP_OLD_BODIES, retryable=True, acks_late=False, time_limit=_LONG_SECONDS)
 def strip_old_bodies() -> int:
-    """Reduce the bodies of events that have long been done with to their ids; how many."""
+    """Reduce the bodies of events processed long ago to their ids; return how many."""
     stripped, before = 0, now() - timedelta(days=get_settings().inbox_days)
     after: str | None = ""
     while after is not None:
@@ -127,7 +127,7 @@ def strip_old_bodies() -> int:
 
 @app.task(name=UPKEEP_FORGET, retryable=True)
 def forget() -> int:
-    """Drop what came in late about customers who were erased; the number of event bodies."""
+    """Delete data that arrived late about erased customers; return the number of event bodies."""
     stripped, after = 0, ""
     while True:
         with transaction() as connection:

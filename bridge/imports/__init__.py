@@ -1,5 +1,6 @@
-"""Balances from elsewhere: a file is read and checked, kept row by row, posted to the ledger, and can be undone.
+"""Imports of balances from other programmes: a file is read, checked, stored row by row, and posted. Can be undone.
 
-The command line brings files here. `presets.py` knows whose columns mean what, `reading.py` reads a file,
-`customers.py` asks Medusa who is meant, `batches.py` posts and undoes, `writing.py` writes the same plain format.
+The command line calls this package. `presets.py` has the column names of known programmes and `reading.py` reads a
+file. `customers.py` looks the customers up in Medusa, `batches.py` posts and undoes, and `writing.py` writes the same
+plain format.
 """

@@ -1,8 +1,8 @@
-"""Post what was read, a few hundred rows in a transaction, and undo it.
+"""Post the rows of an import, up to 500 per transaction, and undo an import.
 
-A batch is kept whole, with all of its rows, before the first of them is posted; from then on the rows say what is left
-to do, and the file is not needed any more. Every step locks its batch, so two at once do what one does. Each posting
-has the key `import:<batch>:<line>`, which is unique in its customer's book.
+A batch is stored with all of its rows before the first one is posted. From then on the rows' states say what is left to
+do, and the file is not needed any more. Every step locks its batch, so concurrent runs have the effect of one. Each
+posting has the key `import:<batch>:<line>`, which is unique in its customer's ledger.
 """
 
 import re
@@ -22,14 +22,14 @@ from bridge.ledger.account import Account, Kind, PostingDetails
 from bridge.ledger.store import open_accounts, save
 from bridge.programme.versions import current_version
 
-# Locks and memory stay small, and what a kill throws away is done again in a second.
+# Keeps locks and memory small; the work lost by a kill is repeated in a second.
 ROWS_AT_ONCE = 500
 REFERENCE = "import"
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
 
 
 class UnknownBatch(NotFound):
-    """There is no import of this name or id."""
+    """No import has this name or id."""
 
     code = "unknown_import"
 
@@ -38,20 +38,20 @@ class UnknownBatch(NotFound):
 
 
 class ImportedBefore(Conflict):
-    """The file, or the name, is that of another import."""
+    """The file or the name belongs to another import."""
 
     code = "imported_before"
 
 
 class BatchIsUndone(Conflict):
-    """The import is being undone, or is undone already; nothing can be posted to it."""
+    """The import is being undone, or is undone; nothing can be posted to it."""
 
     code = "import_undone"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """An import and where it stands. `dust` is what its rows brought, whatever became of it since."""
+    """An import and its state. `dust` is the sum in points that its rows brought, whatever happened to them since."""
 
     id: str
     name: str
@@ -73,8 +73,10 @@ class Batch:
 
 @dataclass(frozen=True, kw_only=True)
 class TakenBack:
-    """One customer's part of an undo. Of `dust` some may have been `gone` (spent or set aside, not expired): then other
-    dust or the balance stood in for it, but for `waived`, which the programme's policy left with the customer.
+    """One customer's part of an undo.
+
+    `dust` are the points taken back. `gone` are points of the import that were spent or on hold (not expired): other
+    points or the balance replaced them, except for `waived`, which the programme's policy left with the customer.
     """
 
     customer_id: CustomerId
@@ -86,7 +88,10 @@ class TakenBack:
 
 
 def default_name(file_name: str, sha256: str) -> str:
-    """The same file has the same name, so that a repeated import is recognised."""
+    """Return the default name of an import.
+
+    The same file gets the same name, so that a repeated import is recognised.
+    """
     stem = re.sub(r"[^A-Za-z0-9._-]+", "-", file_name.rpartition(".")[0] or file_name).strip("-")
     return f"{stem[:80] or 'import'}-{sha256[:8]}"
 
@@ -98,10 +103,10 @@ def check_name(name: str) -> str:
 
 
 def find_earlier(connection: Connection, name: str, sha256: str, *, again: bool) -> Batch | None:
-    """The import of this name that this file belongs to, to go on with; None when it is a new one.
+    """Return the import of this name and file, to be continued; None if it is a new one.
 
-    Raises `ImportedBefore` when the name is another file's, or when the file was imported under another name and nobody
-    said that `again` is meant.
+    Raises `ImportedBefore` if the name belongs to another file. Also if the file was imported under another name and
+    `again` is not set.
     """
     live = import_batch.c.state != BatchState.UNDONE.value
     rows = connection.execute(
@@ -131,8 +136,11 @@ def keep_batch(
     actor: str,
     now: datetime,
 ) -> str:
-    """Write down what is to be posted; the id of the batch. Raises `ImportedBefore` for a name taken meanwhile."""
-    # Two that begin at once: the second waits, and then finds the first one's batch.
+    """Store what is to be posted; return the id of the batch.
+
+    Raises `ImportedBefore` if the name was taken meanwhile.
+    """
+    # Of two concurrent runs the second waits here, and then finds the first one's batch.
     connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('import_batch'))")
     live = import_batch.c.state != BatchState.UNDONE.value
     if connection.scalar(select(import_batch.c.id).where(live, import_batch.c.name == name)) is not None:
@@ -184,7 +192,7 @@ def _row(batch_id: str, entry: Entry, customer_id: CustomerId) -> dict[str, Any]
 
 
 def post_some(connection: Connection, batch_id: str, *, now: datetime) -> int:
-    """Post the next rows that wait, up to `ROWS_AT_ONCE`; how many. 0 is the end, and the batch then is posted.
+    """Post the next waiting rows, up to `ROWS_AT_ONCE`, and return how many; 0 means that the batch is posted.
 
     Raises `UnknownBatch`, `BatchIsUndone`.
     """
@@ -227,10 +235,10 @@ def post_some(connection: Connection, batch_id: str, *, now: datetime) -> int:
 
 
 def undo_some(connection: Connection, batch_id: str, *, actor: str, now: datetime) -> list[TakenBack]:
-    """Take the dust of the next customers back, up to `ROWS_AT_ONCE`; nobody is the end, and the batch then is undone.
+    """Take back the points of the next customers, up to `ROWS_AT_ONCE`; an empty list means that the batch is undone.
 
-    Dust of the batch that has expired is not taken a second time. What was spent is taken from the customer's other
-    dust, and then from the balance as far as the programme's `reversal.negative_balance` lets it.
+    Expired points of the batch are not taken a second time. Spent points are taken from the customer's other points,
+    and then from the balance as far as the programme's `reversal.negative_balance` allows.
     """
     batch = _lock(connection, batch_id)
     if batch.state == BatchState.UNDONE:
@@ -290,7 +298,7 @@ def undo_some(connection: Connection, batch_id: str, *, actor: str, now: datetim
 
 
 def _unspent(account: Account, batch_id: str) -> int:
-    """What the account still has of a batch, and has promised to nobody."""
+    """Return the points of a batch that the account still has and that are not on hold."""
     return sum(lot.remaining - lot.held for lot in account.lots.values() if lot.source_id == batch_id)
 
 
@@ -326,7 +334,10 @@ def _set_state(connection: Connection, batch: Row[Any], state: BatchState, *, no
 
 
 def read_batch(connection: Connection, name_or_id: str) -> Batch:
-    """An import by its id, or by its name: the one that is not undone, else the newest. Raises `UnknownBatch`."""
+    """Return an import by id or name; of equal names the one that is not undone, else the newest.
+
+    Raises `UnknownBatch`.
+    """
     named = select(import_batch.c.id).where(
         or_(import_batch.c.id == name_or_id, import_batch.c.name == name_or_id)
     )  # fmt: skip
@@ -338,13 +349,13 @@ def read_batch(connection: Connection, name_or_id: str) -> Batch:
 
 
 def list_batches(connection: Connection, *, limit: int) -> list[Batch]:
-    """The newest first."""
+    """List imports, newest first."""
     newest = select(import_batch.c.id).order_by(import_batch.c.id.desc()).limit(limit)
     return _read(connection, import_batch.c.id.in_(newest))
 
 
 def refused_rows(connection: Connection, batch_id: str) -> list[Row[Any]]:
-    """The rows that were left out, with field and reason, by line."""
+    """Return the refused rows with field and reason, by line."""
     query = select(import_row.c.line, import_row.c.field, import_row.c.reason).where(
         import_row.c.batch_id == batch_id, import_row.c.state == RowState.REFUSED.value
     )

@@ -1,4 +1,4 @@
-"""Who is meant: the customers with an account that Medusa knows by the ids or e-mail addresses of a file."""
+"""Find the customers of an import: accounts that Medusa knows by the file's ids or e-mail addresses."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -9,7 +9,7 @@ from bridge.ledger.account import MAX_DUST
 from bridge.medusa.client import Medusa
 
 Progress = Callable[[int], None]
-"""Is told of each step how many rows further it is."""
+"""Called after each step with the number of rows that it processed."""
 
 
 def _nothing(_: int) -> None:
@@ -17,7 +17,7 @@ def _nothing(_: int) -> None:
 
 
 def find_customers(medusa: Medusa | None, reading: Reading, progress: Progress = _nothing) -> dict[int, CustomerId]:
-    """The customer of each line; a line whose customer is unknown or doubled goes to the reading's problems.
+    """Return the customer of each line; lines with an unknown or duplicate customer become problems of the reading.
 
     Without `medusa` ids are taken as they are, and e-mail addresses are problems. Raises `MedusaAway`.
     """
@@ -30,7 +30,7 @@ def find_customers(medusa: Medusa | None, reading: Reading, progress: Progress =
         for customers in medusa.customers_with_account(ids=ids):
             known |= {customer["id"] for customer in customers}
             progress(len(customers))
-        # Medusa compares letter by letter, and may have kept an address as it was typed or in small letters.
+        # Medusa compares case-sensitively, and may have stored an address as it was typed or in lower case.
         for customers in medusa.customers_with_account(emails=emails | {email.lower() for email in emails}):
             for customer in customers:
                 by_email.setdefault(customer["email"].lower(), []).append(CustomerId(customer["id"]))
@@ -67,9 +67,9 @@ def _unknown(entry: Entry, *, several: bool, asked: bool) -> Problem:
 
 
 def _doubled(reading: Reading, found: dict[int, CustomerId]) -> Iterable[Problem]:
-    """A balance is said once; of lots there may be many, but not twice the very same.
+    """Yield problems for duplicate rows: one balance per customer, and no two identical lots.
 
-    Which one is right is not guessed: all are refused, so that they can be corrected and imported by themselves.
+    Dust does not guess which row is right. All are refused, so that they can be corrected and imported separately.
     """
     alike: dict[object, list[Entry]] = defaultdict(list)
     sums: dict[CustomerId, int] = defaultdict(int)

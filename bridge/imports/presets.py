@@ -1,4 +1,4 @@
-"""What the columns of loyalty programmes' files are called. Case, order, spaces and underscores do not matter.
+"""Column names in the files of other loyalty programmes. Case, order, spaces and underscores do not matter.
 
 Sources, as read in November 2026:
 
@@ -25,10 +25,10 @@ class PresetName(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Preset:
-    """Column names by what they say, the preferred one first, each as `column_name` writes it.
+    """Column names by their meaning, the preferred one first, each as `column_name` writes it.
 
-    A file has one row for each customer (`balance`), or one for each lot of dust (`amount`, with its dates). Dust in a
-    `left_out` column is not imported, and that is said.
+    A file has one row per customer (`balance`), or one per lot of points (`amount`, with its dates). Points in a
+    `left_out` column are not imported; their sum is reported.
     """
 
     balance: tuple[str, ...]
@@ -55,7 +55,7 @@ PRESETS = {
         email=("email", "emails", "email_address"),
         balance=("points_balance", "current_points_balance", "points"),
     ),
-    # Of its two figures only approved points may be spent; of pending ones the file does not say when they may.
+    # Only approved points may be spent; for pending ones the file does not say when they become spendable.
     PresetName.LOYALTYLION: Preset(
         balance=("points_approved", "approved_points", "points_balance", "points"),
         left_out=("points_pending", "pending_points"),
@@ -64,5 +64,5 @@ PRESETS = {
 
 
 def column_name(heading: str) -> str:
-    """`Points Balance`, `points-balance` and `points_balance` are one column."""
+    """Normalise a column name: `Points Balance`, `points-balance` and `points_balance` are one column."""
     return re.sub(r"[^a-z0-9]+", "_", heading.strip().lower()).strip("_")

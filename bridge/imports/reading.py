@@ -1,7 +1,7 @@
-"""Read a file of balances: whatever a spreadsheet made of it, and a line, a field and a fix for all that is wrong.
+"""Read a CSV file of balances as spreadsheets write it; each error gets a line, a field and a fix.
 
-Tolerated: a byte order mark, UTF-16, commas, semicolons, tabs or bars, quotes, any order and case of columns, columns
-that nobody needs, blank lines, Excel's `sep=;`. Refused: what can be meant in two ways, as `1,250` or `01/02/2026`.
+Accepted: a byte order mark, UTF-16, commas, semicolons, tabs or bars, quotes, any order and case of columns, unknown
+columns, blank lines, Excel's `sep=;`. Refused: ambiguous values such as `1,250` or `01/02/2026`.
 """
 
 import codecs
@@ -23,24 +23,24 @@ from bridge.programme.days import end_of_day, start_of_day, zone_named
 
 _DELIMITERS = ",;\t|"
 _ENCODINGS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
-# Excel's first line that says what separates.
+# Excel's first line that names the separator.
 _SEPARATOR_LINE = re.compile(r'"?sep=([,;\t|])"?')
 _WHOLE_OR_NOT = re.compile(r"[+-]?[0-9]{1,40}(\.[0-9]{1,40})?")
 _FEW_DIGITS = re.compile(r"[0-9]{1,18}")
-# Not what an address may be, but what one that Medusa knows can look like.
+# Not the full syntax of addresses, only what an address known to Medusa can look like.
 _EMAIL = re.compile(r"[^\s@\x00-\x1f]+@[^\s@\x00-\x1f]+")
 _MAX_EMAIL_CHARACTERS = 254
 
 
 class UnreadableImport(InvalidInput):
-    """The file as a whole cannot be read; the message says why and what to do."""
+    """The whole file cannot be read; the message says why and what to do."""
 
     code = "unreadable_import"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """Why a row is refused, and what to do. It never repeats the cell: that may be somebody's address."""
+    """Why a row is refused, and what to do. It never repeats the cell, which may be an e-mail address."""
 
     line: int
     field: str
@@ -49,7 +49,7 @@ class Problem:
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """A row that can be read. Who is meant is said by id or by e-mail; `amount` is whole dust above zero."""
+    """A valid row. The customer is given by id or by e-mail; `amount` is in whole points, above zero."""
 
     line: int
     customer_id: CustomerId | None
@@ -62,7 +62,10 @@ class Entry:
 
 @dataclass(kw_only=True)
 class Reading:
-    """A file, read. `zeros` are rows with nothing to bring; `left_out` is dust the preset does not bring."""
+    """The result of reading a file.
+
+    `zeros` is the number of rows without points; `left_out` are the points that the preset does not import.
+    """
 
     preset: PresetName
     sha256: str
@@ -79,12 +82,12 @@ class _Refused(Exception):
 
 
 def read_balances(content: bytes, preset: PresetName, *, now: datetime, time_zone: str = "UTC") -> Reading:
-    """Read a whole file; a day alone, and a time without a zone, are in `time_zone`.
+    """Read a whole file; a date alone, and a time without a zone, are in `time_zone`.
 
-    Raises `UnreadableImport` when there is nothing to go by; a wrong row is only noted.
+    Raises `UnreadableImport` if the file as a whole cannot be read; a wrong row becomes a problem.
     """
     text = _decode(content)
-    # Not `splitlines`, which also splits at characters that a spreadsheet leaves inside a cell.
+    # Not `splitlines`, which also splits at characters that a spreadsheet may write inside a cell.
     lines = list(io.StringIO(text, newline=""))
     start, delimiter, columns = _find_header(lines, preset)
     found = Reading(preset=preset, sha256=hashlib.sha256(content).hexdigest(), has_lots="amount" in columns)
@@ -108,7 +111,7 @@ def read_balances(content: bytes, preset: PresetName, *, now: datetime, time_zon
 
 
 def rows_at(content: bytes, preset: PresetName, wanted: Container[int]) -> Iterator[tuple[int, list[str]]]:
-    """The file's first line that names columns, and then the rows that begin at the wanted lines, as they are."""
+    """Yield the header line, and then the rows that begin at the wanted lines, unchanged."""
     lines = list(io.StringIO(_decode(content), newline=""))
     start, delimiter, _ = _find_header(lines, preset)
     yield start + 1, _split(lines[start], delimiter)
@@ -118,7 +121,10 @@ def rows_at(content: bytes, preset: PresetName, wanted: Container[int]) -> Itera
 
 
 def _decode(content: bytes) -> str:
-    """What is not UTF-8 stays as a lone surrogate, so that only a row that needs it is refused."""
+    """Decode the file.
+
+    Bytes that are not UTF-8 become lone surrogates, so that only a row that needs them is refused.
+    """
     encoding = next((name for mark, name in _ENCODINGS if content.startswith(mark)), "utf-8")
     return content.decode(encoding, "surrogateescape" if encoding != "utf-16" else "replace")
 
@@ -128,7 +134,7 @@ def _split(line: str, delimiter: str) -> list[str]:
 
 
 def _find_header(lines: Sequence[str], preset: PresetName) -> tuple[int, str, dict[str, int]]:
-    """Where the header is, what separates, and which column says what."""
+    """Return the line of the header, the separator, and the columns by meaning."""
     start, delimiters = 0, _DELIMITERS
     while start < len(lines) and not lines[start].strip():
         start += 1
@@ -144,7 +150,7 @@ def _find_header(lines: Sequence[str], preset: PresetName) -> tuple[int, str, di
 
 
 def _columns(headings: Sequence[str], preset: Preset) -> dict[str, int] | None:
-    """The place of each column that the preset knows; None when who or how much is missing."""
+    """Return the place of each column that the preset knows; None if the customer or the points are missing."""
     names = [column_name(heading) for heading in headings]
     columns: dict[str, int] = {}
     for what in ("customer_id", "email", "amount", "balance", "earned_at", "matures_at", "expires_at"):
@@ -177,7 +183,7 @@ def _no_columns(header: str, delimiters: str, preset: PresetName) -> str:
 
 
 def _records(lines: Sequence[str], delimiter: str, *, first_line: int) -> Iterator[tuple[int, list[str]]]:
-    """Rows that are not blank, with the line of the file on which each begins."""
+    """Yield rows that are not blank, with the line of the file on which each begins."""
     reader = csv.reader(lines, delimiter=delimiter)
     line = first_line
     while True:
@@ -253,7 +259,7 @@ def _whole(column: str, cell: str) -> int:
 
 
 def _moment(column: str, cell: dict[str, str], time_zone: str, *, is_end: bool = False) -> datetime | None:
-    """ISO 8601. A day alone is its first moment, or its last where something ends."""
+    """Parse ISO 8601. A date alone is the day's first moment, or its last one for an end."""
     value = cell.get(column, "")
     if not value:
         return None

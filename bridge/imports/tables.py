@@ -1,6 +1,6 @@
-"""What was imported, row by row: enough to go on after a kill, to tell what came of each line, and to undo it.
+"""Tables of imports, row by row: enough to continue after a kill, to report each line's result, and to undo it.
 
-Rows hold ids, dates and dust, never an e-mail address.
+Rows hold ids, dates and points, never an e-mail address.
 """
 
 from enum import StrEnum
@@ -20,10 +20,10 @@ class BatchState(StrEnum):
 class RowState(StrEnum):
     WAITING = "waiting"
     POSTED = "posted"
-    # Not imported, with the reason; only where the operator asked for the rest all the same.
+    # Not imported, with the reason; only if the operator asked to import the valid rows anyway.
     REFUSED = "refused"
     UNDONE = "undone"
-    # It still waited when its batch was undone.
+    # It was still waiting when its batch was undone.
     DROPPED = "dropped"
 
 
@@ -41,7 +41,7 @@ import_batch = Table(
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("finished_at", DateTime(timezone=True)),
     CheckConstraint("state IN ('posting', 'posted', 'undoing', 'undone')", name="state"),
-    # A name is free again once its batch is undone.
+    # A name can be used again once its batch is undone.
     Index("uq_import_batch_name", "name", unique=True, postgresql_where=text("state <> 'undone'")),
 )
 
@@ -49,7 +49,7 @@ import_row = Table(
     "import_row",
     metadata,
     Column("batch_id", Text, ForeignKey("import_batch.id"), primary_key=True),
-    # Where the row begins in the file.
+    # The line of the file on which the row begins.
     Column("line", Integer, primary_key=True),
     Column("customer_id", Text),
     Column("state", Text, nullable=False),
@@ -57,11 +57,11 @@ import_row = Table(
     Column("earned_at", DateTime(timezone=True)),
     Column("matures_at", DateTime(timezone=True)),
     Column("expires_at", DateTime(timezone=True)),
-    # Which column is wrong and what to do, when it is refused.
+    # If refused: which column is wrong and what to do.
     Column("field", Text),
     Column("reason", Text),
-    # What an undo took back, and how much of the dust it did not find any more. A customer's first row has both figures
-    # for all of the customer's rows.
+    # The points that an undo took back, and those that it no longer found. A customer's first row has both sums for all
+    # of the customer's rows.
     Column("taken_back", BigInteger, nullable=False, server_default="0"),
     Column("gone", BigInteger, nullable=False, server_default="0"),
     CheckConstraint("state IN ('waiting', 'posted', 'refused', 'undone', 'dropped')", name="state"),

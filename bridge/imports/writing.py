@@ -1,6 +1,6 @@
-"""The books as CSV, in the columns of the plain preset, so that what was written here can be imported elsewhere.
+"""Export the ledger as rows for CSV, in the columns of the plain preset, so that it can be imported elsewhere.
 
-Rows are read as they are asked for, so that a million of them take no more memory than one.
+Rows are streamed, so that a million of them need no more memory than one.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ Cells = tuple[str | int, ...]
 
 
 def balances(connection: Connection) -> Iterator[Cells]:
-    """The names of the columns, then a row for each customer, by id. Only `balance` is read by an import."""
+    """Yield the column names, then a row per customer, by id. An import reads only `balance`."""
     yield ("customer_id", "balance", "held", "pending")
     columns = dust_balance.c
     query = select(columns.customer_id, columns.balance, columns.held, columns.pending).where(columns.version > 0)
@@ -25,10 +25,10 @@ def balances(connection: Connection) -> Iterator[Cells]:
 
 
 def lots(connection: Connection) -> Iterator[Cells]:
-    """The names of the columns, then a row for each lot that has something left, by customer and expiry.
+    """Yield the column names, then a row per lot with points left, by customer and expiry.
 
-    Lots of the same dates are one row. What a customer owes is in no lot, and what is held still is. Points that are
-    pending until their order is paid are left out: another shop could not tell when that is.
+    Lots with the same dates are one row. A customer's debt is in no lot, and points on hold are included. Points that
+    are pending until their order is paid are left out, because another shop could not know when that is.
     """
     yield ("customer_id", "amount", "earned_at", "matures_at", "expires_at")
     lot, row = dust_lot.c, dust_transaction.c
@@ -49,7 +49,7 @@ def lots(connection: Connection) -> Iterator[Cells]:
 
 
 def transactions(connection: Connection) -> Iterator[Cells]:
-    """The names of the columns, then every row of the book, by customer and version."""
+    """Yield the column names, then every ledger row, by customer and version."""
     names = (
         "customer_id", "version", "id", "type", "kind", "amount", "held", "pending", "balance_after", "reference_type",
         "reference_id", "description", "actor", "event_at", "created_at",

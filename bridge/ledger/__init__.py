@@ -1,5 +1,6 @@
-"""The heart: what every customer holds, as an append-only book with one writer.
+"""The ledger: every customer's points, as an append-only record.
 
-Settlement, redemptions, the admin API and the clock bring movements here; balances, statements and the audit are read
-from here. `account.py` is the arithmetic, without I/O; `book.py` loads accounts under lock and writes what they posted.
+Settlement, redemptions, the admin API and periodic jobs post movements here. Balances, statements and the audit read
+from here. `account.py` is the arithmetic, without I/O; `store.py` loads accounts under a lock and writes their
+postings.
 """

@@ -1,18 +1,18 @@
-"""One customer's account, in memory: what may be done with dust, and exactly what each movement writes.
+"""One customer's account in memory: the operations on points, and the postings that each writes.
 
-No I/O happens here. `book.open_accounts` loads accounts under a row lock; the methods below change them and collect
-`Posting`s; `book.save` writes those. Three figures move, each a whole number of dust:
+No I/O happens here. `store.open_accounts` loads accounts under a row lock; the methods below change them and collect
+`Posting`s; `store.save` writes those. An account has three figures, in whole points:
 
-    balance   dust the customer owns and that has matured
-    held      the part of it promised to redemptions that are still open
-    pending   dust earned that has not matured; not part of the balance yet
+    balance   matured points that the customer owns
+    held      the part of the balance reserved for open redemptions
+    pending   earned points that have not matured; not part of the balance yet
 
-Lots say which dust it is: every credit opens a lot with its own dates, every debit takes from lots, soonest expiry
-first, and a return gives back to the same lots with their old dates.
+Lots record the origin of points: every credit opens a lot with its own dates, every debit takes from lots, soonest
+expiry first, and a return gives back to the same lots with their old dates.
 
-A balance can fall below its lots only by *debt*: a reversal that found its dust already spent or held. Debt is paid by
-the next free dust that comes in, so debt and free lots never stand side by side. This also means that an earning needs
-none of the older lots in memory, which keeps a customer with thousands of them as quick as any other.
+The balance can be below the sum of the lots only by a *debt*: a reversal found its points already spent or held. The
+next free points that come in pay the debt, so a debt and free lots never exist together. So an earning needs no older
+lots in memory, and stays fast for a customer with thousands of them.
 """
 
 import hashlib
@@ -27,14 +27,14 @@ from bridge.errors import Conflict
 from bridge.ids import CustomerId, new_id
 from bridge.ledger.lots import Lot, LotMove, LotTransfer, Moves, soonest_first
 
-# The hash that the first row of every customer is chained to.
+# The previous hash of every customer's first row.
 GENESIS = b"\x00" * 32
-# Larger single movements are mistakes; the sum of many still fits a Postgres BIGINT.
+# A larger single movement is a mistake. The sum of many still fits a Postgres BIGINT.
 MAX_DUST = 10**12
 
 
 class Kind(StrEnum):
-    """Why a row is in the book."""
+    """The reason of a ledger row."""
 
     EARN = "earn"
     BONUS = "bonus"
@@ -53,14 +53,14 @@ class Kind(StrEnum):
 
 
 class NegativeBalance(StrEnum):
-    """What a reversal may do when the dust is already gone."""
+    """What a reversal does if the points are already spent."""
 
     ALLOW = "allow"
     WITHIN_BALANCE = "within_balance"
 
 
 class InsufficientDust(Conflict):
-    """More was asked for than the customer may spend."""
+    """The customer has fewer available points than requested."""
 
     code = "insufficient_dust"
 
@@ -71,7 +71,10 @@ class InsufficientDust(Conflict):
 
 @dataclass(frozen=True, kw_only=True)
 class PostingDetails:
-    """What a posting says about itself. Descriptions are shown to shoppers and must hold no personal data."""
+    """Kind, reference and description of a posting.
+
+    Descriptions are shown to shoppers and must not contain personal data.
+    """
 
     kind: Kind
     reference_type: str
@@ -85,7 +88,7 @@ class PostingDetails:
 
 @dataclass(frozen=True, kw_only=True)
 class Posting:
-    """One row of the book. `amount`, `held` and `pending` are changes; the `_after` figures are what they led to."""
+    """One row of the ledger. `amount`, `held` and `pending` are changes; the `_after` figures are the results."""
 
     id: str
     customer_id: CustomerId
@@ -108,7 +111,10 @@ class Posting:
 
 
 def chain_hash(previous: bytes, row: Mapping[str, object]) -> bytes:
-    """SHA-256 over the previous row's hash and this row's content, so that no row can change or go missing unseen."""
+    """Return SHA-256 of the previous row's hash and this row's content.
+
+    A changed or missing row breaks the chain.
+    """
     content = [
         value.astimezone(UTC).isoformat() if isinstance(value, datetime) else value
         for value in map(row.__getitem__, HASHED_COLUMNS)
@@ -116,7 +122,7 @@ def chain_hash(previous: bytes, row: Mapping[str, object]) -> bytes:
     return hashlib.sha256(previous + _compact_json(content).encode()).digest()
 
 
-# Made once: `json.dumps` with separators of its own makes an encoder for every call.
+# Created once: `json.dumps` with custom separators creates an encoder for every call.
 _compact_json = json.JSONEncoder(separators=(",", ":")).encode
 
 HASHED_COLUMNS = (
@@ -128,7 +134,7 @@ HASHED_COLUMNS = (
 
 @dataclass(kw_only=True)
 class Account:
-    """A customer's figures and lots. Only `earn` may be called on an account that was opened without its lots."""
+    """A customer's figures and lots. Without its lots loaded, only `earn` may be called."""
 
     customer_id: CustomerId
     balance: int = 0
@@ -136,8 +142,10 @@ class Account:
     pending: int = 0
     debt: int = 0
     waived: int = 0
-    """Points that reversals left with the customer under `within_balance`, because they were spent. They are taken when
-    a spend gives them back, and by nothing else."""
+    """Points that reversals left with the customer under `within_balance`, because they were spent.
+
+    They are taken only when a refund gives them back.
+    """
     version: int = 0
     head: bytes = GENESIS
     lots: dict[str, Lot] = field(default_factory=dict)
@@ -147,15 +155,17 @@ class Account:
     """Lots that got a `matures_at` without a posting."""
     waived_changed: bool = False
     expired: Counter[str] = field(default_factory=Counter)
-    """Points that have expired, by the id of what their lots came from. What was booked before the account was opened
-    is here for the sources only that `open_accounts` was asked for."""
+    """Expired points, by the source id of their lots.
+
+    Includes earlier expiries only for the sources given to `open_accounts`.
+    """
     survivor: "Account | None" = None
-    """The account that this one was merged into: whatever comes in here is carried over to it."""
+    """The account that this one was merged into. All points that come in here are carried over to it."""
     merge_id: str = ""
 
     @property
     def available(self) -> int:
-        """What may be spent now; below zero when a reversal took more than was left."""
+        """The points that may be spent now; below zero after a reversal took more than was left."""
         return self.balance - self.held
 
     def earn(
@@ -168,7 +178,7 @@ class Account:
         expires_at: datetime | None = None,
         unpaid: bool = False,
     ) -> None:
-        """Credit a new lot; pending when `matures_at` is still to come, or when it is `unpaid` (see `pay`)."""
+        """Credit a new lot. It is pending if `matures_at` is in the future, or if it is `unpaid` (see `pay`)."""
         self._check_amount(amount)
         self.book_due(now=now)
         lot = self._open_lot(amount, details, now, matures_at=matures_at, expires_at=expires_at, unpaid=unpaid)
@@ -180,10 +190,10 @@ class Account:
             self._post(details, now, moves, pending=amount)
 
     def take_back(self, amount: int, details: PostingDetails, *, now: datetime, policy: NegativeBalance) -> int:
-        """Reverse an earning: from its own lots first, pending ones before matured ones, then from the rest.
+        """Reverse an earning, from its own lots first (pending before matured), then from other lots.
 
-        Points on hold count as balance: what the free lots do not cover becomes debt, which their release pays.
-        Returns how much was taken. It is less than `amount` only when the policy keeps the balance from going below 0.
+        Points on hold count as balance: what the free lots do not cover becomes debt, which their release pays. Returns
+        the points taken, which are less than `amount` only if the policy keeps the balance from going below 0.
         """
         self._check_amount(amount)
         self.book_due(now=now)
@@ -202,12 +212,14 @@ class Account:
         return from_pending + wanted
 
     def free_for(self, source_id: str, *, now: datetime) -> int:
-        """How much a reversal of this source could take without a debt."""
+        """Return how many points a reversal of this source could take without a debt."""
         self.book_due(now=now)
         return sum(lot.remaining for lot in self._pending_of(source_id)) + max(0, self.available)
 
     def pay(self, source_id: str, *, matures_at: datetime, now: datetime) -> None:
-        """The order that these lots come from is paid: what waited for that matures at `matures_at`, or now."""
+        """Mark the order of these lots as paid: lots pending for that mature at `matures_at`, or now if that has
+        passed.
+        """
         for account in (self, self.survivor):
             lots = (
                 [lot for lot in account.lots.values() if lot.unpaid and lot.source_id == source_id] if account else []
@@ -229,10 +241,10 @@ class Account:
         expires_at: datetime | None = None,
         unpaid: bool = False,
     ) -> None:
-        """Undo `amount` of what `take_back` took: the lots get it back, in the opposite order.
+        """Undo `amount` of what `take_back` took: the lots get it back, in the opposite sequence.
 
-        `taken` says what was taken, by lot id. The part that came from no lot pays debt; what remains of it opens a
-        lot with the given dates.
+        `taken` is what was taken, by lot id. The part that came from no lot pays debt; the remainder opens a lot with
+        the given dates.
         """
         self._check_amount(amount)
         self.book_due(now=now)
@@ -245,7 +257,7 @@ class Account:
         )
         for lot in lots:
             part = min(left, taken[lot.id])
-            # A pending lot that was emptied is not there to mature when its time comes, or its order is paid.
+            # A pending lot that was empty did not mature at its time, or when its order was paid.
             if lot.unpaid and not unpaid:
                 lot.matures_at = matures_at or now
                 self.dated_lots.add(lot.id)
@@ -263,12 +275,12 @@ class Account:
         self._post(details, now, moves, amount=matured + paid, pending=pending)
 
     def expired_of(self, source_id: str, *, now: datetime) -> int:
-        """How much of what came from this source has expired, here or with the account that this one is merged into."""
+        """Return the expired points of this source, here and in the account that this one is merged into."""
         self.book_due(now=now)
         return self.expired[source_id] + (self.survivor.expired[source_id] if self.survivor else 0)
 
     def adjust(self, amount: int, details: PostingDetails, *, now: datetime) -> None:
-        """Correct by hand: a credit opens a lot, a debit takes what may be spent. Raises `InsufficientDust`."""
+        """Post a manual correction: a credit opens a lot, a debit takes available points. Raises `InsufficientDust`."""
         if amount > 0:
             self.earn(amount, details, now=now)
         else:
@@ -276,7 +288,7 @@ class Account:
             self._spend(-amount, details, now=now, overdraw=False)
 
     def hold(self, amount: int, details: PostingDetails, *, now: datetime) -> None:
-        """Promise dust to a redemption: it stays in the balance but can be spent by nothing else.
+        """Reserve points for a redemption: they stay in the balance but cannot be spent on anything else.
 
         Raises `InsufficientDust`.
         """
@@ -289,7 +301,7 @@ class Account:
         self._post(details, now, moves, held=amount)
 
     def release(self, reserved: Mapping[str, int], details: PostingDetails, *, now: datetime) -> None:
-        """Undo (the rest of) a hold. `reserved` is what the hold still has of each lot."""
+        """Release what is left of a hold. `reserved` is what the hold still has of each lot."""
         self.book_due(now=now)
         moves = Moves()
         for lot_id, amount in reserved.items():
@@ -297,7 +309,7 @@ class Account:
         self._post(details, now, moves, held=-sum(reserved.values()))
 
     def capture(self, amount: int, reserved: Mapping[str, int], details: PostingDetails, *, now: datetime) -> None:
-        """Turn a hold, or the first `amount` of it, into a debit; the lots that expire soonest go first."""
+        """Turn `amount` of a hold into a debit. The lots that expire soonest go first."""
         self._check_amount(amount)
         if amount > sum(reserved.values()):
             raise AssertionError(f"capture of {amount} exceeds the hold of {sum(reserved.values())}")
@@ -310,17 +322,17 @@ class Account:
         self._post(details, now, moves, amount=-amount, held=-amount)
 
     def spend_anyway(self, amount: int, details: PostingDetails, *, now: datetime) -> None:
-        """Debit what an order has already used although nothing holds it any more; may go below zero."""
+        """Debit what an order has used without a hold. The balance may go below zero."""
         self._check_amount(amount)
         self.book_due(now=now)
         self._spend(amount, details, now=now, overdraw=True)
 
     def give_back(self, amount: int, spent: Mapping[str, int], details: PostingDetails, *, now: datetime) -> None:
-        """Return spent dust to the lots it came from (`spent`: lot id to dust), whose dates stay as they were.
+        """Return spent points to the lots they came from, which keep their dates.
 
-        Lots that expire last are filled first: the shopper had given the soonest away. What had come from no lot (a
-        spend below zero) opens a new one. What comes back and pays a debt at once still counts as spent: the debt is
-        there because the dust was away when a return wanted it.
+        `spent` maps lot ids to points. Lots that expire last are filled first, because the soonest were spent first.
+        Points that came from no lot (a spend below zero) open a new one. Points that pay a debt at once still count as
+        spent: the debt exists because they were spent when a return needed them.
         """
         self._check_amount(amount)
         self.book_due(now=now)
@@ -336,16 +348,16 @@ class Account:
             self._take_waived(amount, details, now)
 
     def waive(self, amount: int) -> None:
-        """Note that a reversal left so much with the customer; less than 0 when that is over."""
+        """Record points that a reversal left with the customer; a negative amount reduces them."""
         self.waived += amount
         self.waived_changed |= amount != 0
 
     def forgive(
         self, amount: int, details: PostingDetails, *, now: datetime, expires_at: datetime | None = None
     ) -> None:
-        """What was waived for an order stays with the customer for good, as the order is worth more again.
+        """Let the customer keep waived points of an order that is worth more again.
 
-        What a refund has paid of it meanwhile is given to the customer again.
+        Waived points that a refund has paid meanwhile are credited again.
         """
         kept = min(amount, self._person.waived)
         self._person.waive(-kept)
@@ -354,7 +366,7 @@ class Account:
             self.earn(amount - kept, again, now=now, expires_at=expires_at)
 
     def _take_waived(self, amount: int, refund: PostingDetails, now: datetime) -> None:
-        """A reversal found these points spent and waived them. Now they come back, so it takes them.
+        """Take points that a reversal had waived because they were spent, now that a refund brings them back.
 
         Points on hold count as balance, as in `take_back`: what a debt has taken of the refund becomes debt again.
         """
@@ -372,10 +384,11 @@ class Account:
             )
 
     def book_due(self, *, now: datetime) -> None:
-        """Book what time alone has brought. Every movement does so first: when sweeps run makes no difference.
+        """Post what has matured or expired by now.
 
-        All that matures comes before all that expires. That ends as the order of time does: a lot that matures meets
-        other free lots only when there is no debt, and then it changes nothing for them.
+        Every movement does this first, so the result does not depend on when the periodic job runs. All that matures is
+        posted before all that expires. The result is the same as in the sequence of time: a lot that matures meets
+        other free lots only if there is no debt, and then it changes nothing for them.
         """
         self.mature_due(now=now)
         self.expire_due(now=now)
@@ -383,7 +396,7 @@ class Account:
             self.survivor.book_due(now=now)
 
     def mature_due(self, *, now: datetime) -> None:
-        """Make pending dust whose time has come spendable, a row for each lot, in the order in which it came."""
+        """Mature pending lots that are due, one row per lot, by date and then by their sequence."""
         waiting = [lot for lot in self.lots.values() if not lot.matured and not lot.unpaid and lot.remaining]
         for lot in sorted(waiting, key=lambda lot: (lot.matures_at or now, lot.origin_version)):
             if lot.matures_at and lot.matures_at > now:
@@ -400,7 +413,7 @@ class Account:
             self._post(details, now, moves, amount=lot.remaining, pending=-lot.remaining)
 
     def expire_due(self, *, now: datetime) -> None:
-        """Take away the free rest of lots past their date, a row for each. What is held stays until it is released."""
+        """Expire the free points of lots past their date, one row per lot. Points on hold stay until their release."""
         over = [lot for lot in self.lots.values() if lot.free and lot.expired(now)]
         for lot in sorted(over, key=soonest_first):
             details = PostingDetails(
@@ -416,9 +429,10 @@ class Account:
             self._post(details, now, moves, amount=-amount)
 
     def hand_over(self, parts: Mapping[str, int], details: PostingDetails, *, now: datetime) -> list[LotTransfer]:
-        """Give these parts of lots away, none of it held. `take_over` is the other half.
+        """Post the outgoing half of a lot transfer; `take_over` is the incoming half.
 
-        What is due is booked before, so that the parts are of lots as they are now.
+        `parts` maps lot ids to points, none of them on hold. Post what is due before, so that the parts are of the lots
+        as they are now.
         """
         moves = Moves()
         transfers = []
@@ -441,7 +455,7 @@ class Account:
         return transfers
 
     def take_over(self, transfers: Iterable[LotTransfer], details: PostingDetails, *, now: datetime) -> None:
-        """Take in what another account handed over, a new lot for each part."""
+        """Post the incoming half of a lot transfer, with a new lot for each part."""
         self.book_due(now=now)
         moves, matured, pending = Moves(), 0, 0
         for transfer in transfers:
@@ -454,10 +468,10 @@ class Account:
         self._post(details, now, moves, amount=matured, pending=pending)
 
     def transfer_out(self, amount: int, details: PostingDetails, *, now: datetime) -> list[LotTransfer]:
-        """Hand over up to `amount` of what an order earned, to be taken over by the order's new owner.
+        """Transfer out up to `amount` of what an order earned, for the order's new owner.
 
-        Only free points go: the order's own first, of those the pending ones first. No debt comes of it. The transfers
-        keep their dates, and stand for the order from then on.
+        Only free points go: the order's own first, and of those the pending ones first. It never creates a debt. The
+        transfers keep their dates, and have the order as their source.
         """
         source = details.reference_id
         self.book_due(now=now)
@@ -469,7 +483,7 @@ class Account:
         return [replace(each, source_type=details.reference_type, source_id=source) for each in transfers]
 
     def carry_over(self, *, now: datetime) -> None:
-        """Bring everything that may move to the account that this one was merged into, debt included."""
+        """Move all free points, debt and waived points to the account that this one was merged into."""
         if self.survivor is None:
             return
         self.book_due(now=now)
@@ -486,7 +500,7 @@ class Account:
             self.waived, self.waived_changed = 0, True
 
     def _fetch_back(self, amount: int, source_id: str, *, now: datetime) -> None:
-        """What is taken back from a merged account is with its survivor by now: the same lots first, where they are."""
+        """Move points back from the survivor, as far as a reversal on this merged account needs them."""
         if self.survivor is None:
             return
         parts = self.survivor._parts(amount - max(0, self.available), source_id)
@@ -496,7 +510,7 @@ class Account:
             self.take_over(self.survivor.hand_over(parts, gone, now=now), come, now=now)
 
     def _parts(self, amount: int, source_id: str) -> dict[str, int]:
-        """Up to `amount` of free lots, by lot id: this source's first, and of those the pending ones first."""
+        """Return up to `amount` of free points, by lot id: this source's first, and of those the pending ones first."""
         order = self._spending_order()
         own = [lot for lot in order if lot.source_id == source_id]
         parts: dict[str, int] = {}
@@ -510,7 +524,7 @@ class Account:
 
     def _pending_of(self, source_id: str) -> list[Lot]:
         found = (lot for lot in self.lots.values() if not lot.matured and lot.remaining and lot.source_id == source_id)
-        # What is not paid for goes first.
+        # Unpaid lots go first.
         return sorted(found, key=lambda lot: (not lot.unpaid, soonest_first(lot)))
 
     @property
@@ -519,7 +533,7 @@ class Account:
 
     @property
     def _balance_of_person(self) -> int:
-        """What is left here is carried over to the survivor, debt included, so the two balances are one."""
+        """Both balances together, because this account's points and debt are carried over to the survivor."""
         return self.balance + (self.survivor.balance if self.survivor else 0)
 
     def _carry_details(self, description: str, now: datetime) -> PostingDetails:
@@ -576,7 +590,7 @@ class Account:
         self.version += 1
         self.debt += moves.owned - amount
         if self.debt:
-            # Only what this very posting freed can be free now, see the head of this page.
+            # Only points that this posting freed can be free now, see the module docstring.
             self.debt -= moves.take(self._spending_order(), self.debt)
         row = {
             "customer_id": self.customer_id,

@@ -1,4 +1,4 @@
-"""Corrections by hand, with a reason: the only way dust comes or goes without an order."""
+"""Manual corrections of a balance by the shop, with a reason."""
 
 from datetime import datetime
 from typing import Any
@@ -26,11 +26,11 @@ def adjust_balance(
     actor: str,
     now: datetime,
 ) -> Row[Any]:
-    """Credit or debit `amount` and return the row of the book; with the same key and content, the first row again.
+    """Credit or debit `amount` points and return the ledger row; the same key and content return the first row.
 
-    `reason` is for the shop only. `description` is what the customer reads.
+    `reason` is for the shop only. `description` is shown to the customer.
 
-    Raises `InsufficientDust` when a debit exceeds what may be spent, `KeyReused`, `FieldErrors`.
+    Raises `InsufficientDust` if a debit exceeds the available points, `KeyReused`, `FieldErrors`.
     """
     if not 0 < abs(amount) <= MAX_DUST:
         raise field_error("amount", f"must be a whole number between 1 and {MAX_DUST}, or the same below zero")

@@ -1,4 +1,4 @@
-"""Lots: points that came in together, and what a posting changes in them."""
+"""Lots: points that came in together, and the changes that a posting makes to them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,9 +9,10 @@ _NEVER = datetime.max.replace(tzinfo=UTC)
 
 @dataclass(kw_only=True)
 class Lot:
-    """Dust that came in together. `remaining` counts towards the balance once `matured`, towards pending before.
+    """Points that came in together, with one source and one set of dates.
 
-    One that has not matured and has no `matures_at` waits for the payment of the order it comes from.
+    `remaining` counts towards the balance once `matured`, and towards pending before. A lot that has not matured and
+    has no `matures_at` waits for the payment of its order.
     """
 
     id: str
@@ -28,12 +29,12 @@ class Lot:
 
     @property
     def free(self) -> int:
-        """What may be spent: matured and promised to nobody."""
+        """Points that may be spent: matured and not on hold."""
         return self.remaining - self.held if self.matured else 0
 
     @property
     def unpaid(self) -> bool:
-        """Whether it is pending until the order it comes from is paid."""
+        """Whether it is pending until its order is paid."""
         return not self.matured and self.matures_at is None
 
     def expired(self, moment: datetime) -> bool:
@@ -42,7 +43,7 @@ class Lot:
 
 @dataclass(frozen=True, kw_only=True)
 class LotTransfer:
-    """Part of a lot on its way to another account of the same person. It keeps its dates and what it came from."""
+    """Part of a lot on its way to another account. It keeps its dates and its source."""
 
     amount: int
     source_type: str
@@ -55,7 +56,7 @@ class LotTransfer:
 
 @dataclass(frozen=True, kw_only=True)
 class LotMove:
-    """By how much one posting changed the remaining and the held points of a lot."""
+    """The change of a lot's remaining and held points by one posting."""
 
     lot_id: str
     remaining: int = 0
@@ -63,17 +64,20 @@ class LotMove:
 
 
 def soonest_first(lot: Lot) -> tuple[datetime, datetime, int, str]:
-    """Of lots that came in one batch, and so at one moment, the one that was booked first: ids do not tell."""
+    """Sort key: soonest expiry first.
+
+    Lots created in one batch, at the same moment, sort by `origin_version`: ids do not give the sequence.
+    """
     return (lot.expires_at or _NEVER, lot.created_at, lot.origin_version, lot.id)
 
 
 class Moves:
-    """Collects what one posting does to lots, one line a lot, and does it."""
+    """Applies one posting's changes to lots, and collects them, one `LotMove` per lot."""
 
     def __init__(self) -> None:
         self._changes: dict[str, list[int]] = {}
         self.owned = 0
-        """By how much the lots that make up the balance have grown."""
+        """The change of the matured lots together, which make up the balance."""
 
     def add(self, lot: Lot, *, remaining: int = 0, held: int = 0) -> None:
         lot.remaining += remaining
@@ -89,7 +93,7 @@ class Moves:
         self._changes.setdefault(lot.id, [0, 0])
 
     def take(self, lots: Iterable[Lot], amount: int) -> int:
-        """Take up to `amount` from what is unpromised in these lots, in their order; return how much that was."""
+        """Take up to `amount` of the points not on hold from these lots, in sequence; return the points taken."""
         left = amount
         for lot in lots:
             part = min(left, lot.remaining - lot.held)

@@ -1,8 +1,9 @@
-"""Two accounts of one person become one, and two again.
+"""Merge two accounts of one person, and undo a merge.
 
-The account that is merged keeps its book and its orders. What it has is carried over to the survivor, lot by lot with
-the dates, and so is whatever its orders bring or cost from then on (`Account.carry_over`, by `save`). So a merge can be
-undone: the rows of both books under the merge's id say what came over, and that goes back as far as it is still there.
+The merged account keeps its ledger rows and its orders. Its points are carried over to the survivor, lot by lot with
+their dates, and so is everything its orders earn or cost from then on (`Account.carry_over`, by `save`). The rows of
+both accounts under the merge's id record what came over. So a merge can be undone: what came over goes back, as far as
+it is still there.
 """
 
 from collections.abc import Iterable
@@ -21,13 +22,13 @@ from bridge.ledger.tables import customer_merge, dust_balance, dust_lot_use, dus
 
 
 class MergeRefused(Conflict):
-    """These accounts cannot be merged as things stand; the message says what has to be done first."""
+    """These accounts cannot be merged now; the message says what has to be done first."""
 
     code = "merge_refused"
 
 
 class NotMerged(Conflict):
-    """There is nothing to undo."""
+    """The account is not merged into another."""
 
     code = "not_merged"
 
@@ -50,7 +51,7 @@ class Merge:
 
 @dataclass(frozen=True, kw_only=True)
 class Unmerged:
-    """A merge that was undone. `brought` is what had come over in all, `returned` what of it went back."""
+    """A merge that was undone. `brought` are the points that had come over, `returned` those that went back."""
 
     merge: Merge
     brought: int
@@ -60,10 +61,10 @@ class Unmerged:
 def merge_customers(
     connection: Connection, customer_id: CustomerId, survivor_id: CustomerId, *, actor: str, now: datetime
 ) -> Merge:
-    """Merge the first into the second; again is fine. Raises `MergeRefused`, `FieldErrors`.
+    """Merge the first account into the second; idempotent. Raises `MergeRefused`, `FieldErrors`.
 
-    Open redemptions must be over first: their codes are for the one customer alone, so nobody else could use the dust
-    that they hold. Merges are one deep, so that each can be undone by itself.
+    Open redemptions must have ended: their codes are bound to the one customer, so no other account could use the
+    points that they hold. Merges are one level deep, so that each can be undone by itself.
     """
     if customer_id == survivor_id:
         raise field_error("into", "must be another customer")
@@ -108,7 +109,7 @@ def _refuse_chain(merge: Merge, customer_id: CustomerId, survivor_id: CustomerId
 
 
 def unmerge_customer(connection: Connection, customer_id: CustomerId, *, actor: str, now: datetime) -> Unmerged:
-    """Make two accounts of them again: what came over goes back, as far as it is neither spent nor set aside.
+    """Undo a merge: the points that came over go back, unless they are spent or on hold.
 
     Raises `NotMerged`.
     """
@@ -116,7 +117,7 @@ def unmerge_customer(connection: Connection, customer_id: CustomerId, *, actor: 
     merge = next((each for each in _active(connection, [customer_id]) if each.customer_id == customer_id), None)
     if merge is None:
         raise NotMerged(customer_id)
-    # Nothing of it may be on its way; then the rows of the merge say all, and under the locks that stays so.
+    # Carry over everything first. Then the merge's rows are complete, and the locks keep them so.
     save(connection, accounts.values())
     brought, uses = _brought(connection, merge), _uses(connection, merge)
     # A debt that came over may have emptied lots that are filled again now.
@@ -151,13 +152,13 @@ def _return(
         for description in (f"Given back to {merge.customer_id}", f"Given back by {merge.survivor_id}")
     )
     if brought < 0:
-        # A debt came over; what it took goes back to the lots it was taken from, and the debt to where it was made.
+        # A debt came over: what it took goes back to its lots, and the debt to the account where it arose.
         survivor.give_back(-brought, {lot: -used for lot, used in uses.items() if used < 0}, gone, now=now)
         account.spend_anyway(-brought, come, now=now)
         return brought
     parts: dict[str, int] = {}
     left = brought
-    # Only lots that came over, and of them no more than came over in all: the rest made up for a debt that came along.
+    # Only lots that came over, up to the net amount that came over: the remainder paid a debt that came along.
     for lot in sorted(survivor.lots.values(), key=lambda lot: lot.id):
         part = min(left, lot.remaining - lot.held) if uses.get(lot.id, 0) > 0 else 0
         if part > 0:
@@ -169,7 +170,7 @@ def _return(
 
 
 def _uses(connection: Connection, merge: Merge) -> dict[str, int]:
-    """What the survivor's lots gained (or lost, below zero) by the merge, by lot."""
+    """Return what the survivor's lots gained by the merge, by lot; negative if they lost."""
     uses, rows = dust_lot_use.c, dust_transaction.c
     figure = func.sum(uses.remaining)
     query = (
@@ -190,13 +191,13 @@ def _brought(connection: Connection, merge: Merge) -> int:
 
 def _of_merge(merge: Merge) -> tuple[Any, ...]:
     rows = dust_transaction.c
-    # The type is written out, not a parameter: by it the index of just these is found.
+    # A literal, not a parameter, so that Postgres uses the partial index.
     is_merge = rows.reference_type == literal_column("'merge'")
     return rows.customer_id == merge.survivor_id, is_merge, rows.reference_id == merge.id
 
 
 def carry_over_what_came_in(connection: Connection, *, limit: int) -> int:
-    """Carry over what came into merged accounts past `open_accounts`: it was under way while they were being merged."""
+    """Carry over points that came into merged accounts while they were being merged; return how many accounts."""
     balances = dust_balance.c
     query = (
         select(customer_merge.c.customer_id)
@@ -210,7 +211,7 @@ def carry_over_what_came_in(connection: Connection, *, limit: int) -> int:
 
 
 def merges_of(connection: Connection, customer_id: CustomerId) -> list[Merge]:
-    """Every merge that the customer has a part in, undone ones too, oldest first."""
+    """Return every merge of this customer, undone ones too, oldest first."""
     either = or_(customer_merge.c.customer_id == customer_id, customer_merge.c.survivor_id == customer_id)
     return [
         _merge(row) for row in connection.execute(select(customer_merge).where(either).order_by(customer_merge.c.id))
@@ -218,7 +219,7 @@ def merges_of(connection: Connection, customer_id: CustomerId) -> list[Merge]:
 
 
 def merged_into(connection: Connection, customer_id: CustomerId) -> list[CustomerId]:
-    """Accounts that are this person's as well, as they are merged into this one."""
+    """Return the accounts that are merged into this one."""
     query = select(customer_merge.c.customer_id).where(
         customer_merge.c.survivor_id == customer_id, customer_merge.c.unmerged_at.is_(None)
     )
@@ -228,7 +229,7 @@ def merged_into(connection: Connection, customer_id: CustomerId) -> list[Custome
 def accounts_of_persons(
     connection: Connection, customer_ids: Iterable[CustomerId]
 ) -> dict[CustomerId, dict[CustomerId, datetime | None]]:
-    """For each of these customers every account of the same person, with when it was merged; None for the survivor."""
+    """Return, for each customer, all accounts of the same person and when each was merged (None for the survivor)."""
     ids = list(customer_ids)
     merges = customer_merge.alias()
     theirs = select(merges.c.survivor_id).where(

@@ -1,4 +1,4 @@
-"""What time alone brings: pending dust matures, dust past its date expires."""
+"""Periodic job: mature pending points, expire points past their date."""
 
 from datetime import datetime
 
@@ -8,7 +8,7 @@ from bridge.ledger.store import customers_with_due_lots, open_accounts, save
 
 
 def book_due_lots(connection: Connection, *, now: datetime, customers: int) -> int:
-    """Post what has become due, for up to so many customers; for how many it was."""
+    """Post what is due, for up to `customers` customers; return for how many."""
     due = customers_with_due_lots(connection, now, customers)
     accounts = open_accounts(connection, due)
     for account in accounts.values():

@@ -1,4 +1,4 @@
-"""What can be read from the ledger: balances and statements. Nothing here takes a lock."""
+"""Read balances and statements from the ledger. Nothing here takes a lock."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ from bridge.ledger.tables import dust_balance, dust_lot, dust_transaction
 
 @dataclass(frozen=True, kw_only=True)
 class Expiring:
-    """Dust that goes away at `expires_at` unless it is spent before."""
+    """Points that expire at `expires_at` unless they are spent before."""
 
     amount: int
     expires_at: datetime
@@ -29,7 +29,10 @@ class PendingLot:
 
 @dataclass(frozen=True, kw_only=True)
 class Balance:
-    """A customer's figures, in whole dust. `available` is what may be spent now; it never shows below zero."""
+    """A customer's figures, in whole points.
+
+    `available` is what may be spent now, and never below zero here.
+    """
 
     customer_id: CustomerId
     balance: int = 0
@@ -45,18 +48,18 @@ class Balance:
 
 
 def read_points(connection: Connection, customer_id: CustomerId) -> int:
-    """The balance alone; 0 for a customer never seen."""
+    """Return the balance alone; 0 for an unknown customer."""
     query = select(dust_balance.c.balance).where(dust_balance.c.customer_id == customer_id)
     return connection.scalar(query) or 0
 
 
 def read_balance(connection: Connection, customer_id: CustomerId) -> Balance:
-    """All figures; zeros for a customer never seen."""
+    """Return all figures; zeros for an unknown customer."""
     return read_balances(connection, [customer_id])[0]
 
 
 def read_balances(connection: Connection, customer_ids: Sequence[CustomerId]) -> list[Balance]:
-    """As `read_balance`, for many at once, in the order in which they were asked for."""
+    """Like `read_balance`, for several customers, in the given sequence."""
     found: dict[str, Balance] = {}
     for row in connection.execute(_BALANCES, {"customers": list(customer_ids)}):
         balance = found.get(row.customer_id) or Balance(
@@ -73,17 +76,14 @@ def read_balances(connection: Connection, customer_ids: Sequence[CustomerId]) ->
 
 
 def _balances() -> Select[Any]:
-    """A row for each customer and date on which some of the points expire or mature.
-
-    Made once, as shoppers ask all the time.
-    """
+    """Build the query: one row per customer and date of expiry or maturity. Built once, as the Store API runs it often."""
     figures, lots = dust_balance.c, dust_lot.c
     moment = case((lots.matured, lots.expires_at), else_=lots.matures_at).label("moment")
     dated = (
         select(lots.matured, moment, func.sum(lots.remaining - lots.held).label("amount"))
         .where(
             lots.customer_id == figures.customer_id,
-            # Says nothing new, but by it the index of open lots is enough, however many were spent before.
+            # Redundant, but lets Postgres use the index of open lots, so spent lots cost nothing.
             lots.remaining > 0,
             lots.remaining > lots.held,
             or_(~lots.matured, lots.expires_at.is_not(None)),
@@ -112,7 +112,7 @@ _BALANCES = _balances()
 
 @dataclass(frozen=True, kw_only=True)
 class Totals:
-    """All customers together, in whole dust: what they own, what of it is held, and what is not theirs yet."""
+    """Totals of all customers, in whole points: owned, of that on hold, and pending."""
 
     customers: int
     outstanding: int
@@ -121,7 +121,7 @@ class Totals:
 
 
 def read_totals(connection: Connection) -> Totals:
-    """Reads every balance: for a page that an operator opens, not for a shopper's."""
+    """Sum up all balances. Reads the whole table, so it is for operators, not for shoppers."""
     columns = dust_balance.c
     row = connection.execute(
         select(
@@ -135,7 +135,7 @@ def read_totals(connection: Connection) -> Totals:
 
 
 def read_expiring(connection: Connection, *, until: datetime) -> int:
-    """Dust of all customers that goes away up to a moment, unless it is spent before."""
+    """Return all customers' points that expire up to `until`, unless they are spent before."""
     lots = dust_lot.c
     query = select(func.coalesce(func.sum(lots.remaining - lots.held), 0)).where(
         lots.remaining > lots.held, lots.matured, lots.expires_at <= until
@@ -146,7 +146,7 @@ def read_expiring(connection: Connection, *, until: datetime) -> int:
 def read_transactions(
     connection: Connection, customer_id: CustomerId, *, limit: int, before_version: int | None = None, memos: bool
 ) -> list[Row[Any]]:
-    """The newest rows first. Without `memos`, only rows that moved the balance: what a shopper's history shows."""
+    """Return transactions, newest first. Without `memos`, only rows that changed the balance, as shoppers see them."""
     query = select(dust_transaction).where(dust_transaction.c.customer_id == customer_id)
     if before_version is not None:
         query = query.where(dust_transaction.c.version < before_version)

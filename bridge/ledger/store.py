@@ -1,11 +1,11 @@
-"""The one writer of the ledger: accounts are opened under lock, changed in memory, and saved.
+"""Reads and writes accounts; the only code that writes to the ledger.
 
     with transaction() as connection:
         accounts = open_accounts(connection, [customer_id])
         accounts[customer_id].earn(...)
         save(connection, accounts.values())
 
-Locks are taken in the order of the customer ids, so two writers can wait for each other but never in a circle.
+Locks are taken in the sequence of the customer ids, so writers wait for each other without deadlocks.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -25,7 +25,7 @@ from bridge.ledger.webhook_events import tell
 
 
 def read_spendable(connection: Connection, customer_id: CustomerId, *, now: datetime) -> int:
-    """What the customer may spend at this moment: what a hold would find, whenever the sweeps ran. Writes nothing."""
+    """Return the points that the customer may spend at `now`, with everything due posted. Writes nothing."""
     with connection.begin_nested() as savepoint:
         account = open_accounts(connection, [customer_id])[customer_id]
         account.mature_due(now=now)
@@ -43,13 +43,13 @@ def open_accounts(
     expired_of: Collection[str] = (),
     lock: bool = True,
 ) -> dict[CustomerId, Account]:
-    """Lock these customers until the transaction ends and load them; unknown ones get an empty account.
+    """Lock these customers until the transaction ends, and load their accounts; unknown ones get an empty account.
 
-    `lots=False` is enough, and quicker, when nothing but `earn` will be called. Who is in debt comes with lots all the
-    same: pending ones may be due, and pay before what is earned does. `extra_lots` are loaded even if nothing is left
-    of them (a return gives back to them). What has expired is known of the sources in `expired_of` (ids of orders,
-    say). With an account that was merged into another comes that other, locked as well. Without `lock` the accounts
-    are there to look at, and must not be saved.
+    `lots=False` is faster, and enough if only `earn` will be called. Accounts in debt are loaded with lots anyway:
+    pending lots may be due, and pay the debt before the new earning does. `extra_lots` are loaded even if they are
+    empty, because a return gives back to them. Expired points are loaded for the sources in `expired_of` (ids of
+    orders, for example). The survivor of a merged account is locked and returned too. Without `lock` the accounts are
+    for reading only, and must not be saved.
     """
     asked = set(customer_ids)
     if not asked:
@@ -87,8 +87,8 @@ def open_accounts(
         for row in connection.execute(_EXPIRED, {"customers": list(accounts), "sources": list(expired_of)}):
             accounts[CustomerId(row.customer_id)].expired[row.source_id] = int(row.expired)
     if merges:
-        # Asked again under the locks: a merge that was undone meanwhile must carry nothing any more. What comes into
-        # an account that was merged meanwhile is found by the sweep, as the other account is not locked here.
+        # Read again under the locks: a merge undone meanwhile must not carry points any more. Points that come into an
+        # account merged meanwhile are found by the periodic job, as the other account is not locked here.
         for row in _merges(connection, asked):
             if row.survivor_id in accounts:
                 merged = accounts[CustomerId(row.customer_id)]
@@ -154,10 +154,10 @@ def _lot(row: Row[Any]) -> Lot:
 
 
 def save(connection: Connection, accounts: Iterable[Account], *, quiet: Collection[str] = ()) -> None:
-    """Write what these accounts posted, and forget the postings. The only statements that change the ledger.
+    """Write the postings of these accounts, and clear them.
 
-    What was earned for one of the `quiet` references (ids of orders, say) is told to nobody.
-    What came into an account that was merged goes on to its survivor here, whoever brought it.
+    No outgoing webhook is sent for earnings of the `quiet` references (ids of orders, for example). Points that came
+    into a merged account are carried over to its survivor here.
     """
     touched = {}
     for account in accounts:
@@ -264,12 +264,12 @@ def _update_balances(connection: Connection, accounts: list[Account]) -> None:
 
 
 def reserved_lots(connection: Connection, customer_id: CustomerId, redemption_id: str) -> dict[str, int]:
-    """What the open hold of a redemption still has of each lot."""
+    """Return what the open hold of a redemption still has, by lot."""
     return _lots_of(connection, customer_id, redemption_id, func.sum(dust_lot_use.c.held))
 
 
 def spent_lots(connection: Connection, customer_id: CustomerId, redemption_id: str) -> dict[str, int]:
-    """What a redemption took from each lot and has not been given back."""
+    """Return what a redemption took and has not given back, by lot."""
     return _lots_of(connection, customer_id, redemption_id, -func.sum(dust_lot_use.c.remaining))
 
 
@@ -280,7 +280,7 @@ def _lots_of(connection: Connection, customer_id: CustomerId, redemption_id: str
         .join(dust_transaction, and_(uses.customer_id == rows.customer_id, uses.version == rows.version))
         .where(
             rows.customer_id == customer_id,
-            # Written out, not a parameter: by it the index of just these is found.
+            # A literal, not a parameter, so that Postgres uses the partial index.
             rows.reference_type == literal_column("'redemption'"),
             rows.reference_id == redemption_id,
         )
@@ -293,7 +293,7 @@ def _lots_of(connection: Connection, customer_id: CustomerId, redemption_id: str
 def taken_lots(
     connection: Connection, customer_ids: Collection[CustomerId], order_ids: Collection[OrderId]
 ) -> dict[OrderId, dict[CustomerId, dict[str, int]]]:
-    """What reversals of these orders took from each of these customers' lots, and was not restored since."""
+    """Return what reversals of these orders took and did not restore, by order, customer and lot."""
     found: dict[OrderId, dict[CustomerId, dict[str, int]]] = {}
     if customer_ids and order_ids:
         for row in connection.execute(_TAKEN, {"customers": list(customer_ids), "orders": list(order_ids)}):
@@ -302,7 +302,7 @@ def taken_lots(
 
 
 def expired_of_orders(connection: Connection, customer_ids: Iterable[CustomerId]) -> dict[CustomerId, dict[str, int]]:
-    """What has expired of each order's points, by customer and order."""
+    """Return the expired points of each order, by customer and order."""
     found: dict[CustomerId, dict[str, int]] = {}
     for row in connection.execute(_EXPIRED_OF_ORDERS, {"customers": list(customer_ids)}):
         found.setdefault(CustomerId(row.customer_id), {})[row.source_id] = int(row.expired)
@@ -310,7 +310,7 @@ def expired_of_orders(connection: Connection, customer_ids: Iterable[CustomerId]
 
 
 def transaction_by_key(connection: Connection, customer_id: CustomerId, idempotency_key: str) -> Row[Any] | None:
-    """The row that was posted under this key, if any."""
+    """Return the row posted under this key; None without one."""
     return connection.execute(
         select(dust_transaction).where(
             dust_transaction.c.customer_id == customer_id, dust_transaction.c.idempotency_key == idempotency_key
@@ -327,7 +327,7 @@ def transaction_at(connection: Connection, customer_id: CustomerId, version: int
 
 
 def customers_with_due_lots(connection: Connection, moment: datetime, limit: int) -> list[CustomerId]:
-    """Customers with a lot that has matured or expired by now and is not booked so yet."""
+    """Return customers with a lot that is due to mature or expire."""
     maturing = select(dust_lot.c.customer_id).where(
         dust_lot.c.matures_at <= moment, dust_lot.c.remaining > 0, ~dust_lot.c.matured
     )

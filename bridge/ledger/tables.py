@@ -1,4 +1,4 @@
-"""The ledger's tables. Every key starts with the customer, so that the ledger can be spread over machines by it."""
+"""The ledger's tables. Every key starts with the customer, so that the ledger can be sharded by customer."""
 
 from sqlalchemy import (
     BigInteger,
@@ -24,16 +24,16 @@ dust_balance = Table(
     Column("held", BigInteger, nullable=False, server_default="0"),
     Column("pending", BigInteger, nullable=False, server_default="0"),
     Column("debt", BigInteger, nullable=False, server_default="0"),
-    # What reversals left with the customer under `within_balance`. What comes back from a spend pays for it.
+    # Points that reversals left with the customer under `within_balance`. Refunds of a spend pay for them.
     Column("waived", BigInteger, nullable=False, server_default="0"),
     Column("version", BigInteger, nullable=False, server_default="0"),
     Column("head", LargeBinary, nullable=False, server_default=text("decode(repeat('00', 32), 'hex')")),
     Column("updated_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
     CheckConstraint("held >= 0 AND pending >= 0 AND debt >= 0 AND waived >= 0", name="figures"),
-    # Without debt, what is held is covered by the balance: the database's own last word against overspending.
+    # Without debt, the balance covers the points on hold: the database's own guard against overspending.
     CheckConstraint("held <= balance + debt", name="overdraft"),
     Index("ix_dust_balance_in_debt", "debt", postgresql_where=text("debt > 0")),
-    # Balances change with every event; room in the page lets Postgres update in place, without touching an index.
+    # Balances change with every event. Free space in the page allows HOT updates, which touch no index.
     postgresql_with={"fillfactor": "70"},
 )
 
@@ -69,7 +69,7 @@ dust_transaction = Table(
         unique=True,
         postgresql_where=text("idempotency_key IS NOT NULL"),
     ),
-    # Nobody looks for the rows of an order here, and they are nearly all.
+    # Rows of orders, nearly all rows, are never looked up by reference.
     Index(
         "ix_dust_transaction_reference",
         "customer_id",
@@ -115,7 +115,7 @@ dust_lot_use = Table(
     Column("held", BigInteger, nullable=False),
 )
 
-# Lots whose end was announced, so that each is announced once; gone when the lot is.
+# Lots whose expiry was announced by an outgoing webhook, so that each is announced once. Deleted when the lot expires.
 expiry_notice = Table(
     "expiry_notice",
     metadata,
@@ -125,7 +125,8 @@ expiry_notice = Table(
     Index(None, "expires_at"),
 )
 
-# Two accounts of one person. While it is not undone, whatever comes into the one is carried over to the other.
+# Merges of two accounts of one person. Until it is undone, points that come into the first are carried over to the
+# survivor.
 customer_merge = Table(
     "customer_merge",
     metadata,
@@ -141,9 +142,9 @@ customer_merge = Table(
     Index("uq_customer_merge_active", "customer_id", unique=True, postgresql_where=text("unmerged_at IS NULL")),
 )
 
-# What all of `dust_transaction` adds up to, by kind, so that a figure for the whole shop is no scan of the book. Each
-# `save` adds rows of its own, in its own transaction and so exact, and waits for nobody: a single row of totals would
-# make all writers queue up behind it. `totals.fold` adds the rows of a minute together.
+# Sums of `dust_transaction` by kind, so that a total for the whole shop needs no scan. Each `save` inserts its own rows
+# in its own transaction, so the sums are exact and no writer waits: a single row of totals would serialise all writers.
+# `totals.fold` merges the rows of a minute.
 ledger_total = Table(
     "ledger_total",
     metadata,

@@ -1,4 +1,4 @@
-"""What the whole ledger adds up to, without reading it: `save` notes what it posts, `fold` keeps the notes few."""
+"""Totals of the whole ledger, without a scan: `save` inserts rows of sums, `fold` merges them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _FIGURES = ("postings", "credited", "debited", "held", "pending")
 
 @dataclass(frozen=True, kw_only=True)
 class KindTotal:
-    """All rows of the book of one kind: how many, and what they moved."""
+    """Totals of all ledger rows of one kind: their count, and what they changed."""
 
     kind: str
     postings: int
@@ -25,7 +25,7 @@ class KindTotal:
 
 
 def note_postings(connection: Connection, postings: Iterable[Posting]) -> None:
-    """Add these to the totals: one statement for all of them, a row for each kind."""
+    """Add these postings to the totals: one statement, a row per kind."""
     sums: dict[str, dict[str, int]] = {}
     for posting in postings:
         figures = sums.setdefault(posting.details.kind.value, dict.fromkeys(_FIGURES, 0))
@@ -39,9 +39,9 @@ def note_postings(connection: Connection, postings: Iterable[Posting]) -> None:
 
 
 def fold(connection: Connection) -> int:
-    """Put all notes of a kind into one row; how many rows went into it. Two at once do what one does.
+    """Merge the rows of each kind into one; return how many rows were merged. Safe to run concurrently.
 
-    It is a single statement: what is noted meanwhile is not seen and stays as it is.
+    It is a single statement: rows inserted meanwhile are not seen and stay as they are.
     """
     statement = """
         WITH gone AS (DELETE FROM ledger_total RETURNING *),
@@ -61,7 +61,7 @@ def read_totals(connection: Connection) -> list[KindTotal]:
 
 
 def read_debt(connection: Connection) -> int:
-    """What customers owe in all; its own index holds only those who do."""
+    """Return the total debt of all customers, from an index of those in debt."""
     return int(connection.scalar(select(func.sum(dust_balance.c.debt)).where(dust_balance.c.debt > 0)) or 0)
 
 

@@ -1,4 +1,4 @@
-"""What of the book a shop may want to write to its customers about. Notices are written with the rows they tell of."""
+"""Outgoing webhooks for ledger postings, written in the same transaction as the postings."""
 
 from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -22,7 +22,7 @@ _TOLD = {
 
 
 def tell(connection: Connection, accounts: Sequence[Account], *, quiet: Collection[str]) -> None:
-    """Write notices for what these accounts, each with postings, are about to save; none of `quiet` earnings."""
+    """Store outgoing webhooks for the postings of these accounts; none for `quiet` earnings."""
     if wanted():
         news = [each for account in accounts for each in _notices(account, quiet)]
         put(connection, news, now=accounts[0].postings[-1].created_at)
@@ -36,7 +36,7 @@ def _notices(account: Account, quiet: Collection[str]) -> Iterator[Notice]:
             continue
         if told is None or (told is NoticeType.EARNED and posting.details.reference_id in quiet):
             continue
-        # Lots that expire together are one piece of news; what is left is said after the last.
+        # Lots that expire together give one webhook, with the balance after the last of them.
         amount = sum(abs(each.amount or each.pending) for each in (expired if posting in expired else [posting]))
         yield Notice(
             type=told,
@@ -47,7 +47,7 @@ def _notices(account: Account, quiet: Collection[str]) -> Iterator[Notice]:
 
 
 def _was_ever_good(account: Account, posting: Posting) -> bool:
-    """Whether it takes dust that could have been spent: that of an old order may be over as it is booked."""
+    """Whether the expired points could have been spent. Points of an old order may be expired when they are booked."""
     if posting.details.kind is not Kind.EXPIRE:
         return False
     lot = account.lots[posting.details.reference_id]
@@ -84,9 +84,10 @@ def _details(account: Account, posting: Posting) -> dict[str, Any]:
 
 
 def tell_expiring(connection: Connection, *, days: int, now: datetime, customers: int, time_zone: str = "UTC") -> int:
-    """Tell of dust that goes away within `days`, each lot once; for up to so many customers, and how many it was.
+    """Store webhooks for points that expire within `days`; return how many customers, at most `customers`.
 
-    What a customer loses on one day of the time zone is one notice. Two at once tell no lot twice.
+    Each lot is announced once, also by concurrent calls. All that a customer loses on one day of the time zone is one
+    webhook.
     """
     due = _due_lots(now, days)
     who = list(connection.scalars(due.with_only_columns(dust_lot.c.customer_id).distinct().limit(customers)))
@@ -132,7 +133,7 @@ def _expiring(lots: list[Row[Any]]) -> Notice:
 
 
 def forget_told(connection: Connection, *, now: datetime) -> int:
-    """Drop the marks of lots whose day has come; how many."""
+    """Delete the marks of lots that have expired; return how many."""
     return connection.execute(delete(expiry_notice).where(expiry_notice.c.expires_at < now)).rowcount
 
 

@@ -1,8 +1,8 @@
-"""Decimals as Medusa prints them, freed from floating-point noise. Every document is read through these types.
+"""Decimal types for Medusa's numbers, without floating-point noise. Every document is read through these types.
 
 Medusa 2.21.2 computes with 20 decimal places and prints the result as a binary double: 12.00 may arrive as
-11.999999999999998, and an order that is paid in full may keep a total of 1e-20. A price that includes tax has no end
-in decimals (10.00 / 1.2 = 8.3333…), so an amount is not rounded to the currency's smallest unit when it is read.
+11.999999999999998, and a fully paid order may keep a total of 1e-20. A price that includes tax has endless decimals
+(10.00 / 1.2 = 8.3333…), so an amount is not rounded to the currency's smallest unit when it is read.
 """
 
 from collections.abc import Iterable
@@ -11,9 +11,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-# A double has 15 to 17 significant digits; arithmetic in doubles spoils the last ones.
+# A double has 15 to 17 significant digits; arithmetic in doubles changes the last ones.
 _SIGNIFICANT_DIGITS = 14
-# What is smaller than this is left over from a subtraction.
+# Smaller values are left over from a subtraction.
 _MAX_PLACES = 10
 # Some currencies have three decimals; those are never rounded away.
 _MIN_PLACES = 3
@@ -21,10 +21,10 @@ _ZERO, _THOUSANDTH = Decimal(0), Decimal("0.001")
 
 
 def without_noise(value: Decimal) -> Decimal:
-    """Round away what only binary arithmetic can have put there.
+    """Round away the noise of binary arithmetic.
 
-    59.99999999999999 is 60, 0.30000000000000004 is 0.3, 1e-20 is 0. 8.333333333333334 is 8.3333333333: of an amount
-    below 10,000, ten decimal places are kept; of a larger one fewer, but never less than three.
+    59.99999999999999 is 60, 0.30000000000000004 is 0.3, 1e-20 is 0, and 8.333333333333334 is 8.3333333333. An amount
+    below 10,000 keeps ten decimal places; a larger one keeps fewer, but at least three.
     """
     if not value:
         # Also -0.
@@ -42,7 +42,7 @@ def without_noise(value: Decimal) -> Decimal:
 
 
 def sum_of(amounts: Iterable[Decimal]) -> Decimal:
-    """The sum of amounts that were read. Each may be short in its tenth place: 3 x 3.3333333333 are 10."""
+    """Return the sum of amounts. Each may be short in its tenth place: 3 x 3.3333333333 is 10."""
     return sum(amounts, Decimal(0)).quantize(Decimal("1e-8"), ROUND_HALF_EVEN).normalize() + 0
 
 
@@ -50,4 +50,4 @@ Number = Annotated[Decimal, Field(ge=-(10**15), le=10**15), AfterValidator(witho
 """An amount in major units, or a quantity. No shop sells for more."""
 
 Quantity = Annotated[Decimal, Field(ge=0, le=10**15), AfterValidator(without_noise)]
-"""How much of a product: a whole number, or a weight such as 1.5."""
+"""A quantity of a product: a whole number, or a weight such as 1.5."""

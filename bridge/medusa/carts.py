@@ -1,4 +1,4 @@
-"""A Medusa cart as we read it over the Store API (2.21.2)."""
+"""A Medusa cart, as read over the Store API (2.21.2)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ from bridge.errors import InvalidInput, wrong_fields
 from bridge.ids import CustomerId, ProductId
 from bridge.medusa.amounts import Number, Quantity, sum_of
 
-# `customer_id` alone is dropped by Medusa (2.21.2, tried), and so is `customer.has_account`: it gives all of the
-# customer, or the id and e-mail. Nothing but the id and whether it is an account is read. Nor is `item_total`, but
-# without a total of the cart Medusa works out none of its items either (tried). Medusa before 2.21 computes totals only
-# from the fields that a request names (tried on 2.13.6 and 2.18.0): hence prices, tax lines and adjustments.
+# Medusa drops `customer_id` alone, and `customer.has_account` (2.21.2, tried): it returns all of the customer, or the
+# id and e-mail. Dust reads only the id and whether it is an account. `item_total` is not read, but without a total of
+# the cart Medusa computes none of its items either (tried). Medusa before 2.21 computes totals only from the fields
+# that a request names (tried on 2.13.6 and 2.18.0): hence prices, tax lines and adjustments.
 CART_FIELDS = (
     "id,customer_id,customer.*,currency_code,completed_at,item_total,"
     "items.id,items.product_id,items.quantity,items.total,items.tax_total,items.adjustments.code,"
@@ -25,12 +25,12 @@ CART_FIELDS = (
 )
 
 
-# What says which codes a cart holds: its promotions, null where one is deleted, and what each code takes off.
+# The fields for the codes that a cart holds: its promotions (null for a deleted one), and what each code takes off.
 CART_CODES_FIELDS = "id,completed_at,promotions.code,items.adjustments.code,shipping_methods.adjustments.code"
 
 
 class UnreadableCart(InvalidInput):
-    """The JSON is not a cart of the shape we know."""
+    """The JSON is not a cart of the known shape."""
 
     code = "unreadable_cart"
 
@@ -44,20 +44,20 @@ class CartLine:
     net: Decimal
     gross: Decimal
     discounts: Mapping[str, Decimal]
-    """What each code takes off this line; with tax where the promotion says so, as all of Dust's do."""
+    """What each code takes off this line; with tax if the promotion says so, as all of Dust's do."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cart:
-    """A cart at one moment. Money in major units of `currency_code`.
+    """A cart at one moment. Amounts in major units of `currency_code`.
 
-    `shipping_gross` is None until a way of shipping is chosen.
+    `shipping_gross` is None until a shipping method is chosen.
     """
 
     id: str
     customer_id: CustomerId | None
     has_account: bool
-    """Whether its customer is more than the record that Medusa keeps of a guest."""
+    """Whether its customer has an account, and is not just Medusa's record of a guest."""
     currency_code: str
     completed: bool
     lines: tuple[CartLine, ...]
@@ -70,7 +70,7 @@ class Cart:
 class CartCodes:
     """The codes that a cart holds at one moment.
 
-    `dead` says that it links to a promotion that is deleted: Medusa shows that as a null, and keeps its discount.
+    `dead` means that it links to a deleted promotion: Medusa returns null for it, and keeps its discount.
     """
 
     completed: bool
@@ -122,7 +122,7 @@ class _Cart(_Shape):
 
 
 def read_cart(document: Mapping[str, Any]) -> Cart:
-    """Read a cart. Raises `UnreadableCart`, naming the fields."""
+    """Read a cart. Raises `UnreadableCart`, which names the fields."""
     try:
         cart = _Cart.model_validate(document)
     except ValidationError as error:
@@ -153,7 +153,7 @@ def read_cart(document: Mapping[str, Any]) -> Cart:
 
 
 def read_cart_codes(document: Mapping[str, Any]) -> CartCodes:
-    """Read a cart that was asked for with `CART_CODES_FIELDS`."""
+    """Read the answer to a request with `CART_CODES_FIELDS`."""
     promotions = document.get("promotions") or []
     lines = [*(document.get("items") or []), *(document.get("shipping_methods") or [])]
     adjustments = [adjustment for line in lines if line for adjustment in line.get("adjustments") or []]

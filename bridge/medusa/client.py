@@ -1,6 +1,6 @@
-"""Calls to Medusa's Admin and Store API. Only this page speaks HTTP to Medusa and knows its errors.
+"""HTTP client for Medusa's Admin and Store API. No other module speaks HTTP to Medusa or knows its errors.
 
-Every call has a time-out; nothing is retried here: the row that wanted the call is tried again by its own schedule.
+Every call has a timeout. Nothing is retried here: the row that needed the call has its own retry schedule.
 """
 
 import contextlib
@@ -32,15 +32,15 @@ log = structlog.get_logger(__name__)
 
 Params = Mapping[str, str] | list[tuple[str, str | int | float | bool | None]]
 VARIANT_FIELDS = "id,variants.id,variants.title,*variants.prices"
-# Codes are 21 characters: fifty of them stay well inside what a URL may hold.
+# Codes have 21 characters: fifty of them fit easily into a URL.
 _CODES_AT_ONCE = 50
-# Medusa's parser takes a thousand values in a list; Node refuses headers, the URL among them, over 16 kB.
+# Medusa's parser takes a thousand values in a list; Node refuses headers, including the URL, over 16 kB.
 _VALUES_AT_ONCE = 100
 _CHARACTERS_AT_ONCE = 4_000
 
 
 class MedusaNotConfigured(Unavailable):
-    """A variable that names Medusa or its key is missing."""
+    """An environment variable with Medusa's URL or key is missing."""
 
     code = "medusa_not_configured"
 
@@ -49,7 +49,7 @@ class MedusaNotConfigured(Unavailable):
 
 
 class MedusaRefused(Conflict):
-    """Medusa understood the call and said no: a 4xx that asking again would not change."""
+    """Medusa refused the call with a 4xx that a retry would not change."""
 
     code = "medusa_refused"
 
@@ -59,7 +59,7 @@ class MedusaRefused(Conflict):
 
 
 class UnknownInMedusa(NotFound):
-    """Medusa answered 404: no such thing there."""
+    """Medusa answered 404."""
 
     code = "unknown_in_medusa"
 
@@ -76,7 +76,7 @@ class Promotion:
 
 @dataclass(frozen=True, kw_only=True)
 class Withdrawal:
-    """What the plugin did with codes in open carts: the codes by cart, and how many carts still hold one of them."""
+    """The plugin's result: the codes removed, by cart, and how many open carts still hold one of them."""
 
     carts: Mapping[str, tuple[str, ...]]
     remaining: int
@@ -84,7 +84,7 @@ class Withdrawal:
 
 @dataclass(frozen=True, kw_only=True)
 class Probe:
-    """An answer as it came, whatever it says; `body` is empty when it is no JSON object. `date` is the header."""
+    """An answer of any status. `body` is empty if it is not a JSON object; `date` is the header."""
 
     status: int
     date: str | None
@@ -92,7 +92,7 @@ class Probe:
 
 
 class Medusa:
-    """A client for one Medusa. Safe to share between threads; close it when done."""
+    """A client for one Medusa. Thread-safe; close it when done."""
 
     def __init__(
         self,
@@ -108,15 +108,15 @@ class Medusa:
         self._publishable_key = publishable_key
         self._http = httpx.Client(base_url=url, timeout=timeout_seconds, transport=transport)
         self.date: datetime | None = None
-        """What Medusa's clock said at its last answer, to the second."""
+        """Medusa's clock at its last answer, to the second."""
 
     def close(self) -> None:
         self._http.close()
 
     def order(self, order_id: OrderId) -> Json:
-        """The order as JSON with exact decimals. Raises `UnknownInMedusa`.
+        """Return the order as JSON with exact decimals. Raises `UnknownInMedusa`.
 
-        Its lines have their product's categories and collection also when the product is deleted.
+        Its lines have their product's categories and collection even if the product is deleted.
         """
         document = cast(
             Json, self._admin("GET", _path("/admin/orders", order_id), params={"fields": ORDER_FIELDS})["order"]
@@ -128,7 +128,7 @@ class Medusa:
         return document
 
     def _deleted_products(self, product_ids: Collection[str]) -> dict[str, Json]:
-        """Medusa 2.21.2 gives an order's line no product once it is deleted, but keeps its categories."""
+        """Return deleted products: Medusa 2.21.2 omits them from an order's lines, but keeps their categories."""
         found: dict[str, Json] = {}
         for some in _in_portions(sorted(product_ids)):
             params: Params = [
@@ -143,23 +143,25 @@ class Medusa:
         return found
 
     def orders_updated_since(self, since: datetime) -> Iterator[list[Json]]:
-        """Pages of orders whose `updated_at` is not before `since`, oldest change first."""
+        """Yield pages of orders with `updated_at` at or after `since`, oldest change first."""
         return _rows(self.updated_orders(Place(since=since)))
 
     def updated_orders(self, place: Place) -> Iterator[Page]:
-        """As `orders_updated_since`, from a place on, with the place to go on from after each page."""
+        """Like `orders_updated_since`, from a place on; each page has the place where the next one begins."""
         return self._list("/admin/orders", "updated_at", {"fields": ORDER_FIELDS}).pages(place)
 
     def orders_placed_since(self, since: datetime) -> Iterator[list[Json]]:
-        """Pages of orders that were placed at or after `since`, oldest first.
+        """Yield pages of orders placed at or after `since`, oldest first.
 
-        Of an order that Medusa cannot give there is only its `id`.
+        An order that Medusa cannot return has only its `id`.
         """
         for page in self._list("/admin/orders", "created_at", {"fields": ORDER_FIELDS}).pages(Place(since=since)):
             yield page.rows + [{"id": order_id} for order_id in page.unread]
 
     def orders_by_id(self, order_ids: Collection[OrderId]) -> list[Json]:
-        """Those of these orders that Medusa has. It leaves drafts out of its list (2.21.2, its source)."""
+        """Return the orders among these that Medusa has, without drafts, which its list leaves out (2.21.2, its
+        source).
+        """
         found: list[Json] = []
         for some in _in_portions(sorted(order_ids)):
             params: Params = [
@@ -171,40 +173,40 @@ class Medusa:
         return found
 
     def orders_of_customer_since(self, customer_id: CustomerId, since: datetime) -> Iterator[list[Json]]:
-        """Pages of a customer's orders that were placed at or after `since`, all of them or `MedusaAway`."""
+        """Yield pages of a customer's orders placed at or after `since`: all of them, or it raises `MedusaAway`."""
         filters = {"customer_id": customer_id, "fields": ORDER_FIELDS}
         orders = self._list("/admin/orders", "created_at", filters, passes_unreadable=False)
         return _rows(orders.pages(Place(since=since)))
 
     def payments_updated_since(self, since: datetime) -> Iterator[list[Json]]:
-        """Pages of payments changed since then, with the id of their order: a capture does not touch the order."""
+        """Yield pages of payments changed since then, with their order's id: a capture does not change the order."""
         return _rows(self.updated_payments(Place(since=since)))
 
     def updated_payments(self, place: Place) -> Iterator[Page]:
-        """As `payments_updated_since`, from a place on."""
+        """Like `payments_updated_since`, from a place on."""
         fields = {"fields": "id,updated_at,payment_collection.order.id"}
         return self._list("/admin/payments", "updated_at", fields, compares_ids=False).pages(place)
 
     def customers_created_since(self, since: datetime) -> Iterator[list[Json]]:
-        """Pages of customers created since then, with `email` and `has_account`."""
+        """Yield pages of customers created since then, with `email` and `has_account`."""
         return _rows(self.created_customers(Place(since=since)))
 
     def created_customers(self, place: Place) -> Iterator[Page]:
-        """As `customers_created_since`, from a place on."""
+        """Like `customers_created_since`, from a place on."""
         fields = {"fields": "id,email,has_account,created_at"}
         return self._list("/admin/customers", "created_at", fields).pages(place)
 
     def customer(self, customer_id: CustomerId) -> Json:
-        """A customer with `email`, `has_account`, `created_at` and `updated_at`. Raises `UnknownInMedusa`."""
+        """Return a customer with `email`, `has_account`, `created_at` and `updated_at`. Raises `UnknownInMedusa`."""
         fields = {"fields": "id,email,has_account,created_at,updated_at"}
         return cast(Json, self._admin("GET", _path("/admin/customers", customer_id), params=fields)["customer"])
 
     def customers_with_account(
         self, *, ids: Collection[str] = (), emails: Collection[str] = ()
     ) -> Iterator[list[Json]]:
-        """Those of these customers that have an account, with `id` and `email`; nobody for a guest's or unknown one.
+        """Yield the customers among these that have an account, with `id` and `email`.
 
-        Medusa compares e-mail addresses letter by letter, capitals too.
+        Medusa compares e-mail addresses case-sensitively.
         """
         for name, values in (("id[]", ids), ("email[]", emails)):
             for some in _in_portions(sorted(values)):
@@ -214,24 +216,27 @@ class Medusa:
                 yield [customer for customer in found if customer.get("has_account")]
 
     def order_id_of_payment(self, payment_id: str) -> OrderId | None:
-        """The order that a payment belongs to; None while its cart is not completed."""
+        """Return the order of a payment; None while its cart is not completed."""
         fields = "id,payment_collection.order.id"
         payment = self._admin("GET", _path("/admin/payments", payment_id), params={"fields": fields})["payment"]
         order = ((payment.get("payment_collection") or {}).get("order")) or {}
         return OrderId(order["id"]) if order.get("id") else None
 
     def cart(self, cart_id: str) -> Cart:
-        """A cart over the Store API. Raises `UnknownInMedusa`."""
+        """Return a cart from the Store API. Raises `UnknownInMedusa`."""
         return read_cart(self._store("GET", _path("/store/carts", cart_id), params={"fields": CART_FIELDS})["cart"])
 
     def add_codes_to_cart(self, cart_id: str, codes: Collection[str]) -> set[str]:
-        """Apply codes; those that the cart has then. Medusa leaves out a code that does not apply, and says nothing."""
+        """Apply codes, and return those that the cart has then.
+
+        Medusa leaves out a code that does not apply, without an error.
+        """
         body = {"promo_codes": sorted(codes)}
         cart = self._store("POST", _path("/store/carts", cart_id, "/promotions"), body=body)["cart"]
         return {promotion["code"] for promotion in cart.get("promotions") or () if promotion} & set(codes)
 
     def codes_in_cart(self, cart_id: str) -> CartCodes | None:
-        """Which codes a cart holds; None when Medusa has no such cart."""
+        """Return the codes that a cart holds; None if Medusa does not have the cart."""
         try:
             document = self._store("GET", _path("/store/carts", cart_id), params={"fields": CART_CODES_FIELDS})
         except UnknownInMedusa:
@@ -239,17 +244,18 @@ class Medusa:
         return read_cart_codes(document["cart"])
 
     def remove_codes_from_cart(self, cart_id: str, codes: Collection[str]) -> None:
-        """Take codes out of a cart, those of deleted promotions too. A code that is not in it is fine.
+        """Remove codes from a cart, including those of deleted promotions. A code that is not in it is ignored.
 
-        Raises `MedusaRefused` for a completed cart, and `MedusaAway` for one that is locked or that does not exist:
-        Medusa 2.21.2 answers 500 to both.
+        Raises `MedusaRefused` for a completed cart, and `MedusaAway` for one that is locked or does not exist: Medusa
+        2.21.2 answers 500 to both.
         """
         self._store("DELETE", _path("/store/carts", cart_id, "/promotions"), body={"promo_codes": sorted(codes)})
 
     def withdraw_codes(self, codes: Collection[str], *, dry_run: bool = False) -> Withdrawal | None:
-        """Let the plugin take these codes out of every open cart that holds one; None when it has no such route.
+        """Have the plugin remove these codes from every open cart; None if Medusa has no such route.
 
-        It does some carts a call: `remaining` says how many are left. With `dry_run` it only finds them.
+        It changes a limited number of carts per call: `remaining` says how many are left. With `dry_run` it only finds
+        them.
         """
         path, body = "/admin/dust/codes/withdraw", {"codes": sorted(codes), "dry_run": dry_run}
         answer = self._call(
@@ -261,16 +267,16 @@ class Medusa:
         return Withdrawal(carts=carts, remaining=answer["remaining"])
 
     def create_promotion(self, body: Json) -> Promotion:
-        """Create a promotion. Raises `MedusaRefused` for a code that is taken, as for anything else it dislikes."""
+        """Create a promotion. Raises `MedusaRefused` if the code is taken, or for any other refusal."""
         return _promotion(self._admin("POST", "/admin/promotions", body=body)["promotion"])
 
     def promotions_by_code(self, codes: Collection[str]) -> dict[str, Promotion]:
-        """The promotions of these codes, in any state. A code that does not exist, or no longer does, is left out."""
+        """Return the promotions of these codes, in any state. A code that does not exist is left out."""
         found = self._promotions(codes, "id,code,used,rules.description")
         return {promotion["code"]: _promotion(promotion) for promotion in found}
 
     def usable_codes(self, codes: Collection[str]) -> set[str]:
-        """Those of these codes that a shopper could still use."""
+        """Return the codes among these that a shopper could still use."""
         return {
             promotion["code"]
             for promotion in self._promotions(codes, "id,code,status,used,limit")
@@ -288,15 +294,15 @@ class Medusa:
             yield from (promotion for promotion in found if promotion["code"] in codes)
 
     def delete_promotion(self, promotion_id: str) -> None:
-        """Delete a promotion; one that is gone already is fine."""
+        """Delete a promotion. A promotion that does not exist is ignored."""
         try:
             self._admin("DELETE", _path("/admin/promotions", promotion_id))
         except UnknownInMedusa:
             log.info("promotion_was_gone", promotion_id=promotion_id)
 
     def currencies(self) -> dict[str, int]:
-        """Decimal digits by currency code, of all currencies that Medusa has. Raises `MedusaAway` for other answers."""
-        # 2.21.2 ships 126 and sets no bound to the limit.
+        """Return the decimal digits of all of Medusa's currencies, by code. Raises `MedusaAway` for other answers."""
+        # Medusa 2.21.2 ships 126 currencies, and has no maximum for `limit`.
         query = {"fields": "code,decimal_digits", "limit": "1000"}
         rows = self._admin("GET", "/admin/currencies", params=query).get("currencies")
         try:
@@ -305,13 +311,13 @@ class Medusa:
             raise MedusaAway(f"What answered GET /admin/currencies is not Medusa: {error}") from error
 
     def variants(self, product_id: ProductId) -> list[Json]:
-        """A product's variants with `title` and `prices`. Raises `UnknownInMedusa`."""
+        """Return a product's variants with `title` and `prices`. Raises `UnknownInMedusa`."""
         fields = {"fields": VARIANT_FIELDS}
         product = self._admin("GET", _path("/admin/products", product_id), params=fields)["product"]
         return list(product.get("variants") or ())
 
     def variants_of(self, product_ids: Collection[ProductId]) -> dict[ProductId, list[Json]]:
-        """As `variants`, for many at once; products that Medusa does not know are left out."""
+        """Like `variants`, for several products; products that Medusa does not know are left out."""
         found: dict[ProductId, list[Json]] = {}
         for some in _in_portions(sorted(product_ids)):
             params: Params = [*(("id[]", each) for each in some), ("fields", VARIANT_FIELDS), ("limit", len(some))]
@@ -320,11 +326,14 @@ class Medusa:
         return found
 
     def set_product_metadata(self, product_id: ProductId, metadata: Json) -> None:
-        """Merge these keys into a product's metadata; an empty string drops a key. Raises `UnknownInMedusa`."""
+        """Merge these keys into a product's metadata; an empty string removes a key. Raises `UnknownInMedusa`."""
         self._admin("POST", _path("/admin/products", product_id), body={"metadata": metadata})
 
     def probe(self, path: str, params: Mapping[str, str] | None = None) -> Probe:
-        """What Medusa says to a GET with the key that the path needs. Raises `MedusaAway` only when nothing answers."""
+        """Return Medusa's answer to a GET with the key that the path needs.
+
+        Raises `MedusaAway` only without an answer.
+        """
         headers = {"x-publishable-api-key": self._publishable_key} if self._publishable_key else {}
         auth = self._auth if path.startswith("/admin") else None
         try:
@@ -384,7 +393,7 @@ class Medusa:
         headers: dict[str, str],
         optional: bool = False,
     ) -> Json:
-        """The JSON of the answer; with `optional`, an empty object when Medusa has no such route."""
+        """Return the answer's JSON; with `optional`, an empty object if Medusa has no such route."""
         call = _call_name(method, path)
         try:
             with span(f"medusa {call}"), MEDUSA_SECONDS.labels(call).time():
@@ -399,7 +408,7 @@ class Medusa:
             raise
         except httpx.HTTPError as error:
             MEDUSA_ERRORS.labels(call, MedusaAway.code).inc()
-            # Medusa took the call and did not finish its answer; otherwise it did not even take it.
+            # Whether Medusa accepted the call but did not finish its answer; otherwise it did not accept it.
             unfinished = isinstance(error, httpx.ReadTimeout | httpx.ReadError | httpx.RemoteProtocolError)
             reason = f"Medusa did not answer {method} {path} ({type(error).__name__})."
             raise MedusaAway(reason, at_call=unfinished) from error
@@ -413,16 +422,16 @@ def _date(response: httpx.Response) -> datetime | None:
 
 
 def _path(collection: str, id: str, below: str = "") -> str:
-    """The path of one thing. Raises `UnknownInMedusa` for what cannot be an id: it could lead to another path."""
+    """Return the path of one resource. Raises `UnknownInMedusa` for an invalid id, which could lead to another path."""
     if not is_id(id):
         raise UnknownInMedusa("Medusa has nothing with such an id.")
     return f"{collection}/{id}{below}"
 
 
 def _call_name(method: str, path: str) -> str:
-    """`GET /admin/orders/:id` for any order: a name that a metric can have as a label."""
+    """Return a call's name for metric labels: `GET /admin/orders/:id` for any order."""
     _, root, collection, *rest = path.split("/")
-    # Nothing of an id may get into the name: there are any number of them.
+    # No part of an id may get into the name: the number of labels must stay small.
     below = "/:id/promotions" if rest and rest[-1] == "promotions" else "/:id" if rest else ""
     return f"{method} /{root}/{collection}{below}"
 
@@ -436,7 +445,7 @@ def _answer(response: httpx.Response, method: str, path: str) -> Json:
         raise _key_refused(response, f"{method} {path}")
     answer = _json(response, f"{method} {path}")
     if "publishable" in str(answer.get("message", "")).lower() and answer.get("type") == "not_allowed":
-        # The Store API says it with a 400.
+        # The Store API reports a refused key with 400.
         raise _key_refused(response, f"{method} {path}")
     if response.status_code == 404:
         raise UnknownInMedusa(f"Medusa knows nothing under {path}.")
@@ -450,7 +459,7 @@ def _answer(response: httpx.Response, method: str, path: str) -> Json:
 
 
 def _key_refused(response: httpx.Response, call: str) -> MedusaAway:
-    # A revoked or wrong key is fixed by people, and everything that waited for it then goes through.
+    # Unavailable, not refused: after the key is fixed, everything that waited succeeds.
     return MedusaAway(f"Medusa refused our key ({response.status_code}) at {call}: check the keys.")
 
 
@@ -474,16 +483,16 @@ def _promotion(promotion: Json) -> Promotion:
 
 
 def _redemption_id(promotion: Json) -> str | None:
-    """The redemption that the promotion was made for (`redemptions/promotions.py`); None if it is not of Dust."""
+    """Return the redemption of the promotion (`redemptions/promotions.py`); None if Dust did not create it."""
     for rule in promotion.get("rules") or ():
-        # The shop's own rules may have descriptions too, of any text.
+        # The shop's own rules may have descriptions with any text.
         with contextlib.suppress(ValueError, TypeError, KeyError):
             return str(json.loads(rule["description"])["redemption_id"])
     return None
 
 
 def _in_portions(values: Iterable[str]) -> Iterator[list[str]]:
-    """The values in portions that a URL can hold, though each character may be written as three."""
+    """Yield the values in portions that fit into a URL, even if each character is encoded as three."""
     portion: list[str] = []
     for value in values:
         if portion and (len(portion) == _VALUES_AT_ONCE or sum(map(len, portion)) + len(value) > _CHARACTERS_AT_ONCE):
@@ -499,7 +508,7 @@ def _rows(pages: Iterator[Page]) -> Iterator[list[Json]]:
 
 
 def make_medusa(settings: Settings) -> Medusa:
-    """A client for the Medusa of these settings. Raises `MedusaNotConfigured`."""
+    """Create a client for the Medusa of these settings. Raises `MedusaNotConfigured`."""
     if not settings.medusa_url:
         raise MedusaNotConfigured("DUST_MEDUSA_URL")
     key = settings.medusa_api_key.get_secret_value() if settings.medusa_api_key else None
@@ -513,5 +522,5 @@ def make_medusa(settings: Settings) -> Medusa:
 
 @PerProcess
 def get_medusa() -> Medusa:
-    """This process's client."""
+    """Return this process's client."""
     return make_medusa(get_settings())

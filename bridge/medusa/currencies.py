@@ -1,6 +1,6 @@
-"""How many decimals a currency has in Medusa. Medusa is right: HUF has none there, and ISO 4217 says two.
+"""Decimal digits of currencies in Medusa. Medusa's values count: HUF has 0 there, and 2 in ISO 4217.
 
-The figures start as those that Medusa 2.21.2 ships and are replaced by what `GET /admin/currencies` of the shop says.
+The defaults are those that Medusa 2.21.2 ships. They are replaced by the shop's `GET /admin/currencies`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,7 +20,7 @@ _DEFAULT_DIGITS = 2
 _SHIPPED = dict.fromkeys(_NO_DECIMALS.split(), 0) | dict.fromkeys(_THREE_DECIMALS.split(), 3)
 
 
-# What the shop says, once it was asked.
+# The shop's own digits, once they were loaded.
 _of_the_shop: dict[str, int] = {}
 
 
@@ -33,7 +33,10 @@ _CURRENCIES = TypeAdapter(list[_Currency])
 
 
 def read_currencies(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
-    """The decimal digits by currency code, from `GET /admin/currencies`. Raises `ValueError` for anything else."""
+    """Return the decimal digits by currency code, from `GET /admin/currencies`.
+
+    Raises `ValueError` for anything else.
+    """
     try:
         found = _CURRENCIES.validate_python(list(rows))
     except ValidationError as error:
@@ -42,23 +45,23 @@ def read_currencies(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
 
 
 def use_currencies(digits: Mapping[str, int]) -> None:
-    """From now on this process goes by these figures of the shop; without any, by the shipped ones."""
+    """Use these digits of the shop in this process from now on; without any, the shipped ones."""
     # A new dictionary: another thread may be reading the old one.
     global _of_the_shop
     _of_the_shop = dict(digits)
 
 
 def decimal_digits(currency_code: str) -> int:
-    """2 for eur, 0 for jpy and huf, 3 for kwd."""
+    """Return the currency's decimal digits: 2 for eur, 0 for jpy and huf, 3 for kwd."""
     code = currency_code.lower()
     return _of_the_shop.get(code, _SHIPPED.get(code, _DEFAULT_DIGITS))
 
 
 def smallest_unit(currency_code: str) -> Decimal:
-    """What the currency counts in: 0.01 for eur, 1 for jpy and huf."""
+    """Return the currency's smallest unit: 0.01 for eur, 1 for jpy and huf."""
     return Decimal(1).scaleb(-decimal_digits(currency_code))
 
 
 def amount_to_pay(total: Decimal, currency_code: str) -> Decimal:
-    """A total as it is paid: rounded to the currency's smallest unit, half up. 0.004 eur are nothing to pay."""
+    """Round a total to the currency's smallest unit, half up. 0.004 eur are nothing to pay."""
     return total.quantize(smallest_unit(currency_code), ROUND_HALF_UP) + 0

@@ -1,8 +1,8 @@
-"""What a claim's replacement or an exchange's new item earns: only what was paid for it.
+"""How much of an order's price counts after a claim or an exchange: only what was paid.
 
-Medusa adds such items to the order before anybody paid for them, and takes what comes back off the order only when it
-has arrived. So until then an order holds both, and its total says nothing of what the customer has given for them.
-What was seen on Medusa 2.21.2, and which of its figures tell: docs/decisions/0015.
+Medusa adds the new items to the order before they are paid, and removes returned items only when they have arrived.
+Until then the order holds both, and its total does not show what the customer has paid for them. What was seen on
+Medusa 2.21.2, and which of its figures are reliable: docs/decisions/0015.
 """
 
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ _ALL, _NOTHING = Decimal(1), Decimal(0)
 
 @dataclass(frozen=True, kw_only=True)
 class Shares:
-    """How much of their price the shop keeps: for what was bought, and for what was swapped in. From 0 to 1.
+    """The share of the price that the shop keeps, from 0 to 1, for items bought and items swapped in.
 
-    `unpaid` is what the swapped items still wait for, with tax, in major units.
+    `unpaid` is the unpaid amount of the swapped items, with tax, in major units.
     """
 
     bought: Decimal = _ALL
@@ -24,10 +24,11 @@ class Shares:
 
 
 def kept_shares(*, total: Decimal, credit: Decimal, swapped: Decimal, money: Decimal) -> Shares:
-    """Divide what the shop keeps over what an order holds: first over what was bought, then over what was swapped in.
+    """Divide the money that the shop keeps among an order's items: first those bought, then those swapped in.
 
-    `total` is the order's, after `credit` was taken off it; `swapped` of it are items swapped in, before the credit;
-    `money` is what the customer has given for everything that the order holds. All with tax, in major units.
+    All amounts with tax, in major units. `total` is the order's, after `credit` was taken off it. `swapped` is the part
+    of the total for items swapped in, before the credit. `money` is what the customer has paid for everything that the
+    order holds.
 
     An exchange of a shirt for 12.50 for another, 6.25 for shipping, 18.75 paid (total, swapped: what it earns for):
     31.25, 12.50 before the first one came back: the first one. 18.75, 12.50 afterwards: the second one.

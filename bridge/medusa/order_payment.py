@@ -1,29 +1,30 @@
-"""How much of an order has been paid, by the amounts that Medusa gives."""
+"""How much of an order has been paid, by Medusa's amounts."""
 
 from decimal import Decimal
 
 from bridge.medusa.currencies import amount_to_pay
 from bridge.medusa.order_shapes import OrderShape
 
-# Payment states that mean captured. Medusa also says the last two of an order of which only a part was captured.
+# Payment states that mean captured. Medusa also uses the last two for an order of which only a part was captured.
 _CAPTURED = {"captured", "partially_refunded", "refunded"}
-# Medusa 2.21.2 takes a payment for complete when it is short of one cent at most (`getLastPaymentStatus`).
+# Medusa 2.21.2 treats a payment as complete if at most one cent is missing (`getLastPaymentStatus`).
 _CENT = Decimal("0.01")
 
 
 def is_paid(order: OrderShape, swapped: frozenset[str]) -> bool:
-    """By the amounts, since `payment_status` calls an order refunded of which a part was captured and refunded.
+    """Whether the order is paid, by its amounts.
 
-    `swapped` are the lines that a claim or an exchange added.
+    `payment_status` is not used: it is `refunded` for an order of which a part was captured and refunded. `swapped` are
+    the lines that a claim or an exchange added.
     """
     paid = captured(order)
-    # An order that costs nothing has no payment that could arrive.
+    # An order that costs nothing never has a payment.
     costs_nothing = amount_to_pay(order.total, order.currency_code) <= 0
     return costs_nothing or (paid > 0 and paid + _CENT >= _to_capture(order, swapped))
 
 
 def paid_share(order: OrderShape, swapped: frozenset[str]) -> Decimal:
-    """How much of what the order costs has been captured, 0 to 1."""
+    """Return the captured share of what the order costs, 0 to 1."""
     if is_paid(order, swapped):
         return Decimal(1)
     paid = captured(order)
@@ -31,20 +32,20 @@ def paid_share(order: OrderShape, swapped: frozenset[str]) -> Decimal:
 
 
 def captured(order: OrderShape) -> Decimal:
-    """All that was ever captured, whether or not it was refunded later."""
+    """Return the sum ever captured, whether or not it was refunded later."""
     amounts = [each.captured_amount or Decimal(0) for each in order.payment_collections or ()]
     paid = max(order.summary.paid_total if order.summary else Decimal(0), sum(amounts, Decimal(0)))
     if paid or order.payment_status not in _CAPTURED:
         return paid
-    # Neither amount came along: believe the status, unless all of its payments are of nothing. Those are captured at
-    # once, and stay so when an order edit makes the order cost something (2.21.2).
+    # Without either amount use the status, unless all of its payments are 0. Those are captured at once, and stay so if
+    # an order edit raises the order's total above 0 (2.21.2).
     asked = [each.amount for each in order.payment_collections or () if each.status != "canceled"]
     of_nothing = bool(asked) and all(amount == 0 for amount in asked)
     return Decimal(0) if of_nothing else max(order.total + order.credit_line_total, Decimal(0))
 
 
 def _to_capture(order: OrderShape, swapped: frozenset[str]) -> Decimal:
-    """What has to be captured in all, above 0 unless it costs nothing.
+    """Return the sum to capture in total; above 0 unless the order costs nothing.
 
     A refund without a return is a credit line that lowers the total. The money had been captured before.
     """

@@ -1,4 +1,4 @@
-"""An order as Medusa sends it: the fields that are asked for, and their types.
+"""Pydantic models of an order as Medusa sends it, and the fields to request.
 
 Source: `GET /admin/orders/:id?fields=ORDER_FIELDS` of Medusa 2.21.2; a webhook's snapshot has the same shape.
 """
@@ -41,7 +41,7 @@ class Shape(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-# Postgres keeps no NUL: it would break the batch that the order comes in.
+# Postgres cannot store NUL: it would break the batch with this order.
 Text = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
 
 
@@ -64,7 +64,10 @@ class DetailShape(Shape):
     written_off_quantity: Quantity | None = None
     return_received_quantity: Quantity | None = None
     return_dismissed_quantity: Quantity | None = None
-    """Came back damaged. Medusa takes these off the totals as well, and counts them as written off too (2.21.2)."""
+    """Units that came back damaged.
+
+    Medusa takes these off the totals too, and also counts them as written off (2.21.2).
+    """
 
     @property
     def came_back(self) -> Decimal:
@@ -90,7 +93,7 @@ class ItemShape(Shape):
 
 
 class ShippingDetailShape(Shape):
-    """What a shipping method is for. All three are null for the shipping of the order itself."""
+    """The purpose of a shipping method. All three are null for the shipping of the order itself."""
 
     return_id: Text | None = None
     exchange_id: Text | None = None
@@ -125,11 +128,11 @@ class ReturnShape(Shape):
 
 
 class CreditLineShape(Shape):
-    """Something taken off the total: a gift card or store credit, a refund without a return, or a forgiven amount.
+    """An amount taken off the total: a gift card, store credit, a refund without a return, or a forgiven amount.
 
-    Its `created_at` moves with every version of the order. `metadata.created_in_version` is missing exactly when the
-    line was there when the order was placed (2.21.2, with @medusajs/loyalty-plugin 2.21.1). A refund refers to its
-    payment collection.
+    Its `created_at` moves with every version of the order. `metadata.created_in_version` is missing exactly if the line
+    existed when the order was placed (2.21.2, with @medusajs/loyalty-plugin 2.21.1). A refund refers to its payment
+    collection.
     """
 
     amount: Number
@@ -158,7 +161,7 @@ class OrderShape(Shape):
     id: Text
     customer_id: Text | None = None
     customer: CustomerShape | None = None
-    # Whatever stands here: only its hash is kept.
+    # Any text: only its hash is stored.
     email: str | None = None
     currency_code: Text
     status: Text
@@ -178,7 +181,7 @@ class OrderShape(Shape):
     shipping_methods: tuple[ShippingMethodShape | None, ...] | None = None
     # A deleted promotion leaves a null in the list.
     promotions: tuple[PromotionShape | None, ...] | None = None
-    # These are needed for claims and exchanges only; a snapshot without them is an order without those.
+    # Needed only for claims and exchanges; a snapshot without them is an order without those.
     returns: tuple[ReturnShape, ...] | None = None
     payment_collections: tuple[PaymentCollectionShape, ...] | None = None
     summary: SummaryShape | None = None

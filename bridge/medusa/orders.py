@@ -1,4 +1,4 @@
-"""A Medusa order as settlement needs it: exact decimals, and nothing else. `order_shapes.py` has what Medusa sends."""
+"""A Medusa order as settlement needs it, with exact decimals. `order_shapes.py` has the shapes that Medusa sends."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -18,12 +18,12 @@ from bridge.medusa.order_payment import captured, is_paid, paid_share
 from bridge.medusa.order_shapes import AdjustmentShape, ItemShape, OrderShape, ShippingMethodShape
 
 _COMPLETED = {"completed", "archived"}
-# Lines that were ordered are written with the order, at most a millisecond later; what is added takes calls of its own.
+# Ordered lines are written with the order, at most a millisecond later; added lines need later calls.
 _ONE_FLUSH = timedelta(milliseconds=200)
 
 
 class OrderDetail(StrEnum):
-    """What only some rules look at, and what a snapshot of an older sender may not carry."""
+    """Details that only some rules need, and that a snapshot of an older sender may lack."""
 
     CATEGORIES = "categories"
     COLLECTIONS = "collections"
@@ -31,16 +31,16 @@ class OrderDetail(StrEnum):
 
 
 class UnreadableOrder(InvalidInput):
-    """The JSON is not an order of the shape we know."""
+    """The JSON is not an order of the known shape."""
 
     code = "unreadable_order"
 
 
 @dataclass(frozen=True, kw_only=True)
 class CodeUse:
-    """How much of a promotion code a line uses as it now is: money with tax.
+    """How much a promotion code takes off a line as it is now: money with tax.
 
-    `given` is what the code took off at first, with tax, before anything was returned.
+    `given` is what the code took off at first, with tax, before any return.
     """
 
     code: str
@@ -50,9 +50,9 @@ class CodeUse:
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """A line item as it now is: after discounts and after what was returned. `net` is without tax, `gross` with it.
+    """A line item as it is now, after discounts and returns. `net` is without tax, `gross` with it.
 
-    Neither is below zero. Medusa's may be: an order edit leaves a fixed discount as it was when it takes units away.
+    Neither is below zero here. Medusa's may be: an order edit that removes units leaves a fixed discount as it was.
     """
 
     id: str
@@ -60,21 +60,21 @@ class Line:
     category_ids: frozenset[str]
     collection_id: str | None
     ordered: Decimal
-    """How many units it has in all, as the order was placed or last edited."""
+    """The total number of units, as the order was placed or last edited."""
     units: Decimal
-    """How many of them the customer keeps: not what came back, damaged or not. May be a weight, such as 1.5."""
+    """The units that the customer keeps, without any that came back, damaged or not. May be a weight, such as 1.5."""
     net: Decimal
     gross: Decimal
     code_uses: tuple[CodeUse, ...]
     swapped_in: bool = False
     """Whether a claim or an exchange added it."""
     stands: bool = True
-    """Whether anything of it is with the customer, or on the way: not all of it came back."""
+    """Whether a part of it is with the customer or on the way: not all of it came back."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """An order at one moment. Money in major units of `currency_code`."""
+    """An order at one moment. Amounts in major units of `currency_code`."""
 
     id: OrderId
     customer_id: CustomerId | None
@@ -82,61 +82,61 @@ class Order:
     currency_code: str
     version: int
     created_at: datetime
-    """When Medusa made its row: a draft has it from when it was begun."""
+    """When Medusa created its row; for a draft, when the draft was started."""
     placed_at: datetime
     updated_at: datetime
     is_draft: bool
     canceled: bool
     paid: bool
-    """All that the order costs was captured at some time. Also while it costs nothing."""
+    """The order's full price was captured at some time. Also true while it costs nothing."""
     free: bool
-    """It costs nothing as it now is, and nothing was ever captured: an order edit may make it cost something."""
+    """It costs nothing now, and nothing was ever captured. An order edit may raise its price."""
     paid_share: Decimal
-    """How much of what it costs has been paid, 0 to 1. What a claim or an exchange added is not part of this."""
+    """The paid share of its price, 0 to 1, without items that a claim or an exchange added."""
     completed: bool
     lines: tuple[Line, ...]
     shipping_uses: tuple[CodeUse, ...]
     shipping_net: Decimal
     shipping_gross: Decimal
-    """Of the order itself. What a return, an exchange or a claim costs to ship is a fee and no part of it."""
+    """Shipping of the order itself. The shipping of a return, an exchange or a claim is a fee and not included."""
     promotion_codes: frozenset[str]
     customer_group_ids: frozenset[str]
     knows: frozenset[OrderDetail]
-    """What of the details the facts tell; of the others nothing follows from their being empty."""
+    """The details that the facts contain. For others, an empty value has no meaning."""
     shares: Shares
-    """How much of its money the shop keeps, when gift cards and store credit count as money."""
+    """The share of its money that the shop keeps, with gift cards and store credit counted as money."""
     shares_without_credit: Shares
-    """The same, when what they paid at placement does not count."""
+    """The same, without what they paid at placement."""
     money_moved: Decimal
-    """All that was ever captured and refunded, together: it only grows."""
+    """The sum of all captured and refunded money: it only grows."""
     awaits_payment: bool
     """Whether something that a claim or an exchange added is not paid yet."""
     email: str | None = field(repr=False)
-    """Whose order it says it is; for a guest's dust only, never logged and never kept in clear."""
+    """The e-mail of the order, used only for a guest's points. Never logged, never stored in clear."""
     gone: bool = False
-    """Medusa no longer has the order. Then it counts as canceled, and nothing else of it is known."""
+    """Medusa no longer has the order. It then counts as canceled, and nothing else about it is known."""
 
     def kept_share(self, line: Line | None, *, include_credit: bool) -> Decimal:
-        """How much of a line's money, or of the shipping's when it is None, the shop keeps. From 0 to 1.
+        """Return the share of a line's money (of the shipping's if None) that the shop keeps, from 0 to 1.
 
-        Below 1 after a refund without a return, and for what a claim or an exchange added and nobody has paid.
+        It is below 1 after a refund without a return, and for unpaid items that a claim or an exchange added.
         """
         shares = self.shares if include_credit else self.shares_without_credit
         return shares.swapped if line and line.swapped_in else shares.bought
 
     @property
     def codes(self) -> frozenset[str]:
-        """Every promotion code that the order knows of, whether or not it still takes anything off."""
+        """Every promotion code of the order, whether or not it still takes anything off."""
         on_lines = {use.code for line in self.lines for use in line.code_uses}
         return self.promotion_codes | on_lines | {use.code for use in self.shipping_uses}
 
     def uses_of(self, code: str) -> list[CodeUse]:
-        """What the code takes off the lines."""
+        """Return what the code takes off the lines."""
         return [use for line in self.lines for use in line.code_uses if use.code == code]
 
 
 def read_order(document: Mapping[str, Any]) -> Order:
-    """Read an order from JSON whose numbers were parsed as `Decimal`. Raises `UnreadableOrder`, naming the fields."""
+    """Read an order from JSON with numbers parsed as `Decimal`. Raises `UnreadableOrder`, which names the fields."""
     try:
         order = OrderShape.model_validate(document)
     except ValidationError as error:
@@ -150,7 +150,7 @@ def read_order(document: Mapping[str, Any]) -> Order:
     return Order(
         id=OrderId(order.id),
         customer_id=CustomerId(order.customer_id) if order.customer_id else None,
-        # Medusa keeps a record of its own for a guest; an order by hand may have none at all.
+        # Medusa creates a customer record for a guest; an order created by hand may have none.
         is_guest=not order.customer_id or (order.customer is not None and order.customer.has_account is False),
         currency_code=order.currency_code.lower(),
         version=order.version,
@@ -158,7 +158,7 @@ def read_order(document: Mapping[str, Any]) -> Order:
         placed_at=order.created_at,
         updated_at=order.updated_at,
         is_draft=order.is_draft_order,
-        # A cancel leaves the totals as they were, so only these two say it.
+        # A cancel leaves the totals as they were, so only these two fields show it.
         canceled=order.status == "canceled" or order.canceled_at is not None,
         paid=is_paid(order, swapped),
         free=amount_to_pay(order.total, order.currency_code) <= 0 and not captured(order),
@@ -172,7 +172,7 @@ def read_order(document: Mapping[str, Any]) -> Order:
         shares=_shares(order, swapped, refunded),
         shares_without_credit=_shares(order, swapped, refunded + paid_with_credit),
         money_moved=order.summary.paid_total + order.summary.refunded_total if order.summary else Decimal(0),
-        # Also where trust covers it all as yet: a payment of a part would say otherwise.
+        # Also true while `kept_shares` still counts everything as given: a partial payment would change that.
         awaits_payment=bool(swapped) and amount_to_pay(order.total - _received(order), order.currency_code) > 0,
         email=order.email,
         customer_group_ids=_group_ids(order),
@@ -184,7 +184,7 @@ def deleted_order(
     order_id: OrderId, *, customer_id: str | None, is_guest: bool, currency_code: str, version: int,
     placed_at: datetime, updated_at: datetime,
 ) -> Order:  # fmt: skip
-    """What is left of an order that Medusa no longer has: whose it was and when, and that nothing of it counts."""
+    """Return an `Order` for an order that Medusa no longer has: its owner and its times, without any amounts."""
     document: dict[str, Any] = {
         "id": order_id,
         "customer_id": customer_id,
@@ -214,10 +214,11 @@ def _known(order: OrderShape) -> Iterable[OrderDetail]:
 
 
 def _swapped_in(order: OrderShape) -> frozenset[str]:
-    """The lines that a claim or an exchange added. An order does not say which; it says whether it had any, and when.
+    """Return the lines that a claim or an exchange added.
 
-    A claim writes off what it is about, and an exchange has a return; what was added later than the order was placed is
-    theirs then. (What an order edit added before them counts too: it earns what was paid for it all the same.)
+    An order does not say which lines were added; it shows whether it had a claim or an exchange, and when lines were
+    created. A claim writes off its items, and an exchange has a return. Lines added after the order was placed then
+    count as theirs. Lines added by an earlier order edit count too: they earn what was paid for them.
     """
     if order.summary is None or not _has_claim_or_exchange(order):
         return frozenset()
@@ -225,7 +226,7 @@ def _swapped_in(order: OrderShape) -> frozenset[str]:
 
 
 def _has_claim_or_exchange(order: OrderShape) -> bool:
-    # What came back damaged is written off as well, without any claim.
+    # Items that came back damaged are written off too, without a claim.
     claimed = any(
         (item.detail.written_off_quantity or 0) > (item.detail.return_dismissed_quantity or 0)
         for item in order.items
@@ -235,12 +236,12 @@ def _has_claim_or_exchange(order: OrderShape) -> bool:
 
 
 def _credit(order: OrderShape) -> tuple[Decimal, Decimal]:
-    """What of the credit lines is a refund without a return, or forgiven; and what paid for the order at placement.
+    """Split the credit lines into refunds without a return (or forgiven amounts), and payments at placement.
 
-    A negative line gives the money of a return back as store credit: then less of the order was paid with credit.
+    A negative line returns money as store credit: then less of the order was paid with credit.
     """
     if order.credit_lines is None:
-        # Of an older sender. The first version has what was there at placement, less what was refunded by now.
+        # From an older sender. The first version has the credit at placement, less what was refunded since.
         given_back = order.summary.refunded_total if order.summary else Decimal(0)
         at_placement = order.credit_line_total - given_back if order.version <= 1 else Decimal(0)
         at_placement = max(at_placement, Decimal(0))
@@ -253,25 +254,25 @@ def _credit(order: OrderShape) -> tuple[Decimal, Decimal]:
 
 
 def _shares(order: OrderShape, swapped: frozenset[str], refunded: Decimal) -> Shares:
-    """See `kept_shares`. `refunded` is what the shop does not keep of the order's money though no goods came back."""
+    """Return `kept_shares` of an order. `refunded` is what the shop does not keep although no goods came back."""
     if not swapped and not refunded:
-        # As nearly every order is: the shop keeps all of it.
+        # The usual case: the shop keeps everything.
         return Shares()
     before_credit = order.total + order.credit_line_total
     total = before_credit - refunded
     gross = sum((item.total for item in order.items if item.id in swapped), Decimal(0))
-    # What credit paid is taken off the order's total. It counts as given unless it is among what is refunded.
+    # Credit payments are taken off the order's total. They count as given unless they are part of `refunded`.
     money = _received(order) + total - order.total
     if order.summary is not None and order.summary.paid_total <= 0:
-        # Before the first payment is captured, what was ordered counts as given. So an order that earns when it is
-        # placed and is paid later may be exchanged without losing its points meanwhile: Medusa withdraws the
-        # authorization then, and wants another one.
+        # Before the first capture, the ordered items count as paid. So an order that earns when it is placed and is
+        # paid later can be exchanged without losing its points meanwhile: Medusa then withdraws the authorization and
+        # requires another one.
         money = max(money, before_credit - gross + _returned(order, swapped) - refunded)
     return kept_shares(total=total, credit=refunded, swapped=gross, money=money)
 
 
 def _returned(order: OrderShape, swapped: frozenset[str]) -> Decimal:
-    """What the ordered goods cost that came back, with tax and after discounts."""
+    """Return the price of the ordered goods that came back, with tax and after discounts."""
     return sum((_came_back_total(order, item) for item in order.items if item.id not in swapped), Decimal(0))
 
 
@@ -279,7 +280,7 @@ def _came_back_total(order: OrderShape, item: ItemShape) -> Decimal:
     received, dismissed = item.return_received_total or Decimal(0), item.return_dismissed_total
     quantity = (item.detail and item.detail.return_dismissed_quantity) or Decimal(0)
     if dismissed is None and quantity:
-        # Of an older sender. What the line cost at first follows from its price and the tax on the rest of the order.
+        # From an older sender. The line's first price follows from its unit price and the tax on the rest of the order.
         net = sum((each.total - each.tax_total for each in order.items), Decimal(0))
         gross = sum((each.total for each in order.items), Decimal(0))
         with_tax = gross / net if net > 0 and not item.is_tax_inclusive else Decimal(1)
@@ -289,7 +290,7 @@ def _came_back_total(order: OrderShape, item: ItemShape) -> Decimal:
 
 
 def _shipping(order: OrderShape) -> tuple[Decimal, Decimal]:
-    """What shipping the order itself costs, without and with tax. A fee for a return or a swap is no purchase."""
+    """Return the price of shipping the order itself, without and with tax. Fees for a return or a swap are left out."""
     fees = [method for method in order.shipping_methods or () if method and _is_fee(method, order)]
     gross = order.shipping_total - sum((method.total or Decimal(0) for method in fees), Decimal(0))
     tax = order.shipping_tax_total - sum((method.tax_total or Decimal(0) for method in fees), Decimal(0))
@@ -299,13 +300,13 @@ def _shipping(order: OrderShape) -> tuple[Decimal, Decimal]:
 def _is_fee(method: ShippingMethodShape, order: OrderShape) -> bool:
     if method.detail is not None:
         return bool(method.detail.return_id or method.detail.exchange_id or method.detail.claim_id)
-    # Without `detail`, one that was added later is taken for a fee where something came back or was swapped.
+    # Without `detail`, a method added later counts as a fee if something came back or was swapped.
     added = method.created_at is not None and method.created_at - order.created_at > _ONE_FLUSH
     return added and bool(order.returns or _has_claim_or_exchange(order))
 
 
 def _received(order: OrderShape) -> Decimal:
-    """What came in less what went back, and what is authorized."""
+    """Return the money received less refunds, plus what is authorized."""
     if order.summary is None:
         return order.total
     live = [each for each in order.payment_collections or () if each.status != "canceled"]
@@ -332,27 +333,28 @@ def _line(item: ItemShape, *, swapped_in: bool) -> Line:
 def _code_uses(item: ItemShape) -> Iterable[CodeUse]:
     """Split the line's discount over its codes.
 
-    Adjustments keep the amount of the full line after a return, only `discount_total` shrinks with it: half of the
-    line returned means half of each code used. (order_after_return_and_refund.json: adjustments of 2.50 with tax, of
-    which 1.25 remain.)
+    After a return, adjustments keep the amount of the full line, and only `discount_total` shrinks: half of the line
+    returned means half of each code used. (order_after_return_and_refund.json: adjustments of 2.50 with tax, of which
+    1.25 remain.)
     """
     given = _given(item.adjustments)
     whole = _sum(item.adjustments)
     if whole <= 0:
         return
     left = item.discount_total if item.discount_total is not None else whole
-    # What this line costs with tax, before discounts, as far as it still stands.
+    # The price of what remains of this line, with tax, before discounts.
     before_discounts = item.total + left
-    # After an order edit the discount may be more than what is left of the line (2.21.2).
+    # After an order edit the discount may exceed the rest of the line (2.21.2).
     left = max(min(left, before_discounts), Decimal(0))
     for code, amount in given.items():
         yield CodeUse(code=code, amount=amount * left / whole, given=amount)
 
 
 def _shipping_uses(order: OrderShape) -> Iterable[CodeUse]:
-    """What codes take off the shipping. Tried on Medusa 2.21.2: a return of items leaves it as it was."""
+    """Yield what codes take off the shipping. A return of items leaves it as it was (tried on Medusa 2.21.2)."""
     if order.shipping_methods is None:
-        # A snapshot without them. Medusa lists no code that takes nothing off, so one that no line has is for shipping.
+        # A snapshot without shipping methods. Medusa lists no code that takes nothing off, so a code on no line is for
+        # shipping.
         on_lines = {code for item in order.items for code in _given(item.adjustments)}
         for promotion in order.promotions or ():
             if promotion and promotion.code and promotion.code not in on_lines:
@@ -367,7 +369,7 @@ def _shipping_uses(order: OrderShape) -> Iterable[CodeUse]:
 
 
 def _given(adjustments: Iterable[AdjustmentShape] | None) -> dict[str, Decimal]:
-    """What each code takes off, by these adjustments."""
+    """Return what each code takes off, by these adjustments."""
     given: dict[str, Decimal] = defaultdict(Decimal)
     for adjustment in adjustments or ():
         if adjustment.code and _with_tax(adjustment) > 0:
@@ -384,7 +386,7 @@ def _with_tax(adjustment: AdjustmentShape) -> Decimal:
 
 
 def _standing_quantity(item: ItemShape) -> Decimal:
-    """How many units the line's present totals stand for: what came back, damaged or not, no longer counts."""
+    """Return the units of the line's present totals, without those that came back, damaged or not."""
     if item.detail is not None:
         return max(item.quantity - item.detail.came_back, Decimal(0))
     if item.unit_price <= 0:

@@ -1,11 +1,11 @@
-"""Read one of Medusa's lists in the order of a time, page by page, each row once.
+"""Read one of Medusa's lists sorted by a time, page by page, each row once.
 
-Medusa 2.21.2 takes one field to order by (its source, `get-query-config.js`), so rows of one time come in another order
-at each request. Times are read in milliseconds, as Medusa's JSON gives them. The last millisecond of a page may go on
-in the next one: its rows are left for the next page. A page of one millisecond only is read again by id.
+Medusa 2.21.2 sorts by one field only (its source, `get-query-config.js`), so the sequence of rows with equal times
+changes between requests. Times are read in milliseconds, as in Medusa's JSON. The last millisecond of a page may
+continue on the next one, so its rows are left for the next page. A page with a single millisecond is read again by id.
 
-A page that Medusa does not finish is asked for again with fewer rows. A single row that Medusa cannot give is passed by
-its id.
+A page that Medusa does not finish is requested again with fewer rows. A single row that Medusa cannot return is skipped
+by its id.
 """
 
 from collections.abc import Callable, Iterator
@@ -26,9 +26,9 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 
 class MedusaAway(Unavailable):
-    """Medusa did not answer, answered 5xx or 429, or refused our key: a call may have had its effect or not.
+    """Medusa did not answer, answered 5xx or 429, or refused our key. The call may have had its effect or not.
 
-    `at_call` when it answered 500, or did not finish its answer: this call may fail while others do not.
+    `at_call` means that it answered 500, or did not finish its answer: this call may fail while others succeed.
     """
 
     code = "medusa_unavailable"
@@ -40,7 +40,10 @@ class MedusaAway(Unavailable):
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where a page begins. With `after`, inside the millisecond of `since`: rows up to this id (or count) are done."""
+    """Where a page begins.
+
+    With `after` it begins inside the millisecond of `since`: rows up to this id (or count) are done.
+    """
 
     since: datetime
     after: str | None = None
@@ -48,9 +51,9 @@ class Place:
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """Rows of a list. `next` is where what follows begins, also after the last page.
+    """Rows of a list. `next` is where the next page begins, even after the last page.
 
-    `unread` are the ids of rows that Medusa could not give.
+    `unread` are the ids of rows that Medusa could not return.
     """
 
     rows: list[Json]
@@ -61,21 +64,21 @@ class Page:
 
 @dataclass(frozen=True, kw_only=True)
 class PagedList:
-    """One of Medusa's lists, with the time that it is read by.
+    """One of Medusa's lists, sorted by a time field.
 
-    `compares_ids` is false for a list that does not take `id[$gt]`: rows of one time are counted there. One that leaves
-    that time meanwhile can push another past us; the next poll looks at the same minutes again.
+    `compares_ids` is false for a list that does not accept `id[$gt]`: there, rows with one time are skipped by count. A
+    row that changes its time meanwhile can make us miss another; the next poll reads the same minutes again.
     """
 
     read: Callable[[dict[str, str]], list[Json]]
-    """Asks Medusa with these parameters."""
+    """Calls Medusa with these parameters."""
     field: str
     compares_ids: bool = True
     passes_unreadable: bool = True
-    """Whether to go on past a row that Medusa cannot give; otherwise that raises `MedusaAway`."""
+    """Whether to skip a row that Medusa cannot return; otherwise it raises `MedusaAway`."""
 
     def pages(self, place: Place) -> Iterator[Page]:
-        """The pages from there on. Raises `MedusaAway`; what was not yielded is to be read again."""
+        """Yield the pages from `place` on. Raises `MedusaAway`; rows not yielded must be read again."""
         size = PAGE_SIZE
         while True:
             try:
@@ -83,7 +86,7 @@ class PagedList:
             except MedusaAway as error:
                 if not error.at_call:
                     raise
-                # This raises when Medusa answers nothing at all.
+                # This raises if Medusa does not answer at all.
                 first = self._rows(place, 1, fields=f"id,{self.field}")
                 if not first:
                     raise
@@ -95,7 +98,7 @@ class PagedList:
                     raise
                 page = self._without(place, first)
                 if page.unread:
-                    # What made pages small is passed.
+                    # The row that required small pages is skipped.
                     size = PAGE_SIZE
             if page.rows or page.unread or page.is_last:
                 yield page
@@ -104,16 +107,16 @@ class PagedList:
             place = page.next
 
     def _without(self, place: Place, first: list[Json]) -> Page:
-        """Pass the first row of a place."""
+        """Skip the first row of a place."""
         if place.after is None:
-            # Others may have its time: go on by id.
+            # Other rows may have its time: continue by id.
             return Page(rows=[], next=Place(since=max(place.since, self._time(first[0])), after=""))
         row_id = str(first[0]["id"])
         log.error("row_not_given_by_medusa", id=row_id)
         return Page(rows=[], next=Place(since=place.since, after=self._after(place, first)), unread=(row_id,))
 
     def _rows(self, place: Place, size: int, **changes: str) -> list[Json]:
-        # The dollar sign matters: without it Medusa ignores the filter and sends every row there is.
+        # The dollar sign matters: without it Medusa ignores the filter and returns all rows.
         window = {f"{self.field}[$gte]": _iso(place.since), "order": self.field, "limit": str(size), "offset": "0"}
         if place.after is not None:
             window |= {f"{self.field}[$lt]": _iso(_floor(place.since) + _MILLISECOND), "order": "id"}
@@ -134,7 +137,7 @@ class PagedList:
             following = Place(since=_floor(place.since) + _MILLISECOND)
             more = Place(since=place.since, after=self._after(place, rows)) if full else following
             return Page(rows=placed + odd, next=more)
-        # `since` may lie inside its millisecond: rows before it are not asked for again.
+        # `since` may be inside its millisecond: earlier rows are not requested again.
         last = max(place.since, self._time(placed[-1])) if placed else place.since
         if not full:
             return Page(rows=placed + odd, next=Place(since=last), is_last=True)
@@ -157,7 +160,7 @@ class PagedList:
 
 
 def _floor(moment: datetime) -> datetime:
-    """The millisecond that it is in."""
+    """Round down to the millisecond."""
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 

@@ -1,5 +1,5 @@
-"""Dust prices: which products dust can buy, for how much, and which only dust can buy.
+"""Prices of products in points, and dust-only products, which only points can buy.
 
-The admin API and the CLI write them, the storefront reads them. They are mirrored into the product's metadata in
-Medusa, where the storefront's own product queries and the checkout guard see them.
+The admin API and the CLI write them, the storefront reads them. They are copied into the product's metadata in Medusa
+for the storefront's product queries and the checkout guard.
 """

@@ -1,4 +1,4 @@
-"""Carry a product's settings into its metadata in Medusa (`dust_only`, `dust_price`), whatever else stands there."""
+"""Copy a product's settings into its metadata in Medusa (`dust_only`, `dust_price`), without changing other keys."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,9 +16,9 @@ _LONGEST_WAIT_SECONDS = 600.0
 
 
 def mirror_product(product_id: ProductId, medusa: Medusa, *, now: datetime) -> bool:
-    """Bring Medusa's copy up to date; False when it was already. A refusal is noted in the row.
+    """Update Medusa's copy; return False if it was up to date. A refusal is stored in the row.
 
-    Raises `MedusaAway`, and notes it with when this product is tried again.
+    Raises `MedusaAway`, after storing it with the time of the product's next attempt.
     """
     with transaction() as connection:
         row = connection.execute(select(dust_product).where(dust_product.c.product_id == product_id)).one_or_none()
@@ -26,7 +26,7 @@ def mirror_product(product_id: ProductId, medusa: Medusa, *, now: datetime) -> b
         return False
     error = None
     try:
-        # Medusa merges the metadata it is sent into what is there, and drops a key that is sent empty.
+        # Medusa merges the metadata into what exists, and removes a key that is sent empty.
         copy = {"dust_only": "", "dust_price": ""} if row.deleted else _metadata(row.dust_only, row.dust_price)
         medusa.set_product_metadata(product_id, copy)
     except UnknownInMedusa:
@@ -50,7 +50,11 @@ def mirror_product(product_id: ProductId, medusa: Medusa, *, now: datetime) -> b
 
 
 def _note_failure(row: Row[Any], error: Unavailable, now: datetime) -> None:
-    """Only what this product may be the reason for makes it wait; when Medusa is away it comes after all others."""
+    """Store a failed attempt.
+
+    The product waits only if it may be the cause of the failure. If Medusa is unavailable, it is tried after all
+    others.
+    """
     wait = 0.0
     if isinstance(error, MedusaAway) and error.at_call:
         wait = backoff_seconds(row.mirror_attempts + 4, longest_seconds=_LONGEST_WAIT_SECONDS)

@@ -1,4 +1,4 @@
-"""The rows of dust product settings. Each change counts `version` up; `mirrored_version` follows once Medusa has it."""
+"""Settings of products for points. Each change increments `version`; `mirrored_version` follows once Medusa has it."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ dust_product = Table(
     Column("product_id", Text, primary_key=True),
     Column("dust_only", Boolean, nullable=False),
     Column("dust_price", BigInteger),
-    # A deleted setting stays until Medusa has dropped its copy.
+    # A deleted setting stays until Medusa's copy is removed.
     Column("deleted", Boolean, nullable=False, server_default=text("false")),
     Column("version", BigInteger, nullable=False, server_default="1"),
     Column("mirrored_version", BigInteger, nullable=False, server_default="0"),
@@ -48,7 +48,7 @@ dust_product = Table(
 
 
 class UnknownProduct(NotFound):
-    """The product has no dust settings."""
+    """The product has no settings for points."""
 
     code = "unknown_product"
 
@@ -58,7 +58,10 @@ class UnknownProduct(NotFound):
 
 @dataclass(frozen=True, kw_only=True)
 class ProductSettings:
-    """`dust_price` in whole dust for one unit, None when dust cannot buy it; `mirrored` once Medusa has it."""
+    """A product's settings.
+
+    `dust_price` is in whole points per unit; None if points cannot buy it. `mirrored` is true once Medusa has it.
+    """
 
     product_id: ProductId
     dust_only: bool
@@ -71,7 +74,7 @@ class ProductSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """What a product's settings shall be."""
+    """The requested settings of a product."""
 
     product_id: ProductId
     dust_only: bool
@@ -81,7 +84,7 @@ class Wanted:
 def set_products(
     connection: Connection, wanted: Iterable[Wanted], *, actor: str, now: datetime
 ) -> list[ProductSettings]:
-    """Write these settings, all or none."""
+    """Store these settings, all or none."""
     rows = sorted((vars(each) for each in wanted), key=lambda row: str(row["product_id"]))
     if not rows:
         return []
@@ -107,7 +110,7 @@ def set_products(
 
 
 def delete_product(connection: Connection, product_id: ProductId, *, actor: str, now: datetime) -> None:
-    """Drop a product's settings; its copy in Medusa follows. Raises `UnknownProduct`."""
+    """Delete a product's settings; its copy in Medusa is removed later. Raises `UnknownProduct`."""
     done = connection.execute(
         update(dust_product)
         .where(dust_product.c.product_id == product_id, ~dust_product.c.deleted)
@@ -127,9 +130,9 @@ def delete_product(connection: Connection, product_id: ProductId, *, actor: str,
 
 
 def forget_product(connection: Connection, product_id: ProductId) -> bool:
-    """The product is gone from Medusa: nothing to mirror any more. Says whether there was anything to forget.
+    """Stop mirroring a product that was deleted in Medusa; return whether it had settings.
 
-    Whether only points can buy it stays known, for orders from before that are settled later.
+    `dust_only` stays stored, for earlier orders that are settled later.
     """
     gone = (
         update(dust_product)
@@ -140,7 +143,7 @@ def forget_product(connection: Connection, product_id: ProductId) -> bool:
 
 
 def read_product(connection: Connection, product_id: ProductId) -> ProductSettings:
-    """One product's settings. Raises `UnknownProduct`."""
+    """Return one product's settings. Raises `UnknownProduct`."""
     found = read_products(connection, [product_id])
     if not found:
         raise UnknownProduct(product_id)
@@ -148,13 +151,13 @@ def read_product(connection: Connection, product_id: ProductId) -> ProductSettin
 
 
 def read_products(connection: Connection, product_ids: Collection[ProductId]) -> list[ProductSettings]:
-    """The settings of those of these products that have any, by id."""
+    """Return the settings of these products, by id, for those that have any."""
     query = select(dust_product).where(dust_product.c.product_id.in_(product_ids), ~dust_product.c.deleted)
     return [_settings(row) for row in connection.execute(query.order_by(dust_product.c.product_id))]
 
 
 def list_products(connection: Connection, *, limit: int, after: str | None = None) -> list[ProductSettings]:
-    """All products with settings, by id."""
+    """List all products with settings, by id."""
     query = select(dust_product).where(~dust_product.c.deleted).order_by(dust_product.c.product_id).limit(limit)
     if after is not None:
         query = query.where(dust_product.c.product_id > after)
@@ -162,7 +165,7 @@ def list_products(connection: Connection, *, limit: int, after: str | None = Non
 
 
 def dust_only_among(connection: Connection, product_ids: Collection[str]) -> set[ProductId]:
-    """Those of these products that only points can buy, or could before they were deleted in Medusa."""
+    """Return the products among these that are dust-only, or were before they were deleted in Medusa."""
     query = select(dust_product.c.product_id).where(
         dust_product.c.product_id.in_(product_ids), dust_product.c.dust_only
     )
@@ -170,16 +173,16 @@ def dust_only_among(connection: Connection, product_ids: Collection[str]) -> set
 
 
 def newest_dust_only(connection: Connection, *, limit: int) -> list[ProductId]:
-    """Products that only dust can buy, by id; when there are more than `limit`, those that were set last."""
+    """Return dust-only products, by id; if there are more than `limit`, those changed last."""
     query = select(dust_product.c.product_id).where(dust_product.c.dust_only, ~dust_product.c.deleted)
     newest = query.order_by(dust_product.c.updated_at.desc(), dust_product.c.product_id).limit(limit)
     return sorted(ProductId(found) for found in connection.scalars(newest))
 
 
 def unmirrored_products(connection: Connection, limit: int, *, now: datetime) -> list[ProductId]:
-    """Products whose settings Medusa does not have yet, or still has after they were deleted, and that are due.
+    """Return products whose copy in Medusa is out of date and that are due, those that never failed first.
 
-    Those that never failed come first.
+    It is out of date if Medusa does not have the settings yet, or still has them after they were deleted.
     """
     retry_at = dust_product.c.mirror_retry_at
     query = select(dust_product.c.product_id).where(

@@ -1,4 +1,4 @@
-"""Whether one price in points can be right for all variants of a product: only when they cost the same in money."""
+"""Check that all variants of a product cost the same, since a product has one price in points."""
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
@@ -16,7 +16,10 @@ _MAX_NAMED = 5
 
 
 class VariantPricesDiffer(Conflict):
-    """The variants of a product differ in price, since its price in points was set or because nobody could check."""
+    """The variants of a product differ in price.
+
+    They changed after its price in points was set, or Medusa could not be asked then.
+    """
 
     code = "variant_prices_differ"
 
@@ -28,10 +31,10 @@ class VariantPricesDiffer(Conflict):
 
 
 def differing_prices(variants: Sequence[Json]) -> list[str]:
-    """The variants with their prices in the first currency in which they differ; empty when they do in none.
+    """Return the variants with their prices in the first currency in which they differ; empty if they never do.
 
-    `["Small 10 EUR", "Large 100 EUR"]`. Prices of regions and quantities count, those of price lists (a sale) do not.
-    A variant that is not sold in a currency differs from none there.
+    `["Small 10 EUR", "Large 100 EUR"]`. Prices for regions and quantities count, those of price lists (a sale) do not.
+    A variant without a price in a currency does not differ there.
     """
     by_currency: dict[str, dict[int, list[Json]]] = defaultdict(lambda: defaultdict(list))
     for number, variant in enumerate(variants):
@@ -48,7 +51,7 @@ def differing_prices(variants: Sequence[Json]) -> list[str]:
 
 
 def _price_key(price: Json) -> str:
-    """What makes two prices the same: amount, bounds of quantity, and rules such as the region."""
+    """Return a key that is equal for equal prices: amount, quantity bounds, and rules such as the region."""
     rules = price.get("rules") or {
         str(rule.get("attribute")): rule.get("value") for rule in price.get("price_rules") or () if rule
     }
@@ -60,14 +63,14 @@ def _amounts(prices: Sequence[Json]) -> str:
 
 
 def why_not_priced(product_ids: Collection[ProductId], medusa: Callable[[], Medusa]) -> dict[ProductId, str]:
-    """Those of these products that cannot have a price in points, each with the reason, for the merchant.
+    """Return the products among these that cannot have a price in points, each with the reason for the merchant.
 
-    Products that Medusa does not know can. Raises `Unavailable` when Medusa cannot be asked.
+    Products that Medusa does not know can have one. Raises `Unavailable` if Medusa cannot be asked.
     """
     if not product_ids:
         return {}
     try:
-        # One by its id, many by a list of ids.
+        # One product by its id, several by a list of ids.
         if len(product_ids) == 1:
             [product_id] = product_ids
             variants = {product_id: medusa().variants(product_id)}
@@ -99,9 +102,9 @@ NOT_CHECKED = (
 
 
 def with_differing_prices(product_ids: Collection[ProductId], medusa: Medusa) -> set[ProductId]:
-    """Those of these products whose variants differ in price now.
+    """Return the products among these whose variants differ in price now.
 
-    While Medusa is away none is named: the checkout looks again.
+    Returns none while Medusa is unavailable: the checkout checks again.
     """
     found = set()
     for product_id in sorted(set(product_ids)):

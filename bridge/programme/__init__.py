@@ -1,5 +1,5 @@
-"""The rules: what a merchant writes down, versioned, and the arithmetic that follows from it.
+"""The loyalty programme: the merchant's rules, in versions, and the arithmetic that follows from them.
 
-`rules.py` is the document, `worth.py` the arithmetic (no I/O in either), `versions.py` keeps every version in Postgres.
-Settlement and redemptions ask here; the admin API brings new versions.
+`rules.py` is the document and `earning.py` the arithmetic (no I/O in either); `versions.py` stores every version in
+Postgres. Settlement and redemptions read the rules; the admin API adds new versions.
 """

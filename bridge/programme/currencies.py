@@ -1,4 +1,4 @@
-"""The shop's currencies: what Medusa last said of them, kept for when it is away."""
+"""The shop's currencies as Medusa last returned them, stored for when Medusa is unavailable."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -24,13 +24,13 @@ currency = Table(
     Column("learned_at", DateTime(timezone=True), nullable=False),
 )
 
-# Another process may have asked Medusa meanwhile.
+# Another process may have stored newer currencies.
 _RELOAD_SECONDS = 60.0
 _reload_at = 0.0
 
 
 def load_currencies(connection: Connection) -> None:
-    """Let this process go by what Medusa said last, whichever process asked it. Reads the table once a minute."""
+    """Load the stored currencies into this process. Reads the table once a minute."""
     global _reload_at
     if time.monotonic() < _reload_at:
         return
@@ -39,14 +39,17 @@ def load_currencies(connection: Connection) -> None:
 
 
 def forget_currencies() -> None:
-    """Go by the figures that Medusa ships until the table is read again."""
+    """Use Medusa's built-in currencies until the table is read again."""
     global _reload_at
     use_currencies({})
     _reload_at = 0.0
 
 
 def save_currencies(connection: Connection, digits: Mapping[str, int], *, now: datetime) -> None:
-    """Keep what Medusa says now. A currency that it has no longer keeps its last figure: old orders may be in it."""
+    """Store Medusa's currencies.
+
+    A currency that Medusa no longer has keeps its last figure, as old orders may be in it.
+    """
     rows = [{"code": code, "decimal_digits": number, "learned_at": now} for code, number in sorted(digits.items())]
     if rows:
         query = insert(currency)
@@ -58,7 +61,7 @@ def save_currencies(connection: Connection, digits: Mapping[str, int], *, now: d
 
 
 def ask_currencies(medusa: Callable[[], Medusa]) -> dict[str, int] | None:
-    """What the shop's Medusa says now; None when it cannot be asked: then only the letters of a code can be checked."""
+    """Return Medusa's currencies; None if it cannot be asked, so that only the form of a code can be checked."""
     try:
         return medusa().currencies() or None
     except (Unavailable, NotFound, Conflict) as error:
@@ -67,13 +70,13 @@ def ask_currencies(medusa: Callable[[], Medusa]) -> dict[str, int] | None:
 
 
 def learned_at(connection: Connection) -> datetime | None:
-    """When Medusa was last asked."""
+    """Return when currencies were last read from Medusa; None if never."""
     moment: datetime | None = connection.scalar(select(func.max(currency.c.learned_at)))
     return moment
 
 
 def require_currencies(programme: Programme, known: Iterable[str]) -> None:
-    """Raises `FieldErrors` naming each field with a currency that the shop does not have."""
+    """Raise `FieldErrors` for each field with a currency that the shop does not have."""
     shop = frozenset(known)
     unknown = [
         {"field": field, "message": f"{code!r} is not a currency of the shop: Medusa does not have it"}

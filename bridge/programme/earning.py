@@ -1,7 +1,7 @@
-"""What an order is worth in dust, and dust in money. Pure arithmetic on exact decimals.
+"""Points that an order earns, and the money that points take off. Pure arithmetic on exact decimals.
 
-A worked row: a shirt for 20.00 and shorts for 10.00 less a discount of 3.00 are 27.00 before tax; at 1 dust per eur
-that is 27 dust. 500 dust at 100 per eur are 5.00 eur off.
+A worked row: a shirt for 20.00 and shorts for 10.00 less a discount of 3.00 are 27.00 before tax; at 1 point per eur
+that is 27 points. 500 points at 100 per eur are 5.00 eur off.
 """
 
 from collections.abc import Collection, Mapping
@@ -19,23 +19,23 @@ _DECIMAL_ROUNDING = {
     Rounding.HALF_UP: ROUND_HALF_UP,
     Rounding.CEILING: ROUND_CEILING,
 }
-# A price without its tax, or a share of a discount, has no end in decimals: 10.00 / 1.2 = 8.3333333333 as it is read.
-# So points are worked out to a millionth before they are made whole: 8.3333333333 x 1.2 are 10 points, not 9.
+# A price without its tax, or a share of a discount, is cut off: 10.00 / 1.2 is read as 8.3333333333. So points are
+# rounded to a millionth before they are rounded to whole points: 8.3333333333 x 1.2 are 10 points, not 9.
 _MILLIONTH = Decimal("0.000001")
 
 
 @dataclass(frozen=True, kw_only=True)
 class LineTerms:
-    """What the rules say of a line by what it is and who buys it; never by what it costs or when it is looked at.
+    """The rules' terms for a line, by its product and its buyer, not by its price or the time of reading.
 
-    They are fixed when the line is first settled: a product moved to another category later changes no old order.
+    They are fixed at the line's first settlement: a product moved to another category later changes no old order.
     """
 
     factor: Decimal = Decimal(1)
     multipliers: tuple[str, ...] = ()
-    """The names of those that make up the factor."""
+    """The names of the multipliers in the factor."""
     fixed: int | None = None
-    """Dust for each unit, in place of the rate."""
+    """Points per unit, instead of the rate."""
     excluded: bool = False
 
 
@@ -43,7 +43,7 @@ class LineTerms:
 class EarningLine:
     """A line of an order or a cart, after discounts. `net` is without tax, `gross` with it, both in major units.
 
-    `units` are those kept that dust has not paid: what a fixed number of dust for each is multiplied by.
+    `units` are the units kept that points have not paid for; fixed points per unit are multiplied by it.
     """
 
     id: str
@@ -55,7 +55,11 @@ class EarningLine:
 
 @dataclass(frozen=True, kw_only=True)
 class Earning:
-    """`dust` is the whole, `lines` the exact shares before rounding; `why` is set when it is 0, or limited."""
+    """What an order earns.
+
+    `dust` is the sum in whole points, `lines` are the exact shares before rounding. `why` is set if the sum is 0 or
+    limited.
+    """
 
     dust: int
     lines: Mapping[str, Decimal]
@@ -72,11 +76,12 @@ def earning(
     without: Collection[str] = (),
     factor: Decimal = Decimal(1),
 ) -> Earning:
-    """What these lines earn, up to the limit for one order.
+    """Return what these lines earn, up to the limit for one order.
 
-    `without` are line ids that never earn, such as products for dust alone; `factor` is that of the customer's tier.
+    `without` are ids of lines that never earn, such as dust-only products; `factor` is the factor of the customer's
+    tier.
 
-    A worked row: 2 mugs with 50 fixed dust each, in a double week, are 200 dust, whatever they cost.
+    A worked row: 2 mugs with 50 fixed points each, in a week with factor 2, earn 200 points, whatever they cost.
     """
     rate = rules.rates.get(currency_code)
     if rate is None:
@@ -111,7 +116,7 @@ def _base(rules: Earn, line: EarningLine, rate: Decimal) -> Decimal:
 
 
 def line_terms(rules: Earn, traits: LineAttributes, *, moment: datetime) -> LineTerms:
-    """What the rules say of a line in an order that is placed at `moment`."""
+    """Return the terms of a line in an order placed at `moment`."""
     matching = [multiplier for multiplier in rules.multipliers if multiplier.applies(traits, moment=moment)]
     return LineTerms(
         factor=prod((multiplier.factor for multiplier in matching), start=Decimal(1)),
@@ -126,7 +131,7 @@ def line_terms(rules: Earn, traits: LineAttributes, *, moment: datetime) -> Line
 
 
 def discount_value(rules: Redeem, dust: int, currency_code: str) -> Decimal | None:
-    """What `dust` takes off, in major units, rounded down to what the currency can pay; None without a rate."""
+    """Return the discount for `dust` points, in major units, rounded down to the smallest unit; None without a rate."""
     rate = rules.rates.get(currency_code)
     if rate is None:
         return None
@@ -134,12 +139,12 @@ def discount_value(rules: Redeem, dust: int, currency_code: str) -> Decimal | No
 
 
 def dust_for_value(rate: Decimal, value: Decimal) -> int:
-    """How much dust a discount of `value` uses up at `rate` dust per major unit, rounded up to whole dust."""
+    """Return the points for a discount of `value` at `rate` points per major unit, rounded up to whole points."""
     return int((value * rate).quantize(_MILLIONTH).to_integral_value(ROUND_CEILING))
 
 
 def least_dust_for(rules: Redeem, value: Decimal, currency_code: str) -> int:
-    """The smallest number of points that takes `value` off, or more. The currency needs a rate.
+    """Return the smallest number of points that takes `value` off, or more. The currency needs a rate.
 
     At 133.3 points per eur, 1.00 costs 134 points: 133 of them take only 0.99 off.
     """
@@ -147,7 +152,8 @@ def least_dust_for(rules: Redeem, value: Decimal, currency_code: str) -> int:
 
 
 def useful_dust(rules: Redeem, dust: int, currency_code: str) -> int:
-    """The part of `dust` that buys something: the smallest number that takes the same off. The currency needs a rate.
+    """Return the part of `dust` that has an effect: the fewest points with the same discount. The currency needs a
+    rate.
 
     At 100 points per yen, 100 of 199 points: both take 1 yen off.
     """
@@ -155,9 +161,9 @@ def useful_dust(rules: Redeem, dust: int, currency_code: str) -> int:
 
 
 def least_redeemable(rules: Redeem, currency_code: str) -> int:
-    """The smallest number of points that is not below `min_dust` and buys something with all of them.
+    """Return the smallest number of points from `min_dust` on that has an effect with all its points.
 
-    At 100 points per yen: 100, and 200 where `min_dust` is 150.
+    At 100 points per yen it is 100, and 200 if `min_dust` is 150.
     """
     least = useful_dust(rules, rules.min_dust, currency_code)
     if 0 < least >= rules.min_dust:
@@ -167,19 +173,19 @@ def least_redeemable(rules: Redeem, currency_code: str) -> int:
 
 
 def most_dust_within(rules: Redeem, value: Decimal, currency_code: str) -> int | None:
-    """The most points that take off no more than `value`, and buy something with all of them; None without a rate.
+    """Return the most points that take off no more than `value` and all have an effect; None without a rate.
 
-    The programme's `max_dust` counts too.
+    The programme's `max_dust` applies too.
     """
     if currency_code not in rules.rates:
         return None
     unit = smallest_unit(currency_code)
     coverable = max(Decimal(0), value.quantize(unit, ROUND_FLOOR))
-    # One point fewer than what takes the next unit off.
+    # One point less than what takes the next unit off.
     most = least_dust_for(rules, coverable + unit, currency_code) - 1
     return useful_dust(rules, min(most, rules.max_dust or MAX_DUST), currency_code)
 
 
 def percentage_of(percent: Decimal, amount: Decimal, currency_code: str) -> Decimal:
-    """So many percent of an amount, rounded down to what the currency can pay."""
+    """Return `percent` percent of an amount, rounded down to the currency's smallest unit."""
     return (amount * percent / 100).quantize(smallest_unit(currency_code), ROUND_FLOOR)

@@ -1,8 +1,8 @@
 """Limits on what one customer's orders earn together. Pure arithmetic.
 
-The orders of a customer stand in a row by the time they were placed, and each gets what the limits leave it after those
-before. It follows from the orders as they now are alone, and not from the order in which we heard of them: when an
-order is canceled, those after it move up.
+A customer's orders are sorted by the time they were placed. Each gets what the limits leave it after those before. The
+result depends only on the orders as they are now, not on the sequence in which Dust learned of them: when an order is
+canceled, later ones get its part.
 
 A worked row, 500 a day: orders worth 400, 300 and 50 get 400, 100 and 0. The first is canceled: 0, 300 and 50.
 """
@@ -18,21 +18,21 @@ from bridge.programme.rules import Limits
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """What an order would earn if it were its customer's only one, and the limits of the rules it met."""
+    """What an order would earn if it were its customer's only one, and the limits of its version of the rules."""
 
     order_id: str
     placed_at: datetime
     worth: int
     limits: Limits
     time_zone: str = "UTC"
-    """Of those rules: where a day begins."""
+    """The time zone of those rules, where a day begins."""
     account: str = ""
-    """Which of the customer's accounts it was placed with; most have one."""
+    """The account that it was placed with. Most customers have only one."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Allowed:
-    """What an order does earn; `why` says so where that is less than it is worth."""
+    """What an order earns under the limits; `why` is set if that is less than its worth."""
 
     dust: int
     why: str | None = None
@@ -40,7 +40,7 @@ class Allowed:
 
 @dataclass(frozen=True, kw_only=True)
 class _Tally:
-    """Of an account's orders so far: when they were placed, and what they and all before them got."""
+    """An account's orders so far: when each was placed, and the running sum of what they got."""
 
     times: list[datetime] = field(default_factory=list)
     sums: list[int] = field(default_factory=lambda: [0])
@@ -54,10 +54,10 @@ class _Tally:
 
 
 def share_out(claims: Iterable[Claim], merged_at: Mapping[str, datetime | None] | None = None) -> dict[str, Allowed]:
-    """What each of one customer's orders gets, by order id.
+    """Return what each of one customer's orders gets, by order id.
 
-    `merged_at` says since when each account is the customer's; from then on its orders and the others' count together.
-    Earlier ones do not, so that nobody loses dust by a merge.
+    `merged_at` holds when each account was merged; from then on its orders count together with the others. Earlier
+    orders do not, so that no customer loses points by a merge.
     """
     since = merged_at or {}
     allowed: dict[str, Allowed] = {}
@@ -80,7 +80,7 @@ def _count_together(claim: Claim, account: str, since: Mapping[str, datetime | N
 
 
 def _limits(claim: Claim) -> Iterable[tuple[int, datetime, str]]:
-    """The most dust, after which moment it counts, and how to say it."""
+    """Yield for each limit its points, the moment after which orders count, and its wording."""
     limits = claim.limits
     if limits.per_day is not None:
         midnight = start_of_day(local_date(claim.placed_at, claim.time_zone), claim.time_zone)

@@ -1,4 +1,4 @@
-"""The programme document: one JSON object that a merchant edits. CONTRACT, "The programme document"."""
+"""The programme document: one JSON object that a merchant edits. See CONTRACT, "The programme document"."""
 
 import re
 from collections import Counter
@@ -28,9 +28,9 @@ from bridge.ledger.account import MAX_DUST, NegativeBalance
 from bridge.medusa.orders import OrderDetail
 from bridge.programme.days import end_of_day_after, zone_named
 
-# Which there are is Medusa's to say, see `currencies.py`.
+# Medusa decides which currencies exist, see `currencies.py`.
 _CURRENCY = re.compile("[a-z]{3}")
-# Rates beyond these are typing errors; they also keep every product of rate and amount inside a BIGINT.
+# Higher rates are typing errors. The limit also keeps every product of rate and amount inside a BIGINT.
 _HIGHEST_RATE = Decimal(1_000_000)
 _DECIMAL_PLACES = 6
 _MAX_MONEY = Decimal(1_000_000_000)
@@ -50,19 +50,19 @@ def _plain(value: Decimal) -> str:
     return f"{value:f}"
 
 
-# Decimals travel as strings in JSON, so that no reader turns them into binary floats.
+# Decimals are strings in JSON, so that no client turns them into binary floats.
 ExactDecimal = Annotated[Decimal, PlainSerializer(_plain, return_type=str)]
 Rate = Annotated[ExactDecimal, Field(gt=0, le=_HIGHEST_RATE, decimal_places=_DECIMAL_PLACES)]
 Id = Annotated[str, Field(pattern=ID_PATTERN)]
 Ids = Annotated[tuple[Id, ...], Field(max_length=10_000)]
-# Neither true nor "5" nor 5.0: whoever writes that means something else.
+# Strict: true, "5" and 5.0 are refused, because they are usually mistakes.
 Whole = Annotated[int, Field(strict=True)]
 YesNo = Annotated[bool, Field(strict=True)]
 
 
 @dataclass(frozen=True, kw_only=True)
 class LineAttributes:
-    """What rules go by when they look at a line of an order."""
+    """The attributes of an order's line that rules can match."""
 
     product_id: str | None
     category_ids: frozenset[str] = frozenset()
@@ -77,14 +77,14 @@ class Rounding(StrEnum):
 
 
 class EarnWhen(StrEnum):
-    """What has to happen before an order earns."""
+    """The event after which an order earns."""
 
     PLACED = "order.placed"
     CAPTURED = "payment.captured"
     COMPLETED = "order.completed"
 
 
-# What is passed as context when a stored version is read: it was checked by the rules for documents of its day.
+# Validation context for a stored version: it was checked by the rules of its day.
 STORED = {"stored": True}
 
 
@@ -101,18 +101,19 @@ class Basis(_Part):
     include_shipping: YesNo = False
     include_credit: YesNo = Field(
         default=True,
-        description="Whether what a gift card or store credit paid when the order was placed earns as money does",
+        description="Whether amounts paid with a gift card or store credit when the order was placed earn points as "
+        "money does",
     )
 
 
 class Multiplier(_Part):
-    """Lines that match earn `factor` times as much; several multipliers multiply.
+    """Multiplies by `factor` the points of matching lines; several multipliers multiply.
 
-    A line matches by its product, by one of its categories or by its collection; without such ids every line does.
-    `customer_group_ids` narrows it down to orders of customers in one of these groups.
+    A line matches by its product, one of its categories, or its collection. Without such ids every line matches.
+    `customer_group_ids` limits it to orders of customers in one of these groups.
     """
 
-    # Postgres keeps no NUL, not even inside JSON.
+    # Postgres cannot store NUL, not even inside JSON.
     name: str = Field(min_length=1, max_length=100, pattern=r"^[^\x00]*$")
     factor: Annotated[ExactDecimal, Field(ge=0, le=1000, decimal_places=_DECIMAL_PLACES)]
     product_ids: Ids = ()
@@ -122,7 +123,7 @@ class Multiplier(_Part):
     starts_at: AwareDatetime | None = None
     ends_at: AwareDatetime | None = None
 
-    # Here and below on the field and not on the whole, so that a form can show it where it is fixed.
+    # Validated on the field, here and below, so that a form shows the error at that field.
     @field_validator("ends_at")
     @classmethod
     def _ends_after_it_starts(cls, ends_at: datetime | None, others: ValidationInfo) -> datetime | None:
@@ -146,7 +147,7 @@ class Multiplier(_Part):
 
 
 class FixedDust(_Part):
-    """Each unit of the product earns this much, whatever it costs: it takes the place of the rate."""
+    """Fixed points for each unit of a product, whatever it costs, instead of the rate."""
 
     product_id: Id
     dust: Whole = Field(ge=0, le=MAX_DUST)
@@ -158,25 +159,28 @@ class WindowLimit(_Part):
 
 
 class Limits(_Part):
-    """The most dust that may be earned; what is beyond it is not."""
+    """The most points that may be earned. Anything above is not earned."""
 
-    per_order: Whole | None = Field(default=None, ge=1, le=MAX_DUST, description="By one order")
+    per_order: Whole | None = Field(default=None, ge=1, le=MAX_DUST, description="Maximum points earned by one order")
     per_day: Whole | None = Field(
-        default=None, ge=1, le=MAX_DUST, description="By all orders that a customer places on one day"
+        default=None,
+        ge=1,
+        le=MAX_DUST,
+        description="Maximum points earned by all orders that a customer places on one day",
     )
     per_customer: WindowLimit | None = Field(
-        default=None, description="By all orders that a customer places within so many days"
+        default=None, description="Maximum points earned by all orders that a customer places within a number of days"
     )
 
     @property
     def join_orders(self) -> bool:
-        """Whether what an order earns depends on other orders of the customer."""
+        """Whether an order's points depend on other orders of the customer."""
         return self.per_day is not None or self.per_customer is not None
 
 
 class Earn(_Part):
     rates: dict[CurrencyCode, Rate] = Field(
-        default={"eur": Decimal(1)}, description="Dust for each major unit of money spent, by currency"
+        default={"eur": Decimal(1)}, description="Points for each major unit of money spent, by currency"
     )
     basis: Basis = Basis()
     rounding: Rounding = Rounding.FLOOR
@@ -184,20 +188,22 @@ class Earn(_Part):
     pending_days: Whole = Field(default=0, ge=0, le=3650)
     pending_until_paid: YesNo = Field(
         default=False,
-        description="Whether what an order earns is pending until the order is paid; recommended with `order.placed`",
+        description="Whether earned points are pending until the order is paid; recommended with `order.placed`",
     )
     expires_after_days: Whole | None = Field(default=None, ge=1, le=36_500)
     expiry_notice_days: Whole | None = Field(
         default=14,
         ge=1,
         le=365,
-        description="How many days before dust expires `dust.expiring` tells of it; null: never",
+        description="How many days before points expire the webhook `dust.expiring` is sent; null: never",
     )
     excluded_product_ids: Ids = ()
     excluded_category_ids: Ids = ()
     excluded_collection_ids: Ids = ()
     fixed: tuple[FixedDust, ...] = Field(
-        default=(), max_length=10_000, description="Products whose units each earn so much dust instead of the rate"
+        default=(),
+        max_length=10_000,
+        description="Products that earn a fixed number of points per unit instead of the rate",
     )
     multipliers: tuple[Multiplier, ...] = Field(default=(), max_length=200)
     limits: Limits = Limits()
@@ -230,14 +236,17 @@ ShortText = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00
 
 
 class TierBasis(StrEnum):
-    """What counts towards a tier."""
+    """What counts towards a tier: points earned or money spent."""
 
     EARNED = "earned"
     SPENT = "spent"
 
 
 class TierLevel(_Part):
-    """From `from` on, dust or money within the window, a customer's new orders earn `factor` times as much."""
+    """A tier: from the threshold `from` on, a customer's new orders earn `factor` times as many points.
+
+    The threshold is in points or money within the window, by the basis.
+    """
 
     model_config = ConfigDict(serialize_by_alias=True)
 
@@ -252,10 +261,10 @@ class TierLevel(_Part):
 class Tiers(_Part):
     basis: TierBasis = TierBasis.EARNED
     currency_code: CurrencyCode | None = Field(
-        default=None, validate_default=True, description="Whose money counts, when it is what is spent that does"
+        default=None, validate_default=True, description="The currency whose orders count, if `basis` is `spent`"
     )
     window_days: Whole = Field(default=365, ge=1, le=3650)
-    levels: tuple[TierLevel, ...] = Field(default=(), max_length=20, description="The lowest first")
+    levels: tuple[TierLevel, ...] = Field(default=(), max_length=20, description="The tiers, the lowest first")
 
     @field_validator("currency_code")
     @classmethod
@@ -276,13 +285,20 @@ class Tiers(_Part):
 
 
 class Referral(_Part):
-    """What both get when a customer brings another, once that one has a paid order."""
+    """The bonuses of a referral, given once the new customer has a paid order."""
 
-    referrer: Whole = Field(default=0, ge=0, le=MAX_DUST, description="Dust for who brought the new customer")
-    referred: Whole = Field(default=0, ge=0, le=MAX_DUST, description="Dust for the new customer")
-    min_earned: Whole = Field(default=0, ge=0, le=MAX_DUST, description="What the order must at least earn to count")
+    referrer: Whole = Field(
+        default=0, ge=0, le=MAX_DUST, description="Points for the customer who referred the new one"
+    )
+    referred: Whole = Field(default=0, ge=0, le=MAX_DUST, description="Points for the new customer")
+    min_earned: Whole = Field(
+        default=0, ge=0, le=MAX_DUST, description="Minimum points that the new customer's order must earn to count"
+    )
     max_per_30_days: Whole | None = Field(
-        default=None, ge=1, le=1_000_000, description="The most referrals that bring one referrer something"
+        default=None,
+        ge=1,
+        le=1_000_000,
+        description="Maximum number of referrals in 30 days for which a referrer gets a bonus",
     )
 
     @property
@@ -291,7 +307,7 @@ class Referral(_Part):
 
 
 class Bonuses(_Part):
-    signup: Whole = Field(default=0, ge=0, le=MAX_DUST, description="Dust for a new customer account")
+    signup: Whole = Field(default=0, ge=0, le=MAX_DUST, description="Points for a new customer account")
     referral: Referral = Referral()
 
 
@@ -303,7 +319,7 @@ class RewardKind(StrEnum):
 
 Money = Annotated[ExactDecimal, Field(gt=0, le=_MAX_MONEY, decimal_places=_DECIMAL_PLACES)]
 MoneyByCurrency = Annotated[dict[CurrencyCode, Money], Field(max_length=200)]
-# What only one kind of reward has; what another kind is given of it would do nothing, so it is refused.
+# Fields that only some kinds of reward have. For other kinds they would have no effect, so they are refused.
 _FIELDS_OF_KIND = {
     "percent": (RewardKind.PERCENTAGE,),
     "max_value": (RewardKind.PERCENTAGE, RewardKind.FREE_SHIPPING),
@@ -314,26 +330,31 @@ _NEEDED_BY_KIND = {RewardKind.PERCENTAGE: "percent", RewardKind.FREE_PRODUCT: "p
 
 
 class Reward(_Part):
-    """Something with one price in dust. One that names sums of money exists in the currencies that all of them name."""
+    """A reward with a fixed price in points.
 
-    id: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$", description="Yours to choose, and stable: `ten-percent`")
+    If it names amounts of money, it is available in the currencies that all of them name.
+    """
+
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$", description="Your own stable id, for example `ten-percent`")
     name: str = Field(min_length=1, max_length=100, pattern=r"^[^\x00]*$")
     kind: RewardKind
-    dust: Whole = Field(ge=1, le=MAX_DUST, description="The price, whatever it takes off")
+    dust: Whole = Field(ge=1, le=MAX_DUST, description="The price in points, whatever the reward takes off")
     percent: Annotated[ExactDecimal, Field(gt=0, le=100, decimal_places=4)] | None = Field(
-        default=None, description="`percentage`: what it takes off the cart's items"
+        default=None, description="`percentage`: the percent taken off the cart's items"
     )
     max_value: MoneyByCurrency = Field(
         default={},
-        description="`percentage`, `free_shipping`: the most it takes off, with tax, in major units by currency",
+        description="`percentage`, `free_shipping`: maximum discount, with tax, in major units by currency",
     )
-    product_id: Id | None = Field(default=None, description="`free_product`: which")
-    quantity: Whole | None = Field(default=None, ge=1, le=1_000, description="`free_product`: units, 1 unless given")
+    product_id: Id | None = Field(default=None, description="`free_product`: id of the product")
+    quantity: Whole | None = Field(
+        default=None, ge=1, le=1_000, description="`free_product`: number of free units; 1 by default"
+    )
     min_cart: MoneyByCurrency = Field(
-        default={}, description="The least that the cart's items cost, with tax, in major units by currency"
+        default={}, description="Minimum price of the cart's items, with tax, in major units by currency"
     )
     currency_codes: Annotated[tuple[CurrencyCode, ...], Field(max_length=200)] = Field(
-        default=(), description="Only in these currencies; in all without any"
+        default=(), description="Currencies in which it is available; empty: all"
     )
 
     @model_validator(mode="after")
@@ -352,18 +373,18 @@ class Reward(_Part):
 
     @property
     def units(self) -> int:
-        """How many units of its product are free."""
+        """The number of free units of its product."""
         return self.quantity or 1
 
     @property
     def looks_at_cart(self) -> bool:
-        """Whether what it is, or whether it may be had, depends on the currency or the worth of the cart."""
+        """Whether its value or its availability depends on the cart's currency or worth."""
         return bool(self.max_value or self.min_cart or self.currency_codes)
 
     def needs_cart(self, max_share: Decimal) -> bool:
-        """Whether it cannot be redeemed without one.
+        """Whether it can only be redeemed for a cart.
 
-        Only a cart says what share of it a free product is, and what its shipping costs.
+        Only a cart shows what share of it a free product is, and what its shipping costs.
         """
         if self.kind is RewardKind.FREE_SHIPPING:
             return True
@@ -376,7 +397,7 @@ class Reward(_Part):
 
 class Redeem(_Part):
     rates: dict[CurrencyCode, Rate] = Field(
-        default={"eur": Decimal(100)}, description="Dust for each major unit of discount, by currency"
+        default={"eur": Decimal(100)}, description="Points for each major unit of discount, by currency"
     )
     min_dust: Whole = Field(default=1, ge=1, le=MAX_DUST)
     max_dust: Whole | None = Field(default=None, ge=1, le=MAX_DUST)
@@ -409,7 +430,7 @@ class Redeem(_Part):
         return rewards
 
     def reward(self, reward_id: str) -> Reward | None:
-        """The reward with this id, if it is in the catalogue."""
+        """Return the reward with this id; None if it is not in the catalogue."""
         return next((reward for reward in self.rewards if reward.id == reward_id), None)
 
 
@@ -418,10 +439,10 @@ class Reversal(_Part):
 
 
 class GuestClaim(StrEnum):
-    """What, besides an accepted transfer of the order and the word of support, proves that a guest was this customer.
+    """What proves that a guest was this customer, besides an accepted transfer of the order and a claim by support.
 
-    Medusa verifies no e-mail by itself. `registration` says that the shop lets nobody open an account before they have
-    proved its e-mail, `account` that a later change of the e-mail is proved as well.
+    Medusa itself verifies no e-mail. `registration` states that the shop verifies the e-mail before an account is
+    opened, `account` that it also verifies a later change of the e-mail.
     """
 
     TRANSFER = "transfer"
@@ -431,9 +452,11 @@ class GuestClaim(StrEnum):
 
 class Guests(_Part):
     escrow_days: Whole = Field(
-        default=90, ge=1, le=3650, description="Days after the order for which a guest's dust waits to be claimed"
+        default=90, ge=1, le=3650, description="Days after the order during which a guest's points can be claimed"
     )
-    claim: GuestClaim = Field(default=GuestClaim.TRANSFER, description="What proves whose a guest's e-mail is")
+    claim: GuestClaim = Field(
+        default=GuestClaim.TRANSFER, description="What proves that a guest's e-mail belongs to a customer"
+    )
 
 
 def _known_zone(name: str) -> str:
@@ -461,7 +484,7 @@ class Programme(_Part):
 
     time_zone: TimeZone = Field(
         default="UTC",
-        description="IANA name. Points are good until the end of a day there, and a day's limit is for a day there",
+        description="IANA time zone. Points expire at the end of a day in it, and daily limits use its days",
     )
     earn: Earn = Earn()
     tiers: Tiers = Tiers()
@@ -472,13 +495,13 @@ class Programme(_Part):
 
     @property
     def looks_at_accounts(self) -> bool:
-        """Whether something follows from a new account, so that Medusa is asked about it."""
+        """Whether a new account has an effect, so that Medusa must be asked about it."""
         proved = self.guests.claim is not GuestClaim.TRANSFER
         return bool(self.bonuses.signup or self.bonuses.referral.offered or proved)
 
     @property
     def looks_at(self) -> frozenset[OrderDetail]:
-        """What some rule asks for that not every snapshot of an order carries."""
+        """The details that some rule needs and that not every snapshot of an order has."""
         earn = self.earn
         asked = {
             OrderDetail.CATEGORIES: earn.excluded_category_ids or any(by.category_ids for by in earn.multipliers),
@@ -488,7 +511,7 @@ class Programme(_Part):
         return frozenset(detail for detail, wanted in asked.items() if wanted)
 
     def currencies(self) -> Iterator[tuple[str, str]]:
-        """Every currency code that was set explicitly, with its field. Defaults are left out."""
+        """Yield every currency code that was set explicitly, with its field. Defaults are left out."""
         for part, rules in (("earn", self.earn), ("redeem", self.redeem)):
             if "rates" in rules.model_fields_set:
                 yield from ((f"{part}.rates.{code}", code) for code in rules.rates)
@@ -511,21 +534,22 @@ class Programme(_Part):
         return self
 
     def dates(self, placed_at: datetime) -> tuple[datetime | None, datetime | None]:
-        """When an order's dust matures and when it expires, where it does.
+        """Return when an order's points mature and expire; None for either that does not apply.
 
-        Counted from the order, not from when we heard of it: a late webhook must not cost or give days.
+        Counted from the time the order was placed, not from when Dust learned of it, so a late webhook neither costs
+        nor gives days.
         """
         days = self.earn.pending_days
         return placed_at + timedelta(days=days) if days else None, self.expiry(placed_at)
 
     def expiry(self, moment: datetime, days: int | None = None) -> datetime | None:
-        """When points of this moment expire, after `days` or else as earned ones do. None: never.
+        """Return when points of this moment expire, after `days` or else as earned ones do; None: never.
 
-        It is the end of a day, so that they are good for all of the day that a page shows.
+        It is the end of a day, so that points can be used on the whole day that a page shows.
         """
         after = days or self.earn.expires_after_days
         return end_of_day_after(moment, after, self.time_zone) if after else None
 
     def document(self) -> dict[str, Any]:
-        """The programme as JSON-ready values, the way it is stored and served."""
+        """Return the programme as JSON-ready values, as it is stored and served."""
         return self.model_dump(mode="json")

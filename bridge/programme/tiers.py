@@ -1,7 +1,7 @@
-"""Which tier a customer has reached. Pure arithmetic.
+"""Compute a customer's tier. Pure arithmetic.
 
-A tier is no state: it follows from the orders of the window that ends at the moment asked about. It rises as soon as
-an order counts, falls when the orders that made it leave the window, and a canceled order never made it.
+A tier is not stored: it follows from the orders in the window that ends at the given moment. It rises as soon as an
+order counts, and falls when the orders that counted leave the window. A canceled order does not count.
 """
 
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ from bridge.programme.rules import TierLevel, Tiers
 
 @dataclass(frozen=True, kw_only=True)
 class Contribution:
-    """What one order adds: the dust it earned or the money spent on it, as the basis says."""
+    """What one order counts: the points it earned or the money spent on it, by the basis."""
 
     placed_at: datetime
     amount: Decimal
@@ -23,7 +23,10 @@ class Contribution:
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """A customer's tier at one moment. `until` is when it is lost if no order comes; None where it cannot be lost."""
+    """A customer's tier at one moment.
+
+    `until` is when it is lost without further orders; None if it cannot be lost.
+    """
 
     level: TierLevel | None
     until: datetime | None
@@ -31,7 +34,7 @@ class Standing:
     total: Decimal
     """Points, or money in major units, that count within the window."""
     missing: Decimal | None
-    """How much is wanting for the next level."""
+    """How much is missing to the next level."""
 
     @property
     def factor(self) -> Decimal:
@@ -39,7 +42,7 @@ class Standing:
 
 
 def standing(tiers: Tiers, contributions: Iterable[Contribution], *, moment: datetime) -> Standing:
-    """The standing at `moment`, by what was placed up to then."""
+    """Return the standing at `moment`, from the orders placed up to then."""
     window = timedelta(days=tiers.window_days)
     counted = sorted(
         (each for each in contributions if moment - window < each.placed_at <= moment), key=lambda each: each.placed_at

@@ -1,4 +1,4 @@
-"""Every version of the programme, with who wrote it and when. Versions are only added, never changed."""
+"""The versions of the programme, with author and time. Versions are only added, never changed."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -35,7 +35,7 @@ class ProgrammeChanged(Conflict):
 
 
 class UnknownVersion(NotFound):
-    """There is no version of the programme with this number."""
+    """The programme has no version with this number."""
 
     code = "unknown_version"
 
@@ -45,7 +45,10 @@ class UnknownVersion(NotFound):
 
 @dataclass(frozen=True, kw_only=True)
 class Version:
-    """One version of the rules. `number` 0 is what holds before anybody wrote one: all defaults."""
+    """One version of the rules.
+
+    `number` 0 is the version of all defaults, in force until the first one is added.
+    """
 
     number: int
     programme: Programme
@@ -57,7 +60,7 @@ _DEFAULTS = Version(number=0, programme=Programme(), author="dust", created_at=N
 
 
 def current_version(connection: Connection) -> Version:
-    """The rules in force now."""
+    """Return the version in force now."""
     load_currencies(connection)
     query = select(programme_version).order_by(programme_version.c.version.desc()).limit(1)
     row = connection.execute(query).one_or_none()
@@ -65,7 +68,7 @@ def current_version(connection: Connection) -> Version:
 
 
 def version_at(connection: Connection, moment: datetime) -> Version:
-    """The rules that were in force then."""
+    """Return the version that was in force at `moment`."""
     load_currencies(connection)
     query = select(programme_version).where(programme_version.c.created_at <= moment)
     row = connection.execute(query.order_by(programme_version.c.version.desc()).limit(1)).one_or_none()
@@ -73,7 +76,7 @@ def version_at(connection: Connection, moment: datetime) -> Version:
 
 
 def version_numbered(connection: Connection, number: int) -> Version:
-    """This version; 0 is the defaults. Raises `UnknownVersion`."""
+    """Return the version with this number; 0 is the defaults. Raises `UnknownVersion`."""
     found = versions_by_number(connection, {number})
     if number not in found:
         raise UnknownVersion(number)
@@ -81,7 +84,7 @@ def version_numbered(connection: Connection, number: int) -> Version:
 
 
 def versions_by_number(connection: Connection, numbers: set[int]) -> dict[int, Version]:
-    """These versions; 0 among them is the defaults."""
+    """Return these versions by number; 0 is the defaults."""
     load_currencies(connection)
     found = {0: _DEFAULTS} if 0 in numbers else {}
     wanted = numbers - {0}
@@ -92,7 +95,7 @@ def versions_by_number(connection: Connection, numbers: set[int]) -> dict[int, V
 
 
 def longest_joint_limit_days(connection: Connection) -> int | None:
-    """How far back the limits of any version look at a customer's other orders; None when none ever did."""
+    """Return the longest window, in days, of all versions' limits across several orders; None without such limits."""
     per_day, per_customer = (
         programme_version.c.document[("earn", "limits", name)] for name in ("per_day", "per_customer")
     )
@@ -104,19 +107,19 @@ def longest_joint_limit_days(connection: Connection) -> int | None:
     return found
 
 
-# Made once: it is asked for with every balance.
+# Built once: it runs for every balance.
 _CURRENT_TIERS = select(programme_version.c.document["tiers"]).order_by(programme_version.c.version.desc()).limit(1)
 
 
 def current_tiers(connection: Connection) -> Tiers | None:
-    """The tiers in force now, without reading the other rules; None while there are none."""
+    """Return the tiers in force now, without reading the other rules; None if there are none."""
     document = connection.scalar(_CURRENT_TIERS)
-    # Versions from before there were tiers do not speak of them.
+    # Versions from before tiers existed have no such field.
     return Tiers.model_validate(document) if document and document["levels"] else None
 
 
 def registrations_proved_since(connection: Connection) -> datetime | None:
-    """Since when the rules have said, without a break, that the e-mails of new accounts are proved; None: not now."""
+    """Return since when the rules say without a break that new accounts' e-mails are proved; None: not now."""
     claim = programme_version.c.document[("guests", "claim")].astext
     unproved = func.coalesce(claim, GuestClaim.TRANSFER.value) == GuestClaim.TRANSFER.value
     last_unproved = select(func.max(programme_version.c.version)).where(unproved).scalar_subquery()
@@ -128,7 +131,7 @@ def registrations_proved_since(connection: Connection) -> datetime | None:
 
 
 def list_versions(connection: Connection, *, limit: int, before: int | None = None) -> list[Version]:
-    """The newest first."""
+    """List versions, newest first."""
     query = select(programme_version).order_by(programme_version.c.version.desc()).limit(limit)
     if before is not None:
         query = query.where(programme_version.c.version < before)
@@ -138,11 +141,11 @@ def list_versions(connection: Connection, *, limit: int, before: int | None = No
 def add_version(
     connection: Connection, programme: Programme, *, author: str, now: datetime, replaces: int | None = None
 ) -> Version:
-    """Make these rules the ones in force. Two writers at once get two versions, one after the other.
+    """Put these rules in force as a new version. Concurrent writers get one version each.
 
     With `replaces`, only if that version is in force. Raises `ProgrammeChanged` otherwise.
     """
-    # Writing rules is rare: waiting for the other writer is simpler than retrying on a taken number.
+    # Adding a version is rare: waiting for the other writer is simpler than retrying on a taken number.
     connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('programme_version'))")
     current = current_version(connection).number
     if replaces is not None and replaces != current:

@@ -1,10 +1,10 @@
-"""Move one promise on, by talking to Medusa: make its promotions, or take them away and release the dust.
+"""Move one redemption on by calls to Medusa: create its promotions, or remove them and release the points.
 
     lease the row (transaction) ─▶ Medusa (no transaction) ─▶ write what came of it (transaction)
 
-It may die or be doubled at any point. The lease keeps two workers from talking about the same row at once; a code is
-made once because Medusa refuses a second one of the same name; and no dust goes back before Medusa has confirmed that
-the codes are gone and that no order has used them.
+It may crash or run twice at any point. The lease keeps two workers from handling one row at once. A code is created
+once, because Medusa refuses a second one of the same name. Points go back only after Medusa has confirmed that the
+codes are gone and that no order has used them.
 """
 
 import secrets
@@ -34,25 +34,25 @@ from bridge.redemptions.tables import State, dust_redemption, dust_redemption_co
 
 log = structlog.get_logger(__name__)
 
-# Longer than all of one visit's calls to Medusa may take together, each being cut off by its own time-out.
+# Longer than all of one run's calls to Medusa may take together, as each has a timeout.
 LEASE = timedelta(seconds=90)
-# A redemption of many products has many codes. After this time the rest is left for the next visit.
+# A redemption of many products has many codes. After this time the remaining codes are left for the next run.
 VISIT_SECONDS = 20.0
-# When the making of a code was in doubt and it could not be found, look once more after Medusa had time to finish.
+# If it was in doubt whether a code was created and it was not found, check again after Medusa had time to finish.
 SECOND_LOOK = timedelta(minutes=2)
 _LONGEST_WAIT_SECONDS = 120.0
 # Medusa takes 2 s for a promotion with a thousand exceptions, and refuses one with five thousand (a body of 100 kB).
 _MAX_EXCEPTIONS = 500
-# An order is looked for from a little before the redemption on: two machines' clocks differ.
+# Orders are searched from a little before the redemption, because two machines' clocks differ.
 _CLOCK_SKEW = timedelta(minutes=5)
 _LEFT_THE_CART = "The code was removed from the cart."
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """Where the redemption stands now. `orders` were found to have used a code; the caller gives them to the inbox.
+    """The redemption after the step. `orders` were found to have used a code; the caller puts them into the inbox.
 
-    When it is `unfinished`, more codes are left than one visit has time for, and another visit is due.
+    `unfinished` means that one run had no time for all codes, and another run is due.
     """
 
     redemption: Redemption
@@ -61,7 +61,7 @@ class Outcome:
 
 
 class Busy(Unavailable):
-    """Somebody else is talking to Medusa about this redemption just now."""
+    """Another worker is handling this redemption now."""
 
     code = "redemption_busy"
 
@@ -70,18 +70,18 @@ class Busy(Unavailable):
 
 
 class _VisitOver(Exception):
-    """The visit has taken its time, and some codes are left."""
+    """The run has used up its time, and some codes are left."""
 
 
 class _Visit:
-    """How much time is left for another code. The first one always has its time."""
+    """The time budget of one run. The first code always has its time."""
 
     def __init__(self) -> None:
         self._end = monotonic() + VISIT_SECONDS
         self._begun = False
 
     def next_code(self) -> None:
-        """Raises `_VisitOver`."""
+        """Raise `_VisitOver` if no time is left for another code."""
         if self._begun and monotonic() >= self._end:
             raise _VisitOver
         self._begun = True
@@ -90,7 +90,7 @@ class _Visit:
 def advance(redemption_id: str, medusa: Medusa) -> Outcome:
     """Do the next step of this redemption, if there is one.
 
-    Raises `UnknownRedemption`; `Busy` and `MedusaAway` when it has to be tried again, which the row notes.
+    Raises `UnknownRedemption`; raises `Busy` and `MedusaAway` if it must be retried, which the row records.
     """
     lease = secrets.token_hex(8)
     structlog.contextvars.bind_contextvars(redemption_id=redemption_id)
@@ -135,7 +135,7 @@ def _drop_lease(redemption_id: str, lease: str) -> None:
 
 
 def _end_visit(connection: Connection, redemption_id: str, lease: str, **changes: object) -> None:
-    """Give the lease back and write `changes`. Raises `Busy` when the lease was lost to somebody else meanwhile."""
+    """Release the lease and write `changes`. Raises `Busy` if another worker has taken the lease meanwhile."""
     done = connection.execute(
         update(dust_redemption)
         .where(dust_redemption.c.id == redemption_id, dust_redemption.c.lease == lease)
@@ -159,7 +159,7 @@ def _put_off(redemption: Redemption, lease: str, error: DustError) -> None:
                 reason=error.message,
             )
     except Unavailable:
-        # The lease runs out by itself; the sweep takes the row up again then.
+        # The lease expires by itself; then the periodic job picks the row up again.
         log.warning("lease_left_to_run_out")
 
 
@@ -180,8 +180,8 @@ def _make(redemption: Redemption, medusa: Medusa, lease: str) -> Outcome:
             _note_promotions(connection, made)
         raise
     except MedusaRefused as refusal:
-        # Medusa has said no and always will. What was made of the other codes goes before the points come back, and if
-        # one visit has no time for that, the next ones only delete.
+        # Medusa's refusal is final. The promotions already created are deleted before the points come back. If one run
+        # has no time for that, the next runs only delete.
         with transaction() as connection:
             _note_promotions(connection, made)
             update_redemption(connection, redemption.id, now=now(), release_requested_at=now())
@@ -192,7 +192,7 @@ def _make(redemption: Redemption, medusa: Medusa, lease: str) -> Outcome:
         _note_promotions(connection, made)
         changes: dict[str, object] = {"reason": reason, "attempts": 0}
         if current.state is State.PENDING:
-            # An order may have used the code already and been settled: then the state is further on and stays.
+            # An order may have used the code already and been settled. Then the state is further on, and stays.
             changes |= {"state": State.ACTIVE.value}
             changes |= {"next_attempt_at": now() if current.release_requested_at else None}
         _end_visit(connection, redemption.id, lease, **changes)
@@ -218,7 +218,7 @@ def _make_or_adopt(redemption: Redemption, code: str, body: Json, medusa: Medusa
 
 
 def _put_in_cart(redemption: Redemption, medusa: Medusa) -> str | None:
-    """Apply the codes to the cart. A failure is only returned and noted: the shopper can still type the codes."""
+    """Apply the codes to the cart. A failure is returned as the reason: the shopper can still type the codes."""
     assert redemption.cart_id is not None
     codes = {code.code for code in redemption.codes}
     try:
@@ -231,17 +231,17 @@ def _put_in_cart(redemption: Redemption, medusa: Medusa) -> str | None:
 
 
 def _check_cart(redemption: Redemption, medusa: Medusa, lease: str) -> Outcome:
-    """The code is said to have left its cart. Ask Medusa, and release the redemption if that is so."""
+    """Ask Medusa whether the code has left its cart, and release the redemption if so."""
     if has_left_its_cart(redemption, medusa):
         return _withdraw(redemption, medusa, lease, why=_LEFT_THE_CART)
     with transaction() as connection:
         current = lock_redemption(connection, redemption.id)
         changes: dict[str, object] = {"attempts": 0}
         if redemption.attempts:
-            # Why Medusa could not be asked before.
+            # Clear the reason of earlier failures to ask Medusa.
             changes["reason"] = None
         if current.next_attempt_at == redemption.next_attempt_at:
-            # Otherwise the code left again while Medusa was asked.
+            # Otherwise another removal was reported while Medusa was asked.
             changes["next_attempt_at"] = None
         _end_visit(connection, redemption.id, lease, **changes)
         return Outcome(redemption=lock_redemption(connection, redemption.id))
@@ -250,11 +250,11 @@ def _check_cart(redemption: Redemption, medusa: Medusa, lease: str) -> Outcome:
 def _withdraw(
     redemption: Redemption, medusa: Medusa, lease: str, *, failure: str | None = None, why: str | None = None
 ) -> Outcome:
-    """Take the codes away and release the points. `why` is the reason of a release that nobody asked for."""
+    """Remove the codes and release the points. `why` is the reason of a release that the shopper did not request."""
     missing = _delete_codes(redemption, medusa)
     orders = _orders_that_used(redemption, medusa)
     if orders:
-        # Too late: the spend will be booked by settlement, which also ends this redemption. Until then it stays open.
+        # Too late: settlement books the spend and ends this redemption. Until then it stays open.
         with transaction() as connection:
             later = now() + timedelta(seconds=_LONGEST_WAIT_SECONDS)
             _end_visit(connection, redemption.id, lease, next_attempt_at=later)
@@ -296,10 +296,11 @@ def _tell_of_failure(connection: Connection, redemption: Redemption) -> None:
 
 
 def _delete_codes(redemption: Redemption, medusa: Medusa) -> list[str]:
-    """Delete the promotions of all codes that no order has used; return the codes that Medusa did not know.
+    """Delete the promotions of all unused codes; return the codes that Medusa did not know.
 
-    A code leaves every open cart first: a cart keeps the discount of a promotion that is deleted. It is looked for once
-    more afterwards, since a shopper may have put it back in between. All of it may be done again at the next visit.
+    Each code is removed from every open cart first: a cart keeps the discount of a deleted promotion. Carts are
+    searched again afterwards, since a shopper may have put the code back in between. All of it can be repeated by the
+    next run.
     """
     unused = [code.code for code in _unused(redemption)]
     if not unused:
@@ -321,13 +322,13 @@ def _delete_promotions(redemption: Redemption, medusa: Medusa) -> list[str]:
 
 
 def _orders_that_used(redemption: Redemption, medusa: Medusa) -> list[Json]:
-    """The customer's orders, since the redemption was made, that carry one of its codes.
+    """Return the customer's orders, since the redemption, that carry one of its codes.
 
-    Asked after the promotions are gone, so that no order can come to carry one after the answer. The line items keep
-    the code when the promotion is deleted.
+    It runs after the promotions are deleted, so that no later order can carry one. The line items keep the code when
+    the promotion is deleted.
     """
     codes = {code.code for code in _unused(redemption)}
-    # Medusa goes by the wall, wherever the test clock was when the redemption was made.
+    # Medusa uses the real time, whatever the test clock was at the redemption.
     made_at = min(redemption.created_at, redemption.created_at - (now() - real_now()))
     pages = medusa.orders_of_customer_since(redemption.customer_id, made_at - _CLOCK_SKEW)
     return [order for page in pages for order in page if codes & _codes_in(order)]
@@ -338,7 +339,10 @@ def _unused(redemption: Redemption) -> list[Code]:
 
 
 def _codes_in(order: Json) -> set[str]:
-    """The codes that take something off the order. One that takes nothing off was not used, and costs nothing."""
+    """Return the codes that take something off the order.
+
+    A code that takes nothing off was not used, and costs nothing.
+    """
     lines = [*(order.get("items") or ()), *(order.get("shipping_methods") or ())]
     adjustments = (a for line in lines if line for a in line.get("adjustments") or ())
     return {
@@ -347,8 +351,10 @@ def _codes_in(order: Json) -> set[str]:
 
 
 def _look_again(redemption: Redemption, medusa: Medusa, lease: str) -> Outcome:
-    """Take away what should not be there: codes that the order which used the others has left unused, or, after a
-    release in doubt, a promotion whose creation had hung in Medusa and went through late.
+    """Remove codes that should not exist.
+
+    They are codes that the order which used the others has left unused. Or, after a release in doubt, they are a
+    promotion whose creation hung in Medusa and succeeded late.
     """
     unused = _unused(redemption)
     missing = _delete_codes(redemption, medusa)

@@ -1,4 +1,4 @@
-"""What of a cart can be discounted with points. No I/O."""
+"""How much of a cart points may discount. No I/O."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -15,7 +15,8 @@ from bridge.programme.earning import percentage_of
 class OpenDiscount:
     """The code of an open redemption that takes money off a cart's lines.
 
-    `value` is a fixed sum. Without one it is a percentage of the lines, or `quantity` units of a free product.
+    `value` is a fixed sum. Without it, the discount is a percentage of the lines, or `quantity` units of a free
+    product.
     """
 
     code: str
@@ -27,9 +28,9 @@ class OpenDiscount:
 
 @dataclass(frozen=True, kw_only=True)
 class Basket:
-    """The lines of a cart that money may pay for, without dust-only products. Major units, with tax.
+    """The lines of a cart without dust-only products. Sums are in major units, with tax.
 
-    `worth` is what they cost after the shop's own discounts and before points, `room` how much points may still take
+    `worth` is what they cost after the shop's own discounts and before points. `room` is how much points may still take
     off. `dust_only` are the products that were left out.
     """
 
@@ -42,10 +43,11 @@ class Basket:
 def basket_of(
     cart: Cart, *, dust_only: Collection[ProductId], discounts: Iterable[OpenDiscount], max_share: Decimal
 ) -> Basket:
-    """`discounts` are those of the customer that are in this cart, or on their way into it.
+    """Compute what points may take off a cart.
 
-    At a share of one half, a cart of 20.00 has room for 10.00, and for 4.00 when points take 6.00 off it already:
-    the share is of the whole, so a second code does not get half of what the first has left.
+    `discounts` are the customer's discounts that are in this cart, or on their way into it. With a `max_share` of one
+    half, a cart of 20.00 has room for 10.00, and for 4.00 if points take 6.00 off it already. The share is of the whole
+    cart: a second code does not get half of what the first has left.
     """
     lines = [line for line in cart.lines if line.product_id not in dust_only]
     by_code = {discount.code: discount for discount in discounts}
@@ -69,7 +71,7 @@ def basket_of(
 
 
 def _expected(discount: OpenDiscount, lines: Iterable[CartLine], worth: Decimal, currency_code: str) -> Decimal:
-    """What a code that is not in the cart yet will take off it."""
+    """Return what a code that is not in the cart yet will take off it."""
     if discount.value is not None:
         return discount.value
     if discount.percent is not None:
@@ -80,7 +82,7 @@ def _expected(discount: OpenDiscount, lines: Iterable[CartLine], worth: Decimal,
 def price_of_units(
     lines: Iterable[CartLine], product_id: ProductId | None, quantity: int, currency_code: str
 ) -> Decimal:
-    """What so many units of a product cost in the cart, the cheapest first, as Medusa discounts them."""
+    """Return what `quantity` units of a product cost in the cart. The cheapest come first, as in Medusa's discount."""
     price, left = Decimal(0), Decimal(quantity)
     found = [line for line in lines if line.product_id == product_id and line.quantity > 0]
     for line in sorted(found, key=lambda line: line.gross / line.quantity):

@@ -1,7 +1,7 @@
-"""Booking what an order used of a redemption: settle to a target, like everything else.
+"""Book what an order used of a redemption, as the difference to a target.
 
-The order as it now is says how much of each code it uses; the difference to what is captured already is captured from
-the hold, spent on top, or given back to the lots it came from.
+The target is how much of each code the order uses as it is now. The difference to what is already captured is captured
+from the hold, spent in addition, or given back to the lots it came from.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -42,7 +42,7 @@ class FirstUse:
     units: Decimal
 
     def share_of(self, line: Line) -> Decimal:
-        """How much of the line's first units stands. After an edit that adds units it is above 1."""
+        """Return the share of the line's first units that remains. After an edit that adds units it is above 1."""
         return line.units / self.ordered if self.ordered > 0 else Decimal(0)
 
 
@@ -51,7 +51,7 @@ FirstUses = Mapping[str, Mapping[str, FirstUse]]
 
 
 def first_uses(order: Order, redemptions: Iterable[Redemption], product_codes: Collection[str]) -> FirstUses:
-    """What these redemptions' codes take off the order's lines, to be remembered from its first settlement on."""
+    """Return what these redemptions' codes take off the order's lines, to be stored at its first settlement."""
     return {
         code.code: {
             line.id: FirstUse(ordered=line.ordered, amount=use.given, units=_units(line, use, product_codes, all=True))
@@ -67,9 +67,9 @@ def first_uses(order: Order, redemptions: Iterable[Redemption], product_codes: C
 def used_dust(
     redemption: Redemption, code: Code, order: Order, *, product_codes: Collection[str], first: FirstUses
 ) -> int:
-    """How many of the code's points the order uses as it now is; 0 once it is canceled.
+    """Return how many of the code's points the order uses as it is now; 0 once it is canceled.
 
-    The points given back are never worth more than their share of what came back: what is used is rounded up.
+    The result is rounded up, so the points given back are never worth more than their share of what came back.
     """
     if order.canceled:
         return 0
@@ -81,8 +81,9 @@ def used_dust(
             units = sum((_units_left(line, code, product_codes, before) for line in order.lines), Decimal(0))
             return _share(code, units, code.quantity)
         case RedemptionKind.PERCENTAGE | RedemptionKind.FREE_PRODUCT:
-            # One price, whatever the reward takes off: all of it while all of the discount stands, a part with a part.
-            # A reward for 400 took 10.00 off; a line is returned and 7.50 still stand: 300 are used, 100 given back.
+            # The price does not depend on what the reward takes off: all points while all of the discount remains, a
+            # part with a part. A reward for 400 took 10.00 off; a line is returned and 7.50 remain: 300 are used, 100
+            # given back.
             gone = {line_id: use.amount for line_id, use in before.items()}
             given = {line.id: use.given for line in order.lines for use in line.code_uses if use.code == code.code}
             return _share(code, _amount(code, order, before), sum((given | gone).values(), Decimal(0)))
@@ -94,17 +95,18 @@ def used_dust(
 
 
 def _share(code: Code, part: Decimal, whole: Decimal | int | None) -> int:
-    """The share of the code's points that `part` is of `whole`, rounded up."""
+    """Return the code's points times `part` / `whole`, rounded up."""
     if not whole or part <= 0:
         return 0
     return min(code.dust, dust_for_value(code.dust / Decimal(whole), part))
 
 
 def _amount(code: Code, order: Order, before: Mapping[str, FirstUse]) -> Decimal:
-    """What the code takes off the units that the order still has of those it was for.
+    """Return what the code takes off the units that the order still has of its first ones.
 
-    After a return Medusa takes the share of the units off the discount. After an order edit it leaves the discount as
-    it was (2.21.2), so the same share is worked out here: an edit and a return to the same goods use the same points.
+    After a return Medusa reduces the discount by the share of the units. After an order edit it leaves the discount as
+    it was (2.21.2), so the same share is computed here. An edit and a return to the same goods then use the same
+    points.
     """
     total = Decimal(0)
     for line in order.lines:
@@ -124,11 +126,11 @@ def _units_left(line: Line, code: Code, product_codes: Collection[str], before: 
 
 
 def _units(line: Line, use: CodeUse, product_codes: Collection[str], *, all: bool = False) -> Decimal:
-    """How many units of the line the code pays, of those that the customer keeps or of `all` that were ordered.
+    """Return how many units of the line the code pays for, of those that the customer keeps or of `all` ordered.
 
-    It pays whole units of what was ordered, at what other discounts leave of the price: the shop's own coupon took 9.00
-    off a mug of 15.00, and the code the remaining 6.00, which is one mug. Of 10 units of which it pays 4, 9 come back:
-    0.4 units are still paid with points.
+    It pays for whole units of what was ordered, at the price that other discounts leave. Example: the shop's own coupon
+    took 9.00 off a mug of 15.00, and the code the remaining 6.00, which is one mug. If it pays for 4 of 10 units and 9
+    come back, 0.4 units are still paid with points.
     """
     by_units = sum((each.amount for each in line.code_uses if each.code in product_codes), Decimal(0))
     if by_units <= 0 or line.units <= 0:
@@ -145,16 +147,17 @@ def _uses(redemption: Redemption, code: Code, order: Order) -> list[CodeUse]:
 
 
 def is_used_by(redemption: Redemption, order: Order) -> bool:
-    """Whether the order carries one of the codes with an effect, or did when it was last looked at."""
+    """Whether one of the codes takes something off the order, or did at its last settlement."""
     return bool(_codes_of(redemption, order))
 
 
 def report_second_use(connection: Connection, redemption: Redemption, order: Order) -> None:
-    """Note when the order carries a code that another order has used. The redemption's row is locked.
+    """Record that the order carries a code that another order has used. The redemption's row is locked.
 
-    Medusa's limit prevents it, with one exception: the other order was deleted because its payment was declined, and
-    the same cart was completed again. When Dust learns that, this order uses the code. In every other case the order
-    got a discount for nothing; what a merchant's own tools (drafts, say) can do there is not known.
+    Medusa's limit prevents this, with one exception: the other order was deleted because its payment was declined, and
+    the same cart was completed again. When Dust learns of the deletion, this order uses the code. In any other case the
+    order got a discount without paying points; what a merchant's own tools (drafts, for example) can do there is not
+    known.
     """
     codes = [c for c in redemption.codes if c.order_id not in {None, order.id} and _uses(redemption, c, order)]
     if not codes:
@@ -165,7 +168,7 @@ def report_second_use(connection: Connection, redemption: Redemption, order: Ord
 
 
 def _codes_of(redemption: Redemption, order: Order) -> list[Code]:
-    """The redemption's codes that belong to this order. Medusa lets a code into one order only, by its limit."""
+    """Return the redemption's codes that belong to this order. Medusa's limit allows a code in one order only."""
     return [
         code
         for code in redemption.codes
@@ -184,13 +187,13 @@ def book_use(
     spent: dict[str, int],
     now: datetime,
 ) -> Redemption:
-    """Bring the ledger to what `order` uses of `redemption`; `account` and the redemption's row are locked.
+    """Post the difference to what `order` uses of `redemption`; `account` and the redemption's row are locked.
 
-    `spent` is what its captured dust came from, by lot, and is brought up to date: the next order of a batch may use
-    the same redemption. `product_codes` are the codes that take whole units off; `first` is what codes took off the
-    order's lines when it was first settled.
+    `spent` is the origin of its captured points, by lot. It is updated, because the next order of a batch may use the
+    same redemption. `product_codes` are the codes that pay for whole units; `first` is what codes took off the order's
+    lines at its first settlement.
     """
-    # Two orders that are settled together may have a code of it each, or both the same: the first has changed the row.
+    # Two orders of a batch may each have a code of it, or both the same one: the first has changed the row.
     redemption = lock_redemption(connection, redemption.id)
     if order.gone:
         return _free_codes(connection, account, redemption, order, spent, now)
@@ -221,7 +224,7 @@ def book_use(
         account.give_back(-difference, spent, details, now=now)
     else:
         return replace(redemption, codes=codes)
-    # Not simply the last posting: a refund may be followed by one that takes waived points.
+    # Not always the last posting: a refund may be followed by a posting that takes waived points.
     for move in next(posting for posting in reversed(account.postings) if posting.details is details).moves:
         if move.remaining:
             spent[move.lot_id] = spent.get(move.lot_id, 0) - move.remaining
@@ -229,8 +232,8 @@ def book_use(
     if difference > 0 and (
         redemption.state is not State.CAPTURED or (redemption.order_id != order.id and not booked)
     ):  # fmt: skip
-        # The code was withdrawn and an order has it all the same: Medusa completed it in between, or somebody put
-        # the promotion back. What the shopper used is booked; an operator should know.
+        # The code was withdrawn, but an order has used it: Medusa completed the order in between, or the promotion was
+        # created again by hand. The use is booked, and the log entry informs an operator.
         log.error("used_after_release", redemption_id=redemption.id, order_id=order.id, dust=difference)
         reason = f"Order {order.id} used the code although it had been withdrawn; the dust was booked all the same."
         changes |= {"state": State.CAPTURED.value, "order_id": redemption.order_id or order.id, "reason": reason}
@@ -259,10 +262,10 @@ def _capture(
         dust_captured=target,
         order_id=order.id,
         reason=reason,
-        # Codes that the order left unused have to go, now that no dust is held for them.
+        # Unused codes have to be deleted, now that no points are held for them.
         next_attempt_at=now if any(code.order_id is None for code in redemption.codes) else None,
     )
-    # Before the commit: one that is rolled back and done again counts twice, which no rate will notice.
+    # Before the commit: a retry after a rollback counts twice, which does not matter for a rate.
     REDEMPTIONS_ENDED.labels(state.value).inc()
     return replace(redemption, state=state, dust_captured=target, order_id=OrderId(order.id))
 
@@ -277,9 +280,9 @@ def _free_codes(
 ) -> Redemption:
     """Give back what a deleted order had used, and let another order use its codes.
 
-    Medusa takes the use of the promotion back when it deletes the order, and the code is still in the cart: the shopper
-    completes it with another card. So the dust is held again, if it is still there. If it is not, or if another order
-    has used the redemption's other codes, the promotions of the codes are removed.
+    Medusa takes back the use of the promotion when it deletes the order, and the code is still in the cart: the shopper
+    completes it with another card. So the points are held again, if the customer still has them. If not, or if another
+    order has used the redemption's other codes, the promotions of the codes are removed.
     """
     own = [code for code in redemption.codes if code.order_id == order.id]
     others = [code.order_id for code in redemption.codes if code.order_id not in {None, order.id}]
@@ -302,7 +305,7 @@ def _free_codes(
 
 
 def _hold_again(account: Account, redemption: Redemption, order: Order, now: datetime) -> bool:
-    """Hold the redemption's dust once more; False when the customer no longer has it, or the account was merged."""
+    """Hold the redemption's points again; False if the customer no longer has them, or the account was merged."""
     if account.survivor is not None:
         return False
     try:

@@ -1,12 +1,12 @@
-"""Codes and the carts that hold them.
+"""Remove codes from carts, and notice when they are removed.
 
-    take_out_of_carts   before a promotion is deleted: its code leaves every open cart
-    take_out_again      after it is deleted: what a shopper put back in between
-    note_codes_removed  a code has left its cart: look at that cart soon
-    has_left_its_cart   that look
+    take_out_of_carts   before a promotion is deleted: removes its code from every open cart
+    take_out_again      after it is deleted: removes codes that a shopper put back in between
+    note_codes_removed  a code has left its cart: schedules a check of that cart
+    has_left_its_cart   that check
 
-Medusa 2.21.2 keeps the link and the discount of a deleted promotion in a cart, and shows the link as `null`. The cart
-that a redemption was made for is known here. Others, into which a shopper typed the code, only the plugin finds.
+Medusa 2.21.2 keeps the link and the discount of a deleted promotion in a cart, and shows the link as `null`. Dust knows
+the cart that a redemption was made for. Only the plugin finds other carts, into which a shopper typed the code.
 """
 
 from collections.abc import Collection, Iterator
@@ -25,16 +25,16 @@ log = structlog.get_logger(__name__)
 
 # A shopper who removes a code may put it back, and a storefront may replace all codes in two calls.
 CART_CHECK_DELAY = timedelta(seconds=3)
-# A cart that Medusa fails to change so many times (about ten minutes) no longer delays the release: the plugin's guard
-# refuses the dead code at checkout, and the audit names the cart.
+# After so many failures (about ten minutes) a cart no longer delays the release. The plugin's guard refuses the dead
+# code at checkout, and the audit names the cart.
 MAX_CART_ATTEMPTS = 10
-# The plugin changes some carts a call. More than these calls go on at the next visit.
+# The plugin changes a limited number of carts per call. Calls beyond this number are left for the next run.
 MAX_PLUGIN_CALLS = 3
 _CONFLICT = 409
 
 
 def take_out_of_carts(redemption: Redemption, codes: Collection[str], medusa: Medusa) -> None:
-    """Take the codes out of every open cart. Raises `MedusaAway` when one could not be changed yet."""
+    """Remove the codes from every open cart. Raises `MedusaAway` if a cart could not be changed yet."""
     with _not_for_good(redemption):
         if redemption.cart_id is not None:
             _take_out_of_known_cart(redemption.cart_id, codes, medusa)
@@ -42,7 +42,7 @@ def take_out_of_carts(redemption: Redemption, codes: Collection[str], medusa: Me
 
 
 def take_out_again(redemption: Redemption, codes: Collection[str], medusa: Medusa) -> None:
-    """The same once the promotions are deleted, for codes that were put back in between. Nobody can add them now."""
+    """Remove codes that were put back before the promotions were deleted. They cannot be added any more."""
     with _not_for_good(redemption):
         if _take_out_of_other_carts(codes, medusa) or redemption.cart_id is None:
             return
@@ -53,7 +53,7 @@ def take_out_again(redemption: Redemption, codes: Collection[str], medusa: Medus
 
 @contextmanager
 def _not_for_good(redemption: Redemption) -> Iterator[None]:
-    """Let the release go on without its carts once they have failed too often."""
+    """Continue the release without its carts once they have failed too often."""
     try:
         yield
     except MedusaAway as error:
@@ -63,7 +63,7 @@ def _not_for_good(redemption: Redemption) -> Iterator[None]:
 
 
 def _codes_in_known_cart(cart_id: str, medusa: Medusa) -> CartCodes | None:
-    """None when there is no such cart, or no publishable key to read it with."""
+    """Return the cart's codes; None if the cart does not exist, or there is no publishable key to read it with."""
     try:
         return medusa.codes_in_cart(cart_id)
     except MedusaNotConfigured:
@@ -79,7 +79,7 @@ def _take_out_of_known_cart(cart_id: str, codes: Collection[str], medusa: Medusa
     except MedusaRefused as refusal:
         if refusal.status_at_medusa == _CONFLICT:
             raise MedusaAway(f"Cart {cart_id} is in use.") from refusal
-        # A completed cart. Whether its order has used the code is asked afterwards.
+        # A completed cart. Whether its order has used the code is checked afterwards.
         log.info("cart_left_alone", cart_id=cart_id, reason=refusal.message)
     except MedusaAway:
         if medusa.codes_in_cart(cart_id) is not None:
@@ -87,7 +87,7 @@ def _take_out_of_known_cart(cart_id: str, codes: Collection[str], medusa: Medusa
 
 
 def _take_out_of_other_carts(codes: Collection[str], medusa: Medusa) -> bool:
-    """False when there is no plugin that could."""
+    """Have the plugin remove the codes from all other carts; False if there is no plugin."""
     remaining = 0
     for _ in range(MAX_PLUGIN_CALLS):
         withdrawal = medusa.withdraw_codes(codes)
@@ -104,10 +104,10 @@ def _take_out_of_other_carts(codes: Collection[str], medusa: Medusa) -> bool:
 
 
 def note_codes_removed(connection: Connection, cart_id: str, codes: Collection[str], *, now: datetime) -> list[str]:
-    """Some codes are said to have left a cart: have that cart looked at soon. The ids of redemptions that it concerns.
+    """Schedule a check of a cart that some codes are reported to have left; return the redemptions' ids.
 
-    Only active ones that were redeemed for this cart. A code that a shopper typed by hand may be meant for another
-    cart, and one that is being put into its cart just now is not active yet.
+    Only for active redemptions that were made for this cart. A code typed by hand may be meant for another cart, and a
+    redemption whose code is being put into its cart is not active yet.
     """
     concerned = connection.scalars(
         select(dust_redemption_code.c.redemption_id)
@@ -125,7 +125,7 @@ def note_codes_removed(connection: Connection, cart_id: str, codes: Collection[s
 
 
 def has_left_its_cart(redemption: Redemption, medusa: Medusa) -> bool:
-    """Whether the cart that the redemption was made for holds none of its codes any more, by what Medusa says.
+    """Whether, by Medusa's answer, the redemption's cart holds none of its codes any more.
 
     False for a completed cart: its order says what was used. True for a cart that was deleted.
     """

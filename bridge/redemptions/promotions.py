@@ -1,4 +1,4 @@
-"""What is posted to /admin/promotions for each kind of redemption. Medusa 2.21.2 was tried for every field."""
+"""Request bodies for /admin/promotions, for each kind of redemption. Every field was tried with Medusa 2.21.2."""
 
 import json
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from bridge.medusa.client import Json
 from bridge.redemptions.service import Code, Redemption
 from bridge.redemptions.tables import RedemptionKind
 
-# What takes money off the lines that money may pay for. Units that are bought at their own price in points are no
+# The kinds that take money off the lines that are not dust-only. Units bought at their own price in points are no
 # discount, and free shipping takes nothing off the lines.
 _COUNTS_FOR_SHARE = {RedemptionKind.FIXED, RedemptionKind.PERCENTAGE, RedemptionKind.FREE_PRODUCT}
 
@@ -18,10 +18,10 @@ _COUNTS_FOR_SHARE = {RedemptionKind.FIXED, RedemptionKind.PERCENTAGE, Redemption
 def promotion_body(
     redemption: Redemption, code: Code, dust_only: Sequence[ProductId] = (), *, max_share: Decimal = Decimal(1)
 ) -> Json:
-    """The promotion of one code.
+    """Return the request body for one code's promotion.
 
-    `dust_only` are products that no discount may touch: points pay for their units. `max_share` is the programme's, in
-    the version that the redemption was made with.
+    `dust_only` are products that no discount may touch: points pay for their units. `max_share` comes from the
+    programme version that the redemption was made with.
     """
     return {
         "code": code.code,
@@ -29,17 +29,17 @@ def promotion_body(
         "status": "active",
         "is_automatic": False,
         "is_tax_inclusive": True,  # else 5.00 would take 6.25 off at 25 % tax
-        "limit": 1,  # counted under a lock at completion; one order in all, whoever tries
+        "limit": 1,  # counted under a lock at completion: one order in total
         "rules": _rules(redemption, max_share),
         "application_method": _method(redemption, code, dust_only),
     }
 
 
 def _facts(redemption: Redemption, max_share: Decimal) -> str:
-    """What the plugin's checkout guard reads, as JSON: it does not ask the bridge.
+    """Return the facts for the plugin's checkout guard, as JSON, because the guard does not call the bridge.
 
-    It stands in the description of a rule, since Medusa before 2.21.0 refuses metadata on promotions. `cart_id` binds
-    the code to its cart. The plugin writes it for a code that was redeemed without a cart, when the signed-in owner
+    They are stored in the description of a rule, since Medusa before 2.21.0 refuses metadata on promotions. `cart_id`
+    binds the code to its cart. For a code redeemed without a cart, the plugin writes `cart_id` when the signed-in owner
     applies the code.
     """
     facts: Json = {
@@ -55,11 +55,14 @@ def _facts(redemption: Redemption, max_share: Decimal) -> str:
 
 
 def _rules(redemption: Redemption, max_share: Decimal) -> list[Json]:
-    """When the code takes anything off. Medusa asks again at every change of the cart, and drops the code at a no."""
+    """Return the conditions of the code.
+
+    Medusa checks them at every change of the cart, and drops the code if one fails.
+    """
     owner = {**_rule("customer.id", "eq", redemption.customer_id), "description": _facts(redemption, max_share)}
     rules: list[Json] = [owner]
     if redemption.least_cart is not None:
-        # With tax, and before any discount: a cart that was good enough when it was redeemed for is so here.
+        # With tax, before any discount: a cart that met the minimum at the redemption meets it here.
         rules.append(_rule("original_item_total", "gte", _number(redemption.least_cart)))
     if redemption.currency_code and redemption.kind is not RedemptionKind.FIXED and redemption.value is None:
         rules.append(_rule("currency_code", "eq", redemption.currency_code))
@@ -102,7 +105,10 @@ def _fixed(redemption: Redemption, code: Code) -> Json:
 
 
 def _ordinary_lines(dust_only: Sequence[ProductId]) -> Json:
-    """Everything but products for dust alone. Medusa refuses target rules for the target `order`, so it is `items`."""
+    """Target all lines without dust-only products.
+
+    Medusa refuses target rules for the target `order`, so it is `items`.
+    """
     if not dust_only:
         return {"target_type": "order"}
     return {"target_type": "items", "target_rules": [_rule("items.product.id", "ne", *dust_only)]}

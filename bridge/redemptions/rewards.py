@@ -1,4 +1,4 @@
-"""What a reward of the catalogue costs and promises in a cart, or without one. No I/O: the cart is handed in."""
+"""Terms of a reward from the catalogue, for a cart or without one. No I/O: the caller passes the cart."""
 
 from collections.abc import Callable, Collection
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
@@ -28,7 +28,7 @@ _KINDS = {
 
 
 class UnknownReward(NotFound):
-    """The catalogue has no such reward, or no longer."""
+    """The catalogue does not have this reward, or not any more."""
 
     code = "unknown_reward"
 
@@ -37,7 +37,7 @@ class UnknownReward(NotFound):
 
 
 class CartNeeded(InvalidInput):
-    """Only a cart says what the reward takes off, or whether it is available."""
+    """The reward depends on the cart, and no cart was given."""
 
     code = "cart_needed"
 
@@ -55,7 +55,7 @@ class RewardNotInCurrency(InvalidInput):
 
 
 class CartBelowMinimum(InvalidInput):
-    """The cart's items cost less than the reward asks for; dust-only products do not count."""
+    """The cart's items cost less than the reward's `min_cart`; dust-only products do not count."""
 
     code = "cart_below_minimum"
 
@@ -84,7 +84,7 @@ class AboveShare(InvalidInput):
 
 
 class NothingToDiscount(Conflict):
-    """The reward would take nothing off this cart, and cost points nevertheless."""
+    """The reward would cost points but take nothing off this cart."""
 
     code = "nothing_to_discount"
 
@@ -111,7 +111,7 @@ class NoShippingMethod(Conflict):
 def require_one_price(rules: Redeem, medusa: Callable[[], Medusa]) -> None:
     """Raise `FieldErrors` for rewards with a free product whose variants differ in price.
 
-    While Medusa cannot be asked nothing is refused: redemptions and the checkout look again.
+    Nothing is refused while Medusa is unavailable: redemptions and the checkout check again.
     """
     products = {ProductId(reward.product_id) for reward in rules.rewards if reward.product_id}
     try:
@@ -136,9 +136,11 @@ def reward_terms(
     basket: Basket | None,
     mixed_prices: Collection[ProductId] = (),
 ) -> Terms:
-    """Terms of a reward. The price is what the catalogue says, whatever the reward takes off in the end.
+    """Return the terms of a reward. Its price in points is the catalogue's, whatever it takes off in the end.
 
-    `mixed_prices` are products whose variants differ in price: none of them is free, as it could be the dearest.
+    `mixed_prices` are products whose variants differ in price. They cannot be free, because the free unit could be the
+    most expensive one.
+
     Raises `CartNeeded`, `RewardNotInCurrency`, `CartBelowMinimum`, `ProductNotInCart`, `VariantPricesDiffer`,
     `NoShippingMethod`, `NothingToDiscount`, `AboveShare`.
     """
@@ -167,10 +169,11 @@ def reward_terms(
 
 
 def _percentage_terms(reward: Reward, basket: Basket, least: Decimal | None) -> Terms:
-    """A percentage stays one in Medusa and follows the cart, unless it has a limit: Medusa has none (2.21.2).
+    """Return the terms of a percentage: a percentage in Medusa too, unless it has a maximum.
 
-    Then it becomes a fixed discount of what it comes to now, for carts that are worth as much: 20 % of 60.00, at most
-    10.00, are 10.00 off carts from 50.00 on. Nobody fills a cart, redeems, and empties it again.
+    Medusa has no maximum (2.21.2). So a percentage with one becomes a fixed discount of its present amount, for carts
+    that are worth as much: 20 % of 60.00, at most 10.00, are 10.00 off carts from 50.00 on. This keeps shoppers from
+    filling a cart, redeeming, and emptying it again.
     """
     assert reward.percent is not None
     currency = basket.currency_code
@@ -188,9 +191,9 @@ def _percentage_terms(reward: Reward, basket: Basket, least: Decimal | None) -> 
 
 
 def _shipping_terms(reward: Reward, cart: Cart, least: Decimal | None) -> Terms:
-    """Free shipping is a fixed sum off the shipping: the reward's limit, or else the price of the method chosen now.
+    """Return the terms of free shipping: a fixed sum, the reward's maximum or else the price of the chosen method.
 
-    Medusa caps it at the price of the shipping. A shopper who then chooses a dearer method pays the difference.
+    Medusa caps it at the price of the shipping. A shopper who then chooses a more expensive method pays the difference.
     """
     if cart.shipping_gross is None:
         raise NoShippingMethod
@@ -198,14 +201,16 @@ def _shipping_terms(reward: Reward, cart: Cart, least: Decimal | None) -> Terms:
     value = _payable(cart.shipping_gross if most is None else most, cart.currency_code)
     if cart.shipping_gross <= 0 or value <= 0:
         raise NothingToDiscount(reward.name)
-    # Medusa 2.21.2 takes a discount on shipping for one without tax, whatever `is_tax_inclusive` says (seen in both
+    # Medusa 2.21.2 treats a discount on shipping as one without tax, whatever `is_tax_inclusive` says (seen in both
     # live shops: 6.25 took 7.81 off at 25 %). So the promotion gets the sum without tax.
     net = value * (cart.shipping_gross - cart.shipping_tax) / cart.shipping_gross
     return _terms(reward, cart.currency_code, least=least, value=value, promotion_value=_millionths(net))
 
 
 def _millionths(value: Decimal) -> Decimal:
-    """Rounded up to what the database keeps: rounded down, a fraction of a cent of the shipping would stay."""
+    """Round up to the six places that the database stores: rounded down, a fraction of a cent of the shipping would
+    remain.
+    """
     return value.quantize(Decimal("0.000001"), ROUND_CEILING)
 
 
@@ -216,7 +221,7 @@ def _product_terms(rules: Redeem, reward: Reward, cart: Cart, basket: Basket, le
     takes = price_of_units(cart.lines, product_id, reward.units, cart.currency_code)
     if takes <= 0:
         raise NothingToDiscount(reward.name)
-    # Dust-only lines are no part of what the share is of.
+    # Dust-only lines do not count for the share.
     if rules.max_share < 1 and product_id not in basket.dust_only:
         if takes > basket.room:
             raise AboveShare(takes=takes, room=basket.room, currency_code=cart.currency_code)
@@ -225,7 +230,7 @@ def _product_terms(rules: Redeem, reward: Reward, cart: Cart, basket: Basket, le
 
 
 def _payable(value: Decimal, currency_code: str) -> Decimal:
-    """The value in whole units of what the currency counts in, rounded down."""
+    """Round down to the currency's smallest unit."""
     return value.quantize(smallest_unit(currency_code), ROUND_FLOOR)
 
 
@@ -237,8 +242,11 @@ def _terms(
     value: Decimal | None = None,
     promotion_value: Decimal | None = None,
 ) -> Terms:
-    """`promotion_value` is the value of the promotion in Medusa, where it differs from the shopper's `value`."""
-    # The sums say of which money they are; without any, the reward is good in every currency.
+    """Build the terms.
+
+    `promotion_value` is the promotion's value in Medusa, if it differs from the shopper's `value`.
+    """
+    # Sums are in one currency; a reward without sums is valid in every currency.
     bound = reward.looks_at_cart or least is not None or value is not None
     is_product = reward.kind is RewardKind.FREE_PRODUCT
     part = Part(

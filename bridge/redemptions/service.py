@@ -1,4 +1,4 @@
-"""The rows of redemptions: making one, reading one, asking for its release. Nothing here talks to Medusa."""
+"""Create and read redemptions, and request their release. Nothing here calls Medusa."""
 
 import secrets
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -20,17 +20,17 @@ from bridge.redemptions.basket import OpenDiscount
 from bridge.redemptions.tables import OPEN_STATES, RedemptionKind, State, dust_redemption, dust_redemption_code
 from bridge.redemptions.terms import Terms
 
-# How long a task may take to pick up a promise that the sweep offered, before it is offered again.
+# How long a task may take to start on a due redemption before it is enqueued again.
 OFFER_GRACE = timedelta(seconds=60)
-# More would let one customer keep Medusa and the workers from all others.
+# More would let one customer occupy Medusa and the workers.
 MAX_OPEN_REDEMPTIONS = 20
-# Crockford's base32 without look-alikes; 16 characters are 80 bits, far beyond guessing over the Store API.
+# Crockford's base32 without look-alikes; 16 characters are 80 bits, which cannot be guessed over the Store API.
 _CODE_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _CODE_CHARACTERS = 16
 
 
 class UnknownRedemption(NotFound):
-    """No such redemption, or it is another customer's."""
+    """The redemption does not exist, or belongs to another customer."""
 
     code = "unknown_redemption"
 
@@ -39,7 +39,7 @@ class UnknownRedemption(NotFound):
 
 
 class AlreadyUsed(Conflict):
-    """An order has used the code, so the dust cannot come back this way."""
+    """An order has used the code, so its points cannot be released."""
 
     code = "already_used"
 
@@ -48,7 +48,7 @@ class AlreadyUsed(Conflict):
 
 
 class TooManyOpenRedemptions(Conflict):
-    """The customer has as many open redemptions as one may have."""
+    """The customer has `MAX_OPEN_REDEMPTIONS` open redemptions."""
 
     code = "too_many_open_redemptions"
 
@@ -62,7 +62,7 @@ class TooManyOpenRedemptions(Conflict):
 
 @dataclass(frozen=True, kw_only=True)
 class Code:
-    """One promotion code of a redemption, what it is for, and what the order that used it has taken of it."""
+    """One promotion code of a redemption: what it pays for, and what the order that used it has taken of it."""
 
     code: str
     dust: int
@@ -76,7 +76,7 @@ class Code:
 
 @dataclass(frozen=True, kw_only=True)
 class Redemption:
-    """A promise and its codes, as they are in the database at one moment."""
+    """A redemption and its codes, as read from the database."""
 
     id: str
     customer_id: CustomerId
@@ -102,17 +102,17 @@ class Redemption:
 
     @property
     def open(self) -> bool:
-        """Whether dust is still held for it."""
+        """Whether points are still held for it."""
         return self.state in OPEN_STATES
 
     def should_withdraw(self, now: datetime) -> bool:
-        """Whether its promotions have to go: its time is over, or its release was asked for."""
+        """Whether its promotions have to be deleted: it has expired, or its release was requested."""
         return self.open and (self.release_requested_at is not None or self.expires_at <= now)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What a shopper asked for, with the key that makes asking twice harmless."""
+    """A shopper's request, with its idempotency key."""
 
     customer_id: CustomerId
     idempotency_key: str
@@ -121,7 +121,7 @@ class Request:
 
 
 def find_answer(connection: Connection, request: Request) -> dict[str, Any] | None:
-    """The first answer to this very request, if it came before. Raises `KeyReused`."""
+    """Return the first answer to this request; None if it is new. Raises `KeyReused`."""
     row = connection.execute(
         select(dust_redemption.c.request_hash, dust_redemption.c.first_answer).where(
             dust_redemption.c.customer_id == request.customer_id,
@@ -145,13 +145,13 @@ def promise(
     version: Version,
     now: datetime,
 ) -> dict[str, Any]:
-    """Hold the dust and write the redemption down; return the answer, the same for the same request ever after.
+    """Hold the points and store the redemption; return the answer. The same request always gets the first answer.
 
-    `terms_for` is given what the customer has available, under the lock that keeps it so. Raises what it raises,
+    `terms_for` is called with the customer's available points, under the lock on the account. Raises what it raises,
     `InsufficientDust` and `TooManyOpenRedemptions`.
     """
     account = open_accounts(connection, [request.customer_id])[request.customer_id]
-    # Asked again under the lock: of two clicks at once the second finds what the first has written.
+    # Checked again under the lock: of two concurrent requests the second finds what the first has written.
     earlier = find_answer(connection, request)
     if earlier is not None:
         return earlier
@@ -192,7 +192,7 @@ def promise(
 
 
 def has_max_open(connection: Connection, customer_id: CustomerId) -> bool:
-    """Whether the customer has as many open redemptions as one may have."""
+    """Whether the customer has `MAX_OPEN_REDEMPTIONS` open redemptions."""
     columns = dust_redemption.c
     query = select(columns.id).where(columns.customer_id == customer_id, columns.state.in_(OPEN_STATES))
     return len(connection.execute(query.limit(MAX_OPEN_REDEMPTIONS)).all()) == MAX_OPEN_REDEMPTIONS
@@ -241,7 +241,7 @@ def _new_code() -> str:
 def ask_for_release(
     connection: Connection, customer_id: CustomerId, redemption_id: str, *, now: datetime
 ) -> Redemption:
-    """Note that the shopper wants the dust back. Raises `UnknownRedemption`, `AlreadyUsed`."""
+    """Request the release of a redemption. Raises `UnknownRedemption`, `AlreadyUsed`."""
     redemption = lock_redemption(connection, redemption_id)
     if redemption.customer_id != customer_id:
         raise UnknownRedemption(redemption_id)
@@ -251,7 +251,7 @@ def ask_for_release(
 
 
 def ask_for_release_of_all(connection: Connection, customer_id: CustomerId, *, now: datetime) -> None:
-    """As `ask_for_release`, for every redemption of the customer that is open; locked in id order."""
+    """Like `ask_for_release`, for all open redemptions of the customer; locked in id order."""
     theirs = select(dust_redemption.c.id).where(
         dust_redemption.c.customer_id == customer_id, dust_redemption.c.state.in_(OPEN_STATES)
     )
@@ -267,7 +267,7 @@ def _note_release(connection: Connection, redemption: Redemption, now: datetime)
 
 
 def read_redemption(connection: Connection, customer_id: CustomerId, redemption_id: str) -> Redemption:
-    """One's own redemption. Raises `UnknownRedemption`, for others' too."""
+    """Return a redemption of this customer. Raises `UnknownRedemption`, also for another customer's."""
     found = _load(connection, [redemption_id])
     if not found or found[0].customer_id != customer_id:
         raise UnknownRedemption(redemption_id)
@@ -275,7 +275,7 @@ def read_redemption(connection: Connection, customer_id: CustomerId, redemption_
 
 
 def pending_among(connection: Connection, redemption_ids: Collection[str]) -> set[str]:
-    """Those of these redemptions whose promotions are not made yet."""
+    """Return the redemptions among these whose promotions are not created yet."""
     columns = dust_redemption.c
     query = select(columns.id).where(among(columns.id, redemption_ids), columns.state == State.PENDING.value)
     return set(connection.scalars(query))
@@ -290,7 +290,7 @@ def list_redemptions(
     before: str | None = None,
     limit: int,
 ) -> list[Redemption]:
-    """Newest first; of one customer, or of all for an operator."""
+    """List redemptions, newest first, of one customer or of all."""
     query = select(dust_redemption.c.id).order_by(dust_redemption.c.id.desc()).limit(limit)
     if customer_id is not None:
         query = query.where(dust_redemption.c.customer_id == customer_id)
@@ -305,7 +305,7 @@ def list_redemptions(
 
 
 def lock_redemption(connection: Connection, redemption_id: str) -> Redemption:
-    """The redemption, locked until the transaction ends. Raises `UnknownRedemption`."""
+    """Lock the redemption until the transaction ends, and return it. Raises `UnknownRedemption`."""
     found = _load(connection, [redemption_id], lock=True)
     if not found:
         raise UnknownRedemption(redemption_id)
@@ -315,23 +315,23 @@ def lock_redemption(connection: Connection, redemption_id: str) -> Redemption:
 def lock_redemptions_of_orders(
     connection: Connection, *, codes: Iterable[str], order_ids: Iterable[OrderId]
 ) -> list[Redemption]:
-    """Every redemption that one of these codes belongs to or one of these orders has used, locked in id order."""
+    """Lock all redemptions that have one of these codes, or that one of these orders has used, in id order."""
     by_code = select(dust_redemption_code.c.redemption_id).where(among(dust_redemption_code.c.code, list(codes)))
     by_order = select(dust_redemption_code.c.redemption_id).where(
         among(dust_redemption_code.c.order_id, list(order_ids))
     )
-    # A union and not an `or`: each half goes by its own index, however many redemptions there are.
+    # A union and not an `or`: each half uses its own index.
     return _load(connection, list(connection.scalars(by_code.union(by_order))), lock=True)
 
 
-# What takes nothing off the lines, or pays for units at their own price in points.
+# Kinds that take nothing off the lines, or pay for units at their own price in points.
 _NOT_DISCOUNTS = (RedemptionKind.PRODUCTS.value, RedemptionKind.FREE_SHIPPING.value)
 
 
 def discounts_for_cart(connection: Connection, customer_id: CustomerId, cart: Cart) -> list[OpenDiscount]:
-    """The customer's open discounts that are in this cart or were redeemed for it.
+    """Return the customer's open discounts that are in this cart or were redeemed for it.
 
-    Codes that pay for products by the unit, and free shipping, are none of them.
+    Codes that pay for products by the unit, and free shipping, are not included.
     """
     code, redemption = dust_redemption_code.c, dust_redemption.c
     query = (
@@ -343,7 +343,7 @@ def discounts_for_cart(connection: Connection, customer_id: CustomerId, cart: Ca
 
 
 def units_paid_for_cart(connection: Connection, customer_id: CustomerId, cart: Cart) -> dict[ProductId, int]:
-    """Units of products that open redemptions already pay for in this cart."""
+    """Return the units, by product, that open redemptions already pay for in this cart."""
     code, redemption = dust_redemption_code.c, dust_redemption.c
     query = (
         select(code.product_id, func.sum(code.quantity).label("quantity"))
@@ -355,7 +355,7 @@ def units_paid_for_cart(connection: Connection, customer_id: CustomerId, cart: C
 
 
 def open_for_cart(connection: Connection, customer_id: CustomerId, cart: Cart) -> list[Redemption]:
-    """The customer's open redemptions that are in this cart or were made for it, oldest first."""
+    """Return the customer's open redemptions that are in this cart or were made for it, oldest first."""
     query = (
         select(dust_redemption.c.id)
         .join(dust_redemption_code, dust_redemption.c.id == dust_redemption_code.c.redemption_id)
@@ -375,15 +375,15 @@ def _open_for_cart(customer_id: CustomerId, cart: Cart) -> ColumnElement[bool]:
 
 
 def due_redemptions(connection: Connection, *, now: datetime, limit: int) -> list[str]:
-    """Promises that wait for a next step: to be made, to be withdrawn, or to be looked at a second time."""
+    """Return the redemptions that are due for a step: to be created, withdrawn, or checked a second time."""
     return list(connection.scalars(_due(now).limit(limit)))
 
 
 def offer_due(connection: Connection, *, now: datetime, limit: int) -> dict[str, State]:
-    """As `due_redemptions`, with their states, for a task each.
+    """Return the due redemptions and their states, to enqueue a task for each.
 
-    They are not offered again for a while: behind a slow queue, an offer at every sweep would pile up faster than tasks
-    are done.
+    They are not due again for `OFFER_GRACE`: behind a slow queue, tasks would be enqueued faster than they are
+    processed.
     """
     rows = connection.execute(
         _due(now).add_columns(dust_redemption.c.state).limit(limit).with_for_update(skip_locked=True)
@@ -405,14 +405,14 @@ def _due(now: datetime) -> Select[Any]:
 
 
 def update_redemption(connection: Connection, redemption_id: str, *, now: datetime, **changes: Any) -> None:
-    """Write these columns."""
+    """Write these columns of the redemption's row."""
     connection.execute(
         update(dust_redemption).where(dust_redemption.c.id == redemption_id).values(**changes, updated_at=now)
     )
 
 
 def note_code_use(connection: Connection, code: str, *, order_id: OrderId | None, dust_captured: int) -> None:
-    """Write down which order has used a code, and how much of its dust; none when that order was deleted."""
+    """Store which order has used a code, and how many of its points; `order_id` None if that order was deleted."""
     connection.execute(
         update(dust_redemption_code)
         .where(dust_redemption_code.c.code == code)
@@ -421,14 +421,14 @@ def note_code_use(connection: Connection, code: str, *, order_id: OrderId | None
 
 
 def note_second_use(connection: Connection, codes: Iterable[str], *, order_id: OrderId) -> None:
-    """Write down an order that carries codes which another order has used."""
+    """Store an order that carries codes which another order has used."""
     connection.execute(
         update(dust_redemption_code).where(dust_redemption_code.c.code.in_(codes)).values(also_order_id=order_id)
     )
 
 
 def orders_of_freed_codes(connection: Connection) -> list[OrderId]:
-    """Orders that carry a code whose first order was deleted, and that can use it now."""
+    """Return the orders that carry a code whose first order was deleted, so that they can use it now."""
     query = select(dust_redemption_code.c.also_order_id).where(
         dust_redemption_code.c.also_order_id.is_not(None), dust_redemption_code.c.order_id.is_(None)
     )
@@ -436,7 +436,7 @@ def orders_of_freed_codes(connection: Connection) -> list[OrderId]:
 
 
 def forget_second_uses(connection: Connection, order_ids: Iterable[OrderId]) -> None:
-    """These orders are settled again; if they use the code, that is written as its use."""
+    """Clear the second use of these orders, which are settled again and then store their use of the code."""
     connection.execute(
         update(dust_redemption_code)
         .where(dust_redemption_code.c.also_order_id.in_(order_ids), dust_redemption_code.c.order_id.is_(None))
@@ -498,22 +498,22 @@ def _redemption(row: Row[Any], codes: list[Code]) -> Redemption:
 
 
 def count_open(connection: Connection) -> int:
-    """How many redemptions hold dust now."""
+    """Return how many redemptions hold points now."""
     query = select(func.count()).where(dust_redemption.c.state.in_(OPEN_STATES))
     return connection.scalar(query) or 0
 
 
 def oldest_promise(connection: Connection) -> datetime | None:
-    """When the promise was made that waits longest for its next step; None when none does."""
+    """Return when the oldest pending redemption was created; None if there is none."""
     query = select(func.min(dust_redemption.c.created_at)).where(dust_redemption.c.state == State.PENDING.value)
     oldest: datetime | None = connection.scalar(query)
     return oldest
 
 
 def codes_closed_since(connection: Connection, moment: datetime) -> dict[str, str]:
-    """Codes of redemptions that were released or failed since then, with the redemption's id.
+    """Return codes of redemptions that were released or failed since `moment`, with the redemptions' ids.
 
-    And those of captured ones that no order has used, once they should have been taken away.
+    Unused codes of captured redemptions are included, once they should have been deleted.
     """
     query = (
         select(dust_redemption_code.c.code, dust_redemption.c.id)

@@ -1,4 +1,4 @@
-"""The tables of redemptions."""
+"""Tables of redemptions and their codes."""
 
 from enum import StrEnum
 
@@ -22,7 +22,7 @@ from bridge.db import metadata
 
 
 class State(StrEnum):
-    """`pending` → `active` → `captured` or `released`; `failed` when Medusa would not make the promotion."""
+    """`pending` → `active` → `captured` or `released`; `failed` if Medusa refuses the promotion."""
 
     PENDING = "pending"
     ACTIVE = "active"
@@ -32,7 +32,7 @@ class State(StrEnum):
 
 
 class RedemptionKind(StrEnum):
-    """What a redemption promises. `fixed` and `products` cost by what they take off, the others have one price."""
+    """What a redemption gives. The price of `fixed` and `products` depends on the amount; the others have one price."""
 
     FIXED = "fixed"
     PRODUCTS = "products"
@@ -66,7 +66,7 @@ dust_redemption = Table(
     Column("request_hash", Text, nullable=False),
     Column("first_answer", JSONB),
     Column("release_requested_at", DateTime(timezone=True)),
-    # Who is talking to Medusa about this row, and until when nobody else may.
+    # The worker's token that may call Medusa for this row, and until when it excludes others.
     Column("lease", Text),
     Column("leased_until", DateTime(timezone=True)),
     Column("attempts", Integer, nullable=False, server_default="0"),
@@ -93,7 +93,7 @@ dust_redemption_code = Table(
     Column("product_id", Text),
     Column("quantity", Integer),
     Column("promotion_id", Text),
-    # A code is used by one order at most, but two codes of a redemption may be used by two orders.
+    # One order at most uses a code, but two codes of a redemption may be used by two orders.
     Column("order_id", Text),
     Column("dust_captured", BigInteger, nullable=False, server_default="0"),
     # The newest other order that carries the code. It uses the code when `order_id` turns out to be deleted.

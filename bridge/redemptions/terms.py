@@ -24,7 +24,7 @@ MAX_UNITS = 1_000
 
 
 class NoRate(InvalidInput):
-    """The programme redeems nothing in this currency."""
+    """The programme has no redemption rate for this currency."""
 
     code = "no_redeem_rate"
 
@@ -33,9 +33,9 @@ class NoRate(InvalidInput):
 
 
 class BelowMinimum(InvalidInput):
-    """Fewer points than may be redeemed at a time, or than buy anything.
+    """Fewer points than the minimum per redemption, or than buy anything.
 
-    `max_dust` is what the cart takes at most, when it was asked for as many as possible.
+    `max_dust` is the cart's maximum, if as many points as possible were requested.
     """
 
     code = "below_minimum"
@@ -53,7 +53,7 @@ class BelowMinimum(InvalidInput):
 
 
 class AboveMaximum(InvalidInput):
-    """More points than this cart, or the programme, takes at a time."""
+    """More points than the maximum of this cart, or of the programme."""
 
     code = "above_maximum"
 
@@ -63,7 +63,7 @@ class AboveMaximum(InvalidInput):
 
 
 class NoDustPrice(InvalidInput):
-    """A product was asked for that has no price in points."""
+    """The requested product has no price in points."""
 
     code = "no_dust_price"
 
@@ -72,7 +72,7 @@ class NoDustPrice(InvalidInput):
 
 
 class NothingToPay(Conflict):
-    """The cart has no dust-only line that is not paid for already."""
+    """The cart has no dust-only line that is still unpaid."""
 
     code = "nothing_to_pay"
 
@@ -81,7 +81,7 @@ class NothingToPay(Conflict):
 
 
 class UnitsNotInCart(Conflict):
-    """More units were asked for than the cart has, less those that points pay for already."""
+    """More units were requested than the cart has, less those that points already pay for."""
 
     code = "units_not_in_cart"
 
@@ -118,9 +118,9 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True)
 class Terms:
-    """What is to be held and promised. Products have a part each, everything else has one.
+    """What a redemption holds and gives. Products have one part each, everything else has one part.
 
-    `least_cart` is what a cart's items must cost, with tax, for the code to take anything off.
+    `least_cart` is the minimum price of a cart's items, with tax, for the code to apply.
     """
 
     kind: RedemptionKind
@@ -136,9 +136,11 @@ class Terms:
 def discount_terms(
     rules: Redeem, *, dust: int | None, currency_code: str, available: int, basket: Basket | None
 ) -> Terms:
-    """Terms of a fixed discount. `dust` None means as much as possible; `basket` is the cart's, if there is one.
+    """Return the terms of a fixed discount.
 
-    What of `dust` buys nothing is not taken: at 100 points per yen, 199 points are terms of 100 points and 1 yen.
+    `dust` None means as many points as possible; `basket` is the cart's, if there is one. Points that buy nothing are
+    not taken: at 100 points per yen, 199 points give terms of 100 points and 1 yen.
+
     Raises `NoRate`, `BelowMinimum`, `AboveMaximum`, `InsufficientDust`.
     """
     if currency_code not in rules.rates:
@@ -181,7 +183,7 @@ class DiscountOffer:
 
 
 def discount_offer(rules: Redeem, *, currency_code: str, available: int, basket: Basket | None) -> DiscountOffer:
-    """What `discount_terms` accepts of a customer with `available` points."""
+    """Return what `discount_terms` accepts from a customer with `available` points."""
     if currency_code not in rules.rates:
         return DiscountOffer(min_dust=rules.min_dust, max_dust=0, max_value=Decimal(0))
     least = least_redeemable(rules, currency_code)
@@ -193,7 +195,7 @@ def discount_offer(rules: Redeem, *, currency_code: str, available: int, basket:
 
 
 def least_cart_for(rules: Redeem, value: Decimal, currency_code: str) -> Decimal | None:
-    """What a cart must be worth for `value` to be within the programme's share; None when the share is the whole.
+    """Return the minimum worth of a cart for `value` to be within `max_share`; None if the share is 1.
 
     Medusa checks it whenever the cart changes, so a cart that was filled for the code cannot be emptied afterwards.
     """
@@ -203,7 +205,7 @@ def least_cart_for(rules: Redeem, value: Decimal, currency_code: str) -> Decimal
 
 
 def product_terms(prices: Mapping[ProductId, int], wanted: Mapping[ProductId, int]) -> Terms:
-    """Terms of buying units of products for their dust prices. Raises `NoDustPrice`, `AboveMaximum`."""
+    """Return the terms of buying units of products at their prices in points. Raises `NoDustPrice`, `AboveMaximum`."""
     parts = []
     for product_id, quantity in wanted.items():
         price = prices.get(product_id)
@@ -217,9 +219,9 @@ def product_terms(prices: Mapping[ProductId, int], wanted: Mapping[ProductId, in
 
 
 def unpaid_units(cart: Cart, prices: Collection[ProductId], paid: Mapping[ProductId, int]) -> Counter[ProductId]:
-    """Units in the cart of these products, less those that open redemptions pay for already.
+    """Return the units of these products in the cart, less those that open redemptions already pay for.
 
-    A line with a part of a unit is left out: points cannot pay for it.
+    A line with a fraction of a unit is left out: points cannot pay for it.
     """
     units: Counter[ProductId] = Counter()
     for line in cart.lines:
@@ -231,7 +233,7 @@ def unpaid_units(cart: Cart, prices: Collection[ProductId], paid: Mapping[Produc
 def units_in_cart(
     cart: Cart, prices: Mapping[ProductId, int], wanted: Mapping[ProductId, int], paid: Mapping[ProductId, int]
 ) -> None:
-    """Check that the cart has these units, and that they are not paid for.
+    """Check that the cart has these units, and that they are not paid yet.
 
     Raises `NoDustPrice`, `NotWholeUnits`, `UnitsNotInCart`.
     """
@@ -245,7 +247,7 @@ def units_in_cart(
 
 
 def require_whole_units(cart: Cart, dust_only: Collection[ProductId]) -> None:
-    """Raises `NotWholeUnits` when the cart has a fraction of a unit of a dust-only product."""
+    """Raise `NotWholeUnits` if the cart has a fraction of a unit of a dust-only product."""
     for line in cart.lines:
         if line.product_id in dust_only and not is_whole(line.quantity):
             raise NotWholeUnits(line.quantity)

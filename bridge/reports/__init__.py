@@ -1,8 +1,8 @@
-"""What a merchant's books need of the programme. Everything here is read from the ledger; only a close is kept.
+"""Reports for a merchant's accounting. Everything is read from the ledger; only a daily close is stored.
 
-liability   what was owed at any moment, in dust and in money
-movements   what came in and went out, by day or month, with the opening and the closing figure
-expiring    what goes away in which month unless it is spent
-breakage    what became of the dust of each month: spent, taken back, expired, still there
-closes      the liability at the end of each day, kept with a digest of the whole book
+liability   the points owed at any moment, in points and in money
+movements   what came in and went out, by day or month, with opening and closing figures
+expiring    the points that expire in each month unless they are spent
+breakage    what became of the points of each month: spent, taken back, expired, remaining
+closes      the liability at the end of each day, stored with a digest of the whole ledger
 """

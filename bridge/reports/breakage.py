@@ -1,4 +1,4 @@
-"""What became of the dust of each month. The share that expired unspent is what accountants call breakage."""
+"""What became of the points issued in each month. Accountants call the share that expired unspent breakage."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -36,10 +36,10 @@ _BY_MONTH = text(
 
 @dataclass(frozen=True, kw_only=True)
 class Cohort:
-    """Whole dust that came in during one month (its first day), and where it is now.
+    """The points issued in one month (its first day), in whole points, and what became of them.
 
-    `spent` is less what returns gave back, `taken_back` what reversals took, `remaining` what is still there or
-    pending. `other` is the rest: corrections by hand, and what settled a balance below zero.
+    `spent` is less what returns gave back, `taken_back` what reversals took, and `remaining` what is left or pending.
+    `other` is the difference: manual corrections, and payments of a balance below zero.
     """
 
     month: date
@@ -55,11 +55,11 @@ class Cohort:
 
     @property
     def breakage(self) -> Decimal:
-        """The share of what was issued for good that expired, with four places."""
+        """The expired share of what was issued and not taken back, with four decimal places."""
         kept = self.issued - self.taken_back
         return (Decimal(self.expired) / kept).quantize(Decimal("0.0001")) if kept > 0 else Decimal(0)
 
 
 def breakage(connection: Connection) -> list[Cohort]:
-    """Every month in which dust came in, oldest first."""
+    """Return every month in which points were issued, oldest first."""
     return [Cohort(**row._mapping) for row in connection.execute(_BY_MONTH)]

@@ -1,7 +1,7 @@
-"""Close each day: keep what was owed at its end, with a digest of the whole book.
+"""Daily closes: store what was owed at the end of each day, with a digest of the whole ledger.
 
-The digest covers the newest row's hash of every customer, and each hash covers all rows before it; so whoever keeps a
-digest outside this database can prove later that nothing that was booked until then has been rewritten.
+The digest covers the hash of every customer's newest row, and each hash covers all rows before it. A merchant who keeps
+a digest outside this database can prove later that no earlier row has been rewritten.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from bridge.ledger.account import GENESIS
 from bridge.reports.liability import Liability, liability
 from bridge.reports.tables import daily_close
 
-# No transaction lives as long: what carries a time of the day before is committed by then.
+# No transaction takes this long: all rows with a time of the day before are committed by then.
 _GRACE = timedelta(minutes=10)
 _ROWS_AT_ONCE = 5_000
 _HEADS = text(
@@ -31,7 +31,7 @@ _HEADS = text(
 
 @dataclass(frozen=True, kw_only=True)
 class Close:
-    """The liability at the end of `day` (UTC), as it was kept. `digest` is hexadecimal."""
+    """The stored liability at the end of `day` (UTC). `digest` is hexadecimal."""
 
     day: date
     liability: Liability
@@ -40,13 +40,13 @@ class Close:
 
 
 def close_days(connection: Connection, *, now: datetime) -> list[date]:
-    """Close every day that is over and has not been closed; the days. The first close ever is that of yesterday.
+    """Close every past day that is not closed yet, and return these days. The first close is that of yesterday.
 
-    While another one is at it, nothing is done.
+    It does nothing while another process closes days.
     """
     if not connection.scalar(text("SELECT pg_try_advisory_xact_lock(hashtext('daily_close'))")):
         return []
-    # A large book takes longer to read than a request may.
+    # Reading a large ledger takes longer than the timeout for requests.
     connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
     newest = _newest(connection)
     day = newest.day + timedelta(days=1) if newest else _last_day_over(now)
@@ -59,7 +59,7 @@ def close_days(connection: Connection, *, now: datetime) -> list[date]:
 
 
 def list_closes(connection: Connection, *, limit: int, before: date | None = None) -> list[Close]:
-    """The newest first."""
+    """List closes, newest first."""
     query = select(daily_close).order_by(daily_close.c.day.desc()).limit(limit)
     if before is not None:
         query = query.where(daily_close.c.day < before)
@@ -67,7 +67,7 @@ def list_closes(connection: Connection, *, limit: int, before: date | None = Non
 
 
 def differences(connection: Connection, close: Close) -> Iterator[str]:
-    """Where the books of today no longer say what was kept of that day; nothing, if nobody has rewritten them."""
+    """Yield the differences between a stored close and the present ledger; none if no row has been rewritten."""
     found = liability(connection, _end_of(close.day))
     for name, kept in vars(close.liability).items():
         if kept != getattr(found, name):
@@ -132,5 +132,5 @@ def _last_day_over(now: datetime) -> date:
 
 
 def _end_of(day: date) -> datetime:
-    """The last moment of the day that a row's time can have."""
+    """Return the last moment of a day, to the microsecond."""
     return datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1, microseconds=-1)

@@ -1,4 +1,4 @@
-"""Everything Dust knows of one customer, as one document."""
+"""Export all data that Dust has about one customer, as one document."""
 
 from typing import Any
 
@@ -20,13 +20,13 @@ from bridge.settlement.tables import (
     proved_email,
 )
 
-# Columns that are about how Dust works and not about the customer.
+# Internal columns that say nothing about the customer.
 _NOT_THEIRS = {
     "hash", "head", "request_hash", "first_answer", "lease", "leased_until", "next_attempt_at", "attempts",
     "give_up_at", "seq",
     # Another customer.
     "referrer_id",
-    # What a hash is of is theirs to know already, and Dust cannot tell.
+    # Hashes of the customer's own e-mail, which Dust cannot reverse.
     "email_hash", "forgotten",
 }  # fmt: skip
 _TABLES: dict[str, Table] = {
@@ -47,7 +47,7 @@ _TABLES: dict[str, Table] = {
 
 
 def export_customer(connection: Connection, customer_id: CustomerId) -> dict[str, Any]:
-    """Rows by table, oldest first; empty lists for a customer never seen."""
+    """Return rows by table, in key order; empty lists for an unknown customer."""
     document: dict[str, Any] = {"customer_id": customer_id}
     for name, table in _TABLES.items():
         query = select(table).where(table.c.customer_id == customer_id).order_by(*table.primary_key.columns)
@@ -63,6 +63,6 @@ def _row(row: Any) -> dict[str, Any]:
     theirs = {name: value for name, value in row.items() if name not in _NOT_THEIRS}
     for type_, id_ in (("reference_type", "reference_id"), ("source_type", "source_id")):
         if theirs.get(type_) == ADJUSTMENT:
-            # The shop's reason is for the shop only.
+            # The reason is for the shop only.
             theirs[id_] = theirs["id"]
     return theirs

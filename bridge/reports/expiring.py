@@ -1,4 +1,4 @@
-"""What goes away in which month unless it is spent."""
+"""The points that expire in each month unless they are spent."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -21,9 +21,9 @@ _BY_MONTH = text(
 
 @dataclass(frozen=True, kw_only=True)
 class ExpiringMonth:
-    """Whole dust by the month (its first day) it expires in; `month` None is dust that never does.
+    """The points that expire in one month (its first day), in whole points; `month` None: they never expire.
 
-    `held` is the part of `dust` that redemptions have set aside; `pending` comes on top and has not matured yet.
+    `held` is the part of `dust` on hold for redemptions; `pending` is additional and has not matured yet.
     """
 
     month: date | None
@@ -34,9 +34,9 @@ class ExpiringMonth:
 
 
 def expiring_by_month(connection: Connection) -> list[ExpiringMonth]:
-    """All dust there is, the soonest month of the programme's time zone first.
+    """Return all points by expiry month in the programme's time zone, the soonest first.
 
-    It sums to the outstanding dust plus what customers owe.
+    The sum is the outstanding points plus what customers owe.
     """
     time_zone = current_version(connection).programme.time_zone
     return [ExpiringMonth(**row._mapping) for row in connection.execute(_BY_MONTH, {"time_zone": time_zone})]

@@ -1,6 +1,6 @@
-"""Why a balance is what it is: every row of the book in a sentence that a shopper understands.
+"""Explain a balance: every ledger row in a sentence that a shopper understands.
 
-Facts → rule version → lot → expiry: beside each sentence stand the ids that support and auditors need.
+Facts → rule version → lot → expiry: each sentence comes with the ids that support and auditors need.
 """
 
 from collections.abc import Iterable, Iterator
@@ -39,7 +39,7 @@ _PROOFS = {
 
 @dataclass(frozen=True, kw_only=True)
 class LotPart:
-    """How much of which lot a row moved, and when that lot goes away."""
+    """The points of a lot that a row changed, and when the lot expires."""
 
     lot_id: str
     dust: int
@@ -48,7 +48,7 @@ class LotPart:
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One row of the book, in words and in figures."""
+    """One ledger row, in words and in figures."""
 
     sentence: str
     transaction_id: str
@@ -63,7 +63,7 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class Explanation:
-    """A balance and how it came about, oldest first. `summary` says what it is made of now."""
+    """A balance and the rows that led to it, oldest first. `summary` describes its present parts."""
 
     balance: Balance
     tier: CustomerTier | None
@@ -72,7 +72,7 @@ class Explanation:
 
 
 def explain(connection: Connection, customer_id: CustomerId, *, limit: int = 1000) -> Explanation:
-    """Explain the newest `limit` rows of a customer's book."""
+    """Explain the newest `limit` rows of a customer's ledger."""
     rows = connection.execute(
         select(dust_transaction)
         .where(dust_transaction.c.customer_id == customer_id)
@@ -108,7 +108,7 @@ def _lot_parts(connection: Connection, customer_id: CustomerId) -> dict[int, tup
 
 
 def _order_notes(connection: Connection, customer_id: CustomerId) -> dict[str, str]:
-    """What is known of why an order earns nothing or less, by order."""
+    """Return the stored reasons why orders earn nothing or less, by order."""
     query = select(order_settlement.c.order_id, order_settlement.c.note).where(
         order_settlement.c.customer_id == customer_id, order_settlement.c.note.is_not(None)
     )
@@ -116,7 +116,7 @@ def _order_notes(connection: Connection, customer_id: CustomerId) -> dict[str, s
 
 
 def _claims(escrows: Iterable[Escrow]) -> dict[str, str]:
-    """How orders as a guest became the customer's, by order."""
+    """Return how the customer claimed guest orders, by order."""
     return {
         escrow.order_id: f"ordered as a guest, claimed on {escrow.claimed_at:%d %b %Y} {_PROOFS[escrow.proof]}"
         for escrow in escrows
@@ -240,7 +240,7 @@ def _tier_sentence(tier: CustomerTier) -> Iterator[str]:
 
 
 def explain_escrow(connection: Connection, escrow: Escrow) -> list[str]:
-    """What happened to the dust of a guest's order, oldest first, and what comes next."""
+    """Explain what happened to the points of a guest's order, oldest first, and what comes next."""
     lines = [
         f"{entry.created_at:%d %b %Y}: {_ENTRIES[entry.kind].format(dust=abs(entry.amount), order=escrow.order_id)}"
         for entry in read_entries(connection, escrow.order_id)

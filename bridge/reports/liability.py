@@ -1,8 +1,8 @@
-"""What the programme owes, now or at any past moment, read from the books alone.
+"""The programme's liability, now or at any past moment, read from the ledger alone.
 
-Every row of a book carries the figures after it, so a past moment is the newest row of each customer up to then. Rows
-of one customer can carry times that are out of order by a moment, as two processes' clocks are: the version decides
-what came before what.
+Every ledger row has the figures after it, so the state at a past moment is each customer's newest row up to then. Times
+of one customer's rows can be slightly out of sequence, because two processes' clocks differ: the version gives the
+sequence.
 """
 
 from collections.abc import Mapping
@@ -41,10 +41,11 @@ _MOVEMENTS = text(
 
 @dataclass(frozen=True, kw_only=True)
 class Liability:
-    """Whole dust at one moment. `value` is what the outstanding dust could take off, by currency, at the rates of then.
+    """The liability at one moment, in whole points.
 
+    `value` is the discount that the outstanding points could give, by currency, at the rates of that moment.
     `movements` are the sums of all rows up to then by kind; together they are `outstanding - owed_by_customers`.
-    `escrow` waits for guests and is nobody's yet, so it is no part of `outstanding`.
+    `escrow` is held for guests and belongs to no customer yet, so it is not part of `outstanding`.
     """
 
     at: datetime
@@ -60,14 +61,15 @@ class Liability:
 
     @property
     def adds_up(self) -> bool:
-        """The accounting identity: what came in less what went out is what is there."""
+        """Check the accounting identity: what came in less what went out is what is there."""
         return sum(self.movements.values()) == self.outstanding - self.owed_by_customers
 
 
 def liability(connection: Connection, at: datetime) -> Liability:
-    """What was owed at `at`. The same question has the same answer for ever: rows are only added, with their time.
+    """Return the liability at `at`.
 
-    A moment that is not over yet can still gain what is being committed just now.
+    The result for a past moment never changes: rows are only added, with their time. A moment that is not over yet can
+    still gain rows that are being committed.
     """
     figures = connection.execute(_FIGURES, {"at": at}).one()
     movements = {row.kind: row.dust for row in connection.execute(_MOVEMENTS, {"at": at})}
@@ -87,6 +89,6 @@ def liability(connection: Connection, at: datetime) -> Liability:
 
 
 def in_money(connection: Connection, dust: int, at: datetime) -> dict[str, Decimal]:
-    """What this much dust could take off, in major units by currency, at the rates of then."""
+    """Return the discount that these points could give, in major units by currency, at the rates of `at`."""
     rules = version_at(connection, at).programme.redeem
     return {code: discount_value(rules, dust, code) or Decimal(0) for code in sorted(rules.rates)}

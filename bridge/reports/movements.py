@@ -1,4 +1,4 @@
-"""What came in and went out, period by period: the accounting identity, spelled out."""
+"""Points that came in and went out, by period: the accounting identity in detail."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from sqlalchemy import Connection, text
 
-# A row counts from the moment on that a later row of the same customer may have been given already: see liability.py.
+# A row counts from the earliest time of it and the customer's later rows: see liability.py.
 _OPENING = text(
     """
     SELECT coalesce(sum(amount), 0)::bigint
@@ -35,7 +35,7 @@ class Period(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Movements:
-    """Whole dust of one period that starts on `start`: `opening` plus all of `moved` is `closing`."""
+    """One period that starts on `start`, in whole points: `opening` plus all of `moved` is `closing`."""
 
     start: date
     opening: int
@@ -47,7 +47,7 @@ class Movements:
 
 
 def movements(connection: Connection, *, start: date, until: date, period: Period) -> list[Movements]:
-    """Every period, quiet ones too, from the one that `start` lies in to before `until`, in UTC."""
+    """Return every period, empty ones too, from the one with `start` to before `until`, in UTC."""
     first = _first_day(start, period)
     moved: dict[date, dict[str, int]] = {}
     bounds = {"start": _midnight(first), "until": _midnight(until)}
@@ -63,7 +63,7 @@ def movements(connection: Connection, *, start: date, until: date, period: Perio
 
 
 def count_periods(*, start: date, until: date, period: Period) -> int:
-    """How many periods `movements` would give."""
+    """Return how many periods `movements` would return."""
     if period is Period.DAY:
         return (until - start).days
     return (until.year - start.year) * 12 + until.month - start.month + (until.day > 1)

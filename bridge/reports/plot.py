@@ -1,4 +1,4 @@
-"""Reports as pictures: SVG that any browser shows, with nothing loaded from elsewhere."""
+"""Reports as SVG charts for any browser, without external resources."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,13 +10,13 @@ from bridge.reports.expiring import ExpiringMonth
 from bridge.reports.movements import Movements
 from bridge.simulation.compare import Slice
 
-# More labels than that run into each other.
+# More labels would overlap.
 _LABELS = 16
 _STYLE = CleanStyle(guide_stroke_color="#ddd", major_guide_stroke_color="#bbb", opacity=".5")
 
 
 def plot_movements(found: Sequence[Movements], file: Path) -> None:
-    """What came in and went out as bars, and what is owed at the end of each period as a line."""
+    """Plot what came in, what went out, and what is owed at the end of each period."""
     chart = _chart(pygal.Line, "Dust in circulation", [each.start.isoformat() for each in found])
     chart.add("at the end", [each.closing for each in found], fill=True)
     chart.add("came in", [sum(dust for dust in each.moved.values() if dust > 0) for each in found])
@@ -25,7 +25,7 @@ def plot_movements(found: Sequence[Movements], file: Path) -> None:
 
 
 def plot_expiring(found: Sequence[ExpiringMonth], file: Path) -> None:
-    """What goes away in which month; dust that never does is left out."""
+    """Plot the points that expire in each month; points that never expire are left out."""
     dated = [each for each in found if each.month is not None]
     chart = _chart(pygal.StackedBar, "Dust that expires, by month", [f"{each.month:%Y-%m}" for each in dated])
     chart.add("free", [each.dust - each.held for each in dated])
@@ -35,7 +35,7 @@ def plot_expiring(found: Sequence[ExpiringMonth], file: Path) -> None:
 
 
 def plot_simulation(months: Sequence[Slice], file: Path) -> None:
-    """What orders earn by the present and by the changed rules, month by month."""
+    """Plot what orders earn by the present and by the changed rules, by month."""
     chart = _chart(pygal.Bar, "Dust earned, by month", [each.name for each in months])
     chart.add("present rules", [each.now for each in months])
     chart.add("changed rules", [each.then for each in months])
@@ -44,7 +44,7 @@ def plot_simulation(months: Sequence[Slice], file: Path) -> None:
 
 def _chart(kind: type[pygal.Graph], title: str, labels: Sequence[str]) -> pygal.Graph:
     return kind(
-        # Pygal's tooltips would be a script from its own site.
+        # Pygal's tooltips would load a script from its own site.
         js=[],
         title=title,
         x_labels=labels,

@@ -1,4 +1,4 @@
-"""The transaction that reports, and the audit, are read in."""
+"""The read-only transaction for reports and the audit."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,10 @@ from bridge.db import transaction
 
 @contextmanager
 def reading() -> Iterator[Connection]:
-    """All figures of one moment, however long that takes: a large book takes longer to read than a request may."""
+    """Open a transaction that reads all figures of one moment.
+
+    It has no timeout: reading a large ledger takes longer than the timeout for requests.
+    """
     with transaction() as connection:
         connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         connection.exec_driver_sql("SET LOCAL statement_timeout = 0")

@@ -1,4 +1,4 @@
-"""Reports as rows of plain values: what a table, a CSV file and JSON are made of."""
+"""Reports as rows of plain values, for tables, CSV files and JSON."""
 
 import csv
 from collections.abc import Iterable, Sequence
@@ -13,7 +13,7 @@ from bridge.reports.liability import Liability
 from bridge.reports.movements import Movements
 
 Sheet = list[dict[str, Any]]
-# Kinds that never move a balance have no column.
+# Kinds that never change a balance have no column.
 _KINDS = [kind.value for kind in Kind if kind not in {Kind.HOLD, Kind.RELEASE}]
 
 
@@ -69,7 +69,7 @@ def closes_sheet(found: Iterable[Close]) -> Sheet:
 
 
 def write_csv(sheet: Sheet, file: TextIO, *, empty: Sequence[str] = ()) -> None:
-    """One line of names, then a line for each row. Currencies can differ from row to row: all of them get a column."""
+    """Write a line of names, then one line per row. Currencies can differ between rows: each gets a column."""
     names = list(dict.fromkeys(name for row in sheet for name in row)) or list(empty)
     writer = csv.DictWriter(file, names, restval="")
     writer.writeheader()

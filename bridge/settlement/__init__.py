@@ -1,5 +1,5 @@
-"""Worth: from an order's facts to what the ledger should hold for it, and the difference posted.
+"""Settlement: computes what an order should hold in the ledger, and posts the difference.
 
-The inbox brings orders here, whichever way they came; the ledger and the redemptions take what follows. Nothing is
-added up event by event: every call computes the whole target anew, so that duplicates, disorder and loss converge.
+The inbox, reconcile and backfill bring orders here; the ledger and the redemptions are changed accordingly. Each call
+computes the whole target again instead of adding up events. So duplicate, late and lost events lead to the same result.
 """

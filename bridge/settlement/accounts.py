@@ -1,10 +1,10 @@
 """Customer accounts and mailboxes that Dust has seen, see docs/decisions/0038.
 
-Medusa lets anybody open an account with any e-mail, a second one with the same mailbox in other capitals, and another
-one after a deletion. So what a new customer gets is given once for each account and once for each mailbox. A mailbox is
-a keyed hash, and stays one when its account is gone.
+In Medusa anyone can open an account with any e-mail, a second one with the same mailbox in other capitals, and another
+one after a deletion. So a new customer's bonus is given once per account and once per mailbox. A mailbox is stored as a
+keyed hash, and the hash stays after the account is deleted.
 
-Locks: `customer_account` and `mailbox`, in this order, before `proved_email`.
+Lock order: `customer_account`, `mailbox`, then `proved_email`.
 """
 
 from collections.abc import Collection, Iterable
@@ -22,7 +22,10 @@ from bridge.settlement.tables import customer_account, mailbox
 
 @dataclass(frozen=True, kw_only=True)
 class Account:
-    """An account as Medusa has it. `edited` when its record has changed since it was made, its e-mail perhaps."""
+    """A customer account as Medusa has it.
+
+    `edited` says that its record has changed since it was created, so its e-mail may have changed too.
+    """
 
     customer_id: CustomerId
     email: str | None = field(repr=False)
@@ -32,22 +35,22 @@ class Account:
 
 @dataclass(frozen=True, kw_only=True)
 class Sighting:
-    """What Dust knew of an account before it saw it now."""
+    """What Dust knew about an account before this call."""
 
     first: bool
-    """It is seen for the first time."""
+    """Whether the account is seen for the first time."""
     was_record: bool = False
-    """It was a customer record without an account when it was seen before."""
+    """Whether Dust has seen it before as a customer record without an account."""
 
 
 def see_record(connection: Connection, customer_id: CustomerId, *, now: datetime) -> None:
-    """Remember a customer record without an account: it may get one."""
+    """Store a customer record without an account, which may get an account later."""
     row = {"customer_id": customer_id, "has_account": False, "first_seen_at": now}
     connection.execute(insert(customer_account).values(row).on_conflict_do_nothing())
 
 
 def see_account(connection: Connection, account: Account, *, now: datetime) -> Sighting:
-    """Remember the account, and at the first sight its mailbox; what was known of it before."""
+    """Store the account, and its mailbox when the account is new; return what was known before."""
     row = {"customer_id": account.customer_id, "has_account": True, "first_seen_at": now}
     added = connection.execute(
         insert(customer_account).values(row).on_conflict_do_nothing().returning(customer_account.c.customer_id)
@@ -63,26 +66,27 @@ def see_account(connection: Connection, account: Account, *, now: datetime) -> S
 
 
 def claim_mailbox(connection: Connection, account: Account, *, now: datetime) -> None:
-    """Make an account that is not seen yet the first one of its mailbox, unless that had one."""
+    """Make an account that Dust has not seen the first one of its mailbox, unless the mailbox has one."""
     if account.email is not None and not seen_accounts(connection, [account.customer_id]):
         _take_mailbox(connection, account.customer_id, account.email, now=now)
 
 
 def _take_mailbox(connection: Connection, customer_id: CustomerId, email: str, *, now: datetime) -> None:
-    # One account, one mailbox: with another e-mail it does not become the first of that mailbox too.
+    # One account has one mailbox: after a change of its e-mail it does not become the first account of that mailbox
+    # too.
     if not _first_accounts(connection, [customer_id]):
         row = {"email_hash": hash_email(email_hash_key(connection, now=now), email), "customer_id": customer_id}
         connection.execute(insert(mailbox).values(row).on_conflict_do_nothing())
 
 
 def is_seen(connection: Connection, customer_id: CustomerId, *, has_account: bool) -> bool:
-    """Whether Dust knows the customer so."""
+    """Return whether Dust has seen the customer with this value of `has_account`."""
     query = select(customer_account.c.has_account).where(customer_account.c.customer_id == customer_id)
     return connection.scalar(query) is has_account
 
 
 def seen_accounts(connection: Connection, customer_ids: Collection[CustomerId]) -> set[CustomerId]:
-    """Those of these customers whose account Dust has seen."""
+    """Return the customers among these whose account Dust has seen."""
     query = select(customer_account.c.customer_id).where(
         among(customer_account.c.customer_id, list(customer_ids)), customer_account.c.has_account
     )
@@ -92,10 +96,10 @@ def seen_accounts(connection: Connection, customer_ids: Collection[CustomerId]) 
 def accounts_with_fresh_mailbox(
     connection: Connection, accounts: Iterable[Account], *, taken: set[bytes] | None = None, now: datetime
 ) -> set[CustomerId]:
-    """Those of these accounts whose mailbox had no account before theirs; one without an e-mail is among them.
+    """Return the accounts that are the first of their mailbox, and those without an e-mail.
 
-    Of several with one mailbox the first counts. `taken` are mailboxes that count as taken as well; those of the
-    accounts found are added to it.
+    Of several accounts with one mailbox the first in the sequence counts. `taken` are mailboxes that count as taken
+    too; the mailboxes of `accounts` are added to it.
     """
     accounts, taken = list(accounts), set() if taken is None else taken
     key = email_hash_key(connection, now=now)
@@ -106,7 +110,7 @@ def accounts_with_fresh_mailbox(
     fresh = set()
     for account in accounts:
         who, hashed = account.customer_id, hashes.get(account.customer_id)
-        # One that was seen has, or has not, become its mailbox's first account then; its e-mail may have changed since.
+        # For an account seen before this was decided then; its e-mail may have changed since.
         is_first = who in first_accounts or (who not in seen and hashed not in known and hashed not in taken)
         if hashed is None or is_first:
             fresh.add(who)
@@ -116,25 +120,28 @@ def accounts_with_fresh_mailbox(
 
 
 def is_later_account(connection: Connection, customer_id: CustomerId) -> bool:
-    """Whether Dust has seen the account, and its mailbox had another one before."""
+    """Return whether Dust has seen the account and its mailbox had another account before."""
     seen = seen_accounts(connection, [customer_id])
     return bool(seen) and not _first_accounts(connection, [customer_id])
 
 
 def has_one_mailbox(connection: Connection, emails: Iterable[str | None], *, now: datetime) -> bool:
-    """Whether these e-mails are of one mailbox; an unknown one is of none."""
+    """Return whether these e-mails belong to one mailbox; False if one of them is unknown."""
     key = email_hash_key(connection, now=now)
     hashes = [hash_email(key, email) if email is not None else None for email in emails]
     return None not in hashes and len(set(hashes)) == 1
 
 
 def forget_mailboxes(connection: Connection, customer_ids: Iterable[CustomerId]) -> None:
-    """Drop what leads from mailboxes to these customers. That the mailboxes had an account stays known."""
+    """Remove the links from mailboxes to these customers.
+
+    The mailboxes stay stored as having had an account.
+    """
     who = list(customer_ids)
     connection.execute(update(mailbox).where(among(mailbox.c.customer_id, who)).values(customer_id=None))
 
 
 def _first_accounts(connection: Connection, customer_ids: Collection[CustomerId]) -> set[CustomerId]:
-    """Those of these accounts that are the first of a mailbox."""
+    """Return the accounts among these that are the first of a mailbox."""
     query = select(mailbox.c.customer_id).where(among(mailbox.c.customer_id, list(customer_ids)))
     return {CustomerId(who) for who in connection.scalars(query)}

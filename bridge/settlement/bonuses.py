@@ -1,4 +1,4 @@
-"""Dust for something other than an order."""
+"""The sign-up bonus."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -13,17 +13,17 @@ from bridge.ledger.store import open_accounts, save
 from bridge.ledger.tables import dust_transaction
 from bridge.programme.versions import current_version
 
-# One for each customer, ever: the key is unique in the customer's book.
+# One per customer: the idempotency key is unique in the customer's ledger.
 _SIGNUP_KEY = "bonus:signup"
 
 
 def credit_signup_bonus(
     connection: Connection, customer_id: CustomerId, *, event_at: datetime, now: datetime, quiet: bool = False
 ) -> int:
-    """Credit the programme's sign-up bonus unless this customer has had it; return how much was credited.
+    """Credit the programme's sign-up bonus unless this customer has had it; return the points credited.
 
-    Accounts that are merged are one customer. The caller has seen to it that it is an account, and that its mailbox had
-    no other before (`accounts.py`).
+    Merged accounts are one customer. The caller has checked that it is an account, and that its mailbox had no other
+    account before (`accounts.py`).
     """
     version = current_version(connection)
     amount = version.programme.bonuses.signup
@@ -47,7 +47,7 @@ def credit_signup_bonus(
 
 
 def customers_with_signup_bonus(connection: Connection, customer_ids: Collection[CustomerId]) -> set[CustomerId]:
-    """Those of these customers who have had it, with this account or with one that is merged with it."""
+    """Return the customers among these who have had the bonus, with this account or one merged with it."""
     persons = accounts_of_persons(connection, customer_ids)
     query = select(dust_transaction.c.customer_id).where(
         among(dust_transaction.c.customer_id, {account for accounts in persons.values() for account in accounts}),

@@ -1,4 +1,4 @@
-"""Post what an order gets more or less, for whom, by the rules that the order met first."""
+"""Post the change of an order's points, for each owner, by the order's own version of the rules."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -13,7 +13,7 @@ from bridge.settlement.shares import Share
 
 @dataclass(frozen=True, kw_only=True)
 class Booking:
-    """One order, and what its reversals have taken so far: by customer, from which lot how much."""
+    """One order, and what its reversals have taken so far, by customer and lot."""
 
     order_id: str
     placed_at: datetime
@@ -26,21 +26,25 @@ class Booking:
     pools: Mapping[CustomerId, ExpiredPool] = field(default_factory=dict)
 
     def pay(self, account: Account) -> None:
-        """The order is paid: what was pending until then matures, or has a day for it."""
+        """Post that the order is paid: its pending points mature, or get a date for it."""
         matures_at, _ = self.version.programme.dates(self.placed_at)
         account.pay(self.order_id, matures_at=matures_at or self.now, now=self.now)
 
     def bring_to(self, target: int, share: Share, account: Account, less: str, *, counted: int = 0) -> Share:
-        """Post the difference to `target`; the share after that. `less` says why, if points have to be taken back.
+        """Post the difference to `target` and return the new share.
 
-        `counted` is what of the account's expired points other shares of the order count as taken already.
+        `less` is the description if points have to be taken back. `counted` are the account's expired points that other
+        shares of the order have counted already.
         """
         if target < share.net:
             return self._reduce(share, account, share.net - target, less, counted)
         return self._grow(share, account, target - share.net)
 
     def transfer(self, share: Share, giver: Account, taker: Account | None) -> int:
-        """Move what is free of a former owner's share to the new owner; how much. Without one it is reversed."""
+        """Move the free part of a former owner's share to the new owner, and return how much.
+
+        Without a new owner it is reversed.
+        """
         if not share.net:
             return 0
         kind = Kind.TRANSFER if taker else Kind.REVERSE
@@ -52,7 +56,7 @@ class Booking:
         return sum(parcel.amount for parcel in parcels)
 
     def _reduce(self, share: Share, account: Account, amount: int, less: str, counted: int) -> Share:
-        # What has expired is gone: it is not taken a second time.
+        # Expired points are not taken a second time.
         over = account.expired_of(self.order_id, now=self.now) - share.expired - counted
         expired = min(amount, max(0, over))
         if pool := self.pools.get(account.customer_id):
@@ -75,7 +79,7 @@ class Booking:
         )
 
     def _grow(self, share: Share, account: Account, amount: int) -> Share:
-        """The steps of `_reduce`, backwards: what was waived is still with the customer, so it counts first."""
+        """Reverse the steps of `_reduce`. What was waived is still with the customer, so it counts first."""
         forgiven = min(amount, share.waived - share.expired)
         restored = min(amount - forgiven, share.taken_back)
         expired = min(amount - forgiven - restored, share.expired)

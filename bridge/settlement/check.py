@@ -1,11 +1,11 @@
-"""Compare settled orders with Medusa, and settle those that differ to Medusa's answer.
+"""Compare settled orders with Medusa, and settle those that differ by Medusa's answer.
 
-What a webhook says is believed at once and compared once, a minute later; a few random older orders go along each time.
-So deleted orders and forged snapshots are found, although no event reports them.
+A webhook is settled at once and compared once, a minute later. Each run also compares a few older orders, chosen at
+random. This finds deleted orders and forged snapshots, for which there is no event.
 
     due rows (transaction) ─▶ one list of orders from Medusa (no transaction) ─▶ settle (transaction)
 
-Each page is a transaction of its own. Killed anywhere, the rows are still due.
+Each page is its own transaction. If the process is killed, the rows are still due.
 """
 
 import time
@@ -31,7 +31,7 @@ from bridge.settlement.tables import order_settlement
 log = structlog.get_logger(__name__)
 
 PAGE = 100
-# The rest is taken by the next run.
+# The next run takes the remaining pages.
 MAX_PAGES = 3
 _MAX_SECONDS = 20.0
 # Older orders that are compared with each page, chosen at random.
@@ -39,36 +39,39 @@ SAMPLE = 20
 # How long Medusa must not have had an order before it counts as deleted.
 MISSING_FOR = timedelta(minutes=3)
 _MAX_SINGLE_CALLS = 20
-# An order at which Medusa fails waits so long for its next comparison.
+# How long an order for which Medusa fails waits for its next comparison.
 NOT_GIVEN_FOR = timedelta(hours=1)
-# When none of so many orders is known, the Medusa is the wrong one, or restored from a backup.
+# If Medusa knows none of at least this many orders, it is the wrong Medusa or one restored from a backup.
 _MIN_KNOWN_BY_NONE = 10
 
 
 @dataclass(kw_only=True)
 class Compared:
-    """What a comparison found. `differs` says for each order how it was settled otherwise than Medusa has it."""
+    """The result of a comparison.
+
+    `differs` lists for each order how its settled state differed from Medusa's.
+    """
 
     seen: int = 0
     differs: dict[OrderId, tuple[str, ...]] = field(default_factory=dict)
     missing: list[OrderId] = field(default_factory=list)
-    """Orders that Medusa does not have, and that are not settled so."""
+    """Orders that Medusa does not have, and that are not yet settled as deleted."""
     unreadable: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Answers:
-    """What Medusa said. `absent` are orders of which it says that it does not have them."""
+    """Medusa's answers. `absent` are the orders that it says it does not have."""
 
     orders: list[Order]
     absent: list[OrderId]
     unreadable: list[OrderId]
     not_given: list[OrderId]
-    """Orders at which Medusa fails: it is asked for them again later."""
+    """Orders for which Medusa fails; they are requested again later."""
 
 
 class _OnlyLooking(Exception):
-    """Ends a transaction of which nothing is kept."""
+    """Raised to roll back the transaction of a dry run."""
 
 
 def check_due(
@@ -77,9 +80,9 @@ def check_due(
     waiting: Callable[[Connection, Collection[OrderId]], set[OrderId]] = lambda *_: set(),
     dry_run: bool = False,
 ) -> Compared:
-    """Compare the orders that are due, and a random few; settle what differs. Raises `MedusaAway`.
+    """Compare the orders that are due and a random sample, and settle those that differ. Raises `MedusaAway`.
 
-    `waiting` says which of some orders have events that are not settled yet: those differ for now, and are left out.
+    `waiting` returns the orders that have events not settled yet. They differ for now, and are left out.
     """
     found, end = Compared(), time.monotonic() + _MAX_SECONDS
     for _ in range(1 if dry_run else MAX_PAGES):
@@ -97,7 +100,7 @@ def check_due(
 
 
 def look_at_sample(medusa: Medusa, size: int) -> Compared:
-    """Compare this many settled orders, chosen at random, and change nothing. Raises `MedusaAway`."""
+    """Compare `size` settled orders, chosen at random, without changing anything. Raises `MedusaAway`."""
     with transaction() as connection:
         order_ids = _sample(connection, size)
     found = Compared()
@@ -112,7 +115,7 @@ def _due(connection: Connection) -> list[OrderId]:
 
 
 def _sample(connection: Connection, size: int) -> list[OrderId]:
-    """Settled orders at random, without reading all of a large table: of some of its pages."""
+    """Return random settled orders. Samples some pages of the table instead of reading all of it."""
     rows = connection.scalar(text("SELECT reltuples FROM pg_class WHERE oid = 'order_settlement'::regclass")) or 0
     percent = min(100.0, 100.0 * 50 * size / max(rows, 1))
     query = text(
@@ -123,7 +126,7 @@ def _sample(connection: Connection, size: int) -> list[OrderId]:
 
 
 def _queue_freed(connection: Connection) -> None:
-    """Have orders settled again that carry a code which a deleted order had used: they use it now."""
+    """Schedule orders whose code a deleted order had used: they use it now."""
     if order_ids := orders_of_freed_codes(connection):
         check_now(connection, order_ids, now=now())
         forget_second_uses(connection, order_ids)
@@ -141,7 +144,7 @@ def _compare(medusa: Medusa, order_ids: Sequence[OrderId], found: Compared, *, k
         log.error("order_not_compared", order_id=some.id)
         answers.unreadable.append(some.id)
     if keep and answers.unreadable:
-        # Nothing more comes of asking; what is wrong with it is in the log, and its events fail visibly.
+        # Asking again would not help: the cause is in the log, and the order's events fail visibly.
         with transaction() as connection:
             unreadable = among(order_settlement.c.order_id, answers.unreadable)
             connection.execute(update(order_settlement).where(unreadable).values(check_at=None))
@@ -184,7 +187,10 @@ def _ask(medusa: Medusa, order_ids: Sequence[OrderId]) -> _Answers:
 
 
 def _list(medusa: Medusa, order_ids: Sequence[OrderId]) -> list[Json]:
-    """As `Medusa.orders_by_id`, without orders at which Medusa fails. Raises `MedusaAway` when it fails at all."""
+    """Like `Medusa.orders_by_id`, without the orders for which Medusa fails.
+
+    Raises `MedusaAway` when it fails for all of them.
+    """
     found: list[Json] = []
     parts, failed, end = [order_ids], False, time.monotonic() + _MAX_SECONDS
     while parts:
@@ -205,7 +211,7 @@ def _list(medusa: Medusa, order_ids: Sequence[OrderId]) -> list[Json]:
 def _transactions(
     orders: list[Order], revisions: dict[OrderId, int], found: Compared, *, keep: bool
 ) -> Iterator[Order]:
-    """Settle all of a page at once, or each by itself when that fails; yields those that fail even then."""
+    """Settle a page at once, or each order by itself if that fails. Yields the orders that fail even then."""
     try:
         _settle(orders, revisions, found, keep=keep)
     except Unavailable:
@@ -239,14 +245,14 @@ def _settle(orders: list[Order], revisions: dict[OrderId, int], found: Compared,
 
 
 def _settle_absent(absent: list[OrderId], revisions: dict[OrderId, int], found: Compared, *, keep: bool) -> None:
-    """Note orders that Medusa does not have, and settle them to nothing when that was so some minutes ago already."""
+    """Mark orders that Medusa does not have; settle them to zero once they have been missing for `MISSING_FOR`."""
     if not absent:
         return
     columns = order_settlement.c
     with transaction() as connection:
         query = select(order_settlement).where(among(columns.order_id, absent), ~columns.gone)
         if keep:
-            # Those that are known to be deleted still are.
+            # Orders known as deleted need no further check.
             known = update(order_settlement).where(among(columns.order_id, absent), columns.gone)
             connection.execute(known.values(check_at=None))
         rows = [row for row in connection.execute(query) if row.revision == revisions[OrderId(row.order_id)]]

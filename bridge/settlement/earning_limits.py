@@ -1,8 +1,8 @@
-"""A customer's orders looked at together: limits on what they may earn in a day, or within a window of days.
+"""Limits across a customer's orders: what they may earn in a day, or within a window of days.
 
-What one order earns then depends on the others, so settling one may move others, up or down. To keep that the same
-whatever comes in which order, settlements of one customer's orders wait for each other: a lock on the customer, taken
-before any order's row, and only once there is a version of the rules that has such a limit.
+What one order earns then depends on the others, so settling one may change others. To make the result independent of
+the sequence of events, settlements of one customer's orders wait for each other. They take a lock on the customer
+before any order's row, once some version of the rules has such a limit.
 """
 
 import hashlib
@@ -24,14 +24,14 @@ from bridge.programme.versions import Version, versions_by_number
 from bridge.settlement.shares import Share
 from bridge.settlement.tables import order_settlement
 
-# What a customer reads of a row that takes dust back.
+# Description, shown to the customer, of a transaction that takes points back.
 OVER_THE_LIMIT = "Over the limit with other orders"
 
 _NONE = Limits()
 
 
 class OrderMoves(Unavailable):
-    """The order goes from one customer to another at this very moment; in a second it can be settled."""
+    """The order is being transferred to another customer at this moment; it can be settled in a second."""
 
     code = "order_moves"
 
@@ -41,7 +41,7 @@ class OrderMoves(Unavailable):
 
 @dataclass(kw_only=True)
 class Moved:
-    """Another order of the customer, which now gets more or less than is booked for it. Its row is locked."""
+    """Another order of the customer that now earns more or less than is booked for it. Its row is locked."""
 
     row: Row[Any]
     version: Version
@@ -51,7 +51,7 @@ class Moved:
 
 
 def lock_customers(connection: Connection, orders: Iterable[Order]) -> set[CustomerId]:
-    """Wait for other settlements of these customers' orders; the customers, those before included."""
+    """Lock these orders' customers against other settlements; return them, former owners included."""
     orders = list(orders)
     known = select(order_settlement.c.customer_id).where(
         order_settlement.c.order_id.in_([order.id for order in orders]), order_settlement.c.customer_id.is_not(None)
@@ -59,7 +59,7 @@ def lock_customers(connection: Connection, orders: Iterable[Order]) -> set[Custo
     named = {CustomerId(who) for who in connection.scalars(known)}
     named |= {order.customer_id for order in orders if order.customer_id}
     customers = {account for accounts in accounts_of_persons(connection, named).values() for account in accounts}
-    # Everybody takes them in the order of the keys, so nobody waits in a circle.
+    # Every process locks in the order of the keys, so there is no deadlock.
     keys = sorted(_lock_key(customer) for customer in customers)
     lock = text("SELECT pg_advisory_xact_lock(key) FROM unnest(CAST(:keys AS bigint[])) AS key")
     connection.execute(lock, {"keys": keys})
@@ -67,9 +67,12 @@ def lock_customers(connection: Connection, orders: Iterable[Order]) -> set[Custo
 
 
 def check_owners(connection: Connection, rows: Iterable[Row[Any]], locked: Collection[CustomerId]) -> None:
-    """Now that the rows are locked: nobody owns one whom `lock_customers` has not seen. Raises `OrderMoves`."""
+    """Lock owners that `lock_customers` has not seen, once the rows are locked.
+
+    Raises `OrderMoves` if another settlement holds the lock of one.
+    """
     for owner in {CustomerId(row.customer_id) for row in rows if row.customer_id} - set(locked):
-        # Waiting for it, with rows already locked, could be waiting in a circle.
+        # Waiting for the lock while holding row locks could deadlock.
         if not connection.scalar(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _lock_key(owner)}):
             raise OrderMoves
 
@@ -88,15 +91,16 @@ class OwnOrder:
 
 
 class LimitsOfBatch:
-    """What the limits leave customers' orders while a batch of them is settled, one order after the other.
+    """What the limits allow each order while a batch is settled, one order after the other.
 
-    An order that was placed before all of these is not concerned: it only counts, with what it has.
+    Orders placed before all orders of the batch do not change: they only count, with what they hold.
     """
 
     def __init__(self, connection: Connection, own: Collection[OwnOrder], *, longest_days: int) -> None:
         customers = {customer for each in own for customer in each.customers}
         accounts_of = list(accounts_of_persons(connection, customers).values())
-        # Merged accounts are one customer here, under the first of their ids. The batch may name another of them only.
+        # Merged accounts are one customer here, under the smallest of their ids. The batch may name only another one of
+        # them.
         self._one = {account: min(accounts) for accounts in accounts_of for account in accounts}
         self._merged_at = {min(accounts): accounts for accounts in accounts_of}
         self._since: dict[CustomerId, datetime] = {}
@@ -115,7 +119,7 @@ class LimitsOfBatch:
             self._claims[person][row.order_id] = _claim(row, rules)
 
     def put(self, claim: Claim, owner: CustomerId | None) -> None:
-        """From now on the order claims this, and for nobody but its owner."""
+        """Set the order's claim, for its owner only."""
         for person, claims in self._claims.items():
             if claims.pop(claim.order_id, None):
                 self._shares.pop(person, None)
@@ -125,7 +129,7 @@ class LimitsOfBatch:
             self._shares.pop(person, None)
 
     def shares(self, customer_id: CustomerId) -> dict[str, Allowed]:
-        """What each of the customer's orders gets, as far as they are known by now."""
+        """Return what each of the customer's known orders gets."""
         person = self._one[customer_id]
         if person not in self._shares:
             merged_at: dict[str, datetime | None] = dict(self._merged_at[person].items())
@@ -133,7 +137,7 @@ class LimitsOfBatch:
         return self._shares[person]
 
     def lock_moved(self, connection: Connection) -> list[Moved]:
-        """The other orders that get more or less than is booked for them, once all orders were put."""
+        """Lock and return the other orders that get more or less than is booked. Call after `put` for all orders."""
         shares = {order_id: share for person in self._since for order_id, share in self.shares(person).items()}
         moved = {
             OrderId(row.order_id)
@@ -163,9 +167,9 @@ def _orders_of(
 
 
 def _claim(row: Row[Any], rules: Programme | None) -> Claim:
-    # What former owners keep of it, or what waits for a guest, is not there for the customer of the row.
+    # What former owners keep, and what is in escrow for a guest, is not available to the customer of the row.
     worth = max(0, (row.worth or 0) - (row.former_share or 0) - row.escrowed)
-    # Without rules it counts with what it got; so does an order from before its worth was remembered.
+    # Without rules the order counts with what it holds. So does an order settled before `worth` was stored.
     as_booked = rules is None or row.worth is None
     return Claim(
         order_id=row.order_id,
@@ -189,7 +193,7 @@ def _lock_moved(connection: Connection, order_ids: Collection[OrderId]) -> list[
 
 
 def write_moved(connection: Connection, moved: Moved, share: Share, *, now: datetime) -> None:
-    """Remember what is booked for it now."""
+    """Store what is now booked for the order."""
     values = {
         "booked": share.booked,
         "waived": share.waived,

@@ -1,7 +1,7 @@
-"""E-mails as a keyed hash: enough to find a guest's dust when they say who they are, useless without the key.
+"""Keyed hashes of e-mails, to find a guest's points when the guest is known. Useless without the key.
 
-HMAC-SHA256 with a key that is made once and lives in the database, see docs/decisions/0012 and 0038. The e-mail
-itself is never kept here, never logged, and is part of no error.
+HMAC-SHA256 with a key that is generated once and stored in the database, see docs/decisions/0012 and 0038. The e-mail
+itself is never stored here, never logged, and never part of an error.
 """
 
 import hashlib
@@ -21,20 +21,20 @@ _LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 
 def normalise_email(email: str) -> str:
-    """The same for spellings that every mail system takes for one address: outer space and the case of A to Z.
+    """Normalise spellings that every mail system treats as one address: outer space and the case of A to Z.
 
-    Nothing cleverer. Unicode's case folding makes one of `straße` and `strasse`, a provider's own rules (dots, plus
-    signs) hold nowhere else, and each such equation would give somebody the dust of another.
+    It does no more than that. Unicode's case folding equates `straße` and `strasse`, and a provider's own rules (dots,
+    plus signs) apply nowhere else. Each such equation would give one person another's points.
     """
     return email.strip().translate(_LOWER)
 
 
 def hash_email(key: bytes, email: str) -> bytes:
-    """The hash of an e-mail: HMAC-SHA256 with the first key, the result again with the next one, and so on.
+    """Hash an e-mail: HMAC-SHA256 with the first key, the result again with the next key, and so on.
 
-    So what older keys have hashed can be hashed on with a new key, without the e-mail (`replace_key`).
+    So hashes made with older keys can be hashed further with a new key, without the e-mail (`replace_key`).
     """
-    # JSON can carry half a surrogate pair, which no address has; it must not break the hash.
+    # JSON can contain half a surrogate pair, which no address has. It must not break the hash.
     hashed = normalise_email(email).encode("utf-8", "surrogatepass")
     for start in range(0, len(key), _KEY_BYTES):
         hashed = _hash_on(key[start : start + _KEY_BYTES], hashed)
@@ -46,7 +46,7 @@ def _hash_on(key: bytes, hashed: bytes) -> bytes:
 
 
 def email_hash_key(connection: Connection, *, now: datetime) -> bytes:
-    """The key; made at its first use, and of two that make it at once one is kept."""
+    """Return the key, generated at its first use. If two processes generate one at once, one of them is kept."""
     query = select(email_key.c.key)
     key: bytes | None = connection.scalar(query)
     if key is None:
@@ -58,18 +58,18 @@ def email_hash_key(connection: Connection, *, now: datetime) -> bytes:
 
 
 def key_made_at(connection: Connection) -> int:
-    """When the key was made, in whole seconds; 0 while there is none."""
+    """Return when the key was generated, as a Unix time in seconds; 0 while there is none."""
     made_at: datetime | None = connection.scalar(select(email_key.c.created_at))
     return int(made_at.timestamp()) if made_at else 0
 
 
 def replace_key(connection: Connection, *, now: datetime) -> int:
-    """Add a new key, and drop the hashes of guests' orders; how many of them wait without one now.
+    """Add a new key, delete the hashes of guests' orders, and return how many of them now have no hash.
 
-    The next comparison with Medusa brings their e-mails again (`dust reconcile --since`), hashed with the new key. What
-    Medusa may no longer know, proofs and mailboxes of deleted accounts, is hashed on with the new key and kept.
+    The next comparison with Medusa brings their e-mails again (`dust reconcile --since`), hashed with the new key.
+    Proofs and mailboxes, which Medusa may no longer know, are hashed further with the new key and kept.
     """
-    # Others who hash e-mails end first, or begin after us and read the new key.
+    # Transactions that hash e-mails either end before this lock, or start after it and read the new key.
     connection.exec_driver_sql("LOCK TABLE mailbox, proved_email, guest_escrow IN EXCLUSIVE MODE")
     older, fresh = email_hash_key(connection, now=now), secrets.token_bytes(_KEY_BYTES)
     connection.execute(delete(email_key))
@@ -84,7 +84,7 @@ def replace_key(connection: Connection, *, now: datetime) -> int:
 
 def _hash_all_on(connection: Connection, table: Table, key: bytes) -> None:
     hashes = [bytes(each) for each in connection.scalars(select(table.c.email_hash))]
-    # Many in one statement: a new hash never equals an old one, so the order does not matter.
+    # Many in one statement: a new hash never equals an old one, so their sequence does not matter.
     pairs = "unnest(CAST(:old AS bytea[]), CAST(:new AS bytea[])) AS pair (old, new)"
     swap = text(f"UPDATE {table.name} SET email_hash = pair.new FROM {pairs} WHERE email_hash = pair.old")  # noqa: S608
     for start in range(0, len(hashes), _HASHES_AT_ONCE):

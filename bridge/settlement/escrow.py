@@ -1,8 +1,8 @@
-"""Dust of guests' orders: set aside until somebody proves that they were the guest, or the time is over.
+"""Escrow: points of guests' orders, held until the guest claims them with a proof, or the time is over.
 
-Settlement brings what waits to the order's target, whatever happens to the order meanwhile. A claim books it for a
-customer, with the dates it would have had from the start; from then on the order is theirs, and a later return takes
-the dust back from them. What counts as proof is in docs/decisions/0012.
+Settlement keeps the escrow at the order's target, whatever happens to the order meanwhile. A claim books the points for
+a customer, with the dates they would have had from the start. From then on the order is the customer's, and a later
+return takes the points back from them. What counts as proof is in docs/decisions/0012.
 
 Locks: `order_settlement`, then `guest_escrow`, each by order id, before any account.
 """
@@ -32,7 +32,7 @@ _NO_EMAIL = "A guest's order without an e-mail: nobody could claim its dust."
 
 
 class UnknownEscrow(NotFound):
-    """Nothing ever waited for the guest of this order."""
+    """The order never had an escrow."""
 
     code = "unknown_escrow"
 
@@ -41,10 +41,10 @@ class UnknownEscrow(NotFound):
 
 
 class Proof(StrEnum):
-    """How a customer showed that a guest's order was theirs."""
+    """How a customer proved that a guest's order was theirs."""
 
     TRANSFER = "transfer"
-    """The order was handed to them in Medusa, which the owner of its e-mail had to accept."""
+    """The order was transferred to them in Medusa, which the owner of its e-mail had to accept."""
     REGISTRATION = "registration"
     """Their account has its e-mail, in a shop that verifies e-mails (`guests.claim`)."""
     SUPPORT = "support"
@@ -53,7 +53,7 @@ class Proof(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Escrow:
-    """What waits, or waited, for the guest of one order. `dust` is 0 unless it waits."""
+    """The escrow of one guest's order. `dust` is in points, and 0 unless the state is `waiting`."""
 
     order_id: OrderId
     email_hash: bytes | None = field(default=None, repr=False)
@@ -67,7 +67,7 @@ class Escrow:
     expires_at: datetime
 
     def due(self, moment: datetime) -> bool:
-        """Whether nobody may claim it any more, be it booked so or not."""
+        """Whether its time to be claimed is over, while it is not yet stored as expired."""
         return self.state is EscrowState.WAITING and self.expires_at <= moment
 
     def claimable(self, moment: datetime) -> bool:
@@ -90,7 +90,7 @@ class Escrow:
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One change of what waited for an order."""
+    """One change of an order's escrow."""
 
     order_id: OrderId
     amount: int
@@ -100,7 +100,7 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class Claimed:
-    """What a claim brought, by order."""
+    """The points that a claim gave the customer, by order."""
 
     customer_id: CustomerId
     orders: dict[OrderId, int]
@@ -112,17 +112,17 @@ class Claimed:
 
 @dataclass(frozen=True, kw_only=True)
 class Waiting:
-    """All that waits for guests."""
+    """Totals of all waiting escrows."""
 
     orders: int
     dust: int
 
 
-# What settlement asks and writes.
+# Used by settlement.
 
 
 def lock_escrows(connection: Connection, order_ids: Iterable[str]) -> dict[OrderId, Escrow]:
-    """What is known of these orders, locked. Their rows in `order_settlement` are locked already."""
+    """Lock and return the escrows of these orders. The caller has locked their rows in `order_settlement`."""
     ids = list(order_ids)
     if not ids:
         return {}
@@ -131,9 +131,9 @@ def lock_escrows(connection: Connection, order_ids: Iterable[str]) -> dict[Order
 
 
 def open_escrow(order: Order, known: Escrow | None, version: Version, *, now: datetime) -> Escrow | None:
-    """The escrow of an order as its facts have it now, before its dust is counted; None for one that needs none.
+    """Return the escrow of an order by its present facts, before its points are computed; None if it needs none.
 
-    Whose dust it is follows: a transfer to an account is proof, a wait that is over is over.
+    A transfer to an account counts as a claim. An escrow whose time is over is expired.
     """
     if known is None:
         if not order.is_guest or not order.email:
@@ -148,12 +148,12 @@ def open_escrow(order: Order, known: Escrow | None, version: Version, *, now: da
 
 
 def owner_of(order: Order, escrow: Escrow | None) -> CustomerId | None:
-    """Whose dust the order's is: the account's that has the order, or that has claimed it as a guest's."""
+    """Return the owner of the order's points: the account of the order, or the one that has claimed it."""
     return (escrow.customer_id if escrow else None) if order.is_guest else order.customer_id
 
 
 def why_nobody_earns(order: Order, escrow: Escrow | None) -> str | None:
-    """Why an order earns neither for an account nor for a guest; None when it does."""
+    """Return why an order earns neither for an account nor for a guest; None when it earns."""
     if escrow is not None and escrow.state is EscrowState.EXPIRED:
         return _EXPIRED
     return _NO_EMAIL if order.is_guest and escrow is None else None
@@ -162,14 +162,14 @@ def why_nobody_earns(order: Order, escrow: Escrow | None) -> str | None:
 def settle_escrows(
     connection: Connection, settled: Iterable[tuple[Order, Escrow | None, Escrow, int]], *, now: datetime
 ) -> None:
-    """Write what waits after settling: for each order what was known, what it is now, and the dust it should hold."""
+    """Write the escrows after settling: for each order its old and new escrow, and the points to hold."""
     changes = []
     for order, known, escrow, dust in settled:
         after = escrow
         if escrow.state is EscrowState.WAITING:
             after = replace(escrow, dust=dust)
             if order.email and not escrow.forgotten:
-                # Written anew each time: the first facts may have come without it, and a new key makes another one.
+                # Written each time: the first facts may have come without an e-mail, and a new key gives another hash.
                 after = replace(after, email_hash=hash_email(email_hash_key(connection, now=now), order.email))
         if after != known:
             changes.append((known, after))
@@ -182,9 +182,10 @@ def settle_escrows(
 def prove_email(
     connection: Connection, customer_id: CustomerId, email: str, proof: Proof, *, actor: str, proved_at: datetime
 ) -> bool:
-    """Remember that this e-mail is this customer's: orders that become known later are claimed by the sweep.
+    """Store that this e-mail is this customer's.
 
-    False when another customer has proved it later.
+    Orders that become known later are claimed by the periodic job. Returns False if another customer has proved the
+    e-mail later.
     """
     values = {
         "email_hash": hash_email(email_hash_key(connection, now=proved_at), email),
@@ -204,7 +205,7 @@ def prove_email(
 
 
 def forget_other_emails(connection: Connection, customer_id: CustomerId, email: str, *, now: datetime) -> None:
-    """The account has this e-mail now: that it had another counts no more. What they proved to support does."""
+    """Forget the account's earlier e-mails after a change. E-mails that the customer proved to support stay."""
     kept = hash_email(email_hash_key(connection, now=now), email)
     connection.execute(
         delete(proved_email).where(
@@ -216,14 +217,14 @@ def forget_other_emails(connection: Connection, customer_id: CustomerId, email: 
 
 
 def forget_emails(connection: Connection, customer_ids: Iterable[CustomerId]) -> None:
-    """Drop what these customers have proved."""
+    """Delete all proofs of these customers."""
     theirs = select(proved_email.c.email_hash).where(proved_email.c.customer_id.in_(list(customer_ids)))
     hashes = list(connection.scalars(theirs.order_by(proved_email.c.email_hash).with_for_update()))
     connection.execute(delete(proved_email).where(proved_email.c.email_hash.in_(hashes)))
 
 
 def customers_with_proof(connection: Connection, customer_ids: Iterable[CustomerId]) -> set[CustomerId]:
-    """Those of these customers whose account's e-mail is proved."""
+    """Return the customers among these whose account's e-mail is proved."""
     query = select(proved_email.c.customer_id).where(
         proved_email.c.customer_id.in_(list(customer_ids)), proved_email.c.proof == Proof.REGISTRATION.value
     )
@@ -231,7 +232,7 @@ def customers_with_proof(connection: Connection, customer_ids: Iterable[Customer
 
 
 def waiting_for(connection: Connection, email: str, *, now: datetime) -> dict[OrderId, int]:
-    """What waits under an e-mail, by order; nothing is locked or changed."""
+    """Return the points in escrow under an e-mail, by order. Reads only, without locks."""
     known = hash_email(email_hash_key(connection, now=now), email)
     query = select(guest_escrow.c.order_id, guest_escrow.c.dust).where(
         guest_escrow.c.email_hash == known, guest_escrow.c.expires_at > now
@@ -242,9 +243,9 @@ def waiting_for(connection: Connection, email: str, *, now: datetime) -> dict[Or
 def proved_and_waiting(
     connection: Connection, *, now: datetime, limit: int
 ) -> dict[CustomerId, dict[Proof, list[str]]]:
-    """Orders that were first settled after the customer had proved their e-mail, by customer and proof.
+    """Return orders first settled after the customer had proved their e-mail, by customer and proof.
 
-    What a registration proved counts only while the rules say that it proves something.
+    A proof by registration counts only while the rules accept it (`guests.claim`).
     """
     counts = proved_email.c.proof != Proof.REGISTRATION.value
     if current_version(connection).programme.guests.claim is not GuestClaim.TRANSFER:
@@ -271,14 +272,17 @@ def claim_orders(
     now: datetime,
     actor: str = "dust",
 ) -> Claimed:
-    """Book for the customer what still waits for these orders. Again, or at once by two, it is done once."""
+    """Book the points still in escrow for these orders for the customer.
+
+    Repeated or concurrent claims are booked once.
+    """
     ids = list(order_ids)
     settlements = {row.order_id: row for row in _lock_settlements(connection, ids)}
     waiting = [escrow for escrow in lock_escrows(connection, ids).values() if escrow.claimable(now)]
     if not waiting:
         return Claimed(customer_id=customer_id, orders={})
     _write(connection, [(each, each.claimed_by(customer_id, proof, now=now)) for each in waiting], now)
-    # Its rules and lines stay; only whose it is and where its dust is changes. The next facts find it so.
+    # Rules and lines stay; only the owner and the place of the points change. The next facts find this state.
     connection.execute(
         update(order_settlement)
         .where(order_settlement.c.order_id == bindparam("b_order_id"))
@@ -286,7 +290,7 @@ def claim_orders(
             customer_id=customer_id,
             buyer_id=bindparam("b_buyer_id"),
             booked=bindparam("b_booked"),
-            # Beside what former owners keep of it.
+            # In addition to what former owners keep.
             worth=bindparam("b_booked") + func.coalesce(order_settlement.c.former_share, 0),
             escrowed=0,
             note=None,
@@ -313,7 +317,7 @@ def _lock_settlements(connection: Connection, order_ids: Sequence[str]) -> Seque
 def _credit(
     connection: Connection, customer_id: CustomerId, orders: Sequence[tuple[Row[Any], int]], now: datetime, actor: str
 ) -> None:
-    """Book what the orders earned, and the referral that they qualify: they are the customer's from now on."""
+    """Book what the orders earned, and the referral that they qualify."""
     versions = versions_by_number(connection, {row.programme_version for row, _ in orders})
     referrals = referrals_due(connection, [customer_id], [], now=now)
     concerned = {customer_id}.union(*(due.customers for due in referrals))
@@ -321,7 +325,7 @@ def _credit(
     for row, dust in orders:
         if not dust:
             continue
-        # The dates that it would have had from the start: waiting neither costs nor gives days.
+        # The dates that the points would have had from the start: time in escrow changes nothing.
         matures_at, expires_at = versions[row.programme_version].programme.dates(row.placed_at)
         details = PostingDetails(
             kind=Kind.EARN,
@@ -340,11 +344,11 @@ def _credit(
     save(connection, accounts.values())
 
 
-# The end of the wait, and of what is known.
+# Expiry and erasure.
 
 
 def expire_escrows(connection: Connection, *, now: datetime, limit: int) -> int:
-    """End the wait of orders that nobody claimed in time; how many were due."""
+    """Expire escrows that were not claimed in time; return how many were due."""
     due = select(guest_escrow.c.order_id).where(
         guest_escrow.c.state == EscrowState.WAITING.value, guest_escrow.c.expires_at <= now
     )
@@ -359,7 +363,7 @@ def expire_escrows(connection: Connection, *, now: datetime, limit: int) -> int:
         .where(order_settlement.c.order_id.in_([each.order_id for each in over]))
         .values(
             escrowed=0,
-            # Only what former owners keep of it is left.
+            # Only what former owners keep is left.
             worth=func.least(order_settlement.c.worth, func.coalesce(order_settlement.c.former_share, 0)),
             note=_EXPIRED,
             updated_at=now,
@@ -369,7 +373,7 @@ def expire_escrows(connection: Connection, *, now: datetime, limit: int) -> int:
 
 
 def forget_guests(connection: Connection, customer_ids: Iterable[CustomerId], *, now: datetime) -> None:
-    """Drop for good what leads from guests' orders to these persons; the dust waits until it expires."""
+    """Delete the link from guests' orders to these customers for good; the points stay in escrow until they expire."""
     who = list(customer_ids)
     theirs = or_(order_settlement.c.customer_id.in_(who), order_settlement.c.buyer_id.in_(who))
     ids = select(guest_escrow.c.order_id).join(
@@ -380,7 +384,7 @@ def forget_guests(connection: Connection, customer_ids: Iterable[CustomerId], *,
 
 
 def _write(connection: Connection, changes: Sequence[tuple[Escrow | None, Escrow]], now: datetime) -> None:
-    """The only place that writes escrows: the row as it is now, and an entry for what it changed."""
+    """Write the rows, and an entry for each change. No other function writes escrows."""
     if not changes:
         return
     rows = [
@@ -410,13 +414,13 @@ def _entry_kind(after: Escrow, amount: int) -> str:
     return "set_aside" if amount > 0 else "taken_back"
 
 
-# What can be read.
+# Reading.
 
 
 def list_escrows(
     connection: Connection, *, state: EscrowState | None = None, before: str | None = None, limit: int
 ) -> list[Escrow]:
-    """The newest orders first."""
+    """List escrows, newest orders first."""
     query = select(guest_escrow).order_by(guest_escrow.c.order_id.desc()).limit(limit)
     if state is not None:
         query = query.where(guest_escrow.c.state == state.value)
@@ -426,7 +430,7 @@ def list_escrows(
 
 
 def read_escrow(connection: Connection, order_id: OrderId) -> Escrow:
-    """What waits, or waited, for one order. Raises `UnknownEscrow`."""
+    """Return the escrow of one order. Raises `UnknownEscrow`."""
     row = connection.execute(select(guest_escrow).where(guest_escrow.c.order_id == order_id)).one_or_none()
     if row is None:
         raise UnknownEscrow(order_id)
@@ -434,7 +438,7 @@ def read_escrow(connection: Connection, order_id: OrderId) -> Escrow:
 
 
 def read_entries(connection: Connection, order_id: OrderId) -> list[Entry]:
-    """What changed for one order, oldest first."""
+    """Return the changes of one order's escrow, oldest first."""
     query = select(guest_escrow_entry).where(guest_escrow_entry.c.order_id == order_id)
     return [
         Entry(order_id=OrderId(row.order_id), amount=row.amount, kind=row.kind, created_at=row.created_at)
@@ -443,28 +447,28 @@ def read_entries(connection: Connection, order_id: OrderId) -> list[Entry]:
 
 
 def escrows_of(connection: Connection, customer_id: CustomerId) -> dict[OrderId, Escrow]:
-    """Guests' orders that this customer has claimed."""
+    """Return the guests' orders that this customer has claimed."""
     rows = connection.execute(select(guest_escrow).where(guest_escrow.c.customer_id == customer_id))
     return {OrderId(row.order_id): _escrow(row) for row in rows}
 
 
 def read_waiting(connection: Connection) -> Waiting:
-    """How many orders wait, and with how much dust."""
+    """Return how many orders are in escrow, and how many points."""
     figures = select(func.count().label("orders"), func.coalesce(func.sum(guest_escrow.c.dust), 0).label("dust"))
     row = connection.execute(figures.where(guest_escrow.c.state == EscrowState.WAITING.value)).one()
     return Waiting(orders=row.orders, dust=int(row.dust))
 
 
 def waited_at(connection: Connection, moment: datetime) -> int:
-    """How much dust waited for guests then."""
+    """Return how many points were in escrow at `moment`."""
     query = select(func.coalesce(func.sum(guest_escrow_entry.c.amount), 0))
     return int(connection.scalar(query.where(guest_escrow_entry.c.created_at <= moment)) or 0)
 
 
 def lacks_email_hash() -> ColumnElement[bool]:
-    """Of `order_settlement`: a guest's order that nobody could claim by its e-mail yet.
+    """Condition on `order_settlement`: a guest's order that cannot be claimed by its e-mail yet.
 
-    It was settled before Dust set anything aside, or its hash went with an old key.
+    It was settled before Dust had an escrow, or its hash was deleted with an old key.
     """
     has_what_it_needs = (
         select(guest_escrow.c.order_id)

@@ -1,8 +1,8 @@
-"""Which expired points an order may count as already gone when it is returned or canceled.
+"""Expired points: which of them an order may count as gone when it is returned or canceled.
 
-Points that expired are not taken a second time. As a rule they are those of the order's own lots. But a cancel of an
-order whose points are spent or on hold takes points of other orders. When its own points come back later, they take the
-place of those; when they expire, the other orders may count them:
+Expired points are not taken a second time. Usually they come from the order's own lots. But when an order is canceled
+whose points are spent or on hold, points of other orders are taken. If its own points come back later, they replace
+those; when they expire, the other orders may count them:
 
     orders A and B earn 100 each; 100 points of A are spent; A is canceled and takes the points of B
     the spend is canceled: 100 points of A are there again, and expire
@@ -30,20 +30,20 @@ class ExpiredPool:
     """The expired points of one customer's orders."""
 
     account: Account
-    """Its `expired` knows all orders."""
+    """The customer's account; its `expired` covers all orders."""
     net: Counter[str] = field(default_factory=Counter)
-    """By order: what the customer should have of it, and so may still lose."""
+    """By order: what the customer should have of it, which is the most they may still lose."""
     counted: Counter[str] = field(default_factory=Counter)
-    """By order: the expired points that it has counted so far."""
+    """By order: the expired points counted so far."""
     orders: set[str] = field(default_factory=set)
 
     def note(self, order_id: str, share: Share) -> None:
-        """Remember the customer's share of an order as it is now."""
+        """Store the customer's current share of an order."""
         self.orders.add(order_id)
         self.net[order_id], self.counted[order_id] = share.net, share.expired
 
     def left_for(self, order_id: str) -> int:
-        """How many expired points the order may count, other orders' own ones left out."""
+        """Return how many expired points the order may count, without those that other orders need themselves."""
         left = 0
         for other in self.orders | {order_id}:
             over = self.account.expired[other] - self.counted[other]
@@ -54,9 +54,10 @@ class ExpiredPool:
 def read_pools(
     connection: Connection, accounts: Mapping[CustomerId, Account], *, now: datetime
 ) -> dict[CustomerId, ExpiredPool]:
-    """The pools of customers with points of orders that have expired, or are due to. The accounts are open with lots.
+    """Return the pools of customers whose points from orders have expired or are due to.
 
-    Accounts that are merged have none: their orders and their lots are with different customers.
+    The accounts must be open with lots. Merged accounts have no pool: their orders and their lots belong to different
+    customers.
     """
     gone = expired_of_orders(connection, accounts)
     due = {who for who, account in accounts.items() if any(lot.expired(now) for lot in account.lots.values())}

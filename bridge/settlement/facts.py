@@ -1,8 +1,8 @@
-"""Decide which facts of an order count: those it was settled by, or those that come in now.
+"""Decide which facts of an order count: the known ones, or the new ones.
 
-Medusa counts `version` up with each change of an order's lines and moves `updated_at`. A payment moves neither, but the
-money that was captured and refunded only grows. That is not always enough: Medusa 2.21.2 takes a version back when it
-undoes an order edit, and the clocks of two servers differ. Where the marks contradict each other, only Medusa can tell.
+Medusa increments `version` with each change of an order's lines and moves `updated_at`. A payment moves neither, but
+the money captured and refunded only grows. That is not always enough: Medusa 2.21.2 takes a version back when it undoes
+an order edit, and the clocks of two servers differ. If the marks contradict each other, Dust has to ask Medusa.
 """
 
 from collections.abc import Collection, Mapping
@@ -19,33 +19,36 @@ from bridge.ids import OrderId
 from bridge.medusa.orders import Order
 from bridge.settlement.tables import order_settlement
 
-# A snapshot that claims to be later than this is not taken: clocks of servers differ by less.
+# A snapshot further in the future than this is refused: clocks of servers differ by less.
 MAX_CLOCK_SKEW = timedelta(minutes=5)
-# More changes than an order has between two events, or before the first one.
+# More changes than an order has between two events, or before its first event.
 MAX_VERSION_STEP = 100
 MAX_FIRST_VERSION = 1000
 
 
-# When the facts that a webhook or a list brought are compared with Medusa. An order that is this young may still be
+# When facts from a webhook or a list are compared with Medusa. A young order is compared again, because it may still be
 # deleted: a payment provider may take minutes to decline.
 CHECK_AFTER = timedelta(minutes=1)
 CHECK_YOUNG_AGAIN = timedelta(minutes=15)
-# Orders of a backfill come from Medusa itself, and are done by then.
+# Orders of a backfill come from Medusa itself; after this age they no longer need a comparison.
 _BACKFILLED_AFTER = timedelta(days=1)
 
 
 class Age(StrEnum):
-    """How facts compare with those an order was settled by. Facts that are the same count as newer."""
+    """How new facts compare with the known ones. Equal facts count as newer."""
 
     NEWER = "newer"
     OLDER = "older"
     UNCLEAR = "unclear"
-    """Only Medusa can tell."""
+    """Medusa must be asked."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What says how new the facts of an order are. `gone`: Medusa did not have the order any more."""
+    """The marks that say how new an order's facts are.
+
+    `gone` means that Medusa no longer had the order.
+    """
 
     version: int
     updated_at: datetime
@@ -65,7 +68,7 @@ class Facts:
 
     @classmethod
     def from_row(cls, row: Any) -> "Facts | None":
-        """The facts in a row of `order_settlement`; None before the order was settled."""
+        """Read the facts from a row of `order_settlement`; None before the order was settled."""
         if row.facts_version is None:
             return None
         return cls(
@@ -78,7 +81,7 @@ class Facts:
 
 
 def compare(new: Facts, known: Facts | None) -> Age:
-    """Whether `new` facts, as a webhook or a list of orders brings them, take the place of the `known` ones.
+    """Compare `new` facts, from a webhook or a list of orders, with the `known` ones.
 
     | version | updated_at | result |
     |---|---|---|
@@ -88,7 +91,7 @@ def compare(new: Facts, known: Facts | None) -> Age:
     | 2 → 1 | 9:05 → 9:10 | unclear: an order edit was undone, or one of them is forged |
     | 1 → 2 | 9:05 → 9:04 | unclear: two servers whose clocks differ |
 
-    A cancel is final in Medusa, so it wins over everything else, whatever the marks say.
+    A cancel is final in Medusa, so it takes precedence over all other marks.
     """
     if new.gone or new.version > (MAX_FIRST_VERSION if known is None else known.version + MAX_VERSION_STEP):
         return Age.UNCLEAR
@@ -108,9 +111,9 @@ def compare(new: Facts, known: Facts | None) -> Age:
 
 
 def next_check(order: Order, *, asked: bool, quiet: bool, now: datetime) -> datetime | None:
-    """When to compare an order with Medusa after it was settled; None when that is not due.
+    """Return when to compare an order with Medusa after its settlement; None if no comparison is due.
 
-    `asked`: it was settled by Medusa's own answer. `quiet`: a backfill brought it.
+    `asked`: it was settled by Medusa's own answer. `quiet`: it came from a backfill.
     """
     age = now - order.placed_at
     if order.gone or (quiet and age > _BACKFILLED_AFTER):
@@ -121,10 +124,10 @@ def next_check(order: Order, *, asked: bool, quiet: bool, now: datetime) -> date
 
 
 def read_revisions(connection: Connection, order_ids: Collection[OrderId]) -> dict[OrderId, int]:
-    """How often each of these orders was settled so far; 0 for one that never was.
+    """Return how often each of these orders was settled; 0 for an order that never was.
 
-    Read before Medusa is asked for the orders: an order whose number is the same afterwards was not settled meanwhile,
-    so Medusa's answer counts as it is.
+    Read it before asking Medusa for the orders. If the number is the same afterwards, the order was not settled
+    meanwhile, and Medusa's answer counts as it is.
     """
     query = select(order_settlement.c.order_id, order_settlement.c.revision).where(
         among(order_settlement.c.order_id, list(order_ids))
@@ -133,7 +136,7 @@ def read_revisions(connection: Connection, order_ids: Collection[OrderId]) -> di
 
 
 def check_now(connection: Connection, order_ids: Collection[OrderId], *, now: datetime) -> None:
-    """Have these orders, as far as they were settled, compared with Medusa by the next poll."""
+    """Schedule these orders for the next comparison with Medusa, if they were settled."""
     if not order_ids:
         return
     rows = (
@@ -152,7 +155,7 @@ def check_now(connection: Connection, order_ids: Collection[OrderId], *, now: da
 
 
 def name_differences(row: Any, order: Order, *, booked: int, escrowed: int) -> tuple[str, ...]:
-    """How what an order was settled by differs from Medusa's own answer; nothing when both say the same.
+    """Return how an order's settled state differs from Medusa's answer; empty if both agree.
 
     `booked` and `escrowed` are what the order holds by Medusa's answer.
     """

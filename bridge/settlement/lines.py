@@ -1,4 +1,4 @@
-"""What an order's lines are worth by the rules, and what of that is remembered from their first settlement on."""
+"""What an order's lines earn by the rules, and what is stored of that at their first settlement."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict
@@ -16,7 +16,10 @@ from bridge.redemptions.service import Redemption
 def dust_only_lines(
     order: Order, known: Mapping[str, Mapping[str, Any]], dust_only: Collection[ProductId]
 ) -> frozenset[str]:
-    """Lines that never earn. Decided when a line is first seen: a setting changed later leaves old orders alone."""
+    """Return the lines that never earn.
+
+    This is decided when a line is first seen: a setting changed later does not affect old orders.
+    """
     return frozenset(
         line.id
         for line in order.lines
@@ -25,9 +28,9 @@ def dust_only_lines(
 
 
 def terms_of_lines(order: Order, known: Mapping[str, Mapping[str, Any]], rules: Earn) -> dict[str, LineTerms]:
-    """What the rules say of each line, as it was when the line was first settled.
+    """Return the terms of each line, as they were when the line was first settled.
 
-    Whatever a product's categories or the customer's groups are by now, an old order keeps what it met.
+    Later changes of a product's categories or of the customer's groups do not affect an old order.
     """
     return {
         line.id: _read_terms(known.get(line.id, {})) or line_terms(rules, _traits(line, order), moment=order.placed_at)
@@ -47,7 +50,7 @@ def _traits(line: Line, order: Order) -> LineAttributes:
 def earning_lines(
     order: Order, rules: Earn, terms: Mapping[str, LineTerms], redemptions: Iterable[Redemption]
 ) -> list[EarningLine]:
-    """The order's lines as far as the customer keeps them and has paid for them with money."""
+    """Return the order's lines, reduced to what the customer keeps and has paid with money."""
     dust_codes = {code.code for redemption in redemptions for code in redemption.codes}
     return [_earning_line(order, line, rules, terms[line.id], dust_codes) for line in order.lines]
 
@@ -64,7 +67,7 @@ def _earning_line(order: Order, line: Line, rules: Earn, terms: LineTerms, dust_
 
 
 def money_spent(order: Order, rules: Earn, dust_only: Collection[str]) -> Decimal:
-    """What counts as money spent on the order as it now is, whether or not it earns: by the basis of the rules."""
+    """Return the money spent on the order as it is now, by the basis of the rules, whether or not it earns."""
     basis = rules.basis
     amounts = [
         (line.gross if basis.include_tax else line.net) * order.kept_share(line, include_credit=basis.include_credit)
@@ -78,15 +81,16 @@ def money_spent(order: Order, rules: Earn, dust_only: Collection[str]) -> Decima
 
 
 def kept_shipping(order: Order, rules: Earn) -> tuple[Decimal, Decimal]:
-    """What the shop keeps of the order's shipping, without and with tax."""
+    """Return what the shop keeps of the order's shipping, without and with tax."""
     kept = order.kept_share(None, include_credit=rules.basis.include_credit)
     return order.shipping_net * kept, order.shipping_gross * kept
 
 
 def _share_paid_with_money(line: Line, dust_codes: set[str]) -> Decimal:
-    """What was paid with dust earns nothing, also where dust does not follow from the price.
+    """Return the share of the line that was paid with money.
 
-    Else a product with more fixed dust than it costs in dust would be a well that never dries up.
+    What was paid with points earns nothing, also where points do not depend on the price. Otherwise a product that
+    earns more fixed points than it costs in points would yield points without end.
     """
     with_dust = sum((use.amount for use in line.code_uses if use.code in dust_codes), Decimal(0))
     return line.gross / (line.gross + with_dust) if with_dust > 0 else Decimal(1)
@@ -100,9 +104,9 @@ def line_notes(
     shares: Mapping[str, Decimal],
     uses: FirstUses,
 ) -> dict[str, dict[str, Any]]:
-    """What the order's row remembers of its lines; of the terms, what differs from an ordinary line's.
+    """Return what the order's row stores about its lines; of the terms only what differs from an ordinary line.
 
-    A line that an order edit took out is remembered if points paid for a part of it: they are given back for it.
+    A line removed by an order edit stays stored if points paid for a part of it: they are given back for it.
     """
     removed = {
         line_id: {**note, "share": "0"}
@@ -131,7 +135,7 @@ def _note_uses(line_id: str, known: Mapping[str, Any], uses: FirstUses) -> dict[
 
 
 def read_first_uses(known: Mapping[str, Mapping[str, Any]]) -> FirstUses:
-    """What codes took off the order's lines when it was first settled, as far as its row remembers."""
+    """Return what codes took off the order's lines at its first settlement, as far as its row has it."""
     uses: dict[str, dict[str, FirstUse]] = {}
     for line_id, note in known.items():
         for code, use in note.get("codes", {}).items():
@@ -152,7 +156,7 @@ def _note_terms(terms: LineTerms) -> dict[str, Any]:
 
 
 def _read_terms(note: Mapping[str, Any]) -> LineTerms | None:
-    """None for a line that was not settled yet, or before terms were remembered."""
+    """Return a line's stored terms; None if it was not settled yet, or was settled before terms were stored."""
     if "factor" not in note:
         return None
     return LineTerms(

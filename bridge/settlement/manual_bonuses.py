@@ -1,4 +1,4 @@
-"""Bonuses that the shop gives by hand, to one customer or to many at once."""
+"""Bonuses that the shop gives manually, to one customer or to many at once."""
 
 import hashlib
 import json
@@ -23,13 +23,13 @@ MAX_CUSTOMERS = 1000
 MAX_DAYS = 36_500
 _DESCRIPTION = "A bonus from the shop"
 
-# One row for each grant, however many customers it went to: their books refer to it.
+# One row per bonus, for any number of customers: their ledger entries refer to it.
 dust_bonus = Table(
     "dust_bonus",
     metadata,
     Column("id", Text, primary_key=True),
     Column("idempotency_key", Text, nullable=False, unique=True),
-    # Of the whole request, so that the same key with another one is noticed, whomever that is for.
+    # Hash of the whole request, so that the same key with a different request is detected.
     Column("request_hash", Text, nullable=False),
     Column("amount", BigInteger, nullable=False),
     Column("reason", Text, nullable=False),
@@ -44,9 +44,11 @@ dust_bonus = Table(
 
 @dataclass(frozen=True, kw_only=True)
 class BonusWish:
-    """`amount` is for each customer, who read the `description`; the `reason` is for the shop only.
+    """A request to give a bonus.
 
-    Without `expires_after_days` it expires as earned dust does by the programme."""
+    `amount` is in points, for each customer. Customers see the `description`; the `reason` is for the shop only.
+    Without `expires_after_days` it expires as earned points do by the programme.
+    """
 
     customer_ids: tuple[CustomerId, ...]
     amount: int
@@ -62,16 +64,16 @@ class BonusWish:
 
 @dataclass(frozen=True, kw_only=True)
 class Bonus:
-    """A bonus that was given: its own row, and the row of each customer's book, by customer."""
+    """A bonus that was given: its own row, and one ledger transaction per customer, ordered by customer."""
 
     row: Row[Any]
     transactions: tuple[Row[Any], ...]
 
 
 def give_bonus(connection: Connection, wish: BonusWish, *, idempotency_key: str, actor: str, now: datetime) -> Bonus:
-    """Credit everybody or nobody; with the same key and wish, what was given the first time.
+    """Give the bonus to all customers in one transaction.
 
-    Raises `KeyReused`, `FieldErrors`.
+    With the same key and request, returns the first result. Raises `KeyReused`, `FieldErrors`.
     """
     version = current_version(connection)
     _check(wish, version.programme)
@@ -90,7 +92,7 @@ def give_bonus(connection: Connection, wish: BonusWish, *, idempotency_key: str,
             actor=actor,
             created_at=now,
         )
-        # The same key at the same time waits here for the other one's end.
+        # A concurrent request with the same key waits here until the other transaction ends.
         .on_conflict_do_nothing(index_elements=["idempotency_key"])
         .returning(dust_bonus)
     ).one_or_none()
@@ -139,7 +141,7 @@ def _given_before(connection: Connection, wish: BonusWish, idempotency_key: str)
 def _transactions(connection: Connection, bonus_id: str, customer_ids: Collection[CustomerId]) -> tuple[Row[Any], ...]:
     query = select(dust_transaction).where(
         dust_transaction.c.customer_id.in_(set(customer_ids)),
-        # The lot's maturing refers to the bonus too.
+        # The transaction that matures the lot refers to the bonus too.
         dust_transaction.c.idempotency_key == f"bonus:{bonus_id}",
     )
     return tuple(connection.execute(query.order_by(dust_transaction.c.customer_id)))

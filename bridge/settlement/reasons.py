@@ -1,4 +1,4 @@
-"""Which rules made an order's dust what it is, in words, from what its row remembers."""
+"""Explain in words which rules determined an order's points, from the order's row."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from bridge.settlement.tables import order_settlement
 
 
 def rules_at_work(connection: Connection, customer_id: CustomerId) -> dict[str, str]:
-    """For each of the customer's orders that anything but the rate has a part in: what that was."""
+    """Return, by order, the rules other than the rate that changed its points, in words."""
     query = select(order_settlement).where(order_settlement.c.customer_id == customer_id)
     found = {row.order_id: "; ".join(_of_order(row)) for row in connection.execute(query)}
     return {order_id: words for order_id, words in found.items() if words}
@@ -26,7 +26,7 @@ def _of_order(row: Row[Any]) -> Iterable[str]:
 
 def _of_lines(lines: Iterable[Mapping[str, Any]]) -> Iterable[str]:
     lines = list(lines)
-    # Each once, in the order of the lines.
+    # Each name once, in the order of the lines.
     names = dict.fromkeys(name for line in lines for name in line.get("multipliers", ()))
     if names:
         yield "multiplied by " + ", ".join(names)

@@ -1,8 +1,8 @@
-"""Referrals: who brought whom, and what both get for it once the one who was brought has bought something.
+"""Referrals: a customer states another customer's code, and both get a bonus after the new customer's first order.
 
-A new customer states the code of another before their first order; both are promised the bonuses of the rules in force
-then. The promise is due as long as the new customer has an order that is paid and earns: it is settled to that target
-whenever one of their orders is settled, so a cancel or a full refund of the only one takes both bonuses back.
+A new customer states the code before their first order; the version of the rules in force then decides both bonuses.
+They are due as long as the new customer has an order that is paid and earns. Each settlement of one of their orders
+brings the bonuses to that target. So a cancel or a full refund of the only order takes both bonuses back.
 
 Locks: `referral`, by customer, after the orders' rows and the redemptions and before any account.
 """
@@ -43,7 +43,7 @@ from bridge.settlement.accounts import Account as CustomerAccount
 from bridge.settlement.accounts import accounts_with_fresh_mailbox, claim_mailbox, has_one_mailbox, is_later_account
 from bridge.settlement.tables import order_former_owner, order_settlement
 
-# Without what looks like something else: 32 to the power of 8 are a million millions, which nobody guesses.
+# Without letters that look like others. 32 to the power of 8 is about a million million, which cannot be guessed.
 _LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 _CODE_LENGTH = 8
 _BRAKE_WINDOW = timedelta(days=30)
@@ -59,24 +59,24 @@ referral_code = Table(
 referral = Table(
     "referral",
     metadata,
-    # Who was brought: once, by one.
+    # The referred customer: referred once, by one referrer.
     Column("customer_id", Text, primary_key=True),
     Column("id", Text, nullable=False, unique=True),
     Column("referrer_id", Text, nullable=False),
-    # Whose promise it is.
+    # The version of the rules that decides the bonuses.
     Column("programme_version", Integer, nullable=False),
     Column("stated_at", DateTime(timezone=True), nullable=False),
-    # The first order that is paid and earns, as things stand; null while there is none.
+    # The first order that is paid and earns now; null while there is none.
     Column("order_id", Text),
-    # When there first was one, and what the referrer is due since: nothing when a brake stopped it.
+    # When there first was such an order, and the referrer's bonus since then: 0 if the limit in 30 days stopped it.
     Column("qualified_at", DateTime(timezone=True)),
     Column("referrer_due", BigInteger, nullable=False, server_default="0"),
-    # As in order_settlement: what the books hold, and what could not be taken back.
+    # As in order_settlement: what the ledger holds, and what could not be taken back.
     Column("referrer_booked", BigInteger, nullable=False, server_default="0"),
     Column("referrer_waived", BigInteger, nullable=False, server_default="0"),
     Column("referred_booked", BigInteger, nullable=False, server_default="0"),
     Column("referred_waived", BigInteger, nullable=False, server_default="0"),
-    # Why somebody gets nothing, in plain words.
+    # Why one of them gets nothing, in plain words.
     Column("note", Text),
     CheckConstraint("customer_id <> referrer_id", name="not_oneself"),
     Index(None, "referrer_id", "qualified_at"),
@@ -93,7 +93,7 @@ class NoReferrals(Conflict):
 
 
 class UnknownReferralCode(NotFound):
-    """Nobody has this code."""
+    """No customer has this code."""
 
     code = "unknown_referral_code"
 
@@ -111,7 +111,7 @@ class OwnReferralCode(Conflict):
 
 
 class AlreadyReferred(Conflict):
-    """A customer is referred once."""
+    """The customer has already stated another code."""
 
     code = "already_referred"
 
@@ -120,7 +120,7 @@ class AlreadyReferred(Conflict):
 
 
 class NotNew(Conflict):
-    """Only before the first order can one be referred."""
+    """The customer has already ordered, or the account is not the first of its mailbox."""
 
     code = "not_new"
 
@@ -129,7 +129,7 @@ class NotNew(Conflict):
 
 
 class ReferralCircle(Conflict):
-    """The other one was brought by this customer."""
+    """The referrer was referred by this customer."""
 
     code = "referral_circle"
 
@@ -138,11 +138,11 @@ class ReferralCircle(Conflict):
 
 
 def own_code(connection: Connection, customer_id: CustomerId, *, now: datetime) -> str:
-    """The customer's code, made when it is first asked for."""
+    """Return the customer's code, generated when it is first requested."""
     query = select(referral_code.c.code).where(referral_code.c.customer_id == customer_id)
     while (code := connection.scalar(query)) is None:
         fresh = "".join(secrets.choice(_LETTERS) for _ in range(_CODE_LENGTH))
-        # Somebody else may have this code, or the customer another one by now: both are found out by asking again.
+        # Another customer may have this code, or this customer has another one by now. The next query shows both.
         connection.execute(
             insert(referral_code).values(customer_id=customer_id, code=fresh, created_at=now).on_conflict_do_nothing()
         )
@@ -150,7 +150,7 @@ def own_code(connection: Connection, customer_id: CustomerId, *, now: datetime) 
 
 
 def referrer_of(connection: Connection, code: str) -> CustomerId:
-    """Whose code it is. Raises `UnknownReferralCode`."""
+    """Return the customer whose code it is. Raises `UnknownReferralCode`."""
     query = select(referral_code.c.customer_id).where(referral_code.c.code == code.strip().upper())
     referrer = connection.scalar(query)
     if referrer is None:
@@ -166,10 +166,10 @@ def state_code(
     accounts: Mapping[CustomerId, CustomerAccount] | None = None,
     now: datetime,
 ) -> Row[Any]:
-    """Remember who brought this customer; the same code again changes nothing.
+    """Store who referred this customer; the same code again changes nothing.
 
-    `accounts` are the customer and the referrer as Medusa has them, as far as it does: their mailboxes are compared.
-    Accounts that are merged are one customer.
+    `accounts` are the customer and the referrer as Medusa has them, if it does: their mailboxes are compared. Merged
+    accounts are one customer.
 
     Raises `NoReferrals`, `UnknownReferralCode`, `OwnReferralCode`, `AlreadyReferred`, `NotNew`, `ReferralCircle`.
     """
@@ -190,7 +190,7 @@ def state_code(
     account = (accounts or {}).get(customer_id)
     if is_later_account(connection, customer_id) if account is None else not _claims_mailbox(connection, account, now):
         raise NotNew
-    # Two who state each other's codes at once: the second waits here and then sees the first.
+    # If two customers state each other's codes at once, the second waits here and then sees the first.
     _lock(connection, [*persons[customer_id], *persons[referrer]])
     if not _referrers(connection, persons[referrer]).isdisjoint(persons[customer_id]):
         raise ReferralCircle
@@ -224,7 +224,7 @@ def _have_one_mailbox(
 
 def _has_ordered(connection: Connection, person: Collection[CustomerId]) -> bool:
     """Whether the customer has or had an order."""
-    # A draft is no order yet: it has met no rules.
+    # A draft is not an order yet: it has no version of the rules.
     has = select(order_settlement.c.order_id).where(
         among(order_settlement.c.customer_id, list(person)), order_settlement.c.programme_version.is_not(None)
     )
@@ -233,32 +233,36 @@ def _has_ordered(connection: Connection, person: Collection[CustomerId]) -> bool
 
 
 def _claims_mailbox(connection: Connection, account: CustomerAccount, now: datetime) -> bool:
-    """Whether the account is the first of its mailbox. It is remembered as such at once: another account of the
-    mailbox may state a code before either is heard of."""
+    """Whether the account is the first of its mailbox, which is stored at once.
+
+    Otherwise another account of the mailbox could state a code before Dust has seen either account.
+    """
     claim_mailbox(connection, account, now=now)
     return bool(accounts_with_fresh_mailbox(connection, [account], now=now))
 
 
 def _referrers(connection: Connection, customer_ids: Collection[CustomerId]) -> set[str]:
-    """Who brought one of these accounts."""
+    """Return the referrers of these accounts."""
     query = select(referral.c.referrer_id).where(among(referral.c.customer_id, list(customer_ids)))
     return set(connection.scalars(query))
 
 
 def referral_of(connection: Connection, customer_id: CustomerId) -> Row[Any] | None:
-    """Who brought this customer, and what came of it; None when nobody did."""
+    """Return the referral of this customer; None without one."""
     return connection.execute(select(referral).where(referral.c.customer_id == customer_id)).one_or_none()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Brought:
-    """What a customer's own code has brought: how many stated it, how many of them have bought, dust for it."""
+    """What a customer's own code has led to: customers who stated it, those with a qualifying order, and the points for
+    it.
+    """
 
     stated: int
     qualified: int
     dust: int
     notes: tuple[str, ...]
-    """Why some of them brought nothing, each sentence once."""
+    """Why some of them gave no bonus, each sentence once."""
 
 
 def brought_by(connection: Connection, customer_id: CustomerId) -> Brought:
@@ -275,16 +279,19 @@ def brought_by(connection: Connection, customer_id: CustomerId) -> Brought:
 
 
 def forget_codes(connection: Connection, customer_ids: Collection[CustomerId]) -> None:
-    """Nobody can state them any more. What they brought stays in the books."""
+    """Delete these customers' codes. The bonuses already given stay in the ledger."""
     connection.execute(referral_code.delete().where(among(referral_code.c.customer_id, list(customer_ids))))
 
 
-# What settlement asks and posts.
+# Used by settlement.
 
 
 @dataclass(frozen=True, kw_only=True)
 class PaidOrder:
-    """An order that is being settled, as a referral sees it: `worth` is 0 unless it is paid and earns."""
+    """An order that is being settled, as referrals need it.
+
+    `worth` is 0 unless the order is paid and earns.
+    """
 
     order_id: OrderId
     customer_id: CustomerId
@@ -294,7 +301,7 @@ class PaidOrder:
 
 @dataclass(frozen=True, kw_only=True)
 class Due:
-    """A referral with what it should hold now, by the orders of the customer who was brought. Its row is locked."""
+    """A referral and what it should hold now, by the referred customer's orders. Its row is locked."""
 
     row: Row[Any]
     version: Version
@@ -317,11 +324,11 @@ class Due:
 
     @property
     def qualifies(self) -> bool:
-        """Whether this is the first time that the customer who was brought has an order that counts."""
+        """Whether the referred customer has an order that counts for the first time."""
         return self.order_id is not None and self.row.qualified_at is None
 
     def limited(self, lately: int) -> "Due":
-        """What the referrer is due after `lately` other referrals in 30 days brought them something."""
+        """Apply the limit, after `lately` other referrals in 30 days gave the referrer a bonus."""
         most = self.version.programme.bonuses.referral.max_per_30_days
         if most is None or lately < most:
             return self
@@ -340,7 +347,7 @@ class Due:
 def referrals_due(
     connection: Connection, customers: Collection[CustomerId], own: Collection[PaidOrder], *, now: datetime
 ) -> list[Due]:
-    """What changes for the referrals of these customers, whose orders `own` are being settled."""
+    """Return the referrals of these customers that change; `own` are their orders being settled."""
     if not customers:
         return []
     query = select(referral).where(among(referral.c.customer_id, list(customers)))
@@ -348,11 +355,11 @@ def referrals_due(
     if not rows:
         return []
     versions = versions_by_number(connection, {row.programme_version for row in rows})
-    # Only now that the rows are locked: another settlement of the same customer's orders has ended, or waits for us.
+    # Read only after the rows are locked: another settlement of the same customer's orders has ended, or waits for us.
     orders = _paid_orders(connection, [row.customer_id for row in rows], own)
     new = [row for row in rows if row.qualified_at is None]
     persons = accounts_of_persons(connection, [CustomerId(row.customer_id) for row in new])
-    # Merged before it brought anything: nobody brings themselves.
+    # The accounts were merged before the first order: a customer cannot refer themselves.
     own_codes = {row.customer_id for row in new if row.referrer_id in persons[row.customer_id]}
     _lock(connection, [CustomerId(row.referrer_id) for row in new])
     sequence = {order.order_id: number for number, order in enumerate(own)}
@@ -361,7 +368,7 @@ def referrals_due(
         for row in rows
         if row.customer_id not in own_codes
     ]
-    # In the sequence of the orders: the limit goes to those who come first, as if each was settled by itself.
+    # In the sequence of the orders, so that the limit applies as if each was settled by itself.
     found.sort(key=lambda each: sequence.get(each.order_id, -1) if each.order_id else -1)
     brought: Counter[str] = Counter()
     due = []
@@ -379,7 +386,7 @@ def _paid_orders(
 ) -> Mapping[CustomerId, list[PaidOrder]]:
     settling = {order.order_id for order in own}
     rows, formers = order_settlement.c, order_former_owner.c
-    # An order counts for its first owner, also after a transfer.
+    # An order counts for its first owner, even after a transfer.
     went_away = select(formers.order_id).where(formers.order_id == rows.order_id, formers.first).exists()
     of_owners = select(rows.order_id, rows.customer_id, rows.placed_at, rows.worth).where(
         among(rows.customer_id, customers), rows.paid, rows.worth > 0, ~went_away
@@ -420,7 +427,7 @@ def _due(row: Row[Any], version: Version, orders: Iterable[PaidOrder], now: date
 
 
 def _lately(connection: Connection, referrer_id: str, now: datetime) -> int:
-    """How many referrals have brought something to the referrer in the last 30 days."""
+    """Return how many referrals gave the referrer a bonus in the last 30 days."""
     query = select(func.count()).where(
         referral.c.referrer_id == referrer_id,
         referral.c.qualified_at > now - _BRAKE_WINDOW,
@@ -430,7 +437,7 @@ def _lately(connection: Connection, referrer_id: str, now: datetime) -> int:
 
 
 def settle_referral(connection: Connection, due: Due, accounts: Mapping[CustomerId, Account], now: datetime) -> None:
-    """Post what changes for both, and remember it."""
+    """Post the changes for both customers, and store them."""
     row = due.row
     referred, referrer = (accounts[who] for who in due.customers)
     referred_booked, referred_waived = _bring_to(
@@ -462,12 +469,12 @@ def _bring_to(
     programme = due.version.programme
     if difference < 0:
         details = _memo(due, Kind.REVERSE, "The order that the bonus was for does not stand", now)
-        # What has expired of it is not taken a second time. It then counts as waived.
+        # Expired points are not taken a second time. They count as waived.
         wanted = max(0, -difference - account.expired_of(due.row.id, now=now))
         policy = programme.reversal.negative_balance
         taken = account.take_back(wanted, details, now=now, policy=policy) if wanted else 0
         return booked - taken, waived - difference - taken
-    # What was waived is still with the customer; what had expired of it stays so.
+    # Waived points are still with the customer; those that had expired stay expired.
     forgiven = min(waived, difference)
     if left := min(forgiven, max(0, waived - account.expired_of(due.row.id, now=now))):
         account.forgive(left, _memo(due, Kind.BONUS, why, now), now=now, expires_at=programme.expiry(now))
@@ -489,7 +496,10 @@ def _memo(due: Due, kind: Kind, description: str, now: datetime) -> PostingDetai
 
 
 def _lock(connection: Connection, customers: Iterable[CustomerId]) -> None:
-    """Wait for others who look at referrals of these customers. In one order, so that nobody waits in a circle."""
+    """Lock the referrals of these customers against other transactions.
+
+    Locks in sorted order, so there is no deadlock.
+    """
     keys = sorted({f"referral:{customer}" for customer in customers})
     lock = text("SELECT pg_advisory_xact_lock(hashtextextended(key, 0)) FROM unnest(CAST(:keys AS text[])) AS key")
     if keys:

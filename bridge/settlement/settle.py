@@ -1,13 +1,12 @@
-"""Settle orders to their target: the one path for webhooks, reconcile, backfill and an operator's retry.
+"""Settle orders to their target: the one code path for webhooks, reconcile, backfill and an operator's retry.
 
     target  = what the programme version of the order's first settlement gives for the order as it now is
     booked  = what the ledger holds for it
     post      target - booked, in the transaction that also remembers these facts
 
-A guest's order has nobody to book it for; what it should hold waits in `guest_escrow` instead, see `escrow.py`.
+A guest's order has no customer to book it for; its points are held in `guest_escrow` instead, see `escrow.py`.
 
-Locks are taken in one order everywhere: order_settlement, guest_escrow, dust_redemption, referral, dust_balance; each
-by id.
+Lock order everywhere: order_settlement, guest_escrow, dust_redemption, referral, dust_balance; each by id.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -78,10 +77,11 @@ from bridge.settlement.tiers import TiersOfBatch
 
 @dataclass(frozen=True, kw_only=True)
 class Settled:
-    """What came of settling one order. `stale` means that newer facts had been seen before; nothing was done.
+    """The result of settling one order.
 
-    `unclear` are facts that were left out, because only Medusa can tell whether they count. `differences` say how what
-    was settled before differs from the answer of Medusa, where it was asked.
+    `stale` means that newer facts had been settled before, so nothing was done. `unclear` are facts that were left out,
+    because only Medusa can tell whether they count. `differences` say how the state before differs from Medusa's
+    answer, if Medusa was asked.
     """
 
     order_id: OrderId
@@ -100,7 +100,7 @@ _NOTHING = Earning(dust=0, lines={})
 
 @dataclass(frozen=True, kw_only=True)
 class _NoRow:
-    """What stands for the row of an order that has none yet."""
+    """The values used for an order that has no row yet."""
 
     customer_id: CustomerId | None = None
     guest: bool = False
@@ -130,7 +130,7 @@ _NO_ROW = _NoRow()
 
 @dataclass(kw_only=True)
 class _Case:
-    """One order on its way through settlement: its facts, its row, and the target that follows from both."""
+    """One order being settled: its facts, its row, and the target that follows from both."""
 
     order: Order
     row: Row[Any] | _NoRow
@@ -139,41 +139,47 @@ class _Case:
     terms: Mapping[str, LineTerms]
     known_escrow: Escrow | None
     escrow: Escrow | None
-    """What waited for a guest before, and how it is now; without the dust, which the target says."""
+    """The escrow before, and as it is now; the new one without its points, which the target gives."""
     earning_due: bool = False
     paid: bool = False
     tier: Mapping[str, str] | None = None
     """Its `name` and `factor`, as they were when the order was first settled."""
     earned: Earning = _NOTHING
     money: Decimal = Decimal(0)
-    """What was spent on it, as tiers count it."""
+    """The money spent on it, as tiers count it."""
     allowed: Allowed = field(default_factory=lambda: Allowed(dust=0))
-    """What of `earned` is left by limits that look at several orders."""
+    """The part of `earned` that limits across several orders allow."""
     asked: bool = False
     """Whether the facts are Medusa's own answer."""
     check_at: datetime | None = None
     redemptions: list[Redemption] = field(default_factory=list)
     spent: dict[str, dict[str, int]] = field(default_factory=dict)
-    """By redemption that is captured: what its dust came from, by lot. Their rows are locked, so it stays so. Orders of
-    a batch that use the same redemption have the same, and change it."""
+    """By captured redemption: the points used, by lot.
+
+    Their rows are locked, so this stays true. Orders of a batch that use the same redemption share this mapping and
+    change it.
+    """
     own: Share = field(default_factory=lambda: Share(customer_id=None))
-    """What the present owner has of the order."""
+    """The present owner's share of the order."""
     giver: Share | None = None
-    """What the owner before has, when the order has just gone to another customer."""
+    """The former owner's share, if the order has just gone to another customer."""
     formers: list[Share] = field(default_factory=list)
-    """What other former owners have."""
+    """The shares of the other former owners."""
     known_formers: list[Share] = field(default_factory=list)
-    """The same, as it is in the database."""
+    """The shares of former owners as they are in the database."""
     worth_before: int = 0
-    """What the whole order was worth when its shares were last brought to what they should be."""
+    """What the whole order was worth when its shares were last settled."""
     moves: int = 0
-    """What goes from the owner before to the present one: expected at first, then what really went."""
+    """What goes from the former owner to the present one: the expected amount at first, then the actual one."""
     taken: Mapping[CustomerId, Mapping[str, int]] = field(default_factory=dict)
     """What reversals of the order took from each customer's lots."""
 
     @property
     def is_new(self) -> bool:
-        """Whether it is settled for the first time. A draft was not yet, and a backfill only pinned its rules."""
+        """Whether this is the order's first settlement.
+
+        Settlements as a draft, and a backfill that only pinned its rules, do not count as earlier ones.
+        """
         return self.row.programme_version is None or self.row.facts_version is None
 
     @property
@@ -185,7 +191,7 @@ class _Case:
 
     @property
     def awaits_payment(self) -> bool:
-        """Whether a payment changes something, so that the poll has to look out for it."""
+        """Whether a payment would change something, so that the poll has to check for it."""
         order, programme = self.order, self.version.programme
         if order.canceled or order.is_draft:
             return False
@@ -195,33 +201,36 @@ class _Case:
 
     @property
     def money_is_true(self) -> bool:
-        """Whether the money that had moved by the facts before can have moved: it only grows."""
+        """Whether the money in the earlier facts is plausible: the sum of money moved only grows."""
         return 0 < self.order.money_moved >= self.row.facts_money
 
     @property
     def stays_due(self) -> bool:
-        """Whether later facts find `earning_due` so. An order is paid by costing nothing only as long as it does."""
+        """The value of `earning_due` for later facts.
+
+        An order that counts as paid because it costs nothing does so only while it costs nothing.
+        """
         waits_for_money = self.version.programme.earn.when is EarnWhen.CAPTURED
         return self.earning_due and not self.order.is_draft and not (waits_for_money and self.order.free)
 
     @property
     def owner(self) -> CustomerId | None:
-        """Whose dust it is; None for a guest's."""
+        """The customer that the points belong to; None for a guest."""
         return owner_of(self.order, self.escrow)
 
     @property
     def target(self) -> int:
-        """What the book should hold for the order."""
+        """What the ledger should hold for the order's owner."""
         return min(self.allowed.dust, self.left) if self.owner else 0
 
     @property
     def worth(self) -> int:
-        """What it would earn for its owner without other orders; what waits for a guest is worth nothing to anybody."""
+        """What it would earn for its owner without other orders; 0 while it is in escrow for a guest."""
         return self.left if self.owner else 0
 
     @property
     def left(self) -> int:
-        """What the order earns less what its former owners keep of it."""
+        """What the order earns, less what its former owners keep."""
         return left_for_owner(self.others, self.earned.dust, self.worth_before)
 
     @property
@@ -235,12 +244,12 @@ class _Case:
 
     @property
     def former_share(self) -> int | None:
-        """What of the order's worth is not there for its owner to earn; None without former owners."""
+        """The part of the order's worth that its owner cannot earn; None without former owners."""
         return sum(share.net + share.unearned for share in self.others) if self.others else None
 
     @property
     def owner_before(self) -> CustomerId | None:
-        """Who owned the order when it was last settled; not a guest whose points waited."""
+        """The customer that owned the order at its last settlement; None for a guest whose points were in escrow."""
         row = self.row
         if self.is_new or row.customer_id is None:
             return None
@@ -250,17 +259,17 @@ class _Case:
 
     @property
     def first_owner(self) -> CustomerId | None:
-        """Who owned it first: whose referral it can qualify."""
+        """The first owner, whose referral the order can qualify."""
         return next((share.customer_id for share in self.others if share.first), self.owner)
 
     @property
     def escrowed(self) -> int:
-        """What should wait for a guest instead."""
+        """What should be in escrow for a guest."""
         return self.left if self.escrow and self.escrow.state is EscrowState.WAITING else 0
 
     @property
     def product_codes(self) -> frozenset[str]:
-        """Codes in the order that take whole units off."""
+        """Codes in the order that pay for whole units of a product."""
         return frozenset(code.code for each in self.redemptions for code in each.codes if code.product_id)
 
     @property
@@ -278,10 +287,10 @@ def settle_orders(
     quiet: Collection[str] = (),
     asked: Mapping[OrderId, int] | None = None,
 ) -> dict[OrderId, Settled]:
-    """Bring the ledger to what these orders, as they now are, should have. Any number at once.
+    """Bring the ledger to what these orders, as they are now, should hold. Takes any number of orders.
 
-    The end is the same as if they were settled one by one, in the sequence in which they are given. That matters for
-    tiers: what an order earns depends on the tier that the orders settled before it have made.
+    The result is the same as if they were settled one by one in the given sequence. The sequence matters for tiers:
+    what an order earns depends on the tier reached by the orders settled before it.
 
     No outgoing webhook is sent for the `quiet` ones. `asked` are orders that Medusa was asked for, with their revision
     from before (see `read_revisions`): they count as they are, unless they were settled meanwhile.
@@ -309,8 +318,8 @@ def settle_orders(
         if _insert_rows(connection, cases, now):
             looked.commit()
             break
-        # Somebody has settled one of them for the first time since we looked; its row is there now, and theirs count.
-        # With the savepoint go the locks, so that the order of locks is kept.
+        # Another transaction has settled one of them for the first time since we looked. Its row exists now, and its
+        # facts count. The rollback releases the locks too, so the lock order is kept.
         looked.rollback()
     also = {CustomerId(other.row.customer_id) for other in moved} | {who for due in referrals for who in due.customers}
     accounts, pools = _open_accounts(connection, cases, moved, also, [due.row.id for due in referrals], now)
@@ -346,10 +355,9 @@ def _lock_rows(connection: Connection, order_ids: list[OrderId]) -> dict[OrderId
 def _choose(
     rows: Mapping[OrderId, Row[Any] | _NoRow], facts: Iterable[Order], asked: Mapping[OrderId, int]
 ) -> tuple[list[Order], dict[OrderId, Settled]]:
-    """The facts that count, in sequence, and the results of orders that keep the facts they have.
+    """Return the facts that count, in sequence, and the results of orders that keep their known facts.
 
-    Of facts that are the same only the last remain. An order is in both when some of its facts count and others are
-    unclear.
+    Of equal facts only the last remain. An order is in both results if some of its facts count and others are unclear.
     """
     known = {order_id: Facts.from_row(row) for order_id, row in rows.items()}
     fresh: dict[tuple[OrderId, Facts], Order] = {}
@@ -391,7 +399,7 @@ def _stale(row: Any, order_id: OrderId) -> Settled:
 def _open_cases(
     connection: Connection, orders: list[Order], rows: Mapping[OrderId, Row[Any] | _NoRow], now: datetime
 ) -> list[_Case]:
-    """A case for each of these facts. Several of one order may be among them; the last is what is settled."""
+    """Create a case for each of these facts. An order may have several; the last one is settled."""
     if not orders:
         return []
     orders = _placed_for_good(orders, rows)
@@ -401,14 +409,14 @@ def _open_cases(
     versions = versions_by_number(connection, numbers) | {current.number: current}
     products = {line.product_id for order in orders for line in order.lines if line.product_id}
     dust_only = dust_only_among(connection, products)
-    # Nothing is asked for orders of accounts, which were never a guest's.
+    # Orders that never were a guest's need no query.
     guests = {order.id for order in orders if order.is_guest or rows[order.id].guest}
     escrows = lock_escrows(connection, guests)
     cases = []
     for order in orders:
         row = rows[order.id]
         version = current if row.programme_version is None else versions[row.programme_version]
-        # What was noted of a draft is not what the order meets.
+        # The stored terms of a draft do not apply to the order that it becomes.
         known_lines = {} if row.programme_version is None else row.lines
         cases.append(
             _Case(
@@ -426,7 +434,7 @@ def _open_cases(
 
 
 def _add_shares(connection: Connection, cases: list[_Case], *, peek: bool, now: datetime) -> None:
-    """Who has what of these orders. With `peek`, what can go along with an order to its new owner is looked up."""
+    """Add the owners' shares to the cases. With `peek`, also compute what a transfer would move to the new owner."""
     with_formers = {case.order.id for case in cases if case.row.former_share is not None}
     known = read_former_owners(connection, with_formers)
     first: dict[OrderId, CustomerId] = {}
@@ -434,7 +442,7 @@ def _add_shares(connection: Connection, cases: list[_Case], *, peek: bool, now: 
         case.known_formers = known.get(case.order.id, [])
         _add_shares_of(case)
         if case.is_new and case.owner and not case.order.is_draft:
-            # Facts of one batch may say that it went to another customer before it was ever settled.
+            # Facts of one batch may show a transfer to another customer before the order was ever settled.
             owner = first.setdefault(case.order.id, case.owner)
             if owner != case.owner:
                 case.formers = [Share(customer_id=owner, first=True)]
@@ -453,7 +461,7 @@ def _add_shares(connection: Connection, cases: list[_Case], *, peek: bool, now: 
 
 def _add_shares_of(case: _Case) -> None:
     row = case.row
-    # Null is from before its worth was remembered.
+    # Null on rows from before `worth` was stored.
     case.worth_before = int(row.booked - row.waived if row.worth is None else row.worth)
     before = case.owner_before
     if before != case.owner and (before or row.booked):
@@ -467,9 +475,9 @@ def _add_shares_of(case: _Case) -> None:
 
 
 def _placed_for_good(orders: list[Order], rows: Mapping[OrderId, Row[Any] | _NoRow]) -> list[Order]:
-    """These facts with when their orders were placed. Once it is remembered, it stays.
+    """Return these facts with the time their orders were placed, which never changes once it is stored.
 
-    An order that was seen as a draft was placed with the first facts that are none.
+    An order first seen as a draft was placed with the first facts that are no draft.
     """
     placed: dict[OrderId, datetime] = {}
     drafts = set()
@@ -483,7 +491,7 @@ def _placed_for_good(orders: list[Order], rows: Mapping[OrderId, Row[Any] | _NoR
         if order.is_draft:
             drafts.add(order.id)
         else:
-            # Medusa's `created_at`, which a draft keeps, unless the event has said when it was placed.
+            # Medusa's `created_at`, which a draft keeps, unless the event says when it was placed.
             begun = order.placed_at == order.created_at
             first = max(order.placed_at, order.updated_at) if order.id in drafts and begun else order.placed_at
             placed.setdefault(order.id, first)
@@ -492,9 +500,9 @@ def _placed_for_good(orders: list[Order], rows: Mapping[OrderId, Row[Any] | _NoR
 
 
 def _weigh(connection: Connection, cases: list[_Case], longest_days: int | None) -> list[Moved]:
-    """Work out what each order earns, one after the other; return other orders that limits now leave more or less.
+    """Compute what each order earns, one after the other; return other orders whose limits now change.
 
-    A later case of the same order takes the place of the earlier one.
+    A later case of an order replaces the earlier one.
     """
     tiers = _tiers_of_batch(connection, cases)
     limits = LimitsOfBatch(connection, _own_orders(cases), longest_days=longest_days) if longest_days else None
@@ -524,7 +532,7 @@ def _weigh(connection: Connection, cases: list[_Case], longest_days: int | None)
 
 def _tiers_of_batch(connection: Connection, cases: list[_Case]) -> TiersOfBatch | None:
     new = [case for case in cases if case.is_new and case.owner]
-    # As a rule one version, the one in force now; a backfill may have pinned another.
+    # Usually only the version in force now; a backfill may have pinned another.
     tiers = {case.version.number: case.version.programme.tiers for case in new}
     if not any(each.levels for each in tiers.values()):
         return None
@@ -535,7 +543,7 @@ def _tiers_of_batch(connection: Connection, cases: list[_Case]) -> TiersOfBatch 
 def _tier_met(
     case: _Case, earlier: _Case | None, tiers: TiersOfBatch | None, limits: LimitsOfBatch | None
 ) -> Mapping[str, str] | None:
-    """The tier that the order met when it was first settled."""
+    """Return the customer's tier at the order's first settlement."""
     if not case.is_new:
         return case.row.tier
     if earlier is not None and not earlier.order.is_draft:
@@ -573,7 +581,7 @@ def _referrals_due(connection: Connection, cases: list[_Case], now: datetime) ->
     own = [
         PaidOrder(
             order_id=case.order.id,
-            # Empty when no account ever owned the order: its row may still name a customer.
+            # Empty if no account ever owned the order: its row may still name a customer.
             customer_id=case.first_owner or CustomerId(""),
             placed_at=case.order.placed_at,
             worth=case.earned.dust if case.paid and case.first_owner else 0,
@@ -586,10 +594,10 @@ def _referrals_due(connection: Connection, cases: list[_Case], now: datetime) ->
 
 
 def _is_due(case: _Case, earlier: _Case | None) -> bool:
-    """Whether what the rules wait for has happened, now or in older facts."""
+    """Whether the event required by `earn.when` has happened, in these facts or in older ones."""
     before = earlier.stays_due if earlier else case.row.earning_due
     if case.asked and before:
-        # What was settled before may have been invented. Completing is final, so Medusa's answer would say so.
+        # Earlier facts may have been forged. Completing is final, so Medusa's answer would show it.
         before = case.money_is_true and case.version.programme.earn.when is EarnWhen.CAPTURED
     match case.version.programme.earn.when:
         case EarnWhen.PLACED:
@@ -601,7 +609,7 @@ def _is_due(case: _Case, earlier: _Case | None) -> bool:
 
 
 def _is_paid(case: _Case, earlier: _Case | None) -> bool:
-    """Whether the order is paid, or was once. An edit that raises it later leaves a referral's bonus alone."""
+    """Whether the order is or was paid. A later edit that raises its total does not affect a referral's bonus."""
     before, money = (earlier.paid, earlier.order.money_moved) if earlier else (case.row.paid, case.row.facts_money)
     before = bool(before) and money > 0 and (case.money_is_true or not case.asked)
     return not case.order.canceled and (case.order.paid or before)
@@ -632,9 +640,9 @@ def _earned(case: _Case) -> Earning:
 
 
 def _share_that_counts(case: _Case) -> Decimal:
-    """An order that earns once it is paid, was paid, and was then raised by an edit: it earns for what is paid.
+    """Return the share of an order that is paid, after an edit has raised its total.
 
-    Facts without any amounts do not say how much that is.
+    It is 1 if the rules do not wait for payment, or if the facts have no amounts.
     """
     waits = case.version.programme.earn.when is EarnWhen.CAPTURED
     return case.order.paid_share or Decimal(1) if waits else Decimal(1)
@@ -644,7 +652,7 @@ def _add_redemptions(connection: Connection, cases: list[_Case], newest: Mapping
     codes = {code for case in cases for code in case.order.codes}
     for redemption in lock_redemptions_of_orders(connection, codes=codes, order_ids=list(newest)):
         for case in cases:
-            # A draft may be thrown away without a word, and would keep the dust.
+            # A draft may be deleted without an event, and would keep the points.
             if case.order.is_draft:
                 continue
             if is_used_by(redemption, case.order):
@@ -661,9 +669,9 @@ def _open_accounts(
     sources: list[str],
     now: datetime,
 ) -> tuple[dict[CustomerId, Account], dict[CustomerId, ExpiredPool]]:
-    """Lock everybody concerned. Who only earns is opened without lots, which is what most orders need.
+    """Lock all accounts concerned. Accounts that only earn are opened without lots, which is enough for most orders.
 
-    `sources` are what may be taken back beside the orders.
+    `sources` are what may be taken back besides the orders.
     """
     quick: set[CustomerId] = set()
     whole = set(also)
@@ -690,7 +698,7 @@ def _open_accounts(
 
 
 def _add_taken(connection: Connection, cases: list[_Case], moved: list[Moved]) -> set[str]:
-    """Look up what reversals have taken of orders that may be worth more again; the lots it was taken from."""
+    """Look up what reversals took from orders that may be worth more again; return the lots it was taken from."""
     shares = [(case.order.id, share) for case in cases for share in (case.own, *case.formers) if share.taken_back]
     shares += [(OrderId(other.row.order_id), share_of_row(other.row)) for other in moved if other.row.taken_back]
     taken = taken_lots(
@@ -735,7 +743,7 @@ def _settle(
 def _settle_shares(
     case: _Case, accounts: Mapping[CustomerId, Account], pools: Mapping[CustomerId, ExpiredPool], now: datetime
 ) -> None:
-    """Bring what the owner and former owners have to what they should have, a transfer first."""
+    """Settle the shares of the owner and of former owners to their targets, a transfer first."""
     booking = _booking(case, pools, now)
     if case.giver is not None:
         taker = accounts[case.owner] if case.owner else None
@@ -748,7 +756,7 @@ def _settle_shares(
     difference = former_net(case.formers, case.earned.dust, case.worth_before)
     difference -= sum(share.net for share in case.formers)
     target = case.target
-    # The last who gave back is the first who gets back.
+    # The last owner to give back is the first to get back.
     for share in case.formers if difference < 0 else reversed(case.formers):
         part = max(difference, -share.net) if difference < 0 else min(difference, share.can_regrow)
         if part:
@@ -764,7 +772,7 @@ def _bring_to(
 ) -> Share:
     account = accounts[_customer(share)]
     person = account.survivor or account
-    # Two accounts that are merged into one have their lots there: what expired counts for one share of the order only.
+    # Accounts merged into one share its lots: expired points count for only one share of the order.
     counted = sum(
         other.expired
         for other in (case.own, *case.formers)
@@ -816,7 +824,7 @@ def _settle_moved(
     pools: Mapping[CustomerId, ExpiredPool],
     now: datetime,
 ) -> None:
-    """Another order of the customer that a limit now leaves more or less."""
+    """Settle another order of the customer whose allowed points have changed by a limit."""
     row = moved.row
     booking = Booking(
         order_id=row.order_id,
@@ -853,14 +861,13 @@ def _why_less(case: _Case) -> str:
 
 
 def _insert_rows(connection: Connection, cases: list[_Case], now: datetime) -> bool:
-    """Write the rows of orders that had none, as they will be in the end; False when one has got a row meanwhile.
+    """Insert the final rows of orders that had none; return False if one of them has got a row meanwhile.
 
-    That a row is written once and not first as a note that the order is taken, then again with what came of it, spares
-    half of the work that its table makes. For these it is known before any account is opened: all they are to hold is
-    booked, whoever's it is, as nothing was booked before.
+    Writing a row once, instead of a placeholder first and the result later, halves the work on this table. The result
+    is known before any account is opened: nothing was booked before, so the whole target is booked.
 
-    Whoever inserts the same order waits for us here, or we for them. New orders come after all locks of known ones and
-    before all accounts, by id, and so nobody waits in a circle.
+    Concurrent inserts of the same order wait for each other here. New orders are locked after all known ones and before
+    all accounts, by id, so there is no deadlock.
     """
     new = sorted((case for case in cases if case.row is _NO_ROW), key=lambda case: case.order.id)
     rows = [_row_values(case, _outcome(case, case.target, 0), now) for case in new]
@@ -878,7 +885,7 @@ def _row_values(case: _Case, outcome: Settled, now: datetime) -> dict[str, Any]:
         "order_id": order.id,
         "customer_id": outcome.customer_id,
         "buyer_id": order.customer_id if outcome.customer_id != order.customer_id else None,
-        # Stays true once it was: what waited for the guest, and whether it is over, counts for the account as well.
+        # Stays true: the guest's escrow, and whether it has expired, counts for the account as well.
         "guest": order.is_guest or case.row.guest,
         "facts_version": order.version,
         "facts_updated_at": order.updated_at,
@@ -888,7 +895,7 @@ def _row_values(case: _Case, outcome: Settled, now: datetime) -> dict[str, Any]:
         "revision": case.row.revision + 1,
         "check_at": case.check_at,
         "missing_since": None,
-        # The rules that hold when the order is placed, not those of the day somebody began to draft it.
+        # The rules in force when the order is placed, not when its draft was started.
         "programme_version": None if order.is_draft else case.version.number,
         "earning_due": case.stays_due,
         "booked": outcome.booked,
@@ -900,7 +907,7 @@ def _row_values(case: _Case, outcome: Settled, now: datetime) -> dict[str, Any]:
         "spent": case.money,
         "currency_code": order.currency_code,
         "paid": case.paid,
-        # As its rules, it is what the order meets when it is placed.
+        # Like the rules, the tier is fixed when the order is placed.
         "tier": None if order.is_draft else case.tier,
         "escrowed": case.escrowed,
         "lines": _line_notes(case),
@@ -919,16 +926,16 @@ def _first_uses(case: _Case) -> FirstUses:
 
 def _line_notes(case: _Case) -> Mapping[str, Any]:
     if case.order.gone:
-        # Should the order come back, it meets what it met before.
+        # If the order comes back, the same terms apply.
         return case.row.lines
     uses = _first_uses(case)
     return line_notes(case.order, case.row.lines, case.terms, case.dust_only_lines, case.earned.lines, uses)
 
 
 def _has_unpaid_dust_only(case: _Case) -> bool:
-    """Whether money, or another discount, stands where dust should: a draft order, an edit or an exchange.
+    """Whether a dust-only product was paid with money or another discount: a draft order, an edit or an exchange.
 
-    A merchant may do so on purpose, so it only tells; the checkout of the storefront refuses such a cart.
+    A merchant may do so on purpose, so it is only reported; the storefront's checkout refuses such a cart.
     """
     codes = {code.code for redemption in case.redemptions for code in redemption.codes if code.product_id}
     return not (case.order.canceled or case.order.is_draft) and any(
@@ -939,7 +946,7 @@ def _has_unpaid_dust_only(case: _Case) -> bool:
 
 
 def unpaid_orders(connection: Connection, *, limit: int) -> list[OrderId]:
-    """The newest orders with products for dust alone that dust has not paid."""
+    """Return the newest orders with dust-only products that were not paid with points."""
     query = select(order_settlement.c.order_id).where(order_settlement.c.unpaid_dust_only)
     newest = query.order_by(order_settlement.c.order_id.desc()).limit(limit)
     return [OrderId(found) for found in connection.scalars(newest)]

@@ -1,7 +1,7 @@
-"""Whose points an order's are: what is booked of it for its present owner, and for those who owned it before.
+"""Shares of an order's points: what its present owner and its former owners have of it.
 
-An order's points exist once. When it goes to another customer, what is still free goes along; what was spent, or is on
-hold, stays booked with who had it. The present owner can earn what is left:
+An order's points exist once. When the order goes to another customer, its free points go along; spent points and points
+on hold stay booked with the former owner. The present owner can earn the remainder:
 
     worth of the order 1000, of which the first owner has spent 600: 400 for the present owner
     worth falls to 500    the present owner gives back 400, then the first owner 100
@@ -21,21 +21,21 @@ from bridge.settlement.tables import order_former_owner
 
 @dataclass(frozen=True, kw_only=True)
 class Share:
-    """What one customer has of an order, in whole points."""
+    """One customer's share of an order, in whole points."""
 
     customer_id: CustomerId | None
     booked: int = 0
-    """What the customer's rows in the ledger say."""
+    """What the ledger has booked for the customer."""
     waived: int = 0
-    """What was not taken back of it: it had expired, or the policy left it with the customer."""
+    """The part of `booked` that was not taken back: it had expired, or the policy left it with the customer."""
     expired: int = 0
     """The part of `waived` that had expired."""
     taken_back: int = 0
-    """What was taken back and comes back first when the order is worth more again."""
+    """What was taken back. It is restored first when the order is worth more again."""
     first: bool = False
-    """Of a former owner: whether they owned it first."""
+    """For a former owner: whether they were the order's first owner."""
     unearned: int = 0
-    """Of a former owner: what limits had kept from them. It is not there for the next owner to earn."""
+    """For a former owner: what limits kept them from earning. The next owner cannot earn it."""
 
     @property
     def net(self) -> int:
@@ -44,23 +44,23 @@ class Share:
 
     @property
     def can_regrow(self) -> int:
-        """How much of what it has lost comes back before anybody earns something new."""
+        """How much of the lost points is restored before anything new is earned."""
         return self.waived + self.taken_back
 
     def left_behind(self, *, moved: int, claimed: int) -> "Share":
-        """What stays with the owner before when the order goes away; `claimed` is what they could have had of it."""
+        """Return what stays with the former owner after a transfer; `claimed` is the most they could have had of it."""
         return replace(self, booked=self.booked - moved, taken_back=0, unearned=max(0, claimed - self.net))
 
     @property
     def matters(self) -> bool:
-        """Whether anything follows from it for the order."""
+        """Whether this share has an effect on the order."""
         return self.first or bool(self.booked or self.unearned)
 
 
 def former_net(shares: Iterable[Share], worth: int, worth_before: int) -> int:
-    """What former owners should have together, once the order is worth `worth`.
+    """Return what former owners should have together, once the order is worth `worth`.
 
-    The present owner gives back before they do, and gets back after them.
+    The present owner gives back before them, and gets back after them.
     """
     shares = list(shares)
     net = sum(share.net for share in shares)
@@ -70,13 +70,13 @@ def former_net(shares: Iterable[Share], worth: int, worth_before: int) -> int:
 
 
 def left_for_owner(shares: Iterable[Share], worth: int, worth_before: int) -> int:
-    """What the present owner can have of the order, before limits that look at their other orders."""
+    """Return what the present owner can have of the order, before limits across several orders."""
     shares = list(shares)
     return max(0, worth - former_net(shares, worth, worth_before) - sum(share.unearned for share in shares))
 
 
 def read_former_owners(connection: Connection, order_ids: Collection[OrderId]) -> dict[OrderId, list[Share]]:
-    """The shares of former owners. The rows of the orders are locked, and so these are."""
+    """Return the shares of former owners. The caller has locked the orders' rows, which protects these too."""
     if not order_ids:
         return {}
     columns = order_former_owner.c
@@ -97,7 +97,7 @@ def write_former_owners(connection: Connection, shares: Mapping[OrderId, Sequenc
 
 
 def share_of_row(row: Any, *, first: bool = False) -> Share:
-    """The present owner's share, as the order's own row has it."""
+    """Return the present owner's share from the order's row."""
     return Share(
         customer_id=row.customer_id,
         first=first,
@@ -113,7 +113,7 @@ def _share(row: Row[Any]) -> Share:
 
 
 def add_share(share: Share, other: Share) -> Share:
-    """Both as one, of the customer of the first: an owner who gets an order back, say."""
+    """Add two shares for the customer of the first, for example when a former owner gets an order back."""
     return replace(
         share,
         booked=share.booked + other.booked,

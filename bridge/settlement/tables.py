@@ -1,4 +1,4 @@
-"""What is booked for each order, the newest facts that were seen of it, and what waits for guests."""
+"""Tables of settlement: what is booked for each order, the newest facts seen of it, and the escrow for guests."""
 
 from enum import StrEnum
 
@@ -25,59 +25,58 @@ order_settlement = Table(
     "order_settlement",
     metadata,
     Column("order_id", Text, primary_key=True),
-    # Whom the earning is booked for; null until the order was first settled.
+    # The customer that the points are booked for; null until the order was first settled.
     Column("customer_id", Text),
-    # Medusa's customer of the order where the dust is another's: a guest's order that a customer has claimed.
+    # Medusa's customer of the order if the points belong to another: a guest's order that a customer has claimed.
     Column("buyer_id", Text),
-    # Whether it is, or was when it was placed, a guest's.
+    # Whether it is a guest's order, or was one when it was placed.
     Column("guest", Boolean, nullable=False, server_default="false"),
     # The newest facts seen: older ones are ignored.
     Column("facts_version", Integer),
     Column("facts_updated_at", DateTime(timezone=True)),
-    # All that was captured and refunded by then, together: of facts that are as new as each other, more is newer.
+    # Sum of all money captured and refunded. Of facts with equal version and time, those with more are newer.
     Column("facts_money", Numeric, nullable=False, server_default="0"),
     Column("facts_canceled", Boolean, nullable=False, server_default="false"),
     # Medusa no longer has the order: it was deleted, as it is when the payment is declined after the order was made.
     Column("gone", Boolean, nullable=False, server_default="false"),
-    # Counts settlements: shows whether the order was settled while Medusa was asked for it.
+    # Counts settlements. Shows whether the order was settled while Medusa was being asked for it.
     Column("revision", Integer, nullable=False, server_default="0"),
-    # When to compare it with Medusa next; null when that is not due. What a webhook says is compared once.
+    # When to compare it with Medusa next; null when no comparison is due. Each webhook leads to one comparison.
     Column("check_at", DateTime(timezone=True)),
-    # Since when Medusa does not know it. It counts as deleted only when that is still so some minutes later.
+    # Since when Medusa does not know it. It counts as deleted only if that is still so some minutes later.
     Column("missing_since", DateTime(timezone=True)),
-    # The rules the order first met; they stay its rules.
+    # The version of the rules at the first settlement; it stays.
     Column("programme_version", Integer),
-    # What the programme waits for before the order earns has happened.
+    # Whether the event has happened that the programme requires before an order earns (`earn.when`).
     Column("earning_due", Boolean, nullable=False, server_default="false"),
-    # Dust in the ledger for this order, pending included, and what could not be taken back under `within_balance`.
+    # Points in the ledger for this order, pending included, and what could not be taken back under `within_balance`.
     Column("booked", BigInteger, nullable=False, server_default="0"),
     Column("waived", BigInteger, nullable=False, server_default="0"),
-    # The part of `waived` that had expired by then, and what reversals took that was not given back since.
+    # The part of `waived` that had expired, and what reversals took that was not given back since.
     Column("expired", BigInteger, nullable=False, server_default="0"),
     Column("taken_back", BigInteger, nullable=False, server_default="0"),
-    # What it would earn if its customer had no other order: limits that look at several make `booked` less than that.
+    # What it would earn if its customer had no other order. Limits across several orders make `booked` less than that.
     Column("worth", BigInteger),
-    # What of its worth former owners keep, see `order_former_owner`; null when it had no other owner.
+    # The part of its worth that former owners keep, see `order_former_owner`; null without former owners.
     Column("former_share", BigInteger),
-    # Money spent on it by the programme's basis, as far as it is kept, and of which currency. Tiers may go by it.
+    # Money spent on it by the programme's basis, less what was returned, and its currency. Tiers may be measured by it.
     Column("spent", Numeric),
     Column("currency_code", Text),
-    # Whether its money has arrived and it was not canceled: a referral waits for that. Null before it was remembered.
+    # Whether it is paid and not canceled, which referrals wait for. Null on rows from before this was stored.
     Column("paid", Boolean),
-    # The tier its customer had when it was first settled: `name` and `factor`.
+    # Its customer's tier at the first settlement: `name` and `factor`.
     Column("tier", JSONB(none_as_null=True)),
-    # Dust that waits in `guest_escrow` for this order; it is in nobody's book.
+    # Points in `guest_escrow` for this order; they are in no customer's ledger.
     Column("escrowed", BigInteger, nullable=False, server_default="0"),
-    # By line id: its exact share before rounding, whether it is for dust alone (then it never earns), and what the
-    # rules said of it when it was first settled: `factor`, and where there is something to say `multipliers` (names),
-    # `fixed` (dust for each unit) and `excluded`.
+    # By line id: its exact share before rounding, whether it is dust-only (then it never earns), and the rules' terms
+    # at its first settlement: `factor`, and if set `multipliers` (names), `fixed` (points per unit) and `excluded`.
     Column("lines", JSONB, nullable=False, server_default="{}"),
-    # It has a product for dust alone that dust has not paid: made past the checkout's guard, by the merchant.
+    # It has a dust-only product that points have not paid: placed by the merchant, past the checkout's guard.
     Column("unpaid_dust_only", Boolean, nullable=False, server_default="false"),
-    # A payment, which moves neither the order's version nor its `updated_at`, changes something: its dust waits for it,
-    # or a referral does, or a claim, an exchange or an edit added something that is not paid yet.
+    # A payment would change something, but moves neither the order's version nor its `updated_at`, so the poll asks for
+    # it. Its points or a referral wait for the payment, or a claim, an exchange or an edit added something unpaid.
     Column("awaits_payment", Boolean, nullable=False, server_default="false"),
-    # Its dust is pending until it is paid (`earn.pending_until_paid`), and it counts for no tier.
+    # Its points are pending until it is paid (`earn.pending_until_paid`), and it counts for no tier.
     Column("unpaid", Boolean, nullable=False, server_default="false"),
     # Why it earns nothing, or less than it is worth, in plain words.
     Column("note", Text),
@@ -93,21 +92,21 @@ order_settlement = Table(
 )
 
 
-# What customers who owned an order before still have of it, as they had spent it or it was on hold when the order went
-# to another customer. The row in `order_settlement` is the present owner's share. Who owned it first has a row here
-# for as long as another customer owns it, be it of zeros: their referral goes by it.
+# The shares of former owners: what they had spent or had on hold when the order went to another customer. The row in
+# `order_settlement` is the present owner's share. The first owner has a row here as long as another customer owns the
+# order, even if it is all zeros: their referral depends on it.
 order_former_owner = Table(
     "order_former_owner",
     metadata,
     Column("order_id", Text, primary_key=True),
     Column("customer_id", Text, primary_key=True),
     Column("first", Boolean, nullable=False),
-    # As in `order_settlement`; what was taken back before the order went away is not counted.
+    # As in `order_settlement`; what was taken back before the transfer is not counted.
     Column("booked", BigInteger, nullable=False),
     Column("waived", BigInteger, nullable=False),
     Column("expired", BigInteger, nullable=False),
     Column("taken_back", BigInteger, nullable=False),
-    # What limits had kept from this customer. The next owner does not earn it.
+    # What limits kept this customer from earning. The next owner does not earn it.
     Column("unearned", BigInteger, nullable=False),
     CheckConstraint(
         "expired >= 0 AND waived >= expired AND booked >= waived AND taken_back >= 0 AND unearned >= 0",
@@ -129,13 +128,13 @@ guest_escrow = Table(
     "guest_escrow",
     metadata,
     Column("order_id", Text, primary_key=True),
-    # HMAC of the e-mail, see `emails.py`; gone as soon as nobody needs it: claimed, expired, or the guest was erased.
+    # HMAC of the e-mail, see `emails.py`; null once it is not needed: claimed, expired, or the guest was erased.
     Column("email_hash", LargeBinary),
-    # The guest was erased: no later facts of the order may bring the hash back.
+    # The guest was erased: later facts of the order must not bring the hash back.
     Column("forgotten", Boolean, nullable=False, server_default="false"),
     Column("state", Text, nullable=False),
     Column("dust", BigInteger, nullable=False),
-    # Who claimed it and how they proved that it is theirs.
+    # Who claimed it, and how they proved that the order was theirs.
     Column("customer_id", Text),
     Column("proof", Text),
     Column("claimed_at", DateTime(timezone=True)),
@@ -152,7 +151,7 @@ guest_escrow = Table(
     postgresql_with={"fillfactor": "80"},
 )
 
-# Every change of what waits, only ever added to: what waited at any past moment is the sum up to then.
+# Every change of the escrow, append-only: the escrow at any past moment is the sum up to then.
 guest_escrow_entry = Table(
     "guest_escrow_entry",
     metadata,
@@ -165,7 +164,7 @@ guest_escrow_entry = Table(
     CheckConstraint("kind IN ('set_aside', 'taken_back', 'claimed', 'expired')", name="kind"),
 )
 
-# E-mails that a customer has proved to be theirs, for orders that become known only after the proof.
+# E-mails that a customer has proved to be theirs, for orders that Dust learns about after the proof.
 proved_email = Table(
     "proved_email",
     metadata,
@@ -176,7 +175,7 @@ proved_email = Table(
     Column("proved_at", DateTime(timezone=True), nullable=False),
 )
 
-# Customers that Dust has seen: what follows from a registration follows from the first sight of the account, once.
+# Customers that Dust has seen. The effects of a registration happen once, when the account is first seen.
 customer_account = Table(
     "customer_account",
     metadata,
@@ -186,11 +185,11 @@ customer_account = Table(
     Column("first_seen_at", DateTime(timezone=True), nullable=False),
 )
 
-# Every mailbox that has had an account. A row stays when its account is deleted or erased, then as a hash alone.
+# Every mailbox that has had an account. The row stays as a bare hash when its account is deleted or erased.
 mailbox = Table(
     "mailbox",
     metadata,
-    # HMAC of the e-mail with its spelling evened out, see `emails.py`.
+    # HMAC of the normalised e-mail, see `emails.py`.
     Column("email_hash", LargeBinary, primary_key=True),
     # The first account of the mailbox; null once that was erased.
     Column("customer_id", Text, index=True),
@@ -200,7 +199,7 @@ email_key = Table(
     "email_key",
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
-    # 32 bytes for each key there ever was, the oldest first: a hash is taken with all of them in turn.
+    # 32 bytes for each key so far, the oldest first: a hash is computed with all of them in turn.
     Column("key", LargeBinary, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
     CheckConstraint("id = 1", name="only_one"),

@@ -1,4 +1,4 @@
-"""Tiers: what a customer's orders add up to, asked of the orders' rows."""
+"""Tiers: compute a customer's tier from the rows of their settled orders."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
@@ -19,21 +19,21 @@ from bridge.settlement.tables import order_settlement
 
 @dataclass(frozen=True, kw_only=True)
 class CustomerTier:
-    """A customer's standing, and by what it is measured."""
+    """A customer's standing, and the tier rules that it is measured by."""
 
     standing: Standing
     tiers: Tiers
 
 
 def read_tier(connection: Connection, customer_id: CustomerId, *, now: datetime) -> CustomerTier | None:
-    """The customer's tier as it is now; None while the programme has no tiers."""
+    """Return the customer's current tier; None while the programme has no tiers."""
     return read_tiers(connection, [customer_id], now=now).get(customer_id)
 
 
 def read_tiers(
     connection: Connection, customer_ids: Collection[CustomerId], *, now: datetime
 ) -> dict[CustomerId, CustomerTier]:
-    """As `read_tier`, for many at once; empty while the programme has no tiers."""
+    """Like `read_tier`, for several customers; empty while the programme has no tiers."""
     tiers = current_tiers(connection)
     if tiers is None:
         return {}
@@ -50,9 +50,10 @@ def read_contributions(
     *,
     since: datetime,
 ) -> dict[CustomerId, list[Contribution]]:
-    """What each customer's settled orders add, as far back as the window of a moment not before `since` reaches.
+    """Return what each customer's settled orders count towards a tier, as far back as the window before `since`
+    reaches.
 
-    Accounts that are merged are one person's: all of their orders count for each of them, in one and the same list.
+    Merged accounts are one person: all their orders count for each of them, in one shared list.
     """
     persons = accounts_of_persons(connection, customer_ids)
     orders = order_settlement.c
@@ -83,7 +84,7 @@ def read_contributions(
 
 
 def contribution(tiers: Tiers, order: Order, *, dust: int, spent: Decimal) -> Contribution:
-    """What an order adds that is being settled and whose row does not say so yet."""
+    """What an order counts that is being settled and whose row is not written yet."""
     if tiers.basis is TierBasis.EARNED:
         amount = Decimal(dust)
     else:
@@ -107,10 +108,7 @@ class TiersOfBatch:
     def level_of(
         self, number: int, customer_id: CustomerId, moment: datetime, dust: Mapping[str, int]
     ) -> TierLevel | None:
-        """The customer's level at `moment`, by the rules with this number.
-
-        `dust` says what orders hold now where limits that look at several orders have changed it.
-        """
+        """`dust` holds, by order, the points where limits across several orders have changed them."""
         tiers = self._tiers.get(number)
         if tiers is None:
             return None
@@ -120,7 +118,7 @@ class TiersOfBatch:
         return standing(tiers, found, moment=moment).level
 
     def put(self, order: Order, owner: CustomerId | None, *, dust: int, spent: Decimal) -> None:
-        """From now on the order counts with this, and for nobody but its owner; without one for nobody."""
+        """Count the order with this amount for its owner only; without an owner it counts for no customer."""
         for number, tiers in self._tiers.items():
             for found in self._found[number].values():
                 found[:] = [each for each in found if each.order_id != order.id]

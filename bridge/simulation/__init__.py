@@ -1,4 +1,4 @@
-"""Orders settled for show: by the very settlement that books them, on tables that vanish when the look is over.
+"""Simulation: orders are settled by the real settlement code, on temporary tables that are dropped afterwards.
 
-Backfill's preview and `dust programme simulate` come here. Nothing is written and no row that is in use is locked.
+Used by backfill's preview and `dust programme simulate`. Nothing is written, and no row in use is locked.
 """

@@ -1,4 +1,4 @@
-"""Two programmes over the same orders: what each would have given, by month, by rule, and order by order."""
+"""Compare two programmes over the same orders: what each would give, by month, by rule, and by order."""
 
 import heapq
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -24,7 +24,7 @@ _THE_REST = "shipping, rounding, limits"
 
 @dataclass(kw_only=True)
 class Slice:
-    """Some of the orders, and the whole dust that they earn by the present and by the changed rules."""
+    """Some of the orders, and the whole points that they earn by the present and by the changed rules."""
 
     name: str
     orders: int = 0
@@ -43,7 +43,7 @@ class Slice:
 
 @dataclass(frozen=True, kw_only=True)
 class Affected:
-    """An order that earns another number of dust."""
+    """An order that earns a different number of points."""
 
     order_id: str
     customer_id: str | None
@@ -56,7 +56,10 @@ class Affected:
 
 @dataclass(kw_only=True)
 class Comparison:
-    """`by_rule` splits the dust by the rules that were at work on each line; its parts add up to the whole."""
+    """The result of a comparison.
+
+    `by_rule` splits the points by the rules applied to each line; its parts add up to the total.
+    """
 
     since: datetime
     until: datetime
@@ -73,7 +76,10 @@ class Comparison:
 def read_pages(
     pages: Iterable[list[Json]], *, until: datetime, unreadable: list[str]
 ) -> Iterator[list[tuple[Json, Order]]]:
-    """Orders that were placed before `until`; pages come in the order of placing, so the first later one ends it."""
+    """Yield orders placed before `until`.
+
+    Pages are sorted by placing time, so the first later order ends the reading.
+    """
     for page in pages:
         found = []
         for document in page:
@@ -98,7 +104,7 @@ def compare(
     top: int,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Comparison:
-    """Settle the orders of these pages by both programmes, for show, and set one beside the other."""
+    """Settle the orders of these pages by both programmes in sandboxes, and compare the results."""
     found = Comparison(since=since, until=until)
     currencies: dict[str, str] = {}
     with ExitStack() as stack:
@@ -156,7 +162,7 @@ def _add_up(found: Comparison, pairs: Iterable[tuple[Any, Any]], currencies: Map
 
 
 def _by_rule(row: Any) -> dict[str, Decimal]:
-    """The exact dust of an order's lines, by what made it: the row remembers that of each line."""
+    """Return the exact points of an order's lines by the rules that gave them, from the order's row."""
     sums: dict[str, Decimal] = {}
     if row.booked:
         for line in row.lines.values():
@@ -170,7 +176,7 @@ def _by_rule(row: Any) -> dict[str, Decimal]:
 
 
 def _rounded(total: Slice, rules: Mapping[str, tuple[set[str], list[Decimal]]]) -> list[Slice]:
-    """Whole dust for each rule; what orders have beside their lines, or lose by rounding and limits, is the rest."""
+    """Return whole points per rule. A last slice has the difference to the total: shipping, rounding and limits."""
     slices = [
         Slice(name=name, orders=len(orders), now=int(sums[0]), then=int(sums[1]))
         for name, (orders, sums) in sorted(rules.items())

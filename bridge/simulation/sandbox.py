@@ -1,9 +1,9 @@
-"""A rehearsal: a session whose tables are empty temporary copies, so that settling writes nowhere else.
+"""Sandbox: a database session with empty temporary copies of the tables, so that settling writes nowhere else.
 
-Postgres looks a name up among a session's temporary tables first. So settlement runs as it is, with all that it will
-ever learn about rules, and its rows are gone with the session. What it does not see is what happened before the orders
-that it is given: their customers begin without orders, and what was paid with dust counts as paid with money, which
-only matters where products earn a fixed number of dust.
+Postgres looks names up among a session's temporary tables first. So the settlement code runs unchanged, with all
+present and future rules, and its rows are dropped with the session. It does not see what happened before the given
+orders: their customers start without orders, and what was paid with points counts as paid with money. That only matters
+for products that earn a fixed number of points.
 """
 
 from collections.abc import Iterator
@@ -26,13 +26,13 @@ from bridge.programme.versions import programme_version
 from bridge.settlement.settle import settle_orders
 from bridge.settlement.tables import order_settlement
 
-# Prices and dust-only settings are those of the shop, and settling only reads them.
+# Prices and dust-only settings are the shop's; settling only reads them.
 _AS_THEY_ARE = {dust_product.name}
 _ROWS_AT_ONCE = 2_000
 
 
 class MayNotRehearse(Conflict):
-    """The database's role may make no temporary tables."""
+    """The database role may not create temporary tables."""
 
     code = "may_not_rehearse"
 
@@ -44,7 +44,7 @@ class MayNotRehearse(Conflict):
 
 @dataclass(frozen=True, kw_only=True)
 class Rehearsal:
-    """Orders go in with `settle`; `rows` then says what they would earn."""
+    """A sandbox: `settle` takes orders, `rows` then returns what they would earn."""
 
     connection: Connection
 
@@ -53,14 +53,14 @@ class Rehearsal:
             settle_orders(self.connection, orders, now=now)
 
     def rows(self) -> Iterator[Row[Any]]:
-        """The row of each order, by id; `booked` is what it earns."""
+        """Yield the row of each order, by id; `booked` is what it earns."""
         query = select(order_settlement).order_by(order_settlement.c.order_id)
         with self.connection.begin():
             streamed = self.connection.execution_options(stream_results=True, yield_per=_ROWS_AT_ONCE)
             yield from streamed.execute(query)
 
     def expired(self, *, now: datetime) -> int:
-        """How much of the dust would be over already, as it counts from the order."""
+        """Return how many of the points would have expired already, as expiry counts from the order."""
         query = select(func.coalesce(func.sum(dust_lot.c.amount), 0)).where(dust_lot.c.expires_at <= now)
         with self.connection.begin():
             return int(self.connection.scalar(query) or 0)
@@ -68,10 +68,10 @@ class Rehearsal:
 
 @contextmanager
 def rehearsal(programme: Programme, *, now: datetime) -> Iterator[Rehearsal]:
-    """A session in which these rules are the only ones. Raises `MayNotRehearse`, `DatabaseAway`."""
+    """Open a sandbox in which these rules are the only version. Raises `MayNotRehearse`, `DatabaseAway`."""
     try:
         with get_engine().connect() as connection:
-            # Not one that goes back into the pool: its tables must end with it.
+            # Detached from the pool: its tables must be dropped with it.
             connection.detach()
             with connection.begin():
                 for table in metadata.sorted_tables:

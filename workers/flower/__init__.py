@@ -1,4 +1,4 @@
-"""Flower, where operators watch tasks and retry those that failed. The real one, extended from outside."""
+"""Flower, where operators watch tasks and retry failed ones: the original, with extensions."""
 
 from workers.flower.run import run_flower
 

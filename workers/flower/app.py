@@ -1,7 +1,7 @@
-"""What Dust adds to Flower: a script on its pages, the addresses it asks, and failures that Flower did not hear of.
+"""Dust's extensions of Flower: a script on its pages, the endpoints for it, and failures that Flower missed.
 
-Nothing of Flower is copied or patched: templates are looked for in our folder first, handlers are added, and what was
-missed comes in as the events that it would have been.
+Nothing of Flower is copied or patched. Templates are searched in our folder first, handlers are added, and missed
+failures are replayed as events.
 """
 
 from pathlib import Path
@@ -37,7 +37,7 @@ class DustFlower(Flower):  # type: ignore[misc]
         settings["template_loader"] = _Overlay(
             _HERE / "templates",
             settings["template_path"],
-            # The address changes with the file, so no browser works with yesterday's.
+            # The URL changes with the file, so that no browser uses an old version.
             namespace={"retry_script": StaticFileHandler.make_static_url(files, "retry.js")},
         )
         super().__init__(options=options, **settings)
@@ -53,13 +53,13 @@ class DustFlower(Flower):  # type: ignore[misc]
 
     @property
     def is_open(self) -> bool:
-        """Whether there is no login; `run_flower` allows that on loopback only."""
+        """Whether there is no login, which `run_flower` allows on loopback only."""
         return not (self.options.basic_auth or self.options.auth)
 
     def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:
-        """Refuse a request under a foreign host name where no login protects Flower.
+        """Refuse a request under a foreign host name if Flower has no login.
 
-        Otherwise another site could give its own name the address of loopback (DNS rebinding), and its page could read
+        Otherwise another site could point its own name to the loopback address (DNS rebinding), and its page could read
         everything here.
         """
         if self.is_open and request.host_name not in _LOCAL_HOSTS:
@@ -72,13 +72,13 @@ class DustFlower(Flower):  # type: ignore[misc]
         super().start()
 
     async def catch_up(self) -> None:
-        """Let Flower know of failures that it did not hear of: it was down, or its events were lost.
+        """Replay failures that Flower missed because it was down or its events were lost.
 
-        A failed task is then in Flower as surely as it is in the result backend. Each is told once: what Flower has
-        since dropped to make room stays dropped.
+        A failed task is then in Flower if it is in the result backend. Each is replayed once: a task that Flower has
+        dropped since stays dropped.
         """
         state = self.events.state
-        # Whoever started listening between a task's start and its failure has heard of a failure without a name.
+        # If Flower started between a task's start and its failure, it knows the failure without a name.
         known = {id_ for id_, task in state.tasks.data.items() if task.state == states.FAILURE and task.name}
         try:
             missed = await self.io_loop.run_in_executor(self.executor, self._missed, known)
@@ -92,7 +92,7 @@ class DustFlower(Flower):  # type: ignore[misc]
             log.info("caught_up", failures=len(missed))
 
     def _missed(self, known: set[str]) -> list[FailedTask]:
-        """The failures that are kept but neither known nor told before, the oldest first."""
+        """Return the stored failures that are neither known nor replayed yet, oldest first."""
         kept = kept_task_ids(self.capp)
         fresh = list(kept - self._seen - known)
         missed: list[FailedTask] = []
@@ -103,7 +103,7 @@ class DustFlower(Flower):  # type: ignore[misc]
 
 
 class _Overlay(Loader):
-    """Our templates first, then Flower's; `flower:base.html` is Flower's own, for ours to extend."""
+    """Template loader: our templates first, then Flower's. `flower:base.html` is Flower's own, for ours to extend."""
 
     def __init__(self, ours: Path, flowers: str, **options: Any) -> None:
         super().__init__(flowers, **options)

@@ -1,8 +1,8 @@
 """Failed tasks with their exact arguments.
 
-The result backend keeps each failure for 30 days with its exact arguments (`result_extended`). Flower's own record is
-made for reading: arguments are cut at 1,024 characters and three levels, and nothing says where. It serves only where
-there is no such backend (RabbitMQ), and only if it is plain that nothing was cut.
+The result backend stores each failure for 30 days with its exact arguments (`result_extended`). Flower's own record is
+for display: arguments are cut at 1,024 characters and three levels, without a mark. It is used only without such a
+backend (RabbitMQ), and only if certainly nothing was cut.
 """
 
 import ast
@@ -22,14 +22,14 @@ from redis.exceptions import RedisError
 from bridge.errors import Conflict, Unavailable
 
 _KEYS_AT_ONCE = 1000
-# What a cut leaves behind, and what `saferepr` does not escape: with either, the text may not be what was sent.
+# Marks of a cut, and characters that `saferepr` does not escape: with either, the text may differ from what was sent.
 _DOUBTFUL = ("...", "\\")
 
 Event = dict[str, Any]
 
 
 class ArgumentsCut(Conflict):
-    """The only record of the arguments is shortened, so they cannot be sent again."""
+    """The only record of the arguments is shortened, so the task cannot be sent again."""
 
     code = "arguments_cut"
     status = 422
@@ -49,7 +49,7 @@ class ResultsAway(Unavailable):
 
 @dataclass(frozen=True, kw_only=True)
 class FailedTask:
-    """A failed task. `reason` is what the error said, without its traceback."""
+    """A failed task. `reason` is the error's message, without its traceback."""
 
     task_id: str
     name: str
@@ -62,12 +62,12 @@ class FailedTask:
 
 
 def kept_failure(app: Celery, task_id: str) -> FailedTask | None:
-    """What the result backend keeps of a failed task; None when that is nothing, or it did not fail."""
+    """Return the result backend's record of a failed task; None without one, or if it did not fail."""
     return kept_failures(app, [task_id]).get(task_id)
 
 
 def kept_failures(app: Celery, task_ids: Collection[str]) -> dict[str, FailedTask]:
-    """What the result backend keeps of these tasks, as far as they failed."""
+    """Return the result backend's records of the failed ones among these tasks."""
     backend = app.backend
     if not task_ids or not isinstance(backend, RedisBackend):
         return {}
@@ -78,7 +78,7 @@ def kept_failures(app: Celery, task_ids: Collection[str]) -> dict[str, FailedTas
 
 
 def kept_task_ids(app: Celery) -> set[str]:
-    """Every task of which the result backend keeps something."""
+    """Return the ids of all tasks in the result backend."""
     backend = app.backend
     if not isinstance(backend, RedisBackend):
         return set()
@@ -89,7 +89,10 @@ def kept_task_ids(app: Celery) -> set[str]:
 
 
 def recorded_failure(record: Record) -> FailedTask:
-    """A failed task by Flower's record alone. Raises `ArgumentsCut` unless the record is sure to be whole."""
+    """Return a failed task from Flower's record alone.
+
+    Raises `ArgumentsCut` unless the record is certainly complete.
+    """
     try:
         args, kwargs = _uncut(record.args or "()"), _uncut(record.kwargs or "{}")
     except ValueError as error:
@@ -102,13 +105,13 @@ def recorded_failure(record: Record) -> FailedTask:
 
 
 def as_events(failure: FailedTask) -> Iterator[Event]:
-    """What the worker told Flower, or would have told it, when this task failed."""
+    """Yield the events that the worker sent, or would have sent, when this task failed."""
     moment = (failure.failed_at or datetime.now(UTC)).timestamp()
     common = {
         "uuid": failure.task_id,
         "hostname": failure.worker or "unknown",
         "timestamp": moment,
-        # Not heard now: it must not pass for a sign of life of that worker.
+        # Not received now: it must not count as a heartbeat of that worker.
         "local_received": None,
         "clock": 0,
     }
@@ -126,7 +129,7 @@ def _away_is_told() -> Iterator[None]:
 
 
 def _kept(meta: dict[str, Any]) -> FailedTask | None:
-    # A record from before `result_extended` was on has no name and no arguments.
+    # A record from before `result_extended` was set has no name and no arguments.
     if meta["status"] != states.FAILURE or not meta.get("name"):
         return None
     done = meta.get("date_done")
@@ -143,18 +146,18 @@ def _kept(meta: dict[str, Any]) -> FailedTask | None:
 
 
 def _words(error: dict[str, Any]) -> str:
-    """The error's message. Celery would build the exception anew, of whatever class the record names."""
+    """Return the error's message. Celery would create an exception of any class that the record names."""
     said = error.get("exc_message")
     words = ", ".join(map(str, said)) if isinstance(said, list) else str(said or "")
     return words or str(error.get("exc_type"))
 
 
 def _uncut(text: str) -> Any:
-    """The value that `saferepr` wrote down. Raises ValueError when it may not have written all of it."""
+    """Parse the output of `saferepr`. Raises `ValueError` if the output may be incomplete."""
     if any(mark in text for mark in _DOUBTFUL):
         raise ValueError("the text may be shortened")
     try:
-        # Through JSON, as every message went: what does not survive that was not in one.
+        # Through JSON, as in every message: a value that JSON changes was not in a message.
         return json.loads(json.dumps(ast.literal_eval(text)))
     except (SyntaxError, TypeError, MemoryError, RecursionError) as error:
         raise ValueError("the text is not plain data") from error

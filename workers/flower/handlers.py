@@ -1,8 +1,8 @@
-"""The addresses that Dust adds to Flower's.
+"""The endpoints that Dust adds to Flower.
 
 POST /api/task/retry/<task id>            send a failed task again
-GET  /api/task/retries?task_id=…&…        what is to be said about a retry of these tasks
-GET  /api/task/failed                     the tasks that wait for a retry, by kind
+GET  /api/task/retries?task_id=…&…        whether these tasks can be retried, and their earlier retries
+GET  /api/task/failed                     the failed tasks that can be retried and were not yet, by name
 """
 
 import socket
@@ -29,30 +29,33 @@ from workers.flower.retries import is_retryable, retries_by_task, retry_task
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# Without a login nobody has a name; whoever it was sat at this machine.
+# Without a login there is no name: the request came from this machine.
 LOCAL_OPERATOR = "somebody at this machine"
-# One page of Flower's list shows no more.
+# The maximum on one page of Flower's list.
 _TASKS_AT_ONCE = 100
 
 
 class DustHandler(BaseApiHandler):  # type: ignore[misc]
-    """Behind Flower's own login. Blocking work runs in Flower's threads; Flower's state is touched in its loop only."""
+    """Base handler, behind Flower's own login.
+
+    Blocking work runs in Flower's threads; Flower's state is used only in its event loop.
+    """
 
     def prepare(self) -> None:
-        """Flower closes its API where there is no login. Ours stays open: it serves loopback, and wants the token."""
+        """Keep our API open without a login, unlike Flower's: it serves loopback only, and requires the XSRF token."""
         if not self.application.is_open:
             super().prepare()
 
     def check_xsrf_cookie(self) -> None:
-        """Flower is content with the origin when there is basic auth, or none; we want the token as well."""
-        # Asked first, so that who has neither is told about the login.
+        """Require the XSRF token in all cases. With basic auth or no login, Flower itself checks only the origin."""
+        # Checked first, so that a request with neither gets the error about the login.
         self.require_login()
         super().check_xsrf_cookie()
         RequestHandler.check_xsrf_cookie(self)
 
     @property
     def operator(self) -> str:
-        """Who asks. Of a basic login Flower itself keeps only that it was right."""
+        """The name of the logged-in user. With basic auth Flower itself only stores that the login was correct."""
         if self.application.is_open:
             return LOCAL_OPERATOR
         if isinstance(self.current_user, str):
@@ -65,11 +68,11 @@ class DustHandler(BaseApiHandler):  # type: ignore[misc]
             raise HTTPError(401)
 
     def record(self, task_id: str) -> Record | None:
-        """What Flower remembers of a task."""
+        """Return Flower's record of a task."""
         return get_task_by_id(self.application.events, task_id)
 
     async def in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run what blocks. Our errors become answers, with their words."""
+        """Run blocking work in a thread. A `DustError` becomes an HTTP error with its message."""
         try:
             return await IOLoop.current().run_in_executor(self.application.executor, lambda: work(*args, **kwargs))
         except DustError as error:
@@ -85,14 +88,14 @@ class RetryHandler(DustHandler):
             raise HTTPError(403, "This Flower is read-only.")
         retry, sent = await self.in_thread(retry_task, self.capp, task_id, self.record(task_id), operator=self.operator)
         if sent:
-            # Known at once, so that the link to it works before a worker has taken it.
+            # Recorded at once, so that its link works before a worker has taken the task.
             self.application.events.state.event(_sent_event(retry, sent))
         words = "Retried as" if sent else f"Retried before, by {retry.operator}, as"
         self.write({**_as_json(retry), "message": f"{words} {retry.new_task_id}", "already": sent is None})
 
 
 class RetriesHandler(DustHandler):
-    """What is to be said about a retry of these tasks."""
+    """Whether these tasks can be retried, and their earlier retries."""
 
     async def get(self) -> None:
         self.require_login()
@@ -111,7 +114,7 @@ class RetriesHandler(DustHandler):
         may = failed and retried is None and not self.application.options.read_only and is_retryable(self.capp, name)
         return {
             "retryable": may,
-            # Where no results are kept, Flower heard at least how the error is written in Python.
+            # Without a result backend, Flower at least has the error's Python representation.
             "reason": failure.reason if failure else record.exception if record and failed else None,
             "retried": {**_as_json(retried), "state": self._state(retried.new_task_id)} if retried else None,
             "retry-of": _as_json(retry_of) if retry_of else None,
@@ -123,7 +126,7 @@ class RetriesHandler(DustHandler):
 
 
 class FailedHandler(DustHandler):
-    """The tasks that wait for a retry, by kind."""
+    """The failed tasks that can be retried and were not yet, by name."""
 
     async def get(self) -> None:
         self.require_login()
@@ -147,7 +150,7 @@ def _look_up(app: Celery, task_ids: list[str]) -> tuple[dict[str, FailedTask], l
 
 
 def _as_json(retry: TaskRetry) -> dict[str, Any]:
-    """In Flower's spelling."""
+    """Return a retry as JSON with Flower's key names."""
     asked = retry.asked_at.isoformat(timespec="seconds")
     return {"task-id": retry.new_task_id, "retry-of": retry.task_id, "at": asked, "by": retry.operator}
 

@@ -1,4 +1,4 @@
-"""Retry a failed task: once, recorded, with its arguments whole."""
+"""Retry a failed task: once, recorded, with its exact arguments."""
 
 from collections.abc import Collection
 
@@ -28,7 +28,7 @@ class UnknownTask(NotFound):
 
 
 class TaskNotFailed(Conflict):
-    """Only a failed task can be retried."""
+    """The task has not failed, so it cannot be retried."""
 
     code = "task_not_failed"
 
@@ -37,7 +37,7 @@ class TaskNotFailed(Conflict):
 
 
 class TaskNotRetryable(Conflict):
-    """The task is not one of ours, or says of itself that it must not be retried."""
+    """The task is not one of ours, or is not marked as retryable."""
 
     code = "task_not_retryable"
     status = 403
@@ -64,11 +64,12 @@ def is_retryable(app: Celery, name: str | None) -> bool:
 def retry_task(
     app: Celery, task_id: str, record: Record | None, *, operator: str
 ) -> tuple[TaskRetry, FailedTask | None]:
-    """Send a failed task again. Asked a second time it does nothing, and answers as the first time.
+    """Send a failed task again. A second call does nothing, and returns the first result.
 
-    `record` is what Flower remembers of the task. With the retry comes the task, None if it had been sent before.
+    `record` is Flower's record of the task. The second value is the task, or None if it had been sent before.
+
     Raises `UnknownTask`, `TaskNotFailed`, `TaskNotRetryable`, `ArgumentsCut`, `BrokerAway`, `DatabaseAway`, and what
-    the task's own `before_retry` raises; after each of them, retrying once more is fine.
+    the task's own `before_retry` raises. After each of them it can be called again.
     """
     earlier = retries_by_task([task_id]).get(task_id)
     if earlier:
@@ -85,7 +86,7 @@ def retry_task(
 
 
 def find_failure(app: Celery, task_id: str, record: Record | None) -> FailedTask:
-    """A failed task, whole. Raises `UnknownTask`, `TaskNotFailed`, `ArgumentsCut`."""
+    """Return a failed task with all its arguments. Raises `UnknownTask`, `TaskNotFailed`, `ArgumentsCut`."""
     kept = kept_failure(app, task_id)
     if kept:
         return kept
@@ -97,17 +98,18 @@ def find_failure(app: Celery, task_id: str, record: Record | None) -> FailedTask
 
 
 def retries_by_task(task_ids: Collection[str]) -> dict[str, TaskRetry]:
-    """The retries of these tasks that were sent, by the failed task's id."""
+    """Return the sent retries of these tasks, by the failed task's id."""
     with transaction() as connection:
         return {retry.task_id: retry for retry in sent_retries(connection, task_ids)}
 
 
 def _send_once(task: DustTask, failure: FailedTask) -> tuple[TaskRetry, FailedTask | None]:
-    """Send what was claimed, unless that is done.
+    """Send a claimed retry, unless it was sent.
 
-    The claim is committed before the message leaves, or a quick worker would not see what `before_retry` did. The row's
-    lock is held while it leaves, so of two clicks one sends; that is one message, within the broker's time-outs. Killed
-    in between, the message goes out a second time, under the same id, when somebody asks again.
+    The claim is committed before the message is sent; otherwise a fast worker would not see the effect of
+    `before_retry`. The row's lock is held while sending, so of two concurrent requests one sends. Sending is one
+    message, within the broker's timeouts. After a kill in between, the next request sends the message again under the
+    same id.
     """
     with transaction() as connection:
         retry = lock_retry(connection, failure.task_id)

@@ -25,12 +25,12 @@ _MAX_TASKS = 20_000
 
 
 def run_flower(settings: Settings) -> None:
-    """Run until SIGINT or SIGTERM. Raises `SettingsError` without a login, `StackError` when it cannot listen."""
+    """Run until SIGINT or SIGTERM. Raises `SettingsError` without a login, `StackError` if it cannot listen."""
     settings.require("broker_url", "database_url")
     if not settings.flower_open:
         settings.require("flower_basic_auth")
     set_up_logs(settings)
-    # A line for each request is noise: the pages ask again and again. Refused ones are still told.
+    # A log line for each request is noise, as the pages poll. Refused requests are still logged.
     logging.getLogger("tornado.access").setLevel(logging.WARNING)
     _set_options(settings)
     flower = DustFlower(capp=app, options=options, **flower_settings)
@@ -50,10 +50,12 @@ def run_flower(settings: Settings) -> None:
 
 
 def _set_options(settings: Settings) -> None:
-    """Flower's own `FLOWER_…` variables count (a URL prefix behind a proxy, say), but for what Dust decides."""
+    """Apply Flower's own `FLOWER_…` variables (a URL prefix behind a proxy, for example), except for Dust's own
+    settings.
+    """
     apply_env_options()
     folder = settings.data_dir / "flower"
-    # Closed to others: the history holds arguments, and whoever can write it can make Flower unpickle anything.
+    # Private: the history holds arguments, and write access to it can make Flower unpickle anything.
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     options.address = settings.flower_host
     options.port = settings.flower_port
