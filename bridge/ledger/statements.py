@@ -76,7 +76,7 @@ def read_balances(connection: Connection, customer_ids: Sequence[CustomerId]) ->
 
 
 def _balances() -> Select[Any]:
-    """Build the query: one row per customer and date of expiry or maturity. Built once, as the Store API runs it often."""
+    """Build the query: one row per customer and date of expiry or maturity. Built once, as it runs often."""
     figures, lots = dust_balance.c, dust_lot.c
     moment = case((lots.matured, lots.expires_at), else_=lots.matures_at).label("moment")
     dated = (
