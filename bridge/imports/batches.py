@@ -88,10 +88,7 @@ class TakenBack:
 
 
 def default_name(file_name: str, sha256: str) -> str:
-    """Return the default name of an import.
-
-    The same file gets the same name, so that a repeated import is recognised.
-    """
+    """Return the default name of an import. The same file gets the same name, so a repeated import is recognised."""
     stem = re.sub(r"[^A-Za-z0-9._-]+", "-", file_name.rpartition(".")[0] or file_name).strip("-")
     return f"{stem[:80] or 'import'}-{sha256[:8]}"
 
@@ -136,10 +133,7 @@ def keep_batch(
     actor: str,
     now: datetime,
 ) -> str:
-    """Store what is to be posted; return the id of the batch.
-
-    Raises `ImportedBefore` if the name was taken meanwhile.
-    """
+    """Store what is to be posted; return the id of the batch. Raises `ImportedBefore` if the name was taken."""
     # Of two concurrent runs the second waits here, and then finds the first one's batch.
     connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('import_batch'))")
     live = import_batch.c.state != BatchState.UNDONE.value
