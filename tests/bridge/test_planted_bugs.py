@@ -30,7 +30,7 @@ _MAX_SEQUENCES = 40
 
 def new_points_on_transfer(monkeypatch: pytest.MonkeyPatch) -> None:
     """The new owner earns the whole order once more, whatever its former owners keep of it."""
-    monkeypatch.setattr(settle, "left_for_owner", lambda shares, worth, worth_before: earning)
+    monkeypatch.setattr(settle, "left_for_owner", lambda shares, worth, worth_before: worth)
 
 
 def waiving_while_held(monkeypatch: pytest.MonkeyPatch) -> None:
