@@ -1,7 +1,10 @@
 """The Celery application of the workers. Its settings, with their reasons, are in `celeryconfig.py`."""
 
 import faulthandler
+import signal
+from collections.abc import Callable
 from datetime import timedelta
+from types import FrameType
 from typing import Any, ClassVar
 
 import structlog
@@ -90,7 +93,7 @@ ENDS_WITHIN_SECONDS = 90.0
 _STANDARD_ERROR = 2
 
 
-def _end_in_time(*_: object, **__: object) -> None:
+def _end_in_time() -> None:
     """End a worker that is shutting down after a time limit; its supervisor starts another.
 
     Celery waits for its children without a limit. A child that reports to a parent that no longer listens waits without
@@ -101,12 +104,25 @@ def _end_in_time(*_: object, **__: object) -> None:
 
 
 class EndsInTime(bootsteps.StartStopStep):  # type: ignore[misc]
-    """Boot step for a worker that ends without a shutdown request."""
+    """Boot step: the time limit runs from the signal on, or from the end of a worker that ends by itself."""
 
-    close = staticmethod(_end_in_time)
+    def start(self, _worker: object) -> None:
+        # Celery 5.7 waits for the children in its own handlers (cold shutdown), before anything else is called.
+        for number in (signal.SIGTERM, signal.SIGQUIT):
+            signal.signal(number, _after_end_in_time(signal.getsignal(number)))
+
+    def close(self, _worker: object) -> None:
+        _end_in_time()
 
 
-signals.worker_shutting_down.connect(_end_in_time)
+def _after_end_in_time(handler: Any) -> Callable[[int, FrameType | None], None]:
+    def handle(number: int, frame: FrameType | None) -> None:
+        _end_in_time()
+        handler(number, frame)
+
+    return handle
+
+
 app.steps["worker"].add(EndsInTime)
 
 

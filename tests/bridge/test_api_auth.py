@@ -191,6 +191,7 @@ def test_every_admin_and_store_call_asks_who_it_is(api: TestClient) -> None:
     """Whatever is added later: only what is listed here is public."""
     public = {
         ("get", "/store/dust/products"),
+        ("get", "/store/dust/programme"),
         ("get", "/store/dust/rewards"),
         ("post", "/store/dust/quote/guest"),
     }

@@ -16,7 +16,7 @@ from tests.support import tokens
 from tests.support.medusa import FakeMedusa, cart_line
 
 REASON = "Chargeback in case 4711: keep an eye on them"
-PUBLIC = {"/store/dust/products", "/store/dust/rewards"}
+PUBLIC = {"/store/dust/products", "/store/dust/programme", "/store/dust/rewards"}
 
 
 def admin(key: str = "k") -> dict[str, str]:

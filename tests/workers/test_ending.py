@@ -26,14 +26,16 @@ main()
 """
 
 
-def test_a_worker_whose_child_hangs_ends_all_the_same_and_says_where_it_waited(settings: dict[str, str]) -> None:
+@pytest.mark.parametrize("remapped", ["", "SIGQUIT"])
+def test_a_worker_whose_child_hangs_ends_and_prints_where_it_waited(settings: dict[str, str], remapped: str) -> None:
+    """Started by `celery worker`, and by `dust worker`, which lets Celery treat SIGTERM as SIGQUIT."""
     with own_broker() as broker:
-        around = {**os.environ, **settings, "DUST_BROKER_URL": broker.url}
+        around = {**os.environ, **settings, "DUST_BROKER_URL": broker.url, "REMAP_SIGTERM": remapped}
         worker = spawn([sys.executable, "-c", WORKER], death_signal=signal.SIGKILL, env=around, stdout=subprocess.PIPE)
         assert worker.stdout is not None
         try:
             assert any(b" ready." in line for line in worker.stdout)
-            # A worker is ready a moment before its child is, and before it listens to signals in its loop.
+            # A worker is ready a moment before its child is.
             time.sleep(1)
             (child,) = psutil.Process(worker.pid).children()
             child.suspend()
