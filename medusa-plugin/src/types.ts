@@ -85,7 +85,7 @@ export type DustReward = {
 export type DustRewardList = { rewards: DustReward[] }
 
 /** What a shopper may know of the rules. Rates are points for, or worth, one major unit, by currency. */
-export type DustProgramme = {
+export type DustPublicProgramme = {
   /** The shop's word for points. */
   name: { one: string; many: string }
   earn: { rates: Record<string, string> }
