@@ -1,4 +1,4 @@
-"""Query parameters that an endpoint does not know are refused: a misspelled filter must not answer with everything."""
+"""Refuse query parameters that an endpoint does not know, so that a misspelled filter does not return everything."""
 
 from collections.abc import Collection
 
@@ -9,13 +9,13 @@ from bridge.errors import FieldErrors
 
 
 async def refuse_unknown_query(request: Request) -> None:
-    """A FastAPI dependency. Raises `FieldErrors`."""
+    """FastAPI dependency: check the query against the route's parameters. Raises `FieldErrors`."""
     if request.query_params:
         require_known_query(request, _query_parameters(request.scope["route"]))
 
 
 def require_known_query(request: Request, known: Collection[str] = ()) -> None:
-    """Raises `FieldErrors` that names each query parameter that is not known."""
+    """Check the query against `known`. Raises `FieldErrors` with each unknown parameter."""
     unknown = sorted(set(request.query_params) - set(known))
     if unknown:
         right = f"is unknown; known are {', '.join(sorted(known))}" if known else "is unknown; this takes none"

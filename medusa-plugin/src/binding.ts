@@ -20,12 +20,12 @@ export async function readCart(cartId: string, container: MedusaContainer): Prom
   return data[0] as unknown as SpendingCart | undefined
 }
 
-/** A rule of a promotion, by id, and the description that it is to have. */
+/** A new description for a rule of a promotion. */
 export type RuleUpdate = { id: string; description: string }
 
 /**
- * What binds the dust codes of the cart that `customerId`, who is signed in, owns, and that are bound to no or another
- * cart.
+ * The updates that bind codes to the cart: codes of Dust in it that are not bound to it yet, if `customerId`, who is signed
+ * in, owns cart and codes.
  */
 export function bindings(cart: SpendingCart | undefined, customerId: string | undefined, codes?: string[]): RuleUpdate[] {
   if (!cart || cart.completed_at || !customerId || cart.customer_id !== customerId) return []

@@ -23,7 +23,7 @@ export function Events(): ReactNode {
     <>
       <div className="flex items-center justify-between border-b px-6 py-4">
         <Text size="small" className="text-ui-fg-subtle">
-          What Medusa has told Dust. A failed event waits until its cause is fixed and somebody retries it.
+          Events that Medusa sent to Dust. A failed event waits until its cause is fixed and it is retried.
         </Text>
         <Select size="small" value={state} onValueChange={(chosen) => setState(chosen as DustEvent["state"])}>
           <Select.Trigger className="w-32" aria-label="State">
