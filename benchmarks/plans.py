@@ -25,8 +25,8 @@ from bridge.inbox.selection import EventFilter
 from bridge.inbox.tables import EventState
 from bridge.ledger.statements import read_balances, read_transactions
 from bridge.ledger.store import customers_with_due_lots, open_accounts, reserved_lots, transaction_by_key
-from bridge.ledger.webhook_events import tell_expiring
-from bridge.redemptions.service import due_redemptions, list_redemptions, lock_redemptions_of_orders, oldest_promise
+from bridge.ledger.webhook_events import announce_expiring
+from bridge.redemptions.service import due_redemptions, list_redemptions, lock_redemptions_of_orders, oldest_pending
 from bridge.reports.explain import explain
 from bridge.settlement.escrow import expire_escrows, proved_and_waiting
 from bridge.settlement.settle import settle_orders
@@ -107,9 +107,9 @@ def _work(customers: int) -> dict[str, Work]:
         "what a redemption holds": lambda c: reserved_lots(c, one, "dred_old7"),
         "redemptions of a customer": lambda c: list_redemptions(c, customer_id=one, limit=20),
         "redemptions that are due": lambda c: due_redemptions(c, now=moment, limit=100),
-        "the oldest promise": oldest_promise,
+        "the oldest promise": oldest_pending,
         "lots that are due": lambda c: customers_with_due_lots(c, moment, 200),
-        "lots that end soon": lambda c: tell_expiring(c, days=14, now=moment, customers=200),
+        "lots that end soon": lambda c: announce_expiring(c, days=14, now=moment, customers=200),
         "guests whose wait is over": lambda c: expire_escrows(c, now=moment, limit=500),
         "guests who are known now": lambda c: proved_and_waiting(c, now=moment, limit=500),
         "the oldest event": listing.oldest_waiting,

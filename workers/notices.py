@@ -2,7 +2,7 @@
 
 from bridge.clock import now
 from bridge.db import transaction
-from bridge.ledger.webhook_events import forget_told, tell_expiring
+from bridge.ledger.webhook_events import announce_expiring, delete_expired_marks
 from bridge.notices.outbox import prune as prune_notices
 from bridge.notices.outbox import wanted
 from bridge.notices.send import send_waiting
@@ -31,7 +31,7 @@ def expiring() -> int:
             days = programme.earn.expiry_notice_days
             if days is None:
                 break
-            told = tell_expiring(
+            told = announce_expiring(
                 connection, days=days, now=now(), customers=_CUSTOMERS_AT_ONCE, time_zone=programme.time_zone
             )
         done += told
@@ -46,5 +46,5 @@ def expiring() -> int:
 def prune() -> int:
     """Delete old webhooks, and marks of expired lots; return the number of webhooks."""
     with transaction() as connection:
-        forget_told(connection, now=now())
+        delete_expired_marks(connection, now=now())
         return prune_notices(connection, now=now())

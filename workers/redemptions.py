@@ -6,8 +6,8 @@ from bridge.errors import Unavailable
 from bridge.inbox.reconcile import keep_orders
 from bridge.medusa.client import get_medusa
 from bridge.queue.enqueue import INBOX_DRAIN, REDEMPTIONS_ADVANCE, REDEMPTIONS_SWEEP, publish
-from bridge.redemptions.advance import advance as advance_redemption
-from bridge.redemptions.service import offer_due
+from bridge.redemptions.medusa_sync import advance as advance_redemption
+from bridge.redemptions.service import claim_due
 from bridge.redemptions.tables import State
 from workers.app import app
 
@@ -36,7 +36,7 @@ def advance(redemption_id: str) -> str:
 def sweep() -> int:
     """Enqueue a task for each due redemption; return how many."""
     with transaction() as connection:
-        due = offer_due(connection, now=now(), limit=_MAX_AT_ONCE)
+        due = claim_due(connection, now=now(), limit=_MAX_AT_ONCE)
     for redemption_id, state in due.items():
         # No shopper waits for expiring or repeated checks: they must not delay new redemptions.
         publish(REDEMPTIONS_ADVANCE, redemption_id, queue=None if state is State.PENDING else "medusa")

@@ -11,8 +11,8 @@ from bridge.errors import Unavailable
 from bridge.inbox.erasure import erased_customers
 from bridge.inbox.erasure import forget as forget_again
 from bridge.inbox.retention import strip_old_bodies as strip_bodies
-from bridge.ledger.merges import carry_over_what_came_in
-from bridge.ledger.scheduled import book_due_lots
+from bridge.ledger.merges import merge_new_points
+from bridge.ledger.scheduled import post_due_lots
 from bridge.ledger.totals import fold
 from bridge.medusa.client import get_medusa
 from bridge.operations.audit import CHECK_NAMES, audit_medusa
@@ -49,7 +49,7 @@ def mature_and_expire() -> int:
     done = 0
     while True:
         with transaction() as connection:
-            booked = book_due_lots(connection, now=now(), customers=_CUSTOMERS_AT_ONCE)
+            booked = post_due_lots(connection, now=now(), customers=_CUSTOMERS_AT_ONCE)
         done += booked
         if booked < _CUSTOMERS_AT_ONCE:
             return done
@@ -77,7 +77,7 @@ def escrow() -> int:
 def carry_over() -> int:
     """Carry over points that came into accounts while they were being merged; return how many accounts."""
     with transaction() as connection:
-        return carry_over_what_came_in(connection, limit=_CUSTOMERS_AT_ONCE)
+        return merge_new_points(connection, limit=_CUSTOMERS_AT_ONCE)
 
 
 @app.task(name=UPKEEP_EVERY_MINUTE, retryable=True)

@@ -69,7 +69,7 @@ from bridge.programme.currencies import ask_currencies, require_currencies, save
 from bridge.programme.rules import Programme
 from bridge.programme.versions import Version, add_version, current_version, list_versions
 from bridge.queue.enqueue import INBOX_DRAIN, PRODUCTS_MIRROR, REDEMPTIONS_SWEEP, wake
-from bridge.redemptions.rewards import require_one_price
+from bridge.redemptions.pricing.rewards import require_one_price
 from bridge.redemptions.service import count_open, list_redemptions
 from bridge.redemptions.tables import State
 from bridge.reports.customer_export import export_customer

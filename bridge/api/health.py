@@ -16,7 +16,7 @@ from bridge.http.problems import describe_problems, problem
 from bridge.inbox.listing import oldest_waiting
 from bridge.operations.metrics_collector import DatabaseFigures
 from bridge.queue.broker import broker_problem
-from bridge.redemptions.service import oldest_promise
+from bridge.redemptions.service import oldest_pending
 from bridge.settings import get_settings
 
 router = APIRouter(tags=["health"])
@@ -52,7 +52,7 @@ def ready() -> Response:
             if migrations.is_behind(migrations.current_revision(connection)):
                 missing.append("migrations")
             else:
-                event, promise = oldest_waiting(connection), oldest_promise(connection)
+                event, promise = oldest_waiting(connection), oldest_pending(connection)
     except Unavailable:
         missing.append("database")
     degraded = [] if _broker_answers() else ["broker"]

@@ -17,8 +17,8 @@ from bridge.ledger.account import InsufficientDust
 from bridge.medusa.carts import Cart
 from bridge.programme.rules import MoneyByCurrency, Redeem, Reward, RewardKind
 from bridge.programme.versions import current_version
-from bridge.redemptions.basket import Basket
-from bridge.redemptions.rewards import CartBelowMinimum, reward_terms
+from bridge.redemptions.pricing.basket import Basket
+from bridge.redemptions.pricing.rewards import CartBelowMinimum, reward_terms
 from bridge.redemptions.service import TooManyOpenRedemptions
 
 router = APIRouter(prefix="/store/dust", tags=["store"], dependencies=[Depends(refuse_unknown_query)])

@@ -66,28 +66,10 @@ from bridge.programme.earning import (
 from bridge.programme.rules import CurrencyCode, LineAttributes, Programme, Redeem
 from bridge.programme.versions import current_version
 from bridge.queue.enqueue import INBOX_DRAIN, REDEMPTIONS_ADVANCE, wake
-from bridge.redemptions.advance import advance
-from bridge.redemptions.basket import Basket, basket_of
-from bridge.redemptions.rewards import UnknownReward, reward_terms
-from bridge.redemptions.service import (
-    AlreadyUsed,
-    Redemption,
-    ask_for_release,
-    discounts_for_cart,
-    find_answer,
-    has_max_open,
-    list_redemptions,
-    open_for_cart,
-    pending_among,
-    promise,
-    read_redemption,
-    units_paid_for_cart,
-)
-from bridge.redemptions.service import (
-    Request as RequestedRedemption,
-)
-from bridge.redemptions.tables import RedemptionKind, State
-from bridge.redemptions.terms import (
+from bridge.redemptions.medusa_sync import advance
+from bridge.redemptions.pricing.basket import Basket, basket_of
+from bridge.redemptions.pricing.rewards import UnknownReward, reward_terms
+from bridge.redemptions.pricing.terms import (
     MAX_UNITS,
     NothingToPay,
     Terms,
@@ -98,6 +80,24 @@ from bridge.redemptions.terms import (
     units_in_cart,
     unpaid_units,
 )
+from bridge.redemptions.service import (
+    AlreadyUsed,
+    Redemption,
+    create_redemption,
+    discounts_for_cart,
+    find_first_response,
+    has_max_open,
+    list_redemptions,
+    open_for_cart,
+    pending_among,
+    read_redemption,
+    request_release,
+    units_paid_for_cart,
+)
+from bridge.redemptions.service import (
+    Request as RequestedRedemption,
+)
+from bridge.redemptions.tables import RedemptionKind, State
 from bridge.settlement.tiers import CustomerTier, read_tier, read_tiers
 
 router = APIRouter(prefix="/store/dust", tags=["store"], dependencies=[Depends(refuse_unknown_query)])
@@ -476,7 +476,7 @@ def _redeem(customer_id: CustomerId, wish: RedemptionRequest, key: str) -> Respo
         customer_id=customer_id, idempotency_key=key, request_hash=wish.fingerprint(), cart_id=wish.cart_id
     )
     with transaction() as connection:
-        answer = find_answer(connection, request)
+        answer = find_first_response(connection, request)
     if answer is None:
         # Fail before points are held if Medusa is not configured.
         get_medusa()
@@ -544,8 +544,8 @@ def _promise(request: RequestedRedemption, wish: RedemptionRequest, cart: Cart |
                 basket=basket,
             )
 
-        return promise(
-            connection, request, terms_for=terms_for, answer_for=_first_answer, version=version, now=now()
+        return create_redemption(
+            connection, request, terms_for=terms_for, response_for=_first_answer, version=version, now=now()
         )  # fmt: skip
 
 
@@ -667,7 +667,7 @@ async def release(customer_id: Customer, redemption_id: PathId) -> RedemptionEnv
 
     503 means that Medusa could not be called. The release is stored and happens automatically once Medusa answers.
     """
-    redemption = await run_in_threadpool(_ask_for_release, customer_id, redemption_id)
+    redemption = await run_in_threadpool(_request_release, customer_id, redemption_id)
     if redemption.open:
         try:
             redemption = await FOR_CUSTOMERS.run(_withdraw, redemption_id)
@@ -679,9 +679,9 @@ async def release(customer_id: Customer, redemption_id: PathId) -> RedemptionEnv
     return RedemptionEnvelope(redemption=own_redemption_view(redemption))
 
 
-def _ask_for_release(customer_id: CustomerId, redemption_id: str) -> Redemption:
+def _request_release(customer_id: CustomerId, redemption_id: str) -> Redemption:
     with transaction() as connection:
-        return ask_for_release(connection, customer_id, redemption_id, now=now())
+        return request_release(connection, customer_id, redemption_id, now=now())
 
 
 def _withdraw(redemption_id: str) -> Redemption:

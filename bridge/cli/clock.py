@@ -9,7 +9,7 @@ from bridge.cli.output import AsJson, console, print_json
 from bridge.clock import look_again, move_clock, now, read_offset, read_span, real_now
 from bridge.db import transaction
 from bridge.errors import field_error
-from bridge.ledger.scheduled import book_due_lots
+from bridge.ledger.scheduled import post_due_lots
 from bridge.queue.enqueue import INBOX_DRAIN, NOTICES_EXPIRING, REDEMPTIONS_SWEEP, publish
 
 _CUSTOMERS_AT_ONCE = 200
@@ -51,7 +51,7 @@ def _move(what: str, moment: str | None) -> None:
     look_again()
     while True:
         with transaction() as connection:
-            if book_due_lots(connection, now=now(), customers=_CUSTOMERS_AT_ONCE) < _CUSTOMERS_AT_ONCE:
+            if post_due_lots(connection, now=now(), customers=_CUSTOMERS_AT_ONCE) < _CUSTOMERS_AT_ONCE:
                 break
     for task in (INBOX_DRAIN, REDEMPTIONS_SWEEP, NOTICES_EXPIRING):
         publish(task, countdown_seconds=_SOON_SECONDS)

@@ -18,7 +18,7 @@ from bridge.medusa.client import get_medusa
 from bridge.programme.currencies import ask_currencies, require_currencies, save_currencies
 from bridge.programme.rules import Programme
 from bridge.programme.versions import Version, add_version, current_version, list_versions, version_numbered
-from bridge.redemptions.rewards import require_one_price
+from bridge.redemptions.pricing.rewards import require_one_price
 from bridge.simulation.compare import Comparison, Slice, compare
 
 _ACTOR = "cli"

@@ -274,7 +274,7 @@ def undo_some(connection: Connection, batch_id: str, *, actor: str, now: datetim
         gone_before = account.expired_of(batch_id, now=now)
         dust = amounts[customer_id] - gone_before
         gone = dust - _unspent(account, batch_id)
-        taken = account.take_back(dust, details, now=now, policy=policy) if dust else 0
+        taken = account.reverse(dust, details, now=now, policy=policy) if dust else 0
         undone.append(
             TakenBack(
                 customer_id=customer_id,

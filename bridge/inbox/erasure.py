@@ -26,7 +26,7 @@ from bridge.inbox.events import only_ids
 from bridge.inbox.tables import EventState, webhook_event
 from bridge.ledger.merges import merged_into
 from bridge.notices.outbox import forget_customers
-from bridge.redemptions.service import ask_for_release_of_all
+from bridge.redemptions.service import request_release_of_all
 from bridge.settlement.accounts import forget_mailboxes
 from bridge.settlement.escrow import forget_emails, forget_guests
 from bridge.settlement.referrals import forget_codes
@@ -55,7 +55,7 @@ def erase_customer(connection: Connection, customer_id: CustomerId, *, actor: st
     )
     stripped = forget(connection, everybody, now=now)
     # Same lock order as in settlement: escrow before redemptions.
-    ask_for_release_of_all(connection, customer_id, now=now)
+    request_release_of_all(connection, customer_id, now=now)
     return stripped
 
 

@@ -32,7 +32,7 @@ from bridge.observability.tracing import span
 from bridge.products.settings import forget_product
 from bridge.programme.versions import current_version
 from bridge.queue.backoff import backoff_seconds
-from bridge.redemptions.cart_codes import note_codes_removed
+from bridge.redemptions.cart_codes import schedule_cart_checks
 from bridge.settings import get_settings
 from bridge.settlement.facts import check_now, read_revisions
 from bridge.settlement.settle import Settled, settle_orders
@@ -208,7 +208,7 @@ def _ask(order_id: OrderId, medusa: Medusa | None) -> tuple[Order, int]:
 def _note_codes_removed(connection: Connection, event: Event) -> tuple[str, ...]:
     if event.about is not About.CART:
         return ()
-    return tuple(note_codes_removed(connection, str(event.subject), event.codes, now=now()))
+    return tuple(schedule_cart_checks(connection, str(event.subject), event.codes, now=now()))
 
 
 def _apply(

@@ -189,7 +189,7 @@ class Account:
         else:
             self._post(details, now, moves, pending=amount)
 
-    def take_back(self, amount: int, details: PostingDetails, *, now: datetime, policy: NegativeBalance) -> int:
+    def reverse(self, amount: int, details: PostingDetails, *, now: datetime, policy: NegativeBalance) -> int:
         """Reverse an earning, from its own lots first (pending before matured), then from other lots.
 
         Points on hold count as balance: what the free lots do not cover becomes debt, which their release pays. Returns
@@ -197,7 +197,7 @@ class Account:
         """
         self._check_amount(amount)
         self.book_due(now=now)
-        self._fetch_back(amount, details.reference_id, now=now)
+        self._fetch_from_survivor(amount, details.reference_id, now=now)
         own = [lot for lot in self._spending_order() if lot.source_id == details.reference_id]
         moves = Moves()
         from_pending = moves.take(self._pending_of(details.reference_id), amount)
@@ -241,7 +241,7 @@ class Account:
         expires_at: datetime | None = None,
         unpaid: bool = False,
     ) -> None:
-        """Undo `amount` of what `take_back` took: the lots get it back, in the opposite sequence.
+        """Undo `amount` of what `reverse` took: the lots get it back, in the opposite sequence.
 
         `taken` is what was taken, by lot id. The part that came from no lot pays debt; the remainder opens a lot with
         the given dates.
@@ -308,7 +308,7 @@ class Account:
             moves.add(self.lots[lot_id], held=-amount)
         self._post(details, now, moves, held=-sum(reserved.values()))
 
-    def capture(self, amount: int, reserved: Mapping[str, int], details: PostingDetails, *, now: datetime) -> None:
+    def redeem(self, amount: int, reserved: Mapping[str, int], details: PostingDetails, *, now: datetime) -> None:
         """Turn `amount` of a hold into a debit. The lots that expire soonest go first."""
         self._check_amount(amount)
         if amount > sum(reserved.values()):
@@ -321,13 +321,13 @@ class Account:
             left -= part
         self._post(details, now, moves, amount=-amount, held=-amount)
 
-    def spend_anyway(self, amount: int, details: PostingDetails, *, now: datetime) -> None:
+    def overdraw(self, amount: int, details: PostingDetails, *, now: datetime) -> None:
         """Debit what an order has used without a hold. The balance may go below zero."""
         self._check_amount(amount)
         self.book_due(now=now)
         self._spend(amount, details, now=now, overdraw=True)
 
-    def give_back(self, amount: int, spent: Mapping[str, int], details: PostingDetails, *, now: datetime) -> None:
+    def refund(self, amount: int, spent: Mapping[str, int], details: PostingDetails, *, now: datetime) -> None:
         """Return spent points to the lots they came from, which keep their dates.
 
         `spent` maps lot ids to points. Lots that expire last are filled first, because the soonest were spent first.
@@ -345,7 +345,7 @@ class Account:
             moves.add(self._open_lot(left - self.debt, details, now), remaining=left - self.debt)
         self._post(details, now, moves, amount=amount)
         if details.kind is Kind.REFUND:
-            self._take_waived(amount, details, now)
+            self._reverse_waived(amount, details, now)
 
     def waive(self, amount: int) -> None:
         """Record points that a reversal left with the customer; a negative amount reduces them."""
@@ -365,10 +365,10 @@ class Account:
             again = replace(details, kind=Kind.REVERSE, reference_type="waived")
             self.earn(amount - kept, again, now=now, expires_at=expires_at)
 
-    def _take_waived(self, amount: int, refund: PostingDetails, now: datetime) -> None:
+    def _reverse_waived(self, amount: int, refund: PostingDetails, now: datetime) -> None:
         """Take points that a reversal had waived because they were spent, now that a refund brings them back.
 
-        Points on hold count as balance, as in `take_back`: what a debt has taken of the refund becomes debt again.
+        Points on hold count as balance, as in `reverse`: what a debt has taken of the refund becomes debt again.
         """
         taken = min(amount, self._person.waived, max(0, self.balance))
         if taken:
@@ -428,8 +428,8 @@ class Account:
             self.expired[lot.source_id] += amount
             self._post(details, now, moves, amount=-amount)
 
-    def hand_over(self, parts: Mapping[str, int], details: PostingDetails, *, now: datetime) -> list[LotTransfer]:
-        """Post the outgoing half of a lot transfer; `take_over` is the incoming half.
+    def send_lots(self, parts: Mapping[str, int], details: PostingDetails, *, now: datetime) -> list[LotTransfer]:
+        """Post the outgoing half of a lot transfer; `receive_lots` is the incoming half.
 
         `parts` maps lot ids to points, none of them on hold. Post what is due before, so that the parts are of the lots
         as they are now.
@@ -454,7 +454,7 @@ class Account:
         self._post(details, now, moves, amount=-matured, pending=matured - sum(parts.values()))
         return transfers
 
-    def take_over(self, transfers: Iterable[LotTransfer], details: PostingDetails, *, now: datetime) -> None:
+    def receive_lots(self, transfers: Iterable[LotTransfer], details: PostingDetails, *, now: datetime) -> None:
         """Post the incoming half of a lot transfer, with a new lot for each part."""
         self.book_due(now=now)
         moves, matured, pending = Moves(), 0, 0
@@ -475,14 +475,14 @@ class Account:
         """
         source = details.reference_id
         self.book_due(now=now)
-        self._fetch_back(amount, source, now=now)
+        self._fetch_from_survivor(amount, source, now=now)
         parts = self._parts(amount, source)
         if not parts:
             return []
-        transfers = self.hand_over(parts, details, now=now)
+        transfers = self.send_lots(parts, details, now=now)
         return [replace(each, source_type=details.reference_type, source_id=source) for each in transfers]
 
-    def carry_over(self, *, now: datetime) -> None:
+    def merge(self, *, now: datetime) -> None:
         """Move all free points, debt and waived points to the account that this one was merged into."""
         if self.survivor is None:
             return
@@ -491,15 +491,15 @@ class Account:
         come = self._carry_details(f"Carried over from {self.customer_id}", now)
         parts = {lot.id: lot.remaining - lot.held for lot in self.lots.values() if lot.remaining > lot.held}
         if parts:
-            self.survivor.take_over(self.hand_over(parts, gone, now=now), come, now=now)
+            self.survivor.receive_lots(self.send_lots(parts, gone, now=now), come, now=now)
         if debt := self.debt:
-            self.give_back(debt, {}, gone, now=now)
-            self.survivor.spend_anyway(debt, come, now=now)
+            self.refund(debt, {}, gone, now=now)
+            self.survivor.overdraw(debt, come, now=now)
         if self.waived:
             self.survivor.waive(self.waived)
             self.waived, self.waived_changed = 0, True
 
-    def _fetch_back(self, amount: int, source_id: str, *, now: datetime) -> None:
+    def _fetch_from_survivor(self, amount: int, source_id: str, *, now: datetime) -> None:
         """Move points back from the survivor, as far as a reversal on this merged account needs them."""
         if self.survivor is None:
             return
@@ -507,7 +507,7 @@ class Account:
         if parts:
             gone = self._carry_details(f"Taken back for {source_id} of {self.customer_id}", now)
             come = self._carry_details(f"Fetched from {self.survivor.customer_id}", now)
-            self.take_over(self.survivor.hand_over(parts, gone, now=now), come, now=now)
+            self.receive_lots(self.survivor.send_lots(parts, gone, now=now), come, now=now)
 
     def _parts(self, amount: int, source_id: str) -> dict[str, int]:
         """Return up to `amount` of free points, by lot id: this source's first, and of those the pending ones first."""

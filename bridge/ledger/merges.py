@@ -1,7 +1,7 @@
 """Merge two accounts of one person, and undo a merge.
 
 The merged account keeps its ledger rows and its orders. Its points are carried over to the survivor, lot by lot with
-their dates, and so is everything its orders earn or cost from then on (`Account.carry_over`, by `save`). The rows of
+their dates, and so is everything its orders earn or cost from then on (`Account.merge`, by `save`). The rows of
 both accounts under the merge's id record what came over. So a merge can be undone: what came over goes back, as far as
 it is still there.
 """
@@ -153,8 +153,8 @@ def _return(
     )
     if brought < 0:
         # A debt came over: what it took goes back to its lots, and the debt to the account where it arose.
-        survivor.give_back(-brought, {lot: -used for lot, used in uses.items() if used < 0}, gone, now=now)
-        account.spend_anyway(-brought, come, now=now)
+        survivor.refund(-brought, {lot: -used for lot, used in uses.items() if used < 0}, gone, now=now)
+        account.overdraw(-brought, come, now=now)
         return brought
     parts: dict[str, int] = {}
     left = brought
@@ -165,7 +165,7 @@ def _return(
             parts[lot.id] = part
             left -= part
     if parts:
-        account.take_over(survivor.hand_over(parts, gone, now=now), come, now=now)
+        account.receive_lots(survivor.send_lots(parts, gone, now=now), come, now=now)
     return brought - left
 
 
@@ -196,7 +196,7 @@ def _of_merge(merge: Merge) -> tuple[Any, ...]:
     return rows.customer_id == merge.survivor_id, is_merge, rows.reference_id == merge.id
 
 
-def carry_over_what_came_in(connection: Connection, *, limit: int) -> int:
+def merge_new_points(connection: Connection, *, limit: int) -> int:
     """Carry over points that came into merged accounts while they were being merged; return how many accounts."""
     balances = dust_balance.c
     query = (

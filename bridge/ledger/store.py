@@ -21,7 +21,7 @@ from bridge.ledger.account import Account, Posting
 from bridge.ledger.lots import Lot
 from bridge.ledger.tables import customer_merge, dust_balance, dust_lot, dust_lot_use, dust_transaction
 from bridge.ledger.totals import note_postings
-from bridge.ledger.webhook_events import tell
+from bridge.ledger.webhook_events import store_webhooks
 
 
 def read_spendable(connection: Connection, customer_id: CustomerId, *, now: datetime) -> int:
@@ -161,7 +161,7 @@ def save(connection: Connection, accounts: Iterable[Account], *, quiet: Collecti
     """
     touched = {}
     for account in accounts:
-        account.carry_over(now=now())
+        account.merge(now=now())
         touched[account.customer_id] = account
         if account.survivor is not None:
             touched[account.survivor.customer_id] = account.survivor
@@ -192,7 +192,7 @@ def save(connection: Connection, accounts: Iterable[Account], *, quiet: Collecti
     copy_rows(connection, dust_lot_use, uses)
     _update_balances(connection, changed)
     note_postings(connection, postings)
-    tell(connection, changed, quiet=quiet)
+    store_webhooks(connection, changed, quiet=quiet)
     for account in changed:
         account.postings.clear()
         account.opened_lots.clear()

@@ -13,7 +13,7 @@ from bridge.ledger.account import Account, Kind, Posting
 from bridge.ledger.tables import dust_lot, expiry_notice
 from bridge.notices.outbox import Notice, NoticeType, put, wanted
 
-_TOLD = {
+_TYPES = {
     Kind.EARN: NoticeType.EARNED,
     Kind.BONUS: NoticeType.EARNED,
     Kind.REDEEM: NoticeType.REDEEMED,
@@ -21,25 +21,25 @@ _TOLD = {
 }
 
 
-def tell(connection: Connection, accounts: Sequence[Account], *, quiet: Collection[str]) -> None:
+def store_webhooks(connection: Connection, accounts: Sequence[Account], *, quiet: Collection[str]) -> None:
     """Store outgoing webhooks for the postings of these accounts; none for `quiet` earnings."""
     if wanted():
-        news = [each for account in accounts for each in _notices(account, quiet)]
-        put(connection, news, now=accounts[0].postings[-1].created_at)
+        notices = [each for account in accounts for each in _notices(account, quiet)]
+        put(connection, notices, now=accounts[0].postings[-1].created_at)
 
 
 def _notices(account: Account, quiet: Collection[str]) -> Iterator[Notice]:
     expired = [posting for posting in account.postings if _was_ever_good(account, posting)]
     for posting in account.postings:
-        told = _TOLD.get(posting.details.kind)
-        if told is NoticeType.EXPIRED and posting not in expired[-1:]:
+        type_ = _TYPES.get(posting.details.kind)
+        if type_ is NoticeType.EXPIRED and posting not in expired[-1:]:
             continue
-        if told is None or (told is NoticeType.EARNED and posting.details.reference_id in quiet):
+        if type_ is None or (type_ is NoticeType.EARNED and posting.details.reference_id in quiet):
             continue
         # Lots that expire together give one webhook, with the balance after the last of them.
         amount = sum(abs(each.amount or each.pending) for each in (expired if posting in expired else [posting]))
         yield Notice(
-            type=told,
+            type=type_,
             customer_id=account.customer_id,
             version=posting.version,
             data={**_common(posting, amount), **_details(account, posting)},
@@ -83,7 +83,9 @@ def _details(account: Account, posting: Posting) -> dict[str, Any]:
     }
 
 
-def tell_expiring(connection: Connection, *, days: int, now: datetime, customers: int, time_zone: str = "UTC") -> int:
+def announce_expiring(
+    connection: Connection, *, days: int, now: datetime, customers: int, time_zone: str = "UTC"
+) -> int:
     """Store webhooks for points that expire within `days`; return how many customers, at most `customers`.
 
     Each lot is announced once, also by concurrent calls. All that a customer loses on one day of the time zone is one
@@ -110,8 +112,8 @@ def tell_expiring(connection: Connection, *, days: int, now: datetime, customers
 
 
 def _due_lots(now: datetime, days: int) -> Any:
-    lots, told = dust_lot.c, expiry_notice.c
-    before = exists().where(told.customer_id == lots.customer_id, told.lot_id == lots.id)
+    lots, marks = dust_lot.c, expiry_notice.c
+    before = exists().where(marks.customer_id == lots.customer_id, marks.lot_id == lots.id)
     return select(lots.customer_id, lots.id, (lots.remaining - lots.held).label("amount"), lots.expires_at).where(
         lots.expires_at > now, lots.expires_at <= now + timedelta(days=days), lots.remaining > lots.held, lots.matured,
         ~before,
@@ -132,7 +134,7 @@ def _expiring(lots: list[Row[Any]]) -> Notice:
     )
 
 
-def forget_told(connection: Connection, *, now: datetime) -> int:
+def delete_expired_marks(connection: Connection, *, now: datetime) -> int:
     """Delete the marks of lots that have expired; return how many."""
     return connection.execute(delete(expiry_notice).where(expiry_notice.c.expires_at < now)).rowcount
 

@@ -26,7 +26,7 @@ from bridge.notices.listing import count_open, oldest_waiting_notice
 from bridge.notices.outbox import wanted
 from bridge.observability.metrics import read_counts, save_counts
 from bridge.queue.heartbeats import AUDIT, EVERY_MINUTE, read_runs
-from bridge.redemptions.service import oldest_promise
+from bridge.redemptions.service import oldest_pending
 from bridge.redemptions.tables import OPEN_STATES
 from bridge.settlement.escrow import read_waiting
 
@@ -116,7 +116,7 @@ def _redemptions(connection: Connection) -> Iterator[Metric]:
     for state in OPEN_STATES:
         family.add_metric([state], found.get(state, 0))
     yield family
-    oldest = oldest_promise(connection)
+    oldest = oldest_pending(connection)
     yield _age("dust_promises_oldest_waiting_seconds", "Age of the promise that waits longest to be made", oldest)
 
 

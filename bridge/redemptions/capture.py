@@ -23,8 +23,8 @@ from bridge.redemptions.service import (
     Code,
     Redemption,
     lock_redemption,
-    note_code_use,
-    note_second_use,
+    store_code_use,
+    store_second_use,
     update_redemption,
 )
 from bridge.redemptions.tables import RedemptionKind, State
@@ -164,7 +164,7 @@ def report_second_use(connection: Connection, redemption: Redemption, order: Ord
         return
     log.error("code_in_two_orders", redemption_id=redemption.id, order_id=order.id)
     if not order.canceled:
-        note_second_use(connection, [code.code for code in codes], order_id=order.id)
+        store_second_use(connection, [code.code for code in codes], order_id=order.id)
 
 
 def _codes_of(redemption: Redemption, order: Order) -> list[Code]:
@@ -211,17 +211,17 @@ def book_use(
     )
     for code in codes:
         if code.code in used and code not in redemption.codes:
-            note_code_use(connection, code.code, order_id=order.id, dust_captured=code.dust_captured)
+            store_code_use(connection, code.code, order_id=order.id, dust_captured=code.dust_captured)
     target = sum(used.values())
     if redemption.open:
         return _capture(connection, account, replace(redemption, codes=codes), order, target, now)
     difference = target - booked
     if difference > 0:
         details = _memo(Kind.REDEEM, redemption, order, "Dust spent on an order")
-        account.spend_anyway(difference, details, now=now)
+        account.overdraw(difference, details, now=now)
     elif difference < 0:
         details = _memo(Kind.REFUND, redemption, order, "Dust of an order given back")
-        account.give_back(-difference, spent, details, now=now)
+        account.refund(-difference, spent, details, now=now)
     else:
         return replace(redemption, codes=codes)
     # Not always the last posting: a refund may be followed by a posting that takes waived points.
@@ -246,7 +246,7 @@ def _capture(
 ) -> Redemption:
     reserved = reserved_lots(connection, redemption.customer_id, redemption.id)
     if target:
-        account.capture(target, reserved, _memo(Kind.REDEEM, redemption, order, "Dust spent on an order"), now=now)
+        account.redeem(target, reserved, _memo(Kind.REDEEM, redemption, order, "Dust spent on an order"), now=now)
         for move in account.postings[-1].moves:
             reserved[move.lot_id] = reserved.get(move.lot_id, 0) + move.held
     rest = {lot_id: amount for lot_id, amount in reserved.items() if amount}
@@ -288,9 +288,9 @@ def _free_codes(
     others = [code.order_id for code in redemption.codes if code.order_id not in {None, order.id}]
     booked = sum(code.dust_captured for code in own)
     if booked:
-        account.give_back(booked, spent, _memo(Kind.REFUND, redemption, order, "Dust of a deleted order"), now=now)
+        account.refund(booked, spent, _memo(Kind.REFUND, redemption, order, "Dust of a deleted order"), now=now)
     for code in own:
-        note_code_use(connection, code.code, order_id=None, dust_captured=0)
+        store_code_use(connection, code.code, order_id=None, dust_captured=0)
     captured = redemption.dust_captured - booked
     changes: dict[str, object] = {"dust_captured": captured, "order_id": others[0] if others else None}
     if redemption.state is State.CAPTURED and not others:

@@ -2,7 +2,7 @@
 
     take_out_of_carts   before a promotion is deleted: removes its code from every open cart
     take_out_again      after it is deleted: removes codes that a shopper put back in between
-    note_codes_removed  a code has left its cart: schedules a check of that cart
+    schedule_cart_checks  a code has left its cart: schedules a check of that cart
     has_left_its_cart   that check
 
 Medusa 2.21.2 keeps the link and the discount of a deleted promotion in a cart, and shows the link as `null`. Dust knows
@@ -103,7 +103,7 @@ def _take_out_of_other_carts(codes: Collection[str], medusa: Medusa) -> bool:
     raise MedusaAway(f"{remaining} carts still hold a code of the redemption.")
 
 
-def note_codes_removed(connection: Connection, cart_id: str, codes: Collection[str], *, now: datetime) -> list[str]:
+def schedule_cart_checks(connection: Connection, cart_id: str, codes: Collection[str], *, now: datetime) -> list[str]:
     """Schedule a check of a cart that some codes are reported to have left; return the redemptions' ids.
 
     Only for active redemptions that were made for this cart. A code typed by hand may be meant for another cart, and a

@@ -16,12 +16,12 @@ from bridge.ledger.account import Kind, PostingDetails
 from bridge.ledger.store import open_accounts, save
 from bridge.medusa.carts import Cart
 from bridge.programme.versions import Version
-from bridge.redemptions.basket import OpenDiscount
+from bridge.redemptions.pricing.basket import OpenDiscount
+from bridge.redemptions.pricing.terms import Terms
 from bridge.redemptions.tables import OPEN_STATES, RedemptionKind, State, dust_redemption, dust_redemption_code
-from bridge.redemptions.terms import Terms
 
 # How long a task may take to start on a due redemption before it is enqueued again.
-OFFER_GRACE = timedelta(seconds=60)
+ENQUEUE_GRACE = timedelta(seconds=60)
 # More would let one customer occupy Medusa and the workers.
 MAX_OPEN_REDEMPTIONS = 20
 # Crockford's base32 without look-alikes; 16 characters are 80 bits, which cannot be guessed over the Store API.
@@ -120,7 +120,7 @@ class Request:
     cart_id: str | None
 
 
-def find_answer(connection: Connection, request: Request) -> dict[str, Any] | None:
+def find_first_response(connection: Connection, request: Request) -> dict[str, Any] | None:
     """Return the first answer to this request; None if it is new. Raises `KeyReused`."""
     row = connection.execute(
         select(dust_redemption.c.request_hash, dust_redemption.c.first_answer).where(
@@ -136,12 +136,12 @@ def find_answer(connection: Connection, request: Request) -> dict[str, Any] | No
     return answer
 
 
-def promise(
+def create_redemption(
     connection: Connection,
     request: Request,
     *,
     terms_for: Callable[[int], Terms],
-    answer_for: Callable[[Redemption], dict[str, Any]],
+    response_for: Callable[[Redemption], dict[str, Any]],
     version: Version,
     now: datetime,
 ) -> dict[str, Any]:
@@ -152,7 +152,7 @@ def promise(
     """
     account = open_accounts(connection, [request.customer_id])[request.customer_id]
     # Checked again under the lock: of two concurrent requests the second finds what the first has written.
-    earlier = find_answer(connection, request)
+    earlier = find_first_response(connection, request)
     if earlier is not None:
         return earlier
     if has_max_open(connection, request.customer_id):
@@ -171,7 +171,7 @@ def promise(
     )
     account.hold(terms.dust, details, now=now)
     save(connection, [account])
-    answer = answer_for(redemption)
+    answer = response_for(redemption)
     row = {name: value for name, value in vars(redemption).items() if name != "codes"}
     connection.execute(
         dust_redemption.insert(),
@@ -238,7 +238,7 @@ def _new_code() -> str:
     return "DUST-" + "".join(secrets.choice(_CODE_ALPHABET) for _ in range(_CODE_CHARACTERS))
 
 
-def ask_for_release(
+def request_release(
     connection: Connection, customer_id: CustomerId, redemption_id: str, *, now: datetime
 ) -> Redemption:
     """Request the release of a redemption. Raises `UnknownRedemption`, `AlreadyUsed`."""
@@ -250,8 +250,8 @@ def ask_for_release(
     return _note_release(connection, redemption, now)
 
 
-def ask_for_release_of_all(connection: Connection, customer_id: CustomerId, *, now: datetime) -> None:
-    """Like `ask_for_release`, for all open redemptions of the customer; locked in id order."""
+def request_release_of_all(connection: Connection, customer_id: CustomerId, *, now: datetime) -> None:
+    """Like `request_release`, for all open redemptions of the customer; locked in id order."""
     theirs = select(dust_redemption.c.id).where(
         dust_redemption.c.customer_id == customer_id, dust_redemption.c.state.in_(OPEN_STATES)
     )
@@ -379,10 +379,10 @@ def due_redemptions(connection: Connection, *, now: datetime, limit: int) -> lis
     return list(connection.scalars(_due(now).limit(limit)))
 
 
-def offer_due(connection: Connection, *, now: datetime, limit: int) -> dict[str, State]:
+def claim_due(connection: Connection, *, now: datetime, limit: int) -> dict[str, State]:
     """Return the due redemptions and their states, to enqueue a task for each.
 
-    They are not due again for `OFFER_GRACE`: behind a slow queue, tasks would be enqueued faster than they are
+    They are not due again for `ENQUEUE_GRACE`: behind a slow queue, tasks would be enqueued faster than they are
     processed.
     """
     rows = connection.execute(
@@ -390,7 +390,7 @@ def offer_due(connection: Connection, *, now: datetime, limit: int) -> dict[str,
     )
     offered = {row.id: State(row.state) for row in rows}
     connection.execute(
-        update(dust_redemption).where(dust_redemption.c.id.in_(offered)).values(next_attempt_at=now + OFFER_GRACE)
+        update(dust_redemption).where(dust_redemption.c.id.in_(offered)).values(next_attempt_at=now + ENQUEUE_GRACE)
     )
     return offered
 
@@ -411,7 +411,7 @@ def update_redemption(connection: Connection, redemption_id: str, *, now: dateti
     )
 
 
-def note_code_use(connection: Connection, code: str, *, order_id: OrderId | None, dust_captured: int) -> None:
+def store_code_use(connection: Connection, code: str, *, order_id: OrderId | None, dust_captured: int) -> None:
     """Store which order has used a code, and how many of its points; `order_id` None if that order was deleted."""
     connection.execute(
         update(dust_redemption_code)
@@ -420,7 +420,7 @@ def note_code_use(connection: Connection, code: str, *, order_id: OrderId | None
     )
 
 
-def note_second_use(connection: Connection, codes: Iterable[str], *, order_id: OrderId) -> None:
+def store_second_use(connection: Connection, codes: Iterable[str], *, order_id: OrderId) -> None:
     """Store an order that carries codes which another order has used."""
     connection.execute(
         update(dust_redemption_code).where(dust_redemption_code.c.code.in_(codes)).values(also_order_id=order_id)
@@ -435,7 +435,7 @@ def orders_of_freed_codes(connection: Connection) -> list[OrderId]:
     return sorted({OrderId(order_id) for order_id in connection.scalars(query)})
 
 
-def forget_second_uses(connection: Connection, order_ids: Iterable[OrderId]) -> None:
+def clear_second_uses(connection: Connection, order_ids: Iterable[OrderId]) -> None:
     """Clear the second use of these orders, which are settled again and then store their use of the code."""
     connection.execute(
         update(dust_redemption_code)
@@ -503,7 +503,7 @@ def count_open(connection: Connection) -> int:
     return connection.scalar(query) or 0
 
 
-def oldest_promise(connection: Connection) -> datetime | None:
+def oldest_pending(connection: Connection) -> datetime | None:
     """Return when the oldest pending redemption was created; None if there is none."""
     query = select(func.min(dust_redemption.c.created_at)).where(dust_redemption.c.state == State.PENDING.value)
     oldest: datetime | None = connection.scalar(query)

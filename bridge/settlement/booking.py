@@ -52,7 +52,7 @@ class Booking:
         parcels = giver.transfer_out(share.net, gone, now=self.now)
         if taker and parcels:
             come = self._memo(kind, "Order came from another customer", self.changed_at)
-            taker.take_over(parcels, come, now=self.now)
+            taker.receive_lots(parcels, come, now=self.now)
         return sum(parcel.amount for parcel in parcels)
 
     def _reduce(self, share: Share, account: Account, amount: int, less: str, counted: int) -> Share:
@@ -69,7 +69,7 @@ class Booking:
         if wanted:
             policy = self.version.programme.reversal.negative_balance
             details = self._memo(Kind.REVERSE, less, self.changed_at)
-            taken = account.take_back(wanted, details, now=self.now, policy=policy)
+            taken = account.reverse(wanted, details, now=self.now, policy=policy)
         return replace(
             share,
             booked=share.booked - taken,

@@ -23,7 +23,7 @@ from bridge.errors import DustError, Unavailable
 from bridge.ids import OrderId
 from bridge.medusa.client import Json, Medusa, MedusaAway, UnknownInMedusa
 from bridge.medusa.orders import Order, deleted_order, read_order
-from bridge.redemptions.service import forget_second_uses, orders_of_freed_codes
+from bridge.redemptions.service import clear_second_uses, orders_of_freed_codes
 from bridge.settlement.facts import check_now, read_revisions
 from bridge.settlement.settle import settle_orders
 from bridge.settlement.tables import order_settlement
@@ -129,7 +129,7 @@ def _queue_freed(connection: Connection) -> None:
     """Schedule orders whose code a deleted order had used: they use it now."""
     if order_ids := orders_of_freed_codes(connection):
         check_now(connection, order_ids, now=now())
-        forget_second_uses(connection, order_ids)
+        clear_second_uses(connection, order_ids)
 
 
 def _compare(medusa: Medusa, order_ids: Sequence[OrderId], found: Compared, *, keep: bool) -> None:

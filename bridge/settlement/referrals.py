@@ -472,7 +472,7 @@ def _bring_to(
         # Expired points are not taken a second time. They count as waived.
         wanted = max(0, -difference - account.expired_of(due.row.id, now=now))
         policy = programme.reversal.negative_balance
-        taken = account.take_back(wanted, details, now=now, policy=policy) if wanted else 0
+        taken = account.reverse(wanted, details, now=now, policy=policy) if wanted else 0
         return booked - taken, waived - difference - taken
     # Waived points are still with the customer; those that had expired stay expired.
     forgiven = min(waived, difference)

@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 
 from bridge.inbox.process_batch import drain_once
 from bridge.medusa.client import get_medusa
-from bridge.redemptions.advance import advance
+from bridge.redemptions.medusa_sync import advance
 from tests.support import tokens
 from tests.support.deliveries import deliver
 from tests.support.medusa import FakeMedusa, cart_line

@@ -20,10 +20,10 @@ from sqlalchemy import Row, func, select
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.ledger.account import Kind
-from bridge.ledger.scheduled import book_due_lots
+from bridge.ledger.scheduled import post_due_lots
 from bridge.ledger.tables import dust_balance, dust_lot, dust_transaction
 from bridge.medusa.client import get_medusa
-from bridge.redemptions.advance import advance
+from bridge.redemptions.medusa_sync import advance
 from bridge.redemptions.service import Redemption
 from tests.bridge.test_any_sequence import AnySequence
 from tests.support.clock import moved
@@ -153,7 +153,7 @@ class AnyLife(AnySequence):
             expired += max(0, min(missing, left - expired))
             wanted = -change - expired
             within = account.terms.within_balance
-            taken = purse.take_back(known.id, wanted, now=now(), within_balance=within) if wanted else 0
+            taken = purse.reverse(known.id, wanted, now=now(), within_balance=within) if wanted else 0
             share.booked -= taken
             share.taken += taken
             share.expired += expired
@@ -198,13 +198,13 @@ class AnyLife(AnySequence):
         purse = self.purses[redemption.customer_id]
         if redemption.id in self.open:
             del self.open[redemption.id]
-            purse.capture(redemption.id, used, now=now())
+            purse.redeem(redemption.id, used, now=now())
         else:
             before = self.captured.get(redemption.id, 0)
             if used > before:
-                purse.spend_anyway(redemption.id, used - before, now=now())
+                purse.overdraw(redemption.id, used - before, now=now())
             elif used < before:
-                purse.give_back(redemption.id, before - used, now=now())
+                purse.refund(redemption.id, before - used, now=now())
         self.captured[redemption.id] = used
 
     def spendable(self, name: int) -> int:
@@ -246,7 +246,7 @@ class AnyLife(AnySequence):
         """What has become due is booked, and codes that nobody used in time are withdrawn."""
         self.touched = True
         with transaction() as connection:
-            book_due_lots(connection, now=now(), customers=200)
+            post_due_lots(connection, now=now(), customers=200)
         for purse in self.purses.values():
             purse.due(now())
         for redemption in sorted(self.open.values(), key=lambda each: each.id):
@@ -304,7 +304,7 @@ class AnyLife(AnySequence):
         )
         with transaction() as connection:
             swept = connection.begin_nested()
-            book_due_lots(connection, now=now(), customers=200)
+            post_due_lots(connection, now=now(), customers=200)
             rows = connection.execute(query).all()
             swept.rollback()
             return rows

@@ -68,7 +68,7 @@ def hold_of(change: str) -> Callable[[Connection], None]:
         account = open_accounts(connection, [CustomerId("cus_3")])[CustomerId("cus_3")]
         account.earn(5, details(Kind.ADJUST), now=now())
         account.hold(5, details(Kind.HOLD), now=now())
-        account.capture(5, dict.fromkeys(account.lots, 5), details(Kind.REDEEM), now=now())
+        account.redeem(5, dict.fromkeys(account.lots, 5), details(Kind.REDEEM), now=now())
         save(connection, [account])
         connection.execute(text(f"UPDATE dust_lot SET {change} WHERE customer_id = 'cus_3'"), {"now": now()})
 
@@ -81,7 +81,7 @@ def spending_before_maturity(connection: Connection) -> None:
     account.earn(5, details(Kind.ADJUST), now=now(), matures_at=now() + timedelta(days=1))
     (lot,) = account.lots.values()
     lot.matured = True
-    account.spend_anyway(2, details(Kind.REDEEM), now=now())
+    account.overdraw(2, details(Kind.REDEEM), now=now())
     lot.matured = False
     account.mature_due(now=now() + timedelta(days=1))
     save(connection, [account])

@@ -17,8 +17,8 @@ from bridge.inbox.process_batch import drain_once
 from bridge.medusa.client import Medusa, get_medusa
 from bridge.operations.audit import audit_medusa
 from bridge.queue.enqueue import REDEMPTIONS_ADVANCE
-from bridge.redemptions.advance import advance
 from bridge.redemptions.cart_codes import CART_CHECK_DELAY, MAX_CART_ATTEMPTS, MAX_PLUGIN_CALLS
+from bridge.redemptions.medusa_sync import advance
 from bridge.redemptions.service import due_redemptions, lock_redemption
 from tests.bridge.test_redemptions import delete, figures, give, redeem, redeemed, show
 from tests.support import tokens

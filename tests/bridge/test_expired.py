@@ -140,12 +140,12 @@ def second(version: int = 1, *, price: float = 10, **more: Any) -> dict[str, Any
     return order("order_2", version=version, placed=PLACED + timedelta(minutes=5), lines=[line(price=price)], **more)
 
 
-def give_back(dust: int, who: str = "cus_1", redemption: str = "dred_1") -> None:
+def refund(dust: int, who: str = "cus_1", redemption: str = "dred_1") -> None:
     with transaction() as connection:
         spent = spent_lots(connection, CustomerId(who), redemption)
         account = open_accounts(connection, [CustomerId(who)], extra_lots=spent)[CustomerId(who)]
         what = {"reference_type": "redemption", "reference_id": redemption, "description": "given back"}
-        account.give_back(dust, spent, PostingDetails(kind=Kind.REFUND, event_at=now(), **what), now=now())
+        account.refund(dust, spent, PostingDetails(kind=Kind.REFUND, event_at=now(), **what), now=now())
         save(connection, [account])
 
 
@@ -177,7 +177,7 @@ def test_points_that_come_back_and_expire_for_another_order_are_not_taken_again(
     hold(1000)
     capture(1000)
     settle(of("cus_1", 2, status="canceled"))
-    give_back(1000)
+    refund(1000)
     assert balance().balance == 1000
     with moved(timedelta(days=DAYS + 10)):
         if swept:

@@ -23,7 +23,7 @@ from bridge.medusa.client import get_medusa
 from bridge.medusa.orders import read_order
 from bridge.programme.rules import Programme
 from bridge.programme.versions import add_version
-from bridge.redemptions.advance import advance
+from bridge.redemptions.medusa_sync import advance
 from bridge.reports.breakage import breakage
 from bridge.reports.liability import liability
 from bridge.settlement.settle import settle_orders

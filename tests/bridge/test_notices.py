@@ -25,7 +25,7 @@ from bridge.inbox.erasure import erase_customer
 from bridge.inbox.process_batch import drain_once
 from bridge.inbox.process_one import EventFailed, handle_event
 from bridge.ledger.adjust import adjust_balance
-from bridge.ledger.webhook_events import tell_expiring
+from bridge.ledger.webhook_events import announce_expiring
 from bridge.medusa.client import get_medusa
 from bridge.notices import send as sending
 from bridge.notices.listing import list_deliveries, read_log
@@ -38,7 +38,7 @@ from bridge.operations.doctor import Wrong
 from bridge.programme.rules import Programme
 from bridge.programme.versions import add_version
 from bridge.queue.enqueue import NOTICES_SEND
-from bridge.redemptions.advance import advance
+from bridge.redemptions.medusa_sync import advance
 from bridge.settings import get_settings
 from bridge.stack.processes import until
 from tests.support import tokens
@@ -178,7 +178,7 @@ def test_two_sweeps_at_once_announce_a_lot_once(api: TestClient, receiver: Recei
     earn(api, placed=now())
     with ThreadPoolExecutor() as pool:
         with transaction() as connection:
-            assert tell_expiring(connection, days=7, now=now(), customers=1) == 1
+            assert announce_expiring(connection, days=7, now=now(), customers=1) == 1
             # It sees what we have seen, and not yet that we tell of it.
             other = pool.submit(notices.expiring.apply)
             assert until(lambda: waiting_for_locks(settings["DUST_DATABASE_URL"]) == 1, 30)

@@ -12,7 +12,7 @@ from bridge.ids import CustomerId
 from bridge.inbox.process_batch import drain_once
 from bridge.inbox.reconcile import reconcile
 from bridge.ledger.merges import merge_customers
-from bridge.ledger.scheduled import book_due_lots
+from bridge.ledger.scheduled import post_due_lots
 from bridge.medusa.client import get_medusa
 from bridge.settlement.escrow import Proof, claim_orders
 from tests.bridge.test_settlement import balance, history, rules, settle
@@ -48,7 +48,7 @@ def test_it_is_shown_as_pending_and_cannot_be_spent_until_the_order_is_paid(api:
     assert (answer["balance"], answer["available"], answer["pending"]) == (0, 0, 100)
     # Time alone changes nothing.
     with transaction() as connection:
-        assert book_due_lots(connection, now=now() + timedelta(days=3650), customers=10) == 0
+        assert post_due_lots(connection, now=now() + timedelta(days=3650), customers=10) == 0
     settle(bought(captured=99))
     assert figures() == (0, 100)
     settle(bought(captured=100))
@@ -62,7 +62,7 @@ def test_it_matures_at_the_payment_or_when_pending_days_are_over_whichever_is_la
     settle(bought(captured=100))
     assert figures() == (0, 100)
     with transaction() as connection:
-        book_due_lots(connection, now=PLACED + timedelta(days=30), customers=10)
+        post_due_lots(connection, now=PLACED + timedelta(days=30), customers=10)
     assert figures() == (100, 0)
 
 

@@ -46,7 +46,7 @@ def tiers_before_limits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def reversal_without_expiry_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """A reversal takes from points that are due to expire, until a sweep has come by."""
-    take_back, expired_of, book_due = Account.take_back, Account.expired_of, Account.book_due
+    reverse, expired_of, book_due = Account.reverse, Account.expired_of, Account.book_due
 
     @contextmanager
     def nothing_is_due() -> Iterator[None]:
@@ -62,7 +62,7 @@ def reversal_without_expiry_first(monkeypatch: pytest.MonkeyPatch) -> None:
         return without_expiry
 
     assert book_due is Account.book_due
-    monkeypatch.setattr(Account, "take_back", planted(take_back))
+    monkeypatch.setattr(Account, "reverse", planted(reverse))
     monkeypatch.setattr(Account, "expired_of", planted(expired_of))
 
 

@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 from bridge.csv_cells import plain_cell, safe_cell
 from bridge.medusa.client import MedusaAway, get_medusa
 from bridge.observability.logs import redact
-from bridge.redemptions.advance import advance
+from bridge.redemptions.medusa_sync import advance
 from tests.bridge.test_redemptions import FIVE_EUR, give, reason_for_the_shop, redeem, show
 from tests.support import tokens
 from tests.support.medusa import FakeMedusa, cart_line

@@ -19,7 +19,7 @@ from bridge.inbox.process_batch import drain_once
 from bridge.ledger.account import Kind, PostingDetails
 from bridge.ledger.store import open_accounts, save
 from bridge.medusa.client import get_medusa
-from bridge.redemptions.advance import advance
+from bridge.redemptions.medusa_sync import advance
 from tests.bridge.test_redemptions import figures, give, redeem, redeemed, show
 from tests.bridge.test_rewards import FIFTH, PARCEL, SHIRTS, dust_only, offer, quote
 from tests.support import tokens

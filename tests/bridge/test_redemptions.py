@@ -25,7 +25,8 @@ from bridge.medusa.client import get_medusa
 from bridge.operations.audit import audit_medusa
 from bridge.queue.enqueue import REDEMPTIONS_ADVANCE
 from bridge.redemptions import capture
-from bridge.redemptions.advance import advance
+from bridge.redemptions.medusa_sync import advance
+from bridge.redemptions.pricing.terms import MAX_UNITS
 from bridge.redemptions.service import (
     MAX_OPEN_REDEMPTIONS,
     due_redemptions,
@@ -33,7 +34,6 @@ from bridge.redemptions.service import (
     update_redemption,
 )
 from bridge.redemptions.tables import State
-from bridge.redemptions.terms import MAX_UNITS
 from tests.support import tokens
 from tests.support.clock import moved
 from tests.support.deliveries import deliver
@@ -321,7 +321,7 @@ def test_a_create_that_went_through_late_is_taken_away_again(api: TestClient, me
     # Only now does the create call that had hung in Medusa go through.
     with transaction() as connection:
         redemption = lock_redemption(connection, answer["id"])
-    from bridge.redemptions.advance import promotion_body
+    from bridge.redemptions.medusa_sync import promotion_body
 
     medusa.handle(
         "POST", "/admin/promotions", {}, promotion_body(redemption, redemption.codes[0]), {"authorization": "Basic x"}
@@ -533,7 +533,7 @@ def test_many_codes_are_made_and_deleted_in_several_visits(
 ) -> None:
     redemption_id = redeem_products(api, 5)
     # Every visit has time for its first code only.
-    monkeypatch.setattr("bridge.redemptions.advance.VISIT_SECONDS", -1.0)
+    monkeypatch.setattr("bridge.redemptions.medusa_sync.MAX_RUN_SECONDS", -1.0)
     for made in range(1, 5):
         assert advance(redemption_id, get_medusa()).unfinished
         assert len(medusa.promotions) == made
@@ -562,7 +562,7 @@ def test_a_refused_code_takes_the_others_along_in_several_visits(
         if (method, path) != ("POST", "/admin/promotions") or len(medusa.promotions) < 4:
             return None
         # From here on the visit has time for one deletion.
-        monkeypatch.setattr("bridge.redemptions.advance.VISIT_SECONDS", -1.0)
+        monkeypatch.setattr("bridge.redemptions.medusa_sync.MAX_RUN_SECONDS", -1.0)
         return 400, {"type": "invalid_data", "message": "no"}
 
     medusa.before = refuse_the_fifth
@@ -570,7 +570,7 @@ def test_a_refused_code_takes_the_others_along_in_several_visits(
     while advance(redemption_id, get_medusa()).unfinished:
         visits += 1
         assert visits < 10
-        monkeypatch.setattr("bridge.redemptions.advance.VISIT_SECONDS", 20.0)
+        monkeypatch.setattr("bridge.redemptions.medusa_sync.MAX_RUN_SECONDS", 20.0)
     assert visits > 1
     assert show(api, redemption_id)["state"] in {"failed", "released"}
     assert medusa.promotions == {}

@@ -110,18 +110,18 @@ def some_months(dice: random.Random, *, days: int = 75) -> None:
     for day in range(days):
         with moved(noon_in(day)), account_of(f"cus_{dice.randrange(3)}") as account:
             account.expire_due(now=now())
-            what, amount = dice.choice(("earn", "earn", "spend", "take_back", "correct")), dice.randint(1, 50)
+            what, amount = dice.choice(("earn", "earn", "spend", "reverse", "correct")), dice.randint(1, 50)
             if what == "earn":
                 life = timedelta(days=dice.randint(1, 40)) if dice.random() < 0.8 else None
                 account.earn(
                     amount, details(Kind.EARN, f"order_{day}"), now=now(), expires_at=now() + life if life else None
                 )
-            elif what == "take_back":
-                account.take_back(amount, details(Kind.REVERSE), now=now(), policy=NegativeBalance.ALLOW)
+            elif what == "reverse":
+                account.reverse(amount, details(Kind.REVERSE), now=now(), policy=NegativeBalance.ALLOW)
             elif what == "correct":
                 account.adjust(amount, details(Kind.ADJUST), now=now())
             elif account.available > 0:
-                account.spend_anyway(min(amount, account.available), details(Kind.REDEEM), now=now())
+                account.overdraw(min(amount, account.available), details(Kind.REDEEM), now=now())
 
 
 @pytest.mark.usefixtures("settings")
@@ -166,8 +166,8 @@ def test_breakage_is_the_share_that_expired() -> None:
     with account_of("cus_1") as account:
         account.earn(100, details(Kind.EARN), now=now(), expires_at=now() + timedelta(days=1))
         account.earn(60, details(Kind.EARN, "order_2"), now=now())
-        account.take_back(20, details(Kind.REVERSE), now=now(), policy=NegativeBalance.ALLOW)
-        account.spend_anyway(30, details(Kind.REDEEM), now=now())
+        account.reverse(20, details(Kind.REVERSE), now=now(), policy=NegativeBalance.ALLOW)
+        account.overdraw(30, details(Kind.REDEEM), now=now())
     with moved(timedelta(days=2)), account_of("cus_1") as account:
         account.expire_due(now=now())
     with transaction() as connection:
@@ -188,7 +188,7 @@ def test_each_day_is_closed_once_and_gaps_are_filled() -> None:
     assert close(1) == [today]
     assert close(1) == []
     with moved(noon_in(3)), account_of("cus_1") as account:
-        account.take_back(40, details(Kind.REVERSE), now=now(), policy=NegativeBalance.ALLOW)
+        account.reverse(40, details(Kind.REVERSE), now=now(), policy=NegativeBalance.ALLOW)
     assert close(5) == [today + timedelta(days=day) for day in (1, 2, 3, 4)]
     with transaction() as connection:
         closes = list_closes(connection, limit=10)

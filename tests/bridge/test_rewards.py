@@ -12,7 +12,7 @@ from bridge.db import transaction
 from bridge.inbox.process_batch import drain_once
 from bridge.medusa.client import get_medusa
 from bridge.operations.audit import audit_medusa
-from bridge.redemptions.advance import advance
+from bridge.redemptions.medusa_sync import advance
 from bridge.redemptions.service import due_redemptions
 from tests.bridge.test_redemptions import delete, figures, give, reason_for_the_shop, redeem, redeemed, show
 from tests.support import tokens

@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 
 from bridge.http.medusa_threads import FOR_CUSTOMERS, FOR_GUESTS, FOR_OPERATORS, MedusaLimit
 from bridge.medusa.client import get_medusa
-from bridge.redemptions.advance import advance
+from bridge.redemptions.medusa_sync import advance
 from tests.bridge.test_redemptions import FIVE_EUR, give, redeemed, show
 from tests.support import tokens
 from tests.support.medusa import FakeMedusa, cart_line

@@ -14,7 +14,7 @@ from bridge.ids import CustomerId, new_id
 from bridge.ledger.account import Kind, PostingDetails
 from bridge.ledger.adjust import adjust_balance
 from bridge.ledger.merges import merge_customers
-from bridge.ledger.scheduled import book_due_lots
+from bridge.ledger.scheduled import post_due_lots
 from bridge.ledger.store import open_accounts, reserved_lots, save
 from bridge.ledger.tables import dust_lot
 from bridge.operations.audit import audit
@@ -76,7 +76,7 @@ def capture(dust: int, who: str = "cus_1", redemption: str = "dred_1") -> None:
         Kind.REDEEM,
         who,
         redemption,
-        lambda account, details: account.capture(dust, reserved, details, now=now()),
+        lambda account, details: account.redeem(dust, reserved, details, now=now()),
     )
 
 
@@ -92,7 +92,7 @@ def _on_account(what: str, kind: Kind, who: str, redemption: str, do: Any) -> No
 
 def sweep() -> None:
     with transaction() as connection:
-        book_due_lots(connection, now=now(), customers=100)
+        post_due_lots(connection, now=now(), customers=100)
 
 
 def lots(who: str) -> Sequence[Any]:

@@ -9,7 +9,7 @@ from bridge.db import transaction
 from bridge.ids import CustomerId
 from bridge.medusa.client import get_medusa
 from bridge.operations.audit import audit
-from bridge.redemptions.advance import advance
+from bridge.redemptions.medusa_sync import advance
 from bridge.reports.explain import explain
 from tests.bridge.test_redemptions import delete, redeemed
 from tests.bridge.test_referrals import refer

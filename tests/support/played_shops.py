@@ -26,8 +26,8 @@ from bridge.ledger.store import open_accounts, save
 from bridge.medusa.client import get_medusa
 from bridge.programme.rules import Programme
 from bridge.programme.versions import add_version
-from bridge.redemptions.advance import advance
-from bridge.redemptions.service import Redemption, offer_due
+from bridge.redemptions.medusa_sync import advance
+from bridge.redemptions.service import Redemption, claim_due
 from tests.support.clock import advance as advance_clock
 from tests.support.medusa import FakeMedusa
 from tests.support.orders import order_event
@@ -367,7 +367,7 @@ class PlayedShop(RuleBasedStateMachine):
 
     def advance_redemptions(self) -> None:
         with transaction() as connection:
-            due = offer_due(connection, now=now(), limit=100)
+            due = claim_due(connection, now=now(), limit=100)
         for redemption_id in sorted(due):
             keep_orders(advance(redemption_id, get_medusa()).orders)
         self.drain_inbox()

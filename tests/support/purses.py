@@ -113,7 +113,7 @@ class Purse:
         self.moved["earned"] += 0 if waits else amount
         self._pay_debt()
 
-    def take_back(self, source: str, amount: int, *, now: datetime, within_balance: bool) -> int:
+    def reverse(self, source: str, amount: int, *, now: datetime, within_balance: bool) -> int:
         """A return: the order's own coins first, pending before free, then whichever are free; how many it got.
 
         Held coins count as there: what they keep from it becomes debt.
@@ -212,14 +212,14 @@ class Purse:
         _put(self.at(Place.HELD, redemption), Place.FREE)
         self._pay_debt(spent_by=redemption)
 
-    def capture(self, redemption: str, amount: int, *, now: datetime) -> None:
+    def redeem(self, redemption: str, amount: int, *, now: datetime) -> None:
         """An order used so much of what is held; the rest is free again."""
         self.due(now)
         _put(self.at(Place.HELD, redemption)[:amount], Place.SPENT, redemption)
         self.moved["spent"] += amount
         self.release(redemption, now=now)
 
-    def spend_anyway(self, redemption: str, amount: int, *, now: datetime) -> None:
+    def overdraw(self, redemption: str, amount: int, *, now: datetime) -> None:
         """An order used it although nothing is held for it."""
         self.due(now)
         coins = self.at(Place.FREE)[:amount]
@@ -227,7 +227,7 @@ class Purse:
         self.debt += amount - len(coins)
         self.moved["spent"] += amount
 
-    def give_back(self, redemption: str, amount: int, *, now: datetime) -> None:
+    def refund(self, redemption: str, amount: int, *, now: datetime) -> None:
         """The coins that were spent come back, those that expire last first; what was spent on tick pays debt."""
         self.due(now)
         coins = self.at(Place.SPENT, redemption)[::-1][:amount]

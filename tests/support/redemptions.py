@@ -8,10 +8,10 @@ from bridge.db import transaction
 from bridge.ids import CustomerId, ProductId
 from bridge.medusa.client import get_medusa
 from bridge.programme.versions import current_version
-from bridge.redemptions.advance import advance
-from bridge.redemptions.service import Code, Redemption, Request, ask_for_release, promise
+from bridge.redemptions.medusa_sync import advance
+from bridge.redemptions.pricing.terms import discount_terms
+from bridge.redemptions.service import Code, Redemption, Request, create_redemption, request_release
 from bridge.redemptions.tables import RedemptionKind, State
-from bridge.redemptions.terms import discount_terms
 from tests.support.orders import PLACED
 
 
@@ -53,13 +53,13 @@ def redeem_points(customer_id: CustomerId, dust: int, *, key: str) -> Redemption
     made: list[Redemption] = []
     with transaction() as connection:
         version = current_version(connection)
-        promise(
+        create_redemption(
             connection,
             request,
             terms_for=lambda available: discount_terms(
                 version.programme.redeem, dust=dust, currency_code="eur", available=available, basket=None
             ),
-            answer_for=lambda redemption: (made.append(redemption), {})[1],
+            response_for=lambda redemption: (made.append(redemption), {})[1],
             version=version,
             now=now(),
         )
@@ -70,5 +70,5 @@ def redeem_points(customer_id: CustomerId, dust: int, *, key: str) -> Redemption
 def release_redemption(redemption: Redemption) -> Redemption:
     """Let the customer give the redemption up; as it is then."""
     with transaction() as connection:
-        ask_for_release(connection, redemption.customer_id, redemption.id, now=now())
+        request_release(connection, redemption.customer_id, redemption.id, now=now())
     return advance(redemption.id, get_medusa()).redemption

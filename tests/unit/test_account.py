@@ -43,7 +43,7 @@ def test_spending_takes_what_expires_soonest() -> None:
     who.earn(10, details(reference="soon"), now=NOW, expires_at=NOW + timedelta(days=9))
     who.hold(15, details(Kind.HOLD, "dred_1"), now=NOW)
     reserved = {lot.id: lot.held for lot in who.lots.values() if lot.held}
-    who.capture(15, reserved, details(Kind.REDEEM, "dred_1"), now=NOW)
+    who.redeem(15, reserved, details(Kind.REDEEM, "dred_1"), now=NOW)
     assert lots_left(who) == {"never": 10, "late": 5}
     assert (who.balance, who.held) == (15, 0)
 
@@ -53,9 +53,9 @@ def test_a_return_gives_back_to_the_same_lots_with_their_dates() -> None:
     who.earn(10, details(reference="late"), now=NOW, expires_at=NOW + timedelta(days=90))
     who.earn(10, details(reference="soon"), now=NOW, expires_at=NOW + timedelta(days=9))
     dates = {lot.id: lot.expires_at for lot in who.lots.values()}
-    who.spend_anyway(15, details(Kind.REDEEM), now=NOW)
+    who.overdraw(15, details(Kind.REDEEM), now=NOW)
     spent = {lot.id: lot.amount - lot.remaining for lot in who.lots.values()}
-    who.give_back(7, spent, details(Kind.REFUND), now=NOW)
+    who.refund(7, spent, details(Kind.REFUND), now=NOW)
     assert lots_left(who) == {"late": 10, "soon": 2}
     assert {lot.id: lot.expires_at for lot in who.lots.values()} == dates
     assert who.balance == 12
@@ -82,8 +82,8 @@ def test_a_hold_does_not_touch_dust_that_has_expired_unnoticed() -> None:
 def test_a_reversal_of_spent_dust_becomes_debt_that_the_next_earning_pays() -> None:
     who = account()
     who.earn(100, details(), now=NOW)
-    who.spend_anyway(80, details(Kind.REDEEM), now=NOW)
-    assert who.take_back(100, details(Kind.REVERSE), now=NOW, policy=NegativeBalance.ALLOW) == 100
+    who.overdraw(80, details(Kind.REDEEM), now=NOW)
+    assert who.reverse(100, details(Kind.REVERSE), now=NOW, policy=NegativeBalance.ALLOW) == 100
     assert (who.balance, who.debt) == (-80, 80)
     who.earn(100, details(reference="order_2"), now=NOW)
     assert (who.balance, who.debt, lots_left(who)) == (20, 0, {"order_2": 20})
@@ -92,9 +92,9 @@ def test_a_reversal_of_spent_dust_becomes_debt_that_the_next_earning_pays() -> N
 def test_within_balance_takes_only_what_is_there_and_says_so() -> None:
     who = account()
     who.earn(100, details(), now=NOW)
-    who.spend_anyway(60, details(Kind.REDEEM, "dred_1"), now=NOW)
+    who.overdraw(60, details(Kind.REDEEM, "dred_1"), now=NOW)
     who.hold(30, details(Kind.HOLD, "dred_2"), now=NOW)
-    assert who.take_back(100, details(Kind.REVERSE), now=NOW, policy=NegativeBalance.WITHIN_BALANCE) == 40
+    assert who.reverse(100, details(Kind.REVERSE), now=NOW, policy=NegativeBalance.WITHIN_BALANCE) == 40
     assert (who.balance, who.held, who.debt) == (0, 30, 30)
 
 
@@ -103,7 +103,7 @@ def test_points_on_hold_count_as_balance_and_their_release_pays() -> None:
     who.earn(1000, details(), now=NOW)
     who.hold(1000, details(Kind.HOLD, "dred_1"), now=NOW)
     reserved = {lot.id: lot.held for lot in who.lots.values()}
-    assert who.take_back(1000, details(Kind.REVERSE), now=NOW, policy=NegativeBalance.WITHIN_BALANCE) == 1000
+    assert who.reverse(1000, details(Kind.REVERSE), now=NOW, policy=NegativeBalance.WITHIN_BALANCE) == 1000
     assert (who.balance, who.held, who.available) == (0, 1000, -1000)
     who.release(reserved, details(Kind.RELEASE, "dred_1"), now=NOW)
     assert (who.balance, who.held, who.debt) == (0, 0, 0)
@@ -113,11 +113,11 @@ def test_points_that_a_survivor_holds_count_for_the_account_that_was_merged_into
     survivor, merged = Account(customer_id=CustomerId("cus_2")), account()
     merged.survivor = survivor
     merged.earn(100, details(), now=NOW)
-    merged.carry_over(now=NOW)
+    merged.merge(now=NOW)
     survivor.hold(100, details(Kind.HOLD, "dred_1"), now=NOW)
     reserved = {lot.id: lot.held for lot in survivor.lots.values() if lot.held}
-    assert merged.take_back(100, details(Kind.REVERSE), now=NOW, policy=NegativeBalance.WITHIN_BALANCE) == 100
-    merged.carry_over(now=NOW)
+    assert merged.reverse(100, details(Kind.REVERSE), now=NOW, policy=NegativeBalance.WITHIN_BALANCE) == 100
+    merged.merge(now=NOW)
     survivor.release(reserved, details(Kind.RELEASE, "dred_1"), now=NOW)
     assert (merged.balance, survivor.balance, survivor.debt) == (0, 0, 0)
 
@@ -127,7 +127,7 @@ def test_what_is_due_is_booked_before_anything_is_taken() -> None:
     who, later = account(), NOW + timedelta(days=2)
     who.earn(100, details(reference="order_2"), now=NOW, expires_at=NOW + timedelta(days=1))
     who.earn(40, details(reference="order_3"), now=NOW, matures_at=NOW + timedelta(days=1))
-    who.take_back(50, details(Kind.REVERSE), now=later, policy=NegativeBalance.ALLOW)
+    who.reverse(50, details(Kind.REVERSE), now=later, policy=NegativeBalance.ALLOW)
     assert (who.balance, who.pending, who.debt) == (-10, 0, 10)
     assert who.expired["order_2"] == 100
 
@@ -135,7 +135,7 @@ def test_what_is_due_is_booked_before_anything_is_taken() -> None:
 def test_a_late_spend_takes_nothing_that_has_expired() -> None:
     who, later = account(), NOW + timedelta(days=2)
     who.earn(100, details(), now=NOW, expires_at=NOW + timedelta(days=1))
-    who.spend_anyway(30, details(Kind.REDEEM, "dred_1"), now=later)
+    who.overdraw(30, details(Kind.REDEEM, "dred_1"), now=later)
     assert (who.balance, who.debt) == (-30, 30)
 
 
@@ -151,7 +151,7 @@ def test_what_was_taken_back_is_restored_to_the_same_lots() -> None:
     who.earn(60, details(), now=NOW, expires_at=NOW + timedelta(days=9))
     who.earn(100, details(reference="order_2"), now=NOW, expires_at=NOW + timedelta(days=90))
     lots = {lot.source_id: lot.id for lot in who.lots.values()}
-    who.take_back(80, details(Kind.REVERSE), now=NOW, policy=NegativeBalance.ALLOW)
+    who.reverse(80, details(Kind.REVERSE), now=NOW, policy=NegativeBalance.ALLOW)
     taken = {lots["order_1"]: 60, lots["order_2"]: 20}
     who.restore(50, taken, details(), now=NOW)
     # Of 80 that were taken 30 stay taken, and those are the order's own.
@@ -162,9 +162,9 @@ def test_what_was_taken_back_is_restored_to_the_same_lots() -> None:
 def test_restoring_pays_the_debt_that_the_reversal_made_and_opens_a_lot_for_the_rest() -> None:
     who = account()
     who.earn(60, details(), now=NOW)
-    who.spend_anyway(50, details(Kind.REDEEM, "dred_1"), now=NOW)
+    who.overdraw(50, details(Kind.REDEEM, "dred_1"), now=NOW)
     lot = next(iter(who.lots))
-    who.take_back(60, details(Kind.REVERSE), now=NOW, policy=NegativeBalance.ALLOW)
+    who.reverse(60, details(Kind.REVERSE), now=NOW, policy=NegativeBalance.ALLOW)
     who.earn(20, details(reference="order_2"), now=NOW)
     assert (who.balance, who.debt) == (-30, 30)
     expires_at = NOW + timedelta(days=30)
@@ -181,10 +181,10 @@ def test_a_transfer_takes_what_is_free_and_makes_no_debt() -> None:
     soon, later = NOW + timedelta(days=9), NOW + timedelta(days=90)
     giver.earn(100, details(), now=NOW, expires_at=soon)
     giver.earn(30, details(reference="order_2"), now=NOW, expires_at=later)
-    giver.spend_anyway(60, details(Kind.REDEEM, "dred_1"), now=NOW)
+    giver.overdraw(60, details(Kind.REDEEM, "dred_1"), now=NOW)
     giver.hold(20, details(Kind.HOLD, "dred_2"), now=NOW)
     parcels = giver.transfer_out(100, details(Kind.TRANSFER), now=NOW)
-    taker.take_over(parcels, details(Kind.TRANSFER), now=NOW)
+    taker.receive_lots(parcels, details(Kind.TRANSFER), now=NOW)
     assert (giver.balance, giver.held, giver.debt, taker.balance) == (20, 20, 0, 50)
     # They stand for the order at their new owner, and keep their dates.
     assert {(lot.source_id, lot.remaining, lot.expires_at) for lot in taker.lots.values()} == {
@@ -197,7 +197,7 @@ def test_a_transfer_moves_pending_points_as_pending_ones() -> None:
     giver, taker = account(), Account(customer_id=CustomerId("cus_2"))
     matures_at = NOW + timedelta(days=9)
     giver.earn(100, details(), now=NOW, matures_at=matures_at)
-    taker.take_over(giver.transfer_out(40, details(Kind.TRANSFER), now=NOW), details(Kind.TRANSFER), now=NOW)
+    taker.receive_lots(giver.transfer_out(40, details(Kind.TRANSFER), now=NOW), details(Kind.TRANSFER), now=NOW)
     assert (giver.pending, taker.pending, taker.balance) == (60, 40, 0)
     taker.book_due(now=matures_at)
     assert (taker.pending, taker.balance) == (0, 40)
@@ -215,7 +215,7 @@ def test_pending_dust_is_not_spendable_and_is_taken_back_first() -> None:
     assert (who.balance, who.pending, who.available) == (0, 100, 0)
     with pytest.raises(InsufficientDust):
         who.hold(1, details(Kind.HOLD, "dred_1"), now=NOW)
-    who.take_back(40, details(Kind.REVERSE), now=NOW, policy=NegativeBalance.ALLOW)
+    who.reverse(40, details(Kind.REVERSE), now=NOW, policy=NegativeBalance.ALLOW)
     who.mature_due(now=NOW + timedelta(days=14))
     assert (who.balance, who.pending) == (60, 0)
 
@@ -290,7 +290,7 @@ class AnyLife(RuleBasedStateMachine):
 
     @precondition(lambda self: self.orders)
     @rule(data=st.data(), policy=st.sampled_from(NegativeBalance))
-    def take_back(self, data: st.DataObject, policy: NegativeBalance) -> None:
+    def reverse(self, data: st.DataObject, policy: NegativeBalance) -> None:
         order = data.draw(st.sampled_from(sorted(self.orders)))
         if not self.orders[order]:
             return
@@ -298,7 +298,7 @@ class AnyLife(RuleBasedStateMachine):
         # A reversal books what is due first, so what expires by that is not taken.
         self.who.book_due(now=self.now)
         before = self.who.balance + self.who.pending
-        taken = self.who.take_back(amount, details(Kind.REVERSE, order), now=self.now, policy=policy)
+        taken = self.who.reverse(amount, details(Kind.REVERSE, order), now=self.now, policy=policy)
         assert taken == amount if policy is NegativeBalance.ALLOW else taken <= amount
         assert before - (self.who.balance + self.who.pending) == taken
         self.orders[order] -= taken
@@ -320,7 +320,7 @@ class AnyLife(RuleBasedStateMachine):
         reserved = self.holds.pop(redemption)
         amount = data.draw(st.integers(0, sum(reserved.values())))
         if amount:
-            self.who.capture(amount, reserved, details(Kind.REDEEM, redemption), now=self.now)
+            self.who.redeem(amount, reserved, details(Kind.REDEEM, redemption), now=self.now)
             taken = self.moved("held")
             self.spent[redemption] = {lot: -figure for lot, figure in taken.items()}
             reserved = {lot: figure + taken.get(lot, 0) for lot, figure in reserved.items()}
@@ -329,20 +329,20 @@ class AnyLife(RuleBasedStateMachine):
             self.who.release(rest, details(Kind.RELEASE, redemption), now=self.now)
 
     @rule(amount=st.integers(1, 200))
-    def spend_anyway(self, amount: int) -> None:
+    def overdraw(self, amount: int) -> None:
         redemption = self.name("dred")
-        self.who.spend_anyway(amount, details(Kind.REDEEM, redemption), now=self.now)
+        self.who.overdraw(amount, details(Kind.REDEEM, redemption), now=self.now)
         self.spent[redemption] = {lot: -figure for lot, figure in self.moved("remaining").items()}
         self.spent[redemption]["no lot"] = amount - sum(self.spent[redemption].values())
 
     @precondition(lambda self: any(sum(lots.values()) for lots in self.spent.values()))
     @rule(data=st.data())
-    def give_back(self, data: st.DataObject) -> None:
+    def refund(self, data: st.DataObject) -> None:
         redemption = data.draw(st.sampled_from(sorted(r for r, lots in self.spent.items() if sum(lots.values()))))
         spent = self.spent.pop(redemption)
         amount = data.draw(st.integers(1, sum(spent.values())))
         lots = {lot: figure for lot, figure in spent.items() if lot != "no lot" and figure}
-        self.who.give_back(amount, lots, details(Kind.REFUND, redemption), now=self.now)
+        self.who.refund(amount, lots, details(Kind.REFUND, redemption), now=self.now)
 
     @rule(days=st.integers(1, 20))
     def time_passes(self, days: int) -> None:

@@ -101,14 +101,14 @@ class AnyPurse(RuleBasedStateMachine):
         return order, dates
 
     @rule(order=orders, who=st.integers(0, 1), part=st.integers(1, 30), within=st.booleans())
-    def take_back(self, order: Any, who: int, part: int, within: bool) -> None:
+    def reverse(self, order: Any, who: int, part: int, within: bool) -> None:
         amount = min(part, self.booked[order[0], who])
         if not amount:
             return
         policy = NegativeBalance.WITHIN_BALANCE if within else NegativeBalance.ALLOW
         details = self.details(Kind.REVERSE, order[0])
-        taken = self.accounts[who].take_back(amount, details, now=self.now, policy=policy)
-        assert taken == self.purses[who].take_back(order[0], amount, now=self.now, within_balance=within)
+        taken = self.accounts[who].reverse(amount, details, now=self.now, policy=policy)
+        assert taken == self.purses[who].reverse(order[0], amount, now=self.now, within_balance=within)
         self.booked[order[0], who] -= taken
         self.taken[order[0], who] += taken
         self.given -= taken
@@ -134,7 +134,7 @@ class AnyPurse(RuleBasedStateMachine):
         debt = self.accounts[who].debt
         parcels = self.accounts[who].transfer_out(amount, details, now=self.now)
         if parcels:
-            self.accounts[other].take_over(parcels, details, now=self.now)
+            self.accounts[other].receive_lots(parcels, details, now=self.now)
         moved = self.purses[who].give(order[0], amount, self.purses[other], now=self.now)
         assert moved == sum(parcel.amount for parcel in parcels) <= amount
         assert self.accounts[who].debt <= debt
@@ -180,27 +180,27 @@ class AnyPurse(RuleBasedStateMachine):
         account, details = self.accounts[who], self.details(Kind.REDEEM, redemption)
         reserved = uses(account, redemption, "held")
         amount = max(1, reserved.total() * percent // 100)
-        account.capture(amount, reserved, details, now=self.now)
+        account.redeem(amount, reserved, details, now=self.now)
         if rest := uses(account, redemption, "held"):
             account.release(rest, make_memo(Kind.RELEASE, redemption, self.now), now=self.now)
-        self.purses[who].capture(redemption, amount, now=self.now)
+        self.purses[who].redeem(redemption, amount, now=self.now)
         self.booked[redemption] = amount
         return redemption
 
     @rule(redemption=spent, amount=st.integers(1, 20))
     def use_more(self, redemption: str, amount: int) -> None:
         who, details = self.of[redemption], self.details(Kind.REDEEM, redemption)
-        self.accounts[who].spend_anyway(amount, details, now=self.now)
-        self.purses[who].spend_anyway(redemption, amount, now=self.now)
+        self.accounts[who].overdraw(amount, details, now=self.now)
+        self.purses[who].overdraw(redemption, amount, now=self.now)
         self.booked[redemption] += amount
 
     @rule(redemption=spent, part=st.integers(1, 20))
-    def give_back(self, redemption: str, part: int) -> None:
+    def refund(self, redemption: str, part: int) -> None:
         if amount := min(part, self.booked[redemption]):
             who, details = self.of[redemption], self.details(Kind.REFUND, redemption)
             account, waived = self.accounts[who], self.purses[who].waived
-            account.give_back(amount, uses(account, redemption, "spent"), details, now=self.now)
-            self.purses[who].give_back(redemption, amount, now=self.now)
+            account.refund(amount, uses(account, redemption, "spent"), details, now=self.now)
+            self.purses[who].refund(redemption, amount, now=self.now)
             self.booked[redemption] -= amount
             self.given -= waived - self.purses[who].waived
 
@@ -246,7 +246,7 @@ def test_lots_are_what_lies_in_a_purse(piece: int) -> None:
 
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from(["earn", "take_back", "restore", "transfer", "hold", "release", "capture", "use", "refund"]),
+        st.sampled_from(["earn", "reverse", "restore", "transfer", "hold", "release", "capture", "use", "refund"]),
         st.integers(0, 1),
         st.integers(1, 30),
         days,
@@ -286,7 +286,7 @@ def play_steps(steps: list[Any], sweeps: set[int]) -> list[Account]:
         elif what in {"release", "capture", "use", "refund"} and redemptions:
             redemption, of = redemptions[amount % len(redemptions)]
             _redemption_step(what, accounts[of], redemption, amount, now)
-        elif what in {"take_back", "restore", "transfer"} and orders:
+        elif what in {"reverse", "restore", "transfer"} and orders:
             order, earned, dates = orders[amount % len(orders)]
             _order_step(what, accounts, who, order, min(amount, earned), dates, now)
     for account in accounts:
@@ -301,11 +301,11 @@ def _redemption_step(what: str, account: Account, redemption: str, amount: int, 
             account.release(reserved, make_memo(Kind.RELEASE, redemption, now), now=now)
         case "capture" if reserved:
             part = min(amount, reserved.total())
-            account.capture(part, reserved, make_memo(Kind.REDEEM, redemption, now), now=now)
+            account.redeem(part, reserved, make_memo(Kind.REDEEM, redemption, now), now=now)
         case "use":
-            account.spend_anyway(amount, make_memo(Kind.REDEEM, redemption, now), now=now)
+            account.overdraw(amount, make_memo(Kind.REDEEM, redemption, now), now=now)
         case "refund" if spent:
-            account.give_back(min(amount, spent.total()), spent, make_memo(Kind.REFUND, redemption, now), now=now)
+            account.refund(min(amount, spent.total()), spent, make_memo(Kind.REFUND, redemption, now), now=now)
 
 
 def _order_step(
@@ -313,15 +313,15 @@ def _order_step(
 ) -> None:
     account = accounts[who]
     match what:
-        case "take_back":
+        case "reverse":
             policy = NegativeBalance.WITHIN_BALANCE if amount % 2 else NegativeBalance.ALLOW
-            account.take_back(amount, make_memo(Kind.REVERSE, order, now), now=now, policy=policy)
+            account.reverse(amount, make_memo(Kind.REVERSE, order, now), now=now, policy=policy)
         case "restore":
             account.restore(amount, taken_for(account, order), make_memo(Kind.EARN, order, now), now=now, **dates)
         case "transfer":
             details = make_memo(Kind.TRANSFER, order, now)
             if parcels := account.transfer_out(amount, details, now=now):
-                accounts[1 - who].take_over(parcels, details, now=now)
+                accounts[1 - who].receive_lots(parcels, details, now=now)
 
 
 @given(steps=STEPS, sweeps=st.sets(st.integers(0, 24)))

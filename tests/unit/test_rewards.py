@@ -11,9 +11,9 @@ from bridge.medusa.carts import Cart, read_cart
 from bridge.medusa.currencies import smallest_unit
 from bridge.medusa.orders import read_order
 from bridge.programme.rules import Redeem, Reward
-from bridge.redemptions.basket import Basket, OpenDiscount, basket_of
 from bridge.redemptions.capture import used_dust
-from bridge.redemptions.rewards import NothingToDiscount, reward_terms
+from bridge.redemptions.pricing.basket import Basket, OpenDiscount, basket_of
+from bridge.redemptions.pricing.rewards import NothingToDiscount, reward_terms
 from bridge.redemptions.service import Code
 from bridge.redemptions.tables import RedemptionKind
 from tests.support.orders import line, order

@@ -44,11 +44,11 @@ from bridge.ids import CustomerId, new_id
 from bridge.inbox.process_batch import drain_once
 from bridge.inbox.process_one import handle_event
 from bridge.inbox.reconcile import keep_orders
-from bridge.ledger.scheduled import book_due_lots
+from bridge.ledger.scheduled import post_due_lots
 from bridge.ledger.statements import Balance, read_balance
 from bridge.medusa.client import get_medusa
 from bridge.operations.audit import audit
-from bridge.redemptions.advance import advance
+from bridge.redemptions.medusa_sync import advance
 from bridge.redemptions.service import Redemption, due_redemptions, read_redemption
 from bridge.settings import get_settings, webhook_key
 
@@ -176,7 +176,7 @@ class _Stage:
                 handle_event(event_id, get_medusa())
             with transaction() as connection:
                 due = due_redemptions(connection, now=now(), limit=_AT_ONCE)
-                book_due_lots(connection, now=now(), customers=_AT_ONCE)
+                post_due_lots(connection, now=now(), customers=_AT_ONCE)
             for redemption in due:
                 keep_orders(advance(redemption, get_medusa()).orders)
             if not drained.taken and not due:

@@ -84,24 +84,24 @@ def merge_loses(mine: Mine) -> None:
     """What goes over in a merge arrives without its last lot."""
     from bridge.ledger.account import Account
 
-    take = Account.take_over
+    take = Account.receive_lots
 
     def careless(self: Any, parcels: Any, details: Any, *, now: Any) -> None:
         take(self, parcels[:-1] if mine(self.customer_id) else parcels, details, now=now)
 
-    Account.take_over = careless  # type: ignore[method-assign]
+    Account.receive_lots = careless  # type: ignore[method-assign]
 
 
 def merge_doubles(mine: Mine) -> None:
     """What goes over in a merge arrives twice."""
     from bridge.ledger.account import Account
 
-    take = Account.take_over
+    take = Account.receive_lots
 
     def generous(self: Any, parcels: Any, details: Any, *, now: Any) -> None:
         take(self, parcels * 2 if mine(self.customer_id) else parcels, details, now=now)
 
-    Account.take_over = generous  # type: ignore[method-assign]
+    Account.receive_lots = generous  # type: ignore[method-assign]
 
 
 def guest_paid_twice(mine: Mine) -> None:
@@ -301,16 +301,16 @@ def takes_all(mine: Mine) -> None:
 
 def code_made_anew(mine: Mine) -> None:
     """A code that is there already, as the reply to its making was lost, is deleted and made again."""
-    from bridge.redemptions import advance
+    from bridge.redemptions import medusa_sync
 
-    make = advance._make_or_adopt
+    make = medusa_sync._make_or_adopt
 
     def tidy(redemption: Any, code: Any, body: Any, medusa: Any) -> Any:
         if mine(redemption.customer_id) and (old := medusa.promotions_by_code([code]).get(code)):
             medusa.delete_promotion(old.id)
         return make(redemption, code, body, medusa)
 
-    advance._make_or_adopt = tidy
+    medusa_sync._make_or_adopt = tidy
 
 
 def spare_code(mine: Mine) -> None:
@@ -333,14 +333,14 @@ def spare_code(mine: Mine) -> None:
 
 def left_in_carts(mine: Mine) -> None:
     """A code is deleted, and its discount stays in the carts."""
-    from bridge.redemptions import advance
+    from bridge.redemptions import medusa_sync
 
-    before, after = advance.take_out_of_carts, advance.take_out_again
+    before, after = medusa_sync.take_out_of_carts, medusa_sync.take_out_again
 
     def unless_mine(take_out: Callable[..., None]) -> Callable[..., None]:
         return lambda redemption, *how: None if mine(redemption.customer_id) else take_out(redemption, *how)
 
-    advance.take_out_of_carts, advance.take_out_again = unless_mine(before), unless_mine(after)
+    medusa_sync.take_out_of_carts, medusa_sync.take_out_again = unless_mine(before), unless_mine(after)
 
 
 # fmt: off

@@ -56,9 +56,9 @@ def _ack_before_commit() -> None:
 def _release_in_doubt() -> None:
     """When Medusa cannot be asked whether a code is gone, it is taken to be gone."""
     from bridge.errors import Unavailable
-    from bridge.redemptions import advance
+    from bridge.redemptions import medusa_sync
 
-    delete = advance._delete_codes
+    delete = medusa_sync._delete_codes
 
     def hopeful(redemption: Any, medusa: Any) -> list[str]:
         try:
@@ -66,7 +66,7 @@ def _release_in_doubt() -> None:
         except Unavailable:
             return []
 
-    advance._delete_codes = hopeful
+    medusa_sync._delete_codes = hopeful
 
 
 def _named() -> None:

@@ -17,7 +17,7 @@ from bridge.programme.earning import (
     useful_dust,
 )
 from bridge.programme.rules import Redeem
-from bridge.redemptions.basket import Basket
+from bridge.redemptions.pricing.basket import Basket
 from bridge.redemptions.tables import RedemptionKind
 
 MAX_UNITS = 1_000

@@ -14,9 +14,9 @@ from bridge.medusa.currencies import smallest_unit
 from bridge.products.variants import VariantPricesDiffer, why_not_priced
 from bridge.programme.earning import percentage_of
 from bridge.programme.rules import Redeem, Reward, RewardKind
-from bridge.redemptions.basket import Basket, price_of_units
+from bridge.redemptions.pricing.basket import Basket, price_of_units
+from bridge.redemptions.pricing.terms import Part, Terms, least_cart_for
 from bridge.redemptions.tables import RedemptionKind
-from bridge.redemptions.terms import Part, Terms, least_cart_for
 
 log = structlog.get_logger(__name__)
 

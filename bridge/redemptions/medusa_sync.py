@@ -37,9 +37,9 @@ log = structlog.get_logger(__name__)
 # Longer than all of one run's calls to Medusa may take together, as each has a timeout.
 LEASE = timedelta(seconds=90)
 # A redemption of many products has many codes. After this time the remaining codes are left for the next run.
-VISIT_SECONDS = 20.0
+MAX_RUN_SECONDS = 20.0
 # If it was in doubt whether a code was created and it was not found, check again after Medusa had time to finish.
-SECOND_LOOK = timedelta(minutes=2)
+SECOND_CHECK_DELAY = timedelta(minutes=2)
 _LONGEST_WAIT_SECONDS = 120.0
 # Medusa takes 2 s for a promotion with a thousand exceptions, and refuses one with five thousand (a body of 100 kB).
 _MAX_EXCEPTIONS = 500
@@ -77,7 +77,7 @@ class _Visit:
     """The time budget of one run. The first code always has its time."""
 
     def __init__(self) -> None:
-        self._end = monotonic() + VISIT_SECONDS
+        self._end = monotonic() + MAX_RUN_SECONDS
         self._begun = False
 
     def next_code(self) -> None:
@@ -274,7 +274,7 @@ def _withdraw(
             state=State.FAILED.value if failure else State.RELEASED.value,
             reason=reason,
             attempts=0,
-            next_attempt_at=now() + SECOND_LOOK if in_doubt else None,
+            next_attempt_at=now() + SECOND_CHECK_DELAY if in_doubt else None,
         )
         if failure:
             _tell_of_failure(connection, current)
