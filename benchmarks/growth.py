@@ -17,7 +17,7 @@ from benchmarks.figures import Figure, Outcome, Scale
 from benchmarks.house import House, a_house
 from benchmarks.load import send
 from benchmarks.plans import read_whole
-from bridge.inbox.process_batch import BATCH, drain_once
+from bridge.inbox.process_batch import BATCH, process_batch
 from tests.support.tokens import token
 
 SMALL_ROWS, ROWS_OF_A_CUSTOMER, MOST = 10_000, 50, 1.25
@@ -145,10 +145,10 @@ def _post(book: _Book, number: int) -> float:
         first = book.rows * 1_000 + number * 2 * POSTINGS
         # Connections and plans are there before it counts.
         fill_inbox(connection, BATCH, customer=lambda _: book.chance.randrange(book.customers), first=first + POSTINGS)
-        drain_once()
+        process_batch()
         fill_inbox(connection, POSTINGS, customer=lambda _: book.chance.randrange(book.customers), first=first)
         started = time.perf_counter()
-        while drain_once().taken:
+        while process_batch().taken:
             pass
         return (time.perf_counter() - started) / POSTINGS * 1e6
 

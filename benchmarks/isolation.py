@@ -15,7 +15,7 @@ from benchmarks.deliveries import customer_name, fill_inbox, read
 from benchmarks.figures import Figure, Outcome, Scale, percentile
 from benchmarks.house import House, a_house_with
 from benchmarks.load import Answers, send
-from bridge.inbox.process_batch import drain_once
+from bridge.inbox.process_batch import process_batch
 from bridge.redemptions.service import MAX_OPEN_REDEMPTIONS
 from tests.support.deliveries import deliver
 from tests.support.medusa import FakeMedusa, cart_line
@@ -43,7 +43,7 @@ def measure(scale: Scale) -> Outcome:
     with a_house_with(medusa, **no_limits) as house:
         with house.connect() as connection:
             fill_inbox(connection, LONG_POLLS + 2 * redemptions + 2, customer=lambda n: n)
-        while drain_once().taken:
+        while process_batch().taken:
             pass
         with house.serving(workers=1) as (port, _):
             figures = [*_reads_while_medusa_hangs(port, medusa, seconds), *_reads_beside_long_polls(port, seconds)]

@@ -4,7 +4,7 @@ from benchmarks.deliveries import customer_name, fill_inbox, read
 from benchmarks.figures import Figure, Outcome, Scale, percentile
 from benchmarks.house import a_house
 from benchmarks.load import Answers, send
-from bridge.inbox.process_batch import drain_once
+from bridge.inbox.process_batch import process_batch
 from tests.support.tokens import token
 
 RATE, SHARE_OF_BARE, CONNECTIONS, CUSTOMERS, ROUNDS = 5_000, 0.5, 32, 2_000, 5
@@ -16,7 +16,7 @@ def measure(scale: Scale) -> Outcome:
     with a_house() as house:
         with house.connect() as connection:
             fill_inbox(connection, CUSTOMERS, customer=lambda n: n)
-        while drain_once().taken:
+        while process_batch().taken:
             pass
         with house.serving() as (port, _), house.serving_bare("benchmarks.bare:app") as bare_port:
             ours, bare = _in_turns((port, bare_port), requests, seconds=scale.comparison_seconds)

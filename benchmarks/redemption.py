@@ -8,7 +8,7 @@ import httpx
 from benchmarks.deliveries import customer_name, fill_inbox
 from benchmarks.figures import Figure, Outcome, Scale, percentile
 from benchmarks.house import a_house_with
-from bridge.inbox.process_batch import drain_once
+from bridge.inbox.process_batch import process_batch
 from tests.support.medusa import FakeMedusa
 from tests.support.tokens import customer
 
@@ -23,7 +23,7 @@ def measure(scale: Scale) -> Outcome:
     with a_house_with(medusa) as house:
         with house.connect() as connection:
             fill_inbox(connection, wanted + 40, customer=lambda n: n)
-        while drain_once().taken:
+        while process_batch().taken:
             pass
         # The workers that `dust up` has.
         with (

@@ -12,8 +12,8 @@ from sqlalchemy import Connection
 
 from bridge.clock import now
 from bridge.errors import DustError, Unavailable
-from bridge.inbox.process_batch import OWN_TASK_GRACE, drain_once, split_off_once
-from bridge.inbox.process_one import RetryLater, handle_event, park_event, retry_event
+from bridge.inbox.process_batch import OWN_TASK_GRACE, process_batch, split_off_batch
+from bridge.inbox.process_one import RetryLater, fail_event, handle_event, retry_event
 from bridge.queue.enqueue import INBOX_DRAIN, INBOX_HANDLE, REDEMPTIONS_ADVANCE, publish
 from bridge.redemptions.cart_codes import CART_CHECK_DELAY
 from workers.app import DustTask, app
@@ -29,7 +29,7 @@ _THE_ROW_COUNTS = 1_000
 # RabbitMQ's delays are whole seconds, and Celery fails a task that is to be retried in less than one.
 _MIN_SECONDS = 1.0
 # Well below the hard time limit; another task continues.
-_DRAIN_SECONDS = 20.0
+_MAX_BATCH_SECONDS = 20.0
 
 
 @app.task(name=INBOX_DRAIN, retryable=True, bind=True, default_retry_delay=_LOST_SECONDS)
@@ -38,14 +38,14 @@ def drain(self: DustTask) -> int:
 
     Celery counts a retry if the worker process was lost. Then the event that caused it must not be in a batch again.
     """
-    end, taken = time.monotonic() + _DRAIN_SECONDS, 0
-    take = split_off_once if self.request.retries else drain_once
+    end, taken = time.monotonic() + _MAX_BATCH_SECONDS, 0
+    take = split_off_batch if self.request.retries else process_batch
     while True:
         try:
             batch = take()
         except Unavailable as error:
             # Nothing has failed: every event is in Postgres, and the periodic job enqueues this again.
-            log.warning("drain_waits", reason=error.message)
+            log.warning("batch_waits", reason=error.message)
             return taken
         taken += batch.taken
         for event_id in batch.split_off:
@@ -97,13 +97,13 @@ def handle(self: EventTask, event_id: str) -> str:
 
 
 @signals.task_failure.connect(sender=handle)
-def _park_with_its_task(exception: BaseException, args: Sequence[str], **_: object) -> None:
+def _fail_with_its_task(exception: BaseException, args: Sequence[str], **_: object) -> None:
     """Mark the event of a task as failed if the task was ended from outside (time limit, lost worker).
 
     Otherwise the periodic job would enqueue it again and again. An unreachable Redis while Celery stores a retry also
     ends the task; then the event itself has no problem.
     """
     if not isinstance(exception, (DustError, OperationalError, RedisError)):
-        park_event(
+        fail_event(
             args[0], f"Its task was ended ({exception}). Retry it; if that happens again, Dust has a fault there."
         )

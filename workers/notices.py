@@ -31,11 +31,11 @@ def expiring() -> int:
             days = programme.earn.expiry_notice_days
             if days is None:
                 break
-            told = announce_expiring(
+            announced = announce_expiring(
                 connection, days=days, now=now(), customers=_CUSTOMERS_AT_ONCE, time_zone=programme.time_zone
             )
-        done += told
-        if told < _CUSTOMERS_AT_ONCE:
+        done += announced
+        if announced < _CUSTOMERS_AT_ONCE:
             break
     if done:
         publish(NOTICES_SEND)

@@ -9,7 +9,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from bridge.cli.output import AsJson, console, print_json, print_rows
 from bridge.clock import now
 from bridge.errors import InvalidInput
-from bridge.inbox.backfill import Preview, Wish, begin, finish, open_run, preview, take_in
+from bridge.inbox.backfill import BackfillOptions, Preview, begin, finish, open_run, preview, take_in
 from bridge.medusa.client import get_medusa
 from bridge.queue.enqueue import INBOX_DRAIN, INBOX_HANDLE, publish
 
@@ -43,7 +43,7 @@ def backfill(
     nobody gets a mail about an old order, unless you --tell. Interrupted, it goes on where it was when the same command
     is given again.
     """
-    wish = Wish(
+    options = BackfillOptions(
         since=_utc(since) if since else _BEGINNING,
         until=_utc(until) if until else None,
         programme_version=programme,
@@ -51,22 +51,22 @@ def backfill(
     )
     if as_json and not (yes or dry_run):
         raise InvalidInput("--json cannot ask: add --yes or --dry-run.")
-    goes_on = None if dry_run else open_run(wish, restart=restart)
+    goes_on = None if dry_run else open_run(options, restart=restart)
     if dry_run or (goes_on is None and not yes):
-        found = _preview(wish, quiet=as_json)
+        found = _preview(options, quiet=as_json)
         _tell_preview(found, as_json=as_json)
         if dry_run:
             return
         if not found.orders and not found.customers_for_signup:
             return
         typer.confirm("Give it?", abort=True)
-    _run(wish, tell=tell, as_json=as_json)
+    _run(options, tell=tell, as_json=as_json)
 
 
-def _preview(wish: Wish, *, quiet: bool) -> Preview:
+def _preview(options: BackfillOptions, *, quiet: bool) -> Preview:
     with Progress(*_COUNTING, TimeElapsedColumn(), console=console, disable=quiet, transient=True) as progress:
         task = progress.add_task("Reading from Medusa", total=None)
-        return preview(get_medusa(), wish, now=now(), progress=lambda steps: progress.advance(task, steps))
+        return preview(get_medusa(), options, now=now(), progress=lambda steps: progress.advance(task, steps))
 
 
 def _tell_preview(found: Preview, *, as_json: bool) -> None:
@@ -89,8 +89,8 @@ def _tell_preview(found: Preview, *, as_json: bool) -> None:
         console.print(f"  ✗ {unreadable} cannot be read")
 
 
-def _run(wish: Wish, *, tell: bool, as_json: bool) -> None:
-    run = begin(wish, actor=_ACTOR, now=now())
+def _run(options: BackfillOptions, *, tell: bool, as_json: bool) -> None:
+    run = begin(options, actor=_ACTOR, now=now())
     if run.orders and not as_json:
         console.print(f"It goes on at {run.seen_until:%Y-%m-%d %H:%M} UTC, after {run.orders} orders.")
     with Progress(*_COUNTING, TimeElapsedColumn(), console=console, disable=as_json, transient=True) as progress:

@@ -32,7 +32,7 @@ from sqlalchemy.dialects.postgresql import insert
 from bridge.db import metadata, transaction
 from bridge.errors import Conflict
 from bridge.ids import OrderId, new_id
-from bridge.inbox.process_batch import drain_once
+from bridge.inbox.process_batch import process_batch
 from bridge.inbox.process_one import EventFailed, RetryLater, handle_event
 from bridge.inbox.reconcile import (
     SOURCE,
@@ -86,7 +86,7 @@ class UnfinishedBackfill(Conflict):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wish:
+class BackfillOptions:
     """Options of a backfill: which orders, by time of placement, and which rules. Default for `until`: its start."""
 
     since: datetime
@@ -148,15 +148,17 @@ class Run:
     waiting: int
 
 
-def preview(medusa: Medusa, wish: Wish, *, now: datetime, progress: Callable[[int], None] = lambda _: None) -> Preview:
+def preview(
+    medusa: Medusa, options: BackfillOptions, *, now: datetime, progress: Callable[[int], None] = lambda _: None
+) -> Preview:
     """Settle the orders in a sandbox, without effect. Raises `MedusaAway`, `UnknownVersion`, `MayNotRehearse`."""
     with transaction() as connection:
-        rules = _rules(connection, wish.programme_version)
+        rules = _rules(connection, options.programme_version)
     found = Preview()
     currencies: dict[str, str] = {}
-    until = wish.until or now
+    until = options.until or now
     with rehearsal(rules, now=now) as stage:
-        for page in read_pages(medusa.orders_placed_since(wish.since), until=until, unreadable=found.unreadable):
+        for page in read_pages(medusa.orders_placed_since(options.since), until=until, unreadable=found.unreadable):
             orders = [order for _, order in page]
             with transaction() as connection:
                 known = newest_facts(connection, [order.id for order in orders])
@@ -168,11 +170,11 @@ def preview(medusa: Medusa, wish: Wish, *, now: datetime, progress: Callable[[in
             progress(len(orders))
         _add_up(found, stage.rows(), currencies)
         found.expired = stage.expired(now=now)
-    if wish.with_signup:
+    if options.with_signup:
         with transaction() as connection:
             # The sign-up bonus is that of the rules in force, independent of the version for the orders.
             found.signup = current_version(connection).programme.bonuses.signup
-        found.customers_for_signup = sum(len(some) for some in _new_customers(medusa, wish.since, until))
+        found.customers_for_signup = sum(len(some) for some in _new_customers(medusa, options.since, until))
     return found
 
 
@@ -203,7 +205,7 @@ def _rules(connection: Connection, number: int | None) -> Programme:
     return version_numbered(connection, number).programme
 
 
-def open_run(wish: Wish, *, restart: bool = False) -> Run | None:
+def open_run(options: BackfillOptions, *, restart: bool = False) -> Run | None:
     """The unfinished run with the same options, to be continued; None if there is no unfinished run.
 
     Raises `UnfinishedBackfill` if the unfinished run has other options. With `restart`, any unfinished run is dropped.
@@ -217,8 +219,8 @@ def open_run(wish: Wish, *, restart: bool = False) -> Run | None:
         if restart:
             connection.execute(update(backfill_run).where(backfill_run.c.id == row.id).values(state="forgotten"))
             return None
-        same_until = wish.until in {None, row.until}
-        if same_until and (wish.since, wish.programme_version, wish.with_signup) == (
+        same_until = options.until in {None, row.until}
+        if same_until and (options.since, options.programme_version, options.with_signup) == (
             row.since,
             row.programme_version,
             row.with_signup,
@@ -230,23 +232,23 @@ def open_run(wish: Wish, *, restart: bool = False) -> Run | None:
         )
 
 
-def begin(wish: Wish, *, actor: str, now: datetime) -> Run:
+def begin(options: BackfillOptions, *, actor: str, now: datetime) -> Run:
     """Start a run, or continue the unfinished one. Raises `UnfinishedBackfill`, `UnknownVersion`."""
-    earlier = open_run(wish)
+    earlier = open_run(options)
     if earlier is not None:
         return earlier
     with transaction() as connection:
-        _rules(connection, wish.programme_version)
+        _rules(connection, options.programme_version)
         row = connection.execute(
             insert(backfill_run)
             .values(
                 id=new_id("dbf"),
                 state="running",
-                since=wish.since,
-                until=wish.until or now,
-                programme_version=wish.programme_version,
-                with_signup=wish.with_signup,
-                seen_until=wish.since,
+                since=options.since,
+                until=options.until or now,
+                programme_version=options.programme_version,
+                with_signup=options.with_signup,
+                seen_until=options.since,
                 actor=actor,
                 created_at=now,
             )
@@ -301,9 +303,9 @@ def _pin(connection: Connection, order_ids: list[OrderId], number: int) -> None:
 def _drain() -> Iterator[str]:
     """Process the inbox, concurrently with any worker. Yields the ids of events that need their own task."""
     while True:
-        drained = drain_once()
-        yield from drained.split_off
-        if not drained.more:
+        batch = process_batch()
+        yield from batch.split_off
+        if not batch.more:
             return
 
 

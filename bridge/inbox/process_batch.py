@@ -46,7 +46,7 @@ OWN_TASK_GRACE = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Drained:
+class ProcessedBatch:
     """Result of one batch: the number of events taken, and the ids of events that need their own task.
 
     `redemptions` are those whose cart must be checked after `CART_CHECK_DELAY`.
@@ -71,18 +71,18 @@ class _Sorted:
     apart: list[str]
 
 
-def split_off_once() -> Drained:
+def split_off_batch() -> ProcessedBatch:
     """Take the oldest due events, up to `BATCH`, and split off each into its own task without reading any.
 
     Used after a batch has crashed its worker process: only separate tasks show which event caused the crash.
     """
     with transaction() as connection:
         taken = tuple(row.id for row in _take(connection))
-        _postpone(connection, taken)
-    return Drained(taken=len(taken), split_off=taken)
+        _reschedule(connection, taken)
+    return ProcessedBatch(taken=len(taken), split_off=taken)
 
 
-def drain_once() -> Drained:
+def process_batch() -> ProcessedBatch:
     """Take the oldest due events, up to `BATCH`, and process them. Raises `Unavailable` if Postgres is unavailable."""
     taken: list[str] = []
     try:
@@ -99,29 +99,29 @@ def drain_once() -> Drained:
             work.apart.extend(unclear)
             if work.orders:
                 mark_handled(connection, {who: describe(settled[order.id]) for who, order in work.orders.items()})
-            _postpone(connection, work.apart)
+            _reschedule(connection, work.apart)
     except Unavailable:
         raise
     except Exception:
         # One event breaks the whole batch, which was rolled back. Each event gets its own task.
         log.exception("batch_broke", events=len(taken))
         with transaction() as connection:
-            _postpone(connection, taken)
-        return Drained(taken=len(taken), split_off=tuple(taken))
-    _tell(work.orders, rows)
+            _reschedule(connection, taken)
+        return ProcessedBatch(taken=len(taken), split_off=tuple(taken))
+    _log_batch(work.orders, rows)
     done = {event_id: _handle_here(event_id) for event_id in work.alone}
     failed = [event_id for event_id, handled in done.items() if handled is None]
     if failed:
         with transaction() as connection:
-            _postpone(connection, failed)
+            _reschedule(connection, failed)
     redemptions = tuple(each for handled in done.values() if handled for each in handled.redemptions)
-    return Drained(taken=len(taken), split_off=(*work.apart, *failed), redemptions=redemptions)
+    return ProcessedBatch(taken=len(taken), split_off=(*work.apart, *failed), redemptions=redemptions)
 
 
 def _quiet(rows: Sequence[Row[Any]], orders: Mapping[str, Order]) -> set[OrderId]:
     """Orders whose events in this batch all come from a backfill. No outgoing webhook is sent for them."""
-    told = {orders[row.id].id for row in rows if row.id in orders and row.source != QUIET_SOURCE}
-    return {order.id for order in orders.values()} - told
+    announced = {orders[row.id].id for row in rows if row.id in orders and row.source != QUIET_SOURCE}
+    return {order.id for order in orders.values()} - announced
 
 
 def _traced(rows: Sequence[Row[Any]], orders: Collection[str]) -> AbstractContextManager[Any]:
@@ -136,7 +136,7 @@ def _traced(rows: Sequence[Row[Any]], orders: Collection[str]) -> AbstractContex
     return span("inbox.drain", links=traces, events=len(orders))
 
 
-def _tell(orders: Mapping[str, Order], rows: Sequence[Row[Any]]) -> None:
+def _log_batch(orders: Mapping[str, Order], rows: Sequence[Row[Any]]) -> None:
     """Log one line for the batch, with the ids of each event, order and customer. A line each would cost more than
     settling does."""
     if not orders:
@@ -172,7 +172,7 @@ def _sort(connection: Connection, rows: Sequence[Row[Any]]) -> _Sorted:
     return work
 
 
-def _postpone(connection: Connection, event_ids: Sequence[str]) -> None:
+def _reschedule(connection: Connection, event_ids: Sequence[str]) -> None:
     if event_ids:
         connection.execute(
             update(webhook_event)

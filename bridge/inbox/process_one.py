@@ -124,15 +124,15 @@ def _handle(row: Row[Any], medusa: Medusa | None) -> Handled:
     try:
         return _try(row, medusa)
     except Unavailable as error:
-        raise _put_off(row, error) from error
+        raise _reschedule(row, error) from error
     except UnknownInMedusa as error:
         return _not_in_medusa(row, error)
     except DustError as error:
-        raise _park(row, error.code, error.message) from error
+        raise _fail(row, error.code, error.message) from error
     except Exception as error:
         # A bug in Dust must not cause endless retries or lose the event: mark it as failed and log the traceback.
         log.exception("event_broke")
-        raise _park(
+        raise _fail(
             row, "internal_error", redact(f"Dust has a fault here ({type(error).__name__}: {error}).")
         ) from error
 
@@ -282,12 +282,12 @@ def mark_failed(connection: Connection, event_id: str, *, code: str, reason: str
         EVENTS_FAILED.labels(metric_label(failed.type), code).inc()
 
 
-def park_event(event_id: str, reason: str) -> None:
+def fail_event(event_id: str, reason: str) -> None:
     """Mark an event as failed whose task was killed before it could do so. Only pending events change."""
     row = _read_row(event_id)
     if row.state == EventState.PENDING:
         with _about(row):
-            _park(row, "task_ended", reason)
+            _fail(row, "task_ended", reason)
 
 
 def retry_event(
@@ -396,7 +396,7 @@ def _not_in_medusa(row: Row[Any], error: UnknownInMedusa) -> Handled:
             f"{error.message} It is looked for once more in ten minutes. Check that the webhook comes from the shop"
             " that DUST_MEDUSA_URL names."
         )
-        raise _park(row, error.code, message) from error
+        raise _fail(row, error.code, message) from error
     reason = (
         f"{error.message} It was deleted (Medusa does that when the payment is declined), or the webhook comes from"
         " another shop than DUST_MEDUSA_URL names."
@@ -413,10 +413,10 @@ def _not_in_medusa(row: Row[Any], error: UnknownInMedusa) -> Handled:
     return Handled(event_id=row.id, state=EventState.IGNORED, sentence=reason)
 
 
-def _put_off(row: Row[Any], error: Unavailable) -> DustError:
+def _reschedule(row: Row[Any], error: Unavailable) -> DustError:
     attempts = row.attempts + 1
     if attempts >= get_settings().retry_attempts:
-        return _park(row, error.code, f"{error.message} Tried {attempts} times; retry it once that is fixed.", attempts)
+        return _fail(row, error.code, f"{error.message} Tried {attempts} times; retry it once that is fixed.", attempts)
     wait = backoff_seconds(attempts, longest_seconds=_LONGEST_WAIT_SECONDS)
     with transaction() as connection:
         connection.execute(
@@ -434,13 +434,13 @@ def _put_off(row: Row[Any], error: Unavailable) -> DustError:
         )
         note_attempt(connection, row.id, attempt)
     EVENTS_PUT_OFF.labels(error.code).inc()
-    log.warning("event_put_off", type=row.type, code=error.code, reason=error.message, attempt=attempts)
+    log.warning("event_rescheduled", type=row.type, code=error.code, reason=error.message, attempt=attempts)
     return RetryLater(row.id, error.message, wait)
 
 
-def _park(row: Row[Any], code: str, message: str, attempts: int | None = None) -> EventFailed:
+def _fail(row: Row[Any], code: str, message: str, attempts: int | None = None) -> EventFailed:
     reason = f"{row.type} {row.subject}: {message}"
     with transaction() as connection:
         mark_failed(connection, row.id, code=code, reason=reason, attempts=attempts or row.attempts + 1)
-    log.error("event_parked", type=row.type, code=code, reason=message)
+    log.error("event_failed", type=row.type, code=code, reason=message)
     return EventFailed(reason)

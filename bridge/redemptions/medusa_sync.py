@@ -112,7 +112,7 @@ def advance(redemption_id: str, medusa: Medusa) -> Outcome:
             _end_visit(connection, redemption_id, lease, next_attempt_at=now())
         return Outcome(redemption=redemption, unfinished=True)
     except Unavailable as error:
-        _put_off(redemption, lease, error)
+        _reschedule(redemption, lease, error)
         raise
 
 
@@ -145,7 +145,7 @@ def _end_visit(connection: Connection, redemption_id: str, lease: str, **changes
         raise Busy(redemption_id)
 
 
-def _put_off(redemption: Redemption, lease: str, error: DustError) -> None:
+def _reschedule(redemption: Redemption, lease: str, error: DustError) -> None:
     attempts = redemption.attempts + 1
     try:
         with transaction() as connection:

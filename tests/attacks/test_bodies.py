@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from bridge.db import transaction
 from bridge.http.body_limits import MAX_BYTES
-from bridge.inbox.process_batch import drain_once
+from bridge.inbox.process_batch import process_batch
 from tests.support import tokens
 from tests.support.deliveries import deliver
 from tests.support.orders import line, order, order_event
@@ -39,7 +39,7 @@ BOMBS = {
 def assert_open(api: TestClient) -> None:
     """The next shopper notices nothing."""
     assert deliver(api, order_event(order("order_after", lines=[line(price=7)]))).status_code == 202
-    while drain_once().taken:
+    while process_batch().taken:
         pass
     assert api.get("/store/dust", headers=tokens.customer()).json() == {"points": 7}
 

@@ -11,7 +11,7 @@ import pytest
 import structlog
 from fastapi.testclient import TestClient
 
-from bridge.inbox.process_batch import drain_once
+from bridge.inbox.process_batch import process_batch
 from bridge.observability.logs import set_up_logs
 from bridge.settings import get_settings
 from tests.support import tokens
@@ -64,7 +64,7 @@ def send(api: TestClient, nasty: str) -> None:
 def test_nothing_that_is_sent_breaks_out_of_its_line(api: TestClient, log: io.StringIO) -> None:
     for nasty in NASTY:
         send(api, nasty)
-    drain_once()
+    process_batch()
     for nasty in NASTY:
         logging.getLogger("a.library").warning("it was told %s", nasty)
     text = log.getvalue()

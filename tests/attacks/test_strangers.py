@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from bridge.inbox.process_batch import drain_once
+from bridge.inbox.process_batch import process_batch
 from bridge.medusa.client import get_medusa
 from bridge.redemptions.medusa_sync import advance
 from tests.support import tokens
@@ -26,7 +26,7 @@ def victims(api: TestClient, medusa: FakeMedusa) -> dict[str, str]:
     orders = [order(f"order_{number}", customer_id=VICTIM, lines=[line(price=500)]) for number in range(3)]
     for number, each in enumerate(orders):
         deliver(api, order_event(each), event_id=f"msg_{number}")
-    drain_once()
+    process_batch()
     medusa.add_cart("cart_1", customer_id=VICTIM, lines=[cart_line()])
     mine = tokens.customer(VICTIM)
     for key in (KEY, "another"):

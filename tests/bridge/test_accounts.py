@@ -14,7 +14,7 @@ from bridge.clock import now, real_now
 from bridge.db import transaction
 from bridge.errors import Unavailable
 from bridge.ids import CustomerId
-from bridge.inbox.process_batch import drain_once
+from bridge.inbox.process_batch import process_batch
 from bridge.inbox.process_one import handle_event
 from bridge.inbox.reconcile import reconcile
 from bridge.ledger.merges import merge_customers, unmerge_customer
@@ -41,7 +41,7 @@ def tell(api: TestClient, kind: str, customer_id: str = "cus_1") -> None:
 
 
 def handle_waiting() -> None:
-    for event_id in drain_once().split_off:
+    for event_id in process_batch().split_off:
         handle_event(event_id)
 
 
@@ -176,7 +176,7 @@ def test_while_medusa_is_away_the_bonus_waits(api: TestClient, medusa: FakeMedus
     medusa.add_customer("cus_1", EMAIL, created=real_now())
     medusa.away = True
     deliver(api, event("customer.created", {"id": "cus_1"}), event_id="msg_1")
-    assert drain_once().split_off == ("msg_1",)
+    assert process_batch().split_off == ("msg_1",)
     with pytest.raises(Unavailable):
         handle_event("msg_1")
     assert balance().balance == 0

@@ -27,7 +27,7 @@ from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import Conflict
 from bridge.ids import CustomerId, new_id
-from bridge.inbox.process_batch import drain_once
+from bridge.inbox.process_batch import process_batch
 from bridge.inbox.reconcile import reconcile
 from bridge.ledger.statements import Balance, read_balances
 from bridge.ledger.tables import dust_balance
@@ -239,7 +239,7 @@ class AnySequence(RuleBasedStateMachine):
         for _, purchase in sorted(self.orders.items()):
             self.hear(purchase.facts(), purchase)
         reconcile(get_medusa(), since=now() - timedelta(days=3650))
-        while drain_once().taken:
+        while process_batch().taken:
             pass
         self.all_is_as_the_model_says()
 
@@ -277,7 +277,7 @@ class AnySequence(RuleBasedStateMachine):
         # Payments of orders that were only now found to wait for one are looked at once more; then all is known.
         found = [reconcile(get_medusa(), since=now() - timedelta(days=3650)).drifted for _ in range(2)]
         assert found[-1] == []
-        while drain_once().taken:
+        while process_batch().taken:
             pass
         self.touched = True
         self.all_is_as_the_model_says()

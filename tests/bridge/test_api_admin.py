@@ -14,7 +14,7 @@ from sqlalchemy import text
 from bridge.clock import now
 from bridge.db import forget_engine, transaction
 from bridge.errors import DustError
-from bridge.inbox.process_batch import drain_once
+from bridge.inbox.process_batch import process_batch
 from bridge.inbox.process_one import handle_event
 from bridge.medusa.client import get_medusa
 from bridge.queue.enqueue import INBOX_DRAIN, PRODUCTS_MIRROR
@@ -430,7 +430,7 @@ def test_reconcile_finds_an_order_that_no_webhook_told_of(
     assert (dry["orders_seen"], dry["drifted"], hints) == (1, ["order_1"], [])
     found = call(api, "POST", "/admin/dust/reconcile").json()
     assert (found["drifted"], found["dry_run"], hints) == (["order_1"], False, [(INBOX_DRAIN,)])
-    drain_once()
+    process_batch()
     assert call(api, "GET", "/admin/dust/customers/cus_1").json()["balance"] == 10
     assert call(api, "POST", "/admin/dust/reconcile").json()["drifted"] == []
 
@@ -582,7 +582,7 @@ def test_health_says_how_long_the_oldest_work_waits(api: TestClient) -> None:
     deliver(api, order_event(order(lines=[line(price=1000)])))
     with moved(timedelta(seconds=90)):
         assert 90 <= api.get("/health/ready").json()["oldest_waiting_event_seconds"] < 120
-    drain_once()
+    process_batch()
     assert api.get("/health/ready").json() == empty
     headers = {**tokens.customer(), "Idempotency-Key": "k"}
     api.post("/store/dust/redemptions", json={"dust": 500, "currency_code": "eur"}, headers=headers)

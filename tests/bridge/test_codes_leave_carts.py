@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import Unavailable
-from bridge.inbox.process_batch import drain_once
+from bridge.inbox.process_batch import process_batch
 from bridge.medusa.client import Medusa, get_medusa
 from bridge.operations.audit import audit_medusa
 from bridge.queue.enqueue import REDEMPTIONS_ADVANCE
@@ -62,7 +62,7 @@ def tell(api: TestClient, *codes: str, cart_id: str = "cart_1") -> None:
         "data": {"cart_id": cart_id, "codes": list(codes)},
     }
     assert deliver(api, json.dumps(event).encode()).status_code == 202
-    drain_once()
+    process_batch()
 
 
 def due() -> list[str]:
@@ -238,7 +238,7 @@ def test_a_cart_that_is_completed_meanwhile_is_left_alone_and_its_order_is_booke
     medusa.orders["order_1"] = order(lines=lines, placed=now())
 
     assert delete(api, redemption["id"]).json()["code"] == "already_used"
-    drain_once()
+    process_batch()
 
     assert show(api, redemption["id"])["state"] == "captured"
     assert codes_in(medusa.carts["cart_1"]) == {redemption["code"]}
@@ -484,7 +484,7 @@ def test_an_event_without_a_cart_is_refused_and_one_without_codes_changes_nothin
     assert deliver(api, json.dumps(event).encode()).status_code == 400
     event["data"] = {"cart_id": "cart_1", "codes": "x"}
     assert deliver(api, json.dumps(event).encode()).status_code == 202
-    drain_once()
+    process_batch()
     visit_when_due()
     assert show(api, redemption["id"])["state"] == "active"
 

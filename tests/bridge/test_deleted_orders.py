@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 
 from bridge.clock import now
 from bridge.db import transaction
-from bridge.inbox.process_batch import drain_once
+from bridge.inbox.process_batch import process_batch
 from bridge.inbox.reconcile import keep_orders, reconcile
 from bridge.medusa.client import get_medusa
 from bridge.operations.audit import audit_medusa
@@ -121,7 +121,7 @@ def advance_all() -> None:
         due = due_redemptions(connection, now=now() + timedelta(minutes=10), limit=100)
     for redemption_id in due:
         keep_orders(advance(redemption_id, get_medusa()).orders)
-    while drain_once().taken:
+    while process_batch().taken:
         pass
 
 

@@ -7,7 +7,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from bridge.db import transaction
-from bridge.inbox.process_batch import drain_once
+from bridge.inbox.process_batch import process_batch
 from bridge.inbox.process_one import handle_event
 from tests.bridge.test_settlement import balance, rules, settle
 from tests.support.deliveries import deliver
@@ -30,7 +30,7 @@ def converted(at: datetime = PLACED, *, version: int = 2, **more: Any) -> dict[s
 
 def tell(api: TestClient, document: dict[str, Any], kind: str = "order.placed", at: datetime = PLACED) -> None:
     deliver(api, event(kind, {"id": document["id"], "order": document}, at)).raise_for_status()
-    drain_once()
+    process_batch()
 
 
 def placed_at() -> datetime:
@@ -54,7 +54,7 @@ def test_a_product_that_was_deleted_first_keeps_what_its_category_excludes(
         "categories": [{"id": "pcat_1"}],
     }
     deliver(api, order_event(document), event_id="msg_1").raise_for_status()
-    drain_once()
+    process_batch()
     handle_event("msg_1")
     assert balance().balance == 3
 
@@ -138,7 +138,7 @@ def test_a_product_that_is_gone_keeps_its_setting_for_orders_from_before(api: Te
     setting = {"dust_only": True, "dust_price": 5}
     api.put("/admin/dust/products/prod_mug", json=setting, headers=ADMIN).raise_for_status()
     deliver(api, event("product.deleted", {"id": "prod_mug"})).raise_for_status()
-    drain_once()
+    process_batch()
     assert api.get("/admin/dust/products/prod_mug", headers=ADMIN).status_code == 404
     assert api.get("/store/dust/products", params={"product_id": "prod_mug"}).json()["products"] == {}
     settle(order(lines=[line(product_id="prod_mug", price=30), line("line_2", price=7)]))

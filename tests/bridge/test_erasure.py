@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from bridge.clock import now
 from bridge.db import transaction
-from bridge.inbox.process_batch import drain_once
+from bridge.inbox.process_batch import process_batch
 from bridge.reports.liability import liability
 from tests.support import tokens
 from tests.support.deliveries import deliver
@@ -37,7 +37,7 @@ def everything_in_the_database() -> str:
 def test_erasing_leaves_no_personal_data_and_the_same_liability(api: TestClient, medusa: FakeMedusa) -> None:
     deliver(api, order_event(order_of_ada()))
     deliver(api, order_event(order_of_ada("order_2")))
-    drain_once()
+    process_batch()
     assert EMAIL in everything_in_the_database()
     with transaction() as connection:
         before = liability(connection, now())
@@ -57,7 +57,7 @@ def test_an_event_that_is_being_handled_is_not_waited_for_but_stripped_later(
 ) -> None:
     for number in (1, 2):
         deliver(api, order_event(order_of_ada(f"order_{number}")), event_id=f"msg_{number}")
-    drain_once()
+    process_batch()
     with transaction() as connection:
         connection.execute(text("SELECT FROM webhook_event WHERE id = 'msg_1' FOR UPDATE"))
         answer = api.post("/admin/dust/customers/cus_1/erase", headers=tokens.admin())
@@ -70,9 +70,9 @@ def test_an_event_that_is_being_handled_is_not_waited_for_but_stripped_later(
 def test_what_comes_in_late_is_stripped_too(api: TestClient, medusa: FakeMedusa) -> None:
     deliver(api, order_event(order_of_ada()))
     deliver(api, event("customer.deleted", {"id": "cus_1"}))
-    drain_once()
+    process_batch()
     deliver(api, order_event(order_of_ada(version=2), "order.updated"))
-    drain_once()
+    process_batch()
     assert EMAIL in everything_in_the_database()
     assert forget() > 0
     assert EMAIL not in everything_in_the_database()
@@ -97,7 +97,7 @@ def test_a_stripped_event_can_still_be_retried(api: TestClient, medusa: FakeMedu
 def test_an_export_holds_every_row_of_the_customer_and_of_nobody_else(api: TestClient, medusa: FakeMedusa) -> None:
     deliver(api, order_event(order_of_ada()))
     deliver(api, order_event(order("order_9", customer_id="cus_9")))
-    drain_once()
+    process_batch()
     document = api.get("/admin/dust/customers/cus_1/export", headers=tokens.admin()).json()
     assert [row["amount"] for row in document["transactions"]] == [10]
     assert [row["order_id"] for row in document["orders"]] == ["order_1"]

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from bridge.clock import now, real_now
 from bridge.db import transaction
 from bridge.ids import CustomerId, OrderId
-from bridge.inbox.process_batch import drain_once
+from bridge.inbox.process_batch import process_batch
 from bridge.inbox.process_one import handle_event
 from bridge.inbox.reconcile import reconcile
 from bridge.ledger.statements import Balance, read_balance
@@ -246,7 +246,7 @@ def register(api: TestClient, medusa: FakeMedusa, customer_id: str = "cus_1", em
 
 def tell(api: TestClient, kind: str, customer_id: str) -> None:
     deliver(api, event(kind, {"id": customer_id}))
-    for event_id in drain_once().split_off:
+    for event_id in process_batch().split_off:
         handle_event(event_id)
 
 
@@ -314,7 +314,7 @@ def test_a_registration_waits_while_medusa_is_away(api: TestClient, medusa: Fake
     medusa.away = True
     medusa.add_customer("cus_1", EMAIL, created=real_now())
     deliver(api, event("customer.created", {"id": "cus_1"}), event_id="msg_1")
-    assert drain_once().split_off == ("msg_1",)
+    assert process_batch().split_off == ("msg_1",)
     medusa.away = False
     handle_event("msg_1")
     assert balance().balance == 10
@@ -325,10 +325,10 @@ def test_a_registration_waits_while_medusa_is_away(api: TestClient, medusa: Fake
 
 def test_reconcile_finds_an_accepted_transfer(api: TestClient, medusa: FakeMedusa) -> None:
     deliver(api, order_event(guest()))
-    drain_once()
+    process_batch()
     medusa.orders["order_1"] = order(customer_id="cus_1", email=EMAIL, updated=PLACED + timedelta(hours=1))
     assert reconcile(get_medusa(), since=LONG_AGO).drifted == ["order_1"]
-    drain_once()
+    process_batch()
     assert balance().balance == 10
 
 
@@ -340,7 +340,7 @@ def test_guests_orders_from_before_there_was_an_escrow_are_found_again(api: Test
     _as_owner("ALTER TABLE guest_escrow_entry DISABLE TRIGGER USER", "DELETE FROM guest_escrow_entry",
               "DELETE FROM guest_escrow", "ALTER TABLE guest_escrow_entry ENABLE TRIGGER USER")  # fmt: skip
     assert reconcile(get_medusa(), since=LONG_AGO).drifted == ["order_1"]
-    drain_once()
+    process_batch()
     assert escrow().dust == 10
     assert reconcile(get_medusa(), since=LONG_AGO).drifted == []
 
@@ -364,7 +364,7 @@ def test_a_new_key_makes_old_hashes_worthless_until_reconcile_brings_the_e_mails
         assert email_hash_key(connection, now=now()) != before
     assert claim().orders == {}
     assert reconcile(get_medusa(), since=LONG_AGO).drifted == ["order_1"]
-    drain_once()
+    process_batch()
     assert claim().orders == {"order_1": 10}
 
 

@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import create_engine, text
 
 from bridge.db import DatabaseAway, driver_url, forget_engine, make_engine
-from bridge.inbox.process_batch import drain_once
+from bridge.inbox.process_batch import process_batch
 from bridge.settings import get_settings
 from tests.support import tokens
 from tests.support.clock import moved
@@ -73,16 +73,16 @@ def test_a_server_that_only_follows_another_takes_nothing_and_parks_nothing(
     answer = deliver(api, order_event(order("order_2")))
     assert (answer.status_code, answer.json()["code"]) == (503, "database_unavailable")
     with pytest.raises(DatabaseAway):
-        drain_once()
+        process_batch()
     as_owner(database, f"SET TRANSACTION READ WRITE; ALTER DATABASE {name} RESET default_transaction_read_only")
     forget_engine()
-    drain_once()
+    process_batch()
     assert api.get("/store/dust/balance", headers=tokens.customer()).json()["balance"] == 100
 
 
 def test_the_ages_of_what_waits(api: TestClient) -> None:
     deliver(api, order_event(order(lines=[line(price=100)])))
-    drain_once()
+    process_batch()
     deliver(api, event("order.placed", {"id": "order_2"}))
     headers = {**tokens.customer(), "idempotency-key": "key"}
     api.post("/store/dust/redemptions", json={"dust": 10, "currency_code": "eur"}, headers=headers)

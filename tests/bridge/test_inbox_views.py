@@ -11,7 +11,7 @@ from sqlalchemy.exc import ProgrammingError
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.inbox import process_one
-from bridge.inbox.process_batch import drain_once
+from bridge.inbox.process_batch import process_batch
 from bridge.inbox.process_one import EventFailed, RetryLater, handle_event, retry_all
 from bridge.inbox.selection import EventFilter
 from bridge.queue.enqueue import INBOX_DRAIN
@@ -58,7 +58,7 @@ def three_days(api: TestClient, medusa: FakeMedusa) -> TestClient:
             with pytest.raises(EventFailed):
                 handle_event(event_id)
     deliver(api, order_event(order()), event_id="good")
-    drain_once()
+    process_batch()
     return api
 
 
@@ -122,7 +122,7 @@ def test_one_event_has_its_raw_body_and_its_history(api: TestClient, medusa: Fak
 
 def test_an_event_that_goes_through_at_once_has_no_history(api: TestClient) -> None:
     deliver(api, order_event(order()), event_id="msg_1")
-    drain_once()
+    process_batch()
     assert one(api, "msg_1")["history"] == []
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from bridge.db import transaction
 from bridge.inbox import process_one
-from bridge.inbox.process_batch import drain_once
+from bridge.inbox.process_batch import process_batch
 from bridge.inbox.process_one import EventFailed, RetryLater, handle_event
 from bridge.observability.logs import redact
 from tests.support import tokens, unwanted
@@ -92,7 +92,7 @@ def test_one_request_s_ids_do_not_stick_to_the_next(api: TestClient, lines: Line
 def test_a_batch_is_one_line_that_names_each_event(api: TestClient, lines: Lines) -> None:
     for number in range(3):
         deliver(api, order_event(order(f"order_{number}", customer_id=f"cus_{number}")), event_id=f"msg_{number}")
-    drain_once()
+    process_batch()
     found = lines.one("events_handled")
     assert found["number"] == 3
     assert {"event_id": "msg_1", "order_id": "order_1", "customer_id": "cus_1"} in found["events"]
@@ -110,7 +110,7 @@ def test_each_line_of_a_task_names_the_task(api: TestClient, medusa: FakeMedusa,
     deliver(api, event("order.placed", {"id": "order_1"}), event_id="msg_1")
     failed = inbox_tasks.handle.apply(args=["msg_1"], task_id="task-1")
     assert isinstance(failed.result, EventFailed)
-    found = lines.one("event_parked")
+    found = lines.one("event_failed")
     assert (found["task_id"], found["task"]) == ("task-1", "inbox.handle")
     assert (found["event_id"], found["order_id"]) == ("msg_1", "order_1")
     upkeep.every_minute.apply(task_id="task-2")
@@ -120,8 +120,8 @@ def test_each_line_of_a_task_names_the_task(api: TestClient, medusa: FakeMedusa,
 
 def test_an_event_that_is_parked_from_outside_is_named_too(api: TestClient, lines: Lines) -> None:
     deliver(api, event("payment.captured", {"id": "pay_1"}), event_id="msg_1")
-    process_one.park_event("msg_1", "its worker was killed")
-    found = lines.one("event_parked")
+    process_one.fail_event("msg_1", "its worker was killed")
+    found = lines.one("event_failed")
     assert (found["event_id"], found["payment_id"]) == ("msg_1", "pay_1")
 
 
@@ -136,7 +136,7 @@ def test_the_customer_and_the_redemption_are_named(api: TestClient, medusa: Fake
 
 def hold_dust(api: TestClient) -> str:
     deliver(api, order_event(order(lines=[line(price=500)])))
-    drain_once()
+    process_batch()
     headers = {**tokens.customer(), "idempotency-key": "key"}
     answer = api.post("/store/dust/redemptions", json={"dust": 100, "currency_code": "eur"}, headers=headers)
     return str(answer.json()["redemption"]["id"])
@@ -149,7 +149,7 @@ def test_a_whole_road_with_its_failures_logs_no_person_and_no_secret(
     body = order_event(person)
     deliver(api, body, event_id="msg_1")
     api.post("/webhooks/medusa", content=body, headers=signed_headers(body, secret=OTHER_WEBHOOK_SECRET))
-    drain_once()
+    process_batch()
     customer = tokens.customer()
     headers = {**customer, "idempotency-key": "key"}
     wish = {"dust": 100, "currency_code": "eur"}
@@ -177,7 +177,7 @@ def test_a_whole_road_with_its_failures_logs_no_person_and_no_secret(
     assert api.get("/admin/dust/events", headers=tokens.admin()).status_code == 500
     upkeep.audit.apply()
     assert len(lines.text.splitlines()) > 10
-    for name in ("event_broke", "unexpected_error", "redemption_ended", "event_put_off"):
+    for name in ("event_broke", "unexpected_error", "redemption_ended", "event_rescheduled"):
         assert lines.of(name), name
     for pattern in unwanted.NOT_FOR_LOGS:
         assert not re.search(pattern, lines.text), re.search(pattern, lines.text)

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from bridge.api import health
 from bridge.clock import now
 from bridge.db import get_engine, transaction
-from bridge.inbox.process_batch import drain_once
+from bridge.inbox.process_batch import process_batch
 from bridge.inbox.process_one import EventFailed, RetryLater, handle_event
 from bridge.inbox.reconcile import reconcile
 from bridge.ledger.tables import ledger_total
@@ -43,7 +43,7 @@ def _counts_of_this_test_alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 
 def earn(api: TestClient, order_id: str = "order_1", price: float = 500) -> None:
     deliver(api, order_event(order(order_id, lines=[line(price=price)])))
-    drain_once()
+    process_batch()
 
 
 def redeem(api: TestClient, dust: int = 100) -> str:
@@ -84,7 +84,7 @@ def test_waiting_events_are_counted_and_the_oldest_has_its_age(api: TestClient) 
         found = scrape(api)
     assert found("dust_events", state="pending", type="order.placed") == 1
     assert found("dust_events_oldest_waiting_seconds") == pytest.approx(420, abs=10)
-    drain_once()
+    process_batch()
     found = scrape(api)
     assert found("dust_events", state="pending", type="order.placed") is None
     assert found("dust_events_oldest_waiting_seconds") == 0
@@ -135,7 +135,7 @@ def test_the_figures_of_the_ledger_are_those_of_the_book(api: TestClient, medusa
     assert scrape(api)("dust_redemptions_open", state="active") == 1
     code = next(iter(medusa.live_codes()))
     deliver(api, order_event(order("order_2", lines=[line(price=10, discount=1, code=code)])))
-    drain_once()
+    process_batch()
     found = scrape(api)
     assert found("dust_redemptions_ended_total", state="captured") == 1
     assert found("dust_debited_total", kind="redeem") == 100
@@ -159,7 +159,7 @@ def test_folding_changes_no_total_and_leaves_a_row_a_kind(api: TestClient) -> No
 def test_a_rolled_back_posting_is_in_no_total(api: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bridge.inbox.process_batch.mark_handled", lambda *_: 1 / 0)
     deliver(api, order_event(order()))
-    drain_once()
+    process_batch()
     assert scrape(api)("dust_outstanding") == 0
 
 

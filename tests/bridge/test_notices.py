@@ -22,7 +22,7 @@ from bridge.clock import now
 from bridge.db import transaction
 from bridge.ids import CustomerId
 from bridge.inbox.erasure import erase_customer
-from bridge.inbox.process_batch import drain_once
+from bridge.inbox.process_batch import process_batch
 from bridge.inbox.process_one import EventFailed, handle_event
 from bridge.ledger.adjust import adjust_balance
 from bridge.ledger.webhook_events import announce_expiring
@@ -59,7 +59,7 @@ def rules(**earn: Any) -> None:
 
 def earn(api: TestClient, order_id: str = "order_1", price: float = 500, **more: Any) -> None:
     deliver(api, order_event(order(order_id, lines=[line(price=price)], **more)))
-    drain_once()
+    process_batch()
 
 
 def write(*names: str) -> None:
@@ -108,7 +108,7 @@ def test_a_redemption_is_told_when_an_order_has_used_it(
     made = api.post("/store/dust/redemptions", json={"dust": 100, "currency_code": "eur"}, headers=headers).json()
     code = advance(made["redemption"]["id"], get_medusa()).redemption.codes[0].code
     deliver(api, order_event(order("order_2", lines=[line(price=50, discount=1, code=code)])))
-    drain_once()
+    process_batch()
     send()
     assert receiver.types == ["dust.earned", "dust.earned", "dust.redeemed"]
     data = receiver.got[2]["data"]
@@ -135,7 +135,7 @@ def test_corrections_by_hand_and_what_is_taken_back_are_no_news(api: TestClient,
         adjust_balance(connection, CustomerId("cus_1"), 5, **words, now=now())
     earn(api)
     deliver(api, order_event(order(status="canceled", version=2), "order.canceled"))
-    drain_once()
+    process_batch()
     send()
     assert receiver.types == ["dust.earned"]
 

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.ids import CustomerId
-from bridge.inbox.process_batch import drain_once
+from bridge.inbox.process_batch import process_batch
 from bridge.inbox.process_one import UNKNOWN_FOR, EventFailed, RetryLater, handle_event
 from bridge.inbox.reconcile import Found, reconcile
 from bridge.ledger.statements import read_balance
@@ -35,7 +35,7 @@ def points(customer_id: str = "cus_1") -> int:
 def drain() -> None:
     """As a worker does it: what was split off gets its own task, which may have to wait."""
     while True:
-        drained = drain_once()
+        drained = process_batch()
         for event_id in drained.split_off:
             try:
                 handle_event(event_id)
@@ -156,7 +156,7 @@ def test_an_answer_from_before_a_newer_event_does_not_replace_it(api: TestClient
     def meanwhile(method: str, path: str) -> None:
         medusa.after = None
         deliver(api, order_event(bought(10, version=2, minutes=7, status="canceled"), "order.canceled"))
-        drain_once()
+        process_batch()
 
     medusa.after = meanwhile
     deliver(api, order_event(EDIT_UNDONE))

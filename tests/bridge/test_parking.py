@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from bridge.db import DatabaseAway, transaction
 from bridge.inbox import process_batch as drain_module
 from bridge.inbox import process_one as handle_module
-from bridge.inbox.process_batch import drain_once
+from bridge.inbox.process_batch import process_batch
 from bridge.inbox.process_one import EventFailed, handle_event
 from bridge.inbox.tables import webhook_event
 from tests.support.deliveries import deliver
@@ -68,7 +68,7 @@ def test_an_event_that_fails_in_a_batch_gets_its_own_task_and_is_parked_there(
     tasks.drain()
     assert published == [("inbox.handle", "broken")]
     assert (state_of("whole"), state_of("broken")) == ("handled", "pending")
-    assert drain_once().taken == 0, "it is left to its own task for now"
+    assert process_batch().taken == 0, "it is left to its own task for now"
     with pytest.raises(EventFailed, match="a fault of ours"):
         tasks.handle.run("broken")
     assert state_of("broken") == "failed"
@@ -96,7 +96,7 @@ def test_postgres_being_away_fails_no_task(
         raise DatabaseAway
 
     deliver(api, event("customer.created", {"id": "cus_1"}), event_id="waiting")
-    monkeypatch.setattr(tasks, "drain_once", away)
+    monkeypatch.setattr(tasks, "process_batch", away)
     monkeypatch.setattr(tasks, "handle_event", away)
     assert tasks.drain() == 0
     assert tasks.handle.run("waiting").startswith("Waits: The database is out of reach")
@@ -115,7 +115,7 @@ def test_a_retry_leaves_the_event_to_the_task_that_is_sent(
     with transaction() as connection:
         tasks.handle.before_retry(connection, "again")
     assert state_of("again") == "pending"
-    assert drain_once().taken == 0
+    assert process_batch().taken == 0
     tasks.handle.run("again")
     assert tasks.handle.run("again") == "Nothing to do: it is handled."
 

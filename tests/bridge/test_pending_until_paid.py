@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.ids import CustomerId
-from bridge.inbox.process_batch import drain_once
+from bridge.inbox.process_batch import process_batch
 from bridge.inbox.reconcile import reconcile
 from bridge.ledger.merges import merge_customers
 from bridge.ledger.scheduled import post_due_lots
@@ -123,7 +123,7 @@ def test_the_poll_finds_a_payment_that_no_webhook_told(medusa: FakeMedusa) -> No
     payment = {"id": "pay_1", "updated_at": now().isoformat(), "payment_collection": {"order": {"id": "order_1"}}}
     medusa.payments = {"pay_1": payment}
     assert reconcile(get_medusa()).drifted == ["order_1"]
-    drain_once()
+    process_batch()
     assert figures() == (100, 0)
     assert reconcile(get_medusa()).drifted == []
 

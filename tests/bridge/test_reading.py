@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from bridge.db import transaction
 from bridge.ids import CustomerId
-from bridge.inbox.process_batch import drain_once
+from bridge.inbox.process_batch import process_batch
 from bridge.ledger.statements import read_balance
 from bridge.settlement.settle import unpaid_orders
 from bridge.settlement.tables import order_settlement
@@ -36,7 +36,7 @@ EDITS, FEES, TAX_INSIDE = captured("of_edits"), captured("of_fees"), captured("w
 def post(api: TestClient, document: dict[str, Any]) -> int:
     """Deliver an order; the balance of its customer afterwards."""
     deliver(api, order_event(document, "order.updated")).raise_for_status()
-    drain_once()
+    process_batch()
     with transaction() as connection:
         return read_balance(connection, CustomerId(document["customer_id"])).balance
 

@@ -18,7 +18,7 @@ from bridge.db import transaction
 from bridge.errors import Unavailable
 from bridge.http.micro_batching import Together
 from bridge.ids import CustomerId, new_id
-from bridge.inbox.process_batch import drain_once
+from bridge.inbox.process_batch import process_batch
 from bridge.ledger.account import MAX_DUST
 from bridge.ledger.adjust import adjust_balance
 from bridge.medusa.client import get_medusa
@@ -136,7 +136,7 @@ def test_the_order_captures_what_it_used_and_releases_the_rest(api: TestClient, 
     code = redeemed(api, FIVE_EUR)["code"]
     medusa.use_code(code)
     deliver(api, order_event(order(lines=[line(price=3, discount=3, code=code)])))
-    drain_once()
+    process_batch()
     redemption = api.get("/store/dust/redemptions", headers=tokens.customer()).json()["redemptions"][0]
     assert (redemption["state"], redemption["dust_captured"], redemption["order_id"]) == ("captured", 300, "order_1")
     assert figures(api) == (500, 0, 500)
@@ -147,14 +147,14 @@ def test_a_return_and_a_cancel_give_spent_dust_back(api: TestClient, medusa: Fak
     code = redeemed(api, FIVE_EUR)["code"]
     lines = [line(price=10, quantity=2, discount=5, code=code)]
     deliver(api, order_event(order(lines=lines)))
-    drain_once()
+    process_batch()
     assert figures(api)[0] == 0 + 15
     lines = [line(price=10, quantity=2, returned=1, discount=5, code=code)]
     deliver(api, order_event(order(lines=lines, version=2), "order.return_received"))
-    drain_once()
+    process_batch()
     assert figures(api)[0] == 250 + 7
     deliver(api, order_event(order(lines=lines, version=3, status="canceled"), "order.canceled"))
-    drain_once()
+    process_batch()
     assert figures(api) == (500, 0, 500)
 
 
@@ -177,7 +177,7 @@ def test_a_used_code_cannot_be_released_even_before_its_order_was_heard_of(api: 
     medusa.orders["order_1"] = order(lines=lines, placed=now())
     answer = delete(api, redemption["id"])
     assert (answer.status_code, answer.json()["code"]) == (409, "already_used")
-    drain_once()
+    process_batch()
     assert show(api, redemption["id"])["state"] == "captured"
     assert delete(api, redemption["id"]).status_code == 409
 
@@ -270,7 +270,7 @@ def test_an_order_for_a_code_already_released_is_booked_all_the_same(api: TestCl
     delete(api, redemption["id"])
     lines = [line(price=10, discount=5, code=redemption["code"])]
     deliver(api, order_event(order(lines=lines)))
-    drain_once()
+    process_batch()
     found = show(api, redemption["id"])
     assert (found["state"], found["dust_captured"]) == ("captured", 500)
     assert found["reason"] is None
@@ -290,9 +290,9 @@ def test_a_code_in_two_orders_is_the_first_ones_and_the_other_is_reported(
     lines = [line(price=10, discount=5, code=code)]
     deliver(api, order_event(order("order_1", lines=lines)))
     if not together:
-        drain_once()
+        process_batch()
     deliver(api, order_event(order("order_2", lines=lines, status="canceled")))
-    drain_once()
+    process_batch()
     assert figures(api) == (0 + 5, 0, 5)
     with transaction() as connection:
         kinds = connection.execute(text("SELECT kind, amount, held FROM dust_transaction ORDER BY version")).all()
@@ -483,7 +483,7 @@ def test_dust_only_lines_are_paid_with_a_promotion_for_each_product(api: TestCli
         line("l2", product_id="prod_shirt", price=10),
     ]
     deliver(api, order_event(order(lines=lines)))
-    drain_once()
+    process_batch()
     found = show(api, redemption["id"])
     assert (found["state"], found["dust_captured"]) == ("captured", 600)
     assert figures(api) == (1000 - 600 + 10, 0, 410)
@@ -494,10 +494,10 @@ def test_dust_only_lines_earn_nothing_even_when_paid_with_money(api: TestClient,
     api.put("/admin/dust/products/prod_mug", json=settings, headers=tokens.admin())
     document = order(lines=[line("l1", product_id="prod_mug", price=15), line("l2", price=10)])
     deliver(api, order_event(document))
-    drain_once()
+    process_batch()
     api.delete("/admin/dust/products/prod_mug", headers=tokens.admin())
     deliver(api, order_event({**document, "version": 2}, "order.updated"))
-    drain_once()
+    process_batch()
     assert figures(api)[0] == 10
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from bridge.clock import now
 from bridge.db import transaction
-from bridge.inbox.process_batch import drain_once
+from bridge.inbox.process_batch import process_batch
 from bridge.inbox.process_one import EventFailed, handle_event, retry_event
 from bridge.inbox.tables import webhook_event
 from tests.support.clock import moved
@@ -25,11 +25,11 @@ def bodies() -> dict[str, bytes]:
 
 def test_a_body_is_reduced_to_its_ids_when_its_time_is_over(api: TestClient) -> None:
     deliver(api, order_event(order()), event_id="msg_old")
-    drain_once()
+    process_batch()
     with moved(timedelta(days=60)):
         body = order_event(order("order_2"))
         deliver(api, body, event_id="msg_new", timestamp=int(now().timestamp()))
-        drain_once()
+        process_batch()
     with moved(timedelta(days=91)):
         assert strip_old_bodies.run() == 1
         assert strip_old_bodies.run() == 0
@@ -60,6 +60,6 @@ def test_a_great_many_go_in_steps(api: TestClient, monkeypatch: pytest.MonkeyPat
     for number in range(5):
         deliver(api, order_event(order(f"order_{number}")), event_id=f"msg_{number}")
     deliver(api, event("cart.updated", {"id": "cart_1", "note": "n" * 400}), event_id="msg_ignored")
-    drain_once()
+    process_batch()
     with moved(timedelta(days=91)):
         assert strip_old_bodies.run() == 6

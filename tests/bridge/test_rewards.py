@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 
 from bridge.clock import now
 from bridge.db import transaction
-from bridge.inbox.process_batch import drain_once
+from bridge.inbox.process_batch import process_batch
 from bridge.medusa.client import get_medusa
 from bridge.operations.audit import audit_medusa
 from bridge.redemptions.medusa_sync import advance
@@ -58,7 +58,7 @@ def quote(api: TestClient, cart_id: str = "cart_1") -> dict[str, Any]:
 
 def settle(api: TestClient, document: dict[str, Any], kind: str = "order.placed") -> None:
     deliver(api, order_event(document, kind))
-    drain_once()
+    process_batch()
 
 
 def the_promotion(medusa: FakeMedusa) -> dict[str, Any]:
@@ -264,7 +264,7 @@ def test_an_order_with_free_shipping_is_found_when_its_redemption_is_withdrawn(
     redemption = redeemed(api, {"reward_id": "parcel", "cart_id": "cart_1"})
     shop.orders["order_1"] = order(shipping_code=redemption["code"], shipping_discount=5, placed=now())
     assert delete(api, redemption["id"]).json()["code"] == "already_used"
-    drain_once()
+    process_batch()
     assert show(api, redemption["id"])["state"] == "captured"
 
 
@@ -538,7 +538,7 @@ def test_two_orders_with_codes_of_one_redemption_that_are_settled_together(api: 
     redemption, (first, second) = two_products(api)
     deliver(api, order_event(order(lines=mug(first))))
     deliver(api, order_event(order("order_2", lines=cap(second))))
-    drain_once()
+    process_batch()
     assert show(api, redemption["id"])["dust_captured"] == 500
     assert figures(api) == (500, 0, 500)
 

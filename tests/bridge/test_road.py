@@ -2,7 +2,7 @@
 
 from fastapi.testclient import TestClient
 
-from bridge.inbox.process_batch import drain_once
+from bridge.inbox.process_batch import process_batch
 from tests.support import tokens
 from tests.support.deliveries import deliver
 from tests.support.orders import order_event, sample
@@ -12,6 +12,6 @@ def test_the_captured_order_earns_its_net_items(api: TestClient) -> None:
     document = sample("order_with_promotion_full_fields")
     answer = deliver(api, order_event(document))
     assert (answer.status_code, answer.json()["status"]) == (202, "accepted")
-    drain_once()
+    process_batch()
     balance = api.get("/store/dust", headers=tokens.customer(document["customer_id"]))
     assert balance.json() == {"points": 27}

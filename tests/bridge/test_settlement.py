@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.ids import CustomerId
-from bridge.inbox.process_batch import drain_once
+from bridge.inbox.process_batch import process_batch
 from bridge.ledger.adjust import adjust_balance
 from bridge.ledger.statements import Balance, read_balance, read_transactions
 from bridge.medusa.orders import read_order
@@ -311,7 +311,7 @@ def test_the_ledger_cannot_be_rewritten_by_anybody() -> None:
 def test_events_are_handled_through_the_inbox_and_say_what_came_of_them(api: TestClient) -> None:
     deliver(api, order_event(order()), event_id="msg_1")
     deliver(api, order_event(order(version=2, status="canceled"), "order.canceled"), event_id="msg_2")
-    assert drain_once().taken == 2
+    assert process_batch().taken == 2
     with transaction() as connection:
         rows = connection.execute(text("SELECT id, state, reason FROM webhook_event ORDER BY id")).all()
     assert [(row.id, row.state) for row in rows] == [("msg_1", "handled"), ("msg_2", "handled")]

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.ids import CustomerId
-from bridge.inbox.process_batch import drain_once
+from bridge.inbox.process_batch import process_batch
 from bridge.inbox.reconcile import reconcile
 from bridge.ledger.statements import read_balance, read_transactions
 from bridge.medusa.client import get_medusa
@@ -33,7 +33,7 @@ def post(api: TestClient, *documents: dict[str, Any]) -> None:
     """Each as a webhook of its own, handled before the next one comes."""
     for document in documents:
         deliver(api, order_event(document, "order.updated")).raise_for_status()
-        drain_once()
+        process_batch()
 
 
 def history(customer_id: str) -> list[tuple[str, int]]:
@@ -80,7 +80,7 @@ def test_a_payment_for_what_was_swapped_in_is_found_by_the_poll(api: TestClient,
     medusa.payments = {"pay_1": payment_of(paid, now().isoformat())}
 
     assert reconcile(get_medusa()).drifted == [paid["id"]]
-    drain_once()
+    process_batch()
     assert balance(paid["customer_id"]) == 40
     assert reconcile(get_medusa()).drifted == []
 
@@ -96,7 +96,7 @@ def test_a_part_payment_found_by_the_poll_does_not_hide_the_next_one(api: TestCl
         medusa.orders = {paid["id"]: document}
         medusa.payments = {"pay_1": payment_of(paid, now().isoformat())}
         reconcile(get_medusa())
-        drain_once()
+        process_batch()
         assert balance(paid["customer_id"]) == expected
 
 
@@ -114,7 +114,7 @@ def test_the_poll_sees_that_more_money_has_moved_where_it_meets_the_order(api: T
     for document in (received, paid):
         medusa.orders = {paid["id"]: document}
         assert reconcile(get_medusa(), since=now() - timedelta(days=3650)).drifted == [paid["id"]]
-        drain_once()
+        process_batch()
     assert balance(paid["customer_id"]) == 40
 
 

@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from sqlalchemy import select
 
 from bridge.db import transaction
-from bridge.inbox.process_batch import drain_once
+from bridge.inbox.process_batch import process_batch
 from bridge.inbox.process_one import EventFailed, handle_event
 from bridge.inbox.tables import webhook_event
 from bridge.observability import trace_export, tracing
@@ -92,19 +92,19 @@ def test_medusa_is_told_the_trace(spans: Spans, api: TestClient, medusa: FakeMed
 
 def test_an_event_drained_alone_continues_its_own_trace(spans: Spans, api: TestClient) -> None:
     deliver(api, order_event(order()))
-    drain_once()
+    process_batch()
     assert trace_of(spans.one("POST")) == trace_of(spans.one("inbox.drain")) == trace_of(spans.one("settlement.settle"))
 
 
 def test_an_empty_inbox_makes_no_spans(spans: Spans, api: TestClient) -> None:
-    drain_once()
+    process_batch()
     assert spans.of("inbox.drain") == []
 
 
 def test_a_batch_is_linked_to_the_traces_of_its_events(spans: Spans, api: TestClient) -> None:
     for number in range(3):
         deliver(api, order_event(order(f"order_{number}")))
-    drain_once()
+    process_batch()
     batch = spans.one("inbox.drain")
     assert {link.context.trace_id for link in batch.links} == {trace_of(span) for span in spans.of("POST")}
 
@@ -112,7 +112,7 @@ def test_a_batch_is_linked_to_the_traces_of_its_events(spans: Spans, api: TestCl
 def test_the_trace_of_whoever_calls_is_continued(spans: Spans, api: TestClient) -> None:
     body = order_event(order())
     api.post("/webhooks/medusa", content=body, headers={**signed_headers(body), "traceparent": OTHER})
-    drain_once()
+    process_batch()
     assert f"{trace_of(spans.one('settlement.settle')):032x}" == OTHER.split("-")[1]
 
 

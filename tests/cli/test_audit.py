@@ -7,7 +7,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import text
 
 from bridge.db import transaction
-from bridge.inbox.process_batch import drain_once
+from bridge.inbox.process_batch import process_batch
 from tests.cli.conftest import Dust
 from tests.support.deliveries import deliver
 from tests.support.medusa import FakeMedusa
@@ -25,7 +25,7 @@ def shop(api: TestClient, medusa: FakeMedusa) -> FakeMedusa:
     medusa.orders["order_1"] = order("order_1", customer_id="cus_2")
     for document in told:
         deliver(api, order_event(document))
-    drain_once()
+    process_batch()
     return medusa
 
 
@@ -65,7 +65,7 @@ def test_it_is_clean_where_nothing_differs_and_names_what_it_checked(
 ) -> None:
     medusa.orders["order_1"] = order()
     deliver(api, order_event(order()))
-    drain_once()
+    process_batch()
     said = dust("audit", "--medusa")
     assert said.code == 0
     assert "✓ orders are as medusa has them" in said.out
@@ -74,7 +74,7 @@ def test_it_is_clean_where_nothing_differs_and_names_what_it_checked(
 def test_medusa_away_is_said_in_plain_words(dust: Dust, api: TestClient, medusa: FakeMedusa) -> None:
     medusa.away = True
     deliver(api, order_event(order()))
-    drain_once()
+    process_batch()
     said = dust("audit", "--medusa")
     assert said.code == 1
     assert "Medusa answered 503" in said.err

@@ -11,9 +11,9 @@ from sqlalchemy import text
 
 from bridge.clock import now
 from bridge.db import transaction
-from bridge.inbox.backfill import Wish, begin, take_in
+from bridge.inbox.backfill import BackfillOptions, begin, take_in
 from bridge.inbox.events import read_event
-from bridge.inbox.process_batch import drain_once
+from bridge.inbox.process_batch import process_batch
 from bridge.inbox.process_one import handle_event
 from bridge.inbox.receive import receive
 from bridge.medusa import pages as medusa_pages
@@ -31,7 +31,7 @@ from workers.upkeep import mature_and_expire
 # The shop opened at midnight a year ago.
 START = TODAY.replace(hour=0) - timedelta(days=365)
 SINCE, NEXT_DAY = f"{START:%Y-%m-%d}", f"{START + timedelta(days=1):%Y-%m-%d}"
-EVERYTHING = Wish(since=START, until=None, programme_version=None, with_signup=False)
+EVERYTHING = BackfillOptions(since=START, until=None, programme_version=None, with_signup=False)
 
 
 @pytest.fixture(autouse=True)
@@ -171,7 +171,7 @@ def test_dates_count_from_the_order_and_rules_can_be_chosen(dust: Dust, medusa: 
     )
     medusa.orders["order_next"] = order("order_next", customer_id="cus_1", placed=now())
     dust("reconcile", "--since", SINCE)
-    drain_once()
+    process_batch()
     assert balance(dust, "cus_0") == 100
     assert balance(dust, "cus_1") == 10
     assert dust("backfill", "--programme", 9, "--dry-run").err.startswith("dust: There is no version 9")
@@ -263,7 +263,7 @@ def test_an_order_of_a_backfill_that_a_webhook_speaks_of_as_well_is_told(
     grown = order("order_0001", customer_id="cus_1", **later, lines=[line(price=30)])
     with transaction() as connection:
         receive(connection, "msg_2", read_event(order_event(grown)), order_event(grown), now=now())
-    drain_once()
+    process_batch()
     assert (balance(dust, "cus_1"), told()) == (30, {"dust.earned": 2})
 
 

@@ -12,7 +12,7 @@ from bridge.cli import app
 from bridge.clock import now
 from bridge.db import forget_engine, transaction
 from bridge.inbox.events import read_event
-from bridge.inbox.process_batch import drain_once
+from bridge.inbox.process_batch import process_batch
 from bridge.inbox.receive import receive
 from bridge.settings import get_settings, webhook_key
 from tests.cli.conftest import Dust
@@ -149,7 +149,7 @@ def test_reconcile_says_what_it_found(dust: Dust, medusa: FakeMedusa) -> None:
     said = " ".join(dust("reconcile", "--since", since, "--dry-run").out.split())
     assert f"1 orders seen since {since} 00:00; 1 orders and 0 customers would be taken in." in said
     assert dust("reconcile", "--since", since, "--json").json["drifted"] == ["order_1"]
-    drain_once()
+    process_batch()
     assert dust("reconcile", "--since", since, "--json").json["drifted"] == []
     medusa.away = True
     said_away = dust("reconcile")
@@ -196,7 +196,7 @@ def test_trigger_sends_what_a_real_server_takes(dust: Dust, settings: dict[str, 
         assert dust("trigger", "cart.updated", "--url", url, "--json").json["status"] == "ignored"
         said = dust("trigger", "order placed", "--url", url)
         assert (said.code, said.out[:4]) == (1, "400 ")
-    drain_once()
+    process_batch()
     assert dust("balance", "cus_1", "--json").json["balance"] == 20 + 10
     file.write_text("[]")
     said = dust("trigger", "order.placed", "--order", file)

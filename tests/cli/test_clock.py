@@ -17,7 +17,7 @@ from bridge.cli import clock as command
 from bridge.clock import ClockIsFixed, now
 from bridge.db import transaction
 from bridge.errors import FieldErrors
-from bridge.inbox.process_batch import drain_once
+from bridge.inbox.process_batch import process_batch
 from bridge.programme.rules import Programme
 from bridge.programme.versions import add_version
 from bridge.queue.enqueue import INBOX_DRAIN, NOTICES_EXPIRING, REDEMPTIONS_SWEEP
@@ -113,7 +113,7 @@ def test_dust_matures_and_expires_at_once_and_the_sweeps_are_woken(
         rules = Programme.model_validate({"earn": {"pending_days": 10, "expires_after_days": 30}})
         add_version(connection, rules, author="test", now=PLACED)
     deliver(api, order_event(order(lines=[line(price=100)], placed=datetime.now(UTC))))
-    drain_once()
+    process_batch()
     figures = []
     for step in ("+0d", "+11d", "+20d"):
         dust(step)
@@ -121,7 +121,7 @@ def test_dust_matures_and_expires_at_once_and_the_sweeps_are_woken(
         found = api.get("/store/dust/balance", headers=tokens.customer()).json()
         figures.append((found["balance"], found["pending"]))
         assert deliver(api, order_event(order("order_2", customer_id="cus_2"))).status_code in {200, 202}
-    drain_once()
+    process_batch()
     assert figures == [(0, 100), (100, 0), (0, 0)]
     assert published[-3:] == [INBOX_DRAIN, REDEMPTIONS_SWEEP, NOTICES_EXPIRING]
 

@@ -12,7 +12,7 @@ from bridge.cli import app
 from bridge.cli import events as module
 from bridge.clock import now
 from bridge.errors import InvalidInput
-from bridge.inbox.process_batch import drain_once
+from bridge.inbox.process_batch import process_batch
 from bridge.inbox.process_one import EventFailed, UnknownEvent, handle_event
 from bridge.queue.enqueue import INBOX_DRAIN
 from tests.support.clock import moved
@@ -38,7 +38,7 @@ def inbox(api: TestClient, medusa: FakeMedusa, published: list[Any]) -> TestClie
             with pytest.raises(EventFailed):
                 handle_event(event_id)
     deliver(api, order_event(order()), event_id="good")
-    drain_once()
+    process_batch()
     return api
 
 

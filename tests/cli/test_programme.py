@@ -114,7 +114,7 @@ def test_changed_rules_are_tried_on_old_orders_and_nothing_is_written(
 
 def test_a_simulation_goes_by_the_settlement_that_books(dust: Dust, medusa: FakeMedusa, tmp_path: Path) -> None:
     """Whatever a rule does, a simulation of the present rules gives what the ledger holds."""
-    from bridge.inbox.process_batch import drain_once
+    from bridge.inbox.process_batch import process_batch
 
     dust("programme", "set", rules_file(tmp_path, earn={"rates": {"eur": "1.5"}, "rounding": "ceiling"}))
     dust("product", "set", "prod_mug", "--price", 300, "--dust-only")
@@ -126,7 +126,7 @@ def test_a_simulation_goes_by_the_settlement_that_books(dust: Dust, medusa: Fake
         )
     said = dust("programme", "simulate", tmp_path / "rules.json", "--since", f"{YEAR}-01-01", "--json").json
     dust("reconcile", "--since", f"{YEAR}-01-01")
-    drain_once()
+    process_batch()
     booked = dust("balance", "cus_1", "--json").json["balance"]
     assert (said["now"], said["then"]) == (booked, booked)
     assert booked > 0

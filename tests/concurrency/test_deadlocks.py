@@ -25,7 +25,7 @@ from bridge.clock import now
 from bridge.db import DatabaseAway, transaction
 from bridge.errors import Conflict, DustError, Unavailable
 from bridge.ids import CustomerId, new_id
-from bridge.inbox.process_batch import drain_once
+from bridge.inbox.process_batch import process_batch
 from bridge.inbox.reconcile import reconcile
 from bridge.ledger.adjust import adjust_balance
 from bridge.ledger.store import open_accounts
@@ -112,7 +112,7 @@ class Crowd:
         return {**self.of_another(life, life.customer_id), "items": [paid_with]}
 
     def drain(self) -> None:
-        for event_id in drain_once().split_off:
+        for event_id in process_batch().split_off:
             inbox.handle.apply(args=[event_id])
 
     def guests(self) -> None:
@@ -319,7 +319,7 @@ def test_two_of_every_beat_and_sweep_at_once_do_what_one_does(
     assert booked == {life.order_id: (life.worth[-1], 1) for life in lives if life.worth[-1]}
     assert sum(verb == "POST" and path.startswith("/admin/products") for verb, path in medusa.calls) <= 4
     assert [product["metadata"]["dust_price"] for product in medusa.products.values()] == [5, 5]
-    assert drain_once().taken == 0
+    assert process_batch().taken == 0
     assert len(receiver.ids) == len(set(receiver.ids))
     assert receiver.types.count("dust.earned") == len(booked)
     lots = [lot["lot_id"] for each in receiver.got for lot in each["data"].get("lots", ())]

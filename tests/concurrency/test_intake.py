@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from bridge.db import transaction
 from bridge.ids import CustomerId
-from bridge.inbox.process_batch import drain_once
+from bridge.inbox.process_batch import process_batch
 from bridge.inbox.process_one import handle_event
 from bridge.ledger.statements import read_transactions
 from tests.support.databases import waiting_for_locks
@@ -57,7 +57,7 @@ def test_one_id_fifty_times_is_accepted_once(settings: dict[str, str]) -> None:
         answers = deliver_at_once(url, ["msg_1"] * AT_ONCE)
     assert sorted(answers) == [(200, "duplicate")] * (AT_ONCE - 1) + [(202, "accepted")]
     assert kept() == ["msg_1"]
-    drain_once()
+    process_batch()
     assert history() == [("earn", 10)]
 
 
@@ -72,7 +72,7 @@ def test_fifty_ids_of_one_order_are_one_earning(settings: dict[str, str]) -> Non
 
 def test_fifty_ids_of_one_change_are_one_difference(api: TestClient, settings: dict[str, str]) -> None:
     deliver(api, BODY)
-    drain_once()
+    process_batch()
     change = order_event(order(version=2, lines=[line(price=17)]), "order-edit.confirmed")
     for event_id in IDS:
         deliver(api, change, event_id=event_id)

@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import text
 
 from bridge.db import transaction
-from bridge.inbox.process_batch import drain_once
+from bridge.inbox.process_batch import process_batch
 from bridge.inbox.reconcile import reconcile
 from bridge.medusa.client import get_medusa
 from bridge.operations.audit import audit
@@ -30,7 +30,7 @@ def booked() -> dict[str, int]:
 
 
 def drain_all() -> None:
-    while drain_once().taken:
+    while process_batch().taken:
         pass
 
 
@@ -40,7 +40,7 @@ def deliver_all(api: TestClient, bodies: list[bytes]) -> None:
 
     def drain_meanwhile(_: int) -> None:
         while not sent.is_set():
-            drain_once()
+            process_batch()
 
     def send(body: bytes) -> int:
         status: int = deliver(api, body).status_code

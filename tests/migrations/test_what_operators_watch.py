@@ -4,7 +4,7 @@ from fastapi.testclient import TestClient
 
 from bridge import db, migrations
 from bridge.db import transaction
-from bridge.inbox.process_batch import drain_once
+from bridge.inbox.process_batch import process_batch
 from bridge.ledger.totals import KindTotal, read_totals
 from tests.support.deliveries import deliver
 from tests.support.orders import line, order, order_event
@@ -14,7 +14,7 @@ def test_down_and_up_adds_up_what_is_booked(api: TestClient, database: str) -> N
     for number in range(3):
         deliver(api, order_event(order(f"order_{number}", lines=[line(price=100)])))
     deliver(api, order_event(order("order_0", status="canceled", version=2), "order.canceled"))
-    drain_once()
+    process_batch()
     with transaction() as connection:
         before = read_totals(connection)
     # Of the first order the batch met only the newest facts: canceled.

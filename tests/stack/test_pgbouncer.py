@@ -18,7 +18,7 @@ from psycopg import sql
 
 from bridge import db
 from bridge.app import create_app
-from bridge.inbox.process_batch import drain_once
+from bridge.inbox.process_batch import process_batch
 from bridge.operations import doctor
 from bridge.settings import get_settings
 from bridge.stack.account import server_account
@@ -164,7 +164,7 @@ def test_points_are_right_and_no_role_reaches_another_client(
     with TestClient(create_app()) as api:
         with ThreadPoolExecutor(8) as pool:
             assert {answer.status_code for answer in pool.map(lambda body: deliver(api, body), events)} == {202}
-        while drain_once().taken:
+        while process_batch().taken:
             pass
         with ThreadPoolExecutor(8) as pool:
             answers = pool.map(

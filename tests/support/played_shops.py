@@ -18,7 +18,7 @@ from bridge.clock import now
 from bridge.db import transaction
 from bridge.ids import CustomerId
 from bridge.inbox.events import read_event
-from bridge.inbox.process_batch import drain_once
+from bridge.inbox.process_batch import process_batch
 from bridge.inbox.process_one import EventFailed, handle_event
 from bridge.inbox.receive import receive
 from bridge.inbox.reconcile import keep_orders
@@ -225,7 +225,7 @@ class PlayedShop(RuleBasedStateMachine):
     @staticmethod
     def drain_inbox() -> None:
         while True:
-            drained = drain_once()
+            drained = process_batch()
             for event_id in drained.split_off:
                 try:
                     handle_event(event_id)

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.inbox.events import read_event
-from bridge.inbox.process_batch import OWN_TASK_GRACE, Drained, drain_once
+from bridge.inbox.process_batch import OWN_TASK_GRACE, ProcessedBatch, process_batch
 from bridge.inbox.process_one import RetryLater
 from bridge.inbox.receive import receive
 from bridge.queue.enqueue import INBOX_HANDLE
@@ -29,10 +29,10 @@ def keep(event_id: str, body: bytes) -> None:
 @pytest.mark.usefixtures("settings")
 def test_what_was_split_off_is_left_to_its_own_task_for_a_while() -> None:
     keep("msg_1", event("order.placed", {"id": "order_1"}))
-    assert drain_once() == Drained(taken=1, split_off=("msg_1",))
-    assert drain_once() == Drained(taken=0, split_off=())
+    assert process_batch() == ProcessedBatch(taken=1, split_off=("msg_1",))
+    assert process_batch() == ProcessedBatch(taken=0, split_off=())
     with moved(OWN_TASK_GRACE):
-        assert drain_once() == Drained(taken=1, split_off=("msg_1",))
+        assert process_batch() == ProcessedBatch(taken=1, split_off=("msg_1",))
 
 
 @pytest.mark.usefixtures("settings")
@@ -40,8 +40,8 @@ def test_what_one_batch_has_taken_another_leaves() -> None:
     keep("msg_1", order_event(order()))
     with transaction() as connection:
         connection.execute(text("SELECT FROM webhook_event FOR UPDATE"))
-        assert drain_once().taken == 0
-    assert drain_once().taken == 1
+        assert process_batch().taken == 0
+    assert process_batch().taken == 1
 
 
 @pytest.mark.usefixtures("settings")

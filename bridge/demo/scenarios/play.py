@@ -41,7 +41,7 @@ from bridge.demo.scenarios.shop import Shop, ShopOrder
 from bridge.errors import DustError
 from bridge.http.standard_webhooks import sign
 from bridge.ids import CustomerId, new_id
-from bridge.inbox.process_batch import drain_once
+from bridge.inbox.process_batch import process_batch
 from bridge.inbox.process_one import handle_event
 from bridge.inbox.reconcile import keep_orders
 from bridge.ledger.scheduled import post_due_lots
@@ -171,7 +171,7 @@ class _Stage:
     def work(self) -> None:
         """What workers and beat would do now, until nothing is left."""
         for _ in range(_MAX_ROUNDS):
-            drained = drain_once()
+            drained = process_batch()
             for event_id in drained.split_off:
                 handle_event(event_id, get_medusa())
             with transaction() as connection:

@@ -251,12 +251,12 @@ def gives_up(mine: Mine) -> None:
     """An event that has to wait for Medusa is parked."""
     from bridge.inbox import process_one
 
-    put_off = process_one._put_off
+    put_off = process_one._reschedule
 
     def impatient(row: Any, error: Any) -> Any:
-        return process_one._park(row, error.code, error.message) if mine(row.id) else put_off(row, error)
+        return process_one._fail(row, error.code, error.message) if mine(row.id) else put_off(row, error)
 
-    process_one._put_off = impatient
+    process_one._reschedule = impatient
 
 
 def event_copied(mine: Mine) -> None:
