@@ -75,7 +75,7 @@ from bridge.redemptions.tables import State
 from bridge.reports.customer_export import export_customer
 from bridge.reports.explain import explain
 from bridge.settlement.escrow import read_waiting
-from bridge.settlement.settle import unpaid_orders
+from bridge.settlement.repository import unpaid_orders
 from bridge.settlement.tiers import read_tier
 
 router = APIRouter(

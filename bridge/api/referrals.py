@@ -1,11 +1,11 @@
 """Store API: the customer's referral code, and entering the code of another customer."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field, StringConstraints
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from bridge.api.schemas import Body
 from bridge.clock import now
@@ -17,7 +17,8 @@ from bridge.http.queries import refuse_unknown_query
 from bridge.ids import CustomerId
 from bridge.inbox.customers import find_accounts
 from bridge.programme.versions import current_version, versions_by_number
-from bridge.settlement.referrals import brought_by, own_code, referral_of, referrer_of, state_code
+from bridge.settlement.referral_codes import brought_by, own_code, referral_of, referrer_of, state_code
+from bridge.settlement.referrals import Referral
 
 router = APIRouter(prefix="/store/dust", tags=["store"], dependencies=[Depends(refuse_unknown_query)])
 
@@ -84,7 +85,7 @@ def _state_referral(customer_id: CustomerId, wish: CodeStatement) -> ReferralRes
         return _view(connection, customer_id, stated)
 
 
-def _view(connection: Connection, customer_id: CustomerId, stated: Row[Any] | None) -> ReferralResponse:
+def _view(connection: Connection, customer_id: CustomerId, stated: Referral | None) -> ReferralResponse:
     rules = current_version(connection).programme.bonuses.referral
     return ReferralResponse(
         code=own_code(connection, customer_id, now=now()),
@@ -96,7 +97,7 @@ def _view(connection: Connection, customer_id: CustomerId, stated: Row[Any] | No
     )
 
 
-def _stated(connection: Connection, row: Row[Any]) -> StatedResponse:
+def _stated(connection: Connection, row: Referral) -> StatedResponse:
     version = versions_by_number(connection, {row.programme_version})[row.programme_version]
     return StatedResponse(
         stated_at=row.stated_at,

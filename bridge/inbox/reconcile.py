@@ -39,6 +39,7 @@ from bridge.settlement.check import check_due
 from bridge.settlement.emails import key_made_at
 from bridge.settlement.escrow import lacks_email_hash
 from bridge.settlement.facts import Age, Facts, check_now, compare
+from bridge.settlement.repository import read_rows
 from bridge.settlement.tables import order_settlement
 
 log = structlog.get_logger(__name__)
@@ -223,11 +224,8 @@ def _have_pending_events(connection: Connection, order_ids: Collection[OrderId])
 
 def newest_facts(connection: Connection, order_ids: Iterable[OrderId]) -> dict[OrderId, Facts]:
     """The facts by which each of these orders was last settled. Orders that were never settled are left out."""
-    query = select(order_settlement).where(
-        order_settlement.c.order_id.in_(list(order_ids)), order_settlement.c.facts_version.is_not(None)
-    )
-    found = {OrderId(row.order_id): Facts.from_row(row) for row in connection.execute(query)}
-    return {order_id: facts for order_id, facts in found.items() if facts is not None}
+    rows = read_rows(connection, list(order_ids))
+    return {order_id: facts for order_id, row in rows.items() if (facts := Facts.from_row(row)) is not None}
 
 
 def _guests_without_hash(connection: Connection, order_ids: Iterable[OrderId]) -> dict[OrderId, str]:

@@ -83,7 +83,6 @@ def import_tables() -> None:
     import bridge.redemptions.tables
     import bridge.reports.tables
     import bridge.settlement.manual_bonuses
-    import bridge.settlement.referrals
     import bridge.settlement.tables  # noqa: F401
 
 

@@ -11,13 +11,14 @@ from bridge.ledger.merges import merges_of
 from bridge.ledger.tables import dust_balance, dust_lot, dust_transaction
 from bridge.notices.tables import notice
 from bridge.redemptions.tables import dust_redemption, dust_redemption_code
-from bridge.settlement.referrals import referral, referral_code
 from bridge.settlement.tables import (
     customer_account,
     guest_escrow,
     order_former_owner,
     order_settlement,
     proved_email,
+    referral,
+    referral_code,
 )
 
 # Internal columns that say nothing about the customer.

@@ -7,13 +7,11 @@ before any order's row, once some version of the rules has such a limit.
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
 
-from sqlalchemy import Connection, Row, select, text, update
+from sqlalchemy import Connection, select, text
 
-from bridge.db.bulk import among
 from bridge.errors import Unavailable
 from bridge.ids import CustomerId, OrderId
 from bridge.ledger.merges import accounts_of_persons
@@ -21,7 +19,7 @@ from bridge.medusa.orders import Order
 from bridge.programme.limits import Allowed, Claim, share_out
 from bridge.programme.rules import Limits, Programme
 from bridge.programme.versions import Version, versions_by_number
-from bridge.settlement.shares import Share
+from bridge.settlement.repository import SettlementRow, lock_rows, rows_of_customers
 from bridge.settlement.tables import order_settlement
 
 # Description, shown to the customer, of a transaction that takes points back.
@@ -37,17 +35,6 @@ class OrderMoves(Unavailable):
 
     def __init__(self) -> None:
         super().__init__("An order is going to another customer just now.")
-
-
-@dataclass(kw_only=True)
-class Moved:
-    """Another order of the customer that now earns more or less than is booked for it. Its row is locked."""
-
-    row: Row[Any]
-    version: Version
-    allowed: Allowed
-    taken: Mapping[CustomerId, Mapping[str, int]] = field(default_factory=dict)
-    """What reversals of it took from the customer's lots."""
 
 
 def lock_customers(connection: Connection, orders: Iterable[Order]) -> set[CustomerId]:
@@ -66,12 +53,12 @@ def lock_customers(connection: Connection, orders: Iterable[Order]) -> set[Custo
     return customers
 
 
-def check_owners(connection: Connection, rows: Iterable[Row[Any]], locked: Collection[CustomerId]) -> None:
+def check_owners(connection: Connection, rows: Iterable[SettlementRow], locked: Collection[CustomerId]) -> None:
     """Lock owners that `lock_customers` has not seen, once the rows are locked.
 
     Raises `OrderMoves` if another settlement holds the lock of one.
     """
-    for owner in {CustomerId(row.customer_id) for row in rows if row.customer_id} - set(locked):
+    for owner in {row.customer_id for row in rows if row.customer_id} - set(locked):
         # Waiting for the lock while holding row locks could deadlock.
         if not connection.scalar(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _lock_key(owner)}):
             raise OrderMoves
@@ -90,116 +77,129 @@ class OwnOrder:
     customers: frozenset[CustomerId]
 
 
+@dataclass(frozen=True, kw_only=True)
+class LimitHistory:
+    """What limits need to know of the other orders of a batch's customers."""
+
+    person_of: Mapping[CustomerId, CustomerId]
+    """By account. Merged accounts are one person, under the smallest of their ids."""
+    merged_at: Mapping[CustomerId, Mapping[CustomerId, datetime | None]]
+    """By person: when each account was merged."""
+    since: Mapping[CustomerId, datetime]
+    """By person: when the first of their orders in the batch was placed. Earlier orders do not change."""
+    orders: tuple[SettlementRow, ...]
+    """The persons' orders, as far back as the longest limit reaches."""
+    versions: Mapping[int, Version]
+
+    def is_fixed(self, row: SettlementRow) -> bool:
+        """Whether the order was placed before all orders of the batch, and so only counts, with what it holds."""
+        return row.placed_at is None or row.placed_at < self.since[self.person_of[_owner(row)]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LimitedOrder:
+    """Another order of a customer that now earns more or less than is booked for it."""
+
+    row: SettlementRow
+    version: Version
+    allowed: Allowed
+
+
+def read_limit_history(connection: Connection, own: Collection[OwnOrder], *, longest_days: int) -> LimitHistory:
+    """Read the orders that limits across several orders compare with those in `own`. Locks those that may change."""
+    customers = {customer for each in own for customer in each.customers}
+    accounts_of = list(accounts_of_persons(connection, customers).values())
+    # The batch may name only another account of the person than the one with the smallest id.
+    person_of = {account: min(accounts) for accounts in accounts_of for account in accounts}
+    since: dict[CustomerId, datetime] = {}
+    for each in own:
+        for person in {person_of[customer] for customer in each.customers}:
+            since[person] = min(since.get(person, each.placed_at), each.placed_at)
+    history = LimitHistory(
+        person_of=person_of,
+        merged_at={min(accounts): accounts for accounts in accounts_of},
+        since=since,
+        orders=(),
+        versions={},
+    )
+    if not person_of:
+        return history
+    earliest = min(since.values()) - timedelta(days=longest_days)
+    rows = rows_of_customers(connection, person_of.keys(), placed_after=earliest)
+    own_ids = {each.order_id for each in own}
+    may_change = [row.order_id for row in rows if row.order_id not in own_ids and not history.is_fixed(row)]
+    locked = lock_rows(connection, may_change)
+    rows = [row for each in rows if (row := locked.get(each.order_id, each)).customer_id in person_of]
+    versions = versions_by_number(
+        connection, {row.programme_version for row in rows if row.programme_version is not None}
+    )
+    return replace(history, orders=tuple(rows), versions=versions)
+
+
 class LimitsOfBatch:
-    """What the limits allow each order while a batch is settled, one order after the other.
+    """What the limits allow each order while a batch is computed, one order after the other."""
 
-    Orders placed before all orders of the batch do not change: they only count, with what they hold.
-    """
-
-    def __init__(self, connection: Connection, own: Collection[OwnOrder], *, longest_days: int) -> None:
-        customers = {customer for each in own for customer in each.customers}
-        accounts_of = list(accounts_of_persons(connection, customers).values())
-        # Merged accounts are one customer here, under the smallest of their ids. The batch may name only another one of
-        # them.
-        self._one = {account: min(accounts) for accounts in accounts_of for account in accounts}
-        self._merged_at = {min(accounts): accounts for accounts in accounts_of}
-        self._since: dict[CustomerId, datetime] = {}
-        for each in own:
-            for person in {self._one[customer] for customer in each.customers}:
-                self._since[person] = min(self._since.get(person, each.placed_at), each.placed_at)
-        self._rows = _orders_of(connection, self._one.keys(), self._since.values(), longest_days)
-        self._versions = versions_by_number(connection, {row.programme_version for row in self._rows})
-        self._own = {each.order_id for each in own}
-        self._claims: dict[CustomerId, dict[str, Claim]] = {person: {} for person in self._since}
+    def __init__(self, history: LimitHistory) -> None:
+        self._history = history
+        self._own: set[str] = set()
+        self._claims: dict[CustomerId, dict[str, Claim]] = {person: {} for person in history.since}
         self._shares: dict[CustomerId, dict[str, Allowed]] = {}
-        for row in self._rows:
-            person = self._one[CustomerId(row.customer_id)]
-            fixed = row.placed_at < self._since[person]
-            rules = None if fixed else self._versions[row.programme_version].programme
-            self._claims[person][row.order_id] = _claim(row, rules)
+        for row in history.orders:
+            rules = None if history.is_fixed(row) else self._version(row).programme
+            self._claims[history.person_of[_owner(row)]][row.order_id] = _claim(row, rules)
 
     def put(self, claim: Claim, owner: CustomerId | None) -> None:
-        """Set the order's claim, for its owner only."""
+        """Set the claim of an order of the batch, for its owner only."""
+        self._own.add(claim.order_id)
         for person, claims in self._claims.items():
             if claims.pop(claim.order_id, None):
                 self._shares.pop(person, None)
         if owner:
-            person = self._one[owner]
+            person = self._history.person_of[owner]
             self._claims[person][claim.order_id] = replace(claim, account=owner)
             self._shares.pop(person, None)
 
     def shares(self, customer_id: CustomerId) -> dict[str, Allowed]:
         """Return what each of the customer's known orders gets."""
-        person = self._one[customer_id]
+        person = self._history.person_of[customer_id]
         if person not in self._shares:
-            merged_at: dict[str, datetime | None] = dict(self._merged_at[person].items())
+            merged_at: dict[str, datetime | None] = dict(self._history.merged_at[person].items())
             self._shares[person] = share_out(self._claims[person].values(), merged_at)
         return self._shares[person]
 
-    def lock_moved(self, connection: Connection) -> list[Moved]:
-        """Lock and return the other orders that get more or less than is booked. Call after `put` for all orders."""
-        shares = {order_id: share for person in self._since for order_id, share in self.shares(person).items()}
-        moved = {
-            OrderId(row.order_id)
-            for row in self._rows
-            if row.order_id not in self._own
-            and row.placed_at >= self._since[self._one[CustomerId(row.customer_id)]]
-            and _differs(row, shares[row.order_id])
-        }
-        return [
-            Moved(row=row, version=self._versions[row.programme_version], allowed=shares[row.order_id])
-            for row in _lock_moved(connection, moved)
-        ]
+    def others_that_change(self) -> list[LimitedOrder]:
+        """Return the orders outside of the batch that get more or less than is booked, by id."""
+        history = self._history
+        changing = []
+        for row in sorted(history.orders, key=lambda row: row.order_id):
+            if row.order_id not in self._own and not history.is_fixed(row):
+                allowed = self.shares(_owner(row))[row.order_id]
+                if allowed.dust != row.share.net:
+                    changing.append(LimitedOrder(row=row, version=self._version(row), allowed=allowed))
+        return changing
+
+    def _version(self, row: SettlementRow) -> Version:
+        return self._history.versions[row.programme_version or 0]
 
 
-def _orders_of(
-    connection: Connection, customers: Collection[CustomerId], since: Collection[datetime], longest_days: int
-) -> list[Row[Any]]:
-    if not customers:
-        return []
-    orders = order_settlement.c
-    query = select(order_settlement).where(
-        among(orders.customer_id, customers),
-        orders.programme_version.is_not(None),
-        orders.placed_at > min(since) - timedelta(days=longest_days),
-    )
-    return list(connection.execute(query))
+def _owner(row: SettlementRow) -> CustomerId:
+    if row.customer_id is None:
+        raise AssertionError("an order of nobody")
+    return row.customer_id
 
 
-def _claim(row: Row[Any], rules: Programme | None) -> Claim:
+def _claim(row: SettlementRow, rules: Programme | None) -> Claim:
     # What former owners keep, and what is in escrow for a guest, is not available to the customer of the row.
     worth = max(0, (row.worth or 0) - (row.former_share or 0) - row.escrowed)
     # Without rules the order counts with what it holds. So does an order settled before `worth` was stored.
     as_booked = rules is None or row.worth is None
+    if row.placed_at is None:
+        raise AssertionError("a settled order without a time")
     return Claim(
         order_id=row.order_id,
         placed_at=row.placed_at,
-        worth=row.booked - row.waived if as_booked else worth,
+        worth=row.share.net if as_booked else worth,
         limits=rules.earn.limits if rules and not as_booked else _NONE,
         time_zone=rules.time_zone if rules else "UTC",
-        account=row.customer_id,
+        account=_owner(row),
     )
-
-
-def _differs(row: Row[Any], share: Allowed) -> bool:
-    return bool(share.dust != row.booked - row.waived)
-
-
-def _lock_moved(connection: Connection, order_ids: Collection[OrderId]) -> list[Row[Any]]:
-    if not order_ids:
-        return []
-    query = select(order_settlement).where(order_settlement.c.order_id.in_(order_ids))
-    return list(connection.execute(query.order_by(order_settlement.c.order_id).with_for_update()))
-
-
-def write_moved(connection: Connection, moved: Moved, share: Share, *, now: datetime) -> None:
-    """Store what is now booked for the order."""
-    values = {
-        "booked": share.booked,
-        "waived": share.waived,
-        "expired": share.expired,
-        "taken_back": share.taken_back,
-        "note": moved.allowed.why,
-        "updated_at": now,
-    }
-    connection.execute(update(order_settlement).where(order_settlement.c.order_id == moved.row.order_id).values(values))

@@ -24,7 +24,7 @@ from bridge.medusa.orders import Order
 from bridge.programme.rules import GuestClaim
 from bridge.programme.versions import Version, current_version, versions_by_number
 from bridge.settlement.emails import email_hash_key, hash_email
-from bridge.settlement.referrals import referrals_due, settle_referral
+from bridge.settlement.referrals import due_referrals, lock_referrals, settle_referral
 from bridge.settlement.tables import EscrowState, guest_escrow, guest_escrow_entry, order_settlement, proved_email
 
 _EXPIRED = "A guest's order: nobody claimed its dust in time."
@@ -319,9 +319,11 @@ def _credit(
 ) -> None:
     """Book what the orders earned, and the referral that they qualify."""
     versions = versions_by_number(connection, {row.programme_version for row, _ in orders})
-    referrals = referrals_due(connection, [customer_id], [], now=now)
+    referrals = due_referrals(lock_referrals(connection, [customer_id], now=now), [], now=now)
     concerned = {customer_id}.union(*(due.customers for due in referrals))
-    accounts = open_accounts(connection, concerned, lots=bool(referrals), expired_of=[due.row.id for due in referrals])
+    accounts = open_accounts(
+        connection, concerned, lots=bool(referrals), expired_of=[due.referral.id for due in referrals]
+    )
     for row, dust in orders:
         if not dust:
             continue

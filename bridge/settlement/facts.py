@@ -17,6 +17,7 @@ from sqlalchemy import Connection, func, select, update
 from bridge.db.bulk import among
 from bridge.ids import OrderId
 from bridge.medusa.orders import Order
+from bridge.settlement.repository import SettlementRow
 from bridge.settlement.tables import order_settlement
 
 # A snapshot further in the future than this is refused: clocks of servers differ by less.
@@ -67,9 +68,9 @@ class Facts:
         )
 
     @classmethod
-    def from_row(cls, row: Any) -> "Facts | None":
-        """Read the facts from a row of `order_settlement`; None before the order was settled."""
-        if row.facts_version is None:
+    def from_row(cls, row: SettlementRow) -> "Facts | None":
+        """Read the facts from an order's row; None before the order was settled."""
+        if row.facts_version is None or row.facts_updated_at is None:
             return None
         return cls(
             version=row.facts_version,
@@ -154,7 +155,7 @@ def check_now(connection: Connection, order_ids: Collection[OrderId], *, now: da
         connection.execute(due.values(check_at=func.least(order_settlement.c.check_at, now)))
 
 
-def name_differences(row: Any, order: Order, *, booked: int, escrowed: int) -> tuple[str, ...]:
+def name_differences(row: SettlementRow, order: Order, *, booked: int, escrowed: int) -> tuple[str, ...]:
     """Return how an order's settled state differs from Medusa's answer; empty if both agree.
 
     `booked` and `escrowed` are what the order holds by Medusa's answer.

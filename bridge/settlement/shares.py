@@ -8,7 +8,7 @@ on hold stay booked with the former owner. The present owner can earn the remain
     worth is 1000 again   the first owner gets 100 back, then the present owner 400
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -57,6 +57,93 @@ class Share:
         return self.first or bool(self.booked or self.unearned)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Shares:
+    """How an order's points are divided between its present owner and its former owners."""
+
+    own: Share
+    former: tuple[Share, ...] = ()
+    """The shares of former owners, without the giver's."""
+    giver: Share | None = None
+    """The share of the last owner, if the order has just gone to another customer."""
+    moved: int = 0
+    """The points that go from the giver to the present owner: the expected ones at first, then the actual ones."""
+    worth_before: int = 0
+    """What the whole order was worth when its shares were last settled."""
+    former_share_before: int = 0
+    """What of it the former owners of that time kept."""
+
+    @property
+    def of_former_owners(self) -> tuple[Share, ...]:
+        """The shares of all former owners, with what stays with the giver."""
+        if self.giver is None:
+            return self.former
+        claimed = max(0, self.worth_before - self.former_share_before)
+        left_behind = self.giver.left_behind(moved=self.moved, claimed=claimed)
+        return (*self.former, left_behind) if left_behind.matters else self.former
+
+    @property
+    def booked(self) -> int:
+        """What the ledger has booked for all owners together."""
+        return self.own.booked + sum(share.booked for share in self.of_former_owners)
+
+    @property
+    def former_share(self) -> int | None:
+        """The part of the order's worth that its owner cannot earn; None without former owners."""
+        former = self.of_former_owners
+        return sum(share.net + share.unearned for share in former) if former else None
+
+    @property
+    def first_owner(self) -> CustomerId | None:
+        """The first owner, whose referral the order can qualify."""
+        return next((share.customer_id for share in self.of_former_owners if share.first), self.own.customer_id)
+
+    def left_for_owner(self, worth: int) -> int:
+        """What the present owner can have of an order worth `worth`, before limits across several orders."""
+        return left_for_owner(self.of_former_owners, worth, self.worth_before)
+
+    def transferred(self, moved: int) -> "Shares":
+        """Return the shares after the giver's free points went to the present owner, or were taken back for a guest."""
+        after = replace(self, moved=moved)
+        gained = moved if self.own.customer_id else 0
+        own = replace(self.own, booked=self.own.booked + gained)
+        return replace(after, own=own, former=after.of_former_owners, giver=None)
+
+    def with_former(self, share: Share) -> "Shares":
+        """Return the shares with this one in place of the same former owner's."""
+        former = tuple(share if each.customer_id == share.customer_id else each for each in self.former)
+        return replace(self, former=former)
+
+
+def divide(
+    stored: Share,
+    former: Iterable[Share],
+    *,
+    owner: CustomerId | None,
+    went_from: bool,
+    worth_before: int,
+    former_share: int,
+) -> Shares:
+    """Return the shares of an order that belongs to `owner` now, before anything is posted.
+
+    `stored` is the share in the order's row, of its last owner. `went_from` says whether that owner has lost the order.
+    """
+    former = tuple(former)
+    giver = replace(stored, first=not any(share.first for share in former)) if went_from else None
+    own = stored if stored.customer_id == owner else Share(customer_id=owner)
+    for share in former:
+        if share.customer_id == owner:
+            # The order is back with a former owner.
+            own = add_share(own, share)
+    return Shares(
+        own=own,
+        former=tuple(share for share in former if share.customer_id != owner),
+        giver=giver,
+        worth_before=worth_before,
+        former_share_before=former_share,
+    )
+
+
 def former_net(shares: Iterable[Share], worth: int, worth_before: int) -> int:
     """Return what former owners should have together, once the order is worth `worth`.
 
@@ -87,25 +174,13 @@ def read_former_owners(connection: Connection, order_ids: Collection[OrderId]) -
     return found
 
 
-def write_former_owners(connection: Connection, shares: Mapping[OrderId, Sequence[Share]]) -> None:
+def write_former_owners(connection: Connection, shares: Mapping[OrderId, Iterable[Share]]) -> None:
     """Replace the shares of these orders' former owners."""
     if not shares:
         return
     connection.execute(delete(order_former_owner).where(among(order_former_owner.c.order_id, list(shares))))
     rows = [{"order_id": order_id, **vars(share)} for order_id, found in shares.items() for share in found]
     insert_rows(connection, order_former_owner, rows)
-
-
-def share_of_row(row: Any, *, first: bool = False) -> Share:
-    """Return the present owner's share from the order's row."""
-    return Share(
-        customer_id=row.customer_id,
-        first=first,
-        booked=row.booked,
-        waived=row.waived,
-        expired=row.expired,
-        taken_back=row.taken_back,
-    )
 
 
 def _share(row: Row[Any]) -> Share:

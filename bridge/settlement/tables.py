@@ -204,3 +204,38 @@ email_key = Table(
     Column("created_at", DateTime(timezone=True), nullable=False),
     CheckConstraint("id = 1", name="only_one"),
 )
+
+
+referral_code = Table(
+    "referral_code",
+    metadata,
+    Column("customer_id", Text, primary_key=True),
+    Column("code", Text, nullable=False, unique=True),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+)
+
+referral = Table(
+    "referral",
+    metadata,
+    # The referred customer: referred once, by one referrer.
+    Column("customer_id", Text, primary_key=True),
+    Column("id", Text, nullable=False, unique=True),
+    Column("referrer_id", Text, nullable=False),
+    # The version of the rules that decides the bonuses.
+    Column("programme_version", Integer, nullable=False),
+    Column("stated_at", DateTime(timezone=True), nullable=False),
+    # The first order that is paid and earns now; null while there is none.
+    Column("order_id", Text),
+    # When there first was such an order, and the referrer's bonus since then: 0 if the limit in 30 days stopped it.
+    Column("qualified_at", DateTime(timezone=True)),
+    Column("referrer_due", BigInteger, nullable=False, server_default="0"),
+    # As in order_settlement: what the ledger holds, and what could not be taken back.
+    Column("referrer_booked", BigInteger, nullable=False, server_default="0"),
+    Column("referrer_waived", BigInteger, nullable=False, server_default="0"),
+    Column("referred_booked", BigInteger, nullable=False, server_default="0"),
+    Column("referred_waived", BigInteger, nullable=False, server_default="0"),
+    # Why one of them gets nothing, in plain words.
+    Column("note", Text),
+    CheckConstraint("customer_id <> referrer_id", name="not_oneself"),
+    Index(None, "referrer_id", "qualified_at"),
+)

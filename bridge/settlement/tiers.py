@@ -92,18 +92,33 @@ def contribution(tiers: Tiers, order: Order, *, dust: int, spent: Decimal) -> Co
     return Contribution(placed_at=order.placed_at, amount=amount, order_id=order.id)
 
 
-class TiersOfBatch:
-    """The tiers of customers while a batch of their orders is settled, one order after the other."""
+@dataclass(frozen=True, kw_only=True)
+class TierHistory:
+    """What the customers of a batch have for a tier before it, by the number of the version of the rules."""
 
-    def __init__(
-        self, connection: Connection, tiers: Mapping[int, Tiers], customers: Collection[CustomerId], since: datetime
-    ) -> None:
-        """`tiers` by the number of the version of the rules; `since` is when the first of the orders was placed."""
-        self._tiers = {number: each for number, each in tiers.items() if each.levels}
-        self._found = {
-            number: read_contributions(connection, each, customers, since=since)
-            for number, each in self._tiers.items()
-        }  # fmt: skip
+    tiers: Mapping[int, Tiers]
+    contributions: Mapping[int, Mapping[CustomerId, list[Contribution]]]
+
+
+def read_tier_history(
+    connection: Connection, tiers: Mapping[int, Tiers], customers: Collection[CustomerId], *, since: datetime
+) -> TierHistory | None:
+    """Read the history of these customers; None without tiers. `since` is when the first of the orders was placed."""
+    tiers = {number: each for number, each in tiers.items() if each.levels}
+    if not tiers:
+        return None
+    contributions = {
+        number: read_contributions(connection, each, customers, since=since) for number, each in tiers.items()
+    }
+    return TierHistory(tiers=tiers, contributions=contributions)
+
+
+class TiersOfBatch:
+    """The tiers of customers while a batch of their orders is computed, one order after the other."""
+
+    def __init__(self, history: TierHistory) -> None:
+        self._tiers = history.tiers
+        self._found = {number: _copy(found) for number, found in history.contributions.items()}
 
     def level_of(
         self, number: int, customer_id: CustomerId, moment: datetime, dust: Mapping[str, int]
@@ -125,3 +140,9 @@ class TiersOfBatch:
             if owner:
                 added = contribution(tiers, order, dust=dust, spent=spent)
                 self._found[number].setdefault(owner, []).append(added)
+
+
+def _copy(found: Mapping[CustomerId, list[Contribution]]) -> dict[CustomerId, list[Contribution]]:
+    # Merged accounts share one list.
+    copies = {id(each): list(each) for each in found.values()}
+    return {who: copies[id(each)] for who, each in found.items()}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from bridge.db import transaction
 from bridge.ids import CustomerId, new_id
 from bridge.operations.audit import audit
-from bridge.settlement.referrals import own_code, state_code
+from bridge.settlement.referral_codes import own_code, state_code
 from tests.bridge.test_settlement import rules, settle
 from tests.support.orders import PLACED, line, order
 

@@ -18,7 +18,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from bridge.ledger.account import Account
 from bridge.medusa import amounts
 from bridge.programme import earning
-from bridge.settlement import settle
+from bridge.settlement import compute, shares
 from tests.bridge.test_any_shop import AnyShop
 from tests.support.medusa import FakeMedusa
 from tests.support.played_shops import Shop
@@ -30,7 +30,7 @@ _MAX_SEQUENCES = 40
 
 def new_points_on_transfer(monkeypatch: pytest.MonkeyPatch) -> None:
     """The new owner earns the whole order once more, whatever its former owners keep of it."""
-    monkeypatch.setattr(settle, "left_for_owner", lambda shares, worth, worth_before: worth)
+    monkeypatch.setattr(shares, "left_for_owner", lambda shares, worth, worth_before: worth)
 
 
 def waiving_while_held(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,8 +40,8 @@ def waiving_while_held(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def tiers_before_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """What limits keep from orders of the same batch counts towards the tier."""
-    tier_met = settle._tier_met
-    monkeypatch.setattr(settle, "_tier_met", lambda case, earlier, tiers, limits: tier_met(case, earlier, tiers, None))
+    tier = compute._tier
+    monkeypatch.setattr(compute, "_tier", lambda loaded, earlier, tiers, limits: tier(loaded, earlier, tiers, None))
 
 
 def reversal_without_expiry_first(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from bridge.db import transaction
 from bridge.ids import CustomerId
 from bridge.inbox.process_batch import process_batch
 from bridge.ledger.statements import read_balance
-from bridge.settlement.settle import unpaid_orders
+from bridge.settlement.repository import unpaid_orders
 from bridge.settlement.tables import order_settlement
 from tests.bridge.test_redemptions import give, redeemed
 from tests.bridge.test_settlement import rules

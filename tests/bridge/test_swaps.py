@@ -16,7 +16,7 @@ from bridge.inbox.process_batch import process_batch
 from bridge.inbox.reconcile import reconcile
 from bridge.ledger.statements import read_balance, read_transactions
 from bridge.medusa.client import get_medusa
-from bridge.settlement.settle import unpaid_orders
+from bridge.settlement.repository import unpaid_orders
 from bridge.settlement.tables import order_settlement
 from tests.support.deliveries import deliver
 from tests.support.medusa import FakeMedusa

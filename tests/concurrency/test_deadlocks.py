@@ -35,7 +35,7 @@ from bridge.operations.audit import audit
 from bridge.queue.enqueue import NOTICES_EXPIRING, NOTICES_SEND
 from bridge.redemptions.service import due_redemptions, list_redemptions
 from bridge.redemptions.tables import State
-from bridge.settlement.referrals import own_code, state_code
+from bridge.settlement.referral_codes import own_code, state_code
 from bridge.settlement.settle import settle_orders
 from tests.concurrency.test_overdraft import deadlocks
 from tests.support import clock, tokens

@@ -19,18 +19,17 @@ def _no_dedupe() -> None:
 
 def _no_lock() -> None:
     """An order's row is read, not locked, before the difference is booked."""
-    from sqlalchemy import select
     from sqlalchemy.dialects.postgresql import insert
 
     from bridge.settlement import settle
+    from bridge.settlement.repository import read_rows
     from bridge.settlement.tables import order_settlement
 
-    def read_only(connection: Any, order_ids: list[Any]) -> Any:
+    def read_only(connection: Any, order_ids: Any) -> Any:
         connection.execute(insert(order_settlement).on_conflict_do_nothing(), [{"order_id": who} for who in order_ids])
-        query = select(order_settlement).where(order_settlement.c.order_id.in_(order_ids))
-        return {row.order_id: row for row in connection.execute(query)}
+        return read_rows(connection, order_ids)
 
-    settle._lock_rows = read_only
+    settle.lock_rows = read_only
 
 
 def _ack_before_commit() -> None:

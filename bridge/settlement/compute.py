@@ -1,0 +1,266 @@
+"""Settlement, second step: compute what the ledger should hold for each order. Pure: no database, no clock.
+
+One pass over the orders, in sequence, because what an order earns depends on those before it: the tier that they gave,
+and what limits across several orders left over.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+
+from bridge.ids import CustomerId, OrderId
+from bridge.programme.earning import Earning, earning
+from bridge.programme.limits import Allowed, Claim
+from bridge.programme.rules import EarnWhen
+from bridge.settlement.earning_limits import LimitedOrder, LimitsOfBatch
+from bridge.settlement.escrow import why_nobody_earns
+from bridge.settlement.lines import earning_lines, kept_shipping, money_spent
+from bridge.settlement.load import Loaded, LoadedOrder
+from bridge.settlement.referrals import Due, PaidOrder, due_referrals
+from bridge.settlement.shares import Shares
+from bridge.settlement.tables import EscrowState
+from bridge.settlement.tiers import TiersOfBatch
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderPlan:
+    """What the ledger should hold for one order. Amounts are in points."""
+
+    loaded: LoadedOrder
+    earning_due: bool
+    """Whether the event required by `earn.when` has happened."""
+    paid: bool
+    tier: Mapping[str, str] | None
+    """Its customer's tier, as `name` and `factor`, at its first settlement."""
+    earned: Earning
+    """What the whole order earns by itself."""
+    money: Decimal
+    """The money spent on it, as tiers count it."""
+    allowed: Allowed
+    """The part of `earned` that limits across several orders allow."""
+    shares: Shares
+    """How its points are divided; `moved` is what a transfer is expected to move until it is posted."""
+
+    @property
+    def order_id(self) -> OrderId:
+        return self.loaded.order.id
+
+    @property
+    def owner(self) -> CustomerId | None:
+        return self.loaded.owner
+
+    @property
+    def left(self) -> int:
+        """What the order earns, less what its former owners keep."""
+        return self.shares.left_for_owner(self.earned.dust)
+
+    @property
+    def target(self) -> int:
+        """What the ledger should hold for the order's owner."""
+        return min(self.allowed.dust, self.left) if self.owner else 0
+
+    @property
+    def worth(self) -> int:
+        """What it would earn for its owner without other orders; 0 while it is in escrow for a guest."""
+        return self.left if self.owner else 0
+
+    @property
+    def escrowed(self) -> int:
+        """What should be in escrow for a guest."""
+        escrow = self.loaded.escrow
+        return self.left if escrow and escrow.state is EscrowState.WAITING else 0
+
+    @property
+    def stays_due(self) -> bool:
+        """The value of `earning_due` for later facts.
+
+        An order that counts as paid because it costs nothing does so only while it costs nothing.
+        """
+        order, rules = self.loaded.order, self.loaded.version.programme.earn
+        return self.earning_due and not order.is_draft and not (rules.when is EarnWhen.CAPTURED and order.free)
+
+    @property
+    def awaits_payment(self) -> bool:
+        """Whether a payment would change something, so that the poll has to check for it."""
+        order, programme = self.loaded.order, self.loaded.version.programme
+        if order.canceled or order.is_draft:
+            return False
+        raised = programme.earn.when is EarnWhen.CAPTURED and not order.paid
+        for_referral = programme.bonuses.referral.offered and not self.paid
+        return order.awaits_payment or self.loaded.unpaid or raised or for_referral
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What settling a batch should change."""
+
+    orders: tuple[OrderPlan, ...]
+    limited: tuple[LimitedOrder, ...]
+    """Other orders of the customers, which limits now give more or less."""
+    referrals: tuple[Due, ...]
+
+
+def compute(loaded: Loaded, *, now: datetime) -> Plan:
+    """Return what the ledger should hold for these orders. `now` is when a referral qualifies.
+
+    A later entry of an order replaces the earlier one.
+    """
+    tiers = TiersOfBatch(loaded.tiers) if loaded.tiers else None
+    limits = LimitsOfBatch(loaded.limits) if loaded.limits else None
+    plans: dict[OrderId, OrderPlan] = {}
+    for each in loaded.orders:
+        plan = _plan(each, plans.get(each.order.id), tiers, limits)
+        if limits:
+            limits.put(_claim(plan), plan.owner)
+        if tiers:
+            counts_for = None if each.unpaid else plan.owner
+            tiers.put(each.order, counts_for, dust=plan.earned.dust, spent=plan.money)
+        plans[each.order.id] = plan
+    orders = tuple(_limited(plan, limits) for plan in plans.values())
+    return Plan(
+        orders=orders,
+        limited=tuple(limits.others_that_change()) if limits else (),
+        referrals=tuple(due_referrals(loaded.referrals, _paid_orders(orders), now=now)),
+    )
+
+
+def _plan(
+    loaded: LoadedOrder, earlier: OrderPlan | None, tiers: TiersOfBatch | None, limits: LimitsOfBatch | None
+) -> OrderPlan:
+    """Compute one order by itself; `earlier` is what older facts of the same batch gave."""
+    order, rules = loaded.order, loaded.version.programme.earn
+    earning_due = _is_due(loaded, earlier)
+    tier = _tier(loaded, earlier, tiers, limits)
+    earned = _earned(loaded, tier, earning_due=earning_due)
+    counts = loaded.owner and earning_due and not (order.canceled or order.is_draft)
+    return OrderPlan(
+        loaded=loaded,
+        earning_due=earning_due,
+        paid=_is_paid(loaded, earlier),
+        tier=tier,
+        earned=earned,
+        money=money_spent(order, rules, loaded.dust_only_lines) if counts else Decimal(0),
+        allowed=Allowed(dust=earned.dust, why=earned.why),
+        shares=loaded.shares,
+    )
+
+
+def _is_due(loaded: LoadedOrder, earlier: OrderPlan | None) -> bool:
+    """Whether the event required by `earn.when` has happened, in these facts or in older ones."""
+    before = earlier.stays_due if earlier else loaded.row.earning_due
+    when = loaded.version.programme.earn.when
+    if loaded.from_medusa and before:
+        # Earlier facts may have been forged. Completing is final, so Medusa's answer would show it.
+        before = _money_is_plausible(loaded) and when is EarnWhen.CAPTURED
+    match when:
+        case EarnWhen.PLACED:
+            return True
+        case EarnWhen.CAPTURED:
+            return loaded.order.paid or before
+        case EarnWhen.COMPLETED:
+            return loaded.order.completed or before
+
+
+def _is_paid(loaded: LoadedOrder, earlier: OrderPlan | None) -> bool:
+    """Whether the order is or was paid. A later edit that raises its total does not affect a referral's bonus."""
+    if earlier:
+        before, money = earlier.paid, earlier.loaded.order.money_moved
+    else:
+        before, money = loaded.row.paid, loaded.row.facts_money
+    before = before and money > 0 and (_money_is_plausible(loaded) or not loaded.from_medusa)
+    return not loaded.order.canceled and (loaded.order.paid or before)
+
+
+def _money_is_plausible(loaded: LoadedOrder) -> bool:
+    """Whether the money in the earlier facts can be true: the sum of money moved only grows."""
+    return 0 < loaded.order.money_moved >= loaded.row.facts_money
+
+
+def _tier(
+    loaded: LoadedOrder, earlier: OrderPlan | None, tiers: TiersOfBatch | None, limits: LimitsOfBatch | None
+) -> Mapping[str, str] | None:
+    """Return the customer's tier at the order's first settlement. Limits are applied before orders count for it."""
+    if not loaded.row.is_new:
+        return loaded.row.tier
+    if earlier is not None and not earlier.loaded.order.is_draft:
+        return earlier.tier
+    if tiers is None or loaded.owner is None:
+        return None
+    shares = limits.shares(loaded.owner) if limits else {}
+    dust = {order_id: share.dust for order_id, share in shares.items()}
+    level = tiers.level_of(loaded.version.number, loaded.owner, loaded.order.placed_at, dust)
+    return {"name": level.name, "factor": f"{level.factor:f}"} if level else None
+
+
+def _earned(loaded: LoadedOrder, tier: Mapping[str, str] | None, *, earning_due: bool) -> Earning:
+    order, rules = loaded.order, loaded.version.programme.earn
+    if why := _why_nothing(loaded, earning_due=earning_due):
+        return Earning(dust=0, lines={}, why=why)
+    shipping_net, shipping_gross = kept_shipping(order, rules)
+    return earning(
+        rules,
+        currency_code=order.currency_code,
+        lines=earning_lines(order, rules, loaded.terms, loaded.redemptions),
+        shipping_net=shipping_net,
+        shipping_gross=shipping_gross,
+        without=loaded.dust_only_lines,
+        factor=(Decimal(tier["factor"]) if tier else Decimal(1)) * _share_that_counts(loaded),
+    )
+
+
+def _why_nothing(loaded: LoadedOrder, *, earning_due: bool) -> str | None:
+    """Return why the order as a whole earns nothing; None if its lines decide."""
+    order = loaded.order
+    if order.is_draft:
+        return "A draft: it earns once it is an order."
+    if order.gone:
+        return "Medusa no longer has the order: it was deleted, unpaid as a rule."
+    if order.canceled:
+        return "The order is canceled."
+    if why := why_nobody_earns(order, loaded.escrow):
+        return why
+    if not earning_due:
+        return f"The order earns once {loaded.version.programme.earn.when} has happened."
+    return None
+
+
+def _share_that_counts(loaded: LoadedOrder) -> Decimal:
+    """Return the share of an order that is paid, after an edit has raised its total.
+
+    It is 1 if the rules do not wait for payment, or if the facts have no amounts.
+    """
+    waits = loaded.version.programme.earn.when is EarnWhen.CAPTURED
+    return loaded.order.paid_share or Decimal(1) if waits else Decimal(1)
+
+
+def _claim(plan: OrderPlan) -> Claim:
+    programme = plan.loaded.version.programme
+    return Claim(
+        order_id=plan.order_id,
+        placed_at=plan.loaded.order.placed_at,
+        worth=plan.worth,
+        limits=programme.earn.limits,
+        time_zone=programme.time_zone,
+    )
+
+
+def _limited(plan: OrderPlan, limits: LimitsOfBatch | None) -> OrderPlan:
+    """Apply limits across several orders, now that all orders of the batch are known."""
+    if limits is None or plan.owner is None:
+        return plan
+    allowed = limits.shares(plan.owner)[plan.order_id]
+    return replace(plan, allowed=allowed) if allowed.dust < plan.worth else plan
+
+
+def _paid_orders(plans: Sequence[OrderPlan]) -> list[PaidOrder]:
+    return [
+        PaidOrder(
+            order_id=plan.order_id,
+            # Empty if no account ever owned the order: its row may still name a customer.
+            customer_id=plan.shares.first_owner or CustomerId(""),
+            placed_at=plan.loaded.order.placed_at,
+            worth=plan.earned.dust if plan.paid and plan.shares.first_owner else 0,
+        )
+        for plan in plans
+    ]

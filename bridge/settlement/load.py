@@ -1,0 +1,315 @@
+"""Settlement, first step: lock and read everything that decides what orders earn.
+
+Locks, each by id: order_settlement, guest_escrow, dust_redemption, the customers' other orders, referral.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from bridge.ids import CustomerId, OrderId
+from bridge.ledger.store import open_accounts
+from bridge.medusa.orders import Order
+from bridge.products.settings import dust_only_among
+from bridge.programme.earning import LineTerms
+from bridge.programme.versions import Version, current_version, versions_by_number
+from bridge.redemptions.capture import is_used_by
+from bridge.redemptions.service import Redemption, lock_redemptions_of_orders
+from bridge.settlement.booking import Booking
+from bridge.settlement.earning_limits import LimitHistory, OwnOrder, read_limit_history
+from bridge.settlement.escrow import Escrow, lock_escrows, open_escrow, owner_of
+from bridge.settlement.expired import ExpiredPool
+from bridge.settlement.facts import Age, Facts, compare
+from bridge.settlement.lines import dust_only_lines, terms_of_lines
+from bridge.settlement.referrals import ReferralHistory, lock_referrals
+from bridge.settlement.repository import SettlementRow
+from bridge.settlement.shares import Share, Shares, divide, read_former_owners
+from bridge.settlement.tiers import TierHistory, read_tier_history
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadedOrder:
+    """One order as Medusa has it now, and what is stored about it."""
+
+    order: Order
+    row: SettlementRow
+    version: Version
+    """The version of the rules of its first settlement."""
+    dust_only_lines: frozenset[str]
+    terms: Mapping[str, LineTerms]
+    """By line id."""
+    known_escrow: Escrow | None
+    escrow: Escrow | None
+    """The escrow by the present facts, without its points."""
+    former_owners: tuple[Share, ...] = ()
+    """As they are stored."""
+    shares: Shares
+    redemptions: tuple[Redemption, ...] = ()
+    """The redemptions whose codes it uses."""
+    from_medusa: bool = False
+    """Whether the facts are Medusa's own answer."""
+
+    @property
+    def owner(self) -> CustomerId | None:
+        """The customer that the points belong to; None for a guest."""
+        return owner_of(self.order, self.escrow)
+
+    @property
+    def unpaid(self) -> bool:
+        """Whether what it earns is pending until it is paid, and does not count for tiers."""
+        return self.version.programme.earn.pending_until_paid and not (
+            self.order.paid or self.order.canceled or self.order.is_draft
+        )
+
+    def booking(
+        self,
+        *,
+        taken: Mapping[CustomerId, Mapping[str, int]] | None = None,
+        pools: Mapping[CustomerId, ExpiredPool] | None = None,
+        now: datetime,
+    ) -> Booking:
+        """Return what posts the change of its points. `taken` is what reversals of it took, by customer and lot."""
+        return Booking(
+            order_id=self.order.id,
+            placed_at=self.order.placed_at,
+            changed_at=self.order.updated_at,
+            version=self.version,
+            unpaid=self.unpaid,
+            now=now,
+            taken=taken or {},
+            pools=pools or {},
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """Everything that `compute` needs."""
+
+    orders: tuple[LoadedOrder, ...]
+    """In sequence. An order has several entries if a batch has several facts of it; the last ones are settled."""
+    tiers: TierHistory | None = None
+    limits: LimitHistory | None = None
+    referrals: ReferralHistory
+    second_uses: tuple[tuple[Redemption, Order], ...] = ()
+    """Redemptions whose code an order carries although another order has used it."""
+
+
+def newest_facts(
+    rows: Mapping[OrderId, SettlementRow], facts: Iterable[Order], asked: Mapping[OrderId, int]
+) -> tuple[list[Order], dict[OrderId, list[Order]]]:
+    """Return the facts that count, in sequence, and by order those that only Medusa can decide about.
+
+    Of equal facts only the last remain. An order is in both results if some of its facts count and others are unclear.
+    """
+    known = {order_id: Facts.from_row(row) for order_id, row in rows.items()}
+    fresh: dict[tuple[OrderId, Facts], Order] = {}
+    unclear: dict[OrderId, list[Order]] = {}
+    for order in facts:
+        new = Facts.of(order)
+        is_answer = asked.get(order.id) == rows[order.id].revision
+        age = Age.NEWER if is_answer else compare(new, known[order.id])
+        if age is Age.NEWER:
+            fresh[order.id, new] = order
+            known[order.id] = new
+        elif age is Age.UNCLEAR:
+            unclear.setdefault(order.id, []).append(order)
+    return list(fresh.values()), unclear
+
+
+def load(
+    connection: Connection,
+    orders: Sequence[Order],
+    rows: Mapping[OrderId, SettlementRow],
+    *,
+    asked: Collection[OrderId] = (),
+    longest_limit_days: int | None,
+    now: datetime,
+) -> Loaded:
+    """Lock and read what these orders need. Their rows are locked.
+
+    `asked` are orders that Medusa was asked for. `longest_limit_days` is the longest window of limits across several
+    orders; None if there are none.
+    """
+    loaded, second_uses = _load_orders(connection, orders, rows, asked, now)
+    if longest_limit_days is not None:
+        loaded = _expect_transfers(connection, loaded, now)
+    newest = list({each.order.id: each for each in loaded}.values())
+    limits = None
+    if longest_limit_days is not None:
+        limits = read_limit_history(connection, _own_orders(loaded), longest_days=longest_limit_days)
+    return Loaded(
+        orders=tuple(loaded),
+        tiers=_read_tiers(connection, loaded),
+        limits=limits,
+        referrals=lock_referrals(connection, _customers(newest), settling={each.order.id for each in newest}, now=now),
+        second_uses=second_uses,
+    )
+
+
+def _load_orders(
+    connection: Connection,
+    orders: Sequence[Order],
+    rows: Mapping[OrderId, SettlementRow],
+    asked: Collection[OrderId],
+    now: datetime,
+) -> tuple[list[LoadedOrder], tuple[tuple[Redemption, Order], ...]]:
+    if not orders:
+        return [], ()
+    orders = _placed_for_good(orders, rows)
+    current = current_version(connection)
+    numbers = {number for order in orders if (number := rows[order.id].programme_version) is not None}
+    versions = versions_by_number(connection, numbers) | {current.number: current}
+    products = {line.product_id for order in orders for line in order.lines if line.product_id}
+    dust_only = dust_only_among(connection, products)
+    # Orders that never were a guest's need no query.
+    guests = {order.id for order in orders if order.is_guest or rows[order.id].guest}
+    escrows = lock_escrows(connection, guests)
+    redemptions, second_uses = _lock_redemptions(connection, orders)
+    with_former = {order.id for order in orders if rows[order.id].former_share is not None}
+    former_owners = read_former_owners(connection, with_former)
+    first_owners: dict[OrderId, CustomerId] = {}
+    loaded = []
+    for order, used in zip(orders, redemptions, strict=True):
+        row = rows[order.id]
+        version = current if row.programme_version is None else versions[row.programme_version]
+        # The stored terms of a draft do not apply to the order that it becomes.
+        known_lines = {} if row.programme_version is None else row.lines
+        known_escrow = escrows.get(order.id)
+        escrow = open_escrow(order, known_escrow, version, now=now)
+        former = tuple(former_owners.get(order.id, ()))
+        loaded.append(
+            LoadedOrder(
+                order=order,
+                row=row,
+                version=version,
+                dust_only_lines=dust_only_lines(order, row.lines, dust_only),
+                terms=terms_of_lines(order, known_lines, version.programme.earn),
+                known_escrow=known_escrow,
+                escrow=escrow,
+                former_owners=former,
+                shares=_divide(order, row, owner_of(order, escrow), known_escrow, former, first_owners),
+                redemptions=used,
+                from_medusa=order.id in asked,
+            )
+        )
+    return loaded, second_uses
+
+
+def _placed_for_good(orders: Sequence[Order], rows: Mapping[OrderId, SettlementRow]) -> list[Order]:
+    """Return these facts with the time their orders were placed, which never changes once it is stored.
+
+    An order first seen as a draft was placed with the first facts that are no draft.
+    """
+    drafts = {order_id for order_id, row in rows.items() if row.was_draft}
+    placed: dict[OrderId, datetime] = {
+        order_id: row.placed_at
+        for order_id, row in rows.items()
+        if row.facts_version is not None and row.placed_at is not None and order_id not in drafts
+    }
+    dated = []
+    for order in orders:
+        if order.is_draft:
+            drafts.add(order.id)
+        else:
+            # Medusa's `created_at`, which a draft keeps, unless the event says when it was placed.
+            begun = order.placed_at == order.created_at
+            first = max(order.placed_at, order.updated_at) if order.id in drafts and begun else order.placed_at
+            placed.setdefault(order.id, first)
+        dated.append(replace(order, placed_at=placed.get(order.id, order.placed_at)))
+    return dated
+
+
+def _lock_redemptions(
+    connection: Connection, orders: Sequence[Order]
+) -> tuple[list[tuple[Redemption, ...]], tuple[tuple[Redemption, Order], ...]]:
+    """Return the redemptions that each of these facts uses, and second uses of a code."""
+    newest = {order.id: order for order in orders}
+    codes = {code for order in orders for code in order.codes}
+    found = lock_redemptions_of_orders(connection, codes=codes, order_ids=list(newest))
+    used: list[tuple[Redemption, ...]] = []
+    second_uses = []
+    for order in orders:
+        # A draft may be deleted without an event, and would keep the points.
+        candidates = [] if order.is_draft else found
+        used.append(tuple(redemption for redemption in candidates if is_used_by(redemption, order)))
+        if order is newest[order.id]:
+            second_uses += [(redemption, order) for redemption in candidates if not is_used_by(redemption, order)]
+    return used, tuple(second_uses)
+
+
+def _divide(
+    order: Order,
+    row: SettlementRow,
+    owner: CustomerId | None,
+    known_escrow: Escrow | None,
+    former: tuple[Share, ...],
+    first_owners: dict[OrderId, CustomerId],
+) -> Shares:
+    before = _owner_before(row, known_escrow)
+    shares = divide(
+        row.share,
+        former,
+        owner=owner,
+        went_from=before != owner and bool(before or row.booked),
+        worth_before=row.worth_before,
+        former_share=row.former_share or 0,
+    )
+    if row.is_new and owner and not order.is_draft:
+        # Facts of one batch may show a transfer to another customer before the order was ever settled.
+        first = first_owners.setdefault(order.id, owner)
+        if first != owner:
+            shares = replace(shares, former=(Share(customer_id=first, first=True),))
+    return shares
+
+
+def _owner_before(row: SettlementRow, known_escrow: Escrow | None) -> CustomerId | None:
+    """Return the customer that owned the order at its last settlement; None for a guest whose points were in escrow."""
+    if row.is_new or row.customer_id is None:
+        return None
+    if known_escrow is not None and not row.booked:
+        return known_escrow.customer_id
+    return row.customer_id
+
+
+def _expect_transfers(connection: Connection, loaded: list[LoadedOrder], now: datetime) -> list[LoadedOrder]:
+    """Add the points that transfers are expected to move, which limits of the new owner count.
+
+    Read without locks: what really moves is decided when it is posted.
+    """
+    givers = {each.order.id: (each, giver) for each in loaded if (giver := each.shares.giver) and giver.customer_id}
+    accounts = open_accounts(
+        connection, {giver.customer_id for _, giver in givers.values() if giver.customer_id}, lock=False
+    )
+    moved = {
+        order_id: each.booking(now=now).transfer(giver, accounts[CustomerId(giver.customer_id or "")], None)
+        for order_id, (each, giver) in givers.items()
+    }
+    return [replace(each, shares=replace(each.shares, moved=moved.get(each.order.id, 0))) for each in loaded]
+
+
+def _own_orders(loaded: Iterable[LoadedOrder]) -> list[OwnOrder]:
+    return [
+        OwnOrder(
+            order_id=each.order.id,
+            placed_at=each.order.placed_at,
+            customers=frozenset(who for who in (each.owner, each.row.customer_id) if who),
+        )
+        for each in loaded
+    ]
+
+
+def _read_tiers(connection: Connection, loaded: Iterable[LoadedOrder]) -> TierHistory | None:
+    new = [each for each in loaded if each.row.is_new and each.owner]
+    if not new:
+        return None
+    # Usually only the version in force now; a backfill may have pinned another.
+    tiers = {each.version.number: each.version.programme.tiers for each in new}
+    owners = {each.owner for each in new if each.owner}
+    return read_tier_history(connection, tiers, owners, since=min(each.order.placed_at for each in new))
+
+
+def _customers(newest: Iterable[LoadedOrder]) -> set[CustomerId]:
+    """Return the customers whose referral these orders may qualify, or have qualified."""
+    return {who for each in newest for who in (each.row.customer_id, each.shares.first_owner) if who}
