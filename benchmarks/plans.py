@@ -28,7 +28,8 @@ from bridge.ledger.store import customers_with_due_lots, open_accounts, reserved
 from bridge.ledger.webhook_events import announce_expiring
 from bridge.redemptions.service import due_redemptions, list_redemptions, lock_redemptions_of_orders, oldest_pending
 from bridge.reports.explain import explain
-from bridge.settlement.escrow import expire_escrows, proved_and_waiting
+from bridge.settlement.claims import proved_and_waiting
+from bridge.settlement.escrow import expire_escrows
 from bridge.settlement.settle import settle_orders
 
 LARGE_ROWS = 100_000

@@ -30,7 +30,8 @@ from bridge.queue.enqueue import (
 from bridge.queue.heartbeats import AUDIT, EVERY_MINUTE, note_run
 from bridge.reports.closes import close_days as close_days_over
 from bridge.settings import get_settings
-from bridge.settlement.escrow import claim_orders, expire_escrows, proved_and_waiting
+from bridge.settlement.claims import claim_orders, proved_and_waiting
+from bridge.settlement.escrow import expire_escrows
 from workers.app import app
 
 log = structlog.get_logger(__name__)

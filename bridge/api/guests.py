@@ -15,13 +15,7 @@ from bridge.ids import CustomerId, OrderId
 from bridge.inbox.customers import claim_by_support
 from bridge.ledger.merges import merge_customers, merges_of, unmerge_customer
 from bridge.reports.explain import explain_escrow
-from bridge.settlement.escrow import (
-    Escrow,
-    Proof,
-    list_escrows,
-    read_escrow,
-    read_waiting,
-)
+from bridge.settlement.escrow import Escrow, Proof, list_escrows, read_escrow, read_waiting
 from bridge.settlement.tables import EscrowState
 
 router = APIRouter(

@@ -13,11 +13,7 @@ from bridge.ledger.merges import merge_customers, unmerge_customer
 from bridge.ledger.statements import read_balance
 from bridge.reports.explain import explain_escrow
 from bridge.settlement.emails import replace_key
-from bridge.settlement.escrow import (
-    list_escrows,
-    read_escrow,
-    read_waiting,
-)
+from bridge.settlement.escrow import list_escrows, read_escrow, read_waiting
 from bridge.settlement.tables import EscrowState
 
 _ACTOR = "cli"

@@ -28,7 +28,8 @@ from bridge.ledger.merges import merged_into
 from bridge.notices.outbox import forget_customers
 from bridge.redemptions.service import request_release_of_all
 from bridge.settlement.accounts import forget_mailboxes
-from bridge.settlement.escrow import forget_emails, forget_guests
+from bridge.settlement.claims import forget_emails
+from bridge.settlement.escrow import forget_guests
 from bridge.settlement.referral_codes import forget_codes
 from bridge.settlement.tables import order_former_owner, order_settlement
 

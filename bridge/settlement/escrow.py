@@ -1,8 +1,6 @@
 """Escrow: points of guests' orders, held until the guest claims them with a proof, or the time is over.
 
-Settlement keeps the escrow at the order's target, whatever happens to the order meanwhile. A claim books the points for
-a customer, with the dates they would have had from the start. From then on the order is the customer's, and a later
-return takes the points back from them. What counts as proof is in docs/decisions/0012.
+Settlement keeps the escrow at the order's target, whatever happens to the order meanwhile. Claiming is in `claims.py`.
 
 Locks: `order_settlement`, then `guest_escrow`, each by order id, before any account.
 """
@@ -13,19 +11,16 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, func, or_, select, true, update
+from sqlalchemy import ColumnElement, Connection, Row, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from bridge.errors import NotFound
 from bridge.ids import CustomerId, OrderId
-from bridge.ledger.account import Kind, PostingDetails
-from bridge.ledger.store import open_accounts, save
 from bridge.medusa.orders import Order
-from bridge.programme.rules import GuestClaim
-from bridge.programme.versions import Version, current_version, versions_by_number
+from bridge.programme.versions import Version
 from bridge.settlement.emails import email_hash_key, hash_email
-from bridge.settlement.referrals import due_referrals, lock_referrals, settle_referral
-from bridge.settlement.tables import EscrowState, guest_escrow, guest_escrow_entry, order_settlement, proved_email
+from bridge.settlement.repository import lock_rows
+from bridge.settlement.tables import EscrowState, guest_escrow, guest_escrow_entry, order_settlement
 
 _EXPIRED = "A guest's order: nobody claimed its dust in time."
 _NO_EMAIL = "A guest's order without an e-mail: nobody could claim its dust."
@@ -66,6 +61,21 @@ class Escrow:
     placed_at: datetime
     expires_at: datetime
 
+    @classmethod
+    def from_row(cls, row: Row[Any]) -> "Escrow":
+        return cls(
+            order_id=OrderId(row.order_id),
+            email_hash=bytes(row.email_hash) if row.email_hash is not None else None,
+            forgotten=row.forgotten,
+            state=EscrowState(row.state),
+            dust=row.dust,
+            customer_id=CustomerId(row.customer_id) if row.customer_id else None,
+            proof=Proof(row.proof) if row.proof else None,
+            claimed_at=row.claimed_at,
+            placed_at=row.placed_at,
+            expires_at=row.expires_at,
+        )
+
     def due(self, moment: datetime) -> bool:
         """Whether its time to be claimed is over, while it is not yet stored as expired."""
         return self.state is EscrowState.WAITING and self.expires_at <= moment
@@ -99,26 +109,11 @@ class Entry:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Claimed:
-    """The points that a claim gave the customer, by order."""
-
-    customer_id: CustomerId
-    orders: dict[OrderId, int]
-
-    @property
-    def dust(self) -> int:
-        return sum(self.orders.values())
-
-
-@dataclass(frozen=True, kw_only=True)
 class Waiting:
     """Totals of all waiting escrows."""
 
     orders: int
     dust: int
-
-
-# Used by settlement.
 
 
 def lock_escrows(connection: Connection, order_ids: Iterable[str]) -> dict[OrderId, Escrow]:
@@ -127,7 +122,7 @@ def lock_escrows(connection: Connection, order_ids: Iterable[str]) -> dict[Order
     if not ids:
         return {}
     query = select(guest_escrow).where(guest_escrow.c.order_id.in_(ids)).order_by(guest_escrow.c.order_id)
-    return {OrderId(row.order_id): _escrow(row) for row in connection.execute(query.with_for_update())}
+    return {OrderId(row.order_id): Escrow.from_row(row) for row in connection.execute(query.with_for_update())}
 
 
 def open_escrow(order: Order, known: Escrow | None, version: Version, *, now: datetime) -> Escrow | None:
@@ -173,180 +168,7 @@ def settle_escrows(
                 after = replace(after, email_hash=hash_email(email_hash_key(connection, now=now), order.email))
         if after != known:
             changes.append((known, after))
-    _write(connection, changes, now)
-
-
-# Claims.
-
-
-def prove_email(
-    connection: Connection, customer_id: CustomerId, email: str, proof: Proof, *, actor: str, proved_at: datetime
-) -> bool:
-    """Store that this e-mail is this customer's.
-
-    Orders that become known later are claimed by the periodic job. Returns False if another customer has proved the
-    e-mail later.
-    """
-    values = {
-        "email_hash": hash_email(email_hash_key(connection, now=proved_at), email),
-        "customer_id": customer_id,
-        "proof": proof.value,
-        "actor": actor,
-        "proved_at": proved_at,
-    }
-    statement = insert(proved_email).values(values)
-    newer = or_(proved_email.c.proved_at <= proved_at, proved_email.c.customer_id == customer_id)
-    kept = connection.execute(
-        statement.on_conflict_do_update(index_elements=["email_hash"], set_=values, where=newer).returning(
-            proved_email.c.email_hash
-        )
-    )
-    return kept.one_or_none() is not None
-
-
-def forget_other_emails(connection: Connection, customer_id: CustomerId, email: str, *, now: datetime) -> None:
-    """Forget the account's earlier e-mails after a change. E-mails that the customer proved to support stay."""
-    kept = hash_email(email_hash_key(connection, now=now), email)
-    connection.execute(
-        delete(proved_email).where(
-            proved_email.c.customer_id == customer_id,
-            proved_email.c.email_hash != kept,
-            proved_email.c.proof == Proof.REGISTRATION.value,
-        )
-    )
-
-
-def forget_emails(connection: Connection, customer_ids: Iterable[CustomerId]) -> None:
-    """Delete all proofs of these customers."""
-    theirs = select(proved_email.c.email_hash).where(proved_email.c.customer_id.in_(list(customer_ids)))
-    hashes = list(connection.scalars(theirs.order_by(proved_email.c.email_hash).with_for_update()))
-    connection.execute(delete(proved_email).where(proved_email.c.email_hash.in_(hashes)))
-
-
-def customers_with_proof(connection: Connection, customer_ids: Iterable[CustomerId]) -> set[CustomerId]:
-    """Return the customers among these whose account's e-mail is proved."""
-    query = select(proved_email.c.customer_id).where(
-        proved_email.c.customer_id.in_(list(customer_ids)), proved_email.c.proof == Proof.REGISTRATION.value
-    )
-    return {CustomerId(who) for who in connection.scalars(query)}
-
-
-def waiting_for(connection: Connection, email: str, *, now: datetime) -> dict[OrderId, int]:
-    """Return the points in escrow under an e-mail, by order. Reads only, without locks."""
-    known = hash_email(email_hash_key(connection, now=now), email)
-    query = select(guest_escrow.c.order_id, guest_escrow.c.dust).where(
-        guest_escrow.c.email_hash == known, guest_escrow.c.expires_at > now
-    )
-    return {OrderId(row.order_id): row.dust for row in connection.execute(query.order_by(guest_escrow.c.order_id))}
-
-
-def proved_and_waiting(
-    connection: Connection, *, now: datetime, limit: int
-) -> dict[CustomerId, dict[Proof, list[str]]]:
-    """Return orders first settled after the customer had proved their e-mail, by customer and proof.
-
-    A proof by registration counts only while the rules accept it (`guests.claim`).
-    """
-    counts = proved_email.c.proof != Proof.REGISTRATION.value
-    if current_version(connection).programme.guests.claim is not GuestClaim.TRANSFER:
-        counts = true()
-    query = (
-        select(guest_escrow.c.order_id, proved_email.c.customer_id, proved_email.c.proof)
-        .join(proved_email, proved_email.c.email_hash == guest_escrow.c.email_hash)
-        .where(guest_escrow.c.expires_at > now, counts)
-        .limit(limit)
-    )
-    found: dict[CustomerId, dict[Proof, list[str]]] = {}
-    for row in connection.execute(query):
-        orders = found.setdefault(CustomerId(row.customer_id), {}).setdefault(Proof(row.proof), [])
-        orders.append(row.order_id)
-    return found
-
-
-def claim_orders(
-    connection: Connection,
-    customer_id: CustomerId,
-    order_ids: Iterable[str],
-    proof: Proof,
-    *,
-    now: datetime,
-    actor: str = "dust",
-) -> Claimed:
-    """Book the points still in escrow for these orders for the customer.
-
-    Repeated or concurrent claims are booked once.
-    """
-    ids = list(order_ids)
-    settlements = {row.order_id: row for row in _lock_settlements(connection, ids)}
-    waiting = [escrow for escrow in lock_escrows(connection, ids).values() if escrow.claimable(now)]
-    if not waiting:
-        return Claimed(customer_id=customer_id, orders={})
-    _write(connection, [(each, each.claimed_by(customer_id, proof, now=now)) for each in waiting], now)
-    # Rules and lines stay; only the owner and the place of the points change. The next facts find this state.
-    connection.execute(
-        update(order_settlement)
-        .where(order_settlement.c.order_id == bindparam("b_order_id"))
-        .values(
-            customer_id=customer_id,
-            buyer_id=bindparam("b_buyer_id"),
-            booked=bindparam("b_booked"),
-            # In addition to what former owners keep.
-            worth=bindparam("b_booked") + func.coalesce(order_settlement.c.former_share, 0),
-            escrowed=0,
-            note=None,
-            updated_at=now,
-        ),
-        [
-            {
-                "b_order_id": each.order_id,
-                "b_buyer_id": settlements[each.order_id].customer_id,
-                "b_booked": each.dust,
-            }
-            for each in waiting
-        ],
-    )
-    _credit(connection, customer_id, [(settlements[each.order_id], each.dust) for each in waiting], now, actor)
-    return Claimed(customer_id=customer_id, orders={each.order_id: each.dust for each in waiting})
-
-
-def _lock_settlements(connection: Connection, order_ids: Sequence[str]) -> Sequence[Row[Any]]:
-    query = select(order_settlement).where(order_settlement.c.order_id.in_(order_ids))
-    return connection.execute(query.order_by(order_settlement.c.order_id).with_for_update()).all()
-
-
-def _credit(
-    connection: Connection, customer_id: CustomerId, orders: Sequence[tuple[Row[Any], int]], now: datetime, actor: str
-) -> None:
-    """Book what the orders earned, and the referral that they qualify."""
-    versions = versions_by_number(connection, {row.programme_version for row, _ in orders})
-    referrals = due_referrals(lock_referrals(connection, [customer_id], now=now), [], now=now)
-    concerned = {customer_id}.union(*(due.customers for due in referrals))
-    accounts = open_accounts(
-        connection, concerned, lots=bool(referrals), expired_of=[due.referral.id for due in referrals]
-    )
-    for row, dust in orders:
-        if not dust:
-            continue
-        # The dates that the points would have had from the start: time in escrow changes nothing.
-        matures_at, expires_at = versions[row.programme_version].programme.dates(row.placed_at)
-        details = PostingDetails(
-            kind=Kind.EARN,
-            reference_type="order",
-            reference_id=row.order_id,
-            description="Earned with an order as a guest",
-            event_at=row.placed_at,
-            programme_version=row.programme_version,
-            actor=actor,
-        )
-        accounts[customer_id].earn(
-            dust, details, now=now, matures_at=matures_at, expires_at=expires_at, unpaid=row.unpaid
-        )
-    for due in referrals:
-        settle_referral(connection, due, accounts, now)
-    save(connection, accounts.values())
-
-
-# Expiry and erasure.
+    write_escrows(connection, changes, now)
 
 
 def expire_escrows(connection: Connection, *, now: datetime, limit: int) -> int:
@@ -357,9 +179,9 @@ def expire_escrows(connection: Connection, *, now: datetime, limit: int) -> int:
     ids = list(connection.scalars(due.order_by(guest_escrow.c.expires_at).limit(limit)))
     if not ids:
         return 0
-    _lock_settlements(connection, ids)
+    lock_rows(connection, ids)
     over = [escrow for escrow in lock_escrows(connection, ids).values() if escrow.due(now)]
-    _write(connection, [(each, each.expired()) for each in over], now)
+    write_escrows(connection, [(each, each.expired()) for each in over], now)
     connection.execute(
         update(order_settlement)
         .where(order_settlement.c.order_id.in_([each.order_id for each in over]))
@@ -382,10 +204,10 @@ def forget_guests(connection: Connection, customer_ids: Iterable[CustomerId], *,
         order_settlement, order_settlement.c.order_id == guest_escrow.c.order_id
     )  # fmt: skip
     known = lock_escrows(connection, list(connection.scalars(ids.where(theirs, ~guest_escrow.c.forgotten))))
-    _write(connection, [(each, replace(each, email_hash=None, forgotten=True)) for each in known.values()], now)
+    write_escrows(connection, [(each, replace(each, email_hash=None, forgotten=True)) for each in known.values()], now)
 
 
-def _write(connection: Connection, changes: Sequence[tuple[Escrow | None, Escrow]], now: datetime) -> None:
+def write_escrows(connection: Connection, changes: Sequence[tuple[Escrow | None, Escrow]], now: datetime) -> None:
     """Write the rows, and an entry for each change. No other function writes escrows."""
     if not changes:
         return
@@ -416,9 +238,6 @@ def _entry_kind(after: Escrow, amount: int) -> str:
     return "set_aside" if amount > 0 else "taken_back"
 
 
-# Reading.
-
-
 def list_escrows(
     connection: Connection, *, state: EscrowState | None = None, before: str | None = None, limit: int
 ) -> list[Escrow]:
@@ -428,7 +247,7 @@ def list_escrows(
         query = query.where(guest_escrow.c.state == state.value)
     if before is not None:
         query = query.where(guest_escrow.c.order_id < before)
-    return [_escrow(row) for row in connection.execute(query)]
+    return [Escrow.from_row(row) for row in connection.execute(query)]
 
 
 def read_escrow(connection: Connection, order_id: OrderId) -> Escrow:
@@ -436,7 +255,7 @@ def read_escrow(connection: Connection, order_id: OrderId) -> Escrow:
     row = connection.execute(select(guest_escrow).where(guest_escrow.c.order_id == order_id)).one_or_none()
     if row is None:
         raise UnknownEscrow(order_id)
-    return _escrow(row)
+    return Escrow.from_row(row)
 
 
 def read_entries(connection: Connection, order_id: OrderId) -> list[Entry]:
@@ -451,7 +270,7 @@ def read_entries(connection: Connection, order_id: OrderId) -> list[Entry]:
 def escrows_of(connection: Connection, customer_id: CustomerId) -> dict[OrderId, Escrow]:
     """Return the guests' orders that this customer has claimed."""
     rows = connection.execute(select(guest_escrow).where(guest_escrow.c.customer_id == customer_id))
-    return {OrderId(row.order_id): _escrow(row) for row in rows}
+    return {OrderId(row.order_id): Escrow.from_row(row) for row in rows}
 
 
 def read_waiting(connection: Connection) -> Waiting:
@@ -485,18 +304,3 @@ def lacks_email_hash() -> ColumnElement[bool]:
         .exists()
     )
     return order_settlement.c.guest & ~has_what_it_needs
-
-
-def _escrow(row: Row[Any]) -> Escrow:
-    return Escrow(
-        order_id=OrderId(row.order_id),
-        email_hash=bytes(row.email_hash) if row.email_hash is not None else None,
-        forgotten=row.forgotten,
-        state=EscrowState(row.state),
-        dust=row.dust,
-        customer_id=CustomerId(row.customer_id) if row.customer_id else None,
-        proof=Proof(row.proof) if row.proof else None,
-        claimed_at=row.claimed_at,
-        placed_at=row.placed_at,
-        expires_at=row.expires_at,
-    )

@@ -22,8 +22,9 @@ from bridge.operations.audit import audit
 from bridge.programme.rules import Programme
 from bridge.programme.versions import add_version
 from bridge.reports.liability import liability
+from bridge.settlement.claims import Claimed, claim_orders, waiting_for
 from bridge.settlement.emails import email_hash_key, hash_email, normalise_email, replace_key
-from bridge.settlement.escrow import Claimed, Escrow, Proof, claim_orders, read_escrow, waiting_for
+from bridge.settlement.escrow import Escrow, Proof, read_escrow
 from bridge.settlement.settle import Settled, settle_orders
 from bridge.settlement.tables import EscrowState
 from tests.support import clock, tokens

@@ -14,7 +14,8 @@ from bridge.inbox.reconcile import reconcile
 from bridge.ledger.merges import merge_customers
 from bridge.ledger.scheduled import post_due_lots
 from bridge.medusa.client import get_medusa
-from bridge.settlement.escrow import Proof, claim_orders
+from bridge.settlement.claims import claim_orders
+from bridge.settlement.escrow import Proof
 from tests.bridge.test_settlement import balance, history, rules, settle
 from tests.support import tokens
 from tests.support.medusa import FakeMedusa

@@ -37,8 +37,7 @@ MAX_LINES = 400
 LONG_FILES = {
     "bridge/api/admin.py", "bridge/api/store.py", "bridge/inbox/process_one.py", "bridge/ledger/account.py",
     "bridge/medusa/client.py", "bridge/operations/doctor.py", "bridge/programme/rules.py",
-    "bridge/redemptions/service.py", "bridge/settlement/escrow.py", "bridge/settlement/referrals.py",
-    "bridge/settlement/settle.py",
+    "bridge/redemptions/service.py",
 }  # fmt: skip
 
 

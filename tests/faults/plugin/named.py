@@ -106,41 +106,41 @@ def merge_doubles(mine: Mine) -> None:
 
 def guest_paid_twice(mine: Mine) -> None:
     """A guest's orders are in the list of those to pay out twice."""
-    from bridge.settlement import escrow
+    from bridge.settlement import claims
 
-    credit = escrow._credit
+    credit = claims._credit
 
     def twice(connection: Any, who: Any, orders: Any, *how: Any) -> None:
         credit(connection, who, [*orders, *orders] if mine(who) else orders, *how)
 
-    escrow._credit = twice
+    claims._credit = twice
 
 
 def guest_unpaid(mine: Mine) -> None:
     """A guest's dust is claimed, and given to nobody."""
-    from bridge.settlement import escrow
+    from bridge.settlement import claims
 
-    credit = escrow._credit
+    credit = claims._credit
 
     def stingy(connection: Any, who: Any, *how: Any) -> None:
         if not mine(who):
             credit(connection, who, *how)
 
-    escrow._credit = stingy
+    claims._credit = stingy
 
 
 def guest_and_another(mine: Mine) -> None:
     """A guest's dust is given to another customer as well."""
-    from bridge.settlement import escrow
+    from bridge.settlement import claims
 
-    credit = escrow._credit
+    credit = claims._credit
 
     def scattering(connection: Any, who: Any, *how: Any) -> None:
         credit(connection, who, *how)
         if mine(who):
             credit(connection, f"{who}-too", *how)
 
-    escrow._credit = scattering
+    claims._credit = scattering
 
 
 def guest_waits_on(mine: Mine) -> None:

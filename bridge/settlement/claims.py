@@ -1,0 +1,204 @@
+"""Claims: a customer proves that a guest's order was theirs, and gets its points from the escrow.
+
+A claim books the points with the dates they would have had from the start. From then on the order is the customer's,
+and a later return takes the points back from them. What counts as proof is in docs/decisions/0012.
+
+Locks: `order_settlement`, then `guest_escrow`, each by order id, then `referral`, then the accounts.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, bindparam, delete, func, or_, select, true, update
+from sqlalchemy.dialects.postgresql import insert
+
+from bridge.ids import CustomerId, OrderId
+from bridge.ledger.account import Kind, PostingDetails
+from bridge.ledger.store import open_accounts, save
+from bridge.programme.rules import GuestClaim
+from bridge.programme.versions import current_version, versions_by_number
+from bridge.settlement.emails import email_hash_key, hash_email
+from bridge.settlement.escrow import Proof, lock_escrows, write_escrows
+from bridge.settlement.referrals import due_referrals, lock_referrals, settle_referral
+from bridge.settlement.repository import SettlementRow, lock_rows
+from bridge.settlement.tables import guest_escrow, order_settlement, proved_email
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claimed:
+    """The points that a claim gave the customer, by order."""
+
+    customer_id: CustomerId
+    orders: dict[OrderId, int]
+
+    @property
+    def dust(self) -> int:
+        return sum(self.orders.values())
+
+
+def prove_email(
+    connection: Connection, customer_id: CustomerId, email: str, proof: Proof, *, actor: str, proved_at: datetime
+) -> bool:
+    """Store that this e-mail is this customer's.
+
+    Orders that become known later are claimed by the periodic job. Returns False if another customer has proved the
+    e-mail later.
+    """
+    values = {
+        "email_hash": hash_email(email_hash_key(connection, now=proved_at), email),
+        "customer_id": customer_id,
+        "proof": proof.value,
+        "actor": actor,
+        "proved_at": proved_at,
+    }
+    statement = insert(proved_email).values(values)
+    newer = or_(proved_email.c.proved_at <= proved_at, proved_email.c.customer_id == customer_id)
+    kept = connection.execute(
+        statement.on_conflict_do_update(index_elements=["email_hash"], set_=values, where=newer).returning(
+            proved_email.c.email_hash
+        )
+    )
+    return kept.one_or_none() is not None
+
+
+def forget_other_emails(connection: Connection, customer_id: CustomerId, email: str, *, now: datetime) -> None:
+    """Forget the account's earlier e-mails after a change. E-mails that the customer proved to support stay."""
+    kept = hash_email(email_hash_key(connection, now=now), email)
+    connection.execute(
+        delete(proved_email).where(
+            proved_email.c.customer_id == customer_id,
+            proved_email.c.email_hash != kept,
+            proved_email.c.proof == Proof.REGISTRATION.value,
+        )
+    )
+
+
+def forget_emails(connection: Connection, customer_ids: Iterable[CustomerId]) -> None:
+    """Delete all proofs of these customers."""
+    theirs = select(proved_email.c.email_hash).where(proved_email.c.customer_id.in_(list(customer_ids)))
+    hashes = list(connection.scalars(theirs.order_by(proved_email.c.email_hash).with_for_update()))
+    connection.execute(delete(proved_email).where(proved_email.c.email_hash.in_(hashes)))
+
+
+def customers_with_proof(connection: Connection, customer_ids: Iterable[CustomerId]) -> set[CustomerId]:
+    """Return the customers among these whose account's e-mail is proved."""
+    query = select(proved_email.c.customer_id).where(
+        proved_email.c.customer_id.in_(list(customer_ids)), proved_email.c.proof == Proof.REGISTRATION.value
+    )
+    return {CustomerId(who) for who in connection.scalars(query)}
+
+
+def waiting_for(connection: Connection, email: str, *, now: datetime) -> dict[OrderId, int]:
+    """Return the points in escrow under an e-mail, by order. Reads only, without locks."""
+    known = hash_email(email_hash_key(connection, now=now), email)
+    query = select(guest_escrow.c.order_id, guest_escrow.c.dust).where(
+        guest_escrow.c.email_hash == known, guest_escrow.c.expires_at > now
+    )
+    return {OrderId(row.order_id): row.dust for row in connection.execute(query.order_by(guest_escrow.c.order_id))}
+
+
+def proved_and_waiting(
+    connection: Connection, *, now: datetime, limit: int
+) -> dict[CustomerId, dict[Proof, list[str]]]:
+    """Return orders first settled after the customer had proved their e-mail, by customer and proof.
+
+    A proof by registration counts only while the rules accept it (`guests.claim`).
+    """
+    counts = proved_email.c.proof != Proof.REGISTRATION.value
+    if current_version(connection).programme.guests.claim is not GuestClaim.TRANSFER:
+        counts = true()
+    query = (
+        select(guest_escrow.c.order_id, proved_email.c.customer_id, proved_email.c.proof)
+        .join(proved_email, proved_email.c.email_hash == guest_escrow.c.email_hash)
+        .where(guest_escrow.c.expires_at > now, counts)
+        .limit(limit)
+    )
+    found: dict[CustomerId, dict[Proof, list[str]]] = {}
+    for row in connection.execute(query):
+        orders = found.setdefault(CustomerId(row.customer_id), {}).setdefault(Proof(row.proof), [])
+        orders.append(row.order_id)
+    return found
+
+
+def claim_orders(
+    connection: Connection,
+    customer_id: CustomerId,
+    order_ids: Iterable[str],
+    proof: Proof,
+    *,
+    now: datetime,
+    actor: str = "dust",
+) -> Claimed:
+    """Book the points still in escrow for these orders for the customer.
+
+    Repeated or concurrent claims are booked once.
+    """
+    ids = list(order_ids)
+    settlements = lock_rows(connection, [OrderId(order_id) for order_id in ids])
+    waiting = [escrow for escrow in lock_escrows(connection, ids).values() if escrow.claimable(now)]
+    if not waiting:
+        return Claimed(customer_id=customer_id, orders={})
+    write_escrows(connection, [(each, each.claimed_by(customer_id, proof, now=now)) for each in waiting], now)
+    # Rules and lines stay; only the owner and the place of the points change. The next facts find this state.
+    connection.execute(
+        update(order_settlement)
+        .where(order_settlement.c.order_id == bindparam("b_order_id"))
+        .values(
+            customer_id=customer_id,
+            buyer_id=bindparam("b_buyer_id"),
+            booked=bindparam("b_booked"),
+            # In addition to what former owners keep.
+            worth=bindparam("b_booked") + func.coalesce(order_settlement.c.former_share, 0),
+            escrowed=0,
+            note=None,
+            updated_at=now,
+        ),
+        [
+            {
+                "b_order_id": each.order_id,
+                "b_buyer_id": settlements[each.order_id].customer_id,
+                "b_booked": each.dust,
+            }
+            for each in waiting
+        ],
+    )
+    _credit(connection, customer_id, [(settlements[each.order_id], each.dust) for each in waiting], now, actor)
+    return Claimed(customer_id=customer_id, orders={each.order_id: each.dust for each in waiting})
+
+
+def _credit(
+    connection: Connection,
+    customer_id: CustomerId,
+    orders: Sequence[tuple[SettlementRow, int]],
+    now: datetime,
+    actor: str,
+) -> None:
+    """Book what the orders earned, and the referral that they qualify."""
+    numbers = {row.programme_version for row, _ in orders if row.programme_version is not None}
+    versions = versions_by_number(connection, numbers)
+    referrals = due_referrals(lock_referrals(connection, [customer_id], now=now), [], now=now)
+    concerned = {customer_id}.union(*(due.customers for due in referrals))
+    accounts = open_accounts(
+        connection, concerned, lots=bool(referrals), expired_of=[due.referral.id for due in referrals]
+    )
+    for row, dust in orders:
+        if not dust or row.programme_version is None or row.placed_at is None:
+            continue
+        # The dates that the points would have had from the start: time in escrow changes nothing.
+        matures_at, expires_at = versions[row.programme_version].programme.dates(row.placed_at)
+        details = PostingDetails(
+            kind=Kind.EARN,
+            reference_type="order",
+            reference_id=row.order_id,
+            description="Earned with an order as a guest",
+            event_at=row.placed_at,
+            programme_version=row.programme_version,
+            actor=actor,
+        )
+        accounts[customer_id].earn(
+            dust, details, now=now, matures_at=matures_at, expires_at=expires_at, unpaid=row.unpaid
+        )
+    for due in referrals:
+        settle_referral(connection, due, accounts, now)
+    save(connection, accounts.values())
