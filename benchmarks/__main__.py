@@ -31,7 +31,9 @@ def main(
     only: Annotated[list[str] | None, typer.Option(help=f"One of {', '.join(MEASURES)}; may be repeated.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="A tenth of everything: to see that it runs.")] = False,
     seconds: Annotated[float | None, typer.Option(min=3, help="How long the soak lasts.")] = None,
-    write_docs: Annotated[bool, typer.Option("--write-docs", help="Put the figures into docs/performance.md.")] = False,
+    write_docs: Annotated[
+        bool, typer.Option("--write-docs", help="Put the figures into docs/explanation/performance.md.")
+    ] = False,
 ) -> None:
     """Measure how fast Dust is on this machine, and say so beside the limits."""
     # What goes into a file is not cut to the width of a terminal that is not there.

@@ -17,7 +17,7 @@ from rich.table import Table
 from benchmarks.figures import Figure, Outcome
 
 RESULTS = Path(__file__).parent / "results"
-PAGE = Path(__file__).parent.parent / "docs/performance.md"
+PAGE = Path(__file__).parent.parent / "docs/explanation/performance.md"
 _START, _END = "<!-- figures: make bench ARGS=--write-docs -->", "<!-- end of figures -->"
 
 
@@ -103,7 +103,7 @@ def keep(around: dict[str, Any], outcomes: dict[str, Outcome], scale: str) -> li
 
 
 def write_page(around: dict[str, Any], outcomes: dict[str, Outcome], before: Before) -> None:
-    """Put the figures between the two marks of docs/performance.md."""
+    """Put the figures between the two marks of docs/explanation/performance.md."""
     above, _, rest = PAGE.read_text().partition(_START)
     _, _, below = rest.partition(_END)
     lines = [

@@ -1,4 +1,4 @@
-"""Settings from `DUST_…` environment variables, listed in docs/settings.md. Only this module reads the environment."""
+"""Settings from `DUST_…` environment variables. Only this module reads the environment."""
 
 import base64
 import binascii

@@ -19,7 +19,7 @@ def scenario(
 ) -> None:
     """Play stories with your rules on a fresh database, and check what comes of them; exit code 1 when it is another.
 
-    Nothing of your installation is touched. docs/scenarios.md says how to write one.
+    Nothing of your installation is touched. docs/how-to/test-rules.md says how to write one.
     Example: dust scenario double-week.yaml
     """
     from bridge.demo.scenarios.document import read_scenario

@@ -101,7 +101,7 @@ def make_engine(url: str, *, pool_size: int = 10, pooled: bool = False) -> Engin
     """Create an engine whose connections use the role `dust_app` if it exists.
 
     With `pooled`, a pooler may use another connection to Postgres for each transaction. Then no session settings or
-    prepared statements are used, and role and settings are those of the login (docs/operations/postgres.md).
+    prepared statements are used, and role and settings are those of the login (docs/how-to/postgres.md).
     """
     address = driver_url(url)
     session = {

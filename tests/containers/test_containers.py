@@ -182,7 +182,7 @@ def test_a_worker_that_is_killed_is_started_again_and_one_that_is_stopped_is_unh
 
 
 def test_a_backup_is_restored_into_a_fresh_database(stack: Stack) -> None:
-    """As docs/operations/containers.md says."""
+    """As docs/how-to/docker-compose.md says."""
     backup = stack.output("postgres", "pg_dump", "--username=postgres", "--format=custom", "dust")
     print(f"\nThe backup has {len(backup)} bytes", end="", flush=True)
     stack.output("postgres", "createdb", "--username=postgres", "--owner=dust", "dust_restored")

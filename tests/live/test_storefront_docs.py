@@ -1,4 +1,4 @@
-"""What docs/storefront.md tells a storefront developer to write is run, with Medusa's JS SDK, at a real Medusa.
+"""What docs/how-to/storefront.md tells a storefront developer to write is run, with Medusa's JS SDK, at a real Medusa.
 
 The starter itself cannot be installed from a package registry; what the examples take from it is stood in for by a few
 lines in `storefront/`.

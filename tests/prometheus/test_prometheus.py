@@ -35,7 +35,7 @@ class Prometheus:
         self._url = f"http://127.0.0.1:{port}"
         configuration = {
             "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
-            "rule_files": [str(DOCS / "alerts.yml")],
+            "rule_files": [str(DOCS / "reference" / "alerts.yml")],
             "scrape_configs": [{"job_name": "dust", "static_configs": [{"targets": [target]}]}],
         }
         file = folder / "prometheus.yml"
@@ -92,7 +92,9 @@ def watched(settings: dict[str, str], tmp_path: Path) -> Iterator[tuple[Promethe
 
 
 @with_prometheus
-@pytest.mark.parametrize("arguments", [("check", "rules", DOCS / "alerts.yml"), ("test", "rules", STORIES)])
+@pytest.mark.parametrize(
+    "arguments", [("check", "rules", DOCS / "reference" / "alerts.yml"), ("test", "rules", STORIES)]
+)
 def test_promtool_has_nothing_to_say(arguments: tuple[str | Path, ...]) -> None:
     said = subprocess.run([str(PROMTOOL), *arguments], capture_output=True, text=True, check=False)
     assert said.returncode == 0, said.stdout + said.stderr

@@ -173,7 +173,7 @@ CONTRACT_SETTINGS = (
 
 
 def test_the_docs_name_every_setting() -> None:
-    documented = set(re.findall(r"`([A-Z_]+)`", (ROOT / "docs/settings.md").read_text()))
+    documented = set(re.findall(r"`([A-Z_]+)`", (ROOT / "docs/reference/settings.md").read_text()))
     internal = {"DUST_FLOWER_OPEN"}
     fields = {f"DUST_{name.upper()}" for name in Settings.model_fields}
     assert set(CONTRACT_SETTINGS) <= fields

@@ -1,4 +1,4 @@
-"""A scenario as it is written, read with words that name the line. docs/scenarios.md describes it for merchants."""
+"""A scenario as it is written, read with words that name the line. docs/how-to/test-rules.md describes it."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
