@@ -7,7 +7,9 @@ from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware.cors import CORSMiddleware
 
-from bridge.api import admin, bonuses, guests, health, notices, programme, referrals, reports, rewards, store
+from bridge.api import admin, health, store
+from bridge.api.admin import outgoing_webhooks
+from bridge.api.store import balance
 from bridge.gc_tuning import collect_seldom
 from bridge.http.body_limits import BodyLimit
 from bridge.http.etag import PrivateUnlessPublic
@@ -66,19 +68,17 @@ def create_app() -> FastAPI:
         lifespan=_counting_and_tracing,
         # Dust has its own traces and metrics. Off here, or FastAPI checks on every request whether to record.
         telemetry={"tracing": False, "metrics": False, "logs": False},
-        webhooks=notices.webhooks,
+        webhooks=outgoing_webhooks.webhooks,
     )
     install_problems(app)
     quick = {
         ("POST", "/webhooks/medusa"): endpoint.medusa_webhook,
-        ("GET", "/store/dust/balance"): store.answer_own_balance,
+        ("GET", "/store/dust/balance"): balance.answer_own_balance,
     }
     app.add_middleware(Quick, answers=quick)
     app.add_middleware(BodyLimit)
     app.add_middleware(RateLimits, settings=settings)
-    for_operators = (admin.router, bonuses.router, guests.router, notices.router, reports.router)
-    for_storefronts = (programme.router, rewards.router, store.router, referrals.router)
-    for router in (endpoint.router, *for_storefronts, *for_operators, health.router):
+    for router in (endpoint.router, *store.ROUTERS, *admin.ROUTERS, health.router):
         app.include_router(router)
     if settings.cors_origins:
         app.add_middleware(

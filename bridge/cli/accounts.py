@@ -7,7 +7,8 @@ from typing import Annotated
 import jwt
 import typer
 
-from bridge.api.schemas import balance_view, transaction_view
+from bridge.api.store.balance import balance_view
+from bridge.api.store.transactions import transaction_view
 from bridge.cli.output import AsJson, console, print_json, print_rows
 from bridge.clock import now, real_now
 from bridge.db import transaction

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from bridge.api.bonuses import bonus_view
+from bridge.api.admin.bonuses import bonus_view
 from bridge.cli.output import AsJson, console, print_json
 from bridge.clock import now
 from bridge.db import transaction

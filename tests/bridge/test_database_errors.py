@@ -78,7 +78,7 @@ def test_a_shopper_is_not_told_what_is_wrong_with_the_database(
     def fail(*_: object) -> None:
         raise DatabaseBusy("Two transactions waited for each other (deadlock).")
 
-    monkeypatch.setattr("bridge.api.store.read_points", fail)
+    monkeypatch.setattr("bridge.api.store.balance.read_points", fail)
     answer = api.get("/store/dust", headers=tokens.customer())
     assert (answer.status_code, answer.json()["code"]) == (503, "database_busy")
     assert answer.json()["detail"] == "Points are not available right now. Please try again in a moment."

@@ -173,7 +173,7 @@ def test_a_whole_road_with_its_failures_logs_no_person_and_no_secret(
     monkeypatch.setattr(process_one, "find_order", broken)
     with pytest.raises(EventFailed):
         handle_event("msg_2")
-    monkeypatch.setattr("bridge.api.admin.list_events", broken)
+    monkeypatch.setattr("bridge.api.admin.events.list_events", broken)
     assert api.get("/admin/dust/events", headers=tokens.admin()).status_code == 500
     upkeep.audit.apply()
     assert len(lines.text.splitlines()) > 10
@@ -214,7 +214,7 @@ def test_errors_of_the_database_come_without_values(
         with transaction() as connection:
             connection.execute(text("SELECT 1 / 0 WHERE :name <> ''"), {"name": " ".join(["Jane", "Doe"])})
 
-    monkeypatch.setattr("bridge.api.admin.list_events", broken)
+    monkeypatch.setattr("bridge.api.admin.events.list_events", broken)
     api.get("/admin/dust/events", headers=tokens.admin())
     assert "Jane Doe" not in lines.text
     assert "division by zero" in lines.text

@@ -12,7 +12,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import Connection, text
 
-from bridge.api import store
+from bridge.api.store import redemptions
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import Unavailable
@@ -658,9 +658,9 @@ def test_many_who_wait_share_their_looks_at_the_database(
 
     def look(connection: Connection, redemption_ids: list[str]) -> list[bool]:
         looks.append(len(redemption_ids))
-        return store._read_pending(connection, redemption_ids)
+        return redemptions._read_pending(connection, redemption_ids)
 
-    monkeypatch.setattr(store, "_pending", Together("test", look))
+    monkeypatch.setattr(redemptions, "_pending", Together("test", look))
 
     async def wait_together() -> list[str]:
         transport = httpx.ASGITransport(api.app)

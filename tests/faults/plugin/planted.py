@@ -7,14 +7,14 @@ from uuid import uuid4
 
 def _no_dedupe() -> None:
     """Asking again with the same key is a new adjustment."""
-    from bridge.api import admin
+    from bridge.api.admin import customers
 
-    adjust = admin.adjust_balance
+    adjust = customers.adjust_balance
 
     def forgetful(*args: Any, idempotency_key: str, **kwargs: Any) -> Any:
         return adjust(*args, idempotency_key=f"{idempotency_key} {uuid4()}", **kwargs)
 
-    admin.adjust_balance = forgetful
+    customers.adjust_balance = forgetful
 
 
 def _no_lock() -> None:

@@ -3,23 +3,22 @@
 from datetime import datetime
 from typing import Annotated, Self
 
-from fastapi import APIRouter, Depends
+from fastapi import Depends
 from pydantic import BaseModel, Field, model_validator
 
-from bridge.api.schemas import Body, Dust, Id, Text, TransactionResponse, idempotency_key
+from bridge.api.admin.routing import admin_router
+from bridge.api.admin.schemas import Dust
+from bridge.api.store.transactions import TransactionResponse
 from bridge.clock import now
 from bridge.db import transaction
-from bridge.http.auth import AdminOperator, operator
+from bridge.http.auth import AdminOperator
+from bridge.http.idempotency import idempotency_key
 from bridge.http.problems import describe_problems
+from bridge.http.schemas import Body, Id, Text
 from bridge.ids import CustomerId
 from bridge.settlement.manual_bonuses import MAX_CUSTOMERS, MAX_DAYS, Bonus, BonusWish, give_bonus
 
-router = APIRouter(
-    prefix="/admin/dust",
-    tags=["admin"],
-    dependencies=[Depends(operator)],
-    responses=describe_problems(401, 503),
-)
+router = admin_router()
 
 
 class BonusRequest(Body):

@@ -4,14 +4,15 @@ import io
 from datetime import date, datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import Query, Response
 from pydantic import AwareDatetime, BaseModel, Field
 
-from bridge.api.schemas import Cursor, Limit, Listing, decode_cursor, encode_cursor, money
+from bridge.api.admin.routing import admin_router
 from bridge.clock import now
 from bridge.errors import field_error
-from bridge.http.auth import operator
+from bridge.http.paging import Cursor, Limit, Listing, decode_cursor, encode_cursor
 from bridge.http.problems import describe_problems
+from bridge.http.schemas import money
 from bridge.reports import sheets
 from bridge.reports.breakage import breakage
 from bridge.reports.closes import Close, list_closes
@@ -20,12 +21,7 @@ from bridge.reports.liability import Liability, liability
 from bridge.reports.movements import MAX_PERIODS, Period, count_periods, movements
 from bridge.reports.reading import reading
 
-router = APIRouter(
-    prefix="/admin/dust/reports",
-    tags=["reports"],
-    dependencies=[Depends(operator)],
-    responses=describe_problems(401, 503),
-)
+router = admin_router("/reports", tag="reports")
 
 Format = Annotated[Literal["json", "csv"], Query(description="csv: a text/csv file with one header line")]
 _AS_CSV: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}}

@@ -3,15 +3,15 @@
 from collections.abc import Collection
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Response
+from fastapi import Header, Response
 from pydantic import BaseModel, Field
 
-from bridge.api.schemas import money
+from bridge.api.store.routing import store_router
 from bridge.db import transaction
 from bridge.errors import DustError
 from bridge.http.etag import cached
 from bridge.http.problems import describe_problems
-from bridge.http.queries import refuse_unknown_query
+from bridge.http.schemas import money
 from bridge.ids import ProductId
 from bridge.ledger.account import InsufficientDust
 from bridge.medusa.carts import Cart
@@ -21,7 +21,7 @@ from bridge.redemptions.pricing.basket import Basket
 from bridge.redemptions.pricing.rewards import CartBelowMinimum, reward_terms
 from bridge.redemptions.service import TooManyOpenRedemptions
 
-router = APIRouter(prefix="/store/dust", tags=["store"], dependencies=[Depends(refuse_unknown_query)])
+router = store_router()
 
 
 class RewardResponse(BaseModel):

@@ -3,14 +3,15 @@
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field, StringConstraints
 
-from bridge.api.schemas import Body, Cursor, Id, Limit, Listing, PathId, decode_cursor, encode_cursor
+from bridge.api.admin.routing import admin_router
 from bridge.clock import now
 from bridge.db import transaction
-from bridge.http.auth import AdminOperator, operator
+from bridge.http.auth import AdminOperator
+from bridge.http.paging import Cursor, Limit, Listing, decode_cursor, encode_cursor
 from bridge.http.problems import describe_problems
+from bridge.http.schemas import Body, Id, PathId
 from bridge.ids import CustomerId, OrderId
 from bridge.inbox.customers import claim_by_support
 from bridge.ledger.merges import merge_customers, merges_of, unmerge_customer
@@ -18,12 +19,7 @@ from bridge.reports.explain import explain_escrow
 from bridge.settlement.escrow import Escrow, Proof, list_escrows, read_escrow, read_waiting
 from bridge.settlement.tables import EscrowState
 
-router = APIRouter(
-    prefix="/admin/dust",
-    tags=["admin"],
-    dependencies=[Depends(operator)],
-    responses=describe_problems(401, 503),
-)
+router = admin_router()
 
 Email = Annotated[
     str,

@@ -3,24 +3,23 @@
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field, StringConstraints
 from sqlalchemy import Connection
 
-from bridge.api.schemas import Body
+from bridge.api.store.routing import store_router
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.http.auth import Customer
 from bridge.http.medusa_threads import FOR_CUSTOMERS
 from bridge.http.problems import describe_problems
-from bridge.http.queries import refuse_unknown_query
+from bridge.http.schemas import Body
 from bridge.ids import CustomerId
 from bridge.inbox.customers import find_accounts
 from bridge.programme.versions import current_version, versions_by_number
 from bridge.settlement.referral_codes import brought_by, own_code, referral_of, referrer_of, state_code
 from bridge.settlement.referrals import Referral
 
-router = APIRouter(prefix="/store/dust", tags=["store"], dependencies=[Depends(refuse_unknown_query)])
+router = store_router()
 
 
 class OfferResponse(BaseModel):

@@ -2,18 +2,18 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Response
+from fastapi import Header, Response
 from pydantic import BaseModel, Field
 
-from bridge.api.rewards import RewardResponse, list_rewards
+from bridge.api.store.rewards import RewardResponse, list_rewards
+from bridge.api.store.routing import store_router
 from bridge.db import transaction
 from bridge.http.etag import cached
 from bridge.http.problems import describe_problems
-from bridge.http.queries import refuse_unknown_query
 from bridge.programme.rules import Bonuses, PointsName, Programme, TierLevel
 from bridge.programme.versions import current_version
 
-router = APIRouter(prefix="/store/dust", tags=["store"], dependencies=[Depends(refuse_unknown_query)])
+router = store_router()
 
 
 class PublicEarn(BaseModel):

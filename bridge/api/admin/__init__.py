@@ -1,0 +1,29 @@
+"""Admin API: for merchants and operators. CONTRACT, "Admin API", has the paths and keys."""
+
+from bridge.api.admin import (
+    bonuses,
+    customers,
+    deliveries,
+    events,
+    guests,
+    overview,
+    products,
+    programme,
+    reconcile,
+    redemptions,
+    reports,
+)
+
+ROUTERS = (
+    overview.router,
+    products.router,
+    customers.router,
+    redemptions.router,
+    events.router,
+    programme.router,
+    reconcile.router,
+    bonuses.router,
+    guests.router,
+    deliveries.router,
+    reports.router,
+)

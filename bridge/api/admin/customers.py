@@ -1,0 +1,142 @@
+"""Admin API: one customer's balance, transactions, explanation, adjustments, erasure and export."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import Depends, Query
+from pydantic import BaseModel, Field
+
+from bridge.api.admin.routing import admin_router
+from bridge.api.store.balance import BalanceResponse, balance_view
+from bridge.api.store.transactions import TransactionList, TransactionResponse, transaction_list, transaction_view
+from bridge.clock import now
+from bridge.db import transaction
+from bridge.http.auth import AdminOperator
+from bridge.http.idempotency import idempotency_key
+from bridge.http.paging import Cursor, Limit, Listing, decode_number_cursor
+from bridge.http.problems import describe_problems
+from bridge.http.schemas import Body, PathId, Text
+from bridge.ids import CustomerId
+from bridge.inbox.erasure import erase_customer
+from bridge.ledger.adjust import adjust_balance
+from bridge.ledger.statements import read_balance, read_transactions
+from bridge.queue.enqueue import REDEMPTIONS_SWEEP, wake
+from bridge.reports.customer_export import export_customer
+from bridge.reports.explain import explain
+from bridge.settlement.tiers import read_tier
+
+router = admin_router()
+
+
+@router.get("/customers/{customer_id}", responses=describe_problems(422))
+def read_customer(customer_id: PathId) -> BalanceResponse:
+    """Return a customer's balance and tier. Unknown customers get zeros."""
+    with transaction() as connection:
+        tier = read_tier(connection, CustomerId(customer_id), now=now())
+        return balance_view(read_balance(connection, CustomerId(customer_id)), tier)
+
+
+@router.get("/customers/{customer_id}/transactions", responses=describe_problems(422))
+def read_customer_transactions(
+    customer_id: PathId,
+    limit: Limit = 20,
+    cursor: Cursor = None,
+    memos: Annotated[
+        bool, Query(description="Include rows that changed no balance: holds, releases, pending points")
+    ] = False,
+) -> TransactionList:
+    """List a customer's transactions, newest first."""
+    before = decode_number_cursor(Listing.TRANSACTIONS, cursor)
+    with transaction() as connection:
+        rows = read_transactions(
+            connection, CustomerId(customer_id), limit=limit + 1, before_version=before, memos=memos
+        )  # fmt: skip
+    return transaction_list(rows, limit)
+
+
+class LotPartResponse(BaseModel):
+    lot_id: str
+    dust: int
+    expires_at: datetime | None
+
+
+class StepResponse(BaseModel):
+    sentence: str
+    transaction_id: str
+    amount: int
+    balance_after: int
+    reference_type: str
+    reference_id: str
+    programme_version: int | None
+    event_at: datetime
+    lots: list[LotPartResponse]
+
+
+class ExplanationResponse(BaseModel):
+    balance: BalanceResponse
+    summary: list[str] = Field(description="What makes up the balance now, in sentences for the customer")
+    steps: list[StepResponse] = Field(description="How the balance came about, oldest first")
+
+
+@router.get("/customers/{customer_id}/explain", responses=describe_problems(422))
+def explain_customer(customer_id: PathId) -> ExplanationResponse:
+    """Explain a balance: every transaction in a sentence, with its rule version, lots and expiry."""
+    with transaction() as connection:
+        found = explain(connection, CustomerId(customer_id))
+    return ExplanationResponse(
+        balance=balance_view(found.balance, found.tier),
+        summary=list(found.summary),
+        steps=[
+            StepResponse(**{**vars(step), "lots": [LotPartResponse(**vars(part)) for part in step.lots]})
+            for step in found.steps
+        ],
+    )
+
+
+class ErasedResponse(BaseModel):
+    customer_id: str
+    events_stripped: int = Field(description="Number of event bodies from which more than ids was removed")
+    message: str = "What identified the person is gone; the books and the liability stay."
+
+
+@router.post("/customers/{customer_id}/erase", responses=describe_problems(422))
+def erase(customer_id: PathId, who: AdminOperator) -> ErasedResponse:
+    """Erase personal data: strip event bodies to ids and release open redemptions. The ledger stays as it is."""
+    with transaction() as connection:
+        stripped = erase_customer(connection, CustomerId(customer_id), actor=who.id, now=now())
+    wake(REDEMPTIONS_SWEEP)
+    return ErasedResponse(customer_id=customer_id, events_stripped=stripped)
+
+
+@router.get("/customers/{customer_id}/export", responses=describe_problems(422))
+def export(customer_id: PathId) -> dict[str, Any]:
+    """Export all data about a customer as one document."""
+    with transaction() as connection:
+        return export_customer(connection, CustomerId(customer_id))
+
+
+class Adjustment(Body):
+    amount: Annotated[int, Field(strict=True, description="Whole points: positive to credit, negative to debit")]
+    reason: Annotated[
+        Text, Field(min_length=1, max_length=200, description="Reason, for your records; customers do not see it")
+    ]
+    description: Annotated[Text, Field(max_length=500, description="Text for the customer")] = ""
+
+
+@router.post("/customers/{customer_id}/adjustments", status_code=201, responses=describe_problems(400, 409, 422))
+def adjust(
+    customer_id: PathId, wish: Adjustment, who: AdminOperator, key: Annotated[str, Depends(idempotency_key)]
+) -> TransactionResponse:
+    """Credit or debit points manually."""
+    with transaction() as connection:
+        row = adjust_balance(
+            connection,
+            CustomerId(customer_id),
+            wish.amount,
+            reason=wish.reason,
+            description=wish.description,
+            idempotency_key=key,
+            actor=who.id,
+            now=now(),
+        )
+    return transaction_view(row)

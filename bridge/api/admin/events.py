@@ -1,0 +1,144 @@
+"""Admin API: the events of the inbox."""
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import Query
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    Field,
+    StringConstraints,
+)
+
+from bridge.api.admin.routing import admin_router
+from bridge.clock import now
+from bridge.db import transaction
+from bridge.http.auth import AdminOperator
+from bridge.http.paging import Cursor, Limit, Listing, decode_cursor, encode_cursor
+from bridge.http.problems import describe_problems
+from bridge.http.schemas import Body, EventId, Id
+from bridge.inbox.history import Outcome, read_history
+from bridge.inbox.listing import EventSummary, list_events, read_event_row
+from bridge.inbox.process_one import retry_all, retry_event
+from bridge.inbox.selection import EventFilter
+from bridge.inbox.tables import EventState
+from bridge.queue.enqueue import INBOX_DRAIN, wake
+
+router = admin_router()
+
+
+class EventResponse(BaseModel):
+    id: str
+    type: str
+    subject: str | None
+    source: str
+    state: EventState
+    attempts: int
+    error_code: str | None
+    reason: str | None
+    event_at: datetime
+    received_at: datetime
+    next_attempt_at: datetime | None
+    handled_at: datetime | None
+
+
+class AttemptResponse(BaseModel):
+    at: datetime
+    outcome: Outcome
+    attempt: int = Field(description="Number of the attempt, counted from the last requested retry")
+    error_code: str | None
+    reason: str | None
+    actor: str | None = Field(description="Who requested the retry")
+
+
+class EventDetail(EventResponse):
+    body: str = Field(description="The raw body as received")
+    history: list[AttemptResponse] = Field(description="Failed attempts and retries, oldest first")
+
+
+class EventList(BaseModel):
+    events: list[EventResponse]
+    next_cursor: str | None
+
+
+class RetryResponse(BaseModel):
+    id: str
+    retried: bool
+    message: str
+
+
+# Event types and error codes use only these characters. Some others (NUL) would be an error in Postgres.
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,100}$")]
+
+
+class RetryRequest(Body):
+    """Filter for failed events. An empty filter selects all of them."""
+
+    type: Name | None = None
+    subject: Id | None = None
+    code: Annotated[Name | None, Field(description="The `error_code`")] = None
+    since: AwareDatetime | None = Field(None, description="Only events received at this time or later")
+    until: AwareDatetime | None = Field(None, description="Only events received before this time")
+
+
+class RetryManyResponse(BaseModel):
+    retried: int
+    message: str
+
+
+@router.get("/events", responses=describe_problems(422))
+def read_events(
+    limit: Limit = 20,
+    cursor: Cursor = None,
+    state: EventState | None = None,
+    type: Annotated[Name | None, Query()] = None,
+    subject: Annotated[Id | None, Query(description="Id of the order, customer, …")] = None,
+    code: Annotated[Name | None, Query(description="The `error_code`")] = None,
+    since: Annotated[AwareDatetime | None, Query(description="Only events received at this time or later")] = None,
+    until: Annotated[AwareDatetime | None, Query(description="Only events received before this time")] = None,
+) -> EventList:
+    """List the events of the inbox, newest first."""
+    only = EventFilter(state=state, type=type, subject=subject, code=code, since=since, until=until)
+    with transaction() as connection:
+        found = list_events(connection, only, before=decode_cursor(Listing.EVENTS, cursor), limit=limit + 1)
+    following = encode_cursor(Listing.EVENTS, found[limit - 1].position if len(found) > limit else None)
+    return EventList(events=[_event(each) for each in found[:limit]], next_cursor=following)
+
+
+@router.post("/events/retry", name="retry_events", status_code=202, responses=describe_problems(400, 422))
+def retry_many(who: AdminOperator, wish: RetryRequest | None = None) -> RetryManyResponse:
+    """Retry failed events: all of them, or those that match the filter. Repeating the request is harmless."""
+    retried = 0
+    for number in retry_all(EventFilter(**(wish or RetryRequest()).model_dump()), actor=who.id):
+        retried += number
+        wake(INBOX_DRAIN)
+    return RetryManyResponse(retried=retried, message=f"{retried} events will be handled again.")
+
+
+@router.get("/events/{event_id}", responses=describe_problems(404, 422))
+def read_one_event(event_id: EventId) -> EventDetail:
+    """Return one event with its raw body and its history."""
+    with transaction() as connection:
+        event = read_event_row(connection, event_id)
+        history = read_history(connection, event_id)
+    return EventDetail(
+        **_event(event).model_dump(),
+        body=event.payload.decode("utf-8", "replace"),
+        history=[AttemptResponse(**vars(attempt)) for attempt in history],
+    )
+
+
+@router.post("/events/{event_id}/retry", name="retry_event", status_code=202, responses=describe_problems(404, 422))
+def retry(event_id: EventId, who: AdminOperator) -> RetryResponse:
+    """Retry a failed event. Events in other states do not change."""
+    with transaction() as connection:
+        retried = retry_event(connection, event_id, now=now(), actor=who.id)
+    if retried:
+        wake(INBOX_DRAIN)
+    message = "It will be handled again." if retried else "Nothing to do: it has not failed."
+    return RetryResponse(id=event_id, retried=retried, message=message)
+
+
+def _event(event: EventSummary) -> EventResponse:
+    return EventResponse(**{name: getattr(event, name) for name in EventResponse.model_fields})

@@ -1,0 +1,53 @@
+"""Admin API: compare with Medusa now."""
+
+from datetime import datetime
+
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    Field,
+)
+
+from bridge.api.admin.routing import admin_router
+from bridge.http.medusa_threads import FOR_OPERATORS
+from bridge.http.problems import describe_problems
+from bridge.http.schemas import Body
+from bridge.inbox.reconcile import reconcile
+from bridge.medusa.client import get_medusa
+from bridge.queue.enqueue import INBOX_DRAIN, wake
+
+router = admin_router()
+
+
+class ReconcileRequest(Body):
+    since: AwareDatetime | None = Field(None, description="Start of the comparison; default: the last poll")
+    dry_run: bool = False
+
+
+class ReconcileResponse(BaseModel):
+    since: datetime
+    dry_run: bool
+    orders_seen: int
+    drifted: list[str] = Field(description="Orders whose changes Dust had not received")
+    customers: list[str] = Field(description="New customers whose event Dust had not received")
+    unreadable: list[str]
+
+
+@router.post("/reconcile", responses=describe_problems(400, 409, 422, 503))
+async def reconcile_now(wish: ReconcileRequest | None = None) -> ReconcileResponse:
+    """Compare with Medusa now. Changes found go through the inbox like any event."""
+    return await FOR_OPERATORS.run(_reconcile_now, wish or ReconcileRequest())
+
+
+def _reconcile_now(wish: ReconcileRequest) -> ReconcileResponse:
+    found = reconcile(get_medusa(), since=wish.since, dry_run=wish.dry_run)
+    if not wish.dry_run:
+        wake(INBOX_DRAIN)
+    return ReconcileResponse(
+        since=found.since,
+        dry_run=wish.dry_run,
+        orders_seen=found.orders_seen,
+        drifted=[str(each) for each in found.drifted],
+        customers=[str(each) for each in found.customers],
+        unreadable=found.unreadable,
+    )

@@ -1,0 +1,18 @@
+"""Store API: the customer's own balance, transactions and redemptions, and what a storefront may show to everybody.
+
+The paths and keys are in CONTRACT, "Store API".
+"""
+
+from bridge.api.store import balance, products, programme, quotes, redeem, redemptions, referral, rewards, transactions
+
+ROUTERS = (
+    programme.router,
+    rewards.router,
+    balance.router,
+    transactions.router,
+    products.router,
+    quotes.router,
+    redeem.router,
+    redemptions.router,
+    referral.router,
+)

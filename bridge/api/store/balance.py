@@ -1,0 +1,134 @@
+"""Store API: the customer's balance and tier."""
+
+from datetime import datetime
+
+from fastapi import Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import Connection
+
+from bridge.api.store.routing import store_router
+from bridge.clock import now
+from bridge.db import transaction
+from bridge.http.auth import Customer, customer_of
+from bridge.http.micro_batching import Together
+from bridge.http.problems import describe_problems
+from bridge.http.queries import require_known_query
+from bridge.ids import CustomerId
+from bridge.ledger.statements import Balance, read_balances, read_points
+from bridge.programme.rules import TierBasis
+from bridge.settlement.tiers import CustomerTier, read_tiers
+
+router = store_router()
+
+
+class ExpiringResponse(BaseModel):
+    amount: int
+    expires_at: datetime
+
+
+class PendingLotResponse(BaseModel):
+    amount: int
+    matures_at: datetime | None = Field(description="Null: when their order is paid")
+
+
+class NextTierResponse(BaseModel):
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    name: str
+    from_: str = Field(serialization_alias="from", description="Points, or money in major units, at which it begins")
+    missing: str = Field(description="Points, or money in major units, still missing within the tier window")
+
+
+class TierResponse(BaseModel):
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    name: str | None = Field(description="Name of the level; null below the first level")
+    factor: str = Field(description="Multiplier for the points that new orders earn")
+    from_: str | None = Field(serialization_alias="from", description="Where the level begins; null below the first")
+    progress: str = Field(description="Points, or money in major units, that count within the tier window")
+    until: datetime | None = Field(description="When the level is lost without a new order; null if it cannot be lost")
+    basis: TierBasis
+    currency_code: str | None
+    next: NextTierResponse | None
+
+
+class BalanceResponse(BaseModel):
+    customer_id: str
+    balance: int = Field(description="Points that the customer owns and that have matured")
+    available: int = Field(description="Points that can be spent now: balance minus held")
+    held: int = Field(description="Points held for open redemptions")
+    pending: int = Field(description="Points earned that have not matured; not part of the balance")
+    expiring: list[ExpiringResponse] = Field(description="Points that expire and when, soonest first")
+    pending_lots: list[PendingLotResponse] = Field(description="Pending points and when they mature, soonest first")
+    tier: TierResponse | None = Field(
+        default=None, description="The customer's tier; null if the programme has no tiers"
+    )
+
+
+def balance_view(balance: Balance, tier: CustomerTier | None = None) -> BalanceResponse:
+    return BalanceResponse(
+        customer_id=balance.customer_id,
+        balance=balance.balance,
+        available=balance.available,
+        held=balance.held,
+        pending=balance.pending,
+        expiring=[ExpiringResponse(amount=each.amount, expires_at=each.expires_at) for each in balance.expiring],
+        pending_lots=[PendingLotResponse(amount=lot.amount, matures_at=lot.matures_at) for lot in balance.pending_lots],
+        tier=_tier_view(tier) if tier else None,
+    )
+
+
+def _tier_view(tier: CustomerTier) -> TierResponse:
+    found = tier.standing
+    following = None
+    if found.next is not None and found.missing is not None:
+        following = NextTierResponse(
+            name=found.next.name,
+            from_=f"{found.next.threshold.normalize():f}",
+            missing=f"{found.missing.normalize():f}",
+        )
+    return TierResponse(
+        name=found.level.name if found.level else None,
+        factor=f"{found.factor.normalize():f}",
+        from_=f"{found.level.threshold.normalize():f}" if found.level else None,
+        progress=f"{found.total.normalize():f}",
+        until=found.until,
+        basis=tier.tiers.basis,
+        currency_code=tier.tiers.currency_code if tier.tiers.basis is TierBasis.SPENT else None,
+        next=following,
+    )
+
+
+class Points(BaseModel):
+    points: int
+
+
+@router.get("", responses=describe_problems(401, 422, 503))
+def read_own_points(customer_id: Customer) -> Points:
+    """Return the customer's balance as one number."""
+    with transaction() as connection:
+        return Points(points=read_points(connection, customer_id))
+
+
+def _read_balances(connection: Connection, customer_ids: list[CustomerId]) -> list[tuple[Balance, CustomerTier | None]]:
+    tiers = read_tiers(connection, customer_ids, now=now())
+    balances = read_balances(connection, customer_ids)
+    return [(balance, tiers.get(balance.customer_id)) for balance in balances]
+
+
+# Every page of a storefront shows the balance. Requests that arrive together share one read-only query.
+_balances: Together[CustomerId, tuple[Balance, CustomerTier | None]] = Together("balances", _read_balances)
+
+
+@router.get("/balance", response_model=BalanceResponse, responses=describe_problems(401, 422, 503))
+async def read_own_balance(customer_id: Customer) -> Response:
+    """Return the customer's balance, held, pending and expiring points, and tier. Unknown customers get zeros."""
+    balance, tier = await _balances(customer_id)
+    # Serialized here: with a response model FastAPI would validate it a second time.
+    return Response(balance_view(balance, tier).model_dump_json(), media_type="application/json")
+
+
+async def answer_own_balance(request: Request) -> Response:
+    """As `read_own_balance`, for the fast path (`http/fast_path.py`), which bypasses FastAPI's routing."""
+    require_known_query(request)
+    return await read_own_balance(await customer_of(request))

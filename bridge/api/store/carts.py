@@ -1,0 +1,84 @@
+"""The carts that quotes and redemptions are about, and the points prices of their products."""
+
+from collections.abc import Callable, Collection
+
+from sqlalchemy import Connection
+
+from bridge.errors import Conflict, NotFound
+from bridge.ids import CustomerId, ProductId
+from bridge.medusa.carts import Cart
+from bridge.medusa.client import UnknownInMedusa, get_medusa
+from bridge.products.settings import ProductSettings
+from bridge.programme.rules import Programme, Redeem
+from bridge.redemptions.pricing.basket import Basket, basket_of
+from bridge.redemptions.service import (
+    discounts_for_cart,
+)
+
+
+class UnknownCart(NotFound):
+    """The cart does not exist or belongs to another customer."""
+
+    code = "unknown_cart"
+
+    def __init__(self) -> None:
+        super().__init__("This cart was not found among yours.")
+
+
+class CartCompleted(Conflict):
+    """The cart was completed: it is an order already."""
+
+    code = "cart_completed"
+
+    def __init__(self) -> None:
+        super().__init__("This cart has been ordered already.")
+
+
+def own_cart(customer_id: CustomerId, cart_id: str) -> Cart:
+    return open_cart(cart_id, lambda cart: cart.customer_id == customer_id)
+
+
+def open_cart(cart_id: str, may_see: Callable[[Cart], bool]) -> Cart:
+    """Read a cart that is not an order yet. Raises `UnknownCart` (also if `may_see` refuses it), `CartCompleted`."""
+    try:
+        cart = get_medusa().cart(cart_id)
+    except UnknownInMedusa:
+        raise UnknownCart from None
+    if not may_see(cart):
+        raise UnknownCart
+    if cart.completed:
+        raise CartCompleted
+    return cart
+
+
+def product_ids(cart: Cart | None) -> list[ProductId]:
+    return [line.product_id for line in cart.lines if line.product_id] if cart else []
+
+
+def dust_only_prices(settings: list[ProductSettings]) -> dict[ProductId, int]:
+    return {each.product_id: each.dust_price for each in settings if each.dust_only and each.dust_price}
+
+
+def prices_of(settings: list[ProductSettings]) -> dict[ProductId, int]:
+    return {each.product_id: each.dust_price for each in settings if each.dust_price}
+
+
+def without(prices: dict[ProductId, int], left_out: Collection[ProductId]) -> dict[ProductId, int]:
+    return {product_id: price for product_id, price in prices.items() if product_id not in left_out}
+
+
+def free_products(rules: Redeem) -> set[ProductId]:
+    """The products of the catalogue's rewards."""
+    return {ProductId(reward.product_id) for reward in rules.rewards if reward.product_id}
+
+
+def optional_prices(settings: list[ProductSettings]) -> dict[ProductId, int]:
+    return {each.product_id: each.dust_price for each in settings if each.dust_price and not each.dust_only}
+
+
+def basket_for(
+    connection: Connection, customer_id: CustomerId, cart: Cart, dust_only: Collection[ProductId], programme: Programme
+) -> Basket:
+    """The part of the cart that points can still discount."""
+    discounts = discounts_for_cart(connection, customer_id, cart)
+    return basket_of(cart, dust_only=dust_only, discounts=discounts, max_share=programme.redeem.max_share)

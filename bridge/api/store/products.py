@@ -1,0 +1,58 @@
+"""Store API: what products cost in points."""
+
+from typing import Annotated
+
+from fastapi import Header, Query, Response
+from pydantic import BaseModel
+
+from bridge.api.store.routing import store_router
+from bridge.db import transaction
+from bridge.http.etag import cached
+from bridge.http.paging import Cursor, Limit, Listing, decode_cursor, encode_cursor
+from bridge.http.problems import describe_problems
+from bridge.http.schemas import Id
+from bridge.ids import ProductId
+from bridge.products.settings import ProductSettings, list_products, read_products
+
+router = store_router()
+
+
+_MAX_PRODUCTS = 100
+
+
+class ProductResponse(BaseModel):
+    dust_only: bool
+    dust_price: int | None
+
+
+class ProductMap(BaseModel):
+    products: dict[str, ProductResponse]
+    next_cursor: str | None = None
+
+
+@router.get(
+    "/products",
+    response_model=ProductMap,
+    responses={304: {"description": "Unchanged since the ETag"}, **describe_problems(422, 429, 503)},
+)
+def read_dust_products(
+    product_id: Annotated[list[Id] | None, Query(max_length=_MAX_PRODUCTS)] = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+    if_none_match: Annotated[str | None, Header()] = None,
+) -> Response:
+    """Return points settings by product id. Products without settings are left out. Public and cacheable."""
+    after, following = decode_cursor(Listing.PRODUCTS, cursor), None
+    with transaction() as connection:
+        if product_id:
+            found = read_products(connection, [ProductId(each) for each in product_id])
+        else:
+            found = list_products(connection, limit=limit + 1, after=after)
+            following = encode_cursor(Listing.PRODUCTS, found[limit - 1].product_id) if len(found) > limit else None
+            found = found[:limit]
+    answer = ProductMap(products={each.product_id: _product_view(each) for each in found}, next_cursor=following)
+    return cached(answer, if_none_match)
+
+
+def _product_view(settings: ProductSettings) -> ProductResponse:
+    return ProductResponse(dust_only=settings.dust_only, dust_price=settings.dust_price)

@@ -1,0 +1,245 @@
+"""Store API: what a cart or an amount would earn, and what points can pay for it."""
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Self
+
+from pydantic import BaseModel, Field, model_validator
+
+from bridge.api.store.carts import (
+    basket_for,
+    dust_only_prices,
+    free_products,
+    open_cart,
+    optional_prices,
+    own_cart,
+    prices_of,
+    product_ids,
+    without,
+)
+from bridge.api.store.rewards import QuotedReward, quote_rewards
+from bridge.api.store.routing import store_router
+from bridge.clock import now
+from bridge.db import transaction
+from bridge.http.auth import Customer
+from bridge.http.medusa_threads import FOR_CUSTOMERS, FOR_GUESTS
+from bridge.http.problems import describe_problems
+from bridge.http.schemas import Body, Id, money
+from bridge.ids import CustomerId, ProductId
+from bridge.ledger.store import read_spendable
+from bridge.medusa.amounts import Number
+from bridge.medusa.carts import Cart
+from bridge.medusa.client import get_medusa
+from bridge.products.settings import read_products
+from bridge.products.variants import with_differing_prices
+from bridge.programme.earning import (
+    EarningLine,
+    LineTerms,
+    earning,
+    line_terms,
+)
+from bridge.programme.rules import CurrencyCode, LineAttributes, Programme
+from bridge.programme.versions import current_version
+from bridge.redemptions.pricing.basket import Basket
+from bridge.redemptions.pricing.terms import (
+    discount_offer,
+    unpaid_units,
+)
+from bridge.redemptions.service import (
+    Redemption,
+    has_max_open,
+    open_for_cart,
+    units_paid_for_cart,
+)
+from bridge.redemptions.tables import RedemptionKind
+from bridge.settlement.tiers import read_tier
+
+router = store_router()
+
+
+class QuoteRequest(Body):
+    """What to quote: a cart, or an amount in a currency."""
+
+    cart_id: Id | None = None
+    amount: Annotated[Number, Field(gt=0)] | None = None
+    currency_code: CurrencyCode | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.cart_id is None) == (self.amount is None or self.currency_code is None):
+            raise ValueError("give cart_id, or amount and currency_code")
+        return self
+
+
+class PricedItem(BaseModel):
+    """Units of a product that points can still pay for, and their total price in points (`dust`)."""
+
+    product_id: str
+    quantity: int
+    dust: int
+
+
+class QuotedRedemption(BaseModel):
+    """An open redemption of this cart."""
+
+    id: str
+    code: str | None = Field(description="The code, if there is exactly one")
+    kind: RedemptionKind
+    dust: int
+    value: str | None = Field(description="The discount in major units; null if it depends on the cart")
+    expires_at: datetime
+
+
+class Quote(BaseModel):
+    currency_code: str
+    earn: int = Field(description="Points that the order would earn now")
+    min_dust: int = Field(description="Minimum points per discount")
+    max_dust: int = Field(description="Points that `max` would redeem as a discount; 0 if no discount is possible")
+    max_value: str = Field(description="Discount for `max_dust` points, in major units")
+    available: int = Field(description="Points that the customer can spend")
+    dust_only_due: int = Field(description="Points still due for dust-only lines, after what is already paid")
+    dust_only: int = Field(description="Same as dust_only_due")
+    dust_only_items: list[PricedItem] = Field(description="Dust-only units that are not paid yet")
+    optional: list[PricedItem] = Field(
+        description="Units that points or money can pay for and that points do not pay yet"
+    )
+    redemptions: list[QuotedRedemption] = Field(description="The customer's open redemptions for this cart")
+    rewards: list[QuotedReward] = Field(description="The catalogue, with what can be redeemed for this cart")
+
+
+@router.post("/quote", responses=describe_problems(400, 401, 404, 409, 422, 429, 503))
+async def quote(customer_id: Customer, wish: QuoteRequest) -> Quote:
+    """Quote the points that a cart or an amount would earn, and exactly what a redemption would accept now."""
+    return await FOR_CUSTOMERS.run(_quote, customer_id, wish)
+
+
+def _quote(customer_id: CustomerId, wish: QuoteRequest) -> Quote:
+    cart = own_cart(customer_id, wish.cart_id) if wish.cart_id else None
+    currency = cart.currency_code if cart else str(wish.currency_code)
+    moment = now()
+    with transaction() as connection:
+        programme = current_version(connection).programme
+        settings = read_products(connection, product_ids(cart))
+        available = read_spendable(connection, customer_id, now=moment)
+        tier = read_tier(connection, customer_id, now=moment)
+        dust_only = dust_only_prices(settings)
+        basket = basket_for(connection, customer_id, cart, dust_only, programme) if cart else None
+        paid = units_paid_for_cart(connection, customer_id, cart) if cart else {}
+        open_redemptions = open_for_cart(connection, customer_id, cart) if cart else []
+        too_many_open = has_max_open(connection, customer_id)
+    rules, amount = programme.redeem, wish.amount or Decimal(0)
+    room = basket or Basket(currency_code=currency, worth=amount, room=amount * rules.max_share)
+    may_redeem = 0 if too_many_open else available
+    offer = discount_offer(rules, currency_code=currency, available=may_redeem, basket=room)
+    free = free_products(rules)
+    asked = {*prices_of(settings), *(free & set(product_ids(cart)) if cart else free)}
+    mixed = with_differing_prices(asked, get_medusa()) if asked else set()
+    due = _priced_items(cart, without(dust_only, mixed), paid)
+    cost = sum(item.dust for item in due)
+    return Quote(
+        currency_code=currency,
+        earn=_would_earn(programme, cart, amount, currency, dust_only, tier.standing.factor if tier else Decimal(1)),
+        min_dust=offer.min_dust,
+        max_dust=offer.max_dust,
+        max_value=money(offer.max_value) or "0.00",
+        available=available,
+        dust_only_due=cost,
+        dust_only=cost,
+        dust_only_items=due,
+        optional=[] if too_many_open else _priced_items(cart, without(optional_prices(settings), mixed), paid),
+        redemptions=[_quoted_redemption(each) for each in open_redemptions],
+        rewards=quote_rewards(
+            rules,
+            cart=cart,
+            basket=basket,
+            available=available,
+            mixed_prices=mixed,
+            too_many_open=too_many_open,
+        ),
+    )
+
+
+def _priced_items(cart: Cart | None, prices: dict[ProductId, int], paid: Mapping[ProductId, int]) -> list[PricedItem]:
+    units = unpaid_units(cart, prices, paid) if cart else Counter[ProductId]()
+    return [
+        PricedItem(product_id=product, quantity=quantity, dust=prices[product] * quantity)
+        for product, quantity in units.items()
+    ]
+
+
+def _quoted_redemption(redemption: Redemption) -> QuotedRedemption:
+    return QuotedRedemption(
+        id=redemption.id,
+        code=redemption.codes[0].code if len(redemption.codes) == 1 else None,
+        kind=redemption.kind,
+        dust=redemption.dust,
+        value=money(redemption.value),
+        expires_at=redemption.expires_at,
+    )
+
+
+class GuestQuoteRequest(Body):
+    cart_id: Id
+
+
+class GuestQuote(BaseModel):
+    currency_code: str
+    set_aside: int = Field(description="Points that the order would put into escrow now")
+    escrow_days: int = Field(description="Days within which the guest can claim them")
+
+
+@router.post("/quote/guest", responses=describe_problems(400, 404, 409, 422, 429, 503))
+async def quote_guest(wish: GuestQuoteRequest) -> GuestQuote:
+    """Quote the points that a guest's cart would put into escrow. Public, as carts are in Medusa: the id is enough."""
+    return await FOR_GUESTS.run(_quote_guest, wish)
+
+
+def _quote_guest(wish: GuestQuoteRequest) -> GuestQuote:
+    cart = open_cart(wish.cart_id, lambda cart: not cart.has_account)
+    with transaction() as connection:
+        programme = current_version(connection).programme
+        prices = dust_only_prices(read_products(connection, product_ids(cart)))
+    return GuestQuote(
+        currency_code=cart.currency_code,
+        set_aside=_would_earn(programme, cart, Decimal(0), cart.currency_code, prices, Decimal(1)),
+        escrow_days=programme.guests.escrow_days,
+    )
+
+
+def _would_earn(
+    programme: Programme,
+    cart: Cart | None,
+    amount: Decimal,
+    currency: str,
+    prices: dict[ProductId, int],
+    factor: Decimal,
+) -> int:
+    lines = [EarningLine(id="amount", terms=_terms(programme, None), net=amount, gross=amount, units=Decimal(1))]
+    if cart is not None:
+        # A cart has neither categories nor customer groups. Rules about them take effect only with the order.
+        lines = [
+            EarningLine(
+                id=line.id,
+                terms=_terms(programme, line.product_id),
+                net=line.net,
+                gross=line.gross,
+                units=line.quantity,
+            )
+            for line in cart.lines
+            if line.product_id not in prices
+        ]
+    worth = earning(
+        programme.earn,
+        currency_code=currency,
+        lines=lines,
+        shipping_net=Decimal(0),
+        shipping_gross=Decimal(0),
+        factor=factor,
+    )
+    return worth.dust
+
+
+def _terms(programme: Programme, product_id: str | None) -> LineTerms:
+    return line_terms(programme.earn, LineAttributes(product_id=product_id), moment=now())

@@ -1,0 +1,231 @@
+"""Store API: the customer's redemptions."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import Query, Request
+from pydantic import BaseModel, Field
+from sqlalchemy import Connection
+from starlette.concurrency import run_in_threadpool
+
+from bridge.api.store.routing import store_router
+from bridge.clock import now
+from bridge.db import transaction
+from bridge.errors import Unavailable
+from bridge.http.auth import Customer
+from bridge.http.medusa_threads import FOR_CUSTOMERS, MedusaBusy
+from bridge.http.micro_batching import Together
+from bridge.http.paging import Cursor, Limit, Listing, decode_cursor, encode_cursor
+from bridge.http.problems import describe_problems
+from bridge.http.schemas import Id, PathId, money
+from bridge.ids import CustomerId
+from bridge.inbox.reconcile import keep_orders
+from bridge.medusa.client import get_medusa
+from bridge.queue.enqueue import INBOX_DRAIN, REDEMPTIONS_ADVANCE, wake
+from bridge.redemptions.medusa_sync import advance
+from bridge.redemptions.service import (
+    AlreadyUsed,
+    Redemption,
+    list_redemptions,
+    pending_among,
+    read_redemption,
+    request_release,
+)
+from bridge.redemptions.tables import RedemptionKind, State
+
+router = store_router()
+
+LONGEST_WAIT_SECONDS = 30
+_LOOK_EVERY_SECONDS = 0.25
+
+
+class PromotionResponse(BaseModel):
+    code: str
+    promotion_id: str | None
+    product_id: str | None
+    quantity: int | None
+
+
+class RedemptionResponse(BaseModel):
+    id: str
+    customer_id: str
+    state: State
+    kind: RedemptionKind
+    dust: int = Field(description="Points held")
+    dust_captured: int = Field(description="Points that an order used")
+    value: str | None = Field(description="The discount in major units; null if it depends on the cart")
+    currency_code: str | None
+    reward_id: str | None = Field(description="Id of the redeemed reward of the catalogue, if any")
+    percent: str | None = Field(description="For kind `percentage`: the percentage taken off the cart's items")
+    min_cart: str | None = Field(
+        description="Minimum total of the cart's items for the code to apply, with tax, in major units"
+    )
+    promotions: list[PromotionResponse]
+    code: str | None = Field(description="The code, if there is exactly one")
+    cart_id: str | None
+    order_id: str | None
+    expires_at: datetime
+    reason: str | None = Field(description="Why it failed, was released or is waiting, as a sentence")
+    created_at: datetime
+
+
+class RedemptionEnvelope(BaseModel):
+    redemption: RedemptionResponse
+
+
+class RedemptionList(BaseModel):
+    redemptions: list[RedemptionResponse]
+    next_cursor: str | None
+
+
+def redemption_view(redemption: Redemption) -> RedemptionResponse:
+    codes = redemption.codes
+    return RedemptionResponse(
+        id=redemption.id,
+        customer_id=redemption.customer_id,
+        state=redemption.state,
+        kind=redemption.kind,
+        dust=redemption.dust,
+        dust_captured=redemption.dust_captured,
+        value=money(redemption.value),
+        currency_code=redemption.currency_code,
+        reward_id=redemption.reward_id,
+        percent=None if redemption.percent is None else f"{redemption.percent.normalize():f}",
+        min_cart=money(redemption.least_cart),
+        promotions=[
+            PromotionResponse(
+                code=code.code,
+                promotion_id=code.promotion_id,
+                product_id=code.product_id,
+                quantity=code.quantity,
+            )
+            for code in codes
+        ],
+        code=codes[0].code if len(codes) == 1 else None,
+        cart_id=redemption.cart_id,
+        order_id=redemption.order_id,
+        expires_at=redemption.expires_at,
+        reason=redemption.reason,
+        created_at=redemption.created_at,
+    )
+
+
+# The stored reason may quote Medusa and name carts and orders. Only the shop may see that.
+_REASONS_FOR_SHOPPERS = {
+    State.PENDING: "The code is not ready yet: the shop keeps trying.",
+    State.ACTIVE: "The code could not be put into the cart: please enter it there.",
+    State.FAILED: "The code could not be made. The points are available again.",
+}
+
+
+def own_redemption_view(redemption: Redemption) -> RedemptionResponse:
+    """The redemption for the customer: the reason is replaced by a sentence for shoppers."""
+    view = redemption_view(redemption)
+    if redemption.reason is None or redemption.state is State.RELEASED:
+        return view
+    reason = _REASONS_FOR_SHOPPERS.get(redemption.state)
+    if redemption.state is State.ACTIVE and redemption.release_requested_at:
+        reason = "The points come back as soon as the code is withdrawn: the shop keeps trying."
+    return view.model_copy(update={"reason": reason})
+
+
+@router.get("/redemptions", responses=describe_problems(401, 422, 503))
+def read_own_redemptions(
+    customer_id: Customer,
+    limit: Limit = 20,
+    cursor: Cursor = None,
+    cart_id: Annotated[Id | None, Query(description="Only redemptions that were made for this cart")] = None,
+    state: Annotated[State | None, Query(description="Only redemptions in this state")] = None,
+) -> RedemptionList:
+    """List the customer's redemptions, newest first."""
+    with transaction() as connection:
+        found = list_redemptions(
+            connection,
+            customer_id=customer_id,
+            cart_id=cart_id,
+            state=state,
+            before=decode_cursor(Listing.REDEMPTIONS, cursor),
+            limit=limit + 1,
+        )
+    return redemption_list(found, limit, view=own_redemption_view)
+
+
+def redemption_list(
+    found: list[Redemption], limit: int, *, view: Callable[[Redemption], RedemptionResponse] = redemption_view
+) -> RedemptionList:
+    """One page from `found`, which was read with a limit of `limit + 1` to see whether there is a next page."""
+    return RedemptionList(
+        redemptions=[view(each) for each in found[:limit]],
+        next_cursor=encode_cursor(Listing.REDEMPTIONS, found[limit - 1].id if len(found) > limit else None),
+    )
+
+
+@router.get("/redemptions/{redemption_id}", responses=describe_problems(401, 404, 422, 503))
+async def read_own_redemption(
+    request: Request,
+    customer_id: Customer,
+    redemption_id: PathId,
+    wait: Annotated[float, Query(ge=0, le=LONGEST_WAIT_SECONDS, description="Seconds to wait while it is pending")] = 0,
+) -> RedemptionEnvelope:
+    """Return a redemption of the customer. With `wait`: once it is no longer pending, or when the time is up."""
+    clock = asyncio.get_running_loop().time
+    end = clock() + wait
+    redemption = await run_in_threadpool(_read_redemption, customer_id, redemption_id)
+    if redemption.state is not State.PENDING or not wait:
+        return RedemptionEnvelope(redemption=own_redemption_view(redemption))
+    is_pending = True
+    while is_pending and clock() < end and not await request.is_disconnected():
+        # All waiting requests poll at the same moment, so one statement answers them.
+        await asyncio.sleep(_LOOK_EVERY_SECONDS - clock() % _LOOK_EVERY_SECONDS)
+        is_pending = await _pending(redemption_id)
+    redemption = await run_in_threadpool(_read_redemption, customer_id, redemption_id)
+    return RedemptionEnvelope(redemption=own_redemption_view(redemption))
+
+
+def _read_pending(connection: Connection, redemption_ids: list[str]) -> list[bool]:
+    pending = pending_among(connection, redemption_ids)
+    return [redemption_id in pending for redemption_id in redemption_ids]
+
+
+_pending: Together[str, bool] = Together("pending-redemptions", _read_pending)
+
+
+def _read_redemption(customer_id: CustomerId, redemption_id: str) -> Redemption:
+    with transaction() as connection:
+        return read_redemption(connection, customer_id, redemption_id)
+
+
+@router.delete("/redemptions/{redemption_id}", responses=describe_problems(401, 404, 409, 422, 429, 503))
+async def release(customer_id: Customer, redemption_id: PathId) -> RedemptionEnvelope:
+    """Release a redemption: remove its promotion from Medusa, then make its points available again.
+
+    503 means that Medusa could not be called. The release is stored and happens automatically once Medusa answers.
+    """
+    redemption = await run_in_threadpool(_request_release, customer_id, redemption_id)
+    if redemption.open:
+        try:
+            redemption = await FOR_CUSTOMERS.run(_withdraw, redemption_id)
+        except Unavailable:
+            await run_in_threadpool(wake, REDEMPTIONS_ADVANCE, redemption_id)
+            raise
+    if redemption.state is State.CAPTURED:
+        raise AlreadyUsed(redemption_id, redemption.order_id)
+    return RedemptionEnvelope(redemption=own_redemption_view(redemption))
+
+
+def _request_release(customer_id: CustomerId, redemption_id: str) -> Redemption:
+    with transaction() as connection:
+        return request_release(connection, customer_id, redemption_id, now=now())
+
+
+def _withdraw(redemption_id: str) -> Redemption:
+    outcome = advance(redemption_id, get_medusa())
+    if outcome.orders:
+        keep_orders(outcome.orders)
+        wake(INBOX_DRAIN)
+        raise AlreadyUsed(redemption_id, str(outcome.orders[0]["id"]))
+    if outcome.unfinished:
+        raise MedusaBusy
+    return outcome.redemption

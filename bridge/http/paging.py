@@ -1,0 +1,63 @@
+"""Paging: `limit` and an opaque `cursor`, which names its list and a position in it."""
+
+import base64
+import binascii
+import re
+from enum import StrEnum
+from typing import Annotated
+
+from fastapi import Query
+
+from bridge.errors import field_error
+
+MAX_ROWS = 100
+
+Limit = Annotated[int, Query(ge=1, le=MAX_ROWS, description="Maximum number of rows on a page")]
+Cursor = Annotated[str | None, Query(max_length=500, description="`next_cursor` of the previous page")]
+
+
+class Listing(StrEnum):
+    """The paged lists. A cursor names its list: used with another list it would skip or repeat rows."""
+
+    PRODUCTS = "products"
+    TRANSACTIONS = "transactions"
+    REDEMPTIONS = "redemptions"
+    EVENTS = "events"
+    VERSIONS = "versions"
+    ESCROWS = "escrows"
+    DELIVERIES = "deliveries"
+    CLOSES = "closes"
+
+
+_STRANGE_CURSOR = "is not one of this list's: use the next_cursor of the page before"
+
+
+def encode_cursor(listing: Listing, position: str | int | None) -> str | None:
+    """An opaque cursor for a position in a list."""
+    if position is None:
+        return None
+    return base64.urlsafe_b64encode(f"{listing}:{position}".encode()).decode().rstrip("=")
+
+
+def decode_cursor(listing: Listing, cursor: str | None) -> str | None:
+    """The position that a cursor encodes. Raises `FieldErrors`."""
+    if cursor is None:
+        return None
+    try:
+        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
+    except (binascii.Error, ValueError) as error:
+        raise field_error("cursor", _STRANGE_CURSOR) from error
+    owner, _, position = text.partition(":")
+    if owner != listing or not position.isprintable():
+        raise field_error("cursor", _STRANGE_CURSOR)
+    return position
+
+
+def decode_number_cursor(listing: Listing, cursor: str | None) -> int | None:
+    """As `decode_cursor`, for lists that are ordered by a number."""
+    text = decode_cursor(listing, cursor)
+    if text is None:
+        return None
+    if not re.fullmatch(r"[0-9]{1,18}", text):
+        raise field_error("cursor", _STRANGE_CURSOR)
+    return int(text)
