@@ -159,6 +159,8 @@ class SummaryShape(Shape):
 
 class OrderShape(Shape):
     id: Text
+    # A number in Medusa 2.21.2. Older senders may leave it out.
+    display_id: int | Text | None = None
     customer_id: Text | None = None
     customer: CustomerShape | None = None
     # Any text: only its hash is stored.

@@ -77,6 +77,8 @@ class Order:
     """An order at one moment. Amounts in major units of `currency_code`."""
 
     id: OrderId
+    number: str | None
+    """Medusa's `display_id`, which the shopper knows the order by."""
     customer_id: CustomerId | None
     is_guest: bool
     currency_code: str
@@ -149,6 +151,7 @@ def read_order(document: Mapping[str, Any]) -> Order:
     shipping_net, shipping_gross = _shipping(order)
     return Order(
         id=OrderId(order.id),
+        number=None if order.display_id is None else str(order.display_id),
         customer_id=CustomerId(order.customer_id) if order.customer_id else None,
         # Medusa creates a customer record for a guest; an order created by hand may have none.
         is_guest=not order.customer_id or (order.customer is not None and order.customer.has_account is False),

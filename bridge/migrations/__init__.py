@@ -83,7 +83,8 @@ def import_tables() -> None:
     import bridge.redemptions.tables
     import bridge.reports.tables
     import bridge.settlement.manual_bonuses
-    import bridge.settlement.tables  # noqa: F401
+    import bridge.settlement.tables
+    import bridge.simulation.tables  # noqa: F401
 
 
 def _nobody(_: str) -> None:

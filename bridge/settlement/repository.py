@@ -44,6 +44,7 @@ class SettlementRow:
     escrowed: int = 0
     lines: Mapping[str, Any] = field(default_factory=dict)
     tier: Mapping[str, str] | None = None
+    order_number: str | None = None
 
     @classmethod
     def from_row(cls, row: Row[Any]) -> "SettlementRow":
@@ -74,6 +75,7 @@ class SettlementRow:
             escrowed=row.escrowed,
             lines=row.lines,
             tier=row.tier,
+            order_number=row.order_number,
         )
 
     @property

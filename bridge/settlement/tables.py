@@ -80,6 +80,8 @@ order_settlement = Table(
     Column("unpaid", Boolean, nullable=False, server_default="false"),
     # Why it earns nothing, or less than it is worth, in plain words.
     Column("note", Text),
+    # The number that the shopper knows the order by. Null on rows from before this was stored.
+    Column("order_number", Text),
     Column("placed_at", DateTime(timezone=True)),
     Column("updated_at", DateTime(timezone=True)),
     CheckConstraint("booked >= 0 AND waived >= 0", name="figures"),

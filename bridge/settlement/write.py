@@ -302,6 +302,8 @@ def _row(settled: OrderPlan, *, quiet: Collection[str], now: datetime) -> dict[s
         "awaits_payment": settled.awaits_payment,
         "unpaid": loaded.unpaid,
         "note": note_of(settled),
+        # A deleted order, and a snapshot of an older sender, have none.
+        "order_number": order.number or row.order_number,
         "placed_at": order.placed_at,
         "updated_at": now,
     }
