@@ -1,6 +1,5 @@
 """Fixtures: a real Postgres for each test process, a fresh database for each test, and a clean audit after it."""
 
-import itertools
 import logging
 import os
 import tempfile
@@ -25,6 +24,7 @@ from bridge.settings import get_settings
 from bridge.stack.postgres import embedded_postgres
 from tests.support import clock
 from tests.support import medusa as fake
+from tests.support.databases import ReusedDatabase, on_server
 from tests.support.deliveries import WEBHOOK_SECRET
 from tests.support.locks import lock_order_watched
 from tests.support.medusa import FakeMedusa
@@ -32,10 +32,9 @@ from tests.support.rabbitmq import end_shared_rabbitmq
 from tests.support.receiver import NOTIFY_SECRET, Receiver, receiving
 from tests.support.tokens import ADMIN_TOKEN, JWT_SECRET
 
-_numbers = itertools.count()
-
 # A crash would lose data: tests do without what guards against that, but for those that are about it.
-_QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+# Autovacuum would change plans and the figures of a table at any moment.
+_QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "autovacuum": "off"}
 
 
 # No test fails because the machine is busy. A test that names health checks of its own has to name `too_slow` too.
@@ -96,25 +95,24 @@ def _template_on(server: str) -> Iterator[str]:
     name = f"dust_{uuid4().hex[:8]}"
     with psycopg.connect(server, autocommit=True) as admin:
         admin.execute(f'CREATE DATABASE "{name}"')
-    migrations.upgrade(_swap_database(server, name))
-    yield _swap_database(server, name)
+    migrations.upgrade(on_server(server, name))
+    yield on_server(server, name)
     with psycopg.connect(server, autocommit=True) as admin:
         admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
-def _swap_database(url: str, name: str) -> str:
-    return f"{url.rpartition('/')[0]}/{name}"
+@pytest.fixture(scope="session")
+def _reused_database(postgres: str) -> Iterator[ReusedDatabase]:
+    reused = ReusedDatabase(postgres)
+    yield reused
+    reused.drop()
 
 
 @pytest.fixture
-def database(postgres: str) -> Iterator[str]:
-    """A migrated database of one's own."""
-    template = postgres.rpartition("/")[2]
-    name = f"{template}_{next(_numbers)}"
-    with psycopg.connect(_swap_database(postgres, "postgres"), autocommit=True) as admin:
-        admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
-        yield _swap_database(postgres, name)
-        admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+def database(_reused_database: ReusedDatabase) -> Iterator[str]:
+    """The URL of an empty, migrated database."""
+    with _reused_database.lent() as url:
+        yield url
 
 
 def _forget() -> None:

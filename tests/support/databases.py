@@ -1,7 +1,9 @@
-"""Another database than the test's own, none at all, and who waits in one."""
+"""Databases for tests: fresh copies of a migrated one, one that is emptied and used again, another one, none at all."""
 
+import itertools
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import Any
 
 import psycopg
 import pytest
@@ -10,6 +12,99 @@ from bridge.db import forget_engine
 from bridge.settings import get_settings
 
 NOWHERE = "postgresql://nobody@127.0.0.1:1/nowhere"
+
+_numbers = itertools.count()
+
+# Changes with every change to the schema, its rights and settings, and with every ANALYZE. Each catalog row holds the
+# transaction that wrote it.
+_SCHEMA = "SELECT {}, (SELECT sum(reltuples) FROM pg_class WHERE relnamespace = 'public'::regnamespace), {}".format(
+    ", ".join(
+        f"(SELECT (count(*), sum(xmin::text::bigint))::text FROM {catalog})"
+        for catalog in (
+            "pg_class", "pg_attribute", "pg_index", "pg_constraint", "pg_trigger", "pg_proc", "pg_type", "pg_namespace",
+        )
+    ),
+    "(SELECT string_agg(version_num, ' ') FROM alembic_version)",
+)  # fmt: skip
+# With the size of each table that has ever had a row.
+_USED_TABLES = """
+    SELECT relname, pg_relation_size(oid) FROM pg_class
+    WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND relname <> 'alembic_version'
+      AND pg_relation_size(oid) > 0
+"""
+# The planner takes a table without statistics for at least this large, so up to here its plans are those of a new one.
+_PLANNED_BYTES = 10 * 8192
+
+
+class ReusedDatabase:
+    """A copy of a migrated database that is emptied after each test: 5 ms instead of 200 for another copy.
+
+    If the test changed the schema, or the database cannot be emptied, the next test gets a new copy.
+    """
+
+    def __init__(self, template: str) -> None:
+        self._template = template
+        self._url: str | None = None
+        self._schema: Any = None
+
+    @contextmanager
+    def lent(self) -> Iterator[str]:
+        """The URL of the database, empty. Within the block it belongs to one test."""
+        if self._url is None:
+            self._url = create_copy(self._template)
+            with psycopg.connect(self._url) as connection:
+                self._schema = connection.execute(_SCHEMA).fetchone()
+        try:
+            yield self._url
+        finally:
+            if not self._empty(self._url):
+                self.drop()
+
+    def drop(self) -> None:
+        if self._url is not None:
+            drop_database(self._url)
+            self._url = None
+
+    def _empty(self, url: str) -> bool:
+        """Whether the database is as it was copied."""
+        with suppress(psycopg.Error), psycopg.connect(url) as connection:
+            # Connections that the test left open; Postgres ends them as `DROP DATABASE … WITH (FORCE)` would.
+            connection.execute(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
+            )
+            if connection.execute(_SCHEMA).fetchone() != self._schema:
+                return False
+            # The ledger takes no deletions, and its tables refer to each other.
+            connection.execute("SET LOCAL session_replication_role = replica")
+            used = connection.execute(_USED_TABLES).fetchall()
+            for table, _ in used:
+                connection.execute(f'DELETE FROM "{table}"')
+            if large := ", ".join(f'"{table}"' for table, size in used if size >= _PLANNED_BYTES):
+                connection.execute(f"TRUNCATE {large} CASCADE")
+                self._schema = connection.execute(_SCHEMA).fetchone()
+            connection.execute("SELECT setval(oid, 1, false) FROM pg_class WHERE relkind = 'S'")
+            return True
+        return False
+
+
+def create_copy(template: str) -> str:
+    """The URL of a new copy of this database."""
+    name = f"{template.rpartition('/')[2]}_{next(_numbers)}"
+    with psycopg.connect(on_server(template, "postgres"), autocommit=True) as admin:
+        admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template.rpartition("/")[2]}"')
+    return on_server(template, name)
+
+
+def drop_database(url: str) -> None:
+    """Drop the database, even while it is in use."""
+    with psycopg.connect(on_server(url, "postgres"), autocommit=True) as admin:
+        admin.execute(f'DROP DATABASE "{url.rpartition("/")[2]}" WITH (FORCE)')
+
+
+def on_server(url: str, name: str) -> str:
+    """The URL of the database `name` on the same server."""
+    return f"{url.rpartition('/')[0]}/{name}"
 
 
 @contextmanager
