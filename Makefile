@@ -9,7 +9,7 @@ PYTEST = .venv/bin/python -m pytest
 # A database for each worker: more than eight would want more connections than the embedded Postgres has.
 PARALLEL = --numprocesses auto --maxprocesses 8
 
-.PHONY: help install test test-live test-faults test-containers bench check lint format dev demo chromium node podman
+.PHONY: help install test test-system test-live test-faults test-containers bench check lint format dev demo chromium node podman
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -19,8 +19,11 @@ help: ## this list
 install: .venv/.installed ## everything into .venv, and nothing else; the others do it when needed
 	@echo "Everything is installed in .venv"
 
-test: .venv/.installed ## the tests, on embedded Postgres and Redis
-	@$(PYTEST) tests -m "not live and not faults and not bench and not containers" $(PARALLEL) $(ARGS)
+test: .venv/.installed ## the core of the tests, on an embedded Postgres: three minutes on two cores
+	@$(PYTEST) tests -m "not system and not live and not faults and not bench and not containers" $(PARALLEL) $(ARGS)
+
+test-system: .venv/.installed ## the other tests: real processes and servers, crowds, attacks, long random sequences
+	@$(PYTEST) tests -m "system and not live and not faults and not bench and not containers" $(PARALLEL) $(ARGS)
 
 test-live: .venv/.installed node chromium ## the tests against a real Medusa, Flower and a headless Chromium
 	@$(PYTEST) tests -m live $(ARGS)
@@ -34,7 +37,7 @@ test-containers: .venv/.installed podman ## the image and docker-compose.yml wit
 bench: .venv/.installed ## the benchmarks; results go to benchmarks/results
 	@.venv/bin/python -m benchmarks $(ARGS)
 
-check: lint test ## lint and test
+check: lint test ## lint and the core of the tests
 
 lint: .venv/.installed ## format, lint, types, migrations in step with the models
 	.venv/bin/ruff format --check .

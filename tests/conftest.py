@@ -44,6 +44,17 @@ hypothesis_settings.load_profile("dust")
 # Real servers that know nothing of the tests' clock take part in these.
 _WALL_CLOCK_MARKERS = ("live", "faults", "bench", "containers")
 
+# Every test of these folders is a `system` test, and so is every one marked `servers`.
+_SYSTEM_FOLDERS = {"attacks", "concurrency", "migrations", "prometheus", "stack"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Before pytest deselects by marker."""
+    for item in items:
+        if item.get_closest_marker("servers") or item.path.parent.name in _SYSTEM_FOLDERS:
+            item.add_marker(pytest.mark.system)
+
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
