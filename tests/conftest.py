@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -24,7 +25,7 @@ from bridge.settings import get_settings
 from bridge.stack.postgres import embedded_postgres
 from tests.support import clock
 from tests.support import medusa as fake
-from tests.support.databases import ReusedDatabase, on_server
+from tests.support.databases import ReusedDatabase, create_copy, drop_database, on_server
 from tests.support.deliveries import WEBHOOK_SECRET
 from tests.support.locks import lock_order_watched
 from tests.support.medusa import FakeMedusa
@@ -54,6 +55,29 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("servers") or item.path.parent.name in _SYSTEM_FOLDERS:
             item.add_marker(pytest.mark.system)
+
+
+_in_core_test = False
+
+
+def _refuse_processes(event: str, _: object) -> None:
+    assert not (_in_core_test and event in ("subprocess.Popen", "os.fork", "os.posix_spawn")), (
+        "A test that starts a process is marked `system`, so that `make test` stays fast"
+    )
+
+
+sys.addaudithook(_refuse_processes)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Core tests start no process. Fixtures may: Postgres is one."""
+    global _in_core_test
+    _in_core_test = not any(item.get_closest_marker(name) for name in ("system", *_WALL_CLOCK_MARKERS))
+    try:
+        return (yield)
+    finally:
+        _in_core_test = False
 
 
 @pytest.hookimpl(wrapper=True)
@@ -120,10 +144,15 @@ def _reused_database(postgres: str) -> Iterator[ReusedDatabase]:
 
 
 @pytest.fixture
-def database(_reused_database: ReusedDatabase) -> Iterator[str]:
-    """The URL of an empty, migrated database."""
-    with _reused_database.lent() as url:
+def database(request: pytest.FixtureRequest, postgres: str) -> Iterator[str]:
+    """The URL of an empty, migrated database: a new one for a `system` test, whose processes may outlive it."""
+    if request.node.get_closest_marker("system"):
+        url = create_copy(postgres)
         yield url
+        drop_database(url)
+    else:
+        with request.getfixturevalue("_reused_database").lent() as url:
+            yield url
 
 
 def _forget() -> None:

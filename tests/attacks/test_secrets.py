@@ -22,7 +22,7 @@ from bridge.settings import webhook_key
 from bridge.stack.processes import free_port
 from bridge.stack.redis import embedded_redis
 from bridge.stack.up import DUST
-from tests.stack.conftest import data_folder
+from tests.support.child_processes import data_folder
 from tests.support.medusa import FakeMedusa, serving
 from tests.support.orders import event, line, order, order_event
 from tests.support.processes import answers, eventually, running

@@ -21,12 +21,13 @@ from bridge.ledger.merges import merge_customers, unmerge_customer
 from bridge.medusa.client import get_medusa
 from bridge.settlement.emails import replace_key
 from bridge.settlement.tables import EscrowState
-from tests.bridge.test_guests import EMAIL, balance, escrow, guest, rules, settle
 from tests.support import tokens
 from tests.support.clock import advance
 from tests.support.deliveries import deliver
+from tests.support.guests import EMAIL, escrow, guest
 from tests.support.medusa import FakeMedusa
 from tests.support.orders import event, order
+from tests.support.settling import balance, set_rules, settle
 from workers.upkeep import escrow as sweep
 
 BONUS = 50
@@ -64,7 +65,7 @@ def delete(api: TestClient, medusa: FakeMedusa, customer_id: str = "cus_1") -> N
 
 
 def test_a_record_without_an_account_gets_no_bonus(api: TestClient, medusa: FakeMedusa) -> None:
-    rules(bonuses={"signup": BONUS})
+    set_rules(bonuses={"signup": BONUS})
     medusa.add_customer("cus_1", EMAIL, has_account=False, created=real_now())
     tell(api, "customer.created")
     poll()
@@ -72,7 +73,7 @@ def test_a_record_without_an_account_gets_no_bonus(api: TestClient, medusa: Fake
 
 
 def test_a_record_that_gets_an_account_gets_the_bonus_then(api: TestClient, medusa: FakeMedusa) -> None:
-    rules(bonuses={"signup": BONUS})
+    set_rules(bonuses={"signup": BONUS})
     medusa.add_customer("cus_1", EMAIL, has_account=False, created=real_now())
     tell(api, "customer.created")
     medusa.edit_customer("cus_1", has_account=True)
@@ -83,7 +84,7 @@ def test_a_record_that_gets_an_account_gets_the_bonus_then(api: TestClient, medu
 
 def test_an_account_that_registers_beside_a_record_gets_the_bonus(api: TestClient, medusa: FakeMedusa) -> None:
     """As Medusa 2.21.2 does it: the record stays, and the account is a new customer."""
-    rules(bonuses={"signup": BONUS})
+    set_rules(bonuses={"signup": BONUS})
     medusa.add_customer("cus_record", EMAIL, has_account=False, created=real_now())
     tell(api, "customer.created", "cus_record")
     register(api, medusa)
@@ -92,7 +93,7 @@ def test_an_account_that_registers_beside_a_record_gets_the_bonus(api: TestClien
 
 def test_an_edit_of_an_account_from_before_the_bonus_brings_none(api: TestClient, medusa: FakeMedusa) -> None:
     register(api, medusa)
-    rules(bonuses={"signup": BONUS})
+    set_rules(bonuses={"signup": BONUS})
     medusa.edit_customer("cus_1", first_name="Grace")
     tell(api, "customer.updated")
     assert balance().balance == 0
@@ -102,7 +103,7 @@ def test_an_edit_of_an_account_from_before_the_bonus_brings_none(api: TestClient
 def test_webhooks_and_poll_in_any_order_give_one_bonus(
     api: TestClient, medusa: FakeMedusa, steps: tuple[str, ...]
 ) -> None:
-    rules(bonuses={"signup": BONUS}, guests={"claim": "registration"})
+    set_rules(bonuses={"signup": BONUS}, guests={"claim": "registration"})
     medusa.add_customer("cus_1", EMAIL, created=real_now())
     do: dict[str, Callable[[], None]] = {
         "created": lambda: tell(api, "customer.created"),
@@ -116,7 +117,7 @@ def test_webhooks_and_poll_in_any_order_give_one_bonus(
 
 @pytest.mark.parametrize("other", [EMAIL.upper(), EMAIL.lower(), f" {EMAIL}"])
 def test_two_accounts_of_one_mailbox_get_one_bonus(api: TestClient, medusa: FakeMedusa, other: str) -> None:
-    rules(bonuses={"signup": BONUS})
+    set_rules(bonuses={"signup": BONUS})
     register(api, medusa, "cus_1", EMAIL)
     register(api, medusa, "cus_2", other)
     poll()
@@ -126,7 +127,7 @@ def test_two_accounts_of_one_mailbox_get_one_bonus(api: TestClient, medusa: Fake
 def test_a_mailbox_that_comes_back_after_its_account_was_deleted_gets_no_second_bonus(
     api: TestClient, medusa: FakeMedusa
 ) -> None:
-    rules(bonuses={"signup": BONUS})
+    set_rules(bonuses={"signup": BONUS})
     register(api, medusa, "cus_1")
     delete(api, medusa, "cus_1")
     register(api, medusa, "cus_2", EMAIL.lower())
@@ -137,7 +138,7 @@ def test_a_mailbox_that_comes_back_after_its_account_was_deleted_gets_no_second_
 def test_an_account_that_was_erased_by_the_merchant_keeps_its_mailbox_taken(
     api: TestClient, medusa: FakeMedusa
 ) -> None:
-    rules(bonuses={"signup": BONUS})
+    set_rules(bonuses={"signup": BONUS})
     register(api, medusa, "cus_1")
     assert api.post("/admin/dust/customers/cus_1/erase", headers=tokens.admin()).status_code == 200
     with transaction() as connection:
@@ -148,7 +149,7 @@ def test_an_account_that_was_erased_by_the_merchant_keeps_its_mailbox_taken(
 
 
 def test_a_new_key_keeps_mailboxes_taken_and_proofs_valid(api: TestClient, medusa: FakeMedusa) -> None:
-    rules(bonuses={"signup": BONUS}, guests={"claim": "registration"})
+    set_rules(bonuses={"signup": BONUS}, guests={"claim": "registration"})
     register(api, medusa, "cus_1")
     delete(api, medusa, "cus_1")
     register(api, medusa, "cus_2", "other@example.com")
@@ -163,7 +164,7 @@ def test_a_new_key_keeps_mailboxes_taken_and_proofs_valid(api: TestClient, medus
 
 
 def test_no_e_mail_is_kept_in_clear(api: TestClient, medusa: FakeMedusa) -> None:
-    rules(bonuses={"signup": BONUS})
+    set_rules(bonuses={"signup": BONUS})
     register(api, medusa)
     with transaction() as connection:
         dump = str(connection.execute(text("SELECT * FROM mailbox, customer_account, webhook_event")).all()).lower()
@@ -172,7 +173,7 @@ def test_no_e_mail_is_kept_in_clear(api: TestClient, medusa: FakeMedusa) -> None
 
 
 def test_while_medusa_is_away_the_bonus_waits(api: TestClient, medusa: FakeMedusa) -> None:
-    rules(bonuses={"signup": BONUS})
+    set_rules(bonuses={"signup": BONUS})
     medusa.add_customer("cus_1", EMAIL, created=real_now())
     medusa.away = True
     deliver(api, event("customer.created", {"id": "cus_1"}), event_id="msg_1")
@@ -188,7 +189,7 @@ def test_while_medusa_is_away_the_bonus_waits(api: TestClient, medusa: FakeMedus
 def test_a_customer_whom_medusa_does_not_know_gets_nothing_and_the_event_says_so(
     api: TestClient, medusa: FakeMedusa
 ) -> None:
-    rules(bonuses={"signup": BONUS})
+    set_rules(bonuses={"signup": BONUS})
     tell(api, "customer.created", "cus_nobody")
     assert balance("cus_nobody").balance == 0
     events = api.get("/admin/dust/events", headers=tokens.admin()).json()["events"]
@@ -196,7 +197,7 @@ def test_a_customer_whom_medusa_does_not_know_gets_nothing_and_the_event_says_so
 
 
 def test_accounts_of_one_person_get_one_bonus_after_their_merge(api: TestClient, medusa: FakeMedusa) -> None:
-    rules(bonuses={"signup": BONUS})
+    set_rules(bonuses={"signup": BONUS})
     register(api, medusa, "cus_1")
     medusa.add_customer("cus_2", "second@example.com", created=real_now())
     with transaction() as connection:
@@ -217,7 +218,7 @@ MALLORY = "mallory@example.com"
 @pytest.mark.parametrize("first", ["created", "poll", "nothing"])
 @pytest.mark.parametrize("mode", ["registration"])
 def test_a_changed_e_mail_claims_nothing(api: TestClient, medusa: FakeMedusa, first: str, then: str, mode: str) -> None:
-    rules(guests={"claim": mode})
+    set_rules(guests={"claim": mode})
     settle(guest())
     medusa.add_customer("cus_1", MALLORY, created=real_now())
     step(api, first)
@@ -244,12 +245,12 @@ def test_an_account_older_than_the_mode_claims_nothing(
     api: TestClient, medusa: FakeMedusa, then: str, changed: bool
 ) -> None:
     """Nobody says that its e-mail was proved when it was made, so not even one that never changed."""
-    rules(bonuses={"signup": BONUS} if changed else {})
+    set_rules(bonuses={"signup": BONUS} if changed else {})
     settle(guest())
     register(api, medusa, email=MALLORY if changed else EMAIL)
     before = balance().balance
     advance(timedelta(minutes=1))
-    rules(guests={"claim": "registration"})
+    set_rules(guests={"claim": "registration"})
     if changed:
         medusa.edit_customer("cus_1", email=EMAIL)
     if then == "created" and not changed:
@@ -263,7 +264,7 @@ def test_an_account_older_than_the_mode_claims_nothing(
 def test_an_account_that_the_poll_finds_claims_with_the_e_mail_it_was_made_with(
     api: TestClient, medusa: FakeMedusa
 ) -> None:
-    rules(guests={"claim": "registration"})
+    set_rules(guests={"claim": "registration"})
     settle(guest())
     medusa.add_customer("cus_1", EMAIL, created=real_now())
     poll()
@@ -272,7 +273,7 @@ def test_an_account_that_the_poll_finds_claims_with_the_e_mail_it_was_made_with(
 
 
 def test_an_e_mail_that_was_given_up_and_taken_again_claims_no_more(api: TestClient, medusa: FakeMedusa) -> None:
-    rules(guests={"claim": "registration"})
+    set_rules(guests={"claim": "registration"})
     register(api, medusa)
     for email in (MALLORY, EMAIL):
         medusa.edit_customer("cus_1", email=email)
@@ -284,7 +285,7 @@ def test_an_e_mail_that_was_given_up_and_taken_again_claims_no_more(api: TestCli
 
 
 def test_a_spelling_of_the_same_mailbox_is_no_change(api: TestClient, medusa: FakeMedusa) -> None:
-    rules(guests={"claim": "registration"})
+    set_rules(guests={"claim": "registration"})
     register(api, medusa)
     medusa.edit_customer("cus_1", email=EMAIL.upper())
     tell(api, "customer.updated")
@@ -294,9 +295,9 @@ def test_a_spelling_of_the_same_mailbox_is_no_change(api: TestClient, medusa: Fa
 
 
 def test_proofs_of_registration_count_only_while_the_mode_says_so(api: TestClient, medusa: FakeMedusa) -> None:
-    rules(guests={"claim": "registration"})
+    set_rules(guests={"claim": "registration"})
     register(api, medusa)
-    rules()
+    set_rules()
     settle(guest())
     sweep()
     assert balance().balance == 0
@@ -305,7 +306,7 @@ def test_proofs_of_registration_count_only_while_the_mode_says_so(api: TestClien
 def test_of_two_accounts_of_one_mailbox_the_newer_claims_whatever_comes_first(
     api: TestClient, medusa: FakeMedusa
 ) -> None:
-    rules(guests={"claim": "registration"})
+    set_rules(guests={"claim": "registration"})
     for number, email in enumerate((EMAIL.lower(), EMAIL.upper())):
         medusa.add_customer(f"cus_{number}", email, created=real_now() + timedelta(seconds=number))
     for customer_id in ("cus_1", "cus_0"):
@@ -316,7 +317,7 @@ def test_of_two_accounts_of_one_mailbox_the_newer_claims_whatever_comes_first(
 
 
 def test_an_account_deleted_and_made_anew_claims_as_a_new_one(api: TestClient, medusa: FakeMedusa) -> None:
-    rules(guests={"claim": "registration"})
+    set_rules(guests={"claim": "registration"})
     register(api, medusa, "cus_1")
     delete(api, medusa, "cus_1")
     settle(guest())
@@ -332,7 +333,7 @@ REFERRAL = "/store/dust/referral"
 
 
 def promise() -> None:
-    rules(bonuses={"referral": {"referrer": 200, "referred": 50}}, guests={"claim": "registration"})
+    set_rules(bonuses={"referral": {"referrer": 200, "referred": 50}}, guests={"claim": "registration"})
 
 
 def code_of(api: TestClient, customer_id: str) -> str:

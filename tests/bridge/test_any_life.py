@@ -1,5 +1,6 @@
 """Every single dust from the order to the day it expires, whatever happens in between and in whatever order.
 
+import pytest
 As `test_any_sequence.py`, but time passes and the rules have dates. The model is a purse of coins for each customer
 (`tests/support/purses.py`); after every step the ledger's lots are what lies in the purses, with the dates that the
 coins have had from the beginning.
@@ -13,6 +14,7 @@ from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import Any
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule
 from sqlalchemy import Row, func, select
@@ -25,12 +27,14 @@ from bridge.ledger.tables import dust_balance, dust_lot, dust_transaction
 from bridge.medusa.client import get_medusa
 from bridge.redemptions.medusa_sync import advance
 from bridge.redemptions.service import Redemption
-from tests.bridge.test_any_sequence import AnySequence
+from tests.support.any_sequence import AnySequence
 from tests.support.clock import moved
 from tests.support.medusa import FakeMedusa
 from tests.support.purchases import Purchase
 from tests.support.purses import Purse
 from tests.support.sequences import pieces, play
+
+pytestmark = pytest.mark.system
 
 _KINDS = {
     "earned": (Kind.EARN, Kind.MATURE),

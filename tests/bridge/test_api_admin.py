@@ -20,6 +20,7 @@ from bridge.medusa.client import get_medusa
 from bridge.queue.enqueue import INBOX_DRAIN, PRODUCTS_MIRROR
 from bridge.settings import get_settings
 from tests.support import tokens
+from tests.support.admin_api import call, fields
 from tests.support.clock import moved
 from tests.support.deliveries import deliver
 from tests.support.medusa import FakeMedusa
@@ -29,22 +30,10 @@ from workers.products import mirror
 PRODUCTS = "/admin/dust/products"
 
 
-def call(api: TestClient, method: str, path: str, **how: Any) -> httpx.Response:
-    headers = {**tokens.admin(), **how.pop("headers", {})}
-    return api.request(method, path, headers=headers, **how)
-
-
 def adjust(api: TestClient, amount: Any, *, key: str = "k", **others: Any) -> httpx.Response:
     body = {"amount": amount, "reason": "gift", **others}
     path = "/admin/dust/customers/cus_1/adjustments"
     return call(api, "POST", path, json=body, headers={"Idempotency-Key": key})
-
-
-def fields(answer: httpx.Response) -> set[str]:
-    """The fields that a 422 names."""
-    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_fields"), answer.text
-    assert answer.headers["content-type"] == "application/problem+json"
-    return {error["field"] for error in answer.json()["errors"]}
 
 
 # Products

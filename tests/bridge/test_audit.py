@@ -13,8 +13,8 @@ from bridge.ids import CustomerId
 from bridge.ledger.account import Kind, PostingDetails
 from bridge.ledger.store import open_accounts, save
 from bridge.operations.audit import CHECK_NAMES, audit, find_breaches
-from tests.bridge.test_settlement import settle
-from tests.bridge.test_transfers import WORTH, have_rules, of, spend
+from tests.support.ledger import spend
+from tests.support.settling import WORTH, have_rules, order_of, settle
 
 pytestmark = pytest.mark.usefixtures("settings")
 
@@ -116,9 +116,9 @@ SPENT = "no_lot_is_spent_after_expiry_or_before_maturity"
 )
 def test_a_planted_breach_is_found(plant: Callable[[Connection], None], checks: set[str]) -> None:
     have_rules()
-    settle(of("cus_1", 1))
+    settle(order_of("cus_1", 1))
     spend(600)
-    settle(of("cus_2", 2))
+    settle(order_of("cus_2", 2))
     assert checks <= set(CHECK_NAMES)
     assert audit() == []
     with suppress(Planted), transaction() as connection:

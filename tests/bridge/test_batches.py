@@ -13,8 +13,8 @@ from bridge.db import transaction
 from bridge.ids import CustomerId, new_id
 from bridge.operations.audit import audit
 from bridge.settlement.referral_codes import own_code, state_code
-from tests.bridge.test_settlement import rules, settle
 from tests.support.orders import PLACED, line, order
+from tests.support.settling import set_rules, settle
 
 pytestmark = pytest.mark.usefixtures("settings")
 
@@ -47,7 +47,7 @@ def figures(customer: str) -> tuple[Any, ...]:
 @pytest.mark.parametrize("together", [False, True])
 def test_limits_are_applied_before_tiers_count(together: bool) -> None:
     limits = {"per_day": 500}
-    rules(earn={"limits": limits}, tiers={"window_days": 30, "levels": [GOLD]})
+    set_rules(earn={"limits": limits}, tiers={"window_days": 30, "levels": [GOLD]})
     documents = [bought(number, price, customer="cus_1") for number, price in enumerate((400, 400, 10))]
     for batch in [documents] if together else [[each] for each in documents]:
         settle(*batch)
@@ -56,7 +56,7 @@ def test_limits_are_applied_before_tiers_count(together: bool) -> None:
 
 @pytest.mark.parametrize("together", [False, True])
 def test_no_more_referrals_bring_a_bonus_than_the_limit_allows(together: bool) -> None:
-    rules(bonuses={"referral": {"referrer": 200, "referred": 50, "max_per_30_days": 1}})
+    set_rules(bonuses={"referral": {"referrer": 200, "referred": 50, "max_per_30_days": 1}})
     # The first by the time of the order is not the first by name.
     brought = ["cus_c", "cus_a", "cus_b"]
     with transaction() as connection:
@@ -75,7 +75,7 @@ def test_no_more_referrals_bring_a_bonus_than_the_limit_allows(together: bool) -
 
 def test_facts_of_a_batch_that_come_after_one_another_count_in_that_sequence() -> None:
     """An order met the tier that another one had made before it was canceled, in the same batch."""
-    rules(tiers={"window_days": 30, "levels": [GOLD]})
+    set_rules(tiers={"window_days": 30, "levels": [GOLD]})
     story = [(0, 700, 1, "pending"), (1, 10, 1, "pending"), (0, 700, 2, "canceled")]
     for who, together in (("cus_1", False), ("cus_2", True)):
         documents = [
@@ -111,6 +111,7 @@ steps = st.lists(
 )
 
 
+@pytest.mark.system
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     limits=limits,
@@ -123,7 +124,7 @@ steps = st.lists(
 def test_any_orders_in_any_batches_end_as_one_by_one(
     limits: dict[str, Any], tiers: dict[str, Any], when: str, steps: list[tuple[int, int, str]], merged: bool, seed: int
 ) -> None:
-    rules(earn={"limits": limits, "when": when}, tiers=tiers)
+    set_rules(earn={"limits": limits, "when": when}, tiers=tiers)
     found = []
     for batches in ("alone", "all", "random"):
         who = f"cus_{batches}_{next(numbers)}"

@@ -8,9 +8,9 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
-from tests.bridge.test_api_admin import call, fields
-from tests.bridge.test_settlement import balance, history, rules
+from tests.support.admin_api import call, fields
 from tests.support.clock import moved
+from tests.support.settling import balance, history, set_rules
 from workers.upkeep import mature_and_expire
 
 BONUSES = "/admin/dust/bonuses"
@@ -44,7 +44,7 @@ def test_many_get_it_at_once_and_whoever_is_named_twice_gets_it_once(api: TestCl
 
 
 def test_it_expires_as_earned_dust_does_unless_told_otherwise(api: TestClient) -> None:
-    rules(earn={"expires_after_days": 10})
+    set_rules(earn={"expires_after_days": 10})
     give(api)
     give(api, key="other", expires_after_days=20)
     with moved(timedelta(days=11)):
@@ -112,7 +112,7 @@ def test_what_is_wrong_is_named(api: TestClient, wrong: dict[str, Any], field: s
 
 
 def test_it_may_not_expire_by_the_programme_before_it_matures(api: TestClient) -> None:
-    rules(earn={"expires_after_days": 30})
+    set_rules(earn={"expires_after_days": 30})
     answer = give(api, matures_after_days=30)
     assert fields(answer) == {"matures_after_days"}
     assert "expires_after_days" in answer.text

@@ -20,12 +20,13 @@ from bridge.queue.enqueue import REDEMPTIONS_ADVANCE
 from bridge.redemptions.cart_codes import CART_CHECK_DELAY, MAX_CART_ATTEMPTS, MAX_PLUGIN_CALLS
 from bridge.redemptions.medusa_sync import advance
 from bridge.redemptions.service import due_redemptions, lock_redemption
-from tests.bridge.test_redemptions import delete, figures, give, redeem, redeemed, show
 from tests.support import tokens
 from tests.support.clock import moved
 from tests.support.deliveries import deliver
+from tests.support.ledger import give
 from tests.support.medusa import API_KEY, PUBLISHABLE_KEY, FakeMedusa, cart_line, codes_in
 from tests.support.orders import line, order
+from tests.support.store_api import delete, figures, redeem, redeemed, show
 from workers import inbox
 
 POINTS = 500

@@ -12,9 +12,10 @@ from bridge.inbox.reconcile import reconcile
 from bridge.medusa.client import get_medusa
 from bridge.medusa.currencies import decimal_digits
 from bridge.programme.currencies import forget_currencies, load_currencies, save_currencies
-from tests.bridge.test_redemptions import give, redeem, redeemed
 from tests.support import tokens
+from tests.support.ledger import give
 from tests.support.medusa import FakeMedusa, cart_line
+from tests.support.store_api import redeem, redeemed
 
 pytestmark = pytest.mark.usefixtures("settings")
 

@@ -22,13 +22,14 @@ from bridge.redemptions.medusa_sync import advance
 from bridge.redemptions.service import due_redemptions
 from bridge.settlement.check import MISSING_FOR
 from bridge.settlement.facts import CHECK_AFTER
-from tests.bridge.test_order_facts import drain, first_poll, poll
-from tests.bridge.test_redemptions import FIVE_EUR, figures, give, redeemed, show
 from tests.support import tokens
 from tests.support.clock import moved
 from tests.support.deliveries import deliver
+from tests.support.inbox import drain, first_poll, poll
+from tests.support.ledger import give
 from tests.support.medusa import FakeMedusa
 from tests.support.orders import PLACED, line, order, order_event
+from tests.support.store_api import FIVE_EUR, figures, redeemed, show
 from workers.redemptions import sweep
 
 LOOKS = (CHECK_AFTER, CHECK_AFTER + MISSING_FOR)

@@ -9,10 +9,12 @@ from fastapi.testclient import TestClient
 from bridge.db import transaction
 from bridge.inbox.process_batch import process_batch
 from bridge.inbox.process_one import handle_event
-from tests.bridge.test_settlement import balance, rules, settle
+from tests.support import tokens
 from tests.support.deliveries import deliver
 from tests.support.medusa import FakeMedusa
 from tests.support.orders import PLACED, event, line, order, order_event
+from tests.support.referrals import refer, set_referral_bonus
+from tests.support.settling import balance, set_rules, settle
 
 pytestmark = pytest.mark.usefixtures("settings")
 
@@ -44,7 +46,7 @@ def test_a_product_that_was_deleted_first_keeps_what_its_category_excludes(
     api: TestClient, medusa: FakeMedusa, by: str
 ) -> None:
     excluded = {"excluded_category_ids": ["pcat_1"]} if by == "category" else {"excluded_collection_ids": ["pcol_1"]}
-    rules(earn={"rates": {"eur": "1"}, **excluded})
+    set_rules(earn={"rates": {"eur": "1"}, **excluded})
     gone, kept = line("ordli_1", product_id="prod_gone"), line("ordli_2", product_id="prod_kept", price=3)
     document = order(lines=[gone | {"product": None}, kept])
     medusa.orders[document["id"]] = document
@@ -60,7 +62,7 @@ def test_a_product_that_was_deleted_first_keeps_what_its_category_excludes(
 
 
 def test_the_event_says_when_a_draft_was_placed(api: TestClient) -> None:
-    rules(earn={"expires_after_days": 30})
+    set_rules(earn={"expires_after_days": 30})
     tell(api, converted())
     assert placed_at() == PLACED
     (expiring,) = balance().expiring
@@ -102,7 +104,7 @@ def test_an_old_order_whose_event_is_sent_again_was_placed_when_it_was_made(api:
 
 def test_multipliers_limits_and_tiers_go_by_it(api: TestClient) -> None:
     week = {"starts_at": (PLACED - timedelta(days=3)).isoformat(), "ends_at": (PLACED + timedelta(days=3)).isoformat()}
-    rules(
+    set_rules(
         earn={"multipliers": [{"name": "double week", "factor": "2", **week}], "limits": {"per_day": 25}},
         tiers={"window_days": 7, "levels": [{"name": "gold", "from": 20, "factor": "1.5"}]},
     )
@@ -116,7 +118,7 @@ def test_multipliers_limits_and_tiers_go_by_it(api: TestClient) -> None:
 
 
 def test_a_guests_wait_begins_with_it(api: TestClient) -> None:
-    rules(guests={"escrow_days": 30})
+    set_rules(guests={"escrow_days": 30})
     tell(api, converted(guest=True))
     with transaction() as connection:
         row = connection.exec_driver_sql("SELECT state, expires_at FROM guest_escrow").one()
@@ -125,21 +127,18 @@ def test_a_guests_wait_begins_with_it(api: TestClient) -> None:
 
 @pytest.mark.usefixtures("medusa")
 def test_a_draft_is_no_first_order_yet(api: TestClient) -> None:
-    from tests.bridge.test_referrals import promise, refer
-
-    promise()
+    set_referral_bonus()
     tell(api, draft(customer_id="cus_new"), "order.updated", BEGUN)
     refer(api)
 
 
 def test_a_product_that_is_gone_keeps_its_setting_for_orders_from_before(api: TestClient) -> None:
-    from tests.bridge.test_swaps import ADMIN
 
     setting = {"dust_only": True, "dust_price": 5}
-    api.put("/admin/dust/products/prod_mug", json=setting, headers=ADMIN).raise_for_status()
+    api.put("/admin/dust/products/prod_mug", json=setting, headers=tokens.admin()).raise_for_status()
     deliver(api, event("product.deleted", {"id": "prod_mug"})).raise_for_status()
     process_batch()
-    assert api.get("/admin/dust/products/prod_mug", headers=ADMIN).status_code == 404
+    assert api.get("/admin/dust/products/prod_mug", headers=tokens.admin()).status_code == 404
     assert api.get("/store/dust/products", params={"product_id": "prod_mug"}).json()["products"] == {}
     settle(order(lines=[line(product_id="prod_mug", price=30), line("line_2", price=7)]))
     assert balance().balance == 7

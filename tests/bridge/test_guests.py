@@ -11,62 +11,35 @@ from sqlalchemy import text
 
 from bridge.clock import now, real_now
 from bridge.db import transaction
-from bridge.ids import CustomerId, OrderId
+from bridge.ids import CustomerId
 from bridge.inbox.process_batch import process_batch
 from bridge.inbox.process_one import handle_event
 from bridge.inbox.reconcile import reconcile
-from bridge.ledger.statements import Balance, read_balance
 from bridge.medusa.client import get_medusa
 from bridge.medusa.orders import read_order
 from bridge.operations.audit import audit
-from bridge.programme.rules import Programme
-from bridge.programme.versions import add_version
 from bridge.reports.liability import liability
 from bridge.settlement.claims import Claimed, claim_orders, waiting_for
 from bridge.settlement.emails import email_hash_key, hash_email, normalise_email, replace_key
-from bridge.settlement.escrow import Escrow, Proof, read_escrow
-from bridge.settlement.settle import Settled, settle_orders
+from bridge.settlement.escrow import Proof
 from bridge.settlement.tables import EscrowState
 from tests.support import clock, tokens
 from tests.support.deliveries import deliver
+from tests.support.guests import EMAIL, escrow, guest, register, tell_of_customer
 from tests.support.medusa import FakeMedusa, cart_line
 from tests.support.orders import PLACED, event, line, order, order_event
+from tests.support.settling import balance, set_rules, settle
 from workers.upkeep import escrow as sweep
 
-EMAIL = "Grace@Example.com"
 LONG_AGO = PLACED - timedelta(days=1)
 
 pytestmark = pytest.mark.usefixtures("settings")
-
-
-def guest(order_id: str = "order_1", **more: Any) -> dict[str, Any]:
-    return order(order_id, **{"customer_id": "cus_guest", "guest": True, "email": EMAIL, **more})
-
-
-def settle(*documents: dict[str, Any]) -> dict[OrderId, Settled]:
-    with transaction() as connection:
-        return settle_orders(connection, [read_order(document) for document in documents], now=now())
-
-
-def escrow(order_id: str = "order_1") -> Escrow:
-    with transaction() as connection:
-        return read_escrow(connection, OrderId(order_id))
 
 
 def claim(customer_id: str = "cus_1", email: str = EMAIL) -> Claimed:
     with transaction() as connection:
         orders = waiting_for(connection, email, now=now())
         return claim_orders(connection, CustomerId(customer_id), orders, Proof.SUPPORT, now=now())
-
-
-def balance(customer_id: str = "cus_1") -> Balance:
-    with transaction() as connection:
-        return read_balance(connection, CustomerId(customer_id))
-
-
-def rules(**changes: Any) -> None:
-    with transaction() as connection:
-        add_version(connection, Programme.model_validate(changes), author="test", now=now())
 
 
 def test_a_guests_order_sets_its_dust_aside_and_books_none() -> None:
@@ -107,9 +80,9 @@ def test_a_claim_books_the_dust_and_the_order_is_the_customers_from_then_on() ->
 
 
 def test_the_claimers_dust_has_the_dates_that_it_would_have_had() -> None:
-    rules(earn={"pending_days": 200, "expires_after_days": 1000})
+    set_rules(earn={"pending_days": 200, "expires_after_days": 1000})
     settle(guest())
-    rules(earn={"pending_days": 1})
+    set_rules(earn={"pending_days": 1})
     claim()
     with transaction() as connection:
         lot = connection.execute(text("SELECT matures_at, expires_at FROM dust_lot")).one()
@@ -119,7 +92,7 @@ def test_the_claimers_dust_has_the_dates_that_it_would_have_had() -> None:
 
 
 def test_an_order_that_earns_only_later_is_claimed_before_it_does() -> None:
-    rules(earn={"when": "payment.captured"})
+    set_rules(earn={"when": "payment.captured"})
     settle(guest())
     assert claim().orders == {"order_1": 0}
     settle(guest(version=2, payment_status="captured"))
@@ -166,7 +139,7 @@ def test_a_transfer_after_a_claim_moves_the_dust() -> None:
 
 
 def test_the_wait_ends_by_itself_and_for_good() -> None:
-    rules(guests={"escrow_days": 1})
+    set_rules(guests={"escrow_days": 1})
     settle(guest(placed=now() - timedelta(hours=23)))
     assert sweep() == 0
     _turn_back("order_1", hours=2)
@@ -181,7 +154,7 @@ def test_the_wait_ends_by_itself_and_for_good() -> None:
 
 
 def test_an_order_whose_time_was_over_before_it_was_known_earns_nothing() -> None:
-    rules(guests={"escrow_days": 1})
+    set_rules(guests={"escrow_days": 1})
     settle(guest(placed=now() - timedelta(days=2)))
     assert escrow().state is EscrowState.EXPIRED
 
@@ -240,17 +213,6 @@ def test_the_sweep_and_a_claim_at_once_end_the_same(medusa: FakeMedusa) -> None:
 # What an account's e-mail proves.
 
 
-def register(api: TestClient, medusa: FakeMedusa, customer_id: str = "cus_1", email: str = EMAIL) -> None:
-    medusa.add_customer(customer_id, email, created=real_now())
-    tell(api, "customer.created", customer_id)
-
-
-def tell(api: TestClient, kind: str, customer_id: str) -> None:
-    deliver(api, event(kind, {"id": customer_id}))
-    for event_id in process_batch().split_off:
-        handle_event(event_id)
-
-
 def test_registering_with_a_guests_e_mail_proves_nothing(api: TestClient, medusa: FakeMedusa) -> None:
     settle(guest())
     register(api, medusa)
@@ -259,7 +221,7 @@ def test_registering_with_a_guests_e_mail_proves_nothing(api: TestClient, medusa
 
 
 def test_where_registrations_are_verified_one_claims(api: TestClient, medusa: FakeMedusa) -> None:
-    rules(guests={"claim": "registration"})
+    set_rules(guests={"claim": "registration"})
     settle(guest())
     register(api, medusa)
     assert (balance().balance, escrow().proof) == (10, Proof.REGISTRATION)
@@ -270,7 +232,7 @@ def test_where_registrations_are_verified_one_claims(api: TestClient, medusa: Fa
 def test_an_order_that_becomes_known_after_the_registration_is_claimed_by_the_sweep(
     api: TestClient, medusa: FakeMedusa
 ) -> None:
-    rules(guests={"claim": "registration"})
+    set_rules(guests={"claim": "registration"})
     register(api, medusa)
     settle(guest())
     assert balance().balance == 0
@@ -279,10 +241,10 @@ def test_an_order_that_becomes_known_after_the_registration_is_claimed_by_the_sw
 
 
 def test_a_customer_without_an_account_claims_nothing(api: TestClient, medusa: FakeMedusa) -> None:
-    rules(guests={"claim": "account"})
+    set_rules(guests={"claim": "account"})
     settle(guest())
     medusa.add_customer("cus_1", EMAIL, has_account=False, created=real_now())
-    tell(api, "customer.created", "cus_1")
+    tell_of_customer(api, "customer.created", "cus_1")
     assert balance().balance == 0
 
 
@@ -290,27 +252,27 @@ def test_a_customer_without_an_account_claims_nothing(api: TestClient, medusa: F
 def test_a_changed_e_mail_claims_only_where_accounts_are_verified(
     api: TestClient, medusa: FakeMedusa, claims: str, dust: int
 ) -> None:
-    rules(guests={"claim": claims})
+    set_rules(guests={"claim": claims})
     register(api, medusa, email="other@example.com")
     settle(guest())
     medusa.edit_customer("cus_1", email=EMAIL)
-    tell(api, "customer.updated", "cus_1")
+    tell_of_customer(api, "customer.updated", "cus_1")
     sweep()
     assert balance().balance == dust
 
 
 def test_an_e_mail_that_was_given_up_claims_no_more(api: TestClient, medusa: FakeMedusa) -> None:
-    rules(guests={"claim": "registration"})
+    set_rules(guests={"claim": "registration"})
     register(api, medusa)
     medusa.edit_customer("cus_1", email="other@example.com")
-    tell(api, "customer.updated", "cus_1")
+    tell_of_customer(api, "customer.updated", "cus_1")
     settle(guest())
     sweep()
     assert balance().balance == 0
 
 
 def test_a_registration_waits_while_medusa_is_away(api: TestClient, medusa: FakeMedusa) -> None:
-    rules(guests={"claim": "registration"})
+    set_rules(guests={"claim": "registration"})
     settle(guest())
     medusa.away = True
     medusa.add_customer("cus_1", EMAIL, created=real_now())

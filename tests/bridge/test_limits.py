@@ -17,15 +17,16 @@ from bridge.programme.limits import Claim, share_out
 from bridge.programme.rules import Limits
 from bridge.reports.explain import explain
 from bridge.settlement.escrow import expire_escrows
-from tests.bridge.test_settlement import balance, history, rules, settle, spend
 from tests.support.clock import advance
+from tests.support.ledger import spend
 from tests.support.orders import PLACED, line, order
+from tests.support.settling import balance, booked_points, history, set_rules, settle
 
 pytestmark = pytest.mark.usefixtures("settings")
 
 
 def a_day(dust: int, **more: Any) -> None:
-    rules(earn={"limits": {"per_day": dust}}, **more)
+    set_rules(earn={"limits": {"per_day": dust}}, **more)
 
 
 def bought(number: int, price: int, *, hours: float = 0, **more: Any) -> dict[str, Any]:
@@ -34,14 +35,8 @@ def bought(number: int, price: int, *, hours: float = 0, **more: Any) -> dict[st
     return order(f"order_{number}", placed=placed, lines=[line(f"l{number}", price=price)], **more)
 
 
-def booked() -> dict[str, int]:
-    with transaction() as connection:
-        rows = connection.exec_driver_sql("SELECT order_id, booked - waived FROM order_settlement ORDER BY 1")
-        return {row[0]: row[1] for row in rows}
-
-
 def test_one_order_can_be_limited() -> None:
-    rules(earn={"limits": {"per_order": 30}})
+    set_rules(earn={"limits": {"per_order": 30}})
     assert settle(order(lines=[line(price=50)]))["order_1"].note == "Worth 50 dust, limited to 30 an order."
     settle(order(version=2, lines=[line(price=10)]))
     assert balance().balance == 10
@@ -52,7 +47,7 @@ def test_what_is_beyond_a_days_limit_is_not_earned_and_says_so() -> None:
     settle(bought(1, 400))
     assert settle(bought(2, 400))["order_2"].note == "Worth 400 dust, limited to 500 a day."
     settle(bought(3, 400, hours=24))
-    assert booked() == {"order_1": 400, "order_2": 100, "order_3": 400}
+    assert booked_points() == {"order_1": 400, "order_2": 100, "order_3": 400}
     with transaction() as connection:
         sentence = explain(connection, CustomerId("cus_1")).steps[1].sentence
     assert "1 for each eur; worth 400 dust, limited to 500 a day)" in sentence
@@ -63,7 +58,7 @@ def test_an_order_that_was_limited_because_of_another_moves_up_when_that_is_canc
     settle(bought(1, 400))
     settle(bought(2, 400))
     settle(bought(1, 400, version=2, status="canceled"))
-    assert booked() == {"order_1": 0, "order_2": 400}
+    assert booked_points() == {"order_1": 0, "order_2": 400}
     assert history() == [("earn", 400), ("earn", 100), ("reverse", -400), ("earn", 300)]
 
 
@@ -71,7 +66,7 @@ def test_an_order_that_we_hear_of_late_takes_its_place() -> None:
     a_day(500)
     settle(bought(2, 400))
     settle(bought(1, 400))
-    assert booked() == {"order_1": 400, "order_2": 100}
+    assert booked_points() == {"order_1": 400, "order_2": 100}
     with transaction() as connection:
         steps = explain(connection, CustomerId("cus_1")).steps
     assert "taken back for order order_2: Over the limit with other orders" in " ".join(step.sentence for step in steps)
@@ -82,7 +77,7 @@ def test_an_order_that_moves_to_another_customer_makes_room() -> None:
     settle(bought(1, 400))
     settle(bought(2, 400))
     settle(bought(1, 400, version=2, customer_id="cus_2"))
-    assert booked() == {"order_1": 400, "order_2": 400}
+    assert booked_points() == {"order_1": 400, "order_2": 400}
     assert (balance("cus_1").balance, balance("cus_2").balance) == (400, 400)
 
 
@@ -97,7 +92,7 @@ def test_what_waits_for_a_guest_is_not_booked_for_the_account_that_had_the_order
         with transaction() as connection:
             expire_escrows(connection, now=now(), limit=10)
     settle(bought(1, 50))
-    assert booked() == {"order_1": 50, "order_2": 0}
+    assert booked_points() == {"order_1": 50, "order_2": 0}
     assert balance().balance == 50
     assert audit() == []
 
@@ -108,18 +103,18 @@ def test_what_could_not_be_taken_back_counts_for_nothing() -> None:
     spend(400)
     settle(bought(1, 400, version=2, status="canceled"))
     settle(bought(2, 400))
-    assert booked() == {"order_1": 0, "order_2": 400}
+    assert booked_points() == {"order_1": 0, "order_2": 400}
 
 
 def test_orders_keep_the_limits_they_met_and_count_all_the_same() -> None:
     settle(bought(1, 400))
     a_day(500)
     settle(bought(2, 400))
-    rules(earn={"limits": {"per_day": 10_000}})
+    set_rules(earn={"limits": {"per_day": 10_000}})
     settle(bought(3, 400))
-    assert booked() == {"order_1": 400, "order_2": 100, "order_3": 400}
+    assert booked_points() == {"order_1": 400, "order_2": 100, "order_3": 400}
     settle(bought(1, 400, version=2, status="canceled"))
-    assert booked() == {"order_1": 0, "order_2": 400, "order_3": 400}
+    assert booked_points() == {"order_1": 0, "order_2": 400, "order_3": 400}
 
 
 def test_orders_from_before_their_worth_was_remembered_count_with_what_they_got() -> None:
@@ -128,16 +123,16 @@ def test_orders_from_before_their_worth_was_remembered_count_with_what_they_got(
         connection.exec_driver_sql("UPDATE order_settlement SET worth = NULL")
     a_day(500)
     settle(bought(2, 400))
-    assert booked() == {"order_1": 400, "order_2": 100}
+    assert booked_points() == {"order_1": 400, "order_2": 100}
 
 
 def test_a_window_reaches_over_days() -> None:
-    rules(earn={"limits": {"per_customer": {"dust": 500, "days": 7}}})
+    set_rules(earn={"limits": {"per_customer": {"dust": 500, "days": 7}}})
     settle(bought(1, 400))
     settle(bought(2, 400, hours=6 * 24))
     settle(bought(3, 400, hours=7 * 24 - 1))
     settle(bought(4, 400, hours=7 * 24 + 1))
-    assert booked() == {"order_1": 400, "order_2": 100, "order_3": 0, "order_4": 400}
+    assert booked_points() == {"order_1": 400, "order_2": 100, "order_3": 0, "order_4": 400}
 
 
 def test_eight_at_once_never_pass_the_limit() -> None:
@@ -145,10 +140,10 @@ def test_eight_at_once_never_pass_the_limit() -> None:
     documents = [bought(number, 90) for number in range(8)]
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(settle, documents))
-    assert booked() == {f"order_{n}": 90 if n < 5 else 50 if n == 5 else 0 for n in range(8)}
+    assert booked_points() == {f"order_{n}": 90 if n < 5 else 50 if n == 5 else 0 for n in range(8)}
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda n: settle(bought(n, 90, version=2, status="canceled")), range(5)))
-    assert booked() == {f"order_{n}": 0 if n < 5 else 90 for n in range(8)}
+    assert booked_points() == {f"order_{n}": 0 if n < 5 else 90 for n in range(8)}
 
 
 purchases = st.lists(
@@ -160,13 +155,14 @@ limits = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.system
 @given(purchases=purchases, limits=limits, seed=st.integers(0, 10**6), at_once=st.integers(1, 4))
 @settings(max_examples=25, suppress_health_check=list(HealthCheck))
 def test_whatever_comes_in_which_order_the_end_is_the_same(
     purchases: list[tuple[int, list[int]]], limits: dict[str, Any], seed: int, at_once: int
 ) -> None:
     """Each purchase is an order that is edited a few times; 0 stands for a cancel, which no later edit undoes."""
-    rules(earn={"limits": limits})
+    set_rules(earn={"limits": limits})
     customer = new_id("cus")
     facts, claims = [], []
     for hours, prices in purchases:
@@ -183,7 +179,7 @@ def test_whatever_comes_in_which_order_the_end_is_the_same(
     for start in range(0, len(facts), at_once):
         settle(*facts[start : start + at_once])
     expected = share_out(claims)
-    found = booked()
+    found = booked_points()
     assert {claim.order_id: found[claim.order_id] for claim in claims} == {
         order_id: share.dust for order_id, share in expected.items()
     }

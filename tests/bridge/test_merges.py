@@ -17,30 +17,21 @@ from bridge.ids import CustomerId
 from bridge.ledger.account import Kind, PostingDetails
 from bridge.ledger.adjust import adjust_balance
 from bridge.ledger.merges import MergeRefused, NotMerged, merge_customers, merges_of, unmerge_customer
-from bridge.ledger.statements import Balance, read_balance
 from bridge.ledger.store import open_accounts, save
 from bridge.medusa.client import get_medusa
-from bridge.medusa.orders import read_order
-from bridge.programme.rules import Programme
-from bridge.programme.versions import add_version
 from bridge.redemptions.medusa_sync import advance
 from bridge.reports.breakage import breakage
 from bridge.reports.liability import liability
-from bridge.settlement.settle import settle_orders
 from bridge.settlement.tiers import read_tiers
 from tests.support import tokens
 from tests.support.medusa import FakeMedusa
 from tests.support.orders import line, order
+from tests.support.settling import balance, booked_points, set_rules, settle
 from workers.upkeep import carry_over
 
 pytestmark = pytest.mark.usefixtures("settings")
 
 OLD, NEW = CustomerId("cus_old"), CustomerId("cus_new")
-
-
-def settle(*documents: dict[str, Any]) -> None:
-    with transaction() as connection:
-        settle_orders(connection, [read_order(document) for document in documents], now=now())
 
 
 def bought(order_id: str = "order_1", who: str = OLD, dust: int = 10, **more: Any) -> dict[str, Any]:
@@ -69,11 +60,6 @@ def adjust(customer_id: CustomerId, amount: int) -> None:
         )  # fmt: skip
 
 
-def balance(customer_id: CustomerId) -> Balance:
-    with transaction() as connection:
-        return read_balance(connection, customer_id)
-
-
 def balances() -> tuple[int, int]:
     return balance(OLD).balance, balance(NEW).balance
 
@@ -87,15 +73,10 @@ def lots(customer_id: CustomerId) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in connection.execute(query, {"who": customer_id})]
 
 
-def rules(**changes: Any) -> None:
-    with transaction() as connection:
-        add_version(connection, Programme.model_validate(changes), author="test", now=now())
-
-
 def test_everything_moves_with_its_dates_and_comes_back_as_it_was() -> None:
-    rules(earn={"expires_after_days": 900})
+    set_rules(earn={"expires_after_days": 900})
     settle(bought())
-    rules(earn={"pending_days": 300, "expires_after_days": 900})
+    set_rules(earn={"pending_days": 300, "expires_after_days": 900})
     settle(bought("order_2", dust=7), bought("order_3", NEW, 5))
     before = lots(OLD), lots(NEW)
     with transaction() as connection:
@@ -142,7 +123,7 @@ def test_later_orders_and_returns_of_the_old_account_are_the_survivors() -> None
 
 
 def test_a_return_takes_the_returned_orders_own_dust_from_the_survivor() -> None:
-    rules(earn={"pending_days": 300})
+    set_rules(earn={"pending_days": 300})
     settle(bought(dust=30))
     adjust(NEW, 100)
     merge()
@@ -152,7 +133,7 @@ def test_a_return_takes_the_returned_orders_own_dust_from_the_survivor() -> None
 
 @pytest.mark.parametrize(("policy", "left"), [("allow", -25), ("within_balance", 0)])
 def test_a_return_follows_the_programme_when_the_survivor_has_spent_it(policy: str, left: int) -> None:
-    rules(reversal={"negative_balance": policy})
+    set_rules(reversal={"negative_balance": policy})
     settle(bought(dust=30))
     merge()
     adjust(NEW, -25)
@@ -206,7 +187,7 @@ def redeem(api: TestClient, who: CustomerId, dust: int) -> dict[str, Any]:
 
 
 def test_orders_of_both_make_one_tier_and_apart_again_after_an_unmerge() -> None:
-    rules(tiers={"window_days": 30, "levels": [{"name": "silver", "from": 100, "factor": "2"}]})
+    set_rules(tiers={"window_days": 30, "levels": [{"name": "silver", "from": 100, "factor": "2"}]})
     placed = now() - timedelta(days=1)
     settle(bought("order_1", OLD, 60, placed=placed), bought("order_2", NEW, 60, placed=placed))
     assert tiers() == (None, None)
@@ -221,7 +202,7 @@ def test_orders_of_both_make_one_tier_and_apart_again_after_an_unmerge() -> None
 
 
 def test_orders_of_both_reach_the_tier_within_one_batch() -> None:
-    rules(tiers={"window_days": 30, "levels": [{"name": "silver", "from": 100, "factor": "2"}]})
+    set_rules(tiers={"window_days": 30, "levels": [{"name": "silver", "from": 100, "factor": "2"}]})
     merge()
     first, second = now() - timedelta(hours=2), now() - timedelta(hours=1)
     settle(bought("order_1", OLD, 100, placed=first), bought("order_2", NEW, 10, placed=second))
@@ -235,7 +216,7 @@ def tiers() -> tuple[str | None, ...]:
 
 
 def test_limits_count_both_from_the_merge_on_and_take_nothing_back_for_it() -> None:
-    rules(earn={"limits": {"per_customer": {"dust": 100, "days": 7}}})
+    set_rules(earn={"limits": {"per_customer": {"dust": 100, "days": 7}}})
     before = now() - timedelta(days=1)
     settle(bought("order_1", OLD, 80, placed=before), bought("order_2", NEW, 80, placed=before))
     merge()
@@ -244,20 +225,14 @@ def test_limits_count_both_from_the_merge_on_and_take_nothing_back_for_it() -> N
     assert balances() == (0, 160), "the limit is reached by both together"
     # A return of an order from before moves no other of then; what came after gets what is left.
     settle(bought("order_1", OLD, 10, version=2, placed=before))
-    assert booked() == {"order_1": 10, "order_2": 80, "order_3": 10}
+    assert booked_points() == {"order_1": 10, "order_2": 80, "order_3": 10}
     settle(bought("order_4", OLD, 50, placed=now()))
-    assert booked()["order_4"] == 0
+    assert booked_points()["order_4"] == 0
     unmerge()
     settle(bought("order_4", OLD, 50, version=2, placed=now()))
-    assert booked() == {"order_1": 10, "order_2": 80, "order_3": 10, "order_4": 50}
+    assert booked_points() == {"order_1": 10, "order_2": 80, "order_3": 10, "order_4": 50}
     settle(bought("order_3", NEW, 50, version=2, placed=now()))
-    assert booked()["order_3"] == 20
-
-
-def booked() -> dict[str, int]:
-    with transaction() as connection:
-        rows = connection.exec_driver_sql("SELECT order_id, booked - waived FROM order_settlement ORDER BY 1")
-        return {row[0]: row[1] for row in rows}
+    assert booked_points()["order_3"] == 20
 
 
 def test_merges_are_one_deep() -> None:

@@ -61,6 +61,7 @@ def headers_for(case: Any) -> dict[str, str]:
     return tokens.customer()
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("mode", list(GenerationMode))
 def test_no_call_is_answered_otherwise_than_the_schema_says(stocked_api: TestClient, mode: GenerationMode) -> None:
     app = stocked_api.app

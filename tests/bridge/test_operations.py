@@ -1,38 +1,17 @@
 """The alerts, the dashboard and the operators' pages: every metric in them exists."""
 
-import json
 import re
-from pathlib import Path
 from typing import Any
 
 import promql_parser
 import pytest
-import yaml
 from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.support.alerts import DASHBOARD, DOCS, PANELS, RULES, metrics_in, queries
 from tests.support.databases import lost_database
 
-DOCS = Path(__file__).parents[2] / "docs"
-GROUPS = yaml.safe_load((DOCS / "reference" / "alerts.yml").read_text())["groups"]
-RULES = [rule for group in GROUPS for rule in group["rules"]]
-DASHBOARD = json.loads((DOCS / "reference" / "grafana-dashboard.json").read_text())
-PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
-# Grafana fills these in before Prometheus sees the query.
-VARIABLES = {"$__rate_interval": "5m"}
 SAMPLE_ENDINGS = {"counter": ("_total",), "histogram": ("_bucket", "_count", "_sum"), "gauge": ("",)}
-
-
-def queries() -> list[str]:
-    found = [rule["expr"] for rule in RULES]
-    found += [target["expr"] for panel in PANELS for target in panel["targets"]]
-    for name, value in VARIABLES.items():
-        found = [query.replace(name, value) for query in found]
-    return found
-
-
-def metrics_in(text: str) -> set[str]:
-    return set(re.findall(r"\b(?:dust|process)_[a-z_]+", text))
 
 
 def headings() -> set[str]:

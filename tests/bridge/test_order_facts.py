@@ -12,17 +12,18 @@ from bridge.clock import now
 from bridge.db import transaction
 from bridge.ids import CustomerId
 from bridge.inbox.process_batch import process_batch
-from bridge.inbox.process_one import UNKNOWN_FOR, EventFailed, RetryLater, handle_event
-from bridge.inbox.reconcile import Found, reconcile
+from bridge.inbox.process_one import UNKNOWN_FOR, EventFailed, handle_event
+from bridge.inbox.reconcile import reconcile
 from bridge.ledger.statements import read_balance
 from bridge.medusa.client import get_medusa
 from bridge.settlement.check import MISSING_FOR
 from bridge.settlement.facts import CHECK_AFTER, CHECK_YOUNG_AGAIN
-from tests.bridge.test_settlement import rules
 from tests.support.clock import moved
 from tests.support.deliveries import deliver
+from tests.support.inbox import drain, first_poll, poll
 from tests.support.medusa import FakeMedusa
 from tests.support.orders import PLACED, event, line, order, order_event
+from tests.support.settling import set_rules
 
 pytestmark = pytest.mark.usefixtures("medusa")
 
@@ -30,19 +31,6 @@ pytestmark = pytest.mark.usefixtures("medusa")
 def points(customer_id: str = "cus_1") -> int:
     with transaction() as connection:
         return read_balance(connection, CustomerId(customer_id)).balance
-
-
-def drain() -> None:
-    """As a worker does it: what was split off gets its own task, which may have to wait."""
-    while True:
-        drained = process_batch()
-        for event_id in drained.split_off:
-            try:
-                handle_event(event_id)
-            except (RetryLater, EventFailed):
-                continue
-        if not drained.more:
-            return
 
 
 def states() -> dict[str, tuple[str, str]]:
@@ -60,18 +48,6 @@ def settled(column: str, order_id: str = "order_1") -> Any:
 def bought(price: float, *, version: int = 1, minutes: float = 0, **changes: Any) -> dict[str, Any]:
     updated = PLACED + timedelta(minutes=minutes)
     return order(version=version, updated=updated, lines=[line(price=price)], **changes)
-
-
-def poll() -> Found:
-    found = reconcile(get_medusa())
-    drain()
-    return found
-
-
-def first_poll() -> None:
-    """One that looks back far enough."""
-    reconcile(get_medusa(), since=PLACED)
-    drain()
 
 
 def asked_for(medusa: FakeMedusa, order_id: str = "order_1") -> int:
@@ -227,7 +203,7 @@ def test_a_snapshot_that_medusa_contradicts_is_set_right_by_the_poll(
 
 @pytest.mark.parametrize("when", ["payment.captured", "order.completed"])
 def test_an_invented_payment_is_not_believed_for_good(api: TestClient, medusa: FakeMedusa, when: str) -> None:
-    rules(earn={"rates": {"eur": "1"}, "when": when})
+    set_rules(earn={"rates": {"eur": "1"}, "when": when})
     status = {"payment_status": "captured"} if when == "payment.captured" else {"status": "completed"}
     medusa.orders["order_1"] = order(payment_status="authorized")
     medusa.orders["order_1"]["summary"].update(paid_total=0, transaction_total=0)
@@ -475,7 +451,7 @@ def test_several_facts_of_one_order_in_a_batch_are_settled_as_one_by_one(
 def test_a_customer_who_was_deleted_gets_no_bonus_however_the_events_come(
     api: TestClient, medusa: FakeMedusa, kinds: list[str]
 ) -> None:
-    rules(bonuses={"signup": 50})
+    set_rules(bonuses={"signup": 50})
     if kinds[0] == "created":
         medusa.add_customer("cus_9", "nine@example.com")
     for kind in kinds:

@@ -15,6 +15,7 @@ from bridge.inbox.process_batch import process_batch
 from bridge.inbox.process_one import EventFailed, handle_event
 from bridge.inbox.tables import webhook_event
 from tests.support.deliveries import deliver
+from tests.support.inbox import state_of
 from tests.support.orders import event, order, order_event
 from workers import inbox as tasks
 
@@ -25,11 +26,6 @@ def published(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     sent: list[tuple[Any, ...]] = []
     monkeypatch.setattr(tasks, "publish", lambda *what: sent.append(what))
     return sent
-
-
-def state_of(event_id: str) -> str:
-    with transaction() as connection:
-        return str(connection.scalar(select(webhook_event.c.state).where(webhook_event.c.id == event_id)))
 
 
 def spoil(event_id: str) -> None:

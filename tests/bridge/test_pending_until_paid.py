@@ -16,16 +16,16 @@ from bridge.ledger.scheduled import post_due_lots
 from bridge.medusa.client import get_medusa
 from bridge.settlement.claims import claim_orders
 from bridge.settlement.escrow import Proof
-from tests.bridge.test_settlement import balance, history, rules, settle
 from tests.support import tokens
 from tests.support.medusa import FakeMedusa
 from tests.support.orders import PLACED, line, order
+from tests.support.settling import balance, history, set_rules, settle
 
 pytestmark = pytest.mark.usefixtures("settings")
 
 
 def until_paid(*, earn: dict[str, Any] | None = None, **more: Any) -> None:
-    rules(earn={"pending_until_paid": True, **(earn or {})}, **more)
+    set_rules(earn={"pending_until_paid": True, **(earn or {})}, **more)
 
 
 def bought(total: float = 100, captured: float = 0, *, number: int = 1, **more: Any) -> dict[str, Any]:

@@ -19,10 +19,12 @@ from bridge.ledger.account import Account
 from bridge.medusa import amounts
 from bridge.programme import earning
 from bridge.settlement import compute, shares
-from tests.bridge.test_any_shop import AnyShop
+from tests.support.any_shop import AnyShop
 from tests.support.medusa import FakeMedusa
 from tests.support.played_shops import Shop
 from tests.support.shops import Rules
+
+pytestmark = pytest.mark.system
 
 # As a rule the first ten find it. With more of them Hypothesis would begin with more that are short.
 _MAX_SEQUENCES = 40

@@ -11,9 +11,11 @@ from bridge.csv_cells import plain_cell, safe_cell
 from bridge.medusa.client import MedusaAway, get_medusa
 from bridge.observability.logs import redact
 from bridge.redemptions.medusa_sync import advance
-from tests.bridge.test_redemptions import FIVE_EUR, give, reason_for_the_shop, redeem, show
 from tests.support import tokens
+from tests.support.admin_api import reason_for_the_shop
+from tests.support.ledger import give
 from tests.support.medusa import FakeMedusa, cart_line
+from tests.support.store_api import FIVE_EUR, redeem, show
 
 REASON = "Chargeback in case 4711: keep an eye on them"
 PUBLIC = {"/store/dust/products", "/store/dust/programme", "/store/dust/rewards"}

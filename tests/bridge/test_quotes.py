@@ -20,13 +20,14 @@ from bridge.ledger.account import Kind, PostingDetails
 from bridge.ledger.store import open_accounts, save
 from bridge.medusa.client import get_medusa
 from bridge.redemptions.medusa_sync import advance
-from tests.bridge.test_redemptions import figures, give, redeem, redeemed, show
-from tests.bridge.test_rewards import FIFTH, PARCEL, SHIRTS, dust_only, offer, quote
 from tests.support import tokens
+from tests.support.admin_api import FIFTH, PARCEL, SHIRTS, offer_rewards, set_dust_only
 from tests.support.clock import moved
 from tests.support.deliveries import deliver
+from tests.support.ledger import give
 from tests.support.medusa import FakeMedusa, cart_line
 from tests.support.orders import line, order, order_event
+from tests.support.store_api import figures, quote, redeem, redeemed, show
 
 
 def offer_rules(api: TestClient, **rules: Any) -> None:
@@ -134,7 +135,7 @@ def test_a_cart_that_is_too_small_for_the_minimum_is_offered_none(api: TestClien
 
 
 def test_what_is_paid_already_is_not_due_again(api: TestClient, medusa: FakeMedusa) -> None:
-    dust_only(api, "prod_mug", 300)
+    set_dust_only(api, "prod_mug", 300)
     give(1000)
     medusa.add_cart(lines=[cart_line("prod_mug", total=30, quantity=2)])
     quoted = quote(api)
@@ -150,7 +151,7 @@ def test_what_is_paid_already_is_not_due_again(api: TestClient, medusa: FakeMedu
 
 
 def test_a_code_made_without_the_cart_pays_for_the_cart_it_is_in(api: TestClient, medusa: FakeMedusa) -> None:
-    dust_only(api, "prod_mug", 300)
+    set_dust_only(api, "prod_mug", 300)
     give(1000)
     medusa.add_cart(lines=[cart_line("prod_mug", total=15)])
     made = redeemed(api, {"items": [{"product_id": "prod_mug", "quantity": 1}]})
@@ -194,7 +195,7 @@ def test_a_quote_counts_what_matured_and_what_expired_before_a_sweep_did(api: Te
 
 
 def test_a_reward_says_what_is_missing(api: TestClient, medusa: FakeMedusa) -> None:
-    offer(api, {**PARCEL, "min_cart": {"eur": "50"}}, FIFTH)
+    offer_rewards(api, {**PARCEL, "min_cart": {"eur": "50"}}, FIFTH)
     give(150)
     medusa.add_cart(lines=[cart_line(total=40)], shipping=5)
     parcel, fifth = quote(api)["rewards"]
@@ -217,7 +218,7 @@ def test_a_reward_on_its_way_into_the_cart_counts_for_the_share(
     api: TestClient, medusa: FakeMedusa, first: dict[str, Any]
 ) -> None:
     """Two tabs: the second one redeems before the code of the first one is in the cart."""
-    offer(api, FIFTH, SHIRTS, max_share="0.3")
+    offer_rewards(api, FIFTH, SHIRTS, max_share="0.3")
     give(20_000)
     medusa.add_cart(lines=[cart_line("prod_hoodie", total=70), cart_line("prod_shirt", total=30, quantity=3)])
     made = redeem(api, {**first, "cart_id": "cart_1"}).json()["redemption"]
@@ -248,7 +249,7 @@ def test_the_shops_own_coupon_makes_the_share_smaller(api: TestClient, medusa: F
 
 
 def test_free_shipping_counts_for_no_share_and_takes_none_of_the_room(api: TestClient, medusa: FakeMedusa) -> None:
-    offer(api, PARCEL, max_share="0.5")
+    offer_rewards(api, PARCEL, max_share="0.5")
     give(20_000)
     medusa.add_cart(lines=[cart_line(total=50)], shipping=5)
     assert redeem(api, {"cart_id": "cart_1", "reward_id": "parcel"}).status_code == 202
@@ -270,11 +271,12 @@ prices = st.integers(1, 9_000).map(lambda cents: cents / 100)
 
 @pytest.fixture
 def prepared(api: TestClient, medusa: FakeMedusa) -> FakeMedusa:
-    dust_only(api, "prod_mug", 30)
+    set_dust_only(api, "prod_mug", 30)
     optional_price(api, "prod_cap", 20)
     return medusa
 
 
+@pytest.mark.system
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     rules=programmes,
@@ -407,12 +409,12 @@ def test_a_free_product_whose_variants_differ_in_price_is_refused_in_the_catalog
     api: TestClient, medusa: FakeMedusa
 ) -> None:
     medusa.add_product("prod_shirt", 10, 100)
-    answer = offer(api, FIFTH, SHIRTS)
+    answer = offer_rewards(api, FIFTH, SHIRTS)
     assert answer.status_code == 422
     [error] = answer.json()["errors"]
     assert (error["field"], "Size 1 100 EUR" in error["message"]) == ("redeem.rewards.1.product_id", True)
     medusa.add_product("prod_shirt", 10, 10)
-    assert offer(api, FIFTH, SHIRTS).status_code == 200
+    assert offer_rewards(api, FIFTH, SHIRTS).status_code == 200
 
 
 def test_units_of_goods_by_weight_are_not_offered_for_points(api: TestClient, medusa: FakeMedusa) -> None:
@@ -445,7 +447,7 @@ def test_while_medusa_is_away_a_price_is_set_with_a_warning(api: TestClient, med
 def test_variants_that_came_to_differ_are_neither_offered_nor_sold(
     api: TestClient, medusa: FakeMedusa, wish: dict[str, Any]
 ) -> None:
-    offer(api, {**SHIRTS, "dust": 100, "product_id": "prod_mug", "quantity": 1})
+    offer_rewards(api, {**SHIRTS, "dust": 100, "product_id": "prod_mug", "quantity": 1})
     medusa.add_product("prod_mug", 15, 15)
     assert set_price(api, dust_only=True).status_code == 200
     give(1000)

@@ -14,12 +14,13 @@ from bridge.inbox.process_batch import process_batch
 from bridge.ledger.statements import read_balance
 from bridge.settlement.repository import unpaid_orders
 from bridge.settlement.tables import order_settlement
-from tests.bridge.test_redemptions import give, redeemed
-from tests.bridge.test_settlement import rules
 from tests.support import tokens
 from tests.support.deliveries import deliver
+from tests.support.ledger import give
 from tests.support.medusa import FakeMedusa, cart_line
 from tests.support.orders import SAMPLES, line, order, order_event
+from tests.support.settling import set_rules
+from tests.support.store_api import redeemed
 
 pytestmark = pytest.mark.usefixtures("settings")
 
@@ -42,7 +43,7 @@ def post(api: TestClient, document: dict[str, Any]) -> int:
 
 
 def test_a_total_of_noise_is_paid(api: TestClient) -> None:
-    rules(earn={"when": "payment.captured"})
+    set_rules(earn={"when": "payment.captured"})
     free = order(payment_status="not_paid", lines=[line(), line("ordli_2", price=30, discount=30, code="SUMMER")])
     free |= {"total": 1e-20}
     assert post(api, free) == 10
@@ -73,7 +74,7 @@ def test_a_cart_offers_and_accepts_what_its_noisy_total_means(
 
 def test_a_percentage_is_of_what_a_noisy_total_means(api: TestClient, medusa: FakeMedusa) -> None:
     reward = {"id": "fifth", "name": "A fifth", "kind": "percentage", "dust": 400, "percent": "20"}
-    rules(redeem={"rewards": [reward | {"max_value": {"eur": "100"}}]})
+    set_rules(redeem={"rewards": [reward | {"max_value": {"eur": "100"}}]})
     give(400)
     medusa.carts["cart_1"] = cart([cart_line() | {"total": 59.99999999999999}])
     assert redeemed(api, {"cart_id": "cart_1", "reward_id": "fifth"})["value"] == "12.00"
@@ -94,7 +95,7 @@ def cart(lines: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def test_goods_by_weight_earn_fixed_points_and_take_a_discount(api: TestClient, medusa: FakeMedusa) -> None:
-    rules(earn={"fixed": [{"product_id": "prod_shirt", "dust": 50}]})
+    set_rules(earn={"fixed": [{"product_id": "prod_shirt", "dust": 50}]})
     give(1000)
     medusa.carts["cart_1"] = cart([cart_line() | {"product_id": "prod_shirt", "quantity": 1.5, "total": 15}])
     quote = api.post("/store/dust/quote", headers=tokens.customer(), json={"cart_id": "cart_1"}).json()
@@ -138,7 +139,7 @@ def test_a_quantity_that_is_none_is_a_clear_error(api: TestClient, medusa: FakeM
 def test_credit_at_placement_is_a_means_of_payment_and_a_later_one_is_a_refund(
     api: TestClient, include_credit: bool, earned: dict[str, int]
 ) -> None:
-    rules(earn={"basis": {"include_credit": include_credit}})
+    set_rules(earn={"basis": {"include_credit": include_credit}})
     assert {step: post(api, CREDIT[step]) for step in earned} == earned
 
 
@@ -232,7 +233,7 @@ REWARD = {"id": "reward", "name": "A quarter off", "kind": "percentage", "dust":
 def test_an_edit_and_a_return_to_the_same_goods_use_the_same_points(
     api: TestClient, medusa: FakeMedusa, change: str
 ) -> None:
-    rules(earn={"rates": {}}, redeem={"rewards": [REWARD]})
+    set_rules(earn={"rates": {}}, redeem={"rewards": [REWARD]})
     give(400)
     code = redeemed(api, {"reward_id": "reward"})["code"]
     assert post(api, with_code(EDITS["reward_percent_placed"], code)) == 0
@@ -253,7 +254,7 @@ def test_an_edit_and_a_return_to_the_same_goods_use_the_same_points(
 def test_a_reward_on_four_units_is_half_used_by_two(
     api: TestClient, medusa: FakeMedusa, edited: dict[str, Any]
 ) -> None:
-    rules(earn={"rates": {}}, redeem={"rewards": [REWARD]})
+    set_rules(earn={"rates": {}}, redeem={"rewards": [REWARD]})
     give(400)
     code = redeemed(api, {"reward_id": "reward"})["code"]
     assert post(api, order(lines=[line(price=10, quantity=4, discount=10, code=code)])) == 0
@@ -266,7 +267,7 @@ def test_a_reward_on_four_units_is_half_used_by_two(
 
 
 def test_a_line_that_an_edit_takes_out_gives_its_share_back(api: TestClient, medusa: FakeMedusa) -> None:
-    rules(earn={"rates": {}}, redeem={"rewards": [REWARD]})
+    set_rules(earn={"rates": {}}, redeem={"rewards": [REWARD]})
     give(400)
     code = redeemed(api, {"reward_id": "reward"})["code"]
     both = [line(discount=5, code=code), line("ordli_2", discount=5, code=code)]
@@ -297,12 +298,12 @@ def test_no_line_earns_below_zero(api: TestClient) -> None:
     ],
 )
 def test_a_fee_is_no_purchase(api: TestClient, name: str, points: int) -> None:
-    rules(earn={"basis": {"include_shipping": True}})
+    set_rules(earn={"basis": {"include_shipping": True}})
     assert post(api, FEES[name]) == points
 
 
 def test_a_fee_is_told_from_shipping_without_its_detail(api: TestClient) -> None:
-    rules(earn={"basis": {"include_shipping": True}})
+    set_rules(earn={"basis": {"include_shipping": True}})
     fee = copy.deepcopy(FEES["return_with_fee"])
     for method in fee["shipping_methods"]:
         del method["detail"]
@@ -316,7 +317,7 @@ def test_a_fee_is_told_from_shipping_without_its_detail(api: TestClient) -> None
 def test_no_more_points_come_back_than_what_came_back_is_worth(
     api: TestClient, medusa: FakeMedusa, steps: list[int]
 ) -> None:
-    rules(earn={"rates": {}})
+    set_rules(earn={"rates": {}})
     api.put("/admin/dust/products/prod_mug", headers=tokens.admin(), json={"dust_only": False, "dust_price": 100})
     give(400)
     code = redeemed(api, {"items": [{"product_id": "prod_mug", "quantity": 4}]})["code"]

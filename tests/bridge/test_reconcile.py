@@ -18,11 +18,11 @@ from bridge.medusa.client import MedusaAway, get_medusa
 from bridge.medusa.pages import PAGE_SIZE
 from bridge.settlement.check import check_due
 from bridge.simulation.compare import read_pages
-from tests.bridge.test_order_facts import drain
-from tests.bridge.test_settlement import rules
 from tests.support.clock import moved
+from tests.support.inbox import drain
 from tests.support.medusa import Answer, FakeMedusa
 from tests.support.orders import PLACED, line, order
+from tests.support.settling import set_rules
 
 pytestmark = pytest.mark.usefixtures("medusa")
 
@@ -244,7 +244,7 @@ def settled_points(order_id: str) -> int:
 @pytest.fixture
 def awaiting(medusa: FakeMedusa) -> list[str]:
     """Orders that wait for their payment, which has come in."""
-    rules(earn={"when": "payment.captured"})
+    set_rules(earn={"when": "payment.captured"})
     ids = [f"order_{number}" for number in range(5)]
     for order_id in ids:
         medusa.orders[order_id] = order(order_id, updated=now() - timedelta(minutes=3))
@@ -305,7 +305,7 @@ def test_orders_that_are_compared_later_are_compared_though_medusa_cannot_give_o
 
 
 def test_a_customer_without_what_medusa_always_gives_costs_only_itself(medusa: FakeMedusa) -> None:
-    rules(bonuses={"signup": 50})
+    set_rules(bonuses={"signup": 50})
     for number in range(3):
         medusa.add_customer(f"cus_{number}", f"{number}@example.com", created=now() - timedelta(minutes=1))
     medusa.customers["cus_1"]["email"] = {"no": "text"}
@@ -314,7 +314,7 @@ def test_a_customer_without_what_medusa_always_gives_costs_only_itself(medusa: F
 
 
 def test_a_list_that_medusa_fails_at_stops_no_other(medusa: FakeMedusa, awaiting: list[str]) -> None:
-    rules(earn={"when": "payment.captured"}, bonuses={"signup": 50})
+    set_rules(earn={"when": "payment.captured"}, bonuses={"signup": 50})
     medusa.add_customer("cus_7", "seven@example.com", created=now() - timedelta(minutes=1))
     medusa.before = lambda method, path, query: (500, {}) if path == "/admin/payments" else None
     with pytest.raises(MedusaAway):

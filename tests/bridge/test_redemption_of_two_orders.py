@@ -9,11 +9,12 @@ from sqlalchemy import select
 
 from bridge.db import transaction
 from bridge.ledger.tables import dust_lot
-from tests.bridge.test_redemptions import figures, give, redeemed, show
-from tests.bridge.test_settlement import rules, settle
 from tests.support import tokens
+from tests.support.ledger import give
 from tests.support.medusa import FakeMedusa
 from tests.support.orders import PLACED, line, order
+from tests.support.settling import set_rules, settle
+from tests.support.store_api import figures, redeemed, show
 
 MUG, PIN = 300, 50
 
@@ -79,7 +80,7 @@ def test_both_orders_are_used_and_canceled_in_one_batch_as_one_by_one(
 def test_each_lot_gets_back_what_it_gave_also_when_waived_points_are_taken(
     api: TestClient, medusa: FakeMedusa, batch: bool
 ) -> None:
-    rules(
+    set_rules(
         earn={"rates": {"eur": "1"}, "expires_after_days": 30},
         reversal={"negative_balance": "within_balance"},
     )

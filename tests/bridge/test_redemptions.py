@@ -17,10 +17,8 @@ from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import Unavailable
 from bridge.http.micro_batching import Together
-from bridge.ids import CustomerId, new_id
 from bridge.inbox.process_batch import process_batch
 from bridge.ledger.account import MAX_DUST
-from bridge.ledger.adjust import adjust_balance
 from bridge.medusa.client import get_medusa
 from bridge.operations.audit import audit_medusa
 from bridge.queue.enqueue import REDEMPTIONS_ADVANCE
@@ -35,63 +33,14 @@ from bridge.redemptions.service import (
 )
 from bridge.redemptions.tables import State
 from tests.support import tokens
+from tests.support.admin_api import reason_for_the_shop
 from tests.support.clock import moved
 from tests.support.deliveries import deliver
+from tests.support.ledger import give
 from tests.support.medusa import FakeMedusa, cart_line
 from tests.support.orders import line, order, order_event
+from tests.support.store_api import FIVE_EUR, delete, figures, redeem, redeemed, show
 from workers.redemptions import sweep
-
-
-def give(dust: int, customer_id: str = "cus_1") -> None:
-    with transaction() as connection:
-        adjust_balance(
-            connection,
-            CustomerId(customer_id),
-            dust,
-            reason="gift",
-            description="gift",
-            idempotency_key=new_id("key"),
-            actor="test",
-            now=now(),
-        )
-
-
-def redeem(
-    api: TestClient, wish: dict[str, Any], *, key: str | None = None, customer_id: str = "cus_1"
-) -> httpx.Response:
-    headers = {**tokens.customer(customer_id), "Idempotency-Key": key or new_id("key")}
-    return api.post("/store/dust/redemptions", json=wish, headers=headers)
-
-
-def redeemed(api: TestClient, wish: dict[str, Any], **how: Any) -> dict[str, Any]:
-    """A redemption that was made and moved on to where Medusa has its promotion."""
-    answer = redeem(api, wish, **how)
-    assert answer.status_code == 202, answer.text
-    advance(answer.json()["redemption"]["id"], get_medusa())
-    return show(api, answer.json()["redemption"]["id"])
-
-
-def show(api: TestClient, redemption_id: str) -> dict[str, Any]:
-    answer = api.get(f"/store/dust/redemptions/{redemption_id}", headers=tokens.customer())
-    redemption: dict[str, Any] = answer.json()["redemption"]
-    return redemption
-
-
-def reason_for_the_shop(api: TestClient, redemption_id: str) -> str:
-    listed = api.get("/admin/dust/redemptions", headers=tokens.admin()).json()["redemptions"]
-    return next(str(each["reason"]) for each in listed if each["id"] == redemption_id)
-
-
-def delete(api: TestClient, redemption_id: str) -> httpx.Response:
-    return api.delete(f"/store/dust/redemptions/{redemption_id}", headers=tokens.customer())
-
-
-def figures(api: TestClient) -> tuple[int, int, int]:
-    balance = api.get("/store/dust/balance", headers=tokens.customer()).json()
-    return balance["balance"], balance["held"], balance["available"]
-
-
-FIVE_EUR = {"dust": 500, "currency_code": "eur"}
 
 
 def test_dust_is_held_at_once_and_the_promotion_is_what_facts_ask_for(

@@ -2,8 +2,6 @@
 
 import random
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
-from typing import Any
 
 import httpx
 import pytest
@@ -13,52 +11,17 @@ from bridge.db import transaction
 from bridge.ids import CustomerId
 from bridge.reports.customer_export import export_customer
 from bridge.reports.explain import explain
-from tests.bridge.test_api_admin import call, fields
-from tests.bridge.test_settlement import balance, history, rules, settle
-from tests.support import tokens
-from tests.support.orders import PLACED, line, order
-
-REFERRAL = "/store/dust/referral"
+from tests.support.admin_api import call, fields
+from tests.support.orders import line
+from tests.support.referrals import REFERRAL, bonuses, bought, refer, referral_of, set_referral_bonus, state_referral
+from tests.support.settling import balance, set_rules, settle
 
 # Asked whose mailboxes two accounts have; it knows none of these customers.
 pytestmark = pytest.mark.usefixtures("medusa")
 
 
-def promise(**more: Any) -> None:
-    rules(bonuses={"referral": {"referrer": 200, "referred": 50, **more}})
-
-
-def own(api: TestClient, customer_id: str) -> dict[str, Any]:
-    answer = api.get(REFERRAL, headers=tokens.customer(customer_id))
-    assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()
-    return found
-
-
-def state(api: TestClient, customer_id: str, code: str) -> httpx.Response:
-    return api.post(REFERRAL, json={"code": code}, headers=tokens.customer(customer_id))
-
-
-def refer(api: TestClient, new: str = "cus_new", by: str = "cus_old") -> None:
-    answer = state(api, new, own(api, by)["code"])
-    assert answer.status_code == 201, answer.text
-
-
-def bought(number: int = 1, *, by: str = "cus_new", paid: bool = True, **more: Any) -> dict[str, Any]:
-    placed = PLACED + timedelta(hours=number)
-    status = "captured" if paid else "authorized"
-    return order(f"order_{number}_{by}", customer_id=by, placed=placed, payment_status=status, **more)
-
-
-def bonuses() -> tuple[int, int]:
-    """What the old and the new customer have beyond what orders earned."""
-    return tuple(  # type: ignore[return-value]
-        sum(amount for kind, amount in history(who) if kind != "earn") for who in ("cus_old", "cus_new")
-    )
-
-
 def test_both_get_it_with_the_first_paid_order(api: TestClient) -> None:
-    promise()
+    set_referral_bonus()
     refer(api)
     settle(bought(paid=False))
     assert bonuses() == (0, 0)
@@ -67,12 +30,12 @@ def test_both_get_it_with_the_first_paid_order(api: TestClient) -> None:
     settle(bought())
     settle(bought(2))
     assert bonuses() == (200, 50)
-    assert own(api, "cus_old")["brought"] == {"stated": 1, "qualified": 1, "dust": 200, "notes": []}
-    assert own(api, "cus_new")["referred_by"]["received"] == 50
+    assert referral_of(api, "cus_old")["brought"] == {"stated": 1, "qualified": 1, "dust": 200, "notes": []}
+    assert referral_of(api, "cus_new")["referred_by"]["received"] == 50
 
 
 def test_a_cancel_takes_both_back_unless_another_order_stands(api: TestClient) -> None:
-    promise()
+    set_referral_bonus()
     refer(api)
     settle(bought(1), bought(2))
     settle(bought(1, version=2, status="canceled"))
@@ -84,7 +47,7 @@ def test_a_cancel_takes_both_back_unless_another_order_stands(api: TestClient) -
 
 
 def test_a_full_refund_takes_both_back_and_a_part_none(api: TestClient) -> None:
-    promise()
+    set_referral_bonus()
     refer(api)
     settle(bought(lines=[line(quantity=2)]))
     settle(bought(version=2, lines=[line(quantity=2, returned=1)]))
@@ -95,7 +58,7 @@ def test_a_full_refund_takes_both_back_and_a_part_none(api: TestClient) -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_whatever_comes_in_which_order_the_end_is_the_same(api: TestClient, seed: int) -> None:
-    promise()
+    set_referral_bonus()
     refer(api)
     facts = [
         bought(number, version=version, status="canceled" if canceled else "pending")
@@ -109,15 +72,15 @@ def test_whatever_comes_in_which_order_the_end_is_the_same(api: TestClient, seed
 
 
 def test_what_was_promised_holds_whatever_the_rules_are_later(api: TestClient) -> None:
-    promise()
+    set_referral_bonus()
     refer(api)
-    rules()
+    set_rules()
     settle(bought())
     assert bonuses() == (200, 50)
 
 
 def test_an_order_that_earns_too_little_does_not_count(api: TestClient) -> None:
-    promise(min_earned=20)
+    set_referral_bonus(min_earned=20)
     refer(api)
     settle(bought())
     assert bonuses() == (0, 0)
@@ -126,21 +89,21 @@ def test_an_order_that_earns_too_little_does_not_count(api: TestClient) -> None:
 
 
 def test_the_brake_stops_the_referrers_bonus_and_says_why(api: TestClient) -> None:
-    promise(max_per_30_days=2)
+    set_referral_bonus(max_per_30_days=2)
     for number in range(4):
         refer(api, f"cus_{number}")
     for number in range(4):
         settle(bought(by=f"cus_{number}"))
     assert balance("cus_old").balance == 400
     assert [balance(f"cus_{number}").balance for number in range(4)] == [60] * 4
-    assert own(api, "cus_old")["brought"] == {
+    assert referral_of(api, "cus_old")["brought"] == {
         "stated": 4, "qualified": 4, "dust": 400,
         "notes": ["2 referrals in 30 days are the most that bring a bonus."],
     }  # fmt: skip
 
 
 def test_eight_at_once_never_pass_the_brake(api: TestClient) -> None:
-    promise(max_per_30_days=3)
+    set_referral_bonus(max_per_30_days=3)
     for number in range(8):
         refer(api, f"cus_{number}")
     with ThreadPoolExecutor(4) as pool:
@@ -153,32 +116,32 @@ def refused(answer: httpx.Response, status: int, code: str) -> bool:
 
 
 def test_who_cannot_be_referred_is_told_why(api: TestClient) -> None:
-    code = own(api, "cus_old")["code"]
-    assert refused(state(api, "cus_new", code), 409, "no_referrals")
-    promise()
-    assert refused(state(api, "cus_old", code), 409, "own_referral_code")
-    assert refused(state(api, "cus_new", "NOBODY42"), 404, "unknown_referral_code")
-    assert fields(state(api, "cus_new", "no code!")) == {"code"}
+    code = referral_of(api, "cus_old")["code"]
+    assert refused(state_referral(api, "cus_new", code), 409, "no_referrals")
+    set_referral_bonus()
+    assert refused(state_referral(api, "cus_old", code), 409, "own_referral_code")
+    assert refused(state_referral(api, "cus_new", "NOBODY42"), 404, "unknown_referral_code")
+    assert fields(state_referral(api, "cus_new", "no code!")) == {"code"}
     settle(bought(by="cus_customer", paid=False))
-    assert refused(state(api, "cus_customer", code), 409, "not_new")
-    assert state(api, "cus_new", f" {code.lower()} ").status_code == 201
-    assert state(api, "cus_new", code).status_code == 201
-    assert refused(state(api, "cus_new", own(api, "cus_other")["code"]), 409, "already_referred")
-    assert refused(state(api, "cus_old", own(api, "cus_new")["code"]), 409, "referral_circle")
+    assert refused(state_referral(api, "cus_customer", code), 409, "not_new")
+    assert state_referral(api, "cus_new", f" {code.lower()} ").status_code == 201
+    assert state_referral(api, "cus_new", code).status_code == 201
+    assert refused(state_referral(api, "cus_new", referral_of(api, "cus_other")["code"]), 409, "already_referred")
+    assert refused(state_referral(api, "cus_old", referral_of(api, "cus_new")["code"]), 409, "referral_circle")
     assert api.get(REFERRAL).status_code == 401
 
 
 def test_everybody_has_one_code_however_often_it_is_asked_for(api: TestClient) -> None:
     with ThreadPoolExecutor(4) as pool:
-        codes = {found["code"] for found in pool.map(lambda _: own(api, "cus_old"), range(8))}
+        codes = {found["code"] for found in pool.map(lambda _: referral_of(api, "cus_old"), range(8))}
     assert len(codes) == 1
-    assert own(api, "cus_old")["offer"] is None
-    promise()
-    assert own(api, "cus_new")["offer"] == {"referrer": 200, "referred": 50}
+    assert referral_of(api, "cus_old")["offer"] is None
+    set_referral_bonus()
+    assert referral_of(api, "cus_new")["offer"] == {"referrer": 200, "referred": 50}
 
 
 def test_it_is_explained_exported_and_forgotten(api: TestClient) -> None:
-    promise()
+    set_referral_bonus()
     refer(api)
     settle(bought())
     settle(bought(version=2, status="canceled"))
@@ -188,6 +151,6 @@ def test_it_is_explained_exported_and_forgotten(api: TestClient) -> None:
     assert "200 dust as a bonus: You referred a customer." in sentences
     assert "200 dust taken back for referral dref_" in sentences
     assert "cus_old" not in str(exported)
-    code = own(api, "cus_old")["code"]
+    code = referral_of(api, "cus_old")["code"]
     assert call(api, "POST", "/admin/dust/customers/cus_old/erase").status_code == 200
-    assert refused(state(api, "cus_another", code), 404, "unknown_referral_code")
+    assert refused(state_referral(api, "cus_another", code), 404, "unknown_referral_code")

@@ -3,7 +3,6 @@
 from datetime import timedelta
 from typing import Any
 
-import httpx
 import pytest
 from fastapi.testclient import TestClient
 
@@ -14,46 +13,19 @@ from bridge.medusa.client import get_medusa
 from bridge.operations.audit import audit_medusa
 from bridge.redemptions.medusa_sync import advance
 from bridge.redemptions.service import due_redemptions
-from tests.bridge.test_redemptions import delete, figures, give, reason_for_the_shop, redeem, redeemed, show
 from tests.support import tokens
+from tests.support.admin_api import FIFTH, PARCEL, SHIRTS, offer_rewards, reason_for_the_shop, set_dust_only
 from tests.support.clock import moved
 from tests.support.deliveries import deliver
+from tests.support.ledger import give
 from tests.support.medusa import FakeMedusa, cart_line
 from tests.support.orders import line, order, order_event
+from tests.support.store_api import delete, figures, quote, redeem, redeemed, show
 
-FIFTH = {"id": "fifth", "name": "A fifth off", "kind": "percentage", "dust": 400, "percent": "20"}
 CAPPED = {**FIFTH, "id": "capped", "max_value": {"eur": "10", "usd": "12"}}
-PARCEL = {"id": "parcel", "name": "Free shipping", "kind": "free_shipping", "dust": 300}
-SHIRTS = {
-    "id": "shirts",
-    "name": "Two shirts",
-    "kind": "free_product",
-    "dust": 600,
-    "product_id": "prod_shirt",
-    "quantity": 2,
-}
 LARGE = {**PARCEL, "id": "large", "min_cart": {"eur": "50"}}
 EUROS = {**PARCEL, "id": "euros", "currency_codes": ["eur"]}
 CATALOGUE = [FIFTH, CAPPED, PARCEL, SHIRTS, LARGE, EUROS]
-
-
-def offer(api: TestClient, *rewards: dict[str, Any], **redeem_rules: Any) -> httpx.Response:
-    """Put a programme with these rewards in force."""
-    rules = {"redeem": {"rewards": list(rewards), **redeem_rules}}
-    return api.put("/admin/dust/programme", json=rules, headers=tokens.admin())
-
-
-def dust_only(api: TestClient, product_id: str = "prod_mug", price: int = 300) -> None:
-    settings = {"dust_only": True, "dust_price": price}
-    answer = api.put(f"/admin/dust/products/{product_id}", json=settings, headers=tokens.admin())
-    assert answer.status_code == 200, answer.text
-
-
-def quote(api: TestClient, cart_id: str = "cart_1") -> dict[str, Any]:
-    answer = api.post("/store/dust/quote", json={"cart_id": cart_id}, headers=tokens.customer())
-    assert answer.status_code == 200, answer.text
-    body: dict[str, Any] = answer.json()
-    return body
 
 
 def settle(api: TestClient, document: dict[str, Any], kind: str = "order.placed") -> None:
@@ -69,7 +41,7 @@ def the_promotion(medusa: FakeMedusa) -> dict[str, Any]:
 @pytest.fixture
 def shop(api: TestClient, medusa: FakeMedusa) -> FakeMedusa:
     """A shop with the catalogue, and a customer with a thousand dust and a cart of 100.00."""
-    assert offer(api, *CATALOGUE).status_code == 200
+    assert offer_rewards(api, *CATALOGUE).status_code == 200
     give(1000)
     medusa.add_cart(
         lines=[cart_line("prod_hoodie", total=70), cart_line("prod_shirt", total=30, quantity=3)], shipping=5
@@ -122,7 +94,7 @@ def test_a_reward_that_makes_no_sense_is_refused(
     api: TestClient, medusa: FakeMedusa, reward: dict[str, Any], rules: dict[str, Any], says: str
 ) -> None:
     rewards = rules.pop("rewards", [reward])
-    answer = offer(api, *rewards, **rules)
+    answer = offer_rewards(api, *rewards, **rules)
     assert answer.status_code == 422
     [error] = answer.json()["errors"]
     assert error["field"].startswith("redeem.rewards")
@@ -232,7 +204,7 @@ def test_free_shipping(api: TestClient, shop: FakeMedusa) -> None:
 def test_free_shipping_with_a_limit_takes_no_more_than_that(
     api: TestClient, shop: FakeMedusa, shipping: int, limit: str, takes: str | None
 ) -> None:
-    assert offer(api, {**PARCEL, "max_value": {"eur": limit}}).status_code == 200
+    assert offer_rewards(api, {**PARCEL, "max_value": {"eur": limit}}).status_code == 200
     shop.add_cart("cart_2", lines=[cart_line()], shipping=shipping)
     answer = redeem(api, {"reward_id": "parcel", "cart_id": "cart_2"})
     if takes is None:
@@ -321,7 +293,7 @@ def test_returned_units_of_a_free_product_give_their_share_back(api: TestClient,
 def test_what_cannot_be_had_is_refused_and_nothing_is_held(
     api: TestClient, shop: FakeMedusa, wish: dict[str, Any], status: int, code: str
 ) -> None:
-    dust_only(api)
+    set_dust_only(api)
     shop.add_cart("small", lines=[cart_line(total=10)])
     shop.add_cart("yen", lines=[cart_line(total=9000)], currency_code="jpy", shipping=500)
     shop.add_cart("pickup", lines=[cart_line("prod_hoodie", total=70)], shipping=0)
@@ -340,7 +312,7 @@ def test_too_little_dust_for_a_reward(api: TestClient, shop: FakeMedusa) -> None
 
 def test_a_promise_outlives_a_change_of_the_catalogue(api: TestClient, shop: FakeMedusa) -> None:
     redemption_id = redeem(api, {"reward_id": "fifth"}).json()["redemption"]["id"]
-    offer(api, {**FIFTH, "percent": "5", "dust": 50})
+    offer_rewards(api, {**FIFTH, "percent": "5", "dust": 50})
     advance(redemption_id, get_medusa())
     assert the_promotion(shop)["application_method"]["value"] == 20.0
     assert redeem(api, {"reward_id": "parcel"}).json()["code"] == "unknown_reward"
@@ -388,8 +360,8 @@ def test_the_quote_says_what_can_be_had_for_the_cart_and_why_not(api: TestClient
     [{"dust": 500, "currency_code": "eur"}, {"reward_id": "fifth"}, {"reward_id": "capped", "cart_id": "cart_1"}],
 )
 def test_discounts_leave_products_for_dust_alone_out(api: TestClient, shop: FakeMedusa, wish: dict[str, Any]) -> None:
-    dust_only(api)
-    dust_only(api, "prod_cap")
+    set_dust_only(api)
+    set_dust_only(api, "prod_cap")
     api.put("/admin/dust/products/prod_pen", json={"dust_price": 5}, headers=tokens.admin())
     shop.carts["cart_1"]["items"].append(cart_line("prod_mug", total=15))
     redemption = redeemed(api, wish)
@@ -403,7 +375,7 @@ def test_discounts_leave_products_for_dust_alone_out(api: TestClient, shop: Fake
 
 
 def test_a_mixed_cart_is_paid_with_both_and_each_is_booked(api: TestClient, shop: FakeMedusa) -> None:
-    dust_only(api)
+    set_dust_only(api)
     shop.add_cart("mixed", lines=[cart_line("prod_mug", total=15), cart_line(total=10)])
     told = quote(api, "mixed")
     assert (told["dust_only"], told["max_dust"], told["max_value"], told["earn"]) == (300, 1000, "10.00", 10)
@@ -434,7 +406,7 @@ def test_more_products_for_dust_alone_than_medusa_takes_in_a_rule(api: TestClien
 def test_a_shops_coupon_on_a_product_for_dust_does_not_lower_its_price_in_dust(
     api: TestClient, shop: FakeMedusa
 ) -> None:
-    dust_only(api)
+    set_dust_only(api)
     code = redeemed(api, {"items": [{"product_id": "prod_mug", "quantity": 2}]})["code"]
     # A coupon of the shop's took 11.00 of 15.00 off each mug, and the code the rest.
     mugs = line(product_id="prod_mug", price=15, quantity=2, discount=8, code=code)
@@ -448,7 +420,7 @@ def test_a_shops_coupon_on_a_product_for_dust_does_not_lower_its_price_in_dust(
 
 
 def test_the_share_counts_all_dust_in_the_cart_together(api: TestClient, shop: FakeMedusa) -> None:
-    offer(api, *CATALOGUE, max_share="0.3")
+    offer_rewards(api, *CATALOGUE, max_share="0.3")
     give(2000)
     redeemed(api, {"reward_id": "fifth", "cart_id": "cart_1"})
     assert shop.carts["cart_1"]["item_total"] == 80
@@ -468,7 +440,7 @@ def test_a_code_that_is_still_on_its_way_into_the_cart_counts(api: TestClient, s
 
 
 def test_a_share_below_the_whole_binds_the_code_to_carts_that_are_worth_it(api: TestClient, shop: FakeMedusa) -> None:
-    offer(api, *CATALOGUE, max_share="0.5")
+    offer_rewards(api, *CATALOGUE, max_share="0.5")
     redemption = redeemed(api, {"dust": 500, "currency_code": "eur"})
     assert redemption["min_cart"] == "10.00"
     assert the_promotion(shop)["rules"][1:] == [
@@ -477,7 +449,7 @@ def test_a_share_below_the_whole_binds_the_code_to_carts_that_are_worth_it(api: 
 
 
 def test_a_free_product_within_the_share(api: TestClient, shop: FakeMedusa) -> None:
-    offer(api, SHIRTS, max_share="0.25")
+    offer_rewards(api, SHIRTS, max_share="0.25")
     assert redeem(api, {"reward_id": "shirts"}).json()["code"] == "cart_needed"
     shop.add_cart("cart_2", lines=[cart_line(total=30, quantity=3), cart_line("prod_hoodie", total=40)])
     refused = redeem(api, {"reward_id": "shirts", "cart_id": "cart_2"})
@@ -490,8 +462,8 @@ def test_a_free_product_within_the_share(api: TestClient, shop: FakeMedusa) -> N
 
 
 def two_products(api: TestClient) -> tuple[dict[str, Any], list[str]]:
-    dust_only(api, "prod_mug", 300)
-    dust_only(api, "prod_cap", 200)
+    set_dust_only(api, "prod_mug", 300)
+    set_dust_only(api, "prod_cap", 200)
     items = [{"product_id": "prod_mug", "quantity": 1}, {"product_id": "prod_cap", "quantity": 1}]
     redemption = redeemed(api, {"items": items})
     by_product = {each["product_id"]: each["code"] for each in redemption["promotions"]}

@@ -9,11 +9,12 @@ from bridge.db import transaction
 from bridge.ids import CustomerId
 from bridge.inbox.process_batch import process_batch
 from bridge.reports.explain import explain
-from tests.bridge.test_redemptions import give, redeemed
-from tests.bridge.test_settlement import balance, rules, settle
 from tests.support.deliveries import deliver
+from tests.support.ledger import give
 from tests.support.medusa import FakeMedusa
 from tests.support.orders import PLACED, line, order, order_event
+from tests.support.settling import balance, set_rules, settle
+from tests.support.store_api import redeemed
 
 pytestmark = pytest.mark.usefixtures("settings")
 
@@ -23,7 +24,7 @@ def multiplier(**more: Any) -> dict[str, Any]:
 
 
 def test_a_product_that_moves_changes_no_order_that_was_settled() -> None:
-    rules(
+    set_rules(
         earn={
             "excluded_category_ids": ["pcat_gifts"],
             "multipliers": [multiplier(category_ids=["pcat_hats"]), multiplier(collection_ids=["pcol_summer"])],
@@ -42,7 +43,7 @@ def test_a_product_that_moves_changes_no_order_that_was_settled() -> None:
 
 
 def test_a_customer_who_changes_groups_keeps_what_old_orders_earned() -> None:
-    rules(earn={"multipliers": [multiplier(customer_group_ids=["cusgroup_vip"])]})
+    set_rules(earn={"multipliers": [multiplier(customer_group_ids=["cusgroup_vip"])]})
     settle(order(groups=("cusgroup_vip",)))
     assert balance().balance == 20
     settle(order(version=2))
@@ -52,14 +53,14 @@ def test_a_customer_who_changes_groups_keeps_what_old_orders_earned() -> None:
 
 
 def test_terms_are_fixed_at_the_first_settlement_even_if_nothing_is_earned_yet() -> None:
-    rules(earn={"when": "payment.captured", "multipliers": [multiplier(customer_group_ids=["cusgroup_vip"])]})
+    set_rules(earn={"when": "payment.captured", "multipliers": [multiplier(customer_group_ids=["cusgroup_vip"])]})
     settle(order(groups=("cusgroup_vip",)))
     settle(order(payment_status="captured"))
     assert balance().balance == 20
 
 
 def test_fixed_dust_is_for_each_unit_that_is_kept() -> None:
-    rules(earn={"fixed": [{"product_id": "prod_mug", "dust": 50}]})
+    set_rules(earn={"fixed": [{"product_id": "prod_mug", "dust": 50}]})
     mugs = [line(product_id="prod_mug", price=1, quantity=3), line("ordli_2", price=10)]
     settle(order(lines=mugs))
     assert balance().balance == 160
@@ -70,13 +71,13 @@ def test_fixed_dust_is_for_each_unit_that_is_kept() -> None:
 
 
 def test_fixed_dust_of_a_gift_goes_by_its_units() -> None:
-    rules(earn={"fixed": [{"product_id": "prod_mug", "dust": 50}]})
+    set_rules(earn={"fixed": [{"product_id": "prod_mug", "dust": 50}]})
     settle(order(lines=[line(product_id="prod_mug", price=0, quantity=2, returned=1)]))
     assert balance().balance == 50
 
 
 def test_a_discount_leaves_fixed_dust_alone_and_a_refund_takes_its_share() -> None:
-    rules(earn={"fixed": [{"product_id": "prod_mug", "dust": 50}]})
+    set_rules(earn={"fixed": [{"product_id": "prod_mug", "dust": 50}]})
     settle(order(lines=[line(product_id="prod_mug", discount=5, code="SUMMER")]))
     assert balance().balance == 50
     settle(order(version=2, credit=2.5, lines=[line(product_id="prod_mug", discount=5, code="SUMMER")]))
@@ -92,7 +93,7 @@ def test_an_event_of_an_older_sender_is_asked_of_medusa_once_a_rule_looks_at_gro
     del bare["customer"]["groups"]
     deliver(api, order_event(bare), event_id="msg_1")
     assert process_batch().split_off == ()
-    rules(earn={"multipliers": [multiplier(customer_group_ids=["cusgroup_vip"])]})
+    set_rules(earn={"multipliers": [multiplier(customer_group_ids=["cusgroup_vip"])]})
     other = order("order_2")
     medusa.orders["order_2"] = order("order_2", groups=("cusgroup_vip",))
     del other["customer"]["groups"]
@@ -103,7 +104,7 @@ def test_an_event_of_an_older_sender_is_asked_of_medusa_once_a_rule_looks_at_gro
 
 
 def test_what_dust_paid_of_a_product_earns_no_fixed_dust(api: TestClient, medusa: FakeMedusa) -> None:
-    rules(earn={"fixed": [{"product_id": "prod_mug", "dust": 50}]})
+    set_rules(earn={"fixed": [{"product_id": "prod_mug", "dust": 50}]})
     give(500)
     code = redeemed(api, {"dust": 500, "currency_code": "eur"})["code"]
     settle(order(lines=[line(product_id="prod_mug", price=10, quantity=2, discount=5, code=code)]))
@@ -112,7 +113,7 @@ def test_what_dust_paid_of_a_product_earns_no_fixed_dust(api: TestClient, medusa
 
 
 def test_an_explanation_names_the_rules_that_made_the_number() -> None:
-    rules(
+    set_rules(
         earn={
             "excluded_product_ids": ["prod_card"],
             "fixed": [{"product_id": "prod_mug", "dust": 50}],

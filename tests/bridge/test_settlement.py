@@ -13,46 +13,13 @@ from sqlalchemy.exc import DBAPIError
 
 from bridge.clock import now
 from bridge.db import transaction
-from bridge.ids import CustomerId
 from bridge.inbox.process_batch import process_batch
-from bridge.ledger.adjust import adjust_balance
-from bridge.ledger.statements import Balance, read_balance, read_transactions
-from bridge.medusa.orders import read_order
-from bridge.programme.rules import Programme
-from bridge.programme.versions import add_version
-from bridge.settlement.settle import Settled, settle_orders
 from tests.support.deliveries import deliver
+from tests.support.ledger import spend
 from tests.support.orders import PLACED, line, order, order_event, sample
+from tests.support.settling import balance, history, set_rules, settle
 
 pytestmark = pytest.mark.usefixtures("settings")
-
-
-def settle(*documents: dict[str, Any]) -> dict[Any, Settled]:
-    with transaction() as connection:
-        return settle_orders(connection, [read_order(document) for document in documents], now=now())
-
-
-def balance(customer_id: str = "cus_1") -> Balance:
-    with transaction() as connection:
-        return read_balance(connection, CustomerId(customer_id))
-
-
-def history(customer_id: str = "cus_1") -> list[tuple[str, int]]:
-    with transaction() as connection:
-        rows = read_transactions(connection, CustomerId(customer_id), limit=100, memos=True)
-    return [(row.kind, row.amount) for row in reversed(rows)]
-
-
-def rules(**changes: Any) -> None:
-    with transaction() as connection:
-        add_version(connection, Programme.model_validate(changes), author="test", now=now())
-
-
-def spend(dust: int) -> None:
-    """Elsewhere: it is gone, and no order knows of it."""
-    how = {"reason": "spent elsewhere", "description": "", "idempotency_key": "spent", "actor": "test"}
-    with transaction() as connection:
-        adjust_balance(connection, CustomerId("cus_1"), -dust, **how, now=now())
 
 
 def test_an_order_earns_its_items_after_discount_without_tax_and_shipping() -> None:
@@ -95,7 +62,7 @@ def test_a_cancel_that_comes_first_leaves_nothing() -> None:
 
 def test_a_rule_changed_meanwhile_changes_nothing_for_an_order_already_settled() -> None:
     settle(order())
-    rules(earn={"rates": {"eur": "5"}})
+    set_rules(earn={"rates": {"eur": "5"}})
     settle(order(version=2, lines=[line(quantity=2, returned=1)]))
     assert balance().balance == 10
     settle(order("order_2"))
@@ -148,7 +115,7 @@ def money(total: float, captured: float, refunded: float = 0, *, version: int = 
 
 
 def test_an_order_of_which_a_part_was_captured_is_not_paid() -> None:
-    rules(earn={"when": "payment.captured"})
+    set_rules(earn={"when": "payment.captured"})
     settle(money(100, 30, status="partially_captured"))
     settle(money(100, 30, 5, status="partially_refunded"))
     assert history() == []
@@ -157,7 +124,7 @@ def test_an_order_of_which_a_part_was_captured_is_not_paid() -> None:
 
 
 def test_what_an_edit_adds_to_a_paid_order_earns_once_it_is_paid() -> None:
-    rules(earn={"when": "payment.captured"})
+    set_rules(earn={"when": "payment.captured"})
     settle(money(100, 100, status="captured"))
     settle(money(500, 100, version=2, status="partially_captured"))
     assert balance().balance == 100
@@ -166,7 +133,7 @@ def test_what_an_edit_adds_to_a_paid_order_earns_once_it_is_paid() -> None:
 
 
 def test_an_order_that_cost_nothing_is_not_paid_any_more_once_it_costs_something() -> None:
-    rules(earn={"when": "payment.captured", "fixed": [{"product_id": "prod_gift", "dust": 7}]})
+    set_rules(earn={"when": "payment.captured", "fixed": [{"product_id": "prod_gift", "dust": 7}]})
     gift = line(product_id="prod_gift", price=10, discount=10, code="GIFT")
     free = order(lines=[gift], payment_status="not_paid")
     settle(free)
@@ -182,7 +149,7 @@ def test_an_order_that_cost_nothing_is_not_paid_any_more_once_it_costs_something
     [("payment.captured", {"payment_status": "captured"}), ("order.completed", {"status": "completed"})],
 )
 def test_the_programme_can_wait_before_an_order_earns(when: str, change: dict[str, Any]) -> None:
-    rules(earn={"when": when})
+    set_rules(earn={"when": when})
     settle(order())
     assert balance().balance == 0
     # A capture moves neither the version nor updated_at: facts of the same age are looked at again.
@@ -194,13 +161,13 @@ def test_the_programme_can_wait_before_an_order_earns(when: str, change: dict[st
 
 def test_tax_and_shipping_count_when_the_programme_says_so() -> None:
     document = sample("order_with_promotion_full_fields")
-    rules(earn={"basis": {"include_tax": True, "include_shipping": True}})
+    set_rules(earn={"basis": {"include_tax": True, "include_shipping": True}})
     settle(document)
     assert balance(document["customer_id"]).balance == int(Decimal("33.75") + Decimal("12.5"))
 
 
 def test_multipliers_and_exclusions_go_by_line() -> None:
-    rules(
+    set_rules(
         earn={
             "excluded_product_ids": ["prod_gift"],
             "multipliers": [
@@ -222,14 +189,14 @@ def test_multipliers_and_exclusions_go_by_line() -> None:
 
 @pytest.mark.parametrize(("rounding", "dust"), [("floor", 9), ("half_up", 10), ("ceiling", 10)])
 def test_rounding_is_done_once_for_the_whole_order(rounding: str, dust: int) -> None:
-    rules(earn={"rounding": rounding})
+    set_rules(earn={"rounding": rounding})
     settle(order(lines=[line("l1", price=4.75), line("l2", price=4.75)]))
     assert balance().balance == dust
 
 
 @pytest.mark.parametrize("zone", ["Europe/Berlin", "America/Sao_Paulo", "Asia/Kolkata", "Pacific/Apia"])
 def test_points_are_good_until_the_end_of_a_day_in_the_programmes_time_zone(zone: str) -> None:
-    rules(time_zone=zone, earn={"expires_after_days": 30})
+    set_rules(time_zone=zone, earn={"expires_after_days": 30})
     settle(order())
     (expiring,) = balance().expiring
     shown, last = PLACED.astimezone(ZoneInfo(zone)), expiring.expires_at.astimezone(ZoneInfo(zone))
@@ -240,7 +207,7 @@ def test_points_are_good_until_the_end_of_a_day_in_the_programmes_time_zone(zone
 @pytest.mark.parametrize("together", [True, False])
 def test_a_days_limit_is_for_a_day_in_the_programmes_time_zone(together: bool) -> None:
     zone = ZoneInfo("America/New_York")
-    rules(time_zone=zone.key, earn={"limits": {"per_day": 15}})
+    set_rules(time_zone=zone.key, earn={"limits": {"per_day": 15}})
     midnight = datetime.combine(PLACED.astimezone(zone).date(), time.min, tzinfo=zone).astimezone(UTC)
     placed = [midnight - timedelta(hours=1), midnight, midnight + timedelta(hours=1)]
     documents = [order(f"order_{number}", placed=at) for number, at in enumerate(placed)]
@@ -253,7 +220,7 @@ def test_pending_dust_matures_on_its_day_and_expires_on_its_day(monkeypatch: pyt
     from tests.support.clock import moved
     from workers.upkeep import mature_and_expire
 
-    rules(earn={"pending_days": 14, "expires_after_days": 30})
+    set_rules(earn={"pending_days": 14, "expires_after_days": 30})
     placed = now()
     settle(order(placed=placed))
     assert (balance().balance, balance().pending) == (0, 10)
@@ -269,7 +236,7 @@ def test_pending_dust_matures_on_its_day_and_expires_on_its_day(monkeypatch: pyt
 
 
 def test_within_balance_waives_what_is_gone_and_remembers_it() -> None:
-    rules(reversal={"negative_balance": "within_balance"})
+    set_rules(reversal={"negative_balance": "within_balance"})
     settle(order())
     spend(8)
     all_is_back = [line(returned=1)]
@@ -294,7 +261,7 @@ def run_as(role: str, statement: str) -> None:
 
 
 def test_the_ledger_cannot_be_rewritten_by_anybody() -> None:
-    rules()
+    set_rules()
     settle(order())
     for statement in (
         "UPDATE dust_transaction SET amount = 1000",
@@ -320,7 +287,7 @@ def test_events_are_handled_through_the_inbox_and_say_what_came_of_them(api: Tes
 
 def test_an_order_that_cost_less_than_nothing_is_paid_only_as_long_as_it_does() -> None:
     """Medusa's total falls below 0 when an edit takes away more than is left after a forgiven amount."""
-    rules(earn={"when": "payment.captured"})
+    set_rules(earn={"when": "payment.captured"})
     unpaid = {"payment_collections": [], "summary": {"paid_total": 0, "refunded_total": 0, "transaction_total": 0}}
     for version, price in enumerate((100, 40, 500), start=1):
         lines, minutes = [line(price=price)], timedelta(minutes=version)

@@ -13,9 +13,10 @@ from fastapi.testclient import TestClient
 from bridge.http.medusa_threads import FOR_CUSTOMERS, FOR_GUESTS, FOR_OPERATORS, MedusaLimit
 from bridge.medusa.client import get_medusa
 from bridge.redemptions.medusa_sync import advance
-from tests.bridge.test_redemptions import FIVE_EUR, give, redeemed, show
 from tests.support import tokens
+from tests.support.ledger import give
 from tests.support.medusa import FakeMedusa, cart_line
+from tests.support.store_api import FIVE_EUR, redeemed, show
 
 # As many as want something of Medusa, and more than a process has threads.
 CROWD = 200

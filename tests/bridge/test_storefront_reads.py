@@ -7,26 +7,12 @@ import pytest
 from fastapi.testclient import TestClient
 
 from bridge.clock import now
-from bridge.db import transaction
-from bridge.medusa.orders import read_order
-from bridge.programme.rules import Programme
-from bridge.programme.versions import add_version
-from bridge.settlement.settle import settle_orders
 from tests.support import tokens
 from tests.support.medusa import FakeMedusa, cart_line
 from tests.support.orders import line, order
+from tests.support.settling import set_rules, settle
 
 PROGRAMME = "/admin/dust/programme"
-
-
-def rules(**changes: Any) -> None:
-    with transaction() as connection:
-        add_version(connection, Programme.model_validate(changes), author="test", now=now())
-
-
-def settle(*documents: dict[str, Any]) -> None:
-    with transaction() as connection:
-        settle_orders(connection, [read_order(document) for document in documents], now=now())
 
 
 def balance_of(api: TestClient) -> dict[str, Any]:
@@ -36,7 +22,7 @@ def balance_of(api: TestClient) -> dict[str, Any]:
 
 def test_the_public_programme_has_what_a_shopper_may_know(api: TestClient) -> None:
     reward = {"id": "ship", "name": "Free shipping", "kind": "free_shipping", "dust": 300}
-    rules(
+    set_rules(
         name={"one": "star", "many": "stars"},
         earn={"rates": {"eur": "2.5"}, "expires_after_days": 365},
         redeem={"rates": {"eur": "50"}, "min_dust": 100, "max_share": "0.5", "rewards": [reward]},
@@ -86,7 +72,7 @@ def test_an_unknown_query_parameter_is_named(api: TestClient, path: str, known: 
 
 
 def test_pending_points_are_listed_with_their_dates(api: TestClient) -> None:
-    rules(earn={"pending_days": 14, "expires_after_days": 365})
+    set_rules(earn={"pending_days": 14, "expires_after_days": 365})
     later, sooner = now() - timedelta(days=1), now() - timedelta(days=3)
     settle(
         order("order_1", placed=later, lines=[line("l1", price=30)]),
@@ -104,13 +90,13 @@ def test_pending_points_are_listed_with_their_dates(api: TestClient) -> None:
 
 
 def test_points_that_wait_for_a_payment_have_no_date(api: TestClient) -> None:
-    rules(earn={"pending_until_paid": True})
+    set_rules(earn={"pending_until_paid": True})
     settle(order(lines=[line(price=30)], payment_status="awaiting"))
     assert balance_of(api)["pending_lots"] == [{"amount": 30, "matures_at": None}]
 
 
 def test_a_tier_says_where_it_begins_and_how_far_the_customer_is(api: TestClient) -> None:
-    rules(tiers={"levels": [{"name": "silver", "from": 100}, {"name": "gold", "from": 400}]})
+    set_rules(tiers={"levels": [{"name": "silver", "from": 100}, {"name": "gold", "from": 400}]})
     settle(order(lines=[line(price=120)]))
     tier = balance_of(api)["tier"]
     assert (tier["name"], tier["from"], tier["progress"]) == ("silver", "100", "120")
@@ -118,7 +104,7 @@ def test_a_tier_says_where_it_begins_and_how_far_the_customer_is(api: TestClient
 
 
 def test_redemptions_by_cart_and_state(api: TestClient, medusa: FakeMedusa) -> None:
-    rules(redeem={"rates": {"eur": "10"}, "min_dust": 1})
+    set_rules(redeem={"rates": {"eur": "10"}, "min_dust": 1})
     settle(order(lines=[line(price=500)]))
     for cart_id in ("cart_1", "cart_2"):
         medusa.carts[cart_id] = {

@@ -18,14 +18,13 @@ from bridge.ledger.statements import read_balance, read_transactions
 from bridge.medusa.client import get_medusa
 from bridge.settlement.repository import unpaid_orders
 from bridge.settlement.tables import order_settlement
+from tests.support import tokens
 from tests.support.deliveries import deliver
 from tests.support.medusa import FakeMedusa
 from tests.support.orders import SAMPLES, line, order, order_event
-from tests.support.tokens import ADMIN_TOKEN
 
 pytestmark = pytest.mark.usefixtures("settings")
 
-ADMIN = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
 CAPTURED: dict[str, dict[str, Any]] = json.loads((SAMPLES / "orders_of_claims_and_exchanges.json").read_text())
 
 
@@ -125,9 +124,9 @@ def drafted(**changes: Any) -> dict[str, Any]:
 def test_a_draft_earns_once_it_is_an_order_and_by_the_rules_of_that_day(api: TestClient) -> None:
     post(api, drafted())
     assert history("cus_1") == []
-    rules = api.get("/admin/dust/programme", headers=ADMIN).json()
+    rules = api.get("/admin/dust/programme", headers=tokens.admin()).json()
     rules["earn"]["rates"]["eur"] = "3"
-    api.put("/admin/dust/programme", json=rules, headers=ADMIN).raise_for_status()
+    api.put("/admin/dust/programme", json=rules, headers=tokens.admin()).raise_for_status()
 
     post(api, order("order_draft", version=2))
 
@@ -135,7 +134,7 @@ def test_a_draft_earns_once_it_is_an_order_and_by_the_rules_of_that_day(api: Tes
 
 
 def test_a_draft_is_no_sale_past_the_checkout_yet(api: TestClient) -> None:
-    api.put("/admin/dust/products/prod_mug", json={"dust_only": True, "dust_price": 5}, headers=ADMIN)
+    api.put("/admin/dust/products/prod_mug", json={"dust_only": True, "dust_price": 5}, headers=tokens.admin())
     mug = [line(product_id="prod_mug")]
     post(api, drafted(lines=mug))
     with transaction() as connection:
@@ -146,7 +145,7 @@ def test_a_draft_is_no_sale_past_the_checkout_yet(api: TestClient) -> None:
 
 
 def test_what_came_back_is_no_sale_past_the_checkout_any_more(api: TestClient) -> None:
-    api.put("/admin/dust/products/prod_mug", json={"dust_only": True, "dust_price": 5}, headers=ADMIN)
+    api.put("/admin/dust/products/prod_mug", json={"dust_only": True, "dust_price": 5}, headers=tokens.admin())
     for version, (returned, expected) in enumerate([(0, ["order_1"]), (1, ["order_1"]), (2, [])], start=1):
         post(api, order(lines=[line(product_id="prod_mug", quantity=2, returned=returned)], version=version))
         with transaction() as connection:

@@ -10,10 +10,10 @@ from bridge.clock import now
 from bridge.db import transaction
 from bridge.ids import CustomerId
 from bridge.reports.explain import explain
-from tests.bridge.test_settlement import balance, rules, settle
 from tests.support import tokens
 from tests.support.medusa import FakeMedusa
 from tests.support.orders import line, order
+from tests.support.settling import balance, set_rules, settle
 
 pytestmark = pytest.mark.usefixtures("settings")
 
@@ -21,7 +21,7 @@ LEVELS = [{"name": "silver", "from": 100, "factor": "1.5"}, {"name": "gold", "fr
 
 
 def tiers(**more: Any) -> None:
-    rules(tiers={"window_days": 30, "levels": LEVELS, **more})
+    set_rules(tiers={"window_days": 30, "levels": LEVELS, **more})
 
 
 def bought(number: int, price: int, *, days_ago: float = 0, **more: Any) -> dict[str, Any]:
@@ -64,7 +64,7 @@ def test_an_order_out_of_the_window_counts_no_more() -> None:
 
 
 def test_money_spent_can_count_and_only_of_one_currency() -> None:
-    rules(
+    set_rules(
         earn={"rates": {"eur": "1", "usd": "1"}},
         tiers={"basis": "spent", "currency_code": "eur", "window_days": 30, "levels": LEVELS},
     )
@@ -123,7 +123,7 @@ def test_a_guests_order_has_no_tier_and_adds_to_none() -> None:
 def test_an_order_whose_rules_a_backfill_has_pinned_meets_their_tiers() -> None:
     tiers()
     settle(bought(1, 100))
-    rules()
+    set_rules()
     with transaction() as connection:
         connection.exec_driver_sql("INSERT INTO order_settlement (order_id, programme_version) VALUES ('order_2', 1)")
     settle(bought(2, 10), bought(3, 10))

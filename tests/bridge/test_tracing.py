@@ -130,6 +130,7 @@ def test_a_failed_attempt_marks_its_span(spans: Spans, api: TestClient, medusa: 
     assert not spans.one("inbox.handle").status.is_ok
 
 
+@pytest.mark.system
 def test_without_an_endpoint_nothing_is_kept_or_loaded(api: TestClient) -> None:
     deliver(api, order_event(order()))
     with transaction() as connection:

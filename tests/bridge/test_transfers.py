@@ -1,106 +1,27 @@
 """An order goes to another customer: its points exist once, whoever owns it."""
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
 import pytest
 from fastapi.testclient import TestClient
-from sqlalchemy import select
 
 from bridge.clock import now
 from bridge.db import transaction
-from bridge.ids import CustomerId, new_id
-from bridge.ledger.account import Kind, PostingDetails
-from bridge.ledger.adjust import adjust_balance
+from bridge.ids import CustomerId
 from bridge.ledger.merges import merge_customers
-from bridge.ledger.scheduled import post_due_lots
-from bridge.ledger.store import open_accounts, reserved_lots, save
-from bridge.ledger.tables import dust_lot
 from bridge.operations.audit import audit
 from bridge.reports.customer_export import export_customer
 from bridge.reports.explain import explain
-from tests.bridge.test_referrals import bonuses, bought, promise, refer
-from tests.bridge.test_settlement import balance, history, rules, settle
 from tests.support.clock import moved
+from tests.support.ledger import capture, end_of_day, hold, lots, points, post_due, release, spend
 from tests.support.medusa import FakeMedusa
 from tests.support.orders import PLACED, line, order
+from tests.support.referrals import bonuses, bought, refer, set_referral_bonus
+from tests.support.settling import WORTH, balance, have_rules, history, order_of, settle
 
 pytestmark = pytest.mark.usefixtures("settings")
 
-WORTH = 1000
 POLICIES = ("allow", "within_balance")
-
-
-def have_rules(policy: str = "allow", **earn: Any) -> None:
-    rules(earn={"rates": {"eur": "100"}, **earn}, reversal={"negative_balance": policy})
-
-
-def of(who: str, version: int, *, price: float = 10, **more: Any) -> dict[str, Any]:
-    return order(customer_id=who, version=version, lines=[line(price=price)], **more)
-
-
-def end_of_day(moment: datetime, days: int) -> datetime:
-    """The last moment of the day (UTC) so many days later: points are good until then."""
-    next_day = (moment + timedelta(days=days + 1)).replace(hour=0, minute=0, second=0, microsecond=0)
-    return next_day - timedelta(microseconds=1)
-
-
-def points(*who: str) -> list[int]:
-    return [balance(each).balance for each in who]
-
-
-def spend(dust: int, who: str = "cus_1") -> None:
-    how = {"reason": "spent elsewhere", "description": "", "actor": "test", "idempotency_key": new_id("key")}
-    with transaction() as connection:
-        adjust_balance(connection, CustomerId(who), -dust, **how, now=now())
-
-
-def hold(dust: int, who: str = "cus_1", redemption: str = "dred_1") -> None:
-    _on_account("hold", Kind.HOLD, who, redemption, lambda account, details: account.hold(dust, details, now=now()))
-
-
-def release(who: str = "cus_1", redemption: str = "dred_1") -> None:
-    with transaction() as connection:
-        reserved = reserved_lots(connection, CustomerId(who), redemption)
-    _on_account(
-        "release", Kind.RELEASE, who, redemption, lambda account, details: account.release(reserved, details, now=now())
-    )
-
-
-def capture(dust: int, who: str = "cus_1", redemption: str = "dred_1") -> None:
-    with transaction() as connection:
-        reserved = reserved_lots(connection, CustomerId(who), redemption)
-    _on_account(
-        "capture",
-        Kind.REDEEM,
-        who,
-        redemption,
-        lambda account, details: account.redeem(dust, reserved, details, now=now()),
-    )
-
-
-def _on_account(what: str, kind: Kind, who: str, redemption: str, do: Any) -> None:
-    details = PostingDetails(
-        kind=kind, reference_type="redemption", reference_id=redemption, description=what, event_at=now()
-    )
-    with transaction() as connection:
-        account = open_accounts(connection, [CustomerId(who)])[CustomerId(who)]
-        do(account, details)
-        save(connection, [account])
-
-
-def sweep() -> None:
-    with transaction() as connection:
-        post_due_lots(connection, now=now(), customers=100)
-
-
-def lots(who: str) -> Sequence[Any]:
-    query = select(dust_lot.c.remaining, dust_lot.c.matures_at, dust_lot.c.expires_at).where(
-        dust_lot.c.customer_id == who, dust_lot.c.remaining > 0
-    )
-    with transaction() as connection:
-        return sorted(tuple(row) for row in connection.execute(query))
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -109,22 +30,22 @@ def test_points_that_are_spent_are_not_given_to_the_next_owner(policy: str) -> N
     have_rules(policy)
     spent = 0
     for number, who in enumerate(("cus_1", "cus_2", "cus_3", "cus_4"), start=1):
-        settle(of(who, number))
+        settle(order_of(who, number))
         if available := balance(who).available:
             spend(available, who)
             spent += available
     assert spent == WORTH
     assert points("cus_1", "cus_2", "cus_3", "cus_4") == [0, 0, 0, 0]
-    settle(of("cus_1", 5))
+    settle(order_of("cus_1", 5))
     assert points("cus_1", "cus_2", "cus_3", "cus_4") == [0, 0, 0, 0]
 
 
 @pytest.mark.parametrize("policy", POLICIES)
 def test_what_is_free_goes_along_and_what_was_spent_stays_booked(policy: str) -> None:
     have_rules(policy, expires_after_days=30)
-    settle(of("cus_1", 1))
+    settle(order_of("cus_1", 1))
     spend(600)
-    settle(of("cus_2", 2))
+    settle(order_of("cus_2", 2))
     assert points("cus_1", "cus_2") == [0, 400]
     assert lots("cus_2") == [(400, None, end_of_day(PLACED, 30))]
     assert history("cus_1")[-1] == ("transfer", -400)
@@ -134,79 +55,79 @@ def test_what_is_free_goes_along_and_what_was_spent_stays_booked(policy: str) ->
 @pytest.mark.parametrize(("policy", "left"), [("allow", -600), ("within_balance", 0)])
 def test_a_cancel_takes_from_the_owner_first_and_then_from_who_spent_it(policy: str, left: int) -> None:
     have_rules(policy)
-    settle(of("cus_1", 1))
+    settle(order_of("cus_1", 1))
     spend(600)
-    settle(of("cus_2", 2))
-    settle(of("cus_2", 3, price=7))
+    settle(order_of("cus_2", 2))
+    settle(order_of("cus_2", 3, price=7))
     assert points("cus_1", "cus_2") == [0, 100]
-    settle(of("cus_2", 4, price=5))
+    settle(order_of("cus_2", 4, price=5))
     assert points("cus_1", "cus_2") == [-100 if policy == "allow" else 0, 0]
-    settle(of("cus_2", 5, status="canceled"))
+    settle(order_of("cus_2", 5, status="canceled"))
     assert points("cus_1", "cus_2") == [left, 0]
 
 
 @pytest.mark.parametrize("policy", POLICIES)
 def test_a_return_that_is_undone_ends_where_it_began(policy: str) -> None:
     have_rules(policy)
-    settle(of("cus_1", 1))
+    settle(order_of("cus_1", 1))
     spend(600)
-    settle(of("cus_2", 2))
-    settle(of("cus_2", 3, price=2))
-    settle(of("cus_2", 4))
+    settle(order_of("cus_2", 2))
+    settle(order_of("cus_2", 3, price=2))
+    settle(order_of("cus_2", 4))
     assert points("cus_1", "cus_2") == [0, 400]
 
 
 def test_what_the_order_is_worth_more_is_the_new_owners() -> None:
     have_rules()
-    settle(of("cus_1", 1))
+    settle(order_of("cus_1", 1))
     spend(WORTH)
-    settle(of("cus_2", 2, price=13))
+    settle(order_of("cus_2", 2, price=13))
     assert points("cus_1", "cus_2") == [0, 300]
 
 
 def test_waived_points_count_first_when_the_order_grows_at_its_next_owner() -> None:
     have_rules("within_balance")
-    settle(of("cus_1", 1))
+    settle(order_of("cus_1", 1))
     spend(WORTH)
-    settle(of("cus_1", 2, price=5))
+    settle(order_of("cus_1", 2, price=5))
     assert points("cus_1") == [0]
-    settle(of("cus_2", 3))
+    settle(order_of("cus_2", 3))
     # The first owner has spent 1000 for it: there is nothing left to earn until it is worth more than that.
     assert points("cus_1", "cus_2") == [0, 0]
-    settle(of("cus_2", 4, price=12))
+    settle(order_of("cus_2", 4, price=12))
     assert points("cus_1", "cus_2") == [0, 200]
 
 
 def test_pending_points_go_along_as_pending_ones() -> None:
     have_rules(pending_days=14)
-    settle(of("cus_1", 1))
-    settle(of("cus_2", 2))
+    settle(order_of("cus_1", 1))
+    settle(order_of("cus_2", 2))
     assert [(balance(who).balance, balance(who).pending) for who in ("cus_1", "cus_2")] == [(0, 0), (0, WORTH)]
     assert lots("cus_2") == [(WORTH, PLACED + timedelta(days=14), None)]
     with moved(timedelta(days=15)):
-        sweep()
+        post_due()
         assert points("cus_1", "cus_2") == [0, WORTH]
 
 
 @pytest.mark.parametrize("policy", POLICIES)
 def test_points_on_hold_stay_with_who_holds_them(policy: str) -> None:
     have_rules(policy)
-    settle(of("cus_1", 1))
+    settle(order_of("cus_1", 1))
     hold(700)
-    settle(of("cus_2", 2))
+    settle(order_of("cus_2", 2))
     assert points("cus_1", "cus_2") == [700, 300]
     release()
     assert points("cus_1", "cus_2") == [700, 300]
-    settle(of("cus_2", 3, status="canceled"))
+    settle(order_of("cus_2", 3, status="canceled"))
     assert points("cus_1", "cus_2") == [0, 0]
 
 
 @pytest.mark.parametrize("policy", POLICIES)
 def test_a_hold_cannot_be_let_go_into_points_of_a_canceled_order(policy: str) -> None:
     have_rules(policy)
-    settle(of("cus_1", 1))
+    settle(order_of("cus_1", 1))
     hold(WORTH)
-    settle(of("cus_1", 2, status="canceled"))
+    settle(order_of("cus_1", 2, status="canceled"))
     assert balance("cus_1").available == 0
     release()
     assert points("cus_1") == [0]
@@ -214,9 +135,9 @@ def test_a_hold_cannot_be_let_go_into_points_of_a_canceled_order(policy: str) ->
 
 def test_a_hold_that_is_used_after_the_cancel_is_owed() -> None:
     have_rules("within_balance")
-    settle(of("cus_1", 1))
+    settle(order_of("cus_1", 1))
     hold(WORTH)
-    settle(of("cus_1", 2, status="canceled"))
+    settle(order_of("cus_1", 2, status="canceled"))
     capture(WORTH)
     assert points("cus_1") == [-WORTH]
 
@@ -224,9 +145,9 @@ def test_a_hold_that_is_used_after_the_cancel_is_owed() -> None:
 @pytest.mark.parametrize("batch", [False, True])
 def test_several_steps_and_one_end_at_the_same(batch: bool) -> None:
     have_rules()
-    settle(of("cus_1", 1))
+    settle(order_of("cus_1", 1))
     spend(600)
-    steps = [of("cus_2", 2), of("cus_3", 3), of("cus_3", 4, price=8)]
+    steps = [order_of("cus_2", 2), order_of("cus_3", 3), order_of("cus_3", 4, price=8)]
     if batch:
         settle(*steps)
     else:
@@ -238,91 +159,93 @@ def test_several_steps_and_one_end_at_the_same(batch: bool) -> None:
 @pytest.mark.parametrize("policy", POLICIES)
 def test_back_at_its_first_owner_all_is_as_it_was(policy: str) -> None:
     have_rules(policy)
-    settle(of("cus_1", 1))
+    settle(order_of("cus_1", 1))
     spend(600)
-    settle(of("cus_2", 2))
-    settle(of("cus_1", 3))
+    settle(order_of("cus_2", 2))
+    settle(order_of("cus_1", 3))
     assert points("cus_1", "cus_2") == [400, 0]
-    settle(of("cus_1", 4, status="canceled"))
+    settle(order_of("cus_1", 4, status="canceled"))
     assert points("cus_1", "cus_2") == [-600 if policy == "allow" else 0, 0]
 
 
 def test_what_the_second_owner_spent_stays_theirs_when_it_goes_back() -> None:
     have_rules()
-    settle(of("cus_1", 1))
+    settle(order_of("cus_1", 1))
     spend(600)
-    settle(of("cus_2", 2))
+    settle(order_of("cus_2", 2))
     spend(300, "cus_2")
-    settle(of("cus_1", 3))
+    settle(order_of("cus_1", 3))
     assert points("cus_1", "cus_2") == [100, 0]
-    settle(of("cus_1", 4, price=0))
+    settle(order_of("cus_1", 4, price=0))
     assert points("cus_1", "cus_2") == [-600, -300]
-    settle(of("cus_1", 5))
+    settle(order_of("cus_1", 5))
     assert points("cus_1", "cus_2") == [100, 0]
 
 
 def test_other_free_points_take_the_place_of_spent_ones() -> None:
     have_rules(expires_after_days=30)
     later = PLACED + timedelta(hours=1)
-    settle(of("cus_1", 1), order("order_2", lines=[line(price=3)], placed=later))
+    settle(order_of("cus_1", 1), order("order_2", lines=[line(price=3)], placed=later))
     spend(WORTH)
-    settle(of("cus_2", 2))
+    settle(order_of("cus_2", 2))
     assert points("cus_1", "cus_2") == [0, 300]
     assert lots("cus_2") == [(300, None, end_of_day(later, 30))]
     # The second order's points went with the first: its cancel finds nothing, and the first one's takes them.
     settle(order("order_2", lines=[line(price=3)], placed=later, version=2, status="canceled"))
-    settle(of("cus_2", 3, status="canceled"))
+    settle(order_of("cus_2", 3, status="canceled"))
     assert points("cus_1", "cus_2") == [-WORTH, 0]
 
 
 def test_merged_accounts_give_and_get_by_their_survivor() -> None:
     have_rules()
-    settle(of("cus_1", 1))
+    settle(order_of("cus_1", 1))
     with transaction() as connection:
         merge_customers(connection, CustomerId("cus_1"), CustomerId("cus_9"), actor="test", now=now())
     spend(600, "cus_9")
-    settle(of("cus_2", 2))
+    settle(order_of("cus_2", 2))
     assert points("cus_1", "cus_9", "cus_2") == [0, 0, 400]
-    settle(of("cus_1", 3))
+    settle(order_of("cus_1", 3))
     assert points("cus_1", "cus_9", "cus_2") == [0, 400, 0]
-    settle(of("cus_1", 4, status="canceled"))
+    settle(order_of("cus_1", 4, status="canceled"))
     assert points("cus_1", "cus_9", "cus_2") == [0, -600, 0]
 
 
 def test_an_order_that_goes_to_a_guest_sets_aside_what_was_free() -> None:
     have_rules()
-    settle(of("cus_1", 1))
+    settle(order_of("cus_1", 1))
     spend(600)
-    settle(of("cus_guest", 2, guest=True))
+    settle(order_of("cus_guest", 2, guest=True))
     assert points("cus_1", "cus_guest") == [0, 0]
-    settle(of("cus_2", 3))
+    settle(order_of("cus_2", 3))
     assert points("cus_1", "cus_2") == [0, 400]
 
 
 def test_a_new_owner_earns_what_no_owner_had_earned_yet() -> None:
     have_rules(when="payment.captured")
-    settle(of("cus_1", 1))
-    settle(of("cus_2", 2))
-    settle(of("cus_2", 3, payment_status="captured"))
+    settle(order_of("cus_1", 1))
+    settle(order_of("cus_2", 2))
+    settle(order_of("cus_2", 3, payment_status="captured"))
     assert points("cus_1", "cus_2") == [0, WORTH]
 
 
 def test_a_transfer_gets_past_no_limit() -> None:
     have_rules(limits={"per_day": 500})
-    settle(of("cus_1", 1))
+    settle(order_of("cus_1", 1))
     spend(500)
-    settle(of("cus_2", 2))
+    settle(order_of("cus_2", 2))
     assert points("cus_1", "cus_2") == [0, 0]
-    settle(of("cus_2", 3, price=0))
+    settle(order_of("cus_2", 3, price=0))
     assert points("cus_1", "cus_2") == [-500, 0]
-    settle(of("cus_2", 4))
+    settle(order_of("cus_2", 4))
     assert points("cus_1", "cus_2") == [0, 0]
 
 
 def test_the_new_owners_limit_holds_for_what_comes_with_an_order() -> None:
     have_rules(limits={"per_day": 1200})
-    settle(of("cus_1", 1), order("order_2", customer_id="cus_2", placed=PLACED - timedelta(hours=1), lines=[line()]))
-    settle(of("cus_2", 2))
+    settle(
+        order_of("cus_1", 1), order("order_2", customer_id="cus_2", placed=PLACED - timedelta(hours=1), lines=[line()])
+    )
+    settle(order_of("cus_2", 2))
     assert points("cus_1", "cus_2") == [0, 1200]
 
 
@@ -330,19 +253,19 @@ def test_the_new_owners_other_orders_get_what_the_transfer_leaves() -> None:
     """600 stay with who spent them, so only 400 of the new owner's day are taken."""
     have_rules(limits={"per_day": 1200})
     later = PLACED + timedelta(hours=1)
-    settle(of("cus_1", 1), order("order_2", customer_id="cus_2", placed=later, lines=[line()]))
+    settle(order_of("cus_1", 1), order("order_2", customer_id="cus_2", placed=later, lines=[line()]))
     spend(600)
-    settle(of("cus_2", 2))
+    settle(order_of("cus_2", 2))
     assert points("cus_1", "cus_2") == [0, 400 + 800]
 
 
 def test_an_order_leaves_a_merged_account_under_a_limit() -> None:
     """Only the account that was merged is named by the order; the limit counts for both accounts together."""
     have_rules(limits={"per_day": 700})
-    settle(of("cus_2", 1), order("order_2", customer_id="cus_2", lines=[line(price=5)], placed=PLACED))
+    settle(order_of("cus_2", 1), order("order_2", customer_id="cus_2", lines=[line(price=5)], placed=PLACED))
     with transaction() as connection:
         merge_customers(connection, CustomerId("cus_2"), CustomerId("cus_1"), actor="test", now=now())
-    settle(of("cus_3", 2))
+    settle(order_of("cus_3", 2))
     # The order took the 700 of its day along, and the other one gets its 500.
     assert points("cus_1", "cus_2", "cus_3") == [500, 0, 700]
     assert audit() == []
@@ -350,19 +273,19 @@ def test_an_order_leaves_a_merged_account_under_a_limit() -> None:
 
 def test_points_that_expired_at_a_former_owner_are_taken_from_nobody() -> None:
     have_rules(expires_after_days=30)
-    settle(of("cus_1", 1))
+    settle(order_of("cus_1", 1))
     hold(250)
-    settle(of("cus_2", 2))
+    settle(order_of("cus_2", 2))
     spend(150, "cus_2")
     with moved(timedelta(days=40)):
-        sweep()
+        post_due()
         release()
-        settle(of("cus_2", 3, status="canceled"))
+        settle(order_of("cus_2", 3, status="canceled"))
         assert points("cus_1", "cus_2") == [0, -150]
 
 
 def test_a_referral_stays_with_the_first_owner(api: TestClient, medusa: FakeMedusa) -> None:
-    promise()
+    set_referral_bonus()
     refer(api)
     refer(api, "cus_other", "cus_old")
     settle(bought())
@@ -374,7 +297,7 @@ def test_a_referral_stays_with_the_first_owner(api: TestClient, medusa: FakeMedu
 
 
 def test_nobody_is_new_who_had_an_order_before(api: TestClient, medusa: FakeMedusa) -> None:
-    promise()
+    set_referral_bonus()
     settle(bought())
     settle({**bought(version=2), "customer_id": "cus_other"})
     with pytest.raises(AssertionError, match="not_new"):
@@ -382,7 +305,7 @@ def test_nobody_is_new_who_had_an_order_before(api: TestClient, medusa: FakeMedu
 
 
 def test_an_unpaid_order_qualifies_its_first_owner_when_it_is_paid(api: TestClient, medusa: FakeMedusa) -> None:
-    promise()
+    set_referral_bonus()
     refer(api)
     refer(api, "cus_other", "cus_old")
     settle(bought(paid=False))
@@ -394,9 +317,9 @@ def test_an_unpaid_order_qualifies_its_first_owner_when_it_is_paid(api: TestClie
 
 def test_a_transfer_is_explained_and_exported() -> None:
     have_rules()
-    settle(of("cus_1", 1))
+    settle(order_of("cus_1", 1))
     spend(600)
-    settle(of("cus_2", 2))
+    settle(order_of("cus_2", 2))
     with transaction() as connection:
         told = [explain(connection, CustomerId(who)).steps[-1].sentence for who in ("cus_1", "cus_2")]
         exported = export_customer(connection, CustomerId("cus_1"))
@@ -407,10 +330,10 @@ def test_a_transfer_is_explained_and_exported() -> None:
 
 def test_the_audit_is_clean_after_all_of_it() -> None:
     have_rules(expires_after_days=30)
-    settle(of("cus_1", 1))
+    settle(order_of("cus_1", 1))
     spend(600)
     for version, who in enumerate(("cus_2", "cus_3", "cus_1", "cus_2"), start=2):
-        settle(of(who, version))
+        settle(order_of(who, version))
         assert audit() == []
-    settle(of("cus_2", 6, status="canceled"))
+    settle(order_of("cus_2", 6, status="canceled"))
     assert audit() == []

@@ -11,11 +11,11 @@ from bridge.medusa.client import get_medusa
 from bridge.operations.audit import audit
 from bridge.redemptions.medusa_sync import advance
 from bridge.reports.explain import explain
-from tests.bridge.test_redemptions import delete, redeemed
-from tests.bridge.test_referrals import refer
-from tests.bridge.test_settlement import balance, rules, settle
 from tests.support.medusa import FakeMedusa
 from tests.support.orders import line, order
+from tests.support.referrals import refer
+from tests.support.settling import balance, set_rules, settle
+from tests.support.store_api import delete, redeemed
 
 pytestmark = pytest.mark.usefixtures("settings")
 
@@ -24,7 +24,7 @@ EARNED = 1000
 
 @pytest.fixture(autouse=True)
 def within_balance(settings: Any) -> None:
-    rules(
+    set_rules(
         earn={"rates": {"eur": "100"}},
         redeem={"rates": {"eur": "100"}},
         reversal={"negative_balance": "within_balance"},
@@ -136,7 +136,7 @@ def test_a_waiver_that_no_refund_paid_is_forgiven_when_the_order_counts_again(
 
 
 def test_a_referral_bonus_does_not_survive_either(api: TestClient, medusa: FakeMedusa) -> None:
-    rules(
+    set_rules(
         earn={"rates": {"eur": "100"}},
         bonuses={"referral": {"referrer": EARNED, "referred": 0}},
         redeem={"rates": {"eur": "100"}},

@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from bridge.db import transaction
 from bridge.inbox.process_batch import process_batch
-from tests.cli.conftest import Dust
+from tests.support.commands import Dust
 from tests.support.deliveries import deliver
 from tests.support.medusa import FakeMedusa
 from tests.support.orders import line, order, order_event

@@ -18,14 +18,14 @@ from bridge.inbox.process_one import handle_event
 from bridge.inbox.receive import receive
 from bridge.medusa import pages as medusa_pages
 from bridge.medusa.client import get_medusa
-from bridge.programme.rules import Programme
-from bridge.programme.versions import add_version
 from bridge.settings import get_settings
-from tests.cli.conftest import Dust
 from tests.support.clock import START as TODAY
+from tests.support.commands import Dust
+from tests.support.databases import count
 from tests.support.medusa import FakeMedusa
 from tests.support.orders import line, order, order_event
 from tests.support.receiver import NOTIFY_SECRET
+from tests.support.settling import set_rules
 from workers.upkeep import mature_and_expire
 
 # The shop opened at midnight a year ago.
@@ -37,11 +37,6 @@ EVERYTHING = BackfillOptions(since=START, until=None, programme_version=None, wi
 @pytest.fixture(autouse=True)
 def _no_hints(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bridge.cli.backfill.publish", lambda *_, **__: False)
-
-
-def rules(**parts: Any) -> None:
-    with transaction() as connection:
-        add_version(connection, Programme.model_validate(parts), author="test", now=now())
 
 
 def place(medusa: FakeMedusa, count: int, **parts: Any) -> None:
@@ -57,13 +52,8 @@ def balance(dust: Dust, customer: str) -> int:
     return int(dust("balance", customer, "--json").json["balance"])
 
 
-def count(query: str) -> int:
-    with transaction() as connection:
-        return int(connection.scalar(text(query)) or 0)
-
-
 def test_a_preview_says_what_it_would_give_and_writes_nothing(dust: Dust, medusa: FakeMedusa) -> None:
-    rules(earn={"rates": {"eur": "1", "usd": "2"}, "expires_after_days": 100}, bonuses={"signup": 7})
+    set_rules(earn={"rates": {"eur": "1", "usd": "2"}, "expires_after_days": 100}, bonuses={"signup": 7})
     place(medusa, 6)
     medusa.orders["order_usd"] = order(
         "order_usd", placed=now() - timedelta(hours=1), currency_code="usd", lines=[line(price=50)]
@@ -157,8 +147,8 @@ def test_a_run_goes_on_after_medusa_was_away(dust: Dust, medusa: FakeMedusa) -> 
 
 
 def test_dates_count_from_the_order_and_rules_can_be_chosen(dust: Dust, medusa: FakeMedusa) -> None:
-    rules(earn={"rates": {"eur": "5"}, "pending_days": 14, "expires_after_days": 3650})
-    rules(earn={"rates": {"eur": "1"}})
+    set_rules(earn={"rates": {"eur": "5"}, "pending_days": 14, "expires_after_days": 3650})
+    set_rules(earn={"rates": {"eur": "1"}})
     place(medusa, 1)
     medusa.orders["order_new"] = order("order_new", customer_id="cus_0", placed=now() - timedelta(days=1))
     assert dust("backfill", "--programme", 1, "--yes").code == 0
@@ -178,7 +168,7 @@ def test_dates_count_from_the_order_and_rules_can_be_chosen(dust: Dust, medusa: 
 
 
 def test_sign_ups_get_their_bonus_only_when_asked(dust: Dust, medusa: FakeMedusa) -> None:
-    rules(bonuses={"signup": 7})
+    set_rules(bonuses={"signup": 7})
     medusa.add_customer("cus_0", "a@x.org")
     medusa.add_customer("cus_guest", "b@x.org", has_account=False)
     place(medusa, 1)
@@ -191,7 +181,7 @@ def test_sign_ups_get_their_bonus_only_when_asked(dust: Dust, medusa: FakeMedusa
 
 
 def test_a_mailbox_gets_one_sign_up_bonus_whatever_accounts_it_has(dust: Dust, medusa: FakeMedusa) -> None:
-    rules(bonuses={"signup": 7})
+    set_rules(bonuses={"signup": 7})
     medusa.add_customer("cus_0", "a@x.org")
     medusa.add_customer("cus_1", "A@x.org")
     options = ("backfill", "--since", SINCE, "--with-signup")
@@ -207,7 +197,7 @@ def test_a_mailbox_gets_one_sign_up_bonus_whatever_accounts_it_has(dust: Dust, m
 def test_sign_ups_wait_while_medusa_cannot_say_what_they_are(
     dust: Dust, medusa: FakeMedusa, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rules(bonuses={"signup": 7})
+    set_rules(bonuses={"signup": 7})
     medusa.add_customer("cus_0", "a@x.org")
     one = medusa._one
     monkeypatch.setattr(medusa, "_one", lambda *_: (503, {"message": "away"}))
@@ -235,7 +225,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Counter[str]]:
 def test_nobody_is_written_to_about_an_old_order_unless_told_to(
     dust: Dust, medusa: FakeMedusa, told: Callable[[], Counter[str]]
 ) -> None:
-    rules(earn={"expires_after_days": 60}, bonuses={"signup": 7})
+    set_rules(earn={"expires_after_days": 60}, bonuses={"signup": 7})
     place(medusa, 2)
     medusa.add_customer("cus_0", "a@x.org")
     medusa.orders["order_good"] = order("order_good", customer_id="cus_2", placed=now() - timedelta(days=1))

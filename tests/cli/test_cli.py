@@ -15,8 +15,8 @@ from bridge.inbox.events import read_event
 from bridge.inbox.process_batch import process_batch
 from bridge.inbox.receive import receive
 from bridge.settings import get_settings, webhook_key
-from tests.cli.conftest import Dust
 from tests.support import processes
+from tests.support.commands import Dust
 from tests.support.medusa import FakeMedusa
 from tests.support.orders import event, order
 

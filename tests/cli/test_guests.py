@@ -9,19 +9,13 @@ from sqlalchemy import text
 from bridge.cli import app
 from bridge.clock import now
 from bridge.db import transaction
-from bridge.medusa.orders import read_order
-from bridge.settlement.settle import settle_orders
-from tests.cli.conftest import Dust
+from tests.support.commands import Dust
 from tests.support.orders import line, order
+from tests.support.settling import settle
 
 pytestmark = pytest.mark.usefixtures("settings")
 
 ADA = "Ada@Example.com"
-
-
-def settle(*documents: dict[str, Any]) -> None:
-    with transaction() as connection:
-        settle_orders(connection, [read_order(document) for document in documents], now=now())
 
 
 def as_a_guest(order_id: str = "order_1", *, email: str = ADA, **more: Any) -> dict[str, Any]:

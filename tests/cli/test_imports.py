@@ -8,7 +8,6 @@ import subprocess
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
@@ -20,14 +19,14 @@ from bridge.ids import CustomerId
 from bridge.ledger.account import Kind, PostingDetails
 from bridge.ledger.statements import read_balance
 from bridge.ledger.store import open_accounts, save
-from bridge.programme.rules import Programme
-from bridge.programme.versions import add_version
 from bridge.stack.up import DUST
-from tests.bridge.test_transfers import hold, release
-from tests.cli.conftest import Dust
 from tests.support.clock import START, moved
+from tests.support.commands import Dust
+from tests.support.databases import count
+from tests.support.ledger import hold, release
 from tests.support.medusa import FakeMedusa
 from tests.support.processes import eventually
+from tests.support.settling import set_rules
 
 # When a lot of another programme was earned, and the last day on which it is good.
 EARNED, LATER = START - timedelta(days=500), START + timedelta(days=1_000)
@@ -44,11 +43,6 @@ def balance(customer: str) -> int:
         return read_balance(connection, CustomerId(customer)).balance
 
 
-def count(query: str) -> int:
-    with transaction() as connection:
-        return int(connection.scalar(text(query)) or 0)
-
-
 def spend(customer: str, dust: int) -> None:
     with transaction() as connection:
         account = open_accounts(connection, [CustomerId(customer)])[CustomerId(customer)]
@@ -57,11 +51,6 @@ def spend(customer: str, dust: int) -> None:
         )  # fmt: skip
         account.adjust(-dust, details, now=now())
         save(connection, [account])
-
-
-def rules(**parts: Any) -> None:
-    with transaction() as connection:
-        add_version(connection, Programme.model_validate(parts), author="test", now=now())
 
 
 def rows_of(file: Path) -> list[dict[str, str]]:
@@ -197,7 +186,7 @@ def test_what_is_exported_can_be_imported(dust: Dust, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("settings")
 def test_points_on_hold_do_not_outlive_an_undo(dust: Dust, tmp_path: Path) -> None:
-    rules(reversal={"negative_balance": "within_balance"})
+    set_rules(reversal={"negative_balance": "within_balance"})
     file = write(tmp_path, "customer_id,amount", "cus_1,50")
     name = dust("import", file, "--trust-ids", "--json").json["name"]
     hold(50)
@@ -216,7 +205,7 @@ def test_points_on_hold_do_not_outlive_an_undo(dust: Dust, tmp_path: Path) -> No
 def test_an_undo_takes_back_what_is_there_and_names_what_is_not(
     dust: Dust, tmp_path: Path, policy: str, balances: list[int], waived: int, swept: bool
 ) -> None:
-    rules(reversal={"negative_balance": policy})
+    set_rules(reversal={"negative_balance": policy})
     soon = (now() + timedelta(days=1)).isoformat()
     lots = ["cus_1,50,", "cus_2,50,", "cus_3,50,", f"cus_4,30,{soon}", "cus_4,20,"]
     file = write(tmp_path, "customer_id,amount,expires_at", *lots)

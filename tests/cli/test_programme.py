@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import text
 
 from bridge.db import transaction
-from tests.cli.conftest import Dust
 from tests.support.clock import START
+from tests.support.commands import Dust
 from tests.support.medusa import FakeMedusa
 from tests.support.orders import line, order
 

@@ -6,7 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support.databases import NOWHERE
+
+pytestmark = pytest.mark.system
 
 _GOOD = "name: Good\nsteps:\n  - {adjust: ada, dust: 5}\n  - {expect: ada, balance: 5}\n"
 _WRONG = "name: Wrong\nsteps:\n  - {expect: ada, balance: 5}\n"

@@ -37,8 +37,8 @@ from bridge.redemptions.service import due_redemptions, list_redemptions
 from bridge.redemptions.tables import State
 from bridge.settlement.referral_codes import own_code, state_code
 from bridge.settlement.settle import settle_orders
-from tests.concurrency.test_overdraft import deadlocks
 from tests.support import clock, tokens
+from tests.support.databases import deadlocks
 from tests.support.deliveries import deliver
 from tests.support.lives import Life, order_lives
 from tests.support.locks import way_of

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
-import psycopg
 import pytest
 from sqlalchemy import text
 
 from bridge.db import transaction
 from tests.support import tokens
+from tests.support.databases import deadlocks
 from tests.support.processes import serving_dust
 
 pytestmark = pytest.mark.servers
@@ -33,14 +33,6 @@ def figures(customer: str) -> tuple[int, int, int]:
     with transaction() as connection:
         query = text("SELECT balance, held, version FROM dust_balance WHERE customer_id = :customer")
         return tuple(connection.execute(query, {"customer": customer}).one())  # type: ignore[return-value]
-
-
-def deadlocks(url: str) -> int:
-    """Deadlocks that Postgres has found in this database so far."""
-    with psycopg.connect(url) as connection:
-        row = connection.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()").fetchone()
-    assert row is not None
-    return int(row[0])
 
 
 @pytest.fixture

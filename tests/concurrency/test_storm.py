@@ -7,26 +7,19 @@ from threading import Event
 from typing import Any
 
 from fastapi.testclient import TestClient
-from sqlalchemy import text
 
-from bridge.db import transaction
 from bridge.inbox.process_batch import process_batch
 from bridge.inbox.reconcile import reconcile
 from bridge.medusa.client import get_medusa
 from bridge.operations.audit import audit
 from tests.support.deliveries import deliver
+from tests.support.ledger import stored_balances
 from tests.support.lives import balances, order_lives
 from tests.support.medusa import FakeMedusa
 from tests.support.orders import PLACED, order_event
 
 ORDERS, CUSTOMERS, TIMES = 1_000, 100, 3
 LOST_SHARE = 0.2
-
-
-def booked() -> dict[str, int]:
-    with transaction() as connection:
-        rows = connection.execute(text("SELECT customer_id, balance FROM dust_balance WHERE balance <> 0"))
-        return {row.customer_id: row.balance for row in rows}
 
 
 def drain_all() -> None:
@@ -74,7 +67,7 @@ def test_a_storm_and_one_reconcile_end_where_an_independent_reference_does(
     heard: dict[str, int] = {}
     for life, place in deliveries:
         heard[life.order_id] = max(place, heard.get(life.order_id, 0))
-    assert booked() == balances(lives, heard)
+    assert stored_balances() == balances(lives, heard)
 
     medusa.orders = {life.order_id: life.newest for life in lives}
     found = reconcile(get_medusa(), since=PLACED - timedelta(days=1))
@@ -82,7 +75,7 @@ def test_a_storm_and_one_reconcile_end_where_an_independent_reference_does(
     behind = {life.order_id for life in lives if heard.get(life.order_id) != len(life.facts) - 1}
     assert set(found.drifted) == behind
     drain_all()
-    assert booked() == balances(lives)
+    assert stored_balances() == balances(lives)
     assert audit() == []
     again = reconcile(get_medusa(), since=PLACED - timedelta(days=1))
     assert (again.orders_seen, again.drifted) == (ORDERS, [])

@@ -17,9 +17,9 @@ from bridge.stack import supervisor
 from bridge.stack.postgres import embedded_postgres
 from bridge.stack.processes import free_port, until
 from tests.faults.shop import NOTICES, Shop
-from tests.stack.conftest import data_folder
 from tests.support import medusa as fake
 from tests.support.brokers import own_broker
+from tests.support.child_processes import data_folder
 from tests.support.deliveries import WEBHOOK_SECRET
 from tests.support.medusa import serving
 from tests.support.processes import answers, running

@@ -19,8 +19,8 @@ from bridge.stack.account import open_data_dir, server_account, server_folder
 from bridge.stack.postgres import embedded_postgres
 from bridge.stack.secrets import kept_secret
 from bridge.stack.servers import package_folder
-from tests.stack.conftest import data_folder, family
 from tests.support.brokers import own_broker
+from tests.support.child_processes import data_folder, family
 from tests.support.databases import at_database
 from tests.support.processes import eventually, serving_dust
 from tests.support.till import selling

@@ -22,8 +22,8 @@ from bridge.settings import Settings
 from bridge.stack.processes import free_port, until
 from bridge.stack.up import StackUrls, running_stack
 from tests.live.conftest import PATIENCE_SECONDS, SCREENSHOTS
-from tests.stack.conftest import data_folder
 from tests.support.brokers import ON_RABBITMQ, broker_for_a_stack
+from tests.support.child_processes import data_folder
 from tests.support.deliveries import WEBHOOK_SECRET, deliver
 from tests.support.medusa import API_KEY, FakeMedusa, serving
 from tests.support.orders import event, order

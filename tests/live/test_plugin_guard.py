@@ -11,6 +11,7 @@ from bridge.demo.people import Merchant, Refused, Storefront
 from bridge.demo.seed import SeededProduct, ShopKeys
 from bridge.stack.processes import until
 from tests.live.conftest import PATIENCE_SECONDS, region_takes
+from tests.support.live_carts import assert_refused, code_for_items, promotion_of_customer, ready_cart, shops_own_code
 from tests.support.promotions import facts_in_medusa, owner_rule, write_facts
 
 pytestmark = pytest.mark.live
@@ -24,19 +25,6 @@ def dust_only(merchant: Merchant, keys: ShopKeys) -> Iterator[SeededProduct]:
     merchant.update_product(keys.mug, metadata={"dust_only": False})
 
 
-def code_for_items(merchant: Merchant, customer_id: str, product: SeededProduct, quantity: int, **changes: Any) -> str:
-    """A promotion as the bridge makes it for so many units of a product."""
-    method = {
-        "type": "percentage",
-        "value": 100,
-        "target_type": "items",
-        "allocation": "once",
-        "max_quantity": quantity,
-        "target_rules": [{"attribute": "items.product.id", "operator": "in", "values": [product.id]}],
-    }
-    return _promotion(merchant, customer_id, method, **{"max_share": None, **changes})
-
-
 def code_for_money(merchant: Merchant, customer_id: str, euros: int, **changes: Any) -> str:
     """A promotion as the bridge makes it for a fixed discount."""
     method = {
@@ -46,50 +34,11 @@ def code_for_money(merchant: Merchant, customer_id: str, euros: int, **changes: 
         "allocation": "across",
         "currency_code": "eur",
     }
-    return _promotion(merchant, customer_id, method, **changes)
-
-
-def _promotion(
-    merchant: Merchant, customer_id: str, method: dict[str, Any], *, max_share: str | None = "1", **changes: Any
-) -> str:
-    code = f"DUST-{secrets.token_hex(6).upper()}"
-    body = {
-        "code": code,
-        "type": "standard",
-        "status": "active",
-        "is_automatic": False,
-        "is_tax_inclusive": True,
-        "limit": 1,
-        "rules": [owner_rule(customer_id, redemption_id=f"dred_{code}", max_share=max_share)],
-        "application_method": method,
-    }
-    merchant.post("/admin/promotions", {**body, **changes})
-    return code
+    return promotion_of_customer(merchant, customer_id, method, **changes)
 
 
 def promotion_id(merchant: Merchant, code: str) -> str:
     return str(merchant.get("/admin/promotions", code=code)["promotions"][0]["id"])
-
-
-def ready_cart(shopper: Storefront, product: SeededProduct, quantity: int, *codes: str) -> str:
-    """A cart at which only "place order" is missing."""
-    cart_id = shopper.new_cart()
-    shopper.add(cart_id, product, quantity)
-    for code in codes:
-        cart = shopper.apply_code(cart_id, code)
-        assert code in {promotion["code"] for promotion in cart["promotions"]}
-    shopper.choose_shipping(cart_id)
-    shopper.pay(cart_id)
-    return cart_id
-
-
-def assert_refused(shopper: Storefront, cart_id: str, message: str) -> None:
-    """Refused with these words, and the cart is as it was."""
-    before = shopper.cart(cart_id)
-    with pytest.raises(Refused, match=message) as refused:
-        shopper.complete(cart_id)
-    assert refused.value.status == 400
-    assert shopper.cart(cart_id) == before
 
 
 def test_a_dust_only_product_is_not_sold_for_money(storefront: Storefront, dust_only: SeededProduct) -> None:
@@ -225,15 +174,6 @@ def test_a_guest_without_dust_checks_out_as_ever(merchant: Merchant, keys: ShopK
 
 
 # The programme's share
-
-
-def shops_own_code(merchant: Merchant, euros: int) -> str:
-    """A coupon of the shop's own."""
-    code = f"SUMMER-{secrets.token_hex(6).upper()}"
-    method = {"type": "fixed", "value": euros, "target_type": "order", "allocation": "across", "currency_code": "eur"}
-    body = {"code": code, "type": "standard", "status": "active", "is_automatic": False, "is_tax_inclusive": True}
-    merchant.post("/admin/promotions", {**body, "application_method": method})
-    return code
 
 
 def test_two_codes_made_without_a_cart_keep_the_share_together(
@@ -410,7 +350,7 @@ def test_points_do_not_pay_for_a_product_whose_variants_differ_in_price(
         "max_quantity": 1,
         "target_rules": [{"attribute": "items.product.id", "operator": "in", "values": [scarf["id"]]}],
     }
-    code = _promotion(merchant, storefront.customer_id, method, max_share=None)
+    code = promotion_of_customer(merchant, storefront.customer_id, method, max_share=None)
     cart_id = storefront.new_cart()
     storefront.ask("POST", f"/store/carts/{cart_id}/line-items", {"variant_id": large, "quantity": 1})
     storefront.apply_code(cart_id, code)

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from bridge.stack.processes import free_port, spawn, stop
-from tests.bridge.test_operations import DOCS, RULES, metrics_in, queries
+from tests.support.alerts import DOCS, RULES, metrics_in, queries
 from tests.support.deliveries import OTHER_WEBHOOK_SECRET, deliver
 from tests.support.orders import order, order_event
 from tests.support.processes import eventually, serving_dust

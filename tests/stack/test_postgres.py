@@ -16,8 +16,8 @@ from bridge.stack.account import Account, reachable
 from bridge.stack.errors import StackError
 from bridge.stack.postgres import embedded_postgres
 from bridge.stack.processes import until
-
-from .conftest import PATIENCE_SECONDS, REPOSITORY, Run, assert_all_end, data_folder, family, first_line, users
+from tests.support.child_processes import PATIENCE_SECONDS, Run, assert_all_end, data_folder, family, first_line, users
+from tests.support.source_files import ROOT
 
 pytestmark = pytest.mark.servers
 
@@ -201,7 +201,7 @@ def normal_user(folder: Path) -> dict[str, object]:
     pythons = [sys.executable, f"/usr/bin/python{sys.version_info.major}.{sys.version_info.minor}"]
     python = next((each for each in pythons if reachable(Path(each), account)), None)
     packages = Path(sysconfig.get_path("purelib"))
-    if python is None or not reachable(REPOSITORY, account) or not reachable(packages, account):
+    if python is None or not reachable(ROOT, account) or not reachable(packages, account):
         pytest.skip("Python, Dust or its packages lie where only root can read them")
     os.chown(folder, account.uid, account.gid)
     folder.chmod(0o700)

@@ -5,8 +5,7 @@ import redis
 
 from bridge.stack.processes import until
 from bridge.stack.redis import embedded_redis
-
-from .conftest import PATIENCE_SECONDS, Run, assert_all_end, family, first_line
+from tests.support.child_processes import PATIENCE_SECONDS, Run, assert_all_end, family, first_line
 
 pytestmark = pytest.mark.servers
 

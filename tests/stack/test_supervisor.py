@@ -11,8 +11,7 @@ from bridge.stack import supervisor as module
 from bridge.stack.errors import StackError
 from bridge.stack.processes import until
 from bridge.stack.supervisor import Program, Supervisor, run_to_end, supervised
-
-from .conftest import PATIENCE_SECONDS, Run, assert_all_end, family, first_line
+from tests.support.child_processes import PATIENCE_SECONDS, Run, assert_all_end, family, first_line
 
 pytestmark = pytest.mark.servers
 

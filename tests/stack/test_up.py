@@ -14,8 +14,7 @@ from bridge.settings import Settings, load_settings
 from bridge.stack.errors import StackError
 from bridge.stack.processes import until
 from bridge.stack.up import as_environment, running_stack
-
-from .conftest import PATIENCE_SECONDS, Run, assert_all_end, family, first_line
+from tests.support.child_processes import PATIENCE_SECONDS, Run, assert_all_end, family, first_line
 
 pytestmark = pytest.mark.servers
 

@@ -10,7 +10,7 @@ from uuid import uuid4
 import redis
 
 from bridge.stack.redis import embedded_redis
-from tests.stack.conftest import data_folder
+from tests.support.child_processes import data_folder
 from tests.support.rabbitmq import RabbitMQ, shared_rabbitmq
 
 ON_RABBITMQ = os.environ.get("TEST_BROKER", "redis") == "rabbitmq"

@@ -7,8 +7,9 @@ from typing import Any
 
 import psycopg
 import pytest
+from sqlalchemy import text
 
-from bridge.db import forget_engine
+from bridge.db import forget_engine, transaction
 from bridge.settings import get_settings
 
 NOWHERE = "postgresql://nobody@127.0.0.1:1/nowhere"
@@ -136,3 +137,16 @@ def waiting_for_locks(database_url: str) -> int:
         row = connection.execute(query).fetchone()
     assert row is not None
     return int(row[0])
+
+
+def deadlocks(url: str) -> int:
+    """Deadlocks that Postgres has found in this database so far."""
+    with psycopg.connect(url) as connection:
+        row = connection.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def count(query: str) -> int:
+    with transaction() as connection:
+        return int(connection.scalar(text(query)) or 0)

@@ -1,6 +1,6 @@
 """A shop that is played: what happens in Medusa, how Dust hears of it, and what Dust says. For random sequences.
 
-The rules of the game are in `tests/bridge/test_any_shop.py`, what orders are worth is in `shops.py`.
+The rules of the game are in `any_shop.py`, what orders are worth is in `shops.py`.
 """
 
 from copy import copy

@@ -1,7 +1,7 @@
-"""How many random sequences are played: a few in `make test`, thousands when `SEQUENCES` says so.
+"""How many random sequences are played: a few in `make test-system`, thousands when `SEQUENCES` says so.
 
 They are played in pieces of `PIECE`, each a test with a database of its own, so that several run beside each other and
-no database grows old: SEQUENCES=4000 make test ARGS="tests/bridge/test_any_sequence.py tests/bridge/test_any_life.py"
+no database grows old: SEQUENCES=4000 make test-system ARGS="-k any_"
 """
 
 import os

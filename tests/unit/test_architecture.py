@@ -1,11 +1,9 @@
 """The architecture: imports run one way, every error has its status, every task its worker and queue."""
 
-import ast
 import fnmatch
 import importlib
 import pkgutil
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,8 +13,8 @@ from bridge.errors import DustError
 from bridge.http.problems import status_of
 from bridge.queue import enqueue
 from bridge.settings import Settings
+from tests.support.source_files import ROOT, files_of, imports
 
-ROOT = Path(__file__).parents[2]
 # A package may import itself, those after it, and the shared ones.
 LAYERS = (
     "webhooks", "inbox", "simulation", "settlement", "redemptions", "imports", "products", "programme", "ledger",
@@ -41,24 +39,8 @@ LONG_FILES = {
 }  # fmt: skip
 
 
-def imports(file: Path) -> Iterator[str]:
-    """Full names of what a file imports, inside functions too."""
-    for node in ast.walk(ast.parse(file.read_text())):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{file}: relative import"
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-
-
 def packages_used(file: Path) -> set[str]:
     return {name.split(".")[1] for name in imports(file) if name.startswith("bridge.")}
-
-
-def files_of(folder: str) -> list[Path]:
-    pages = sorted((ROOT / folder).rglob("*.py"))
-    assert pages
-    return pages
 
 
 @pytest.mark.parametrize("package", LAYERS)
@@ -92,6 +74,12 @@ def test_no_file_is_too_long() -> None:
 def test_the_bridge_does_not_import_the_workers() -> None:
     for file in files_of("bridge"):
         assert not any(name.split(".")[0] == "workers" for name in imports(file)) or "cli" in file.parts, file
+
+
+def test_no_test_imports_another_test() -> None:
+    """Helpers are in `tests/support`, so that a test file can change without others."""
+    for file in files_of("tests"):
+        assert not any(re.match(r"tests\..*\btest_", name) for name in imports(file)), file
 
 
 def test_the_docstring_names_every_package() -> None:

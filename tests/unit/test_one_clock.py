@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.test_architecture import ROOT, files_of
+from tests.support.source_files import ROOT, files_of
 
 SQL_CLOCK = re.compile(
     r"(?<![.\w])(now\(\)|(clock|transaction|statement)_timestamp\(\)"

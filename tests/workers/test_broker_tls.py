@@ -26,7 +26,7 @@ from kombu.transport.pyamqp import SSLTransport
 from bridge.queue.broker import broker_problem, broker_tls
 from bridge.stack.processes import free_port
 from bridge.stack.redis import embedded_redis
-from tests.stack.conftest import data_folder
+from tests.support.child_processes import data_folder
 from tests.support.clock import machine_now
 from tests.support.deliveries import deliver
 from tests.support.orders import order, order_event

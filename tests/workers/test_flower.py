@@ -20,9 +20,9 @@ from celery.utils import uuid
 
 from bridge.clock import now
 from bridge.stack.processes import free_port, spawn, stop, until
-from tests.stack.conftest import data_folder
 from tests.support import clock
 from tests.support.brokers import ON_RABBITMQ, own_broker
+from tests.support.child_processes import data_folder
 from tests.support.medusa import API_KEY
 from tests.support.orders import event, order, order_event
 

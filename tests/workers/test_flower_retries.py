@@ -10,10 +10,10 @@ from sqlalchemy import func, select
 
 from bridge.db import transaction
 from bridge.inbox.process_one import EventFailed, UnknownEvent
-from bridge.inbox.tables import webhook_event
 from bridge.queue import enqueue
 from bridge.queue.retries import task_retry
 from tests.support.deliveries import deliver
+from tests.support.inbox import state_of
 from tests.support.medusa import FakeMedusa
 from tests.support.orders import event
 from workers.app import app
@@ -55,11 +55,6 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
 
     monkeypatch.setattr(handle, "apply_async", apply_async)
     return messages
-
-
-def state_of(event_id: str) -> str:
-    with transaction() as connection:
-        return str(connection.scalar(select(webhook_event.c.state).where(webhook_event.c.id == event_id)))
 
 
 def noted() -> int:

@@ -19,6 +19,7 @@ from bridge.db import transaction
 from bridge.inbox.events import read_event
 from bridge.inbox.receive import receive
 from tests.support.brokers import Broker, own_broker
+from tests.support.ledger import stored_balances
 from tests.support.lives import Life, balances, order_lives
 from tests.support.medusa import FakeMedusa, serving
 from tests.support.orders import event, order_event
@@ -100,7 +101,7 @@ def work_while_disturbed(
                 time.sleep(chance.uniform(0, 0.5))
                 disturb(number, broker)
             eventually(all_are_handled)
-    assert booked() == balances(lives)
+    assert stored_balances() == balances(lives)
 
 
 def two_thousand_events(lives: list[Life], chance: random.Random) -> list[bytes]:
@@ -145,9 +146,3 @@ def all_are_handled() -> bool:
         connection.execute(text(statement), {"now": now()})
         rows = connection.execute(text("SELECT state, count(*) AS number FROM webhook_event GROUP BY state"))
         return {row.state: row.number for row in rows} == {"handled": EVENTS}
-
-
-def booked() -> dict[str, int]:
-    with transaction() as connection:
-        rows = connection.execute(text("SELECT customer_id, balance FROM dust_balance WHERE balance <> 0"))
-        return {row.customer_id: row.balance for row in rows}

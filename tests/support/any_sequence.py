@@ -1,0 +1,284 @@
+"""Whatever happens in whatever order, with facts lost, doubled and late: the ledger ends where a small model says.
+
+The model knows nothing of lots, versions or holds. It keeps, for each order, what is true of it now and which rules it
+first met, and adds up. (`test_any_life.py` lets time pass as well, and follows every single dust.)
+"""
+
+from copy import copy
+from datetime import datetime, timedelta
+from fractions import Fraction
+from math import floor
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    multiple,
+    precondition,
+    rule,
+)
+from sqlalchemy import func, select
+
+from bridge.clock import now
+from bridge.db import transaction
+from bridge.errors import Conflict
+from bridge.ids import CustomerId, new_id
+from bridge.inbox.process_batch import process_batch
+from bridge.inbox.reconcile import reconcile
+from bridge.ledger.statements import Balance, read_balances
+from bridge.ledger.tables import dust_balance
+from bridge.medusa.client import get_medusa
+from bridge.medusa.orders import read_order
+from bridge.operations.audit import audit
+from bridge.programme.rules import Programme
+from bridge.programme.versions import add_version
+from bridge.redemptions.service import Redemption
+from bridge.redemptions.tables import OPEN_STATES, State, dust_redemption
+from bridge.settlement.settle import settle_orders
+from tests.support.medusa import FakeMedusa
+from tests.support.orders import PLACED
+from tests.support.purchases import Purchase
+from tests.support.redemptions import redeem_points, release_redemption
+from tests.support.sequences import empty_database
+
+CUSTOMERS = ("cus_1", "cus_2")
+
+
+class AnySequence(RuleBasedStateMachine):
+    purchases = Bundle("purchases")
+    active = Bundle("active")
+    withdrawn = Bundle("withdrawn")
+    medusa: FakeMedusa
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.medusa.forget()
+        empty_database()
+        self.tag = new_id("t")
+        self.customers = [CustomerId(f"{name}_{self.tag}") for name in CUSTOMERS]
+        self.orders: dict[str, Purchase] = {}
+        self.heard: list[tuple[dict[str, Any], Purchase]] = []
+        self.redemptions: dict[str, Redemption] = {}
+        self.used_by: dict[str, Purchase] = {}
+        self.touched = True
+        """Whether Dust did anything since the last look at its books."""
+        self.change_the_rules(rate=1, waits=False)
+
+    def earning_rules(self) -> dict[str, Any]:
+        when = "payment.captured" if self.waits else "order.placed"
+        return {"earn": {"rates": {"eur": str(self.rate)}, "when": when}, "redeem": {"rates": {"eur": "10"}}}
+
+    def moment(self) -> datetime:
+        """When the next order is placed."""
+        return PLACED
+
+    def set_rules(self) -> None:
+        with transaction() as connection:
+            add_version(connection, Programme.model_validate(self.earning_rules()), author="test", now=now())
+
+    def tell(self, facts: dict[str, Any], stood: Purchase) -> None:
+        """Dust is told; `stood` is how the order was when these were its facts."""
+        self.hear(facts, stood)
+        self.touched = True
+        with transaction() as connection:
+            settle_orders(connection, [read_order(facts)], now=now())
+
+    def hear(self, facts: dict[str, Any], stood: Purchase) -> bool:
+        """The model is told; False when it is no news."""
+        return self.orders[facts["id"]].hear(facts, rate=self.rate, waits=self.waits)
+
+    def changed(self, purchase: Purchase, told: bool) -> None:
+        """The order is different now in Medusa; Dust is told, or the event is lost or late."""
+        facts, stood = purchase.facts(), copy(purchase)
+        self.medusa.orders[purchase.id] = facts
+        self.heard.append((facts, stood))
+        if told:
+            self.tell(facts, stood)
+
+    def place(self, purchase: Purchase, told: bool) -> Purchase:
+        self.orders[purchase.id] = purchase
+        self.changed(purchase, told)
+        return purchase
+
+    @initialize(target=purchases, prices=st.lists(st.integers(5, 40), min_size=1, max_size=3))
+    def have_bought(self, prices: list[int]) -> Any:
+        """There is something to begin with."""
+        return multiple(*(self.buy(number % 2, price, 2, told=True) for number, price in enumerate(prices)))
+
+    @rule(target=purchases, name=st.sampled_from(range(len(CUSTOMERS))), price=st.integers(1, 40),
+          quantity=st.integers(1, 5), told=st.booleans())  # fmt: skip
+    def buy(self, name: int, price: int, quantity: int, told: bool) -> Purchase:
+        who = self.customers[name]
+        bought = Purchase(id=new_id("order"), customer=who, price=price, quantity=quantity, placed=self.moment())
+        return self.place(bought, told)
+
+    @rule(purchase=purchases, quantity=st.integers(1, 8), told=st.booleans())
+    def edit(self, purchase: Purchase, quantity: int, told: bool) -> None:
+        if not purchase.canceled and quantity > purchase.returned and not purchase.code:
+            purchase.quantity = quantity
+            purchase.version += 1
+            self.changed(purchase, told)
+
+    @rule(purchase=purchases, told=st.booleans())
+    def take_one_back(self, purchase: Purchase, told: bool) -> None:
+        if not purchase.canceled and purchase.returned < purchase.quantity and not purchase.credit:
+            purchase.returned += 1
+            purchase.version += 1
+            self.changed(purchase, told)
+
+    @rule(purchase=purchases, price=st.integers(1, 60), told=st.booleans())
+    def exchange(self, purchase: Purchase, price: int, told: bool) -> None:
+        """Another item is put on the order at once. What it replaces comes back later (`take_one_back`), or never; the
+        difference is paid later, or never."""
+        if not purchase.canceled and not purchase.swapped and purchase.returned < purchase.quantity:
+            purchase.swapped = price
+            purchase.version += 1
+            self.changed(purchase, told)
+
+    @rule(purchase=purchases, credit=st.integers(1, 20), told=st.booleans())
+    def refund_without_return(self, purchase: Purchase, credit: int, told: bool) -> None:
+        if not purchase.canceled and credit <= purchase.total():
+            purchase.credit += credit
+            purchase.refunded += min(credit, purchase.captured - purchase.refunded)
+            purchase.version += 1
+            self.changed(purchase, told)
+
+    @rule(purchase=consumes(purchases), told=st.booleans())
+    def cancel(self, purchase: Purchase, told: bool) -> None:
+        purchase.canceled = True
+        purchase.version += 1
+        self.changed(purchase, told)
+
+    @rule(purchase=purchases, part=st.sampled_from([1, 1, 2]), told=st.booleans())
+    def pay(self, purchase: Purchase, part: int, told: bool) -> None:
+        """All that is owed is captured, or a part. Nothing else of the order moves: only its payments tell."""
+        owed = (int(purchase.total()) - purchase.captured + purchase.refunded) // part
+        if not purchase.canceled and owed > 0:
+            purchase.captured += owed
+            self.medusa.add_payment(purchase.id, at=now())
+            self.changed(purchase, told)
+
+    @rule(rate=st.integers(1, 9), waits=st.booleans())
+    def change_the_rules(self, rate: int, waits: bool) -> None:
+        self.rate, self.waits = rate, waits
+        self.set_rules()
+
+    @precondition(lambda self: self.heard)
+    @rule(data=st.data())
+    def old_news_again(self, data: st.DataObject) -> None:
+        self.tell(*data.draw(st.sampled_from(self.heard[-12:])))
+
+    @rule(target=active, name=st.sampled_from(range(len(CUSTOMERS))), percent=st.integers(1, 110))
+    def redeem(self, name: int, percent: int) -> Any:
+        """A part of what there is, or a little more than that."""
+        spendable = self.spendable(name)
+        dust = 1 + spendable * percent // 100
+        self.touched = True
+        try:
+            made = redeem_points(self.customers[name], dust, key=new_id("key"))
+        except Conflict:
+            assert dust > spendable
+            return multiple()
+        assert dust <= spendable
+        self.redemptions[made.id] = made
+        self.held_for(made)
+        return made
+
+    def spendable(self, name: int) -> int:
+        return self.balances()[name].available
+
+    def held_for(self, redemption: Redemption) -> None:
+        """The model hears that dust is set aside."""
+
+    @rule(redemption=consumes(active), price=st.integers(1, 30), told=st.booleans())
+    def order_with_the_code(self, redemption: Redemption, price: int, told: bool) -> None:
+        # Else it was withdrawn when its time was over.
+        if redemption.codes[0].code in self.medusa.live_codes():
+            self.medusa.use_code(redemption.codes[0].code)
+        self._order_with(redemption, price, told)
+
+    @rule(redemption=consumes(withdrawn), price=st.integers(1, 30), told=st.booleans())
+    def order_with_a_withdrawn_code(self, redemption: Redemption, price: int, told: bool) -> None:
+        """Somebody has put the promotion back, say: what the shopper used is booked all the same."""
+        self._order_with(redemption, price, told)
+
+    def _order_with(self, redemption: Redemption, price: int, told: bool) -> None:
+        assert redemption.value is not None
+        purchase = Purchase(
+            id=new_id("order"),
+            customer=redemption.customer_id,
+            price=price,
+            quantity=1,
+            code=redemption.codes[0].code,
+            discount=min(price, floor(redemption.value)),
+            placed=self.moment(),
+        )
+        if purchase.discount:
+            self.used_by[redemption.id] = purchase
+            self.place(purchase, told)
+
+    @rule(target=withdrawn, redemption=consumes(active))
+    def release(self, redemption: Redemption) -> Redemption:
+        self.touched = True
+        assert release_redemption(redemption).state is State.RELEASED
+        self.released(redemption)
+        return redemption
+
+    def released(self, redemption: Redemption) -> None:
+        """The model hears that nothing is set aside for it any more."""
+
+    @precondition(lambda self: any(each.seen != each.age for each in self.orders.values()))
+    @rule()
+    def sweep(self) -> None:
+        """Reconcile finds everything that Dust was not told, and then all is as the model says."""
+        self.touched = True
+        for _, purchase in sorted(self.orders.items()):
+            self.hear(purchase.facts(), purchase)
+        reconcile(get_medusa(), since=now() - timedelta(days=3650))
+        while process_batch().taken:
+            pass
+        self.all_is_as_the_model_says()
+
+    def all_is_as_the_model_says(self) -> None:
+        assert [each.balance for each in self.balances()] == [self._expected(who) for who in self.customers]
+
+    def _expected(self, customer: str) -> int:
+        earned = sum(order.earned() for order in self.orders.values() if order.customer == customer)
+        spent = 0
+        for redemption_id, purchase in self.used_by.items():
+            redemption = self.redemptions[redemption_id]
+            if redemption.customer_id == customer and redemption.value:
+                spent += purchase.dust_used(redemption.dust, Fraction(redemption.value))
+        return earned - spent
+
+    def balances(self) -> list[Balance]:
+        with transaction() as connection:
+            return read_balances(connection, self.customers)
+
+    @invariant()
+    def held_is_what_open_redemptions_ask_for(self) -> None:
+        if not self.touched:
+            return
+        asks, has = dust_redemption.c, dust_balance.c
+        asked = select(func.coalesce(func.sum(asks.dust), 0)).where(
+            asks.customer_id == has.customer_id, asks.state.in_(OPEN_STATES)
+        )
+        query = select(has.customer_id).where(has.customer_id.in_(self.customers), has.held != asked.scalar_subquery())
+        with transaction() as connection:
+            assert connection.scalars(query).all() == []
+        self.touched = False
+
+    def teardown(self) -> None:
+        self.sweep()
+        # Payments of orders that were only now found to wait for one are looked at once more; then all is known.
+        found = [reconcile(get_medusa(), since=now() - timedelta(days=3650)).drifted for _ in range(2)]
+        assert found[-1] == []
+        while process_batch().taken:
+            pass
+        self.touched = True
+        self.all_is_as_the_model_says()
+        assert audit() == []
