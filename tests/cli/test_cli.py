@@ -187,6 +187,7 @@ def test_a_secret_is_new_each_time_and_one_that_settings_take(dust: Dust, monkey
     assert [len(webhook_key(secret)) for secret in secrets] == [32, 32]
 
 
+@pytest.mark.system
 def test_trigger_sends_what_a_real_server_takes(dust: Dust, settings: dict[str, str], tmp_path: Path) -> None:
     file = tmp_path / "order.json"
     file.write_text(json.dumps({"order": order("order_7")}))

@@ -126,6 +126,7 @@ def test_dust_matures_and_expires_at_once_and_the_sweeps_are_woken(
     assert published[-3:] == [INBOX_DRAIN, REDEMPTIONS_SWEEP, NOTICES_EXPIRING]
 
 
+@pytest.mark.system
 def test_other_processes_go_by_it_too(movable: None, settings: dict[str, str]) -> None:
     dust("+30d")
     environment = {**os.environ, **settings, "DUST_TEST_CLOCK": "true"}

@@ -34,6 +34,9 @@ from tests.support.clock import machine_now, moved
 from tests.support.databases import NOWHERE
 from tests.support.medusa import API_KEY, PUBLISHABLE_KEY
 
+# A worker runs for all of them.
+pytestmark = pytest.mark.system
+
 _PATIENCE_SECONDS = 60.0
 
 

@@ -275,6 +275,7 @@ def owner(database: str) -> Iterator[psycopg.Connection]:
         yield connection
 
 
+@pytest.mark.system
 def test_a_killed_import_and_a_killed_undo_go_on_where_they_were(
     dust: Dust, settings: dict[str, str], owner: psycopg.Connection, tmp_path: Path
 ) -> None:
@@ -301,6 +302,7 @@ def test_a_killed_import_and_a_killed_undo_go_on_where_they_were(
     assert count("SELECT count(*) FROM dust_lot WHERE remaining <> 0") == 0
 
 
+@pytest.mark.system
 def test_an_import_killed_halfway_can_be_undone_as_it_is(
     dust: Dust, settings: dict[str, str], owner: psycopg.Connection, tmp_path: Path
 ) -> None:

@@ -87,6 +87,7 @@ def made(tmp_path: Path) -> Path:
     return file
 
 
+@pytest.mark.system
 def test_the_secrets_that_are_made_are_accepted(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     variables = variables_of(made)
     assert set(variables) == set(EXAMPLE)
@@ -99,6 +100,7 @@ def test_the_secrets_that_are_made_are_accepted(made: Path, monkeypatch: pytest.
     load_settings(join_running=False).require("webhook_secrets", "admin_token", "flower_basic_auth", "notify_secret")
 
 
+@pytest.mark.system
 def test_the_file_is_for_its_owner_and_never_overwritten(made: Path) -> None:
     assert stat.S_IMODE(made.stat().st_mode) == 0o600
     before = made.read_bytes()
