@@ -26,7 +26,7 @@ from tests.support.built_shop import PROJECT, built_shop
 pytestmark = pytest.mark.live
 
 STAND_INS = Path(__file__).parent / "storefront"
-GUIDE = (PROJECT / "docs" / "storefront.md").read_text()
+GUIDE = (PROJECT / "docs" / "how-to" / "storefront.md").read_text()
 DUST = 900
 
 

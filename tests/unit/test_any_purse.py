@@ -238,6 +238,7 @@ class AnyPurse(RuleBasedStateMachine):
         assert there + spent + expired == self.given
 
 
+@pytest.mark.system
 @pieces
 @pytest.mark.filterwarnings("ignore:.*seconds to run.*")
 def test_lots_are_what_lies_in_a_purse(piece: int) -> None:
