@@ -26,7 +26,7 @@ from bridge.inbox.tables import EventState
 from bridge.ledger.statements import read_balances, read_transactions
 from bridge.ledger.store import customers_with_due_lots, open_accounts, reserved_lots, transaction_by_key
 from bridge.ledger.webhook_events import announce_expiring
-from bridge.redemptions.service import due_redemptions, list_redemptions, lock_redemptions_of_orders, oldest_pending
+from bridge.redemptions.repository import due_redemptions, list_redemptions, lock_redemptions_of_orders, oldest_pending
 from bridge.reports.explain import explain
 from bridge.settlement.claims import proved_and_waiting
 from bridge.settlement.escrow import expire_escrows

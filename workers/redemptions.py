@@ -7,7 +7,7 @@ from bridge.inbox.reconcile import keep_orders
 from bridge.medusa.client import get_medusa
 from bridge.queue.enqueue import INBOX_DRAIN, REDEMPTIONS_ADVANCE, REDEMPTIONS_SWEEP, publish
 from bridge.redemptions.medusa_sync import advance as advance_redemption
-from bridge.redemptions.service import claim_due
+from bridge.redemptions.repository import claim_due
 from bridge.redemptions.tables import State
 from workers.app import app
 

@@ -16,7 +16,7 @@ from bridge.http.problems import describe_problems, problem
 from bridge.inbox.listing import oldest_waiting
 from bridge.operations.metrics_collector import DatabaseFigures
 from bridge.queue.broker import broker_problem
-from bridge.redemptions.service import oldest_pending
+from bridge.redemptions.repository import oldest_pending
 from bridge.settings import get_settings
 
 router = APIRouter(tags=["health"])

@@ -14,7 +14,7 @@ from bridge.db import transaction
 from bridge.ledger.account import GENESIS, chain_hash
 from bridge.ledger.tables import dust_transaction
 from bridge.medusa.client import Medusa
-from bridge.redemptions.service import codes_closed_since
+from bridge.redemptions.repository import codes_closed_since
 from bridge.reports.closes import differences, newest_close
 from bridge.reports.reading import reading
 from bridge.settlement.check import look_at_sample

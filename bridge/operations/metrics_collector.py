@@ -26,7 +26,7 @@ from bridge.notices.listing import count_open, oldest_waiting_notice
 from bridge.notices.outbox import wanted
 from bridge.observability.metrics import read_counts, save_counts
 from bridge.queue.heartbeats import AUDIT, EVERY_MINUTE, read_runs
-from bridge.redemptions.service import oldest_pending
+from bridge.redemptions.repository import oldest_pending
 from bridge.redemptions.tables import OPEN_STATES
 from bridge.settlement.escrow import read_waiting
 

@@ -13,20 +13,11 @@ from typing import assert_never
 import structlog
 from sqlalchemy import Connection
 
-from bridge.ids import OrderId
-from bridge.ledger.account import Account, InsufficientDust, Kind, PostingDetails
-from bridge.ledger.store import reserved_lots
+from bridge.ledger.account import Account
 from bridge.medusa.orders import CodeUse, Line, Order
-from bridge.observability.metrics import REDEMPTIONS_ENDED
 from bridge.programme.earning import dust_for_value
-from bridge.redemptions.service import (
-    Code,
-    Redemption,
-    lock_redemption,
-    store_code_use,
-    store_second_use,
-    update_redemption,
-)
+from bridge.redemptions import lifecycle
+from bridge.redemptions.repository import Code, Redemption, lock_redemption, store_code_use, store_second_use
 from bridge.redemptions.tables import RedemptionKind, State
 
 log = structlog.get_logger(__name__)
@@ -196,7 +187,7 @@ def book_use(
     # Two orders of a batch may each have a code of it, or both the same one: the first has changed the row.
     redemption = lock_redemption(connection, redemption.id)
     if order.gone:
-        return _free_codes(connection, account, redemption, order, spent, now)
+        return lifecycle.order_deleted(connection, account, redemption, order, spent=spent, now=now)
     used = {
         code.code: used_dust(redemption, code, order, product_codes=product_codes, first=first)
         for code in _codes_of(redemption, order)
@@ -212,115 +203,14 @@ def book_use(
     for code in codes:
         if code.code in used and code not in redemption.codes:
             store_code_use(connection, code.code, order_id=order.id, dust_captured=code.dust_captured)
+    redemption = replace(redemption, codes=codes)
     target = sum(used.values())
     if redemption.open:
-        return _capture(connection, account, replace(redemption, codes=codes), order, target, now)
+        return lifecycle.capture(connection, account, redemption, order, target, now=now)
     difference = target - booked
-    if difference > 0:
-        details = _memo(Kind.REDEEM, redemption, order, "Dust spent on an order")
-        account.overdraw(difference, details, now=now)
-    elif difference < 0:
-        details = _memo(Kind.REFUND, redemption, order, "Dust of an order given back")
-        account.refund(-difference, spent, details, now=now)
-    else:
-        return replace(redemption, codes=codes)
-    # Not always the last posting: a refund may be followed by a posting that takes waived points.
-    for move in next(posting for posting in reversed(account.postings) if posting.details is details).moves:
-        if move.remaining:
-            spent[move.lot_id] = spent.get(move.lot_id, 0) - move.remaining
-    changes: dict[str, object] = {"dust_captured": redemption.dust_captured + difference}
-    if difference > 0 and (
-        redemption.state is not State.CAPTURED or (redemption.order_id != order.id and not booked)
-    ):  # fmt: skip
-        # The code was withdrawn, but an order has used it: Medusa completed the order in between, or the promotion was
-        # created again by hand. The use is booked, and the log entry informs an operator.
-        log.error("used_after_release", redemption_id=redemption.id, order_id=order.id, dust=difference)
-        reason = f"Order {order.id} used the code although it had been withdrawn; the dust was booked all the same."
-        changes |= {"state": State.CAPTURED.value, "order_id": redemption.order_id or order.id, "reason": reason}
-    update_redemption(connection, redemption.id, now=now, **changes)
-    return replace(redemption, codes=codes, dust_captured=redemption.dust_captured + difference)
-
-
-def _capture(
-    connection: Connection, account: Account, redemption: Redemption, order: Order, target: int, now: datetime
-) -> Redemption:
-    reserved = reserved_lots(connection, redemption.customer_id, redemption.id)
-    if target:
-        account.redeem(target, reserved, _memo(Kind.REDEEM, redemption, order, "Dust spent on an order"), now=now)
-        for move in account.postings[-1].moves:
-            reserved[move.lot_id] = reserved.get(move.lot_id, 0) + move.held
-    rest = {lot_id: amount for lot_id, amount in reserved.items() if amount}
-    if rest:
-        account.release(rest, _memo(Kind.RELEASE, redemption, order, "Dust not needed by the order"), now=now)
-    state = State.CAPTURED if target else State.RELEASED
-    reason = None if target else "The order that used the code was canceled."
-    update_redemption(
-        connection,
-        redemption.id,
-        now=now,
-        state=state.value,
-        dust_captured=target,
-        order_id=order.id,
-        reason=reason,
-        # Unused codes have to be deleted, now that no points are held for them.
-        next_attempt_at=now if any(code.order_id is None for code in redemption.codes) else None,
-    )
-    # Before the commit: a retry after a rollback counts twice, which does not matter for a rate.
-    REDEMPTIONS_ENDED.labels(state.value).inc()
-    return replace(redemption, state=state, dust_captured=target, order_id=OrderId(order.id))
-
-
-def _free_codes(
-    connection: Connection,
-    account: Account,
-    redemption: Redemption,
-    order: Order,
-    spent: Mapping[str, int],
-    now: datetime,
-) -> Redemption:
-    """Give back what a deleted order had used, and let another order use its codes.
-
-    Medusa takes back the use of the promotion when it deletes the order, and the code is still in the cart: the shopper
-    completes it with another card. So the points are held again, if the customer still has them. If not, or if another
-    order has used the redemption's other codes, the promotions of the codes are removed.
-    """
-    own = [code for code in redemption.codes if code.order_id == order.id]
-    others = [code.order_id for code in redemption.codes if code.order_id not in {None, order.id}]
-    booked = sum(code.dust_captured for code in own)
-    if booked:
-        account.refund(booked, spent, _memo(Kind.REFUND, redemption, order, "Dust of a deleted order"), now=now)
-    for code in own:
-        store_code_use(connection, code.code, order_id=None, dust_captured=0)
-    captured = redemption.dust_captured - booked
-    changes: dict[str, object] = {"dust_captured": captured, "order_id": others[0] if others else None}
-    if redemption.state is State.CAPTURED and not others:
-        reason = f"Order {order.id}, which had used the code, was deleted."
-        held = _hold_again(account, redemption, order, now)
-        changes |= {"state": (State.ACTIVE if held else State.RELEASED).value, "reason": reason, "attempts": 0}
-        changes |= {"next_attempt_at": None if held and not redemption.release_requested_at else now}
-    else:
-        changes |= {"next_attempt_at": now}
-    update_redemption(connection, redemption.id, now=now, **changes)
-    return lock_redemption(connection, redemption.id)
-
-
-def _hold_again(account: Account, redemption: Redemption, order: Order, now: datetime) -> bool:
-    """Hold the redemption's points again; False if the customer no longer has them, or the account was merged."""
-    if account.survivor is not None:
-        return False
-    try:
-        account.hold(redemption.dust, _memo(Kind.HOLD, redemption, order, "Dust set aside again"), now=now)
-    except InsufficientDust:
-        return False
-    return True
-
-
-def _memo(kind: Kind, redemption: Redemption, order: Order, description: str) -> PostingDetails:
-    return PostingDetails(
-        kind=kind,
-        reference_type="redemption",
-        reference_id=redemption.id,
-        description=f"{description} ({order.id})",
-        event_at=order.updated_at if kind is Kind.REFUND else order.placed_at,
-        programme_version=redemption.programme_version,
-    )
+    if difference == 0:
+        return redemption
+    is_first_use = redemption.order_id != order.id and not booked
+    if difference > 0 and (redemption.state is not State.CAPTURED or is_first_use):
+        return lifecycle.late_use(connection, account, redemption, order, difference, spent=spent, now=now)
+    return lifecycle.change_use(connection, account, redemption, order, difference, spent=spent, now=now)

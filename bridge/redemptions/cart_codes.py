@@ -11,6 +11,7 @@ the cart that a redemption was made for. Only the plugin finds other carts, into
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -18,7 +19,7 @@ from sqlalchemy import Connection, select
 
 from bridge.medusa.carts import CartCodes
 from bridge.medusa.client import Medusa, MedusaAway, MedusaNotConfigured, MedusaRefused, UnknownInMedusa
-from bridge.redemptions.service import Redemption, lock_redemption, update_redemption
+from bridge.redemptions.repository import Redemption, lock_redemption, save_redemption
 from bridge.redemptions.tables import State, dust_redemption, dust_redemption_code
 
 log = structlog.get_logger(__name__)
@@ -119,7 +120,7 @@ def schedule_cart_checks(connection: Connection, cart_id: str, codes: Collection
     for redemption_id in sorted(concerned):
         redemption = lock_redemption(connection, redemption_id)
         if redemption.state is State.ACTIVE and not redemption.should_withdraw(now):
-            update_redemption(connection, redemption_id, now=now, next_attempt_at=now + CART_CHECK_DELAY)
+            save_redemption(connection, replace(redemption, next_attempt_at=now + CART_CHECK_DELAY), now=now)
             noted.append(redemption_id)
     return noted
 

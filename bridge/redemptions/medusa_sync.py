@@ -8,29 +8,26 @@ codes are gone and that no order has used them.
 """
 
 import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from time import monotonic
 
 import structlog
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection
 
 from bridge.clock import now, real_now
 from bridge.db import transaction
 from bridge.errors import DustError, Unavailable
-from bridge.ledger.account import Kind, PostingDetails
-from bridge.ledger.store import open_accounts, reserved_lots, save
+from bridge.ledger.store import open_accounts, save
 from bridge.medusa.client import Json, Medusa, MedusaRefused, Promotion
-from bridge.notices.outbox import Notice, NoticeType, put
-from bridge.observability.metrics import REDEMPTIONS_ENDED
 from bridge.products.settings import newest_dust_only
 from bridge.programme.versions import version_numbered
 from bridge.queue.backoff import backoff_seconds
+from bridge.redemptions import lifecycle
 from bridge.redemptions.cart_codes import has_left_its_cart, take_out_again, take_out_of_carts
 from bridge.redemptions.promotions import promotion_body
-from bridge.redemptions.service import Code, Redemption, lock_redemption, update_redemption
-from bridge.redemptions.tables import State, dust_redemption, dust_redemption_code
+from bridge.redemptions.repository import Redemption, lock_redemption, save_redemption, store_promotions
+from bridge.redemptions.tables import State
 
 log = structlog.get_logger(__name__)
 
@@ -69,21 +66,21 @@ class Busy(Unavailable):
         super().__init__(f"Redemption {redemption_id} is being worked on.")
 
 
-class _VisitOver(Exception):
+class _OutOfTime(Exception):
     """The run has used up its time, and some codes are left."""
 
 
-class _Visit:
-    """The time budget of one run. The first code always has its time."""
+class _TimeBudget:
+    """The time of one run. The first code always has its time."""
 
     def __init__(self) -> None:
         self._end = monotonic() + MAX_RUN_SECONDS
         self._begun = False
 
     def next_code(self) -> None:
-        """Raise `_VisitOver` if no time is left for another code."""
+        """Raise `_OutOfTime` if no time is left for another code."""
         if self._begun and monotonic() >= self._end:
-            raise _VisitOver
+            raise _OutOfTime
         self._begun = True
 
 
@@ -97,19 +94,21 @@ def advance(redemption_id: str, medusa: Medusa) -> Outcome:
     redemption = _take_lease(redemption_id, lease)
     structlog.contextvars.bind_contextvars(customer_id=redemption.customer_id)
     if redemption.next_attempt_at is None and not redemption.should_withdraw(now()):
-        _drop_lease(redemption_id, lease)
+        with transaction() as connection:
+            save_redemption(connection, _lock_leased(connection, redemption_id, lease), now=now())
         return Outcome(redemption=redemption)
     try:
         if redemption.should_withdraw(now()):
             return _withdraw(redemption, medusa, lease)
         if redemption.state is State.PENDING:
-            return _make(redemption, medusa, lease)
+            return _create_promotions(redemption, medusa, lease)
         if redemption.state is State.ACTIVE:
             return _check_cart(redemption, medusa, lease)
-        return _look_again(redemption, medusa, lease)
-    except _VisitOver:
+        return _check_again(redemption, medusa, lease)
+    except _OutOfTime:
         with transaction() as connection:
-            _end_visit(connection, redemption_id, lease, next_attempt_at=now())
+            current = _lock_leased(connection, redemption_id, lease)
+            save_redemption(connection, replace(current, next_attempt_at=now()), now=now())
         return Outcome(redemption=redemption, unfinished=True)
     except Unavailable as error:
         _reschedule(redemption, lease, error)
@@ -120,93 +119,75 @@ def _take_lease(redemption_id: str, lease: str) -> Redemption:
     moment = now()
     with transaction() as connection:
         redemption = lock_redemption(connection, redemption_id)
-        until = connection.scalar(
-            select(dust_redemption.c.leased_until).where(dust_redemption.c.id == redemption_id)
-        )  # fmt: skip
-        if until is not None and until > moment:
+        if redemption.leased_until is not None and redemption.leased_until > moment:
             raise Busy(redemption_id)
-        update_redemption(connection, redemption_id, now=moment, lease=lease, leased_until=moment + LEASE)
+        save_redemption(connection, replace(redemption, lease=lease, leased_until=moment + LEASE), now=moment)
         return redemption
 
 
-def _drop_lease(redemption_id: str, lease: str) -> None:
-    with transaction() as connection:
-        _end_visit(connection, redemption_id, lease)
+def _lock_leased(connection: Connection, redemption_id: str, lease: str) -> Redemption:
+    """Lock the redemption, and return it with the lease given up, to be saved.
 
-
-def _end_visit(connection: Connection, redemption_id: str, lease: str, **changes: object) -> None:
-    """Release the lease and write `changes`. Raises `Busy` if another worker has taken the lease meanwhile."""
-    done = connection.execute(
-        update(dust_redemption)
-        .where(dust_redemption.c.id == redemption_id, dust_redemption.c.lease == lease)
-        .values(lease=None, leased_until=None, updated_at=now(), **changes)
-    )
-    if done.rowcount != 1:
+    Raises `Busy` if another worker has taken the lease meanwhile.
+    """
+    redemption = lock_redemption(connection, redemption_id)
+    if redemption.lease != lease:
         raise Busy(redemption_id)
+    return replace(redemption, lease=None, leased_until=None)
 
 
 def _reschedule(redemption: Redemption, lease: str, error: DustError) -> None:
     attempts = redemption.attempts + 1
+    wait = timedelta(seconds=backoff_seconds(attempts, longest_seconds=_LONGEST_WAIT_SECONDS))
     try:
         with transaction() as connection:
-            _end_visit(
-                connection,
-                redemption.id,
-                lease,
-                attempts=attempts,
-                next_attempt_at=now()
-                + timedelta(seconds=backoff_seconds(attempts, longest_seconds=_LONGEST_WAIT_SECONDS)),
-                reason=error.message,
-            )
+            current = _lock_leased(connection, redemption.id, lease)
+            current = replace(current, attempts=attempts, next_attempt_at=now() + wait, reason=error.message)
+            save_redemption(connection, current, now=now())
     except Unavailable:
         # The lease expires by itself; then the periodic job picks the row up again.
         log.warning("lease_left_to_run_out")
 
 
-def _make(redemption: Redemption, medusa: Medusa, lease: str) -> Outcome:
+def _create_promotions(redemption: Redemption, medusa: Medusa, lease: str) -> Outcome:
     with transaction() as connection:
         dust_only = newest_dust_only(connection, limit=_MAX_EXCEPTIONS)
         max_share = version_numbered(connection, redemption.programme_version).programme.redeem.max_share
-    visit = _Visit()
-    made: dict[str, Promotion] = {}
+    budget = _TimeBudget()
+    made: dict[str, str] = {}
     try:
         for code in redemption.codes:
             if code.promotion_id is None:
-                visit.next_code()
+                budget.next_code()
                 body = promotion_body(redemption, code, dust_only, max_share=max_share)
-                made[code.code] = _make_or_adopt(redemption, code.code, body, medusa)
-    except (_VisitOver, Unavailable):
+                made[code.code] = _create_or_adopt(redemption, code.code, body, medusa).id
+    except (_OutOfTime, Unavailable):
         with transaction() as connection:
-            _note_promotions(connection, made)
+            store_promotions(connection, made)
         raise
     except MedusaRefused as refusal:
         # Medusa's refusal is final. The promotions already created are deleted before the points come back. If one run
         # has no time for that, the next runs only delete.
         with transaction() as connection:
-            _note_promotions(connection, made)
-            update_redemption(connection, redemption.id, now=now(), release_requested_at=now())
+            store_promotions(connection, made)
+            current = lock_redemption(connection, redemption.id)
+            if current.open or current.state is State.CAPTURED:
+                lifecycle.request_release(connection, current, now=now())
         return _withdraw(redemption, medusa, lease, failure=refusal.message)
     reason = _put_in_cart(redemption, medusa) if redemption.cart_id else None
     with transaction() as connection:
-        current = lock_redemption(connection, redemption.id)
-        _note_promotions(connection, made)
-        changes: dict[str, object] = {"reason": reason, "attempts": 0}
+        current = _lock_leased(connection, redemption.id, lease)
+        store_promotions(connection, made)
         if current.state is State.PENDING:
-            # An order may have used the code already and been settled. Then the state is further on, and stays.
-            changes |= {"state": State.ACTIVE.value}
-            changes |= {"next_attempt_at": now() if current.release_requested_at else None}
-        _end_visit(connection, redemption.id, lease, **changes)
+            current = lifecycle.activate(connection, current, reason=reason, now=now())
+        else:
+            # An order has used the code already and was settled.
+            current = replace(current, reason=reason, attempts=0)
+            save_redemption(connection, current, now=now())
         return Outcome(redemption=lock_redemption(connection, redemption.id))
 
 
-def _note_promotions(connection: Connection, made: Mapping[str, Promotion]) -> None:
-    for code, promotion in made.items():
-        connection.execute(
-            update(dust_redemption_code).where(dust_redemption_code.c.code == code).values(promotion_id=promotion.id)
-        )
-
-
-def _make_or_adopt(redemption: Redemption, code: str, body: Json, medusa: Medusa) -> Promotion:
+def _create_or_adopt(redemption: Redemption, code: str, body: Json, medusa: Medusa) -> Promotion:
     try:
         return medusa.create_promotion(body)
     except MedusaRefused:
@@ -235,16 +216,15 @@ def _check_cart(redemption: Redemption, medusa: Medusa, lease: str) -> Outcome:
     if has_left_its_cart(redemption, medusa):
         return _withdraw(redemption, medusa, lease, why=_LEFT_THE_CART)
     with transaction() as connection:
-        current = lock_redemption(connection, redemption.id)
-        changes: dict[str, object] = {"attempts": 0}
+        current = replace(_lock_leased(connection, redemption.id, lease), attempts=0)
         if redemption.attempts:
             # Clear the reason of earlier failures to ask Medusa.
-            changes["reason"] = None
+            current = replace(current, reason=None)
         if current.next_attempt_at == redemption.next_attempt_at:
             # Otherwise another removal was reported while Medusa was asked.
-            changes["next_attempt_at"] = None
-        _end_visit(connection, redemption.id, lease, **changes)
-        return Outcome(redemption=lock_redemption(connection, redemption.id))
+            current = replace(current, next_attempt_at=None)
+        save_redemption(connection, current, now=now())
+        return Outcome(redemption=current)
 
 
 def _withdraw(
@@ -253,46 +233,30 @@ def _withdraw(
     """Remove the codes and release the points. `why` is the reason of a release that the shopper did not request."""
     missing = _delete_codes(redemption, medusa)
     orders = _orders_that_used(redemption, medusa)
-    if orders:
-        # Too late: settlement books the spend and ends this redemption. Until then it stays open.
-        with transaction() as connection:
-            later = now() + timedelta(seconds=_LONGEST_WAIT_SECONDS)
-            _end_visit(connection, redemption.id, lease, next_attempt_at=later)
-        return Outcome(redemption=redemption, orders=tuple(orders))
-    in_doubt = redemption.state is State.PENDING and bool(missing)
     with transaction() as connection:
-        current = lock_redemption(connection, redemption.id)
+        current = _lock_leased(connection, redemption.id, lease)
+        if orders:
+            # Too late: settlement books the spend and ends this redemption. Until then it stays open.
+            later = now() + timedelta(seconds=_LONGEST_WAIT_SECONDS)
+            save_redemption(connection, replace(current, next_attempt_at=later), now=now())
+            return Outcome(redemption=redemption, orders=tuple(orders))
         if not current.open:
-            _end_visit(connection, redemption.id, lease)
+            save_redemption(connection, current, now=now())
             return Outcome(redemption=current)
-        reason = failure or why or _why_released(current)
-        _release_hold(connection, current, reason)
-        _end_visit(
+        account = open_accounts(connection, [current.customer_id])[current.customer_id]
+        in_doubt = redemption.state is State.PENDING and bool(missing)
+        ended = (lifecycle.fail if failure else lifecycle.release)(
             connection,
-            redemption.id,
-            lease,
-            state=State.FAILED.value if failure else State.RELEASED.value,
-            reason=reason,
-            attempts=0,
+            account,
+            current,
+            reason=failure or why or _why_released(current),
             next_attempt_at=now() + SECOND_CHECK_DELAY if in_doubt else None,
+            now=now(),
         )
-        if failure:
-            _tell_of_failure(connection, current)
-        ended = lock_redemption(connection, redemption.id)
-    REDEMPTIONS_ENDED.labels(ended.state.value).inc()
+        account.expire_due(now=now())
+        save(connection, [account])
     log.info("redemption_ended", state=ended.state.value, dust=ended.dust, reason=ended.reason)
     return Outcome(redemption=ended)
-
-
-def _tell_of_failure(connection: Connection, redemption: Redemption) -> None:
-    data = {
-        "what": "redemption",
-        "redemption_id": redemption.id,
-        "customer_id": redemption.customer_id,
-        "amount": redemption.dust,
-        "code": MedusaRefused.code,
-    }
-    put(connection, [Notice(type=NoticeType.FAILED, customer_id=redemption.customer_id, data=data)], now=now())
 
 
 def _delete_codes(redemption: Redemption, medusa: Medusa) -> list[str]:
@@ -302,21 +266,20 @@ def _delete_codes(redemption: Redemption, medusa: Medusa) -> list[str]:
     searched again afterwards, since a shopper may have put the code back in between. All of it can be repeated by the
     next run.
     """
-    unused = [code.code for code in _unused(redemption)]
+    unused = [code.code for code in redemption.unused_codes]
     if not unused:
         return []
     take_out_of_carts(redemption, unused, medusa)
-    missing = _delete_promotions(redemption, medusa)
+    missing = _delete_promotions(unused, medusa)
     take_out_again(redemption, unused, medusa)
     return missing
 
 
-def _delete_promotions(redemption: Redemption, medusa: Medusa) -> list[str]:
-    codes = [code.code for code in _unused(redemption)]
+def _delete_promotions(codes: list[str], medusa: Medusa) -> list[str]:
     promotions = medusa.promotions_by_code(codes)
-    visit = _Visit()
+    budget = _TimeBudget()
     for promotion in promotions.values():
-        visit.next_code()
+        budget.next_code()
         medusa.delete_promotion(promotion.id)
     return [code for code in codes if code not in promotions]
 
@@ -327,15 +290,11 @@ def _orders_that_used(redemption: Redemption, medusa: Medusa) -> list[Json]:
     It runs after the promotions are deleted, so that no later order can carry one. The line items keep the code when
     the promotion is deleted.
     """
-    codes = {code.code for code in _unused(redemption)}
+    codes = {code.code for code in redemption.unused_codes}
     # Medusa uses the real time, whatever the test clock was at the redemption.
     made_at = min(redemption.created_at, redemption.created_at - (now() - real_now()))
     pages = medusa.orders_of_customer_since(redemption.customer_id, made_at - _CLOCK_SKEW)
     return [order for page in pages for order in page if codes & _codes_in(order)]
-
-
-def _unused(redemption: Redemption) -> list[Code]:
-    return [code for code in redemption.codes if code.order_id is None]
 
 
 def _codes_in(order: Json) -> set[str]:
@@ -350,36 +309,21 @@ def _codes_in(order: Json) -> set[str]:
     }
 
 
-def _look_again(redemption: Redemption, medusa: Medusa, lease: str) -> Outcome:
+def _check_again(redemption: Redemption, medusa: Medusa, lease: str) -> Outcome:
     """Remove codes that should not exist.
 
     They are codes that the order which used the others has left unused. Or, after a release in doubt, they are a
     promotion whose creation hung in Medusa and succeeded late.
     """
-    unused = _unused(redemption)
+    unused = redemption.unused_codes
     missing = _delete_codes(redemption, medusa)
     if len(missing) < len(unused) and redemption.state is not State.CAPTURED:
         log.warning("late_promotion_removed")
     orders = _orders_that_used(redemption, medusa) if unused else []
     with transaction() as connection:
-        _end_visit(connection, redemption.id, lease, next_attempt_at=None, attempts=0)
+        current = _lock_leased(connection, redemption.id, lease)
+        save_redemption(connection, replace(current, next_attempt_at=None, attempts=0), now=now())
     return Outcome(redemption=redemption, orders=tuple(orders))
-
-
-def _release_hold(connection: Connection, redemption: Redemption, why: str) -> None:
-    account = open_accounts(connection, [redemption.customer_id])[redemption.customer_id]
-    reserved = reserved_lots(connection, redemption.customer_id, redemption.id)
-    details = PostingDetails(
-        kind=Kind.RELEASE,
-        reference_type="redemption",
-        reference_id=redemption.id,
-        description=why,
-        event_at=now(),
-        programme_version=redemption.programme_version,
-    )
-    account.release(reserved, details, now=now())
-    account.expire_due(now=now())
-    save(connection, [account])
 
 
 def _why_released(redemption: Redemption) -> str:

@@ -7,7 +7,7 @@ from typing import assert_never
 
 from bridge.ids import ProductId
 from bridge.medusa.client import Json
-from bridge.redemptions.service import Code, Redemption
+from bridge.redemptions.repository import Code, Redemption
 from bridge.redemptions.tables import RedemptionKind
 
 # The kinds that take money off the lines that are not dust-only. Units bought at their own price in points are no

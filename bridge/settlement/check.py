@@ -23,7 +23,7 @@ from bridge.errors import DustError, Unavailable
 from bridge.ids import OrderId
 from bridge.medusa.client import Json, Medusa, MedusaAway, UnknownInMedusa
 from bridge.medusa.orders import Order, deleted_order, read_order
-from bridge.redemptions.service import clear_second_uses, orders_of_freed_codes
+from bridge.redemptions.repository import clear_second_uses, orders_of_freed_codes
 from bridge.settlement.facts import check_now, read_revisions
 from bridge.settlement.settle import settle_orders
 from bridge.settlement.tables import order_settlement

@@ -10,7 +10,7 @@ from bridge.medusa.orders import Line, Order
 from bridge.programme.earning import EarningLine, LineTerms, line_terms
 from bridge.programme.rules import Earn, LineAttributes
 from bridge.redemptions.capture import FirstUse, FirstUses
-from bridge.redemptions.service import Redemption
+from bridge.redemptions.repository import Redemption
 
 
 def dust_only_lines(

@@ -16,7 +16,7 @@ from bridge.products.settings import dust_only_among
 from bridge.programme.earning import LineTerms
 from bridge.programme.versions import Version, current_version, versions_by_number
 from bridge.redemptions.capture import is_used_by
-from bridge.redemptions.service import Redemption, lock_redemptions_of_orders
+from bridge.redemptions.repository import Redemption, lock_redemptions_of_orders
 from bridge.settlement.booking import Booking
 from bridge.settlement.earning_limits import LimitHistory, OwnOrder, read_limit_history
 from bridge.settlement.escrow import Escrow, lock_escrows, open_escrow, owner_of

@@ -26,7 +26,7 @@ from bridge.ledger.scheduled import post_due_lots
 from bridge.ledger.tables import dust_balance, dust_lot, dust_transaction
 from bridge.medusa.client import get_medusa
 from bridge.redemptions.medusa_sync import advance
-from bridge.redemptions.service import Redemption
+from bridge.redemptions.repository import Redemption
 from tests.support.any_sequence import AnySequence
 from tests.support.clock import moved
 from tests.support.medusa import FakeMedusa

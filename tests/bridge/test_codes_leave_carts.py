@@ -19,7 +19,7 @@ from bridge.operations.audit import audit_medusa
 from bridge.queue.enqueue import REDEMPTIONS_ADVANCE
 from bridge.redemptions.cart_codes import CART_CHECK_DELAY, MAX_CART_ATTEMPTS, MAX_PLUGIN_CALLS
 from bridge.redemptions.medusa_sync import advance
-from bridge.redemptions.service import due_redemptions, lock_redemption
+from bridge.redemptions.repository import due_redemptions, lock_redemption
 from tests.support import tokens
 from tests.support.clock import moved
 from tests.support.deliveries import deliver

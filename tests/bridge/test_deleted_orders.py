@@ -19,7 +19,7 @@ from bridge.operations.audit import audit_medusa
 from bridge.programme.rules import Programme
 from bridge.programme.versions import add_version
 from bridge.redemptions.medusa_sync import advance
-from bridge.redemptions.service import due_redemptions
+from bridge.redemptions.repository import due_redemptions
 from bridge.settlement.check import MISSING_FOR
 from bridge.settlement.facts import CHECK_AFTER
 from tests.support import tokens

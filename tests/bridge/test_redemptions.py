@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -25,12 +26,8 @@ from bridge.queue.enqueue import REDEMPTIONS_ADVANCE
 from bridge.redemptions import capture
 from bridge.redemptions.medusa_sync import advance
 from bridge.redemptions.pricing.terms import MAX_UNITS
-from bridge.redemptions.service import (
-    MAX_OPEN_REDEMPTIONS,
-    due_redemptions,
-    lock_redemption,
-    update_redemption,
-)
+from bridge.redemptions.repository import due_redemptions, lock_redemption, save_redemption
+from bridge.redemptions.service import MAX_OPEN_REDEMPTIONS
 from bridge.redemptions.tables import State
 from tests.support import tokens
 from tests.support.admin_api import reason_for_the_shop
@@ -578,7 +575,8 @@ def test_the_sweep_sends_only_new_redemptions_to_the_queue_that_shoppers_wait_fo
     give(1000)
     expired = redeemed(api, FIVE_EUR)["id"]
     with transaction() as connection:
-        update_redemption(connection, expired, now=now(), expires_at=now() - timedelta(seconds=1))
+        past = {"id": expired, "past": now() - timedelta(seconds=1)}
+        connection.execute(text("UPDATE dust_redemption SET expires_at = :past WHERE id = :id"), past)
     pending = redeem(api, FIVE_EUR).json()["redemption"]["id"]
     sent: dict[str, str | None] = {}
     monkeypatch.setattr(
@@ -645,8 +643,9 @@ def test_a_lease_left_by_a_dead_worker_runs_out(api: TestClient, medusa: FakeMed
     give(500)
     redemption_id = redeem(api, FIVE_EUR).json()["redemption"]["id"]
     with transaction() as connection:
-        dead = {"lease": "dead", "leased_until": now() + timedelta(seconds=90)}
-        update_redemption(connection, redemption_id, now=now(), **dead)
+        redemption = lock_redemption(connection, redemption_id)
+        dead = replace(redemption, lease="dead", leased_until=now() + timedelta(seconds=90))
+        save_redemption(connection, dead, now=now())
     with pytest.raises(Unavailable):
         advance(redemption_id, get_medusa())
     with moved(timedelta(seconds=91)):

@@ -12,7 +12,7 @@ from bridge.inbox.process_batch import process_batch
 from bridge.medusa.client import get_medusa
 from bridge.operations.audit import audit_medusa
 from bridge.redemptions.medusa_sync import advance
-from bridge.redemptions.service import due_redemptions
+from bridge.redemptions.repository import due_redemptions
 from tests.support import tokens
 from tests.support.admin_api import FIFTH, PARCEL, SHIRTS, offer_rewards, reason_for_the_shop, set_dust_only
 from tests.support.clock import moved

@@ -33,7 +33,7 @@ from bridge.medusa.client import get_medusa
 from bridge.medusa.orders import read_order
 from bridge.operations.audit import audit
 from bridge.queue.enqueue import NOTICES_EXPIRING, NOTICES_SEND
-from bridge.redemptions.service import due_redemptions, list_redemptions
+from bridge.redemptions.repository import due_redemptions, list_redemptions
 from bridge.redemptions.tables import State
 from bridge.settlement.referral_codes import own_code, state_code
 from bridge.settlement.settle import settle_orders

@@ -36,7 +36,7 @@ from bridge.medusa.orders import read_order
 from bridge.operations.audit import audit
 from bridge.programme.rules import Programme
 from bridge.programme.versions import add_version
-from bridge.redemptions.service import Redemption
+from bridge.redemptions.repository import Redemption
 from bridge.redemptions.tables import OPEN_STATES, State, dust_redemption
 from bridge.settlement.settle import settle_orders
 from tests.support.medusa import FakeMedusa

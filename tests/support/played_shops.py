@@ -27,7 +27,7 @@ from bridge.medusa.client import get_medusa
 from bridge.programme.rules import Programme
 from bridge.programme.versions import add_version
 from bridge.redemptions.medusa_sync import advance
-from bridge.redemptions.service import Redemption, claim_due
+from bridge.redemptions.repository import Redemption, claim_due
 from tests.support.clock import advance as advance_clock
 from tests.support.medusa import FakeMedusa
 from tests.support.orders import order_event

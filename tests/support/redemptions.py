@@ -10,7 +10,8 @@ from bridge.medusa.client import get_medusa
 from bridge.programme.versions import current_version
 from bridge.redemptions.medusa_sync import advance
 from bridge.redemptions.pricing.terms import discount_terms
-from bridge.redemptions.service import Code, Redemption, Request, create_redemption, request_release
+from bridge.redemptions.repository import Code, Redemption
+from bridge.redemptions.service import Request, create_redemption, request_release
 from bridge.redemptions.tables import RedemptionKind, State
 from tests.support.orders import PLACED
 

@@ -1,9 +1,11 @@
 """The architecture: imports run one way, every error has its status, every task its worker and queue."""
 
+import ast
 import fnmatch
 import importlib
 import pkgutil
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -35,7 +37,6 @@ MAX_LINES = 400
 LONG_FILES = {
     "bridge/inbox/process_one.py", "bridge/ledger/account.py",
     "bridge/medusa/client.py", "bridge/operations/doctor.py", "bridge/programme/rules.py",
-    "bridge/redemptions/service.py",
 }  # fmt: skip
 
 
@@ -92,6 +93,30 @@ def test_rules_and_medusa_do_no_database_work() -> None:
         if file.parts[-2:] in {("programme", "versions.py"), ("programme", "currencies.py")}:
             continue
         assert not any(name.startswith(("sqlalchemy", "psycopg", "bridge.db")) for name in imports(file)), file
+
+
+def writes_of(file: Path, table: str) -> Iterator[ast.Call]:
+    """Calls of `update(table)`, `insert(table)`, `table.update()` and `table.insert()`."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Call):
+            call = ast.unparse(node.func), *map(ast.unparse, node.args)
+            if call in {("update", table), ("insert", table), (f"{table}.update",), (f"{table}.insert",)}:
+                yield node
+
+
+def test_only_the_lifecycle_writes_the_state_of_a_redemption() -> None:
+    folder = ROOT / "bridge/redemptions"
+    for file in [*files_of("bridge"), *files_of("workers")]:
+        source = file.read_text()
+        assert not re.search(r"(UPDATE|INSERT INTO) dust_redemption\b", source), file
+        if file in {folder / "lifecycle.py", folder / "repository.py"} or "versions" in file.parts:
+            continue
+        assert not list(writes_of(file, "dust_redemption")), file
+        assert not (file.parent == folder and re.search(r"replace\([^()]*\bstate=", source)), file
+    assert len(list(writes_of(folder / "lifecycle.py", "dust_redemption"))) == 2
+    repository = (folder / "repository.py").read_text()
+    assert len(list(writes_of(folder / "repository.py", "dust_redemption"))) == 2
+    assert not re.search(r"state=|\"state\"(?!:)", repository), "save_redemption must not write the state"
 
 
 def every_error() -> list[type[DustError]]:

@@ -14,7 +14,7 @@ from bridge.programme.rules import Redeem, Reward
 from bridge.redemptions.capture import used_dust
 from bridge.redemptions.pricing.basket import Basket, OpenDiscount, basket_of
 from bridge.redemptions.pricing.rewards import NothingToDiscount, reward_terms
-from bridge.redemptions.service import Code
+from bridge.redemptions.repository import Code
 from bridge.redemptions.tables import RedemptionKind
 from tests.support.orders import line, order
 from tests.support.redemptions import redemption

@@ -9,7 +9,7 @@ from bridge.clock import now
 from bridge.db import transaction
 from bridge.inbox.listing import count_failed, count_waiting, oldest_waiting
 from bridge.ledger.statements import read_expiring, read_totals
-from bridge.redemptions.service import count_open
+from bridge.redemptions.repository import count_open
 from bridge.settlement.escrow import read_waiting
 from bridge.settlement.repository import unpaid_orders
 

@@ -11,7 +11,7 @@ from bridge.http.paging import Cursor, Limit, Listing, decode_cursor
 from bridge.http.problems import describe_problems
 from bridge.http.schemas import Id
 from bridge.ids import CustomerId
-from bridge.redemptions.service import list_redemptions
+from bridge.redemptions.repository import list_redemptions
 from bridge.redemptions.tables import State
 
 router = admin_router()

@@ -11,9 +11,7 @@ from bridge.medusa.client import UnknownInMedusa, get_medusa
 from bridge.products.settings import ProductSettings
 from bridge.programme.rules import Programme, Redeem
 from bridge.redemptions.pricing.basket import Basket, basket_of
-from bridge.redemptions.service import (
-    discounts_for_cart,
-)
+from bridge.redemptions.repository import discounts_for_cart
 
 
 class UnknownCart(NotFound):

@@ -47,12 +47,8 @@ from bridge.redemptions.pricing.terms import (
     discount_offer,
     unpaid_units,
 )
-from bridge.redemptions.service import (
-    Redemption,
-    has_max_open,
-    open_for_cart,
-    units_paid_for_cart,
-)
+from bridge.redemptions.repository import Redemption, open_for_cart, units_paid_for_cart
+from bridge.redemptions.service import has_max_open
 from bridge.redemptions.tables import RedemptionKind
 from bridge.settlement.tiers import read_tier
 

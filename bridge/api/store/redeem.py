@@ -38,15 +38,9 @@ from bridge.redemptions.pricing.terms import (
     units_in_cart,
     unpaid_units,
 )
-from bridge.redemptions.service import (
-    Redemption,
-    create_redemption,
-    find_first_response,
-    units_paid_for_cart,
-)
-from bridge.redemptions.service import (
-    Request as RequestedRedemption,
-)
+from bridge.redemptions.repository import Redemption, units_paid_for_cart
+from bridge.redemptions.service import Request as RequestedRedemption
+from bridge.redemptions.service import create_redemption, find_first_response
 
 router = store_router()
 

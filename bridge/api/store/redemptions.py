@@ -25,14 +25,8 @@ from bridge.inbox.reconcile import keep_orders
 from bridge.medusa.client import get_medusa
 from bridge.queue.enqueue import INBOX_DRAIN, REDEMPTIONS_ADVANCE, wake
 from bridge.redemptions.medusa_sync import advance
-from bridge.redemptions.service import (
-    AlreadyUsed,
-    Redemption,
-    list_redemptions,
-    pending_among,
-    read_redemption,
-    request_release,
-)
+from bridge.redemptions.repository import Redemption, list_redemptions, pending_among, read_redemption
+from bridge.redemptions.service import AlreadyUsed, request_release
 from bridge.redemptions.tables import RedemptionKind, State
 
 router = store_router()

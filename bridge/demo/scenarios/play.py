@@ -49,7 +49,7 @@ from bridge.ledger.statements import Balance, read_balance
 from bridge.medusa.client import get_medusa
 from bridge.operations.audit import audit
 from bridge.redemptions.medusa_sync import advance
-from bridge.redemptions.service import Redemption, due_redemptions, read_redemption
+from bridge.redemptions.repository import Redemption, due_redemptions, read_redemption
 from bridge.settings import get_settings, webhook_key
 
 _AT_ONCE = 500

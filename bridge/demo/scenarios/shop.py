@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from bridge.clock import now
 from bridge.demo.scenarios.document import PlaceOrder
-from bridge.redemptions.service import Code
+from bridge.redemptions.repository import Code
 
 Json = dict[str, Any]
 

@@ -10,7 +10,7 @@ def install(role: str) -> None:
     import celeryconfig
     from bridge.inbox import process_batch, process_one
     from bridge.notices import send
-    from bridge.redemptions import medusa_sync, service
+    from bridge.redemptions import medusa_sync, repository
     from bridge.settlement import facts
 
     # Still above all calls to Medusa of a visit: the first that takes DUST_MEDUSA_TIMEOUT_SECONDS (1) ends it, and the
@@ -18,7 +18,7 @@ def install(role: str) -> None:
     medusa_sync.LEASE = timedelta(seconds=5)
     medusa_sync.SECOND_CHECK_DELAY = timedelta(seconds=2)
     medusa_sync._LONGEST_WAIT_SECONDS = 2.0
-    process_batch.OWN_TASK_GRACE = service.ENQUEUE_GRACE = timedelta(seconds=3)
+    process_batch.OWN_TASK_GRACE = repository.ENQUEUE_GRACE = timedelta(seconds=3)
     process_one._LONGEST_WAIT_SECONDS = 1.0
     process_one._SWEEP_GRACE_SECONDS = 1.0
     facts.CHECK_AFTER = timedelta(seconds=2)

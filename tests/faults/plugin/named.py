@@ -303,14 +303,14 @@ def code_made_anew(mine: Mine) -> None:
     """A code that is there already, as the reply to its making was lost, is deleted and made again."""
     from bridge.redemptions import medusa_sync
 
-    make = medusa_sync._make_or_adopt
+    make = medusa_sync._create_or_adopt
 
     def tidy(redemption: Any, code: Any, body: Any, medusa: Any) -> Any:
         if mine(redemption.customer_id) and (old := medusa.promotions_by_code([code]).get(code)):
             medusa.delete_promotion(old.id)
         return make(redemption, code, body, medusa)
 
-    medusa_sync._make_or_adopt = tidy
+    medusa_sync._create_or_adopt = tidy
 
 
 def spare_code(mine: Mine) -> None:
