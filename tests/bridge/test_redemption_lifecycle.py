@@ -149,7 +149,7 @@ def bring_to(state: State) -> None:
 
 @pytest.mark.usefixtures("settings")
 @pytest.mark.parametrize(
-    ("state", "event"), itertools.product(State, Event), ids=lambda value: value.value if value else None
+    ("state", "event"), list(itertools.product(State, Event)), ids=lambda value: value.value if value else None
 )
 def test_each_event_in_each_state(state: State, event: Event) -> None:
     bring_to(state)

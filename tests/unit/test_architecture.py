@@ -106,11 +106,12 @@ def writes_of(file: Path, table: str) -> Iterator[ast.Call]:
 
 def test_only_the_lifecycle_writes_the_state_of_a_redemption() -> None:
     folder = ROOT / "bridge/redemptions"
+    allowed = {folder / "lifecycle.py", folder / "repository.py"}
     for file in [*files_of("bridge"), *files_of("workers")]:
+        if file in allowed or "migrations" in file.parts:
+            continue
         source = file.read_text()
         assert not re.search(r"(UPDATE|INSERT INTO) dust_redemption\b", source), file
-        if file in {folder / "lifecycle.py", folder / "repository.py"} or "versions" in file.parts:
-            continue
         assert not list(writes_of(file, "dust_redemption")), file
         assert not (file.parent == folder and re.search(r"replace\([^()]*\bstate=", source)), file
     assert len(list(writes_of(folder / "lifecycle.py", "dust_redemption"))) == 2
