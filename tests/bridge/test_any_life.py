@@ -1,9 +1,8 @@
 """Every single dust from the order to the day it expires, whatever happens in between and in whatever order.
 
-import pytest
 As `test_any_sequence.py`, but time passes and the rules have dates. The model is a purse of coins for each customer
-(`tests/support/purses.py`); after every step the ledger's lots are what lies in the purses, with the dates that the
-coins have had from the beginning.
+(`tests/support/ledger_model.py`); after every step the ledger's lots are what lies in the purses, with the dates that
+the coins have had from the beginning.
 """
 
 from collections.abc import Sequence
@@ -29,9 +28,9 @@ from bridge.redemptions.medusa_sync import advance
 from bridge.redemptions.repository import Redemption
 from tests.support.any_sequence import AnySequence
 from tests.support.clock import moved
+from tests.support.ledger_model import Purse
 from tests.support.medusa import FakeMedusa
 from tests.support.purchases import Purchase
-from tests.support.purses import Purse
 from tests.support.sequences import pieces, play
 
 pytestmark = pytest.mark.system

@@ -17,7 +17,7 @@ from bridge.inbox import process_one
 from bridge.inbox.process_batch import process_batch
 from bridge.inbox.process_one import EventFailed, RetryLater, handle_event
 from bridge.observability.logs import redact
-from tests.support import tokens, unwanted
+from tests.support import secret_patterns, tokens
 from tests.support.deliveries import OTHER_WEBHOOK_SECRET, WEBHOOK_SECRET, deliver, signed_headers
 from tests.support.medusa import API_KEY, FakeMedusa
 from tests.support.orders import event, line, order, order_event
@@ -179,7 +179,7 @@ def test_a_whole_road_with_its_failures_logs_no_person_and_no_secret(
     assert len(lines.text.splitlines()) > 10
     for name in ("event_broke", "unexpected_error", "redemption_ended", "event_rescheduled"):
         assert lines.of(name), name
-    for pattern in unwanted.NOT_FOR_LOGS:
+    for pattern in secret_patterns.NOT_FOR_LOGS:
         assert not re.search(pattern, lines.text), re.search(pattern, lines.text)
     assert code not in lines.text
     assert tokens.ADMIN_TOKEN not in lines.text

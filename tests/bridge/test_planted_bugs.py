@@ -21,8 +21,8 @@ from bridge.programme import earning
 from bridge.settlement import compute, shares
 from tests.support.any_shop import AnyShop
 from tests.support.medusa import FakeMedusa
-from tests.support.played_shops import Shop
-from tests.support.shops import Rules
+from tests.support.shop_machine import Shop
+from tests.support.shop_model import Rules
 
 pytestmark = pytest.mark.system
 

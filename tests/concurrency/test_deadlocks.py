@@ -40,9 +40,9 @@ from bridge.settlement.settle import settle_orders
 from tests.support import clock, tokens
 from tests.support.databases import deadlocks
 from tests.support.deliveries import deliver
-from tests.support.lives import Life, order_lives
 from tests.support.locks import way_of
 from tests.support.medusa import FakeMedusa
+from tests.support.order_histories import Life, order_lives
 from tests.support.orders import event, line, order_event
 from tests.support.receiver import Receiver
 from workers import inbox, notices, redemptions, upkeep

@@ -14,8 +14,8 @@ from bridge.medusa.client import get_medusa
 from bridge.operations.audit import audit
 from tests.support.deliveries import deliver
 from tests.support.ledger import stored_balances
-from tests.support.lives import balances, order_lives
 from tests.support.medusa import FakeMedusa
+from tests.support.order_histories import balances, order_lives
 from tests.support.orders import PLACED, order_event
 
 ORDERS, CUSTOMERS, TIMES = 1_000, 100, 3

@@ -17,7 +17,7 @@ from tests.support import tokens
 from tests.support.medusa import FakeMedusa, serving
 from tests.support.processes import eventually, serving_dust
 from tests.support.rabbitmq import MISSING, RabbitMQ, running_cluster
-from tests.support.till import Till, selling
+from tests.support.steady_orders import Till, selling
 
 pytestmark = [
     pytest.mark.faults,

@@ -23,7 +23,7 @@ from tests.support.brokers import own_broker
 from tests.support.child_processes import data_folder, family
 from tests.support.databases import at_database
 from tests.support.processes import eventually, serving_dust
-from tests.support.till import selling
+from tests.support.steady_orders import selling
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 

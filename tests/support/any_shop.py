@@ -26,9 +26,9 @@ from bridge.medusa.client import get_medusa
 from bridge.operations.audit import audit, audit_orders
 from tests.support.clock import START
 from tests.support.clock import advance as advance_clock
-from tests.support.played_shops import CUSTOMERS, Books, Hold, PlayedShop, Shop, Told
 from tests.support.redemptions import release_redemption
-from tests.support.shops import Sale
+from tests.support.shop_machine import CUSTOMERS, Books, Hold, PlayedShop, Shop, Told
+from tests.support.shop_model import Sale
 
 told_somehow = st.sampled_from([Told.SETTLED, Told.SETTLED, Told.IN_THE_INBOX, Told.IN_THE_INBOX, Told.LATE, Told.LOST])
 

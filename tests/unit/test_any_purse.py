@@ -16,7 +16,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 from bridge.errors import Conflict
 from bridge.ids import CustomerId, new_id
 from bridge.ledger.account import Account, Kind, NegativeBalance, PostingDetails
-from tests.support.purses import Place, Purse
+from tests.support.ledger_model import Place, Purse
 from tests.support.sequences import pieces, play
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -1,6 +1,6 @@
 """A shop that is played: what happens in Medusa, how Dust hears of it, and what Dust says. For random sequences.
 
-The rules of the game are in `any_shop.py`, what orders are worth is in `shops.py`.
+The rules of the game are in `any_shop.py`, what orders are worth is in `shop_model.py`.
 """
 
 from copy import copy
@@ -33,7 +33,7 @@ from tests.support.medusa import FakeMedusa
 from tests.support.orders import order_event
 from tests.support.redemptions import redeem_points
 from tests.support.sequences import empty_database
-from tests.support.shops import REDEEM_RATE, Ranking, Rules, Sale
+from tests.support.shop_model import REDEEM_RATE, Ranking, Rules, Sale
 
 CUSTOMERS = ("ada", "bob", "cy")
 

@@ -20,8 +20,8 @@ from bridge.inbox.events import read_event
 from bridge.inbox.receive import receive
 from tests.support.brokers import Broker, own_broker
 from tests.support.ledger import stored_balances
-from tests.support.lives import Life, balances, order_lives
 from tests.support.medusa import FakeMedusa, serving
+from tests.support.order_histories import Life, balances, order_lives
 from tests.support.orders import event, order_event
 from tests.support.processes import dust_processes, eventually, running
 
