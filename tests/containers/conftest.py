@@ -10,9 +10,9 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from tests.containers.base_images import make_base_images
-from tests.containers.engine import PROJECT, REAL_IMAGES, Engine, locked_engine
-from tests.containers.stack import SERVICES, Stack
+from tests.support.containers.base_images import make_base_images
+from tests.support.containers.engine import PROJECT, REAL_IMAGES, Engine, locked_engine
+from tests.support.containers.stack import SERVICES, Stack
 
 
 class _MedusaThatIsDown(BaseHTTPRequestHandler):

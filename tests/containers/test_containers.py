@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from bridge.stack.processes import until
-from tests.containers.engine import CommandFailed
-from tests.containers.load import CUSTOMERS, POINTS_OF_AN_ORDER, Load
-from tests.containers.stack import SERVICES, Stack
+from tests.support.containers.engine import CommandFailed
+from tests.support.containers.load import CUSTOMERS, POINTS_OF_AN_ORDER, Load
+from tests.support.containers.stack import SERVICES, Stack
 from tests.support.processes import answers
 from tests.support.tokens import token
 

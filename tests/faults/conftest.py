@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from bridge.stack.up import DUST
-from tests.faults.house import House, Servers, house, servers
-from tests.faults.matrix import DEATHS, cells, discover, holds
-from tests.faults.road import History
+from tests.support.faults.installation import House, Servers, house, servers
+from tests.support.faults.matrix import DEATHS, cells, discover, holds
+from tests.support.faults.workload import History
 
 _KINDS = ("commit", "publish", "http", "answer", "receive", "begin", "end", "ack")
 

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from bridge.stack.processes import until
-from tests.faults.checker import check
-from tests.faults.house import House, Servers, apart, house
-from tests.faults.matrix import holds
-from tests.faults.road import History
-from tests.faults.scenes import ALONE, NAMED, Scene, somebody
+from tests.support.faults.checker import check
+from tests.support.faults.installation import House, Servers, apart, house
+from tests.support.faults.matrix import holds
+from tests.support.faults.scenarios import ALONE, NAMED, Scene, somebody
+from tests.support.faults.workload import History
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.faults.house import House
-from tests.faults.matrix import Cell, suffer
-from tests.faults.road import History
+from tests.support.faults.installation import House
+from tests.support.faults.matrix import Cell, suffer
+from tests.support.faults.workload import History
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(7200)]
 

@@ -3,9 +3,9 @@
 import pytest
 
 from bridge.stack.processes import until
-from tests.faults.house import Servers, apart, house
-from tests.faults.road import PATIENCE_SECONDS
-from tests.faults.scenes import somebody
+from tests.support.faults.installation import Servers, apart, house
+from tests.support.faults.scenarios import somebody
+from tests.support.faults.workload import PATIENCE_SECONDS
 from tests.support.orders import order_event
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]

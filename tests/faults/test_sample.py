@@ -4,9 +4,9 @@ import random
 
 import pytest
 
-from tests.faults.house import House
-from tests.faults.matrix import DEATHS, cells, discover, suffer
-from tests.faults.road import History
+from tests.support.faults.installation import House
+from tests.support.faults.matrix import DEATHS, cells, discover, suffer
+from tests.support.faults.workload import History
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(900)]
 

@@ -9,8 +9,8 @@ from playwright.sync_api import Page, expect
 from bridge.demo.people import Storefront
 from bridge.demo.seed import SeededProduct, ShopKeys
 from bridge.stack.processes import until
-from tests.live.aftersales import AfterSales
-from tests.live.conftest import PATIENCE_SECONDS, World, keep
+from tests.support.aftersales import AfterSales
+from tests.support.live_worlds import PATIENCE_SECONDS, World, keep
 
 pytestmark = pytest.mark.live
 

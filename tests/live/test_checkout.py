@@ -12,8 +12,8 @@ import pytest
 from bridge.demo.people import Merchant, Refused, Storefront
 from bridge.demo.seed import SeededProduct
 from bridge.stack.processes import until
-from tests.live.conftest import MUG_DUST, World, in_both_shops
 from tests.support.live_carts import assert_refused, code_for_items, ready_cart, shops_own_code
+from tests.support.live_worlds import MUG_DUST, World, in_both_shops
 from tests.support.promotions import facts_in_medusa, write_facts
 
 pytestmark = [pytest.mark.live, in_both_shops]

@@ -8,8 +8,8 @@ from playwright.sync_api import Locator, Page, expect
 
 from bridge.ids import new_id
 from bridge.stack.processes import until
-from tests.live.conftest import WEBHOOK_SECRET, World, keep
 from tests.support.deliveries import deliver
+from tests.support.live_worlds import WEBHOOK_SECRET, World, keep
 from tests.support.orders import event
 
 pytestmark = pytest.mark.live

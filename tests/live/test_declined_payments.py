@@ -11,7 +11,7 @@ from bridge.demo.people import Json, Merchant, Refused, Storefront
 from bridge.settlement.check import MISSING_FOR
 from bridge.settlement.facts import CHECK_AFTER
 from bridge.stack.processes import until
-from tests.live.conftest import PATIENCE_SECONDS, World, region_takes
+from tests.support.live_worlds import PATIENCE_SECONDS, World, region_takes
 
 pytestmark = pytest.mark.live
 

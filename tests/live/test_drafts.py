@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
-from tests.live.aftersales import AfterSales
-from tests.live.conftest import World, in_both_shops
+from tests.support.aftersales import AfterSales
+from tests.support.live_worlds import World, in_both_shops
 
 pytestmark = [pytest.mark.live, in_both_shops]
 

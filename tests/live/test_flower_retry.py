@@ -21,10 +21,10 @@ from bridge.ids import new_id
 from bridge.settings import Settings
 from bridge.stack.processes import free_port, until
 from bridge.stack.up import StackUrls, running_stack
-from tests.live.conftest import PATIENCE_SECONDS, SCREENSHOTS
 from tests.support.brokers import ON_RABBITMQ, broker_for_a_stack
 from tests.support.child_processes import data_folder
 from tests.support.deliveries import WEBHOOK_SECRET, deliver
+from tests.support.live_worlds import PATIENCE_SECONDS, SCREENSHOTS
 from tests.support.medusa import API_KEY, FakeMedusa, serving
 from tests.support.orders import event, order
 from tests.support.processes import answers

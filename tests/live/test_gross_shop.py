@@ -8,7 +8,7 @@ import pytest
 
 from bridge.demo.people import Json, Merchant, Storefront
 from bridge.stack.processes import until
-from tests.live.conftest import NOISE, PATIENCE_SECONDS, World
+from tests.support.live_worlds import NOISE, PATIENCE_SECONDS, World
 
 pytestmark = [pytest.mark.live, pytest.mark.parametrize("world", ["gross"], indirect=True, scope="module")]
 

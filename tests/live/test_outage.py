@@ -11,7 +11,7 @@ import pytest
 
 from bridge.demo.people import Merchant, Storefront
 from bridge.stack.processes import until
-from tests.live.conftest import World
+from tests.support.live_worlds import World
 
 pytestmark = pytest.mark.live
 

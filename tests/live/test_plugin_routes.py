@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from bridge.demo.people import Merchant, Storefront
-from tests.live.conftest import ADMIN_TOKEN, World
 from tests.support.built_shop import built_shop
+from tests.support.live_worlds import ADMIN_TOKEN, World
 
 pytestmark = pytest.mark.live
 

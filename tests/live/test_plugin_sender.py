@@ -15,7 +15,7 @@ from bridge.demo.shop import Shop
 from bridge.settings import webhook_key
 from bridge.stack.processes import until
 from bridge.webhooks.signature import verify
-from tests.live.conftest import WEBHOOK_SECRET, Delivery, StandIn
+from tests.support.live_worlds import WEBHOOK_SECRET, Delivery, StandIn
 
 pytestmark = pytest.mark.live
 

@@ -9,8 +9,8 @@ import pytest
 
 from bridge.demo.install import CommandFailed
 from bridge.demo.shop import Shop, running_shop
-from tests.live.conftest import ADMIN_TOKEN, JWT_SECRET, WEBHOOK_SECRET
 from tests.support.built_shop import built_shop
+from tests.support.live_worlds import ADMIN_TOKEN, JWT_SECRET, WEBHOOK_SECRET
 
 pytestmark = pytest.mark.live
 

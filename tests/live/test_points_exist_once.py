@@ -9,7 +9,7 @@ import pytest
 
 from bridge.demo.people import Merchant, Refused, Storefront
 from bridge.stack.processes import until
-from tests.live.conftest import PATIENCE_SECONDS, World
+from tests.support.live_worlds import PATIENCE_SECONDS, World
 
 pytestmark = pytest.mark.live
 

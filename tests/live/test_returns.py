@@ -16,8 +16,8 @@ import pytest
 
 from bridge.demo.people import Storefront
 from bridge.stack.processes import until
-from tests.live.aftersales import AfterSales
-from tests.live.conftest import NOISE, PATIENCE_SECONDS, World, in_both_shops
+from tests.support.aftersales import AfterSales
+from tests.support.live_worlds import NOISE, PATIENCE_SECONDS, World, in_both_shops
 
 pytestmark = [pytest.mark.live, in_both_shops]
 

@@ -7,7 +7,7 @@ import pytest
 from bridge.demo.people import Json, Merchant, Storefront
 from bridge.demo.seed import SeededProduct
 from bridge.stack.processes import until
-from tests.live.conftest import MUG_DUST, PATIENCE_SECONDS, World, in_both_shops
+from tests.support.live_worlds import MUG_DUST, PATIENCE_SECONDS, World, in_both_shops
 
 pytestmark = [pytest.mark.live, in_both_shops]
 

@@ -20,8 +20,8 @@ import pytest
 
 from bridge.demo.people import Json, Refused, Storefront
 from bridge.stack.processes import until
-from tests.live.conftest import PATIENCE_SECONDS, World
 from tests.support.built_shop import PROJECT, built_shop
+from tests.support.live_worlds import PATIENCE_SECONDS, World
 
 pytestmark = pytest.mark.live
 

@@ -77,10 +77,11 @@ def test_the_bridge_does_not_import_the_workers() -> None:
         assert not any(name.split(".")[0] == "workers" for name in imports(file)) or "cli" in file.parts, file
 
 
-def test_no_test_imports_another_test() -> None:
-    """Helpers are in `tests/support`, so that a test file can change without others."""
+def test_tests_share_only_what_is_in_support() -> None:
+    """A test file can change without others: what several files use is in `tests/support`."""
     for file in files_of("tests"):
-        assert not any(re.match(r"tests\..*\btest_", name) for name in imports(file)), file
+        own = {name for name in imports(file) if name.startswith("tests.")}
+        assert all(name.startswith("tests.support.") for name in own), f"{file}: {sorted(own)}"
 
 
 def test_the_docstring_names_every_package() -> None:

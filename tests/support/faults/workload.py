@@ -19,10 +19,10 @@ import psycopg
 
 from bridge.stack.processes import until
 from bridge.stack.up import DUST
-from tests.faults.house import House
-from tests.faults.shop import Trouble
 from tests.support import tokens
 from tests.support.deliveries import signed_headers
+from tests.support.faults.installation import House
+from tests.support.faults.shop import Trouble
 from tests.support.medusa import cart_line
 from tests.support.orders import event, line, order, order_event
 

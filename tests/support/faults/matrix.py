@@ -14,9 +14,9 @@ from pathlib import Path
 import psycopg
 
 from bridge.stack.processes import until
-from tests.faults.checker import check
-from tests.faults.house import House, Point
-from tests.faults.road import PATIENCE_SECONDS, History, walking
+from tests.support.faults.checker import check
+from tests.support.faults.installation import House, Point
+from tests.support.faults.workload import PATIENCE_SECONDS, History, walking
 
 # By the kind of a point and its moment: what happens there.
 _ACTIONS = {

@@ -11,11 +11,11 @@ import httpx
 import psycopg
 
 from bridge.stack.processes import until
-from tests.faults.house import House, Point
-from tests.faults.road import PATIENCE_SECONDS, History, Walk
-from tests.faults.shop import Trouble
 from tests.support import tokens
 from tests.support.databases import waiting_for_locks
+from tests.support.faults.installation import House, Point
+from tests.support.faults.shop import Trouble
+from tests.support.faults.workload import PATIENCE_SECONDS, History, Walk
 from tests.support.orders import event, order_event
 
 Scene = Callable[[Walk], None]

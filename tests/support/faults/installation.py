@@ -16,11 +16,11 @@ from bridge import migrations
 from bridge.stack import supervisor
 from bridge.stack.postgres import embedded_postgres
 from bridge.stack.processes import free_port, until
-from tests.faults.shop import NOTICES, Shop
 from tests.support import medusa as fake
 from tests.support.brokers import own_broker
 from tests.support.child_processes import data_folder
 from tests.support.deliveries import WEBHOOK_SECRET
+from tests.support.faults.shop import NOTICES, Shop
 from tests.support.medusa import serving
 from tests.support.processes import answers, running
 from tests.support.tokens import ADMIN_TOKEN, JWT_SECRET

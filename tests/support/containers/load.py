@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import httpx
 
 from bridge.ids import new_id
-from tests.containers.engine import PROJECT
+from tests.support.containers.engine import PROJECT
 from tests.support.deliveries import signed_headers
 
 # What the order of the example gives by the default rules.

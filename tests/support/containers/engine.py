@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-PROJECT = Path(__file__).parents[2]
+PROJECT = Path(__file__).parents[3]
 # Base images from docker.io, instead of stand-ins.
 REAL_IMAGES = os.environ.get("BASE_IMAGES") == "real"
 _NAME = "real" if REAL_IMAGES else "stand-ins"

@@ -8,7 +8,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from bridge.stack.processes import free_port, until
-from tests.containers.engine import PROJECT, CommandFailed, Engine
+from tests.support.containers.engine import PROJECT, CommandFailed, Engine
 
 # In an order in which each finds what it needs.
 SERVICES = ("postgres", "redis", "api", "worker", "redemptions-worker", "medusa-worker", "beat", "flower")

@@ -12,8 +12,8 @@ from typing import Any
 import psycopg
 from psycopg.rows import namedtuple_row
 
-from tests.faults.road import History, Wish
-from tests.faults.shop import Shop
+from tests.support.faults.shop import Shop
+from tests.support.faults.workload import History, Wish
 
 BONUS = 50
 # Kinds that may take a balance below zero.

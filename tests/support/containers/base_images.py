@@ -9,7 +9,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from tests.containers.engine import Engine
+from tests.support.containers.engine import Engine
 
 _PYTHON, _POSTGRES, _REDIS = (f"docker.io/library/{name}" for name in ("python:3.13-slim", "postgres:18", "redis:7"))
 _PACKAGES = "ca-certificates,python3,python3-venv,python3-pip"

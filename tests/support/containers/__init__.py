@@ -1,0 +1,1 @@
+"""The image and the services of docker-compose.yml, run by Podman."""
