@@ -28,7 +28,7 @@ test-system: .venv/.installed ## the other tests: real processes and servers, cr
 test-live: .venv/.installed node chromium ## the tests against a real Medusa, Flower and a headless Chromium
 	@$(PYTEST) tests -m live $(ARGS)
 
-test-faults: .venv/.installed ## the failure matrix: every process dies at every point of the road
+test-faults: .venv/.installed ## the failure matrix: every process dies at every fail point
 	@$(PYTEST) tests/faults -m faults --numprocesses 2 $(ARGS)
 
 test-containers: .venv/.installed podman ## the image and docker-compose.yml with Podman; BASE_IMAGES=real takes those of docker.io

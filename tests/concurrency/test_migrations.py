@@ -1,4 +1,4 @@
-"""Migrations while the house is full: webhooks come in and are booked, balances are read, and nobody is sent away.
+"""Migrations under load: webhooks are accepted and booked, balances are read, and no request is refused.
 
 Whoever renews Dust migrates first and then renews the processes one by one. So the processes here are the code of
 before, and the migrations come after all that there are; they do what migrations do to the busiest tables.
@@ -144,7 +144,7 @@ def handled() -> set[str]:
 
 
 @contextmanager
-def house(settings: dict[str, str]) -> Iterator[str]:
+def installation(settings: dict[str, str]) -> Iterator[str]:
     with own_broker() as broker:
         environment = {**settings, "DUST_BROKER_URL": broker.url, "DUST_SWEEP_SECONDS": "1"}
         with serving_dust(environment, worker="worker --concurrency 1", beat="beat") as url:
@@ -152,7 +152,7 @@ def house(settings: dict[str, str]) -> Iterator[str]:
 
 
 def test_nobody_notices_that_the_tables_change(settings: dict[str, str], later: list[str]) -> None:
-    with house(settings) as url:
+    with installation(settings) as url:
         with under_load(url) as load:
             assert migrations.upgrade(settings["DUST_DATABASE_URL"])[1] == later[-1]
             load.goes_on()
@@ -167,7 +167,7 @@ def test_a_migration_behind_a_long_reader_stands_in_nobodys_way(settings: dict[s
     said: list[str] = []
     result: list[tuple[str | None, str | None]] = []
     migrating = threading.Thread(target=lambda: result.append(migrations.upgrade(database, say=said.append)))
-    with house(settings) as url:
+    with installation(settings) as url:
         with under_load(url) as load, psycopg.connect(database, application_name="a long report") as reader:
             # What `dust audit`, a report or a backup does, for minutes.
             reader.execute("SELECT count(*) FROM dust_balance")
@@ -192,7 +192,7 @@ def test_code_that_is_ahead_of_its_tables_takes_everything_in_and_does_the_rest_
     newest, *older = migrations.known_revisions()
     database = settings["DUST_DATABASE_URL"]
     migrations.downgrade(database, older[4])
-    with house(settings) as url, httpx.Client(base_url=url, timeout=60, trust_env=False) as http:
+    with installation(settings) as url, httpx.Client(base_url=url, timeout=60, trust_env=False) as http:
         ready = http.get("/health/ready")
         assert (ready.status_code, ready.json()["missing"]) == (503, ["migrations"])
         for number in range(20):

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from bridge.stack.up import DUST
-from tests.support.faults.installation import House, Servers, house, servers
+from tests.support.faults.installation import Installation, Servers, installation, servers
 from tests.support.faults.matrix import DEATHS, cells, discover, holds
 from tests.support.faults.workload import History
 
@@ -31,7 +31,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     options = metafunc.config.option
     found = []
     if options.markexpr == "faults":
-        found = [cell for cell in cells(discover(_house_of_process)) if options.only in str(cell)]
+        found = [cell for cell in cells(discover(_installation_of_process)) if options.only in str(cell)]
         # Deaths of all kinds in each walk, and the same ones in each run.
         random.Random(6).shuffle(found)
     batches = [found[start : start + options.together] for start in range(0, len(found), options.together)]
@@ -48,8 +48,8 @@ def _servers_of_process() -> Servers:
 
 
 @cache
-def _house_of_process() -> House:
-    return _kept.enter_context(house(_servers_of_process()))
+def _installation_of_process() -> Installation:
+    return _kept.enter_context(installation(_servers_of_process()))
 
 
 def pytest_unconfigure() -> None:
@@ -69,9 +69,9 @@ def histories() -> list[History]:
 
 
 @pytest.fixture(scope="session")
-def stricken(histories: list[History]) -> Iterator[House]:
-    """The house that all cells of the matrix happen to, one after the other. In the end all they left must hold."""
-    found = _house_of_process()
+def stricken(histories: list[History]) -> Iterator[Installation]:
+    """The installation of all cells of the matrix, one after the other. At the end everything they left must hold."""
+    found = _installation_of_process()
     yield found
     for history in histories:
         holds(found, history)

@@ -8,7 +8,7 @@ import pytest
 
 from bridge.stack.processes import until
 from tests.support.faults.checker import check
-from tests.support.faults.installation import House, Servers, apart, house
+from tests.support.faults.installation import Installation, Servers, apart, installation
 from tests.support.faults.matrix import holds
 from tests.support.faults.scenarios import ALONE, NAMED, Scene, somebody
 from tests.support.faults.workload import History
@@ -19,20 +19,20 @@ pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 _SECONDS = 60
 
 
-def play(found: House, tag: str, scene: Scene) -> History:
+def play(found: Installation, tag: str, scene: Scene) -> History:
     with somebody(found, tag) as walk:
         scene(walk)
         return walk.history
 
 
-def play_all(found: House, scenes: dict[str, Scene]) -> dict[str, History]:
+def play_all(found: Installation, scenes: dict[str, Scene]) -> dict[str, History]:
     """All of these at once, by their tags."""
     with ThreadPoolExecutor(len(scenes)) as pool:
         playing = {tag: pool.submit(play, found, tag, scene) for tag, scene in scenes.items()}
         return {tag: each.result() for tag, each in playing.items()}
 
 
-def says(found: House, history: History, finding: str) -> list[str]:
+def says(found: Installation, history: History, finding: str) -> list[str]:
     """What the checker says when it has not said this for long enough; nothing when it has."""
     wrong: list[str] = []
 
@@ -46,14 +46,14 @@ def says(found: House, history: History, finding: str) -> list[str]:
 @pytest.mark.parametrize("bug", ALONE)
 def test_the_checker_finds(bug: str, where: Servers, record_property: Any) -> None:
     scene, finding = ALONE[bug]
-    with apart(where, 1 + list(ALONE).index(bug)) as own, house(own, bug=bug, workers=4) as found:
+    with apart(where, 1 + list(ALONE).index(bug)) as own, installation(own, bug=bug, workers=4) as found:
         said = says(found, play(found, "x", scene), finding)
     record_property("bugs", {bug: not said})
     assert not said
 
 
 def test_the_checker_tells_many_bugs_apart(where: Servers, record_property: Any) -> None:
-    with apart(where, 11) as own, house(own, bug="named", workers=4) as found:
+    with apart(where, 11) as own, installation(own, bug="named", workers=4) as found:
         histories = play_all(found, {bug: scene for bug, (scene, _) in NAMED.items()})
         missed = {bug: said for bug, history in histories.items() if (said := says(found, history, NAMED[bug][1]))}
     record_property("bugs", {bug: bug not in missed for bug in NAMED})
@@ -61,7 +61,7 @@ def test_the_checker_tells_many_bugs_apart(where: Servers, record_property: Any)
 
 
 def test_it_finds_nothing_where_nothing_was_planted(where: Servers) -> None:
-    with apart(where, 9) as own, house(own, workers=4) as found:
+    with apart(where, 9) as own, installation(own, workers=4) as found:
         histories = {bug: play(found, bug, scene) for bug, (scene, _) in ALONE.items()}
         histories |= play_all(found, {bug: scene for bug, (scene, _) in NAMED.items()})
         for bug, (_, finding) in NAMED.items():

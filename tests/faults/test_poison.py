@@ -3,7 +3,7 @@
 import pytest
 
 from bridge.stack.processes import until
-from tests.support.faults.installation import Servers, apart, house
+from tests.support.faults.installation import Servers, apart, installation
 from tests.support.faults.scenarios import somebody
 from tests.support.faults.workload import PATIENCE_SECONDS
 from tests.support.orders import order_event
@@ -16,7 +16,7 @@ HEALTHY = 30
 def test_an_event_that_kills_its_worker_is_split_off_and_parked_and_its_batch_goes_through(where: Servers) -> None:
     # With the waits of a deployment: whether they play together is the question.
     more = {"FAULTS_POISON": "order_x_poison", "FAULTS_UNHURRIED": "1", "DUST_SWEEP_SECONDS": "5"}
-    with apart(where, 10) as own, house(own, more=more) as found:
+    with apart(where, 10) as own, installation(own, more=more) as found:
         with somebody(found, "x") as walk:
             for number in range(HEALTHY):
                 document = walk.order(f"o{number}", f"c{number}", 10)

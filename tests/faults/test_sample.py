@@ -1,10 +1,10 @@
-"""A sample of the matrix for every day: one death of each kind, always the same ones while the road is the same."""
+"""A daily sample of the matrix: one death of each kind, always the same ones while the fail points are the same."""
 
 import random
 
 import pytest
 
-from tests.support.faults.installation import House
+from tests.support.faults.installation import Installation
 from tests.support.faults.matrix import DEATHS, cells, discover, suffer
 from tests.support.faults.workload import History
 
@@ -16,7 +16,7 @@ _TRIES = 4
 
 
 @pytest.mark.parametrize("death", DEATHS.values())
-def test_one_death_of_each_kind(death: str, stricken: House, histories: list[History]) -> None:
+def test_one_death_of_each_kind(death: str, stricken: Installation, histories: list[History]) -> None:
     some = [cell for cell in cells(discover(lambda: stricken)) if cell.death == death]
     random.Random(_SEED).shuffle(some)
     assert any(suffer(stricken, [cell], histories) for cell in some[:_TRIES])

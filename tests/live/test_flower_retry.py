@@ -36,7 +36,7 @@ LOGIN = ("operator", "a-long-password")
 
 
 @dataclass(frozen=True, kw_only=True)
-class House:
+class Installation:
     """A running Dust, and where its Medusa is when it is there."""
 
     urls: StackUrls
@@ -92,7 +92,7 @@ class House:
         return done.stdout
 
     def flower_process(self) -> psutil.Process:
-        """This house's Flower; other tests of the session may have a stack of their own running."""
+        """This installation's Flower; other tests of the session may have a stack of their own running."""
         (flower,) = filter(self._is_flower, psutil.Process().children(recursive=True))
         return flower
 
@@ -110,7 +110,7 @@ class House:
 
 
 @pytest.fixture(scope="module")
-def house() -> Iterator[House]:
+def installation() -> Iterator[Installation]:
     port = free_port()
     with data_folder() as folder, io.StringIO() as output, broker_for_a_stack() as broker_url:
         settings = Settings(
@@ -127,17 +127,17 @@ def house() -> Iterator[House]:
             reconcile_seconds=3600,
         )
         with running_stack(settings, console=Console(file=output)) as urls:
-            house = House(urls=urls, medusa=FakeMedusa(), medusa_port=port)
-            assert until(house.flower_answers, PATIENCE_SECONDS)
-            yield house
+            installation = Installation(urls=urls, medusa=FakeMedusa(), medusa_port=port)
+            assert until(installation.flower_answers, PATIENCE_SECONDS)
+            yield installation
         shutil.copyfileobj(io.StringIO(output.getvalue()), sys.stderr)
 
 
 @pytest.fixture
-def page(browser: Browser, house: House) -> Iterator[Page]:
+def page(browser: Browser, installation: Installation) -> Iterator[Page]:
     """Flower, logged in."""
     context = browser.new_context(
-        base_url=house.urls.flower,
+        base_url=installation.urls.flower,
         http_credentials={"username": LOGIN[0], "password": LOGIN[1]},
         viewport={"width": 1280, "height": 900},
     )
@@ -162,9 +162,9 @@ def open_task_of(page: Page, event_id: str) -> None:
     expect(page.locator("#dust-notes")).to_contain_text("Why it failed")
 
 
-def test_the_operator_sees_why_retries_and_the_dust_is_on_the_account(house: House, page: Page) -> None:
-    event_id = house.place_order("cus_one")
-    house.wait_until_failed([event_id])
+def test_the_operator_sees_why_retries_and_the_dust_is_on_the_account(installation: Installation, page: Page) -> None:
+    event_id = installation.place_order("cus_one")
+    installation.wait_until_failed([event_id])
     page.goto("/tasks?state=FAILURE")
     expect(page.locator(".dust-retry")).to_have_count(1)
     screenshot(page, "1_list")
@@ -172,12 +172,12 @@ def test_the_operator_sees_why_retries_and_the_dust_is_on_the_account(house: Hou
     expect(page.locator("#dust-notes")).to_contain_text(re.compile(r"Why it failed: .*order\.placed order_"))
     screenshot(page, "2_failed")
     old = page.url
-    with serving(house.medusa, house.medusa_port):
+    with serving(installation.medusa, installation.medusa_port):
         page.click("#dust-retry")
         expect(page.locator("#dust-notes")).to_contain_text("Retried by operator")
         expect(page.locator(".dust-state")).to_have_text("SUCCESS")
     screenshot(page, "3_retried")
-    assert house.balance("cus_one") == 10
+    assert installation.balance("cus_one") == 10
     page.locator("#dust-notes a").click()
     expect(page.locator("#dust-notes")).to_contain_text("A retry of")
     expect(page.locator("#task-page")).to_contain_text("earned 10 dust")
@@ -188,10 +188,10 @@ def test_the_operator_sees_why_retries_and_the_dust_is_on_the_account(house: Hou
 
 
 @wants_kept_results
-def test_two_hundred_are_retried_at_once_with_progress(house: House, page: Page) -> None:
-    event_ids = [house.place_order(f"cus_{number % 20}") for number in range(200)]
-    house.wait_until_failed(event_ids)
-    with serving(house.medusa, house.medusa_port):
+def test_two_hundred_are_retried_at_once_with_progress(installation: Installation, page: Page) -> None:
+    event_ids = [installation.place_order(f"cus_{number % 20}") for number in range(200)]
+    installation.wait_until_failed(event_ids)
+    with serving(installation.medusa, installation.medusa_port):
         page.goto("/tasks?state=FAILURE")
         page.click("#dust-retry-kinds")
         kind = page.locator("[data-kind='inbox.handle']")
@@ -206,22 +206,24 @@ def test_two_hundred_are_retried_at_once_with_progress(house: House, page: Page)
         page.click(".dust-close")
         expect(page.locator(".dust-retried").first).to_be_visible()
         screenshot(page, "8_list_after")
-    assert house.states(event_ids) == {"handled": 200}
-    assert [house.balance(f"cus_{number}") for number in range(20)] == [100] * 20
-    house.audit()
+    assert installation.states(event_ids) == {"handled": 200}
+    assert [installation.balance(f"cus_{number}") for number in range(20)] == [100] * 20
+    installation.audit()
 
 
 @wants_kept_results
-def test_a_failed_task_outlives_a_killed_flower_and_retries_with_one_effect(house: House, page: Page) -> None:
-    event_id = house.place_order("cus_two")
-    house.wait_until_failed([event_id])
+def test_a_failed_task_outlives_a_killed_flower_and_retries_with_one_effect(
+    installation: Installation, page: Page
+) -> None:
+    event_id = installation.place_order("cus_two")
+    installation.wait_until_failed([event_id])
     open_task_of(page, event_id)
-    house.flower_process().kill()
-    assert until(lambda: not house.flower_answers(), PATIENCE_SECONDS)
-    assert until(house.flower_answers, PATIENCE_SECONDS)
+    installation.flower_process().kill()
+    assert until(lambda: not installation.flower_answers(), PATIENCE_SECONDS)
+    assert until(installation.flower_answers, PATIENCE_SECONDS)
     open_task_of(page, event_id)
     screenshot(page, "9_after_a_kill")
-    with serving(house.medusa, house.medusa_port):
+    with serving(installation.medusa, installation.medusa_port):
         task_id = page.url.rpartition("/")[2]
         answers = page.evaluate(
             "path => Promise.all([1, 2].map(() => $.ajax({type: 'POST', url: path})))", f"/api/task/retry/{task_id}"
@@ -231,13 +233,13 @@ def test_a_failed_task_outlives_a_killed_flower_and_retries_with_one_effect(hous
         page.reload()
         expect(page.locator(".dust-state")).to_have_text("SUCCESS")
         expect(page.locator("#dust-retry")).to_have_count(0)
-    assert house.balance("cus_two") == 10
-    assert len(house.fetch("SELECT 1 FROM task_retry WHERE task_id = %s", task_id)) == 1
+    assert installation.balance("cus_two") == 10
+    assert len(installation.fetch("SELECT 1 FROM task_retry WHERE task_id = %s", task_id)) == 1
 
 
-def test_selected_tasks_are_retried_together(house: House, page: Page) -> None:
-    house.wait_until_failed([house.place_order("cus_three") for _ in range(3)])
-    with serving(house.medusa, house.medusa_port):
+def test_selected_tasks_are_retried_together(installation: Installation, page: Page) -> None:
+    installation.wait_until_failed([installation.place_order("cus_three") for _ in range(3)])
+    with serving(installation.medusa, installation.medusa_port):
         page.goto("/tasks?state=FAILURE")
         expect(page.locator(".dust-select")).to_have_count(3)
         page.locator(".dust-select").nth(0).check()
@@ -250,8 +252,8 @@ def test_selected_tasks_are_retried_together(house: House, page: Page) -> None:
         expect(page.locator(".dust-counts")).to_have_text("2 of 2 sent · 2 succeeded · 0 failed")
         page.click(".dust-close")
         expect(page.locator("#dust-progress")).to_have_count(0)
-        assert house.balance("cus_three") == 20
+        assert installation.balance("cus_three") == 20
         page.locator(".dust-retry").click()
         expect(page.locator(".dust-counts")).to_have_text("1 of 1 sent · 1 succeeded · 0 failed")
-    assert house.balance("cus_three") == 30
-    house.audit()
+    assert installation.balance("cus_three") == 30
+    installation.audit()

@@ -41,7 +41,7 @@ needs_results = pytest.mark.skipif(
 
 
 @dataclass(frozen=True, kw_only=True)
-class House:
+class Installation:
     """The servers, and the environment of Dust's processes."""
 
     database: str
@@ -111,11 +111,11 @@ class Operator:
         answer = self.http.post(f"/api/task/send-task/{name}", json={"args": args}).raise_for_status()
         return str(answer.json()["task-id"])
 
-    def fail(self, house: House, event_id: str) -> str:
+    def fail(self, installation: Installation, event_id: str) -> str:
         """An event that needs Medusa, which is away; its failed task's id."""
-        house.add_event(event_id)
+        installation.add_event(event_id)
         task_id = self.send("inbox.handle", event_id)
-        assert until(lambda: house.state(event_id) == "failed" and house.kept(task_id), PATIENCE_SECONDS)
+        assert until(lambda: installation.state(event_id) == "failed" and installation.kept(task_id), PATIENCE_SECONDS)
         if ON_RABBITMQ:
             # Its own record is all there is.
             assert until(lambda: self.info(task_id).get("state") == "FAILURE", PATIENCE_SECONDS)
@@ -171,11 +171,11 @@ def running(environment: dict[str, str], *command: str) -> Iterator["subprocess.
 
 @contextmanager
 def flower(
-    house: House, login: tuple[str, str] | None = LOGIN, prefix: str = "", **others: str
+    installation: Installation, login: tuple[str, str] | None = LOGIN, prefix: str = "", **others: str
 ) -> Iterator[tuple[Operator, "subprocess.Popen[bytes]"]]:
     """A Flower that answers, and its process."""
     port = free_port()
-    environment = {**house.environment, "DUST_FLOWER_PORT": str(port), **others}
+    environment = {**installation.environment, "DUST_FLOWER_PORT": str(port), **others}
     if login:
         environment["DUST_FLOWER_BASIC_AUTH"] = ":".join(login)
     with running(environment, "flower") as process, calling(f"http://127.0.0.1:{port}{prefix}", login) as operator:
@@ -184,7 +184,7 @@ def flower(
 
 
 @pytest.fixture(scope="module")
-def house(postgres: str) -> Iterator[House]:
+def installation(postgres: str) -> Iterator[Installation]:
     server, _, template = postgres.rpartition("/")
     with ExitStack() as stack:
         stack.enter_context(clock.running())
@@ -207,26 +207,30 @@ def house(postgres: str) -> Iterator[House]:
             "DUST_LOG_FORMAT": "json",
         }
         stack.enter_context(running(environment, "worker", "--concurrency", "1"))
-        yield House(database=f"{server}/{database}", broker=broker, environment=environment)
+        yield Installation(database=f"{server}/{database}", broker=broker, environment=environment)
 
 
 @pytest.fixture(scope="module")
-def operator(house: House) -> Iterator[Operator]:
-    with flower(house) as (operator, _):
+def operator(installation: Installation) -> Iterator[Operator]:
+    with flower(installation) as (operator, _):
         yield operator
 
 
-def test_it_refuses_to_start_without_a_login(house: House) -> None:
+def test_it_refuses_to_start_without_a_login(installation: Installation) -> None:
     done = subprocess.run(
-        [*DUST, "flower"], env=house.environment, capture_output=True, text=True, timeout=PATIENCE_SECONDS
+        [*DUST, "flower"], env=installation.environment, capture_output=True, text=True, timeout=PATIENCE_SECONDS
     )
     assert (done.returncode, done.stderr) == (2, "dust: DUST_FLOWER_BASIC_AUTH is not set\n")
 
 
-def test_a_port_that_is_taken_is_named(house: House, operator: Operator) -> None:
+def test_a_port_that_is_taken_is_named(installation: Installation, operator: Operator) -> None:
     taken = {"DUST_FLOWER_PORT": str(operator.http.base_url.port), "DUST_FLOWER_BASIC_AUTH": ":".join(LOGIN)}
     done = subprocess.run(
-        [*DUST, "flower"], env={**house.environment, **taken}, capture_output=True, text=True, timeout=PATIENCE_SECONDS
+        [*DUST, "flower"],
+        env={**installation.environment, **taken},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
     )
     assert done.returncode == 1
     assert done.stderr.endswith("set DUST_FLOWER_PORT\n")
@@ -234,7 +238,7 @@ def test_a_port_that_is_taken_is_named(house: House, operator: Operator) -> None
 
 @pytest.mark.parametrize("login", [None, ("operator", "a-wrong-password"), ("somebody", "a-long-password")])
 def test_without_login_nothing_is_shown_and_nothing_is_retried(
-    house: House, operator: Operator, login: tuple[str, str] | None
+    installation: Installation, operator: Operator, login: tuple[str, str] | None
 ) -> None:
     with calling(str(operator.http.base_url), login) as stranger:
         stranger.http.cookies.update(operator.http.cookies)
@@ -256,26 +260,26 @@ def test_without_login_nothing_is_shown_and_nothing_is_retried(
     ],
 )
 def test_without_the_token_or_from_another_site_nothing_is_retried(
-    house: House, operator: Operator, headers: dict[str, str]
+    installation: Installation, operator: Operator, headers: dict[str, str]
 ) -> None:
-    task_id = operator.fail(house, uuid())
+    task_id = operator.fail(installation, uuid())
     assert operator.retry(task_id, **headers).status_code == 403
     assert operator.status(task_id)["retried"] is None
     assert operator.http.get(f"/api/task/retry/{task_id}").status_code == 405
 
 
-def test_a_failed_task_is_sent_again_and_both_pages_know_of_it(house: House, operator: Operator) -> None:
-    task_id = operator.fail(house, "msg_one")
+def test_a_failed_task_is_sent_again_and_both_pages_know_of_it(installation: Installation, operator: Operator) -> None:
+    task_id = operator.fail(installation, "msg_one")
     before = operator.status(task_id)
     assert (before["retryable"], before["retried"]) == (True, None)
     assert "order.placed order_msg_one: Medusa did not answer" in before["reason"]
     assert until(lambda: task_id in operator.waiting(), PATIENCE_SECONDS)
-    house.fix("msg_one", "cus_one")
+    installation.fix("msg_one", "cus_one")
     answer = operator.retry(task_id).raise_for_status().json()
     assert answer["already"] is False
     assert operator.knows(answer["task-id"]), "the link works at once"
     assert operator.outcome(answer["task-id"]) == "'Order order_msg_one earned 10 dust, 10 in all.'"
-    assert (house.state("msg_one"), house.balance("cus_one")) == ("handled", 10)
+    assert (installation.state("msg_one"), installation.balance("cus_one")) == ("handled", 10)
     told = {"task-id": answer["task-id"], "retry-of": task_id, "at": answer["at"], "by": "operator"}
     after = operator.status(task_id)
     assert (after["retryable"], after["retried"]) == (False, {**told, "state": "SUCCESS"})
@@ -283,49 +287,51 @@ def test_a_failed_task_is_sent_again_and_both_pages_know_of_it(house: House, ope
     assert task_id not in operator.waiting()
 
 
-def test_twenty_clicks_at_once_have_one_effect(house: House, operator: Operator) -> None:
-    task_id = operator.fail(house, "msg_clicks")
-    house.fix("msg_clicks", "cus_clicks")
+def test_twenty_clicks_at_once_have_one_effect(installation: Installation, operator: Operator) -> None:
+    task_id = operator.fail(installation, "msg_clicks")
+    installation.fix("msg_clicks", "cus_clicks")
     with ThreadPoolExecutor(20) as pool:
         answers = [answer.raise_for_status().json() for answer in pool.map(operator.retry, [task_id] * 20)]
     assert len({answer["task-id"] for answer in answers}) == 1
     assert [answer["already"] for answer in answers].count(False) == 1
     assert operator.outcome(answers[0]["task-id"]).startswith("'Order order_msg_clicks earned 10 dust")
-    assert house.balance("cus_clicks") == 10
+    assert installation.balance("cus_clicks") == 10
 
 
 @needs_results
-def test_a_retry_of_what_was_handled_meanwhile_does_nothing_and_says_so(house: House, operator: Operator) -> None:
-    first, second = operator.fail(house, "msg_meanwhile"), uuid()
-    house.keep(second, "inbox.handle")
-    house.fix("msg_meanwhile", "cus_meanwhile")
+def test_a_retry_of_what_was_handled_meanwhile_does_nothing_and_says_so(
+    installation: Installation, operator: Operator
+) -> None:
+    first, second = operator.fail(installation, "msg_meanwhile"), uuid()
+    installation.keep(second, "inbox.handle")
+    installation.fix("msg_meanwhile", "cus_meanwhile")
     handled = operator.retry(first).raise_for_status().json()["task-id"]
     operator.outcome(handled)
-    with redis.Redis.from_url(house.broker) as client:
+    with redis.Redis.from_url(installation.broker) as client:
         kept = json.loads(client.get(RESULT_KEY + first) or b"")
         client.set(RESULT_KEY + second, json.dumps({**kept, "task_id": second}))
     again = operator.retry(second).raise_for_status().json()["task-id"]
     assert operator.outcome(again) == "'Nothing to do: it is handled.'"
-    assert house.balance("cus_meanwhile") == 10
+    assert installation.balance("cus_meanwhile") == 10
 
 
-def test_a_retry_that_fails_again_can_be_retried_itself(house: House, operator: Operator) -> None:
-    task_id = operator.fail(house, "msg_twice")
+def test_a_retry_that_fails_again_can_be_retried_itself(installation: Installation, operator: Operator) -> None:
+    task_id = operator.fail(installation, "msg_twice")
     again = operator.retry(task_id).raise_for_status().json()["task-id"]
     assert until(lambda: operator.status(again)["retryable"], PATIENCE_SECONDS)
-    assert house.state("msg_twice") == "failed"
-    house.fix("msg_twice", "cus_twice")
+    assert installation.state("msg_twice") == "failed"
+    installation.fix("msg_twice", "cus_twice")
     third = operator.retry(again).raise_for_status().json()["task-id"]
     operator.outcome(third)
-    assert house.balance("cus_twice") == 10
+    assert installation.balance("cus_twice") == 10
 
 
 @needs_results
-def test_what_cannot_be_retried_is_answered_in_words(house: House, operator: Operator) -> None:
+def test_what_cannot_be_retried_is_answered_in_words(installation: Installation, operator: Operator) -> None:
     handled = operator.send("inbox.drain")
     operator.outcome(handled)
     foreign = uuid()
-    house.keep(foreign, "somebody.elses")
+    installation.keep(foreign, "somebody.elses")
     answers = {task_id: operator.retry(task_id) for task_id in ("unknown", handled, foreign)}
     assert [answer.status_code for answer in answers.values()] == [404, 409, 403]
     assert "is SUCCESS, it has not failed" in answers[handled].text
@@ -339,43 +345,47 @@ def test_too_many_questions_at_once_are_refused(operator: Operator) -> None:
 
 
 @pytest.mark.skipif(not ON_RABBITMQ, reason="with Redis, arguments of any length are kept (TEST_BROKER=rabbitmq)")
-def test_without_kept_results_arguments_that_were_cut_are_not_sent(house: House, operator: Operator) -> None:
-    task_id = operator.fail(house, LONG_ID)
+def test_without_kept_results_arguments_that_were_cut_are_not_sent(
+    installation: Installation, operator: Operator
+) -> None:
+    task_id = operator.fail(installation, LONG_ID)
     assert until(lambda: task_id in operator.waiting(), PATIENCE_SECONDS)
     answer = operator.retry(task_id)
     assert answer.status_code == 422, answer.text
-    assert house.state(LONG_ID) == "failed", "so `dust retry` can do it"
+    assert installation.state(LONG_ID) == "failed", "so `dust retry` can do it"
 
 
 @needs_results
 def test_after_a_kill_every_failure_is_there_and_long_arguments_are_sent_whole(
-    house: House, operator: Operator, tmp_path: Path
+    installation: Installation, operator: Operator, tmp_path: Path
 ) -> None:
     own_history = {"DUST_DATA_DIR": str(tmp_path)}
-    with flower(house, **own_history) as (killed, process):
-        task_id = operator.fail(house, LONG_ID)
+    with flower(installation, **own_history) as (killed, process):
+        task_id = operator.fail(installation, LONG_ID)
         assert until(lambda: task_id in killed.waiting(), PATIENCE_SECONDS)
         process.kill()
         process.wait()
-    missed = operator.fail(house, "msg_missed")
-    house.fix(LONG_ID, "cus_long")
-    with flower(house, **own_history) as (restarted, _):
+    missed = operator.fail(installation, "msg_missed")
+    installation.fix(LONG_ID, "cus_long")
+    with flower(installation, **own_history) as (restarted, _):
         assert until(lambda: {task_id, missed} <= set(restarted.waiting()), PATIENCE_SECONDS)
         assert restarted.knows(missed), "it failed while this Flower was not there"
         new = restarted.retry(task_id).raise_for_status().json()["task-id"]
         restarted.outcome(new)
-        assert (house.state(LONG_ID), house.balance("cus_long")) == ("handled", 10)
-    with flower(house, **own_history) as (again, _):
+        assert (installation.state(LONG_ID), installation.balance("cus_long")) == ("handled", 10)
+    with flower(installation, **own_history) as (again, _):
         retried = again.status(task_id)["retried"]
         assert (retried["task-id"], retried["state"]) == (new, "SUCCESS")
 
 
 @needs_results
-def test_open_on_loopback_it_retries_with_the_token_only(house: House, operator: Operator, tmp_path: Path) -> None:
-    task_id = operator.fail(house, "msg_open")
-    house.fix("msg_open", "cus_open")
+def test_open_on_loopback_it_retries_with_the_token_only(
+    installation: Installation, operator: Operator, tmp_path: Path
+) -> None:
+    task_id = operator.fail(installation, "msg_open")
+    installation.fix("msg_open", "cus_open")
     unguarded = {"DUST_FLOWER_OPEN": "true", "DUST_HOST": "0.0.0.0", "DUST_DATA_DIR": str(tmp_path)}
-    with flower(house, login=None, **unguarded) as (anybody, process):
+    with flower(installation, login=None, **unguarded) as (anybody, process):
         listening = [c.laddr.ip for c in psutil.Process(process.pid).net_connections() if c.status == "LISTEN"]
         assert listening == ["127.0.0.1"]
         assert anybody.retry(task_id, **{"X-XSRFToken": ""}).status_code == 403
@@ -387,26 +397,28 @@ def test_open_on_loopback_it_retries_with_the_token_only(house: House, operator:
         assert anybody.http.get("/tasks", headers={"Host": f"localhost:{port}"}).status_code == 200
         answer = anybody.retry(task_id).raise_for_status().json()
         assert answer["by"] == "somebody at this machine"
-        assert until(lambda: house.balance("cus_open") == 10, PATIENCE_SECONDS)
+        assert until(lambda: installation.balance("cus_open") == 10, PATIENCE_SECONDS)
         assert anybody.http.get("/api/tasks").status_code == 401, "the rest of Flower's API stays closed"
 
 
 @needs_results
-def test_behind_a_proxys_prefix_everything_is_there_too(house: House, operator: Operator, tmp_path: Path) -> None:
-    task_id = operator.fail(house, "msg_prefix")
-    house.fix("msg_prefix", "cus_prefix")
+def test_behind_a_proxys_prefix_everything_is_there_too(
+    installation: Installation, operator: Operator, tmp_path: Path
+) -> None:
+    task_id = operator.fail(installation, "msg_prefix")
+    installation.fix("msg_prefix", "cus_prefix")
     others = {"FLOWER_URL_PREFIX": "/flower", "DUST_DATA_DIR": str(tmp_path)}
-    with flower(house, prefix="/flower", **others) as (proxied, _):
+    with flower(installation, prefix="/flower", **others) as (proxied, _):
         page = proxied.http.get("/tasks").text
         script = page.partition('src="/flower/dust-static/')[2].partition('"')[0]
         assert script.startswith("retry.js?v=")
         assert proxied.http.get(f"/dust-static/{script}").is_success
         proxied.retry(task_id).raise_for_status()
-        assert until(lambda: house.balance("cus_prefix") == 10, PATIENCE_SECONDS)
+        assert until(lambda: installation.balance("cus_prefix") == 10, PATIENCE_SECONDS)
 
 
-def test_a_read_only_flower_retries_nothing(house: House, operator: Operator, tmp_path: Path) -> None:
-    task_id = operator.fail(house, "msg_read_only")
-    with flower(house, FLOWER_READ_ONLY="true", DUST_DATA_DIR=str(tmp_path)) as (reader, _):
+def test_a_read_only_flower_retries_nothing(installation: Installation, operator: Operator, tmp_path: Path) -> None:
+    task_id = operator.fail(installation, "msg_read_only")
+    with flower(installation, FLOWER_READ_ONLY="true", DUST_DATA_DIR=str(tmp_path)) as (reader, _):
         assert reader.retry(task_id).status_code == 403
         assert reader.status(task_id)["retryable"] is False

@@ -13,7 +13,7 @@ import psycopg
 from psycopg.rows import namedtuple_row
 
 from tests.support.faults.shop import Shop
-from tests.support.faults.workload import History, Wish
+from tests.support.faults.workload import History, RequestedRedemption
 
 BONUS = 50
 # Kinds that may take a balance below zero.
@@ -153,45 +153,48 @@ def _redemptions(history: History, books: Books, shop: Shop) -> Iterator[str]:
     live = shop.live_codes_of(history.tag)
     for code in sorted(live - {code for codes in books.codes.values() for code in codes}):
         yield f"in doubt: {code} can be used and is no redemption's"
-    for wish in history.wishes:
-        row = books.redemptions.get(wish.redemption_id)
+    for redemption in history.redemptions:
+        row = books.redemptions.get(redemption.redemption_id)
         if row is None:
-            yield f"lost: redemption {wish.redemption_id} was acknowledged and is not kept"
+            yield f"lost: redemption {redemption.redemption_id} was acknowledged and is not kept"
             continue
-        if row.state != wish.ends:
-            yield f"redemption: {wish.redemption_id} is {row.state}, not {wish.ends}"
-        yield from _redemption_is_booked(wish, books)
-        codes = books.codes[wish.redemption_id]
+        if row.state != redemption.ends:
+            yield f"redemption: {redemption.redemption_id} is {row.state}, not {redemption.ends}"
+        yield from _redemption_is_booked(redemption, books)
+        codes = books.codes[redemption.redemption_id]
         if live & set(codes):
-            yield f"in doubt: {sorted(live & set(codes))} can still be used, {wish.redemption_id} is {row.state}"
-        yield from _released_after_deleted(wish, books, shop, codes)
-        if wish.ends == "released" and (carts := shop.carts_with(set(codes))):
-            yield f"cart: {carts} still have the discount of {wish.redemption_id}, which is {row.state}"
+            yield f"in doubt: {sorted(live & set(codes))} can still be used, {redemption.redemption_id} is {row.state}"
+        yield from _released_after_deleted(redemption, books, shop, codes)
+        if redemption.ends == "released" and (carts := shop.carts_with(set(codes))):
+            yield f"cart: {carts} still have the discount of {redemption.redemption_id}, which is {row.state}"
         for code in codes:
             made = sum(what == "created" and which == code for _, what, which in shop.happened)
             if made > 1:
                 yield f"twice: {code} was made {made} times"
-    known = {wish.redemption_id for wish in history.wishes}
+    known = {redemption.redemption_id for redemption in history.redemptions}
     for redemption_id in books.redemptions.keys() - known:
         yield f"redemption: {redemption_id} was never acknowledged"
 
 
-def _redemption_is_booked(wish: Wish, books: Books) -> Iterator[str]:
-    rows = [row for row in books.rows[wish.customer_id] if row.reference_id == wish.redemption_id]
+def _redemption_is_booked(redemption: RequestedRedemption, books: Books) -> Iterator[str]:
+    rows = [row for row in books.rows[redemption.customer_id] if row.reference_id == redemption.redemption_id]
     spent = -sum(row.amount for row in rows)
     held = sum(row.held for row in rows)
-    if (spent, held) != (wish.used, 0):
-        yield f"redemption: {wish.redemption_id} must have spent {wish.used} and holds 0; booked are {spent}, {held}"
+    if (spent, held) != (redemption.used, 0):
+        wanted = f"must have spent {redemption.used} and holds 0"
+        yield f"redemption: {redemption.redemption_id} {wanted}; booked are {spent}, {held}"
 
 
-def _released_after_deleted(wish: Wish, books: Books, shop: Shop, codes: list[str]) -> Iterator[str]:
+def _released_after_deleted(
+    redemption: RequestedRedemption, books: Books, shop: Shop, codes: list[str]
+) -> Iterator[str]:
     """No dust may have gone back while Medusa still had the code."""
     released = [
         row.created_at
-        for row in books.rows[wish.customer_id]
-        if row.kind == "release" and row.reference_id == wish.redemption_id
+        for row in books.rows[redemption.customer_id]
+        if row.kind == "release" and row.reference_id == redemption.redemption_id
     ]
-    if wish.ends != "released" or not released:
+    if redemption.ends != "released" or not released:
         return
     for code in codes:
         had = False
@@ -199,7 +202,7 @@ def _released_after_deleted(wish: Wish, books: Books, shop: Shop, codes: list[st
             had = what == "created"
             assert when <= released[0]
         if had:
-            yield f"in doubt: {wish.redemption_id} was released while {code} could still be used"
+            yield f"in doubt: {redemption.redemption_id} was released while {code} could still be used"
 
 
 def _before(shop: Shop, code: str, moment: datetime) -> Iterator[tuple[datetime, str, str]]:

@@ -62,7 +62,7 @@ class Servers:
 
 
 @dataclass(kw_only=True)
-class House:
+class Installation:
     """A running Dust. `plans` is where the processes look what shall happen to them."""
 
     url: str
@@ -121,9 +121,9 @@ def servers() -> Iterator[Servers]:
 
 
 @contextmanager
-def house(
+def installation(
     where: Servers, *, bug: str | None = None, more: Mapping[str, str] | None = None, workers: int = 2
-) -> Iterator[House]:
+) -> Iterator[Installation]:
     """API, worker and clock over these servers, with their fail points; `bug` names one that is planted in them."""
     with ExitStack() as stack:
         plans = stack.enter_context(data_folder())
@@ -159,7 +159,7 @@ def house(
         }
         programs = {"api": "serve", "worker": f"worker --concurrency {workers}", "beat": "beat"}
         said = stack.enter_context(running(environment, **programs))
-        found = House(
+        found = Installation(
             url=f"http://127.0.0.1:{port}",
             database=where.database,
             broker=where.broker,

@@ -1,6 +1,6 @@
 """The failure matrix: which points there are is asked of a running Dust, and what can happen at each follows from it.
 
-So a new commit, message or call to Medusa, wherever it is on the road, has its cells without anybody's writing them.
+So a new commit, message or call to Medusa, has its cells without being listed.
 """
 
 import fcntl
@@ -15,7 +15,7 @@ import psycopg
 
 from bridge.stack.processes import until
 from tests.support.faults.checker import check
-from tests.support.faults.installation import House, Point
+from tests.support.faults.installation import Installation, Point
 from tests.support.faults.workload import PATIENCE_SECONDS, History, walking
 
 # By the kind of a point and its moment: what happens there.
@@ -49,7 +49,7 @@ DEATHS = {
     "redis": "Redis killed, data kept",
     "redis-empty": "Redis killed, data lost",
 }
-# Passed when the house is set up, before anybody walks the road.
+# Passed when the installation is set up, before the workload starts.
 _NOT_ON_THE_ROAD = ("write_programme", "/admin/dust/programme")
 _WALKS = 2
 # A point that depends on who comes first is not passed on every walk.
@@ -93,8 +93,8 @@ def cells(points: Iterable[Point]) -> list[Cell]:
     )
 
 
-def discover(undisturbed: Callable[[], House]) -> list[Point]:
-    """Walk the road undisturbed and see what is passed. Of several test processes one does it for all."""
+def discover(undisturbed: Callable[[], Installation]) -> list[Point]:
+    """Run the workload undisturbed and return the points it passes. One test process does it for all."""
     run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
     file = Path(tempfile.gettempdir()) / f"dust-fail-points-{run}"
     with file.open("a+") as found:
@@ -108,44 +108,44 @@ def discover(undisturbed: Callable[[], House]) -> list[Point]:
     return [Point.read(line) for line in lines]
 
 
-def _walk(house: House) -> set[Point]:
+def _walk(installation: Installation) -> set[Point]:
     for number in range(_WALKS):
-        with walking(house, f"d{number}", backfilling=True) as (history, arrive):
+        with walking(installation, f"d{number}", backfilling=True) as (history, arrive):
             arrive()
-        holds(house, history, seconds=_UNDISTURBED_SECONDS)
-    return house.passed()
+        holds(installation, history, seconds=_UNDISTURBED_SECONDS)
+    return installation.passed()
 
 
-def suffer(house: House, deaths: Collection[Cell], histories: list[History]) -> list[Cell]:
-    """Let them all happen, each once, to people who walk the road, and see that all is well afterwards.
+def suffer(installation: Installation, deaths: Collection[Cell], histories: list[History]) -> list[Cell]:
+    """Let each of them happen once during a workload, and check that everything holds afterwards.
 
     Returns those that happened: nobody may have passed a point. The people's histories are added to `histories`.
     """
-    assert until(house.live, PATIENCE_SECONDS)
+    assert until(installation.live, PATIENCE_SECONDS)
     wanted = {(cell.point, cell.action): cell for cell in deaths}
     backfilling = any(cell.point.role == "cli" for cell in deaths)
     mine: list[History] = []
-    while len(mine) < _TRIES and not (mine and house.fired() == wanted.keys()):
-        with walking(house, f"c{len(histories)}", backfilling=backfilling) as (history, arrive):
+    while len(mine) < _TRIES and not (mine and installation.fired() == wanted.keys()):
+        with walking(installation, f"c{len(histories)}", backfilling=backfilling) as (history, arrive):
             if not mine:
-                house.arm(*wanted)
+                installation.arm(*wanted)
             mine.append(history)
             histories.append(history)
             arrive()
-            until(lambda: house.fired() == wanted.keys(), _CLOCK_SECONDS)
-    house.disarm()
+            until(lambda: installation.fired() == wanted.keys(), _CLOCK_SECONDS)
+    installation.disarm()
     for history in mine:
-        holds(house, history)
-    return [wanted[each] for each in house.fired()]
+        holds(installation, history)
+    return [wanted[each] for each in installation.fired()]
 
 
-def holds(house: House, history: History, *, seconds: float = PATIENCE_SECONDS) -> None:
+def holds(installation: Installation, history: History, *, seconds: float = PATIENCE_SECONDS) -> None:
     """In the end everything is as it was acknowledged; until then there may be things that wait."""
     wrong: list[str] = []
 
     def right() -> bool:
         try:
-            wrong[:] = check(history, house.database, house.shop)
+            wrong[:] = check(history, installation.database, installation.shop)
         except psycopg.OperationalError as error:
             # The last death may have been that of Postgres, a moment ago.
             wrong[:] = [f"Postgres is away: {error}"]

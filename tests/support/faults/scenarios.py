@@ -13,7 +13,7 @@ import psycopg
 from bridge.stack.processes import until
 from tests.support import tokens
 from tests.support.databases import waiting_for_locks
-from tests.support.faults.installation import House, Point
+from tests.support.faults.installation import Installation, Point
 from tests.support.faults.shop import Trouble
 from tests.support.faults.workload import PATIENCE_SECONDS, History, Walk
 from tests.support.orders import event, order_event
@@ -24,9 +24,9 @@ MANY = 12
 
 
 @contextmanager
-def somebody(found: House, tag: str) -> Iterator[Walk]:
+def somebody(found: Installation, tag: str) -> Iterator[Walk]:
     with httpx.Client(base_url=found.url, timeout=10, trust_env=False) as client:
-        yield Walk(house=found, history=History(tag=tag), client=client, now=datetime.now(UTC))
+        yield Walk(installation=found, history=History(tag=tag), client=client, now=datetime.now(UTC))
 
 
 def asks_again_after_a_death(walk: Walk) -> None:
@@ -37,9 +37,9 @@ def asks_again_after_a_death(walk: Walk) -> None:
         name="201 POST /admin/dust/customers/{customer_id}/adjustments",
         moment="before",
     )
-    walk.house.arm((point, "kill"))
+    walk.installation.arm((point, "kill"))
     walk.give("a", 100, "once")
-    assert walk.house.fired()
+    assert walk.installation.fired()
 
 
 def changes_an_order_many_times_at_once(walk: Walk) -> None:
@@ -48,33 +48,33 @@ def changes_an_order_many_times_at_once(walk: Walk) -> None:
     eventually_handled(walk, 1)
     changed = walk.order("a", "a", 17, version=2)
     walk.settles(changed, 17)
-    with psycopg.connect(walk.house.database) as other:
+    with psycopg.connect(walk.installation.database) as other:
         other.execute("SELECT FROM dust_balance FOR UPDATE")
         for number in range(MANY):
             walk.deliver(f"change{number}", event("order-edit.confirmed", {"id": changed["id"]}))
-        assert until(lambda: waiting_for_locks(walk.house.database) >= 2, PATIENCE_SECONDS)
+        assert until(lambda: waiting_for_locks(walk.installation.database) >= 2, PATIENCE_SECONDS)
     eventually_handled(walk, 1 + MANY)
 
 
 def is_acknowledged_and_then_dies(walk: Walk) -> None:
     """The API dies as soon as it has acknowledged an event."""
     point = Point(role="api", kind="answer", name="202 POST /webhooks/medusa", moment="after")
-    walk.house.arm((point, "kill"))
+    walk.installation.arm((point, "kill"))
     document = walk.order("a", "a", 10)
     walk.settles(document, 10)
     walk.deliver("a", order_event(document))
-    assert until(lambda: bool(walk.house.fired()), PATIENCE_SECONDS)
-    assert until(walk.house.live, PATIENCE_SECONDS)
+    assert until(lambda: bool(walk.installation.fired()), PATIENCE_SECONDS)
+    assert until(walk.installation.live, PATIENCE_SECONDS)
 
 
 def is_over_while_medusa_is_away(walk: Walk) -> None:
     """A redemption runs out, and Medusa cannot be asked about its code for a while."""
     walk.give("a", 500, "to spend")
-    wish = walk.redeem("a", 500, ends="released")
-    code = walk.read(wish)["code"]
-    walk.house.shop.troubles.append(Trouble(method="GET", mark=code, how="away", times=2))
-    walk.sql("UPDATE dust_redemption SET expires_at = now() WHERE id = %s", wish.redemption_id)
-    walk.reaches(wish, "released")
+    redemption = walk.redeem("a", 500, ends="released")
+    code = walk.read(redemption)["code"]
+    walk.installation.shop.troubles.append(Trouble(method="GET", mark=code, how="away", times=2))
+    walk.sql("UPDATE dust_redemption SET expires_at = now() WHERE id = %s", redemption.redemption_id)
+    walk.reaches(redemption, "released")
 
 
 def eventually_handled(walk: Walk, number: int) -> None:
@@ -91,7 +91,7 @@ def buys(walk: Walk) -> None:
 
 def buys_while_medusa_is_away(walk: Walk) -> None:
     document = walk.order("a", "a", 10)
-    walk.house.shop.troubles.append(Trouble(method="GET", mark=document["id"], how="away"))
+    walk.installation.shop.troubles.append(Trouble(method="GET", mark=document["id"], how="away"))
     walk.settles(document, 10)
     walk.deliver("a", event("order.placed", {"id": document["id"]}))
     over = "SELECT count(*) FROM webhook_event WHERE id = %s AND state <> 'pending'"
@@ -102,7 +102,7 @@ def is_told_by_a_shop(how: str) -> Scene:
     """The shop is told of an earning while it has some trouble."""
 
     def scene(walk: Walk) -> None:
-        walk.house.shop.troubles.append(Trouble(method="POST", mark=f"cus_{walk.tag}_a", how=how))
+        walk.installation.shop.troubles.append(Trouble(method="POST", mark=f"cus_{walk.tag}_a", how=how))
         buys(walk)
         told = "SELECT count(*) FROM notice WHERE state = 'delivered' AND customer_id = %s"
         assert until(lambda: walk.sql(told, f"cus_{walk.tag}_a") == [(1,)], PATIENCE_SECONDS)
@@ -161,11 +161,11 @@ def was_a_guest(walk: Walk) -> None:
 
 def prices_a_product_while_medusa_is_away(walk: Walk) -> None:
     product = f"prod_{walk.tag}_mug"
-    walk.house.shop.products[product] = {"id": product, "metadata": {}}
+    walk.installation.shop.products[product] = {"id": product, "metadata": {}}
     # Several may tell it at once: each of them is to fail.
-    walk.house.shop.troubles.append(Trouble(method="POST", mark=product, how="away", times=3))
-    wish = {"dust_only": True, "dust_price": 5}
-    walk.call("PUT", f"/admin/dust/products/{product}", expect={200}, json=wish, headers=tokens.admin())
+    walk.installation.shop.troubles.append(Trouble(method="POST", mark=product, how="away", times=3))
+    body = {"dust_only": True, "dust_price": 5}
+    walk.call("PUT", f"/admin/dust/products/{product}", expect={200}, json=body, headers=tokens.admin())
     walk.history.prices[product] = 5
     mirrored = "SELECT mirrored_version = version FROM dust_product WHERE product_id = %s"
     assert until(lambda: walk.sql(mirrored, product) == [(True,)], PATIENCE_SECONDS)
@@ -175,7 +175,7 @@ def signs_up(walk: Walk) -> None:
     """Medusa tells of it in two events; the poll may find it as well, which is a third."""
     customer = f"cus_{walk.tag}_new"
     walk.history.bonuses.add(customer)
-    walk.house.shop.add_customer(customer, f"{customer}@example.com", created=walk.now)
+    walk.installation.shop.add_customer(customer, f"{customer}@example.com", created=walk.now)
     for name in ("new", "new-again"):
         walk.deliver(name, event("customer.created", {"id": customer}, walk.now))
     eventually_handled(walk, 2)

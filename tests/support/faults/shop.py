@@ -9,7 +9,7 @@ from typing import Any
 from tests.support.medusa import PUBLISHABLE_KEY, Answer, FakeMedusa, codes_in
 from tests.support.promotions import facts_of
 
-# Beyond DUST_MEDUSA_TIMEOUT_SECONDS of the house (1).
+# Beyond DUST_MEDUSA_TIMEOUT_SECONDS of the installation (1).
 HANG_SECONDS = 1.6
 # Where the shop is told its news.
 NOTICES = "/notices"

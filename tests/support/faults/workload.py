@@ -1,6 +1,6 @@
-"""One walk along the road, by shoppers, a merchant and Medusa's plugin, who all ask again until they are answered.
+"""The workload: shoppers, a merchant and Medusa's plugin, who all repeat a request until it is answered.
 
-What they were told is written down: the history, which the checker compares with the books.
+The answers are recorded in the history, which the checker compares with the database.
 """
 
 import os
@@ -21,7 +21,7 @@ from bridge.stack.processes import until
 from bridge.stack.up import DUST
 from tests.support import tokens
 from tests.support.deliveries import signed_headers
-from tests.support.faults.installation import House
+from tests.support.faults.installation import Installation
 from tests.support.faults.shop import Trouble
 from tests.support.medusa import cart_line
 from tests.support.orders import event, line, order, order_event
@@ -34,7 +34,7 @@ _AGAIN_SECONDS = 0.3
 
 
 @dataclass(kw_only=True)
-class Wish:
+class RequestedRedemption:
     """A redemption that a shopper asked for. `used_by` and `used` say what an order made of it."""
 
     customer_id: str
@@ -62,7 +62,7 @@ class History:
     """By order of a guest: the customer who claimed it."""
     merged: dict[str, tuple[str, int]] = field(default_factory=dict)
     """By account that was merged: who has everything now, and how much that is."""
-    wishes: list[Wish] = field(default_factory=list)
+    redemptions: list[RequestedRedemption] = field(default_factory=list)
     prices: dict[str, int | None] = field(default_factory=dict)
     expired: dict[str, int] = field(default_factory=dict)
     """By customer: dust that must be gone by now."""
@@ -78,7 +78,7 @@ class GaveUp(AssertionError):
 class Walk:
     """One tag's people."""
 
-    house: House
+    installation: Installation
     history: History
     client: httpx.Client
     now: datetime
@@ -122,7 +122,7 @@ class Walk:
 
     def settles(self, document: dict[str, Any], worth: int) -> None:
         """From now on Medusa has these facts, and in the end they must be in the books."""
-        self.house.shop.orders[document["id"]] = document
+        self.installation.shop.orders[document["id"]] = document
         self.history.worth[document["id"]] = (document["customer_id"], worth)
 
     def give(self, who: str, amount: int, name: str) -> None:
@@ -133,32 +133,34 @@ class Walk:
         )  # fmt: skip
         self.history.adjustments[words] = (customer, amount, answer.json()["id"])
 
-    def redeem(self, who: str, dust: int, *, ends: str, **wish: Any) -> Wish:
+    def redeem(self, who: str, dust: int, *, ends: str, **body: Any) -> RequestedRedemption:
         """Ask for a code and wait until it can be used."""
         customer = f"cus_{self.tag}_{who}"
         headers = {**tokens.customer(customer), "Idempotency-Key": f"{self.tag} {who} {ends}"}
-        body = {"dust": dust, **(wish or {"currency_code": "eur"})}
+        body = {"dust": dust, **(body or {"currency_code": "eur"})}
         answers = [
             self.call("POST", "/store/dust/redemptions", expect={202}, json=body, headers=headers).json()
             for _ in range(2)
         ]
         assert answers[0] == answers[1], "the same key was answered in two ways"
-        made = Wish(customer_id=customer, dust=dust, redemption_id=answers[0]["redemption"]["id"], ends=ends)
-        self.history.wishes.append(made)
+        made = RequestedRedemption(
+            customer_id=customer, dust=dust, redemption_id=answers[0]["redemption"]["id"], ends=ends
+        )
+        self.history.redemptions.append(made)
         self.reaches(made, "active")
         return made
 
-    def read(self, wish: Wish) -> dict[str, Any]:
-        path = f"/store/dust/redemptions/{wish.redemption_id}?wait=2"
-        answer = self.call("GET", path, expect={200}, headers=tokens.customer(wish.customer_id))
+    def read(self, redemption: RequestedRedemption) -> dict[str, Any]:
+        path = f"/store/dust/redemptions/{redemption.redemption_id}?wait=2"
+        answer = self.call("GET", path, expect={200}, headers=tokens.customer(redemption.customer_id))
         redemption: dict[str, Any] = answer.json()["redemption"]
         return redemption
 
-    def reaches(self, wish: Wish, state: str) -> None:
+    def reaches(self, redemption: RequestedRedemption, state: str) -> None:
         end = time.monotonic() + PATIENCE_SECONDS
-        while (found := self.read(wish)["state"]) != state:
+        while (found := self.read(redemption)["state"]) != state:
             if time.monotonic() > end:
-                raise GaveUp(f"{wish.redemption_id} is {found}, not {state}")
+                raise GaveUp(f"{redemption.redemption_id} is {found}, not {state}")
             time.sleep(_AGAIN_SECONDS)
 
     def sql(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
@@ -166,7 +168,7 @@ class Walk:
         end = time.monotonic() + PATIENCE_SECONDS
         while True:
             try:
-                with psycopg.connect(self.house.database, autocommit=True) as connection:
+                with psycopg.connect(self.installation.database, autocommit=True) as connection:
                     cursor = connection.execute(statement, values)
                     return cursor.fetchall() if cursor.description else []
             except psycopg.OperationalError:
@@ -196,7 +198,7 @@ class Walk:
         for name in ("c", "away"):
             document = self.order(name, "c", 30)
             if name == "away":
-                self.house.shop.troubles.append(Trouble(method="GET", mark=document["id"], how="away"))
+                self.installation.shop.troubles.append(Trouble(method="GET", mark=document["id"], how="away"))
             self.settles(document, 30)
             self.deliver(name, event("order.placed", {"id": document["id"]}))
 
@@ -209,7 +211,7 @@ class Walk:
     def signs_up(self) -> None:
         customer = f"cus_{self.tag}_new"
         self.history.bonuses.add(customer)
-        self.house.shop.add_customer(customer, f"{customer}@example.com", created=self.now)
+        self.installation.shop.add_customer(customer, f"{customer}@example.com", created=self.now)
         self.deliver("new", event("customer.created", {"id": customer}, self.now), times=2)
         self.deliver("new-again", event("customer.created", {"id": customer}, self.now))
         self.deliver("gone", event("customer.deleted", {"id": f"cus_{self.tag}_gone"}, self.now))
@@ -217,9 +219,9 @@ class Walk:
     def prices_a_product(self) -> None:
         for name, price in (("mug", 5), ("cup", None)):
             product = f"prod_{self.tag}_{name}"
-            self.house.shop.products[product] = {"id": product, "metadata": {}}
-            wish = {"dust_only": True, "dust_price": 5}
-            self.call("PUT", f"/admin/dust/products/{product}", expect={200}, json=wish, headers=tokens.admin())
+            self.installation.shop.products[product] = {"id": product, "metadata": {}}
+            body = {"dust_only": True, "dust_price": 5}
+            self.call("PUT", f"/admin/dust/products/{product}", expect={200}, json=body, headers=tokens.admin())
             self.history.prices[product] = price
         product = f"prod_{self.tag}_cup"
         self.call("DELETE", f"/admin/dust/products/{product}", expect={200, 404}, headers=tokens.admin())
@@ -238,53 +240,57 @@ class Walk:
 
     def pays_with_dust(self) -> None:
         self.give("pays", 1_000, "to pay")
-        self.house.shop.troubles.append(Trouble(method="POST", mark=f"cus_{self.tag}_pays", how="lose"))
-        wish = self.redeem("pays", 500, ends="captured")
-        code = self.read(wish)["code"]
-        self.house.shop.use_code(code)
+        self.installation.shop.troubles.append(Trouble(method="POST", mark=f"cus_{self.tag}_pays", how="lose"))
+        redemption = self.redeem("pays", 500, ends="captured")
+        code = self.read(redemption)["code"]
+        self.installation.shop.use_code(code)
         document = self.order("f", "pays", 0, lines=[line(price=20, discount=3, code=code)])
-        wish.used_by, wish.used = document["id"], 300
+        redemption.used_by, redemption.used = document["id"], 300
         self.settles(document, 17)
         self.deliver("f", order_event(document))
-        self.reaches(wish, "captured")
+        self.reaches(redemption, "captured")
 
     def changes_their_mind(self) -> None:
         """Their code is in the cart that it was made for, and in another one into which they typed it."""
         self.give("back", 600, "to give back")
         carts = [f"cart_{self.tag}", f"cart_{self.tag}_typed"]
         for cart_id in carts:
-            self.house.shop.add_cart(cart_id, customer_id=f"cus_{self.tag}_back", lines=[cart_line(total=10)])
-        wish = self.redeem("back", 200, ends="released", cart_id=carts[0])
-        code = self.read(wish)["code"]
-        self.house.shop.type_code(carts[1], code)
-        assert carts[1] in self.house.shop.carts_with({code})
-        path = f"/store/dust/redemptions/{wish.redemption_id}"
+            self.installation.shop.add_cart(cart_id, customer_id=f"cus_{self.tag}_back", lines=[cart_line(total=10)])
+        redemption = self.redeem("back", 200, ends="released", cart_id=carts[0])
+        code = self.read(redemption)["code"]
+        self.installation.shop.type_code(carts[1], code)
+        assert carts[1] in self.installation.shop.carts_with({code})
+        path = f"/store/dust/redemptions/{redemption.redemption_id}"
         # Asked twice at once: one of them finds the other at it, and asks again.
         with ThreadPoolExecutor(2) as pool:
-            headers = tokens.customer(wish.customer_id)
+            headers = tokens.customer(redemption.customer_id)
             list(pool.map(lambda _: self.call("DELETE", path, expect={200}, headers=headers), range(2)))
-        self.reaches(wish, "released")
+        self.reaches(redemption, "released")
 
     def lets_it_run_out(self) -> None:
         self.give("late", 600, "to forget")
-        self.house.shop.troubles.append(Trouble(method="POST", mark=f"cus_{self.tag}_late", how="away"))
-        wish = self.redeem("late", 300, ends="released")
-        self.sql("UPDATE dust_redemption SET expires_at = now() WHERE id = %s AND state = 'active'", wish.redemption_id)
-        self.reaches(wish, "released")
+        self.installation.shop.troubles.append(Trouble(method="POST", mark=f"cus_{self.tag}_late", how="away"))
+        redemption = self.redeem("late", 300, ends="released")
+        self.sql(
+            "UPDATE dust_redemption SET expires_at = now() WHERE id = %s AND state = 'active'", redemption.redemption_id
+        )
+        self.reaches(redemption, "released")
 
     def spends_before_it_is_there(self) -> None:
         """Released while it is still being made: a release in doubt, unless it is looked up."""
         self.give("quick", 600, "in a hurry")
         customer = f"cus_{self.tag}_quick"
-        self.house.shop.troubles.append(Trouble(method="POST", mark=customer, how="hang"))
+        self.installation.shop.troubles.append(Trouble(method="POST", mark=customer, how="hang"))
         headers = {**tokens.customer(customer), "Idempotency-Key": f"{self.tag} quick"}
         body = {"dust": 400, "currency_code": "eur"}
         answer = self.call("POST", "/store/dust/redemptions", expect={202}, json=body, headers=headers).json()
-        wish = Wish(customer_id=customer, dust=400, redemption_id=answer["redemption"]["id"], ends="released")
-        self.history.wishes.append(wish)
-        path = f"/store/dust/redemptions/{wish.redemption_id}"
+        redemption = RequestedRedemption(
+            customer_id=customer, dust=400, redemption_id=answer["redemption"]["id"], ends="released"
+        )
+        self.history.redemptions.append(redemption)
+        path = f"/store/dust/redemptions/{redemption.redemption_id}"
         self.call("DELETE", path, expect={200}, headers=tokens.customer(customer))
-        self.reaches(wish, "released")
+        self.reaches(redemption, "released")
 
     def buys_as_a_guest(self) -> None:
         """Before and after they have proved that the e-mail is theirs; neither order says so."""
@@ -311,10 +317,10 @@ class Walk:
 
     def is_given_a_bonus(self) -> None:
         customers = [f"cus_{self.tag}_nice", f"cus_{self.tag}_kind"]
-        wish = {"customer_ids": customers, "amount": 30, "reason": "thanks"}
+        body = {"customer_ids": customers, "amount": 30, "reason": "thanks"}
         headers = {**tokens.admin(), "Idempotency-Key": f"thanks {self.tag}"}
         for _ in range(2):
-            self.call("POST", "/admin/dust/bonuses", expect={201}, json=wish, headers=headers)
+            self.call("POST", "/admin/dust/bonuses", expect={201}, json=body, headers=headers)
         self.history.granted |= dict.fromkeys(customers, 30)
 
     def is_found_by_hand(self) -> None:
@@ -336,7 +342,7 @@ class Walk:
             again = []
 
     def run(self, command: list[str]) -> "subprocess.CompletedProcess[str]":
-        environment = {**os.environ, **self.house.environment}
+        environment = {**os.environ, **self.installation.environment}
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
     def is_lost_by_medusa(self) -> None:
@@ -387,14 +393,16 @@ class Walk:
 
 
 @contextmanager
-def walking(house: House, tag: str, *, backfilling: bool = False) -> Iterator[tuple[History, Callable[[], None]]]:
+def walking(
+    installation: Installation, tag: str, *, backfilling: bool = False
+) -> Iterator[tuple[History, Callable[[], None]]]:
     """Yields the history, and what sends everybody off at once and waits until all have arrived.
 
     Before that, and until the block ends, others keep buying: whatever dies has events in flight.
     """
     people = [*Walk.EVERYBODY, *([Walk.is_from_before_there_was_dust] if backfilling else [])]
-    with httpx.Client(base_url=house.url, timeout=10, trust_env=False) as client:
-        walk = Walk(house=house, history=History(tag=tag), client=client, now=datetime.now(UTC))
+    with httpx.Client(base_url=installation.url, timeout=10, trust_env=False) as client:
+        walk = Walk(installation=installation, history=History(tag=tag), client=client, now=datetime.now(UTC))
         start, enough = threading.Barrier(len(people)), threading.Event()
 
         def go(person: Callable[[Walk], None]) -> None:
