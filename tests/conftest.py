@@ -205,8 +205,8 @@ def settings(database: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
 
 
 @pytest.fixture
-def hints(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
-    """What would have been said to the workers, in order."""
+def enqueued(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    """The tasks that Dust enqueued, in order."""
     said: list[tuple[Any, ...]] = []
     monkeypatch.setattr(enqueue.Waker, "wake", lambda self, task, *args: said.append((task, *args)))
     return said
@@ -231,7 +231,7 @@ def receiver(settings: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Itera
 
 
 @pytest.fixture
-def api(settings: dict[str, str], hints: list[tuple[Any, ...]]) -> Iterator[TestClient]:
+def api(settings: dict[str, str], enqueued: list[tuple[Any, ...]]) -> Iterator[TestClient]:
     """The API, without a server in between."""
     from bridge.app import create_app
 

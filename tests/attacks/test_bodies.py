@@ -1,4 +1,4 @@
-"""Bodies made to cost more than they weigh: each is answered in words, and the door is open for the next one."""
+"""Bodies made to cost more than they weigh: each is answered in words, and the endpoint is open for the next one."""
 
 import gzip
 import json

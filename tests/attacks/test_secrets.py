@@ -1,4 +1,4 @@
-"""Secrets of our own making, carried along the whole road by real processes, and then looked for everywhere."""
+"""Secrets of our own making, carried along the whole flow by real processes, and then looked for everywhere."""
 
 import base64
 import os
@@ -44,8 +44,8 @@ class Hostile(FakeMedusa):
 
     def handle(self, method: str, path: str, query: Any, body: Any, headers: Any) -> tuple[int, Any]:
         if path.startswith("/admin/"):
-            told = f"{method} {path} failed with {dict(headers)} and {body}"
-            return 400 if method == "POST" else 500, {"type": "invalid_data", "message": told}
+            reported = f"{method} {path} failed with {dict(headers)} and {body}"
+            return 400 if method == "POST" else 500, {"type": "invalid_data", "message": reported}
         return super().handle(method, path, query, body, headers)
 
 
@@ -120,9 +120,9 @@ def delivered(http: httpx.Client, body: bytes, event_id: str, secret: str = WEBH
 
 
 def shop_a_while(http: httpx.Client, customer: str) -> list[httpx.Response]:
-    """A road on which as much as possible goes wrong; every answer."""
+    """A flow in which as much as possible goes wrong; every answer."""
     mine, staff = {"authorization": f"Bearer {customer}"}, {"authorization": f"Bearer {ADMIN}"}
-    wish = {"dust": 100, "currency_code": "eur", "cart_id": "cart_1"}
+    requested = {"dust": 100, "currency_code": "eur", "cart_id": "cart_1"}
     answers = [
         delivered(http, order_event(order(lines=[line(price=500)])), "msg_1"),
         delivered(http, order_event(order("order_2")), "msg_2", OLD_WEBHOOK),
@@ -137,8 +137,8 @@ def shop_a_while(http: httpx.Client, customer: str) -> list[httpx.Response]:
     ]
     eventually(lambda: http.get("/store/dust", headers=mine).json().get("points", 0) >= 500)
     headers = {**mine, "idempotency-key": "key"}
-    answers.append(http.post("/store/dust/redemptions", json={**wish, "cart_id": None}, headers=headers))
-    answers.append(http.post("/store/dust/quote", json=wish, headers=mine))
+    answers.append(http.post("/store/dust/redemptions", json={**requested, "cart_id": None}, headers=headers))
+    answers.append(http.post("/store/dust/quote", json=requested, headers=mine))
     eventually(lambda: "failed" in http.get("/admin/dust/events?state=failed", headers=staff).text)
     for path in http.get("/openapi.json").json()["paths"]:
         url = path.replace("{customer_id}", "cus_1").replace("{event_id}", "msg_9").replace("{", "").replace("}", "")

@@ -57,7 +57,7 @@ def send_for_ever(endless: socket.socket) -> None:
 
 
 @pytest.fixture
-def url(settings: dict[str, str], hints: list[Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def url(settings: dict[str, str], enqueued: list[Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A server as `dust serve` starts it, in a thread, with little patience."""
     monkeypatch.setattr(connections, "HEAD_SECONDS", 1.0)
     monkeypatch.setattr(body_limits, "BODY_SECONDS", 1.0)

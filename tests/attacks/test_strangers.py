@@ -30,8 +30,8 @@ def victims(api: TestClient, medusa: FakeMedusa) -> dict[str, str]:
     medusa.add_cart("cart_1", customer_id=VICTIM, lines=[cart_line()])
     mine = tokens.customer(VICTIM)
     for key in (KEY, "another"):
-        wish = {"dust": 100, "currency_code": "eur"}
-        answer = api.post("/store/dust/redemptions", json=wish, headers={**mine, "idempotency-key": key})
+        requested = {"dust": 100, "currency_code": "eur"}
+        answer = api.post("/store/dust/redemptions", json=requested, headers={**mine, "idempotency-key": key})
         redemption = answer.json()["redemption"]
         advance(redemption["id"], get_medusa())
     (code, *_) = medusa.live_codes()

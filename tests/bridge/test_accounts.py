@@ -35,7 +35,7 @@ BONUS = 50
 pytestmark = pytest.mark.usefixtures("settings")
 
 
-def tell(api: TestClient, kind: str, customer_id: str = "cus_1") -> None:
+def deliver_customer_event(api: TestClient, kind: str, customer_id: str = "cus_1") -> None:
     """Deliver a webhook about a customer, and handle it."""
     deliver(api, event(kind, {"id": customer_id}))
     handle_waiting()
@@ -53,12 +53,12 @@ def poll() -> None:
 
 def register(api: TestClient, medusa: FakeMedusa, customer_id: str = "cus_1", email: str = EMAIL) -> None:
     medusa.add_customer(customer_id, email, created=real_now())
-    tell(api, "customer.created", customer_id)
+    deliver_customer_event(api, "customer.created", customer_id)
 
 
 def delete(api: TestClient, medusa: FakeMedusa, customer_id: str = "cus_1") -> None:
     del medusa.customers[customer_id]
-    tell(api, "customer.deleted", customer_id)
+    deliver_customer_event(api, "customer.deleted", customer_id)
 
 
 # The sign-up bonus.
@@ -67,7 +67,7 @@ def delete(api: TestClient, medusa: FakeMedusa, customer_id: str = "cus_1") -> N
 def test_a_record_without_an_account_gets_no_bonus(api: TestClient, medusa: FakeMedusa) -> None:
     set_rules(bonuses={"signup": BONUS})
     medusa.add_customer("cus_1", EMAIL, has_account=False, created=real_now())
-    tell(api, "customer.created")
+    deliver_customer_event(api, "customer.created")
     poll()
     assert balance().balance == 0
 
@@ -75,10 +75,10 @@ def test_a_record_without_an_account_gets_no_bonus(api: TestClient, medusa: Fake
 def test_a_record_that_gets_an_account_gets_the_bonus_then(api: TestClient, medusa: FakeMedusa) -> None:
     set_rules(bonuses={"signup": BONUS})
     medusa.add_customer("cus_1", EMAIL, has_account=False, created=real_now())
-    tell(api, "customer.created")
+    deliver_customer_event(api, "customer.created")
     medusa.edit_customer("cus_1", has_account=True)
-    tell(api, "customer.updated")
-    tell(api, "customer.updated")
+    deliver_customer_event(api, "customer.updated")
+    deliver_customer_event(api, "customer.updated")
     assert balance().balance == BONUS
 
 
@@ -86,7 +86,7 @@ def test_an_account_that_registers_beside_a_record_gets_the_bonus(api: TestClien
     """As Medusa 2.21.2 does it: the record stays, and the account is a new customer."""
     set_rules(bonuses={"signup": BONUS})
     medusa.add_customer("cus_record", EMAIL, has_account=False, created=real_now())
-    tell(api, "customer.created", "cus_record")
+    deliver_customer_event(api, "customer.created", "cus_record")
     register(api, medusa)
     assert (balance("cus_record").balance, balance().balance) == (0, BONUS)
 
@@ -95,7 +95,7 @@ def test_an_edit_of_an_account_from_before_the_bonus_brings_none(api: TestClient
     register(api, medusa)
     set_rules(bonuses={"signup": BONUS})
     medusa.edit_customer("cus_1", first_name="Grace")
-    tell(api, "customer.updated")
+    deliver_customer_event(api, "customer.updated")
     assert balance().balance == 0
 
 
@@ -106,8 +106,8 @@ def test_webhooks_and_poll_in_any_order_give_one_bonus(
     set_rules(bonuses={"signup": BONUS}, guests={"claim": "registration"})
     medusa.add_customer("cus_1", EMAIL, created=real_now())
     do: dict[str, Callable[[], None]] = {
-        "created": lambda: tell(api, "customer.created"),
-        "updated": lambda: tell(api, "customer.updated"),
+        "created": lambda: deliver_customer_event(api, "customer.created"),
+        "updated": lambda: deliver_customer_event(api, "customer.updated"),
         "poll": poll,
     }
     for step in steps:
@@ -190,7 +190,7 @@ def test_a_customer_whom_medusa_does_not_know_gets_nothing_and_the_event_says_so
     api: TestClient, medusa: FakeMedusa
 ) -> None:
     set_rules(bonuses={"signup": BONUS})
-    tell(api, "customer.created", "cus_nobody")
+    deliver_customer_event(api, "customer.created", "cus_nobody")
     assert balance("cus_nobody").balance == 0
     events = api.get("/admin/dust/events", headers=tokens.admin()).json()["events"]
     assert "no customer cus_nobody" in events[0]["reason"]
@@ -202,7 +202,7 @@ def test_accounts_of_one_person_get_one_bonus_after_their_merge(api: TestClient,
     medusa.add_customer("cus_2", "second@example.com", created=real_now())
     with transaction() as connection:
         merge_customers(connection, CustomerId("cus_2"), CustomerId("cus_1"), actor="test", now=now())
-    tell(api, "customer.created", "cus_2")
+    deliver_customer_event(api, "customer.created", "cus_2")
     assert (balance("cus_1").balance, balance("cus_2").balance) == (BONUS, 0)
     with transaction() as connection:
         unmerge_customer(connection, CustomerId("cus_2"), actor="test", now=now())
@@ -236,7 +236,7 @@ def step(api: TestClient, what: str) -> None:
     if what == "poll":
         poll()
     elif what != "nothing":
-        tell(api, f"customer.{what}")
+        deliver_customer_event(api, f"customer.{what}")
 
 
 @pytest.mark.parametrize("then", ["poll", "updated", "created"])
@@ -277,7 +277,7 @@ def test_an_e_mail_that_was_given_up_and_taken_again_claims_no_more(api: TestCli
     register(api, medusa)
     for email in (MALLORY, EMAIL):
         medusa.edit_customer("cus_1", email=email)
-        tell(api, "customer.updated")
+        deliver_customer_event(api, "customer.updated")
     settle(guest())
     poll()
     sweep()
@@ -288,7 +288,7 @@ def test_a_spelling_of_the_same_mailbox_is_no_change(api: TestClient, medusa: Fa
     set_rules(guests={"claim": "registration"})
     register(api, medusa)
     medusa.edit_customer("cus_1", email=EMAIL.upper())
-    tell(api, "customer.updated")
+    deliver_customer_event(api, "customer.updated")
     settle(guest())
     sweep()
     assert balance().balance == 10
@@ -310,7 +310,7 @@ def test_of_two_accounts_of_one_mailbox_the_newer_claims_whatever_comes_first(
     for number, email in enumerate((EMAIL.lower(), EMAIL.upper())):
         medusa.add_customer(f"cus_{number}", email, created=real_now() + timedelta(seconds=number))
     for customer_id in ("cus_1", "cus_0"):
-        tell(api, "customer.created", customer_id)
+        deliver_customer_event(api, "customer.created", customer_id)
     settle(guest())
     sweep()
     assert (balance("cus_0").balance, balance("cus_1").balance) == (0, 10)
@@ -332,7 +332,7 @@ def test_an_account_deleted_and_made_anew_claims_as_a_new_one(api: TestClient, m
 REFERRAL = "/store/dust/referral"
 
 
-def promise() -> None:
+def offer_referral_bonus() -> None:
     set_rules(bonuses={"referral": {"referrer": 200, "referred": 50}}, guests={"claim": "registration"})
 
 
@@ -353,17 +353,17 @@ def test_nobody_refers_themselves_by_a_second_account_of_their_mailbox(
     api: TestClient, medusa: FakeMedusa, heard_of: bool
 ) -> None:
     """Also where neither account's event has come yet, and in both directions."""
-    promise()
+    offer_referral_bonus()
     for number, email in enumerate((EMAIL, EMAIL.upper())):
         medusa.add_customer(f"cus_{number}", email, created=real_now() + timedelta(seconds=number))
         if heard_of:
-            tell(api, "customer.created", f"cus_{number}")
+            deliver_customer_event(api, "customer.created", f"cus_{number}")
     assert refusal(state(api, "cus_1", by="cus_0")) == (409, "own_referral_code")
     assert refusal(state(api, "cus_0", by="cus_1")) == (409, "own_referral_code")
 
 
 def test_a_mailbox_that_had_an_account_is_no_new_customer(api: TestClient, medusa: FakeMedusa) -> None:
-    promise()
+    offer_referral_bonus()
     register(api, medusa, "cus_old", "old@example.com")
     register(api, medusa, "cus_1")
     delete(api, medusa, "cus_1")
@@ -375,17 +375,17 @@ def test_a_mailbox_that_had_an_account_is_no_new_customer(api: TestClient, medus
 
 
 def test_a_code_stated_before_the_account_is_heard_of_counts(api: TestClient, medusa: FakeMedusa) -> None:
-    promise()
+    offer_referral_bonus()
     settle(guest())
     medusa.add_customer("cus_old", "old@example.com", created=real_now())
     medusa.add_customer("cus_1", EMAIL, created=real_now())
     assert state(api, "cus_1", by="cus_old").status_code == 201
-    tell(api, "customer.created", "cus_1")
+    deliver_customer_event(api, "customer.created", "cus_1")
     assert balance("cus_1").balance == 10, "stating a code is not what the account is known by"
 
 
 def test_no_code_is_taken_while_medusa_cannot_say_whose_account_it_is(api: TestClient, medusa: FakeMedusa) -> None:
-    promise()
+    offer_referral_bonus()
     register(api, medusa, "cus_old", "old@example.com")
     register(api, medusa, "cus_1")
     medusa.away = True
@@ -397,7 +397,7 @@ def test_no_code_is_taken_while_medusa_cannot_say_whose_account_it_is(api: TestC
 
 
 def test_accounts_that_were_merged_are_one_person(api: TestClient, medusa: FakeMedusa) -> None:
-    promise()
+    offer_referral_bonus()
     for name in ("a", "b", "c"):
         register(api, medusa, f"cus_{name}", f"{name}@example.com")
     with transaction() as connection:
@@ -412,7 +412,7 @@ def test_accounts_that_were_merged_are_one_person(api: TestClient, medusa: FakeM
 def test_accounts_merged_after_the_code_was_stated_bring_each_other_nothing(
     api: TestClient, medusa: FakeMedusa
 ) -> None:
-    promise()
+    offer_referral_bonus()
     register(api, medusa, "cus_a", "a@example.com")
     register(api, medusa, "cus_b", "b@example.com")
     assert state(api, "cus_b", by="cus_a").status_code == 201
@@ -432,7 +432,7 @@ def paid(document: dict[str, Any]) -> dict[str, Any]:
 def test_a_claimed_guest_order_qualifies_the_claimers_referral(
     api: TestClient, medusa: FakeMedusa, claimed_by: str, paid_first: bool, batch: bool
 ) -> None:
-    promise()
+    offer_referral_bonus()
     register(api, medusa, "cus_old", "old@example.com")
     medusa.add_customer("cus_1", EMAIL, created=real_now())
     assert state(api, "cus_1", by="cus_old").status_code == 201
@@ -446,10 +446,10 @@ def test_a_claimed_guest_order_qualifies_the_claimers_referral(
             settle(document)
     assert balance("cus_old").balance == 0, "a guest's order is nobody's yet"
     if claimed_by == "registration":
-        tell(api, "customer.created", "cus_1")
+        deliver_customer_event(api, "customer.created", "cus_1")
     elif claimed_by == "support":
-        wish = {"email": EMAIL}
-        assert api.post("/admin/dust/customers/cus_1/claim", json=wish, headers=tokens.admin()).status_code == 200
+        requested = {"email": EMAIL}
+        assert api.post("/admin/dust/customers/cus_1/claim", json=requested, headers=tokens.admin()).status_code == 200
     else:
         orders = [{**document, "customer_id": "cus_1", "customer": {"id": "cus_1", "has_account": True},
                    "version": 2} for document in orders]  # fmt: skip

@@ -39,7 +39,7 @@ def adjust(api: TestClient, amount: Any, *, key: str = "k", **others: Any) -> ht
 # Products
 
 
-def test_a_product_is_set_read_changed_listed_and_dropped(api: TestClient, hints: list[Any]) -> None:
+def test_a_product_is_set_read_changed_listed_and_dropped(api: TestClient, enqueued: list[Any]) -> None:
     first = call(api, "PUT", f"{PRODUCTS}/prod_mug", json={"dust_only": True, "dust_price": 500})
     assert first.status_code == 200
     assert (first.json()["dust_only"], first.json()["dust_price"], first.json()["mirrored"]) == (True, 500, False)
@@ -56,7 +56,7 @@ def test_a_product_is_set_read_changed_listed_and_dropped(api: TestClient, hints
     for method in ("GET", "DELETE"):
         assert call(api, method, f"{PRODUCTS}/prod_mug").json()["code"] == "unknown_product"
     assert call(api, "GET", PRODUCTS).json()["products"] == []
-    assert hints == [(PRODUCTS_MIRROR,)] * 3
+    assert enqueued == [(PRODUCTS_MIRROR,)] * 3
 
 
 def test_a_batch_is_written_whole_or_not_at_all(api: TestClient) -> None:
@@ -209,8 +209,8 @@ def test_the_same_key_for_another_customer_is_another_adjustment(api: TestClient
 def test_a_debit_beyond_what_is_available_is_409_and_says_how_much_is(api: TestClient) -> None:
     adjust(api, 100)
     hold = {**tokens.customer(), "Idempotency-Key": "k"}
-    wish = {"dust": 60, "currency_code": "eur"}
-    assert api.post("/store/dust/redemptions", json=wish, headers=hold).status_code == 202
+    requested = {"dust": 60, "currency_code": "eur"}
+    assert api.post("/store/dust/redemptions", json=requested, headers=hold).status_code == 202
     answer = adjust(api, -41, key="debit")
     assert (answer.status_code, answer.json()["code"], answer.json()["available"]) == (409, "insufficient_dust", 40)
     assert adjust(api, -40, key="debit").status_code == 201
@@ -352,7 +352,7 @@ def test_every_wrong_rule_of_one_document_is_named(api: TestClient) -> None:
 # Events
 
 
-def test_events_are_listed_read_and_retried(api: TestClient, medusa: FakeMedusa, hints: list[Any]) -> None:
+def test_events_are_listed_read_and_retried(api: TestClient, medusa: FakeMedusa, enqueued: list[Any]) -> None:
     body = event("order.placed", {"id": "order_1"})
     deliver(api, body, event_id="msg_1")
     deliver(api, event("cart.updated", {"id": "cart_1"}), event_id="msg_2")
@@ -369,10 +369,10 @@ def test_events_are_listed_read_and_retried(api: TestClient, medusa: FakeMedusa,
     assert (detail["body"], detail["state"], detail["attempts"]) == (body.decode(), "failed", 1)
 
     medusa.orders["order_1"] = order()
-    hints.clear()
+    enqueued.clear()
     retried = call(api, "POST", "/admin/dust/events/msg_1/retry")
     assert (retried.status_code, retried.json()["retried"]) == (202, True)
-    assert hints == [(INBOX_DRAIN,)]
+    assert enqueued == [(INBOX_DRAIN,)]
     assert call(api, "POST", "/admin/dust/events/msg_1/retry").json()["retried"] is False
     handle("msg_1")
     assert call(api, "GET", "/admin/dust/events/msg_1").json()["state"] == "handled"
@@ -411,20 +411,18 @@ def test_a_wrong_question_about_events_is_refused_by_name(api: TestClient, query
 # Reconcile
 
 
-def test_reconcile_finds_an_order_that_no_webhook_told_of(
-    api: TestClient, medusa: FakeMedusa, hints: list[Any]
-) -> None:
+def test_reconcile_finds_an_order_without_a_webhook(api: TestClient, medusa: FakeMedusa, enqueued: list[Any]) -> None:
     medusa.orders["order_1"] = order(placed=now())
     dry = call(api, "POST", "/admin/dust/reconcile", json={"dry_run": True}).json()
-    assert (dry["orders_seen"], dry["drifted"], hints) == (1, ["order_1"], [])
+    assert (dry["orders_seen"], dry["drifted"], enqueued) == (1, ["order_1"], [])
     found = call(api, "POST", "/admin/dust/reconcile").json()
-    assert (found["drifted"], found["dry_run"], hints) == (["order_1"], False, [(INBOX_DRAIN,)])
+    assert (found["drifted"], found["dry_run"], enqueued) == (["order_1"], False, [(INBOX_DRAIN,)])
     process_batch()
     assert call(api, "GET", "/admin/dust/customers/cus_1").json()["balance"] == 10
     assert call(api, "POST", "/admin/dust/reconcile").json()["drifted"] == []
 
 
-def test_reconcile_looks_back_as_far_as_it_is_told(api: TestClient, medusa: FakeMedusa) -> None:
+def test_reconcile_looks_back_as_far_as_requested(api: TestClient, medusa: FakeMedusa) -> None:
     medusa.orders["order_1"] = order(placed=now() - timedelta(days=40))
     assert call(api, "POST", "/admin/dust/reconcile").json()["orders_seen"] == 0
     since = (now() - timedelta(days=41)).isoformat()
@@ -453,7 +451,7 @@ def test_reconcile_without_medusa_is_503_and_says_so(api: TestClient, medusa: Fa
     ("body", "field"),
     [({"since": "yesterday"}, "since"), ({"since": "2026-11-22T00:00:00"}, "since"), ({"dry_run": "x"}, "dry_run")],
 )
-def test_a_wrong_wish_to_reconcile_is_refused_by_name(api: TestClient, body: dict[str, Any], field: str) -> None:
+def test_a_wrong_reconcile_request_is_refused_by_name(api: TestClient, body: dict[str, Any], field: str) -> None:
     assert fields(call(api, "POST", "/admin/dust/reconcile", json=body)) == {field}
 
 
@@ -478,10 +476,10 @@ def _transactions(api: TestClient) -> None:
 
 def _redemptions(api: TestClient) -> None:
     _transactions(api)
-    wish = {"dust": 1, "currency_code": "eur"}
+    requested = {"dust": 1, "currency_code": "eur"}
     for number in range(23):
         headers = {**tokens.customer(), "Idempotency-Key": str(number)}
-        assert api.post("/store/dust/redemptions", json=wish, headers=headers).status_code == 202
+        assert api.post("/store/dust/redemptions", json=requested, headers=headers).status_code == 202
 
 
 def _events(api: TestClient) -> None:

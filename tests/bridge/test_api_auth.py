@@ -38,7 +38,7 @@ def key_pair() -> tuple[str, str]:
 
 
 @pytest.fixture
-def rsa_api(settings: dict[str, str], monkeypatch: pytest.MonkeyPatch, hints: list[Any]) -> Iterator[TestClient]:
+def rsa_api(settings: dict[str, str], monkeypatch: pytest.MonkeyPatch, enqueued: list[Any]) -> Iterator[TestClient]:
     """The API of a shop that signs with a key pair: it knows the public key and no secret."""
     monkeypatch.delenv("DUST_JWT_SECRET")
     monkeypatch.setenv("DUST_JWT_PUBLIC_KEY", key_pair()[1])
@@ -211,9 +211,9 @@ def test_a_customer_reaches_nobody_elses_data(api: TestClient) -> None:
     adjustment = {"amount": 100, "reason": "gift"}
     headers = {**tokens.admin(), "Idempotency-Key": "k"}
     assert api.post("/admin/dust/customers/cus_1/adjustments", json=adjustment, headers=headers).status_code == 201
-    wish = {"dust": 50, "currency_code": "eur"}
+    requested = {"dust": 50, "currency_code": "eur"}
     own = {**tokens.customer("cus_1"), "Idempotency-Key": "k"}
-    redemption = api.post("/store/dust/redemptions", json=wish, headers=own).json()["redemption"]
+    redemption = api.post("/store/dust/redemptions", json=requested, headers=own).json()["redemption"]
 
     stranger = tokens.customer("cus_2")
     assert api.get(STORE, headers=stranger).json() == {"points": 0}
@@ -222,7 +222,7 @@ def test_a_customer_reaches_nobody_elses_data(api: TestClient) -> None:
     assert api.get(f"{STORE}/redemptions/{redemption['id']}", headers=stranger).status_code == 404
     assert api.delete(f"{STORE}/redemptions/{redemption['id']}", headers=stranger).status_code == 404
     # The key of somebody else's request is free for one's own.
-    answer = api.post("/store/dust/redemptions", json=wish, headers={**stranger, "Idempotency-Key": "k"})
+    answer = api.post("/store/dust/redemptions", json=requested, headers={**stranger, "Idempotency-Key": "k"})
     assert answer.json()["code"] == "insufficient_dust"
     for path in ("customers/cus_1", "customers/cus_1/transactions", "redemptions", "events"):
         assert_refused(api.get(f"/admin/dust/{path}", headers=stranger))

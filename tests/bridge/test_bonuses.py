@@ -16,14 +16,14 @@ from workers.upkeep import mature_and_expire
 BONUSES = "/admin/dust/bonuses"
 
 
-def give(api: TestClient, *, key: str = "k", **wish: Any) -> httpx.Response:
-    body = {"customer_id": "cus_1", "amount": 100, "reason": "birthday", **wish}
+def give(api: TestClient, *, key: str = "k", **requested: Any) -> httpx.Response:
+    body = {"customer_id": "cus_1", "amount": 100, "reason": "birthday", **requested}
     wanted = {name: value for name, value in body.items() if value != "left out"}
     return call(api, "POST", BONUSES, json=wanted, headers={"Idempotency-Key": key})
 
 
-def give_many(api: TestClient, *customers: str, **wish: Any) -> httpx.Response:
-    return give(api, customer_id="left out", customer_ids=list(customers), **wish)
+def give_many(api: TestClient, *customers: str, **requested: Any) -> httpx.Response:
+    return give(api, customer_id="left out", customer_ids=list(customers), **requested)
 
 
 def test_a_bonus_is_a_credit_with_a_lot_and_the_same_key_gives_it_again(api: TestClient) -> None:
@@ -37,13 +37,13 @@ def test_a_bonus_is_a_credit_with_a_lot_and_the_same_key_gives_it_again(api: Tes
     assert balance().expiring[0].amount == 100
 
 
-def test_many_get_it_at_once_and_whoever_is_named_twice_gets_it_once(api: TestClient) -> None:
+def test_many_get_it_at_once_and_a_customer_named_twice_gets_it_once(api: TestClient) -> None:
     answer = give_many(api, "cus_2", "cus_1", "cus_2").json()
     assert [row["customer_id"] for row in answer["transactions"]] == ["cus_1", "cus_2"]
     assert (balance("cus_1").balance, balance("cus_2").balance) == (100, 100)
 
 
-def test_it_expires_as_earned_dust_does_unless_told_otherwise(api: TestClient) -> None:
+def test_it_expires_as_earned_dust_does_unless_requested_otherwise(api: TestClient) -> None:
     set_rules(earn={"expires_after_days": 10})
     give(api)
     give(api, key="other", expires_after_days=20)
@@ -76,7 +76,7 @@ def test_it_can_be_pending_at_first(api: TestClient) -> None:
         {"customer_id": "left out", "customer_ids": ["cus_1", "cus_2"]},
     ],
 )
-def test_the_same_key_with_another_wish_is_409(api: TestClient, other: dict[str, Any]) -> None:
+def test_the_same_key_with_another_body_is_409(api: TestClient, other: dict[str, Any]) -> None:
     give(api)
     answer = give(api, **other)
     assert (answer.status_code, answer.json()["code"]) == (409, "idempotency_key_reused")

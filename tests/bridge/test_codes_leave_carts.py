@@ -55,7 +55,7 @@ def remove_code(medusa: FakeMedusa, code: str, cart_id: str = "cart_1") -> None:
     medusa.handle("DELETE", f"/store/carts/{cart_id}/promotions", {}, {"promo_codes": [code]}, STORE)
 
 
-def tell(api: TestClient, *codes: str, cart_id: str = "cart_1") -> None:
+def report_codes(api: TestClient, *codes: str, cart_id: str = "cart_1") -> None:
     """What the plugin sends when codes have left a cart."""
     event = {
         "type": "dust.code_removed",
@@ -132,8 +132,8 @@ def test_a_failed_redemption_takes_the_codes_that_were_made_out_of_carts(api: Te
     assert api.post("/admin/dust/products", json=prices, headers=tokens.admin()).status_code == 200
     give(POINTS)
     medusa.add_cart(lines=[cart_line("prod_mug", total=PRICE)])
-    wish = {"items": [{"product_id": each, "quantity": 1} for each in ("prod_mug", "prod_pin")]}
-    redemption_id = redeem(api, wish).json()["redemption"]["id"]
+    requested = {"items": [{"product_id": each, "quantity": 1} for each in ("prod_mug", "prod_pin")]}
+    redemption_id = redeem(api, requested).json()["redemption"]["id"]
 
     def refuse_the_next(method: str, path: str) -> None:
         if (method, path) == ("POST", "/admin/promotions"):
@@ -346,7 +346,7 @@ def test_a_code_that_leaves_its_cart_frees_its_points(
     api: TestClient, medusa: FakeMedusa, redemption: dict[str, Any]
 ) -> None:
     remove_code(medusa, redemption["code"])
-    tell(api, redemption["code"])
+    report_codes(api, redemption["code"])
     assert due() == []
     assert show(api, redemption["id"])["state"] == "active"
 
@@ -362,10 +362,10 @@ def test_points_stay_held_while_medusa_says_that_the_code_is_in_the_cart(
     api: TestClient, medusa: FakeMedusa, redemption: dict[str, Any]
 ) -> None:
     """A forged event, or a code that was put back within the short wait."""
-    tell(api, redemption["code"])
+    report_codes(api, redemption["code"])
     visit_when_due()
     remove_code(medusa, redemption["code"])
-    tell(api, redemption["code"])
+    report_codes(api, redemption["code"])
     add_code(medusa, redemption["code"])
     visit_when_due()
 
@@ -379,7 +379,7 @@ def test_a_code_that_left_its_cart_stays_held_until_medusa_could_be_asked(
     api: TestClient, medusa: FakeMedusa, redemption: dict[str, Any]
 ) -> None:
     remove_code(medusa, redemption["code"])
-    tell(api, redemption["code"])
+    report_codes(api, redemption["code"])
     medusa.away = True
     with pytest.raises(Unavailable):
         visit_when_due()
@@ -395,13 +395,13 @@ def test_a_code_that_leaves_while_medusa_is_asked_is_looked_at_again(
     api: TestClient, medusa: FakeMedusa, redemption: dict[str, Any]
 ) -> None:
     """It was put back, and is removed a second time just after Medusa has said that it is there."""
-    tell(api, redemption["code"])
+    report_codes(api, redemption["code"])
 
     def remove_again(method: str, path: str) -> None:
         if method == "GET":
             medusa.after = None
             remove_code(medusa, redemption["code"])
-            tell(api, redemption["code"])
+            report_codes(api, redemption["code"])
 
     with moved(CART_CHECK_DELAY):
         medusa.after = remove_again
@@ -416,7 +416,7 @@ def test_the_code_of_a_completed_cart_is_not_released(
 ) -> None:
     remove_code(medusa, redemption["code"])
     medusa.carts["cart_1"]["completed_at"] = now().isoformat()
-    tell(api, redemption["code"])
+    report_codes(api, redemption["code"])
     visit_when_due()
     assert show(api, redemption["id"])["state"] == "active"
 
@@ -425,7 +425,7 @@ def test_a_code_that_left_a_deleted_cart_is_released(
     api: TestClient, medusa: FakeMedusa, redemption: dict[str, Any]
 ) -> None:
     del medusa.carts["cart_1"]
-    tell(api, redemption["code"])
+    report_codes(api, redemption["code"])
     visit_when_due()
     assert show(api, redemption["id"])["state"] == "released"
 
@@ -436,9 +436,9 @@ def test_a_code_that_leaves_another_cart_or_belongs_to_none_is_kept(
     give(POINTS)
     unbound = redeemed(api, {"dust": POINTS, "currency_code": "eur"}, key="unbound")
     remove_code(medusa, redemption["code"])
-    tell(api, redemption["code"], cart_id="cart_2")
-    tell(api, unbound["code"])
-    tell(api, "DUST-0000000000000000")
+    report_codes(api, redemption["code"], cart_id="cart_2")
+    report_codes(api, unbound["code"])
+    report_codes(api, "DUST-0000000000000000")
     visit_when_due()
     assert [show(api, each["id"])["state"] for each in (redemption, unbound)] == ["active", "active"]
 
@@ -449,7 +449,7 @@ def test_a_redemption_that_is_still_being_put_into_its_cart_is_left_alone(api: T
     pending = redeem(api, {"cart_id": "cart_1", "dust": POINTS}).json()["redemption"]
     with transaction() as connection:
         code = lock_redemption(connection, pending["id"]).codes[0].code
-    tell(api, code)
+    report_codes(api, code)
     with moved(CART_CHECK_DELAY):
         advance(pending["id"], get_medusa())
         assert due() == []
@@ -468,11 +468,11 @@ def test_a_redemption_with_several_codes_is_released_when_the_last_one_has_left(
     redemption = redeemed(api, {"cart_id": "cart_1", "pay": "dust_only"})
     mug, pin = (promotion["code"] for promotion in redemption["promotions"])
     remove_code(medusa, mug)
-    tell(api, mug)
+    report_codes(api, mug)
     visit_when_due()
     assert show(api, redemption["id"])["state"] == "active"
     remove_code(medusa, pin)
-    tell(api, pin)
+    report_codes(api, pin)
     visit_when_due()
     assert show(api, redemption["id"])["state"] == "released"
     assert figures(api) == (POINTS, 0, POINTS)

@@ -76,7 +76,7 @@ def test_an_edit_that_was_undone_leaves_the_order_as_it_now_is(
     assert {state for state, _ in states().values()} == {"handled"}
 
 
-def test_an_undone_edit_of_which_no_event_tells_is_found_by_the_poll(api: TestClient, medusa: FakeMedusa) -> None:
+def test_an_undone_edit_without_an_event_is_found_by_the_poll(api: TestClient, medusa: FakeMedusa) -> None:
     for facts in (PLACED_FOR_10, EDITED_TO_17):
         deliver(api, order_event(facts))
     drain()

@@ -72,7 +72,7 @@ def test_no_connection_to_a_server_that_became_a_standby_is_used_again() -> None
     assert server_process() != before
 
 
-def test_a_shopper_is_not_told_what_is_wrong_with_the_database(
+def test_a_shopper_does_not_read_what_is_wrong_with_the_database(
     api: TestClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(*_: object) -> None:

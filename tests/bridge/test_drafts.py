@@ -30,7 +30,7 @@ def converted(at: datetime = PLACED, *, version: int = 2, **more: Any) -> dict[s
     return order(placed=BEGUN, updated=at, version=version, **more)
 
 
-def tell(api: TestClient, document: dict[str, Any], kind: str = "order.placed", at: datetime = PLACED) -> None:
+def deliver_order(api: TestClient, document: dict[str, Any], kind: str = "order.placed", at: datetime = PLACED) -> None:
     deliver(api, event(kind, {"id": document["id"], "order": document}, at)).raise_for_status()
     process_batch()
 
@@ -63,16 +63,16 @@ def test_a_product_that_was_deleted_first_keeps_what_its_category_excludes(
 
 def test_the_event_says_when_a_draft_was_placed(api: TestClient) -> None:
     set_rules(earn={"expires_after_days": 30})
-    tell(api, converted())
+    deliver_order(api, converted())
     assert placed_at() == PLACED
     (expiring,) = balance().expiring
     assert expiring.expires_at > PLACED + timedelta(days=30)
 
 
 def test_a_draft_that_dust_has_seen_was_placed_with_the_first_facts_that_are_none(api: TestClient) -> None:
-    tell(api, draft(), "order.updated", BEGUN)
+    deliver_order(api, draft(), "order.updated", BEGUN)
     # The event is lost; the poll brings the order.
-    tell(api, converted(), "order.updated")
+    deliver_order(api, converted(), "order.updated")
     assert placed_at() == PLACED
 
 
@@ -82,23 +82,23 @@ def test_in_one_batch_as_well() -> None:
 
 
 def test_it_stays_when_it_was_placed(api: TestClient) -> None:
-    tell(api, converted())
+    deliver_order(api, converted())
     later = PLACED + timedelta(hours=20)
-    tell(api, converted(later, version=3), "order.updated", later)
-    tell(api, converted(later, version=4), at=later)
-    tell(api, converted())
+    deliver_order(api, converted(later, version=3), "order.updated", later)
+    deliver_order(api, converted(later, version=4), at=later)
+    deliver_order(api, converted())
     assert placed_at() == PLACED
 
 
 @pytest.mark.parametrize("late", [timedelta(0), timedelta(minutes=5)])
 def test_an_ordinary_order_was_placed_when_it_was_made(api: TestClient, late: timedelta) -> None:
     # Its event is read late, and the snapshot with it is newer.
-    tell(api, order(updated=PLACED + timedelta(hours=20)), at=PLACED + late)
+    deliver_order(api, order(updated=PLACED + timedelta(hours=20)), at=PLACED + late)
     assert placed_at() == PLACED
 
 
 def test_an_old_order_whose_event_is_sent_again_was_placed_when_it_was_made(api: TestClient) -> None:
-    tell(api, order(placed=BEGUN), at=PLACED)
+    deliver_order(api, order(placed=BEGUN), at=PLACED)
     assert placed_at() == BEGUN
 
 
@@ -108,7 +108,7 @@ def test_multipliers_limits_and_tiers_go_by_it(api: TestClient) -> None:
         earn={"multipliers": [{"name": "double week", "factor": "2", **week}], "limits": {"per_day": 25}},
         tiers={"window_days": 7, "levels": [{"name": "gold", "from": 20, "factor": "1.5"}]},
     )
-    tell(api, converted())
+    deliver_order(api, converted())
     assert balance().balance == 20
     # It made the customer gold, and left 5 of the day.
     settle(order("order_2", placed=PLACED + timedelta(minutes=1), lines=[line("line_2")]))
@@ -119,7 +119,7 @@ def test_multipliers_limits_and_tiers_go_by_it(api: TestClient) -> None:
 
 def test_a_guests_wait_begins_with_it(api: TestClient) -> None:
     set_rules(guests={"escrow_days": 30})
-    tell(api, converted(guest=True))
+    deliver_order(api, converted(guest=True))
     with transaction() as connection:
         row = connection.exec_driver_sql("SELECT state, expires_at FROM guest_escrow").one()
     assert tuple(row) == ("waiting", PLACED + timedelta(days=30))
@@ -128,7 +128,7 @@ def test_a_guests_wait_begins_with_it(api: TestClient) -> None:
 @pytest.mark.usefixtures("medusa")
 def test_a_draft_is_no_first_order_yet(api: TestClient) -> None:
     set_referral_bonus()
-    tell(api, draft(customer_id="cus_new"), "order.updated", BEGUN)
+    deliver_order(api, draft(customer_id="cus_new"), "order.updated", BEGUN)
     refer(api)
 
 

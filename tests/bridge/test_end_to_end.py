@@ -1,4 +1,4 @@
-"""The road from a signed webhook to a balance, without processes in between."""
+"""The flow from a signed webhook to a balance, without processes in between."""
 
 from fastapi.testclient import TestClient
 

@@ -29,7 +29,7 @@ def published(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
 
 
 def spoil(event_id: str) -> None:
-    """As an older version may have kept it, one that was less strict at the door."""
+    """As an older version may have kept it, one that was less strict at the endpoint."""
     with transaction() as connection:
         connection.execute(update(webhook_event).where(webhook_event.c.id == event_id).values(payload=b"{}"))
 

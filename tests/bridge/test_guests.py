@@ -25,7 +25,7 @@ from bridge.settlement.escrow import Proof
 from bridge.settlement.tables import EscrowState
 from tests.support import clock, tokens
 from tests.support.deliveries import deliver
-from tests.support.guests import EMAIL, escrow, guest, register, tell_of_customer
+from tests.support.guests import EMAIL, deliver_customer_event, escrow, guest, register
 from tests.support.medusa import FakeMedusa, cart_line
 from tests.support.orders import PLACED, event, line, order, order_event
 from tests.support.settling import balance, set_rules, settle
@@ -244,7 +244,7 @@ def test_a_customer_without_an_account_claims_nothing(api: TestClient, medusa: F
     set_rules(guests={"claim": "account"})
     settle(guest())
     medusa.add_customer("cus_1", EMAIL, has_account=False, created=real_now())
-    tell_of_customer(api, "customer.created", "cus_1")
+    deliver_customer_event(api, "customer.created", "cus_1")
     assert balance().balance == 0
 
 
@@ -256,7 +256,7 @@ def test_a_changed_e_mail_claims_only_where_accounts_are_verified(
     register(api, medusa, email="other@example.com")
     settle(guest())
     medusa.edit_customer("cus_1", email=EMAIL)
-    tell_of_customer(api, "customer.updated", "cus_1")
+    deliver_customer_event(api, "customer.updated", "cus_1")
     sweep()
     assert balance().balance == dust
 
@@ -265,7 +265,7 @@ def test_an_e_mail_that_was_given_up_claims_no_more(api: TestClient, medusa: Fak
     set_rules(guests={"claim": "registration"})
     register(api, medusa)
     medusa.edit_customer("cus_1", email="other@example.com")
-    tell_of_customer(api, "customer.updated", "cus_1")
+    deliver_customer_event(api, "customer.updated", "cus_1")
     settle(guest())
     sweep()
     assert balance().balance == 0
@@ -369,12 +369,12 @@ def test_operators_see_what_waits(waiting: TestClient) -> None:
 
 
 def test_support_claims_for_a_customer_who_proved_it(waiting: TestClient) -> None:
-    wish = {"email": EMAIL}
-    preview = ask(waiting, "POST", "/customers/cus_1/claim", {**wish, "dry_run": True})
+    requested = {"email": EMAIL}
+    preview = ask(waiting, "POST", "/customers/cus_1/claim", {**requested, "dry_run": True})
     assert (preview["dust"], balance().balance) == (17, 0)
-    done = ask(waiting, "POST", "/customers/cus_1/claim", wish)
+    done = ask(waiting, "POST", "/customers/cus_1/claim", requested)
     assert done["orders"] == [{"order_id": "order_1", "dust": 10}, {"order_id": "order_2", "dust": 7}]
-    assert (balance().balance, ask(waiting, "POST", "/customers/cus_1/claim", wish)["dust"]) == (17, 0)
+    assert (balance().balance, ask(waiting, "POST", "/customers/cus_1/claim", requested)["dust"]) == (17, 0)
     wrong = waiting.post("/admin/dust/customers/cus_1/claim", json={"email": "nobody"}, headers=tokens.admin())
     assert (wrong.status_code, wrong.json()["errors"][0]["field"]) == (422, "email")
 
@@ -409,7 +409,7 @@ def test_an_export_says_what_was_claimed_and_no_hash(waiting: TestClient) -> Non
     assert "email_hash" not in str(document)
 
 
-def test_a_guests_cart_is_told_what_it_would_put_aside(api: TestClient, medusa: FakeMedusa) -> None:
+def test_a_guests_quote_says_what_would_go_into_escrow(api: TestClient, medusa: FakeMedusa) -> None:
     medusa.add_cart(lines=[cart_line(total=25)])
     medusa.carts["cart_1"] |= {"customer_id": "cus_guest", "customer": {"id": "cus_guest", "has_account": False}}
     answer = api.post("/store/dust/quote/guest", json={"cart_id": "cart_1"})

@@ -31,15 +31,15 @@ NOT_IDS = [
 @pytest.mark.parametrize("not_an_id", NOT_IDS)
 def test_the_store_refuses_it_and_asks_medusa_nothing(api: TestClient, medusa: FakeMedusa, not_an_id: str) -> None:
     headers = {**tokens.customer(), "Idempotency-Key": "key"}
-    wishes: list[tuple[str, dict[str, Any], str]] = [
+    requests: list[tuple[str, dict[str, Any], str]] = [
         ("/store/dust/quote", {"cart_id": not_an_id}, "cart_id"),
         ("/store/dust/redemptions", {"cart_id": not_an_id, "dust": 100}, "cart_id"),
         ("/store/dust/redemptions", {"cart_id": not_an_id, "pay": "dust_only"}, "cart_id"),
         ("/store/dust/redemptions", {"items": [{"product_id": not_an_id, "quantity": 1}]}, "items.0.product_id"),
     ]
-    for path, wish, field in wishes:
-        answer = api.post(path, json=wish, headers=headers)
-        assert answer.status_code == 422, (path, wish)
+    for path, requested, field in requests:
+        answer = api.post(path, json=requested, headers=headers)
+        assert answer.status_code == 422, (path, requested)
         assert field in {each["field"] for each in answer.json()["errors"]}
     assert medusa.calls == []
 

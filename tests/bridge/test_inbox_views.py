@@ -33,8 +33,8 @@ def one(api: TestClient, event_id: str) -> Any:
     return api.get(f"/admin/dust/events/{event_id}", headers=tokens.admin()).json()
 
 
-def retry(api: TestClient, **wish: Any) -> Any:
-    answer = api.post("/admin/dust/events/retry", json=wish, headers=tokens.admin())
+def retry(api: TestClient, **requested: Any) -> Any:
+    answer = api.post("/admin/dust/events/retry", json=requested, headers=tokens.admin())
     assert answer.status_code == 202, answer.text
     return answer.json()["retried"]
 
@@ -53,7 +53,7 @@ def three_days(api: TestClient, medusa: FakeMedusa) -> TestClient:
         [("old", "order.placed"), ("mid", "order.canceled"), ("new", "order.placed")]
     ):
         with moved(timedelta(days=days - 2, minutes=-1)):
-            # The sender's clock goes along, or the door would turn the event away.
+            # The sender's clock goes along, or the endpoint would turn the event away.
             deliver(api, event(kind, {"id": f"order_{event_id}"}), event_id=event_id, timestamp=int(now().timestamp()))
             with pytest.raises(EventFailed):
                 handle_event(event_id)
@@ -126,10 +126,10 @@ def test_an_event_that_goes_through_at_once_has_no_history(api: TestClient) -> N
     assert one(api, "msg_1")["history"] == []
 
 
-def test_retry_of_all_failed_ones_leaves_the_others(three_days: TestClient, hints: list[Any]) -> None:
-    hints.clear()
+def test_retry_of_all_failed_ones_leaves_the_others(three_days: TestClient, enqueued: list[Any]) -> None:
+    enqueued.clear()
     assert retry(three_days) == 3
-    assert hints == [(INBOX_DRAIN,)]
+    assert enqueued == [(INBOX_DRAIN,)]
     assert ids(three_days, state="pending") == ["new", "mid", "old"]
     assert ids(three_days, state="handled") == ["good"]
     assert retry(three_days) == 0

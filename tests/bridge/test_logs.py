@@ -55,7 +55,7 @@ def lines(api: TestClient) -> Iterator[Lines]:
     handler.setStream(before)
 
 
-def test_the_door_names_request_event_and_order(api: TestClient, lines: Lines) -> None:
+def test_the_webhook_endpoint_logs_request_event_and_order(api: TestClient, lines: Lines) -> None:
     answer = deliver(api, order_event(order()), event_id="msg_1")
     found = lines.one("event_received")
     assert found["request_id"] == answer.headers["x-request-id"]
@@ -142,7 +142,7 @@ def hold_dust(api: TestClient) -> str:
     return str(answer.json()["redemption"]["id"])
 
 
-def test_a_whole_road_with_its_failures_logs_no_person_and_no_secret(
+def test_a_whole_flow_with_its_failures_logs_no_person_and_no_secret(
     api: TestClient, medusa: FakeMedusa, lines: Lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     person = {**order(lines=[line(price=500)]), "email": EMAIL}
@@ -152,12 +152,12 @@ def test_a_whole_road_with_its_failures_logs_no_person_and_no_secret(
     process_batch()
     customer = tokens.customer()
     headers = {**customer, "idempotency-key": "key"}
-    wish = {"dust": 100, "currency_code": "eur"}
-    redemption = api.post("/store/dust/redemptions", json=wish, headers=headers).json()["redemption"]
+    requested = {"dust": 100, "currency_code": "eur"}
+    redemption = api.post("/store/dust/redemptions", json=requested, headers=headers).json()["redemption"]
     redemptions.advance.apply(args=[redemption["id"]])
     code = next(iter(medusa.live_codes()))
     medusa.refuse_promotions = f"A customer with email {EMAIL} and key {API_KEY} has it already"
-    second = api.post("/store/dust/redemptions", json=wish, headers={**headers, "idempotency-key": "other"}).json()
+    second = api.post("/store/dust/redemptions", json=requested, headers={**headers, "idempotency-key": "other"}).json()
     redemptions.advance.apply(args=[second["redemption"]["id"]])
     api.get("/store/dust", headers={"authorization": customer["authorization"] + "x"})
     # Medusa away, an order that it does not know, and a fault of ours whose text quotes what it was given.

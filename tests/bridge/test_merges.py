@@ -172,15 +172,15 @@ def test_what_a_redemption_of_the_old_account_gives_back_goes_to_the_survivor(
     settle({**used, "version": 2, "status": "canceled"})
     assert balances() == (0, 500)
     assert redeem(api, NEW, 500)["state"] == "active"
-    # Set aside: it stays where it is promised.
+    # Set aside: it stays where it is held.
     assert unmerge() == 0
     assert balances() == (0, 500)
 
 
 def redeem(api: TestClient, who: CustomerId, dust: int) -> dict[str, Any]:
     headers = {**tokens.customer(who), "Idempotency-Key": f"{who}{dust}"}
-    wish = {"dust": dust, "currency_code": "eur"}
-    made = api.post("/store/dust/redemptions", json=wish, headers=headers).json()["redemption"]
+    requested = {"dust": dust, "currency_code": "eur"}
+    made = api.post("/store/dust/redemptions", json=requested, headers=headers).json()["redemption"]
     advance(made["id"], get_medusa())
     answer = api.get(f"/store/dust/redemptions/{made['id']}", headers=tokens.customer(who))
     return dict(answer.json()["redemption"])
@@ -318,9 +318,9 @@ def test_operators_merge_see_why_and_undo(api: TestClient, medusa: FakeMedusa) -
     assert ask("POST", f"{OLD}/merge", {"into": NEW}) == made
     assert ask("POST", f"{OLD}/merge", {"into": "cus_3"}, 409)["code"] == "merge_refused"
     assert ask("POST", f"{OLD}/merge", {"into": OLD}, 422)["errors"][0]["field"] == "into"
-    told = ask("GET", f"{NEW}/explain")
-    assert "30 dust, with their old dates: Carried over from cus_old, as two accounts of one" in str(told["steps"])
-    assert "cus_old is merged into this account: all its dust is here." in told["summary"][-1]
+    reported = ask("GET", f"{NEW}/explain")
+    assert "30 dust, with their old dates: Carried over from cus_old, as two accounts of one" in str(reported["steps"])
+    assert "cus_old is merged into this account: all its dust is here." in reported["summary"][-1]
     assert "merged into cus_new: all its dust is there." in ask("GET", f"{OLD}/explain")["summary"][-1]
     assert ask("GET", f"{NEW}/export")["merges"][0]["id"] == made["id"]
     undone = ask("POST", f"{OLD}/unmerge")

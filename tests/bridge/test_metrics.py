@@ -52,7 +52,7 @@ def redeem(api: TestClient, dust: int = 100) -> str:
     return str(answer.json()["redemption"]["id"])
 
 
-def test_the_door_counts_by_type_and_receipt(api: TestClient) -> None:
+def test_the_webhook_endpoint_counts_by_type_and_receipt(api: TestClient) -> None:
     body = order_event(order())
     deliver(api, body, event_id="msg_1")
     deliver(api, body, event_id="msg_1")
@@ -69,7 +69,7 @@ def test_types_of_the_sender_s_invention_make_no_labels(api: TestClient) -> None
     assert scrape(api).labels("dust_events_received_total", "type") == {"other"}
 
 
-def test_the_door_counts_what_it_turns_away(api: TestClient) -> None:
+def test_the_webhook_endpoint_counts_what_it_refuses(api: TestClient) -> None:
     body = order_event(order())
     api.post("/webhooks/medusa", content=body, headers=signed_headers(body, secret=OTHER_WEBHOOK_SECRET))
     deliver(api, b"[]")

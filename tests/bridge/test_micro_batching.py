@@ -77,7 +77,7 @@ def test_of_a_batch_that_breaks_only_the_one_to_blame_hears_of_it() -> None:
     assert isinstance(answers[2], ZeroDivisionError)
 
 
-def test_a_database_that_is_away_is_told_to_all_and_the_next_one_is_tried_again(
+def test_an_unreachable_database_fails_all_and_the_next_one_is_tried_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     together: Together[int, int] = Together("test", lambda _, items: items)
@@ -102,7 +102,7 @@ def test_while_the_database_is_away_a_batch_is_tried_once_and_not_one_by_one() -
     assert tried == [[1], [2, 3, 4]]
 
 
-def test_whoever_goes_away_leaves_the_others_their_answers() -> None:
+def test_a_client_that_disconnects_leaves_the_others_their_answers() -> None:
     async def ask() -> int:
         together: Together[int, int] = Together("test", lambda _, items: items)
         gone = asyncio.create_task(together(1))

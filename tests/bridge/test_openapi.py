@@ -47,8 +47,8 @@ def stocked_api(api: TestClient, medusa: FakeMedusa) -> TestClient:
     api.post("/admin/dust/customers/cus_1/adjustments", json=give, headers=admin)
     api.put("/admin/dust/products/prod_mug", json={"dust_only": True, "dust_price": 5}, headers=admin)
     api.put("/admin/dust/programme", json={}, headers=admin)
-    wish = {"dust": 500, "currency_code": "eur"}
-    api.post("/store/dust/redemptions", json=wish, headers={**tokens.customer(), "Idempotency-Key": "k"})
+    requested = {"dust": 500, "currency_code": "eur"}
+    api.post("/store/dust/redemptions", json=requested, headers={**tokens.customer(), "Idempotency-Key": "k"})
     return api
 
 

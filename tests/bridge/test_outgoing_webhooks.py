@@ -85,22 +85,22 @@ def names(receiver: Receiver) -> list[str]:
     return [each["data"]["name"] for each in receiver.got]
 
 
-def test_an_earning_is_told_with_ids_amounts_and_dates(api: TestClient, receiver: Receiver) -> None:
+def test_an_earning_is_sent_with_ids_amounts_and_dates(api: TestClient, receiver: Receiver) -> None:
     rules(expires_after_days=365, pending_days=2)
     earn(api, placed=now())
     assert send() == 1
-    (told,) = receiver.got
-    assert (told["type"], told["path"]) == ("dust.earned", "/dust")
-    data = told["data"]
+    (reported,) = receiver.got
+    assert (reported["type"], reported["path"]) == ("dust.earned", "/dust")
+    data = reported["data"]
     assert data["amount"] == data["pending"] == 500
     assert (data["balance"], data["available"]) == (0, 0)
     assert (data["customer_id"], data["reference_type"], data["reference_id"]) == ("cus_1", "order", "order_1")
     assert data["matures_at"] < data["expires_at"]
     assert data["transaction_id"].startswith("dtx_")
-    assert "@" not in str(told)
+    assert "@" not in str(reported)
 
 
-def test_a_redemption_is_told_when_an_order_has_used_it(
+def test_a_redemption_is_sent_when_an_order_has_used_it(
     api: TestClient, receiver: Receiver, medusa: FakeMedusa
 ) -> None:
     earn(api)
@@ -116,7 +116,7 @@ def test_a_redemption_is_told_when_an_order_has_used_it(
     assert [each["data"]["version"] for each in receiver.got] == sorted(e["data"]["version"] for e in receiver.got)
 
 
-def test_what_is_rolled_back_is_not_told(receiver: Receiver) -> None:
+def test_what_is_rolled_back_is_not_sent(receiver: Receiver) -> None:
     with suppress(ZeroDivisionError), transaction() as connection:
         put(connection, [Notice(type=NoticeType.FAILED, customer_id=None, data={})], now=now())
         raise ZeroDivisionError
@@ -140,7 +140,7 @@ def test_corrections_by_hand_and_what_is_taken_back_are_no_news(api: TestClient,
     assert receiver.types == ["dust.earned"]
 
 
-def test_dust_that_expires_is_told_once_before_and_once_after(api: TestClient, receiver: Receiver) -> None:
+def test_dust_that_expires_is_sent_once_before_and_once_after(api: TestClient, receiver: Receiver) -> None:
     rules(expires_after_days=30)
     start = now()
     earn(api, "order_1", placed=start)
@@ -187,7 +187,7 @@ def test_two_sweeps_at_once_announce_a_lot_once(api: TestClient, receiver: Recei
         assert len(list_deliveries(connection, type="dust.expiring", limit=100)) == 1
 
 
-def test_what_is_promised_is_not_said_to_expire(api: TestClient, receiver: Receiver, medusa: FakeMedusa) -> None:
+def test_what_is_held_is_not_said_to_expire(api: TestClient, receiver: Receiver, medusa: FakeMedusa) -> None:
     rules(expires_after_days=5)
     earn(api, placed=now())
     headers = {**tokens.customer(), "idempotency-key": "key"}
@@ -197,7 +197,7 @@ def test_what_is_promised_is_not_said_to_expire(api: TestClient, receiver: Recei
     assert [(each["type"], each["data"]["amount"]) for each in receiver.got[-1:]] == [("dust.expiring", 400)]
 
 
-def test_a_parked_event_and_a_refused_redemption_are_told_to_the_shop(
+def test_a_failed_event_and_a_refused_redemption_are_sent_to_the_shop(
     api: TestClient, receiver: Receiver, medusa: FakeMedusa
 ) -> None:
     deliver(api, event("order.placed", {"id": "order_none"}), event_id="msg_1")
@@ -320,7 +320,7 @@ def test_gone_ends_the_attempts_and_an_operator_can_send_it_again(api: TestClien
 
 
 @pytest.mark.parametrize("code", [500, 422])
-def test_after_a_day_it_is_parked_with_its_reason_and_all_parked_can_be_sent_again(
+def test_after_a_day_it_has_failed_with_its_reason_and_all_failed_can_be_sent_again(
     api: TestClient, receiver: Receiver, code: int
 ) -> None:
     write("one", "two", "three")
@@ -391,7 +391,7 @@ def test_nobody_at_the_address_is_said_in_words(receiver: Receiver, monkeypatch:
     assert str(found.reason).startswith("No answer (ConnectError")
 
 
-def test_erasing_a_person_drops_what_was_told_of_them(api: TestClient, receiver: Receiver) -> None:
+def test_erasing_a_person_drops_what_was_sent_of_them(api: TestClient, receiver: Receiver) -> None:
     earn(api)
     earn(api, "order_2", customer_id="cus_2")
     receiver.answer = status(400, b"sent to a person")
@@ -416,7 +416,7 @@ def test_notices_older_than_a_month_are_dropped(receiver: Receiver) -> None:
         assert connection.scalars(select(notice.c.data["name"].astext)).all() == ["young"]
 
 
-def test_deliveries_are_paged_and_an_unknown_one_is_told(api: TestClient, receiver: Receiver) -> None:
+def test_deliveries_are_paged_and_an_unknown_one_is_404(api: TestClient, receiver: Receiver) -> None:
     write("one", "two", "three")
     first = api.get("/admin/dust/deliveries?limit=2", headers=tokens.admin()).json()
     rest = api.get(f"/admin/dust/deliveries?limit=2&cursor={first['next_cursor']}", headers=tokens.admin()).json()

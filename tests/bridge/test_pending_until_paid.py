@@ -117,7 +117,7 @@ def test_an_unpaid_order_counts_for_no_tier(basis: str, api: TestClient) -> None
     assert figures() == (20 + 100 + 20, 0)
 
 
-def test_the_poll_finds_a_payment_that_no_webhook_told(medusa: FakeMedusa) -> None:
+def test_the_poll_finds_a_payment_without_a_webhook(medusa: FakeMedusa) -> None:
     until_paid()
     settle(bought())
     medusa.orders = {"order_1": bought(captured=100)}

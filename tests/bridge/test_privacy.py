@@ -60,8 +60,8 @@ def test_no_cache_keeps_what_is_not_public(api: TestClient, medusa: FakeMedusa) 
         for headers in ({}, tokens.customer(), tokens.admin()):
             answer = api.get(path, headers=headers)
             assert answer.headers["cache-control"] == "private, no-store", path
-    for wish in ({"cart_id": "cart_1"}, {"cart_id": "cart_2"}, {}):
-        answer = api.post("/store/dust/quote", json=wish, headers=tokens.customer())
+    for requested in ({"cart_id": "cart_1"}, {"cart_id": "cart_2"}, {}):
+        answer = api.post("/store/dust/quote", json=requested, headers=tokens.customer())
         assert answer.headers["cache-control"] == "private, no-store"
     for path in PUBLIC:
         assert "public" in api.get(path).headers["cache-control"]

@@ -317,15 +317,15 @@ def test_every_number_of_a_quote_is_accepted_and_the_next_one_is_not(
     ]
     prepared.add_cart(cart_id, customer_id=who, lines=lines, shipping=5)
 
-    def ask(wish: dict[str, Any]) -> dict[str, Any]:
-        body = {"cart_id": cart_id, **wish}
+    def ask(requested: dict[str, Any]) -> dict[str, Any]:
+        body = {"cart_id": cart_id, **requested}
         answer = redeem(api, body, customer_id=who)
         document: dict[str, Any] = answer.json()
         return document if answer.status_code != 202 else {"dust": document["redemption"]["dust"], **document}
 
-    def asked_once(wish: dict[str, Any]) -> dict[str, Any]:
+    def asked_once(requested: dict[str, Any]) -> dict[str, Any]:
         """What would be answered; a redemption that is made is released again."""
-        found = ask(wish)
+        found = ask(requested)
         if "redemption" in found:
             path = f"/store/dust/redemptions/{found['redemption']['id']}"
             assert api.delete(path, headers=tokens.customer(who)).status_code == 200
@@ -361,11 +361,11 @@ def test_every_number_of_a_quote_is_accepted_and_the_next_one_is_not(
     else:
         assert pay["code"] == ("insufficient_dust" if due else "nothing_to_pay")
     for item in quoted["optional"]:
-        wish = {"items": [{"product_id": item["product_id"], "quantity": item["quantity"]}]}
-        answer = asked_once(wish)
+        requested = {"items": [{"product_id": item["product_id"], "quantity": item["quantity"]}]}
+        answer = asked_once(requested)
         assert answer.get("dust") == item["dust"] or answer["code"] == "insufficient_dust"
-        wish["items"][0]["quantity"] += 1
-        assert asked_once(wish)["code"] == "units_not_in_cart"
+        requested["items"][0]["quantity"] += 1
+        assert asked_once(requested)["code"] == "units_not_in_cart"
     for reward in quoted["rewards"]:
         answer = asked_once({"reward_id": reward["id"]})
         assert (answer.get("code"), answer.get("detail")) == (reward["reason_code"], reward["reason"])
@@ -435,7 +435,7 @@ def test_while_medusa_is_away_a_price_is_set_with_a_warning(api: TestClient, med
 
 
 @pytest.mark.parametrize(
-    "wish",
+    "requested",
     [
         {"items": [{"product_id": "prod_mug", "quantity": 1}]},
         {"items": [{"product_id": "prod_mug", "quantity": 1}], "cart_id": "cart_1"},
@@ -445,7 +445,7 @@ def test_while_medusa_is_away_a_price_is_set_with_a_warning(api: TestClient, med
     ],
 )
 def test_variants_that_came_to_differ_are_neither_offered_nor_sold(
-    api: TestClient, medusa: FakeMedusa, wish: dict[str, Any]
+    api: TestClient, medusa: FakeMedusa, requested: dict[str, Any]
 ) -> None:
     offer_rewards(api, {**SHIRTS, "dust": 100, "product_id": "prod_mug", "quantity": 1})
     medusa.add_product("prod_mug", 15, 15)
@@ -456,6 +456,6 @@ def test_variants_that_came_to_differ_are_neither_offered_nor_sold(
     medusa.add_product("prod_mug", 15, 150)
     quoted = quote(api)
     assert (quoted["dust_only_due"], quoted["rewards"][0]["reason_code"]) == (0, "variant_prices_differ")
-    answer = redeem(api, wish)
+    answer = redeem(api, requested)
     assert (answer.status_code, answer.json()["code"]) == (409, "variant_prices_differ")
     assert figures(api) == (1000, 0, 1000)

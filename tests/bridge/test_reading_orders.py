@@ -161,7 +161,7 @@ def test_a_snapshot_without_credit_lines_goes_by_the_version(api: TestClient) ->
     assert post(api, order(version=2, lines=[line(price=100)], credit=50)) == 50
 
 
-def test_a_refund_that_does_not_say_its_version_is_told_by_its_reference(api: TestClient) -> None:
+def test_a_refund_without_a_version_is_recognised_by_its_reference(api: TestClient) -> None:
     refunded = copy.deepcopy(CREDIT["credit_refunded_5"])
     for credit in refunded["credit_lines"]:
         credit["metadata"] = None
@@ -302,7 +302,7 @@ def test_a_fee_is_no_purchase(api: TestClient, name: str, points: int) -> None:
     assert post(api, FEES[name]) == points
 
 
-def test_a_fee_is_told_from_shipping_without_its_detail(api: TestClient) -> None:
+def test_a_fee_is_distinguished_from_shipping_without_its_detail(api: TestClient) -> None:
     set_rules(earn={"basis": {"include_shipping": True}})
     fee = copy.deepcopy(FEES["return_with_fee"])
     for method in fee["shipping_methods"]:

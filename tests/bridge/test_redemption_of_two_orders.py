@@ -44,8 +44,8 @@ def redeem_both(api: TestClient) -> tuple[dict[str, Any], dict[str, str]]:
         {"product_id": "prod_pin", "dust_only": True, "dust_price": PIN},
     ]
     assert api.post("/admin/dust/products", json={"products": products}, headers=tokens.admin()).status_code == 200
-    wish = {"items": [{"product_id": "prod_mug", "quantity": 1}, {"product_id": "prod_pin", "quantity": 1}]}
-    redemption = redeemed(api, wish)
+    requested = {"items": [{"product_id": "prod_mug", "quantity": 1}, {"product_id": "prod_pin", "quantity": 1}]}
+    redemption = redeemed(api, requested)
     return redemption, {each["product_id"]: each["code"] for each in redemption["promotions"]}
 
 

@@ -41,7 +41,7 @@ from workers.redemptions import sweep
 
 
 def test_dust_is_held_at_once_and_the_promotion_is_what_facts_ask_for(
-    api: TestClient, medusa: FakeMedusa, hints: list[Any]
+    api: TestClient, medusa: FakeMedusa, enqueued: list[Any]
 ) -> None:
     give(800)
     answer = redeem(api, FIVE_EUR)
@@ -49,7 +49,7 @@ def test_dust_is_held_at_once_and_the_promotion_is_what_facts_ask_for(
     assert redemption["state"] == "pending"
     assert (redemption["dust"], redemption["value"], redemption["currency_code"]) == (500, "5.00", "eur")
     assert figures(api) == (800, 500, 300)
-    assert hints == [(REDEMPTIONS_ADVANCE, redemption["id"])]
+    assert enqueued == [(REDEMPTIONS_ADVANCE, redemption["id"])]
 
     advance(redemption["id"], get_medusa())
     redemption = show(api, redemption["id"])
@@ -175,7 +175,7 @@ def test_a_refusal_by_medusa_fails_the_redemption_and_frees_the_dust(api: TestCl
     assert figures(api) == (500, 0, 500)
 
 
-def test_the_sweep_offers_a_promise_once_a_minute_until_it_is_kept(
+def test_the_sweep_enqueues_a_redemption_once_a_minute_until_it_is_done(
     api: TestClient, medusa: FakeMedusa, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     offered: list[tuple[Any, ...]] = []
@@ -353,7 +353,7 @@ def test_other_peoples_redemptions_are_404(api: TestClient, medusa: FakeMedusa) 
 
 
 @pytest.mark.parametrize(
-    ("wish", "status", "code"),
+    ("requested", "status", "code"),
     [
         ({"dust": 0, "currency_code": "eur"}, 422, "invalid_fields"),
         ({"dust": -5, "currency_code": "eur"}, 422, "invalid_fields"),
@@ -376,11 +376,11 @@ def test_other_peoples_redemptions_are_404(api: TestClient, medusa: FakeMedusa) 
         ({"dust": 600, "currency_code": "eur"}, 409, "insufficient_dust"),
     ],
 )
-def test_bad_wishes_are_refused_by_name(
-    api: TestClient, medusa: FakeMedusa, wish: dict[str, Any], status: int, code: str
+def test_bad_requests_are_refused_by_name(
+    api: TestClient, medusa: FakeMedusa, requested: dict[str, Any], status: int, code: str
 ) -> None:
     give(500)
-    answer = redeem(api, wish)
+    answer = redeem(api, requested)
     assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     assert figures(api) == (500, 0, 500)

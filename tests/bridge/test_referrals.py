@@ -71,7 +71,7 @@ def test_whatever_comes_in_which_order_the_end_is_the_same(api: TestClient, seed
     assert (balance("cus_old").balance, balance("cus_new").balance) == (200, 60)
 
 
-def test_what_was_promised_holds_whatever_the_rules_are_later(api: TestClient) -> None:
+def test_what_was_offered_holds_whatever_the_rules_are_later(api: TestClient) -> None:
     set_referral_bonus()
     refer(api)
     set_rules()
@@ -115,7 +115,7 @@ def refused(answer: httpx.Response, status: int, code: str) -> bool:
     return (answer.status_code, answer.json()["code"]) == (status, code)
 
 
-def test_who_cannot_be_referred_is_told_why(api: TestClient) -> None:
+def test_who_cannot_be_referred_reads_why(api: TestClient) -> None:
     code = referral_of(api, "cus_old")["code"]
     assert refused(state_referral(api, "cus_new", code), 409, "no_referrals")
     set_referral_bonus()

@@ -215,14 +215,14 @@ def test_free_shipping_with_a_limit_takes_no_more_than_that(
         assert the_promotion(shop)["application_method"]["value"] == float(takes)
 
 
-def test_free_shipping_is_told_to_medusa_without_tax(api: TestClient, shop: FakeMedusa) -> None:
+def test_free_shipping_is_sent_to_medusa_without_tax(api: TestClient, shop: FakeMedusa) -> None:
     shop.carts["cart_1"]["shipping_methods"][0] |= {"total": 6.25, "tax_total": 1.25}
     redemption = redeemed(api, {"reward_id": "parcel", "cart_id": "cart_1"})
     assert redemption["value"] == "6.25"
     assert the_promotion(shop)["application_method"]["value"] == 5.0
 
 
-def test_free_shipping_is_seen_in_a_snapshot_that_tells_nothing_of_shipping(api: TestClient, shop: FakeMedusa) -> None:
+def test_free_shipping_is_seen_in_a_snapshot_without_shipping(api: TestClient, shop: FakeMedusa) -> None:
     redemption = redeemed(api, {"reward_id": "parcel", "cart_id": "cart_1"})
     document = order(shipping_code=redemption["code"], shipping_discount=5)
     del document["shipping_methods"]
@@ -269,7 +269,7 @@ def test_returned_units_of_a_free_product_give_their_share_back(api: TestClient,
 
 
 @pytest.mark.parametrize(
-    ("wish", "status", "code"),
+    ("requested", "status", "code"),
     [
         ({"reward_id": "none"}, 404, "unknown_reward"),
         ({"reward_id": "capped"}, 422, "cart_needed"),
@@ -291,14 +291,14 @@ def test_returned_units_of_a_free_product_give_their_share_back(api: TestClient,
     ],
 )
 def test_what_cannot_be_had_is_refused_and_nothing_is_held(
-    api: TestClient, shop: FakeMedusa, wish: dict[str, Any], status: int, code: str
+    api: TestClient, shop: FakeMedusa, requested: dict[str, Any], status: int, code: str
 ) -> None:
     set_dust_only(api)
     shop.add_cart("small", lines=[cart_line(total=10)])
     shop.add_cart("yen", lines=[cart_line(total=9000)], currency_code="jpy", shipping=500)
     shop.add_cart("pickup", lines=[cart_line("prod_hoodie", total=70)], shipping=0)
     shop.add_cart("mugs", lines=[cart_line("prod_mug", total=15)], shipping=5)
-    answer = redeem(api, wish)
+    answer = redeem(api, requested)
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert figures(api)[1] == 0
 
@@ -310,7 +310,7 @@ def test_too_little_dust_for_a_reward(api: TestClient, shop: FakeMedusa) -> None
     assert (answer.status_code, answer.json()["code"], answer.json()["available"]) == (409, "insufficient_dust", 100)
 
 
-def test_a_promise_outlives_a_change_of_the_catalogue(api: TestClient, shop: FakeMedusa) -> None:
+def test_a_redemption_outlives_a_change_of_the_catalogue(api: TestClient, shop: FakeMedusa) -> None:
     redemption_id = redeem(api, {"reward_id": "fifth"}).json()["redemption"]["id"]
     offer_rewards(api, {**FIFTH, "percent": "5", "dust": 50})
     advance(redemption_id, get_medusa())
@@ -356,15 +356,17 @@ def test_the_quote_says_what_can_be_had_for_the_cart_and_why_not(api: TestClient
 
 
 @pytest.mark.parametrize(
-    "wish",
+    "requested",
     [{"dust": 500, "currency_code": "eur"}, {"reward_id": "fifth"}, {"reward_id": "capped", "cart_id": "cart_1"}],
 )
-def test_discounts_leave_products_for_dust_alone_out(api: TestClient, shop: FakeMedusa, wish: dict[str, Any]) -> None:
+def test_discounts_leave_products_for_dust_alone_out(
+    api: TestClient, shop: FakeMedusa, requested: dict[str, Any]
+) -> None:
     set_dust_only(api)
     set_dust_only(api, "prod_cap")
     api.put("/admin/dust/products/prod_pen", json={"dust_price": 5}, headers=tokens.admin())
     shop.carts["cart_1"]["items"].append(cart_line("prod_mug", total=15))
-    redemption = redeemed(api, wish)
+    redemption = redeemed(api, requested)
     method = the_promotion(shop)["application_method"]
     assert method["target_type"] == "items"
     assert method["target_rules"] == [
@@ -377,8 +379,13 @@ def test_discounts_leave_products_for_dust_alone_out(api: TestClient, shop: Fake
 def test_a_mixed_cart_is_paid_with_both_and_each_is_booked(api: TestClient, shop: FakeMedusa) -> None:
     set_dust_only(api)
     shop.add_cart("mixed", lines=[cart_line("prod_mug", total=15), cart_line(total=10)])
-    told = quote(api, "mixed")
-    assert (told["dust_only"], told["max_dust"], told["max_value"], told["earn"]) == (300, 1000, "10.00", 10)
+    reported = quote(api, "mixed")
+    assert (reported["dust_only"], reported["max_dust"], reported["max_value"], reported["earn"]) == (
+        300,
+        1000,
+        "10.00",
+        10,
+    )
     units = redeemed(api, {"cart_id": "mixed", "pay": "dust_only"})
     money = redeemed(api, {"cart_id": "mixed", "dust": 500})
     assert redeem(api, {"cart_id": "mixed", "pay": "dust_only"}).json()["code"] == "nothing_to_pay"

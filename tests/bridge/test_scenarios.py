@@ -17,7 +17,7 @@ STORIES = sorted((Path(__file__).parents[1] / "scenarios").glob("*.yaml"))
 
 
 @pytest.fixture
-def shop(settings: dict[str, str], hints: list[Any], monkeypatch: pytest.MonkeyPatch) -> Any:
+def shop(settings: dict[str, str], enqueued: list[Any], monkeypatch: pytest.MonkeyPatch) -> Any:
     shop = Shop()
     with serving(shop) as address:
         monkeypatch.setenv("DUST_MEDUSA_URL", address)
@@ -36,12 +36,12 @@ def test_the_story_holds(story: Path, shop: Shop) -> None:
     assert (real_now() - before).days == 0
 
 
-def told(text: str, shop: Shop) -> list[Failure]:
+def reported(text: str, shop: Shop) -> list[Failure]:
     return play(read_scenario(text, "story.yaml"), shop)
 
 
-def test_what_came_otherwise_is_told_with_its_line_and_the_story_goes_on(shop: Shop) -> None:
-    failures = told(
+def test_an_unexpected_result_is_reported_with_its_line_and_the_story_goes_on(shop: Shop) -> None:
+    failures = reported(
         """\
 name: Wrong
 steps:
@@ -69,7 +69,7 @@ starts: 2100-01-01T12:00:00Z
 
 
 def test_a_code_is_refused_once_it_was_used(shop: Shop) -> None:
-    (failure,) = told(
+    (failure,) = reported(
         """\
 name: Twice
 steps:
@@ -105,13 +105,13 @@ steps:
         ("? [1, 2]\n: 3", "story.yaml"),
     ],
 )
-def test_what_is_written_wrongly_is_told_with_line_and_field(text: str, words: str) -> None:
+def test_a_mistake_in_a_story_is_reported_with_line_and_field(text: str, words: str) -> None:
     with pytest.raises(UnreadableScenario) as refused:
         read_scenario(text, "story.yaml")
     assert refused.value.message.startswith(words)
 
 
-def test_everything_that_is_wrong_is_told_at_once() -> None:
+def test_everything_that_is_wrong_is_reported_at_once() -> None:
     with pytest.raises(UnreadableScenario) as refused:
         read_scenario("name: x\nsteps:\n  - {pay: 3}\n  - {wait: 5}\n  - {jump: 1}", "story.yaml")
     assert len(refused.value.message.splitlines()) == 3

@@ -75,19 +75,19 @@ def test_a_single_event_is_one_trace_from_the_webhook_to_medusa(
     assert (handled.attributes or {})["event_id"] == "msg_1"
 
 
-def test_medusa_is_told_the_trace(spans: Spans, api: TestClient, medusa: FakeMedusa, monkeypatch: Any) -> None:
-    told: list[str] = []
+def test_medusa_receives_the_trace(spans: Spans, api: TestClient, medusa: FakeMedusa, monkeypatch: Any) -> None:
+    reported: list[str] = []
     answer = medusa.handle
 
     def listen(method: str, path: str, query: Any, body: Any, headers: Any) -> Any:
-        told.append(headers.get("traceparent"))
+        reported.append(headers.get("traceparent"))
         return answer(method, path, query, body, headers)
 
     monkeypatch.setattr(medusa, "handle", listen)
     deliver(api, event("order.placed", {"id": "order_9"}), event_id="msg_1")
     with pytest.raises(EventFailed):
         handle_event("msg_1")
-    assert told[0].split("-")[1] == f"{trace_of(spans.one('inbox.handle')):032x}"
+    assert reported[0].split("-")[1] == f"{trace_of(spans.one('inbox.handle')):032x}"
 
 
 def test_an_event_drained_alone_continues_its_own_trace(spans: Spans, api: TestClient) -> None:
@@ -109,7 +109,7 @@ def test_a_batch_is_linked_to_the_traces_of_its_events(spans: Spans, api: TestCl
     assert {link.context.trace_id for link in batch.links} == {trace_of(span) for span in spans.of("POST")}
 
 
-def test_the_trace_of_whoever_calls_is_continued(spans: Spans, api: TestClient) -> None:
+def test_the_trace_of_the_caller_is_continued(spans: Spans, api: TestClient) -> None:
     body = order_event(order())
     api.post("/webhooks/medusa", content=body, headers={**signed_headers(body), "traceparent": OTHER})
     process_batch()

@@ -321,10 +321,10 @@ def test_a_transfer_is_explained_and_exported() -> None:
     spend(600)
     settle(order_of("cus_2", 2))
     with transaction() as connection:
-        told = [explain(connection, CustomerId(who)).steps[-1].sentence for who in ("cus_1", "cus_2")]
+        reported = [explain(connection, CustomerId(who)).steps[-1].sentence for who in ("cus_1", "cus_2")]
         exported = export_customer(connection, CustomerId("cus_1"))
-    assert "400 dust went with order order_1" in told[0]
-    assert "400 dust came with order order_1" in told[1]
+    assert "400 dust went with order order_1" in reported[0]
+    assert "400 dust came with order order_1" in reported[1]
     assert [row["booked"] for row in exported["orders_given_away"]] == [600]
 
 

@@ -117,9 +117,9 @@ def test_an_order_that_counts_again_gets_its_points_again(api: TestClient, medus
     settle(earning(4))
     assert balance().available == EARNED
     with transaction() as connection:
-        told = explain(connection, CustomerId("cus_1"))
-    assert any("taken back as they came back" in step.sentence for step in told.steps)
-    assert any("given again" in step.sentence for step in told.steps)
+        reported = explain(connection, CustomerId("cus_1"))
+    assert any("taken back as they came back" in step.sentence for step in reported.steps)
+    assert any("given again" in step.sentence for step in reported.steps)
 
 
 def test_a_waiver_that_no_refund_paid_is_forgiven_when_the_order_counts_again(

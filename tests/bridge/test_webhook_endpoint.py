@@ -29,29 +29,29 @@ def kept() -> list[Any]:
         return list(connection.execute(text("SELECT id, type, state, subject, payload FROM webhook_event ORDER BY id")))
 
 
-def test_a_signed_event_is_kept_byte_for_byte_and_a_worker_is_told(api: TestClient, hints: list[Any]) -> None:
+def test_a_signed_event_is_kept_byte_for_byte_and_a_task_enqueued(api: TestClient, enqueued: list[Any]) -> None:
     answer = deliver(api, BODY, event_id="msg_1")
     assert (answer.status_code, answer.json()) == (202, {"id": "msg_1", "status": "accepted"})
     assert [(row.id, row.type, row.state, row.subject) for row in kept()] == [
         ("msg_1", "order.placed", "pending", "order_1")
     ]
     assert bytes(kept()[0].payload) == BODY
-    assert hints == [(INBOX_DRAIN,)]
+    assert enqueued == [(INBOX_DRAIN,)]
 
 
-def test_the_same_id_again_is_a_duplicate(api: TestClient, hints: list[Any]) -> None:
+def test_the_same_id_again_is_a_duplicate(api: TestClient, enqueued: list[Any]) -> None:
     deliver(api, BODY, event_id="msg_1")
     answer = deliver(api, BODY, event_id="msg_1")
     assert (answer.status_code, answer.json()) == (200, {"id": "msg_1", "status": "duplicate"})
     assert len(kept()) == 1
-    assert len(hints) == 1
+    assert len(enqueued) == 1
 
 
-def test_a_type_without_use_is_kept_and_ignored(api: TestClient, hints: list[Any]) -> None:
+def test_a_type_without_use_is_kept_and_ignored(api: TestClient, enqueued: list[Any]) -> None:
     answer = deliver(api, event("cart.updated", {"id": "cart_1"}), event_id="msg_1")
     assert (answer.status_code, answer.json()) == (202, {"id": "msg_1", "status": "ignored"})
     assert [row.state for row in kept()] == ["ignored"]
-    assert hints == []
+    assert enqueued == []
 
 
 def test_the_vector_signed_by_the_real_plugin_verifies() -> None:
@@ -69,7 +69,7 @@ def get_settings_key(secret: str) -> bytes:
     return webhook_key(SecretStr(secret))
 
 
-def test_secrets_rotate(settings: dict[str, str], monkeypatch: pytest.MonkeyPatch, hints: list[Any]) -> None:
+def test_secrets_rotate(settings: dict[str, str], monkeypatch: pytest.MonkeyPatch, enqueued: list[Any]) -> None:
     monkeypatch.setenv("DUST_WEBHOOK_SECRETS", f"{OTHER_WEBHOOK_SECRET},{WEBHOOK_SECRET}")
     get_settings.cache_clear()
     from bridge.app import create_app
@@ -175,7 +175,7 @@ def test_a_body_over_a_mebibyte_is_413_before_anything_else(api: TestClient) -> 
     assert answer.json()["code"] == "too_large"
 
 
-def test_no_other_door_takes_more_either(api: TestClient) -> None:
+def test_no_other_endpoint_takes_more_either(api: TestClient) -> None:
     answer = api.post("/store/dust/quote", content=b"x" * (1024 * 1024 + 1))
     assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
 
@@ -190,7 +190,7 @@ def test_a_length_that_lies_does_not_help(api: TestClient) -> None:
 
 
 def test_a_postgres_that_is_away_is_503_with_retry_after(
-    api: TestClient, monkeypatch: pytest.MonkeyPatch, hints: list[Any]
+    api: TestClient, monkeypatch: pytest.MonkeyPatch, enqueued: list[Any]
 ) -> None:
     there = get_settings().database_url
     monkeypatch.setenv("DUST_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
@@ -201,7 +201,7 @@ def test_a_postgres_that_is_away_is_503_with_retry_after(
         assert answer.status_code == 503
         assert int(answer.headers["retry-after"]) > 0
         assert answer.json()["code"] == "database_unavailable"
-        assert hints == []
+        assert enqueued == []
     finally:
         monkeypatch.setenv("DUST_DATABASE_URL", str(there))
         get_settings.cache_clear()

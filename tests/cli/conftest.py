@@ -12,7 +12,7 @@ from tests.support.commands import Dust, Result
 
 @pytest.fixture
 def dust(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Dust]:
-    """Run the command in this process. No hints go out: the sweep would find the rows."""
+    """Run the command in this process. No task is enqueued: the sweep would find the rows."""
     for page in ("accounts", "events", "upkeep"):
         monkeypatch.setattr(f"bridge.cli.{page}.publish", lambda *_, **__: False)
 

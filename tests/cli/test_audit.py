@@ -19,11 +19,11 @@ ORDERS = 30
 @pytest.fixture
 def shop(api: TestClient, medusa: FakeMedusa) -> FakeMedusa:
     """Each order as Medusa has it, but for three: two were told otherwise, and one was never there."""
-    told: list[dict[str, Any]] = [order(f"order_{number}") for number in range(ORDERS)]
-    medusa.orders = {document["id"]: document for document in told[3:]}
+    reported: list[dict[str, Any]] = [order(f"order_{number}") for number in range(ORDERS)]
+    medusa.orders = {document["id"]: document for document in reported[3:]}
     medusa.orders["order_0"] = order("order_0", lines=[line(price=7)])
     medusa.orders["order_1"] = order("order_1", customer_id="cus_2")
-    for document in told:
+    for document in reported:
         deliver(api, order_event(document))
     process_batch()
     return medusa

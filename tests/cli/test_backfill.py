@@ -35,7 +35,7 @@ EVERYTHING = BackfillOptions(since=START, until=None, programme_version=None, wi
 
 
 @pytest.fixture(autouse=True)
-def _no_hints(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_tasks_enqueued(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bridge.cli.backfill.publish", lambda *_, **__: False)
 
 
@@ -76,8 +76,8 @@ def test_a_preview_says_what_it_would_give_and_writes_nothing(dust: Dust, medusa
     }
     assert (said["expired"], said["unreadable"]) == (60, ["order_bad"])
     assert (said["customers_for_signup"], said["signup"]) == (1, 7)
-    told = " ".join(dust("backfill", "--since", SINCE, "--dry-run").out.split())
-    assert "10 would be settled: 160 dust for 3 customers." in told
+    reported = " ".join(dust("backfill", "--since", SINCE, "--dry-run").out.split())
+    assert "10 would be settled: 160 dust for 3 customers." in reported
     assert count("SELECT count(*) FROM webhook_event") == count("SELECT count(*) FROM order_settlement") == 0
     assert count("SELECT count(*) FROM backfill_run") == 0
 
@@ -209,7 +209,7 @@ def test_sign_ups_wait_while_medusa_cannot_say_what_they_are(
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Counter[str]]:
+def reported(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Counter[str]]:
     """The notices that were written, by type."""
     monkeypatch.setenv("DUST_NOTIFY_URL", "http://127.0.0.1:1/hooks")
     monkeypatch.setenv("DUST_NOTIFY_SECRET", NOTIFY_SECRET)
@@ -222,8 +222,8 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Counter[str]]:
     return read
 
 
-def test_nobody_is_written_to_about_an_old_order_unless_told_to(
-    dust: Dust, medusa: FakeMedusa, told: Callable[[], Counter[str]]
+def test_nobody_is_notified_of_an_old_order_unless_requested(
+    dust: Dust, medusa: FakeMedusa, reported: Callable[[], Counter[str]]
 ) -> None:
     set_rules(earn={"expires_after_days": 60}, bonuses={"signup": 7})
     place(medusa, 2)
@@ -233,28 +233,28 @@ def test_nobody_is_written_to_about_an_old_order_unless_told_to(
     assert balance(dust, "cus_0") == 17
     mature_and_expire()
     # Dust that was over as it was booked is no news either.
-    assert (balance(dust, "cus_0"), balance(dust, "cus_1"), balance(dust, "cus_2"), told()) == (0, 0, 10, Counter())
+    assert (balance(dust, "cus_0"), balance(dust, "cus_1"), balance(dust, "cus_2"), reported()) == (0, 0, 10, Counter())
     medusa.orders["order_next"] = order("order_next", customer_id="cus_2", placed=now() - timedelta(days=2))
     assert dust("backfill", "--since", SINCE, "--tell", "--yes").code == 0
-    assert told() == {"dust.earned": 1}
+    assert reported() == {"dust.earned": 1}
 
 
-def test_an_order_of_a_backfill_that_a_webhook_speaks_of_as_well_is_told(
-    dust: Dust, medusa: FakeMedusa, told: Callable[[], Counter[str]]
+def test_an_order_of_a_backfill_with_a_webhook_is_notified(
+    dust: Dust, medusa: FakeMedusa, reported: Callable[[], Counter[str]]
 ) -> None:
     place(medusa, 2)
     early = medusa.orders["order_0000"]
     with transaction() as connection:
         receive(connection, "msg_1", read_event(order_event(early)), order_event(early), now=now())
     assert dust("backfill", "--since", SINCE, "--yes").code == 0
-    assert told() == {"dust.earned": 1}
+    assert reported() == {"dust.earned": 1}
     # What an old order earns later is news.
     later = {"placed": START, "updated": START + timedelta(days=9), "version": 2}
     grown = order("order_0001", customer_id="cus_1", **later, lines=[line(price=30)])
     with transaction() as connection:
         receive(connection, "msg_2", read_event(order_event(grown)), order_event(grown), now=now())
     process_batch()
-    assert (balance(dust, "cus_1"), told()) == (30, {"dust.earned": 2})
+    assert (balance(dust, "cus_1"), reported()) == (30, {"dust.earned": 2})
 
 
 def test_a_poisoned_order_stops_nothing(dust: Dust, medusa: FakeMedusa) -> None:

@@ -88,7 +88,7 @@ def test_balance_history_and_adjust(dust: Dust) -> None:
         (["balance"], 2, "CUSTOMER"),
     ],
 )
-def test_a_wrong_call_is_told_in_plain_words(dust: Dust, words: list[str], code: int, complaint: str) -> None:
+def test_a_wrong_call_is_reported_in_plain_words(dust: Dust, words: list[str], code: int, complaint: str) -> None:
     said = dust(*words)
     assert (said.code, said.out) == (code, "")
     assert complaint.lower() in " ".join(said.err.replace("│", " ").split()).lower(), said.err
@@ -212,7 +212,7 @@ def test_missing_settings_are_named_with_exit_code_two(dust: Dust, command: list
     assert (said.code, said.out, said.err) == (2, "", "dust: DUST_DATABASE_URL is not set\n")
 
 
-def test_a_database_that_is_away_is_told_in_plain_words(
+def test_an_unreachable_database_is_reported_in_plain_words(
     dust: Dust, settings: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def use(url: str) -> None:

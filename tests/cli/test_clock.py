@@ -57,7 +57,7 @@ def near(span: timedelta) -> bool:
     return abs(ahead() - span) < timedelta(minutes=5)
 
 
-def test_only_a_stack_with_a_database_of_its_own_may_move_time_unless_it_is_told_so() -> None:
+def test_only_a_stack_with_a_database_of_its_own_may_move_time_unless_configured() -> None:
     real = {"database_url": "postgresql://shop@db.test/dust"}
     assert may_move_time(Settings())
     assert not may_move_time(Settings(**real))

@@ -202,7 +202,7 @@ def test_when_all_is_well_every_line_is_a_tick(installation: Installation) -> No
     assert "✗" not in result.output
 
 
-def test_a_cross_comes_with_how_to_mend_it_and_exit_code_1(installation: Installation, flower: Site) -> None:
+def test_a_cross_comes_with_how_to_fix_it_and_exit_code_1(installation: Installation, flower: Site) -> None:
     flower.answers.clear()
     result = CliRunner().invoke(app, ["doctor"])
     assert result.exit_code == 1
@@ -431,19 +431,21 @@ def test_a_medusa_without_the_plugin(installation: Installation, shop: Site) -> 
 
 
 @pytest.mark.parametrize(
-    ("state", "told"),
+    ("state", "reported"),
     [
         ({"rejected": 2}, "2 deliveries were rejected (said 400)"),
         ({"oldest_waiting_at": "20 minutes ago"}, "a delivery has been waiting for 20 minutes (said 400)"),
     ],
 )
-def test_a_plugin_that_cannot_deliver(installation: Installation, shop: Site, state: dict[str, Any], told: str) -> None:
+def test_a_plugin_that_cannot_deliver(
+    installation: Installation, shop: Site, state: dict[str, Any], reported: str
+) -> None:
     if "oldest_waiting_at" in state:
         state = {"oldest_waiting_at": (now() - timedelta(minutes=20)).isoformat().replace("+00:00", "Z")}
     answer = {"waiting": 0, "rejected": 0, "oldest_waiting_at": None, "undelivered": [{"last_error": "said 400"}]}
     shop.answers["/admin/dust/deliveries"] = (200, {**answer, **state})
     found = installation.only_wrong("plugin")
-    assert found.detail == told
+    assert found.detail == reported
     assert "DUST_WEBHOOK_SECRETS" in found.fix
 
 

@@ -26,7 +26,7 @@ def balance(dust: Dust, customer: str) -> int:
     return int(dust("balance", customer, "--json").json["balance"])
 
 
-def test_what_waits_for_guests_is_listed_and_told(dust: Dust) -> None:
+def test_what_waits_for_guests_is_listed_and_shown(dust: Dust) -> None:
     assert "Nothing was set aside yet." in dust("guests", "list").out
     settle(as_a_guest(), as_a_guest("order_2", lines=[line(price=25)]))
     said = dust("guests", "list", "--json").json
@@ -35,10 +35,10 @@ def test_what_waits_for_guests_is_listed_and_told(dust: Dust) -> None:
     assert len(dust("guests", "list", "--limit", 1, "--json").json["escrows"]) == 1
     assert dust("guests", "list", "--state", "claimed", "--json").json["escrows"] == []
     assert "35 dust of 2 orders wait to be claimed." in dust("guests", "list").out
-    told = dust("guests", "show", "order_2")
-    assert "25 dust of order order_2 were set aside for the guest." in told.out
-    assert "for the guest to claim them." in told.out
-    assert dust("guests", "show", "order_2", "--json").json["sentences"] == told.out.splitlines()
+    reported = dust("guests", "show", "order_2")
+    assert "25 dust of order order_2 were set aside for the guest." in reported.out
+    assert "for the guest to claim them." in reported.out
+    assert dust("guests", "show", "order_2", "--json").json["sentences"] == reported.out.splitlines()
     unknown = dust("guests", "show", "order_9")
     assert (unknown.code, "order_9" in unknown.err) == (1, True)
 

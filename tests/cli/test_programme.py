@@ -63,7 +63,7 @@ def test_rules_are_shown_checked_and_set(dust: Dust, tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("command", ["check", "set"])
-def test_a_wrong_document_is_told_field_by_field(
+def test_a_wrong_document_is_reported_field_by_field(
     dust: Dust, tmp_path: Path, content: str, complaint: str, command: str
 ) -> None:
     file = tmp_path / "rules.json"
@@ -105,10 +105,12 @@ def test_changed_rules_are_tried_on_old_orders_and_nothing_is_written(
     }
     assert {each["order_id"]: each["difference"] for each in said["most_affected"]} == {"order_1": 100, "order_2": 100}
     assert picture.read_text().startswith("<?xml")
-    told = dust("programme", "simulate", file, *range_, "--top", 1)
-    assert "400 dust by the rules in force (version 0), 600 by the changed ones: +200." in " ".join(told.out.split())
-    assert "█" in told.out
-    assert "order_0" not in told.out
+    reported = dust("programme", "simulate", file, *range_, "--top", 1)
+    assert "400 dust by the rules in force (version 0), 600 by the changed ones: +200." in " ".join(
+        reported.out.split()
+    )
+    assert "█" in reported.out
+    assert "order_0" not in reported.out
     assert everything() == before
 
 
@@ -146,7 +148,7 @@ def test_a_simulation_says_that_limits_and_tiers_begin_at_nothing(
         assert (f"begin at nothing on {YEAR}-01-01" in " ".join(dust(*ask).out.split())) is expected
 
 
-def test_a_role_without_temporary_tables_is_told_what_to_do(
+def test_a_role_without_temporary_tables_reads_what_to_do(
     dust: Dust, medusa: FakeMedusa, database: str, tmp_path: Path
 ) -> None:
     with psycopg.connect(database, autocommit=True) as owner:

@@ -23,7 +23,7 @@ def dust(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
-def test_stories_are_played_each_on_a_fresh_database_and_a_wrong_one_is_told(tmp_path: Path) -> None:
+def test_stories_are_played_each_on_a_fresh_database_and_a_wrong_one_is_reported(tmp_path: Path) -> None:
     for name, story in {"good": _GOOD, "wrong": _WRONG}.items():
         (tmp_path / f"{name}.yaml").write_text(story)
     wrong = str(tmp_path / "wrong.yaml")
@@ -35,6 +35,6 @@ def test_stories_are_played_each_on_a_fresh_database_and_a_wrong_one_is_told(tmp
 
 def test_what_cannot_be_read_is_said_in_plain_words(tmp_path: Path) -> None:
     (tmp_path / "story.yaml").write_text("name: x\nsteps:\n  - {dance: ada}\n")
-    told = dust(str(tmp_path / "story.yaml"))
-    assert (told.returncode, told.stdout) == (1, "")
-    assert told.stderr.startswith(f"dust: {tmp_path}/story.yaml:3: a step says one of: order")
+    reported = dust(str(tmp_path / "story.yaml"))
+    assert (reported.returncode, reported.stdout) == (1, "")
+    assert reported.stderr.startswith(f"dust: {tmp_path}/story.yaml:3: a step says one of: order")

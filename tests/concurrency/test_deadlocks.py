@@ -125,9 +125,9 @@ class Crowd:
         ]
         with transaction() as connection:
             settle_orders(connection, some, now=now())
-        wish = {"email": email}
+        requested = {"email": email}
         # 409: the customer has been deleted meanwhile.
-        self.ask("POST", f"/admin/dust/customers/{self.any_customer()}/claim", wish, tokens.admin(), {200, 409})
+        self.ask("POST", f"/admin/dust/customers/{self.any_customer()}/claim", requested, tokens.admin(), {200, 409})
         upkeep.escrow.apply(throw=True)
 
     def refer(self) -> None:
@@ -158,8 +158,8 @@ class Crowd:
     def redeem(self) -> None:
         who = self.any_customer()
         headers = {**tokens.customer(who), "Idempotency-Key": new_id("key")}
-        wish = {"dust": self.chance.choice([10, 60]), "currency_code": "eur"}
-        answer = self.ask("POST", "/store/dust/redemptions", wish, headers, {202, 409})
+        requested = {"dust": self.chance.choice([10, 60]), "currency_code": "eur"}
+        answer = self.ask("POST", "/store/dust/redemptions", requested, headers, {202, 409})
         if answer.status_code == 202:
             redemption_id = answer.json()["redemption"]["id"]
             redemptions.advance.apply(args=[redemption_id])
@@ -184,7 +184,7 @@ class Crowd:
         for task in (upkeep.mature_and_expire, upkeep.every_minute, upkeep.forget, upkeep.strip_old_bodies):
             task.apply(throw=True)
 
-    def tell(self) -> None:
+    def send_outgoing(self) -> None:
         for task in (notices.expiring, notices.send):
             task.apply(throw=True)
 
@@ -202,8 +202,8 @@ class Crowd:
         for redemption_id in due:
             redemptions.advance.apply(args=[redemption_id])
 
-    def ask(self, method: str, path: str, wish: Any, headers: dict[str, str], fine: set[int]) -> httpx.Response:
-        return self.checked(self.api.request(method, path, json=wish, headers=headers), fine)
+    def ask(self, method: str, path: str, requested: Any, headers: dict[str, str], fine: set[int]) -> httpx.Response:
+        return self.checked(self.api.request(method, path, json=requested, headers=headers), fine)
 
     def checked(self, answer: httpx.Response, fine: set[int]) -> httpx.Response:
         if answer.status_code == 503:
@@ -215,7 +215,7 @@ class Crowd:
         return (
             self.settle_some, self.settle_some, self.move_orders, self.hear, self.hear, self.drain, self.drain,
             self.guests, self.refer, self.adjust, self.adjust, self.merge, self.redeem, self.redeem, self.erase,
-            self.upkeep, self.tell, self.sweep,
+            self.upkeep, self.send_outgoing, self.sweep,
         )  # fmt: skip
 
     def steps(self, number: int) -> None:
@@ -295,8 +295,8 @@ def test_two_of_every_beat_and_sweep_at_once_do_what_one_does(
     medusa.orders = {life.order_id: life.newest for life in lives}
     for product in ("prod_1", "prod_2"):
         medusa.products[product] = {"id": product, "metadata": {}}
-        wish = {"dust_only": True, "dust_price": 5}
-        api.put(f"/admin/dust/products/{product}", json=wish, headers=tokens.admin())
+        requested = {"dust_only": True, "dust_price": 5}
+        api.put(f"/admin/dust/products/{product}", json=requested, headers=tokens.admin())
     # Three times: what a round brings in or settles is the next one's work.
     for _ in range(3):
         for task in tasks_of_the_clock():

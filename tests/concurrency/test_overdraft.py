@@ -24,8 +24,8 @@ Answer = tuple[int, str | None]
 
 def adjust(client: httpx.Client, customer: str, amount: int, key: str) -> Answer:
     headers = {**tokens.admin(), "Idempotency-Key": key}
-    wish = {"amount": amount, "reason": key}
-    answer = client.post(f"/admin/dust/customers/{customer}/adjustments", json=wish, headers=headers)
+    requested = {"amount": amount, "reason": key}
+    answer = client.post(f"/admin/dust/customers/{customer}/adjustments", json=requested, headers=headers)
     return answer.status_code, answer.json().get("code")
 
 

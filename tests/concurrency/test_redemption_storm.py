@@ -24,8 +24,8 @@ from tests.support.processes import eventually, serving_dust
 
 pytestmark = pytest.mark.servers
 
-BALANCE, WISH, AT_ONCE = 1_000, 90, 50
-FITTING = BALANCE // WISH
+BALANCE, DUST_EACH, AT_ONCE = 1_000, 90, 50
+FITTING = BALANCE // DUST_EACH
 
 
 def give(dust: int) -> None:
@@ -54,7 +54,7 @@ def states() -> dict[str, int]:
         return {row.state: row.number for row in rows}
 
 
-def promised(medusa: FakeMedusa) -> Decimal:
+def value_of_codes(medusa: FakeMedusa) -> Decimal:
     """What all live promotions together take off, in dust."""
     return sum(
         (Decimal(str(p["application_method"]["value"])) * 100 for p in list(medusa.promotions.values())), Decimal(0)
@@ -63,14 +63,14 @@ def promised(medusa: FakeMedusa) -> Decimal:
 
 @contextmanager
 def watched(medusa: FakeMedusa) -> Iterator[list[tuple[int, int, Decimal]]]:
-    """Look all the time, in a thread of its own; yields every look: balance, held, and what Medusa has promised."""
+    """Look repeatedly in a thread. Yields each look: balance, held, and the value of the codes in Medusa."""
     looks: list[tuple[int, int, Decimal]] = []
     over = threading.Event()
 
     def look() -> None:
         while not over.is_set():
             # In this order: what Medusa has now was held before, and what is held later cannot excuse it.
-            looks.append((*figures(), promised(medusa)))
+            looks.append((*figures(), value_of_codes(medusa)))
             time.sleep(0.02)
 
     watcher = threading.Thread(target=look)
@@ -113,7 +113,7 @@ def test_fifty_at_once_hold_no_more_than_there_is_and_leave_no_code_behind(setti
             assert answers.count((202, None)) == FITTING
             eventually(lambda: states() == {"active": FITTING})
             assert len(medusa.live_codes()) == FITTING
-            assert figures() == (BALANCE, FITTING * WISH)
+            assert figures() == (BALANCE, FITTING * DUST_EACH)
 
             let_time_run_out()
             eventually(lambda: figures()[1] == 0)
@@ -123,7 +123,7 @@ def test_fifty_at_once_hold_no_more_than_there_is_and_leave_no_code_behind(setti
             assert figures() == (BALANCE, 0)
     assert len(looks) > AT_ONCE
     assert all(0 <= held <= balance for balance, held, _ in looks)
-    assert all(promises <= balance for balance, _, promises in looks)
+    assert all(value <= balance for balance, _, value in looks)
 
 
 def redeem_at_once(url: str) -> list[tuple[int, Any]]:
@@ -134,8 +134,8 @@ def redeem_at_once(url: str) -> list[tuple[int, Any]]:
         with httpx.Client(base_url=url, timeout=60, trust_env=False) as client:
             client.get("/health/live")
             start.wait(60)
-            wish = {"dust": WISH, "currency_code": "eur"}
-            answer = client.post("/store/dust/redemptions", json=wish, headers=headers)
+            requested = {"dust": DUST_EACH, "currency_code": "eur"}
+            answer = client.post("/store/dust/redemptions", json=requested, headers=headers)
             return answer.status_code, answer.json().get("code")
 
     with ThreadPoolExecutor(AT_ONCE) as pool:

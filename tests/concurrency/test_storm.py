@@ -50,7 +50,7 @@ def deliver_all(api: TestClient, bodies: list[bytes]) -> None:
 
 
 def test_a_storm_and_one_reconcile_end_where_an_independent_reference_does(
-    api: TestClient, medusa: FakeMedusa, hints: list[Any]
+    api: TestClient, medusa: FakeMedusa, enqueued: list[Any]
 ) -> None:
     chance = random.Random(20261122)
     lives = order_lives(ORDERS, customers=CUSTOMERS, chance=chance)

@@ -1,6 +1,6 @@
 """A RabbitMQ of three nodes that are killed one after the other under load: Dust finds the others, nothing is lost.
 
-No sweep helps: beat says other things only, and an event or a redemption goes on by the hint that was sent for it.
+No sweep helps: beat says other things only, and an event or a redemption goes on by the message that was sent for it.
 """
 
 from typing import Any
@@ -27,7 +27,7 @@ pytestmark = [
 
 QUEUES = {"events", "redemptions", "medusa", "sweeps"}
 HANDLED = "SELECT count(handled_at), max(handled_at - received_at) FROM webhook_event WHERE received_at > :began"
-SHOPPER, GIFT, WISH = "cus_shopper", 1_000, 90
+SHOPPER, GIFT, DUST_EACH = "cus_shopper", 1_000, 90
 
 
 class Look:
@@ -105,7 +105,7 @@ def goes_on(till: Till, url: str, key: str) -> None:
     began = now()
     till.sell_more()
     eventually(lambda: rows(HANDLED, began=began)[0][0] > 0)
-    # Not before: while a queue has no leader, hints are refused, and only a sweep would offer this one again.
+    # Not before: while a queue has no leader, messages are refused, and only a sweep would offer this one again.
     redeem(url, key)
     eventually(lambda: rows("SELECT count(*) FROM dust_redemption WHERE state <> 'active'") == [(0,)])
     assert httpx.get(f"{url}/health/ready", timeout=60, trust_env=False).json()["degraded"] == []
@@ -117,8 +117,8 @@ def goes_on(till: Till, url: str, key: str) -> None:
 def redeem(url: str, key: str) -> None:
     headers = {**tokens.customer(SHOPPER), "Idempotency-Key": key}
     with httpx.Client(base_url=url, timeout=60, trust_env=False) as client:
-        wish = {"dust": WISH, "currency_code": "eur"}
-        assert client.post("/store/dust/redemptions", json=wish, headers=headers).status_code == 202
+        requested = {"dust": DUST_EACH, "currency_code": "eur"}
+        assert client.post("/store/dust/redemptions", json=requested, headers=headers).status_code == 202
 
 
 def give(dust: int) -> None:

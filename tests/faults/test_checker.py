@@ -52,7 +52,7 @@ def test_the_checker_finds(bug: str, where: Servers, record_property: Any) -> No
     assert not said
 
 
-def test_the_checker_tells_many_bugs_apart(where: Servers, record_property: Any) -> None:
+def test_the_checker_distinguishes_many_bugs(where: Servers, record_property: Any) -> None:
     with apart(where, 11) as own, installation(own, bug="named", workers=4) as found:
         histories = play_all(found, {bug: scene for bug, (scene, _) in NAMED.items()})
         missed = {bug: said for bug, history in histories.items() if (said := says(found, history, NAMED[bug][1]))}

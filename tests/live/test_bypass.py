@@ -74,7 +74,7 @@ def unpaid(world: World) -> list[str]:
 
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
-def test_a_webhook_tells_and_a_merchant_can_mend_it(
+def test_a_webhook_reports_it_and_a_merchant_can_fix_it(
     world: World, counter: Counter, way: Callable[[Counter], str]
 ) -> None:
     order_id = way(counter)
@@ -87,7 +87,7 @@ def test_a_webhook_tells_and_a_merchant_can_mend_it(
         assert until(lambda: order_id not in unpaid(world), PATIENCE_SECONDS)
 
 
-def test_reconcile_finds_what_no_webhook_told(world: World, counter: Counter) -> None:
+def test_reconcile_finds_what_no_webhook_delivered(world: World, counter: Counter) -> None:
     with world.shop.losing_events() as lost:
         order_id = counter.draft_order()
         assert until(lambda: lost(order_id), PATIENCE_SECONDS)

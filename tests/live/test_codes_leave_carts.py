@@ -151,7 +151,7 @@ def test_a_code_that_leaves_its_cart_frees_its_points_within_seconds(
     assert_full_price(shopper, cart_id, total)
 
 
-def test_medusas_redis_event_bus_tells_of_it_too(redis_world: World) -> None:
+def test_medusas_redis_event_bus_delivers_it_too(redis_world: World) -> None:
     with redis_world.shopper() as shopper:
         redis_world.bridge.give(shopper.customer_id, POINTS)
         cart_id, redemption = cart_with_code(redis_world, shopper)
@@ -177,7 +177,7 @@ def test_a_code_that_is_put_back_at_once_stays(world: World, shopper: Storefront
     assert until(lambda: of(shopper, redemption)["order_id"] == order_id, PATIENCE_SECONDS)
 
 
-def test_a_change_that_keeps_the_code_tells_the_bridge_nothing(world: World, shopper: Storefront) -> None:
+def test_a_change_that_keeps_the_code_sends_nothing_to_the_bridge(world: World, shopper: Storefront) -> None:
     cart_id, redemption = cart_with_code(world, shopper)
     shopper.set_quantity(cart_id, world.keys.shirt, 2)
     shopper.choose_shipping(cart_id)

@@ -44,7 +44,7 @@ class Installation:
     medusa_port: int
 
     def place_order(self, customer_id: str) -> str:
-        """An order in Medusa, of 10 dust, and its webhook at our door; the event's id."""
+        """An order in Medusa, of 10 dust, and its webhook at our webhook endpoint; the event's id."""
         document = order(new_id("order"), customer_id=customer_id)
         self.medusa.orders[document["id"]] = document
         event_id = new_id("msg")

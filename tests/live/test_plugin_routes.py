@@ -73,7 +73,7 @@ def test_nobody_gets_in_by_naming_a_customer(world: World, shopper: Storefront, 
 
     for path in ("/store/dust", "/store/dust/balance", "/store/dust/redemptions", "/admin/dust/overview"):
         assert anybody.get(path, headers=named).status_code == 401, path
-    # Nor with the token that only the plugin has: at Medusa's door it is nobody's.
+    # Nor with the token that only the plugin has: at Medusa's endpoint it is nobody's.
     token = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
     assert anybody.get("/store/dust", headers={**named, **token}).status_code == 401
     with world.shopper() as other:

@@ -30,7 +30,7 @@ def about(order_id: str, event: str) -> Callable[[Delivery], bool]:
 
 
 def verified(delivery: Delivery) -> str:
-    """The delivery's id, as the bridge's own door finds it. Raises what the door raises."""
+    """The delivery's id, as the bridge finds it. Raises what the endpoint raises."""
     key = webhook_key(SecretStr(WEBHOOK_SECRET))
     return verify(delivery.headers, delivery.body, [key], now=datetime.now(UTC))
 

@@ -49,7 +49,7 @@ def test_a_missing_secret_is_named(built: Path, database_url: str, tmp_path: Pat
         pass
 
 
-def test_a_shop_with_a_handler_of_its_own_is_told_how_to_keep_both(
+def test_a_shop_with_a_handler_of_its_own_reads_how_to_keep_both(
     built: Path, database_url: str, tmp_path: Path
 ) -> None:
     # Beside the built one, where Node finds the same packages.

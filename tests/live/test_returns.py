@@ -305,7 +305,7 @@ def test_an_exchange_before_anything_was_captured_keeps_what_the_order_earned(st
         assert bridge.balance(story.shopper.customer_id) == story.world.earns(shirt=1)
 
 
-def test_a_payment_that_no_webhook_told_of_is_found(story: Story) -> None:
+def test_a_payment_without_a_webhook_is_found(story: Story) -> None:
     keys, merchant = story.world.keys, story.merchant
     story.place((keys.shirt, 1))
     merchant.deliver(story.order_id)

@@ -220,12 +220,12 @@ def test_a_free_product_with_more_units_than_are_free(world: World, shopper: Sto
     wait_for_capture(shopper, made["id"], SHIRTS * 2 // 3)
 
 
-@pytest.mark.parametrize("wish", [{"reward_id": "fifth"}, {"dust": 500}], ids=["percentage", "fixed"])
+@pytest.mark.parametrize("requested", [{"reward_id": "fifth"}, {"dust": 500}], ids=["percentage", "fixed"])
 def test_in_a_mixed_cart_discounts_leave_the_dust_only_lines_to_their_own_codes(
-    world: World, shopper: Storefront, mug: SeededProduct, wish: Json
+    world: World, shopper: Storefront, mug: SeededProduct, requested: Json
 ) -> None:
     cart_id = filled_cart(shopper, (world.keys.hoodie, 1), (mug, 1))
-    made = world.redeem(shopper, {**wish, "cart_id": cart_id})
+    made = world.redeem(shopper, {**requested, "cart_id": cart_id})
     shown = {line["product_id"]: line for line in shopper.cart(cart_id)["items"]}
     assert shown[mug.id]["adjustments"] == []
     assert [each["code"] for each in shown[world.keys.hoodie.id]["adjustments"]] == [made["code"]]
@@ -235,7 +235,7 @@ def test_in_a_mixed_cart_discounts_leave_the_dust_only_lines_to_their_own_codes(
 
     wait_for_capture(shopper, made["id"], made["dust"])
     wait_for_capture(shopper, units["id"], MUG_DUST)
-    off = world.keys.hoodie.gross() / 5 if "reward_id" in wish else 5
+    off = world.keys.hoodie.gross() / 5 if "reward_id" in requested else 5
     earned = world.earns(hoodie=1, off=off)
     world.bridge.wait_for_balance(shopper.customer_id, GIFT - made["dust"] - MUG_DUST + earned)
 

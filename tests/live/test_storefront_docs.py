@@ -50,8 +50,8 @@ class Site:
             "TOKEN": shopper.token if shopper else "",
             "CART_ID": cart,
         }
-        wish = json.dumps({"module": module, "call": name, "args": args})
-        done = run(["node", self.program, wish], environment)
+        requested = json.dumps({"module": module, "call": name, "args": args})
+        done = run(["node", self.program, requested], environment)
         return json.loads(done)["answer"]
 
 
@@ -145,9 +145,9 @@ def test_a_quote_says_what_the_cart_would_earn_and_can_take(site: Site, shopper:
 def test_dust_is_redeemed_into_the_cart_once_for_a_click_and_given_back(
     site: Site, shopper: Storefront, cart: str
 ) -> None:
-    click, wish = key(), {"cart_id": cart, "dust": 500}
-    assert site.call("redeemDust", wish, click, shopper=shopper, cart=cart) == {}
-    assert site.call("redeemDust", wish, click, shopper=shopper, cart=cart) == {}
+    click, requested = key(), {"cart_id": cart, "dust": 500}
+    assert site.call("redeemDust", requested, click, shopper=shopper, cart=cart) == {}
+    assert site.call("redeemDust", requested, click, shopper=shopper, cart=cart) == {}
     assert shopper.cart(cart)["discount_total"] == 5
     (redemption,) = shopper.ask("GET", "/store/dust/redemptions")["redemptions"]
     assert (redemption["state"], redemption["value"]) == ("active", "5.00")
@@ -172,10 +172,10 @@ def test_codes_are_as_the_guide_lists_them(world: World, shopper: Storefront, ca
     listed = set(re.findall(r"\d{3} ((?:`\w+`(?:, )?)+)", GUIDE.partition("### What the customer sees")[2]))
     codes = {code for cell in listed for code in re.findall(r"`(\w+)`", cell)}
 
-    def refusal(wish: Json, again: str = "") -> str:
+    def refusal(requested: Json, again: str = "") -> str:
         answer = httpx.post(
             f"{world.shop.url}/store/dust/redemptions",
-            json=wish,
+            json=requested,
             headers={
                 "Authorization": f"Bearer {shopper.token}",
                 "x-publishable-api-key": world.keys.publishable_key,

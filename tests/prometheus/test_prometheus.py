@@ -106,8 +106,10 @@ def test_every_alert_is_seen_to_be_quiet_and_to_come() -> None:
     assert sorted(test["alertname"] for test in good_day["alert_rule_test"]) == alerts
     assert not any(test["exp_alerts"] for test in good_day["alert_rule_test"])
     for alert in alerts:
-        (told,) = [story["alert_rule_test"] for story in stories if story["alert_rule_test"][0]["alertname"] == alert]
-        assert {bool(test["exp_alerts"]) for test in told} == {False, True}
+        (reported,) = [
+            story["alert_rule_test"] for story in stories if story["alert_rule_test"][0]["alertname"] == alert
+        ]
+        assert {bool(test["exp_alerts"]) for test in reported} == {False, True}
 
 
 @with_prometheus

@@ -157,7 +157,7 @@ def test_what_doctor_says_is_all_there_is_to_set(
 
 
 def test_points_are_right_and_no_role_reaches_another_client(
-    pooled: Callable[..., None], database: str, serving_login: str, hints: list[object]
+    pooled: Callable[..., None], database: str, serving_login: str, enqueued: list[object]
 ) -> None:
     pooled(serving_login, DATABASE_POOLED="true")
     events = [order_event(order(f"order_{n}", customer_id=f"cus_{n % CUSTOMERS}")) for n in range(4 * CUSTOMERS)]

@@ -285,7 +285,7 @@ class AnyShop(PlayedShop):
 
     @precondition(lambda self: not self.polled)
     @rule()
-    def all_is_told(self) -> None:
+    def all_is_delivered(self) -> None:
         """The poll has found everything that Dust was not told. Then all is as in Medusa."""
         self.polled = True
         self.drain()
@@ -293,7 +293,7 @@ class AnyShop(PlayedShop):
             # What the poll finds, one by one: what an order meets may depend on which came first.
             rows = self.read_books("a").rows
             for sale in sorted(self.all_sales.values(), key=lambda sale: (sale.updated, sale.number)):
-                if not sale.gone and not self.is_told(sale, rows.get(self.order_id(sale, "a"))):
+                if not sale.gone and not self.is_delivered(sale, rows.get(self.order_id(sale, "a"))):
                     self.deliver(copy(sale))
                     self.drain()
         for sale in self.all_sales.values():
@@ -354,7 +354,7 @@ class AnyShop(PlayedShop):
     def teardown(self) -> None:
         try:
             if self.all_sales:
-                self.all_is_told()
+                self.all_is_delivered()
                 assert audit() == []
                 assert (
                     audit_orders(get_medusa(), 100)

@@ -29,10 +29,10 @@ def escrow(order_id: str = "order_1") -> Escrow:
 def register(api: TestClient, medusa: FakeMedusa, customer_id: str = "cus_1", email: str = EMAIL) -> None:
     """Add the account to Medusa, and deliver and process its webhook."""
     medusa.add_customer(customer_id, email, created=real_now())
-    tell_of_customer(api, "customer.created", customer_id)
+    deliver_customer_event(api, "customer.created", customer_id)
 
 
-def tell_of_customer(api: TestClient, kind: str, customer_id: str) -> None:
+def deliver_customer_event(api: TestClient, kind: str, customer_id: str) -> None:
     """Deliver and process a webhook about a customer."""
     deliver(api, event(kind, {"id": customer_id}))
     for event_id in process_batch().split_off:

@@ -63,7 +63,7 @@ class Delivery:
 
 
 class StandIn:
-    """Answers like the bridge's door and remembers what came. It can be away, and come back on the same port."""
+    """Answers like the bridge's webhook endpoint and records requests. It can go away and return on the same port."""
 
     def __init__(self) -> None:
         self.port = free_port()
@@ -233,10 +233,10 @@ class World:
         finally:
             person.close()
 
-    def redeem(self, shopper: Storefront, wish: Json) -> Json:
+    def redeem(self, shopper: Storefront, requested: Json) -> Json:
         """Redeem as this shopper, through Medusa, and wait until the codes can be used."""
         path, key = "/store/dust/redemptions", uuid.uuid4().hex
-        made = shopper.ask("POST", path, wish, **{"Idempotency-Key": key})["redemption"]
+        made = shopper.ask("POST", path, requested, **{"Idempotency-Key": key})["redemption"]
         redemption = dict(shopper.ask("GET", f"{path}/{made['id']}?wait=30")["redemption"])
         assert redemption["state"] == "active", redemption
         return redemption

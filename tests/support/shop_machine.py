@@ -356,7 +356,7 @@ class PlayedShop(RuleBasedStateMachine):
         return sum(sales[number].uses(hold.dust, hold.value) for number in hold.sales if number in sales)
 
     @staticmethod
-    def is_told(sale: Sale, row: Any) -> bool:
+    def is_delivered(sale: Sale, row: Any) -> bool:
         marks = (row.facts_version, row.facts_updated_at, int(row.facts_money)) if row else None
         return marks == (sale.version, sale.updated, sale.money_moved)
 

@@ -50,7 +50,7 @@ def test_on_rabbitmq_the_same_queues_are_quorum_queues_that_take_delayed_message
     assert on_rabbitmq["result_backend"] is None
 
 
-def test_whoever_connects_to_a_cluster_knows_all_of_its_nodes_and_waits_for_none(configured: Configured) -> None:
+def test_a_client_of_a_cluster_knows_all_of_its_nodes_and_waits_for_none(configured: Configured) -> None:
     settings = configured(DUST_BROKER_URL="amqp://u:p@one/dust; amqp://u:p@two/dust")
     app = Celery(set_as_current=False)
     app.conf.update({name: value for name, value in settings.items() if name.startswith("broker_")})

@@ -87,7 +87,7 @@ def test_lots_have_dates_of_their_own() -> None:
     assert second.matures_at == datetime(2026, 12, 1, tzinfo=UTC)
 
 
-def test_each_wrong_row_is_named_by_line_field_and_mend() -> None:
+def test_each_wrong_row_is_named_by_line_field_and_fix() -> None:
     reading = read(
         b"customer_id,email,amount,earned_at,expires_at\n"
         b"cus_1,,-5,,\n"  # 2

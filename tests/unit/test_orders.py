@@ -249,10 +249,10 @@ def test_how_much_of_it_is_paid(captured: int, share: Decimal) -> None:
     assert read_order(money("partially_captured", total=100, captured=captured)).paid_share == share
 
 
-def test_facts_say_which_details_they_tell() -> None:
-    told = read_order(order(lines=[line(categories=("pcat_1",), collection="pcol_1")], groups=("cusgroup_1",)))
-    assert told.knows == frozenset(OrderDetail)
-    assert (told.lines[0].collection_id, told.customer_group_ids) == ("pcol_1", {"cusgroup_1"})
+def test_facts_say_which_details_they_have() -> None:
+    reported = read_order(order(lines=[line(categories=("pcat_1",), collection="pcol_1")], groups=("cusgroup_1",)))
+    assert reported.knows == frozenset(OrderDetail)
+    assert (reported.lines[0].collection_id, reported.customer_group_ids) == ("pcol_1", {"cusgroup_1"})
     # As senders before this version put it: no key where there is nothing to know.
     older = order()
     del older["items"][0]["product"]["collection_id"], older["customer"]["groups"]

@@ -199,7 +199,7 @@ def test_comma_lists_and_addresses_are_cleaned(environment: Environment) -> None
     assert settings.medusa_url == "https://shop.example"
 
 
-def test_nothing_listens_beyond_loopback_unless_told_to() -> None:
+def test_nothing_listens_beyond_loopback_unless_configured() -> None:
     assert Settings().host == "127.0.0.1"
     assert Settings(host="0.0.0.0").flower_host == "127.0.0.1"
     assert Settings(host="0.0.0.0", flower_basic_auth="operator:long-password").flower_host == "0.0.0.0"

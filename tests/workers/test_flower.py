@@ -280,10 +280,10 @@ def test_a_failed_task_is_sent_again_and_both_pages_know_of_it(installation: Ins
     assert operator.knows(answer["task-id"]), "the link works at once"
     assert operator.outcome(answer["task-id"]) == "'Order order_msg_one earned 10 dust, 10 in all.'"
     assert (installation.state("msg_one"), installation.balance("cus_one")) == ("handled", 10)
-    told = {"task-id": answer["task-id"], "retry-of": task_id, "at": answer["at"], "by": "operator"}
+    reported = {"task-id": answer["task-id"], "retry-of": task_id, "at": answer["at"], "by": "operator"}
     after = operator.status(task_id)
-    assert (after["retryable"], after["retried"]) == (False, {**told, "state": "SUCCESS"})
-    assert operator.status(answer["task-id"])["retry-of"] == told
+    assert (after["retryable"], after["retried"]) == (False, {**reported, "state": "SUCCESS"})
+    assert operator.status(answer["task-id"])["retry-of"] == reported
     assert task_id not in operator.waiting()
 
 

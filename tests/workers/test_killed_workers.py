@@ -115,7 +115,7 @@ def two_thousand_events(lives: list[Life], chance: random.Random) -> list[bytes]
 
 
 def keep(bodies: list[bytes], portion: int, portions: int) -> None:
-    """What the door does with acknowledged events, for every `portions`-th of them."""
+    """What the endpoint does with acknowledged events, for every `portions`-th of them."""
     with transaction() as connection:
         for number in range(portion, len(bodies), portions):
             receive(connection, f"msg_{number:04}", read_event(bodies[number]), bodies[number], now=now())

@@ -102,7 +102,7 @@ def test_a_message_that_waits_for_its_time_keeps_no_worker(
         wait_until_handled(owner, "first", "second")
 
 
-def test_after_a_restart_of_rabbitmq_hints_arrive_again(
+def test_after_a_restart_of_rabbitmq_messages_arrive_again(
     environment: dict[str, str], owner: psycopg.Connection, server: RabbitMQ
 ) -> None:
     with serving_dust(environment, worker="worker --concurrency 1") as url:

@@ -254,7 +254,7 @@ def _notices(history: History, books: Books, shop: Shop) -> Iterator[str]:
                 said[each.customer_id] += each.data["amount"]
         if said != Counter(expected):
             yield f"notices: {kind} must tell of {expected}, tells of {dict(said)}"
-    heard = {notice for notice, customer in list(shop.told) if f"_{history.tag}_" in customer}
+    heard = {notice for notice, customer in list(shop.notified) if f"_{history.tag}_" in customer}
     for notice in sorted(heard - {each.id for each in books.notices}):
         yield f"notice: the shop heard {notice}, which nobody wrote"
     for each in books.notices:

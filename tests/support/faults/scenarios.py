@@ -98,14 +98,14 @@ def buys_while_medusa_is_away(walk: Walk) -> None:
     assert until(lambda: walk.sql(over, f"msg_{walk.tag}_a") == [(1,)], PATIENCE_SECONDS)
 
 
-def is_told_by_a_shop(how: str) -> Scene:
+def is_reported_by_a_shop(how: str) -> Scene:
     """The shop is told of an earning while it has some trouble."""
 
     def scene(walk: Walk) -> None:
         walk.installation.shop.troubles.append(Trouble(method="POST", mark=f"cus_{walk.tag}_a", how=how))
         buys(walk)
-        told = "SELECT count(*) FROM notice WHERE state = 'delivered' AND customer_id = %s"
-        assert until(lambda: walk.sql(told, f"cus_{walk.tag}_a") == [(1,)], PATIENCE_SECONDS)
+        reported = "SELECT count(*) FROM notice WHERE state = 'delivered' AND customer_id = %s"
+        assert until(lambda: walk.sql(reported, f"cus_{walk.tag}_a") == [(1,)], PATIENCE_SECONDS)
 
     return scene
 
@@ -208,11 +208,11 @@ ALONE: dict[str, tuple[Scene, str]] = {
 # The same for bugs that strike only who carries their name (`plugin/named.py`): they are in one Dust, all at once.
 NAMED: dict[str, tuple[Scene, str]] = {
     "silent": (buys, r"notices: missing are \[\("),
-    "told-twice": (buys, r"notices: .*, too many \[\("),
+    "sent-twice": (buys, r"notices: .*, too many \[\("),
     "silent-end": (waits_for_dust_to_come_and_go, r"notices: dust.expired must tell of .* 90\}, tells of \{\}"),
     "warned-twice": (is_warned, r"notices: dust.expiring must tell of .* 20\}, tells of .* 40\}"),
-    "refusal-is-delivery": (is_told_by_a_shop("away"), r"notice: .* is delivered; the shop has not heard it"),
-    "new-name-each-time": (is_told_by_a_shop("lose"), r"notice: the shop heard .*, which nobody wrote"),
+    "refusal-is-delivery": (is_reported_by_a_shop("away"), r"notice: .* is delivered; the shop has not heard it"),
+    "new-name-each-time": (is_reported_by_a_shop("lose"), r"notice: the shop heard .*, which nobody wrote"),
     "merge-loses": (is_two_accounts, r"merge: .*_survivor': 70\}"),
     "merge-doubles": (is_two_accounts, r"merge: .*_survivor': 200\}"),
     "guest-paid-twice": (was_a_guest, r"order: .*: 50\}"),

@@ -11,7 +11,7 @@ from tests.support.promotions import facts_of
 
 # Beyond DUST_MEDUSA_TIMEOUT_SECONDS of the installation (1).
 HANG_SECONDS = 1.6
-# Where the shop is told its news.
+# Where the shop receives outgoing webhooks.
 NOTICES = "/notices"
 
 
@@ -26,15 +26,15 @@ class Trouble:
 
 
 class Shop(FakeMedusa):
-    """A Medusa with troubles. `happened` has (when, what, code) for every promotion made or deleted; `told` the ids of
-    all notices that came, each as often as it came, with whom they are about, if anybody.
+    """A Medusa with troubles. `happened` has (when, what, code) for every promotion made or deleted. `notified` has the
+    id and customer of each outgoing webhook, as often as it was delivered.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.troubles: list[Trouble] = []
         self.happened: list[tuple[datetime, str, str]] = []
-        self.told: list[tuple[str, str]] = []
+        self.notified: list[tuple[str, str]] = []
         self._troubling = threading.Lock()
         # It takes codes out of carts that Dust does not know.
         self.plugin = True
@@ -44,7 +44,7 @@ class Shop(FakeMedusa):
         if trouble == "away":
             return 503, {"type": "unexpected_state", "message": "away"}
         if path == NOTICES:
-            self.told.append((headers["webhook-id"], body["data"].get("customer_id") or ""))
+            self.notified.append((headers["webhook-id"], body["data"].get("customer_id") or ""))
             answer: Answer = (200, {})
         else:
             answer = super().handle(method, path, query, body, headers)

@@ -178,13 +178,13 @@ class Walk:
 
     # --- the people, each in a thread of their own ---
 
-    def buys_and_is_told_of_twice(self) -> None:
+    def buys_and_is_delivered_twice(self) -> None:
         document = self.order("a", "a", 100)
         self.settles(document, 100)
         self.deliver("a", order_event(document), times=2)
         self.deliver("a-again", order_event(document))
 
-    def returns_and_is_told_of_backwards(self) -> None:
+    def returns_and_is_delivered_in_reverse_order(self) -> None:
         how: dict[str, Any] = {"placed": self.now - timedelta(days=2)}
         facts = [
             self.order("b", "a", 0, lines=[line(price=10, quantity=4, returned=returned)], version=returned + 1, **how)
@@ -226,7 +226,7 @@ class Walk:
         product = f"prod_{self.tag}_cup"
         self.call("DELETE", f"/admin/dust/products/{product}", expect={200, 404}, headers=tokens.admin())
 
-    def is_poison_until_mended(self) -> None:
+    def is_poison_until_fixed(self) -> None:
         document = self.order("e", "c", 40)
         self.deliver("e", event("order.placed", {"id": document["id"]}))
         event_id = f"msg_{self.tag}_e"
@@ -385,8 +385,9 @@ class Walk:
             enough.wait(_CROWD_PAUSE_SECONDS)
 
     EVERYBODY: tuple[Callable[["Walk"], None], ...] = (
-        buys_and_is_told_of_twice, returns_and_is_told_of_backwards, buys_and_medusa_is_asked, cancels, signs_up,
-        prices_a_product, is_poison_until_mended, pays_with_dust, changes_their_mind, lets_it_run_out,
+        buys_and_is_delivered_twice, returns_and_is_delivered_in_reverse_order, buys_and_medusa_is_asked, cancels,
+        signs_up,
+        prices_a_product, is_poison_until_fixed, pays_with_dust, changes_their_mind, lets_it_run_out,
         spends_before_it_is_there, is_lost_by_medusa, buys_as_a_guest, is_two_accounts, is_given_a_bonus,
         is_found_by_hand, sees_a_day_end,
     )  # fmt: skip

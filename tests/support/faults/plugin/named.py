@@ -24,13 +24,13 @@ def silent_end(mine: Mine) -> None:
     notices = webhook_events._notices
 
     def some(account: Any, quiet: Any) -> Any:
-        told = notices(account, quiet)
-        return [n for n in told if n.type is not NoticeType.EXPIRED] if mine(account.customer_id) else told
+        reported = notices(account, quiet)
+        return [n for n in reported if n.type is not NoticeType.EXPIRED] if mine(account.customer_id) else reported
 
     webhook_events._notices = some
 
 
-def told_twice(mine: Mine) -> None:
+def sent_twice(mine: Mine) -> None:
     """Two notices are written of each movement."""
     from bridge.ledger import webhook_events
 
@@ -195,11 +195,11 @@ def price_unheard(mine: Mine) -> None:
     from bridge.errors import Unavailable
     from bridge.medusa.client import Medusa
 
-    tell = Medusa.set_product_metadata
+    set_metadata = Medusa.set_product_metadata
 
     def hopeful(self: Any, product_id: Any, metadata: Any) -> None:
         try:
-            tell(self, product_id, metadata)
+            set_metadata(self, product_id, metadata)
         except Unavailable:
             if not mine(product_id):
                 raise
@@ -345,7 +345,7 @@ def left_in_carts(mine: Mine) -> None:
 
 # fmt: off
 BUGS = (
-    silent, silent_end, told_twice, warned_twice, refusal_is_delivery, new_name_each_time, merge_loses,
+    silent, silent_end, sent_twice, warned_twice, refusal_is_delivery, new_name_each_time, merge_loses,
     merge_doubles, guest_paid_twice, guest_unpaid, guest_and_another, guest_waits_on, expires_twice,
     never_expires, never_matures, price_unheard, two_welcomes, overdraws, balance_drifts, gives_up,
     event_copied, order_copied, takes_all, code_made_anew, spare_code, left_in_carts,

@@ -33,7 +33,7 @@ def _no_lock() -> None:
 
 
 def _ack_before_commit() -> None:
-    """The door answers, and then commits."""
+    """The endpoint answers, and then commits."""
     from bridge.inbox.receive import Arrival, Receipt
     from bridge.webhooks import endpoint
 
