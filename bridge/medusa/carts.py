@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from bridge.errors import InvalidInput, wrong_fields
 from bridge.ids import CustomerId, ProductId
 from bridge.medusa.amounts import Number, Quantity, sum_of
+from bridge.medusa.order_shapes import GroupShape, ProductShape, category_ids
 
 # Medusa drops `customer_id` alone, and `customer.has_account` (2.21.2, tried): it returns all of the customer, or the
 # id and e-mail. Dust reads only the id and whether it is an account. `item_total` is not read, but without a total of
@@ -19,7 +20,8 @@ CART_FIELDS = (
     "id,customer_id,customer.*,currency_code,completed_at,item_total,"
     "items.id,items.product_id,items.quantity,items.total,items.tax_total,items.adjustments.code,"
     "items.adjustments.amount,items.adjustments.is_tax_inclusive,items.unit_price,items.is_tax_inclusive,"
-    "items.tax_lines.rate,promotions.code,shipping_methods.id,shipping_methods.total,shipping_methods.tax_total,"
+    "items.tax_lines.rate,items.product.categories.id,items.product.collection_id,customer.groups.id,"
+    "promotions.code,credit_lines.amount,shipping_methods.id,shipping_methods.total,shipping_methods.tax_total,"
     "shipping_methods.amount,shipping_methods.is_tax_inclusive,shipping_methods.tax_lines.rate,"
     "shipping_methods.adjustments.amount"
 )
@@ -45,6 +47,8 @@ class CartLine:
     gross: Decimal
     discounts: Mapping[str, Decimal]
     """What each code takes off this line; with tax if the promotion says so, as all of Dust's do."""
+    category_ids: frozenset[str] = frozenset()
+    collection_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +68,9 @@ class Cart:
     shipping_gross: Decimal | None
     shipping_tax: Decimal
     promotion_codes: frozenset[str]
+    customer_group_ids: frozenset[str] = frozenset()
+    credit: Decimal = Decimal(0)
+    """What gift cards and store credit pay of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,9 +94,14 @@ class _Adjustment(_Shape):
     amount: Number
 
 
+class _Credit(_Shape):
+    amount: Number
+
+
 class _Item(_Shape):
     id: str
     product_id: str | None = None
+    product: ProductShape | None = None
     quantity: Quantity
     total: Number
     tax_total: Number = Decimal(0)
@@ -104,6 +116,7 @@ class _ShippingMethod(_Shape):
 class _Customer(_Shape):
     id: str
     has_account: bool | None = None
+    groups: tuple[GroupShape, ...] | None = None
 
 
 class _Promotion(_Shape):
@@ -119,6 +132,7 @@ class _Cart(_Shape):
     items: tuple[_Item, ...] | None = None
     shipping_methods: tuple[_ShippingMethod, ...] | None = None
     promotions: tuple[_Promotion | None, ...] | None = None
+    credit_lines: tuple[_Credit | None, ...] | None = None
 
 
 def read_cart(document: Mapping[str, Any]) -> Cart:
@@ -143,12 +157,16 @@ def read_cart(document: Mapping[str, Any]) -> Cart:
                 net=item.total - item.tax_total,
                 gross=item.total,
                 discounts=_discounts(item),
+                category_ids=category_ids(item.product),
+                collection_id=item.product.collection_id if item.product else None,
             )
             for item in cart.items or ()
         ),
         shipping_gross=sum_of(method.total for method in cart.shipping_methods) if cart.shipping_methods else None,
         shipping_tax=sum_of(method.tax_total for method in cart.shipping_methods or ()),
         promotion_codes=frozenset(p.code for p in cart.promotions or () if p and p.code),
+        customer_group_ids=frozenset(group.id for group in (cart.customer and cart.customer.groups) or ()),
+        credit=sum_of(line.amount for line in cart.credit_lines or () if line),
     )
 
 

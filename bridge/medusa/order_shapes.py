@@ -60,6 +60,10 @@ class ProductShape(Shape):
     collection_id: Text | None = None
 
 
+def category_ids(product: ProductShape | None) -> frozenset[str]:
+    return frozenset(category.id for category in (product and product.categories) or ())
+
+
 class DetailShape(Shape):
     written_off_quantity: Quantity | None = None
     return_received_quantity: Quantity | None = None

@@ -15,7 +15,7 @@ from bridge.ids import CustomerId, OrderId
 from bridge.medusa.currencies import amount_to_pay
 from bridge.medusa.exchanges import Shares, kept_shares
 from bridge.medusa.order_payment import captured, is_paid, paid_share
-from bridge.medusa.order_shapes import AdjustmentShape, ItemShape, OrderShape, ShippingMethodShape
+from bridge.medusa.order_shapes import AdjustmentShape, ItemShape, OrderShape, ShippingMethodShape, category_ids
 
 _COMPLETED = {"completed", "archived"}
 # Ordered lines are written with the order, at most a millisecond later; added lines need later calls.
@@ -321,7 +321,7 @@ def _line(item: ItemShape, *, swapped_in: bool) -> Line:
     return Line(
         id=item.id,
         product_id=item.product_id,
-        category_ids=frozenset(c.id for c in item.product.categories or ()) if item.product else frozenset(),
+        category_ids=category_ids(item.product),
         collection_id=item.product.collection_id if item.product else None,
         ordered=item.quantity,
         units=_standing_quantity(item),

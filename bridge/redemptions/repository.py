@@ -175,16 +175,16 @@ def lock_open_redemptions(connection: Connection, customer_id: CustomerId) -> li
     return _load(connection, list(connection.scalars(theirs)), lock=True)
 
 
-def lock_redemptions_of_orders(
-    connection: Connection, *, codes: Iterable[str], order_ids: Iterable[OrderId]
+def redemptions_of_orders(
+    connection: Connection, *, codes: Iterable[str], order_ids: Iterable[OrderId], lock: bool
 ) -> list[Redemption]:
-    """Lock all redemptions that have one of these codes, or that one of these orders has used, in id order."""
+    """Return all redemptions that have one of these codes, or that one of these orders has used, in id order."""
     by_code = select(dust_redemption_code.c.redemption_id).where(among(dust_redemption_code.c.code, list(codes)))
     by_order = select(dust_redemption_code.c.redemption_id).where(
         among(dust_redemption_code.c.order_id, list(order_ids))
     )
     # A union and not an `or`: each half uses its own index.
-    return _load(connection, list(connection.scalars(by_code.union(by_order))), lock=True)
+    return _load(connection, list(connection.scalars(by_code.union(by_order))), lock=lock)
 
 
 # Kinds that take nothing off the lines, or pay for units at their own price in points.

@@ -105,8 +105,13 @@ class LimitedOrder:
     allowed: Allowed
 
 
-def read_limit_history(connection: Connection, own: Collection[OwnOrder], *, longest_days: int) -> LimitHistory:
-    """Read the orders that limits across several orders compare with those in `own`. Locks those that may change."""
+def read_limit_history(
+    connection: Connection, own: Collection[OwnOrder], *, longest_days: int, lock: bool
+) -> LimitHistory:
+    """Read the orders that limits across several orders compare with those in `own`.
+
+    With `lock` it locks those that may change, by id.
+    """
     customers = {customer for each in own for customer in each.customers}
     accounts_of = list(accounts_of_persons(connection, customers).values())
     # The batch may name only another account of the person than the one with the smallest id.
@@ -126,10 +131,11 @@ def read_limit_history(connection: Connection, own: Collection[OwnOrder], *, lon
         return history
     earliest = min(since.values()) - timedelta(days=longest_days)
     rows = rows_of_customers(connection, person_of.keys(), placed_after=earliest)
-    own_ids = {each.order_id for each in own}
-    may_change = [row.order_id for row in rows if row.order_id not in own_ids and not history.is_fixed(row)]
-    locked = lock_rows(connection, may_change)
-    rows = [row for each in rows if (row := locked.get(each.order_id, each)).customer_id in person_of]
+    if lock:
+        own_ids = {each.order_id for each in own}
+        may_change = [row.order_id for row in rows if row.order_id not in own_ids and not history.is_fixed(row)]
+        locked = lock_rows(connection, may_change)
+        rows = [row for each in rows if (row := locked.get(each.order_id, each)).customer_id in person_of]
     versions = versions_by_number(
         connection, {row.programme_version for row in rows if row.programme_version is not None}
     )

@@ -16,7 +16,7 @@ from bridge.products.settings import dust_only_among
 from bridge.programme.earning import LineTerms
 from bridge.programme.versions import Version, current_version, versions_by_number
 from bridge.redemptions.capture import is_used_by
-from bridge.redemptions.repository import Redemption, lock_redemptions_of_orders
+from bridge.redemptions.repository import Redemption, redemptions_of_orders
 from bridge.settlement.booking import Booking
 from bridge.settlement.earning_limits import LimitHistory, OwnOrder, read_limit_history
 from bridge.settlement.escrow import Escrow, lock_escrows, open_escrow, owner_of
@@ -125,25 +125,31 @@ def load(
     *,
     asked: Collection[OrderId] = (),
     longest_limit_days: int | None,
+    lock: bool = True,
     now: datetime,
 ) -> Loaded:
     """Lock and read what these orders need. Their rows are locked.
 
     `asked` are orders that Medusa was asked for. `longest_limit_days` is the longest window of limits across several
-    orders; None if there are none.
+    orders; None if there are none. Without `lock` it only reads, for orders that are not placed yet.
     """
-    loaded, second_uses = _load_orders(connection, orders, rows, asked, now)
+    loaded, second_uses = _load_orders(connection, orders, rows, asked, lock=lock, now=now)
     if longest_limit_days is not None:
         loaded = _expect_transfers(connection, loaded, now)
     newest = list({each.order.id: each for each in loaded}.values())
     limits = None
     if longest_limit_days is not None:
-        limits = read_limit_history(connection, _own_orders(loaded), longest_days=longest_limit_days)
+        limits = read_limit_history(connection, _own_orders(loaded), longest_days=longest_limit_days, lock=lock)
     return Loaded(
         orders=tuple(loaded),
         tiers=_read_tiers(connection, loaded),
         limits=limits,
-        referrals=lock_referrals(connection, _customers(newest), settling={each.order.id for each in newest}, now=now),
+        referrals=lock_referrals(
+            connection,
+            _customers(newest) if lock else (),
+            settling={each.order.id for each in newest},
+            now=now,
+        ),
         second_uses=second_uses,
     )
 
@@ -153,6 +159,8 @@ def _load_orders(
     orders: Sequence[Order],
     rows: Mapping[OrderId, SettlementRow],
     asked: Collection[OrderId],
+    *,
+    lock: bool,
     now: datetime,
 ) -> tuple[list[LoadedOrder], tuple[tuple[Redemption, Order], ...]]:
     if not orders:
@@ -165,8 +173,8 @@ def _load_orders(
     dust_only = dust_only_among(connection, products)
     # Orders that never were a guest's need no query.
     guests = {order.id for order in orders if order.is_guest or rows[order.id].guest}
-    escrows = lock_escrows(connection, guests)
-    redemptions, second_uses = _lock_redemptions(connection, orders)
+    escrows = lock_escrows(connection, guests) if lock else {}
+    redemptions, second_uses = _redemptions(connection, orders, lock=lock)
     with_former = {order.id for order in orders if rows[order.id].former_share is not None}
     former_owners = read_former_owners(connection, with_former)
     first_owners: dict[OrderId, CustomerId] = {}
@@ -221,13 +229,13 @@ def _placed_for_good(orders: Sequence[Order], rows: Mapping[OrderId, SettlementR
     return dated
 
 
-def _lock_redemptions(
-    connection: Connection, orders: Sequence[Order]
+def _redemptions(
+    connection: Connection, orders: Sequence[Order], *, lock: bool
 ) -> tuple[list[tuple[Redemption, ...]], tuple[tuple[Redemption, Order], ...]]:
     """Return the redemptions that each of these facts uses, and second uses of a code."""
     newest = {order.id: order for order in orders}
     codes = {code for order in orders for code in order.codes}
-    found = lock_redemptions_of_orders(connection, codes=codes, order_ids=list(newest))
+    found = redemptions_of_orders(connection, codes=codes, order_ids=list(newest), lock=lock)
     used: list[tuple[Redemption, ...]] = []
     second_uses = []
     for order in orders:

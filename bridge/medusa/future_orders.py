@@ -1,0 +1,91 @@
+"""Orders that are not placed yet, as `Order`: what a cart, or some products, would become."""
+
+from datetime import datetime
+from decimal import Decimal
+
+from bridge.ids import CustomerId, OrderId
+from bridge.medusa.amounts import sum_of
+from bridge.medusa.carts import Cart
+from bridge.medusa.exchanges import Shares, kept_shares
+from bridge.medusa.orders import CodeUse, Line, Order, OrderDetail
+
+_ALL = Shares()
+
+
+def future_order(
+    order_id: OrderId,
+    *,
+    customer_id: CustomerId | None,
+    has_account: bool,
+    currency_code: str,
+    lines: tuple[Line, ...],
+    shipping_net: Decimal = Decimal(0),
+    shipping_gross: Decimal = Decimal(0),
+    promotion_codes: frozenset[str] = frozenset(),
+    customer_group_ids: frozenset[str] = frozenset(),
+    shares_without_credit: Shares = _ALL,
+    now: datetime,
+) -> Order:
+    """Return an order that could be placed now, as it is once it is paid and completed. Amounts in major units."""
+    return Order(
+        id=order_id,
+        customer_id=customer_id,
+        is_guest=not has_account,
+        currency_code=currency_code,
+        version=1,
+        created_at=now,
+        placed_at=now,
+        updated_at=now,
+        is_draft=False,
+        canceled=False,
+        paid=True,
+        free=False,
+        paid_share=Decimal(1),
+        completed=True,
+        lines=lines,
+        shipping_uses=(),
+        shipping_net=shipping_net,
+        shipping_gross=shipping_gross,
+        promotion_codes=promotion_codes,
+        customer_group_ids=customer_group_ids,
+        knows=frozenset(OrderDetail),
+        shares=_ALL,
+        shares_without_credit=shares_without_credit,
+        money_moved=Decimal(0),
+        awaits_payment=False,
+        # A guest enters an e-mail before the order. It is never stored from here.
+        email="unknown",
+    )
+
+
+def order_of_cart(cart: Cart, *, now: datetime) -> Order:
+    """Return the order that this cart would become if it were completed and paid now."""
+    lines = tuple(
+        Line(
+            id=line.id,
+            product_id=line.product_id,
+            category_ids=line.category_ids,
+            collection_id=line.collection_id,
+            ordered=line.quantity,
+            units=line.quantity,
+            net=max(line.net, Decimal(0)),
+            gross=max(line.gross, Decimal(0)),
+            code_uses=tuple(CodeUse(code=code, amount=off, given=off) for code, off in line.discounts.items()),
+        )
+        for line in cart.lines
+    )
+    shipping = cart.shipping_gross or Decimal(0)
+    total = sum_of(line.gross for line in lines) + shipping - cart.credit
+    return future_order(
+        OrderId(cart.id),
+        customer_id=cart.customer_id,
+        has_account=cart.has_account,
+        currency_code=cart.currency_code,
+        lines=lines,
+        shipping_net=max(shipping - cart.shipping_tax, Decimal(0)),
+        shipping_gross=max(shipping, Decimal(0)),
+        promotion_codes=cart.promotion_codes,
+        customer_group_ids=cart.customer_group_ids,
+        shares_without_credit=kept_shares(total=total, credit=cart.credit, swapped=Decimal(0), money=total),
+        now=now,
+    )

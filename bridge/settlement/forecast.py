@@ -1,0 +1,51 @@
+"""Forecast what an order would earn, by settlement's own computation. Reads only, without locks."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from bridge.medusa.orders import Order
+from bridge.programme.breakdown import RulePart, break_down
+from bridge.programme.versions import longest_joint_limit_days
+from bridge.settlement.compute import compute
+from bridge.settlement.load import load
+from bridge.settlement.repository import SettlementRow
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forecast:
+    """The points that an order would earn if it were placed now and paid.
+
+    For a guest they would be in escrow. `why` says why they are none, or limited.
+    """
+
+    dust: int
+    breakdown: tuple[RulePart, ...]
+    why: str | None
+
+
+def forecast(connection: Connection, order: Order, *, now: datetime) -> Forecast:
+    """Return what the order would earn under the rules in force now, after its customer's other orders."""
+    return forecast_each(connection, [order], now=now)[0]
+
+
+def forecast_each(connection: Connection, orders: list[Order], *, now: datetime) -> list[Forecast]:
+    """Forecast each of these orders by itself, as if the others were not placed. All are of one customer."""
+    if not orders:
+        return []
+    loaded = load(
+        connection,
+        orders,
+        {order.id: SettlementRow(order_id=order.id) for order in orders},
+        longest_limit_days=longest_joint_limit_days(connection),
+        lock=False,
+        now=now,
+    )
+    forecasts = []
+    for each in loaded.orders:
+        [plan] = compute(replace(loaded, orders=(each,)), now=now).orders
+        dust = plan.target if plan.owner else plan.escrowed
+        breakdown = break_down(plan.earned, each.terms, tier=plan.tier, dust=dust)
+        forecasts.append(Forecast(dust=dust, breakdown=breakdown, why=plan.allowed.why))
+    return forecasts
