@@ -1,0 +1,241 @@
+"""A forecast says what the order will earn: by the same rules, terms, tiers and limits as its settlement."""
+
+from datetime import timedelta
+from itertools import count
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import text
+from sqlalchemy.dialects.postgresql import insert
+
+from bridge.clock import now
+from bridge.db import transaction
+from bridge.medusa.carts import read_cart
+from bridge.medusa.future_orders import order_of_cart
+from bridge.medusa.orders import read_order
+from bridge.products.settings import dust_product
+from bridge.programme.rules import Programme
+from bridge.programme.versions import add_version
+from bridge.settlement.forecast import Forecast, forecast
+from bridge.settlement.settle import settle_orders
+from tests.support.orders import line, order
+
+pytestmark = pytest.mark.usefixtures("settings")
+
+GROUPS, CATEGORIES, COLLECTIONS = ("cusgroup_vip",), ("pcat_sale", "pcat_shoes"), ("pcol_new",)
+EXAMPLES = count()
+PRODUCTS = ("prod_shirt", "prod_mug", "prod_shoe", "prod_badge")
+
+
+def rules(**changes: Any) -> None:
+    with transaction() as connection:
+        add_version(connection, Programme.model_validate(changes), author="test", now=now())
+
+
+def cart_of(document: dict[str, Any]) -> dict[str, Any]:
+    """The cart that became this order."""
+    return {
+        "id": "cart_1",
+        "customer_id": document["customer_id"],
+        "customer": document["customer"],
+        "currency_code": document["currency_code"],
+        "completed_at": None,
+        "items": [
+            {
+                "id": f"cali_{item['id']}",
+                "product_id": item["product_id"],
+                "product": item["product"],
+                "quantity": item["quantity"],
+                "total": item["total"],
+                "tax_total": item["tax_total"],
+                "adjustments": [
+                    {"code": each["code"], "amount": each["amount"]} for each in item["adjustments"] if each["code"]
+                ],
+            }
+            for item in document["items"]
+        ],
+        "shipping_methods": [{"id": "casm_1", "total": document["shipping_total"], "tax_total": 0}],
+        "promotions": [],
+    }
+
+
+def forecast_of(document: dict[str, Any]) -> Forecast:
+    with transaction() as connection:
+        found = forecast(connection, order_of_cart(read_cart(cart_of(document)), now=now()), now=now())
+        assert connection.scalar(text("SELECT count(*) FROM order_settlement WHERE order_id = 'cart_1'")) == 0
+    return found
+
+
+def earned(document: dict[str, Any]) -> int:
+    with transaction() as connection:
+        settled = settle_orders(connection, [read_order(document)], now=now())[document["id"]]
+        waiting = connection.scalar(
+            text("SELECT escrowed FROM order_settlement WHERE order_id = :order"), {"order": document["id"]}
+        )
+    return settled.booked + int(waiting or 0)
+
+
+def parts(found: Forecast) -> dict[str, int]:
+    return {part.rule: part.dust for part in found.breakdown}
+
+
+def test_a_category_a_collection_and_a_group_count_as_in_the_order() -> None:
+    rules(
+        earn={
+            "rates": {"eur": "1"},
+            "excluded_collection_ids": ["pcol_new"],
+            "multipliers": [
+                {"name": "sale", "factor": "3", "category_ids": ["pcat_sale"]},
+                {"name": "friends", "factor": "2", "customer_group_ids": ["cusgroup_vip"]},
+            ],
+        }
+    )
+    lines = [
+        line("ordli_1", price=10, categories=("pcat_sale",)),
+        line("ordli_2", price=5),
+        line("ordli_3", price=100, collection="pcol_new"),
+    ]
+    document = order(lines=lines, groups=GROUPS, placed=now())
+    found = forecast_of(document)
+    assert found.dust == earned(document) == 10 * 3 * 2 + 5 * 2
+    assert parts(found) == {"rate": 15, "sale × friends": 50, "friends": 5}
+
+
+def test_shipping_and_fixed_points_are_named() -> None:
+    rules(
+        earn={
+            "rates": {"eur": "1"},
+            "basis": {"include_shipping": True},
+            "fixed": [{"product_id": "prod_mug", "dust": 50}],
+        }
+    )
+    document = order(lines=[line(product_id="prod_mug", quantity=2, price=7)], shipping=4, placed=now())
+    found = forecast_of(document)
+    assert found.dust == earned(document) == 104
+    assert parts(found) == {"fixed points": 100, "shipping": 4}
+
+
+def test_a_tier_and_a_limit_are_named_and_add_up() -> None:
+    rules(
+        earn={"rates": {"eur": "1"}, "limits": {"per_day": 250}},
+        tiers={"basis": "earned", "levels": [{"name": "gold", "from": "100", "factor": "2"}]},
+    )
+    before = order("order_0", lines=[line(price=100)], placed=now() - timedelta(minutes=1))
+    assert earned(before) == 100
+    document = order(lines=[line(price=90)], placed=now())
+    found = forecast_of(document)
+    assert found.dust == earned(document) == 150
+    assert parts(found) == {"rate": 90, "gold": 90, "limit": -30}
+
+
+def test_a_guests_cart_forecasts_what_goes_into_escrow() -> None:
+    document = order(lines=[line(price=42)], guest=True, placed=now())
+    assert forecast_of(document).dust == earned(document) == 42
+
+
+def test_a_forecast_changes_nothing() -> None:
+    document = order(lines=[line(price=42)], placed=now())
+    assert forecast_of(document).dust == 42
+    with transaction() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM dust_balance")) == 0
+
+
+amounts = st.integers(1, 40_000).map(lambda cents: cents / 100)
+factors = st.sampled_from(["0", "0.5", "1.5", "2", "3"])
+programmes = st.fixed_dictionaries(
+    {
+        "earn": st.fixed_dictionaries(
+            {
+                "rates": st.sampled_from([{"eur": "1"}, {"eur": "1.37"}, {"eur": "0.3"}, {"usd": "1"}]),
+                "when": st.sampled_from(["order.placed", "payment.captured", "order.completed"]),
+                "rounding": st.sampled_from(["floor", "half_up", "ceiling"]),
+                "basis": st.fixed_dictionaries({"include_shipping": st.booleans()}),
+                "excluded_product_ids": st.sampled_from([[], ["prod_badge"]]),
+                "excluded_category_ids": st.sampled_from([[], ["pcat_shoes"]]),
+                "fixed": st.sampled_from([[], [{"product_id": "prod_mug", "dust": 7}]]),
+                "multipliers": st.lists(
+                    st.fixed_dictionaries(
+                        {
+                            "name": st.sampled_from(["sale", "friends", "new", "week"]),
+                            "factor": factors,
+                            "category_ids": st.sampled_from([[], ["pcat_sale"]]),
+                            "collection_ids": st.sampled_from([[], ["pcol_new"]]),
+                            "customer_group_ids": st.sampled_from([[], ["cusgroup_vip"]]),
+                        }
+                    ),
+                    max_size=2,
+                ),
+                "limits": st.fixed_dictionaries(
+                    {
+                        "per_order": st.sampled_from([None, 100]),
+                        "per_day": st.sampled_from([None, 150]),
+                        "per_customer": st.sampled_from([None, {"dust": 300, "days": 7}]),
+                    }
+                ),
+            }
+        ),
+        "tiers": st.sampled_from(
+            [
+                {},
+                {"basis": "earned", "levels": [{"name": "gold", "from": "50", "factor": "1.5"}]},
+                {"basis": "spent", "currency_code": "eur", "levels": [{"name": "gold", "from": "50", "factor": "2"}]},
+            ]
+        ),
+    }
+)
+carts = st.lists(
+    st.fixed_dictionaries(
+        {
+            "product_id": st.sampled_from(PRODUCTS),
+            "price": amounts,
+            "quantity": st.sampled_from([1, 2, 3, 1.5]),
+            "discount": st.sampled_from([0, 0, 0.5]),
+            "categories": st.sampled_from([(), ("pcat_sale",), CATEGORIES]),
+            "collection": st.sampled_from([None, "pcol_new"]),
+        }
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(programme=programmes, baskets=st.lists(carts, min_size=1, max_size=3), vip=st.booleans(), shipping=amounts)
+def test_each_order_earns_what_its_cart_forecast(
+    programme: dict[str, Any], baskets: list[list[dict[str, Any]]], vip: bool, shipping: float
+) -> None:
+    """Several orders after each other, so that tiers and limits are reached on the way."""
+    example = next(EXAMPLES)
+    with transaction() as connection:
+        row = {
+            "product_id": "prod_badge",
+            "dust_only": True,
+            "dust_price": 500,
+            "updated_by": "test",
+            "created_at": now(),
+            "updated_at": now(),
+        }
+        connection.execute(insert(dust_product).values(row).on_conflict_do_nothing())
+    rules(**programme)
+    for number, basket in enumerate(baskets):
+        lines = []
+        for place, wanted in enumerate(basket):
+            wanted = dict(wanted)
+            off = round(wanted.pop("discount") * wanted["price"] * wanted["quantity"], 2)
+            lines.append(line(f"ordli_{number}_{place}", discount=off, code="COUPON" if off else None, **wanted))
+        document = order(
+            f"order_{example}_{number}",
+            customer_id=f"cus_{example}",
+            lines=lines,
+            groups=GROUPS if vip else (),
+            shipping=shipping,
+            placed=now() + timedelta(minutes=number),
+            status="completed",
+            payment_status="captured",
+        )
+        document["summary"] = None
+        found = forecast_of(document)
+        assert found.dust == sum(parts(found).values())
+        assert found.dust == earned(document), found

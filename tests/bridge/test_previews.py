@@ -1,0 +1,149 @@
+"""A preview says what a cancel, a return or a refund will do to the customer's points, and changes nothing."""
+
+from decimal import Decimal
+from itertools import count
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import text
+
+from bridge.clock import now
+from bridge.db import transaction
+from bridge.ids import CustomerId
+from bridge.ledger.adjust import adjust_balance
+from bridge.ledger.statements import read_balance
+from bridge.medusa.changed_orders import ImpossibleChange, OrderChange, changed
+from bridge.medusa.orders import read_order
+from bridge.settlement.preview import Preview, preview_order
+from bridge.settlement.settle import settle_orders
+from tests.support.orders import line, order, sample
+
+CUSTOMER, EXAMPLES = CustomerId("cus_1"), count()
+
+pytestmark = pytest.mark.usefixtures("settings")
+
+
+def settle(document: dict[str, Any]) -> None:
+    with transaction() as connection:
+        settle_orders(connection, [read_order(document)], now=now())
+
+
+def exact(document: Any) -> Any:
+    """The document with `Decimal` numbers, as the client reads it."""
+    if isinstance(document, dict):
+        return {name: exact(value) for name, value in document.items()}
+    if isinstance(document, list):
+        return [exact(each) for each in document]
+    return Decimal(str(document)) if isinstance(document, float) else document
+
+
+def preview(document: dict[str, Any], **change: Any) -> Preview:
+    order_change = OrderChange(**{"returns": {}, **change})
+    with transaction() as connection:
+        before = connection.execute(text("SELECT * FROM dust_transaction")).all()
+        found = preview_order(connection, read_order(changed(exact(document), order_change, now=now())), now=now())
+        assert connection.execute(text("SELECT * FROM dust_transaction")).all() == before
+    return found
+
+
+def balance(customer_id: CustomerId = CUSTOMER) -> int:
+    with transaction() as connection:
+        return read_balance(connection, customer_id).balance
+
+
+def test_a_cancel_takes_back_what_was_earned() -> None:
+    document = order(lines=[line(price=30)])
+    settle(document)
+    found = preview(document, cancel=True)
+    assert (found.earned_taken_back, found.before.balance, found.after.balance) == (30, 30, 0)
+    assert balance() == 30
+    settle(order(lines=[line(price=30)], status="canceled", version=2))
+    assert balance() == found.after.balance
+
+
+def test_a_refund_without_a_return_takes_back_its_share() -> None:
+    after = sample("order_after_refund_without_return")
+    paid = {**after["summary"], "transaction_total": 81.25, "refunded_total": 0, "credit_line_total": 0}
+    before = {**after, "version": after["version"] - 1, "total": 81.25, "credit_line_total": 0, "summary": paid}
+    settle(before)
+    found = preview(before, refund=Decimal(10))
+    # 60.00 of items, and 71.25 of 81.25 are kept: 52.6.
+    assert (found.before.balance, found.earned_taken_back, found.after.balance) == (60, 8, 52)
+
+
+def test_a_return_of_a_captured_order_gives_what_medusas_return_gives() -> None:
+    after = sample("order_after_return_and_refund")
+    item = after["items"][0]
+    whole = {name: item[name] * 2 for name in ("total", "subtotal", "tax_total", "discount_total", "discount_subtotal")}
+    before_item = {**item, **whole, "detail": {**item["detail"], "return_received_quantity": 0}}
+    paid = {**after["summary"], "transaction_total": 46.25, "refunded_total": 0}
+    items = [before_item, *after["items"][1:]]
+    before = {**after, "version": 1, "items": items, "total": 46.25, "summary": paid, "returns": []}
+    with_return = changed(exact(before), OrderChange(returns={item["id"]: Decimal(1)}), now=now())
+    expected = read_order(after)
+    for ours, theirs in zip(read_order(with_return).lines, expected.lines, strict=True):
+        assert (ours.net, ours.gross, ours.units, ours.code_uses) == (
+            theirs.net,
+            theirs.gross,
+            theirs.units,
+            theirs.code_uses,
+        )
+    assert read_order(with_return).shares == expected.shares
+    assert with_return["total"] == Decimal(str(after["total"]))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"returns": {"ordli_9": Decimal(1)}}, "no line item ordli_9"),
+        ({"returns": {"ordli_1": Decimal(3)}}, "3 of .* are too many: the customer has 2"),
+        ({"refund": Decimal(1000)}, "more than the"),
+    ],
+)
+def test_an_impossible_change_is_refused(change: dict[str, Any], words: str) -> None:
+    document = order(lines=[line(quantity=2)])
+    document["summary"] = {"paid_total": 20, "transaction_total": 20, "refunded_total": 0}
+    with pytest.raises(ImpossibleChange, match=words):
+        changed(exact(document), OrderChange(**{"returns": {}, **change}), now=now())
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    cents=st.integers(1, 20_000),
+    quantity=st.integers(1, 6),
+    returned=st.integers(0, 3),
+    more=st.integers(0, 3),
+    discount=st.sampled_from([0, 0.25]),
+    cancel=st.booleans(),
+    spent=st.integers(0, 300),
+)
+def test_the_settlement_that_follows_equals_the_preview(
+    cents: int, quantity: int, returned: int, more: int, discount: float, cancel: bool, spent: int
+) -> None:
+    assume(returned + more <= quantity)
+    example = next(EXAMPLES)
+    customer_id = CustomerId(f"cus_{example}")
+    off = round(discount * cents / 100 * quantity, 2)
+
+    def as_of(returned: int, **changes: Any) -> dict[str, Any]:
+        code = "COUPON" if off else None
+        item = line(price=cents / 100, quantity=quantity, returned=returned, discount=off, code=code)
+        document = order(f"order_{example}", customer_id=customer_id, lines=[item], **changes)
+        document["summary"] = None
+        return document
+
+    before = as_of(returned)
+    settle(before)
+    if spent:
+        details = {"reason": "spent", "description": "", "idempotency_key": "spent", "actor": "test"}
+        with transaction() as connection:
+            spent = min(spent, read_balance(connection, customer_id).available)
+            if spent:
+                adjust_balance(connection, customer_id, -spent, **details, now=now())
+    change = {"cancel": True} if cancel else {"returns": {"ordli_1": Decimal(more)}}
+    found = preview(before, **change)
+    settle(as_of(returned + (0 if cancel else more), version=2, status="canceled" if cancel else "pending"))
+    assert balance(customer_id) == found.after.balance
+    assert found.before.balance - found.after.balance == found.earned_taken_back
