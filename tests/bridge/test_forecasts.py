@@ -20,6 +20,7 @@ from bridge.programme.rules import Programme
 from bridge.programme.versions import add_version
 from bridge.settlement.forecast import Forecast, forecast
 from bridge.settlement.settle import settle_orders
+from tests.support.clock import advance
 from tests.support.orders import line, order
 
 pytestmark = pytest.mark.usefixtures("settings")
@@ -231,7 +232,7 @@ def test_each_order_earns_what_its_cart_forecast(
             lines=lines,
             groups=GROUPS if vip else (),
             shipping=shipping,
-            placed=now() + timedelta(minutes=number),
+            placed=now(),
             status="completed",
             payment_status="captured",
         )
@@ -239,3 +240,4 @@ def test_each_order_earns_what_its_cart_forecast(
         found = forecast_of(document)
         assert found.dust == sum(parts(found).values())
         assert found.dust == earned(document), found
+        advance(timedelta(hours=20))
