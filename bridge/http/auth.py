@@ -57,6 +57,18 @@ async def signed_in_customer(
     return customer_id
 
 
+async def customer_if_signed_in(
+    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_customer_bearer)]
+) -> CustomerId | None:
+    """As `signed_in_customer`; None without a token. A token that is not accepted raises `NotSignedIn`."""
+    if credentials is None:
+        return None
+    if "x-dust-customer" not in request.headers and _is_service(credentials.credentials, get_settings()):
+        # Medusa's plugin, for a visitor who is not signed in.
+        return None
+    return await signed_in_customer(request, credentials)
+
+
 async def customer_of(request: Request) -> CustomerId:
     """As `signed_in_customer`, for callers outside FastAPI's dependency injection."""
     return await signed_in_customer(request, await _customer_bearer(request))
@@ -73,6 +85,7 @@ async def operator(
 
 
 Customer = Annotated[CustomerId, Depends(signed_in_customer)]
+OptionalCustomer = Annotated[CustomerId | None, Depends(customer_if_signed_in)]
 AdminOperator = Annotated[Operator, Depends(operator)]
 
 

@@ -23,7 +23,7 @@ from bridge.settings import Settings
 # Key for all paths that begin like this and end with a redemption id.
 _ONE_REDEMPTION = "/store/dust/redemptions/"
 _PUBLIC = {("GET", f"/store/dust/{name}") for name in ("products", "programme", "rewards")}
-_GUESTS = {("POST", "/store/dust/quote/guest")}
+_GUESTS = {("POST", "/store/dust/quote/guest"), ("POST", "/store/dust/forecast")}
 _CUSTOMERS = {
     ("POST", "/store/dust/quote"),
     ("POST", "/store/dust/redemptions"),

@@ -122,13 +122,16 @@ class Medusa:
             Json, self._admin("GET", _path("/admin/orders", order_id), params={"fields": ORDER_FIELDS})["order"]
         )
         items = [item for item in document.get("items") or () if item.get("product_id") and item.get("product") is None]
-        products = self._deleted_products({item["product_id"] for item in items})
+        products = self.product_attributes({item["product_id"] for item in items})
         for item in items:
             item["product"] = products.get(item["product_id"])
         return document
 
-    def _deleted_products(self, product_ids: Collection[str]) -> dict[str, Json]:
-        """Return deleted products: Medusa 2.21.2 omits them from an order's lines, but keeps their categories."""
+    def product_attributes(self, product_ids: Collection[str]) -> dict[str, Json]:
+        """Return `collection_id` and `categories` of products, by id; unknown ones are left out.
+
+        Deleted ones are found too: Medusa 2.21.2 omits them from an order's lines, but keeps their categories.
+        """
         found: dict[str, Json] = {}
         for some in _in_portions(sorted(product_ids)):
             params: Params = [
@@ -200,6 +203,12 @@ class Medusa:
         """Return a customer with `email`, `has_account`, `created_at` and `updated_at`. Raises `UnknownInMedusa`."""
         fields = {"fields": "id,email,has_account,created_at,updated_at"}
         return cast(Json, self._admin("GET", _path("/admin/customers", customer_id), params=fields)["customer"])
+
+    def customer_groups(self, customer_id: CustomerId) -> frozenset[str]:
+        """Return the ids of the groups that a customer is in. Raises `UnknownInMedusa`."""
+        path = _path("/admin/customers", customer_id)
+        customer = self._admin("GET", path, params={"fields": "id,groups.id"})["customer"]
+        return frozenset(str(group["id"]) for group in customer.get("groups") or ())
 
     def customers_with_account(
         self, *, ids: Collection[str] = (), emails: Collection[str] = ()

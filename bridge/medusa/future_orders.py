@@ -1,9 +1,11 @@
 """Orders that are not placed yet, as `Order`: what a cart, or some products, would become."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
-from bridge.ids import CustomerId, OrderId
+from bridge.ids import CustomerId, OrderId, ProductId
 from bridge.medusa.amounts import sum_of
 from bridge.medusa.carts import Cart
 from bridge.medusa.exchanges import Shares, kept_shares
@@ -55,6 +57,33 @@ def future_order(
         awaits_payment=False,
         # A guest enters an e-mail before the order. It is never stored from here.
         email="unknown",
+    )
+
+
+def line_of_product(
+    product_id: ProductId | None,
+    *,
+    line_id: str,
+    amount: Decimal,
+    quantity: int = 1,
+    attributes: Mapping[str, Any] | None = None,
+) -> Line:
+    """Return a line of a product that is in no cart.
+
+    `amount` is the price of one unit as it is shown: whether it includes tax is not known, so it counts for both.
+    `attributes` are Medusa's `collection_id` and `categories` of the product.
+    """
+    found, total = attributes or {}, amount * quantity
+    return Line(
+        id=line_id,
+        product_id=product_id,
+        category_ids=frozenset(str(each["id"]) for each in found.get("categories") or ()),
+        collection_id=found.get("collection_id"),
+        ordered=Decimal(quantity),
+        units=Decimal(quantity),
+        net=total,
+        gross=total,
+        code_uses=(),
     )
 
 

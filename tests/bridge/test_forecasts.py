@@ -5,6 +5,7 @@ from itertools import count
 from typing import Any
 
 import pytest
+from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
@@ -20,7 +21,9 @@ from bridge.programme.rules import Programme
 from bridge.programme.versions import add_version
 from bridge.settlement.forecast import Forecast, forecast
 from bridge.settlement.settle import settle_orders
+from tests.support import tokens
 from tests.support.clock import advance
+from tests.support.medusa import FakeMedusa
 from tests.support.orders import line, order
 
 pytestmark = pytest.mark.usefixtures("settings")
@@ -241,3 +244,71 @@ def test_each_order_earns_what_its_cart_forecast(
         assert found.dust == sum(parts(found).values())
         assert found.dust == earned(document), found
         advance(timedelta(hours=20))
+
+
+def ask(api: TestClient, items: list[dict[str, Any]], *, customer: str | None = None, currency: str = "eur") -> Any:
+    headers = tokens.customer(customer) if customer else {}
+    body = {"currency_code": currency, "items": items}
+    answer = api.post("/store/dust/forecast", json=body, headers=headers)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_products_forecast_alone_and_together(api: TestClient) -> None:
+    rules(earn={"rates": {"eur": "1"}, "fixed": [{"product_id": "prod_mug", "dust": 50}]})
+    items = [
+        {"product_id": "prod_shirt", "amount": "10.60", "quantity": 2},
+        {"product_id": "prod_mug", "amount": 3},
+        {"product_id": "prod_shirt", "amount": 0.5},
+    ]
+    found = ask(api, items)
+    assert [(each["product_id"], each["earn"]) for each in found["items"]] == [
+        ("prod_shirt", 21),
+        ("prod_mug", 50),
+        ("prod_shirt", 0),
+    ]
+    assert found["items"][1]["breakdown"] == [{"rule": "fixed points", "dust": 50}]
+    assert found["total"] == 71
+
+
+def test_categories_come_from_medusa_when_a_rule_needs_them(api: TestClient, medusa: FakeMedusa) -> None:
+    medusa.add_product("prod_shirt", 10)
+    medusa.products["prod_shirt"] |= {"categories": [{"id": "pcat_sale"}], "collection_id": None}
+    item = {"product_id": "prod_shirt", "amount": 10}
+    assert ask(api, [item])["total"] == 10
+    assert not medusa.calls
+    multiplier = {"name": "sale", "factor": "2", "category_ids": ["pcat_sale"]}
+    rules(earn={"rates": {"eur": "1"}, "multipliers": [multiplier]})
+    found = ask(api, [item, {"product_id": "prod_unknown", "amount": 10}])
+    assert [each["earn"] for each in found["items"]] == [20, 10]
+    assert found["items"][0]["breakdown"] == [{"rule": "rate", "dust": 10}, {"rule": "sale", "dust": 10}]
+
+
+def test_a_customers_token_brings_their_tier_and_groups(api: TestClient, medusa: FakeMedusa) -> None:
+    medusa.add_customer("cus_1", "a@example.com")
+    medusa.customers["cus_1"]["groups"] = [{"id": "cusgroup_vip"}]
+    friends = {"name": "friends", "factor": "3", "customer_group_ids": ["cusgroup_vip"]}
+    rules(
+        earn={"rates": {"eur": "1"}, "multipliers": [friends]},
+        tiers={"basis": "earned", "levels": [{"name": "gold", "from": "30", "factor": "2"}]},
+    )
+    assert earned(order("order_0", lines=[line(price=30)], placed=now() - timedelta(minutes=1))) == 30
+    item = {"product_id": "prod_shirt", "amount": 10}
+    assert ask(api, [item], customer="cus_1")["total"] == 60
+    assert ask(api, [item])["total"] == 10
+    medusa.customers.clear()
+    assert ask(api, [item], customer="cus_1")["total"] == 20
+
+
+def test_a_forecast_refuses_what_it_cannot_compute(api: TestClient) -> None:
+    def status(body: dict[str, Any], **headers: str) -> int:
+        return api.post("/store/dust/forecast", json=body, headers=headers).status_code
+
+    item = {"product_id": "prod_shirt", "amount": 10}
+    assert status({"currency_code": "eur", "items": []}) == 422
+    assert status({"currency_code": "eur", "items": [item] * 101}) == 422
+    assert status({"currency_code": "eur", "items": [{**item, "quantity": 1.5}]}) == 422
+    assert status({"currency_code": "eur", "items": [{**item, "amount": -1}]}) == 422
+    assert status({"currency_code": "nope", "items": [item]}) == 422
+    assert status({"currency_code": "eur", "items": [item]}, Authorization="Bearer nonsense") == 401
+    assert ask(api, [item], currency="usd")["total"] == 0

@@ -413,7 +413,13 @@ def test_a_guests_quote_says_what_would_go_into_escrow(api: TestClient, medusa: 
     medusa.add_cart(lines=[cart_line(total=25)])
     medusa.carts["cart_1"] |= {"customer_id": "cus_guest", "customer": {"id": "cus_guest", "has_account": False}}
     answer = api.post("/store/dust/quote/guest", json={"cart_id": "cart_1"})
-    assert answer.json() == {"currency_code": "eur", "set_aside": 25, "escrow_days": 90}
+    assert answer.json() == {
+        "currency_code": "eur",
+        "set_aside": 25,
+        "breakdown": [{"rule": "rate", "dust": 25}],
+        "account_items": [],
+        "escrow_days": 90,
+    }
     medusa.carts["cart_1"]["customer"]["has_account"] = True
     assert api.post("/store/dust/quote/guest", json={"cart_id": "cart_1"}).status_code == 404
     medusa.carts["cart_1"] |= {"customer_id": None, "customer": None}

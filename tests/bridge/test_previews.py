@@ -5,6 +5,7 @@ from itertools import count
 from typing import Any
 
 import pytest
+from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
@@ -18,6 +19,8 @@ from bridge.medusa.changed_orders import ImpossibleChange, OrderChange, changed
 from bridge.medusa.orders import read_order
 from bridge.settlement.preview import Preview, preview_order
 from bridge.settlement.settle import settle_orders
+from tests.support import tokens
+from tests.support.medusa import FakeMedusa
 from tests.support.orders import line, order, sample
 
 CUSTOMER, EXAMPLES = CustomerId("cus_1"), count()
@@ -147,3 +150,42 @@ def test_the_settlement_that_follows_equals_the_preview(
     settle(as_of(returned + (0 if cancel else more), version=2, status="canceled" if cancel else "pending"))
     assert balance(customer_id) == found.after.balance
     assert found.before.balance - found.after.balance == found.earned_taken_back
+
+
+def ask(api: TestClient, order_id: str, **change: Any) -> Any:
+    return api.post(f"/admin/dust/orders/{order_id}/preview", json=change, headers=tokens.admin())
+
+
+def test_the_admin_api_previews_a_return(api: TestClient, medusa: FakeMedusa) -> None:
+    document = order(lines=[line(price=12, quantity=3)])
+    document["summary"] = {"paid_total": 36, "transaction_total": 36, "refunded_total": 0}
+    medusa.orders["order_1"] = document
+    settle(document)
+    answer = ask(api, "order_1", returns=[{"line_item_id": "ordli_1", "quantity": 2}])
+    assert answer.status_code == 200, answer.text
+    assert answer.json() == {
+        "order_id": "order_1",
+        "customer_id": "cus_1",
+        "earned_taken_back": 24,
+        "earned_added": 0,
+        "spent_given_back": 0,
+        "spent_added": 0,
+        "balance_before": 36,
+        "balance_after": 12,
+        "available_after": 12,
+        "pending_after": 0,
+        "note": None,
+    }
+    assert balance() == 36
+
+
+def test_the_admin_api_names_what_is_wrong_with_a_preview(api: TestClient, medusa: FakeMedusa) -> None:
+    medusa.orders["order_1"] = order()
+    assert ask(api, "order_9", cancel=True).json()["code"] == "unknown_order"
+    assert ask(api, "order_1").status_code == 422
+    assert ask(api, "order_1", cancel=True, refund="5.00").status_code == 422
+    twice = [{"line_item_id": "ordli_1", "quantity": 1}] * 2
+    assert "once" in ask(api, "order_1", returns=twice).text
+    refused = ask(api, "order_1", returns=[{"line_item_id": "ordli_1", "quantity": 2}])
+    assert (refused.status_code, refused.json()["code"]) == (422, "impossible_change")
+    assert ask(api, "order_1", returns=[{"line_item_id": "../orders", "quantity": 2}]).status_code == 422

@@ -3,7 +3,18 @@
 The paths and keys are in CONTRACT, "Store API".
 """
 
-from bridge.api.store import balance, products, programme, quotes, redeem, redemptions, referral, rewards, transactions
+from bridge.api.store import (
+    balance,
+    forecast,
+    products,
+    programme,
+    quotes,
+    redeem,
+    redemptions,
+    referral,
+    rewards,
+    transactions,
+)
 
 ROUTERS = (
     programme.router,
@@ -12,6 +23,7 @@ ROUTERS = (
     transactions.router,
     products.router,
     quotes.router,
+    forecast.router,
     redeem.router,
     redemptions.router,
     referral.router,

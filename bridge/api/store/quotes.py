@@ -1,7 +1,7 @@
 """Store API: what a cart or an amount would earn, and what points can pay for it."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Self
@@ -27,20 +27,17 @@ from bridge.http.auth import Customer
 from bridge.http.medusa_threads import FOR_CUSTOMERS, FOR_GUESTS
 from bridge.http.problems import describe_problems
 from bridge.http.schemas import Body, Id, money
-from bridge.ids import CustomerId, ProductId
+from bridge.ids import CustomerId, OrderId, ProductId
 from bridge.ledger.store import read_spendable
 from bridge.medusa.amounts import Number
 from bridge.medusa.carts import Cart
 from bridge.medusa.client import get_medusa
+from bridge.medusa.future_orders import future_order, line_of_product, order_of_cart
+from bridge.medusa.orders import Order
 from bridge.products.settings import read_products
 from bridge.products.variants import with_differing_prices
-from bridge.programme.earning import (
-    EarningLine,
-    LineTerms,
-    earning,
-    line_terms,
-)
-from bridge.programme.rules import CurrencyCode, LineAttributes, Programme
+from bridge.programme.breakdown import RulePart
+from bridge.programme.rules import CurrencyCode
 from bridge.programme.versions import current_version
 from bridge.redemptions.pricing.basket import Basket
 from bridge.redemptions.pricing.terms import (
@@ -50,7 +47,7 @@ from bridge.redemptions.pricing.terms import (
 from bridge.redemptions.repository import Redemption, open_for_cart, units_paid_for_cart
 from bridge.redemptions.service import has_max_open
 from bridge.redemptions.tables import RedemptionKind
-from bridge.settlement.tiers import read_tier
+from bridge.settlement.forecast import forecast
 
 router = store_router()
 
@@ -77,6 +74,19 @@ class PricedItem(BaseModel):
     dust: int
 
 
+class RulePartResponse(BaseModel):
+    """The points that one rule gives; negative for a limit."""
+
+    rule: str = Field(
+        description="`rate`, `fixed points`, `shipping`, `limit`, or the name of a multiplier or of the customer's tier"
+    )
+    dust: int
+
+
+def rule_parts(parts: Iterable[RulePart]) -> list[RulePartResponse]:
+    return [RulePartResponse(rule=part.rule, dust=part.dust) for part in parts]
+
+
 class QuotedRedemption(BaseModel):
     """An open redemption of this cart."""
 
@@ -90,7 +100,8 @@ class QuotedRedemption(BaseModel):
 
 class Quote(BaseModel):
     currency_code: str
-    earn: int = Field(description="Points that the order would earn now")
+    earn: int = Field(description="Points that the order would earn now, by the same computation as its settlement")
+    breakdown: list[RulePartResponse] = Field(description="These points by the rules that give them")
     min_dust: int = Field(description="Minimum points per discount")
     max_dust: int = Field(description="Points that `max` would redeem as a discount; 0 if no discount is possible")
     max_value: str = Field(description="Discount for `max_dust` points, in major units")
@@ -119,7 +130,7 @@ def _quote(customer_id: CustomerId, wish: QuoteRequest) -> Quote:
         programme = current_version(connection).programme
         settings = read_products(connection, product_ids(cart))
         available = read_spendable(connection, customer_id, now=moment)
-        tier = read_tier(connection, customer_id, now=moment)
+        expected = forecast(connection, _future_order(customer_id, cart, wish, currency, moment), now=moment)
         dust_only = dust_only_prices(settings)
         basket = basket_for(connection, customer_id, cart, dust_only, programme) if cart else None
         paid = units_paid_for_cart(connection, customer_id, cart) if cart else {}
@@ -136,7 +147,8 @@ def _quote(customer_id: CustomerId, wish: QuoteRequest) -> Quote:
     cost = sum(item.dust for item in due)
     return Quote(
         currency_code=currency,
-        earn=_would_earn(programme, cart, amount, currency, dust_only, tier.standing.factor if tier else Decimal(1)),
+        earn=expected.dust,
+        breakdown=rule_parts(expected.breakdown),
         min_dust=offer.min_dust,
         max_dust=offer.max_dust,
         max_value=money(offer.max_value) or "0.00",
@@ -154,6 +166,17 @@ def _quote(customer_id: CustomerId, wish: QuoteRequest) -> Quote:
             mixed_prices=mixed,
             too_many_open=too_many_open,
         ),
+    )
+
+
+def _future_order(
+    customer_id: CustomerId, cart: Cart | None, wish: QuoteRequest, currency: str, moment: datetime
+) -> Order:
+    if cart is not None:
+        return order_of_cart(cart, now=moment)
+    line = line_of_product(None, line_id="amount", amount=wish.amount or Decimal(0))
+    return future_order(
+        OrderId("quote"), customer_id=customer_id, has_account=True, currency_code=currency, lines=(line,), now=moment
     )
 
 
@@ -183,6 +206,10 @@ class GuestQuoteRequest(Body):
 class GuestQuote(BaseModel):
     currency_code: str
     set_aside: int = Field(description="Points that the order would put into escrow now")
+    breakdown: list[RulePartResponse] = Field(description="These points by the rules that give them")
+    account_items: list[PricedItem] = Field(
+        description="Units that only a customer with an account can buy, with points"
+    )
     escrow_days: int = Field(description="Days within which the guest can claim them")
 
 
@@ -196,46 +223,12 @@ def _quote_guest(wish: GuestQuoteRequest) -> GuestQuote:
     cart = open_cart(wish.cart_id, lambda cart: not cart.has_account)
     with transaction() as connection:
         programme = current_version(connection).programme
-        prices = dust_only_prices(read_products(connection, product_ids(cart)))
+        dust_only = dust_only_prices(read_products(connection, product_ids(cart)))
+        expected = forecast(connection, order_of_cart(cart, now=now()), now=now())
     return GuestQuote(
         currency_code=cart.currency_code,
-        set_aside=_would_earn(programme, cart, Decimal(0), cart.currency_code, prices, Decimal(1)),
+        set_aside=expected.dust,
+        breakdown=rule_parts(expected.breakdown),
+        account_items=_priced_items(cart, dust_only, {}),
         escrow_days=programme.guests.escrow_days,
     )
-
-
-def _would_earn(
-    programme: Programme,
-    cart: Cart | None,
-    amount: Decimal,
-    currency: str,
-    prices: dict[ProductId, int],
-    factor: Decimal,
-) -> int:
-    lines = [EarningLine(id="amount", terms=_terms(programme, None), net=amount, gross=amount, units=Decimal(1))]
-    if cart is not None:
-        # A cart has neither categories nor customer groups. Rules about them take effect only with the order.
-        lines = [
-            EarningLine(
-                id=line.id,
-                terms=_terms(programme, line.product_id),
-                net=line.net,
-                gross=line.gross,
-                units=line.quantity,
-            )
-            for line in cart.lines
-            if line.product_id not in prices
-        ]
-    worth = earning(
-        programme.earn,
-        currency_code=currency,
-        lines=lines,
-        shipping_net=Decimal(0),
-        shipping_gross=Decimal(0),
-        factor=factor,
-    )
-    return worth.dust
-
-
-def _terms(programme: Programme, product_id: str | None) -> LineTerms:
-    return line_terms(programme.earn, LineAttributes(product_id=product_id), moment=now())
