@@ -31,6 +31,7 @@ def future_order(
     """Return an order that could be placed now, as it is once it is paid and completed. Amounts in major units."""
     return Order(
         id=order_id,
+        number=None,
         customer_id=customer_id,
         is_guest=not has_account,
         currency_code=currency_code,

@@ -194,6 +194,7 @@ def test_every_admin_and_store_call_asks_who_it_is(api: TestClient) -> None:
         ("get", "/store/dust/programme"),
         ("get", "/store/dust/rewards"),
         ("post", "/store/dust/quote/guest"),
+        ("post", "/store/dust/forecast"),
     }
     paths = api.get("/openapi.json").json()["paths"]
     guarded = [

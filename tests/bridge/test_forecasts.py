@@ -17,25 +17,19 @@ from bridge.medusa.carts import read_cart
 from bridge.medusa.future_orders import order_of_cart
 from bridge.medusa.orders import read_order
 from bridge.products.settings import dust_product
-from bridge.programme.rules import Programme
-from bridge.programme.versions import add_version
 from bridge.settlement.forecast import Forecast, forecast
 from bridge.settlement.settle import settle_orders
 from tests.support import tokens
 from tests.support.clock import advance
 from tests.support.medusa import FakeMedusa
 from tests.support.orders import line, order
+from tests.support.settling import set_rules
 
 pytestmark = pytest.mark.usefixtures("settings")
 
 GROUPS, CATEGORIES, COLLECTIONS = ("cusgroup_vip",), ("pcat_sale", "pcat_shoes"), ("pcol_new",)
 EXAMPLES = count()
 PRODUCTS = ("prod_shirt", "prod_mug", "prod_shoe", "prod_badge")
-
-
-def rules(**changes: Any) -> None:
-    with transaction() as connection:
-        add_version(connection, Programme.model_validate(changes), author="test", now=now())
 
 
 def cart_of(document: dict[str, Any]) -> dict[str, Any]:
@@ -86,7 +80,7 @@ def parts(found: Forecast) -> dict[str, int]:
 
 
 def test_a_category_a_collection_and_a_group_count_as_in_the_order() -> None:
-    rules(
+    set_rules(
         earn={
             "rates": {"eur": "1"},
             "excluded_collection_ids": ["pcol_new"],
@@ -108,7 +102,7 @@ def test_a_category_a_collection_and_a_group_count_as_in_the_order() -> None:
 
 
 def test_shipping_and_fixed_points_are_named() -> None:
-    rules(
+    set_rules(
         earn={
             "rates": {"eur": "1"},
             "basis": {"include_shipping": True},
@@ -122,7 +116,7 @@ def test_shipping_and_fixed_points_are_named() -> None:
 
 
 def test_a_tier_and_a_limit_are_named_and_add_up() -> None:
-    rules(
+    set_rules(
         earn={"rates": {"eur": "1"}, "limits": {"per_day": 250}},
         tiers={"basis": "earned", "levels": [{"name": "gold", "from": "100", "factor": "2"}]},
     )
@@ -222,7 +216,7 @@ def test_each_order_earns_what_its_cart_forecast(
             "updated_at": now(),
         }
         connection.execute(insert(dust_product).values(row).on_conflict_do_nothing())
-    rules(**programme)
+    set_rules(**programme)
     for number, basket in enumerate(baskets):
         lines = []
         for place, wanted in enumerate(basket):
@@ -255,7 +249,7 @@ def ask(api: TestClient, items: list[dict[str, Any]], *, customer: str | None = 
 
 
 def test_products_forecast_alone_and_together(api: TestClient) -> None:
-    rules(earn={"rates": {"eur": "1"}, "fixed": [{"product_id": "prod_mug", "dust": 50}]})
+    set_rules(earn={"rates": {"eur": "1"}, "fixed": [{"product_id": "prod_mug", "dust": 50}]})
     items = [
         {"product_id": "prod_shirt", "amount": "10.60", "quantity": 2},
         {"product_id": "prod_mug", "amount": 3},
@@ -278,7 +272,7 @@ def test_categories_come_from_medusa_when_a_rule_needs_them(api: TestClient, med
     assert ask(api, [item])["total"] == 10
     assert not medusa.calls
     multiplier = {"name": "sale", "factor": "2", "category_ids": ["pcat_sale"]}
-    rules(earn={"rates": {"eur": "1"}, "multipliers": [multiplier]})
+    set_rules(earn={"rates": {"eur": "1"}, "multipliers": [multiplier]})
     found = ask(api, [item, {"product_id": "prod_unknown", "amount": 10}])
     assert [each["earn"] for each in found["items"]] == [20, 10]
     assert found["items"][0]["breakdown"] == [{"rule": "rate", "dust": 10}, {"rule": "sale", "dust": 10}]
@@ -288,7 +282,7 @@ def test_a_customers_token_brings_their_tier_and_groups(api: TestClient, medusa:
     medusa.add_customer("cus_1", "a@example.com")
     medusa.customers["cus_1"]["groups"] = [{"id": "cusgroup_vip"}]
     friends = {"name": "friends", "factor": "3", "customer_group_ids": ["cusgroup_vip"]}
-    rules(
+    set_rules(
         earn={"rates": {"eur": "1"}, "multipliers": [friends]},
         tiers={"basis": "earned", "levels": [{"name": "gold", "from": "30", "factor": "2"}]},
     )

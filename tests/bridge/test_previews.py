@@ -18,19 +18,14 @@ from bridge.ledger.statements import read_balance
 from bridge.medusa.changed_orders import ImpossibleChange, OrderChange, changed
 from bridge.medusa.orders import read_order
 from bridge.settlement.preview import Preview, preview_order
-from bridge.settlement.settle import settle_orders
 from tests.support import tokens
 from tests.support.medusa import FakeMedusa
 from tests.support.orders import line, order, sample
+from tests.support.settling import balance, settle
 
-CUSTOMER, EXAMPLES = CustomerId("cus_1"), count()
+EXAMPLES = count()
 
 pytestmark = pytest.mark.usefixtures("settings")
-
-
-def settle(document: dict[str, Any]) -> None:
-    with transaction() as connection:
-        settle_orders(connection, [read_order(document)], now=now())
 
 
 def exact(document: Any) -> Any:
@@ -51,19 +46,14 @@ def preview(document: dict[str, Any], **change: Any) -> Preview:
     return found
 
 
-def balance(customer_id: CustomerId = CUSTOMER) -> int:
-    with transaction() as connection:
-        return read_balance(connection, customer_id).balance
-
-
 def test_a_cancel_takes_back_what_was_earned() -> None:
     document = order(lines=[line(price=30)])
     settle(document)
     found = preview(document, cancel=True)
     assert (found.earned_taken_back, found.before.balance, found.after.balance) == (30, 30, 0)
-    assert balance() == 30
+    assert balance().balance == 30
     settle(order(lines=[line(price=30)], status="canceled", version=2))
-    assert balance() == found.after.balance
+    assert balance().balance == found.after.balance
 
 
 def test_a_refund_without_a_return_takes_back_its_share() -> None:
@@ -148,7 +138,7 @@ def test_the_settlement_that_follows_equals_the_preview(
     change = {"cancel": True} if cancel else {"returns": {"ordli_1": Decimal(more)}}
     found = preview(before, **change)
     settle(as_of(returned + (0 if cancel else more), version=2, status="canceled" if cancel else "pending"))
-    assert balance(customer_id) == found.after.balance
+    assert balance(customer_id).balance == found.after.balance
     assert found.before.balance - found.after.balance == found.earned_taken_back
 
 
@@ -176,7 +166,7 @@ def test_the_admin_api_previews_a_return(api: TestClient, medusa: FakeMedusa) ->
         "pending_after": 0,
         "note": None,
     }
-    assert balance() == 36
+    assert balance().balance == 36
 
 
 def test_the_admin_api_names_what_is_wrong_with_a_preview(api: TestClient, medusa: FakeMedusa) -> None:
