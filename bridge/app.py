@@ -54,9 +54,9 @@ def settings_of_app() -> Settings:
     return settings
 
 
-def create_app() -> FastAPI:
-    """Create the application. Raises `SettingsError` as `settings_of_app`."""
-    settings = settings_of_app()
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """Create the application. Raises `SettingsError` as `settings_of_app`, unless settings are given."""
+    settings = settings or settings_of_app()
     set_up_logs(settings)
     app = FastAPI(
         title="Dust",

@@ -12,7 +12,7 @@ import typer
 import uvicorn
 
 from bridge import migrations
-from bridge.cli.output import console
+from bridge.cli.output import console, print_json
 from bridge.http.connections import Connection
 from bridge.settings import Settings, get_settings, load_settings
 
@@ -28,6 +28,7 @@ def add_commands(app: typer.Typer) -> None:
     app.command()(flower)
     app.command()(migrate)
     app.command()(secret)
+    app.command()(openapi)
 
 
 def up(
@@ -155,3 +156,10 @@ def _celery(*arguments: str) -> None:
     sys.stdout.flush()
     command = [sys.executable, "-m", "celery", "--app", "workers.app", *arguments]
     os.execv(sys.executable, command)  # noqa: S606
+
+
+def openapi() -> None:
+    """Print the OpenAPI schema of the API. It needs no settings. Example: dust openapi > openapi.json"""
+    from bridge.app import create_app
+
+    print_json(create_app(Settings()).openapi())
