@@ -14,8 +14,8 @@ from bridge.clock import now, real_now
 from bridge.db import transaction
 from bridge.errors import Unavailable, field_error
 from bridge.ids import CustomerId, ProductId, new_id
-from bridge.ledger.account import MAX_DUST
 from bridge.ledger.adjust import adjust_balance
+from bridge.ledger.postings import MAX_DUST
 from bridge.ledger.statements import read_balance, read_transactions
 from bridge.medusa.client import get_medusa
 from bridge.products.settings import Wanted, set_products

@@ -10,7 +10,7 @@ from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import field_error
 from bridge.ids import CustomerId, new_id
-from bridge.ledger.account import MAX_DUST
+from bridge.ledger.postings import MAX_DUST
 from bridge.settlement.manual_bonuses import MAX_DAYS, BonusWish, give_bonus
 
 _ACTOR = "cli"

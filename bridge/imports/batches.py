@@ -18,7 +18,8 @@ from bridge.errors import Conflict, NotFound, field_error
 from bridge.ids import CustomerId, new_id
 from bridge.imports.reading import Entry, Reading
 from bridge.imports.tables import BatchState, RowState, import_batch, import_row
-from bridge.ledger.account import Account, Kind, PostingDetails
+from bridge.ledger.account import Account
+from bridge.ledger.postings import Kind, PostingDetails
 from bridge.ledger.store import open_accounts, save
 from bridge.programme.versions import current_version
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 
 from bridge.ids import CustomerId
 from bridge.imports.reading import Entry, Problem, Reading
-from bridge.ledger.account import MAX_DUST
+from bridge.ledger.postings import MAX_DUST
 from bridge.medusa.client import Medusa
 
 Progress = Callable[[int], None]

@@ -18,7 +18,7 @@ from bridge.csv_cells import plain_cell
 from bridge.errors import InvalidInput
 from bridge.ids import CustomerId, is_id
 from bridge.imports.presets import PRESETS, Preset, PresetName, column_name
-from bridge.ledger.account import MAX_DUST
+from bridge.ledger.postings import MAX_DUST
 from bridge.programme.days import end_of_day, start_of_day, zone_named
 
 _DELIMITERS = ",;\t|"

@@ -10,46 +10,20 @@ No I/O happens here. `store.open_accounts` loads accounts under a row lock; the 
 Lots record the origin of points: every credit opens a lot with its own dates, every debit takes from lots, soonest
 expiry first, and a return gives back to the same lots with their old dates.
 
-The balance can be below the sum of the lots only by a *debt*: a reversal found its points already spent or held. The
-next free points that come in pay the debt, so a debt and free lots never exist together. So an earning needs no older
-lots in memory, and stays fast for a customer with thousands of them.
+Here are the operations. `account_state.py` has the figures and lots that they change, and says what a debt is.
 """
 
-import hashlib
-import json
-from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import datetime
 from enum import StrEnum
+from typing import Self
 
 from bridge.errors import Conflict
-from bridge.ids import CustomerId, new_id
-from bridge.ledger.lots import Lot, LotMove, LotTransfer, Moves, soonest_first
-
-# The previous hash of every customer's first row.
-GENESIS = b"\x00" * 32
-# A larger single movement is a mistake. The sum of many still fits a Postgres BIGINT.
-MAX_DUST = 10**12
-
-
-class Kind(StrEnum):
-    """The reason of a ledger row."""
-
-    EARN = "earn"
-    BONUS = "bonus"
-    ADJUST = "adjust"
-    IMPORT = "import"
-    MATURE = "mature"
-    REVERSE = "reverse"
-    HOLD = "hold"
-    RELEASE = "release"
-    REDEEM = "redeem"
-    REFUND = "refund"
-    EXPIRE = "expire"
-    MERGE = "merge"
-    UNMERGE = "unmerge"
-    TRANSFER = "transfer"
+from bridge.ids import new_id
+from bridge.ledger.account_state import AccountState
+from bridge.ledger.lots import Lot, LotTransfer, Moves, soonest_first
+from bridge.ledger.postings import Kind, PostingDetails
 
 
 class NegativeBalance(StrEnum):
@@ -69,104 +43,8 @@ class InsufficientDust(Conflict):
         super().__init__(f"You need {asked:,} {points} and have {available:,}.", available=available)
 
 
-@dataclass(frozen=True, kw_only=True)
-class PostingDetails:
-    """Kind, reference and description of a posting.
-
-    Descriptions are shown to shoppers and must not contain personal data.
-    """
-
-    kind: Kind
-    reference_type: str
-    reference_id: str
-    description: str
-    event_at: datetime
-    actor: str = "dust"
-    idempotency_key: str | None = None
-    programme_version: int | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Posting:
-    """One row of the ledger. `amount`, `held` and `pending` are changes; the `_after` figures are the results."""
-
-    id: str
-    customer_id: CustomerId
-    version: int
-    amount: int
-    held: int
-    pending: int
-    balance_after: int
-    held_after: int
-    pending_after: int
-    details: PostingDetails
-    created_at: datetime
-    hash: bytes
-    moves: tuple[LotMove, ...]
-
-    @property
-    def type(self) -> str:
-        """`credit` or `debit`; `memo` where the balance did not move (a hold, a release, dust still pending)."""
-        return "credit" if self.amount > 0 else "debit" if self.amount < 0 else "memo"
-
-
-def chain_hash(previous: bytes, row: Mapping[str, object]) -> bytes:
-    """Return SHA-256 of the previous row's hash and this row's content.
-
-    A changed or missing row breaks the chain.
-    """
-    content = [
-        value.astimezone(UTC).isoformat() if isinstance(value, datetime) else value
-        for value in map(row.__getitem__, HASHED_COLUMNS)
-    ]
-    return hashlib.sha256(previous + _compact_json(content).encode()).digest()
-
-
-# Created once: `json.dumps` with custom separators creates an encoder for every call.
-_compact_json = json.JSONEncoder(separators=(",", ":")).encode
-
-HASHED_COLUMNS = (
-    "customer_id", "version", "id", "amount", "held", "pending", "balance_after", "held_after", "pending_after",
-    "kind", "reference_type", "reference_id", "description", "actor", "idempotency_key", "programme_version",
-    "event_at", "created_at",
-)  # fmt: skip
-
-
-@dataclass(kw_only=True)
-class Account:
-    """A customer's figures and lots. Without its lots loaded, only `earn` may be called."""
-
-    customer_id: CustomerId
-    balance: int = 0
-    held: int = 0
-    pending: int = 0
-    debt: int = 0
-    waived: int = 0
-    """Points that reversals left with the customer under `within_balance`, because they were spent.
-
-    They are taken only when a refund gives them back.
-    """
-    version: int = 0
-    head: bytes = GENESIS
-    lots: dict[str, Lot] = field(default_factory=dict)
-    postings: list[Posting] = field(default_factory=list)
-    opened_lots: list[Lot] = field(default_factory=list)
-    dated_lots: set[str] = field(default_factory=set)
-    """Lots that got a `matures_at` without a posting."""
-    waived_changed: bool = False
-    expired: Counter[str] = field(default_factory=Counter)
-    """Expired points, by the source id of their lots.
-
-    Includes earlier expiries only for the sources given to `open_accounts`.
-    """
-    survivor: "Account | None" = None
-    """The account that this one was merged into. All points that come in here are carried over to it."""
-    merge_id: str = ""
-
-    @property
-    def available(self) -> int:
-        """The points that may be spent now; below zero after a reversal took more than was left."""
-        return self.balance - self.held
+class Account(AccountState):
+    """The operations on a customer's points. Without its lots loaded, only `earn` may be called."""
 
     def earn(
         self,
@@ -322,13 +200,18 @@ class Account:
         self._post(details, now, moves, amount=-amount, held=-amount)
 
     def overdraw(self, amount: int, details: PostingDetails, *, now: datetime) -> None:
-        """Debit what an order has used without a hold. The balance may go below zero."""
+        """Debit points without a hold. The balance may go below zero."""
         self._check_amount(amount)
         self.book_due(now=now)
         self._spend(amount, details, now=now, overdraw=True)
 
     def refund(self, amount: int, spent: Mapping[str, int], details: PostingDetails, *, now: datetime) -> None:
-        """Return spent points to the lots they came from, which keep their dates.
+        """Return spent points to the lots they came from, then take what reversals had waived because it was spent."""
+        self.return_to_lots(amount, spent, details, now=now)
+        self._reverse_waived(amount, details, now)
+
+    def return_to_lots(self, amount: int, spent: Mapping[str, int], details: PostingDetails, *, now: datetime) -> None:
+        """Return points to the lots they came from, which keep their dates.
 
         `spent` maps lot ids to points. Lots that expire last are filled first, because the soonest were spent first.
         Points that came from no lot (a spend below zero) open a new one. Points that pay a debt at once still count as
@@ -344,8 +227,6 @@ class Account:
         if left > self.debt:
             moves.add(self._open_lot(left - self.debt, details, now), remaining=left - self.debt)
         self._post(details, now, moves, amount=amount)
-        if details.kind is Kind.REFUND:
-            self._reverse_waived(amount, details, now)
 
     def waive(self, amount: int) -> None:
         """Record points that a reversal left with the customer; a negative amount reduces them."""
@@ -383,51 +264,6 @@ class Account:
                 amount=-taken,
             )
 
-    def book_due(self, *, now: datetime) -> None:
-        """Post what has matured or expired by now.
-
-        Every movement does this first, so the result does not depend on when the periodic job runs. All that matures is
-        posted before all that expires. The result is the same as in the sequence of time: a lot that matures meets
-        other free lots only if there is no debt, and then it changes nothing for them.
-        """
-        self.mature_due(now=now)
-        self.expire_due(now=now)
-        if self.survivor is not None:
-            self.survivor.book_due(now=now)
-
-    def mature_due(self, *, now: datetime) -> None:
-        """Mature pending lots that are due, one row per lot, by date and then by their sequence."""
-        waiting = [lot for lot in self.lots.values() if not lot.matured and not lot.unpaid and lot.remaining]
-        for lot in sorted(waiting, key=lambda lot: (lot.matures_at or now, lot.origin_version)):
-            if lot.matures_at and lot.matures_at > now:
-                break
-            details = PostingDetails(
-                kind=Kind.MATURE,
-                reference_type=lot.source_type,
-                reference_id=lot.source_id,
-                description="Pending dust became spendable",
-                event_at=lot.matures_at or now,
-            )
-            moves = Moves()
-            moves.mature(lot)
-            self._post(details, now, moves, amount=lot.remaining, pending=-lot.remaining)
-
-    def expire_due(self, *, now: datetime) -> None:
-        """Expire the free points of lots past their date, one row per lot. Points on hold stay until their release."""
-        over = [lot for lot in self.lots.values() if lot.free and lot.expired(now)]
-        for lot in sorted(over, key=soonest_first):
-            details = PostingDetails(
-                kind=Kind.EXPIRE,
-                reference_type="lot",
-                reference_id=lot.id,
-                description="Dust expired",
-                event_at=lot.expires_at or now,
-            )
-            moves, amount = Moves(), lot.free
-            moves.add(lot, remaining=-amount)
-            self.expired[lot.source_id] += amount
-            self._post(details, now, moves, amount=-amount)
-
     def send_lots(self, parts: Mapping[str, int], details: PostingDetails, *, now: datetime) -> list[LotTransfer]:
         """Post the outgoing half of a lot transfer; `receive_lots` is the incoming half.
 
@@ -439,17 +275,7 @@ class Account:
         for lot_id, amount in parts.items():
             lot = self.lots[lot_id]
             moves.add(lot, remaining=-amount)
-            transfers.append(
-                LotTransfer(
-                    amount=amount,
-                    source_type=lot.source_type,
-                    source_id=lot.source_id,
-                    matured=lot.matured,
-                    matures_at=lot.matures_at,
-                    expires_at=lot.expires_at,
-                    created_at=lot.created_at,
-                )
-            )
+            transfers.append(LotTransfer.of(lot, amount))
         matured = sum(transfer.amount for transfer in transfers if transfer.matured)
         self._post(details, now, moves, amount=-matured, pending=matured - sum(parts.values()))
         return transfers
@@ -459,7 +285,7 @@ class Account:
         self.book_due(now=now)
         moves, matured, pending = Moves(), 0, 0
         for transfer in transfers:
-            lot = Lot(id=new_id("dlot"), remaining=0, origin_version=self.version + 1, **vars(transfer))
+            lot = transfer.to_lot(new_id("dlot"), origin_version=self.version + 1)
             self.lots[lot.id] = lot
             self.opened_lots.append(lot)
             moves.add(lot, remaining=transfer.amount)
@@ -493,7 +319,7 @@ class Account:
         if parts:
             self.survivor.receive_lots(self.send_lots(parts, gone, now=now), come, now=now)
         if debt := self.debt:
-            self.refund(debt, {}, gone, now=now)
+            self.return_to_lots(debt, {}, gone, now=now)
             self.survivor.overdraw(debt, come, now=now)
         if self.waived:
             self.survivor.waive(self.waived)
@@ -528,7 +354,7 @@ class Account:
         return sorted(found, key=lambda lot: (not lot.unpaid, soonest_first(lot)))
 
     @property
-    def _person(self) -> "Account":
+    def _person(self) -> Self:
         return self.survivor or self
 
     @property
@@ -551,87 +377,3 @@ class Account:
         moves = Moves()
         moves.take(self._spending_order(), amount)
         self._post(details, now, moves, amount=-amount)
-
-    def _open_lot(
-        self,
-        amount: int,
-        details: PostingDetails,
-        now: datetime,
-        *,
-        matures_at: datetime | None = None,
-        expires_at: datetime | None = None,
-        unpaid: bool = False,
-    ) -> Lot:
-        lot = Lot(
-            id=new_id("dlot"),
-            source_type=details.reference_type,
-            source_id=details.reference_id,
-            amount=amount,
-            remaining=0,
-            matured=not unpaid and (matures_at is None or matures_at <= now),
-            matures_at=None if unpaid else matures_at,
-            expires_at=expires_at,
-            created_at=now,
-            origin_version=self.version + 1,
-        )
-        self.lots[lot.id] = lot
-        self.opened_lots.append(lot)
-        return lot
-
-    def _spending_order(self) -> list[Lot]:
-        return sorted((lot for lot in self.lots.values() if lot.free > 0), key=soonest_first)
-
-    def _post(
-        self, details: PostingDetails, now: datetime, moves: Moves, *, amount: int = 0, held: int = 0, pending: int = 0
-    ) -> None:
-        self.balance += amount
-        self.held += held
-        self.pending += pending
-        self.version += 1
-        self.debt += moves.owned - amount
-        if self.debt:
-            # Only points that this posting freed can be free now, see the module docstring.
-            self.debt -= moves.take(self._spending_order(), self.debt)
-        row = {
-            "customer_id": self.customer_id,
-            "version": self.version,
-            "id": new_id("dtx"),
-            "amount": amount,
-            "held": held,
-            "pending": pending,
-            "balance_after": self.balance,
-            "held_after": self.held,
-            "pending_after": self.pending,
-            "kind": details.kind.value,
-            "reference_type": details.reference_type,
-            "reference_id": details.reference_id,
-            "description": details.description,
-            "actor": details.actor,
-            "idempotency_key": details.idempotency_key,
-            "programme_version": details.programme_version,
-            "event_at": details.event_at,
-            "created_at": now,
-        }
-        self.head = chain_hash(self.head, row)
-        self.postings.append(
-            Posting(
-                id=str(row["id"]),
-                customer_id=self.customer_id,
-                version=self.version,
-                amount=amount,
-                held=held,
-                pending=pending,
-                balance_after=self.balance,
-                held_after=self.held,
-                pending_after=self.pending,
-                details=details,
-                created_at=now,
-                hash=self.head,
-                moves=moves.collected(),
-            )
-        )
-
-    @staticmethod
-    def _check_amount(amount: int) -> None:
-        if not 0 < amount <= MAX_DUST:
-            raise AssertionError(f"a movement must be between 1 and {MAX_DUST} dust, not {amount}")

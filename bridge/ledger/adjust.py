@@ -1,13 +1,12 @@
 """Manual corrections of a balance by the shop, with a reason."""
 
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from bridge.errors import KeyReused, field_error
 from bridge.ids import CustomerId
-from bridge.ledger.account import MAX_DUST, Kind, PostingDetails
+from bridge.ledger.postings import MAX_DUST, Kind, PostingDetails, Transaction
 from bridge.ledger.store import open_accounts, save, transaction_at, transaction_by_key
 
 ADJUSTMENT = "adjustment"
@@ -25,8 +24,8 @@ def adjust_balance(
     idempotency_key: str,
     actor: str,
     now: datetime,
-) -> Row[Any]:
-    """Credit or debit `amount` points and return the ledger row; the same key and content return the first row.
+) -> Transaction:
+    """Credit or debit `amount` points and return the transaction; the same key and content return the first one.
 
     `reason` is for the shop only. `description` is shown to the customer.
 

@@ -1,8 +1,11 @@
 """Lots: points that came in together, and the changes that a posting makes to them."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from typing import Any, Self
+
+from sqlalchemy import Row
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
@@ -40,6 +43,17 @@ class Lot:
     def expired(self, moment: datetime) -> bool:
         return self.expires_at is not None and self.expires_at <= moment
 
+    def columns(self) -> dict[str, Any]:
+        """Return the row of `dust_lot`, without the customer."""
+        return {name: getattr(self, name) for name in _COLUMNS}
+
+    @classmethod
+    def from_row(cls, row: Row[Any]) -> Self:
+        return cls(**{name: getattr(row, name) for name in _COLUMNS})
+
+
+_COLUMNS = tuple(field.name for field in fields(Lot))
+
 
 @dataclass(frozen=True, kw_only=True)
 class LotTransfer:
@@ -52,6 +66,33 @@ class LotTransfer:
     matures_at: datetime | None
     expires_at: datetime | None
     created_at: datetime
+
+    @classmethod
+    def of(cls, lot: Lot, amount: int) -> Self:
+        return cls(
+            amount=amount,
+            source_type=lot.source_type,
+            source_id=lot.source_id,
+            matured=lot.matured,
+            matures_at=lot.matures_at,
+            expires_at=lot.expires_at,
+            created_at=lot.created_at,
+        )
+
+    def to_lot(self, lot_id: str, *, origin_version: int) -> Lot:
+        """Return the empty lot that will hold the part in the other account."""
+        return Lot(
+            id=lot_id,
+            source_type=self.source_type,
+            source_id=self.source_id,
+            amount=self.amount,
+            remaining=0,
+            matured=self.matured,
+            matures_at=self.matures_at,
+            expires_at=self.expires_at,
+            created_at=self.created_at,
+            origin_version=origin_version,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,16 +7,17 @@ it is still there.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 from sqlalchemy import Connection, Row, and_, func, literal_column, or_, select, update
 
 from bridge.db.bulk import among
 from bridge.errors import Conflict, field_error
 from bridge.ids import CustomerId, new_id
-from bridge.ledger.account import Account, Kind, PostingDetails
+from bridge.ledger.account import Account
+from bridge.ledger.postings import Kind, PostingDetails
 from bridge.ledger.store import open_accounts, save
 from bridge.ledger.tables import customer_merge, dust_balance, dust_lot_use, dust_transaction
 
@@ -47,6 +48,18 @@ class Merge:
     merged_by: str
     unmerged_at: datetime | None
     unmerged_by: str | None
+
+    @classmethod
+    def from_row(cls, row: Row[Any]) -> Self:
+        return cls(
+            id=row.id,
+            customer_id=CustomerId(row.customer_id),
+            survivor_id=CustomerId(row.survivor_id),
+            merged_at=row.merged_at,
+            merged_by=row.merged_by,
+            unmerged_at=row.unmerged_at,
+            unmerged_by=row.unmerged_by,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +102,11 @@ def merge_customers(
         unmerged_at=None,
         unmerged_by=None,
     )
-    connection.execute(customer_merge.insert().values(**vars(merge)))
+    connection.execute(
+        customer_merge.insert().values(
+            id=merge.id, customer_id=customer_id, survivor_id=survivor_id, merged_at=now, merged_by=actor
+        )
+    )
     account.book_due(now=now)
     account.survivor, account.merge_id = accounts[survivor_id], merge.id
     save(connection, [account])
@@ -125,10 +142,11 @@ def unmerge_customer(connection: Connection, customer_id: CustomerId, *, actor: 
     account, survivor = accounts[customer_id], accounts[merge.survivor_id]
     returned = _return(account, survivor, uses, brought, merge, actor, now)
     account.survivor = None
-    changes = {"unmerged_at": now, "unmerged_by": actor}
-    connection.execute(update(customer_merge).where(customer_merge.c.id == merge.id).values(**changes))
+    connection.execute(
+        update(customer_merge).where(customer_merge.c.id == merge.id).values(unmerged_at=now, unmerged_by=actor)
+    )
     save(connection, [account, survivor])
-    return Unmerged(merge=Merge(**{**vars(merge), **changes}), brought=brought, returned=returned)
+    return Unmerged(merge=replace(merge, unmerged_at=now, unmerged_by=actor), brought=brought, returned=returned)
 
 
 def _return(
@@ -153,7 +171,7 @@ def _return(
     )
     if brought < 0:
         # A debt came over: what it took goes back to its lots, and the debt to the account where it arose.
-        survivor.refund(-brought, {lot: -used for lot, used in uses.items() if used < 0}, gone, now=now)
+        survivor.return_to_lots(-brought, {lot: -used for lot, used in uses.items() if used < 0}, gone, now=now)
         account.overdraw(-brought, come, now=now)
         return brought
     parts: dict[str, int] = {}
@@ -214,7 +232,8 @@ def merges_of(connection: Connection, customer_id: CustomerId) -> list[Merge]:
     """Return every merge of this customer, undone ones too, oldest first."""
     either = or_(customer_merge.c.customer_id == customer_id, customer_merge.c.survivor_id == customer_id)
     return [
-        _merge(row) for row in connection.execute(select(customer_merge).where(either).order_by(customer_merge.c.id))
+        Merge.from_row(row)
+        for row in connection.execute(select(customer_merge).where(either).order_by(customer_merge.c.id))
     ]
 
 
@@ -252,8 +271,4 @@ def _active(connection: Connection, customer_ids: Iterable[CustomerId]) -> list[
     ids = list(customer_ids)
     either = or_(customer_merge.c.customer_id.in_(ids), customer_merge.c.survivor_id.in_(ids))
     rows = connection.execute(select(customer_merge).where(either, customer_merge.c.unmerged_at.is_(None)))
-    return [_merge(row) for row in rows]
-
-
-def _merge(row: Row[Any]) -> Merge:
-    return Merge(**row._mapping)
+    return [Merge.from_row(row) for row in rows]

@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ARRAY, Connection, Row, Select, Text, any_, bindparam, case, func, or_, select, true
+from sqlalchemy import ARRAY, Connection, Select, Text, any_, bindparam, case, func, or_, select, true
 
 from bridge.ids import CustomerId
+from bridge.ledger.postings import Transaction
 from bridge.ledger.tables import dust_balance, dust_lot, dust_transaction
 
 
@@ -145,11 +146,12 @@ def read_expiring(connection: Connection, *, until: datetime) -> int:
 
 def read_transactions(
     connection: Connection, customer_id: CustomerId, *, limit: int, before_version: int | None = None, memos: bool
-) -> list[Row[Any]]:
+) -> list[Transaction]:
     """Return transactions, newest first. Without `memos`, only rows that changed the balance, as shoppers see them."""
     query = select(dust_transaction).where(dust_transaction.c.customer_id == customer_id)
     if before_version is not None:
         query = query.where(dust_transaction.c.version < before_version)
     if not memos:
         query = query.where(dust_transaction.c.amount != 0)
-    return list(connection.execute(query.order_by(dust_transaction.c.version.desc()).limit(limit)))
+    rows = connection.execute(query.order_by(dust_transaction.c.version.desc()).limit(limit))
+    return [Transaction.from_row(row) for row in rows]

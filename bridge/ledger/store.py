@@ -17,8 +17,9 @@ from sqlalchemy import Connection, Row, and_, func, literal_column, or_, select,
 from bridge.clock import now
 from bridge.db.bulk import among, copy_rows, insert_rows, update_rows
 from bridge.ids import CustomerId, OrderId
-from bridge.ledger.account import Account, Posting
+from bridge.ledger.account import Account
 from bridge.ledger.lots import Lot
+from bridge.ledger.postings import Transaction
 from bridge.ledger.tables import customer_merge, dust_balance, dust_lot, dust_lot_use, dust_transaction
 from bridge.ledger.totals import note_postings
 from bridge.ledger.webhook_events import store_webhooks
@@ -82,7 +83,7 @@ def open_accounts(
         for row in connection.execute(
             select(dust_lot).where(among(dust_lot.c.customer_id, wanted if lots else in_debt), wanted_lots)
         ):
-            accounts[CustomerId(row.customer_id)].lots[row.id] = _lot(row)
+            accounts[CustomerId(row.customer_id)].lots[row.id] = Lot.from_row(row)
     if expired_of:
         for row in connection.execute(_EXPIRED, {"customers": list(accounts), "sources": list(expired_of)}):
             accounts[CustomerId(row.customer_id)].expired[row.source_id] = int(row.expired)
@@ -137,22 +138,6 @@ def _merges(connection: Connection, customer_ids: Collection[CustomerId]) -> Seq
     return connection.execute(query).all()
 
 
-def _lot(row: Row[Any]) -> Lot:
-    return Lot(
-        id=row.id,
-        source_type=row.source_type,
-        source_id=row.source_id,
-        amount=row.amount,
-        remaining=row.remaining,
-        held=row.held,
-        matured=row.matured,
-        matures_at=row.matures_at,
-        expires_at=row.expires_at,
-        created_at=row.created_at,
-        origin_version=row.origin_version,
-    )
-
-
 def save(connection: Connection, accounts: Iterable[Account], *, quiet: Collection[str] = ()) -> None:
     """Write the postings of these accounts, and clear them.
 
@@ -171,10 +156,10 @@ def save(connection: Connection, accounts: Iterable[Account], *, quiet: Collecti
     if not changed:
         return
     postings = [posting for account in changed for posting in account.postings]
-    copy_rows(connection, dust_transaction, [_transaction_row(posting) for posting in postings])
+    copy_rows(connection, dust_transaction, [posting.columns() | {"hash": posting.hash} for posting in postings])
     opened = [lot.id for account in changed for lot in account.opened_lots]
     lot_rows = [
-        {"customer_id": account.customer_id, **vars(lot)} for account in changed for lot in account.opened_lots
+        {"customer_id": account.customer_id, **lot.columns()} for account in changed for lot in account.opened_lots
     ]  # fmt: skip
     copy_rows(connection, dust_lot, lot_rows)
     _update_lots(connection, changed, set(opened))
@@ -198,25 +183,6 @@ def save(connection: Connection, accounts: Iterable[Account], *, quiet: Collecti
         account.opened_lots.clear()
         account.dated_lots.clear()
         account.waived_changed = False
-
-
-def _transaction_row(posting: Posting) -> dict[str, Any]:
-    return {
-        "customer_id": posting.customer_id,
-        "version": posting.version,
-        "id": posting.id,
-        "amount": posting.amount,
-        "held": posting.held,
-        "pending": posting.pending,
-        "type": posting.type,
-        "balance_after": posting.balance_after,
-        "held_after": posting.held_after,
-        "pending_after": posting.pending_after,
-        "created_at": posting.created_at,
-        "hash": posting.hash,
-        **vars(posting.details),
-        "kind": posting.details.kind.value,
-    }
 
 
 def _update_lots(connection: Connection, accounts: list[Account], opened: set[str]) -> None:
@@ -309,21 +275,23 @@ def expired_of_orders(connection: Connection, customer_ids: Iterable[CustomerId]
     return found
 
 
-def transaction_by_key(connection: Connection, customer_id: CustomerId, idempotency_key: str) -> Row[Any] | None:
-    """Return the row posted under this key; None without one."""
-    return connection.execute(
+def transaction_by_key(connection: Connection, customer_id: CustomerId, idempotency_key: str) -> Transaction | None:
+    """Return the transaction posted under this key; None without one."""
+    row = connection.execute(
         select(dust_transaction).where(
             dust_transaction.c.customer_id == customer_id, dust_transaction.c.idempotency_key == idempotency_key
         )
     ).one_or_none()
+    return Transaction.from_row(row) if row else None
 
 
-def transaction_at(connection: Connection, customer_id: CustomerId, version: int) -> Row[Any]:
-    return connection.execute(
+def transaction_at(connection: Connection, customer_id: CustomerId, version: int) -> Transaction:
+    row = connection.execute(
         select(dust_transaction).where(
             tuple_(dust_transaction.c.customer_id, dust_transaction.c.version) == (customer_id, version)
         )
     ).one()
+    return Transaction.from_row(row)
 
 
 def customers_with_due_lots(connection: Connection, moment: datetime, limit: int) -> list[CustomerId]:

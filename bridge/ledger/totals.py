@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import BigInteger, ColumnElement, Connection, cast, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 
-from bridge.ledger.account import Posting
+from bridge.ledger.postings import Posting
 from bridge.ledger.tables import dust_balance, ledger_total
 
 _FIGURES = ("postings", "credited", "debited", "held", "pending")

@@ -5,11 +5,12 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, Row, delete, exists, select
+from sqlalchemy import Connection, Row, Select, delete, exists, select
 from sqlalchemy.dialects.postgresql import insert
 
 from bridge.ids import CustomerId
-from bridge.ledger.account import Account, Kind, Posting
+from bridge.ledger.account import Account
+from bridge.ledger.postings import Kind, Posting
 from bridge.ledger.tables import dust_lot, expiry_notice
 from bridge.notices.outbox import Notice, NoticeType, put, wanted
 
@@ -111,7 +112,7 @@ def announce_expiring(
     return len(who)
 
 
-def _due_lots(now: datetime, days: int) -> Any:
+def _due_lots(now: datetime, days: int) -> Select[Any]:
     lots, marks = dust_lot.c, expiry_notice.c
     before = exists().where(marks.customer_id == lots.customer_id, marks.lot_id == lots.id)
     return select(lots.customer_id, lots.id, (lots.remaining - lots.held).label("amount"), lots.expires_at).where(

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select, text
 
 from bridge.clock import now
 from bridge.db import transaction
-from bridge.ledger.account import GENESIS, chain_hash
+from bridge.ledger.postings import GENESIS, chain_hash
 from bridge.ledger.tables import dust_transaction
 from bridge.medusa.client import Medusa
 from bridge.redemptions.repository import codes_closed_since

@@ -10,7 +10,7 @@ from datetime import datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal
 from math import prod
 
-from bridge.ledger.account import MAX_DUST
+from bridge.ledger.postings import MAX_DUST
 from bridge.medusa.currencies import smallest_unit
 from bridge.programme.rules import Earn, LineAttributes, Redeem, Rounding
 

@@ -24,7 +24,8 @@ from pydantic import (
 )
 
 from bridge.ids import ID_PATTERN
-from bridge.ledger.account import MAX_DUST, NegativeBalance
+from bridge.ledger.account import NegativeBalance
+from bridge.ledger.postings import MAX_DUST
 from bridge.medusa.orders import OrderDetail
 from bridge.programme.days import end_of_day_after, zone_named
 

@@ -53,7 +53,8 @@ from sqlalchemy import Connection, update
 
 from bridge.errors import Conflict
 from bridge.ids import OrderId
-from bridge.ledger.account import Account, InsufficientDust, Kind, PostingDetails
+from bridge.ledger.account import Account, InsufficientDust
+from bridge.ledger.postings import Kind, PostingDetails
 from bridge.ledger.store import reserved_lots
 from bridge.medusa.client import MedusaRefused
 from bridge.medusa.orders import Order

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select, text
 from sqlalchemy.dialects.postgresql import insert
 
-from bridge.ledger.account import GENESIS
+from bridge.ledger.postings import GENESIS
 from bridge.reports.liability import Liability, liability
 from bridge.reports.tables import daily_close
 

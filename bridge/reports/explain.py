@@ -12,8 +12,8 @@ from sqlalchemy import Connection, Row, select
 
 from bridge.clock import now
 from bridge.ids import CustomerId
-from bridge.ledger.account import Kind
 from bridge.ledger.merges import merges_of
+from bridge.ledger.postings import Kind
 from bridge.ledger.statements import Balance, read_balance
 from bridge.ledger.tables import dust_lot, dust_lot_use, dust_transaction
 from bridge.programme.days import local_date

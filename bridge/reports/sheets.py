@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
 from bridge.csv_cells import safe_cell
-from bridge.ledger.account import Kind
+from bridge.ledger.postings import Kind
 from bridge.reports.breakage import Cohort
 from bridge.reports.closes import Close
 from bridge.reports.expiring import ExpiringMonth

@@ -7,8 +7,8 @@ from sqlalchemy import Connection, select
 
 from bridge.db.bulk import among
 from bridge.ids import CustomerId
-from bridge.ledger.account import Kind, PostingDetails
 from bridge.ledger.merges import accounts_of_persons
+from bridge.ledger.postings import Kind, PostingDetails
 from bridge.ledger.store import open_accounts, save
 from bridge.ledger.tables import dust_transaction
 from bridge.programme.versions import current_version

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from bridge.ids import CustomerId
-from bridge.ledger.account import Account, Kind, PostingDetails
+from bridge.ledger.account import Account
+from bridge.ledger.postings import Kind, PostingDetails
 from bridge.programme.versions import Version
 from bridge.settlement.expired import ExpiredPool
 from bridge.settlement.shares import Share

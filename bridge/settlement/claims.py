@@ -14,7 +14,7 @@ from sqlalchemy import Connection, bindparam, delete, func, or_, select, true, u
 from sqlalchemy.dialects.postgresql import insert
 
 from bridge.ids import CustomerId, OrderId
-from bridge.ledger.account import Kind, PostingDetails
+from bridge.ledger.postings import Kind, PostingDetails
 from bridge.ledger.store import open_accounts, save
 from bridge.programme.rules import GuestClaim
 from bridge.programme.versions import current_version, versions_by_number

@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import insert
 from bridge.db import metadata
 from bridge.errors import KeyReused, field_error
 from bridge.ids import CustomerId, new_id
-from bridge.ledger.account import MAX_DUST, Kind, PostingDetails
+from bridge.ledger.postings import MAX_DUST, Kind, PostingDetails
 from bridge.ledger.store import open_accounts, save
 from bridge.ledger.tables import dust_transaction
 from bridge.programme.rules import Programme

@@ -16,8 +16,9 @@ from sqlalchemy import Connection, Row, func, select, text, update
 
 from bridge.db.bulk import among
 from bridge.ids import CustomerId, OrderId
-from bridge.ledger.account import Account, Kind, PostingDetails
+from bridge.ledger.account import Account
 from bridge.ledger.merges import accounts_of_persons
+from bridge.ledger.postings import Kind, PostingDetails
 from bridge.programme.versions import Version, versions_by_number
 from bridge.settlement.tables import order_former_owner, order_settlement, referral
 

@@ -20,7 +20,7 @@ from sqlalchemy import Row, func, select
 
 from bridge.clock import now
 from bridge.db import transaction
-from bridge.ledger.account import Kind
+from bridge.ledger.postings import Kind
 from bridge.ledger.scheduled import post_due_lots
 from bridge.ledger.tables import dust_balance, dust_lot, dust_transaction
 from bridge.medusa.client import get_medusa

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.ids import CustomerId
-from bridge.ledger.account import Kind, PostingDetails
+from bridge.ledger.postings import Kind, PostingDetails
 from bridge.ledger.store import open_accounts, save
 from bridge.operations.audit import CHECK_NAMES, audit, find_breaches
 from tests.support.ledger import spend

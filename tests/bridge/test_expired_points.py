@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.ids import CustomerId
-from bridge.ledger.account import Kind, PostingDetails
+from bridge.ledger.postings import Kind, PostingDetails
 from bridge.ledger.store import open_accounts, save, spent_lots
 from tests.support.clock import moved
 from tests.support.ledger import capture, end_of_day, hold, lots, post_due, release, spend

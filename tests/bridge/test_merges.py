@@ -14,9 +14,9 @@ from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import DustError
 from bridge.ids import CustomerId
-from bridge.ledger.account import Kind, PostingDetails
 from bridge.ledger.adjust import adjust_balance
 from bridge.ledger.merges import MergeRefused, NotMerged, merge_customers, merges_of, unmerge_customer
+from bridge.ledger.postings import Kind, PostingDetails
 from bridge.ledger.store import open_accounts, save
 from bridge.medusa.client import get_medusa
 from bridge.redemptions.medusa_sync import advance

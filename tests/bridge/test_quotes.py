@@ -16,7 +16,7 @@ from bridge.clock import now
 from bridge.db import transaction
 from bridge.ids import CustomerId, new_id
 from bridge.inbox.process_batch import process_batch
-from bridge.ledger.account import Kind, PostingDetails
+from bridge.ledger.postings import Kind, PostingDetails
 from bridge.ledger.store import open_accounts, save
 from bridge.medusa.client import get_medusa
 from bridge.redemptions.medusa_sync import advance

@@ -15,7 +15,8 @@ from sqlalchemy import Connection
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.ids import OrderId
-from bridge.ledger.account import Account, Kind, PostingDetails
+from bridge.ledger.account import Account
+from bridge.ledger.postings import Kind, PostingDetails
 from bridge.ledger.statements import read_balance
 from bridge.ledger.store import open_accounts, save, spent_lots
 from bridge.medusa.orders import read_order

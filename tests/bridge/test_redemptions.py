@@ -19,7 +19,7 @@ from bridge.db import transaction
 from bridge.errors import Unavailable
 from bridge.http.micro_batching import Together
 from bridge.inbox.process_batch import process_batch
-from bridge.ledger.account import MAX_DUST
+from bridge.ledger.postings import MAX_DUST
 from bridge.medusa.client import get_medusa
 from bridge.operations.audit import audit_medusa
 from bridge.queue.enqueue import REDEMPTIONS_ADVANCE

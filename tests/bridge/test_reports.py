@@ -17,7 +17,8 @@ from sqlalchemy import text
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.ids import CustomerId
-from bridge.ledger.account import Account, Kind, NegativeBalance, PostingDetails
+from bridge.ledger.account import Account, NegativeBalance
+from bridge.ledger.postings import Kind, PostingDetails
 from bridge.ledger.store import open_accounts, save
 from bridge.medusa.orders import read_order
 from bridge.reports.breakage import breakage

@@ -16,7 +16,7 @@ from sqlalchemy import text
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.ids import CustomerId
-from bridge.ledger.account import Kind, PostingDetails
+from bridge.ledger.postings import Kind, PostingDetails
 from bridge.ledger.statements import read_balance
 from bridge.ledger.store import open_accounts, save
 from bridge.stack.up import DUST

@@ -8,16 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from bridge.ids import CustomerId
-from bridge.ledger.account import (
-    GENESIS,
-    HASHED_COLUMNS,
-    Account,
-    InsufficientDust,
-    Kind,
-    NegativeBalance,
-    PostingDetails,
-    chain_hash,
-)
+from bridge.ledger.account import Account, InsufficientDust, NegativeBalance
+from bridge.ledger.postings import GENESIS, HASHED_COLUMNS, Kind, PostingDetails, chain_hash
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 

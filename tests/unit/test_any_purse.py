@@ -15,7 +15,8 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 
 from bridge.errors import Conflict
 from bridge.ids import CustomerId, new_id
-from bridge.ledger.account import Account, Kind, NegativeBalance, PostingDetails
+from bridge.ledger.account import Account, NegativeBalance
+from bridge.ledger.postings import Kind, PostingDetails
 from tests.support.ledger_model import Place, Purse
 from tests.support.sequences import pieces, play
 

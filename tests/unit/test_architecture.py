@@ -35,7 +35,7 @@ LOOSE_FILES = {
 MAX_LINES = 400
 # Still to be split. Nothing may be added.
 LONG_FILES = {
-    "bridge/inbox/process_one.py", "bridge/ledger/account.py",
+    "bridge/inbox/process_one.py",
     "bridge/medusa/client.py", "bridge/operations/doctor.py", "bridge/programme/rules.py",
 }  # fmt: skip
 

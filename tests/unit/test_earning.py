@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from bridge.ledger.account import MAX_DUST
+from bridge.ledger.postings import MAX_DUST
 from bridge.programme.earning import (
     EarningLine,
     LineTerms,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bridge.imports.presets import PresetName
 from bridge.imports.reading import Reading, UnreadableImport, read_balances, rows_at
-from bridge.ledger.account import MAX_DUST
+from bridge.ledger.postings import MAX_DUST
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 

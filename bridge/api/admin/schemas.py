@@ -4,6 +4,6 @@ from typing import Annotated
 
 from pydantic import Field
 
-from bridge.ledger.account import MAX_DUST
+from bridge.ledger.postings import MAX_DUST
 
 Dust = Annotated[int, Field(strict=True, ge=1, le=MAX_DUST)]

@@ -19,7 +19,7 @@ from bridge.http.medusa_threads import FOR_CUSTOMERS
 from bridge.http.problems import describe_problems
 from bridge.http.schemas import Body, Id
 from bridge.ids import CustomerId, ProductId
-from bridge.ledger.account import MAX_DUST
+from bridge.ledger.postings import MAX_DUST
 from bridge.medusa.carts import Cart
 from bridge.medusa.client import get_medusa
 from bridge.products.settings import read_products

@@ -2,10 +2,8 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
 
 from pydantic import BaseModel, Field
-from sqlalchemy import Row
 
 from bridge.api.store.routing import store_router
 from bridge.db import transaction
@@ -13,6 +11,7 @@ from bridge.http.auth import Customer
 from bridge.http.paging import Cursor, Limit, Listing, decode_number_cursor, encode_cursor
 from bridge.http.problems import describe_problems
 from bridge.ledger.adjust import ADJUSTMENT
+from bridge.ledger.postings import Transaction
 from bridge.ledger.statements import read_transactions
 
 router = store_router()
@@ -33,8 +32,8 @@ class TransactionResponse(BaseModel):
     created_at: datetime = Field(description="When it was recorded")
 
 
-def transaction_view(row: Row[Any]) -> TransactionResponse:
-    return TransactionResponse.model_validate(dict(row._mapping))
+def transaction_view(row: Transaction) -> TransactionResponse:
+    return TransactionResponse.model_validate(row, from_attributes=True)
 
 
 class TransactionList(BaseModel):
@@ -42,14 +41,14 @@ class TransactionList(BaseModel):
     next_cursor: str | None
 
 
-def own_transaction_view(row: Row[Any]) -> TransactionResponse:
+def own_transaction_view(row: Transaction) -> TransactionResponse:
     """The transaction for the customer. An adjustment's reference is the shop's internal reason, so it is replaced."""
     view = transaction_view(row)
     return view.model_copy(update={"reference_id": view.id}) if row.reference_type == ADJUSTMENT else view
 
 
 def transaction_list(
-    rows: list[Row[Any]], limit: int, *, view: Callable[[Row[Any]], TransactionResponse] = transaction_view
+    rows: list[Transaction], limit: int, *, view: Callable[[Transaction], TransactionResponse] = transaction_view
 ) -> TransactionList:
     """One page from `rows`, which were read with a limit of `limit + 1` to see whether there is a next page."""
     return TransactionList(

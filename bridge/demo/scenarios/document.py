@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 
 from bridge.clock import read_span
 from bridge.errors import InvalidInput
-from bridge.ledger.account import MAX_DUST
+from bridge.ledger.postings import MAX_DUST
 from bridge.programme.rules import CurrencyCode, Programme
 from bridge.redemptions.tables import State
 

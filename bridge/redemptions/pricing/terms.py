@@ -7,7 +7,8 @@ from decimal import ROUND_FLOOR, Decimal
 
 from bridge.errors import Conflict, InvalidInput
 from bridge.ids import ProductId
-from bridge.ledger.account import MAX_DUST, InsufficientDust
+from bridge.ledger.account import InsufficientDust
+from bridge.ledger.postings import MAX_DUST
 from bridge.medusa.carts import Cart
 from bridge.medusa.currencies import smallest_unit
 from bridge.programme.earning import (

@@ -1,0 +1,160 @@
+"""The figures and lots of one account, and how a posting changes them. No I/O.
+
+The balance can be below the sum of the lots only by a *debt*: a reversal found its points already spent or held. The
+next free points that come in pay the debt, so a debt and free lots never exist together. So an earning needs no older
+lots in memory, and stays fast for a customer with thousands of them.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Self
+
+from bridge.ids import CustomerId, new_id
+from bridge.ledger.lots import Lot, Moves, soonest_first
+from bridge.ledger.postings import GENESIS, MAX_DUST, Kind, Posting, PostingDetails
+
+
+@dataclass(kw_only=True)
+class AccountState:
+    """A customer's figures and lots. `account.py` has the operations."""
+
+    customer_id: CustomerId
+    balance: int = 0
+    held: int = 0
+    pending: int = 0
+    debt: int = 0
+    waived: int = 0
+    """Points that reversals left with the customer under `within_balance`, because they were spent.
+
+    They are taken only when a refund gives them back.
+    """
+    version: int = 0
+    head: bytes = GENESIS
+    lots: dict[str, Lot] = field(default_factory=dict)
+    postings: list[Posting] = field(default_factory=list)
+    opened_lots: list[Lot] = field(default_factory=list)
+    dated_lots: set[str] = field(default_factory=set)
+    """Lots that got a `matures_at` without a posting."""
+    waived_changed: bool = False
+    expired: Counter[str] = field(default_factory=Counter)
+    """Expired points, by the source id of their lots.
+
+    Includes earlier expiries only for the sources given to `open_accounts`.
+    """
+    survivor: Self | None = None
+    """The account that this one was merged into. All points that come in here are carried over to it."""
+    merge_id: str = ""
+
+    @property
+    def available(self) -> int:
+        """The points that may be spent now; below zero after a reversal took more than was left."""
+        return self.balance - self.held
+
+    def book_due(self, *, now: datetime) -> None:
+        """Post what has matured or expired by now.
+
+        Every movement does this first, so the result does not depend on when the periodic job runs. All that matures is
+        posted before all that expires. The result is the same as in the sequence of time: a lot that matures meets
+        other free lots only if there is no debt, and then it changes nothing for them.
+        """
+        self.mature_due(now=now)
+        self.expire_due(now=now)
+        if self.survivor is not None:
+            self.survivor.book_due(now=now)
+
+    def mature_due(self, *, now: datetime) -> None:
+        """Mature pending lots that are due, one row per lot, by date and then by their sequence."""
+        waiting = [lot for lot in self.lots.values() if not lot.matured and not lot.unpaid and lot.remaining]
+        for lot in sorted(waiting, key=lambda lot: (lot.matures_at or now, lot.origin_version)):
+            if lot.matures_at and lot.matures_at > now:
+                break
+            details = PostingDetails(
+                kind=Kind.MATURE,
+                reference_type=lot.source_type,
+                reference_id=lot.source_id,
+                description="Pending dust became spendable",
+                event_at=lot.matures_at or now,
+            )
+            moves = Moves()
+            moves.mature(lot)
+            self._post(details, now, moves, amount=lot.remaining, pending=-lot.remaining)
+
+    def expire_due(self, *, now: datetime) -> None:
+        """Expire the free points of lots past their date, one row per lot. Points on hold stay until their release."""
+        over = [lot for lot in self.lots.values() if lot.free and lot.expired(now)]
+        for lot in sorted(over, key=soonest_first):
+            details = PostingDetails(
+                kind=Kind.EXPIRE,
+                reference_type="lot",
+                reference_id=lot.id,
+                description="Dust expired",
+                event_at=lot.expires_at or now,
+            )
+            moves, amount = Moves(), lot.free
+            moves.add(lot, remaining=-amount)
+            self.expired[lot.source_id] += amount
+            self._post(details, now, moves, amount=-amount)
+
+    def _open_lot(
+        self,
+        amount: int,
+        details: PostingDetails,
+        now: datetime,
+        *,
+        matures_at: datetime | None = None,
+        expires_at: datetime | None = None,
+        unpaid: bool = False,
+    ) -> Lot:
+        lot = Lot(
+            id=new_id("dlot"),
+            source_type=details.reference_type,
+            source_id=details.reference_id,
+            amount=amount,
+            remaining=0,
+            matured=not unpaid and (matures_at is None or matures_at <= now),
+            matures_at=None if unpaid else matures_at,
+            expires_at=expires_at,
+            created_at=now,
+            origin_version=self.version + 1,
+        )
+        self.lots[lot.id] = lot
+        self.opened_lots.append(lot)
+        return lot
+
+    def _spending_order(self) -> list[Lot]:
+        return sorted((lot for lot in self.lots.values() if lot.free > 0), key=soonest_first)
+
+    def _post(
+        self, details: PostingDetails, now: datetime, moves: Moves, *, amount: int = 0, held: int = 0, pending: int = 0
+    ) -> None:
+        self.balance += amount
+        self.held += held
+        self.pending += pending
+        self.version += 1
+        self.debt += moves.owned - amount
+        if self.debt:
+            # Only points that this posting freed can be free now, see the module docstring.
+            self.debt -= moves.take(self._spending_order(), self.debt)
+        posting = Posting(
+            id=new_id("dtx"),
+            customer_id=self.customer_id,
+            version=self.version,
+            amount=amount,
+            held=held,
+            pending=pending,
+            balance_after=self.balance,
+            held_after=self.held,
+            pending_after=self.pending,
+            details=details,
+            created_at=now,
+            previous_hash=self.head,
+            moves=moves.collected(),
+        )
+        self.head = posting.hash
+        self.postings.append(posting)
+
+    @staticmethod
+    def _check_amount(amount: int) -> None:
+        if not 0 < amount <= MAX_DUST:
+            raise AssertionError(f"a movement must be between 1 and {MAX_DUST} dust, not {amount}")
