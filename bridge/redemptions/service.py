@@ -1,20 +1,47 @@
-"""Create redemptions and request their release. Nothing here calls Medusa; `medusa_sync.py` does, later."""
+"""Redeem points, and request the release of redemptions.
+
+Carts and prices are read from Medusa. `medusa_sync.py` creates and deletes the promotions, later.
+"""
 
 import secrets
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, select
 
+from bridge.clock import now
+from bridge.db import transaction
 from bridge.errors import Conflict, KeyReused
-from bridge.ids import CustomerId, new_id
+from bridge.ids import CustomerId, ProductId, new_id
 from bridge.ledger.store import open_accounts, save
-from bridge.programme.versions import Version
+from bridge.medusa.carts import Cart
+from bridge.medusa.client import Medusa
+from bridge.products.settings import ProductSettings, read_products
+from bridge.products.variants import VariantPricesDiffer, with_differing_prices
+from bridge.programme.rules import Programme
+from bridge.programme.versions import Version, current_version
 from bridge.redemptions import lifecycle
-from bridge.redemptions.pricing.terms import Terms
-from bridge.redemptions.repository import Code, Redemption, UnknownRedemption, lock_open_redemptions, lock_redemption
+from bridge.redemptions.carts import basket_for, dust_only_prices, own_cart, prices_of, product_ids, without
+from bridge.redemptions.pricing.rewards import UnknownReward, reward_terms
+from bridge.redemptions.pricing.terms import (
+    NothingToPay,
+    Terms,
+    discount_terms,
+    product_terms,
+    require_whole_units,
+    units_in_cart,
+    unpaid_units,
+)
+from bridge.redemptions.repository import (
+    Code,
+    Redemption,
+    UnknownRedemption,
+    lock_open_redemptions,
+    lock_redemption,
+    units_paid_for_cart,
+)
 from bridge.redemptions.tables import OPEN_STATES, State, dust_redemption
 
 # More would let one customer occupy Medusa and the workers.
@@ -48,16 +75,27 @@ class TooManyOpenRedemptions(Conflict):
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """A shopper's request, with its idempotency key."""
+    """What a shopper wants to redeem, with the idempotency key.
+
+    One of: `items`, `pay_dust_only`, `reward_id`, or a discount for `dust` points. Without any, the discount is for as
+    many points as possible. Each may have a cart; `pay_dust_only` needs one.
+    """
 
     customer_id: CustomerId
     idempotency_key: str
     request_hash: str
-    cart_id: str | None
+    cart_id: str | None = None
+    dust: int | None = None
+    currency_code: str | None = None
+    pay_dust_only: bool = False
+    """Pay all lines of the cart that only points can pay."""
+    items: Mapping[ProductId, int] = field(default_factory=dict)
+    """Units to pay, by product."""
+    reward_id: str | None = None
 
 
 def find_first_response(connection: Connection, request: Request) -> dict[str, Any] | None:
-    """Return the first answer to this request; None if it is new. Raises `KeyReused`."""
+    """Return the first response to this request; None if it is new. Raises `KeyReused`."""
     row = connection.execute(
         select(dust_redemption.c.request_hash, dust_redemption.c.first_answer).where(
             dust_redemption.c.customer_id == request.customer_id,
@@ -72,6 +110,84 @@ def find_first_response(connection: Connection, request: Request) -> dict[str, A
     return answer
 
 
+def redeem(request: Request, medusa: Medusa, *, response_for: Callable[[Redemption], dict[str, Any]]) -> dict[str, Any]:
+    """Redeem points: price the request, hold the points and store the redemption; return the response.
+
+    It opens the transaction, because the cart and the prices of variants are read from Medusa before.
+
+    Raises `UnknownCart`, `CartCompleted`, what `create_redemption` raises, and the errors of `pricing/`.
+    """
+    cart = own_cart(medusa, request.cart_id, request.customer_id) if request.cart_id else None
+    mixed_prices = _mixed_prices(request, cart, medusa)
+    with transaction() as connection:
+        version = current_version(connection)
+        settings = read_products(connection, [*product_ids(cart), *request.items])
+        return create_redemption(
+            connection,
+            request,
+            terms_for=lambda available: _terms(
+                connection, request, cart, settings, version.programme, mixed_prices, available
+            ),
+            response_for=response_for,
+            version=version,
+            now=now(),
+        )
+
+
+def _mixed_prices(request: Request, cart: Cart | None, medusa: Medusa) -> set[ProductId]:
+    """Return the products of this request whose variants differ in price."""
+    asked = set(request.items)
+    with transaction() as connection:
+        if request.pay_dust_only:
+            asked |= set(dust_only_prices(read_products(connection, product_ids(cart))))
+        if request.reward_id:
+            reward = current_version(connection).programme.redeem.reward(request.reward_id)
+            asked |= {ProductId(reward.product_id)} if reward and reward.product_id else set()
+    return with_differing_prices(asked, medusa) if asked else set()
+
+
+def _terms(
+    connection: Connection,
+    request: Request,
+    cart: Cart | None,
+    settings: list[ProductSettings],
+    programme: Programme,
+    mixed_prices: Collection[ProductId],
+    available: int,
+) -> Terms:
+    """Price the request. The account is locked, so that a second tab sees what the first has redeemed for the cart."""
+    prices, dust_only = prices_of(settings), dust_only_prices(settings)
+    if request.items:
+        for product_id in sorted(set(mixed_prices) & set(prices)):
+            raise VariantPricesDiffer(product_id)
+        if cart:
+            units_in_cart(cart, prices, request.items, units_paid_for_cart(connection, request.customer_id, cart))
+        return product_terms(prices, request.items)
+    if request.pay_dust_only and cart:
+        paid = units_paid_for_cart(connection, request.customer_id, cart)
+        wanted = unpaid_units(cart, without(dust_only, mixed_prices), paid)
+        if not wanted:
+            # A quote leaves these products out too. If nothing else is due, this error tells the shopper why.
+            for product_id in unpaid_units(cart, mixed_prices, paid):
+                raise VariantPricesDiffer(product_id)
+            require_whole_units(cart, dust_only)
+            raise NothingToPay
+        return product_terms(prices, wanted)
+    basket = basket_for(connection, request.customer_id, cart, dust_only, programme) if cart else None
+    if request.reward_id:
+        reward = programme.redeem.reward(request.reward_id)
+        if reward is None:
+            raise UnknownReward
+        return reward_terms(programme.redeem, reward, cart=cart, basket=basket, mixed_prices=mixed_prices)
+    return discount_terms(
+        programme.redeem,
+        dust=request.dust,
+        currency_code=cart.currency_code if cart else str(request.currency_code),
+        available=available,
+        basket=basket,
+    )
+
+
 def create_redemption(
     connection: Connection,
     request: Request,
@@ -81,7 +197,7 @@ def create_redemption(
     version: Version,
     now: datetime,
 ) -> dict[str, Any]:
-    """Hold the points and store the redemption; return the answer. The same request always gets the first answer.
+    """Hold the points and store the redemption; return the response. The same request always gets the first one.
 
     `terms_for` is called with the customer's available points, under the lock on the account. Raises what it raises,
     `InsufficientDust` and `TooManyOpenRedemptions`.

@@ -8,17 +8,6 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, Field, model_validator
 
-from bridge.api.store.carts import (
-    basket_for,
-    dust_only_prices,
-    free_products,
-    open_cart,
-    optional_prices,
-    own_cart,
-    prices_of,
-    product_ids,
-    without,
-)
 from bridge.api.store.rewards import QuotedReward, quote_rewards
 from bridge.api.store.routing import store_router
 from bridge.clock import now
@@ -39,6 +28,17 @@ from bridge.products.variants import with_differing_prices
 from bridge.programme.breakdown import RulePart
 from bridge.programme.rules import CurrencyCode
 from bridge.programme.versions import current_version
+from bridge.redemptions.carts import (
+    basket_for,
+    dust_only_prices,
+    free_products,
+    open_cart,
+    optional_prices,
+    own_cart,
+    prices_of,
+    product_ids,
+    without,
+)
 from bridge.redemptions.pricing.basket import Basket
 from bridge.redemptions.pricing.terms import (
     discount_offer,
@@ -123,7 +123,7 @@ async def quote(customer_id: Customer, wish: QuoteRequest) -> Quote:
 
 
 def _quote(customer_id: CustomerId, wish: QuoteRequest) -> Quote:
-    cart = own_cart(customer_id, wish.cart_id) if wish.cart_id else None
+    cart = own_cart(get_medusa(), wish.cart_id, customer_id) if wish.cart_id else None
     currency = cart.currency_code if cart else str(wish.currency_code)
     moment = now()
     with transaction() as connection:
@@ -220,7 +220,7 @@ async def quote_guest(wish: GuestQuoteRequest) -> GuestQuote:
 
 
 def _quote_guest(wish: GuestQuoteRequest) -> GuestQuote:
-    cart = open_cart(wish.cart_id, lambda cart: not cart.has_account)
+    cart = open_cart(get_medusa(), wish.cart_id, lambda cart: not cart.has_account)
     with transaction() as connection:
         programme = current_version(connection).programme
         dust_only = dust_only_prices(read_products(connection, product_ids(cart)))

@@ -8,10 +8,8 @@ from typing import Annotated, Any, Literal, Self
 from fastapi import Depends, Response
 from pydantic import Field, field_validator, model_validator
 
-from bridge.api.store.carts import basket_for, dust_only_prices, own_cart, prices_of, product_ids, without
 from bridge.api.store.redemptions import RedemptionEnvelope, own_redemption_view
 from bridge.api.store.routing import store_router
-from bridge.clock import now
 from bridge.db import transaction
 from bridge.http.auth import Customer
 from bridge.http.idempotency import idempotency_key
@@ -20,27 +18,13 @@ from bridge.http.problems import describe_problems
 from bridge.http.schemas import Body, Id
 from bridge.ids import CustomerId, ProductId
 from bridge.ledger.postings import MAX_DUST
-from bridge.medusa.carts import Cart
 from bridge.medusa.client import get_medusa
-from bridge.products.settings import read_products
-from bridge.products.variants import VariantPricesDiffer, with_differing_prices
 from bridge.programme.rules import CurrencyCode
-from bridge.programme.versions import current_version
 from bridge.queue.enqueue import REDEMPTIONS_ADVANCE, wake
-from bridge.redemptions.pricing.rewards import UnknownReward, reward_terms
-from bridge.redemptions.pricing.terms import (
-    MAX_UNITS,
-    NothingToPay,
-    Terms,
-    discount_terms,
-    product_terms,
-    require_whole_units,
-    units_in_cart,
-    unpaid_units,
-)
-from bridge.redemptions.repository import Redemption, units_paid_for_cart
-from bridge.redemptions.service import Request as RequestedRedemption
-from bridge.redemptions.service import create_redemption, find_first_response
+from bridge.redemptions import service
+from bridge.redemptions.pricing.terms import MAX_UNITS
+from bridge.redemptions.repository import Redemption
+from bridge.redemptions.service import find_first_response
 
 router = store_router()
 
@@ -95,6 +79,22 @@ class RedemptionRequest(Body):
             raise ValueError("give dust and currency_code, dust and cart_id, cart_id and pay, items, or reward_id")
         return self
 
+    def to_request(self, customer_id: CustomerId, key: str) -> service.Request:
+        items = Counter[ProductId]()
+        for item in self.items or ():
+            items[ProductId(item.product_id)] += item.quantity
+        return service.Request(
+            customer_id=customer_id,
+            idempotency_key=key,
+            request_hash=self.fingerprint(),
+            cart_id=self.cart_id,
+            dust=None if self.dust == "max" else self.dust,
+            currency_code=self.currency_code,
+            pay_dust_only=self.pay is not None,
+            items=items,
+            reward_id=self.reward_id,
+        )
+
     def fingerprint(self) -> str:
         """Hash of the request: equal for equal requests, however their JSON is formatted."""
         wish = self.model_dump(mode="json")
@@ -118,82 +118,14 @@ async def redeem(
 
 
 def _redeem(customer_id: CustomerId, wish: RedemptionRequest, key: str) -> Response:
-    request = RequestedRedemption(
-        customer_id=customer_id, idempotency_key=key, request_hash=wish.fingerprint(), cart_id=wish.cart_id
-    )
+    request = wish.to_request(customer_id, key)
     with transaction() as connection:
-        answer = find_first_response(connection, request)
-    if answer is None:
-        # Fail before points are held if Medusa is not configured.
-        get_medusa()
-        answer = _promise(request, wish, own_cart(customer_id, wish.cart_id) if wish.cart_id else None)
-        wake(REDEMPTIONS_ADVANCE, answer["redemption"]["id"])
-    return Response(json.dumps(answer), 202, media_type="application/json")
+        response = find_first_response(connection, request)
+    if response is None:
+        response = service.redeem(request, get_medusa(), response_for=_first_response)
+        wake(REDEMPTIONS_ADVANCE, response["redemption"]["id"])
+    return Response(json.dumps(response), 202, media_type="application/json")
 
 
-def _mixed_prices(wish: RedemptionRequest, cart: Cart | None) -> set[ProductId]:
-    """Products of this request whose variants differ in price. It calls Medusa, so keep it outside a transaction."""
-    asked = {ProductId(item.product_id) for item in wish.items or ()}
-    with transaction() as connection:
-        if wish.pay:
-            asked |= set(dust_only_prices(read_products(connection, product_ids(cart))))
-        if wish.reward_id:
-            reward = current_version(connection).programme.redeem.reward(wish.reward_id)
-            asked |= {ProductId(reward.product_id)} if reward and reward.product_id else set()
-    return with_differing_prices(asked, get_medusa()) if asked else set()
-
-
-def _promise(request: RequestedRedemption, wish: RedemptionRequest, cart: Cart | None) -> dict[str, Any]:
-    mixed = _mixed_prices(wish, cart)
-    with transaction() as connection:
-        version = current_version(connection)
-        rules = version.programme.redeem
-        wanted_ids = [ProductId(item.product_id) for item in wish.items or ()]
-        settings = read_products(connection, [*product_ids(cart), *wanted_ids])
-        prices = prices_of(settings)
-        dust_only = dust_only_prices(settings)
-
-        def terms_for(available: int) -> Terms:
-            if wish.items:
-                wanted = Counter[ProductId]()
-                for item in wish.items:
-                    wanted[ProductId(item.product_id)] += item.quantity
-                for product_id in sorted(mixed & set(prices)):
-                    raise VariantPricesDiffer(product_id)
-                if cart:
-                    paid = units_paid_for_cart(connection, request.customer_id, cart)
-                    units_in_cart(cart, prices, wanted, paid)
-                return product_terms(prices, wanted)
-            if wish.pay and cart:
-                # Read under the account's lock, so that a second tab paying for this cart sees the units of the first.
-                paid = units_paid_for_cart(connection, request.customer_id, cart)
-                wanted = unpaid_units(cart, without(dust_only, mixed), paid)
-                if not wanted:
-                    # A quote leaves these products out too. If nothing else is due, this error tells the shopper why.
-                    for product_id in unpaid_units(cart, mixed, paid):
-                        raise VariantPricesDiffer(product_id)
-                    require_whole_units(cart, dust_only)
-                    raise NothingToPay
-                return product_terms(prices, wanted)
-            # Also read under the lock, so that a second tab sees the discounts of the first.
-            basket = basket_for(connection, request.customer_id, cart, dust_only, version.programme) if cart else None
-            if wish.reward_id:
-                reward = rules.reward(wish.reward_id)
-                if reward is None:
-                    raise UnknownReward
-                return reward_terms(rules, reward, cart=cart, basket=basket, mixed_prices=mixed)
-            return discount_terms(
-                rules,
-                dust=None if wish.dust == "max" else wish.dust,
-                currency_code=cart.currency_code if cart else str(wish.currency_code),
-                available=available,
-                basket=basket,
-            )
-
-        return create_redemption(
-            connection, request, terms_for=terms_for, response_for=_first_answer, version=version, now=now()
-        )  # fmt: skip
-
-
-def _first_answer(redemption: Redemption) -> dict[str, Any]:
+def _first_response(redemption: Redemption) -> dict[str, Any]:
     return RedemptionEnvelope(redemption=own_redemption_view(redemption)).model_dump(mode="json")

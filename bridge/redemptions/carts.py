@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from bridge.errors import Conflict, NotFound
 from bridge.ids import CustomerId, ProductId
 from bridge.medusa.carts import Cart
-from bridge.medusa.client import UnknownInMedusa, get_medusa
+from bridge.medusa.client import Medusa, UnknownInMedusa
 from bridge.products.settings import ProductSettings
 from bridge.programme.rules import Programme, Redeem
 from bridge.redemptions.pricing.basket import Basket, basket_of
@@ -32,14 +32,15 @@ class CartCompleted(Conflict):
         super().__init__("This cart has been ordered already.")
 
 
-def own_cart(customer_id: CustomerId, cart_id: str) -> Cart:
-    return open_cart(cart_id, lambda cart: cart.customer_id == customer_id)
+def own_cart(medusa: Medusa, cart_id: str, customer_id: CustomerId) -> Cart:
+    """Read an open cart of this customer. Raises `UnknownCart`, `CartCompleted`."""
+    return open_cart(medusa, cart_id, lambda cart: cart.customer_id == customer_id)
 
 
-def open_cart(cart_id: str, may_see: Callable[[Cart], bool]) -> Cart:
+def open_cart(medusa: Medusa, cart_id: str, may_see: Callable[[Cart], bool]) -> Cart:
     """Read a cart that is not an order yet. Raises `UnknownCart` (also if `may_see` refuses it), `CartCompleted`."""
     try:
-        cart = get_medusa().cart(cart_id)
+        cart = medusa.cart(cart_id)
     except UnknownInMedusa:
         raise UnknownCart from None
     if not may_see(cart):
