@@ -437,7 +437,7 @@ def test_the_share_counts_all_dust_in_the_cart_together(api: TestClient, shop: F
     redeemed(api, {"cart_id": "cart_1", "dust": "max"})
     assert shop.carts["cart_1"]["item_total"] == 70
     answer = redeem(api, {"reward_id": "capped", "cart_id": "cart_1"})
-    assert (answer.status_code, answer.json()["code"], answer.json()["room"]) == (422, "above_share", "0.00")
+    assert (answer.status_code, answer.json()["code"], answer.json()["max_discount"]) == (422, "above_share", "0.00")
 
 
 def test_a_code_that_is_still_on_its_way_into_the_cart_counts(api: TestClient, shop: FakeMedusa) -> None:
@@ -460,7 +460,11 @@ def test_a_free_product_within_the_share(api: TestClient, shop: FakeMedusa) -> N
     assert redeem(api, {"reward_id": "shirts"}).json()["code"] == "cart_needed"
     shop.add_cart("cart_2", lines=[cart_line(total=30, quantity=3), cart_line("prod_hoodie", total=40)])
     refused = redeem(api, {"reward_id": "shirts", "cart_id": "cart_2"})
-    assert (refused.status_code, refused.json()["code"], refused.json()["room"]) == (422, "above_share", "17.50")
+    assert (refused.status_code, refused.json()["code"], refused.json()["max_discount"]) == (
+        422,
+        "above_share",
+        "17.50",
+    )
     redemption = redeemed(api, {"reward_id": "shirts", "cart_id": "cart_1"})
     assert (redemption["min_cart"], redemption["currency_code"]) == ("80.00", "eur")
 

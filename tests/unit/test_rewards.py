@@ -33,7 +33,7 @@ def cart_of(*lines: dict[str, Any], currency_code: str = "eur", codes: tuple[str
 
 
 def basket(worth: Decimal, currency_code: str) -> Basket:
-    return Basket(currency_code=currency_code, worth=worth, room=worth)
+    return Basket(currency_code=currency_code, total=worth, max_discount=worth)
 
 
 @given(worth=sums, most=sums, percent=st.decimals("0.1", "100", places=1), currency=currencies)
@@ -80,16 +80,16 @@ def test_dust_never_takes_more_than_its_share_of_what_money_may_pay(
         discounts=[OpenDiscount(code="DUST-1"), OpenDiscount(code="DUST-2", value=coming)],
         max_share=share,
     )
-    assert found.worth == ordinary
-    assert found.room >= 0
-    if found.room:
-        assert off + coming + found.room == ordinary * share
+    assert found.total == ordinary
+    assert found.max_discount >= 0
+    if found.max_discount:
+        assert off + coming + found.max_discount == ordinary * share
 
 
 def test_what_the_shops_own_codes_take_off_is_no_part_of_the_worth() -> None:
     line = {"product_id": "prod_shirt", "total": 8, "adjustments": [{"code": "SUMMER", "amount": 2}]}
     found = basket_of(cart_of(line), dust_only=(), discounts=(), max_share=Decimal("0.5"))
-    assert (found.worth, found.room) == (8, 4)
+    assert (found.total, found.max_discount) == (8, 4)
 
 
 @given(

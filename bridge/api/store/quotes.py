@@ -137,9 +137,9 @@ def _quote(customer_id: CustomerId, wish: QuoteRequest) -> Quote:
         open_redemptions = open_for_cart(connection, customer_id, cart) if cart else []
         too_many_open = has_max_open(connection, customer_id)
     rules, amount = programme.redeem, wish.amount or Decimal(0)
-    room = basket or Basket(currency_code=currency, worth=amount, room=amount * rules.max_share)
+    basket_or_amount = basket or Basket(currency_code=currency, total=amount, max_discount=amount * rules.max_share)
     may_redeem = 0 if too_many_open else available
-    offer = discount_offer(rules, currency_code=currency, available=may_redeem, basket=room)
+    offer = discount_offer(rules, currency_code=currency, available=may_redeem, basket=basket_or_amount)
     free = free_products(rules)
     asked = {*prices_of(settings), *(free & set(product_ids(cart)) if cart else free)}
     mixed = with_differing_prices(asked, get_medusa()) if asked else set()

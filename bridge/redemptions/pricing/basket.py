@@ -30,13 +30,13 @@ class OpenDiscount:
 class Basket:
     """The lines of a cart without dust-only products. Sums are in major units, with tax.
 
-    `worth` is what they cost after the shop's own discounts and before points. `room` is how much points may still take
-    off. `dust_only` are the products that were left out.
+    `total` is what they cost after the shop's own discounts and before points. `max_discount` is how much points may
+    still take off. `dust_only` are the products that were left out.
     """
 
     currency_code: str
-    worth: Decimal
-    room: Decimal
+    total: Decimal
+    max_discount: Decimal
     dust_only: frozenset[ProductId] = frozenset()
 
 
@@ -46,36 +46,36 @@ def basket_of(
     """Compute what points may take off a cart.
 
     `discounts` are the customer's discounts that are in this cart, or on their way into it. With a `max_share` of one
-    half, a cart of 20.00 has room for 10.00, and for 4.00 if points take 6.00 off it already. The share is of the whole
-    cart: a second code does not get half of what the first has left.
+    half, points can take 10.00 off a cart of 20.00, and 4.00 if they take 6.00 off it already. The share is of the
+    whole cart: a second code does not get half of what the first has left.
     """
     lines = [line for line in cart.lines if line.product_id not in dust_only]
     by_code = {discount.code: discount for discount in discounts}
     taken = sum_of(line.discounts[code] for line in lines for code in line.discounts if code in by_code)
-    worth = sum_of(line.gross for line in lines) + taken
+    total = sum_of(line.gross for line in lines) + taken
     coming = sum(
         (
-            _expected(discount, lines, worth, cart.currency_code)
+            _expected(discount, lines, total, cart.currency_code)
             for code, discount in by_code.items()
             if code not in cart.promotion_codes
         ),
         Decimal(0),
     )
-    room = max(Decimal(0), worth * max_share - taken - coming)
+    max_discount = max(Decimal(0), total * max_share - taken - coming)
     return Basket(
         currency_code=cart.currency_code,
-        worth=worth,
-        room=room,
+        total=total,
+        max_discount=max_discount,
         dust_only=frozenset(product for product in dust_only if product is not None),
     )
 
 
-def _expected(discount: OpenDiscount, lines: Iterable[CartLine], worth: Decimal, currency_code: str) -> Decimal:
+def _expected(discount: OpenDiscount, lines: Iterable[CartLine], total: Decimal, currency_code: str) -> Decimal:
     """Return what a code that is not in the cart yet will take off it."""
     if discount.value is not None:
         return discount.value
     if discount.percent is not None:
-        return percentage_of(discount.percent, worth, currency_code)
+        return percentage_of(discount.percent, total, currency_code)
     return price_of_units(lines, discount.product_id, discount.quantity or 0, currency_code)
 
 

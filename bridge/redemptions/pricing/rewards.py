@@ -59,10 +59,10 @@ class CartBelowMinimum(InvalidInput):
 
     code = "cart_below_minimum"
 
-    def __init__(self, *, least: Decimal, worth: Decimal, currency_code: str) -> None:
-        self.missing = least - worth
+    def __init__(self, *, least: Decimal, total: Decimal, currency_code: str) -> None:
+        self.missing = least - total
         super().__init__(
-            f"Your cart comes to {_sum(worth, currency_code)}: this reward is for carts of "
+            f"Your cart comes to {_sum(total, currency_code)}: this reward is for carts of "
             f"{_sum(least, currency_code)} and more.",
             min_cart=_plain(least, currency_code),
             currency_code=currency_code,
@@ -74,11 +74,11 @@ class AboveShare(InvalidInput):
 
     code = "above_share"
 
-    def __init__(self, *, takes: Decimal, room: Decimal, currency_code: str) -> None:
+    def __init__(self, *, takes: Decimal, max_discount: Decimal, currency_code: str) -> None:
         super().__init__(
             f"This reward would take {_sum(takes, currency_code)} off, and points can take at most "
-            f"{_sum(room, currency_code)} off this cart.",
-            room=_plain(room, currency_code),
+            f"{_sum(max_discount, currency_code)} off this cart.",
+            max_discount=_plain(max_discount, currency_code),
             currency_code=currency_code,
         )
 
@@ -154,8 +154,8 @@ def reward_terms(
     if not reward.exists_in(currency):
         raise RewardNotInCurrency(reward.name, currency)
     least = reward.min_cart.get(currency)
-    if least is not None and basket.worth < least:
-        raise CartBelowMinimum(least=least, worth=basket.worth, currency_code=currency)
+    if least is not None and basket.total < least:
+        raise CartBelowMinimum(least=least, total=basket.total, currency_code=currency)
     match reward.kind:
         case RewardKind.PERCENTAGE:
             return _percentage_terms(reward, basket, least)
@@ -172,18 +172,18 @@ def _percentage_terms(reward: Reward, basket: Basket, least: Decimal | None) -> 
     """Return the terms of a percentage: a percentage in Medusa too, unless it has a maximum.
 
     Medusa has no maximum (2.21.2). So a percentage with one becomes a fixed discount of its present amount, for carts
-    that are worth as much: 20 % of 60.00, at most 10.00, are 10.00 off carts from 50.00 on. This keeps shoppers from
+    with that total: 20 % of 60.00, at most 10.00, are 10.00 off carts from 50.00 on. This keeps shoppers from
     filling a cart, redeeming, and emptying it again.
     """
     assert reward.percent is not None
     currency = basket.currency_code
-    takes = percentage_of(reward.percent, basket.worth, currency)
+    takes = percentage_of(reward.percent, basket.total, currency)
     most = reward.max_value.get(currency)
     value = None if most is None else min(takes, _payable(most, currency))
     if takes <= 0 or value == 0:
         raise NothingToDiscount(reward.name)
-    if (value or takes) > basket.room:
-        raise AboveShare(takes=value or takes, room=basket.room, currency_code=currency)
+    if (value or takes) > basket.max_discount:
+        raise AboveShare(takes=value or takes, max_discount=basket.max_discount, currency_code=currency)
     if value is not None:
         whole = (value * 100 / reward.percent).quantize(smallest_unit(currency), ROUND_FLOOR)
         least = max(whole, least or whole)
@@ -223,8 +223,8 @@ def _product_terms(rules: Redeem, reward: Reward, cart: Cart, basket: Basket, le
         raise NothingToDiscount(reward.name)
     # Dust-only lines do not count for the share.
     if rules.max_share < 1 and product_id not in basket.dust_only:
-        if takes > basket.room:
-            raise AboveShare(takes=takes, room=basket.room, currency_code=cart.currency_code)
+        if takes > basket.max_discount:
+            raise AboveShare(takes=takes, max_discount=basket.max_discount, currency_code=cart.currency_code)
         least = max(least_cart_for(rules, takes, cart.currency_code) or Decimal(0), least or Decimal(0))
     return _terms(reward, cart.currency_code, least=least)
 

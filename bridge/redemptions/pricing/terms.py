@@ -147,7 +147,7 @@ def discount_terms(
     if currency_code not in rules.rates:
         raise NoRate(currency_code)
     least = least_redeemable(rules, currency_code)
-    most = most_dust_within(rules, basket.room, currency_code) if basket else rules.max_dust
+    most = most_dust_within(rules, basket.max_discount, currency_code) if basket else rules.max_dust
     if dust is None:
         dust = useful_dust(rules, available if most is None else min(available, most), currency_code)
         if dust < least and available < least:
@@ -196,7 +196,7 @@ def discount_offer(rules: Redeem, *, currency_code: str, available: int, basket:
 
 
 def least_cart_for(rules: Redeem, value: Decimal, currency_code: str) -> Decimal | None:
-    """Return the minimum worth of a cart for `value` to be within `max_share`; None if the share is 1.
+    """Return the minimum total of a cart for `value` to be within `max_share`; None if the share is 1.
 
     Medusa checks it whenever the cart changes, so a cart that was filled for the code cannot be emptied afterwards.
     """
