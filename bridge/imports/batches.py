@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, func, or_, select, update
 
+from bridge.db.advisory_locks import lock_names
 from bridge.errors import Conflict, NotFound, field_error
 from bridge.ids import CustomerId, new_id
 from bridge.imports.reading import Entry, Reading
@@ -136,7 +137,7 @@ def keep_batch(
 ) -> str:
     """Store what is to be posted; return the id of the batch. Raises `ImportedBefore` if the name was taken."""
     # Of two concurrent runs the second waits here, and then finds the first one's batch.
-    connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('import_batch'))")
+    lock_names(connection, ["import_batch"])
     live = import_batch.c.state != BatchState.UNDONE.value
     if connection.scalar(select(import_batch.c.id).where(live, import_batch.c.name == name)) is not None:
         raise ImportedBefore(f"The import {name} has begun elsewhere: ask for it again to go on with it.")

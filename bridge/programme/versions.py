@@ -7,6 +7,7 @@ from sqlalchemy import Column, Connection, DateTime, Integer, Row, Table, Text, 
 from sqlalchemy.dialects.postgresql import JSONB
 
 from bridge.db import metadata
+from bridge.db.advisory_locks import lock_names
 from bridge.errors import Conflict, NotFound
 from bridge.programme.currencies import load_currencies
 from bridge.programme.rules import STORED, GuestClaim, Programme, Tiers
@@ -146,7 +147,7 @@ def add_version(
     With `replaces`, only if that version is in force. Raises `ProgrammeChanged` otherwise.
     """
     # Adding a version is rare: waiting for the other writer is simpler than retrying on a taken number.
-    connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('programme_version'))")
+    lock_names(connection, ["programme_version"])
     current = current_version(connection).number
     if replaces is not None and replaces != current:
         raise ProgrammeChanged(current)

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select, text
 from sqlalchemy.dialects.postgresql import insert
 
+from bridge.db.advisory_locks import try_lock_name
 from bridge.ledger.postings import GENESIS
 from bridge.reports.liability import Liability, liability
 from bridge.reports.tables import daily_close
@@ -44,7 +45,7 @@ def close_days(connection: Connection, *, now: datetime) -> list[date]:
 
     It does nothing while another process closes days.
     """
-    if not connection.scalar(text("SELECT pg_try_advisory_xact_lock(hashtext('daily_close'))")):
+    if not try_lock_name(connection, "daily_close"):
         return []
     # Reading a large ledger takes longer than the timeout for requests.
     connection.exec_driver_sql("SET LOCAL statement_timeout = 0")

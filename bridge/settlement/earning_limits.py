@@ -5,13 +5,13 @@ the sequence of events, settlements of one customer's orders wait for each other
 before any order's row, once some version of the rules has such a limit.
 """
 
-import hashlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, select
 
+from bridge.db.advisory_locks import lock_names, try_lock_name
 from bridge.errors import Unavailable
 from bridge.ids import CustomerId, OrderId
 from bridge.ledger.merges import accounts_of_persons
@@ -46,10 +46,7 @@ def lock_customers(connection: Connection, orders: Iterable[Order]) -> set[Custo
     named = {CustomerId(who) for who in connection.scalars(known)}
     named |= {order.customer_id for order in orders if order.customer_id}
     customers = {account for accounts in accounts_of_persons(connection, named).values() for account in accounts}
-    # Every process locks in the order of the keys, so there is no deadlock.
-    keys = sorted(_lock_key(customer) for customer in customers)
-    lock = text("SELECT pg_advisory_xact_lock(key) FROM unnest(CAST(:keys AS bigint[])) AS key")
-    connection.execute(lock, {"keys": keys})
+    lock_names(connection, map(_lock_name, customers))
     return customers
 
 
@@ -60,12 +57,12 @@ def check_owners(connection: Connection, rows: Iterable[SettlementRow], locked: 
     """
     for owner in {row.customer_id for row in rows if row.customer_id} - set(locked):
         # Waiting for the lock while holding row locks could deadlock.
-        if not connection.scalar(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _lock_key(owner)}):
+        if not try_lock_name(connection, _lock_name(owner)):
             raise OrderMoves
 
 
-def _lock_key(customer_id: CustomerId) -> int:
-    return int.from_bytes(hashlib.sha256(f"settlement:{customer_id}".encode()).digest()[:8], signed=True)
+def _lock_name(customer_id: CustomerId) -> str:
+    return f"settlement:{customer_id}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select, text, update
+from sqlalchemy import Connection, Row, func, select, update
 
+from bridge.db.advisory_locks import lock_names
 from bridge.db.bulk import among
 from bridge.ids import CustomerId, OrderId
 from bridge.ledger.account import Account
@@ -296,11 +297,5 @@ def _details(due: Due, kind: Kind, description: str, now: datetime) -> PostingDe
 
 
 def lock_customers(connection: Connection, customers: Iterable[CustomerId]) -> None:
-    """Lock the referrals of these customers against other transactions.
-
-    Locks in sorted order, so there is no deadlock.
-    """
-    keys = sorted({f"referral:{customer}" for customer in customers})
-    lock = text("SELECT pg_advisory_xact_lock(hashtextextended(key, 0)) FROM unnest(CAST(:keys AS text[])) AS key")
-    if keys:
-        connection.execute(lock, {"keys": keys})
+    """Lock the referrals of these customers against other transactions."""
+    lock_names(connection, (f"referral:{customer}" for customer in customers))
