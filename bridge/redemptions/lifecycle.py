@@ -134,11 +134,10 @@ def create(
     """Hold the points and insert the pending redemption. Raises `InsufficientDust`."""
     details = _details(redemption, Kind.HOLD, "Dust set aside for a redemption", now, actor=redemption.customer_id)
     account.hold(redemption.dust, details, now=now)
-    row = {name: value for name, value in vars(redemption).items() if name != "codes"}
     connection.execute(
         dust_redemption.insert(),
         {
-            **row,
+            **redemption.columns(),
             "state": State.PENDING.value,
             "kind": redemption.kind.value,
             "idempotency_key": idempotency_key,
@@ -148,7 +147,7 @@ def create(
         },
     )
     connection.execute(
-        dust_redemption_code.insert(), [{**vars(code), "redemption_id": redemption.id} for code in redemption.codes]
+        dust_redemption_code.insert(), [code.columns() | {"redemption_id": redemption.id} for code in redemption.codes]
     )
 
 

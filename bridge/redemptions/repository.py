@@ -46,7 +46,14 @@ class Code:
 
     @classmethod
     def from_row(cls, row: Row[Any]) -> Self:
-        return cls(**{field.name: getattr(row, field.name) for field in fields(cls)})
+        return cls(**{name: getattr(row, name) for name in _CODE_COLUMNS})
+
+    def columns(self) -> dict[str, Any]:
+        """Return the row of `dust_redemption_code`, without the redemption's id."""
+        return {name: getattr(self, name) for name in _CODE_COLUMNS}
+
+
+_CODE_COLUMNS = tuple(field.name for field in fields(Code))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +90,10 @@ class Redemption:
         columns = {name: getattr(row, name) for name in _COLUMNS}
         columns |= {"state": State(row.state), "kind": RedemptionKind(row.kind)}
         return cls(**columns, codes=tuple(codes))
+
+    def columns(self) -> dict[str, Any]:
+        """Return the row of `dust_redemption`, without the request that it was made by."""
+        return {name: getattr(self, name) for name in _COLUMNS}
 
     @property
     def open(self) -> bool:
