@@ -322,11 +322,8 @@ def _lock(connection: Connection, batch_id: str) -> Row[Any]:
 def _set_state(connection: Connection, batch: Row[Any], state: BatchState, *, now: datetime) -> None:
     if batch.state != state:
         finished = now if state in {BatchState.POSTED, BatchState.UNDONE} else None
-        connection.execute(
-            update(import_batch)
-            .where(import_batch.c.id == batch.id)
-            .values(state=state.value, finished_at=finished)
-        )  # fmt: skip
+        row = update(import_batch).where(import_batch.c.id == batch.id)
+        connection.execute(row.values(state=state.value, finished_at=finished))
 
 
 def read_batch(connection: Connection, name_or_id: str) -> Batch:
@@ -334,9 +331,7 @@ def read_batch(connection: Connection, name_or_id: str) -> Batch:
 
     Raises `UnknownBatch`.
     """
-    named = select(import_batch.c.id).where(
-        or_(import_batch.c.id == name_or_id, import_batch.c.name == name_or_id)
-    )  # fmt: skip
+    named = select(import_batch.c.id).where(or_(import_batch.c.id == name_or_id, import_batch.c.name == name_or_id))
     live_first = named.order_by(import_batch.c.state == BatchState.UNDONE.value, import_batch.c.id.desc()).limit(1)
     batch_id = connection.scalar(live_first)
     if batch_id is None:
