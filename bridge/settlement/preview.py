@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import Connection, select
 
 from bridge.ids import CustomerId
-from bridge.ledger.account import Kind
+from bridge.ledger.postings import Kind
 from bridge.ledger.statements import Balance, read_balance
 from bridge.ledger.tables import dust_balance, dust_transaction
 from bridge.medusa.orders import Order
