@@ -18,8 +18,7 @@ import psutil
 import psycopg
 import structlog
 
-from bridge import migrations
-from bridge.db import forget_engine
+from bridge.db import forget_engine, migrations
 from bridge.queue.enqueue import queues_with_workers
 from bridge.settings import get_settings
 from bridge.stack.postgres import embedded_postgres

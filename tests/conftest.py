@@ -15,7 +15,8 @@ from fastapi.testclient import TestClient
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
-from bridge import db, migrations
+from bridge import db
+from bridge.db import migrations
 from bridge.medusa import client as medusa_client
 from bridge.observability import metrics
 from bridge.operations.audit import audit

@@ -8,9 +8,8 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, GCCollector, ProcessCollector, generate_latest
 from pydantic import BaseModel, Field
 
-from bridge import migrations
 from bridge.clock import now
-from bridge.db import transaction
+from bridge.db import migrations, transaction
 from bridge.errors import Unavailable
 from bridge.http.problems import describe_problems, problem
 from bridge.inbox.listing import oldest_waiting

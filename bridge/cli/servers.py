@@ -11,8 +11,8 @@ from typing import Annotated
 import typer
 import uvicorn
 
-from bridge import migrations
 from bridge.cli.output import console, print_json
+from bridge.db import migrations
 from bridge.http.connections import Connection
 from bridge.settings import Settings, get_settings, load_settings
 

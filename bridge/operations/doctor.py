@@ -12,9 +12,8 @@ from email.utils import parsedate_to_datetime
 import httpx
 from sqlalchemy import text
 
-from bridge import migrations
 from bridge.clock import now, read_offset, real_now
-from bridge.db import APP_ROLE, SESSION_SETTINGS, DatabaseAway, transaction
+from bridge.db import APP_ROLE, SESSION_SETTINGS, DatabaseAway, migrations, transaction
 from bridge.errors import DustError
 from bridge.inbox.listing import count_failed, oldest_waiting
 from bridge.medusa.client import Probe, make_medusa
@@ -160,6 +159,8 @@ def _migrations(_: Settings) -> str:
     if migrations.is_behind(at):
         newest = migrations.known_revisions()[0]
         raise Wrong(f"the database is at {at or 'nothing'}, this Dust wants {newest}", fix="Run `dust migrate`.")
+    if at not in migrations.known_revisions():
+        return f"the database is at {at}, which this version does not know: a newer or an unreleased one migrated it"
     return f"the database is at {at}"
 
 

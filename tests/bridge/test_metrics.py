@@ -17,7 +17,7 @@ from bridge.inbox.process_batch import process_batch
 from bridge.inbox.process_one import EventFailed, RetryLater, handle_event
 from bridge.inbox.reconcile import reconcile
 from bridge.ledger.tables import ledger_total
-from bridge.ledger.totals import fold
+from bridge.ledger.totals import KindTotal, fold, read_totals
 from bridge.medusa.client import get_medusa
 from bridge.observability import metrics
 from bridge.operations import metrics_collector
@@ -142,6 +142,18 @@ def test_the_figures_of_the_ledger_are_those_of_the_book(api: TestClient, medusa
     assert found("dust_credited_total", kind="earn") == 509
     assert found("dust_outstanding") == 409
     assert (found("dust_held"), found("dust_pending"), found("dust_debt")) == (0, 0, 0)
+
+
+def test_the_totals_are_of_what_a_batch_has_booked(api: TestClient) -> None:
+    for number in range(3):
+        deliver(api, order_event(order(f"order_{number}", lines=[line(price=100)])))
+    deliver(api, order_event(order("order_0", status="canceled", version=2), "order.canceled"))
+    process_batch()
+    with transaction() as connection:
+        # Of the first order the batch met only the newest facts: canceled.
+        assert read_totals(connection) == [
+            KindTotal(kind="earn", postings=2, credited=200, debited=0, held=0, pending=0)
+        ]
 
 
 def test_folding_changes_no_total_and_leaves_a_row_a_kind(api: TestClient) -> None:

@@ -4,6 +4,7 @@ import json
 from datetime import timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
 import typer.main
 from sqlalchemy import text
@@ -247,3 +248,14 @@ def test_the_api_keeps_connections_longer_than_a_proxy_and_trusts_only_known_one
 def test_migrate_and_its_check(dust: Dust) -> None:
     assert dust("migrate", "--check").out == "✓ migrations and models are in step\n"
     assert dust("migrate").out.startswith("database at ")
+
+
+def test_migrate_says_what_to_do_with_a_database_of_an_unreleased_version(dust: Dust, settings: dict[str, str]) -> None:
+    with psycopg.connect(settings["DUST_DATABASE_URL"]) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0027'")
+    said = dust("migrate")
+    assert (said.code, said.out) == (1, "")
+    assert "is at 0027, which this version of Dust does not know." in said.err
+    assert "start with an empty database" in said.err
+    assert "Traceback" not in said.err
+    assert "which this version does not know" in dust("doctor").out

@@ -19,8 +19,7 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
-from bridge import migrations
-from bridge.db import transaction
+from bridge.db import migrations, transaction
 from tests.support import tokens
 from tests.support.brokers import own_broker
 from tests.support.deliveries import deliver
@@ -39,6 +38,9 @@ depends_on = None
 
 import sqlalchemy as sa
 from alembic import op
+
+from bridge.db.migrations.locks import concurrently
+from bridge.db.migrations.privileges import grant
 """
 # What a later version may bring: nothing that the code of now reads or writes changes its meaning.
 NEXT = (
@@ -46,7 +48,9 @@ NEXT = (
 def upgrade():
     op.add_column("webhook_event", sa.Column("later", sa.Text(), nullable=True))
     op.add_column("order_settlement", sa.Column("later", sa.Boolean(), server_default="false", nullable=False))
-    op.create_index("ix_order_settlement_later", "order_settlement", ["order_id"], postgresql_where=sa.text("later"))
+    with concurrently():
+        op.execute("DROP INDEX CONCURRENTLY IF EXISTS ix_later")
+        op.execute("CREATE INDEX CONCURRENTLY ix_later ON order_settlement (order_id) WHERE later")
 """,
     """
 def upgrade():
@@ -56,25 +60,82 @@ def upgrade():
     op.create_table("later", sa.Column("id", sa.Text(), primary_key=True))
 """,
 )
+# What an earlier version may lack: a table, columns, and a part of a constraint.
+EARLIER = """
+    DROP TABLE order_former_owner;
+    ALTER TABLE order_settlement DROP COLUMN expired, DROP COLUMN taken_back, DROP COLUMN former_share,
+        DROP COLUMN gone, DROP COLUMN revision, DROP COLUMN check_at;
+    ALTER TABLE dust_redemption_code DROP COLUMN also_order_id;
+    ALTER TABLE dust_balance DROP COLUMN waived;
+    DELETE FROM alembic_version;
+"""
+NOW = '''
+def upgrade():
+    op.execute("""
+        ALTER TABLE order_settlement ADD COLUMN expired bigint NOT NULL DEFAULT 0,
+            ADD COLUMN taken_back bigint NOT NULL DEFAULT 0, ADD COLUMN former_share bigint,
+            ADD COLUMN gone boolean NOT NULL DEFAULT false, ADD COLUMN revision integer NOT NULL DEFAULT 0,
+            ADD COLUMN check_at timestamptz;
+        ALTER TABLE dust_redemption_code ADD COLUMN also_order_id text;
+        ALTER TABLE dust_balance ADD COLUMN waived bigint NOT NULL DEFAULT 0, ADD CONSTRAINT ck_dust_balance_figures
+            CHECK (held >= 0 AND pending >= 0 AND debt >= 0 AND waived >= 0);
+        CREATE TABLE order_former_owner (
+            order_id text NOT NULL, customer_id text NOT NULL, first boolean NOT NULL, booked bigint NOT NULL,
+            waived bigint NOT NULL, expired bigint NOT NULL, taken_back bigint NOT NULL, unearned bigint NOT NULL,
+            CONSTRAINT pk_order_former_owner PRIMARY KEY (order_id, customer_id)
+        );
+        CREATE INDEX ix_order_former_owner_customer_id ON order_former_owner (customer_id);
+    """)
+    grant("SELECT, INSERT, UPDATE, DELETE", "order_former_owner")
+    with concurrently():
+        op.execute(
+            "CREATE INDEX CONCURRENTLY ix_order_settlement_check_at ON order_settlement (check_at)"
+            " WHERE check_at IS NOT NULL"
+        )
+        op.execute(
+            "CREATE INDEX CONCURRENTLY ix_dust_redemption_code_also_order_id ON dust_redemption_code (also_order_id)"
+            " WHERE also_order_id IS NOT NULL"
+        )
+'''
 
 
 @pytest.fixture
-def later(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[str]]:
-    """`dust migrate` as a later version has it: two migrations more; their revisions."""
+def versions(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+    """The folder with the migrations that `migrations.upgrade` of this process applies; a copy, to be changed."""
     folder = tmp_path / "migrations"
     copytree(migrations._FOLDER, folder)
+    monkeypatch.setattr(migrations, "_FOLDER", folder)
+    migrations.known_revisions.cache_clear()
+    yield folder / "versions"
+    migrations.known_revisions.cache_clear()
+
+
+@pytest.fixture
+def later(versions: Path) -> list[str]:
+    """`dust migrate` as a later version has it: two migrations more; their revisions."""
     before = migrations.known_revisions()[0]
     made = []
     for number, body in enumerate(NEXT, start=1):
         revision = f"9{number:03}"
         head = HEAD.format(revision=revision, before=before)
-        (folder / "versions" / f"{revision}_later.py").write_text(head + body)
+        (versions / f"{revision}_later.py").write_text(head + body)
         made.append(revision)
         before = revision
-    monkeypatch.setattr(migrations, "_FOLDER", folder)
     migrations.known_revisions.cache_clear()
-    yield made
-    migrations.known_revisions.cache_clear()
+    return made
+
+
+@pytest.fixture
+def behind(settings: dict[str, str], versions: Path) -> str:
+    """A database as an earlier version left it, with the migration that brings it up to date; its address."""
+    newest = migrations.known_revisions()[0]
+    with psycopg.connect(settings["DUST_DATABASE_URL"]) as connection:
+        connection.execute(EARLIER)
+    for file in versions.glob("[0-9]*.py"):
+        file.unlink()
+    head = HEAD.format(revision=newest, before="").replace('down_revision = ""', "down_revision = None")
+    (versions / f"{newest}_now.py").write_text(head + NOW)
+    return settings["DUST_DATABASE_URL"]
 
 
 @dataclass
@@ -187,11 +248,8 @@ def test_a_migration_behind_a_long_reader_stands_in_nobodys_way(settings: dict[s
 
 
 def test_code_that_is_ahead_of_its_tables_takes_everything_in_and_does_the_rest_when_they_are_there(
-    settings: dict[str, str],
+    settings: dict[str, str], behind: str
 ) -> None:
-    newest, *older = migrations.known_revisions()
-    database = settings["DUST_DATABASE_URL"]
-    migrations.downgrade(database, older[4])
     with installation(settings) as url, httpx.Client(base_url=url, timeout=60, trust_env=False) as http:
         ready = http.get("/health/ready")
         assert (ready.status_code, ready.json()["missing"]) == (503, ["migrations"])
@@ -205,7 +263,8 @@ def test_code_that_is_ahead_of_its_tables_takes_everything_in_and_does_the_rest_
         for answer in answers:
             assert answer.status_code == 200 or (answer.status_code, answer.json()["code"]) == (503, "database_behind")
         assert handled() == set()
-        assert migrations.upgrade(database) == (older[4], newest)
+        assert migrations.upgrade(behind) == (None, migrations.known_revisions()[0])
+        assert migrations.differences(behind) == []
         eventually(lambda: len(handled()) == 20)
         assert http.get("/health/ready").status_code == 200
         assert http.get("/store/dust/balance", headers=tokens.customer("cus_1")).json()["balance"] == 200

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from bridge import migrations
+from bridge.db import migrations
 from bridge.operations.audit import audit
 from bridge.stack.account import open_data_dir, server_account, server_folder
 from bridge.stack.postgres import embedded_postgres

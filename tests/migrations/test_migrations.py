@@ -3,7 +3,7 @@
 import itertools
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,8 +12,7 @@ import pytest
 from psycopg import sql
 from sqlalchemy import text
 
-from bridge import migrations
-from bridge.db import make_engine
+from bridge.db import make_engine, migrations
 from bridge.stack.postgres import embedded_postgres
 from bridge.stack.up import DUST
 from tests.support.clock import START
@@ -25,17 +24,6 @@ ADD_ROW = f"""
         reference_id, description, balance_after, held_after, pending_after, actor, event_at, created_at, hash)
     VALUES ('cus_1', 1, 'dtx_1', 5, 0, 0, 'credit', 'earn', 'order', 'order_1', '', 5, 0, 0, 'dust', '{START}',
         '{START}', '')
-"""
-REDEMPTIONS = f"""
-    INSERT INTO dust_redemption (id, customer_id, state, dust, dust_captured, value, order_id, expires_at,
-        programme_version, idempotency_key, request_hash, created_at, updated_at)
-    VALUES ('dred_1', 'cus_1', 'captured', 500, 250, 5, 'order_1', '{START}', 0, 'a', '', '{START}', '{START}'),
-           ('dred_2', 'cus_1', 'captured', 900, 400, NULL, 'order_2', '{START}', 0, 'b', '', '{START}', '{START}'),
-           ('dred_3', 'cus_1', 'active', 100, 0, 1, NULL, '{START}', 0, 'c', '', '{START}', '{START}');
-    INSERT INTO dust_redemption_code (code, redemption_id, dust, value, product_id, quantity)
-    VALUES ('A', 'dred_1', 500, 5, NULL, NULL), ('B', 'dred_2', 300, NULL, 'prod_1', 1),
-           ('C', 'dred_2', 300, NULL, 'prod_2', 1), ('D', 'dred_2', 300, NULL, 'prod_3', 1),
-           ('E', 'dred_3', 100, 1, NULL, NULL)
 """
 REWRITES = ("UPDATE dust_transaction SET amount = 7", "DELETE FROM dust_transaction", "TRUNCATE dust_transaction")
 
@@ -135,6 +123,8 @@ def test_up_down_to_nothing_and_up_again(empty: str) -> None:
     everything = tables(empty)
     assert {"dust_balance", "dust_transaction", "dust_product", "webhook_event"} <= everything
     assert migrations.upgrade(empty) == (newest, newest)
+    with psycopg.connect(empty) as connection:
+        connection.execute(ADD_ROW)
     assert migrations.downgrade(empty, "base") == (newest, None)
     assert tables(empty) == {"alembic_version"}
     assert functions(empty) == set()
@@ -210,6 +200,20 @@ def test_a_database_that_is_not_utf8_is_refused_by_name(server: str) -> None:
     assert tables(url) == set()
 
 
+@pytest.mark.parametrize("step", [migrations.upgrade, migrations.downgrade])
+def test_a_database_of_an_unreleased_version_is_refused_with_what_to_do(
+    empty: str, step: Callable[[str, str], object]
+) -> None:
+    migrations.upgrade(empty)
+    with psycopg.connect(empty) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0027'")
+    before = tables(empty)
+    message = r"empty_\d+ is at 0027, which .* does not know\..* unreleased version .* start with an empty database\."
+    with pytest.raises(migrations.UnknownRevision, match=message):
+        step(empty, "0001")
+    assert tables(empty) == before
+
+
 def test_the_role_that_serves_requests_may_add_to_the_book_and_no_more(empty: str) -> None:
     migrations.upgrade(empty)
     assert_append_only(empty, "SET ROLE dust_app")
@@ -223,23 +227,3 @@ def test_the_role_that_serves_requests_may_add_to_the_book_and_no_more(empty: st
         for statement in forbidden:
             with pytest.raises(psycopg.Error), connection.transaction():
                 connection.execute(statement)
-
-
-def test_what_was_captured_before_codes_had_an_order_is_spread_over_them(empty: str) -> None:
-    migrations.upgrade(empty, "0007")
-    with psycopg.connect(empty) as connection:
-        connection.execute(REDEMPTIONS)
-
-    migrations.upgrade(empty)
-
-    with psycopg.connect(empty) as connection:
-        codes = connection.execute("SELECT code, order_id, dust_captured FROM dust_redemption_code ORDER BY code")
-        assert codes.fetchall() == [
-            ("A", "order_1", 250),
-            ("B", "order_2", 300),
-            ("C", "order_2", 100),
-            ("D", None, 0),
-            ("E", None, 0),
-        ]
-        kinds = connection.execute("SELECT kind FROM dust_redemption ORDER BY id").fetchall()
-        assert kinds == [("fixed",), ("products",), ("fixed",)]

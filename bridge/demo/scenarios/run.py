@@ -10,7 +10,8 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from bridge import db, migrations
+from bridge import db
+from bridge.db import migrations
 from bridge.demo.scenarios.document import Scenario
 from bridge.demo.scenarios.play import Failure, Report, play
 from bridge.demo.scenarios.shop import Shop, serving

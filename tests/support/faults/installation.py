@@ -12,7 +12,7 @@ import httpx
 import psycopg
 import pytest
 
-from bridge import migrations
+from bridge.db import migrations
 from bridge.stack import supervisor
 from bridge.stack.postgres import embedded_postgres
 from bridge.stack.processes import free_port, until

@@ -1,6 +1,6 @@
-"""The database's history: `upgrade` brings it up to date, `differences` says where tables and code disagree.
+"""Schema migrations: `upgrade`, `downgrade`, and `differences` between the database and the tables in the code.
 
-Alembic is loaded by what migrates, and not by the API, which only asks for the revision: it would weigh 13 MiB there.
+Alembic is imported inside the functions that migrate. The API only reads the revision, and Alembic takes 13 MiB.
 """
 
 import time
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 _FOLDER = Path(__file__).parent
-# Two that start at once: the second waits and then finds nothing to do. It asks again and again, between transactions:
-# one that waited inside a statement would be waited for by `CREATE INDEX CONCURRENTLY`, and both in a circle.
+# Of two migrations that start at once, the second waits and then has nothing to do. It polls, between transactions:
+# `CREATE INDEX CONCURRENTLY` waits for every open statement, so waiting inside one would be a deadlock.
 _LOCK = "SELECT pg_try_advisory_lock(hashtext('dust migrate'))"
-_ASK_AGAIN_SECONDS = 0.2
-# A table that is in use is tried again after this long, and at most that long.
+_POLL_SECONDS = 0.2
+# Pauses between attempts while a table is in use.
 _FIRST_PAUSE_SECONDS = 1.0
-_LONGEST_PAUSE_SECONDS = 10.0
-# An hour's audit or a backup may hold a table for long. Then somebody should decide.
-_PATIENCE_SECONDS = 600.0
+_MAX_PAUSE_SECONDS = 10.0
+# A long audit or a backup can keep a table locked for longer. Then an operator should decide.
+_GIVE_UP_AFTER_SECONDS = 600.0
 _OLDEST_TRANSACTION = """
     SELECT pid, application_name, extract(epoch FROM clock_timestamp() - xact_start)::float AS seconds
     FROM pg_stat_activity
@@ -41,7 +41,7 @@ Say = Callable[[str], None]
 
 
 class WrongEncoding(InvalidInput):
-    """Names and texts of a shop do not fit into the database."""
+    """The database cannot store all texts, because its encoding is not UTF8."""
 
     code = "database_wrong_encoding"
 
@@ -59,58 +59,48 @@ class TablesInUse(Unavailable):
 
     def __init__(self, at: str | None, user: str) -> None:
         super().__init__(
-            f"The database is at {at or 'nothing'}: what comes next changes a table that is in use{user}. Nothing is "
-            "half done. Let that end, or end it, and run `dust migrate` again."
+            f"The database is at {at or 'nothing'}. The next migration changes a table that is in use{user}. "
+            "Nothing is half done. Wait for the other transaction or end it, and run `dust migrate` again."
         )
 
 
-def import_tables() -> None:
-    """Load every module that defines a table, so that `metadata` is complete."""
-    import bridge.clock
-    import bridge.imports.tables
-    import bridge.inbox.backfill
-    import bridge.inbox.erasure
-    import bridge.inbox.reconcile
-    import bridge.inbox.tables
-    import bridge.ledger.tables
-    import bridge.notices.tables
-    import bridge.observability.metrics
-    import bridge.products.settings
-    import bridge.programme.currencies
-    import bridge.programme.versions
-    import bridge.queue.heartbeats
-    import bridge.queue.retries
-    import bridge.redemptions.tables
-    import bridge.reports.tables
-    import bridge.settlement.manual_bonuses
-    import bridge.settlement.tables
-    import bridge.simulation.tables  # noqa: F401
+class UnknownRevision(InvalidInput):
+    """The database was migrated by other code than this: by a newer release, or before the first one."""
+
+    code = "unknown_revision"
+
+    def __init__(self, name: str, revision: str) -> None:
+        super().__init__(
+            f"The database {name} is at {revision}, which this version of Dust does not know. If a newer version "
+            "migrated it, use that version. If an unreleased version made it (they had other migrations), delete it "
+            f"and start with an empty database. Nothing was changed. Known: {', '.join(reversed(known_revisions()))}."
+        )
 
 
-def _nobody(_: str) -> None:
-    """Whoever calls from a program needs no progress."""
+def _silent(_: str) -> None:
+    """Ignore progress messages."""
 
 
-def upgrade(url: str, revision: str = "head", *, say: Say = _nobody) -> tuple[str | None, str | None]:
-    """Migrate up to a revision; the revisions before and after. `say` is told what it waits for.
+def upgrade(url: str, revision: str = "head", *, say: Say = _silent) -> tuple[str | None, str | None]:
+    """Migrate up to a revision. Returns the revisions before and after. `say` gets a line for each wait.
 
-    Each migration is a transaction of its own. Raises `TablesInUse` after ten minutes of waiting, `DatabaseAway`,
-    `WrongEncoding`.
+    Each migration is its own transaction. Raises `TablesInUse` after ten minutes of waiting, `UnknownRevision`,
+    `DatabaseAway`, `WrongEncoding`.
     """
     from alembic import command
 
     return _run(url, lambda config: command.upgrade(config, revision), say)
 
 
-def downgrade(url: str, revision: str, *, say: Say = _nobody) -> tuple[str | None, str | None]:
-    """Migrate down to a revision (`base` is an empty database), otherwise as `upgrade`."""
+def downgrade(url: str, revision: str, *, say: Say = _silent) -> tuple[str | None, str | None]:
+    """Migrate down to a revision; `base` drops all tables. Otherwise as `upgrade`."""
     from alembic import command
 
     return _run(url, lambda config: command.downgrade(config, revision), say)
 
 
 def current_revision(connection: Connection) -> str | None:
-    """What Alembic has written down; None in a database that it has not seen."""
+    """The revision of the database; None if it was never migrated."""
     if connection.scalar(text("SELECT to_regclass('alembic_version') IS NULL")):
         return None
     revision: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
@@ -119,25 +109,27 @@ def current_revision(connection: Connection) -> str | None:
 
 @cache
 def known_revisions() -> tuple[str, ...]:
-    """Every revision that this code knows, the newest first: each file's name begins with its own."""
+    """All revisions that this code knows, newest first. Each file name begins with its revision."""
     names = sorted((file.name for file in (_FOLDER / "versions").glob("[0-9]*.py")), reverse=True)
     return tuple(name.partition("_")[0] for name in names)
 
 
 def is_behind(revision: str | None) -> bool:
-    """Whether the code wants a newer one than this.
+    """Whether the code needs a newer revision than this.
 
-    One that it does not know is from newer code: whoever renews Dust process by process migrates first, and the old
-    processes serve until their turn comes.
+    A revision that it does not know counts as newer: in a rolling deploy the database is migrated first, and the old
+    processes serve until they are replaced.
     """
     newest, *older = known_revisions()
     return revision is None or (revision != newest and revision in older)
 
 
 def differences(url: str) -> list[str]:
-    """What autogenerate would still change: empty when the migrations are in step with the models."""
+    """Changes that autogenerate would still make. Empty if database and models agree."""
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
+
+    from bridge.db.migrations.all_tables import import_tables
 
     import_tables()
     with _connected(url) as connection:
@@ -160,20 +152,22 @@ def _run(url: str, step: Callable[["Config"], None], say: Say) -> tuple[str | No
             raise WrongEncoding(name, encoding)
         while not connection.exec_driver_sql(_LOCK).scalar():
             connection.commit()
-            time.sleep(_ASK_AGAIN_SECONDS)
+            time.sleep(_POLL_SECONDS)
         connection.commit()
         before = current_revision(connection)
         connection.commit()
+        if before and before not in known_revisions():
+            raise UnknownRevision(name, before)
         config = _config()
         config.attributes["connection"] = connection
-        _patiently(connection, lambda: step(config), say)
+        _with_retries(connection, lambda: step(config), say)
         after = current_revision(connection)
     return before, after
 
 
-def _patiently(connection: Connection, step: Callable[[], None], say: Say) -> None:
-    """Again after each lock that was not to be had; what is done by then stays done."""
-    deadline, pause = time.monotonic() + _PATIENCE_SECONDS, _FIRST_PAUSE_SECONDS
+def _with_retries(connection: Connection, step: Callable[[], None], say: Say) -> None:
+    """Run `step`, and again after each lock timeout. Migrations that are committed by then stay."""
+    deadline, pause = time.monotonic() + _GIVE_UP_AFTER_SECONDS, _FIRST_PAUSE_SECONDS
     while True:
         try:
             step()
@@ -189,11 +183,11 @@ def _patiently(connection: Connection, step: Callable[[], None], say: Say) -> No
                 raise TablesInUse(at, user) from error
             say(f"at {at or 'nothing'}: a table is in use{user}; trying again in {pause:.0f} s")
             time.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+            pause = min(2 * pause, _MAX_PAUSE_SECONDS)
 
 
 def _longest_user(connection: Connection) -> str:
-    """Who has had a transaction open for the longest, in words; nothing when that is not ours to see."""
+    """The oldest open transaction, in words; empty if there is none or it is not visible to this user."""
     found = connection.execute(text(_OLDEST_TRANSACTION)).one_or_none()
     if found is None:
         return ""
@@ -202,7 +196,7 @@ def _longest_user(connection: Connection) -> str:
 
 @contextmanager
 def _connected(url: str) -> Iterator[Connection]:
-    """A connection as the owner, not as the role that serves requests. Raises `DatabaseAway`."""
+    """Connect as the owner of the tables, not as `dust_app`. Raises `DatabaseAway`."""
     engine = create_engine(driver_url(url), poolclass=NullPool, connect_args={"connect_timeout": 5})
     try:
         with engine.connect() as connection:

@@ -1,4 +1,4 @@
-"""What migrations say about the role that serves requests. It was made by the first of them, where that was allowed."""
+"""Privileges of `dust_app`, the role that serves requests. The first migration creates it where that is allowed."""
 
 from alembic import op
 
@@ -6,7 +6,7 @@ APP_ROLE = "dust_app"
 
 
 def grant(privileges: str, *tables: str) -> None:
-    """Let the role do this with new tables; skipped where the migrating user could not make the role."""
+    """Grant the role privileges on new tables. Skipped if the migrating user could not create the role."""
     op.execute(
         f"""
         DO $$
@@ -14,7 +14,7 @@ def grant(privileges: str, *tables: str) -> None:
             GRANT {privileges} ON {", ".join(tables)} TO {APP_ROLE};
         EXCEPTION
             WHEN undefined_object OR insufficient_privilege THEN
-                RAISE NOTICE '{APP_ROLE} has no part in {", ".join(tables)}: %', SQLERRM;
+                RAISE NOTICE '{APP_ROLE} has no privileges on {", ".join(tables)}: %', SQLERRM;
         END $$
         """
     )

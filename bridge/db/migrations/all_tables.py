@@ -1,0 +1,25 @@
+"""Imports every module that defines tables. Alembic compares them with the database, so this is the one module of `db`
+that imports packages above it."""
+
+
+def import_tables() -> None:
+    """Complete `bridge.db.metadata`."""
+    import bridge.clock
+    import bridge.imports.tables
+    import bridge.inbox.backfill
+    import bridge.inbox.erasure
+    import bridge.inbox.reconcile
+    import bridge.inbox.tables
+    import bridge.ledger.tables
+    import bridge.notices.tables
+    import bridge.observability.metrics
+    import bridge.products.settings
+    import bridge.programme.currencies
+    import bridge.programme.versions
+    import bridge.queue.heartbeats
+    import bridge.queue.retries
+    import bridge.redemptions.tables
+    import bridge.reports.tables
+    import bridge.settlement.manual_bonuses
+    import bridge.settlement.tables
+    import bridge.simulation.tables  # noqa: F401
