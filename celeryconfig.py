@@ -96,7 +96,7 @@ task_routes = {
     "products.*": {"queue": "medusa"},
     "reconcile.*": {"queue": "medusa"},
     # Named for its first use, it is the queue of whatever waits for somebody else's server; one sender at a time.
-    "notices.*": {"queue": "medusa"},
+    "outgoing.*": {"queue": "medusa"},
     "upkeep.*": {"queue": "sweeps"},
 }
 
@@ -174,9 +174,9 @@ beat_schedule = {
     "close-days": _every("upkeep.close_days", 3600),
     "strip-old-bodies": _every("upkeep.strip_old_bodies", 3600),
     "forget": _every("upkeep.forget", 86_400),
-    "prune-notices": _every("notices.prune", 86_400),
+    "prune-outgoing-webhooks": _every("outgoing.prune", 86_400),
 }
-if _settings.notify_url:
-    beat_schedule["send-notices"] = _often("notices.send", _settings.sweep_seconds)
+if _settings.outgoing_webhook_url:
+    beat_schedule["send-outgoing-webhooks"] = _often("outgoing.send", _settings.sweep_seconds)
     # A few minutes matter to nobody who is told days before.
-    beat_schedule["expiring"] = _every("notices.expiring", 900)
+    beat_schedule["expiring"] = _every("outgoing.expiring", 900)

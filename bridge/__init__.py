@@ -8,7 +8,7 @@
     6 medusa       client of the Admin and Store API, and the shapes of its documents
 
 `programme` has the rules (arithmetic without I/O), `products` the points prices, `imports` balances from other
-programmes, `simulation` settlement without writing, `notices` the outgoing webhooks. `api` and `cli` are the interfaces
+programmes, `simulation` settlement without writing, `outgoing` outgoing webhooks. `api` and `cli` are the interfaces
 for storefronts and people. `reports` is for merchants and support, `operations` for operators. `db`, `http`, `queue`
 and `observability` are shared. `tests/unit/test_architecture.py` enforces which package may import which.
 """

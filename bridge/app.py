@@ -8,7 +8,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.middleware.cors import CORSMiddleware
 
 from bridge.api import admin, health, store
-from bridge.api.admin import outgoing_webhooks
+from bridge.api.admin import webhook_payloads
 from bridge.api.store import balance
 from bridge.gc_tuning import collect_seldom
 from bridge.http.body_limits import BodyLimit
@@ -68,7 +68,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=_counting_and_tracing,
         # Dust has its own traces and metrics. Off here, or FastAPI checks on every request whether to record.
         telemetry={"tracing": False, "metrics": False, "logs": False},
-        webhooks=outgoing_webhooks.webhooks,
+        webhooks=webhook_payloads.webhooks,
     )
     install_problems(app)
     quick = {

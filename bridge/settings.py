@@ -71,9 +71,9 @@ class Settings(BaseSettings):
     rate_limit_guests: str = "600/minute"
     rate_limit_customers: str = "120/minute"
     # The shop's address for outgoing webhooks. Any address is allowed, loopback too, because the operator sets it.
-    notify_url: str | None = None
-    # Needed only where outgoing webhooks are sent: `require_notify_secret`.
-    notify_secret: SecretStr | None = None
+    outgoing_webhook_url: str | None = None
+    # Needed only where outgoing webhooks are sent: `require_outgoing_webhook_secret`.
+    outgoing_webhook_secret: SecretStr | None = None
     log_format: str | None = Field(default=None, pattern="^(console|json)$")
     # OpenTelemetry's own variable, so that one setting works for all programs of a machine. Its other variables
     # (headers, protocol, sampling) are read by its library.
@@ -113,9 +113,9 @@ class Settings(BaseSettings):
                 raise ValueError("each secret must hold 24 to 64 random bytes: make one with `dust secret`")
         return secrets
 
-    @field_validator("notify_url")
+    @field_validator("outgoing_webhook_url")
     @classmethod
-    def _notify_url_is_http(cls, url: str | None) -> str | None:
+    def _outgoing_webhook_url_is_http(cls, url: str | None) -> str | None:
         try:
             parts = urlsplit(url or "http://unset")
             usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
@@ -125,9 +125,9 @@ class Settings(BaseSettings):
             raise ValueError("must be one http:// or https:// address")
         return url
 
-    @field_validator("notify_secret")
+    @field_validator("outgoing_webhook_secret")
     @classmethod
-    def _notify_secret_is_strong(cls, secret: SecretStr | None) -> SecretStr | None:
+    def _outgoing_webhook_secret_is_strong(cls, secret: SecretStr | None) -> SecretStr | None:
         if secret and len(webhook_key(secret)) not in _WEBHOOK_SECRET_BYTES:
             raise ValueError("must hold 24 to 64 random bytes: make one with `dust secret`")
         return secret
@@ -249,11 +249,13 @@ class Settings(BaseSettings):
         if missing:
             raise SettingsError([f"{name} is not set" for name in missing])
 
-    def require_notify_secret(self) -> None:
+    def require_outgoing_webhook_secret(self) -> None:
         """Require a secret if outgoing webhooks are configured, so that none is unsigned. Raises `SettingsError`."""
-        if self.notify_url and not self.notify_secret:
-            problem = "is not set although DUST_NOTIFY_URL is: make one with `dust secret`, the receiver checks it"
-            raise SettingsError([f"DUST_NOTIFY_SECRET {problem}"])
+        if self.outgoing_webhook_url and not self.outgoing_webhook_secret:
+            problem = (
+                "is not set although DUST_OUTGOING_WEBHOOK_URL is: make one with `dust secret`, the receiver checks it"
+            )
+            raise SettingsError([f"DUST_OUTGOING_WEBHOOK_SECRET {problem}"])
 
 
 class SettingsError(Exception):

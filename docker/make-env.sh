@@ -14,7 +14,7 @@ webhook_secret() { printf 'whsec_%s' "$(openssl rand -base64 32)"; }
 
 secret() {
     case $1 in
-        DUST_WEBHOOK_SECRETS | DUST_NOTIFY_SECRET) webhook_secret ;;
+        DUST_WEBHOOK_SECRETS | DUST_OUTGOING_WEBHOOK_SECRET) webhook_secret ;;
         DUST_FLOWER_BASIC_AUTH) printf 'operator:%s' "$(openssl rand -hex 16)" ;;
         POSTGRES_PASSWORD | POSTGRES_DUST_PASSWORD | POSTGRES_DUST_SERVE_PASSWORD | REDIS_PASSWORD) token ;;
         DUST_ADMIN_TOKEN | DUST_FLOWER_COOKIE_SECRET) token ;;

@@ -31,7 +31,7 @@ from tests.support.deliveries import WEBHOOK_SECRET
 from tests.support.locks import lock_order_watched
 from tests.support.medusa import FakeMedusa
 from tests.support.rabbitmq import end_shared_rabbitmq
-from tests.support.receiver import NOTIFY_SECRET, Receiver, receiving
+from tests.support.receiver import OUTGOING_WEBHOOK_SECRET, Receiver, receiving
 from tests.support.tokens import ADMIN_TOKEN, JWT_SECRET
 
 # A crash would lose data: tests do without what guards against that, but for those that are about it.
@@ -225,8 +225,8 @@ def medusa(settings: dict[str, str]) -> Iterator[FakeMedusa]:
 def receiver(settings: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
     """Who is told what happens to customers' dust; Dust is set up to tell."""
     with receiving() as there:
-        monkeypatch.setenv("DUST_NOTIFY_URL", there.url)
-        monkeypatch.setenv("DUST_NOTIFY_SECRET", NOTIFY_SECRET)
+        monkeypatch.setenv("DUST_OUTGOING_WEBHOOK_URL", there.url)
+        monkeypatch.setenv("DUST_OUTGOING_WEBHOOK_SECRET", OUTGOING_WEBHOOK_SECRET)
         get_settings.cache_clear()
         yield there
 

@@ -82,7 +82,7 @@ app.conf.imports = (
     "workers.products",
     "workers.upkeep",
     "workers.reconcile",
-    "workers.notices",
+    "workers.outgoing",
 )
 
 

@@ -14,7 +14,7 @@ from bridge.cli import (
     doctor,
     events,
     guests,
-    notices,
+    outgoing,
     programme,
     reports,
     scenarios,
@@ -35,7 +35,7 @@ app = typer.Typer(
 for group in (
     servers,
     events,
-    notices,
+    outgoing,
     accounts,
     bonuses,
     guests,

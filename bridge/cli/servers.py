@@ -87,7 +87,7 @@ def worker(
     settings.require("database_url", "broker_url")
     if "medusa" in queues.split(","):
         # This queue sends outgoing webhooks.
-        settings.require_notify_secret()
+        settings.require_outgoing_webhook_secret()
     # On SIGTERM the running tasks may finish; a plain one was seen to hang and to repeat a finished task.
     os.environ.setdefault("REMAP_SIGTERM", "SIGQUIT")
     # Two workers on one machine need different names.

@@ -25,7 +25,7 @@ class Listing(StrEnum):
     EVENTS = "events"
     VERSIONS = "versions"
     ESCROWS = "escrows"
-    DELIVERIES = "deliveries"
+    OUTGOING_WEBHOOKS = "outgoing_webhooks"
     CLOSES = "closes"
 
 

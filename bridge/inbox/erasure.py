@@ -25,7 +25,7 @@ from bridge.ids import CustomerId
 from bridge.inbox.events import only_ids
 from bridge.inbox.tables import EventState, webhook_event
 from bridge.ledger.merges import merged_into
-from bridge.notices.outbox import forget_customers
+from bridge.outgoing.outbox import forget_customers
 from bridge.redemptions.service import request_release_of_all
 from bridge.settlement.accounts import forget_mailboxes
 from bridge.settlement.claims import forget_emails

@@ -25,10 +25,10 @@ from bridge.inbox.selection import EventFilter
 from bridge.inbox.tables import QUIET_SOURCE, EventState, webhook_attempt, webhook_event
 from bridge.medusa.client import Medusa, UnknownInMedusa, get_medusa
 from bridge.medusa.orders import Order, read_order
-from bridge.notices.outbox import Notice, NoticeType, put
 from bridge.observability.logs import redact
 from bridge.observability.metrics import EVENTS_FAILED, EVENTS_HANDLED, EVENTS_PUT_OFF, EVENTS_RETRIED
 from bridge.observability.tracing import span
+from bridge.outgoing.outbox import OutgoingWebhook, OutgoingWebhookType, put
 from bridge.products.settings import forget_product
 from bridge.programme.versions import current_version
 from bridge.queue.backoff import backoff_seconds
@@ -278,7 +278,7 @@ def mark_failed(connection: Connection, event_id: str, *, code: str, reason: str
             "subject": failed.subject,
             "code": code,
         }
-        put(connection, [Notice(type=NoticeType.FAILED, customer_id=None, data=data)], now=now())
+        put(connection, [OutgoingWebhook(type=OutgoingWebhookType.FAILED, customer_id=None, data=data)], now=now())
         EVENTS_FAILED.labels(metric_label(failed.type), code).inc()
 
 

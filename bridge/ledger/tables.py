@@ -116,8 +116,8 @@ dust_lot_use = Table(
 )
 
 # Lots whose expiry was announced by an outgoing webhook, so that each is announced once. Deleted when the lot expires.
-expiry_notice = Table(
-    "expiry_notice",
+expiry_announcement = Table(
+    "expiry_announcement",
     metadata,
     Column("customer_id", Text, primary_key=True),
     Column("lot_id", Text, primary_key=True),

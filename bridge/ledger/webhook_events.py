@@ -11,35 +11,35 @@ from sqlalchemy.dialects.postgresql import insert
 from bridge.ids import CustomerId
 from bridge.ledger.account import Account
 from bridge.ledger.postings import Kind, Posting
-from bridge.ledger.tables import dust_lot, expiry_notice
-from bridge.notices.outbox import Notice, NoticeType, put, wanted
+from bridge.ledger.tables import dust_lot, expiry_announcement
+from bridge.outgoing.outbox import OutgoingWebhook, OutgoingWebhookType, put, wanted
 
 _TYPES = {
-    Kind.EARN: NoticeType.EARNED,
-    Kind.BONUS: NoticeType.EARNED,
-    Kind.REDEEM: NoticeType.REDEEMED,
-    Kind.EXPIRE: NoticeType.EXPIRED,
+    Kind.EARN: OutgoingWebhookType.EARNED,
+    Kind.BONUS: OutgoingWebhookType.EARNED,
+    Kind.REDEEM: OutgoingWebhookType.REDEEMED,
+    Kind.EXPIRE: OutgoingWebhookType.EXPIRED,
 }
 
 
 def store_webhooks(connection: Connection, accounts: Sequence[Account], *, quiet: Collection[str]) -> None:
     """Store outgoing webhooks for the postings of these accounts; none for `quiet` earnings."""
     if wanted():
-        notices = [each for account in accounts for each in _notices(account, quiet)]
-        put(connection, notices, now=accounts[0].postings[-1].created_at)
+        webhooks = [each for account in accounts for each in _webhooks(account, quiet)]
+        put(connection, webhooks, now=accounts[0].postings[-1].created_at)
 
 
-def _notices(account: Account, quiet: Collection[str]) -> Iterator[Notice]:
+def _webhooks(account: Account, quiet: Collection[str]) -> Iterator[OutgoingWebhook]:
     expired = [posting for posting in account.postings if _was_ever_good(account, posting)]
     for posting in account.postings:
         type_ = _TYPES.get(posting.details.kind)
-        if type_ is NoticeType.EXPIRED and posting not in expired[-1:]:
+        if type_ is OutgoingWebhookType.EXPIRED and posting not in expired[-1:]:
             continue
-        if type_ is None or (type_ is NoticeType.EARNED and posting.details.reference_id in quiet):
+        if type_ is None or (type_ is OutgoingWebhookType.EARNED and posting.details.reference_id in quiet):
             continue
         # Lots that expire together give one webhook, with the balance after the last of them.
         amount = sum(abs(each.amount or each.pending) for each in (expired if posting in expired else [posting]))
-        yield Notice(
+        yield OutgoingWebhook(
             type=type_,
             customer_id=account.customer_id,
             version=posting.version,
@@ -102,7 +102,7 @@ def announce_expiring(
         )
     ).all()
     marks = [{"customer_id": lot.customer_id, "lot_id": lot.id, "expires_at": lot.expires_at} for lot in lots]
-    marked = insert(expiry_notice).values(marks).on_conflict_do_nothing().returning(expiry_notice.c.lot_id)
+    marked = insert(expiry_announcement).values(marks).on_conflict_do_nothing().returning(expiry_announcement.c.lot_id)
     mine = set(connection.scalars(marked))
     days_of: dict[tuple[str, date], list[Row[Any]]] = {}
     for lot in lots:
@@ -113,7 +113,7 @@ def announce_expiring(
 
 
 def _due_lots(now: datetime, days: int) -> Select[Any]:
-    lots, marks = dust_lot.c, expiry_notice.c
+    lots, marks = dust_lot.c, expiry_announcement.c
     before = exists().where(marks.customer_id == lots.customer_id, marks.lot_id == lots.id)
     return select(lots.customer_id, lots.id, (lots.remaining - lots.held).label("amount"), lots.expires_at).where(
         lots.expires_at > now, lots.expires_at <= now + timedelta(days=days), lots.remaining > lots.held, lots.matured,
@@ -121,10 +121,10 @@ def _due_lots(now: datetime, days: int) -> Select[Any]:
     )  # fmt: skip
 
 
-def _expiring(lots: list[Row[Any]]) -> Notice:
+def _expiring(lots: list[Row[Any]]) -> OutgoingWebhook:
     customer_id = CustomerId(lots[0].customer_id)
-    return Notice(
-        type=NoticeType.EXPIRING,
+    return OutgoingWebhook(
+        type=OutgoingWebhookType.EXPIRING,
         customer_id=customer_id,
         data={
             "customer_id": customer_id,
@@ -137,7 +137,7 @@ def _expiring(lots: list[Row[Any]]) -> Notice:
 
 def delete_expired_marks(connection: Connection, *, now: datetime) -> int:
     """Delete the marks of lots that have expired; return how many."""
-    return connection.execute(delete(expiry_notice).where(expiry_notice.c.expires_at < now)).rowcount
+    return connection.execute(delete(expiry_announcement).where(expiry_announcement.c.expires_at < now)).rowcount
 
 
 def _iso(moment: datetime | None) -> str | None:

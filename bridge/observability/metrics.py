@@ -41,7 +41,9 @@ EVENTS_PUT_OFF = Counter(
     "dust_events_put_off", "Attempts that failed for a reason that passes; each is tried again", ["code"],
     registry=_counted,
 )  # fmt: skip
-EVENTS_FAILED = Counter("dust_events_failed", "Events parked for an operator", ["type", "code"], registry=_counted)
+EVENTS_FAILED = Counter(
+    "dust_events_failed", "Events that failed and need an operator", ["type", "code"], registry=_counted
+)
 EVENTS_RETRIED = Counter("dust_events_retried", "Failed events that somebody had tried again", registry=_counted)
 REDEMPTIONS_ENDED = Counter(
     "dust_redemptions_ended", "Redemptions that were captured, released or failed", ["state"], registry=_counted
@@ -49,9 +51,11 @@ REDEMPTIONS_ENDED = Counter(
 DRIFT_FOUND = Counter(
     "dust_drift_found", "Changes at Medusa that no webhook had told of", ["what"], registry=_counted
 )  # fmt: skip
-NOTICES_SENT = Counter("dust_notices_sent", "Notices that the shop's receiver took", ["type"], registry=_counted)
-NOTICES_FAILED = Counter(
-    "dust_notices_failed", "Attempts to deliver a notice that failed, by what was answered", ["status"],
+OUTGOING_WEBHOOKS_SENT = Counter(
+    "dust_outgoing_webhooks_sent", "Outgoing webhooks that the receiver accepted", ["type"], registry=_counted
+)
+OUTGOING_WEBHOOKS_FAILED = Counter(
+    "dust_outgoing_webhooks_failed", "Attempts to deliver an outgoing webhook that failed, by HTTP status", ["status"],
     registry=_counted,
 )  # fmt: skip
 HTTP_SECONDS = Histogram(

@@ -213,9 +213,9 @@ _SQL_CHECKS: dict[str, str] = {
         FROM guest_escrow e JOIN order_settlement o USING (order_id)
         WHERE e.state = 'claimed' AND e.customer_id IS DISTINCT FROM o.customer_id
     """,
-    "notices_tell_what_is_booked": """
+    "outgoing_webhooks_match_the_ledger": """
         SELECT n.id AS subject, format('tells of row %s of %s, which is not there', n.version, n.customer_id) AS detail
-        FROM notice n LEFT JOIN dust_transaction t USING (customer_id, version)
+        FROM outgoing_webhook n LEFT JOIN dust_transaction t USING (customer_id, version)
         WHERE n.version IS NOT NULL AND t.id IS DISTINCT FROM n.data ->> 'transaction_id'
     """,
     "imports_are_in_the_books": """

@@ -17,8 +17,8 @@ from bridge.db import APP_ROLE, SESSION_SETTINGS, DatabaseAway, migrations, tran
 from bridge.errors import DustError
 from bridge.inbox.listing import count_failed, oldest_waiting
 from bridge.medusa.client import Probe, make_medusa
-from bridge.notices.listing import count_open, list_deliveries, oldest_waiting_notice
-from bridge.notices.tables import NoticeState
+from bridge.outgoing.queries import count_open, list_webhooks, oldest_waiting_webhook
+from bridge.outgoing.tables import OutgoingWebhookState
 from bridge.programme.rules import EarnWhen
 from bridge.programme.versions import current_version
 from bridge.queue.broker import broker_problem
@@ -253,22 +253,23 @@ def _inbox(_: Settings) -> str:
     return "nothing has failed, nothing waits for long"
 
 
-def _notices(settings: Settings) -> str:
-    if settings.notify_url is None:
-        return "nobody is told (DUST_NOTIFY_URL is not set)"
+def _outgoing_webhooks(settings: Settings) -> str:
+    if settings.outgoing_webhook_url is None:
+        return "none are sent (DUST_OUTGOING_WEBHOOK_URL is not set)"
     with transaction() as connection:
-        parked, oldest = count_open(connection)[NoticeState.PARKED], oldest_waiting_notice(connection)
-        last = list_deliveries(connection, state=NoticeState.PARKED if parked else NoticeState.WAITING, limit=1)
+        failed, oldest = count_open(connection)[OutgoingWebhookState.FAILED], oldest_waiting_webhook(connection)
+        state = OutgoingWebhookState.FAILED if failed else OutgoingWebhookState.WAITING
+        last = list_webhooks(connection, state=state, limit=1)
     age = now() - oldest if oldest else timedelta()
-    if parked or age > _WAITING_TOLERANCE:
-        what = f"notices that were given up: {parked}" if parked else f"a notice has been waiting for {_minutes(age)}"
+    if failed or age > _WAITING_TOLERANCE:
+        what = f"failed outgoing webhooks: {failed}" if failed else f"one has been waiting for {_minutes(age)}"
         reason = last[0].reason if last else None
         raise Wrong(
             f"{what} ({reason})" if reason else what,
-            fix="Does the receiver at DUST_NOTIFY_URL run, and has it the same DUST_NOTIFY_SECRET? `dust deliveries` "
-            "shows what it answered. When that is fixed: `dust deliveries --retry-parked`.",
+            fix="Does the receiver at DUST_OUTGOING_WEBHOOK_URL run, and does it have the same "
+            "DUST_OUTGOING_WEBHOOK_SECRET? `dust webhooks` shows its answers. Then `dust webhooks --retry-failed`.",
         )
-    return "nothing is parked, nothing waits for long"
+    return "none has failed, and none waits for long"
 
 
 def _minutes(age: timedelta) -> str:
@@ -450,7 +451,7 @@ _CHECKS = (
     Check("database clock", _database_clock, after="database"),
     Check("time", _test_clock, after="migrations"),
     Check("inbox", _inbox, after="migrations"),
-    Check("notices", _notices, after="migrations"),
+    Check("outgoing webhooks", _outgoing_webhooks, after="migrations"),
     Check("broker", _broker),
     Check("workers", _workers, after="broker"),
     Check("beat", _beat, after="migrations"),

@@ -22,9 +22,9 @@ from bridge.errors import Unavailable
 from bridge.inbox.events import metric_label
 from bridge.inbox.listing import oldest_waiting
 from bridge.ledger.totals import read_debt, read_totals
-from bridge.notices.listing import count_open, oldest_waiting_notice
-from bridge.notices.outbox import wanted
 from bridge.observability.metrics import read_counts, save_counts
+from bridge.outgoing.outbox import wanted
+from bridge.outgoing.queries import count_open, oldest_waiting_webhook
 from bridge.queue.heartbeats import AUDIT, EVERY_MINUTE, read_runs
 from bridge.redemptions.repository import oldest_pending
 from bridge.redemptions.tables import OPEN_STATES
@@ -64,7 +64,7 @@ def _read() -> list[Metric]:
         with transaction() as connection:
             connection.exec_driver_sql(f"SET LOCAL statement_timeout = {_TIMEOUT_MS}")
             figures = [*_inbox(connection), *_redemptions(connection), *_ledger(connection), *_runs(connection)]
-            figures += [*_notices(connection), *read_counts(connection)]
+            figures += [*_outgoing_webhooks(connection), *read_counts(connection)]
     except Unavailable:
         up.add_metric([], 0)
         return [up]
@@ -140,14 +140,16 @@ def _ledger(connection: Connection) -> Iterator[Metric]:
     yield GaugeMetricFamily("dust_debt", "Dust taken back beyond what customers had", read_debt(connection))
 
 
-def _notices(connection: Connection) -> Iterator[Metric]:
-    notices = GaugeMetricFamily("dust_notices", f"Notices waiting or parked, up to {_MOST} of each", labels=["state"])
+def _outgoing_webhooks(connection: Connection) -> Iterator[Metric]:
+    webhooks = GaugeMetricFamily(
+        "dust_outgoing_webhooks", f"Outgoing webhooks waiting or failed, up to {_MOST} of each", labels=["state"]
+    )
     for state, number in count_open(connection).items():
-        notices.add_metric([state], number)
-    yield notices
-    # Without DUST_NOTIFY_URL the remaining notices are never sent, so their age is not reported.
-    oldest = oldest_waiting_notice(connection) if wanted() else None
-    yield _age("dust_notices_oldest_waiting_seconds", "Age of the notice that waits longest to be delivered", oldest)
+        webhooks.add_metric([state], number)
+    yield webhooks
+    # Without DUST_OUTGOING_WEBHOOK_URL the remaining ones are never sent, so their age is not reported.
+    oldest = oldest_waiting_webhook(connection) if wanted() else None
+    yield _age("dust_outgoing_webhooks_oldest_waiting_seconds", "Age of the oldest waiting outgoing webhook", oldest)
 
 
 def _runs(connection: Connection) -> Iterator[Metric]:

@@ -30,9 +30,9 @@ UPKEEP_ESCROW = "upkeep.escrow"
 UPKEEP_CARRY_OVER = "upkeep.carry_over"
 UPKEEP_CLOSE_DAYS = "upkeep.close_days"
 RECONCILE_ORDERS = "reconcile.orders"
-NOTICES_SEND = "notices.send"
-NOTICES_EXPIRING = "notices.expiring"
-NOTICES_PRUNE = "notices.prune"
+OUTGOING_SEND = "outgoing.send"
+OUTGOING_EXPIRING = "outgoing.expiring"
+OUTGOING_PRUNE = "outgoing.prune"
 
 # Messages are collected this long and deduplicated, so that a thousand events at once need only a few messages.
 _GATHER_SECONDS = 0.01

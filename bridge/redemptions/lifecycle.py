@@ -58,8 +58,8 @@ from bridge.ledger.postings import Kind, PostingDetails
 from bridge.ledger.store import reserved_lots
 from bridge.medusa.client import MedusaRefused
 from bridge.medusa.orders import Order
-from bridge.notices.outbox import Notice, NoticeType, put
 from bridge.observability.metrics import REDEMPTIONS_ENDED
+from bridge.outgoing.outbox import OutgoingWebhook, OutgoingWebhookType, put
 from bridge.redemptions.repository import Redemption, changed_values, save_redemption, store_code_use
 from bridge.redemptions.tables import State, dust_redemption, dust_redemption_code
 
@@ -198,7 +198,11 @@ def fail(
         "amount": redemption.dust,
         "code": MedusaRefused.code,
     }
-    put(connection, [Notice(type=NoticeType.FAILED, customer_id=redemption.customer_id, data=data)], now=now)
+    put(
+        connection,
+        [OutgoingWebhook(type=OutgoingWebhookType.FAILED, customer_id=redemption.customer_id, data=data)],
+        now=now,
+    )
     return failed
 
 

@@ -9,7 +9,7 @@ from bridge.imports.tables import import_row
 from bridge.ledger.adjust import ADJUSTMENT
 from bridge.ledger.merges import merges_of
 from bridge.ledger.tables import dust_balance, dust_lot, dust_transaction
-from bridge.notices.tables import notice
+from bridge.outgoing.tables import outgoing_webhook
 from bridge.redemptions.tables import dust_redemption, dust_redemption_code
 from bridge.settlement.tables import (
     customer_account,
@@ -40,7 +40,7 @@ _TABLES: dict[str, Table] = {
     "orders_as_guest": guest_escrow,
     "proved_emails": proved_email,
     "account": customer_account,
-    "notices": notice,
+    "outgoing_webhooks": outgoing_webhook,
     "imports": import_row,
     "referral_code": referral_code,
     "referred": referral,

@@ -68,7 +68,7 @@ def up(
     Standard output gets one line, `ready http://…`, when the API answers; all else goes to standard error. `ready` is
     called after that line.
     """
-    settings.require_notify_secret()
+    settings.require_outgoing_webhook_secret()
     console = Console(stderr=True)
     with _ended_by_signals(), _running(settings, reload=reload, dust=dust, console=console) as (urls, supervisor):
         print(f"ready {urls.api}", flush=True)

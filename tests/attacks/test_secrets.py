@@ -31,7 +31,7 @@ from tests.support.tokens import token
 # Each is told apart from all the others, and from what any library would write on its own.
 WEBHOOK = "whsec_Y2FuYXJ5LXdlYmhvb2std2ViaG9vay13ZWJob29r"
 OLD_WEBHOOK = "whsec_Y2FuYXJ5LW9sZHdlYi1vbGR3ZWItb2xkd2ViLW8="
-NOTIFY = "whsec_Y2FuYXJ5LW5vdGlmeS1ub3RpZnktbm90aWZ5LW4="
+OUTGOING = "whsec_Y2FuYXJ5LW5vdGlmeS1ub3RpZnktbm90aWZ5LW4="
 JWT = "canary-jwt-jwt-jwt-jwt-jwt-jwt-jwt-jwt"
 ADMIN = "canary-admin-admin-admin-admin-admin-admin"
 API_KEY = "sk_canaryapikeyapikeyapikeyapikeyapikey"
@@ -75,8 +75,8 @@ def environment(settings: dict[str, str]) -> Iterator[dict[str, str]]:
             "DUST_WEBHOOK_SECRETS": f"{WEBHOOK},{OLD_WEBHOOK}",
             "DUST_JWT_SECRET": JWT,
             "DUST_ADMIN_TOKEN": ADMIN,
-            "DUST_NOTIFY_URL": f"http://127.0.0.1:{free_port()}/nobody",
-            "DUST_NOTIFY_SECRET": NOTIFY,
+            "DUST_OUTGOING_WEBHOOK_URL": f"http://127.0.0.1:{free_port()}/nobody",
+            "DUST_OUTGOING_WEBHOOK_SECRET": OUTGOING,
             "DUST_PORT": str(free_port()),
             "DUST_FLOWER_PORT": str(free_port()),
             "DUST_FLOWER_BASIC_AUTH": f"operator:{FLOWER}",
@@ -98,7 +98,7 @@ def secrets_of(environment: dict[str, str]) -> dict[str, str]:
         "webhook": WEBHOOK.removeprefix("whsec_"),
         "webhook, the raw key": "canary-webhook",
         "old webhook": OLD_WEBHOOK.removeprefix("whsec_"),
-        "notify": NOTIFY.removeprefix("whsec_"),
+        "outgoing": OUTGOING.removeprefix("whsec_"),
         "jwt": JWT,
         "admin": ADMIN,
         "api key": API_KEY,
@@ -126,7 +126,7 @@ def shop_a_while(http: httpx.Client, customer: str) -> list[httpx.Response]:
     answers = [
         delivered(http, order_event(order(lines=[line(price=500)])), "msg_1"),
         delivered(http, order_event(order("order_2")), "msg_2", OLD_WEBHOOK),
-        delivered(http, order_event(order("order_3")), "msg_3", NOTIFY),
+        delivered(http, order_event(order("order_3")), "msg_3", OUTGOING),
         delivered(http, event("order.placed", {"id": "order_9"}), "msg_9"),
         http.get("/store/dust", headers={"authorization": f"Bearer {customer}x"}),
         http.get("/store/dust", headers={"authorization": f"Bearer {ADMIN}"}),

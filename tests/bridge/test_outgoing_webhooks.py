@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from bridge.api import health
 from bridge.cli import app
-from bridge.cli import notices as command
+from bridge.cli import outgoing as command
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.ids import CustomerId
@@ -27,17 +27,17 @@ from bridge.inbox.process_one import EventFailed, handle_event
 from bridge.ledger.adjust import adjust_balance
 from bridge.ledger.webhook_events import announce_expiring
 from bridge.medusa.client import get_medusa
-from bridge.notices import send as sending
-from bridge.notices.listing import list_deliveries, read_log
-from bridge.notices.outbox import Notice, NoticeType, put
-from bridge.notices.send import send_waiting
-from bridge.notices.tables import notice, notice_attempt, notice_gate
 from bridge.observability import metrics
 from bridge.operations import doctor
 from bridge.operations.doctor import Wrong
+from bridge.outgoing import send as sending
+from bridge.outgoing.outbox import OutgoingWebhook, OutgoingWebhookType, put
+from bridge.outgoing.queries import list_webhooks, read_deliveries
+from bridge.outgoing.send import send_waiting
+from bridge.outgoing.tables import outgoing_delivery, outgoing_sender, outgoing_webhook
 from bridge.programme.rules import Programme
 from bridge.programme.versions import add_version
-from bridge.queue.enqueue import NOTICES_SEND
+from bridge.queue.enqueue import OUTGOING_SEND
 from bridge.redemptions.medusa_sync import advance
 from bridge.settings import get_settings
 from bridge.stack.processes import until
@@ -49,7 +49,7 @@ from tests.support.medusa import FakeMedusa
 from tests.support.orders import PLACED, event, line, order, order_event
 from tests.support.receiver import Receiver, status
 from tests.support.scrape import scrape
-from workers import notices, upkeep
+from workers import outgoing, upkeep
 
 
 def rules(**earn: Any) -> None:
@@ -66,7 +66,7 @@ def write(*names: str) -> None:
     with transaction() as connection:
         put(
             connection,
-            [Notice(type=NoticeType.FAILED, customer_id=None, data={"name": name}) for name in names],
+            [OutgoingWebhook(type=OutgoingWebhookType.FAILED, customer_id=None, data={"name": name}) for name in names],
             now=now(),
         )
 
@@ -78,7 +78,7 @@ def send(**how: float) -> int:
 def states() -> list[str]:
     """Oldest first."""
     with transaction() as connection:
-        return [each.state.value for each in reversed(list_deliveries(connection, limit=100))]
+        return [each.state.value for each in reversed(list_webhooks(connection, limit=100))]
 
 
 def names(receiver: Receiver) -> list[str]:
@@ -118,7 +118,7 @@ def test_a_redemption_is_sent_when_an_order_has_used_it(
 
 def test_what_is_rolled_back_is_not_sent(receiver: Receiver) -> None:
     with suppress(ZeroDivisionError), transaction() as connection:
-        put(connection, [Notice(type=NoticeType.FAILED, customer_id=None, data={})], now=now())
+        put(connection, [OutgoingWebhook(type=OutgoingWebhookType.FAILED, customer_id=None, data={})], now=now())
         raise ZeroDivisionError
     assert states() == []
 
@@ -149,13 +149,13 @@ def test_dust_that_expires_is_sent_once_before_and_once_after(api: TestClient, r
     send()
     receiver.got.clear()
     with moved(timedelta(days=15)):
-        assert notices.expiring.apply().get() == 1
-        assert notices.expiring.apply().get() == 0
+        assert outgoing.expiring.apply().get() == 1
+        assert outgoing.expiring.apply().get() == 0
         send()
     # Of the first two only the day is not yet near; the third is 10 days from its end.
     assert [(each["type"], each["data"]["amount"]) for each in receiver.got] == [("dust.expiring", 7)]
     with moved(timedelta(days=20)):
-        assert notices.expiring.apply().get() == 1
+        assert outgoing.expiring.apply().get() == 1
         send()
     assert receiver.got[1]["data"]["amount"] == 1000
     assert len(receiver.got[1]["data"]["lots"]) == 2
@@ -170,7 +170,7 @@ def test_expiry_is_not_announced_where_the_programme_says_never(api: TestClient,
     rules(expires_after_days=30, expiry_notice_days=None)
     earn(api, placed=now())
     with moved(timedelta(days=29)):
-        assert notices.expiring.apply().get() == 0
+        assert outgoing.expiring.apply().get() == 0
 
 
 def test_two_sweeps_at_once_announce_a_lot_once(api: TestClient, receiver: Receiver, settings: dict[str, str]) -> None:
@@ -180,11 +180,11 @@ def test_two_sweeps_at_once_announce_a_lot_once(api: TestClient, receiver: Recei
         with transaction() as connection:
             assert announce_expiring(connection, days=7, now=now(), customers=1) == 1
             # It sees what we have seen, and not yet that we tell of it.
-            other = pool.submit(notices.expiring.apply)
+            other = pool.submit(outgoing.expiring.apply)
             assert until(lambda: waiting_for_locks(settings["DUST_DATABASE_URL"]) == 1, 30)
         other.result()
     with transaction() as connection:
-        assert len(list_deliveries(connection, type="dust.expiring", limit=100)) == 1
+        assert len(list_webhooks(connection, type="dust.expiring", limit=100)) == 1
 
 
 def test_what_is_held_is_not_said_to_expire(api: TestClient, receiver: Receiver, medusa: FakeMedusa) -> None:
@@ -192,7 +192,7 @@ def test_what_is_held_is_not_said_to_expire(api: TestClient, receiver: Receiver,
     earn(api, placed=now())
     headers = {**tokens.customer(), "idempotency-key": "key"}
     api.post("/store/dust/redemptions", json={"dust": 100, "currency_code": "eur"}, headers=headers).raise_for_status()
-    assert notices.expiring.apply().get() == 1
+    assert outgoing.expiring.apply().get() == 1
     send()
     assert [(each["type"], each["data"]["amount"]) for each in receiver.got[-1:]] == [("dust.expiring", 400)]
 
@@ -218,7 +218,7 @@ def test_a_failed_event_and_a_refused_redemption_are_sent_to_the_shop(
     assert "jane" not in str(receiver.got)
 
 
-def test_notices_go_out_in_the_order_in_which_they_were_written(receiver: Receiver) -> None:
+def test_outgoing_webhooks_go_out_in_the_order_in_which_they_were_written(receiver: Receiver) -> None:
     wanted = [f"{number:03}" for number in range(120)]
     write(*wanted[:60])
     write(*wanted[60:])
@@ -271,7 +271,7 @@ def test_an_address_that_is_away_is_left_in_peace_and_gets_everything_when_it_is
     assert sorted(names(receiver)[1:]) == ["one", "three", "two"]
     assert receiver.ids.count(receiver.ids[0]) == 2
     with transaction() as connection:
-        log = read_log(connection, receiver.ids[0])
+        log = read_deliveries(connection, receiver.ids[0])
     assert [(each.status, each.answer) for each in log] == [(503, "we are sorry"), (200, None)]
 
 
@@ -282,7 +282,7 @@ def test_an_address_that_stays_away_is_asked_less_and_less_often(receiver: Recei
             write(str(hours))
             send()
             with transaction() as connection:
-                return (connection.scalars(select(notice_gate.c.closed_until)).one() - now()).total_seconds()
+                return (connection.scalars(select(outgoing_sender.c.free_at)).one() - now()).total_seconds()
 
     rests = [rest_after(hours, 503) for hours in range(10)]
     assert all(before < after for before, after in pairwise(rests[:7]))
@@ -304,17 +304,17 @@ def test_gone_ends_the_attempts_and_an_operator_can_send_it_again(api: TestClien
     write("one")
     receiver.answer = status(410)
     assert send() == 0
-    found = api.get("/admin/dust/deliveries?state=parked", headers=tokens.admin()).json()["deliveries"]
+    found = api.get("/admin/dust/outgoing-webhooks?state=failed", headers=tokens.admin()).json()["outgoing_webhooks"]
     assert [(each["id"], each["reason"]) for each in found] == [(receiver.ids[0], "Answered 410.")]
     receiver.answer = status(200)
-    answer = api.post(f"/admin/dust/deliveries/{found[0]['id']}/retry", headers=tokens.admin())
+    answer = api.post(f"/admin/dust/outgoing-webhooks/{found[0]['id']}/retry", headers=tokens.admin())
     assert (answer.status_code, answer.json()["retried"]) == (202, True)
     assert send() == 1
-    detail = api.get(f"/admin/dust/deliveries/{found[0]['id']}", headers=tokens.admin()).json()
+    detail = api.get(f"/admin/dust/outgoing-webhooks/{found[0]['id']}", headers=tokens.admin()).json()
     assert detail["state"] == "delivered"
-    assert [each["status"] for each in detail["log"]] == [410, 200]
-    # One that arrived may be asked for again as well, and is then the same notice.
-    api.post(f"/admin/dust/deliveries/{found[0]['id']}/retry", headers=tokens.admin())
+    assert [each["status"] for each in detail["deliveries"]] == [410, 200]
+    # One that arrived may be asked for again as well, and is then the same webhook.
+    api.post(f"/admin/dust/outgoing-webhooks/{found[0]['id']}/retry", headers=tokens.admin())
     assert send() == 1
     assert len(set(receiver.ids)) == 1
 
@@ -330,13 +330,13 @@ def test_after_a_day_it_has_failed_with_its_reason_and_all_failed_can_be_sent_ag
         with moved(timedelta(hours=hour)):
             send()
             attempts = len(receiver.got)
-    assert states() == ["parked"] * 3
+    assert states() == ["failed"] * 3
     assert attempts < 60
     with transaction() as connection:
-        assert {each.reason for each in list_deliveries(connection, limit=9)} == {f"Answered {code}."}
+        assert {each.reason for each in list_webhooks(connection, limit=9)} == {f"Answered {code}."}
     receiver.answer = status(200)
     with moved(timedelta(hours=26)):
-        answer = api.post("/admin/dust/deliveries/retry", headers=tokens.admin())
+        answer = api.post("/admin/dust/outgoing-webhooks/retry", headers=tokens.admin())
         assert answer.json()["retried"] == 3
         assert send() == 3
 
@@ -347,7 +347,7 @@ def test_redirects_are_not_followed(receiver: Receiver) -> None:
     assert send() == 0
     assert [each["path"] for each in receiver.got] == ["/dust"]
     with transaction() as connection:
-        (found,) = list_deliveries(connection, limit=1)
+        (found,) = list_webhooks(connection, limit=1)
     assert "redirects are not followed" in str(found.reason)
 
 
@@ -376,18 +376,18 @@ def test_long_answers_are_cut_and_secrets_in_them_struck_out(receiver: Receiver)
     receiver.answer = status(400, b"no \x00 such user jane@example.com \xff " + b"x" * 100_000)
     send()
     with transaction() as connection:
-        (log,) = read_log(connection, receiver.ids[0])
+        (log,) = read_deliveries(connection, receiver.ids[0])
     assert str(log.answer).startswith("no  such user [email]")
     assert len(str(log.answer)) <= 500
 
 
 def test_nobody_at_the_address_is_said_in_words(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     write("one")
-    monkeypatch.setenv("DUST_NOTIFY_URL", "http://127.0.0.1:1/")
+    monkeypatch.setenv("DUST_OUTGOING_WEBHOOK_URL", "http://127.0.0.1:1/")
     get_settings.cache_clear()
     assert send() == 0
     with transaction() as connection:
-        (found,) = list_deliveries(connection, limit=1)
+        (found,) = list_webhooks(connection, limit=1)
     assert str(found.reason).startswith("No answer (ConnectError")
 
 
@@ -399,42 +399,44 @@ def test_erasing_a_person_drops_what_was_sent_of_them(api: TestClient, receiver:
     with transaction() as connection:
         erase_customer(connection, CustomerId("cus_1"), actor="test", now=now())
     with transaction() as connection:
-        assert [each.customer_id for each in list_deliveries(connection, limit=9)] == ["cus_2"]
-        assert connection.scalar(select(func.count()).select_from(notice_attempt)) == 1
+        assert [each.customer_id for each in list_webhooks(connection, limit=9)] == ["cus_2"]
+        assert connection.scalar(select(func.count()).select_from(outgoing_delivery)) == 1
     export = api.get("/admin/dust/customers/cus_2/export", headers=tokens.admin()).json()
-    assert [each["type"] for each in export["notices"]] == ["dust.earned"]
+    assert [each["type"] for each in export["outgoing_webhooks"]] == ["dust.earned"]
 
 
-def test_notices_older_than_a_month_are_dropped(receiver: Receiver) -> None:
+def test_outgoing_webhooks_older_than_a_month_are_dropped(receiver: Receiver) -> None:
     write("old")
     with moved(timedelta(days=20)):
         write("young")
         send()
     with moved(timedelta(days=31)):
-        assert notices.prune.apply().get() == 1
+        assert outgoing.prune.apply().get() == 1
     with transaction() as connection:
-        assert connection.scalars(select(notice.c.data["name"].astext)).all() == ["young"]
+        assert connection.scalars(select(outgoing_webhook.c.data["name"].astext)).all() == ["young"]
 
 
 def test_deliveries_are_paged_and_an_unknown_one_is_404(api: TestClient, receiver: Receiver) -> None:
     write("one", "two", "three")
-    first = api.get("/admin/dust/deliveries?limit=2", headers=tokens.admin()).json()
-    rest = api.get(f"/admin/dust/deliveries?limit=2&cursor={first['next_cursor']}", headers=tokens.admin()).json()
-    assert len(first["deliveries"]) == 2
-    assert len(rest["deliveries"]) == 1
+    first = api.get("/admin/dust/outgoing-webhooks?limit=2", headers=tokens.admin()).json()
+    rest = api.get(
+        f"/admin/dust/outgoing-webhooks?limit=2&cursor={first['next_cursor']}", headers=tokens.admin()
+    ).json()
+    assert len(first["outgoing_webhooks"]) == 2
+    assert len(rest["outgoing_webhooks"]) == 1
     assert rest["next_cursor"] is None
-    answer = api.get("/admin/dust/deliveries/dntc_none", headers=tokens.admin())
-    assert (answer.status_code, answer.json()["code"]) == (404, "unknown_delivery")
-    assert api.post("/admin/dust/deliveries/retry").status_code == 401
+    answer = api.get("/admin/dust/outgoing-webhooks/dwhk_none", headers=tokens.admin())
+    assert (answer.status_code, answer.json()["code"]) == (404, "unknown_webhook")
+    assert api.post("/admin/dust/outgoing-webhooks/retry").status_code == 401
 
 
 def test_the_schema_describes_what_is_sent(api: TestClient) -> None:
     described = api.get("/openapi.json").json()["webhooks"]
-    assert set(described) == {each.value for each in NoticeType}
+    assert set(described) == {each.value for each in OutgoingWebhookType}
 
 
 def dust(*arguments: str) -> str:
-    result = CliRunner().invoke(app, ["deliveries", *arguments])
+    result = CliRunner().invoke(app, ["webhooks", *arguments])
     if result.exception and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result.output
@@ -446,25 +448,25 @@ def test_the_command_lists_shows_and_sends_again(receiver: Receiver, monkeypatch
     write("one")
     receiver.answer = status(410, b"moved out")
     send()
-    (found,) = json.loads(dust("--state", "parked", "--json"))
+    (found,) = json.loads(dust("--state", "failed", "--json"))
     assert "moved out" in dust(found["id"])
-    assert json.loads(dust(found["id"], "--json"))["log"][0]["status"] == 410
+    assert json.loads(dust(found["id"], "--json"))["deliveries"][0]["status"] == 410
     assert json.loads(dust(found["id"], "--retry", "--json")) == {"retried": 1}
-    assert "Nothing to do" in dust("--retry-parked")
-    assert "Name the delivery" in dust("--retry")
+    assert "Nothing to do" in dust("--retry-failed")
+    assert "Name the webhook" in dust("--retry")
     assert states() == ["waiting"]
-    assert set(published) == {NOTICES_SEND}
+    assert set(published) == {OUTGOING_SEND}
 
 
 def test_the_doctor_says_what_the_receiver_answers(receiver: Receiver) -> None:
-    assert doctor._notices(get_settings()) == "nothing is parked, nothing waits for long"
+    assert doctor._outgoing_webhooks(get_settings()) == "none has failed, and none waits for long"
     write("one")
     with moved(timedelta(hours=1)), pytest.raises(Wrong, match="waiting for 60 minutes"):
-        doctor._notices(get_settings())
+        doctor._outgoing_webhooks(get_settings())
     receiver.answer = status(410)
     send()
-    with pytest.raises(Wrong, match=r"given up: 1 \(Answered 410\.\)"):
-        doctor._notices(get_settings())
+    with pytest.raises(Wrong, match=r"webhooks: 1 \(Answered 410\.\)"):
+        doctor._outgoing_webhooks(get_settings())
 
 
 def test_the_figures_of_what_waits_and_of_what_was_sent(
@@ -478,10 +480,10 @@ def test_the_figures_of_what_waits_and_of_what_was_sent(
     with moved(timedelta(minutes=2)):
         found = scrape(api)
     health._registry.cache_clear()
-    assert found("dust_notices", state="waiting") == found("dust_notices", state="parked") == 1
-    assert 110 < (found("dust_notices_oldest_waiting_seconds") or 0) < 200
-    assert found("dust_notices_sent_total", type="dust.failed") == 1
-    assert found("dust_notices_failed_total", status="500") == 1
+    assert found("dust_outgoing_webhooks", state="waiting") == found("dust_outgoing_webhooks", state="failed") == 1
+    assert 110 < (found("dust_outgoing_webhooks_oldest_waiting_seconds") or 0) < 200
+    assert found("dust_outgoing_webhooks_sent_total", type="dust.failed") == 1
+    assert found("dust_outgoing_webhooks_failed_total", status="500") == 1
 
 
 def test_a_receiver_that_answers_one_byte_at_a_time_is_given_up_on(
@@ -502,11 +504,11 @@ def test_a_receiver_that_answers_one_byte_at_a_time_is_given_up_on(
 
     with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as pool:
         pool.submit(drip, server)
-        monkeypatch.setenv("DUST_NOTIFY_URL", f"http://127.0.0.1:{server.getsockname()[1]}")
+        monkeypatch.setenv("DUST_OUTGOING_WEBHOOK_URL", f"http://127.0.0.1:{server.getsockname()[1]}")
         get_settings.cache_clear()
         write("one")
         assert send() == 0
         sent.set()
     with transaction() as connection:
-        attempt = connection.execute(select(notice_attempt)).one()
+        attempt = connection.execute(select(outgoing_delivery)).one()
     assert (attempt.status, attempt.reason) == (None, "No answer within 0.5 seconds.")

@@ -24,7 +24,7 @@ from tests.support.commands import Dust
 from tests.support.databases import count
 from tests.support.medusa import FakeMedusa
 from tests.support.orders import line, order, order_event
-from tests.support.receiver import NOTIFY_SECRET
+from tests.support.receiver import OUTGOING_WEBHOOK_SECRET
 from tests.support.settling import set_rules
 from workers.upkeep import mature_and_expire
 
@@ -210,14 +210,14 @@ def test_sign_ups_wait_while_medusa_cannot_say_what_they_are(
 
 @pytest.fixture
 def reported(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Counter[str]]:
-    """The notices that were written, by type."""
-    monkeypatch.setenv("DUST_NOTIFY_URL", "http://127.0.0.1:1/hooks")
-    monkeypatch.setenv("DUST_NOTIFY_SECRET", NOTIFY_SECRET)
+    """The outgoing webhooks that were stored, by type."""
+    monkeypatch.setenv("DUST_OUTGOING_WEBHOOK_URL", "http://127.0.0.1:1/hooks")
+    monkeypatch.setenv("DUST_OUTGOING_WEBHOOK_SECRET", OUTGOING_WEBHOOK_SECRET)
     get_settings.cache_clear()
 
     def read() -> Counter[str]:
         with transaction() as connection:
-            return Counter(connection.scalars(text("SELECT type FROM notice")).all())
+            return Counter(connection.scalars(text("SELECT type FROM outgoing_webhook")).all())
 
     return read
 

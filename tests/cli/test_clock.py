@@ -20,7 +20,7 @@ from bridge.errors import FieldErrors
 from bridge.inbox.process_batch import process_batch
 from bridge.programme.rules import Programme
 from bridge.programme.versions import add_version
-from bridge.queue.enqueue import INBOX_DRAIN, NOTICES_EXPIRING, REDEMPTIONS_SWEEP
+from bridge.queue.enqueue import INBOX_DRAIN, OUTGOING_EXPIRING, REDEMPTIONS_SWEEP
 from bridge.settings import Settings, get_settings
 from bridge.stack.up import may_move_time
 from tests.support import tokens
@@ -123,7 +123,7 @@ def test_dust_matures_and_expires_at_once_and_the_sweeps_are_woken(
         assert deliver(api, order_event(order("order_2", customer_id="cus_2"))).status_code in {200, 202}
     process_batch()
     assert figures == [(0, 100), (100, 0), (0, 0)]
-    assert published[-3:] == [INBOX_DRAIN, REDEMPTIONS_SWEEP, NOTICES_EXPIRING]
+    assert published[-3:] == [INBOX_DRAIN, REDEMPTIONS_SWEEP, OUTGOING_EXPIRING]
 
 
 @pytest.mark.system

@@ -18,7 +18,7 @@ _WRONG = "name: Wrong\nsteps:\n  - {expect: ada, balance: 5}\n"
 
 def dust(*arguments: str) -> subprocess.CompletedProcess[str]:
     # Its customers are none of the story's business, and out of reach.
-    environment = {**os.environ, "DUST_DATABASE_URL": NOWHERE, "DUST_NOTIFY_URL": "http://127.0.0.1:1/"}
+    environment = {**os.environ, "DUST_DATABASE_URL": NOWHERE, "DUST_OUTGOING_WEBHOOK_URL": "http://127.0.0.1:1/"}
     command = [sys.executable, "-m", "bridge.cli", "scenario", *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 

@@ -32,7 +32,7 @@ from bridge.ledger.store import open_accounts
 from bridge.medusa.client import get_medusa
 from bridge.medusa.orders import read_order
 from bridge.operations.audit import audit
-from bridge.queue.enqueue import NOTICES_EXPIRING, NOTICES_SEND
+from bridge.queue.enqueue import OUTGOING_EXPIRING, OUTGOING_SEND
 from bridge.redemptions.repository import due_redemptions, list_redemptions
 from bridge.redemptions.tables import State
 from bridge.settlement.referral_codes import own_code, state_code
@@ -45,7 +45,7 @@ from tests.support.medusa import FakeMedusa
 from tests.support.order_histories import Life, order_lives
 from tests.support.orders import event, line, order_event
 from tests.support.receiver import Receiver
-from workers import inbox, notices, redemptions, upkeep
+from workers import inbox, outgoing, redemptions, upkeep
 from workers import reconcile as reconcile_worker
 from workers.app import app
 
@@ -185,7 +185,7 @@ class Crowd:
             task.apply(throw=True)
 
     def send_outgoing(self) -> None:
-        for task in (notices.expiring, notices.send):
+        for task in (outgoing.expiring, outgoing.send):
             task.apply(throw=True)
 
     def sweep(self) -> None:
@@ -254,7 +254,7 @@ def test_a_random_crowd_finds_no_deadlock(
     rules: dict[str, Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for module in (redemptions, inbox, notices):
+    for module in (redemptions, inbox, outgoing):
         monkeypatch.setattr(module, "publish", lambda *_, **__: True)
     lives = order_lives(ORDERS, customers=CUSTOMERS, chance=random.Random(7))
     medusa.orders = {life.order_id: life.newest for life in lives}
@@ -277,8 +277,8 @@ def test_a_random_crowd_finds_no_deadlock(
 
 
 def tasks_of_the_clock() -> list[Any]:
-    """All that beat sends; two of them only where somebody listens to notices."""
-    names = {entry["task"] for entry in celeryconfig.beat_schedule.values()} | {NOTICES_SEND, NOTICES_EXPIRING}
+    """All that beat sends; two of them only where somebody receives outgoing webhooks."""
+    names = {entry["task"] for entry in celeryconfig.beat_schedule.values()} | {OUTGOING_SEND, OUTGOING_EXPIRING}
     app.loader.import_default_modules()
     return [app.tasks[name] for name in sorted(names)]
 
@@ -287,7 +287,7 @@ def test_two_of_every_beat_and_sweep_at_once_do_what_one_does(
     api: TestClient, medusa: FakeMedusa, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every task of the clock, each twice at the same moment, over work that waits for all of them."""
-    for module in (redemptions, inbox, notices, reconcile_worker):
+    for module in (redemptions, inbox, outgoing, reconcile_worker):
         monkeypatch.setattr(module, "publish", lambda *_, **__: True)
     rules = {"earn": {"rates": {"eur": "1"}, "pending_days": 1, "expires_after_days": 3650, "expiry_notice_days": 3}}
     api.put("/admin/dust/programme", json=rules, headers=tokens.admin())
@@ -304,7 +304,7 @@ def test_two_of_every_beat_and_sweep_at_once_do_what_one_does(
     with transaction() as connection:
         moments = {"then": now() - timedelta(minutes=1), "soon": now() + timedelta(days=1)}
         connection.execute(text("UPDATE dust_lot SET matures_at = :then, expires_at = :soon"), moments)
-    for task in (upkeep.mature_and_expire, notices.expiring, notices.send):
+    for task in (upkeep.mature_and_expire, outgoing.expiring, outgoing.send):
         twice_at_once(lambda task=task: task.apply(throw=True))
     with transaction() as connection:
         rows = connection.execute(

@@ -20,8 +20,8 @@ pytestmark = [pytest.mark.containers, pytest.mark.timeout(900)]
 
 # By `dust doctor`, what does not depend on a whole Medusa.
 CHECKS = {
-    "secrets", "database", "migrations", "sessions", "privileges", "programme", "database clock", "time", "notices",
-    "broker", "workers", "beat", "medusa", "flower",
+    "secrets", "database", "migrations", "sessions", "privileges", "programme", "database clock", "time",
+    "outgoing webhooks", "broker", "workers", "beat", "medusa", "flower",
 }  # fmt: skip
 HANDLED_SECONDS = 120.0
 

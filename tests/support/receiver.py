@@ -1,4 +1,4 @@
-"""A shop's own receiver of notices, on a real socket, that answers as it is told to."""
+"""A shop's own receiver of outgoing webhooks, on a real socket, that answers as it is told to."""
 
 import json
 import threading
@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from bridge.settings import webhook_key
 from bridge.webhooks.signature import verify
 
-NOTIFY_SECRET = "whsec_bm90aWNlcy1hcmUtc2lnbmVkLXdpdGgtdGhpcw=="
+OUTGOING_WEBHOOK_SECRET = "whsec_bm90aWNlcy1hcmUtc2lnbmVkLXdpdGgtdGhpcw=="
 
 
 Answer = Callable[[dict[str, Any]], tuple[int, dict[str, str], bytes]]
@@ -44,7 +44,7 @@ def receiving() -> Iterator[Receiver]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
-            key = webhook_key(SecretStr(NOTIFY_SECRET))
+            key = webhook_key(SecretStr(OUTGOING_WEBHOOK_SECRET))
             call = {
                 "id": verify(self.headers, body, [key], now=datetime.now(UTC)),
                 "path": self.path,

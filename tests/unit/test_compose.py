@@ -27,7 +27,7 @@ SECRETS_OF = {
     "api": {*WORKER, "DUST_WEBHOOK_SECRETS", "DUST_JWT_SECRET", "DUST_JWT_PUBLIC_KEY", "DUST_ADMIN_TOKEN"},
     "worker": WORKER,
     "redemptions-worker": WORKER,
-    "medusa-worker": {*WORKER, "DUST_NOTIFY_SECRET"},
+    "medusa-worker": {*WORKER, "DUST_OUTGOING_WEBHOOK_SECRET"},
     "beat": {"DUST_BROKER_URL"},
     "flower": {"DUST_DATABASE_URL", "DUST_BROKER_URL", "DUST_FLOWER_BASIC_AUTH", "DUST_FLOWER_COOKIE_SECRET"},
 }
@@ -97,7 +97,9 @@ def test_the_secrets_that_are_made_are_accepted(made: Path, monkeypatch: pytest.
     assert len(set(secrets)) == len(secrets) > 8
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    load_settings(join_running=False).require("webhook_secrets", "admin_token", "flower_basic_auth", "notify_secret")
+    load_settings(join_running=False).require(
+        "webhook_secrets", "admin_token", "flower_basic_auth", "outgoing_webhook_secret"
+    )
 
 
 @pytest.mark.system

@@ -84,15 +84,15 @@ def test_several_servers_are_one_address(environment: Environment) -> None:
 
 @pytest.mark.parametrize("secret", ["whsec_c2hvcnQ=", "not-a-secret"])
 def test_outgoing_webhooks_need_a_strong_secret(environment: Environment, secret: str) -> None:
-    environment(DUST_NOTIFY_URL="http://127.0.0.1:9/", DUST_NOTIFY_SECRET=secret)
+    environment(DUST_OUTGOING_WEBHOOK_URL="http://127.0.0.1:9/", DUST_OUTGOING_WEBHOOK_SECRET=secret)
     (problem,) = problems_of(load_settings)
-    assert problem.startswith("DUST_NOTIFY_SECRET")
+    assert problem.startswith("DUST_OUTGOING_WEBHOOK_SECRET")
 
 
 def test_only_what_sends_outgoing_webhooks_needs_their_secret(
     environment: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    environment(DUST_BROKER_URL="redis://127.0.0.1:1/0", DUST_NOTIFY_URL="http://127.0.0.1:9/")
+    environment(DUST_BROKER_URL="redis://127.0.0.1:1/0", DUST_OUTGOING_WEBHOOK_URL="http://127.0.0.1:9/")
     started: list[str] = []
     monkeypatch.setattr(servers, "_celery", lambda *command: started.append(command[0]))
     servers.worker(concurrency=1, queues="events,sweeps")
@@ -100,15 +100,15 @@ def test_only_what_sends_outgoing_webhooks_needs_their_secret(
     assert started == ["worker", "beat"]
     for queues in ("medusa", "events,redemptions,medusa,sweeps"):
         (problem,) = problems_of(lambda queues=queues: servers.worker(concurrency=1, queues=queues))
-        assert problem.startswith("DUST_NOTIFY_SECRET is not set although DUST_NOTIFY_URL is")
+        assert problem.startswith("DUST_OUTGOING_WEBHOOK_SECRET is not set although DUST_OUTGOING_WEBHOOK_URL is")
     assert started == ["worker", "beat"]
 
 
 @pytest.mark.parametrize("url", ["ftp://shop.test", "shop.test/hook", "http://", "http://[", "http://a:b", "file:///x"])
-def test_notices_go_to_an_http_address(environment: Environment, url: str) -> None:
-    environment(DUST_NOTIFY_URL=url, DUST_NOTIFY_SECRET=WEBHOOK_SECRET)
+def test_outgoing_webhooks_go_to_an_http_address(environment: Environment, url: str) -> None:
+    environment(DUST_OUTGOING_WEBHOOK_URL=url, DUST_OUTGOING_WEBHOOK_SECRET=WEBHOOK_SECRET)
     (problem,) = problems_of(load_settings)
-    assert problem.startswith("DUST_NOTIFY_URL")
+    assert problem.startswith("DUST_OUTGOING_WEBHOOK_URL")
 
 
 @pytest.mark.parametrize(

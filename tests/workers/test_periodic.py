@@ -217,5 +217,5 @@ def test_all_jobs_run_by_real_processes_with_a_worker_whose_clock_is_ahead(
             first = runs()
             with running(environment, again="beat"):
                 eventually(lambda: runs()["products.mirror"].at > first["products.mirror"].at)
-    for task in ("upkeep.forget", "notices.prune", "upkeep.audit"):
+    for task in ("upkeep.forget", "outgoing.prune", "upkeep.audit"):
         assert runs()[task].at == first[task].at

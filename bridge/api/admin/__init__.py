@@ -3,10 +3,10 @@
 from bridge.api.admin import (
     bonuses,
     customers,
-    deliveries,
     events,
     guests,
     orders,
+    outgoing_webhooks,
     overview,
     products,
     programme,
@@ -26,6 +26,6 @@ ROUTERS = (
     reconcile.router,
     bonuses.router,
     guests.router,
-    deliveries.router,
+    outgoing_webhooks.router,
     reports.router,
 )

@@ -1,134 +1,127 @@
-"""The payloads of outgoing webhooks, for the OpenAPI schema."""
+"""Admin API: outgoing webhooks, each with its deliveries (attempts)."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Header
+from fastapi import Query
 from pydantic import BaseModel, Field
 
-from bridge.notices.outbox import NoticeType
-
-
-class _Booked(BaseModel):
-    """A ledger transaction of the customer, with the balance after it. All amounts are whole points."""
-
-    customer_id: str
-    amount: int = Field(description="Always positive")
-    balance: int
-    available: int = Field(description="Points that can be spent now")
-    pending: int = Field(description="Points earned that have not matured; not part of the balance")
-    transaction_id: str
-    version: int = Field(
-        description="Number of the transaction in the customer's ledger account; the higher version is newer"
-    )
-    event_at: datetime = Field(description="When it happened in the shop")
-
-
-class EarnedData(_Booked):
-    kind: str = Field(examples=["earn", "bonus"])
-    reference_type: str = Field(examples=["order"])
-    reference_id: str
-    matures_at: datetime | None = Field(
-        description="When the points can be spent, if they are still pending until then"
-    )
-    awaits_payment: bool = Field(
-        description="Whether the points are pending until the order is paid; matures_at is then null"
-    )
-    expires_at: datetime | None
-
-
-class RedeemedData(_Booked):
-    kind: str = Field(examples=["redeem"])
-    reference_type: str = Field(examples=["redemption"])
-    reference_id: str
-
-
-class ExpiringLot(BaseModel):
-    lot_id: str
-    amount: int
-    expires_at: datetime
-
-
-class ExpiringData(BaseModel):
-    customer_id: str
-    amount: int = Field(description="Points that expire on that day (UTC) unless they are spent before")
-    expires_at: datetime = Field(description="When the first of them expire")
-    lots: list[ExpiringLot]
-
-
-class FailedData(BaseModel):
-    what: Literal["redemption", "event"]
-    code: str = Field(description="Stable, for programs", examples=["medusa_refused", "unknown_in_medusa"])
-    redemption_id: str | None = None
-    customer_id: str | None = None
-    amount: int | None = Field(None, description="Points that were held and are available to the customer again")
-    event_id: str | None = None
-    event_type: str | None = None
-    subject: str | None = Field(None, description="The order, customer, … that the event is about")
-
-
-class _Notice(BaseModel):
-    timestamp: datetime = Field(description="When it was created; the same for all attempts")
-
-
-class EarnedNotice(_Notice):
-    type: Literal[NoticeType.EARNED]
-    data: EarnedData
-
-
-class RedeemedNotice(_Notice):
-    type: Literal[NoticeType.REDEEMED]
-    data: RedeemedData
-
-
-class ExpiringNotice(_Notice):
-    type: Literal[NoticeType.EXPIRING]
-    data: ExpiringData
-
-
-class ExpiredNotice(_Notice):
-    type: Literal[NoticeType.EXPIRED]
-    data: _Booked
-
-
-class FailedNotice(_Notice):
-    type: Literal[NoticeType.FAILED]
-    data: FailedData
-
-
-WebhookId = Annotated[str, Header(alias="webhook-id", description="The same for all attempts: process each id once")]
-WebhookTimestamp = Annotated[int, Header(alias="webhook-timestamp", description="Whole seconds since 1970")]
-WebhookSignature = Annotated[str, Header(alias="webhook-signature", description="`v1,<base64>`, Standard Webhooks 1.0")]
-
-# Requests that Dust sends, not endpoints that it serves. They appear under `webhooks` in the OpenAPI schema.
-webhooks = APIRouter(
-    responses={
-        200: {"description": "Any 2xx is a receipt"},
-        "4XX": {"description": "As any other answer: it is sent again, for 24 hours; but 410 ends that"},
-    }
+from bridge.api.admin.routing import admin_router
+from bridge.clock import now
+from bridge.db import transaction
+from bridge.http.paging import Cursor, Limit, Listing, decode_number_cursor, encode_cursor
+from bridge.http.problems import describe_problems
+from bridge.http.schemas import Id, PathId
+from bridge.ids import CustomerId
+from bridge.outgoing.outbox import OutgoingWebhookType
+from bridge.outgoing.queries import (
+    StoredWebhook,
+    list_webhooks,
+    read_deliveries,
+    read_webhook,
+    retry_failed,
+    retry_webhook,
 )
+from bridge.outgoing.tables import OutgoingWebhookState
+from bridge.queue.enqueue import OUTGOING_SEND, wake
+
+router = admin_router("/outgoing-webhooks")
 
 
-@webhooks.post(NoticeType.EARNED.value)
-def earned(notice: EarnedNotice, id: WebhookId, timestamp: WebhookTimestamp, signature: WebhookSignature) -> None:
-    """A customer earned points, with an order or as a bonus."""
+class OutgoingWebhookResponse(BaseModel):
+    id: str = Field(description="The `webhook-id`; the same for all attempts")
+    type: OutgoingWebhookType
+    customer_id: str | None
+    state: OutgoingWebhookState
+    attempts: int = Field(description="Number of attempts since it was created or since the last requested retry")
+    reason: str | None = Field(description="Why the last attempt failed")
+    created_at: datetime
+    next_attempt_at: datetime | None
+    delivered_at: datetime | None
 
 
-@webhooks.post(NoticeType.REDEEMED.value)
-def redeemed(notice: RedeemedNotice, id: WebhookId, timestamp: WebhookTimestamp, signature: WebhookSignature) -> None:
-    """An order used a redemption: its points are spent."""
+class DeliveryResponse(BaseModel):
+    at: datetime
+    milliseconds: int
+    status: int | None = Field(description="HTTP status of the response; null if there was none")
+    reason: str | None = Field(description="Why it failed; null if it succeeded")
+    answer: str | None = Field(description="Beginning of the response body")
 
 
-@webhooks.post(NoticeType.EXPIRING.value)
-def expiring(notice: ExpiringNotice, id: WebhookId, timestamp: WebhookTimestamp, signature: WebhookSignature) -> None:
-    """Points expire soon (`earn.expiry_notice_days`). Sent once for each lot."""
+class OutgoingWebhookDetail(OutgoingWebhookResponse):
+    data: dict[str, Any] = Field(description="What is sent as `data`")
+    deliveries: list[DeliveryResponse] = Field(description="Every attempt, oldest first")
 
 
-@webhooks.post(NoticeType.EXPIRED.value)
-def expired(notice: ExpiredNotice, id: WebhookId, timestamp: WebhookTimestamp, signature: WebhookSignature) -> None:
-    """Points expired."""
+class OutgoingWebhookList(BaseModel):
+    outgoing_webhooks: list[OutgoingWebhookResponse]
+    next_cursor: str | None
 
 
-@webhooks.post(NoticeType.FAILED.value)
-def failed(notice: FailedNotice, id: WebhookId, timestamp: WebhookTimestamp, signature: WebhookSignature) -> None:
-    """A redemption or the processing of an event failed. It is for the shop, not for a customer."""
+class OutgoingWebhookRetry(BaseModel):
+    id: str
+    retried: bool
+    message: str
+
+
+class OutgoingWebhookRetries(BaseModel):
+    retried: int
+    message: str
+
+
+@router.get("", responses=describe_problems(422))
+def read_outgoing_webhooks(
+    limit: Limit = 20,
+    cursor: Cursor = None,
+    state: OutgoingWebhookState | None = None,
+    type: OutgoingWebhookType | None = None,
+    customer_id: Annotated[Id | None, Query()] = None,
+) -> OutgoingWebhookList:
+    """List outgoing webhooks, sent and waiting, newest first. They are kept for 30 days."""
+    with transaction() as connection:
+        found = list_webhooks(
+            connection,
+            state=state,
+            type=type,
+            customer_id=CustomerId(customer_id) if customer_id else None,
+            before=decode_number_cursor(Listing.OUTGOING_WEBHOOKS, cursor),
+            limit=limit + 1,
+        )
+    following = encode_cursor(Listing.OUTGOING_WEBHOOKS, found[limit - 1].seq if len(found) > limit else None)
+    return OutgoingWebhookList(outgoing_webhooks=[_view(each) for each in found[:limit]], next_cursor=following)
+
+
+@router.post("/retry", name="retry_outgoing_webhooks", status_code=202)
+def retry_all_failed() -> OutgoingWebhookRetries:
+    """Retry all failed webhooks."""
+    with transaction() as connection:
+        retried = retry_failed(connection, now=now())
+    wake(OUTGOING_SEND)
+    return OutgoingWebhookRetries(retried=retried, message=f"{retried} webhooks will be sent again.")
+
+
+@router.get("/{webhook_id}", responses=describe_problems(404, 422))
+def read_outgoing_webhook(webhook_id: PathId) -> OutgoingWebhookDetail:
+    """Return one webhook with its data and all attempts to deliver it."""
+    with transaction() as connection:
+        found, deliveries = read_webhook(connection, webhook_id), read_deliveries(connection, webhook_id)
+    return OutgoingWebhookDetail(
+        **_view(found).model_dump(), data=found.data, deliveries=[DeliveryResponse(**vars(each)) for each in deliveries]
+    )
+
+
+@router.post(
+    "/{webhook_id}/retry", name="retry_outgoing_webhook", status_code=202, responses=describe_problems(404, 422)
+)
+def retry(webhook_id: PathId) -> OutgoingWebhookRetry:
+    """Send a webhook again with the same id: a failed one, or one that the receiver accepted and lost."""
+    with transaction() as connection:
+        retried = retry_webhook(connection, webhook_id, now=now())
+    if retried:
+        wake(OUTGOING_SEND)
+    message = "It will be sent again." if retried else "Nothing to do: it is waiting to be sent."
+    return OutgoingWebhookRetry(id=webhook_id, retried=retried, message=message)
+
+
+def _view(found: StoredWebhook) -> OutgoingWebhookResponse:
+    return OutgoingWebhookResponse(**{name: getattr(found, name) for name in OutgoingWebhookResponse.model_fields})

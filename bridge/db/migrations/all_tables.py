@@ -11,8 +11,8 @@ def import_tables() -> None:
     import bridge.inbox.reconcile
     import bridge.inbox.tables
     import bridge.ledger.tables
-    import bridge.notices.tables
     import bridge.observability.metrics
+    import bridge.outgoing.tables
     import bridge.products.settings
     import bridge.programme.currencies
     import bridge.programme.versions

@@ -47,7 +47,7 @@ class Books:
             }
             self.lots = read("SELECT * FROM dust_lot WHERE customer_id LIKE %(tag)s")
             self.escrows = {row.order_id: row for row in read("SELECT * FROM guest_escrow WHERE order_id LIKE %(tag)s")}
-            self.notices = read("SELECT * FROM notice WHERE customer_id LIKE %(tag)s")
+            self.webhooks = read("SELECT * FROM outgoing_webhook WHERE customer_id LIKE %(tag)s")
             self.codes: dict[str, list[str]] = defaultdict(list)
             for row in read(
                 "SELECT c.code, c.redemption_id FROM dust_redemption_code c JOIN dust_redemption r"
@@ -74,7 +74,7 @@ def check(history: History, database: str, shop: Shop) -> list[str]:
         *_nothing_else(history, books),
         *_expired(history, books),
         *_merges(history, books),
-        *_notices(history, books, shop),
+        *_webhooks(history, books, shop),
         *_prices(history, shop),
     ]
 
@@ -235,31 +235,32 @@ def _merges(history: History, books: Books) -> Iterator[str]:
             yield f"merge: {survivor} must have all {whole} of {old}, there are {found}"
 
 
-def _notices(history: History, books: Books, shop: Shop) -> Iterator[str]:
+def _webhooks(history: History, books: Books, shop: Shop) -> Iterator[str]:
     """What is in the book is told of, once, and the shop has heard it; nothing else is."""
     due = Counter((row.customer_id, row.version) for row in books.all_rows() if row.kind in {"earn", "bonus", "redeem"})
     written = Counter(
-        (each.customer_id, each.version) for each in books.notices if each.type in {"dust.earned", "dust.redeemed"}
+        (each.customer_id, each.version) for each in books.webhooks if each.type in {"dust.earned", "dust.redeemed"}
     )
     if written != due:
-        yield f"notices: missing are {sorted(due - written)}, too many {sorted(written - due)}"
+        yield f"outgoing webhooks: missing are {sorted(due - written)}, too many {sorted(written - due)}"
     # What was over before it was booked was never there for a shopper, who is not told that it went.
     there = {lot.customer_id for lot in books.lots if lot.expires_at and lot.expires_at > lot.created_at}
     went = {customer: dust for customer, dust in history.expired.items() if customer in there}
     for kind, expected in (("dust.expired", went), ("dust.expiring", history.expiring)):
         said = Counter[str]()
-        for each in books.notices:
+        for each in books.webhooks:
             # Whoever lost it may have been told before, if there was time.
             if each.type == kind and (kind == "dust.expired" or each.customer_id not in history.expired):
                 said[each.customer_id] += each.data["amount"]
         if said != Counter(expected):
-            yield f"notices: {kind} must tell of {expected}, tells of {dict(said)}"
-    heard = {notice for notice, customer in list(shop.notified) if f"_{history.tag}_" in customer}
-    for notice in sorted(heard - {each.id for each in books.notices}):
-        yield f"notice: the shop heard {notice}, which nobody wrote"
-    for each in books.notices:
+            yield f"outgoing webhooks: {kind} must tell of {expected}, tells of {dict(said)}"
+    heard = {webhook for webhook, customer in list(shop.notified) if f"_{history.tag}_" in customer}
+    for webhook in sorted(heard - {each.id for each in books.webhooks}):
+        yield f"outgoing webhook: the shop heard {webhook}, which nobody wrote"
+    for each in books.webhooks:
         if each.state != "delivered" or each.id not in heard:
-            yield f"notice: {each.id} is {each.state}; the shop has {'' if each.id in heard else 'not '}heard it"
+            has = "has" if each.id in heard else "has not"
+            yield f"outgoing webhook: {each.id} is {each.state}; the shop {has} heard it"
 
 
 def _prices(history: History, shop: Shop) -> Iterator[str]:

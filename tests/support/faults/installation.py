@@ -20,7 +20,7 @@ from tests.support import medusa as fake
 from tests.support.brokers import own_broker
 from tests.support.child_processes import data_folder
 from tests.support.deliveries import WEBHOOK_SECRET
-from tests.support.faults.shop import NOTICES, Shop
+from tests.support.faults.shop import OUTGOING_WEBHOOKS, Shop
 from tests.support.medusa import serving
 from tests.support.processes import answers, running
 from tests.support.tokens import ADMIN_TOKEN, JWT_SECRET
@@ -149,10 +149,10 @@ def installation(
             "DUST_MEDUSA_API_KEY": fake.API_KEY,
             "DUST_MEDUSA_PUBLISHABLE_KEY": fake.PUBLISHABLE_KEY,
             "DUST_MEDUSA_TIMEOUT_SECONDS": "1",
-            "DUST_NOTIFY_URL": f"{medusa_url}{NOTICES}",
-            "DUST_NOTIFY_SECRET": WEBHOOK_SECRET,
+            "DUST_OUTGOING_WEBHOOK_URL": f"{medusa_url}{OUTGOING_WEBHOOKS}",
+            "DUST_OUTGOING_WEBHOOK_SECRET": WEBHOOK_SECRET,
             "DUST_LOG_FORMAT": "json",
-            # Seconds of waiting are many tries here, and nobody is to be parked for a busy machine.
+            # Seconds of waiting are many tries here, and none may fail for a busy machine.
             "DUST_RETRY_ATTEMPTS": "50",
             "DUST_RECONCILE_SECONDS": "5",
             **(more or {}),

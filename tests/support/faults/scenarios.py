@@ -104,7 +104,7 @@ def is_reported_by_a_shop(how: str) -> Scene:
     def scene(walk: Walk) -> None:
         walk.installation.shop.troubles.append(Trouble(method="POST", mark=f"cus_{walk.tag}_a", how=how))
         buys(walk)
-        reported = "SELECT count(*) FROM notice WHERE state = 'delivered' AND customer_id = %s"
+        reported = "SELECT count(*) FROM outgoing_webhook WHERE state = 'delivered' AND customer_id = %s"
         assert until(lambda: walk.sql(reported, f"cus_{walk.tag}_a") == [(1,)], PATIENCE_SECONDS)
 
     return scene
@@ -207,12 +207,18 @@ ALONE: dict[str, tuple[Scene, str]] = {
 
 # The same for bugs that strike only who carries their name (`plugin/named.py`): they are in one Dust, all at once.
 NAMED: dict[str, tuple[Scene, str]] = {
-    "silent": (buys, r"notices: missing are \[\("),
-    "sent-twice": (buys, r"notices: .*, too many \[\("),
-    "silent-end": (waits_for_dust_to_come_and_go, r"notices: dust.expired must tell of .* 90\}, tells of \{\}"),
-    "warned-twice": (is_warned, r"notices: dust.expiring must tell of .* 20\}, tells of .* 40\}"),
-    "refusal-is-delivery": (is_reported_by_a_shop("away"), r"notice: .* is delivered; the shop has not heard it"),
-    "new-name-each-time": (is_reported_by_a_shop("lose"), r"notice: the shop heard .*, which nobody wrote"),
+    "silent": (buys, r"outgoing webhooks: missing are \[\("),
+    "sent-twice": (buys, r"outgoing webhooks: .*, too many \[\("),
+    "silent-end": (
+        waits_for_dust_to_come_and_go,
+        r"outgoing webhooks: dust.expired must tell of .* 90\}, tells of \{\}",
+    ),
+    "warned-twice": (is_warned, r"outgoing webhooks: dust.expiring must tell of .* 20\}, tells of .* 40\}"),
+    "refusal-is-delivery": (
+        is_reported_by_a_shop("away"),
+        r"outgoing webhook: .* is delivered; the shop has not heard it",
+    ),
+    "new-name-each-time": (is_reported_by_a_shop("lose"), r"outgoing webhook: the shop heard .*, which nobody wrote"),
     "merge-loses": (is_two_accounts, r"merge: .*_survivor': 70\}"),
     "merge-doubles": (is_two_accounts, r"merge: .*_survivor': 200\}"),
     "guest-paid-twice": (was_a_guest, r"order: .*: 50\}"),

@@ -12,7 +12,7 @@ from tests.support.promotions import facts_of
 # Beyond DUST_MEDUSA_TIMEOUT_SECONDS of the installation (1).
 HANG_SECONDS = 1.6
 # Where the shop receives outgoing webhooks.
-NOTICES = "/notices"
+OUTGOING_WEBHOOKS = "/outgoing-webhooks"
 
 
 @dataclass(kw_only=True)
@@ -43,7 +43,7 @@ class Shop(FakeMedusa):
         trouble = self._trouble(method, f"{path} {query} {body}")
         if trouble == "away":
             return 503, {"type": "unexpected_state", "message": "away"}
-        if path == NOTICES:
+        if path == OUTGOING_WEBHOOKS:
             self.notified.append((headers["webhook-id"], body["data"].get("customer_id") or ""))
             answer: Answer = (200, {})
         else:

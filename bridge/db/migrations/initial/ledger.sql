@@ -77,13 +77,13 @@ CREATE TABLE dust_lot_use (
     CONSTRAINT pk_dust_lot_use PRIMARY KEY (customer_id, version, lot_id)
 );
 
-CREATE TABLE expiry_notice (
+CREATE TABLE expiry_announcement (
     customer_id text NOT NULL,
     lot_id text NOT NULL,
     expires_at timestamptz NOT NULL,
-    CONSTRAINT pk_expiry_notice PRIMARY KEY (customer_id, lot_id)
+    CONSTRAINT pk_expiry_announcement PRIMARY KEY (customer_id, lot_id)
 );
-CREATE INDEX ix_expiry_notice_expires_at ON expiry_notice (expires_at);
+CREATE INDEX ix_expiry_announcement_expires_at ON expiry_announcement (expires_at);
 
 CREATE TABLE customer_merge (
     id text NOT NULL,

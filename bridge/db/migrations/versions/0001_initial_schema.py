@@ -43,14 +43,14 @@ PRIVILEGES = {
     ),
     "SELECT, INSERT, UPDATE, DELETE": (
         "dust_product",
-        "expiry_notice",
-        "notice",
-        "notice_gate",
+        "expiry_announcement",
+        "outgoing_webhook",
+        "outgoing_sender",
         "order_former_owner",
         "programme_simulation",
         "proved_email",
     ),
-    "SELECT, INSERT, DELETE": ("email_key", "ledger_total", "notice_attempt", "referral_code", "test_clock"),
+    "SELECT, INSERT, DELETE": ("email_key", "ledger_total", "outgoing_delivery", "referral_code", "test_clock"),
 }
 
 

@@ -9,7 +9,7 @@ def install(role: str) -> None:
     """Before anything has copied these figures into a name of its own."""
     import celeryconfig
     from bridge.inbox import process_batch, process_one
-    from bridge.notices import send
+    from bridge.outgoing import send
     from bridge.redemptions import medusa_sync, repository
     from bridge.settlement import facts
 
@@ -27,9 +27,9 @@ def install(role: str) -> None:
     # Above the longest run: its seconds, and one more call.
     send._LEASE = timedelta(seconds=5)
     if role == "worker":
-        from workers import notices
+        from workers import outgoing
 
-        notices._SEND_SECONDS = 2.0
+        outgoing._SEND_SECONDS = 2.0
     if role == "beat":
         for name, entry in celeryconfig.beat_schedule.items():
             often = timedelta(seconds=5 if name in _WAITED_FOR else 10)

@@ -12,51 +12,55 @@ def silent(mine: Mine) -> None:
     """Nobody is told of anything."""
     from bridge.ledger import webhook_events
 
-    notices = webhook_events._notices
-    webhook_events._notices = lambda account, quiet: () if mine(account.customer_id) else notices(account, quiet)
+    webhooks = webhook_events._webhooks
+    webhook_events._webhooks = lambda account, quiet: () if mine(account.customer_id) else webhooks(account, quiet)
 
 
 def silent_end(mine: Mine) -> None:
     """Nobody is told that dust has expired."""
     from bridge.ledger import webhook_events
-    from bridge.notices.outbox import NoticeType
+    from bridge.outgoing.outbox import OutgoingWebhookType
 
-    notices = webhook_events._notices
+    webhooks = webhook_events._webhooks
 
     def some(account: Any, quiet: Any) -> Any:
-        reported = notices(account, quiet)
-        return [n for n in reported if n.type is not NoticeType.EXPIRED] if mine(account.customer_id) else reported
+        reported = webhooks(account, quiet)
+        return (
+            [n for n in reported if n.type is not OutgoingWebhookType.EXPIRED]
+            if mine(account.customer_id)
+            else reported
+        )
 
-    webhook_events._notices = some
+    webhook_events._webhooks = some
 
 
 def sent_twice(mine: Mine) -> None:
-    """Two notices are written of each movement."""
+    """Two webhooks are written of each movement."""
     from bridge.ledger import webhook_events
 
-    notices = webhook_events._notices
-    webhook_events._notices = lambda account, quiet: (
-        [*notices(account, quiet)] * (2 if mine(account.customer_id) else 1)
+    webhooks = webhook_events._webhooks
+    webhook_events._webhooks = lambda account, quiet: (
+        [*webhooks(account, quiet)] * (2 if mine(account.customer_id) else 1)
     )
 
 
 def warned_twice(mine: Mine) -> None:
-    """Two notices are written of dust that expires soon."""
+    """Two webhooks are written of dust that expires soon."""
     from bridge.ledger import webhook_events
-    from bridge.notices.outbox import NoticeType
+    from bridge.outgoing.outbox import OutgoingWebhookType
 
     put = webhook_events.put
 
-    def insistent(connection: Any, notices: Any, *, now: Any) -> None:
-        again = [each for each in notices if each.type is NoticeType.EXPIRING and mine(each.customer_id)]
-        put(connection, [*notices, *again], now=now)
+    def insistent(connection: Any, webhooks: Any, *, now: Any) -> None:
+        again = [each for each in webhooks if each.type is OutgoingWebhookType.EXPIRING and mine(each.customer_id)]
+        put(connection, [*webhooks, *again], now=now)
 
     webhook_events.put = insistent
 
 
 def refusal_is_delivery(mine: Mine) -> None:
-    """Whatever the shop answers to a notice, it is delivered."""
-    from bridge.notices import send
+    """Whatever the shop answers to a webhook, it is delivered."""
+    from bridge.outgoing import send
 
     outcome = send._outcome
 
@@ -67,8 +71,8 @@ def refusal_is_delivery(mine: Mine) -> None:
 
 
 def new_name_each_time(mine: Mine) -> None:
-    """A notice that is sent again has another id than before."""
-    from bridge.notices import send
+    """A webhook that is sent again has another id than before."""
+    from bridge.outgoing import send
 
     post = send._post
 

@@ -1,4 +1,4 @@
-"""Tables of outgoing webhooks: notices, attempts to deliver them, and the sender's gate."""
+"""Tables of outgoing webhooks, the attempts to deliver them, and the sender's lease."""
 
 from enum import StrEnum
 
@@ -9,21 +9,21 @@ from sqlalchemy.dialects.postgresql import JSONB
 from bridge.db import metadata
 
 
-class NoticeState(StrEnum):
+class OutgoingWebhookState(StrEnum):
     WAITING = "waiting"
     DELIVERED = "delivered"
-    PARKED = "parked"
+    FAILED = "failed"
 
 
-notice = Table(
-    "notice",
+outgoing_webhook = Table(
+    "outgoing_webhook",
     metadata,
     # The `webhook-id`; the same for all attempts.
     Column("id", Text, primary_key=True),
     # Order of creation. Ids do not give it, because ids created in the same millisecond are not ordered.
     Column("seq", BigInteger, Identity(), nullable=False),
     Column("type", Text, nullable=False),
-    # Null if the notice is not about a customer.
+    # Null if the webhook is not about a customer.
     Column("customer_id", Text),
     # Version of the customer's ledger transaction that it reports, if any.
     Column("version", BigInteger),
@@ -37,22 +37,22 @@ notice = Table(
     Column("delivered_at", DateTime(timezone=True)),
     # Why the last failed attempt failed.
     Column("reason", Text),
-    CheckConstraint("state IN ('waiting', 'delivered', 'parked')", name="state"),
+    CheckConstraint("state IN ('waiting', 'delivered', 'failed')", name="state"),
     CheckConstraint("(state = 'waiting') = (next_attempt_at IS NOT NULL)", name="waiting_is_due"),
     CheckConstraint("(state = 'delivered') <= (delivered_at IS NOT NULL)", name="says_when"),
-    CheckConstraint("state <> 'parked' OR reason IS NOT NULL", name="says_why"),
-    Index("ix_notice_due", "next_attempt_at", "seq", postgresql_where=sql("state = 'waiting'")),
-    Index("ix_notice_parked", "seq", postgresql_where=sql("state = 'parked'")),
+    CheckConstraint("state <> 'failed' OR reason IS NOT NULL", name="says_why"),
+    Index("ix_outgoing_webhook_due", "next_attempt_at", "seq", postgresql_where=sql("state = 'waiting'")),
+    Index("ix_outgoing_webhook_failed", "seq", postgresql_where=sql("state = 'failed'")),
     Index(None, "seq", unique=True),
     Index(None, "customer_id"),
     Index(None, "created_at"),
     postgresql_with={"fillfactor": "85"},
 )
 
-notice_attempt = Table(
-    "notice_attempt",
+outgoing_delivery = Table(
+    "outgoing_delivery",
     metadata,
-    Column("notice_id", Text, ForeignKey("notice.id", ondelete="CASCADE"), primary_key=True),
+    Column("webhook_id", Text, ForeignKey("outgoing_webhook.id", ondelete="CASCADE"), primary_key=True),
     Column("id", BigInteger, Identity(), primary_key=True),
     Column("at", DateTime(timezone=True), nullable=False),
     Column("milliseconds", Integer, nullable=False),
@@ -64,12 +64,12 @@ notice_attempt = Table(
     Column("answer", Text),
 )
 
-# One row: the lease of the active sender, or the pause while the address is unavailable.
-notice_gate = Table(
-    "notice_gate",
+# One row. `free_at` is when the lease of the active sender, or the pause for an unavailable address, ends.
+outgoing_sender = Table(
+    "outgoing_sender",
     metadata,
     Column("name", Text, primary_key=True),
-    Column("closed_until", DateTime(timezone=True), nullable=False),
+    Column("free_at", DateTime(timezone=True), nullable=False),
     Column("failures", Integer, nullable=False),
     Column("holder", Text),
 )

@@ -3,11 +3,11 @@
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.ledger.webhook_events import announce_expiring, delete_expired_marks
-from bridge.notices.outbox import prune as prune_notices
-from bridge.notices.outbox import wanted
-from bridge.notices.send import send_waiting
+from bridge.outgoing.outbox import prune as prune_webhooks
+from bridge.outgoing.outbox import wanted
+from bridge.outgoing.send import send_waiting
 from bridge.programme.versions import current_version
-from bridge.queue.enqueue import NOTICES_EXPIRING, NOTICES_PRUNE, NOTICES_SEND, publish
+from bridge.queue.enqueue import OUTGOING_EXPIRING, OUTGOING_PRUNE, OUTGOING_SEND, publish
 from workers.app import app
 
 # Together with the last webhook's timeout well below the hard time limit.
@@ -15,13 +15,13 @@ _SEND_SECONDS = 20.0
 _CUSTOMERS_AT_ONCE = 200
 
 
-@app.task(name=NOTICES_SEND, retryable=True)
+@app.task(name=OUTGOING_SEND, retryable=True)
 def send() -> int:
     """Send waiting webhooks; return how many were delivered. The next periodic run, seconds later, sends the others."""
     return send_waiting(seconds=_SEND_SECONDS)
 
 
-@app.task(name=NOTICES_EXPIRING, retryable=True)
+@app.task(name=OUTGOING_EXPIRING, retryable=True)
 def expiring() -> int:
     """Announce points that are about to expire, up to 200 customers per transaction; return the number of customers."""
     done = 0
@@ -38,13 +38,13 @@ def expiring() -> int:
         if announced < _CUSTOMERS_AT_ONCE:
             break
     if done:
-        publish(NOTICES_SEND)
+        publish(OUTGOING_SEND)
     return done
 
 
-@app.task(name=NOTICES_PRUNE, retryable=True)
+@app.task(name=OUTGOING_PRUNE, retryable=True)
 def prune() -> int:
     """Delete old webhooks, and marks of expired lots; return the number of webhooks."""
     with transaction() as connection:
         delete_expired_marks(connection, now=now())
-        return prune_notices(connection, now=now())
+        return prune_webhooks(connection, now=now())

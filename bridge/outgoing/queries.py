@@ -1,0 +1,156 @@
+"""Queries on outgoing webhooks for operators, and retries."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, select, update
+
+from bridge.errors import NotFound
+from bridge.ids import CustomerId
+from bridge.outgoing.outbox import GIVE_UP_AFTER
+from bridge.outgoing.tables import OutgoingWebhookState, outgoing_delivery, outgoing_sender, outgoing_webhook
+
+# Counting stops here, because charts and alerts need no higher number.
+_MOST = 100_000
+
+
+class UnknownWebhook(NotFound):
+    """There is no webhook with this id, or it was deleted after 30 days."""
+
+    code = "unknown_webhook"
+
+    def __init__(self, webhook_id: str) -> None:
+        super().__init__(f"There is no outgoing webhook {webhook_id}. They are deleted after 30 days.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredWebhook:
+    """One webhook and the state of its delivery."""
+
+    id: str
+    seq: int
+    type: str
+    customer_id: str | None
+    data: dict[str, Any]
+    state: OutgoingWebhookState
+    attempts: int
+    reason: str | None
+    created_at: datetime
+    next_attempt_at: datetime | None
+    delivered_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredDelivery:
+    """One attempt to deliver a webhook."""
+
+    at: datetime
+    milliseconds: int
+    status: int | None
+    reason: str | None
+    answer: str | None
+
+
+def list_webhooks(
+    connection: Connection,
+    *,
+    state: OutgoingWebhookState | None = None,
+    type: str | None = None,
+    customer_id: CustomerId | None = None,
+    before: int | None = None,
+    limit: int,
+) -> list[StoredWebhook]:
+    """Webhooks, newest first. `before` is the last `seq` of the previous page."""
+    query = select(outgoing_webhook).order_by(outgoing_webhook.c.seq.desc()).limit(limit)
+    if state is not None:
+        query = query.where(outgoing_webhook.c.state == state.value)
+    if type is not None:
+        query = query.where(outgoing_webhook.c.type == type)
+    if customer_id is not None:
+        query = query.where(outgoing_webhook.c.customer_id == customer_id)
+    if before is not None:
+        query = query.where(outgoing_webhook.c.seq < before)
+    return [_webhook(row._mapping) for row in connection.execute(query)]
+
+
+def read_webhook(connection: Connection, webhook_id: str) -> StoredWebhook:
+    """One webhook. Raises `UnknownWebhook`."""
+    row = connection.execute(select(outgoing_webhook).where(outgoing_webhook.c.id == webhook_id)).one_or_none()
+    if row is None:
+        raise UnknownWebhook(webhook_id)
+    return _webhook(row._mapping)
+
+
+def read_deliveries(connection: Connection, webhook_id: str) -> list[StoredDelivery]:
+    """Every attempt to deliver it, oldest first."""
+    columns = [outgoing_delivery.c[name] for name in StoredDelivery.__dataclass_fields__]
+    query = select(*columns).where(outgoing_delivery.c.webhook_id == webhook_id).order_by(outgoing_delivery.c.id)
+    return [StoredDelivery(**row._mapping) for row in connection.execute(query)]
+
+
+def retry_webhook(connection: Connection, webhook_id: str, *, now: datetime) -> bool:
+    """Send a failed or delivered webhook again with the same id. A receiver may have lost a delivered one.
+
+    Returns False if it is waiting already. Raises `UnknownWebhook`.
+    """
+    state = connection.scalar(
+        select(outgoing_webhook.c.state).where(outgoing_webhook.c.id == webhook_id).with_for_update()
+    )
+    if state is None:
+        raise UnknownWebhook(webhook_id)
+    if state == OutgoingWebhookState.WAITING:
+        return False
+    connection.execute(update(outgoing_webhook).where(outgoing_webhook.c.id == webhook_id).values(**_afresh(now)))
+    _end_pause(connection, now)
+    return True
+
+
+def retry_failed(connection: Connection, *, now: datetime) -> int:
+    """Send every failed webhook again. Returns their number."""
+    retried = connection.execute(
+        update(outgoing_webhook)
+        .where(outgoing_webhook.c.state == OutgoingWebhookState.FAILED.value)
+        .values(**_afresh(now))
+    ).rowcount
+    _end_pause(connection, now)
+    return retried
+
+
+def _afresh(now: datetime) -> dict[str, Any]:
+    return {
+        "state": OutgoingWebhookState.WAITING.value,
+        "attempts": 0,
+        "next_attempt_at": now,
+        "give_up_at": now + GIVE_UP_AFTER,
+        "delivered_at": None,
+        "reason": None,
+    }
+
+
+def _end_pause(connection: Connection, now: datetime) -> None:
+    """End the pause of the address, because an operator who retries has fixed it. An active sender is not affected."""
+    connection.execute(update(outgoing_sender).where(outgoing_sender.c.holder.is_(None)).values(free_at=now))
+
+
+def count_open(connection: Connection) -> dict[OutgoingWebhookState, int]:
+    """Number of waiting and of failed webhooks, up to `_MOST` of each. Partial indexes cover them."""
+    return {state: _count(connection, state) for state in (OutgoingWebhookState.WAITING, OutgoingWebhookState.FAILED)}
+
+
+def _count(connection: Connection, state: OutgoingWebhookState) -> int:
+    some = select(outgoing_webhook.c.seq).where(outgoing_webhook.c.state == state.value).limit(_MOST).subquery()
+    return int(connection.scalar(select(func.count()).select_from(some)) or 0)
+
+
+def oldest_waiting_webhook(connection: Connection) -> datetime | None:
+    """Creation time of the oldest waiting webhook; None if there is none."""
+    due = select(outgoing_webhook.c.created_at).where(outgoing_webhook.c.state == OutgoingWebhookState.WAITING.value)
+    some = due.order_by(outgoing_webhook.c.next_attempt_at).limit(_MOST).subquery()
+    oldest: datetime | None = connection.scalar(select(func.min(some.c.created_at)))
+    return oldest
+
+
+def _webhook(row: Any) -> StoredWebhook:
+    values = {name: row[name] for name in StoredWebhook.__dataclass_fields__}
+    return StoredWebhook(**{**values, "state": OutgoingWebhookState(row["state"])})
