@@ -9,9 +9,9 @@ from benchmarks.deliveries import Customer, fill_inbox
 from benchmarks.figures import Figure, Outcome, Scale, cpu_figures
 from benchmarks.house import House, a_house
 from benchmarks.pgbench import transactions_per_second
+from bridge.development.stack.processes import until
 from bridge.operations.audit import audit
 from bridge.queue.enqueue import INBOX_DRAIN, publish
-from bridge.stack.processes import until
 
 RATE, CUSTOMERS = 5_000, 10_000
 NAME = "drain"

@@ -19,12 +19,12 @@ import psycopg
 import structlog
 
 from bridge.db import forget_engine, migrations
+from bridge.development.stack.postgres import embedded_postgres
+from bridge.development.stack.processes import free_port, spawn, stop, until
+from bridge.development.stack.redis import embedded_redis
+from bridge.development.stack.up import DUST
 from bridge.queue.enqueue import queues_with_workers
 from bridge.settings import get_settings
-from bridge.stack.postgres import embedded_postgres
-from bridge.stack.processes import free_port, spawn, stop, until
-from bridge.stack.redis import embedded_redis
-from bridge.stack.up import DUST
 from tests.support import medusa as fake
 from tests.support.deliveries import WEBHOOK_SECRET
 from tests.support.medusa import FakeMedusa, serving

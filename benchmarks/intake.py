@@ -12,7 +12,7 @@ from benchmarks.figures import Figure, Outcome, Scale, cpu_figures, percentile
 from benchmarks.house import House, a_house
 from benchmarks.load import send
 from benchmarks.pgbench import transactions_per_second
-from bridge.stack.processes import until
+from bridge.development.stack.processes import until
 
 RATE, P99_SECONDS, CONNECTIONS, CUSTOMERS = 2_350, 0.100, 64, 10_000
 NAME = "intake"

@@ -6,7 +6,7 @@ from benchmarks.deliveries import webhook
 from benchmarks.figures import Figure, Outcome, Scale
 from benchmarks.house import House, a_house
 from benchmarks.load import send
-from bridge.stack.processes import until
+from bridge.development.stack.processes import until
 
 MAX_MIB, GROWTH_MIB, CUSTOMERS = 150, 5, 10_000
 NAME = "memory"

@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from bridge.stack.servers import package_folder
+from bridge.development.stack.servers import package_folder
 
 _RATE = re.compile(r"^tps = ([0-9.]+)", re.MULTILINE)
 

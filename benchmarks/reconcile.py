@@ -9,7 +9,7 @@ from subprocess import TimeoutExpired
 from benchmarks.deliveries import customer_name, order_name
 from benchmarks.figures import Figure, Outcome, Scale
 from benchmarks.house import House, a_house_with
-from bridge.stack.processes import spawn
+from bridge.development.stack.processes import spawn
 from tests.support.medusa import FakeMedusa
 from tests.support.orders import iso, order
 

@@ -20,9 +20,9 @@ from benchmarks.figures import Figure, Outcome, Scale, percentile
 from benchmarks.house import House, a_house
 from bridge.clock import now
 from bridge.db import transaction
+from bridge.development.stack.processes import until
 from bridge.inbox.retention import strip_old_bodies
 from bridge.queue.enqueue import INBOX_DRAIN, publish
-from bridge.stack.processes import until
 
 RATE, AT_ONCE, CUSTOMERS = 300, 30, 1_000
 P99_SECONDS, AS_BEFORE = 1.0, 2.0

@@ -17,13 +17,13 @@ from hypothesis import settings as hypothesis_settings
 
 from bridge import db
 from bridge.db import migrations
+from bridge.development.stack.postgres import embedded_postgres
 from bridge.medusa import client as medusa_client
 from bridge.observability import metrics
 from bridge.operations.audit import audit
 from bridge.programme import currencies
 from bridge.queue import enqueue
 from bridge.settings import get_settings
-from bridge.stack.postgres import embedded_postgres
 from tests.support import clock
 from tests.support import medusa as fake
 from tests.support.databases import ReusedDatabase, create_copy, drop_database, on_server

@@ -21,9 +21,9 @@ from bridge.cli import (
     servers,
     upkeep,
 )
+from bridge.development.stack.errors import StackError
 from bridge.errors import DustError
 from bridge.settings import SettingsError
-from bridge.stack.errors import StackError
 
 app = typer.Typer(
     name="dust",

@@ -22,8 +22,8 @@ def scenario(
     Nothing of your installation is touched. docs/how-to/test-rules.md says how to write one.
     Example: dust scenario double-week.yaml
     """
-    from bridge.demo.scenarios.document import read_scenario
-    from bridge.demo.scenarios.run import stage
+    from bridge.development.scenarios.document import read_scenario
+    from bridge.development.scenarios.run import stage
 
     # All are read before the first is played: what cannot be read is said at once.
     stories = [(file, read_scenario(file.read_text("utf-8"), str(file))) for file in files]

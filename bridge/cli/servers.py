@@ -35,14 +35,14 @@ def up(
     reload: Annotated[bool, typer.Option("--reload", help="Restart the API when its code changes.")] = False,
 ) -> None:
     """Everything for one machine, in the foreground. Example: dust up"""
-    from bridge.stack.up import up as start
+    from bridge.development.stack.up import up as start
 
     start(load_settings(join_running=False), reload=reload)
 
 
 def demo(once: Annotated[bool, typer.Option("--once", help="End after the story.")] = False) -> None:
     """Everything, with a real Medusa, and a story played against it. Example: dust demo --once"""
-    from bridge.demo.run import run_demo
+    from bridge.development.demo.run import run_demo
 
     raise typer.Exit(run_demo(once=once))
 
@@ -137,7 +137,7 @@ def _differences(settings: Settings) -> list[str]:
     """Compare the given database with the code; without one, what the migrations make of an empty one."""
     if settings.migration_url:
         return migrations.differences(settings.migration_url)
-    from bridge.stack.postgres import embedded_postgres
+    from bridge.development.stack.postgres import embedded_postgres
 
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o711)

@@ -17,11 +17,11 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
+from bridge.development.stack.processes import free_port
+from bridge.development.stack.redis import embedded_redis
+from bridge.development.stack.up import DUST
 from bridge.http.standard_webhooks import sign
 from bridge.settings import webhook_key
-from bridge.stack.processes import free_port
-from bridge.stack.redis import embedded_redis
-from bridge.stack.up import DUST
 from tests.support.child_processes import data_folder
 from tests.support.medusa import FakeMedusa, serving
 from tests.support.orders import event, line, order, order_event

@@ -12,9 +12,9 @@ import pytest
 import uvicorn
 
 from bridge.cli import servers
+from bridge.development.stack.processes import free_port
 from bridge.http import body_limits, connections
 from bridge.settings import get_settings
-from bridge.stack.processes import free_port
 from tests.support.deliveries import deliver
 from tests.support.orders import order, order_event
 from tests.support.processes import eventually

@@ -20,6 +20,7 @@ from bridge.cli import app
 from bridge.cli import outgoing as command
 from bridge.clock import now
 from bridge.db import transaction
+from bridge.development.stack.processes import until
 from bridge.ids import CustomerId
 from bridge.inbox.erasure import erase_customer
 from bridge.inbox.process_batch import process_batch
@@ -40,7 +41,6 @@ from bridge.programme.versions import add_version
 from bridge.queue.enqueue import OUTGOING_SEND
 from bridge.redemptions.medusa_sync import advance
 from bridge.settings import get_settings
-from bridge.stack.processes import until
 from tests.support import tokens
 from tests.support.clock import moved
 from tests.support.databases import waiting_for_locks

@@ -7,9 +7,9 @@ import pytest
 
 from bridge.clock import real_now
 from bridge.db import forget_engine
-from bridge.demo.scenarios.document import UnreadableScenario, read_scenario
-from bridge.demo.scenarios.play import Failure, play
-from bridge.demo.scenarios.shop import Shop, serving
+from bridge.development.scenarios.document import UnreadableScenario, read_scenario
+from bridge.development.scenarios.play import Failure, play
+from bridge.development.scenarios.shop import Shop, serving
 from bridge.medusa.client import get_medusa
 from bridge.settings import get_settings
 

@@ -16,13 +16,13 @@ from bridge.cli import app
 from bridge.cli import clock as command
 from bridge.clock import ClockIsFixed, now
 from bridge.db import transaction
+from bridge.development.stack.up import may_move_time
 from bridge.errors import FieldErrors
 from bridge.inbox.process_batch import process_batch
 from bridge.programme.rules import Programme
 from bridge.programme.versions import add_version
 from bridge.queue.enqueue import INBOX_DRAIN, OUTGOING_EXPIRING, REDEMPTIONS_SWEEP
 from bridge.settings import Settings, get_settings
-from bridge.stack.up import may_move_time
 from tests.support import tokens
 from tests.support.deliveries import deliver
 from tests.support.orders import PLACED, line, order, order_event

@@ -20,6 +20,7 @@ from bridge import db
 from bridge.cli import app
 from bridge.clock import now
 from bridge.db import migrations, transaction
+from bridge.development.stack.processes import free_port, until
 from bridge.operations import doctor
 from bridge.operations.doctor import Finding, examine
 from bridge.programme.rules import Programme
@@ -27,7 +28,6 @@ from bridge.programme.versions import add_version
 from bridge.queue import enqueue
 from bridge.queue.heartbeats import EVERY_MINUTE, note_run
 from bridge.settings import get_settings
-from bridge.stack.processes import free_port, until
 from tests.support import clock, tokens
 from tests.support.brokers import own_broker
 from tests.support.clock import machine_now, moved

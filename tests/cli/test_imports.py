@@ -15,11 +15,11 @@ from sqlalchemy import text
 
 from bridge.clock import now
 from bridge.db import transaction
+from bridge.development.stack.up import DUST
 from bridge.ids import CustomerId
 from bridge.ledger.postings import Kind, PostingDetails
 from bridge.ledger.statements import read_balance
 from bridge.ledger.store import open_accounts, save
-from bridge.stack.up import DUST
 from tests.support.clock import START, moved
 from tests.support.commands import Dust
 from tests.support.databases import count

@@ -9,7 +9,7 @@ import time
 import httpx
 import pytest
 
-from bridge.stack.processes import until
+from bridge.development.stack.processes import until
 from tests.support.containers.engine import CommandFailed
 from tests.support.containers.load import CUSTOMERS, POINTS_OF_AN_ORDER, Load
 from tests.support.containers.stack import SERVICES, Stack

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bridge.stack.up import DUST
+from bridge.development.stack.up import DUST
 from tests.support.faults.installation import Installation, Servers, installation, servers
 from tests.support.faults.matrix import DEATHS, cells, discover, holds
 from tests.support.faults.workload import History

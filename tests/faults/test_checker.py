@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bridge.stack.processes import until
+from bridge.development.stack.processes import until
 from tests.support.faults.checker import check
 from tests.support.faults.installation import Installation, Servers, apart, installation
 from tests.support.faults.matrix import holds

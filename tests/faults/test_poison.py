@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.stack.processes import until
+from bridge.development.stack.processes import until
 from tests.support.faults.installation import Servers, apart, installation
 from tests.support.faults.scenarios import somebody
 from tests.support.faults.workload import PATIENCE_SECONDS

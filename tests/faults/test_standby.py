@@ -14,11 +14,11 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from bridge.db import migrations
+from bridge.development.stack.account import open_data_dir, server_account, server_folder
+from bridge.development.stack.postgres import embedded_postgres
+from bridge.development.stack.secrets import kept_secret
+from bridge.development.stack.servers import package_folder
 from bridge.operations.audit import audit
-from bridge.stack.account import open_data_dir, server_account, server_folder
-from bridge.stack.postgres import embedded_postgres
-from bridge.stack.secrets import kept_secret
-from bridge.stack.servers import package_folder
 from tests.support.brokers import own_broker
 from tests.support.child_processes import data_folder, family
 from tests.support.databases import at_database

@@ -11,15 +11,15 @@ from typing import cast
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from bridge.demo.people import Merchant, Storefront
-from bridge.demo.seed import (
+from bridge.development.demo.people import Merchant, Storefront
+from bridge.development.demo.seed import (
     SeededProduct,
     ShopKeys,
     seed,
 )
-from bridge.demo.shop import Shop, running_shop
-from bridge.stack.postgres import embedded_postgres
-from bridge.stack.processes import until
+from bridge.development.demo.shop import Shop, running_shop
+from bridge.development.stack.postgres import embedded_postgres
+from bridge.development.stack.processes import until
 from tests.support.built_shop import CACHE, built_shop
 from tests.support.live_worlds import (
     ADMIN_PASSWORD,

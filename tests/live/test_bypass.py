@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import pytest
 from playwright.sync_api import Page, expect
 
-from bridge.demo.people import Storefront
-from bridge.demo.seed import SeededProduct, ShopKeys
-from bridge.stack.processes import until
+from bridge.development.demo.people import Storefront
+from bridge.development.demo.seed import SeededProduct, ShopKeys
+from bridge.development.stack.processes import until
 from tests.support.aftersales import AfterSales
 from tests.support.live_worlds import PATIENCE_SECONDS, World, keep
 

@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 
-from bridge.demo.people import Merchant, Refused, Storefront
-from bridge.demo.seed import SeededProduct
-from bridge.stack.processes import until
+from bridge.development.demo.people import Merchant, Refused, Storefront
+from bridge.development.demo.seed import SeededProduct
+from bridge.development.stack.processes import until
 from tests.support.live_carts import assert_refused, code_for_items, ready_cart, shops_own_code
 from tests.support.live_worlds import MUG_DUST, World, in_both_shops
 from tests.support.promotions import facts_in_medusa, write_facts

@@ -7,8 +7,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from bridge.demo.people import Json, Merchant, Refused, Storefront
-from bridge.stack.processes import until
+from bridge.development.demo.people import Json, Merchant, Refused, Storefront
+from bridge.development.stack.processes import until
 from tests.support.live_worlds import PATIENCE_SECONDS, World
 from tests.support.promotions import owner_rule
 

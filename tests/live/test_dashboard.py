@@ -6,8 +6,8 @@ import httpx
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from bridge.development.stack.processes import until
 from bridge.ids import new_id
-from bridge.stack.processes import until
 from tests.support.deliveries import deliver
 from tests.support.live_worlds import WEBHOOK_SECRET, World, keep
 from tests.support.orders import event

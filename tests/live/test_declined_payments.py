@@ -7,10 +7,10 @@ from datetime import timedelta
 import psycopg
 import pytest
 
-from bridge.demo.people import Json, Merchant, Refused, Storefront
+from bridge.development.demo.people import Json, Merchant, Refused, Storefront
+from bridge.development.stack.processes import until
 from bridge.settlement.check import MISSING_FOR
 from bridge.settlement.facts import CHECK_AFTER
-from bridge.stack.processes import until
 from tests.support.live_worlds import PATIENCE_SECONDS, World, region_takes
 
 pytestmark = pytest.mark.live

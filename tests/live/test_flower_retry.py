@@ -17,10 +17,10 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from rich.console import Console
 
+from bridge.development.stack.processes import free_port, until
+from bridge.development.stack.up import StackUrls, running_stack
 from bridge.ids import new_id
 from bridge.settings import Settings
-from bridge.stack.processes import free_port, until
-from bridge.stack.up import StackUrls, running_stack
 from tests.support.brokers import ON_RABBITMQ, broker_for_a_stack
 from tests.support.child_processes import data_folder
 from tests.support.deliveries import WEBHOOK_SECRET, deliver

@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from bridge.demo.people import Json, Merchant, Storefront
-from bridge.stack.processes import until
+from bridge.development.demo.people import Json, Merchant, Storefront
+from bridge.development.stack.processes import until
 from tests.support.live_worlds import NOISE, PATIENCE_SECONDS, World
 
 pytestmark = [pytest.mark.live, pytest.mark.parametrize("world", ["gross"], indirect=True, scope="module")]

@@ -4,8 +4,8 @@ import secrets
 
 import pytest
 
-from bridge.demo.people import Json, Merchant, Refused, Storefront
-from bridge.stack.processes import until
+from bridge.development.demo.people import Json, Merchant, Refused, Storefront
+from bridge.development.stack.processes import until
 from tests.support.live_worlds import PATIENCE_SECONDS, World
 
 pytestmark = pytest.mark.live

@@ -9,9 +9,9 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from bridge.demo.people import Merchant, Storefront
-from bridge.demo.seed import ShopKeys
-from bridge.demo.shop import create_database
+from bridge.development.demo.people import Merchant, Storefront
+from bridge.development.demo.seed import ShopKeys
+from bridge.development.demo.shop import create_database
 from bridge.medusa import pages
 from bridge.medusa.client import Medusa
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from bridge.demo.people import Merchant, Storefront
-from bridge.stack.processes import until
+from bridge.development.demo.people import Merchant, Storefront
+from bridge.development.stack.processes import until
 from tests.support.live_worlds import World
 
 pytestmark = pytest.mark.live

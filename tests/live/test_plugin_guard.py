@@ -7,9 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
-from bridge.demo.people import Merchant, Refused, Storefront
-from bridge.demo.seed import SeededProduct, ShopKeys
-from bridge.stack.processes import until
+from bridge.development.demo.people import Merchant, Refused, Storefront
+from bridge.development.demo.seed import SeededProduct, ShopKeys
+from bridge.development.stack.processes import until
 from tests.support.live_carts import assert_refused, code_for_items, promotion_of_customer, ready_cart, shops_own_code
 from tests.support.live_worlds import PATIENCE_SECONDS, region_takes
 from tests.support.promotions import facts_in_medusa, owner_rule, write_facts

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from bridge.demo.people import Merchant, Storefront
+from bridge.development.demo.people import Merchant, Storefront
 from tests.support.built_shop import built_shop
 from tests.support.live_worlds import ADMIN_TOKEN, World
 

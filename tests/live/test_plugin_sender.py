@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from bridge.demo.people import Merchant, Storefront
-from bridge.demo.seed import ShopKeys
-from bridge.demo.shop import Shop
+from bridge.development.demo.people import Merchant, Storefront
+from bridge.development.demo.seed import ShopKeys
+from bridge.development.demo.shop import Shop
+from bridge.development.stack.processes import until
 from bridge.settings import webhook_key
-from bridge.stack.processes import until
 from bridge.webhooks.signature import verify
 from tests.support.live_worlds import WEBHOOK_SECRET, Delivery, StandIn
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bridge.demo.install import CommandFailed
-from bridge.demo.shop import Shop, running_shop
+from bridge.development.demo.install import CommandFailed
+from bridge.development.demo.shop import Shop, running_shop
 from tests.support.built_shop import built_shop
 from tests.support.live_worlds import ADMIN_TOKEN, JWT_SECRET, WEBHOOK_SECRET
 

@@ -7,8 +7,8 @@ from itertools import pairwise
 
 import pytest
 
-from bridge.demo.people import Merchant, Refused, Storefront
-from bridge.stack.processes import until
+from bridge.development.demo.people import Merchant, Refused, Storefront
+from bridge.development.stack.processes import until
 from tests.support.live_worlds import PATIENCE_SECONDS, World
 
 pytestmark = pytest.mark.live

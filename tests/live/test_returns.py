@@ -14,8 +14,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from bridge.demo.people import Storefront
-from bridge.stack.processes import until
+from bridge.development.demo.people import Storefront
+from bridge.development.stack.processes import until
 from tests.support.aftersales import AfterSales
 from tests.support.live_worlds import NOISE, PATIENCE_SECONDS, World, in_both_shops
 

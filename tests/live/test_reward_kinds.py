@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from bridge.demo.people import Json, Merchant, Storefront
-from bridge.demo.seed import SeededProduct
-from bridge.stack.processes import until
+from bridge.development.demo.people import Json, Merchant, Storefront
+from bridge.development.demo.seed import SeededProduct
+from bridge.development.stack.processes import until
 from tests.support.live_worlds import MUG_DUST, PATIENCE_SECONDS, World, in_both_shops
 
 pytestmark = [pytest.mark.live, in_both_shops]

@@ -3,9 +3,9 @@
 import jwt
 import pytest
 
-from bridge.demo.people import Merchant, Storefront
-from bridge.demo.seed import ShopKeys, seed
-from bridge.demo.shop import Shop
+from bridge.development.demo.people import Merchant, Storefront
+from bridge.development.demo.seed import ShopKeys, seed
+from bridge.development.demo.shop import Shop
 
 pytestmark = pytest.mark.live
 

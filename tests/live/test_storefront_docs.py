@@ -18,8 +18,8 @@ from typing import Any
 import httpx
 import pytest
 
-from bridge.demo.people import Json, Refused, Storefront
-from bridge.stack.processes import until
+from bridge.development.demo.people import Json, Refused, Storefront
+from bridge.development.stack.processes import until
 from tests.support.built_shop import PROJECT, built_shop
 from tests.support.live_worlds import PATIENCE_SECONDS, World
 

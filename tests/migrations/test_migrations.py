@@ -13,8 +13,8 @@ from psycopg import sql
 from sqlalchemy import text
 
 from bridge.db import make_engine, migrations
-from bridge.stack.postgres import embedded_postgres
-from bridge.stack.up import DUST
+from bridge.development.stack.postgres import embedded_postgres
+from bridge.development.stack.up import DUST
 from tests.support.clock import START
 
 _numbers = itertools.count()

@@ -11,7 +11,7 @@ import httpx
 import pytest
 import yaml
 
-from bridge.stack.processes import free_port, spawn, stop
+from bridge.development.stack.processes import free_port, spawn, stop
 from tests.support.alerts import DOCS, RULES, metrics_in, queries
 from tests.support.deliveries import OTHER_WEBHOOK_SECRET, deliver
 from tests.support.orders import order, order_event

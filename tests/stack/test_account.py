@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from bridge.stack import account as module
-from bridge.stack.account import Account, reachable_package, server_account, server_folder
-from bridge.stack.servers import package_folder
+from bridge.development.stack import account as module
+from bridge.development.stack.account import Account, reachable_package, server_account, server_folder
+from bridge.development.stack.servers import package_folder
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root starts servers as somebody else")
 

@@ -18,12 +18,12 @@ from psycopg import sql
 
 from bridge import db
 from bridge.app import create_app
+from bridge.development.stack.account import server_account
+from bridge.development.stack.processes import spawn
+from bridge.development.stack.servers import served
 from bridge.inbox.process_batch import process_batch
 from bridge.operations import doctor
 from bridge.settings import get_settings
-from bridge.stack.account import server_account
-from bridge.stack.processes import spawn
-from bridge.stack.servers import served
 from tests.support import tokens
 from tests.support.deliveries import deliver
 from tests.support.orders import order, order_event

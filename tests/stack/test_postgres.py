@@ -12,10 +12,10 @@ import psutil
 import psycopg
 import pytest
 
-from bridge.stack.account import Account, reachable
-from bridge.stack.errors import StackError
-from bridge.stack.postgres import embedded_postgres
-from bridge.stack.processes import until
+from bridge.development.stack.account import Account, reachable
+from bridge.development.stack.errors import StackError
+from bridge.development.stack.postgres import embedded_postgres
+from bridge.development.stack.processes import until
 from tests.support.child_processes import PATIENCE_SECONDS, Run, assert_all_end, data_folder, family, first_line, users
 from tests.support.source_files import ROOT
 
@@ -25,7 +25,7 @@ FAST = {"fsync": "off"}
 HOLD = """
 import sys, time
 from pathlib import Path
-from bridge.stack.postgres import embedded_postgres
+from bridge.development.stack.postgres import embedded_postgres
 with embedded_postgres(Path(sys.argv[1]), say=lambda line: None) as url:
     print(url, flush=True)
     time.sleep(600)

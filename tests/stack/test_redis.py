@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from bridge.stack.processes import until
-from bridge.stack.redis import embedded_redis
+from bridge.development.stack.processes import until
+from bridge.development.stack.redis import embedded_redis
 from tests.support.child_processes import PATIENCE_SECONDS, Run, assert_all_end, family, first_line
 
 pytestmark = pytest.mark.servers
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.servers
 HOLD = """
 import sys, time
 from pathlib import Path
-from bridge.stack.redis import embedded_redis
+from bridge.development.stack.redis import embedded_redis
 with embedded_redis(Path(sys.argv[1])) as url:
     print(url, flush=True)
     time.sleep(600)

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
+from bridge.development.stack.secrets import own_secrets
 from bridge.settings import Settings, load_settings
-from bridge.stack.secrets import own_secrets
 from tests.support.tokens import public_pem
 
 

@@ -7,10 +7,10 @@ import psutil
 import pytest
 from rich.console import Console
 
-from bridge.stack import supervisor as module
-from bridge.stack.errors import StackError
-from bridge.stack.processes import until
-from bridge.stack.supervisor import Program, Supervisor, run_to_end, supervised
+from bridge.development.stack import supervisor as module
+from bridge.development.stack.errors import StackError
+from bridge.development.stack.processes import until
+from bridge.development.stack.supervisor import Program, Supervisor, run_to_end, supervised
 from tests.support.child_processes import PATIENCE_SECONDS, Run, assert_all_end, family, first_line
 
 pytestmark = pytest.mark.servers
@@ -144,7 +144,7 @@ def test_killing_the_supervisor_kills_its_programs(run: Run) -> None:
     code = """
 import sys, time
 from rich.console import Console
-from bridge.stack.supervisor import Program, supervised
+from bridge.development.stack.supervisor import Program, supervised
 wait = [sys.executable, "-c", "print('waiting'); import time; time.sleep(600)"]
 programs = [Program(name=name, command=wait) for name in "ab"]
 with supervised(programs, environment={"PYTHONUNBUFFERED": "1"}, console=Console()):

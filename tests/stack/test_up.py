@@ -10,10 +10,10 @@ import pytest
 import redis
 from rich.console import Console
 
+from bridge.development.stack.errors import StackError
+from bridge.development.stack.processes import until
+from bridge.development.stack.up import as_environment, running_stack
 from bridge.settings import Settings, load_settings
-from bridge.stack.errors import StackError
-from bridge.stack.processes import until
-from bridge.stack.up import as_environment, running_stack
 from tests.support.child_processes import PATIENCE_SECONDS, Run, assert_all_end, family, first_line
 
 pytestmark = pytest.mark.servers
@@ -22,9 +22,9 @@ FAKE_DUST = (sys.executable, str(Path(__file__).with_name("fake_dust.py")))
 UP = """
 import sys
 from bridge.settings import Settings
-from bridge.stack.errors import StackError
-from bridge.stack.processes import until
-from bridge.stack.up import up
+from bridge.development.stack.errors import StackError
+from bridge.development.stack.processes import until
+from bridge.development.stack.up import up
 try:
     up(Settings(data_dir=sys.argv[1], port=0, flower_port=0), dust=sys.argv[2:])
 except StackError as error:
@@ -78,7 +78,7 @@ def test_killing_up_leaves_nothing_and_it_starts_again(folder: Path, run: Run) -
 
 SIGNALS = """
 import random, signal, threading
-from bridge.stack.up import _ended_by_signals, _until
+from bridge.development.stack.up import _ended_by_signals, _until
 
 for _ in range(3000):
     ended = threading.Event()

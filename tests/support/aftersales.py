@@ -5,8 +5,8 @@ Which calls there are for it was found by trying them; docs/decisions/0015 has t
 
 from typing import Any
 
-from bridge.demo.people import Json, Merchant, Storefront
-from bridge.demo.seed import SeededProduct
+from bridge.development.demo.people import Json, Merchant, Storefront
+from bridge.development.demo.seed import SeededProduct
 
 _ADDRESS = {
     "first_name": "Ada",

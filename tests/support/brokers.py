@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import redis
 
-from bridge.stack.redis import embedded_redis
+from bridge.development.stack.redis import embedded_redis
 from tests.support.child_processes import data_folder
 from tests.support.rabbitmq import RabbitMQ, shared_rabbitmq
 

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from bridge.demo.install import install_shop
+from bridge.development.demo.install import install_shop
 
 PROJECT = Path(__file__).parents[2]
 CACHE = PROJECT / ".cache"

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from bridge.demo.people import Merchant, Refused, Storefront
-from bridge.demo.seed import SeededProduct
+from bridge.development.demo.people import Merchant, Refused, Storefront
+from bridge.development.demo.seed import SeededProduct
 from tests.support.promotions import owner_rule
 
 

@@ -20,13 +20,13 @@ from playwright.sync_api import Page
 from pydantic import SecretStr
 from rich.console import Console
 
-from bridge.demo.people import Json, Merchant, Storefront, answer
-from bridge.demo.seed import DEMO_SHOP, HOODIE, MUG, SHIRT, SHORTS, Assortment, Item, Market, ShopKeys, seed
-from bridge.demo.shop import Shop, create_database, running_shop
+from bridge.development.demo.people import Json, Merchant, Storefront, answer
+from bridge.development.demo.seed import DEMO_SHOP, HOODIE, MUG, SHIRT, SHORTS, Assortment, Item, Market, ShopKeys, seed
+from bridge.development.demo.shop import Shop, create_database, running_shop
+from bridge.development.stack.processes import free_port, until
+from bridge.development.stack.redis import embedded_redis
+from bridge.development.stack.up import StackUrls, running_stack
 from bridge.settings import Settings
-from bridge.stack.processes import free_port, until
-from bridge.stack.redis import embedded_redis
-from bridge.stack.up import StackUrls, running_stack
 from tests.support.brokers import broker_for_a_stack
 from tests.support.built_shop import CACHE, built_shop
 from tests.support.source_files import ROOT

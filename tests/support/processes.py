@@ -9,9 +9,9 @@ import httpx
 import psutil
 from rich.console import Console
 
-from bridge.stack.processes import free_port, until
-from bridge.stack.supervisor import Program, supervised
-from bridge.stack.up import DUST
+from bridge.development.stack.processes import free_port, until
+from bridge.development.stack.supervisor import Program, supervised
+from bridge.development.stack.up import DUST
 from tests.support import clock
 
 # Generous: only a defect, or a machine that hardly moves, ever reaches it.

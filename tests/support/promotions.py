@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from bridge.demo.people import Merchant
+from bridge.development.demo.people import Merchant
 
 RULE_FIELDS = "id,code,rules.id,rules.description"
 

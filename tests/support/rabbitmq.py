@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from bridge.stack.processes import free_port, spawn, stop, until
+from bridge.development.stack.processes import free_port, spawn, stop, until
 from tests.support.child_processes import data_folder
 
 # What Debian puts on the PATH instead changes to a user and a folder of the service's own.

@@ -23,9 +23,9 @@ from kombu.connection import Connection
 from kombu.exceptions import OperationalError
 from kombu.transport.pyamqp import SSLTransport
 
+from bridge.development.stack.processes import free_port
+from bridge.development.stack.redis import embedded_redis
 from bridge.queue.broker import broker_problem, broker_tls
-from bridge.stack.processes import free_port
-from bridge.stack.redis import embedded_redis
 from tests.support.child_processes import data_folder
 from tests.support.clock import machine_now
 from tests.support.deliveries import deliver

@@ -19,7 +19,7 @@ import redis
 from celery.utils import uuid
 
 from bridge.clock import now
-from bridge.stack.processes import free_port, spawn, stop, until
+from bridge.development.stack.processes import free_port, spawn, stop, until
 from tests.support import clock
 from tests.support.brokers import ON_RABBITMQ, own_broker
 from tests.support.child_processes import data_folder

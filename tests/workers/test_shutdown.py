@@ -9,7 +9,7 @@ import time
 import psutil
 import pytest
 
-from bridge.stack.processes import spawn, stop
+from bridge.development.stack.processes import spawn, stop
 from tests.support.brokers import own_broker
 from tests.support.processes import PATIENCE_SECONDS
 

@@ -11,9 +11,9 @@ from flower.command import apply_env_options, extract_settings
 from flower.options import options
 from flower.urls import settings as flower_settings
 
+from bridge.development.stack.errors import StackError
 from bridge.observability.logs import set_up_logs
 from bridge.settings import Settings
-from bridge.stack.errors import StackError
 from workers.app import app
 from workers.flower.app import DustFlower
 

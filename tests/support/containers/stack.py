@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from uuid import uuid4
 
-from bridge.stack.processes import free_port, until
+from bridge.development.stack.processes import free_port, until
 from tests.support.containers.engine import PROJECT, CommandFailed, Engine
 
 # In an order in which each finds what it needs.

@@ -13,9 +13,9 @@ import psycopg
 import pytest
 
 from bridge.db import migrations
-from bridge.stack import supervisor
-from bridge.stack.postgres import embedded_postgres
-from bridge.stack.processes import free_port, until
+from bridge.development.stack import supervisor
+from bridge.development.stack.postgres import embedded_postgres
+from bridge.development.stack.processes import free_port, until
 from tests.support import medusa as fake
 from tests.support.brokers import own_broker
 from tests.support.child_processes import data_folder

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psycopg
 
-from bridge.stack.processes import until
+from bridge.development.stack.processes import until
 from tests.support.faults.checker import check
 from tests.support.faults.installation import Installation, Point
 from tests.support.faults.workload import PATIENCE_SECONDS, History, walking

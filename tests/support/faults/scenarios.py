@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import psycopg
 
-from bridge.stack.processes import until
+from bridge.development.stack.processes import until
 from tests.support import tokens
 from tests.support.databases import waiting_for_locks
 from tests.support.faults.installation import Installation, Point

@@ -17,8 +17,8 @@ from typing import Any
 import httpx
 import psycopg
 
-from bridge.stack.processes import until
-from bridge.stack.up import DUST
+from bridge.development.stack.processes import until
+from bridge.development.stack.up import DUST
 from tests.support import tokens
 from tests.support.deliveries import signed_headers
 from tests.support.faults.installation import Installation

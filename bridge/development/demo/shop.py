@@ -13,8 +13,8 @@ import httpx
 import psycopg
 from psycopg import sql
 
-from bridge.demo.install import CommandFailed, Report, medusa_command, medusa_environment, run_reported
-from bridge.stack.processes import free_port, spawn, stop, until
+from bridge.development.demo.install import CommandFailed, Report, medusa_command, medusa_environment, run_reported
+from bridge.development.stack.processes import free_port, spawn, stop, until
 
 ADMIN_EMAIL = "merchant@example.com"
 _START_SECONDS = 120.0

@@ -14,8 +14,8 @@ from typing import IO
 from rich.console import Console
 from rich.text import Text
 
-from bridge.stack.errors import StackError
-from bridge.stack.processes import spawn, stop
+from bridge.development.stack.errors import StackError
+from bridge.development.stack.processes import spawn, stop
 
 # How `dust` commands say that they will not start with these settings; trying again would change nothing.
 REFUSED = 2

@@ -18,7 +18,7 @@ from sqlalchemy import text
 from bridge.app import create_app
 from bridge.clock import moved, now, real_now
 from bridge.db import transaction
-from bridge.demo.scenarios.document import (
+from bridge.development.scenarios.document import (
     Action,
     Adjust,
     Cancel,
@@ -37,7 +37,7 @@ from bridge.demo.scenarios.document import (
     Scenario,
     Wait,
 )
-from bridge.demo.scenarios.shop import Shop, ShopOrder
+from bridge.development.scenarios.shop import Shop, ShopOrder
 from bridge.errors import DustError
 from bridge.http.standard_webhooks import sign
 from bridge.ids import CustomerId, new_id

@@ -20,14 +20,14 @@ from pydantic import SecretStr
 from rich.console import Console
 from watchfiles import watch
 
+from bridge.development.stack.account import open_data_dir
+from bridge.development.stack.errors import StackError
+from bridge.development.stack.postgres import embedded_postgres
+from bridge.development.stack.processes import free_port, until
+from bridge.development.stack.redis import embedded_redis
+from bridge.development.stack.secrets import own_secrets
+from bridge.development.stack.supervisor import Program, Supervisor, run_to_end, supervised
 from bridge.settings import Settings, running_stack_file
-from bridge.stack.account import open_data_dir
-from bridge.stack.errors import StackError
-from bridge.stack.postgres import embedded_postgres
-from bridge.stack.processes import free_port, until
-from bridge.stack.redis import embedded_redis
-from bridge.stack.secrets import own_secrets
-from bridge.stack.supervisor import Program, Supervisor, run_to_end, supervised
 
 # The `dust` command as this interpreter runs it, whatever is on the PATH.
 DUST = (sys.executable, "-m", "bridge.cli")

@@ -10,7 +10,7 @@ import httpx
 from bridge.medusa.order_shapes import ORDER_FIELDS
 
 if TYPE_CHECKING:
-    from bridge.demo.seed import SeededProduct, ShopKeys
+    from bridge.development.demo.seed import SeededProduct, ShopKeys
 
 Json = dict[str, Any]
 

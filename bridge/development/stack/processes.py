@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from bridge.stack.account import Account
+from bridge.development.stack.account import Account
 
 _LAUNCH = Path(__file__).with_name("launch.py")
 _POLL_SECONDS = 0.1

@@ -12,8 +12,8 @@ from pathlib import Path
 from signal import Signals
 from typing import IO
 
-from bridge.stack.errors import StackError
-from bridge.stack.processes import free_port, stop, until
+from bridge.development.stack.errors import StackError
+from bridge.development.stack.processes import free_port, stop, until
 
 # The other process may be creating a cluster, or a server told to stop may be writing out what it holds in memory.
 _ATTACH_SECONDS = 90.0

@@ -16,10 +16,10 @@ from typing import IO
 
 import redis
 
-from bridge.stack.account import Account, open_data_dir, reachable_package, server_account, server_folder
-from bridge.stack.processes import spawn
-from bridge.stack.secrets import kept_secret
-from bridge.stack.servers import package_folder, served, started_once
+from bridge.development.stack.account import Account, open_data_dir, reachable_package, server_account, server_folder
+from bridge.development.stack.processes import spawn
+from bridge.development.stack.secrets import kept_secret
+from bridge.development.stack.servers import package_folder, served, started_once
 
 _STOP_STEPS = ((signal.SIGTERM, 30.0),)
 

@@ -5,8 +5,8 @@ from decimal import Decimal
 
 import httpx
 
-from bridge.demo.people import Json, answer
-from bridge.demo.shop import Shop
+from bridge.development.demo.people import Json, answer
+from bridge.development.demo.shop import Shop
 
 _API_KEY_TITLE = "Dust"
 

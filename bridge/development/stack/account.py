@@ -9,7 +9,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from bridge.stack.errors import StackError
+from bridge.development.stack.errors import StackError
 
 _SYSTEM_FOLDER = Path("/var/lib/dust")
 

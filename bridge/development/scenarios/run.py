@@ -12,13 +12,13 @@ from psycopg import sql
 
 from bridge import db
 from bridge.db import migrations
-from bridge.demo.scenarios.document import Scenario
-from bridge.demo.scenarios.play import Failure, Report, play
-from bridge.demo.scenarios.shop import Shop, serving
+from bridge.development.scenarios.document import Scenario
+from bridge.development.scenarios.play import Failure, Report, play
+from bridge.development.scenarios.shop import Shop, serving
+from bridge.development.stack.postgres import embedded_postgres
+from bridge.development.stack.secrets import own_secrets
 from bridge.medusa import client
 from bridge.settings import get_settings
-from bridge.stack.postgres import embedded_postgres
-from bridge.stack.secrets import own_secrets
 
 # What is thrown away need not survive a crash.
 _QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from bridge.stack.processes import spawn, stop, until
+from bridge.development.stack.processes import spawn, stop, until
 
 Report = Callable[[str], None]
 

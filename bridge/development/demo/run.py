@@ -10,20 +10,20 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bridge.demo import captured, story
-from bridge.demo.install import CommandFailed, NodeMissing, install_shop, require_node
-from bridge.demo.seed import ShopKeys, seed
-from bridge.demo.shop import Shop, running_shop
+from bridge.development.demo import captured, story
+from bridge.development.demo.install import CommandFailed, NodeMissing, install_shop, require_node
+from bridge.development.demo.seed import ShopKeys, seed
+from bridge.development.demo.shop import Shop, running_shop
+from bridge.development.stack.account import open_data_dir
+from bridge.development.stack.errors import StackError
+from bridge.development.stack.postgres import embedded_postgres
+from bridge.development.stack.processes import free_port
+from bridge.development.stack.redis import embedded_redis
+from bridge.development.stack.secrets import kept_secret, own_secrets
+from bridge.development.stack.up import StackUrls, running_stack
 from bridge.settings import Settings, load_settings
-from bridge.stack.account import open_data_dir
-from bridge.stack.errors import StackError
-from bridge.stack.postgres import embedded_postgres
-from bridge.stack.processes import free_port
-from bridge.stack.redis import embedded_redis
-from bridge.stack.secrets import kept_secret, own_secrets
-from bridge.stack.up import StackUrls, running_stack
 
-PROJECT = Path(__file__).parents[2]
+PROJECT = Path(__file__).parents[3]
 # Beside the installation and not in the data: 720 MB that every run can use again.
 _CACHE = PROJECT / ".cache"
 

@@ -11,14 +11,14 @@ from typing import Any
 import httpx
 from pydantic import SecretStr
 
-from bridge.demo.story import Report
+from bridge.development.demo.story import Report
+from bridge.development.stack.processes import until
+from bridge.development.stack.up import StackUrls
 from bridge.http.standard_webhooks import sign
 from bridge.ids import new_id
 from bridge.settings import webhook_key
-from bridge.stack.processes import until
-from bridge.stack.up import StackUrls
 
-_SAMPLES = Path(__file__).parents[2] / "tests" / "samples"
+_SAMPLES = Path(__file__).parents[3] / "tests" / "samples"
 _PATIENCE_SECONDS = 30.0
 # (what happens, the captured order, its event, the dust that must be there afterwards)
 _STEPS = (

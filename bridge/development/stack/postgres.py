@@ -19,11 +19,11 @@ from typing import IO
 import psycopg
 from psycopg import sql
 
-from bridge.stack.account import Account, open_data_dir, reachable_package, server_account, server_folder
-from bridge.stack.errors import StackError
-from bridge.stack.processes import spawn
-from bridge.stack.secrets import kept_secret
-from bridge.stack.servers import package_folder, served, started_once
+from bridge.development.stack.account import Account, open_data_dir, reachable_package, server_account, server_folder
+from bridge.development.stack.errors import StackError
+from bridge.development.stack.processes import spawn
+from bridge.development.stack.secrets import kept_secret
+from bridge.development.stack.servers import package_folder, served, started_once
 
 _DATABASE = "dust"
 _USER = "dust"

@@ -11,10 +11,10 @@ from typing import Any
 
 import httpx
 
-from bridge.demo.people import Json, Merchant, Refused, Storefront, answer
-from bridge.demo.seed import ShopKeys
-from bridge.demo.shop import Shop
-from bridge.stack.processes import until
+from bridge.development.demo.people import Json, Merchant, Refused, Storefront, answer
+from bridge.development.demo.seed import ShopKeys
+from bridge.development.demo.shop import Shop
+from bridge.development.stack.processes import until
 
 # Ten dust for a euro of goods without tax, and a hundred dust are worth a euro: ten percent back.
 PROGRAMME: Json = {

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from bridge.clock import now
-from bridge.demo.scenarios.document import PlaceOrder
+from bridge.development.scenarios.document import PlaceOrder
 from bridge.redemptions.repository import Code
 
 Json = dict[str, Any]
