@@ -1,4 +1,4 @@
-"""The `dust` command. Each file is a group of commands; this one puts them together and words errors."""
+"""The `dust` command. Each file has a group of commands; this one combines them and prints errors."""
 
 import sys
 
@@ -52,8 +52,8 @@ for group in (
 
 
 def main() -> None:
-    """Run a command; 1 is a failure told in plain words, 2 a wrong call or missing settings."""
-    # Beside the output, not in the middle of its JSON; servers set up their own logs later.
+    """Run a command. Exit code 1 is a failure, 2 a wrong call or missing settings."""
+    # Logs go to standard error, so that JSON output stays valid. Servers set up their own logs later.
     structlog.reset_defaults()
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     try:

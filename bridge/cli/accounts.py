@@ -1,4 +1,4 @@
-"""Commands about customers' dust and about product prices."""
+"""Commands for customers' points and for points prices of products."""
 
 from dataclasses import asdict
 from datetime import timedelta
@@ -37,20 +37,20 @@ def add_commands(app: typer.Typer) -> None:
     app.command()(token)
     # An amount such as -50 is a value, not an option.
     app.command(context_settings={"ignore_unknown_options": True})(adjust)
-    product = typer.Typer(help="Dust prices of products.", no_args_is_help=True)
+    product = typer.Typer(help="Points prices of products.", no_args_is_help=True)
     product.command(name="set")(product_set)
     app.add_typer(product, name="product")
 
 
 def balance(customer: Customer, as_json: AsJson = False) -> None:
-    """A customer's figures. Example: dust balance cus_01J9ZK3V5C"""
+    """A customer's balance. Example: dust balance cus_01J9ZK3V5C"""
     with transaction() as connection:
         tier = read_tier(connection, CustomerId(customer), now=now())
         view = balance_view(read_balance(connection, CustomerId(customer)), tier)
     if as_json:
         print_json(view.model_dump(mode="json"))
         return
-    console.print(f"{view.balance} dust: {view.available} available, {view.held} held, {view.pending} pending")
+    console.print(f"{view.balance} points: {view.available} available, {view.held} held, {view.pending} pending")
     for each in view.expiring:
         console.print(f"  {each.amount} expire {each.expires_at:%Y-%m-%d}")
     if view.tier:
@@ -60,7 +60,7 @@ def balance(customer: Customer, as_json: AsJson = False) -> None:
 def history(
     customer: Customer,
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 20,
-    memos: Annotated[bool, typer.Option("--memos", help="Also holds, releases and pending dust.")] = False,
+    memos: Annotated[bool, typer.Option("--memos", help="Also holds, releases and pending points.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """A customer's history, newest first. Example: dust history cus_01J9ZK3V5C"""
@@ -68,11 +68,11 @@ def history(
         rows = read_transactions(connection, CustomerId(customer), limit=limit, memos=memos)
     views = [transaction_view(row).model_dump() for row in rows]
     columns = ("created_at", "amount", "kind", "reference_id", "description", "balance_after")
-    print_rows(views, columns if not as_json else (), as_json=as_json, empty="Nothing has happened yet.")
+    print_rows(views, columns if not as_json else (), as_json=as_json, empty="No transactions yet.")
 
 
 def explain(customer: Customer, as_json: AsJson = False) -> None:
-    """Why a balance is what it is, in sentences. Example: dust explain cus_01J9ZK3V5C"""
+    """Explain a balance in sentences. Example: dust explain cus_01J9ZK3V5C"""
     with transaction() as connection:
         found = explain_balance(connection, CustomerId(customer))
     if as_json:
@@ -86,15 +86,15 @@ def explain(customer: Customer, as_json: AsJson = False) -> None:
 
 def adjust(
     customer: Customer,
-    amount: Annotated[int, typer.Argument(help="Whole dust; below zero takes away.")],
-    reason: Annotated[str, typer.Option(help="Why, for your books.")],
-    description: Annotated[str, typer.Option(help="What the customer reads; the reason is for the shop only.")] = "",
-    key: Annotated[str | None, typer.Option(help="Idempotency key: the same one again has no second effect.")] = None,
+    amount: Annotated[int, typer.Argument(help="Whole points; a negative number is a debit.")],
+    reason: Annotated[str, typer.Option(help="Why; for the shop only.")],
+    description: Annotated[str, typer.Option(help="What the customer sees; the reason is for the shop only.")] = "",
+    key: Annotated[str | None, typer.Option(help="Idempotency key. Repeating it has no second effect.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Credit or debit by hand. Example: dust adjust cus_01J9ZK3V5C -50 --reason "credited twice" """
     if not reason.strip():
-        raise field_error("reason", "say why")
+        raise field_error("reason", "is required")
     with transaction() as connection:
         row = adjust_balance(
             connection,
@@ -110,16 +110,16 @@ def adjust(
     if as_json:
         print_json(view.model_dump(mode="json"))
     else:
-        console.print(f"{view.amount:+d} dust, balance {view.balance_after} ({view.id})")
+        console.print(f"{view.amount:+d} points, balance {view.balance_after} ({view.id})")
 
 
 def product_set(
     product: Annotated[str, typer.Argument(help="A Medusa product id, prod_…")],
-    price: Annotated[int, typer.Option(min=1, max=MAX_DUST, help="Dust for one unit.")],
-    dust_only: Annotated[bool, typer.Option("--dust-only", help="Only dust can buy it.")] = False,
+    price: Annotated[int, typer.Option(min=1, max=MAX_DUST, help="Points for one unit.")],
+    dust_only: Annotated[bool, typer.Option("--dust-only", help="It can only be bought with points.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Set a product's dust price. Example: dust product set prod_01J9 --price 500 --dust-only"""
+    """Set a product's points price. Example: dust product set prod_01J9 --price 500 --dust-only"""
     wanted = Wanted(product_id=ProductId(product), dust_only=dust_only, dust_price=price)
     warning = None
     try:
@@ -134,18 +134,18 @@ def product_set(
     if as_json:
         print_json({"product_id": product, "dust_only": written.dust_only, "dust_price": written.dust_price})
     else:
-        console.print(f"{product}: {written.dust_price} dust" + (", dust only" if dust_only else ""))
+        console.print(f"{product}: {written.dust_price} points" + (", points only" if dust_only else ""))
     if warning:
         typer.echo(warning, err=True)
 
 
 def token(
     customer: Customer,
-    minutes: Annotated[int, typer.Option(min=1, max=1440, help="How long it is valid.")] = 60,
+    minutes: Annotated[int, typer.Option(min=1, max=1440, help="Minutes until it expires.")] = 60,
 ) -> None:
-    """Make a token as Medusa would give this customer, to try the Store API with. Example: dust token cus_1
+    """Create a customer token like Medusa's, to try the Store API. Example: dust token cus_1
 
-    It is signed with DUST_JWT_SECRET; a shop that signs with a key pair gives its own tokens only.
+    It is signed with DUST_JWT_SECRET. If Medusa signs with a key pair, only Medusa can create tokens.
     """
     settings = get_settings()
     settings.require("jwt_secret")

@@ -1,4 +1,4 @@
-"""`dust backfill`: dust for orders that were placed before there was any."""
+"""`dust backfill`: points for orders that were placed before Dust was installed."""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -23,25 +23,24 @@ def add_commands(app: typer.Typer) -> None:
 
 
 def backfill(
-    since: Annotated[datetime | None, typer.Option(help="Orders placed then or later (UTC); else all.")] = None,
-    until: Annotated[datetime | None, typer.Option(help="Orders placed before then (UTC); else until now.")] = None,
-    programme: Annotated[int | None, typer.Option(min=0, help="Rules version; else those in force.")] = None,
+    since: Annotated[datetime | None, typer.Option(help="Orders placed then or later (UTC). Default: all.")] = None,
+    until: Annotated[datetime | None, typer.Option(help="Orders placed before then (UTC). Default: now.")] = None,
+    programme: Annotated[
+        int | None, typer.Option(min=0, help="Version of the rules. Default: the current one.")
+    ] = None,
     with_signup: Annotated[
-        bool, typer.Option("--with-signup", help="Also sign-up bonuses, for accounts of then.")
+        bool, typer.Option("--with-signup", help="Also sign-up bonuses, for accounts of that time.")
     ] = False,
-    tell: Annotated[
-        bool, typer.Option("--tell", help="Let webhooks out say what was earned, as of today's orders.")
-    ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would give.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not show first and ask.")] = False,
-    restart: Annotated[bool, typer.Option("--restart", help="Forget one that was not finished.")] = False,
+    tell: Annotated[bool, typer.Option("--tell", help="Also send outgoing webhooks for the points earned.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what it would give.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Skip the preview and the question.")] = False,
+    restart: Annotated[bool, typer.Option("--restart", help="Discard an unfinished backfill.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Give dust for orders of the past, each once. Example: dust backfill --since 2026-01-01 --dry-run
+    """Give points for past orders, once for each. Example: dust backfill --since 2026-01-01 --dry-run
 
-    What an order waits for, and when its dust expires, counts from the order. The shop is told of none of it, so that
-    nobody gets a mail about an old order, unless you --tell. Interrupted, it goes on where it was when the same command
-    is given again.
+    Maturity and expiry count from the order. No outgoing webhooks are sent, so that no customer gets a mail about an
+    old order, unless you use --tell. If it is interrupted, the same command continues it.
     """
     options = BackfillOptions(
         since=_utc(since) if since else _BEGINNING,
@@ -75,16 +74,18 @@ def _tell_preview(found: Preview, *, as_json: bool) -> None:
         return
     console.print(
         f"{found.seen} orders seen, {found.known} of them settled already; {found.orders} would be settled:"
-        f" {found.dust} dust for {found.customers} customers."
+        f" {found.dust} points for {found.customers} customers."
     )
     rows = [vars(each) for each in found.by_currency]
     print_rows(rows, ("currency_code", "orders", "earning", "dust"), as_json=False, empty="")
     for note, number in found.notes.items():
         console.print(f"  {number} earn nothing: {note}", markup=False, highlight=False, soft_wrap=True)
     if found.expired:
-        console.print(f"  {found.expired} of that dust would be over already, as expiry counts from the order")
+        console.print(
+            f"  {found.expired} of these points would be expired already, because expiry counts from the order"
+        )
     if found.customers_for_signup:
-        console.print(f"  {found.customers_for_signup} customers would get {found.signup} dust for having signed up")
+        console.print(f"  {found.customers_for_signup} customers would get {found.signup} points as a sign-up bonus")
     for unreadable in found.unreadable:
         console.print(f"  ✗ {unreadable} cannot be read")
 
@@ -92,7 +93,7 @@ def _tell_preview(found: Preview, *, as_json: bool) -> None:
 def _run(options: BackfillOptions, *, tell: bool, as_json: bool) -> None:
     run = begin(options, actor=_ACTOR, now=now())
     if run.orders and not as_json:
-        console.print(f"It goes on at {run.seen_until:%Y-%m-%d %H:%M} UTC, after {run.orders} orders.")
+        console.print(f"Continuing at {run.seen_until:%Y-%m-%d %H:%M} UTC, after {run.orders} orders.")
     with Progress(*_COUNTING, TimeElapsedColumn(), console=console, disable=as_json, transient=True) as progress:
         task = progress.add_task("Settling", total=None, completed=run.orders)
         unreadable: list[str] = []
@@ -107,7 +108,7 @@ def _run(options: BackfillOptions, *, tell: bool, as_json: bool) -> None:
         print_json({**vars(done), "unreadable": unreadable})
         return
     console.print(
-        f"{done.orders} orders seen, {done.kept} of them settled now; {done.customers} sign-ups taken in."
+        f"{done.orders} orders seen, {done.kept} of them settled now; {done.customers} sign-ups stored."
         f" {done.waiting} events wait for a worker."
     )
     for order_id in unreadable:

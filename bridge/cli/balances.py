@@ -1,4 +1,4 @@
-"""Commands that bring balances in from a file, take them out again, and write them to one."""
+"""Commands that import balances from a file, undo an import, and export balances."""
 
 import csv
 import sys
@@ -59,7 +59,7 @@ class _FileFirst(TyperGroup):
 
 def add_commands(app: typer.Typer) -> None:
     group = typer.Typer(
-        cls=_FileFirst, help="Bring balances in from another programme's file.", no_args_is_help=True
+        cls=_FileFirst, help="Import balances from another programme's file.", no_args_is_help=True
     )  # fmt: skip
     group.command(name="file")(import_file)
     group.command(name="undo")(import_undo)
@@ -71,17 +71,17 @@ def add_commands(app: typer.Typer) -> None:
 
 def import_file(
     file: Annotated[Path, typer.Argument(help="A CSV file.", exists=True, dir_okay=False)],
-    preset: Annotated[PresetName, typer.Option(help="Whose columns it has.")] = PresetName.PLAIN,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only check, and say what would be imported.")] = False,
-    batch: Annotated[str | None, typer.Option(help="A name for it; else the file's, with a part of its hash.")] = None,
-    skip_refused: Annotated[bool, typer.Option("--skip-refused", help="Import the other rows all the same.")] = False,
+    preset: Annotated[PresetName, typer.Option(help="The programme that wrote the file.")] = PresetName.PLAIN,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only check, and show what would be imported.")] = False,
+    batch: Annotated[str | None, typer.Option(help="A name. Default: the file's, with a part of its hash.")] = None,
+    skip_refused: Annotated[bool, typer.Option("--skip-refused", help="Import the other rows.")] = False,
     refused: Annotated[Path | None, typer.Option(help="Write refused rows to this CSV file.", dir_okay=False)] = None,
-    description: Annotated[str, typer.Option(help="What customers read beside the dust.")] = _DESCRIPTION,
-    trust_ids: Annotated[bool, typer.Option("--trust-ids", help="Do not look customer ids up in Medusa.")] = False,
-    again: Annotated[bool, typer.Option("--again", help="Import a file that was imported once more.")] = False,
+    description: Annotated[str, typer.Option(help="What customers see with the points.")] = _DESCRIPTION,
+    trust_ids: Annotated[bool, typer.Option("--trust-ids", help="Do not look up customer ids in Medusa.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Import a file again that was imported before.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Import balances, all rows or none; asked again, it goes on. Example: dust import file.csv --dry-run"""
+    """Import balances, all rows or none. Repeat it to continue. Example: dust import file.csv --dry-run"""
     content, moment = file.read_bytes(), now()
     with transaction() as connection:
         time_zone = current_version(connection).programme.time_zone
@@ -120,7 +120,7 @@ def _look_up(reading: Reading, *, trust_ids: bool, quiet: bool) -> dict[int, Cus
     by_email = any(entry.email for entry in reading.entries)
     ask = by_email or not trust_ids
     medusa = get_medusa() if ask and (get_settings().medusa_url or not by_email) else None
-    with _bar("Looking customers up", len(reading.entries), quiet=quiet) as step:
+    with _bar("Looking up customers", len(reading.entries), quiet=quiet) as step:
         return find_customers(medusa, reading, step)
 
 
@@ -164,9 +164,11 @@ def _tell_checked(
         console.print(f"It was imported before, as {earlier.name}: importing it again would change nothing.")
     elif dry_run or reading.problems:
         who = len(set(customers.values()))
-        console.print(f"{len(reading.entries)} rows could be imported: {dust} dust for {who} customers.")
+        console.print(f"{len(reading.entries)} rows could be imported: {dust} points for {who} customers.")
     if not dry_run:
-        console.print("Nothing was imported." + (" Correct the file, or --skip-refused." if reading.problems else ""))
+        console.print(
+            "Nothing was imported." + (" Correct the file, or use --skip-refused." if reading.problems else "")
+        )
 
 
 def _tell_reading(reading: Reading) -> None:
@@ -178,7 +180,7 @@ def _tell_reading(reading: Reading) -> None:
             f"{len(reading.problems)} rows are refused." + (f" {more} more: --refused FILE" if more > 0 else "")
         )
     if reading.zeros:
-        console.print(f"{reading.zeros} rows have a balance of 0: nothing to bring.")
+        console.print(f"{reading.zeros} rows have a balance of 0: nothing to import.")
     if reading.left_out:
         console.print(f"{reading.left_out} pending points are left out: the file does not say when they may be spent.")
 
@@ -190,16 +192,16 @@ def _tell_imported(earlier: Batch | None, *, batch_id: str | None = None, as_jso
         print_json(vars(batch))
         return
     if earlier is not None:
-        went_on = f"It went on where it was: {earlier.waiting} rows." if earlier.waiting else "Nothing was left to do."
+        went_on = f"It continued: {earlier.waiting} rows." if earlier.waiting else "Nothing was left to do."
         console.print(f"This file was imported before. {went_on}")
     console.print(
-        f"{batch.rows.get(RowState.POSTED, 0)} rows are imported: {batch.dust} dust for {batch.customers} customers."
+        f"{batch.rows.get(RowState.POSTED, 0)} rows are imported: {batch.dust} points for {batch.customers} customers."
     )
-    console.print(f"To take it back: dust import undo {batch.name}", soft_wrap=True)
+    console.print(f"To undo it: dust import undo {batch.name}", soft_wrap=True)
 
 
 def _write_refused(file: Path, content: bytes, reading: Reading) -> None:
-    """The refused rows as they were, and beside each why: once corrected, it can be imported as it is."""
+    """Write the refused rows unchanged, each with the reason. After a correction the file can be imported."""
     problems = {problem.line: problem for problem in reading.problems}
     with file.open("w", newline="", encoding="utf-8", errors="surrogateescape") as out:
         writer = csv.writer(out)
@@ -212,13 +214,13 @@ def _write_refused(file: Path, content: bytes, reading: Reading) -> None:
 
 
 def import_undo(batch: BatchName, as_json: AsJson = False) -> None:
-    """Take an import's dust back, by the rules' negative_balance. Example: dust import undo file-1a2b3c4d"""
+    """Reverse an import, by the rules' negative_balance. Example: dust import undo file-1a2b3c4d"""
     with transaction() as connection:
         found = read_batch(connection, batch)
     if found.state is BatchState.UNDONE:
-        raise InvalidInput(f"The import {found.name} is undone.")
+        raise InvalidInput(f"The import {found.name} was undone already.")
     undone: list[TakenBack] = []
-    with _bar("Taking back", found.customers, quiet=as_json) as step:
+    with _bar("Reversing", found.customers, quiet=as_json) as step:
         while True:
             with transaction() as connection:
                 some = undo_some(connection, found.id, actor=_ACTOR, now=now())
@@ -235,13 +237,13 @@ def _tell_undone(batch: Batch, undone: list[TakenBack], *, as_json: bool) -> Non
     if as_json:
         print_json({"batch": batch.name, "customers": len(undone), **totals, "not_found": gone})
         return
-    console.print(f"{totals['dust']} dust of {len(undone)} customers are taken back.")
+    console.print(f"{totals['dust']} points of {len(undone)} customers were reversed.")
     if gone:
-        console.print("Of these customers not all of it was there any more:")
+        console.print("These customers did not have all of them any more:")
         columns = ("customer_id", "dust", "expired", "gone", "waived", "balance")
         print_rows(gone[:_SHOWN], columns, as_json=False, empty="")
         if len(gone) > _SHOWN:
-            console.print(f"and {len(gone) - _SHOWN} more: --json names all of them")
+            console.print(f"and {len(gone) - _SHOWN} more: --json lists all of them")
 
 
 def import_list(
@@ -260,7 +262,7 @@ def import_list(
 
 
 def import_show(batch: BatchName, as_json: AsJson = False) -> None:
-    """Show one import, with the rows it left out. Example: dust import show file-1a2b3c4d"""
+    """Show one import, with its refused rows. Example: dust import show file-1a2b3c4d"""
     with transaction() as connection:
         found = read_batch(connection, batch)
         refused = [dict(row._mapping) for row in refused_rows(connection, found.id)]
@@ -274,9 +276,9 @@ def import_show(batch: BatchName, as_json: AsJson = False) -> None:
 
 
 def export(
-    file: Annotated[Path | None, typer.Argument(help="Where to; else standard output.", dir_okay=False)] = None,
-    lots: Annotated[bool, typer.Option("--lots", help="A row for each lot, with its dates.")] = False,
-    transactions: Annotated[bool, typer.Option("--transactions", help="A row for each row of the book.")] = False,
+    file: Annotated[Path | None, typer.Argument(help="The file. Default: standard output.", dir_okay=False)] = None,
+    lots: Annotated[bool, typer.Option("--lots", help="One row for each lot, with its dates.")] = False,
+    transactions: Annotated[bool, typer.Option("--transactions", help="One row for each ledger transaction.")] = False,
 ) -> None:
     """Write all balances as CSV, in the format that dust import reads. Example: dust export balances.csv --lots"""
     if lots and transactions:

@@ -22,19 +22,21 @@ def add_commands(app: typer.Typer) -> None:
 
 def bonus(
     customers: Annotated[list[str], typer.Argument(help="Medusa customer ids, cus_…")],
-    amount: Annotated[int, typer.Option(min=1, max=MAX_DUST, help="Whole dust for each of them.")],
-    reason: Annotated[str, typer.Option(help="Why, for your books.")],
-    description: Annotated[str, typer.Option(help="What the customers read; the reason is for the shop only.")] = "",
+    amount: Annotated[int, typer.Option(min=1, max=MAX_DUST, help="Whole points for each of them.")],
+    reason: Annotated[str, typer.Option(help="Why; for the shop only.")],
+    description: Annotated[str, typer.Option(help="What the customers see; the reason is for the shop only.")] = "",
     expires_after_days: Annotated[
-        int | None, typer.Option(min=1, max=MAX_DAYS, help="Else as earned dust does by the programme.")
+        int | None, typer.Option(min=1, max=MAX_DAYS, help="Default: as the programme says for earned points.")
     ] = None,
-    matures_after_days: Annotated[int, typer.Option(min=0, max=MAX_DAYS, help="Until then it is pending.")] = 0,
-    key: Annotated[str | None, typer.Option(help="Idempotency key: the same one again has no second effect.")] = None,
+    matures_after_days: Annotated[
+        int, typer.Option(min=0, max=MAX_DAYS, help="Until then the points are pending.")
+    ] = 0,
+    key: Annotated[str | None, typer.Option(help="Idempotency key. Repeating it has no second effect.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Give dust to customers, all or none. Example: dust bonus cus_01J9ZK3V5C --amount 100 --reason "birthday" """
+    """Give points to customers, all or none. Example: dust bonus cus_01J9ZK3V5C --amount 100 --reason "birthday" """
     if not reason.strip():
-        raise field_error("reason", "say why")
+        raise field_error("reason", "is required")
     wish = BonusWish(
         customer_ids=tuple(CustomerId(each) for each in customers),
         amount=amount,
@@ -51,4 +53,4 @@ def bonus(
         print_json(view.model_dump(mode="json"))
         return
     for row in view.transactions:
-        console.print(f"{row.customer_id}: {view.amount:+d} dust, balance {row.balance_after} ({row.id})")
+        console.print(f"{row.customer_id}: {view.amount:+d} points, balance {row.balance_after} ({row.id})")

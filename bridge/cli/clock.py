@@ -1,4 +1,4 @@
-"""The command that moves time, to try things out."""
+"""The command for the test clock."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
@@ -13,9 +13,9 @@ from bridge.ledger.scheduled import post_due_lots
 from bridge.queue.enqueue import INBOX_DRAIN, OUTGOING_EXPIRING, REDEMPTIONS_SWEEP, publish
 
 _CUSTOMERS_AT_ONCE = 200
-# The workers' processes have looked at the clock again by then.
+# By then the workers have read the clock again.
 _SOON_SECONDS = 2.0
-# Beyond any rule of a programme; a year further on Python's calendar would be in danger.
+# Longer than any rule of a programme, and well within Python's calendar.
 _FURTHEST = timedelta(days=365 * 200)
 
 
@@ -25,14 +25,14 @@ def add_commands(app: typer.Typer) -> None:
 
 def clock(
     what: Annotated[
-        str | None, typer.Argument(help="+30d, +12h, +1w2d …; `set` with a moment; `reset`; else show.")
+        str | None, typer.Argument(help="+30d, +12h, +1w2d …; `set` with a time; `reset`. Default: show.")
     ] = None,
     moment: Annotated[str | None, typer.Argument(help="For `set`: 2027-01-01 or 2027-01-01T00:00Z.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show or move the time that Dust goes by, where things are tried out. Example: dust clock +30d
+    """Show or move Dust's test clock. Example: dust clock +30d
 
-    What matures or expires by it is booked at once. Medusa's own clock does not move, so new orders still come with
+    Points that mature or expire by then are booked at once. Medusa's clock does not move, so new orders still have
     today's date; `dust trigger` sends orders of the moved day.
     """
     if what is not None:
@@ -42,7 +42,7 @@ def clock(
     if as_json:
         print_json({"now": now().isoformat(), "ahead_seconds": ahead.total_seconds()})
         return
-    console.print(f"{now():%Y-%m-%d %H:%M} UTC" + (f", {_words(ahead)} ahead of the wall" if ahead else ""))
+    console.print(f"{now():%Y-%m-%d %H:%M} UTC" + (f", {_words(ahead)} ahead of the real time" if ahead else ""))
 
 
 def _move(what: str, moment: str | None) -> None:
@@ -65,7 +65,7 @@ def _offset(what: str, moment: str | None, ahead: timedelta) -> timedelta:
     elif what.startswith("+") and not moment:
         offset = ahead + _span(what.removeprefix("+"))
     else:
-        raise field_error("clock", "say +30d (also w, h, m), `set 2027-01-01T00:00Z`, or `reset`")
+        raise field_error("clock", "must be +30d (also w, h, m), `set 2027-01-01T00:00Z`, or `reset`")
     if abs(offset) > _FURTHEST:
         raise field_error("clock", "is too far away")
     return offset
@@ -82,7 +82,7 @@ def _moment(text: str) -> datetime:
     try:
         found = datetime.fromisoformat(text)
     except ValueError as error:
-        raise field_error("clock", f"{text!r} is no moment: say 2027-01-01T00:00Z") from error
+        raise field_error("clock", f"{text!r} is not a time: write 2027-01-01T00:00Z") from error
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 

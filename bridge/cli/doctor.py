@@ -1,4 +1,4 @@
-"""`dust doctor`: is everything as it should be, and what to do where it is not."""
+"""`dust doctor`: checks the installation and says how to fix what is wrong."""
 
 from typing import Annotated
 
@@ -15,10 +15,10 @@ def add_commands(app: typer.Typer) -> None:
 
 
 def doctor(
-    flower: Annotated[str | None, typer.Option(help="Where Flower is, when not on this machine.")] = None,
+    flower: Annotated[str | None, typer.Option(help="Flower's address, if it is not on this machine.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check the installation; each ✗ says how to fix it. Exit code 1 on any. Example: dust doctor"""
+    """Check the installation. Each ✗ says how to fix it, and the exit code is 1. Example: dust doctor"""
     findings = []
     for finding in examine(flower):
         findings.append(finding)

@@ -1,4 +1,4 @@
-"""Commands about events: send one, list them, try failed ones again."""
+"""Commands for events: send one, list them, retry failed ones."""
 
 import json
 import time
@@ -36,10 +36,10 @@ def add_commands(app: typer.Typer) -> None:
 def trigger(
     event: Annotated[str, typer.Argument(help="For example order.placed")],
     order: Annotated[
-        Path | None, typer.Option(help="A file with the order's JSON; else a sample.", exists=True)
+        Path | None, typer.Option(help="A file with the order's JSON. Default: a sample.", exists=True)
     ] = None,
-    customer: Annotated[str | None, typer.Option(help="The customer the order or event is for.")] = None,
-    url: Annotated[str | None, typer.Option(help="The API; else DUST_HOST and DUST_PORT.")] = None,
+    customer: Annotated[str | None, typer.Option(help="The customer of the order or event.")] = None,
+    url: Annotated[str | None, typer.Option(help="The API's address. Default: DUST_HOST and DUST_PORT.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Send a signed sample event. Example: dust trigger order.placed --customer cus_1"""
@@ -90,7 +90,7 @@ def _order(file: Path | None, customer: str | None) -> dict[str, Any]:
 
 
 def _sample_order(customer: str) -> dict[str, Any]:
-    """An order of one 20.00 eur shirt with 25 % tax, as the Admin API would give it."""
+    """An order of one 20.00 eur shirt with 25 % tax, as the Admin API returns it."""
     placed = now().isoformat()
     item = {
         "id": new_id("ordli"), "title": "Shirt", "product_id": "prod_sample", "quantity": 1, "unit_price": 20,
@@ -104,16 +104,16 @@ def _sample_order(customer: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-_Type = Annotated[str | None, typer.Option("--type", help="Only of this type.")]
-_Subject = Annotated[str | None, typer.Option(help="Only about this order, customer, …")]
-_Code = Annotated[str | None, typer.Option(help="Only with this reason code, for example medusa_unavailable.")]
-_Since = Annotated[datetime | None, typer.Option(help="Only those that came in then or later (UTC).")]
-_Until = Annotated[datetime | None, typer.Option(help="Only those that came in before then (UTC).")]
+_Type = Annotated[str | None, typer.Option("--type", help="Only those of this type.")]
+_Subject = Annotated[str | None, typer.Option(help="Only those about this order, customer, …")]
+_Code = Annotated[str | None, typer.Option(help="Only those with this reason code, for example medusa_unavailable.")]
+_Since = Annotated[datetime | None, typer.Option(help="Only those received then or later (UTC).")]
+_Until = Annotated[datetime | None, typer.Option(help="Only those received before then (UTC).")]
 
 
 def events(
-    event_id: Annotated[str | None, typer.Argument(help="One event, with its body and what happened to it.")] = None,
-    state: Annotated[EventState | None, typer.Option(help="Only these.")] = None,
+    event_id: Annotated[str | None, typer.Argument(help="One event, with its body and its attempts.")] = None,
+    state: Annotated[EventState | None, typer.Option(help="Only those in this state.")] = None,
     type_: _Type = None,
     subject: _Subject = None,
     code: _Code = None,
@@ -146,12 +146,14 @@ def _show_event(event_id: str, *, as_json: bool) -> None:
         if value is not None:
             console.print(f"{name:16}{value}", markup=False, highlight=False, soft_wrap=True)
     columns = ("at", "outcome", "attempt", "error_code", "reason", "actor")
-    print_rows(history, columns, as_json=False, empty="It went through without a failed attempt.")
+    print_rows(history, columns, as_json=False, empty="It had no failed attempt.")
 
 
 def retry(
     event_id: Annotated[str | None, typer.Argument(help="The event; `dust events --state failed` lists them.")] = None,
-    all_failed: Annotated[bool, typer.Option("--all-failed", help="Every failed event that fits the rest.")] = False,
+    all_failed: Annotated[
+        bool, typer.Option("--all-failed", help="All failed events that match the other options.")
+    ] = False,
     type_: _Type = None,
     subject: _Subject = None,
     code: _Code = None,
@@ -159,12 +161,12 @@ def retry(
     until: _Until = None,
     as_json: AsJson = False,
 ) -> None:
-    """Try failed events again; harmless for any other. Example: dust retry --all-failed --code medusa_unavailable"""
+    """Retry failed events; harmless for others. Example: dust retry --all-failed --code medusa_unavailable"""
     only = EventFilter(type=type_, subject=subject, code=code, since=_utc(since), until=_utc(until))
     if (event_id is None) == (not all_failed):
         raise InvalidInput("Give an event id, or --all-failed.")
     if event_id is not None and only != EventFilter():
-        raise InvalidInput("--type, --subject, --code, --since and --until choose among --all-failed.")
+        raise InvalidInput("--type, --subject, --code, --since and --until can only be used with --all-failed.")
     retried = _retry_one(event_id) if event_id else _retry_many(only, quiet=as_json)
     publish(INBOX_DRAIN)
     if as_json:
@@ -172,7 +174,7 @@ def retry(
     elif event_id and not retried:
         console.print("Nothing to do: it has not failed.")
     else:
-        console.print(f"{retried} will be handled again.")
+        console.print(f"{retried} will be processed again.")
 
 
 def _retry_one(event_id: str) -> int:

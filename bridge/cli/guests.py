@@ -1,4 +1,4 @@
-"""Commands about guests' dust, and about accounts that belong to one person."""
+"""Commands for guests' points, and for two accounts of one person."""
 
 from typing import Annotated
 
@@ -23,7 +23,7 @@ Customer = Annotated[str, typer.Argument(help="A Medusa customer id, cus_…")]
 
 
 def add_commands(app: typer.Typer) -> None:
-    group = typer.Typer(help="Dust of guests' orders.", no_args_is_help=True)
+    group = typer.Typer(help="Points of guests' orders.", no_args_is_help=True)
     group.command(name="list")(list_waiting)
     group.command()(show)
     group.command()(claim)
@@ -34,11 +34,11 @@ def add_commands(app: typer.Typer) -> None:
 
 
 def list_waiting(
-    state: Annotated[EscrowState | None, typer.Option(help="Only these.")] = None,
+    state: Annotated[EscrowState | None, typer.Option(help="Only those in this state.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """What is set aside for guests, newest first. Example: dust guests list --state waiting"""
+    """Points of guests in escrow, newest first. Example: dust guests list --state waiting"""
     with transaction() as connection:
         waiting = read_waiting(connection)
         found = list_escrows(connection, state=state, limit=limit)
@@ -46,12 +46,12 @@ def list_waiting(
     if as_json:
         print_json({"waiting_orders": waiting.orders, "waiting_dust": waiting.dust, "escrows": rows})
         return
-    print_rows(rows, _COLUMNS, as_json=False, empty="Nothing was set aside yet.")
-    console.print(f"{waiting.dust} dust of {waiting.orders} orders wait to be claimed.")
+    print_rows(rows, _COLUMNS, as_json=False, empty="There are no orders of guests yet.")
+    console.print(f"{waiting.dust} points of {waiting.orders} orders wait to be claimed.")
 
 
 def show(order: Annotated[str, typer.Argument(help="A Medusa order id, order_…")], as_json: AsJson = False) -> None:
-    """What happened to a guest's dust, in sentences. Example: dust guests show order_01J9ZK3V5C"""
+    """Explain the points of a guest's order in sentences. Example: dust guests show order_01J9ZK3V5C"""
     with transaction() as connection:
         found = read_escrow(connection, OrderId(order))
         sentences = explain_escrow(connection, found)
@@ -64,13 +64,18 @@ def show(order: Annotated[str, typer.Argument(help="A Medusa order id, order_…
 
 def claim(
     customer: Customer,
-    email: Annotated[str, typer.Option(help="The e-mail of the orders; `-` asks for it, so that no history keeps it.")],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be claimed.")] = False,
+    email: Annotated[
+        str,
+        typer.Option(
+            help="The e-mail of the orders. With `-` you are asked, so that it is not in the shell's history."
+        ),
+    ],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be claimed.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Give a customer the dust of their orders as a guest. Example: dust guests claim cus_01J9ZK3V5C --email -
+    """Give a customer the points of their guest orders. Example: dust guests claim cus_01J9ZK3V5C --email -
 
-    Only once they have proved to you that the e-mail is theirs: Medusa has not.
+    First let them prove that the e-mail is theirs: Medusa does not check it.
     """
     address = typer.prompt("E-mail", err=True) if email == "-" else email
     with transaction() as connection:
@@ -81,20 +86,20 @@ def claim(
     if as_json:
         print_json({"customer_id": customer, "dry_run": dry_run, "dust": sum(orders.values()), "orders": rows})
         return
-    print_rows(rows, ("order_id", "dust"), as_json=False, empty="Nothing waits under this e-mail.")
-    console.print(f"{sum(orders.values())} dust {'would be' if dry_run else 'were'} claimed.")
+    print_rows(rows, ("order_id", "dust"), as_json=False, empty="No orders wait under this e-mail.")
+    console.print(f"{sum(orders.values())} points {'would be' if dry_run else 'were'} claimed.")
 
 
 def new_key(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make a new key for the hashes of guests' e-mails. Example: dust guests replace-key --yes
+    """Create a new key for the hashes of guests' e-mails. Example: dust guests replace-key --yes
 
-    Old hashes are dropped. `dust reconcile --since` brings the e-mails of waiting orders again from Medusa.
+    The old hashes are deleted. `dust reconcile --since` reads the e-mails of waiting orders from Medusa again.
     """
     if not yes:
-        typer.confirm("Every hash is dropped until you reconcile. Go on?", abort=True, err=True)
+        typer.confirm("All hashes are deleted until you reconcile. Continue?", abort=True, err=True)
     with transaction() as connection:
         lost = replace_key(connection, now=now())
     if as_json:
@@ -107,12 +112,12 @@ def new_key(
 
 def merge(
     customer: Customer,
-    into: Annotated[str, typer.Option(help="The customer that has everything from then on.")],
+    into: Annotated[str, typer.Option(help="The customer that keeps the points.")],
     as_json: AsJson = False,
 ) -> None:
-    """Make two accounts of one person one. Example: dust merge cus_01J9ZK3V5C --into cus_01J8AB2X7D
+    """Merge two accounts of one person. Example: dust merge cus_01J9ZK3V5C --into cus_01J8AB2X7D
 
-    `dust unmerge` undoes it, as far as the dust is neither spent nor set aside by then.
+    `dust unmerge` undoes it, as far as the points are neither spent nor held by then.
     """
     with transaction() as connection:
         done = merge_customers(connection, CustomerId(customer), CustomerId(into), actor=_ACTOR, now=now())
@@ -120,14 +125,14 @@ def merge(
     if as_json:
         print_json({**vars(done), "balance": balance})
     else:
-        console.print(f"{customer} is merged into {into}, which has {balance} dust now ({done.id}).")
+        console.print(f"{customer} is merged into {into}, which has {balance} points now ({done.id}).")
 
 
 def unmerge(customer: Customer, as_json: AsJson = False) -> None:
-    """Make two accounts of a merged one again. Example: dust unmerge cus_01J9ZK3V5C"""
+    """Undo a merge. Example: dust unmerge cus_01J9ZK3V5C"""
     with transaction() as connection:
         done = unmerge_customer(connection, CustomerId(customer), actor=_ACTOR, now=now())
     if as_json:
         print_json({**vars(done.merge), "brought": done.brought, "returned": done.returned})
     else:
-        console.print(f"{customer} has {done.returned} of the {done.brought} dust back that it had brought.")
+        console.print(f"{customer} has {done.returned} of its {done.brought} points back.")

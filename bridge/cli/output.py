@@ -15,12 +15,12 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on standard output."""
+    """Print one JSON document on standard output."""
     print(json.dumps(value, default=str, indent=2))
 
 
 def print_rows(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], *, as_json: bool, empty: str) -> None:
-    """Rows as a table, or as a JSON list."""
+    """Print rows as a table, or as a JSON list."""
     found = list(rows)
     if as_json:
         print_json(found)
@@ -30,7 +30,7 @@ def print_rows(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], *, as_
         return
     table = Table()
     for column in columns:
-        # An id is there to be copied; the prose beside it may wrap.
+        # An id must be in one line, so that it can be copied. Other text may wrap.
         table.add_column(column, no_wrap=column.endswith("id") or column == "subject")
     for row in found:
         table.add_row(*(_cell(row[column]) for column in columns))

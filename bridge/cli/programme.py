@@ -1,4 +1,4 @@
-"""Commands about the rules: show them, check a change, try it on orders of the past, and make it the rules in force."""
+"""Commands for the rules: show, check, simulate on past orders, and set them."""
 
 import json
 from datetime import UTC, datetime
@@ -22,7 +22,7 @@ from bridge.redemptions.pricing.rewards import require_one_price
 from bridge.simulation.compare import Comparison, Slice, compare
 
 _ACTOR = "cli"
-# What GET /admin/dust/programme adds to the document: a file that was saved from there may have it.
+# GET /admin/dust/programme adds these to the document, so a saved file may have them.
 _READ_ONLY = {"version", "author", "created_at"}
 _COUNTING = (SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed:.0f} orders"))
 _BAR_WIDTH = 40
@@ -31,7 +31,7 @@ File = Annotated[Path, typer.Argument(help="A programme document, JSON.", exists
 
 
 def add_commands(app: typer.Typer) -> None:
-    group = typer.Typer(help="The rules: what dust is given for, and what it is worth.", no_args_is_help=True)
+    group = typer.Typer(help="The rules for earning and redeeming points.", no_args_is_help=True)
     group.command(name="show")(show)
     group.command(name="versions")(versions)
     group.command(name="check")(check)
@@ -41,9 +41,9 @@ def add_commands(app: typer.Typer) -> None:
 
 
 def show(
-    version: Annotated[int | None, typer.Option(min=0, help="An earlier one; else the rules in force.")] = None,
+    version: Annotated[int | None, typer.Option(min=0, help="An earlier version. Default: the current one.")] = None,
 ) -> None:
-    """Print the rules as JSON, which `set` takes back. Example: dust programme show > rules.json"""
+    """Print the rules as JSON, in the format of `set`. Example: dust programme show > rules.json"""
     with transaction() as connection:
         found = current_version(connection) if version is None else version_numbered(connection, version)
     print_json(_view(found))
@@ -55,18 +55,18 @@ def _view(version: Version) -> dict[str, Any]:
 
 
 def versions(limit: Annotated[int, typer.Option(min=1, max=1000)] = 20, as_json: AsJson = False) -> None:
-    """List who changed the rules when, newest first. Example: dust programme versions"""
+    """List the versions of the rules, newest first. Example: dust programme versions"""
     with transaction() as connection:
         found = list_versions(connection, limit=limit)
     rows = [{"version": each.number, "author": each.author, "created_at": each.created_at} for each in found]
     if as_json:
         print_json([_view(each) for each in found])
         return
-    print_rows(rows, ("version", "author", "created_at"), as_json=False, empty="Nobody has changed the defaults yet.")
+    print_rows(rows, ("version", "author", "created_at"), as_json=False, empty="The rules were never changed.")
 
 
 def check(file: File, as_json: AsJson = False) -> None:
-    """Check a document, and say what it would change. Example: dust programme check rules.json"""
+    """Check a document, and show what it would change. Example: dust programme check rules.json"""
     wanted = _read(file)
     _check_currencies(wanted)
     with transaction() as connection:
@@ -80,7 +80,7 @@ def check(file: File, as_json: AsJson = False) -> None:
 
 
 def set_rules(file: File, as_json: AsJson = False) -> None:
-    """Make a document the rules in force; settled orders keep theirs. Example: dust programme set rules.json"""
+    """Make a document the current rules. Settled orders keep theirs. Example: dust programme set rules.json"""
     wanted = _read(file)
     _check_currencies(wanted)
     require_one_price(wanted.redeem, get_medusa)
@@ -93,7 +93,7 @@ def set_rules(file: File, as_json: AsJson = False) -> None:
 
 
 def _check_currencies(wanted: Programme) -> None:
-    """Ask Medusa for the shop's currencies, keep them, and refuse rules that name another one."""
+    """Read the shop's currencies from Medusa, store them, and refuse rules with another one."""
     currencies = ask_currencies(get_medusa)
     if currencies is None:
         return
@@ -116,7 +116,7 @@ def _read(file: Path) -> Programme:
 
 
 def _changes(present: Any, wanted: Any, path: str = "") -> list[dict[str, str]]:
-    """Every rule that differs, with its place in the document."""
+    """All rules that differ, with their paths in the document."""
     if isinstance(present, dict) and isinstance(wanted, dict):
         names = sorted(present.keys() | wanted.keys())
         return [
@@ -132,15 +132,15 @@ def _changes(present: Any, wanted: Any, path: str = "") -> list[dict[str, str]]:
 def simulate(
     file: File,
     since: Annotated[datetime, typer.Option(help="Orders placed then or later (UTC).")],
-    until: Annotated[datetime | None, typer.Option(help="Orders placed before then (UTC); else all.")] = None,
-    top: Annotated[int, typer.Option(min=0, max=1000, help="How many of the most affected orders to name.")] = 10,
-    plot: Annotated[Path | None, typer.Option(help="Also write an SVG picture.", dir_okay=False)] = None,
+    until: Annotated[datetime | None, typer.Option(help="Orders placed before then (UTC). Default: all.")] = None,
+    top: Annotated[int, typer.Option(min=0, max=1000, help="How many of the most affected orders to list.")] = 10,
+    plot: Annotated[Path | None, typer.Option(help="Also write a chart as SVG.", dir_okay=False)] = None,
     as_json: AsJson = False,
 ) -> None:
-    """What orders would have earned by other rules. Example: dust programme simulate rules.json --since 2026-01-01
+    """Show what orders would have earned by other rules. Example: dust programme simulate rules.json --since 2026-01-01
 
-    Orders are read from Medusa as they now are, and settled by the present rules and by the changed ones in tables that
-    vanish; nothing is written. Every order counts as new; for limits and tiers, orders from before count for nothing.
+    Orders are read from Medusa as they are now, and settled by the current rules and by the changed ones in temporary
+    tables; nothing is written. Every order counts as new. Orders before --since do not count for limits and tiers.
     """
     wanted = _read(file)
     with transaction() as connection:
@@ -160,7 +160,7 @@ def simulate(
             progress=lambda steps: progress.advance(task, steps),
         )
     if plot:
-        # Only here: it takes a third of a second to load.
+        # Imported here because it takes a third of a second.
         from bridge.reports.plot import plot_simulation
 
         plot_simulation(found.by_month, plot)
@@ -171,11 +171,11 @@ def simulate(
     _tell(found, present.number)
     if any(_looks_back(each) for each in (present.programme, wanted)):
         console.print(
-            f"Limits and tiers begin at nothing on {start:%Y-%m-%d}: what customers had before is not counted. Begin as"
-            " early as their windows reach back to see it all."
+            f"Orders before {start:%Y-%m-%d} do not count for limits and tiers. Use a --since as"
+            " early as their windows to include them."
         )
     if plot:
-        console.print(f"The picture is in {plot}")
+        console.print(f"The chart is in {plot}")
 
 
 def _looks_back(programme: Programme) -> bool:
@@ -205,11 +205,11 @@ def _slice(each: Slice) -> dict[str, Any]:
 def _tell(found: Comparison, version: int) -> None:
     total = found.total
     console.print(
-        f"{total.orders} orders placed from {found.since:%Y-%m-%d} to {found.until:%Y-%m-%d}: {total.now} dust by the"
-        f" rules in force (version {version}), {total.then} by the changed ones: {total.difference:+d}."
+        f"{total.orders} orders placed from {found.since:%Y-%m-%d} to {found.until:%Y-%m-%d}: {total.now} points by the"
+        f" current rules (version {version}), {total.then} by the changed ones: {total.difference:+d}."
     )
     console.print(
-        f"{found.changed} orders of {found.customers} customers would earn another number. Nothing was written."
+        f"{found.changed} orders of {found.customers} customers would earn a different number. Nothing was written."
     )
     for unreadable in found.unreadable:
         console.print(f"✗ {unreadable} cannot be read")

@@ -1,4 +1,4 @@
-"""`dust report …`: what a merchant's books need, as a table, as CSV for a spreadsheet, as JSON, or as a picture."""
+"""`dust report …`: reports for a merchant's accounting, as a table, CSV, JSON or a chart."""
 
 import sys
 from datetime import UTC, date, datetime, timedelta
@@ -21,14 +21,14 @@ from bridge.reports.movements import movements as read_movements
 from bridge.reports.reading import reading
 
 AsCsv = Annotated[
-    Path | None, typer.Option("--csv", help="Write a CSV file instead; - is standard output.", allow_dash=True)
+    Path | None, typer.Option("--csv", help="Write a CSV file instead. - is standard output.", allow_dash=True)
 ]
-AsPlot = Annotated[Path | None, typer.Option("--plot", help="Write an SVG picture instead.")]
+AsPlot = Annotated[Path | None, typer.Option("--plot", help="Write a chart as SVG instead.")]
 _MAX_CLOSES = 100_000
 
 
 def add_commands(app: typer.Typer) -> None:
-    report = typer.Typer(help="Reports from the books.", no_args_is_help=True)
+    report = typer.Typer(help="Reports from the ledger.", no_args_is_help=True)
     report.callback()(reports)
     for command in (liability, movements, expiring, breakage, closes):
         report.command()(command)
@@ -36,15 +36,15 @@ def add_commands(app: typer.Typer) -> None:
 
 
 def reports() -> None:
-    """Reports from the books."""
+    """Reports from the ledger."""
 
 
 def liability(
-    at: Annotated[datetime | None, typer.Option(help="A past moment (UTC); else now.")] = None,
+    at: Annotated[datetime | None, typer.Option(help="A past time (UTC). Default: now.")] = None,
     csv: AsCsv = None,
     as_json: AsJson = False,
 ) -> None:
-    """What the programme owes, or owed. Example: dust report liability --at 2026-11-01"""
+    """What the programme owes, now or at a past time. Example: dust report liability --at 2026-11-01"""
     moment = at.replace(tzinfo=UTC) if at and at.tzinfo is None else at or now()
     with reading() as connection:
         found = read_liability(connection, moment)
@@ -65,26 +65,26 @@ def liability(
     for code, value in found.value.items():
         console.print(f"  worth       {value} {code}")
     rows = [{"kind": kind, "dust": dust} for kind, dust in sorted(found.movements.items())]
-    print_rows(rows, ("kind", "dust"), as_json=False, empty="Nothing has moved yet.")
+    print_rows(rows, ("kind", "dust"), as_json=False, empty="No transactions yet.")
     console.print("✓ the movements add up" if found.adds_up else "✗ the movements do not add up: run dust audit")
 
 
 def movements(
-    since: Annotated[datetime | None, typer.Option(help="The first day (UTC); else 30 days ago.")] = None,
-    until: Annotated[datetime | None, typer.Option(help="The day after the last; else tomorrow.")] = None,
-    by: Annotated[Period, typer.Option(help="A row for each day or month.")] = Period.DAY,
+    since: Annotated[datetime | None, typer.Option(help="The first day (UTC). Default: 30 days ago.")] = None,
+    until: Annotated[datetime | None, typer.Option(help="The day after the last. Default: tomorrow.")] = None,
+    by: Annotated[Period, typer.Option(help="One row for each day or month.")] = Period.DAY,
     csv: AsCsv = None,
     plot: AsPlot = None,
     as_json: AsJson = False,
 ) -> None:
-    """What came in and went out. Example: dust report movements --since 2026-01-01 --by month --csv 2026.csv"""
+    """Points in and out. Example: dust report movements --since 2026-01-01 --by month --csv 2026.csv"""
     end = until.date() if until else now().date() + timedelta(days=1)
     start = since.date() if since else end - timedelta(days=30)
     _check_range(start, end, by)
     with reading() as connection:
         found = read_movements(connection, start=start, until=end, period=by)
     if plot:
-        # Only here: it takes a third of a second to load.
+        # Imported here because it takes a third of a second.
         from bridge.reports.plot import plot_movements
 
         plot_movements(found, plot)
@@ -94,7 +94,7 @@ def movements(
 
 
 def expiring(csv: AsCsv = None, plot: AsPlot = None, as_json: AsJson = False) -> None:
-    """What goes away in which month unless it is spent. Example: dust report expiring"""
+    """Points that expire, by month, unless they are spent. Example: dust report expiring"""
     with reading() as connection:
         found = expiring_by_month(connection)
     if plot:
@@ -103,31 +103,31 @@ def expiring(csv: AsCsv = None, plot: AsPlot = None, as_json: AsJson = False) ->
         plot_expiring(found, plot)
         console.print(f"{len(found)} months are in {plot}")
         return
-    _print(sheets.expiring_sheet(found), csv=csv, as_json=as_json, empty="There is no dust.")
+    _print(sheets.expiring_sheet(found), csv=csv, as_json=as_json, empty="There are no points.")
 
 
 def breakage(csv: AsCsv = None, as_json: AsJson = False) -> None:
-    """What became of the dust of each month. Example: dust report breakage --csv breakage.csv"""
+    """What happened to the points earned in each month. Example: dust report breakage --csv breakage.csv"""
     with reading() as connection:
         found = read_breakage(connection)
-    _print(sheets.breakage_sheet(found), csv=csv, as_json=as_json, empty="No dust has come in yet.")
+    _print(sheets.breakage_sheet(found), csv=csv, as_json=as_json, empty="No points were earned yet.")
 
 
 def closes(
-    verify: Annotated[bool, typer.Option("--verify", help="Compute every close again and compare.")] = False,
+    verify: Annotated[bool, typer.Option("--verify", help="Compute every close again and compare it.")] = False,
     csv: AsCsv = None,
     as_json: AsJson = False,
 ) -> None:
-    """What was kept at the end of each day. Example: dust report closes --verify"""
+    """The closing balances of each day. Example: dust report closes --verify"""
     with transaction() as connection:
         close_days(connection, now=now())
     with reading() as connection:
         found = list_closes(connection, limit=_MAX_CLOSES)
         wrong: dict[date, list[str]] = {}
         if verify:
-            with console.status("Computing each day again …"):
+            with console.status("Recomputing each day …"):
                 wrong = {each.day: lines for each in found if (lines := list(differences(connection, each)))}
-    _print(sheets.closes_sheet(found), csv=csv, as_json=as_json, empty="No day is over yet.")
+    _print(sheets.closes_sheet(found), csv=csv, as_json=as_json, empty="There is no close yet.")
     for day, lines in wrong.items():
         for line in lines:
             print(f"✗ {day}: {line}", file=sys.stderr)
@@ -139,7 +139,7 @@ def _check_range(start: date, end: date, by: Period) -> None:
     if start >= end:
         raise InvalidInput("--until must be after --since.")
     if count_periods(start=start, until=end, period=by) > MAX_PERIODS:
-        raise InvalidInput(f"That is more than {MAX_PERIODS} rows: say --by month, or ask for fewer days.")
+        raise InvalidInput(f"That is more than {MAX_PERIODS} rows: use --by month, or fewer days.")
 
 
 def _print(sheet: sheets.Sheet, *, csv: Path | None, as_json: bool, empty: str) -> None:
@@ -152,7 +152,7 @@ def _print(sheet: sheets.Sheet, *, csv: Path | None, as_json: bool, empty: str) 
 
 
 def _worth_showing(sheet: sheets.Sheet) -> list[str]:
-    """On a screen, kinds that nothing moved by are left out, and so is what only a machine compares."""
+    """Columns for a screen: without kinds that are 0 in every row, and without the digest."""
     names = dict.fromkeys(name for row in sheet for name in row if name != "digest")
     return [name for name in names if name in {"opening", "closing"} or any(row.get(name) for row in sheet)]
 

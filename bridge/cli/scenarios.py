@@ -1,4 +1,4 @@
-"""The command that plays stories."""
+"""The command that runs scenarios."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,18 +14,18 @@ def add_commands(app: typer.Typer) -> None:
 
 
 def scenario(
-    files: Annotated[list[Path], typer.Argument(help="Stories in YAML.", exists=True, dir_okay=False)],
+    files: Annotated[list[Path], typer.Argument(help="Scenarios in YAML.", exists=True, dir_okay=False)],
     as_json: AsJson = False,
 ) -> None:
-    """Play stories with your rules on a fresh database, and check what comes of them; exit code 1 when it is another.
+    """Run scenarios with your rules on an empty database and check the results. Exit code 1 if one differs.
 
-    Nothing of your installation is touched. docs/how-to/test-rules.md says how to write one.
+    Your installation is not touched. docs/how-to/test-rules.md says how to write one.
     Example: dust scenario double-week.yaml
     """
     from bridge.development.scenarios.document import read_scenario
     from bridge.development.scenarios.run import stage
 
-    # All are read before the first is played: what cannot be read is said at once.
+    # Read all before the first runs, so that an error in a file is shown at once.
     stories = [(file, read_scenario(file.read_text("utf-8"), str(file))) for file in files]
     results: list[dict[str, Any]] = []
     with stage() as play:
@@ -40,7 +40,7 @@ def scenario(
     if as_json:
         print_json(results)
     else:
-        console.print(f"✗ {len(failed)} of {len(results)} went otherwise" if failed else f"✓ {len(results)} held")
+        console.print(f"✗ {len(failed)} of {len(results)} failed" if failed else f"✓ {len(results)} passed")
     raise typer.Exit(1 if failed else 0)
 
 

@@ -1,4 +1,4 @@
-"""Commands that start something, and those that prepare for it."""
+"""Commands that start processes, migrate the database, and create secrets."""
 
 import base64
 import os
@@ -34,14 +34,14 @@ def add_commands(app: typer.Typer) -> None:
 def up(
     reload: Annotated[bool, typer.Option("--reload", help="Restart the API when its code changes.")] = False,
 ) -> None:
-    """Everything for one machine, in the foreground. Example: dust up"""
+    """Start everything on one machine, in the foreground. Example: dust up"""
     from bridge.development.stack.up import up as start
 
     start(load_settings(join_running=False), reload=reload)
 
 
-def demo(once: Annotated[bool, typer.Option("--once", help="End after the story.")] = False) -> None:
-    """Everything, with a real Medusa, and a story played against it. Example: dust demo --once"""
+def demo(once: Annotated[bool, typer.Option("--once", help="Stop after the story.")] = False) -> None:
+    """Start everything with a real Medusa, and run a story against it. Example: dust demo --once"""
     from bridge.development.demo.run import run_demo
 
     raise typer.Exit(run_demo(once=once))
@@ -49,12 +49,12 @@ def demo(once: Annotated[bool, typer.Option("--once", help="End after the story.
 
 def serve(
     reload: Annotated[bool, typer.Option("--reload", help="Restart when the code changes.")] = False,
-    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Number of processes.")] = 1,
 ) -> None:
-    """The API. Example: DUST_PORT=8600 dust serve"""
+    """Start the API. Example: DUST_PORT=8600 dust serve"""
     from bridge.app import settings_of_app
 
-    settings = settings_of_app()  # What is missing is said once, here, and not by every process on its own.
+    settings = settings_of_app()  # Report missing settings once, not in every process.
     uvicorn.run(
         "bridge.app:served_app",
         factory=True,
@@ -65,30 +65,30 @@ def serve(
         reload=reload,
         log_config=None,
         forwarded_allow_ips=",".join(settings.trusted_proxies),
-        # A line for each request is the proxy's business; what happens to events is logged by name.
+        # The proxy logs requests. Dust logs what happens to events.
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=10,
-        # Longer than proxies keep a connection (60 s as a rule): else one sends a request into the end of it.
+        # Longer than proxies keep a connection (usually 60 s). Otherwise a request could meet a closing connection.
         timeout_keep_alive=75,
     )
 
 
 def worker(
-    concurrency: Annotated[int, typer.Option(min=1, help="Child processes.")] = 2,
-    queues: Annotated[str, typer.Option(help="Queues to work on.")] = _QUEUES,
+    concurrency: Annotated[int, typer.Option(min=1, help="Number of child processes.")] = 2,
+    queues: Annotated[str, typer.Option(help="Queues to process.")] = _QUEUES,
 ) -> None:
-    """A Celery worker. Example: dust worker --queues medusa --concurrency 2
+    """Start a Celery worker. Example: dust worker --queues medusa --concurrency 2
 
-    Give the queues `redemptions` and `medusa` a worker each: a backlog of events then delays no shopper, and a Medusa
-    that hangs delays only what needs it.
+    Run separate workers for the queues `redemptions` and `medusa`. Then a backlog of events delays no shopper, and a
+    slow Medusa delays only tasks that need it.
     """
     settings = get_settings()
     settings.require("database_url", "broker_url")
     if "medusa" in queues.split(","):
         # This queue sends outgoing webhooks.
         settings.require_outgoing_webhook_secret()
-    # On SIGTERM the running tasks may finish; a plain one was seen to hang and to repeat a finished task.
+    # SIGTERM lets running tasks finish. Celery's plain one was seen to hang and to repeat a finished task.
     os.environ.setdefault("REMAP_SIGTERM", "SIGQUIT")
     # Two workers on one machine need different names.
     name = "celery" if queues == _QUEUES else queues.replace(",", "-")
@@ -100,30 +100,30 @@ def worker(
 
 
 def beat() -> None:
-    """Celery's clock; one is enough. Example: dust beat"""
+    """Start Celery's scheduler. One is enough. Example: dust beat"""
     get_settings().require("broker_url")
     _celery("beat", "--pidfile", "")
 
 
 def flower() -> None:
-    """Flower, for operators. Example: DUST_FLOWER_BASIC_AUTH=operator:long-password dust flower"""
+    """Start Flower, for operators. Example: DUST_FLOWER_BASIC_AUTH=operator:long-password dust flower"""
     from workers.flower import run_flower
 
     run_flower(get_settings())
 
 
 def migrate(
-    check: Annotated[bool, typer.Option("--check", help="Only say whether the tables fit the code.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Only check whether the tables match the code.")] = False,
     revision: Annotated[str, typer.Option(help="Migrate to this revision instead of the newest.")] = "head",
-    down: Annotated[bool, typer.Option("--down", help="Go back to --revision.")] = False,
+    down: Annotated[bool, typer.Option("--down", help="Migrate down to --revision.")] = False,
 ) -> None:
-    """Bring the database to the newest version. Example: dust migrate"""
+    """Migrate the database to the newest revision. Example: dust migrate"""
     settings = get_settings()
     if check:
         found = _differences(settings)
         for line in found:
             console.print(f"✗ {line}", markup=False)
-        console.print("✗ the migrations lag behind the models" if found else "✓ migrations and models are in step")
+        console.print("✗ the migrations are behind the models" if found else "✓ migrations and models are in step")
         raise typer.Exit(1 if found else 0)
     if not settings.owner_database_url:
         settings.require("database_url")
@@ -134,7 +134,7 @@ def migrate(
 
 
 def _differences(settings: Settings) -> list[str]:
-    """Compare the given database with the code; without one, what the migrations make of an empty one."""
+    """Compare the database with the code. Without a database, migrate an empty one for it."""
     if settings.migration_url:
         return migrations.differences(settings.migration_url)
     from bridge.development.stack.postgres import embedded_postgres
@@ -147,12 +147,12 @@ def _differences(settings: Settings) -> list[str]:
 
 
 def secret() -> None:
-    """Make a webhook secret for DUST_WEBHOOK_SECRETS. Example: dust secret"""
+    """Create a webhook secret for DUST_WEBHOOK_SECRETS. Example: dust secret"""
     print("whsec_" + base64.b64encode(secrets.token_bytes(32)).decode())
 
 
 def _celery(*arguments: str) -> None:
-    """Become Celery: signals then reach it directly, and nothing of ours stands in between."""
+    """Replace this process by Celery, so that signals reach it directly."""
     sys.stdout.flush()
     command = [sys.executable, "-m", "celery", "--app", "workers.app", *arguments]
     os.execv(sys.executable, command)  # noqa: S606

@@ -1,4 +1,4 @@
-"""Commands that check and fix: the audit, and the comparison with Medusa."""
+"""Commands that check: the audit, and the comparison with Medusa."""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -21,23 +21,19 @@ def add_commands(app: typer.Typer) -> None:
 def audit(
     medusa: Annotated[
         bool,
-        typer.Option(
-            "--medusa", help="Also compare with Medusa: settled orders, codes that can still be used, and carts."
-        ),
+        typer.Option("--medusa", help="Also compare orders, codes and carts with Medusa."),
     ] = False,
-    sample: Annotated[
-        int, typer.Option(min=1, max=100_000, help="With --medusa: how many settled orders to compare.")
-    ] = 300,
+    sample: Annotated[int, typer.Option(min=1, max=100_000, help="Number of orders to compare with --medusa.")] = 300,
     as_json: AsJson = False,
 ) -> None:
-    """Check every invariant of the books; exit code 1 on any breach. Example: dust audit --medusa --sample 1000
+    """Check every invariant of the ledger. Exit code 1 on any breach. Example: dust audit --medusa --sample 1000
 
     With --medusa it also compares a random sample of settled orders with Medusa and says how each differs, and looks
     for codes that can still be used although no points are held for them, and for dead codes in open carts. It changes
     nothing.
     """
     names = list(CHECK_NAMES)
-    with console.status("Reading the books …"):
+    with console.status("Reading the ledger …"):
         breaches = audit_books()
         if medusa:
             breaches += audit_medusa(get_medusa()) + audit_orders(get_medusa(), sample)
@@ -53,15 +49,13 @@ def audit(
 
 
 def reconcile(
-    since: Annotated[
-        datetime | None, typer.Option(help="How far to look back (UTC); else since the last poll.")
-    ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be taken in.")] = False,
+    since: Annotated[datetime | None, typer.Option(help="How far to look back (UTC). Default: the last poll.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be stored.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Compare with Medusa and take in what no webhook told. Example: dust reconcile --since 2026-11-01"""
+    """Find orders and customers in Medusa whose webhooks were lost. Example: dust reconcile --since 2026-11-01"""
     moment = since.replace(tzinfo=UTC) if since and since.tzinfo is None else since
-    with console.status("Asking Medusa …"):
+    with console.status("Reading from Medusa …"):
         found = reconcile_now(get_medusa(), since=moment, dry_run=dry_run)
     if not dry_run:
         publish(INBOX_DRAIN)
@@ -71,11 +65,11 @@ def reconcile(
     verb = "would be" if dry_run else "were"
     console.print(
         f"{found.orders_seen} orders seen since {found.since:%Y-%m-%d %H:%M}; {len(found.drifted)} orders and "
-        f"{len(found.customers)} customers {verb} taken in."
+        f"{len(found.customers)} customers {verb} stored."
     )
     for order_id in found.drifted:
         console.print(f"  {order_id}")
     for order_id in found.missing:
-        console.print(f"  ✗ Medusa does not have {order_id}; it counts as deleted when that stays so for some minutes")
+        console.print(f"  ✗ Medusa does not have {order_id}; it counts as deleted if that is still so in some minutes")
     for unreadable in found.unreadable:
         console.print(f"  ✗ {unreadable} cannot be read")

@@ -77,7 +77,7 @@ def test_a_preview_says_what_it_would_give_and_writes_nothing(dust: Dust, medusa
     assert (said["expired"], said["unreadable"]) == (60, ["order_bad"])
     assert (said["customers_for_signup"], said["signup"]) == (1, 7)
     reported = " ".join(dust("backfill", "--since", SINCE, "--dry-run").out.split())
-    assert "10 would be settled: 160 dust for 3 customers." in reported
+    assert "10 would be settled: 160 points for 3 customers." in reported
     assert count("SELECT count(*) FROM webhook_event") == count("SELECT count(*) FROM order_settlement") == 0
     assert count("SELECT count(*) FROM backfill_run") == 0
 
@@ -105,7 +105,7 @@ def test_without_yes_it_shows_first_and_asks(dust: Dust, medusa: FakeMedusa) -> 
     runner = typer.testing.CliRunner()
     said = runner.invoke(app, ["backfill", "--since", SINCE], input="n\n")
     assert said.exit_code == 1
-    assert "30 dust for 3 customers" in " ".join(said.output.split())
+    assert "30 points for 3 customers" in " ".join(said.output.split())
     assert count("SELECT count(*) FROM webhook_event") == 0
     assert runner.invoke(app, ["backfill", "--since", SINCE], input="y\n").exit_code == 0
     assert balance(dust, "cus_0") == 10

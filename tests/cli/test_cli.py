@@ -52,9 +52,9 @@ def test_the_first_commands_of_the_contract_are_there() -> None:
 
 @pytest.mark.usefixtures("settings")
 def test_balance_history_and_adjust(dust: Dust) -> None:
-    assert dust("balance", "cus_1").out == "0 dust: 0 available, 0 held, 0 pending\n"
-    assert "Nothing has happened" in dust("history", "cus_1").out
-    assert dust("adjust", "cus_1", 50, "--reason", "gift").out.startswith("+50 dust, balance 50 (dtx_")
+    assert dust("balance", "cus_1").out == "0 points: 0 available, 0 held, 0 pending\n"
+    assert "No transactions yet." in dust("history", "cus_1").out
+    assert dust("adjust", "cus_1", 50, "--reason", "gift").out.startswith("+50 points, balance 50 (dtx_")
     debit = ["adjust", "cus_1", "-20", "--reason", "credited twice", "--key", "once", "--json"]
     said = dust(*debit)
     assert (said.json["amount"], said.json["balance_after"], said.json["reference_id"]) == (-20, 30, "credited twice")
@@ -71,11 +71,11 @@ def test_balance_history_and_adjust(dust: Dust) -> None:
     [
         (["adjust", "cus_1", "-1", "--reason", "r"], 1, "You need 1 point and have 0."),
         (["adjust", "cus_1", "0", "--reason", "r"], 1, "amount: must be a whole number"),
-        (["adjust", "cus_1", "5", "--reason", " "], 1, "reason: say why"),
+        (["adjust", "cus_1", "5", "--reason", " "], 1, "reason: is required"),
         (["adjust", "cus_1", "1.5", "--reason", "r"], 2, "valid integer"),
         (["adjust", "cus_1", "5"], 2, "--reason"),
         (["bonus", "cus_1", "--amount", "0", "--reason", "r"], 2, "--amount"),
-        (["bonus", "cus_1", "--amount", "5", "--reason", " "], 1, "reason: say why"),
+        (["bonus", "cus_1", "--amount", "5", "--reason", " "], 1, "reason: is required"),
         (["product", "set", "prod_1", "--price", "0"], 2, "--price"),
         (["product", "set", "prod_1"], 2, "--price"),
         (["retry"], 1, "Give an event id, or --all-failed."),
@@ -99,8 +99,8 @@ def test_a_wrong_call_is_reported_in_plain_words(dust: Dust, words: list[str], c
 def test_bonus(dust: Dust) -> None:
     give = ["bonus", "cus_2", "cus_1", "--amount", 50, "--reason", "birthday", "--key", "once"]
     assert [line.partition(" (")[0] for line in dust(*give).out.splitlines()] == [
-        "cus_1: +50 dust, balance 50",
-        "cus_2: +50 dust, balance 50",
+        "cus_1: +50 points, balance 50",
+        "cus_2: +50 points, balance 50",
     ]
     assert len(dust(*give, "--json").json["transactions"]) == 2
     assert dust("balance", "cus_2", "--json").json["balance"] == 50
@@ -109,7 +109,7 @@ def test_bonus(dust: Dust) -> None:
 @pytest.mark.usefixtures("settings")
 def test_product_set(dust: Dust) -> None:
     said = dust("product", "set", "prod_1", "--price", 500, "--dust-only")
-    assert said.out == "prod_1: 500 dust, dust only\n"
+    assert said.out == "prod_1: 500 points, points only\n"
     # No Medusa answers in this test.
     assert "could not be asked whether all variants" in said.err
     said = dust("product", "set", "prod_1", "--price", 400, "--json")
@@ -139,7 +139,7 @@ def test_events_and_retry(dust: Dust) -> None:
     failed = dust("events", "--state", "failed", "--json").json
     assert [(row["id"], row["state"], row["reason"]) for row in failed] == [("msg_1", "failed", "no")]
     assert "msg_2" in dust("events", "--type", "cart.updated").out
-    assert dust("retry", "msg_1").out.startswith("1 will be handled again")
+    assert dust("retry", "msg_1").out.startswith("1 will be processed again")
     assert dust("retry", "msg_1", "--json").json == {"retried": 0}
     assert dust("retry", "--all-failed", "--json").json == {"retried": 0}
 
@@ -148,7 +148,7 @@ def test_reconcile_says_what_it_found(dust: Dust, medusa: FakeMedusa) -> None:
     medusa.orders["order_1"] = order()
     since = f"{now() - timedelta(days=20):%Y-%m-%d}"
     said = " ".join(dust("reconcile", "--since", since, "--dry-run").out.split())
-    assert f"1 orders seen since {since} 00:00; 1 orders and 0 customers would be taken in." in said
+    assert f"1 orders seen since {since} 00:00; 1 orders and 0 customers would be stored." in said
     assert dust("reconcile", "--since", since, "--json").json["drifted"] == ["order_1"]
     process_batch()
     assert dust("reconcile", "--since", since, "--json").json["drifted"] == []

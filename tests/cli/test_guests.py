@@ -27,14 +27,14 @@ def balance(dust: Dust, customer: str) -> int:
 
 
 def test_what_waits_for_guests_is_listed_and_shown(dust: Dust) -> None:
-    assert "Nothing was set aside yet." in dust("guests", "list").out
+    assert "There are no orders of guests yet." in dust("guests", "list").out
     settle(as_a_guest(), as_a_guest("order_2", lines=[line(price=25)]))
     said = dust("guests", "list", "--json").json
     assert (said["waiting_orders"], said["waiting_dust"]) == (2, 35)
     assert {each["order_id"]: each["dust"] for each in said["escrows"]} == {"order_1": 10, "order_2": 25}
     assert len(dust("guests", "list", "--limit", 1, "--json").json["escrows"]) == 1
     assert dust("guests", "list", "--state", "claimed", "--json").json["escrows"] == []
-    assert "35 dust of 2 orders wait to be claimed." in dust("guests", "list").out
+    assert "35 points of 2 orders wait to be claimed." in dust("guests", "list").out
     reported = dust("guests", "show", "order_2")
     assert "25 dust of order order_2 were set aside for the guest." in reported.out
     assert "for the guest to claim them." in reported.out
@@ -46,13 +46,13 @@ def test_what_waits_for_guests_is_listed_and_shown(dust: Dust) -> None:
 def test_support_claims_for_a_customer_once_and_looks_first(dust: Dust) -> None:
     settle(as_a_guest(), as_a_guest("order_2", email="eve@example.com"))
     claim = ("guests", "claim", "cus_ada", "--email", f" {ADA.lower()}")
-    assert "10 dust would be claimed." in dust(*claim, "--dry-run").out
+    assert "10 points would be claimed." in dust(*claim, "--dry-run").out
     assert balance(dust, "cus_ada") == 0
     said = dust(*claim, "--json").json
     assert (said["dust"], said["orders"]) == (10, [{"dust": 10, "order_id": "order_1"}])
     again = dust(*claim)
-    assert "Nothing waits under this e-mail." in again.out
-    assert "0 dust were claimed." in again.out
+    assert "No orders wait under this e-mail." in again.out
+    assert "0 points were claimed." in again.out
     assert balance(dust, "cus_ada") == 10
     assert "claimed them" in dust("guests", "show", "order_1").out
     # An order that is heard of later is theirs as well.
@@ -87,13 +87,14 @@ def test_two_accounts_become_one_and_two_again(dust: Dust) -> None:
     assert (said["customer_id"], said["survivor_id"], said["merged_by"], said["balance"]) == (
         "cus_old", "cus_new", "cli", 15,
     )  # fmt: skip
-    assert "cus_old is merged into cus_new, which has 15 dust now" in dust("merge", "cus_old", "--into", "cus_new").out
+    merged = dust("merge", "cus_old", "--into", "cus_new").out
+    assert "cus_old is merged into cus_new, which has 15 points now" in merged
     refused = dust("merge", "cus_new", "--into", "cus_old")
     assert (refused.code, "merge into that one" in refused.err) == (1, True)
     itself = dust("merge", "cus_3", "--into", "cus_3")
     assert (itself.code, "must be another customer" in itself.err) == (1, True)
     dust("adjust", "cus_new", -8, "--reason", "test")
-    assert "cus_old has 7 of the 10 dust back that it had brought." in dust("unmerge", "cus_old").out
+    assert "cus_old has 7 of its 10 points back." in dust("unmerge", "cus_old").out
     assert (balance(dust, "cus_old"), balance(dust, "cus_new")) == (7, 0)
     nothing = dust("unmerge", "cus_old", "--json")
     assert (nothing.code, "is not merged into another account" in nothing.err) == (1, True)

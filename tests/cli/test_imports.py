@@ -89,13 +89,13 @@ def test_emails_are_looked_up_and_every_doubt_is_a_row(dust: Dust, medusa: FakeM
 
     said = dust("import", file, "--preset", "smile")
     assert said.code == 1
-    assert "Nothing was imported. Correct the file, or --skip-refused." in said.out
+    assert "Nothing was imported. Correct the file, or use --skip-refused." in said.out
     assert count("SELECT count(*) FROM dust_transaction") == 0
 
     wrong = tmp_path / "wrong.csv"
     said = dust("import", file, "--preset", "smile", "--skip-refused", "--refused", wrong)
     assert (said.code, balance("cus_ada"), balance("cus_Bob")) == (0, 0, 6)
-    assert "1 rows are imported: 6 dust for 1 customers." in said.out
+    assert "1 rows are imported: 6 points for 1 customers." in said.out
     refused = ["ADA@x.org", "ada@x.org", "Twin@x.org", "guest@x.org", "no@x.org"]
     assert [row["email"] for row in rows_of(wrong)] == refused
     # No address may stay behind.
@@ -228,7 +228,7 @@ def test_an_undo_takes_back_what_is_there_and_names_what_is_not(
         }
         assert [balance(f"cus_{number}") for number in (1, 2, 3, 4)] == balances
         again = dust("import", "undo", name)
-        assert (again.code, "is undone" in again.err) == (1, True)
+        assert (again.code, "was undone already" in again.err) == (1, True)
         assert dust("import", "list", "--json").json[0]["state"] == "undone"
         # Its name is free, and its file may be imported once more.
         assert dust("import", file, "--trust-ids", "--skip-refused").code == 0
@@ -287,7 +287,7 @@ def test_a_killed_import_and_a_killed_undo_go_on_where_they_were(
     assert dust("import", "list", "--json").json[0]["rows"] == {"posted": posted, "waiting": customers - posted}
 
     said = dust(*command)
-    assert f"It went on where it was: {customers - posted} rows." in said.out
+    assert f"It continued: {customers - posted} rows." in said.out
     assert count("SELECT sum(balance) FROM dust_balance") == customers * (customers + 1) // 2
     assert count("SELECT count(*) FROM dust_transaction") == customers
     assert dust("audit", "--json").json == []

@@ -36,7 +36,7 @@ def everything() -> dict[str, int]:
 
 @pytest.mark.usefixtures("settings")
 def test_rules_are_shown_checked_and_set(dust: Dust, tmp_path: Path) -> None:
-    assert "Nobody has changed the defaults yet." in dust("programme", "versions").out
+    assert "The rules were never changed." in dust("programme", "versions").out
     file = rules_file(tmp_path, earn={"rates": {"eur": "2"}}, bonuses={"signup": 50})
     assert dust("programme", "check", file, "--json").json["changes"] == [
         {"rule": "bonuses.signup", "now": "0", "then": "50"},
@@ -106,7 +106,7 @@ def test_changed_rules_are_tried_on_old_orders_and_nothing_is_written(
     assert {each["order_id"]: each["difference"] for each in said["most_affected"]} == {"order_1": 100, "order_2": 100}
     assert picture.read_text().startswith("<?xml")
     reported = dust("programme", "simulate", file, *range_, "--top", 1)
-    assert "400 dust by the rules in force (version 0), 600 by the changed ones: +200." in " ".join(
+    assert "400 points by the current rules (version 0), 600 by the changed ones: +200." in " ".join(
         reported.out.split()
     )
     assert "█" in reported.out
@@ -145,7 +145,7 @@ def test_a_simulation_says_that_limits_and_tiers_begin_at_nothing(
     ):
         ask = ("programme", "simulate", rules_file(tmp_path, **changes), "--since", f"{YEAR}-01-01")
         assert dust(*ask, "--json").json["limits_and_tiers_begin_at_nothing"] is expected
-        assert (f"begin at nothing on {YEAR}-01-01" in " ".join(dust(*ask).out.split())) is expected
+        assert (f"Orders before {YEAR}-01-01 do not count" in " ".join(dust(*ask).out.split())) is expected
 
 
 def test_a_role_without_temporary_tables_reads_what_to_do(

@@ -72,5 +72,5 @@ def test_closes_are_verified(settings: dict[str, str]) -> None:
 def test_impossible_ranges_are_refused_in_words() -> None:
     assert isinstance(dust("movements", "--since", "2026-02-02", "--until", "2026-02-02").exception, InvalidInput)
     said = str(dust("movements", "--since", "2000-01-01").exception)
-    assert "say --by month" in said
+    assert "use --by month" in said
     assert dust("movements", "--since", "2000-01-01", "--by", "month").exit_code == 0
