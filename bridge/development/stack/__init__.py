@@ -1,5 +1,5 @@
-"""The servers and processes behind `dust up` and `dust demo`: Postgres, Redis and Dust's own, on one machine.
+"""Servers and processes of `dust up` and `dust demo`: Postgres, Redis and Dust's own, on one machine.
 
-Each server is a context manager that yields a URL. What is started here ends with the process that started it, however
-that process ends. An installation with servers of its own needs none of this.
+Each server is a context manager that yields a URL. All processes end with the process that started them, even if that
+one is killed. An installation with its own servers does not need this package.
 """

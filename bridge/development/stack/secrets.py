@@ -1,4 +1,4 @@
-"""Secrets that an installation on one machine makes for itself, once, and keeps."""
+"""Secrets that `dust up` creates once and stores in the data folder."""
 
 import base64
 import os
@@ -13,14 +13,14 @@ from bridge.settings import Settings
 
 @dataclass(frozen=True, kw_only=True)
 class OwnSecrets:
-    """What was not given: environment variables with their values, and the file that holds each. Print the files."""
+    """Created secrets: environment variables with their values, and the file of each. Print only the files."""
 
     environment: dict[str, str]
     files: dict[str, Path]
 
 
 def own_secrets(settings: Settings, data_dir: Path) -> OwnSecrets:
-    """Make what Dust's processes cannot start without and the settings do not give, or read what a run before made."""
+    """Create the required secrets that the settings do not have, or read those of an earlier run."""
     makers: dict[str, Callable[[], str]] = {}
     if not settings.webhook_secrets:
         makers["DUST_WEBHOOK_SECRETS"] = _webhook_secret
@@ -41,7 +41,7 @@ def secrets_folder(data_dir: Path) -> Path:
 
 
 def kept_secret(data_dir: Path, name: str, make: Callable[[], str] | None = None) -> str:
-    """The secret of that name, made when there is none yet. The file has mode 600 in a folder of mode 700."""
+    """Read the secret, or create it. The file has mode 600 in a folder of mode 700."""
     folder = secrets_folder(data_dir)
     folder.mkdir(mode=0o700, exist_ok=True)
     file = folder / name
@@ -50,7 +50,7 @@ def kept_secret(data_dir: Path, name: str, make: Callable[[], str] | None = None
         with os.fdopen(descriptor, "w") as whole:
             whole.write((make or _token)())
         try:
-            # A link, not a rename: of two processes that start at once the first wins, and both read its secret.
+            # A link, not a rename: if two processes start at once, the first wins, and both read its secret.
             os.link(written, file)
         except FileExistsError:
             pass
@@ -64,5 +64,5 @@ def _token() -> str:
 
 
 def _webhook_secret() -> str:
-    """As Standard Webhooks writes them."""
+    """In the format of Standard Webhooks."""
     return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()

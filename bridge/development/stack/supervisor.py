@@ -1,4 +1,4 @@
-"""Runs a few commands side by side: their output under their names, again when one dies, all stopped together."""
+"""Runs several commands: prints their output with their names, restarts one that dies, and stops all together."""
 
 import contextlib
 import signal
@@ -17,13 +17,13 @@ from rich.text import Text
 from bridge.development.stack.errors import StackError
 from bridge.development.stack.processes import spawn, stop
 
-# How `dust` commands say that they will not start with these settings; trying again would change nothing.
+# Exit code of `dust` commands that refuse to start with these settings. Another start would not help.
 REFUSED = 2
-# Celery finishes or hands back its tasks within `worker_soft_shutdown_timeout` (10 s), the API its requests.
+# Celery finishes or returns its tasks within `worker_soft_shutdown_timeout` (10 s), the API its requests.
 _STOP_SECONDS = 20.0
-# A process that lived this long did start: its death is an accident, not a habit.
+# A process that lived this long has started correctly, so its death does not count as a failed start.
 _SETTLED_SECONDS = 10.0
-# Waits of 0.5, 1, 2 and 4 s between five starts; then something is wrong that another start will not fix.
+# Pauses of 0.5, 1, 2 and 4 s between five starts. Then another start would not help.
 _STARTS = 5
 _FIRST_DELAY_SECONDS = 0.5
 _COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "bright_red")
@@ -38,7 +38,7 @@ class Program:
 
 
 class Supervisor:
-    """Programs that run until `stop`, or until one of them cannot start: then `failure` says why."""
+    """Runs programs until `stop`, or until one of them cannot start; then `failure` says why."""
 
     def __init__(self, programs: Sequence[Program], *, environment: Mapping[str, str], console: Console) -> None:
         self.ended = threading.Event()
@@ -53,12 +53,12 @@ class Supervisor:
             child.start()
 
     def restart(self) -> None:
-        """Let every program end in its own way and start it anew."""
+        """Ask every program to end, and start it again."""
         for child in self._children:
             child.restart()
 
     def stop(self) -> None:
-        """Stop all, the last started first, each within its seconds."""
+        """Stop all programs, the last started first."""
         for child in reversed(self._children):
             child.stop()
         self.ended.set()
@@ -68,7 +68,7 @@ class Supervisor:
         self.ended.set()
 
     def check(self) -> None:
-        """Raises `StackError` when a program could not be kept running."""
+        """Raises `StackError` if a program could not be kept running."""
         if self.failure:
             raise StackError(self.failure)
 
@@ -86,7 +86,7 @@ def supervised(
 
 
 def run_to_end(program: Program, *, environment: Mapping[str, str], console: Console) -> int:
-    """Run the program once, its output under its name, and return its exit code."""
+    """Run a program once, with its output under its name. Returns its exit code."""
     process = spawn(program.command, death_signal=signal.SIGKILL, env=environment, stdout=PIPE)
     try:
         _each_line(process.stdout, _Printer(program.name, console, "white"))
@@ -96,7 +96,7 @@ def run_to_end(program: Program, *, environment: Mapping[str, str], console: Con
 
 
 class _Printer:
-    """Prints lines under a name, and remembers the last few."""
+    """Prints lines with a name, and keeps the last few."""
 
     def __init__(self, name: str, console: Console, colour: str) -> None:
         self._prefix = Text(f"{name:<{_NAME_WIDTH}} │ ", style=colour)
@@ -105,7 +105,7 @@ class _Printer:
 
     def __call__(self, line: str) -> None:
         self._last.append(line)
-        # A terminal that went away must not end what runs.
+        # A closed terminal must not end the programs.
         with contextlib.suppress(OSError):
             self._console.print(self._prefix + Text.from_ansi(line), soft_wrap=True)
 
@@ -117,8 +117,8 @@ class _Printer:
 class _Child(threading.Thread):
     """Keeps one program running.
 
-    The thread starts every process of it itself and outlives them all: Linux takes the end of the starting thread for
-    the parent's death.
+    Its thread starts each process and outlives it, because Linux treats the end of the starting thread as the parent's
+    death.
     """
 
     def __init__(
@@ -132,7 +132,7 @@ class _Child(threading.Thread):
         self._process: Popen[bytes] | None = None
         self._stopping = threading.Event()
         self._restarting = threading.Event()
-        # Held to start a process and to forbid it, so that none is started that nobody stops.
+        # Held while a process starts and while stopping begins, so that no process starts after the stop.
         self._changing = threading.Lock()
 
     def restart(self) -> None:
@@ -180,18 +180,18 @@ class _Child(threading.Thread):
             self._stopping.wait(_FIRST_DELAY_SECONDS * 2 ** max(quick_deaths - 1, 0))
 
     def _run_once(self) -> int:
-        """Until the process has ended, and whatever it started with it."""
+        """Run the program until it and all its children have ended. Returns its exit code."""
         with self._changing:
             if self._stopping.is_set():
                 return 0
-            # SIGKILL: when the supervisor was killed, its servers go too, and nothing is left to end gracefully with.
+            # SIGKILL: if the supervisor is killed, its servers die too, so a graceful end is not possible.
             process = spawn(self._program.command, death_signal=signal.SIGKILL, env=self._environment, stdout=PIPE)
             self._process = process
         reader = threading.Thread(target=_each_line, args=[process.stdout, self._print], daemon=True)
         reader.start()
         code = process.wait()
         stop(process)
-        # What left the group of processes may hold the pipe open; its output is not worth waiting for.
+        # A process that left the process group may keep the pipe open. Do not wait for its output.
         reader.join(_SETTLED_SECONDS)
         return code
 
@@ -203,5 +203,5 @@ def _each_line(output: IO[bytes] | None, print_line: _Printer) -> None:
 
 
 def _how(code: int) -> str:
-    """A return code as `subprocess` gives it."""
+    """Describe a return code of `subprocess`."""
     return f"exit code {code}" if code >= 0 else f"signal {signal.Signals(-code).name}"

@@ -1,4 +1,4 @@
-"""Everything that Dust needs on one machine: behind `dust up`, the demo and the walkthrough tests."""
+"""Starts everything that Dust needs on one machine, for `dust up`, the demo and tests."""
 
 import math
 import os
@@ -29,10 +29,9 @@ from bridge.development.stack.secrets import own_secrets
 from bridge.development.stack.supervisor import Program, Supervisor, run_to_end, supervised
 from bridge.settings import Settings, running_stack_file
 
-# The `dust` command as this interpreter runs it, whatever is on the PATH.
+# The `dust` command of this interpreter, independent of PATH.
 DUST = (sys.executable, "-m", "bridge.cli")
-# Three workers. When Medusa hangs, earning goes on in the first. A shopper's redemption never waits behind the backlog
-# of the third.
+# Three workers: when Medusa hangs, earning continues in the first, and redemptions do not wait for tasks of the third.
 _PROGRAMS = {
     "serve": ("serve",),
     "worker": ("worker", "--queues", "events,sweeps"),
@@ -41,13 +40,13 @@ _PROGRAMS = {
     "beat": ("beat",),
     "flower": ("flower",),
 }
-# Six Python processes that import everything at once, on a busy machine with two cores.
+# Six Python processes import everything at once, on a busy machine with two cores.
 _READY_SECONDS = 120.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class StackUrls:
-    """Where a running stack answers. `environment` holds every `DUST_…` variable of its processes, secrets too."""
+    """Addresses of a running stack. `environment` has all `DUST_…` variables of its processes, with secrets."""
 
     api: str
     flower: str
@@ -63,10 +62,10 @@ def up(
     ready: Callable[[StackUrls], None] | None = None,
     dust: Sequence[str] = DUST,
 ) -> None:
-    """Run the stack until Ctrl-C or SIGTERM. Raises `StackError` when it cannot start or go on, and `SettingsError`.
+    """Run the stack until Ctrl-C or SIGTERM. Raises `StackError` if it cannot start or continue, and `SettingsError`.
 
-    Standard output gets one line, `ready http://…`, when the API answers; all else goes to standard error. `ready` is
-    called after that line.
+    When the API answers, it prints one line on standard output, `ready http://…`, and calls `ready`. All other output
+    is on standard error.
     """
     settings.require_outgoing_webhook_secret()
     console = Console(stderr=True)
@@ -86,11 +85,11 @@ def running_stack(
     dust: Sequence[str] = DUST,
     console: Console | None = None,
 ) -> Iterator[StackUrls]:
-    """The stack for as long as the block lasts; it serves when the block is entered.
+    """Run the stack during the block. It serves when the block is entered.
 
-    `settings` alone decide: of the variables around us, those that begin with `DUST_` are not passed on; `environment`
-    adds some. `dust` is the command whose `serve`, `worker` and so on are run. Raises `StackError`, at the end of the
-    block too, when a program could not be kept running.
+    Only `settings` count: `DUST_` variables of this process are not passed on; `environment` adds some. `dust` is the
+    command whose `serve`, `worker` and so on are run. Raises `StackError`, also at the end of the block, if a program
+    could not be kept running.
     """
     with _running(settings, environment=environment, dust=dust, console=console) as (urls, supervisor):
         yield urls
@@ -109,20 +108,20 @@ def _running(
     console = console or Console(stderr=True)
     with ExitStack() as stack:
         urls = _prepared(stack, settings, environment or {}, console)
-        variables = {**_not_ours(), "PYTHONUNBUFFERED": "1", **urls.environment}
+        variables = {**_other_variables(), "PYTHONUNBUFFERED": "1", **urls.environment}
         _migrate(dust, variables, console)
         programs = [Program(name=name, command=[*dust, *arguments]) for name, arguments in _PROGRAMS.items()]
         supervisor = stack.enter_context(supervised(programs, environment=variables, console=console))
         _wait_until_live(urls.api, supervisor)
-        stack.enter_context(_written_down(urls.environment))
+        stack.enter_context(_environment_file(urls.environment))
         if reload:
             stack.enter_context(_restarted_on_change(supervisor, console))
         yield urls, supervisor
 
 
 @contextmanager
-def _written_down(environment: Mapping[str, str]) -> Iterator[None]:
-    """Let commands in other terminals find the stack by its data folder. The file holds secrets: mode 600."""
+def _environment_file(environment: Mapping[str, str]) -> Iterator[None]:
+    """Write the environment into the data folder for commands in other terminals. It has secrets: mode 600."""
     file = running_stack_file(Path(environment["DUST_DATA_DIR"]))
     file.unlink(missing_ok=True)
     file.touch(mode=0o600)
@@ -134,7 +133,7 @@ def _written_down(environment: Mapping[str, str]) -> Iterator[None]:
 
 
 def _prepared(stack: ExitStack, settings: Settings, extra: Mapping[str, str], console: Console) -> StackUrls:
-    """Ports, secrets and servers: what the programs are told."""
+    """Choose ports, create secrets and start the servers. Returns the addresses and the programs' environment."""
 
     def say(line: str) -> None:
         console.print(line, soft_wrap=True, highlight=False, markup=False)
@@ -160,11 +159,11 @@ def _prepared(stack: ExitStack, settings: Settings, extra: Mapping[str, str], co
             "DUST_BROKER_URL": broker,
             "DUST_PORT": str(port),
             "DUST_FLOWER_PORT": str(flower_port),
-            # With a database of its own it is for trying things out, unless told otherwise.
+            # With its own database the stack is for trying things out, unless the setting says otherwise.
             "DUST_TEST_CLOCK": str(may_move_time(settings)),
-            # Without a login it listens on loopback, and whoever is on this machine may read its files as well.
+            # Without a login Flower listens on loopback only.
             "DUST_FLOWER_OPEN": "true",
-            # The processes write into a pipe and cannot see that somebody reads along.
+            # The processes write into a pipe, so they cannot detect the terminal.
             "DUST_LOG_FORMAT": settings.log_format or ("console" if console.is_terminal else "json"),
             **extra,
         },
@@ -189,18 +188,18 @@ def _plain(value: object) -> str:
     return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
 
 
-def _not_ours() -> dict[str, str]:
-    """Passed on unread: what the system and Python go by, such as PATH."""
+def _other_variables() -> dict[str, str]:
+    """Variables of the system and of Python, such as PATH, which are passed on."""
     return {name: value for name, value in os.environ.items() if not name.startswith("DUST_")}
 
 
 def _port(host: str, wanted: int, variable: str) -> int:
-    """Raises `StackError` when it is taken: whoever answers there would pass for the stack."""
+    """The port to listen on. Raises `StackError` if it is in use, because another program would answer there."""
     if wanted == 0:
         return free_port(host)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
-        # As servers do: connections of a server that just ended linger for a minute, and are no obstacle.
+        # As servers do: connections of a server that just ended remain for a minute and do not matter.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, wanted))
@@ -210,7 +209,7 @@ def _port(host: str, wanted: int, variable: str) -> int:
 
 
 def _address_to_call(host: str) -> str:
-    """A server that listens on every address is called on loopback."""
+    """The address for calls. For a server that listens on all addresses it is loopback."""
     try:
         address = ip_address(host)
     except ValueError:
@@ -224,7 +223,7 @@ def _migrate(dust: Sequence[str], variables: Mapping[str, str], console: Console
     migrate = Program(name="migrate", command=[*dust, "migrate"])
     code = run_to_end(migrate, environment=variables, console=console)
     if code != 0:
-        raise StackError(f"the database could not be brought up to date: `dust migrate` ended with {code}")
+        raise StackError(f"the database could not be migrated: `dust migrate` ended with {code}")
 
 
 def _wait_until_live(api: str, supervisor: Supervisor) -> None:
@@ -242,7 +241,7 @@ def _wait_until_live(api: str, supervisor: Supervisor) -> None:
 
 @contextmanager
 def _restarted_on_change(supervisor: Supervisor, console: Console) -> Iterator[None]:
-    """All programs, not the API alone: a worker with yesterday's code is the harder thing to notice."""
+    """Restart all programs when the code changes. A worker with old code would be hard to recognise."""
     folders = [Path(spec.origin).parent for name in ("bridge", "workers") if (spec := find_spec(name)) and spec.origin]
     leaving = threading.Event()
 
@@ -262,9 +261,9 @@ def _restarted_on_change(supervisor: Supervisor, console: Console) -> Iterator[N
 
 @contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    """SIGINT, SIGTERM and SIGHUP leave the block, in order, once; more of them do not disturb the leaving."""
+    """SIGINT, SIGTERM and SIGHUP end the block once, in order. Later ones are ignored."""
     signals = [signal.SIGINT, signal.SIGTERM]
-    # Under nohup it is ignored, and stays so.
+    # nohup ignores it, and it stays ignored.
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         signals.append(signal.SIGHUP)
 
@@ -284,10 +283,9 @@ def _ended_by_signals() -> Iterator[None]:
 
 
 def _until(ended: threading.Event) -> None:
-    """By looking again and again: a signal that comes just as `ended.wait()` begins would be noticed by the next signal
-    only, or leave the event locked for ever."""
+    """Wait by polling. A signal at the start of `ended.wait()` could be missed, or lock the event."""
     until(ended.is_set, math.inf)
 
 
 class _Left(BaseException):
-    """Not an error, and nothing that handles errors shall catch it."""
+    """Raised by the signal handler. A BaseException, so that no error handler catches it."""
