@@ -1,5 +1,5 @@
-"""The demo: a real Medusa shop with the Dust plugin, and a story of shoppers and a merchant played against it.
+"""The demo: a real Medusa shop with the Dust plugin, and a story that a shopper and a merchant play in it.
 
-`install` and `shop` put up the shop, `seed` fills it, `people` are the shopper and the merchant, `story` is what they
-do. `make demo` and the live tests bring it; nothing that serves a real shop imports it.
+`install` and `shop` build and run the shop, `seed` fills it, `people` has clients for the shopper and the merchant, and
+`story` has the steps. `make demo` and the live tests use it.
 """

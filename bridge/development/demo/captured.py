@@ -1,6 +1,6 @@
-"""The story without a Medusa: orders that were captured from a real one, signed and sent as its plugin would.
+"""The story without Medusa: orders captured from a real one, signed and sent like the plugin does.
 
-Without a shop there is nothing to make promotions, so this story earns and gives back, and redeems nothing.
+Without a shop there are no promotions, so this story earns and reverses, and redeems nothing.
 """
 
 import json
@@ -20,16 +20,16 @@ from bridge.settings import webhook_key
 
 _SAMPLES = Path(__file__).parents[3] / "tests" / "samples"
 _PATIENCE_SECONDS = 30.0
-# (what happens, the captured order, its event, the dust that must be there afterwards)
+# (title, captured order, its event, expected balance)
 _STEPS = (
-    ("An order of 30.00 less 3.00 comes in: 27 dust", "order_with_promotion_full_fields", "order.placed", 27),
+    ("An order of 30.00 less 3.00 comes in: 27 points", "order_with_promotion_full_fields", "order.placed", 27),
     ("The same event again changes nothing", "order_with_promotion_full_fields", "order.placed", 27),
-    ("One of two shirts is returned: 18 dust are left", "order_after_return_and_refund", "order.return_received", 18),
+    ("One of two shirts is returned: 18 points are left", "order_after_return_and_refund", "order.return_received", 18),
 )
 
 
 def play(urls: StackUrls, report: Report) -> bool:
-    """Play the story; True when every step ended as it must."""
+    """Play the story. Returns whether all steps had the expected result."""
     held = True
     with httpx.Client(base_url=urls.api, timeout=30) as dust:
         customer = new_id("cus")

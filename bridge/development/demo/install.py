@@ -1,4 +1,4 @@
-"""Install and build the demo shop: once per set of dependencies, once per set of sources, kept in a cache folder."""
+"""Installs and builds the demo shop in a cache folder: once for each set of dependencies and of sources."""
 
 import fcntl
 import hashlib
@@ -21,16 +21,16 @@ TEMPLATE = Path(__file__).parent / "shop_template"
 _NODE_MAJOR = 20
 _PACKAGE_FILES = ("package.json", "package-lock.json")
 _BUILD_OUTPUT = {"node_modules", ".medusa"}
-# Anything that takes longer says that it is still at work.
+# Commands that take longer report their progress.
 _HEARTBEAT_SECONDS = 5.0
 
 
 class NodeMissing(Exception):
-    """There is no Node of a usable version here, so no Medusa can run; the message says what was found."""
+    """Node is missing or too old, so Medusa cannot run."""
 
 
 class CommandFailed(Exception):
-    """A command of the installation failed; the message holds the end of what it wrote."""
+    """A command of the installation failed. The message has the end of its output."""
 
     def __init__(self, title: str, log: Path) -> None:
         super().__init__(f"{title} failed. The end of {log}:\n{tail(log)}")
@@ -39,12 +39,11 @@ class CommandFailed(Exception):
 def install_shop(
     cache_dir: Path, plugin_dir: Path, report: Report, *, dashboard: bool = False, medusa: str | None = None
 ) -> Path:
-    """Return the folder of a built shop that `medusa start` can run in; a second call takes seconds.
+    """Build a shop and return its folder for `medusa start`. A second call takes seconds.
 
-    `medusa` is a version such as `2.18.0`; without one it is that of the lock file.
-    Every build has a folder of its own below one `node_modules`, and Node looks for packages in the parent folders:
-    the plugin and the shop share one installation, and a change to the plugin disturbs no shop that is running.
-    Raises `NodeMissing` or `CommandFailed`.
+    `medusa` is a version such as `2.18.0`; by default it is that of the lock file. Each build has its own folder below
+    one `node_modules`, and Node looks for packages in the parent folders. So plugin and shop share one installation,
+    and a change of the plugin does not affect a running shop. Raises `NodeMissing` or `CommandFailed`.
     """
     require_node()
     packages = [TEMPLATE / name for name in _PACKAGE_FILES]
@@ -57,7 +56,7 @@ def install_shop(
 
 
 def require_node() -> None:
-    """Raise `NodeMissing` unless node and npm are there and new enough."""
+    """Raise `NodeMissing` unless node and npm are installed and new enough."""
     node = shutil.which("node")
     if not node or not shutil.which("npm"):
         raise NodeMissing(f"Node {_NODE_MAJOR} or newer with npm is not installed")
@@ -68,7 +67,7 @@ def require_node() -> None:
 
 
 def medusa_command(folder: Path, *arguments: str) -> list[str]:
-    """The command line of Medusa's CLI as a shop in `folder` would find it: in the nearest `node_modules` above."""
+    """The command line of Medusa's CLI for a shop in `folder`, from the nearest `node_modules` above."""
     for parent in folder.parents:
         cli = parent / "node_modules" / "@medusajs" / "cli" / "cli.js"
         if cli.is_file():
@@ -77,8 +76,8 @@ def medusa_command(folder: Path, *arguments: str) -> list[str]:
 
 
 def medusa_environment(folder: Path, **variables: str) -> dict[str, str]:
-    """The environment for Medusa's processes in `folder`: ours, without its telemetry, and what the caller adds."""
-    # The first parent with packages has the plugin only. Medusa before 2.21 looks for it from its own folder.
+    """The environment of Medusa's processes in `folder`: this process's, without telemetry, with `variables`."""
+    # The first parent with packages has only the plugin. Medusa before 2.21 looks for it from its own folder.
     plugins = next(parent / "node_modules" for parent in folder.parents if (parent / "node_modules").is_dir())
     own = {"MEDUSA_DISABLE_TELEMETRY": "true", "NODE_ENV": "production", "NODE_PATH": str(plugins)}
     return {**os.environ, **own, **variables}
@@ -87,7 +86,7 @@ def medusa_environment(folder: Path, **variables: str) -> dict[str, str]:
 def run_reported(
     command: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str], log: Path, title: str, report: Report
 ) -> None:
-    """Run a command with its output in `log`, reporting every few seconds that it goes on. Raises `CommandFailed`."""
+    """Run a command with its output in `log`, and report progress every few seconds. Raises `CommandFailed`."""
     started = time.monotonic()
     report(f"{title} …")
     with log.open("ab") as output:
@@ -102,7 +101,7 @@ def run_reported(
 
 
 def tail(log: Path, lines: int = 25) -> str:
-    """The last lines of a log, without the colours of a terminal."""
+    """The last lines of a log, without terminal colours."""
     text = log.read_text(errors="replace") if log.exists() else ""
     return "\n".join(re.sub(r"\x1b\[[0-9;]*m", "", text).splitlines()[-lines:])
 
@@ -112,14 +111,14 @@ def _install_packages(home: Path, report: Report, medusa: str | None) -> None:
     if done.exists():
         return
     if medusa:
-        # Without the lock file, which is of another version.
+        # Without the lock file, which is for another version.
         package = (TEMPLATE / "package.json").read_text()
         (home / "package.json").write_text(re.sub(r'("@medusajs/[a-z-]+": )"[^"]+"', rf'\1"{medusa}"', package))
     else:
         for name in _PACKAGE_FILES:
             shutil.copy(TEMPLATE / name, home / name)
-    # `npm ci` of some npm versions refuses a lockfile over optional packages of other platforms; `npm install` takes
-    # the locked versions all the same. Parts of Medusa's dashboard disagree on their peers, hence --legacy-peer-deps.
+    # `npm ci` of some npm versions refuses a lock file because of optional packages of other platforms; `npm install`
+    # also uses the locked versions. Parts of Medusa's dashboard have conflicting peers, hence --legacy-peer-deps.
     command = ["npm", "install", "--include=dev", "--legacy-peer-deps", "--no-audit", "--no-fund", "--loglevel=error"]
     title = "Installing Medusa (about 750 MB, once)"
     environment = {**os.environ, "MEDUSA_DISABLE_TELEMETRY": "true"}
@@ -162,7 +161,7 @@ def _sources(folder: Path) -> list[Path]:
 
 
 def _fingerprint(folder: Path, files: list[Path]) -> str:
-    """A short hash over the names and contents of these files of a folder."""
+    """A short hash of the names and contents of these files."""
     digest = hashlib.sha256()
     for path in files:
         digest.update(str(path.relative_to(folder)).encode() + b"\0" + path.read_bytes() + b"\0")
@@ -171,7 +170,7 @@ def _fingerprint(folder: Path, files: list[Path]) -> str:
 
 @contextmanager
 def _only_one(lock: Path) -> Iterator[None]:
-    """Two runs at once install and build after one another; the second finds everything done."""
+    """Let concurrent runs install and build one after the other."""
     with lock.open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         yield

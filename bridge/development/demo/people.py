@@ -1,4 +1,4 @@
-"""The two people of the demo: a shopper at the storefront and the merchant in the dashboard, both over Medusa's API."""
+"""Clients of Medusa's API for the demo and tests: a shopper's storefront and a merchant's dashboard."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ADDRESS = {
 
 
 class Refused(Exception):
-    """Medusa or Dust said no; `status` and `message` are its own."""
+    """Medusa or Dust refused a request, with this status and message."""
 
     def __init__(self, status: int, message: str) -> None:
         self.status = status
@@ -34,19 +34,19 @@ class Refused(Exception):
 
 
 def answer(response: httpx.Response) -> Json:
-    """The JSON of an answer from Medusa or from Dust. Raises `Refused` when it is an error."""
+    """The JSON of a response from Medusa or Dust. Raises `Refused` if it is an error."""
     if response.is_success:
         return dict(response.json())
     try:
         document = response.json()
     except ValueError:
         document = {}
-    # Medusa has its sentence under `message`, problem+json under `detail`.
+    # Medusa's error text is in `message`, that of problem+json in `detail`.
     raise Refused(response.status_code, str(document.get("message") or document.get("detail") or response.text))
 
 
 class Storefront:
-    """A shopper: a browser with a storefront open, perhaps signed in."""
+    """A shopper's session in the storefront, signed in or not."""
 
     def __init__(self, keys: ShopKeys, *, currency_code: str = "eur") -> None:
         self.keys = keys
@@ -59,11 +59,11 @@ class Storefront:
         self._client = httpx.Client(base_url=keys.url, headers=headers, timeout=_TIMEOUT_SECONDS)
 
     def close(self) -> None:
-        """Close the browser."""
+        """Close the connections."""
         self._client.close()
 
     def register(self) -> str:
-        """Open an account with a new e-mail address, sign in, and return the customer's id."""
+        """Register with a new e-mail address, sign in, and return the customer's id."""
         self.email = f"shopper-{secrets.token_hex(6)}@example.com"
         self.password = secrets.token_urlsafe(12)
         credentials = {"email": self.email, "password": self.password}
@@ -75,19 +75,19 @@ class Storefront:
         return self.customer_id
 
     def log_in(self) -> str:
-        """Sign in and return the customer's JWT, which Dust's store API takes too."""
+        """Sign in and return the customer's JWT, which Dust's Store API accepts too."""
         credentials = {"email": self.email, "password": self.password}
         self.token = answer(self._client.post("/auth/customer/emailpass", json=credentials))["token"]
         self._client.headers["Authorization"] = f"Bearer {self.token}"
         return self.token
 
     def log_out(self) -> None:
-        """Forget the token; the browser is a stranger's now."""
+        """Sign out: later requests have no token."""
         self.token = ""
         self._client.headers.pop("Authorization", None)
 
     def new_cart(self, *, email: str | None = None) -> str:
-        """Start a cart and return its id. A guest gives an e-mail address."""
+        """Create a cart and return its id. A guest gives an e-mail address."""
         address = {**_ADDRESS, "country_code": self.keys.countries[self.currency_code]}
         cart = {
             "region_id": self.keys.region_ids[self.currency_code],
@@ -98,49 +98,49 @@ class Storefront:
         return str(self._post("/store/carts", cart)["cart"]["id"])
 
     def add(self, cart_id: str, product: SeededProduct, quantity: int = 1) -> Json:
-        """Put a product into the cart."""
+        """Add a product to the cart."""
         item = {"variant_id": product.variant_id, "quantity": quantity}
         return dict(self._post(f"/store/carts/{cart_id}/line-items", item)["cart"])
 
     def apply_code(self, cart_id: str, code: str) -> Json:
-        """Type a code into the cart's field, and return the cart; Medusa ignores a code that does not fit."""
+        """Apply a code and return the cart. Medusa ignores a code that does not apply."""
         return dict(self._post(f"/store/carts/{cart_id}/promotions", {"promo_codes": [code]})["cart"])
 
     def cart(self, cart_id: str) -> Json:
-        """The cart as the storefront shows it."""
+        """Read the cart."""
         return dict(answer(self._client.get(f"/store/carts/{cart_id}"))["cart"])
 
     def set_quantity(self, cart_id: str, product: SeededProduct, quantity: int) -> Json:
-        """Change how many of a product are in the cart."""
+        """Change the quantity of a product in the cart."""
         line = next(line for line in self.cart(cart_id)["items"] if line["product_id"] == product.id)
         return dict(self._post(f"/store/carts/{cart_id}/line-items/{line['id']}", {"quantity": quantity})["cart"])
 
     def choose_shipping(self, cart_id: str) -> Json:
-        """Take the only shipping option."""
+        """Choose the only shipping option."""
         option = {"option_id": self.keys.shipping_option_id}
         return dict(self._post(f"/store/carts/{cart_id}/shipping-methods", option)["cart"])
 
     def pay(self, cart_id: str) -> None:
-        """Start a payment with the provider that needs no money."""
+        """Start a payment with the manual provider."""
         collection = self._post("/store/payment-collections", {"cart_id": cart_id})["payment_collection"]
         provider = {"provider_id": "pp_system_default"}
         self._post(f"/store/payment-collections/{collection['id']}/payment-sessions", provider)
 
     def complete(self, cart_id: str) -> str:
-        """Place the order and return its id. Raises `Refused` when Medusa, or Dust's guard in it, says no."""
+        """Place the order and return its id. Raises `Refused` if Medusa, or Dust's guard in it, refuses."""
         placed = self._post(f"/store/carts/{cart_id}/complete", {})
         if placed["type"] != "order":
             raise Refused(200, str(placed["error"]["message"]))
         return str(placed["order"]["id"])
 
     def check_out(self, cart_id: str) -> str:
-        """Everything from a filled cart to an order; returns the order's id."""
+        """Choose shipping, pay and complete the cart. Returns the order's id."""
         self.choose_shipping(cart_id)
         self.pay(cart_id)
         return self.complete(cart_id)
 
     def buy(self, *items: tuple[SeededProduct, int], code: str | None = None) -> str:
-        """Order these products at once, with or without a code; returns the order's id."""
+        """Order these products, with or without a code. Returns the order's id."""
         cart_id = self.new_cart()
         for product, quantity in items:
             self.add(cart_id, product, quantity)
@@ -149,7 +149,7 @@ class Storefront:
         return self.check_out(cart_id)
 
     def ask(self, method: str, path: str, body: Json | None = None, **headers: str) -> Json:
-        """Ask anything of the Store API. Raises `Refused`."""
+        """Make any call of the Store API. Raises `Refused`."""
         return answer(self._client.request(method, path, json=body, headers=headers))
 
     def _post(self, path: str, body: Json) -> Json:
@@ -157,28 +157,28 @@ class Storefront:
 
 
 class Merchant:
-    """The merchant: what the dashboard's buttons do to an order."""
+    """The merchant: actions of the dashboard on orders and products."""
 
     def __init__(self, keys: ShopKeys) -> None:
         self.keys = keys
         self._client = httpx.Client(base_url=keys.url, auth=(keys.api_key, ""), timeout=_TIMEOUT_SECONDS)
 
     def close(self) -> None:
-        """Close the dashboard."""
+        """Close the connections."""
         self._client.close()
 
     def order(self, order_id: str) -> Json:
-        """The order with the fields that Dust reads."""
+        """Read an order with the fields that Dust uses."""
         return dict(self.get(f"/admin/orders/{order_id}", fields=ORDER_FIELDS)["order"])
 
     def capture(self, order_id: str) -> None:
-        """Take the money of every payment of the order that is not taken yet."""
+        """Capture all payments of the order that are not captured."""
         for payment in self._payments(order_id):
             if not payment["captured_at"]:
                 self.post(f"/admin/payments/{payment['id']}/capture", {})
 
     def fulfil(self, order_id: str) -> None:
-        """Pack everything the order has and hand it over: what is to come back must have gone out."""
+        """Fulfil all items and mark them as delivered. Only delivered items can be returned."""
         items = [{"id": item["id"], "quantity": item["quantity"]} for item in self.order(order_id)["items"]]
         order = self.post(f"/admin/orders/{order_id}/fulfillments", {"items": items})["order"]
         shown = self.get(f"/admin/orders/{order['id']}", fields="fulfillments.id")["order"]
@@ -186,7 +186,7 @@ class Merchant:
             self.post(f"/admin/orders/{order_id}/fulfillments/{fulfillment['id']}/mark-as-delivered", {})
 
     def take_back(self, order_id: str, product: SeededProduct, quantity: int = 1) -> str:
-        """Request a return of some of a product and receive it; returns the return's id."""
+        """Request a return of a product and receive it. Returns the return's id."""
         item = next(item for item in self.order(order_id)["items"] if item["product_id"] == product.id)
         returned = self.post("/admin/returns", {"order_id": order_id, "location_id": self.keys.stock_location_id})
         return_id = str(returned["return"]["id"])
@@ -199,7 +199,7 @@ class Merchant:
         return return_id
 
     def refund(self, order_id: str, amount: str) -> None:
-        """Give money back on the order's first payment, in major units."""
+        """Refund an amount (in major units) on the order's first payment."""
         self.post(f"/admin/payments/{self._payments(order_id)[0]['id']}/refund", {"amount": float(amount)})
 
     def cancel(self, order_id: str) -> None:
@@ -207,19 +207,19 @@ class Merchant:
         self.post(f"/admin/orders/{order_id}/cancel", {})
 
     def update_product(self, product: SeededProduct, **changes: Any) -> Json:
-        """Change a product, its metadata for example."""
+        """Change a product, for example its metadata."""
         return dict(self.post(f"/admin/products/{product.id}", changes)["product"])
 
     def get(self, path: str, **query: str) -> Json:
-        """Read anything over the Admin API."""
+        """Make any GET call of the Admin API."""
         return answer(self._client.get(path, params=query))
 
     def post(self, path: str, body: Json) -> Json:
-        """Write anything over the Admin API."""
+        """Make any POST call of the Admin API."""
         return answer(self._client.post(path, json=body))
 
     def delete(self, path: str) -> Json:
-        """Delete anything over the Admin API."""
+        """Make any DELETE call of the Admin API."""
         return answer(self._client.delete(path))
 
     def _payments(self, order_id: str) -> list[Json]:

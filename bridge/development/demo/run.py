@@ -1,4 +1,4 @@
-"""`dust demo`: a shop, Dust beside it, the story, and then everything stays up to be looked at."""
+"""`dust demo`: starts a shop and Dust, plays the story, and stays up."""
 
 import os
 import signal
@@ -24,12 +24,12 @@ from bridge.development.stack.up import StackUrls, running_stack
 from bridge.settings import Settings, load_settings
 
 PROJECT = Path(__file__).parents[3]
-# Beside the installation and not in the data: 720 MB that every run can use again.
+# Not in the data folder: 720 MB that all runs share.
 _CACHE = PROJECT / ".cache"
 
 
 def run_demo(*, once: bool) -> int:
-    """Play the story; with `once` end after it, else stay up until Ctrl-C. The exit code: 0 when every step held."""
+    """Play the story. With `once` end after it, else stay up until Ctrl-C. Returns 0 if all steps succeeded."""
     console = Console(highlight=False, soft_wrap=True)
 
     def say(line: str) -> None:
@@ -39,7 +39,7 @@ def run_demo(*, once: bool) -> int:
     try:
         require_node()
     except NodeMissing as missing:
-        say(f"{missing}\nWithout it the story is played against payloads captured from a real Medusa.")
+        say(f"{missing}\nWithout it the story uses payloads captured from a real Medusa.")
         return _demo(say, console, once=once, shop=False)
     try:
         return _demo(say, console, once=once, shop=True)
@@ -64,16 +64,16 @@ def _demo(say: story.Report, console: Console, *, once: bool, shop: bool) -> int
         urls = stack.enter_context(
             running_stack(
                 _settings(settings, data_dir=data_dir, database=database, broker=broker, port=port),
-                # What the processes log is not the story; it is there for whoever asks.
+                # Logs of the processes go to a file.
                 console=Console(file=stack.enter_context((data_dir / "dust.log").open("w")), force_terminal=False),
                 environment=environment,
             )
         )
-        told = _tell(urls, running, say) and _books_are_clean(urls, say, medusa=running is not None)
-        say("\nEvery step held." if told else "\n✗ Not every step held: see above.")
+        told = _tell(urls, running, say) and _audit_is_clean(urls, say, medusa=running is not None)
+        say("\nAll steps succeeded." if told else "\n✗ Not all steps succeeded, see above.")
         if once:
             return 0 if told else 1
-        _show_around(urls, running, secrets, data_dir, say)
+        _print_addresses(urls, running, secrets, data_dir, say)
         _wait_for_interrupt()
         return 0 if told else 1
 
@@ -86,7 +86,7 @@ def _settings(settings: Settings, *, data_dir: Path, database: str, broker: str,
             "broker_url": broker,
             "test_clock": settings.test_clock or settings.database_url is None,
             "port": port,
-            # The demo must not be in the way of a Flower that runs here already.
+            # A Flower may already use the default port.
             "flower_port": settings.flower_port if settings.flower_port != _default("flower_port") else 0,
         }
     )
@@ -97,7 +97,7 @@ def _default(name: str) -> object:
 
 
 def _given_secrets(settings: Settings) -> dict[str, str]:
-    """The secrets that the environment gave; what is missing is made."""
+    """Secrets from the environment. Missing ones are created."""
     given = {}
     if settings.webhook_secrets:
         given["DUST_WEBHOOK_SECRETS"] = settings.webhook_secrets[0].get_secret_value()
@@ -140,8 +140,8 @@ def _tell(urls: StackUrls, running: tuple[Shop, ShopKeys] | None, say: story.Rep
     return story.play(shop, keys, dust_url=urls.api, admin_token=token, report=say)
 
 
-def _books_are_clean(urls: StackUrls, say: story.Report, *, medusa: bool) -> bool:
-    say("The books: dust audit" + (" --medusa" if medusa else ""))
+def _audit_is_clean(urls: StackUrls, say: story.Report, *, medusa: bool) -> bool:
+    say("Checking the ledger: dust audit" + (" --medusa" if medusa else ""))
     command = [sys.executable, "-m", "bridge.cli", "audit", *(["--medusa"] if medusa else [])]
     audit = subprocess.run(command, env={**os.environ, **urls.environment}, capture_output=True, text=True, check=False)
     if audit.returncode:
@@ -151,7 +151,7 @@ def _books_are_clean(urls: StackUrls, say: story.Report, *, medusa: bool) -> boo
     return True
 
 
-def _show_around(
+def _print_addresses(
     urls: StackUrls,
     running: tuple[Shop, ShopKeys] | None,
     secrets: Mapping[str, str],
@@ -164,7 +164,7 @@ def _show_around(
         shop = running[0]
         say(f"Medusa dashboard  {shop.url}/app   {shop.admin_email} / {shop.admin_password}")
     say(f"Secrets and logs  {data_dir}")
-    say("Ctrl-C ends everything.")
+    say("Press Ctrl-C to stop everything.")
 
 
 def _wait_for_interrupt() -> None:

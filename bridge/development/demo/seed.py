@@ -1,4 +1,4 @@
-"""Fill an empty Medusa over its Admin API: regions, shipping, keys, products. A second run finds what is there."""
+"""Fills an empty Medusa over its Admin API: regions, shipping, keys, products. A second run uses what exists."""
 
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -21,12 +21,12 @@ class Market:
     tax_percent: int | None = None
     prices_include_tax: bool = False
     price_factor: int = 1
-    """What a price in euros is multiplied by: 150 for yen, say."""
+    """Factor for prices in euros, for example 150 for yen."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Item:
-    """A product of one variant. `price` is in whole euros; `tax_percent` replaces the first market's rate."""
+    """A product with one variant. `price` is in whole euros; `tax_percent` replaces the first market's rate."""
 
     sku: str
     title: str
@@ -44,14 +44,14 @@ MUG = Item(sku="MUG", title="Mug", price=15)
 
 @dataclass(frozen=True, kw_only=True)
 class Assortment:
-    """What a shop sells and where; the first market is the one in euros."""
+    """Products and markets of a shop. The first market is the one in euros."""
 
     markets: tuple[Market, ...]
     items: tuple[Item, ...]
 
 
-# Danish VAT. Prices are without tax, so an order of a shirt is 10.00 + 2.50, and earns on 10.00. The second market has
-# no tax, so that tests can have an order with tax and an order without.
+# Danish VAT. Prices are without tax, so an order of a shirt is 10.00 + 2.50, and earns on 10.00. The second market
+# has no tax, for tests of orders without tax.
 DEMO_SHOP = Assortment(
     markets=(
         Market(name="Europe", currency_code="eur", country_code="dk", tax_percent=25),
@@ -63,7 +63,7 @@ DEMO_SHOP = Assortment(
 
 @dataclass(frozen=True, kw_only=True)
 class SeededProduct:
-    """A product as it is in the shop. `price` is in whole euros, `tax_percent` its rate in the market in euros."""
+    """A product in the shop. `price` is in whole euros, `tax_percent` its rate in the market in euros."""
 
     id: str
     variant_id: str
@@ -72,12 +72,12 @@ class SeededProduct:
     price_includes_tax: bool
 
     def net(self, quantity: int | Decimal = 1) -> Decimal:
-        """What so many cost in euros, without tax."""
+        """Price of this quantity in euros, without tax."""
         price = Decimal(self.price) * quantity
         return price / self._tax_factor if self.price_includes_tax else price
 
     def gross(self, quantity: int | Decimal = 1) -> Decimal:
-        """What so many cost in euros, with tax."""
+        """Price of this quantity in euros, with tax."""
         price = Decimal(self.price) * quantity
         return price if self.price_includes_tax else price * self._tax_factor
 
@@ -88,7 +88,7 @@ class SeededProduct:
 
 @dataclass(frozen=True, kw_only=True)
 class ShopKeys:
-    """What Dust and a storefront need to talk to a seeded shop."""
+    """What Dust and a storefront need to call a seeded shop."""
 
     url: str
     api_key: str
@@ -100,7 +100,7 @@ class ShopKeys:
     region_ids: dict[str, str]
     """By currency code."""
     countries: dict[str, str]
-    """By currency code: where its region delivers to."""
+    """By currency code: the country of its region."""
     shipping_option_id: str
     stock_location_id: str
     products: dict[str, SeededProduct] = field(repr=False)
@@ -123,7 +123,7 @@ class ShopKeys:
         return self.products[MUG.sku]
 
     def environment(self) -> dict[str, str]:
-        """The variables that make a Dust bridge belong to this shop."""
+        """The environment that connects Dust to this shop."""
         return {
             "DUST_MEDUSA_URL": self.url,
             "DUST_MEDUSA_API_KEY": self.api_key,
@@ -134,7 +134,7 @@ class ShopKeys:
 
 
 def seed(shop: Shop, assortment: Assortment = DEMO_SHOP) -> ShopKeys:
-    """Make sure that the shop sells all this, and return its keys."""
+    """Create what is missing in the shop, and return its keys."""
     markets = assortment.markets
     with admin_client(shop) as admin:
         channel = _one(admin, "sales-channels", {"name": "Default Sales Channel"}, {})
@@ -166,14 +166,14 @@ def seed(shop: Shop, assortment: Assortment = DEMO_SHOP) -> ShopKeys:
 
 
 def admin_client(shop: Shop) -> httpx.Client:
-    """A client of the Admin API, logged in as the merchant."""
+    """A client for the Admin API, logged in as the merchant."""
     credentials = {"email": shop.admin_email, "password": shop.admin_password}
     token = answer(httpx.post(f"{shop.url}/auth/user/emailpass", json=credentials, timeout=30))["token"]
     return httpx.Client(base_url=shop.url, headers={"Authorization": f"Bearer {token}"}, timeout=60)
 
 
 def _one(admin: httpx.Client, collection: str, sought: Json, others: Json, *, fields: str | None = None) -> Json:
-    """The record with these values, made with the other values too if it is not there yet."""
+    """Find the record with the `sought` values, or create it with the others too."""
     plural, singular = collection.replace("-", "_"), collection.replace("-", "_").removesuffix("s")
     query = {**sought, **({"fields": fields} if fields else {})}
     found = answer(admin.get(f"/admin/{collection}", params=query))[plural]
@@ -329,6 +329,6 @@ def _publishable_key(admin: httpx.Client, channel_id: str) -> str:
 
 
 def _secret_key(admin: httpx.Client) -> str:
-    """A new key each time: Medusa shows a token only once, and whoever uses an older one must not lose it."""
+    """Create a new key: Medusa shows a token only once, and older ones may be in use."""
     body = {"title": _API_KEY_TITLE, "type": "secret"}
     return str(answer(admin.post("/admin/api-keys", json=body))["api_key"]["token"])

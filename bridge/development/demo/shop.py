@@ -1,4 +1,4 @@
-"""A real Medusa of one's own: migrate, start, stop, kill, start again."""
+"""Runs a real Medusa: migrate, start, stop, kill, restart."""
 
 import secrets
 import signal
@@ -20,7 +20,7 @@ ADMIN_EMAIL = "merchant@example.com"
 _START_SECONDS = 120.0
 _STOP_SECONDS = 15.0
 
-# A row that a trigger answers with NULL is not inserted, and nobody is told.
+# If a BEFORE trigger returns NULL, the row is not inserted, without an error.
 _LOSE_NO_EVENTS = "DROP TABLE IF EXISTS dust_lost; DROP FUNCTION IF EXISTS dust_lose CASCADE"
 _LOSE_EVENTS = """
 CREATE TABLE dust_lost (type text, data jsonb);
@@ -31,7 +31,7 @@ CREATE TRIGGER dust_lose BEFORE INSERT ON dust_outbox FOR EACH ROW EXECUTE FUNCT
 
 
 class Shop:
-    """A Medusa in its own process group on a free port of this machine."""
+    """A Medusa process on a free port of this machine."""
 
     def __init__(self, server: Path, *, environment: dict[str, str], jwt_secret: str, webhook_secret: str, log: Path):
         self.port = free_port()
@@ -46,14 +46,14 @@ class Shop:
         self._process: subprocess.Popen[bytes] | None = None
 
     def prepare(self, report: Report) -> None:
-        """Bring the database up to date and see that the merchant's user is there."""
+        """Migrate the database, and create the merchant's user if it is missing."""
         self._run("Migrating Medusa's database", report, "db:migrate")
         if not self._has_merchant():
             user = ("user", "--email", self.admin_email, "--password", self.admin_password)
-            self._run("Making the merchant's user", report, *user)
+            self._run("Creating the merchant's user", report, *user)
 
     def start(self, report: Report = lambda line: None) -> None:
-        """Start Medusa and come back when it answers. Raises `CommandFailed` with the end of its log otherwise."""
+        """Start Medusa and wait until it answers. Raises `CommandFailed` with the end of its log otherwise."""
         report("Starting Medusa …")
         with self.log.open("ab") as output:
             process = spawn(
@@ -70,17 +70,17 @@ class Shop:
             raise CommandFailed("Starting Medusa", self.log)
 
     def stop(self) -> None:
-        """Ask Medusa to finish, and insist after a while."""
+        """Stop Medusa with SIGTERM, and kill it after a timeout."""
         if self._process:
             stop(self._process, (signal.SIGTERM, _STOP_SECONDS))
 
     def kill(self) -> None:
-        """End Medusa at once, as a crash would."""
+        """Kill Medusa, like a crash."""
         if self._process:
             stop(self._process)
 
     def twin(self) -> "Shop":
-        """Another process of this Medusa, as a load balancer has several, on a port of its own; not started yet."""
+        """A second process of this Medusa on another port, as behind a load balancer. It is not started."""
         return Shop(
             self._server,
             environment=self._environment,
@@ -96,13 +96,13 @@ class Shop:
 
     @contextmanager
     def losing_events(self) -> Iterator[Callable[[str], bool]]:
-        """For the length of the block, what the plugin wants to keep for Dust is lost before it is written.
+        """During the block, rows of the plugin's outbox are lost before they are written.
 
-        So it is for a Medusa that dies after it has committed an order and before it tells anybody. Yields a function
-        that says whether an event about an order, by its id, was lost already.
+        This is like a Medusa that dies after it has committed an order and before it emits the event. Yields a function
+        that says whether an event of an order, by its id, was lost.
         """
         with psycopg.connect(self._environment["DATABASE_URL"], autocommit=True) as connection:
-            connection.execute(_LOSE_NO_EVENTS)  # A run that was killed in here has left its trigger.
+            connection.execute(_LOSE_NO_EVENTS)  # A run that was killed here leaves its trigger.
             connection.execute(_LOSE_EVENTS)
 
             def lost(order_id: str) -> bool:
@@ -116,10 +116,10 @@ class Shop:
 
     @contextmanager
     def holding_events(self) -> Iterator[None]:
-        """For the length of the block, nothing gets into the plugin's outbox: events wait in Medusa's event bus.
+        """During the block, nothing is written to the plugin's outbox: events wait in Medusa's event bus.
 
-        What still waits at its end is never written: a Medusa that is killed in the block dies between an order and
-        what tells of it, and Postgres alone would not notice in time.
+        Inserts that still wait at the end are aborted. So a Medusa that is killed in the block dies between an order
+        and its event, also if Postgres has not detected the closed connection yet.
         """
         with psycopg.connect(self._environment["DATABASE_URL"]) as connection:
             connection.execute("LOCK TABLE dust_outbox IN EXCLUSIVE MODE")
@@ -130,12 +130,12 @@ class Shop:
             )
 
     def backdate(self, order_id: str, created_at: datetime) -> None:
-        """Let an order, or a draft, be as old as if it had been made at `created_at`."""
+        """Set the creation time of an order or a draft."""
         with psycopg.connect(self._environment["DATABASE_URL"]) as connection:
             connection.execute('UPDATE "order" SET created_at = %s WHERE id = %s', [created_at, order_id])
 
     def keeps(self, order_ids: list[str]) -> bool:
-        """Whether the plugin has an `order.placed` of each of these orders in its outbox, sent or not."""
+        """Whether the plugin's outbox has an `order.placed` of each of these orders, sent or not."""
         with psycopg.connect(self._environment["DATABASE_URL"]) as connection:
             query = "SELECT DISTINCT data->>'id' FROM dust_outbox WHERE type = 'order.placed' AND data->>'id' = ANY(%s)"
             return len(connection.execute(query, [order_ids]).fetchall()) == len(set(order_ids))
@@ -172,10 +172,10 @@ def running_shop(
     redis_url: str | None = None,
     dashboard: bool = False,
 ) -> Iterator[Shop]:
-    """A migrated, started Medusa from `install_shop`'s folder, gone when the context ends, however that happens.
+    """Run a migrated Medusa from `install_shop`'s folder during the block.
 
-    Its tables go into a database of their own on the server of `database_url`. `dust_url` is where the plugin finds
-    Dust; nothing needs to listen there yet. Without `redis_url` Medusa keeps its event bus and locks in memory.
+    It has its own database on the server of `database_url`. `dust_url` is Dust's address for the plugin; nothing needs
+    to listen there yet. Without `redis_url` Medusa has its event bus and locks in memory.
     """
     variables = {
         "DATABASE_URL": create_database(database_url, database_name),
@@ -200,7 +200,7 @@ def running_shop(
 
 
 def create_database(server_url: str, name: str) -> str:
-    """Make a database on the server of this URL unless it is there, and return its own URL."""
+    """Create a database on the server of this URL unless it exists, and return its URL."""
     with psycopg.connect(server_url, autocommit=True) as connection:
         if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))

@@ -1,7 +1,6 @@
-"""The story of the demo: what a shopper and a merchant do, and what must come of it in Dust.
+"""The story of the demo: steps of a shopper and a merchant, with the expected results in Dust.
 
-Every number is worked out beforehand from the programme below and the prices of `seed`, and then looked for in Dust: a
-step that ends otherwise is marked ✗.
+All numbers follow from the programme below and the prices in `seed`. A step with another result is marked ✗.
 """
 
 import secrets
@@ -16,7 +15,7 @@ from bridge.development.demo.seed import ShopKeys
 from bridge.development.demo.shop import Shop
 from bridge.development.stack.processes import until
 
-# Ten dust for a euro of goods without tax, and a hundred dust are worth a euro: ten percent back.
+# Ten points for a euro of goods without tax, and a hundred points are worth a euro: ten percent back.
 PROGRAMME: Json = {
     "earn": {
         "rates": {"eur": "10"},
@@ -34,7 +33,7 @@ PROGRAMME: Json = {
     "guests": {"escrow_days": 90},
 }
 _MUG_PRICE = 300
-# Dust is told within a second or two; this is for a machine that has much else to do.
+# Usually a second or two. This is for a busy machine.
 _PATIENCE_SECONDS = 60.0
 
 
@@ -42,7 +41,7 @@ Report = Callable[[str], None]
 
 
 def play(shop: Shop, keys: ShopKeys, *, dust_url: str, admin_token: str, report: Report) -> bool:
-    """Play the story against a running Dust that belongs to this shop; True when every step ended as it must."""
+    """Play the story with a running Dust of this shop. Returns whether all steps had the expected result."""
     storefront, merchant = Storefront(keys), Merchant(keys)
     dust = httpx.Client(base_url=dust_url, timeout=30)
     try:
@@ -50,7 +49,7 @@ def play(shop: Shop, keys: ShopKeys, *, dust_url: str, admin_token: str, report:
         story.tell()
         return story.true
     except (Refused, httpx.HTTPError) as error:
-        report(f"   ✗ the story cannot go on: {error}")
+        report(f"   ✗ the story cannot continue: {error}")
         return False
     finally:
         for person in (storefront, merchant, dust):
@@ -90,7 +89,7 @@ class _Story:
         self._the_history_adds_up()
 
     def _rules_are_set(self) -> None:
-        self._title("The merchant sets the programme: 10 dust for each euro, 100 dust are worth 1.00 eur")
+        self._title("The merchant sets the programme: 10 points for each euro, 100 points are worth 1.00 eur")
         answer(self._dust.put("/admin/dust/programme", json=PROGRAMME, headers=self._admin))
 
     def _a_shopper_signs_up(self) -> None:
@@ -100,14 +99,14 @@ class _Story:
         self._balance_becomes(0)
 
     def _an_order_earns_dust(self) -> None:
-        self._title("She orders 2 shirts and a hoodie: 2 × 10.00 + 40.00 = 60.00 eur without tax, so 600 dust")
+        self._title("She orders 2 shirts and a hoodie: 2 × 10.00 + 40.00 = 60.00 eur without tax, so 600 points")
         order_id = self._storefront.buy((self._keys.shirt, 2), (self._keys.hoodie, 1))
         self._say(f"order {order_id}")
         self._balance_becomes(600)
 
     def _dust_becomes_a_discount(self) -> str:
         """Returns the order's id."""
-        self._title("She puts 2 shorts into a cart and redeems 500 dust: 5.00 eur off")
+        self._title("She puts 2 shorts into a cart and redeems 500 points: 5.00 eur off")
         cart_id = self._storefront.new_cart()
         self._storefront.add(cart_id, self._keys.shorts, 2)
         redemption = self._redeem({"cart_id": cart_id, "dust": 500})
@@ -116,7 +115,7 @@ class _Story:
         self._balance_becomes(600, held=500)
         self._expect("discount that Medusa shows in the cart", 5, self._storefront.cart(cart_id)["discount_total"])
 
-        self._title("She orders with the code: 40.00 + 10.00 tax - 5.00, that is 36.00 without tax, so 360 dust")
+        self._title("She orders with the code: 40.00 + 10.00 tax - 5.00, that is 36.00 without tax, so 360 points")
         order_id = self._storefront.check_out(cart_id)
         self._say(f"order {order_id}")
         self._balance_becomes(600 - 500 + 360)
@@ -124,28 +123,28 @@ class _Story:
         return order_id
 
     def _half_of_the_order_comes_back(self, order_id: str) -> None:
-        self._title("The merchant captures, ships, and takes 1 of the 2 shorts back: half of everything is undone")
+        self._title("The merchant captures, ships, and receives 1 of the 2 shorts back: half of everything is reversed")
         self._merchant.capture(order_id)
         self._merchant.fulfil(order_id)
         self._merchant.take_back(order_id, self._keys.shorts, 1)
-        self._say("180 of the 360 earned are taken back, 250 of the 500 spent are given back")
+        self._say("180 of the 360 earned points are reversed, 250 of the 500 spent are refunded")
         self._balance_becomes(460 - 180 + 250)
 
     def _an_order_is_canceled(self) -> None:
-        self._title("She orders a shirt for 100 dust, and the merchant cancels the order")
+        self._title("She orders a shirt for 100 points, and the merchant cancels the order")
         order_id = self._storefront.buy((self._keys.shirt, 1))
         self._balance_becomes(530 + 100)
         self._merchant.cancel(order_id)
         self._balance_becomes(530)
 
     def _a_product_is_bought_with_dust_alone(self) -> None:
-        self._title(f"The merchant makes the mug dust-only, for {_MUG_PRICE} dust")
+        self._title(f"The merchant sells the mug for points only, for {_MUG_PRICE} points")
         mug = self._keys.mug
         settings = {"dust_only": True, "dust_price": _MUG_PRICE}
         answer(self._dust.put(f"/admin/dust/products/{mug.id}", json=settings, headers=self._admin))
-        self._becomes("the mug is dust-only in Medusa too", True, self._mug_is_dust_only_in_medusa)
+        self._becomes("the mug is points-only in Medusa too", True, self._mug_is_dust_only_in_medusa)
 
-        self._title("She tries to buy it with money, and then pays it with dust")
+        self._title("She tries to buy it with money, and then pays with points")
         cart_id = self._storefront.new_cart()
         self._storefront.add(cart_id, mug, 1)
         try:
@@ -155,7 +154,7 @@ class _Story:
             self._expect("Medusa's answer to money", 400, refused.status)
             self._say(refused.message)
         self._redeem({"cart_id": cart_id, "pay": "dust_only"})
-        # Medusa drops the payment session when a code comes into the cart. What is left to pay is the shipping.
+        # Medusa deletes the payment session when a code is added. Only the shipping is left to pay.
         self._storefront.pay(cart_id)
         order_id = self._storefront.complete(cart_id)
         self._say(f"order {order_id}")
@@ -163,7 +162,7 @@ class _Story:
         self._balance_becomes(530 - _MUG_PRICE)
 
     def _an_order_that_dust_never_heard_of_is_found(self) -> None:
-        self._title("She orders a shirt, and Medusa loses the event: a reconcile finds the order, so 100 dust")
+        self._title("She orders a shirt, and Medusa loses the event: a reconcile finds the order, so 100 points")
         with self._shop.losing_events() as lost:
             order_id = self._storefront.buy((self._keys.shirt, 1))
             self._becomes("the event is lost", True, lambda: lost(order_id))
@@ -178,7 +177,7 @@ class _Story:
         self._expect("sum of the history", 330, sum(row["amount"] for row in page["transactions"]))
 
     def _redeem(self, body: Json) -> Json:
-        """Redeem, and wait until the code can be used."""
+        """Redeem, and wait until the code is usable."""
         headers = {**self._bearer(), "Idempotency-Key": secrets.token_hex(16)}
         made = answer(self._dust.post("/store/dust/redemptions", json=body, headers=headers))["redemption"]
         found: Json = {}
@@ -205,7 +204,7 @@ class _Story:
             shown = self._get("/store/dust/balance")
             return {name: shown[name] for name in names}
 
-        self._becomes("dust", wanted, look)
+        self._becomes("points", wanted, look)
 
     def _mug_is_dust_only_in_medusa(self) -> bool:
         product = self._merchant.get(f"/admin/products/{self._keys.mug.id}", fields="id,metadata")["product"]
@@ -218,7 +217,7 @@ class _Story:
         return {"Authorization": f"Bearer {self._storefront.token}"}
 
     def _becomes(self, what: str, expected: object, look: Callable[[], object]) -> None:
-        """Look until it is as expected, for a while, and report what was seen last."""
+        """Poll until it is as expected, up to a timeout, and report the last value."""
         seen: list[object] = []
 
         def matches() -> bool:

@@ -1,5 +1,5 @@
-"""Scenarios: stories in YAML that a merchant writes and Dust plays, to see what rules do before customers do.
+"""Scenarios: stories in YAML with which a merchant tests rules before they are in force.
 
-`document` reads one, `play` plays it through the real endpoints and sweeps (webhooks, Store and Admin API) against a
-stand-in for Medusa (`shop`), and `run` brings a fresh database. `dust scenario` and the tests bring the files.
+`document` reads one, `play` runs it through the real endpoints and sweeps (webhooks, Store and Admin API) with a
+stand-in for Medusa (`shop`), and `run` provides an empty database. `dust scenario` and tests use it.
 """

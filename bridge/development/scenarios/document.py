@@ -1,4 +1,4 @@
-"""A scenario as it is written, read with words that name the line. docs/how-to/test-rules.md describes it."""
+"""Reads a scenario file, with errors that name the line. docs/how-to/test-rules.md describes the format."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,19 +17,19 @@ from bridge.redemptions.tables import State
 
 
 class UnreadableScenario(InvalidInput):
-    """The file is no scenario; the message has a line for each thing that is wrong, with its place in the file."""
+    """The file is not a valid scenario. The message has a line for each error, with its place in the file."""
 
     code = "unreadable_scenario"
 
 
 def _moment(value: object) -> object:
-    """YAML has dates of its own; a day begins at midnight UTC."""
+    """Convert a YAML date to midnight UTC."""
     if isinstance(value, date) and not isinstance(value, datetime):
         return datetime(value.year, value.month, value.day, tzinfo=UTC)
     return value.replace(tzinfo=value.tzinfo or UTC) if isinstance(value, datetime) else value
 
 
-# Whatever somebody likes to call a customer, an order, a product: it is the id in this story.
+# A name for a customer, an order or a product. It is the id in this scenario.
 Name = Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,100}$")]
 Money = Annotated[Decimal, Field(ge=0, le=10**9, decimal_places=3)]
 Units = Annotated[int, Field(strict=True, ge=1, le=10_000)]
@@ -41,7 +41,7 @@ class _Part(BaseModel):
 
 
 class Item(_Part):
-    """`price` is for one, without tax."""
+    """`price` is for one unit, without tax."""
 
     product: Name
     price: Money
@@ -54,7 +54,7 @@ class PlaceOrder(_Part):
     order: Name
     customer: Name
     items: tuple[Item, ...] = Field(min_length=1)
-    discount: Money = Field(default=Decimal(0), description="Of the whole order, beside what redemptions take off")
+    discount: Money = Field(default=Decimal(0), description="Of the whole order, in addition to redemptions")
     uses: tuple[Name, ...] = Field(default=(), description="Redemptions whose codes were entered")
     currency: CurrencyCode = "eur"
     paid: bool = False
@@ -74,21 +74,21 @@ class Cancel(_Part):
 
 
 class Return(_Part):
-    """Units that came back, by product."""
+    """Returned units, by product."""
 
     return_: Name = Field(alias="return")
     items: dict[Name, Units] = Field(min_length=1)
 
 
 class Refund(_Part):
-    """Money that was given back although nothing came back."""
+    """A refund without a return."""
 
     refund: Name
     amount: Annotated[Money, Field(gt=0)]
 
 
 class Redeem(_Part):
-    """Either `dust` for a discount, or `items` to pay with dust. `fails` is the code of an expected refusal."""
+    """Either `dust` for a discount, or `items` to pay with points. `fails` is the code of an expected error."""
 
     redeem: Name
     customer: Name
@@ -117,7 +117,7 @@ class Join(_Part):
 
 
 class Price(_Part):
-    """What a product costs in dust."""
+    """A product's price in points."""
 
     price: Name
     dust: Annotated[int, Field(strict=True, ge=1, le=MAX_DUST)]
@@ -129,13 +129,13 @@ class Wait(_Part):
 
 
 class ChangeRules(_Part):
-    """The whole programme, as for PUT /admin/dust/programme."""
+    """The whole programme, as in PUT /admin/dust/programme."""
 
     rules: Programme
 
 
 class Expect(_Part):
-    """What is not named is not looked at. `expiring` is by day (UTC)."""
+    """Only the given fields are compared. `expiring` is by day (UTC)."""
 
     expect: Name
     balance: Whole | None = None
@@ -165,7 +165,7 @@ _ACTIONS: Mapping[str, type[Action]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """`line` is where it stands in the file, from 1; `verb` what happens."""
+    """`line` is its line in the file, from 1; `verb` the kind of step."""
 
     line: int
     verb: str
@@ -192,16 +192,16 @@ _Path = tuple[int | str, ...]
 
 
 def read_scenario(text: str, file: str) -> Scenario:
-    """Read a scenario. Raises `UnreadableScenario` with everything that is wrong, each as `file:line: field: words`."""
+    """Read a scenario. Raises `UnreadableScenario` with all errors, each as `file:line: field: message`."""
     try:
         node = yaml.compose(text, yaml.SafeLoader)
-        problems = [f"{file}:{line}: {key} stands there twice" for line, key in _doubled(node)]
+        problems = [f"{file}:{line}: {key} is there twice" for line, key in _doubled(node)]
         document = yaml.safe_load(text)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise UnreadableScenario(f"{file}:{line}: this is no YAML: {error.problem}") from error
+        raise UnreadableScenario(f"{file}:{line}: this is not valid YAML: {error.problem}") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UnreadableScenario(f"{file}: this is no YAML: {error}") from error
+        raise UnreadableScenario(f"{file}: this is not valid YAML: {error}") from error
     lines = dict(_lines(node, ()))
 
     def tell(error: ValidationError, path: _Path) -> None:
@@ -232,7 +232,7 @@ def read_scenario(text: str, file: str) -> Scenario:
 
 
 def _lines(node: yaml.Node | None, path: _Path) -> Iterator[tuple[_Path, int]]:
-    """Where each value begins, by its path; of a mapping's values that is where the key is."""
+    """The line of each value by its path; for values of a mapping, the line of the key."""
     if node is not None and path:
         yield path, node.start_mark.line + 1
     if isinstance(node, yaml.SequenceNode):
@@ -246,21 +246,21 @@ def _lines(node: yaml.Node | None, path: _Path) -> Iterator[tuple[_Path, int]]:
 
 
 def _line(lines: Mapping[_Path, int], path: _Path) -> int:
-    """Of the value, or of the nearest thing around it that is in the file."""
+    """The line of the value, or of the nearest enclosing value in the file."""
     while path and path not in lines:
         path = path[:-1]
     return lines.get(path, 1)
 
 
 def _doubled(node: yaml.Node | None) -> Iterator[tuple[int, str]]:
-    """Keys that stand in one mapping twice: YAML would take the last and say nothing."""
+    """Duplicate keys of a mapping. YAML would silently use the last."""
     if isinstance(node, yaml.SequenceNode):
         for each in node.value:
             yield from _doubled(each)
     elif isinstance(node, yaml.MappingNode):
         seen = set()
         for key, value in node.value:
-            # What is a key otherwise (a list, say) is no field, and will be told as that.
+            # Other keys (a list, for example) are reported later, because they are not a field.
             name = str(key.value)
             if name in seen:
                 yield key.start_mark.line + 1, name

@@ -1,7 +1,7 @@
-"""Play a scenario in this process, on an empty database: every step through the endpoint that the shop would use.
+"""Plays a scenario in this process, on an empty database, through the endpoints that a shop uses.
 
-Events are signed and posted, redemptions asked for over the Store API and carried to the shop, and when time passes
-everything that becomes due on the way is done when it becomes due.
+Events are signed and posted, redemptions requested over the Store API and their promotions created in the shop. When
+time passes, everything that becomes due is done at its time.
 """
 
 import asyncio
@@ -53,9 +53,9 @@ from bridge.redemptions.repository import Redemption, due_redemptions, read_rede
 from bridge.settings import get_settings, webhook_key
 
 _AT_ONCE = 500
-# Work that makes new work for ever is a fault; a story's step needs two or three rounds.
+# A step needs two or three rounds. More would be an endless loop.
 _MAX_ROUNDS = 100
-# The next moment at which time alone changes something.
+# The next time at which something becomes due.
 _NEXT = text("""
     SELECT min(at) FROM (
         SELECT matures_at AS at FROM dust_lot WHERE remaining > 0 AND NOT matured
@@ -67,23 +67,23 @@ _NEXT = text("""
 
 
 class _Broken(Exception):
-    """A step did not go as it is written, in words."""
+    """A step had another result than expected."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """`line` is the step's in the file."""
+    """`line` is the line of the step in the file."""
 
     line: int
     words: str
 
 
-# Is told after each step: the line, what happened, and how the customers stand.
+# Called after each step with its line, what happened, and the customers' balances.
 Report = Callable[[int, str, list[Balance]], None]
 
 
 def play(scenario: Scenario, shop: Shop, report: Report = lambda *_: None) -> list[Failure]:
-    """Play it to its end, whatever fails on the way; what failed, and breaches of the books.
+    """Play all steps, even after a failure. Returns the failures, and breaches that the audit finds.
 
     The settings must name an empty database, the address that serves `shop`, and secrets.
     """
@@ -114,7 +114,7 @@ class _Stage:
         self._redemptions: dict[str, tuple[str, str]] = {}
 
     def do(self, action: Action) -> str:
-        """Do this step; in a few words what happened. Raises `_Broken`, `DustError`."""
+        """Do a step. Returns a short description. Raises `_Broken`, `DustError`."""
         match action:
             case PlaceOrder():
                 return self._place(action)
@@ -131,18 +131,18 @@ class _Stage:
                 return self._take_back(action)
             case Refund(refund=name, amount=amount):
                 self._change(name, "payment.refunded", credit=self._order(name).credit + amount)
-                return f"{amount} of order {name} are refunded"
+                return f"{amount} of order {name} is refunded"
             case Redeem():
                 return self._redeem(action)
             case Release(release=name):
                 owner, redemption = self._redemption(name)
                 self._store("DELETE", f"/store/dust/redemptions/{redemption}", owner, fails=action.fails)
-                return f"redemption {name} is given up"
+                return f"redemption {name} is released"
             case Adjust():
                 self._know(action.adjust)
                 body = {"amount": action.dust, "reason": action.reason}
                 self._admin("POST", f"customers/{action.adjust}/adjustments", body, fails=action.fails)
-                return f"{action.dust:+d} dust by hand for {action.adjust}"
+                return f"{action.dust:+d} points adjusted for {action.adjust}"
             case Join(join=name):
                 self._know(name)
                 self._send("customer.created", {"id": name})
@@ -150,7 +150,7 @@ class _Stage:
             case Price():
                 body = {"dust_price": action.dust, "dust_only": action.dust_only}
                 self._admin("PUT", f"products/{action.price}", body)
-                return f"{action.price} costs {action.dust} dust"
+                return f"{action.price} costs {action.dust} points"
             case Wait(wait=span):
                 self._wait(span)
                 return f"it is {now():%d %b %Y %H:%M}"
@@ -169,7 +169,7 @@ class _Stage:
         self._admin("PUT", "programme", change.rules.document())
 
     def work(self) -> None:
-        """What workers and beat would do now, until nothing is left."""
+        """Do what workers and beat would do now, until nothing is left."""
         for _ in range(_MAX_ROUNDS):
             drained = process_batch()
             for event_id in drained.split_off:
@@ -181,7 +181,7 @@ class _Stage:
                 keep_orders(advance(redemption, get_medusa()).orders)
             if not drained.taken and not due:
                 return
-        raise _Broken("Dust does not come to rest.")
+        raise _Broken("Dust does not finish its work.")
 
     def balances(self) -> list[Balance]:
         with transaction() as connection:
@@ -223,7 +223,7 @@ class _Stage:
             if returned[product] > bought:
                 raise _Broken(f"Order {wish.return_} has {bought} of {product}, not {returned[product]}.")
         self._change(wish.return_, "order.return_received", returned=returned)
-        return f"of order {wish.return_} come back: " + ", ".join(f"{n} {what}" for what, n in wish.items.items())
+        return f"returned of order {wish.return_}: " + ", ".join(f"{n} {what}" for what, n in wish.items.items())
 
     def _change(self, name: str, event: str, **changes: Any) -> None:
         order = self._order(name)
@@ -240,7 +240,7 @@ class _Stage:
     def _redeem(self, wish: Redeem) -> str:
         self._know(wish.customer)
         if (wish.dust is None) == (wish.items is None):
-            raise _Broken("redeem says either dust or items.")
+            raise _Broken("redeem needs either dust or items.")
         if wish.items is None:
             body: dict[str, Any] = {"dust": wish.dust, "currency_code": wish.currency}
         else:
@@ -249,7 +249,7 @@ class _Stage:
         if answer is None:
             return f"{wish.customer} may not redeem: {wish.fails}"
         self._redemptions[wish.redeem] = (wish.customer, answer["redemption"]["id"])
-        return f"{wish.customer} redeems {answer['redemption']['dust']} dust"
+        return f"{wish.customer} redeems {answer['redemption']['dust']} points"
 
     def _redemption(self, name: str) -> tuple[str, str]:
         if name not in self._redemptions:
@@ -310,7 +310,7 @@ class _Stage:
     def _call(
         self, method: str, path: str, headers: dict[str, str], *, fails: str | None = None, **request: Any
     ) -> dict[str, Any] | None:
-        """The answer; None for a refusal with the code `fails`. Raises `_Broken` for any other, and for none."""
+        """The response; None for an error with the code `fails`. Raises `_Broken` for any other result."""
 
         async def call() -> httpx.Response:
             transport = httpx.ASGITransport(self._app)
@@ -322,7 +322,7 @@ class _Stage:
         if response.is_success and fails is None:
             return answer
         if response.is_success:
-            raise _Broken(f"It went through, and should have been refused with {fails}.")
+            raise _Broken(f"It succeeded, and should have failed with {fails}.")
         if answer.get("code") == fails:
             return None
         raise _Broken(f"Dust refuses: {answer.get('detail')} ({answer.get('code')})")

@@ -1,4 +1,4 @@
-"""A fresh database for each scenario, and the process made ready for it."""
+"""Runs each scenario on its own empty database."""
 
 import logging
 import os
@@ -20,7 +20,7 @@ from bridge.development.stack.secrets import own_secrets
 from bridge.medusa import client
 from bridge.settings import get_settings
 
-# What is thrown away need not survive a crash.
+# The databases are temporary, so they need not survive a crash.
 _QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 Player = Callable[[Scenario, Report], list[Failure]]
@@ -28,18 +28,18 @@ Player = Callable[[Scenario, Report], list[Failure]]
 
 @contextmanager
 def stage() -> Iterator[Player]:
-    """A server for as long as the block lasts, and a function that plays a scenario on a database of its own.
+    """Run a server during the block, and yield a function that plays a scenario on its own database.
 
-    It takes this process over: what its environment says of Dust is put aside.
+    It replaces all `DUST_` variables of this process.
     """
     with tempfile.TemporaryDirectory(prefix="dust-scenario-") as name:
         folder = Path(name)
-        # Where root runs it, Postgres runs as a user that must be able to pass through.
+        # If root runs it, Postgres runs as another user, who must be able to pass through.
         folder.chmod(0o711)
         with embedded_postgres(folder / "data", settings=_QUICK, say=lambda _: None) as template:
             migrations.upgrade(template)
             _put_environment(folder)
-            # What happens is told step by step; only what must not be is worth a line of the log.
+            # Each step is reported, so only errors are logged.
             logging.disable(logging.WARNING)
             played = 0
 
@@ -62,7 +62,7 @@ def _put_environment(folder: Path) -> None:
         del os.environ[name]
     _set({"DUST_DATA_DIR": str(folder / "data")})
     _set(own_secrets(get_settings(), folder / "data").environment)
-    # There are no workers: nobody listens there, and the messages of the API are lost, as they may be.
+    # There are no workers and no broker: messages of the API are lost, which is allowed.
     _set({"DUST_BROKER_URL": "redis://127.0.0.1:1/0", "DUST_MEDUSA_API_KEY": "sk_of_a_scenario"})
 
 

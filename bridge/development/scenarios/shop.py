@@ -1,6 +1,6 @@
-"""The shop of a scenario: orders in the shape that Medusa gives, and promotions, served on a loopback port.
+"""The shop of a scenario: orders as Medusa returns them, and promotions, served on a loopback port.
 
-It does what Medusa 2.21.2 was seen to do with a discount and a return, for prices without tax; nothing else.
+It behaves as Medusa 2.21.2 was seen to with discounts and returns, for prices without tax only.
 """
 
 import json
@@ -24,7 +24,7 @@ Json = dict[str, Any]
 
 @dataclass(kw_only=True)
 class ShopOrder:
-    """An order and all that has happened to it. `codes` are redemptions' codes that take something off."""
+    """An order and its changes. `codes` are the redemption codes that discount it."""
 
     placed: PlaceOrder
     placed_at: datetime
@@ -37,7 +37,7 @@ class ShopOrder:
     credit: Decimal = Decimal(0)
 
     def document(self) -> Json:
-        """As the Admin API would give it now."""
+        """The order as the Admin API returns it now."""
         items = self._items()
         total = sum((item["total"] for item in items), Decimal(0)) - self.credit
         order: Json = {
@@ -95,7 +95,7 @@ class ShopOrder:
                     "tax_total": 0,
                     "discount_total": left,
                     "is_tax_inclusive": False,
-                    # A return takes its share off the totals and leaves these as they were.
+                    # A return reduces the totals, not these.
                     "adjustments": [{"code": code, "amount": amount, "total": amount} for code, amount in adjustments],
                 }
             )
@@ -111,19 +111,19 @@ class ShopOrder:
 
 
 class Shop:
-    """What it knows, and `answer`, which answers a call of Dust's."""
+    """Its orders and promotions, and `answer` for calls of Dust."""
 
     def __init__(self) -> None:
         self.orders: dict[str, ShopOrder] = {}
         self._promotions: dict[str, Json] = {}
 
     def unusable(self, codes: Iterable[Code]) -> set[str]:
-        """Those of these codes that the checkout refuses."""
+        """The codes that the checkout refuses."""
         usable = {each["code"] for each in self._promotions.values() if not each["used"]}
         return {code.code for code in codes} - usable
 
     def use(self, codes: Iterable[Code]) -> None:
-        """An order was completed with these."""
+        """Mark codes as used by an order."""
         used = {code.code for code in codes}
         for promotion in self._promotions.values():
             promotion["used"] += promotion["code"] in used
@@ -144,7 +144,7 @@ class Shop:
             rows = [order.document() for order in self.orders.values() if order.placed.customer == who]
             return 200, {"orders": rows, "count": len(rows), "offset": 0, "limit": 100}
         if found := re.fullmatch(r"/admin/customers/(.+)", path):
-            # Everybody in a story has an account, with an address that nobody else has.
+            # All customers have an account with a unique address.
             at = _iso(now())
             account = {"id": found[1], "email": f"{found[1]}@example.com", "has_account": True}
             return 200, {"customer": {**account, "created_at": at, "updated_at": at}}
@@ -153,7 +153,7 @@ class Shop:
 
 @contextmanager
 def serving(shop: Shop) -> Iterator[str]:
-    """The address of this shop, for as long as the block lasts."""
+    """Serve this shop during the block. Yields its address."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -178,7 +178,7 @@ def serving(shop: Shop) -> Iterator[str]:
             self.wfile.write(content)
 
         def log_message(self, *_: object) -> None:
-            """Nothing: the story is what is told."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
