@@ -21,7 +21,7 @@ ASKS_POSTGRES = {
     ROOT / "tests/unit/test_one_clock.py",
 }
 # Real servers go by the machine's clock there, and so does everything else.
-WALL_CLOCK = ("tests/live", "tests/faults", "tests/containers")
+WALL_CLOCK = ("tests/live", "tests/faults", "tests/support/faults", "tests/containers")
 
 
 def texts(page: Path) -> Iterator[tuple[int, str]]:
