@@ -15,6 +15,7 @@ import psycopg
 import pytest
 
 from bridge.development.demo.people import Storefront
+from bridge.development.demo.seed import SeededProduct
 from bridge.development.stack.processes import until
 from tests.support.aftersales import AfterSales
 from tests.support.live_worlds import NOISE, PATIENCE_SECONDS, World, in_both_shops
@@ -24,13 +25,40 @@ pytestmark = [pytest.mark.live, in_both_shops]
 GIFT = 1000
 
 
+class Previewed(AfterSales):
+    """The merchant, who asks before a return, a refund or a cancel what it will do to the customer's points."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world.keys)
+        self.world = world
+        self.previewed: int | None = None
+        """The balance that the last step is to lead to."""
+
+    def take_back(self, order_id: str, product: SeededProduct, quantity: int = 1) -> str:
+        returns = [{"line_item_id": self.line(order_id, product)["id"], "quantity": quantity}]
+        self.preview(order_id, {"returns": returns})
+        return super().take_back(order_id, product, quantity)
+
+    def refund(self, order_id: str, amount: str) -> None:
+        self.preview(order_id, {"refund": amount})
+        super().refund(order_id, amount)
+
+    def cancel(self, order_id: str) -> None:
+        self.preview(order_id, {"cancel": True})
+        super().cancel(order_id)
+
+    def preview(self, order_id: str, change: dict[str, Any]) -> None:
+        found = self.world.bridge.ask("POST", f"/admin/dust/orders/{order_id}/preview", change)
+        self.previewed = found["balance_after"]
+
+
 @dataclass(kw_only=True)
 class Story:
     """A customer with one order, in a programme of one point for a euro without tax."""
 
     world: World
     shopper: Storefront
-    merchant: AfterSales
+    merchant: Previewed
     order_id: str = ""
     spent: int = 0
     discount: Decimal = Decimal(0)
@@ -54,6 +82,8 @@ class Story:
         """
         order = self.merchant.order(self.order_id)
         expected = self.expected(order)
+        previewed, self.merchant.previewed = self.merchant.previewed, None
+        assert previewed in {None, expected}
         if event:
             assert until(lambda: self.heard(order, event), PATIENCE_SECONDS), f"no {event} was handled"
             assert self.world.bridge.balance(self.shopper.customer_id) == expected, event
@@ -118,7 +148,7 @@ def decimal(figure: float) -> Decimal:
 @pytest.fixture
 def story(world: World) -> Iterator[Story]:
     with ExitStack() as stack:
-        merchant = AfterSales(world.keys)
+        merchant = Previewed(world)
         stack.callback(merchant.close)
         yield Story(world=world, shopper=stack.enter_context(world.shopper()), merchant=merchant)
 
