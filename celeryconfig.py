@@ -175,6 +175,7 @@ beat_schedule = {
     "strip-old-bodies": _every("upkeep.strip_old_bodies", 3600),
     "forget": _every("upkeep.forget", 86_400),
     "prune-outgoing-webhooks": _every("outgoing.prune", 86_400),
+    "delete-old-forecasts": _every("upkeep.delete_old_forecasts", 86_400),
 }
 if _settings.outgoing_webhook_url:
     beat_schedule["send-outgoing-webhooks"] = _often("outgoing.send", _settings.sweep_seconds)

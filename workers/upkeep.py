@@ -21,6 +21,7 @@ from bridge.queue.enqueue import (
     UPKEEP_AUDIT,
     UPKEEP_CARRY_OVER,
     UPKEEP_CLOSE_DAYS,
+    UPKEEP_DELETE_OLD_FORECASTS,
     UPKEEP_ESCROW,
     UPKEEP_EVERY_MINUTE,
     UPKEEP_FORGET,
@@ -32,10 +33,13 @@ from bridge.reports.closes import close_days as close_days_over
 from bridge.settings import get_settings
 from bridge.settlement.claims import claim_orders, proved_and_waiting
 from bridge.settlement.escrow import expire_escrows
+from bridge.settlement.kept_forecasts import FORECASTS_KEPT
+from bridge.settlement.kept_forecasts import delete_old_forecasts as delete_forecasts
 from workers.app import app
 
 log = structlog.get_logger(__name__)
 
+_FORECASTS_AT_ONCE = 1000
 _CUSTOMERS_AT_ONCE = 200
 _BODIES_AT_ONCE = 1000
 _ORDERS_AT_ONCE = 500
@@ -124,6 +128,18 @@ def strip_old_bodies() -> int:
             some, after = strip_bodies(connection, before=before, limit=_BODIES_AT_ONCE, after=after)
         stripped += some
     return stripped
+
+
+@app.task(name=UPKEEP_DELETE_OLD_FORECASTS, retryable=True)
+def delete_old_forecasts() -> int:
+    """Delete forecasts of carts that were quoted long ago; return how many."""
+    deleted, before = 0, now() - FORECASTS_KEPT
+    while True:
+        with transaction() as connection:
+            some = delete_forecasts(connection, before=before, limit=_FORECASTS_AT_ONCE)
+        deleted += some
+        if some < _FORECASTS_AT_ONCE:
+            return deleted
 
 
 @app.task(name=UPKEEP_FORGET, retryable=True)

@@ -19,6 +19,7 @@ from bridge.reports.liability import liability as read_liability
 from bridge.reports.movements import MAX_PERIODS, Period, count_periods
 from bridge.reports.movements import movements as read_movements
 from bridge.reports.reading import reading
+from bridge.settlement.kept_forecasts import FORECASTS_KEPT, read_kept_forecasts
 
 AsCsv = Annotated[
     Path | None, typer.Option("--csv", help="Write a CSV file instead. - is standard output.", allow_dash=True)
@@ -30,7 +31,7 @@ _MAX_CLOSES = 100_000
 def add_commands(app: typer.Typer) -> None:
     report = typer.Typer(help="Reports from the ledger.", no_args_is_help=True)
     report.callback()(reports)
-    for command in (liability, movements, expiring, breakage, closes):
+    for command in (liability, movements, expiring, breakage, closes, forecasts):
         report.command()(command)
     app.add_typer(report, name="report")
 
@@ -104,6 +105,20 @@ def expiring(csv: AsCsv = None, plot: AsPlot = None, as_json: AsJson = False) ->
         console.print(f"{len(found)} months are in {plot}")
         return
     _print(sheets.expiring_sheet(found), csv=csv, as_json=as_json, empty="There are no points.")
+
+
+def forecasts(
+    since: Annotated[datetime | None, typer.Option(help="The first day (UTC); else 90 days ago.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """How many orders earned what the last quote of their cart said. Example: dust report forecasts"""
+    start = since.replace(tzinfo=UTC) if since and since.tzinfo is None else since or now() - FORECASTS_KEPT
+    with reading() as connection:
+        found = read_kept_forecasts(connection, since=start)
+    rows = [{"outcome": outcome.value, "orders": orders} for outcome, orders in found.outcomes.items()]
+    print_rows(rows, ("outcome", "orders"), as_json=as_json, empty="No quoted cart has become an order yet.")
+    if found.unexplained and not as_json:
+        console.print(f"Please report these orders, nothing explains them: {', '.join(found.unexplained)}")
 
 
 def breakage(csv: AsCsv = None, as_json: AsJson = False) -> None:

@@ -1,6 +1,7 @@
 """Orders that are not placed yet, as `Order`: what a cart, or some products, would become."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -106,7 +107,7 @@ def order_of_cart(cart: Cart, *, now: datetime) -> Order:
     )
     shipping = cart.shipping_gross or Decimal(0)
     total = sum_of(line.gross for line in lines) + shipping - cart.credit
-    return future_order(
+    order = future_order(
         OrderId(cart.id),
         customer_id=cart.customer_id,
         has_account=cart.has_account,
@@ -119,3 +120,4 @@ def order_of_cart(cart: Cart, *, now: datetime) -> Order:
         shares_without_credit=kept_shares(total=total, credit=cart.credit, swapped=Decimal(0), money=total),
         now=now,
     )
+    return replace(order, cart_id=cart.id)

@@ -161,6 +161,10 @@ class SummaryShape(Shape):
     refunded_total: Number = Decimal(0)
 
 
+class CartReferenceShape(Shape):
+    id: Text
+
+
 class OrderShape(Shape):
     id: Text
     # A number in Medusa 2.21.2. Older senders may leave it out.
@@ -187,6 +191,7 @@ class OrderShape(Shape):
     shipping_methods: tuple[ShippingMethodShape | None, ...] | None = None
     # A deleted promotion leaves a null in the list.
     promotions: tuple[PromotionShape | None, ...] | None = None
+    cart: CartReferenceShape | None = None
     # Needed only for claims and exchanges; a snapshot without them is an order without those.
     returns: tuple[ReturnShape, ...] | None = None
     payment_collections: tuple[PaymentCollectionShape, ...] | None = None

@@ -115,6 +115,7 @@ class Order:
     """Whether something that a claim or an exchange added is not paid yet."""
     email: str | None = field(repr=False)
     """The e-mail of the order, used only for a guest's points. Never logged, never stored in clear."""
+    cart_id: str | None = None
     gone: bool = False
     """Medusa no longer has the order. It then counts as canceled, and nothing else about it is known."""
 
@@ -178,6 +179,7 @@ def read_order(document: Mapping[str, Any]) -> Order:
         # Also true while `kept_shares` still counts everything as given: a partial payment would change that.
         awaits_payment=bool(swapped) and amount_to_pay(order.total - _received(order), order.currency_code) > 0,
         email=order.email,
+        cart_id=order.cart.id if order.cart else None,
         customer_group_ids=_group_ids(order),
         knows=frozenset(_known(order)),
     )

@@ -72,6 +72,11 @@ class OrderPlan:
         return self.left if escrow and escrow.state is EscrowState.WAITING else 0
 
     @property
+    def dust(self) -> int:
+        """What the order earns: for its owner, or for a guest in escrow."""
+        return self.target if self.owner else self.escrowed
+
+    @property
     def stays_due(self) -> bool:
         """The value of `earning_due` for later facts.
 

@@ -23,6 +23,8 @@ class Forecast:
     dust: int
     breakdown: tuple[RulePart, ...]
     why: str | None
+    programme_version: int
+    tier: str | None
 
 
 def forecast(connection: Connection, order: Order, *, now: datetime) -> Forecast:
@@ -45,7 +47,13 @@ def forecast_each(connection: Connection, orders: list[Order], *, now: datetime)
     forecasts = []
     for each in loaded.orders:
         [plan] = compute(replace(loaded, orders=(each,)), now=now).orders
-        dust = plan.target if plan.owner else plan.escrowed
-        breakdown = break_down(plan.earned, each.terms, tier=plan.tier, dust=dust)
-        forecasts.append(Forecast(dust=dust, breakdown=breakdown, why=plan.allowed.why))
+        forecasts.append(
+            Forecast(
+                dust=plan.dust,
+                breakdown=break_down(plan.earned, each.terms, tier=plan.tier, dust=plan.dust),
+                why=plan.allowed.why,
+                programme_version=plan.loaded.version.number,
+                tier=plan.tier["name"] if plan.tier else None,
+            )
+        )
     return forecasts

@@ -241,3 +241,25 @@ referral = Table(
     CheckConstraint("customer_id <> referrer_id", name="not_oneself"),
     Index(None, "referrer_id", "qualified_at"),
 )
+
+
+# The last quote of each cart, and whether its order earned what the quote said.
+cart_forecast = Table(
+    "cart_forecast",
+    metadata,
+    Column("cart_id", Text, primary_key=True),
+    # What the quote said the order would earn.
+    Column("dust", BigInteger, nullable=False),
+    # What it was computed from: the version of the rules, a hash of the cart, and the customer's tier.
+    Column("programme_version", Integer, nullable=False),
+    Column("cart_hash", Text, nullable=False),
+    Column("tier", Text),
+    Column("quoted_at", DateTime(timezone=True), nullable=False),
+    # The order that the cart became, what it earned at first, and what came of the forecast: `ForecastOutcome`.
+    Column("order_id", Text),
+    Column("earned", BigInteger),
+    Column("outcome", Text),
+    Column("settled_at", DateTime(timezone=True)),
+    Index(None, "quoted_at"),
+    Index("ix_cart_forecast_settled_at", "settled_at", "outcome", postgresql_where=text("settled_at IS NOT NULL")),
+)

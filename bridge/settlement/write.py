@@ -23,6 +23,7 @@ from bridge.settlement.earning_limits import OVER_THE_LIMIT, LimitedOrder
 from bridge.settlement.escrow import settle_escrows
 from bridge.settlement.expired import ExpiredPool, read_pools
 from bridge.settlement.facts import next_check
+from bridge.settlement.kept_forecasts import compare_forecasts
 from bridge.settlement.lines import line_notes, read_first_uses
 from bridge.settlement.load import Loaded
 from bridge.settlement.referrals import settle_referral
@@ -86,6 +87,7 @@ def write(
         limited = [_post_limited(order, accounts, now) for order in plan.limited]
         for due in plan.referrals:
             settle_referral(connection, due, accounts.by_customer, now)
+        compare_forecasts(connection, settled, now=now)
         save(connection, accounts.by_customer.values(), quiet=quiet)
         guests = [
             (order.loaded.order, order.loaded.known_escrow, order.loaded.escrow, order.escrowed)

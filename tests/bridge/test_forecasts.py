@@ -1,5 +1,6 @@
 """A forecast says what the order will earn: by the same rules, terms, tiers and limits as its settlement."""
 
+from dataclasses import replace
 from datetime import timedelta
 from itertools import count
 from typing import Any
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert
 
+from bridge.api.store import quotes
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.medusa.carts import read_cart
@@ -18,12 +20,13 @@ from bridge.medusa.future_orders import order_of_cart
 from bridge.medusa.orders import read_order
 from bridge.products.settings import dust_product
 from bridge.settlement.forecast import Forecast, forecast
+from bridge.settlement.kept_forecasts import delete_old_forecasts, read_kept_forecasts
 from bridge.settlement.settle import settle_orders
 from tests.support import tokens
 from tests.support.clock import advance
-from tests.support.medusa import FakeMedusa
+from tests.support.medusa import FakeMedusa, cart_line
 from tests.support.orders import line, order
-from tests.support.settling import set_rules
+from tests.support.settling import set_rules, settle
 
 pytestmark = pytest.mark.usefixtures("settings")
 
@@ -306,3 +309,99 @@ def test_a_forecast_refuses_what_it_cannot_compute(api: TestClient) -> None:
     assert status({"currency_code": "nope", "items": [item]}) == 422
     assert status({"currency_code": "eur", "items": [item]}, Authorization="Bearer nonsense") == 401
     assert ask(api, [item], currency="usd")["total"] == 0
+
+
+def quoted_cart(api: TestClient, medusa: FakeMedusa, *, total: float = 10, cart_id: str = "cart_1") -> int:
+    medusa.add_cart(cart_id, lines=[cart_line(total=total)])
+    answer = api.post("/store/dust/quote", json={"cart_id": cart_id}, headers=tokens.customer())
+    assert answer.status_code == 200, answer.text
+    return int(answer.json()["earn"])
+
+
+def ordered(order_id: str = "order_1", *, price: float = 10, cart_id: str = "cart_1") -> dict[str, Any]:
+    return {**order(order_id, lines=[line(price=price)], placed=now()), "cart": {"id": cart_id}}
+
+
+def outcomes() -> dict[str, int]:
+    with transaction() as connection:
+        found = read_kept_forecasts(connection, since=now() - timedelta(days=1))
+    assert found.orders == sum(found.outcomes.values())
+    return {outcome.value: orders for outcome, orders in found.outcomes.items() if orders}
+
+
+def test_a_quote_is_kept_when_its_order_earns_what_it_said(api: TestClient, medusa: FakeMedusa) -> None:
+    assert quoted_cart(api, medusa) == 10
+    assert outcomes() == {}
+    settle(ordered())
+    assert outcomes() == {"kept": 1}
+    # A return later changes what the order earns, not what came of its quote.
+    settle({**order(lines=[line(quantity=2, price=5, returned=1)], version=2), "cart": {"id": "cart_1"}})
+    assert outcomes() == {"kept": 1}
+
+
+def test_an_order_that_earns_once_it_is_paid_is_compared_then(api: TestClient, medusa: FakeMedusa) -> None:
+    set_rules(earn={"rates": {"eur": "1"}, "when": "payment.captured"})
+    assert quoted_cart(api, medusa) == 10
+    settle(ordered())
+    assert outcomes() == {}
+    settle({**ordered(), "payment_status": "captured", "summary": None})
+    assert outcomes() == {"kept": 1}
+
+
+def test_a_changed_cart_is_the_reason_of_a_forecast_that_was_not_kept(api: TestClient, medusa: FakeMedusa) -> None:
+    quoted_cart(api, medusa)
+    settle(ordered(price=12))
+    assert outcomes() == {"cart_changed": 1}
+
+
+def test_changed_rules_are_the_reason_of_a_forecast_that_was_not_kept(api: TestClient, medusa: FakeMedusa) -> None:
+    quoted_cart(api, medusa)
+    set_rules(earn={"rates": {"eur": "2"}})
+    settle(ordered())
+    assert outcomes() == {"rules_changed": 1}
+
+
+def test_other_orders_are_the_reason_of_a_forecast_that_was_not_kept(api: TestClient, medusa: FakeMedusa) -> None:
+    set_rules(earn={"rates": {"eur": "1"}, "limits": {"per_day": 15}})
+    assert quoted_cart(api, medusa) == 10
+    settle(order("order_0", lines=[line(price=10)], placed=now() - timedelta(minutes=1)))
+    settle(ordered())
+    assert outcomes() == {"other_orders": 1}
+
+
+def test_a_forecast_that_nothing_explains_names_its_order(
+    api: TestClient, medusa: FakeMedusa, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(quotes, "forecast", lambda *args, **named: replace(forecast(*args, **named), dust=11))
+        assert quoted_cart(api, medusa) == 11
+    settle(ordered())
+    assert outcomes() == {"unexplained": 1}
+    with transaction() as connection:
+        assert read_kept_forecasts(connection, since=now() - timedelta(days=1)).unexplained == ("order_1",)
+
+
+def test_the_last_quote_of_a_cart_counts_and_an_ordered_cart_has_no_further_one(
+    api: TestClient, medusa: FakeMedusa
+) -> None:
+    quoted_cart(api, medusa, total=99)
+    quoted_cart(api, medusa)
+    settle(ordered())
+    quoted_cart(api, medusa, total=50)
+    assert outcomes() == {"kept": 1}
+
+
+def test_old_forecasts_are_deleted(api: TestClient, medusa: FakeMedusa) -> None:
+    quoted_cart(api, medusa)
+    with transaction() as connection:
+        assert delete_old_forecasts(connection, before=now() - timedelta(days=1), limit=10) == 0
+        assert delete_old_forecasts(connection, before=now() + timedelta(days=1), limit=10) == 1
+
+
+def test_the_admin_api_reports_what_came_of_forecasts(api: TestClient, medusa: FakeMedusa) -> None:
+    quoted_cart(api, medusa)
+    settle(ordered())
+    answer = api.get("/admin/dust/reports/forecasts", headers=tokens.admin())
+    assert answer.status_code == 200
+    found = answer.json()
+    assert (found["orders"], found["kept"], found["unexplained"], found["unexplained_orders"]) == (1, 1, 0, [])

@@ -32,6 +32,7 @@ ORDER = (
     "referral",
     "dust_balance",
     "dust_product",
+    "cart_forecast",
     "ledger_total",
     "last_run",
 )

@@ -20,6 +20,7 @@ from bridge.reports.expiring import expiring_by_month
 from bridge.reports.liability import Liability, liability
 from bridge.reports.movements import MAX_PERIODS, Period, count_periods, movements
 from bridge.reports.reading import reading
+from bridge.settlement.kept_forecasts import FORECASTS_KEPT, read_kept_forecasts
 
 router = admin_router("/reports", tag="reports")
 
@@ -144,6 +145,34 @@ def report_expiring(format: Format = "json") -> ExpiringList | Response:
     if format == "csv":
         return _csv(sheets.expiring_sheet(found), "expiring")
     return ExpiringList(months=[ExpiringMonthResponse(**vars(each)) for each in found])
+
+
+class ForecastsResponse(BaseModel):
+    """How many orders earned what the last quote of their cart said, and why others did not."""
+
+    since: datetime
+    orders: int
+    kept: int
+    cart_changed: int = Field(description="The order has other lines, prices or shipping than the quoted cart")
+    rules_changed: int = Field(description="Another version of the rules was in force when the order was placed")
+    other_orders: int = Field(description="Other orders of the customer changed their tier, or what limits allow")
+    unexplained: int = Field(description="None of these: please report it")
+    unexplained_orders: list[str]
+
+
+@router.get("/forecasts", responses=describe_problems(422))
+def report_forecasts(
+    since: Annotated[AwareDatetime | None, Query(description="At most 90 days ago, which is the default")] = None,
+) -> ForecastsResponse:
+    """Report how many quotes were kept: whether orders earned what the last quote of their cart said."""
+    with reading() as connection:
+        found = read_kept_forecasts(connection, since=since or now() - FORECASTS_KEPT)
+    return ForecastsResponse(
+        since=found.since,
+        orders=found.orders,
+        unexplained_orders=list(found.unexplained),
+        **{outcome.value: orders for outcome, orders in found.outcomes.items()},
+    )
 
 
 @router.get("/breakage", response_model=CohortList, responses=_AS_CSV | describe_problems(422))

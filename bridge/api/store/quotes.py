@@ -48,6 +48,7 @@ from bridge.redemptions.repository import Redemption, open_for_cart, units_paid_
 from bridge.redemptions.service import has_max_open
 from bridge.redemptions.tables import RedemptionKind
 from bridge.settlement.forecast import forecast
+from bridge.settlement.kept_forecasts import store_forecast
 
 router = store_router()
 
@@ -130,7 +131,10 @@ def _quote(customer_id: CustomerId, wish: QuoteRequest) -> Quote:
         programme = current_version(connection).programme
         settings = read_products(connection, product_ids(cart))
         available = read_spendable(connection, customer_id, now=moment)
-        expected = forecast(connection, _future_order(customer_id, cart, wish, currency, moment), now=moment)
+        order = _future_order(customer_id, cart, wish, currency, moment)
+        expected = forecast(connection, order, now=moment)
+        if cart:
+            store_forecast(connection, order, expected, now=moment)
         dust_only = dust_only_prices(settings)
         basket = basket_for(connection, customer_id, cart, dust_only, programme) if cart else None
         paid = units_paid_for_cart(connection, customer_id, cart) if cart else {}
@@ -224,7 +228,9 @@ def _quote_guest(wish: GuestQuoteRequest) -> GuestQuote:
     with transaction() as connection:
         programme = current_version(connection).programme
         dust_only = dust_only_prices(read_products(connection, product_ids(cart)))
-        expected = forecast(connection, order_of_cart(cart, now=now()), now=now())
+        order = order_of_cart(cart, now=now())
+        expected = forecast(connection, order, now=now())
+        store_forecast(connection, order, expected, now=now())
     return GuestQuote(
         currency_code=cart.currency_code,
         set_aside=expected.dust,

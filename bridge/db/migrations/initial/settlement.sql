@@ -101,3 +101,19 @@ CREATE TABLE referral (
     CONSTRAINT uq_referral_id UNIQUE (id)
 );
 CREATE INDEX ix_referral_referrer_id_qualified_at ON referral (referrer_id, qualified_at);
+
+CREATE TABLE cart_forecast (
+    cart_id text NOT NULL,
+    dust bigint NOT NULL,
+    programme_version integer NOT NULL,
+    cart_hash text NOT NULL,
+    tier text,
+    quoted_at timestamptz NOT NULL,
+    order_id text,
+    earned bigint,
+    outcome text,
+    settled_at timestamptz,
+    CONSTRAINT pk_cart_forecast PRIMARY KEY (cart_id)
+);
+CREATE INDEX ix_cart_forecast_settled_at ON cart_forecast (settled_at, outcome) WHERE settled_at IS NOT NULL;
+CREATE INDEX ix_cart_forecast_quoted_at ON cart_forecast (quoted_at);

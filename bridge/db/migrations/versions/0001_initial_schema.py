@@ -42,6 +42,7 @@ PRIVILEGES = {
         "webhook_event",
     ),
     "SELECT, INSERT, UPDATE, DELETE": (
+        "cart_forecast",
         "dust_product",
         "expiry_announcement",
         "outgoing_webhook",
