@@ -26,7 +26,7 @@ from bridge.inbox.tables import EventState
 from bridge.ledger.statements import read_balances, read_transactions
 from bridge.ledger.store import customers_with_due_lots, open_accounts, reserved_lots, transaction_by_key
 from bridge.ledger.webhook_events import announce_expiring
-from bridge.redemptions.repository import due_redemptions, list_redemptions, lock_redemptions_of_orders, oldest_pending
+from bridge.redemptions.repository import due_redemptions, list_redemptions, oldest_pending, redemptions_of_orders
 from bridge.reports.explain import explain
 from bridge.settlement.claims import proved_and_waiting
 from bridge.settlement.escrow import expire_escrows
@@ -102,13 +102,13 @@ def _work(customers: int) -> dict[str, Work]:
         "a history": lambda c: read_transactions(c, one, limit=20, memos=False),
         "explain": lambda c: explain(c, one),
         "a row by its key": lambda c: transaction_by_key(c, one, "bonus:signup"),
-        "redemptions of orders": lambda c: lock_redemptions_of_orders(
-            c, codes=[secrets.token_hex(8) for _ in some], order_ids=[OrderId(order_name(first))]
+        "redemptions of orders": lambda c: redemptions_of_orders(
+            c, codes=[secrets.token_hex(8) for _ in some], order_ids=[OrderId(order_name(first))], lock=True
         ),
         "what a redemption holds": lambda c: reserved_lots(c, one, "dred_old7"),
         "redemptions of a customer": lambda c: list_redemptions(c, customer_id=one, limit=20),
         "redemptions that are due": lambda c: due_redemptions(c, now=moment, limit=100),
-        "the oldest promise": oldest_pending,
+        "the oldest pending redemption": oldest_pending,
         "lots that are due": lambda c: customers_with_due_lots(c, moment, 200),
         "lots that end soon": lambda c: announce_expiring(c, days=14, now=moment, customers=200),
         "guests whose wait is over": lambda c: expire_escrows(c, now=moment, limit=500),
