@@ -73,7 +73,7 @@ class AccountState:
                 kind=Kind.MATURE,
                 reference_type=lot.source_type,
                 reference_id=lot.source_id,
-                description="Pending dust became spendable",
+                description="Pending points became spendable",
                 event_at=lot.matures_at or now,
             )
             moves = Moves()
@@ -88,7 +88,7 @@ class AccountState:
                 kind=Kind.EXPIRE,
                 reference_type="lot",
                 reference_id=lot.id,
-                description="Dust expired",
+                description="Points expired",
                 event_at=lot.expires_at or now,
             )
             moves, amount = Moves(), lot.free
@@ -157,4 +157,4 @@ class AccountState:
     @staticmethod
     def _check_amount(amount: int) -> None:
         if not 0 < amount <= MAX_DUST:
-            raise AssertionError(f"a movement must be between 1 and {MAX_DUST} dust, not {amount}")
+            raise AssertionError(f"a movement must be between 1 and {MAX_DUST} points, not {amount}")

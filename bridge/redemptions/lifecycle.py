@@ -132,7 +132,7 @@ def create(
     now: datetime,
 ) -> None:
     """Hold the points and insert the pending redemption. Raises `InsufficientDust`."""
-    details = _details(redemption, Kind.HOLD, "Dust set aside for a redemption", now, actor=redemption.customer_id)
+    details = _details(redemption, Kind.HOLD, "Points held for a redemption", now, actor=redemption.customer_id)
     account.hold(redemption.dust, details, now=now)
     connection.execute(
         dust_redemption.insert(),
@@ -213,7 +213,7 @@ def capture(
 
     An order that was canceled before it was booked uses 0: then the redemption is released.
     """
-    rest_details = _order_details(redemption, Kind.RELEASE, "Dust not needed by the order", order)
+    rest_details = _order_details(redemption, Kind.RELEASE, "Points not needed by the order", order)
     # Unused codes have to be deleted, now that no points are held for them.
     next_attempt_at = now if redemption.unused_codes else None
     changed = replace(
@@ -224,7 +224,7 @@ def capture(
         return _release(connection, account, changed, Event.RELEASE, rest_details, now)
     captured = _move(connection, changed, Event.CAPTURE, now)
     reserved = reserved_lots(connection, redemption.customer_id, redemption.id)
-    account.redeem(dust, reserved, _order_details(redemption, Kind.REDEEM, "Dust spent on an order", order), now=now)
+    account.redeem(dust, reserved, _order_details(redemption, Kind.REDEEM, "Points spent on an order", order), now=now)
     for move in account.postings[-1].moves:
         reserved[move.lot_id] = reserved.get(move.lot_id, 0) + move.held
     rest = {lot_id: amount for lot_id, amount in reserved.items() if amount}
@@ -252,7 +252,7 @@ def change_use(
     if difference > 0:
         _redeem_without_hold(account, redemption, order, difference, spent, now)
     else:
-        details = _order_details(redemption, Kind.REFUND, "Dust of an order given back", order)
+        details = _order_details(redemption, Kind.REFUND, "Points of an order refunded", order)
         account.refund(-difference, spent, details, now=now)
         _update_spent(spent, account, details)
     return changed
@@ -276,7 +276,7 @@ def late_use(
         redemption,
         dust_captured=redemption.dust_captured + dust,
         order_id=redemption.order_id or OrderId(order.id),
-        reason=f"Order {order.id} used the code although it had been withdrawn; the dust was booked all the same.",
+        reason=f"Order {order.id} used the code although it had been withdrawn. The points were spent anyway.",
     )
     changed = _move(connection, changed, Event.LATE_USE, now)
     log.error("used_after_release", redemption_id=redemption.id, order_id=order.id, dust=dust)
@@ -304,7 +304,7 @@ def order_deleted(
     others = [code.order_id for code in codes if code.order_id not in {None, order.id}]
     used = sum(code.dust_captured for code in own)
     if used:
-        details = _order_details(redemption, Kind.REFUND, "Dust of a deleted order", order)
+        details = _order_details(redemption, Kind.REFUND, "Points of a deleted order refunded", order)
         account.refund(used, spent, details, now=now)
     for code in own:
         store_code_use(connection, code.code, order_id=None, dust_captured=0)
@@ -334,7 +334,7 @@ def _hold_again(account: Account, redemption: Redemption, order: Order, now: dat
     if account.survivor is not None:
         return False
     try:
-        account.hold(redemption.dust, _order_details(redemption, Kind.HOLD, "Dust set aside again", order), now=now)
+        account.hold(redemption.dust, _order_details(redemption, Kind.HOLD, "Points held again", order), now=now)
     except InsufficientDust:
         return False
     return True
@@ -351,7 +351,7 @@ def _release(
 def _redeem_without_hold(
     account: Account, redemption: Redemption, order: Order, dust: int, spent: dict[str, int], now: datetime
 ) -> None:
-    details = _order_details(redemption, Kind.REDEEM, "Dust spent on an order", order)
+    details = _order_details(redemption, Kind.REDEEM, "Points spent on an order", order)
     account.overdraw(dust, details, now=now)
     _update_spent(spent, account, details)
 
