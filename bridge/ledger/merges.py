@@ -90,8 +90,8 @@ def merge_customers(
     account = accounts[customer_id]
     if account.held:
         raise MergeRefused(
-            f"{customer_id} has {account.held:,} points held for open redemptions: release them, or wait until they are "
-            "over."
+            f"{customer_id} has {account.held:,} points held for open redemptions: release them, or wait until they "
+            "are over."
         )
     merge = Merge(
         id=new_id("dmrg"),

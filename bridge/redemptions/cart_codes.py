@@ -1,9 +1,9 @@
 """Remove codes from carts, and notice when they are removed.
 
-    take_out_of_carts   before a promotion is deleted: removes its code from every open cart
-    take_out_again      after it is deleted: removes codes that a shopper put back in between
+    take_out_of_carts     before a promotion is deleted: removes its code from every open cart
+    take_out_again        after it is deleted: removes codes that a shopper put back in between
     schedule_cart_checks  a code has left its cart: schedules a check of that cart
-    has_left_its_cart   that check
+    has_left_its_cart     that check
 
 Medusa 2.21.2 keeps the link and the discount of a deleted promotion in a cart, and shows the link as `null`. Dust knows
 the cart that a redemption was made for. Only the plugin finds other carts, into which a shopper typed the code.
