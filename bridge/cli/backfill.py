@@ -31,7 +31,9 @@ def backfill(
     with_signup: Annotated[
         bool, typer.Option("--with-signup", help="Also sign-up bonuses, for accounts of that time.")
     ] = False,
-    tell: Annotated[bool, typer.Option("--tell", help="Also send outgoing webhooks for the points earned.")] = False,
+    send_webhooks: Annotated[
+        bool, typer.Option("--send-webhooks", help="Also send outgoing webhooks for the points earned.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what it would give.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Skip the preview and the question.")] = False,
     restart: Annotated[bool, typer.Option("--restart", help="Discard an unfinished backfill.")] = False,
@@ -40,7 +42,7 @@ def backfill(
     """Give points for past orders, once for each. Example: dust backfill --since 2026-01-01 --dry-run
 
     Maturity and expiry count from the order. No outgoing webhooks are sent, so that no customer gets a mail about an
-    old order, unless you use --tell. If it is interrupted, the same command continues it.
+    old order, unless you use --send-webhooks. If it is interrupted, the same command continues it.
     """
     options = BackfillOptions(
         since=_utc(since) if since else _BEGINNING,
@@ -53,13 +55,13 @@ def backfill(
     goes_on = None if dry_run else open_run(options, restart=restart)
     if dry_run or (goes_on is None and not yes):
         found = _preview(options, quiet=as_json)
-        _tell_preview(found, as_json=as_json)
+        _print_preview(found, as_json=as_json)
         if dry_run:
             return
         if not found.orders and not found.customers_for_signup:
             return
         typer.confirm("Give it?", abort=True)
-    _run(options, tell=tell, as_json=as_json)
+    _run(options, send_webhooks=send_webhooks, as_json=as_json)
 
 
 def _preview(options: BackfillOptions, *, quiet: bool) -> Preview:
@@ -68,7 +70,7 @@ def _preview(options: BackfillOptions, *, quiet: bool) -> Preview:
         return preview(get_medusa(), options, now=now(), progress=lambda steps: progress.advance(task, steps))
 
 
-def _tell_preview(found: Preview, *, as_json: bool) -> None:
+def _print_preview(found: Preview, *, as_json: bool) -> None:
     if as_json:
         print_json({**vars(found), "by_currency": [vars(each) for each in found.by_currency]})
         return
@@ -90,14 +92,14 @@ def _tell_preview(found: Preview, *, as_json: bool) -> None:
         console.print(f"  ✗ {unreadable} cannot be read")
 
 
-def _run(options: BackfillOptions, *, tell: bool, as_json: bool) -> None:
+def _run(options: BackfillOptions, *, send_webhooks: bool, as_json: bool) -> None:
     run = begin(options, actor=_ACTOR, now=now())
     if run.orders and not as_json:
         console.print(f"Continuing at {run.seen_until:%Y-%m-%d %H:%M} UTC, after {run.orders} orders.")
     with Progress(*_COUNTING, TimeElapsedColumn(), console=console, disable=as_json, transient=True) as progress:
         task = progress.add_task("Settling", total=None, completed=run.orders)
         unreadable: list[str] = []
-        for taken in take_in(get_medusa(), run.id, tell=tell):
+        for taken in take_in(get_medusa(), run.id, send_webhooks=send_webhooks):
             unreadable += taken.unreadable
             progress.update(task, completed=taken.orders)
             for event_id in taken.split_off:

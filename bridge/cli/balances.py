@@ -91,13 +91,13 @@ def import_file(
         earlier = find_earlier(connection, name, reading.sha256, again=again)
     if earlier is not None and not dry_run:
         _post(earlier.id, earlier.waiting, quiet=as_json)
-        _tell_imported(earlier, as_json=as_json)
+        _print_imported(earlier, as_json=as_json)
         return
     customers = _look_up(reading, trust_ids=trust_ids, quiet=as_json)
     if refused is not None:
         _write_refused(refused, content, reading)
     if dry_run or (reading.problems and not skip_refused) or not reading.entries:
-        _tell_checked(reading, customers, earlier, dry_run=dry_run, as_json=as_json)
+        _print_checked(reading, customers, earlier, dry_run=dry_run, as_json=as_json)
         raise typer.Exit(1 if reading.problems and not skip_refused else 0)
     with transaction() as connection:
         batch_id = keep_batch(
@@ -112,8 +112,8 @@ def import_file(
         )
     _post(batch_id, len(reading.entries), quiet=as_json)
     if not as_json:
-        _tell_reading(reading)
-    _tell_imported(None, batch_id=batch_id, as_json=as_json)
+        _print_reading(reading)
+    _print_imported(None, batch_id=batch_id, as_json=as_json)
 
 
 def _look_up(reading: Reading, *, trust_ids: bool, quiet: bool) -> dict[int, CustomerId]:
@@ -141,7 +141,7 @@ def _bar(words: str, total: int, *, quiet: bool) -> Iterator[Any]:
         yield lambda steps: progress.advance(task, steps)
 
 
-def _tell_checked(
+def _print_checked(
     reading: Reading, customers: dict[int, CustomerId], earlier: Batch | None, *, dry_run: bool, as_json: bool
 ) -> None:
     dust = sum(entry.amount for entry in reading.entries)
@@ -159,7 +159,7 @@ def _tell_checked(
             }
         )
         return
-    _tell_reading(reading)
+    _print_reading(reading)
     if earlier:
         console.print(f"It was imported before, as {earlier.name}: importing it again would change nothing.")
     elif dry_run or reading.problems:
@@ -171,7 +171,7 @@ def _tell_checked(
         )
 
 
-def _tell_reading(reading: Reading) -> None:
+def _print_reading(reading: Reading) -> None:
     if reading.problems:
         rows = [vars(problem) for problem in reading.problems[:_SHOWN]]
         print_rows(rows, ("line", "field", "message"), as_json=False, empty="")
@@ -185,7 +185,7 @@ def _tell_reading(reading: Reading) -> None:
         console.print(f"{reading.left_out} pending points are left out: the file does not say when they may be spent.")
 
 
-def _tell_imported(earlier: Batch | None, *, batch_id: str | None = None, as_json: bool) -> None:
+def _print_imported(earlier: Batch | None, *, batch_id: str | None = None, as_json: bool) -> None:
     with transaction() as connection:
         batch = read_batch(connection, batch_id or (earlier.id if earlier else ""))
     if as_json:
@@ -228,10 +228,10 @@ def import_undo(batch: BatchName, as_json: AsJson = False) -> None:
                 break
             undone += some
             step(len(some))
-    _tell_undone(found, undone, as_json=as_json)
+    _print_undone(found, undone, as_json=as_json)
 
 
-def _tell_undone(batch: Batch, undone: list[TakenBack], *, as_json: bool) -> None:
+def _print_undone(batch: Batch, undone: list[TakenBack], *, as_json: bool) -> None:
     gone = [vars(each) for each in undone if each.gone or each.expired or each.waived]
     totals = {name: sum(getattr(each, name) for each in undone) for name in ("dust", "expired", "gone", "waived")}
     if as_json:

@@ -168,7 +168,7 @@ def simulate(
         begins_at_nothing = any(_looks_back(each) for each in (present.programme, wanted))
         print_json({**_comparison(found, present.number), "limits_and_tiers_begin_at_nothing": begins_at_nothing})
         return
-    _tell(found, present.number)
+    _print_comparison(found, present.number)
     if any(_looks_back(each) for each in (present.programme, wanted)):
         console.print(
             f"Orders before {start:%Y-%m-%d} do not count for limits and tiers. Use a --since as"
@@ -202,7 +202,7 @@ def _slice(each: Slice) -> dict[str, Any]:
     return {**vars(each), "difference": each.difference}
 
 
-def _tell(found: Comparison, version: int) -> None:
+def _print_comparison(found: Comparison, version: int) -> None:
     total = found.total
     console.print(
         f"{total.orders} orders placed from {found.since:%Y-%m-%d} to {found.until:%Y-%m-%d}: {total.now} points by the"

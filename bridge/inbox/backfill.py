@@ -260,12 +260,13 @@ def begin(options: BackfillOptions, *, actor: str, now: datetime) -> Run:
         return _run(connection, row)
 
 
-def take_in(medusa: Medusa, run_id: str, *, tell: bool = False) -> Iterator[Taken]:
+def take_in(medusa: Medusa, run_id: str, *, send_webhooks: bool = False) -> Iterator[Taken]:
     """Put the run's orders into the inbox and process the inbox, page by page. Raises `MedusaAway`.
 
-    Outgoing webhooks are sent only with `tell`, because customers do not want a mail about an order of two years ago.
+    Without `send_webhooks` no outgoing webhooks are sent, because customers do not want a mail about a two-year-old
+    order.
     """
-    source = SOURCE if tell else QUIET_SOURCE
+    source = SOURCE if send_webhooks else QUIET_SOURCE
     with transaction() as connection:
         run = connection.execute(select(backfill_run).where(backfill_run.c.id == run_id)).one()
     seen = run.orders

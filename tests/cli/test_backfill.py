@@ -235,7 +235,7 @@ def test_nobody_is_notified_of_an_old_order_unless_requested(
     # Dust that was over as it was booked is no news either.
     assert (balance(dust, "cus_0"), balance(dust, "cus_1"), balance(dust, "cus_2"), reported()) == (0, 0, 10, Counter())
     medusa.orders["order_next"] = order("order_next", customer_id="cus_2", placed=now() - timedelta(days=2))
-    assert dust("backfill", "--since", SINCE, "--tell", "--yes").code == 0
+    assert dust("backfill", "--since", SINCE, "--send-webhooks", "--yes").code == 0
     assert reported() == {"dust.earned": 1}
 
 

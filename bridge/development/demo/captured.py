@@ -30,7 +30,7 @@ _STEPS = (
 
 def play(urls: StackUrls, report: Report) -> bool:
     """Play the story. Returns whether all steps had the expected result."""
-    held = True
+    succeeded = True
     with httpx.Client(base_url=urls.api, timeout=30) as dust:
         customer = new_id("cus")
         order_id = new_id("order")
@@ -42,9 +42,9 @@ def play(urls: StackUrls, report: Report) -> bool:
                 "id": order_id, "order": document,
             }})  # fmt: skip
             seen = _balance_becomes(dust, urls, customer, expected)
-            held &= seen == expected
+            succeeded &= seen == expected
             report(f"   {'✓' if seen == expected else '✗'} answered {answer}, balance {seen}")
-    return held
+    return succeeded
 
 
 def _deliver(dust: httpx.Client, urls: StackUrls, event: dict[str, Any]) -> str:

@@ -69,13 +69,13 @@ def _demo(say: story.Report, console: Console, *, once: bool, shop: bool) -> int
                 environment=environment,
             )
         )
-        told = _tell(urls, running, say) and _audit_is_clean(urls, say, medusa=running is not None)
-        say("\nAll steps succeeded." if told else "\n✗ Not all steps succeeded, see above.")
+        succeeded = _play(urls, running, say) and _audit_is_clean(urls, say, medusa=running is not None)
+        say("\nAll steps succeeded." if succeeded else "\n✗ Not all steps succeeded, see above.")
         if once:
-            return 0 if told else 1
+            return 0 if succeeded else 1
         _print_addresses(urls, running, secrets, data_dir, say)
         _wait_for_interrupt()
-        return 0 if told else 1
+        return 0 if succeeded else 1
 
 
 def _settings(settings: Settings, *, data_dir: Path, database: str, broker: str, port: int) -> Settings:
@@ -131,7 +131,7 @@ def _open_shop(
     return shop, seed(shop)
 
 
-def _tell(urls: StackUrls, running: tuple[Shop, ShopKeys] | None, say: story.Report) -> bool:
+def _play(urls: StackUrls, running: tuple[Shop, ShopKeys] | None, say: story.Report) -> bool:
     say("")
     if running is None:
         return captured.play(urls, say)

@@ -46,8 +46,8 @@ def play(shop: Shop, keys: ShopKeys, *, dust_url: str, admin_token: str, report:
     dust = httpx.Client(base_url=dust_url, timeout=30)
     try:
         story = _Story(shop, keys, storefront, merchant, dust, admin_token, report)
-        story.tell()
-        return story.true
+        story.play()
+        return story.succeeded
     except (Refused, httpx.HTTPError) as error:
         report(f"   ✗ the story cannot continue: {error}")
         return False
@@ -67,7 +67,7 @@ class _Story:
         admin_token: str,
         report: Report,
     ) -> None:
-        self.true = True
+        self.succeeded = True
         self._shop = shop
         self._keys = keys
         self._storefront = storefront
@@ -77,7 +77,7 @@ class _Story:
         self._report = report
         self._chapter = 0
 
-    def tell(self) -> None:
+    def play(self) -> None:
         self._rules_are_set()
         self._a_shopper_signs_up()
         self._an_order_earns_dust()
@@ -231,7 +231,7 @@ class _Story:
         if actual == expected:
             self._report(f"   ✓ {what}: {_shown(actual)}")
         else:
-            self.true = False
+            self.succeeded = False
             self._report(f"   ✗ {what}: {_shown(actual)}, expected {_shown(expected)}")
 
     def _title(self, text: str) -> None:

@@ -204,7 +204,7 @@ def read_scenario(text: str, file: str) -> Scenario:
         raise UnreadableScenario(f"{file}: this is not valid YAML: {error}") from error
     lines = dict(_lines(node, ()))
 
-    def tell(error: ValidationError, path: _Path) -> None:
+    def add_problems(error: ValidationError, path: _Path) -> None:
         for found in error.errors():
             where = path + tuple(found["loc"])
             words = found["msg"].removeprefix("Value error, ")
@@ -214,7 +214,7 @@ def read_scenario(text: str, file: str) -> Scenario:
     try:
         whole = _Document.model_validate(document)
     except ValidationError as error:
-        tell(error, ())
+        add_problems(error, ())
         raise UnreadableScenario("\n".join(problems)) from error
     for number, raw in enumerate(whole.steps):
         path: _Path = ("steps", number)
@@ -225,7 +225,7 @@ def read_scenario(text: str, file: str) -> Scenario:
         try:
             steps.append(Step(line=_line(lines, path), verb=verb, action=_ACTIONS[verb].model_validate(raw)))
         except ValidationError as error:
-            tell(error, path)
+            add_problems(error, path)
     if problems:
         raise UnreadableScenario("\n".join(problems))
     return Scenario(name=whole.name, starts=whole.starts, rules=whole.rules, steps=tuple(steps))

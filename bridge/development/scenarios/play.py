@@ -66,7 +66,7 @@ _NEXT = text("""
 """)
 
 
-class _Broken(Exception):
+class _StepFailed(Exception):
     """A step had another result than expected."""
 
 
@@ -96,9 +96,9 @@ def play(scenario: Scenario, shop: Shop, report: Report = lambda *_: None) -> li
             try:
                 what = stage.do(step.action)
                 stage.work()
-            except (_Broken, DustError) as broken:
-                what = f"✗ {broken}"
-                failures.append(Failure(line=step.line, words=str(broken)))
+            except (_StepFailed, DustError) as failed:
+                what = f"✗ {failed}"
+                failures.append(Failure(line=step.line, words=str(failed)))
             report(step.line, what, stage.balances())
         last = scenario.steps[-1].line
         failures += [Failure(line=last, words=f"dust audit: {each.check}: {each.detail}") for each in audit()]
@@ -114,7 +114,7 @@ class _Stage:
         self._redemptions: dict[str, tuple[str, str]] = {}
 
     def do(self, action: Action) -> str:
-        """Do a step. Returns a short description. Raises `_Broken`, `DustError`."""
+        """Do a step. Returns a short description. Raises `_StepFailed`, `DustError`."""
         match action:
             case PlaceOrder():
                 return self._place(action)
@@ -128,7 +128,7 @@ class _Stage:
                 self._change(name, "order.canceled", status="canceled")
                 return f"order {name} is canceled"
             case Return():
-                return self._take_back(action)
+                return self._return_items(action)
             case Refund(refund=name, amount=amount):
                 self._change(name, "payment.refunded", credit=self._order(name).credit + amount)
                 return f"{amount} of order {name} is refunded"
@@ -139,12 +139,12 @@ class _Stage:
                 self._store("DELETE", f"/store/dust/redemptions/{redemption}", owner, fails=action.fails)
                 return f"redemption {name} is released"
             case Adjust():
-                self._know(action.adjust)
+                self._add_customer(action.adjust)
                 body = {"amount": action.dust, "reason": action.reason}
                 self._admin("POST", f"customers/{action.adjust}/adjustments", body, fails=action.fails)
                 return f"{action.dust:+d} points adjusted for {action.adjust}"
             case Join(join=name):
-                self._know(name)
+                self._add_customer(name)
                 self._send("customer.created", {"id": name})
                 return f"{name} signs up"
             case Price():
@@ -181,7 +181,7 @@ class _Stage:
                 keep_orders(advance(redemption, get_medusa()).orders)
             if not drained.taken and not due:
                 return
-        raise _Broken("Dust does not finish its work.")
+        raise _StepFailed("Dust does not finish its work.")
 
     def balances(self) -> list[Balance]:
         with transaction() as connection:
@@ -199,61 +199,61 @@ class _Stage:
             moment: datetime | None = connection.scalar(_NEXT, {"now": now(), "until": until})
             return moment
 
-    def _place(self, wish: PlaceOrder) -> str:
-        if wish.order in self._shop.orders:
-            raise _Broken(f"There is an order {wish.order} already.")
-        self._know(wish.customer)
-        used = [self._read(name) for name in wish.uses]
+    def _place(self, step: PlaceOrder) -> str:
+        if step.order in self._shop.orders:
+            raise _StepFailed(f"There is an order {step.order} already.")
+        self._add_customer(step.customer)
+        used = [self._read(name) for name in step.uses]
         codes = tuple(code for redemption in used for code in redemption.codes)
         if self._shop.unusable(codes):
-            raise _Broken(f"The shop refuses the code of a redemption: {', '.join(wish.uses)} is over or was used.")
+            raise _StepFailed(f"The shop refuses the code of a redemption: {', '.join(step.uses)} is over or was used.")
         moment = now()
-        order = ShopOrder(placed=wish, placed_at=moment, updated_at=moment, codes=codes, paid=wish.paid)
-        self._shop.orders[wish.order] = order
+        order = ShopOrder(placed=step, placed_at=moment, updated_at=moment, codes=codes, paid=step.paid)
+        self._shop.orders[step.order] = order
         self._shop.use(codes)
-        self._tell(order, "order.placed")
-        return f"{wish.customer} orders {wish.order}"
+        self._send_order(order, "order.placed")
+        return f"{step.customer} orders {step.order}"
 
-    def _take_back(self, wish: Return) -> str:
-        order = self._order(wish.return_)
+    def _return_items(self, step: Return) -> str:
+        order = self._order(step.return_)
         returned = dict(order.returned)
-        for product, units in wish.items.items():
+        for product, units in step.items.items():
             returned[product] = returned.get(product, 0) + units
             bought = sum(item.quantity for item in order.placed.items if item.product == product)
             if returned[product] > bought:
-                raise _Broken(f"Order {wish.return_} has {bought} of {product}, not {returned[product]}.")
-        self._change(wish.return_, "order.return_received", returned=returned)
-        return f"returned of order {wish.return_}: " + ", ".join(f"{n} {what}" for what, n in wish.items.items())
+                raise _StepFailed(f"Order {step.return_} has {bought} of {product}, not {returned[product]}.")
+        self._change(step.return_, "order.return_received", returned=returned)
+        return f"returned of order {step.return_}: " + ", ".join(f"{n} {what}" for what, n in step.items.items())
 
     def _change(self, name: str, event: str, **changes: Any) -> None:
         order = self._order(name)
         for field, value in changes.items():
             setattr(order, field, value)
         order.version, order.updated_at = order.version + 1, now()
-        self._tell(order, event)
+        self._send_order(order, event)
 
     def _order(self, name: str) -> ShopOrder:
         if name not in self._shop.orders:
-            raise _Broken(f"There is no order {name}.")
+            raise _StepFailed(f"There is no order {name}.")
         return self._shop.orders[name]
 
-    def _redeem(self, wish: Redeem) -> str:
-        self._know(wish.customer)
-        if (wish.dust is None) == (wish.items is None):
-            raise _Broken("redeem needs either dust or items.")
-        if wish.items is None:
-            body: dict[str, Any] = {"dust": wish.dust, "currency_code": wish.currency}
+    def _redeem(self, step: Redeem) -> str:
+        self._add_customer(step.customer)
+        if (step.dust is None) == (step.items is None):
+            raise _StepFailed("redeem needs either dust or items.")
+        if step.items is None:
+            body: dict[str, Any] = {"dust": step.dust, "currency_code": step.currency}
         else:
-            body = {"items": [{"product_id": what, "quantity": units} for what, units in wish.items.items()]}
-        answer = self._store("POST", "/store/dust/redemptions", wish.customer, body, fails=wish.fails)
+            body = {"items": [{"product_id": what, "quantity": units} for what, units in step.items.items()]}
+        answer = self._store("POST", "/store/dust/redemptions", step.customer, body, fails=step.fails)
         if answer is None:
-            return f"{wish.customer} may not redeem: {wish.fails}"
-        self._redemptions[wish.redeem] = (wish.customer, answer["redemption"]["id"])
-        return f"{wish.customer} redeems {answer['redemption']['dust']} points"
+            return f"{step.customer} may not redeem: {step.fails}"
+        self._redemptions[step.redeem] = (step.customer, answer["redemption"]["id"])
+        return f"{step.customer} redeems {answer['redemption']['dust']} points"
 
     def _redemption(self, name: str) -> tuple[str, str]:
         if name not in self._redemptions:
-            raise _Broken(f"There is no redemption {name}.")
+            raise _StepFailed(f"There is no redemption {name}.")
         return self._redemptions[name]
 
     def _read(self, name: str) -> Redemption:
@@ -261,27 +261,27 @@ class _Stage:
         with transaction() as connection:
             return read_redemption(connection, CustomerId(owner), redemption)
 
-    def _expect(self, wish: Expect) -> None:
-        self._know(wish.expect)
-        body = self._store("GET", "/store/dust/balance", wish.expect)
+    def _expect(self, step: Expect) -> None:
+        self._add_customer(step.expect)
+        body = self._store("GET", "/store/dust/balance", step.expect)
         assert body is not None
         found = {name: body[name] for name in ("balance", "available", "held", "pending")}
-        wanted: dict[str, Any] = {name: getattr(wish, name) for name in found}
-        if wish.expiring is not None:
-            wanted["expiring"] = {f"{day:%Y-%m-%d}": dust for day, dust in wish.expiring.items()}
+        wanted: dict[str, Any] = {name: getattr(step, name) for name in found}
+        if step.expiring is not None:
+            wanted["expiring"] = {f"{day:%Y-%m-%d}": dust for day, dust in step.expiring.items()}
             found["expiring"] = _by_day(body["expiring"])
-        _compare(wish.expect, wanted, found)
+        _compare(step.expect, wanted, found)
 
-    def _expect_redemption(self, wish: ExpectRedemption) -> None:
-        redemption = self._read(wish.expect_redemption)
+    def _expect_redemption(self, step: ExpectRedemption) -> None:
+        redemption = self._read(step.expect_redemption)
         names = ("state", "dust", "dust_captured")
-        wanted = {name: getattr(wish, name) for name in names}
-        _compare(wish.expect_redemption, wanted, {name: getattr(redemption, name) for name in names})
+        wanted = {name: getattr(step, name) for name in names}
+        _compare(step.expect_redemption, wanted, {name: getattr(redemption, name) for name in names})
 
-    def _know(self, customer: str) -> None:
+    def _add_customer(self, customer: str) -> None:
         self._customers[customer] = None
 
-    def _tell(self, order: ShopOrder, event: str) -> None:
+    def _send_order(self, order: ShopOrder, event: str) -> None:
         self._send(event, {"id": order.placed.order, "order_id": order.placed.order, "order": order.document()})
 
     def _send(self, event: str, data: dict[str, Any]) -> None:
@@ -310,7 +310,7 @@ class _Stage:
     def _call(
         self, method: str, path: str, headers: dict[str, str], *, fails: str | None = None, **request: Any
     ) -> dict[str, Any] | None:
-        """The response; None for an error with the code `fails`. Raises `_Broken` for any other result."""
+        """The response; None for an error with the code `fails`. Raises `_StepFailed` for any other result."""
 
         async def call() -> httpx.Response:
             transport = httpx.ASGITransport(self._app)
@@ -322,10 +322,10 @@ class _Stage:
         if response.is_success and fails is None:
             return answer
         if response.is_success:
-            raise _Broken(f"It succeeded, and should have failed with {fails}.")
+            raise _StepFailed(f"It succeeded, and should have failed with {fails}.")
         if answer.get("code") == fails:
             return None
-        raise _Broken(f"Dust refuses: {answer.get('detail')} ({answer.get('code')})")
+        raise _StepFailed(f"Dust refuses: {answer.get('detail')} ({answer.get('code')})")
 
 
 def _by_day(expiring: list[dict[str, Any]]) -> dict[str, int]:
@@ -339,7 +339,7 @@ def _by_day(expiring: list[dict[str, Any]]) -> dict[str, int]:
 def _compare(who: str, wanted: dict[str, Any], found: dict[str, Any]) -> None:
     wrong = list(_differences(wanted, found))
     if wrong:
-        raise _Broken(f"{who}: " + "; ".join(wrong))
+        raise _StepFailed(f"{who}: " + "; ".join(wrong))
 
 
 def _differences(wanted: dict[str, Any], found: dict[str, Any]) -> Iterator[str]:

@@ -334,7 +334,7 @@ class Walk:
         placed = self.now.replace(microsecond=0) - timedelta(days=20)
         self.settles(self.order("old", "old-times", 35, placed=placed), 35)
         since, until = (f"{moment:%Y-%m-%dT%H:%M:%S}" for moment in (placed, placed + timedelta(seconds=1)))
-        command = [*DUST, "backfill", "--since", since, "--until", until, "--tell", "--yes", "--json"]
+        command = [*DUST, "backfill", "--since", since, "--until", until, "--send-webhooks", "--yes", "--json"]
         end, again = time.monotonic() + PATIENCE_SECONDS, ["--restart"]
         while (done := self.run([*command, *again])).returncode:
             if time.monotonic() > end:
