@@ -17,7 +17,6 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
-from bridge.development.stack.processes import free_port
 from bridge.development.stack.redis import embedded_redis
 from bridge.development.stack.up import DUST
 from bridge.http.standard_webhooks import sign
@@ -25,6 +24,7 @@ from bridge.settings import webhook_key
 from tests.support.child_processes import data_folder
 from tests.support.medusa import FakeMedusa, serving
 from tests.support.orders import event, line, order, order_event
+from tests.support.ports import reserved_port
 from tests.support.processes import answers, eventually, running
 from tests.support.tokens import token
 
@@ -75,10 +75,10 @@ def environment(settings: dict[str, str]) -> Iterator[dict[str, str]]:
             "DUST_WEBHOOK_SECRETS": f"{WEBHOOK},{OLD_WEBHOOK}",
             "DUST_JWT_SECRET": JWT,
             "DUST_ADMIN_TOKEN": ADMIN,
-            "DUST_OUTGOING_WEBHOOK_URL": f"http://127.0.0.1:{free_port()}/nobody",
+            "DUST_OUTGOING_WEBHOOK_URL": f"http://127.0.0.1:{reserved_port()}/nobody",
             "DUST_OUTGOING_WEBHOOK_SECRET": OUTGOING,
-            "DUST_PORT": str(free_port()),
-            "DUST_FLOWER_PORT": str(free_port()),
+            "DUST_PORT": str(reserved_port()),
+            "DUST_FLOWER_PORT": str(reserved_port()),
             "DUST_FLOWER_BASIC_AUTH": f"operator:{FLOWER}",
             "DUST_FLOWER_COOKIE_SECRET": COOKIE,
             "DUST_SWEEP_SECONDS": "1",

@@ -12,7 +12,6 @@ import pytest
 import uvicorn
 
 from bridge.cli import servers
-from bridge.development.stack.processes import free_port
 from bridge.http import body_limits, connections
 from bridge.settings import get_settings
 from tests.support.deliveries import deliver
@@ -63,7 +62,7 @@ def url(settings: dict[str, str], enqueued: list[Any], monkeypatch: pytest.Monke
     monkeypatch.setattr(body_limits, "BODY_SECONDS", 1.0)
     options: dict[str, Any] = {}
     monkeypatch.setattr(uvicorn, "run", lambda _app, **given: options.update(given))
-    monkeypatch.setenv("DUST_PORT", str(free_port()))
+    monkeypatch.setenv("DUST_PORT", "0")
     get_settings.cache_clear()
     servers.serve(reload=False, workers=1)
     server = uvicorn.Server(uvicorn.Config("bridge.app:create_app", **options))
@@ -71,7 +70,8 @@ def url(settings: dict[str, str], enqueued: list[Any], monkeypatch: pytest.Monke
     thread.start()
     try:
         eventually(lambda: server.started)
-        yield f"http://127.0.0.1:{options['port']}"
+        port = server.servers[0].sockets[0].getsockname()[1]
+        yield f"http://127.0.0.1:{port}"
     finally:
         server.should_exit = True
         thread.join()

@@ -20,7 +20,7 @@ from bridge import db
 from bridge.cli import app
 from bridge.clock import now
 from bridge.db import migrations, transaction
-from bridge.development.stack.processes import free_port, until
+from bridge.development.stack.processes import until
 from bridge.operations import doctor
 from bridge.operations.doctor import Finding, examine
 from bridge.programme.rules import Programme
@@ -33,6 +33,7 @@ from tests.support.brokers import own_broker
 from tests.support.clock import machine_now, moved
 from tests.support.databases import NOWHERE
 from tests.support.medusa import API_KEY, PUBLISHABLE_KEY
+from tests.support.ports import reserved_port
 
 # A worker runs for all of them.
 pytestmark = pytest.mark.system
@@ -368,12 +369,12 @@ def test_a_clock_that_was_never_started(installation: Installation, database: st
 
 
 def test_no_flower(installation: Installation) -> None:
-    installation.change(FLOWER_PORT=str(free_port("127.0.0.1")))
+    installation.change(FLOWER_PORT=str(reserved_port("127.0.0.1")))
     assert "dust flower" in installation.only_wrong("flower").fix
 
 
 def test_flower_elsewhere(installation: Installation, flower: Site) -> None:
-    installation.change(FLOWER_PORT=str(free_port("127.0.0.1")))
+    installation.change(FLOWER_PORT=str(reserved_port("127.0.0.1")))
     assert CliRunner().invoke(app, ["doctor", "--flower", flower.url]).exit_code == 0
 
 

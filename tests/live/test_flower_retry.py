@@ -17,7 +17,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from rich.console import Console
 
-from bridge.development.stack.processes import free_port, until
+from bridge.development.stack.processes import until
 from bridge.development.stack.up import StackUrls, running_stack
 from bridge.ids import new_id
 from bridge.settings import Settings
@@ -27,6 +27,7 @@ from tests.support.deliveries import WEBHOOK_SECRET, deliver
 from tests.support.live_worlds import PATIENCE_SECONDS, SCREENSHOTS
 from tests.support.medusa import API_KEY, FakeMedusa, serving
 from tests.support.orders import event, order
+from tests.support.ports import reserved_port
 from tests.support.processes import answers
 
 pytestmark = pytest.mark.live
@@ -111,7 +112,7 @@ class Installation:
 
 @pytest.fixture(scope="module")
 def installation() -> Iterator[Installation]:
-    port = free_port()
+    port = reserved_port()
     with data_folder() as folder, io.StringIO() as output, broker_for_a_stack() as broker_url:
         settings = Settings(
             data_dir=folder,

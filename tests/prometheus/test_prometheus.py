@@ -11,10 +11,11 @@ import httpx
 import pytest
 import yaml
 
-from bridge.development.stack.processes import free_port, spawn, stop
+from bridge.development.stack.processes import spawn, stop
 from tests.support.alerts import DOCS, RULES, metrics_in, queries
 from tests.support.deliveries import OTHER_WEBHOOK_SECRET, deliver
 from tests.support.orders import order, order_event
+from tests.support.ports import reserved_port
 from tests.support.processes import eventually, serving_dust
 
 pytestmark = pytest.mark.servers
@@ -31,7 +32,7 @@ class Prometheus:
     """It scrapes one Dust every second, and judges by the rules of the documents as often."""
 
     def __init__(self, folder: Path, target: str) -> None:
-        port = free_port()
+        port = reserved_port()
         self._url = f"http://127.0.0.1:{port}"
         configuration = {
             "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},

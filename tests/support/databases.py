@@ -46,33 +46,37 @@ class ReusedDatabase:
     def __init__(self, template: str) -> None:
         self._template = template
         self._url: str | None = None
+        self._connection: psycopg.Connection[Any] | None = None
         self._schema: Any = None
 
     @contextmanager
     def lent(self) -> Iterator[str]:
         """The URL of the database, empty. Within the block it belongs to one test."""
-        if self._url is None:
+        if self._url is None or self._connection is None:
             self._url = create_copy(self._template)
-            with psycopg.connect(self._url) as connection:
-                self._schema = connection.execute(_SCHEMA).fetchone()
+            self._connection = psycopg.connect(self._url)
+            with self._connection.transaction():
+                self._schema = self._connection.execute(_SCHEMA).fetchone()
         try:
             yield self._url
         finally:
-            if not self._empty(self._url):
+            if not self._empty(self._connection):
                 self.drop()
 
     def drop(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
         if self._url is not None:
             drop_database(self._url)
-            self._url = None
+        self._url = self._connection = None
 
-    def _empty(self, url: str) -> bool:
+    def _empty(self, connection: psycopg.Connection[Any]) -> bool:
         """Whether the database is as it was copied."""
-        with suppress(psycopg.Error), psycopg.connect(url) as connection:
+        with suppress(psycopg.Error), connection.transaction():
             # Connections that the test left open; Postgres ends them as `DROP DATABASE … WITH (FORCE)` would.
             connection.execute(
-                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = current_database()"
+                " AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
             )
             if connection.execute(_SCHEMA).fetchone() != self._schema:
                 return False

@@ -23,12 +23,13 @@ from rich.console import Console
 from bridge.development.demo.people import Json, Merchant, Storefront, answer
 from bridge.development.demo.seed import DEMO_SHOP, HOODIE, MUG, SHIRT, SHORTS, Assortment, Item, Market, ShopKeys, seed
 from bridge.development.demo.shop import Shop, create_database, running_shop
-from bridge.development.stack.processes import free_port, until
+from bridge.development.stack.processes import until
 from bridge.development.stack.redis import embedded_redis
 from bridge.development.stack.up import StackUrls, running_stack
 from bridge.settings import Settings
 from tests.support.brokers import broker_for_a_stack
 from tests.support.built_shop import CACHE, built_shop
+from tests.support.ports import reserved_port
 from tests.support.source_files import ROOT
 
 WEBHOOK_SECRET = "whsec_c3VwZXItc2VjcmV0LWR1c3Qta2V5LTAxMjM="
@@ -66,7 +67,7 @@ class StandIn:
     """Answers like the bridge's webhook endpoint and records requests. It can go away and return on the same port."""
 
     def __init__(self) -> None:
-        self.port = free_port()
+        self.port = reserved_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.deliveries: list[Delivery] = []
         self.status = 202
@@ -279,7 +280,7 @@ def real_world(
     database_url: str, folder: Path, name: str, *, assortment: Assortment = DEMO_SHOP, redis: bool = False
 ) -> Iterator[World]:
     """A Medusa, with everything in memory or in a Redis, and the Dust beside it."""
-    port = free_port()
+    port = reserved_port()
     server = built_shop()
     with ExitStack() as stack:
         shop = stack.enter_context(

@@ -9,10 +9,11 @@ import httpx
 import psutil
 from rich.console import Console
 
-from bridge.development.stack.processes import free_port, until
+from bridge.development.stack.processes import until
 from bridge.development.stack.supervisor import Program, supervised
 from bridge.development.stack.up import DUST
 from tests.support import clock
+from tests.support.ports import reserved_port
 
 # Generous: only a defect, or a machine that hardly moves, ever reaches it.
 PATIENCE_SECONDS = 90.0
@@ -46,7 +47,7 @@ def _running(environment: Mapping[str, str], commands: Mapping[str, str]) -> Ite
 @contextmanager
 def serving_dust(environment: Mapping[str, str], **commands: str) -> Iterator[str]:
     """As `running`, with the API beside them; yields its URL once it answers."""
-    port = free_port()
+    port = reserved_port()
     url = f"http://127.0.0.1:{port}"
     with running({**environment, "DUST_PORT": str(port)}, api="serve", **commands):
         eventually(lambda: answers(f"{url}/health/live"))

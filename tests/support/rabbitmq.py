@@ -12,8 +12,9 @@ from typing import Any
 
 import httpx
 
-from bridge.development.stack.processes import free_port, spawn, stop, until
+from bridge.development.stack.processes import spawn, stop, until
 from tests.support.child_processes import data_folder
+from tests.support.ports import reserved_port
 
 # What Debian puts on the PATH instead changes to a user and a folder of the service's own.
 _FOLDERS = os.pathsep.join(["/usr/lib/rabbitmq/bin", "/usr/sbin", os.environ["PATH"]])
@@ -37,7 +38,7 @@ class _Neighbourhood:
             "PATH": _FOLDERS,
             "LANG": "C.UTF-8",
             "HOME": str(folder),
-            "ERL_EPMD_PORT": str(free_port()),
+            "ERL_EPMD_PORT": str(reserved_port()),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
         }
         # A server would start one that outlives it.
@@ -57,7 +58,7 @@ class RabbitMQ:
     def __init__(
         self, around: _Neighbourhood, node: str = "dust@localhost", *, all_nodes: Sequence[str] = (), more: str = ""
     ) -> None:
-        self.port, self._http_port = free_port(), free_port()
+        self.port, self._http_port = reserved_port(), reserved_port()
         self.node = node
         self._folder = around.folder / node
         self._folder.mkdir(mode=0o711)
@@ -79,7 +80,7 @@ class RabbitMQ:
         plugins.write_text("[rabbitmq_management].")
         return {
             "RABBITMQ_NODENAME": self.node,
-            "RABBITMQ_DIST_PORT": str(free_port()),
+            "RABBITMQ_DIST_PORT": str(reserved_port()),
             "RABBITMQ_CONFIG_FILE": str(configuration),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(plugins),
             "RABBITMQ_CONF_ENV_FILE": "/dev/null",

@@ -23,13 +23,13 @@ from kombu.connection import Connection
 from kombu.exceptions import OperationalError
 from kombu.transport.pyamqp import SSLTransport
 
-from bridge.development.stack.processes import free_port
 from bridge.development.stack.redis import embedded_redis
 from bridge.queue.broker import broker_problem, broker_tls
 from tests.support.child_processes import data_folder
 from tests.support.clock import machine_now
 from tests.support.deliveries import deliver
 from tests.support.orders import order, order_event
+from tests.support.ports import reserved_port
 from tests.support.processes import eventually, serving_dust
 from tests.support.rabbitmq import MISSING, running_rabbitmq
 
@@ -92,7 +92,7 @@ def broker(request: pytest.FixtureRequest, authority: Authority) -> Iterator[str
 
 @contextmanager
 def rabbitmq_behind_tls(certificate: Path, key: Path) -> Iterator[str]:
-    port = free_port()
+    port = reserved_port()
     more = (
         f"listeners.ssl.1 = {NAMED}:{port}\nlisteners.ssl.2 = {UNNAMED}:{port}\n"
         f"ssl_options.certfile = {certificate}\nssl_options.keyfile = {key}\n"
@@ -115,7 +115,7 @@ def redis_behind_tls(certificate: Path, key: Path) -> Iterator[str]:
 @contextmanager
 def unwrapping(context: ssl.SSLContext, behind: int | None) -> Iterator[int]:
     """A port at which TLS ends; what comes is passed on to the port behind."""
-    port, loop = free_port(), asyncio.new_event_loop()
+    port, loop = reserved_port(), asyncio.new_event_loop()
     opened, leaving = threading.Event(), asyncio.Event()
 
     async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

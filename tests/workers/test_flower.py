@@ -19,12 +19,13 @@ import redis
 from celery.utils import uuid
 
 from bridge.clock import now
-from bridge.development.stack.processes import free_port, spawn, stop, until
+from bridge.development.stack.processes import spawn, stop, until
 from tests.support import clock
 from tests.support.brokers import ON_RABBITMQ, own_broker
 from tests.support.child_processes import data_folder
 from tests.support.medusa import API_KEY
 from tests.support.orders import event, order, order_event
+from tests.support.ports import reserved_port
 
 pytestmark = pytest.mark.servers
 
@@ -174,7 +175,7 @@ def flower(
     installation: Installation, login: tuple[str, str] | None = LOGIN, prefix: str = "", **others: str
 ) -> Iterator[tuple[Operator, "subprocess.Popen[bytes]"]]:
     """A Flower that answers, and its process."""
-    port = free_port()
+    port = reserved_port()
     environment = {**installation.environment, "DUST_FLOWER_PORT": str(port), **others}
     if login:
         environment["DUST_FLOWER_BASIC_AUTH"] = ":".join(login)
@@ -201,7 +202,7 @@ def installation(postgres: str) -> Iterator[Installation]:
             "DUST_DATABASE_URL": f"{server}/{database}",
             "DUST_BROKER_URL": broker,
             "DUST_DATA_DIR": str(folder),
-            "DUST_MEDUSA_URL": f"http://127.0.0.1:{free_port()}",
+            "DUST_MEDUSA_URL": f"http://127.0.0.1:{reserved_port()}",
             "DUST_MEDUSA_API_KEY": API_KEY,
             "DUST_RETRY_ATTEMPTS": "1",
             "DUST_LOG_FORMAT": "json",

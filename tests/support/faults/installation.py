@@ -15,13 +15,14 @@ import pytest
 from bridge.db import migrations
 from bridge.development.stack import supervisor
 from bridge.development.stack.postgres import embedded_postgres
-from bridge.development.stack.processes import free_port, until
+from bridge.development.stack.processes import until
 from tests.support import medusa as fake
 from tests.support.brokers import own_broker
 from tests.support.child_processes import data_folder
 from tests.support.deliveries import WEBHOOK_SECRET
 from tests.support.faults.shop import OUTGOING_WEBHOOKS, Shop
 from tests.support.medusa import serving
+from tests.support.ports import reserved_port
 from tests.support.processes import answers, running
 from tests.support.tokens import ADMIN_TOKEN, JWT_SECRET
 
@@ -133,7 +134,7 @@ def installation(
         # Here every start is followed by a death; that is no reason to give up.
         patch.setattr(supervisor, "_STARTS", 1_000_000)
         patch.setattr(supervisor, "_SETTLED_SECONDS", 0.5)
-        port = free_port()
+        port = reserved_port()
         environment = {
             "PYTHONPATH": str(_PLUGIN),
             "FAULTS_DIR": str(plans),
