@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { backoff, verdict } from "../src/outbox/answers"
+import { backoff, verdict } from "../src/modules/dust/delivery/answers"
 
 const never = (): number => 0
 const almostOne = (): number => 0.999

@@ -1,6 +1,6 @@
 import type { MedusaContainer } from "@medusajs/framework/types"
 import { beforeEach, describe, expect, it, vi } from "vitest"
-import { cleanCarts, codeThatLeft, withdrawCodes } from "../src/cart-codes"
+import { cleanCarts, codeThatLeft, withdrawCodes } from "../src/workflows/withdraw-codes"
 
 type Input = { cart_id: string; promo_codes: string[]; action: string; force_refresh_payment_collection: boolean }
 

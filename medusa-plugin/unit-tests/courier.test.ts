@@ -1,11 +1,11 @@
 import { randomBytes } from "node:crypto"
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest"
-import { Breaker } from "../src/outbox/breaker"
-import { Courier } from "../src/outbox/courier"
+import { Breaker } from "../src/modules/dust/delivery/breaker"
+import { Courier } from "../src/modules/dust/delivery/courier"
 import type { OutgoingEvent } from "../src/modules/dust/service"
 
 const snapshots = vi.fn(async ({ data }: OutgoingEvent) => data)
-vi.mock("../src/outbox/snapshot", () => ({ withOrder: (event: OutgoingEvent) => snapshots(event) }))
+vi.mock("../src/lib/order-snapshot", () => ({ withOrder: (event: OutgoingEvent) => snapshots(event) }))
 
 describe("Breaker", () => {
   it("waits longer after each failure, and counts those of one moment once", () => {

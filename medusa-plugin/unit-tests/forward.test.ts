@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from "vitest"
-import { forwardAsAnybody, forwardAsCustomer, forwardAsOperator, targetOf } from "../src/forward"
+import { forwardAsAnybody, forwardAsCustomer, forwardAsOperator, targetOf } from "../src/api/forward"
 
 describe("targetOf", () => {
   it("keeps the path and the query, below whatever path the bridge has", () => {

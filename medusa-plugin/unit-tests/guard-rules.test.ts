@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { bindings } from "../src/binding"
+import { bindings } from "../src/workflows/bind-codes"
 import {
   differInPrice,
   isDust,
@@ -10,7 +10,7 @@ import {
   type GuardedCart,
   type GuardedLine,
   type GuardedPromotion,
-} from "../src/guard-rules"
+} from "../src/lib/guard-rules"
 
 const NOW = new Date("2026-11-22T12:00:00Z")
 const ADA = "cus_ada"

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { isTooOld, medusaVersion, requireMedusa } from "../src/medusa-version"
+import { isTooOld, medusaVersion, requireMedusa } from "../src/lib/medusa-version"
 
 describe("the version of Medusa", () => {
   it.each(["2.12.6", "2.0.0", "1.99.0"])("%s is too old", (version) => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { eventId, occurredAt, signedHeaders, webhookKey } from "../src/signature"
+import { eventId, occurredAt, signedHeaders, webhookKey } from "../src/lib/signature"
 
 // Captured from a Medusa 2.21.2, and verified there by a receiver written in Python.
 const CAPTURED = {

@@ -121,7 +121,7 @@ def test_fields_that_settlement_reads_are_fetched() -> None:
 
 
 def test_the_plugin_asks_for_the_same_fields() -> None:
-    source = (Path(__file__).parents[2] / "medusa-plugin/src/outbox/order-fields.ts").read_text()
+    source = (Path(__file__).parents[2] / "medusa-plugin/src/lib/order-fields.ts").read_text()
     assert re.findall(r'"([\w.*]+)"', source.partition("= [")[2]) == ORDER_FIELDS.split(",")
 
 

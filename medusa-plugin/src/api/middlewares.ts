@@ -1,8 +1,8 @@
 import { authenticate, defineMiddlewares } from "@medusajs/framework/http"
 import type { AuthenticatedMedusaRequest, MedusaNextFunction, MedusaRequest, MedusaResponse } from "@medusajs/framework/http"
 import { MedusaError } from "@medusajs/framework/utils"
-import { bindCodes, readCart, type SpendingCart } from "../binding"
-import { isDust } from "../guard-rules"
+import { bindCodes, readCart, type SpendingCart } from "../workflows/bind-codes"
+import { isDust } from "../lib/guard-rules"
 
 const whoAsks = authenticate("customer", ["session", "bearer"], { allowUnauthenticated: true })
 

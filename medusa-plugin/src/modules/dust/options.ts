@@ -1,4 +1,4 @@
-import { webhookKey } from "../../signature"
+import { webhookKey } from "../../lib/signature"
 
 /** What stands under `options` of this plugin in medusa-config.ts. */
 export type DustOptions = {

@@ -1,5 +1,5 @@
 import type { MedusaRequest, MedusaResponse } from "@medusajs/framework/http"
-import { isTooOld, medusaVersion } from "../../../../medusa-version"
+import { isTooOld, medusaVersion } from "../../../../lib/medusa-version"
 import { DUST_MODULE } from "../../../../modules/dust"
 import type DustModuleService from "../../../../modules/dust/service"
 

@@ -1,1 +1,1 @@
-export { forwardAsOperator as GET, forwardAsOperator as PUT } from "../../../../forward"
+export { forwardAsOperator as GET, forwardAsOperator as PUT } from "../../../forward"

@@ -1,1 +1,1 @@
-export { forwardAsOperator as GET } from "../../../../forward"
+export { forwardAsOperator as GET } from "../../../forward"

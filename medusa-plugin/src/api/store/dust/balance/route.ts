@@ -1,1 +1,1 @@
-export { forwardAsCustomer as GET } from "../../../../forward"
+export { forwardAsCustomer as GET } from "../../../forward"

@@ -1,1 +1,1 @@
-export { forwardAsCustomer as POST } from "../../../../forward"
+export { forwardAsCustomer as POST } from "../../../forward"

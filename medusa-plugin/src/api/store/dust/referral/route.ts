@@ -1,1 +1,1 @@
-export { forwardAsCustomer as GET, forwardAsCustomer as POST } from "../../../../forward"
+export { forwardAsCustomer as GET, forwardAsCustomer as POST } from "../../../forward"

@@ -1,1 +1,1 @@
-export { forwardAsAnybody as GET } from "../../../../forward"
+export { forwardAsAnybody as GET } from "../../../forward"

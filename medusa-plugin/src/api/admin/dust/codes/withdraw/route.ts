@@ -1,6 +1,6 @@
 import type { MedusaRequest, MedusaResponse } from "@medusajs/framework/http"
 import { MedusaError } from "@medusajs/framework/utils"
-import { withdrawCodes } from "../../../../../cart-codes"
+import { withdrawCodes } from "../../../../../workflows/withdraw-codes"
 
 const MAX_CODES = 100
 

@@ -1,1 +1,1 @@
-export { forwardAsOperator as GET, forwardAsOperator as PUT, forwardAsOperator as DELETE } from "../../../../../forward"
+export { forwardAsOperator as GET, forwardAsOperator as PUT, forwardAsOperator as DELETE } from "../../../../forward"

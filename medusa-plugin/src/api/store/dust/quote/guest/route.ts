@@ -1,1 +1,1 @@
-export { forwardAsAnybody as POST } from "../../../../../forward"
+export { forwardAsAnybody as POST } from "../../../../forward"

@@ -1,1 +1,1 @@
-export { forwardAsCustomer as GET, forwardAsCustomer as DELETE } from "../../../../../forward"
+export { forwardAsCustomer as GET, forwardAsCustomer as DELETE } from "../../../../forward"

@@ -1,1 +1,1 @@
-export { forwardAsOperator as POST } from "../../../../../../forward"
+export { forwardAsOperator as POST } from "../../../../../forward"

@@ -1,5 +1,5 @@
 import type { MedusaContainer } from "@medusajs/framework/types"
-import { cleanCarts } from "../cart-codes"
+import { cleanCarts } from "../workflows/withdraw-codes"
 
 /** No open cart keeps a code whose promotion is deleted. */
 export default async function job(container: MedusaContainer): Promise<void> {

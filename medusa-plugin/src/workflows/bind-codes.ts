@@ -1,6 +1,6 @@
 import type { MedusaContainer } from "@medusajs/framework/types"
 import { Modules } from "@medusajs/framework/utils"
-import { redemptionRule, RULE_FIELDS, type GuardedPromotion } from "./guard-rules"
+import { redemptionRule, RULE_FIELDS, type GuardedPromotion } from "../lib/guard-rules"
 
 /** What is read of a cart to say whose points it spends. */
 export type SpendingCart = {

@@ -1,11 +1,11 @@
 import type { Logger, MedusaContainer } from "@medusajs/framework/types"
-import type DustModuleService from "../modules/dust/service"
-import type { ReadOptions } from "../modules/dust/options"
-import type { OutgoingEvent } from "../modules/dust/service"
-import { signedHeaders } from "../signature"
+import type DustModuleService from "../service"
+import type { ReadOptions } from "../options"
+import type { OutgoingEvent } from "../service"
+import { signedHeaders } from "../../../lib/signature"
 import { backoff, verdict } from "./answers"
 import { Breaker } from "./breaker"
-import { withOrder } from "./snapshot"
+import { withOrder } from "../../../lib/order-snapshot"
 
 // Few enough to leave Medusa its database connections, enough that one slow answer does not hold up the rest.
 const AT_ONCE = 4

@@ -1,7 +1,7 @@
 import type { Logger, MedusaContainer } from "@medusajs/framework/types"
 import { Modules, PromotionActions } from "@medusajs/framework/utils"
 import { updateCartPromotionsWorkflow } from "@medusajs/medusa/core-flows"
-import { isDust, RULE_FIELDS, type GuardedPromotion } from "./guard-rules"
+import { isDust, RULE_FIELDS, type GuardedPromotion } from "../lib/guard-rules"
 
 /** The plugin's own event: a code of Dust has left a cart. Medusa's `cart.updated` is not emitted for a removed code. */
 export const CODE_REMOVED = "dust.code_removed"

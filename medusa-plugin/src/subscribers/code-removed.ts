@@ -1,8 +1,8 @@
 import type { SubscriberArgs, SubscriberConfig } from "@medusajs/framework"
-import { CODE_REMOVED, codeThatLeft } from "../cart-codes"
+import { CODE_REMOVED, codeThatLeft } from "../workflows/withdraw-codes"
 import { DUST_MODULE } from "../modules/dust"
 import type DustModuleService from "../modules/dust/service"
-import type { MedusaEvent } from "../signature"
+import type { MedusaEvent } from "../lib/signature"
 
 /**
  * Tell the bridge that a code of Dust has left its cart, whichever way: removed, replaced, or dropped because the cart

@@ -1,6 +1,6 @@
 import type { AuthenticatedMedusaRequest, MedusaRequest, MedusaResponse } from "@medusajs/framework/http"
-import { DUST_MODULE } from "./modules/dust"
-import type DustModuleService from "./modules/dust/service"
+import { DUST_MODULE } from "../modules/dust"
+import type DustModuleService from "../modules/dust/service"
 import { problem, readable, type Problem } from "./problems"
 
 const PATIENCE_SECONDS = 10

@@ -1,6 +1,6 @@
 /** What the routes below /store/dust and /admin/dust answer with; the bridge's `/docs` describes each. */
 
-export type { DustOptions } from "./modules/dust/options"
+export type { DustOptions } from "../modules/dust/options"
 
 /** Every error answer (RFC 9457). `message` is the same sentence as `detail`. */
 export type Problem = {
