@@ -31,7 +31,6 @@ _CLOCK_TOLERANCE = timedelta(seconds=10)
 # The job runs every minute, and sometimes waits for a free worker.
 _BEAT_TOLERANCE = timedelta(minutes=3)
 _WAITING_TOLERANCE = timedelta(minutes=10)
-_TESTED_MEDUSAS = "2.13.6, 2.18.0 and 2.21.2"
 _WORKERS_ANSWER_SECONDS = 2.0
 _FLOWER_SECONDS = 5.0
 # The resources that Dust regularly reads with the key.
@@ -422,11 +421,6 @@ def _plugin(settings: Settings) -> str:
             fix="Install medusa-plugin, name it in medusa-config.ts, run `npx medusa db:migrate`, restart Medusa.",
         )
     version = answer.body.get("medusa_version")
-    if answer.body.get("medusa_too_old"):
-        raise Wrong(
-            f"Medusa {version} is too old: Dust was never tried with it",
-            fix=f"Update Medusa to 2.13.6 or later. Dust is tested with {_TESTED_MEDUSAS}.",
-        )
     rejected, oldest = int(answer.body.get("rejected") or 0), answer.body.get("oldest_waiting_at")
     age = real_now() - datetime.fromisoformat(str(oldest)) if oldest else timedelta()
     if rejected or age > _WAITING_TOLERANCE:

@@ -1,5 +1,5 @@
 import type { MedusaRequest, MedusaResponse } from "@medusajs/framework/http"
-import { isTooOld, medusaVersion } from "../../../../lib/medusa-version"
+import { medusaVersion } from "../../../../lib/medusa-version"
 import { DUST_MODULE } from "../../../../modules/dust"
 import type DustModuleService from "../../../../modules/dust/service"
 
@@ -19,6 +19,5 @@ export async function GET(req: MedusaRequest, res: MedusaResponse): Promise<void
       },
     ),
   ])
-  const version = medusaVersion()
-  res.json({ ...state, undelivered, medusa_version: version ?? null, medusa_too_old: version ? isTooOld(version) : false })
+  res.json({ ...state, undelivered, medusa_version: medusaVersion() ?? null })
 }
