@@ -16,6 +16,7 @@ export const OutboxEvent = model
     last_error: model.text().nullable(),
     delivered_at: model.dateTime().nullable(),
   })
+  // Medusa adds `deleted_at is null` to each, so every query must say it too.
   .indexes([
     { name: "IDX_dust_outbox_due", on: ["attempts", "occurred_at"], where: "state = 'waiting'" },
     { name: "IDX_dust_outbox_undelivered", on: ["occurred_at"], where: "state in ('waiting', 'rejected')" },

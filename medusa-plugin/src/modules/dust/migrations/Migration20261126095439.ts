@@ -1,7 +1,7 @@
 import { Migration } from "@medusajs/framework/mikro-orm/migrations"
 
 /** A new table only: it locks nothing that a running shop uses. */
-export class Migration20261122100000 extends Migration {
+export class Migration20261126095439 extends Migration {
   override async up(): Promise<void> {
     this.addSql(`
       create table if not exists "dust_outbox" (
@@ -21,7 +21,20 @@ export class Migration20261122100000 extends Migration {
       );
     `)
     this.addSql(`
-      create index if not exists "IDX_dust_outbox_waiting" on "dust_outbox" ("next_attempt_at") where state = 'waiting';
+      create index if not exists "IDX_dust_outbox_deleted_at" on "dust_outbox" ("deleted_at")
+        where deleted_at is null;
+    `)
+    this.addSql(`
+      create index if not exists "IDX_dust_outbox_due" on "dust_outbox" ("attempts", "occurred_at")
+        where state = 'waiting' and deleted_at is null;
+    `)
+    this.addSql(`
+      create index if not exists "IDX_dust_outbox_undelivered" on "dust_outbox" ("occurred_at")
+        where state in ('waiting', 'rejected') and deleted_at is null;
+    `)
+    this.addSql(`
+      create index if not exists "IDX_dust_outbox_delivered" on "dust_outbox" ("delivered_at")
+        where state = 'delivered' and deleted_at is null;
     `)
   }
 
