@@ -3,7 +3,16 @@ import type { ReactNode } from "react"
 import type { DustMultiplier } from "../../types"
 import { DecimalAt, IdsAt, MomentAt, TextAt, useField } from "./programme-fields"
 
-const NEW: DustMultiplier = { name: "", factor: "2", product_ids: [], category_ids: [], starts_at: null, ends_at: null }
+const NEW: DustMultiplier = {
+  name: "",
+  factor: "2",
+  product_ids: [],
+  category_ids: [],
+  collection_ids: [],
+  customer_group_ids: [],
+  starts_at: null,
+  ends_at: null,
+}
 
 /** Actions such as a double week. */
 export function Multipliers(): ReactNode {
