@@ -1,6 +1,11 @@
+import { asValue } from "@medusajs/framework/awilix"
 import type { MedusaContainer } from "@medusajs/framework/types"
+import { createMedusaContainer } from "@medusajs/framework/utils"
 import { beforeEach, describe, expect, it, vi } from "vitest"
-import { cleanCarts, codeThatLeft, withdrawCodes } from "../src/workflows/withdraw-codes"
+import cleanCarts from "../src/jobs/clean-carts"
+import { findRemovedCode } from "../src/lib/cart-codes"
+import { removeCodes } from "../src/workflows/steps/remove-codes-from-carts"
+import { withdrawDustCodesWorkflow } from "../src/workflows/withdraw-codes"
 
 type Input = { cart_id: string; promo_codes: string[]; action: string; force_refresh_payment_collection: boolean }
 
@@ -41,12 +46,18 @@ function medusa(content: {
   }
   const listPromotions = async (filters: { code?: string[]; deleted_at?: object }) =>
     content.promotions.filter(({ code, deleted }) => (filters.deleted_at ? deleted : filters.code?.includes(code)))
-  const services: Record<string, unknown> = {
-    query: { graph },
-    promotion: { listPromotions },
-    logger: { warn: () => undefined, info: () => undefined },
-  }
-  return { container: { resolve: (name: string) => services[name] } as unknown as MedusaContainer, queries }
+  const container = createMedusaContainer()
+  container.register({
+    query: asValue({ graph }),
+    promotion: asValue({ listPromotions }),
+    logger: asValue({ warn: () => undefined, info: () => undefined }),
+  })
+  return { container, queries }
+}
+
+async function withdrawCodes(codes: string[], container: MedusaContainer, dry_run = false): Promise<unknown> {
+  const { result } = await withdrawDustCodesWorkflow(container).run({ input: { codes, dry_run } })
+  return result
 }
 
 beforeEach(() => {
@@ -54,7 +65,7 @@ beforeEach(() => {
   locked.clear()
 })
 
-describe("withdrawCodes", () => {
+describe("withdrawDustCodesWorkflow", () => {
   const links = [
     { cart_id: "cart_1", promotion_id: "promo_1" },
     { cart_id: "cart_2", promotion_id: "promo_2" },
@@ -83,7 +94,10 @@ describe("withdrawCodes", () => {
 
   it("only finds them in a dry run", async () => {
     const { container } = medusa({ promotions, links, completed: ["cart_done"] })
-    expect((await withdrawCodes(["A"], container, { dryRun: true })).carts).toEqual([{ cart_id: "cart_1", codes: ["A"] }])
+    expect(await withdrawCodes(["A"], container, true)).toEqual({
+      carts: [{ cart_id: "cart_1", codes: ["A"] }],
+      remaining: 1,
+    })
     expect(removals).toEqual([])
   })
 
@@ -94,12 +108,12 @@ describe("withdrawCodes", () => {
   })
 
   it("stops before its caller's time-out, and says how many carts are left", async () => {
-    const many = Array.from({ length: 10 }, (_, n) => ({ cart_id: `cart_${n}`, promotion_id: "promo_1" }))
-    const { container } = medusa({ promotions, links: many })
+    const carts = Array.from({ length: 10 }, (_, n) => ({ cart_id: `cart_${n}`, codes: ["A"] }))
+    const { container } = medusa({ promotions, links })
     let time = 0
     // Each look at the clock is a second later: one for the end, one for each portion.
-    const { carts, remaining } = await withdrawCodes(["A"], container, { now: () => (time += 1_000) - 1_000 })
-    expect([carts.length, remaining]).toEqual([4, 6])
+    const done = await removeCodes({ carts }, container, () => (time += 1_000) - 1_000)
+    expect([done.carts.length, done.remaining]).toEqual([4, 6])
   })
 
   it("asks for nothing more when no cart holds a code", async () => {
@@ -109,7 +123,7 @@ describe("withdrawCodes", () => {
   })
 })
 
-describe("codeThatLeft", () => {
+describe("findRemovedCode", () => {
   const promotions = [
     { id: "promo_dust", code: "DUST-1", rules: DUST },
     { id: "promo_shop", code: "SUMMER" },
@@ -121,7 +135,7 @@ describe("codeThatLeft", () => {
 
   it("names cart and code", async () => {
     const { container } = medusa({ promotions, links: [link("promo_dust")] })
-    expect(await codeThatLeft("cartpromo_1", container)).toEqual({ cart_id: "cart_1", codes: ["DUST-1"] })
+    expect(await findRemovedCode("cartpromo_1", container)).toEqual({ cart_id: "cart_1", codes: ["DUST-1"] })
   })
 
   it.each([
@@ -131,17 +145,17 @@ describe("codeThatLeft", () => {
     ["a link that was made again under another id", [{ ...link("promo_dust", null), id: "cartpromo_2" }]],
   ])("says nothing of %s", async (_, links) => {
     const { container } = medusa({ promotions, links })
-    expect(await codeThatLeft("cartpromo_1", container)).toBeUndefined()
+    expect(await findRemovedCode("cartpromo_1", container)).toBeUndefined()
   })
 
   it("costs one query at a change that keeps the code", async () => {
     const { container, queries } = medusa({ promotions, links: [] })
-    await codeThatLeft("cartpromo_1", container)
+    await findRemovedCode("cartpromo_1", container)
     expect(queries).toEqual(["cart_promotion"])
   })
 })
 
-describe("cleanCarts", () => {
+describe("the job clean-carts", () => {
   it("removes dead codes of Dust, and leaves other promotions alone", async () => {
     const { container } = medusa({
       promotions: [

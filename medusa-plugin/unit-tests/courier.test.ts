@@ -5,7 +5,6 @@ import { Courier } from "../src/modules/dust/delivery/courier"
 import type { OutgoingEvent } from "../src/modules/dust/service"
 
 const snapshots = vi.fn(async ({ data }: OutgoingEvent) => data)
-vi.mock("../src/lib/order-snapshot", () => ({ withOrder: (event: OutgoingEvent) => snapshots(event) }))
 
 describe("Breaker", () => {
   it("waits longer after each failure, and counts those of one moment once", () => {
@@ -30,7 +29,6 @@ describe("Breaker", () => {
 /** An outbox in memory, with the methods that the courier calls. */
 class Outbox {
   events = new Map<string, OutgoingEvent & { state: string; due: number; error?: string }>()
-  cleaned = 0
   claims = 0
 
   add(count: number): void {
@@ -61,10 +59,6 @@ class Outbox {
     Object.assign(this.events.get(id)!, { state: "rejected", error })
   }
 
-  async clean(): Promise<void> {
-    this.cleaned += 1
-  }
-
   count(state: string): number {
     return [...this.events.values()].filter((event) => event.state === state).length
   }
@@ -84,7 +78,7 @@ describe("Courier", () => {
     logger.info.mockReset()
     logger.warn.mockReset()
     outbox.events.clear()
-    outbox.claims = outbox.cleaned = 0
+    outbox.claims = 0
     asked = []
     vi.stubGlobal("fetch", async (url: string, { body }: { body?: string } = {}) => {
       asked.push(url)
@@ -93,7 +87,7 @@ describe("Courier", () => {
       return given
     })
     const destination = { bridge: "http://bridge", key: randomBytes(32) }
-    courier = new Courier(outbox as never, {} as never, destination, logger as never)
+    courier = new Courier(outbox as never, snapshots, destination, logger as never)
   })
 
   afterEach(async () => {
@@ -158,12 +152,5 @@ describe("Courier", () => {
     courier.sendNow()
     await vi.advanceTimersByTimeAsync(100)
     expect(outbox.count("delivered")).toBe(1)
-  })
-
-  it("forgets what was delivered long ago soon after each start", async () => {
-    answer = () => new Response("{}", { status: 202 })
-    courier.start()
-    await vi.advanceTimersByTimeAsync(2_000)
-    expect(outbox.cleaned).toBe(1)
   })
 })

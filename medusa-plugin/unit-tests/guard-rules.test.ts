@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { bindings } from "../src/workflows/bind-codes"
+import { bindings } from "../src/lib/spending-cart"
 import {
   differInPrice,
   isDust,

@@ -1,4 +1,5 @@
 import type { AuthenticatedMedusaRequest, MedusaRequest, MedusaResponse } from "@medusajs/framework/http"
+import { ContainerRegistrationKeys } from "@medusajs/framework/utils"
 import { DUST_MODULE } from "../modules/dust"
 import type DustModuleService from "../modules/dust/service"
 import { problem, readable, type Problem } from "./problems"
@@ -80,7 +81,7 @@ async function forward(
     await pass(answer, res)
   } catch (error) {
     const { message, cause } = error as Error & { cause?: { code?: string } }
-    req.scope.resolve("logger").warn(`dust: ${req.method} ${target.pathname} failed: ${cause?.code ?? message}`)
+    req.scope.resolve(ContainerRegistrationKeys.LOGGER).warn(`dust: ${req.method} ${target.pathname} failed: ${cause?.code ?? message}`)
     send(res, problem(503, "bridge_unavailable", "Dust does not answer right now. Please try again in a moment."))
   }
 }

@@ -1,8 +1,10 @@
-import { authenticate, defineMiddlewares } from "@medusajs/framework/http"
+import { authenticate, defineMiddlewares, validateAndTransformBody } from "@medusajs/framework/http"
 import type { AuthenticatedMedusaRequest, MedusaNextFunction, MedusaRequest, MedusaResponse } from "@medusajs/framework/http"
-import { MedusaError } from "@medusajs/framework/utils"
-import { bindCodes, readCart, type SpendingCart } from "../workflows/bind-codes"
+import { ContainerRegistrationKeys, MedusaError } from "@medusajs/framework/utils"
 import { isDust } from "../lib/guard-rules"
+import { bindings, readCart, type SpendingCart } from "../lib/spending-cart"
+import { bindDustCodesWorkflow } from "../workflows/bind-codes"
+import { WithdrawCodes } from "./validators"
 
 const whoAsks = authenticate("customer", ["session", "bearer"], { allowUnauthenticated: true })
 
@@ -22,11 +24,17 @@ function refusalFor(cart: SpendingCart | undefined, req: MedusaRequest): MedusaE
   return new MedusaError(MedusaError.Types.NOT_ALLOWED, "Please sign in to the account whose points this cart spends.")
 }
 
+/** Bind the cart's dust codes to it, if their owner asks. Only `codes`, when given. */
+async function bindCodes(cart: SpendingCart | undefined, req: MedusaRequest, codes?: string[]): Promise<void> {
+  const updates = bindings(cart, actorOf(req), codes)
+  if (updates.length) await bindDustCodesWorkflow(req.scope).run({ input: { updates } })
+}
+
 /** Let the owner go on, and bind the codes that are in the cart, as the owner asked for its order. */
 async function onlyTheOwner(cartId: string, req: MedusaRequest, next: MedusaNextFunction): Promise<void> {
   const cart = await readCart(cartId, req.scope)
   const error = refusalFor(cart, req)
-  if (!error) await bindCodes(cart, actorOf(req), req.scope)
+  if (!error) await bindCodes(cart, req)
   next(error)
 }
 
@@ -37,7 +45,7 @@ async function onlyTheOwnerCompletes(req: MedusaRequest, _res: MedusaResponse, n
 
 /** `POST /store/payment-collections/:id/payment-sessions`: a provider's webhook completes what was paid for here. */
 async function onlyTheOwnerPays(req: MedusaRequest, _res: MedusaResponse, next: MedusaNextFunction): Promise<void> {
-  const { data } = await req.scope.resolve("query").graph({
+  const { data } = await req.scope.resolve(ContainerRegistrationKeys.QUERY).graph({
     entity: "cart_payment_collection",
     fields: ["cart_id"],
     filters: { payment_collection_id: req.params.id },
@@ -58,10 +66,13 @@ function bindAppliedCodes(req: MedusaRequest, res: MedusaResponse, next: MedusaN
   res.json = (body) => {
     const cartId = (body as { cart?: { id?: string } } | undefined)?.cart?.id
     if (!cartId) return send(body)
-    const bound = readCart(cartId, req.scope).then((cart) => bindCodes(cart, actorOf(req), req.scope, codes))
+    const bound = readCart(cartId, req.scope).then((cart) => bindCodes(cart, req, codes))
     bound
       // The cart is as it should be, and its completion binds the codes once more.
-      .catch((error) => req.scope.resolve("logger").error(`dust: the codes of ${cartId} were not bound: ${error.message}`))
+      .catch((error) => {
+        const logger = req.scope.resolve(ContainerRegistrationKeys.LOGGER)
+        logger.error(`dust: the codes of ${cartId} were not bound: ${error.message}`)
+      })
       .finally(() => send(body))
     return res
   }
@@ -72,28 +83,33 @@ export default defineMiddlewares({
   routes: [
     {
       matcher: "/store/carts/:id/complete",
-      method: ["POST"],
+      methods: ["POST"],
       middlewares: [whoAsks, onlyTheOwnerCompletes],
     },
     {
       matcher: "/store/payment-collections/:id/payment-sessions",
-      method: ["POST"],
+      methods: ["POST"],
       middlewares: [whoAsks, onlyTheOwnerPays],
     },
     {
       matcher: "/store/carts",
-      method: ["POST"],
+      methods: ["POST"],
       middlewares: [whoAsks, bindAppliedCodes],
     },
     {
       matcher: "/store/carts/:id",
-      method: ["POST"],
+      methods: ["POST"],
       middlewares: [whoAsks, bindAppliedCodes],
     },
     {
       matcher: "/store/carts/:id/promotions",
-      method: ["POST"],
+      methods: ["POST"],
       middlewares: [whoAsks, bindAppliedCodes],
+    },
+    {
+      matcher: "/admin/dust/codes/withdraw",
+      methods: ["POST"],
+      middlewares: [validateAndTransformBody(WithdrawCodes)],
     },
     {
       // A programme may name thousands of products, and Medusa's own limit is 100 kB.

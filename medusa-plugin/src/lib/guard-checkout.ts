@@ -1,6 +1,5 @@
-import type { Logger, MedusaContainer } from "@medusajs/framework/types"
-import { MedusaError } from "@medusajs/framework/utils"
-import { completeCartWorkflow } from "@medusajs/medusa/core-flows"
+import type { MedusaContainer } from "@medusajs/framework/types"
+import { ContainerRegistrationKeys, MedusaError } from "@medusajs/framework/utils"
 import {
   codesOf,
   differInPrice,
@@ -51,24 +50,10 @@ export async function guardCheckout(cart: GuardedCart, container: MedusaContaine
   if (reason) throw new MedusaError(MedusaError.Types.NOT_ALLOWED, reason)
 }
 
-/** Put the guard into Medusa's checkout. Ends the process when the hook is taken: a shop must not run unguarded. */
-export function installCheckoutGuard(logger: Logger): void {
-  try {
-    completeCartWorkflow.hooks.validate(async ({ cart }, { container }) => guardCheckout(cart as GuardedCart, container))
-  } catch (error) {
-    logger.error(
-      "medusa-plugin-dust cannot guard the checkout: this shop has a handler for completeCartWorkflow.hooks.validate " +
-        "already, and Medusa takes only one. Call guardCheckout(cart, container) from medusa-plugin-dust/guard in that " +
-        `handler, and set the plugin's option checkoutGuard to false. (${(error as Error).message})`,
-    )
-    process.exit(1)
-  }
-}
-
 async function findPromotions(codes: string[], container: MedusaContainer): Promise<GuardedPromotion[]> {
   if (codes.length === 0) return []
   const { data } = await container
-    .resolve("query")
+    .resolve(ContainerRegistrationKeys.QUERY)
     .graph({ entity: "promotion", fields: PROMOTION_FIELDS, filters: { code: codes } })
   return data as unknown as GuardedPromotion[]
 }
@@ -78,13 +63,13 @@ async function findDustOnly(cart: GuardedCart, container: MedusaContainer): Prom
   const ids = productIds(cart)
   if (ids.length === 0) return new Set()
   const { data } = await container
-    .resolve("query")
+    .resolve(ContainerRegistrationKeys.QUERY)
     .graph({ entity: "product", fields: ["id", "metadata"], filters: { id: ids } })
   return new Set(data.filter((product) => product.metadata?.dust_only === true).map((product) => product.id))
 }
 
 async function findMixedPrices(cart: GuardedCart, container: MedusaContainer): Promise<Set<string>> {
-  const { data } = await container.resolve("query").graph({
+  const { data } = await container.resolve(ContainerRegistrationKeys.QUERY).graph({
     entity: "product",
     fields: ["id", "variants.id", "variants.prices.*", "variants.prices.price_rules.*"],
     filters: { id: productIds(cart) },
@@ -101,7 +86,7 @@ function productIds(cart: GuardedCart): string[] {
 async function findDecimals(code: string | null | undefined, container: MedusaContainer): Promise<number> {
   if (!code) return 2
   const { data } = await container
-    .resolve("query")
+    .resolve(ContainerRegistrationKeys.QUERY)
     .graph({ entity: "currency", fields: ["code", "decimal_digits"], filters: { code: code.toLowerCase() } })
   return Number(data[0]?.decimal_digits ?? 2)
 }

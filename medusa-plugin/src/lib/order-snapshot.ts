@@ -1,4 +1,6 @@
+import { container as application } from "@medusajs/framework"
 import type { MedusaContainer } from "@medusajs/framework/types"
+import { ContainerRegistrationKeys } from "@medusajs/framework/utils"
 import { getOrderDetailWorkflow } from "@medusajs/medusa/core-flows"
 import type { OutgoingEvent } from "../modules/dust/service"
 import { ORDER_FIELDS } from "./order-fields"
@@ -8,10 +10,13 @@ import { ORDER_FIELDS } from "./order-fields"
  *
  * The snapshot is taken when the event is sent, not when it happened: Dust settles an order to its newest state, so what
  * an order looked like an hour ago, when the bridge was down, is of no use to it, and the outbox stays small.
+ *
+ * Medusa gives the application's container to subscribers, jobs, routes and workflows. The courier is none of them: it also
+ * sends when nothing calls the plugin. So the container comes from the framework, and the module itself needs none.
  */
 export async function withOrder(
   { type, data }: Pick<OutgoingEvent, "type" | "data">,
-  container: MedusaContainer,
+  container: MedusaContainer = application,
 ): Promise<Record<string, unknown>> {
   const orderId = await orderOf(type, data, container)
   if (!orderId) return data
@@ -31,7 +36,7 @@ async function orderOf(
 
 /** Undefined for a payment that belongs to no order (yet). */
 async function orderOfPayment(paymentId: string, container: MedusaContainer): Promise<string | undefined> {
-  const { data } = await container.resolve("query").graph({
+  const { data } = await container.resolve(ContainerRegistrationKeys.QUERY).graph({
     entity: "payment",
     fields: ["payment_collection.order.id"],
     filters: { id: paymentId },

@@ -1,4 +1,5 @@
 import { createHash, createHmac } from "node:crypto"
+import { MedusaError } from "@medusajs/framework/utils"
 
 /** What Medusa's event bus hands to a subscriber, as far as we read it. */
 export type MedusaEvent = {
@@ -12,7 +13,8 @@ export function webhookKey(secret: string): Buffer {
   const [, encoded] = /^whsec_([A-Za-z0-9+/]+={0,2})$/.exec(secret) ?? []
   const key = Buffer.from(encoded ?? "", "base64")
   if (key.length < 24 || key.length > 64) {
-    throw new Error("must look like whsec_<base64 of 24 to 64 random bytes>; `dust secret` makes one")
+    const reason = "must look like whsec_<base64 of 24 to 64 random bytes>; `dust secret` makes one"
+    throw new MedusaError(MedusaError.Types.INVALID_ARGUMENT, reason)
   }
   return key
 }

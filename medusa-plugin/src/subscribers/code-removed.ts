@@ -1,8 +1,11 @@
 import type { SubscriberArgs, SubscriberConfig } from "@medusajs/framework"
-import { CODE_REMOVED, codeThatLeft } from "../workflows/withdraw-codes"
+import { findRemovedCode } from "../lib/cart-codes"
+import type { MedusaEvent } from "../lib/signature"
 import { DUST_MODULE } from "../modules/dust"
 import type DustModuleService from "../modules/dust/service"
-import type { MedusaEvent } from "../lib/signature"
+
+/** The plugin's own event: a code of Dust has left a cart. Medusa's `cart.updated` is not emitted for a removed code. */
+const CODE_REMOVED = "dust.code_removed"
 
 /**
  * Tell the bridge that a code of Dust has left its cart, whichever way: removed, replaced, or dropped because the cart
@@ -12,10 +15,10 @@ import type { MedusaEvent } from "../lib/signature"
  * emits none for a cart without one. One look at the link tells them apart.
  */
 export default async function codeRemoved({ event, container }: SubscriberArgs<{ id?: string }>): Promise<void> {
-  const left = event.data.id ? await codeThatLeft(event.data.id, container) : undefined
-  if (!left) return
+  const removed = event.data.id ? await findRemovedCode(event.data.id, container) : undefined
+  if (!removed) return
   const { metadata } = event as unknown as MedusaEvent
-  await container.resolve<DustModuleService>(DUST_MODULE).keep({ name: CODE_REMOVED, data: left, metadata })
+  await container.resolve<DustModuleService>(DUST_MODULE).keep({ name: CODE_REMOVED, data: removed, metadata })
 }
 
 export const config: SubscriberConfig = {

@@ -1,3 +1,4 @@
+import { MedusaError } from "@medusajs/framework/utils"
 import { webhookKey } from "../../lib/signature"
 
 /** What stands under `options` of this plugin in medusa-config.ts. */
@@ -26,7 +27,7 @@ export function readOptions(options: Partial<DustOptions> | undefined): ReadOpti
   const read = <T>(name: "url" | "secret" | "token", parse: (value: string) => T): T | undefined => {
     const value = options?.[name]
     try {
-      if (!value) throw new Error("is missing")
+      if (!value) throw unusable("is missing")
       return parse(value)
     } catch (error) {
       problems.push(`"${name}" ${(error as Error).message}`)
@@ -37,14 +38,18 @@ export function readOptions(options: Partial<DustOptions> | undefined): ReadOpti
   const key = read("secret", webhookKey)
   const token = read("token", serviceToken)
   if (!bridge || !key || !token) {
-    throw new Error(`medusa-plugin-dust cannot start. In medusa-config.ts, its option ${problems.join(", and its option ")}`)
+    throw unusable(`medusa-plugin-dust cannot start. In medusa-config.ts, its option ${problems.join(", and its option ")}`)
   }
   return { bridge, key, token, guard: options?.checkoutGuard ?? true }
 }
 
+function unusable(reason: string): MedusaError {
+  return new MedusaError(MedusaError.Types.INVALID_ARGUMENT, reason)
+}
+
 function bridgeAddress(url: string): string {
   if (!/^https?:\/\//.test(url) || !URL.canParse(url)) {
-    throw new Error("must be an http:// or https:// address")
+    throw unusable("must be an http:// or https:// address")
   }
   const { origin, pathname } = new URL(url)
   return origin + pathname.replace(/\/+$/, "")
@@ -52,7 +57,7 @@ function bridgeAddress(url: string): string {
 
 function serviceToken(token: string): string {
   if (!/^[\x21-\x7e]+$/.test(token) || token.length < SHORTEST_TOKEN) {
-    throw new Error(`must be the bridge's DUST_ADMIN_TOKEN, which has at least ${SHORTEST_TOKEN} characters`)
+    throw unusable(`must be the bridge's DUST_ADMIN_TOKEN, which has at least ${SHORTEST_TOKEN} characters`)
   }
   return token
 }

@@ -1,12 +1,11 @@
-import { container } from "@medusajs/framework"
-import type { Context, Logger } from "@medusajs/framework/types"
+import type { ConfigModule, Context, Logger } from "@medusajs/framework/types"
 import { InjectManager, MedusaContext, MedusaService, Modules } from "@medusajs/framework/utils"
 import type { EntityManager } from "@medusajs/framework/mikro-orm/postgresql"
-import { installCheckoutGuard } from "../../lib/guard-checkout"
 import { requireMedusa } from "../../lib/medusa-version"
+import { withOrder } from "../../lib/order-snapshot"
+import { eventId, occurredAt, type MedusaEvent } from "../../lib/signature"
 import { Courier } from "./delivery/courier"
 import { withRetries } from "./delivery/retries"
-import { eventId, occurredAt, type MedusaEvent } from "../../lib/signature"
 import { OutboxEvent } from "./models/outbox-event"
 import { readOptions, type DustOptions, type ReadOptions } from "./options"
 
@@ -29,12 +28,15 @@ const NOT_STALE = "state = 'waiting' and attempts = ?"
 
 type Shared = Context<EntityManager>
 
+/** What Medusa gives to every module. The event bus is there once all modules are loaded. */
+type Dependencies = { logger: Logger; configModule: ConfigModule; [Modules.EVENT_BUS]: object }
+
 /**
  * The outbox: a table of the plugin's own in Medusa's database, so that an event survives a bridge that is down, a Medusa
  * that restarts and an event bus that forgets. The courier empties it.
  */
 export default class DustModuleService extends MedusaService({ OutboxEvent }) {
-  private readonly logger: Logger
+  private readonly dependencies: Dependencies
   private readonly options: ReadOptions
   private courier?: Courier
 
@@ -44,17 +46,23 @@ export default class DustModuleService extends MedusaService({ OutboxEvent }) {
     onApplicationPrepareShutdown: async (): Promise<void> => this.courier?.stop(),
   }
 
-  constructor({ logger }: { logger: Logger }, options?: DustOptions) {
+  /** Throws, and so stops Medusa's start, when Medusa is too old or an option is missing or unusable. */
+  constructor(dependencies: Dependencies, options?: DustOptions) {
     // eslint-disable-next-line prefer-rest-params
     super(...arguments)
     requireMedusa()
-    this.logger = logger
+    this.dependencies = dependencies
     this.options = readOptions(options)
   }
 
   /** Where the bridge answers, and the token with which this Medusa may speak for its users and customers. */
   get bridge(): Pick<ReadOptions, "bridge" | "token"> {
     return this.options
+  }
+
+  /** Whether the plugin's own hook guards the checkout, and not a handler of the shop. */
+  get guardsCheckout(): boolean {
+    return this.options.guard
   }
 
   /**
@@ -76,7 +84,7 @@ export default class DustModuleService extends MedusaService({ OutboxEvent }) {
       `update dust_outbox
           set attempts = attempts + 1, next_attempt_at = now() + make_interval(secs => ?), updated_at = now()
         where id in (select id from dust_outbox
-                      where state = 'waiting' and next_attempt_at <= now()
+                      where state = 'waiting' and deleted_at is null and next_attempt_at <= now()
                       order by attempts, occurred_at limit ? for update skip locked)
         returning id, type, data, occurred_at, attempts`,
       [LEASE_SECONDS, limit],
@@ -118,9 +126,10 @@ export default class DustModuleService extends MedusaService({ OutboxEvent }) {
 
   /** Forget what was delivered long ago. */
   @InjectManager()
-  async clean(days: number, @MedusaContext() shared: Shared = {}): Promise<void> {
+  async prune(days: number, @MedusaContext() shared: Shared = {}): Promise<void> {
     await shared.manager!.execute(
-      `delete from dust_outbox where state = 'delivered' and delivered_at < now() - make_interval(days => ?)`,
+      `delete from dust_outbox
+        where state = 'delivered' and deleted_at is null and delivered_at < now() - make_interval(days => ?)`,
       [days],
     )
   }
@@ -130,10 +139,11 @@ export default class DustModuleService extends MedusaService({ OutboxEvent }) {
   async deliveryState(@MedusaContext() shared: Shared = {}): Promise<Record<string, unknown>> {
     // A query for each state: each has an index of its own.
     const [row] = await shared.manager!.execute(
-      `select (select count(*)::int from dust_outbox where state = 'waiting') as waiting,
-              (select count(*)::int from dust_outbox where state = 'delivered') as delivered,
-              (select count(*)::int from dust_outbox where state = 'rejected') as rejected,
-              (select min(occurred_at) from dust_outbox where state = 'waiting') as oldest_waiting_at`,
+      `with kept as not materialized (select * from dust_outbox where deleted_at is null)
+       select (select count(*)::int from kept where state = 'waiting') as waiting,
+              (select count(*)::int from kept where state = 'delivered') as delivered,
+              (select count(*)::int from kept where state = 'rejected') as rejected,
+              (select min(occurred_at) from kept where state = 'waiting') as oldest_waiting_at`,
     )
     return row
   }
@@ -158,21 +168,18 @@ export default class DustModuleService extends MedusaService({ OutboxEvent }) {
   }
 
   private start(): void {
-    if (this.options.guard) {
-      installCheckoutGuard(this.logger)
-    }
+    const { configModule, logger } = this.dependencies
     // A process that only serves requests hands its events to the workers; so it leaves the outbox to them too.
-    if (container.resolve("configModule").projectConfig.workerMode !== "server") {
-      this.courier = new Courier(this, container, this.options, this.logger)
+    if (configModule.projectConfig.workerMode !== "server") {
+      this.courier = new Courier(this, (event) => withOrder(event), this.options, logger)
       this.courier.start()
     }
     this.warnOfForgetfulBus()
   }
 
   private warnOfForgetfulBus(): void {
-    const bus = container.resolve(Modules.EVENT_BUS) as object
-    if (bus.constructor.name === "LocalEventBusService") {
-      this.logger.warn(
+    if (this.dependencies[Modules.EVENT_BUS].constructor.name === "LocalEventBusService") {
+      this.dependencies.logger.warn(
         "medusa-plugin-dust: this Medusa keeps its events in memory (event-bus-local). If it is killed in the moment " +
           "between an order and its entry in dust_outbox, the event is lost, and the bridge learns of the order from " +
           "its next reconcile only. @medusajs/event-bus-redis makes that rarer.",

@@ -1,11 +1,10 @@
-import type { Logger, MedusaContainer } from "@medusajs/framework/types"
-import type DustModuleService from "../service"
-import type { ReadOptions } from "../options"
-import type { OutgoingEvent } from "../service"
+import type { Logger } from "@medusajs/framework/types"
 import { signedHeaders } from "../../../lib/signature"
+import type { ReadOptions } from "../options"
+import type DustModuleService from "../service"
+import type { OutgoingEvent } from "../service"
 import { backoff, verdict } from "./answers"
 import { Breaker } from "./breaker"
-import { withOrder } from "../../../lib/order-snapshot"
 
 // Few enough to leave Medusa its database connections, enough that one slow answer does not hold up the rest.
 const AT_ONCE = 4
@@ -15,25 +14,25 @@ const PROBE_TIMEOUT_MS = 5_000
 const LOOK_AGAIN_MS = 1_000
 // What a proxy answers for a server that is down.
 const PROXY_ERRORS = new Set([502, 503, 504])
-const KEEP_DELIVERED_DAYS = 7
-const CLEAN_EVERY_MS = 3_600_000
 // The bridge takes no body over 1 MiB; without its snapshot an event is small, and the bridge fetches the order itself.
 const LARGEST_BODY_BYTES = 1_000_000
 const LONGEST_REASON = 500
 
 type Destination = Pick<ReadOptions, "bridge" | "key">
 
+/** Gives the data of an event as it is sent: with the order, as it is now. */
+type Snapshot = (event: OutgoingEvent) => Promise<Record<string, unknown>>
+
 /** Carries events from the outbox to the bridge, in the background, for as long as this process lives. */
 export class Courier {
   private readonly stopping = new AbortController()
   private underWay = new Set<Promise<void>>()
-  private cleanedAt = 0
   private readonly breaker = new Breaker()
   private rouse: () => void = () => undefined
 
   constructor(
     private readonly outbox: DustModuleService,
-    private readonly container: MedusaContainer,
+    private readonly snapshot: Snapshot,
     private readonly destination: Destination,
     private readonly logger: Logger,
   ) {}
@@ -65,7 +64,6 @@ export class Courier {
       const woken = this.nextWake()
       try {
         if (await this.sendSome()) continue
-        await this.cleanSometimes()
       } catch (error) {
         this.logger.warn(`dust: the outbox cannot be read: ${(error as Error).message}`)
       }
@@ -201,15 +199,8 @@ export class Courier {
   private async body(event: OutgoingEvent): Promise<string> {
     const envelope = (data: unknown): string =>
       JSON.stringify({ type: event.type, timestamp: new Date(event.occurred_at).toISOString(), data })
-    const whole = envelope(await withOrder(event, this.container))
+    const whole = envelope(await this.snapshot(event))
     return Buffer.byteLength(whole) <= LARGEST_BODY_BYTES ? whole : envelope(event.data)
-  }
-
-  private async cleanSometimes(): Promise<void> {
-    if (Date.now() - this.cleanedAt > CLEAN_EVERY_MS) {
-      this.cleanedAt = Date.now()
-      await this.outbox.clean(KEEP_DELIVERED_DAYS)
-    }
   }
 
   /** Resolves at the next wake(), or when it is time to look again. Made before looking, so that no wake is missed. */
