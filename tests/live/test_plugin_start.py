@@ -1,14 +1,16 @@
 """A Medusa that would run unguarded or deaf does not start, and says what to do."""
 
+import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
-from bridge.development.demo.install import CommandFailed
-from bridge.development.demo.shop import Shop, running_shop
+from bridge.development.demo.install import CommandFailed, medusa_command, medusa_environment, run_reported
+from bridge.development.demo.shop import Shop, create_database, running_shop
 from tests.support.built_shop import built_shop
 from tests.support.live_worlds import ADMIN_TOKEN, JWT_SECRET, WEBHOOK_SECRET
 
@@ -47,6 +49,48 @@ def test_a_missing_secret_is_named(built: Path, database_url: str, tmp_path: Pat
         another_shop(built, database_url, tmp_path / "log", webhook_secret=""),
     ):
         pass
+
+
+@pytest.fixture(scope="module")
+def migrated(built: Path, database_url: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The URL of a database with Medusa's tables: without them Medusa would not start for other reasons."""
+    url = create_database(database_url, "medusa_migrated")
+    command(built, url, tmp_path_factory.mktemp("migrated") / "log", "db:migrate")
+    return url
+
+
+def command(server: Path, url: str, log: Path, *arguments: str, webhook_secret: str = WEBHOOK_SECRET) -> None:
+    environment = medusa_environment(
+        server,
+        DATABASE_URL=url,
+        DUST_URL="http://127.0.0.1:9",
+        DUST_ADMIN_TOKEN=ADMIN_TOKEN,
+        DUST_WEBHOOK_SECRET=webhook_secret,
+        JWT_SECRET=JWT_SECRET,
+        COOKIE_SECRET=JWT_SECRET,
+    )
+    words = medusa_command(server, *arguments)
+    run_reported(words, cwd=server, env=environment, log=log, title=f"medusa {arguments[0]}", report=print)
+
+
+def test_a_weak_secret_stops_the_start(built: Path, migrated: str, tmp_path: Path) -> None:
+    with pytest.raises(CommandFailed, match=r"option \\?\"secret\\?\" must look like whsec_"):
+        command(built, migrated, tmp_path / "log", "start", webhook_secret="whsec_c2hvcnQ=")
+
+
+def test_a_medusa_that_is_too_old_does_not_start(built: Path, migrated: str, tmp_path: Path) -> None:
+    # A copy of the shop whose plugin finds the installed Medusa under an older version.
+    with TemporaryDirectory(dir=built.parents[2]) as folder:
+        shop = Path(shutil.copytree(built.parents[1], Path(folder) / "shop", symlinks=True))
+        installed = built.parents[2] / "node_modules/@medusajs/medusa"
+        older = shop / "plugin/node_modules/@medusajs/medusa"
+        older.mkdir(parents=True)
+        package = json.loads((installed / "package.json").read_text())
+        (older / "package.json").write_text(json.dumps({**package, "version": "2.12.6"}))
+        (older / "dist").symlink_to(installed / "dist")
+
+        with pytest.raises(CommandFailed, match=r"needs Medusa 2\.13\.0 or later, and this is 2\.12\.6"):
+            command(shop / ".medusa/server", migrated, tmp_path / "log", "start")
 
 
 def test_a_shop_with_a_handler_of_its_own_reads_how_to_keep_both(

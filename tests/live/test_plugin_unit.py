@@ -1,12 +1,20 @@
-"""The plugin's own unit tests and its types, run with the shop's `node_modules`: it needs none of its own."""
+"""The plugin's own unit tests, types and lint rules.
+
+The tests and the compiler run with the shop's `node_modules`; the linter and the type generator, which no shop needs,
+have a folder of their own.
+"""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from urllib.parse import urlsplit
 
 import pytest
 
 from tests.support.built_shop import built_shop
+from tests.support.plugin_tools import PLUGIN, plugin_with_tools
 
 pytestmark = pytest.mark.live
 
@@ -40,6 +48,36 @@ def test_the_plugins_types_fit_together(shop_folder: Path) -> None:
     run(shop_folder / "plugin", "typescript/bin/tsc", "--noEmit")
 
 
+def test_the_plugin_keeps_medusas_lint_rules() -> None:
+    with plugin_with_tools() as plugin:
+        run(plugin, "eslint/bin/eslint.js", "--max-warnings", "0", ".")
+
+
+def test_the_types_of_the_bridge_are_those_of_its_schema() -> None:
+    with plugin_with_tools() as plugin:
+        types = plugin / "src/types/bridge.generated.ts"
+        committed = types.read_text()
+        run(plugin, "openapi-typescript/bin/cli.js", "../openapi.json", "--output", str(types))
+        assert types.read_text() == committed, "out of date: run `npm run types` in medusa-plugin"
+
+
+def test_the_migrations_are_in_step_with_the_models(shop_folder: Path, database_url: str) -> None:
+    server = urlsplit(database_url)
+    account = {"DB_USERNAME": str(server.username), "DB_PASSWORD": str(server.password)}
+    address = {"DB_HOST": str(server.hostname), "DB_PORT": str(server.port)}
+
+    def migrations(plugin: Path) -> dict[str, str]:
+        return {file.name: file.read_text() for file in (plugin / "src/modules/dust/migrations").iterdir()}
+
+    with TemporaryDirectory(dir=shop_folder) as folder:
+        plugin = shutil.copytree(
+            PLUGIN, Path(folder) / "plugin", ignore=shutil.ignore_patterns("node_modules", ".medusa")
+        )
+        run(plugin, "@medusajs/cli/cli.js", "plugin:db:generate", **account, **address)
+
+        assert migrations(plugin) == migrations(PLUGIN), "run `npx medusa plugin:db:generate` in medusa-plugin"
+
+
 def test_a_shop_written_in_typescript_finds_the_types(shop_folder: Path) -> None:
     user = shop_folder / "user-of-the-types.ts"
     user.write_text(_USER)
@@ -50,8 +88,9 @@ def test_a_shop_written_in_typescript_finds_the_types(shop_folder: Path) -> None
         user.unlink()
 
 
-def run(folder: Path, program: str, *arguments: str) -> None:
+def run(folder: Path, program: str, *arguments: str, **variables: str) -> None:
     """Run a program of the shop's installation. Fails the test with what it wrote when it fails."""
     module = next(found for parent in folder.parents if (found := parent / "node_modules" / program).is_file())
-    done = subprocess.run(["node", module, *arguments], cwd=folder, capture_output=True, text=True)
+    environment = {**os.environ, **variables}
+    done = subprocess.run(["node", module, *arguments], cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
