@@ -805,7 +805,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/admin/dust/deliveries": {
+    "/admin/dust/outgoing-webhooks": {
         parameters: {
             query?: never;
             header?: never;
@@ -813,10 +813,10 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Read Deliveries
+         * Read Outgoing Webhooks
          * @description List outgoing webhooks, sent and waiting, newest first. They are kept for 30 days.
          */
-        get: operations["read_deliveries"];
+        get: operations["read_outgoing_webhooks"];
         put?: never;
         post?: never;
         delete?: never;
@@ -825,7 +825,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/admin/dust/deliveries/retry": {
+    "/admin/dust/outgoing-webhooks/retry": {
         parameters: {
             query?: never;
             header?: never;
@@ -835,17 +835,17 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Retry Deliveries
-         * @description Retry all failed deliveries (state `parked`).
+         * Retry Outgoing Webhooks
+         * @description Retry all failed webhooks.
          */
-        post: operations["retry_deliveries"];
+        post: operations["retry_outgoing_webhooks"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/admin/dust/deliveries/{delivery_id}": {
+    "/admin/dust/outgoing-webhooks/{webhook_id}": {
         parameters: {
             query?: never;
             header?: never;
@@ -853,10 +853,10 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Read One Delivery
-         * @description Return one delivery with its data and all attempts.
+         * Read Outgoing Webhook
+         * @description Return one webhook with its data and all attempts to deliver it.
          */
-        get: operations["read_one_delivery"];
+        get: operations["read_outgoing_webhook"];
         put?: never;
         post?: never;
         delete?: never;
@@ -865,7 +865,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/admin/dust/deliveries/{delivery_id}/retry": {
+    "/admin/dust/outgoing-webhooks/{webhook_id}/retry": {
         parameters: {
             query?: never;
             header?: never;
@@ -875,10 +875,10 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Retry Delivery
-         * @description Send a delivery again with the same id: a failed one, or one that the receiver accepted and lost.
+         * Retry Outgoing Webhook
+         * @description Send a webhook again with the same id: a failed one, or one that the receiver accepted and lost.
          */
-        post: operations["retry_delivery"];
+        post: operations["retry_outgoing_webhook"];
         delete?: never;
         options?: never;
         head?: never;
@@ -937,6 +937,26 @@ export interface paths {
          * @description Report all points by the month in which they expire unless they are spent.
          */
         get: operations["report_expiring"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/dust/reports/forecasts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Report Forecasts
+         * @description Report how many quotes were kept: whether orders earned what the last quote of their cart said.
+         */
+        get: operations["report_forecasts"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1583,8 +1603,8 @@ export interface components {
              */
             deleted: boolean;
         };
-        /** DeliveryAttempt */
-        DeliveryAttempt: {
+        /** DeliveryResponse */
+        DeliveryResponse: {
             /**
              * At
              * Format: date-time
@@ -1607,103 +1627,6 @@ export interface components {
              * @description Beginning of the response body
              */
             answer: string | null;
-        };
-        /** DeliveryDetail */
-        DeliveryDetail: {
-            /**
-             * Id
-             * @description The `webhook-id`; the same for all attempts
-             */
-            id: string;
-            type: components["schemas"]["NoticeType"];
-            /** Customer Id */
-            customer_id: string | null;
-            state: components["schemas"]["NoticeState"];
-            /**
-             * Attempts
-             * @description Number of attempts since it was created or since the last requested retry
-             */
-            attempts: number;
-            /**
-             * Reason
-             * @description Why the last attempt failed
-             */
-            reason: string | null;
-            /**
-             * Created At
-             * Format: date-time
-             */
-            created_at: string;
-            /** Next Attempt At */
-            next_attempt_at: string | null;
-            /** Delivered At */
-            delivered_at: string | null;
-            /**
-             * Data
-             * @description What is sent as `data`
-             */
-            data: {
-                [key: string]: unknown;
-            };
-            /**
-             * Log
-             * @description Every attempt, oldest first
-             */
-            log: components["schemas"]["DeliveryAttempt"][];
-        };
-        /** DeliveryList */
-        DeliveryList: {
-            /** Deliveries */
-            deliveries: components["schemas"]["DeliveryResponse"][];
-            /** Next Cursor */
-            next_cursor: string | null;
-        };
-        /** DeliveryResponse */
-        DeliveryResponse: {
-            /**
-             * Id
-             * @description The `webhook-id`; the same for all attempts
-             */
-            id: string;
-            type: components["schemas"]["NoticeType"];
-            /** Customer Id */
-            customer_id: string | null;
-            state: components["schemas"]["NoticeState"];
-            /**
-             * Attempts
-             * @description Number of attempts since it was created or since the last requested retry
-             */
-            attempts: number;
-            /**
-             * Reason
-             * @description Why the last attempt failed
-             */
-            reason: string | null;
-            /**
-             * Created At
-             * Format: date-time
-             */
-            created_at: string;
-            /** Next Attempt At */
-            next_attempt_at: string | null;
-            /** Delivered At */
-            delivered_at: string | null;
-        };
-        /** DeliveryRetries */
-        DeliveryRetries: {
-            /** Retried */
-            retried: number;
-            /** Message */
-            message: string;
-        };
-        /** DeliveryRetry */
-        DeliveryRetry: {
-            /** Id */
-            id: string;
-            /** Retried */
-            retried: boolean;
-            /** Message */
-            message: string;
         };
         /** Earn */
         Earn: {
@@ -1843,8 +1766,8 @@ export interface components {
             /** Expires At */
             expires_at: string | null;
         };
-        /** EarnedNotice */
-        EarnedNotice: {
+        /** EarnedWebhook */
+        EarnedWebhook: {
             /**
              * Timestamp
              * Format: date-time
@@ -2044,8 +1967,8 @@ export interface components {
          * @enum {string}
          */
         EventState: "pending" | "handled" | "ignored" | "failed";
-        /** ExpiredNotice */
-        ExpiredNotice: {
+        /** ExpiredWebhook */
+        ExpiredWebhook: {
             /**
              * Timestamp
              * Format: date-time
@@ -2116,8 +2039,18 @@ export interface components {
             /** Customers */
             customers: number;
         };
-        /** ExpiringNotice */
-        ExpiringNotice: {
+        /** ExpiringResponse */
+        ExpiringResponse: {
+            /** Amount */
+            amount: number;
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
+        };
+        /** ExpiringWebhook */
+        ExpiringWebhook: {
             /**
              * Timestamp
              * Format: date-time
@@ -2130,16 +2063,6 @@ export interface components {
              */
             type: "dust.expiring";
             data: components["schemas"]["ExpiringData"];
-        };
-        /** ExpiringResponse */
-        ExpiringResponse: {
-            /** Amount */
-            amount: number;
-            /**
-             * Expires At
-             * Format: date-time
-             */
-            expires_at: string;
         };
         /** ExplanationResponse */
         ExplanationResponse: {
@@ -2188,8 +2111,8 @@ export interface components {
              */
             subject?: string | null;
         };
-        /** FailedNotice */
-        FailedNotice: {
+        /** FailedWebhook */
+        FailedWebhook: {
             /**
              * Timestamp
              * Format: date-time
@@ -2262,6 +2185,43 @@ export interface components {
              * @description These points by the rules that give them
              */
             breakdown: components["schemas"]["RulePartResponse"][];
+        };
+        /**
+         * ForecastsResponse
+         * @description How many orders earned what the last quote of their cart said, and why others did not.
+         */
+        ForecastsResponse: {
+            /**
+             * Since
+             * Format: date-time
+             */
+            since: string;
+            /** Orders */
+            orders: number;
+            /** Kept */
+            kept: number;
+            /**
+             * Cart Changed
+             * @description The order has other lines, prices or shipping than the quoted cart
+             */
+            cart_changed: number;
+            /**
+             * Rules Changed
+             * @description Another version of the rules was in force when the order was placed
+             */
+            rules_changed: number;
+            /**
+             * Other Orders
+             * @description Other orders of the customer changed their tier, or what limits allow
+             */
+            other_orders: number;
+            /**
+             * Unexplained
+             * @description None of these: please report it
+             */
+            unexplained: number;
+            /** Unexplained Orders */
+            unexplained_orders: string[];
         };
         /**
          * GuestClaim
@@ -2538,17 +2498,6 @@ export interface components {
              */
             missing: string;
         };
-        /**
-         * NoticeState
-         * @enum {string}
-         */
-        NoticeState: "waiting" | "delivered" | "parked";
-        /**
-         * NoticeType
-         * @description Types of notices, for mails to customers. `dust.failed` is for the shop itself.
-         * @enum {string}
-         */
-        NoticeType: "dust.earned" | "dust.redeemed" | "dust.expiring" | "dust.expired" | "dust.failed";
         /** OfferResponse */
         OfferResponse: {
             /**
@@ -2568,6 +2517,114 @@ export interface components {
          * @enum {string}
          */
         Outcome: "waits" | "failed" | "retried";
+        /** OutgoingWebhookDetail */
+        OutgoingWebhookDetail: {
+            /**
+             * Id
+             * @description The `webhook-id`; the same for all attempts
+             */
+            id: string;
+            type: components["schemas"]["OutgoingWebhookType"];
+            /** Customer Id */
+            customer_id: string | null;
+            state: components["schemas"]["OutgoingWebhookState"];
+            /**
+             * Attempts
+             * @description Number of attempts since it was created or since the last requested retry
+             */
+            attempts: number;
+            /**
+             * Reason
+             * @description Why the last attempt failed
+             */
+            reason: string | null;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Next Attempt At */
+            next_attempt_at: string | null;
+            /** Delivered At */
+            delivered_at: string | null;
+            /**
+             * Data
+             * @description What is sent as `data`
+             */
+            data: {
+                [key: string]: unknown;
+            };
+            /**
+             * Deliveries
+             * @description Every attempt, oldest first
+             */
+            deliveries: components["schemas"]["DeliveryResponse"][];
+        };
+        /** OutgoingWebhookList */
+        OutgoingWebhookList: {
+            /** Outgoing Webhooks */
+            outgoing_webhooks: components["schemas"]["OutgoingWebhookResponse"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+        };
+        /** OutgoingWebhookResponse */
+        OutgoingWebhookResponse: {
+            /**
+             * Id
+             * @description The `webhook-id`; the same for all attempts
+             */
+            id: string;
+            type: components["schemas"]["OutgoingWebhookType"];
+            /** Customer Id */
+            customer_id: string | null;
+            state: components["schemas"]["OutgoingWebhookState"];
+            /**
+             * Attempts
+             * @description Number of attempts since it was created or since the last requested retry
+             */
+            attempts: number;
+            /**
+             * Reason
+             * @description Why the last attempt failed
+             */
+            reason: string | null;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Next Attempt At */
+            next_attempt_at: string | null;
+            /** Delivered At */
+            delivered_at: string | null;
+        };
+        /** OutgoingWebhookRetries */
+        OutgoingWebhookRetries: {
+            /** Retried */
+            retried: number;
+            /** Message */
+            message: string;
+        };
+        /** OutgoingWebhookRetry */
+        OutgoingWebhookRetry: {
+            /** Id */
+            id: string;
+            /** Retried */
+            retried: boolean;
+            /** Message */
+            message: string;
+        };
+        /**
+         * OutgoingWebhookState
+         * @enum {string}
+         */
+        OutgoingWebhookState: "waiting" | "delivered" | "failed";
+        /**
+         * OutgoingWebhookType
+         * @description Types of webhooks, for mails to customers. `dust.failed` is for the shop itself.
+         * @enum {string}
+         */
+        OutgoingWebhookType: "dust.earned" | "dust.redeemed" | "dust.expiring" | "dust.expired" | "dust.failed";
         /**
          * Overview
          * @description Key figures of the programme: whole points, and counts.
@@ -3285,8 +3342,8 @@ export interface components {
             /** Reference Id */
             reference_id: string;
         };
-        /** RedeemedNotice */
-        RedeemedNotice: {
+        /** RedeemedWebhook */
+        RedeemedWebhook: {
             /**
              * Timestamp
              * Format: date-time
@@ -6708,15 +6765,15 @@ export interface operations {
             };
         };
     };
-    read_deliveries: {
+    read_outgoing_webhooks: {
         parameters: {
             query?: {
                 /** @description Maximum number of rows on a page */
                 limit?: number;
                 /** @description `next_cursor` of the previous page */
                 cursor?: string | null;
-                state?: components["schemas"]["NoticeState"] | null;
-                type?: components["schemas"]["NoticeType"] | null;
+                state?: components["schemas"]["OutgoingWebhookState"] | null;
+                type?: components["schemas"]["OutgoingWebhookType"] | null;
                 customer_id?: string | null;
             };
             header?: never;
@@ -6731,7 +6788,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["DeliveryList"];
+                    "application/json": components["schemas"]["OutgoingWebhookList"];
                 };
             };
             /** @description Not authenticated */
@@ -6763,7 +6820,7 @@ export interface operations {
             };
         };
     };
-    retry_deliveries: {
+    retry_outgoing_webhooks: {
         parameters: {
             query?: never;
             header?: never;
@@ -6778,7 +6835,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["DeliveryRetries"];
+                    "application/json": components["schemas"]["OutgoingWebhookRetries"];
                 };
             };
             /** @description Not authenticated */
@@ -6801,12 +6858,12 @@ export interface operations {
             };
         };
     };
-    read_one_delivery: {
+    read_outgoing_webhook: {
         parameters: {
             query?: never;
             header?: never;
             path: {
-                delivery_id: string;
+                webhook_id: string;
             };
             cookie?: never;
         };
@@ -6818,7 +6875,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["DeliveryDetail"];
+                    "application/json": components["schemas"]["OutgoingWebhookDetail"];
                 };
             };
             /** @description Not authenticated */
@@ -6859,12 +6916,12 @@ export interface operations {
             };
         };
     };
-    retry_delivery: {
+    retry_outgoing_webhook: {
         parameters: {
             query?: never;
             header?: never;
             path: {
-                delivery_id: string;
+                webhook_id: string;
             };
             cookie?: never;
         };
@@ -6876,7 +6933,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["DeliveryRetry"];
+                    "application/json": components["schemas"]["OutgoingWebhookRetry"];
                 };
             };
             /** @description Not authenticated */
@@ -7046,6 +7103,56 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["ExpiringList"];
                     "text/csv": string;
+                };
+            };
+            /** @description Not authenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid input */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    report_forecasts: {
+        parameters: {
+            query?: {
+                /** @description At most 90 days ago, which is the default */
+                since?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForecastsResponse"];
                 };
             };
             /** @description Not authenticated */
@@ -7248,7 +7355,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["EarnedNotice"];
+                "application/json": components["schemas"]["EarnedWebhook"];
             };
         };
         responses: {
@@ -7286,7 +7393,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["RedeemedNotice"];
+                "application/json": components["schemas"]["RedeemedWebhook"];
             };
         };
         responses: {
@@ -7324,7 +7431,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["ExpiringNotice"];
+                "application/json": components["schemas"]["ExpiringWebhook"];
             };
         };
         responses: {
@@ -7362,7 +7469,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["ExpiredNotice"];
+                "application/json": components["schemas"]["ExpiredWebhook"];
             };
         };
         responses: {
@@ -7400,7 +7507,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["FailedNotice"];
+                "application/json": components["schemas"]["FailedWebhook"];
             };
         };
         responses: {
