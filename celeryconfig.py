@@ -15,31 +15,31 @@ _redis = bool(broker_url and broker_url.startswith("redis"))
 broker_use_ssl = broker_tls(broker_url or "", _settings.broker_ca_file)
 redis_backend_use_ssl = broker_use_ssl if _redis else None
 if broker_url and ";" in broker_url:
-    # Nodes of one cluster. Celery declares what holds delayed messages at every address of `broker_url` before a worker
-    # begins, and waits for one that is away: workers were seen to stand still for 17 s when a node had died. As one
-    # entry of a list any node will do, and whoever connects goes by these two.
+    # Nodes of one cluster. Celery declares the queues for delayed messages at every address of `broker_url` before a
+    # worker starts, and waits for a node that is down: workers stood still for 17 s. As one entry of a list, any node
+    # is enough. Connections use these two settings.
     broker_read_url = broker_write_url = broker_url
     broker_url = [broker_url]
 
-# A broker that starts after us, or comes back late, is waited for as long as it takes: every message is also a row.
+# Wait for a broker without a limit: every message is also a row, so nothing is lost meanwhile.
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None
-# The publisher in the web process gives up soon: the sweep finds what it could not say.
+# The publisher in the web process gives up soon: a sweep finds the row.
 broker_connection_timeout = 2.0
-# Redis' client connects anew by itself. AMQP's does so only for whoever tries again: without that one time, beat said
-# "connection closed" for ever after RabbitMQ had been restarted.
+# Redis' client reconnects by itself. AMQP's needs one retry: without it, beat reported "connection closed" for each
+# message after a restart of RabbitMQ.
 task_publish_retry = not _redis
 task_publish_retry_policy = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
 
 broker_transport_options = (
     {
-        # Above the hard time limit (60 s) and every delay we use (at most 225 s): a message that is out for longer is
-        # delivered a second time.
+        # Above the hard time limit (60 s) and all our delays (at most 225 s). A message that is unacknowledged for
+        # longer is delivered again.
         "visibility_timeout": 300,
-        # What a killed worker had taken is looked for every five seconds instead of every hundred.
+        # Look for messages of killed workers every five seconds instead of every hundred.
         "unacked_restore_interval": 5,
         "unacked_restore_throttle": 1,
-        # Without these a Redis that hangs blocks a publisher for ever.
+        # Without these, a Redis that hangs blocks a publisher without a limit.
         "socket_timeout": 10,
         "socket_connect_timeout": 3,
         "socket_keepalive": True,
@@ -49,43 +49,42 @@ broker_transport_options = (
     }
     if _redis
     else {
-        # A message counts as sent when the quorum has it; else a broker that is about to die takes it and loses it.
+        # A message counts as sent once the quorum has it. Otherwise a broker that dies can lose it.
         "confirm_publish": True,
-        # As above: without these a RabbitMQ that hangs blocks a publisher for ever.
+        # As above, for RabbitMQ.
         "read_timeout": 10,
         "write_timeout": 10,
     }
 )
 
-# Nothing but JSON is ever unpacked.
+# Only JSON is deserialized.
 task_serializer = "json"
 result_serializer = "json"
 accept_content = ["json"]
 
 
 def _queue(name: str) -> Queue:
-    """A queue with its own routing key: without one, all get the default's, and every message lands in all of them."""
+    """A queue with its own routing key. Without one, every queue would get every message."""
     if _redis:
         return Queue(name, routing_key=name)
     return Queue(
         name,
-        # Topic: a delayed message comes back from RabbitMQ's side through one. With a direct exchange Celery lets a
-        # worker hold it until it is due, and two events that wait would keep a worker of two from everything else.
+        # Of type topic, so that RabbitMQ keeps delayed messages. With a direct exchange the worker keeps them, and two
+        # rescheduled events would block a worker with two processes.
         Exchange("dust", type="topic"),
         routing_key=name,
         queue_arguments={
-            # On a majority of the cluster's disks before it is confirmed; 15 SIGKILLs of a worker lost none of 500.
+            # Stored on a majority of nodes before it is confirmed: 15 SIGKILLs of a worker lost none of 500 messages.
             "x-queue-type": "quorum",
-            # RabbitMQ 4's default, said so that 3.10 does the same. What kills its worker's parent twenty times is
-            # dropped; the sweep offers its row again, and the row's attempts end it.
+            # The default of RabbitMQ 4, set for 3.10 too. A message that kills its worker twenty times is dropped. A
+            # sweep enqueues its row again, until the row has had all its attempts.
             "x-delivery-limit": 20,
         },
     )
 
 
-# A Medusa that hangs delays only what needs Medusa, and a long sweep delays no event. What a shopper waits for has a
-# queue of its own, so that it never waits behind a backlog. On RabbitMQ the first process declares the queues, and all
-# others must declare the same: they are declared here and nowhere else.
+# One queue for each reason to wait: a slow Medusa delays only tasks that call Medusa, a long sweep delays no event, and
+# a redemption never waits behind a backlog. On RabbitMQ all processes must declare the same queues: only here.
 task_queues = [_queue(name) for name in ("events", "redemptions", "medusa", "sweeps")]
 task_default_queue = "events"
 task_routes = {
@@ -95,28 +94,28 @@ task_routes = {
     "redemptions.sweep": {"queue": "sweeps"},
     "products.*": {"queue": "medusa"},
     "reconcile.*": {"queue": "medusa"},
-    # Named for its first use, it is the queue of whatever waits for somebody else's server; one sender at a time.
+    # The queue `medusa` has all tasks that wait for another server.
     "outgoing.*": {"queue": "medusa"},
     "upkeep.*": {"queue": "sweeps"},
 }
 
-# A task is done when it is done: one whose worker is killed comes again. All of ours may run twice.
+# Acknowledge after the task: if its worker is killed, it runs again. All tasks may run twice.
 task_acks_late = True
 task_reject_on_worker_lost = True
-# Rejecting alone would hand a task that kills its worker out for ever; this counts it as a retry and stops.
+# Counts as a retry, so that a task that kills its worker is not run without an end.
 task_retry_on_worker_lost = True
-# True would drop running tasks when the broker goes away for a moment; two of two were lost in a trial.
+# True would drop running tasks when the connection is lost for a moment: two of two were lost in a trial.
 worker_cancel_long_running_tasks_on_connection_loss = False
-# A slow task must not sit on others that a free child could take.
+# A process with a slow task must not hold messages that another process could take.
 worker_prefetch_multiplier = 1
-# What hangs is ended. Soft limits surface inside a database query as something else, so there are none.
+# Ends tasks that hang. There is no soft limit, because its exception inside a query looks like a database error.
 task_time_limit = 60
-# On shutdown, running tasks get ten seconds; with REMAP_SIGTERM=SIGQUIT nothing was lost or doubled in twenty restarts.
+# On shutdown, running tasks get ten seconds. With REMAP_SIGTERM=SIGQUIT, twenty restarts lost and repeated nothing.
 worker_soft_shutdown_timeout = 10
-# Slow leaks, in whatever library, end with the child.
+# Limits the effect of memory leaks in libraries.
 worker_max_tasks_per_child = 2000
 
-# Successes leave nothing behind: their rows say it. Failures are kept for an operator, with exact arguments.
+# Results of successful tasks are not stored, because their rows show them. Failures are, with exact arguments.
 result_backend = broker_url if _redis else None
 result_backend_transport_options = {"global_keyprefix": "dust:"}
 task_ignore_result = True
@@ -128,30 +127,30 @@ redis_socket_timeout = 10
 redis_socket_connect_timeout = 3
 redis_retry_on_timeout = True
 
-# Flower lives on these.
+# Flower needs these events.
 worker_send_task_events = True
 task_track_started = True
 
 worker_hijack_root_logger = False
 timezone = "UTC"
 
-# One plain beat is enough: every sweep is idempotent, and two at once do what one does. It has no state file.
+# One beat without a state file is enough. Every sweep is idempotent, so two at once have the same effect as one.
 beat_scheduler = "workers.beat:Scheduler"
 
 
 def _often(task: str, seconds: float) -> dict[str, object]:
-    """A sweep that does nothing when nothing is due: each message is worked, however late it is.
+    """A sweep that does nothing when nothing is due, so each message is processed, however late.
 
-    No message expires: by the clock of a worker that is ahead, or behind a queue that is always late, all would.
+    Messages do not expire: with a worker whose clock is ahead, or behind a busy queue, all of them would.
     """
     return {"task": task, "schedule": timedelta(seconds=seconds)}
 
 
 def _every(task: str, seconds: float, *, waits_at_first: bool = False) -> dict[str, object]:
-    """A job that is skipped when it ran not long ago, or is running: see `workers.app.DustTask`.
+    """A job that is skipped if it ran less than `seconds` ago, or is running: see `workers.app.DustTask`.
 
-    It is asked for each minute at least, so that a daily job runs where beat is restarted daily. The first of several
-    messages behind a busy queue does the work, and the others are skipped.
+    It is enqueued at least once a minute, so that a daily job runs where beat is restarted daily. Of several messages
+    behind a busy queue the first does the work.
     """
     often = min(seconds, 60)
     min_gap = seconds if seconds > often else seconds / 2
@@ -179,5 +178,5 @@ beat_schedule = {
 }
 if _settings.outgoing_webhook_url:
     beat_schedule["send-outgoing-webhooks"] = _often("outgoing.send", _settings.sweep_seconds)
-    # A few minutes matter to nobody who is told days before.
+    # A few minutes do not matter for an announcement that comes days before.
     beat_schedule["expiring"] = _every("outgoing.expiring", 900)

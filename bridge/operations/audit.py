@@ -279,7 +279,7 @@ _LATE_CHECKS: dict[str, tuple[str, timedelta]] = {
     ),
     "no_escrow_is_overdue": (
         """
-        SELECT order_id AS subject, format('%s dust wait, were over at %s', dust, expires_at) AS detail
+        SELECT order_id AS subject, format('%s points in escrow, which ended at %s', dust, expires_at) AS detail
         FROM guest_escrow WHERE state = 'waiting' AND expires_at < :late
         """,
         _SWEEP_GRACE,

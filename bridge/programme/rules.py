@@ -423,9 +423,9 @@ class Redeem(_Part):
                 raise ValueError(f"two rewards have the id {reward.id}")
             known.add(reward.id)
             if least is not None and reward.dust < least:
-                raise ValueError(f"{reward.id}: {reward.dust} dust are below the least at a time, min_dust ({least})")
+                raise ValueError(f"{reward.id}: {reward.dust} points are fewer than min_dust ({least})")
             if most is not None and reward.dust > most:
-                raise ValueError(f"{reward.id}: {reward.dust} dust are above the most at a time, max_dust ({most})")
+                raise ValueError(f"{reward.id}: {reward.dust} points are more than max_dust ({most})")
             if share is not None and reward.percent is not None and reward.percent > share * 100:
                 raise ValueError(f"{reward.id}: {reward.percent:f} % are above max_share ({share:f} of the cart)")
         return rewards

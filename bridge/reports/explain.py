@@ -25,10 +25,10 @@ from bridge.settlement.tables import EscrowState, order_settlement
 from bridge.settlement.tiers import CustomerTier, read_tier
 
 _ENTRIES = {
-    "set_aside": "{dust} dust of order {order} were set aside for the guest.",
-    "taken_back": "{dust} dust were taken away again: the order was canceled, returned or changed.",
-    "claimed": "{dust} dust went to the customer who claimed them.",
-    "expired": "{dust} dust expired: nobody had claimed them in time.",
+    "set_aside": "{dust} points of order {order} were put into escrow for the guest.",
+    "taken_back": "{dust} points were taken back: the order was canceled, returned or changed.",
+    "claimed": "{dust} points went to the customer who claimed them.",
+    "expired": "{dust} points expired: they were not claimed in time.",
 }
 _PROOFS = {
     Proof.TRANSFER: "when the order was transferred to you",
@@ -158,49 +158,47 @@ def _sentence(
     match Kind(row.kind):
         case Kind.EARN if row.pending:
             rule = _rule(row, versions, rules)
-            return f"{pending} dust earned with order {what}{rule}{guest}, to become spendable later."
+            return f"{pending} points earned with order {what}{rule}{guest}, to become spendable later."
         case Kind.EARN:
-            return f"{amount} dust earned with order {what}{_rule(row, versions, rules)}{guest}."
+            return f"{amount} points earned with order {what}{_rule(row, versions, rules)}{guest}."
         case Kind.MATURE:
-            return f"{amount} dust of {what} became spendable."
+            return f"{amount} points of {what} became spendable."
         case Kind.BONUS:
-            return f"{amount} dust as a bonus: {row.description}."
+            return f"{amount} points as a bonus: {row.description}."
         case Kind.IMPORT:
             later = ", to become spendable later" if row.pending else ""
-            return f"{amount + pending} dust brought over with import {what}: {row.description}{later}."
+            return f"{amount + pending} points brought over with import {what}: {row.description}{later}."
         case Kind.REVERSE if row.reference_type == "import":
-            return f"{amount + pending} dust of import {what} taken back: {row.description}."
+            return f"{amount + pending} points of import {what} taken back: {row.description}."
         case Kind.REVERSE if row.reference_type == "waived":
             way = "given again" if row.amount > 0 else "taken back as they came back"
             return f"{amount} points of orders that were canceled or returned, {way}: {row.description}."
         case Kind.REVERSE:
             note = f" ({notes[what].rstrip('.')})" if what in notes else ""
-            return f"{amount + pending} dust taken back for {row.reference_type} {what}: {row.description}{note}."
+            return f"{amount + pending} points taken back for {row.reference_type} {what}: {row.description}{note}."
         case Kind.HOLD:
-            return f"{row.held} dust set aside for redemption {what}; still yours until it is used."
+            return f"{row.held} points on hold for redemption {what}; yours until it is used."
         case Kind.RELEASE:
-            return f"{-row.held} dust of redemption {what} are free again: {row.description}."
+            return f"{-row.held} points of redemption {what} are free again: {row.description}."
         case Kind.REDEEM:
-            return f"{amount} dust spent with redemption {what}."
+            return f"{amount} points spent with redemption {what}."
         case Kind.REFUND:
-            return f"{amount} dust of redemption {what} given back, with their old expiry dates."
+            return f"{amount} points of redemption {what} given back, with their old expiry dates."
         case Kind.EXPIRE:
-            return f"{amount} dust expired."
+            return f"{amount} points expired."
         case Kind.MERGE | Kind.UNMERGE:
             return _merge_sentence(row)
         case Kind.TRANSFER:
-            figures = " and ".join([f"{amount} dust"] * bool(amount) + [f"{pending} pending dust"] * bool(pending))
+            figures = " and ".join([f"{amount} points"] * bool(amount) + [f"{pending} pending points"] * bool(pending))
             way = "came with" if row.amount + row.pending > 0 else "went with"
             return f"{figures} {way} order {what}, with the old dates: {row.description}."
         case Kind.ADJUST:
-            return (
-                f"{amount} dust {'added' if row.amount > 0 else 'taken away'} by the shop ({what}): {row.description}."
-            )
+            return f"{amount} points {'added' if row.amount > 0 else 'taken'} by the shop ({what}): {row.description}."
 
 
 def _merge_sentence(row: Row[Any]) -> str:
-    figures = [f"{abs(row.amount)} dust"] if row.amount or not row.pending else []
-    figures += [f"{abs(row.pending)} pending dust"] if row.pending else []
+    figures = [f"{abs(row.amount)} points"] if row.amount or not row.pending else []
+    figures += [f"{abs(row.pending)} pending points"] if row.pending else []
     why = "were merged" if row.kind == Kind.MERGE else "were separated again"
     return f"{' and '.join(figures)}, with their old dates: {row.description}, as two accounts of one person {why}."
 
@@ -212,9 +210,9 @@ def _merges(connection: Connection, customer_id: CustomerId) -> Iterator[str]:
         if merge.unmerged_at:
             yield f"From {merge.merged_at:%d %b %Y} to {merge.unmerged_at:%d %b %Y} this account was one with {other}."
         elif merged:
-            yield f"Since {merge.merged_at:%d %b %Y} this account is merged into {other}: all its dust is there."
+            yield f"Since {merge.merged_at:%d %b %Y} this account is merged into {other}: all its points are there."
         else:
-            yield f"Since {merge.merged_at:%d %b %Y} {other} is merged into this account: all its dust is here."
+            yield f"Since {merge.merged_at:%d %b %Y} {other} is merged into this account: all its points are here."
 
 
 def _rule(row: Row[Any], versions: dict[int, Version], rules: dict[str, str]) -> str:
@@ -232,7 +230,7 @@ def _tier_sentence(tier: CustomerTier) -> Iterator[str]:
         until = f", until {found.until:%d %b %Y} if no order comes" if found.until else ""
         yield f"You are {found.level.name}: new orders earn {found.factor.normalize():f} times as much{until}."
     if found.next and found.missing is not None:
-        unit = "dust" if tier.tiers.basis is TierBasis.EARNED else tier.tiers.currency_code
+        unit = "points" if tier.tiers.basis is TierBasis.EARNED else tier.tiers.currency_code
         yield (
             f"{found.missing.normalize():f} {unit} more {tier.tiers.basis} within {tier.tiers.window_days} days "
             f"make you {found.next.name}."
@@ -247,7 +245,7 @@ def explain_escrow(connection: Connection, escrow: Escrow) -> list[str]:
     ]
     match escrow.state:
         case EscrowState.WAITING:
-            lines.append(f"{escrow.dust} dust wait until {escrow.expires_at:%d %b %Y} for the guest to claim them.")
+            lines.append(f"The guest can claim {escrow.dust} points until {escrow.expires_at:%d %b %Y}.")
         case EscrowState.CLAIMED:
             lines.append(f"The order counts for {escrow.customer_id} now (proof: {escrow.proof}).")
         case EscrowState.EXPIRED:
@@ -256,12 +254,13 @@ def explain_escrow(connection: Connection, escrow: Escrow) -> list[str]:
 
 
 def _summary(balance: Balance, time_zone: str) -> list[str]:
-    lines = [f"Your balance is {balance.balance} dust, of which you may spend {balance.available}."]
+    lines = [f"Your balance is {balance.balance} points, of which you may spend {balance.available}."]
     if balance.held:
-        lines.append(f"{balance.held} dust are set aside for redemptions that are still open.")
+        lines.append(f"{balance.held} points are on hold for open redemptions.")
     if balance.pending:
-        lines.append(f"{balance.pending} more dust are earned and become spendable later.")
+        lines.append(f"{balance.pending} more points are pending and can be spent later.")
     lines += [
-        f"{each.amount} dust expire on {local_date(each.expires_at, time_zone):%d %b %Y}." for each in balance.expiring
+        f"{each.amount} points expire on {local_date(each.expires_at, time_zone):%d %b %Y}."
+        for each in balance.expiring
     ]
     return lines

@@ -317,7 +317,7 @@ def note_of(settled: OrderPlan) -> str | None:
         return settled.allowed.why
     escrow = settled.loaded.escrow
     if escrow and escrow.state is EscrowState.WAITING:
-        return f"A guest's order: {settled.escrowed} dust wait until {escrow.expires_at:%d %b %Y} to be claimed."
+        return f"A guest's order: {settled.escrowed} points can be claimed until {escrow.expires_at:%d %b %Y}."
     return "Its points are pending until the order is paid." if settled.loaded.unpaid and settled.target else None
 
 

@@ -45,7 +45,7 @@ def claim(customer_id: str = "cus_1", email: str = EMAIL) -> Claimed:
 def test_a_guests_order_sets_its_dust_aside_and_books_none() -> None:
     settled = settle(guest())["order_1"]
     end = PLACED + timedelta(days=90)
-    note = f"A guest's order: 10 dust wait until {end:%d %b %Y} to be claimed."
+    note = f"A guest's order: 10 points can be claimed until {end:%d %b %Y}."
     assert (settled.booked, settled.note) == (0, note)
     assert (escrow().state, escrow().dust) == (EscrowState.WAITING, 10)
     assert balance("cus_guest").balance == 0
@@ -395,8 +395,8 @@ def test_a_claim_is_explained_in_sentences(waiting: TestClient) -> None:
     sentences = [step["sentence"] for step in ask(waiting, "GET", "/customers/cus_1/explain")["steps"]]
     assert f"ordered as a guest, claimed on {today} by the shop's support" in sentences[0]
     assert ask(waiting, "GET", "/escrow/order_1")["sentences"] == [
-        f"{today}: 10 dust of order order_1 were set aside for the guest.",
-        f"{today}: 10 dust went to the customer who claimed them.",
+        f"{today}: 10 points of order order_1 were put into escrow for the guest.",
+        f"{today}: 10 points went to the customer who claimed them.",
         "The order counts for cus_1 now (proof: support).",
     ]
 

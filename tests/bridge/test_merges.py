@@ -319,7 +319,9 @@ def test_operators_merge_see_why_and_undo(api: TestClient, medusa: FakeMedusa) -
     assert ask("POST", f"{OLD}/merge", {"into": "cus_3"}, 409)["code"] == "merge_refused"
     assert ask("POST", f"{OLD}/merge", {"into": OLD}, 422)["errors"][0]["field"] == "into"
     reported = ask("GET", f"{NEW}/explain")
-    assert "30 dust, with their old dates: Carried over from cus_old, as two accounts of one" in str(reported["steps"])
+    assert "30 points, with their old dates: Carried over from cus_old, as two accounts of one" in str(
+        reported["steps"]
+    )
     assert "cus_old is merged into this account: all its dust is here." in reported["summary"][-1]
     assert "merged into cus_new: all its dust is there." in ask("GET", f"{OLD}/explain")["summary"][-1]
     assert ask("GET", f"{NEW}/export")["merges"][0]["id"] == made["id"]

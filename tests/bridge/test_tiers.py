@@ -108,7 +108,7 @@ def test_an_explanation_names_the_tier() -> None:
         found = explain(connection, CustomerId("cus_1"))
     assert "(rules version 1: 1 for each eur; tier silver, factor 1.5)" in found.steps[1].sentence
     assert "You are silver: new orders earn 1.5 times as much" in found.summary[1]
-    assert found.summary[2] == "285 dust more earned within 30 days make you gold."
+    assert found.summary[2] == "285 points more earned within 30 days make you gold."
 
 
 def test_a_guests_order_has_no_tier_and_adds_to_none() -> None:
