@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 from bridge.cli.output import AsJson, console, print_json
-from bridge.operations.doctor import Finding, examine
+from bridge.operations.doctor import examine
+from bridge.operations.doctor.check import Finding
 
 _MARKS = {True: "[green]✓[/]", False: "[red]✗[/]", None: "–"}
 

@@ -1,21 +1,15 @@
-"""HTTP client for Medusa's Admin and Store API. No other module speaks HTTP to Medusa or knows its errors.
-
-Every call has a timeout. Nothing is retried here: the row that needed the call has its own retry schedule.
-"""
+"""Client for Medusa's Admin and Store API: a method for each call that Dust makes. `transport.py` makes the calls."""
 
 import contextlib
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
-from email.utils import parsedate_to_datetime
-from typing import Any, cast
+from typing import cast
 
 import httpx
 import structlog
 
-from bridge.errors import Conflict, DustError, NotFound, Unavailable
 from bridge.ids import CustomerId, OrderId, ProductId, is_id
 from bridge.medusa.carts import CART_CODES_FIELDS, CART_FIELDS, Cart, CartCodes, read_cart, read_cart_codes
 from bridge.medusa.currencies import read_currencies
@@ -23,45 +17,21 @@ from bridge.medusa.order_shapes import ORDER_FIELDS
 from bridge.medusa.pages import Json as Json
 from bridge.medusa.pages import MedusaAway as MedusaAway
 from bridge.medusa.pages import Page, PagedList, Place
-from bridge.observability.metrics import MEDUSA_ERRORS, MEDUSA_SECONDS
-from bridge.observability.tracing import current_traceparent, span
+from bridge.medusa.transport import MedusaNotConfigured as MedusaNotConfigured
+from bridge.medusa.transport import MedusaRefused as MedusaRefused
+from bridge.medusa.transport import Params, Probe, Transport
+from bridge.medusa.transport import UnknownInMedusa as UnknownInMedusa
 from bridge.per_process import PerProcess
 from bridge.settings import Settings, get_settings
 
 log = structlog.get_logger(__name__)
 
-Params = Mapping[str, str] | list[tuple[str, str | int | float | bool | None]]
 VARIANT_FIELDS = "id,variants.id,variants.title,*variants.prices"
 # Codes have 21 characters: fifty of them fit easily into a URL.
 _CODES_AT_ONCE = 50
 # Medusa's parser takes a thousand values in a list; Node refuses headers, including the URL, over 16 kB.
 _VALUES_AT_ONCE = 100
 _CHARACTERS_AT_ONCE = 4_000
-
-
-class MedusaNotConfigured(Unavailable):
-    """An environment variable with Medusa's URL or key is missing."""
-
-    code = "medusa_not_configured"
-
-    def __init__(self, variable: str) -> None:
-        super().__init__(f"{variable} is not set, so Dust cannot reach Medusa.", variable=variable)
-
-
-class MedusaRefused(Conflict):
-    """Medusa refused the call with a 4xx that a retry would not change."""
-
-    code = "medusa_refused"
-
-    def __init__(self, *, status: int, kind: str, message: str) -> None:
-        super().__init__(f"Medusa refused ({status} {kind}): {message}")
-        self.status_at_medusa = status
-
-
-class UnknownInMedusa(NotFound):
-    """Medusa answered 404."""
-
-    code = "unknown_in_medusa"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,15 +52,6 @@ class Withdrawal:
     remaining: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class Probe:
-    """An answer of any status. `body` is empty if it is not a JSON object; `date` is the header."""
-
-    status: int
-    date: str | None
-    body: Json
-
-
 class Medusa:
     """A client for one Medusa. Thread-safe; close it when done."""
 
@@ -103,15 +64,19 @@ class Medusa:
         timeout_seconds: float,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        # Medusa takes a secret key as the user name of basic auth; as a bearer token it answers 401.
-        self._auth = httpx.BasicAuth(api_key, "") if api_key else None
-        self._publishable_key = publishable_key
-        self._http = httpx.Client(base_url=url, timeout=timeout_seconds, transport=transport)
-        self.date: datetime | None = None
-        """Medusa's clock at its last answer, to the second."""
+        self._http = Transport(url, api_key, publishable_key, timeout_seconds=timeout_seconds, transport=transport)
 
     def close(self) -> None:
         self._http.close()
+
+    @property
+    def date(self) -> datetime | None:
+        """Medusa's clock at its last answer, to the second."""
+        return self._http.date
+
+    def probe(self, path: str, params: Mapping[str, str] | None = None) -> Probe:
+        """Return Medusa's answer of any status to a GET. Raises `MedusaAway` only without an answer."""
+        return self._http.probe(path, params)
 
     def order(self, order_id: OrderId) -> Json:
         """Return the order as JSON with exact decimals. Raises `UnknownInMedusa`.
@@ -119,7 +84,7 @@ class Medusa:
         Its lines have their product's categories and collection even if the product is deleted.
         """
         document = cast(
-            Json, self._admin("GET", _path("/admin/orders", order_id), params={"fields": ORDER_FIELDS})["order"]
+            Json, self._http.admin("GET", _path("/admin/orders", order_id), params={"fields": ORDER_FIELDS})["order"]
         )
         items = [item for item in document.get("items") or () if item.get("product_id") and item.get("product") is None]
         products = self.product_attributes({item["product_id"] for item in items})
@@ -141,7 +106,8 @@ class Medusa:
                 ("limit", len(some)),
             ]
             found |= {
-                product["id"]: product for product in self._admin("GET", "/admin/products", params=params)["products"]
+                product["id"]: product
+                for product in self._http.admin("GET", "/admin/products", params=params)["products"]
             }
         return found
 
@@ -172,7 +138,7 @@ class Medusa:
                 ("fields", ORDER_FIELDS),
                 ("limit", len(some)),
             ]
-            found += self._admin("GET", "/admin/orders", params=params)["orders"]
+            found += self._http.admin("GET", "/admin/orders", params=params)["orders"]
         return found
 
     def orders_of_customer_since(self, customer_id: CustomerId, since: datetime) -> Iterator[list[Json]]:
@@ -202,12 +168,12 @@ class Medusa:
     def customer(self, customer_id: CustomerId) -> Json:
         """Return a customer with `email`, `has_account`, `created_at` and `updated_at`. Raises `UnknownInMedusa`."""
         fields = {"fields": "id,email,has_account,created_at,updated_at"}
-        return cast(Json, self._admin("GET", _path("/admin/customers", customer_id), params=fields)["customer"])
+        return cast(Json, self._http.admin("GET", _path("/admin/customers", customer_id), params=fields)["customer"])
 
     def customer_groups(self, customer_id: CustomerId) -> frozenset[str]:
         """Return the ids of the groups that a customer is in. Raises `UnknownInMedusa`."""
         path = _path("/admin/customers", customer_id)
-        customer = self._admin("GET", path, params={"fields": "id,groups.id"})["customer"]
+        customer = self._http.admin("GET", path, params={"fields": "id,groups.id"})["customer"]
         return frozenset(str(group["id"]) for group in customer.get("groups") or ())
 
     def customers_with_account(
@@ -221,19 +187,21 @@ class Medusa:
             for some in _in_portions(sorted(values)):
                 has_account, fields = ("has_account", "true"), ("fields", "id,email,has_account")
                 params: Params = [*((name, value) for value in some), has_account, fields, ("limit", len(some))]
-                found = self._admin("GET", "/admin/customers", params=params)["customers"]
+                found = self._http.admin("GET", "/admin/customers", params=params)["customers"]
                 yield [customer for customer in found if customer.get("has_account")]
 
     def order_id_of_payment(self, payment_id: str) -> OrderId | None:
         """Return the order of a payment; None while its cart is not completed."""
         fields = "id,payment_collection.order.id"
-        payment = self._admin("GET", _path("/admin/payments", payment_id), params={"fields": fields})["payment"]
+        payment = self._http.admin("GET", _path("/admin/payments", payment_id), params={"fields": fields})["payment"]
         order = ((payment.get("payment_collection") or {}).get("order")) or {}
         return OrderId(order["id"]) if order.get("id") else None
 
     def cart(self, cart_id: str) -> Cart:
         """Return a cart from the Store API. Raises `UnknownInMedusa`."""
-        return read_cart(self._store("GET", _path("/store/carts", cart_id), params={"fields": CART_FIELDS})["cart"])
+        return read_cart(
+            self._http.store("GET", _path("/store/carts", cart_id), params={"fields": CART_FIELDS})["cart"]
+        )
 
     def add_codes_to_cart(self, cart_id: str, codes: Collection[str]) -> set[str]:
         """Apply codes, and return those that the cart has then.
@@ -241,13 +209,13 @@ class Medusa:
         Medusa leaves out a code that does not apply, without an error.
         """
         body = {"promo_codes": sorted(codes)}
-        cart = self._store("POST", _path("/store/carts", cart_id, "/promotions"), body=body)["cart"]
+        cart = self._http.store("POST", _path("/store/carts", cart_id, "/promotions"), body=body)["cart"]
         return {promotion["code"] for promotion in cart.get("promotions") or () if promotion} & set(codes)
 
     def codes_in_cart(self, cart_id: str) -> CartCodes | None:
         """Return the codes that a cart holds; None if Medusa does not have the cart."""
         try:
-            document = self._store("GET", _path("/store/carts", cart_id), params={"fields": CART_CODES_FIELDS})
+            document = self._http.store("GET", _path("/store/carts", cart_id), params={"fields": CART_CODES_FIELDS})
         except UnknownInMedusa:
             return None
         return read_cart_codes(document["cart"])
@@ -258,7 +226,7 @@ class Medusa:
         Raises `MedusaRefused` for a completed cart, and `MedusaAway` for one that is locked or does not exist: Medusa
         2.21.2 answers 500 to both.
         """
-        self._store("DELETE", _path("/store/carts", cart_id, "/promotions"), body={"promo_codes": sorted(codes)})
+        self._http.store("DELETE", _path("/store/carts", cart_id, "/promotions"), body={"promo_codes": sorted(codes)})
 
     def withdraw_codes(self, codes: Collection[str], *, dry_run: bool = False) -> Withdrawal | None:
         """Have the plugin remove these codes from every open cart; None if Medusa has no such route.
@@ -267,9 +235,7 @@ class Medusa:
         them.
         """
         path, body = "/admin/dust/codes/withdraw", {"codes": sorted(codes), "dry_run": dry_run}
-        answer = self._call(
-            "POST", path, params=None, body=body, auth=self._admin_auth(), headers={}, optional=True
-        )  # fmt: skip
+        answer = self._http.admin("POST", path, body=body, optional=True)
         if "carts" not in answer:
             return None
         carts = {each["cart_id"]: tuple(each["codes"]) for each in answer["carts"]}
@@ -277,7 +243,7 @@ class Medusa:
 
     def create_promotion(self, body: Json) -> Promotion:
         """Create a promotion. Raises `MedusaRefused` if the code is taken, or for any other refusal."""
-        return _promotion(self._admin("POST", "/admin/promotions", body=body)["promotion"])
+        return _promotion(self._http.admin("POST", "/admin/promotions", body=body)["promotion"])
 
     def promotions_by_code(self, codes: Collection[str]) -> dict[str, Promotion]:
         """Return the promotions of these codes, in any state. A code that does not exist is left out."""
@@ -299,13 +265,13 @@ class Medusa:
             some = wanted[start : start + _CODES_AT_ONCE]
             name = "code[]" if len(some) > 1 else "code"
             params: Params = [*((name, code) for code in some), ("fields", fields), ("limit", _CODES_AT_ONCE)]
-            found = self._admin("GET", "/admin/promotions", params=params)["promotions"]
+            found = self._http.admin("GET", "/admin/promotions", params=params)["promotions"]
             yield from (promotion for promotion in found if promotion["code"] in codes)
 
     def delete_promotion(self, promotion_id: str) -> None:
         """Delete a promotion. A promotion that does not exist is ignored."""
         try:
-            self._admin("DELETE", _path("/admin/promotions", promotion_id))
+            self._http.admin("DELETE", _path("/admin/promotions", promotion_id))
         except UnknownInMedusa:
             log.info("promotion_was_gone", promotion_id=promotion_id)
 
@@ -313,7 +279,7 @@ class Medusa:
         """Return the decimal digits of all of Medusa's currencies, by code. Raises `MedusaAway` for other answers."""
         # Medusa 2.21.2 ships 126 currencies, and has no maximum for `limit`.
         query = {"fields": "code,decimal_digits", "limit": "1000"}
-        rows = self._admin("GET", "/admin/currencies", params=query).get("currencies")
+        rows = self._http.admin("GET", "/admin/currencies", params=query).get("currencies")
         try:
             return read_currencies(rows or ())
         except ValueError as error:
@@ -322,7 +288,7 @@ class Medusa:
     def variants(self, product_id: ProductId) -> list[Json]:
         """Return a product's variants with `title` and `prices`. Raises `UnknownInMedusa`."""
         fields = {"fields": VARIANT_FIELDS}
-        product = self._admin("GET", _path("/admin/products", product_id), params=fields)["product"]
+        product = self._http.admin("GET", _path("/admin/products", product_id), params=fields)["product"]
         return list(product.get("variants") or ())
 
     def variants_of(self, product_ids: Collection[ProductId]) -> dict[ProductId, list[Json]]:
@@ -330,34 +296,13 @@ class Medusa:
         found: dict[ProductId, list[Json]] = {}
         for some in _in_portions(sorted(product_ids)):
             params: Params = [*(("id[]", each) for each in some), ("fields", VARIANT_FIELDS), ("limit", len(some))]
-            for product in self._admin("GET", "/admin/products", params=params)["products"]:
+            for product in self._http.admin("GET", "/admin/products", params=params)["products"]:
                 found[ProductId(product["id"])] = list(product.get("variants") or ())
         return found
 
     def set_product_metadata(self, product_id: ProductId, metadata: Json) -> None:
         """Merge these keys into a product's metadata; an empty string removes a key. Raises `UnknownInMedusa`."""
-        self._admin("POST", _path("/admin/products", product_id), body={"metadata": metadata})
-
-    def probe(self, path: str, params: Mapping[str, str] | None = None) -> Probe:
-        """Return Medusa's answer to a GET with the key that the path needs.
-
-        Raises `MedusaAway` only without an answer.
-        """
-        headers = {"x-publishable-api-key": self._publishable_key} if self._publishable_key else {}
-        auth = self._auth if path.startswith("/admin") else None
-        try:
-            answer = self._http.get(path, params=params, auth=auth, headers=headers)
-        except httpx.HTTPError as error:
-            raise MedusaAway(f"Medusa did not answer GET {path} ({type(error).__name__}).") from error
-        try:
-            body = answer.json()
-        except ValueError:
-            body = {}
-        return Probe(
-            status=answer.status_code,
-            date=answer.headers.get("date"),
-            body=body if isinstance(body, dict) else {},
-        )
+        self._http.admin("POST", _path("/admin/products", product_id), body={"metadata": metadata})
 
     def _list(
         self,
@@ -371,63 +316,11 @@ class Medusa:
         name = path.rpartition("/")[2]
 
         def read(window: dict[str, str]) -> list[Json]:
-            return cast(list[Json], self._admin("GET", path, params={**filters, **window})[name])
+            return cast(list[Json], self._http.admin("GET", path, params={**filters, **window})[name])
 
         return PagedList(
             read=read, field=field, compares_ids=compares_ids, passes_unreadable=passes_unreadable
         )  # fmt: skip
-
-    def _admin(self, method: str, path: str, *, params: Params | None = None, body: Any = None) -> Json:
-        return self._call(method, path, params=params, body=body, auth=self._admin_auth(), headers={})
-
-    def _admin_auth(self) -> httpx.Auth:
-        if self._auth is None:
-            raise MedusaNotConfigured("DUST_MEDUSA_API_KEY")
-        return self._auth
-
-    def _store(self, method: str, path: str, *, params: Params | None = None, body: Any = None) -> Json:
-        if self._publishable_key is None:
-            raise MedusaNotConfigured("DUST_MEDUSA_PUBLISHABLE_KEY")
-        headers = {"x-publishable-api-key": self._publishable_key}
-        return self._call(method, path, params=params, body=body, auth=None, headers=headers)
-
-    def _call(
-        self,
-        method: str,
-        path: str,
-        *,
-        params: Params | None,
-        body: Any,
-        auth: httpx.Auth | None,
-        headers: dict[str, str],
-        optional: bool = False,
-    ) -> Json:
-        """Return the answer's JSON; with `optional`, an empty object if Medusa has no such route."""
-        call = _call_name(method, path)
-        try:
-            with span(f"medusa {call}"), MEDUSA_SECONDS.labels(call).time():
-                if traceparent := current_traceparent():
-                    headers = {**headers, "traceparent": traceparent}
-                response = self._http.request(method, path, params=params, json=body, auth=auth, headers=headers)
-            self.date = _date(response) or self.date
-            # Medusa's answer to an unknown path is a page, not JSON.
-            return {} if optional and response.status_code in {404, 405} else _answer(response, method, path)
-        except DustError as error:
-            MEDUSA_ERRORS.labels(call, error.code).inc()
-            raise
-        except httpx.HTTPError as error:
-            MEDUSA_ERRORS.labels(call, MedusaAway.code).inc()
-            # Whether Medusa accepted the call but did not finish its answer; otherwise it did not accept it.
-            unfinished = isinstance(error, httpx.ReadTimeout | httpx.ReadError | httpx.RemoteProtocolError)
-            reason = f"Medusa did not answer {method} {path} ({type(error).__name__})."
-            raise MedusaAway(reason, at_call=unfinished) from error
-
-
-def _date(response: httpx.Response) -> datetime | None:
-    try:
-        return parsedate_to_datetime(response.headers.get("date", ""))
-    except ValueError:
-        return None
 
 
 def _path(collection: str, id: str, below: str = "") -> str:
@@ -435,51 +328,6 @@ def _path(collection: str, id: str, below: str = "") -> str:
     if not is_id(id):
         raise UnknownInMedusa("Medusa has nothing with such an id.")
     return f"{collection}/{id}{below}"
-
-
-def _call_name(method: str, path: str) -> str:
-    """Return a call's name for metric labels: `GET /admin/orders/:id` for any order."""
-    _, root, collection, *rest = path.split("/")
-    # No part of an id may get into the name: the number of labels must stay small.
-    below = "/:id/promotions" if rest and rest[-1] == "promotions" else "/:id" if rest else ""
-    return f"{method} /{root}/{collection}{below}"
-
-
-def _answer(response: httpx.Response, method: str, path: str) -> Json:
-    if response.status_code in {500, 502, 504}:
-        raise MedusaAway(f"Medusa answered {response.status_code} to {method} {path}.", at_call=True)
-    if response.status_code >= 500 or response.status_code in {408, 429}:
-        raise MedusaAway(f"Medusa answered {response.status_code} to {method} {path}.")
-    if response.status_code in {401, 403}:
-        raise _key_refused(response, f"{method} {path}")
-    answer = _json(response, f"{method} {path}")
-    if "publishable" in str(answer.get("message", "")).lower() and answer.get("type") == "not_allowed":
-        # The Store API reports a refused key with 400.
-        raise _key_refused(response, f"{method} {path}")
-    if response.status_code == 404:
-        raise UnknownInMedusa(f"Medusa knows nothing under {path}.")
-    if response.status_code >= 400:
-        raise MedusaRefused(
-            status=response.status_code,
-            kind=str(answer.get("type", "error")),
-            message=str(answer.get("message", "no reason given")),
-        )
-    return answer
-
-
-def _key_refused(response: httpx.Response, call: str) -> MedusaAway:
-    # Unavailable, not refused: after the key is fixed, everything that waited succeeds.
-    return MedusaAway(f"Medusa refused our key ({response.status_code}) at {call}: check the keys.")
-
-
-def _json(response: httpx.Response, call: str) -> Json:
-    try:
-        answer = json.loads(response.content, parse_float=Decimal)
-    except ValueError as error:
-        raise MedusaAway(f"What answered {call} is not Medusa: no JSON ({response.status_code}).") from error
-    if not isinstance(answer, dict):
-        raise MedusaAway(f"What answered {call} is not Medusa: no JSON object.")
-    return answer
 
 
 def _promotion(promotion: Json) -> Promotion:

@@ -29,8 +29,8 @@ from bridge.ledger.adjust import adjust_balance
 from bridge.ledger.webhook_events import announce_expiring
 from bridge.medusa.client import get_medusa
 from bridge.observability import metrics
-from bridge.operations import doctor
-from bridge.operations.doctor import Wrong
+from bridge.operations.doctor import processes
+from bridge.operations.doctor.check import Wrong
 from bridge.outgoing import send as sending
 from bridge.outgoing.outbox import OutgoingWebhook, OutgoingWebhookType, put
 from bridge.outgoing.queries import list_webhooks, read_deliveries
@@ -459,14 +459,14 @@ def test_the_command_lists_shows_and_sends_again(receiver: Receiver, monkeypatch
 
 
 def test_the_doctor_says_what_the_receiver_answers(receiver: Receiver) -> None:
-    assert doctor._outgoing_webhooks(get_settings()) == "none has failed, and none waits for long"
+    assert processes._outgoing_webhooks(get_settings()) == "none has failed, and none waits for long"
     write("one")
     with moved(timedelta(hours=1)), pytest.raises(Wrong, match="waiting for 60 minutes"):
-        doctor._outgoing_webhooks(get_settings())
+        processes._outgoing_webhooks(get_settings())
     receiver.answer = status(410)
     send()
     with pytest.raises(Wrong, match=r"webhooks: 1 \(Answered 410\.\)"):
-        doctor._outgoing_webhooks(get_settings())
+        processes._outgoing_webhooks(get_settings())
 
 
 def test_the_figures_of_what_waits_and_of_what_was_sent(

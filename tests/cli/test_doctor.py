@@ -21,8 +21,8 @@ from bridge.cli import app
 from bridge.clock import now
 from bridge.db import migrations, transaction
 from bridge.development.stack.processes import until
-from bridge.operations import doctor
-from bridge.operations.doctor import Finding, examine
+from bridge.operations.doctor import database, examine, processes
+from bridge.operations.doctor.check import Finding
 from bridge.programme.rules import Programme
 from bridge.programme.versions import add_version
 from bridge.queue import enqueue
@@ -176,10 +176,10 @@ def installation(
     settings: dict[str, str], broker: str, shop: Site, flower: Site, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Installation]:
     # Whoever asks waits this long for the last worker; these are near.
-    monkeypatch.setattr(doctor, "_WORKERS_ANSWER_SECONDS", 0.7)
+    monkeypatch.setattr(processes, "_WORKERS_ANSWER_SECONDS", 0.7)
     # Postgres' own clock is not the tests': let it be as far ahead as ours is.
     ahead = now() - machine_now()
-    monkeypatch.setattr(doctor, "_postgres_now", lambda: machine_now() + ahead)
+    monkeypatch.setattr(database, "_postgres_now", lambda: machine_now() + ahead)
     made = Installation(monkeypatch)
     made.change(BROKER_URL=broker, MEDUSA_URL=shop.url, FLOWER_PORT=flower.url.rpartition(":")[2])
     with db.transaction() as connection:
@@ -279,7 +279,7 @@ def test_a_role_that_may_change_the_book(installation: Installation, database: s
 # libfaketime moves the clock of Python and not that of the embedded Postgres.
 @pytest.mark.servers
 def test_postgres_says_the_time(settings: dict[str, str]) -> None:
-    assert abs(doctor._postgres_now() - machine_now()) < timedelta(minutes=1)
+    assert abs(database._postgres_now() - machine_now()) < timedelta(minutes=1)
 
 
 def test_this_machine_s_clock_goes_wrong(installation: Installation, shop: Site) -> None:

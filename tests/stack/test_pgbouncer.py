@@ -23,6 +23,7 @@ from bridge.development.stack.processes import spawn
 from bridge.development.stack.servers import served
 from bridge.inbox.process_batch import process_batch
 from bridge.operations import doctor
+from bridge.operations.doctor.check import Finding
 from bridge.settings import get_settings
 from tests.support import tokens
 from tests.support.deliveries import deliver
@@ -116,7 +117,7 @@ def look_again() -> None:
     db.forget_engine()
 
 
-def wrong(*checks: str) -> dict[str, doctor.Finding]:
+def wrong(*checks: str) -> dict[str, Finding]:
     found = {finding.check: finding for finding in doctor.examine()}
     return {name: found[name] for name in checks if found[name].ok is False}
 

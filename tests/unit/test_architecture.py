@@ -39,8 +39,7 @@ NO_MODULES = ("bridge.db.migrations.", "bridge.cli.__main__", "bridge.developmen
 MAX_LINES = 400
 # Still to be split. Nothing may be added.
 LONG_FILES = {
-    "bridge/inbox/process_one.py",
-    "bridge/medusa/client.py", "bridge/operations/doctor.py", "bridge/programme/rules.py",
+    "bridge/inbox/process_one.py", "bridge/programme/rules.py",
 }  # fmt: skip
 
 

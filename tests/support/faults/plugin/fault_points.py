@@ -37,7 +37,10 @@ from typing import Any
 _FOLDER = Path(os.environ.get("FAULTS_DIR", "."))
 _PLAN = _FOLDER / "plan.json"
 # Who stands between the function that means it and the library that does it.
-_BETWEEN = {"bridge.db", "bridge.queue.enqueue", "bridge.medusa.client", "bridge.observability.tracing"}
+_BETWEEN = {
+    "bridge.db", "bridge.queue.enqueue", "bridge.medusa.client", "bridge.medusa.transport",
+    "bridge.observability.tracing",
+}  # fmt: skip
 _WRITES = re.compile(r"\s*(INSERT|UPDATE|DELETE|WITH)\b", re.IGNORECASE)
 _ID = re.compile(r"/[^/]*[_0-9][^/]*")
 

@@ -1,0 +1,201 @@
+"""HTTP to Medusa: keys, errors, metrics and traces of every call. No other module speaks HTTP to Medusa.
+
+Every call has a timeout. Nothing is retried here: the row that needed the call has its own retry schedule.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import httpx
+
+from bridge.errors import Conflict, DustError, NotFound, Unavailable
+from bridge.medusa.pages import Json as Json
+from bridge.medusa.pages import MedusaAway as MedusaAway
+from bridge.observability.metrics import MEDUSA_ERRORS, MEDUSA_SECONDS
+from bridge.observability.tracing import current_traceparent, span
+
+Params = Mapping[str, str] | list[tuple[str, str | int | float | bool | None]]
+
+
+class MedusaNotConfigured(Unavailable):
+    """An environment variable with Medusa's URL or key is missing."""
+
+    code = "medusa_not_configured"
+
+    def __init__(self, variable: str) -> None:
+        super().__init__(f"{variable} is not set, so Dust cannot reach Medusa.", variable=variable)
+
+
+class MedusaRefused(Conflict):
+    """Medusa refused the call with a 4xx that a retry would not change."""
+
+    code = "medusa_refused"
+
+    def __init__(self, *, status: int, kind: str, message: str) -> None:
+        super().__init__(f"Medusa refused ({status} {kind}): {message}")
+        self.status_at_medusa = status
+
+
+class UnknownInMedusa(NotFound):
+    """Medusa answered 404."""
+
+    code = "unknown_in_medusa"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """An answer of any status. `body` is empty if it is not a JSON object; `date` is the header."""
+
+    status: int
+    date: str | None
+    body: Json
+
+
+class Transport:
+    """Calls one Medusa. Thread-safe; close it when done."""
+
+    def __init__(
+        self,
+        url: str,
+        api_key: str | None,
+        publishable_key: str | None,
+        *,
+        timeout_seconds: float,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        # Medusa takes a secret key as the user name of basic auth; as a bearer token it answers 401.
+        self._auth = httpx.BasicAuth(api_key, "") if api_key else None
+        self._publishable_key = publishable_key
+        self._http = httpx.Client(base_url=url, timeout=timeout_seconds, transport=transport)
+        self.date: datetime | None = None
+        """Medusa's clock at its last answer, to the second."""
+
+    def close(self) -> None:
+        self._http.close()
+
+    def probe(self, path: str, params: Mapping[str, str] | None = None) -> Probe:
+        """Return Medusa's answer to a GET with the key that the path needs.
+
+        Raises `MedusaAway` only without an answer.
+        """
+        headers = {"x-publishable-api-key": self._publishable_key} if self._publishable_key else {}
+        auth = self._auth if path.startswith("/admin") else None
+        try:
+            answer = self._http.get(path, params=params, auth=auth, headers=headers)
+        except httpx.HTTPError as error:
+            raise MedusaAway(f"Medusa did not answer GET {path} ({type(error).__name__}).") from error
+        try:
+            body = answer.json()
+        except ValueError:
+            body = {}
+        return Probe(
+            status=answer.status_code,
+            date=answer.headers.get("date"),
+            body=body if isinstance(body, dict) else {},
+        )
+
+    def admin(
+        self, method: str, path: str, *, params: Params | None = None, body: Any = None, optional: bool = False
+    ) -> Json:
+        """Call the Admin API and return the answer's JSON; with `optional`, an empty object if it has no such route."""
+        return self._call(
+            method, path, params=params, body=body, auth=self._admin_auth(), headers={}, optional=optional
+        )  # fmt: skip
+
+    def _admin_auth(self) -> httpx.Auth:
+        if self._auth is None:
+            raise MedusaNotConfigured("DUST_MEDUSA_API_KEY")
+        return self._auth
+
+    def store(self, method: str, path: str, *, params: Params | None = None, body: Any = None) -> Json:
+        if self._publishable_key is None:
+            raise MedusaNotConfigured("DUST_MEDUSA_PUBLISHABLE_KEY")
+        headers = {"x-publishable-api-key": self._publishable_key}
+        return self._call(method, path, params=params, body=body, auth=None, headers=headers)
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Params | None,
+        body: Any,
+        auth: httpx.Auth | None,
+        headers: dict[str, str],
+        optional: bool = False,
+    ) -> Json:
+        call = _call_name(method, path)
+        try:
+            with span(f"medusa {call}"), MEDUSA_SECONDS.labels(call).time():
+                if traceparent := current_traceparent():
+                    headers = {**headers, "traceparent": traceparent}
+                response = self._http.request(method, path, params=params, json=body, auth=auth, headers=headers)
+            self.date = _date(response) or self.date
+            # Medusa's answer to an unknown path is a page, not JSON.
+            return {} if optional and response.status_code in {404, 405} else _answer(response, method, path)
+        except DustError as error:
+            MEDUSA_ERRORS.labels(call, error.code).inc()
+            raise
+        except httpx.HTTPError as error:
+            MEDUSA_ERRORS.labels(call, MedusaAway.code).inc()
+            # Whether Medusa accepted the call but did not finish its answer; otherwise it did not accept it.
+            unfinished = isinstance(error, httpx.ReadTimeout | httpx.ReadError | httpx.RemoteProtocolError)
+            reason = f"Medusa did not answer {method} {path} ({type(error).__name__})."
+            raise MedusaAway(reason, at_call=unfinished) from error
+
+
+def _date(response: httpx.Response) -> datetime | None:
+    try:
+        return parsedate_to_datetime(response.headers.get("date", ""))
+    except ValueError:
+        return None
+
+
+def _call_name(method: str, path: str) -> str:
+    """Return a call's name for metric labels: `GET /admin/orders/:id` for any order."""
+    _, root, collection, *rest = path.split("/")
+    # No part of an id may get into the name: the number of labels must stay small.
+    below = "/:id/promotions" if rest and rest[-1] == "promotions" else "/:id" if rest else ""
+    return f"{method} /{root}/{collection}{below}"
+
+
+def _answer(response: httpx.Response, method: str, path: str) -> Json:
+    if response.status_code in {500, 502, 504}:
+        raise MedusaAway(f"Medusa answered {response.status_code} to {method} {path}.", at_call=True)
+    if response.status_code >= 500 or response.status_code in {408, 429}:
+        raise MedusaAway(f"Medusa answered {response.status_code} to {method} {path}.")
+    if response.status_code in {401, 403}:
+        raise _key_refused(response, f"{method} {path}")
+    answer = _json(response, f"{method} {path}")
+    if "publishable" in str(answer.get("message", "")).lower() and answer.get("type") == "not_allowed":
+        # The Store API reports a refused key with 400.
+        raise _key_refused(response, f"{method} {path}")
+    if response.status_code == 404:
+        raise UnknownInMedusa(f"Medusa knows nothing under {path}.")
+    if response.status_code >= 400:
+        raise MedusaRefused(
+            status=response.status_code,
+            kind=str(answer.get("type", "error")),
+            message=str(answer.get("message", "no reason given")),
+        )
+    return answer
+
+
+def _key_refused(response: httpx.Response, call: str) -> MedusaAway:
+    # Unavailable, not refused: after the key is fixed, everything that waited succeeds.
+    return MedusaAway(f"Medusa refused our key ({response.status_code}) at {call}: check the keys.")
+
+
+def _json(response: httpx.Response, call: str) -> Json:
+    try:
+        answer = json.loads(response.content, parse_float=Decimal)
+    except ValueError as error:
+        raise MedusaAway(f"What answered {call} is not Medusa: no JSON ({response.status_code}).") from error
+    if not isinstance(answer, dict):
+        raise MedusaAway(f"What answered {call} is not Medusa: no JSON object.")
+    return answer

@@ -1,0 +1,132 @@
+"""Checks of what processes do: events, outgoing webhooks, broker, workers, beat and Flower."""
+
+from datetime import timedelta
+
+import httpx
+
+from bridge.clock import now
+from bridge.db import transaction
+from bridge.inbox.listing import count_failed, oldest_waiting
+from bridge.operations.doctor.check import WAITING_TOLERANCE, Check, Wrong, minutes
+from bridge.outgoing.queries import count_open, list_webhooks, oldest_waiting_webhook
+from bridge.outgoing.tables import OutgoingWebhookState
+from bridge.queue.broker import broker_problem
+from bridge.queue.enqueue import queues_with_workers
+from bridge.queue.heartbeats import EVERY_MINUTE, read_runs
+from bridge.settings import Settings
+
+# The job runs every minute, and sometimes waits for a free worker.
+_BEAT_TOLERANCE = timedelta(minutes=3)
+_WORKERS_ANSWER_SECONDS = 2.0
+_FLOWER_SECONDS = 5.0
+
+
+def _inbox(_: Settings) -> str:
+    with transaction() as connection:
+        oldest, failed = oldest_waiting(connection), count_failed(connection)
+    age = now() - oldest if oldest else timedelta()
+    if age > WAITING_TOLERANCE:
+        raise Wrong(
+            f"an event has been waiting for {minutes(age)}",
+            fix="`dust events --state pending` says what it waits for; see also what is said here of workers, beat "
+            "and Medusa.",
+        )
+    if failed:
+        raise Wrong(
+            f"events that failed and wait for somebody to look: {failed}",
+            fix="`dust events --state failed` says why. When that is fixed: `dust retry --all-failed`, or Retry in "
+            "Flower.",
+        )
+    return "nothing has failed, nothing waits for long"
+
+
+def _outgoing_webhooks(settings: Settings) -> str:
+    if settings.outgoing_webhook_url is None:
+        return "none are sent (DUST_OUTGOING_WEBHOOK_URL is not set)"
+    with transaction() as connection:
+        failed, oldest = count_open(connection)[OutgoingWebhookState.FAILED], oldest_waiting_webhook(connection)
+        state = OutgoingWebhookState.FAILED if failed else OutgoingWebhookState.WAITING
+        last = list_webhooks(connection, state=state, limit=1)
+    age = now() - oldest if oldest else timedelta()
+    if failed or age > WAITING_TOLERANCE:
+        what = f"failed outgoing webhooks: {failed}" if failed else f"one has been waiting for {minutes(age)}"
+        reason = last[0].reason if last else None
+        raise Wrong(
+            f"{what} ({reason})" if reason else what,
+            fix="Does the receiver at DUST_OUTGOING_WEBHOOK_URL run, and does it have the same "
+            "DUST_OUTGOING_WEBHOOK_SECRET? `dust webhooks` shows its answers. Then `dust webhooks --retry-failed`.",
+        )
+    return "none has failed, and none waits for long"
+
+
+def _beat(_: Settings) -> str:
+    with transaction() as connection:
+        run = read_runs(connection).get(EVERY_MINUTE)
+    if run is None or now() - run.at > _BEAT_TOLERANCE:
+        raise Wrong(
+            f"was last heard of {minutes(now() - run.at)} ago" if run else "was never heard of",
+            fix="Start `dust beat` (one is enough), and a worker for the queue `sweeps`, which does what it says.",
+        )
+    return "the clock goes"
+
+
+def _broker(settings: Settings) -> str:
+    if not settings.broker_url:
+        raise Wrong(
+            "DUST_BROKER_URL is not set",
+            fix="Set it to redis://… or amqp://…, or start `dust up`, which brings its own Redis.",
+        )
+    problem = broker_problem(settings.broker_url, settings.broker_ca_file)
+    if problem is not None:
+        raise Wrong(
+            f"does not answer ({problem})",
+            fix="Is Redis (or RabbitMQ) running, and are host, port and password in DUST_BROKER_URL right? Events are "
+            "kept meanwhile, and handled when it is back.",
+        )
+    return "answers"
+
+
+def _workers(_: Settings) -> str:
+    served = queues_with_workers(timeout_seconds=_WORKERS_ANSWER_SECONDS)
+    alone = [queue for queue, workers in served.items() if not workers]
+    if alone:
+        raise Wrong(
+            f"nobody answers for {', '.join(alone)}",
+            fix=f"Start `dust worker --queues {','.join(alone)}`. If it runs, its log says what keeps it.",
+        )
+    return ", ".join(f"{workers} for {queue}" for queue, workers in served.items())
+
+
+def _own_flower(settings: Settings) -> str:
+    everywhere = settings.flower_host in {"0.0.0.0", "::"}  # noqa: S104 - asked about, not listened on
+    return f"http://{'127.0.0.1' if everywhere else settings.flower_host}:{settings.flower_port}"
+
+
+def _flower(url: str) -> str:
+    try:
+        answer = httpx.get(f"{url}/healthcheck", timeout=_FLOWER_SECONDS)
+    except httpx.HTTPError as error:
+        raise Wrong(
+            f"nothing answers at {url} ({type(error).__name__})",
+            fix="Start `dust flower`, or say where it is: `dust doctor --flower http://…`.",
+        ) from error
+    if not answer.is_success:
+        raise Wrong(
+            f"{url} answers {answer.status_code}: that is not Flower",
+            fix="Set DUST_FLOWER_PORT to a port that nothing else uses, and start `dust flower` again.",
+        )
+    return f"answers at {url}"
+
+
+PROCESS_CHECKS = (
+    Check("inbox", _inbox, after="migrations"),
+    Check("outgoing webhooks", _outgoing_webhooks, after="migrations"),
+    Check("broker", _broker),
+    Check("workers", _workers, after="broker"),
+    Check("beat", _beat, after="migrations"),
+)
+
+
+def flower_check(url: str | None) -> Check:
+    """The check of Flower at this address; None: at the address of the settings."""
+    return Check("flower", lambda settings: _flower(url or _own_flower(settings)))
