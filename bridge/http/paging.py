@@ -21,6 +21,8 @@ class Listing(StrEnum):
 
     PRODUCTS = "products"
     TRANSACTIONS = "transactions"
+    STATEMENT = "statement"
+    CUSTOMERS = "customers"
     REDEMPTIONS = "redemptions"
     EVENTS = "events"
     VERSIONS = "versions"

@@ -1,34 +1,243 @@
 """What a shopper sees of their orders' points: order numbers, pending points, and one order at a time."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import text
 
+from bridge.clock import now
 from bridge.db import transaction
-from bridge.inbox.process_batch import process_batch
-from tests.support.deliveries import deliver
-from tests.support.orders import order, order_event
+from tests.support import tokens
+from tests.support.clock import moved
+from tests.support.ledger import give, post_due
+from tests.support.medusa import FakeMedusa
+from tests.support.orders import line, order
+from tests.support.settling import set_rules, settle
+from tests.support.store_api import FIVE_EUR, redeemed
 
-pytestmark = pytest.mark.usefixtures("medusa")
+PENDING_FOR_A_WEEK = {"rates": {"eur": "1"}, "pending_days": 7, "expires_after_days": 365}
 
 
-def receive(api: TestClient, document: dict[str, Any], event_id: str) -> None:
-    deliver(api, order_event(document), event_id=event_id)
-    process_batch()
+def numbered(number: int, *, price: float = 10, **more: Any) -> dict[str, Any]:
+    """An order with this number, for `price` euros."""
+    how = {"placed": now(), "lines": [line(price=price)], **more}
+    return order(f"order_{number}", **how) | {"display_id": number}
 
 
-def order_number(order_id: str = "order_1") -> str | None:
+def order_number(order_id: str) -> str | None:
     with transaction() as connection:
         query = text("SELECT order_number FROM order_settlement WHERE order_id = :id")
-        return connection.execute(query, {"id": order_id}).scalar_one()
+        found: str | None = connection.execute(query, {"id": order_id}).scalar_one()
+    return found
+
+
+def transactions(api: TestClient, *, limit: int = 20) -> list[dict[str, Any]]:
+    """All pages of them, newest first."""
+    found: list[dict[str, Any]] = []
+    cursor: dict[str, str] = {}
+    while True:
+        answer = api.get("/store/dust/transactions", params={"limit": limit, **cursor}, headers=tokens.customer())
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["cache-control"] == "private, no-store"
+        found += answer.json()["transactions"]
+        if answer.json()["next_cursor"] is None:
+            return found
+        cursor = {"cursor": answer.json()["next_cursor"]}
+
+
+def order_points(api: TestClient, order_id: str, customer_id: str = "cus_1") -> dict[str, Any]:
+    answer = api.get(f"/store/dust/orders/{order_id}", headers=tokens.customer(customer_id))
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
 
 
 def test_the_number_of_an_order_is_stored_and_kept(api: TestClient) -> None:
-    receive(api, order() | {"display_id": 4711}, "msg_1")
-    assert order_number() == "4711"
-    later = order(version=2)
+    settle(numbered(4711))
+    assert order_number("order_4711") == "4711"
+    later = numbered(4711, version=2)
     del later["display_id"]  # a snapshot of an older sender
-    receive(api, later, "msg_2")
-    assert order_number() == "4711"
+    settle(later)
+    assert order_number("order_4711") == "4711"
+
+
+def test_pending_points_are_listed_until_they_are_booked(api: TestClient) -> None:
+    set_rules(earn=PENDING_FOR_A_WEEK)
+    placed = now()
+    settle(numbered(7, price=30))
+    [row] = transactions(api)
+    assert (row["state"], row["amount"], row["type"], row["kind"]) == ("pending", 30, "credit", "earn")
+    assert (row["reference_id"], row["order_number"]) == ("order_7", "7")
+    assert row["matures_at"] == (placed + timedelta(days=7)).isoformat().replace("+00:00", "Z")
+    assert row["expires_at"] is not None
+    with moved(timedelta(days=8)):
+        post_due()
+        [booked] = transactions(api)
+    assert (booked["state"], booked["amount"], booked["kind"]) == ("booked", 30, "mature")
+    assert (booked["matures_at"], booked["expires_at"]) == (None, row["expires_at"])
+    assert booked["order_number"] == "7"
+
+
+def test_points_that_wait_for_the_payment_have_no_date(api: TestClient) -> None:
+    set_rules(earn={"rates": {"eur": "1"}, "pending_until_paid": True})
+    settle(numbered(7))
+    [row] = transactions(api)
+    assert (row["state"], row["amount"], row["matures_at"]) == ("pending", 10, None)
+
+
+def test_a_return_makes_a_pending_entry_smaller(api: TestClient) -> None:
+    set_rules(earn=PENDING_FOR_A_WEEK)
+    settle(numbered(7, price=30))
+    settle(numbered(7, version=2, lines=[line(price=30, quantity=3, returned=1)]))
+    [row] = transactions(api)
+    assert (row["state"], row["amount"]) == ("pending", 20)
+
+
+def test_booked_and_pending_entries_add_up_to_the_balance(api: TestClient, medusa: FakeMedusa) -> None:
+    set_rules(earn=PENDING_FOR_A_WEEK)
+    settle(*(numbered(number, price=number) for number in range(1, 6)))
+    with moved(timedelta(days=10)):
+        post_due()
+        give(700)
+        redeemed(api, FIVE_EUR)
+        settle(numbered(8, price=30), numbered(9, price=4))
+        settle(numbered(2, version=2, status="canceled", placed=now() - timedelta(days=10)))
+        balance = api.get("/store/dust/balance", headers=tokens.customer()).json()
+        rows = transactions(api)
+    sums = {state: sum(r["amount"] for r in rows if r["state"] == state) for state in ("booked", "pending")}
+    assert sums == {"booked": balance["balance"], "pending": balance["pending"]}
+    assert sums["pending"] == 34
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 100])
+def test_pages_show_each_entry_once(api: TestClient, limit: int) -> None:
+    set_rules(earn=PENDING_FOR_A_WEEK)
+    give(5)
+    settle(numbered(1))
+    give(6)
+    settle(numbered(2), numbered(3))
+    give(7)
+    rows = transactions(api, limit=limit)
+    assert [(row["state"], row["amount"]) for row in rows] == [
+        ("booked", 7),
+        ("pending", 10),
+        ("pending", 10),
+        ("booked", 6),
+        ("pending", 10),
+        ("booked", 5),
+    ]
+
+
+def test_a_page_skips_nothing_when_points_mature_between_two_pages(api: TestClient) -> None:
+    set_rules(earn=PENDING_FOR_A_WEEK)
+    give(5)
+    settle(numbered(1))
+    give(6)
+    first = api.get("/store/dust/transactions?limit=2", headers=tokens.customer()).json()
+    assert [row["amount"] for row in first["transactions"]] == [6, 10]
+    with moved(timedelta(days=8)):
+        post_due()
+        params = {"limit": 2, "cursor": first["next_cursor"]}
+        second = api.get("/store/dust/transactions", params=params, headers=tokens.customer()).json()
+    assert [row["amount"] for row in second["transactions"]] == [5]
+
+
+def test_a_cursor_of_another_list_is_refused(api: TestClient) -> None:
+    give(5)
+    give(6)
+    path = "/admin/dust/customers/cus_1/transactions?limit=1"
+    cursor = api.get(path, headers=tokens.admin()).json()["next_cursor"]
+    answer = api.get("/store/dust/transactions", params={"cursor": cursor}, headers=tokens.customer())
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "cursor")
+
+
+def test_a_spend_names_its_order_by_number(api: TestClient, medusa: FakeMedusa) -> None:
+    give(800)
+    code = redeemed(api, FIVE_EUR)["code"]
+    settle(numbered(12, lines=[line(price=20, discount=5, code=code)]))
+    spent = next(row for row in transactions(api) if row["kind"] == "redeem")
+    assert (spent["amount"], spent["order_number"]) == (-500, "12")
+    assert "order_12" not in spent["description"] and "12" in spent["description"]
+
+
+def test_an_internal_reason_is_not_shown(api: TestClient) -> None:
+    give(5)
+    [row] = transactions(api)
+    assert row["reference_id"] == row["id"]
+
+
+def test_an_order_shows_what_it_earned(api: TestClient) -> None:
+    set_rules(earn=PENDING_FOR_A_WEEK)
+    placed = now()
+    settle(numbered(7, price=30))
+    found = order_points(api, "order_7")
+    matures_at = (placed + timedelta(days=7)).isoformat().replace("+00:00", "Z")
+    assert found == {
+        "order_id": "order_7",
+        "order_number": "7",
+        "state": "pending",
+        "earned": 30,
+        "pending": 30,
+        "matures_at": matures_at,
+        "taken_back": 0,
+        "spent": 0,
+        "given_back": 0,
+        "placed_at": placed.isoformat().replace("+00:00", "Z"),
+    }
+    with moved(timedelta(days=8)):
+        post_due()
+        found = order_points(api, "order_7")
+    assert (found["state"], found["earned"], found["pending"], found["matures_at"]) == ("booked", 30, 0, None)
+
+
+def test_an_order_that_earns_later_is_pending(api: TestClient) -> None:
+    set_rules(earn={"rates": {"eur": "1"}, "when": "order.completed"})
+    settle(numbered(7))
+    found = order_points(api, "order_7")
+    assert (found["state"], found["earned"]) == ("pending", 0)
+    settle(numbered(7, version=2, status="canceled"))
+    assert order_points(api, "order_7")["state"] == "booked"
+
+
+def test_an_order_shows_what_was_spent_on_it_and_given_back(api: TestClient, medusa: FakeMedusa) -> None:
+    give(800)
+    code = redeemed(api, FIVE_EUR)["code"]
+    settle(numbered(12, lines=[line(price=20, quantity=2, discount=5, code=code)]))
+    found = order_points(api, "order_12")
+    assert (found["earned"], found["spent"], found["given_back"]) == (15, 500, 0)
+    settle(numbered(12, version=2, status="canceled", lines=[line(price=20, quantity=2, discount=5, code=code)]))
+    found = order_points(api, "order_12")
+    assert (found["earned"], found["taken_back"], found["spent"], found["given_back"]) == (0, 15, 500, 500)
+    assert found["state"] == "booked"
+
+
+def test_an_order_of_another_customer_is_not_found(api: TestClient) -> None:
+    settle(numbered(7, customer_id="cus_2"))
+    for order_id in ("order_7", "order_8"):
+        answer = api.get(f"/store/dust/orders/{order_id}", headers=tokens.customer())
+        assert (answer.status_code, answer.json()["code"]) == (404, "unknown_order")
+    assert api.get("/store/dust/orders/order_7").status_code == 401
+
+
+def test_a_transferred_order_belongs_to_its_new_owner(api: TestClient) -> None:
+    settle(numbered(7))
+    settle(numbered(7, customer_id="cus_2", version=2))
+    assert order_points(api, "order_7", "cus_2")["earned"] == 10
+    assert api.get("/store/dust/orders/order_7", headers=tokens.customer()).status_code == 404
+
+
+def test_a_claimed_order_of_a_guest_is_the_customers(api: TestClient) -> None:
+    settle(numbered(7, guest=True, customer_id="cus_guest", email="ann@example.com"))
+    claim = {"email": "ann@example.com"}
+    api.post("/admin/dust/customers/cus_1/claim", json=claim, headers=tokens.admin())
+    assert order_points(api, "order_7")["earned"] == 10
+
+
+def test_an_order_takes_no_query(api: TestClient) -> None:
+    settle(numbered(7))
+    answer = api.get("/store/dust/orders/order_7?fields=id", headers=tokens.customer())
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "fields")
+    answer = api.get("/store/dust/orders/order_7", headers=tokens.customer())
+    assert answer.headers["cache-control"] == "private, no-store"

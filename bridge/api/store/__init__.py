@@ -6,6 +6,7 @@ The paths and keys are in CONTRACT, "Store API".
 from bridge.api.store import (
     balance,
     forecast,
+    orders,
     products,
     programme,
     quotes,
@@ -21,6 +22,7 @@ ROUTERS = (
     rewards.router,
     balance.router,
     transactions.router,
+    orders.router,
     products.router,
     quotes.router,
     forecast.router,

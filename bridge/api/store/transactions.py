@@ -1,6 +1,7 @@
 """Store API: the customer's transactions."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Mapping
 from datetime import datetime
 
 from pydantic import BaseModel, Field
@@ -11,10 +12,13 @@ from bridge.http.auth import Customer
 from bridge.http.paging import Cursor, Limit, Listing, decode_number_cursor, encode_cursor
 from bridge.http.problems import describe_problems
 from bridge.ledger.adjust import ADJUSTMENT
-from bridge.ledger.postings import Transaction
-from bridge.ledger.statements import read_transactions
+from bridge.ledger.customer_statement import EntryState, StatementEntry, read_statement
+from bridge.ledger.postings import Kind, Transaction
+from bridge.settlement.order_points import read_order_numbers
 
 router = store_router()
+
+_ORDER_IN_DESCRIPTION = re.compile(r" \((order_[A-Za-z0-9_]+)\)")
 
 
 class TransactionResponse(BaseModel):
@@ -41,26 +45,78 @@ class TransactionList(BaseModel):
     next_cursor: str | None
 
 
-def own_transaction_view(row: Transaction) -> TransactionResponse:
-    """The transaction for the customer. An adjustment's reference is the shop's internal reason, so it is replaced."""
-    view = transaction_view(row)
-    return view.model_copy(update={"reference_id": view.id}) if row.reference_type == ADJUSTMENT else view
-
-
-def transaction_list(
-    rows: list[Transaction], limit: int, *, view: Callable[[Transaction], TransactionResponse] = transaction_view
-) -> TransactionList:
+def transaction_list(rows: list[Transaction], limit: int) -> TransactionList:
     """One page from `rows`, which were read with a limit of `limit + 1` to see whether there is a next page."""
     return TransactionList(
-        transactions=[view(row) for row in rows[:limit]],
+        transactions=[transaction_view(row) for row in rows[:limit]],
         next_cursor=encode_cursor(Listing.TRANSACTIONS, rows[limit - 1].version if len(rows) > limit else None),
     )
 
 
+class OwnTransactionResponse(TransactionResponse):
+    """A transaction of the customer, or its points that are still pending.
+
+    The amounts of all `booked` ones add up to the balance, those of all `pending` ones to the pending points. A
+    transaction can be listed once in each state.
+    """
+
+    state: EntryState
+    matures_at: datetime | None = Field(
+        description="When the pending points can be spent; null if they are booked, or wait for the order to be paid"
+    )
+    expires_at: datetime | None = Field(
+        description="When the first of the points that are left of it expire; null if none do"
+    )
+    order_number: str | None = Field(description="Number of the order that it belongs to, as the shopper knows it")
+
+
+class OwnTransactionList(BaseModel):
+    transactions: list[OwnTransactionResponse]
+    next_cursor: str | None
+
+
 @router.get("/transactions", responses=describe_problems(401, 422, 503))
-def read_own_transactions(customer_id: Customer, limit: Limit = 20, cursor: Cursor = None) -> TransactionList:
-    """List the customer's transactions, newest first."""
-    before = decode_number_cursor(Listing.TRANSACTIONS, cursor)
+def read_own_transactions(customer_id: Customer, limit: Limit = 20, cursor: Cursor = None) -> OwnTransactionList:
+    """List the customer's transactions and pending points, newest first."""
+    before = decode_number_cursor(Listing.STATEMENT, cursor)
     with transaction() as connection:
-        rows = read_transactions(connection, customer_id, limit=limit + 1, before_version=before, memos=False)
-    return transaction_list(rows, limit, view=own_transaction_view)
+        entries = read_statement(connection, customer_id, limit=limit + 1, before=before)
+        numbers = read_order_numbers(connection, {order for entry in entries if (order := _order_of(entry))})
+    return OwnTransactionList(
+        transactions=[_own_view(entry, numbers) for entry in entries[:limit]],
+        next_cursor=encode_cursor(Listing.STATEMENT, entries[limit - 1].position if len(entries) > limit else None),
+    )
+
+
+def _order_of(entry: StatementEntry) -> str | None:
+    if entry.reference_type == "order":
+        return entry.reference_id
+    # Transactions of redemptions name their order in the description.
+    named = _ORDER_IN_DESCRIPTION.search(entry.description)
+    return named[1] if named else None
+
+
+def _own_view(entry: StatementEntry, numbers: Mapping[str, str]) -> OwnTransactionResponse:
+    """The entry for the customer: with order numbers, and without what is meant for the shop."""
+    order_id = _order_of(entry)
+    number = numbers.get(order_id) if order_id else None
+    description = _ORDER_IN_DESCRIPTION.sub(f" (order {number})" if number else "", entry.description)
+    if entry.kind in {Kind.MERGE, Kind.UNMERGE}:
+        description = "To your other account" if entry.amount < 0 else "From your other account"
+    return OwnTransactionResponse(
+        id=entry.id,
+        amount=entry.amount,
+        type="credit" if entry.amount > 0 else "debit",
+        kind=entry.kind,
+        reference_type=entry.reference_type,
+        # An adjustment's reference is the shop's internal reason.
+        reference_id=entry.id if entry.reference_type == ADJUSTMENT else entry.reference_id,
+        description=description,
+        balance_after=entry.balance_after,
+        event_at=entry.event_at,
+        created_at=entry.created_at,
+        state=entry.state,
+        matures_at=entry.matures_at,
+        expires_at=entry.expires_at,
+        order_number=number,
+    )

@@ -1,0 +1,110 @@
+"""What an order did to its customer's points, and the number that the customer knows it by."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, case, func, select
+
+from bridge.db.bulk import among
+from bridge.errors import NotFound
+from bridge.ids import CustomerId, OrderId
+from bridge.ledger.postings import Kind
+from bridge.ledger.tables import dust_lot, dust_transaction
+from bridge.redemptions.tables import dust_redemption_code
+from bridge.settlement.tables import order_settlement
+
+
+class UnknownOrder(NotFound):
+    """The order does not exist, was not settled yet, or belongs to another customer."""
+
+    code = "unknown_order"
+
+    def __init__(self) -> None:
+        super().__init__("This order was not found among yours.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderPoints:
+    """What one order did to its customer's points. All figures are 0 or more."""
+
+    order_id: OrderId
+    number: str | None
+    earned: int
+    """What the customer has from it now, pending points included."""
+    pending: int
+    """The part of `earned` that has not matured."""
+    matures_at: datetime | None
+    """When the first of those mature; None: when the order is paid, or nothing is pending."""
+    taken_back: int
+    """What it had earned before, and what was taken back when it was canceled, returned or changed."""
+    spent: int
+    """What was spent on it, before anything was given back."""
+    given_back: int
+    """The part of `spent` that was given back when it was canceled, returned or changed."""
+    waits: bool
+    """Whether it will earn later: when it is paid or completed, as the programme says."""
+    placed_at: datetime | None
+
+
+def read_order_points(connection: Connection, customer_id: CustomerId, order_id: OrderId) -> OrderPoints:
+    """Return what this order of the customer did to their points. Raises `UnknownOrder`."""
+    order = order_settlement.c
+    row = connection.execute(
+        select(
+            order.order_number, order.booked, order.taken_back, order.earning_due, order.facts_canceled, order.gone,
+            order.placed_at,
+        ).where(order.order_id == order_id, order.customer_id == customer_id, order.facts_version.is_not(None))
+    ).one_or_none()  # fmt: skip
+    if row is None:
+        raise UnknownOrder
+    lots = dust_lot.c
+    pending = connection.execute(
+        select(
+            func.coalesce(func.sum(lots.remaining), 0).label("amount"), func.min(lots.matures_at).label("matures_at")
+        )
+        # Merged accounts: the lots are carried over, and what they have is no longer this account's.
+        .where(lots.customer_id == customer_id, lots.source_id == order_id, lots.remaining > 0, ~lots.matured)
+    ).one()
+    spent, given_back = _spent(connection, customer_id, order_id)
+    return OrderPoints(
+        order_id=order_id,
+        number=row.order_number,
+        earned=row.booked,
+        pending=int(pending.amount),
+        matures_at=pending.matures_at,
+        taken_back=row.taken_back,
+        spent=spent,
+        given_back=given_back,
+        waits=not (row.earning_due or row.facts_canceled or row.gone),
+        placed_at=row.placed_at,
+    )
+
+
+def _spent(connection: Connection, customer_id: CustomerId, order_id: OrderId) -> tuple[int, int]:
+    """Return what redemptions spent on the order, and what of it was given back."""
+    codes, rows = dust_redemption_code.c, dust_transaction.c
+    redemptions = select(codes.redemption_id).where((codes.order_id == order_id) | (codes.also_order_id == order_id))
+    query = select(
+        func.coalesce(func.sum(case((rows.kind == Kind.REDEEM, -rows.amount))), 0),
+        func.coalesce(func.sum(case((rows.kind == Kind.REFUND, rows.amount))), 0),
+    ).where(
+        rows.customer_id == customer_id,
+        rows.reference_type == "redemption",
+        rows.reference_id.in_(redemptions),
+        # Two orders may have used codes of one redemption: `redemptions/capture.py` writes which one it was.
+        rows.description.endswith(f"({order_id})", autoescape=True),
+    )
+    spent, given_back = connection.execute(query).one()
+    return int(spent), int(given_back)
+
+
+def read_order_numbers(connection: Connection, order_ids: Collection[str]) -> dict[str, str]:
+    """Return the numbers of these orders; an order whose number is not known is left out."""
+    if not order_ids:
+        return {}
+    order = order_settlement.c
+    query = select(order.order_id, order.order_number).where(
+        among(order.order_id, list(order_ids)), order.order_number.is_not(None)
+    )
+    return {row.order_id: row.order_number for row in connection.execute(query)}
