@@ -97,6 +97,7 @@ task_routes = {
     # The queue `medusa` has all tasks that wait for another server.
     "outgoing.*": {"queue": "medusa"},
     "upkeep.*": {"queue": "sweeps"},
+    "simulations.*": {"queue": "sweeps"},
 }
 
 # Acknowledge after the task: if its worker is killed, it runs again. All tasks may run twice.
@@ -169,6 +170,8 @@ beat_schedule = {
     # A new installation has nothing to compare yet.
     "reconcile": _every("reconcile.orders", _settings.reconcile_seconds, waits_at_first=True),
     "every-minute": _every("upkeep.every_minute", 60),
+    # Those whose message was lost, or whose worker died.
+    "simulations": _often("simulations.run", 60),
     "audit": _every("upkeep.audit", 3600),
     "close-days": _every("upkeep.close_days", 3600),
     "strip-old-bodies": _every("upkeep.strip_old_bodies", 3600),

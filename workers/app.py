@@ -83,11 +83,12 @@ app.conf.imports = (
     "workers.upkeep",
     "workers.reconcile",
     "workers.outgoing",
+    "workers.simulations",
 )
 
 
-# Longer than `task_time_limit`, because a worker that shuts down lets its tasks finish. Tasks of `_LONG_SECONDS` in
-# `upkeep.py` may take longer.
+# Longer than `task_time_limit`, because a worker that shuts down lets its tasks finish. Tasks with a
+# `time_limit` of their own, such as the audit, may take longer.
 ENDS_WITHIN_SECONDS = 90.0
 # By then Celery has replaced `sys.stderr`.
 _STANDARD_ERROR = 2

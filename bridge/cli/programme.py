@@ -19,7 +19,7 @@ from bridge.programme.currencies import ask_currencies, require_currencies, save
 from bridge.programme.rules import Programme
 from bridge.programme.versions import Version, add_version, current_version, list_versions, version_numbered
 from bridge.redemptions.pricing.rewards import require_one_price
-from bridge.simulation.compare import Comparison, Slice, compare
+from bridge.simulation.compare import Comparison, Slice, as_document, begins_at_nothing, compare
 
 _ACTOR = "cli"
 # GET /admin/dust/programme adds these to the document, so a saved file may have them.
@@ -165,41 +165,16 @@ def simulate(
 
         plot_simulation(found.by_month, plot)
     if as_json:
-        begins_at_nothing = any(_looks_back(each) for each in (present.programme, wanted))
-        print_json({**_comparison(found, present.number), "limits_and_tiers_begin_at_nothing": begins_at_nothing})
+        print_json(as_document(found, present, wanted))
         return
     _print_comparison(found, present.number)
-    if any(_looks_back(each) for each in (present.programme, wanted)):
+    if begins_at_nothing(present.programme, wanted):
         console.print(
             f"Orders before {start:%Y-%m-%d} do not count for limits and tiers. Use a --since as"
             " early as their windows to include them."
         )
     if plot:
         console.print(f"The chart is in {plot}")
-
-
-def _looks_back(programme: Programme) -> bool:
-    return programme.earn.limits.join_orders or bool(programme.tiers.levels)
-
-
-def _comparison(found: Comparison, version: int) -> dict[str, Any]:
-    return {
-        "since": found.since,
-        "until": found.until,
-        "present_version": version,
-        **_slice(found.total),
-        "changed": found.changed,
-        "customers": found.customers,
-        "by_month": [_slice(each) for each in found.by_month],
-        "by_currency": [_slice(each) for each in found.by_currency],
-        "by_rule": [_slice(each) for each in found.by_rule],
-        "most_affected": [vars(each) for each in found.most_affected],
-        "unreadable": found.unreadable,
-    }
-
-
-def _slice(each: Slice) -> dict[str, Any]:
-    return {**vars(each), "difference": each.difference}
 
 
 def _print_comparison(found: Comparison, version: int) -> None:
@@ -216,7 +191,7 @@ def _print_comparison(found: Comparison, version: int) -> None:
     if not total.orders:
         return
     for name, slices in (("month", found.by_month), ("currency", found.by_currency), ("rule", found.by_rule)):
-        rows = [{**_slice(each), name: each.name, "difference": f"{each.difference:+d}"} for each in slices]
+        rows = [{**vars(each), name: each.name, "difference": f"{each.difference:+d}"} for each in slices]
         print_rows(rows, (name, "orders", "now", "then", "difference"), as_json=False, empty="")
     _draw(found.by_month)
     if found.most_affected:

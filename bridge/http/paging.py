@@ -8,7 +8,7 @@ from typing import Annotated
 
 from fastapi import Query
 
-from bridge.errors import field_error
+from bridge.errors import FieldErrors, field_error
 
 MAX_ROWS = 100
 
@@ -31,7 +31,9 @@ class Listing(StrEnum):
     CLOSES = "closes"
 
 
-_STRANGE_CURSOR = "is not one of this list's: use the next_cursor of the page before"
+def strange_cursor() -> FieldErrors:
+    """The error for a cursor that is not one of the list's."""
+    return field_error("cursor", "is not one of this list's: use the next_cursor of the page before")
 
 
 def encode_cursor(listing: Listing, position: str | int | None) -> str | None:
@@ -48,10 +50,10 @@ def decode_cursor(listing: Listing, cursor: str | None) -> str | None:
     try:
         text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
     except (binascii.Error, ValueError) as error:
-        raise field_error("cursor", _STRANGE_CURSOR) from error
+        raise strange_cursor() from error
     owner, _, position = text.partition(":")
     if owner != listing or not position.isprintable():
-        raise field_error("cursor", _STRANGE_CURSOR)
+        raise strange_cursor()
     return position
 
 
@@ -61,5 +63,5 @@ def decode_number_cursor(listing: Listing, cursor: str | None) -> int | None:
     if text is None:
         return None
     if not re.fullmatch(r"[0-9]{1,18}", text):
-        raise field_error("cursor", _STRANGE_CURSOR)
+        raise strange_cursor()
     return int(text)

@@ -190,6 +190,15 @@ class Medusa:
                 found = self._http.admin("GET", "/admin/customers", params=params)["customers"]
                 yield [customer for customer in found if customer.get("has_account")]
 
+    def search_customers(self, text: str, *, limit: int) -> list[CustomerId]:
+        """Return at most `limit` customers whose name, company, phone number or e-mail address has this text.
+
+        These are the `searchable()` fields of the customer in Medusa 2.21.2 (its source).
+        """
+        params: Params = [("q", text), ("fields", "id"), ("limit", limit)]
+        found = self._http.admin("GET", "/admin/customers", params=params)["customers"]
+        return [CustomerId(customer["id"]) for customer in found]
+
     def order_id_of_payment(self, payment_id: str) -> OrderId | None:
         """Return the order of a payment; None while its cart is not completed."""
         fields = "id,payment_collection.order.id"

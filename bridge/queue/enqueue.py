@@ -34,6 +34,7 @@ RECONCILE_ORDERS = "reconcile.orders"
 OUTGOING_SEND = "outgoing.send"
 OUTGOING_EXPIRING = "outgoing.expiring"
 OUTGOING_PRUNE = "outgoing.prune"
+SIMULATIONS_RUN = "simulations.run"
 
 # Messages are collected this long and deduplicated, so that a thousand events at once need only a few messages.
 _GATHER_SECONDS = 0.01

@@ -4,8 +4,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, ScalarSelect, case, func, select
 
 from bridge.db.bulk import among
 from bridge.ids import CustomerId
@@ -81,6 +82,24 @@ def read_contributions(
         added = Contribution(placed_at=row.placed_at, amount=amount or Decimal(0), order_id=row.order_id)
         found[CustomerId(row.customer_id)].append(added)
     return found
+
+
+def total_in_window(tiers: Tiers, customer_id: ColumnElement[str], *, now: datetime) -> ScalarSelect[Any]:
+    """Build the SQL of what one account's orders count, by the same rule as `read_contributions`."""
+    orders = order_settlement.c
+    amount: ColumnElement[Any] = orders.booked - orders.waived
+    if tiers.basis is TierBasis.SPENT:
+        amount = case((orders.currency_code == tiers.currency_code, orders.spent))
+    return (
+        select(func.coalesce(func.sum(amount), 0))
+        .where(
+            orders.customer_id == customer_id,
+            orders.placed_at > now - timedelta(days=tiers.window_days),
+            orders.placed_at <= now,
+            ~orders.unpaid,
+        )
+        .scalar_subquery()
+    )
 
 
 def contribution(tiers: Tiers, order: Order, *, dust: int, spent: Decimal) -> Contribution:

@@ -14,6 +14,7 @@ from bridge.errors import InvalidInput
 from bridge.medusa.client import Json
 from bridge.medusa.orders import Order, read_order
 from bridge.programme.rules import Programme
+from bridge.programme.versions import Version
 from bridge.simulation.sandbox import rehearsal
 
 log = structlog.get_logger(__name__)
@@ -117,6 +118,33 @@ def compare(
             progress(len(orders))
         _add_up(found, zip(sides[0].rows(), sides[1].rows(), strict=True), currencies, top)
     return found
+
+
+def begins_at_nothing(*programmes: Programme) -> bool:
+    """Whether limits or tiers look back on orders that a comparison does not know, those from before its start."""
+    return any(each.earn.limits.join_orders or each.tiers.levels for each in programmes)
+
+
+def as_document(found: Comparison, present: Version, changed: Programme) -> dict[str, Any]:
+    """Return a comparison with the version `present` as a document for programs."""
+    return {
+        "since": found.since,
+        "until": found.until,
+        "present_version": present.number,
+        **_slice_document(found.total),
+        "changed": found.changed,
+        "customers": found.customers,
+        "by_month": [_slice_document(each) for each in found.by_month],
+        "by_currency": [_slice_document(each) for each in found.by_currency],
+        "by_rule": [_slice_document(each) for each in found.by_rule],
+        "most_affected": [vars(each) for each in found.most_affected],
+        "unreadable": found.unreadable,
+        "limits_and_tiers_begin_at_nothing": begins_at_nothing(present.programme, changed),
+    }
+
+
+def _slice_document(each: Slice) -> dict[str, Any]:
+    return {**vars(each), "difference": each.difference}
 
 
 def _add_up(found: Comparison, pairs: Iterable[tuple[Any, Any]], currencies: Mapping[str, str], top: int) -> None:

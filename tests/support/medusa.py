@@ -173,6 +173,8 @@ class FakeMedusa:
                 rows = [row for row in rows if row["customer_id"] == value]
             elif key in {"id[]", "email[]"}:
                 rows = [row for row in rows if row[key.removesuffix("[]")] in value]
+            elif key == "q":
+                rows = [row for row in rows if value.lower() in str(row["email"]).lower()]
             elif key == "has_account":
                 rows = [row for row in rows if row["has_account"] == (value == "true")]
         # The list takes one field to order by. Postgres gives rows that have the same there in any order.

@@ -93,6 +93,13 @@ def _version_of(if_match: str | None) -> int | None:
 
 
 def _write_programme(document: dict[str, Any], who: Operator, replaces: int | None) -> Version:
+    programme = read_document(document)
+    with transaction() as connection:
+        return add_version(connection, programme, author=who.id, now=now(), replaces=replaces)
+
+
+def read_document(document: dict[str, Any]) -> Programme:
+    """The programme of a request. Calls Medusa for the shop's currencies and prices. Raises `FieldErrors`."""
     try:
         programme = Programme.model_validate({k: v for k, v in document.items() if k not in _READ_ONLY})
     except ValidationError as error:
@@ -101,10 +108,10 @@ def _write_programme(document: dict[str, Any], who: Operator, replaces: int | No
     if currencies:
         require_currencies(programme, currencies)
     require_one_price(programme.redeem, get_medusa)
-    with transaction() as connection:
-        if currencies:
+    if currencies:
+        with transaction() as connection:
             save_currencies(connection, currencies, now=now())
-        return add_version(connection, programme, author=who.id, now=now(), replaces=replaces)
+    return programme
 
 
 @router.get("/programme/versions", responses=describe_problems(422))

@@ -1,0 +1,123 @@
+"""Admin API: the list of members."""
+
+import re
+from datetime import datetime
+from typing import Annotated, Any
+
+import structlog
+from fastapi import Depends, Query
+from pydantic import BaseModel, Field, StringConstraints
+from starlette.concurrency import run_in_threadpool
+
+from bridge.api.admin.routing import admin_router
+from bridge.clock import now
+from bridge.db import transaction
+from bridge.errors import Unavailable
+from bridge.http.medusa_threads import FOR_OPERATORS
+from bridge.http.paging import Cursor, Limit, Listing, decode_cursor, encode_cursor, strange_cursor
+from bridge.http.problems import describe_problems
+from bridge.http.queries import refuse_unknown_query
+from bridge.ids import CustomerId
+from bridge.medusa.client import get_medusa
+from bridge.settlement.members import Member, MemberFilter, MemberSort, list_members
+
+log = structlog.get_logger(__name__)
+
+router = admin_router()
+
+_MAX_FOUND_IN_MEDUSA = 100
+_NOT_SEARCHED = "Medusa did not answer, so only customer ids were searched, not names and e-mail addresses."
+
+Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
+
+
+class MemberResponse(BaseModel):
+    customer_id: str
+    balance: int = Field(description="Points that the customer owns; negative after a reversal of spent points")
+    available: int = Field(description="Points that can be spent now")
+    held: int
+    pending: int
+    tier: str | None = Field(description="Name of the tier; null below the first, or if the programme has no tiers")
+    last_activity: datetime = Field(description="When a transaction was booked last")
+
+
+class MemberList(BaseModel):
+    customers: list[MemberResponse]
+    next_cursor: str | None
+    warning: str | None = Field(description="What could not be searched, if anything")
+
+
+@router.get("/customers", responses=describe_problems(422), dependencies=[Depends(refuse_unknown_query)])
+async def read_members(
+    q: Annotated[
+        Word | None, Query(description="A part of the customer id, or of the name or e-mail address in Medusa")
+    ] = None,
+    tier: Annotated[Word | None, Query(description="Name of a tier of the programme in force")] = None,
+    negative: Annotated[bool, Query(description="Only members whose balance is below zero")] = False,
+    sort: Annotated[MemberSort, Query(description="What to sort by; with `-` downwards")] = MemberSort.ACTIVITY_DOWN,
+    limit: Limit = 20,
+    cursor: Cursor = None,
+) -> MemberList:
+    """List the members: customers who have or had points.
+
+    Names and e-mail addresses are searched in Medusa, as Dust has none: at most 100 customers that match. While Medusa
+    is unavailable, only ids are searched, and `warning` says so.
+    """
+    after = _decode(cursor, sort)
+    found, warning = await _search(q) if q else ([], None)
+    only = MemberFilter(text=q, or_ids=found, tier=tier, negative=negative)
+    members = await run_in_threadpool(_list, only, sort, after, limit + 1)
+    following = _encode(members[limit - 1], sort) if len(members) > limit else None
+    return MemberList(customers=[_view(each) for each in members[:limit]], next_cursor=following, warning=warning)
+
+
+async def _search(text: str) -> tuple[list[CustomerId], str | None]:
+    try:
+        return await FOR_OPERATORS.run(lambda: get_medusa().search_customers(text, limit=_MAX_FOUND_IN_MEDUSA)), None
+    except Unavailable as error:
+        log.warning("members_not_searched", code=error.code)
+        return [], _NOT_SEARCHED
+
+
+def _list(only: MemberFilter, sort: MemberSort, after: tuple[Any, str] | None, limit: int) -> list[Member]:
+    with transaction() as connection:
+        return list_members(connection, only, sort=sort, after=after, limit=limit, now=now())
+
+
+def _encode(member: Member, sort: MemberSort) -> str | None:
+    value, customer_id = member.position(sort)
+    text = value.isoformat() if isinstance(value, datetime) else str(value)
+    return encode_cursor(Listing.CUSTOMERS, f"{sort} {text} {customer_id}")
+
+
+def _decode(cursor: str | None, sort: MemberSort) -> tuple[Any, str] | None:
+    """The position of a cursor, which is refused for another sorting. Raises `FieldErrors`."""
+    position = decode_cursor(Listing.CUSTOMERS, cursor)
+    if position is None:
+        return None
+    sorted_by, _, rest = position.partition(" ")
+    text, _, customer_id = rest.partition(" ")
+    if sorted_by != sort or not customer_id:
+        raise strange_cursor()
+    match sort.removeprefix("-"):
+        case "balance" if re.fullmatch(r"-?[0-9]{1,18}", text):
+            return int(text), customer_id
+        case "last_activity":
+            return _moment(text), customer_id
+        case "customer_id":
+            return text, customer_id
+    raise strange_cursor()
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise strange_cursor() from None
+    if moment.tzinfo is None:
+        raise strange_cursor()
+    return moment
+
+
+def _view(member: Member) -> MemberResponse:
+    return MemberResponse.model_validate(member, from_attributes=True)

@@ -1,0 +1,219 @@
+"""The merchant's list of members: search, filters, sorting and paging, and its time for many of them."""
+
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import psycopg
+import pytest
+from fastapi.testclient import TestClient
+
+from tests.support import tokens
+from tests.support.clock import advance
+from tests.support.ledger import give
+from tests.support.medusa import FakeMedusa
+from tests.support.orders import line, order
+from tests.support.settling import set_rules, settle
+
+TIERS = {"levels": [{"name": "silver", "from": 100, "factor": "1"}, {"name": "gold", "from": 500, "factor": "2"}]}
+SORTS = ("customer_id", "-customer_id", "balance", "-balance", "last_activity", "-last_activity")
+
+
+def page(api: TestClient, **query: Any) -> dict[str, Any]:
+    answer = api.get("/admin/dust/customers", params=query, headers=tokens.admin())
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def members(api: TestClient, *, limit: int = 100, **query: Any) -> list[str]:
+    """The customers of all pages."""
+    found: list[str] = []
+    cursor: dict[str, Any] = {}
+    while True:
+        answer = page(api, limit=limit, **query, **cursor)
+        found += [each["customer_id"] for each in answer["customers"]]
+        if answer["next_cursor"] is None:
+            return found
+        cursor = {"cursor": answer["next_cursor"]}
+
+
+def have_members() -> None:
+    """Four members with 300, 100, 100 and 200 points, the newest activity first: cus_b, cus_d, cus_a, cus_c."""
+    for who, points in (("cus_c", 300), ("cus_a", 100), ("cus_d", 100), ("cus_b", 200)):
+        give(points, who)
+        advance(timedelta(minutes=1))
+
+
+def test_a_member_has_figures_tier_and_last_activity(api: TestClient) -> None:
+    set_rules(earn={"rates": {"eur": "1"}}, tiers=TIERS)
+    settle(order("order_1", lines=[line(price=120)]))
+    [member] = page(api)["customers"]
+    assert member.pop("last_activity") is not None
+    assert member == {
+        "customer_id": "cus_1",
+        "balance": 120,
+        "available": 120,
+        "held": 0,
+        "pending": 0,
+        "tier": "silver",
+    }
+
+
+@pytest.mark.parametrize(
+    ("sort", "expected"),
+    [
+        ("customer_id", "abcd"),
+        ("-customer_id", "dcba"),
+        ("balance", "adbc"),
+        ("-balance", "cbda"),
+        ("last_activity", "cadb"),
+        ("-last_activity", "bdac"),
+    ],
+)
+@pytest.mark.parametrize("limit", [1, 3, 100])
+def test_members_are_sorted_and_paged(api: TestClient, sort: str, expected: str, limit: int) -> None:
+    have_members()
+    assert members(api, sort=sort, limit=limit) == [f"cus_{each}" for each in expected]
+
+
+def test_the_newest_activity_comes_first_by_default(api: TestClient) -> None:
+    have_members()
+    assert members(api) == members(api, sort="-last_activity")
+
+
+def test_members_are_filtered_by_tier(api: TestClient) -> None:
+    set_rules(earn={"rates": {"eur": "1"}}, tiers=TIERS)
+    for number, price in enumerate((120, 600, 20, 700, 150)):
+        settle(order(f"order_{number}", customer_id=f"cus_{number}", lines=[line(price=price)]))
+    assert members(api, tier="gold", sort="customer_id") == ["cus_1", "cus_3"]
+    assert members(api, tier="silver", sort="-customer_id", limit=1) == ["cus_4", "cus_0"]
+    answer = api.get("/admin/dust/customers?tier=bronze", headers=tokens.admin())
+    assert answer.status_code == 422
+    assert answer.json()["errors"] == [
+        {"field": "tier", "message": "is not a tier of the programme: the tiers are silver, gold"}
+    ]
+
+
+def test_merged_accounts_have_the_tier_of_all_their_orders(api: TestClient) -> None:
+    set_rules(earn={"rates": {"eur": "1"}}, tiers=TIERS)
+    for number in (1, 2, 3):
+        settle(order(f"order_{number}", customer_id=f"cus_{number}", lines=[line(price=300)]))
+    api.post("/admin/dust/customers/cus_1/merge", json={"into": "cus_2"}, headers=tokens.admin())
+    assert members(api, tier="gold", sort="customer_id") == ["cus_1", "cus_2"]
+    assert members(api, tier="silver") == ["cus_3"]
+
+
+def test_tiers_by_money_count_the_currency_of_the_programme(api: TestClient) -> None:
+    by_money = {**TIERS, "basis": "spent", "currency_code": "eur"}
+    set_rules(earn={"rates": {"eur": "1", "usd": "1"}}, tiers=by_money)
+    settle(order("order_1", customer_id="cus_1", lines=[line(price=600)]))
+    settle(order("order_2", customer_id="cus_2", lines=[line(price=600)], currency_code="usd"))
+    assert members(api, tier="gold") == ["cus_1"]
+
+
+def test_members_below_zero_are_found(api: TestClient) -> None:
+    set_rules(earn={"rates": {"eur": "1"}}, reversal={"negative_balance": "allow"})
+    settle(order("order_1", lines=[line(price=100)]))
+    give(-80)
+    give(50, "cus_2")
+    settle(order("order_1", version=2, status="canceled", lines=[line(price=100)]))
+    assert [each["balance"] for each in page(api, negative=True)["customers"]] == [-80]
+
+
+def test_a_part_of_the_id_is_searched(api: TestClient, medusa: FakeMedusa) -> None:
+    have_members()
+    give(1, "cus_50%_x")
+    assert members(api, q="S_B") == ["cus_b"]
+    assert members(api, q="%") == ["cus_50%_x"]
+    assert members(api, q="nobody") == []
+
+
+def test_an_email_address_is_searched_in_medusa(api: TestClient, medusa: FakeMedusa) -> None:
+    have_members()
+    medusa.customers = {
+        each: {"id": each, "email": f"{name}@example.com", "has_account": True}
+        for each, name in (("cus_a", "ann"), ("cus_b", "bob"), ("cus_z", "annabel"))
+    }
+    found = page(api, q="ann@")
+    assert [each["customer_id"] for each in found["customers"]] == ["cus_a"]
+    assert found["warning"] is None
+    medusa.away = True
+    found = page(api, q="ann@")
+    assert found["customers"] == []
+    assert found["warning"].startswith("Medusa did not answer")
+    assert [each["customer_id"] for each in page(api, q="cus_a")["customers"]] == ["cus_a"]
+
+
+def test_no_call_to_medusa_without_a_search(api: TestClient, medusa: FakeMedusa) -> None:
+    have_members()
+    page(api)
+    assert medusa.calls == []
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"sort": "name"},
+        {"limit": 101},
+        {"limit": 0},
+        {"cursor": "rubbish"},
+        {"q": ""},
+        {"q": "a\x00b"},
+        {"negative": "maybe"},
+        {"tiers": "gold"},
+    ],
+)
+def test_a_wrong_query_is_refused(api: TestClient, query: dict[str, Any]) -> None:
+    answer = api.get("/admin/dust/customers", params=query, headers=tokens.admin())
+    assert answer.status_code == 422
+    assert [error["field"] for error in answer.json()["errors"]] == list(query)
+
+
+def test_a_cursor_belongs_to_its_sorting(api: TestClient) -> None:
+    have_members()
+    cursor = page(api, sort="balance", limit=1)["next_cursor"]
+    answer = api.get("/admin/dust/customers", params={"sort": "-balance", "cursor": cursor}, headers=tokens.admin())
+    assert answer.status_code == 422
+
+
+def test_only_operators_see_members(api: TestClient) -> None:
+    assert api.get("/admin/dust/customers").status_code == 401
+    assert api.get("/admin/dust/customers", headers=tokens.customer()).status_code == 401
+
+
+MANY = """
+    INSERT INTO dust_balance (customer_id, balance, version, updated_at)
+    SELECT 'cus_' || lpad(n::text, 5, '0'), (n * 7919) % 10007, 0,
+           TIMESTAMPTZ '2026-01-01Z' + n * INTERVAL '1 minute'
+    FROM generate_series(1, 5000) n;
+    INSERT INTO order_settlement (order_id, customer_id, booked, placed_at, currency_code, spent)
+    SELECT 'order_' || n || '_' || m, 'cus_' || lpad(n::text, 5, '0'),
+           CASE WHEN n % 500 = 0 THEN 60 ELSE 5 END, '{placed}', 'eur', 5
+    FROM generate_series(1, 5000) n, generate_series(1, 10) m;
+    ANALYZE dust_balance; ANALYZE order_settlement
+"""
+
+
+@pytest.fixture
+def many_members(settings: dict[str, str]) -> Iterator[None]:
+    """5,000 members with ten orders each, of whom ten are gold. They have no ledger, so they go before the audit."""
+    set_rules(earn={"rates": {"eur": "1"}}, tiers=TIERS)
+    with psycopg.connect(settings["DUST_DATABASE_URL"], autocommit=True) as owner:
+        owner.execute(MANY.format(placed=order()["created_at"]))
+        yield
+        owner.execute("TRUNCATE dust_balance, order_settlement")
+
+
+@pytest.mark.usefixtures("many_members")
+def test_5000_members_with_50000_orders_are_listed_within_a_second(api: TestClient, medusa: FakeMedusa) -> None:
+    queries = [({"sort": sort}, 100) for sort in SORTS]
+    for query, count in (*queries, ({"tier": "gold"}, 10), ({"q": "cus_0421"}, 10)):
+        seconds = []
+        # The best of three: other programs of the machine take their share.
+        for _ in range(3):
+            started = time.perf_counter()
+            assert len(page(api, limit=100, **query)["customers"]) == count
+            seconds.append(time.perf_counter() - started)
+        assert min(seconds) < 1, query
