@@ -8,7 +8,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, Field, model_validator
 
-from bridge.api.store.rewards import QuotedReward, quote_rewards
+from bridge.api.store.rewards import QuotedReward, quoted_rewards
 from bridge.api.store.routing import store_router
 from bridge.clock import now
 from bridge.db import transaction
@@ -45,6 +45,7 @@ from bridge.redemptions.pricing.terms import (
     unpaid_units,
 )
 from bridge.redemptions.repository import Redemption, open_for_cart, units_paid_for_cart
+from bridge.redemptions.reward_offers import offer_rewards
 from bridge.redemptions.service import has_max_open
 from bridge.redemptions.tables import RedemptionKind
 from bridge.settlement.forecast import forecast
@@ -149,6 +150,9 @@ def _quote(customer_id: CustomerId, wish: QuoteRequest) -> Quote:
     mixed = with_differing_prices(asked, get_medusa()) if asked else set()
     due = _priced_items(cart, without(dust_only, mixed), paid)
     cost = sum(item.dust for item in due)
+    rewards = offer_rewards(
+        rules, cart=cart, basket=basket, available=available, mixed_prices=mixed, too_many_open=too_many_open
+    )
     return Quote(
         currency_code=currency,
         earn=expected.dust,
@@ -162,14 +166,7 @@ def _quote(customer_id: CustomerId, wish: QuoteRequest) -> Quote:
         dust_only_items=due,
         optional=[] if too_many_open else _priced_items(cart, without(optional_prices(settings), mixed), paid),
         redemptions=[_quoted_redemption(each) for each in open_redemptions],
-        rewards=quote_rewards(
-            rules,
-            cart=cart,
-            basket=basket,
-            available=available,
-            mixed_prices=mixed,
-            too_many_open=too_many_open,
-        ),
+        rewards=quoted_rewards(rules, rewards),
     )
 
 

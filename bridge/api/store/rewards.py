@@ -1,25 +1,19 @@
 """Store API: the catalogue of rewards."""
 
-from collections.abc import Collection
-from typing import Annotated
+from collections.abc import Iterable
+from typing import Annotated, Any
 
 from fastapi import Header, Response
 from pydantic import BaseModel, Field
 
 from bridge.api.store.routing import store_router
 from bridge.db import transaction
-from bridge.errors import DustError
 from bridge.http.etag import cached
 from bridge.http.problems import describe_problems
 from bridge.http.schemas import money
-from bridge.ids import ProductId
-from bridge.ledger.account import InsufficientDust
-from bridge.medusa.carts import Cart
 from bridge.programme.rules import MoneyByCurrency, Redeem, Reward, RewardKind
 from bridge.programme.versions import current_version
-from bridge.redemptions.pricing.basket import Basket
-from bridge.redemptions.pricing.rewards import CartBelowMinimum, reward_terms
-from bridge.redemptions.service import TooManyOpenRedemptions
+from bridge.redemptions.reward_offers import RewardOffer, rewards_by_price
 
 router = store_router()
 
@@ -71,52 +65,25 @@ def read_rewards(if_none_match: Annotated[str | None, Header()] = None) -> Respo
 
 def list_rewards(rules: Redeem) -> list[RewardResponse]:
     """All rewards, cheapest first."""
-    return [RewardResponse.model_validate(_view(rules, reward)) for reward in _by_price(rules)]
+    return [RewardResponse.model_validate(_view(rules, reward)) for reward in rewards_by_price(rules)]
 
 
-def quote_rewards(
-    rules: Redeem,
-    *,
-    cart: Cart | None,
-    basket: Basket | None,
-    available: int,
-    mixed_prices: Collection[ProductId],
-    too_many_open: bool,
-) -> list[QuotedReward]:
-    """Each reward, with whether it can be redeemed for this cart, or without a cart if `cart` is None."""
-    quoted = []
-    for reward in _by_price(rules):
-        refusal: DustError | None = None
-        try:
-            reward_terms(rules, reward, cart=cart, basket=basket, mixed_prices=mixed_prices)
-        except DustError as error:
-            refusal = error
-        fits, affordable = refusal is None, reward.dust <= available
-        missing = refusal.missing if isinstance(refusal, CartBelowMinimum) else None
-        if fits and not affordable:
-            # The cart comes first, in the order in which a redemption checks.
-            refusal = InsufficientDust(asked=reward.dust, available=available)
-        if too_many_open:
-            refusal = TooManyOpenRedemptions()
-        quoted.append(
-            QuotedReward(
-                **_view(rules, reward),
-                affordable=affordable,
-                fits=fits,
-                missing_dust=max(0, reward.dust - available),
-                missing_amount=money(missing),
-                reason=refusal.message if refusal else None,
-                reason_code=refusal.code if refusal else None,
-            )
+def quoted_rewards(rules: Redeem, offers: Iterable[RewardOffer]) -> list[QuotedReward]:
+    return [
+        QuotedReward(
+            **_view(rules, offer.reward),
+            affordable=offer.affordable,
+            fits=offer.fits,
+            missing_dust=offer.missing_dust,
+            missing_amount=money(offer.missing_amount),
+            reason=offer.refusal.message if offer.refusal else None,
+            reason_code=offer.refusal.code if offer.refusal else None,
         )
-    return quoted
+        for offer in offers
+    ]
 
 
-def _by_price(rules: Redeem) -> list[Reward]:
-    return sorted(rules.rewards, key=lambda reward: reward.dust)
-
-
-def _view(rules: Redeem, reward: Reward) -> dict[str, object]:
+def _view(rules: Redeem, reward: Reward) -> dict[str, Any]:
     return {
         "id": reward.id,
         "name": reward.name,
