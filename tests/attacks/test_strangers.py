@@ -69,7 +69,7 @@ def attempts(api: TestClient, victims: dict[str, str]) -> list[tuple[str, str, d
             continue
         for method, operation in operations.items():
             names = [each["name"] for each in operation.get("parameters", []) if each["in"] == "query"]
-            url = path.replace("{redemption_id}", victims["redemption_id"])
+            url = path.replace("{redemption_id}", victims["redemption_id"]).replace("{order_id}", victims["order_id"])
             assert "{" not in url, "say here whose id this new parameter is"
             for cursor in ("cursor", "cursor of redemptions"):
                 query = {"customer_id": VICTIM, **({"cursor": victims[cursor]} if "cursor" in names else {})}
@@ -106,6 +106,10 @@ def test_nobody_elses_is_answered_as_what_does_not_exist(api: TestClient, victim
         theirs = api.request(method, f"/store/dust/redemptions/{victims['redemption_id']}", headers=headers)
         nobodys = api.request(method, "/store/dust/redemptions/red_0000000000000000000000000A", headers=headers)
         assert (theirs.status_code, theirs.json()["code"]) == (nobodys.status_code, nobodys.json()["code"])
+    theirs = api.get(f"/store/dust/orders/{victims['order_id']}", headers=headers)
+    nobodys = api.get("/store/dust/orders/order_0000000000000000000000000A", headers=headers)
+    assert (theirs.status_code, theirs.json()) == (nobodys.status_code, nobodys.json())
+    assert theirs.status_code == 404
     for path, more in (("quote", {}), ("redemptions", {"dust": 100}), ("quote/guest", {})):
         for cart_id in (victims["cart_id"], "cart_9"):
             body, key = {"cart_id": cart_id, **more}, {"idempotency-key": cart_id}
