@@ -15,10 +15,10 @@ from bridge.redemptions.tables import dust_redemption_code
 from bridge.settlement.tables import order_settlement
 
 
-class UnknownOrder(NotFound):
+class OrderNotFound(NotFound):
     """The order does not exist, was not settled yet, or belongs to another customer."""
 
-    code = "unknown_order"
+    code = "order_not_found"
 
     def __init__(self) -> None:
         super().__init__("This order was not found among yours.")
@@ -48,7 +48,7 @@ class OrderPoints:
 
 
 def read_order_points(connection: Connection, customer_id: CustomerId, order_id: OrderId) -> OrderPoints:
-    """Return what this order of the customer did to their points. Raises `UnknownOrder`."""
+    """Return what this order of the customer did to their points. Raises `OrderNotFound`."""
     order = order_settlement.c
     row = connection.execute(
         select(
@@ -57,7 +57,7 @@ def read_order_points(connection: Connection, customer_id: CustomerId, order_id:
         ).where(order.order_id == order_id, order.customer_id == customer_id, order.facts_version.is_not(None))
     ).one_or_none()  # fmt: skip
     if row is None:
-        raise UnknownOrder
+        raise OrderNotFound
     lots = dust_lot.c
     pending = connection.execute(
         select(
