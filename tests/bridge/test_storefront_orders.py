@@ -159,7 +159,7 @@ def test_a_spend_names_its_order_by_number(api: TestClient, medusa: FakeMedusa) 
     settle(numbered(12, lines=[line(price=20, discount=5, code=code)]))
     spent = next(row for row in transactions(api) if row["kind"] == "redeem")
     assert (spent["amount"], spent["order_number"]) == (-500, "12")
-    assert spent["description"] == "Dust spent on an order (order 12)"
+    assert spent["description"] == "Points spent on an order (order 12)"
 
 
 def test_an_internal_reason_is_not_shown(api: TestClient) -> None:
