@@ -113,9 +113,29 @@ export interface paths {
         };
         /**
          * Read Own Transactions
-         * @description List the customer's transactions, newest first.
+         * @description List the customer's transactions and pending points, newest first.
          */
         get: operations["read_own_transactions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/store/dust/orders/{order_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Own Order
+         * @description Return what one of the customer's orders has earned, spent and given back. Orders of others are not found.
+         */
+        get: operations["read_own_order"];
         put?: never;
         post?: never;
         delete?: never;
@@ -350,6 +370,29 @@ export interface paths {
          * @description Remove the points settings of a product.
          */
         delete: operations["drop_product"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/dust/customers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Members
+         * @description List the members: customers who have or had points.
+         *
+         *     Names and e-mail addresses are searched in Medusa, as Dust has none: at most 100 customers that match. While Medusa
+         *     is unavailable, only ids are searched, and `warning` says so.
+         */
+        get: operations["read_members"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -633,6 +676,48 @@ export interface paths {
          * @description List all versions of the programme, newest first.
          */
         get: operations["read_versions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/dust/programme/simulate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Simulate Programme
+         * @description Request a simulation: what orders of the past would have earned by this programme. Nothing else changes.
+         *
+         *     It takes minutes. The answer's `Location` is where to ask for its state and result. They are kept for 30 days.
+         */
+        post: operations["simulate_programme"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/dust/programme/simulations/{simulation_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Programme Simulation
+         * @description Return a simulation with its state, and its result once it is done.
+         */
+        get: operations["read_programme_simulation"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1205,6 +1290,26 @@ export interface components {
             products: components["schemas"]["AdminProduct"][];
             /** Next Cursor */
             next_cursor?: string | null;
+        };
+        /** AffectedOrder */
+        AffectedOrder: {
+            /** Order Id */
+            order_id: string;
+            /** Customer Id */
+            customer_id: string | null;
+            /**
+             * Placed At
+             * Format: date-time
+             */
+            placed_at: string;
+            /** Currency Code */
+            currency_code: string;
+            /** Now */
+            now: number;
+            /** Then */
+            then: number;
+            /** Difference */
+            difference: number;
         };
         /** AttemptResponse */
         AttemptResponse: {
@@ -1781,6 +1886,11 @@ export interface components {
             type: "dust.earned";
             data: components["schemas"]["EarnedData"];
         };
+        /**
+         * EntryState
+         * @enum {string}
+         */
+        EntryState: "pending" | "booked";
         /** ErasedResponse */
         ErasedResponse: {
             /** Customer Id */
@@ -2374,6 +2484,54 @@ export interface components {
             /** Expires At */
             expires_at: string | null;
         };
+        /** MemberList */
+        MemberList: {
+            /** Customers */
+            customers: components["schemas"]["MemberResponse"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+            /**
+             * Warning
+             * @description What could not be searched, if anything
+             */
+            warning: string | null;
+        };
+        /** MemberResponse */
+        MemberResponse: {
+            /** Customer Id */
+            customer_id: string;
+            /**
+             * Balance
+             * @description Points that the customer owns; negative after a reversal of spent points
+             */
+            balance: number;
+            /**
+             * Available
+             * @description Points that can be spent now
+             */
+            available: number;
+            /** Held */
+            held: number;
+            /** Pending */
+            pending: number;
+            /**
+             * Tier
+             * @description Name of the tier; null below the first, or if the programme has no tiers
+             */
+            tier: string | null;
+            /**
+             * Last Activity
+             * Format: date-time
+             * @description When a transaction was booked last
+             */
+            last_activity: string;
+        };
+        /**
+         * MemberSort
+         * @description What the list is sorted by; with `-` downwards. Members with equal values are sorted by their id.
+         * @enum {string}
+         */
+        MemberSort: "customer_id" | "-customer_id" | "balance" | "-balance" | "last_activity" | "-last_activity";
         /** MergeList */
         MergeList: {
             /** Merges */
@@ -2683,6 +2841,135 @@ export interface components {
              * @description The newest orders with dust-only products not paid with points
              */
             unpaid_orders: string[];
+        };
+        /**
+         * OwnOrderResponse
+         * @description What an order did to the customer's points, in whole points.
+         */
+        OwnOrderResponse: {
+            /** Order Id */
+            order_id: string;
+            /**
+             * Order Number
+             * @description The number that the shopper knows the order by
+             */
+            order_number: string | null;
+            /**
+             * State
+             * @description `pending`: it will earn later, or what it earned cannot be spent yet; `booked`: all is settled
+             * @enum {string}
+             */
+            state: "pending" | "booked";
+            /**
+             * Earned
+             * @description Points that the customer has from it now, pending ones included
+             */
+            earned: number;
+            /**
+             * Pending
+             * @description The part of earned that cannot be spent yet
+             */
+            pending: number;
+            /**
+             * Matures At
+             * @description When the first pending points can be spent; null if none are, or if they wait for the payment
+             */
+            matures_at: string | null;
+            /**
+             * Taken Back
+             * @description Points it had earned that a cancel, a return or a change took back
+             */
+            taken_back: number;
+            /**
+             * Spent
+             * @description Points that were spent on it
+             */
+            spent: number;
+            /**
+             * Given Back
+             * @description The part of spent that a cancel, a return or a change gave back
+             */
+            given_back: number;
+            /** Placed At */
+            placed_at: string | null;
+        };
+        /** OwnTransactionList */
+        OwnTransactionList: {
+            /** Transactions */
+            transactions: components["schemas"]["OwnTransactionResponse"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+        };
+        /**
+         * OwnTransactionResponse
+         * @description A transaction of the customer, or its points that are still pending.
+         *
+         *     The amounts of all `booked` ones add up to the balance, those of all `pending` ones to the pending points. A
+         *     transaction can be listed once in each state.
+         */
+        OwnTransactionResponse: {
+            /** Id */
+            id: string;
+            /**
+             * Amount
+             * @description Whole points: positive for a credit, negative for a debit
+             */
+            amount: number;
+            /**
+             * Type
+             * @example credit
+             * @example debit
+             */
+            type: string;
+            /**
+             * Kind
+             * @example earn
+             * @example bonus
+             * @example adjust
+             * @example import
+             * @example redeem
+             * @example refund
+             * @example reverse
+             * @example expire
+             * @example transfer
+             */
+            kind: string;
+            /** Reference Type */
+            reference_type: string;
+            /** Reference Id */
+            reference_id: string;
+            /** Description */
+            description: string;
+            /** Balance After */
+            balance_after: number;
+            /**
+             * Event At
+             * Format: date-time
+             * @description When it happened in the shop
+             */
+            event_at: string;
+            /**
+             * Created At
+             * Format: date-time
+             * @description When it was recorded
+             */
+            created_at: string;
+            state: components["schemas"]["EntryState"];
+            /**
+             * Matures At
+             * @description When the pending points can be spent; null if they are booked, or wait for the order to be paid
+             */
+            matures_at: string | null;
+            /**
+             * Expires At
+             * @description When the first of the points that are left of it expire; null if none do
+             */
+            expires_at: string | null;
+            /**
+             * Order Number
+             * @description Number of the order that it belongs to, as the shopper knows it
+             */
+            order_number: string | null;
         };
         /** PendingLotResponse */
         PendingLotResponse: {
@@ -3701,6 +3988,155 @@ export interface components {
             dust: number;
         };
         /**
+         * SimulatedSlice
+         * @description Some of the orders, and the whole points that they earn by the programme in force and by the other one.
+         */
+        SimulatedSlice: {
+            /**
+             * Name
+             * @description The month, the currency or the rule
+             */
+            name: string;
+            /** Orders */
+            orders: number;
+            /** Now */
+            now: number;
+            /** Then */
+            then: number;
+            /** Difference */
+            difference: number;
+        };
+        /**
+         * SimulationRequest
+         * @description A programme to compare with the one in force, and the orders to compare them with.
+         */
+        SimulationRequest: {
+            /**
+             * Document
+             * @description The programme document; missing keys get their defaults
+             */
+            document: {
+                [key: string]: unknown;
+            };
+            /**
+             * Since
+             * Format: date-time
+             * @description Only orders placed at this time or later
+             */
+            since: string;
+            /**
+             * Until
+             * @description Only orders placed before this time; default: now
+             */
+            until?: string | null;
+        };
+        /** SimulationResponse */
+        SimulationResponse: {
+            /** Id */
+            id: string;
+            state: components["schemas"]["SimulationState"];
+            /**
+             * Since
+             * Format: date-time
+             */
+            since: string;
+            /**
+             * Until
+             * Format: date-time
+             */
+            until: string;
+            /** @description Null until the state is `done` */
+            result: components["schemas"]["SimulationResult"] | null;
+            /**
+             * Reason
+             * @description Why it failed, or why it has to start again
+             */
+            reason: string | null;
+            /**
+             * Actor
+             * @description Who requested it
+             */
+            actor: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Started At */
+            started_at: string | null;
+            /** Finished At */
+            finished_at: string | null;
+        };
+        /** SimulationResult */
+        SimulationResult: {
+            /**
+             * Since
+             * Format: date-time
+             */
+            since: string;
+            /**
+             * Until
+             * Format: date-time
+             */
+            until: string;
+            /**
+             * Present Version
+             * @description The version of the programme that was in force
+             */
+            present_version: number;
+            /** Orders */
+            orders: number;
+            /**
+             * Now
+             * @description Points that the orders earn by the programme in force
+             */
+            now: number;
+            /**
+             * Then
+             * @description Points that they would earn by the other programme
+             */
+            then: number;
+            /** Difference */
+            difference: number;
+            /**
+             * Changed
+             * @description Number of orders that would earn another number of points
+             */
+            changed: number;
+            /**
+             * Customers
+             * @description Number of their customers
+             */
+            customers: number;
+            /** By Month */
+            by_month: components["schemas"]["SimulatedSlice"][];
+            /** By Currency */
+            by_currency: components["schemas"]["SimulatedSlice"][];
+            /** By Rule */
+            by_rule: components["schemas"]["SimulatedSlice"][];
+            /**
+             * Most Affected
+             * @description Orders with the largest differences
+             */
+            most_affected: components["schemas"]["AffectedOrder"][];
+            /**
+             * Unreadable
+             * @description Orders that could not be read and are left out
+             */
+            unreadable: string[];
+            /**
+             * Limits And Tiers Begin At Nothing
+             * @description Whether limits or tiers miss what customers had before `since`: then start earlier
+             */
+            limits_and_tiers_begin_at_nothing: boolean;
+        };
+        /**
+         * SimulationState
+         * @description `pending` → `running` → `done` or `failed`. A running one whose worker died is `pending` again.
+         * @enum {string}
+         */
+        SimulationState: "pending" | "running" | "done" | "failed";
+        /**
          * State
          * @description `pending` → `active` → `captured` or `released`; `failed` if Medusa refuses the promotion.
          * @enum {string}
@@ -4330,11 +4766,69 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["TransactionList"];
+                    "application/json": components["schemas"]["OwnTransactionList"];
                 };
             };
             /** @description Not authenticated */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid input */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_own_order: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                order_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OwnOrderResponse"];
+                };
+            };
+            /** @description Not authenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5402,6 +5896,66 @@ export interface operations {
             };
         };
     };
+    read_members: {
+        parameters: {
+            query?: {
+                /** @description A part of the customer id, or of the name or e-mail address in Medusa */
+                q?: string | null;
+                /** @description Name of a tier of the programme in force */
+                tier?: string | null;
+                /** @description Only members whose balance is below zero */
+                negative?: boolean;
+                /** @description What to sort by; with `-` downwards */
+                sort?: components["schemas"]["MemberSort"];
+                /** @description Maximum number of rows on a page */
+                limit?: number;
+                /** @description `next_cursor` of the previous page */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemberList"];
+                };
+            };
+            /** @description Not authenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid input */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     read_customer: {
         parameters: {
             query?: never;
@@ -6238,6 +6792,133 @@ export interface operations {
             };
             /** @description Not authenticated */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid input */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    simulate_programme: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SimulationRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SimulationResponse"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not authenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid input */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_programme_simulation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                simulation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SimulationResponse"];
+                };
+            };
+            /** @description Not authenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
