@@ -32,64 +32,102 @@ CommaList = Annotated[tuple[str, ...], NoDecode]
 class Settings(BaseSettings):
     """All settings. Secrets are never shown in a repr or a log."""
 
+    # The docstring of a field is its description in the generated settings reference.
     model_config = SettingsConfigDict(
-        env_prefix="DUST_", extra="ignore", env_ignore_empty=True, frozen=True, populate_by_name=True
+        env_prefix="DUST_",
+        extra="ignore",
+        env_ignore_empty=True,
+        frozen=True,
+        populate_by_name=True,
+        use_attribute_docstrings=True,
     )
 
     database_url: str | None = None
-    # Whether Dust connects through a pooler that assigns connections per transaction, such as PgBouncer.
+    """`postgresql://…`, Postgres 14 to 18. With several servers in the address, the one that accepts writes is used.
+    `dust up` starts its own Postgres in `DUST_DATA_DIR` if this is unset."""
     database_pooled: bool = False
-    # Only for `dust migrate`, if DUST_DATABASE_URL names a user who does not own the tables.
+    """Whether the connection goes through a pooler that assigns connections per transaction, such as PgBouncer."""
     owner_database_url: str | None = None
+    """The address for `dust migrate`, if the user in `DUST_DATABASE_URL` does not own the tables."""
     broker_url: str | None = None
-    # Certificate authority of the broker, if the machine does not trust it already.
+    """`redis://…` (Redis 6.2 or later) or `amqp://…` (RabbitMQ 3.10 or later). List all nodes of a RabbitMQ cluster,
+    separated by `;`. `dust up` starts its own Redis if this is unset."""
     broker_ca_file: Path | None = None
+    """A PEM file with the certificate authority of an `amqps://` or `rediss://` broker, if the machine does not trust
+    it already."""
     data_dir: Path = Path(".dust")
+    """The folder for the data of the embedded servers, generated secrets and Flower's history."""
     host: str = "127.0.0.1"
+    """The address on which the API listens, and Flower if it has a login."""
     port: int = Field(default=8600, ge=0, le=65535)
+    """The port of the API."""
     flower_port: int = Field(default=5555, ge=0, le=65535)
+    """The port of Flower."""
 
     medusa_url: str | None = None
+    """The address of Medusa."""
     medusa_api_key: SecretStr | None = None
+    """A secret API key of Medusa, `sk_…`."""
     medusa_publishable_key: str | None = None
+    """A publishable API key of Medusa, `pk_…`. Needed to read carts."""
     medusa_timeout_seconds: float = Field(default=5.0, gt=0, le=30)
+    """Timeout of each call to Medusa, in seconds."""
 
     webhook_secrets: Annotated[tuple[SecretStr, ...], NoDecode] = ()
+    """Secrets of incoming webhooks, `whsec_…`, separated by commas. A signature by any of them is valid, so you can
+    rotate them. `dust secret` makes one, and `dust up` makes its own if this is unset."""
     jwt_secret: SecretStr | None = None
+    """Medusa's `jwtSecret` (HS256). Set this or `DUST_JWT_PUBLIC_KEY`. This secret can also sign tokens of Medusa's
+    administrators. `dust up` makes its own if neither is set."""
     jwt_public_key: str | None = None
+    """Medusa's `jwtPublicKey` in PEM (RS256, recommended)."""
     admin_token: SecretStr | None = None
+    """The token for `/admin/dust/*`, at least 32 characters. `dust up` makes its own if this is unset."""
     flower_basic_auth: SecretStr | None = None
+    """Flower's login, `user:password`. Without it Flower starts only as part of `dust up`, on loopback."""
     flower_cookie_secret: SecretStr | None = None
-    # Set by `dust up` for its own Flower, not by users: it may run without a login, on loopback only.
+    """Signs Flower's cookies, so that open pages work after a restart. `dust up` makes its own if this is unset."""
+    # Set by `dust up` for its own Flower, not by users, and left out of the reference: it may run without a login, on
+    # loopback only.
     flower_open: bool = False
     cors_origins: CommaList = ()
-    # Proxies whose `X-Forwarded-For` names the client: addresses or networks, or * for all.
+    """Origins whose pages may call Dust directly, separated by commas."""
     trusted_proxies: CommaList = ("127.0.0.1",)
-    # Requests per client and endpoint: public product settings and rewards; a guest's quote; and requests of signed-in
-    # customers that call Medusa.
+    """Proxies whose `X-Forwarded-For` names the client: addresses or networks separated by commas, or `*` for all. Name
+    your reverse proxy, and Medusa if the plugin forwards requests."""
     rate_limit_public: str = "6000/minute"
+    """Public requests (products, programme, rewards) per client address and process; above it, 429."""
     rate_limit_guests: str = "600/minute"
+    """Quotes for guests, and forecasts, per client address."""
     rate_limit_customers: str = "120/minute"
-    # The shop's address for outgoing webhooks. Any address is allowed, loopback too, because the operator sets it.
+    """Quotes, redemptions, releases and referrals per customer."""
+    # Any address is allowed, loopback too, because the operator sets it.
     outgoing_webhook_url: str | None = None
-    # Needed only where outgoing webhooks are sent: `require_outgoing_webhook_secret`.
+    """The shop's address for outgoing webhooks."""
     outgoing_webhook_secret: SecretStr | None = None
+    """Signs outgoing webhooks, `whsec_…`. Needed if `DUST_OUTGOING_WEBHOOK_URL` is set, in the process that sends
+    them."""
     log_format: str | None = Field(default=None, pattern="^(console|json)$")
+    """`console` or `json`. By default `console` on a terminal and `json` elsewhere."""
     # OpenTelemetry's own variable, so that one setting works for all programs of a machine. Its other variables
     # (headers, protocol, sampling) are read by its library.
     otlp_endpoint: str | None = Field(
         default=None, validation_alias=AliasChoices("OTEL_EXPORTER_OTLP_ENDPOINT", "DUST_OTLP_ENDPOINT")
     )
+    """Where OpenTelemetry traces are sent. Needs the extra `tracing`."""
 
-    # Whether `dust clock` can move the time. Never set it in production.
     test_clock: bool = False
+    """Whether `dust clock` can move the time. `dust up` with its own Postgres sets it. Never set it in production."""
 
-    # Attempts per event with temporary errors (Medusa down, for example) before it is marked as failed.
     retry_attempts: int = Field(default=10, ge=1, le=50)
-    # Days until the bodies of processed events are reduced to ids.
+    """Attempts per event with temporary errors (Medusa down, for example) before it is marked as failed. Ten attempts
+    take about twelve minutes."""
     inbox_days: int = Field(default=90, ge=1, le=3650)
+    """Days until the bodies of processed events are reduced to ids."""
     reconcile_seconds: int = Field(default=60, ge=1)
+    """Seconds between two polls of Medusa for changes."""
     sweep_seconds: int = Field(default=5, ge=1)
+    """Seconds until a lost message to a worker is replaced."""
 
     @field_validator("webhook_secrets", "cors_origins", "trusted_proxies", mode="before")
     @classmethod

@@ -15,6 +15,7 @@ from bridge.errors import DustError
 from bridge.http.problems import status_of
 from bridge.queue import enqueue
 from bridge.settings import Settings
+from tests.support.docs import HOOKS
 from tests.support.source_files import ROOT, files_of, imports
 
 # A package may import itself, those after it, and the shared ones.
@@ -192,7 +193,7 @@ CONTRACT_SETTINGS = (
 
 
 def test_the_docs_name_every_setting() -> None:
-    documented = set(re.findall(r"`([A-Z_]+)`", (ROOT / "docs/reference/settings.md").read_text()))
+    documented = set(re.findall(r"`([A-Z_]+)`", HOOKS.settings_page()))
     internal = {"DUST_FLOWER_OPEN"}
     fields = {f"DUST_{name.upper()}" for name in Settings.model_fields}
     assert set(CONTRACT_SETTINGS) <= fields

@@ -20,7 +20,7 @@ def examine(flower_url: str | None = None) -> Iterator[Finding]:
         settings = load_settings()
     except SettingsError as error:
         for problem in error.problems:
-            fix = "Change or unset the variable; docs/reference/settings.md explains each."
+            fix = "Change or unset the variable; the settings reference explains each."
             yield Finding(check="settings", ok=False, detail=problem, fix=fix)
         return
     well: set[str] = set()
