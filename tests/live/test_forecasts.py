@@ -101,7 +101,11 @@ def test_products_forecast_for_a_page_what_they_earn(world: World) -> None:
         {"product_id": keys.hoodie.id, "amount": "10.00", "quantity": 2},
         {"product_id": keys.shorts.id, "amount": "10.00"},
     ]
-    found = world.bridge.ask("POST", "/store/dust/forecast", {"currency_code": "eur", "items": items})
+    wanted = {"currency_code": "eur", "items": items}
+    found = world.bridge.ask("POST", "/store/dust/forecast", wanted)
+    with world.shopper() as shopper:
+        # By Medusa, for a customer who is in no group and no tier.
+        assert shopper.ask("POST", "/store/dust/forecast", wanted) == found
     # 1.3 points per euro; the hoodie is in the category, the shorts in the collection that earns nothing.
     assert [item["earn"] for item in found["items"]] == [13, 65, 0]
     assert found["total"] == 78

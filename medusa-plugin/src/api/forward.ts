@@ -46,6 +46,11 @@ export async function forwardAsAnybody(req: MedusaRequest, res: MedusaResponse):
   await forward(req, res, addresses ? { "x-forwarded-for": addresses } : {}, SHOPPER_READ_SECONDS)
 }
 
+/** Pass on what everybody may ask, and what says more to a customer who is signed in. */
+export async function forwardAsShopper(req: MedusaRequest, res: MedusaResponse): Promise<void> {
+  await (actorOf(req) ? forwardAsCustomer(req, res) : forwardAsAnybody(req, res))
+}
+
 /** Undefined when nobody is signed in, whatever the type says. */
 function actorOf(req: MedusaRequest): string | undefined {
   return (req as AuthenticatedMedusaRequest).auth_context?.actor_id

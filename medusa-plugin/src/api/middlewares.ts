@@ -117,5 +117,10 @@ export default defineMiddlewares({
       methods: ["PUT"],
       bodyParser: { sizeLimit: "1mb" },
     },
+    {
+      matcher: "/admin/dust/programme/simulate",
+      methods: ["POST"],
+      bodyParser: { sizeLimit: "1mb" },
+    },
   ],
 })

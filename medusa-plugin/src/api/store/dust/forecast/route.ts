@@ -1,0 +1,1 @@
+export { forwardAsShopper as POST } from "../../../forward"
