@@ -32,6 +32,6 @@ def _of_lines(lines: Iterable[Mapping[str, Any]]) -> Iterable[str]:
         yield "multiplied by " + ", ".join(names)
     fixed = dict.fromkeys(line["fixed"] for line in lines if "fixed" in line)
     if fixed:
-        yield "fixed dust for some products: " + ", ".join(f"{dust} each" for dust in fixed)
+        yield "fixed points for some products: " + ", ".join(f"{dust} each" for dust in fixed)
     if any(line.get("excluded") for line in lines):
         yield "some products earn nothing"
