@@ -45,17 +45,17 @@ def ready() -> Response:
     Without the broker requests are still accepted and the sweep catches up later. That is `degraded`, not a 503.
     """
     missing = _missing_settings()
-    event = promise = None
+    event = redemption = None
     try:
         with transaction() as connection:
             if migrations.is_behind(migrations.current_revision(connection)):
                 missing.append("migrations")
             else:
-                event, promise = oldest_waiting(connection), oldest_pending(connection)
+                event, redemption = oldest_waiting(connection), oldest_pending(connection)
     except Unavailable:
         missing.append("database")
     degraded = [] if _broker_answers() else ["broker"]
-    ages = {"oldest_waiting_event_seconds": _age(event), "oldest_waiting_promise_seconds": _age(promise)}
+    ages = {"oldest_waiting_event_seconds": _age(event), "oldest_waiting_promise_seconds": _age(redemption)}
     if missing:
         return problem(503, "not_ready", f"Missing: {', '.join(missing)}.", missing=missing, degraded=degraded)
     return JSONResponse({"status": "ok", "degraded": degraded, **ages})

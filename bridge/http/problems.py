@@ -59,7 +59,7 @@ class Problem(BaseModel):
 
 
 def status_of(error: DustError) -> int:
-    """The HTTP status of an error. A class may set its own `status` where CONTRACT requires one (400, 413)."""
+    """The HTTP status of an error. A class may set its own `status` for its own reason (400, 413)."""
     own = getattr(error, "status", None)
     if isinstance(own, int):
         return own

@@ -1,4 +1,4 @@
-"""Parse events from their raw body. Types and payloads: CONTRACT "Webhooks in", Medusa 2.21.2."""
+"""Parse events from their raw body. Types and payloads are those of Medusa 2.21.2."""
 
 import json
 from collections.abc import Mapping

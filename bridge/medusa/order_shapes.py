@@ -34,7 +34,7 @@ ORDER_FIELDS = ",".join((
     "returns.id,returns.status,returns.refund_amount,returns.received_at,returns.items.*",
     "returns.exchange_id,returns.claim_id,cart.id",
 ))  # fmt: skip
-"""The `fields` query that CONTRACT documents for snapshots and that the bridge uses when it fetches."""
+"""The `fields` query for snapshots in webhooks, which the bridge uses itself when it fetches an order."""
 
 
 class Shape(BaseModel):

@@ -22,7 +22,7 @@ from bridge.settlement.check import look_at_sample
 # Codes of redemptions that were closed earlier have been checked often enough.
 _MEDUSA_LOOK_BACK = timedelta(days=2)
 # A redemption that is this late has not just missed one sweep.
-_PROMISE_GRACE = timedelta(minutes=15)
+_REDEMPTION_GRACE = timedelta(minutes=15)
 # Longer than any retry interval: an event that is overdue for longer is not being processed.
 _EVENT_GRACE = timedelta(hours=1)
 # The sweep runs every minute.
@@ -263,12 +263,12 @@ _SQL_CHECKS: dict[str, str] = {
 
 # Invariants that may be violated until a sweep has run. Each has a grace period.
 _LATE_CHECKS: dict[str, tuple[str, timedelta]] = {
-    "no_promise_is_overdue": (
+    "no_redemption_is_overdue": (
         """
         SELECT id AS subject, format('%s, was due at %s', state, expires_at) AS detail FROM dust_redemption
         WHERE state IN ('pending', 'active') AND expires_at < :late
         """,
-        _PROMISE_GRACE,
+        _REDEMPTION_GRACE,
     ),
     "no_event_is_forgotten": (
         """

@@ -117,7 +117,9 @@ def _redemptions(connection: Connection) -> Iterator[Metric]:
         family.add_metric([state], found.get(state, 0))
     yield family
     oldest = oldest_pending(connection)
-    yield _age("dust_promises_oldest_waiting_seconds", "Age of the promise that waits longest to be made", oldest)
+    yield _age(
+        "dust_redemptions_oldest_waiting_seconds", "Age of the redemption that waits longest for its promotion", oldest
+    )
 
 
 def _ledger(connection: Connection) -> Iterator[Metric]:
@@ -132,7 +134,7 @@ def _ledger(connection: Connection) -> Iterator[Metric]:
     yield from (postings, credited, debited)
     outstanding = sum(total.credited - total.debited for total in totals)
     yield GaugeMetricFamily("dust_outstanding", "Dust on all balances: what the shop owes", outstanding)
-    yield GaugeMetricFamily("dust_held", "Dust promised to open redemptions", sum(total.held for total in totals))
+    yield GaugeMetricFamily("dust_held", "Points on hold for open redemptions", sum(total.held for total in totals))
     yield GaugeMetricFamily("dust_pending", "Dust earned that has not matured", sum(total.pending for total in totals))
     waiting = read_waiting(connection)
     yield GaugeMetricFamily("dust_escrow", "Dust of guests' orders that waits to be claimed", waiting.dust)

@@ -1,4 +1,4 @@
-"""The programme document: one JSON object that a merchant edits. See CONTRACT, "The programme document"."""
+"""The programme document: one JSON object that a merchant edits. The reference is made from it."""
 
 import re
 from collections import Counter

@@ -130,7 +130,12 @@ def read_limit_history(
     rows = rows_of_customers(connection, person_of.keys(), placed_after=earliest)
     if lock:
         own_ids = {each.order_id for each in own}
-        may_change = [row.order_id for row in rows if row.order_id not in own_ids and not history.is_fixed(row)]
+        may_change = [
+            row.order_id
+            for row in rows
+            # What is still in escrow for a guest earns nothing here: a claim of it must not wait for these locks.
+            if row.order_id not in own_ids and not history.is_fixed(row) and (row.share.net or _worth_left(row))
+        ]
         locked = lock_rows(connection, may_change)
         rows = [row for each in rows if (row := locked.get(each.order_id, each)).customer_id in person_of]
     versions = versions_by_number(
@@ -191,9 +196,12 @@ def _owner(row: SettlementRow) -> CustomerId:
     return row.customer_id
 
 
+def _worth_left(row: SettlementRow) -> int:
+    """Return the order's worth without what former owners keep and what is in escrow for a guest."""
+    return max(0, (row.worth or 0) - (row.former_share or 0) - row.escrowed)
+
+
 def _claim(row: SettlementRow, rules: Programme | None) -> Claim:
-    # What former owners keep, and what is in escrow for a guest, is not available to the customer of the row.
-    worth = max(0, (row.worth or 0) - (row.former_share or 0) - row.escrowed)
     # Without rules the order counts with what it holds. So does an order settled before `worth` was stored.
     as_booked = rules is None or row.worth is None
     if row.placed_at is None:
@@ -201,7 +209,7 @@ def _claim(row: SettlementRow, rules: Programme | None) -> Claim:
     return Claim(
         order_id=row.order_id,
         placed_at=row.placed_at,
-        worth=row.share.net if as_booked else worth,
+        worth=row.share.net if as_booked else _worth_left(row),
         limits=rules.earn.limits if rules and not as_booked else _NONE,
         time_zone=rules.time_zone if rules else "UTC",
         account=_owner(row),

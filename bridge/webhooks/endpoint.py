@@ -1,4 +1,4 @@
-"""`POST /webhooks/medusa`. CONTRACT, "Webhooks in"."""
+"""`POST /webhooks/medusa`: verify the signature, store the event, answer after the commit."""
 
 import structlog
 from fastapi import APIRouter, Request, Response

@@ -1,4 +1,4 @@
-"""`POST /webhooks/medusa`: every answer of CONTRACT's table, and that nothing else can be had from it."""
+"""`POST /webhooks/medusa`: each documented answer, and nothing else."""
 
 import json
 import time

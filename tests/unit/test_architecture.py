@@ -184,7 +184,7 @@ def test_only_settings_reads_the_environment() -> None:
             assert not re.search(r"os\.environ(?!\.setdefault)|getenv", file.read_text()), file
 
 
-CONTRACT_SETTINGS = (
+PUBLIC_SETTINGS = (
     "DUST_DATABASE_URL", "DUST_BROKER_URL", "DUST_DATA_DIR", "DUST_HOST", "DUST_PORT", "DUST_FLOWER_PORT",
     "DUST_MEDUSA_URL", "DUST_MEDUSA_API_KEY", "DUST_MEDUSA_PUBLISHABLE_KEY", "DUST_WEBHOOK_SECRETS",
     "DUST_JWT_SECRET", "DUST_JWT_PUBLIC_KEY", "DUST_ADMIN_TOKEN", "DUST_FLOWER_BASIC_AUTH", "DUST_CORS_ORIGINS",
@@ -196,6 +196,6 @@ def test_the_docs_name_every_setting() -> None:
     documented = set(re.findall(r"`([A-Z_]+)`", HOOKS.settings_page()))
     internal = {"DUST_FLOWER_OPEN"}
     fields = {f"DUST_{name.upper()}" for name in Settings.model_fields}
-    assert set(CONTRACT_SETTINGS) <= fields
+    assert set(PUBLIC_SETTINGS) <= fields
     assert fields - internal - documented == {"DUST_OTLP_ENDPOINT"}
     assert "OTEL_EXPORTER_OTLP_ENDPOINT" in documented

@@ -14,8 +14,8 @@ from bridge.programme.earning import EarningLine, LineTerms, earning, line_terms
 from bridge.programme.rules import Earn, LineAttributes, Programme
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
-# CONTRACT, "The programme document", with one multiplier as it shows it.
-CONTRACT: dict[str, Any] = {
+# A whole document with one multiplier.
+DOCUMENT: dict[str, Any] = {
     "earn": {
         "rates": {"eur": "1"}, "basis": {"include_tax": False, "include_shipping": False}, "rounding": "floor",
         "when": "order.placed", "pending_days": 0, "expires_after_days": None, "excluded_product_ids": [],
@@ -38,10 +38,10 @@ def multiplier(**more: Any) -> dict[str, Any]:
 
 
 def test_the_contracts_document_is_valid_and_asks_for_nothing_more() -> None:
-    programme = Programme.model_validate(CONTRACT)
+    programme = Programme.model_validate(DOCUMENT)
     assert Programme.model_validate(programme.document()) == programme
     assert programme.looks_at == frozenset()
-    assert terms(CONTRACT["earn"]).factor == 2
+    assert terms(DOCUMENT["earn"]).factor == 2
 
 
 @pytest.mark.parametrize(

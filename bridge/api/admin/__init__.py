@@ -1,4 +1,4 @@
-"""Admin API: for merchants and operators. CONTRACT, "Admin API", has the paths and keys."""
+"""Admin API: for merchants and operators. `openapi.json` has the paths and keys."""
 
 from bridge.api.admin import (
     bonuses,

@@ -1,4 +1,4 @@
-"""Admin API: reports for merchants and accountants, as JSON or CSV. CONTRACT, "Admin API"."""
+"""Admin API: reports for merchants and accountants, as JSON or CSV."""
 
 import io
 from datetime import date, datetime, timedelta

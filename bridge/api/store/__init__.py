@@ -1,6 +1,6 @@
 """Store API: the customer's own balance, transactions and redemptions, and what a storefront may show to everybody.
 
-The paths and keys are in CONTRACT, "Store API".
+`openapi.json` has the paths and keys.
 """
 
 from bridge.api.store import (
