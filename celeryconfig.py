@@ -97,7 +97,7 @@ task_routes = {
     # The queue `medusa` has all tasks that wait for another server.
     "outgoing.*": {"queue": "medusa"},
     "upkeep.*": {"queue": "sweeps"},
-    "simulations.*": {"queue": "sweeps"},
+    "simulations.*": {"queue": "medusa"},
 }
 
 # Acknowledge after the task: if its worker is killed, it runs again. All tasks may run twice.

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
 
+from bridge.ledger.postings import MAX_DUST
 from bridge.programme.earning import Earning, LineTerms
 
 RATE, FIXED, SHIPPING, LIMIT = "rate", "fixed points", "shipping", "limit"
@@ -71,7 +72,7 @@ def _whole(exact: Mapping[str, Decimal]) -> list[RulePart]:
     parts, running, whole = [], Decimal(0), 0
     for rule, amount in exact.items():
         running += amount
-        after = int(running.quantize(Decimal("0.000001")).to_integral_value(ROUND_FLOOR))
+        after = int(min(running, Decimal(MAX_DUST)).quantize(Decimal("0.000001")).to_integral_value(ROUND_FLOOR))
         parts.append(RulePart(rule=rule, dust=after - whole))
         whole = after
     return parts

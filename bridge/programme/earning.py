@@ -93,7 +93,8 @@ def earning(
     }
     if rules.basis.include_shipping:
         shares["shipping"] = _amount(rules, shipping_net, shipping_gross) * rate * factor
-    exact = sum(shares.values(), Decimal(0)).quantize(_MILLIONTH)
+    # More than anybody can have is not computed exactly: it would have too many digits.
+    exact = min(sum(shares.values(), Decimal(0)), Decimal(MAX_DUST + 1)).quantize(_MILLIONTH)
     dust = int(exact.to_integral_value(_DECIMAL_ROUNDING[rules.rounding]))
     if dust <= 0:
         return Earning(dust=0, lines=shares, why="Nothing in the order earns dust.")

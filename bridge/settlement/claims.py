@@ -183,8 +183,10 @@ def _credit(
         connection, concerned, lots=bool(referrals), expired_of=[due.referral.id for due in referrals]
     )
     for row, dust in orders:
-        if not dust or row.programme_version is None or row.placed_at is None:
+        if not dust:
             continue
+        if row.programme_version is None or row.placed_at is None:
+            raise AssertionError("points in escrow of an order that was not settled")
         # The dates that the points would have had from the start: time in escrow changes nothing.
         matures_at, expires_at = versions[row.programme_version].programme.dates(row.placed_at)
         details = PostingDetails(

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Row, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from bridge.db.bulk import among, update_rows
+from bridge.medusa.exchanges import Shares
 from bridge.medusa.orders import Order
 from bridge.settlement.compute import OrderPlan
 from bridge.settlement.forecast import Forecast
@@ -74,7 +75,9 @@ def compare_forecasts(connection: Connection, settled: Iterable[OrderPlan], *, n
     by_cart = {
         plan.loaded.order.cart_id: plan
         for plan in settled
-        if plan.loaded.order.cart_id and plan.earning_due and not plan.loaded.row.earning_due
+        if plan.loaded.order.cart_id
+        and plan.earning_due
+        and not (plan.loaded.row.earning_due or plan.loaded.order.canceled)
     }
     if not by_cart:
         return
@@ -100,7 +103,7 @@ def _outcome(row: Row[Any], plan: OrderPlan) -> ForecastOutcome:
         return ForecastOutcome.KEPT
     if plan.loaded.version.number != row.programme_version:
         return ForecastOutcome.RULES_CHANGED
-    if _hash(plan.loaded.order) != row.cart_hash:
+    if _hash(plan.loaded.order) != row.cart_hash or plan.loaded.order.shares != Shares():
         return ForecastOutcome.CART_CHANGED
     limited = plan.allowed.dust < plan.earned.dust
     if limited or row.tier != (plan.tier["name"] if plan.tier else None):
@@ -110,8 +113,18 @@ def _outcome(row: Row[Any], plan: OrderPlan) -> ForecastOutcome:
 
 def _hash(order: Order) -> str:
     """Return a hash of what decides how much the order earns, except for the rules and other orders."""
-    lines = sorted((f"{line.product_id}", _plain(line.units), _plain(line.gross)) for line in order.lines)
-    parts = [order.currency_code, lines, _plain(order.shipping_gross), sorted(order.customer_group_ids)]
+    lines = sorted(
+        [
+            f"{line.product_id}",
+            _plain(line.units),
+            _plain(line.gross),
+            sorted(line.category_ids),
+            f"{line.collection_id}",
+        ]
+        for line in order.lines
+    )
+    kept = _plain(order.shares_without_credit.bought)
+    parts = [order.currency_code, lines, _plain(order.shipping_gross), sorted(order.customer_group_ids), kept]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 

@@ -1,32 +1,38 @@
 """Preview what settling an order as it would be changes, by settling it and undoing that."""
 
-from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from bridge.ids import CustomerId
+from bridge.ledger.merges import accounts_of_persons
 from bridge.ledger.postings import Kind
 from bridge.ledger.statements import Balance, read_balance
-from bridge.ledger.tables import dust_balance, dust_transaction
 from bridge.medusa.orders import Order
 from bridge.settlement.facts import read_revisions
-from bridge.settlement.settle import settle_orders
+from bridge.settlement.repository import read_rows
+from bridge.settlement.settle import settle_and_list
 
 
 @dataclass(frozen=True, kw_only=True)
 class Preview:
-    """What a change of an order would do to its customer's points. All amounts are 0 or more, in whole points."""
+    """What a change of an order would do to points. All amounts are 0 or more, in whole points, pending ones included.
+
+    They are those of all customers who had or have points of the order; the balances are its present customer's.
+    """
 
     customer_id: CustomerId | None
     earned_taken_back: int
     earned_added: int
-    """Points that the order earns in addition, for example if limits allow its customer more."""
+    """Points that the order, or another one under the same limits, earns in addition."""
     spent_given_back: int
     spent_added: int
     before: Balance
     after: Balance
+    escrow_before: int
+    escrow_after: int
+    """Points that a guest can claim."""
     note: str | None
     """Why the order earns nothing, or less than it is worth; None if there is nothing to say."""
 
@@ -34,33 +40,31 @@ class Preview:
 def preview_order(connection: Connection, order: Order, *, now: datetime) -> Preview:
     """Settle the order as it would be, read what that gives, and undo it. The locks end with the transaction."""
     savepoint = connection.begin_nested()
-    settled = settle_orders(connection, [order], now=now, asked=read_revisions(connection, [order.id]))[order.id]
-    customer_id = settled.customer_id or CustomerId("")
-    after = read_balance(connection, customer_id)
-    postings = _postings(connection, customer_id)
+    asked = read_revisions(connection, [order.id])
+    results, postings = settle_and_list(connection, [order], now=now, asked=asked)
+    settled = results[order.id]
+    owner = _survivor(connection, settled.customer_id) if settled.customer_id else CustomerId("")
+    after, escrow_after = read_balance(connection, owner), read_rows(connection, [order.id])[order.id].escrowed
     savepoint.rollback()
-    before, known = read_balance(connection, customer_id), _postings(connection, customer_id)
-    amounts: Counter[str] = Counter()
-    for version in postings.keys() - known.keys():
-        kind, amount = postings[version]
-        amounts[kind] += amount
+    sums = dict.fromkeys(Kind, 0)
+    for posting in postings:
+        if posting.details.reference_type in {"order", "redemption"}:
+            sums[posting.details.kind] += posting.amount + posting.pending
     return Preview(
         customer_id=settled.customer_id,
-        earned_taken_back=-amounts[Kind.REVERSE],
-        earned_added=amounts[Kind.EARN],
-        spent_given_back=amounts[Kind.REFUND],
-        spent_added=-amounts[Kind.REDEEM],
-        before=before,
+        earned_taken_back=-sums[Kind.REVERSE],
+        earned_added=sums[Kind.EARN],
+        spent_given_back=sums[Kind.REFUND],
+        spent_added=-sums[Kind.REDEEM],
+        before=read_balance(connection, owner),
         after=after,
+        escrow_before=read_rows(connection, [order.id])[order.id].escrowed,
+        escrow_after=escrow_after,
         note=settled.note,
     )
 
 
-def _postings(connection: Connection, customer_id: CustomerId) -> dict[int, tuple[str, int]]:
-    """Return kind and amount of the customer's newest postings, by version: more than one settlement can make."""
-    columns = dust_transaction.c
-    newest = select(dust_balance.c.version).where(dust_balance.c.customer_id == customer_id).scalar_subquery()
-    query = select(columns.version, columns.kind, columns.amount).where(
-        columns.customer_id == customer_id, columns.version > newest - 200
-    )
-    return {row.version: (row.kind, row.amount) for row in connection.execute(query)}
+def _survivor(connection: Connection, customer_id: CustomerId) -> CustomerId:
+    """Return the account that has the person's points: another one if the customer's was merged into it."""
+    accounts = accounts_of_persons(connection, [customer_id])[customer_id]
+    return next(account for account, merged_at in accounts.items() if merged_at is None)

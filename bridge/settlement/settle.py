@@ -21,6 +21,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from bridge.ids import CustomerId, OrderId
+from bridge.ledger.postings import Posting
 from bridge.medusa.orders import Order
 from bridge.programme.versions import longest_joint_limit_days
 from bridge.settlement.compute import OrderPlan, compute
@@ -67,9 +68,21 @@ def settle_orders(
     No outgoing webhook is sent for the `quiet` ones. `asked` are orders that Medusa was asked for, with their revision
     from before (see `read_revisions`): they count as they are, unless they were settled meanwhile.
     """
+    return settle_and_list(connection, orders, now=now, quiet=quiet, asked=asked)[0]
+
+
+def settle_and_list(
+    connection: Connection,
+    orders: Iterable[Order],
+    *,
+    now: datetime,
+    quiet: Collection[str] = (),
+    asked: Mapping[OrderId, int] | None = None,
+) -> tuple[dict[OrderId, Settled], tuple[Posting, ...]]:
+    """Like `settle_orders`; return what was posted too."""
     facts, asked = list(orders), asked or {}
     if not facts:
-        return {}
+        return {}, ()
     longest_limit_days = longest_joint_limit_days(connection)
     locked = lock_customers(connection, facts) if longest_limit_days else set()
     while True:
@@ -86,13 +99,15 @@ def settle_orders(
         # Another transaction has settled one of them for the first time since we looked. Its row exists now, and its
         # facts count. The rollback releases the locks too, so the lock order is kept.
         savepoint.rollback()
-    written = {each.order_id: each for each in write(connection, loaded, plan, quiet=quiet, now=now)}
-    return {
+    result = write(connection, loaded, plan, quiet=quiet, now=now)
+    written = {each.order_id: each for each in result.orders}
+    settled = {
         order_id: _result(written[order_id], tuple(unclear.get(order_id, ())))
         if order_id in written
         else _stale(rows[order_id], tuple(unclear.get(order_id, ())))
         for order_id in [*rows.keys() - written.keys(), *written]
     }
+    return settled, result.postings
 
 
 def _result(settled: OrderPlan, unclear: tuple[Order, ...]) -> Settled:

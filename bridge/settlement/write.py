@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from bridge.ids import CustomerId, OrderId
 from bridge.ledger.account import Account
+from bridge.ledger.postings import Posting
 from bridge.ledger.store import open_accounts, save, spent_lots, taken_lots
 from bridge.medusa.currencies import amount_to_pay
 from bridge.observability.tracing import span
@@ -72,10 +73,16 @@ def add_new_rows(connection: Connection, plan: Plan, *, quiet: Collection[str], 
     return add_rows(connection, rows)
 
 
-def write(
-    connection: Connection, loaded: Loaded, plan: Plan, *, quiet: Collection[str], now: datetime
-) -> list[OrderPlan]:
-    """Post the differences and store the results; return the plans with their final shares."""
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """The plans with their final shares, and what was posted for them."""
+
+    orders: tuple[OrderPlan, ...]
+    postings: tuple[Posting, ...]
+
+
+def write(connection: Connection, loaded: Loaded, plan: Plan, *, quiet: Collection[str], now: datetime) -> Written:
+    """Post the differences and store the results."""
     for redemption, order in loaded.second_uses:
         report_second_use(connection, redemption, order)
     accounts = _open_accounts(connection, plan, now)
@@ -88,6 +95,7 @@ def write(
         for due in plan.referrals:
             settle_referral(connection, due, accounts.by_customer, now)
         compare_forecasts(connection, settled, now=now)
+        postings = tuple(posting for account in accounts.by_customer.values() for posting in account.postings)
         save(connection, accounts.by_customer.values(), quiet=quiet)
         guests = [
             (order.loaded.order, order.loaded.known_escrow, order.loaded.escrow, order.escrowed)
@@ -107,7 +115,7 @@ def write(
                 if order.shares.of_former_owners != order.loaded.former_owners
             },
         )
-    return settled
+    return Written(orders=tuple(settled), postings=postings)
 
 
 def _open_accounts(connection: Connection, plan: Plan, now: datetime) -> _Accounts:

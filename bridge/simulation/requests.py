@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Row, delete, func, insert, or_, select, updat
 
 from bridge.clock import now
 from bridge.db import transaction
+from bridge.db.advisory_locks import lock_names
 from bridge.errors import Conflict, DustError, NotFound, Unavailable
 from bridge.ids import new_id
 from bridge.medusa.client import Medusa
@@ -137,14 +138,19 @@ def run_next(get_medusa: Callable[[], Medusa]) -> bool:
 
 
 def _start(connection: Connection, *, now: datetime) -> Simulation | None:
+    """Start one, unless another is running: they take long, and share their workers with other tasks."""
     table = programme_simulation.c
-    abandoned = (table.state == SimulationState.RUNNING) & (table.started_at < now - timedelta(seconds=MAX_SECONDS))
+    lock_names(connection, ["programme_simulation"])
+    running = table.state == SimulationState.RUNNING
+    abandoned = running & (table.started_at < now - timedelta(seconds=MAX_SECONDS))
+    if connection.scalar(select(func.count()).where(running, ~abandoned)):
+        return None
     query = (
         select(table.id, table.attempts)
         .where(or_(table.state == SimulationState.PENDING, abandoned))
         .order_by(table.created_at)
         .limit(1)
-        .with_for_update(skip_locked=True)
+        .with_for_update()
     )
     row = connection.execute(query).one_or_none()
     if row is None:

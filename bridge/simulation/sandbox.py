@@ -21,13 +21,14 @@ from bridge.errors import Conflict
 from bridge.ledger.tables import dust_lot
 from bridge.medusa.orders import Order
 from bridge.products.settings import dust_product
+from bridge.programme.currencies import currency
 from bridge.programme.rules import Programme
 from bridge.programme.versions import programme_version
 from bridge.settlement.settle import settle_orders
 from bridge.settlement.tables import order_settlement
 
-# Prices and dust-only settings are the shop's; settling only reads them.
-_AS_THEY_ARE = {dust_product.name}
+# Settling only reads these. A process keeps the shop's currencies in memory, so it must read the shop's own.
+_AS_THEY_ARE = {dust_product.name, currency.name}
 _ROWS_AT_ONCE = 2_000
 
 

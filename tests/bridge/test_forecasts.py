@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 from bridge.api.store import quotes
 from bridge.clock import now
 from bridge.db import transaction
+from bridge.ledger.postings import MAX_DUST
 from bridge.medusa.carts import read_cart
 from bridge.medusa.future_orders import order_of_cart
 from bridge.medusa.orders import read_order
@@ -405,3 +406,22 @@ def test_the_admin_api_reports_what_came_of_forecasts(api: TestClient, medusa: F
     assert answer.status_code == 200
     found = answer.json()
     assert (found["orders"], found["kept"], found["unexplained"], found["unexplained_orders"]) == (1, 1, 0, [])
+
+
+def test_more_than_anybody_can_have_is_forecast_as_the_most(api: TestClient) -> None:
+    set_rules(earn={"rates": {"eur": "1000"}})
+    items = [{"product_id": f"prod_{n}", "amount": 10**15, "quantity": 1000} for n in range(100)]
+    found = ask(api, items)
+    assert found["total"] == found["items"][0]["earn"] == MAX_DUST
+
+
+def test_a_canceled_order_is_no_broken_forecast(api: TestClient, medusa: FakeMedusa) -> None:
+    quoted_cart(api, medusa)
+    settle({**order(lines=[line(price=10)], placed=now(), status="canceled"), "cart": {"id": "cart_1"}})
+    assert outcomes() == {}
+
+
+def test_a_refund_before_the_first_settlement_is_a_changed_cart(api: TestClient, medusa: FakeMedusa) -> None:
+    quoted_cart(api, medusa)
+    settle({**order(lines=[line(price=10)], placed=now(), version=2, credit=5), "cart": {"id": "cart_1"}})
+    assert outcomes() == {"cart_changed": 1}

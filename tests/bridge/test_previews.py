@@ -21,7 +21,7 @@ from bridge.settlement.preview import Preview, preview_order
 from tests.support import tokens
 from tests.support.medusa import FakeMedusa
 from tests.support.orders import line, order, sample
-from tests.support.settling import balance, settle
+from tests.support.settling import balance, set_rules, settle
 
 EXAMPLES = count()
 
@@ -163,7 +163,10 @@ def test_the_admin_api_previews_a_return(api: TestClient, medusa: FakeMedusa) ->
         "balance_before": 36,
         "balance_after": 12,
         "available_after": 12,
+        "pending_before": 0,
         "pending_after": 0,
+        "escrow_before": 0,
+        "escrow_after": 0,
         "note": None,
     }
     assert balance().balance == 36
@@ -179,3 +182,32 @@ def test_the_admin_api_names_what_is_wrong_with_a_preview(api: TestClient, medus
     refused = ask(api, "order_1", returns=[{"line_item_id": "ordli_1", "quantity": 2}])
     assert (refused.status_code, refused.json()["code"]) == (422, "impossible_change")
     assert ask(api, "order_1", returns=[{"line_item_id": "../orders", "quantity": 2}]).status_code == 422
+
+
+def test_pending_points_are_taken_back_too() -> None:
+    set_rules(earn={"rates": {"eur": "1"}, "pending_days": 14})
+    document = order(lines=[line(price=30)], placed=now())
+    settle(document)
+    found = preview(document, cancel=True)
+    assert (found.earned_taken_back, found.before.pending, found.after.pending) == (30, 30, 0)
+    assert balance().pending == 30
+
+
+def test_points_of_a_guest_leave_the_escrow() -> None:
+    document = order(lines=[line(price=30)], guest=True)
+    settle(document)
+    found = preview(document, cancel=True)
+    assert (found.escrow_before, found.escrow_after, found.earned_taken_back) == (30, 0, 0)
+
+
+def test_points_that_a_former_owner_keeps_are_part_of_the_preview() -> None:
+    document = order(lines=[line(price=30)], customer_id="cus_0")
+    settle(document)
+    details = {"reason": "spent", "description": "", "idempotency_key": "spent", "actor": "test"}
+    with transaction() as connection:
+        adjust_balance(connection, CustomerId("cus_0"), -20, **details, now=now())
+    moved = order(lines=[line(price=30)], version=2)
+    settle(moved)
+    found = preview(moved, cancel=True)
+    # 10 went to the new owner; the first one owes the 20 that were spent.
+    assert (found.earned_taken_back, found.before.balance, found.after.balance) == (30, 10, 0)

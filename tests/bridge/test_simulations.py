@@ -211,3 +211,21 @@ def test_old_simulations_are_deleted(api: TestClient, medusa: FakeMedusa) -> Non
 def test_no_call_to_medusa_without_a_simulation(settings: dict[str, str], medusa: FakeMedusa) -> None:
     assert run() == 0
     assert medusa.calls == []
+
+
+@pytest.mark.parametrize("since", ["0001-01-01T00:00:00+14:00", "1999-12-31T23:59:59Z"])
+def test_a_simulation_of_years_without_medusa_is_refused(api: TestClient, since: str) -> None:
+    body = {"document": {"earn": {"rates": {"eur": "1"}}}, "since": since}
+    answer = api.post("/admin/dust/programme/simulate", json=body, headers=tokens.admin())
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "since")
+
+
+def test_one_simulation_runs_at_a_time(api: TestClient, medusa: FakeMedusa) -> None:
+    first, second = requested(api), requested(api)
+    with transaction() as connection:
+        started = requests._start(connection, now=now())
+    assert started is not None
+    assert started.id == first
+    with transaction() as connection:
+        assert requests._start(connection, now=now()) is None
+    assert show(api, second)["state"] == "pending"

@@ -57,7 +57,10 @@ class PreviewRequest(Body):
 
 
 class PreviewResponse(BaseModel):
-    """All amounts are points, 0 or more, unless a balance is negative."""
+    """All amounts are points, pending ones included, and 0 or more, unless a balance is negative.
+
+    What is taken and given is that of all customers who had points of the order; the balances are its customer's.
+    """
 
     order_id: str
     customer_id: str | None
@@ -68,7 +71,10 @@ class PreviewResponse(BaseModel):
     balance_before: int
     balance_after: int
     available_after: int
+    pending_before: int
     pending_after: int
+    escrow_before: int = Field(description="Points that a guest can claim")
+    escrow_after: int
     note: str | None = Field(description="Why the order earns nothing, or less than it is worth")
 
 
@@ -88,6 +94,8 @@ def _preview(order_id: OrderId, wish: PreviewRequest) -> PreviewResponse:
         returns={item.line_item_id: Decimal(item.quantity) for item in wish.returns},
         refund=wish.refund,
     )
+    # First as it is: a document that cannot be read is reported as such.
+    read_order(document)
     order = read_order(changed(document, change, now=now()))
     with transaction() as connection:
         found = preview_order(connection, order, now=now())
@@ -101,6 +109,9 @@ def _preview(order_id: OrderId, wish: PreviewRequest) -> PreviewResponse:
         balance_before=found.before.balance,
         balance_after=found.after.balance,
         available_after=found.after.available,
+        pending_before=found.before.pending,
         pending_after=found.after.pending,
+        escrow_before=found.escrow_before,
+        escrow_after=found.escrow_after,
         note=found.note,
     )

@@ -1,6 +1,6 @@
 """Admin API: what orders of the past would have earned by another programme. A worker computes it."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import Response
@@ -18,6 +18,9 @@ from bridge.http.schemas import Body, PathId
 from bridge.queue.enqueue import SIMULATIONS_RUN, wake
 from bridge.simulation.requests import Simulation, read_simulation, request_simulation
 from bridge.simulation.tables import SimulationState
+
+# There was no Medusa before, and Postgres and Python do not agree about the first years.
+_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 
 router = admin_router("/programme")
 
@@ -100,6 +103,8 @@ async def simulate_programme(wish: SimulationRequest, who: AdminOperator, respon
 def _request(wish: SimulationRequest, who: Operator) -> Simulation:
     moment = now()
     until = wish.until or moment
+    if wish.since < _EARLIEST:
+        raise field_error("since", f"must be {_EARLIEST:%Y-%m-%d} or later")
     if wish.since >= until:
         raise field_error("since", "must be before until" if wish.until else "must be in the past")
     programme = read_document(wish.document)

@@ -3030,7 +3030,9 @@ export interface components {
         };
         /**
          * PreviewResponse
-         * @description All amounts are points, 0 or more, unless a balance is negative.
+         * @description All amounts are points, pending ones included, and 0 or more, unless a balance is negative.
+         *
+         *     What is taken and given is that of all customers who had points of the order; the balances are its customer's.
          */
         PreviewResponse: {
             /** Order Id */
@@ -3063,8 +3065,17 @@ export interface components {
             balance_after: number;
             /** Available After */
             available_after: number;
+            /** Pending Before */
+            pending_before: number;
             /** Pending After */
             pending_after: number;
+            /**
+             * Escrow Before
+             * @description Points that a guest can claim
+             */
+            escrow_before: number;
+            /** Escrow After */
+            escrow_after: number;
             /**
              * Note
              * @description Why the order earns nothing, or less than it is worth
