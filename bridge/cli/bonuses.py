@@ -11,7 +11,7 @@ from bridge.db import transaction
 from bridge.errors import field_error
 from bridge.ids import CustomerId, new_id
 from bridge.ledger.postings import MAX_DUST
-from bridge.settlement.manual_bonuses import MAX_DAYS, BonusWish, give_bonus
+from bridge.settlement.manual_bonuses import MAX_DAYS, NewBonus, give_bonus
 
 _ACTOR = "cli"
 
@@ -37,7 +37,7 @@ def bonus(
     """Give points to customers, all or none. Example: dust bonus cus_01J9ZK3V5C --amount 100 --reason "birthday" """
     if not reason.strip():
         raise field_error("reason", "is required")
-    wish = BonusWish(
+    new_bonus = NewBonus(
         customer_ids=tuple(CustomerId(each) for each in customers),
         amount=amount,
         reason=reason,
@@ -47,7 +47,7 @@ def bonus(
     )
     with transaction() as connection:
         view = bonus_view(
-            give_bonus(connection, wish, idempotency_key=key or new_id("key"), actor=_ACTOR, now=now())
+            give_bonus(connection, new_bonus, idempotency_key=key or new_id("key"), actor=_ACTOR, now=now())
         )  # fmt: skip
     if as_json:
         print_json(view.model_dump(mode="json"))

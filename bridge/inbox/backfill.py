@@ -51,7 +51,7 @@ from bridge.programme.versions import current_version, version_numbered
 from bridge.settlement.accounts import Account
 from bridge.settlement.tables import order_settlement
 from bridge.simulation.compare import read_pages
-from bridge.simulation.sandbox import rehearsal
+from bridge.simulation.sandbox import sandbox
 
 _SIGNUP_MARK = "_signup"
 
@@ -151,13 +151,13 @@ class Run:
 def preview(
     medusa: Medusa, options: BackfillOptions, *, now: datetime, progress: Callable[[int], None] = lambda _: None
 ) -> Preview:
-    """Settle the orders in a sandbox, without effect. Raises `MedusaAway`, `UnknownVersion`, `MayNotRehearse`."""
+    """Settle the orders in a sandbox, without effect. Raises `MedusaAway`, `UnknownVersion`, `NoTemporaryTables`."""
     with transaction() as connection:
         rules = _rules(connection, options.programme_version)
     found = Preview()
     currencies: dict[str, str] = {}
     until = options.until or now
-    with rehearsal(rules, now=now) as stage:
+    with sandbox(rules, now=now) as stage:
         for page in read_pages(medusa.orders_placed_since(options.since), until=until, unreadable=found.unreadable):
             orders = [order for _, order in page]
             with transaction() as connection:

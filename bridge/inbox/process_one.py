@@ -262,13 +262,13 @@ def mark_handled(connection: Connection, sentences: dict[str, str]) -> None:
 
 def mark_failed(connection: Connection, event_id: str, *, code: str, reason: str, attempts: int) -> None:
     """Mark a pending event as failed and send the outgoing webhook about it."""
-    parked = connection.execute(
+    failed_rows = connection.execute(
         update(webhook_event)
         .where(webhook_event.c.id == event_id, webhook_event.c.state == EventState.PENDING.value)
         .values(state=EventState.FAILED.value, next_attempt_at=None, error_code=code, reason=reason, attempts=attempts)
         .returning(webhook_event.c.type, webhook_event.c.subject)
     )
-    if (failed := parked.one_or_none()) is not None:
+    if (failed := failed_rows.one_or_none()) is not None:
         attempt = Attempt(at=now(), outcome=Outcome.FAILED, attempt=attempts, error_code=code, reason=reason)
         note_attempt(connection, event_id, attempt)
         data = {

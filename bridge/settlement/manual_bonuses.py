@@ -43,7 +43,7 @@ dust_bonus = Table(
 
 
 @dataclass(frozen=True, kw_only=True)
-class BonusWish:
+class NewBonus:
     """A request to give a bonus.
 
     `amount` is in points, for each customer. Customers see the `description`; the `reason` is for the shop only.
@@ -70,25 +70,27 @@ class Bonus:
     transactions: tuple[Row[Any], ...]
 
 
-def give_bonus(connection: Connection, wish: BonusWish, *, idempotency_key: str, actor: str, now: datetime) -> Bonus:
+def give_bonus(
+    connection: Connection, new_bonus: NewBonus, *, idempotency_key: str, actor: str, now: datetime
+) -> Bonus:
     """Give the bonus to all customers in one transaction.
 
     With the same key and request, returns the first result. Raises `KeyReused`, `FieldErrors`.
     """
     version = current_version(connection)
-    _check(wish, version.programme)
+    _check(new_bonus, version.programme)
     given = connection.execute(
         insert(dust_bonus)
         .values(
             id=new_id("dbon"),
             idempotency_key=idempotency_key,
-            request_hash=wish.fingerprint(),
-            amount=wish.amount,
-            reason=wish.reason,
-            description=wish.description or _DESCRIPTION,
-            customers=len(set(wish.customer_ids)),
-            matures_at=now + timedelta(days=wish.matures_after_days) if wish.matures_after_days else None,
-            expires_at=version.programme.expiry(now, wish.expires_after_days),
+            request_hash=new_bonus.fingerprint(),
+            amount=new_bonus.amount,
+            reason=new_bonus.reason,
+            description=new_bonus.description or _DESCRIPTION,
+            customers=len(set(new_bonus.customer_ids)),
+            matures_at=now + timedelta(days=new_bonus.matures_after_days) if new_bonus.matures_after_days else None,
+            expires_at=version.programme.expiry(now, new_bonus.expires_after_days),
             actor=actor,
             created_at=now,
         )
@@ -97,8 +99,8 @@ def give_bonus(connection: Connection, wish: BonusWish, *, idempotency_key: str,
         .returning(dust_bonus)
     ).one_or_none()
     if given is None:
-        return _given_before(connection, wish, idempotency_key)
-    accounts = open_accounts(connection, wish.customer_ids, lots=False)
+        return _given_before(connection, new_bonus, idempotency_key)
+    accounts = open_accounts(connection, new_bonus.customer_ids, lots=False)
     for account in accounts.values():
         details = PostingDetails(
             kind=Kind.BONUS,
@@ -112,18 +114,18 @@ def give_bonus(connection: Connection, wish: BonusWish, *, idempotency_key: str,
         )
         account.earn(given.amount, details, now=now, matures_at=given.matures_at, expires_at=given.expires_at)
     save(connection, accounts.values())
-    return Bonus(row=given, transactions=_transactions(connection, given.id, wish.customer_ids))
+    return Bonus(row=given, transactions=_transactions(connection, given.id, new_bonus.customer_ids))
 
 
-def _check(wish: BonusWish, programme: Programme) -> None:
-    if not 0 < wish.amount <= MAX_DUST:
+def _check(new_bonus: NewBonus, programme: Programme) -> None:
+    if not 0 < new_bonus.amount <= MAX_DUST:
         raise field_error("amount", f"must be a whole number between 1 and {MAX_DUST}")
-    if not 0 < len(wish.customer_ids) <= MAX_CUSTOMERS:
+    if not 0 < len(new_bonus.customer_ids) <= MAX_CUSTOMERS:
         raise field_error("customer_ids", f"name 1 to {MAX_CUSTOMERS} customers")
-    if wish.expires_after_days is not None and wish.expires_after_days <= wish.matures_after_days:
+    if new_bonus.expires_after_days is not None and new_bonus.expires_after_days <= new_bonus.matures_after_days:
         raise field_error("expires_after_days", "must be more than matures_after_days, or nobody could spend it")
     days = programme.earn.expires_after_days
-    if wish.expires_after_days is None and days is not None and days <= wish.matures_after_days:
+    if new_bonus.expires_after_days is None and days is not None and days <= new_bonus.matures_after_days:
         raise field_error(
             "matures_after_days",
             f"must be less than the {days} days after which points expire by the programme (earn.expires_after_days), "
@@ -131,11 +133,11 @@ def _check(wish: BonusWish, programme: Programme) -> None:
         )
 
 
-def _given_before(connection: Connection, wish: BonusWish, idempotency_key: str) -> Bonus:
+def _given_before(connection: Connection, new_bonus: NewBonus, idempotency_key: str) -> Bonus:
     row = connection.execute(select(dust_bonus).where(dust_bonus.c.idempotency_key == idempotency_key)).one()
-    if row.request_hash != wish.fingerprint():
+    if row.request_hash != new_bonus.fingerprint():
         raise KeyReused
-    return Bonus(row=row, transactions=_transactions(connection, row.id, wish.customer_ids))
+    return Bonus(row=row, transactions=_transactions(connection, row.id, new_bonus.customer_ids))
 
 
 def _transactions(connection: Connection, bonus_id: str, customer_ids: Collection[CustomerId]) -> tuple[Row[Any], ...]:

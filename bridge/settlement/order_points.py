@@ -82,7 +82,7 @@ def read_order_points(connection: Connection, customer_id: CustomerId, order_id:
 
 
 def _spent(connection: Connection, customer_id: CustomerId, order_id: OrderId) -> tuple[int, int]:
-    """Return what redemptions spent on the order, and what of it was given back."""
+    """Return what redemptions spent on the order, and how much was given back."""
     codes, rows = dust_redemption_code.c, dust_transaction.c
     redemptions = select(codes.redemption_id).where((codes.order_id == order_id) | (codes.also_order_id == order_id))
     query = select(

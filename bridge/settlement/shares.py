@@ -71,7 +71,7 @@ class Shares:
     worth_before: int = 0
     """What the whole order was worth when its shares were last settled."""
     former_share_before: int = 0
-    """What of it the former owners of that time kept."""
+    """The part that the former owners of that time kept."""
 
     @property
     def of_former_owners(self) -> tuple[Share, ...]:

@@ -15,7 +15,7 @@ from bridge.medusa.client import Json
 from bridge.medusa.orders import Order, read_order
 from bridge.programme.rules import Programme
 from bridge.programme.versions import Version
-from bridge.simulation.sandbox import rehearsal
+from bridge.simulation.sandbox import sandbox
 
 log = structlog.get_logger(__name__)
 
@@ -109,7 +109,7 @@ def compare(
     found = Comparison(since=since, until=until)
     currencies: dict[str, str] = {}
     with ExitStack() as stack:
-        sides = [stack.enter_context(rehearsal(programme, now=now)) for programme in (present, changed)]
+        sides = [stack.enter_context(sandbox(programme, now=now)) for programme in (present, changed)]
         for page in read_pages(pages, until=until, unreadable=found.unreadable):
             orders = [order for _, order in page]
             currencies |= {order.id: order.currency_code for order in orders}

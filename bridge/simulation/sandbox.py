@@ -32,10 +32,10 @@ _AS_THEY_ARE = {dust_product.name, currency.name}
 _ROWS_AT_ONCE = 2_000
 
 
-class MayNotRehearse(Conflict):
+class NoTemporaryTables(Conflict):
     """The database role may not create temporary tables."""
 
-    code = "may_not_rehearse"
+    code = "no_temporary_tables"
 
     def __init__(self) -> None:
         super().__init__(
@@ -44,7 +44,7 @@ class MayNotRehearse(Conflict):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rehearsal:
+class Sandbox:
     """A sandbox: `settle` takes orders, `rows` then returns what they would earn."""
 
     connection: Connection
@@ -68,8 +68,8 @@ class Rehearsal:
 
 
 @contextmanager
-def rehearsal(programme: Programme, *, now: datetime) -> Iterator[Rehearsal]:
-    """Open a sandbox in which these rules are the only version. Raises `MayNotRehearse`, `DatabaseAway`."""
+def sandbox(programme: Programme, *, now: datetime) -> Iterator[Sandbox]:
+    """Open a sandbox in which these rules are the only version. Raises `NoTemporaryTables`, `DatabaseAway`."""
     try:
         with get_engine().connect() as connection:
             # Detached from the pool: its tables must be dropped with it.
@@ -82,12 +82,12 @@ def rehearsal(programme: Programme, *, now: datetime) -> Iterator[Rehearsal]:
                         )
                 connection.execute(
                     programme_version.insert(),
-                    {"version": 1, "document": programme.document(), "author": "rehearsal", "created_at": now},
+                    {"version": 1, "document": programme.document(), "author": "sandbox", "created_at": now},
                 )
-            yield Rehearsal(connection=connection)
+            yield Sandbox(connection=connection)
     except ProgrammingError as error:
         if isinstance(error.orig, InsufficientPrivilege):
-            raise MayNotRehearse from error
+            raise NoTemporaryTables from error
         raise
     except (OperationalError, InterfaceError) as error:
         raise DatabaseAway from error

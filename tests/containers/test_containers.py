@@ -133,10 +133,10 @@ def test_a_simulation_has_its_temporary_tables(stack: Stack) -> None:
         "from bridge.clock import now\n"
         "from bridge.db import transaction\n"
         "from bridge.programme.versions import current_version\n"
-        "from bridge.simulation.sandbox import rehearsal\n"
+        "from bridge.simulation.sandbox import sandbox\n"
         "with transaction() as connection:\n"
         "    programme = current_version(connection).programme\n"
-        "with rehearsal(programme, now=now()) as trial:\n"
+        "with sandbox(programme, now=now()) as trial:\n"
         "    print(len(list(trial.rows())))\n",
     )
     assert ended.stdout.split() == [b"0"], ended.stderr.decode()

@@ -16,7 +16,7 @@ from bridge.http.idempotency import idempotency_key
 from bridge.http.problems import describe_problems
 from bridge.http.schemas import Body, Id, Text
 from bridge.ids import CustomerId
-from bridge.settlement.manual_bonuses import MAX_CUSTOMERS, MAX_DAYS, Bonus, BonusWish, give_bonus
+from bridge.settlement.manual_bonuses import MAX_CUSTOMERS, MAX_DAYS, Bonus, NewBonus, give_bonus
 
 router = admin_router()
 
@@ -65,19 +65,19 @@ class BonusResponse(BaseModel):
 
 
 @router.post("/bonuses", status_code=201, responses=describe_problems(400, 409, 422))
-def give(wish: BonusRequest, who: AdminOperator, key: Annotated[str, Depends(idempotency_key)]) -> BonusResponse:
+def give(body: BonusRequest, who: AdminOperator, key: Annotated[str, Depends(idempotency_key)]) -> BonusResponse:
     """Give points to one customer or to many. It succeeds for all of them or for none."""
-    customers = [wish.customer_id] if wish.customer_id else wish.customer_ids or []
+    customers = [body.customer_id] if body.customer_id else body.customer_ids or []
     with transaction() as connection:
         given = give_bonus(
             connection,
-            BonusWish(
+            NewBonus(
                 customer_ids=tuple(CustomerId(each) for each in customers),
-                amount=wish.amount,
-                reason=wish.reason,
-                description=wish.description,
-                expires_after_days=wish.expires_after_days,
-                matures_after_days=wish.matures_after_days,
+                amount=body.amount,
+                reason=body.reason,
+                description=body.description,
+                expires_after_days=body.expires_after_days,
+                matures_after_days=body.matures_after_days,
             ),
             idempotency_key=key,
             actor=who.id,

@@ -125,16 +125,16 @@ class Adjustment(Body):
 
 @router.post("/customers/{customer_id}/adjustments", status_code=201, responses=describe_problems(400, 409, 422))
 def adjust(
-    customer_id: PathId, wish: Adjustment, who: AdminOperator, key: Annotated[str, Depends(idempotency_key)]
+    customer_id: PathId, body: Adjustment, who: AdminOperator, key: Annotated[str, Depends(idempotency_key)]
 ) -> TransactionResponse:
     """Credit or debit points manually."""
     with transaction() as connection:
         row = adjust_balance(
             connection,
             CustomerId(customer_id),
-            wish.amount,
-            reason=wish.reason,
-            description=wish.description,
+            body.amount,
+            reason=body.reason,
+            description=body.description,
             idempotency_key=key,
             actor=who.id,
             now=now(),

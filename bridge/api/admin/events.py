@@ -107,10 +107,10 @@ def read_events(
 
 
 @router.post("/events/retry", name="retry_events", status_code=202, responses=describe_problems(400, 422))
-def retry_many(who: AdminOperator, wish: RetryRequest | None = None) -> RetryManyResponse:
+def retry_many(who: AdminOperator, body: RetryRequest | None = None) -> RetryManyResponse:
     """Retry failed events: all of them, or those that match the filter. Repeating the request is harmless."""
     retried = 0
-    for number in retry_all(EventFilter(**(wish or RetryRequest()).model_dump()), actor=who.id):
+    for number in retry_all(EventFilter(**(body or RetryRequest()).model_dump()), actor=who.id):
         retried += number
         wake(INBOX_DRAIN)
     return RetryManyResponse(retried=retried, message=f"{retried} events will be handled again.")

@@ -95,17 +95,17 @@ class ClaimResponse(BaseModel):
 
 
 @router.post("/customers/{customer_id}/claim", responses=describe_problems(400, 409, 422))
-def claim(customer_id: PathId, wish: ClaimRequest, who: AdminOperator) -> ClaimResponse:
+def claim(customer_id: PathId, body: ClaimRequest, who: AdminOperator) -> ClaimResponse:
     """Give a customer the points of their guest orders, once they have proved to you that the e-mail address is theirs.
 
     Orders with this address that become known later follow within a minute. Repeating the request is harmless.
     """
     customer = CustomerId(customer_id)
     with transaction() as connection:
-        orders = claim_by_support(connection, customer, wish.email, dry_run=wish.dry_run, actor=who.id, now=now())
+        orders = claim_by_support(connection, customer, body.email, dry_run=body.dry_run, actor=who.id, now=now())
     return ClaimResponse(
         customer_id=customer_id,
-        dry_run=wish.dry_run,
+        dry_run=body.dry_run,
         dust=sum(orders.values()),
         orders=[ClaimedOrder(order_id=order_id, dust=dust) for order_id, dust in sorted(orders.items())],
     )
@@ -147,13 +147,13 @@ def read_merges(customer_id: PathId) -> MergeList:
 
 
 @router.post("/customers/{customer_id}/merge", responses=describe_problems(400, 409, 422))
-def merge(customer_id: PathId, wish: MergeRequest, who: AdminOperator) -> MergeResponse:
+def merge(customer_id: PathId, body: MergeRequest, who: AdminOperator) -> MergeResponse:
     """Merge this account `into` another one of the same person: everything moves there, now and in the future.
 
     This account must not have open redemptions. Repeating the request is harmless.
     """
     with transaction() as connection:
-        done = merge_customers(connection, CustomerId(customer_id), CustomerId(wish.into), actor=who.id, now=now())
+        done = merge_customers(connection, CustomerId(customer_id), CustomerId(body.into), actor=who.id, now=now())
     return MergeResponse(**vars(done))
 
 

@@ -79,20 +79,20 @@ class PreviewResponse(BaseModel):
 
 
 @router.post("/{order_id}/preview", responses=describe_problems(400, 404, 422, 429, 503))
-async def preview_change(order_id: PathId, wish: PreviewRequest) -> PreviewResponse:
+async def preview_change(order_id: PathId, body: PreviewRequest) -> PreviewResponse:
     """Preview a cancel, a return or a refund by settlement's own computation. Changes nothing."""
-    return await FOR_OPERATORS.run(_preview, OrderId(order_id), wish)
+    return await FOR_OPERATORS.run(_preview, OrderId(order_id), body)
 
 
-def _preview(order_id: OrderId, wish: PreviewRequest) -> PreviewResponse:
+def _preview(order_id: OrderId, body: PreviewRequest) -> PreviewResponse:
     try:
         document = get_medusa().order(order_id)
     except UnknownInMedusa:
         raise UnknownOrder(order_id) from None
     change = OrderChange(
-        cancel=wish.cancel,
-        returns={item.line_item_id: Decimal(item.quantity) for item in wish.returns},
-        refund=wish.refund,
+        cancel=body.cancel,
+        returns={item.line_item_id: Decimal(item.quantity) for item in body.returns},
+        refund=body.refund,
     )
     # First as it is: a document that cannot be read is reported as such.
     read_order(document)

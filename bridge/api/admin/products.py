@@ -109,12 +109,12 @@ def read_one_product(product_id: PathId) -> AdminProduct:
 
 
 @router.put("/products/{product_id}", responses=describe_problems(400, 422, 503))
-async def write_product(product_id: PathId, wish: ProductRequest, who: AdminOperator) -> AdminProduct:
+async def write_product(product_id: PathId, body: ProductRequest, who: AdminOperator) -> AdminProduct:
     """Set the points settings of one product. Medusa's product metadata follows within seconds.
 
     A product whose variants have different prices is refused. `warning` is set if Medusa could not be asked.
     """
-    batch = [ProductBatchRequest(product_id=product_id, dust_only=wish.dust_only, dust_price=wish.dust_price)]
+    batch = [ProductBatchRequest(product_id=product_id, dust_only=body.dust_only, dust_price=body.dust_price)]
     products = await FOR_OPERATORS.run(_set_products, batch, who.id, {product_id: "dust_price"})
     return products[0]
 

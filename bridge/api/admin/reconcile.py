@@ -34,18 +34,18 @@ class ReconcileResponse(BaseModel):
 
 
 @router.post("/reconcile", responses=describe_problems(400, 409, 422, 503))
-async def reconcile_now(wish: ReconcileRequest | None = None) -> ReconcileResponse:
+async def reconcile_now(body: ReconcileRequest | None = None) -> ReconcileResponse:
     """Compare with Medusa now. Changes found go through the inbox like any event."""
-    return await FOR_OPERATORS.run(_reconcile_now, wish or ReconcileRequest())
+    return await FOR_OPERATORS.run(_reconcile_now, body or ReconcileRequest())
 
 
-def _reconcile_now(wish: ReconcileRequest) -> ReconcileResponse:
-    found = reconcile(get_medusa(), since=wish.since, dry_run=wish.dry_run)
-    if not wish.dry_run:
+def _reconcile_now(body: ReconcileRequest) -> ReconcileResponse:
+    found = reconcile(get_medusa(), since=body.since, dry_run=body.dry_run)
+    if not body.dry_run:
         wake(INBOX_DRAIN)
     return ReconcileResponse(
         since=found.since,
-        dry_run=wish.dry_run,
+        dry_run=body.dry_run,
         orders_seen=found.orders_seen,
         drifted=[str(each) for each in found.drifted],
         customers=[str(each) for each in found.customers],

@@ -89,28 +89,28 @@ class SimulationResponse(BaseModel):
 
 
 @router.post("/simulate", status_code=202, responses=describe_problems(400, 409, 422, 503))
-async def simulate_programme(wish: SimulationRequest, who: AdminOperator, response: Response) -> SimulationResponse:
+async def simulate_programme(body: SimulationRequest, who: AdminOperator, response: Response) -> SimulationResponse:
     """Request a simulation: what orders of the past would have earned by this programme. Nothing else changes.
 
     It takes minutes. The answer's `Location` is where to ask for its state and result. They are kept for 30 days.
     """
-    simulation = await FOR_OPERATORS.run(_request, wish, who)
+    simulation = await FOR_OPERATORS.run(_request, body, who)
     wake(SIMULATIONS_RUN)
     response.headers["Location"] = f"{router.prefix}/simulations/{simulation.id}"
     return _view(simulation)
 
 
-def _request(wish: SimulationRequest, who: Operator) -> Simulation:
+def _request(body: SimulationRequest, who: Operator) -> Simulation:
     moment = now()
-    until = wish.until or moment
-    if wish.since < _EARLIEST:
+    until = body.until or moment
+    if body.since < _EARLIEST:
         raise field_error("since", f"must be {_EARLIEST:%Y-%m-%d} or later")
-    if wish.since >= until:
-        raise field_error("since", "must be before until" if wish.until else "must be in the past")
-    programme = read_document(wish.document)
+    if body.since >= until:
+        raise field_error("since", "must be before until" if body.until else "must be in the past")
+    programme = read_document(body.document)
     with transaction() as connection:
         return request_simulation(
-            connection, programme, since=wish.since, until=until, actor=who.id, now=moment
+            connection, programme, since=body.since, until=until, actor=who.id, now=moment
         )  # fmt: skip
 
 

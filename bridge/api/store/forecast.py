@@ -52,19 +52,19 @@ class Forecast(BaseModel):
 
 
 @router.post("/forecast", responses=describe_problems(400, 401, 422, 429, 503))
-async def forecast_items(wish: ForecastRequest, customer_id: OptionalCustomer) -> Forecast:
+async def forecast_items(body: ForecastRequest, customer_id: OptionalCustomer) -> Forecast:
     """Forecast what products would earn. Public; with a customer's token it counts their tier, groups and limits."""
     threads = FOR_CUSTOMERS if customer_id else FOR_GUESTS
-    return await threads.run(_forecast, customer_id, wish)
+    return await threads.run(_forecast, customer_id, body)
 
 
-def _forecast(customer_id: CustomerId | None, wish: ForecastRequest) -> Forecast:
+def _forecast(customer_id: CustomerId | None, body: ForecastRequest) -> Forecast:
     with transaction() as connection:
         details = current_version(connection).programme.looks_at
     # No transaction is open during the calls to Medusa.
     attributes: Mapping[str, Json] = {}
     if details & {OrderDetail.CATEGORIES, OrderDetail.COLLECTIONS}:
-        attributes = get_medusa().product_attributes({item.product_id for item in wish.items})
+        attributes = get_medusa().product_attributes({item.product_id for item in body.items})
     groups: frozenset[str] = frozenset()
     if customer_id and OrderDetail.CUSTOMER_GROUPS in details:
         groups = _groups(customer_id)
@@ -76,7 +76,7 @@ def _forecast(customer_id: CustomerId | None, wish: ForecastRequest) -> Forecast
             quantity=item.quantity,
             attributes=attributes.get(item.product_id),
         )
-        for number, item in enumerate(wish.items)
+        for number, item in enumerate(body.items)
     ]
     moment = now()
 
@@ -85,7 +85,7 @@ def _forecast(customer_id: CustomerId | None, wish: ForecastRequest) -> Forecast
             OrderId(name),
             customer_id=customer_id,
             has_account=customer_id is not None,
-            currency_code=wish.currency_code,
+            currency_code=body.currency_code,
             lines=lines,
             customer_group_ids=groups,
             now=moment,
@@ -97,7 +97,7 @@ def _forecast(customer_id: CustomerId | None, wish: ForecastRequest) -> Forecast
     return Forecast(
         items=[
             ForecastedItem(product_id=item.product_id, earn=found.dust, breakdown=rule_parts(found.breakdown))
-            for item, found in zip(wish.items, alone, strict=True)
+            for item, found in zip(body.items, alone, strict=True)
         ],
         total=total,
     )

@@ -119,20 +119,20 @@ class Quote(BaseModel):
 
 
 @router.post("/quote", responses=describe_problems(400, 401, 404, 409, 422, 429, 503))
-async def quote(customer_id: Customer, wish: QuoteRequest) -> Quote:
+async def quote(customer_id: Customer, body: QuoteRequest) -> Quote:
     """Quote the points that a cart or an amount would earn, and exactly what a redemption would accept now."""
-    return await FOR_CUSTOMERS.run(_quote, customer_id, wish)
+    return await FOR_CUSTOMERS.run(_quote, customer_id, body)
 
 
-def _quote(customer_id: CustomerId, wish: QuoteRequest) -> Quote:
-    cart = own_cart(get_medusa(), wish.cart_id, customer_id) if wish.cart_id else None
-    currency = cart.currency_code if cart else str(wish.currency_code)
+def _quote(customer_id: CustomerId, body: QuoteRequest) -> Quote:
+    cart = own_cart(get_medusa(), body.cart_id, customer_id) if body.cart_id else None
+    currency = cart.currency_code if cart else str(body.currency_code)
     moment = now()
     with transaction() as connection:
         programme = current_version(connection).programme
         settings = read_products(connection, product_ids(cart))
         available = read_spendable(connection, customer_id, now=moment)
-        order = _future_order(customer_id, cart, wish, currency, moment)
+        order = _future_order(customer_id, cart, body, currency, moment)
         expected = forecast(connection, order, now=moment)
         if cart:
             store_forecast(connection, order, expected, now=moment)
@@ -141,7 +141,7 @@ def _quote(customer_id: CustomerId, wish: QuoteRequest) -> Quote:
         paid = units_paid_for_cart(connection, customer_id, cart) if cart else {}
         open_redemptions = open_for_cart(connection, customer_id, cart) if cart else []
         too_many_open = has_max_open(connection, customer_id)
-    rules, amount = programme.redeem, wish.amount or Decimal(0)
+    rules, amount = programme.redeem, body.amount or Decimal(0)
     basket_or_amount = basket or Basket(currency_code=currency, total=amount, max_discount=amount * rules.max_share)
     may_redeem = 0 if too_many_open else available
     offer = discount_offer(rules, currency_code=currency, available=may_redeem, basket=basket_or_amount)
@@ -171,11 +171,11 @@ def _quote(customer_id: CustomerId, wish: QuoteRequest) -> Quote:
 
 
 def _future_order(
-    customer_id: CustomerId, cart: Cart | None, wish: QuoteRequest, currency: str, moment: datetime
+    customer_id: CustomerId, cart: Cart | None, body: QuoteRequest, currency: str, moment: datetime
 ) -> Order:
     if cart is not None:
         return order_of_cart(cart, now=moment)
-    line = line_of_product(None, line_id="amount", amount=wish.amount or Decimal(0))
+    line = line_of_product(None, line_id="amount", amount=body.amount or Decimal(0))
     return future_order(
         OrderId("quote"), customer_id=customer_id, has_account=True, currency_code=currency, lines=(line,), now=moment
     )
@@ -215,13 +215,13 @@ class GuestQuote(BaseModel):
 
 
 @router.post("/quote/guest", responses=describe_problems(400, 404, 409, 422, 429, 503))
-async def quote_guest(wish: GuestQuoteRequest) -> GuestQuote:
+async def quote_guest(body: GuestQuoteRequest) -> GuestQuote:
     """Quote the points that a guest's cart would put into escrow. Public, as carts are in Medusa: the id is enough."""
-    return await FOR_GUESTS.run(_quote_guest, wish)
+    return await FOR_GUESTS.run(_quote_guest, body)
 
 
-def _quote_guest(wish: GuestQuoteRequest) -> GuestQuote:
-    cart = open_cart(get_medusa(), wish.cart_id, lambda cart: not cart.has_account)
+def _quote_guest(body: GuestQuoteRequest) -> GuestQuote:
+    cart = open_cart(get_medusa(), body.cart_id, lambda cart: not cart.has_account)
     with transaction() as connection:
         programme = current_version(connection).programme
         dust_only = dust_only_prices(read_products(connection, product_ids(cart)))

@@ -97,11 +97,11 @@ class RedemptionRequest(Body):
 
     def fingerprint(self) -> str:
         """Hash of the request: equal for equal requests, however their JSON is formatted."""
-        wish = self.model_dump(mode="json")
+        body = self.model_dump(mode="json")
         if self.reward_id is None:
             # The hash from before rewards existed, so that older idempotency keys still find their response.
-            del wish["reward_id"]
-        return hashlib.sha256(json.dumps(wish, sort_keys=True).encode()).hexdigest()
+            del body["reward_id"]
+        return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
 @router.post(
@@ -111,14 +111,14 @@ class RedemptionRequest(Body):
     responses=describe_problems(400, 401, 404, 409, 422, 429, 503),
 )
 async def redeem(
-    customer_id: Customer, wish: RedemptionRequest, key: Annotated[str, Depends(idempotency_key)]
+    customer_id: Customer, body: RedemptionRequest, key: Annotated[str, Depends(idempotency_key)]
 ) -> Response:
     """Hold points and create a promotion for them. Then GET the redemption with `wait` until it is active."""
-    return await FOR_CUSTOMERS.run(_redeem, customer_id, wish, key)
+    return await FOR_CUSTOMERS.run(_redeem, customer_id, body, key)
 
 
-def _redeem(customer_id: CustomerId, wish: RedemptionRequest, key: str) -> Response:
-    request = wish.to_request(customer_id, key)
+def _redeem(customer_id: CustomerId, body: RedemptionRequest, key: str) -> Response:
+    request = body.to_request(customer_id, key)
     with transaction() as connection:
         response = find_first_response(connection, request)
     if response is None:

@@ -63,24 +63,24 @@ def read_own_referral(customer_id: Customer) -> ReferralResponse:
 
 
 @router.post("/referral", status_code=201, responses=describe_problems(400, 401, 404, 409, 422, 429, 503))
-async def state_referral(customer_id: Customer, wish: CodeStatement) -> ReferralResponse:
+async def state_referral(customer_id: Customer, body: CodeStatement) -> ReferralResponse:
     """Enter the code of the customer who recommended the shop, before the first order. Repeating it changes nothing.
 
     The e-mail addresses of both accounts are read from Medusa, so that customers cannot refer a second account of
     their own.
     """
-    return await FOR_CUSTOMERS.run(_state_referral, customer_id, wish)
+    return await FOR_CUSTOMERS.run(_state_referral, customer_id, body)
 
 
-def _state_referral(customer_id: CustomerId, wish: CodeStatement) -> ReferralResponse:
+def _state_referral(customer_id: CustomerId, body: CodeStatement) -> ReferralResponse:
     with transaction() as connection:
-        referrer_id = referrer_of(connection, wish.code)
+        referrer_id = referrer_of(connection, body.code)
         offered = current_version(connection).programme.bonuses.referral.offered
         asks = offered and referral_of(connection, customer_id) is None and referrer_id != customer_id
     # No transaction is open during the call to Medusa.
     accounts = find_accounts([customer_id, referrer_id]) if asks else {}
     with transaction() as connection:
-        stated = state_code(connection, customer_id, wish.code, accounts=accounts, now=now())
+        stated = state_code(connection, customer_id, body.code, accounts=accounts, now=now())
         return _view(connection, customer_id, stated)
 
 

@@ -49,7 +49,7 @@ def _medusa_clock(settings: Settings) -> str:
     except ValueError as error:
         raise Wrong(
             "Medusa does not say what time it is there",
-            fix="Whatever stands in front of Medusa takes the Date header away: let it through.",
+            fix="A proxy in front of Medusa removes the Date header: let it pass.",
         ) from error
     return compare_clocks(there)
 
