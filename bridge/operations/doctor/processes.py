@@ -33,7 +33,7 @@ def _inbox(_: Settings) -> str:
         )
     if failed:
         raise Wrong(
-            f"events that failed and wait for somebody to look: {failed}",
+            f"failed events that need an operator: {failed}",
             fix="`dust events --state failed` says why. When that is fixed: `dust retry --all-failed`, or Retry in "
             "Flower.",
         )
