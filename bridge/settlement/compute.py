@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from functools import cached_property
 
 from bridge.ids import CustomerId, OrderId
 from bridge.programme.earning import Earning, earning
@@ -50,7 +51,7 @@ class OrderPlan:
     def owner(self) -> CustomerId | None:
         return self.loaded.owner
 
-    @property
+    @cached_property
     def left(self) -> int:
         """What the order earns, less what its former owners keep."""
         return self.shares.left_for_owner(self.earned.dust)

@@ -225,7 +225,8 @@ def _placed_for_good(orders: Sequence[Order], rows: Mapping[OrderId, SettlementR
             begun = order.placed_at == order.created_at
             first = max(order.placed_at, order.updated_at) if order.id in drafts and begun else order.placed_at
             placed.setdefault(order.id, first)
-        dated.append(replace(order, placed_at=placed.get(order.id, order.placed_at)))
+        placed_at = placed.get(order.id, order.placed_at)
+        dated.append(order if placed_at == order.placed_at else replace(order, placed_at=placed_at))
     return dated
 
 
@@ -240,10 +241,13 @@ def _redemptions(
     second_uses = []
     for order in orders:
         # A draft may be deleted without an event, and would keep the points.
-        candidates = [] if order.is_draft else found
-        used.append(tuple(redemption for redemption in candidates if is_used_by(redemption, order)))
-        if order is newest[order.id]:
-            second_uses += [(redemption, order) for redemption in candidates if not is_used_by(redemption, order)]
+        own = []
+        for redemption in () if order.is_draft else found:
+            if is_used_by(redemption, order):
+                own.append(redemption)
+            elif order is newest[order.id]:
+                second_uses.append((redemption, order))
+        used.append(tuple(own))
     return used, tuple(second_uses)
 
 
@@ -286,13 +290,17 @@ def _expect_transfers(connection: Connection, loaded: list[LoadedOrder], now: da
 
     Read without locks: what really moves is decided when it is posted.
     """
-    givers = {each.order.id: (each, giver) for each in loaded if (giver := each.shares.giver) and giver.customer_id}
-    accounts = open_accounts(
-        connection, {giver.customer_id for _, giver in givers.values() if giver.customer_id}, lock=False
-    )
+    givers = {
+        each.order.id: (each, giver, giver.customer_id)
+        for each in loaded
+        if (giver := each.shares.giver) and giver.customer_id
+    }
+    if not givers:
+        return loaded
+    accounts = open_accounts(connection, {who for *_, who in givers.values()}, lock=False)
     moved = {
-        order_id: each.booking(now=now).transfer(giver, accounts[CustomerId(giver.customer_id or "")], None)
-        for order_id, (each, giver) in givers.items()
+        order_id: each.booking(now=now).transfer(giver, accounts[who], None)
+        for order_id, (each, giver, who) in givers.items()
     }
     return [replace(each, shares=replace(each.shares, moved=moved.get(each.order.id, 0))) for each in loaded]
 

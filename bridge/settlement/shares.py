@@ -10,6 +10,7 @@ on hold stay booked with the former owner. The present owner can earn the remain
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, select
@@ -73,7 +74,7 @@ class Shares:
     former_share_before: int = 0
     """The part that the former owners of that time kept."""
 
-    @property
+    @cached_property
     def of_former_owners(self) -> tuple[Share, ...]:
         """The shares of all former owners, with what stays with the giver."""
         if self.giver is None:
@@ -179,7 +180,20 @@ def write_former_owners(connection: Connection, shares: Mapping[OrderId, Iterabl
     if not shares:
         return
     connection.execute(delete(order_former_owner).where(among(order_former_owner.c.order_id, list(shares))))
-    rows = [{"order_id": order_id, **vars(share)} for order_id, found in shares.items() for share in found]
+    rows = [
+        {
+            "order_id": order_id,
+            "customer_id": share.customer_id,
+            "first": share.first,
+            "booked": share.booked,
+            "waived": share.waived,
+            "expired": share.expired,
+            "taken_back": share.taken_back,
+            "unearned": share.unearned,
+        }
+        for order_id, found in shares.items()
+        for share in found
+    ]
     insert_rows(connection, order_former_owner, rows)
 
 

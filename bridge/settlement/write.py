@@ -50,7 +50,7 @@ class _Accounts:
         return self.by_customer[share.customer_id]
 
     def note(self, order_id: OrderId, share: Share) -> None:
-        """Tell the customer's pool of expired points what they have of the order."""
+        """Store the customer's share in their pool of expired points."""
         if share.customer_id and (pool := self.pools.get(share.customer_id)):
             pool.note(order_id, share)
 
@@ -204,7 +204,7 @@ def _post_shares(order: OrderPlan, booking: Booking, accounts: _Accounts) -> Ord
     worth = order.earned.dust
     difference = former_net(shares.former, worth, shares.worth_before) - sum(share.net for share in shares.former)
     # Before former owners get or lose anything: they are part of what is left for the owner.
-    target = replace(order, shares=shares).target
+    target = (order if shares is order.shares else replace(order, shares=shares)).target
     # The last owner to give back is the first to get back.
     for share in shares.former if difference < 0 else reversed(shares.former):
         part = max(difference, -share.net) if difference < 0 else min(difference, share.can_regrow)
@@ -344,9 +344,10 @@ def _lines(settled: OrderPlan) -> Mapping[str, Any]:
 
 
 def _has_unpaid_dust_only(settled: OrderPlan) -> bool:
-    """Whether a dust-only product was paid with money or another discount: a draft order, an edit or an exchange.
+    """Whether money or another discount paid for a dust-only product.
 
-    A merchant may do so on purpose, so it is only reported; the storefront's checkout refuses such a cart.
+    A merchant can do this on purpose with a draft order, an edit or an exchange, so it is only reported. The
+    storefront's checkout refuses such a cart.
     """
     order, codes = settled.loaded.order, _product_codes(settled)
     return not (order.canceled or order.is_draft) and any(

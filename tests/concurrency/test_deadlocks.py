@@ -277,7 +277,7 @@ def test_a_random_crowd_finds_no_deadlock(
 
 
 def tasks_of_the_clock() -> list[Any]:
-    """All that beat sends; two of them only where somebody receives outgoing webhooks."""
+    """All tasks that beat sends; two of them only where outgoing webhooks have a receiver."""
     names = {entry["task"] for entry in celeryconfig.beat_schedule.values()} | {OUTGOING_SEND, OUTGOING_EXPIRING}
     app.loader.import_default_modules()
     return [app.tasks[name] for name in sorted(names)]

@@ -21,7 +21,7 @@ from bridge.medusa.future_orders import future_order, line_of_product
 from bridge.medusa.orders import Line, Order, OrderDetail
 from bridge.programme.rules import CurrencyCode
 from bridge.programme.versions import current_version
-from bridge.settlement.forecast import forecast, forecast_each
+from bridge.settlement.forecast import forecast_each
 
 _MAX_ITEMS = 100
 _MAX_UNITS = 1000
@@ -92,14 +92,14 @@ def _forecast(customer_id: CustomerId | None, body: ForecastRequest) -> Forecast
         )
 
     with transaction() as connection:
-        alone = forecast_each(connection, [order(line.id, line) for line in lines], now=moment)
-        total = forecast(connection, order("all", *lines), now=moment).dust
+        orders = [*(order(line.id, line) for line in lines), order("all", *lines)]
+        *alone, together = forecast_each(connection, orders, now=moment)
     return Forecast(
         items=[
             ForecastedItem(product_id=item.product_id, earn=found.dust, breakdown=rule_parts(found.breakdown))
             for item, found in zip(body.items, alone, strict=True)
         ],
-        total=total,
+        total=together.dust,
     )
 
 
