@@ -65,12 +65,7 @@ def add_new_rows(connection: Connection, plan: Plan, *, quiet: Collection[str], 
     all accounts, by id, so there is no deadlock.
     """
     new = sorted((order for order in plan.orders if not order.loaded.row.stored), key=lambda order: order.order_id)
-    rows = []
-    for order in new:
-        shares = order.shares
-        booked = replace(order, shares=replace(shares, own=replace(shares.own, booked=order.target)))
-        rows.append(_row(booked, quiet=quiet, now=now))
-    return add_rows(connection, rows)
+    return add_rows(connection, [_row(order, quiet=quiet, now=now) | {"booked": order.target} for order in new])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,9 +206,10 @@ def _post_shares(order: OrderPlan, booking: Booking, accounts: _Accounts) -> Ord
         if part:
             shares = shares.with_former(_bring_to(share.net + part, share, shares, order, booking, accounts))
             difference -= part
-    if owner and target != shares.own.net:
-        shares = replace(shares, own=_bring_to(target, shares.own, shares, order, booking, accounts))
-    return replace(order, shares=replace(shares, worth_before=worth))
+    own = shares.own
+    if owner and target != own.net:
+        own = _bring_to(target, own, shares, order, booking, accounts)
+    return replace(order, shares=replace(shares, own=own, worth_before=worth))
 
 
 def _bring_to(
