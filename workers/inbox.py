@@ -13,7 +13,8 @@ from sqlalchemy import Connection
 from bridge.clock import now
 from bridge.errors import DustError, Unavailable
 from bridge.inbox.process_batch import OWN_TASK_GRACE, process_batch, split_off_batch
-from bridge.inbox.process_one import RetryLater, fail_event, handle_event, retry_event
+from bridge.inbox.process_one import RetryLater, fail_event, handle_event
+from bridge.inbox.retry import retry_event
 from bridge.queue.enqueue import INBOX_DRAIN, INBOX_HANDLE, REDEMPTIONS_ADVANCE, publish
 from bridge.redemptions.cart_codes import CART_CHECK_DELAY
 from workers.app import DustTask, app

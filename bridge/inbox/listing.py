@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select, tuple_
 
 from bridge.errors import field_error
-from bridge.inbox.process_one import UnknownEvent
+from bridge.inbox.retry import UnknownEvent
 from bridge.inbox.selection import EventFilter
 from bridge.inbox.tables import EventState, webhook_event
 

@@ -7,26 +7,26 @@ marked as `failed`, with a reason for an operator. Processing an event twice doe
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, assert_never
 
 import structlog
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, Row, select, update
 
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.db.bulk import update_rows
-from bridge.errors import Conflict, DustError, NotFound, Unavailable
+from bridge.errors import Conflict, DustError, Unavailable
 from bridge.ids import OrderId, ProductId
 from bridge.inbox.customers import Arrived, Person, apply_customer_event, find_person
 from bridge.inbox.events import About, Event, log_ids, metric_label, read_event
-from bridge.inbox.history import Attempt, Outcome, note_attempt, note_attempts
-from bridge.inbox.selection import EventFilter
-from bridge.inbox.tables import QUIET_SOURCE, EventState, webhook_attempt, webhook_event
+from bridge.inbox.history import Attempt, Outcome, note_attempt
+from bridge.inbox.retry import UNKNOWN_FOR, UnknownEvent
+from bridge.inbox.tables import QUIET_SOURCE, EventState, webhook_event
 from bridge.medusa.client import Medusa, UnknownInMedusa, get_medusa
 from bridge.medusa.orders import Order, read_order
 from bridge.observability.logs import redact
-from bridge.observability.metrics import EVENTS_FAILED, EVENTS_HANDLED, EVENTS_PUT_OFF, EVENTS_RETRIED
+from bridge.observability.metrics import EVENTS_FAILED, EVENTS_HANDLED, EVENTS_PUT_OFF
 from bridge.observability.tracing import span
 from bridge.outgoing.outbox import OutgoingWebhook, OutgoingWebhookType, put
 from bridge.products.settings import forget_product
@@ -43,18 +43,6 @@ log = structlog.get_logger(__name__)
 _LONGEST_WAIT_SECONDS = 180.0
 # A delayed message triggers the retry. The sweep takes over only if the message is this late.
 _SWEEP_GRACE_SECONDS = 15.0
-_RETRIED_AT_ONCE = 500
-# Medusa is asked a second time for an unknown order this long after the event was received.
-UNKNOWN_FOR = timedelta(minutes=10)
-
-
-class UnknownEvent(NotFound):
-    """There is no event with this id."""
-
-    code = "unknown_event"
-
-    def __init__(self, event_id: str) -> None:
-        super().__init__(f"There is no event {event_id}.")
 
 
 class RetryLater(Unavailable):
@@ -288,88 +276,6 @@ def fail_event(event_id: str, reason: str) -> None:
     if row.state == EventState.PENDING:
         with _about(row):
             _fail(row, "task_ended", reason)
-
-
-def retry_event(
-    connection: Connection,
-    event_id: str,
-    *,
-    now: datetime,
-    due_in: timedelta = timedelta(0),
-    actor: str = "operator",
-) -> bool:
-    """Make a failed event pending again. Returns False if it has not failed. Raises `UnknownEvent`.
-
-    With `due_in` the sweep ignores it for that long, because its own task is about to be sent. `actor` requested it.
-    """
-    state = connection.scalar(select(webhook_event.c.state).where(webhook_event.c.id == event_id).with_for_update())
-    if state is None:
-        raise UnknownEvent(event_id)
-    if state != EventState.FAILED:
-        return False
-    connection.execute(
-        update(webhook_event)
-        .where(webhook_event.c.id == event_id)
-        .values(state=EventState.PENDING.value, next_attempt_at=now + due_in, attempts=0)
-    )
-    note_attempt(connection, event_id, Attempt(at=now, outcome=Outcome.RETRIED, attempt=0, actor=actor))
-    EVENTS_RETRIED.inc()
-    return True
-
-
-def retry_unknown(connection: Connection, *, now: datetime) -> int:
-    """Retry events that failed because Medusa did not have their order. Returns their number.
-
-    They are retried once `UNKNOWN_FOR` has passed. Then the event is handled, or ignored with the reason.
-    """
-    unknown = select(webhook_event.c.id).where(
-        webhook_event.c.state == EventState.FAILED.value,
-        webhook_event.c.error_code == UnknownInMedusa.code,
-        webhook_event.c.received_at <= now - UNKNOWN_FOR,
-    )
-    oldest = connection.scalars(unknown.order_by(webhook_event.c.received_at).limit(_RETRIED_AT_ONCE)).all()
-    return sum(retry_event(connection, event_id, now=now, actor="dust") for event_id in sorted(oldest))
-
-
-def retry_all(only: EventFilter, *, actor: str = "operator") -> Iterator[int]:
-    """As `retry_event`, for every failed event that matches `only`, oldest first. Yields the number of each batch.
-
-    Each batch is a separate transaction, so that many events are neither locked together nor have to succeed together.
-    Events that fail again meanwhile are not retried, so the loop ends.
-    """
-    started = now()
-    while True:
-        with transaction() as connection:
-            retried = _retry_some(connection, only, started, actor)
-        if retried:
-            yield retried
-        if retried < _RETRIED_AT_ONCE:
-            return
-
-
-def _retry_some(connection: Connection, only: EventFilter, started: datetime, actor: str) -> int:
-    newest_attempt = (
-        select(func.max(webhook_attempt.c.at)).where(webhook_attempt.c.event_id == webhook_event.c.id).scalar_subquery()
-    )
-    chosen = (
-        select(webhook_event.c.id)
-        .where(*only.conditions(), webhook_event.c.state == EventState.FAILED.value)
-        # Skip what failed again since then. Events older than the history table have no attempts.
-        .where(func.coalesce(newest_attempt, webhook_event.c.received_at) <= started)
-        .order_by(webhook_event.c.received_at)
-        .limit(_RETRIED_AT_ONCE)
-        # An event that is locked here is being retried by another request.
-        .with_for_update(skip_locked=True)
-    )
-    event_ids = connection.scalars(
-        update(webhook_event)
-        .where(webhook_event.c.id.in_(chosen))
-        .values(state=EventState.PENDING.value, next_attempt_at=started, attempts=0)
-        .returning(webhook_event.c.id)
-    ).all()
-    note_attempts(connection, event_ids, Attempt(at=now(), outcome=Outcome.RETRIED, attempt=0, actor=actor))
-    EVENTS_RETRIED.inc(len(event_ids))
-    return len(event_ids)
 
 
 def _read_row(event_id: str) -> Row[Any]:

@@ -24,8 +24,8 @@ from bridge.ids import CustomerId, OrderId
 from bridge.inbox.cursor import complete, next_start, skip, walk
 from bridge.inbox.customers import read_account
 from bridge.inbox.events import read_event
-from bridge.inbox.process_one import retry_unknown
 from bridge.inbox.receive import Receipt, receive
+from bridge.inbox.retry import retry_unknown
 from bridge.inbox.tables import EventState, webhook_event
 from bridge.medusa.client import Json, Medusa, MedusaAway
 from bridge.medusa.orders import Order, read_order

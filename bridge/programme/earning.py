@@ -1,27 +1,178 @@
-"""Points that an order earns, and the money that points take off. Pure arithmetic on exact decimals.
+"""What an order earns: the rules, and their arithmetic on exact decimals.
 
 A worked row: a shirt for 20.00 and shorts for 10.00 less a discount of 3.00 are 27.00 before tax; at 1 point per eur
-that is 27 points. 500 points at 100 per eur are 5.00 eur off.
+that is 27 points.
 """
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal
+from enum import StrEnum
+from functools import cached_property
 from math import prod
+from typing import Annotated
+
+from pydantic import AwareDatetime, Field, ValidationInfo, field_validator
 
 from bridge.ledger.postings import MAX_DUST
-from bridge.medusa.currencies import smallest_unit
-from bridge.programme.rules import Earn, LineAttributes, Redeem, Rounding
+from bridge.programme.fields import (
+    DECIMAL_PLACES,
+    MILLIONTH,
+    CurrencyCode,
+    ExactDecimal,
+    Id,
+    Ids,
+    Part,
+    Rate,
+    Whole,
+    YesNo,
+    is_new,
+)
+from bridge.programme.limits import Limits
+
+
+class Rounding(StrEnum):
+    FLOOR = "floor"
+    HALF_UP = "half_up"
+    CEILING = "ceiling"
+
+
+class EarnWhen(StrEnum):
+    """The event after which an order earns."""
+
+    PLACED = "order.placed"
+    CAPTURED = "payment.captured"
+    COMPLETED = "order.completed"
+
 
 _DECIMAL_ROUNDING = {
     Rounding.FLOOR: ROUND_FLOOR,
     Rounding.HALF_UP: ROUND_HALF_UP,
     Rounding.CEILING: ROUND_CEILING,
 }
-# A price without its tax, or a share of a discount, is cut off: 10.00 / 1.2 is read as 8.3333333333. So points are
-# rounded to a millionth before they are rounded to whole points: 8.3333333333 x 1.2 are 10 points, not 9.
-_MILLIONTH = Decimal("0.000001")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LineAttributes:
+    """The attributes of an order's line that rules can match."""
+
+    product_id: str | None
+    category_ids: frozenset[str] = frozenset()
+    collection_id: str | None = None
+    customer_group_ids: frozenset[str] = frozenset()
+
+
+class Basis(Part):
+    include_tax: YesNo = False
+    include_shipping: YesNo = False
+    include_credit: YesNo = Field(
+        default=True,
+        description="Whether amounts paid with a gift card or store credit when the order was placed earn points as "
+        "money does",
+    )
+
+
+class Multiplier(Part):
+    """Multiplies by `factor` the points of matching lines; several multipliers multiply.
+
+    A line matches by its product, one of its categories, or its collection. Without such ids every line matches.
+    `customer_group_ids` limits it to orders of customers in one of these groups.
+    """
+
+    # Postgres cannot store NUL, not even inside JSON.
+    name: str = Field(min_length=1, max_length=100, pattern=r"^[^\x00]*$")
+    factor: Annotated[ExactDecimal, Field(ge=0, le=1000, decimal_places=DECIMAL_PLACES)]
+    product_ids: Ids = ()
+    category_ids: Ids = ()
+    collection_ids: Ids = ()
+    customer_group_ids: Ids = ()
+    starts_at: AwareDatetime | None = None
+    ends_at: AwareDatetime | None = None
+
+    # Validated on the field, here and below, so that a form shows the error at that field.
+    @field_validator("ends_at")
+    @classmethod
+    def _ends_after_it_starts(cls, ends_at: datetime | None, others: ValidationInfo) -> datetime | None:
+        starts_at = others.data.get("starts_at")
+        if starts_at and ends_at and ends_at <= starts_at:
+            raise ValueError("must be after starts_at")
+        return ends_at
+
+    def applies(self, traits: LineAttributes, *, moment: datetime) -> bool:
+        if (self.starts_at and moment < self.starts_at) or (self.ends_at and moment >= self.ends_at):
+            return False
+        if self.customer_group_ids and traits.customer_group_ids.isdisjoint(self.customer_group_ids):
+            return False
+        if not self.product_ids and not self.category_ids and not self.collection_ids:
+            return True
+        return (
+            traits.product_id in self.product_ids
+            or traits.collection_id in self.collection_ids
+            or not traits.category_ids.isdisjoint(self.category_ids)
+        )
+
+
+class FixedDust(Part):
+    """Fixed points for each unit of a product, whatever it costs, instead of the rate."""
+
+    product_id: Id
+    dust: Whole = Field(ge=0, le=MAX_DUST)
+
+
+class Earn(Part):
+    rates: dict[CurrencyCode, Rate] = Field(
+        default={"eur": Decimal(1)}, description="Points for each major unit of money spent, by currency"
+    )
+    basis: Basis = Basis()
+    rounding: Rounding = Rounding.FLOOR
+    when: EarnWhen = EarnWhen.PLACED
+    pending_days: Whole = Field(default=0, ge=0, le=3650)
+    pending_until_paid: YesNo = Field(
+        default=False,
+        description="Whether earned points are pending until the order is paid; recommended with `order.placed`",
+    )
+    expires_after_days: Whole | None = Field(default=None, ge=1, le=36_500)
+    expiry_notice_days: Whole | None = Field(
+        default=14,
+        ge=1,
+        le=365,
+        description="How many days before points expire the webhook `dust.expiring` is sent; null: never",
+    )
+    excluded_product_ids: Ids = ()
+    excluded_category_ids: Ids = ()
+    excluded_collection_ids: Ids = ()
+    fixed: tuple[FixedDust, ...] = Field(
+        default=(),
+        max_length=10_000,
+        description="Products that earn a fixed number of points per unit instead of the rate",
+    )
+    multipliers: tuple[Multiplier, ...] = Field(default=(), max_length=200)
+    limits: Limits = Limits()
+
+    @field_validator("expires_after_days")
+    @classmethod
+    def _matures_before_it_expires(cls, expires_after_days: int | None, others: ValidationInfo) -> int | None:
+        pending_days = others.data.get("pending_days")
+        if is_new(others) and expires_after_days is not None and (pending_days or 0) >= expires_after_days:
+            raise ValueError(
+                f"expires_after_days ({expires_after_days}) must be more than pending_days ({pending_days}): "
+                "points would expire before anybody can spend them"
+            )
+        return expires_after_days
+
+    @field_validator("fixed")
+    @classmethod
+    def _each_product_once(cls, fixed: tuple[FixedDust, ...]) -> tuple[FixedDust, ...]:
+        often = [product for product, times in Counter(each.product_id for each in fixed).items() if times > 1]
+        if often:
+            raise ValueError(f"names {', '.join(often[:3])} more than once")
+        return fixed
+
+    @cached_property
+    def fixed_by_product(self) -> dict[str, int]:
+        return {each.product_id: each.dust for each in self.fixed}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +245,7 @@ def earning(
     if rules.basis.include_shipping:
         shares["shipping"] = _amount(rules, shipping_net, shipping_gross) * rate * factor
     # More than anybody can have is not computed exactly: it would have too many digits.
-    exact = min(sum(shares.values(), Decimal(0)), Decimal(MAX_DUST + 1)).quantize(_MILLIONTH)
+    exact = min(sum(shares.values(), Decimal(0)), Decimal(MAX_DUST + 1)).quantize(MILLIONTH)
     dust = int(exact.to_integral_value(_DECIMAL_ROUNDING[rules.rounding]))
     if dust <= 0:
         return Earning(dust=0, lines=shares, why="Nothing in the order earns dust.")
@@ -129,64 +280,3 @@ def line_terms(rules: Earn, traits: LineAttributes, *, moment: datetime) -> Line
             or not traits.category_ids.isdisjoint(rules.excluded_category_ids)
         ),
     )
-
-
-def discount_value(rules: Redeem, dust: int, currency_code: str) -> Decimal | None:
-    """Return the discount for `dust` points, in major units, rounded down to the smallest unit; None without a rate."""
-    rate = rules.rates.get(currency_code)
-    if rate is None:
-        return None
-    return (dust / rate).quantize(smallest_unit(currency_code), ROUND_FLOOR)
-
-
-def dust_for_value(rate: Decimal, value: Decimal) -> int:
-    """Return the points for a discount of `value` at `rate` points per major unit, rounded up to whole points."""
-    return int((value * rate).quantize(_MILLIONTH).to_integral_value(ROUND_CEILING))
-
-
-def least_dust_for(rules: Redeem, value: Decimal, currency_code: str) -> int:
-    """Return the smallest number of points that takes `value` off, or more. The currency needs a rate.
-
-    At 133.3 points per eur, 1.00 costs 134 points: 133 of them take only 0.99 off.
-    """
-    return int((value * rules.rates[currency_code]).to_integral_value(ROUND_CEILING))
-
-
-def useful_dust(rules: Redeem, dust: int, currency_code: str) -> int:
-    """Return the part of `dust` that has an effect: the fewest points with the same discount. The currency needs a
-    rate.
-
-    At 100 points per yen, 100 of 199 points: both take 1 yen off.
-    """
-    return least_dust_for(rules, discount_value(rules, dust, currency_code) or Decimal(0), currency_code)
-
-
-def least_redeemable(rules: Redeem, currency_code: str) -> int:
-    """Return the smallest number of points from `min_dust` on that has an effect with all its points.
-
-    At 100 points per yen it is 100, and 200 if `min_dust` is 150.
-    """
-    least = useful_dust(rules, rules.min_dust, currency_code)
-    if 0 < least >= rules.min_dust:
-        return least
-    value = (discount_value(rules, rules.min_dust, currency_code) or Decimal(0)) + smallest_unit(currency_code)
-    return least_dust_for(rules, value, currency_code)
-
-
-def most_dust_within(rules: Redeem, value: Decimal, currency_code: str) -> int | None:
-    """Return the most points that take off no more than `value` and all have an effect; None without a rate.
-
-    The programme's `max_dust` applies too.
-    """
-    if currency_code not in rules.rates:
-        return None
-    unit = smallest_unit(currency_code)
-    coverable = max(Decimal(0), value.quantize(unit, ROUND_FLOOR))
-    # One point less than what takes the next unit off.
-    most = least_dust_for(rules, coverable + unit, currency_code) - 1
-    return useful_dust(rules, min(most, rules.max_dust or MAX_DUST), currency_code)
-
-
-def percentage_of(percent: Decimal, amount: Decimal, currency_code: str) -> Decimal:
-    """Return `percent` percent of an amount, rounded down to the currency's smallest unit."""
-    return (amount * percent / 100).quantize(smallest_unit(currency_code), ROUND_FLOOR)

@@ -12,12 +12,40 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from pydantic import Field
+
+from bridge.ledger.postings import MAX_DUST
 from bridge.programme.days import local_date, start_of_day
-from bridge.programme.rules import Limits
+from bridge.programme.fields import Part, Whole
+
+
+class WindowLimit(Part):
+    dust: Whole = Field(ge=1, le=MAX_DUST)
+    days: Whole = Field(ge=1, le=3650)
+
+
+class Limits(Part):
+    """The most points that may be earned. Anything above is not earned."""
+
+    per_order: Whole | None = Field(default=None, ge=1, le=MAX_DUST, description="Maximum points earned by one order")
+    per_day: Whole | None = Field(
+        default=None,
+        ge=1,
+        le=MAX_DUST,
+        description="Maximum points earned by all orders that a customer places on one day",
+    )
+    per_customer: WindowLimit | None = Field(
+        default=None, description="Maximum points earned by all orders that a customer places within a number of days"
+    )
+
+    @property
+    def join_orders(self) -> bool:
+        """Whether an order's points depend on other orders of the customer."""
+        return self.per_day is not None or self.per_customer is not None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Claim:
+class EarningRequest:
     """What an order would earn if it were its customer's only one, and the limits of its version of the rules."""
 
     order_id: str
@@ -53,7 +81,9 @@ class _Tally:
         self.sums.append(self.sums[-1] + dust)
 
 
-def share_out(claims: Iterable[Claim], merged_at: Mapping[str, datetime | None] | None = None) -> dict[str, Allowed]:
+def share_out(
+    requests: Iterable[EarningRequest], merged_at: Mapping[str, datetime | None] | None = None
+) -> dict[str, Allowed]:
     """Return what each of one customer's orders gets, by order id.
 
     `merged_at` holds when each account was merged; from then on its orders count together with the others. Earlier
@@ -62,29 +92,29 @@ def share_out(claims: Iterable[Claim], merged_at: Mapping[str, datetime | None] 
     since = merged_at or {}
     allowed: dict[str, Allowed] = {}
     tallies: dict[str, _Tally] = {}
-    for claim in sorted(claims, key=lambda each: (each.placed_at, each.order_id)):
-        counted = [tally for account, tally in tallies.items() if _count_together(claim, account, since)]
-        found = Allowed(dust=claim.worth)
-        for most, after, words in _limits(claim):
+    for request in sorted(requests, key=lambda each: (each.placed_at, each.order_id)):
+        counted = [tally for account, tally in tallies.items() if _count_together(request, account, since)]
+        found = Allowed(dust=request.worth)
+        for most, after, words in _limits(request):
             left = max(0, most - sum(tally.after(after) for tally in counted))
             if left < found.dust:
-                found = Allowed(dust=left, why=f"Worth {claim.worth} dust, limited to {words}.")
-        allowed[claim.order_id] = found
-        tallies.setdefault(claim.account, _Tally()).add(claim.placed_at, found.dust)
+                found = Allowed(dust=left, why=f"Worth {request.worth} dust, limited to {words}.")
+        allowed[request.order_id] = found
+        tallies.setdefault(request.account, _Tally()).add(request.placed_at, found.dust)
     return allowed
 
 
-def _count_together(claim: Claim, account: str, since: Mapping[str, datetime | None]) -> bool:
-    moments = (since.get(account), since.get(claim.account))
-    return account == claim.account or all(moment is None or moment <= claim.placed_at for moment in moments)
+def _count_together(request: EarningRequest, account: str, since: Mapping[str, datetime | None]) -> bool:
+    moments = (since.get(account), since.get(request.account))
+    return account == request.account or all(moment is None or moment <= request.placed_at for moment in moments)
 
 
-def _limits(claim: Claim) -> Iterable[tuple[int, datetime, str]]:
+def _limits(request: EarningRequest) -> Iterable[tuple[int, datetime, str]]:
     """Yield for each limit its points, the moment after which orders count, and its wording."""
-    limits = claim.limits
+    limits = request.limits
     if limits.per_day is not None:
-        midnight = start_of_day(local_date(claim.placed_at, claim.time_zone), claim.time_zone)
+        midnight = start_of_day(local_date(request.placed_at, request.time_zone), request.time_zone)
         yield limits.per_day, midnight - timedelta.resolution, f"{limits.per_day} a day"
     if limits.per_customer is not None:
         dust, days = limits.per_customer.dust, limits.per_customer.days
-        yield dust, claim.placed_at - timedelta(days=days), f"{dust} in {days} days"
+        yield dust, request.placed_at - timedelta(days=days), f"{dust} in {days} days"

@@ -8,8 +8,63 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from enum import StrEnum
+from itertools import pairwise
+from typing import Annotated
 
-from bridge.programme.rules import TierLevel, Tiers
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator
+
+from bridge.ledger.postings import MAX_DUST
+from bridge.programme.fields import DECIMAL_PLACES, CurrencyCode, ExactDecimal, Part, ShortText, Whole
+
+
+class TierBasis(StrEnum):
+    """What counts towards a tier: points earned or money spent."""
+
+    EARNED = "earned"
+    SPENT = "spent"
+
+
+class TierLevel(Part):
+    """A tier: from the threshold `from` on, a customer's new orders earn `factor` times as many points.
+
+    The threshold is in points or money within the window, by the basis.
+    """
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    name: str = Field(min_length=1, max_length=100, pattern=r"^[^\x00]*$")
+    threshold: Annotated[ExactDecimal, Field(ge=0, le=MAX_DUST, decimal_places=2)] = Field(alias="from")
+    factor: Annotated[ExactDecimal, Field(gt=0, le=1000, decimal_places=DECIMAL_PLACES)] = Decimal(1)
+    benefits: Annotated[tuple[ShortText, ...], Field(max_length=20)] = Field(
+        default=(), description="What customers of this tier get besides points, for the storefront to show"
+    )
+
+
+class Tiers(Part):
+    basis: TierBasis = TierBasis.EARNED
+    currency_code: CurrencyCode | None = Field(
+        default=None, validate_default=True, description="The currency whose orders count, if `basis` is `spent`"
+    )
+    window_days: Whole = Field(default=365, ge=1, le=3650)
+    levels: tuple[TierLevel, ...] = Field(default=(), max_length=20, description="The tiers, the lowest first")
+
+    @field_validator("currency_code")
+    @classmethod
+    def _money_has_a_currency(cls, currency_code: str | None, others: ValidationInfo) -> str | None:
+        if currency_code is None and others.data.get("basis") is TierBasis.SPENT:
+            raise ValueError("say in which currency, when the basis is spent")
+        return currency_code
+
+    @field_validator("levels")
+    @classmethod
+    def _each_is_above_the_one_before(cls, levels: tuple[TierLevel, ...]) -> tuple[TierLevel, ...]:
+        for before, level in pairwise(levels):
+            if level.threshold <= before.threshold:
+                raise ValueError(f"{level.name} must be from more than {before.name}, which comes before it")
+        if len({level.name for level in levels}) < len(levels):
+            raise ValueError("each needs a name of its own")
+        return levels
 
 
 @dataclass(frozen=True, kw_only=True)

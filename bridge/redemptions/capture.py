@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from bridge.ledger.account import Account
 from bridge.medusa.orders import CodeUse, Line, Order
-from bridge.programme.earning import dust_for_value
+from bridge.programme.spending import dust_for_value
 from bridge.redemptions import lifecycle
 from bridge.redemptions.repository import Code, Redemption, lock_redemption, store_code_use, store_second_use
 from bridge.redemptions.tables import RedemptionKind, State

@@ -9,7 +9,8 @@ from bridge.ids import CustomerId, ProductId
 from bridge.medusa.carts import Cart
 from bridge.medusa.client import Medusa, UnknownInMedusa
 from bridge.products.settings import ProductSettings
-from bridge.programme.rules import Programme, Redeem
+from bridge.programme.rules import Programme
+from bridge.programme.spending import Redeem
 from bridge.redemptions.pricing.basket import Basket, basket_of
 from bridge.redemptions.repository import discounts_for_cart
 

@@ -8,7 +8,8 @@ from bridge.errors import DustError
 from bridge.ids import ProductId
 from bridge.ledger.account import InsufficientDust
 from bridge.medusa.carts import Cart
-from bridge.programme.rules import Redeem, Reward
+from bridge.programme.rewards import Reward
+from bridge.programme.spending import Redeem
 from bridge.redemptions.pricing.basket import Basket
 from bridge.redemptions.pricing.rewards import CartBelowMinimum, reward_terms
 from bridge.redemptions.service import TooManyOpenRedemptions

@@ -17,7 +17,7 @@ from bridge.ledger.postings import Kind
 from bridge.ledger.statements import Balance, read_balance
 from bridge.ledger.tables import dust_lot, dust_lot_use, dust_transaction
 from bridge.programme.days import local_date
-from bridge.programme.rules import TierBasis
+from bridge.programme.tiers import TierBasis
 from bridge.programme.versions import Version, current_version, versions_by_number
 from bridge.settlement.escrow import Escrow, Proof, escrows_of, read_entries
 from bridge.settlement.reasons import rules_at_work

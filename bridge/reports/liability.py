@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from sqlalchemy import Connection, text
 
-from bridge.programme.earning import discount_value
+from bridge.programme.spending import discount_value
 from bridge.programme.versions import version_at
 from bridge.settlement.escrow import waited_at
 

@@ -11,6 +11,7 @@ from bridge.ledger.merges import accounts_of_persons
 from bridge.ledger.postings import Kind, PostingDetails
 from bridge.ledger.store import open_accounts, save
 from bridge.ledger.tables import dust_transaction
+from bridge.programme.dates import expiry
 from bridge.programme.versions import current_version
 
 # One per customer: the idempotency key is unique in the customer's ledger.
@@ -41,7 +42,7 @@ def credit_signup_bonus(
         idempotency_key=_SIGNUP_KEY,
         programme_version=version.number,
     )
-    account.earn(amount, details, now=now, expires_at=version.programme.expiry(event_at))
+    account.earn(amount, details, now=now, expires_at=expiry(version.programme, event_at))
     save(connection, [account], quiet={customer_id} if quiet else ())
     return amount
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from bridge.ids import CustomerId
 from bridge.ledger.account import Account
 from bridge.ledger.postings import Kind, PostingDetails
+from bridge.programme.dates import maturity_and_expiry
 from bridge.programme.versions import Version
 from bridge.settlement.expired import ExpiredPool
 from bridge.settlement.shares import Share
@@ -28,7 +29,7 @@ class Booking:
 
     def pay(self, account: Account) -> None:
         """Post that the order is paid: its pending points mature, or get a date for it."""
-        matures_at, _ = self.version.programme.dates(self.placed_at)
+        matures_at, _ = maturity_and_expiry(self.version.programme, self.placed_at)
         account.pay(self.order_id, matures_at=matures_at or self.now, now=self.now)
 
     def bring_to(self, target: int, share: Share, account: Account, less: str, *, counted: int = 0) -> Share:
@@ -86,7 +87,7 @@ class Booking:
         expired = min(amount - forgiven - restored, share.expired)
         new = amount - forgiven - restored - expired
         details = self._memo(Kind.EARN, "Earned with an order", self.placed_at)
-        matures_at, expires_at = self.version.programme.dates(self.placed_at)
+        matures_at, expires_at = maturity_and_expiry(self.version.programme, self.placed_at)
         if forgiven:
             account.forgive(forgiven, details, now=self.now, expires_at=expires_at)
         if restored:

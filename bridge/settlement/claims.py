@@ -16,6 +16,7 @@ from sqlalchemy.dialects.postgresql import insert
 from bridge.ids import CustomerId, OrderId
 from bridge.ledger.postings import Kind, PostingDetails
 from bridge.ledger.store import open_accounts, save
+from bridge.programme.dates import maturity_and_expiry
 from bridge.programme.rules import GuestClaim
 from bridge.programme.versions import current_version, versions_by_number
 from bridge.settlement.emails import email_hash_key, hash_email
@@ -188,7 +189,7 @@ def _credit(
         if row.programme_version is None or row.placed_at is None:
             raise AssertionError("points in escrow of an order that was not settled")
         # The dates that the points would have had from the start: time in escrow changes nothing.
-        matures_at, expires_at = versions[row.programme_version].programme.dates(row.placed_at)
+        matures_at, expires_at = maturity_and_expiry(versions[row.programme_version].programme, row.placed_at)
         details = PostingDetails(
             kind=Kind.EARN,
             reference_type="order",

@@ -11,9 +11,8 @@ from decimal import Decimal
 from functools import cached_property
 
 from bridge.ids import CustomerId, OrderId
-from bridge.programme.earning import Earning, earning
-from bridge.programme.limits import Allowed, Claim
-from bridge.programme.rules import EarnWhen
+from bridge.programme.earning import Earning, EarnWhen, earning
+from bridge.programme.limits import Allowed, EarningRequest
 from bridge.settlement.earning_limits import LimitedOrder, LimitsOfBatch
 from bridge.settlement.escrow import why_nobody_earns
 from bridge.settlement.lines import earning_lines, kept_shipping, money_spent
@@ -118,7 +117,7 @@ def compute(loaded: Loaded, *, now: datetime) -> Plan:
     for each in loaded.orders:
         plan = _plan(each, plans.get(each.order.id), tiers, limits)
         if limits:
-            limits.put(_claim(plan), plan.owner)
+            limits.put(_earning_request(plan), plan.owner)
         if tiers:
             counts_for = None if each.unpaid else plan.owner
             tiers.put(each.order, counts_for, dust=plan.earned.dust, spent=plan.money)
@@ -240,9 +239,9 @@ def _share_that_counts(loaded: LoadedOrder) -> Decimal:
     return loaded.order.paid_share or Decimal(1) if waits else Decimal(1)
 
 
-def _claim(plan: OrderPlan) -> Claim:
+def _earning_request(plan: OrderPlan) -> EarningRequest:
     programme = plan.loaded.version.programme
-    return Claim(
+    return EarningRequest(
         order_id=plan.order_id,
         placed_at=plan.loaded.order.placed_at,
         worth=plan.worth,

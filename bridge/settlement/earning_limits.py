@@ -16,8 +16,8 @@ from bridge.errors import Unavailable
 from bridge.ids import CustomerId, OrderId
 from bridge.ledger.merges import accounts_of_persons
 from bridge.medusa.orders import Order
-from bridge.programme.limits import Allowed, Claim, share_out
-from bridge.programme.rules import Limits, Programme
+from bridge.programme.limits import Allowed, EarningRequest, Limits, share_out
+from bridge.programme.rules import Programme
 from bridge.programme.versions import Version, versions_by_number
 from bridge.settlement.repository import SettlementRow, lock_rows, rows_of_customers
 from bridge.settlement.tables import order_settlement
@@ -150,21 +150,21 @@ class LimitsOfBatch:
     def __init__(self, history: LimitHistory) -> None:
         self._history = history
         self._own: set[str] = set()
-        self._claims: dict[CustomerId, dict[str, Claim]] = {person: {} for person in history.since}
+        self._requests: dict[CustomerId, dict[str, EarningRequest]] = {person: {} for person in history.since}
         self._shares: dict[CustomerId, dict[str, Allowed]] = {}
         for row in history.orders:
             rules = None if history.is_fixed(row) else self._version(row).programme
-            self._claims[history.person_of[_owner(row)]][row.order_id] = _claim(row, rules)
+            self._requests[history.person_of[_owner(row)]][row.order_id] = _earning_request(row, rules)
 
-    def put(self, claim: Claim, owner: CustomerId | None) -> None:
-        """Set the claim of an order of the batch, for its owner only."""
-        self._own.add(claim.order_id)
-        for person, claims in self._claims.items():
-            if claims.pop(claim.order_id, None):
+    def put(self, request: EarningRequest, owner: CustomerId | None) -> None:
+        """Set the request of an order of the batch, for its owner only."""
+        self._own.add(request.order_id)
+        for person, requests in self._requests.items():
+            if requests.pop(request.order_id, None):
                 self._shares.pop(person, None)
         if owner:
             person = self._history.person_of[owner]
-            self._claims[person][claim.order_id] = replace(claim, account=owner)
+            self._requests[person][request.order_id] = replace(request, account=owner)
             self._shares.pop(person, None)
 
     def shares(self, customer_id: CustomerId) -> dict[str, Allowed]:
@@ -172,7 +172,7 @@ class LimitsOfBatch:
         person = self._history.person_of[customer_id]
         if person not in self._shares:
             merged_at: dict[str, datetime | None] = dict(self._history.merged_at[person].items())
-            self._shares[person] = share_out(self._claims[person].values(), merged_at)
+            self._shares[person] = share_out(self._requests[person].values(), merged_at)
         return self._shares[person]
 
     def others_that_change(self) -> list[LimitedOrder]:
@@ -201,12 +201,12 @@ def _worth_left(row: SettlementRow) -> int:
     return max(0, (row.worth or 0) - (row.former_share or 0) - row.escrowed)
 
 
-def _claim(row: SettlementRow, rules: Programme | None) -> Claim:
+def _earning_request(row: SettlementRow, rules: Programme | None) -> EarningRequest:
     # Without rules the order counts with what it holds. So does an order settled before `worth` was stored.
     as_booked = rules is None or row.worth is None
     if row.placed_at is None:
         raise AssertionError("a settled order without a time")
-    return Claim(
+    return EarningRequest(
         order_id=row.order_id,
         placed_at=row.placed_at,
         worth=row.share.net if as_booked else _worth_left(row),

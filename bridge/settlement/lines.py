@@ -7,8 +7,7 @@ from typing import Any
 
 from bridge.ids import ProductId
 from bridge.medusa.orders import Line, Order
-from bridge.programme.earning import EarningLine, LineTerms, line_terms
-from bridge.programme.rules import Earn, LineAttributes
+from bridge.programme.earning import Earn, EarningLine, LineAttributes, LineTerms, line_terms
 from bridge.redemptions.capture import FirstUse, FirstUses
 from bridge.redemptions.repository import Redemption
 

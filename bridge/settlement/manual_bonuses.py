@@ -16,6 +16,7 @@ from bridge.ids import CustomerId, new_id
 from bridge.ledger.postings import MAX_DUST, Kind, PostingDetails
 from bridge.ledger.store import open_accounts, save
 from bridge.ledger.tables import dust_transaction
+from bridge.programme.dates import expiry
 from bridge.programme.rules import Programme
 from bridge.programme.versions import current_version
 
@@ -90,7 +91,7 @@ def give_bonus(
             description=new_bonus.description or _DESCRIPTION,
             customers=len(set(new_bonus.customer_ids)),
             matures_at=now + timedelta(days=new_bonus.matures_after_days) if new_bonus.matures_after_days else None,
-            expires_at=version.programme.expiry(now, new_bonus.expires_after_days),
+            expires_at=expiry(version.programme, now, new_bonus.expires_after_days),
             actor=actor,
             created_at=now,
         )

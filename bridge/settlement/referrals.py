@@ -20,6 +20,7 @@ from bridge.ids import CustomerId, OrderId
 from bridge.ledger.account import Account
 from bridge.ledger.merges import accounts_of_persons
 from bridge.ledger.postings import Kind, PostingDetails
+from bridge.programme.dates import expiry
 from bridge.programme.versions import Version, versions_by_number
 from bridge.settlement.tables import order_former_owner, order_settlement, referral
 
@@ -278,10 +279,10 @@ def _bring_to(
     # Waived points are still with the customer; those that had expired stay expired.
     forgiven = min(waived, difference)
     if left := min(forgiven, max(0, waived - account.expired_of(due.referral.id, now=now))):
-        account.forgive(left, _details(due, Kind.BONUS, why, now), now=now, expires_at=programme.expiry(now))
+        account.forgive(left, _details(due, Kind.BONUS, why, now), now=now, expires_at=expiry(programme, now))
     if difference > forgiven:
         details = _details(due, Kind.BONUS, why, now)
-        account.earn(difference - forgiven, details, now=now, expires_at=programme.expiry(now))
+        account.earn(difference - forgiven, details, now=now, expires_at=expiry(programme, now))
     return booked + difference - forgiven, waived - forgiven
 
 

@@ -12,8 +12,7 @@ from bridge.db.bulk import among
 from bridge.ids import CustomerId
 from bridge.ledger.merges import accounts_of_persons
 from bridge.medusa.orders import Order
-from bridge.programme.rules import TierBasis, TierLevel, Tiers
-from bridge.programme.tiers import Contribution, Standing, standing
+from bridge.programme.tiers import Contribution, Standing, TierBasis, TierLevel, Tiers, standing
 from bridge.programme.versions import current_tiers
 from bridge.settlement.tables import order_settlement
 

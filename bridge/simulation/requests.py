@@ -21,7 +21,8 @@ from bridge.db.advisory_locks import lock_names
 from bridge.errors import Conflict, DustError, NotFound, Unavailable
 from bridge.ids import new_id
 from bridge.medusa.client import Medusa
-from bridge.programme.rules import STORED, Programme
+from bridge.programme.fields import STORED
+from bridge.programme.rules import Programme
 from bridge.programme.versions import current_version
 from bridge.simulation.compare import as_document, compare
 from bridge.simulation.tables import SimulationState, programme_simulation

@@ -12,8 +12,9 @@ from bridge.clock import now
 from bridge.db import transaction
 from bridge.ids import CustomerId
 from bridge.inbox.process_batch import process_batch
-from bridge.inbox.process_one import UNKNOWN_FOR, EventFailed, handle_event
+from bridge.inbox.process_one import EventFailed, handle_event
 from bridge.inbox.reconcile import reconcile
+from bridge.inbox.retry import UNKNOWN_FOR
 from bridge.ledger.statements import read_balance
 from bridge.medusa.client import get_medusa
 from bridge.settlement.check import MISSING_FOR

@@ -10,9 +10,10 @@ from sqlalchemy.exc import ProgrammingError
 
 from bridge.clock import now
 from bridge.db import transaction
-from bridge.inbox import process_one
+from bridge.inbox import retry as inbox_retry
 from bridge.inbox.process_batch import process_batch
-from bridge.inbox.process_one import EventFailed, RetryLater, handle_event, retry_all
+from bridge.inbox.process_one import EventFailed, RetryLater, handle_event
+from bridge.inbox.retry import retry_all
 from bridge.inbox.selection import EventFilter
 from bridge.queue.enqueue import INBOX_DRAIN
 from bridge.settings import get_settings
@@ -154,7 +155,7 @@ def test_retry_many_takes_no_body_too_and_refuses_what_it_does_not_know(three_da
 def test_a_great_many_go_in_steps_and_what_fails_again_meanwhile_is_left_alone(
     api: TestClient, medusa: FakeMedusa, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(process_one, "_RETRIED_AT_ONCE", 2)
+    monkeypatch.setattr(inbox_retry, "_RETRIED_AT_ONCE", 2)
     for number in range(5):
         failed(api, f"msg_{number}")
     steps = []

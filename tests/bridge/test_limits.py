@@ -13,8 +13,7 @@ from bridge.clock import now
 from bridge.db import transaction
 from bridge.ids import CustomerId, new_id
 from bridge.operations.audit import audit
-from bridge.programme.limits import Claim, share_out
-from bridge.programme.rules import Limits
+from bridge.programme.limits import EarningRequest, Limits, share_out
 from bridge.reports.explain import explain
 from bridge.settlement.escrow import expire_escrows
 from tests.support.clock import advance
@@ -164,7 +163,7 @@ def test_whatever_comes_in_which_order_the_end_is_the_same(
     """Each purchase is an order that is edited a few times; 0 stands for a cancel, which no later edit undoes."""
     set_rules(earn={"limits": limits})
     customer = new_id("cus")
-    facts, claims = [], []
+    facts, requests = [], []
     for hours, prices in purchases:
         order_id, placed = new_id("order"), PLACED + timedelta(hours=hours)
         for version, price in enumerate(prices, 1):
@@ -174,13 +173,15 @@ def test_whatever_comes_in_which_order_the_end_is_the_same(
                 order(order_id, customer_id=customer, placed=placed, version=version, status=status, lines=lines)
             )
         worth = 0 if 0 in prices else prices[-1]
-        claims.append(Claim(order_id=order_id, placed_at=placed, worth=worth, limits=Limits.model_validate(limits)))
+        requests.append(
+            EarningRequest(order_id=order_id, placed_at=placed, worth=worth, limits=Limits.model_validate(limits))
+        )
     random.Random(seed).shuffle(facts)
     for start in range(0, len(facts), at_once):
         settle(*facts[start : start + at_once])
-    expected = share_out(claims)
+    expected = share_out(requests)
     found = booked_points()
-    assert {claim.order_id: found[claim.order_id] for claim in claims} == {
+    assert {request.order_id: found[request.order_id] for request in requests} == {
         order_id: share.dust for order_id, share in expected.items()
     }
     assert balance(customer).balance == sum(share.dust for share in expected.values())

@@ -9,7 +9,8 @@ from sqlalchemy import select
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.inbox.process_batch import process_batch
-from bridge.inbox.process_one import EventFailed, handle_event, retry_event
+from bridge.inbox.process_one import EventFailed, handle_event
+from bridge.inbox.retry import retry_event
 from bridge.inbox.tables import webhook_event
 from tests.support.clock import moved
 from tests.support.deliveries import deliver

@@ -13,7 +13,8 @@ from bridge.cli import events as module
 from bridge.clock import now
 from bridge.errors import InvalidInput
 from bridge.inbox.process_batch import process_batch
-from bridge.inbox.process_one import EventFailed, UnknownEvent, handle_event
+from bridge.inbox.process_one import EventFailed, handle_event
+from bridge.inbox.retry import UnknownEvent
 from bridge.queue.enqueue import INBOX_DRAIN
 from tests.support.clock import moved
 from tests.support.deliveries import deliver

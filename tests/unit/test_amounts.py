@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from bridge.medusa.amounts import sum_of, without_noise
 from bridge.medusa.currencies import amount_to_pay
-from bridge.programme.earning import EarningLine, LineTerms, earning, percentage_of
-from bridge.programme.rules import Earn
+from bridge.programme.earning import Earn, EarningLine, LineTerms, earning
+from bridge.programme.spending import percentage_of
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridge.programme.dates import expiry, maturity_and_expiry
 from bridge.programme.days import end_of_day, end_of_day_after, local_date, start_of_day
 from bridge.programme.rules import Programme
 
@@ -53,8 +54,8 @@ def test_every_moment_is_within_its_day(moment: datetime, zone: str) -> None:
 @given(moment=moments, zone=st.sampled_from(ZONES), days=st.integers(1, 400))
 def test_points_are_good_to_the_end_of_the_day_that_a_page_there_shows(moment: datetime, zone: str, days: int) -> None:
     programme = Programme.model_validate({"time_zone": zone, "earn": {"expires_after_days": days}})
-    _, expires_at = programme.dates(moment)
-    assert expires_at == programme.expiry(moment) == end_of_day_after(moment, days, zone)
+    _, expires_at = maturity_and_expiry(programme, moment)
+    assert expires_at == expiry(programme, moment) == end_of_day_after(moment, days, zone)
     shown = expires_at.astimezone(ZoneInfo(zone))
     after = (expires_at + timedelta.resolution).astimezone(ZoneInfo(zone))
     wanted = moment.astimezone(ZoneInfo(zone)).date() + timedelta(days=days)

@@ -9,17 +9,15 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from bridge.ledger.postings import MAX_DUST
-from bridge.programme.earning import (
-    EarningLine,
-    LineTerms,
+from bridge.programme.earning import Earn, EarningLine, LineTerms, Rounding, earning
+from bridge.programme.spending import (
+    Redeem,
     discount_value,
     dust_for_value,
-    earning,
     least_redeemable,
     most_dust_within,
     useful_dust,
 )
-from bridge.programme.rules import Earn, Redeem, Rounding
 
 # Two, no and three decimal places.
 PLACES = {"eur": 2, "jpy": 0, "kwd": 3}

@@ -7,23 +7,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.programme.limits import Claim, share_out
-from bridge.programme.rules import Limits
+from bridge.programme.limits import EarningRequest, Limits, share_out
 
 MIDNIGHT = datetime(2026, 11, 22, tzinfo=UTC)
 
 
-def claims(limits: dict[str, Any], *orders: tuple[float, int]) -> list[Claim]:
+def requests(limits: dict[str, Any], *orders: tuple[float, int]) -> list[EarningRequest]:
     """Orders as (hours after midnight, worth)."""
     rules = Limits.model_validate(limits)
     return [
-        Claim(order_id=f"order_{number}", placed_at=MIDNIGHT + timedelta(hours=hour), worth=worth, limits=rules)
+        EarningRequest(
+            order_id=f"order_{number}", placed_at=MIDNIGHT + timedelta(hours=hour), worth=worth, limits=rules
+        )
         for number, (hour, worth) in enumerate(orders)
     ]
 
 
 def shares(limits: dict[str, Any], *orders: tuple[float, int]) -> list[int]:
-    found = share_out(claims(limits, *orders))
+    found = share_out(requests(limits, *orders))
     return [found[f"order_{number}"].dust for number in range(len(orders))]
 
 
@@ -48,7 +49,7 @@ def test_worked_rows(limits: dict[str, Any], orders: list[tuple[float, int]], ex
 
 
 def test_it_says_what_was_limited_by_what() -> None:
-    found = share_out(claims({"per_day": 500}, (1, 400), (2, 300)))
+    found = share_out(requests({"per_day": 500}, (1, 400), (2, 300)))
     assert [found[f"order_{n}"].why for n in (0, 1)] == [None, "Worth 300 dust, limited to 500 a day."]
 
 
@@ -65,21 +66,21 @@ limits = st.fixed_dictionaries(
 def test_no_limit_is_passed_and_nothing_left_that_it_allows(
     rules: dict[str, Any], orders: list[tuple[int, int]], chance: Any
 ) -> None:
-    placed = claims(rules, *orders)
+    placed = requests(rules, *orders)
     found = share_out(placed)
     shuffled = placed.copy()
     chance.shuffle(shuffled)
     assert share_out(shuffled) == found
     row = sorted(placed, key=lambda each: (each.placed_at, each.order_id))
-    for position, claim in enumerate(row):
+    for position, request in enumerate(row):
         before = row[:position]
-        room = [claim.worth]
+        room = [request.worth]
         if rules["per_day"]:
-            same_day = sum(found[e.order_id].dust for e in before if e.placed_at.date() == claim.placed_at.date())
+            same_day = sum(found[e.order_id].dust for e in before if e.placed_at.date() == request.placed_at.date())
             room.append(rules["per_day"] - same_day)
         if rules["per_customer"]:
-            start = claim.placed_at - timedelta(days=rules["per_customer"]["days"])
+            start = request.placed_at - timedelta(days=rules["per_customer"]["days"])
             in_window = sum(found[e.order_id].dust for e in before if e.placed_at > start)
             room.append(rules["per_customer"]["dust"] - in_window)
-        assert found[claim.order_id].dust == max(0, min(room))
-        assert (found[claim.order_id].why is None) == (found[claim.order_id].dust == claim.worth)
+        assert found[request.order_id].dust == max(0, min(room))
+        assert (found[request.order_id].why is None) == (found[request.order_id].dust == request.worth)

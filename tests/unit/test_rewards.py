@@ -10,7 +10,8 @@ from bridge.ids import ProductId
 from bridge.medusa.carts import Cart, read_cart
 from bridge.medusa.currencies import smallest_unit
 from bridge.medusa.orders import read_order
-from bridge.programme.rules import Redeem, Reward
+from bridge.programme.rewards import Reward
+from bridge.programme.spending import Redeem
 from bridge.redemptions.capture import used_dust
 from bridge.redemptions.pricing.basket import Basket, OpenDiscount, basket_of
 from bridge.redemptions.pricing.rewards import NothingToDiscount, reward_terms

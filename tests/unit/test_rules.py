@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from bridge.medusa.orders import OrderDetail
-from bridge.programme.earning import EarningLine, LineTerms, earning, line_terms
-from bridge.programme.rules import Earn, LineAttributes, Programme
+from bridge.programme.earning import Earn, EarningLine, LineAttributes, LineTerms, earning, line_terms
+from bridge.programme.rules import Programme
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 # A whole document with one multiplier.

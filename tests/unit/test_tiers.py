@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from bridge.programme.rules import Programme, Tiers
-from bridge.programme.tiers import Contribution, Standing, standing
+from bridge.programme.rules import Programme
+from bridge.programme.tiers import Contribution, Standing, Tiers, standing
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 LEVELS = [{"name": "silver", "from": 100, "factor": "1.2"}, {"name": "gold", "from": 300, "factor": "1.5"}]

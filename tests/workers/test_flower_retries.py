@@ -9,7 +9,8 @@ from kombu.exceptions import OperationalError
 from sqlalchemy import func, select
 
 from bridge.db import transaction
-from bridge.inbox.process_one import EventFailed, UnknownEvent
+from bridge.inbox.process_one import EventFailed
+from bridge.inbox.retry import UnknownEvent
 from bridge.queue import enqueue
 from bridge.queue.retries import task_retry
 from tests.support.deliveries import deliver

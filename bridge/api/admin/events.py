@@ -20,7 +20,7 @@ from bridge.http.problems import describe_problems
 from bridge.http.schemas import Body, EventId, Id
 from bridge.inbox.history import Outcome, read_history
 from bridge.inbox.listing import EventSummary, list_events, read_event_row
-from bridge.inbox.process_one import retry_all, retry_event
+from bridge.inbox.retry import retry_all, retry_event
 from bridge.inbox.selection import EventFilter
 from bridge.inbox.tables import EventState
 from bridge.queue.enqueue import INBOX_DRAIN, wake

@@ -15,7 +15,7 @@ from bridge.http.problems import describe_problems
 from bridge.http.queries import require_known_query
 from bridge.ids import CustomerId
 from bridge.ledger.statements import Balance, read_balances, read_points
-from bridge.programme.rules import TierBasis
+from bridge.programme.tiers import TierBasis
 from bridge.settlement.tiers import CustomerTier, read_tiers
 
 router = store_router()

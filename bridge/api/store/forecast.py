@@ -19,7 +19,7 @@ from bridge.medusa.amounts import Number
 from bridge.medusa.client import Json, UnknownInMedusa, get_medusa
 from bridge.medusa.future_orders import future_order, line_of_product
 from bridge.medusa.orders import Line, Order, OrderDetail
-from bridge.programme.rules import CurrencyCode
+from bridge.programme.fields import CurrencyCode
 from bridge.programme.versions import current_version
 from bridge.settlement.forecast import forecast_each
 

@@ -10,7 +10,8 @@ from bridge.api.store.routing import store_router
 from bridge.db import transaction
 from bridge.http.etag import cached
 from bridge.http.problems import describe_problems
-from bridge.programme.rules import Bonuses, PointsName, Programme, TierLevel
+from bridge.programme.rules import Bonuses, PointsName, Programme
+from bridge.programme.tiers import TierLevel
 from bridge.programme.versions import current_version
 
 router = store_router()

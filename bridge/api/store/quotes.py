@@ -26,7 +26,7 @@ from bridge.medusa.orders import Order
 from bridge.products.settings import read_products
 from bridge.products.variants import with_differing_prices
 from bridge.programme.breakdown import RulePart
-from bridge.programme.rules import CurrencyCode
+from bridge.programme.fields import CurrencyCode
 from bridge.programme.versions import current_version
 from bridge.redemptions.carts import (
     basket_for,

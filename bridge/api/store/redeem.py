@@ -19,7 +19,7 @@ from bridge.http.schemas import Body, Id
 from bridge.ids import CustomerId, ProductId
 from bridge.ledger.postings import MAX_DUST
 from bridge.medusa.client import get_medusa
-from bridge.programme.rules import CurrencyCode
+from bridge.programme.fields import CurrencyCode
 from bridge.queue.enqueue import REDEMPTIONS_ADVANCE, wake
 from bridge.redemptions import service
 from bridge.redemptions.pricing.terms import MAX_UNITS

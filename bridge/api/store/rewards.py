@@ -11,7 +11,9 @@ from bridge.db import transaction
 from bridge.http.etag import cached
 from bridge.http.problems import describe_problems
 from bridge.http.schemas import money
-from bridge.programme.rules import MoneyByCurrency, Redeem, Reward, RewardKind
+from bridge.programme.fields import MoneyByCurrency
+from bridge.programme.rewards import Reward, RewardKind
+from bridge.programme.spending import Redeem
 from bridge.programme.versions import current_version
 from bridge.redemptions.reward_offers import RewardOffer, rewards_by_price
 

@@ -12,7 +12,8 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 from bridge.clock import read_span
 from bridge.errors import InvalidInput
 from bridge.ledger.postings import MAX_DUST
-from bridge.programme.rules import CurrencyCode, Programme
+from bridge.programme.fields import CurrencyCode
+from bridge.programme.rules import Programme
 from bridge.redemptions.tables import State
 
 

@@ -8,7 +8,7 @@ from bridge.ids import ProductId
 from bridge.medusa.amounts import sum_of
 from bridge.medusa.carts import Cart, CartLine
 from bridge.medusa.currencies import smallest_unit
-from bridge.programme.earning import percentage_of
+from bridge.programme.spending import percentage_of
 
 
 @dataclass(frozen=True, kw_only=True)

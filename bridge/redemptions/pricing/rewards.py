@@ -12,8 +12,8 @@ from bridge.medusa.carts import Cart
 from bridge.medusa.client import Medusa
 from bridge.medusa.currencies import smallest_unit
 from bridge.products.variants import VariantPricesDiffer, why_not_priced
-from bridge.programme.earning import percentage_of
-from bridge.programme.rules import Redeem, Reward, RewardKind
+from bridge.programme.rewards import Reward, RewardKind
+from bridge.programme.spending import Redeem, percentage_of
 from bridge.redemptions.pricing.basket import Basket, price_of_units
 from bridge.redemptions.pricing.terms import Part, Terms, least_cart_for
 from bridge.redemptions.tables import RedemptionKind

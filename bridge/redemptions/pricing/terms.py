@@ -11,13 +11,7 @@ from bridge.ledger.account import InsufficientDust
 from bridge.ledger.postings import MAX_DUST
 from bridge.medusa.carts import Cart
 from bridge.medusa.currencies import smallest_unit
-from bridge.programme.earning import (
-    discount_value,
-    least_redeemable,
-    most_dust_within,
-    useful_dust,
-)
-from bridge.programme.rules import Redeem
+from bridge.programme.spending import Redeem, discount_value, least_redeemable, most_dust_within, useful_dust
 from bridge.redemptions.pricing.basket import Basket
 from bridge.redemptions.tables import RedemptionKind
 
