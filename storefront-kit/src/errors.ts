@@ -1,0 +1,73 @@
+import type { DustError } from "./types.js"
+
+/** Errors that the client finds itself. Their sentences are here; those of all other errors come from Dust. */
+export const CLIENT_ERRORS = {
+  not_authenticated: "Please sign in to see and use your points.",
+  unreachable: "Points are not available right now. Please check your connection and try again.",
+  timeout: "Points take too long to answer right now. Please try again in a moment.",
+  unavailable: "Points are not available right now. Please try again in a moment.",
+  invalid_fields: "Something you entered is not valid. Please check it and try again.",
+  no_cart: "Your cart is empty. Please put something into it first.",
+  redemption_pending: "This takes longer than usual. Your points are safe. Please look again in a moment.",
+  redemption_failed: "The points could not be redeemed. They are available again.",
+  redemption_released: "This redemption is over. Its points are available again.",
+} as const
+
+export type ClientErrorCode = keyof typeof CLIENT_ERRORS
+
+/** The fields of a problem document (RFC 9457) that matter here. */
+interface Problem {
+  code?: unknown
+  detail?: unknown
+  message?: unknown
+  available?: unknown
+  errors?: { message?: unknown }[] | null
+}
+
+export function clientError(code: ClientErrorCode, more: Partial<DustError> = {}): DustError {
+  return { code, message: CLIENT_ERRORS[code], ...more }
+}
+
+/** The error of a response. Only sentences of Dust are shown: other programs do not write for shoppers. */
+export function errorOfResponse(response: Response, body: unknown, request: string): DustError {
+  const { status } = response
+  const document = response.headers.get("content-type")?.startsWith("application/problem+json") ? parsed(body) : undefined
+  const code = text(document?.code)
+  const sentence = text(document?.message) ?? text(document?.detail)
+  const detail = `${request}: ${status} ${sentence ?? text(parsed(body)?.message) ?? ""}`.trim()
+  if (status === 401) return clientError("not_authenticated", { status, detail })
+  if (!code || !sentence || status >= 500) return { ...clientError("unavailable", { status, detail }), ...(code && { code }) }
+  const error: DustError = { code, message: sentence, status, detail }
+  if (code === "invalid_fields") error.message = sentences(document?.errors) || CLIENT_ERRORS.invalid_fields
+  if (typeof document?.available === "number") error.available = document.available
+  return error
+}
+
+/** The error of a request without a response. */
+export function errorOfFailure(failure: unknown, request: string): DustError {
+  const { name, message, cause } = failure as { name?: string; message?: string; cause?: { code?: string } }
+  const detail = `${request}: ${cause?.code ?? message ?? name}`
+  if (name === "TimeoutError" || name === "AbortError") return clientError("timeout", { detail })
+  // The body was not the JSON that its status promised.
+  if (name === "SyntaxError") return clientError("unavailable", { detail })
+  return clientError("unreachable", { detail })
+}
+
+/** Field messages that are whole sentences. The others name fields, which shoppers do not know. */
+function sentences(errors: Problem["errors"]): string {
+  const messages = (errors ?? []).map((each) => text(each.message)).filter((message) => message?.endsWith("."))
+  return [...new Set(messages)].join(" ")
+}
+
+function parsed(body: unknown): Problem | undefined {
+  if (body && typeof body === "object") return body
+  try {
+    return JSON.parse(String(body)) as Problem
+  } catch {
+    return undefined
+  }
+}
+
+function text(value: unknown): string | undefined {
+  return typeof value === "string" && value ? value : undefined
+}

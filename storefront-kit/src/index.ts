@@ -1,0 +1,6 @@
+export { createDustActions, type DustActions } from "./actions.js"
+export { createDustClient, type DustClient, type DustClientConfig } from "./client.js"
+export { CLIENT_ERRORS, type ClientErrorCode } from "./errors.js"
+export { formatMoney, formatPoints } from "./format.js"
+export { newIdempotencyKey } from "./idempotency.js"
+export type * from "./types.js"

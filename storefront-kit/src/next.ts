@@ -1,0 +1,50 @@
+import { unstable_rethrow } from "next/navigation"
+import { cache } from "react"
+import { createDustActions, type DustActions } from "./actions.js"
+import { createDustClient } from "./client.js"
+
+const NOT_PLACED = "Your order could not be placed right now. Please try again in a moment."
+
+export interface DustServerConfig {
+  /** Medusa's URL (with Dust's plugin), or Dust's own. */
+  baseUrl: string
+  /** Needed through Medusa. */
+  publishableKey?: string
+  /** The JWT of the customer whose request this is, such as from a cookie. */
+  getToken: () => string | undefined | Promise<string | undefined>
+  /** The id of the cart of this request, such as from a cookie. */
+  getCartId: () => string | undefined | Promise<string | undefined>
+  /** For reads; 1,500 if missing, so that no page waits longer for points. */
+  timeoutMs?: number
+}
+
+/**
+ * All calls for server components and server actions. Public reads are cached for a minute; what belongs to a customer is
+ * never cached. In one render, equal reads are sent once.
+ */
+export function createDustServer({ getToken, getCartId, ...config }: DustServerConfig): DustActions {
+  const actions = createDustActions(createDustClient({ ...config, token: getToken }), getCartId)
+  return { ...actions, balance: cache(actions.balance), quote: cache(actions.quote), programme: cache(actions.programme) }
+}
+
+/** What Medusa's `POST /store/carts/:id/complete` returns. */
+export type Completion<Order> = { type: "order"; order: Order } | { type: "cart"; cart: unknown; error: { message: string } }
+
+/**
+ * Complete a cart and return what a shopper may read if that is refused, such as the sentences of Dust's checkout guard.
+ * In production Next.js hides the messages of errors that a server action throws, so the action has to return this.
+ */
+export async function placeOrder<Order>(
+  complete: () => Promise<Completion<Order>>,
+): Promise<{ order: Order; error?: undefined } | { order?: undefined; error: string }> {
+  try {
+    const completion = await complete()
+    return completion.type === "order" ? { order: completion.order } : { error: completion.error.message }
+  } catch (error) {
+    // Redirects are errors as well.
+    unstable_rethrow(error)
+    const { status, message } = error as { status?: number; message?: string }
+    // Medusa answers 400 with a sentence. Other statuses, and failures without one, have none for shoppers.
+    return { error: status === 400 && message ? message : NOT_PLACED }
+  }
+}
