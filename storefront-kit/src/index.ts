@@ -3,4 +3,6 @@ export { createDustClient, type DustClient, type DustClientConfig } from "./clie
 export { CLIENT_ERRORS, type ClientErrorCode } from "./errors.js"
 export { formatMoney, formatPoints } from "./format.js"
 export { newIdempotencyKey } from "./idempotency.js"
+export { de } from "./messages/de.js"
+export { en, type Messages } from "./messages/en.js"
 export type * from "./types.js"

@@ -1,0 +1,106 @@
+"use client"
+
+import type { CartRedemption, CustomerQuote, DustResult, Quote, Redemption } from "../../types.js"
+import { useDustContext } from "../context.js"
+import { Nudge } from "../guest-nudge.js"
+import { useBusy, useQuote, useStored } from "../hooks.js"
+import { Breakdown, Notice, Section, Skeleton, useAct } from "../parts.js"
+import { AVAILABLE } from "../store.js"
+import { AppliedRedemptions } from "./applied-redemptions.js"
+import { PointsForm } from "./points-form.js"
+import { DueLines, OptionalLines } from "./priced-lines.js"
+import { Rewards } from "./rewards.js"
+
+export interface CheckoutPanelProps {
+  /** Changes whenever the cart does, such as `cart.updated_at`. */
+  version?: unknown
+  /** The quote, if the server has read it. */
+  quote?: Quote
+  /** Names of the cart's products by product id. */
+  names?: Record<string, string>
+  /** Show what is used, and change nothing: a change resets the payment. Set it from the payment step on. */
+  locked?: boolean
+  /** Where a locked panel can be changed, such as the cart or the step before the payment. */
+  changeHref?: string
+  signInHref?: string
+  signUpHref?: string
+}
+
+/** All that a shopper can do with points in a cart. */
+export function CheckoutPanel(props: CheckoutPanelProps) {
+  const { texts, actions, refresh } = useDustContext()
+  const { data: quote, error, loading } = useQuote(props.version, props.quote)
+  const { t } = texts
+  const title = t("panelTitle")
+  if (!actions.quote || error?.code === "no_cart") return null
+  if (quote?.guest) return <Nudge {...props} quote={quote} />
+  if (quote) return <Panel {...props} quote={quote} />
+  if (loading) return <Skeleton name="panel" title={title} />
+  const isSignedOut = error?.code === "not_authenticated"
+  return (
+    <Section name="panel" title={title}>
+      <Notice place="checkout" />
+      <p className="dust-muted">{isSignedOut && error ? texts.error(error) : t("panelUnavailable")}</p>
+      {isSignedOut && props.signInHref ? (
+        <a className="dust-button" href={props.signInHref}>
+          {t("guestSignIn")}
+        </a>
+      ) : (
+        <button type="button" className="dust-button" onClick={() => void refresh()}>
+          {t("tryAgain")}
+        </button>
+      )}
+    </Section>
+  )
+}
+
+/** Start one of the panel's actions; `done` is the sentence about its result. */
+export type Redeem = (id: string, request: CartRedemption, done: (redemption: Redemption) => string) => void
+
+function Panel({ quote, names = {}, locked = false, changeHref }: CheckoutPanelProps & { quote: CustomerQuote }) {
+  const { texts, actions, redeem } = useDustContext()
+  const { run, titleRef } = useAct("checkout")
+  const busy = useBusy()
+  const available = useStored<number>(AVAILABLE).data ?? quote.available
+  const { t, points } = texts
+
+  const start: Redeem = (id, request, done) => void run(id, () => redeem(request), done)
+  function remove(id: string): void {
+    const release = actions.release
+    if (release) void run(id, (): Promise<DustResult<unknown>> => release(id), () => t("removed"))
+  }
+
+  return (
+    <Section
+      name="panel"
+      title={t("panelTitle")}
+      titleRef={titleRef}
+      busy={busy !== undefined}
+      aside={<span className="dust-badge">{t("panelAvailable", { points: points(available) })}</span>}
+    >
+      {quote.earn > 0 && (
+        <div className="dust-block dust-order-earns">
+          <p>
+            <span className="dust-star" aria-hidden="true" />
+            {t("earnOrder", { points: points(quote.earn) })}
+          </p>
+          <Breakdown parts={quote.breakdown} />
+        </div>
+      )}
+      <Notice place="checkout" />
+      <AppliedRedemptions redemptions={quote.redemptions} onRemove={locked ? undefined : remove} />
+      {locked ? (
+        <p className="dust-muted">
+          {t("panelLocked")} {changeHref && <a href={changeHref}>{t("panelLockedLink")}</a>}
+        </p>
+      ) : (
+        <>
+          <DueLines quote={quote} available={available} names={names} redeem={start} />
+          <PointsForm quote={quote} available={available} redeem={start} />
+          <OptionalLines quote={quote} available={available} names={names} redeem={start} />
+          <Rewards rewards={quote.rewards} currency={quote.currency_code} redeem={start} />
+        </>
+      )}
+    </Section>
+  )
+}

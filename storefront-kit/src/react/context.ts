@@ -1,0 +1,35 @@
+"use client"
+
+import { createContext, useContext } from "react"
+import type { DustActions } from "../actions.js"
+import type { CartRedemption, DustResult, Forecast, ForecastItem, Products, Programme, Redemption } from "../types.js"
+import type { Store } from "./store.js"
+import type { Texts } from "./texts.js"
+
+/** Where the result of an action is shown. */
+export type Place = "checkout" | "account" | "referral"
+
+export interface DustContextValue {
+  store: Store
+  actions: Partial<DustActions>
+  texts: Texts
+  dir?: "ltr" | "rtl"
+  programme?: Programme
+  /** Null for a guest, undefined if the shop did not say. */
+  customerId?: string | null
+  /** Do one thing at a time: show its result in `place`, then load again what is shown. */
+  act<T>(place: Place, id: string, work: () => Promise<DustResult<T>>, done: (data: T) => string): Promise<boolean>
+  redeem(request: CartRedemption): Promise<DustResult<Redemption>>
+  forecastItem(item: ForecastItem): Promise<DustResult<Forecast["items"][number]>>
+  productPrice(id: string): Promise<DustResult<Products[string] | null>>
+  /** Tell the shop that the cart has changed, and load again what is shown. */
+  refresh(): Promise<void>
+}
+
+export const DustContext = createContext<DustContextValue | undefined>(undefined)
+
+export function useDustContext(): DustContextValue {
+  const value = useContext(DustContext)
+  if (!value) throw new Error("Put <DustProvider> around the components of dust-storefront-kit/react.")
+  return value
+}

@@ -1,0 +1,159 @@
+"use client"
+
+import { useEffect, useMemo, useRef, useState, type ReactNode } from "react"
+import type { DustActions } from "../actions.js"
+import { newIdempotencyKey } from "../idempotency.js"
+import type { Messages } from "../messages/en.js"
+import type { Balance, CartRedemption, DustError, ForecastItem, Programme, Quote } from "../types.js"
+import { DustContext, type DustContextValue, type Place } from "./context.js"
+import { BUSY, createBatch, createStore, settled } from "./store.js"
+import { createTexts } from "./texts.js"
+
+export interface DustProviderProps {
+  /** Server actions, or those of `createDustActions`. A component whose action is missing shows nothing. */
+  actions: Partial<DustActions>
+  /** The rules, read on the server. Loaded with `actions.programme` if missing. */
+  programme?: Programme
+  /** A BCP 47 tag such as `de-DE`; `en` if missing. */
+  locale?: string
+  /** Currency of the shop's prices, such as `eur`. */
+  currency?: string
+  /** `de`, or your own sentences. What is missing is English. */
+  messages?: Partial<Messages>
+  /** IANA time zone of all dates; `UTC` if missing. */
+  timeZone?: string
+  /** Only needed if the page's direction is another one. */
+  dir?: "ltr" | "rtl"
+  /** Id of the signed-in customer, null for a guest. A change of it forgets all data. */
+  customerId?: string | null
+  /** What the server has read already, so that the first paint has it. */
+  initial?: { balance?: Balance; quote?: Quote }
+  /** Called after each redemption and release: read the cart again here, such as with `router.refresh()`. */
+  onCartChange?: () => unknown
+  children: ReactNode
+}
+
+const STALE_MS = 10_000
+const MAX_ITEMS = 100
+
+export function DustProvider(props: DustProviderProps) {
+  const { actions, locale = "en", currency, messages, timeZone = "UTC", dir, customerId, initial, children } = props
+  const live = useRef(props)
+  const [shopper, setShopper] = useState(() => newShopper(customerId, initial))
+  // Another customer: the data of the last one must not be shown for a moment.
+  if (shopper.customerId !== customerId) setShopper(newShopper(customerId, initial))
+  const [loadedProgramme, setLoadedProgramme] = useState<Programme>()
+  const programme = props.programme ?? loadedProgramme
+  const { store, keys } = shopper
+
+  useEffect(() => {
+    live.current = props
+  })
+
+  useEffect(() => {
+    if (props.programme || !live.current.actions.programme) return
+    let isMounted = true
+    void settled(live.current.actions.programme).then(({ data }) => isMounted && data && setLoadedProgramme(data))
+    return () => {
+      isMounted = false
+    }
+  }, [props.programme])
+
+  // The page was rendered again on the server: its data may be older than what was loaded since.
+  const { balance, quote } = initial ?? {}
+  useEffect(() => {
+    if (shopper.balance !== balance || shopper.quote !== quote) void store.refresh()
+  }, [balance, quote, shopper, store])
+
+  // Another tab, or the way back from the order: what is shown may be old.
+  useEffect(() => {
+    let hiddenAt = 0
+    function onVisibility(): void {
+      if (document.visibilityState === "hidden") hiddenAt = Date.now()
+      else if (Date.now() - hiddenAt > STALE_MS) void store.refresh()
+    }
+    function onPageShow(event: PageTransitionEvent): void {
+      if (event.persisted) void store.refresh()
+    }
+    document.addEventListener("visibilitychange", onVisibility)
+    window.addEventListener("pageshow", onPageShow)
+    return () => {
+      document.removeEventListener("visibilitychange", onVisibility)
+      window.removeEventListener("pageshow", onPageShow)
+    }
+  }, [store])
+
+  const texts = useMemo(
+    () => createTexts({ locale, currency, timeZone, messages, name: wordOf(programme) }),
+    [locale, currency, timeZone, messages, programme],
+  )
+
+  const value = useMemo((): DustContextValue => {
+    async function refresh(): Promise<void> {
+      await Promise.all([store.refresh(), settledCall(() => live.current.onCartChange?.())])
+    }
+
+    return {
+      store,
+      actions,
+      texts,
+      dir,
+      programme,
+      customerId,
+      refresh,
+      async act(place: Place, id, work, done) {
+        if (store.get<string>(BUSY).data) return false
+        store.put(BUSY, id)
+        store.put(place, undefined)
+        const { data, error } = await settled(work)
+        // The sentence stays until the next action, whatever happens to the component that started this one.
+        store.put(place, error ? { error } : { text: done(data) })
+        await refresh()
+        store.put(BUSY, undefined)
+        return !error
+      },
+      async redeem(request: CartRedemption) {
+        const { redeem } = live.current.actions
+        if (!redeem) return { error: { code: "unreachable", message: "" } }
+        // The same key as long as nobody knows what became of the last try: it may have redeemed.
+        const wish = JSON.stringify(request)
+        const key = keys.get(wish) ?? newIdempotencyKey()
+        keys.set(wish, key)
+        const result = await settled(() => redeem(request, key))
+        if (!result.error || isDecided(result.error)) keys.delete(wish)
+        return result
+      },
+      forecastItem: createBatch(MAX_ITEMS, async (items: ForecastItem[]) => {
+        const { forecast } = live.current.actions
+        if (!forecast || !currency) return { error: { code: "unreachable", message: "" } }
+        const { data, error } = await forecast(currency.toLowerCase(), items)
+        return error ? { error } : { data: data.items }
+      }),
+      productPrice: createBatch(MAX_ITEMS, async (ids: string[]) => {
+        const { products } = live.current.actions
+        if (!products) return { error: { code: "unreachable", message: "" } }
+        const { data, error } = await products(ids)
+        return error ? { error } : { data: ids.map((id) => data[id] ?? null) }
+      }),
+    }
+  }, [store, keys, actions, texts, dir, programme, customerId, currency])
+
+  return <DustContext.Provider value={value}>{children}</DustContext.Provider>
+}
+
+function newShopper(customerId: string | null | undefined, initial: DustProviderProps["initial"]) {
+  return { ...initial, customerId, store: createStore({ ...initial }), keys: new Map<string, string>() }
+}
+
+function wordOf(programme: Programme | undefined) {
+  return programme && { one: programme.name.one ?? "point", many: programme.name.many ?? "points" }
+}
+
+/** Whether the request has certainly ended: another click is another wish then. */
+function isDecided({ status, code }: DustError): boolean {
+  return code === "redemption_failed" || code === "redemption_released" || (status !== undefined && status < 500)
+}
+
+async function settledCall(call: () => unknown): Promise<void> {
+  await settled(async () => ({ data: await call() }))
+}

@@ -1,0 +1,63 @@
+import { formatMoney, formatPoints } from "../format.js"
+import { en, type Messages } from "../messages/en.js"
+import type { DustError, PointsName } from "../types.js"
+
+/** Messages that are one sentence; the others are tables of them. */
+export type MessageKey = { [K in keyof Messages]: Messages[K] extends string ? K : never }[keyof Messages]
+export type Texts = ReturnType<typeof createTexts>
+type Values = Record<string, string | number>
+
+export interface TextOptions {
+  locale: string
+  currency?: string
+  /** IANA time zone of all dates, so that server and browser write the same. */
+  timeZone: string
+  messages?: Partial<Messages>
+  name?: PointsName
+}
+
+/** Sentences, numbers, money and dates in the language of the shop. */
+export function createTexts({ locale, currency, timeZone, messages, name }: TextOptions) {
+  const sentences: Messages = { ...en, ...messages }
+  const isShopsOwn = name && (name.one !== en.one || name.many !== en.many)
+  // A shop that chose no word has the default one, which is English.
+  const { one, many } = isShopsOwn ? name : sentences
+
+  function fill(template: string, values: Values = {}): string {
+    const all: Values = { one, many, ...values }
+    const text = template.replace(/\{(\w+)\}/g, (place, key: string) => String(all[key] ?? place))
+    return template.startsWith("{many}") ? text.charAt(0).toLocaleUpperCase(locale) + text.slice(1) : text
+  }
+
+  function points(amount: number): string {
+    return formatPoints(amount, { one, many }, locale)
+  }
+
+  function date(iso: string, style: Intl.DateTimeFormatOptions = { dateStyle: "medium" }): string {
+    return new Intl.DateTimeFormat(locale, { timeZone, ...style }).format(new Date(iso))
+  }
+
+  return {
+    locale,
+    currency,
+    sentences,
+    fill,
+    t: (key: MessageKey, values?: Values): string => fill(sentences[key], values),
+    points,
+    number: (value: number): string => new Intl.NumberFormat(locale).format(value),
+    money: (amount: number | string, code = currency): string =>
+      code ? formatMoney(amount, code, locale) : new Intl.NumberFormat(locale).format(Number(amount)),
+    date,
+    dateTime: (iso: string): string => date(iso, { dateStyle: "medium", timeStyle: "short" }),
+    days: (value: number): string =>
+      new Intl.NumberFormat(locale, { style: "unit", unit: "day", unitDisplay: "long" }).format(value),
+    rule: (rule: string): string => fill(sentences.rules[rule] ?? rule),
+    /** The sentence for a shopper: the catalogue's, else the API's. */
+    error({ code, message, available }: Pick<DustError, "code" | "message" | "available">): string {
+      const template = sentences.errors[code]
+      if (template && (available !== undefined || !template.includes("{available}")))
+        return fill(template, available === undefined ? {} : { available: points(available) })
+      return message || fill(sentences.errors.unreachable ?? "")
+    },
+  }
+}

@@ -1,0 +1,403 @@
+// @vitest-environment jsdom
+import { act, fireEvent, screen, within } from "@testing-library/react"
+import { describe, expect, test, vi } from "vitest"
+import type { DustResult, Redemption } from "../../src/index.js"
+import { CheckoutPanel, NavBalance } from "../../src/react/index.js"
+import { APPLIED, actionsWith, failing, NOW, ok, QUOTE, REDEMPTION, REWARD, settle, Shop, show } from "./support.js"
+
+const field = () => screen.getByLabelText<HTMLInputElement>("How many stars?")
+const slider = () => screen.getByRole<HTMLInputElement>("slider")
+const type = (value: string) => fireEvent.change(field(), { target: { value } })
+
+async function click(name: string | RegExp): Promise<void> {
+  fireEvent.click(screen.getByRole("button", { name }))
+  await settle()
+}
+
+describe("the amount", () => {
+  test("begins with the most that the cart takes, in field, slider and button", async () => {
+    await show(<CheckoutPanel />)
+
+    expect(field().value).toBe("1000")
+    expect(slider().value).toBe("1000")
+    expect(screen.getByText("€10.00 off")).toBeTruthy()
+    expect(screen.getByRole("button", { name: "Use 1,000 stars" })).toBeTruthy()
+  })
+
+  test("of the slider is the amount of the field", async () => {
+    await show(<CheckoutPanel />)
+
+    fireEvent.change(slider(), { target: { value: "250" } })
+
+    expect(field().value).toBe("250")
+    expect(screen.getByText("€2.50 off")).toBeTruthy()
+    expect(slider().getAttribute("aria-valuetext")).toBe("250 stars: €2.50 off")
+  })
+
+  test("of the field is the amount of the slider", async () => {
+    await show(<CheckoutPanel />)
+
+    type("640")
+
+    expect(slider().value).toBe("640")
+    expect(screen.getByText("€6.40 off")).toBeTruthy()
+  })
+
+  test("never leaves the limits on the slider, which ends on round numbers", async () => {
+    await show(<CheckoutPanel />, { actions: actionsWith({ quote: () => ok({ ...QUOTE, min_dust: 101, max_dust: 998 }) }) })
+
+    fireEvent.change(slider(), { target: { value: slider().max } })
+    expect(field().value).toBe("998")
+    fireEvent.change(slider(), { target: { value: slider().min } })
+    expect(field().value).toBe("101")
+  })
+
+  test("can be chosen with one click", async () => {
+    await show(<CheckoutPanel />)
+
+    await click("500")
+
+    expect(field().value).toBe("500")
+    expect(screen.getByRole("button", { name: "500" }).getAttribute("aria-pressed")).toBe("true")
+  })
+
+  test.each([
+    ["", "Enter how many stars you want to use, from 100 to 1,000."],
+    ["0", "Enter at least 100."],
+    ["-5", "Enter at least 100."],
+    ["1.5", "Enter a whole number, such as 1,000."],
+    ["abc", "Enter a whole number, such as 1,000."],
+    ["1e9", "Enter a whole number, such as 1,000."],
+    ["1000000000", "You have 1,200 stars. Enter 1,000 or less."],
+    ["1100", "This cart takes at most 1,000. Enter 1,000 or less."],
+  ])("%j is not sent, and a sentence says what to do", async (text, sentence) => {
+    const { actions } = await show(<CheckoutPanel />)
+
+    type(text)
+    fireEvent.submit(field().form as HTMLFormElement)
+    await settle()
+
+    expect(screen.getByText(sentence)).toBeTruthy()
+    expect(field().getAttribute("aria-invalid")).toBe("true")
+    expect(document.activeElement).toBe(field())
+    expect(actions.redeem).not.toHaveBeenCalled()
+  })
+
+  test("may be written with the separators of the language", async () => {
+    const { actions } = await show(<CheckoutPanel />)
+
+    type("1,000")
+    await click("Use 1,000 stars")
+
+    expect(actions.redeem).toHaveBeenCalledWith({ dust: 1000 }, expect.any(String))
+  })
+
+  test("loses the points that have no effect", async () => {
+    const programme = { redeem: { rates: { jpy: "100" }, min_dust: 100, max_dust: null, max_share: "1" } }
+    const { PROGRAMME } = await import("./support.js")
+    const { actions } = await show(<CheckoutPanel />, {
+      programme: { ...PROGRAMME, ...programme },
+      currency: "jpy",
+      actions: actionsWith({ quote: () => ok({ ...QUOTE, currency_code: "jpy", max_value: "10" }) }),
+    })
+
+    type("299")
+    expect(screen.getByText("¥2 off")).toBeTruthy()
+    await click("Use 200 stars")
+
+    expect(actions.redeem).toHaveBeenCalledWith({ dust: 200 }, expect.any(String))
+  })
+})
+
+describe("points that cannot be used", () => {
+  test.each([
+    [{ available: 40, max_dust: 0 }, "You can use stars from 100 stars on. You need 60 stars more."],
+    [{ max_dust: 0 }, "No more stars can be used for this cart."],
+    [{ max_dust: 0, currency_code: "usd" }, "Stars cannot be used for prices in USD."],
+  ])("%j says why", async (change, sentence) => {
+    await show(<CheckoutPanel />, { actions: actionsWith({ quote: () => ok({ ...QUOTE, ...change }) }) })
+
+    expect(screen.getByText(sentence)).toBeTruthy()
+    expect(screen.queryByRole("slider")).toBeNull()
+  })
+})
+
+describe("redeeming", () => {
+  test("shows the result, and loads balance, quote and cart again", async () => {
+    const onCartChange = vi.fn()
+    const { actions } = await show(
+      <>
+        <NavBalance />
+        <CheckoutPanel />
+      </>,
+      { onCartChange },
+    )
+    actions.quote.mockResolvedValue({ data: { ...QUOTE, available: 700, max_dust: 500, max_value: "5.00" } })
+    actions.balance.mockResolvedValue({ error: { code: "timeout", message: "" } })
+
+    type("500")
+    await click("Use 500 stars")
+
+    expect(actions.redeem).toHaveBeenCalledExactlyOnceWith({ dust: 500 }, expect.stringMatching(/.{16,}/))
+    expect(within(screen.getByRole("status")).getByText("500 stars used: €5.00 off.")).toBeTruthy()
+    expect(onCartChange).toHaveBeenCalledOnce()
+    // The field does not keep the old number, and the navigation shows what the panel shows.
+    expect(field().value).toBe("500")
+    expect(screen.getByText("700 stars")).toBeTruthy()
+    expect(screen.getByText("You have 700 stars")).toBeTruthy()
+  })
+
+  test("happens once for a double click", async () => {
+    let finish: (result: DustResult<Redemption>) => void = () => {}
+    const { actions } = await show(<CheckoutPanel />, {
+      actions: actionsWith({ redeem: () => new Promise((resolve) => (finish = resolve)) }),
+    })
+    const button = screen.getByRole<HTMLButtonElement>("button", { name: "Use 1,000 stars" })
+
+    act(() => {
+      button.click()
+      button.click()
+    })
+    await settle()
+
+    expect(actions.redeem).toHaveBeenCalledOnce()
+    expect(button.disabled).toBe(true)
+    expect(button.textContent).toBe("One moment…")
+    finish({ data: REDEMPTION })
+    await settle()
+    expect(button.disabled).toBe(false)
+  })
+
+  test("uses the same key again while the outcome is unknown, and a new one after that", async () => {
+    const { actions } = await show(<CheckoutPanel />)
+    actions.redeem.mockResolvedValueOnce({ error: { code: "timeout", message: "" } })
+
+    await click(/^Use/)
+    await click(/^Use/)
+    await click(/^Use/)
+
+    const [lost, repeated, next] = actions.redeem.mock.calls.map(([, key]) => key)
+    expect(repeated).toBe(lost)
+    expect(next).not.toBe(lost)
+  })
+
+  test("that fails says why until the next action", async () => {
+    const { actions } = await show(<CheckoutPanel />, {
+      actions: actionsWith({ redeem: failing("cart_completed", "This cart is an order already.", 409) }),
+    })
+
+    await click(/^Use/)
+    type("300")
+    await settle()
+    expect(screen.getByRole("alert").textContent).toBe("This cart is an order already.")
+
+    actions.redeem.mockResolvedValue({ data: REDEMPTION })
+    await click(/^Use/)
+    expect(screen.getByRole("alert").textContent).toBe("")
+  })
+
+  test("keeps its error when the page takes the panel away and brings it back", async () => {
+    const actions = actionsWith({ redeem: failing("not_authenticated", "Sign in.", 401) })
+    const { rerender } = await show(<CheckoutPanel />, { actions })
+    await click(/^Use/)
+
+    rerender(<Shop actions={actions}>{null}</Shop>)
+    actions.quote.mockResolvedValue({ error: { code: "not_authenticated", message: "" } })
+    rerender(
+      <Shop actions={actions}>
+        <CheckoutPanel signInHref="/login" />
+      </Shop>,
+    )
+    await settle()
+
+    expect(screen.getByRole("alert").textContent).toBe("Please sign in again to see and use your stars.")
+  })
+
+  test("with an action that throws is an error, not a broken page", async () => {
+    await show(<CheckoutPanel />, {
+      actions: actionsWith({ redeem: () => Promise.reject(new Error("An error occurred in the Server Components render")) }),
+    })
+
+    await click(/^Use/)
+
+    expect(screen.getByRole("alert").textContent).toBe(
+      "That did not work. Your stars are safe: please check your connection and try again.",
+    )
+  })
+})
+
+describe("what is used already", () => {
+  test("is listed with the time that is left, and can be removed", async () => {
+    vi.useFakeTimers({ now: NOW })
+    const { actions } = await show(<CheckoutPanel />, {
+      actions: actionsWith({ quote: () => ok({ ...QUOTE, redemptions: [APPLIED] }) }),
+    })
+    expect(screen.getByText("Valid for 1:00:00")).toBeTruthy()
+    expect(screen.getByText("-500 stars")).toBeTruthy()
+    await act(() => vi.advanceTimersByTimeAsync(61_000))
+    expect(screen.getByText("Valid for 58:59")).toBeTruthy()
+
+    actions.quote.mockResolvedValue({ data: QUOTE })
+    screen.getByRole("button", { name: "Remove €5.00 off" }).focus()
+    await click("Remove €5.00 off")
+    await settle()
+
+    expect(actions.release).toHaveBeenCalledExactlyOnceWith("dred_1")
+    expect(screen.getByRole("status").textContent).toBe("Removed. Your stars are available again.")
+    expect(screen.queryByText("Used for this cart")).toBeNull()
+    expect(document.activeElement).toBe(screen.getByRole("heading", { name: "Pay with stars" }))
+  })
+
+  test("disappears when its time is over", async () => {
+    vi.useFakeTimers({ now: NOW })
+    const onCartChange = vi.fn()
+    const { actions } = await show(<CheckoutPanel />, {
+      onCartChange,
+      actions: actionsWith({ quote: () => ok({ ...QUOTE, redemptions: [APPLIED] }) }),
+    })
+
+    await act(() => vi.advanceTimersByTimeAsync(60 * 60_000))
+    expect(screen.getByText("The time is over")).toBeTruthy()
+    expect(onCartChange).toHaveBeenCalled()
+
+    // Dust needs a moment to take the code out of the cart.
+    actions.quote.mockResolvedValue({ data: QUOTE })
+    await act(() => vi.advanceTimersByTimeAsync(6_000))
+    expect(screen.queryByText("Used for this cart")).toBeNull()
+    const calls = actions.quote.mock.calls.length
+    await act(() => vi.advanceTimersByTimeAsync(60_000))
+    expect(actions.quote.mock.calls.length).toBe(calls)
+  })
+
+  test("cannot be changed in a locked panel", async () => {
+    await show(<CheckoutPanel locked changeHref="/cart" />, {
+      actions: actionsWith({ quote: () => ok({ ...QUOTE, redemptions: [APPLIED], rewards: [REWARD] }) }),
+    })
+
+    expect(screen.getByText("€5.00 off")).toBeTruthy()
+    expect(screen.queryByRole("button")).toBeNull()
+    expect(screen.getByRole("link", { name: "Change" }).getAttribute("href")).toBe("/cart")
+  })
+})
+
+describe("products that points can buy", () => {
+  const due = { dust_only_due: 600, dust_only: 600, dust_only_items: [{ product_id: "mug", quantity: 2, dust: 600 }] }
+
+  test("are paid together if only points can buy them", async () => {
+    const { actions } = await show(<CheckoutPanel names={{ mug: "Mug" }} />, {
+      actions: actionsWith({ quote: () => ok({ ...QUOTE, ...due }) }),
+    })
+    expect(screen.getByText("2 × Mug")).toBeTruthy()
+    actions.redeem.mockResolvedValue({ data: { ...REDEMPTION, dust: 600 } })
+    actions.quote.mockResolvedValue({ data: QUOTE })
+
+    await click("Pay 600 stars")
+
+    expect(actions.redeem).toHaveBeenCalledExactlyOnceWith({ pay: "dust_only" }, expect.any(String))
+    expect(screen.getByText("Paid: 600 stars.")).toBeTruthy()
+    expect(screen.queryByRole("button", { name: "Pay 600 stars" })).toBeNull()
+  })
+
+  test("say how many points are missing", async () => {
+    await show(<CheckoutPanel />, { actions: actionsWith({ quote: () => ok({ ...QUOTE, ...due, available: 450, max_dust: 0 }) }) })
+
+    expect(screen.getByText("You need 150 stars more.")).toBeTruthy()
+    expect(screen.getByRole<HTMLButtonElement>("button", { name: "Pay 600 stars" }).disabled).toBe(true)
+  })
+
+  test("are paid one by one if money can buy them too", async () => {
+    const optional = [{ product_id: "cup", quantity: 2, dust: 900 }]
+    const { actions } = await show(<CheckoutPanel names={{ cup: "Cup" }} />, {
+      actions: actionsWith({ quote: () => ok({ ...QUOTE, optional }) }),
+    })
+
+    await click("Pay for Cup with 900 stars")
+
+    expect(actions.redeem).toHaveBeenCalledExactlyOnceWith(
+      { items: [{ product_id: "cup", quantity: 2 }] },
+      expect.any(String),
+    )
+  })
+})
+
+describe("rewards", () => {
+  const showRewards = (change: Partial<typeof REWARD>) =>
+    show(<CheckoutPanel />, { actions: actionsWith({ quote: () => ok({ ...QUOTE, rewards: [{ ...REWARD, ...change }] }) }) })
+
+  test("are redeemed by their id", async () => {
+    const { actions } = await showRewards({})
+
+    await click("10 % off: get it for 300 stars")
+
+    expect(actions.redeem).toHaveBeenCalledExactlyOnceWith({ reward_id: "ten" }, expect.any(String))
+    expect(screen.getByRole("status").textContent).toBe("10 % off: applied to your cart.")
+  })
+
+  test.each([
+    [{ missing_dust: 40, affordable: false, reason: "You need 300 points and have 260." }, "You need 40 stars more."],
+    [{ missing_amount: "12.50", fits: false, reason: "Too small." }, "Add €12.50 more to your cart."],
+    [{ fits: false, reason: "Please choose the shipping first." }, "Please choose the shipping first."],
+  ])("%j say why they cannot be had yet", async (change, reason) => {
+    await showRewards(change)
+
+    expect(screen.getByText(reason)).toBeTruthy()
+    expect(screen.getByRole<HTMLButtonElement>("button", { name: /10 % off/ }).disabled).toBe(true)
+  })
+})
+
+describe("bad days", () => {
+  test("Dust that is down leaves a sentence and a way to try again", async () => {
+    const { actions } = await show(<CheckoutPanel />, { actions: actionsWith({ quote: failing("unavailable", "", 503) }) })
+    expect(screen.getByText(/Stars cannot be used right now/)).toBeTruthy()
+
+    actions.quote.mockResolvedValue({ data: QUOTE })
+    await click("Try again")
+
+    expect(screen.getByRole("slider")).toBeTruthy()
+  })
+
+  test("Dust that goes down later leaves the last quote", async () => {
+    const actions = actionsWith()
+    const { rerender } = await show(<CheckoutPanel version={1} />, { actions })
+    actions.quote.mockRejectedValue(new Error("network"))
+
+    rerender(
+      <Shop actions={actions}>
+        <CheckoutPanel version={2} />
+      </Shop>,
+    )
+    await settle()
+
+    expect(actions.quote).toHaveBeenCalledTimes(2)
+    expect(screen.getByRole("slider")).toBeTruthy()
+  })
+
+  test("a slow answer never overwrites a newer one", async () => {
+    const answers: ((dust: number) => void)[] = []
+    const quote = () =>
+      new Promise<DustResult<typeof QUOTE>>((resolve) =>
+        answers.push((max_dust) => resolve({ data: { ...QUOTE, max_dust } })),
+      )
+    const actions = actionsWith({ quote })
+    const { rerender } = await show(<CheckoutPanel version={1} />, { actions })
+    rerender(
+      <Shop actions={actions}>
+        <CheckoutPanel version={2} />
+      </Shop>,
+    )
+    await settle()
+
+    answers[1]?.(400)
+    await settle()
+    answers[0]?.(900)
+    await settle()
+
+    expect(field().value).toBe("400")
+  })
+
+  test("an empty cart shows nothing", async () => {
+    const { container } = await show(<CheckoutPanel />, { actions: actionsWith({ quote: failing("no_cart") }) })
+
+    expect(container.textContent).toBe("")
+  })
+})
