@@ -99,9 +99,9 @@ export function createDustClient(config: DustClientConfig): DustClient {
     ms: number,
     send: (api: Api, options: Options) => Promise<Answer<T>>,
   ): Promise<DustResult<T>> {
-    const token = access === "public" ? undefined : await readToken()
-    if (access === "customer" && !token && credentials !== "include") return { error: clientError("not_authenticated") }
     try {
+      const token = access === "public" ? undefined : await readToken()
+      if (access === "customer" && !token && credentials !== "include") return { error: clientError("not_authenticated") }
       const { data, error, response } = await send(api, {
         headers: token ? { authorization: `Bearer ${token}` } : {},
         signal: AbortSignal.timeout(ms),
@@ -206,8 +206,11 @@ export function createDustClient(config: DustClientConfig): DustClient {
       const found = await call("customer", `POST ${path}`, timeoutMs, (api, options) =>
         api.POST(path, { ...options, body: { cart_id: cartId } }),
       )
-      const isGuest = found.error?.code === "not_authenticated" && !(await readToken())
-      return isGuest ? guestQuote(cartId) : mapped(found, (quote) => ({ ...quote, guest: false }))
+      const { error } = found
+      // Without a token nothing was sent. With a cookie, only Medusa knows whether it is a guest's.
+      const isGuest = error?.code === "not_authenticated" && (!error.status || credentials === "include")
+      if (isGuest) return guestQuote(cartId)
+      return mapped(found, (quote) => ({ ...quote, guest: false }))
     },
 
     async redeem(request, key) {

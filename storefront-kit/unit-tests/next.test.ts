@@ -1,0 +1,84 @@
+import { redirect } from "next/navigation"
+import { expect, test, vi } from "vitest"
+import { createDustServer, placeOrder } from "../src/next.js"
+import { startServer } from "./server.js"
+
+test("the server's calls have the token and the cart of the request", async () => {
+  const { url, requests } = await startServer(() => ({ json: { earn: 5 } }))
+  const dust = createDustServer({ baseUrl: url, publishableKey: "pk_1", getToken: async () => "t", getCartId: async () => "cart_1" })
+
+  expect((await dust.quote()).data).toEqual({ earn: 5, guest: false })
+  expect(requests[0]).toMatchObject({
+    headers: { authorization: "Bearer t", "x-publishable-api-key": "pk_1" },
+    body: { cart_id: "cart_1" },
+  })
+})
+
+test("public reads are cached for a minute, and what belongs to a customer is not", async () => {
+  const sent: Record<string, unknown>[] = []
+  vi.stubGlobal("fetch", async (request: unknown) => {
+    sent.push(request as Record<string, unknown>)
+    return Response.json({ products: {}, rewards: [] })
+  })
+  const dust = createDustServer({ baseUrl: "http://dust.test", getToken: () => "t", getCartId: () => "cart_1" })
+
+  for (const read of [dust.programme, dust.rewards, () => dust.products(["prod_1"])]) await read()
+  for (const read of [dust.balance, dust.quote, dust.referral, dust.redemptions]) await read()
+  await dust.forecast("eur", [{ product_id: "prod_1", amount: 1 }])
+
+  vi.unstubAllGlobals()
+  const kept = sent.map(({ url, next, cache }) => [
+    new URL(String(url)).pathname.split("/")[3],
+    (next as { revalidate?: number } | undefined)?.revalidate ?? cache,
+  ])
+  expect(kept).toEqual([
+    ["programme", 60],
+    ["rewards", 60],
+    ["products", 60],
+    ["balance", "no-store"],
+    ["quote", "no-store"],
+    ["referral", "no-store"],
+    ["redemptions", "no-store"],
+    ["forecast", "no-store"],
+  ])
+})
+
+test("an error of Next.js while the token is read arrives", async () => {
+  const bailout = Object.assign(new Error("cookies"), { digest: "DYNAMIC_SERVER_USAGE" })
+  const dust = createDustServer({ baseUrl: "http://dust.test", getToken: () => Promise.reject(bailout), getCartId: () => "cart_1" })
+
+  await expect(dust.balance()).rejects.toBe(bailout)
+})
+
+test("an order that is placed is returned", async () => {
+  expect(await placeOrder(async () => ({ type: "order", order: { id: "order_1" } }))).toEqual({ order: { id: "order_1" } })
+})
+
+test("the checkout guard's sentence is returned", async () => {
+  const message = "“Mug” can only be bought with points. Please redeem points for it first."
+  const refused = Object.assign(new Error(message), { status: 400, statusText: "Bad Request" })
+
+  expect(await placeOrder(() => Promise.reject(refused))).toEqual({ error: message })
+})
+
+test("a declined payment is returned", async () => {
+  const cart = { type: "cart", cart: {}, error: { message: "The card was declined." } } as const
+
+  expect(await placeOrder(async () => cart)).toEqual({ error: "The card was declined." })
+})
+
+test.each([
+  ["a lost connection", new TypeError("fetch failed")],
+  ["an error of Medusa", Object.assign(new Error("An unknown error occurred."), { status: 500 })],
+  ["a cart that is gone", Object.assign(new Error("Cart with id: cart_1 was not found"), { status: 404 })],
+])("%s gets a sentence for shoppers", async (_, failure) => {
+  expect(await placeOrder(() => Promise.reject(failure))).toEqual({
+    error: "Your order could not be placed right now. Please try again in a moment.",
+  })
+})
+
+test("a redirect after the order goes through", async () => {
+  await expect(placeOrder(async () => redirect("/order/confirmed"))).rejects.toMatchObject({
+    digest: expect.stringContaining("NEXT_REDIRECT"),
+  })
+})

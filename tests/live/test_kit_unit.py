@@ -1,0 +1,25 @@
+"""The storefront kit's own unit tests and types, with the tools of its lock file."""
+
+import pytest
+
+from tests.support.kit_tools import kit_with_tools, node
+
+pytestmark = pytest.mark.live
+
+
+def test_the_kits_unit_tests_pass() -> None:
+    with kit_with_tools() as kit:
+        node(kit, "vitest/vitest.mjs", "run")
+
+
+def test_the_kits_types_fit_together() -> None:
+    with kit_with_tools() as kit:
+        node(kit, "typescript/bin/tsc", "--noEmit")
+
+
+def test_the_kits_types_are_those_of_the_schema() -> None:
+    with kit_with_tools() as kit:
+        types = kit / "src/api.generated.ts"
+        committed = types.read_text()
+        node(kit, "openapi-typescript/bin/cli.js", "../openapi.json", "--output", str(types))
+        assert types.read_text() == committed, "out of date: run `npm run types` in storefront-kit"
