@@ -1,7 +1,8 @@
-"""An order's document as Medusa would give it after a cancel, a return or a refund (2.21.2).
+"""An order's document as Medusa would give it after a change that a merchant is about to make (2.21.2).
 
-What Medusa changes was read from captured orders: after a return, the totals of a line shrink with its units, and its
-adjustments stay as they were. A refund of more than the customer is owed adds a credit line.
+A cancel, a return or a refund is computed here. What Medusa changes was read from captured orders: after a return, the
+totals of a line shrink with its units, and its adjustments stay as they were. A refund of more than the customer is
+owed adds a credit line. An open order edit, return, exchange or claim is computed by Medusa.
 """
 
 from collections.abc import Mapping
@@ -45,6 +46,27 @@ def changed(document: Mapping[str, Any], change: OrderChange, *, now: datetime) 
     less = sum((old["total"] - new["total"] for old, new in zip(document["items"], items, strict=True)), Decimal(0))
     after |= {"items": items, "total": document["total"] - less}
     return _refunded(after, change.refund)
+
+
+def with_open_change(
+    document: Mapping[str, Any], preview: Mapping[str, Any], products: Mapping[str, Any], *, now: datetime
+) -> dict[str, Any]:
+    """Return the order's document after the edit, return, exchange or claim that is open in Medusa was confirmed.
+
+    `preview` is Medusa's own preview of it. It has the lines with their totals, but not their products: a new line gets
+    its product from `products`, by id. Raises `ImpossibleChange` if no change is open.
+    """
+    if not preview.get("order_change"):
+        raise ImpossibleChange("open_change: the order has no open edit, return, exchange or claim in Medusa.")
+    present = {item["id"]: item for item in document["items"]}
+    # Medusa removes a line of no units when an edit is confirmed.
+    items = [
+        {"product": products.get(item["product_id"]), **present.get(item["id"], {}), **item}
+        for item in preview["items"]
+        if item["quantity"]
+    ]
+    after = {name: preview[name] for name in preview.keys() & document.keys()}
+    return {**document, **after, "items": items, "version": document["version"] + 1, "updated_at": now}
 
 
 def _returned(item: Mapping[str, Any], units: Decimal) -> dict[str, Any]:

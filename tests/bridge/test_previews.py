@@ -1,5 +1,6 @@
 """A preview says what a cancel, a return or a refund will do to the customer's points, and changes nothing."""
 
+from dataclasses import replace
 from decimal import Decimal
 from itertools import count
 from typing import Any
@@ -15,8 +16,8 @@ from bridge.db import transaction
 from bridge.ids import CustomerId
 from bridge.ledger.adjust import adjust_balance
 from bridge.ledger.statements import read_balance
-from bridge.medusa.changed_orders import ImpossibleChange, OrderChange, changed
-from bridge.medusa.orders import read_order
+from bridge.medusa.changed_orders import ImpossibleChange, OrderChange, changed, with_open_change
+from bridge.medusa.orders import Order, read_order
 from bridge.settlement.preview import Preview, preview_order
 from tests.support import tokens
 from tests.support.medusa import FakeMedusa
@@ -140,6 +141,50 @@ def test_the_settlement_that_follows_equals_the_preview(
     settle(as_of(returned + (0 if cancel else more), version=2, status="canceled" if cancel else "pending"))
     assert balance(customer_id).balance == found.after.balance
     assert found.before.balance - found.after.balance == found.earned_taken_back
+
+
+OPEN_CHANGES = sample("orders_with_open_changes")
+
+
+def facts(order: Order) -> Order:
+    """The order without what differs at each look."""
+    return replace(order, version=0, updated_at=now())
+
+
+@pytest.mark.parametrize("name", OPEN_CHANGES)
+def test_an_open_change_gives_what_its_confirmation_gave_in_medusa(name: str) -> None:
+    case = exact(OPEN_CHANGES[name])
+    products = {item["product_id"]: item["product"] for item in case["after"]["items"]}
+    ours = read_order(with_open_change(case["open"], case["preview"], products, now=now()))
+    assert facts(ours) == facts(read_order(case["after"])) != facts(read_order(case["open"]))
+
+
+def test_the_admin_api_previews_an_open_order_edit(api: TestClient, medusa: FakeMedusa) -> None:
+    """A line of 20.00 goes, a hoodie of 40.00 comes, whose category earns double; one of two shirts of 10.00 stays."""
+    double = {"name": "double", "factor": "2", "category_ids": ["pcat_hoodies"]}
+    set_rules(earn={"rates": {"eur": "1"}, "multipliers": [double]})
+    case = OPEN_CHANGES["order edit"]
+    [hoodie] = [item["product_id"] for item in case["preview"]["items"] if item["title"] == "Hoodie"]
+    attributes = {"id": hoodie, "collection_id": None, "categories": [{"id": "pcat_hoodies"}]}
+    settle(case["open"])
+    order_id = case["open"]["id"]
+    medusa.orders[order_id], medusa.open_changes[order_id] = case["open"], case["preview"]
+    medusa.products[hoodie] = attributes
+    found = ask(api, order_id, open_change=True).json()
+    after = case["after"]
+    settle(
+        {**after, "items": [i | {"product": attributes} if i["product_id"] == hoodie else i for i in after["items"]]}
+    )
+    assert (found["balance_before"], found["balance_after"], found["earned_added"]) == (40, 90, 50)
+    assert balance(case["open"]["customer_id"]).balance == 90
+
+
+def test_an_order_without_an_open_change(api: TestClient, medusa: FakeMedusa) -> None:
+    medusa.orders["order_1"] = medusa.open_changes["order_1"] = order()
+    refused = ask(api, "order_1", open_change=True)
+    assert (refused.status_code, refused.json()["code"]) == (422, "impossible_change")
+    assert "no open edit" in refused.json()["detail"]
+    assert ask(api, "order_1", open_change=True, cancel=True).status_code == 422
 
 
 def ask(api: TestClient, order_id: str, **change: Any) -> Any:

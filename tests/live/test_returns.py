@@ -47,6 +47,9 @@ class Previewed(AfterSales):
         self.preview(order_id, {"cancel": True})
         super().cancel(order_id)
 
+    def before_confirming(self, order_id: str) -> None:
+        self.preview(order_id, {"open_change": True})
+
     def preview(self, order_id: str, change: dict[str, Any]) -> None:
         found = self.world.bridge.ask("POST", f"/admin/dust/orders/{order_id}/preview", change)
         self.previewed = found["balance_after"]

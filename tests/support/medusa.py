@@ -40,6 +40,8 @@ class FakeMedusa:
         self.deleted_codes: set[str] = set()
         self.carts: dict[str, dict[str, Any]] = {}
         self.orders: dict[str, dict[str, Any]] = {}
+        self.open_changes: dict[str, dict[str, Any]] = {}
+        """Medusa's previews of the changes that are open, by order id."""
         self.payments: dict[str, dict[str, Any]] = {}
         self.customers: dict[str, dict[str, Any]] = {}
         self.products: dict[str, dict[str, Any]] = {}
@@ -64,7 +66,15 @@ class FakeMedusa:
 
     def forget(self) -> None:
         """Begin anew, with nothing in it."""
-        for each in (self.promotions, self.deleted_codes, self.carts, self.orders, self.payments, self.customers):
+        for each in (
+            self.promotions,
+            self.deleted_codes,
+            self.carts,
+            self.orders,
+            self.open_changes,
+            self.payments,
+            self.customers,
+        ):
             each.clear()
         self.calls.clear()
 
@@ -103,6 +113,7 @@ class FakeMedusa:
             ("DELETE", r"/admin/promotions/([^/]+)", self._delete_promotion),
             ("GET", r"/admin/orders", lambda: self._list("orders", query)),
             ("GET", r"/admin/orders/([^/]+)", lambda i: self._one("order", self.orders, i)),
+            ("GET", r"/admin/orders/([^/]+)/preview", lambda i: self._one("order", self.open_changes, i)),
             ("GET", r"/admin/payments", lambda: self._list("payments", query)),
             ("GET", r"/admin/payments/([^/]+)", lambda i: self._one("payment", self.payments, i)),
             ("GET", r"/admin/currencies", lambda: self._list("currencies", {"order": "code", **query})),

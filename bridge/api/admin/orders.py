@@ -14,8 +14,8 @@ from bridge.http.problems import describe_problems
 from bridge.http.schemas import Body, Id, PathId
 from bridge.ids import OrderId
 from bridge.medusa.amounts import Number
-from bridge.medusa.changed_orders import OrderChange, changed
-from bridge.medusa.client import UnknownInMedusa, get_medusa
+from bridge.medusa.changed_orders import OrderChange, changed, with_open_change
+from bridge.medusa.client import Json, Medusa, UnknownInMedusa, get_medusa
 from bridge.medusa.orders import read_order
 from bridge.settlement.preview import preview_order
 
@@ -37,9 +37,15 @@ class ReturnedItem(Body):
 
 
 class PreviewRequest(Body):
-    """What the merchant is about to do: cancel the order, or receive a return or refund money, or both."""
+    """What the merchant is about to do: cancel the order, confirm a change of it, receive a return, refund money.
+
+    A return and a refund can be previewed together.
+    """
 
     cancel: bool = False
+    open_change: Annotated[
+        bool, Field(description="Confirm the order edit, return, exchange or claim that is open in Medusa")
+    ] = False
     returns: Annotated[tuple[ReturnedItem, ...], Field(max_length=100)] = ()
     refund: Annotated[
         Number | None,
@@ -48,9 +54,8 @@ class PreviewRequest(Body):
 
     @model_validator(mode="after")
     def _one_change(self) -> Self:
-        changes = bool(self.returns) or self.refund is not None
-        if self.cancel is changes:
-            raise ValueError("give `cancel`, or `returns`, `refund` or both")
+        if [self.cancel, self.open_change, bool(self.returns) or self.refund is not None].count(True) != 1:
+            raise ValueError("give `cancel`, or `open_change`, or `returns`, `refund` or both")
         if len({item.line_item_id for item in self.returns}) < len(self.returns):
             raise ValueError("name each line item once in `returns`")
         return self
@@ -80,23 +85,19 @@ class PreviewResponse(BaseModel):
 
 @router.post("/{order_id}/preview", responses=describe_problems(400, 404, 422, 429, 503))
 async def preview_change(order_id: PathId, body: PreviewRequest) -> PreviewResponse:
-    """Preview a cancel, a return or a refund by settlement's own computation. Changes nothing."""
+    """Preview a change of the order by settlement's own computation. Changes nothing."""
     return await FOR_OPERATORS.run(_preview, OrderId(order_id), body)
 
 
 def _preview(order_id: OrderId, body: PreviewRequest) -> PreviewResponse:
+    medusa = get_medusa()
     try:
-        document = get_medusa().order(order_id)
+        document = medusa.order(order_id)
     except UnknownInMedusa:
         raise UnknownOrder(order_id) from None
-    change = OrderChange(
-        cancel=body.cancel,
-        returns={item.line_item_id: Decimal(item.quantity) for item in body.returns},
-        refund=body.refund,
-    )
     # First as it is: a document that cannot be read is reported as such.
     read_order(document)
-    order = read_order(changed(document, change, now=now()))
+    order = read_order(_with_open_change(medusa, document) if body.open_change else _changed(document, body))
     with transaction() as connection:
         found = preview_order(connection, order, now=now())
     return PreviewResponse(
@@ -115,3 +116,19 @@ def _preview(order_id: OrderId, body: PreviewRequest) -> PreviewResponse:
         escrow_after=found.escrow_after,
         note=found.note,
     )
+
+
+def _changed(document: Json, body: PreviewRequest) -> Json:
+    change = OrderChange(
+        cancel=body.cancel,
+        returns={item.line_item_id: Decimal(item.quantity) for item in body.returns},
+        refund=body.refund,
+    )
+    return changed(document, change, now=now())
+
+
+def _with_open_change(medusa: Medusa, document: Json) -> Json:
+    preview = medusa.order_with_open_change(OrderId(document["id"]))
+    present = {item["id"] for item in document["items"]}
+    new = {item["product_id"] for item in preview["items"] if item["id"] not in present and item["product_id"]}
+    return with_open_change(document, preview, medusa.product_attributes(new), now=now())
