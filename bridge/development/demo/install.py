@@ -20,7 +20,7 @@ TEMPLATE = Path(__file__).parent / "shop_template"
 # Medusa 2.21 asks for Node 20 or newer.
 _NODE_MAJOR = 20
 _PACKAGE_FILES = ("package.json", "package-lock.json")
-_BUILD_OUTPUT = {"node_modules", ".medusa"}
+BUILD_OUTPUT = {"node_modules", ".medusa", ".next", "dist", "next-env.d.ts", "tsconfig.tsbuildinfo"}
 # Commands that take longer report their progress.
 _HEARTBEAT_SECONDS = 5.0
 
@@ -48,9 +48,9 @@ def install_shop(
     require_node()
     packages = [TEMPLATE / name for name in _PACKAGE_FILES]
     version = f"-{medusa}" if medusa else ""
-    home = cache_dir.absolute() / f"medusa-{_fingerprint(TEMPLATE, packages)}{version}"
+    home = cache_dir.absolute() / f"medusa-{fingerprint(TEMPLATE, packages)}{version}"
     home.mkdir(parents=True, exist_ok=True)
-    with _only_one(home / "lock"):
+    with only_one(home / "lock"):
         _install_packages(home, report, medusa)
         return _build(home, plugin_dir, report, dashboard=dashboard)
 
@@ -127,8 +127,8 @@ def _install_packages(home: Path, report: Report, medusa: str | None) -> None:
 
 
 def _build(home: Path, plugin_dir: Path, report: Report, *, dashboard: bool) -> Path:
-    sources = _fingerprint(TEMPLATE, _sources(TEMPLATE)) + _fingerprint(plugin_dir, _sources(plugin_dir))
-    name = hashlib.sha256(sources.encode()).hexdigest()[:12]
+    versions = fingerprint(TEMPLATE, sources(TEMPLATE)) + fingerprint(plugin_dir, sources(plugin_dir))
+    name = hashlib.sha256(versions.encode()).hexdigest()[:12]
     folder = home / f"{'dashboard' if dashboard else 'headless'}-{name}"
     server = folder / ".medusa" / "server"
     if (folder / "built").exists():
@@ -137,7 +137,7 @@ def _build(home: Path, plugin_dir: Path, report: Report, *, dashboard: bool) -> 
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(TEMPLATE, folder)
     plugin = folder / "plugin"
-    shutil.copytree(plugin_dir, plugin, ignore=shutil.ignore_patterns(*_BUILD_OUTPUT))
+    shutil.copytree(plugin_dir, plugin, ignore=shutil.ignore_patterns(*BUILD_OUTPUT))
     (folder / "node_modules").mkdir()
     (folder / "node_modules" / "medusa-plugin-dust").symlink_to(Path("..") / "plugin")
 
@@ -152,15 +152,16 @@ def _build(home: Path, plugin_dir: Path, report: Report, *, dashboard: bool) -> 
     return server
 
 
-def _sources(folder: Path) -> list[Path]:
+def sources(folder: Path) -> list[Path]:
+    """The files of a folder without packages and build output."""
     return [
         path
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and not _BUILD_OUTPUT.intersection(path.relative_to(folder).parts)
+        if path.is_file() and not BUILD_OUTPUT.intersection(path.relative_to(folder).parts)
     ]
 
 
-def _fingerprint(folder: Path, files: list[Path]) -> str:
+def fingerprint(folder: Path, files: list[Path]) -> str:
     """A short hash of the names and contents of these files."""
     digest = hashlib.sha256()
     for path in files:
@@ -169,7 +170,7 @@ def _fingerprint(folder: Path, files: list[Path]) -> str:
 
 
 @contextmanager
-def _only_one(lock: Path) -> Iterator[None]:
+def only_one(lock: Path) -> Iterator[None]:
     """Let concurrent runs install and build one after the other."""
     with lock.open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)

@@ -6,18 +6,21 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
 from bridge.development.demo import captured, story
 from bridge.development.demo.install import CommandFailed, NodeMissing, install_shop, require_node
+from bridge.development.demo.people import Storefront
 from bridge.development.demo.seed import ShopKeys, seed
 from bridge.development.demo.shop import Shop, running_shop
+from bridge.development.demo.storefront import build_storefront, running_storefront, shows_points
 from bridge.development.stack.account import open_data_dir
 from bridge.development.stack.errors import StackError
 from bridge.development.stack.postgres import embedded_postgres
-from bridge.development.stack.processes import free_port
+from bridge.development.stack.processes import free_port, port_or_free
 from bridge.development.stack.redis import embedded_redis
 from bridge.development.stack.secrets import kept_secret, own_secrets
 from bridge.development.stack.up import StackUrls, running_stack
@@ -26,6 +29,18 @@ from bridge.settings import Settings, load_settings
 PROJECT = Path(__file__).parents[3]
 # Not in the data folder: 720 MB that all runs share.
 _CACHE = PROJECT / ".cache"
+# Unless another program listens there.
+_MEDUSA_PORT = 9000
+_STOREFRONT_PORT = 8000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    """A Medusa that serves, its keys, and the shopper of the story."""
+
+    shop: Shop
+    keys: ShopKeys
+    shopper: Storefront
 
 
 def run_demo(*, once: bool) -> int:
@@ -54,13 +69,13 @@ def _demo(say: story.Report, console: Console, *, once: bool, shop: bool) -> int
         database = settings.database_url or stack.enter_context(embedded_postgres(data_dir, say=say))
         broker = settings.broker_url or stack.enter_context(embedded_redis(data_dir))
         secrets = {**_given_secrets(settings), **own_secrets(settings, data_dir).environment}
-        port = settings.port or free_port()
-        running: tuple[Shop, ShopKeys] | None = None
+        port = _port(settings, "port")
+        running: Running | None = None
         if shop:
             dust_url = f"http://127.0.0.1:{port}"
             running = _open_shop(stack, data_dir, database, dust_url=dust_url, secrets=secrets, say=say)
         say("Starting Dust: API, worker, beat and Flower …")
-        environment = {**secrets, **(running[1].environment() if running else {})}
+        environment = {**secrets, **(running.keys.environment() if running else {})}
         urls = stack.enter_context(
             running_stack(
                 _settings(settings, data_dir=data_dir, database=database, broker=broker, port=port),
@@ -70,10 +85,13 @@ def _demo(say: story.Report, console: Console, *, once: bool, shop: bool) -> int
             )
         )
         succeeded = _play(urls, running, say) and _audit_is_clean(urls, say, medusa=running is not None)
+        storefront = _open_storefront(stack, data_dir, running, say) if running else None
+        if running and storefront:
+            succeeded &= _storefront_answers(storefront, running, say)
         say("\nAll steps succeeded." if succeeded else "\n✗ Not all steps succeeded, see above.")
         if once:
             return 0 if succeeded else 1
-        _print_addresses(urls, running, secrets, data_dir, say)
+        _print_addresses(urls, running, storefront, data_dir, say)
         _wait_for_interrupt()
         return 0 if succeeded else 1
 
@@ -86,14 +104,17 @@ def _settings(settings: Settings, *, data_dir: Path, database: str, broker: str,
             "broker_url": broker,
             "test_clock": settings.test_clock or settings.database_url is None,
             "port": port,
-            # A Flower may already use the default port.
-            "flower_port": settings.flower_port if settings.flower_port != _default("flower_port") else 0,
+            "flower_port": _port(settings, "flower_port"),
         }
     )
 
 
-def _default(name: str) -> object:
-    return Settings.model_fields[name].default
+def _port(settings: Settings, name: str) -> int:
+    """A port that the environment names is kept. The default one may be in use."""
+    wanted = int(getattr(settings, name))
+    if wanted == 0:
+        return free_port()
+    return port_or_free(wanted) if name not in settings.model_fields_set else wanted
 
 
 def _given_secrets(settings: Settings) -> dict[str, str]:
@@ -110,7 +131,7 @@ def _given_secrets(settings: Settings) -> dict[str, str]:
 
 def _open_shop(
     stack: ExitStack, data_dir: Path, database: str, *, dust_url: str, secrets: Mapping[str, str], say: story.Report
-) -> tuple[Shop, ShopKeys]:
+) -> Running:
     _CACHE.mkdir(exist_ok=True)
     server = install_shop(_CACHE, PROJECT / "medusa-plugin", say, dashboard=True)
     shop = stack.enter_context(
@@ -125,19 +146,34 @@ def _open_shop(
             report=say,
             admin_password=kept_secret(data_dir, "SHOP_ADMIN_PASSWORD", lambda: "demo-password"),
             dashboard=True,
+            port=port_or_free(_MEDUSA_PORT),
         )
     )
     say("Filling the shop: regions, prices, stock, keys …")
-    return shop, seed(shop)
+    keys = seed(shop)
+    shopper = Storefront(keys)
+    stack.callback(shopper.close)
+    return Running(shop=shop, keys=keys, shopper=shopper)
 
 
-def _play(urls: StackUrls, running: tuple[Shop, ShopKeys] | None, say: story.Report) -> bool:
+def _open_storefront(stack: ExitStack, data_dir: Path, running: Running, say: story.Report) -> str:
+    folder = build_storefront(_CACHE, PROJECT, say)
+    log, port = data_dir / "storefront.log", port_or_free(_STOREFRONT_PORT)
+    return stack.enter_context(running_storefront(folder, running.keys, port=port, log=log, report=say))
+
+
+def _storefront_answers(url: str, running: Running, say: story.Report) -> bool:
+    succeeded = shows_points(url, running.shopper.token, story.FINAL_BALANCE)
+    say(f"   {'✓' if succeeded else '✗'} its home page shows a product and her {story.FINAL_BALANCE} points")
+    return succeeded
+
+
+def _play(urls: StackUrls, running: Running | None, say: story.Report) -> bool:
     say("")
     if running is None:
         return captured.play(urls, say)
-    shop, keys = running
     token = urls.environment["DUST_ADMIN_TOKEN"]
-    return story.play(shop, keys, dust_url=urls.api, admin_token=token, report=say)
+    return story.play(running.shop, running.keys, running.shopper, dust_url=urls.api, admin_token=token, report=say)
 
 
 def _audit_is_clean(urls: StackUrls, say: story.Report, *, medusa: bool) -> bool:
@@ -153,17 +189,23 @@ def _audit_is_clean(urls: StackUrls, say: story.Report, *, medusa: bool) -> bool
 
 def _print_addresses(
     urls: StackUrls,
-    running: tuple[Shop, ShopKeys] | None,
-    secrets: Mapping[str, str],
+    running: Running | None,
+    storefront: str | None,
     data_dir: Path,
     say: story.Report,
 ) -> None:
-    say(f"\nDust's API        {urls.api}/docs")
+    say("")
+    if running and storefront:
+        shopper = running.shopper
+        say(f"Storefront        {storefront}   {shopper.email} / {shopper.password}")
+    say(f"Dust's API        {urls.api}/docs")
     say(f"Flower            {urls.flower}")
     if running:
-        shop = running[0]
+        shop = running.shop
         say(f"Medusa dashboard  {shop.url}/app   {shop.admin_email} / {shop.admin_password}")
+        say(f"Publishable key   {running.keys.publishable_key}")
     say(f"Secrets and logs  {data_dir}")
+    say(f"The dust command  DUST_DATA_DIR={data_dir} .venv/bin/dust balance CUSTOMER")
     say("Press Ctrl-C to stop everything.")
 
 

@@ -33,13 +33,25 @@ class Item:
     price: int
     tax_percent: int | None = None
     gift_card: bool = False
+    description: str = ""
 
 
-SHIRT = Item(sku="SHIRT", title="Shirt", price=10)
-SHORTS = Item(sku="SHORTS", title="Shorts", price=20)
-HOODIE = Item(sku="HOODIE", title="Hoodie", price=40)
+SHIRT = Item(
+    sku="SHIRT", title="Shirt", price=10, description="Light cotton, cut wide. It dries on the line in an hour."
+)
+SHORTS = Item(
+    sku="SHORTS",
+    title="Shorts",
+    price=20,
+    description="Short enough for the water, with pockets that hold on to your keys.",
+)
+HOODIE = Item(
+    sku="HOODIE", title="Hoodie", price=40, description="Thick and soft inside, with a hood that stays up in the wind."
+)
 # The product that the demo sells for points only.
-MUG = Item(sku="MUG", title="Mug", price=15)
+MUG = Item(
+    sku="MUG", title="Mug", price=15, description="Stoneware for two cups of coffee. It survives the dishwasher."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -284,6 +296,7 @@ def _product(
         {"handle": item.sku.lower()},
         {
             "title": item.title,
+            "description": item.description,
             "status": "published",
             "is_giftcard": item.gift_card,
             "shipping_profile_id": profile_id,

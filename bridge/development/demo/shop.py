@@ -31,10 +31,19 @@ CREATE TRIGGER dust_lose BEFORE INSERT ON dust_outbox FOR EACH ROW EXECUTE FUNCT
 
 
 class Shop:
-    """A Medusa process on a free port of this machine."""
+    """A Medusa process on this machine, on a free port if `port` is 0."""
 
-    def __init__(self, server: Path, *, environment: dict[str, str], jwt_secret: str, webhook_secret: str, log: Path):
-        self.port = free_port()
+    def __init__(
+        self,
+        server: Path,
+        *,
+        environment: dict[str, str],
+        jwt_secret: str,
+        webhook_secret: str,
+        log: Path,
+        port: int = 0,
+    ):
+        self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.jwt_secret = jwt_secret
         self.webhook_secret = webhook_secret
@@ -171,6 +180,7 @@ def running_shop(
     database_name: str = "medusa",
     redis_url: str | None = None,
     dashboard: bool = False,
+    port: int = 0,
 ) -> Iterator[Shop]:
     """Run a migrated Medusa from `install_shop`'s folder during the block.
 
@@ -190,7 +200,9 @@ def running_shop(
     if redis_url:
         variables["REDIS_URL"] = redis_url
     environment = medusa_environment(server, **variables)
-    shop = Shop(server, environment=environment, jwt_secret=jwt_secret, webhook_secret=webhook_secret, log=log)
+    shop = Shop(
+        server, environment=environment, jwt_secret=jwt_secret, webhook_secret=webhook_secret, log=log, port=port
+    )
     shop.prepare(report)
     try:
         shop.start(report)

@@ -33,6 +33,8 @@ PROGRAMME: Json = {
     "guests": {"escrow_days": 90},
 }
 _MUG_PRICE = 300
+# What the shopper has at the end.
+FINAL_BALANCE = 330
 # Usually a second or two. This is for a busy machine.
 _PATIENCE_SECONDS = 60.0
 
@@ -40,9 +42,14 @@ _PATIENCE_SECONDS = 60.0
 Report = Callable[[str], None]
 
 
-def play(shop: Shop, keys: ShopKeys, *, dust_url: str, admin_token: str, report: Report) -> bool:
-    """Play the story with a running Dust of this shop. Returns whether all steps had the expected result."""
-    storefront, merchant = Storefront(keys), Merchant(keys)
+def play(
+    shop: Shop, keys: ShopKeys, storefront: Storefront, *, dust_url: str, admin_token: str, report: Report
+) -> bool:
+    """Play the story with a running Dust of this shop. Returns whether all steps had the expected result.
+
+    `storefront` is the shopper's session: she signs up in it, and stays signed in.
+    """
+    merchant = Merchant(keys)
     dust = httpx.Client(base_url=dust_url, timeout=30)
     try:
         story = _Story(shop, keys, storefront, merchant, dust, admin_token, report)
@@ -52,7 +59,7 @@ def play(shop: Shop, keys: ShopKeys, *, dust_url: str, admin_token: str, report:
         report(f"   ✗ the story cannot continue: {error}")
         return False
     finally:
-        for person in (storefront, merchant, dust):
+        for person in (merchant, dust):
             person.close()
 
 
@@ -174,7 +181,7 @@ class _Story:
         page = self._get("/store/dust/transactions", limit="100")
         for row in reversed(page["transactions"]):
             self._say(f"{row['amount']:>+6} {row['kind']:<8} balance {row['balance_after']:>4}  {row['description']}")
-        self._expect("sum of the history", 330, sum(row["amount"] for row in page["transactions"]))
+        self._expect("sum of the history", FINAL_BALANCE, sum(row["amount"] for row in page["transactions"]))
 
     def _redeem(self, body: Json) -> Json:
         """Redeem, and wait until the code is usable."""

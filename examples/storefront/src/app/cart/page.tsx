@@ -1,0 +1,35 @@
+import type { Metadata } from "next"
+import Link from "next/link"
+import { CartLines } from "@/components/cart-lines"
+import { Totals } from "@/components/totals"
+import { getCart } from "@/lib/shop"
+
+export const metadata: Metadata = { title: "Cart" }
+
+export default async function Cart() {
+  const cart = await getCart()
+  if (!cart?.items?.length)
+    return (
+      <div className="empty">
+        <h1>Your cart is empty</h1>
+        <Link href="/products" className="button">
+          See what we make
+        </Link>
+      </div>
+    )
+  return (
+    <>
+      <h1>Your cart</h1>
+      <div className="columns">
+        <CartLines cart={cart} />
+        <aside className="panel">
+          <h2>Sum</h2>
+          <Totals sums={cart} />
+          <Link href="/checkout" className="button wide">
+            Go to the checkout
+          </Link>
+        </aside>
+      </div>
+    </>
+  )
+}

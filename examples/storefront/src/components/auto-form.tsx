@@ -1,0 +1,27 @@
+"use client"
+
+import { startTransition, useActionState, useRef, type ReactNode } from "react"
+import type { ActionState } from "@/lib/actions"
+import { Message } from "./form"
+
+/** A form that is sent as soon as a choice in it changes. */
+export function AutoForm({
+  action,
+  children,
+  className,
+}: {
+  action: (state: ActionState, form: FormData) => Promise<ActionState>
+  children: ReactNode
+  className?: string
+}) {
+  const form = useRef<HTMLFormElement>(null)
+  const [state, run, pending] = useActionState(action, {})
+  // Not `requestSubmit`: React would reset the form to the values of the last render.
+  const send = () => startTransition(() => run(new FormData(form.current ?? undefined)))
+  return (
+    <form ref={form} className={className} onChange={send} onSubmit={(event) => event.preventDefault()} aria-busy={pending}>
+      {children}
+      <Message state={state} />
+    </form>
+  )
+}

@@ -1,0 +1,47 @@
+import type { HttpTypes } from "@medusajs/types"
+import Link from "next/link"
+import { changeQuantity } from "@/lib/actions"
+import { formatMoney } from "@/lib/money"
+import { Field, Form } from "./form"
+import { ProductArt } from "./product-art"
+
+export function CartLines({ cart }: { cart: HttpTypes.StoreCart }) {
+  return (
+    <ul className="lines">
+      {cart.items?.map((line) => (
+        <li key={line.id}>
+          <ProductArt handle={line.product_handle} title={line.product_title ?? line.title} thumbnail={line.thumbnail} />
+          <div>
+            <h2>
+              <Link href={`/products/${line.product_handle}`}>{line.product_title}</Link>
+            </h2>
+            <p className="hint">
+              {line.variant_title}
+            </p>
+            <div className="quantity">
+              <Form action={changeQuantity} submit="Update" quiet>
+                <input type="hidden" name="line_id" value={line.id} />
+                {/* The key shows the quantity of the last render. */}
+                <Field
+                  key={line.quantity}
+                  label={`Quantity of ${line.product_title}`}
+                  name="quantity"
+                  type="number"
+                  inputMode="numeric"
+                  min={0}
+                  max={99}
+                  defaultValue={line.quantity}
+                />
+              </Form>
+              <Form action={changeQuantity} submit={<>Remove<span className="visually-hidden"> {line.product_title}</span></>} quiet>
+                <input type="hidden" name="line_id" value={line.id} />
+                <input type="hidden" name="quantity" value="0" />
+              </Form>
+            </div>
+          </div>
+          <p className="price">{formatMoney(line.original_total ?? 0, cart.currency_code)}</p>
+        </li>
+      ))}
+    </ul>
+  )
+}

@@ -1,0 +1,22 @@
+import { chooseRegion } from "@/lib/actions"
+import { getRegion, listRegions } from "@/lib/shop"
+import { AutoForm } from "./auto-form"
+
+export async function RegionSelect() {
+  const [regions, region] = await Promise.all([listRegions(), getRegion()])
+  return (
+    <AutoForm action={chooseRegion} className="region">
+      <label>
+        Deliver to{" "}
+        {/* The key shows the region of the last render, also where the choice was refused. */}
+        <select name="region_id" defaultValue={region.id} key={region.id}>
+          {regions.map(({ id, name, currency_code }) => (
+            <option key={id} value={id}>
+              {name} ({currency_code.toUpperCase()})
+            </option>
+          ))}
+        </select>
+      </label>
+    </AutoForm>
+  )
+}

@@ -1,0 +1,168 @@
+"use server"
+
+import { placeOrder as complete } from "dust-storefront-kit/next"
+import { revalidatePath } from "next/cache"
+import { redirect } from "next/navigation"
+import { medusa, sessionEnded, shopperMessage } from "./medusa"
+import { authHeaders, forgetCart, forgetToken, getCartId, setCartId, setRegionId, setToken } from "./session"
+import { getCart, getRegion } from "./shop"
+
+/** Next hides the messages of errors that an action throws, so every action returns its error. */
+export type ActionState = { error?: string; done?: string }
+
+const MAX_QUANTITY = 99
+const ENDED: ActionState = { error: "Your session has ended. Please log in again." }
+const NO_CART: ActionState = { error: "Your cart is empty, or this order was already placed." }
+
+const text = (form: FormData, name: string) => String(form.get(name) ?? "").trim()
+
+/** Run calls to Medusa. All pages are rendered again afterwards, also the layout with the cart and the balance. */
+async function attempt(otherwise: string, calls: () => Promise<ActionState | void>): Promise<ActionState> {
+  try {
+    const state = (await calls()) ?? {}
+    revalidatePath("/", "layout")
+    return state
+  } catch (error) {
+    if (!sessionEnded(error)) return { error: shopperMessage(error, otherwise) }
+    await forgetToken()
+    revalidatePath("/", "layout")
+    return ENDED
+  }
+}
+
+export async function addToCart(_: ActionState, form: FormData): Promise<ActionState> {
+  const quantity = Number(text(form, "quantity"))
+  if (!Number.isInteger(quantity) || quantity < 1 || quantity > MAX_QUANTITY)
+    return { error: `Please choose a whole number from 1 to ${MAX_QUANTITY}.` }
+  return attempt("This could not be added to the cart. Please reload the page.", async () => {
+    const headers = await authHeaders()
+    let cartId = (await getCart())?.id
+    if (!cartId) {
+      const { cart } = await medusa.store.cart.create({ region_id: (await getRegion()).id }, {}, headers)
+      cartId = cart.id
+      await setCartId(cart.id)
+    }
+    await medusa.store.cart.createLineItem(cartId, { variant_id: text(form, "variant_id"), quantity }, {}, headers)
+    return { done: "Added to your cart" }
+  })
+}
+
+export async function changeQuantity(_: ActionState, form: FormData): Promise<ActionState> {
+  const quantity = Number(text(form, "quantity"))
+  if (!Number.isInteger(quantity) || quantity < 0 || quantity > MAX_QUANTITY)
+    return { error: `Please choose a whole number from 0 to ${MAX_QUANTITY}.` }
+  const cartId = await getCartId()
+  if (!cartId) return NO_CART
+  return attempt("The cart could not be changed. Please reload the page.", async () => {
+    const [line, headers] = [text(form, "line_id"), await authHeaders()]
+    if (quantity === 0) await medusa.store.cart.deleteLineItem(cartId, line, {}, headers)
+    else await medusa.store.cart.updateLineItem(cartId, line, { quantity }, {}, headers)
+  })
+}
+
+export async function chooseRegion(_: ActionState, form: FormData): Promise<ActionState> {
+  const region = text(form, "region_id")
+  return attempt("The region could not be changed. Please reload the page.", async () => {
+    await setRegionId(region)
+    const cart = await getCart()
+    if (cart) await medusa.store.cart.update(cart.id, { region_id: region }, {}, await authHeaders())
+  })
+}
+
+/** A page of this shop, never an address of another site. */
+function pageAfterLogin(form: FormData): string {
+  const next = text(form, "next")
+  return /^\/[a-z]/.test(next) ? next : "/account"
+}
+
+/** Medusa gives a guest's cart to the customer that logs in. */
+async function takeCartAlong(token: string) {
+  const cart = await getCart()
+  if (cart) await medusa.store.cart.transferCart(cart.id, {}, { authorization: `Bearer ${token}` }).catch(() => {})
+}
+
+async function startSession(email: string, password: string): Promise<ActionState> {
+  const token = await medusa.auth.login("customer", "emailpass", { email, password })
+  if (typeof token !== "string") return { error: "This shop has only logins with a password." }
+  await setToken(token)
+  await takeCartAlong(token)
+  return {}
+}
+
+export async function logIn(_: ActionState, form: FormData): Promise<ActionState> {
+  const [email, password] = [text(form, "email"), String(form.get("password") ?? "")]
+  try {
+    const { error } = await startSession(email, password)
+    if (error) return { error }
+  } catch (error) {
+    return { error: shopperMessage(error, "The e-mail address or the password is wrong.") }
+  }
+  revalidatePath("/", "layout")
+  redirect(pageAfterLogin(form))
+}
+
+export async function signUp(_: ActionState, form: FormData): Promise<ActionState> {
+  const [email, password] = [text(form, "email"), String(form.get("password") ?? "")]
+  const profile = { email, first_name: text(form, "first_name"), last_name: text(form, "last_name") }
+  if (password.length < 8) return { error: "The password needs at least 8 characters." }
+  try {
+    const token = await medusa.auth.register("customer", "emailpass", { email, password })
+    if (typeof token !== "string") return { error: "This shop has only accounts with a password." }
+    await medusa.store.customer.create(profile, {}, { authorization: `Bearer ${token}` })
+    const { error } = await startSession(email, password)
+    if (error) return { error }
+  } catch (error) {
+    return { error: shopperMessage(error, "The account could not be created. Please check what you wrote.") }
+  }
+  revalidatePath("/", "layout")
+  redirect(pageAfterLogin(form))
+}
+
+export async function logOut(): Promise<void> {
+  await forgetToken()
+  await forgetCart()
+  revalidatePath("/", "layout")
+  redirect("/")
+}
+
+export async function saveAddress(_: ActionState, form: FormData): Promise<ActionState> {
+  const cartId = await getCartId()
+  if (!cartId) return NO_CART
+  const names = ["first_name", "last_name", "address_1", "postal_code", "city", "country_code"]
+  const address = Object.fromEntries(names.map((name) => [name, text(form, name)]))
+  if (!text(form, "email") || Object.values(address).includes("")) return { error: "Please fill in every field." }
+  return attempt("The address could not be saved. Please check it.", async () => {
+    const cart = { email: text(form, "email"), shipping_address: address, billing_address: address }
+    await medusa.store.cart.update(cartId, cart, {}, await authHeaders())
+    return { done: "Address saved" }
+  })
+}
+
+export async function chooseShipping(_: ActionState, form: FormData): Promise<ActionState> {
+  const cartId = await getCartId()
+  if (!cartId) return NO_CART
+  return attempt("This delivery cannot be chosen. Please reload the page.", async () => {
+    await medusa.store.cart.addShippingMethod(cartId, { option_id: text(form, "option_id") }, {}, await authHeaders())
+  })
+}
+
+/** Pay with Medusa's manual provider, and place the order. */
+export async function placeOrder(): Promise<ActionState> {
+  const cart = await getCart()
+  if (!cart?.items?.length) return NO_CART
+  let orderId: string
+  try {
+    const headers = await authHeaders()
+    // A code that enters a cart ends its payment session, so it is started here. A total of 0 needs none.
+    if (cart.total > 0)
+      await medusa.store.payment.initiatePaymentSession(cart, { provider_id: "pp_system_default" }, {}, headers)
+    const { order, error } = await complete(() => medusa.store.cart.complete(cart.id, {}, headers))
+    if (error !== undefined) return { error }
+    orderId = order.id
+  } catch (error) {
+    return { error: shopperMessage(error, "The order could not be placed. Nothing was charged.") }
+  }
+  await forgetCart()
+  revalidatePath("/", "layout")
+  redirect(`/order/${orderId}`)
+}

@@ -1,0 +1,28 @@
+import type { HttpTypes } from "@medusajs/types"
+
+/** An amount in major units, as Medusa gives it. */
+export function formatMoney(amount: number, currencyCode: string): string {
+  return new Intl.NumberFormat("en-IE", { style: "currency", currency: currencyCode.toUpperCase() }).format(amount)
+}
+
+export function formatDate(date: string | Date): string {
+  return new Intl.DateTimeFormat("en-IE", { dateStyle: "long", timeZone: "UTC" }).format(new Date(date))
+}
+
+export interface Price {
+  /** What the shopper pays for one, with tax. */
+  shown: number
+  /** Without tax. */
+  net: number
+}
+
+/** The lowest price of a product in the shopper's region, undefined if it has none there. */
+export function lowestPrice({ variants }: HttpTypes.StoreProduct): Price | undefined {
+  const prices = (variants ?? []).flatMap(({ calculated_price: price }) => {
+    // A region without tax has only the one amount.
+    const amount = price?.calculated_amount
+    if (typeof amount !== "number") return []
+    return [{ shown: price?.calculated_amount_with_tax ?? amount, net: price?.calculated_amount_without_tax ?? amount }]
+  })
+  return prices.sort((one, other) => one.shown - other.shown)[0]
+}
