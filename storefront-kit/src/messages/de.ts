@@ -3,7 +3,6 @@ import type { Messages } from "./en.js"
 export const de: Messages = {
   one: "Punkt",
   many: "Punkte",
-  loading: "Wird geladen…",
   tryAgain: "Noch einmal versuchen",
   product: "Artikel",
 
@@ -73,7 +72,6 @@ export const de: Messages = {
   balanceAvailable: "verfügbar",
   balanceHeld: "Für offene Codes zurückgelegt",
   balancePending: "Unterwegs",
-  balanceTotal: "Insgesamt",
   balanceNegative: "Sie haben etwas zurückgegeben, dessen {many} schon eingelöst waren. Neue {many} gleichen zuerst {points} aus.",
   pendingTitle: "Unterwegs",
   pendingFrom: "{points} ab {date}",
@@ -131,9 +129,6 @@ export const de: Messages = {
   referralReferred: "Sie wurden geworben: {points} für die erste bezahlte Bestellung.",
 
   openTitle: "Offene Codes",
-  openRelease: "Zurückgeben",
-  openReleaseLabel: "{name} zurückgeben",
-  openReleased: "Zurückgegeben. Ihre {many} sind wieder verfügbar.",
 
   guestKeep: "Für diese Bestellung legen wir {points} zurück.",
   guestKeepDays: "Eröffnen Sie ein Konto und fordern Sie die Bestellung dort innerhalb von {days} an.",
@@ -154,7 +149,7 @@ export const de: Messages = {
 
   rules: { rate: "Grundwert", "fixed points": "Feste {many}", shipping: "Versand", limit: "Obergrenze" },
   errors: {
-    insufficient_dust: "Sie haben {available}. Bitte lösen Sie weniger {many} ein.",
+    insufficient_dust: "Dafür reichen Ihre {many} nicht. Bitte lösen Sie weniger ein.",
     not_authenticated: "Bitte melden Sie sich wieder an, um Ihre {many} zu sehen und einzulösen.",
     too_many_requests: "Bitte warten Sie einen Moment und versuchen Sie es dann noch einmal.",
     unreachable: "Das hat nicht geklappt. Ihre {many} sind sicher: prüfen Sie die Verbindung und versuchen Sie es noch einmal.",

@@ -1,12 +1,11 @@
 /**
  * The sentences of the components. `{…}` is filled in by the component; `{many}` is the shop's word for points.
- * Translate by copying this object. Errors are looked up by the API's `code`; what has no entry is shown as it comes.
+ * Translate by copying this object.
  */
 export const en = {
   /** Used while the programme is not known, or has no word of its own. */
   one: "point",
   many: "points",
-  loading: "Loading…",
   tryAgain: "Try again",
   product: "Product",
 
@@ -76,7 +75,6 @@ export const en = {
   balanceAvailable: "available",
   balanceHeld: "Set aside for codes that are not used yet",
   balancePending: "On the way",
-  balanceTotal: "In total",
   balanceNegative: "You returned something after its {many} were spent. What you earn next settles {points} first.",
   pendingTitle: "On the way",
   pendingFrom: "{points} from {date}",
@@ -134,9 +132,6 @@ export const en = {
   referralReferred: "You were recommended: {points} for your first paid order.",
 
   openTitle: "Open codes",
-  openRelease: "Give back",
-  openReleaseLabel: "Give back {name}",
-  openReleased: "Given back. Your {many} are available again.",
 
   guestKeep: "This order keeps {points} for you.",
   guestKeepDays: "Create an account and request the order there within {days}.",
@@ -159,14 +154,10 @@ export const en = {
     string,
     string
   >,
+  /** By the API's `code`. English needs none: the API's own sentences are shown, with the shop's word for points. */
   errors: {
-    insufficient_dust: "You have {available}. Please use fewer {many}.",
-    not_authenticated: "Please sign in again to see and use your {many}.",
     unreachable: "That did not work. Your {many} are safe: please check your connection and try again.",
     timeout: "This takes longer than usual. Your {many} are safe: please look again in a moment.",
-    redemption_pending: "This takes longer than usual. Your {many} are safe: please look again in a moment.",
-    redemption_failed: "That did not work. Your {many} are available again: please try once more.",
-    redemption_released: "This code is over. Its {many} are available again.",
   } as Record<string, string>,
 }
 

@@ -9,6 +9,9 @@ import type { Texts } from "./texts.js"
 /** Where the result of an action is shown. */
 export type Place = "checkout" | "account" | "referral"
 
+/** Key of the last result in a place. */
+export const noticeKey = (place: Place): string => `notice:${place}`
+
 export interface DustContextValue {
   store: Store
   actions: Partial<DustActions>

@@ -50,7 +50,7 @@ function Hint({ points, parts = [], order = false }: { points?: number; parts?: 
     <>
       <span className="dust dust-earn" dir={dir}>
         <span className="dust-star" aria-hidden="true" />
-        {texts.t(order ? "earnOrder" : "earn", { points: texts.points(points) })}
+        {texts.t(order ? "earnOrder" : "earn", { points })}
       </span>
       <Breakdown parts={parts} />
     </>

@@ -25,7 +25,7 @@ export function GuestNudge({ version, quote: initial, ...rest }: GuestNudgeProps
 
 export function Nudge({ signInHref, signUpHref, names = {}, quote }: Omit<GuestNudgeProps, "version">) {
   const { texts, programme, dir } = useDustContext()
-  const { t, points } = texts
+  const { t } = texts
   const kept = quote?.guest ? quote.set_aside : 0
   const signup = programme?.bonuses.signup ?? 0
   const due = quote?.guest ? quote.account_items.map(({ product_id }) => names[product_id] ?? t("product")) : []
@@ -36,11 +36,11 @@ export function Nudge({ signInHref, signUpHref, names = {}, quote }: Omit<GuestN
         <span className="dust-star" aria-hidden="true" />
         {kept > 0 ? (
           <>
-            <strong>{t("guestKeep", { points: points(kept) })}</strong>{" "}
+            <strong>{t("guestKeep", { points: kept })}</strong>{" "}
             {quote?.guest && t("guestKeepDays", { days: texts.days(quote.escrow_days) })}
           </>
         ) : (
-          <strong>{signup > 0 ? t("guestSignup", { points: points(signup) }) : t("guestCollect")}</strong>
+          <strong>{signup > 0 ? t("guestSignup", { points: signup }) : t("guestCollect")}</strong>
         )}
       </p>
       {(signUpHref || signInHref) && (

@@ -2,7 +2,7 @@
 
 import { useCallback, useEffect, useRef, useSyncExternalStore } from "react"
 import type { Balance, CartRedemption, DustError, DustResult, Forecast, ForecastItem, Programme, Quote } from "../types.js"
-import { useDustContext, type Place } from "./context.js"
+import { noticeKey, useDustContext, type Place } from "./context.js"
 import { AVAILABLE, BUSY, settled, type Entry, type Load } from "./store.js"
 import type { Texts } from "./texts.js"
 
@@ -126,7 +126,7 @@ export function useForecast(items: ForecastItem[]): Entry<Forecast> {
 /** What an action ended with, as a sentence. It stays until the next action in the same place. */
 export function useNotice(place: Place): { error?: string; text?: string } {
   const { texts } = useDustContext()
-  const { error, text } = useStored<{ error?: DustError; text?: string } | undefined>(place).data ?? {}
+  const { error, text } = useStored<{ error?: DustError; text?: string } | undefined>(noticeKey(place)).data ?? {}
   return { text, error: error && texts.error(error) }
 }
 

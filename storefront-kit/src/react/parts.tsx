@@ -33,10 +33,8 @@ export function Section({ name, title, titleRef, aside, busy, children }: Sectio
 
 /** Keeps the place of what is not loaded yet. */
 export function Skeleton({ name, title }: { name: string; title: string }) {
-  const { texts } = useDustContext()
   return (
     <Section name={name} title={title} busy>
-      <p className="dust-hidden">{texts.t("loading")}</p>
       <div className="dust-skeleton" aria-hidden="true" />
       <div className="dust-skeleton" aria-hidden="true" />
     </Section>

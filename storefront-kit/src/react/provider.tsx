@@ -5,7 +5,7 @@ import type { DustActions } from "../actions.js"
 import { newIdempotencyKey } from "../idempotency.js"
 import type { Messages } from "../messages/en.js"
 import type { Balance, CartRedemption, DustError, ForecastItem, Programme, Quote } from "../types.js"
-import { DustContext, type DustContextValue, type Place } from "./context.js"
+import { DustContext, noticeKey, type DustContextValue, type Place } from "./context.js"
 import { BUSY, createBatch, createStore, settled } from "./store.js"
 import { createTexts } from "./texts.js"
 
@@ -104,10 +104,10 @@ export function DustProvider(props: DustProviderProps) {
       async act(place: Place, id, work, done) {
         if (store.get<string>(BUSY).data) return false
         store.put(BUSY, id)
-        store.put(place, undefined)
+        store.put(noticeKey(place), undefined)
         const { data, error } = await settled(work)
         // The sentence stays until the next action, whatever happens to the component that started this one.
-        store.put(place, error ? { error } : { text: done(data) })
+        store.put(noticeKey(place), error ? { error } : { text: done(data) })
         await refresh()
         store.put(BUSY, undefined)
         return !error

@@ -5,6 +5,7 @@ import type { DustError, PointsName } from "../types.js"
 /** Messages that are one sentence; the others are tables of them. */
 export type MessageKey = { [K in keyof Messages]: Messages[K] extends string ? K : never }[keyof Messages]
 export type Texts = ReturnType<typeof createTexts>
+/** A number is an amount of points, and is written with the word for them. */
 type Values = Record<string, string | number>
 
 export interface TextOptions {
@@ -25,7 +26,10 @@ export function createTexts({ locale, currency, timeZone, messages, name }: Text
 
   function fill(template: string, values: Values = {}): string {
     const all: Values = { one, many, ...values }
-    const text = template.replace(/\{(\w+)\}/g, (place, key: string) => String(all[key] ?? place))
+    const text = template.replace(/\{(\w+)\}/g, (place, key: string) => {
+      const value = all[key] ?? place
+      return typeof value === "number" ? points(value) : value
+    })
     return template.startsWith("{many}") ? text.charAt(0).toLocaleUpperCase(locale) + text.slice(1) : text
   }
 
@@ -52,12 +56,10 @@ export function createTexts({ locale, currency, timeZone, messages, name }: Text
     days: (value: number): string =>
       new Intl.NumberFormat(locale, { style: "unit", unit: "day", unitDisplay: "long" }).format(value),
     rule: (rule: string): string => fill(sentences.rules[rule] ?? rule),
-    /** The sentence for a shopper: the catalogue's, else the API's. */
-    error({ code, message, available }: Pick<DustError, "code" | "message" | "available">): string {
-      const template = sentences.errors[code]
-      if (template && (available !== undefined || !template.includes("{available}")))
-        return fill(template, available === undefined ? {} : { available: points(available) })
-      return message || fill(sentences.errors.unreachable ?? "")
+    /** The sentence for a shopper: the catalogue's, else the API's with the shop's word for points. */
+    error({ code, message }: Pick<DustError, "code" | "message">): string {
+      const sentence = sentences.errors[code] ?? (message.replace(/\bpoints\b/g, "{many}") || sentences.errors.unreachable)
+      return fill(sentence?.replace(/^Points\b/, "{many}") ?? "")
     },
   }
 }

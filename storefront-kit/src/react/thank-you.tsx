@@ -26,7 +26,7 @@ export function ThankYou({ orderId, ...hrefs }: ThankYouProps) {
   const looks = useRef(0)
   const isWaiting = Boolean(read) && (!order || (order.state === "pending" && !order.earned))
   const isGuest = customerId === null || error?.code === "not_authenticated"
-  const { t, points } = texts
+  const { t } = texts
 
   useEffect(() => {
     if (!isWaiting || isGuest) return
@@ -56,7 +56,7 @@ export function ThankYou({ orderId, ...hrefs }: ThankYouProps) {
         <>
           <p role="status">{earned(order)}</p>
           <Breakdown parts={rulesOf(order, quote)} />
-          {order.spent > 0 && <p className="dust-muted">{t("thanksSpent", { points: points(order.spent) })}</p>}
+          {order.spent > 0 && <p className="dust-muted">{t("thanksSpent", { points: order.spent })}</p>}
         </>
       )}
     </Section>
@@ -64,9 +64,9 @@ export function ThankYou({ orderId, ...hrefs }: ThankYouProps) {
 
   function earned({ earned, pending, state, matures_at: matures }: OrderPoints): string {
     if (!earned) return state === "pending" ? t("thanksLater") : ""
-    const sentences = [t("thanksEarned", { points: points(earned) })]
+    const sentences = [t("thanksEarned", { points: earned })]
     if (pending) {
-      if (pending < earned) sentences.push(t("thanksPending", { points: points(pending) }))
+      if (pending < earned) sentences.push(t("thanksPending", { points: pending }))
       sentences.push(matures ? t("thanksPendingDate", { date: texts.date(matures) }) : t("thanksPendingPayment"))
     }
     return sentences.join(" ")

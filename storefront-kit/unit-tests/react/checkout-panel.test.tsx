@@ -197,7 +197,7 @@ describe("redeeming", () => {
   })
 
   test("keeps its error when the page takes the panel away and brings it back", async () => {
-    const actions = actionsWith({ redeem: failing("not_authenticated", "Sign in.", 401) })
+    const actions = actionsWith({ redeem: failing("not_authenticated", "Please sign in to see and use your points.", 401) })
     const { rerender } = await show(<CheckoutPanel />, { actions })
     await click(/^Use/)
 
@@ -210,7 +210,7 @@ describe("redeeming", () => {
     )
     await settle()
 
-    expect(screen.getByRole("alert").textContent).toBe("Please sign in again to see and use your stars.")
+    expect(screen.getByRole("alert").textContent).toBe("Please sign in to see and use your stars.")
   })
 
   test("with an action that throws is an error, not a broken page", async () => {

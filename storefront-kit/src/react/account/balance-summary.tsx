@@ -14,7 +14,7 @@ export interface BalanceProps {
 export function BalanceSummary({ balance: initial }: BalanceProps) {
   const { texts } = useDustContext()
   const { data: balance, available, loading } = useBalance(initial)
-  const { t, points, number } = texts
+  const { t, number } = texts
   const title = t("balanceTitle")
   if (!balance) return loading ? <Skeleton name="balance" title={title} /> : null
   const free = available ?? balance.available
@@ -28,7 +28,7 @@ export function BalanceSummary({ balance: initial }: BalanceProps) {
         <strong>{number(free)}</strong> <span>{t("balanceAvailable")}</span>
       </p>
       {balance.balance < 0 && (
-        <p className="dust-problem">{t("balanceNegative", { points: points(-balance.balance) })}</p>
+        <p className="dust-problem">{t("balanceNegative", { points: -balance.balance })}</p>
       )}
       {(balance.held > 0 || balance.pending > 0) && (
         <dl className="dust-pairs">

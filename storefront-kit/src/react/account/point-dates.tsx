@@ -9,15 +9,15 @@ import type { BalanceProps } from "./balance-summary.js"
 export function PendingList({ balance: initial }: BalanceProps) {
   const { texts } = useDustContext()
   const { data } = useBalance(initial)
-  const { t, points, date } = texts
+  const { t, date } = texts
   return (
     <Dates
       name="pending"
       title={t("pendingTitle")}
       rows={(data?.pending_lots ?? []).map(({ amount, matures_at: at }) =>
         at === null
-          ? t("pendingPayment", { points: points(amount) })
-          : t("pendingFrom", { points: points(amount), date: date(at) }),
+          ? t("pendingPayment", { points: amount })
+          : t("pendingFrom", { points: amount, date: date(at) }),
       )}
     />
   )
@@ -27,13 +27,13 @@ export function PendingList({ balance: initial }: BalanceProps) {
 export function ExpiringList({ balance: initial }: BalanceProps) {
   const { texts } = useDustContext()
   const { data } = useBalance(initial)
-  const { t, points, date } = texts
+  const { t, date } = texts
   return (
     <Dates
       name="expiring"
       title={t("expiringTitle")}
       rows={(data?.expiring ?? []).map(({ amount, expires_at: at }) =>
-        t("expiringUntil", { points: points(amount), date: date(at) }),
+        t("expiringUntil", { points: amount, date: date(at) }),
       )}
     />
   )

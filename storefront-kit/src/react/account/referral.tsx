@@ -20,7 +20,7 @@ export function Referral({ referral: initial, link }: ReferralProps) {
   const read = customerId === null ? undefined : actions.referral
   const { data } = useResource("referral", read, { initial })
   const { run, titleRef } = useAct("referral")
-  const { t, points } = texts
+  const { t } = texts
   if (!data || (!data.offer && !data.referred_by && !data.brought.stated)) return null
   const { offer, referred_by: referredBy, brought, code } = data
   const enter = actions.useReferral
@@ -28,16 +28,16 @@ export function Referral({ referral: initial, link }: ReferralProps) {
     <Section name="referral" title={t("referralTitle")} titleRef={titleRef}>
       {offer && (
         <>
-          <p>{t("referralOffer", { referred: points(offer.referred), referrer: points(offer.referrer) })}</p>
+          <p>{t("referralOffer", { referred: offer.referred, referrer: offer.referrer })}</p>
           <Share code={code} link={link?.replace("{code}", encodeURIComponent(code))} />
         </>
       )}
       {brought.stated > 0 && (
         <p className="dust-muted">
-          {t("referralBrought", { count: texts.number(brought.stated), points: points(brought.dust) })}
+          {t("referralBrought", { count: texts.number(brought.stated), points: brought.dust })}
         </p>
       )}
-      {referredBy && <p className="dust-muted">{t("referralReferred", { points: points(referredBy.bonus) })}</p>}
+      {referredBy && <p className="dust-muted">{t("referralReferred", { points: referredBy.bonus })}</p>}
       {offer && !referredBy && enter && (
         <CodeForm onEnter={(entered) => void run("referral", () => enter(entered), () => t("referralEntered"))} />
       )}

@@ -5,8 +5,8 @@ import { useDustContext } from "../context.js"
 import { Nudge } from "../guest-nudge.js"
 import { useBusy, useQuote, useStored } from "../hooks.js"
 import { Breakdown, Notice, Section, Skeleton, useAct } from "../parts.js"
+import { RedemptionList } from "../redemption-list.js"
 import { AVAILABLE } from "../store.js"
-import { AppliedRedemptions } from "./applied-redemptions.js"
 import { PointsForm } from "./points-form.js"
 import { DueLines, OptionalLines } from "./priced-lines.js"
 import { Rewards } from "./rewards.js"
@@ -62,7 +62,7 @@ function Panel({ quote, names = {}, locked = false, changeHref }: CheckoutPanelP
   const { run, titleRef } = useAct("checkout")
   const busy = useBusy()
   const available = useStored<number>(AVAILABLE).data ?? quote.available
-  const { t, points } = texts
+  const { t } = texts
 
   const start: Redeem = (id, request, done) => void run(id, () => redeem(request), done)
   function remove(id: string): void {
@@ -76,19 +76,28 @@ function Panel({ quote, names = {}, locked = false, changeHref }: CheckoutPanelP
       title={t("panelTitle")}
       titleRef={titleRef}
       busy={busy !== undefined}
-      aside={<span className="dust-badge">{t("panelAvailable", { points: points(available) })}</span>}
+      aside={<span className="dust-badge">{t("panelAvailable", { points: available })}</span>}
     >
       {quote.earn > 0 && (
         <div className="dust-block dust-order-earns">
           <p>
             <span className="dust-star" aria-hidden="true" />
-            {t("earnOrder", { points: points(quote.earn) })}
+            {t("earnOrder", { points: quote.earn })}
           </p>
           <Breakdown parts={quote.breakdown} />
         </div>
       )}
       <Notice place="checkout" />
-      <AppliedRedemptions redemptions={quote.redemptions} onRemove={locked ? undefined : remove} />
+      {quote.redemptions.length > 0 && (
+        <div className="dust-block">
+          <h3 className="dust-subtitle">{t("applied")}</h3>
+          <RedemptionList
+            redemptions={quote.redemptions}
+            currency={quote.currency_code}
+            onRemove={locked || !actions.release ? undefined : remove}
+          />
+        </div>
+      )}
       {locked ? (
         <p className="dust-muted">
           {t("panelLocked")} {changeHref && <a href={changeHref}>{t("panelLockedLink")}</a>}

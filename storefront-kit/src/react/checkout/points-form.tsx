@@ -35,18 +35,18 @@ export function PointsForm({ quote, available, redeem }: PointsFormProps) {
 /** Why no points can be used. */
 function NotNow({ quote, available }: Omit<PointsFormProps, "redeem">) {
   const { texts, programme } = useDustContext()
-  const { t, points } = texts
+  const { t } = texts
   const currency = quote.currency_code
   const hasRate = !programme || currency in programme.redeem.rates
   if (!hasRate) return <p className="dust-muted">{t("formNoRate", { currency: currency.toUpperCase() })}</p>
   if (available >= quote.min_dust) return <p className="dust-muted">{t("formNone")}</p>
-  const missing = points(quote.min_dust - Math.max(0, available))
-  return <p className="dust-muted">{t("formTooFew", { min: points(quote.min_dust), missing })}</p>
+  const missing = quote.min_dust - Math.max(0, available)
+  return <p className="dust-muted">{t("formTooFew", { min: quote.min_dust, missing })}</p>
 }
 
 function Form({ quote, available, redeem }: PointsFormProps) {
   const { texts, programme } = useDustContext()
-  const { t, points, number, locale } = texts
+  const { t, number, locale } = texts
   const { min_dust: min, max_dust: max, currency_code: currency } = quote
   // What was typed; undefined: the most, also when the quote changes.
   const [typed, setTyped] = useState<string>()
@@ -58,7 +58,7 @@ function Form({ quote, available, redeem }: PointsFormProps) {
   const parsed = parsePoints(text, { min, max, available }, locale)
   const discount = parsed.points === undefined ? undefined : discountFor(parsed.points, quote, programme)
   const amount = discount && texts.money(discount.value, currency)
-  const problem = parsed.problem && t(parsed.problem, { min: number(min), max: number(max), available: points(available) })
+  const problem = parsed.problem && t(parsed.problem, { min: number(min), max: number(max), available: available })
   // Nobody who is still typing is corrected, unless more digits cannot help.
   const isVisible = problem !== undefined && (isShown || parsed.problem !== "formEmpty")
   const step = sliderStep(min, max)
@@ -78,8 +78,8 @@ function Form({ quote, available, redeem }: PointsFormProps) {
     redeem(ID, { dust: discount.points }, ({ dust, value }) => {
       setTyped(undefined)
       setIsShown(false)
-      if (value === null) return t("formUsedNoAmount", { points: points(dust) })
-      return t("formUsed", { points: points(dust), amount: texts.money(value, currency) })
+      if (value === null) return t("formUsedNoAmount", { points: dust })
+      return t("formUsed", { points: dust, amount: texts.money(value, currency) })
     })
   }
 
@@ -90,7 +90,7 @@ function Form({ quote, available, redeem }: PointsFormProps) {
           className="dust-slider"
           type="range"
           aria-label={t("formSlider")}
-          aria-valuetext={discount && t("formSliderValue", { points: points(discount.points), amount: amount ?? "" })}
+          aria-valuetext={discount && t("formSliderValue", { points: discount.points, amount: amount ?? "" })}
           min={Math.floor(min / step) * step}
           max={Math.ceil(max / step) * step}
           step={step}
@@ -136,7 +136,7 @@ function Form({ quote, available, redeem }: PointsFormProps) {
         ))}
       </div>
       <ActionButton id={ID} primary submit>
-        {discount ? t("formUse", { points: points(discount.points) }) : t("panelTitle")}
+        {discount ? t("formUse", { points: discount.points }) : t("panelTitle")}
       </ActionButton>
     </form>
   )

@@ -31,14 +31,14 @@ export function DueLines({ quote, available, names, redeem }: LinesProps) {
           </li>
         ))}
       </ul>
-      {missing > 0 && <p className="dust-problem">{t("missing", { points: points(missing) })}</p>}
+      {missing > 0 && <p className="dust-problem">{t("missing", { points: missing })}</p>}
       <ActionButton
         id="dust_only"
         primary
         disabled={missing > 0}
-        onClick={() => redeem("dust_only", { pay: "dust_only" }, ({ dust }) => t("duePaid", { points: points(dust) }))}
+        onClick={() => redeem("dust_only", { pay: "dust_only" }, ({ dust }) => t("duePaid", { points: dust }))}
       >
-        {t("duePay", { points: points(due) })}
+        {t("duePay", { points: due })}
       </ActionButton>
     </div>
   )
@@ -47,7 +47,7 @@ export function DueLines({ quote, available, names, redeem }: LinesProps) {
 /** Lines that points can buy too: each is paid on its own. */
 export function OptionalLines({ quote, available, names, redeem }: LinesProps) {
   const { texts } = useDustContext()
-  const { t, points } = texts
+  const { t } = texts
   if (!quote.optional.length) return null
   return (
     <div className="dust-block">
@@ -60,17 +60,17 @@ export function OptionalLines({ quote, available, names, redeem }: LinesProps) {
             <li key={product_id} className="dust-row">
               <div>
                 <LineName item={item} names={names} />
-                {missing > 0 && <p className="dust-muted">{t("missing", { points: points(missing) })}</p>}
+                {missing > 0 && <p className="dust-muted">{t("missing", { points: missing })}</p>}
               </div>
               <ActionButton
                 id={product_id}
-                label={t("optionalPayLabel", { name: names[product_id] ?? t("product"), points: points(dust) })}
+                label={t("optionalPayLabel", { name: names[product_id] ?? t("product"), points: dust })}
                 disabled={missing > 0}
                 onClick={() =>
-                  redeem(product_id, { items: [{ product_id, quantity }] }, (done) => t("duePaid", { points: points(done.dust) }))
+                  redeem(product_id, { items: [{ product_id, quantity }] }, (done) => t("duePaid", { points: done.dust }))
                 }
               >
-                {t("optionalPay", { points: points(dust) })}
+                {t("optionalPay", { points: dust })}
               </ActionButton>
             </li>
           )
@@ -83,5 +83,5 @@ export function OptionalLines({ quote, available, names, redeem }: LinesProps) {
 function LineName({ item, names }: { item: PricedItem; names: Record<string, string> }) {
   const { texts } = useDustContext()
   const name = names[item.product_id] ?? texts.t("product")
-  return <span>{item.quantity > 1 ? texts.t("quantity", { quantity: item.quantity, name }) : name}</span>
+  return <span>{item.quantity > 1 ? texts.t("quantity", { quantity: texts.number(item.quantity), name }) : name}</span>
 }

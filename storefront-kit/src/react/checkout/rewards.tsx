@@ -15,7 +15,7 @@ interface RewardsProps {
 /** The catalogue, with the reason for what cannot be had yet. */
 export function Rewards({ rewards, currency, redeem }: RewardsProps) {
   const { texts } = useDustContext()
-  const { t, points } = texts
+  const { t } = texts
   if (!rewards.length) return null
   return (
     <div className="dust-block">
@@ -32,11 +32,11 @@ export function Rewards({ rewards, currency, redeem }: RewardsProps) {
               </div>
               <ActionButton
                 id={id}
-                label={t("rewardGetLabel", { name, points: points(dust) })}
+                label={t("rewardGetLabel", { name, points: dust })}
                 disabled={why !== ""}
                 onClick={() => redeem(id, { reward_id: id }, () => t("rewardGot", { name }))}
               >
-                {t("rewardGet", { points: points(dust) })}
+                {t("rewardGet", { points: dust })}
               </ActionButton>
             </li>
           )
@@ -50,7 +50,7 @@ function reasonsOf(reward: QuotedReward, currency: string, texts: Texts): string
   const { missing_amount: amount, missing_dust: dust, reason, reason_code: code } = reward
   const reasons = []
   if (amount !== null) reasons.push(texts.t("rewardMissingAmount", { amount: texts.money(amount, currency) }))
-  if (dust > 0) reasons.push(texts.t("missing", { points: texts.points(dust) }))
+  if (dust > 0) reasons.push(texts.t("missing", { points: dust }))
   // Those two say more than the reason, which is the first of them.
   if (!reasons.length && reason !== null) reasons.push(texts.error({ code: code ?? "", message: reason }))
   return reasons.join(" ")

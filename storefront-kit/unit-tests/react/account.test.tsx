@@ -1,0 +1,316 @@
+// @vitest-environment jsdom
+import { act, fireEvent, screen, within } from "@testing-library/react"
+import { describe, expect, test, vi } from "vitest"
+import {
+  BalanceSummary,
+  ExpiringList,
+  History,
+  NavBalance,
+  OpenRedemptions,
+  PendingList,
+  Referral,
+  ThankYou,
+  TierProgress,
+  useDust,
+} from "../../src/react/index.js"
+import { actionsWith, BALANCE, failing, GUEST_QUOTE, NOW, ok, ORDER, QUOTE, REDEMPTION, settle, show, TRANSACTION } from "./support.js"
+
+const items = () => screen.getAllByRole("listitem").map((item) => item.textContent)
+
+async function click(name: string | RegExp): Promise<void> {
+  fireEvent.click(screen.getByRole("button", { name }))
+  await settle()
+}
+
+describe("BalanceSummary", () => {
+  test("shows what can be spent, what is set aside and what is on the way", async () => {
+    const { container } = await show(<BalanceSummary />)
+
+    expect(container.querySelector(".dust-big")?.textContent).toBe("1,200 available")
+    expect(screen.getByText("Set aside for codes that are not used yet").nextSibling?.textContent).toBe("100")
+    expect(screen.getByText("On the way").nextSibling?.textContent).toBe("30")
+    expect(screen.getByText("Silver")).toBeTruthy()
+  })
+
+  test("says why a balance is below zero", async () => {
+    const below = { ...BALANCE, balance: -70, available: 0, held: 0, pending: 0 }
+    const { container } = await show(<BalanceSummary />, { actions: actionsWith({ balance: () => ok(below) }) })
+
+    expect(container.querySelector(".dust-big")?.textContent).toBe("0 available")
+    expect(screen.getByText(/What you earn next settles 70 stars first/)).toBeTruthy()
+  })
+
+  test("shows the server's balance at once, and the newer one after a change", async () => {
+    function Again() {
+      const { refresh } = useDust()
+      return <button onClick={() => void refresh()}>Again</button>
+    }
+    const { actions, container } = await show(
+      <>
+        <BalanceSummary balance={{ ...BALANCE, available: 500 }} />
+        <Again />
+      </>,
+    )
+    expect(container.querySelector(".dust-big")?.textContent).toBe("500 available")
+    expect(actions.balance).not.toHaveBeenCalled()
+
+    await click("Again")
+
+    expect(container.querySelector(".dust-big")?.textContent).toBe("1,200 available")
+  })
+
+  test("keeps its place while it is loaded, and goes away if Dust is down", async () => {
+    let fail: (reason: Error) => void = () => {}
+    const { container } = await show(<BalanceSummary />, {
+      actions: actionsWith({ balance: () => new Promise((_, reject) => (fail = reject)) }),
+    })
+    expect(container.querySelector(".dust-skeleton")).toBeTruthy()
+
+    fail(new Error("down"))
+    await settle()
+
+    expect(container.textContent).toBe("")
+  })
+})
+
+test("PendingList and ExpiringList say when", async () => {
+  await show(
+    <>
+      <PendingList />
+      <ExpiringList />
+    </>,
+    { timeZone: "Europe/Berlin" },
+  )
+
+  expect(items()).toEqual([
+    "20 stars from Dec 9, 2026",
+    "10 stars when the order is paid",
+    // 23:00 UTC is the next day in Berlin.
+    "200 stars until Jan 1, 2027",
+  ])
+})
+
+describe("History", () => {
+  const pages = {
+    "": {
+      transactions: [
+        { ...TRANSACTION, id: "dtx_3", state: "pending" as const, matures_at: "2026-12-09T12:00:00Z" },
+        { ...TRANSACTION, id: "dtx_2", kind: "redeem", amount: -500, expires_at: null },
+      ],
+      next_cursor: "2",
+    },
+    "2": {
+      transactions: [{ ...TRANSACTION, id: "dtx_1", kind: "adjust", description: "Sorry for the wait", order_number: null }],
+      next_cursor: null,
+    },
+  }
+  const transactions = ({ cursor = "" }: { cursor?: string } = {}) => ok(pages[cursor as keyof typeof pages])
+
+  test("shows page by page what moved the balance", async () => {
+    const { actions } = await show(<History pageSize={2} />, { actions: actionsWith({ transactions }) })
+    expect(items()).toEqual([
+      "EarnedNov 20, 2026 · Order 1001 · On the way, from Dec 9, 2026+45",
+      "UsedNov 20, 2026 · Order 1001-500",
+    ])
+
+    await click("Show more")
+
+    expect(items()[2]).toBe("Sorry for the waitNov 20, 2026+45")
+    expect(screen.queryByRole("button")).toBeNull()
+    expect(actions.transactions.mock.calls).toEqual([[{ limit: 2 }], [{ cursor: "2", limit: 2 }]])
+  })
+
+  test("says it when the next page cannot be loaded, and keeps the first", async () => {
+    const { actions } = await show(<History />, { actions: actionsWith({ transactions }) })
+    actions.transactions.mockResolvedValue({ error: { code: "unreachable", message: "" } })
+
+    await click("Show more")
+
+    expect(screen.getByRole("alert").textContent).toMatch(/^That did not work/)
+    expect(items()).toHaveLength(2)
+  })
+
+  test("of a new customer says how it begins", async () => {
+    await show(<History />, { actions: actionsWith({ transactions: () => ok({ transactions: [], next_cursor: null }) }) })
+
+    expect(screen.getByText("Nothing here yet. Your first order brings your first stars.")).toBeTruthy()
+  })
+})
+
+describe("TierProgress", () => {
+  test("shows the level, the way to the next one, and what both bring", async () => {
+    await show(<TierProgress />)
+
+    expect(screen.getByText("Silver")).toBeTruthy()
+    const bar = screen.getByRole<HTMLProgressElement>("progressbar", { name: "120 stars more until Gold" })
+    expect([bar.value, bar.max]).toEqual([380, 500])
+    expect(items()).toEqual(["Free returns", "Free shipping"])
+  })
+
+  test("counts money where the rules do", async () => {
+    const tier = { ...BALANCE.tier!, basis: "spent" as const, currency_code: "eur", progress: "380.5" }
+    await show(<TierProgress />, { actions: actionsWith({ balance: () => ok({ ...BALANCE, tier }) }) })
+
+    expect(screen.getByRole("progressbar", { name: "€120.00 more until Gold" })).toBeTruthy()
+  })
+
+  test("of the highest level has no next one", async () => {
+    const tier = { ...BALANCE.tier!, name: "Gold", factor: "1.5", until: "2027-03-01T00:00:00Z", next: null }
+    await show(<TierProgress />, { actions: actionsWith({ balance: () => ok({ ...BALANCE, tier }) }) })
+
+    expect(screen.getByText("You have reached the highest level.")).toBeTruthy()
+    expect(screen.getByText("1.5 × stars on each order")).toBeTruthy()
+    expect(screen.getByText("Yours until Mar 1, 2027")).toBeTruthy()
+  })
+
+  test("is missing without levels", async () => {
+    const { container } = await show(<TierProgress />, { actions: actionsWith({ balance: () => ok({ ...BALANCE, tier: null }) }) })
+
+    expect(container.textContent).toBe("")
+  })
+})
+
+describe("Referral", () => {
+  test("copies the link", async () => {
+    const writeText = vi.fn(() => Promise.resolve())
+    vi.stubGlobal("navigator", { clipboard: { writeText } })
+    await show(<Referral link="https://shop.example/?code={code}" />)
+    expect(screen.getByText("2 recommended, 100 stars earned")).toBeTruthy()
+
+    await click("Copy")
+
+    expect(writeText).toHaveBeenCalledExactlyOnceWith("https://shop.example/?code=FRIEND7")
+    expect(screen.getByText("Copied.")).toBeTruthy()
+    vi.unstubAllGlobals()
+  })
+
+  test("selects the code where the browser cannot copy, as on plain HTTP in some", async () => {
+    await show(<Referral />)
+
+    await click("Copy")
+
+    expect(screen.getByText("Select the text and copy it, please.")).toBeTruthy()
+    const field = screen.getByLabelText<HTMLInputElement>("Your code")
+    expect(field.value.slice(field.selectionStart ?? 0, field.selectionEnd ?? 0)).toBe("FRIEND7")
+    expect(screen.queryByRole("button", { name: "Share" })).toBeNull()
+  })
+
+  test("shares where the browser can", async () => {
+    const share = vi.fn(() => Promise.reject(new Error("closed")))
+    vi.stubGlobal("navigator", { share })
+    await show(<Referral link="https://shop.example/{code}" />)
+
+    await click("Share")
+
+    expect(share).toHaveBeenCalledExactlyOnceWith({
+      text: "Use my code FRIEND7 for your first order.",
+      url: "https://shop.example/FRIEND7",
+    })
+    vi.unstubAllGlobals()
+  })
+
+  test("takes a friend's code, and shows the answer of the shop", async () => {
+    const { actions } = await show(<Referral />, {
+      actions: actionsWith({ useReferral: failing("own_referral_code", "This is your own code.", 409) }),
+    })
+    await click("Enter the code")
+    expect(screen.getByText("Enter the code first: letters and digits.")).toBeTruthy()
+    expect(actions.useReferral).not.toHaveBeenCalled()
+
+    fireEvent.change(screen.getByLabelText("Code of your friend"), { target: { value: " FRIEND7 " } })
+    await click("Enter the code")
+
+    expect(actions.useReferral).toHaveBeenCalledExactlyOnceWith("FRIEND7")
+    expect(screen.getByRole("alert").textContent).toBe("This is your own code.")
+  })
+})
+
+describe("OpenRedemptions", () => {
+  test("gives points back, and says so when none is open any more", async () => {
+    const { actions } = await show(<OpenRedemptions />)
+    expect(screen.getByText("· Code DUST-ABC")).toBeTruthy()
+    actions.redemptions.mockResolvedValue({ data: { redemptions: [{ ...REDEMPTION, state: "released" }], next_cursor: null } })
+
+    await click("Remove €5.00 off")
+
+    expect(actions.release).toHaveBeenCalledExactlyOnceWith("dred_1")
+    expect(screen.getByRole("status").textContent).toBe("Removed. Your stars are available again.")
+    expect(screen.queryByRole("listitem")).toBeNull()
+  })
+
+  test("says why a code cannot be given back", async () => {
+    await show(<OpenRedemptions />, { actions: actionsWith({ release: failing("already_used", "An order has used it.", 409) }) })
+
+    await click("Remove €5.00 off")
+
+    expect(within(screen.getByRole("alert")).getByText("An order has used it.")).toBeTruthy()
+  })
+
+  test("is missing when nothing is open", async () => {
+    const { container } = await show(<OpenRedemptions />, {
+      actions: actionsWith({ redemptions: () => ok({ redemptions: [{ ...REDEMPTION, state: "captured" as const }], next_cursor: null }) }),
+    })
+
+    expect(container.textContent).toBe("")
+  })
+})
+
+describe("ThankYou", () => {
+  test("shows what the order earned by rule and used, and the balance is loaded again", async () => {
+    const { actions } = await show(
+      <>
+        <NavBalance />
+        <ThankYou orderId="order_1" />
+      </>,
+      { initial: { quote: QUOTE, balance: BALANCE } },
+    )
+
+    expect(screen.getByText("You earned 45 stars with this order.")).toBeTruthy()
+    expect(screen.getByText("You used 500 stars.")).toBeTruthy()
+    expect(screen.getByText("double week").nextSibling?.textContent).toBe("15")
+    expect(actions.order).toHaveBeenCalledWith("order_1")
+    expect(actions.balance).toHaveBeenCalledOnce()
+  })
+
+  test("waits until Dust knows the order", async () => {
+    vi.useFakeTimers({ now: NOW })
+    const { actions } = await show(<ThankYou orderId="order_1" />, {
+      actions: actionsWith({ order: failing("order_not_found", "Not found.", 404) }),
+    })
+    expect(screen.getByText("Your stars for this order arrive in a moment.")).toBeTruthy()
+
+    actions.order.mockResolvedValue({ data: { ...ORDER, pending: 45, matures_at: "2026-12-09T12:00:00Z" } })
+    await act(() => vi.advanceTimersByTimeAsync(1_100))
+
+    expect(screen.getByText("You earned 45 stars with this order. You can spend them from Dec 9, 2026.")).toBeTruthy()
+  })
+
+  test("stops asking for an order that Dust never hears of", async () => {
+    vi.useFakeTimers({ now: NOW })
+    const { actions, container } = await show(<ThankYou orderId="order_1" />, {
+      actions: actionsWith({ order: failing("order_not_found", "Not found.", 404) }),
+    })
+
+    await act(() => vi.advanceTimersByTimeAsync(10 * 60_000))
+
+    expect(actions.order).toHaveBeenCalledTimes(7)
+    expect(container.textContent).toBe("")
+  })
+
+  test("of an order that earns when it is paid says so", async () => {
+    const order = { ...ORDER, earned: 0, spent: 0, state: "pending" as const }
+    await show(<ThankYou orderId="order_1" />, { actions: actionsWith({ order: () => ok(order) }) })
+
+    expect(screen.getByText("Your stars for this order come when it is paid.")).toBeTruthy()
+  })
+
+  test("of a guest says what is kept", async () => {
+    const { container } = await show(<ThankYou orderId="order_1" signUpHref="/register" />, {
+      customerId: null,
+      initial: { quote: GUEST_QUOTE },
+    })
+
+    expect(container.textContent).toContain("This order keeps 25 stars for you.")
+    expect(screen.getByRole("link", { name: "Create an account" })).toBeTruthy()
+  })
+})

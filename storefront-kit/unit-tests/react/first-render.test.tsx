@@ -1,0 +1,87 @@
+// @vitest-environment jsdom
+import { act } from "@testing-library/react"
+import { StrictMode } from "react"
+import { hydrateRoot } from "react-dom/client"
+import { renderToString } from "react-dom/server"
+import { expect, test, vi } from "vitest"
+import { de } from "../../src/index.js"
+import {
+  BalanceSummary,
+  CheckoutPanel,
+  EarnHint,
+  ExpiringList,
+  GuestNudge,
+  History,
+  NavBalance,
+  OpenRedemptions,
+  PendingList,
+  PointsPrice,
+  Referral,
+  ThankYou,
+  TierProgress,
+  type DustProviderProps,
+} from "../../src/react/index.js"
+import { actionsWith, APPLIED, BALANCE, QUOTE, REDEMPTION, settle, Shop, TRANSACTION } from "./support.js"
+
+const quote = { ...QUOTE, redemptions: [APPLIED] }
+
+const everything = (
+  <>
+    <NavBalance href="/account" />
+    <EarnHint productId="mug" amount="10" />
+    <EarnHint cart />
+    <PointsPrice productId="mug" amount="10" />
+    <CheckoutPanel quote={quote} />
+    <GuestNudge />
+    <BalanceSummary balance={BALANCE} />
+    <PendingList />
+    <ExpiringList />
+    <History transactions={{ transactions: [TRANSACTION], next_cursor: "1" }} />
+    <TierProgress />
+    <Referral link="https://shop.example/{code}" />
+    <OpenRedemptions redemptions={{ redemptions: [REDEMPTION], next_cursor: null }} />
+    <ThankYou orderId="order_1" />
+  </>
+)
+
+test.each<[string, Partial<DustProviderProps>]>([
+  ["with data of the server", { initial: { balance: BALANCE, quote } }],
+  ["without data", {}],
+  ["in German, from right to left", { initial: { balance: BALANCE }, messages: de, locale: "de-DE", dir: "rtl" }],
+])("the first render of the browser is the server's, %s", async (_, props) => {
+  const console = vi.spyOn(globalThis.console, "error")
+  const actions = actionsWith()
+  const onRecoverableError = vi.fn()
+  const page = (
+    <StrictMode>
+      <Shop {...props} actions={actions}>
+        {everything}
+      </Shop>
+    </StrictMode>
+  )
+  const container = document.createElement("div")
+  container.innerHTML = renderToString(page)
+  for (const action of Object.values(actions)) expect(action).not.toHaveBeenCalled()
+  document.body.append(container)
+
+  const root = await act(async () => hydrateRoot(container, page, { onRecoverableError }))
+  await settle()
+
+  expect(container.textContent).toContain(props.messages ? "1.200 stars" : "1,200 stars")
+  expect(onRecoverableError).not.toHaveBeenCalled()
+  expect(console).not.toHaveBeenCalled()
+  await act(async () => root.unmount())
+  container.remove()
+})
+
+test("the server's data is in its page, before anything is loaded", () => {
+  const html = renderToString(
+    <Shop initial={{ balance: BALANCE, quote }}>
+      <NavBalance />
+      <CheckoutPanel />
+    </Shop>,
+  )
+
+  expect(html).toContain("1,200 stars")
+  expect(html).toContain("Use 1,000 stars")
+})
