@@ -26,7 +26,6 @@ export const de: Messages = {
   appliedFreeProduct: "Kostenloser Artikel",
   code: "Code {code}",
   remove: "Entfernen",
-  removeLabel: "{name} entfernen",
   removed: "Entfernt. Ihre {many} sind wieder verfügbar.",
   validFor: "Noch {time} gültig",
   validUntil: "Gültig bis {date}",
@@ -39,7 +38,6 @@ export const de: Messages = {
   missing: "Es fehlen noch {points}.",
   optionalTitle: "Auch gegen {many} erhältlich",
   optionalPay: "{points} einlösen",
-  optionalPayLabel: "{points} für {name} einlösen",
   quantity: "{quantity} × {name}",
 
   formTitle: "Preis senken",
@@ -64,7 +62,6 @@ export const de: Messages = {
 
   rewardsTitle: "Prämien",
   rewardGet: "Für {points} holen",
-  rewardGetLabel: "{name}: für {points} holen",
   rewardGot: "{name}: im Warenkorb eingelöst.",
   rewardMissingAmount: "Legen Sie noch Artikel für {amount} in den Warenkorb.",
 

@@ -29,7 +29,6 @@ export const en = {
   appliedFreeProduct: "Free product",
   code: "Code {code}",
   remove: "Remove",
-  removeLabel: "Remove {name}",
   removed: "Removed. Your {many} are available again.",
   validFor: "Valid for {time}",
   validUntil: "Valid until {date}",
@@ -42,7 +41,6 @@ export const en = {
   missing: "You need {points} more.",
   optionalTitle: "Also payable with {many}",
   optionalPay: "Pay with {points}",
-  optionalPayLabel: "Pay for {name} with {points}",
   quantity: "{quantity} × {name}",
 
   formTitle: "Take something off the price",
@@ -67,7 +65,6 @@ export const en = {
 
   rewardsTitle: "Rewards",
   rewardGet: "Get it for {points}",
-  rewardGetLabel: "{name}: get it for {points}",
   rewardGot: "{name}: applied to your cart.",
   rewardMissingAmount: "Add {amount} more to your cart.",
 

@@ -1,23 +1,22 @@
 "use client"
 
-import type { ReactNode } from "react"
 import { useDustContext } from "./context.js"
 import { useBusy } from "./hooks.js"
 
 interface ActionButtonProps {
   /** The action's id: this button shows that it is running. All are disabled meanwhile. */
   id: string
-  label?: string
+  text: string
+  /** What it acts on, for screen readers, where a page has several such buttons. */
+  subject?: string
   primary?: boolean
   disabled?: boolean
   submit?: boolean
-  describedBy?: string
   onClick?: () => void
-  children: ReactNode
 }
 
 /** A button for one action at a time. */
-export function ActionButton({ id, label, primary, disabled, submit, describedBy, onClick, children }: ActionButtonProps) {
+export function ActionButton({ id, text, subject, primary, disabled, submit, onClick }: ActionButtonProps) {
   const { texts } = useDustContext()
   const busy = useBusy()
   const isRunning = busy === id
@@ -25,12 +24,11 @@ export function ActionButton({ id, label, primary, disabled, submit, describedBy
     <button
       type={submit ? "submit" : "button"}
       className={primary ? "dust-button dust-button-primary" : "dust-button"}
-      aria-label={isRunning ? undefined : label}
-      aria-describedby={describedBy}
+      aria-label={isRunning || subject === undefined ? undefined : `${text}: ${subject}`}
       disabled={disabled || busy !== undefined}
       onClick={onClick}
     >
-      {isRunning ? texts.t("busy") : children}
+      {isRunning ? texts.t("busy") : text}
     </button>
   )
 }

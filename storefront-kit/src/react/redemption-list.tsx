@@ -42,9 +42,7 @@ export function RedemptionList({ redemptions, currency, onRemove }: RedemptionLi
               {own?.reason && <p className="dust-muted">{own.reason}</p>}
             </div>
             {onRemove && (
-              <ActionButton id={id} label={t("removeLabel", { name })} onClick={() => onRemove(id)}>
-                {t("remove")}
-              </ActionButton>
+              <ActionButton id={id} text={t("remove")} subject={name} onClick={() => onRemove(id)} />
             )}
           </li>
         )

@@ -231,7 +231,7 @@ describe("OpenRedemptions", () => {
     expect(screen.getByText("· Code DUST-ABC")).toBeTruthy()
     actions.redemptions.mockResolvedValue({ data: { redemptions: [{ ...REDEMPTION, state: "released" }], next_cursor: null } })
 
-    await click("Remove €5.00 off")
+    await click("Remove: €5.00 off")
 
     expect(actions.release).toHaveBeenCalledExactlyOnceWith("dred_1")
     expect(screen.getByRole("status").textContent).toBe("Removed. Your stars are available again.")
@@ -241,7 +241,7 @@ describe("OpenRedemptions", () => {
   test("says why a code cannot be given back", async () => {
     await show(<OpenRedemptions />, { actions: actionsWith({ release: failing("already_used", "An order has used it.", 409) }) })
 
-    await click("Remove €5.00 off")
+    await click("Remove: €5.00 off")
 
     expect(within(screen.getByRole("alert")).getByText("An order has used it.")).toBeTruthy()
   })

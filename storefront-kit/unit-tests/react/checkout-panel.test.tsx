@@ -238,8 +238,8 @@ describe("what is used already", () => {
     expect(screen.getByText("Valid for 58:59")).toBeTruthy()
 
     actions.quote.mockResolvedValue({ data: QUOTE })
-    screen.getByRole("button", { name: "Remove €5.00 off" }).focus()
-    await click("Remove €5.00 off")
+    screen.getByRole("button", { name: "Remove: €5.00 off" }).focus()
+    await click("Remove: €5.00 off")
     await settle()
 
     expect(actions.release).toHaveBeenCalledExactlyOnceWith("dred_1")
@@ -311,7 +311,7 @@ describe("products that points can buy", () => {
       actions: actionsWith({ quote: () => ok({ ...QUOTE, optional }) }),
     })
 
-    await click("Pay for Cup with 900 stars")
+    await click("Pay with 900 stars: Cup")
 
     expect(actions.redeem).toHaveBeenCalledExactlyOnceWith(
       { items: [{ product_id: "cup", quantity: 2 }] },
@@ -327,7 +327,7 @@ describe("rewards", () => {
   test("are redeemed by their id", async () => {
     const { actions } = await showRewards({})
 
-    await click("10 % off: get it for 300 stars")
+    await click("Get it for 300 stars: 10 % off")
 
     expect(actions.redeem).toHaveBeenCalledExactlyOnceWith({ reward_id: "ten" }, expect.any(String))
     expect(screen.getByRole("status").textContent).toBe("10 % off: applied to your cart.")

@@ -138,9 +138,7 @@ function CodeForm({ onEnter }: { onEnter: (code: string) => void }) {
           aria-describedby={`${id}problem`}
           onChange={(event) => setCode(event.target.value)}
         />
-        <ActionButton id="referral" submit>
-          {t("referralEnterButton")}
-        </ActionButton>
+        <ActionButton id="referral" submit text={t("referralEnterButton")} />
       </div>
       <p className="dust-problem" id={`${id}problem`} aria-live="polite">
         {isWrong ? t("referralEnterEmpty") : ""}

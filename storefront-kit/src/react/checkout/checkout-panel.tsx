@@ -87,7 +87,6 @@ function Panel({ quote, names = {}, locked = false, changeHref }: CheckoutPanelP
           <Breakdown parts={quote.breakdown} />
         </div>
       )}
-      <Notice place="checkout" />
       {quote.redemptions.length > 0 && (
         <div className="dust-block">
           <h3 className="dust-subtitle">{t("applied")}</h3>
@@ -110,6 +109,7 @@ function Panel({ quote, names = {}, locked = false, changeHref }: CheckoutPanelP
           <Rewards rewards={quote.rewards} currency={quote.currency_code} redeem={start} />
         </>
       )}
+      <Notice place="checkout" />
     </Section>
   )
 }

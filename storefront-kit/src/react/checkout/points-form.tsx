@@ -135,9 +135,7 @@ function Form({ quote, available, redeem }: PointsFormProps) {
           </button>
         ))}
       </div>
-      <ActionButton id={ID} primary submit>
-        {discount ? t("formUse", { points: discount.points }) : t("panelTitle")}
-      </ActionButton>
+      <ActionButton id={ID} primary submit text={discount ? t("formUse", { points: discount.points }) : t("panelTitle")} />
     </form>
   )
 }

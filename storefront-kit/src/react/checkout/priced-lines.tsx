@@ -34,12 +34,11 @@ export function DueLines({ quote, available, names, redeem }: LinesProps) {
       {missing > 0 && <p className="dust-problem">{t("missing", { points: missing })}</p>}
       <ActionButton
         id="dust_only"
+        text={t("duePay", { points: due })}
         primary
         disabled={missing > 0}
         onClick={() => redeem("dust_only", { pay: "dust_only" }, ({ dust }) => t("duePaid", { points: dust }))}
-      >
-        {t("duePay", { points: due })}
-      </ActionButton>
+      />
     </div>
   )
 }
@@ -64,14 +63,13 @@ export function OptionalLines({ quote, available, names, redeem }: LinesProps) {
               </div>
               <ActionButton
                 id={product_id}
-                label={t("optionalPayLabel", { name: names[product_id] ?? t("product"), points: dust })}
+                text={t("optionalPay", { points: dust })}
+                subject={names[product_id] ?? t("product")}
                 disabled={missing > 0}
                 onClick={() =>
                   redeem(product_id, { items: [{ product_id, quantity }] }, (done) => t("duePaid", { points: done.dust }))
                 }
-              >
-                {t("optionalPay", { points: dust })}
-              </ActionButton>
+              />
             </li>
           )
         })}

@@ -32,12 +32,11 @@ export function Rewards({ rewards, currency, redeem }: RewardsProps) {
               </div>
               <ActionButton
                 id={id}
-                label={t("rewardGetLabel", { name, points: dust })}
+                text={t("rewardGet", { points: dust })}
+                subject={name}
                 disabled={why !== ""}
                 onClick={() => redeem(id, { reward_id: id }, () => t("rewardGot", { name }))}
-              >
-                {t("rewardGet", { points: dust })}
-              </ActionButton>
+              />
             </li>
           )
         })}
