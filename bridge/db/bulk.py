@@ -4,7 +4,6 @@
     insert_rows  add rows of which some may exist: one INSERT … SELECT FROM unnest(…)
     update_rows  update rows by key: one UPDATE … FROM unnest(…)
     among        `column = ANY(…)`: an IN list would be a new statement, with a new plan, for every length
-    fetch_rows   read rows in binary format: as text, every byte of a payload would be sent as two
 
 Rows are mappings from column names to values, all with the same keys. The text of each statement depends only on the
 columns, so that Postgres plans it once per connection.
@@ -15,11 +14,9 @@ from functools import cache
 from typing import Any
 
 import msgspec
-from psycopg.rows import namedtuple_row
-from sqlalchemy import ColumnElement, Connection, Row, Select, Table, any_, literal
+from sqlalchemy import ColumnElement, Connection, Row, Table, any_, literal
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.dialects.postgresql.base import PGDialect
-from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 Values = Mapping[str, Any]
 _DIALECT = PGDialect()  # type: ignore[no-untyped-call]
@@ -64,22 +61,6 @@ def update_rows(
 def among(column: ColumnElement[Any], values: Collection[Any]) -> ColumnElement[bool]:
     """Condition: the column has one of these values."""
     return column == any_(literal(list(values), ARRAY(column.type)))
-
-
-def fetch_rows(connection: Connection, query: Select[Any], **parameters: Any) -> list[Any]:
-    """All rows of a query as named tuples. The query must be a constant, because it is cached."""
-    text, known = _compiled(query)
-    cursor = connection.connection.cursor(binary=True, row_factory=namedtuple_row)
-    cursor.execute(text, {**known, **parameters})
-    rows = list(cursor.fetchall())
-    cursor.close()
-    return rows
-
-
-@cache
-def _compiled(query: Select[Any]) -> tuple[str, Mapping[str, Any]]:
-    compiled = query.compile(dialect=PGDialect_psycopg())  # type: ignore[no-untyped-call]
-    return str(compiled), compiled.params
 
 
 def _tuples(table: Table, names: tuple[str, ...], rows: Sequence[Values]) -> list[tuple[Any, ...]]:

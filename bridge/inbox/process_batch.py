@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Row, bindparam, select, update
 
 from bridge.clock import now
 from bridge.db import transaction
-from bridge.db.bulk import among, fetch_rows
+from bridge.db.bulk import among
 from bridge.errors import Unavailable
 from bridge.ids import OrderId
 from bridge.inbox.customers import asks_medusa
@@ -150,7 +150,7 @@ def _log_batch(orders: Mapping[str, Order], rows: Sequence[Row[Any]]) -> None:
 
 def _take(connection: Connection) -> Sequence[Row[Any]]:
     """Lock due events that no other transaction has locked, until this transaction ends."""
-    return fetch_rows(connection, _DUE, moment=now())
+    return connection.execute(_DUE, {"moment": now()}).all()
 
 
 def _sort(connection: Connection, rows: Sequence[Row[Any]]) -> _Sorted:
