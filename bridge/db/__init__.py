@@ -184,8 +184,7 @@ def single_statements() -> Iterator[Connection]:
 def _errors_translated() -> Iterator[None]:
     try:
         yield
-    except (DBAPIError, psycopg.Error, PoolTimeout) as error:
-        # COPY does not use SQLAlchemy, so it raises psycopg's errors.
+    except (DBAPIError, PoolTimeout) as error:
         cause = error.orig if isinstance(error, DBAPIError) else error
         if reason := next((reason for kind, reason in _BUSY.items() if isinstance(cause, kind)), None):
             raise DatabaseBusy(reason) from error

@@ -1,9 +1,9 @@
 """Bulk statements for many rows. A statement per row would cost several times as much as the row itself.
 
-    copy_rows    add new rows by COPY, which is the fastest way
-    insert_rows  add rows of which some may exist: one INSERT … SELECT FROM unnest(…)
-    update_rows  update rows by key: one UPDATE … FROM unnest(…)
-    among        `column = ANY(…)`: an IN list would be a new statement, with a new plan, for every length
+    insert_rows     add new rows: one INSERT … SELECT FROM unnest(…)
+    insert_missing  the same for rows of which some may exist
+    update_rows     update rows by key: one UPDATE … FROM unnest(…)
+    among           `column = ANY(…)`: an IN list would be a new statement, with a new plan, for every length
 
 Rows are mappings from column names to values, all with the same keys. The text of each statement depends only on the
 columns, so that Postgres plans it once per connection.
@@ -14,7 +14,7 @@ from functools import cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Row, Table, any_, literal
+from sqlalchemy import ColumnElement, Connection, Table, any_, literal
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
@@ -22,30 +22,23 @@ Values = Mapping[str, Any]
 _DIALECT = PGDialect()  # type: ignore[no-untyped-call]
 
 
-def copy_rows(connection: Connection, table: Table, rows: Sequence[Values]) -> None:
+def insert_rows(connection: Connection, table: Table, rows: Sequence[Values]) -> None:
     """Add rows. A row that exists already or violates a constraint is an error that aborts the transaction."""
-    if not rows:
-        return
-    names = tuple(rows[0])
-    cursor = connection.connection.cursor()
-    with cursor.copy(f"COPY {table.name} ({', '.join(names)}) FROM STDIN") as copy:
-        for row in _tuples(table, names, rows):
-            copy.write_row(row)
-    cursor.close()
+    if rows:
+        names = tuple(rows[0])
+        connection.exec_driver_sql(_insert(table, names), _arrays(table, names, rows))
 
 
-def insert_rows(
-    connection: Connection, table: Table, rows: Sequence[Values], *, returning: str | None = None
-) -> Sequence[Row[Any]]:
+def insert_missing(connection: Connection, table: Table, rows: Sequence[Values], *, returning: str) -> set[str]:
     """Add the rows whose key does not exist yet, in the given order. Returns column `returning` of the added rows.
 
     It waits for other transactions that add the same keys. Sort the rows by key, so that two of them cannot deadlock.
     """
     if not rows:
-        return []
+        return set()
     names = tuple(rows[0])
-    result = connection.exec_driver_sql(_insert(table, names, returning), _arrays(table, names, rows))
-    return result.all() if returning else []
+    statement = f"{_insert(table, names)} ON CONFLICT DO NOTHING RETURNING {returning}"
+    return set(connection.exec_driver_sql(statement, _arrays(table, names, rows)).scalars())
 
 
 def update_rows(
@@ -79,9 +72,8 @@ def _arrays(table: Table, names: tuple[str, ...], rows: Sequence[Values]) -> tup
 
 
 @cache
-def _insert(table: Table, names: tuple[str, ...], returning: str | None) -> str:
-    into = f"INSERT INTO {table.name} ({', '.join(names)}) SELECT * FROM {_unnest(table, names)}"  # noqa: S608
-    return f"{into} ON CONFLICT DO NOTHING" + (f" RETURNING {returning}" if returning else "")
+def _insert(table: Table, names: tuple[str, ...]) -> str:
+    return f"INSERT INTO {table.name} ({', '.join(names)}) SELECT * FROM {_unnest(table, names)}"  # noqa: S608
 
 
 @cache

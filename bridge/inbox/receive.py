@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from bridge.db.bulk import insert_rows
+from bridge.db.bulk import insert_missing
 from bridge.inbox.events import Event
 from bridge.inbox.tables import WEBHOOK_SOURCE, EventState, webhook_event
 
@@ -65,7 +65,7 @@ def receive_many(connection: Connection, arrivals: Sequence[Arrival]) -> list[Re
     # Sorted by id, so that concurrent inserts of the same ids cannot deadlock. The first of two equal ids is stored.
     in_order = sorted({arrival.event_id: arrival for arrival in reversed(arrivals)}.items())
     rows = [arrival.row() for _, arrival in in_order]
-    added = {row.id for row in insert_rows(connection, webhook_event, rows, returning="id")}
+    added = insert_missing(connection, webhook_event, rows, returning="id")
     receipts = []
     for arrival in arrivals:
         if arrival.event_id not in added:

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, func, literal_column, or_, select, text, tuple_
 
 from bridge.clock import now
-from bridge.db.bulk import among, copy_rows, insert_rows, update_rows
+from bridge.db.bulk import among, insert_missing, insert_rows, update_rows
 from bridge.ids import CustomerId, OrderId
 from bridge.ledger.account import Account
 from bridge.ledger.lots import Lot
@@ -60,7 +60,7 @@ def open_accounts(
     wanted = sorted(asked | {CustomerId(row.survivor_id) for row in merges})
     query = select(dust_balance).where(among(dust_balance.c.customer_id, wanted)).order_by(dust_balance.c.customer_id)
     if lock:
-        insert_rows(connection, dust_balance, [{"customer_id": who} for who in wanted])
+        insert_missing(connection, dust_balance, [{"customer_id": who} for who in wanted], returning="customer_id")
         query = query.with_for_update()
     rows = connection.execute(query)
     accounts = {} if lock else {who: Account(customer_id=who) for who in wanted}
@@ -156,12 +156,12 @@ def save(connection: Connection, accounts: Iterable[Account], *, quiet: Collecti
     if not changed:
         return
     postings = [posting for account in changed for posting in account.postings]
-    copy_rows(connection, dust_transaction, [posting.columns() | {"hash": posting.hash} for posting in postings])
+    insert_rows(connection, dust_transaction, [posting.columns() | {"hash": posting.hash} for posting in postings])
     opened = [lot.id for account in changed for lot in account.opened_lots]
     lot_rows = [
         {"customer_id": account.customer_id, **lot.columns()} for account in changed for lot in account.opened_lots
     ]  # fmt: skip
-    copy_rows(connection, dust_lot, lot_rows)
+    insert_rows(connection, dust_lot, lot_rows)
     _update_lots(connection, changed, set(opened))
     uses = [
         {
@@ -174,7 +174,7 @@ def save(connection: Connection, accounts: Iterable[Account], *, quiet: Collecti
         for posting in postings
         for move in posting.moves
     ]
-    copy_rows(connection, dust_lot_use, uses)
+    insert_rows(connection, dust_lot_use, uses)
     _update_balances(connection, changed)
     note_postings(connection, postings)
     store_webhooks(connection, changed, quiet=quiet)

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, select
 
-from bridge.db.bulk import Values, among, insert_rows, update_rows
+from bridge.db.bulk import Values, among, insert_missing, update_rows
 from bridge.ids import CustomerId, OrderId
 from bridge.settlement.shares import Share
 from bridge.settlement.tables import order_settlement
@@ -138,7 +138,7 @@ def rows_of_customers(
 
 def add_rows(connection: Connection, rows: Sequence[Values]) -> bool:
     """Add rows, sorted by order; return False if another transaction has added one of them meanwhile."""
-    return len(insert_rows(connection, order_settlement, rows, returning="order_id")) == len(rows)
+    return len(insert_missing(connection, order_settlement, rows, returning="order_id")) == len(rows)
 
 
 def change_rows(connection: Connection, rows: Sequence[Values]) -> None:
