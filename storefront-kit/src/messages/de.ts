@@ -142,6 +142,8 @@ export const de: Messages = {
   thanksPendingPayment: "Einlösen können Sie sie, sobald die Bestellung bezahlt ist.",
   thanksLater: "Ihre {many} kommen, sobald die Bestellung bezahlt ist.",
   thanksWaiting: "Ihre {many} für diese Bestellung kommen gleich.",
+  thanksTakenBack: "Nach einer Rückgabe oder Stornierung zurückgebucht: {points}.",
+  thanksGivenBack: "Gutgeschrieben: {points}.",
   thanksSpent: "Sie haben {points} eingelöst.",
 
   rules: { rate: "Grundwert", "fixed points": "Feste {many}", shipping: "Versand", limit: "Obergrenze" },

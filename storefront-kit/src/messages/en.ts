@@ -145,6 +145,8 @@ export const en = {
   thanksPendingPayment: "You can spend them when the order is paid.",
   thanksLater: "Your {many} for this order come when it is paid.",
   thanksWaiting: "Your {many} for this order arrive in a moment.",
+  thanksTakenBack: "A return or a cancel took back {points}.",
+  thanksGivenBack: "You got {points} back.",
   thanksSpent: "You used {points}.",
 
   rules: { rate: "Basic rate", "fixed points": "Fixed {many}", shipping: "Shipping", limit: "Limit" } as Record<

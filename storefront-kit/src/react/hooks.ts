@@ -23,7 +23,6 @@ export function useResource<T>(key: string, action: Load<T> | undefined, options
   const { initial, version, once } = options
   const latest = useRef(action)
   const known = useStored<T>(key)
-  const seen = useRef<unknown>(undefined)
   const isAvailable = action !== undefined
 
   useEffect(() => {
@@ -33,11 +32,9 @@ export function useResource<T>(key: string, action: Load<T> | undefined, options
   useEffect(() => {
     if (!isAvailable) return
     const load: Load<T> = () => (latest.current as Load<T>)()
-    const now = JSON.stringify([key, version])
-    const hasChanged = seen.current !== undefined && seen.current !== now
-    seen.current = now
+    const hasChanged = store.hasChanged(key, version)
     if (store.get(key).data === undefined && initial !== undefined) store.put(key, initial)
-    else if (hasChanged && !once) void store.load(key, load)
+    else if (hasChanged) void store.load(key, load)
     else if (!once || store.get(key).data === undefined) store.ensure(key, load)
     return once ? undefined : store.watch(key, load)
   }, [store, key, version, once, initial, isAvailable])

@@ -20,14 +20,15 @@ export const BUSY = "busy"
 const UNKNOWN: Entry<never> = { loading: true }
 /** Several components that appear together share one request. */
 const FRESH_MS = 2_000
-/** Actions have time-outs of their own; this one is for actions that a shop wrote without. */
-const GIVE_UP_MS = 45_000
+/** Actions have time-outs of their own. These are for actions without, and for those that wait for each other in Next.js. */
+const READ_MS = 15_000
+const WRITE_MS = 45_000
 
 /** The result of an action, whatever it does: a call that throws or never ends is an error too. */
-export async function settled<T>(action: Load<T>): Promise<DustResult<T>> {
+export async function settled<T>(action: Load<T>, ms = WRITE_MS): Promise<DustResult<T>> {
   let timer: ReturnType<typeof setTimeout> | undefined
   const late = new Promise<DustResult<T>>((resolve) => {
-    timer = setTimeout(() => resolve({ error: { code: "timeout", message: "" } }), GIVE_UP_MS)
+    timer = setTimeout(() => resolve({ error: { code: "timeout", message: "" } }), ms)
   })
   try {
     return await Promise.race([action(), late])
@@ -49,6 +50,7 @@ export function createStore(seed: Record<string, unknown> = {}) {
   const newestRun = new Map<string, number>()
   const running = new Map<string, Promise<void>>()
   const loadedAt = new Map<string, number>()
+  const versions = new Map<string, unknown>()
   let runs = 0
   let availableRun = 0
 
@@ -71,7 +73,7 @@ export function createStore(seed: Record<string, unknown> = {}) {
   function load(key: string, action: Load<unknown>): Promise<void> {
     const run = ++runs
     newestRun.set(key, run)
-    const done = settled(action).then(({ data, error }) => {
+    const done = settled(action, READ_MS).then(({ data, error }) => {
       if (newestRun.get(key) !== run) return
       running.delete(key)
       loadedAt.set(key, Date.now())
@@ -113,10 +115,17 @@ export function createStore(seed: Record<string, unknown> = {}) {
       newestRun.set(key, ++runs)
       running.delete(key)
       loadedAt.delete(key)
+      versions.delete(key)
       set(key, UNKNOWN)
     },
     load,
     ensure,
+    /** Whether a component knows of a newer version than the last one. */
+    hasChanged(key: string, version: unknown): boolean {
+      const last = versions.get(key)
+      if (version !== undefined) versions.set(key, version)
+      return version !== undefined && last !== undefined && last !== version
+    },
     subscribe(listener: () => void): () => void {
       listeners.add(listener)
       return () => listeners.delete(listener)
@@ -146,7 +155,7 @@ export function createBatch<Item, T>(size: number, load: (items: Item[]) => Prom
     waiting = []
     for (let start = 0; start < all.length; start += size) {
       const part = all.slice(start, start + size)
-      void settled(() => load(part.map(({ item }) => item))).then(({ data, error }) => {
+      void settled(() => load(part.map(({ item }) => item)), READ_MS).then(({ data, error }) => {
         part.forEach(({ resolve }, index) => resolve(error ? { error } : { data: data[index] as T }))
       })
     }

@@ -6,6 +6,7 @@ import { useDustContext } from "./context.js"
 import { Nudge } from "./guest-nudge.js"
 import { useResource } from "./hooks.js"
 import { Breakdown, Section } from "./parts.js"
+import type { MessageKey, Texts } from "./texts.js"
 
 export interface ThankYouProps {
   orderId: string
@@ -43,34 +44,40 @@ export function ThankYou({ orderId, ...hrefs }: ThankYouProps) {
   const settledState = order && `${order.earned} ${order.spent}`
   useEffect(() => {
     store.forget("quote")
-    if (settledState) void store.refresh()
-  }, [settledState, store])
+    if (settledState || isGuest) void store.refresh()
+  }, [settledState, isGuest, store])
 
   if (isGuest) return <Nudge {...hrefs} quote={quote} />
   if (!read || (error && !order && looks.current >= LOOK_AGAIN_MS.length)) return null
+  const sentence = order ? earnedBy(order, texts) : t("thanksWaiting")
+  const rows: [MessageKey, number | undefined][] = [
+    ["thanksTakenBack", order?.taken_back],
+    ["thanksSpent", order?.spent],
+    ["thanksGivenBack", order?.given_back],
+  ]
+  const shown = rows.filter(([, amount]) => amount)
+  if (!sentence && !shown.length) return null
   return (
     <Section name="thanks" title={t("thanksTitle")} busy={!order}>
-      {!order ? (
-        <p role="status">{t("thanksWaiting")}</p>
-      ) : (
-        <>
-          <p role="status">{earned(order)}</p>
-          <Breakdown parts={rulesOf(order, quote)} />
-          {order.spent > 0 && <p className="dust-muted">{t("thanksSpent", { points: order.spent })}</p>}
-        </>
-      )}
+      {sentence && <p role="status">{sentence}</p>}
+      {order && <Breakdown parts={rulesOf(order, quote)} />}
+      {shown.map(([key, amount = 0]) => (
+        <p key={key} className="dust-muted">
+          {t(key, { points: amount })}
+        </p>
+      ))}
     </Section>
   )
+}
 
-  function earned({ earned, pending, state, matures_at: matures }: OrderPoints): string {
-    if (!earned) return state === "pending" ? t("thanksLater") : ""
-    const sentences = [t("thanksEarned", { points: earned })]
-    if (pending) {
-      if (pending < earned) sentences.push(t("thanksPending", { points: pending }))
-      sentences.push(matures ? t("thanksPendingDate", { date: texts.date(matures) }) : t("thanksPendingPayment"))
-    }
-    return sentences.join(" ")
+function earnedBy({ earned, pending, state, matures_at: matures }: OrderPoints, { t, date }: Texts): string {
+  if (!earned) return state === "pending" ? t("thanksLater") : ""
+  const sentences = [t("thanksEarned", { points: earned })]
+  if (pending) {
+    if (pending < earned) sentences.push(t("thanksPending", { points: pending }))
+    sentences.push(matures ? t("thanksPendingDate", { date: date(matures) }) : t("thanksPendingPayment"))
   }
+  return sentences.join(" ")
 }
 
 /** The rules by which the order earned, if the last quote was its own. */

@@ -3,6 +3,7 @@ import { act, fireEvent, screen, within } from "@testing-library/react"
 import { describe, expect, test, vi } from "vitest"
 import {
   BalanceSummary,
+  EarnHint,
   ExpiringList,
   History,
   NavBalance,
@@ -302,6 +303,37 @@ describe("ThankYou", () => {
     await show(<ThankYou orderId="order_1" />, { actions: actionsWith({ order: () => ok(order) }) })
 
     expect(screen.getByText("Your stars for this order come when it is paid.")).toBeTruthy()
+  })
+
+  test("of an order that was returned says what came back", async () => {
+    const order = { ...ORDER, earned: 0, taken_back: 45, given_back: 500 }
+    await show(<ThankYou orderId="order_1" />, { actions: actionsWith({ order: () => ok(order) }) })
+
+    expect(screen.getByText("A return or a cancel took back 45 stars.")).toBeTruthy()
+    expect(screen.getByText("You got 500 stars back.")).toBeTruthy()
+    expect(screen.queryByText(/You earned/)).toBeNull()
+  })
+
+  test("of an order without points shows nothing", async () => {
+    const { container } = await show(<ThankYou orderId="order_1" />, {
+      actions: actionsWith({ order: () => ok({ ...ORDER, earned: 0, spent: 0 }) }),
+    })
+
+    expect(container.textContent).toBe("")
+  })
+
+  test("lets the next cart have a quote of its own", async () => {
+    const { actions } = await show(
+      <>
+        <EarnHint cart />
+        <ThankYou orderId="order_1" />
+      </>,
+      { customerId: null, initial: { quote: GUEST_QUOTE }, actions: actionsWith({ quote: failing("no_cart") }) },
+    )
+
+    expect(actions.quote).toHaveBeenCalled()
+    expect(screen.queryByText("Earn 25 stars")).toBeNull()
+    expect(screen.getByText("This order keeps 25 stars for you.")).toBeTruthy()
   })
 
   test("of a guest says what is kept", async () => {

@@ -372,6 +372,22 @@ describe("bad days", () => {
     expect(screen.getByRole("slider")).toBeTruthy()
   })
 
+  test("a cart that has changed since the last page is asked for anew, however soon", async () => {
+    const actions = actionsWith()
+    const { rerender } = await show(<CheckoutPanel version="a" />, { actions })
+    rerender(<Shop actions={actions}>{null}</Shop>)
+    actions.quote.mockResolvedValue({ data: { ...QUOTE, max_dust: 300 } })
+
+    rerender(
+      <Shop actions={actions}>
+        <CheckoutPanel version="b" />
+      </Shop>,
+    )
+    await settle()
+
+    expect(field().value).toBe("300")
+  })
+
   test("a slow answer never overwrites a newer one", async () => {
     const answers: ((dust: number) => void)[] = []
     const quote = () =>
