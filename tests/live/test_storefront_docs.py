@@ -1,14 +1,12 @@
-"""What docs/how-to/storefront.md tells a storefront developer to write is run, with Medusa's JS SDK, at a real Medusa.
+"""The code of docs/how-to/storefront.md is type-checked, bundled with the storefront kit, and run at a real Medusa.
 
-The starter itself cannot be installed from a package registry; what the examples take from it is stood in for by a few
-lines in `storefront/`.
+The starter itself cannot be installed from a package registry. A few lines in `storefront/` replace what the code takes
+from it.
 """
 
 import json
-import os
 import re
 import shutil
-import subprocess
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,7 +18,8 @@ import pytest
 
 from bridge.development.demo.people import Json, Refused, Storefront
 from bridge.development.stack.processes import until
-from tests.support.built_shop import PROJECT, built_shop
+from tests.support.built_shop import PROJECT
+from tests.support.kit_tools import kit_with_tools, node, run
 from tests.support.live_worlds import PATIENCE_SECONDS, World
 
 pytestmark = pytest.mark.live
@@ -42,45 +41,43 @@ class Site:
     world: World
 
     def call(self, name: str, *args: Any, shopper: Storefront | None = None, cart: str = "", module: str = "") -> Any:
-        environment = {
-            "PATH": os.environ["PATH"],
-            "MEDUSA_BACKEND_URL": self.world.shop.url,
-            "PUBLISHABLE_KEY": self.world.keys.publishable_key,
+        variables = {
+            "NEXT_PUBLIC_MEDUSA_BACKEND_URL": self.world.shop.url,
+            "NEXT_PUBLIC_MEDUSA_PUBLISHABLE_KEY": self.world.keys.publishable_key,
             "DUST_URL": self.world.bridge.url,
             "TOKEN": shopper.token if shopper else "",
             "CART_ID": cart,
         }
         requested = json.dumps({"module": module, "call": name, "args": args})
-        done = run(["node", self.program, requested], environment)
-        return json.loads(done)["answer"]
-
-
-def run(command: list[str | Path], environment: dict[str, str] | None = None, cwd: Path | None = None) -> str:
-    done = subprocess.run(command, env=environment, cwd=cwd, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+        return json.loads(run(self.program.parent, "node", str(self.program), requested, **variables))["answer"]
 
 
 @pytest.fixture(scope="module")
 def site(world: World) -> Iterator[Site]:
-    server = built_shop()
-    installed = server.parents[2]
-    # Below the installation, where Node and the compilers find its packages.
-    folder = installed / f"storefront-{uuid.uuid4().hex[:8]}"
-    shutil.copytree(STAND_INS, folder)
-    shutil.copytree(PROJECT / "medusa-plugin" / "src", folder / "plugin")
-    whole, direct, *_ = examples("ts")
-    imports = whole[: whole.index("/** Undefined for guests")]
-    (folder / "lib" / "data" / "dust.ts").write_text(whole)
-    (folder / "lib" / "data" / "direct.ts").write_text(imports + direct)
-    for number, page in enumerate(examples("tsx")):
-        (folder / f"page{number}.tsx").write_text(page)
-    tools = installed / "node_modules" / ".bin"
-    run([tools / "tsc", "--project", folder / "tsconfig.json"])
-    command = [tools / "esbuild", "play.ts", "--bundle", "--platform=node", "--outfile=play.cjs"]
-    run([*command, "--alias:@lib=./lib", "--alias:next/cache=./next-cache.ts"], cwd=folder)
-    yield Site(program=folder / "play.cjs", world=world)
-    shutil.rmtree(folder, ignore_errors=True)
+    server_file, plain, *_ = examples("ts")
+    with kit_with_tools() as kit:
+        folder = Path(shutil.copytree(STAND_INS, kit / "storefront"))
+        (folder / "lib" / "data" / "dust.ts").write_text(server_file)
+        (folder / "lib" / "data" / "plain.ts").write_text(plain)
+        for number, page in enumerate(examples("tsx")):
+            (folder / f"page{number}.tsx").write_text(page)
+        node(folder.parent, "typescript/bin/tsc", "--project", str(folder / "tsconfig.json"))
+        aliases = {
+            "@lib": folder / "lib",
+            "next/cache": folder / "next-cache.ts",
+            "dust-storefront-kit": kit / "src" / "index.ts",
+            "dust-storefront-kit/next": kit / "src" / "next.ts",
+        }
+        node(
+            kit,
+            "esbuild/bin/esbuild",
+            str(folder / "play.ts"),
+            "--bundle",
+            "--platform=node",
+            f"--outfile={folder / 'play.cjs'}",
+            *(f"--alias:{name}={file}" for name, file in aliases.items()),
+        )
+        yield Site(program=folder / "play.cjs", world=world)
 
 
 @pytest.fixture
@@ -106,13 +103,13 @@ def test_components_are_typescript(site: Site) -> None:
     pages = sorted(site.program.parent.glob("page*.tsx"))
     assert len(pages) >= 3
     for page in pages:
-        run([site.program.parents[1] / "node_modules" / ".bin" / "esbuild", page])
+        node(site.program.parents[1], "esbuild/bin/esbuild", str(page))
 
 
-@pytest.mark.parametrize("module", ["dust", "direct"])
+@pytest.mark.parametrize("module", ["dust", "plain"])
 def test_the_balance_is_there_for_who_is_signed_in(site: Site, shopper: Storefront, module: str) -> None:
-    assert site.call("retrieveDust", module=module) is None
-    balance = site.call("retrieveDust", shopper=shopper, module=module)
+    assert site.call("balance", module=module)["error"]["code"] == "not_authenticated"
+    balance = site.call("balance", shopper=shopper, module=module)["data"]
     assert (balance["customer_id"], balance["available"], balance["held"]) == (shopper.customer_id, DUST, 0)
     assert {"pending", "expiring"} <= balance.keys()
 
@@ -121,8 +118,8 @@ def test_prices_in_dust_are_public_and_in_the_products_metadata(site: Site, worl
     mug = world.keys.mug
     world.bridge.ask("PUT", f"/admin/dust/products/{mug.id}", {"dust_only": True, "dust_price": 500})
     try:
-        prices = site.call("listDustPrices", [mug.id, world.keys.shirt.id])
-        assert prices == {mug.id: {"dust_only": True, "dust_price": 500}}
+        prices = site.call("products", [mug.id, world.keys.shirt.id])
+        assert prices["data"] == {mug.id: {"dust_only": True, "dust_price": 500}}
 
         def metadata() -> Json:
             product = shopper.ask("GET", f"/store/products/{mug.id}?fields=%2Bmetadata")["product"]
@@ -135,37 +132,42 @@ def test_prices_in_dust_are_public_and_in_the_products_metadata(site: Site, worl
 
 
 def test_a_quote_says_what_the_cart_would_earn_and_can_take(site: Site, shopper: Storefront, cart: str) -> None:
-    assert site.call("quoteDust", cart=cart) is None
-    assert site.call("quoteDust", shopper=shopper) is None
-    quote = site.call("quoteDust", shopper=shopper, cart=cart)
+    assert site.call("quote", shopper=shopper)["error"]["code"] == "no_cart"
+    quote = site.call("quote", shopper=shopper, cart=cart)["data"]
     assert (quote["earn"], quote["max_dust"], quote["available"], quote["dust_only"]) == (40, DUST, DUST, 0)
     assert (quote["max_value"], quote["currency_code"]) == ("9.00", "eur")
 
 
-def test_dust_is_redeemed_into_the_cart_once_for_a_click_and_given_back(
+def test_points_are_redeemed_into_the_cart_once_for_a_click_and_released(
     site: Site, shopper: Storefront, cart: str
 ) -> None:
-    click, requested = key(), {"cart_id": cart, "dust": 500}
-    assert site.call("redeemDust", requested, click, shopper=shopper, cart=cart) == {}
-    assert site.call("redeemDust", requested, click, shopper=shopper, cart=cart) == {}
+    click = key()
+    first, again = (site.call("redeem", {"dust": 500}, click, shopper=shopper, cart=cart) for _ in range(2))
+    assert first["data"]["id"] == again["data"]["id"]
+    assert (first["data"]["state"], first["data"]["value"]) == ("active", "5.00")
     assert shopper.cart(cart)["discount_total"] == 5
-    (redemption,) = shopper.ask("GET", "/store/dust/redemptions")["redemptions"]
-    assert (redemption["state"], redemption["value"]) == ("active", "5.00")
-    assert redemption["expires_at"]
 
-    assert site.call("releaseDust", redemption["id"], shopper=shopper, cart=cart) == {}
-
-    def available() -> bool:
-        return bool(site.call("retrieveDust", shopper=shopper)["available"] == DUST)
-
-    assert until(available, PATIENCE_SECONDS)
+    assert "error" not in site.call("release", first["data"]["id"], shopper=shopper, cart=cart)
+    assert until(lambda: available(site, shopper) == DUST, PATIENCE_SECONDS)
 
 
-def test_a_sentence_for_the_shopper_comes_with_every_no(site: Site, shopper: Storefront, cart: str) -> None:
-    too_much = site.call("redeemDust", {"dust": 5000, "currency_code": "eur"}, key(), shopper=shopper)
-    assert str(DUST) in too_much["error"]
-    strangers = site.call("redeemDust", {"cart_id": "cart_of_somebody", "dust": 5}, key(), shopper=shopper)
-    assert "cart" in strangers["error"]
+def test_a_sign_out_releases_what_is_in_the_cart(site: Site, shopper: Storefront, cart: str) -> None:
+    site.call("redeem", {"dust": 500}, key(), shopper=shopper, cart=cart)
+    assert available(site, shopper) == DUST - 500
+    site.call("releaseCart", shopper=shopper, cart=cart)
+    assert until(lambda: available(site, shopper) == DUST, PATIENCE_SECONDS)
+
+
+def available(site: Site, shopper: Storefront) -> int:
+    return int(site.call("balance", shopper=shopper)["data"]["available"])
+
+
+def test_a_sentence_for_the_shopper_comes_with_every_refusal(site: Site, shopper: Storefront, cart: str) -> None:
+    too_much = site.call("redeem", {"dust": 5000}, key(), shopper=shopper, cart=cart)["error"]
+    assert (too_much["code"], too_much["available"]) == ("insufficient_dust", DUST)
+    assert f"{DUST}" in too_much["message"]
+    strangers = site.call("redeem", {"dust": 5}, key(), shopper=shopper, cart="cart_of_another_shopper")["error"]
+    assert "cart" in strangers["message"]
 
 
 def test_codes_are_as_the_guide_lists_them(world: World, shopper: Storefront, cart: str) -> None:
@@ -235,9 +237,9 @@ def test_pages_are_shown_without_dust_while_it_is_away(
     site: Site, world: World, shopper: Storefront, cart: str
 ) -> None:
     with world.bridge.away():
-        assert site.call("retrieveDust", shopper=shopper) is None
-        assert site.call("retrieveDust", shopper=shopper, module="direct") is None
-        assert site.call("listDustPrices", [world.keys.mug.id]) == {}
-        assert site.call("quoteDust", shopper=shopper, cart=cart) is None
-        outcome = site.call("redeemDust", {"cart_id": cart, "dust": 5}, key(), shopper=shopper, cart=cart)
-        assert "again" in outcome["error"]
+        for module in ("dust", "plain"):
+            assert "data" not in site.call("balance", shopper=shopper, module=module)
+        assert "data" not in site.call("products", [world.keys.mug.id])
+        assert "data" not in site.call("quote", shopper=shopper, cart=cart)
+        refused = site.call("redeem", {"dust": 5}, key(), shopper=shopper, cart=cart)["error"]
+        assert "again" in refused["message"]
