@@ -11,6 +11,7 @@ from bridge.cli.output import AsJson, console, print_json, print_rows
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import InvalidInput
+from bridge.medusa.currencies import format_amount, format_money
 from bridge.reports import sheets
 from bridge.reports.breakage import breakage as read_breakage
 from bridge.reports.closes import close_days, differences, list_closes
@@ -50,7 +51,8 @@ def liability(
     with reading() as connection:
         found = read_liability(connection, moment)
     if as_json:
-        print_json({**vars(found), "adds_up": found.adds_up})
+        shown = {code: format_amount(amount, code) for code, amount in found.value.items()}
+        print_json({**vars(found), "value": shown, "adds_up": found.adds_up})
         return
     if csv:
         _write_csv(sheets.liability_sheet(found), csv)
@@ -64,7 +66,7 @@ def liability(
     if found.owed_by_customers:
         console.print(f"  below zero  {found.owed_by_customers}")
     for code, value in found.value.items():
-        console.print(f"  worth       {value} {code}")
+        console.print(f"  worth       {format_money(value, code)}")
     rows = [{"kind": kind, "dust": dust} for kind, dust in sorted(found.movements.items())]
     print_rows(rows, ("kind", "dust"), as_json=False, empty="No transactions yet.")
     console.print("✓ the movements add up" if found.adds_up else "✗ the movements do not add up: run dust audit")

@@ -1,6 +1,5 @@
 """Types of parameters and bodies that many endpoints share."""
 
-from decimal import Decimal
 from typing import Annotated
 
 from fastapi import Path
@@ -19,12 +18,3 @@ class Body(BaseModel):
     """Base of request bodies. Unknown keys are rejected, because they are usually typing errors."""
 
     model_config = ConfigDict(extra="forbid")
-
-
-def money(value: Decimal | None) -> str | None:
-    """An amount in major units with at least two decimal places: `5.00`, `0.125`."""
-    if value is None:
-        return None
-    plain = f"{value.normalize():f}"
-    whole, _, places = plain.partition(".")
-    return f"{whole}.{places.ljust(2, '0')}"

@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from bridge.errors import InvalidInput
+from bridge.medusa.currencies import format_money
 
 _SHRINKING = ("total", "subtotal", "tax_total", "discount_total", "discount_subtotal")
 
@@ -99,7 +100,8 @@ def _refunded(order: dict[str, Any], refund: Decimal | None) -> dict[str, Any]:
     owed = max(received - order["total"], Decimal(0))
     amount = owed if refund is None else refund
     if amount > received:
-        raise ImpossibleChange(f"refund: {amount:f} is more than the {received:f} that the order was paid with.")
+        asked, paid = (format_money(each, order["currency_code"]) for each in (amount, received))
+        raise ImpossibleChange(f"refund: {asked} is more than the {paid} that the order was paid with.")
     summary = {
         **summary,
         "transaction_total": received - amount,

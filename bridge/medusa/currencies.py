@@ -4,7 +4,7 @@ The defaults are those that Medusa 2.21.2 ships. They are replaced by the shop's
 """
 
 from collections.abc import Iterable, Mapping
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_FLOOR, ROUND_HALF_UP, Decimal
 from typing import Any
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
@@ -65,3 +65,13 @@ def smallest_unit(currency_code: str) -> Decimal:
 def amount_to_pay(total: Decimal, currency_code: str) -> Decimal:
     """Round a total to the currency's smallest unit, half up. 0.004 eur are nothing to pay."""
     return total.quantize(smallest_unit(currency_code), ROUND_HALF_UP) + 0
+
+
+def format_amount(value: Decimal, currency_code: str, rounding: str = ROUND_FLOOR) -> str:
+    """Return an amount in major units with the currency's decimals: `5.00` for eur, `5` for jpy, `5.000` for kwd."""
+    return f"{value.quantize(smallest_unit(currency_code), rounding):f}"
+
+
+def format_money(value: Decimal, currency_code: str, rounding: str = ROUND_FLOOR) -> str:
+    """Return an amount for a sentence: `5.00 EUR`."""
+    return f"{format_amount(value, currency_code, rounding)} {currency_code.upper()}"

@@ -9,6 +9,7 @@ import structlog
 from bridge.errors import Conflict, DustError, NotFound, Unavailable
 from bridge.ids import ProductId
 from bridge.medusa.client import Json, Medusa
+from bridge.medusa.currencies import format_amount
 
 log = structlog.get_logger(__name__)
 
@@ -33,8 +34,8 @@ class VariantPricesDiffer(Conflict):
 def differing_prices(variants: Sequence[Json]) -> list[str]:
     """Return the variants with their prices in the first currency in which they differ; empty if they never do.
 
-    `["Small 10 EUR", "Large 100 EUR"]`. Prices for regions and quantities count, those of price lists (a sale) do not.
-    A variant without a price in a currency does not differ there.
+    `["Small 10.00 EUR", "Large 100.00 EUR"]`. Prices for regions and quantities count, those of price lists (a sale) do
+    not. A variant without a price in a currency does not differ there.
     """
     by_currency: dict[str, dict[int, list[Json]]] = defaultdict(lambda: defaultdict(list))
     for number, variant in enumerate(variants):
@@ -44,7 +45,7 @@ def differing_prices(variants: Sequence[Json]) -> list[str]:
     for currency, by_variant in by_currency.items():
         if len({frozenset(map(_price_key, prices)) for prices in by_variant.values()}) > 1:
             return [
-                f"{variants[number].get('title') or 'no title'} {_amounts(prices)} {currency}"
+                f"{variants[number].get('title') or 'no title'} {_amounts(prices, currency)} {currency}"
                 for number, prices in by_variant.items()
             ]
     return []
@@ -55,11 +56,12 @@ def _price_key(price: Json) -> str:
     rules = price.get("rules") or {
         str(rule.get("attribute")): rule.get("value") for rule in price.get("price_rules") or () if rule
     }
-    return f"{_amounts([price])} {price.get('min_quantity')} {price.get('max_quantity')} {sorted(rules.items())}"
+    amount = Decimal(str(price["amount"])).normalize()
+    return f"{amount} {price.get('min_quantity')} {price.get('max_quantity')} {sorted(rules.items())}"
 
 
-def _amounts(prices: Sequence[Json]) -> str:
-    return "/".join(f"{Decimal(str(price['amount'])).normalize():f}" for price in prices)
+def _amounts(prices: Sequence[Json], currency_code: str) -> str:
+    return "/".join(format_amount(Decimal(str(price["amount"])), currency_code) for price in prices)
 
 
 def why_not_priced(product_ids: Collection[ProductId], medusa: Callable[[], Medusa]) -> dict[ProductId, str]:

@@ -7,7 +7,7 @@ order counts, and falls when the orders that counted leave the window. A cancele
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from enum import StrEnum
 from itertools import pairwise
 from typing import Annotated
@@ -15,6 +15,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 
 from bridge.ledger.postings import MAX_DUST
+from bridge.medusa.currencies import format_amount
 from bridge.programme.fields import DECIMAL_PLACES, CurrencyCode, ExactDecimal, Part, ShortText, Whole
 
 
@@ -120,3 +121,19 @@ def standing(tiers: Tiers, contributions: Iterable[Contribution], *, moment: dat
         total=total,
         missing=following.threshold - total if following else None,
     )
+
+
+def format_reached(tiers: Tiers, total: Decimal) -> str:
+    """Return what counts towards a tier, in points or in the currency, without more than there is."""
+    return _format(tiers, total, ROUND_FLOOR)
+
+
+def format_needed(tiers: Tiers, amount: Decimal) -> str:
+    """Return what a tier needs, in points or in the currency, rounded up so that it suffices."""
+    return _format(tiers, amount, ROUND_CEILING)
+
+
+def _format(tiers: Tiers, amount: Decimal, rounding: str) -> str:
+    if tiers.basis is TierBasis.SPENT and tiers.currency_code is not None:
+        return format_amount(amount, tiers.currency_code, rounding)
+    return f"{amount.normalize():f}"

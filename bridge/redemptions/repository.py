@@ -15,6 +15,7 @@ from bridge.db.bulk import among
 from bridge.errors import NotFound
 from bridge.ids import CustomerId, OrderId, ProductId
 from bridge.medusa.carts import Cart
+from bridge.programme.currencies import load_currencies
 from bridge.redemptions.pricing.basket import OpenDiscount
 from bridge.redemptions.tables import OPEN_STATES, RedemptionKind, State, dust_redemption, dust_redemption_code
 
@@ -322,6 +323,8 @@ def clear_second_uses(connection: Connection, order_ids: Iterable[OrderId]) -> N
 def _load(connection: Connection, ids: Sequence[str], *, lock: bool = False) -> list[Redemption]:
     if not ids:
         return []
+    # Amounts are shown in the currencies' decimals.
+    load_currencies(connection)
     query = select(dust_redemption).where(dust_redemption.c.id.in_(ids)).order_by(dust_redemption.c.id)
     rows = connection.execute(query.with_for_update() if lock else query).all()
     code_rows = connection.execute(

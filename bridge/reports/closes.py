@@ -16,6 +16,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from bridge.db.advisory_locks import try_lock_name
 from bridge.ledger.postings import GENESIS
+from bridge.programme.currencies import load_currencies
 from bridge.reports.liability import Liability, liability
 from bridge.reports.tables import daily_close
 
@@ -61,6 +62,8 @@ def close_days(connection: Connection, *, now: datetime) -> list[date]:
 
 def list_closes(connection: Connection, *, limit: int, before: date | None = None) -> list[Close]:
     """List closes, newest first."""
+    # Their values are shown in the currencies' decimals.
+    load_currencies(connection)
     query = select(daily_close).order_by(daily_close.c.day.desc()).limit(limit)
     if before is not None:
         query = query.where(daily_close.c.day < before)

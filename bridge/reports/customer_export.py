@@ -9,7 +9,9 @@ from bridge.imports.tables import import_row
 from bridge.ledger.adjust import ADJUSTMENT
 from bridge.ledger.merges import merges_of
 from bridge.ledger.tables import dust_balance, dust_lot, dust_transaction
+from bridge.medusa.currencies import format_amount
 from bridge.outgoing.tables import outgoing_webhook
+from bridge.programme.currencies import load_currencies
 from bridge.redemptions.tables import dust_redemption, dust_redemption_code
 from bridge.settlement.tables import (
     customer_account,
@@ -30,6 +32,8 @@ _NOT_THEIRS = {
     # Hashes of the customer's own e-mail, which Dust cannot reverse.
     "email_hash", "forgotten",
 }  # fmt: skip
+# In the currency of their row.
+_AMOUNTS = {"value", "least_cart", "spent", "facts_money"}
 _TABLES: dict[str, Table] = {
     "balance": dust_balance,
     "transactions": dust_transaction,
@@ -49,6 +53,7 @@ _TABLES: dict[str, Table] = {
 
 def export_customer(connection: Connection, customer_id: CustomerId) -> dict[str, Any]:
     """Return rows by table, in key order; empty lists for an unknown customer."""
+    load_currencies(connection)
     document: dict[str, Any] = {"customer_id": customer_id}
     for name, table in _TABLES.items():
         query = select(table).where(table.c.customer_id == customer_id).order_by(*table.primary_key.columns)
@@ -62,6 +67,9 @@ def export_customer(connection: Connection, customer_id: CustomerId) -> dict[str
 
 def _row(row: Any) -> dict[str, Any]:
     theirs = {name: value for name, value in row.items() if name not in _NOT_THEIRS}
+    if currency_code := theirs.get("currency_code"):
+        amounts = {name: theirs[name] for name in _AMOUNTS & theirs.keys() if theirs[name] is not None}
+        theirs |= {name: format_amount(amount, currency_code) for name, amount in amounts.items()}
     for type_, id_ in (("reference_type", "reference_id"), ("source_type", "source_id")):
         if theirs.get(type_) == ADJUSTMENT:
             # The reason is for the shop only.

@@ -17,7 +17,7 @@ from bridge.ledger.postings import Kind
 from bridge.ledger.statements import Balance, read_balance
 from bridge.ledger.tables import dust_lot, dust_lot_use, dust_transaction
 from bridge.programme.days import local_date
-from bridge.programme.tiers import TierBasis
+from bridge.programme.tiers import TierBasis, format_needed
 from bridge.programme.versions import Version, current_version, versions_by_number
 from bridge.settlement.escrow import Escrow, Proof, escrows_of, read_entries
 from bridge.settlement.reasons import rules_at_work
@@ -230,11 +230,9 @@ def _tier_sentence(tier: CustomerTier) -> Iterator[str]:
         until = f", until {found.until:%d %b %Y} if no order comes" if found.until else ""
         yield f"You are {found.level.name}: new orders earn {found.factor.normalize():f} times as much{until}."
     if found.next and found.missing is not None:
-        unit = "points" if tier.tiers.basis is TierBasis.EARNED else tier.tiers.currency_code
-        yield (
-            f"{found.missing.normalize():f} {unit} more {tier.tiers.basis} within {tier.tiers.window_days} days "
-            f"make you {found.next.name}."
-        )
+        unit = "points" if tier.tiers.basis is TierBasis.EARNED else str(tier.tiers.currency_code).upper()
+        missing = f"{format_needed(tier.tiers, found.missing)} {unit}"
+        yield (f"{missing} more {tier.tiers.basis} within {tier.tiers.window_days} days make you {found.next.name}.")
 
 
 def explain_escrow(connection: Connection, escrow: Escrow) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Any, TextIO
 
 from bridge.csv_cells import safe_cell
 from bridge.ledger.postings import Kind
+from bridge.medusa.currencies import format_amount
 from bridge.reports.breakage import Cohort
 from bridge.reports.closes import Close
 from bridge.reports.expiring import ExpiringMonth
@@ -29,7 +30,7 @@ def liability_sheet(found: Liability) -> Sheet:
             "escrow": found.escrow,
             "customers": found.customers,
             "programme_version": found.programme_version,
-            **{f"value_{code}": str(amount) for code, amount in found.value.items()},
+            **{f"value_{code}": format_amount(amount, code) for code, amount in found.value.items()},
             **{kind: found.movements.get(kind, 0) for kind in _KINDS},
         }
     ]

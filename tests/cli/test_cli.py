@@ -120,7 +120,7 @@ def test_product_set_refuses_variants_that_differ_in_price(dust: Dust, medusa: F
     medusa.add_product("prod_1", 10, 100)
     said = dust("product", "set", "prod_1", "--price", 500)
     assert (said.code, said.out) == (1, "")
-    assert "Size 0 10 EUR, Size 1 100 EUR" in " ".join(said.err.split())
+    assert "Size 0 10.00 EUR, Size 1 100.00 EUR" in " ".join(said.err.split())
     medusa.add_product("prod_1", 10, 10)
     said = dust("product", "set", "prod_1", "--price", 500)
     assert (said.code, said.err) == (0, "")

@@ -37,10 +37,10 @@ def test_variants_at_the_same_prices(prices: list[list[dict[str, Any]]]) -> None
 @pytest.mark.parametrize(
     ("first", "second", "named"),
     [
-        ([eur(10)], [eur(100)], ["Small 10 EUR", "Large 100 EUR"]),
-        ([eur("10.50"), USD], [eur("10.50"), {**USD, "amount": 13}], ["Small 12 USD", "Large 13 USD"]),
-        ([eur(10), in_region(11)], [eur(10), in_region(12)], ["Small 10/11 EUR", "Large 10/12 EUR"]),
-        ([eur(10)], [eur(10), eur(9, min_quantity=5)], ["Small 10 EUR", "Large 10/9 EUR"]),
+        ([eur(10)], [eur(100)], ["Small 10.00 EUR", "Large 100.00 EUR"]),
+        ([eur("10.50"), USD], [eur("10.50"), {**USD, "amount": 13}], ["Small 12.00 USD", "Large 13.00 USD"]),
+        ([eur(10), in_region(11)], [eur(10), in_region(12)], ["Small 10.00/11.00 EUR", "Large 10.00/12.00 EUR"]),
+        ([eur(10)], [eur(10), eur(9, min_quantity=5)], ["Small 10.00 EUR", "Large 10.00/9.00 EUR"]),
     ],
 )
 def test_variants_at_different_prices_are_named(

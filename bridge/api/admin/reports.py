@@ -12,7 +12,7 @@ from bridge.clock import now
 from bridge.errors import field_error
 from bridge.http.paging import Cursor, Limit, Listing, decode_cursor, encode_cursor, strange_cursor
 from bridge.http.problems import describe_problems
-from bridge.http.schemas import money
+from bridge.medusa.currencies import format_amount
 from bridge.reports import sheets
 from bridge.reports.breakage import breakage
 from bridge.reports.closes import Close, list_closes
@@ -203,7 +203,7 @@ def _close(close: Close) -> CloseResponse:
 
 
 def _figures(found: Liability) -> dict[str, Any]:
-    value = {code: money(amount) or "0.00" for code, amount in found.value.items()}
+    value = {code: format_amount(amount, code) for code, amount in found.value.items()}
     return {**vars(found), "value": value, "adds_up": found.adds_up}
 
 

@@ -15,7 +15,7 @@ from bridge.http.problems import describe_problems
 from bridge.http.queries import require_known_query
 from bridge.ids import CustomerId
 from bridge.ledger.statements import Balance, read_balances, read_points
-from bridge.programme.tiers import TierBasis
+from bridge.programme.tiers import TierBasis, format_needed, format_reached
 from bridge.settlement.tiers import CustomerTier, read_tiers
 
 router = store_router()
@@ -84,14 +84,14 @@ def _tier_view(tier: CustomerTier) -> TierResponse:
     if found.next is not None and found.missing is not None:
         following = NextTierResponse(
             name=found.next.name,
-            from_=f"{found.next.threshold.normalize():f}",
-            missing=f"{found.missing.normalize():f}",
+            from_=format_needed(tier.tiers, found.next.threshold),
+            missing=format_needed(tier.tiers, found.missing),
         )
     return TierResponse(
         name=found.level.name if found.level else None,
         factor=f"{found.factor.normalize():f}",
-        from_=f"{found.level.threshold.normalize():f}" if found.level else None,
-        progress=f"{found.total.normalize():f}",
+        from_=format_needed(tier.tiers, found.level.threshold) if found.level else None,
+        progress=format_reached(tier.tiers, found.total),
         until=found.until,
         basis=tier.tiers.basis,
         currency_code=tier.tiers.currency_code if tier.tiers.basis is TierBasis.SPENT else None,

@@ -1,5 +1,6 @@
 """What a shopper may know of the rules: public and cacheable."""
 
+from decimal import Decimal
 from typing import Annotated
 
 from fastapi import Header, Response
@@ -11,7 +12,7 @@ from bridge.db import transaction
 from bridge.http.etag import cached
 from bridge.http.problems import describe_problems
 from bridge.programme.rules import Bonuses, PointsName, Programme
-from bridge.programme.tiers import TierLevel
+from bridge.programme.tiers import TierLevel, Tiers, format_needed
 from bridge.programme.versions import current_version
 
 router = store_router()
@@ -58,7 +59,12 @@ def _public(programme: Programme) -> PublicProgramme:
         earn=PublicEarn(rates=earn["rates"]),
         redeem=PublicRedeem(**{name: redeem[name] for name in PublicRedeem.model_fields}),
         bonuses=programme.bonuses,
-        tiers=list(programme.tiers.levels),
+        tiers=[_shown(programme.tiers, level) for level in programme.tiers.levels],
         rewards=list_rewards(programme.redeem),
         expires_after_days=programme.earn.expires_after_days,
     )
+
+
+def _shown(tiers: Tiers, level: TierLevel) -> TierLevel:
+    """Return the tier with its threshold in the currency's decimals, if tiers are by money."""
+    return level.model_copy(update={"threshold": Decimal(format_needed(tiers, level.threshold))})

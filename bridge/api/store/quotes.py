@@ -8,6 +8,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, Field, model_validator
 
+from bridge.api.store.redemptions import amount_of
 from bridge.api.store.rewards import QuotedReward, quoted_rewards
 from bridge.api.store.routing import store_router
 from bridge.clock import now
@@ -15,12 +16,13 @@ from bridge.db import transaction
 from bridge.http.auth import Customer
 from bridge.http.medusa_threads import FOR_CUSTOMERS, FOR_GUESTS
 from bridge.http.problems import describe_problems
-from bridge.http.schemas import Body, Id, money
+from bridge.http.schemas import Body, Id
 from bridge.ids import CustomerId, OrderId, ProductId
 from bridge.ledger.store import read_spendable
 from bridge.medusa.amounts import Number
 from bridge.medusa.carts import Cart
 from bridge.medusa.client import get_medusa
+from bridge.medusa.currencies import format_amount
 from bridge.medusa.future_orders import future_order, line_of_product, order_of_cart
 from bridge.medusa.orders import Order
 from bridge.products.settings import read_products
@@ -159,14 +161,14 @@ def _quote(customer_id: CustomerId, body: QuoteRequest) -> Quote:
         breakdown=rule_parts(expected.breakdown),
         min_dust=offer.min_dust,
         max_dust=offer.max_dust,
-        max_value=money(offer.max_value) or "0.00",
+        max_value=format_amount(offer.max_value, currency),
         available=available,
         dust_only_due=cost,
         dust_only=cost,
         dust_only_items=due,
         optional=[] if too_many_open else _priced_items(cart, without(optional_prices(settings), mixed), paid),
         redemptions=[_quoted_redemption(each) for each in open_redemptions],
-        rewards=quoted_rewards(rules, rewards),
+        rewards=quoted_rewards(rules, rewards, currency_code=currency),
     )
 
 
@@ -195,7 +197,7 @@ def _quoted_redemption(redemption: Redemption) -> QuotedRedemption:
         code=redemption.codes[0].code if len(redemption.codes) == 1 else None,
         kind=redemption.kind,
         dust=redemption.dust,
-        value=money(redemption.value),
+        value=amount_of(redemption, redemption.value),
         expires_at=redemption.expires_at,
     )
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from datetime import datetime
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Annotated
 
 from fastapi import Query, Request
@@ -19,10 +20,11 @@ from bridge.http.medusa_threads import FOR_CUSTOMERS, MedusaBusy
 from bridge.http.micro_batching import Together
 from bridge.http.paging import Cursor, Limit, Listing, decode_cursor, encode_cursor
 from bridge.http.problems import describe_problems
-from bridge.http.schemas import Id, PathId, money
+from bridge.http.schemas import Id, PathId
 from bridge.ids import CustomerId
 from bridge.inbox.reconcile import keep_orders
 from bridge.medusa.client import get_medusa
+from bridge.medusa.currencies import format_amount
 from bridge.queue.enqueue import INBOX_DRAIN, REDEMPTIONS_ADVANCE, wake
 from bridge.redemptions.medusa_sync import advance
 from bridge.redemptions.repository import Redemption, list_redemptions, pending_among, read_redemption
@@ -74,6 +76,13 @@ class RedemptionList(BaseModel):
     next_cursor: str | None
 
 
+def amount_of(redemption: Redemption, value: Decimal | None, rounding: str = ROUND_FLOOR) -> str | None:
+    """Return an amount of the redemption in its currency. One without a currency has no amounts."""
+    if value is None or redemption.currency_code is None:
+        return None
+    return format_amount(value, redemption.currency_code, rounding)
+
+
 def redemption_view(redemption: Redemption) -> RedemptionResponse:
     codes = redemption.codes
     return RedemptionResponse(
@@ -83,11 +92,11 @@ def redemption_view(redemption: Redemption) -> RedemptionResponse:
         kind=redemption.kind,
         dust=redemption.dust,
         dust_captured=redemption.dust_captured,
-        value=money(redemption.value),
+        value=amount_of(redemption, redemption.value),
         currency_code=redemption.currency_code,
         reward_id=redemption.reward_id,
         percent=None if redemption.percent is None else f"{redemption.percent.normalize():f}",
-        min_cart=money(redemption.least_cart),
+        min_cart=amount_of(redemption, redemption.least_cart, ROUND_CEILING),
         promotions=[
             PromotionResponse(
                 code=code.code,

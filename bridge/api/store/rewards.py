@@ -1,6 +1,7 @@
 """Store API: the catalogue of rewards."""
 
 from collections.abc import Iterable
+from decimal import ROUND_CEILING, ROUND_FLOOR
 from typing import Annotated, Any
 
 from fastapi import Header, Response
@@ -10,7 +11,7 @@ from bridge.api.store.routing import store_router
 from bridge.db import transaction
 from bridge.http.etag import cached
 from bridge.http.problems import describe_problems
-from bridge.http.schemas import money
+from bridge.medusa.currencies import format_amount
 from bridge.programme.fields import MoneyByCurrency
 from bridge.programme.rewards import Reward, RewardKind
 from bridge.programme.spending import Redeem
@@ -70,14 +71,16 @@ def list_rewards(rules: Redeem) -> list[RewardResponse]:
     return [RewardResponse.model_validate(_view(rules, reward)) for reward in rewards_by_price(rules)]
 
 
-def quoted_rewards(rules: Redeem, offers: Iterable[RewardOffer]) -> list[QuotedReward]:
+def quoted_rewards(rules: Redeem, offers: Iterable[RewardOffer], *, currency_code: str) -> list[QuotedReward]:
     return [
         QuotedReward(
             **_view(rules, offer.reward),
             affordable=offer.affordable,
             fits=offer.fits,
             missing_dust=offer.missing_dust,
-            missing_amount=money(offer.missing_amount),
+            missing_amount=None
+            if offer.missing_amount is None
+            else format_amount(offer.missing_amount, currency_code, ROUND_CEILING),
             reason=offer.refusal.message if offer.refusal else None,
             reason_code=offer.refusal.code if offer.refusal else None,
         )
@@ -92,14 +95,14 @@ def _view(rules: Redeem, reward: Reward) -> dict[str, Any]:
         "kind": reward.kind,
         "dust": reward.dust,
         "percent": None if reward.percent is None else f"{reward.percent.normalize():f}",
-        "max_value": _sums(reward.max_value),
+        "max_value": _sums(reward.max_value, ROUND_FLOOR),
         "product_id": reward.product_id,
         "quantity": reward.units if reward.kind is RewardKind.FREE_PRODUCT else None,
-        "min_cart": _sums(reward.min_cart),
+        "min_cart": _sums(reward.min_cart, ROUND_CEILING),
         "currency_codes": list(reward.currency_codes),
         "needs_cart": reward.needs_cart(rules.max_share),
     }
 
 
-def _sums(sums: MoneyByCurrency) -> dict[str, str]:
-    return {currency: money(value) or "" for currency, value in sums.items()}
+def _sums(sums: MoneyByCurrency, rounding: str) -> dict[str, str]:
+    return {currency: format_amount(value, currency, rounding) for currency, value in sums.items()}

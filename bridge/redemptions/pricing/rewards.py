@@ -10,7 +10,7 @@ from bridge.errors import Conflict, FieldErrors, InvalidInput, NotFound, Unavail
 from bridge.ids import ProductId
 from bridge.medusa.carts import Cart
 from bridge.medusa.client import Medusa
-from bridge.medusa.currencies import smallest_unit
+from bridge.medusa.currencies import format_amount, format_money, smallest_unit
 from bridge.products.variants import VariantPricesDiffer, why_not_priced
 from bridge.programme.rewards import Reward, RewardKind
 from bridge.programme.spending import Redeem, percentage_of
@@ -62,9 +62,9 @@ class CartBelowMinimum(InvalidInput):
     def __init__(self, *, least: Decimal, total: Decimal, currency_code: str) -> None:
         self.missing = least - total
         super().__init__(
-            f"Your cart comes to {_sum(total, currency_code)}: this reward is for carts of "
-            f"{_sum(least, currency_code)} and more.",
-            min_cart=_plain(least, currency_code),
+            f"Your cart comes to {format_money(total, currency_code)}: this reward is for carts of "
+            f"{format_money(least, currency_code, ROUND_CEILING)} and more.",
+            min_cart=format_amount(least, currency_code, ROUND_CEILING),
             currency_code=currency_code,
         )
 
@@ -76,9 +76,9 @@ class AboveShare(InvalidInput):
 
     def __init__(self, *, takes: Decimal, max_discount: Decimal, currency_code: str) -> None:
         super().__init__(
-            f"This reward would take {_sum(takes, currency_code)} off, and points can take at most "
-            f"{_sum(max_discount, currency_code)} off this cart.",
-            max_discount=_plain(max_discount, currency_code),
+            f"This reward would take {format_money(takes, currency_code)} off, and points can take at most "
+            f"{format_money(max_discount, currency_code)} off this cart.",
+            max_discount=format_amount(max_discount, currency_code),
             currency_code=currency_code,
         )
 
@@ -265,11 +265,3 @@ def _terms(
         percent=reward.percent,
         least_cart=least,
     )
-
-
-def _sum(value: Decimal, currency_code: str) -> str:
-    return f"{_plain(value, currency_code)} {currency_code.upper()}"
-
-
-def _plain(value: Decimal, currency_code: str) -> str:
-    return f"{value.quantize(smallest_unit(currency_code), ROUND_FLOOR):f}"
