@@ -72,6 +72,12 @@ class Cart:
     credit: Decimal = Decimal(0)
     """What gift cards and store credit pay of it."""
 
+    @property
+    def due(self) -> Decimal:
+        """What is left to pay with money or points, with tax."""
+        whole = sum_of(line.gross for line in self.lines) + (self.shipping_gross or Decimal(0))
+        return max(Decimal(0), whole - self.credit)
+
 
 @dataclass(frozen=True, kw_only=True)
 class CartCodes:

@@ -256,6 +256,29 @@ def test_free_shipping_counts_for_no_share_and_takes_none_of_the_room(api: TestC
     assert quote(api)["max_value"] == "25.00"
 
 
+def test_what_a_gift_card_pays_is_not_offered_for_points(api: TestClient, medusa: FakeMedusa) -> None:
+    offer_rewards(api, FIFTH, SHIRTS, PARCEL)
+    give(20_000)
+    medusa.add_cart(lines=[cart_line("prod_shirt", total=30, quantity=3)], shipping=5)
+    medusa.carts["cart_1"]["credit_lines"] = [{"amount": 32}]
+    assert quote(api)["max_value"] == "3.00", "30.00 and 5.00 for shipping, less 32.00"
+    assert redeem(api, {"cart_id": "cart_1", "dust": 301}).json()["code"] == "above_maximum"
+    refused = {each["id"]: each["reason_code"] for each in quote(api)["rewards"]}
+    assert refused == {"fifth": "above_share", "shirts": "above_share", "parcel": "above_share"}
+    assert redeem(api, {"cart_id": "cart_1", "dust": "max"}).json()["redemption"]["dust"] == 300
+    assert quote(api)["max_dust"] == 0
+
+
+def test_a_cart_that_a_gift_card_pays_wholly_takes_no_points(api: TestClient, medusa: FakeMedusa) -> None:
+    offer_rewards(api, FIFTH, SHIRTS, PARCEL)
+    give(20_000)
+    medusa.add_cart(lines=[cart_line("prod_shirt", total=30, quantity=3)], shipping=5)
+    medusa.carts["cart_1"]["credit_lines"] = [{"amount": 35}]
+    assert quote(api)["max_dust"] == 0
+    assert not any(each["fits"] for each in quote(api)["rewards"])
+    assert redeem(api, {"cart_id": "cart_1", "dust": "max"}).status_code == 422
+
+
 # Every number of a quote, sent back
 
 

@@ -47,7 +47,8 @@ def basket_of(
 
     `discounts` are the customer's discounts that are in this cart, or on their way into it. With a `max_share` of one
     half, points can take 10.00 off a cart of 20.00, and 4.00 if they take 6.00 off it already. The share is of the
-    whole cart: a second code does not get half of what the first has left.
+    whole cart: a second code does not get half of what the first has left. Points never take off what a gift card pays:
+    Medusa would take both off, down to a total below zero.
     """
     lines = [line for line in cart.lines if line.product_id not in dust_only]
     by_code = {discount.code: discount for discount in discounts}
@@ -61,7 +62,7 @@ def basket_of(
         ),
         Decimal(0),
     )
-    max_discount = max(Decimal(0), total * max_share - taken - coming)
+    max_discount = max(Decimal(0), min(total * max_share - taken, cart.due) - coming)
     return Basket(
         currency_code=cart.currency_code,
         total=total,

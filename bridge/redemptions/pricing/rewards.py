@@ -201,6 +201,8 @@ def _shipping_terms(reward: Reward, cart: Cart, least: Decimal | None) -> Terms:
     value = _payable(cart.shipping_gross if most is None else most, cart.currency_code)
     if cart.shipping_gross <= 0 or value <= 0:
         raise NothingToDiscount(reward.name)
+    if cart.credit and value > cart.due:
+        raise AboveShare(takes=value, max_discount=cart.due, currency_code=cart.currency_code)
     # Medusa 2.21.2 treats a discount on shipping as one without tax, whatever `is_tax_inclusive` says (seen in both
     # live shops: 6.25 took 7.81 off at 25 %). So the promotion gets the sum without tax.
     net = value * (cart.shipping_gross - cart.shipping_tax) / cart.shipping_gross
@@ -222,7 +224,7 @@ def _product_terms(rules: Redeem, reward: Reward, cart: Cart, basket: Basket, le
     if takes <= 0:
         raise NothingToDiscount(reward.name)
     # Dust-only lines do not count for the share.
-    if rules.max_share < 1 and product_id not in basket.dust_only:
+    if (rules.max_share < 1 or cart.credit) and product_id not in basket.dust_only:
         if takes > basket.max_discount:
             raise AboveShare(takes=takes, max_discount=basket.max_discount, currency_code=cart.currency_code)
         least = max(least_cart_for(rules, takes, cart.currency_code) or Decimal(0), least or Decimal(0))
