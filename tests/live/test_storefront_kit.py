@@ -16,11 +16,11 @@ from tempfile import TemporaryDirectory
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
 from bridge.development.stack.processes import until
 from tests.support.built_shop import CACHE
-from tests.support.kit_tools import installed, kit_with_tools, node, npm, run
+from tests.support.kit_tools import KIT, installed, kit_with_tools, node, npm, run
 from tests.support.live_worlds import PATIENCE_SECONDS
 from tests.support.ports import reserved_port
 
@@ -29,6 +29,7 @@ pytestmark = pytest.mark.live
 APPS = Path(__file__).parent / "storefront_kit"
 # Of a page's script, compressed.
 MAX_KIT_BYTES = 15_000
+TOKEN = "token-of-a-customer"
 POINTS = 4321
 RESPONSES = {
     "/store/dust/programme": {
@@ -61,7 +62,7 @@ class _Dust(SimpleHTTPRequestHandler):
         if document is None:
             super().do_GET()
             return
-        is_allowed = "balance" not in self.path or self.headers["authorization"] == "Bearer token-of-a-customer"
+        is_allowed = "balance" not in self.path or self.headers["authorization"] == f"Bearer {TOKEN}"
         body = json.dumps(document).encode()
         self.send_response(200 if is_allowed else 401)
         self.send_header("content-type", "application/json")
@@ -106,9 +107,18 @@ def app_with_kit(name: str, tarball: Path) -> Iterator[Path]:
         yield app
 
 
+def documented(language: str) -> list[str]:
+    """The examples in the kit's README."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", (KIT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
+
+
 @pytest.fixture(scope="module")
 def next_app(tarball: Path) -> Iterator[Path]:
+    """An app with the file of all calls and the layout of the README."""
     with app_with_kit("next", tarball) as app:
+        (app / "lib").mkdir()
+        (app / "lib" / "dust.ts").write_text(documented("ts")[0])
+        (app / "app" / "(main)" / "layout.tsx").write_text(documented("tsx")[0])
         yield app
 
 
@@ -147,16 +157,27 @@ def test_the_kits_types_resolve(request: pytest.FixtureRequest, app: str, resolu
         user.unlink()
 
 
-def test_a_next_app_shows_a_balance_that_the_server_rendered(next_app: Path) -> None:
+def test_a_next_app_shows_a_balance_from_the_server_and_in_the_browser(next_app: Path, browser: Browser) -> None:
     node(next_app, "typescript/bin/tsc", "--noEmit")
     with serving_dust(next_app) as dust_url:
-        node(next_app, "next/dist/bin/next", "build", DUST_URL=dust_url)
+        node(next_app, "next/dist/bin/next", "build", MEDUSA_BACKEND_URL=dust_url)
         with serving_next(next_app, dust_url) as url:
-            customer = httpx.get(url, headers={"cookie": "token=token-of-a-customer"}).text
+            customer = httpx.get(url, headers={"cookie": f"_medusa_jwt={TOKEN}"}).text
             guest = httpx.get(url).text
-    assert re.search(r"4,321(<!-- -->)? ?stars", customer)
-    assert "Please sign in to see and use your points." in guest
-    assert "4,321" not in guest
+            context = browser.new_context()
+            context.add_cookies([{"name": "_medusa_jwt", "value": TOKEN, "url": url}])
+            shows_balance(context.new_page(), url)
+            context.close()
+    assert "<p>4,321 stars</p>" in customer
+    assert "<p>Please sign in to see and use your points.</p>" in guest
+
+
+def shows_balance(page: Page, url: str) -> None:
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.goto(url)
+    expect(page.locator(".dust-nav")).to_contain_text("4,321 stars")
+    assert problems == []
 
 
 @contextmanager
@@ -165,7 +186,7 @@ def serving_next(app: Path, dust_url: str) -> Iterator[str]:
     command = ["node", "node_modules/next/dist/bin/next", "start", "--hostname", "127.0.0.1", "--port", str(port)]
     url = f"http://127.0.0.1:{port}"
     with (app / "next.log").open("w") as log:
-        environment = {**os.environ, "NEXT_TELEMETRY_DISABLED": "1", "DUST_URL": dust_url}
+        environment = {**os.environ, "NEXT_TELEMETRY_DISABLED": "1", "MEDUSA_BACKEND_URL": dust_url}
         process = subprocess.Popen(command, cwd=app, env=environment, stdout=log, stderr=log)
     try:
         assert until(lambda: _answers(url), PATIENCE_SECONDS), (app / "next.log").read_text()
@@ -191,9 +212,15 @@ def test_a_vite_app_shows_a_balance_and_the_kit_is_small(vite_app: Path, browser
     assert len(gzip.compress(kit.read_bytes())) < MAX_KIT_BYTES
     with serving_dust(built) as url:
         tab = browser.new_page()
-        problems: list[str] = []
-        tab.on("pageerror", lambda error: problems.append(str(error)))
-        tab.goto(url)
-        expect(tab.locator(".dust-nav")).to_contain_text("4,321 stars")
+        shows_balance(tab, url)
         tab.close()
-    assert problems == []
+
+
+def test_the_example_for_any_react_app_fits_the_types(vite_app: Path) -> None:
+    shop = "declare const MEDUSA_URL: string, KEY: string, reloadCart: () => void\n"
+    example = vite_app / "src" / "documented.tsx"
+    example.write_text(shop + documented("tsx")[1])
+    try:
+        node(vite_app, "typescript/bin/tsc")
+    finally:
+        example.unlink()

@@ -1,9 +1,11 @@
-import "dust-storefront-kit/styles.css"
 import type { ReactNode } from "react"
 
-export default function Layout({ children }: { children: ReactNode }) {
+export default function RootLayout({ children }: { children: ReactNode }) {
   return (
     <html lang="en">
+      <head>
+        <link rel="icon" href="data:," />
+      </head>
       <body>{children}</body>
     </html>
   )
