@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -57,7 +58,12 @@ RESPONSES = {
 class _Dust(SimpleHTTPRequestHandler):
     """Answers two reads of the Store API, the balance only with a token. Other paths are the files of a folder."""
 
+    answers = threading.Event()
+
     def do_GET(self) -> None:
+        if not self.answers.is_set():
+            self.answers.wait()
+            return
         document = RESPONSES.get(self.path)
         if document is None:
             super().do_GET()
@@ -76,6 +82,7 @@ class _Dust(SimpleHTTPRequestHandler):
 
 @contextmanager
 def serving_dust(files: Path) -> Iterator[str]:
+    _Dust.answers.set()
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Dust, directory=str(files)))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
@@ -85,6 +92,13 @@ def serving_dust(files: Path) -> Iterator[str]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@contextmanager
+def hanging_dust() -> Iterator[None]:
+    _Dust.answers.clear()
+    yield
+    _Dust.answers.set()
 
 
 @pytest.fixture(scope="module")
@@ -168,8 +182,15 @@ def test_a_next_app_shows_a_balance_from_the_server_and_in_the_browser(next_app:
             context.add_cookies([{"name": "_medusa_jwt", "value": TOKEN, "url": url}])
             shows_balance(context.new_page(), url)
             context.close()
+            with hanging_dust():
+                start = time.monotonic()
+                late = httpx.get(url, headers={"cookie": f"_medusa_jwt={TOKEN}"}).text
+                seconds = time.monotonic() - start
     assert "<p>4,321 stars</p>" in customer
     assert "<p>Please sign in to see and use your points.</p>" in guest
+    assert "<p>Points take too long to answer right now. Please try again in a moment.</p>" in late
+    # The time-out of a read is 1.5 seconds.
+    assert 1.4 < seconds < 3
 
 
 def shows_balance(page: Page, url: str) -> None:
