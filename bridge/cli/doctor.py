@@ -6,7 +6,7 @@ import typer
 
 from bridge.cli.output import AsJson, console, print_json
 from bridge.operations.doctor import examine
-from bridge.operations.doctor.check import Finding
+from bridge.operations.doctor.finding import Finding
 
 _MARKS = {True: "[green]✓[/]", False: "[red]✗[/]", None: "–"}
 

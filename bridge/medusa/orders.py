@@ -14,6 +14,7 @@ from bridge.errors import InvalidInput, wrong_fields
 from bridge.ids import CustomerId, OrderId
 from bridge.medusa.currencies import amount_to_pay
 from bridge.medusa.exchanges import Shares, kept_shares
+from bridge.medusa.order_credit import split_credit
 from bridge.medusa.order_payment import captured, is_paid, paid_share
 from bridge.medusa.order_shapes import AdjustmentShape, ItemShape, OrderShape, ShippingMethodShape, category_ids
 
@@ -148,7 +149,7 @@ def read_order(document: Mapping[str, Any]) -> Order:
             f"The order cannot be read: {fields} missing, of the wrong kind or out of range."
         ) from error
     swapped = _swapped_in(order)
-    refunded, paid_with_credit = _credit(order)
+    refunded, paid_with_credit = split_credit(order)
     shipping_net, shipping_gross = _shipping(order)
     return Order(
         id=OrderId(order.id),
@@ -238,24 +239,6 @@ def _has_claim_or_exchange(order: OrderShape) -> bool:
         if item.detail
     )
     return claimed or any(each.exchange_id or each.claim_id for each in order.returns or ())
-
-
-def _credit(order: OrderShape) -> tuple[Decimal, Decimal]:
-    """Split the credit lines into refunds without a return (or forgiven amounts), and payments at placement.
-
-    A negative line returns money as store credit: then less of the order was paid with credit.
-    """
-    if order.credit_lines is None:
-        # From an older sender. The first version has the credit at placement, less what was refunded since.
-        given_back = order.summary.refunded_total if order.summary else Decimal(0)
-        at_placement = order.credit_line_total - given_back if order.version <= 1 else Decimal(0)
-        at_placement = max(at_placement, Decimal(0))
-        return order.credit_line_total - at_placement, at_placement
-    lines = [line for line in order.credit_lines if line]
-    refunded = sum((line.amount for line in lines if not line.at_placement and line.amount > 0), Decimal(0))
-    given_back = sum((line.amount for line in lines if line.amount < 0), Decimal(0))
-    paid = sum((line.amount for line in lines if line.at_placement and line.amount > 0), Decimal(0))
-    return refunded, max(paid + given_back, Decimal(0))
 
 
 def _shares(order: OrderShape, swapped: frozenset[str], refunded: Decimal) -> Shares:

@@ -10,8 +10,8 @@
 
 A guest's order has no customer to book it for; its points are held in `guest_escrow` instead, see `escrow.py`.
 
-Lock order everywhere: order_settlement, guest_escrow, dust_redemption, referral, dust_balance, cart_forecast; each by
-id.
+Settlement locks in this order: order_settlement, guest_escrow, dust_redemption, referral, dust_balance, cart_forecast;
+each by id. All tables are in `docs/how-to/contribute.md`.
 """
 
 from collections.abc import Collection, Iterable, Mapping

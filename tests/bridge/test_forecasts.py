@@ -16,8 +16,8 @@ from bridge.api.store import quotes
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.ledger.postings import MAX_DUST
+from bridge.medusa.cart_orders import order_of_cart
 from bridge.medusa.carts import read_cart
-from bridge.medusa.future_orders import order_of_cart
 from bridge.medusa.orders import read_order
 from bridge.products.settings import dust_product
 from bridge.settlement.forecast import Forecast, forecast

@@ -30,7 +30,7 @@ from bridge.ledger.webhook_events import announce_expiring
 from bridge.medusa.client import get_medusa
 from bridge.observability import metrics
 from bridge.operations.doctor import processes
-from bridge.operations.doctor.check import Wrong
+from bridge.operations.doctor.finding import Wrong
 from bridge.outgoing import send as sending
 from bridge.outgoing.outbox import OutgoingWebhook, OutgoingWebhookType, put
 from bridge.outgoing.queries import list_webhooks, read_deliveries

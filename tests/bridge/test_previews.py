@@ -16,8 +16,8 @@ from bridge.db import transaction
 from bridge.ids import CustomerId
 from bridge.ledger.adjust import adjust_balance
 from bridge.ledger.statements import read_balance
-from bridge.medusa.changed_orders import ImpossibleChange, OrderChange, changed, with_open_change
 from bridge.medusa.orders import Order, read_order
+from bridge.medusa.previewed_orders import ImpossibleChange, OrderChange, changed, with_open_change
 from bridge.settlement.preview import Preview, preview_order
 from tests.support import tokens
 from tests.support.medusa import FakeMedusa

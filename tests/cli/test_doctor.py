@@ -22,7 +22,7 @@ from bridge.clock import now
 from bridge.db import migrations, transaction
 from bridge.development.stack.processes import until
 from bridge.operations.doctor import database, examine, processes
-from bridge.operations.doctor.check import Finding
+from bridge.operations.doctor.finding import Finding
 from bridge.programme.rules import Programme
 from bridge.programme.versions import add_version
 from bridge.queue import enqueue

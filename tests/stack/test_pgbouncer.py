@@ -23,7 +23,7 @@ from bridge.development.stack.processes import spawn
 from bridge.development.stack.servers import served
 from bridge.inbox.process_batch import process_batch
 from bridge.operations import doctor
-from bridge.operations.doctor.check import Finding
+from bridge.operations.doctor.finding import Finding
 from bridge.settings import get_settings
 from tests.support import tokens
 from tests.support.deliveries import deliver

@@ -12,7 +12,7 @@ from bridge.api.store.transactions import TransactionResponse
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.http.auth import AdminOperator
-from bridge.http.idempotency import idempotency_key
+from bridge.http.idempotency_header import idempotency_key
 from bridge.http.problems import describe_problems
 from bridge.http.schemas import Body, Id, Text
 from bridge.ids import CustomerId

@@ -12,7 +12,7 @@ from bridge.api.store.transactions import TransactionList, TransactionResponse, 
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.http.auth import AdminOperator
-from bridge.http.idempotency import idempotency_key
+from bridge.http.idempotency_header import idempotency_key
 from bridge.http.paging import Cursor, Limit, Listing, decode_number_cursor
 from bridge.http.problems import describe_problems
 from bridge.http.schemas import Body, PathId, Text

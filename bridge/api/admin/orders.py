@@ -14,9 +14,9 @@ from bridge.http.problems import describe_problems
 from bridge.http.schemas import Body, Id, PathId
 from bridge.ids import OrderId
 from bridge.medusa.amounts import Number
-from bridge.medusa.changed_orders import OrderChange, changed, with_open_change
 from bridge.medusa.client import Json, Medusa, UnknownInMedusa, get_medusa
 from bridge.medusa.orders import read_order
+from bridge.medusa.previewed_orders import OrderChange, changed, with_open_change
 from bridge.settlement.preview import preview_order
 
 router = admin_router("/orders")

@@ -20,10 +20,10 @@ from bridge.http.schemas import Body, Id
 from bridge.ids import CustomerId, OrderId, ProductId
 from bridge.ledger.store import read_spendable
 from bridge.medusa.amounts import Number
+from bridge.medusa.cart_orders import future_order, line_of_product, order_of_cart
 from bridge.medusa.carts import Cart
 from bridge.medusa.client import get_medusa
 from bridge.medusa.currencies import format_amount
-from bridge.medusa.future_orders import future_order, line_of_product, order_of_cart
 from bridge.medusa.orders import Order
 from bridge.products.settings import read_products
 from bridge.products.variants import with_differing_prices

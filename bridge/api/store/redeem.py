@@ -12,7 +12,7 @@ from bridge.api.store.redemptions import RedemptionEnvelope, own_redemption_view
 from bridge.api.store.routing import store_router
 from bridge.db import transaction
 from bridge.http.auth import Customer
-from bridge.http.idempotency import idempotency_key
+from bridge.http.idempotency_header import idempotency_key
 from bridge.http.medusa_threads import FOR_CUSTOMERS
 from bridge.http.problems import describe_problems
 from bridge.http.schemas import Body, Id

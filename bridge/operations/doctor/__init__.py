@@ -7,10 +7,11 @@ reported once.
 from collections.abc import Iterator
 
 from bridge.errors import DustError
-from bridge.operations.doctor.check import Check, Finding, Wrong
 from bridge.operations.doctor.database import DATABASE_CHECKS
+from bridge.operations.doctor.finding import Check, Finding, Wrong
 from bridge.operations.doctor.medusa import MEDUSA_CHECKS
 from bridge.operations.doctor.processes import PROCESS_CHECKS, flower_check
+from bridge.operations.doctor.secrets import SECRET_CHECKS
 from bridge.settings import Settings, SettingsError, load_settings
 
 
@@ -43,22 +44,4 @@ def _find(check: Check, settings: Settings, well: set[str]) -> Finding:
         return Finding(check=check.name, ok=False, detail=error.message, fix="Run `dust doctor` again.")
 
 
-def _secrets(settings: Settings) -> str:
-    missing = [name for name in ("webhook_secrets", "admin_token") if not getattr(settings, name)]
-    if not settings.jwt_secret and not settings.jwt_public_key:
-        missing.append("jwt_secret")
-    if missing:
-        raise Wrong(
-            f"not set: {', '.join(f'DUST_{name.upper()}' for name in missing)}",
-            fix="`dust secret` makes a webhook secret, which Medusa's plugin needs too; `openssl rand -hex 32` an "
-            "admin token; DUST_JWT_SECRET is Medusa's jwtSecret (or set DUST_JWT_PUBLIC_KEY).",
-        )
-    if settings.jwt_secret:
-        return (
-            "all are set, and strong enough; recommended: let Medusa sign tokens with RS256 and set "
-            "DUST_JWT_PUBLIC_KEY instead of DUST_JWT_SECRET, for with that secret one can sign administrators' tokens"
-        )
-    return "all are set, and strong enough"
-
-
-_CHECKS = (Check("secrets", _secrets), *DATABASE_CHECKS, *PROCESS_CHECKS, *MEDUSA_CHECKS)
+_CHECKS = (*SECRET_CHECKS, *DATABASE_CHECKS, *PROCESS_CHECKS, *MEDUSA_CHECKS)

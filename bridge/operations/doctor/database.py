@@ -6,7 +6,7 @@ from sqlalchemy import text
 
 from bridge.clock import read_offset
 from bridge.db import APP_ROLE, SESSION_SETTINGS, DatabaseAway, migrations, transaction
-from bridge.operations.doctor.check import Check, Wrong, compare_clocks
+from bridge.operations.doctor.finding import Check, Wrong, compare_clocks
 from bridge.programme.earning import EarnWhen
 from bridge.programme.versions import current_version
 from bridge.settings import Settings

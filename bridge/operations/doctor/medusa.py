@@ -9,7 +9,7 @@ from bridge.clock import real_now
 from bridge.errors import DustError
 from bridge.medusa.client import make_medusa
 from bridge.medusa.transport import Probe
-from bridge.operations.doctor.check import WAITING_TOLERANCE, Check, Wrong, compare_clocks, minutes
+from bridge.operations.doctor.finding import WAITING_TOLERANCE, Check, Wrong, compare_clocks, minutes
 from bridge.settings import Settings
 
 # The resources that Dust regularly reads with the key.

@@ -7,7 +7,7 @@ import httpx
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.inbox.listing import count_failed, oldest_waiting
-from bridge.operations.doctor.check import WAITING_TOLERANCE, Check, Wrong, minutes
+from bridge.operations.doctor.finding import WAITING_TOLERANCE, Check, Wrong, minutes
 from bridge.outgoing.queries import count_open, list_webhooks, oldest_waiting_webhook
 from bridge.outgoing.tables import OutgoingWebhookState
 from bridge.queue.broker import broker_problem

@@ -1,4 +1,4 @@
-"""The Idempotency-Key of a request that must not take effect twice."""
+"""The Idempotency-Key header. What a repeated key means is decided where its first answer is stored: `KeyReused`."""
 
 import re
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""What a check is and finds, and what several checks need."""
+"""`Check`, `Finding` and `Wrong`, and what several checks need. Each check is in the module of what it examines."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
