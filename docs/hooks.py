@@ -146,7 +146,8 @@ def api_page() -> str:
 def _operation(method: str, path: str, operation: dict[str, Any]) -> Iterator[str]:
     yield from (f"### {method} {path}", "", operation.get("description", operation["summary"]), "")
     callers = [name for option in operation["security"] for name in option]
-    yield from (f"Bearer token: {' or '.join(callers)}." if callers else "No token.", "")
+    required = "Bearer token, optional" if {} in operation["security"] else "Bearer token"
+    yield from (f"{required}: {' or '.join(callers)}." if callers else "No token.", "")
     if operation.get("parameters"):
         rows = [
             (f"`{each['name']}`", each["in"], _type(each["schema"]), each.get("description", ""))
