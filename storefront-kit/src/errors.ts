@@ -46,7 +46,9 @@ export function errorOfResponse(response: Response, body: unknown, request: stri
 /** The error of a request without a response. */
 export function errorOfFailure(failure: unknown, request: string): DustError {
   const { name, message, cause } = failure as { name?: string; message?: string; cause?: { code?: string } }
-  const detail = `${request}: ${cause?.code ?? message ?? name}`
+  // Node quotes a header that it refuses, such as a token with a line break.
+  const reason = (cause?.code ?? message ?? name)?.replace(/Bearer [^]*/, "Bearer …")
+  const detail = `${request}: ${reason}`
   if (name === "TimeoutError" || name === "AbortError") return clientError("timeout", { detail })
   // The body was not the JSON that its status promised.
   if (name === "SyntaxError") return clientError("unavailable", { detail })
