@@ -132,7 +132,7 @@ describe("redeeming", () => {
       </>,
       { onCartChange },
     )
-    actions.quote.mockResolvedValue({ data: { ...QUOTE, available: 700, max_dust: 500, max_value: "5.00" } })
+    actions.quote.mockResolvedValue({ data: { ...QUOTE, available: 700, max_dust: 400, max_value: "4.00" } })
     actions.balance.mockResolvedValue({ error: { code: "timeout", message: "" } })
 
     type("500")
@@ -142,7 +142,7 @@ describe("redeeming", () => {
     expect(within(screen.getByRole("status")).getByText("500 stars used: €5.00 off.")).toBeTruthy()
     expect(onCartChange).toHaveBeenCalledOnce()
     // The field does not keep the old number, and the navigation shows what the panel shows.
-    expect(field().value).toBe("500")
+    expect(field().value).toBe("400")
     expect(screen.getByText("700 stars")).toBeTruthy()
     expect(screen.getByText("You have 700 stars")).toBeTruthy()
   })
@@ -261,6 +261,8 @@ describe("what is used already", () => {
     expect(onCartChange).toHaveBeenCalled()
 
     // Dust needs a moment to take the code out of the cart.
+    await act(() => vi.advanceTimersByTimeAsync(6_000))
+    expect(screen.getByText("The time is over")).toBeTruthy()
     actions.quote.mockResolvedValue({ data: QUOTE })
     await act(() => vi.advanceTimersByTimeAsync(6_000))
     expect(screen.queryByText("Used for this cart")).toBeNull()

@@ -1,6 +1,6 @@
 // @vitest-environment jsdom
 import { act } from "@testing-library/react"
-import { StrictMode } from "react"
+import { StrictMode, Suspense, type ReactNode } from "react"
 import { hydrateRoot } from "react-dom/client"
 import { renderToString } from "react-dom/server"
 import { expect, test, vi } from "vitest"
@@ -21,7 +21,7 @@ import {
   TierProgress,
   type DustProviderProps,
 } from "../../src/react/index.js"
-import { actionsWith, APPLIED, BALANCE, QUOTE, REDEMPTION, settle, Shop, TRANSACTION } from "./support.js"
+import { actionsWith, APPLIED, BALANCE, NOW, QUOTE, REDEMPTION, settle, Shop, TRANSACTION } from "./support.js"
 
 const quote = { ...QUOTE, redemptions: [APPLIED] }
 
@@ -50,6 +50,7 @@ test.each<[string, Partial<DustProviderProps>]>([
   ["in German, from right to left", { initial: { balance: BALANCE }, messages: de, locale: "de-DE", dir: "rtl" }],
 ])("the first render of the browser is the server's, %s", async (_, props) => {
   const console = vi.spyOn(globalThis.console, "error")
+  vi.useFakeTimers({ now: NOW, toFake: ["Date"] })
   const actions = actionsWith()
   const onRecoverableError = vi.fn()
   const page = (
@@ -64,6 +65,8 @@ test.each<[string, Partial<DustProviderProps>]>([
   for (const action of Object.values(actions)) expect(action).not.toHaveBeenCalled()
   document.body.append(container)
 
+  // The page travels, and the browser's clock is another one.
+  vi.setSystemTime(NOW + 90_000)
   const root = await act(async () => hydrateRoot(container, page, { onRecoverableError }))
   await settle()
 
@@ -72,6 +75,41 @@ test.each<[string, Partial<DustProviderProps>]>([
   expect(console).not.toHaveBeenCalled()
   await act(async () => root.unmount())
   container.remove()
+})
+
+test("a part of the page that wakes up late begins with what the server rendered, too", async () => {
+  let isAwake = true
+  let wake: () => void = () => {}
+  const sleep = new Promise<void>((resolve) => (wake = resolve))
+  function Late({ children }: { children: ReactNode }) {
+    if (!isAwake) throw sleep
+    return children
+  }
+  const page = (
+    <Shop>
+      <NavBalance />
+      <Suspense fallback="…">
+        <Late>
+          <BalanceSummary />
+        </Late>
+      </Suspense>
+    </Shop>
+  )
+  const onRecoverableError = vi.fn()
+  const container = document.createElement("div")
+  container.innerHTML = renderToString(page)
+
+  isAwake = false
+  const root = await act(async () => hydrateRoot(container, page, { onRecoverableError }))
+  await settle()
+  expect(container.textContent).toContain("1,200 stars")
+  isAwake = true
+  await act(async () => wake())
+  await settle()
+
+  expect(container.textContent).toContain("1,200 available")
+  expect(onRecoverableError).not.toHaveBeenCalled()
+  await act(async () => root.unmount())
 })
 
 test("the server's data is in its page, before anything is loaded", () => {
