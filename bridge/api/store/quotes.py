@@ -41,7 +41,7 @@ from bridge.redemptions.carts import (
     product_ids,
     without,
 )
-from bridge.redemptions.pricing.basket import Basket
+from bridge.redemptions.pricing.basket import basket_of_amount
 from bridge.redemptions.pricing.terms import (
     discount_offer,
     unpaid_units,
@@ -144,7 +144,7 @@ def _quote(customer_id: CustomerId, body: QuoteRequest) -> Quote:
         open_redemptions = open_for_cart(connection, customer_id, cart) if cart else []
         too_many_open = has_max_open(connection, customer_id)
     rules, amount = programme.redeem, body.amount or Decimal(0)
-    basket_or_amount = basket or Basket(currency_code=currency, total=amount, max_discount=amount * rules.max_share)
+    basket_or_amount = basket or basket_of_amount(amount, currency_code=currency, max_share=rules.max_share)
     may_redeem = 0 if too_many_open else available
     offer = discount_offer(rules, currency_code=currency, available=may_redeem, basket=basket_or_amount)
     free = free_products(rules)

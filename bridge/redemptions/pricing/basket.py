@@ -71,6 +71,11 @@ def basket_of(
     )
 
 
+def basket_of_amount(amount: Decimal, *, currency_code: str, max_share: Decimal) -> Basket:
+    """Compute what points may take off an amount for which there is no cart yet."""
+    return Basket(currency_code=currency_code, total=amount, max_discount=amount * max_share)
+
+
 def _expected(discount: OpenDiscount, lines: Iterable[CartLine], total: Decimal, currency_code: str) -> Decimal:
     """Return what a code that is not in the cart yet will take off it."""
     if discount.value is not None:
