@@ -119,6 +119,13 @@ def _answers(url: str) -> bool:
 
 
 def shows_points(url: str, token: str, points: int) -> bool:
-    """Whether the home page of a signed-in customer has a product and this balance."""
-    page = httpx.get(url, cookies={"shop_token": token}, timeout=30, trust_env=False)
-    return page.is_success and 'href="/products/' in page.text and f">{points}<" in page.text
+    """Whether the home page of a signed-in customer has a product and this balance, soon.
+
+    The first page after the start is slow, and a page does not wait long for points.
+    """
+
+    def shows() -> bool:
+        page = httpx.get(url, cookies={"shop_token": token}, timeout=30, trust_env=False)
+        return page.is_success and 'href="/products/' in page.text and f"{points} points" in page.text
+
+    return until(shows, _START_SECONDS)

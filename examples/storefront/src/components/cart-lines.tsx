@@ -1,8 +1,8 @@
 import type { HttpTypes } from "@medusajs/types"
 import Link from "next/link"
 import { changeQuantity } from "@/lib/actions"
-import { formatMoney } from "@/lib/money"
 import { Field, Form } from "./form"
+import { Price } from "./price"
 import { ProductArt } from "./product-art"
 
 export function CartLines({ cart }: { cart: HttpTypes.StoreCart }) {
@@ -15,9 +15,7 @@ export function CartLines({ cart }: { cart: HttpTypes.StoreCart }) {
             <h2>
               <Link href={`/products/${line.product_handle}`}>{line.product_title}</Link>
             </h2>
-            <p className="hint">
-              {line.variant_title}
-            </p>
+            <p className="hint">{line.variant_title}</p>
             <div className="quantity">
               <Form action={changeQuantity} submit="Update" quiet>
                 <input type="hidden" name="line_id" value={line.id} />
@@ -33,15 +31,42 @@ export function CartLines({ cart }: { cart: HttpTypes.StoreCart }) {
                   defaultValue={line.quantity}
                 />
               </Form>
-              <Form action={changeQuantity} submit={<>Remove<span className="visually-hidden"> {line.product_title}</span></>} quiet>
+              <Form
+                action={changeQuantity}
+                submit={
+                  <>
+                    Remove<span className="visually-hidden"> {line.product_title}</span>
+                  </>
+                }
+                quiet
+              >
                 <input type="hidden" name="line_id" value={line.id} />
                 <input type="hidden" name="quantity" value="0" />
               </Form>
             </div>
           </div>
-          <p className="price">{formatMoney(line.original_total ?? 0, cart.currency_code)}</p>
+          <p className="price">
+            <LinePrice line={line} lines={cart.items ?? []} currency={cart.currency_code} />
+          </p>
         </li>
       ))}
     </ul>
   )
+}
+
+interface LineProps {
+  line: HttpTypes.StoreCartLineItem | HttpTypes.StoreOrderLineItem
+  lines: { product_id?: string | null }[]
+  currency: string
+}
+
+export function LinePrice({ line, lines, currency }: LineProps) {
+  const ids = lines.flatMap(({ product_id: id }) => id ?? [])
+  const amount = line.original_total ?? 0
+  return <Price productId={line.product_id ?? ""} amount={amount} currency={currency} quantity={line.quantity} ids={ids} />
+}
+
+/** Names of products by their id, for what the kit says about them. */
+export function namesOf(cart: HttpTypes.StoreCart): Record<string, string> {
+  return Object.fromEntries((cart.items ?? []).map((line) => [line.product_id, line.product_title ?? line.title]))
 }

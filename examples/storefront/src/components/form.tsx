@@ -40,11 +40,7 @@ export function Message({ state }: { state: ActionState }) {
   )
 }
 
-export function Field({
-  label,
-  name,
-  ...rest
-}: { label: string; name: string } & React.InputHTMLAttributes<HTMLInputElement>) {
+export function Field({ label, name, ...rest }: { label: string; name: string } & React.InputHTMLAttributes<HTMLInputElement>) {
   return (
     <label className="field">
       <span>{label}</span>

@@ -1,3 +1,4 @@
+import { NavBalance } from "dust-storefront-kit/react"
 import Link from "next/link"
 import { Suspense } from "react"
 import { dust } from "@/lib/dust"
@@ -10,7 +11,13 @@ export function Nav() {
       <Link href="/" className="brand">
         <svg viewBox="0 0 32 32" width="28" height="28" aria-hidden="true">
           <circle cx="16" cy="13" r="7" fill="var(--accent)" />
-          <path d="M3 22q6.5-6 13 0t13 0M3 28q6.5-6 13 0t13 0" fill="none" stroke="currentColor" strokeWidth="2.4" strokeLinecap="round" />
+          <path
+            d="M3 22q6.5-6 13 0t13 0M3 28q6.5-6 13 0t13 0"
+            fill="none"
+            stroke="currentColor"
+            strokeWidth="2.4"
+            strokeLinecap="round"
+          />
         </svg>
         Quayside
       </Link>
@@ -19,8 +26,8 @@ export function Nav() {
         <Suspense fallback={<Link href="/account">Account</Link>}>
           <AccountLink />
         </Suspense>
-        <Suspense fallback={<span className="points" />}>
-          <Points />
+        <Suspense fallback={<span className="dust dust-nav dust-nav-empty" />}>
+          <OwnPoints />
         </Suspense>
         <Suspense fallback={<CartLink count={0} />}>
           <OwnCart />
@@ -34,18 +41,10 @@ async function AccountLink() {
   return (await getCustomer()) ? <Link href="/account">Account</Link> : <Link href="/login">Log in</Link>
 }
 
-async function Points() {
-  if (!(await getToken())) return null
-  const { data } = await dust.balance()
-  return (
-    <span className="points">
-      {data && (
-        <>
-          <strong>{data.available}</strong> points
-        </>
-      )}
-    </span>
-  )
+/** Read on the server, so that it is there before the scripts are. */
+async function OwnPoints() {
+  const { data } = (await getToken()) ? await dust.balance() : {}
+  return <NavBalance balance={data} href="/account" />
 }
 
 async function OwnCart() {

@@ -1,21 +1,30 @@
 import type { HttpTypes } from "@medusajs/types"
+import { EarnHint } from "dust-storefront-kit/react"
 import Link from "next/link"
-import { formatMoney, lowestPrice } from "@/lib/money"
+import { lowestPrice } from "@/lib/money"
+import { Price } from "./price"
 import { ProductArt } from "./product-art"
 
 export function ProductGrid({ products, currency }: { products: HttpTypes.StoreProduct[]; currency: string }) {
+  const ids = products.map(({ id }) => id)
   return (
     <ul className="grid">
       {products.map((product) => (
         <li key={product.id}>
-          <ProductCard product={product} currency={currency} />
+          <ProductCard product={product} currency={currency} ids={ids} />
         </li>
       ))}
     </ul>
   )
 }
 
-function ProductCard({ product, currency }: { product: HttpTypes.StoreProduct; currency: string }) {
+interface CardProps {
+  product: HttpTypes.StoreProduct
+  currency: string
+  ids: string[]
+}
+
+function ProductCard({ product, currency, ids }: CardProps) {
   const price = lowestPrice(product)
   return (
     <article className="card">
@@ -23,7 +32,16 @@ function ProductCard({ product, currency }: { product: HttpTypes.StoreProduct; c
       <h3>
         <Link href={`/products/${product.handle}`}>{product.title}</Link>
       </h3>
-      <p className="price">{price === undefined ? "Not sold in your region" : formatMoney(price.shown, currency)}</p>
+      {price === undefined ? (
+        <p>Not sold in your region</p>
+      ) : (
+        <>
+          <p className="price">
+            <Price productId={product.id} amount={price.shown} currency={currency} ids={ids} />
+          </p>
+          <EarnHint productId={product.id} amount={price.net} />
+        </>
+      )}
     </article>
   )
 }

@@ -7,8 +7,7 @@ export async function RegionSelect() {
   return (
     <AutoForm action={chooseRegion} className="region">
       <label>
-        Deliver to{" "}
-        {/* The key shows the region of the last render, also where the choice was refused. */}
+        Deliver to {/* The key shows the region of the last render, also where the choice was refused. */}
         <select name="region_id" defaultValue={region.id} key={region.id}>
           {regions.map(({ id, name, currency_code }) => (
             <option key={id} value={id}>

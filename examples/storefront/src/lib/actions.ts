@@ -3,6 +3,7 @@
 import { placeOrder as complete } from "dust-storefront-kit/next"
 import { revalidatePath } from "next/cache"
 import { redirect } from "next/navigation"
+import { dust } from "./dust"
 import { medusa, sessionEnded, shopperMessage } from "./medusa"
 import { authHeaders, forgetCart, forgetToken, getCartId, setCartId, setRegionId, setToken } from "./session"
 import { getCart, getRegion } from "./shop"
@@ -118,7 +119,16 @@ export async function signUp(_: ActionState, form: FormData): Promise<ActionStat
   redirect(pageAfterLogin(form))
 }
 
+/** Points set aside for this cart would stay so for an hour: nobody can see the cart any more. */
+async function freePoints() {
+  const cartId = await getCartId()
+  if (!cartId) return
+  const { data } = await dust.redemptions({ cart_id: cartId, state: "active" })
+  await Promise.all((data?.redemptions ?? []).map(({ id }) => dust.release(id)))
+}
+
 export async function logOut(): Promise<void> {
+  await freePoints()
   await forgetToken()
   await forgetCart()
   revalidatePath("/", "layout")
@@ -154,8 +164,7 @@ export async function placeOrder(): Promise<ActionState> {
   try {
     const headers = await authHeaders()
     // A code that enters a cart ends its payment session, so it is started here. A total of 0 needs none.
-    if (cart.total > 0)
-      await medusa.store.payment.initiatePaymentSession(cart, { provider_id: "pp_system_default" }, {}, headers)
+    if (cart.total > 0) await medusa.store.payment.initiatePaymentSession(cart, { provider_id: "pp_system_default" }, {}, headers)
     const { order, error } = await complete(() => medusa.store.cart.complete(cart.id, {}, headers))
     if (error !== undefined) return { error }
     orderId = order.id

@@ -54,7 +54,11 @@ export const getCart = cache(async (): Promise<HttpTypes.StoreCart | undefined> 
   const id = await getCartId()
   if (!id) return undefined
   try {
-    const { cart } = await medusa.store.cart.retrieve(id, { fields: "+completed_at,+items.original_total,*shipping_methods" }, await authHeaders())
+    const { cart } = await medusa.store.cart.retrieve(
+      id,
+      { fields: "+completed_at,+items.original_total,*shipping_methods" },
+      await authHeaders(),
+    )
     return (cart as { completed_at?: string | null }).completed_at ? undefined : cart
   } catch (error) {
     if (missing(error)) return undefined

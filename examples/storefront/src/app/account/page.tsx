@@ -1,3 +1,12 @@
+import {
+  BalanceSummary,
+  ExpiringList,
+  History,
+  OpenRedemptions,
+  PendingList,
+  Referral,
+  TierProgress,
+} from "dust-storefront-kit/react"
 import type { Metadata } from "next"
 import Link from "next/link"
 import { redirect } from "next/navigation"
@@ -19,6 +28,15 @@ export default async function Account() {
         <form action={logOut}>
           <button className="button quiet">Log out</button>
         </form>
+      </div>
+      <div className="tiles">
+        <BalanceSummary />
+        <OpenRedemptions />
+        <TierProgress />
+        <PendingList />
+        <ExpiringList />
+        <History />
+        <Referral />
       </div>
       <section className="panel">
         <h2>Your orders</h2>

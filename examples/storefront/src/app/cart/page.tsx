@@ -1,6 +1,7 @@
+import { CheckoutPanel } from "dust-storefront-kit/react"
 import type { Metadata } from "next"
 import Link from "next/link"
-import { CartLines } from "@/components/cart-lines"
+import { CartLines, namesOf } from "@/components/cart-lines"
 import { Totals } from "@/components/totals"
 import { getCart } from "@/lib/shop"
 
@@ -22,12 +23,20 @@ export default async function Cart() {
       <h1>Your cart</h1>
       <div className="columns">
         <CartLines cart={cart} />
-        <aside className="panel">
-          <h2>Sum</h2>
-          <Totals sums={cart} />
-          <Link href="/checkout" className="button wide">
-            Go to the checkout
-          </Link>
+        <aside className="side">
+          <div className="panel">
+            <h2>Sum</h2>
+            <Totals sums={cart} />
+            <Link href="/checkout" className="button wide">
+              Go to the checkout
+            </Link>
+          </div>
+          <CheckoutPanel
+            version={cart.updated_at}
+            names={namesOf(cart)}
+            signInHref="/login?next=/cart"
+            signUpHref="/signup?next=/cart"
+          />
         </aside>
       </div>
     </>

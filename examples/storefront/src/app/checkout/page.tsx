@@ -1,7 +1,9 @@
+import { CheckoutPanel } from "dust-storefront-kit/react"
 import type { HttpTypes } from "@medusajs/types"
 import type { Metadata } from "next"
 import Link from "next/link"
 import { AutoForm } from "@/components/auto-form"
+import { LinePrice, namesOf } from "@/components/cart-lines"
 import { Field, Form } from "@/components/form"
 import { PlaceOrder } from "@/components/place-order"
 import { Totals } from "@/components/totals"
@@ -59,18 +61,28 @@ export default async function Checkout() {
             <p>You pay on delivery: this shop uses Medusa's manual payment provider.</p>
           </section>
         </div>
-        <aside className="panel">
-          <h2>Your order</h2>
-          <ul className="short-lines">
-            {cart.items.map((line) => (
-              <li key={line.id}>
-                {line.quantity} × {line.product_title}
-                <span className="price">{formatMoney(line.original_total ?? 0, cart.currency_code)}</span>
-              </li>
-            ))}
-          </ul>
-          <Totals sums={cart} />
-          <PlaceOrder missing={whatIsMissing(cart, Boolean(chosen))} />
+        <aside className="side">
+          <CheckoutPanel
+            version={cart.updated_at}
+            names={namesOf(cart)}
+            signInHref="/login?next=/checkout"
+            signUpHref="/signup?next=/checkout"
+          />
+          <div className="panel">
+            <h2>Your order</h2>
+            <ul className="short-lines">
+              {cart.items.map((line) => (
+                <li key={line.id}>
+                  {line.quantity} × {line.product_title}
+                  <span className="price">
+                    <LinePrice line={line} lines={cart.items ?? []} currency={cart.currency_code} />
+                  </span>
+                </li>
+              ))}
+            </ul>
+            <Totals sums={cart} />
+            <PlaceOrder missing={whatIsMissing(cart, Boolean(chosen))} />
+          </div>
         </aside>
       </div>
     </>
@@ -96,8 +108,18 @@ function AddressForm({
   return (
     <Form action={saveAddress} submit="Save the address" className="address" quiet={Boolean(known?.address_1)}>
       <Field label="E-mail" name="email" type="email" autoComplete="email" defaultValue={cart.email ?? customer?.email} />
-      <Field label="First name" name="first_name" autoComplete="given-name" defaultValue={known?.first_name ?? customer?.first_name ?? ""} />
-      <Field label="Last name" name="last_name" autoComplete="family-name" defaultValue={known?.last_name ?? customer?.last_name ?? ""} />
+      <Field
+        label="First name"
+        name="first_name"
+        autoComplete="given-name"
+        defaultValue={known?.first_name ?? customer?.first_name ?? ""}
+      />
+      <Field
+        label="Last name"
+        name="last_name"
+        autoComplete="family-name"
+        defaultValue={known?.last_name ?? customer?.last_name ?? ""}
+      />
       <Field label="Street and number" name="address_1" autoComplete="address-line1" defaultValue={known?.address_1 ?? ""} />
       <Field label="Postal code" name="postal_code" autoComplete="postal-code" defaultValue={known?.postal_code ?? ""} />
       <Field label="City" name="city" autoComplete="address-level2" defaultValue={known?.city ?? ""} />

@@ -15,7 +15,13 @@ export default async function SignUp({ searchParams }: { searchParams: Promise<{
         <Field label="First name" name="first_name" autoComplete="given-name" />
         <Field label="Last name" name="last_name" autoComplete="family-name" />
         <Field label="E-mail" name="email" type="email" autoComplete="email" />
-        <Field label="Password, at least 8 characters" name="password" type="password" minLength={8} autoComplete="new-password" />
+        <Field
+          label="Password, at least 8 characters"
+          name="password"
+          type="password"
+          minLength={8}
+          autoComplete="new-password"
+        />
       </Form>
       <p>
         You have an account? <Link href={next ? `/login?next=${encodeURIComponent(next)}` : "/login"}>Log in</Link>

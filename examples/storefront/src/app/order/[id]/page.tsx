@@ -1,3 +1,4 @@
+import { ThankYou } from "dust-storefront-kit/react"
 import type { Metadata } from "next"
 import Link from "next/link"
 import { notFound } from "next/navigation"
@@ -29,18 +30,21 @@ export default async function Order({ params }: { params: Promise<{ id: string }
           </ul>
           <Totals sums={order} />
         </section>
-        <aside className="panel">
-          <h2>It goes to</h2>
-          <address>
-            {order.shipping_address?.first_name} {order.shipping_address?.last_name}
-            <br />
-            {order.shipping_address?.address_1}
-            <br />
-            {order.shipping_address?.postal_code} {order.shipping_address?.city}
-          </address>
-          <Link href="/products" className="button quiet">
-            Go on shopping
-          </Link>
+        <aside className="side">
+          <ThankYou orderId={order.id} signInHref="/login" signUpHref="/signup" />
+          <div className="panel">
+            <h2>It goes to</h2>
+            <address>
+              {order.shipping_address?.first_name} {order.shipping_address?.last_name}
+              <br />
+              {order.shipping_address?.address_1}
+              <br />
+              {order.shipping_address?.postal_code} {order.shipping_address?.city}
+            </address>
+            <Link href="/products" className="button quiet">
+              Go on shopping
+            </Link>
+          </div>
         </aside>
       </div>
     </>

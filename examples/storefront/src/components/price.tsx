@@ -1,0 +1,32 @@
+import { PointsPrice } from "dust-storefront-kit/react"
+import { Suspense } from "react"
+import { listPointsPrices } from "@/lib/dust"
+import { formatMoney } from "@/lib/money"
+
+interface PriceProps {
+  productId: string
+  /** In money, with tax, for the whole quantity. */
+  amount: number
+  currency: string
+  quantity?: number
+  /** Products of the page: the points prices of all of them are asked for in one call. */
+  ids: string[]
+}
+
+/** A price in money, points or either. While Dust does not answer, its place stays empty. */
+export function Price(props: PriceProps) {
+  return (
+    <Suspense fallback={<span className="dust dust-price dust-price-empty" />}>
+      <Loaded {...props} />
+    </Suspense>
+  )
+}
+
+async function Loaded({ productId, amount, currency, quantity, ids }: PriceProps) {
+  const prices = await listPointsPrices(ids.join())
+  return (
+    <PointsPrice price={prices[productId] ?? null} quantity={quantity}>
+      {formatMoney(amount, currency)}
+    </PointsPrice>
+  )
+}
