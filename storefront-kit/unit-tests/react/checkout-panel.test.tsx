@@ -358,6 +358,14 @@ describe("bad days", () => {
     expect(screen.getByRole("slider")).toBeTruthy()
   })
 
+  test("a cart that Dust refuses has the sentence of Dust", async () => {
+    await show(<CheckoutPanel />, {
+      actions: actionsWith({ quote: failing("unknown_cart", "Please sign in to the account of this cart to use points.", 404) }),
+    })
+
+    expect(screen.getByText("Please sign in to the account of this cart to use stars.")).toBeTruthy()
+  })
+
   test("Dust that goes down later leaves the last quote", async () => {
     const actions = actionsWith()
     const { rerender } = await show(<CheckoutPanel version={1} />, { actions })

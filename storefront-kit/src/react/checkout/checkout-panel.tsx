@@ -37,10 +37,12 @@ export function CheckoutPanel(props: CheckoutPanelProps) {
   if (quote) return <Panel {...props} quote={quote} />
   if (loading) return <Skeleton name="panel" title={title} />
   const isSignedOut = error?.code === "not_authenticated"
+  // The API says what to do; a failure has nothing to say but that the order does not need points.
+  const isRefused = isSignedOut || (error?.status !== undefined && error.status < 500)
   return (
     <Section name="panel" title={title}>
       <Notice place="checkout" />
-      <p className="dust-muted">{isSignedOut && error ? texts.error(error) : t("panelUnavailable")}</p>
+      <p className="dust-muted">{error && isRefused ? texts.error(error) : t("panelUnavailable")}</p>
       {isSignedOut && props.signInHref ? (
         <a className="dust-button" href={props.signInHref}>
           {t("guestSignIn")}
