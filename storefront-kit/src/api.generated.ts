@@ -529,7 +529,7 @@ export interface paths {
         put?: never;
         /**
          * Preview Change
-         * @description Preview a cancel, a return or a refund by settlement's own computation. Changes nothing.
+         * @description Preview a change of the order by settlement's own computation. Changes nothing.
          */
         post: operations["preview_change"];
         delete?: never;
@@ -3009,7 +3009,9 @@ export interface components {
         };
         /**
          * PreviewRequest
-         * @description What the merchant is about to do: cancel the order, or receive a return or refund money, or both.
+         * @description What the merchant is about to do: cancel the order, confirm a change of it, receive a return, refund money.
+         *
+         *     A return and a refund can be previewed together.
          */
         PreviewRequest: {
             /**
@@ -3017,6 +3019,12 @@ export interface components {
              * @default false
              */
             cancel: boolean;
+            /**
+             * Open Change
+             * @description Confirm the order edit, return, exchange or claim that is open in Medusa
+             * @default false
+             */
+            open_change: boolean;
             /**
              * Returns
              * @default []
