@@ -74,6 +74,39 @@ def oldest_waiting(connection: Connection) -> datetime | None:
     return oldest
 
 
+@dataclass(frozen=True, kw_only=True)
+class FailureCause:
+    """Failed events with the same type and error code."""
+
+    type: str
+    error_code: str | None
+    events: int
+    reason: str | None
+    """That of one of them."""
+    oldest_received_at: datetime
+    newest_received_at: datetime
+
+
+def list_failure_causes(connection: Connection, *, limit: int) -> list[FailureCause]:
+    """The causes of failed events, the most frequent first."""
+    event = webhook_event.c
+    query = (
+        select(
+            event.type,
+            event.error_code,
+            func.count().label("events"),
+            func.max(event.reason).label("reason"),
+            func.min(event.received_at).label("oldest_received_at"),
+            func.max(event.received_at).label("newest_received_at"),
+        )
+        .where(event.state == EventState.FAILED.value)
+        .group_by(event.type, event.error_code)
+        .order_by(func.count().desc(), event.type, event.error_code)
+        .limit(limit)
+    )
+    return [FailureCause(**row._mapping) for row in connection.execute(query)]
+
+
 def count_failed(connection: Connection) -> int:
     """Number of failed events; a partial index covers them."""
     return _count(connection, EventState.FAILED)

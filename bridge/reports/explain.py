@@ -3,7 +3,7 @@
 Facts → rule version → lot → expiry: each sentence comes with the ids that support and auditors need.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from bridge.clock import now
-from bridge.ids import CustomerId
+from bridge.ids import CustomerId, OrderId
 from bridge.ledger.merges import merges_of
 from bridge.ledger.postings import Kind
 from bridge.ledger.statements import Balance, read_balance
@@ -19,11 +19,13 @@ from bridge.ledger.tables import dust_lot, dust_lot_use, dust_transaction
 from bridge.programme.days import local_date
 from bridge.programme.tiers import TierBasis, format_needed
 from bridge.programme.versions import Version, current_version, versions_by_number
-from bridge.settlement.escrow import Escrow, Proof, escrows_of, read_entries
+from bridge.settlement.escrow import Escrow, Proof, UnknownEscrow, escrows_of, read_entries, read_escrow
+from bridge.settlement.order_points import spending_on
 from bridge.settlement.reasons import rules_at_work
-from bridge.settlement.tables import EscrowState, order_settlement
+from bridge.settlement.tables import EscrowState, order_former_owner, order_settlement
 from bridge.settlement.tiers import CustomerTier, read_tier
 
+_MAX_ORDER_ROWS = 200
 _ENTRIES = {
     "set_aside": "{dust} points of order {order} were put into escrow for the guest.",
     "taken_back": "{dust} points were taken back: the order was canceled, returned or changed.",
@@ -79,17 +81,52 @@ def explain(connection: Connection, customer_id: CustomerId, *, limit: int = 100
         .order_by(dust_transaction.c.version.desc())
         .limit(limit)
     ).all()
+    balance = read_balance(connection, customer_id)
+    steps = _steps(connection, customer_id, rows[::-1])
+    tier = read_tier(connection, customer_id, now=now())
+    time_zone = current_version(connection).programme.time_zone
+    told = (*_summary(balance, time_zone), *(_tier_sentence(tier) if tier else ()), *_merges(connection, customer_id))
+    return Explanation(balance=balance, tier=tier, summary=told, steps=steps)
+
+
+def explain_order(connection: Connection, order_id: OrderId) -> list[str]:
+    """Explain what happened to the points of an order, oldest first, in the ledgers of all who had it."""
+    rows, former = dust_transaction.c, order_former_owner.c
+    found = connection.execute(
+        select(dust_transaction)
+        .where(
+            rows.customer_id.in_(
+                select(order_settlement.c.customer_id)
+                .where(order_settlement.c.order_id == order_id)
+                .union(select(former.customer_id).where(former.order_id == order_id))
+            ),
+            (rows.reference_id == order_id) | spending_on(order_id),
+        )
+        .order_by(rows.event_at, rows.created_at, rows.customer_id, rows.version)
+        .limit(_MAX_ORDER_ROWS)
+    ).all()
+    steps = {
+        (customer_id, step.transaction_id): step.sentence
+        for customer_id in {row.customer_id for row in found}
+        for step in _steps(connection, customer_id, [row for row in found if row.customer_id == customer_id])
+    }
+    return [*_escrow_of(connection, order_id), *(steps[row.customer_id, row.id] for row in found)]
+
+
+def _escrow_of(connection: Connection, order_id: OrderId) -> list[str]:
+    try:
+        return explain_escrow(connection, read_escrow(connection, order_id))
+    except UnknownEscrow:
+        return []
+
+
+def _steps(connection: Connection, customer_id: CustomerId, rows: Sequence[Row[Any]]) -> tuple[Step, ...]:
     versions = versions_by_number(connection, {row.programme_version for row in rows} - {None})
     notes = _order_notes(connection, customer_id)
     rules = rules_at_work(connection, customer_id)
     claims = _claims(escrows_of(connection, customer_id).values())
     parts = _lot_parts(connection, customer_id)
-    balance = read_balance(connection, customer_id)
-    steps = tuple(_step(row, versions, notes, rules, claims, parts.get(row.version, ())) for row in reversed(rows))
-    tier = read_tier(connection, customer_id, now=now())
-    time_zone = current_version(connection).programme.time_zone
-    told = (*_summary(balance, time_zone), *(_tier_sentence(tier) if tier else ()), *_merges(connection, customer_id))
-    return Explanation(balance=balance, tier=tier, summary=told, steps=steps)
+    return tuple(_step(row, versions, notes, rules, claims, parts.get(row.version, ())) for row in rows)
 
 
 def _lot_parts(connection: Connection, customer_id: CustomerId) -> dict[int, tuple[LotPart, ...]]:

@@ -3,8 +3,9 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, case, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, func, select
 
 from bridge.db.bulk import among
 from bridge.errors import NotFound
@@ -24,11 +25,22 @@ class OrderNotFound(NotFound):
         super().__init__("This order was not found among yours.")
 
 
+class OrderNotSettled(NotFound):
+    """Dust has no such order, or has not settled it yet."""
+
+    code = "order_not_settled"
+
+    def __init__(self, order_id: str) -> None:
+        super().__init__(f"Dust has not settled the order {order_id}.", order_id=order_id)
+
+
 @dataclass(frozen=True, kw_only=True)
 class OrderPoints:
     """What one order did to its customer's points. All figures are 0 or more."""
 
     order_id: OrderId
+    customer_id: CustomerId | None
+    """Medusa's record of the guest for a guest's order that nobody has claimed."""
     number: str | None
     earned: int
     """What the customer has from it now, pending points included."""
@@ -45,19 +57,35 @@ class OrderPoints:
     waits: bool
     """Whether it will earn later: when it is paid or completed, as the programme says."""
     placed_at: datetime | None
+    escrow: int
+    """What a guest can claim of it."""
+    note: str | None
+    """Why it earns nothing, or less than it is worth."""
 
 
 def read_order_points(connection: Connection, customer_id: CustomerId, order_id: OrderId) -> OrderPoints:
     """Return what this order of the customer did to their points. Raises `OrderNotFound`."""
-    order = order_settlement.c
-    row = connection.execute(
-        select(
-            order.order_number, order.booked, order.taken_back, order.earning_due, order.facts_canceled, order.gone,
-            order.placed_at,
-        ).where(order.order_id == order_id, order.customer_id == customer_id, order.facts_version.is_not(None))
-    ).one_or_none()  # fmt: skip
+    row = connection.execute(_settled(order_id).where(order_settlement.c.customer_id == customer_id)).one_or_none()
     if row is None:
         raise OrderNotFound
+    return _order_points(connection, row)
+
+
+def read_any_order_points(connection: Connection, order_id: OrderId) -> OrderPoints:
+    """Return what this order did to the points of the customer whom it belongs to. Raises `OrderNotSettled`."""
+    row = connection.execute(_settled(order_id)).one_or_none()
+    if row is None:
+        raise OrderNotSettled(order_id)
+    return _order_points(connection, row)
+
+
+def _settled(order_id: OrderId) -> Select[Any]:
+    order = order_settlement.c
+    return select(order_settlement).where(order.order_id == order_id, order.facts_version.is_not(None))
+
+
+def _order_points(connection: Connection, row: Row[Any]) -> OrderPoints:
+    customer_id, order_id = row.customer_id, row.order_id
     lots = dust_lot.c
     pending = connection.execute(
         select(
@@ -69,6 +97,7 @@ def read_order_points(connection: Connection, customer_id: CustomerId, order_id:
     spent, given_back = _spent(connection, customer_id, order_id)
     return OrderPoints(
         order_id=order_id,
+        customer_id=customer_id,
         number=row.order_number,
         earned=row.booked,
         pending=int(pending.amount),
@@ -78,23 +107,30 @@ def read_order_points(connection: Connection, customer_id: CustomerId, order_id:
         given_back=given_back,
         waits=not (row.earning_due or row.facts_canceled or row.gone),
         placed_at=row.placed_at,
+        escrow=row.escrowed,
+        note=row.note,
     )
 
 
-def _spent(connection: Connection, customer_id: CustomerId, order_id: OrderId) -> tuple[int, int]:
-    """Return what redemptions spent on the order, and how much was given back."""
+def spending_on(order_id: OrderId) -> ColumnElement[bool]:
+    """Ledger rows of redemptions that were spent on the order or given back."""
     codes, rows = dust_redemption_code.c, dust_transaction.c
     redemptions = select(codes.redemption_id).where((codes.order_id == order_id) | (codes.also_order_id == order_id))
-    query = select(
-        func.coalesce(func.sum(case((rows.kind == Kind.REDEEM, -rows.amount))), 0),
-        func.coalesce(func.sum(case((rows.kind == Kind.REFUND, rows.amount))), 0),
-    ).where(
-        rows.customer_id == customer_id,
+    return and_(
         rows.reference_type == "redemption",
         rows.reference_id.in_(redemptions),
         # Two orders may have used codes of one redemption: `redemptions/capture.py` writes which one it was.
         rows.description.endswith(f"({order_id})", autoescape=True),
     )
+
+
+def _spent(connection: Connection, customer_id: CustomerId | None, order_id: OrderId) -> tuple[int, int]:
+    """Return what redemptions spent on the order, and how much was given back."""
+    rows = dust_transaction.c
+    query = select(
+        func.coalesce(func.sum(case((rows.kind == Kind.REDEEM, -rows.amount))), 0),
+        func.coalesce(func.sum(case((rows.kind == Kind.REFUND, rows.amount))), 0),
+    ).where(rows.customer_id == customer_id, spending_on(order_id))
     spent, given_back = connection.execute(query).one()
     return int(spent), int(given_back)
 

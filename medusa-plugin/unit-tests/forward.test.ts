@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from "vitest"
-import { forwardAsAnybody, forwardAsCustomer, forwardAsOperator, targetOf } from "../src/api/forward"
+import { forwardAsAnybody, forwardAsCustomer, forwardAsOperator, forwardLongAsOperator, targetOf } from "../src/api/forward"
 
 describe("targetOf", () => {
   it("keeps the path and the query, below whatever path the bridge has", () => {
@@ -58,5 +58,9 @@ describe("the time that is waited for Dust", () => {
   it("is longer for what changes something, and for the dashboard", async () => {
     expect(await milliseconds(forwardAsCustomer, "POST", "/store/dust/redemptions")).toBe(10_000)
     expect(await milliseconds(forwardAsOperator, "GET", "/admin/dust/overview")).toBe(10_000)
+  })
+  it("is a minute for reports, exports and comparisons", async () => {
+    expect(await milliseconds(forwardLongAsOperator, "GET", "/admin/dust/reports/movements")).toBe(60_000)
+    expect(await milliseconds(forwardLongAsOperator, "POST", "/admin/dust/reconcile")).toBe(60_000)
   })
 })

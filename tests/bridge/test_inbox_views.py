@@ -127,6 +127,19 @@ def test_an_event_that_goes_through_at_once_has_no_history(api: TestClient) -> N
     assert one(api, "msg_1")["history"] == []
 
 
+def test_failed_events_are_counted_by_cause(three_days: TestClient) -> None:
+    causes = three_days.get("/admin/dust/events/causes", headers=tokens.admin()).json()["causes"]
+    assert [(each["type"], each["error_code"], each["events"]) for each in causes] == [
+        ("order.placed", "unknown_in_medusa", 2),
+        ("order.canceled", "unknown_in_medusa", 1),
+    ]
+    newest, oldest = (one(three_days, event_id)["received_at"] for event_id in ("new", "old"))
+    assert (causes[0]["newest_received_at"], causes[0]["oldest_received_at"]) == (newest, oldest)
+    assert causes[1]["reason"] == one(three_days, "mid")["reason"]
+    assert retry(three_days, type="order.placed", code="unknown_in_medusa") == causes[0]["events"]
+    assert three_days.get("/admin/dust/events/causes").status_code == 401
+
+
 def test_retry_of_all_failed_ones_leaves_the_others(three_days: TestClient, enqueued: list[Any]) -> None:
     enqueued.clear()
     assert retry(three_days) == 3

@@ -1,5 +1,6 @@
 """What a shopper sees of their orders' points: order numbers, pending points, and one order at a time."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -241,3 +242,66 @@ def test_an_order_takes_no_query(api: TestClient) -> None:
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "fields")
     answer = api.get("/store/dust/orders/order_7", headers=tokens.customer())
     assert answer.headers["cache-control"] == "private, no-store"
+
+
+def admin_order(api: TestClient, order_id: str) -> dict[str, Any]:
+    answer = api.get(f"/admin/dust/orders/{order_id}", headers=tokens.admin())
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def test_a_merchant_sees_what_an_order_did_and_why(api: TestClient, medusa: FakeMedusa) -> None:
+    give(800)
+    code = redeemed(api, FIVE_EUR)["code"]
+    settle(numbered(11, price=30), numbered(12, lines=[line(price=20, discount=5, code=code)]))
+    settle(numbered(12, version=2, status="canceled", lines=[line(price=20, discount=5, code=code)]))
+
+    found = admin_order(api, "order_12")
+
+    own = order_points(api, "order_12")
+    assert {key: found[key] for key in own} == own
+    assert (found["customer_id"], found["escrow"]) == ("cus_1", 0)
+    words = [re.sub(r"^[^:]*: | Balance .*$", "", sentence) for sentence in found["explanation"]]
+    assert [sentence.split(" with order")[0].split(" of redemption")[0] for sentence in words[:1]] == [
+        "15 points earned"
+    ]
+    assert len(words) == 4
+    assert any(sentence.startswith("500 points spent with redemption") for sentence in words)
+    assert any(sentence.startswith("500 points of redemption") for sentence in words)
+    assert any(sentence.startswith("15 points taken back for order order_12") for sentence in words)
+
+
+def test_a_merchant_sees_what_a_guest_can_claim(api: TestClient) -> None:
+    settle(numbered(7, guest=True, customer_id="cus_guest", email="ann@example.com"))
+    found = admin_order(api, "order_7")
+    assert (found["customer_id"], found["earned"], found["escrow"]) == ("cus_guest", 0, 10)
+    assert "10 points of order order_7 were put into escrow" in found["explanation"][0]
+    api.post("/admin/dust/customers/cus_1/claim", json={"email": "ann@example.com"}, headers=tokens.admin())
+    found = admin_order(api, "order_7")
+    assert (found["customer_id"], found["earned"], found["escrow"]) == ("cus_1", 10, 0)
+    assert "10 points earned with order order_7" in found["explanation"][-1]
+
+
+def test_a_merchant_sees_both_owners_of_a_transferred_order(api: TestClient) -> None:
+    settle(numbered(7))
+    settle(numbered(7, customer_id="cus_2", version=2))
+    found = admin_order(api, "order_7")
+    assert (found["customer_id"], found["earned"]) == ("cus_2", 10)
+    assert "10 points earned" in found["explanation"][0]
+    assert "10 points went with order order_7" in found["explanation"][1]
+    assert "10 points came with order order_7" in found["explanation"][2]
+
+
+def test_a_merchant_sees_why_an_order_earns_nothing(api: TestClient) -> None:
+    settle(numbered(7) | {"currency_code": "usd"})
+    found = admin_order(api, "order_7")
+    assert found["earned"] == 0
+    assert "usd" in found["note"].lower()
+
+
+def test_an_order_that_dust_does_not_have_is_not_found(api: TestClient) -> None:
+    answer = api.get("/admin/dust/orders/order_8", headers=tokens.admin())
+    assert (answer.status_code, answer.json()["code"]) == (404, "order_not_settled")
+    settle(numbered(8))
+    assert api.get("/admin/dust/orders/order_8", headers=tokens.customer()).status_code == 401

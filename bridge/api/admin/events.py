@@ -19,13 +19,15 @@ from bridge.http.paging import Cursor, Limit, Listing, decode_cursor, encode_cur
 from bridge.http.problems import describe_problems
 from bridge.http.schemas import Body, EventId, Id
 from bridge.inbox.history import Outcome, read_history
-from bridge.inbox.listing import EventSummary, list_events, read_event_row
+from bridge.inbox.listing import EventSummary, list_events, list_failure_causes, read_event_row
 from bridge.inbox.retry import retry_all, retry_event
 from bridge.inbox.selection import EventFilter
 from bridge.inbox.tables import EventState
 from bridge.queue.enqueue import INBOX_DRAIN, wake
 
 router = admin_router()
+
+_MAX_CAUSES = 100
 
 
 class EventResponse(BaseModel):
@@ -60,6 +62,21 @@ class EventDetail(EventResponse):
 class EventList(BaseModel):
     events: list[EventResponse]
     next_cursor: str | None
+
+
+class CauseResponse(BaseModel):
+    """Failed events with the same type and error code."""
+
+    type: str
+    error_code: str | None
+    events: int
+    reason: str | None = Field(description="That of one of these events")
+    oldest_received_at: datetime
+    newest_received_at: datetime
+
+
+class CauseList(BaseModel):
+    causes: list[CauseResponse]
 
 
 class RetryResponse(BaseModel):
@@ -114,6 +131,15 @@ def retry_many(who: AdminOperator, body: RetryRequest | None = None) -> RetryMan
         retried += number
         wake(INBOX_DRAIN)
     return RetryManyResponse(retried=retried, message=f"{retried} events will be handled again.")
+
+
+@router.get("/events/causes")
+def read_causes() -> CauseList:
+    """Return why events have failed, the most frequent cause first, with the number of events of each."""
+    with transaction() as connection:
+        return CauseList(
+            causes=[CauseResponse(**vars(each)) for each in list_failure_causes(connection, limit=_MAX_CAUSES)]
+        )
 
 
 @router.get("/events/{event_id}", responses=describe_problems(404, 422))

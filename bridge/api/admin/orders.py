@@ -1,4 +1,4 @@
-"""Admin API: what a change of an order would do to its customer's points, before it is made in Medusa."""
+"""Admin API: what an order did to its customer's points, and what a change of it in Medusa would do."""
 
 from decimal import Decimal
 from typing import Annotated, Self
@@ -6,6 +6,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, Field, model_validator
 
 from bridge.api.admin.routing import admin_router
+from bridge.api.store.orders import OwnOrderResponse, own_order_view
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import NotFound
@@ -17,9 +18,20 @@ from bridge.medusa.amounts import Number
 from bridge.medusa.client import Json, Medusa, UnknownInMedusa, get_medusa
 from bridge.medusa.orders import read_order
 from bridge.medusa.previewed_orders import OrderChange, changed, with_open_change
+from bridge.reports.explain import explain_order
+from bridge.settlement.order_points import read_any_order_points
 from bridge.settlement.preview import preview_order
 
 router = admin_router("/orders")
+
+
+class OrderPointsResponse(OwnOrderResponse):
+    """What an order did to the points of the customer whom it belongs to."""
+
+    customer_id: str | None = Field(description="Medusa's record of the guest, if a guest placed it")
+    escrow: int = Field(description="Points that a guest can claim")
+    note: str | None = Field(description="Why the order earns nothing, or less than it is worth")
+    explanation: list[str] = Field(description="What happened to its points, in sentences, oldest first")
 
 
 class UnknownOrder(NotFound):
@@ -29,6 +41,21 @@ class UnknownOrder(NotFound):
 
     def __init__(self, order_id: str) -> None:
         super().__init__(f"Medusa has no order {order_id}.", order_id=order_id)
+
+
+@router.get("/{order_id}", responses=describe_problems(404, 422))
+def read_order_points(order_id: PathId) -> OrderPointsResponse:
+    """Return what an order has earned, spent and given back, and why."""
+    with transaction() as connection:
+        points = read_any_order_points(connection, OrderId(order_id))
+        explanation = explain_order(connection, OrderId(order_id))
+    return OrderPointsResponse(
+        **own_order_view(points).model_dump(),
+        customer_id=points.customer_id,
+        escrow=points.escrow,
+        note=points.note,
+        explanation=explanation,
+    )
 
 
 class ReturnedItem(Body):

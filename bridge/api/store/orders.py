@@ -11,7 +11,7 @@ from bridge.http.auth import Customer
 from bridge.http.problems import describe_problems
 from bridge.http.schemas import PathId
 from bridge.ids import OrderId
-from bridge.settlement.order_points import read_order_points
+from bridge.settlement.order_points import OrderPoints, read_order_points
 
 router = store_router()
 
@@ -39,7 +39,10 @@ class OwnOrderResponse(BaseModel):
 def read_own_order(customer_id: Customer, order_id: PathId) -> OwnOrderResponse:
     """Return what one of the customer's orders has earned, spent and given back. Orders of others are not found."""
     with transaction() as connection:
-        points = read_order_points(connection, customer_id, OrderId(order_id))
+        return own_order_view(read_order_points(connection, customer_id, OrderId(order_id)))
+
+
+def own_order_view(points: OrderPoints) -> OwnOrderResponse:
     return OwnOrderResponse(
         order_id=points.order_id,
         order_number=points.number,

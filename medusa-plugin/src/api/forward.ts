@@ -5,6 +5,8 @@ import type DustModuleService from "../modules/dust/service"
 import { problem, readable, type Problem } from "./problems"
 
 const PATIENCE_SECONDS = 10
+// Reports, exports and a comparison with Medusa read many rows.
+const LONG_PATIENCE_SECONDS = 60
 // A shop's page waits for what a shopper reads: without points it is better than late.
 const SHOPPER_READ_SECONDS = 1.5
 // GET /store/dust/redemptions/:id?wait=… holds its answer back; the bridge waits no longer than this.
@@ -12,7 +14,7 @@ const LONGEST_WAIT_SECONDS = 30
 
 const PASSED_ON = ["idempotency-key", "if-match", "if-none-match"]
 const RATE_LIMITS = ["ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"]
-const PASSED_BACK = ["content-type", "etag", "cache-control", "retry-after", ...RATE_LIMITS]
+const PASSED_BACK = ["content-type", "content-disposition", "etag", "cache-control", "retry-after", ...RATE_LIMITS]
 
 type Headers = Record<string, string>
 
@@ -21,7 +23,12 @@ type Headers = Record<string, string>
  * as far as a route below /admin; the bridge writes down which of them it was.
  */
 export async function forwardAsOperator(req: MedusaRequest, res: MedusaResponse): Promise<void> {
-  await forward(req, res, { ...serviceToken(req), "x-dust-operator": String(actorOf(req)) })
+  await forward(req, res, asOperator(req))
+}
+
+/** Like `forwardAsOperator`, for what reads many rows. */
+export async function forwardLongAsOperator(req: MedusaRequest, res: MedusaResponse): Promise<void> {
+  await forward(req, res, asOperator(req), LONG_PATIENCE_SECONDS, LONG_PATIENCE_SECONDS)
 }
 
 /**
@@ -60,6 +67,10 @@ function bridgeOf(req: MedusaRequest): DustModuleService["bridge"] {
   return req.scope.resolve<DustModuleService>(DUST_MODULE).bridge
 }
 
+function asOperator(req: MedusaRequest): Headers {
+  return { ...serviceToken(req), "x-dust-operator": String(actorOf(req)) }
+}
+
 function serviceToken(req: MedusaRequest): Headers {
   return { authorization: `Bearer ${bridgeOf(req).token}` }
 }
@@ -69,6 +80,7 @@ async function forward(
   res: MedusaResponse,
   identity: Headers,
   readSeconds = PATIENCE_SECONDS,
+  writeSeconds = PATIENCE_SECONDS,
 ): Promise<void> {
   const target = targetOf(bridgeOf(req).bridge, req.originalUrl)
   if (!target) {
@@ -81,7 +93,7 @@ async function forward(
       headers: { ...identity, ...chosen(PASSED_ON, (name) => req.get(name)), "content-type": "application/json" },
       body: ["GET", "HEAD"].includes(req.method) ? undefined : JSON.stringify(req.body ?? {}),
       redirect: "error",
-      signal: AbortSignal.timeout(1000 * (askedToWait(target) + (req.method === "GET" ? readSeconds : PATIENCE_SECONDS))),
+      signal: AbortSignal.timeout(1000 * (askedToWait(target) + (req.method === "GET" ? readSeconds : writeSeconds))),
     })
     await pass(answer, res)
   } catch (error) {

@@ -118,6 +118,12 @@ export default defineMiddlewares({
       bodyParser: { sizeLimit: "1mb" },
     },
     {
+      // A batch has up to a thousand products.
+      matcher: "/admin/dust/products",
+      methods: ["POST"],
+      bodyParser: { sizeLimit: "1mb" },
+    },
+    {
       matcher: "/admin/dust/programme/simulate",
       methods: ["POST"],
       bodyParser: { sizeLimit: "1mb" },

@@ -51,7 +51,33 @@ export type DustOverview = Schemas["Overview"]
 /** Why a balance is what it is: of what it consists, and how it came about, oldest first. */
 export type DustExplanation = Schemas["ExplanationResponse"]
 export type DustProductSettings = Schemas["AdminProduct"]
+export type DustLiability = Schemas["LiabilityResponse"]
+export type DustMovements = Schemas["MovementsList"]
+export type DustExpiring = Schemas["ExpiringList"]
+export type DustBreakage = Schemas["CohortList"]
+export type DustCloses = Schemas["CloseList"]
+export type DustForecasts = Schemas["ForecastsResponse"]
+/** A customer who has or had points. */
+export type DustMember = Schemas["MemberResponse"]
+export type DustMemberList = Schemas["MemberList"]
+/** Points that a merchant gives to one customer or to many. */
+export type DustBonus = Schemas["BonusResponse"]
+/** The points of guest orders that a customer claims, or would claim. */
+export type DustClaim = Schemas["ClaimResponse"]
+export type DustMerge = Schemas["MergeResponse"]
+export type DustUnmerge = Schemas["UnmergeResponse"]
+/** What an order has earned, spent and given back, and why. */
+export type DustOrder = Schemas["OrderPointsResponse"]
+/** What a change of an order would do to its customer's points. */
+export type DustPreview = Schemas["PreviewResponse"]
 export type DustEvent = Schemas["EventResponse"]
+/** One event with its body and its attempts. */
+export type DustEventDetail = Schemas["EventDetail"]
+/** Why events have failed, with the number of events of each cause. */
+export type DustCauses = Schemas["CauseList"]
+export type DustOutgoingWebhook = Schemas["OutgoingWebhookResponse"]
+export type DustOutgoingWebhookList = Schemas["OutgoingWebhookList"]
+export type DustOutgoingWebhookDetail = Schemas["OutgoingWebhookDetail"]
 export type DustEventList = Schemas["EventList"]
 export type DustMultiplier = Schemas["Multiplier"]
 /** What a merchant writes; the storefront gets it as a `DustReward`. */

@@ -1,1 +1,1 @@
-export { forwardAsOperator as GET } from "../../../../forward"
+export { forwardLongAsOperator as GET } from "../../../../forward"

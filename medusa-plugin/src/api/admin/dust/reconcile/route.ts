@@ -1,0 +1,1 @@
+export { forwardLongAsOperator as POST } from "../../../forward"

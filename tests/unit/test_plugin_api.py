@@ -1,0 +1,44 @@
+"""The plugin's routes and the bridge's paths are the same, so that no path is forgotten when the API grows."""
+
+import json
+import re
+
+import pytest
+
+from tests.support.source_files import ROOT
+
+ROUTES = ROOT / "medusa-plugin/src/api"
+# The plugin answers these itself.
+OWN_PATHS = {"/admin/dust/deliveries", "/admin/dust/deliveries/{event_id}/retry", "/admin/dust/codes/withdraw"}
+
+
+def paths_of_the_bridge(beginning: str) -> dict[str, set[str]]:
+    paths = json.loads((ROOT / "openapi.json").read_text())["paths"]
+    return {
+        path: {method.upper() for method in methods} for path, methods in paths.items() if is_below(path, beginning)
+    }
+
+
+def paths_of_the_plugin(beginning: str) -> dict[str, set[str]]:
+    """Path and methods of every route file that passes requests on."""
+    found = {}
+    for file in ROUTES.rglob("route.ts"):
+        path = "/" + str(file.parent.relative_to(ROUTES)).replace("[", "{").replace("]", "}")
+        if path not in OWN_PATHS and is_below(path, beginning):
+            found[path] = set(re.findall(r"forward\w+ as (\w+)", file.read_text()))
+    return found
+
+
+def is_below(path: str, beginning: str) -> bool:
+    return path == beginning or path.startswith(f"{beginning}/")
+
+
+@pytest.mark.parametrize("beginning", ["/admin/dust", "/store/dust"])
+def test_the_plugin_passes_on_every_path_of_the_bridge(beginning: str) -> None:
+    assert paths_of_the_plugin(beginning) == paths_of_the_bridge(beginning)
+
+
+def test_routes_of_the_admin_api_are_passed_on_as_an_operator() -> None:
+    for file in (ROUTES / "admin").rglob("route.ts"):
+        forwards = set(re.findall(r"forward\w+", file.read_text())) - {"forward"}
+        assert forwards <= {"forwardAsOperator", "forwardLongAsOperator"}, file
