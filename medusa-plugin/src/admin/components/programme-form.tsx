@@ -5,7 +5,9 @@ import type { DustProgramme } from "../../types"
 import type { Json } from "../lib/document"
 import { DustError, dust } from "../lib/dust"
 import { moment } from "../lib/format"
+import { useUnsavedWarning } from "../lib/unsaved"
 import { Multipliers } from "./multipliers"
+import { ProgrammeConflict } from "./programme-conflict"
 import { ChoiceAt, DecimalAt, IdsAt, ProgrammeContext, RatesAt, SwitchAt, TextAt, WholeAt } from "./programme-fields"
 import { Loaded } from "./states"
 
@@ -28,26 +30,43 @@ const CLAIM = {
 /** The rules of the programme. Saving makes a new version; the old ones stay for the orders that met them. */
 export function ProgrammeForm(): ReactNode {
   const query = useQuery({ queryKey: ["dust", "programme"], queryFn: () => dust<DustProgramme>("/programme") })
-  return <Loaded query={query}>{(programme) => <Form key={programme.version} programme={programme} />}</Loaded>
+  return <Loaded query={query}>{(programme) => <Form newest={programme} />}</Loaded>
 }
 
-function Form({ programme }: { programme: DustProgramme }): ReactNode {
-  const [document, setDocument] = useState<Json>(programme)
+function Form({ newest }: { newest: DustProgramme }): ReactNode {
+  const [programme, setProgramme] = useState(newest)
+  const [document, setDocument] = useState<Json>(newest)
   const client = useQueryClient()
+  const unsaved = document !== programme
+  const begin = (from: DustProgramme): void => {
+    setProgramme(from)
+    setDocument(from)
+  }
+  // A version of somebody else replaces what is shown, and never what is being edited.
+  if (newest.version > programme.version && !unsaved) begin(newest)
+  useUnsavedWarning(unsaved)
   const save = useMutation({
-    mutationFn: () => dust<DustProgramme>("/programme", "PUT", document),
+    mutationFn: (replaces: number) =>
+      dust<DustProgramme>("/programme", "PUT", document, { "if-match": `"${replaces}"` }),
     onSuccess: (written) => {
       client.setQueryData(["dust", "programme"], written)
+      begin(written)
       toast.success(`Version ${written.version} of the rules is in force`)
     },
   })
+  const conflict = save.error instanceof DustError && save.error.status === 412
+  const reload = (theirs: DustProgramme): void => {
+    save.reset()
+    client.setQueryData(["dust", "programme"], theirs)
+    begin(theirs)
+  }
   return (
-    <ProgrammeContext.Provider value={{ document, setDocument, error: save.error }}>
+    <ProgrammeContext.Provider key={programme.version} value={{ document, setDocument, error: save.error }}>
       <form
         className="divide-y"
         onSubmit={(event) => {
           event.preventDefault()
-          save.mutate()
+          save.mutate(programme.version)
         }}
       >
         <Earning />
@@ -55,12 +74,15 @@ function Form({ programme }: { programme: DustProgramme }): ReactNode {
         <Redeeming />
         <Others />
         <div className="flex flex-col gap-y-4 px-6 py-4">
-          {save.error && <Alert variant="error">{notSaved(save.error)}</Alert>}
+          {conflict && (
+            <ProgrammeConflict mine={document} reload={reload} overwrite={({ version }) => save.mutate(version)} />
+          )}
+          {save.error && !conflict && <Alert variant="error">{notSaved(save.error)}</Alert>}
           <div className="flex items-center justify-between">
             <Text size="small" className="text-ui-fg-subtle">
               {origin(programme)} Orders that Dust has seen before keep the rules they met.
             </Text>
-            <Button size="small" type="submit" isLoading={save.isPending} disabled={document === programme}>
+            <Button size="small" type="submit" isLoading={save.isPending} disabled={!unsaved}>
               Save
             </Button>
           </div>

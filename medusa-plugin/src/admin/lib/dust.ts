@@ -18,20 +18,26 @@ export function dust<T>(path: string, method = "GET", body?: unknown, headers: H
   return admin(`/dust${path}`, method, body, headers)
 }
 
-/**
- * Ask Medusa's Admin API. Not with its JS SDK, whose errors leave out which field is wrong.
- * Throws `DustError`.
- */
+/** Ask a route of the plugin for a file, such as a report as CSV. Throws `DustError`. */
+export async function dustText(path: string): Promise<string> {
+  return (await request(`/dust${path}`, "GET", undefined, {})).text()
+}
+
+/** Ask Medusa's Admin API. Throws `DustError`. */
 export async function admin<T>(path: string, method = "GET", body?: unknown, headers: HeadersInit = {}): Promise<T> {
+  return (await request(path, method, body, headers)).json() as Promise<T>
+}
+
+/** Not with Medusa's JS SDK, whose errors leave out which field is wrong. */
+async function request(path: string, method: string, body: unknown, headers: HeadersInit): Promise<Response> {
   const response = await fetch(`${(__BACKEND_URL__ ?? "").replace(/\/$/, "")}/admin${path}`, {
     method,
     credentials: "include",
     headers: { ...bearer(), "content-type": "application/json", ...headers },
     body: body === undefined ? undefined : JSON.stringify(body),
   })
-  const answer = await response.json().catch(() => ({}))
-  if (!response.ok) throw new DustError(answer, response.status)
-  return answer as T
+  if (!response.ok) throw new DustError(await response.json().catch(() => ({})), response.status)
+  return response
 }
 
 /** A dashboard that was built for JWTs keeps its token where Medusa's JS SDK puts it. */

@@ -1,9 +1,11 @@
 import { defineWidgetConfig } from "@medusajs/admin-sdk"
 import type { AdminCustomer, DetailWidgetProps } from "@medusajs/framework/types"
-import { Container, Heading } from "@medusajs/ui"
+import { Badge, Container, Heading } from "@medusajs/ui"
 import { useQuery } from "@tanstack/react-query"
 import type { ReactNode } from "react"
 import type { DustBalance } from "../../types"
+import { CustomerActions } from "../components/customer/customer-actions"
+import { Merges } from "../components/customer/merges"
 import { AdjustDrawer } from "../components/adjust-drawer"
 import { ExplainDrawer } from "../components/explain-drawer"
 import { Figures } from "../components/figures"
@@ -18,12 +20,17 @@ const CustomerDust = ({ data: customer }: DetailWidgetProps<AdminCustomer>): Rea
   return (
     <Container className="divide-y p-0">
       <div className="flex items-center justify-between px-6 py-4">
-        <Heading level="h2">Dust</Heading>
+        <div className="flex items-center gap-x-2">
+          <Heading level="h2">Dust</Heading>
+          {query.data?.tier?.name && <Badge size="2xsmall">{query.data.tier.name}</Badge>}
+        </div>
         <div className="flex items-center gap-x-2">
           <ExplainDrawer customerId={customer.id} />
           <AdjustDrawer customerId={customer.id} />
+          <CustomerActions customer={customer} balance={query.data} />
         </div>
       </div>
+      <Merges customerId={customer.id} />
       <Loaded query={query}>
         {(balance) => (
           <>

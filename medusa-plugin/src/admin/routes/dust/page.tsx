@@ -4,7 +4,8 @@ import { Container, Heading, Tabs, Text } from "@medusajs/ui"
 import type { ReactNode } from "react"
 import { useSearchParams } from "react-router-dom"
 import { Deliveries } from "../../components/deliveries"
-import { Events } from "../../components/events"
+import { Events } from "../../components/operations/events"
+import { OutgoingWebhooks } from "../../components/operations/outgoing-webhooks"
 import { OverviewFigures } from "../../components/overview"
 import { ProgrammeForm } from "../../components/programme-form"
 import { Redemptions } from "../../components/redemptions"
@@ -12,6 +13,7 @@ import { Redemptions } from "../../components/redemptions"
 const TABS = [
   { name: "redemptions", label: "Redemptions", content: <Redemptions /> },
   { name: "events", label: "Events", content: <Events /> },
+  { name: "outgoing", label: "Outgoing webhooks", content: <OutgoingWebhooks /> },
   { name: "deliveries", label: "Deliveries", content: <Deliveries /> },
   { name: "programme", label: "Programme", content: <ProgrammeForm /> },
 ]

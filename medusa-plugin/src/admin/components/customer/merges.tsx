@@ -1,0 +1,62 @@
+import { Alert, Button, toast, usePrompt } from "@medusajs/ui"
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query"
+import type { ReactNode } from "react"
+import { Link } from "react-router-dom"
+import type { DustMerge, DustUnmerge } from "../../../types"
+import { dust } from "../../lib/dust"
+import { moment, shown } from "../../lib/format"
+import { useTexts } from "../../lib/texts"
+
+/** The accounts that are merged with this one, each with a button that undoes it. */
+export function Merges({ customerId }: { customerId: string }): ReactNode {
+  const path = `/customers/${customerId}/merges`
+  const query = useQuery({ queryKey: ["dust", path], queryFn: () => dust<{ merges: DustMerge[] }>(path) })
+  const merges = query.data?.merges.filter((merge) => !merge.unmerged_at) ?? []
+  if (merges.length === 0) return null
+  return (
+    <div className="flex flex-col gap-y-2 px-6 py-4">
+      {merges.map((merge) => (
+        <Merge key={merge.id} merge={merge} customerId={customerId} />
+      ))}
+    </div>
+  )
+}
+
+function Merge({ merge, customerId }: { merge: DustMerge; customerId: string }): ReactNode {
+  const t = useTexts()
+  const client = useQueryClient()
+  const prompt = usePrompt()
+  const undo = useMutation({
+    mutationFn: () => dust<DustUnmerge>(`/customers/${merge.customer_id}/unmerge`, "POST"),
+    onSuccess: async ({ brought, returned }) => {
+      await client.invalidateQueries({ queryKey: ["dust"] })
+      toast.success(t("merge.undone", { brought: shown(brought), returned: shown(returned) }))
+    },
+    onError: (error) => toast.error(error.message),
+  })
+  const ask = async (): Promise<void> => {
+    const confirmed = await prompt({
+      title: t("merge.undoTitle"),
+      description: t("merge.undoEffect"),
+      confirmText: t("merge.undo"),
+      cancelText: t("general.cancel"),
+    })
+    if (confirmed) undo.mutate()
+  }
+  const away = merge.customer_id === customerId
+  return (
+    <Alert variant="info">
+      <div className="flex flex-col items-start gap-y-2">
+        <span>
+          {t(away ? "merge.away" : "merge.here", { date: moment(merge.merged_at) })}{" "}
+          <Link className="text-ui-fg-interactive" to={`/customers/${away ? merge.survivor_id : merge.customer_id}`}>
+            {t("merge.other")}
+          </Link>
+        </span>
+        <Button size="small" variant="secondary" isLoading={undo.isPending} onClick={() => void ask()}>
+          {t("merge.undo")}
+        </Button>
+      </div>
+    </Alert>
+  )
+}

@@ -1,0 +1,51 @@
+import { Alert, Button, Drawer } from "@medusajs/ui"
+import type { ReactNode } from "react"
+import { generalError } from "../lib/dust"
+import { useTexts } from "../lib/texts"
+
+type Props = {
+  title: string
+  /** What the button does, with its figures. */
+  submit: string
+  close: () => void
+  onSubmit: () => void
+  isPending: boolean
+  error: unknown
+  disabled?: boolean
+  danger?: boolean
+  children: ReactNode
+}
+
+/** A form in an open drawer: fields, what the server says about none of them, a button that cancels and one that acts. */
+export function FormDrawer({ title, submit, close, onSubmit, isPending, error, disabled, danger, children }: Props): ReactNode {
+  const t = useTexts()
+  return (
+    <Drawer open onOpenChange={(open) => !open && close()}>
+      <Drawer.Content>
+        <Drawer.Header>
+          <Drawer.Title>{title}</Drawer.Title>
+        </Drawer.Header>
+        <form
+          className="flex flex-1 flex-col overflow-hidden"
+          onSubmit={(event) => {
+            event.preventDefault()
+            onSubmit()
+          }}
+        >
+          <Drawer.Body className="flex flex-col gap-y-4 overflow-y-auto">
+            {generalError(error) && <Alert variant="error">{generalError(error)}</Alert>}
+            {children}
+          </Drawer.Body>
+          <Drawer.Footer>
+            <Button size="small" variant="secondary" type="button" onClick={close}>
+              {t("general.cancel")}
+            </Button>
+            <Button size="small" type="submit" variant={danger ? "danger" : "primary"} disabled={disabled} isLoading={isPending}>
+              {submit}
+            </Button>
+          </Drawer.Footer>
+        </form>
+      </Drawer.Content>
+    </Drawer>
+  )
+}

@@ -1,0 +1,159 @@
+import { Button, Checkbox, DatePicker, Select, StatusBadge, Table, Text, toast } from "@medusajs/ui"
+import { useMutation, useQueryClient } from "@tanstack/react-query"
+import { useState, type ComponentProps, type ReactNode } from "react"
+import type { DustEvent, DustEventList } from "../../../types"
+import { dust } from "../../lib/dust"
+import { eventsPath, type EventQuery } from "../../lib/events"
+import { moment } from "../../lib/format"
+import { useTexts } from "../../lib/texts"
+import { Field, TextField } from "../field"
+import { MoreButton, usePages } from "../page-of"
+import { Loaded, Nothing } from "../states"
+import { Causes } from "./causes"
+import { EventDrawer } from "./event-drawer"
+
+const COLORS: Record<DustEvent["state"], ComponentProps<typeof StatusBadge>["color"]> = {
+  pending: "orange",
+  handled: "green",
+  failed: "red",
+  ignored: "grey",
+}
+const STATES: DustEvent["state"][] = ["failed", "pending", "handled", "ignored"]
+
+/** The bridge's inbox: what Medusa has told it and what became of that. */
+export function Events(): ReactNode {
+  const t = useTexts()
+  const [query, setQuery] = useState<EventQuery>({ state: "failed", type: "", subject: "", since: null })
+  const [selected, setSelected] = useState<string[]>([])
+  const pages = usePages<DustEventList>(eventsPath(query))
+  const change = (changed: Partial<EventQuery>): void => {
+    setSelected([])
+    setQuery({ ...query, ...changed })
+  }
+  return (
+    <div className="divide-y">
+      <Filters query={query} change={change} />
+      {query.state === "failed" && <Causes />}
+      {selected.length > 0 && <RetrySelected ids={selected} done={() => setSelected([])} />}
+      <Loaded query={pages}>
+        {({ pages: loaded }) => {
+          const rows = loaded.flatMap((page) => page.events)
+          if (rows.length === 0) return <Nothing>{t("events.none", { state: t(`events.${query.state}`) })}</Nothing>
+          return (
+            <>
+              <Table>
+                <Table.Body>
+                  {rows.map((event) => (
+                    <Row
+                      key={event.id}
+                      event={event}
+                      selected={selected.includes(event.id)}
+                      select={(on) => setSelected(on ? [...selected, event.id] : selected.filter((id) => id !== event.id))}
+                    />
+                  ))}
+                </Table.Body>
+              </Table>
+              <MoreButton pages={pages} />
+            </>
+          )
+        }}
+      </Loaded>
+    </div>
+  )
+}
+
+function Filters({ query, change }: { query: EventQuery; change: (changed: Partial<EventQuery>) => void }): ReactNode {
+  const t = useTexts()
+  return (
+    <div className="flex flex-col gap-y-4 px-6 py-4">
+      <Text size="small" className="text-ui-fg-subtle">
+        {t("events.intro")}
+      </Text>
+      <div className="flex flex-wrap items-end gap-4">
+        <Field label={t("events.state")}>
+          <Select size="small" value={query.state} onValueChange={(state) => change({ state: state as DustEvent["state"] })}>
+            <Select.Trigger className="w-32" aria-label={t("events.state")}>
+              <Select.Value />
+            </Select.Trigger>
+            <Select.Content>
+              {STATES.map((each) => (
+                <Select.Item key={each} value={each}>
+                  {t(`events.${each}`)}
+                </Select.Item>
+              ))}
+            </Select.Content>
+          </Select>
+        </Field>
+        <TextField label={t("events.type")} placeholder="order.placed" value={query.type} onChange={(type) => change({ type })} />
+        <TextField label={t("events.subject")} placeholder="order_…" value={query.subject} onChange={(subject) => change({ subject })} />
+        <Field label={t("events.since")}>
+          <DatePicker size="small" granularity="minute" aria-label={t("events.since")} value={query.since} onChange={(since) => change({ since })} />
+        </Field>
+      </div>
+    </div>
+  )
+}
+
+/** Retries a failed event. Repeating it is harmless. */
+function useRetry(ids: string[], done?: () => void): { retry: () => void; isPending: boolean } {
+  const t = useTexts()
+  const client = useQueryClient()
+  const { mutate, isPending } = useMutation({
+    mutationFn: () => Promise.all(ids.map((id) => dust<{ message: string }>(`/events/${id}/retry`, "POST"))),
+    onSuccess: async ([first]) => {
+      toast.success(ids.length === 1 ? first.message : t("events.retried", { count: ids.length }))
+      done?.()
+      await client.invalidateQueries({ queryKey: ["dust"] })
+    },
+    onError: (error) => toast.error(error.message),
+  })
+  return { retry: () => mutate(), isPending }
+}
+
+function RetrySelected({ ids, done }: { ids: string[]; done: () => void }): ReactNode {
+  const t = useTexts()
+  const { retry, isPending } = useRetry(ids, done)
+  return (
+    <div className="flex justify-end px-6 py-4">
+      <Button size="small" isLoading={isPending} onClick={retry}>
+        {t("events.retrySelected", { count: ids.length })}
+      </Button>
+    </div>
+  )
+}
+
+function Row({ event, selected, select }: { event: DustEvent; selected: boolean; select: (on: boolean) => void }): ReactNode {
+  const t = useTexts()
+  const { retry, isPending } = useRetry([event.id])
+  const failed = event.state === "failed"
+  return (
+    <Table.Row>
+      <Table.Cell className="whitespace-nowrap">
+        <div className="flex items-center gap-x-3">
+          {failed && (
+            <Checkbox checked={selected} onCheckedChange={(on) => select(on === true)} aria-label={t("events.select", { id: event.id })} />
+          )}
+          {moment(event.received_at)}
+        </div>
+      </Table.Cell>
+      <Table.Cell>
+        <StatusBadge color={COLORS[event.state]}>{event.type}</StatusBadge>
+      </Table.Cell>
+      <Table.Cell className="w-full">
+        <Text size="small" className="py-2">
+          {event.reason ?? event.subject}
+        </Text>
+      </Table.Cell>
+      <Table.Cell>
+        <div className="flex items-center justify-end gap-x-2">
+          <EventDrawer eventId={event.id} />
+          {failed && (
+            <Button size="small" variant="secondary" isLoading={isPending} onClick={retry}>
+              {t("events.retry")}
+            </Button>
+          )}
+        </div>
+      </Table.Cell>
+    </Table.Row>
+  )
+}

@@ -1,0 +1,120 @@
+import { Button, Select, StatusBadge, Table, Text, toast, usePrompt } from "@medusajs/ui"
+import { useMutation, useQueryClient } from "@tanstack/react-query"
+import { useState, type ComponentProps, type ReactNode } from "react"
+import type { DustOutgoingWebhook, DustOutgoingWebhookList } from "../../../types"
+import { dust } from "../../lib/dust"
+import { moment } from "../../lib/format"
+import { useTexts } from "../../lib/texts"
+import { MoreButton, usePages } from "../page-of"
+import { Loaded, Nothing } from "../states"
+import { WebhookDrawer } from "./webhook-drawer"
+
+type State = DustOutgoingWebhook["state"]
+const COLORS: Record<State, ComponentProps<typeof StatusBadge>["color"]> = { waiting: "orange", delivered: "green", failed: "red" }
+const STATES = Object.keys(COLORS) as State[]
+
+/** What Dust sends to others, with every attempt. */
+export function OutgoingWebhooks(): ReactNode {
+  const t = useTexts()
+  const [state, setState] = useState<State | "all">("all")
+  const pages = usePages<DustOutgoingWebhookList>(state === "all" ? "/outgoing-webhooks" : `/outgoing-webhooks?state=${state}`)
+  return (
+    <div className="divide-y">
+      <div className="flex flex-wrap items-center justify-between gap-4 px-6 py-4">
+        <Text size="small" className="text-ui-fg-subtle">
+          {t("webhooks.intro")}
+        </Text>
+        <div className="flex items-center gap-x-2">
+          <Select size="small" value={state} onValueChange={(chosen) => setState(chosen as State)}>
+            <Select.Trigger className="w-36" aria-label={t("events.state")}>
+              <Select.Value />
+            </Select.Trigger>
+            <Select.Content>
+              {["all", ...STATES].map((each) => (
+                <Select.Item key={each} value={each}>
+                  {t(`webhooks.${each}`)}
+                </Select.Item>
+              ))}
+            </Select.Content>
+          </Select>
+          <RetryFailed />
+        </div>
+      </div>
+      <Loaded query={pages}>
+        {({ pages: loaded }) => {
+          const rows = loaded.flatMap((page) => page.outgoing_webhooks)
+          if (rows.length === 0) return <Nothing>{t("webhooks.none")}</Nothing>
+          return (
+            <>
+              <Table>
+                <Table.Body>{rows.map((webhook) => <Row key={webhook.id} webhook={webhook} />)}</Table.Body>
+              </Table>
+              <MoreButton pages={pages} />
+            </>
+          )
+        }}
+      </Loaded>
+    </div>
+  )
+}
+
+function useSend(path: string): { send: () => void; isPending: boolean } {
+  const client = useQueryClient()
+  const { mutate, isPending } = useMutation({
+    mutationFn: () => dust<{ message: string }>(path, "POST"),
+    onSuccess: async ({ message }) => {
+      toast.success(message)
+      await client.invalidateQueries({ queryKey: ["dust"] })
+    },
+    onError: (error) => toast.error(error.message),
+  })
+  return { send: () => mutate(), isPending }
+}
+
+function RetryFailed(): ReactNode {
+  const t = useTexts()
+  const prompt = usePrompt()
+  const { send, isPending } = useSend("/outgoing-webhooks/retry")
+  const ask = async (): Promise<void> => {
+    const confirmed = await prompt({
+      title: t("webhooks.question"),
+      description: t("webhooks.effect"),
+      confirmText: t("webhooks.retryFailed"),
+      cancelText: t("general.cancel"),
+    })
+    if (confirmed) send()
+  }
+  return (
+    <Button size="small" variant="secondary" isLoading={isPending} onClick={() => void ask()}>
+      {t("webhooks.retryFailed")}
+    </Button>
+  )
+}
+
+function Row({ webhook }: { webhook: DustOutgoingWebhook }): ReactNode {
+  const t = useTexts()
+  const { send, isPending } = useSend(`/outgoing-webhooks/${webhook.id}/retry`)
+  return (
+    <Table.Row>
+      <Table.Cell className="whitespace-nowrap">{moment(webhook.created_at)}</Table.Cell>
+      <Table.Cell>
+        <StatusBadge color={COLORS[webhook.state]}>{webhook.type}</StatusBadge>
+      </Table.Cell>
+      <Table.Cell className="w-full">
+        <Text size="small" className="py-2">
+          {webhook.reason ?? t(`webhooks.${webhook.state}`)}
+        </Text>
+      </Table.Cell>
+      <Table.Cell>
+        <div className="flex items-center justify-end gap-x-2">
+          <WebhookDrawer webhookId={webhook.id} />
+          {webhook.state !== "waiting" && (
+            <Button size="small" variant="secondary" className="whitespace-nowrap" isLoading={isPending} onClick={send}>
+              {t("webhooks.send")}
+            </Button>
+          )}
+        </div>
+      </Table.Cell>
+    </Table.Row>
+  )
+}

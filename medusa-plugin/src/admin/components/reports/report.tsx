@@ -1,0 +1,87 @@
+import { Button, Table, toast } from "@medusajs/ui"
+import { useMutation, useQuery } from "@tanstack/react-query"
+import type { ReactNode } from "react"
+import { download } from "../../lib/download"
+import { dust, dustText } from "../../lib/dust"
+import { useTexts } from "../../lib/texts"
+import { Loaded, Nothing } from "../states"
+
+type Column<Row> = { label: string; value: (row: Row) => string; text?: boolean }
+
+type Props<Data, Row> = {
+  /** The report's name in its path, and in the name of its file. */
+  name: string
+  query?: Record<string, string>
+  rowsOf: (data: Data) => Row[]
+  columns: (rows: Row[]) => Column<Row>[]
+  empty: string
+  /** Fields that change the query, in front of the button for the file. */
+  children?: ReactNode
+  /** What stands above the table. */
+  figures?: ReactNode
+}
+
+/** A report as a table, and as a CSV file. */
+export function Report<Data, Row>({ name, query, rowsOf, columns, empty, children, figures }: Props<Data, Row>): ReactNode {
+  const path = `/reports/${name}`
+  const search = new URLSearchParams(query).toString()
+  const report = useQuery({ queryKey: ["dust", path, search], queryFn: () => dust<Data>(`${path}?${search}`) })
+  return (
+    <>
+      <div className="flex flex-wrap items-end justify-between gap-4 px-6 py-4">
+        <div className="flex flex-wrap items-end gap-4">{children}</div>
+        <CsvButton name={name} query={query} />
+      </div>
+      {figures}
+      <Loaded query={report}>
+        {(data) => {
+          const rows = rowsOf(data)
+          return rows.length ? <Rows rows={rows} columns={columns(rows)} /> : <Nothing>{empty}</Nothing>
+        }}
+      </Loaded>
+    </>
+  )
+}
+
+function Rows<Row>({ rows, columns }: { rows: Row[]; columns: Column<Row>[] }): ReactNode {
+  return (
+    <div className="overflow-x-auto">
+      <Table>
+        <Table.Header>
+          <Table.Row>
+            {columns.map(({ label, text }) => (
+              <Table.HeaderCell key={label} className={text ? "" : "text-right"}>
+                {label}
+              </Table.HeaderCell>
+            ))}
+          </Table.Row>
+        </Table.Header>
+        <Table.Body>
+          {rows.map((row, index) => (
+            <Table.Row key={index}>
+              {columns.map(({ label, value, text }) => (
+                <Table.Cell key={label} className={text ? "whitespace-nowrap" : "text-right"}>
+                  {value(row)}
+                </Table.Cell>
+              ))}
+            </Table.Row>
+          ))}
+        </Table.Body>
+      </Table>
+    </div>
+  )
+}
+
+function CsvButton({ name, query }: { name: string; query?: Record<string, string> }): ReactNode {
+  const t = useTexts()
+  const read = useMutation({
+    mutationFn: () => dustText(`/reports/${name}?${new URLSearchParams({ ...query, format: "csv" })}`),
+    onSuccess: (text) => download(`dust-${name}.csv`, text, "text/csv"),
+    onError: (error) => toast.error(error.message),
+  })
+  return (
+    <Button size="small" variant="secondary" isLoading={read.isPending} onClick={() => read.mutate()}>
+      {t("reports.csv")}
+    </Button>
+  )
+}

@@ -1,0 +1,36 @@
+import { Container, Heading, Tabs, Text } from "@medusajs/ui"
+import type { ReactNode } from "react"
+import { useSearchParams } from "react-router-dom"
+
+export type Tab = { name: string; label: string; content: ReactNode }
+
+/** A page with a heading and tabs. The open tab is in the address, so that it can be bookmarked and sent to somebody. */
+export function TabsPage({ title, hint, tabs }: { title: string; hint: string; tabs: Tab[] }): ReactNode {
+  const [search, setSearch] = useSearchParams()
+  return (
+    <Container className="p-0">
+      <div className="px-6 py-4">
+        <Heading>{title}</Heading>
+        <Text size="small" className="text-ui-fg-subtle">
+          {hint}
+        </Text>
+      </div>
+      <Tabs value={search.get("tab") ?? tabs[0].name} onValueChange={(tab) => setSearch({ tab }, { replace: true })}>
+        <div className="border-b border-t px-6 py-4">
+          <Tabs.List>
+            {tabs.map(({ name, label }) => (
+              <Tabs.Trigger key={name} value={name}>
+                {label}
+              </Tabs.Trigger>
+            ))}
+          </Tabs.List>
+        </div>
+        {tabs.map(({ name, content }) => (
+          <Tabs.Content key={name} value={name}>
+            {content}
+          </Tabs.Content>
+        ))}
+      </Tabs>
+    </Container>
+  )
+}

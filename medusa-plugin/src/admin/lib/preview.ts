@@ -1,0 +1,44 @@
+import type { DustPreview } from "../../types"
+import { shown } from "./format"
+import type { Translate } from "./texts"
+
+/** What a merchant has filled in, for `POST /admin/dust/orders/{id}/preview`. */
+export type Change = { cancel: boolean; quantities: Record<string, string>; refund: string }
+
+export type PreviewRequest =
+  | { cancel: true }
+  | { returns: { line_item_id: string; quantity: string }[]; refund?: string }
+
+/** Whether nothing is filled in that could be previewed. */
+export function isEmpty({ cancel, quantities, refund }: Change): boolean {
+  return !cancel && !refund.trim() && Object.values(quantities).every((quantity) => !quantity.trim())
+}
+
+export function requestOf({ cancel, quantities, refund }: Change): PreviewRequest {
+  if (cancel) return { cancel: true }
+  const returns = Object.entries(quantities)
+    .filter(([, quantity]) => quantity.trim())
+    .map(([id, quantity]) => ({ line_item_id: id, quantity: quantity.trim() }))
+  return { returns, ...(refund.trim() && { refund: refund.trim() }) }
+}
+
+/** Whether the points of the order wait for a guest to claim them. */
+export function isOfGuest({ escrow_before: before, escrow_after: after }: DustPreview): boolean {
+  return before > 0 || after > 0
+}
+
+/** `Takes back 180, returns 250, leaves −20.` */
+export function effectOf(preview: DustPreview, t: Translate): string {
+  const parts: [string, number][] = [
+    ["preview.takesBack", preview.earned_taken_back],
+    ["preview.adds", preview.earned_added],
+    ["preview.returns", preview.spent_given_back],
+    ["preview.spends", preview.spent_added],
+  ]
+  const moved = parts.filter(([, points]) => points).map(([key, points]) => t(key, { points: shown(points) }))
+  const leaves = isOfGuest(preview)
+    ? t("preview.leavesGuest", { points: shown(preview.escrow_after) })
+    : t("preview.leaves", { points: shown(preview.balance_after) })
+  const sentence = [...(moved.length ? moved : [t("preview.nothing")]), leaves].join(", ")
+  return `${sentence[0].toUpperCase()}${sentence.slice(1)}.`
+}
