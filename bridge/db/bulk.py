@@ -9,11 +9,11 @@ Rows are mappings from column names to values, all with the same keys. The text 
 columns, so that Postgres plans it once per connection.
 """
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-import msgspec
 from sqlalchemy import ColumnElement, Connection, Table, any_, literal
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.dialects.postgresql.base import PGDialect
@@ -60,11 +60,7 @@ def _tuples(table: Table, names: tuple[str, ...], rows: Sequence[Values]) -> lis
     documents = {name for name in names if isinstance(table.c[name].type, JSONB)}
     if not documents:
         return [tuple(row.values()) for row in rows]
-    return [tuple(_json(row[name]) if name in documents else row[name] for name in names) for row in rows]
-
-
-def _json(document: Any) -> str:
-    return msgspec.json.encode(document).decode()
+    return [tuple(json.dumps(row[name]) if name in documents else row[name] for name in names) for row in rows]
 
 
 def _arrays(table: Table, names: tuple[str, ...], rows: Sequence[Values]) -> tuple[list[Any], ...]:
