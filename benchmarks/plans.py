@@ -23,9 +23,9 @@ from bridge.inbox.receive import receive
 from bridge.inbox.retention import strip_old_bodies
 from bridge.inbox.selection import EventFilter
 from bridge.inbox.tables import EventState
+from bridge.ledger.outgoing_webhooks import announce_expiring
 from bridge.ledger.statements import read_balances, read_transactions
 from bridge.ledger.store import customers_with_due_lots, open_accounts, reserved_lots, transaction_by_key
-from bridge.ledger.webhook_events import announce_expiring
 from bridge.redemptions.repository import due_redemptions, list_redemptions, oldest_pending, redemptions_of_orders
 from bridge.reports.explain import explain
 from bridge.settlement.claims import proved_and_waiting

@@ -2,7 +2,7 @@
 
 from bridge.clock import now
 from bridge.db import transaction
-from bridge.ledger.webhook_events import announce_expiring, delete_expired_marks
+from bridge.ledger.outgoing_webhooks import announce_expiring, delete_expired_marks
 from bridge.outgoing.outbox import prune as prune_webhooks
 from bridge.outgoing.outbox import wanted
 from bridge.outgoing.send import send_waiting

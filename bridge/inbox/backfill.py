@@ -48,7 +48,7 @@ from bridge.medusa.client import Medusa
 from bridge.medusa.orders import Order
 from bridge.programme.rules import Programme
 from bridge.programme.versions import current_version, version_numbered
-from bridge.settlement.accounts import Account
+from bridge.settlement.accounts import CustomerAccount
 from bridge.settlement.tables import order_settlement
 from bridge.simulation.compare import read_pages
 from bridge.simulation.sandbox import sandbox
@@ -330,7 +330,7 @@ def _count(connection: Connection, run_id: str, **figures: Any) -> None:
     connection.execute(update(backfill_run).where(backfill_run.c.id == run_id).values(**figures))
 
 
-def _new_customers(medusa: Medusa, since: datetime, until: datetime) -> Iterator[list[Account]]:
+def _new_customers(medusa: Medusa, since: datetime, until: datetime) -> Iterator[list[CustomerAccount]]:
     """Accounts of that period with a sign-up bonus due, oldest first: at most one per account and per mailbox."""
     taken: set[bytes] = set()
     for page in medusa.customers_created_since(since):

@@ -29,7 +29,7 @@ from bridge.medusa.client import Json, Medusa, MedusaNotConfigured, UnknownInMed
 from bridge.programme.rules import GuestClaim
 from bridge.programme.versions import current_version, registrations_proved_since
 from bridge.settlement.accounts import (
-    Account,
+    CustomerAccount,
     Sighting,
     accounts_with_fresh_mailbox,
     is_seen,
@@ -58,7 +58,7 @@ class CustomerErased(Conflict):
 class Person:
     """A customer as Medusa returns them now. `account` is None for a customer record without an account."""
 
-    account: Account | None
+    account: CustomerAccount | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +98,9 @@ def find_person(event: Event, medusa: Medusa | None = None) -> Person | None:
     return Person(account=read_account(customer) if customer.get("has_account") is True else None)
 
 
-def find_accounts(customer_ids: Iterable[CustomerId], medusa: Medusa | None = None) -> dict[CustomerId, Account]:
+def find_accounts(
+    customer_ids: Iterable[CustomerId], medusa: Medusa | None = None
+) -> dict[CustomerId, CustomerAccount]:
     """Read these customers' accounts from Medusa. Customers that it does not have are left out. Raises `MedusaAway`."""
     found = {}
     for customer_id in customer_ids:
@@ -109,12 +111,12 @@ def find_accounts(customer_ids: Iterable[CustomerId], medusa: Medusa | None = No
     return found
 
 
-def read_account(customer: Json) -> Account:
+def read_account(customer: Json) -> CustomerAccount:
     """Parse an account from Medusa's customer. Without both timestamps it counts as edited."""
     email = customer.get("email")
     created_at, updated_at = (_moment(customer.get(name)) for name in ("created_at", "updated_at"))
     edited = created_at is None or updated_at is None or abs(updated_at - created_at) > _ONE_FLUSH
-    return Account(
+    return CustomerAccount(
         customer_id=CustomerId(str(customer["id"])),
         email=email if isinstance(email, str) and email.strip() else None,
         created_at=created_at,
@@ -152,7 +154,7 @@ def apply_customer_event(connection: Connection, event: Event, person: Person | 
     return " ".join(filter(None, (bonus, claimed))) or "Nothing follows from it for the ledger."
 
 
-def _credit_bonus(connection: Connection, event: Event, account: Account, arrived: Arrived) -> str:
+def _credit_bonus(connection: Connection, event: Event, account: CustomerAccount, arrived: Arrived) -> str:
     if not accounts_with_fresh_mailbox(connection, [account], now=now()):
         return "No sign-up bonus is due: the mailbox had an account before."
     amount = credit_signup_bonus(
@@ -161,7 +163,9 @@ def _credit_bonus(connection: Connection, event: Event, account: Account, arrive
     return f"Sign-up bonus of {amount} dust." if amount else "No sign-up bonus is due."
 
 
-def _claim(connection: Connection, event: Event, account: Account, sighting: Sighting, arrived: Arrived) -> str | None:
+def _claim(
+    connection: Connection, event: Event, account: CustomerAccount, sighting: Sighting, arrived: Arrived
+) -> str | None:
     """Claim the points in escrow for the account's e-mail if it is proved. Returns a sentence about the result."""
     mode = current_version(connection).programme.guests.claim
     if mode is GuestClaim.TRANSFER or account.email is None:
@@ -201,7 +205,12 @@ def claim_by_support(
 
 
 def _is_proved(
-    connection: Connection, mode: GuestClaim, event: Event, account: Account, sighting: Sighting, arrived: Arrived
+    connection: Connection,
+    mode: GuestClaim,
+    event: Event,
+    account: CustomerAccount,
+    sighting: Sighting,
+    arrived: Arrived,
 ) -> bool:
     """Whether the account's e-mail counts as proved under the programme's claim rule `mode`.
 

@@ -33,7 +33,7 @@ from bridge.medusa.pages import Page, Place
 from bridge.observability.metrics import DRIFT_FOUND
 from bridge.programme.currencies import ask_currencies, learned_at, save_currencies
 from bridge.programme.versions import current_version
-from bridge.settlement.accounts import Account, accounts_with_fresh_mailbox, seen_accounts
+from bridge.settlement.accounts import CustomerAccount, accounts_with_fresh_mailbox, seen_accounts
 from bridge.settlement.bonuses import customers_with_signup_bonus
 from bridge.settlement.check import check_due
 from bridge.settlement.emails import key_made_at
@@ -326,14 +326,14 @@ def _compare_customers(customers: list[Json], found: Found, *, dry_run: bool) ->
         found.customers += list(new) if dry_run else keep_customers(connection, new.values())
 
 
-def accounts_among(customers: Iterable[Json]) -> dict[CustomerId, Account]:
+def accounts_among(customers: Iterable[Json]) -> dict[CustomerId, CustomerAccount]:
     """The accounts among these customers of Medusa, by id, in the same order."""
     accounts = (read_account(customer) for customer in customers if customer.get("has_account") is True)
     return {account.customer_id: account for account in accounts}
 
 
 def due_signup_bonuses(
-    connection: Connection, accounts: Iterable[Account], *, taken: set[bytes] | None = None
+    connection: Connection, accounts: Iterable[CustomerAccount], *, taken: set[bytes] | None = None
 ) -> set[CustomerId]:
     """The accounts for which a sign-up bonus is due. `taken`: see `accounts_with_fresh_mailbox`."""
     fresh = accounts_with_fresh_mailbox(connection, accounts, taken=taken, now=now())
@@ -341,7 +341,7 @@ def due_signup_bonuses(
 
 
 def keep_customers(
-    connection: Connection, accounts: Iterable[Account], *, mark: str = "_account", source: str = SOURCE
+    connection: Connection, accounts: Iterable[CustomerAccount], *, mark: str = "_account", source: str = SOURCE
 ) -> list[CustomerId]:
     """Put accounts into the inbox, dated when they signed up. Returns those not stored before with this id suffix."""
     return [

@@ -19,10 +19,10 @@ from bridge.db.bulk import among, insert_missing, insert_rows, update_rows
 from bridge.ids import CustomerId, OrderId
 from bridge.ledger.account import Account
 from bridge.ledger.lots import Lot
+from bridge.ledger.outgoing_webhooks import store_webhooks
 from bridge.ledger.postings import Transaction
 from bridge.ledger.tables import customer_merge, dust_balance, dust_lot, dust_lot_use, dust_transaction
 from bridge.ledger.totals import note_postings
-from bridge.ledger.webhook_events import store_webhooks
 
 
 def read_spendable(connection: Connection, customer_id: CustomerId, *, now: datetime) -> int:

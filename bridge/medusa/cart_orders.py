@@ -9,10 +9,10 @@ from typing import Any
 from bridge.ids import CustomerId, OrderId, ProductId
 from bridge.medusa.amounts import sum_of
 from bridge.medusa.carts import Cart
-from bridge.medusa.exchanges import Shares, kept_shares
+from bridge.medusa.exchanges import KeptShares, kept_shares
 from bridge.medusa.orders import CodeUse, Line, Order, OrderDetail
 
-_ALL = Shares()
+_ALL = KeptShares()
 
 
 def future_order(
@@ -26,7 +26,7 @@ def future_order(
     shipping_gross: Decimal = Decimal(0),
     promotion_codes: frozenset[str] = frozenset(),
     customer_group_ids: frozenset[str] = frozenset(),
-    shares_without_credit: Shares = _ALL,
+    shares_without_credit: KeptShares = _ALL,
     now: datetime,
 ) -> Order:
     """Return an order that could be placed now, as it is once it is paid and completed. Amounts in major units."""

@@ -12,7 +12,7 @@ _ALL, _NOTHING = Decimal(1), Decimal(0)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shares:
+class KeptShares:
     """The share of the price that the shop keeps, from 0 to 1, for items bought and items swapped in.
 
     `unpaid` is the unpaid amount of the swapped items, with tax, in major units.
@@ -23,7 +23,7 @@ class Shares:
     unpaid: Decimal = _NOTHING
 
 
-def kept_shares(*, total: Decimal, credit: Decimal, swapped: Decimal, money: Decimal) -> Shares:
+def kept_shares(*, total: Decimal, credit: Decimal, swapped: Decimal, money: Decimal) -> KeptShares:
     """Divide the money that the shop keeps among an order's items: first those bought, then those swapped in.
 
     All amounts with tax, in major units. `total` is the order's, after `credit` was taken off it. `swapped` is the part
@@ -38,7 +38,7 @@ def kept_shares(*, total: Decimal, credit: Decimal, swapped: Decimal, money: Dec
     bought = total + credit - swapped
     unpaid = min(max(total - money, _NOTHING), swapped)
     kept = max(total - unpaid, _NOTHING)
-    return Shares(
+    return KeptShares(
         bought=min(kept / bought, _ALL) if bought > 0 else _ALL,
         swapped=min(max(kept - bought, _NOTHING) / swapped, _ALL) if swapped > 0 else _ALL,
         unpaid=unpaid,

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from bridge.errors import InvalidInput, wrong_fields
 from bridge.ids import CustomerId, OrderId
 from bridge.medusa.currencies import amount_to_pay
-from bridge.medusa.exchanges import Shares, kept_shares
+from bridge.medusa.exchanges import KeptShares, kept_shares
 from bridge.medusa.order_credit import split_credit
 from bridge.medusa.order_payment import captured, is_paid, paid_share
 from bridge.medusa.order_shapes import AdjustmentShape, ItemShape, OrderShape, ShippingMethodShape, category_ids
@@ -106,9 +106,9 @@ class Order:
     customer_group_ids: frozenset[str]
     knows: frozenset[OrderDetail]
     """The details that the facts contain. For others, an empty value has no meaning."""
-    shares: Shares
+    shares: KeptShares
     """The share of its money that the shop keeps, with gift cards and store credit counted as money."""
-    shares_without_credit: Shares
+    shares_without_credit: KeptShares
     """The same, without what they paid at placement."""
     money_moved: Decimal
     """The sum of all captured and refunded money: it only grows."""
@@ -241,11 +241,11 @@ def _has_claim_or_exchange(order: OrderShape) -> bool:
     return claimed or any(each.exchange_id or each.claim_id for each in order.returns or ())
 
 
-def _shares(order: OrderShape, swapped: frozenset[str], refunded: Decimal) -> Shares:
+def _shares(order: OrderShape, swapped: frozenset[str], refunded: Decimal) -> KeptShares:
     """Return `kept_shares` of an order. `refunded` is what the shop does not keep although no goods came back."""
     if not swapped and not refunded:
         # The usual case: the shop keeps everything.
-        return Shares()
+        return KeptShares()
     before_credit = order.total + order.credit_line_total
     total = before_credit - refunded
     gross = sum((item.total for item in order.items if item.id in swapped), Decimal(0))

@@ -45,13 +45,11 @@ account is locked too, and the caller saves it. The webhooks of postings are sto
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 import structlog
 from sqlalchemy import Connection, update
 
-from bridge.errors import Conflict
 from bridge.ids import OrderId
 from bridge.ledger.account import Account, InsufficientDust
 from bridge.ledger.postings import Kind, PostingDetails
@@ -61,64 +59,15 @@ from bridge.medusa.orders import Order
 from bridge.observability.metrics import REDEMPTIONS_ENDED
 from bridge.outgoing.outbox import OutgoingWebhook, OutgoingWebhookType, put
 from bridge.redemptions.repository import Redemption, changed_values, save_redemption, store_code_use
+from bridge.redemptions.states import RedemptionEvent, state_after
 from bridge.redemptions.tables import State, dust_redemption, dust_redemption_code
 
 log = structlog.get_logger(__name__)
 
 
-class Event(StrEnum):
-    """What happens to a redemption. The module's docstring says what causes each."""
-
-    ACTIVATE = "activate"
-    REQUEST_RELEASE = "request_release"
-    CAPTURE = "capture"
-    RELEASE = "release"
-    FAIL = "fail"
-    CHANGE_USE = "change_use"
-    LATE_USE = "late_use"
-    REOPEN = "reopen"
-    UNDO = "undo"
-
-
-TRANSITIONS: Mapping[tuple[State, Event], State] = {
-    (State.PENDING, Event.REQUEST_RELEASE): State.PENDING,
-    (State.PENDING, Event.ACTIVATE): State.ACTIVE,
-    (State.PENDING, Event.CAPTURE): State.CAPTURED,
-    (State.PENDING, Event.RELEASE): State.RELEASED,
-    (State.PENDING, Event.FAIL): State.FAILED,
-    (State.ACTIVE, Event.REQUEST_RELEASE): State.ACTIVE,
-    (State.ACTIVE, Event.CAPTURE): State.CAPTURED,
-    (State.ACTIVE, Event.RELEASE): State.RELEASED,
-    # An order used one code and was deleted, while Medusa refused the next code.
-    (State.ACTIVE, Event.FAIL): State.FAILED,
-    # An order used one code while Medusa refused the next one. If the order is deleted, it is released at once.
-    (State.CAPTURED, Event.REQUEST_RELEASE): State.CAPTURED,
-    (State.CAPTURED, Event.CHANGE_USE): State.CAPTURED,
-    # Another order used a code that the first one had left, after that code was withdrawn.
-    (State.CAPTURED, Event.LATE_USE): State.CAPTURED,
-    (State.CAPTURED, Event.REOPEN): State.ACTIVE,
-    (State.CAPTURED, Event.UNDO): State.RELEASED,
-    (State.RELEASED, Event.LATE_USE): State.CAPTURED,
-    (State.FAILED, Event.LATE_USE): State.CAPTURED,
-}
-"""The state after each event. All other pairs raise `TransitionNotAllowed`."""
-
-
-class TransitionNotAllowed(Conflict):
-    """The event cannot happen to a redemption in this state."""
-
-    code = "transition_not_allowed"
-
-    def __init__(self, redemption: Redemption, event: Event) -> None:
-        super().__init__(f"{event.value} is not possible: redemption {redemption.id} is {redemption.state.value}.")
-
-
-def state_after(redemption: Redemption, event: Event) -> State:
-    """Return the state after `event`. Raises `TransitionNotAllowed`."""
-    state = TRANSITIONS.get((redemption.state, event))
-    if state is None:
-        raise TransitionNotAllowed(redemption, event)
-    return state
+def should_withdraw(redemption: Redemption, now: datetime) -> bool:
+    """Whether its promotions have to be deleted: its release was requested, or it has expired."""
+    return redemption.open and (redemption.release_requested_at is not None or redemption.expires_at <= now)
 
 
 def create(
@@ -155,14 +104,14 @@ def activate(connection: Connection, redemption: Redemption, *, reason: str | No
     """Note that Medusa has all promotions. `reason` says why the codes are not in the cart, if they are not."""
     next_attempt_at = now if redemption.release_requested_at else None
     changed = replace(redemption, reason=reason, attempts=0, next_attempt_at=next_attempt_at)
-    return _move(connection, changed, Event.ACTIVATE, now)
+    return _move(connection, changed, RedemptionEvent.ACTIVATE, now)
 
 
 def request_release(connection: Connection, redemption: Redemption, *, now: datetime) -> Redemption:
     """Note that its promotions have to be deleted. The points are released after that."""
     requested_at = redemption.release_requested_at or now
     changed = replace(redemption, release_requested_at=requested_at, next_attempt_at=now)
-    return _move(connection, changed, Event.REQUEST_RELEASE, now)
+    return _move(connection, changed, RedemptionEvent.REQUEST_RELEASE, now)
 
 
 def release(
@@ -176,7 +125,9 @@ def release(
 ) -> Redemption:
     """Release the hold. `next_attempt_at` is when Medusa is asked again for a promotion that may be created late."""
     changed = replace(redemption, reason=reason, attempts=0, next_attempt_at=next_attempt_at)
-    return _release(connection, account, changed, Event.RELEASE, _details(redemption, Kind.RELEASE, reason, now), now)
+    return _release(
+        connection, account, changed, RedemptionEvent.RELEASE, _details(redemption, Kind.RELEASE, reason, now), now
+    )
 
 
 def fail(
@@ -190,7 +141,9 @@ def fail(
 ) -> Redemption:
     """Release the hold, because Medusa refused a promotion, and tell the shop by a webhook."""
     changed = replace(redemption, reason=reason, attempts=0, next_attempt_at=next_attempt_at)
-    failed = _release(connection, account, changed, Event.FAIL, _details(redemption, Kind.RELEASE, reason, now), now)
+    failed = _release(
+        connection, account, changed, RedemptionEvent.FAIL, _details(redemption, Kind.RELEASE, reason, now), now
+    )
     data = {
         "what": "redemption",
         "redemption_id": redemption.id,
@@ -221,8 +174,8 @@ def capture(
     )
     if not dust:
         changed = replace(changed, reason="The order that used the code was canceled.")
-        return _release(connection, account, changed, Event.RELEASE, rest_details, now)
-    captured = _move(connection, changed, Event.CAPTURE, now)
+        return _release(connection, account, changed, RedemptionEvent.RELEASE, rest_details, now)
+    captured = _move(connection, changed, RedemptionEvent.CAPTURE, now)
     reserved = reserved_lots(connection, redemption.customer_id, redemption.id)
     account.redeem(dust, reserved, _order_details(redemption, Kind.REDEEM, "Points spent on an order", order), now=now)
     for move in account.postings[-1].moves:
@@ -248,7 +201,7 @@ def change_use(
     `spent` is the origin of the captured points, by lot. It is updated.
     """
     changed = replace(redemption, dust_captured=redemption.dust_captured + difference)
-    changed = _move(connection, changed, Event.CHANGE_USE, now)
+    changed = _move(connection, changed, RedemptionEvent.CHANGE_USE, now)
     if difference > 0:
         _redeem_without_hold(account, redemption, order, difference, spent, now)
     else:
@@ -278,7 +231,7 @@ def late_use(
         order_id=redemption.order_id or OrderId(order.id),
         reason=f"Order {order.id} used the code although it had been withdrawn. The points were spent anyway.",
     )
-    changed = _move(connection, changed, Event.LATE_USE, now)
+    changed = _move(connection, changed, RedemptionEvent.LATE_USE, now)
     log.error("used_after_release", redemption_id=redemption.id, order_id=order.id, dust=dust)
     _redeem_without_hold(account, redemption, order, dust, spent, now)
     return changed
@@ -322,12 +275,17 @@ def order_deleted(
         save_redemption(connection, changed, now=now)
         return changed
     if others:
-        return _move(connection, changed, Event.CHANGE_USE, now)
+        return _move(connection, changed, RedemptionEvent.CHANGE_USE, now)
     held = _hold_again(account, redemption, order, now)
     if held and not redemption.release_requested_at:
         changed = replace(changed, next_attempt_at=None)
     reason = f"Order {order.id}, which had used the code, was deleted."
-    return _move(connection, replace(changed, reason=reason, attempts=0), Event.REOPEN if held else Event.UNDO, now)
+    return _move(
+        connection,
+        replace(changed, reason=reason, attempts=0),
+        RedemptionEvent.REOPEN if held else RedemptionEvent.UNDO,
+        now,
+    )
 
 
 def _hold_again(account: Account, redemption: Redemption, order: Order, now: datetime) -> bool:
@@ -341,7 +299,12 @@ def _hold_again(account: Account, redemption: Redemption, order: Order, now: dat
 
 
 def _release(
-    connection: Connection, account: Account, changed: Redemption, event: Event, details: PostingDetails, now: datetime
+    connection: Connection,
+    account: Account,
+    changed: Redemption,
+    event: RedemptionEvent,
+    details: PostingDetails,
+    now: datetime,
 ) -> Redemption:
     released = _move(connection, changed, event, now)
     account.release(reserved_lots(connection, changed.customer_id, changed.id), details, now=now)
@@ -364,7 +327,7 @@ def _update_spent(spent: dict[str, int], account: Account, details: PostingDetai
             spent[move.lot_id] = spent.get(move.lot_id, 0) - move.remaining
 
 
-def _move(connection: Connection, redemption: Redemption, event: Event, now: datetime) -> Redemption:
+def _move(connection: Connection, redemption: Redemption, event: RedemptionEvent, now: datetime) -> Redemption:
     """Write the state after `event`, with what else has changed. Raises `TransitionNotAllowed`."""
     moved = replace(redemption, state=state_after(redemption, event))
     connection.execute(

@@ -93,12 +93,12 @@ def advance(redemption_id: str, medusa: Medusa) -> Outcome:
     structlog.contextvars.bind_contextvars(redemption_id=redemption_id)
     redemption = _take_lease(redemption_id, lease)
     structlog.contextvars.bind_contextvars(customer_id=redemption.customer_id)
-    if redemption.next_attempt_at is None and not redemption.should_withdraw(now()):
+    if redemption.next_attempt_at is None and not lifecycle.should_withdraw(redemption, now()):
         with transaction() as connection:
             save_redemption(connection, _lock_leased(connection, redemption_id, lease), now=now())
         return Outcome(redemption=redemption)
     try:
-        if redemption.should_withdraw(now()):
+        if lifecycle.should_withdraw(redemption, now()):
             return _withdraw(redemption, medusa, lease)
         if redemption.state is State.PENDING:
             return _create_promotions(redemption, medusa, lease)

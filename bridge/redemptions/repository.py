@@ -106,10 +106,6 @@ class Redemption:
         """The codes that no order has used."""
         return [code for code in self.codes if code.order_id is None]
 
-    def should_withdraw(self, now: datetime) -> bool:
-        """Whether its promotions have to be deleted: it has expired, or its release was requested."""
-        return self.open and (self.release_requested_at is not None or self.expires_at <= now)
-
 
 _COLUMNS = tuple(field.name for field in fields(Redemption) if field.name != "codes")
 # What changes during its life. `state` is missing here: `lifecycle.py` alone writes it.

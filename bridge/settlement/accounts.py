@@ -21,7 +21,7 @@ from bridge.settlement.tables import customer_account, mailbox
 
 
 @dataclass(frozen=True, kw_only=True)
-class Account:
+class CustomerAccount:
     """A customer account as Medusa has it.
 
     `edited` says that its record has changed since it was created, so its e-mail may have changed too.
@@ -49,7 +49,7 @@ def see_record(connection: Connection, customer_id: CustomerId, *, now: datetime
     connection.execute(insert(customer_account).values(row).on_conflict_do_nothing())
 
 
-def see_account(connection: Connection, account: Account, *, now: datetime) -> Sighting:
+def see_account(connection: Connection, account: CustomerAccount, *, now: datetime) -> Sighting:
     """Store the account, and its mailbox when the account is new; return what was known before."""
     row = {"customer_id": account.customer_id, "has_account": True, "first_seen_at": now}
     added = connection.execute(
@@ -65,7 +65,7 @@ def see_account(connection: Connection, account: Account, *, now: datetime) -> S
     return Sighting(first=True, was_record=added is None)
 
 
-def claim_mailbox(connection: Connection, account: Account, *, now: datetime) -> None:
+def claim_mailbox(connection: Connection, account: CustomerAccount, *, now: datetime) -> None:
     """Make an account that Dust has not seen the first one of its mailbox, unless the mailbox has one."""
     if account.email is not None and not seen_accounts(connection, [account.customer_id]):
         _take_mailbox(connection, account.customer_id, account.email, now=now)
@@ -94,7 +94,7 @@ def seen_accounts(connection: Connection, customer_ids: Collection[CustomerId]) 
 
 
 def accounts_with_fresh_mailbox(
-    connection: Connection, accounts: Iterable[Account], *, taken: set[bytes] | None = None, now: datetime
+    connection: Connection, accounts: Iterable[CustomerAccount], *, taken: set[bytes] | None = None, now: datetime
 ) -> set[CustomerId]:
     """Return the accounts that are the first of their mailbox, and those without an e-mail.
 

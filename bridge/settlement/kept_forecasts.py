@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Row, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from bridge.db.bulk import among, update_rows
-from bridge.medusa.exchanges import Shares
+from bridge.medusa.exchanges import KeptShares
 from bridge.medusa.orders import Order
 from bridge.settlement.compute import OrderPlan
 from bridge.settlement.forecast import Forecast
@@ -103,7 +103,7 @@ def _outcome(row: Row[Any], plan: OrderPlan) -> ForecastOutcome:
         return ForecastOutcome.KEPT
     if plan.loaded.version.number != row.programme_version:
         return ForecastOutcome.RULES_CHANGED
-    if _hash(plan.loaded.order) != row.cart_hash or plan.loaded.order.shares != Shares():
+    if _hash(plan.loaded.order) != row.cart_hash or plan.loaded.order.shares != KeptShares():
         return ForecastOutcome.CART_CHANGED
     limited = plan.allowed.dust < plan.earned.dust
     if limited or row.tier != (plan.tier["name"] if plan.tier else None):

@@ -17,7 +17,7 @@ from bridge.ids import CustomerId, new_id
 from bridge.ledger.merges import accounts_of_persons
 from bridge.programme.versions import current_version
 from bridge.settlement.accounts import (
-    Account,
+    CustomerAccount,
     accounts_with_fresh_mailbox,
     claim_mailbox,
     has_one_mailbox,
@@ -111,7 +111,7 @@ def state_code(
     customer_id: CustomerId,
     code: str,
     *,
-    accounts: Mapping[CustomerId, Account] | None = None,
+    accounts: Mapping[CustomerId, CustomerAccount] | None = None,
     now: datetime,
 ) -> Referral:
     """Store who referred this customer; the same code again changes nothing.
@@ -161,7 +161,7 @@ def state_code(
 
 def _have_one_mailbox(
     connection: Connection,
-    accounts: Mapping[CustomerId, Account],
+    accounts: Mapping[CustomerId, CustomerAccount],
     customer_id: CustomerId,
     referrer: CustomerId,
     now: datetime,
@@ -180,7 +180,7 @@ def _has_ordered(connection: Connection, person: Collection[CustomerId]) -> bool
     return connection.scalar(has.union_all(had).limit(1)) is not None
 
 
-def _claims_mailbox(connection: Connection, account: Account, now: datetime) -> bool:
+def _claims_mailbox(connection: Connection, account: CustomerAccount, now: datetime) -> bool:
     """Whether the account is the first of its mailbox, which is stored at once.
 
     Otherwise another account of the mailbox could state a code before Dust has seen either account.

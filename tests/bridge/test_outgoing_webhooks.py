@@ -26,7 +26,7 @@ from bridge.inbox.erasure import erase_customer
 from bridge.inbox.process_batch import process_batch
 from bridge.inbox.process_one import EventFailed, handle_event
 from bridge.ledger.adjust import adjust_balance
-from bridge.ledger.webhook_events import announce_expiring
+from bridge.ledger.outgoing_webhooks import announce_expiring
 from bridge.medusa.client import get_medusa
 from bridge.observability import metrics
 from bridge.operations.doctor import processes

@@ -20,8 +20,8 @@ from bridge.ledger.statements import read_balance
 from bridge.ledger.store import open_accounts, save, spent_lots
 from bridge.medusa.orders import read_order
 from bridge.redemptions import lifecycle
-from bridge.redemptions.lifecycle import TRANSITIONS, Event, TransitionNotAllowed
 from bridge.redemptions.repository import Redemption, lock_redemption, store_code_use
+from bridge.redemptions.states import TRANSITIONS, RedemptionEvent, TransitionNotAllowed
 from bridge.redemptions.tables import RedemptionKind, State
 from tests.support import orders
 from tests.support.redemptions import code_for, redemption
@@ -70,47 +70,47 @@ def spend_and_delete_order(connection: Connection, account: Account, row: Redemp
 
 
 Step = Callable[[Connection, Account, Redemption], Redemption]
-STEPS: Mapping[Event, Step] = {
-    Event.ACTIVATE: lambda connection, _, row: lifecycle.activate(connection, row, reason=None, now=now()),
-    Event.REQUEST_RELEASE: lambda connection, _, row: lifecycle.request_release(connection, row, now=now()),
-    Event.CAPTURE: lambda connection, account, row: capture(connection, account, row, USED),
-    Event.RELEASE: lambda connection, account, row: lifecycle.release(
+STEPS: Mapping[RedemptionEvent, Step] = {
+    RedemptionEvent.ACTIVATE: lambda connection, _, row: lifecycle.activate(connection, row, reason=None, now=now()),
+    RedemptionEvent.REQUEST_RELEASE: lambda connection, _, row: lifecycle.request_release(connection, row, now=now()),
+    RedemptionEvent.CAPTURE: lambda connection, account, row: capture(connection, account, row, USED),
+    RedemptionEvent.RELEASE: lambda connection, account, row: lifecycle.release(
         connection, account, row, reason="Not used in time", next_attempt_at=None, now=now()
     ),
-    Event.FAIL: lambda connection, account, row: lifecycle.fail(
+    RedemptionEvent.FAIL: lambda connection, account, row: lifecycle.fail(
         connection, account, row, reason="Refused", next_attempt_at=None, now=now()
     ),
-    Event.CHANGE_USE: change_use,
-    Event.LATE_USE: late_use,
-    Event.REOPEN: delete_order,
-    Event.UNDO: spend_and_delete_order,
+    RedemptionEvent.CHANGE_USE: change_use,
+    RedemptionEvent.LATE_USE: late_use,
+    RedemptionEvent.REOPEN: delete_order,
+    RedemptionEvent.UNDO: spend_and_delete_order,
 }
-BEFORE: Mapping[State, list[Event]] = {
+BEFORE: Mapping[State, list[RedemptionEvent]] = {
     State.PENDING: [],
-    State.ACTIVE: [Event.ACTIVATE],
-    State.CAPTURED: [Event.ACTIVATE, Event.CAPTURE],
-    State.RELEASED: [Event.ACTIVATE, Event.RELEASE],
-    State.FAILED: [Event.FAIL],
+    State.ACTIVE: [RedemptionEvent.ACTIVATE],
+    State.CAPTURED: [RedemptionEvent.ACTIVATE, RedemptionEvent.CAPTURE],
+    State.RELEASED: [RedemptionEvent.ACTIVATE, RedemptionEvent.RELEASE],
+    State.FAILED: [RedemptionEvent.FAIL],
 }
 # Balance, held points and captured points after each event.
-AFTER: Mapping[tuple[State, Event], tuple[int, int, int]] = {
-    (State.PENDING, Event.REQUEST_RELEASE): (GIVEN, HELD, 0),
-    (State.PENDING, Event.ACTIVATE): (GIVEN, HELD, 0),
-    (State.PENDING, Event.CAPTURE): (GIVEN - USED, 0, USED),
-    (State.PENDING, Event.RELEASE): (GIVEN, 0, 0),
-    (State.PENDING, Event.FAIL): (GIVEN, 0, 0),
-    (State.ACTIVE, Event.REQUEST_RELEASE): (GIVEN, HELD, 0),
-    (State.ACTIVE, Event.CAPTURE): (GIVEN - USED, 0, USED),
-    (State.ACTIVE, Event.RELEASE): (GIVEN, 0, 0),
-    (State.ACTIVE, Event.FAIL): (GIVEN, 0, 0),
-    (State.CAPTURED, Event.REQUEST_RELEASE): (GIVEN - USED, 0, USED),
-    (State.CAPTURED, Event.CHANGE_USE): (GIVEN - USED + 100, 0, USED - 100),
-    (State.CAPTURED, Event.LATE_USE): (GIVEN - USED - 100, 0, USED + 100),
-    (State.CAPTURED, Event.REOPEN): (GIVEN, HELD, 0),
+AFTER: Mapping[tuple[State, RedemptionEvent], tuple[int, int, int]] = {
+    (State.PENDING, RedemptionEvent.REQUEST_RELEASE): (GIVEN, HELD, 0),
+    (State.PENDING, RedemptionEvent.ACTIVATE): (GIVEN, HELD, 0),
+    (State.PENDING, RedemptionEvent.CAPTURE): (GIVEN - USED, 0, USED),
+    (State.PENDING, RedemptionEvent.RELEASE): (GIVEN, 0, 0),
+    (State.PENDING, RedemptionEvent.FAIL): (GIVEN, 0, 0),
+    (State.ACTIVE, RedemptionEvent.REQUEST_RELEASE): (GIVEN, HELD, 0),
+    (State.ACTIVE, RedemptionEvent.CAPTURE): (GIVEN - USED, 0, USED),
+    (State.ACTIVE, RedemptionEvent.RELEASE): (GIVEN, 0, 0),
+    (State.ACTIVE, RedemptionEvent.FAIL): (GIVEN, 0, 0),
+    (State.CAPTURED, RedemptionEvent.REQUEST_RELEASE): (GIVEN - USED, 0, USED),
+    (State.CAPTURED, RedemptionEvent.CHANGE_USE): (GIVEN - USED + 100, 0, USED - 100),
+    (State.CAPTURED, RedemptionEvent.LATE_USE): (GIVEN - USED - 100, 0, USED + 100),
+    (State.CAPTURED, RedemptionEvent.REOPEN): (GIVEN, HELD, 0),
     # 700 were spent elsewhere, and the 300 that come back are fewer than the 500 that the code is for.
-    (State.CAPTURED, Event.UNDO): (USED, 0, 0),
-    (State.RELEASED, Event.LATE_USE): (GIVEN - 100, 0, 100),
-    (State.FAILED, Event.LATE_USE): (GIVEN - 100, 0, 100),
+    (State.CAPTURED, RedemptionEvent.UNDO): (USED, 0, 0),
+    (State.RELEASED, RedemptionEvent.LATE_USE): (GIVEN - 100, 0, 100),
+    (State.FAILED, RedemptionEvent.LATE_USE): (GIVEN - 100, 0, 100),
 }
 
 
@@ -149,9 +149,11 @@ def bring_to(state: State) -> None:
 
 @pytest.mark.usefixtures("settings")
 @pytest.mark.parametrize(
-    ("state", "event"), list(itertools.product(State, Event)), ids=lambda value: value.value if value else None
+    ("state", "event"),
+    list(itertools.product(State, RedemptionEvent)),
+    ids=lambda value: value.value if value else None,
 )
-def test_each_event_in_each_state(state: State, event: Event) -> None:
+def test_each_event_in_each_state(state: State, event: RedemptionEvent) -> None:
     bring_to(state)
     before = read()
     if (state, event) in TRANSITIONS:
@@ -159,7 +161,7 @@ def test_each_event_in_each_state(state: State, event: Event) -> None:
         row, figures = read()
         assert row.state is TRANSITIONS[state, event]
         assert figures == AFTER[state, event]
-    elif event is Event.REOPEN or event is Event.UNDO:
+    elif event is RedemptionEvent.REOPEN or event is RedemptionEvent.UNDO:
         # A deleted order that had used nothing has no effect but a check of the promotions.
         apply(delete_order)
         assert read() == (replace(before[0], next_attempt_at=now()), before[1])
@@ -177,9 +179,9 @@ def test_an_order_that_was_canceled_before_it_was_booked_releases_the_points(set
     assert figures == (GIVEN, 0, 0)
 
 
-@pytest.mark.parametrize("event", Event)
+@pytest.mark.parametrize("event", RedemptionEvent)
 @pytest.mark.parametrize("state", State)
-def test_the_table_decides(state: State, event: Event) -> None:
+def test_the_table_decides(state: State, event: RedemptionEvent) -> None:
     row = replace(redemption(RedemptionKind.FIXED, code_for(HELD)), state=state)
     if (state, event) in TRANSITIONS:
         assert lifecycle.state_after(row, event) is TRANSITIONS[state, event]

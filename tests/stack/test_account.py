@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from bridge.development.stack import account as module
-from bridge.development.stack.account import Account, reachable_package, server_account, server_folder
+from bridge.development.stack.account import SystemAccount, reachable_package, server_account, server_folder
 from bridge.development.stack.servers import package_folder
 
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root starts servers as somebody else")
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root starts servers as another user")
 
 
 @as_root
@@ -31,9 +31,9 @@ def test_programs_that_only_root_can_reach_run_from_a_copy(
 
 @as_root
 def test_root_runs_a_server_as_the_owner_of_its_folder(folder: Path) -> None:
-    owned = server_folder(folder, "postgres", Account(uid=4321, gid=4322))
+    owned = server_folder(folder, "postgres", SystemAccount(uid=4321, gid=4322))
     assert owned.stat().st_mode & 0o777 == 0o700
-    assert server_account(owned) == Account(uid=4321, gid=4322)
+    assert server_account(owned) == SystemAccount(uid=4321, gid=4322)
 
 
 def test_a_normal_user_is_itself(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ import psutil
 import psycopg
 import pytest
 
-from bridge.development.stack.account import Account, reachable
+from bridge.development.stack.account import SystemAccount, reachable
 from bridge.development.stack.errors import StackError
 from bridge.development.stack.postgres import embedded_postgres
 from bridge.development.stack.processes import until
@@ -31,7 +31,7 @@ with embedded_postgres(Path(sys.argv[1]), say=lambda line: None) as url:
     time.sleep(600)
 """
 
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root starts servers as somebody else")
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root starts servers as another user")
 
 
 @pytest.fixture(scope="module")
@@ -113,11 +113,11 @@ def test_a_pid_file_that_names_some_other_process_is_no_obstacle(shared: Path) -
     with embedded_postgres(shared, settings=FAST):
         pid_file = shared / "postgres/cluster/postmaster.pid"
         lines = pid_file.read_text().splitlines()
-    somebody = pid_file.parent.stat()
+    other = pid_file.parent.stat()
     other = subprocess.Popen(
         ["sleep", "600"],
-        user=somebody.st_uid if os.geteuid() == 0 else None,
-        group=somebody.st_gid if os.geteuid() == 0 else None,
+        user=other.st_uid if os.geteuid() == 0 else None,
+        group=other.st_gid if os.geteuid() == 0 else None,
     )
     try:
         pid_file.write_text("\n".join([str(other.pid), *lines[1:]]) + "\n")
@@ -170,7 +170,7 @@ def test_a_lost_password_is_named_as_the_cause(shared: Path) -> None:
 
 
 @as_root
-def test_for_root_the_server_is_somebody_else_with_none_of_our_variables(
+def test_for_root_the_server_is_another_user_with_none_of_our_variables(
     shared: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DUST_ADMIN_TOKEN", "not-for-the-server")
@@ -197,7 +197,7 @@ def test_a_data_folder_that_lets_nobody_through_holds_a_link_to_the_data(folder:
 def normal_user(folder: Path) -> dict[str, object]:
     """What makes `run` run as a user without rights, in a home folder closed to everybody else."""
     entry = pwd.getpwnam("nobody")
-    account = Account(uid=entry.pw_uid, gid=entry.pw_gid)
+    account = SystemAccount(uid=entry.pw_uid, gid=entry.pw_gid)
     pythons = [sys.executable, f"/usr/bin/python{sys.version_info.major}.{sys.version_info.minor}"]
     python = next((each for each in pythons if reachable(Path(each), account)), None)
     packages = Path(sysconfig.get_path("purelib"))
@@ -220,7 +220,7 @@ def test_a_normal_user_starts_it_in_a_private_home(folder: Path, run: Run, norma
 
 
 @as_root
-def test_somebody_elses_data_folder_is_refused_in_plain_words(
+def test_another_users_data_folder_is_refused_in_plain_words(
     folder: Path, run: Run, normal_user: dict[str, object]
 ) -> None:
     (folder / "data").mkdir()

@@ -15,12 +15,12 @@ _SYSTEM_FOLDER = Path("/var/lib/dust")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Account:
+class SystemAccount:
     uid: int
     gid: int
 
 
-def server_account(folder: Path) -> Account | None:
+def server_account(folder: Path) -> SystemAccount | None:
     """The user for the server with this folder. None: the current user.
 
     Postgres refuses to run as root, and Redis does not need it. For root it is the folder's owner, or `nobody`.
@@ -28,9 +28,9 @@ def server_account(folder: Path) -> Account | None:
     if os.geteuid() != 0:
         return None
     if folder.exists() and folder.stat().st_uid != 0:
-        return Account(uid=folder.stat().st_uid, gid=folder.stat().st_gid)
+        return SystemAccount(uid=folder.stat().st_uid, gid=folder.stat().st_gid)
     nobody = pwd.getpwnam("nobody")
-    return Account(uid=nobody.pw_uid, gid=nobody.pw_gid)
+    return SystemAccount(uid=nobody.pw_uid, gid=nobody.pw_gid)
 
 
 def open_data_dir(data_dir: Path) -> Path:
@@ -47,7 +47,7 @@ def open_data_dir(data_dir: Path) -> Path:
     return data_dir
 
 
-def server_folder(data_dir: Path, name: str, account: Account | None) -> Path:
+def server_folder(data_dir: Path, name: str, account: SystemAccount | None) -> Path:
     """The folder `name` in the data folder, created if missing, owned by the account and closed to other users.
 
     Root's data folder is often below /root, which other users cannot pass through, and should not. In that case the
@@ -66,7 +66,7 @@ def server_folder(data_dir: Path, name: str, account: Account | None) -> Path:
     return target
 
 
-def reachable_package(package: Path, version: str, account: Account | None) -> Path:
+def reachable_package(package: Path, version: str, account: SystemAccount | None) -> Path:
     """The installed package, or a copy under /var/lib/dust if the account cannot reach it (see above)."""
     if account is None or reachable(package, account):
         return package
@@ -88,7 +88,7 @@ def reachable_package(package: Path, version: str, account: Account | None) -> P
     return copy / package.name
 
 
-def reachable(folder: Path, account: Account) -> bool:
+def reachable(folder: Path, account: SystemAccount) -> bool:
     """Whether the account can enter the folder. Runs `test` as that user, which covers modes, ACLs and mounts."""
     test = ["test", "-x", str(folder)]
     return subprocess.run(test, user=account.uid, group=account.gid, extra_groups=[]).returncode == 0

@@ -19,7 +19,13 @@ from typing import IO
 import psycopg
 from psycopg import sql
 
-from bridge.development.stack.account import Account, open_data_dir, reachable_package, server_account, server_folder
+from bridge.development.stack.account import (
+    SystemAccount,
+    open_data_dir,
+    reachable_package,
+    server_account,
+    server_folder,
+)
 from bridge.development.stack.errors import StackError
 from bridge.development.stack.processes import spawn
 from bridge.development.stack.secrets import kept_secret
@@ -45,7 +51,7 @@ _SETTINGS = {
 class _Cluster:
     folder: Path
     programs: Path
-    account: Account | None
+    account: SystemAccount | None
     password: str
     log: Path
 

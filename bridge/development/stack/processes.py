@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from bridge.development.stack.account import Account
+from bridge.development.stack.account import SystemAccount
 
 _LAUNCH = Path(__file__).with_name("launch.py")
 _POLL_SECONDS = 0.1
@@ -21,7 +21,7 @@ def spawn(
     command: Sequence[str | Path],
     *,
     death_signal: signal.Signals,
-    account: Account | None = None,
+    account: SystemAccount | None = None,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     stdin: int | IO[bytes] = subprocess.DEVNULL,
@@ -57,6 +57,22 @@ def stop(process: subprocess.Popen[bytes], *steps: tuple[signal.Signals, float])
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+
+
+def bound_socket(host: str = "127.0.0.1", port: int = 0) -> socket.socket:
+    """A socket for a server that another process runs: bound, so that nobody else gets the port, but not listening.
+
+    Port 0 is any free port. The process inherits the socket by its number. Raises `OSError` if the port is in use.
+    """
+    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    # As servers do: connections of a server that just ended remain for a minute and do not matter.
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((host, port))
+    except OSError:
+        bound.close()
+        raise
+    return bound
 
 
 def free_port(host: str = "127.0.0.1") -> int:

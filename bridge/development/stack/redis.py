@@ -16,7 +16,13 @@ from typing import IO
 
 import redis
 
-from bridge.development.stack.account import Account, open_data_dir, reachable_package, server_account, server_folder
+from bridge.development.stack.account import (
+    SystemAccount,
+    open_data_dir,
+    reachable_package,
+    server_account,
+    server_folder,
+)
 from bridge.development.stack.processes import spawn
 from bridge.development.stack.secrets import kept_secret
 from bridge.development.stack.servers import package_folder, served, started_once
@@ -28,7 +34,7 @@ _STOP_STEPS = ((signal.SIGTERM, 30.0),)
 class _Server:
     folder: Path
     program: Path
-    account: Account | None
+    account: SystemAccount | None
     password: str
     log: Path
 
