@@ -50,6 +50,7 @@ def demo(once: Annotated[bool, typer.Option("--once", help="Stop after the story
 def serve(
     reload: Annotated[bool, typer.Option("--reload", help="Restart when the code changes.")] = False,
     workers: Annotated[int, typer.Option(min=1, help="Number of processes.")] = 1,
+    fd: Annotated[int | None, typer.Option(help="Listen on this inherited socket instead of DUST_PORT.")] = None,
 ) -> None:
     """Start the API. Example: DUST_PORT=8600 dust serve"""
     from bridge.app import settings_of_app
@@ -61,6 +62,7 @@ def serve(
         http=Connection,
         host=settings.host,
         port=settings.port,
+        fd=fd,
         workers=workers,
         reload=reload,
         log_config=None,
@@ -105,11 +107,13 @@ def beat() -> None:
     _celery("beat", "--pidfile", "")
 
 
-def flower() -> None:
+def flower(
+    fd: Annotated[int | None, typer.Option(help="Listen on this inherited socket instead of DUST_FLOWER_PORT.")] = None,
+) -> None:
     """Start Flower, for operators. Example: DUST_FLOWER_BASIC_AUTH=operator:long-password dust flower"""
     from workers.flower import run_flower
 
-    run_flower(get_settings())
+    run_flower(get_settings(), fd=fd)
 
 
 def migrate(

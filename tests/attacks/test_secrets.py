@@ -3,6 +3,7 @@
 import base64
 import os
 import re
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
+from bridge.development.stack.processes import bound_socket
 from bridge.development.stack.redis import embedded_redis
 from bridge.development.stack.up import DUST
 from bridge.http.standard_webhooks import sign
@@ -28,7 +30,7 @@ from tests.support.ports import reserved_port
 from tests.support.processes import answers, eventually, running
 from tests.support.tokens import token
 
-# Each is told apart from all the others, and from what any library would write on its own.
+# Each differs from all the others, and from anything a library would write itself.
 WEBHOOK = "whsec_Y2FuYXJ5LXdlYmhvb2std2ViaG9vay13ZWJob29r"
 OLD_WEBHOOK = "whsec_Y2FuYXJ5LW9sZHdlYi1vbGR3ZWItb2xkd2ViLW8="
 OUTGOING = "whsec_Y2FuYXJ5LW5vdGlmeS1ub3RpZnktbm90aWZ5LW4="
@@ -63,7 +65,13 @@ class Places:
 
 
 @pytest.fixture
-def environment(settings: dict[str, str]) -> Iterator[dict[str, str]]:
+def sockets() -> Iterator[dict[str, socket.socket]]:
+    with bound_socket() as api, bound_socket() as flower:
+        yield {"api": api, "flower": flower}
+
+
+@pytest.fixture
+def environment(settings: dict[str, str], sockets: dict[str, socket.socket]) -> Iterator[dict[str, str]]:
     with ExitStack() as stack:
         folder = stack.enter_context(data_folder())
         yield {
@@ -77,8 +85,8 @@ def environment(settings: dict[str, str]) -> Iterator[dict[str, str]]:
             "DUST_ADMIN_TOKEN": ADMIN,
             "DUST_OUTGOING_WEBHOOK_URL": f"http://127.0.0.1:{reserved_port()}/nobody",
             "DUST_OUTGOING_WEBHOOK_SECRET": OUTGOING,
-            "DUST_PORT": str(reserved_port()),
-            "DUST_FLOWER_PORT": str(reserved_port()),
+            "DUST_PORT": str(sockets["api"].getsockname()[1]),
+            "DUST_FLOWER_PORT": str(sockets["flower"].getsockname()[1]),
             "DUST_FLOWER_BASIC_AUTH": f"operator:{FLOWER}",
             "DUST_FLOWER_COOKIE_SECRET": COOKIE,
             "DUST_SWEEP_SECONDS": "1",
@@ -156,11 +164,13 @@ def rows_of(database: str) -> Iterator[tuple[str, str]]:
                 yield table, " ".join(v.decode("latin-1") if isinstance(v, bytes) else str(v) for v in row) + "\n"
 
 
-def test_no_secret_is_found_where_anybody_could_read_it(environment: dict[str, str]) -> None:
+def test_no_secret_is_found_where_anybody_could_read_it(
+    environment: dict[str, str], sockets: dict[str, socket.socket]
+) -> None:
     places, customer = Places(), token(secret=JWT)
     programs = {"worker": "worker --concurrency 1", "beat": "beat", "flower": "flower"}
     with (
-        running(environment, api="serve", **programs) as said,
+        running(environment, sockets=sockets, api="serve", **programs) as said,
         httpx.Client(base_url=f"http://127.0.0.1:{environment['DUST_PORT']}", trust_env=False, timeout=60) as http,
     ):
         eventually(lambda: answers(f"http://127.0.0.1:{environment['DUST_PORT']}/health/live"))

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -13,7 +14,7 @@ class Live(BaseHTTPRequestHandler):
         self.end_headers()
 
 
-def main(command: str) -> None:
+def main(command: str, *listening: str) -> None:
     database, broker = (os.environ[name].split(":")[0] for name in ("DUST_DATABASE_URL", "DUST_BROKER_URL"))
     print(f"{command} has {database} and {broker}")
     refuses = os.environ.get("DUST_TEST_REFUSES")
@@ -25,8 +26,12 @@ def main(command: str) -> None:
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     # Never live before the other has refused.
     if command == "serve" and not refuses:
-        HTTPServer((os.environ["DUST_HOST"], int(os.environ["DUST_PORT"])), Live).serve_forever()
+        (_, fd) = listening
+        server = HTTPServer((os.environ["DUST_HOST"], int(os.environ["DUST_PORT"])), Live, bind_and_activate=False)
+        server.socket = socket.socket(fileno=int(fd))
+        server.server_activate()
+        server.serve_forever()
     threading.Event().wait()
 
 
-main(sys.argv[1])
+main(*sys.argv[1:])

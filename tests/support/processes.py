@@ -1,6 +1,7 @@
 """Dust's own processes, real ones, for tests that crowd them or kill them."""
 
 import os
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from io import StringIO
@@ -9,29 +10,37 @@ import httpx
 import psutil
 from rich.console import Console
 
-from bridge.development.stack.processes import until
+from bridge.development.stack.processes import bound_socket, until
 from bridge.development.stack.supervisor import Program, supervised
 from bridge.development.stack.up import DUST
 from tests.support import clock
-from tests.support.ports import reserved_port
 
 # Generous: only a defect, or a machine that hardly moves, ever reaches it.
 PATIENCE_SECONDS = 90.0
 
 
 @contextmanager
-def running(environment: Mapping[str, str], **commands: str) -> Iterator[StringIO]:
+def running(
+    environment: Mapping[str, str], *, sockets: Mapping[str, socket.socket] | None = None, **commands: str
+) -> Iterator[StringIO]:
     """`dust` programs by name (`worker="worker --concurrency 2"`), started again when they die; yields what they say.
+
+    `sockets` are those that servers listen on, by name of the program.
 
     Of the variables around us those of Dust are not passed on; `environment` alone decides.
     """
     with clock.running():
-        yield from _running(environment, commands)
+        yield from _running(environment, commands, sockets or {})
 
 
-def _running(environment: Mapping[str, str], commands: Mapping[str, str]) -> Iterator[StringIO]:
+def _running(
+    environment: Mapping[str, str], commands: Mapping[str, str], sockets: Mapping[str, socket.socket]
+) -> Iterator[StringIO]:
     around = {name: value for name, value in os.environ.items() if not name.startswith("DUST_")}
-    programs = [Program(name=name, command=[*DUST, *command.split()]) for name, command in commands.items()]
+    programs = [
+        Program(name=name, command=[*DUST, *command.split()], listens_on=sockets.get(name))
+        for name, command in commands.items()
+    ]
     said = StringIO()
     variables = {**around, "PYTHONUNBUFFERED": "1", **environment}
     with supervised(programs, environment=variables, console=Console(file=said, width=200)) as supervisor:
@@ -47,15 +56,14 @@ def _running(environment: Mapping[str, str], commands: Mapping[str, str]) -> Ite
 @contextmanager
 def serving_dust(environment: Mapping[str, str], **commands: str) -> Iterator[str]:
     """As `running`, with the API beside them; yields its URL once it answers."""
-    port = reserved_port()
-    url = f"http://127.0.0.1:{port}"
-    with running({**environment, "DUST_PORT": str(port)}, api="serve", **commands):
+    with bound_socket() as bound, running(environment, sockets={"api": bound}, api="serve", **commands):
+        url = f"http://127.0.0.1:{bound.getsockname()[1]}"
         eventually(lambda: answers(f"{url}/health/live"))
         yield url
 
 
 def answers(url: str, *, auth: tuple[str, str] | None = None) -> bool:
-    """Whether there is somebody, and all is well with them."""
+    """Whether a server answers with success."""
     try:
         return httpx.get(url, auth=auth, timeout=5, trust_env=False).is_success
     except httpx.TransportError:
@@ -63,7 +71,7 @@ def answers(url: str, *, auth: tuple[str, str] | None = None) -> bool:
 
 
 def eventually(holds: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:
-    """Look again and again until it holds; fail when the time is up."""
+    """Poll until it holds; fail after `seconds`."""
     assert until(holds, seconds), f"still not so after {seconds:.0f} s"
 
 

@@ -4,7 +4,7 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ import redis
 from celery.utils import uuid
 
 from bridge.clock import now
-from bridge.development.stack.processes import spawn, stop, until
+from bridge.development.stack.processes import bound_socket, spawn, stop, until
 from tests.support import clock
 from tests.support.brokers import ON_RABBITMQ, own_broker
 from tests.support.child_processes import data_folder
@@ -162,8 +162,10 @@ def calling(url: str, login: tuple[str, str] | None = LOGIN) -> Iterator[Operato
 
 
 @contextmanager
-def running(environment: dict[str, str], *command: str) -> Iterator["subprocess.Popen[bytes]"]:
-    process = spawn([*DUST, *command], death_signal=signal.SIGKILL, env=environment)
+def running(
+    environment: dict[str, str], *command: str, pass_fds: Sequence[int] = ()
+) -> Iterator["subprocess.Popen[bytes]"]:
+    process = spawn([*DUST, *command], death_signal=signal.SIGKILL, env=environment, pass_fds=pass_fds)
     try:
         yield process
     finally:
@@ -175,11 +177,13 @@ def flower(
     installation: Installation, login: tuple[str, str] | None = LOGIN, prefix: str = "", **others: str
 ) -> Iterator[tuple[Operator, "subprocess.Popen[bytes]"]]:
     """A Flower that answers, and its process."""
-    port = reserved_port()
-    environment = {**installation.environment, "DUST_FLOWER_PORT": str(port), **others}
+    environment = {**installation.environment, **others}
     if login:
         environment["DUST_FLOWER_BASIC_AUTH"] = ":".join(login)
-    with running(environment, "flower") as process, calling(f"http://127.0.0.1:{port}{prefix}", login) as operator:
+    with bound_socket() as bound, ExitStack() as stack:
+        url, fd = f"http://127.0.0.1:{bound.getsockname()[1]}{prefix}", bound.fileno()
+        process = stack.enter_context(running(environment, "flower", "--fd", str(fd), pass_fds=[fd]))
+        operator = stack.enter_context(calling(url, login))
         assert until(operator.is_let_in, PATIENCE_SECONDS)
         yield operator, process
 

@@ -2,6 +2,7 @@
 
 import logging
 import signal
+import socket
 import sys
 from types import FrameType
 from typing import NoReturn
@@ -10,6 +11,7 @@ import structlog
 from flower.command import apply_env_options, extract_settings
 from flower.options import options
 from flower.urls import settings as flower_settings
+from tornado.httpserver import HTTPServer
 
 from bridge.development.stack.errors import StackError
 from bridge.observability.logs import set_up_logs
@@ -24,8 +26,10 @@ _SAVE_MILLISECONDS = 5_000
 _MAX_TASKS = 20_000
 
 
-def run_flower(settings: Settings) -> None:
-    """Run until SIGINT or SIGTERM. Raises `SettingsError` without a login, `StackError` if it cannot listen."""
+def run_flower(settings: Settings, *, fd: int | None = None) -> None:
+    """Run until SIGINT or SIGTERM, on the inherited socket `fd` if it is given.
+
+    Raises `SettingsError` without a login, `StackError` if it cannot listen."""
     settings.require("broker_url", "database_url")
     if not settings.flower_open:
         settings.require("flower_basic_auth")
@@ -35,7 +39,7 @@ def run_flower(settings: Settings) -> None:
     _set_options(settings)
     flower = DustFlower(capp=app, options=options, **flower_settings)
     try:
-        port = flower.start_http_server()
+        port = flower.start_http_server() if fd is None else _listen(flower, fd)
     except OSError as error:
         address = f"{settings.flower_host}:{settings.flower_port}"
         raise StackError(f"cannot listen on {address} ({error.strerror}): set DUST_FLOWER_PORT") from None
@@ -47,6 +51,17 @@ def run_flower(settings: Settings) -> None:
         pass
     finally:
         flower.stop()
+
+
+def _listen(flower: DustFlower, fd: int) -> int:
+    """Serve on an inherited socket, and return its port. Flower itself has no such option."""
+    inherited = socket.socket(fileno=fd)
+    inherited.setblocking(False)
+    inherited.listen()
+    server = HTTPServer(flower, ssl_options=flower.ssl_options, xheaders=flower.options.xheaders)
+    server.add_socket(inherited)
+    port: int = inherited.getsockname()[1]
+    return port
 
 
 def _set_options(settings: Settings) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import signal
+import socket
 import threading
 import time
 from collections import deque
@@ -35,6 +36,13 @@ _LAST_LINES = 15
 class Program:
     name: str
     command: Sequence[str]
+    listens_on: socket.socket | None = None
+    """The socket of a server. Its number is appended to the command as `--fd`."""
+
+    def start(self, *, death_signal: signal.Signals, environment: Mapping[str, str]) -> "Popen[bytes]":
+        files = [self.listens_on.fileno()] if self.listens_on else []
+        command = [*self.command, *(["--fd", str(files[0])] if files else [])]
+        return spawn(command, death_signal=death_signal, env=environment, stdout=PIPE, pass_fds=files)
 
 
 class Supervisor:
@@ -87,7 +95,7 @@ def supervised(
 
 def run_to_end(program: Program, *, environment: Mapping[str, str], console: Console) -> int:
     """Run a program once, with its output under its name. Returns its exit code."""
-    process = spawn(program.command, death_signal=signal.SIGKILL, env=environment, stdout=PIPE)
+    process = program.start(death_signal=signal.SIGKILL, environment=environment)
     try:
         _each_line(process.stdout, _Printer(program.name, console, "white"))
         return process.wait()
@@ -185,7 +193,7 @@ class _Child(threading.Thread):
             if self._stopping.is_set():
                 return 0
             # SIGKILL: if the supervisor is killed, its servers die too, so a graceful end is not possible.
-            process = spawn(self._program.command, death_signal=signal.SIGKILL, env=self._environment, stdout=PIPE)
+            process = self._program.start(death_signal=signal.SIGKILL, environment=self._environment)
             self._process = process
         reader = threading.Thread(target=_each_line, args=[process.stdout, self._print], daemon=True)
         reader.start()

@@ -23,7 +23,7 @@ from watchfiles import watch
 from bridge.development.stack.account import open_data_dir
 from bridge.development.stack.errors import StackError
 from bridge.development.stack.postgres import embedded_postgres
-from bridge.development.stack.processes import free_port, until
+from bridge.development.stack.processes import bound_socket, until
 from bridge.development.stack.redis import embedded_redis
 from bridge.development.stack.secrets import own_secrets
 from bridge.development.stack.supervisor import Program, Supervisor, run_to_end, supervised
@@ -107,10 +107,18 @@ def _running(
 ) -> Iterator[tuple[StackUrls, Supervisor]]:
     console = console or Console(stderr=True)
     with ExitStack() as stack:
-        urls = _prepared(stack, settings, environment or {}, console)
+        sockets = {
+            "serve": _socket(stack, settings.host, settings.port, "DUST_PORT"),
+            "flower": _socket(stack, settings.flower_host, settings.flower_port, "DUST_FLOWER_PORT"),
+        }
+        ports = {name: bound.getsockname()[1] for name, bound in sockets.items()}
+        urls = _prepared(stack, settings, environment or {}, console, ports)
         variables = {**_other_variables(), "PYTHONUNBUFFERED": "1", **urls.environment}
         _migrate(dust, variables, console)
-        programs = [Program(name=name, command=[*dust, *arguments]) for name, arguments in _PROGRAMS.items()]
+        programs = [
+            Program(name=name, command=[*dust, *arguments], listens_on=sockets.get(name))
+            for name, arguments in _PROGRAMS.items()
+        ]
         supervisor = stack.enter_context(supervised(programs, environment=variables, console=console))
         _wait_until_live(urls.api, supervisor)
         stack.enter_context(_environment_file(urls.environment))
@@ -132,23 +140,23 @@ def _environment_file(environment: Mapping[str, str]) -> Iterator[None]:
         file.unlink(missing_ok=True)
 
 
-def _prepared(stack: ExitStack, settings: Settings, extra: Mapping[str, str], console: Console) -> StackUrls:
-    """Choose ports, create secrets and start the servers. Returns the addresses and the programs' environment."""
+def _prepared(
+    stack: ExitStack, settings: Settings, extra: Mapping[str, str], console: Console, ports: Mapping[str, int]
+) -> StackUrls:
+    """Create secrets and start the servers. Returns the addresses and the programs' environment."""
 
     def say(line: str) -> None:
         console.print(line, soft_wrap=True, highlight=False, markup=False)
 
     data_dir = open_data_dir(settings.data_dir)
-    port = _port(settings.host, settings.port, "DUST_PORT")
-    flower_port = _port(settings.flower_host, settings.flower_port, "DUST_FLOWER_PORT")
     secrets = own_secrets(settings, data_dir)
     for name, file in secrets.files.items():
         say(f"{name} is not set: using {file}")
     database = settings.database_url or stack.enter_context(embedded_postgres(data_dir, say=say))
     broker = settings.broker_url or stack.enter_context(embedded_redis(data_dir))
     return StackUrls(
-        api=f"http://{_address_to_call(settings.host)}:{port}",
-        flower=f"http://{_address_to_call(settings.flower_host)}:{flower_port}",
+        api=f"http://{_address_to_call(settings.host)}:{ports['serve']}",
+        flower=f"http://{_address_to_call(settings.flower_host)}:{ports['flower']}",
         database=database,
         broker=broker,
         environment={
@@ -157,8 +165,8 @@ def _prepared(stack: ExitStack, settings: Settings, extra: Mapping[str, str], co
             "DUST_DATA_DIR": str(data_dir),
             "DUST_DATABASE_URL": database,
             "DUST_BROKER_URL": broker,
-            "DUST_PORT": str(port),
-            "DUST_FLOWER_PORT": str(flower_port),
+            "DUST_PORT": str(ports["serve"]),
+            "DUST_FLOWER_PORT": str(ports["flower"]),
             # With its own database the stack is for trying things out, unless the setting says otherwise.
             "DUST_TEST_CLOCK": str(may_move_time(settings)),
             # Without a login Flower listens on loopback only.
@@ -193,19 +201,12 @@ def _other_variables() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("DUST_")}
 
 
-def _port(host: str, wanted: int, variable: str) -> int:
-    """The port to listen on. Raises `StackError` if it is in use, because another program would answer there."""
-    if wanted == 0:
-        return free_port(host)
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        # As servers do: connections of a server that just ended remain for a minute and do not matter.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, wanted))
-        except OSError as error:
-            raise StackError(f"cannot listen on {host}:{wanted} ({error.strerror}): set {variable}") from None
-    return wanted
+def _socket(stack: ExitStack, host: str, port: int, variable: str) -> socket.socket:
+    """The socket to listen on. Raises `StackError` if the port is in use."""
+    try:
+        return stack.enter_context(bound_socket(host, port))
+    except OSError as error:
+        raise StackError(f"cannot listen on {host}:{port} ({error.strerror}): set {variable}") from None
 
 
 def _address_to_call(host: str) -> str:

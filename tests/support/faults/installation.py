@@ -1,4 +1,4 @@
-"""A whole Dust with its servers, whose processes can be told to die at a point."""
+"""A whole Dust with its servers, whose processes can be made to die at a point."""
 
 import json
 from collections import defaultdict
@@ -15,14 +15,13 @@ import pytest
 from bridge.db import migrations
 from bridge.development.stack import supervisor
 from bridge.development.stack.postgres import embedded_postgres
-from bridge.development.stack.processes import until
+from bridge.development.stack.processes import bound_socket, until
 from tests.support import medusa as fake
 from tests.support.brokers import own_broker
 from tests.support.child_processes import data_folder
 from tests.support.deliveries import WEBHOOK_SECRET
 from tests.support.faults.shop import OUTGOING_WEBHOOKS, Shop
 from tests.support.medusa import serving
-from tests.support.ports import reserved_port
 from tests.support.processes import answers, running
 from tests.support.tokens import ADMIN_TOKEN, JWT_SECRET
 
@@ -134,7 +133,8 @@ def installation(
         # Here every start is followed by a death; that is no reason to give up.
         patch.setattr(supervisor, "_STARTS", 1_000_000)
         patch.setattr(supervisor, "_SETTLED_SECONDS", 0.5)
-        port = reserved_port()
+        bound = stack.enter_context(bound_socket())
+        port = bound.getsockname()[1]
         environment = {
             "PYTHONPATH": str(_PLUGIN),
             "FAULTS_DIR": str(plans),
@@ -159,7 +159,7 @@ def installation(
             **(more or {}),
         }
         programs = {"api": "serve", "worker": f"worker --concurrency {workers}", "beat": "beat"}
-        said = stack.enter_context(running(environment, **programs))
+        said = stack.enter_context(running(environment, sockets={"api": bound}, **programs))
         found = Installation(
             url=f"http://127.0.0.1:{port}",
             database=where.database,
