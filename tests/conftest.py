@@ -223,7 +223,7 @@ def medusa(settings: dict[str, str]) -> Iterator[FakeMedusa]:
 
 @pytest.fixture
 def receiver(settings: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
-    """Who is told what happens to customers' dust; Dust is set up to tell."""
+    """A receiver of outgoing webhooks, and Dust configured to send them."""
     with receiving() as there:
         monkeypatch.setenv("DUST_OUTGOING_WEBHOOK_URL", there.url)
         monkeypatch.setenv("DUST_OUTGOING_WEBHOOK_SECRET", OUTGOING_WEBHOOK_SECRET)

@@ -53,7 +53,7 @@ def in_plain_words(answer: Any) -> None:
 @pytest.mark.parametrize("bomb", BOMBS)
 def test_signed_events_that_are_bombs(api: TestClient, bomb: str) -> None:
     in_plain_words(deliver(api, BOMBS[bomb]))
-    # A signed event whose id can be read is kept, whatever else is in it, and then parked or settled, never in the way.
+    # A signed event with a readable id is stored, and then fails or is settled. It never blocks others.
     inside = deliver(api, HEAD + b'{"id": "order_9", "order": ' + BOMBS[bomb] + b"}}")
     assert inside.status_code in {202, 400}, inside.text[:500]
     assert_open(api)

@@ -90,7 +90,7 @@ def test_slow_clients_keep_nobody_waiting_and_are_sent_away(url: str) -> None:
             with pytest.raises(ConnectionError):
                 send_for_ever(endless)
         eventually(lambda: all(is_closed(each) for each in slow if each is not slow[3]))
-        # One that sent its head in time is told why.
+        # One that sent its headers in time gets the reason.
         answer = slow[3].makefile("rb").read()
         assert answer.startswith(b"HTTP/1.1 408 ")
         assert b'"code":"too_slow"' in answer

@@ -261,7 +261,7 @@ class AnyLife(AnySequence):
         if not found:
             self.released(redemption)
         for facts in found:
-            # An order that Dust was not told of has used it.
+            # An order whose event Dust did not receive has used it.
             self.tell(facts, self.orders[facts["id"]])
 
     def all_is_as_the_model_says(self) -> None:

@@ -44,7 +44,7 @@ def test_a_product_is_set_read_changed_listed_and_dropped(api: TestClient, enque
     assert first.status_code == 200
     assert (first.json()["dust_only"], first.json()["dust_price"], first.json()["mirrored"]) == (True, 500, False)
     assert first.json()["updated_by"] == "service"
-    # There is no Medusa here to ask for the variants' prices, and only who sets a price is told so.
+    # There is no Medusa here to ask for the variants' prices; only a change of a price warns about that.
     assert "Medusa could not be asked" in first.json()["warning"]
     assert call(api, "GET", f"{PRODUCTS}/prod_mug").json() == {**first.json(), "warning": None}
     user = {"authorization": f"Bearer {tokens.token('user_7', actor_type='user')}"}

@@ -222,7 +222,7 @@ def test_a_customer_reaches_nobody_elses_data(api: TestClient) -> None:
     assert api.get(f"{STORE}/redemptions", headers=stranger).json()["redemptions"] == []
     assert api.get(f"{STORE}/redemptions/{redemption['id']}", headers=stranger).status_code == 404
     assert api.delete(f"{STORE}/redemptions/{redemption['id']}", headers=stranger).status_code == 404
-    # The key of somebody else's request is free for one's own.
+    # Another customer may use the same idempotency key.
     answer = api.post("/store/dust/redemptions", json=requested, headers={**stranger, "Idempotency-Key": "k"})
     assert answer.json()["code"] == "insufficient_dust"
     for path in ("customers/cus_1", "customers/cus_1/transactions", "redemptions", "events"):

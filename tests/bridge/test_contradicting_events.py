@@ -141,7 +141,7 @@ def test_an_answer_from_before_a_newer_event_does_not_replace_it(api: TestClient
     assert points() == 0
 
 
-# Snapshots that somebody invents who knows the webhook secret.
+# Snapshots that an attacker invents who knows the webhook secret.
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A failed event and a failed task are one thing seen from two sides: nothing is parked but in a task of its own."""
+"""Every failed event is a failed task, and an event fails only in a task of its own."""
 
 from typing import Any
 
@@ -41,9 +41,7 @@ def break_customers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(handle_module, "apply_customer_event", broken)
 
 
-def test_a_malformed_event_gets_its_own_task_and_is_parked_there(
-    api: TestClient, published: list[tuple[Any, ...]]
-) -> None:
+def test_a_malformed_event_gets_its_own_task_and_fails_there(api: TestClient, published: list[tuple[Any, ...]]) -> None:
     deliver(api, order_event(order("order_good")), event_id="good")
     deliver(api, order_event(order("order_bad")), event_id="bad")
     spoil("bad")
@@ -55,7 +53,7 @@ def test_a_malformed_event_gets_its_own_task_and_is_parked_there(
     assert state_of("bad") == "failed"
 
 
-def test_an_event_that_fails_in_a_batch_gets_its_own_task_and_is_parked_there(
+def test_an_event_that_fails_in_a_batch_gets_its_own_task_and_fails_there(
     api: TestClient, published: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deliver(api, event("customer.created", {"id": "cus_1"}), event_id="broken")

@@ -1,4 +1,4 @@
-"""Guests: their dust waits, follows the order, is claimed once by whoever proves it, and expires by itself."""
+"""Guests: their points wait in escrow, follow the order, are claimed once with proof, and expire."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta

@@ -190,7 +190,7 @@ def test_the_history_cannot_be_changed_by_the_role_that_serves(api: TestClient, 
             connection.execute(text(statement))
 
 
-def test_attempts_end_parked_with_all_of_them_in_the_history(
+def test_attempts_end_failed_with_all_of_them_in_the_history(
     api: TestClient, medusa: FakeMedusa, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DUST_RETRY_ATTEMPTS", "3")

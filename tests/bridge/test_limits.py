@@ -1,4 +1,4 @@
-"""Limits that look at several orders, settled: the same in the end, whatever comes in which order."""
+"""Limits that look at several orders, settled: the same result for any sequence of events."""
 
 import random
 from concurrent.futures import ThreadPoolExecutor

@@ -118,7 +118,7 @@ def test_each_line_of_a_task_names_the_task(api: TestClient, medusa: FakeMedusa,
     assert "task_id" not in lines.one("between tasks")
 
 
-def test_an_event_that_is_parked_from_outside_is_named_too(api: TestClient, lines: Lines) -> None:
+def test_an_event_that_is_failed_from_outside_is_named_too(api: TestClient, lines: Lines) -> None:
     deliver(api, event("payment.captured", {"id": "pay_1"}), event_id="msg_1")
     process_one.fail_event("msg_1", "its worker was killed")
     found = lines.one("event_failed")

@@ -91,7 +91,7 @@ def test_waiting_events_are_counted_and_the_oldest_has_its_age(api: TestClient) 
     assert found("dust_events_handled_total", type="order.placed") == 1
 
 
-def test_what_is_put_off_parked_and_retried_is_counted_with_its_reason(
+def test_what_is_rescheduled_failed_and_retried_is_counted_with_its_reason(
     api: TestClient, medusa: FakeMedusa, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DUST_RETRY_ATTEMPTS", "2")

@@ -53,7 +53,7 @@ def redeem_both(api: TestClient) -> tuple[dict[str, Any], dict[str, str]]:
 def test_both_orders_are_used_and_canceled_in_one_batch_as_one_by_one(
     api: TestClient, medusa: FakeMedusa, batch: bool
 ) -> None:
-    # Two lots, so that what comes back has to be told apart.
+    # Two lots, so that each refund must find its own lot.
     give(MUG - 20)
     give(1000)
     redemption, codes = redeem_both(api)

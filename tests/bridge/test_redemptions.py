@@ -188,7 +188,7 @@ def test_the_sweep_enqueues_a_redemption_once_a_minute_until_it_is_done(
         assert [sweep(), sweep()] == [1, 0]
         advance(waiting, get_medusa())
     assert offered == [(REDEMPTIONS_ADVANCE, waiting)] * 2
-    # One that has run out, too; and what is offered is done by whoever comes first.
+    # An expired one too. Of several workers the first one does it.
     with moved(timedelta(minutes=61)):
         assert [sweep(), sweep()] == [2, 0]
         for redemption_id in (waiting, active, waiting):

@@ -1,4 +1,4 @@
-"""Rewards at one price: what Medusa is told of each kind, what an order uses of it, and what a return gives back."""
+"""Rewards at one price: the promotion of each kind, what an order uses of it, and what a return gives back."""
 
 from datetime import timedelta
 from typing import Any

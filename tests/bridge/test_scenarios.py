@@ -1,4 +1,4 @@
-"""The stories in `tests/scenarios` hold, and one that is told or written wrongly is told so with its line."""
+"""The stories in `tests/scenarios` hold, and a wrong one is reported with its line."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Settling orders: whatever comes in which order how often, the ledger ends where the newest facts say."""
+"""Settling orders: events in any order and number lead to the ledger of the newest facts."""
 
 import random
 from datetime import UTC, datetime, time, timedelta

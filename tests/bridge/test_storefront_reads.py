@@ -133,7 +133,7 @@ def test_redemptions_by_cart_and_state(api: TestClient, medusa: FakeMedusa) -> N
     assert api.get("/store/dust/redemptions?state=lost", headers=tokens.customer()).status_code == 422
 
 
-def test_a_programme_that_somebody_else_has_changed_is_not_overwritten(api: TestClient, medusa: FakeMedusa) -> None:
+def test_a_programme_that_another_user_has_changed_is_not_overwritten(api: TestClient, medusa: FakeMedusa) -> None:
     first = api.put(PROGRAMME, json={"earn": {"rates": {"eur": "2"}}}, headers=tokens.admin())
     assert (first.status_code, first.headers["etag"]) == (200, '"1"')
     read = api.get(PROGRAMME, headers=tokens.admin())

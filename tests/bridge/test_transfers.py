@@ -1,4 +1,4 @@
-"""An order goes to another customer: its points exist once, whoever owns it."""
+"""An order goes to another customer: its points exist once, for any owner."""
 
 from datetime import timedelta
 

@@ -18,7 +18,7 @@ ORDERS = 30
 
 @pytest.fixture
 def shop(api: TestClient, medusa: FakeMedusa) -> FakeMedusa:
-    """Each order as Medusa has it, but for three: two were told otherwise, and one was never there."""
+    """Each order as Medusa has it, but for three: Dust has other facts of two, and one never existed."""
     reported: list[dict[str, Any]] = [order(f"order_{number}") for number in range(ORDERS)]
     medusa.orders = {document["id"]: document for document in reported[3:]}
     medusa.orders["order_0"] = order("order_0", lines=[line(price=7)])

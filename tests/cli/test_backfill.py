@@ -1,4 +1,4 @@
-"""`dust backfill`: dust for orders of the past, once, whatever comes between."""
+"""`dust backfill`: points for past orders, once, even if it is interrupted."""
 
 from collections import Counter
 from collections.abc import Callable

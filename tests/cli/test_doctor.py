@@ -42,7 +42,7 @@ _PATIENCE_SECONDS = 60.0
 
 
 class Site:
-    """An HTTP server that answers as it is told; what it was told nothing about is 404."""
+    """An HTTP server with the answers that it is given; any other path is 404."""
 
     def __init__(self) -> None:
         self.answers: dict[str, tuple[int, Any]] = {}
@@ -175,7 +175,7 @@ class Installation:
 def installation(
     settings: dict[str, str], broker: str, shop: Site, flower: Site, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Installation]:
-    # Whoever asks waits this long for the last worker; these are near.
+    # The caller waits this long for the last worker.
     monkeypatch.setattr(processes, "_WORKERS_ANSWER_SECONDS", 0.7)
     # Postgres' own clock is not the tests': let it be as far ahead as ours is.
     ahead = now() - machine_now()

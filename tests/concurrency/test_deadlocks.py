@@ -91,7 +91,7 @@ class Crowd:
         return {**life.newest, "version": 10 + self.chance.randrange(5), **whose, **also}
 
     def hear(self) -> None:
-        """Webhooks of all kinds, to be drained by whoever comes."""
+        """Webhooks of all kinds, for any worker to process."""
         for life in self.chance.sample(self.lives, 5):
             with transaction() as connection:
                 paid_with_dust = self.using_a_code(connection, life)
@@ -116,7 +116,7 @@ class Crowd:
             inbox.handle.apply(args=[event_id])
 
     def guests(self) -> None:
-        """Orders as a guest, and somebody who proves to support that they were the guest."""
+        """Orders as a guest, and a customer who proves to support that they were the guest."""
         who = self.any_customer()
         email = f"{who}@shop.test"
         some = [
@@ -131,7 +131,7 @@ class Crowd:
         upkeep.escrow.apply(throw=True)
 
     def refer(self) -> None:
-        """A new customer states somebody's code, and pays an order."""
+        """A new customer uses a referral code, and pays an order."""
         new, referrer = CustomerId(f"cus_{self.chance.randrange(100, 130)}"), CustomerId(self.any_customer())
         with transaction() as connection, suppress(DustError):
             state_code(connection, new, own_code(connection, referrer, now=now()), now=now())
@@ -175,7 +175,7 @@ class Crowd:
         self.ask("POST", f"/admin/dust/customers/{self.any_customer()}/erase", {}, tokens.admin(), {200})
 
     def upkeep(self) -> None:
-        """Somebody's dust is over, and what the clock does about that and all else."""
+        """A customer's points expire, and the periodic jobs run."""
         who = CustomerId(self.any_customer())
         with transaction() as connection:
             open_accounts(connection, [who])
@@ -270,8 +270,8 @@ def test_a_random_crowd_finds_no_deadlock(
     assert audit() == []
     with transaction() as connection:
         kinds = set(connection.execute(text("SELECT DISTINCT kind FROM dust_transaction")).scalars())
-        parked = connection.execute(text("SELECT type, error_code, reason FROM webhook_event WHERE state = 'failed'"))
-        assert parked.all() == []
+        failed = connection.execute(text("SELECT type, error_code, reason FROM webhook_event WHERE state = 'failed'"))
+        assert failed.all() == []
     # It did what it is there for.
     assert kinds >= {"earn", "reverse", "adjust", "hold", "release", "redeem", "merge", "expire"}
 

@@ -76,13 +76,13 @@ def test_fifty_ids_of_one_change_are_one_difference(api: TestClient, settings: d
     change = order_event(order(version=2, lines=[line(price=17)]), "order-edit.confirmed")
     for event_id in IDS:
         deliver(api, change, event_id=event_id)
-    with psycopg.connect(settings["DUST_DATABASE_URL"]) as somebody, ThreadPoolExecutor(16) as workers:
+    with psycopg.connect(settings["DUST_DATABASE_URL"]) as other, ThreadPoolExecutor(16) as workers:
         # Nobody gets past the account before all of them have come as far as they can: what one of them read of the
         # order too early would be old when the account is free.
-        somebody.execute("SELECT FROM dust_balance FOR UPDATE")
+        other.execute("SELECT FROM dust_balance FOR UPDATE")
         handled = workers.map(handle_event, IDS)
         eventually(lambda: waiting_for_locks(settings["DUST_DATABASE_URL"]) >= 8)
-        somebody.rollback()
+        other.rollback()
         list(handled)
     assert history() == [("earn", 7), ("earn", 10)]
 

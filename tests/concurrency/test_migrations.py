@@ -1,7 +1,7 @@
 """Migrations under load: webhooks are accepted and booked, balances are read, and no request is refused.
 
-Whoever renews Dust migrates first and then renews the processes one by one. So the processes here are the code of
-before, and the migrations come after all that there are; they do what migrations do to the busiest tables.
+An operator who updates Dust migrates first and then replaces the processes one by one. So the processes here run the
+old code, and the migrations come after all that there are; they do what migrations do to the busiest tables.
 """
 
 import threading

@@ -58,7 +58,7 @@ def test_64_clients_at_one_account_overdraw_nothing_and_lose_nothing(
     client: httpx.Client, settings: dict[str, str]
 ) -> None:
     assert adjust(client, "cus_1", BALANCE, "gift") == (201, None)
-    # Nobody waits for the account so long that they are sent away: each is told yes or no.
+    # No request waits for the account until it times out: each is accepted or refused.
     answers = at_once(client, lambda _: "cus_1", -DEBIT)
     assert answers == {(201, None): FITTING, (409, "insufficient_dust"): CLIENTS - FITTING}
     assert figures("cus_1") == (BALANCE - FITTING * DEBIT, 0, 1 + FITTING)

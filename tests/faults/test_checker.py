@@ -10,7 +10,7 @@ from bridge.development.stack.processes import until
 from tests.support.faults.checker import check
 from tests.support.faults.installation import Installation, Servers, apart, installation
 from tests.support.faults.matrix import holds
-from tests.support.faults.scenarios import ALONE, NAMED, Scene, somebody
+from tests.support.faults.scenarios import ALONE, NAMED, Scene, customer_walk
 from tests.support.faults.workload import History
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
@@ -20,7 +20,7 @@ _SECONDS = 60
 
 
 def play(found: Installation, tag: str, scene: Scene) -> History:
-    with somebody(found, tag) as walk:
+    with customer_walk(found, tag) as walk:
         scene(walk)
         return walk.history
 

@@ -1,4 +1,4 @@
-"""Checkouts with real codes of a real Dust: whoever pays honestly gets through, and nobody else, with the cart intact.
+"""Checkouts with real codes of a real Dust: honest payments succeed, others are refused, and carts stay intact.
 
 What Dust's codes cannot get into, such as a cart with another customer's code, is tried in `test_plugin_guard.py`.
 """
@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.live, in_both_shops]
 
 @pytest.fixture
 def shopper(world: World) -> Iterator[Storefront]:
-    """Somebody with dust for three mugs."""
+    """A customer with points for three mugs."""
     with world.shopper() as person:
         world.bridge.give(person.customer_id, 3 * MUG_DUST)
         yield person

@@ -24,7 +24,7 @@ SECONDS = 20
 
 @pytest.fixture
 def shopper(world: World) -> Iterator[Storefront]:
-    """Somebody with points for two codes."""
+    """A customer with points for two codes."""
     with world.shopper() as person:
         world.bridge.give(person.customer_id, 2 * POINTS)
         yield person

@@ -156,14 +156,14 @@ def test_a_silent_bridge_holds_up_neither_checkout_nor_shutdown(
     assert verified(stand_in.wait_for(about(order_id, "order.placed")))
 
 
-def test_an_event_that_the_bridge_calls_wrong_is_parked_and_holds_up_nothing(
+def test_an_event_that_the_bridge_calls_wrong_is_rejected_and_holds_up_nothing(
     storefront: Storefront, merchant: Merchant, stand_in: StandIn, keys: ShopKeys
 ) -> None:
     with stand_in.answering(400):
         refused = storefront.buy((keys.shirt, 1))
-        parked = wait_for_undelivered(merchant, lambda event: event["state"] == "rejected")
+        rejected = wait_for_undelivered(merchant, lambda event: event["state"] == "rejected")
     accepted = storefront.buy((keys.shirt, 1))
 
     stand_in.wait_for(about(accepted, "order.placed"))
-    assert parked["last_error"].startswith("400 ")
+    assert rejected["last_error"].startswith("400 ")
     assert not any(about(refused, "order.placed")(delivery) for delivery in stand_in.deliveries)

@@ -83,7 +83,7 @@ from bridge.development.stack.up import _ended_by_signals, _until
 for _ in range(3000):
     ended = threading.Event()
     with _ended_by_signals():
-        # A clock that strikes within microseconds stands for whoever sends the signal.
+        # A timer of a few microseconds stands for the sender of the signal.
         signal.signal(signal.SIGALRM, signal.getsignal(signal.SIGTERM))
         signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-6, 3e-5))
         _until(ended)

@@ -81,18 +81,18 @@ class AnySequence(RuleBasedStateMachine):
             add_version(connection, Programme.model_validate(self.earning_rules()), author="test", now=now())
 
     def tell(self, facts: dict[str, Any], stood: Purchase) -> None:
-        """Dust is told; `stood` is how the order was when these were its facts."""
+        """Dust receives the facts; `stood` is how the order was when these were its facts."""
         self.hear(facts, stood)
         self.touched = True
         with transaction() as connection:
             settle_orders(connection, [read_order(facts)], now=now())
 
     def hear(self, facts: dict[str, Any], stood: Purchase) -> bool:
-        """The model is told; False when it is no news."""
+        """The model receives the facts; False if they are not new."""
         return self.orders[facts["id"]].hear(facts, rate=self.rate, waits=self.waits)
 
     def changed(self, purchase: Purchase, told: bool) -> None:
-        """The order is different now in Medusa; Dust is told, or the event is lost or late."""
+        """The order is different now in Medusa; Dust gets the event, or it is lost or late."""
         facts, stood = purchase.facts(), copy(purchase)
         self.medusa.orders[purchase.id] = facts
         self.heard.append((facts, stood))
@@ -203,7 +203,7 @@ class AnySequence(RuleBasedStateMachine):
 
     @rule(redemption=consumes(withdrawn), price=st.integers(1, 30), told=st.booleans())
     def order_with_a_withdrawn_code(self, redemption: Redemption, price: int, told: bool) -> None:
-        """Somebody has put the promotion back, say: what the shopper used is booked all the same."""
+        """An operator created the promotion again, for example: the points that the shopper used are booked anyway."""
         self._order_with(redemption, price, told)
 
     def _order_with(self, redemption: Redemption, price: int, told: bool) -> None:
@@ -234,7 +234,7 @@ class AnySequence(RuleBasedStateMachine):
     @precondition(lambda self: any(each.seen != each.age for each in self.orders.values()))
     @rule()
     def sweep(self) -> None:
-        """Reconcile finds everything that Dust was not told, and then all is as the model says."""
+        """Reconcile finds every event that Dust did not receive, and then all is as the model says."""
         self.touched = True
         for _, purchase in sorted(self.orders.items()):
             self.hear(purchase.facts(), purchase)

@@ -286,7 +286,7 @@ class AnyShop(PlayedShop):
     @precondition(lambda self: not self.polled)
     @rule()
     def all_is_delivered(self) -> None:
-        """The poll has found everything that Dust was not told. Then all is as in Medusa."""
+        """The poll has found every event that Dust did not receive. Then all is as in Medusa."""
         self.polled = True
         self.drain()
         if self.kind in {Shop.LIMITS, Shop.LOOSE}:

@@ -135,7 +135,7 @@ def _look_again() -> None:
 
 
 def waiting_for_locks(database_url: str) -> int:
-    """How many are kept waiting in this database by somebody else's transaction."""
+    """How many connections of this database wait for another transaction."""
     query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     with psycopg.connect(database_url) as connection:
         row = connection.execute(query).fetchone()

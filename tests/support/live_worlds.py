@@ -226,7 +226,7 @@ class World:
 
     @contextmanager
     def shopper(self) -> Iterator[Storefront]:
-        """Somebody with an account, signed in."""
+        """A customer with an account, signed in."""
         person = Storefront(self.keys)
         try:
             person.register()

@@ -1,6 +1,6 @@
 """A stand-in for Medusa: what Dust calls, with the behaviour that FACTS found on a real 2.21.2.
 
-It keeps state (promotions, carts, orders), and can be told to be away, to refuse, or to do what it is asked and then
+It keeps state (promotions, carts, orders), and can be set to be away, to refuse, or to do what it is asked and then
 lose the reply. Use it through respx in the process (`mounted`), or over a real socket (`serving`).
 """
 

@@ -73,7 +73,7 @@ def order(
     email: str | None = None,
     groups: tuple[str, ...] = (),
 ) -> dict[str, Any]:
-    """An order of one line for 10 eur, unless told otherwise. `credit` was refunded without a return.
+    """An order of one line for 10 eur by default. `credit` was refunded without a return.
 
     `shipping` is what remains to pay for it, after `shipping_discount` was taken off by `shipping_code`.
     """

@@ -37,9 +37,9 @@ class Purchase:
     waits_for_payment: bool = False
     """Whether the rules of then let an order earn once it is paid only."""
     seen: tuple[int, int] = (0, 0)
-    """How new the newest facts are that Dust was told."""
+    """The version of the newest facts that Dust has received."""
     due: bool = False
-    """Whether it is paid, or has nothing to pay, by the newest that Dust was told, or was paid in anything before."""
+    """Whether it is paid, or has nothing to pay, by the newest facts of Dust, or was paid in any earlier ones."""
     was_paid: bool = False
     """The same, of what stays so: an order that costs nothing is paid only as long as it does."""
 
@@ -93,7 +93,7 @@ class Purchase:
         return min(dust, ceil(self.discount_used() / value * dust))
 
     def hear(self, facts: dict[str, Any], *, rate: int, waits: bool) -> bool:
-        """Dust is told this; the first of it fixes the rules, and what is older than what it knows is no news."""
+        """Dust receives these facts. The first ones fix the rules, and older ones than the known change nothing."""
         if self.rate is None:
             self.rate, self.waits_for_payment = rate, waits
         age = (facts["version"], facts["summary"]["paid_total"] + facts["summary"]["refunded_total"])

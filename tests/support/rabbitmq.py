@@ -201,7 +201,7 @@ _kept = ExitStack()
 
 @cache
 def shared_rabbitmq() -> RabbitMQ:
-    """The one of this test process, for those who need only a virtual host; started when somebody first asks."""
+    """The one of this test process, for tests that need only a virtual host; started at the first use."""
     return _kept.enter_context(running_rabbitmq())
 
 

@@ -1,4 +1,4 @@
-"""A shop's own receiver of outgoing webhooks, on a real socket, that answers as it is told to."""
+"""A shop's own receiver of outgoing webhooks, on a real socket, with the answers that a test sets."""
 
 import json
 import threading

@@ -124,7 +124,7 @@ class PlayedShop(RuleBasedStateMachine):
         self.touched = False
         self.received = 0
         self.polled = False
-        """Whether all was told once already: it takes long."""
+        """Whether all events were sent once already: it takes long."""
 
     def pass_time(self, by: timedelta) -> None:
         # `teardown` moves it back.

@@ -200,7 +200,7 @@ class Sale:
 
 @dataclass(kw_only=True)
 class Ranking:
-    """What limits and tiers make of orders, by the facts that Dust was told in this order: no transfers.
+    """What limits and tiers make of orders, by the facts in the order in which Dust received them: no transfers.
 
     A customer's orders stand in a row by when they were placed. Each gets what the limits leave after those before it.
     The tier is what the customer's orders of the window before had got, when the order was first settled.

@@ -56,6 +56,6 @@ def test_a_client_of_a_cluster_knows_all_of_its_nodes_and_waits_for_none(configu
     app.conf.update({name: value for name, value in settings.items() if name.startswith("broker_")})
     for connection in (app.connection_for_read(), app.connection_for_write()):
         assert connection.alt == ["amqp://u:p@one/dust", "amqp://u:p@two/dust"]
-    # What is told once to a cluster is told once, to whichever node answers.
+    # A queue is declared once for a cluster, at the node that answers.
     (address,) = DelayedDelivery._validate_broker_urls(None, app.conf.broker_url)
     assert app.connection_for_write(url=address).alt == ["amqp://u:p@one/dust", "amqp://u:p@two/dust"]

@@ -33,17 +33,17 @@ from workers.inbox import handle
 pytestmark = pytest.mark.servers
 
 
-def record(event_id: str = "parked", **others: Any) -> Record:
+def record(event_id: str = "msg_1", **others: Any) -> Record:
     known = {"uuid": "old", "name": "inbox.handle", "state": "FAILURE", "args": f"('{event_id}',)", "kwargs": "{}"}
     return Record(**{**known, **others})
 
 
 @pytest.fixture
-def parked(api: TestClient, medusa: FakeMedusa) -> None:
+def failed_event(api: TestClient, medusa: FakeMedusa) -> None:
     """An event that failed: Medusa knows no such order."""
-    deliver(api, event("order.placed", {"id": "order_1"}), event_id="parked")
+    deliver(api, event("order.placed", {"id": "order_1"}), event_id="msg_1")
     with pytest.raises(EventFailed):
-        handle.run("parked")
+        handle.run("msg_1")
 
 
 @pytest.fixture
@@ -69,17 +69,17 @@ def test_every_task_of_ours_may_be_retried_and_no_other() -> None:
     assert {name for name in app.tasks if is_retryable(app, name)} == ours
 
 
-def test_it_is_sent_whole_and_the_event_waits_for_it(parked: None, sent: list[tuple[Any, ...]]) -> None:
+def test_it_is_sent_whole_and_the_event_waits_for_it(failed_event: None, sent: list[tuple[Any, ...]]) -> None:
     retry, failure = retry_task(app, "old", record(), operator="ada")
     assert failure is not None
-    assert sent == [(["parked"], {}, retry.new_task_id)]
-    assert state_of("parked") == "pending"
+    assert sent == [(["msg_1"], {}, retry.new_task_id)]
+    assert state_of("msg_1") == "pending"
     assert retries_by_task(["old"]) == {"old": retry}
     assert (retry.operator, retry.task_name) == ("ada", "inbox.handle")
 
 
 def test_asked_again_it_answers_as_before_even_when_flower_has_forgotten(
-    parked: None, sent: list[tuple[Any, ...]]
+    failed_event: None, sent: list[tuple[Any, ...]]
 ) -> None:
     first, _ = retry_task(app, "old", record(), operator="ada")
     assert retry_task(app, "old", None, operator="grace") == (first, None)
@@ -87,7 +87,7 @@ def test_asked_again_it_answers_as_before_even_when_flower_has_forgotten(
 
 
 def test_a_broker_that_is_away_sends_nothing_and_the_next_click_does(
-    parked: None, sent: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
+    failed_event: None, sent: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(*_: Any, **__: Any) -> None:
         raise OperationalError("connection refused")
@@ -96,12 +96,12 @@ def test_a_broker_that_is_away_sends_nothing_and_the_next_click_does(
         patch.setattr(handle, "apply_async", away)
         with pytest.raises(BrokerAway):
             retry_task(app, "old", record(), operator="ada")
-    assert retries_by_task(["old"]) == {}, "what was not sent is not told as retried"
-    assert state_of("parked") == "pending", "so the sweep takes it, should nobody click again"
+    assert retries_by_task(["old"]) == {}, "what was not sent is not shown as retried"
+    assert state_of("msg_1") == "pending", "so the sweep takes it if nobody clicks again"
     retry, failure = retry_task(app, "old", record(), operator="grace")
     assert failure is not None
     assert retry.operator == "ada"
-    assert sent == [(["parked"], {}, retry.new_task_id)]
+    assert sent == [(["msg_1"], {}, retry.new_task_id)]
     assert noted() == 1
 
 
@@ -117,8 +117,8 @@ def test_a_broker_that_is_away_sends_nothing_and_the_next_click_does(
     ],
 )
 def test_what_cannot_be_retried_leaves_no_trace(
-    parked: None, sent: list[tuple[Any, ...]], remembered: Record | None, error: type[Exception]
+    failed_event: None, sent: list[tuple[Any, ...]], remembered: Record | None, error: type[Exception]
 ) -> None:
     with pytest.raises(error):
         retry_task(app, "old", remembered, operator="ada")
-    assert (sent, noted(), state_of("parked")) == ([], 0, "failed")
+    assert (sent, noted(), state_of("msg_1")) == ([], 0, "failed")

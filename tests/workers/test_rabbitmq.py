@@ -70,8 +70,8 @@ def kill(processes: list[psutil.Process]) -> None:
 def caught_in_the_middle(owner: psycopg.Connection, url: str, name: str) -> Iterator[None]:
     """A worker is in the middle of booking this event, and cannot go on before the block ends."""
     database_url = str(get_settings().database_url)
-    with psycopg.connect(owner.info.dsn, password=owner.info.password) as somebody:
-        somebody.execute("LOCK TABLE dust_transaction IN EXCLUSIVE MODE")
+    with psycopg.connect(owner.info.dsn, password=owner.info.password) as other:
+        other.execute("LOCK TABLE dust_transaction IN EXCLUSIVE MODE")
         send(url, name)
         eventually(lambda: waiting_for_locks(database_url) == 1)
         yield

@@ -236,20 +236,20 @@ def _merges(history: History, books: Books) -> Iterator[str]:
 
 
 def _webhooks(history: History, books: Books, shop: Shop) -> Iterator[str]:
-    """What is in the book is told of, once, and the shop has heard it; nothing else is."""
+    """Each posting has one outgoing webhook, which the shop has received; there are no others."""
     due = Counter((row.customer_id, row.version) for row in books.all_rows() if row.kind in {"earn", "bonus", "redeem"})
     written = Counter(
         (each.customer_id, each.version) for each in books.webhooks if each.type in {"dust.earned", "dust.redeemed"}
     )
     if written != due:
         yield f"outgoing webhooks: missing are {sorted(due - written)}, too many {sorted(written - due)}"
-    # What was over before it was booked was never there for a shopper, who is not told that it went.
+    # Points that expired before they were booked were never on the balance, so no webhook says that they expired.
     there = {lot.customer_id for lot in books.lots if lot.expires_at and lot.expires_at > lot.created_at}
     went = {customer: dust for customer, dust in history.expired.items() if customer in there}
     for kind, expected in (("dust.expired", went), ("dust.expiring", history.expiring)):
         said = Counter[str]()
         for each in books.webhooks:
-            # Whoever lost it may have been told before, if there was time.
+            # A webhook may have announced it before, if there was time.
             if each.type == kind and (kind == "dust.expired" or each.customer_id not in history.expired):
                 said[each.customer_id] += each.data["amount"]
         if said != Counter(expected):

@@ -24,7 +24,7 @@ MANY = 12
 
 
 @contextmanager
-def somebody(found: Installation, tag: str) -> Iterator[Walk]:
+def customer_walk(found: Installation, tag: str) -> Iterator[Walk]:
     with httpx.Client(base_url=found.url, timeout=10, trust_env=False) as client:
         yield Walk(installation=found, history=History(tag=tag), client=client, now=datetime.now(UTC))
 
@@ -99,7 +99,7 @@ def buys_while_medusa_is_away(walk: Walk) -> None:
 
 
 def is_reported_by_a_shop(how: str) -> Scene:
-    """The shop is told of an earning while it has some trouble."""
+    """The shop gets a webhook about earned points while it has some trouble."""
 
     def scene(walk: Walk) -> None:
         walk.installation.shop.troubles.append(Trouble(method="POST", mark=f"cus_{walk.tag}_a", how=how))
@@ -111,7 +111,7 @@ def is_reported_by_a_shop(how: str) -> Scene:
 
 
 def is_warned(walk: Walk) -> None:
-    """Some dust expires soon. Of this the shop is to be told once."""
+    """Some points expire soon. The shop must get one webhook about this."""
     document = walk.order("aging", "aging", 20, placed=walk.now - timedelta(days=29))
     walk.settles(document, 20)
     walk.history.expiring[f"cus_{walk.tag}_aging"] = 20

@@ -1,4 +1,4 @@
-"""The Medusa of the fault tests: it makes trouble where it is told to, and remembers what it did when."""
+"""The Medusa of the fault tests: it fails where a test asks for it, and remembers what it did when."""
 
 import threading
 import time

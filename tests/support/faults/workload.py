@@ -67,11 +67,11 @@ class History:
     expired: dict[str, int] = field(default_factory=dict)
     """By customer: dust that must be gone by now."""
     expiring: dict[str, int] = field(default_factory=dict)
-    """By customer: dust of which they must have been told that it goes soon."""
+    """By customer: points whose expiry a webhook must have announced."""
 
 
 class GaveUp(AssertionError):
-    """Somebody was not answered for minutes."""
+    """A request got no answer for minutes."""
 
 
 @dataclass(kw_only=True)
@@ -233,7 +233,7 @@ class Walk:
         end = time.monotonic() + PATIENCE_SECONDS
         while self.sql("SELECT state FROM webhook_event WHERE id = %s", event_id) != [("failed",)]:
             if time.monotonic() > end:
-                raise GaveUp(f"{event_id} was not parked")
+                raise GaveUp(f"{event_id} has not failed")
             time.sleep(_AGAIN_SECONDS)
         self.settles(document, 40)
         self.call("POST", f"/admin/dust/events/{event_id}/retry", expect={202}, headers=tokens.admin())
@@ -324,7 +324,7 @@ class Walk:
         self.history.granted |= dict.fromkeys(customers, 30)
 
     def is_found_by_hand(self) -> None:
-        """An order that Medusa never told of, and a merchant who asks for it before the clock does."""
+        """An order without any webhook, and a merchant who starts reconcile before the schedule does."""
         document = self.order("by-hand", "found", 45, updated=self.now)
         self.settles(document, 45)
         self.call("POST", "/admin/dust/reconcile", expect={200}, headers=tokens.admin())

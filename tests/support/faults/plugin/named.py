@@ -9,7 +9,7 @@ Mine = Callable[[object], bool]
 
 
 def silent(mine: Mine) -> None:
-    """Nobody is told of anything."""
+    """No outgoing webhook is sent."""
     from bridge.ledger import webhook_events
 
     webhooks = webhook_events._webhooks
@@ -17,7 +17,7 @@ def silent(mine: Mine) -> None:
 
 
 def silent_end(mine: Mine) -> None:
-    """Nobody is told that dust has expired."""
+    """No outgoing webhook about expired points is sent."""
     from bridge.ledger import webhook_events
     from bridge.outgoing.outbox import OutgoingWebhookType
 
@@ -252,7 +252,7 @@ def balance_drifts(mine: Mine) -> None:
 
 
 def gives_up(mine: Mine) -> None:
-    """An event that has to wait for Medusa is parked."""
+    """An event that has to wait for Medusa fails."""
     from bridge.inbox import process_one
 
     put_off = process_one._reschedule

@@ -69,7 +69,7 @@ def _release_in_doubt() -> None:
 
 
 def _named() -> None:
-    """Two dozen small ones, each for whoever carries its name."""
+    """Two dozen small ones, each for the one that has its name."""
     import named
 
     named.plant_all()
