@@ -20,7 +20,7 @@ import structlog
 
 from bridge.db import forget_engine, migrations
 from bridge.development.stack.postgres import embedded_postgres
-from bridge.development.stack.processes import free_port, spawn, stop, until
+from bridge.development.stack.processes import bound_socket, spawn, stop, until
 from bridge.development.stack.redis import embedded_redis
 from bridge.development.stack.up import DUST
 from bridge.queue.enqueue import queues_with_workers
@@ -67,8 +67,8 @@ class House:
     @contextmanager
     def serving(self, *, workers: int = 2) -> Iterator[tuple[int, Popen[bytes]]]:
         """The API; its port and a process of it, the first of several."""
-        port = free_port()
-        with self.running(f"serve --workers {workers}", DUST_PORT=str(port)) as process:
+        command = [*DUST, "serve", "--workers", str(workers)]
+        with self._listening(command, "serve") as (port, process):
             wait_for_http(port, "/health/live")
             # The first process that answers is not all of them.
             time.sleep(1.0)
@@ -77,19 +77,33 @@ class House:
     @contextmanager
     def serving_bare(self, application: str) -> Iterator[int]:
         """An ASGI application of the benchmarks under the same server; its port."""
-        port = free_port()
-        arguments = ["--workers", "2", "--no-access-log", "--log-level", "warning", "--port", str(port)]
-        with self._started([sys.executable, "-m", "uvicorn", application, *arguments], "bare", {}):
+        arguments = ["--workers", "2", "--no-access-log", "--log-level", "warning"]
+        command = [sys.executable, "-m", "uvicorn", application, *arguments]
+        with self._listening(command, "bare") as (port, _):
             wait_for_http(port, "/")
             time.sleep(1.0)
             yield port
 
     @contextmanager
-    def _started(self, command: Sequence[str], log: str, environment: Mapping[str, str]) -> Iterator[Popen[bytes]]:
+    def _listening(self, command: Sequence[str], log: str) -> Iterator[tuple[int, Popen[bytes]]]:
+        """A server on any free port."""
+        with bound_socket() as bound:
+            fd = bound.fileno()
+            with self._started([*command, "--fd", str(fd)], log, {}, pass_fds=[fd]) as process:
+                yield bound.getsockname()[1], process
+
+    @contextmanager
+    def _started(
+        self, command: Sequence[str], log: str, environment: Mapping[str, str], pass_fds: Sequence[int] = ()
+    ) -> Iterator[Popen[bytes]]:
         with (self.folder / f"{log}.log").open("ab") as said:
             process = spawn(
-                command, death_signal=signal.SIGTERM, env={**self.environment, **environment}, stdout=said
-            )  # fmt: skip
+                command,
+                death_signal=signal.SIGTERM,
+                env={**self.environment, **environment},
+                stdout=said,
+                pass_fds=pass_fds,
+            )
             try:
                 yield process
             finally:
