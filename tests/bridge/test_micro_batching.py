@@ -9,7 +9,7 @@ from sqlalchemy import Connection, text
 
 from bridge.clock import now
 from bridge.db import DatabaseAway, transaction
-from bridge.http.micro_batching import Together
+from bridge.http.micro_batching import MicroBatcher
 from bridge.inbox.events import read_event
 from bridge.inbox.receive import Arrival, Receipt, receive_many
 from tests.support.databases import lost_database
@@ -29,7 +29,7 @@ def ask_together(work: Any, items: list[Any], *, first: Any = None) -> list[Any]
         return work(connection, batch)  # type: ignore[no-any-return]
 
     async def ask() -> list[Any]:
-        together: Together[Any, Any] = Together("test", held)
+        together: MicroBatcher[Any, Any] = MicroBatcher("test", held)
         asked = []
         if first is not None:
             asked.append(asyncio.create_task(together(first)))
@@ -60,7 +60,7 @@ def test_an_answer_comes_after_the_commit() -> None:
         return items
 
     async def look() -> int:
-        together: Together[str, str] = Together("test", keep)
+        together: MicroBatcher[str, str] = MicroBatcher("test", keep)
         await together("one")
         with transaction() as connection:
             return int(connection.scalar(text("SELECT count(*) FROM reconcile_cursor WHERE name = 'one'")) or 0)
@@ -80,7 +80,7 @@ def test_of_a_batch_that_breaks_only_the_one_to_blame_hears_of_it() -> None:
 def test_an_unreachable_database_fails_all_and_the_next_one_is_tried_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    together: Together[int, int] = Together("test", lambda _, items: items)
+    together: MicroBatcher[int, int] = MicroBatcher("test", lambda _, items: items)
 
     async def ask() -> list[Any]:
         return await asyncio.gather(*(together(item) for item in (1, 2)), return_exceptions=True)
@@ -104,7 +104,7 @@ def test_while_the_database_is_away_a_batch_is_tried_once_and_not_one_by_one() -
 
 def test_a_client_that_disconnects_leaves_the_others_their_answers() -> None:
     async def ask() -> int:
-        together: Together[int, int] = Together("test", lambda _, items: items)
+        together: MicroBatcher[int, int] = MicroBatcher("test", lambda _, items: items)
         gone = asyncio.create_task(together(1))
         await asyncio.sleep(0)
         gone.cancel()

@@ -17,7 +17,7 @@ from bridge.api.store import redemptions
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import Unavailable
-from bridge.http.micro_batching import Together
+from bridge.http.micro_batching import MicroBatcher
 from bridge.inbox.process_batch import process_batch
 from bridge.ledger.postings import MAX_DUST
 from bridge.medusa.client import get_medusa
@@ -607,7 +607,7 @@ def test_many_who_wait_share_their_looks_at_the_database(
         looks.append(len(redemption_ids))
         return redemptions._read_pending(connection, redemption_ids)
 
-    monkeypatch.setattr(redemptions, "_pending", Together("test", look))
+    monkeypatch.setattr(redemptions, "_pending", MicroBatcher("test", look))
 
     async def wait_together() -> list[str]:
         transport = httpx.ASGITransport(api.app)

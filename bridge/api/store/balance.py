@@ -10,7 +10,7 @@ from bridge.api.store.routing import store_router
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.http.auth import Customer, customer_of
-from bridge.http.micro_batching import Together
+from bridge.http.micro_batching import MicroBatcher
 from bridge.http.problems import describe_problems
 from bridge.http.queries import require_known_query
 from bridge.ids import CustomerId
@@ -117,7 +117,7 @@ def _read_balances(connection: Connection, customer_ids: list[CustomerId]) -> li
 
 
 # Every page of a storefront shows the balance. Requests that arrive together share one read-only query.
-_balances: Together[CustomerId, tuple[Balance, CustomerTier | None]] = Together("balances", _read_balances)
+_balances: MicroBatcher[CustomerId, tuple[Balance, CustomerTier | None]] = MicroBatcher("balances", _read_balances)
 
 
 @router.get("/balance", response_model=BalanceResponse, responses=describe_problems(401, 422, 503))

@@ -17,7 +17,7 @@ from bridge.db import transaction
 from bridge.errors import Unavailable
 from bridge.http.auth import Customer
 from bridge.http.medusa_threads import FOR_CUSTOMERS, MedusaBusy
-from bridge.http.micro_batching import Together
+from bridge.http.micro_batching import MicroBatcher
 from bridge.http.paging import Cursor, Limit, Listing, decode_cursor, encode_cursor
 from bridge.http.problems import describe_problems
 from bridge.http.schemas import Id, PathId
@@ -192,7 +192,7 @@ def _read_pending(connection: Connection, redemption_ids: list[str]) -> list[boo
     return [redemption_id in pending for redemption_id in redemption_ids]
 
 
-_pending: Together[str, bool] = Together("pending-redemptions", _read_pending)
+_pending: MicroBatcher[str, bool] = MicroBatcher("pending-redemptions", _read_pending)
 
 
 def _read_redemption(customer_id: CustomerId, redemption_id: str) -> Redemption:
