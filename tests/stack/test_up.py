@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import httpx
+import psutil
 import psycopg
 import pytest
 import redis
@@ -47,6 +48,14 @@ def test_the_block_has_a_serving_stack_with_servers_and_secrets(folder: Path) ->
         assert urls.environment["DUST_ADMIN_TOKEN"] == (folder / "secrets/DUST_ADMIN_TOKEN").read_text()
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{urls.api}/health/live")
+
+
+def test_a_request_waits_while_the_api_is_started_again(folder: Path) -> None:
+    with running_stack(quiet_settings(folder), dust=FAKE_DUST) as urls:
+        (api,) = (each for each in psutil.Process().children(recursive=True) if "serve" in each.cmdline())
+        api.kill()
+        api.wait()
+        assert httpx.get(f"{urls.api}/health/live", timeout=PATIENCE_SECONDS).status_code == httpx.codes.OK
 
 
 def test_up_prints_one_line_and_sigterm_ends_everything(folder: Path, run: Run) -> None:
