@@ -28,6 +28,14 @@ _DESCRIPTION = (
     "Lists are paged with `limit` and `cursor`."
 )
 
+_TAGS = [
+    {"name": "store", "description": "For storefronts: a customer's own points, and what everybody may see"},
+    {"name": "admin", "description": "For merchants and operators"},
+    {"name": "reports", "description": "For accounting: figures of the ledger at a time"},
+    {"name": "webhooks", "description": "Events from Medusa"},
+    {"name": "health", "description": "For orchestrators and monitoring"},
+]
+
 
 @asynccontextmanager
 async def _counting_and_tracing(_app: FastAPI) -> AsyncIterator[None]:
@@ -62,6 +70,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         title="Dust",
         version="0.1.0",
         description=_DESCRIPTION,
+        license_info={"name": "MIT", "identifier": "MIT"},
+        openapi_tags=_TAGS,
         servers=[{"url": "/", "description": "This Dust"}],
         # Stable names for generated clients: those of the routes.
         generate_unique_id_function=lambda route: route.name,
@@ -104,7 +114,7 @@ def _complete_schema(app: FastAPI) -> None:
         definition = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas.update(definition.pop("$defs", {}))
         schemas["Problem"] = definition
-        for methods in schema["paths"].values():
+        for methods in (*schema["paths"].values(), *schema["webhooks"].values()):
             for operation in methods.values():
                 operation.setdefault("security", [])
         return schema

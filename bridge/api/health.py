@@ -32,13 +32,13 @@ class Ready(BaseModel):
     oldest_waiting_promise_seconds: float | None
 
 
-@router.get("/health/live")
+@router.get("/health/live", responses=describe_problems(405))
 async def live() -> Live:
     """Liveness: the process answers. It waits for no thread, no database and no Medusa."""
     return Live()
 
 
-@router.get("/health/ready", response_model=Ready, responses=describe_problems(503))
+@router.get("/health/ready", response_model=Ready, responses=describe_problems(405, 503))
 def ready() -> Response:
     """Readiness: the database is reachable and fully migrated. Returns the age of the oldest waiting work.
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, WithJsonSchema
 
 # A double has 15 to 17 significant digits; arithmetic in doubles changes the last ones.
 _SIGNIFICANT_DIGITS = 14
@@ -48,6 +48,18 @@ def sum_of(amounts: Iterable[Decimal]) -> Decimal:
 
 Number = Annotated[Decimal, Field(ge=-(10**15), le=10**15), AfterValidator(without_noise)]
 """An amount in major units, or a quantity. No shop sells for more."""
+
+
+# Pydantic puts a limit that is checked after a function into the JSON schema under its own name, which is no keyword.
+def _json_schema(**minimum: int) -> WithJsonSchema:
+    return WithJsonSchema({"anyOf": [{"type": "number", **minimum, "maximum": 10**15}, {"type": "string"}]})
+
+
+PositiveNumber = Annotated[Number, Field(gt=0), _json_schema(exclusiveMinimum=0)]
+"""A number above 0, also without noise."""
+
+NonNegativeNumber = Annotated[Number, Field(ge=0), _json_schema(minimum=0)]
+"""A number that is 0 or more, without noise."""
 
 Quantity = Annotated[Decimal, Field(ge=0, le=10**15), AfterValidator(without_noise)]
 """A quantity of a product: a whole number, or a weight such as 1.5."""

@@ -1147,7 +1147,7 @@ export interface webhooks {
          * Earned
          * @description A customer earned points, with an order or as a bonus.
          */
-        post: operations["earneddust_earned_post"];
+        post: operations["earned"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1167,7 +1167,7 @@ export interface webhooks {
          * Redeemed
          * @description An order used a redemption: its points are spent.
          */
-        post: operations["redeemeddust_redeemed_post"];
+        post: operations["redeemed"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1187,7 +1187,7 @@ export interface webhooks {
          * Expiring
          * @description Points expire soon (`earn.expiry_notice_days`). Sent once for each lot.
          */
-        post: operations["expiringdust_expiring_post"];
+        post: operations["expiring"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1207,7 +1207,7 @@ export interface webhooks {
          * Expired
          * @description Points expired.
          */
-        post: operations["expireddust_expired_post"];
+        post: operations["expired"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1227,7 +1227,7 @@ export interface webhooks {
          * Failed
          * @description A redemption or the processing of an event failed. It is for the shop, not for a customer.
          */
-        post: operations["faileddust_failed_post"];
+        post: operations["failed"];
         delete?: never;
         options?: never;
         head?: never;
@@ -3034,7 +3034,7 @@ export interface components {
              * Refund
              * @description In major units. Without it, a return refunds what the customer is owed
              */
-            refund?: (number | string) | null;
+            refund?: number | string | null;
         };
         /**
          * PreviewResponse
@@ -3389,7 +3389,7 @@ export interface components {
             /** Cart Id */
             cart_id?: string | null;
             /** Amount */
-            amount?: (number | string) | null;
+            amount?: number | string | null;
             /** Currency Code */
             currency_code?: string | null;
         };
@@ -8008,6 +8008,15 @@ export interface operations {
                     "application/json": components["schemas"]["Live"];
                 };
             };
+            /** @description Method not allowed */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     ready: {
@@ -8028,6 +8037,15 @@ export interface operations {
                     "application/json": components["schemas"]["Ready"];
                 };
             };
+            /** @description Method not allowed */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Temporarily unavailable */
             503: {
                 headers: {
@@ -8039,7 +8057,7 @@ export interface operations {
             };
         };
     };
-    earneddust_earned_post: {
+    earned: {
         parameters: {
             query?: never;
             header: {
@@ -8077,7 +8095,7 @@ export interface operations {
             };
         };
     };
-    redeemeddust_redeemed_post: {
+    redeemed: {
         parameters: {
             query?: never;
             header: {
@@ -8115,7 +8133,7 @@ export interface operations {
             };
         };
     };
-    expiringdust_expiring_post: {
+    expiring: {
         parameters: {
             query?: never;
             header: {
@@ -8153,7 +8171,7 @@ export interface operations {
             };
         };
     };
-    expireddust_expired_post: {
+    expired: {
         parameters: {
             query?: never;
             header: {
@@ -8191,7 +8209,7 @@ export interface operations {
             };
         };
     };
-    faileddust_failed_post: {
+    failed: {
         parameters: {
             query?: never;
             header: {

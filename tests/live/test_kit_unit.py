@@ -1,5 +1,7 @@
 """The storefront kit's own unit tests and types, with the tools of its lock file."""
 
+import json
+
 import pytest
 
 from tests.support.kit_tools import kit_with_tools, node
@@ -23,3 +25,11 @@ def test_the_kits_types_are_those_of_the_schema() -> None:
         committed = types.read_text()
         node(kit, "openapi-typescript/bin/cli.js", "../openapi.json", "--output", str(types))
         assert types.read_text() == committed, "out of date: run `npm run types` in storefront-kit"
+
+
+def test_the_schema_passes_redoclys_recommended_rules() -> None:
+    with kit_with_tools() as kit:
+        quiet = {"REDOCLY_TELEMETRY": "off", "REDOCLY_SUPPRESS_UPDATE_NOTICE": "true"}
+        options = ("lint", "--extends=recommended", "--format=json", "../openapi.json")
+        found = json.loads(node(kit, "@redocly/cli/bin/cli.js", *options, **quiet))
+    assert found["totals"] == {"errors": 0, "warnings": 0, "ignored": 0}, found["problems"]

@@ -14,7 +14,7 @@ from bridge.http.medusa_threads import FOR_OPERATORS
 from bridge.http.problems import describe_problems
 from bridge.http.schemas import Body, Id, PathId
 from bridge.ids import OrderId
-from bridge.medusa.amounts import Number
+from bridge.medusa.amounts import NonNegativeNumber, PositiveNumber
 from bridge.medusa.client import Json, Medusa, UnknownInMedusa, get_medusa
 from bridge.medusa.orders import read_order
 from bridge.medusa.previewed_orders import OrderChange, changed, with_open_change
@@ -60,7 +60,7 @@ def read_order_points(order_id: PathId) -> OrderPointsResponse:
 
 class ReturnedItem(Body):
     line_item_id: Id
-    quantity: Annotated[Number, Field(gt=0, description="The units that come back now")]
+    quantity: Annotated[PositiveNumber, Field(description="The units that come back now")]
 
 
 class PreviewRequest(Body):
@@ -75,8 +75,8 @@ class PreviewRequest(Body):
     ] = False
     returns: Annotated[tuple[ReturnedItem, ...], Field(max_length=100)] = ()
     refund: Annotated[
-        Number | None,
-        Field(ge=0, description="In major units. Without it, a return refunds what the customer is owed"),
+        NonNegativeNumber | None,
+        Field(description="In major units. Without it, a return refunds what the customer is owed"),
     ] = None
 
     @model_validator(mode="after")

@@ -102,10 +102,11 @@ WebhookSignature = Annotated[str, Header(alias="webhook-signature", description=
 
 # Requests that Dust sends, not endpoints that it serves. They appear under `webhooks` in the OpenAPI schema.
 webhooks = APIRouter(
+    generate_unique_id_function=lambda route: route.name,
     responses={
         200: {"description": "Any 2xx is a receipt"},
         "4XX": {"description": "As any other answer: it is sent again, for 24 hours; but 410 ends that"},
-    }
+    },
 )
 
 

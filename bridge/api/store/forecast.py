@@ -15,7 +15,7 @@ from bridge.http.medusa_threads import FOR_CUSTOMERS, FOR_GUESTS
 from bridge.http.problems import describe_problems
 from bridge.http.schemas import Body, Id
 from bridge.ids import CustomerId, OrderId, ProductId
-from bridge.medusa.amounts import Number
+from bridge.medusa.amounts import NonNegativeNumber
 from bridge.medusa.cart_orders import future_order, line_of_product
 from bridge.medusa.client import Json, UnknownInMedusa, get_medusa
 from bridge.medusa.orders import Line, Order, OrderDetail
@@ -31,7 +31,7 @@ router = store_router()
 
 class ForecastItem(Body):
     product_id: Id
-    amount: Annotated[Number, Field(ge=0, description="The price shown for one unit, in major units")]
+    amount: Annotated[NonNegativeNumber, Field(description="The price shown for one unit, in major units")]
     quantity: Annotated[int, Field(strict=True, ge=1, le=_MAX_UNITS)] = 1
 
 
@@ -51,7 +51,12 @@ class Forecast(BaseModel):
     total: int = Field(description="Points for all items in one order")
 
 
-@router.post("/forecast", responses=describe_problems(400, 401, 422, 429, 503))
+@router.post(
+    "/forecast",
+    responses=describe_problems(400, 401, 422, 429, 503),
+    # The empty entry says that the token is optional.
+    openapi_extra={"security": [{}]},
+)
 async def forecast_items(body: ForecastRequest, customer_id: OptionalCustomer) -> Forecast:
     """Forecast what products would earn. Public; with a customer's token it counts their tier, groups and limits."""
     threads = FOR_CUSTOMERS if customer_id else FOR_GUESTS

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Self
+from typing import Self
 
 from pydantic import BaseModel, Field, model_validator
 
@@ -19,7 +19,7 @@ from bridge.http.problems import describe_problems
 from bridge.http.schemas import Body, Id
 from bridge.ids import CustomerId, OrderId, ProductId
 from bridge.ledger.store import read_spendable
-from bridge.medusa.amounts import Number
+from bridge.medusa.amounts import PositiveNumber
 from bridge.medusa.cart_orders import future_order, line_of_product, order_of_cart
 from bridge.medusa.carts import Cart
 from bridge.medusa.client import get_medusa
@@ -60,7 +60,7 @@ class QuoteRequest(Body):
     """What to quote: a cart, or an amount in a currency."""
 
     cart_id: Id | None = None
-    amount: Annotated[Number, Field(gt=0)] | None = None
+    amount: PositiveNumber | None = None
     currency_code: CurrencyCode | None = None
 
     @model_validator(mode="after")

@@ -1187,7 +1187,7 @@ export interface webhooks {
          * Earned
          * @description A customer earned points, with an order or as a bonus.
          */
-        post: operations["earneddust_earned_post"];
+        post: operations["earned"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1207,7 +1207,7 @@ export interface webhooks {
          * Redeemed
          * @description An order used a redemption: its points are spent.
          */
-        post: operations["redeemeddust_redeemed_post"];
+        post: operations["redeemed"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1227,7 +1227,7 @@ export interface webhooks {
          * Expiring
          * @description Points expire soon (`earn.expiry_notice_days`). Sent once for each lot.
          */
-        post: operations["expiringdust_expiring_post"];
+        post: operations["expiring"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1247,7 +1247,7 @@ export interface webhooks {
          * Expired
          * @description Points expired.
          */
-        post: operations["expireddust_expired_post"];
+        post: operations["expired"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1267,7 +1267,7 @@ export interface webhooks {
          * Failed
          * @description A redemption or the processing of an event failed. It is for the shop, not for a customer.
          */
-        post: operations["faileddust_failed_post"];
+        post: operations["failed"];
         delete?: never;
         options?: never;
         head?: never;
@@ -3177,7 +3177,7 @@ export interface components {
              * Refund
              * @description In major units. Without it, a return refunds what the customer is owed
              */
-            refund?: (number | string) | null;
+            refund?: number | string | null;
         };
         /**
          * PreviewResponse
@@ -3532,7 +3532,7 @@ export interface components {
             /** Cart Id */
             cart_id?: string | null;
             /** Amount */
-            amount?: (number | string) | null;
+            amount?: number | string | null;
             /** Currency Code */
             currency_code?: string | null;
         };
@@ -8247,6 +8247,15 @@ export interface operations {
                     "application/json": components["schemas"]["Live"];
                 };
             };
+            /** @description Method not allowed */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     ready: {
@@ -8267,6 +8276,15 @@ export interface operations {
                     "application/json": components["schemas"]["Ready"];
                 };
             };
+            /** @description Method not allowed */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Temporarily unavailable */
             503: {
                 headers: {
@@ -8278,7 +8296,7 @@ export interface operations {
             };
         };
     };
-    earneddust_earned_post: {
+    earned: {
         parameters: {
             query?: never;
             header: {
@@ -8316,7 +8334,7 @@ export interface operations {
             };
         };
     };
-    redeemeddust_redeemed_post: {
+    redeemed: {
         parameters: {
             query?: never;
             header: {
@@ -8354,7 +8372,7 @@ export interface operations {
             };
         };
     };
-    expiringdust_expiring_post: {
+    expiring: {
         parameters: {
             query?: never;
             header: {
@@ -8392,7 +8410,7 @@ export interface operations {
             };
         };
     };
-    expireddust_expired_post: {
+    expired: {
         parameters: {
             query?: never;
             header: {
@@ -8430,7 +8448,7 @@ export interface operations {
             };
         };
     };
-    faileddust_failed_post: {
+    failed: {
         parameters: {
             query?: never;
             header: {
