@@ -1,11 +1,14 @@
 """A merchant in Medusa's real dashboard, in a headless Chromium, with a real Dust behind the plugin's routes."""
 
+import json
+import re
 from collections.abc import Iterator
 
 import httpx
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from bridge.clock import now
 from bridge.development.stack.processes import until
 from bridge.ids import new_id
 from tests.support.deliveries import deliver
@@ -89,6 +92,169 @@ def test_a_merchant_adjusts_a_balance(page: Page, world: World) -> None:
         keep(page, "customer")
 
 
+def test_a_merchant_sees_what_an_order_did_and_previews_a_change(page: Page, world: World) -> None:
+    with world.shopper() as shopper:
+        world.bridge.give(shopper.customer_id, 500)
+        order_id = shopper.buy((world.keys.shirt, 2))
+        world.bridge.wait_for_balance(shopper.customer_id, 520)
+        page.goto(f"/app/orders/{order_id}")
+        box = widget(page)
+        expect(box.get_by_text("Earned")).to_be_visible()
+        expect(box.get_by_role("heading", name="20", exact=True)).to_be_visible()
+        keep(page, "order")
+        box.get_by_role("button", name="Explain").click()
+        drawer = page.get_by_role("dialog")
+        expect(drawer.get_by_text("20 points earned with order")).to_be_visible()
+        keep(page, "order-explained")
+        page.keyboard.press("Escape")
+        expect(drawer).to_have_count(0)
+
+        box.get_by_role("button", name="Preview a change").click()
+        expect(drawer.get_by_role("button", name="Preview", exact=True)).to_be_disabled()
+        quantity = drawer.get_by_label("units that come back")
+        quantity.fill("lots")
+        drawer.get_by_role("button", name="Preview", exact=True).click()
+        expect(drawer.get_by_text("Please enter a number")).to_be_visible()
+        keep(page, "order-preview-wrong")
+        quantity.fill("1")
+        drawer.get_by_role("button", name="Preview", exact=True).click()
+        expect(drawer.get_by_text("Takes back 10, leaves 510.")).to_be_visible()
+        keep(page, "order-preview-return")
+        drawer.get_by_label("Change").click()
+        page.get_by_role("option", name="Cancel the order").click()
+        drawer.get_by_role("button", name="Preview", exact=True).click()
+        expect(drawer.get_by_text("Takes back 20, leaves 500.")).to_be_visible()
+        keep(page, "order-preview-cancel")
+        assert world.bridge.balance(shopper.customer_id) == 520
+
+
+def test_a_merchant_finds_members_and_gives_some_a_bonus(page: Page, world: World) -> None:
+    with world.shopper() as ann, world.shopper() as ben:
+        world.bridge.give(ann.customer_id, 333_331)
+        world.bridge.give(ben.customer_id, 444_441)
+        page.goto("/app/dust/members")
+        table = page.get_by_role("table")
+        row = table.get_by_role("row").filter(has=page.locator(f'a[href$="/customers/{ann.customer_id}"]'))
+        expect(row.get_by_text("333,331").first).to_be_visible()
+        keep(page, "members")
+        search = page.get_by_placeholder("Name, e-mail or id")
+        search.fill("nobody-has-this-name")
+        expect(page.get_by_text("No member was found")).to_be_visible()
+        keep(page, "members-none")
+        search.fill(ann.email)
+        expect(row).to_be_visible()
+        expect(table.get_by_text("444,441")).to_have_count(0)
+        search.fill("")
+        other = table.get_by_role("row").filter(has=page.locator(f'a[href$="/customers/{ben.customer_id}"]'))
+        expect(other).to_be_visible()
+
+        row.get_by_role("checkbox").click()
+        other.get_by_role("checkbox").click()
+        page.get_by_role("button", name=re.compile("Give a bonus")).click()
+        drawer = page.get_by_role("dialog")
+        expect(drawer.get_by_text("Give a bonus to 2 members")).to_be_visible()
+        drawer.get_by_label("Points").fill("some")
+        drawer.get_by_role("button", name="Give").click()
+        expect(drawer.get_by_text("Please enter a whole number")).to_be_visible()
+        drawer.get_by_label("Points").fill("9")
+        drawer.get_by_label("Reason").fill("Anniversary")
+        keep(page, "members-bonus")
+        drawer.get_by_role("button", name="Give 18 points in all").click()
+        expect(drawer).to_have_count(0)
+        expect(table.get_by_text("333,340").first).to_be_visible()
+        assert world.bridge.balance(ben.customer_id) == 444_450
+        row.get_by_role("link").click()
+        expect(page).to_have_url(re.compile(ann.customer_id))
+
+
+def test_support_does_everything_on_the_customers_page(page: Page, world: World) -> None:
+    with world.shopper() as ann, world.shopper() as ben:
+        world.bridge.give(ann.customer_id, 70)
+        world.bridge.give(ben.customer_id, 20)
+        page.goto(f"/app/customers/{ann.customer_id}")
+        box, drawer = widget(page), page.get_by_role("dialog")
+
+        def choose(action: str) -> None:
+            box.get_by_role("button", name="More actions").click()
+            page.get_by_role("menuitem", name=action).click()
+
+        box.get_by_role("button", name="More actions").click()
+        keep(page, "customer-actions")
+        page.keyboard.press("Escape")
+        choose("Claim guest orders")
+        drawer.get_by_label("E-mail address").fill("not an address")
+        drawer.get_by_role("button", name="Show what would be claimed").click()
+        expect(drawer.locator("[aria-invalid=true]")).to_have_count(1)
+        drawer.get_by_label("E-mail address").fill("nobody-at-all@example.com")
+        drawer.get_by_role("button", name="Show what would be claimed").click()
+        expect(drawer.get_by_text("No points of guest orders wait")).to_be_visible()
+        keep(page, "customer-claim")
+        drawer.get_by_role("button", name="Cancel").click()
+
+        choose("Merge into another account")
+        drawer.get_by_label("The account that stays").fill(ben.email)
+        drawer.get_by_role("radio").first.click()
+        expect(drawer.get_by_text("has 90 points then")).to_be_visible()
+        keep(page, "customer-merge")
+        drawer.get_by_role("button", name="Merge", exact=True).click()
+        expect(box.get_by_text("this account is merged into another one")).to_be_visible()
+        assert (world.bridge.balance(ann.customer_id), world.bridge.balance(ben.customer_id)) == (0, 90)
+        keep(page, "customer-merged")
+        box.get_by_role("button", name="Undo the merge").click()
+        page.get_by_role("alertdialog").get_by_role("button", name="Undo the merge").click()
+        expect(box.get_by_text("this account is merged into another one")).to_have_count(0)
+        assert (world.bridge.balance(ann.customer_id), world.bridge.balance(ben.customer_id)) == (70, 20)
+
+        with page.expect_download() as downloading:
+            choose("Export all data")
+        assert downloading.value.suggested_filename == f"dust-{ann.customer_id}.json"
+        assert json.loads(downloading.value.path().read_text())["customer_id"] == ann.customer_id
+
+        choose("Erase personal data")
+        prompt = page.get_by_role("alertdialog")
+        expect(prompt.get_by_text("The 70 points and the history stay")).to_be_visible()
+        expect(prompt.get_by_role("button", name="Erase")).to_be_disabled()
+        keep(page, "customer-erase")
+        prompt.get_by_role("textbox").fill(ann.email)
+        prompt.get_by_role("button", name="Erase").click()
+        expect(page.get_by_text("event bodies were stripped to ids")).to_be_visible()
+        assert world.bridge.balance(ann.customer_id) == 70
+
+
+def test_a_merchant_reads_reports_and_takes_them_along(page: Page, world: World) -> None:
+    with world.shopper() as shopper:
+        world.bridge.give(shopper.customer_id, 1_000)
+        page.goto("/app/dust/reports")
+        outstanding = world.bridge.ask("GET", "/admin/dust/reports/liability")["outstanding"]
+        expect(page.get_by_role("heading", name=f"{outstanding:,}", exact=True).first).to_be_visible()
+        keep(page, "reports-liability")
+        for name, csv, header in (
+            ("Movements", "movements", "start,"),
+            ("Expiring", "expiring", "month,"),
+            ("Breakage", "breakage", "month,"),
+        ):
+            page.get_by_role("tab", name=name).click()
+            panel = page.get_by_role("tabpanel", name=name)
+            expect(panel.get_by_role("row").nth(1)).to_be_visible()
+            keep(page, f"reports-{csv}")
+            with page.expect_download() as downloading:
+                panel.get_by_role("button", name="Download CSV").click()
+            assert downloading.value.suggested_filename == f"dust-{csv}.csv"
+            assert downloading.value.path().read_text().startswith(header)
+        page.get_by_role("tab", name="Movements").click()
+        page.get_by_role("tabpanel", name="Movements").get_by_label("Period").click()
+        page.get_by_role("option", name="The last year, by month").click()
+        expect(page.get_by_role("cell", name=f"{now():%Y-%m}", exact=True)).to_be_visible()
+        page.get_by_role("tab", name="Daily closes").click()
+        expect(
+            page.get_by_role("tabpanel", name="Daily closes").get_by_role("button", name="Download CSV")
+        ).to_be_visible()
+        keep(page, "reports-closes")
+        page.get_by_role("tab", name="Forecasts").click()
+        expect(page.get_by_text("Earned what the last quote said")).to_be_visible()
+        keep(page, "reports-forecasts")
+
+
 def test_a_merchant_changes_an_earning_rate(page: Page, world: World) -> None:
     before = world.bridge.ask("GET", "/admin/dust/programme")
     page.goto("/app/dust?tab=programme")
@@ -115,6 +281,44 @@ def test_a_merchant_changes_an_earning_rate(page: Page, world: World) -> None:
         assert [multiplier["name"] for multiplier in rules["earn"]["multipliers"]] == ["Double week"]
         assert (rules["redeem"]["min_dust"], rules["redeem"]["max_dust"]) == (10, None)
         keep(page, "programme")
+    finally:
+        world.bridge.ask("PUT", "/admin/dust/programme", before)
+
+
+def test_two_editors_of_the_rules_do_not_overwrite_each_other(page: Page, world: World) -> None:
+    before = world.bridge.ask("GET", "/admin/dust/programme")
+    page.goto("/app/dust?tab=programme")
+    try:
+        page.get_by_label("Minutes to use a code").fill("45")
+        theirs = world.bridge.ask(
+            "PUT", "/admin/dust/programme", before | {"bonuses": {**before["bonuses"], "signup": 7}}
+        )
+        save = page.get_by_role("button", name="Save", exact=True)
+        save.click()
+        expect(page.get_by_text(f"version {theirs['version']} was saved meanwhile")).to_be_visible()
+        assert world.bridge.ask("GET", "/admin/dust/programme")["version"] == theirs["version"]
+        page.get_by_role("button", name="Compare").click()
+        row = page.get_by_role("row").filter(has_text="redeem.code_ttl_minutes")
+        expect(row.get_by_role("cell").nth(1)).to_have_text(str(before["redeem"]["code_ttl_minutes"]))
+        expect(row.get_by_role("cell").nth(2)).to_have_text("45")
+        expect(page.get_by_role("row").filter(has_text="bonuses.signup")).to_be_visible()
+        keep(page, "programme-conflict")
+
+        page.get_by_role("tab", name="Events").click()
+        question = page.get_by_role("alertdialog")
+        expect(question.get_by_text("Leave without saving?")).to_be_visible()
+        keep(page, "programme-unsaved")
+        question.get_by_role("button", name="Stay").click()
+        expect(page.get_by_label("Minutes to use a code")).to_have_value("45")
+
+        page.get_by_role("button", name=f"load version {theirs['version']}").click()
+        expect(page.get_by_label("Dust for a new account")).to_have_value("7")
+        expect(save).to_be_disabled()
+        page.get_by_label("Minutes to use a code").fill("50")
+        save.click()
+        expect(page.get_by_text(f"Version {theirs['version'] + 1}, by user_")).to_be_visible()
+        rules = world.bridge.ask("GET", "/admin/dust/programme")
+        assert (rules["bonuses"]["signup"], rules["redeem"]["code_ttl_minutes"]) == (7, 50)
     finally:
         world.bridge.ask("PUT", "/admin/dust/programme", before)
 
@@ -147,6 +351,12 @@ def test_a_merchant_retries_a_failed_event(failed_order: tuple[str, int], page: 
     page.get_by_role("tab", name="Events").click()
     expect(page.get_by_text("retry it once that is fixed")).to_be_visible()
     keep(page, "events-failed")
+    page.get_by_role("button", name="Details").click()
+    drawer = page.get_by_role("dialog")
+    expect(drawer.get_by_text('"type": "order.placed"')).to_be_visible()
+    keep(page, "events-detail")
+    page.keyboard.press("Escape")
+    expect(drawer).to_have_count(0)
 
     page.get_by_role("button", name="Retry").click()
 

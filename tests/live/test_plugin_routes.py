@@ -153,6 +153,31 @@ def test_medusas_sdk_for_javascript_reads_answers_and_errors(world: World, shopp
     assert "30" in refused["message"]
 
 
+def test_the_whole_admin_api_is_there(anybody: httpx.Client, world: World, shopper: Storefront) -> None:
+    key, customer = (world.keys.api_key, ""), f"/admin/dust/customers/{shopper.customer_id}"
+    once = {"Idempotency-Key": secrets.token_hex(8)}
+
+    bonus = {"customer_id": shopper.customer_id, "amount": 40, "reason": "a birthday"}
+    given = anybody.post("/admin/dust/bonuses", json=bonus, headers=once, auth=key)
+    claimed = anybody.post(f"{customer}/claim", json={"email": "nobody@example.com", "dry_run": True}, auth=key)
+    sheet = anybody.get("/admin/dust/reports/movements?by=month&format=csv", auth=key)
+    # More than the 100 kB that Medusa takes otherwise; the bridge refuses the number of products.
+    batch = {"products": [{"product_id": f"prod_{number:026}", "dust_price": 5} for number in range(3000)]}
+
+    assert (given.status_code, given.json()["customers"]) == (201, 1)
+    assert (claimed.status_code, claimed.json()["dust"]) == (200, 0)
+    assert anybody.get(f"{customer}/export", auth=key).json()["customer_id"] == shopper.customer_id
+    assert anybody.get(f"{customer}/merges", auth=key).json() == {"merges": []}
+    for path in ("escrow", "outgoing-webhooks", "reports/expiring", "reports/breakage", "reports/closes"):
+        assert anybody.get(f"/admin/dust/{path}", auth=key).status_code == 200, path
+    assert sheet.headers["content-type"].startswith("text/csv")
+    assert sheet.headers["content-disposition"] == 'attachment; filename="dust-movements.csv"'
+    assert sheet.text.startswith("start,")
+    assert anybody.post("/admin/dust/events/retry", json={"code": "none"}, auth=key).json()["retried"] == 0
+    assert anybody.post("/admin/dust/reconcile", json={"dry_run": True}, auth=key).json()["dry_run"] is True
+    assert anybody.post("/admin/dust/products", json=batch, auth=key).status_code == 422
+
+
 def test_what_is_not_meant_to_be_passed_on_is_not(anybody: httpx.Client, world: World) -> None:
     key = (world.keys.api_key, "")
 
