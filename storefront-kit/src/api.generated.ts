@@ -518,6 +518,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/admin/dust/orders/{order_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Order Points
+         * @description Return what an order has earned, spent and given back, and why.
+         */
+        get: operations["read_order_points"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/admin/dust/orders/{order_id}/preview": {
         parameters: {
             query?: never;
@@ -592,6 +612,26 @@ export interface paths {
          * @description Retry failed events: all of them, or those that match the filter. Repeating the request is harmless.
          */
         post: operations["retry_events"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/dust/events/causes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Causes
+         * @description Return why events have failed, the most frequent cause first, with the number of events of each.
+         */
+        get: operations["read_causes"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1544,6 +1584,38 @@ export interface components {
              * @description Why some referrals brought nothing
              */
             notes: string[];
+        };
+        /** CauseList */
+        CauseList: {
+            /** Causes */
+            causes: components["schemas"]["CauseResponse"][];
+        };
+        /**
+         * CauseResponse
+         * @description Failed events with the same type and error code.
+         */
+        CauseResponse: {
+            /** Type */
+            type: string;
+            /** Error Code */
+            error_code: string | null;
+            /** Events */
+            events: number;
+            /**
+             * Reason
+             * @description That of one of these events
+             */
+            reason: string | null;
+            /**
+             * Oldest Received At
+             * Format: date-time
+             */
+            oldest_received_at: string;
+            /**
+             * Newest Received At
+             * Format: date-time
+             */
+            newest_received_at: string;
         };
         /** ClaimRequest */
         ClaimRequest: {
@@ -2668,6 +2740,77 @@ export interface components {
              * @description Points for the new customer who enters the code
              */
             referred: number;
+        };
+        /**
+         * OrderPointsResponse
+         * @description What an order did to the points of the customer whom it belongs to.
+         */
+        OrderPointsResponse: {
+            /** Order Id */
+            order_id: string;
+            /**
+             * Order Number
+             * @description The number that the shopper knows the order by
+             */
+            order_number: string | null;
+            /**
+             * State
+             * @description `pending`: it will earn later, or what it earned cannot be spent yet; `booked`: all is settled
+             * @enum {string}
+             */
+            state: "pending" | "booked";
+            /**
+             * Earned
+             * @description Points that the customer has from it now, pending ones included
+             */
+            earned: number;
+            /**
+             * Pending
+             * @description The part of earned that cannot be spent yet
+             */
+            pending: number;
+            /**
+             * Matures At
+             * @description When the first pending points can be spent; null if none are, or if they wait for the payment
+             */
+            matures_at: string | null;
+            /**
+             * Taken Back
+             * @description Points it had earned that a cancel, a return or a change took back
+             */
+            taken_back: number;
+            /**
+             * Spent
+             * @description Points that were spent on it
+             */
+            spent: number;
+            /**
+             * Given Back
+             * @description The part of spent that a cancel, a return or a change gave back
+             */
+            given_back: number;
+            /** Placed At */
+            placed_at: string | null;
+            /**
+             * Customer Id
+             * @description Medusa's record of the guest, if a guest placed it
+             */
+            customer_id: string | null;
+            /**
+             * Escrow
+             * @description Points that a guest can claim
+             */
+            escrow: number;
+            /**
+             * Note
+             * @description Why the order earns nothing, or less than it is worth
+             */
+            note: string | null;
+            /**
+             * Explanation
+             * @description What happened to its points, in sentences, oldest first
+             */
+            explanation: string[];
         };
         /**
          * Outcome
@@ -6302,6 +6445,64 @@ export interface operations {
             };
         };
     };
+    read_order_points: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                order_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OrderPointsResponse"];
+                };
+            };
+            /** @description Not authenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid input */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     preview_change: {
         parameters: {
             query?: never;
@@ -6540,6 +6741,44 @@ export interface operations {
             };
             /** @description Invalid input */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_causes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CauseList"];
+                };
+            };
+            /** @description Not authenticated */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
