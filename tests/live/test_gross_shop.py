@@ -2,7 +2,10 @@
 
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -136,6 +139,61 @@ def test_goods_by_weight(world: World, shopper: Storefront, merchant: Merchant) 
 def test_buying_a_gift_card_earns_nothing(world: World, shopper: Storefront) -> None:
     shopper.buy((world.keys.products["GIFTCARD"], 1), (world.keys.shirt, 1))
     world.bridge.wait_for_balance(shopper.customer_id, GIFT + world.earns(shirt=1))
+
+
+@contextmanager
+def earning(world: World, **changes: Any) -> Iterator[None]:
+    """Inside the block, orders earn by rules with these changes."""
+    before = world.bridge.ask("GET", "/admin/dust/programme")
+    rules = {name: value for name, value in before.items() if name not in {"version", "author", "created_at"}}
+    world.bridge.ask("PUT", "/admin/dust/programme", {**rules, "earn": {**rules["earn"], **changes}})
+    try:
+        yield
+    finally:
+        world.bridge.ask("PUT", "/admin/dust/programme", rules)
+
+
+def pay_by_gift_card(world: World, cart_id: str, euros: Decimal) -> None:
+    world.shop.run_script(Path(__file__).parent / "gift_card.js", cart_id, str(euros))
+
+
+@pytest.mark.parametrize("include_credit", [True, False])
+def test_a_gift_card_pays_a_part(world: World, shopper: Storefront, merchant: Merchant, include_credit: bool) -> None:
+    """With tax, three shirts are 30.00 and shipping is 5.00; the gift card pays 20.00 of these 35.00."""
+    card, costs = Decimal(20), Decimal(35)
+    with earning(world, basis={"include_tax": False, "include_shipping": False, "include_credit": include_credit}):
+        cart_id = shopper.new_cart()
+        shopper.add(cart_id, world.keys.shirt, 3)
+        shopper.choose_shipping(cart_id)
+        pay_by_gift_card(world, cart_id, card)
+        assert shopper.cart(cart_id)["total"] == costs - card
+        quoted = shopper.ask("POST", "/store/dust/quote", {"cart_id": cart_id})
+        shopper.pay(cart_id)
+        order_id = shopper.complete(cart_id)
+        # Three shirts are 25.00 without tax.
+        earned = 25 if include_credit else math.floor(25 * (costs - card) / costs)
+        assert (quoted["earn"], quoted["max_dust"]) == (earned, 100 * (costs - card))
+        world.bridge.wait_for_balance(shopper.customer_id, GIFT + earned)
+        order = merchant.order(order_id)
+        assert (order["total"], order["credit_line_total"]) == (costs - card, card)
+
+        merchant.capture(order_id)
+        merchant.fulfil(order_id)
+        merchant.take_back(order_id, world.keys.shirt)
+        # What is left costs 25.00, of which the card still pays 20.00.
+        left = math.floor(Decimal(50) / 3 if include_credit else Decimal(50) / 3 * 5 / 25)
+        world.bridge.wait_for_balance(shopper.customer_id, GIFT + left)
+
+
+def test_a_gift_card_pays_everything(world: World, shopper: Storefront, merchant: Merchant) -> None:
+    cart_id = shopper.new_cart()
+    shopper.add(cart_id, world.keys.shirt, 3)
+    shopper.choose_shipping(cart_id)
+    pay_by_gift_card(world, cart_id, Decimal(35))
+    order_id = shopper.complete(cart_id)
+    world.bridge.wait_for_balance(shopper.customer_id, GIFT + world.earns(shirt=3))
+    merchant.cancel(order_id)
+    world.bridge.wait_for_balance(shopper.customer_id, GIFT)
 
 
 def test_the_books_are_clean(world: World) -> None:

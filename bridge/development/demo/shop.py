@@ -149,6 +149,10 @@ class Shop:
             query = "SELECT DISTINCT data->>'id' FROM dust_outbox WHERE type = 'order.placed' AND data->>'id' = ANY(%s)"
             return len(connection.execute(query, [order_ids]).fetchall()) == len(set(order_ids))
 
+    def run_script(self, script: Path, *arguments: str) -> None:
+        """Run a JavaScript file with Medusa's container, in a process of its own."""
+        self._run(f"Running {script.name}", lambda line: None, "exec", str(script), *arguments)
+
     def _run(self, title: str, report: Report, *arguments: str) -> None:
         command = medusa_command(self._server, *arguments)
         run_reported(command, cwd=self._server, env=self._environment, log=self.log, title=title, report=report)
