@@ -12,8 +12,8 @@ from bridge.ids import CustomerId, ProductId
 from bridge.medusa.amounts import Number, Quantity, sum_of
 from bridge.medusa.order_shapes import GroupShape, ProductShape, category_ids
 
-# Medusa drops `customer_id` alone, and `customer.has_account` (2.21.2, tried): it returns all of the customer, or the
-# id and e-mail. Dust reads only the id and whether it is an account. `item_total` is not read, but without a total of
+# Medusa drops `customer_id` alone, `customer.has_account` and `credit_lines.amount` (2.21.2, tried): it returns all of
+# the customer, or the id and e-mail, and all of a credit line. Dust reads only what it needs of them. `item_total` is not read, but without a total of
 # the cart Medusa computes none of its items either (tried). Medusa before 2.21 computes totals only from the fields
 # that a request names (tried on 2.13.6 and 2.18.0): hence prices, tax lines and adjustments.
 CART_FIELDS = (
@@ -21,7 +21,7 @@ CART_FIELDS = (
     "items.id,items.product_id,items.quantity,items.total,items.tax_total,items.adjustments.code,"
     "items.adjustments.amount,items.adjustments.is_tax_inclusive,items.unit_price,items.is_tax_inclusive,"
     "items.tax_lines.rate,items.product.categories.id,items.product.collection_id,customer.groups.id,"
-    "promotions.code,credit_lines.amount,shipping_methods.id,shipping_methods.total,shipping_methods.tax_total,"
+    "promotions.code,credit_lines.*,shipping_methods.id,shipping_methods.total,shipping_methods.tax_total,"
     "shipping_methods.amount,shipping_methods.is_tax_inclusive,shipping_methods.tax_lines.rate,"
     "shipping_methods.adjustments.amount"
 )

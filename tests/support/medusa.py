@@ -133,9 +133,15 @@ class FakeMedusa:
         return 404, f"<pre>Cannot {method} {path}</pre>"
 
     def _read_cart(self, cart_id: str, query: dict[str, Any]) -> Answer:
-        """Of a cart without a total of its own Medusa works out no other: not asked for one, it gives none of items."""
+        """Of a cart without a total of its own Medusa works out no other: not asked for one, it gives none of items.
+
+        It gives credit lines as a whole, or not at all.
+        """
         status, document = self._one("cart", self.carts, cart_id)
-        if status == 200 and "item_total" not in query.get("fields", "").split(","):
+        fields = query.get("fields", "").split(",")
+        if status == 200 and "credit_lines.*" not in fields:
+            document = {"cart": {name: value for name, value in document["cart"].items() if name != "credit_lines"}}
+        if status == 200 and "item_total" not in fields:
             lines = [{k: v for k, v in line.items() if "total" not in k} for line in document["cart"]["items"]]
             document = {"cart": {**document["cart"], "items": lines}}
         return status, document
