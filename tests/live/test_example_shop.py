@@ -1,0 +1,300 @@
+"""Shoppers in the example shop, its production build, in a headless Chromium: the story, and bad days."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Locator, expect
+
+from bridge.development.demo.people import Storefront
+from bridge.development.demo.seed import SeededProduct
+from bridge.development.demo.storefront import build_storefront, running_storefront
+from bridge.development.stack.processes import until
+from tests.support.built_shop import CACHE, PROJECT
+from tests.support.example_shop import PASSWORD, PHONE, WIDE, Shopper, hanging, seconds_of, shopper_in
+from tests.support.live_worlds import MUG_DUST, World
+from tests.support.ports import reserved_port
+
+pytestmark = pytest.mark.live
+
+# What a page may take while Dust hangs.
+PAGE_SECONDS = 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    url: str
+    axe: Path
+
+
+@pytest.fixture(scope="module")
+def site(world: World) -> Iterator[Site]:
+    folder = build_storefront(CACHE, PROJECT, print)
+    log = CACHE / "live-storefront.log"
+    with running_storefront(folder, world.keys, port=reserved_port(), log=log, report=print) as url:
+        yield Site(url=url, axe=folder.parent / "node_modules" / "axe-core" / "axe.min.js")
+
+
+@pytest.fixture(params=[WIDE, PHONE], ids=["wide", "phone"])
+def anybody(request: pytest.FixtureRequest, browser: Browser, site: Site) -> Iterator[Shopper]:
+    """Somebody who looks around, on a computer and on a phone."""
+    with shopper_in(browser, site.url, site.axe, request.param) as shopper:
+        yield shopper
+
+
+@pytest.fixture
+def guest(browser: Browser, site: Site) -> Iterator[Shopper]:
+    with shopper_in(browser, site.url, site.axe, PHONE) as shopper:
+        yield shopper
+
+
+@dataclass(frozen=True, kw_only=True)
+class Customer:
+    """Somebody with an account: in the browser, and as Medusa's API sees them."""
+
+    shopper: Shopper
+    api: Storefront
+    world: World
+
+    def balance(self) -> dict[str, int]:
+        return self.api.ask("GET", "/store/dust/balance")
+
+    def holds(self, dust: int) -> bool:
+        return until(lambda: self.balance()["held"] == dust, 30)
+
+
+@pytest.fixture
+def customer(guest: Shopper, world: World) -> Iterator[Customer]:
+    """With 900 points and shorts for 25.00 in the cart."""
+    with signed_up(guest, world) as customer:
+        world.bridge.give(customer.api.customer_id, 900)
+        guest.add("shorts")
+        yield customer
+
+
+@contextmanager
+def signed_up(shopper: Shopper, world: World) -> Iterator[Customer]:
+    """Sign up in the browser, and log in beside it."""
+    api = Storefront(world.keys)
+    try:
+        api.email, api.password = shopper.sign_up(), PASSWORD
+        api.log_in()
+        api.customer_id = api.ask("GET", "/store/customers/me")["customer"]["id"]
+        yield Customer(shopper=shopper, api=api, world=world)
+    finally:
+        api.close()
+
+
+def panel(shopper: Shopper) -> Locator:
+    return shopper.page.get_by_role("region", name="Pay with points")
+
+
+def use_points(shopper: Shopper, dust: int) -> None:
+    panel(shopper).get_by_label("How many points?").fill(str(dust))
+    panel(shopper).get_by_role("button", name=f"Use {dust} points").click()
+    expect(panel(shopper).get_by_text(f"{dust} points used")).to_be_visible()
+
+
+def test_a_shopper_signs_up_earns_and_pays_with_points(anybody: Shopper, world: World) -> None:
+    shopper, page = anybody, anybody.page
+    page.goto("/")
+    expect(page.get_by_text("Earn 40 points")).to_be_visible()
+    shopper.keep("home")
+    page.goto("/products")
+    expect(page.get_by_text("Earn 20 points")).to_be_visible()
+    shopper.keep("list")
+    page.goto("/signup")
+    shopper.keep("signup")
+    with signed_up(shopper, world) as customer:
+        shopper.sees_points(0)
+        shopper.add("hoodie")
+        shopper.keep("product")
+        page.goto("/cart")
+        expect(panel(shopper).get_by_text("You earn 40 points with this order.")).to_be_visible()
+        shopper.keep("cart-without-points")
+        shopper.fill_in_checkout()
+        shopper.keep("checkout")
+        shopper.place_order()
+        expect(page.get_by_text("You earned 40 points with this order.")).to_be_visible()
+        shopper.sees_points(40)
+        shopper.keep("order")
+
+        world.bridge.give(customer.api.customer_id, 500)
+        shopper.add("shorts")
+        page.goto("/cart")
+        use_points(shopper, 500)
+        expect(page.get_by_text("−€5.00").or_(page.get_by_text("-€5.00")).first).to_be_visible()
+        shopper.sees_points(40)
+        shopper.keep("cart-with-points")
+        shopper.fill_in_checkout()
+        shopper.keep("checkout-with-points")
+        shopper.place_order()
+        # 20.00 without tax, less 5.00 with tax.
+        expect(page.get_by_text("You earned 16 points with this order.")).to_be_visible()
+        expect(page.get_by_text("You used 500 points.")).to_be_visible()
+        shopper.keep("order-with-points")
+
+        page.get_by_role("link", name="Account").click()
+        shopper.sees_points(56)
+        expect(page.get_by_role("region", name="History").get_by_text("Used")).to_be_visible()
+        shopper.keep("account")
+        assert customer.balance()["balance"] == 56
+        page.get_by_role("button", name="Log out").click()
+        expect(page.get_by_role("link", name="Log in")).to_be_visible()
+        expect(page.locator(".dust-nav")).to_have_count(0)
+
+
+def test_a_product_that_only_points_can_buy(customer: Customer, mug: SeededProduct) -> None:
+    shopper, page = customer.shopper, customer.shopper.page
+    shopper.add("mug")
+    expect(page.get_by_role("main").get_by_text(f"{MUG_DUST} points", exact=True)).to_be_visible()
+    shopper.fill_in_checkout()
+    shopper.order_button.click()
+    expect(page.get_by_text("“Mug” can only be bought with points.")).to_be_visible()
+    panel(shopper).get_by_role("button", name=f"Pay {MUG_DUST} points").click()
+    expect(panel(shopper).get_by_text(f"Paid: {MUG_DUST} points.")).to_be_visible()
+    shopper.keep("points-only")
+    shopper.place_order()
+    expect(page.get_by_text(f"You used {MUG_DUST} points.")).to_be_visible()
+
+
+def test_a_guest_reads_that_a_product_needs_an_account(guest: Shopper, mug: SeededProduct) -> None:
+    guest.add("mug")
+    guest.page.goto("/cart")
+    expect(guest.page.get_by_text("Sign in to buy Mug: it is only for points.")).to_be_visible()
+    guest.keep("guest-points-only")
+    guest.fill_in_checkout("guest@example.com")
+    guest.order_button.click()
+    expect(guest.page.get_by_text("“Mug” can only be bought with points.")).to_be_visible()
+
+
+def test_every_page_is_there_within_two_seconds_while_dust_hangs(customer: Customer, world: World) -> None:
+    shopper, page = customer.shopper, customer.shopper.page
+    shopper.fill_in_checkout()
+    order_id = shopper.place_order()
+    shopper.add("shirt")
+    shopper.fill_in_checkout()
+    paths = ["/", "/products", "/products/hoodie", "/cart", "/checkout", "/account", f"/order/{order_id}"]
+    for path in paths:
+        seconds_of(page, path)
+    with hanging(world.bridge):
+        took = {path: seconds_of(page, path) for path in paths}
+        page.goto("/cart")
+        expect(page.get_by_role("heading", name="Your cart")).to_be_visible()
+        shopper.keep("dust-hangs")
+        page.goto("/checkout")
+        shopper.place_order()
+    assert {path: seconds for path, seconds in took.items() if seconds > PAGE_SECONDS} == {}
+
+
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        ("0", "Enter at least 1."),
+        ("-5", "Enter a whole number"),
+        ("1.5", "Enter a whole number"),
+        ("1000000000", "You have 900 points. Enter 900 or less."),
+        ("", "Enter how many points you want to use"),
+    ],
+)
+def test_a_number_that_cannot_be_used(customer: Customer, typed: str, message: str) -> None:
+    page = customer.shopper.page
+    page.goto("/cart")
+    field = panel(customer.shopper).get_by_label("How many points?")
+    field.fill(typed)
+    field.press("Enter")
+    expect(panel(customer.shopper).get_by_text(message)).to_be_visible()
+    assert customer.balance()["held"] == 0
+
+
+def test_too_few_points(guest: Shopper, world: World, mug: SeededProduct) -> None:
+    with signed_up(guest, world) as customer:
+        world.bridge.give(customer.api.customer_id, 200)
+        guest.add("mug")
+        guest.page.goto("/cart")
+        expect(panel(guest).get_by_text(f"You need {MUG_DUST - 200} points more.")).to_be_visible()
+        expect(panel(guest).get_by_role("button", name=f"Pay {MUG_DUST} points")).to_be_disabled()
+
+
+def test_a_double_click_redeems_once_and_orders_once(customer: Customer) -> None:
+    shopper, page = customer.shopper, customer.shopper.page
+    shopper.fill_in_checkout()
+    panel(shopper).get_by_label("How many points?").fill("500")
+    panel(shopper).get_by_role("button", name="Use 500 points").dblclick()
+    expect(panel(shopper).get_by_text("500 points used")).to_be_visible()
+    assert (customer.balance()["held"], customer.balance()["available"]) == (500, 400)
+    shopper.order_button.dblclick()
+    expect(page).to_have_url(re.compile("/order/order_"))
+    assert len(customer.api.ask("GET", "/store/orders")["orders"]) == 1
+
+
+def test_a_code_that_was_released_elsewhere(customer: Customer) -> None:
+    shopper, page = customer.shopper, customer.shopper.page
+    page.goto("/cart")
+    use_points(shopper, 500)
+    [redemption] = customer.api.ask("GET", "/store/dust/redemptions?state=active")["redemptions"]
+    customer.api.ask("DELETE", f"/store/dust/redemptions/{redemption['id']}")
+    page.reload()
+    expect(panel(shopper).get_by_role("button", name=re.compile("^Remove"))).to_have_count(0)
+    shopper.sees_points(900)
+    shopper.fill_in_checkout()
+    expect(page.get_by_text("Discount", exact=True)).to_have_count(0)
+    shopper.place_order()
+
+
+def test_an_emptied_cart_frees_its_points(customer: Customer) -> None:
+    shopper, page = customer.shopper, customer.shopper.page
+    page.goto("/cart")
+    use_points(shopper, 500)
+    assert customer.holds(500)
+    page.get_by_role("button", name="Remove Shorts").click()
+    expect(page.get_by_role("heading", name="Your cart is empty")).to_be_visible()
+    assert customer.holds(0)
+
+
+def test_a_logout_frees_the_points_of_the_cart(customer: Customer) -> None:
+    shopper, page = customer.shopper, customer.shopper.page
+    page.goto("/cart")
+    use_points(shopper, 500)
+    page.goto("/account")
+    page.get_by_role("button", name="Log out").click()
+    expect(page.get_by_role("link", name="Log in")).to_be_visible()
+    assert customer.balance()["held"] == 0
+
+
+def test_an_expired_session(customer: Customer) -> None:
+    shopper, page = customer.shopper, customer.shopper.page
+    page.goto("/cart")
+    expect(panel(shopper).get_by_label("How many points?")).to_be_visible()
+    [cookie] = [each for each in page.context.cookies() if each.get("name") == "shop_token"]
+    page.context.add_cookies([{"name": "shop_token", "value": "expired", "url": shopper.url}])
+    panel(shopper).get_by_label("How many points?").fill("100")
+    panel(shopper).get_by_role("button", name="Use 100 points").click()
+    expect(page.get_by_text(re.compile("sign in", re.IGNORECASE)).first).to_be_visible()
+    shopper.keep("session-ended")
+    page.goto("/account")
+    expect(page.get_by_text("Your session has ended.")).to_be_visible()
+    assert customer.balance()["held"] == 0
+    assert cookie.get("httpOnly") is True
+
+
+def test_back_after_the_order(customer: Customer) -> None:
+    shopper, page = customer.shopper, customer.shopper.page
+    shopper.fill_in_checkout()
+    shopper.place_order()
+    page.go_back()
+    expect(page.get_by_role("heading", name="There is nothing to pay")).to_be_visible()
+    assert len(customer.api.ask("GET", "/store/orders")["orders"]) == 1
+
+
+def test_a_region_in_which_points_are_worth_nothing(customer: Customer) -> None:
+    shopper, page = customer.shopper, customer.shopper.page
+    page.goto("/cart")
+    use_points(shopper, 500)
+    page.get_by_label("Deliver to").select_option(label="United States (USD)")
+    expect(page.get_by_text("$20.00").first).to_be_visible()
+    expect(panel(shopper).get_by_text("cannot be used for prices in USD")).to_be_visible()
+    assert customer.holds(0)

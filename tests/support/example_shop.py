@@ -1,0 +1,146 @@
+"""A shopper in the example shop: its production build, in a headless Chromium, with a real Medusa and a real Dust."""
+
+import os
+import re
+import secrets
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+from playwright.sync_api import Browser, Page, Request, expect
+
+from tests.support.live_worlds import PATIENCE_SECONDS, SCREENSHOTS, Bridge
+
+WIDE, PHONE = (1280, 900), (390, 844)
+PASSWORD = "a-good-password"
+
+
+class Shopper:
+    """One browser of a shopper. Collects what the browser complains about."""
+
+    def __init__(self, page: Page, url: str, axe: Path) -> None:
+        self.page = page
+        self.url = url
+        self.width = (page.viewport_size or {"width": 0})["width"]
+        self.complaints: list[str] = []
+        self._axe = axe
+        page.on("console", self._console)
+        page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
+        page.on("requestfailed", self._failed)
+
+    def sign_up(self) -> str:
+        """Create an account, and return its e-mail address."""
+        email = f"shopper-{secrets.token_hex(6)}@example.com"
+        self.page.goto("/signup")
+        fields = {"First name": "Ada", "Last name": "Holm", "E-mail": email, "Password": PASSWORD}
+        for label, value in fields.items():
+            self.page.get_by_label(label).fill(value)
+        self.page.get_by_role("button", name="Create the account").click()
+        expect(self.page).to_have_url(re.compile("/account"))
+        return email
+
+    def add(self, handle: str, quantity: int = 1) -> None:
+        """Put a product into the cart."""
+        self.page.goto(f"/products/{handle}")
+        self.page.get_by_label("Quantity").fill(str(quantity))
+        self.page.get_by_role("button", name="Add to cart").click()
+        expect(self.page.get_by_text("Added to your cart")).to_be_visible()
+
+    def fill_in_checkout(self, email: str | None = None) -> None:
+        """Save an address and choose the delivery, as far as they are missing."""
+        self.page.goto("/checkout")
+        fields = {"E-mail": email, "First name": "Ada", "Last name": "Holm"} if email else {}
+        address = {"Street and number": "Quay 1", "Postal code": "1050", "City": "Copenhagen"}
+        for label, value in {**fields, **address}.items():
+            if value:
+                self.page.get_by_label(label).fill(value)
+        self.page.get_by_role("button", name="Save the address").click()
+        expect(self.page.get_by_text("Address saved")).to_be_visible()
+        self.page.get_by_label("Parcel").check()
+        expect(self.order_button).to_be_enabled()
+
+    @property
+    def order_button(self) -> Any:
+        return self.page.get_by_role("button", name="Place the order")
+
+    def place_order(self) -> str:
+        """Place the order, and return its id."""
+        self.order_button.click()
+        expect(self.page).to_have_url(re.compile("/order/order_"))
+        return self.page.url.rpartition("/")[2]
+
+    def sees_points(self, points: int) -> None:
+        """Fails the test unless the navigation shows this balance soon."""
+        expect(self.page.locator(".dust-nav")).to_contain_text(f"{points:,} point")
+
+    def keep(self, name: str) -> None:
+        """A screenshot to look at, and axe's findings that keep people from using the page."""
+        self.page.wait_for_load_state("networkidle")
+        width = self.page.evaluate("document.documentElement.scrollWidth")
+        assert width <= self.width, f"{name} is {width} pixels wide"
+        self.page.screenshot(path=SCREENSHOTS / f"shop-{name}-{self.width}.png", full_page=True, animations="disabled")
+        self.page.evaluate(self._axe.read_text())
+        found = self.page.evaluate("axe.run().then(({ violations }) => violations)")
+        serious = [
+            (each["id"], each["help"], [node["html"] for node in each["nodes"]])
+            for each in found
+            if each["impact"] in ("serious", "critical")
+        ]
+        assert serious == [], name
+
+    def _console(self, message: Any) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(f"{message.type}: {message.text}")
+
+    def _failed(self, request: Request) -> None:
+        # A page that is left ends its requests.
+        if request.failure != "net::ERR_ABORTED":
+            self.complaints.append(f"{request.url}: {request.failure}")
+
+
+@contextmanager
+def shopper_in(browser: Browser, url: str, axe: Path, size: tuple[int, int]) -> Iterator[Shopper]:
+    """A browser of this size. Fails the test at the end if the browser has complained."""
+    viewport = {"width": size[0], "height": size[1]}
+    context = browser.new_context(base_url=url, viewport=viewport, locale="en-GB")  # type: ignore[arg-type]
+    context.set_default_timeout(PATIENCE_SECONDS * 1000)
+    try:
+        shopper = Shopper(context.new_page(), url, axe)
+        yield shopper
+        assert shopper.complaints == []
+    finally:
+        context.close()
+
+
+@contextmanager
+def hanging(bridge: Bridge) -> Iterator[None]:
+    """During the block, Dust takes connections and answers nothing: all its processes are stopped with SIGSTOP."""
+    port = int(bridge.url.rpartition(":")[2])
+    processes = [each for each in psutil.Process(os.getpid()).children(recursive=True) if _serves(each, port)]
+    assert processes
+    for process in processes:
+        process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.send_signal(signal.SIGCONT)
+
+
+def _serves(process: psutil.Process, port: int) -> bool:
+    try:
+        connections = process.net_connections(kind="tcp")
+    except psutil.Error:
+        return False
+    return any(each.status == psutil.CONN_LISTEN and each.laddr.port == port for each in connections)
+
+
+def seconds_of(page: Page, path: str) -> float:
+    """How long a page takes until everything of it is there."""
+    started = time.monotonic()
+    page.goto(path, wait_until="load")
+    return time.monotonic() - started
