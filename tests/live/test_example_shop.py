@@ -20,8 +20,8 @@ from tests.support.ports import reserved_port
 
 pytestmark = pytest.mark.live
 
-# What a page may take while Dust hangs.
-PAGE_SECONDS = 2.0
+# How much longer a page may take while Dust hangs: one read of Dust, which ends after 1.5 s, but not two in turn.
+MORE_SECONDS = 2.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,7 +171,7 @@ def test_a_guest_reads_that_a_product_needs_an_account(guest: Shopper, mug: Seed
     expect(guest.page.get_by_text("“Mug” can only be bought with points.")).to_be_visible()
 
 
-def test_every_page_is_there_within_two_seconds_while_dust_hangs(customer: Customer, world: World) -> None:
+def test_a_page_waits_for_one_read_at_most_while_dust_hangs(customer: Customer, world: World) -> None:
     shopper, page = customer.shopper, customer.shopper.page
     shopper.fill_in_checkout()
     order_id = shopper.place_order()
@@ -180,6 +180,7 @@ def test_every_page_is_there_within_two_seconds_while_dust_hangs(customer: Custo
     paths = ["/", "/products", "/products/hoodie", "/cart", "/checkout", "/account", f"/order/{order_id}"]
     for path in paths:
         seconds_of(page, path)
+    usual = {path: seconds_of(page, path) for path in paths}
     with hanging(world.bridge):
         took = {path: seconds_of(page, path) for path in paths}
         page.goto("/cart")
@@ -187,14 +188,15 @@ def test_every_page_is_there_within_two_seconds_while_dust_hangs(customer: Custo
         shopper.keep("dust-hangs")
         page.goto("/checkout")
         shopper.place_order()
-    assert {path: seconds for path, seconds in took.items() if seconds > PAGE_SECONDS} == {}
+    print({path: (round(usual[path], 2), round(took[path], 2)) for path in paths})
+    assert {path: seconds for path, seconds in took.items() if seconds > usual[path] + MORE_SECONDS} == {}
 
 
 @pytest.mark.parametrize(
     ("typed", "message"),
     [
         ("0", "Enter at least 1."),
-        ("-5", "Enter a whole number"),
+        ("-5", "Enter at least 1."),
         ("1.5", "Enter a whole number"),
         ("1000000000", "You have 900 points. Enter 900 or less."),
         ("", "Enter how many points you want to use"),
