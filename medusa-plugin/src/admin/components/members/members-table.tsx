@@ -1,7 +1,6 @@
 import { Alert, Button, Container, DataTable, Heading, useDataTable, type DataTableFilteringState } from "@medusajs/ui"
 import { keepPreviousData, useQuery } from "@tanstack/react-query"
 import { useState, type ReactNode } from "react"
-import { useNavigate } from "react-router-dom"
 import type { DustMember, DustMemberList, DustProgramme } from "../../../types"
 import { dust } from "../../lib/dust"
 import { membersPath, type MemberRow } from "../../lib/members"
@@ -15,7 +14,6 @@ import { useMemberFilters } from "./filters"
 /** All customers who have or had points. */
 export function MembersTable(): ReactNode {
   const t = useTexts()
-  const navigate = useNavigate()
   const [search, setSearch] = useState("")
   const [filtering, setFiltering] = useState<DataTableFilteringState>({})
   const [sorting, setSorting] = useState<{ id: string; desc: boolean } | null>({ id: "last_activity", desc: true })
@@ -37,7 +35,6 @@ export function MembersTable(): ReactNode {
     filters: useMemberFilters(programme.data),
     getRowId: (row) => row.customer_id,
     isLoading: pages.isPending,
-    onRowClick: (_, row) => navigate(`/customers/${row.customer_id}`),
     search: { state: search, onSearchChange: setSearch },
     filtering: { state: filtering, onFilteringChange: setFiltering },
     sorting: { state: sorting, onSortingChange: setSorting },
