@@ -13,9 +13,10 @@ from bridge.medusa.amounts import Number, Quantity, sum_of
 from bridge.medusa.order_shapes import GroupShape, ProductShape, category_ids
 
 # Medusa drops `customer_id` alone, `customer.has_account` and `credit_lines.amount` (2.21.2, tried): it returns all of
-# the customer, or the id and e-mail, and all of a credit line. Dust reads only what it needs of them. `item_total` is not read, but without a total of
-# the cart Medusa computes none of its items either (tried). Medusa before 2.21 computes totals only from the fields
-# that a request names (tried on 2.13.6 and 2.18.0): hence prices, tax lines and adjustments.
+# the customer, or the id and e-mail, and all of a credit line. Dust reads only what it needs of them. `item_total` is
+# not read, but without a total of the cart Medusa computes none of its items either (tried). Medusa before 2.21
+# computes totals only from the fields that a request names (tried on 2.13.6 and 2.18.0): hence prices, tax lines and
+# adjustments.
 CART_FIELDS = (
     "id,customer_id,customer.*,currency_code,completed_at,item_total,"
     "items.id,items.product_id,items.quantity,items.total,items.tax_total,items.adjustments.code,"
