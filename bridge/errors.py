@@ -80,8 +80,8 @@ class FieldErrors(InvalidInput):
     code = "invalid_fields"
 
     def __init__(self, errors: list[dict[str, str]]) -> None:
-        told = errors[:MAX_FIELDS]
-        super().__init__(listed((_named(each) for each in errors), "; "), errors=told)
+        first = errors[:MAX_FIELDS]
+        super().__init__(listed((_named(each) for each in errors), "; "), errors=first)
 
 
 def _named(error: dict[str, str]) -> str:

@@ -138,8 +138,8 @@ def _find_header(lines: Sequence[str], preset: PresetName) -> tuple[int, str, di
     start, delimiters = 0, _DELIMITERS
     while start < len(lines) and not lines[start].strip():
         start += 1
-    if start < len(lines) and (told := _SEPARATOR_LINE.fullmatch(lines[start].strip("\r\n"))):
-        start, delimiters = start + 1, told[1]
+    if start < len(lines) and (separator := _SEPARATOR_LINE.fullmatch(lines[start].strip("\r\n"))):
+        start, delimiters = start + 1, separator[1]
     if start >= len(lines):
         raise UnreadableImport("The file is empty: its first line must name the columns.")
     for delimiter in delimiters:

@@ -44,12 +44,12 @@ EVENTS_PUT_OFF = Counter(
 EVENTS_FAILED = Counter(
     "dust_events_failed", "Events that failed and need an operator", ["type", "code"], registry=_counted
 )
-EVENTS_RETRIED = Counter("dust_events_retried", "Failed events that somebody had tried again", registry=_counted)
+EVENTS_RETRIED = Counter("dust_events_retried", "Failed events that an operator retried", registry=_counted)
 REDEMPTIONS_ENDED = Counter(
     "dust_redemptions_ended", "Redemptions that were captured, released or failed", ["state"], registry=_counted
 )
 DRIFT_FOUND = Counter(
-    "dust_drift_found", "Changes at Medusa that no webhook had told of", ["what"], registry=_counted
+    "dust_drift_found", "Changes in Medusa that came without a webhook", ["what"], registry=_counted
 )  # fmt: skip
 OUTGOING_WEBHOOKS_SENT = Counter(
     "dust_outgoing_webhooks_sent", "Outgoing webhooks that the receiver accepted", ["type"], registry=_counted

@@ -85,8 +85,12 @@ def explain(connection: Connection, customer_id: CustomerId, *, limit: int = 100
     steps = _steps(connection, customer_id, rows[::-1])
     tier = read_tier(connection, customer_id, now=now())
     time_zone = current_version(connection).programme.time_zone
-    told = (*_summary(balance, time_zone), *(_tier_sentence(tier) if tier else ()), *_merges(connection, customer_id))
-    return Explanation(balance=balance, tier=tier, summary=told, steps=steps)
+    summary = (
+        *_summary(balance, time_zone),
+        *(_tier_sentence(tier) if tier else ()),
+        *_merges(connection, customer_id),
+    )
+    return Explanation(balance=balance, tier=tier, summary=summary, steps=steps)
 
 
 def explain_order(connection: Connection, order_id: OrderId) -> list[str]:

@@ -15,7 +15,7 @@ function actorOf(req: MedusaRequest): string | undefined {
 
 /**
  * Only the customer whose points they are may spend them, and only when signed in. The cart's `customer_id` proves
- * nothing: Medusa gives an anonymous cart the id of whoever owns the e-mail address that was typed into it.
+ * nothing: Medusa gives an anonymous cart the id of the owner of the e-mail address that was typed into it.
  */
 function refusalFor(cart: SpendingCart | undefined, req: MedusaRequest): MedusaError | undefined {
   const holdsDust = cart?.promotions?.some((promotion) => isDust(promotion))

@@ -45,7 +45,7 @@ async function orderOfPayment(paymentId: string, container: MedusaContainer): Pr
   return payment?.payment_collection?.order?.id
 }
 
-/** Undefined for an order that is gone; the bridge hears of the event all the same. */
+/** Undefined for an order that is gone; the event is sent to the bridge without it. */
 async function readOrder(orderId: string, container: MedusaContainer): Promise<unknown> {
   try {
     // What GET /admin/orders/:id runs, so that totals and statuses are computed as they are there.

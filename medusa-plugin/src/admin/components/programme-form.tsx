@@ -42,7 +42,7 @@ function Form({ newest }: { newest: DustProgramme }): ReactNode {
     setProgramme(from)
     setDocument(from)
   }
-  // A version of somebody else replaces what is shown, and never what is being edited.
+  // Another editor's version replaces what is shown, and never what is being edited.
   if (newest.version > programme.version && !unsaved) begin(newest)
   useUnsavedWarning(unsaved)
   const save = useMutation({

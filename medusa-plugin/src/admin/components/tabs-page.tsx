@@ -4,7 +4,7 @@ import { useSearchParams } from "react-router-dom"
 
 export type Tab = { name: string; label: string; content: ReactNode }
 
-/** A page with a heading and tabs. The open tab is in the address, so that it can be bookmarked and sent to somebody. */
+/** A page with a heading and tabs. The open tab is in the address, so that it can be bookmarked and shared. */
 export function TabsPage({ title, hint, tabs }: { title: string; hint: string; tabs: Tab[] }): ReactNode {
   const [search, setSearch] = useSearchParams()
   return (

@@ -20,7 +20,7 @@ const COLORS: Record<DustEvent["state"], ComponentProps<typeof StatusBadge>["col
 }
 const STATES: DustEvent["state"][] = ["failed", "pending", "handled", "ignored"]
 
-/** The bridge's inbox: what Medusa has told it and what became of that. */
+/** The bridge's inbox: the events that Medusa has sent, and their state. */
 export function Events(): ReactNode {
   const t = useTexts()
   const [query, setQuery] = useState<EventQuery>({ state: "failed", type: "", subject: "", since: null })

@@ -19,7 +19,7 @@ const TABS = [
 ]
 
 const DustPage = (): ReactNode => {
-  // In the address, so that a tab can be bookmarked and sent to somebody.
+  // In the address, so that a tab can be bookmarked and shared.
   const [search, setSearch] = useSearchParams()
   return (
     <div className="flex flex-col gap-y-3">
