@@ -27,22 +27,24 @@ function translate(key: string, values: Record<string, string | number> = {}): s
 }
 
 describe("the request of a preview", () => {
-  it("is a cancel, or the lines that come back and the refund", () => {
-    expect(requestOf({ cancel: true, quantities: { a: "1" }, refund: "5" })).toEqual({ cancel: true })
-    expect(requestOf({ cancel: false, quantities: { a: " 2 ", b: "" }, refund: "5.00" })).toEqual({
+  it("is a cancel, what is open in Medusa, or the lines that come back and the refund", () => {
+    expect(requestOf({ kind: "cancel", quantities: { a: "1" }, refund: "5" })).toEqual({ cancel: true })
+    expect(requestOf({ kind: "open", quantities: { a: "1" }, refund: "5" })).toEqual({ open_change: true })
+    expect(requestOf({ kind: "return", quantities: { a: " 2 ", b: "" }, refund: "5.00" })).toEqual({
       returns: [{ line_item_id: "a", quantity: "2" }],
       refund: "5.00",
     })
-    expect(requestOf({ cancel: false, quantities: {}, refund: " " })).toEqual({ returns: [] })
+    expect(requestOf({ kind: "return", quantities: {}, refund: " " })).toEqual({ returns: [] })
   })
 })
 
 describe("a change", () => {
   it("is empty until something is filled in", () => {
-    expect(isEmpty({ cancel: false, quantities: { a: " " }, refund: "" })).toBe(true)
-    expect(isEmpty({ cancel: true, quantities: {}, refund: "" })).toBe(false)
-    expect(isEmpty({ cancel: false, quantities: { a: "1" }, refund: "" })).toBe(false)
-    expect(isEmpty({ cancel: false, quantities: {}, refund: "5" })).toBe(false)
+    expect(isEmpty({ kind: "return", quantities: { a: " " }, refund: "" })).toBe(true)
+    expect(isEmpty({ kind: "cancel", quantities: {}, refund: "" })).toBe(false)
+    expect(isEmpty({ kind: "open", quantities: {}, refund: "" })).toBe(false)
+    expect(isEmpty({ kind: "return", quantities: { a: "1" }, refund: "" })).toBe(false)
+    expect(isEmpty({ kind: "return", quantities: {}, refund: "5" })).toBe(false)
   })
 })
 

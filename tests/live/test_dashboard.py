@@ -3,12 +3,15 @@
 import json
 import re
 from collections.abc import Iterator
+from contextlib import closing
 
 import httpx
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from bridge.clock import now
+from bridge.development.demo.people import Merchant
+from bridge.development.demo.seed import SeededProduct
 from bridge.development.stack.processes import until
 from bridge.ids import new_id
 from tests.support.deliveries import deliver
@@ -125,7 +128,24 @@ def test_a_merchant_sees_what_an_order_did_and_previews_a_change(page: Page, wor
         drawer.get_by_role("button", name="Preview", exact=True).click()
         expect(drawer.get_by_text("Takes back 20, leaves 500.")).to_be_visible()
         keep(page, "order-preview-cancel")
+
+        drawer.get_by_label("Change").click()
+        page.get_by_role("option", name="Confirm the edit").click()
+        drawer.get_by_role("button", name="Preview", exact=True).click()
+        expect(drawer.get_by_text("no open edit")).to_be_visible()
+        begin_edit(world, order_id, add=world.keys.hoodie)
+        drawer.get_by_role("button", name="Preview", exact=True).click()
+        expect(drawer.get_by_text("Earns 40 more, leaves 560.")).to_be_visible()
+        keep(page, "order-preview-edit")
         assert world.bridge.balance(shopper.customer_id) == 520
+
+
+def begin_edit(world: World, order_id: str, *, add: SeededProduct) -> None:
+    """Begin an order edit that adds a product, and do not confirm it."""
+    with closing(Merchant(world.keys)) as merchant:
+        merchant.post("/admin/order-edits", {"order_id": order_id})
+        item = {"variant_id": add.variant_id, "quantity": 1}
+        merchant.post(f"/admin/order-edits/{order_id}/items", {"items": [item]})
 
 
 def test_a_merchant_finds_members_and_gives_some_a_bonus(page: Page, world: World) -> None:

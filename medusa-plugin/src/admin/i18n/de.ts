@@ -254,6 +254,7 @@ export const de: Catalogue = {
     change: "Änderung",
     cancel: "Bestellung stornieren",
     return: "Retoure annehmen oder Geld erstatten",
+    openChange: "Offene Bearbeitung, Umtausch oder Reklamation bestätigen",
     quantity: "{{title}}: Stück, die zurückkommen",
     ofUnits: "Von {{units}}. Leer lassen, wenn keines zurückkommt.",
     refund: "Erstattung in {{currency}}",

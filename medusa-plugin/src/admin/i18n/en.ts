@@ -252,6 +252,7 @@ export const en = {
     change: "Change",
     cancel: "Cancel the order",
     return: "Receive a return or refund money",
+    openChange: "Confirm the edit, exchange or claim that is open",
     quantity: "{{title}}: units that come back",
     ofUnits: "Of {{units}}. Leave it empty if none comes back.",
     refund: "Refund in {{currency}}",

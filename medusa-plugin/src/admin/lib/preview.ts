@@ -2,20 +2,24 @@ import type { DustPreview } from "../../types"
 import { shown } from "./format"
 import type { Translate } from "./texts"
 
-/** What a merchant has filled in, for `POST /admin/dust/orders/{id}/preview`. */
-export type Change = { cancel: boolean; quantities: Record<string, string>; refund: string }
+export type ChangeKind = "return" | "cancel" | "open"
+
+/** What a merchant has filled in, for `POST /admin/dust/orders/{id}/preview`. `open` is what is open in Medusa. */
+export type Change = { kind: ChangeKind; quantities: Record<string, string>; refund: string }
 
 export type PreviewRequest =
   | { cancel: true }
+  | { open_change: true }
   | { returns: { line_item_id: string; quantity: string }[]; refund?: string }
 
 /** Whether nothing is filled in that could be previewed. */
-export function isEmpty({ cancel, quantities, refund }: Change): boolean {
-  return !cancel && !refund.trim() && Object.values(quantities).every((quantity) => !quantity.trim())
+export function isEmpty({ kind, quantities, refund }: Change): boolean {
+  return kind === "return" && !refund.trim() && Object.values(quantities).every((quantity) => !quantity.trim())
 }
 
-export function requestOf({ cancel, quantities, refund }: Change): PreviewRequest {
-  if (cancel) return { cancel: true }
+export function requestOf({ kind, quantities, refund }: Change): PreviewRequest {
+  if (kind === "cancel") return { cancel: true }
+  if (kind === "open") return { open_change: true }
   const returns = Object.entries(quantities)
     .filter(([, quantity]) => quantity.trim())
     .map(([id, quantity]) => ({ line_item_id: id, quantity: quantity.trim() }))

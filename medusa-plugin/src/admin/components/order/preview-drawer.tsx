@@ -4,12 +4,12 @@ import { useMutation } from "@tanstack/react-query"
 import { useId, useState, type ReactNode } from "react"
 import type { DustPreview } from "../../../types"
 import { dust, errorAt, generalError } from "../../lib/dust"
-import { isEmpty, requestOf, type Change } from "../../lib/preview"
+import { isEmpty, requestOf, type Change, type ChangeKind } from "../../lib/preview"
 import { useTexts } from "../../lib/texts"
 import { Field, TextField } from "../field"
 import { PreviewResult } from "./preview-result"
 
-/** What a cancel, a return or a refund would do to the customer's points, before it is made. */
+/** What a change of the order would do to the customer's points, before it is made. */
 export function PreviewDrawer({ order }: { order: AdminOrder }): ReactNode {
   const t = useTexts()
   const [open, setOpen] = useState(false)
@@ -30,7 +30,7 @@ export function PreviewDrawer({ order }: { order: AdminOrder }): ReactNode {
   )
 }
 
-const NOTHING: Change = { cancel: false, quantities: {}, refund: "" }
+const NOTHING: Change = { kind: "return", quantities: {}, refund: "" }
 
 function Form({ order }: { order: AdminOrder }): ReactNode {
   const t = useTexts()
@@ -55,8 +55,8 @@ function Form({ order }: { order: AdminOrder }): ReactNode {
         <Text size="small" className="text-ui-fg-subtle">
           {t("preview.intro")}
         </Text>
-        <Kind cancel={change.cancel} set={(cancel) => set({ cancel })} />
-        {!change.cancel && <Returned order={order} change={change} set={set} error={preview.error} />}
+        <Kind kind={change.kind} set={(kind) => set({ kind })} />
+        {change.kind === "return" && <Returned order={order} change={change} set={set} error={preview.error} />}
         {generalError(preview.error) && <Alert variant="error">{generalError(preview.error)}</Alert>}
         {preview.data && <PreviewResult preview={preview.data} />}
       </Drawer.Body>
@@ -74,18 +74,19 @@ function Form({ order }: { order: AdminOrder }): ReactNode {
   )
 }
 
-function Kind({ cancel, set }: { cancel: boolean; set: (cancel: boolean) => void }): ReactNode {
+function Kind({ kind, set }: { kind: ChangeKind; set: (kind: ChangeKind) => void }): ReactNode {
   const t = useTexts()
   const id = useId()
   return (
     <Field label={t("preview.change")} id={id}>
-      <Select size="small" value={cancel ? "cancel" : "return"} onValueChange={(kind) => set(kind === "cancel")}>
+      <Select size="small" value={kind} onValueChange={(chosen) => set(chosen as ChangeKind)}>
         <Select.Trigger id={id}>
           <Select.Value />
         </Select.Trigger>
         <Select.Content>
           <Select.Item value="return">{t("preview.return")}</Select.Item>
           <Select.Item value="cancel">{t("preview.cancel")}</Select.Item>
+          <Select.Item value="open">{t("preview.openChange")}</Select.Item>
         </Select.Content>
       </Select>
     </Field>
