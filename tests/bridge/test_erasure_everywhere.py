@@ -99,7 +99,7 @@ def live(api: TestClient, medusa: FakeMedusa) -> None:
     deliver(api, order_event(hers("order_2", "cus_guest", guest=True)))
     deliver(api, order_event(hers("order_3", "cus_guest", guest=True)))
     deliver(api, order_event(hers("order_4", "cus_old")))
-    # Of no use to Dust, and kept all the same.
+    # Of no use to Dust, but kept.
     deliver(api, order_event(hers("order_1"), "order.archived"))
     # Nobody can read it, so no settled order leads to it.
     deliver(api, order_event({**hers("order_5"), "items": [{"title": "?"}]}))

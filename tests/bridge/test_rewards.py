@@ -114,7 +114,7 @@ def test_a_percentage_follows_the_cart_and_costs_one_price(api: TestClient, shop
     assert the_promotion(shop)["limit"] == 1
     assert len(the_promotion(shop)["rules"]) == 1
 
-    # 2.00 off an order of 10.00: less than the dust would have bought, and the price all the same.
+    # 2.00 off an order of 10.00: less than the points would have bought; the price stays the same.
     settle(api, order(lines=[line(price=10, discount=2, code=redemption["code"])]))
     assert show(api, redemption["id"])["dust_captured"] == 400
     assert figures(api) == (1000 - 400 + 8, 0, 608)

@@ -101,7 +101,7 @@ function Earning(): ReactNode {
         hint="For each euro, dollar, … of an order's items after discounts. An order in any other currency earns nothing."
       />
       <ChoiceAt at="earn.when" label="Dust is earned when" choices={WHEN} />
-      <ChoiceAt at="earn.rounding" label="Parts of a dust are rounded" choices={ROUNDING} />
+      <ChoiceAt at="earn.rounding" label="Fractions of points are rounded" choices={ROUNDING} />
       <SwitchAt at="earn.basis.include_tax" label="Tax earns too" />
       <SwitchAt at="earn.basis.include_shipping" label="Shipping earns too" />
       <SwitchAt at="earn.basis.include_credit" label="What gift cards and store credit pay earns too" />
