@@ -6,6 +6,11 @@ import type { CartRedemption, DustResult, Quote, Redemption } from "./types.js"
 export interface DustActions extends Omit<DustClient, "quote" | "redeem"> {
   quote(): Promise<DustResult<Quote>>
   redeem(request: CartRedemption, key: string): Promise<DustResult<Redemption>>
+  /**
+   * Release what the shopper's cart uses. Call it where a shop forgets the cart, such as at a sign-out: nobody can see the
+   * cart then, and its points would be on hold until the codes expire.
+   */
+  releaseCart(): Promise<void>
 }
 
 /** The actions of a client. `getCartId` returns the id of the shopper's cart, if there is one. */
@@ -22,6 +27,12 @@ export function createDustActions(
     async redeem(request, key) {
       const cartId = await getCartId()
       return cartId ? client.redeem({ ...request, cart_id: cartId }, key) : { error: clientError("no_cart") }
+    },
+    async releaseCart() {
+      const cartId = await getCartId()
+      if (!cartId) return
+      const { data } = await client.redemptions({ cart_id: cartId, state: "active" })
+      await Promise.all(data?.redemptions.map(({ id }) => client.release(id)) ?? [])
     },
   }
 }

@@ -43,6 +43,24 @@ test("public reads are cached for a minute, and what belongs to a customer is no
   ])
 })
 
+test("what the cart uses is released, and nothing without a cart", async () => {
+  const { url, requests } = await startServer(({ method }) =>
+    method === "GET" ? { json: { redemptions: [{ id: "dred_1" }, { id: "dred_2" }], next_cursor: null } } : { json: { redemption: {} } },
+  )
+  let cartId: string | undefined = "cart_1"
+  const dust = createDustServer({ baseUrl: url, getToken: () => "t", getCartId: () => cartId })
+
+  await dust.releaseCart()
+  expect(requests.map(({ method, url }) => `${method} ${url}`).sort()).toEqual([
+    "DELETE /store/dust/redemptions/dred_1",
+    "DELETE /store/dust/redemptions/dred_2",
+    "GET /store/dust/redemptions?cart_id=cart_1&state=active",
+  ])
+  cartId = undefined
+  await dust.releaseCart()
+  expect(requests).toHaveLength(3)
+})
+
 test("an error of Next.js while the token is read arrives", async () => {
   const bailout = Object.assign(new Error("cookies"), { digest: "DYNAMIC_SERVER_USAGE" })
   const dust = createDustServer({ baseUrl: "http://dust.test", getToken: () => Promise.reject(bailout), getCartId: () => "cart_1" })

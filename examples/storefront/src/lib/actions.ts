@@ -119,16 +119,8 @@ export async function signUp(_: ActionState, form: FormData): Promise<ActionStat
   redirect(pageAfterLogin(form))
 }
 
-/** Points set aside for this cart would stay so for an hour: nobody can see the cart any more. */
-async function freePoints() {
-  const cartId = await getCartId()
-  if (!cartId) return
-  const { data } = await dust.redemptions({ cart_id: cartId, state: "active" })
-  await Promise.all((data?.redemptions ?? []).map(({ id }) => dust.release(id)))
-}
-
 export async function logOut(): Promise<void> {
-  await freePoints()
+  await dust.releaseCart()
   await forgetToken()
   await forgetCart()
   revalidatePath("/", "layout")
