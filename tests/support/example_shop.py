@@ -16,6 +16,9 @@ from playwright.sync_api import Browser, Page, Request, expect
 from tests.support.live_worlds import PATIENCE_SECONDS, SCREENSHOTS, Bridge
 
 WIDE, PHONE = (1280, 900), (390, 844)
+# React 19.2 may hydrate before the browser has parsed all of a streamed page, and then reports a mismatch that is none
+# (react#37321, next.js#96371; seen in one of ten first visits). A true mismatch comes back at the next visit.
+_HYDRATION = "Minified React error #418; visit https://react.dev/errors/418?args[]=HTML"
 PASSWORD = "a-good-password"
 
 
@@ -27,9 +30,10 @@ class Shopper:
         self.url = url
         self.width = (page.viewport_size or {"width": 0})["width"]
         self.complaints: list[str] = []
+        self._mismatches: set[str] = set()
         self._axe = axe
         page.on("console", self._console)
-        page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
+        page.on("pageerror", self._error)
         page.on("requestfailed", self._failed)
 
     def sign_up(self) -> str:
@@ -92,6 +96,17 @@ class Shopper:
         ]
         assert serious == [], name
 
+    def visit_mismatches_again(self) -> None:
+        """Load each page again whose first HTML was said to differ from what the browser rendered."""
+        for url in sorted(self._mismatches):
+            self.page.goto(url, wait_until="networkidle")
+
+    def _error(self, error: Any) -> None:
+        if str(error).startswith(_HYDRATION) and self.page.url not in self._mismatches:
+            self._mismatches.add(self.page.url)
+        else:
+            self.complaints.append(f"error: {error}")
+
     def _console(self, message: Any) -> None:
         if message.type in ("error", "warning"):
             self.complaints.append(f"{message.type}: {message.text}")
@@ -111,6 +126,7 @@ def shopper_in(browser: Browser, url: str, axe: Path, size: tuple[int, int]) -> 
     try:
         shopper = Shopper(context.new_page(), url, axe)
         yield shopper
+        shopper.visit_mismatches_again()
         assert shopper.complaints == []
     finally:
         context.close()
