@@ -28,7 +28,7 @@ export function clientError(code: ClientErrorCode, more: Partial<DustError> = {}
   return { code, message: CLIENT_ERRORS[code], ...more }
 }
 
-/** The error of a response. Only sentences of Dust are shown: other programs do not write for shoppers. */
+/** The error of a response. It shows Dust's own sentences only: those of other programs are not for shoppers. */
 export function errorOfResponse(response: Response, body: unknown, request: string): DustError {
   const { status } = response
   const document = response.headers.get("content-type")?.startsWith("application/problem+json") ? parsed(body) : undefined

@@ -40,7 +40,7 @@ def site(world: World) -> Iterator[Site]:
 
 @pytest.fixture(params=[WIDE, PHONE], ids=["wide", "phone"])
 def anybody(request: pytest.FixtureRequest, browser: Browser, site: Site) -> Iterator[Shopper]:
-    """Somebody who looks around, on a computer and on a phone."""
+    """A visitor, on a computer and on a phone."""
     with shopper_in(browser, site.url, site.axe, request.param) as shopper:
         yield shopper
 
@@ -53,7 +53,7 @@ def guest(browser: Browser, site: Site) -> Iterator[Shopper]:
 
 @dataclass(frozen=True, kw_only=True)
 class Customer:
-    """Somebody with an account: in the browser, and as Medusa's API sees them."""
+    """A customer with an account: in the browser, and in Medusa's API."""
 
     shopper: Shopper
     api: Storefront

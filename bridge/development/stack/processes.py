@@ -85,14 +85,11 @@ def free_port(host: str = "127.0.0.1") -> int:
 
 def port_or_free(wanted: int, host: str = "127.0.0.1") -> int:
     """The wanted port if no program listens on it, else a free one."""
-    with socket.socket() as probe:
-        # As servers do: connections of a server that just ended remain for a minute and do not matter.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, wanted))
-        except OSError:
-            return free_port(host)
-        return wanted
+    try:
+        with bound_socket(host, wanted):
+            return wanted
+    except OSError:
+        return free_port(host)
 
 
 def until(ready: Callable[[], bool], seconds: float) -> bool:
