@@ -23,6 +23,7 @@ from bridge.development.stack.postgres import embedded_postgres
 from bridge.development.stack.processes import bound_socket, spawn, stop, until
 from bridge.development.stack.redis import embedded_redis
 from bridge.development.stack.up import DUST
+from bridge.http.connections import send_without_delay
 from bridge.queue.enqueue import queues_with_workers
 from bridge.settings import get_settings
 from tests.support import medusa as fake
@@ -89,6 +90,8 @@ class House:
         """A server on any free port."""
         with bound_socket() as bound:
             fd = bound.fileno()
+            # For the bare application as well: `dust serve` does it itself.
+            send_without_delay(fd)
             with self._started([*command, "--fd", str(fd)], log, {}, pass_fds=[fd]) as process:
                 yield bound.getsockname()[1], process
 

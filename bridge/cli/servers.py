@@ -13,7 +13,7 @@ import uvicorn
 
 from bridge.cli.output import console, print_json
 from bridge.db import migrations
-from bridge.http.connections import Connection
+from bridge.http.connections import Connection, send_without_delay
 from bridge.settings import Settings, get_settings, load_settings
 
 _QUEUES = "events,redemptions,medusa,sweeps"
@@ -56,6 +56,8 @@ def serve(
     from bridge.app import settings_of_app
 
     settings = settings_of_app()  # Report missing settings once, not in every process.
+    if fd is not None:
+        send_without_delay(fd)
     uvicorn.run(
         "bridge.app:served_app",
         factory=True,

@@ -4,6 +4,8 @@ uvicorn itself keeps a connection with an unfinished request open without limit.
 """
 
 import asyncio
+import os
+import socket
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -11,6 +13,17 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 HEAD_SECONDS = 10.0
 # Our clients' headers are below 4 KB, and proxies forward at most 8 to 64 KB.
 HEAD_BYTES = 64 * 1024
+
+
+def send_without_delay(fd: int) -> None:
+    """Set TCP_NODELAY on a listening socket, from which its connections inherit it.
+
+    uvicorn sets it on sockets that it made, but takes an inherited one for a Unix socket. Each response on a kept
+    connection then took 44 ms instead of 0.1 (seen with 0.54).
+    """
+    with socket.socket(fileno=os.dup(fd)) as listening:
+        if listening.family in (socket.AF_INET, socket.AF_INET6):
+            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 class Connection(HttpToolsProtocol):

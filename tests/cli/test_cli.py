@@ -1,6 +1,7 @@
 """The `dust` command: what it prints for people and for programs, and how it fails."""
 
 import json
+import socket
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from sqlalchemy import text
 from bridge.cli import app
 from bridge.clock import now
 from bridge.db import forget_engine, transaction
+from bridge.development.stack.processes import bound_socket
 from bridge.inbox.events import read_event
 from bridge.inbox.process_batch import process_batch
 from bridge.inbox.receive import receive
@@ -242,6 +244,18 @@ def test_the_api_keeps_connections_longer_than_a_proxy_and_trusts_only_known_one
     # nginx keeps a connection to a server for 60 s, and so does the load balancer of AWS.
     assert int(str(served["timeout_keep_alive"])) > 60
     assert served["forwarded_allow_ips"] == "10.0.0.1,10.1.0.0/16"
+
+
+def test_responses_of_an_inherited_socket_leave_at_once(
+    dust: Dust, settings: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("uvicorn.run", lambda *_, **__: None)
+    with bound_socket() as listening, socket.socket() as client:
+        assert dust("serve", "--fd", str(listening.fileno())).code == 0
+        listening.listen()
+        client.connect(listening.getsockname())
+        with listening.accept()[0] as connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 @pytest.mark.usefixtures("settings")
