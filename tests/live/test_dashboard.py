@@ -277,7 +277,7 @@ def test_a_merchant_reads_reports_and_takes_them_along(page: Page, world: World)
 
 def test_a_merchant_changes_an_earning_rate(page: Page, world: World) -> None:
     before = world.bridge.ask("GET", "/admin/dust/programme")
-    page.goto("/app/dust?tab=programme")
+    page.goto("/app/dust/programme")
     rate = page.get_by_label("EUR").first
     save = page.get_by_role("button", name="Save")
     try:
@@ -307,7 +307,7 @@ def test_a_merchant_changes_an_earning_rate(page: Page, world: World) -> None:
 
 def test_two_editors_of_the_rules_do_not_overwrite_each_other(page: Page, world: World) -> None:
     before = world.bridge.ask("GET", "/admin/dust/programme")
-    page.goto("/app/dust?tab=programme")
+    page.goto("/app/dust/programme")
     try:
         page.get_by_label("Minutes to use a code").fill("45")
         theirs = world.bridge.ask(
@@ -324,7 +324,7 @@ def test_two_editors_of_the_rules_do_not_overwrite_each_other(page: Page, world:
         expect(page.get_by_role("row").filter(has_text="bonuses.signup")).to_be_visible()
         keep(page, "programme-conflict")
 
-        page.get_by_role("tab", name="Events").click()
+        page.get_by_role("link", name="Members").click()
         question = page.get_by_role("alertdialog")
         expect(question.get_by_text("Leave without saving?")).to_be_visible()
         keep(page, "programme-unsaved")

@@ -1,7 +1,9 @@
+import { programme } from "./de/programme"
 import type { Catalogue } from "./en"
 
 /** The texts in German. */
 export const de: Catalogue = {
+  ...programme,
   general: {
     dust: "Dust",
     cancel: "Abbrechen",

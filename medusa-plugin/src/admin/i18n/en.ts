@@ -1,5 +1,8 @@
+import { programme } from "./en/programme"
+
 /** The texts of the plugin's pages and widgets in English. `de.ts` has the same keys. */
 export const en = {
+  ...programme,
   general: {
     dust: "Dust",
     cancel: "Cancel",

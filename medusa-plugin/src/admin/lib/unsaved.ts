@@ -3,12 +3,12 @@ import { useEffect } from "react"
 import { useBlocker } from "react-router-dom"
 import { useTexts } from "./texts"
 
-/** While a form has changes that are not saved, ask before another page or tab takes its place. */
+/** While a form has changes that are not saved, ask before another page takes its place. */
 export function useUnsavedWarning(unsaved: boolean): void {
   const t = useTexts()
   const prompt = usePrompt()
   const blocker = useBlocker(
-    ({ currentLocation: now, nextLocation: next }) => unsaved && (now.pathname !== next.pathname || now.search !== next.search),
+    ({ currentLocation: now, nextLocation: next }) => unsaved && now.pathname !== next.pathname,
   )
   useEffect(() => {
     if (blocker.state !== "blocked") return

@@ -7,7 +7,6 @@ import { Deliveries } from "../../components/deliveries"
 import { Events } from "../../components/operations/events"
 import { OutgoingWebhooks } from "../../components/operations/outgoing-webhooks"
 import { OverviewFigures } from "../../components/overview"
-import { ProgrammeForm } from "../../components/programme-form"
 import { Redemptions } from "../../components/redemptions"
 
 const TABS = [
@@ -15,7 +14,6 @@ const TABS = [
   { name: "events", label: "Events", content: <Events /> },
   { name: "outgoing", label: "Outgoing webhooks", content: <OutgoingWebhooks /> },
   { name: "deliveries", label: "Deliveries", content: <Deliveries /> },
-  { name: "programme", label: "Programme", content: <ProgrammeForm /> },
 ]
 
 const DustPage = (): ReactNode => {

@@ -1,13 +1,13 @@
 import { Alert, Button, Table, Text } from "@medusajs/ui"
 import { useQuery } from "@tanstack/react-query"
 import { useState, type ReactNode } from "react"
-import type { DustProgramme } from "../../types"
-import { differences } from "../lib/differences"
-import type { Json } from "../lib/document"
-import { dust } from "../lib/dust"
-import { moment } from "../lib/format"
-import { useTexts } from "../lib/texts"
-import { Loaded } from "./states"
+import type { DustProgramme } from "../../../types"
+import { differences } from "../../lib/differences"
+import type { Json } from "../../lib/document"
+import { dust } from "../../lib/dust"
+import { moment } from "../../lib/format"
+import { useTexts } from "../../lib/texts"
+import { Loaded } from "../states"
 
 type Props = { mine: Json; reload: (theirs: DustProgramme) => void; overwrite: (theirs: DustProgramme) => void }
 

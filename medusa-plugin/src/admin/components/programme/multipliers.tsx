@@ -1,7 +1,7 @@
 import { Button, Heading, Text } from "@medusajs/ui"
 import type { ReactNode } from "react"
-import type { DustMultiplier } from "../../types"
-import { DecimalAt, IdsAt, MomentAt, TextAt, useField } from "./programme-fields"
+import type { DustMultiplier } from "../../../types"
+import { DecimalAt, IdsAt, MomentAt, TextAt, useField } from "./fields"
 
 const NEW: DustMultiplier = {
   name: "",

@@ -1,15 +1,14 @@
-import { Alert, Button, Heading, Text, toast } from "@medusajs/ui"
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query"
-import { useState, type ReactNode } from "react"
-import type { DustProgramme } from "../../types"
-import type { Json } from "../lib/document"
-import { DustError, dust } from "../lib/dust"
-import { moment } from "../lib/format"
-import { useUnsavedWarning } from "../lib/unsaved"
+import { Alert, Button, Heading, Text } from "@medusajs/ui"
+import type { ReactNode } from "react"
+import type { DustProgramme } from "../../../types"
+import { DustError } from "../../lib/dust"
+import type { FieldError } from "../../lib/field-errors"
+import { moment } from "../../lib/format"
+import { useTexts, type Translate } from "../../lib/texts"
+import { ProgrammeConflict } from "./conflict"
+import { useEditor } from "./editor"
+import { ChoiceAt, DecimalAt, IdsAt, RatesAt, SwitchAt, TextAt, WholeAt } from "./fields"
 import { Multipliers } from "./multipliers"
-import { ProgrammeConflict } from "./programme-conflict"
-import { ChoiceAt, DecimalAt, IdsAt, ProgrammeContext, RatesAt, SwitchAt, TextAt, WholeAt } from "./programme-fields"
-import { Loaded } from "./states"
 
 const WHEN = {
   "order.placed": "the order is placed",
@@ -29,66 +28,36 @@ const CLAIM = {
 
 /** The rules of the programme. Saving makes a new version; the old ones stay for the orders that met them. */
 export function ProgrammeForm(): ReactNode {
-  const query = useQuery({ queryKey: ["dust", "programme"], queryFn: () => dust<DustProgramme>("/programme") })
-  return <Loaded query={query}>{(programme) => <Form newest={programme} />}</Loaded>
-}
-
-function Form({ newest }: { newest: DustProgramme }): ReactNode {
-  const [programme, setProgramme] = useState(newest)
-  const [document, setDocument] = useState<Json>(newest)
-  const client = useQueryClient()
-  const unsaved = document !== programme
-  const begin = (from: DustProgramme): void => {
-    setProgramme(from)
-    setDocument(from)
-  }
-  // Another editor's version replaces what is shown, and never what is being edited.
-  if (newest.version > programme.version && !unsaved) begin(newest)
-  useUnsavedWarning(unsaved)
-  const save = useMutation({
-    mutationFn: (replaces: number) =>
-      dust<DustProgramme>("/programme", "PUT", document, { "if-match": `"${replaces}"` }),
-    onSuccess: (written) => {
-      client.setQueryData(["dust", "programme"], written)
-      begin(written)
-      toast.success(`Version ${written.version} of the rules is in force`)
-    },
-  })
+  const { base, document, unsaved, errors, load, save } = useEditor()
+  const t = useTexts()
   const conflict = save.error instanceof DustError && save.error.status === 412
-  const reload = (theirs: DustProgramme): void => {
-    save.reset()
-    client.setQueryData(["dust", "programme"], theirs)
-    begin(theirs)
-  }
   return (
-    <ProgrammeContext.Provider key={programme.version} value={{ document, setDocument, error: save.error }}>
-      <form
-        className="divide-y"
-        onSubmit={(event) => {
-          event.preventDefault()
-          save.mutate(programme.version)
-        }}
-      >
-        <Earning />
-        <Multipliers />
-        <Redeeming />
-        <Others />
-        <div className="flex flex-col gap-y-4 px-6 py-4">
-          {conflict && (
-            <ProgrammeConflict mine={document} reload={reload} overwrite={({ version }) => save.mutate(version)} />
-          )}
-          {save.error && !conflict && <Alert variant="error">{notSaved(save.error)}</Alert>}
-          <div className="flex items-center justify-between">
-            <Text size="small" className="text-ui-fg-subtle">
-              {origin(programme)} Orders that Dust has seen before keep the rules they met.
-            </Text>
-            <Button size="small" type="submit" isLoading={save.isPending} disabled={!unsaved}>
-              Save
-            </Button>
-          </div>
+    <form
+      className="divide-y"
+      onSubmit={(event) => {
+        event.preventDefault()
+        save.mutate(base.version)
+      }}
+    >
+      <Earning />
+      <Multipliers />
+      <Redeeming />
+      <Others />
+      <div className="flex flex-col gap-y-4 px-6 py-4">
+        {conflict && (
+          <ProgrammeConflict mine={document} reload={load} overwrite={({ version }) => save.mutate(version)} />
+        )}
+        {save.error && !conflict && <Alert variant="error">{notSaved(save.error, errors, t)}</Alert>}
+        <div className="flex items-center justify-between">
+          <Text size="small" className="text-ui-fg-subtle">
+            {origin(base, t)} {t("rules.keepsOld")}
+          </Text>
+          <Button size="small" type="submit" isLoading={save.isPending} disabled={!unsaved}>
+            {t("rules.save")}
+          </Button>
         </div>
-      </form>
-    </ProgrammeContext.Provider>
+      </div>
+    </form>
   )
 }
 
@@ -155,12 +124,11 @@ function Section({ title, children }: { title: string; children: ReactNode }): R
   )
 }
 
-function notSaved(error: Error): string {
+function notSaved(error: Error, errors: FieldError[], t: Translate): string {
   const wrong = error instanceof DustError ? (error.problem.errors?.length ?? 0) : 0
-  if (wrong === 0) return error.message
-  return wrong === 1 ? "Not saved: one field is wrong, see above." : `Not saved: ${wrong} fields are wrong, see above.`
+  return wrong === 0 ? error.message : t("rules.notSaved", { count: errors.length })
 }
 
-function origin({ version, author, created_at: since }: DustProgramme): string {
-  return since ? `Version ${version}, by ${author}, since ${moment(since)}.` : "These are the defaults."
+function origin({ version, author, created_at: since }: DustProgramme, t: Translate): string {
+  return since ? t("rules.origin", { version, author, date: moment(since) }) : t("rules.defaults")
 }

@@ -1,24 +1,24 @@
 import { Button, DatePicker, IconButton, Input, Select, Textarea } from "@medusajs/ui"
 import { Trash } from "@medusajs/icons"
-import { createContext, useContext, useId, useState, type ReactNode } from "react"
-import { errorAt, wholeNumber } from "../lib/dust"
-import { valueAt, withValueAt, type Json } from "../lib/document"
-import { Field, TextField } from "./field"
-import { SwitchField } from "./switch-field"
+import { useId, useState, type ReactNode } from "react"
+import { valueAt, type Json } from "../../lib/document"
+import { wholeNumber } from "../../lib/dust"
+import { messageWithin } from "../../lib/field-errors"
+import { worded } from "../../lib/wording"
+import { Field, TextField } from "../field"
+import { SwitchField } from "../switch-field"
+import { useEditor } from "./editor"
 
-type Form = { document: Json; setDocument: (document: Json) => void; error: unknown }
 type At = { at: string; label: string; hint?: string }
-
-/** The document that the fields below are about. */
-export const ProgrammeContext = createContext<Form>({ document: {}, setDocument: () => undefined, error: null })
 
 /** A field of the document: its value, how to change it, and what the server says about it. */
 export function useField<T extends Json>(at: string): { value: T; set: (value: T | undefined) => void; error?: string } {
-  const { document, setDocument, error } = useContext(ProgrammeContext)
+  const { document, change, errors } = useEditor()
+  const message = messageWithin(errors, at)
   return {
     value: valueAt(document, at) as T,
-    set: (value) => setDocument(withValueAt(document, at, value)),
-    error: errorAt(error, at),
+    set: (value) => change(at, value),
+    error: message && worded(message),
   }
 }
 
