@@ -98,6 +98,8 @@ task_routes = {
     "outgoing.*": {"queue": "medusa"},
     "upkeep.*": {"queue": "sweeps"},
     "simulations.*": {"queue": "medusa"},
+    # The shop's currencies and prices are asked for.
+    "programme.*": {"queue": "medusa"},
 }
 
 # Acknowledge after the task: if its worker is killed, it runs again. All tasks may run twice.
@@ -169,6 +171,7 @@ beat_schedule = {
     "carry-over": _every("upkeep.carry_over", 60),
     # A new installation has nothing to compare yet.
     "reconcile": _every("reconcile.orders", _settings.reconcile_seconds, waits_at_first=True),
+    "publish-drafts": _every("programme.publish_drafts", 60),
     "every-minute": _every("upkeep.every_minute", 60),
     # Those whose message was lost, or whose worker died.
     "simulations": _often("simulations.run", 60),

@@ -84,6 +84,7 @@ app.conf.imports = (
     "workers.reconcile",
     "workers.outgoing",
     "workers.simulations",
+    "workers.programme",
 )
 
 

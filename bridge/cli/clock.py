@@ -10,7 +10,13 @@ from bridge.clock import look_again, move_clock, now, read_offset, read_span, re
 from bridge.db import transaction
 from bridge.errors import field_error
 from bridge.ledger.scheduled import post_due_lots
-from bridge.queue.enqueue import INBOX_DRAIN, OUTGOING_EXPIRING, REDEMPTIONS_SWEEP, publish
+from bridge.queue.enqueue import (
+    INBOX_DRAIN,
+    OUTGOING_EXPIRING,
+    PROGRAMME_PUBLISH_DRAFTS,
+    REDEMPTIONS_SWEEP,
+    publish,
+)
 
 _CUSTOMERS_AT_ONCE = 200
 # By then the workers have read the clock again.
@@ -53,7 +59,7 @@ def _move(what: str, moment: str | None) -> None:
         with transaction() as connection:
             if post_due_lots(connection, now=now(), customers=_CUSTOMERS_AT_ONCE) < _CUSTOMERS_AT_ONCE:
                 break
-    for task in (INBOX_DRAIN, REDEMPTIONS_SWEEP, OUTGOING_EXPIRING):
+    for task in (PROGRAMME_PUBLISH_DRAFTS, INBOX_DRAIN, REDEMPTIONS_SWEEP, OUTGOING_EXPIRING):
         publish(task, countdown_seconds=_SOON_SECONDS)
 
 

@@ -35,6 +35,7 @@ OUTGOING_SEND = "outgoing.send"
 OUTGOING_EXPIRING = "outgoing.expiring"
 OUTGOING_PRUNE = "outgoing.prune"
 SIMULATIONS_RUN = "simulations.run"
+PROGRAMME_PUBLISH_DRAFTS = "programme.publish_drafts"
 
 # Messages are collected this long and deduplicated, so that a thousand events at once need only a few messages.
 _GATHER_SECONDS = 0.01

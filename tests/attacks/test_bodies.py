@@ -70,6 +70,7 @@ def test_requests_that_are_bombs(api: TestClient, bomb: str) -> None:
         ("POST", "/store/dust/redemptions", {**tokens.customer(), "idempotency-key": "k"}),
         ("POST", "/store/dust/quote/guest", {}),
         ("PUT", "/admin/dust/programme", tokens.admin()),
+        ("POST", "/admin/dust/programme/drafts", tokens.admin()),
         ("PUT", "/admin/dust/products/prod_1", tokens.admin()),
         ("POST", "/admin/dust/customers/cus_1/adjustments", {**tokens.admin(), "idempotency-key": "k"}),
         ("POST", "/admin/dust/reconcile", tokens.admin()),

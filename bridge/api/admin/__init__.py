@@ -3,6 +3,7 @@
 from bridge.api.admin import (
     bonuses,
     customers,
+    drafts,
     events,
     guests,
     members,
@@ -26,6 +27,7 @@ ROUTERS = (
     redemptions.router,
     events.router,
     programme.router,
+    drafts.router,
     simulations.router,
     reconcile.router,
     bonuses.router,

@@ -6,24 +6,19 @@ from typing import Annotated, Any
 
 from fastapi import Body as FromBody
 from fastapi import Header, Response
-from pydantic import (
-    BaseModel,
-    ValidationError,
-)
+from pydantic import BaseModel
 
 from bridge.api.admin.routing import admin_router
 from bridge.clock import now
 from bridge.db import transaction
-from bridge.errors import FieldErrors, field_error
+from bridge.errors import field_error
 from bridge.http.auth import AdminOperator, Operator
 from bridge.http.medusa_threads import FOR_OPERATORS
 from bridge.http.paging import Cursor, Limit, Listing, decode_number_cursor, encode_cursor
-from bridge.http.problems import describe_problems, field_problems
-from bridge.medusa.client import get_medusa
-from bridge.programme.currencies import ask_currencies, require_currencies, save_currencies
+from bridge.http.problems import describe_problems
 from bridge.programme.rules import Programme
 from bridge.programme.versions import Version, add_version, current_version, list_versions
-from bridge.redemptions.pricing.rewards import require_one_price
+from bridge.redemptions.programme_document import read_document
 
 router = admin_router()
 
@@ -41,17 +36,13 @@ class VersionList(BaseModel):
     next_cursor: str | None
 
 
-# A GET adds these keys to the document. A PUT may send them back; they are ignored.
-_READ_ONLY = ("version", "author", "created_at")
-
-
 @router.get("/programme")
 def read_programme(response: Response) -> ProgrammeResponse:
     """Return the programme in force. The ETag is the number of its version."""
     with transaction() as connection:
         version = current_version(connection)
-    response.headers["ETag"] = _etag(version)
-    return _programme(version)
+    response.headers["ETag"] = etag(version)
+    return programme_response(version)
 
 
 IfMatch = Annotated[
@@ -73,16 +64,16 @@ async def write_programme(
 
     A currency that the shop does not have is refused. While Medusa is unavailable, any three letters are accepted.
     """
-    version = await FOR_OPERATORS.run(_write_programme, document, who, _version_of(if_match))
-    response.headers["ETag"] = _etag(version)
-    return _programme(version)
+    version = await FOR_OPERATORS.run(_write_programme, document, who, version_of(if_match))
+    response.headers["ETag"] = etag(version)
+    return programme_response(version)
 
 
-def _etag(version: Version) -> str:
+def etag(version: Version) -> str:
     return f'"{version.number}"'
 
 
-def _version_of(if_match: str | None) -> int | None:
+def version_of(if_match: str | None) -> int | None:
     """The version that If-Match names; None for any."""
     if if_match is None or if_match.strip() == "*":
         return None
@@ -98,32 +89,16 @@ def _write_programme(document: dict[str, Any], who: Operator, replaces: int | No
         return add_version(connection, programme, author=who.id, now=now(), replaces=replaces)
 
 
-def read_document(document: dict[str, Any]) -> Programme:
-    """The programme of a request. Calls Medusa for the shop's currencies and prices. Raises `FieldErrors`."""
-    try:
-        programme = Programme.model_validate({k: v for k, v in document.items() if k not in _READ_ONLY})
-    except ValidationError as error:
-        raise FieldErrors(field_problems(error)) from error
-    currencies = ask_currencies(get_medusa)
-    if currencies:
-        require_currencies(programme, currencies)
-    require_one_price(programme.redeem, get_medusa)
-    if currencies:
-        with transaction() as connection:
-            save_currencies(connection, currencies, now=now())
-    return programme
-
-
 @router.get("/programme/versions", responses=describe_problems(422))
 def read_versions(limit: Limit = 20, cursor: Cursor = None) -> VersionList:
     """List all versions of the programme, newest first."""
     with transaction() as connection:
         found = list_versions(connection, limit=limit + 1, before=decode_number_cursor(Listing.VERSIONS, cursor))
     following = encode_cursor(Listing.VERSIONS, found[limit - 1].number if len(found) > limit else None)
-    return VersionList(versions=[_programme(each) for each in found[:limit]], next_cursor=following)
+    return VersionList(versions=[programme_response(each) for each in found[:limit]], next_cursor=following)
 
 
-def _programme(version: Version) -> ProgrammeResponse:
+def programme_response(version: Version) -> ProgrammeResponse:
     return ProgrammeResponse(
         **dict(version.programme), version=version.number, author=version.author, created_at=version.created_at
     )

@@ -6,7 +6,6 @@ from typing import Annotated, Any
 from fastapi import Response
 from pydantic import AwareDatetime, BaseModel, Field
 
-from bridge.api.admin.programme import read_document
 from bridge.api.admin.routing import admin_router
 from bridge.clock import now
 from bridge.db import transaction
@@ -16,6 +15,7 @@ from bridge.http.medusa_threads import FOR_OPERATORS
 from bridge.http.problems import describe_problems
 from bridge.http.schemas import Body, PathId
 from bridge.queue.enqueue import SIMULATIONS_RUN, wake
+from bridge.redemptions.programme_document import read_document
 from bridge.simulation.requests import Simulation, read_simulation, request_simulation
 from bridge.simulation.tables import SimulationState
 

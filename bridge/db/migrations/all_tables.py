@@ -15,6 +15,7 @@ def import_tables() -> None:
     import bridge.outgoing.tables
     import bridge.products.settings
     import bridge.programme.currencies
+    import bridge.programme.drafts
     import bridge.programme.versions
     import bridge.queue.heartbeats
     import bridge.queue.retries

@@ -128,5 +128,15 @@ export default defineMiddlewares({
       methods: ["POST"],
       bodyParser: { sizeLimit: "1mb" },
     },
+    {
+      matcher: "/admin/dust/programme/drafts",
+      methods: ["POST"],
+      bodyParser: { sizeLimit: "1mb" },
+    },
+    {
+      matcher: "/admin/dust/programme/drafts/:draft_id",
+      methods: ["PUT"],
+      bodyParser: { sizeLimit: "1mb" },
+    },
   ],
 })

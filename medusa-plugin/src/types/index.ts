@@ -70,6 +70,13 @@ export type DustUnmerge = Schemas["UnmergeResponse"]
 export type DustOrder = Schemas["OrderPointsResponse"]
 /** What a change of an order would do to its customer's points. */
 export type DustPreview = Schemas["PreviewResponse"]
+/** A draft of the rules. `merged` is what publishing it would put in force. */
+export type DustDraft = Schemas["DraftResponse"]
+export type DustDraftSummary = Schemas["DraftSummary"]
+export type DustDraftList = Schemas["DraftList"]
+/** What past orders would have earned by other rules. */
+export type DustSimulation = Schemas["SimulationResponse"]
+export type DustSimulationResult = Schemas["SimulationResult"]
 export type DustEvent = Schemas["EventResponse"]
 /** One event with its body and its attempts. */
 export type DustEventDetail = Schemas["EventDetail"]
@@ -84,6 +91,7 @@ export type DustMultiplier = Schemas["Multiplier"]
 export type DustRewardRule = Schemas["Reward"]
 /** The rules. Numbers with places are strings, so that none of them is rounded on the way. */
 export type DustProgramme = Schemas["ProgrammeResponse"]
+export type DustVersionList = Schemas["VersionList"]
 
 /** What is on its way to the bridge, and what could not be delivered. */
 export type DustDeliveries = {

@@ -1,4 +1,4 @@
--- Programme versions, requested simulations, currencies, and products with a price in points.
+-- Programme versions and drafts, requested simulations, currencies, and products with a price in points.
 
 CREATE TABLE programme_version (
     version integer NOT NULL,
@@ -6,6 +6,20 @@ CREATE TABLE programme_version (
     author text NOT NULL,
     created_at timestamptz NOT NULL,
     CONSTRAINT pk_programme_version PRIMARY KEY (version)
+);
+
+CREATE TABLE programme_draft (
+    id text NOT NULL,
+    name text NOT NULL,
+    document jsonb NOT NULL,
+    based_on integer NOT NULL,
+    author text NOT NULL,
+    created_at timestamptz NOT NULL,
+    updated_at timestamptz NOT NULL,
+    starts_at timestamptz,
+    reason text,
+    CONSTRAINT pk_programme_draft PRIMARY KEY (id),
+    CONSTRAINT ck_programme_draft_reason CHECK (reason IS NULL OR starts_at IS NOT NULL)
 );
 
 CREATE TABLE programme_simulation (

@@ -48,6 +48,7 @@ PRIVILEGES = {
         "outgoing_webhook",
         "outgoing_sender",
         "order_former_owner",
+        "programme_draft",
         "programme_simulation",
         "proved_email",
     ),

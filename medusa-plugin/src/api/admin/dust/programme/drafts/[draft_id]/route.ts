@@ -1,0 +1,5 @@
+export {
+  forwardAsOperator as GET,
+  forwardAsOperator as PUT,
+  forwardAsOperator as DELETE,
+} from "../../../../../forward"
