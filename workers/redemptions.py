@@ -8,7 +8,7 @@ from bridge.medusa.client import get_medusa
 from bridge.queue.enqueue import INBOX_DRAIN, REDEMPTIONS_ADVANCE, REDEMPTIONS_SWEEP, publish
 from bridge.redemptions.medusa_sync import advance as advance_redemption
 from bridge.redemptions.repository import claim_due
-from bridge.redemptions.tables import State
+from bridge.redemptions.tables import RedemptionState
 from workers.app import app
 
 _MAX_AT_ONCE = 500
@@ -39,5 +39,5 @@ def sweep() -> int:
         due = claim_due(connection, now=now(), limit=_MAX_AT_ONCE)
     for redemption_id, state in due.items():
         # No shopper waits for expiring or repeated checks: they must not delay new redemptions.
-        publish(REDEMPTIONS_ADVANCE, redemption_id, queue=None if state is State.PENDING else "medusa")
+        publish(REDEMPTIONS_ADVANCE, redemption_id, queue=None if state is RedemptionState.PENDING else "medusa")
     return len(due)

@@ -8,7 +8,7 @@ import jwt
 import typer
 
 from bridge.api.store.balance import balance_view
-from bridge.api.store.transactions import transaction_view
+from bridge.api.store.transactions import TransactionResponse
 from bridge.cli.output import AsJson, console, print_json, print_rows
 from bridge.clock import now, real_now
 from bridge.db import transaction
@@ -66,7 +66,7 @@ def history(
     """A customer's history, newest first. Example: dust history cus_01J9ZK3V5C"""
     with transaction() as connection:
         rows = read_transactions(connection, CustomerId(customer), limit=limit, memos=memos)
-    views = [transaction_view(row).model_dump() for row in rows]
+    views = [TransactionResponse.model_validate(row).model_dump() for row in rows]
     columns = ("created_at", "amount", "kind", "reference_id", "description", "balance_after")
     print_rows(views, columns if not as_json else (), as_json=as_json, empty="No transactions yet.")
 
@@ -106,7 +106,7 @@ def adjust(
             actor=_ACTOR,
             now=now(),
         )
-    view = transaction_view(row)
+    view = TransactionResponse.model_validate(row)
     if as_json:
         print_json(view.model_dump(mode="json"))
     else:

@@ -3,12 +3,15 @@
 import base64
 import binascii
 import re
+from collections.abc import Callable, Sequence
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from fastapi import Query
 
 from bridge.errors import FieldErrors, field_error
+
+Row = TypeVar("Row")
 
 MAX_ROWS = 100
 
@@ -41,6 +44,14 @@ def encode_cursor(listing: Listing, position: str | int | None) -> str | None:
     if position is None:
         return None
     return base64.urlsafe_b64encode(f"{listing}:{position}".encode()).decode().rstrip("=")
+
+
+def split_page(
+    listing: Listing, rows: Sequence[Row], limit: int, position: Callable[[Row], str | int]
+) -> tuple[Sequence[Row], str | None]:
+    """The rows of one page and its `next_cursor`. `rows` were read with a limit of `limit + 1`."""
+    following = position(rows[limit - 1]) if len(rows) > limit else None
+    return rows[:limit], encode_cursor(listing, following)
 
 
 def decode_cursor(listing: Listing, cursor: str | None) -> str | None:

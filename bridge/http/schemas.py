@@ -14,6 +14,15 @@ EventId = Annotated[str, Path(pattern=r"^[\x21-\x7e]{1,255}$")]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[^\x00]*$")]
 
 
+class FromAttributes(BaseModel):
+    """Base of response models whose fields are attributes of a value of another package.
+
+    `Model.model_validate(value)` reads them. Where such a model is a field of another one, the value can be given.
+    """
+
+    model_config = ConfigDict(from_attributes=True)
+
+
 class Body(BaseModel):
     """Base of request bodies. Unknown keys are rejected, because they are usually typing errors."""
 

@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, func, or_, select, update
 
 from bridge.db.advisory_locks import lock_names
+from bridge.db.rows import TypedRow
 from bridge.errors import Conflict, NotFound, field_error
 from bridge.ids import CustomerId, new_id
 from bridge.imports.reading import Entry, Reading
@@ -52,7 +53,7 @@ class BatchIsUndone(Conflict):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Batch:
+class Batch(TypedRow):
     """An import and its state. `dust` is the sum in points that its rows brought, whatever happened to them since."""
 
     id: str
@@ -107,7 +108,7 @@ def find_earlier(connection: Connection, name: str, sha256: str, *, again: bool)
     Raises `ImportedBefore` if the name belongs to another file. Also if the file was imported under another name and
     `again` is not set.
     """
-    live = import_batch.c.state != BatchState.UNDONE.value
+    live = import_batch.c.state != BatchState.UNDONE
     rows = connection.execute(
         select(import_batch).where(live, or_(import_batch.c.name == name, import_batch.c.file_sha256 == sha256))
     ).all()
@@ -138,7 +139,7 @@ def keep_batch(
     """Store what is to be posted; return the id of the batch. Raises `ImportedBefore` if the name was taken."""
     # Of two concurrent runs the second waits here, and then finds the first one's batch.
     lock_names(connection, ["import_batch"])
-    live = import_batch.c.state != BatchState.UNDONE.value
+    live = import_batch.c.state != BatchState.UNDONE
     if connection.scalar(select(import_batch.c.id).where(live, import_batch.c.name == name)) is not None:
         raise ImportedBefore(f"The import {name} has begun elsewhere: ask for it again to go on with it.")
     batch_id = new_id("dimp")
@@ -151,7 +152,7 @@ def keep_batch(
             "file_name": file_name,
             "file_sha256": reading.sha256,
             "description": description,
-            "state": BatchState.POSTING.value,
+            "state": BatchState.POSTING,
             "actor": actor,
             "created_at": now,
         },
@@ -163,7 +164,7 @@ def keep_batch(
         {
             "batch_id": batch_id,
             "line": problem.line,
-            "state": RowState.REFUSED.value,
+            "state": RowState.REFUSED,
             "field": problem.field,
             "reason": problem.message,
         }
@@ -179,7 +180,7 @@ def _row(batch_id: str, entry: Entry, customer_id: CustomerId) -> dict[str, Any]
         "batch_id": batch_id,
         "line": entry.line,
         "customer_id": customer_id,
-        "state": RowState.WAITING.value,
+        "state": RowState.WAITING,
         "amount": entry.amount,
         "earned_at": entry.earned_at,
         "matures_at": entry.matures_at,
@@ -197,7 +198,7 @@ def post_some(connection: Connection, batch_id: str, *, now: datetime) -> int:
         raise BatchIsUndone(f"The import {batch.name} is {batch.state}.")
     rows = connection.execute(
         select(import_row)
-        .where(import_row.c.batch_id == batch_id, import_row.c.state == RowState.WAITING.value)
+        .where(import_row.c.batch_id == batch_id, import_row.c.state == RowState.WAITING)
         .order_by(import_row.c.line)
         .limit(ROWS_AT_ONCE)
     ).all()
@@ -225,7 +226,7 @@ def post_some(connection: Connection, batch_id: str, *, now: datetime) -> int:
     connection.execute(
         update(import_row)
         .where(import_row.c.batch_id == batch_id, import_row.c.line.in_([row.line for row in rows]))
-        .values(state=RowState.POSTED.value)
+        .values(state=RowState.POSTED)
     )
     return len(rows)
 
@@ -242,11 +243,9 @@ def undo_some(connection: Connection, batch_id: str, *, actor: str, now: datetim
     _set_state(connection, batch, BatchState.UNDOING, now=now)
     mine = import_row.c.batch_id == batch_id
     connection.execute(
-        update(import_row)
-        .where(mine, import_row.c.state == RowState.WAITING.value)
-        .values(state=RowState.DROPPED.value)
+        update(import_row).where(mine, import_row.c.state == RowState.WAITING).values(state=RowState.DROPPED)
     )
-    posted = import_row.c.state == RowState.POSTED.value
+    posted = import_row.c.state == RowState.POSTED
     chosen = select(import_row.c.customer_id).distinct().where(mine, posted).order_by(import_row.c.customer_id)
     who = [CustomerId(customer_id) for customer_id in connection.scalars(chosen.limit(ROWS_AT_ONCE))]
     if not who:
@@ -323,7 +322,7 @@ def _set_state(connection: Connection, batch: Row[Any], state: BatchState, *, no
     if batch.state != state:
         finished = now if state in {BatchState.POSTED, BatchState.UNDONE} else None
         row = update(import_batch).where(import_batch.c.id == batch.id)
-        connection.execute(row.values(state=state.value, finished_at=finished))
+        connection.execute(row.values(state=state, finished_at=finished))
 
 
 def read_batch(connection: Connection, name_or_id: str) -> Batch:
@@ -332,7 +331,7 @@ def read_batch(connection: Connection, name_or_id: str) -> Batch:
     Raises `UnknownBatch`.
     """
     named = select(import_batch.c.id).where(or_(import_batch.c.id == name_or_id, import_batch.c.name == name_or_id))
-    live_first = named.order_by(import_batch.c.state == BatchState.UNDONE.value, import_batch.c.id.desc()).limit(1)
+    live_first = named.order_by(import_batch.c.state == BatchState.UNDONE, import_batch.c.id.desc()).limit(1)
     batch_id = connection.scalar(live_first)
     if batch_id is None:
         raise UnknownBatch(name_or_id)
@@ -348,13 +347,13 @@ def list_batches(connection: Connection, *, limit: int) -> list[Batch]:
 def refused_rows(connection: Connection, batch_id: str) -> list[Row[Any]]:
     """Return the refused rows with field and reason, by line."""
     query = select(import_row.c.line, import_row.c.field, import_row.c.reason).where(
-        import_row.c.batch_id == batch_id, import_row.c.state == RowState.REFUSED.value
+        import_row.c.batch_id == batch_id, import_row.c.state == RowState.REFUSED
     )
     return list(connection.execute(query.order_by(import_row.c.line)))
 
 
 def _read(connection: Connection, condition: Any) -> list[Batch]:
-    brought = import_row.c.state.in_([RowState.POSTED.value, RowState.UNDONE.value])
+    brought = import_row.c.state.in_([RowState.POSTED, RowState.UNDONE])
     figures: dict[str, dict[str, int]] = defaultdict(dict)
     sums: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
     batches = connection.execute(select(import_batch).where(condition).order_by(import_batch.c.id.desc())).all()
@@ -372,21 +371,14 @@ def _read(connection: Connection, condition: Any) -> list[Batch]:
         .group_by(import_row.c.batch_id, import_row.c.state)
     )
     for row in connection.execute(counted):
-        figures[row.batch_id][row.state] = row.rows
+        figures[row.batch_id][row.state.value] = row.rows
         total = sums[row.batch_id]
         total[0] += int(row.dust)
         total[1] += row.customers if row.dust else 0
         total[2] += int(row.taken_back)
     return [
-        Batch(
-            id=batch.id,
-            name=batch.name,
-            preset=batch.preset,
-            file_name=batch.file_name,
-            state=BatchState(batch.state),
-            actor=batch.actor,
-            created_at=batch.created_at,
-            finished_at=batch.finished_at,
+        Batch.from_row(
+            batch,
             rows=dict(figures[batch.id]),
             dust=sums[batch.id][0],
             customers=sums[batch.id][1],

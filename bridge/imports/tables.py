@@ -8,6 +8,7 @@ from enum import StrEnum
 from sqlalchemy import BigInteger, CheckConstraint, Column, DateTime, ForeignKey, Index, Integer, Table, Text, text
 
 from bridge.db import metadata
+from bridge.db.types import EnumText, one_of
 
 
 class BatchState(StrEnum):
@@ -36,11 +37,11 @@ import_batch = Table(
     Column("file_name", Text, nullable=False),
     Column("file_sha256", Text, nullable=False),
     Column("description", Text, nullable=False),
-    Column("state", Text, nullable=False),
+    Column("state", EnumText(BatchState), nullable=False),
     Column("actor", Text, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("finished_at", DateTime(timezone=True)),
-    CheckConstraint("state IN ('posting', 'posted', 'undoing', 'undone')", name="state"),
+    one_of("state", BatchState),
     # A name can be used again once its batch is undone.
     Index("uq_import_batch_name", "name", unique=True, postgresql_where=text("state <> 'undone'")),
 )
@@ -52,7 +53,7 @@ import_row = Table(
     # The line of the file on which the row begins.
     Column("line", Integer, primary_key=True),
     Column("customer_id", Text),
-    Column("state", Text, nullable=False),
+    Column("state", EnumText(RowState), nullable=False),
     Column("amount", BigInteger, nullable=False, server_default="0"),
     Column("earned_at", DateTime(timezone=True)),
     Column("matures_at", DateTime(timezone=True)),
@@ -64,7 +65,7 @@ import_row = Table(
     # of the customer's rows.
     Column("taken_back", BigInteger, nullable=False, server_default="0"),
     Column("gone", BigInteger, nullable=False, server_default="0"),
-    CheckConstraint("state IN ('waiting', 'posted', 'refused', 'undone', 'dropped')", name="state"),
+    one_of("state", RowState),
     CheckConstraint("(state = 'refused') = (reason IS NOT NULL)", name="says_why"),
     CheckConstraint("state = 'refused' OR (customer_id IS NOT NULL AND amount > 0)", name="says_who_and_how_much"),
     Index("ix_import_row_waiting", "batch_id", "line", postgresql_where=text("state = 'waiting'")),

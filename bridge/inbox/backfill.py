@@ -30,6 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 
 from bridge.db import metadata, transaction
+from bridge.db.rows import TypedRow
 from bridge.errors import Conflict
 from bridge.ids import OrderId, new_id
 from bridge.inbox.process_batch import process_batch
@@ -132,7 +133,7 @@ class Taken:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run:
+class Run(TypedRow):
     """A backfill run. `kept` of its `orders` were new; `waiting` is the number of all pending events in the inbox."""
 
     id: str
@@ -357,6 +358,5 @@ def finish(run_id: str, *, now: datetime) -> Run:
 
 
 def _run(connection: Connection, row: Row[Any]) -> Run:
-    waiting = select(func.count()).where(webhook_event.c.state == EventState.PENDING.value)
-    names = Run.__dataclass_fields__.keys() - {"waiting"}
-    return Run(**{name: getattr(row, name) for name in names}, waiting=connection.scalar(waiting) or 0)
+    waiting = select(func.count()).where(webhook_event.c.state == EventState.PENDING)
+    return Run.from_row(row, waiting=connection.scalar(waiting) or 0)

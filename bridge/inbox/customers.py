@@ -38,7 +38,7 @@ from bridge.settlement.accounts import (
 )
 from bridge.settlement.bonuses import credit_signup_bonus
 from bridge.settlement.claims import claim_orders, customers_with_proof, forget_other_emails, prove_email, waiting_for
-from bridge.settlement.escrow import Proof
+from bridge.settlement.tables import Proof
 
 _EMAIL = re.compile(r"[^\s@\x00]+@[^\s@\x00]+")
 # Medusa writes both times of a new customer together. No one can register, log in and edit in less time.

@@ -42,7 +42,7 @@ customer_erasure = Table(
 )
 
 # Events without a settled order: ignored ones, or ones whose customer Dust could not read.
-_NOT_SETTLED = [state.value for state in EventState if state is not EventState.HANDLED]
+_NOT_SETTLED = [state for state in EventState if state is not EventState.HANDLED]
 
 
 def erase_customer(connection: Connection, customer_id: CustomerId, *, actor: str, now: datetime) -> int:

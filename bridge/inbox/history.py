@@ -6,23 +6,15 @@ An event that succeeds at its first attempt has no rows here.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
 from sqlalchemy import Connection, select
 
-from bridge.inbox.tables import webhook_attempt
-
-
-class Outcome(StrEnum):
-    """`waits`: rescheduled automatically; `failed`: an operator must act; `retried`: a retry was requested."""
-
-    WAITS = "waits"
-    FAILED = "failed"
-    RETRIED = "retried"
+from bridge.db.rows import TypedRow
+from bridge.inbox.tables import Outcome, webhook_attempt
 
 
 @dataclass(frozen=True, kw_only=True)
-class Attempt:
+class Attempt(TypedRow):
     at: datetime
     outcome: Outcome
     attempt: int
@@ -38,13 +30,12 @@ def note_attempt(connection: Connection, event_id: str, attempt: Attempt) -> Non
 
 def note_attempts(connection: Connection, event_ids: Iterable[str], attempt: Attempt) -> None:
     """Add the same attempt to the history of many events."""
-    rows = [{"event_id": event_id, **vars(attempt)} for event_id in event_ids]
+    rows = [{"event_id": event_id, **attempt.columns()} for event_id in event_ids]
     if rows:
         connection.execute(webhook_attempt.insert().values(rows))
 
 
 def read_history(connection: Connection, event_id: str) -> list[Attempt]:
     """The event's history, oldest first; empty if it succeeded at once."""
-    columns = [webhook_attempt.c[name] for name in Attempt.__dataclass_fields__]
-    query = select(*columns).where(webhook_attempt.c.event_id == event_id).order_by(webhook_attempt.c.id)
-    return [Attempt(**{**row._mapping, "outcome": Outcome(row.outcome)}) for row in connection.execute(query)]
+    query = select(webhook_attempt).where(webhook_attempt.c.event_id == event_id).order_by(webhook_attempt.c.id)
+    return [Attempt.from_row(row) for row in connection.execute(query)]

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Connection, Row, func, select, tuple_
+from sqlalchemy import Connection, func, select, tuple_
 
+from bridge.db.rows import TypedRow
 from bridge.errors import field_error
 from bridge.inbox.retry import UnknownEvent
 from bridge.inbox.selection import EventFilter
@@ -16,7 +16,7 @@ _MAX_LOOKED_AT = 100_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class EventSummary:
+class EventSummary(TypedRow):
     """One event of the inbox. `payload` is its raw body."""
 
     id: str
@@ -48,7 +48,7 @@ def list_events(
     query = query.order_by(columns.received_at.desc(), columns.id.desc()).limit(limit)
     if before is not None:
         query = query.where(tuple_(columns.received_at, columns.id) < tuple_(*_position(before)))
-    return [_summary(row) for row in connection.execute(query)]
+    return [EventSummary.from_row(row) for row in connection.execute(query)]
 
 
 def read_event_row(connection: Connection, event_id: str) -> EventSummary:
@@ -56,7 +56,7 @@ def read_event_row(connection: Connection, event_id: str) -> EventSummary:
     row = connection.execute(select(webhook_event).where(webhook_event.c.id == event_id)).one_or_none()
     if row is None:
         raise UnknownEvent(event_id)
-    return _summary(row)
+    return EventSummary.from_row(row)
 
 
 def oldest_waiting(connection: Connection) -> datetime | None:
@@ -65,7 +65,7 @@ def oldest_waiting(connection: Connection) -> datetime | None:
     # uses the small partial index of pending events.
     waiting = (
         select(webhook_event.c.received_at)
-        .where(webhook_event.c.state == EventState.PENDING.value)
+        .where(webhook_event.c.state == EventState.PENDING)
         .order_by(webhook_event.c.next_attempt_at)
         .limit(_MAX_LOOKED_AT)
         .subquery()
@@ -99,7 +99,7 @@ def list_failure_causes(connection: Connection, *, limit: int) -> list[FailureCa
             func.min(event.received_at).label("oldest_received_at"),
             func.max(event.received_at).label("newest_received_at"),
         )
-        .where(event.state == EventState.FAILED.value)
+        .where(event.state == EventState.FAILED)
         .group_by(event.type, event.error_code)
         .order_by(func.count().desc(), event.type, event.error_code)
         .limit(limit)
@@ -118,7 +118,7 @@ def count_waiting(connection: Connection) -> int:
 
 
 def _count(connection: Connection, state: EventState) -> int:
-    query = select(func.count()).where(webhook_event.c.state == state.value)
+    query = select(func.count()).where(webhook_event.c.state == state)
     return int(connection.execute(query).scalar_one())
 
 
@@ -128,10 +128,3 @@ def _position(cursor: str) -> tuple[datetime, str]:
         return datetime.fromisoformat(moment), event_id
     except ValueError as error:
         raise field_error("cursor", "is not one of ours: use the next_cursor of the page before") from error
-
-
-def _summary(row: Row[Any]) -> EventSummary:
-    return EventSummary(
-        **{name: row._mapping[name] for name in EventSummary.__dataclass_fields__ if name != "state"},
-        state=EventState(row.state),
-    )

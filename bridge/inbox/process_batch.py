@@ -36,7 +36,7 @@ _DUE = (
     select(
         *(webhook_event.c[name] for name in ("id", "type", "subject", "source", "event_at", "payload", "traceparent"))
     )
-    .where(webhook_event.c.state == EventState.PENDING.value, webhook_event.c.next_attempt_at <= bindparam("moment"))
+    .where(webhook_event.c.state == EventState.PENDING, webhook_event.c.next_attempt_at <= bindparam("moment"))
     .order_by(webhook_event.c.next_attempt_at)
     .limit(BATCH)
     .with_for_update(skip_locked=True)
@@ -176,7 +176,7 @@ def _reschedule(connection: Connection, event_ids: Sequence[str]) -> None:
     if event_ids:
         connection.execute(
             update(webhook_event)
-            .where(among(webhook_event.c.id, event_ids), webhook_event.c.state == EventState.PENDING.value)
+            .where(among(webhook_event.c.id, event_ids), webhook_event.c.state == EventState.PENDING)
             .values(next_attempt_at=now() + OWN_TASK_GRACE)
         )
 

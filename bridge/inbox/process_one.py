@@ -20,9 +20,9 @@ from bridge.errors import Conflict, DustError, Unavailable
 from bridge.ids import OrderId, ProductId
 from bridge.inbox.customers import Arrived, Person, apply_customer_event, find_person
 from bridge.inbox.events import About, Event, log_ids, metric_label, read_event
-from bridge.inbox.history import Attempt, Outcome, note_attempt
+from bridge.inbox.history import Attempt, note_attempt
 from bridge.inbox.retry import UNKNOWN_FOR, UnknownEvent
-from bridge.inbox.tables import QUIET_SOURCE, EventState, webhook_event
+from bridge.inbox.tables import QUIET_SOURCE, EventState, Outcome, webhook_event
 from bridge.medusa.client import Medusa, UnknownInMedusa, get_medusa
 from bridge.medusa.orders import Order, read_order
 from bridge.observability.logs import redact
@@ -127,7 +127,7 @@ def _handle(row: Row[Any], medusa: Medusa | None) -> Handled:
 
 def _try(row: Row[Any], medusa: Medusa | None) -> Handled:
     if row.state != EventState.PENDING:
-        return Handled(event_id=row.id, state=EventState(row.state), sentence=f"Nothing to do: it is {row.state}.")
+        return Handled(event_id=row.id, state=row.state, sentence=f"Nothing to do: it is {row.state}.")
     event = read_event(row.payload)
     order = find_order(event)
     person = find_person(event, medusa)
@@ -244,7 +244,7 @@ def describe(settled: Settled) -> str:
 def mark_handled(connection: Connection, sentences: dict[str, str]) -> None:
     """Mark events as handled. `sentences` maps each event id to the sentence about its result."""
     rows = [{"id": who, "reason": what} for who, what in sentences.items()]
-    done = {"state": EventState.HANDLED.value, "next_attempt_at": None, "handled_at": now(), "error_code": None}
+    done = {"state": EventState.HANDLED, "next_attempt_at": None, "handled_at": now(), "error_code": None}
     update_rows(connection, webhook_event, rows, key=("id",), same=done)
 
 
@@ -252,8 +252,8 @@ def mark_failed(connection: Connection, event_id: str, *, code: str, reason: str
     """Mark a pending event as failed and send the outgoing webhook about it."""
     failed_rows = connection.execute(
         update(webhook_event)
-        .where(webhook_event.c.id == event_id, webhook_event.c.state == EventState.PENDING.value)
-        .values(state=EventState.FAILED.value, next_attempt_at=None, error_code=code, reason=reason, attempts=attempts)
+        .where(webhook_event.c.id == event_id, webhook_event.c.state == EventState.PENDING)
+        .values(state=EventState.FAILED, next_attempt_at=None, error_code=code, reason=reason, attempts=attempts)
         .returning(webhook_event.c.type, webhook_event.c.subject)
     )
     if (failed := failed_rows.one_or_none()) is not None:
@@ -310,8 +310,8 @@ def _not_in_medusa(row: Row[Any], error: UnknownInMedusa) -> Handled:
     with transaction() as connection:
         ignored = connection.execute(
             update(webhook_event)
-            .where(webhook_event.c.id == row.id, webhook_event.c.state == EventState.PENDING.value)
-            .values(state=EventState.IGNORED.value, next_attempt_at=None, reason=reason, handled_at=now())
+            .where(webhook_event.c.id == row.id, webhook_event.c.state == EventState.PENDING)
+            .values(state=EventState.IGNORED, next_attempt_at=None, reason=reason, handled_at=now())
         )
         if ignored.rowcount and row.subject:
             check_now(connection, [OrderId(row.subject)], now=now())
@@ -327,7 +327,7 @@ def _reschedule(row: Row[Any], error: Unavailable) -> DustError:
     with transaction() as connection:
         connection.execute(
             update(webhook_event)
-            .where(webhook_event.c.id == row.id, webhook_event.c.state == EventState.PENDING.value)
+            .where(webhook_event.c.id == row.id, webhook_event.c.state == EventState.PENDING)
             .values(
                 attempts=attempts,
                 next_attempt_at=now() + timedelta(seconds=wait + _SWEEP_GRACE_SECONDS),

@@ -45,7 +45,7 @@ class Arrival:
             "payload": self.body,
             "event_at": self.event.event_at,
             "received_at": self.received_at,
-            "state": (EventState.PENDING if self.useful else EventState.IGNORED).value,
+            "state": EventState.PENDING if self.useful else EventState.IGNORED,
             "next_attempt_at": self.received_at if self.useful else None,
             "traceparent": self.traceparent,
             "reason": None if self.useful else f"Dust has no use for {self.event.type}.",

@@ -217,7 +217,7 @@ def _keep_unread(order_ids: Iterable[str], found: Found, *, dry_run: bool) -> No
 
 def _have_pending_events(connection: Connection, order_ids: Collection[OrderId]) -> set[OrderId]:
     query = select(webhook_event.c.subject).where(
-        among(webhook_event.c.subject, list(order_ids)), webhook_event.c.state == EventState.PENDING.value
+        among(webhook_event.c.subject, list(order_ids)), webhook_event.c.state == EventState.PENDING
     )
     return {OrderId(order_id) for order_id in connection.scalars(query)}
 

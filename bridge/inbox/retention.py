@@ -11,7 +11,7 @@ from sqlalchemy import Connection, bindparam, func, select, update
 from bridge.inbox.events import only_ids
 from bridge.inbox.tables import EventState, webhook_event
 
-_DONE = [EventState.HANDLED.value, EventState.IGNORED.value]
+_DONE = [EventState.HANDLED, EventState.IGNORED]
 # A body with only ids is shorter, unless the ids are unusually long.
 _BYTES_OF_IDS = 300
 

@@ -8,9 +8,9 @@ from sqlalchemy import Connection, func, select, update
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import NotFound
-from bridge.inbox.history import Attempt, Outcome, note_attempt, note_attempts
+from bridge.inbox.history import Attempt, note_attempt, note_attempts
 from bridge.inbox.selection import EventFilter
-from bridge.inbox.tables import EventState, webhook_attempt, webhook_event
+from bridge.inbox.tables import EventState, Outcome, webhook_attempt, webhook_event
 from bridge.medusa.client import UnknownInMedusa
 from bridge.observability.metrics import EVENTS_RETRIED
 
@@ -48,7 +48,7 @@ def retry_event(
     connection.execute(
         update(webhook_event)
         .where(webhook_event.c.id == event_id)
-        .values(state=EventState.PENDING.value, next_attempt_at=now + due_in, attempts=0)
+        .values(state=EventState.PENDING, next_attempt_at=now + due_in, attempts=0)
     )
     note_attempt(connection, event_id, Attempt(at=now, outcome=Outcome.RETRIED, attempt=0, actor=actor))
     EVENTS_RETRIED.inc()
@@ -61,7 +61,7 @@ def retry_unknown(connection: Connection, *, now: datetime) -> int:
     They are retried once `UNKNOWN_FOR` has passed. Then the event is handled, or ignored with the reason.
     """
     unknown = select(webhook_event.c.id).where(
-        webhook_event.c.state == EventState.FAILED.value,
+        webhook_event.c.state == EventState.FAILED,
         webhook_event.c.error_code == UnknownInMedusa.code,
         webhook_event.c.received_at <= now - UNKNOWN_FOR,
     )
@@ -91,7 +91,7 @@ def _retry_some(connection: Connection, only: EventFilter, started: datetime, ac
     )
     chosen = (
         select(webhook_event.c.id)
-        .where(*only.conditions(), webhook_event.c.state == EventState.FAILED.value)
+        .where(*only.conditions(), webhook_event.c.state == EventState.FAILED)
         # Skip what failed again since then. Events older than the history table have no attempts.
         .where(func.coalesce(newest_attempt, webhook_event.c.received_at) <= started)
         .order_by(webhook_event.c.received_at)
@@ -102,7 +102,7 @@ def _retry_some(connection: Connection, only: EventFilter, started: datetime, ac
     event_ids = connection.scalars(
         update(webhook_event)
         .where(webhook_event.c.id.in_(chosen))
-        .values(state=EventState.PENDING.value, next_attempt_at=started, attempts=0)
+        .values(state=EventState.PENDING, next_attempt_at=started, attempts=0)
         .returning(webhook_event.c.id)
     ).all()
     note_attempts(connection, event_ids, Attempt(at=now(), outcome=Outcome.RETRIED, attempt=0, actor=actor))

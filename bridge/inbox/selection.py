@@ -23,7 +23,7 @@ class EventFilter:
     def conditions(self) -> Iterator[ColumnElement[bool]]:
         columns = webhook_event.c
         equal = {
-            columns.state: self.state and self.state.value,
+            columns.state: self.state,
             columns.type: self.type,
             columns.subject: self.subject,
             columns.error_code: self.code,

@@ -18,6 +18,7 @@ from sqlalchemy import (
 )
 
 from bridge.db import metadata
+from bridge.db.types import EnumText, one_of
 
 
 class EventState(StrEnum):
@@ -43,7 +44,7 @@ webhook_event = Table(
     Column("payload", LargeBinary, nullable=False),
     Column("event_at", DateTime(timezone=True), nullable=False),
     Column("received_at", DateTime(timezone=True), nullable=False),
-    Column("state", Text, nullable=False),
+    Column("state", EnumText(EventState), nullable=False),
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("next_attempt_at", DateTime(timezone=True)),
     Column("error_code", Text),
@@ -52,7 +53,7 @@ webhook_event = Table(
     Column("handled_at", DateTime(timezone=True)),
     # W3C `traceparent` of the request that delivered the event; null without tracing.
     Column("traceparent", Text),
-    CheckConstraint("state IN ('pending', 'handled', 'ignored', 'failed')", name="state"),
+    one_of("state", EventState),
     CheckConstraint("(state = 'pending') = (next_attempt_at IS NOT NULL)", name="pending_is_due"),
     CheckConstraint("state NOT IN ('failed', 'ignored') OR reason IS NOT NULL", name="says_why"),
     Index("ix_webhook_event_due", "next_attempt_at", postgresql_where=text("state = 'pending'")),
@@ -65,6 +66,15 @@ webhook_event = Table(
     postgresql_with={"fillfactor": "85"},
 )
 
+
+class Outcome(StrEnum):
+    """`waits`: rescheduled automatically; `failed`: an operator must act; `retried`: a retry was requested."""
+
+    WAITS = "waits"
+    FAILED = "failed"
+    RETRIED = "retried"
+
+
 # Failed attempts and retries. An event that succeeds at once has no rows here.
 webhook_attempt = Table(
     "webhook_attempt",
@@ -72,12 +82,12 @@ webhook_attempt = Table(
     Column("event_id", Text, ForeignKey("webhook_event.id"), primary_key=True),
     Column("id", BigInteger, Identity(), primary_key=True),
     Column("at", DateTime(timezone=True), nullable=False),
-    Column("outcome", Text, nullable=False),
+    Column("outcome", EnumText(Outcome), nullable=False),
     # Number of the attempt, counted from the last requested retry.
     Column("attempt", Integer, nullable=False),
     Column("error_code", Text),
     Column("reason", Text),
     # Who requested the retry.
     Column("actor", Text),
-    CheckConstraint("outcome IN ('waits', 'failed', 'retried')", name="outcome"),
+    one_of("outcome", Outcome),
 )

@@ -300,27 +300,30 @@ class Account(AccountState):
         transfers keep their dates, and have the order as their source.
         """
         source = details.reference_id
-        self.book_due(now=now)
-        self._fetch_from_survivor(amount, source, now=now)
-        parts = self._parts(amount, source)
-        if not parts:
+        if not self.transferable(amount, source, now=now):
             return []
-        transfers = self.send_lots(parts, details, now=now)
-        return [replace(each, source_type=details.reference_type, source_id=source) for each in transfers]
+        transfers = self.send_lots(self._parts(amount, source), details, now=now)
+        return [replace(transfer, source_type=details.reference_type, source_id=source) for transfer in transfers]
+
+    def transferable(self, amount: int, source_id: str, *, now: datetime) -> int:
+        """Return how many of `amount` points `transfer_out` would transfer. What is due is posted before."""
+        self.book_due(now=now)
+        self._fetch_from_survivor(amount, source_id, now=now)
+        return sum(self._parts(amount, source_id).values())
 
     def merge(self, *, now: datetime) -> None:
         """Move all free points, debt and waived points to the account that this one was merged into."""
         if self.survivor is None:
             return
         self.book_due(now=now)
-        gone = self._carry_details(f"Carried over to {self.survivor.customer_id}", now)
-        come = self._carry_details(f"Carried over from {self.customer_id}", now)
+        outgoing = self._carry_details(f"Carried over to {self.survivor.customer_id}", now)
+        incoming = self._carry_details(f"Carried over from {self.customer_id}", now)
         parts = {lot.id: lot.remaining - lot.held for lot in self.lots.values() if lot.remaining > lot.held}
         if parts:
-            self.survivor.receive_lots(self.send_lots(parts, gone, now=now), come, now=now)
+            self.survivor.receive_lots(self.send_lots(parts, outgoing, now=now), incoming, now=now)
         if debt := self.debt:
-            self.return_to_lots(debt, {}, gone, now=now)
-            self.survivor.overdraw(debt, come, now=now)
+            self.return_to_lots(debt, {}, outgoing, now=now)
+            self.survivor.overdraw(debt, incoming, now=now)
         if self.waived:
             self.survivor.waive(self.waived)
             self.waived, self.waived_changed = 0, True
@@ -331,9 +334,9 @@ class Account(AccountState):
             return
         parts = self.survivor._parts(amount - max(0, self.available), source_id)
         if parts:
-            gone = self._carry_details(f"Taken back for {source_id} of {self.customer_id}", now)
-            come = self._carry_details(f"Fetched from {self.survivor.customer_id}", now)
-            self.receive_lots(self.survivor.send_lots(parts, gone, now=now), come, now=now)
+            outgoing = self._carry_details(f"Taken back for {source_id} of {self.customer_id}", now)
+            incoming = self._carry_details(f"Fetched from {self.survivor.customer_id}", now)
+            self.receive_lots(self.survivor.send_lots(parts, outgoing, now=now), incoming, now=now)
 
     def _parts(self, amount: int, source_id: str) -> dict[str, int]:
         """Return up to `amount` of free points, by lot id: this source's first, and of those the pending ones first."""

@@ -1,17 +1,17 @@
 """Lots: points that came in together, and the changes that a posting makes to them."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Self
 
-from sqlalchemy import Row
+from bridge.db.rows import TypedRow
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(kw_only=True)
-class Lot:
+class Lot(TypedRow):
     """Points that came in together, with one source and one set of dates.
 
     `remaining` counts towards the balance once `matured`, and towards pending before. A lot that has not matured and
@@ -43,17 +43,6 @@ class Lot:
     def expired(self, moment: datetime) -> bool:
         return self.expires_at is not None and self.expires_at <= moment
 
-    def columns(self) -> dict[str, Any]:
-        """Return the row of `dust_lot`, without the customer."""
-        return {name: getattr(self, name) for name in _COLUMNS}
-
-    @classmethod
-    def from_row(cls, row: Row[Any]) -> Self:
-        return cls(**{name: getattr(row, name) for name in _COLUMNS})
-
-
-_COLUMNS = tuple(field.name for field in fields(Lot))
-
 
 @dataclass(frozen=True, kw_only=True)
 class LotTransfer:
@@ -81,18 +70,7 @@ class LotTransfer:
 
     def to_lot(self, lot_id: str, *, origin_version: int) -> Lot:
         """Return the empty lot that will hold the part in the other account."""
-        return Lot(
-            id=lot_id,
-            source_type=self.source_type,
-            source_id=self.source_id,
-            amount=self.amount,
-            remaining=0,
-            matured=self.matured,
-            matures_at=self.matures_at,
-            expires_at=self.expires_at,
-            created_at=self.created_at,
-            origin_version=origin_version,
-        )
+        return Lot(id=lot_id, remaining=0, origin_version=origin_version, **vars(self))
 
 
 @dataclass(frozen=True, kw_only=True)

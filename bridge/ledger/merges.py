@@ -9,11 +9,12 @@ it is still there.
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Self
+from typing import Any
 
-from sqlalchemy import Connection, Row, and_, func, literal_column, or_, select, update
+from sqlalchemy import Connection, and_, func, literal_column, or_, select, update
 
 from bridge.db.bulk import among
+from bridge.db.rows import TypedRow
 from bridge.errors import Conflict, field_error
 from bridge.ids import CustomerId, new_id
 from bridge.ledger.account import Account
@@ -38,7 +39,7 @@ class NotMerged(Conflict):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Merge:
+class Merge(TypedRow):
     """One account merged into another; undone when `unmerged_at` is set."""
 
     id: str
@@ -48,18 +49,6 @@ class Merge:
     merged_by: str
     unmerged_at: datetime | None
     unmerged_by: str | None
-
-    @classmethod
-    def from_row(cls, row: Row[Any]) -> Self:
-        return cls(
-            id=row.id,
-            customer_id=CustomerId(row.customer_id),
-            survivor_id=CustomerId(row.survivor_id),
-            merged_at=row.merged_at,
-            merged_by=row.merged_by,
-            unmerged_at=row.unmerged_at,
-            unmerged_by=row.unmerged_by,
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +147,7 @@ def _return(
     actor: str,
     now: datetime,
 ) -> int:
-    gone, come = (
+    outgoing, incoming = (
         PostingDetails(
             kind=Kind.UNMERGE,
             reference_type="merge",
@@ -171,8 +160,8 @@ def _return(
     )
     if brought < 0:
         # A debt came over: what it took goes back to its lots, and the debt to the account where it arose.
-        survivor.return_to_lots(-brought, {lot: -used for lot, used in uses.items() if used < 0}, gone, now=now)
-        account.overdraw(-brought, come, now=now)
+        survivor.return_to_lots(-brought, {lot: -used for lot, used in uses.items() if used < 0}, outgoing, now=now)
+        account.overdraw(-brought, incoming, now=now)
         return brought
     parts: dict[str, int] = {}
     left = brought
@@ -183,7 +172,7 @@ def _return(
             parts[lot.id] = part
             left -= part
     if parts:
-        account.receive_lots(survivor.send_lots(parts, gone, now=now), come, now=now)
+        account.receive_lots(survivor.send_lots(parts, outgoing, now=now), incoming, now=now)
     return brought - left
 
 

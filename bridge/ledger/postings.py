@@ -3,14 +3,13 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, Self
+from typing import Any
 
-from sqlalchemy import Row
-
+from bridge.db.rows import TypedRow
 from bridge.ids import CustomerId
 from bridge.ledger.lots import LotMove
 
@@ -97,7 +96,7 @@ class Posting:
             "balance_after": self.balance_after,
             "held_after": self.held_after,
             "pending_after": self.pending_after,
-            "kind": details.kind.value,
+            "kind": details.kind,
             "reference_type": details.reference_type,
             "reference_id": details.reference_id,
             "description": details.description,
@@ -132,7 +131,7 @@ HASHED_COLUMNS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Transaction:
+class Transaction(TypedRow):
     """A row of the ledger, as read from the database."""
 
     id: str
@@ -152,8 +151,3 @@ class Transaction:
     actor: str
     event_at: datetime
     created_at: datetime
-
-    @classmethod
-    def from_row(cls, row: Row[Any]) -> Self:
-        columns = {field.name: getattr(row, field.name) for field in fields(cls)}
-        return cls(**columns | {"kind": Kind(row.kind)})

@@ -15,6 +15,8 @@ from sqlalchemy import (
 )
 
 from bridge.db import metadata
+from bridge.db.types import EnumText
+from bridge.ledger.postings import Kind
 
 dust_balance = Table(
     "dust_balance",
@@ -47,7 +49,7 @@ dust_transaction = Table(
     Column("held", BigInteger, nullable=False),
     Column("pending", BigInteger, nullable=False),
     Column("type", Text, nullable=False),
-    Column("kind", Text, nullable=False),
+    Column("kind", EnumText(Kind), nullable=False),
     Column("reference_type", Text, nullable=False),
     Column("reference_id", Text, nullable=False),
     Column("description", Text, nullable=False),
@@ -148,7 +150,7 @@ customer_merge = Table(
 ledger_total = Table(
     "ledger_total",
     metadata,
-    Column("kind", Text, nullable=False),
+    Column("kind", EnumText(Kind), nullable=False),
     Column("postings", BigInteger, nullable=False),
     Column("credited", BigInteger, nullable=False),
     Column("debited", BigInteger, nullable=False),

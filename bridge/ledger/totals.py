@@ -28,7 +28,7 @@ def note_postings(connection: Connection, postings: Iterable[Posting]) -> None:
     """Add these postings to the totals: one statement, a row per kind."""
     sums: dict[str, dict[str, int]] = {}
     for posting in postings:
-        figures = sums.setdefault(posting.details.kind.value, dict.fromkeys(_FIGURES, 0))
+        figures = sums.setdefault(posting.details.kind, dict.fromkeys(_FIGURES, 0))
         figures["postings"] += 1
         figures["credited"] += max(posting.amount, 0)
         figures["debited"] += max(-posting.amount, 0)

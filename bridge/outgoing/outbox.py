@@ -51,12 +51,12 @@ def put(connection: Connection, webhooks: Iterable[OutgoingWebhook], *, now: dat
     rows = [
         {
             "id": new_id("dwhk"),
-            "type": each.type.value,
+            "type": each.type,
             "customer_id": each.customer_id,
             "version": each.version,
             "data": dict(each.data),
             "created_at": now,
-            "state": OutgoingWebhookState.WAITING.value,
+            "state": OutgoingWebhookState.WAITING,
             "next_attempt_at": now,
             "give_up_at": now + GIVE_UP_AFTER,
         }

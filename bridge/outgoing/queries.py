@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select, update
 
+from bridge.db.rows import TypedRow
 from bridge.errors import NotFound
 from bridge.ids import CustomerId
 from bridge.outgoing.outbox import GIVE_UP_AFTER
@@ -25,7 +26,7 @@ class UnknownWebhook(NotFound):
 
 
 @dataclass(frozen=True, kw_only=True)
-class StoredWebhook:
+class StoredWebhook(TypedRow):
     """One webhook and the state of its delivery."""
 
     id: str
@@ -42,7 +43,7 @@ class StoredWebhook:
 
 
 @dataclass(frozen=True, kw_only=True)
-class StoredDelivery:
+class StoredDelivery(TypedRow):
     """One attempt to deliver a webhook."""
 
     at: datetime
@@ -64,14 +65,14 @@ def list_webhooks(
     """Webhooks, newest first. `before` is the last `seq` of the previous page."""
     query = select(outgoing_webhook).order_by(outgoing_webhook.c.seq.desc()).limit(limit)
     if state is not None:
-        query = query.where(outgoing_webhook.c.state == state.value)
+        query = query.where(outgoing_webhook.c.state == state)
     if type is not None:
         query = query.where(outgoing_webhook.c.type == type)
     if customer_id is not None:
         query = query.where(outgoing_webhook.c.customer_id == customer_id)
     if before is not None:
         query = query.where(outgoing_webhook.c.seq < before)
-    return [_webhook(row._mapping) for row in connection.execute(query)]
+    return [StoredWebhook.from_row(row) for row in connection.execute(query)]
 
 
 def read_webhook(connection: Connection, webhook_id: str) -> StoredWebhook:
@@ -79,14 +80,13 @@ def read_webhook(connection: Connection, webhook_id: str) -> StoredWebhook:
     row = connection.execute(select(outgoing_webhook).where(outgoing_webhook.c.id == webhook_id)).one_or_none()
     if row is None:
         raise UnknownWebhook(webhook_id)
-    return _webhook(row._mapping)
+    return StoredWebhook.from_row(row)
 
 
 def read_deliveries(connection: Connection, webhook_id: str) -> list[StoredDelivery]:
     """Every attempt to deliver it, oldest first."""
-    columns = [outgoing_delivery.c[name] for name in StoredDelivery.__dataclass_fields__]
-    query = select(*columns).where(outgoing_delivery.c.webhook_id == webhook_id).order_by(outgoing_delivery.c.id)
-    return [StoredDelivery(**row._mapping) for row in connection.execute(query)]
+    query = select(outgoing_delivery).where(outgoing_delivery.c.webhook_id == webhook_id)
+    return [StoredDelivery.from_row(row) for row in connection.execute(query.order_by(outgoing_delivery.c.id))]
 
 
 def retry_webhook(connection: Connection, webhook_id: str, *, now: datetime) -> bool:
@@ -109,9 +109,7 @@ def retry_webhook(connection: Connection, webhook_id: str, *, now: datetime) -> 
 def retry_failed(connection: Connection, *, now: datetime) -> int:
     """Send every failed webhook again. Returns their number."""
     retried = connection.execute(
-        update(outgoing_webhook)
-        .where(outgoing_webhook.c.state == OutgoingWebhookState.FAILED.value)
-        .values(**_afresh(now))
+        update(outgoing_webhook).where(outgoing_webhook.c.state == OutgoingWebhookState.FAILED).values(**_afresh(now))
     ).rowcount
     _end_pause(connection, now)
     return retried
@@ -119,7 +117,7 @@ def retry_failed(connection: Connection, *, now: datetime) -> int:
 
 def _afresh(now: datetime) -> dict[str, Any]:
     return {
-        "state": OutgoingWebhookState.WAITING.value,
+        "state": OutgoingWebhookState.WAITING,
         "attempts": 0,
         "next_attempt_at": now,
         "give_up_at": now + GIVE_UP_AFTER,
@@ -139,18 +137,13 @@ def count_open(connection: Connection) -> dict[OutgoingWebhookState, int]:
 
 
 def _count(connection: Connection, state: OutgoingWebhookState) -> int:
-    some = select(outgoing_webhook.c.seq).where(outgoing_webhook.c.state == state.value).limit(_MOST).subquery()
+    some = select(outgoing_webhook.c.seq).where(outgoing_webhook.c.state == state).limit(_MOST).subquery()
     return int(connection.scalar(select(func.count()).select_from(some)) or 0)
 
 
 def oldest_waiting_webhook(connection: Connection) -> datetime | None:
     """Creation time of the oldest waiting webhook; None if there is none."""
-    due = select(outgoing_webhook.c.created_at).where(outgoing_webhook.c.state == OutgoingWebhookState.WAITING.value)
+    due = select(outgoing_webhook.c.created_at).where(outgoing_webhook.c.state == OutgoingWebhookState.WAITING)
     some = due.order_by(outgoing_webhook.c.next_attempt_at).limit(_MOST).subquery()
     oldest: datetime | None = connection.scalar(select(func.min(some.c.created_at)))
     return oldest
-
-
-def _webhook(row: Any) -> StoredWebhook:
-    values = {name: row[name] for name in StoredWebhook.__dataclass_fields__}
-    return StoredWebhook(**{**values, "state": OutgoingWebhookState(row["state"])})

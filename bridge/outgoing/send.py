@@ -125,9 +125,7 @@ def _asked(delivery: Delivery) -> float:
 def _due() -> list[Row[Any]]:
     query = (
         select(outgoing_webhook)
-        .where(
-            outgoing_webhook.c.state == OutgoingWebhookState.WAITING.value, outgoing_webhook.c.next_attempt_at <= now()
-        )
+        .where(outgoing_webhook.c.state == OutgoingWebhookState.WAITING, outgoing_webhook.c.next_attempt_at <= now())
         .order_by(outgoing_webhook.c.next_attempt_at, outgoing_webhook.c.seq)
         .limit(_AT_ONCE)
     )
@@ -241,13 +239,13 @@ def _note(row: Row[Any], delivery: Delivery) -> None:
 def _outcome(row: Row[Any], delivery: Delivery) -> dict[str, Any]:
     moment = now()
     if delivery.reason is None:
-        done = OutgoingWebhookState.DELIVERED.value
+        done = OutgoingWebhookState.DELIVERED
         return {"state": done, "next_attempt_at": None, "delivered_at": moment, "reason": None}
     wait = backoff_seconds(row.attempts + 1, longest_seconds=_LONGEST_WAIT_SECONDS)
     following = moment + timedelta(seconds=max(wait, _asked(delivery)))
     if delivery.status == _GONE or following > row.give_up_at:
-        return {"state": OutgoingWebhookState.FAILED.value, "next_attempt_at": None, "reason": delivery.reason}
-    return {"state": OutgoingWebhookState.WAITING.value, "next_attempt_at": following, "reason": delivery.reason}
+        return {"state": OutgoingWebhookState.FAILED, "next_attempt_at": None, "reason": delivery.reason}
+    return {"state": OutgoingWebhookState.WAITING, "next_attempt_at": following, "reason": delivery.reason}
 
 
 def _fail_overdue(connection: Connection, delivery: Delivery) -> None:
@@ -256,11 +254,11 @@ def _fail_overdue(connection: Connection, delivery: Delivery) -> None:
     # its own webhook, so it must not wait for others.
     overdue = (
         select(outgoing_webhook.c.id)
-        .where(outgoing_webhook.c.state == OutgoingWebhookState.WAITING.value, outgoing_webhook.c.give_up_at <= now())
+        .where(outgoing_webhook.c.state == OutgoingWebhookState.WAITING, outgoing_webhook.c.give_up_at <= now())
         .with_for_update(skip_locked=True)
     )
     connection.execute(
         update(outgoing_webhook)
         .where(outgoing_webhook.c.id.in_(overdue))
-        .values(state=OutgoingWebhookState.FAILED.value, next_attempt_at=None, reason=delivery.reason)
+        .values(state=OutgoingWebhookState.FAILED, next_attempt_at=None, reason=delivery.reason)
     )

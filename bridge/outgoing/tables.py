@@ -7,6 +7,7 @@ from sqlalchemy import text as sql
 from sqlalchemy.dialects.postgresql import JSONB
 
 from bridge.db import metadata
+from bridge.db.types import EnumText, one_of
 
 
 class OutgoingWebhookState(StrEnum):
@@ -29,7 +30,7 @@ outgoing_webhook = Table(
     Column("version", BigInteger),
     Column("data", JSONB, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
-    Column("state", Text, nullable=False),
+    Column("state", EnumText(OutgoingWebhookState), nullable=False),
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("next_attempt_at", DateTime(timezone=True)),
     # A failed attempt after this time is the last one.
@@ -37,7 +38,7 @@ outgoing_webhook = Table(
     Column("delivered_at", DateTime(timezone=True)),
     # Why the last failed attempt failed.
     Column("reason", Text),
-    CheckConstraint("state IN ('waiting', 'delivered', 'failed')", name="state"),
+    one_of("state", OutgoingWebhookState),
     CheckConstraint("(state = 'waiting') = (next_attempt_at IS NOT NULL)", name="waiting_is_due"),
     CheckConstraint("(state = 'delivered') <= (delivered_at IS NOT NULL)", name="says_when"),
     CheckConstraint("state <> 'failed' OR reason IS NOT NULL", name="says_why"),

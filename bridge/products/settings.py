@@ -22,6 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 
 from bridge.db import metadata
+from bridge.db.rows import TypedRow
 from bridge.errors import NotFound
 from bridge.ids import ProductId
 
@@ -57,7 +58,7 @@ class UnknownProduct(NotFound):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProductSettings:
+class ProductSettings(TypedRow):
     """A product's settings.
 
     `dust_price` is in whole points per unit; None if points cannot buy it. `mirrored` is true once Medusa has it.
@@ -192,12 +193,4 @@ def unmirrored_products(connection: Connection, limit: int, *, now: datetime) ->
 
 
 def _settings(row: Row[tuple[object, ...]]) -> ProductSettings:
-    return ProductSettings(
-        product_id=ProductId(row.product_id),
-        dust_only=row.dust_only,
-        dust_price=row.dust_price,
-        updated_by=row.updated_by,
-        updated_at=row.updated_at,
-        mirrored=row.mirrored_version == row.version,
-        mirror_error=row.mirror_error,
-    )
+    return ProductSettings.from_row(row, mirrored=row.mirrored_version == row.version)

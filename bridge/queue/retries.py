@@ -7,12 +7,12 @@ task: a second click finds the row of the first.
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import ARRAY, Column, Connection, DateTime, Row, Table, Text, any_, literal, or_, select, update
+from sqlalchemy import ARRAY, Column, Connection, DateTime, Table, Text, any_, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from bridge.db import metadata
+from bridge.db.rows import TypedRow
 
 task_retry = Table(
     "task_retry",
@@ -29,7 +29,7 @@ task_retry = Table(
 
 
 @dataclass(frozen=True, kw_only=True)
-class TaskRetry:
+class TaskRetry(TypedRow):
     """A retry of task `task_id`. Once `sent_at` is set it was sent with the id `new_task_id`."""
 
     task_id: str
@@ -56,12 +56,12 @@ def claim_retry(
 def lock_retry(connection: Connection, task_id: str) -> TaskRetry:
     """Lock and return the claimed retry of a task. No other process can send it until the transaction ends."""
     query = select(task_retry).where(task_retry.c.task_id == task_id).with_for_update()
-    return _retry(connection.execute(query).one())
+    return TaskRetry.from_row(connection.execute(query).one())
 
 
 def mark_sent(connection: Connection, task_id: str, *, now: datetime) -> TaskRetry:
     statement = update(task_retry).where(task_retry.c.task_id == task_id).values(sent_at=now).returning(task_retry)
-    return _retry(connection.execute(statement).one())
+    return TaskRetry.from_row(connection.execute(statement).one())
 
 
 def sent_retries(connection: Connection, task_ids: Collection[str]) -> list[TaskRetry]:
@@ -71,8 +71,4 @@ def sent_retries(connection: Connection, task_ids: Collection[str]) -> list[Task
     query = select(task_retry).where(
         task_retry.c.sent_at.is_not(None), or_(task_retry.c.task_id == asked, task_retry.c.new_task_id == asked)
     )
-    return [_retry(row) for row in connection.execute(query)]
-
-
-def _retry(row: Row[Any]) -> TaskRetry:
-    return TaskRetry(**row._mapping)
+    return [TaskRetry.from_row(row) for row in connection.execute(query)]

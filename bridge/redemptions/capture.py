@@ -18,7 +18,7 @@ from bridge.medusa.orders import CodeUse, Line, Order
 from bridge.programme.spending import dust_for_value
 from bridge.redemptions import lifecycle
 from bridge.redemptions.repository import Code, Redemption, lock_redemption, store_code_use, store_second_use
-from bridge.redemptions.tables import RedemptionKind, State
+from bridge.redemptions.tables import RedemptionKind, RedemptionState
 
 log = structlog.get_logger(__name__)
 
@@ -211,6 +211,6 @@ def book_use(
     if difference == 0:
         return redemption
     is_first_use = redemption.order_id != order.id and not booked
-    if difference > 0 and (redemption.state is not State.CAPTURED or is_first_use):
+    if difference > 0 and (redemption.state is not RedemptionState.CAPTURED or is_first_use):
         return lifecycle.late_use(connection, account, redemption, order, difference, spent=spent, now=now)
     return lifecycle.change_use(connection, account, redemption, order, difference, spent=spent, now=now)

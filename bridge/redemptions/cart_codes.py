@@ -21,7 +21,7 @@ from bridge.medusa.carts import CartCodes
 from bridge.medusa.client import Medusa, MedusaAway, MedusaNotConfigured, MedusaRefused, UnknownInMedusa
 from bridge.redemptions.lifecycle import should_withdraw
 from bridge.redemptions.repository import Redemption, lock_redemption, save_redemption
-from bridge.redemptions.tables import State, dust_redemption, dust_redemption_code
+from bridge.redemptions.tables import RedemptionState, dust_redemption, dust_redemption_code
 
 log = structlog.get_logger(__name__)
 
@@ -120,7 +120,7 @@ def schedule_cart_checks(connection: Connection, cart_id: str, codes: Collection
     noted = []
     for redemption_id in sorted(concerned):
         redemption = lock_redemption(connection, redemption_id)
-        if redemption.state is State.ACTIVE and not should_withdraw(redemption, now):
+        if redemption.state is RedemptionState.ACTIVE and not should_withdraw(redemption, now):
             save_redemption(connection, replace(redemption, next_attempt_at=now + CART_CHECK_DELAY), now=now)
             noted.append(redemption_id)
     return noted

@@ -45,7 +45,6 @@ account is locked too, and the caller saves it. The webhooks of postings are sto
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 import structlog
 from sqlalchemy import Connection, update
@@ -60,7 +59,7 @@ from bridge.observability.metrics import REDEMPTIONS_ENDED
 from bridge.outgoing.outbox import OutgoingWebhook, OutgoingWebhookType, put
 from bridge.redemptions.repository import Redemption, changed_values, save_redemption, store_code_use
 from bridge.redemptions.states import RedemptionEvent, state_after
-from bridge.redemptions.tables import State, dust_redemption, dust_redemption_code
+from bridge.redemptions.tables import RedemptionState, dust_redemption, dust_redemption_code
 
 log = structlog.get_logger(__name__)
 
@@ -77,23 +76,15 @@ def create(
     *,
     idempotency_key: str,
     request_hash: str,
-    first_response: Mapping[str, Any],
     now: datetime,
 ) -> None:
     """Hold the points and insert the pending redemption. Raises `InsufficientDust`."""
     details = _details(redemption, Kind.HOLD, "Points held for a redemption", now, actor=redemption.customer_id)
     account.hold(redemption.dust, details, now=now)
+    row = {name: value for name, value in redemption.columns().items() if name != "codes"}
     connection.execute(
         dust_redemption.insert(),
-        {
-            **redemption.columns(),
-            "state": State.PENDING.value,
-            "kind": redemption.kind.value,
-            "idempotency_key": idempotency_key,
-            "request_hash": request_hash,
-            "first_answer": first_response,
-            "updated_at": now,
-        },
+        row | {"idempotency_key": idempotency_key, "request_hash": request_hash, "updated_at": now},
     )
     connection.execute(
         dust_redemption_code.insert(), [code.columns() | {"redemption_id": redemption.id} for code in redemption.codes]
@@ -270,7 +261,7 @@ def order_deleted(
         ),
         next_attempt_at=now,
     )
-    if redemption.state is not State.CAPTURED:
+    if redemption.state is not RedemptionState.CAPTURED:
         # It had used nothing.
         save_redemption(connection, changed, now=now)
         return changed
@@ -333,7 +324,7 @@ def _move(connection: Connection, redemption: Redemption, event: RedemptionEvent
     connection.execute(
         update(dust_redemption)
         .where(dust_redemption.c.id == redemption.id)
-        .values(state=moved.state.value, **changed_values(moved, now=now))
+        .values(state=moved.state, **changed_values(moved, now=now))
     )
     if redemption.open and not moved.open:
         # Before the commit: a retry after a rollback counts twice, which does not matter for a rate.

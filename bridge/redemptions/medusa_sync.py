@@ -27,7 +27,7 @@ from bridge.redemptions import lifecycle
 from bridge.redemptions.cart_codes import has_left_its_cart, take_out_again, take_out_of_carts
 from bridge.redemptions.promotions import promotion_body
 from bridge.redemptions.repository import Redemption, lock_redemption, save_redemption, store_promotions
-from bridge.redemptions.tables import State
+from bridge.redemptions.tables import RedemptionState
 
 log = structlog.get_logger(__name__)
 
@@ -100,9 +100,9 @@ def advance(redemption_id: str, medusa: Medusa) -> Outcome:
     try:
         if lifecycle.should_withdraw(redemption, now()):
             return _withdraw(redemption, medusa, lease)
-        if redemption.state is State.PENDING:
+        if redemption.state is RedemptionState.PENDING:
             return _create_promotions(redemption, medusa, lease)
-        if redemption.state is State.ACTIVE:
+        if redemption.state is RedemptionState.ACTIVE:
             return _check_cart(redemption, medusa, lease)
         return _check_again(redemption, medusa, lease)
     except _OutOfTime:
@@ -171,14 +171,14 @@ def _create_promotions(redemption: Redemption, medusa: Medusa, lease: str) -> Ou
         with transaction() as connection:
             store_promotions(connection, made)
             current = lock_redemption(connection, redemption.id)
-            if current.open or current.state is State.CAPTURED:
+            if current.open or current.state is RedemptionState.CAPTURED:
                 lifecycle.request_release(connection, current, now=now())
         return _withdraw(redemption, medusa, lease, failure=refusal.message)
     reason = _put_in_cart(redemption, medusa) if redemption.cart_id else None
     with transaction() as connection:
         current = _lock_leased(connection, redemption.id, lease)
         store_promotions(connection, made)
-        if current.state is State.PENDING:
+        if current.state is RedemptionState.PENDING:
             current = lifecycle.activate(connection, current, reason=reason, now=now())
         else:
             # An order has used the code already and was settled.
@@ -244,7 +244,7 @@ def _withdraw(
             save_redemption(connection, current, now=now())
             return Outcome(redemption=current)
         account = open_accounts(connection, [current.customer_id])[current.customer_id]
-        in_doubt = redemption.state is State.PENDING and bool(missing)
+        in_doubt = redemption.state is RedemptionState.PENDING and bool(missing)
         ended = (lifecycle.fail if failure else lifecycle.release)(
             connection,
             account,
@@ -317,7 +317,7 @@ def _check_again(redemption: Redemption, medusa: Medusa, lease: str) -> Outcome:
     """
     unused = redemption.unused_codes
     missing = _delete_codes(redemption, medusa)
-    if len(missing) < len(unused) and redemption.state is not State.CAPTURED:
+    if len(missing) < len(unused) and redemption.state is not RedemptionState.CAPTURED:
         log.warning("late_promotion_removed")
     orders = _orders_that_used(redemption, medusa) if unused else []
     with transaction() as connection:

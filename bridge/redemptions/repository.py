@@ -4,20 +4,27 @@
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Self
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, update
 
 from bridge.db.bulk import among
+from bridge.db.rows import TypedRow
 from bridge.errors import NotFound
 from bridge.ids import CustomerId, OrderId, ProductId
 from bridge.medusa.carts import Cart
 from bridge.programme.currencies import load_currencies
 from bridge.redemptions.pricing.basket import OpenDiscount
-from bridge.redemptions.tables import OPEN_STATES, RedemptionKind, State, dust_redemption, dust_redemption_code
+from bridge.redemptions.tables import (
+    OPEN_STATES,
+    RedemptionKind,
+    RedemptionState,
+    dust_redemption,
+    dust_redemption_code,
+)
 
 # How long a task may take to start on a due redemption before it is enqueued again.
 ENQUEUE_GRACE = timedelta(seconds=60)
@@ -33,7 +40,7 @@ class UnknownRedemption(NotFound):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Code:
+class Code(TypedRow):
     """One promotion code of a redemption: what it pays for, and what the order that used it has taken of it."""
 
     code: str
@@ -45,25 +52,14 @@ class Code:
     order_id: OrderId | None = None
     dust_captured: int = 0
 
-    @classmethod
-    def from_row(cls, row: Row[Any]) -> Self:
-        return cls(**{name: getattr(row, name) for name in _CODE_COLUMNS})
-
-    def columns(self) -> dict[str, Any]:
-        """Return the row of `dust_redemption_code`, without the redemption's id."""
-        return {name: getattr(self, name) for name in _CODE_COLUMNS}
-
-
-_CODE_COLUMNS = tuple(field.name for field in fields(Code))
-
 
 @dataclass(frozen=True, kw_only=True)
-class Redemption:
+class Redemption(TypedRow):
     """A redemption and its codes, as read from the database."""
 
     id: str
     customer_id: CustomerId
-    state: State
+    state: RedemptionState
     kind: RedemptionKind
     dust: int
     dust_captured: int
@@ -86,20 +82,16 @@ class Redemption:
     """The token of the worker that may call Medusa for it, until `leased_until`."""
     leased_until: datetime | None = None
 
-    @classmethod
-    def from_row(cls, row: Row[Any], codes: Iterable[Code]) -> Self:
-        columns = {name: getattr(row, name) for name in _COLUMNS}
-        columns |= {"state": State(row.state), "kind": RedemptionKind(row.kind)}
-        return cls(**columns, codes=tuple(codes))
-
-    def columns(self) -> dict[str, Any]:
-        """Return the row of `dust_redemption`, without the request that it was made by."""
-        return {name: getattr(self, name) for name in _COLUMNS}
-
     @property
     def open(self) -> bool:
         """Whether points are still held for it."""
         return self.state in OPEN_STATES
+
+    @property
+    def as_created(self) -> Self:
+        """The redemption before anything happened to it: the response to a repeated request."""
+        codes = tuple(replace(code, promotion_id=None, order_id=None, dust_captured=0) for code in self.codes)
+        return replace(self, state=RedemptionState.PENDING, dust_captured=0, order_id=None, reason=None, codes=codes)
 
     @property
     def unused_codes(self) -> list[Code]:
@@ -107,7 +99,6 @@ class Redemption:
         return [code for code in self.codes if code.order_id is None]
 
 
-_COLUMNS = tuple(field.name for field in fields(Redemption) if field.name != "codes")
 # What changes during its life. `state` is missing here: `lifecycle.py` alone writes it.
 _MUTABLE_COLUMNS = (
     "dust_captured", "order_id", "reason", "release_requested_at", "lease", "leased_until", "attempts",
@@ -140,7 +131,7 @@ def read_redemption(connection: Connection, customer_id: CustomerId, redemption_
 def pending_among(connection: Connection, redemption_ids: Collection[str]) -> set[str]:
     """Return the redemptions among these whose promotions are not created yet."""
     columns = dust_redemption.c
-    query = select(columns.id).where(among(columns.id, redemption_ids), columns.state == State.PENDING.value)
+    query = select(columns.id).where(among(columns.id, redemption_ids), columns.state == RedemptionState.PENDING)
     return set(connection.scalars(query))
 
 
@@ -148,7 +139,7 @@ def list_redemptions(
     connection: Connection,
     *,
     customer_id: CustomerId | None = None,
-    state: State | None = None,
+    state: RedemptionState | None = None,
     cart_id: str | None = None,
     before: str | None = None,
     limit: int,
@@ -158,7 +149,7 @@ def list_redemptions(
     if customer_id is not None:
         query = query.where(dust_redemption.c.customer_id == customer_id)
     if state is not None:
-        query = query.where(dust_redemption.c.state == state.value)
+        query = query.where(dust_redemption.c.state == state)
     if cart_id is not None:
         query = query.where(dust_redemption.c.cart_id == cart_id)
     if before is not None:
@@ -196,7 +187,7 @@ def redemptions_of_orders(
 
 
 # Kinds that take nothing off the lines, or pay for units at their own price in points.
-_NOT_DISCOUNTS = (RedemptionKind.PRODUCTS.value, RedemptionKind.FREE_SHIPPING.value)
+_NOT_DISCOUNTS = (RedemptionKind.PRODUCTS, RedemptionKind.FREE_SHIPPING)
 
 
 def discounts_for_cart(connection: Connection, customer_id: CustomerId, cart: Cart) -> list[OpenDiscount]:
@@ -250,7 +241,7 @@ def due_redemptions(connection: Connection, *, now: datetime, limit: int) -> lis
     return list(connection.scalars(_due(now).limit(limit)))
 
 
-def claim_due(connection: Connection, *, now: datetime, limit: int) -> dict[str, State]:
+def claim_due(connection: Connection, *, now: datetime, limit: int) -> dict[str, RedemptionState]:
     """Return the due redemptions and their states, to enqueue a task for each.
 
     They are not due again for `ENQUEUE_GRACE`: behind a slow queue, tasks would be enqueued faster than they are
@@ -259,7 +250,7 @@ def claim_due(connection: Connection, *, now: datetime, limit: int) -> dict[str,
     rows = connection.execute(
         _due(now).add_columns(dust_redemption.c.state).limit(limit).with_for_update(skip_locked=True)
     )
-    offered = {row.id: State(row.state) for row in rows}
+    offered = {row.id: row.state for row in rows}
     connection.execute(
         update(dust_redemption).where(dust_redemption.c.id.in_(offered)).values(next_attempt_at=now + ENQUEUE_GRACE)
     )
@@ -331,7 +322,7 @@ def _load(connection: Connection, ids: Sequence[str], *, lock: bool = False) -> 
     codes: Mapping[str, list[Code]] = {row.id: [] for row in rows}
     for row in code_rows:
         codes[row.redemption_id].append(Code.from_row(row))
-    return [Redemption.from_row(row, codes[row.id]) for row in rows]
+    return [Redemption.from_row(row, codes=tuple(codes[row.id])) for row in rows]
 
 
 def count_open(connection: Connection) -> int:
@@ -342,7 +333,7 @@ def count_open(connection: Connection) -> int:
 
 def oldest_pending(connection: Connection) -> datetime | None:
     """Return when the oldest pending redemption was created; None if there is none."""
-    query = select(func.min(dust_redemption.c.created_at)).where(dust_redemption.c.state == State.PENDING.value)
+    query = select(func.min(dust_redemption.c.created_at)).where(dust_redemption.c.state == RedemptionState.PENDING)
     oldest: datetime | None = connection.scalar(query)
     return oldest
 
@@ -357,9 +348,9 @@ def codes_closed_since(connection: Connection, moment: datetime) -> dict[str, st
         .join(dust_redemption, dust_redemption.c.id == dust_redemption_code.c.redemption_id)
         .where(
             or_(
-                dust_redemption.c.state.in_([State.RELEASED.value, State.FAILED.value]),
+                dust_redemption.c.state.in_([RedemptionState.RELEASED, RedemptionState.FAILED]),
                 and_(
-                    dust_redemption.c.state == State.CAPTURED.value,
+                    dust_redemption.c.state == RedemptionState.CAPTURED,
                     dust_redemption.c.next_attempt_at.is_(None),
                     dust_redemption_code.c.order_id.is_(None),
                 ),

@@ -4,10 +4,9 @@ Carts and prices are read from Medusa. `medusa_sync.py` creates and deletes the 
 """
 
 import secrets
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import Connection, select
 
@@ -40,9 +39,10 @@ from bridge.redemptions.repository import (
     UnknownRedemption,
     lock_open_redemptions,
     lock_redemption,
+    read_redemption,
     units_paid_for_cart,
 )
-from bridge.redemptions.tables import OPEN_STATES, State, dust_redemption
+from bridge.redemptions.tables import OPEN_STATES, RedemptionState, dust_redemption
 
 # More would let one customer occupy Medusa and the workers.
 MAX_OPEN_REDEMPTIONS = 20
@@ -94,10 +94,50 @@ class Request:
     reward_id: str | None = None
 
 
-def find_first_response(connection: Connection, request: Request) -> dict[str, Any] | None:
-    """Return the first response to this request; None if it is new. Raises `KeyReused`."""
+def redeem(request: Request, medusa: Medusa) -> Redemption:
+    """Redeem points: price the request, hold the points and store the redemption.
+
+    The same request always gets the redemption as it was created. It opens its transactions, because the cart and the
+    prices of variants are read from Medusa in between.
+
+    Raises `KeyReused`, `UnknownCart`, `CartCompleted`, `InsufficientDust`, `TooManyOpenRedemptions`, and the errors of
+    `pricing/`.
+    """
+    with transaction() as connection:
+        if earlier := _find_earlier(connection, request):
+            return earlier
+    cart = own_cart(medusa, request.cart_id, request.customer_id) if request.cart_id else None
+    mixed_prices = _mixed_prices(request, cart, medusa)
+    moment = now()
+    with transaction() as connection:
+        version = current_version(connection)
+        settings = read_products(connection, [*product_ids(cart), *request.items])
+        account = open_accounts(connection, [request.customer_id])[request.customer_id]
+        # Checked again under the lock: of two concurrent requests the second finds what the first has written.
+        if earlier := _find_earlier(connection, request):
+            return earlier
+        if has_max_open(connection, request.customer_id):
+            raise TooManyOpenRedemptions
+        account.book_due(now=moment)
+        available = max(0, account.available)
+        terms = _terms(connection, request, cart, settings, version.programme, mixed_prices, available)
+        redemption = _new_redemption(request, terms, version, moment)
+        lifecycle.create(
+            connection,
+            account,
+            redemption,
+            idempotency_key=request.idempotency_key,
+            request_hash=request.request_hash,
+            now=moment,
+        )
+        save(connection, [account])
+    return redemption
+
+
+def _find_earlier(connection: Connection, request: Request) -> Redemption | None:
+    """Return the redemption of an earlier request with this key, as it was created. Raises `KeyReused`."""
     row = connection.execute(
-        select(dust_redemption.c.request_hash, dust_redemption.c.first_answer).where(
+        select(dust_redemption.c.id, dust_redemption.c.request_hash).where(
             dust_redemption.c.customer_id == request.customer_id,
             dust_redemption.c.idempotency_key == request.idempotency_key,
         )
@@ -106,32 +146,7 @@ def find_first_response(connection: Connection, request: Request) -> dict[str, A
         return None
     if row.request_hash != request.request_hash:
         raise KeyReused
-    answer: dict[str, Any] = row.first_answer
-    return answer
-
-
-def redeem(request: Request, medusa: Medusa, *, response_for: Callable[[Redemption], dict[str, Any]]) -> dict[str, Any]:
-    """Redeem points: price the request, hold the points and store the redemption; return the response.
-
-    It opens the transaction, because the cart and the prices of variants are read from Medusa before.
-
-    Raises `UnknownCart`, `CartCompleted`, what `create_redemption` raises, and the errors of `pricing/`.
-    """
-    cart = own_cart(medusa, request.cart_id, request.customer_id) if request.cart_id else None
-    mixed_prices = _mixed_prices(request, cart, medusa)
-    with transaction() as connection:
-        version = current_version(connection)
-        settings = read_products(connection, [*product_ids(cart), *request.items])
-        return create_redemption(
-            connection,
-            request,
-            terms_for=lambda available: _terms(
-                connection, request, cart, settings, version.programme, mixed_prices, available
-            ),
-            response_for=response_for,
-            version=version,
-            now=now(),
-        )
+    return read_redemption(connection, request.customer_id, row.id).as_created
 
 
 def _mixed_prices(request: Request, cart: Cart | None, medusa: Medusa) -> set[ProductId]:
@@ -188,44 +203,6 @@ def _terms(
     )
 
 
-def create_redemption(
-    connection: Connection,
-    request: Request,
-    *,
-    terms_for: Callable[[int], Terms],
-    response_for: Callable[[Redemption], dict[str, Any]],
-    version: Version,
-    now: datetime,
-) -> dict[str, Any]:
-    """Hold the points and store the redemption; return the response. The same request always gets the first one.
-
-    `terms_for` is called with the customer's available points, under the lock on the account. Raises what it raises,
-    `InsufficientDust` and `TooManyOpenRedemptions`.
-    """
-    account = open_accounts(connection, [request.customer_id])[request.customer_id]
-    # Checked again under the lock: of two concurrent requests the second finds what the first has written.
-    earlier = find_first_response(connection, request)
-    if earlier is not None:
-        return earlier
-    if has_max_open(connection, request.customer_id):
-        raise TooManyOpenRedemptions
-    account.book_due(now=now)
-    terms = terms_for(max(0, account.available))
-    redemption = _new_redemption(request, terms, version, now)
-    response = response_for(redemption)
-    lifecycle.create(
-        connection,
-        account,
-        redemption,
-        idempotency_key=request.idempotency_key,
-        request_hash=request.request_hash,
-        first_response=response,
-        now=now,
-    )
-    save(connection, [account])
-    return response
-
-
 def has_max_open(connection: Connection, customer_id: CustomerId) -> bool:
     """Whether the customer has `MAX_OPEN_REDEMPTIONS` open redemptions."""
     columns = dust_redemption.c
@@ -234,10 +211,12 @@ def has_max_open(connection: Connection, customer_id: CustomerId) -> bool:
 
 
 def _new_redemption(request: Request, terms: Terms, version: Version, now: datetime) -> Redemption:
+    # The codes of a redemption are read in this order.
+    codes = sorted(_new_code() for _ in terms.parts)
     return Redemption(
         id=new_id("dred"),
         customer_id=request.customer_id,
-        state=State.PENDING,
+        state=RedemptionState.PENDING,
         kind=terms.kind,
         dust=terms.dust,
         dust_captured=0,
@@ -257,14 +236,14 @@ def _new_redemption(request: Request, terms: Terms, version: Version, now: datet
         created_at=now,
         codes=tuple(
             Code(
-                code=_new_code(),
+                code=code,
                 dust=part.dust,
                 value=part.value,
                 product_id=part.product_id,
                 quantity=part.quantity,
                 promotion_id=None,
             )
-            for part in terms.parts
+            for code, part in zip(codes, terms.parts, strict=True)
         ),
     )
 
@@ -280,7 +259,7 @@ def request_release(
     redemption = lock_redemption(connection, redemption_id)
     if redemption.customer_id != customer_id:
         raise UnknownRedemption(redemption_id)
-    if redemption.state is State.CAPTURED:
+    if redemption.state is RedemptionState.CAPTURED:
         raise AlreadyUsed(redemption_id, redemption.order_id)
     return _request_release(connection, redemption, now)
 

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from bridge.errors import Conflict
 from bridge.redemptions.repository import Redemption
-from bridge.redemptions.tables import State
+from bridge.redemptions.tables import RedemptionState
 
 
 class RedemptionEvent(StrEnum):
@@ -22,26 +22,26 @@ class RedemptionEvent(StrEnum):
     UNDO = "undo"
 
 
-TRANSITIONS: Mapping[tuple[State, RedemptionEvent], State] = {
-    (State.PENDING, RedemptionEvent.REQUEST_RELEASE): State.PENDING,
-    (State.PENDING, RedemptionEvent.ACTIVATE): State.ACTIVE,
-    (State.PENDING, RedemptionEvent.CAPTURE): State.CAPTURED,
-    (State.PENDING, RedemptionEvent.RELEASE): State.RELEASED,
-    (State.PENDING, RedemptionEvent.FAIL): State.FAILED,
-    (State.ACTIVE, RedemptionEvent.REQUEST_RELEASE): State.ACTIVE,
-    (State.ACTIVE, RedemptionEvent.CAPTURE): State.CAPTURED,
-    (State.ACTIVE, RedemptionEvent.RELEASE): State.RELEASED,
+TRANSITIONS: Mapping[tuple[RedemptionState, RedemptionEvent], RedemptionState] = {
+    (RedemptionState.PENDING, RedemptionEvent.REQUEST_RELEASE): RedemptionState.PENDING,
+    (RedemptionState.PENDING, RedemptionEvent.ACTIVATE): RedemptionState.ACTIVE,
+    (RedemptionState.PENDING, RedemptionEvent.CAPTURE): RedemptionState.CAPTURED,
+    (RedemptionState.PENDING, RedemptionEvent.RELEASE): RedemptionState.RELEASED,
+    (RedemptionState.PENDING, RedemptionEvent.FAIL): RedemptionState.FAILED,
+    (RedemptionState.ACTIVE, RedemptionEvent.REQUEST_RELEASE): RedemptionState.ACTIVE,
+    (RedemptionState.ACTIVE, RedemptionEvent.CAPTURE): RedemptionState.CAPTURED,
+    (RedemptionState.ACTIVE, RedemptionEvent.RELEASE): RedemptionState.RELEASED,
     # An order used one code and was deleted, while Medusa refused the next code.
-    (State.ACTIVE, RedemptionEvent.FAIL): State.FAILED,
+    (RedemptionState.ACTIVE, RedemptionEvent.FAIL): RedemptionState.FAILED,
     # An order used one code while Medusa refused the next one. If the order is deleted, it is released at once.
-    (State.CAPTURED, RedemptionEvent.REQUEST_RELEASE): State.CAPTURED,
-    (State.CAPTURED, RedemptionEvent.CHANGE_USE): State.CAPTURED,
+    (RedemptionState.CAPTURED, RedemptionEvent.REQUEST_RELEASE): RedemptionState.CAPTURED,
+    (RedemptionState.CAPTURED, RedemptionEvent.CHANGE_USE): RedemptionState.CAPTURED,
     # Another order used a code that the first one had left, after that code was withdrawn.
-    (State.CAPTURED, RedemptionEvent.LATE_USE): State.CAPTURED,
-    (State.CAPTURED, RedemptionEvent.REOPEN): State.ACTIVE,
-    (State.CAPTURED, RedemptionEvent.UNDO): State.RELEASED,
-    (State.RELEASED, RedemptionEvent.LATE_USE): State.CAPTURED,
-    (State.FAILED, RedemptionEvent.LATE_USE): State.CAPTURED,
+    (RedemptionState.CAPTURED, RedemptionEvent.LATE_USE): RedemptionState.CAPTURED,
+    (RedemptionState.CAPTURED, RedemptionEvent.REOPEN): RedemptionState.ACTIVE,
+    (RedemptionState.CAPTURED, RedemptionEvent.UNDO): RedemptionState.RELEASED,
+    (RedemptionState.RELEASED, RedemptionEvent.LATE_USE): RedemptionState.CAPTURED,
+    (RedemptionState.FAILED, RedemptionEvent.LATE_USE): RedemptionState.CAPTURED,
 }
 """The state after each event. All other pairs raise `TransitionNotAllowed`."""
 
@@ -55,7 +55,7 @@ class TransitionNotAllowed(Conflict):
         super().__init__(f"{event.value} is not possible: redemption {redemption.id} is {redemption.state.value}.")
 
 
-def state_after(redemption: Redemption, event: RedemptionEvent) -> State:
+def state_after(redemption: Redemption, event: RedemptionEvent) -> RedemptionState:
     """Return the state after `event`. Raises `TransitionNotAllowed`."""
     state = TRANSITIONS.get((redemption.state, event))
     if state is None:

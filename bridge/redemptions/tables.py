@@ -16,12 +16,12 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
 
 from bridge.db import metadata
+from bridge.db.types import EnumText, one_of
 
 
-class State(StrEnum):
+class RedemptionState(StrEnum):
     """`pending` → `active` → `captured` or `released`; `failed` if Medusa refuses the promotion."""
 
     PENDING = "pending"
@@ -41,19 +41,19 @@ class RedemptionKind(StrEnum):
     FREE_PRODUCT = "free_product"
 
 
-OPEN_STATES = (State.PENDING.value, State.ACTIVE.value)
+OPEN_STATES = (RedemptionState.PENDING, RedemptionState.ACTIVE)
 
 dust_redemption = Table(
     "dust_redemption",
     metadata,
     Column("id", Text, primary_key=True),
     Column("customer_id", Text, nullable=False),
-    Column("state", Text, nullable=False),
+    Column("state", EnumText(RedemptionState), nullable=False),
     Column("dust", BigInteger, nullable=False),
     Column("dust_captured", BigInteger, nullable=False, server_default="0"),
     Column("value", Numeric(20, 6)),
     Column("currency_code", Text),
-    Column("kind", Text, nullable=False, server_default="fixed"),
+    Column("kind", EnumText(RedemptionKind), nullable=False, server_default="fixed"),
     Column("reward_id", Text),
     Column("percent", Numeric(7, 4)),
     Column("least_cart", Numeric(20, 6)),
@@ -64,7 +64,6 @@ dust_redemption = Table(
     Column("programme_version", Integer, nullable=False),
     Column("idempotency_key", Text, nullable=False),
     Column("request_hash", Text, nullable=False),
-    Column("first_answer", JSONB),
     Column("release_requested_at", DateTime(timezone=True)),
     # The worker's token that may call Medusa for this row, and until when it excludes others.
     Column("lease", Text),
@@ -75,8 +74,8 @@ dust_redemption = Table(
     Column("updated_at", DateTime(timezone=True), nullable=False),
     UniqueConstraint("customer_id", "idempotency_key"),
     CheckConstraint("0 < dust AND 0 <= dust_captured AND dust_captured <= dust", name="figures"),
-    CheckConstraint("state IN ('pending', 'active', 'captured', 'released', 'failed')", name="state"),
-    CheckConstraint("kind IN ('fixed', 'products', 'percentage', 'free_shipping', 'free_product')", name="kind"),
+    one_of("state", RedemptionState),
+    one_of("kind", RedemptionKind),
     Index(None, "customer_id", "id"),
     Index(None, "order_id"),
     Index("ix_dust_redemption_open", "state", "expires_at", postgresql_where=text("state IN ('pending', 'active')")),

@@ -19,10 +19,10 @@ from bridge.ledger.tables import dust_lot, dust_lot_use, dust_transaction
 from bridge.programme.days import local_date
 from bridge.programme.tiers import TierBasis, format_needed
 from bridge.programme.versions import Version, current_version, versions_by_number
-from bridge.settlement.escrow import Escrow, Proof, UnknownEscrow, escrows_of, read_entries, read_escrow
+from bridge.settlement.escrow import Escrow, UnknownEscrow, escrows_of, read_entries, read_escrow
 from bridge.settlement.order_points import spending_on
 from bridge.settlement.reasons import rules_at_work
-from bridge.settlement.tables import EscrowState, order_former_owner, order_settlement
+from bridge.settlement.tables import EscrowState, Proof, order_former_owner, order_settlement
 from bridge.settlement.tiers import CustomerTier, read_tier
 
 _MAX_ORDER_ROWS = 200

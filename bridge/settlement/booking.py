@@ -1,7 +1,7 @@
 """Post the change of an order's points, for each owner, by the order's own version of the rules."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bridge.ids import CustomerId
@@ -24,8 +24,8 @@ class Booking:
     unpaid: bool
     """Whether what it earns is pending until the order is paid."""
     now: datetime
-    taken: Mapping[CustomerId, Mapping[str, int]] = field(default_factory=dict)
-    pools: Mapping[CustomerId, ExpiredPool] = field(default_factory=dict)
+    taken: Mapping[CustomerId, Mapping[str, int]]
+    pools: Mapping[CustomerId, ExpiredPool]
 
     def pay(self, account: Account) -> None:
         """Post that the order is paid: its pending points mature, or get a date for it."""
@@ -50,12 +50,12 @@ class Booking:
         if not share.net:
             return 0
         kind = Kind.TRANSFER if taker else Kind.REVERSE
-        gone = self._memo(kind, "Order went to another customer", self.changed_at)
-        parcels = giver.transfer_out(share.net, gone, now=self.now)
-        if taker and parcels:
-            come = self._memo(kind, "Order came from another customer", self.changed_at)
-            taker.receive_lots(parcels, come, now=self.now)
-        return sum(parcel.amount for parcel in parcels)
+        outgoing = self._details(kind, "Order went to another customer", self.changed_at)
+        transfers = giver.transfer_out(share.net, outgoing, now=self.now)
+        if taker and transfers:
+            incoming = self._details(kind, "Order came from another customer", self.changed_at)
+            taker.receive_lots(transfers, incoming, now=self.now)
+        return sum(transfer.amount for transfer in transfers)
 
     def _reduce(self, share: Share, account: Account, amount: int, less: str, counted: int) -> Share:
         # Expired points are not taken a second time.
@@ -66,12 +66,12 @@ class Booking:
             expired = min(expired, left)
             missing = amount - expired - account.free_for(self.order_id, now=self.now)
             expired += max(0, min(missing, left - expired))
-        wanted = amount - expired
+        unexpired = amount - expired
         taken = 0
-        if wanted:
+        if unexpired:
             policy = self.version.programme.reversal.negative_balance
-            details = self._memo(Kind.REVERSE, less, self.changed_at)
-            taken = account.reverse(wanted, details, now=self.now, policy=policy)
+            details = self._details(Kind.REVERSE, less, self.changed_at)
+            taken = account.reverse(unexpired, details, now=self.now, policy=policy)
         return replace(
             share,
             booked=share.booked - taken,
@@ -86,7 +86,7 @@ class Booking:
         restored = min(amount - forgiven, share.taken_back)
         expired = min(amount - forgiven - restored, share.expired)
         new = amount - forgiven - restored - expired
-        details = self._memo(Kind.EARN, "Earned with an order", self.placed_at)
+        details = self._details(Kind.EARN, "Earned with an order", self.placed_at)
         matures_at, expires_at = maturity_and_expiry(self.version.programme, self.placed_at)
         if forgiven:
             account.forgive(forgiven, details, now=self.now, expires_at=expires_at)
@@ -110,7 +110,7 @@ class Booking:
             taken_back=share.taken_back - restored,
         )
 
-    def _memo(self, kind: Kind, description: str, event_at: datetime) -> PostingDetails:
+    def _details(self, kind: Kind, description: str, event_at: datetime) -> PostingDetails:
         return PostingDetails(
             kind=kind,
             reference_type="order",

@@ -20,10 +20,10 @@ from bridge.programme.dates import maturity_and_expiry
 from bridge.programme.rules import GuestClaim
 from bridge.programme.versions import current_version, versions_by_number
 from bridge.settlement.emails import email_hash_key, hash_email
-from bridge.settlement.escrow import Proof, lock_escrows, write_escrows
+from bridge.settlement.escrow import lock_escrows, write_escrows
 from bridge.settlement.referrals import due_referrals, lock_referrals, settle_referral
 from bridge.settlement.repository import SettlementRow, lock_rows
-from bridge.settlement.tables import guest_escrow, order_settlement, proved_email
+from bridge.settlement.tables import Proof, guest_escrow, order_settlement, proved_email
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +49,7 @@ def prove_email(
     values = {
         "email_hash": hash_email(email_hash_key(connection, now=proved_at), email),
         "customer_id": customer_id,
-        "proof": proof.value,
+        "proof": proof,
         "actor": actor,
         "proved_at": proved_at,
     }
@@ -70,7 +70,7 @@ def forget_other_emails(connection: Connection, customer_id: CustomerId, email: 
         delete(proved_email).where(
             proved_email.c.customer_id == customer_id,
             proved_email.c.email_hash != kept,
-            proved_email.c.proof == Proof.REGISTRATION.value,
+            proved_email.c.proof == Proof.REGISTRATION,
         )
     )
 
@@ -85,7 +85,7 @@ def forget_emails(connection: Connection, customer_ids: Iterable[CustomerId]) ->
 def customers_with_proof(connection: Connection, customer_ids: Iterable[CustomerId]) -> set[CustomerId]:
     """Return the customers among these whose account's e-mail is proved."""
     query = select(proved_email.c.customer_id).where(
-        proved_email.c.customer_id.in_(list(customer_ids)), proved_email.c.proof == Proof.REGISTRATION.value
+        proved_email.c.customer_id.in_(list(customer_ids)), proved_email.c.proof == Proof.REGISTRATION
     )
     return {CustomerId(who) for who in connection.scalars(query)}
 
@@ -106,7 +106,7 @@ def proved_and_waiting(
 
     A proof by registration counts only while the rules accept it (`guests.claim`).
     """
-    counts = proved_email.c.proof != Proof.REGISTRATION.value
+    counts = proved_email.c.proof != Proof.REGISTRATION
     if current_version(connection).programme.guests.claim is not GuestClaim.TRANSFER:
         counts = true()
     query = (
@@ -117,7 +117,7 @@ def proved_and_waiting(
     )
     found: dict[CustomerId, dict[Proof, list[str]]] = {}
     for row in connection.execute(query):
-        orders = found.setdefault(CustomerId(row.customer_id), {}).setdefault(Proof(row.proof), [])
+        orders = found.setdefault(CustomerId(row.customer_id), {}).setdefault(row.proof, [])
         orders.append(row.order_id)
     return found
 

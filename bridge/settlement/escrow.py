@@ -8,19 +8,18 @@ Locks: `order_settlement`, then `guest_escrow`, each by order id, before any acc
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from enum import StrEnum
-from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from bridge.db.rows import TypedRow
 from bridge.errors import NotFound
 from bridge.ids import CustomerId, OrderId
 from bridge.medusa.orders import Order
 from bridge.programme.versions import Version
 from bridge.settlement.emails import email_hash_key, hash_email
 from bridge.settlement.repository import lock_rows
-from bridge.settlement.tables import EscrowState, guest_escrow, guest_escrow_entry, order_settlement
+from bridge.settlement.tables import EscrowState, Proof, guest_escrow, guest_escrow_entry, order_settlement
 
 _EXPIRED = "A guest's order: nobody claimed its dust in time."
 _NO_EMAIL = "A guest's order without an e-mail: nobody could claim its dust."
@@ -35,19 +34,8 @@ class UnknownEscrow(NotFound):
         super().__init__(f"Nothing was set aside for a guest with order {order_id}.")
 
 
-class Proof(StrEnum):
-    """How a customer proved that a guest's order was theirs."""
-
-    TRANSFER = "transfer"
-    """The order was transferred to them in Medusa, which the owner of its e-mail had to accept."""
-    REGISTRATION = "registration"
-    """Their account has its e-mail, in a shop that verifies e-mails (`guests.claim`)."""
-    SUPPORT = "support"
-    """They proved it to the shop's support, who claimed it for them."""
-
-
 @dataclass(frozen=True, kw_only=True)
-class Escrow:
+class Escrow(TypedRow):
     """The escrow of one guest's order. `dust` is in points, and 0 unless the state is `waiting`."""
 
     order_id: OrderId
@@ -60,21 +48,6 @@ class Escrow:
     claimed_at: datetime | None = None
     placed_at: datetime
     expires_at: datetime
-
-    @classmethod
-    def from_row(cls, row: Row[Any]) -> "Escrow":
-        return cls(
-            order_id=OrderId(row.order_id),
-            email_hash=bytes(row.email_hash) if row.email_hash is not None else None,
-            forgotten=row.forgotten,
-            state=EscrowState(row.state),
-            dust=row.dust,
-            customer_id=CustomerId(row.customer_id) if row.customer_id else None,
-            proof=Proof(row.proof) if row.proof else None,
-            claimed_at=row.claimed_at,
-            placed_at=row.placed_at,
-            expires_at=row.expires_at,
-        )
 
     def due(self, moment: datetime) -> bool:
         """Whether its time to be claimed is over, while it is not yet stored as expired."""
@@ -174,7 +147,7 @@ def settle_escrows(
 def expire_escrows(connection: Connection, *, now: datetime, limit: int) -> int:
     """Expire escrows that were not claimed in time; return how many were due."""
     due = select(guest_escrow.c.order_id).where(
-        guest_escrow.c.state == EscrowState.WAITING.value, guest_escrow.c.expires_at <= now
+        guest_escrow.c.state == EscrowState.WAITING, guest_escrow.c.expires_at <= now
     )
     ids = list(connection.scalars(due.order_by(guest_escrow.c.expires_at).limit(limit)))
     if not ids:
@@ -211,15 +184,7 @@ def write_escrows(connection: Connection, changes: Sequence[tuple[Escrow | None,
     """Write the rows, and an entry for each change. No other function writes escrows."""
     if not changes:
         return
-    rows = [
-        {
-            **vars(after),
-            "state": after.state.value,
-            "proof": after.proof.value if after.proof else None,
-            "updated_at": now,
-        }
-        for _, after in changes
-    ]
+    rows = [after.columns() | {"updated_at": now} for _, after in changes]
     statement = insert(guest_escrow)
     changing = {name: statement.excluded[name] for name in rows[0] if name != "order_id"}
     connection.execute(statement.on_conflict_do_update(index_elements=["order_id"], set_=changing), rows)
@@ -244,7 +209,7 @@ def list_escrows(
     """List escrows, newest orders first."""
     query = select(guest_escrow).order_by(guest_escrow.c.order_id.desc()).limit(limit)
     if state is not None:
-        query = query.where(guest_escrow.c.state == state.value)
+        query = query.where(guest_escrow.c.state == state)
     if before is not None:
         query = query.where(guest_escrow.c.order_id < before)
     return [Escrow.from_row(row) for row in connection.execute(query)]
@@ -276,7 +241,7 @@ def escrows_of(connection: Connection, customer_id: CustomerId) -> dict[OrderId,
 def read_waiting(connection: Connection) -> Waiting:
     """Return how many orders are in escrow, and how many points."""
     figures = select(func.count().label("orders"), func.coalesce(func.sum(guest_escrow.c.dust), 0).label("dust"))
-    row = connection.execute(figures.where(guest_escrow.c.state == EscrowState.WAITING.value)).one()
+    row = connection.execute(figures.where(guest_escrow.c.state == EscrowState.WAITING)).one()
     return Waiting(orders=row.orders, dust=int(row.dust))
 
 
@@ -298,7 +263,7 @@ def lacks_email_hash() -> ColumnElement[bool]:
             or_(
                 guest_escrow.c.email_hash.is_not(None),
                 guest_escrow.c.forgotten,
-                guest_escrow.c.state != EscrowState.WAITING.value,
+                guest_escrow.c.state != EscrowState.WAITING,
             ),
         )
         .exists()

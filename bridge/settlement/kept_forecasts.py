@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
@@ -21,23 +20,10 @@ from bridge.medusa.exchanges import KeptShares
 from bridge.medusa.orders import Order
 from bridge.settlement.compute import OrderPlan
 from bridge.settlement.forecast import Forecast
-from bridge.settlement.tables import cart_forecast
+from bridge.settlement.tables import ForecastOutcome, cart_forecast
 
 # How long forecasts are stored, and so how far back a report reaches.
 FORECASTS_KEPT = timedelta(days=90)
-
-
-class ForecastOutcome(StrEnum):
-    KEPT = "kept"
-    """The order earned what the quote said."""
-    CART_CHANGED = "cart_changed"
-    """The order has other lines, prices, codes or shipping than the cart when it was quoted."""
-    RULES_CHANGED = "rules_changed"
-    """Another version of the rules was in force when the order was placed."""
-    OTHER_ORDERS = "other_orders"
-    """Other orders of the customer changed their tier, or what limits allow."""
-    UNEXPLAINED = "unexplained"
-    """None of these: a fault."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +75,7 @@ def compare_forecasts(connection: Connection, settled: Iterable[OrderPlan], *, n
             "cart_id": row.cart_id,
             "order_id": plan.order_id,
             "earned": plan.dust,
-            "outcome": _outcome(row, plan).value,
+            "outcome": _outcome(row, plan),
             "settled_at": now,
         }
         for row in connection.execute(query.order_by(cart_forecast.c.cart_id).with_for_update())
@@ -137,12 +123,12 @@ def read_kept_forecasts(connection: Connection, *, since: datetime) -> KeptForec
     columns = cart_forecast.c
     counts = select(columns.outcome, func.count().label("orders")).where(columns.settled_at >= since)
     unexplained = select(columns.order_id).where(
-        columns.settled_at >= since, columns.outcome == ForecastOutcome.UNEXPLAINED.value
+        columns.settled_at >= since, columns.outcome == ForecastOutcome.UNEXPLAINED
     )
     found = {row.outcome: row.orders for row in connection.execute(counts.group_by(columns.outcome))}
     return KeptForecasts(
         since=since,
-        outcomes={outcome: found.get(outcome.value, 0) for outcome in ForecastOutcome},
+        outcomes={outcome: found.get(outcome, 0) for outcome in ForecastOutcome},
         unexplained=tuple(connection.scalars(unexplained.order_by(columns.settled_at.desc()).limit(100))),
     )
 

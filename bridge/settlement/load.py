@@ -17,10 +17,8 @@ from bridge.programme.earning import LineTerms
 from bridge.programme.versions import Version, current_version, versions_by_number
 from bridge.redemptions.capture import is_used_by
 from bridge.redemptions.repository import Redemption, redemptions_of_orders
-from bridge.settlement.booking import Booking
 from bridge.settlement.earning_limits import LimitHistory, OwnOrder, read_limit_history
 from bridge.settlement.escrow import Escrow, lock_escrows, open_escrow, owner_of
-from bridge.settlement.expired import ExpiredPool
 from bridge.settlement.facts import Age, Facts, compare
 from bridge.settlement.lines import dust_only_lines, terms_of_lines
 from bridge.settlement.referrals import ReferralHistory, lock_referrals
@@ -61,25 +59,6 @@ class LoadedOrder:
         """Whether what it earns is pending until it is paid, and does not count for tiers."""
         return self.version.programme.earn.pending_until_paid and not (
             self.order.paid or self.order.canceled or self.order.is_draft
-        )
-
-    def booking(
-        self,
-        *,
-        taken: Mapping[CustomerId, Mapping[str, int]] | None = None,
-        pools: Mapping[CustomerId, ExpiredPool] | None = None,
-        now: datetime,
-    ) -> Booking:
-        """Return what posts the change of its points. `taken` is what reversals of it took, by customer and lot."""
-        return Booking(
-            order_id=self.order.id,
-            placed_at=self.order.placed_at,
-            changed_at=self.order.updated_at,
-            version=self.version,
-            unpaid=self.unpaid,
-            now=now,
-            taken=taken or {},
-            pools=pools or {},
         )
 
 
@@ -291,16 +270,16 @@ def _expect_transfers(connection: Connection, loaded: list[LoadedOrder], now: da
     Read without locks: what really moves is decided when it is posted.
     """
     givers = {
-        each.order.id: (each, giver, giver.customer_id)
+        each.order.id: (giver, giver.customer_id)
         for each in loaded
         if (giver := each.shares.giver) and giver.customer_id
     }
     if not givers:
         return loaded
-    accounts = open_accounts(connection, {who for *_, who in givers.values()}, lock=False)
+    accounts = open_accounts(connection, {customer_id for _, customer_id in givers.values()}, lock=False)
     moved = {
-        order_id: each.booking(now=now).transfer(giver, accounts[who], None)
-        for order_id, (each, giver, who) in givers.items()
+        order_id: accounts[customer_id].transferable(giver.net, order_id, now=now)
+        for order_id, (giver, customer_id) in givers.items()
     }
     return [replace(each, shares=replace(each.shares, moved=moved.get(each.order.id, 0))) for each in loaded]
 

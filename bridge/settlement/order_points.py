@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, func,
 from bridge.db.bulk import among
 from bridge.errors import NotFound
 from bridge.ids import CustomerId, OrderId
+from bridge.ledger.customer_statement import EntryState
 from bridge.ledger.postings import Kind
 from bridge.ledger.tables import dust_lot, dust_transaction
 from bridge.redemptions.tables import dust_redemption_code
@@ -41,7 +42,7 @@ class OrderPoints:
     order_id: OrderId
     customer_id: CustomerId | None
     """Medusa's record of the guest for a guest's order that nobody has claimed."""
-    number: str | None
+    order_number: str | None
     earned: int
     """What the customer has from it now, pending points included."""
     pending: int
@@ -61,6 +62,10 @@ class OrderPoints:
     """What a guest can claim of it."""
     note: str | None
     """Why it earns nothing, or less than it is worth."""
+
+    @property
+    def state(self) -> EntryState:
+        return EntryState.PENDING if self.pending or self.waits else EntryState.BOOKED
 
 
 def read_order_points(connection: Connection, customer_id: CustomerId, order_id: OrderId) -> OrderPoints:
@@ -98,7 +103,7 @@ def _order_points(connection: Connection, row: Row[Any]) -> OrderPoints:
     return OrderPoints(
         order_id=order_id,
         customer_id=customer_id,
-        number=row.order_number,
+        order_number=row.order_number,
         earned=row.booked,
         pending=int(pending.amount),
         matures_at=pending.matures_at,

@@ -10,12 +10,12 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, func, select, update
 
 from bridge.db.advisory_locks import lock_names
 from bridge.db.bulk import among
+from bridge.db.rows import TypedRow
 from bridge.ids import CustomerId, OrderId
 from bridge.ledger.account import Account
 from bridge.ledger.merges import accounts_of_persons
@@ -28,7 +28,7 @@ _LIMIT_WINDOW = timedelta(days=30)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Referral:
+class Referral(TypedRow):
     """A row of `referral`: one customer referred another. Amounts are in points, see `tables.py`."""
 
     id: str
@@ -44,24 +44,6 @@ class Referral:
     referred_booked: int
     referred_waived: int
     note: str | None
-
-    @classmethod
-    def from_row(cls, row: Row[Any]) -> "Referral":
-        return cls(
-            id=row.id,
-            customer_id=row.customer_id,
-            referrer_id=row.referrer_id,
-            programme_version=row.programme_version,
-            stated_at=row.stated_at,
-            order_id=row.order_id,
-            qualified_at=row.qualified_at,
-            referrer_due=row.referrer_due,
-            referrer_booked=row.referrer_booked,
-            referrer_waived=row.referrer_waived,
-            referred_booked=row.referred_booked,
-            referred_waived=row.referred_waived,
-            note=row.note,
-        )
 
 
 @dataclass(frozen=True, kw_only=True)

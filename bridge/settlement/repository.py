@@ -6,16 +6,17 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, select
+from sqlalchemy import Connection, Select, select
 
 from bridge.db.bulk import Values, among, insert_missing, update_rows
+from bridge.db.rows import TypedRow
 from bridge.ids import CustomerId, OrderId
 from bridge.settlement.shares import Share
 from bridge.settlement.tables import order_settlement
 
 
 @dataclass(frozen=True, kw_only=True)
-class SettlementRow:
+class SettlementRow(TypedRow):
     """What is stored of an order, as `tables.py` describes it. The defaults are those of an order without a row."""
 
     order_id: OrderId
@@ -45,38 +46,6 @@ class SettlementRow:
     lines: Mapping[str, Any] = field(default_factory=dict)
     tier: Mapping[str, str] | None = None
     order_number: str | None = None
-
-    @classmethod
-    def from_row(cls, row: Row[Any]) -> "SettlementRow":
-        return cls(
-            order_id=row.order_id,
-            stored=True,
-            customer_id=row.customer_id,
-            buyer_id=row.buyer_id,
-            guest=row.guest,
-            facts_version=row.facts_version,
-            facts_updated_at=row.facts_updated_at,
-            facts_money=row.facts_money,
-            facts_canceled=row.facts_canceled,
-            gone=row.gone,
-            revision=row.revision,
-            placed_at=row.placed_at,
-            programme_version=row.programme_version,
-            earning_due=row.earning_due,
-            # Null on rows from before this was stored.
-            paid=bool(row.paid),
-            unpaid=row.unpaid,
-            booked=row.booked,
-            waived=row.waived,
-            expired=row.expired,
-            taken_back=row.taken_back,
-            worth=row.worth,
-            former_share=row.former_share,
-            escrowed=row.escrowed,
-            lines=row.lines,
-            tier=row.tier,
-            order_number=row.order_number,
-        )
 
     @property
     def is_new(self) -> bool:
@@ -154,7 +123,7 @@ def unpaid_orders(connection: Connection, *, limit: int) -> list[OrderId]:
 
 
 def _read(connection: Connection, query: Select[Any]) -> list[SettlementRow]:
-    return [SettlementRow.from_row(row) for row in connection.execute(query)]
+    return [SettlementRow.from_row(row, stored=True) for row in connection.execute(query)]
 
 
 def _by_order(order_ids: Collection[OrderId], rows: list[SettlementRow]) -> dict[OrderId, SettlementRow]:

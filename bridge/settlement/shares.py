@@ -11,17 +11,17 @@ on hold stay booked with the former owner. The present owner can earn the remain
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
-from sqlalchemy import Connection, Row, delete, select
+from sqlalchemy import Connection, delete, select
 
 from bridge.db.bulk import among, insert_rows
+from bridge.db.rows import TypedRow
 from bridge.ids import CustomerId, OrderId
 from bridge.settlement.tables import order_former_owner
 
 
 @dataclass(frozen=True, kw_only=True)
-class Share:
+class Share(TypedRow):
     """One customer's share of an order, in whole points."""
 
     customer_id: CustomerId | None
@@ -171,7 +171,7 @@ def read_former_owners(connection: Connection, order_ids: Collection[OrderId]) -
     query = select(order_former_owner).where(among(columns.order_id, list(order_ids))).order_by(columns.customer_id)
     found: dict[OrderId, list[Share]] = {}
     for row in connection.execute(query):
-        found.setdefault(OrderId(row.order_id), []).append(_share(row))
+        found.setdefault(OrderId(row.order_id), []).append(Share.from_row(row))
     return found
 
 
@@ -180,25 +180,8 @@ def write_former_owners(connection: Connection, shares: Mapping[OrderId, Iterabl
     if not shares:
         return
     connection.execute(delete(order_former_owner).where(among(order_former_owner.c.order_id, list(shares))))
-    rows = [
-        {
-            "order_id": order_id,
-            "customer_id": share.customer_id,
-            "first": share.first,
-            "booked": share.booked,
-            "waived": share.waived,
-            "expired": share.expired,
-            "taken_back": share.taken_back,
-            "unearned": share.unearned,
-        }
-        for order_id, found in shares.items()
-        for share in found
-    ]
+    rows = [{"order_id": order_id, **share.columns()} for order_id, of_order in shares.items() for share in of_order]
     insert_rows(connection, order_former_owner, rows)
-
-
-def _share(row: Row[Any]) -> Share:
-    return Share(**{name: value for name, value in row._mapping.items() if name != "order_id"})
 
 
 def add_share(share: Share, other: Share) -> Share:

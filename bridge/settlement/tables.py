@@ -20,6 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from bridge.db import metadata
+from bridge.db.types import EnumText, one_of
 
 order_settlement = Table(
     "order_settlement",
@@ -62,8 +63,8 @@ order_settlement = Table(
     # Money spent on it by the programme's basis, less what was returned, and its currency. Tiers may be measured by it.
     Column("spent", Numeric),
     Column("currency_code", Text),
-    # Whether it is paid and not canceled, which referrals wait for. Null on rows from before this was stored.
-    Column("paid", Boolean),
+    # Whether it is paid and not canceled, which referrals wait for.
+    Column("paid", Boolean, nullable=False, server_default="false"),
     # Its customer's tier at the first settlement: `name` and `factor`.
     Column("tier", JSONB(none_as_null=True)),
     # Points in `guest_escrow` for this order; they are in no customer's ledger.
@@ -80,7 +81,7 @@ order_settlement = Table(
     Column("unpaid", Boolean, nullable=False, server_default="false"),
     # Why it earns nothing, or less than it is worth, in plain words.
     Column("note", Text),
-    # The number that the shopper knows the order by. Null on rows from before this was stored.
+    # The number that the shopper knows the order by. Null if no snapshot had one.
     Column("order_number", Text),
     Column("placed_at", DateTime(timezone=True)),
     Column("updated_at", DateTime(timezone=True)),
@@ -126,6 +127,17 @@ class EscrowState(StrEnum):
     EXPIRED = "expired"
 
 
+class Proof(StrEnum):
+    """How a customer proved that a guest's order was theirs."""
+
+    TRANSFER = "transfer"
+    """The order was transferred to them in Medusa, which the owner of its e-mail had to accept."""
+    REGISTRATION = "registration"
+    """Their account has its e-mail, in a shop that verifies e-mails (`guests.claim`)."""
+    SUPPORT = "support"
+    """They proved it to the shop's support, who claimed it for them."""
+
+
 guest_escrow = Table(
     "guest_escrow",
     metadata,
@@ -134,16 +146,16 @@ guest_escrow = Table(
     Column("email_hash", LargeBinary),
     # The guest was erased: later facts of the order must not bring the hash back.
     Column("forgotten", Boolean, nullable=False, server_default="false"),
-    Column("state", Text, nullable=False),
+    Column("state", EnumText(EscrowState), nullable=False),
     Column("dust", BigInteger, nullable=False),
     # Who claimed it, and how they proved that the order was theirs.
     Column("customer_id", Text),
-    Column("proof", Text),
+    Column("proof", EnumText(Proof)),
     Column("claimed_at", DateTime(timezone=True)),
     Column("placed_at", DateTime(timezone=True), nullable=False),
     Column("expires_at", DateTime(timezone=True), nullable=False),
     Column("updated_at", DateTime(timezone=True), nullable=False),
-    CheckConstraint("state IN ('waiting', 'claimed', 'expired')", name="state"),
+    one_of("state", EscrowState),
     CheckConstraint("dust >= 0 AND (state = 'waiting' OR dust = 0)", name="only_waiting_dust"),
     CheckConstraint("(state = 'claimed') = (customer_id IS NOT NULL)", name="claimed_by_somebody"),
     CheckConstraint("state = 'waiting' OR email_hash IS NULL", name="no_hash_without_need"),
@@ -172,7 +184,7 @@ proved_email = Table(
     metadata,
     Column("email_hash", LargeBinary, primary_key=True),
     Column("customer_id", Text, nullable=False, index=True),
-    Column("proof", Text, nullable=False),
+    Column("proof", EnumText(Proof), nullable=False),
     Column("actor", Text, nullable=False),
     Column("proved_at", DateTime(timezone=True), nullable=False),
 )
@@ -243,6 +255,19 @@ referral = Table(
 )
 
 
+class ForecastOutcome(StrEnum):
+    KEPT = "kept"
+    """The order earned what the quote said."""
+    CART_CHANGED = "cart_changed"
+    """The order has other lines, prices, codes or shipping than the cart when it was quoted."""
+    RULES_CHANGED = "rules_changed"
+    """Another version of the rules was in force when the order was placed."""
+    OTHER_ORDERS = "other_orders"
+    """Other orders of the customer changed their tier, or what limits allow."""
+    UNEXPLAINED = "unexplained"
+    """None of these: a fault."""
+
+
 # The last quote of each cart, and whether its order earned what the quote said.
 cart_forecast = Table(
     "cart_forecast",
@@ -255,10 +280,10 @@ cart_forecast = Table(
     Column("cart_hash", Text, nullable=False),
     Column("tier", Text),
     Column("quoted_at", DateTime(timezone=True), nullable=False),
-    # The order that the cart became, what it earned at first, and what came of the forecast: `ForecastOutcome`.
+    # The order that the cart became, what it earned at first, and what came of the forecast.
     Column("order_id", Text),
     Column("earned", BigInteger),
-    Column("outcome", Text),
+    Column("outcome", EnumText(ForecastOutcome)),
     Column("settled_at", DateTime(timezone=True)),
     Index(None, "quoted_at"),
     Index("ix_cart_forecast_settled_at", "settled_at", "outcome", postgresql_where=text("settled_at IS NOT NULL")),

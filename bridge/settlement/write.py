@@ -17,7 +17,7 @@ from bridge.ledger.store import open_accounts, save, spent_lots, taken_lots
 from bridge.medusa.currencies import amount_to_pay
 from bridge.observability.tracing import span
 from bridge.redemptions.capture import book_use, first_uses, report_second_use
-from bridge.redemptions.tables import State
+from bridge.redemptions.tables import RedemptionState
 from bridge.settlement.booking import Booking
 from bridge.settlement.compute import OrderPlan, Plan
 from bridge.settlement.earning_limits import OVER_THE_LIMIT, LimitedOrder
@@ -123,7 +123,7 @@ def _open_accounts(connection: Connection, plan: Plan, now: datetime) -> _Accoun
         (quick if _only_earns(order) else whole).update(_customers(order))
         for redemption in order.loaded.redemptions:
             if redemption.id not in spent:
-                captured = redemption.state is State.CAPTURED
+                captured = redemption.state is RedemptionState.CAPTURED
                 spent[redemption.id] = spent_lots(connection, redemption.customer_id, redemption.id) if captured else {}
     if not whole:
         return _Accounts(by_customer=open_accounts(connection, quick, lots=False), pools={}, spent=spent, taken={})
@@ -169,7 +169,16 @@ def _taken(connection: Connection, plan: Plan) -> dict[OrderId, dict[CustomerId,
 
 def _post_order(connection: Connection, order: OrderPlan, accounts: _Accounts, now: datetime) -> OrderPlan:
     loaded = order.loaded
-    booking = loaded.booking(taken=accounts.taken.get(order.order_id), pools=accounts.pools, now=now)
+    booking = Booking(
+        order_id=order.order_id,
+        placed_at=loaded.order.placed_at,
+        changed_at=loaded.order.updated_at,
+        version=loaded.version,
+        unpaid=loaded.unpaid,
+        now=now,
+        taken=accounts.taken.get(order.order_id, {}),
+        pools=accounts.pools,
+    )
     settled = _post_shares(order, booking, accounts)
     for share in (settled.shares.own, *settled.shares.former):
         accounts.note(order.order_id, share)

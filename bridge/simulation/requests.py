@@ -13,11 +13,12 @@ from typing import Any
 
 import structlog
 from pydantic_core import to_jsonable_python
-from sqlalchemy import Connection, Row, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, delete, func, insert, or_, select, update
 
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.db.advisory_locks import lock_names
+from bridge.db.rows import TypedRow
 from bridge.errors import Conflict, DustError, NotFound, Unavailable
 from bridge.ids import new_id
 from bridge.medusa.client import Medusa
@@ -56,7 +57,7 @@ class UnknownSimulation(NotFound):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Simulation:
+class Simulation(TypedRow):
     """A requested simulation. `result` is as `compare.as_document` returns it."""
 
     id: str
@@ -71,10 +72,6 @@ class Simulation:
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
-
-    @classmethod
-    def from_row(cls, row: Row[Any]) -> "Simulation":
-        return cls(**{**row._mapping, "state": SimulationState(row.state)})
 
 
 def request_simulation(

@@ -6,6 +6,7 @@ from sqlalchemy import CheckConstraint, Column, DateTime, Index, Integer, Table,
 from sqlalchemy.dialects.postgresql import JSONB
 
 from bridge.db import metadata
+from bridge.db.types import EnumText, one_of
 
 
 class SimulationState(StrEnum):
@@ -21,7 +22,7 @@ programme_simulation = Table(
     "programme_simulation",
     metadata,
     Column("id", Text, primary_key=True),
-    Column("state", Text, nullable=False),
+    Column("state", EnumText(SimulationState), nullable=False),
     # The programme to compare with the one in force, and when the compared orders were placed.
     Column("document", JSONB, nullable=False),
     Column("since", DateTime(timezone=True), nullable=False),
@@ -35,7 +36,7 @@ programme_simulation = Table(
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("started_at", DateTime(timezone=True)),
     Column("finished_at", DateTime(timezone=True)),
-    CheckConstraint("state IN ('pending', 'running', 'done', 'failed')", name="state"),
+    one_of("state", SimulationState),
     CheckConstraint("(state = 'done') = (result IS NOT NULL)", name="result"),
     Index("ix_programme_simulation_open", "created_at", postgresql_where=text("state IN ('pending', 'running')")),
 )

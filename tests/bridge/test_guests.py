@@ -21,8 +21,7 @@ from bridge.operations.audit import audit
 from bridge.reports.liability import liability
 from bridge.settlement.claims import Claimed, claim_orders, waiting_for
 from bridge.settlement.emails import email_hash_key, hash_email, normalise_email, replace_key
-from bridge.settlement.escrow import Proof
-from bridge.settlement.tables import EscrowState
+from bridge.settlement.tables import EscrowState, Proof
 from tests.support import clock, tokens
 from tests.support.deliveries import deliver
 from tests.support.guests import EMAIL, deliver_customer_event, escrow, guest, register

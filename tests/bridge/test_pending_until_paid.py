@@ -15,7 +15,7 @@ from bridge.ledger.merges import merge_customers
 from bridge.ledger.scheduled import post_due_lots
 from bridge.medusa.client import get_medusa
 from bridge.settlement.claims import claim_orders
-from bridge.settlement.escrow import Proof
+from bridge.settlement.tables import Proof
 from tests.support import tokens
 from tests.support.medusa import FakeMedusa
 from tests.support.orders import PLACED, line, order

@@ -22,7 +22,7 @@ from bridge.medusa.orders import read_order
 from bridge.redemptions import lifecycle
 from bridge.redemptions.repository import Redemption, lock_redemption, store_code_use
 from bridge.redemptions.states import TRANSITIONS, RedemptionEvent, TransitionNotAllowed
-from bridge.redemptions.tables import RedemptionKind, State
+from bridge.redemptions.tables import RedemptionKind, RedemptionState
 from tests.support import orders
 from tests.support.redemptions import code_for, redemption
 
@@ -85,32 +85,32 @@ STEPS: Mapping[RedemptionEvent, Step] = {
     RedemptionEvent.REOPEN: delete_order,
     RedemptionEvent.UNDO: spend_and_delete_order,
 }
-BEFORE: Mapping[State, list[RedemptionEvent]] = {
-    State.PENDING: [],
-    State.ACTIVE: [RedemptionEvent.ACTIVATE],
-    State.CAPTURED: [RedemptionEvent.ACTIVATE, RedemptionEvent.CAPTURE],
-    State.RELEASED: [RedemptionEvent.ACTIVATE, RedemptionEvent.RELEASE],
-    State.FAILED: [RedemptionEvent.FAIL],
+BEFORE: Mapping[RedemptionState, list[RedemptionEvent]] = {
+    RedemptionState.PENDING: [],
+    RedemptionState.ACTIVE: [RedemptionEvent.ACTIVATE],
+    RedemptionState.CAPTURED: [RedemptionEvent.ACTIVATE, RedemptionEvent.CAPTURE],
+    RedemptionState.RELEASED: [RedemptionEvent.ACTIVATE, RedemptionEvent.RELEASE],
+    RedemptionState.FAILED: [RedemptionEvent.FAIL],
 }
 # Balance, held points and captured points after each event.
-AFTER: Mapping[tuple[State, RedemptionEvent], tuple[int, int, int]] = {
-    (State.PENDING, RedemptionEvent.REQUEST_RELEASE): (GIVEN, HELD, 0),
-    (State.PENDING, RedemptionEvent.ACTIVATE): (GIVEN, HELD, 0),
-    (State.PENDING, RedemptionEvent.CAPTURE): (GIVEN - USED, 0, USED),
-    (State.PENDING, RedemptionEvent.RELEASE): (GIVEN, 0, 0),
-    (State.PENDING, RedemptionEvent.FAIL): (GIVEN, 0, 0),
-    (State.ACTIVE, RedemptionEvent.REQUEST_RELEASE): (GIVEN, HELD, 0),
-    (State.ACTIVE, RedemptionEvent.CAPTURE): (GIVEN - USED, 0, USED),
-    (State.ACTIVE, RedemptionEvent.RELEASE): (GIVEN, 0, 0),
-    (State.ACTIVE, RedemptionEvent.FAIL): (GIVEN, 0, 0),
-    (State.CAPTURED, RedemptionEvent.REQUEST_RELEASE): (GIVEN - USED, 0, USED),
-    (State.CAPTURED, RedemptionEvent.CHANGE_USE): (GIVEN - USED + 100, 0, USED - 100),
-    (State.CAPTURED, RedemptionEvent.LATE_USE): (GIVEN - USED - 100, 0, USED + 100),
-    (State.CAPTURED, RedemptionEvent.REOPEN): (GIVEN, HELD, 0),
+AFTER: Mapping[tuple[RedemptionState, RedemptionEvent], tuple[int, int, int]] = {
+    (RedemptionState.PENDING, RedemptionEvent.REQUEST_RELEASE): (GIVEN, HELD, 0),
+    (RedemptionState.PENDING, RedemptionEvent.ACTIVATE): (GIVEN, HELD, 0),
+    (RedemptionState.PENDING, RedemptionEvent.CAPTURE): (GIVEN - USED, 0, USED),
+    (RedemptionState.PENDING, RedemptionEvent.RELEASE): (GIVEN, 0, 0),
+    (RedemptionState.PENDING, RedemptionEvent.FAIL): (GIVEN, 0, 0),
+    (RedemptionState.ACTIVE, RedemptionEvent.REQUEST_RELEASE): (GIVEN, HELD, 0),
+    (RedemptionState.ACTIVE, RedemptionEvent.CAPTURE): (GIVEN - USED, 0, USED),
+    (RedemptionState.ACTIVE, RedemptionEvent.RELEASE): (GIVEN, 0, 0),
+    (RedemptionState.ACTIVE, RedemptionEvent.FAIL): (GIVEN, 0, 0),
+    (RedemptionState.CAPTURED, RedemptionEvent.REQUEST_RELEASE): (GIVEN - USED, 0, USED),
+    (RedemptionState.CAPTURED, RedemptionEvent.CHANGE_USE): (GIVEN - USED + 100, 0, USED - 100),
+    (RedemptionState.CAPTURED, RedemptionEvent.LATE_USE): (GIVEN - USED - 100, 0, USED + 100),
+    (RedemptionState.CAPTURED, RedemptionEvent.REOPEN): (GIVEN, HELD, 0),
     # 700 were spent elsewhere, and the 300 that come back are fewer than the 500 that the code is for.
-    (State.CAPTURED, RedemptionEvent.UNDO): (USED, 0, 0),
-    (State.RELEASED, RedemptionEvent.LATE_USE): (GIVEN - 100, 0, 100),
-    (State.FAILED, RedemptionEvent.LATE_USE): (GIVEN - 100, 0, 100),
+    (RedemptionState.CAPTURED, RedemptionEvent.UNDO): (USED, 0, 0),
+    (RedemptionState.RELEASED, RedemptionEvent.LATE_USE): (GIVEN - 100, 0, 100),
+    (RedemptionState.FAILED, RedemptionEvent.LATE_USE): (GIVEN - 100, 0, 100),
 }
 
 
@@ -131,16 +131,17 @@ def read() -> tuple[Redemption, tuple[int, int, int]]:
     return row, (balance.balance, balance.held, row.dust_captured)
 
 
-def bring_to(state: State) -> None:
+def bring_to(state: RedemptionState) -> None:
     new = replace(
-        redemption(RedemptionKind.FIXED, code_for(HELD)), state=State.PENDING, created_at=now(), expires_at=now()
+        redemption(RedemptionKind.FIXED, code_for(HELD)),
+        state=RedemptionState.PENDING,
+        created_at=now(),
+        expires_at=now(),
     )
     with transaction() as connection:
         account = open_accounts(connection, [new.customer_id])[new.customer_id]
         post(account, GIVEN)
-        lifecycle.create(
-            connection, account, new, idempotency_key="key", request_hash="hash", first_response={}, now=now()
-        )
+        lifecycle.create(connection, account, new, idempotency_key="key", request_hash="hash", now=now())
         save(connection, [account])
     for event in BEFORE[state]:
         apply(STEPS[event])
@@ -150,10 +151,10 @@ def bring_to(state: State) -> None:
 @pytest.mark.usefixtures("settings")
 @pytest.mark.parametrize(
     ("state", "event"),
-    list(itertools.product(State, RedemptionEvent)),
+    list(itertools.product(RedemptionState, RedemptionEvent)),
     ids=lambda value: value.value if value else None,
 )
-def test_each_event_in_each_state(state: State, event: RedemptionEvent) -> None:
+def test_each_event_in_each_state(state: RedemptionState, event: RedemptionEvent) -> None:
     bring_to(state)
     before = read()
     if (state, event) in TRANSITIONS:
@@ -172,16 +173,16 @@ def test_each_event_in_each_state(state: State, event: RedemptionEvent) -> None:
 
 
 def test_an_order_that_was_canceled_before_it_was_booked_releases_the_points(settings: object) -> None:
-    bring_to(State.ACTIVE)
+    bring_to(RedemptionState.ACTIVE)
     apply(lambda connection, account, row: capture(connection, account, row, 0))
     row, figures = read()
-    assert (row.state, row.order_id) == (State.RELEASED, ORDER.id)
+    assert (row.state, row.order_id) == (RedemptionState.RELEASED, ORDER.id)
     assert figures == (GIVEN, 0, 0)
 
 
 @pytest.mark.parametrize("event", RedemptionEvent)
-@pytest.mark.parametrize("state", State)
-def test_the_table_decides(state: State, event: RedemptionEvent) -> None:
+@pytest.mark.parametrize("state", RedemptionState)
+def test_the_table_decides(state: RedemptionState, event: RedemptionEvent) -> None:
     row = replace(redemption(RedemptionKind.FIXED, code_for(HELD)), state=state)
     if (state, event) in TRANSITIONS:
         assert lifecycle.state_after(row, event) is TRANSITIONS[state, event]

@@ -28,7 +28,7 @@ from bridge.redemptions.medusa_sync import advance
 from bridge.redemptions.pricing.terms import MAX_UNITS
 from bridge.redemptions.repository import due_redemptions, lock_redemption, save_redemption
 from bridge.redemptions.service import MAX_OPEN_REDEMPTIONS
-from bridge.redemptions.tables import State
+from bridge.redemptions.tables import RedemptionState
 from tests.support import tokens
 from tests.support.admin_api import reason_for_the_shop
 from tests.support.clock import moved
@@ -627,7 +627,7 @@ def test_two_workers_on_one_redemption_make_one_promotion(api: TestClient, medus
     give(500)
     redemption_id = redeem(api, FIVE_EUR).json()["redemption"]["id"]
 
-    def try_it(_: int) -> State | None:
+    def try_it(_: int) -> RedemptionState | None:
         try:
             return advance(redemption_id, get_medusa()).redemption.state
         except Unavailable:
@@ -635,7 +635,7 @@ def test_two_workers_on_one_redemption_make_one_promotion(api: TestClient, medus
 
     with ThreadPoolExecutor(8) as pool:
         outcomes = list(pool.map(try_it, range(8)))
-    assert State.ACTIVE in outcomes
+    assert RedemptionState.ACTIVE in outcomes
     assert len(medusa.promotions) == 1
 
 
@@ -649,4 +649,4 @@ def test_a_lease_left_by_a_dead_worker_runs_out(api: TestClient, medusa: FakeMed
     with pytest.raises(Unavailable):
         advance(redemption_id, get_medusa())
     with moved(timedelta(seconds=91)):
-        assert advance(redemption_id, get_medusa()).redemption.state is State.ACTIVE
+        assert advance(redemption_id, get_medusa()).redemption.state is RedemptionState.ACTIVE

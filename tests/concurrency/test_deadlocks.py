@@ -34,7 +34,7 @@ from bridge.medusa.orders import read_order
 from bridge.operations.audit import audit
 from bridge.queue.enqueue import OUTGOING_EXPIRING, OUTGOING_SEND
 from bridge.redemptions.repository import due_redemptions, list_redemptions
-from bridge.redemptions.tables import State
+from bridge.redemptions.tables import RedemptionState
 from bridge.settlement.referral_codes import own_code, state_code
 from bridge.settlement.settle import settle_orders
 from tests.support import clock, tokens
@@ -104,7 +104,7 @@ class Crowd:
     def using_a_code(self, connection: Connection, life: Life) -> dict[str, Any]:
         """The order, paid for with dust: with a code of its customer's, if there is an open one."""
         who = CustomerId(life.customer_id)
-        open_ones = list_redemptions(connection, customer_id=who, state=State.ACTIVE, limit=5)
+        open_ones = list_redemptions(connection, customer_id=who, state=RedemptionState.ACTIVE, limit=5)
         if not open_ones:
             return life.newest
         code = self.chance.choice(open_ones).codes[0]

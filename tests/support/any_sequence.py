@@ -37,7 +37,7 @@ from bridge.operations.audit import audit
 from bridge.programme.rules import Programme
 from bridge.programme.versions import add_version
 from bridge.redemptions.repository import Redemption
-from bridge.redemptions.tables import OPEN_STATES, State, dust_redemption
+from bridge.redemptions.tables import OPEN_STATES, RedemptionState, dust_redemption
 from bridge.settlement.settle import settle_orders
 from tests.support.medusa import FakeMedusa
 from tests.support.orders import PLACED
@@ -224,7 +224,7 @@ class AnySequence(RuleBasedStateMachine):
     @rule(target=withdrawn, redemption=consumes(active))
     def release(self, redemption: Redemption) -> Redemption:
         self.touched = True
-        assert release_redemption(redemption).state is State.RELEASED
+        assert release_redemption(redemption).state is RedemptionState.RELEASED
         self.released(redemption)
         return redemption
 

@@ -7,12 +7,10 @@ from bridge.clock import now
 from bridge.db import transaction
 from bridge.ids import CustomerId, ProductId
 from bridge.medusa.client import get_medusa
-from bridge.programme.versions import current_version
 from bridge.redemptions.medusa_sync import advance
-from bridge.redemptions.pricing.terms import discount_terms
 from bridge.redemptions.repository import Code, Redemption
-from bridge.redemptions.service import Request, create_redemption, request_release
-from bridge.redemptions.tables import RedemptionKind, State
+from bridge.redemptions.service import Request, redeem, request_release
+from bridge.redemptions.tables import RedemptionKind, RedemptionState
 from tests.support.orders import PLACED
 
 
@@ -26,7 +24,7 @@ def redemption(kind: RedemptionKind, *codes: Code) -> Redemption:
     return Redemption(
         id="dred_1",
         customer_id=CustomerId("cus_1"),
-        state=State.ACTIVE,
+        state=RedemptionState.ACTIVE,
         kind=kind,
         dust=sum(code.dust for code in codes),
         dust_captured=0,
@@ -50,22 +48,10 @@ def redemption(kind: RedemptionKind, *codes: Code) -> Redemption:
 
 def redeem_points(customer_id: CustomerId, dust: int, *, key: str) -> Redemption:
     """Hold points for a discount in euros, and make its promotion. Raises `Conflict` when there are too few."""
-    request = Request(customer_id=customer_id, idempotency_key=key, request_hash="same", cart_id=None)
-    made: list[Redemption] = []
-    with transaction() as connection:
-        version = current_version(connection)
-        create_redemption(
-            connection,
-            request,
-            terms_for=lambda available: discount_terms(
-                version.programme.redeem, dust=dust, currency_code="eur", available=available, basket=None
-            ),
-            response_for=lambda redemption: (made.append(redemption), {})[1],
-            version=version,
-            now=now(),
-        )
-    advance(made[0].id, get_medusa())
-    return made[0]
+    request = Request(customer_id=customer_id, idempotency_key=key, request_hash="same", dust=dust, currency_code="eur")
+    made = redeem(request, get_medusa())
+    advance(made.id, get_medusa())
+    return made
 
 
 def release_redemption(redemption: Redemption) -> Redemption:

@@ -8,14 +8,14 @@ from pydantic import BaseModel, Field
 
 from bridge.api.admin.routing import admin_router
 from bridge.api.store.balance import BalanceResponse, balance_view
-from bridge.api.store.transactions import TransactionList, TransactionResponse, transaction_list, transaction_view
+from bridge.api.store.transactions import TransactionList, TransactionResponse, transaction_list
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.http.auth import AdminOperator
 from bridge.http.idempotency_header import idempotency_key
 from bridge.http.paging import Cursor, Limit, Listing, decode_number_cursor
 from bridge.http.problems import describe_problems
-from bridge.http.schemas import Body, PathId, Text
+from bridge.http.schemas import Body, FromAttributes, PathId, Text
 from bridge.ids import CustomerId
 from bridge.inbox.erasure import erase_customer
 from bridge.ledger.adjust import adjust_balance
@@ -54,13 +54,13 @@ def read_customer_transactions(
     return transaction_list(rows, limit)
 
 
-class LotPartResponse(BaseModel):
+class LotPartResponse(FromAttributes):
     lot_id: str
     dust: int
     expires_at: datetime | None
 
 
-class StepResponse(BaseModel):
+class StepResponse(FromAttributes):
     sentence: str
     transaction_id: str
     amount: int
@@ -86,10 +86,7 @@ def explain_customer(customer_id: PathId) -> ExplanationResponse:
     return ExplanationResponse(
         balance=balance_view(found.balance, found.tier),
         summary=list(found.summary),
-        steps=[
-            StepResponse(**{**vars(step), "lots": [LotPartResponse(**vars(part)) for part in step.lots]})
-            for step in found.steps
-        ],
+        steps=found.steps,
     )
 
 
@@ -139,4 +136,4 @@ def adjust(
             actor=who.id,
             now=now(),
         )
-    return transaction_view(row)
+    return TransactionResponse.model_validate(row)

@@ -15,14 +15,14 @@ from bridge.api.admin.routing import admin_router
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.http.auth import AdminOperator
-from bridge.http.paging import Cursor, Limit, Listing, decode_cursor, encode_cursor
+from bridge.http.paging import Cursor, Limit, Listing, decode_cursor, split_page
 from bridge.http.problems import describe_problems
-from bridge.http.schemas import Body, EventId, Id
-from bridge.inbox.history import Outcome, read_history
-from bridge.inbox.listing import EventSummary, list_events, list_failure_causes, read_event_row
+from bridge.http.schemas import Body, EventId, FromAttributes, Id
+from bridge.inbox.history import read_history
+from bridge.inbox.listing import list_events, list_failure_causes, read_event_row
 from bridge.inbox.retry import retry_all, retry_event
 from bridge.inbox.selection import EventFilter
-from bridge.inbox.tables import EventState
+from bridge.inbox.tables import EventState, Outcome
 from bridge.queue.enqueue import INBOX_DRAIN, wake
 
 router = admin_router()
@@ -30,7 +30,7 @@ router = admin_router()
 _MAX_CAUSES = 100
 
 
-class EventResponse(BaseModel):
+class EventResponse(FromAttributes):
     id: str
     type: str
     subject: str | None
@@ -45,7 +45,7 @@ class EventResponse(BaseModel):
     handled_at: datetime | None
 
 
-class AttemptResponse(BaseModel):
+class AttemptResponse(FromAttributes):
     at: datetime
     outcome: Outcome
     attempt: int = Field(description="Number of the attempt, counted from the last requested retry")
@@ -64,7 +64,7 @@ class EventList(BaseModel):
     next_cursor: str | None
 
 
-class CauseResponse(BaseModel):
+class CauseResponse(FromAttributes):
     """Failed events with the same type and error code."""
 
     type: str
@@ -119,8 +119,8 @@ def read_events(
     only = EventFilter(state=state, type=type, subject=subject, code=code, since=since, until=until)
     with transaction() as connection:
         found = list_events(connection, only, before=decode_cursor(Listing.EVENTS, cursor), limit=limit + 1)
-    following = encode_cursor(Listing.EVENTS, found[limit - 1].position if len(found) > limit else None)
-    return EventList(events=[_event(each) for each in found[:limit]], next_cursor=following)
+    page, following = split_page(Listing.EVENTS, found, limit, lambda event: event.position)
+    return EventList(events=page, next_cursor=following)
 
 
 @router.post("/events/retry", name="retry_events", status_code=202, responses=describe_problems(400, 422))
@@ -137,9 +137,7 @@ def retry_many(who: AdminOperator, body: RetryRequest | None = None) -> RetryMan
 def read_causes() -> CauseList:
     """Return why events have failed, the most frequent cause first, with the number of events of each."""
     with transaction() as connection:
-        return CauseList(
-            causes=[CauseResponse(**vars(each)) for each in list_failure_causes(connection, limit=_MAX_CAUSES)]
-        )
+        return CauseList(causes=list_failure_causes(connection, limit=_MAX_CAUSES))
 
 
 @router.get("/events/{event_id}", responses=describe_problems(404, 422))
@@ -149,9 +147,9 @@ def read_one_event(event_id: EventId) -> EventDetail:
         event = read_event_row(connection, event_id)
         history = read_history(connection, event_id)
     return EventDetail(
-        **_event(event).model_dump(),
+        **EventResponse.model_validate(event).model_dump(),
         body=event.payload.decode("utf-8", "replace"),
-        history=[AttemptResponse(**vars(attempt)) for attempt in history],
+        history=history,
     )
 
 
@@ -164,7 +162,3 @@ def retry(event_id: EventId, who: AdminOperator) -> RetryResponse:
         wake(INBOX_DRAIN)
     message = "It will be handled again." if retried else "Nothing to do: it has not failed."
     return RetryResponse(id=event_id, retried=retried, message=message)
-
-
-def _event(event: EventSummary) -> EventResponse:
-    return EventResponse(**{name: getattr(event, name) for name in EventResponse.model_fields})

@@ -9,15 +9,15 @@ from bridge.api.admin.routing import admin_router
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.http.auth import AdminOperator
-from bridge.http.paging import Cursor, Limit, Listing, decode_cursor, encode_cursor
+from bridge.http.paging import Cursor, Limit, Listing, decode_cursor, split_page
 from bridge.http.problems import describe_problems
-from bridge.http.schemas import Body, Id, PathId
+from bridge.http.schemas import Body, FromAttributes, Id, PathId
 from bridge.ids import CustomerId, OrderId
 from bridge.inbox.customers import claim_by_support
 from bridge.ledger.merges import merge_customers, merges_of, unmerge_customer
 from bridge.reports.explain import explain_escrow
-from bridge.settlement.escrow import Escrow, Proof, list_escrows, read_escrow, read_waiting
-from bridge.settlement.tables import EscrowState
+from bridge.settlement.escrow import list_escrows, read_escrow, read_waiting
+from bridge.settlement.tables import EscrowState, Proof
 
 router = admin_router()
 
@@ -27,7 +27,7 @@ Email = Annotated[
 ]
 
 
-class EscrowResponse(BaseModel):
+class EscrowResponse(FromAttributes):
     order_id: str
     state: EscrowState
     dust: int = Field(description="Points in escrow now; 0 once they are claimed or expired")
@@ -56,12 +56,8 @@ def read_escrows(limit: Limit = 20, cursor: Cursor = None, state: EscrowState | 
         waiting = read_waiting(connection)
         before = decode_cursor(Listing.ESCROWS, cursor)
         found = list_escrows(connection, state=state, before=before, limit=limit + 1)
-    return EscrowList(
-        waiting_orders=waiting.orders,
-        waiting_dust=waiting.dust,
-        escrows=[EscrowResponse(**_escrow(each)) for each in found[:limit]],
-        next_cursor=encode_cursor(Listing.ESCROWS, found[limit - 1].order_id if len(found) > limit else None),
-    )
+    page, following = split_page(Listing.ESCROWS, found, limit, lambda escrow: escrow.order_id)
+    return EscrowList(waiting_orders=waiting.orders, waiting_dust=waiting.dust, escrows=page, next_cursor=following)
 
 
 @router.get("/escrow/{order_id}", responses=describe_problems(404, 422))
@@ -70,11 +66,7 @@ def read_one_escrow(order_id: PathId) -> EscrowDetail:
     with transaction() as connection:
         found = read_escrow(connection, OrderId(order_id))
         sentences = explain_escrow(connection, found)
-    return EscrowDetail(**_escrow(found), sentences=sentences)
-
-
-def _escrow(escrow: Escrow) -> dict[str, object]:
-    return {name: getattr(escrow, name) for name in EscrowResponse.model_fields}
+    return EscrowDetail(**EscrowResponse.model_validate(found).model_dump(), sentences=sentences)
 
 
 class ClaimRequest(Body):
@@ -111,7 +103,7 @@ def claim(customer_id: PathId, body: ClaimRequest, who: AdminOperator) -> ClaimR
     )
 
 
-class MergeResponse(BaseModel):
+class MergeResponse(FromAttributes):
     id: str
     customer_id: str = Field(description="The account that was merged; it is empty afterwards")
     survivor_id: str = Field(description="The account that everything was moved to")
@@ -125,7 +117,7 @@ class MergeRequest(Body):
     into: Id
 
 
-class UnmergeResponse(BaseModel):
+class UnmergeResponse(FromAttributes):
     merge: MergeResponse
     brought: int = Field(
         description="All points that the account had brought, pending ones included; negative for debt"
@@ -141,9 +133,7 @@ class MergeList(BaseModel):
 def read_merges(customer_id: PathId) -> MergeList:
     """List every merge of this customer's account, undone ones included, oldest first."""
     with transaction() as connection:
-        return MergeList(
-            merges=[MergeResponse(**vars(each)) for each in merges_of(connection, CustomerId(customer_id))]
-        )
+        return MergeList(merges=merges_of(connection, CustomerId(customer_id)))
 
 
 @router.post("/customers/{customer_id}/merge", responses=describe_problems(400, 409, 422))
@@ -154,7 +144,7 @@ def merge(customer_id: PathId, body: MergeRequest, who: AdminOperator) -> MergeR
     """
     with transaction() as connection:
         done = merge_customers(connection, CustomerId(customer_id), CustomerId(body.into), actor=who.id, now=now())
-    return MergeResponse(**vars(done))
+    return MergeResponse.model_validate(done)
 
 
 @router.post("/customers/{customer_id}/unmerge", responses=describe_problems(409, 422))
@@ -162,4 +152,4 @@ def unmerge(customer_id: PathId, who: AdminOperator) -> UnmergeResponse:
     """Undo a merge. The points that this account had brought come back, unless they are spent or held."""
     with transaction() as connection:
         done = unmerge_customer(connection, CustomerId(customer_id), actor=who.id, now=now())
-    return UnmergeResponse(merge=MergeResponse(**vars(done.merge)), brought=done.brought, returned=done.returned)
+    return UnmergeResponse.model_validate(done)

@@ -6,7 +6,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, Field, model_validator
 
 from bridge.api.admin.routing import admin_router
-from bridge.api.store.orders import OwnOrderResponse, own_order_view
+from bridge.api.store.orders import OwnOrderResponse
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import NotFound
@@ -50,7 +50,7 @@ def read_order_points(order_id: PathId) -> OrderPointsResponse:
         points = read_any_order_points(connection, OrderId(order_id))
         explanation = explain_order(connection, OrderId(order_id))
     return OrderPointsResponse(
-        **own_order_view(points).model_dump(),
+        **OwnOrderResponse.model_validate(points).model_dump(),
         customer_id=points.customer_id,
         escrow=points.escrow,
         note=points.note,

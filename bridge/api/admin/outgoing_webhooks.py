@@ -9,13 +9,12 @@ from pydantic import BaseModel, Field
 from bridge.api.admin.routing import admin_router
 from bridge.clock import now
 from bridge.db import transaction
-from bridge.http.paging import Cursor, Limit, Listing, decode_number_cursor, encode_cursor
+from bridge.http.paging import Cursor, Limit, Listing, decode_number_cursor, split_page
 from bridge.http.problems import describe_problems
-from bridge.http.schemas import Id, PathId
+from bridge.http.schemas import FromAttributes, Id, PathId
 from bridge.ids import CustomerId
 from bridge.outgoing.outbox import OutgoingWebhookType
 from bridge.outgoing.queries import (
-    StoredWebhook,
     list_webhooks,
     read_deliveries,
     read_webhook,
@@ -28,7 +27,7 @@ from bridge.queue.enqueue import OUTGOING_SEND, wake
 router = admin_router("/outgoing-webhooks")
 
 
-class OutgoingWebhookResponse(BaseModel):
+class OutgoingWebhookResponse(FromAttributes):
     id: str = Field(description="The `webhook-id`; the same for all attempts")
     type: OutgoingWebhookType
     customer_id: str | None
@@ -40,7 +39,7 @@ class OutgoingWebhookResponse(BaseModel):
     delivered_at: datetime | None
 
 
-class DeliveryResponse(BaseModel):
+class DeliveryResponse(FromAttributes):
     at: datetime
     milliseconds: int
     status: int | None = Field(description="HTTP status of the response; null if there was none")
@@ -87,8 +86,8 @@ def read_outgoing_webhooks(
             before=decode_number_cursor(Listing.OUTGOING_WEBHOOKS, cursor),
             limit=limit + 1,
         )
-    following = encode_cursor(Listing.OUTGOING_WEBHOOKS, found[limit - 1].seq if len(found) > limit else None)
-    return OutgoingWebhookList(outgoing_webhooks=[_view(each) for each in found[:limit]], next_cursor=following)
+    page, following = split_page(Listing.OUTGOING_WEBHOOKS, found, limit, lambda webhook: webhook.seq)
+    return OutgoingWebhookList(outgoing_webhooks=page, next_cursor=following)
 
 
 @router.post("/retry", name="retry_outgoing_webhooks", status_code=202)
@@ -105,9 +104,8 @@ def read_outgoing_webhook(webhook_id: PathId) -> OutgoingWebhookDetail:
     """Return one webhook with its data and all attempts to deliver it."""
     with transaction() as connection:
         found, deliveries = read_webhook(connection, webhook_id), read_deliveries(connection, webhook_id)
-    return OutgoingWebhookDetail(
-        **_view(found).model_dump(), data=found.data, deliveries=[DeliveryResponse(**vars(each)) for each in deliveries]
-    )
+    summary = OutgoingWebhookResponse.model_validate(found).model_dump()
+    return OutgoingWebhookDetail(**summary, data=found.data, deliveries=deliveries)
 
 
 @router.post(
@@ -121,7 +119,3 @@ def retry(webhook_id: PathId) -> OutgoingWebhookRetry:
         wake(OUTGOING_SEND)
     message = "It will be sent again." if retried else "Nothing to do: it is waiting to be sent."
     return OutgoingWebhookRetry(id=webhook_id, retried=retried, message=message)
-
-
-def _view(found: StoredWebhook) -> OutgoingWebhookResponse:
-    return OutgoingWebhookResponse(**{name: getattr(found, name) for name in OutgoingWebhookResponse.model_fields})

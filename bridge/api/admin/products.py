@@ -17,13 +17,12 @@ from bridge.db import transaction
 from bridge.errors import FieldErrors, Unavailable
 from bridge.http.auth import AdminOperator
 from bridge.http.medusa_threads import FOR_OPERATORS
-from bridge.http.paging import Cursor, Limit, Listing, decode_cursor, encode_cursor
+from bridge.http.paging import Cursor, Limit, Listing, decode_cursor, split_page
 from bridge.http.problems import describe_problems
-from bridge.http.schemas import Body, Id, PathId
+from bridge.http.schemas import Body, FromAttributes, Id, PathId
 from bridge.ids import ProductId
 from bridge.medusa.client import get_medusa
 from bridge.products.settings import (
-    ProductSettings,
     Wanted,
     delete_product,
     list_products,
@@ -59,7 +58,7 @@ class ProductBatch(Body):
     products: Annotated[list[ProductBatchRequest], Field(min_length=1, max_length=1000)]
 
 
-class AdminProduct(BaseModel):
+class AdminProduct(FromAttributes):
     product_id: str
     dust_only: bool
     dust_price: int | None
@@ -88,8 +87,8 @@ def read_products(limit: Limit = 100, cursor: Cursor = None) -> AdminProductList
     """List the products with points settings, ordered by id."""
     with transaction() as connection:
         found = list_products(connection, limit=limit + 1, after=decode_cursor(Listing.PRODUCTS, cursor))
-    following = encode_cursor(Listing.PRODUCTS, found[limit - 1].product_id if len(found) > limit else None)
-    return AdminProductList(products=[_product(each) for each in found[:limit]], next_cursor=following)
+    page, following = split_page(Listing.PRODUCTS, found, limit, lambda product: product.product_id)
+    return AdminProductList(products=page, next_cursor=following)
 
 
 @router.post("/products", responses=describe_problems(400, 422, 503))
@@ -105,7 +104,7 @@ async def write_products(batch: ProductBatch, who: AdminOperator) -> AdminProduc
 def read_one_product(product_id: PathId) -> AdminProduct:
     """Return the points settings of one product."""
     with transaction() as connection:
-        return _product(read_product(connection, ProductId(product_id)))
+        return AdminProduct.model_validate(read_product(connection, ProductId(product_id)))
 
 
 @router.put("/products/{product_id}", responses=describe_problems(400, 422, 503))
@@ -148,8 +147,4 @@ def _set_products(batch: list[ProductBatchRequest], actor: str, fields: dict[str
             now=now(),
         )
     wake(PRODUCTS_MIRROR)
-    return [_product(each, warning if each.dust_price else None) for each in written]
-
-
-def _product(settings: ProductSettings, warning: str | None = None) -> AdminProduct:
-    return AdminProduct(**vars(settings), warning=warning)
+    return [AdminProduct(**vars(product), warning=warning if product.dust_price else None) for product in written]

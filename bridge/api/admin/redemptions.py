@@ -12,7 +12,7 @@ from bridge.http.problems import describe_problems
 from bridge.http.schemas import Id
 from bridge.ids import CustomerId
 from bridge.redemptions.repository import list_redemptions
-from bridge.redemptions.tables import State
+from bridge.redemptions.tables import RedemptionState
 
 router = admin_router()
 
@@ -21,7 +21,7 @@ router = admin_router()
 def read_redemptions(
     limit: Limit = 20,
     cursor: Cursor = None,
-    state: State | None = None,
+    state: RedemptionState | None = None,
     customer_id: Annotated[Id | None, Query()] = None,
 ) -> RedemptionList:
     """List the redemptions of all customers, newest first."""

@@ -13,7 +13,7 @@ from bridge.errors import field_error
 from bridge.http.auth import AdminOperator, Operator
 from bridge.http.medusa_threads import FOR_OPERATORS
 from bridge.http.problems import describe_problems
-from bridge.http.schemas import Body, PathId
+from bridge.http.schemas import Body, FromAttributes, PathId
 from bridge.queue.enqueue import SIMULATIONS_RUN, wake
 from bridge.redemptions.programme_document import read_document
 from bridge.simulation.requests import Simulation, read_simulation, request_simulation
@@ -75,7 +75,7 @@ class SimulationResult(BaseModel):
     )
 
 
-class SimulationResponse(BaseModel):
+class SimulationResponse(FromAttributes):
     id: str
     state: SimulationState
     since: datetime
@@ -97,7 +97,7 @@ async def simulate_programme(body: SimulationRequest, who: AdminOperator, respon
     simulation = await FOR_OPERATORS.run(_request, body, who)
     wake(SIMULATIONS_RUN)
     response.headers["Location"] = f"{router.prefix}/simulations/{simulation.id}"
-    return _view(simulation)
+    return SimulationResponse.model_validate(simulation)
 
 
 def _request(body: SimulationRequest, who: Operator) -> Simulation:
@@ -118,8 +118,4 @@ def _request(body: SimulationRequest, who: Operator) -> Simulation:
 def read_programme_simulation(simulation_id: PathId) -> SimulationResponse:
     """Return a simulation with its state, and its result once it is done."""
     with transaction() as connection:
-        return _view(read_simulation(connection, simulation_id))
-
-
-def _view(simulation: Simulation) -> SimulationResponse:
-    return SimulationResponse.model_validate(simulation, from_attributes=True)
+        return SimulationResponse.model_validate(read_simulation(connection, simulation_id))

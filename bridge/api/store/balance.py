@@ -13,6 +13,7 @@ from bridge.http.auth import Customer, customer_of
 from bridge.http.micro_batching import MicroBatcher
 from bridge.http.problems import describe_problems
 from bridge.http.queries import require_known_query
+from bridge.http.schemas import FromAttributes
 from bridge.ids import CustomerId
 from bridge.ledger.statements import Balance, read_balances, read_points
 from bridge.programme.tiers import TierBasis, format_needed, format_reached
@@ -21,12 +22,12 @@ from bridge.settlement.tiers import CustomerTier, read_tiers
 router = store_router()
 
 
-class ExpiringResponse(BaseModel):
+class ExpiringResponse(FromAttributes):
     amount: int
     expires_at: datetime
 
 
-class PendingLotResponse(BaseModel):
+class PendingLotResponse(FromAttributes):
     amount: int
     matures_at: datetime | None = Field(description="Null: when their order is paid")
 
@@ -52,7 +53,7 @@ class TierResponse(BaseModel):
     next: NextTierResponse | None
 
 
-class BalanceResponse(BaseModel):
+class BalanceResponse(FromAttributes):
     customer_id: str
     balance: int = Field(description="Points that the customer owns and that have matured")
     available: int = Field(description="Points that can be spent now: balance minus held")
@@ -66,16 +67,9 @@ class BalanceResponse(BaseModel):
 
 
 def balance_view(balance: Balance, tier: CustomerTier | None = None) -> BalanceResponse:
-    return BalanceResponse(
-        customer_id=balance.customer_id,
-        balance=balance.balance,
-        available=balance.available,
-        held=balance.held,
-        pending=balance.pending,
-        expiring=[ExpiringResponse(amount=each.amount, expires_at=each.expires_at) for each in balance.expiring],
-        pending_lots=[PendingLotResponse(amount=lot.amount, matures_at=lot.matures_at) for lot in balance.pending_lots],
-        tier=_tier_view(tier) if tier else None,
-    )
+    view = BalanceResponse.model_validate(balance)
+    view.tier = _tier_view(tier) if tier else None
+    return view
 
 
 def _tier_view(tier: CustomerTier) -> TierResponse:

@@ -8,11 +8,11 @@ from pydantic import BaseModel
 from bridge.api.store.routing import store_router
 from bridge.db import transaction
 from bridge.http.etag import cached
-from bridge.http.paging import Cursor, Limit, Listing, decode_cursor, encode_cursor
+from bridge.http.paging import Cursor, Limit, Listing, decode_cursor, split_page
 from bridge.http.problems import describe_problems
-from bridge.http.schemas import Id
+from bridge.http.schemas import FromAttributes, Id
 from bridge.ids import ProductId
-from bridge.products.settings import ProductSettings, list_products, read_products
+from bridge.products.settings import list_products, read_products
 
 router = store_router()
 
@@ -20,7 +20,7 @@ router = store_router()
 _MAX_PRODUCTS = 100
 
 
-class ProductResponse(BaseModel):
+class ProductResponse(FromAttributes):
     dust_only: bool
     dust_price: int | None
 
@@ -45,14 +45,9 @@ def read_dust_products(
     after, following = decode_cursor(Listing.PRODUCTS, cursor), None
     with transaction() as connection:
         if product_id:
-            found = read_products(connection, [ProductId(each) for each in product_id])
+            page = read_products(connection, [ProductId(each) for each in product_id])
         else:
             found = list_products(connection, limit=limit + 1, after=after)
-            following = encode_cursor(Listing.PRODUCTS, found[limit - 1].product_id) if len(found) > limit else None
-            found = found[:limit]
-    answer = ProductMap(products={each.product_id: _product_view(each) for each in found}, next_cursor=following)
+            page, following = split_page(Listing.PRODUCTS, found, limit, lambda product: product.product_id)
+    answer = ProductMap(products={product.product_id: product for product in page}, next_cursor=following)
     return cached(answer, if_none_match)
-
-
-def _product_view(settings: ProductSettings) -> ProductResponse:
-    return ProductResponse(dust_only=settings.dust_only, dust_price=settings.dust_price)

@@ -3,14 +3,13 @@
 import hashlib
 import json
 from collections import Counter
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from fastapi import Depends, Response
+from fastapi import Depends
 from pydantic import Field, field_validator, model_validator
 
 from bridge.api.store.redemptions import RedemptionEnvelope, own_redemption_view
 from bridge.api.store.routing import store_router
-from bridge.db import transaction
 from bridge.http.auth import Customer
 from bridge.http.idempotency_header import idempotency_key
 from bridge.http.medusa_threads import FOR_CUSTOMERS
@@ -24,7 +23,6 @@ from bridge.queue.enqueue import REDEMPTIONS_ADVANCE, wake
 from bridge.redemptions import service
 from bridge.redemptions.pricing.terms import MAX_UNITS
 from bridge.redemptions.repository import Redemption
-from bridge.redemptions.service import find_first_response
 
 router = store_router()
 
@@ -98,34 +96,19 @@ class RedemptionRequest(Body):
     def fingerprint(self) -> str:
         """Hash of the request: equal for equal requests, however their JSON is formatted."""
         body = self.model_dump(mode="json")
-        if self.reward_id is None:
-            # The hash from before rewards existed, so that older idempotency keys still find their response.
-            del body["reward_id"]
         return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
-@router.post(
-    "/redemptions",
-    status_code=202,
-    response_model=RedemptionEnvelope,
-    responses=describe_problems(400, 401, 404, 409, 422, 429, 503),
-)
+@router.post("/redemptions", status_code=202, responses=describe_problems(400, 401, 404, 409, 422, 429, 503))
 async def redeem(
     customer_id: Customer, body: RedemptionRequest, key: Annotated[str, Depends(idempotency_key)]
-) -> Response:
+) -> RedemptionEnvelope:
     """Hold points and create a promotion for them. Then GET the redemption with `wait` until it is active."""
-    return await FOR_CUSTOMERS.run(_redeem, customer_id, body, key)
+    redemption = await FOR_CUSTOMERS.run(_redeem, body.to_request(customer_id, key))
+    return RedemptionEnvelope(redemption=own_redemption_view(redemption))
 
 
-def _redeem(customer_id: CustomerId, body: RedemptionRequest, key: str) -> Response:
-    request = body.to_request(customer_id, key)
-    with transaction() as connection:
-        response = find_first_response(connection, request)
-    if response is None:
-        response = service.redeem(request, get_medusa(), response_for=_first_response)
-        wake(REDEMPTIONS_ADVANCE, response["redemption"]["id"])
-    return Response(json.dumps(response), 202, media_type="application/json")
-
-
-def _first_response(redemption: Redemption) -> dict[str, Any]:
-    return RedemptionEnvelope(redemption=own_redemption_view(redemption)).model_dump(mode="json")
+def _redeem(request: service.Request) -> Redemption:
+    redemption = service.redeem(request, get_medusa())
+    wake(REDEMPTIONS_ADVANCE, redemption.id)
+    return redemption

@@ -18,9 +18,9 @@ from bridge.errors import Unavailable
 from bridge.http.auth import Customer
 from bridge.http.medusa_threads import FOR_CUSTOMERS, MedusaBusy
 from bridge.http.micro_batching import MicroBatcher
-from bridge.http.paging import Cursor, Limit, Listing, decode_cursor, encode_cursor
+from bridge.http.paging import Cursor, Limit, Listing, decode_cursor, split_page
 from bridge.http.problems import describe_problems
-from bridge.http.schemas import Id, PathId
+from bridge.http.schemas import FromAttributes, Id, PathId
 from bridge.ids import CustomerId
 from bridge.inbox.reconcile import keep_orders
 from bridge.medusa.client import get_medusa
@@ -29,7 +29,7 @@ from bridge.queue.enqueue import INBOX_DRAIN, REDEMPTIONS_ADVANCE, wake
 from bridge.redemptions.medusa_sync import advance
 from bridge.redemptions.repository import Redemption, list_redemptions, pending_among, read_redemption
 from bridge.redemptions.service import AlreadyUsed, request_release
-from bridge.redemptions.tables import RedemptionKind, State
+from bridge.redemptions.tables import RedemptionKind, RedemptionState
 
 router = store_router()
 
@@ -37,7 +37,7 @@ LONGEST_WAIT_SECONDS = 30
 _LOOK_EVERY_SECONDS = 0.25
 
 
-class PromotionResponse(BaseModel):
+class PromotionResponse(FromAttributes):
     code: str
     promotion_id: str | None
     product_id: str | None
@@ -47,7 +47,7 @@ class PromotionResponse(BaseModel):
 class RedemptionResponse(BaseModel):
     id: str
     customer_id: str
-    state: State
+    state: RedemptionState
     kind: RedemptionKind
     dust: int = Field(description="Points held")
     dust_captured: int = Field(description="Points that an order used")
@@ -97,15 +97,7 @@ def redemption_view(redemption: Redemption) -> RedemptionResponse:
         reward_id=redemption.reward_id,
         percent=None if redemption.percent is None else f"{redemption.percent.normalize():f}",
         min_cart=amount_of(redemption, redemption.least_cart, ROUND_CEILING),
-        promotions=[
-            PromotionResponse(
-                code=code.code,
-                promotion_id=code.promotion_id,
-                product_id=code.product_id,
-                quantity=code.quantity,
-            )
-            for code in codes
-        ],
+        promotions=codes,
         code=codes[0].code if len(codes) == 1 else None,
         cart_id=redemption.cart_id,
         order_id=redemption.order_id,
@@ -117,19 +109,19 @@ def redemption_view(redemption: Redemption) -> RedemptionResponse:
 
 # The stored reason may quote Medusa and name carts and orders. Only the shop may see that.
 _REASONS_FOR_SHOPPERS = {
-    State.PENDING: "The code is not ready yet: the shop keeps trying.",
-    State.ACTIVE: "The code could not be put into the cart: please enter it there.",
-    State.FAILED: "The code could not be made. The points are available again.",
+    RedemptionState.PENDING: "The code is not ready yet: the shop keeps trying.",
+    RedemptionState.ACTIVE: "The code could not be put into the cart: please enter it there.",
+    RedemptionState.FAILED: "The code could not be made. The points are available again.",
 }
 
 
 def own_redemption_view(redemption: Redemption) -> RedemptionResponse:
     """The redemption for the customer: the reason is replaced by a sentence for shoppers."""
     view = redemption_view(redemption)
-    if redemption.reason is None or redemption.state is State.RELEASED:
+    if redemption.reason is None or redemption.state is RedemptionState.RELEASED:
         return view
     reason = _REASONS_FOR_SHOPPERS.get(redemption.state)
-    if redemption.state is State.ACTIVE and redemption.release_requested_at:
+    if redemption.state is RedemptionState.ACTIVE and redemption.release_requested_at:
         reason = "The points come back as soon as the code is withdrawn: the shop keeps trying."
     return view.model_copy(update={"reason": reason})
 
@@ -140,7 +132,7 @@ def read_own_redemptions(
     limit: Limit = 20,
     cursor: Cursor = None,
     cart_id: Annotated[Id | None, Query(description="Only redemptions that were made for this cart")] = None,
-    state: Annotated[State | None, Query(description="Only redemptions in this state")] = None,
+    state: Annotated[RedemptionState | None, Query(description="Only redemptions in this state")] = None,
 ) -> RedemptionList:
     """List the customer's redemptions, newest first."""
     with transaction() as connection:
@@ -158,11 +150,9 @@ def read_own_redemptions(
 def redemption_list(
     found: list[Redemption], limit: int, *, view: Callable[[Redemption], RedemptionResponse] = redemption_view
 ) -> RedemptionList:
-    """One page from `found`, which was read with a limit of `limit + 1` to see whether there is a next page."""
-    return RedemptionList(
-        redemptions=[view(each) for each in found[:limit]],
-        next_cursor=encode_cursor(Listing.REDEMPTIONS, found[limit - 1].id if len(found) > limit else None),
-    )
+    """One page of redemptions, which were read with a limit of `limit + 1`."""
+    page, following = split_page(Listing.REDEMPTIONS, found, limit, lambda redemption: redemption.id)
+    return RedemptionList(redemptions=[view(redemption) for redemption in page], next_cursor=following)
 
 
 @router.get("/redemptions/{redemption_id}", responses=describe_problems(401, 404, 422, 503))
@@ -176,7 +166,7 @@ async def read_own_redemption(
     clock = asyncio.get_running_loop().time
     end = clock() + wait
     redemption = await run_in_threadpool(_read_redemption, customer_id, redemption_id)
-    if redemption.state is not State.PENDING or not wait:
+    if redemption.state is not RedemptionState.PENDING or not wait:
         return RedemptionEnvelope(redemption=own_redemption_view(redemption))
     is_pending = True
     while is_pending and clock() < end and not await request.is_disconnected():
@@ -213,7 +203,7 @@ async def release(customer_id: Customer, redemption_id: PathId) -> RedemptionEnv
         except Unavailable:
             await run_in_threadpool(wake, REDEMPTIONS_ADVANCE, redemption_id)
             raise
-    if redemption.state is State.CAPTURED:
+    if redemption.state is RedemptionState.CAPTURED:
         raise AlreadyUsed(redemption_id, redemption.order_id)
     return RedemptionEnvelope(redemption=own_redemption_view(redemption))
 

@@ -9,8 +9,9 @@ from pydantic import BaseModel, Field
 from bridge.api.store.routing import store_router
 from bridge.db import transaction
 from bridge.http.auth import Customer
-from bridge.http.paging import Cursor, Limit, Listing, decode_number_cursor, encode_cursor
+from bridge.http.paging import Cursor, Limit, Listing, decode_number_cursor, split_page
 from bridge.http.problems import describe_problems
+from bridge.http.schemas import FromAttributes
 from bridge.ledger.adjust import ADJUSTMENT
 from bridge.ledger.customer_statement import EntryState, StatementEntry, read_statement
 from bridge.ledger.postings import Kind, Transaction
@@ -21,7 +22,7 @@ router = store_router()
 _ORDER_IN_DESCRIPTION = re.compile(r" \((order_[A-Za-z0-9_]+)\)")
 
 
-class TransactionResponse(BaseModel):
+class TransactionResponse(FromAttributes):
     id: str
     amount: int = Field(description="Whole points: positive for a credit, negative for a debit")
     type: str = Field(examples=["credit", "debit"])
@@ -36,21 +37,15 @@ class TransactionResponse(BaseModel):
     created_at: datetime = Field(description="When it was recorded")
 
 
-def transaction_view(row: Transaction) -> TransactionResponse:
-    return TransactionResponse.model_validate(row, from_attributes=True)
-
-
 class TransactionList(BaseModel):
     transactions: list[TransactionResponse]
     next_cursor: str | None
 
 
 def transaction_list(rows: list[Transaction], limit: int) -> TransactionList:
-    """One page from `rows`, which were read with a limit of `limit + 1` to see whether there is a next page."""
-    return TransactionList(
-        transactions=[transaction_view(row) for row in rows[:limit]],
-        next_cursor=encode_cursor(Listing.TRANSACTIONS, rows[limit - 1].version if len(rows) > limit else None),
-    )
+    """One page of transactions, which were read with a limit of `limit + 1`."""
+    page, following = split_page(Listing.TRANSACTIONS, rows, limit, lambda row: row.version)
+    return TransactionList(transactions=page, next_cursor=following)
 
 
 class OwnTransactionResponse(TransactionResponse):
@@ -82,10 +77,8 @@ def read_own_transactions(customer_id: Customer, limit: Limit = 20, cursor: Curs
     with transaction() as connection:
         entries = read_statement(connection, customer_id, limit=limit + 1, before=before)
         numbers = read_order_numbers(connection, {order for entry in entries if (order := _order_of(entry))})
-    return OwnTransactionList(
-        transactions=[_own_view(entry, numbers) for entry in entries[:limit]],
-        next_cursor=encode_cursor(Listing.STATEMENT, entries[limit - 1].position if len(entries) > limit else None),
-    )
+    page, following = split_page(Listing.STATEMENT, entries, limit, lambda entry: entry.position)
+    return OwnTransactionList(transactions=[_own_view(entry, numbers) for entry in page], next_cursor=following)
 
 
 def _order_of(entry: StatementEntry) -> str | None:

@@ -14,7 +14,7 @@ from bridge.errors import InvalidInput
 from bridge.ledger.postings import MAX_DUST
 from bridge.programme.fields import CurrencyCode
 from bridge.programme.rules import Programme
-from bridge.redemptions.tables import State
+from bridge.redemptions.tables import RedemptionState
 
 
 class UnreadableScenario(InvalidInput):
@@ -148,7 +148,7 @@ class Expect(_Part):
 
 class ExpectRedemption(_Part):
     expect_redemption: Name
-    state: State | None = None
+    state: RedemptionState | None = None
     dust: Whole | None = None
     dust_captured: Whole | None = None
 

@@ -19,7 +19,6 @@ CREATE TABLE dust_redemption (
     programme_version integer NOT NULL,
     idempotency_key text NOT NULL,
     request_hash text NOT NULL,
-    first_answer jsonb,
     release_requested_at timestamptz,
     lease text,
     leased_until timestamptz,

@@ -23,7 +23,7 @@ CREATE TABLE order_settlement (
     former_share bigint,
     spent numeric,
     currency_code text,
-    paid boolean,
+    paid boolean NOT NULL DEFAULT false,
     tier jsonb,
     escrowed bigint NOT NULL DEFAULT 0,
     lines jsonb NOT NULL DEFAULT '{}',

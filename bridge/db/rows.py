@@ -1,0 +1,20 @@
+"""Rows as typed values."""
+
+from typing import Any, ClassVar, Self
+
+from sqlalchemy import Row
+
+
+class TypedRow:
+    """Base of a dataclass whose fields have the names of columns."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @classmethod
+    def from_row(cls, row: Row[Any], **others: Any) -> Self:
+        """Read the fields from the row, except for `others`, which are given."""
+        return cls(**{name: getattr(row, name) for name in cls.__dataclass_fields__ if name not in others}, **others)
+
+    def columns(self) -> dict[str, Any]:
+        """Return the fields as columns of a row to be written."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
