@@ -1,5 +1,5 @@
-"""How fast Dust is, each figure beside the limit it is held against, in the same run on the same machine.
+"""Benchmarks: how fast Dust is. Each figure is measured in the same run as the limit that it is compared with.
 
-`__main__.py` is what `make bench` runs; one module for each measure; `house.py` starts servers and Dust's processes,
-`deliveries.py` makes what is sent, `load.py` sends it, `pgbench.py` says what bare Postgres does, `report.py` tells.
+`make bench` runs `__main__.py`. Each benchmark is a module. `installation.py` starts the servers and Dust's processes,
+`deliveries.py` makes the requests, `load.py` sends them, `pgbench.py` measures Postgres alone, `report.py` reports.
 """

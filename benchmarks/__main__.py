@@ -1,4 +1,4 @@
-"""`make bench`: measure, show, keep. Example: make bench ARGS="--only intake --quick" """
+"""`make bench`: measure, print and store the figures. Example: make bench ARGS="--only intake --quick" """
 
 import sys
 import time
@@ -35,7 +35,7 @@ def main(
         bool, typer.Option("--write-docs", help="Put the figures into docs/explanation/performance.md.")
     ] = False,
 ) -> None:
-    """Measure how fast Dust is on this machine, and say so beside the limits."""
+    """Measure how fast Dust is on this machine, and print each figure next to its limit."""
     # What goes into a file is not cut to the width of a terminal that is not there.
     console = Console() if sys.stdout.isatty() else Console(width=160)
     for name in only or ():

@@ -1,4 +1,4 @@
-"""Each measure in a process of its own: Dust reads its environment once, and none weighs on the next."""
+"""Run each benchmark in its own process, because Dust reads its environment once, and so that none slows the next."""
 
 import sys
 from dataclasses import replace
@@ -11,17 +11,17 @@ from benchmarks.pace import EVERY_SECONDS, Pace
 
 
 def measured_apart(name: str, scale: Scale) -> Outcome:
-    """What the module of this name measures, with the pace of a core. Ends the program if it fails; it has said why."""
+    """Run the benchmark module of this name. If it fails, it has printed why, and the program exits."""
     around = get_context("spawn")
-    result, told = around.Pipe(duplex=False)
-    process = around.Process(target=_measure, args=(name, scale, told))
+    receiver, sender = around.Pipe(duplex=False)
+    process = around.Process(target=_measure, args=(name, scale, sender))
     process.start()
-    told.close()
+    sender.close()
     pace = Pace()
     try:
-        while not result.poll(EVERY_SECONDS):
+        while not receiver.poll(EVERY_SECONDS):
             pace.sample()
-        outcome: Outcome = result.recv()
+        outcome: Outcome = receiver.recv()
     except EOFError:
         sys.exit(f"{name} could not be measured")
     finally:
@@ -29,5 +29,5 @@ def measured_apart(name: str, scale: Scale) -> Outcome:
     return replace(outcome, pace=pace.mean, notes=[*outcome.notes, f"pace: {pace}"])
 
 
-def _measure(name: str, scale: Scale, told: Connection) -> None:
-    told.send(import_module(f"benchmarks.{name}").measure(scale))
+def _measure(name: str, scale: Scale, sender: Connection) -> None:
+    sender.send(import_module(f"benchmarks.{name}").measure(scale))

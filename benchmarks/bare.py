@@ -1,4 +1,4 @@
-"""What reading a balance is held against: the same check of the token and one pooled query, nothing around."""
+"""The limit for reading a balance: a bare ASGI route with the same token check and one pooled query."""
 
 import json
 from typing import Any

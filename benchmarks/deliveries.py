@@ -1,4 +1,4 @@
-"""What is sent: signed webhooks of about 3 KB with a whole order of two lines, as Medusa's plugin sends them."""
+"""Signed webhooks of about 3 KB with a whole order of two lines, as Medusa's plugin sends them."""
 
 import base64
 import hashlib
@@ -45,13 +45,13 @@ def order_name(number: int) -> str:
 
 
 def body(number: int, customer: int) -> bytes:
-    """The event of this order of this customer."""
+    """Return the body of an event with this order of this customer."""
     who = customer_name(customer).encode()
     return order_name(number).encode().join(who.join(parts) for parts in _PARTS)
 
 
 def webhook(number: int, customer: int) -> bytes:
-    """A whole HTTP request, signed now."""
+    """Return a whole HTTP request, signed now."""
     content, timestamp = body(number, customer), int(time.time())
     signed = b"msg_%026d.%d." % (number, timestamp)
     signature = base64.b64encode(hmac.digest(_KEY, signed + content, hashlib.sha256))
@@ -63,14 +63,14 @@ def webhook(number: int, customer: int) -> bytes:
 
 
 def read(path: str, token: str) -> bytes:
-    """A GET with a bearer token."""
+    """Return a GET request with a bearer token."""
     return f"GET {path} HTTP/1.1\r\nhost: dust\r\nauthorization: Bearer {token}\r\n\r\n".encode()
 
 
 def fill_inbox(
     connection: psycopg.Connection, events: int, *, customer: Customer, first: int = 0, count: bool = True
 ) -> None:
-    """A backlog, as the door would have left it: the rows, without the requests. `count`: with new statistics."""
+    """Insert a backlog of events as the endpoint would have stored them. With `count` the statistics are updated."""
     now = datetime.now(UTC)
     columns = "id, type, subject, source, payload, event_at, received_at, state, next_attempt_at"
     with connection.cursor() as cursor, cursor.copy(f"COPY webhook_event ({columns}) FROM STDIN") as rows:

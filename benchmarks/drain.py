@@ -1,4 +1,4 @@
-"""Draining a backlog of order events that carry their orders, by two worker processes."""
+"""Process a backlog of order events that carry their orders, with two worker processes."""
 
 import time
 from zlib import crc32
@@ -7,7 +7,7 @@ import psycopg
 
 from benchmarks.deliveries import Customer, fill_inbox
 from benchmarks.figures import Figure, Outcome, Scale, cpu_figures
-from benchmarks.house import House, a_house
+from benchmarks.installation import Installation, new_installation
 from benchmarks.pgbench import transactions_per_second
 from bridge.development.stack.processes import until
 from bridge.operations.audit import audit
@@ -47,14 +47,14 @@ COMMIT;
 
 
 def measure(scale: Scale) -> Outcome:
-    with a_house() as house:
-        rate, cpu = drained(house, scale.backlog, customer=lambda n: crc32(b"%d" % n) % CUSTOMERS)
+    with new_installation() as installation:
+        rate, cpu = drained(installation, scale.backlog, customer=lambda n: crc32(b"%d" % n) % CUSTOMERS)
         breaches = len(audit())
-        with house.connect() as connection:
+        with installation.connect() as connection:
             fill_inbox(connection, scale.backlog, customer=lambda n: n, first=10**9)
-        house.checkpoint()
+        installation.checkpoint()
         script = _SCRIPT.replace("{customers}", str(CUSTOMERS))
-        bare = transactions_per_second(house.database_url, script, clients=8, seconds=scale.comparison_seconds)
+        bare = transactions_per_second(installation.database_url, script, clients=8, seconds=scale.comparison_seconds)
     return Outcome(
         figures=[
             Figure(measure=NAME, name="draining a backlog", value=rate, unit="events/s", throughput=True, limit=RATE),
@@ -69,18 +69,20 @@ def measure(scale: Scale) -> Outcome:
     )  # fmt: skip
 
 
-def drained(house: House, events: int, *, customer: Customer, first: int = 0) -> tuple[float, list[Figure]]:
-    """Fill the inbox, with two worker processes standing by, and see how many they do in a second, at what cost."""
-    with house.working("events") as worker, house.connect() as connection:
+def drained(
+    installation: Installation, events: int, *, customer: Customer, first: int = 0
+) -> tuple[float, list[Figure]]:
+    """Fill the inbox while two worker processes wait, then measure events per second and their cost."""
+    with installation.working("events") as worker, installation.connect() as connection:
         # Both processes have done something before it counts.
         fill_inbox(connection, _WARM_UP, customer=customer, first=first + events)
         _drain(connection)
         fill_inbox(connection, events, customer=customer, first=first)
-        house.checkpoint()
-        before, started = house.cpu_seconds(worker), time.perf_counter()
+        installation.checkpoint()
+        before, started = installation.cpu_seconds(worker), time.perf_counter()
         _drain(connection)
         lasted = time.perf_counter() - started
-        return events / lasted, cpu_figures(NAME, "the worker", before, house.cpu_seconds(worker), events)
+        return events / lasted, cpu_figures(NAME, "the worker", before, installation.cpu_seconds(worker), events)
 
 
 def _drain(connection: psycopg.Connection) -> None:

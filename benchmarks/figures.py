@@ -1,4 +1,4 @@
-"""What a measure gives back."""
+"""The result of a benchmark."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """One number and what it is held against. Without `limit` it only tells; `at_most` turns the comparison round."""
+    """One number and its limit. Without `limit` it is only reported. With `at_most` it must not exceed the limit."""
 
     measure: str
     name: str
@@ -17,7 +17,7 @@ class Figure:
     limit_is: str = ""
     """Where the limit comes from: empty for a goal, else what was measured beside it."""
     throughput: bool = False
-    """As much as the cores can do, and so as fast as they are; see `pace.py`."""
+    """Whether the figure is limited by the CPU, and so depends on its speed; see `pace.py`."""
 
     @property
     def holds(self) -> bool | None:
@@ -35,7 +35,7 @@ class Figure:
 
 @dataclass(frozen=True, kw_only=True)
 class Scale:
-    """How much of everything: `full` is what the documents speak of, `quick` shows in seconds that it runs."""
+    """The size of a run: `full` for the documented figures, `quick` to check in seconds that it works."""
 
     seconds: float = 60.0
     """Of intake; other measures by rate take a third of it, comparisons a quarter."""
@@ -61,7 +61,7 @@ QUICK = Scale(seconds=6, backlog=5_000, ledger_rows=200_000, soak_events=5_000, 
 def cpu_figures(
     measure: str, ours: str, before: tuple[float, float], after: tuple[float, float], pieces: int
 ) -> list[Figure]:
-    """What each piece of work cost, in CPU microseconds, of our processes and of Postgres; see `House.cpu_seconds`."""
+    """Return the CPU microseconds per item, of our processes and of Postgres; see `Installation.cpu_seconds`."""
     return [
         Figure(measure=measure, name=f"CPU of {who}, each", value=(now - then) / pieces * 1e6, unit="µs")
         for who, then, now in zip((ours, "Postgres"), before, after, strict=True)
@@ -70,12 +70,12 @@ def cpu_figures(
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """Figures, and what one should know about how they came to be."""
+    """The figures of one benchmark, with notes for the reader."""
 
     figures: list[Figure]
     notes: list[str] = field(default_factory=list)
     pace: float = 0.0
-    """How fast a core was meanwhile, see `pace.py`."""
+    """The speed of a core during the run, see `pace.py`."""
 
 
 def percentile(values: list[float], share: float) -> float:

@@ -1,4 +1,4 @@
-"""Reading and posting with ten million rows in the ledger, beside the same with ten thousand.
+"""Read and post with ten million rows in the ledger, and compare with ten thousand.
 
 Simplified: the rows of `dust_transaction` and `dust_balance` are made by Postgres itself, with figures that add up but
 hashes that chain to nothing and one open lot for each customer; inbox and settled orders are not made to match.
@@ -14,7 +14,7 @@ from statistics import median
 
 from benchmarks.deliveries import customer_name, fill_inbox, read
 from benchmarks.figures import Figure, Outcome, Scale
-from benchmarks.house import House, a_house
+from benchmarks.installation import Installation, new_installation
 from benchmarks.load import send
 from benchmarks.plans import read_whole
 from bridge.inbox.process_batch import BATCH, process_batch
@@ -54,25 +54,25 @@ _BUILD = """
 
 @dataclass(frozen=True, kw_only=True)
 class _Book:
-    """A house with a ledger of this size."""
+    """Start an installation with a ledger of this size."""
 
-    house: House
+    installation: Installation
     rows: int
     customers: int
     chance: random.Random
 
 
 def measure(scale: Scale) -> Outcome:
-    with a_house(_QUICK_BUILD) as one, a_house(_QUICK_BUILD) as other:
-        small = _Book(house=one, rows=SMALL_ROWS, customers=SMALL_ROWS, chance=random.Random(1))
+    with new_installation(_QUICK_BUILD) as one, new_installation(_QUICK_BUILD) as other:
+        small = _Book(installation=one, rows=SMALL_ROWS, customers=SMALL_ROWS, chance=random.Random(1))
         customers = scale.ledger_rows // ROWS_OF_A_CUSTOMER
-        large = _Book(house=other, rows=scale.ledger_rows, customers=customers, chance=random.Random(2))
+        large = _Book(installation=other, rows=scale.ledger_rows, customers=customers, chance=random.Random(2))
         for book in (small, large):
             _build(book)
         reads, postings = _reading(small, large, scale), _posting(small, large)
-        with large.house.lived_in():
-            whole = read_whole(large.house, large.customers)
-        size = large.house.scalar("SELECT pg_total_relation_size('dust_transaction')") / 2**30
+        with large.installation.in_this_process():
+            whole = read_whole(large.installation, large.customers)
+        size = large.installation.scalar("SELECT pg_total_relation_size('dust_transaction')") / 2**30
     return Outcome(
         figures=[
             _longer("balance read", reads, scale),
@@ -113,7 +113,7 @@ def _spread(rounds: _Rounds) -> str:
 
 def _reading(small: _Book, large: _Book, scale: Scale) -> _Rounds:
     """Balances over 32 connections, new ones in each round: how they fall to the API's processes is chance."""
-    with small.house.serving() as (small_port, _), large.house.serving() as (large_port, _):
+    with small.installation.serving() as (small_port, _), large.installation.serving() as (large_port, _):
         turns = [(small_port, _requests(small)), (large_port, _requests(large))]
         for port, requests in turns:
             _read(port, requests, seconds=3)
@@ -140,7 +140,7 @@ def _posting(small: _Book, large: _Book) -> _Rounds:
 
 
 def _post(book: _Book, number: int) -> float:
-    with book.house.lived_in(), book.house.connect() as connection:
+    with book.installation.in_this_process(), book.installation.connect() as connection:
         # Numbers of their own for each round, so that no order is met again.
         first = book.rows * 1_000 + number * 2 * POSTINGS
         # Connections and plans are there before it counts.
@@ -155,7 +155,7 @@ def _post(book: _Book, number: int) -> float:
 
 def _build(book: _Book) -> None:
     """Without indexes, which are made at the end as the migrations have made them."""
-    with book.house.connect() as connection:
+    with book.installation.connect() as connection:
         indexes = connection.execute(
             "SELECT indexname, indexdef, conname, pg_get_constraintdef(c.oid) FROM pg_indexes"
             " LEFT JOIN pg_constraint c ON conname = indexname AND conrelid = 'dust_transaction'::regclass"
@@ -174,4 +174,4 @@ def _build(book: _Book) -> None:
         )
         connection.execute(script)  # type: ignore[call-overload]
         connection.execute("VACUUM ANALYZE dust_transaction, dust_balance, dust_lot")
-    book.house.checkpoint()
+    book.installation.checkpoint()

@@ -1,10 +1,10 @@
-"""One customer to whom everything happens, beside the same number of events spread over many."""
+"""Process many events of one customer, and compare with the same number of events of many customers."""
 
 from zlib import crc32
 
 from benchmarks.drain import CUSTOMERS, drained
 from benchmarks.figures import Figure, Outcome, Scale
-from benchmarks.house import a_house
+from benchmarks.installation import new_installation
 
 SHARE = 0.25
 NAME = "hot"
@@ -12,9 +12,9 @@ NAME = "hot"
 
 def measure(scale: Scale) -> Outcome:
     events = scale.backlog // 5
-    with a_house() as house:
-        spread, _ = drained(house, events, customer=lambda n: crc32(b"%d" % n) % CUSTOMERS)
-        hot, _ = drained(house, events, customer=lambda _: 10**9, first=10**9)
+    with new_installation() as installation:
+        spread, _ = drained(installation, events, customer=lambda n: crc32(b"%d" % n) % CUSTOMERS)
+        hot, _ = drained(installation, events, customer=lambda _: 10**9, first=10**9)
     return Outcome(
         figures=[
             Figure(

@@ -9,7 +9,7 @@ import psycopg
 
 from benchmarks.deliveries import body, webhook
 from benchmarks.figures import Figure, Outcome, Scale, cpu_figures, percentile
-from benchmarks.house import House, a_house
+from benchmarks.installation import Installation, new_installation
 from benchmarks.load import send
 from benchmarks.pgbench import transactions_per_second
 from bridge.development.stack.processes import until
@@ -17,7 +17,7 @@ from bridge.development.stack.processes import until
 RATE, P99_SECONDS, CONNECTIONS, CUSTOMERS = 2_350, 0.100, 64, 10_000
 NAME = "intake"
 
-# The row that the door inserts, one commit each; the columns of `bridge/inbox/receive.py`.
+# The row that the endpoint inserts, with a commit each; the columns of `bridge/inbox/receive.py`.
 _SCRIPT = r"""
 \set n random(1, 9000000000000000000)
 INSERT INTO webhook_event
@@ -28,21 +28,24 @@ ON CONFLICT DO NOTHING;
 
 
 def measure(scale: Scale) -> Outcome:
-    with a_house() as house:
-        with house.serving() as (port, api):
+    with new_installation() as installation:
+        with installation.serving() as (port, api):
             send(port, lambda n: webhook(10**9 + n, n % CUSTOMERS), connections=CONNECTIONS, seconds=2)
-            house.checkpoint()
-            before, cpu_before = house.scalar("SELECT count(*) FROM webhook_event"), house.cpu_seconds(api)
+            installation.checkpoint()
+            before, cpu_before = (
+                installation.scalar("SELECT count(*) FROM webhook_event"),
+                installation.cpu_seconds(api),
+            )
             answers = send(port, lambda n: webhook(n, n % CUSTOMERS), connections=CONNECTIONS, seconds=scale.seconds)
-            cpu = cpu_figures(NAME, "the API", cpu_before, house.cpu_seconds(api), len(answers.seconds))
+            cpu = cpu_figures(NAME, "the API", cpu_before, installation.cpu_seconds(api), len(answers.seconds))
             os.killpg(api.pid, signal.SIGKILL)
-            _kill(house.postmaster())
-        until(lambda: _up_again(house), 120)
-        lost = answers.statuses[202] - (house.scalar("SELECT count(*) FROM webhook_event") - before)
-        house.checkpoint()
+            _kill(installation.postmaster())
+        until(lambda: _up_again(installation), 120)
+        lost = answers.statuses[202] - (installation.scalar("SELECT count(*) FROM webhook_event") - before)
+        installation.checkpoint()
         script = _SCRIPT.replace("{payload}", body(1, 1).hex())
         bare = transactions_per_second(
-            house.database_url, script, clients=CONNECTIONS, seconds=scale.comparison_seconds
+            installation.database_url, script, clients=CONNECTIONS, seconds=scale.comparison_seconds
         )  # fmt: skip
     refused = sum(answers.statuses.values()) - answers.statuses[202]
     return Outcome(
@@ -75,9 +78,9 @@ def _kill(postmaster: psutil.Process) -> None:
         each.kill()
 
 
-def _up_again(house: House) -> bool:
+def _up_again(installation: Installation) -> bool:
     time.sleep(0.2)
     try:
-        return house.scalar("SELECT 1") == 1
+        return installation.scalar("SELECT 1") == 1
     except psycopg.Error:
         return False

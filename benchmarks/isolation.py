@@ -1,4 +1,4 @@
-"""What a slow or busy part costs the others: a hanging Medusa, a backlog, long polls, one customer with many codes."""
+"""How much a slow part delays the others: a hanging Medusa, a backlog, long polls, one customer with many codes."""
 
 import asyncio
 import threading
@@ -13,7 +13,7 @@ import httpx
 
 from benchmarks.deliveries import customer_name, fill_inbox, read
 from benchmarks.figures import Figure, Outcome, Scale, percentile
-from benchmarks.house import House, a_house_with
+from benchmarks.installation import Installation, new_installation_with
 from benchmarks.load import Answers, send
 from bridge.inbox.process_batch import process_batch
 from bridge.redemptions.service import MAX_OPEN_REDEMPTIONS
@@ -40,16 +40,20 @@ def measure(scale: Scale) -> Outcome:
     redemptions = round(REDEMPTIONS_PER_SECOND * seconds)
     # The crowd of guests has one address here.
     no_limits = {"DUST_RATE_LIMIT_GUESTS": "1000000/minute", "DUST_RATE_LIMIT_PUBLIC": "1000000/minute"}
-    with a_house_with(medusa, **no_limits) as house:
-        with house.connect() as connection:
+    with new_installation_with(medusa, **no_limits) as installation:
+        with installation.connect() as connection:
             fill_inbox(connection, LONG_POLLS + 2 * redemptions + 2, customer=lambda n: n)
         while process_batch().taken:
             pass
-        with house.serving(workers=1) as (port, _):
+        with installation.serving(workers=1) as (port, _):
             figures = [*_reads_while_medusa_hangs(port, medusa, seconds), *_reads_beside_long_polls(port, seconds)]
             medusa.after = lambda _method, _path: time.sleep(MEDUSA_SECONDS)
-            with house.working("redemptions"), house.working("medusa"), house.working("events", "sweeps"):
-                figures += _redemptions(port, house, redemptions)
+            with (
+                installation.working("redemptions"),
+                installation.working("medusa"),
+                installation.working("events", "sweeps"),
+            ):
+                figures += _redemptions(port, installation, redemptions)
     return Outcome(figures=figures, notes=["one API process; the crowds come from the process that measures"])
 
 
@@ -58,7 +62,7 @@ def _reads_while_medusa_hangs(port: int, medusa: FakeMedusa, seconds: float) -> 
 
     async def quote(client: Client) -> None:
         await client.post("/store/dust/quote/guest", json={"cart_id": "cart_1"})
-        # One that was turned away does not come back at once.
+        # A refused client waits before it tries again.
         await asyncio.sleep(1)
 
     with _crowd(port, GUEST_QUOTES, lambda client, _: quote(client)):
@@ -88,10 +92,10 @@ def _reads_beside_long_polls(port: int, seconds: float) -> Iterator[Figure]:
     )  # fmt: skip
 
 
-def _redemptions(port: int, house: House, redemptions: int) -> Iterator[Figure]:
+def _redemptions(port: int, installation: Installation, redemptions: int) -> Iterator[Figure]:
     # Those of the long polls come first.
     def pending() -> int:
-        return house.scalar("SELECT count(*) FROM dust_redemption WHERE state = 'pending'")
+        return installation.scalar("SELECT count(*) FROM dust_redemption WHERE state = 'pending'")
 
     while pending():
         time.sleep(0.1)
@@ -106,7 +110,7 @@ def _redemptions(port: int, house: House, redemptions: int) -> Iterator[Figure]:
             ).raise_for_status()
     first += redemptions
     seconds = asyncio.run(_redeem_steadily(port, range(first, first + redemptions)))
-    left = house.scalar("SELECT count(*) FROM webhook_event WHERE subject LIKE 'order_waits_%' AND attempts = 0")
+    left = installation.scalar("SELECT count(*) FROM webhook_event WHERE subject LIKE 'order_waits_%' AND attempts = 0")
     yield _redemption_figure(
         f"with {WAITING_EVENTS} events to fetch ({left} still wait at the end)", seconds, redemptions
     )
@@ -128,7 +132,7 @@ def _read(port: int, path: str, seconds: float) -> Answers:
 
 @contextmanager
 def _crowd(port: int, size: int, ask: Callable[[Client, int], Coroutine[Any, Any, None]]) -> Iterator[None]:
-    """So many clients that ask again and again, from a thread of their own."""
+    """Send requests in a loop from this many clients, in a separate thread."""
     leaving, numbers = threading.Event(), count()
 
     async def one(client: Client) -> None:

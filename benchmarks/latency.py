@@ -1,4 +1,4 @@
-"""From sending a webhook to seeing its dust in the balance, at a steady rate; every tenth event is watched."""
+"""Time from sending a webhook until its points are in the balance, at a steady rate, for every tenth event."""
 
 import asyncio
 import time
@@ -7,7 +7,7 @@ import uvloop
 
 from benchmarks.deliveries import WORTH, customer_name, read, webhook
 from benchmarks.figures import Figure, Outcome, Scale, percentile
-from benchmarks.house import a_house
+from benchmarks.installation import new_installation
 from benchmarks.load import Answers, sending
 from tests.support.tokens import token
 
@@ -18,9 +18,9 @@ NAME = "latency"
 
 def measure(scale: Scale) -> Outcome:
     with (
-        a_house() as house,
-        house.serving() as (port, _),
-        house.working("events", "sweeps"),
+        new_installation() as installation,
+        installation.serving() as (port, _),
+        installation.working("events", "sweeps"),
     ):
         uvloop.run(_watched(port, seconds=5, first=10**9))
         answers, seen = uvloop.run(_watched(port, seconds=scale.short_seconds, first=0))
@@ -53,7 +53,7 @@ async def _watched(port: int, *, seconds: float, first: int) -> tuple[Answers, l
 
 
 async def _visible_after(port: int, customer: int, since: float) -> float:
-    """Seconds from `since` until the customer has dust."""
+    """Return the seconds from `since` until the customer has points."""
     request = read("/store/dust/balance", token(customer_name(customer)))
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:

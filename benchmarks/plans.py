@@ -1,4 +1,4 @@
-"""Whether what Dust asks all the time still goes by indexes once the tables are large.
+"""Check that frequent queries still use indexes when the tables are large.
 
 Nothing is timed and no plan is read: each piece of work is done as Dust does it, then undone, and Postgres says how
 often a large table was read from end to end meanwhile.
@@ -11,24 +11,24 @@ from datetime import timedelta
 from sqlalchemy import Connection, text
 
 from benchmarks.deliveries import body, customer_name, order_name
-from benchmarks.house import House
+from benchmarks.installation import Installation
 from bridge.clock import now
 from bridge.db import get_engine
 from bridge.ids import CustomerId, OrderId
-from bridge.inbox import listing, process_batch
+from bridge.inbox import process_batch, queries
 from bridge.inbox.erasure import erase_customer
+from bridge.inbox.event_filter import EventFilter
 from bridge.inbox.events import read_event
 from bridge.inbox.process_one import mark_handled
 from bridge.inbox.receive import receive
 from bridge.inbox.retention import strip_old_bodies
-from bridge.inbox.selection import EventFilter
 from bridge.inbox.tables import EventState
 from bridge.ledger.outgoing_webhooks import announce_expiring
-from bridge.ledger.statements import read_balances, read_transactions
+from bridge.ledger.queries import read_balances, read_transactions
 from bridge.ledger.store import customers_with_due_lots, open_accounts, reserved_lots, transaction_by_key
 from bridge.redemptions.repository import due_redemptions, list_redemptions, oldest_pending, redemptions_of_orders
 from bridge.reports.explain import explain
-from bridge.settlement.claims import proved_and_waiting
+from bridge.settlement.claims import claimable_by_proof
 from bridge.settlement.escrow import expire_escrows
 from bridge.settlement.settle import settle_orders
 
@@ -55,16 +55,16 @@ _FILL = """
 Work = Callable[[Connection], object]
 
 
-def read_whole(house: House, customers: int) -> list[str]:
-    """What read a large table from end to end: the work and the table, for each."""
-    with house.connect() as connection:
+def read_whole(installation: Installation, customers: int) -> list[str]:
+    """Return each query that scanned a large table, with the table."""
+    with installation.connect() as connection:
         connection.execute(_FILL.format(customers=customers))  # type: ignore[call-overload]
         connection.execute("VACUUM ANALYZE")
     return [f"{name}: {table}" for name, work in _work(customers).items() for table in _scanned(work)]
 
 
 def _scanned(work: Work) -> list[str]:
-    """The large tables that this read whole. Nothing of what it did stays."""
+    """Return the large tables that this function scanned. Its changes are rolled back."""
     counted = text(
         "SELECT t.relname FROM pg_stat_xact_user_tables t JOIN pg_class c ON c.oid = t.relid"
         " WHERE seq_scan > 0 AND reltuples >= :large ORDER BY t.relname"
@@ -112,11 +112,11 @@ def _work(customers: int) -> dict[str, Work]:
         "lots that are due": lambda c: customers_with_due_lots(c, moment, 200),
         "lots that end soon": lambda c: announce_expiring(c, days=14, now=moment, customers=200),
         "guests whose wait is over": lambda c: expire_escrows(c, now=moment, limit=500),
-        "guests who are known now": lambda c: proved_and_waiting(c, now=moment, limit=500),
-        "the oldest event": listing.oldest_waiting,
-        "failed events": lambda c: listing.list_events(c, EventFilter(state=EventState.FAILED), limit=50),
-        "the newest events": lambda c: listing.list_events(c, EventFilter(), limit=50),
-        "events of an order": lambda c: listing.list_events(c, EventFilter(subject="order_old7"), limit=50),
+        "guests who are known now": lambda c: claimable_by_proof(c, now=moment, limit=500),
+        "the oldest event": queries.oldest_waiting,
+        "failed events": lambda c: queries.list_events(c, EventFilter(state=EventState.FAILED), limit=50),
+        "the newest events": lambda c: queries.list_events(c, EventFilter(), limit=50),
+        "events of an order": lambda c: queries.list_events(c, EventFilter(subject="order_old7"), limit=50),
         "old bodies": lambda c: strip_old_bodies(c, before=moment - timedelta(days=30), limit=1000),
         "forgetting a customer": lambda c: erase_customer(c, one, actor="benchmark", now=moment),
     }

@@ -1,8 +1,8 @@
-"""Reading one's balance with a real token, beside a bare ASGI route that checks the same token and asks once."""
+"""Read a balance with a real token, and compare with a bare ASGI route with the same token check and one query."""
 
 from benchmarks.deliveries import customer_name, fill_inbox, read
 from benchmarks.figures import Figure, Outcome, Scale, percentile
-from benchmarks.house import a_house
+from benchmarks.installation import new_installation
 from benchmarks.load import Answers, send
 from bridge.inbox.process_batch import process_batch
 from tests.support.tokens import token
@@ -13,12 +13,12 @@ NAME = "reads"
 
 def measure(scale: Scale) -> Outcome:
     requests = [read("/store/dust/balance", token(customer_name(number))) for number in range(CUSTOMERS)]
-    with a_house() as house:
-        with house.connect() as connection:
+    with new_installation() as installation:
+        with installation.connect() as connection:
             fill_inbox(connection, CUSTOMERS, customer=lambda n: n)
         while process_batch().taken:
             pass
-        with house.serving() as (port, _), house.serving_bare("benchmarks.bare:app") as bare_port:
+        with installation.serving() as (port, _), installation.serving_bare("benchmarks.bare:app") as bare_port:
             ours, bare = _in_turns((port, bare_port), requests, seconds=scale.comparison_seconds)
     return Outcome(
         figures=[
@@ -42,7 +42,7 @@ def measure(scale: Scale) -> Outcome:
 
 
 def _in_turns(ports: tuple[int, int], requests: list[bytes], *, seconds: float) -> tuple[Answers, Answers]:
-    """Each for so long, in rounds: what changes about the machine meanwhile changes for both."""
+    """Measure both in alternating rounds, so that changes of the machine affect both."""
 
     def source(number: int) -> bytes:
         return requests[number % len(requests)]

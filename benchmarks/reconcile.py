@@ -1,4 +1,4 @@
-"""Comparing many changed orders with Medusa, in a process that is killed again and again."""
+"""Compare many changed orders with Medusa, in a process that is killed repeatedly."""
 
 import sys
 import time
@@ -8,7 +8,7 @@ from subprocess import TimeoutExpired
 
 from benchmarks.deliveries import customer_name, order_name
 from benchmarks.figures import Figure, Outcome, Scale
-from benchmarks.house import House, a_house_with
+from benchmarks.installation import Installation, new_installation_with
 from bridge.development.stack.processes import spawn
 from tests.support.medusa import FakeMedusa
 from tests.support.orders import iso, order
@@ -31,13 +31,13 @@ def measure(scale: Scale) -> Outcome:
         moment = iso(started + timedelta(milliseconds=number // 20))
         name = order_name(number)
         medusa.orders[name] = {**some_order, "id": name, "customer_id": customer_name(number), "updated_at": moment}
-    with a_house_with(medusa) as house:
+    with new_installation_with(medusa) as installation:
         # The first poll of an installation looks back a day.
         before = time.perf_counter()
-        kills = _run_until_complete(house, kill_after)
+        kills = _run_until_complete(installation, kill_after)
         seconds = time.perf_counter() - before
-        events = house.scalar("SELECT count(*) FROM webhook_event")
-        orders = house.scalar("SELECT count(DISTINCT subject) FROM webhook_event")
+        events = installation.scalar("SELECT count(*) FROM webhook_event")
+        orders = installation.scalar("SELECT count(DISTINCT subject) FROM webhook_event")
     return Outcome(
         figures=[
             Figure(
@@ -53,15 +53,17 @@ def measure(scale: Scale) -> Outcome:
     )  # fmt: skip
 
 
-def _run_until_complete(house: House, kill_after: float) -> int:
-    """The number of processes that were killed before one came to its end."""
+def _run_until_complete(installation: Installation, kill_after: float) -> int:
+    """Return how many processes were killed before one completed."""
     for kills in range(MAX_RUNS):
-        with (house.folder / "reconcile.log").open("ab") as log:
-            process = spawn([sys.executable, "-c", _COMPARE], death_signal=SIGKILL, env=house.environment, stdout=log)
+        with (installation.folder / "reconcile.log").open("ab") as log:
+            process = spawn(
+                [sys.executable, "-c", _COMPARE], death_signal=SIGKILL, env=installation.environment, stdout=log
+            )
             try:
                 if process.wait(kill_after) == 0:
                     return kills
-                raise RuntimeError((house.folder / "reconcile.log").read_text()[-2000:])
+                raise RuntimeError((installation.folder / "reconcile.log").read_text()[-2000:])
             except TimeoutExpired:
                 process.kill()
                 process.wait()

@@ -1,4 +1,4 @@
-"""From asking for a redemption to holding its code, with a Medusa that takes 50 ms for every answer."""
+"""Time from requesting a redemption until its code is ready, with a Medusa that takes 50 ms for each response."""
 
 import asyncio
 import time
@@ -7,7 +7,7 @@ import httpx
 
 from benchmarks.deliveries import customer_name, fill_inbox
 from benchmarks.figures import Figure, Outcome, Scale, percentile
-from benchmarks.house import a_house_with
+from benchmarks.installation import new_installation_with
 from bridge.inbox.process_batch import process_batch
 from tests.support.medusa import FakeMedusa
 from tests.support.tokens import customer
@@ -20,17 +20,17 @@ def measure(scale: Scale) -> Outcome:
     medusa = FakeMedusa()
     medusa.after = lambda _method, _path: time.sleep(MEDUSA_SECONDS)
     wanted = round(RATE * scale.short_seconds)
-    with a_house_with(medusa) as house:
-        with house.connect() as connection:
+    with new_installation_with(medusa) as installation:
+        with installation.connect() as connection:
             fill_inbox(connection, wanted + 40, customer=lambda n: n)
         while process_batch().taken:
             pass
         # The workers that `dust up` has.
         with (
-            house.serving() as (port, _),
-            house.working("redemptions"),
-            house.working("medusa"),
-            house.working("events", "sweeps"),
+            installation.serving() as (port, _),
+            installation.working("redemptions"),
+            installation.working("medusa"),
+            installation.working("events", "sweeps"),
         ):
             asyncio.run(_redeem_steadily(port, range(wanted, wanted + 40)))
             seconds = asyncio.run(_redeem_steadily(port, range(wanted)))

@@ -1,4 +1,4 @@
-"""The table on the screen, the JSON beside it, and the page in the documents."""
+"""Report the figures: a table on the screen, JSON files, and the documentation page."""
 
 import json
 import os
@@ -22,7 +22,7 @@ _START, _END = "<!-- figures: make bench ARGS=--write-docs -->", "<!-- end of fi
 
 
 def circumstances() -> dict[str, Any]:
-    """What the figures depend on: commit, machine, versions, and how busy it was before."""
+    """Return what the figures depend on: commit, machine, versions, and its load before the run."""
     git = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
     return {
         "commit": git.stdout.strip() or "unknown",
@@ -44,7 +44,7 @@ def _cpu() -> str:
 
 
 class Before:
-    """The last run of the same scale, as it was kept: what two runs differ by is the least that the noise is."""
+    """Return the stored last run of the same scale. The difference of two runs shows the noise."""
 
     def __init__(self, scale: str) -> None:
         documents = [json.loads(file.read_text()) for file in RESULTS.glob("*.json")]
@@ -90,7 +90,7 @@ def show(console: Console, outcomes: dict[str, Outcome], before: Before) -> None
 
 
 def keep(around: dict[str, Any], outcomes: dict[str, Outcome], scale: str) -> list[Path]:
-    """One file for each measure: a later run of one of them leaves the others."""
+    """Write one file per benchmark, so that a run of one keeps the results of the others."""
     RESULTS.mkdir(exist_ok=True)
     written = []
     for name, outcome in outcomes.items():

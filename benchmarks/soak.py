@@ -1,8 +1,7 @@
-"""Steady work for a while, during a third of which a long report holds its snapshot: what grows, and does it recover?
+"""Steady load for a while, during a third of which a long report holds its snapshot: what grows, and does it recover?
 
-What a transaction can still see, Postgres must keep: every version of every balance, and every event as it was when it
-waited. So while somebody reads for long, rows that are written often pile up, and whoever looks for what is due walks
-over all that is done since.
+Postgres keeps every row version that an open transaction can still see. So during a long report, old versions of rows
+that change often accumulate, and queries for due rows have to skip them.
 """
 
 import threading
@@ -17,7 +16,7 @@ import psycopg
 
 from benchmarks.deliveries import fill_inbox
 from benchmarks.figures import Figure, Outcome, Scale, percentile
-from benchmarks.house import House, a_house
+from benchmarks.installation import Installation, new_installation
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.development.stack.processes import until
@@ -58,14 +57,14 @@ class _Part:
 
 def measure(scale: Scale) -> Outcome:
     parts = {name: _Part() for name in ("before", "meanwhile", "after")}
-    with a_house(_SOON) as house, house.working("events"), _retention():
-        _work_on(house, _Part(), seconds=5, first=10**12)
+    with new_installation(_SOON) as installation, installation.working("events"), _retention():
+        _work_on(installation, _Part(), seconds=5, first=10**12)
         for number, (name, part) in enumerate(parts.items()):
-            with _report(house) if name == "meanwhile" else nullcontext():
-                _work_on(house, part, seconds=scale.steady_seconds / 3, first=number * 10**9)
-        gone = until(lambda: _dead(house) <= _FEW_DEAD, _RECOVERY_SECONDS)
-        left, in_place = _dead(house), {table: _in_place(house, table) for table in TABLES}
-        waiting = house.scalar("SELECT count(*) FROM webhook_event WHERE state = 'pending'")
+            with _report(installation) if name == "meanwhile" else nullcontext():
+                _work_on(installation, part, seconds=scale.steady_seconds / 3, first=number * 10**9)
+        gone = until(lambda: _dead(installation) <= _FEW_DEAD, _RECOVERY_SECONDS)
+        left, in_place = _dead(installation), {table: _in_place(installation, table) for table in TABLES}
+        waiting = installation.scalar("SELECT count(*) FROM webhook_event WHERE state = 'pending'")
     before, meanwhile, after = parts.values()
     return Outcome(
         figures=[
@@ -100,10 +99,10 @@ def measure(scale: Scale) -> Outcome:
     )  # fmt: skip
 
 
-def _work_on(house: House, part: _Part, *, seconds: float, first: int) -> None:
-    """Put events into the inbox at the rate, a lot at a time, and see how long each waits."""
-    before, started, number = _mebibytes(house), time.perf_counter(), first
-    with house.connect() as connection:
+def _work_on(installation: Installation, part: _Part, *, seconds: float, first: int) -> None:
+    """Insert events at this rate, in groups, and measure how long each waits."""
+    before, started, number = _mebibytes(installation), time.perf_counter(), first
+    with installation.connect() as connection:
         while (since := time.perf_counter() - started) < seconds:
             time.sleep(max(0.0, (number - first) / RATE - since))
             fill_inbox(connection, AT_ONCE, customer=lambda n: crc32(b"%d" % n) % CUSTOMERS, first=number, count=False)
@@ -115,7 +114,7 @@ def _work_on(house: House, part: _Part, *, seconds: float, first: int) -> None:
             connection.execute("SELECT id FROM webhook_event WHERE state = 'pending' ORDER BY next_attempt_at LIMIT 1")
             part.looks.append(time.perf_counter() - began)
             number += AT_ONCE
-    part.dead, part.mebibytes = _dead(house), _mebibytes(house) - before
+    part.dead, part.mebibytes = _dead(installation), _mebibytes(installation) - before
 
 
 def _until_handled(connection: psycopg.Connection, first: int) -> None:
@@ -129,9 +128,9 @@ def _until_handled(connection: psycopg.Connection, first: int) -> None:
 
 
 @contextmanager
-def _report(house: House) -> Iterator[None]:
-    """A transaction that has read something and may go on reading the same: its snapshot stays."""
-    with house.connect() as reader:
+def _report(installation: Installation) -> Iterator[None]:
+    """Hold a transaction open that has read something, so that its snapshot stays."""
+    with installation.connect() as reader:
         reader.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
         reader.execute("SELECT count(*) FROM dust_balance")
         yield
@@ -140,7 +139,7 @@ def _report(house: House) -> Iterator[None]:
 
 @contextmanager
 def _retention() -> Iterator[None]:
-    """Old bodies are stripped all the while, as the upkeep does every hour."""
+    """Strip old bodies during the whole run, as the hourly upkeep task does."""
     ended = threading.Event()
 
     def strip() -> None:
@@ -158,19 +157,19 @@ def _retention() -> Iterator[None]:
         thread.join()
 
 
-def _dead(house: House) -> int:
-    return house.scalar("SELECT sum(n_dead_tup) FROM pg_stat_user_tables")
+def _dead(installation: Installation) -> int:
+    return installation.scalar("SELECT sum(n_dead_tup) FROM pg_stat_user_tables")
 
 
-def _mebibytes(house: House) -> float:
+def _mebibytes(installation: Installation) -> float:
     names = ", ".join(f"'{table}'" for table in TABLES)
     total = f"SELECT sum(pg_total_relation_size(relid)) FROM pg_stat_user_tables WHERE relname IN ({names})"
-    return house.scalar(total) / 2**20
+    return installation.scalar(total) / 2**20
 
 
-def _in_place(house: House, table: str) -> float | None:
+def _in_place(installation: Installation, table: str) -> float | None:
     """Percent of its updates that touched no index; None for a table that was not updated."""
-    with house.connect() as connection:
+    with installation.connect() as connection:
         query = "SELECT 100.0 * n_tup_hot_upd / nullif(n_tup_upd, 0) FROM pg_stat_user_tables WHERE relname = %s"
         row = connection.execute(query, [table]).fetchone()
     return None if row is None or row[0] is None else float(row[0])

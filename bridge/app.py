@@ -10,7 +10,7 @@ from starlette.middleware.cors import CORSMiddleware
 from bridge.api import admin, health, store
 from bridge.api.admin import webhook_payloads
 from bridge.api.store import balance
-from bridge.gc_tuning import collect_seldom
+from bridge.gc_tuning import tune_gc
 from bridge.http.body_limits import BodyLimit
 from bridge.http.etag import PrivateUnlessPublic
 from bridge.http.fast_path import FastPath
@@ -18,7 +18,7 @@ from bridge.http.problems import Problem, install_problems
 from bridge.http.rate_limits import RateLimits
 from bridge.http.request_context import RequestContext
 from bridge.observability.logs import set_up_logs
-from bridge.observability.metrics import keep_saved, stop_saving
+from bridge.observability.metrics import start_saving, stop_saving
 from bridge.observability.tracing import set_up_tracing, stop_tracing
 from bridge.settings import Settings, get_settings
 from bridge.webhooks import endpoint
@@ -40,7 +40,7 @@ _TAGS = [
 @asynccontextmanager
 async def _counting_and_tracing(_app: FastAPI) -> AsyncIterator[None]:
     set_up_tracing(get_settings(), "dust-api")
-    keep_saved()
+    start_saving()
     yield
     await run_in_threadpool(stop_saving)
     await run_in_threadpool(stop_tracing)
@@ -49,7 +49,7 @@ async def _counting_and_tracing(_app: FastAPI) -> AsyncIterator[None]:
 def served_app() -> FastAPI:
     """Create the application for a process that only serves it, with garbage collection tuned."""
     app = create_app()
-    collect_seldom()
+    tune_gc()
     return app
 
 
@@ -83,7 +83,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     install_problems(app)
     quick = {
         ("POST", "/webhooks/medusa"): endpoint.medusa_webhook,
-        ("GET", "/store/dust/balance"): balance.answer_own_balance,
+        ("GET", "/store/dust/balance"): balance.handle_own_balance,
     }
     app.add_middleware(FastPath, answers=quick)
     app.add_middleware(BodyLimit)

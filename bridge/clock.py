@@ -94,7 +94,7 @@ def move_clock(connection: Connection, offset: timedelta) -> None:
         connection.execute(statement.on_conflict_do_nothing())
 
 
-def look_again() -> None:
+def reread_clock() -> None:
     """Drop the cached offset, so that the next `now()` reads it again."""
     _clock.forget()
 

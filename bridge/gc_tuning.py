@@ -12,7 +12,7 @@ import gc
 _NEW_OBJECTS = 50_000
 
 
-def collect_seldom() -> None:
+def tune_gc() -> None:
     """Collect less often. Call it once per process, after everything is loaded and before the work begins."""
     gc.collect()
     gc.freeze()

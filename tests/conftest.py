@@ -209,7 +209,7 @@ def settings(database: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
 def enqueued(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     """The tasks that Dust enqueued, in order."""
     said: list[tuple[Any, ...]] = []
-    monkeypatch.setattr(enqueue.Waker, "wake", lambda self, task, *args: said.append((task, *args)))
+    monkeypatch.setattr(enqueue.MessageSender, "enqueue", lambda self, task, *args: said.append((task, *args)))
     return said
 
 

@@ -11,13 +11,13 @@ import structlog
 from celery import Celery, Task, bootsteps, signals
 from sqlalchemy import Connection
 
-from bridge.clock import look_again, real_now
+from bridge.clock import real_now, reread_clock
 from bridge.db import transaction
-from bridge.gc_tuning import collect_seldom
+from bridge.gc_tuning import tune_gc
 from bridge.observability.logs import set_up_logs
-from bridge.observability.metrics import keep_saved, stop_saving
+from bridge.observability.metrics import start_saving, stop_saving
 from bridge.observability.tracing import set_up_tracing, stop_tracing
-from bridge.queue.heartbeats import MIN_GAP_HEADER, WAITS_AT_FIRST_HEADER, claim_run, note_end
+from bridge.queue.heartbeats import MIN_GAP_HEADER, WAITS_AT_FIRST_HEADER, claim_run, record_run_end
 from bridge.settings import get_settings
 
 
@@ -44,9 +44,9 @@ class DustTask(Task):  # type: ignore[misc]
         try:
             result = self._run(*args, **kwargs)
         except Exception:
-            self._note_end(failed=True)
+            self._record_end(failed=True)
             raise
-        self._note_end()
+        self._record_end()
         return result
 
     def _run(self, *args: Any, **kwargs: Any) -> Any:
@@ -56,9 +56,9 @@ class DustTask(Task):  # type: ignore[misc]
             # Celery's main process crashes on a MemoryError from a child, again and again.
             raise RuntimeError("the task ran out of memory") from error
 
-    def _note_end(self, *, failed: bool = False) -> None:
+    def _record_end(self, *, failed: bool = False) -> None:
         with transaction() as connection:
-            note_end(connection, self.name, self.request.id, failed=failed)
+            record_run_end(connection, self.name, self.request.id, failed=failed)
 
     def _claim(self, min_gap: timedelta) -> bool:
         time_limit = timedelta(seconds=self.time_limit or self.app.conf.task_time_limit)
@@ -135,7 +135,7 @@ def _set_up_logs(**_: object) -> None:
 
 @signals.worker_process_init.connect
 def _collect_seldom(**_: object) -> None:
-    collect_seldom()
+    tune_gc()
 
 
 @signals.task_prerun.connect
@@ -143,11 +143,11 @@ def _name_the_task(task_id: str, task: Any, **_: object) -> None:
     """Add the task's id and name to every log line while it runs."""
     structlog.contextvars.clear_contextvars()
     # If the test clock was moved before this task was sent, the new time applies.
-    look_again()
+    reread_clock()
     structlog.contextvars.bind_contextvars(task_id=task_id, task=task.name)
     # In the process that runs tasks, in any pool: threads from before a fork do not exist after it.
     set_up_tracing(get_settings(), "dust-worker")
-    keep_saved()
+    start_saving()
 
 
 @signals.task_postrun.connect

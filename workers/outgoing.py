@@ -4,7 +4,7 @@ from bridge.clock import now
 from bridge.db import transaction
 from bridge.ledger.outgoing_webhooks import announce_expiring, delete_expired_marks
 from bridge.outgoing.outbox import prune as prune_webhooks
-from bridge.outgoing.outbox import wanted
+from bridge.outgoing.outbox import webhooks_configured
 from bridge.outgoing.send import send_waiting
 from bridge.programme.versions import current_version
 from bridge.queue.enqueue import OUTGOING_EXPIRING, OUTGOING_PRUNE, OUTGOING_SEND, publish
@@ -25,7 +25,7 @@ def send() -> int:
 def expiring() -> int:
     """Announce points that are about to expire, up to 200 customers per transaction; return the number of customers."""
     done = 0
-    while wanted():
+    while webhooks_configured():
         with transaction() as connection:
             programme = current_version(connection).programme
             days = programme.earn.expiry_notice_days

@@ -3,7 +3,7 @@
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import Unavailable
-from bridge.inbox.reconcile import keep_orders
+from bridge.inbox.reconcile import store_orders
 from bridge.medusa.client import get_medusa
 from bridge.queue.enqueue import INBOX_DRAIN, REDEMPTIONS_ADVANCE, REDEMPTIONS_SWEEP, publish
 from bridge.redemptions.medusa_sync import advance as advance_redemption
@@ -25,7 +25,7 @@ def advance(redemption_id: str) -> str:
     except Unavailable as error:
         return f"waits: {error.message}"
     if outcome.orders:
-        keep_orders(outcome.orders)
+        store_orders(outcome.orders)
         publish(INBOX_DRAIN)
     if outcome.unfinished:
         publish(REDEMPTIONS_ADVANCE, redemption_id)

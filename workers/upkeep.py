@@ -28,10 +28,10 @@ from bridge.queue.enqueue import (
     UPKEEP_MATURE_AND_EXPIRE,
     UPKEEP_STRIP_OLD_BODIES,
 )
-from bridge.queue.heartbeats import AUDIT, EVERY_MINUTE, note_run
+from bridge.queue.heartbeats import AUDIT, EVERY_MINUTE, record_run
 from bridge.reports.closes import close_days as close_days_over
 from bridge.settings import get_settings
-from bridge.settlement.claims import claim_orders, proved_and_waiting
+from bridge.settlement.claims import claim_orders, claimable_by_proof
 from bridge.settlement.escrow import expire_escrows
 from bridge.settlement.kept_forecasts import FORECASTS_KEPT
 from bridge.settlement.kept_forecasts import delete_old_forecasts as delete_forecasts
@@ -65,7 +65,7 @@ def escrow() -> int:
     """Claim guests' orders that became known after their e-mail was proved, and expire escrows; return how many."""
     done = 0
     with transaction() as connection:
-        proved = proved_and_waiting(connection, now=now(), limit=_ORDERS_AT_ONCE)
+        proved = claimable_by_proof(connection, now=now(), limit=_ORDERS_AT_ONCE)
     for customer_id, orders in proved.items():
         for proof, order_ids in orders.items():
             with transaction() as connection:
@@ -90,7 +90,7 @@ def every_minute() -> int:
     """Merge the rows of the ledger's totals, and record a heartbeat; return how many rows there were."""
     with transaction() as connection:
         folded = fold(connection)
-        note_run(connection, EVERY_MINUTE, {"folded": folded}, now=now())
+        record_run(connection, EVERY_MINUTE, {"folded": folded}, now=now())
     return folded
 
 
@@ -105,7 +105,7 @@ def audit() -> int:
             log.warning("medusa_not_audited", reason=error.message)
     found = dict.fromkeys(CHECK_NAMES, 0) | Counter(breach.check for breach in breaches)
     with transaction() as connection:
-        note_run(connection, AUDIT, {"breaches": found}, now=now())
+        record_run(connection, AUDIT, {"breaches": found}, now=now())
     for breach in breaches:
         log.error("audit_breach", check=breach.check, subject=breach.subject, detail=breach.detail)
     return len(breaches)

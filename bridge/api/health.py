@@ -12,7 +12,7 @@ from bridge.clock import now
 from bridge.db import migrations, transaction
 from bridge.errors import Unavailable
 from bridge.http.problems import describe_problems, problem
-from bridge.inbox.listing import oldest_waiting
+from bridge.inbox.queries import oldest_waiting
 from bridge.operations.metrics_collector import DatabaseMetrics
 from bridge.queue.broker import broker_problem
 from bridge.redemptions.repository import oldest_pending

@@ -16,10 +16,10 @@ from bridge.errors import Unavailable, field_error
 from bridge.ids import CustomerId, ProductId, new_id
 from bridge.ledger.adjust import adjust_balance
 from bridge.ledger.postings import MAX_DUST
-from bridge.ledger.statements import read_balance, read_transactions
+from bridge.ledger.queries import read_balance, read_transactions
 from bridge.medusa.client import get_medusa
-from bridge.products.settings import Wanted, set_products
-from bridge.products.variants import NOT_CHECKED, why_not_priced
+from bridge.products.settings import NewProductSettings, set_products
+from bridge.products.variants import NOT_CHECKED, price_refusals
 from bridge.queue.enqueue import PRODUCTS_MIRROR, publish
 from bridge.reports.explain import explain as explain_balance
 from bridge.settings import get_settings
@@ -120,16 +120,16 @@ def product_set(
     as_json: AsJson = False,
 ) -> None:
     """Set a product's points price. Example: dust product set prod_01J9 --price 500 --dust-only"""
-    wanted = Wanted(product_id=ProductId(product), dust_only=dust_only, dust_price=price)
+    requested = NewProductSettings(product_id=ProductId(product), dust_only=dust_only, dust_price=price)
     warning = None
     try:
-        refused = why_not_priced({wanted.product_id}, get_medusa)
+        refused = price_refusals({requested.product_id}, get_medusa)
     except Unavailable:
         refused, warning = {}, NOT_CHECKED
     if refused:
-        raise field_error("--price", refused[wanted.product_id])
+        raise field_error("--price", refused[requested.product_id])
     with transaction() as connection:
-        written = set_products(connection, [wanted], actor=_ACTOR, now=now())[0]
+        written = set_products(connection, [requested], actor=_ACTOR, now=now())[0]
     publish(PRODUCTS_MIRROR)
     if as_json:
         print_json({"product_id": product, "dust_only": written.dust_only, "dust_price": written.dust_price})

@@ -9,7 +9,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from bridge.cli.output import AsJson, console, print_json, print_rows
 from bridge.clock import now
 from bridge.errors import InvalidInput
-from bridge.inbox.backfill import BackfillOptions, Preview, begin, finish, open_run, preview, take_in
+from bridge.inbox.backfill import BackfillOptions, Preview, finish_run, open_run, preview, run_backfill, start_run
 from bridge.medusa.client import get_medusa
 from bridge.queue.enqueue import INBOX_DRAIN, INBOX_HANDLE, publish
 
@@ -52,8 +52,8 @@ def backfill(
     )
     if as_json and not (yes or dry_run):
         raise InvalidInput("--json cannot ask: add --yes or --dry-run.")
-    goes_on = None if dry_run else open_run(options, restart=restart)
-    if dry_run or (goes_on is None and not yes):
+    unfinished = None if dry_run else open_run(options, restart=restart)
+    if dry_run or (unfinished is None and not yes):
         found = _preview(options, quiet=as_json)
         _print_preview(found, as_json=as_json)
         if dry_run:
@@ -93,18 +93,18 @@ def _print_preview(found: Preview, *, as_json: bool) -> None:
 
 
 def _run(options: BackfillOptions, *, send_webhooks: bool, as_json: bool) -> None:
-    run = begin(options, actor=_ACTOR, now=now())
+    run = start_run(options, actor=_ACTOR, now=now())
     if run.orders and not as_json:
         console.print(f"Continuing at {run.seen_until:%Y-%m-%d %H:%M} UTC, after {run.orders} orders.")
     with Progress(*_COUNTING, TimeElapsedColumn(), console=console, disable=as_json, transient=True) as progress:
         task = progress.add_task("Settling", total=None, completed=run.orders)
         unreadable: list[str] = []
-        for taken in take_in(get_medusa(), run.id, send_webhooks=send_webhooks):
-            unreadable += taken.unreadable
-            progress.update(task, completed=taken.orders)
-            for event_id in taken.split_off:
+        for step in run_backfill(get_medusa(), run.id, send_webhooks=send_webhooks):
+            unreadable += step.unreadable
+            progress.update(task, completed=step.orders)
+            for event_id in step.split_off:
                 publish(INBOX_HANDLE, event_id)
-    done = finish(run.id, now=now())
+    done = finish_run(run.id, now=now())
     publish(INBOX_DRAIN)
     if as_json:
         print_json({**vars(done), "unreadable": unreadable})

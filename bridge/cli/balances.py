@@ -20,7 +20,7 @@ from bridge.ids import CustomerId
 from bridge.imports import writing
 from bridge.imports.batches import (
     Batch,
-    TakenBack,
+    UndoneCustomer,
     check_name,
     default_name,
     find_earlier,
@@ -163,8 +163,8 @@ def _print_checked(
     if earlier:
         console.print(f"It was imported before, as {earlier.name}: importing it again would change nothing.")
     elif dry_run or reading.problems:
-        who = len(set(customers.values()))
-        console.print(f"{len(reading.entries)} rows could be imported: {dust} points for {who} customers.")
+        number = len(set(customers.values()))
+        console.print(f"{len(reading.entries)} rows could be imported: {dust} points for {number} customers.")
     if not dry_run:
         console.print(
             "Nothing was imported." + (" Correct the file, or use --skip-refused." if reading.problems else "")
@@ -219,7 +219,7 @@ def import_undo(batch: BatchName, as_json: AsJson = False) -> None:
         found = read_batch(connection, batch)
     if found.state is BatchState.UNDONE:
         raise InvalidInput(f"The import {found.name} was undone already.")
-    undone: list[TakenBack] = []
+    undone: list[UndoneCustomer] = []
     with _bar("Reversing", found.customers, quiet=as_json) as step:
         while True:
             with transaction() as connection:
@@ -231,7 +231,7 @@ def import_undo(batch: BatchName, as_json: AsJson = False) -> None:
     _print_undone(found, undone, as_json=as_json)
 
 
-def _print_undone(batch: Batch, undone: list[TakenBack], *, as_json: bool) -> None:
+def _print_undone(batch: Batch, undone: list[UndoneCustomer], *, as_json: bool) -> None:
     gone = [vars(each) for each in undone if each.gone or each.expired or each.waived]
     totals = {name: sum(getattr(each, name) for each in undone) for name in ("dust", "expired", "gone", "waived")}
     if as_json:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from bridge.cli.output import AsJson, console, print_json
-from bridge.clock import look_again, move_clock, now, read_offset, read_span, real_now
+from bridge.clock import move_clock, now, read_offset, read_span, real_now, reread_clock
 from bridge.db import transaction
 from bridge.errors import field_error
 from bridge.ledger.scheduled import post_due_lots
@@ -54,7 +54,7 @@ def clock(
 def _move(what: str, moment: str | None) -> None:
     with transaction() as connection:
         move_clock(connection, _offset(what, moment, read_offset(connection)))
-    look_again()
+    reread_clock()
     while True:
         with transaction() as connection:
             if post_due_lots(connection, now=now(), customers=_CUSTOMERS_AT_ONCE) < _CUSTOMERS_AT_ONCE:

@@ -16,10 +16,10 @@ from bridge.db import transaction
 from bridge.errors import InvalidInput, Unavailable
 from bridge.http.standard_webhooks import sign
 from bridge.ids import new_id
+from bridge.inbox.event_filter import EventFilter
 from bridge.inbox.history import read_history
-from bridge.inbox.listing import list_events, read_event_row
+from bridge.inbox.queries import list_events, read_event_row
 from bridge.inbox.retry import retry_all, retry_event
-from bridge.inbox.selection import EventFilter
 from bridge.inbox.tables import EventState
 from bridge.queue.enqueue import INBOX_DRAIN, publish
 from bridge.settings import get_settings, webhook_key

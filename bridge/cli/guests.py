@@ -10,10 +10,10 @@ from bridge.db import transaction
 from bridge.ids import CustomerId, OrderId
 from bridge.inbox.customers import claim_by_support
 from bridge.ledger.merges import merge_customers, unmerge_customer
-from bridge.ledger.statements import read_balance
+from bridge.ledger.queries import read_balance
 from bridge.reports.explain import explain_escrow
-from bridge.settlement.emails import replace_key
-from bridge.settlement.escrow import list_escrows, read_escrow, read_waiting
+from bridge.settlement.email_hash import replace_key
+from bridge.settlement.escrow import list_escrows, read_escrow, read_escrow_totals
 from bridge.settlement.tables import EscrowState
 
 _ACTOR = "cli"
@@ -40,7 +40,7 @@ def list_waiting(
 ) -> None:
     """Points of guests in escrow, newest first. Example: dust guests list --state waiting"""
     with transaction() as connection:
-        waiting = read_waiting(connection)
+        waiting = read_escrow_totals(connection)
         found = list_escrows(connection, state=state, limit=limit)
     rows = [{name: getattr(each, name) for name in _COLUMNS} for each in found]
     if as_json:

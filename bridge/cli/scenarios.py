@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from bridge.cli.output import AsJson, console, print_json
-from bridge.ledger.statements import Balance
+from bridge.ledger.queries import Balance
 
 
 def add_commands(app: typer.Typer) -> None:

@@ -8,7 +8,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
-def cached(answer: BaseModel, if_none_match: str | None) -> Response:
+def cacheable_response(answer: BaseModel, if_none_match: str | None) -> Response:
     """The response with an ETag, or a 304 if the client's `If-None-Match` has it."""
     body = answer.model_dump_json().encode()
     etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'

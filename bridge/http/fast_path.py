@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bridge.errors import DustError
-from bridge.http.problems import answer_error
+from bridge.http.problems import error_response
 
 Answer = Callable[[Request], Awaitable[Response]]
 
@@ -41,5 +41,5 @@ class FastPath:
         try:
             response = await answer(request)
         except DustError as error:
-            response = answer_error(request, error)
+            response = error_response(request, error)
         await response(scope, receive, send)

@@ -34,7 +34,7 @@ class Listing(StrEnum):
     CLOSES = "closes"
 
 
-def strange_cursor() -> FieldErrors:
+def invalid_cursor() -> FieldErrors:
     """The error for a cursor that is not one of the list's."""
     return field_error("cursor", "is not one of this list's: use the next_cursor of the page before")
 
@@ -61,10 +61,10 @@ def decode_cursor(listing: Listing, cursor: str | None) -> str | None:
     try:
         text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
     except (binascii.Error, ValueError) as error:
-        raise strange_cursor() from error
+        raise invalid_cursor() from error
     owner, _, position = text.partition(":")
     if owner != listing or not position.isprintable():
-        raise strange_cursor()
+        raise invalid_cursor()
     return position
 
 
@@ -74,5 +74,5 @@ def decode_number_cursor(listing: Listing, cursor: str | None) -> int | None:
     if text is None:
         return None
     if not re.fullmatch(r"[0-9]{1,18}", text):
-        raise strange_cursor()
+        raise invalid_cursor()
     return int(text)

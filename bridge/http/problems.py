@@ -75,7 +75,7 @@ def problem(status: int, code: str, detail: str, headers: dict[str, str] | None 
     return JSONResponse({**body, "code": code, **more}, status, headers=headers, media_type="application/problem+json")
 
 
-def answer_error(request: Request, error: DustError) -> JSONResponse:
+def error_response(request: Request, error: DustError) -> JSONResponse:
     status, message = status_of(error), error.message
     if status >= 500:
         log.warning("answered_unavailable", path=request.url.path, code=error.code, detail=message)
@@ -114,13 +114,13 @@ def install_problems(app: FastAPI) -> None:
 
     @app.exception_handler(DustError)
     async def _dust_error(request: Request, error: DustError) -> JSONResponse:
-        return answer_error(request, error)
+        return error_response(request, error)
 
     @app.exception_handler(RequestValidationError)
     async def _validation_error(request: Request, error: RequestValidationError) -> JSONResponse:
         if any(found["type"] == "json_invalid" for found in error.errors()):
             return problem(400, "invalid_json", "The body is not valid JSON.")
-        return answer_error(request, FieldErrors(field_problems(error)))
+        return error_response(request, FieldErrors(field_problems(error)))
 
     @app.exception_handler(HTTPException)
     async def _http_error(request: Request, error: HTTPException) -> JSONResponse:

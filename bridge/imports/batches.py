@@ -75,7 +75,7 @@ class Batch(TypedRow):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TakenBack:
+class UndoneCustomer:
     """One customer's part of an undo.
 
     `dust` are the points taken back. `gone` are points of the import that were spent or on hold (not expired): other
@@ -231,7 +231,7 @@ def post_some(connection: Connection, batch_id: str, *, now: datetime) -> int:
     return len(rows)
 
 
-def undo_some(connection: Connection, batch_id: str, *, actor: str, now: datetime) -> list[TakenBack]:
+def undo_some(connection: Connection, batch_id: str, *, actor: str, now: datetime) -> list[UndoneCustomer]:
     """Take back the points of the next customers, up to `ROWS_AT_ONCE`; an empty list means that the batch is undone.
 
     Expired points of the batch are not taken a second time. Spent points are taken from the customer's other points,
@@ -247,18 +247,18 @@ def undo_some(connection: Connection, batch_id: str, *, actor: str, now: datetim
     )
     posted = import_row.c.state == RowState.POSTED
     chosen = select(import_row.c.customer_id).distinct().where(mine, posted).order_by(import_row.c.customer_id)
-    who = [CustomerId(customer_id) for customer_id in connection.scalars(chosen.limit(ROWS_AT_ONCE))]
-    if not who:
+    customer_ids = [CustomerId(customer_id) for customer_id in connection.scalars(chosen.limit(ROWS_AT_ONCE))]
+    if not customer_ids:
         _set_state(connection, batch, BatchState.UNDONE, now=now)
         return []
-    rows = connection.execute(select(import_row).where(mine, posted, import_row.c.customer_id.in_(who))).all()
+    rows = connection.execute(select(import_row).where(mine, posted, import_row.c.customer_id.in_(customer_ids))).all()
     amounts: dict[CustomerId, int] = defaultdict(int)
     first_lines: dict[CustomerId, int] = {}
     for row in rows:
         customer_id = CustomerId(row.customer_id)
         amounts[customer_id] += row.amount
         first_lines[customer_id] = min(row.line, first_lines.get(customer_id, row.line))
-    accounts = open_accounts(connection, who, expired_of=[batch_id])
+    accounts = open_accounts(connection, customer_ids, expired_of=[batch_id])
     details = PostingDetails(
         kind=Kind.REVERSE,
         reference_type=REFERENCE,
@@ -270,14 +270,14 @@ def undo_some(connection: Connection, batch_id: str, *, actor: str, now: datetim
     )
     policy = current_version(connection).programme.reversal.negative_balance
     undone = []
-    for customer_id in who:
+    for customer_id in customer_ids:
         account = accounts[customer_id]
         gone_before = account.expired_of(batch_id, now=now)
         dust = amounts[customer_id] - gone_before
         gone = dust - _unspent(account, batch_id)
         taken = account.reverse(dust, details, now=now, policy=policy) if dust else 0
         undone.append(
-            TakenBack(
+            UndoneCustomer(
                 customer_id=customer_id,
                 dust=taken,
                 expired=gone_before,
@@ -287,7 +287,9 @@ def undo_some(connection: Connection, batch_id: str, *, actor: str, now: datetim
             )
         )
     save(connection, accounts.values())
-    connection.execute(update(import_row).where(mine, posted, import_row.c.customer_id.in_(who)).values(state="undone"))
+    connection.execute(
+        update(import_row).where(mine, posted, import_row.c.customer_id.in_(customer_ids)).values(state="undone")
+    )
     _note_undone(connection, batch_id, undone, first_lines)
     return undone
 
@@ -298,7 +300,7 @@ def _unspent(account: Account, batch_id: str) -> int:
 
 
 def _note_undone(
-    connection: Connection, batch_id: str, undone: Sequence[TakenBack], first_lines: dict[CustomerId, int]
+    connection: Connection, batch_id: str, undone: Sequence[UndoneCustomer], first_lines: dict[CustomerId, int]
 ) -> None:
     statement = (
         update(import_row)

@@ -76,13 +76,13 @@ def _doubled(reading: Reading, found: dict[int, CustomerId]) -> Iterable[Problem
     for entry in reading.entries:
         if entry.line not in found:
             continue
-        who = found[entry.line]
-        sums[who] += entry.amount
-        if sums[who] > MAX_DUST:
+        customer_id = found[entry.line]
+        sums[customer_id] += entry.amount
+        if sums[customer_id] > MAX_DUST:
             message = f"brings the customer over {MAX_DUST} dust: that is no balance"
             yield Problem(line=entry.line, field="amount", message=message)
         dates = (entry.amount, entry.earned_at, entry.matures_at, entry.expires_at)
-        alike[(who, *dates) if reading.has_lots else who].append(entry)
+        alike[(customer_id, *dates) if reading.has_lots else customer_id].append(entry)
     for entries in alike.values():
         for entry, other in zip(entries, [*entries[1:], entries[0]], strict=True):
             if entry is other:

@@ -176,10 +176,10 @@ def _no_columns(header: str, delimiters: str, preset: PresetName) -> str:
         if any(_columns(_split(header, delimiter), PRESETS[name]) is not None for delimiter in delimiters)
     ]
     rules = PRESETS[preset]
-    who = " or ".join((*rules.customer_id, *rules.email[:1]))
+    columns = " or ".join((*rules.customer_id, *rules.email[:1]))
     much = " or ".join((*rules.amount, *rules.balance))
     hint = f" They fit --preset {fits[0]}." if fits else ""
-    return f"The first line does not name the columns of the preset {preset}: it needs {who}, and {much}.{hint}"
+    return f"The first line does not name the columns of the preset {preset}: it needs {columns}, and {much}.{hint}"
 
 
 def _records(lines: Sequence[str], delimiter: str, *, first_line: int) -> Iterator[tuple[int, list[str]]]:

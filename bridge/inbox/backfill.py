@@ -37,12 +37,12 @@ from bridge.inbox.process_batch import process_batch
 from bridge.inbox.process_one import EventFailed, RetryLater, handle_event
 from bridge.inbox.reconcile import (
     SOURCE,
-    Found,
+    ReconcileResult,
     accounts_among,
     compare_orders,
     due_signup_bonuses,
-    keep_customers,
     newest_facts,
+    store_customers,
 )
 from bridge.inbox.tables import QUIET_SOURCE, EventState, webhook_event
 from bridge.medusa.client import Medusa
@@ -54,7 +54,7 @@ from bridge.settlement.tables import order_settlement
 from bridge.simulation.compare import read_pages
 from bridge.simulation.sandbox import sandbox
 
-_SIGNUP_MARK = "_signup"
+_SIGNUP_SUFFIX = "_signup"
 
 backfill_run = Table(
     "backfill_run",
@@ -124,7 +124,7 @@ class Preview:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Taken:
+class BackfillProgress:
     """Progress of a run: number of orders seen since its start, events that need their own task, unreadable orders."""
 
     orders: int
@@ -155,49 +155,49 @@ def preview(
     """Settle the orders in a sandbox, without effect. Raises `MedusaAway`, `UnknownVersion`, `NoTemporaryTables`."""
     with transaction() as connection:
         rules = _rules(connection, options.programme_version)
-    found = Preview()
+    result = Preview()
     currencies: dict[str, str] = {}
     until = options.until or now
     with sandbox(rules, now=now) as stage:
-        for page in read_pages(medusa.orders_placed_since(options.since), until=until, unreadable=found.unreadable):
+        for page in read_pages(medusa.orders_placed_since(options.since), until=until, unreadable=result.unreadable):
             orders = [order for _, order in page]
             with transaction() as connection:
                 known = newest_facts(connection, [order.id for order in orders])
             new = [order for order in orders if order.id not in known]
-            found.seen += len(orders)
-            found.known += len(orders) - len(new)
+            result.seen += len(orders)
+            result.known += len(orders) - len(new)
             currencies |= {order.id: order.currency_code for order in new}
             stage.settle(new, now=now)
             progress(len(orders))
-        _add_up(found, stage.rows(), currencies)
-        found.expired = stage.expired(now=now)
+        _add_up(result, stage.rows(), currencies)
+        result.expired = stage.expired(now=now)
     if options.with_signup:
         with transaction() as connection:
             # The sign-up bonus is that of the rules in force, independent of the version for the orders.
-            found.signup = current_version(connection).programme.bonuses.signup
-        found.customers_for_signup = sum(len(some) for some in _new_customers(medusa, options.since, until))
-    return found
+            result.signup = current_version(connection).programme.bonuses.signup
+        result.customers_for_signup = sum(len(some) for some in _new_customers(medusa, options.since, until))
+    return result
 
 
-def _add_up(found: Preview, rows: Iterator[Row[Any]], currencies: dict[str, str]) -> None:
+def _add_up(result: Preview, rows: Iterator[Row[Any]], currencies: dict[str, str]) -> None:
     by_currency: dict[str, CurrencyPreview] = {}
     notes: Counter[str] = Counter()
     customers: set[str] = set()
     for row in rows:
         code = currencies[row.order_id]
-        slice_ = by_currency.setdefault(code, CurrencyPreview(currency_code=code))
-        slice_.orders += 1
-        found.orders += 1
+        counts = by_currency.setdefault(code, CurrencyPreview(currency_code=code))
+        counts.orders += 1
+        result.orders += 1
         if row.booked:
-            slice_.earning += 1
-            slice_.dust += row.booked
-            found.dust += row.booked
+            counts.earning += 1
+            counts.dust += row.booked
+            result.dust += row.booked
             customers.add(row.customer_id)
         else:
             notes[row.note or "Nothing in the order earns dust."] += 1
-    found.customers = len(customers)
-    found.by_currency = [by_currency[code] for code in sorted(by_currency)]
-    found.notes = dict(notes.most_common())
+    result.customers = len(customers)
+    result.by_currency = [by_currency[code] for code in sorted(by_currency)]
+    result.notes = dict(notes.most_common())
 
 
 def _rules(connection: Connection, number: int | None) -> Programme:
@@ -233,7 +233,7 @@ def open_run(options: BackfillOptions, *, restart: bool = False) -> Run | None:
         )
 
 
-def begin(options: BackfillOptions, *, actor: str, now: datetime) -> Run:
+def start_run(options: BackfillOptions, *, actor: str, now: datetime) -> Run:
     """Start a run, or continue the unfinished one. Raises `UnfinishedBackfill`, `UnknownVersion`."""
     earlier = open_run(options)
     if earlier is not None:
@@ -261,7 +261,7 @@ def begin(options: BackfillOptions, *, actor: str, now: datetime) -> Run:
         return _run(connection, row)
 
 
-def take_in(medusa: Medusa, run_id: str, *, send_webhooks: bool = False) -> Iterator[Taken]:
+def run_backfill(medusa: Medusa, run_id: str, *, send_webhooks: bool = False) -> Iterator[BackfillProgress]:
     """Put the run's orders into the inbox and process the inbox, page by page. Raises `MedusaAway`.
 
     Without `send_webhooks` no outgoing webhooks are sent, because customers do not want a mail about a two-year-old
@@ -277,26 +277,26 @@ def take_in(medusa: Medusa, run_id: str, *, send_webhooks: bool = False) -> Iter
             continue
         if run.programme_version is not None:
             with transaction() as connection:
-                _pin(connection, [order.id for _, order in page], run.programme_version)
-        found = Found(since=run.since)
-        compare_orders([document for document, _ in page], found, dry_run=False, source=source)
+                _pin_version(connection, [order.id for _, order in page], run.programme_version)
+        result = ReconcileResult(since=run.since)
+        compare_orders([document for document, _ in page], result, dry_run=False, source=source)
         # A continued run reads the last orders of the killed run again; they are not counted twice.
         fresh = [order for _, order in page if order.placed_at > run.seen_until or not run.orders]
         seen += len(fresh)
-        _note(run_id, page[-1][1], seen=seen, kept=len(found.drifted))
-        yield Taken(orders=seen, split_off=tuple(_drain()), unreadable=tuple(unreadable))
+        _save_progress(run_id, page[-1][1], seen=seen, kept=len(result.drifted))
+        yield BackfillProgress(orders=seen, split_off=tuple(_drain()), unreadable=tuple(unreadable))
         unreadable.clear()
     if run.with_signup:
         for customers in _new_customers(medusa, run.since, run.until):
             with transaction() as connection:
                 # The suffix makes a new event, as an account may be in the inbox from before there was a bonus.
-                kept = keep_customers(connection, customers, mark=_SIGNUP_MARK, source=source)
-                _count(connection, run_id, customers=backfill_run.c.customers + len(kept))
-            yield Taken(orders=seen, split_off=tuple(_drain_signups(medusa)), unreadable=())
-    yield Taken(orders=seen, split_off=tuple(_drain()), unreadable=tuple(unreadable))
+                kept = store_customers(connection, customers, id_suffix=_SIGNUP_SUFFIX, source=source)
+                _update_run(connection, run_id, customers=backfill_run.c.customers + len(kept))
+            yield BackfillProgress(orders=seen, split_off=tuple(_drain_signups(medusa)), unreadable=())
+    yield BackfillProgress(orders=seen, split_off=tuple(_drain()), unreadable=tuple(unreadable))
 
 
-def _pin(connection: Connection, order_ids: list[OrderId], number: int) -> None:
+def _pin_version(connection: Connection, order_ids: list[OrderId], number: int) -> None:
     """Pin the version of the rules for orders that are not settled yet."""
     rows = [{"order_id": order_id, "programme_version": number} for order_id in order_ids]
     connection.execute(insert(order_settlement).on_conflict_do_nothing(), rows)
@@ -314,7 +314,7 @@ def _drain() -> Iterator[str]:
 def _drain_signups(medusa: Medusa) -> Iterator[str]:
     """As `_drain`, and also processes sign-up events that need a call to Medusa."""
     for event_id in _drain():
-        if not event_id.endswith(_SIGNUP_MARK):
+        if not event_id.endswith(_SIGNUP_SUFFIX):
             yield event_id
             continue
         # The inbox records events that are rescheduled or failed.
@@ -322,12 +322,12 @@ def _drain_signups(medusa: Medusa) -> Iterator[str]:
             handle_event(event_id, medusa)
 
 
-def _note(run_id: str, last: Order, *, seen: int, kept: int) -> None:
+def _save_progress(run_id: str, last: Order, *, seen: int, kept: int) -> None:
     with transaction() as connection:
-        _count(connection, run_id, orders=seen, kept=backfill_run.c.kept + kept, seen_until=last.placed_at)
+        _update_run(connection, run_id, orders=seen, kept=backfill_run.c.kept + kept, seen_until=last.placed_at)
 
 
-def _count(connection: Connection, run_id: str, **figures: Any) -> None:
+def _update_run(connection: Connection, run_id: str, **figures: Any) -> None:
     connection.execute(update(backfill_run).where(backfill_run.c.id == run_id).values(**figures))
 
 
@@ -340,12 +340,12 @@ def _new_customers(medusa: Medusa, since: datetime, until: datetime) -> Iterator
             due = due_signup_bonuses(connection, accounts.values(), taken=taken)
         yield [
             account
-            for who, account in accounts.items()
-            if who in due and (account.created_at is None or account.created_at < until)
+            for customer_id, account in accounts.items()
+            if customer_id in due and (account.created_at is None or account.created_at < until)
         ]
 
 
-def finish(run_id: str, *, now: datetime) -> Run:
+def finish_run(run_id: str, *, now: datetime) -> Run:
     """Mark the run as done."""
     with transaction() as connection:
         row = connection.execute(

@@ -33,16 +33,22 @@ from bridge.settlement.accounts import (
     Sighting,
     accounts_with_fresh_mailbox,
     is_seen,
-    see_account,
-    see_record,
+    record_account,
+    record_customer,
 )
 from bridge.settlement.bonuses import credit_signup_bonus
-from bridge.settlement.claims import claim_orders, customers_with_proof, forget_other_emails, prove_email, waiting_for
+from bridge.settlement.claims import (
+    claim_orders,
+    claimable_orders,
+    customers_with_proof,
+    forget_other_emails,
+    prove_email,
+)
 from bridge.settlement.tables import Proof
 
 _EMAIL = re.compile(r"[^\s@\x00]+@[^\s@\x00]+")
 # Medusa writes both times of a new customer together. No one can register, log in and edit in less time.
-_ONE_FLUSH = timedelta(milliseconds=10)
+_SAME_MOMENT = timedelta(milliseconds=10)
 
 
 class CustomerErased(Conflict):
@@ -55,14 +61,14 @@ class CustomerErased(Conflict):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Person:
+class MedusaCustomer:
     """A customer as Medusa returns them now. `account` is None for a customer record without an account."""
 
     account: CustomerAccount | None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Arrived:
+class EventOrigin:
     """How an event was received. `quiet`: no outgoing webhook is sent for its changes."""
 
     source: str
@@ -70,7 +76,7 @@ class Arrived:
     quiet: bool
 
 
-def asks_medusa(connection: Connection, event: Event) -> bool:
+def needs_medusa(connection: Connection, event: Event) -> bool:
     """Whether processing a customer event requires a call to Medusa."""
     programme = current_version(connection).programme
     match event.type:
@@ -83,19 +89,19 @@ def asks_medusa(connection: Connection, event: Event) -> bool:
             return False
 
 
-def find_person(event: Event, medusa: Medusa | None = None) -> Person | None:
+def read_customer_of(event: Event, medusa: Medusa | None = None) -> MedusaCustomer | None:
     """Read the customer of an event from Medusa. None if processing does not need it, or Medusa does not have it.
 
     Raises `MedusaAway`.
     """
     with transaction() as connection:
-        if not asks_medusa(connection, event):
+        if not needs_medusa(connection, event):
             return None
     try:
         customer = (medusa or get_medusa()).customer(CustomerId(str(event.subject)))
     except UnknownInMedusa:
         return None
-    return Person(account=read_account(customer) if customer.get("has_account") is True else None)
+    return MedusaCustomer(account=read_account(customer) if customer.get("has_account") is True else None)
 
 
 def find_accounts(
@@ -115,7 +121,7 @@ def read_account(customer: Json) -> CustomerAccount:
     """Parse an account from Medusa's customer. Without both timestamps it counts as edited."""
     email = customer.get("email")
     created_at, updated_at = (_moment(customer.get(name)) for name in ("created_at", "updated_at"))
-    edited = created_at is None or updated_at is None or abs(updated_at - created_at) > _ONE_FLUSH
+    edited = created_at is None or updated_at is None or abs(updated_at - created_at) > _SAME_MOMENT
     return CustomerAccount(
         customer_id=CustomerId(str(customer["id"])),
         email=email if isinstance(email, str) and email.strip() else None,
@@ -132,54 +138,56 @@ def _moment(value: object) -> datetime | None:
     return moment if moment and moment.tzinfo else None
 
 
-def apply_customer_event(connection: Connection, event: Event, person: Person | None, arrived: Arrived) -> str:
+def apply_customer_event(
+    connection: Connection, event: Event, customer: MedusaCustomer | None, origin: EventOrigin
+) -> str:
     """Process the event. Returns a sentence about the result."""
     customer_id = CustomerId(str(event.subject))
     if event.type == "customer.deleted":
         erase_customer(connection, customer_id, actor="medusa", now=now())
         return "The customer was forgotten; the books stay."
-    if person is None:
-        if asks_medusa(connection, event):
+    if customer is None:
+        if needs_medusa(connection, event):
             return f"Medusa has no customer {customer_id}: nothing follows."
         return "Nothing follows from it for the ledger."
-    if person.account is None:
-        see_record(connection, customer_id, now=now())
+    if customer.account is None:
+        record_customer(connection, customer_id, now=now())
         return "A customer record without an account: nothing follows until it has one."
-    sighting = see_account(connection, person.account, now=now())
+    sighting = record_account(connection, customer.account, now=now())
     # Lock order: the claim locks orders, the bonus only an account.
-    claimed = _claim(connection, event, person.account, sighting, arrived)
+    claimed = _claim(connection, event, customer.account, sighting, origin)
     bonus = None
     if event.type == "customer.created" or sighting.was_record:
-        bonus = _credit_bonus(connection, event, person.account, arrived)
+        bonus = _credit_bonus(connection, event, customer.account, origin)
     return " ".join(filter(None, (bonus, claimed))) or "Nothing follows from it for the ledger."
 
 
-def _credit_bonus(connection: Connection, event: Event, account: CustomerAccount, arrived: Arrived) -> str:
+def _credit_bonus(connection: Connection, event: Event, account: CustomerAccount, origin: EventOrigin) -> str:
     if not accounts_with_fresh_mailbox(connection, [account], now=now()):
         return "No sign-up bonus is due: the mailbox had an account before."
     amount = credit_signup_bonus(
-        connection, account.customer_id, event_at=event.event_at, now=now(), quiet=arrived.quiet
+        connection, account.customer_id, event_at=event.event_at, now=now(), quiet=origin.quiet
     )
     return f"Sign-up bonus of {amount} dust." if amount else "No sign-up bonus is due."
 
 
 def _claim(
-    connection: Connection, event: Event, account: CustomerAccount, sighting: Sighting, arrived: Arrived
+    connection: Connection, event: Event, account: CustomerAccount, sighting: Sighting, origin: EventOrigin
 ) -> str | None:
     """Claim the points in escrow for the account's e-mail if it is proved. Returns a sentence about the result."""
     mode = current_version(connection).programme.guests.claim
     if mode is GuestClaim.TRANSFER or account.email is None:
         return None
     customer_id, moment = account.customer_id, now()
-    # After a change of e-mail, later guest orders with the old one may be another person's. So forget that proof.
+    # After a change of e-mail, later guest orders with the old one may be another customer's. So forget that proof.
     forget_other_emails(connection, customer_id, account.email, now=moment)
-    if _is_proved(connection, mode, event, account, sighting, arrived):
+    if _is_proved(connection, mode, event, account, sighting, origin):
         proved_at = moment if mode is GuestClaim.ACCOUNT else account.created_at or moment
         proof = Proof.REGISTRATION
         prove_email(connection, customer_id, account.email, proof, actor="dust", proved_at=proved_at)
     if not customers_with_proof(connection, [customer_id]):
         return "Its e-mail is not proved, so it claims nothing that waits for guests."
-    order_ids = waiting_for(connection, account.email, now=moment)
+    order_ids = claimable_orders(connection, account.email, now=moment)
     claimed = claim_orders(connection, customer_id, order_ids, Proof.REGISTRATION, now=moment)
     if not claimed.orders:
         return None
@@ -198,9 +206,9 @@ def claim_by_support(
     if is_erased(connection, customer_id):
         raise CustomerErased(customer_id)
     if dry_run:
-        return waiting_for(connection, email, now=now)
+        return claimable_orders(connection, email, now=now)
     prove_email(connection, customer_id, email, Proof.SUPPORT, actor=actor, proved_at=now)
-    orders = waiting_for(connection, email, now=now)
+    orders = claimable_orders(connection, email, now=now)
     return claim_orders(connection, customer_id, orders, Proof.SUPPORT, now=now, actor=actor).orders
 
 
@@ -210,7 +218,7 @@ def _is_proved(
     event: Event,
     account: CustomerAccount,
     sighting: Sighting,
-    arrived: Arrived,
+    origin: EventOrigin,
 ) -> bool:
     """Whether the account's e-mail counts as proved under the programme's claim rule `mode`.
 
@@ -223,6 +231,6 @@ def _is_proved(
         return False
     since = registrations_proved_since(connection)
     # This webhook is sent when the account is created. An account found otherwise may be older: `created_at` counts.
-    is_registration = event.type == "customer.created" and arrived.source == WEBHOOK_SOURCE
-    made_at = arrived.received_at if is_registration else account.created_at
+    is_registration = event.type == "customer.created" and origin.source == WEBHOOK_SOURCE
+    made_at = origin.received_at if is_registration else account.created_at
     return since is not None and made_at is not None and made_at >= since

@@ -22,7 +22,7 @@ from sqlalchemy.dialects.postgresql import insert
 from bridge.db import metadata
 from bridge.db.bulk import among
 from bridge.ids import CustomerId
-from bridge.inbox.events import only_ids
+from bridge.inbox.events import strip_to_ids
 from bridge.inbox.tables import EventState, webhook_event
 from bridge.ledger.merges import merged_into
 from bridge.outgoing.outbox import forget_customers
@@ -52,7 +52,7 @@ def erase_customer(connection: Connection, customer_id: CustomerId, *, actor: st
     everybody = [customer_id, *merged_into(connection, customer_id)]
     connection.execute(
         insert(customer_erasure).on_conflict_do_nothing(),
-        [{"customer_id": who, "erased_at": now, "actor": actor} for who in everybody],
+        [{"customer_id": customer_id, "erased_at": now, "actor": actor} for customer_id in everybody],
     )
     stripped = forget(connection, everybody, now=now)
     # Same lock order as in settlement: escrow before redemptions.
@@ -100,7 +100,7 @@ def _strip_events(connection: Connection, ids: list[CustomerId]) -> int:
     )
     stripped = 0
     for row in connection.execute(query).all():
-        body = only_ids(bytes(row.payload))
+        body = strip_to_ids(bytes(row.payload))
         if body != bytes(row.payload):
             connection.execute(update(webhook_event).where(webhook_event.c.id == row.id).values(payload=body))
             stripped += 1
@@ -124,4 +124,7 @@ def is_erased(connection: Connection, customer_id: CustomerId) -> bool:
 def erased_customers(connection: Connection, *, limit: int, after: str = "") -> list[CustomerId]:
     """Erased customers, ordered by id."""
     query = select(customer_erasure.c.customer_id).where(customer_erasure.c.customer_id > after)
-    return [CustomerId(who) for who in connection.scalars(query.order_by(customer_erasure.c.customer_id).limit(limit))]
+    return [
+        CustomerId(customer_id)
+        for customer_id in connection.scalars(query.order_by(customer_erasure.c.customer_id).limit(limit))
+    ]

@@ -175,7 +175,7 @@ def _malformed(error: ValidationError, *parents: str) -> MalformedEvent:
     return MalformedEvent(f"{field}: {first['msg']}", field=field)
 
 
-def read_kept_event(body: bytes, *, type: str, event_at: datetime, subject: str | None) -> Event:
+def read_stored_event(body: bytes, *, type: str, event_at: datetime, subject: str | None) -> Event:
     """Parse a stored event. Its row has what `read_event` found when it was received, so only `data` is read again.
 
     Raises `MalformedEvent`.
@@ -209,7 +209,7 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-def only_ids(body: bytes) -> bytes:
+def strip_to_ids(body: bytes) -> bytes:
     """The event's body reduced to type, timestamp and ids; `{}` if it is malformed."""
     try:
         event = read_event(body)

@@ -19,9 +19,9 @@ from bridge.db import transaction
 from bridge.db.bulk import among
 from bridge.errors import Unavailable
 from bridge.ids import OrderId
-from bridge.inbox.customers import asks_medusa
-from bridge.inbox.events import MalformedEvent, metric_label, read_kept_event
-from bridge.inbox.process_one import Handled, describe, mark_handled, try_event
+from bridge.inbox.customers import needs_medusa
+from bridge.inbox.events import MalformedEvent, metric_label, read_stored_event
+from bridge.inbox.process_one import ProcessedEvent, describe, mark_handled, process_without_medusa
 from bridge.inbox.tables import QUIET_SOURCE, EventState, webhook_event
 from bridge.medusa.orders import Order
 from bridge.observability.metrics import EVENTS_HANDLED
@@ -63,12 +63,12 @@ class ProcessedBatch:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Sorted:
-    """A batch grouped by processing: `orders` together, `alone` one by one, `apart` in their own tasks."""
+class _SortedEvents:
+    """A batch grouped by processing: `orders` together, `one_by_one` one by one, `own_task` in their own tasks."""
 
     orders: dict[str, Order]
-    alone: list[str]
-    apart: list[str]
+    one_by_one: list[str]
+    own_task: list[str]
 
 
 def split_off_batch() -> ProcessedBatch:
@@ -77,7 +77,7 @@ def split_off_batch() -> ProcessedBatch:
     Used after a batch has crashed its worker process: only separate tasks show which event caused the crash.
     """
     with transaction() as connection:
-        taken = tuple(row.id for row in _take(connection))
+        taken = tuple(row.id for row in _lock_due(connection))
         _reschedule(connection, taken)
     return ProcessedBatch(taken=len(taken), split_off=taken)
 
@@ -87,19 +87,21 @@ def process_batch() -> ProcessedBatch:
     taken: list[str] = []
     try:
         with transaction() as connection:
-            rows = _take(connection)
+            rows = _lock_due(connection)
             taken = [row.id for row in rows]
-            work = _sort(connection, rows)
+            work = _read_events(connection, rows)
             with _traced(rows, work.orders):
                 settled = settle_orders(connection, work.orders.values(), now=now(), quiet=_quiet(rows, work.orders))
             # Only Medusa can say which facts are current, so each of these events reads its order in its own task.
-            unclear = [who for who, order in work.orders.items() if order in settled[order.id].unclear]
+            unclear = [event_id for event_id, order in work.orders.items() if order in settled[order.id].unclear]
             for event_id in unclear:
                 del work.orders[event_id]
-            work.apart.extend(unclear)
+            work.own_task.extend(unclear)
             if work.orders:
-                mark_handled(connection, {who: describe(settled[order.id]) for who, order in work.orders.items()})
-            _reschedule(connection, work.apart)
+                mark_handled(
+                    connection, {event_id: describe(settled[order.id]) for event_id, order in work.orders.items()}
+                )
+            _reschedule(connection, work.own_task)
     except Unavailable:
         raise
     except Exception:
@@ -109,13 +111,13 @@ def process_batch() -> ProcessedBatch:
             _reschedule(connection, taken)
         return ProcessedBatch(taken=len(taken), split_off=tuple(taken))
     _log_batch(work.orders, rows)
-    done = {event_id: _handle_here(event_id) for event_id in work.alone}
+    done = {event_id: _handle_here(event_id) for event_id in work.one_by_one}
     failed = [event_id for event_id, handled in done.items() if handled is None]
     if failed:
         with transaction() as connection:
             _reschedule(connection, failed)
     redemptions = tuple(each for handled in done.values() if handled for each in handled.redemptions)
-    return ProcessedBatch(taken=len(taken), split_off=(*work.apart, *failed), redemptions=redemptions)
+    return ProcessedBatch(taken=len(taken), split_off=(*work.own_task, *failed), redemptions=redemptions)
 
 
 def _quiet(rows: Sequence[Row[Any]], orders: Mapping[str, Order]) -> set[OrderId]:
@@ -144,31 +146,34 @@ def _log_batch(orders: Mapping[str, Order], rows: Sequence[Row[Any]]) -> None:
     for row in rows:
         if row.id in orders:
             EVENTS_HANDLED.labels(metric_label(row.type)).inc()
-    ids = [{"event_id": who, "order_id": order.id, "customer_id": order.customer_id} for who, order in orders.items()]
+    ids = [
+        {"event_id": event_id, "order_id": order.id, "customer_id": order.customer_id}
+        for event_id, order in orders.items()
+    ]
     log.info("events_handled", number=len(ids), events=ids)
 
 
-def _take(connection: Connection) -> Sequence[Row[Any]]:
+def _lock_due(connection: Connection) -> Sequence[Row[Any]]:
     """Lock due events that no other transaction has locked, until this transaction ends."""
     return connection.execute(_DUE, {"moment": now()}).all()
 
 
-def _sort(connection: Connection, rows: Sequence[Row[Any]]) -> _Sorted:
+def _read_events(connection: Connection, rows: Sequence[Row[Any]]) -> _SortedEvents:
     needs = current_version(connection).programme.looks_at
-    work, moment = _Sorted(orders={}, alone=[], apart=[]), now()
+    work, moment = _SortedEvents(orders={}, one_by_one=[], own_task=[]), now()
     for row in rows:
         try:
-            event = read_kept_event(row.payload, type=row.type, event_at=row.event_at, subject=row.subject)
+            event = read_stored_event(row.payload, type=row.type, event_at=row.event_at, subject=row.subject)
         except MalformedEvent:
-            work.apart.append(row.id)
+            work.own_task.append(row.id)
             continue
         order = event.snapshot(needs=needs, now=moment) if event.concerns_order else None
         if order is not None:
             work.orders[row.id] = order
-        elif event.concerns_order or asks_medusa(connection, event):
-            work.apart.append(row.id)
+        elif event.concerns_order or needs_medusa(connection, event):
+            work.own_task.append(row.id)
         else:
-            work.alone.append(row.id)
+            work.one_by_one.append(row.id)
     return work
 
 
@@ -181,10 +186,10 @@ def _reschedule(connection: Connection, event_ids: Sequence[str]) -> None:
         )
 
 
-def _handle_here(event_id: str) -> Handled | None:
+def _handle_here(event_id: str) -> ProcessedEvent | None:
     """Process one event; None if it fails."""
     try:
-        return try_event(event_id)
+        return process_without_medusa(event_id)
     except Exception as error:
         # Its own task meets the same error and reschedules the event or marks it as failed, with the reason.
         log.warning("event_not_handled_here", event_id=event_id, error=type(error).__name__)

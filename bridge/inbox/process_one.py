@@ -18,7 +18,7 @@ from bridge.db import transaction
 from bridge.db.bulk import update_rows
 from bridge.errors import Conflict, DustError, Unavailable
 from bridge.ids import OrderId, ProductId
-from bridge.inbox.customers import Arrived, Person, apply_customer_event, find_person
+from bridge.inbox.customers import EventOrigin, MedusaCustomer, apply_customer_event, read_customer_of
 from bridge.inbox.events import About, Event, log_ids, metric_label, read_event
 from bridge.inbox.history import Attempt, note_attempt
 from bridge.inbox.retry import UNKNOWN_FOR, UnknownEvent
@@ -28,7 +28,7 @@ from bridge.medusa.orders import Order, read_order
 from bridge.observability.logs import redact
 from bridge.observability.metrics import EVENTS_FAILED, EVENTS_HANDLED, EVENTS_PUT_OFF
 from bridge.observability.tracing import span
-from bridge.outgoing.outbox import OutgoingWebhook, OutgoingWebhookType, put
+from bridge.outgoing.outbox import OutgoingWebhook, OutgoingWebhookType, add_webhooks
 from bridge.products.settings import forget_product
 from bridge.programme.versions import current_version
 from bridge.queue.backoff import backoff_seconds
@@ -71,7 +71,7 @@ class EventFailed(Conflict):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Handled:
+class ProcessedEvent:
     """Result of processing an event; `sentence` says what it did."""
 
     event_id: str
@@ -81,25 +81,25 @@ class Handled:
     """Redemptions whose cart must be checked after `CART_CHECK_DELAY`."""
 
 
-def handle_event(event_id: str, medusa: Medusa | None = None) -> Handled:
+def handle_event(event_id: str, medusa: Medusa | None = None) -> ProcessedEvent:
     """Process one pending event. Events in other states do not change.
 
     Raises `RetryLater` if it is rescheduled, `EventFailed` if it is marked as failed, `UnknownEvent`.
     """
     row = _read_row(event_id)
-    with _about(row):
+    with _log_context(row):
         return _handle(row, medusa)
 
 
-def try_event(event_id: str) -> Handled:
+def process_without_medusa(event_id: str) -> ProcessedEvent:
     """Process one pending event that needs no call to Medusa. On any error it raises; the event does not change."""
     row = _read_row(event_id)
-    with _about(row):
-        return _try(row, None)
+    with _log_context(row):
+        return _process(row, None)
 
 
 @contextmanager
-def _about(row: Row[Any]) -> Iterator[None]:
+def _log_context(row: Row[Any]) -> Iterator[None]:
     """Within the block, log lines have the event's ids and spans continue the event's trace."""
     with (
         structlog.contextvars.bound_contextvars(event_id=row.id, **log_ids(row.type, row.subject)),
@@ -108,9 +108,9 @@ def _about(row: Row[Any]) -> Iterator[None]:
         yield
 
 
-def _handle(row: Row[Any], medusa: Medusa | None) -> Handled:
+def _handle(row: Row[Any], medusa: Medusa | None) -> ProcessedEvent:
     try:
-        return _try(row, medusa)
+        return _process(row, medusa)
     except Unavailable as error:
         raise _reschedule(row, error) from error
     except UnknownInMedusa as error:
@@ -125,46 +125,46 @@ def _handle(row: Row[Any], medusa: Medusa | None) -> Handled:
         ) from error
 
 
-def _try(row: Row[Any], medusa: Medusa | None) -> Handled:
+def _process(row: Row[Any], medusa: Medusa | None) -> ProcessedEvent:
     if row.state != EventState.PENDING:
-        return Handled(event_id=row.id, state=row.state, sentence=f"Nothing to do: it is {row.state}.")
+        return ProcessedEvent(event_id=row.id, state=row.state, sentence=f"Nothing to do: it is {row.state}.")
     event = read_event(row.payload)
     order = find_order(event)
-    person = find_person(event, medusa)
+    customer = read_customer_of(event, medusa)
     done = None
     if order is not None or not event.concerns_order:
-        done = _do(row, event, order, person)
+        done = _apply_once(row, event, order, customer)
     if done is None:
         # No usable snapshot, or one that contradicts what was settled: the order is read from Medusa, which decides.
         order_id = order.id if order else _order_id(event, medusa)
-        answer, revision = _ask(order_id, medusa) if order_id else (None, 0)
+        answer, revision = _read_from_medusa(order_id, medusa) if order_id else (None, 0)
         answer = event.date_order(answer) if answer else None
-        done = _do(row, event, answer, person, revision=revision)
+        done = _apply_once(row, event, answer, customer, revision=revision)
     if done is None:
         raise OrderIsChanging(str(order_id))
     return done
 
 
-def _do(
-    row: Row[Any], event: Event, order: Order | None, person: Person | None, *, revision: int | None = None
-) -> Handled | None:
+def _apply_once(
+    row: Row[Any], event: Event, order: Order | None, customer: MedusaCustomer | None, *, revision: int | None = None
+) -> ProcessedEvent | None:
     """Apply the event and mark it as handled, in one transaction. If its facts are unclear: do nothing, return None.
 
     `revision` is given for an order that was read from Medusa: its settlement's revision before the call.
     """
     with transaction() as connection:
         if not _lock_pending(connection, row.id):
-            return Handled(event_id=row.id, state=EventState.HANDLED, sentence="Nothing to do: it is handled.")
+            return ProcessedEvent(event_id=row.id, state=EventState.HANDLED, sentence="Nothing to do: it is handled.")
         redemptions = _note_codes_removed(connection, event)
-        arrived = Arrived(source=row.source, received_at=row.received_at, quiet=row.source == QUIET_SOURCE)
-        sentence = _apply(connection, event, order, person, redemptions, arrived, revision=revision)
+        origin = EventOrigin(source=row.source, received_at=row.received_at, quiet=row.source == QUIET_SOURCE)
+        sentence = _apply(connection, event, order, customer, redemptions, origin, revision=revision)
         if sentence is None:
             return None
         mark_handled(connection, {row.id: sentence})
     EVENTS_HANDLED.labels(metric_label(row.type)).inc()
     found = {"order_id": order.id, "customer_id": order.customer_id} if order else {}
     log.info("event_handled", type=row.type, **found, outcome=sentence)
-    return Handled(event_id=row.id, state=EventState.HANDLED, sentence=sentence, redemptions=redemptions)
+    return ProcessedEvent(event_id=row.id, state=EventState.HANDLED, sentence=sentence, redemptions=redemptions)
 
 
 def find_order(event: Event) -> Order | None:
@@ -183,7 +183,7 @@ def _order_id(event: Event, medusa: Medusa | None) -> OrderId | None:
     return OrderId(str(event.subject))
 
 
-def _ask(order_id: OrderId, medusa: Medusa | None) -> tuple[Order, int]:
+def _read_from_medusa(order_id: OrderId, medusa: Medusa | None) -> tuple[Order, int]:
     """The order from Medusa, and its settlement's revision before the call. Raises `UnknownInMedusa`, `MedusaAway`."""
     with transaction() as connection:
         revision = read_revisions(connection, [order_id])[order_id]
@@ -203,9 +203,9 @@ def _apply(
     connection: Connection,
     event: Event,
     order: Order | None,
-    person: Person | None,
+    customer: MedusaCustomer | None,
     redemptions: Collection[str],
-    arrived: Arrived,
+    origin: EventOrigin,
     *,
     revision: int | None,
 ) -> str | None:
@@ -214,11 +214,11 @@ def _apply(
             if order is None:
                 return f"Payment {event.subject} belongs to no order yet."
             asked = {} if revision is None else {order.id: revision}
-            quiet = {order.id} if arrived.quiet else ()
+            quiet = {order.id} if origin.quiet else ()
             settled = settle_orders(connection, [order], now=now(), quiet=quiet, asked=asked)[order.id]
             return None if settled.unclear else describe(settled)
         case About.CUSTOMER:
-            return apply_customer_event(connection, event, person, arrived)
+            return apply_customer_event(connection, event, customer, origin)
         case About.PRODUCT:
             forgotten = forget_product(connection, ProductId(str(event.subject)))
             return "The product's dust settings were dropped." if forgotten else "The product had no dust settings."
@@ -243,7 +243,7 @@ def describe(settled: Settled) -> str:
 
 def mark_handled(connection: Connection, sentences: dict[str, str]) -> None:
     """Mark events as handled. `sentences` maps each event id to the sentence about its result."""
-    rows = [{"id": who, "reason": what} for who, what in sentences.items()]
+    rows = [{"id": event_id, "reason": sentence} for event_id, sentence in sentences.items()]
     done = {"state": EventState.HANDLED, "next_attempt_at": None, "handled_at": now(), "error_code": None}
     update_rows(connection, webhook_event, rows, key=("id",), same=done)
 
@@ -266,7 +266,9 @@ def mark_failed(connection: Connection, event_id: str, *, code: str, reason: str
             "subject": failed.subject,
             "code": code,
         }
-        put(connection, [OutgoingWebhook(type=OutgoingWebhookType.FAILED, customer_id=None, data=data)], now=now())
+        add_webhooks(
+            connection, [OutgoingWebhook(type=OutgoingWebhookType.FAILED, customer_id=None, data=data)], now=now()
+        )
         EVENTS_FAILED.labels(metric_label(failed.type), code).inc()
 
 
@@ -274,7 +276,7 @@ def fail_event(event_id: str, reason: str) -> None:
     """Mark an event as failed whose task was killed before it could do so. Only pending events change."""
     row = _read_row(event_id)
     if row.state == EventState.PENDING:
-        with _about(row):
+        with _log_context(row):
             _fail(row, "task_ended", reason)
 
 
@@ -291,7 +293,7 @@ def _lock_pending(connection: Connection, event_id: str) -> bool:
     return connection.scalar(query) == EventState.PENDING
 
 
-def _not_in_medusa(row: Row[Any], error: UnknownInMedusa) -> Handled:
+def _not_in_medusa(row: Row[Any], error: UnknownInMedusa) -> ProcessedEvent:
     """Mark the event as failed within `UNKNOWN_FOR`, so that an operator sees it; later, ignore it with the reason.
 
     Medusa deletes an order whose payment is declined, without an event. The sender may also have invented the order, or
@@ -316,7 +318,7 @@ def _not_in_medusa(row: Row[Any], error: UnknownInMedusa) -> Handled:
         if ignored.rowcount and row.subject:
             check_now(connection, [OrderId(row.subject)], now=now())
     log.warning("event_ignored", type=row.type, code=error.code, reason=reason)
-    return Handled(event_id=row.id, state=EventState.IGNORED, sentence=reason)
+    return ProcessedEvent(event_id=row.id, state=EventState.IGNORED, sentence=reason)
 
 
 def _reschedule(row: Row[Any], error: Unavailable) -> DustError:

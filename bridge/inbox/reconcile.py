@@ -35,8 +35,8 @@ from bridge.programme.currencies import ask_currencies, learned_at, save_currenc
 from bridge.programme.versions import current_version
 from bridge.settlement.accounts import CustomerAccount, accounts_with_fresh_mailbox, seen_accounts
 from bridge.settlement.bonuses import customers_with_signup_bonus
-from bridge.settlement.check import check_due
-from bridge.settlement.emails import key_made_at
+from bridge.settlement.compare_with_medusa import check_due
+from bridge.settlement.email_hash import key_made_at
 from bridge.settlement.escrow import lacks_email_hash
 from bridge.settlement.facts import Age, Facts, check_now, compare
 from bridge.settlement.repository import read_rows
@@ -50,7 +50,7 @@ ORDERS, PAYMENTS, CUSTOMERS = "orders", "payments", "customers"
 
 
 @dataclass(kw_only=True)
-class Found:
+class ReconcileResult:
     """Result of a poll. `drifted` are orders whose changes Dust had not received."""
 
     since: datetime
@@ -64,7 +64,7 @@ class Found:
     unreadable: list[str] = field(default_factory=list)
 
 
-def reconcile(medusa: Medusa, *, since: datetime | None = None, dry_run: bool = False) -> Found:
+def reconcile(medusa: Medusa, *, since: datetime | None = None, dry_run: bool = False) -> ReconcileResult:
     """Compare Medusa's orders, payments and new customers with what is settled, and put changes into the inbox.
 
     Without `since` it continues where the last poll ended. Raises `MedusaAway`. Nothing is skipped then: the next poll
@@ -72,7 +72,7 @@ def reconcile(medusa: Medusa, *, since: datetime | None = None, dry_run: bool = 
     """
     # Real time, not the test clock, because it is compared with Medusa's timestamps.
     started = real_now()
-    found = Found(since=since or next_start(ORDERS, started))
+    result = ReconcileResult(since=since or next_start(ORDERS, started))
     keep = since is None and not dry_run
 
     def pages(name: str, source: Callable[[Place], Iterator[Page]]) -> Iterator[Page]:
@@ -83,19 +83,19 @@ def reconcile(medusa: Medusa, *, since: datetime | None = None, dry_run: bool = 
         )
 
     for page in pages(ORDERS, medusa.updated_orders):
-        compare_orders(page.rows, found, dry_run=dry_run)
-        _keep_unread(page.unread, found, dry_run=dry_run)
+        compare_orders(page.rows, result, dry_run=dry_run)
+        _store_unread(page.unread, result, dry_run=dry_run)
     failures: list[MedusaAway] = []
-    with _noted(failures):
-        if _any_waits_for_money():
+    with _failures_collected(failures):
+        if _any_awaits_payment():
             for page in pages(PAYMENTS, medusa.updated_payments):
-                _compare_payments(medusa, page.rows, found, dry_run=dry_run)
+                _compare_payments(medusa, page.rows, result, dry_run=dry_run)
         elif keep:
             skip(PAYMENTS, as_far_as=ORDERS)
-    with _noted(failures):
+    with _failures_collected(failures):
         if _looks_at_accounts():
             for page in pages(CUSTOMERS, medusa.created_customers):
-                _compare_customers(page.rows, found, dry_run=dry_run)
+                _compare_customers(page.rows, result, dry_run=dry_run)
         elif keep:
             skip(CUSTOMERS, as_far_as=ORDERS)
     if keep and not failures:
@@ -103,23 +103,23 @@ def reconcile(medusa: Medusa, *, since: datetime | None = None, dry_run: bool = 
         complete(started)
     if not dry_run:
         with transaction() as connection:
-            found.retried = retry_unknown(connection, now=now())
+            result.retried = retry_unknown(connection, now=now())
     compared = check_due(medusa, waiting=_have_pending_events, dry_run=dry_run)
-    found.missing = compared.missing
-    found.unreadable += [order_id for order_id in compared.unreadable if order_id not in found.unreadable]
-    found.drifted += [order_id for order_id in compared.differs if order_id not in found.drifted]
+    result.missing = compared.missing
+    result.unreadable += [order_id for order_id in compared.unreadable if order_id not in result.unreadable]
+    result.drifted += [order_id for order_id in compared.differs if order_id not in result.drifted]
     if not dry_run:
-        DRIFT_FOUND.labels("orders").inc(len(found.drifted))
-        DRIFT_FOUND.labels("customers").inc(len(found.customers))
-    if found.drifted or found.customers:
-        log.warning("drift_found", orders=len(found.drifted), customers=len(found.customers), dry_run=dry_run)
+        DRIFT_FOUND.labels("orders").inc(len(result.drifted))
+        DRIFT_FOUND.labels("customers").inc(len(result.customers))
+    if result.drifted or result.customers:
+        log.warning("drift_found", orders=len(result.drifted), customers=len(result.customers), dry_run=dry_run)
     if failures:
         raise failures[0]
-    return found
+    return result
 
 
 @contextmanager
-def _noted(failures: list[MedusaAway]) -> Iterator[None]:
+def _failures_collected(failures: list[MedusaAway]) -> Iterator[None]:
     """Collect the error of a list at which Medusa fails, so that the other lists continue. If Medusa is away, raise."""
     try:
         yield
@@ -129,10 +129,10 @@ def _noted(failures: list[MedusaAway]) -> Iterator[None]:
         failures.append(error)
 
 
-def keep_orders(documents: Iterable[Json]) -> int:
+def store_orders(documents: Iterable[Json]) -> int:
     """Put orders that were read from Medusa into the inbox, to be settled. Returns how many were new there."""
     with transaction() as connection:
-        return sum(_keep_order(connection, document, read_order(document)) for document in documents)
+        return sum(_store_order(connection, document, read_order(document)) for document in documents)
 
 
 def _learn_currencies(medusa: Medusa) -> None:
@@ -146,30 +146,30 @@ def _learn_currencies(medusa: Medusa) -> None:
             save_currencies(connection, currencies, now=now())
 
 
-def compare_orders(page: list[Json], found: Found, *, dry_run: bool, source: str = SOURCE) -> None:
+def compare_orders(page: list[Json], result: ReconcileResult, *, dry_run: bool, source: str = SOURCE) -> None:
     """Put the orders of a page whose facts are newer than the settled ones into the inbox."""
     orders: dict[OrderId, tuple[Json, Order]] = {}
     for document in page:
-        found.orders_seen += 1
+        result.orders_seen += 1
         try:
             order = read_order(document)
         except Exception as error:
-            _note_unreadable(document.get("id"), error, found)
+            _note_unreadable(document.get("id"), error, result)
             continue
         orders[order.id] = (document, order)
     try:
-        found.drifted += _compare_readable(orders, dry_run=dry_run, source=source)
+        result.drifted += _compare_readable(orders, dry_run=dry_run, source=source)
     except Unavailable:
         raise
     except Exception:
         log.exception("page_not_compared", orders=len(orders))
         for order_id in orders:
             try:
-                found.drifted += _compare_readable({order_id: orders[order_id]}, dry_run=dry_run, source=source)
+                result.drifted += _compare_readable({order_id: orders[order_id]}, dry_run=dry_run, source=source)
             except Unavailable:
                 raise
             except Exception as error:
-                _note_unreadable(order_id, error, found)
+                _note_unreadable(order_id, error, result)
 
 
 def _compare_readable(orders: Mapping[OrderId, tuple[Json, Order]], *, dry_run: bool, source: str) -> list[OrderId]:
@@ -180,16 +180,16 @@ def _compare_readable(orders: Mapping[OrderId, tuple[Json, Order]], *, dry_run: 
         unclaimable = _guests_without_hash(connection, orders.keys())
         check: list[OrderId] = []
         for order_id, (document, order) in orders.items():
-            mark = unclaimable.get(order_id, "") if order.email else ""
+            id_suffix = unclaimable.get(order_id, "") if order.email else ""
             facts, before = Facts.of(order), known.get(order_id)
-            if before is not None and not mark:
+            if before is not None and not id_suffix:
                 if facts == before:
                     continue
                 if (age := compare(facts, before)) is not Age.NEWER:
                     check.append(order_id)
                     drifted += [order_id] if dry_run and age is Age.UNCLEAR else []
                     continue
-            if dry_run or _keep_order(connection, document, order, mark=mark, source=source):
+            if dry_run or _store_order(connection, document, order, id_suffix=id_suffix, source=source):
                 drifted.append(order_id)
         if not dry_run:
             # A webhook was faster or had wrong data, or the order's version has decreased.
@@ -197,22 +197,22 @@ def _compare_readable(orders: Mapping[OrderId, tuple[Json, Order]], *, dry_run: 
     return drifted
 
 
-def _note_unreadable(row_id: object, error: Exception, found: Found) -> None:
+def _note_unreadable(row_id: object, error: Exception, result: ReconcileResult) -> None:
     reason = error.message if isinstance(error, DustError) else f"{type(error).__name__}: {error}"
     log.error("order_unreadable", order_id=row_id, reason=reason)
-    if str(row_id) not in found.unreadable:
-        found.unreadable.append(str(row_id))
+    if str(row_id) not in result.unreadable:
+        result.unreadable.append(str(row_id))
 
 
-def _keep_unread(order_ids: Iterable[str], found: Found, *, dry_run: bool) -> None:
+def _store_unread(order_ids: Iterable[str], result: ReconcileResult, *, dry_run: bool) -> None:
     """Create an event for each order that Medusa could not return. It reads the order again, and fails visibly."""
     for order_id in order_ids:
-        found.unreadable.append(order_id)
+        result.unreadable.append(order_id)
         if not dry_run:
             with transaction() as connection:
                 # At most one event per order and day, because several polls see the same order.
                 event_id = f"rec_{order_id}_unread_{now():%Y%m%d}"
-                _keep(connection, event_id, "order.updated", now(), {"id": order_id}, SOURCE)
+                _store_event(connection, event_id, "order.updated", now(), {"id": order_id}, SOURCE)
 
 
 def _have_pending_events(connection: Connection, order_ids: Collection[OrderId]) -> set[OrderId]:
@@ -233,20 +233,24 @@ def _guests_without_hash(connection: Connection, order_ids: Iterable[OrderId]) -
     query = select(order_settlement.c.order_id).where(
         order_settlement.c.order_id.in_(list(order_ids)), lacks_email_hash()
     )
-    found = connection.scalars(query).all()
-    mark = f"_key{key_made_at(connection)}" if found else ""
-    return {OrderId(order_id): mark for order_id in found}
+    result = connection.scalars(query).all()
+    id_suffix = f"_key{key_made_at(connection)}" if result else ""
+    return {OrderId(order_id): id_suffix for order_id in result}
 
 
-def _keep_order(connection: Connection, document: Json, order: Order, *, mark: str = "", source: str = SOURCE) -> bool:
+def _store_order(
+    connection: Connection, document: Json, order: Order, *, id_suffix: str = "", source: str = SOURCE
+) -> bool:
     # The id is derived from the facts, so that finding the same facts twice creates one event.
     money = f"_{order.money_moved:f}" if order.money_moved else ""
-    event_id = f"rec_{order.id}_{order.version}_{order.updated_at.timestamp():.3f}{money}{mark}"
+    event_id = f"rec_{order.id}_{order.version}_{order.updated_at.timestamp():.3f}{money}{id_suffix}"
     data = {"id": order.id, "order": document}
-    return _keep(connection, event_id, "order.updated", order.updated_at, data, source)
+    return _store_event(connection, event_id, "order.updated", order.updated_at, data, source)
 
 
-def _keep(connection: Connection, event_id: str, kind: str, at: datetime, data: dict[str, Any], source: str) -> bool:
+def _store_event(
+    connection: Connection, event_id: str, kind: str, at: datetime, data: dict[str, Any], source: str
+) -> bool:
     body = json.dumps({"type": kind, "timestamp": at.isoformat(), "data": data}, default=_plain_number).encode()
     receipt = receive(connection, event_id, read_event(body), body, now=now(), source=source)
     return receipt is Receipt.ACCEPTED
@@ -258,12 +262,12 @@ def _plain_number(value: object) -> str:
     raise TypeError(f"{type(value).__name__} does not come from JSON")
 
 
-def _any_waits_for_money() -> bool:
+def _any_awaits_payment() -> bool:
     with transaction() as connection:
-        return bool(_waiting_for_money(connection, None))
+        return bool(_awaiting_payment(connection, None))
 
 
-def _compare_payments(medusa: Medusa, payments: list[Json], found: Found, *, dry_run: bool) -> None:
+def _compare_payments(medusa: Medusa, payments: list[Json], result: ReconcileResult, *, dry_run: bool) -> None:
     """Read the orders for which these payments matter.
 
     A payment changes neither `version` nor `updated_at` of its order, so the poll of orders misses it. It matters for
@@ -271,29 +275,29 @@ def _compare_payments(medusa: Medusa, payments: list[Json], found: Found, *, dry
     """
     changed = {order_id: payment for payment in payments if (order_id := _order_of(payment))}
     with transaction() as connection:
-        waiting = _waiting_for_money(connection, changed.keys())
+        waiting = _awaiting_payment(connection, changed.keys())
     # An order that changed itself was read just now, payments included.
-    for order_id in sorted(waiting.keys() - set(found.drifted)):
+    for order_id in sorted(waiting.keys() - set(result.drifted)):
         try:
             document = medusa.order(order_id)
             order = read_order(document)
             # Several polls see the same payment. Each change of it creates one event.
-            mark = f"_paid_{changed[order_id].get('updated_at')}"
+            id_suffix = f"_paid_{changed[order_id].get('updated_at')}"
             with transaction() as connection:
                 if (order.paid or waiting[order_id]) and (
-                    dry_run or _keep_order(connection, document, order, mark=mark)
+                    dry_run or _store_order(connection, document, order, id_suffix=id_suffix)
                 ):
-                    found.drifted.append(order_id)
+                    result.drifted.append(order_id)
         except MedusaAway as error:
             if not error.at_call:
                 raise
             # Perhaps only this order fails. If Medusa is away, the next page raises.
             log.error("order_not_given_by_medusa", order_id=order_id)
-            _keep_unread([order_id], found, dry_run=dry_run)
+            _store_unread([order_id], result, dry_run=dry_run)
         except Unavailable:
             raise
         except Exception as error:
-            _note_unreadable(order_id, error, found)
+            _note_unreadable(order_id, error, result)
 
 
 def _order_of(payment: Json) -> OrderId | None:
@@ -303,7 +307,7 @@ def _order_of(payment: Json) -> OrderId | None:
     return OrderId(order_id) if isinstance(order_id, str) else None
 
 
-def _waiting_for_money(connection: Connection, order_ids: Collection[OrderId] | None) -> dict[OrderId, bool]:
+def _awaiting_payment(connection: Connection, order_ids: Collection[OrderId] | None) -> dict[OrderId, bool]:
     """Of these orders (None: of all, at most one) those for which a payment matters. The value is `awaits_payment`."""
     waits = order_settlement.c.awaits_payment
     query = select(order_settlement.c.order_id, waits).where(waits | ~order_settlement.c.earning_due)
@@ -316,14 +320,14 @@ def _looks_at_accounts() -> bool:
         return current_version(connection).programme.looks_at_accounts
 
 
-def _compare_customers(customers: list[Json], found: Found, *, dry_run: bool) -> None:
+def _compare_customers(customers: list[Json], result: ReconcileResult, *, dry_run: bool) -> None:
     accounts = accounts_among(customers)
     with transaction() as connection:
-        news = accounts.keys() - seen_accounts(connection, accounts.keys())
+        new_ids = accounts.keys() - seen_accounts(connection, accounts.keys())
         if current_version(connection).programme.bonuses.signup:
-            news |= due_signup_bonuses(connection, accounts.values())
-        new = {who: account for who, account in accounts.items() if who in news}
-        found.customers += list(new) if dry_run else keep_customers(connection, new.values())
+            new_ids |= due_signup_bonuses(connection, accounts.values())
+        new = {customer_id: account for customer_id, account in accounts.items() if customer_id in new_ids}
+        result.customers += list(new) if dry_run else store_customers(connection, new.values())
 
 
 def accounts_among(customers: Iterable[Json]) -> dict[CustomerId, CustomerAccount]:
@@ -340,16 +344,16 @@ def due_signup_bonuses(
     return fresh - customers_with_signup_bonus(connection, fresh)
 
 
-def keep_customers(
-    connection: Connection, accounts: Iterable[CustomerAccount], *, mark: str = "_account", source: str = SOURCE
+def store_customers(
+    connection: Connection, accounts: Iterable[CustomerAccount], *, id_suffix: str = "_account", source: str = SOURCE
 ) -> list[CustomerId]:
     """Put accounts into the inbox, dated when they signed up. Returns those not stored before with this id suffix."""
     return [
         account.customer_id
         for account in accounts
-        if _keep(
+        if _store_event(
             connection,
-            f"rec_{account.customer_id}{mark}",
+            f"rec_{account.customer_id}{id_suffix}",
             "customer.created",
             account.created_at or now(),
             {"id": account.customer_id},

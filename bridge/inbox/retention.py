@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, func, select, update
 
-from bridge.inbox.events import only_ids
+from bridge.inbox.events import strip_to_ids
 from bridge.inbox.tables import EventState, webhook_event
 
 _DONE = [EventState.HANDLED, EventState.IGNORED]
@@ -40,7 +40,7 @@ def strip_old_bodies(
     changes = [
         {"b_id": row.id, "b_payload": body}
         for row in rows
-        if (body := only_ids(bytes(row.payload))) != bytes(row.payload)
+        if (body := strip_to_ids(bytes(row.payload))) != bytes(row.payload)
     ]
     if changes:
         statement = update(webhook_event).where(webhook_event.c.id == bindparam("b_id"))

@@ -212,7 +212,7 @@ def merge_new_points(connection: Connection, *, limit: int) -> int:
         .where(customer_merge.c.unmerged_at.is_(None), or_(balances.balance != balances.held, balances.pending != 0))
         .limit(limit)
     )
-    left_behind = [CustomerId(who) for who in connection.scalars(query)]
+    left_behind = [CustomerId(customer_id) for customer_id in connection.scalars(query)]
     save(connection, open_accounts(connection, left_behind).values())
     return len(left_behind)
 
@@ -231,7 +231,7 @@ def merged_into(connection: Connection, customer_id: CustomerId) -> list[Custome
     query = select(customer_merge.c.customer_id).where(
         customer_merge.c.survivor_id == customer_id, customer_merge.c.unmerged_at.is_(None)
     )
-    return [CustomerId(who) for who in connection.scalars(query.order_by(customer_merge.c.customer_id))]
+    return [CustomerId(customer_id) for customer_id in connection.scalars(query.order_by(customer_merge.c.customer_id))]
 
 
 def accounts_of_persons(
@@ -253,7 +253,7 @@ def accounts_of_persons(
         accounts = found.setdefault(row.survivor_id, {row.survivor_id: None})
         accounts[row.customer_id] = row.merged_at
         found[row.customer_id] = accounts
-    return {who: found.get(who, {who: None}) for who in ids}
+    return {customer_id: found.get(customer_id, {customer_id: None}) for customer_id in ids}
 
 
 def _active(connection: Connection, customer_ids: Iterable[CustomerId]) -> list[Merge]:

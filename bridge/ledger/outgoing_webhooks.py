@@ -12,7 +12,7 @@ from bridge.ids import CustomerId
 from bridge.ledger.account import Account
 from bridge.ledger.postings import Kind, Posting
 from bridge.ledger.tables import dust_lot, expiry_announcement
-from bridge.outgoing.outbox import OutgoingWebhook, OutgoingWebhookType, put, wanted
+from bridge.outgoing.outbox import OutgoingWebhook, OutgoingWebhookType, add_webhooks, webhooks_configured
 
 _TYPES = {
     Kind.EARN: OutgoingWebhookType.EARNED,
@@ -24,13 +24,13 @@ _TYPES = {
 
 def store_webhooks(connection: Connection, accounts: Sequence[Account], *, quiet: Collection[str]) -> None:
     """Store outgoing webhooks for the postings of these accounts; none for `quiet` earnings."""
-    if wanted():
+    if webhooks_configured():
         webhooks = [each for account in accounts for each in _webhooks(account, quiet)]
-        put(connection, webhooks, now=accounts[0].postings[-1].created_at)
+        add_webhooks(connection, webhooks, now=accounts[0].postings[-1].created_at)
 
 
 def _webhooks(account: Account, quiet: Collection[str]) -> Iterator[OutgoingWebhook]:
-    expired = [posting for posting in account.postings if _was_ever_good(account, posting)]
+    expired = [posting for posting in account.postings if _was_spendable(account, posting)]
     for posting in account.postings:
         type_ = _TYPES.get(posting.details.kind)
         if type_ is OutgoingWebhookType.EXPIRED and posting not in expired[-1:]:
@@ -47,7 +47,7 @@ def _webhooks(account: Account, quiet: Collection[str]) -> Iterator[OutgoingWebh
         )
 
 
-def _was_ever_good(account: Account, posting: Posting) -> bool:
+def _was_spendable(account: Account, posting: Posting) -> bool:
     """Whether the expired points could have been spent. Points of an old order may be expired when they are booked."""
     if posting.details.kind is not Kind.EXPIRE:
         return False
@@ -93,11 +93,11 @@ def announce_expiring(
     webhook.
     """
     due = _due_lots(now, days)
-    who = list(connection.scalars(due.with_only_columns(dust_lot.c.customer_id).distinct().limit(customers)))
-    if not who:
+    customer_ids = list(connection.scalars(due.with_only_columns(dust_lot.c.customer_id).distinct().limit(customers)))
+    if not customer_ids:
         return 0
     lots = connection.execute(
-        due.where(dust_lot.c.customer_id.in_(who)).order_by(
+        due.where(dust_lot.c.customer_id.in_(customer_ids)).order_by(
             dust_lot.c.customer_id, dust_lot.c.expires_at, dust_lot.c.id
         )
     ).all()
@@ -108,8 +108,8 @@ def announce_expiring(
     for lot in lots:
         if lot.id in mine:
             days_of.setdefault((lot.customer_id, lot.expires_at.astimezone(ZoneInfo(time_zone)).date()), []).append(lot)
-    put(connection, [_expiring(group) for group in days_of.values()], now=now)
-    return len(who)
+    add_webhooks(connection, [_expiring(group) for group in days_of.values()], now=now)
+    return len(customer_ids)
 
 
 def _due_lots(now: datetime, days: int) -> Select[Any]:

@@ -52,18 +52,20 @@ def open_accounts(
     orders, for example). The survivor of a merged account is locked and returned too. Without `lock` the accounts are
     for reading only, and must not be saved.
     """
-    asked = set(customer_ids)
-    if not asked:
+    requested_ids = set(customer_ids)
+    if not requested_ids:
         return {}
-    merges = _merges(connection, asked)
+    merges = _merges(connection, requested_ids)
     lots = lots or bool(merges)
-    wanted = sorted(asked | {CustomerId(row.survivor_id) for row in merges})
-    query = select(dust_balance).where(among(dust_balance.c.customer_id, wanted)).order_by(dust_balance.c.customer_id)
+    all_ids = sorted(requested_ids | {CustomerId(row.survivor_id) for row in merges})
+    query = select(dust_balance).where(among(dust_balance.c.customer_id, all_ids)).order_by(dust_balance.c.customer_id)
     if lock:
-        insert_missing(connection, dust_balance, [{"customer_id": who} for who in wanted], returning="customer_id")
+        insert_missing(
+            connection, dust_balance, [{"customer_id": customer_id} for customer_id in all_ids], returning="customer_id"
+        )
         query = query.with_for_update()
     rows = connection.execute(query)
-    accounts = {} if lock else {who: Account(customer_id=who) for who in wanted}
+    accounts = {} if lock else {customer_id: Account(customer_id=customer_id) for customer_id in all_ids}
     accounts |= {
         CustomerId(row.customer_id): Account(
             customer_id=CustomerId(row.customer_id),
@@ -79,9 +81,9 @@ def open_accounts(
     }
     in_debt = [customer_id for customer_id, account in accounts.items() if account.debt]
     if lots or in_debt:
-        wanted_lots = or_(dust_lot.c.remaining > 0, among(dust_lot.c.id, extra_lots))
+        loaded_lots = or_(dust_lot.c.remaining > 0, among(dust_lot.c.id, extra_lots))
         for row in connection.execute(
-            select(dust_lot).where(among(dust_lot.c.customer_id, wanted if lots else in_debt), wanted_lots)
+            select(dust_lot).where(among(dust_lot.c.customer_id, all_ids if lots else in_debt), loaded_lots)
         ):
             accounts[CustomerId(row.customer_id)].lots[row.id] = Lot.from_row(row)
     if expired_of:
@@ -90,7 +92,7 @@ def open_accounts(
     if merges:
         # Read again under the locks: a merge undone meanwhile must not carry points any more. Points that come into an
         # account merged meanwhile are found by the periodic job, as the other account is not locked here.
-        for row in _merges(connection, asked):
+        for row in _merges(connection, requested_ids):
             if row.survivor_id in accounts:
                 merged = accounts[CustomerId(row.customer_id)]
                 merged.survivor, merged.merge_id = accounts[CustomerId(row.survivor_id)], row.id
@@ -302,4 +304,4 @@ def customers_with_due_lots(connection: Connection, moment: datetime, limit: int
     expiring = select(dust_lot.c.customer_id).where(
         dust_lot.c.expires_at <= moment, dust_lot.c.remaining > dust_lot.c.held, dust_lot.c.matured
     )
-    return [CustomerId(who) for who in connection.scalars(maturing.union(expiring).limit(limit))]
+    return [CustomerId(customer_id) for customer_id in connection.scalars(maturing.union(expiring).limit(limit))]

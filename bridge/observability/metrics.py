@@ -193,7 +193,7 @@ def _keeper() -> _Keeper:
     return keeper
 
 
-def keep_saved() -> None:
+def start_saving() -> None:
     """Start to save this process's counts periodically. Calling it again is harmless."""
     _keeper()
 

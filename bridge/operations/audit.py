@@ -17,7 +17,7 @@ from bridge.medusa.client import Medusa
 from bridge.redemptions.repository import codes_closed_since
 from bridge.reports.closes import differences, newest_close
 from bridge.reports.reading import reading
-from bridge.settlement.check import look_at_sample
+from bridge.settlement.compare_with_medusa import compare_sample
 
 # Codes of redemptions that were closed earlier have been checked often enough.
 _MEDUSA_LOOK_BACK = timedelta(days=2)
@@ -324,7 +324,7 @@ def audit_orders(medusa: Medusa, sample: int) -> list[Breach]:
 
     An event that has not arrived yet makes an order differ. The reconcile poll settles such orders.
     """
-    found = look_at_sample(medusa, sample)
+    found = compare_sample(medusa, sample)
     details: dict[str, str] = {order_id: "; ".join(each) for order_id, each in found.differs.items()}
     details |= dict.fromkeys(found.missing, "Medusa does not have the order")
     details |= dict.fromkeys(found.unreadable, "Medusa's order cannot be read")

@@ -20,15 +20,15 @@ from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import Unavailable
 from bridge.inbox.events import metric_label
-from bridge.inbox.listing import oldest_waiting
+from bridge.inbox.queries import oldest_waiting
 from bridge.ledger.totals import read_debt, read_totals
 from bridge.observability.metrics import read_counts, save_counts
-from bridge.outgoing.outbox import wanted
+from bridge.outgoing.outbox import webhooks_configured
 from bridge.outgoing.queries import count_open, oldest_waiting_webhook
 from bridge.queue.heartbeats import AUDIT, EVERY_MINUTE, read_runs
 from bridge.redemptions.repository import oldest_pending
 from bridge.redemptions.tables import OPEN_STATES
-from bridge.settlement.escrow import read_waiting
+from bridge.settlement.escrow import read_escrow_totals
 
 _SHOWN_AGAIN_SECONDS = 5.0
 _TIMEOUT_MS = 2_000
@@ -136,7 +136,7 @@ def _ledger(connection: Connection) -> Iterator[Metric]:
     yield GaugeMetricFamily("dust_outstanding", "Dust on all balances: what the shop owes", outstanding)
     yield GaugeMetricFamily("dust_held", "Points on hold for open redemptions", sum(total.held for total in totals))
     yield GaugeMetricFamily("dust_pending", "Dust earned that has not matured", sum(total.pending for total in totals))
-    waiting = read_waiting(connection)
+    waiting = read_escrow_totals(connection)
     yield GaugeMetricFamily("dust_escrow", "Dust of guests' orders that waits to be claimed", waiting.dust)
     yield GaugeMetricFamily("dust_escrow_orders", "Guests' orders that wait to be claimed", waiting.orders)
     yield GaugeMetricFamily("dust_debt", "Dust taken back beyond what customers had", read_debt(connection))
@@ -150,7 +150,7 @@ def _outgoing_webhooks(connection: Connection) -> Iterator[Metric]:
         webhooks.add_metric([state], number)
     yield webhooks
     # Without DUST_OUTGOING_WEBHOOK_URL the remaining ones are never sent, so their age is not reported.
-    oldest = oldest_waiting_webhook(connection) if wanted() else None
+    oldest = oldest_waiting_webhook(connection) if webhooks_configured() else None
     yield _age("dust_outgoing_webhooks_oldest_waiting_seconds", "Age of the oldest waiting outgoing webhook", oldest)
 
 

@@ -39,14 +39,14 @@ class OutgoingWebhook:
     version: int | None = None
 
 
-def wanted() -> bool:
+def webhooks_configured() -> bool:
     """Whether outgoing webhooks are configured. Every posting asks, so it only reads a setting in memory."""
     return get_settings().outgoing_webhook_url is not None
 
 
-def put(connection: Connection, webhooks: Iterable[OutgoingWebhook], *, now: datetime) -> None:
+def add_webhooks(connection: Connection, webhooks: Iterable[OutgoingWebhook], *, now: datetime) -> None:
     """Write webhooks, to be sent in this order after the commit. Does nothing without `DUST_OUTGOING_WEBHOOK_URL`."""
-    if not wanted():
+    if not webhooks_configured():
         return
     rows = [
         {

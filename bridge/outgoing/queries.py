@@ -101,7 +101,9 @@ def retry_webhook(connection: Connection, webhook_id: str, *, now: datetime) -> 
         raise UnknownWebhook(webhook_id)
     if state == OutgoingWebhookState.WAITING:
         return False
-    connection.execute(update(outgoing_webhook).where(outgoing_webhook.c.id == webhook_id).values(**_afresh(now)))
+    connection.execute(
+        update(outgoing_webhook).where(outgoing_webhook.c.id == webhook_id).values(**_reset_columns(now))
+    )
     _end_pause(connection, now)
     return True
 
@@ -109,13 +111,15 @@ def retry_webhook(connection: Connection, webhook_id: str, *, now: datetime) -> 
 def retry_failed(connection: Connection, *, now: datetime) -> int:
     """Send every failed webhook again. Returns their number."""
     retried = connection.execute(
-        update(outgoing_webhook).where(outgoing_webhook.c.state == OutgoingWebhookState.FAILED).values(**_afresh(now))
+        update(outgoing_webhook)
+        .where(outgoing_webhook.c.state == OutgoingWebhookState.FAILED)
+        .values(**_reset_columns(now))
     ).rowcount
     _end_pause(connection, now)
     return retried
 
 
-def _afresh(now: datetime) -> dict[str, Any]:
+def _reset_columns(now: datetime) -> dict[str, Any]:
     return {
         "state": OutgoingWebhookState.WAITING,
         "attempts": 0,

@@ -35,12 +35,12 @@ log = structlog.get_logger(__name__)
 
 TIMEOUT_SECONDS = 10.0
 # Attempts after 2, 4, 8 … seconds, then every two hours: about 23 in 24 hours.
-_LONGEST_WAIT_SECONDS = 7_200.0
+_MAX_WAIT_SECONDS = 7_200.0
 # Longest pause for an unavailable address, so that waiting webhooks go out soon after it is back.
-_LONGEST_REST_SECONDS = 300.0
+_MAX_PAUSE_SECONDS = 300.0
 # Longer than a run can take: the worker's hard limit is 60 seconds.
 _LEASE = timedelta(seconds=90)
-_AT_ONCE = 50
+_BATCH_SIZE = 50
 # Enough for an error page's title or a JSON error, and not much more.
 _ANSWER_CHARACTERS = 500
 _SENDER = "outgoing"
@@ -77,7 +77,7 @@ def send_waiting(*, seconds: float) -> int:
         while away is None and time.monotonic() < end and (due := _due()):
             for row in due:
                 delivery = runner.run(_post(http, settings, row))
-                _note(row, delivery)
+                _store_delivery(row, delivery)
                 delivered += delivery.reason is None
                 if delivery.address_is_away:
                     away = delivery
@@ -110,16 +110,18 @@ def _return_lease(holder: str, away: Delivery | None) -> None:
             # This run took longer than its lease, and another sender has the lease now.
             return
         failures = failures + 1 if away else 0
-        rest = max(backoff_seconds(failures, longest_seconds=_LONGEST_REST_SECONDS), _asked(away)) if away else 0.0
+        pause = (
+            max(backoff_seconds(failures, longest_seconds=_MAX_PAUSE_SECONDS), _requested_delay(away)) if away else 0.0
+        )
         connection.execute(
             update(outgoing_sender)
             .where(mine)
-            .values(free_at=now() + timedelta(seconds=rest), failures=failures, holder=None)
+            .values(free_at=now() + timedelta(seconds=pause), failures=failures, holder=None)
         )
 
 
-def _asked(delivery: Delivery) -> float:
-    return min(delivery.retry_after_seconds, _LONGEST_REST_SECONDS)
+def _requested_delay(delivery: Delivery) -> float:
+    return min(delivery.retry_after_seconds, _MAX_PAUSE_SECONDS)
 
 
 def _due() -> list[Row[Any]]:
@@ -127,7 +129,7 @@ def _due() -> list[Row[Any]]:
         select(outgoing_webhook)
         .where(outgoing_webhook.c.state == OutgoingWebhookState.WAITING, outgoing_webhook.c.next_attempt_at <= now())
         .order_by(outgoing_webhook.c.next_attempt_at, outgoing_webhook.c.seq)
-        .limit(_AT_ONCE)
+        .limit(_BATCH_SIZE)
     )
     with transaction() as connection:
         return list(connection.execute(query))
@@ -159,7 +161,7 @@ async def _post(http: httpx.AsyncClient, settings: Settings, row: Row[Any]) -> D
             http.stream("POST", settings.outgoing_webhook_url, content=body, headers=headers) as response,
         ):
             status, reason, wait = response.status_code, _failure(response), _retry_after(response.headers)
-            answer = await _beginning(response)
+            answer = await _read_beginning(response)
     except TimeoutError:
         if status is None:
             reason = f"No answer within {TIMEOUT_SECONDS:g} seconds."
@@ -181,7 +183,7 @@ def _failure(response: httpx.Response) -> str | None:
     return f"Answered {response.status_code}."
 
 
-async def _beginning(response: httpx.Response) -> str | None:
+async def _read_beginning(response: httpx.Response) -> str | None:
     text = b""
     async for chunk in response.aiter_raw():
         text += chunk[:_ANSWER_CHARACTERS]
@@ -203,7 +205,7 @@ def _retry_after(headers: Mapping[str, str]) -> float:
     return max(0.0, moment.timestamp() - time.time())
 
 
-def _note(row: Row[Any], delivery: Delivery) -> None:
+def _store_delivery(row: Row[Any], delivery: Delivery) -> None:
     with transaction() as connection:
         if (
             connection.scalar(select(outgoing_webhook.c.id).where(outgoing_webhook.c.id == row.id).with_for_update())
@@ -221,7 +223,7 @@ def _note(row: Row[Any], delivery: Delivery) -> None:
                 answer=delivery.answer,
             )
         )
-        outcome = _outcome(row, delivery)
+        outcome = _next_state(row, delivery)
         connection.execute(
             update(outgoing_webhook).where(outgoing_webhook.c.id == row.id).values(attempts=row.attempts + 1, **outcome)
         )
@@ -236,13 +238,13 @@ def _note(row: Row[Any], delivery: Delivery) -> None:
     log.warning("outgoing_webhook_not_delivered", **about, state=outcome["state"], reason=delivery.reason)
 
 
-def _outcome(row: Row[Any], delivery: Delivery) -> dict[str, Any]:
+def _next_state(row: Row[Any], delivery: Delivery) -> dict[str, Any]:
     moment = now()
     if delivery.reason is None:
         done = OutgoingWebhookState.DELIVERED
         return {"state": done, "next_attempt_at": None, "delivered_at": moment, "reason": None}
-    wait = backoff_seconds(row.attempts + 1, longest_seconds=_LONGEST_WAIT_SECONDS)
-    following = moment + timedelta(seconds=max(wait, _asked(delivery)))
+    wait = backoff_seconds(row.attempts + 1, longest_seconds=_MAX_WAIT_SECONDS)
+    following = moment + timedelta(seconds=max(wait, _requested_delay(delivery)))
     if delivery.status == _GONE or following > row.give_up_at:
         return {"state": OutgoingWebhookState.FAILED, "next_attempt_at": None, "reason": delivery.reason}
     return {"state": OutgoingWebhookState.WAITING, "next_attempt_at": following, "reason": delivery.reason}

@@ -74,7 +74,7 @@ class ProductSettings(TypedRow):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
+class NewProductSettings:
     """The requested settings of a product."""
 
     product_id: ProductId
@@ -83,10 +83,10 @@ class Wanted:
 
 
 def set_products(
-    connection: Connection, wanted: Iterable[Wanted], *, actor: str, now: datetime
+    connection: Connection, requested: Iterable[NewProductSettings], *, actor: str, now: datetime
 ) -> list[ProductSettings]:
     """Store these settings, all or none."""
-    rows = sorted((vars(each) for each in wanted), key=lambda row: str(row["product_id"]))
+    rows = sorted((vars(each) for each in requested), key=lambda row: str(row["product_id"]))
     if not rows:
         return []
     statement = insert(dust_product)

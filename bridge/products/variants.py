@@ -64,7 +64,7 @@ def _amounts(prices: Sequence[Json], currency_code: str) -> str:
     return "/".join(format_amount(Decimal(str(price["amount"])), currency_code) for price in prices)
 
 
-def why_not_priced(product_ids: Collection[ProductId], medusa: Callable[[], Medusa]) -> dict[ProductId, str]:
+def price_refusals(product_ids: Collection[ProductId], medusa: Callable[[], Medusa]) -> dict[ProductId, str]:
     """Return the products among these that cannot have a price in points, each with the reason for the merchant.
 
     Products that Medusa does not know can have one. Raises `Unavailable` if Medusa cannot be asked.
@@ -83,10 +83,10 @@ def why_not_priced(product_ids: Collection[ProductId], medusa: Callable[[], Medu
     except DustError as error:
         log.info("variant_prices_not_known", reason=error.message)
         return {}
-    return {product_id: why for product_id, found in variants.items() if (why := _why_not(found))}
+    return {product_id: why for product_id, found in variants.items() if (why := _refusal(found))}
 
 
-def _why_not(variants: Sequence[Json]) -> str | None:
+def _refusal(variants: Sequence[Json]) -> str | None:
     named = differing_prices(variants)
     if not named:
         return None

@@ -42,7 +42,7 @@ _GATHER_SECONDS = 0.01
 # RabbitMQ confirms within milliseconds. Without free memory or disk it accepts messages and never confirms.
 _CONFIRM_SECONDS = 2.0
 # Pause after a failed send. The sweep covers the messages that were dropped.
-_REST_SECONDS = 2.0
+_PAUSE_SECONDS = 2.0
 
 
 @PerProcess
@@ -68,7 +68,7 @@ def publish(task: str, *args: Any, countdown_seconds: float | None = None, queue
         )
     except Exception as error:
         # Any error of the broker's client: a message that cannot be sent must not fail work that is committed.
-        log.warning("hint_not_sent", task=task, error=type(error).__name__)
+        log.warning("message_not_sent", task=task, error=type(error).__name__)
         return False
     return True
 
@@ -81,38 +81,38 @@ def queues_with_workers(*, timeout_seconds: float) -> dict[str, int]:
     return {queue.name: served.count(queue.name) for queue in app.conf.task_queues}
 
 
-class Waker:
+class MessageSender:
     """Collects messages and sends them from one background thread."""
 
     def __init__(self) -> None:
-        self._wanted: dict[tuple[str, tuple[Any, ...]], None] = {}
+        self._messages: dict[tuple[str, tuple[Any, ...]], None] = {}
         self._lock = threading.Lock()
-        self._something = threading.Event()
+        self._has_messages = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def wake(self, task: str, *args: Any) -> None:
+    def enqueue(self, task: str, *args: Any) -> None:
         """Send a message soon, unless the same one is already waiting to be sent. Never blocks or raises."""
         with self._lock:
-            self._wanted[(task, args)] = None
+            self._messages[(task, args)] = None
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="dust-waker", daemon=True)
+                self._thread = threading.Thread(target=self._run, name="dust-enqueue", daemon=True)
                 self._thread.start()
-        self._something.set()
+        self._has_messages.set()
 
     def _run(self) -> None:
         while True:
-            self._something.wait()
+            self._has_messages.wait()
             time.sleep(_GATHER_SECONDS)
-            self._something.clear()
+            self._has_messages.clear()
             with self._lock:
-                wanted, self._wanted = self._wanted, {}
-            if not all(publish(task, *args) for task, args in wanted):
-                time.sleep(_REST_SECONDS)
+                messages, self._messages = self._messages, {}
+            if not all(publish(task, *args) for task, args in messages):
+                time.sleep(_PAUSE_SECONDS)
 
 
-_waker = Waker()
+_sender = MessageSender()
 
 
-def wake(task: str, *args: Any) -> None:
+def enqueue(task: str, *args: Any) -> None:
     """Send a message soon. Call it after the commit. Never blocks or raises."""
-    _waker.wake(task, *args)
+    _sender.enqueue(task, *args)

@@ -40,7 +40,7 @@ class Run:
     result: Mapping[str, Any]
 
 
-def note_run(connection: Connection, name: str, result: Mapping[str, Any], *, now: datetime) -> None:
+def record_run(connection: Connection, name: str, result: Mapping[str, Any], *, now: datetime) -> None:
     """Store this run in place of the previous one."""
     statement = insert(last_run).values(name=name, at=now, result=result)
     connection.execute(
@@ -85,7 +85,7 @@ def claim_run(
     return claimed.one_or_none() is not None
 
 
-def note_end(connection: Connection, name: str, task_id: str, *, failed: bool = False) -> None:
+def record_run_end(connection: Connection, name: str, task_id: str, *, failed: bool = False) -> None:
     """Note that a claimed run is done, or failed."""
     own = (last_run.c.name == name) & (last_run.c.result["task_id"].astext == task_id)
     connection.execute(

@@ -56,7 +56,7 @@ from bridge.ledger.store import reserved_lots
 from bridge.medusa.client import MedusaRefused
 from bridge.medusa.orders import Order
 from bridge.observability.metrics import REDEMPTIONS_ENDED
-from bridge.outgoing.outbox import OutgoingWebhook, OutgoingWebhookType, put
+from bridge.outgoing.outbox import OutgoingWebhook, OutgoingWebhookType, add_webhooks
 from bridge.redemptions.repository import Redemption, changed_values, save_redemption, store_code_use
 from bridge.redemptions.states import RedemptionEvent, state_after
 from bridge.redemptions.tables import RedemptionState, dust_redemption, dust_redemption_code
@@ -142,7 +142,7 @@ def fail(
         "amount": redemption.dust,
         "code": MedusaRefused.code,
     }
-    put(
+    add_webhooks(
         connection,
         [OutgoingWebhook(type=OutgoingWebhookType.FAILED, customer_id=redemption.customer_id, data=data)],
         now=now,

@@ -14,7 +14,7 @@ from bridge.clock import now
 from bridge.ids import CustomerId, OrderId
 from bridge.ledger.merges import merges_of
 from bridge.ledger.postings import Kind
-from bridge.ledger.statements import Balance, read_balance
+from bridge.ledger.queries import Balance, read_balance
 from bridge.ledger.tables import dust_lot, dust_lot_use, dust_transaction
 from bridge.programme.days import local_date
 from bridge.programme.tiers import TierBasis, format_needed

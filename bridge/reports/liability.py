@@ -14,7 +14,7 @@ from sqlalchemy import Connection, text
 
 from bridge.programme.spending import discount_value
 from bridge.programme.versions import version_at
-from bridge.settlement.escrow import waited_at
+from bridge.settlement.escrow import escrowed_at
 
 _FIGURES = text(
     """
@@ -80,7 +80,7 @@ def liability(connection: Connection, at: datetime) -> Liability:
         owed_by_customers=figures.owed_by_customers,
         held=figures.held,
         pending=figures.pending,
-        escrow=waited_at(connection, at),
+        escrow=escrowed_at(connection, at),
         customers=figures.customers,
         movements=movements,
         value=in_money(connection, figures.outstanding, at),

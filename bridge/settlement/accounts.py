@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from bridge.db.bulk import among
 from bridge.ids import CustomerId
-from bridge.settlement.emails import email_hash_key, hash_email
+from bridge.settlement.email_hash import email_hash_key, hash_email
 from bridge.settlement.tables import customer_account, mailbox
 
 
@@ -43,13 +43,13 @@ class Sighting:
     """Whether Dust has seen it before as a customer record without an account."""
 
 
-def see_record(connection: Connection, customer_id: CustomerId, *, now: datetime) -> None:
+def record_customer(connection: Connection, customer_id: CustomerId, *, now: datetime) -> None:
     """Store a customer record without an account, which may get an account later."""
     row = {"customer_id": customer_id, "has_account": False, "first_seen_at": now}
     connection.execute(insert(customer_account).values(row).on_conflict_do_nothing())
 
 
-def see_account(connection: Connection, account: CustomerAccount, *, now: datetime) -> Sighting:
+def record_account(connection: Connection, account: CustomerAccount, *, now: datetime) -> Sighting:
     """Store the account, and its mailbox when the account is new; return what was known before."""
     row = {"customer_id": account.customer_id, "has_account": True, "first_seen_at": now}
     added = connection.execute(
@@ -90,7 +90,7 @@ def seen_accounts(connection: Connection, customer_ids: Collection[CustomerId]) 
     query = select(customer_account.c.customer_id).where(
         among(customer_account.c.customer_id, list(customer_ids)), customer_account.c.has_account
     )
-    return {CustomerId(who) for who in connection.scalars(query)}
+    return {CustomerId(customer_id) for customer_id in connection.scalars(query)}
 
 
 def accounts_with_fresh_mailbox(
@@ -109,11 +109,13 @@ def accounts_with_fresh_mailbox(
     first_accounts, seen = _first_accounts(connection, ids), seen_accounts(connection, ids)
     fresh = set()
     for account in accounts:
-        who, hashed = account.customer_id, hashes.get(account.customer_id)
+        customer_id, hashed = account.customer_id, hashes.get(account.customer_id)
         # For an account seen before this was decided then; its e-mail may have changed since.
-        is_first = who in first_accounts or (who not in seen and hashed not in known and hashed not in taken)
+        is_first = customer_id in first_accounts or (
+            customer_id not in seen and hashed not in known and hashed not in taken
+        )
         if hashed is None or is_first:
-            fresh.add(who)
+            fresh.add(customer_id)
         if hashed is not None:
             taken.add(hashed)
     return fresh
@@ -137,11 +139,11 @@ def forget_mailboxes(connection: Connection, customer_ids: Iterable[CustomerId])
 
     The mailboxes stay stored as having had an account.
     """
-    who = list(customer_ids)
-    connection.execute(update(mailbox).where(among(mailbox.c.customer_id, who)).values(customer_id=None))
+    ids = list(customer_ids)
+    connection.execute(update(mailbox).where(among(mailbox.c.customer_id, ids)).values(customer_id=None))
 
 
 def _first_accounts(connection: Connection, customer_ids: Collection[CustomerId]) -> set[CustomerId]:
     """Return the accounts among these that are the first of a mailbox."""
     query = select(mailbox.c.customer_id).where(among(mailbox.c.customer_id, list(customer_ids)))
-    return {CustomerId(who) for who in connection.scalars(query)}
+    return {CustomerId(customer_id) for customer_id in connection.scalars(query)}

@@ -55,4 +55,4 @@ def customers_with_signup_bonus(connection: Connection, customer_ids: Collection
         dust_transaction.c.idempotency_key == _SIGNUP_KEY,
     )
     credited = set(connection.scalars(query))
-    return {who for who, accounts in persons.items() if not credited.isdisjoint(accounts)}
+    return {customer_id for customer_id, accounts in persons.items() if not credited.isdisjoint(accounts)}

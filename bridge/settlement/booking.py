@@ -9,7 +9,7 @@ from bridge.ledger.account import Account
 from bridge.ledger.postings import Kind, PostingDetails
 from bridge.programme.dates import maturity_and_expiry
 from bridge.programme.versions import Version
-from bridge.settlement.expired import ExpiredPool
+from bridge.settlement.expired_points import ExpiredPool
 from bridge.settlement.shares import Share
 
 

@@ -19,7 +19,7 @@ from bridge.ledger.store import open_accounts, save
 from bridge.programme.dates import maturity_and_expiry
 from bridge.programme.rules import GuestClaim
 from bridge.programme.versions import current_version, versions_by_number
-from bridge.settlement.emails import email_hash_key, hash_email
+from bridge.settlement.email_hash import email_hash_key, hash_email
 from bridge.settlement.escrow import lock_escrows, write_escrows
 from bridge.settlement.referrals import due_referrals, lock_referrals, settle_referral
 from bridge.settlement.repository import SettlementRow, lock_rows
@@ -87,10 +87,10 @@ def customers_with_proof(connection: Connection, customer_ids: Iterable[Customer
     query = select(proved_email.c.customer_id).where(
         proved_email.c.customer_id.in_(list(customer_ids)), proved_email.c.proof == Proof.REGISTRATION
     )
-    return {CustomerId(who) for who in connection.scalars(query)}
+    return {CustomerId(customer_id) for customer_id in connection.scalars(query)}
 
 
-def waiting_for(connection: Connection, email: str, *, now: datetime) -> dict[OrderId, int]:
+def claimable_orders(connection: Connection, email: str, *, now: datetime) -> dict[OrderId, int]:
     """Return the points in escrow under an e-mail, by order. Reads only, without locks."""
     known = hash_email(email_hash_key(connection, now=now), email)
     query = select(guest_escrow.c.order_id, guest_escrow.c.dust).where(
@@ -99,7 +99,7 @@ def waiting_for(connection: Connection, email: str, *, now: datetime) -> dict[Or
     return {OrderId(row.order_id): row.dust for row in connection.execute(query.order_by(guest_escrow.c.order_id))}
 
 
-def proved_and_waiting(
+def claimable_by_proof(
     connection: Connection, *, now: datetime, limit: int
 ) -> dict[CustomerId, dict[Proof, list[str]]]:
     """Return orders first settled after the customer had proved their e-mail, by customer and proof.

@@ -17,7 +17,7 @@ from bridge.settlement.earning_limits import LimitedOrder, LimitsOfBatch
 from bridge.settlement.escrow import why_nobody_earns
 from bridge.settlement.lines import earning_lines, kept_shipping, money_spent
 from bridge.settlement.load import Loaded, LoadedOrder
-from bridge.settlement.referrals import Due, PaidOrder, due_referrals
+from bridge.settlement.referrals import DueReferral, PaidOrder, due_referrals
 from bridge.settlement.shares import Shares
 from bridge.settlement.tables import EscrowState
 from bridge.settlement.tiers import TiersOfBatch
@@ -103,7 +103,7 @@ class Plan:
     orders: tuple[OrderPlan, ...]
     limited: tuple[LimitedOrder, ...]
     """Other orders of the customers, which limits now give more or less."""
-    referrals: tuple[Due, ...]
+    referrals: tuple[DueReferral, ...]
 
 
 def compute(loaded: Loaded, *, now: datetime) -> Plan:

@@ -43,7 +43,7 @@ def lock_customers(connection: Connection, orders: Iterable[Order]) -> set[Custo
     known = select(order_settlement.c.customer_id).where(
         order_settlement.c.order_id.in_([order.id for order in orders]), order_settlement.c.customer_id.is_not(None)
     )
-    named = {CustomerId(who) for who in connection.scalars(known)}
+    named = {CustomerId(customer_id) for customer_id in connection.scalars(known)}
     named |= {order.customer_id for order in orders if order.customer_id}
     customers = {account for accounts in accounts_of_persons(connection, named).values() for account in accounts}
     lock_names(connection, map(_lock_name, customers))
@@ -192,7 +192,7 @@ class LimitsOfBatch:
 
 def _owner(row: SettlementRow) -> CustomerId:
     if row.customer_id is None:
-        raise AssertionError("an order of nobody")
+        raise AssertionError("an order without an owner")
     return row.customer_id
 
 

@@ -17,7 +17,7 @@ from bridge.errors import NotFound
 from bridge.ids import CustomerId, OrderId
 from bridge.medusa.orders import Order
 from bridge.programme.versions import Version
-from bridge.settlement.emails import email_hash_key, hash_email
+from bridge.settlement.email_hash import email_hash_key, hash_email
 from bridge.settlement.repository import lock_rows
 from bridge.settlement.tables import EscrowState, Proof, guest_escrow, guest_escrow_entry, order_settlement
 
@@ -82,7 +82,7 @@ class Entry:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Waiting:
+class EscrowTotals:
     """Totals of all waiting escrows."""
 
     orders: int
@@ -171,8 +171,8 @@ def expire_escrows(connection: Connection, *, now: datetime, limit: int) -> int:
 
 def forget_guests(connection: Connection, customer_ids: Iterable[CustomerId], *, now: datetime) -> None:
     """Delete the link from guests' orders to these customers for good; the points stay in escrow until they expire."""
-    who = list(customer_ids)
-    theirs = or_(order_settlement.c.customer_id.in_(who), order_settlement.c.buyer_id.in_(who))
+    erased = list(customer_ids)
+    theirs = or_(order_settlement.c.customer_id.in_(erased), order_settlement.c.buyer_id.in_(erased))
     ids = select(guest_escrow.c.order_id).join(
         order_settlement, order_settlement.c.order_id == guest_escrow.c.order_id
     )  # fmt: skip
@@ -238,14 +238,14 @@ def escrows_of(connection: Connection, customer_id: CustomerId) -> dict[OrderId,
     return {OrderId(row.order_id): Escrow.from_row(row) for row in rows}
 
 
-def read_waiting(connection: Connection) -> Waiting:
+def read_escrow_totals(connection: Connection) -> EscrowTotals:
     """Return how many orders are in escrow, and how many points."""
     figures = select(func.count().label("orders"), func.coalesce(func.sum(guest_escrow.c.dust), 0).label("dust"))
     row = connection.execute(figures.where(guest_escrow.c.state == EscrowState.WAITING)).one()
-    return Waiting(orders=row.orders, dust=int(row.dust))
+    return EscrowTotals(orders=row.orders, dust=int(row.dust))
 
 
-def waited_at(connection: Connection, moment: datetime) -> int:
+def escrowed_at(connection: Connection, moment: datetime) -> int:
     """Return how many points were in escrow at `moment`."""
     query = select(func.coalesce(func.sum(guest_escrow_entry.c.amount), 0))
     return int(connection.scalar(query.where(guest_escrow_entry.c.created_at <= moment)) or 0)

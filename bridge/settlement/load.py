@@ -289,7 +289,7 @@ def _own_orders(loaded: Iterable[LoadedOrder]) -> list[OwnOrder]:
         OwnOrder(
             order_id=each.order.id,
             placed_at=each.order.placed_at,
-            customers=frozenset(who for who in (each.owner, each.row.customer_id) if who),
+            customers=frozenset(owner for owner in (each.owner, each.row.customer_id) if owner),
         )
         for each in loaded
     ]
@@ -307,4 +307,4 @@ def _read_tiers(connection: Connection, loaded: Iterable[LoadedOrder]) -> TierHi
 
 def _customers(newest: Iterable[LoadedOrder]) -> set[CustomerId]:
     """Return the customers whose referral these orders may qualify, or have qualified."""
-    return {who for each in newest for who in (each.row.customer_id, each.shares.first_owner) if who}
+    return {owner for each in newest for owner in (each.row.customer_id, each.shares.first_owner) if owner}

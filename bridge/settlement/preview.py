@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from bridge.ids import CustomerId
 from bridge.ledger.merges import accounts_of_persons
 from bridge.ledger.postings import Kind
-from bridge.ledger.statements import Balance, read_balance
+from bridge.ledger.queries import Balance, read_balance
 from bridge.medusa.orders import Order
 from bridge.settlement.facts import read_revisions
 from bridge.settlement.repository import read_rows

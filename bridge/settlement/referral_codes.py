@@ -46,7 +46,7 @@ class UnknownReferralCode(NotFound):
     code = "unknown_referral_code"
 
     def __init__(self) -> None:
-        super().__init__("Nobody has this referral code: check it for typing errors.")
+        super().__init__("This referral code does not exist. Please check it for typing errors.")
 
 
 class OwnReferralCode(Conflict):
@@ -166,7 +166,7 @@ def _have_one_mailbox(
     referrer: CustomerId,
     now: datetime,
 ) -> bool:
-    both = [accounts[who].email if who in accounts else None for who in (customer_id, referrer)]
+    both = [accounts[account].email if account in accounts else None for account in (customer_id, referrer)]
     return has_one_mailbox(connection, both, now=now)
 
 
@@ -202,7 +202,7 @@ def referral_of(connection: Connection, customer_id: CustomerId) -> Referral | N
 
 
 @dataclass(frozen=True, kw_only=True)
-class Brought:
+class ReferralResults:
     """What a customer's own code has led to: customers who stated it, those with a qualifying order, and the points for
     it.
     """
@@ -214,7 +214,7 @@ class Brought:
     """Why some of them gave no bonus, each sentence once."""
 
 
-def brought_by(connection: Connection, customer_id: CustomerId) -> Brought:
+def read_referral_results(connection: Connection, customer_id: CustomerId) -> ReferralResults:
     mine = referral.c.referrer_id == customer_id
     row = connection.execute(
         select(
@@ -224,7 +224,7 @@ def brought_by(connection: Connection, customer_id: CustomerId) -> Brought:
         ).where(mine)
     ).one()
     notes = connection.scalars(select(referral.c.note).where(mine, referral.c.note.is_not(None)).distinct().limit(10))
-    return Brought(stated=row.stated, qualified=row.qualified, dust=int(row.dust), notes=tuple(sorted(notes)))
+    return ReferralResults(stated=row.stated, qualified=row.qualified, dust=int(row.dust), notes=tuple(sorted(notes)))
 
 
 def forget_codes(connection: Connection, customer_ids: Collection[CustomerId]) -> None:

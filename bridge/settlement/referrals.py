@@ -60,7 +60,7 @@ class PaidOrder:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Due:
+class DueReferral:
     """A referral and what it should hold now, by the referred customer's orders. Its row is locked."""
 
     referral: Referral
@@ -87,7 +87,7 @@ class Due:
         """Whether the referred customer has an order that counts for the first time."""
         return self.order_id is not None and self.referral.qualified_at is None
 
-    def limited(self, lately: int) -> "Due":
+    def limited(self, lately: int) -> "DueReferral":
         """Apply the limit, after `lately` other referrals in 30 days gave the referrer a bonus."""
         most = self.version.programme.bonuses.referral.max_per_30_days
         if most is None or lately < most:
@@ -144,7 +144,7 @@ def lock_referrals(
     )
 
 
-def due_referrals(history: ReferralHistory, own: Collection[PaidOrder], *, now: datetime) -> list[Due]:
+def due_referrals(history: ReferralHistory, own: Collection[PaidOrder], *, now: datetime) -> list[DueReferral]:
     """Return the referrals that change. Pure; `own` are the orders being settled, in sequence."""
     if not history.referrals:
         return []
@@ -188,7 +188,7 @@ def _paid_orders(connection: Connection, customers: list[CustomerId], settling: 
     ]
 
 
-def _due(referral: Referral, version: Version, orders: Iterable[PaidOrder], now: datetime) -> Due:
+def _due(referral: Referral, version: Version, orders: Iterable[PaidOrder], now: datetime) -> DueReferral:
     rules = version.programme.bonuses.referral
     least = max(1, rules.min_earned)
     standing = sorted(
@@ -198,7 +198,7 @@ def _due(referral: Referral, version: Version, orders: Iterable[PaidOrder], now:
     qualified_at, due, note = referral.qualified_at, referral.referrer_due, referral.note
     if order_id and qualified_at is None:
         qualified_at, due, note = now, rules.referrer, None
-    return Due(
+    return DueReferral(
         referral=referral,
         version=version,
         order_id=order_id,
@@ -220,10 +220,12 @@ def _recent_bonuses(connection: Connection, referrers: Collection[CustomerId], n
     return {row.referrer_id: row.bonuses for row in connection.execute(query.group_by(columns.referrer_id))}
 
 
-def settle_referral(connection: Connection, due: Due, accounts: Mapping[CustomerId, Account], now: datetime) -> None:
+def settle_referral(
+    connection: Connection, due: DueReferral, accounts: Mapping[CustomerId, Account], now: datetime
+) -> None:
     """Post the changes for both customers, and store them."""
     row = due.referral
-    referred, referrer = (accounts[who] for who in due.customers)
+    referred, referrer = (accounts[customer_id] for customer_id in due.customers)
     referred_booked, referred_waived = _bring_to(
         due, referred, due.referred_target, row.referred_booked, row.referred_waived, "You were referred", now
     )
@@ -247,7 +249,7 @@ def settle_referral(connection: Connection, due: Due, accounts: Mapping[Customer
 
 
 def _bring_to(
-    due: Due, account: Account, target: int, booked: int, waived: int, why: str, now: datetime
+    due: DueReferral, account: Account, target: int, booked: int, waived: int, why: str, now: datetime
 ) -> tuple[int, int]:
     difference = target - (booked - waived)
     programme = due.version.programme
@@ -268,7 +270,7 @@ def _bring_to(
     return booked + difference - forgiven, waived - forgiven
 
 
-def _details(due: Due, kind: Kind, description: str, now: datetime) -> PostingDetails:
+def _details(due: DueReferral, kind: Kind, description: str, now: datetime) -> PostingDetails:
     return PostingDetails(
         kind=kind,
         reference_type="referral",

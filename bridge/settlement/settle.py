@@ -29,7 +29,7 @@ from bridge.settlement.earning_limits import check_owners, lock_customers
 from bridge.settlement.facts import name_differences
 from bridge.settlement.load import load, newest_facts
 from bridge.settlement.repository import SettlementRow, lock_rows
-from bridge.settlement.write import add_new_rows, note_of, write
+from bridge.settlement.write import add_new_rows, order_note, write
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +122,7 @@ def _result(settled: OrderPlan, unclear: tuple[Order, ...]) -> Settled:
         booked=shares.own.booked,
         waived=shares.own.waived,
         change=shares.booked - before,
-        note=note_of(settled),
+        note=order_note(settled),
         unclear=unclear,
         differences=differences,
     )

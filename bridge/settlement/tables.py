@@ -142,7 +142,7 @@ guest_escrow = Table(
     "guest_escrow",
     metadata,
     Column("order_id", Text, primary_key=True),
-    # HMAC of the e-mail, see `emails.py`; null once it is not needed: claimed, expired, or the guest was erased.
+    # HMAC of the e-mail, see `email_hash.py`; null once it is not needed: claimed, expired, or the guest was erased.
     Column("email_hash", LargeBinary),
     # The guest was erased: later facts of the order must not bring the hash back.
     Column("forgotten", Boolean, nullable=False, server_default="false"),
@@ -203,7 +203,7 @@ customer_account = Table(
 mailbox = Table(
     "mailbox",
     metadata,
-    # HMAC of the normalised e-mail, see `emails.py`.
+    # HMAC of the normalised e-mail, see `email_hash.py`.
     Column("email_hash", LargeBinary, primary_key=True),
     # The first account of the mailbox; null once that was erased.
     Column("customer_id", Text, index=True),

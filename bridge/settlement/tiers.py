@@ -39,7 +39,8 @@ def read_tiers(
         return {}
     found = read_contributions(connection, tiers, customer_ids, since=now)
     return {
-        who: CustomerTier(standing=standing(tiers, found.get(who, ()), moment=now), tiers=tiers) for who in customer_ids
+        customer_id: CustomerTier(standing=standing(tiers, found.get(customer_id, ()), moment=now), tiers=tiers)
+        for customer_id in customer_ids
     }
 
 
@@ -163,4 +164,4 @@ class TiersOfBatch:
 def _copy(found: Mapping[CustomerId, list[Contribution]]) -> dict[CustomerId, list[Contribution]]:
     # Merged accounts share one list.
     copies = {id(each): list(each) for each in found.values()}
-    return {who: copies[id(each)] for who, each in found.items()}
+    return {customer_id: copies[id(each)] for customer_id, each in found.items()}

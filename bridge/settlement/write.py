@@ -22,7 +22,7 @@ from bridge.settlement.booking import Booking
 from bridge.settlement.compute import OrderPlan, Plan
 from bridge.settlement.earning_limits import OVER_THE_LIMIT, LimitedOrder
 from bridge.settlement.escrow import settle_escrows
-from bridge.settlement.expired import ExpiredPool, read_pools
+from bridge.settlement.expired_points import ExpiredPool, read_pools
 from bridge.settlement.facts import next_check
 from bridge.settlement.kept_forecasts import compare_forecasts
 from bridge.settlement.lines import line_notes, read_first_uses
@@ -46,7 +46,7 @@ class _Accounts:
 
     def of(self, share: Share) -> Account:
         if share.customer_id is None:
-            raise AssertionError("nobody has this share")
+            raise AssertionError("a share without a customer")
         return self.by_customer[share.customer_id]
 
     def note(self, order_id: OrderId, share: Share) -> None:
@@ -117,7 +117,7 @@ def _open_accounts(connection: Connection, plan: Plan, now: datetime) -> _Accoun
     """Lock all accounts concerned. Accounts that only earn are opened without lots, which is enough for most orders."""
     quick: set[CustomerId] = set()
     whole = {order.row.customer_id for order in plan.limited if order.row.customer_id}
-    whole |= {who for due in plan.referrals for who in due.customers}
+    whole |= {customer_id for due in plan.referrals for customer_id in due.customers}
     spent: dict[str, dict[str, int]] = {}
     for order in plan.orders:
         (quick if _only_earns(order) else whole).update(_customers(order))
@@ -151,7 +151,7 @@ def _customers(order: OrderPlan) -> set[CustomerId]:
     found |= {shares.own.customer_id} if shares.own.booked > 0 else set()
     found |= {share.customer_id for share in (shares.giver, *shares.former) if share}
     found |= {redemption.customer_id for redemption in order.loaded.redemptions}
-    return {who for who in found if who}
+    return {customer_id for customer_id in found if customer_id}
 
 
 def _taken(connection: Connection, plan: Plan) -> dict[OrderId, dict[CustomerId, dict[str, int]]]:
@@ -229,16 +229,18 @@ def _bring_to(
     counted = sum(
         other.expired
         for other in (shares.own, *shares.former)
-        if other.customer_id != share.customer_id and other.expired and _person(accounts.of(other)) is _person(account)
+        if other.customer_id != share.customer_id
+        and other.expired
+        and _surviving_account(accounts.of(other)) is _surviving_account(account)
     )
-    return booking.bring_to(target, share, account, _why_less(order), counted=counted)
+    return booking.bring_to(target, share, account, _reversal_reason(order), counted=counted)
 
 
-def _person(account: Account) -> Account:
+def _surviving_account(account: Account) -> Account:
     return account.survivor or account
 
 
-def _why_less(order: OrderPlan) -> str:
+def _reversal_reason(order: OrderPlan) -> str:
     if order.loaded.order.gone:
         return "Order deleted"
     if order.loaded.order.canceled:
@@ -316,7 +318,7 @@ def _row(settled: OrderPlan, *, quiet: Collection[str], now: datetime) -> dict[s
         "unpaid_dust_only": _has_unpaid_dust_only(settled),
         "awaits_payment": settled.awaits_payment,
         "unpaid": loaded.unpaid,
-        "note": note_of(settled),
+        "note": order_note(settled),
         # A deleted order, and a snapshot of an older sender, have none.
         "order_number": order.number or row.order_number,
         "placed_at": order.placed_at,
@@ -324,7 +326,7 @@ def _row(settled: OrderPlan, *, quiet: Collection[str], now: datetime) -> dict[s
     }
 
 
-def note_of(settled: OrderPlan) -> str | None:
+def order_note(settled: OrderPlan) -> str | None:
     """Return why the order earns nothing, less than it is worth, or not yet; None if there is nothing to say."""
     if settled.allowed.why:
         return settled.allowed.why

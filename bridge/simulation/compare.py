@@ -82,15 +82,15 @@ def read_pages(
     Pages are sorted by placing time, so the first later order ends the reading.
     """
     for page in pages:
-        found = []
+        readable = []
         for document in page:
             try:
-                found.append((document, read_order(document)))
+                readable.append((document, read_order(document)))
             except InvalidInput as error:
                 unreadable.append(str(document.get("id")))
                 log.error("order_unreadable", order_id=document.get("id"), reason=error.message)
-        yield [(document, order) for document, order in found if order.placed_at < until]
-        if any(order.placed_at >= until for _, order in found):
+        yield [(document, order) for document, order in readable if order.placed_at < until]
+        if any(order.placed_at >= until for _, order in readable):
             return
 
 
@@ -106,18 +106,18 @@ def compare(
     progress: Callable[[int], None] = lambda _: None,
 ) -> Comparison:
     """Settle the orders of these pages by both programmes in sandboxes, and compare the results."""
-    found = Comparison(since=since, until=until)
+    comparison = Comparison(since=since, until=until)
     currencies: dict[str, str] = {}
     with ExitStack() as stack:
         sides = [stack.enter_context(sandbox(programme, now=now)) for programme in (present, changed)]
-        for page in read_pages(pages, until=until, unreadable=found.unreadable):
+        for page in read_pages(pages, until=until, unreadable=comparison.unreadable):
             orders = [order for _, order in page]
             currencies |= {order.id: order.currency_code for order in orders}
             for side in sides:
                 side.settle(orders, now=now)
             progress(len(orders))
-        _add_up(found, zip(sides[0].rows(), sides[1].rows(), strict=True), currencies, top)
-    return found
+        _add_up(comparison, zip(sides[0].rows(), sides[1].rows(), strict=True), currencies, top)
+    return comparison
 
 
 def begins_at_nothing(*programmes: Programme) -> bool:
@@ -125,20 +125,20 @@ def begins_at_nothing(*programmes: Programme) -> bool:
     return any(each.earn.limits.join_orders or each.tiers.levels for each in programmes)
 
 
-def as_document(found: Comparison, present: Version, changed: Programme) -> dict[str, Any]:
+def as_document(comparison: Comparison, present: Version, changed: Programme) -> dict[str, Any]:
     """Return a comparison with the version `present` as a document for programs."""
     return {
-        "since": found.since,
-        "until": found.until,
+        "since": comparison.since,
+        "until": comparison.until,
         "present_version": present.number,
-        **_slice_document(found.total),
-        "changed": found.changed,
-        "customers": found.customers,
-        "by_month": [_slice_document(each) for each in found.by_month],
-        "by_currency": [_slice_document(each) for each in found.by_currency],
-        "by_rule": [_slice_document(each) for each in found.by_rule],
-        "most_affected": [vars(each) for each in found.most_affected],
-        "unreadable": found.unreadable,
+        **_slice_document(comparison.total),
+        "changed": comparison.changed,
+        "customers": comparison.customers,
+        "by_month": [_slice_document(each) for each in comparison.by_month],
+        "by_currency": [_slice_document(each) for each in comparison.by_currency],
+        "by_rule": [_slice_document(each) for each in comparison.by_rule],
+        "most_affected": [vars(each) for each in comparison.most_affected],
+        "unreadable": comparison.unreadable,
         "limits_and_tiers_begin_at_nothing": begins_at_nothing(present.programme, changed),
     }
 
@@ -147,7 +147,7 @@ def _slice_document(each: Slice) -> dict[str, Any]:
     return {**vars(each), "difference": each.difference}
 
 
-def _add_up(found: Comparison, pairs: Iterable[tuple[Any, Any]], currencies: Mapping[str, str], top: int) -> None:
+def _add_up(comparison: Comparison, pairs: Iterable[tuple[Any, Any]], currencies: Mapping[str, str], top: int) -> None:
     months: dict[str, Slice] = {}
     by_currency: dict[str, Slice] = {}
     rules: dict[str, tuple[set[str], list[Decimal]]] = {}
@@ -157,7 +157,7 @@ def _add_up(found: Comparison, pairs: Iterable[tuple[Any, Any]], currencies: Map
         now, then, code = present.booked, changed.booked, currencies[present.order_id]
         month = f"{present.placed_at:%Y-%m}"
         for slice_ in (
-            found.total,
+            comparison.total,
             months.setdefault(month, Slice(name=month)),
             by_currency.setdefault(code, Slice(name=code)),
         ):
@@ -168,7 +168,7 @@ def _add_up(found: Comparison, pairs: Iterable[tuple[Any, Any]], currencies: Map
                 orders.add(row.order_id)
                 sums[place] += dust
         if now != then:
-            found.changed += 1
+            comparison.changed += 1
             customers.add(present.customer_id)
             order = Affected(
                 order_id=present.order_id,
@@ -182,11 +182,11 @@ def _add_up(found: Comparison, pairs: Iterable[tuple[Any, Any]], currencies: Map
             heapq.heappush(affected, (abs(order.difference), order.order_id, order))
             if len(affected) > top:
                 heapq.heappop(affected)
-    found.customers = len(customers)
-    found.by_month = [months[name] for name in sorted(months)]
-    found.by_currency = [by_currency[name] for name in sorted(by_currency)]
-    found.by_rule = _rounded(found.total, rules)
-    found.most_affected = [order for _, _, order in sorted(affected, reverse=True)]
+    comparison.customers = len(customers)
+    comparison.by_month = [months[name] for name in sorted(months)]
+    comparison.by_currency = [by_currency[name] for name in sorted(by_currency)]
+    comparison.by_rule = _rounded(comparison.total, rules)
+    comparison.most_affected = [order for _, _, order in sorted(affected, reverse=True)]
 
 
 def _by_rule(row: Any) -> dict[str, Decimal]:

@@ -77,7 +77,7 @@ class Simulation(TypedRow):
 def request_simulation(
     connection: Connection, programme: Programme, *, since: datetime, until: datetime, actor: str, now: datetime
 ) -> Simulation:
-    """Store a request; then wake a worker. Raises `TooManySimulations`."""
+    """Store a request; then enqueue the task that runs it. Raises `TooManySimulations`."""
     table = programme_simulation.c
     connection.execute(delete(programme_simulation).where(table.created_at < now - KEPT_FOR))
     count = select(func.count()).where(table.state.in_([SimulationState.PENDING, SimulationState.RUNNING]))

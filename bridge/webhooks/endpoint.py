@@ -13,7 +13,7 @@ from bridge.inbox.events import Event, log_ids, metric_label, read_event
 from bridge.inbox.receive import Arrival, Receipt, receive_many
 from bridge.observability.metrics import EVENTS_RECEIVED, WEBHOOKS_REFUSED
 from bridge.observability.tracing import current_traceparent
-from bridge.queue.enqueue import INBOX_DRAIN, wake
+from bridge.queue.enqueue import INBOX_DRAIN, enqueue
 from bridge.settings import get_settings, webhook_key
 from bridge.webhooks.signature import verify
 
@@ -69,7 +69,7 @@ async def medusa_webhook(request: Request) -> Response:
         raise
     EVENTS_RECEIVED.labels(metric_label(event.type), receipt.value).inc()
     if receipt is Receipt.ACCEPTED:
-        wake(INBOX_DRAIN)
+        enqueue(INBOX_DRAIN)
     log.info("event_received", type=event.type, status=receipt.value)
     answer = WebhookResponse(id=event_id, status=receipt)
     return JSONResponse(answer.model_dump(), 200 if receipt is Receipt.DUPLICATE else 202)

@@ -1,4 +1,4 @@
-"""Whatever stands in ids, headers and bodies: a log stays one line for each event, and moves no cursor."""
+"""Whatever ids, headers and bodies contain, a log has one line for each event, and no control characters."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""A signature stands for its id, its second and every byte of its body: with any of them changed, nothing gets in."""
+"""A signature covers the id, the timestamp and every byte of the body: a change of any of them is refused."""
 
 import time
 from collections.abc import Iterator

@@ -19,7 +19,7 @@ from bridge.inbox.process_one import handle_event
 from bridge.inbox.reconcile import reconcile
 from bridge.ledger.merges import merge_customers, unmerge_customer
 from bridge.medusa.client import get_medusa
-from bridge.settlement.emails import replace_key
+from bridge.settlement.email_hash import replace_key
 from bridge.settlement.tables import EscrowState
 from tests.support import tokens
 from tests.support.clock import advance

@@ -107,10 +107,10 @@ class AnyLife(AnySequence):
         # As Medusa writes it.
         return now().replace(microsecond=0)
 
-    def changed(self, purchase: Purchase, told: bool) -> None:
+    def changed(self, purchase: Purchase, delivered: bool) -> None:
         # Each version of an order is a minute later than the one before, and Dust takes none that is of the future.
         self.time.enter_context(moved(timedelta(minutes=1)))
-        super().changed(purchase, told)
+        super().changed(purchase, delivered)
 
     def hear(self, facts: dict[str, Any], stood: Purchase) -> bool:
         known = self.orders[facts["id"]]
@@ -225,13 +225,13 @@ class AnyLife(AnySequence):
             purse.release(redemption.id, now=now())
             purse.due(now())
 
-    @rule(purchase=AnySequence.purchases, told=st.booleans())
-    def transfer(self, purchase: Purchase, told: bool) -> None:
+    @rule(purchase=AnySequence.purchases, delivered=st.booleans())
+    def transfer(self, purchase: Purchase, delivered: bool) -> None:
         """Medusa hands the order to the other customer."""
         if not purchase.canceled:
             (purchase.customer,) = set(self.customers) - {purchase.customer}
             purchase.version += 1
-            self.changed(purchase, told)
+            self.changed(purchase, delivered)
 
     @rule(pending=st.sampled_from([0, 0, 3, 10]), expires=st.sampled_from([None, 5, 20, 60]), within=st.booleans())
     def change_the_dates(self, pending: int, expires: int | None, within: bool) -> None:

@@ -15,9 +15,9 @@ from bridge.inbox.process_batch import process_batch
 from bridge.inbox.process_one import EventFailed, handle_event
 from bridge.inbox.reconcile import reconcile
 from bridge.inbox.retry import UNKNOWN_FOR
-from bridge.ledger.statements import read_balance
+from bridge.ledger.queries import read_balance
 from bridge.medusa.client import get_medusa
-from bridge.settlement.check import MISSING_FOR
+from bridge.settlement.compare_with_medusa import MISSING_FOR
 from bridge.settlement.facts import CHECK_AFTER, CHECK_YOUNG_AGAIN
 from tests.support.clock import moved
 from tests.support.deliveries import deliver

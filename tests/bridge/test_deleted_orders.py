@@ -13,14 +13,14 @@ from fastapi.testclient import TestClient
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.inbox.process_batch import process_batch
-from bridge.inbox.reconcile import keep_orders, reconcile
+from bridge.inbox.reconcile import reconcile, store_orders
 from bridge.medusa.client import get_medusa
 from bridge.operations.audit import audit_medusa
 from bridge.programme.rules import Programme
 from bridge.programme.versions import add_version
 from bridge.redemptions.medusa_sync import advance
 from bridge.redemptions.repository import due_redemptions
-from bridge.settlement.check import MISSING_FOR
+from bridge.settlement.compare_with_medusa import MISSING_FOR
 from bridge.settlement.facts import CHECK_AFTER
 from tests.support import tokens
 from tests.support.clock import moved
@@ -121,7 +121,7 @@ def advance_all() -> None:
     with transaction() as connection:
         due = due_redemptions(connection, now=now() + timedelta(minutes=10), limit=100)
     for redemption_id in due:
-        keep_orders(advance(redemption_id, get_medusa()).orders)
+        store_orders(advance(redemption_id, get_medusa()).orders)
     while process_batch().taken:
         pass
 

@@ -14,7 +14,7 @@ from bridge.db import transaction
 from bridge.ids import CustomerId
 from bridge.inbox.process_batch import process_batch
 from bridge.inbox.reconcile import reconcile
-from bridge.ledger.statements import read_balance, read_transactions
+from bridge.ledger.queries import read_balance, read_transactions
 from bridge.medusa.client import get_medusa
 from bridge.settlement.repository import unpaid_orders
 from bridge.settlement.tables import order_settlement

@@ -19,8 +19,8 @@ from bridge.medusa.client import get_medusa
 from bridge.medusa.orders import read_order
 from bridge.operations.audit import audit
 from bridge.reports.liability import liability
-from bridge.settlement.claims import Claimed, claim_orders, waiting_for
-from bridge.settlement.emails import email_hash_key, hash_email, normalise_email, replace_key
+from bridge.settlement.claims import Claimed, claim_orders, claimable_orders
+from bridge.settlement.email_hash import email_hash_key, hash_email, normalise_email, replace_key
 from bridge.settlement.tables import EscrowState, Proof
 from tests.support import clock, tokens
 from tests.support.deliveries import deliver
@@ -37,7 +37,7 @@ pytestmark = pytest.mark.usefixtures("settings")
 
 def claim(customer_id: str = "cus_1", email: str = EMAIL) -> Claimed:
     with transaction() as connection:
-        orders = waiting_for(connection, email, now=now())
+        orders = claimable_orders(connection, email, now=now())
         return claim_orders(connection, CustomerId(customer_id), orders, Proof.SUPPORT, now=now())
 
 

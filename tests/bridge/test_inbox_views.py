@@ -11,10 +11,10 @@ from sqlalchemy.exc import ProgrammingError
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.inbox import retry as inbox_retry
+from bridge.inbox.event_filter import EventFilter
 from bridge.inbox.process_batch import process_batch
 from bridge.inbox.process_one import EventFailed, RetryLater, handle_event
 from bridge.inbox.retry import retry_all
-from bridge.inbox.selection import EventFilter
 from bridge.queue.enqueue import INBOX_DRAIN
 from bridge.settings import get_settings
 from tests.support import tokens

@@ -8,7 +8,7 @@ from fastapi.testclient import TestClient
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.ids import CustomerId, new_id
-from bridge.ledger.statements import read_transactions
+from bridge.ledger.queries import read_transactions
 from bridge.medusa.orders import read_order
 from bridge.settlement.settle import settle_orders
 from tests.support import tokens

@@ -235,7 +235,7 @@ def test_killed_between_sending_and_noting_it_comes_again_under_the_same_id(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(sending, "_note", die)
+        patch.setattr(sending, "_store_delivery", die)
         with pytest.raises(KeyboardInterrupt):
             send()
     # The gate of the dead one opens by itself.

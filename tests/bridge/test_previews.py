@@ -15,7 +15,7 @@ from bridge.clock import now
 from bridge.db import transaction
 from bridge.ids import CustomerId
 from bridge.ledger.adjust import adjust_balance
-from bridge.ledger.statements import read_balance
+from bridge.ledger.queries import read_balance
 from bridge.medusa.orders import Order, read_order
 from bridge.medusa.previewed_orders import ImpossibleChange, OrderChange, changed, with_open_change
 from bridge.settlement.preview import Preview, preview_order

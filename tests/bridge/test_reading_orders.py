@@ -11,7 +11,7 @@ from sqlalchemy import select
 from bridge.db import transaction
 from bridge.ids import CustomerId
 from bridge.inbox.process_batch import process_batch
-from bridge.ledger.statements import read_balance
+from bridge.ledger.queries import read_balance
 from bridge.settlement.repository import unpaid_orders
 from bridge.settlement.tables import order_settlement
 from tests.support import tokens

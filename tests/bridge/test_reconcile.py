@@ -13,10 +13,10 @@ from sqlalchemy import text
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.ids import CustomerId
-from bridge.inbox.reconcile import Found, reconcile
+from bridge.inbox.reconcile import ReconcileResult, reconcile
 from bridge.medusa.client import MedusaAway, get_medusa
 from bridge.medusa.pages import PAGE_SIZE
-from bridge.settlement.check import check_due
+from bridge.settlement.compare_with_medusa import check_due
 from bridge.simulation.compare import read_pages
 from tests.support.clock import moved
 from tests.support.inbox import drain
@@ -134,7 +134,7 @@ def broken(medusa: FakeMedusa, *order_ids: str) -> Any:
     return before
 
 
-def poll() -> Found:
+def poll() -> ReconcileResult:
     return reconcile(get_medusa())
 
 

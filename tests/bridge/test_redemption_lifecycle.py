@@ -16,7 +16,7 @@ from bridge.db import transaction
 from bridge.ids import OrderId
 from bridge.ledger.account import Account
 from bridge.ledger.postings import Kind, PostingDetails
-from bridge.ledger.statements import read_balance
+from bridge.ledger.queries import read_balance
 from bridge.ledger.store import open_accounts, save, spent_lots
 from bridge.medusa.orders import read_order
 from bridge.redemptions import lifecycle

@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from bridge.clock import now
 from bridge.db import forget_engine, transaction
-from bridge.inbox.events import MalformedEvent, read_event, read_kept_event
+from bridge.inbox.events import MalformedEvent, read_event, read_stored_event
 from bridge.queue.enqueue import INBOX_DRAIN
 from bridge.settings import get_settings
 from bridge.webhooks.signature import BadSignature, verify
@@ -165,7 +165,7 @@ def test_whatever_the_bytes_are_they_are_read_as_json_or_refused(
     except MalformedEvent:
         return
     assert found.data == json.loads(body, parse_float=Decimal)["data"]
-    kept = read_kept_event(body, type=found.type, event_at=found.event_at, subject=found.subject)
+    kept = read_stored_event(body, type=found.type, event_at=found.event_at, subject=found.subject)
     assert kept == found
 
 

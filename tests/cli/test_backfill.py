@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from bridge.clock import now
 from bridge.db import transaction
-from bridge.inbox.backfill import BackfillOptions, begin, take_in
+from bridge.inbox.backfill import BackfillOptions, run_backfill, start_run
 from bridge.inbox.events import read_event
 from bridge.inbox.process_batch import process_batch
 from bridge.inbox.process_one import handle_event
@@ -118,8 +118,8 @@ def test_a_run_that_was_cut_off_goes_on_where_it_was(
 ) -> None:
     monkeypatch.setattr(medusa_pages, "PAGE_SIZE", 10)
     place(medusa, 35)
-    run = begin(EVERYTHING, actor="test", now=now())
-    pages = take_in(get_medusa(), run.id)
+    run = start_run(EVERYTHING, actor="test", now=now())
+    pages = run_backfill(get_medusa(), run.id)
     # The last of ten is left for the next page: others may have been placed in its millisecond.
     assert [next(pages).orders for _ in range(2)] == [9, 18]
     pages.close()
@@ -132,7 +132,7 @@ def test_a_run_that_was_cut_off_goes_on_where_it_was(
     # Not from the beginning: two pages from the order on that was seen last.
     assert len(medusa.calls) == 2
     assert sum(balance(dust, f"cus_{number}") for number in range(3)) == 350
-    begin(EVERYTHING, actor="test", now=now())
+    start_run(EVERYTHING, actor="test", now=now())
     assert dust("backfill", "--since", NEXT_DAY, "--yes", "--restart").code == 0
     assert count("SELECT count(*) FROM backfill_run WHERE state = 'forgotten'") == 1
 

@@ -39,7 +39,7 @@ def published(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def movable(settings: dict[str, str], published: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DUST_TEST_CLOCK", "true")
     get_settings.cache_clear()
-    clock.look_again()
+    clock.reread_clock()
 
 
 def dust(*arguments: str) -> str:
@@ -143,11 +143,11 @@ def test_a_process_that_runs_already_notices_within_a_second_and_asks_no_more_of
     asked: list[float] = []
     read = clock.read_offset
     monkeypatch.setattr(clock, "read_offset", lambda connection: asked.append(time.monotonic()) or read(connection))
-    clock.look_again()
+    clock.reread_clock()
     for _ in range(10_000):
         now()
     assert len(asked) < 10
-    monkeypatch.setattr(command, "look_again", lambda: None)
+    monkeypatch.setattr(command, "reread_clock", lambda: None)
     dust("+30d")
     until = time.monotonic() + 30
     while not near(timedelta(days=30)) and time.monotonic() < until:

@@ -26,7 +26,7 @@ from bridge.operations.doctor.finding import Finding
 from bridge.programme.rules import Programme
 from bridge.programme.versions import add_version
 from bridge.queue import enqueue
-from bridge.queue.heartbeats import EVERY_MINUTE, note_run
+from bridge.queue.heartbeats import EVERY_MINUTE, record_run
 from bridge.settings import get_settings
 from tests.support import clock, tokens
 from tests.support.brokers import own_broker
@@ -117,13 +117,13 @@ def broker(postgres: str) -> Iterator[str]:
     with clock.running(), own_broker() as made, worker(made.url, postgres, "events,redemptions,medusa,sweeps"):
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("DUST_BROKER_URL", made.url)
-            look_again()
+            reread_clock()
             assert until(lambda: all(enqueue.queues_with_workers(timeout_seconds=0.5).values()), _PATIENCE_SECONDS)
         yield made.url
-    look_again()
+    reread_clock()
 
 
-def look_again() -> None:
+def reread_clock() -> None:
     """Forget what was read of the environment; Celery's settings are a module that is read once."""
     get_settings.cache_clear()
     db.forget_engine()
@@ -157,7 +157,7 @@ class Installation:
                 self._patch.delenv(f"DUST_{name}", raising=False)
             else:
                 self._patch.setenv(f"DUST_{name}", value)
-        look_again()
+        reread_clock()
 
     def examined(self) -> dict[str, Finding]:
         return {finding.check: finding for finding in examine()}
@@ -183,7 +183,7 @@ def installation(
     made = Installation(monkeypatch)
     made.change(BROKER_URL=broker, MEDUSA_URL=shop.url, FLOWER_PORT=flower.url.rpartition(":")[2])
     with db.transaction() as connection:
-        note_run(connection, EVERY_MINUTE, {}, now=now())
+        record_run(connection, EVERY_MINUTE, {}, now=now())
     yield made
     # The audit at the end wants the database that there was at first.
     made.change(**{name.removeprefix("DUST_"): value for name, value in settings.items()})
@@ -357,7 +357,7 @@ def test_a_queue_without_a_worker(installation: Installation, database: str) -> 
 
 def test_a_clock_that_stopped(installation: Installation) -> None:
     with db.transaction() as connection:
-        note_run(connection, EVERY_MINUTE, {}, now=now() - timedelta(minutes=30))
+        record_run(connection, EVERY_MINUTE, {}, now=now() - timedelta(minutes=30))
     found = installation.only_wrong("beat")
     assert "30 minutes ago" in found.detail
     assert "dust beat" in found.fix

@@ -18,7 +18,7 @@ from bridge.db import transaction
 from bridge.development.stack.up import DUST
 from bridge.ids import CustomerId
 from bridge.ledger.postings import Kind, PostingDetails
-from bridge.ledger.statements import read_balance
+from bridge.ledger.queries import read_balance
 from bridge.ledger.store import open_accounts, save
 from tests.support.clock import START, moved
 from tests.support.commands import Dust

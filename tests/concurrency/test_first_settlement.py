@@ -9,7 +9,7 @@ from bridge.clock import now
 from bridge.db import get_engine, transaction
 from bridge.development.stack.processes import until
 from bridge.ids import CustomerId, OrderId
-from bridge.ledger.statements import read_balance
+from bridge.ledger.queries import read_balance
 from bridge.medusa.orders import read_order
 from bridge.operations.audit import audit
 from bridge.settlement.settle import Settled, settle_orders

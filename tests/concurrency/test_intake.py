@@ -13,7 +13,7 @@ from bridge.db import transaction
 from bridge.ids import CustomerId
 from bridge.inbox.process_batch import process_batch
 from bridge.inbox.process_one import handle_event
-from bridge.ledger.statements import read_transactions
+from bridge.ledger.queries import read_transactions
 from tests.support.databases import waiting_for_locks
 from tests.support.deliveries import deliver
 from tests.support.orders import line, order, order_event

@@ -1,4 +1,4 @@
-"""Stands in for the `dust` command: enough of `serve` to be live, and programs that wait."""
+"""A fake `dust` command: enough of `serve` to be live, and programs that wait."""
 
 import os
 import signal

@@ -104,15 +104,15 @@ def pooled(
             monkeypatch.setenv("DUST_DATABASE_URL", f"postgresql://{user}:{logins[user]}@127.0.0.1:{port}{direct.path}")
             for name, value in variables.items():
                 monkeypatch.setenv(f"DUST_{name}", value)
-            look_again()
+            reread_clock()
 
         yield put_between
         monkeypatch.setenv("DUST_DATABASE_URL", database)
         monkeypatch.delenv("DUST_DATABASE_POOLED", raising=False)
-        look_again()
+        reread_clock()
 
 
-def look_again() -> None:
+def reread_clock() -> None:
     get_settings.cache_clear()
     db.forget_engine()
 

@@ -1,1 +1,1 @@
-"""What tests share: signed deliveries, orders in Medusa's shape, tokens, and a stand-in for Medusa."""
+"""What tests share: signed deliveries, orders in Medusa's shape, tokens, and a fake Medusa."""

@@ -50,7 +50,7 @@ class AfterSales(Merchant):
         self.post(f"/admin/draft-orders/{order_id}/convert-to-order", {})
 
     def edit(self, order_id: str, **change: tuple[SeededProduct, int]) -> None:
-        """Edit an order: `add` so many of a product in a line of their own, or `to` so many in the line there is."""
+        """Edit an order: `add` this many of a product in a new line, or change the existing line `to` this many."""
         base = f"/admin/order-edits/{order_id}"
         self.post("/admin/order-edits", {"order_id": order_id})
         if "add" in change:

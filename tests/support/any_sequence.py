@@ -1,4 +1,4 @@
-"""Whatever happens in whatever order, with facts lost, doubled and late: the ledger ends where a small model says.
+"""Random sequences of changes, with lost, repeated and late events: the ledger must end as a small model says.
 
 The model knows nothing of lots, versions or holds. It keeps, for each order, what is true of it now and which rules it
 first met, and adds up. (`test_any_life.py` lets time pass as well, and follows every single dust.)
@@ -29,7 +29,7 @@ from bridge.errors import Conflict
 from bridge.ids import CustomerId, new_id
 from bridge.inbox.process_batch import process_batch
 from bridge.inbox.reconcile import reconcile
-from bridge.ledger.statements import Balance, read_balances
+from bridge.ledger.queries import Balance, read_balances
 from bridge.ledger.tables import dust_balance
 from bridge.medusa.client import get_medusa
 from bridge.medusa.orders import read_order
@@ -91,76 +91,76 @@ class AnySequence(RuleBasedStateMachine):
         """The model receives the facts; False if they are not new."""
         return self.orders[facts["id"]].hear(facts, rate=self.rate, waits=self.waits)
 
-    def changed(self, purchase: Purchase, told: bool) -> None:
+    def changed(self, purchase: Purchase, delivered: bool) -> None:
         """The order is different now in Medusa; Dust gets the event, or it is lost or late."""
         facts, stood = purchase.facts(), copy(purchase)
         self.medusa.orders[purchase.id] = facts
         self.heard.append((facts, stood))
-        if told:
+        if delivered:
             self.tell(facts, stood)
 
-    def place(self, purchase: Purchase, told: bool) -> Purchase:
+    def place(self, purchase: Purchase, delivered: bool) -> Purchase:
         self.orders[purchase.id] = purchase
-        self.changed(purchase, told)
+        self.changed(purchase, delivered)
         return purchase
 
     @initialize(target=purchases, prices=st.lists(st.integers(5, 40), min_size=1, max_size=3))
     def have_bought(self, prices: list[int]) -> Any:
-        """There is something to begin with."""
-        return multiple(*(self.buy(number % 2, price, 2, told=True) for number, price in enumerate(prices)))
+        """Place the first orders."""
+        return multiple(*(self.buy(number % 2, price, 2, delivered=True) for number, price in enumerate(prices)))
 
     @rule(target=purchases, name=st.sampled_from(range(len(CUSTOMERS))), price=st.integers(1, 40),
-          quantity=st.integers(1, 5), told=st.booleans())  # fmt: skip
-    def buy(self, name: int, price: int, quantity: int, told: bool) -> Purchase:
+          quantity=st.integers(1, 5), delivered=st.booleans())  # fmt: skip
+    def buy(self, name: int, price: int, quantity: int, delivered: bool) -> Purchase:
         who = self.customers[name]
         bought = Purchase(id=new_id("order"), customer=who, price=price, quantity=quantity, placed=self.moment())
-        return self.place(bought, told)
+        return self.place(bought, delivered)
 
-    @rule(purchase=purchases, quantity=st.integers(1, 8), told=st.booleans())
-    def edit(self, purchase: Purchase, quantity: int, told: bool) -> None:
+    @rule(purchase=purchases, quantity=st.integers(1, 8), delivered=st.booleans())
+    def edit(self, purchase: Purchase, quantity: int, delivered: bool) -> None:
         if not purchase.canceled and quantity > purchase.returned and not purchase.code:
             purchase.quantity = quantity
             purchase.version += 1
-            self.changed(purchase, told)
+            self.changed(purchase, delivered)
 
-    @rule(purchase=purchases, told=st.booleans())
-    def take_one_back(self, purchase: Purchase, told: bool) -> None:
+    @rule(purchase=purchases, delivered=st.booleans())
+    def take_one_back(self, purchase: Purchase, delivered: bool) -> None:
         if not purchase.canceled and purchase.returned < purchase.quantity and not purchase.credit:
             purchase.returned += 1
             purchase.version += 1
-            self.changed(purchase, told)
+            self.changed(purchase, delivered)
 
-    @rule(purchase=purchases, price=st.integers(1, 60), told=st.booleans())
-    def exchange(self, purchase: Purchase, price: int, told: bool) -> None:
+    @rule(purchase=purchases, price=st.integers(1, 60), delivered=st.booleans())
+    def exchange(self, purchase: Purchase, price: int, delivered: bool) -> None:
         """Another item is put on the order at once. What it replaces comes back later (`take_one_back`), or never; the
         difference is paid later, or never."""
         if not purchase.canceled and not purchase.swapped and purchase.returned < purchase.quantity:
             purchase.swapped = price
             purchase.version += 1
-            self.changed(purchase, told)
+            self.changed(purchase, delivered)
 
-    @rule(purchase=purchases, credit=st.integers(1, 20), told=st.booleans())
-    def refund_without_return(self, purchase: Purchase, credit: int, told: bool) -> None:
+    @rule(purchase=purchases, credit=st.integers(1, 20), delivered=st.booleans())
+    def refund_without_return(self, purchase: Purchase, credit: int, delivered: bool) -> None:
         if not purchase.canceled and credit <= purchase.total():
             purchase.credit += credit
             purchase.refunded += min(credit, purchase.captured - purchase.refunded)
             purchase.version += 1
-            self.changed(purchase, told)
+            self.changed(purchase, delivered)
 
-    @rule(purchase=consumes(purchases), told=st.booleans())
-    def cancel(self, purchase: Purchase, told: bool) -> None:
+    @rule(purchase=consumes(purchases), delivered=st.booleans())
+    def cancel(self, purchase: Purchase, delivered: bool) -> None:
         purchase.canceled = True
         purchase.version += 1
-        self.changed(purchase, told)
+        self.changed(purchase, delivered)
 
-    @rule(purchase=purchases, part=st.sampled_from([1, 1, 2]), told=st.booleans())
-    def pay(self, purchase: Purchase, part: int, told: bool) -> None:
+    @rule(purchase=purchases, part=st.sampled_from([1, 1, 2]), delivered=st.booleans())
+    def pay(self, purchase: Purchase, part: int, delivered: bool) -> None:
         """All that is owed is captured, or a part. Nothing else of the order moves: only its payments tell."""
         owed = (int(purchase.total()) - purchase.captured + purchase.refunded) // part
         if not purchase.canceled and owed > 0:
             purchase.captured += owed
             self.medusa.add_payment(purchase.id, at=now())
-            self.changed(purchase, told)
+            self.changed(purchase, delivered)
 
     @rule(rate=st.integers(1, 9), waits=st.booleans())
     def change_the_rules(self, rate: int, waits: bool) -> None:
@@ -174,7 +174,7 @@ class AnySequence(RuleBasedStateMachine):
 
     @rule(target=active, name=st.sampled_from(range(len(CUSTOMERS))), percent=st.integers(1, 110))
     def redeem(self, name: int, percent: int) -> Any:
-        """A part of what there is, or a little more than that."""
+        """Redeem a part of the available points, or a little more than all."""
         spendable = self.spendable(name)
         dust = 1 + spendable * percent // 100
         self.touched = True
@@ -192,21 +192,21 @@ class AnySequence(RuleBasedStateMachine):
         return self.balances()[name].available
 
     def held_for(self, redemption: Redemption) -> None:
-        """The model hears that dust is set aside."""
+        """Hold points in the model."""
 
-    @rule(redemption=consumes(active), price=st.integers(1, 30), told=st.booleans())
-    def order_with_the_code(self, redemption: Redemption, price: int, told: bool) -> None:
+    @rule(redemption=consumes(active), price=st.integers(1, 30), delivered=st.booleans())
+    def order_with_the_code(self, redemption: Redemption, price: int, delivered: bool) -> None:
         # Else it was withdrawn when its time was over.
         if redemption.codes[0].code in self.medusa.live_codes():
             self.medusa.use_code(redemption.codes[0].code)
-        self._order_with(redemption, price, told)
+        self._order_with(redemption, price, delivered)
 
-    @rule(redemption=consumes(withdrawn), price=st.integers(1, 30), told=st.booleans())
-    def order_with_a_withdrawn_code(self, redemption: Redemption, price: int, told: bool) -> None:
+    @rule(redemption=consumes(withdrawn), price=st.integers(1, 30), delivered=st.booleans())
+    def order_with_a_withdrawn_code(self, redemption: Redemption, price: int, delivered: bool) -> None:
         """An operator created the promotion again, for example: the points that the shopper used are booked anyway."""
-        self._order_with(redemption, price, told)
+        self._order_with(redemption, price, delivered)
 
-    def _order_with(self, redemption: Redemption, price: int, told: bool) -> None:
+    def _order_with(self, redemption: Redemption, price: int, delivered: bool) -> None:
         assert redemption.value is not None
         purchase = Purchase(
             id=new_id("order"),
@@ -219,7 +219,7 @@ class AnySequence(RuleBasedStateMachine):
         )
         if purchase.discount:
             self.used_by[redemption.id] = purchase
-            self.place(purchase, told)
+            self.place(purchase, delivered)
 
     @rule(target=withdrawn, redemption=consumes(active))
     def release(self, redemption: Redemption) -> Redemption:
@@ -229,7 +229,7 @@ class AnySequence(RuleBasedStateMachine):
         return redemption
 
     def released(self, redemption: Redemption) -> None:
-        """The model hears that nothing is set aside for it any more."""
+        """Release the hold in the model."""
 
     @precondition(lambda self: any(each.seen != each.age for each in self.orders.values()))
     @rule()

@@ -1,4 +1,4 @@
-"""Whole shops, played at random: no points come from nothing, whatever happens and however Dust hears of it.
+"""Whole shops with random events: no points are created from nothing, however the events reach Dust.
 
 Each sequence is a shop of one kind. What the kind leaves out makes its oracle exact:
 
@@ -27,10 +27,19 @@ from bridge.operations.audit import audit, audit_orders
 from tests.support.clock import START
 from tests.support.clock import advance as advance_clock
 from tests.support.redemptions import release_redemption
-from tests.support.shop_machine import CUSTOMERS, Books, Hold, PlayedShop, Shop, Told
+from tests.support.shop_machine import CUSTOMERS, Books, EventDelivery, Hold, PlayedShop, Shop
 from tests.support.shop_model import Sale
 
-told_somehow = st.sampled_from([Told.SETTLED, Told.SETTLED, Told.IN_THE_INBOX, Told.IN_THE_INBOX, Told.LATE, Told.LOST])
+any_delivery = st.sampled_from(
+    [
+        EventDelivery.SETTLED,
+        EventDelivery.SETTLED,
+        EventDelivery.IN_THE_INBOX,
+        EventDelivery.IN_THE_INBOX,
+        EventDelivery.LATE,
+        EventDelivery.LOST,
+    ]
+)
 
 
 class AnyShop(PlayedShop):
@@ -53,19 +62,21 @@ class AnyShop(PlayedShop):
         self.set_programme(self.draw_programme(data))
         return multiple(
             *(
-                self.sell(CUSTOMERS[number % 2], Told.SETTLED, price=price, quantity=2, noise=-(number % 2))
+                self.sell(CUSTOMERS[number % 2], EventDelivery.SETTLED, price=price, quantity=2, noise=-(number % 2))
                 for number, price in enumerate(prices)
             )
         )
 
     @rule(target=sales, customer=st.sampled_from(CUSTOMERS), price=st.integers(1, 40), quantity=st.integers(1, 4),
           noise=st.sampled_from([-1, -1, 0, 1]), gift=st.sampled_from([0, 0, 1, 2]), draft=st.booleans(),
-          told=told_somehow)  # fmt: skip
-    def buy(self, customer: str, price: int, quantity: int, noise: int, gift: int, draft: bool, told: Told) -> Sale:
+          delivery=any_delivery)  # fmt: skip
+    def buy(
+        self, customer: str, price: int, quantity: int, noise: int, gift: int, draft: bool, delivery: EventDelivery
+    ) -> Sale:
         """A gift card pays nothing of it, a half or all."""
         return self.sell(
             customer,
-            told,
+            delivery,
             price=price,
             quantity=quantity,
             noise=noise,
@@ -74,15 +85,19 @@ class AnyShop(PlayedShop):
         )
 
     @precondition(lambda self: any(sale.draft for sale in self.all_sales.values()))
-    @rule(sale=sales, told=told_somehow)
-    def convert(self, sale: Sale, told: Told) -> None:
+    @rule(sale=sales, delivery=any_delivery)
+    def convert(self, sale: Sale, delivery: EventDelivery) -> None:
         """The draft becomes an order."""
         if sale.draft and not sale.gone:
             sale.draft = False
-            self.changed(sale, told)
+            self.changed(sale, delivery)
 
-    @rule(sale=sales, quantity=st.integers(1, 6), told=told_somehow, undone=st.booleans(), told_of_that=told_somehow)
-    def edit(self, sale: Sale, quantity: int, told: Told, undone: bool, told_of_that: Told) -> None:
+    @rule(
+        sale=sales, quantity=st.integers(1, 6), delivery=any_delivery, undone=st.booleans(), undo_delivery=any_delivery
+    )
+    def edit(
+        self, sale: Sale, quantity: int, delivery: EventDelivery, undone: bool, undo_delivery: EventDelivery
+    ) -> None:
         """Medusa takes the version back when it undoes an edit for lack of stock.
 
         What was paid once stays unedited: that an edit raised it is for the other machines.
@@ -94,19 +109,19 @@ class AnyShop(PlayedShop):
             and replace(sale, quantity=quantity).total > 0 < sale.total
         ):
             before, sale.quantity = sale.quantity, quantity
-            self.changed(sale, told)
+            self.changed(sale, delivery)
             if undone and self.kind is not Shop.LIMITS:
                 sale.quantity = before
-                self.changed(sale, told_of_that, version=-1)
+                self.changed(sale, undo_delivery, version=-1)
 
-    @rule(sale=sales, told=told_somehow)
-    def take_one_back(self, sale: Sale, told: Told) -> None:
+    @rule(sale=sales, delivery=any_delivery)
+    def take_one_back(self, sale: Sale, delivery: EventDelivery) -> None:
         if sale.stands and sale.returned < sale.quantity:
             sale.returned += 1
-            self.changed(sale, told)
+            self.changed(sale, delivery)
 
-    @rule(sale=sales, part=st.integers(1, 4), told=told_somehow)
-    def refund_without_return(self, sale: Sale, part: int, told: Told) -> None:
+    @rule(sale=sales, part=st.integers(1, 4), delivery=any_delivery)
+    def refund_without_return(self, sale: Sale, part: int, delivery: EventDelivery) -> None:
         most = int(sale.total)
         if sale.captured:
             most = min(most, sale.captured - sale.money_back) if sale.paid else 0
@@ -114,29 +129,29 @@ class AnyShop(PlayedShop):
             amount = -(-most // part)
             sale.refund += amount
             sale.money_back += amount if sale.captured else 0
-            self.changed(sale, told)
+            self.changed(sale, delivery)
 
-    @rule(sale=sales, part=st.sampled_from([1, 1, 2]), told=told_somehow)
-    def pay(self, sale: Sale, part: int, told: Told) -> None:
+    @rule(sale=sales, part=st.sampled_from([1, 1, 2]), delivery=any_delivery)
+    def pay(self, sale: Sale, part: int, delivery: EventDelivery) -> None:
         owed = -(-sale.total // 1) - sale.captured + sale.money_back
         if sale.stands and owed > 0:
             sale.captured += -(-owed // part)
             for world in self.worlds:
                 self.medusa.add_payment(self.order_id(sale, world), at=now())
-            self.changed(sale, told, version=0, moves=False)
+            self.changed(sale, delivery, version=0, moves=False)
 
-    @rule(sale=consumes(sales), told=told_somehow)
-    def cancel(self, sale: Sale, told: Told) -> None:
+    @rule(sale=consumes(sales), delivery=any_delivery)
+    def cancel(self, sale: Sale, delivery: EventDelivery) -> None:
         if sale.stands:
             sale.canceled = True
-            self.changed(sale, told)
+            self.changed(sale, delivery)
 
     @precondition(lambda self: self.kind in {Shop.OWNERS, Shop.LOOSE})
-    @rule(sale=sales, customer=st.sampled_from(CUSTOMERS), told=told_somehow)
-    def transfer(self, sale: Sale, customer: str, told: Told) -> None:
+    @rule(sale=sales, customer=st.sampled_from(CUSTOMERS), delivery=any_delivery)
+    def transfer(self, sale: Sale, customer: str, delivery: EventDelivery) -> None:
         if sale.stands and sale.customer != customer:
             sale.customer = customer
-            self.changed(sale, told)
+            self.changed(sale, delivery)
 
     @rule(target=declined, sale=sales)
     def decline(self, sale: Sale) -> Any:
@@ -153,13 +168,13 @@ class AnyShop(PlayedShop):
                         promotion["used"] -= 1
         return sale
 
-    @rule(target=sales, sale=consumes(declined), told=told_somehow)
-    def try_another_card(self, sale: Sale, told: Told) -> Any:
+    @rule(target=sales, sale=consumes(declined), delivery=any_delivery)
+    def try_another_card(self, sale: Sale, delivery: EventDelivery) -> Any:
         if sale.hold is not None and not self.is_live(self.holds[sale.hold]):
             return multiple()
         if sale.hold is not None:
-            return self.order_with(self.holds[sale.hold], sale.price, told)
-        return self.sell(sale.customer, told, price=sale.price, quantity=sale.quantity, noise=sale.noise)
+            return self.order_with(self.holds[sale.hold], sale.price, delivery)
+        return self.sell(sale.customer, delivery, price=sale.price, quantity=sale.quantity, noise=sale.noise)
 
     @rule(data=st.data(), drained=st.booleans())
     def an_event_comes_late_or_again(self, data: st.DataObject, drained: bool) -> None:
@@ -184,7 +199,7 @@ class AnyShop(PlayedShop):
     @precondition(lambda self: self.kind is Shop.LOOSE)
     @rule()
     def sweep(self) -> None:
-        """What is due is booked, in one of the two worlds only."""
+        """Post what is due, in one of the two shops only."""
         self.touched = True
         self.book_due(self.worlds[0])
 
@@ -192,9 +207,9 @@ class AnyShop(PlayedShop):
     def redeem(self, customer: str, percent: int) -> Any:
         return self.hold_points(customer, percent) or multiple()
 
-    @rule(target=sales, hold=consumes(active), extra=st.integers(0, 20), told=told_somehow)
-    def order_with_the_code(self, hold: Hold, extra: int, told: Told) -> Any:
-        return self.order_with(hold, hold.value + extra, told) if self.is_live(hold) else multiple()
+    @rule(target=sales, hold=consumes(active), extra=st.integers(0, 20), delivery=any_delivery)
+    def order_with_the_code(self, hold: Hold, extra: int, delivery: EventDelivery) -> Any:
+        return self.order_with(hold, hold.value + extra, delivery) if self.is_live(hold) else multiple()
 
     @rule(hold=consumes(active))
     def release(self, hold: Hold) -> None:
@@ -207,21 +222,21 @@ class AnyShop(PlayedShop):
     @rule(target=sales, owners=st.permutations(CUSTOMERS), price=st.integers(5, 40))
     def spend_all_and_hand_the_order_on(self, owners: list[str], price: int) -> Any:
         """The attack: the points of one order buy something for each of its owners."""
-        sale = self.sell(owners[-1], Told.SETTLED, price=price, quantity=1, captured=price)
+        sale = self.sell(owners[-1], EventDelivery.SETTLED, price=price, quantity=1, captured=price)
         bought = []
         for who in owners:
             hold = self.hold_points(sale.customer, 100)
             if hold is not None:
-                bought.append(self.order_with(hold, hold.value + 1, Told.SETTLED))
-            self.transfer(sale, who, Told.SETTLED)
+                bought.append(self.order_with(hold, hold.value + 1, EventDelivery.SETTLED))
+            self.transfer(sale, who, EventDelivery.SETTLED)
         return multiple(sale, *bought)
 
     @rule(customer=st.sampled_from(CUSTOMERS), price=st.integers(5, 40))
     def cancel_what_is_on_hold(self, customer: str, price: int) -> None:
         """Hold all, cancel the order, let the hold go."""
-        sale = self.sell(customer, Told.SETTLED, price=price, quantity=1, captured=price)
+        sale = self.sell(customer, EventDelivery.SETTLED, price=price, quantity=1, captured=price)
         hold = self.hold_points(customer, 100)
-        self.cancel(sale, Told.SETTLED)
+        self.cancel(sale, EventDelivery.SETTLED)
         if hold is not None:
             self.release(hold)
 
@@ -229,14 +244,14 @@ class AnyShop(PlayedShop):
     @rule(customer=st.sampled_from(CUSTOMERS), price=st.integers(5, 40), other=st.integers(5, 40))
     def cancel_what_is_spent_after_others_are_over(self, customer: str, price: int, other: int) -> None:
         """Spend all, earn with another order, let that expire, cancel the first one."""
-        sale = self.sell(customer, Told.SETTLED, price=price, quantity=1, captured=price)
+        sale = self.sell(customer, EventDelivery.SETTLED, price=price, quantity=1, captured=price)
         hold = self.hold_points(customer, 100)
         if hold is not None:
-            self.order_with(hold, hold.value, Told.SETTLED)
-        self.sell(customer, Told.SETTLED, price=other, quantity=1, captured=other)
+            self.order_with(hold, hold.value, EventDelivery.SETTLED)
+        self.sell(customer, EventDelivery.SETTLED, price=other, quantity=1, captured=other)
         self.pass_time(timedelta(hours=150))
         self.sweep()
-        self.cancel(sale, Told.SETTLED)
+        self.cancel(sale, EventDelivery.SETTLED)
 
     @precondition(lambda self: self.kind is Shop.LIMITS)
     @rule(
@@ -245,7 +260,7 @@ class AnyShop(PlayedShop):
     def buy_in_a_batch(self, customer: str, prices: list[int]) -> Any:
         """Together they pass a limit, and come together."""
         bought = [
-            self.sell(customer, Told.IN_THE_INBOX, price=price, quantity=1, noise=-1, captured=price)
+            self.sell(customer, EventDelivery.IN_THE_INBOX, price=price, quantity=1, noise=-1, captured=price)
             for price in prices
         ]
         self.drain()

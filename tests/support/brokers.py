@@ -72,7 +72,7 @@ class _Host:
 
 @contextmanager
 def own_broker() -> Iterator[Broker]:
-    """A broker that nobody else uses, for as long as the block lasts."""
+    """Start a separate broker during the block."""
     if ON_RABBITMQ:
         server = shared_rabbitmq()
         with server.apart(f"test-{uuid4().hex[:8]}") as url:

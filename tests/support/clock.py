@@ -1,4 +1,4 @@
-"""The tests' clock: every test begins at `START`, and time stands still until the test moves it.
+"""The tests' clock: every test begins at `START`, and time does not move until the test moves it.
 
 `tests/conftest.py` freezes the clock around each test but the live ones, the failure matrix and the benchmarks. All of
 Python's clocks of the day stand still (`datetime.now`, `time.time`); monotonic clocks and timeouts go on.
@@ -40,7 +40,7 @@ def frozen() -> Iterator[None]:
 
 @contextmanager
 def running() -> Iterator[None]:
-    """Inside the block time goes on, here and in the processes that are started; afterwards it stands still again."""
+    """Inside the block time goes on, here and in the processes that are started; afterwards it is frozen again."""
     global _running
     if _traveller is None:
         # A live test: everybody goes by the machine's clock already.
@@ -81,7 +81,7 @@ def environment() -> dict[str, str]:
 
 
 def machine_now() -> datetime:
-    """The machine's own time: for what goes by it whatever Python says, such as OpenSSL."""
+    """The machine's own time, for code that does not use Python's clock, such as OpenSSL."""
     return time_machine.escape_hatch.datetime.datetime.now(UTC)
 
 

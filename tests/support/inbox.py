@@ -5,7 +5,7 @@ from sqlalchemy import select
 from bridge.db import transaction
 from bridge.inbox.process_batch import process_batch
 from bridge.inbox.process_one import EventFailed, RetryLater, handle_event
-from bridge.inbox.reconcile import Found, reconcile
+from bridge.inbox.reconcile import ReconcileResult, reconcile
 from bridge.inbox.tables import webhook_event
 from bridge.medusa.client import get_medusa
 from tests.support.orders import PLACED
@@ -24,7 +24,7 @@ def drain() -> None:
             return
 
 
-def poll() -> Found:
+def poll() -> ReconcileResult:
     """Reconcile with Medusa, and process what it found."""
     found = reconcile(get_medusa())
     drain()

@@ -79,7 +79,7 @@ class Purse:
         return self.available + self.held
 
     def lots(self) -> dict[tuple[str, datetime | None, datetime | None], tuple[int, int]]:
-        """What is left, and what of it is held, of coins with one source and the same dates."""
+        """What is left, and how much of it is held, of coins with one source and the same dates."""
         left: Counter[tuple[str, datetime | None, datetime | None]] = Counter()
         held: Counter[tuple[str, datetime | None, datetime | None]] = Counter()
         for coin in self.coins:

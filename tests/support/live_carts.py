@@ -11,7 +11,7 @@ from tests.support.promotions import owner_rule
 
 
 def code_for_items(merchant: Merchant, customer_id: str, product: SeededProduct, quantity: int, **changes: Any) -> str:
-    """A promotion as the bridge makes it for so many units of a product."""
+    """A promotion as the bridge makes it for this many units of a product."""
     method = {
         "type": "percentage",
         "value": 100,

@@ -42,7 +42,7 @@ MUG_DUST = 300
 # Medusa's figures are binary floats, and the shares of a discount are not finite decimals.
 NOISE = Decimal("1e-9")
 SCREENSHOTS = ROOT / "tests" / "live" / "screenshots"
-# A browser that asks nobody but the page's own server, and runs as root.
+# A browser that calls only the page's own server, and runs as root.
 QUIET_CHROMIUM = [
     "--no-sandbox",
     "--disable-gpu",
@@ -215,7 +215,7 @@ class World:
     bridge: Bridge
 
     def earns(self, *, off: Decimal | int | str = 0, **quantities: int) -> int:
-        """What so many of each product earn, at one point for a euro without tax.
+        """What these quantities of each product earn, at one point for a euro without tax.
 
         `off` is a discount in euros with tax, which Medusa shares out by their prices.
         """

@@ -42,7 +42,7 @@ GUARDED = {
     "order_former_owner",
 }  # fmt: skip
 _SAVEPOINT = "SAVEPOINT "
-# A row that is inserted is nobody else's yet; one that stands in the way of an insertion, and is changed then, may be.
+# An inserted row is not visible to others yet. A row that conflicts with the insertion and is updated instead may be.
 _LOCKS = re.compile(
     r"\s*(?:WITH\s.*?)?(?:UPDATE (\w+)|DELETE FROM (\w+)|LOCK TABLE (\w+)|INSERT INTO (\w+)\s.*DO UPDATE"
     r"|SELECT\s.*?\sFROM (\w+)\s.*FOR UPDATE)",

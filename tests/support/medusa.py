@@ -56,7 +56,7 @@ class FakeMedusa:
         self.refuse_promotions: str | None = None
         # Whether the plugin is there, with its route that takes codes out of carts.
         self.plugin = False
-        # The plugin stops after two seconds; here after so many carts.
+        # The plugin stops after two seconds; here after this many carts.
         self.carts_a_call = 20
         # How far Medusa's clock is behind ours.
         self.behind = timedelta(0)
@@ -281,7 +281,7 @@ class FakeMedusa:
     def add_customer(
         self, customer_id: str, email: str, *, has_account: bool = True, created: datetime | None = None
     ) -> None:
-        """A customer nobody has edited: `updated_at` equals `created_at`, as a registration on 2.21.2 leaves it."""
+        """A customer that was never edited: `updated_at` equals `created_at`, as a registration on 2.21.2 leaves it."""
         at = (created or START - timedelta(days=300)).isoformat()
         row = {"id": customer_id, "email": email, "has_account": has_account, "created_at": at, "updated_at": at}
         self.customers[customer_id] = row

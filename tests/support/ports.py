@@ -4,7 +4,7 @@ import socket
 
 
 def reserved_port(host: str = "127.0.0.1") -> int:
-    """A port that nobody else gets while this process lives: it is bound, but nobody listens.
+    """A port that no other process can get while this one lives: it is bound, but not listening.
 
     A server that sets SO_REUSEADDR, as all of ours do, can listen on it, also after a restart (seen on Linux 6.18).
     Until then connections are refused.

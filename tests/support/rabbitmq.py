@@ -1,4 +1,4 @@
-"""A RabbitMQ of one's own: the programs of Debian's package, with folder, ports and cookie of ours, and no service."""
+"""Start RabbitMQ servers for tests: the programs of Debian's package with their own folder, ports and cookie."""
 
 import os
 import shutil
@@ -131,7 +131,7 @@ class RabbitMQ:
         self._server.send_signal(signal.SIGCONT)
 
     def end(self) -> None:
-        # Its data goes with its folder: nobody waits for it to write anything down.
+        # Its folder is deleted, so it need not save its data.
         stop(self._server)
 
     def members(self) -> set[str]:
@@ -146,7 +146,7 @@ class RabbitMQ:
 
     @contextmanager
     def apart(self, name: str) -> Iterator[str]:
-        """A virtual host that nobody else uses; its URL."""
+        """The URL of a new virtual host."""
         self.ask("PUT", f"/api/vhosts/{name}").raise_for_status()
         try:
             yield f"amqp://{':'.join(_LOGIN)}@127.0.0.1:{self.port}/{name}"
@@ -172,7 +172,7 @@ def _neighbourhood() -> Iterator[tuple[_Neighbourhood, ExitStack]]:
 
 @contextmanager
 def running_rabbitmq(more: str = "") -> Iterator[RabbitMQ]:
-    """A server of one's own, that answers. `more` is added to its configuration."""
+    """Start a server during the block. `more` is added to its configuration."""
     with _neighbourhood() as (around, stack):
         server = RabbitMQ(around, more=more)
         stack.callback(server.end)
@@ -182,7 +182,7 @@ def running_rabbitmq(more: str = "") -> Iterator[RabbitMQ]:
 
 @contextmanager
 def running_cluster(size: int = 3) -> Iterator[list[RabbitMQ]]:
-    """So many servers that are one cluster."""
+    """Start a cluster of this many servers."""
     names = [f"dust{number}@localhost" for number in range(size)]
     with _neighbourhood() as (around, stack):
         servers = []

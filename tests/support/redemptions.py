@@ -15,7 +15,7 @@ from tests.support.orders import PLACED
 
 
 def code_for(dust: int, code: str = "DUST-1", *, units: int | None = None, value: Decimal | None = None) -> Code:
-    """A code for a discount of `value`, or for so many `units` of the shirt."""
+    """A code for a discount of `value`, or for this many `units` of the shirt."""
     product_id = ProductId("prod_shirt") if units else None
     return Code(code=code, dust=dust, value=value, product_id=product_id, quantity=units, promotion_id=None)
 

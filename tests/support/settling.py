@@ -5,7 +5,7 @@ from typing import Any
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.ids import CustomerId
-from bridge.ledger.statements import Balance, read_balance, read_transactions
+from bridge.ledger.queries import Balance, read_balance, read_transactions
 from bridge.medusa.orders import read_order
 from bridge.programme.rules import Programme
 from bridge.programme.versions import add_version

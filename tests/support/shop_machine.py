@@ -21,7 +21,7 @@ from bridge.inbox.events import read_event
 from bridge.inbox.process_batch import process_batch
 from bridge.inbox.process_one import EventFailed, handle_event
 from bridge.inbox.receive import receive
-from bridge.inbox.reconcile import keep_orders
+from bridge.inbox.reconcile import store_orders
 from bridge.ledger.store import open_accounts, save
 from bridge.medusa.client import get_medusa
 from bridge.programme.rules import Programme
@@ -45,8 +45,8 @@ class Shop(StrEnum):
     LOOSE = "loose"
 
 
-class Told(StrEnum):
-    """What becomes of the event of a change."""
+class EventDelivery(StrEnum):
+    """Whether and when the event of a change is delivered, and how far Dust processes it."""
 
     SETTLED = "settled"
     IN_THE_INBOX = "in the inbox"
@@ -177,7 +177,7 @@ class PlayedShop(RuleBasedStateMachine):
         code = self.holds[sale.hold].made[world].codes[0].code if sale.hold is not None else None
         return sale.facts(self.order_id(sale, world), self.customer(sale.customer, world), code)
 
-    def changed(self, sale: Sale, told: Told, *, version: int = 1, moves: bool = True) -> None:
+    def changed(self, sale: Sale, delivery: EventDelivery, *, version: int = 1, moves: bool = True) -> None:
         """The order is different now. A payment moves neither its version nor its time."""
         self.pass_time(timedelta(seconds=1))
         sale.version += version
@@ -188,12 +188,12 @@ class PlayedShop(RuleBasedStateMachine):
             document = self.document(sale, world)
             self.medusa.orders[document["id"]] = document
             self.documents[document["id"], sale.version, sale.updated, sale.money_moved] = snapshot
-        if told is Told.LOST:
+        if delivery is EventDelivery.LOST:
             return
         self.events.append(snapshot)
-        if told is not Told.LATE:
+        if delivery is not EventDelivery.LATE:
             self.deliver(snapshot)
-        if told is Told.SETTLED:
+        if delivery is EventDelivery.SETTLED:
             self.drain()
 
     def deliver(self, snapshot: Sale) -> None:
@@ -235,12 +235,12 @@ class PlayedShop(RuleBasedStateMachine):
             if not drained.more:
                 return
 
-    def sell(self, customer: str, told: Told, **more: Any) -> Sale:
+    def sell(self, customer: str, delivery: EventDelivery, **more: Any) -> Sale:
         sale = Sale(number=len(self.all_sales), customer=customer, created=now(), updated=now(), **more)
         self.all_sales[sale.number] = sale
         self.pass_time(timedelta(seconds=1))
         sale.created = now() + timedelta(seconds=1)
-        self.changed(sale, told, version=0)
+        self.changed(sale, delivery, version=0)
         return sale
 
     def book_due(self, world: str) -> None:
@@ -276,13 +276,13 @@ class PlayedShop(RuleBasedStateMachine):
     def is_live(self, hold: Hold) -> bool:
         return all(redemption.codes[0].code in self.medusa.live_codes() for redemption in hold.made.values())
 
-    def order_with(self, hold: Hold, price: int, told: Told) -> Sale:
+    def order_with(self, hold: Hold, price: int, delivery: EventDelivery) -> Sale:
         for redemption in hold.made.values():
             self.medusa.use_code(redemption.codes[0].code)
         hold.sales.append(len(self.all_sales))
         return self.sell(
             hold.customer,
-            told,
+            delivery,
             price=price,
             quantity=1,
             noise=-1,
@@ -369,5 +369,5 @@ class PlayedShop(RuleBasedStateMachine):
         with transaction() as connection:
             due = claim_due(connection, now=now(), limit=100)
         for redemption_id in sorted(due):
-            keep_orders(advance(redemption_id, get_medusa()).orders)
+            store_orders(advance(redemption_id, get_medusa()).orders)
         self.drain_inbox()

@@ -1,4 +1,4 @@
-"""A shop that sells all the time, while something happens to what stands behind it."""
+"""A shop that sells at a steady rate while a test stops or kills parts of Dust."""
 
 import threading
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ class Till:
                     self.refused += 1
 
     def sell_more(self, number: int = 100) -> None:
-        """Wait until so many more were acknowledged."""
+        """Wait until this many more were acknowledged."""
         goal = self.acknowledged + number
         eventually(lambda: self.acknowledged >= goal)
 

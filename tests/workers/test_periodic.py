@@ -15,7 +15,7 @@ from sqlalchemy import text
 import celeryconfig
 from bridge.clock import real_now
 from bridge.db import transaction
-from bridge.queue.heartbeats import MIN_GAP_HEADER, claim_run, note_end
+from bridge.queue.heartbeats import MIN_GAP_HEADER, claim_run, record_run_end
 from tests.support import clock
 from tests.support.brokers import own_broker
 from tests.support.clock import advance, moved
@@ -103,7 +103,7 @@ class Claims:
 
     def end(self, *, failed: bool = False) -> None:
         with transaction() as connection:
-            note_end(connection, "upkeep.forget", f"task_{self.number}", failed=failed)
+            record_run_end(connection, "upkeep.forget", f"task_{self.number}", failed=failed)
 
 
 @pytest.mark.usefixtures("settings")

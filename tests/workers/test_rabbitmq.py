@@ -147,14 +147,14 @@ def test_a_rabbitmq_that_hangs_makes_nobody_hang(
 def publishing() -> Iterator[None]:
     """This process publishes to the broker that its environment names now."""
 
-    def look_again() -> None:
+    def reread_clock() -> None:
         get_settings.cache_clear()
         enqueue._publisher.forget()
         sys.modules.pop("celeryconfig", None)
 
-    look_again()
+    reread_clock()
     try:
         yield
     finally:
         enqueue._publisher().close()
-        look_again()
+        reread_clock()

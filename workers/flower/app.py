@@ -16,7 +16,7 @@ from tornado.template import Loader, Template
 from tornado.web import ErrorHandler, StaticFileHandler, url
 
 from bridge.errors import Unavailable
-from workers.flower.failures import FailedTask, as_events, kept_failures, kept_task_ids
+from workers.flower.failures import FailedTask, as_events, stored_failures, stored_task_ids
 from workers.flower.handlers import FailedHandler, RetriesHandler, RetryHandler
 
 log = structlog.get_logger(__name__)
@@ -93,11 +93,11 @@ class DustFlower(Flower):  # type: ignore[misc]
 
     def _missed(self, known: set[str]) -> list[FailedTask]:
         """Return the stored failures that are neither known nor replayed yet, oldest first."""
-        kept = kept_task_ids(self.capp)
+        kept = stored_task_ids(self.capp)
         fresh = list(kept - self._seen - known)
         missed: list[FailedTask] = []
         for start in range(0, len(fresh), _FAILURES_AT_ONCE):
-            missed += kept_failures(self.capp, fresh[start : start + _FAILURES_AT_ONCE]).values()
+            missed += stored_failures(self.capp, fresh[start : start + _FAILURES_AT_ONCE]).values()
         self._seen = kept
         return sorted(missed, key=lambda failure: failure.failed_at.isoformat() if failure.failed_at else "")
 

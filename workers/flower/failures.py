@@ -61,29 +61,29 @@ class FailedTask:
     failed_at: datetime | None = None
 
 
-def kept_failure(app: Celery, task_id: str) -> FailedTask | None:
+def stored_failure(app: Celery, task_id: str) -> FailedTask | None:
     """Return the result backend's record of a failed task; None without one, or if it did not fail."""
-    return kept_failures(app, [task_id]).get(task_id)
+    return stored_failures(app, [task_id]).get(task_id)
 
 
-def kept_failures(app: Celery, task_ids: Collection[str]) -> dict[str, FailedTask]:
+def stored_failures(app: Celery, task_ids: Collection[str]) -> dict[str, FailedTask]:
     """Return the result backend's records of the failed ones among these tasks."""
     backend = app.backend
     if not task_ids or not isinstance(backend, RedisBackend):
         return {}
-    with _away_is_told():
+    with _errors_translated():
         values = backend.mget([backend.get_key_for_task(task_id) for task_id in task_ids])
-    found = (_kept(backend.decode(value)) for value in values if value)
+    found = (_failure_of(backend.decode(value)) for value in values if value)
     return {failure.task_id: failure for failure in found if failure}
 
 
-def kept_task_ids(app: Celery) -> set[str]:
+def stored_task_ids(app: Celery) -> set[str]:
     """Return the ids of all tasks in the result backend."""
     backend = app.backend
     if not isinstance(backend, RedisBackend):
         return set()
     prefix: bytes = backend.task_keyprefix
-    with _away_is_told():
+    with _errors_translated():
         keys: Iterator[bytes] = backend.client.scan_iter(match=prefix + b"*", count=_KEYS_AT_ONCE)
         return {key.removeprefix(prefix).decode() for key in keys}
 
@@ -94,7 +94,7 @@ def recorded_failure(record: Record) -> FailedTask:
     Raises `ArgumentsCut` unless the record is certainly complete.
     """
     try:
-        args, kwargs = _uncut(record.args or "()"), _uncut(record.kwargs or "{}")
+        args, kwargs = _parse_complete(record.args or "()"), _parse_complete(record.kwargs or "{}")
     except ValueError as error:
         raise ArgumentsCut(record.uuid) from error
     if not record.name or not isinstance(args, list) or not isinstance(kwargs, dict):
@@ -121,14 +121,14 @@ def as_events(failure: FailedTask) -> Iterator[Event]:
 
 
 @contextmanager
-def _away_is_told() -> Iterator[None]:
+def _errors_translated() -> Iterator[None]:
     try:
         yield
     except RedisError as error:
         raise ResultsAway from error
 
 
-def _kept(meta: dict[str, Any]) -> FailedTask | None:
+def _failure_of(meta: dict[str, Any]) -> FailedTask | None:
     # A record from before `result_extended` was set has no name and no arguments.
     if meta["status"] != states.FAILURE or not meta.get("name"):
         return None
@@ -138,21 +138,21 @@ def _kept(meta: dict[str, Any]) -> FailedTask | None:
         name=meta["name"],
         args=list(meta["args"]),
         kwargs=dict(meta["kwargs"]),
-        reason=_words(meta["result"]),
+        reason=_error_message(meta["result"]),
         traceback=meta.get("traceback"),
         worker=meta.get("worker"),
         failed_at=datetime.fromisoformat(done) if done else None,
     )
 
 
-def _words(error: dict[str, Any]) -> str:
+def _error_message(error: dict[str, Any]) -> str:
     """Return the error's message. Celery would create an exception of any class that the record names."""
     said = error.get("exc_message")
     words = ", ".join(map(str, said)) if isinstance(said, list) else str(said or "")
     return words or str(error.get("exc_type"))
 
 
-def _uncut(text: str) -> Any:
+def _parse_complete(text: str) -> Any:
     """Parse the output of `saferepr`. Raises `ValueError` if the output may be incomplete."""
     if any(mark in text for mark in _DOUBTFUL):
         raise ValueError("the text may be shortened")

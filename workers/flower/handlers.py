@@ -23,7 +23,7 @@ from bridge.db import transaction
 from bridge.errors import DustError
 from bridge.http.problems import status_of
 from bridge.queue.retries import TaskRetry, sent_retries
-from workers.flower.failures import FailedTask, kept_failures
+from workers.flower.failures import FailedTask, stored_failures
 from workers.flower.retries import is_retryable, retries_by_task, retry_task
 
 P = ParamSpec("P")
@@ -146,7 +146,7 @@ class FailedHandler(DustHandler):
 
 def _look_up(app: Celery, task_ids: list[str]) -> tuple[dict[str, FailedTask], list[TaskRetry]]:
     with transaction() as connection:
-        return kept_failures(app, task_ids), sent_retries(connection, task_ids)
+        return stored_failures(app, task_ids), sent_retries(connection, task_ids)
 
 
 def _as_json(retry: TaskRetry) -> dict[str, Any]:

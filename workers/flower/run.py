@@ -44,7 +44,7 @@ def run_flower(settings: Settings, *, fd: int | None = None) -> None:
         address = f"{settings.flower_host}:{settings.flower_port}"
         raise StackError(f"cannot listen on {address} ({error.strerror}): set DUST_FLOWER_PORT") from None
     log.info("flower_serves", host=settings.flower_host, port=port, login=bool(settings.flower_basic_auth))
-    signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGTERM, _exit)
     try:
         flower.start()
     except (KeyboardInterrupt, SystemExit):
@@ -84,5 +84,5 @@ def _set_options(settings: Settings) -> None:
     extract_settings()
 
 
-def _leave(_number: int, _frame: FrameType | None) -> NoReturn:
+def _exit(_number: int, _frame: FrameType | None) -> NoReturn:
     sys.exit(0)

@@ -65,7 +65,7 @@ class BonusResponse(BaseModel):
 
 
 @router.post("/bonuses", status_code=201, responses=describe_problems(400, 409, 422))
-def give(body: BonusRequest, who: AdminOperator, key: Annotated[str, Depends(idempotency_key)]) -> BonusResponse:
+def give(body: BonusRequest, operator: AdminOperator, key: Annotated[str, Depends(idempotency_key)]) -> BonusResponse:
     """Give points to one customer or to many. It succeeds for all of them or for none."""
     customers = [body.customer_id] if body.customer_id else body.customer_ids or []
     with transaction() as connection:
@@ -80,7 +80,7 @@ def give(body: BonusRequest, who: AdminOperator, key: Annotated[str, Depends(ide
                 matures_after_days=body.matures_after_days,
             ),
             idempotency_key=key,
-            actor=who.id,
+            actor=operator.id,
             now=now(),
         )
     return bonus_view(given)

@@ -19,8 +19,8 @@ from bridge.http.schemas import Body, FromAttributes, PathId, Text
 from bridge.ids import CustomerId
 from bridge.inbox.erasure import erase_customer
 from bridge.ledger.adjust import adjust_balance
-from bridge.ledger.statements import read_balance, read_transactions
-from bridge.queue.enqueue import REDEMPTIONS_SWEEP, wake
+from bridge.ledger.queries import read_balance, read_transactions
+from bridge.queue.enqueue import REDEMPTIONS_SWEEP, enqueue
 from bridge.reports.customer_export import export_customer
 from bridge.reports.explain import explain
 from bridge.settlement.tiers import read_tier
@@ -97,11 +97,11 @@ class ErasedResponse(BaseModel):
 
 
 @router.post("/customers/{customer_id}/erase", responses=describe_problems(422))
-def erase(customer_id: PathId, who: AdminOperator) -> ErasedResponse:
+def erase(customer_id: PathId, operator: AdminOperator) -> ErasedResponse:
     """Erase personal data: strip event bodies to ids and release open redemptions. The ledger stays as it is."""
     with transaction() as connection:
-        stripped = erase_customer(connection, CustomerId(customer_id), actor=who.id, now=now())
-    wake(REDEMPTIONS_SWEEP)
+        stripped = erase_customer(connection, CustomerId(customer_id), actor=operator.id, now=now())
+    enqueue(REDEMPTIONS_SWEEP)
     return ErasedResponse(customer_id=customer_id, events_stripped=stripped)
 
 
@@ -122,7 +122,7 @@ class Adjustment(Body):
 
 @router.post("/customers/{customer_id}/adjustments", status_code=201, responses=describe_problems(400, 409, 422))
 def adjust(
-    customer_id: PathId, body: Adjustment, who: AdminOperator, key: Annotated[str, Depends(idempotency_key)]
+    customer_id: PathId, body: Adjustment, operator: AdminOperator, key: Annotated[str, Depends(idempotency_key)]
 ) -> TransactionResponse:
     """Credit or debit points manually."""
     with transaction() as connection:
@@ -133,7 +133,7 @@ def adjust(
             reason=body.reason,
             description=body.description,
             idempotency_key=key,
-            actor=who.id,
+            actor=operator.id,
             now=now(),
         )
     return TransactionResponse.model_validate(row)

@@ -18,12 +18,12 @@ from bridge.http.auth import AdminOperator
 from bridge.http.paging import Cursor, Limit, Listing, decode_cursor, split_page
 from bridge.http.problems import describe_problems
 from bridge.http.schemas import Body, EventId, FromAttributes, Id
+from bridge.inbox.event_filter import EventFilter
 from bridge.inbox.history import read_history
-from bridge.inbox.listing import list_events, list_failure_causes, read_event_row
+from bridge.inbox.queries import list_events, list_failure_causes, read_event_row
 from bridge.inbox.retry import retry_all, retry_event
-from bridge.inbox.selection import EventFilter
 from bridge.inbox.tables import EventState, Outcome
-from bridge.queue.enqueue import INBOX_DRAIN, wake
+from bridge.queue.enqueue import INBOX_DRAIN, enqueue
 
 router = admin_router()
 
@@ -124,12 +124,12 @@ def read_events(
 
 
 @router.post("/events/retry", name="retry_events", status_code=202, responses=describe_problems(400, 422))
-def retry_many(who: AdminOperator, body: RetryRequest | None = None) -> RetryManyResponse:
+def retry_many(operator: AdminOperator, body: RetryRequest | None = None) -> RetryManyResponse:
     """Retry failed events: all of them, or those that match the filter. Repeating the request is harmless."""
     retried = 0
-    for number in retry_all(EventFilter(**(body or RetryRequest()).model_dump()), actor=who.id):
+    for number in retry_all(EventFilter(**(body or RetryRequest()).model_dump()), actor=operator.id):
         retried += number
-        wake(INBOX_DRAIN)
+        enqueue(INBOX_DRAIN)
     return RetryManyResponse(retried=retried, message=f"{retried} events will be handled again.")
 
 
@@ -154,11 +154,11 @@ def read_one_event(event_id: EventId) -> EventDetail:
 
 
 @router.post("/events/{event_id}/retry", name="retry_event", status_code=202, responses=describe_problems(404, 422))
-def retry(event_id: EventId, who: AdminOperator) -> RetryResponse:
+def retry(event_id: EventId, operator: AdminOperator) -> RetryResponse:
     """Retry a failed event. Events in other states do not change."""
     with transaction() as connection:
-        retried = retry_event(connection, event_id, now=now(), actor=who.id)
+        retried = retry_event(connection, event_id, now=now(), actor=operator.id)
     if retried:
-        wake(INBOX_DRAIN)
+        enqueue(INBOX_DRAIN)
     message = "It will be handled again." if retried else "Nothing to do: it has not failed."
     return RetryResponse(id=event_id, retried=retried, message=message)

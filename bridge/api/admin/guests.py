@@ -16,7 +16,7 @@ from bridge.ids import CustomerId, OrderId
 from bridge.inbox.customers import claim_by_support
 from bridge.ledger.merges import merge_customers, merges_of, unmerge_customer
 from bridge.reports.explain import explain_escrow
-from bridge.settlement.escrow import list_escrows, read_escrow, read_waiting
+from bridge.settlement.escrow import list_escrows, read_escrow, read_escrow_totals
 from bridge.settlement.tables import EscrowState, Proof
 
 router = admin_router()
@@ -53,7 +53,7 @@ class EscrowList(BaseModel):
 def read_escrows(limit: Limit = 20, cursor: Cursor = None, state: EscrowState | None = None) -> EscrowList:
     """List the points of guest orders in escrow, newest first, with the totals."""
     with transaction() as connection:
-        waiting = read_waiting(connection)
+        waiting = read_escrow_totals(connection)
         before = decode_cursor(Listing.ESCROWS, cursor)
         found = list_escrows(connection, state=state, before=before, limit=limit + 1)
     page, following = split_page(Listing.ESCROWS, found, limit, lambda escrow: escrow.order_id)
@@ -87,14 +87,14 @@ class ClaimResponse(BaseModel):
 
 
 @router.post("/customers/{customer_id}/claim", responses=describe_problems(400, 409, 422))
-def claim(customer_id: PathId, body: ClaimRequest, who: AdminOperator) -> ClaimResponse:
+def claim(customer_id: PathId, body: ClaimRequest, operator: AdminOperator) -> ClaimResponse:
     """Give a customer the points of their guest orders, once they have proved to you that the e-mail address is theirs.
 
     Orders with this address that become known later follow within a minute. Repeating the request is harmless.
     """
     customer = CustomerId(customer_id)
     with transaction() as connection:
-        orders = claim_by_support(connection, customer, body.email, dry_run=body.dry_run, actor=who.id, now=now())
+        orders = claim_by_support(connection, customer, body.email, dry_run=body.dry_run, actor=operator.id, now=now())
     return ClaimResponse(
         customer_id=customer_id,
         dry_run=body.dry_run,
@@ -137,19 +137,19 @@ def read_merges(customer_id: PathId) -> MergeList:
 
 
 @router.post("/customers/{customer_id}/merge", responses=describe_problems(400, 409, 422))
-def merge(customer_id: PathId, body: MergeRequest, who: AdminOperator) -> MergeResponse:
+def merge(customer_id: PathId, body: MergeRequest, operator: AdminOperator) -> MergeResponse:
     """Merge this account `into` another one of the same person: everything moves there, now and in the future.
 
     This account must not have open redemptions. Repeating the request is harmless.
     """
     with transaction() as connection:
-        done = merge_customers(connection, CustomerId(customer_id), CustomerId(body.into), actor=who.id, now=now())
+        done = merge_customers(connection, CustomerId(customer_id), CustomerId(body.into), actor=operator.id, now=now())
     return MergeResponse.model_validate(done)
 
 
 @router.post("/customers/{customer_id}/unmerge", responses=describe_problems(409, 422))
-def unmerge(customer_id: PathId, who: AdminOperator) -> UnmergeResponse:
+def unmerge(customer_id: PathId, operator: AdminOperator) -> UnmergeResponse:
     """Undo a merge. The points that this account had brought come back, unless they are spent or held."""
     with transaction() as connection:
-        done = unmerge_customer(connection, CustomerId(customer_id), actor=who.id, now=now())
+        done = unmerge_customer(connection, CustomerId(customer_id), actor=operator.id, now=now())
     return UnmergeResponse.model_validate(done)

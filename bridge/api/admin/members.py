@@ -14,9 +14,9 @@ from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import Unavailable
 from bridge.http.medusa_threads import FOR_OPERATORS
-from bridge.http.paging import Cursor, Limit, Listing, decode_cursor, encode_cursor, strange_cursor
+from bridge.http.paging import Cursor, Limit, Listing, decode_cursor, encode_cursor, invalid_cursor
 from bridge.http.problems import describe_problems
-from bridge.http.queries import refuse_unknown_query
+from bridge.http.query_parameters import refuse_unknown_query
 from bridge.ids import CustomerId
 from bridge.medusa.client import get_medusa
 from bridge.settlement.members import Member, MemberFilter, MemberSort, list_members
@@ -98,7 +98,7 @@ def _decode(cursor: str | None, sort: MemberSort) -> tuple[Any, str] | None:
     sorted_by, _, rest = position.partition(" ")
     text, _, customer_id = rest.partition(" ")
     if sorted_by != sort or not customer_id:
-        raise strange_cursor()
+        raise invalid_cursor()
     match sort.removeprefix("-"):
         case "balance" if re.fullmatch(r"-?[0-9]{1,18}", text):
             return int(text), customer_id
@@ -106,16 +106,16 @@ def _decode(cursor: str | None, sort: MemberSort) -> tuple[Any, str] | None:
             return _moment(text), customer_id
         case "customer_id":
             return text, customer_id
-    raise strange_cursor()
+    raise invalid_cursor()
 
 
 def _moment(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise strange_cursor() from None
+        raise invalid_cursor() from None
     if moment.tzinfo is None:
-        raise strange_cursor()
+        raise invalid_cursor()
     return moment
 
 

@@ -22,7 +22,7 @@ from bridge.outgoing.queries import (
     retry_webhook,
 )
 from bridge.outgoing.tables import OutgoingWebhookState
-from bridge.queue.enqueue import OUTGOING_SEND, wake
+from bridge.queue.enqueue import OUTGOING_SEND, enqueue
 
 router = admin_router("/outgoing-webhooks")
 
@@ -95,7 +95,7 @@ def retry_all_failed() -> OutgoingWebhookRetries:
     """Retry all failed webhooks."""
     with transaction() as connection:
         retried = retry_failed(connection, now=now())
-    wake(OUTGOING_SEND)
+    enqueue(OUTGOING_SEND)
     return OutgoingWebhookRetries(retried=retried, message=f"{retried} webhooks will be sent again.")
 
 
@@ -116,6 +116,6 @@ def retry(webhook_id: PathId) -> OutgoingWebhookRetry:
     with transaction() as connection:
         retried = retry_webhook(connection, webhook_id, now=now())
     if retried:
-        wake(OUTGOING_SEND)
+        enqueue(OUTGOING_SEND)
     message = "It will be sent again." if retried else "Nothing to do: it is waiting to be sent."
     return OutgoingWebhookRetry(id=webhook_id, retried=retried, message=message)

@@ -7,10 +7,10 @@ from pydantic import BaseModel, Field
 from bridge.api.admin.routing import admin_router
 from bridge.clock import now
 from bridge.db import transaction
-from bridge.inbox.listing import count_failed, count_waiting, oldest_waiting
-from bridge.ledger.statements import read_expiring, read_totals
+from bridge.inbox.queries import count_failed, count_waiting, oldest_waiting
+from bridge.ledger.queries import read_expiring, read_totals
 from bridge.redemptions.repository import count_open
-from bridge.settlement.escrow import read_waiting
+from bridge.settlement.escrow import read_escrow_totals
 from bridge.settlement.repository import unpaid_orders
 
 router = admin_router()
@@ -44,7 +44,7 @@ def read_overview() -> Overview:
     """Return the key figures of the programme."""
     until = now() + _SOON
     with transaction() as connection:
-        waiting = read_waiting(connection)
+        waiting = read_escrow_totals(connection)
         return Overview(
             **vars(read_totals(connection)),
             escrow=waiting.dust,

@@ -23,14 +23,14 @@ from bridge.http.schemas import Body, FromAttributes, Id, PathId
 from bridge.ids import ProductId
 from bridge.medusa.client import get_medusa
 from bridge.products.settings import (
-    Wanted,
+    NewProductSettings,
     delete_product,
     list_products,
     read_product,
     set_products,
 )
-from bridge.products.variants import NOT_CHECKED, why_not_priced
-from bridge.queue.enqueue import PRODUCTS_MIRROR, wake
+from bridge.products.variants import NOT_CHECKED, price_refusals
+from bridge.queue.enqueue import PRODUCTS_MIRROR, enqueue
 
 router = admin_router()
 
@@ -92,11 +92,11 @@ def read_products(limit: Limit = 100, cursor: Cursor = None) -> AdminProductList
 
 
 @router.post("/products", responses=describe_problems(400, 422, 503))
-async def write_products(batch: ProductBatch, who: AdminOperator) -> AdminProductList:
+async def write_products(batch: ProductBatch, operator: AdminOperator) -> AdminProductList:
     """Set many products at once. It succeeds for all of them or for none."""
     wanted = {each.product_id: each for each in batch.products}
     fields = {each.product_id: f"products.{number}.dust_price" for number, each in enumerate(batch.products)}
-    products = await FOR_OPERATORS.run(_set_products, list(wanted.values()), who.id, fields)
+    products = await FOR_OPERATORS.run(_set_products, list(wanted.values()), operator.id, fields)
     return AdminProductList(products=products)
 
 
@@ -108,22 +108,22 @@ def read_one_product(product_id: PathId) -> AdminProduct:
 
 
 @router.put("/products/{product_id}", responses=describe_problems(400, 422, 503))
-async def write_product(product_id: PathId, body: ProductRequest, who: AdminOperator) -> AdminProduct:
+async def write_product(product_id: PathId, body: ProductRequest, operator: AdminOperator) -> AdminProduct:
     """Set the points settings of one product. Medusa's product metadata follows within seconds.
 
     A product whose variants have different prices is refused. `warning` is set if Medusa could not be asked.
     """
     batch = [ProductBatchRequest(product_id=product_id, dust_only=body.dust_only, dust_price=body.dust_price)]
-    products = await FOR_OPERATORS.run(_set_products, batch, who.id, {product_id: "dust_price"})
+    products = await FOR_OPERATORS.run(_set_products, batch, operator.id, {product_id: "dust_price"})
     return products[0]
 
 
 @router.delete("/products/{product_id}", responses=describe_problems(404, 422))
-def drop_product(product_id: PathId, who: AdminOperator) -> Deleted:
+def drop_product(product_id: PathId, operator: AdminOperator) -> Deleted:
     """Remove the points settings of a product."""
     with transaction() as connection:
-        delete_product(connection, ProductId(product_id), actor=who.id, now=now())
-    wake(PRODUCTS_MIRROR)
+        delete_product(connection, ProductId(product_id), actor=operator.id, now=now())
+    enqueue(PRODUCTS_MIRROR)
     return Deleted(id=product_id, object="dust_product")
 
 
@@ -131,7 +131,7 @@ def _set_products(batch: list[ProductBatchRequest], actor: str, fields: dict[str
     """Write the settings. `fields` maps each product id to the request field with its price, for error messages."""
     warning = None
     try:
-        refused = why_not_priced({ProductId(each.product_id) for each in batch if each.dust_price}, get_medusa)
+        refused = price_refusals({ProductId(each.product_id) for each in batch if each.dust_price}, get_medusa)
     except Unavailable:
         refused, warning = {}, NOT_CHECKED
     if refused:
@@ -140,11 +140,13 @@ def _set_products(batch: list[ProductBatchRequest], actor: str, fields: dict[str
         written = set_products(
             connection,
             [
-                Wanted(product_id=ProductId(each.product_id), dust_only=each.dust_only, dust_price=each.dust_price)
+                NewProductSettings(
+                    product_id=ProductId(each.product_id), dust_only=each.dust_only, dust_price=each.dust_price
+                )
                 for each in batch
             ],
             actor=actor,
             now=now(),
         )
-    wake(PRODUCTS_MIRROR)
+    enqueue(PRODUCTS_MIRROR)
     return [AdminProduct(**vars(product), warning=warning if product.dust_price else None) for product in written]

@@ -14,7 +14,7 @@ from bridge.http.problems import describe_problems
 from bridge.http.schemas import Body
 from bridge.inbox.reconcile import reconcile
 from bridge.medusa.client import get_medusa
-from bridge.queue.enqueue import INBOX_DRAIN, wake
+from bridge.queue.enqueue import INBOX_DRAIN, enqueue
 
 router = admin_router()
 
@@ -42,7 +42,7 @@ async def reconcile_now(body: ReconcileRequest | None = None) -> ReconcileRespon
 def _reconcile_now(body: ReconcileRequest) -> ReconcileResponse:
     found = reconcile(get_medusa(), since=body.since, dry_run=body.dry_run)
     if not body.dry_run:
-        wake(INBOX_DRAIN)
+        enqueue(INBOX_DRAIN)
     return ReconcileResponse(
         since=found.since,
         dry_run=body.dry_run,

@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 from bridge.api.admin.routing import admin_router
 from bridge.clock import now
 from bridge.errors import field_error
-from bridge.http.paging import Cursor, Limit, Listing, decode_cursor, encode_cursor, strange_cursor
+from bridge.http.paging import Cursor, Limit, Listing, decode_cursor, encode_cursor, invalid_cursor
 from bridge.http.problems import describe_problems
 from bridge.medusa.currencies import format_amount
 from bridge.reports import sheets
@@ -221,7 +221,7 @@ def _day(text: str | None) -> date | None:
     try:
         return date.fromisoformat(text) if text else None
     except ValueError:
-        raise strange_cursor() from None
+        raise invalid_cursor() from None
 
 
 def _later(day: date, days: int) -> date:

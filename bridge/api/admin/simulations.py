@@ -14,7 +14,7 @@ from bridge.http.auth import AdminOperator, Operator
 from bridge.http.medusa_threads import FOR_OPERATORS
 from bridge.http.problems import describe_problems
 from bridge.http.schemas import Body, FromAttributes, PathId
-from bridge.queue.enqueue import SIMULATIONS_RUN, wake
+from bridge.queue.enqueue import SIMULATIONS_RUN, enqueue
 from bridge.redemptions.programme_document import read_document
 from bridge.simulation.requests import Simulation, read_simulation, request_simulation
 from bridge.simulation.tables import SimulationState
@@ -89,18 +89,20 @@ class SimulationResponse(FromAttributes):
 
 
 @router.post("/simulate", status_code=202, responses=describe_problems(400, 409, 422, 503))
-async def simulate_programme(body: SimulationRequest, who: AdminOperator, response: Response) -> SimulationResponse:
+async def simulate_programme(
+    body: SimulationRequest, operator: AdminOperator, response: Response
+) -> SimulationResponse:
     """Request a simulation: what orders of the past would have earned by this programme. Nothing else changes.
 
     It takes minutes. The answer's `Location` is where to ask for its state and result. They are kept for 30 days.
     """
-    simulation = await FOR_OPERATORS.run(_request, body, who)
-    wake(SIMULATIONS_RUN)
+    simulation = await FOR_OPERATORS.run(_request, body, operator)
+    enqueue(SIMULATIONS_RUN)
     response.headers["Location"] = f"{router.prefix}/simulations/{simulation.id}"
     return SimulationResponse.model_validate(simulation)
 
 
-def _request(body: SimulationRequest, who: Operator) -> Simulation:
+def _request(body: SimulationRequest, operator: Operator) -> Simulation:
     moment = now()
     until = body.until or moment
     if body.since < _EARLIEST:
@@ -110,7 +112,7 @@ def _request(body: SimulationRequest, who: Operator) -> Simulation:
     programme = read_document(body.document)
     with transaction() as connection:
         return request_simulation(
-            connection, programme, since=body.since, until=until, actor=who.id, now=moment
+            connection, programme, since=body.since, until=until, actor=operator.id, now=moment
         )  # fmt: skip
 
 

@@ -12,10 +12,10 @@ from bridge.db import transaction
 from bridge.http.auth import Customer, customer_of
 from bridge.http.micro_batching import MicroBatcher
 from bridge.http.problems import describe_problems
-from bridge.http.queries import require_known_query
+from bridge.http.query_parameters import require_known_query
 from bridge.http.schemas import FromAttributes
 from bridge.ids import CustomerId
-from bridge.ledger.statements import Balance, read_balances, read_points
+from bridge.ledger.queries import Balance, read_balances, read_points
 from bridge.programme.tiers import TierBasis, format_needed, format_reached
 from bridge.settlement.tiers import CustomerTier, read_tiers
 
@@ -122,7 +122,7 @@ async def read_own_balance(customer_id: Customer) -> Response:
     return Response(balance_view(balance, tier).model_dump_json(), media_type="application/json")
 
 
-async def answer_own_balance(request: Request) -> Response:
+async def handle_own_balance(request: Request) -> Response:
     """As `read_own_balance`, for the fast path (`http/fast_path.py`), which bypasses FastAPI's routing."""
     require_known_query(request)
     return await read_own_balance(await customer_of(request))

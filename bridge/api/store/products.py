@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from bridge.api.store.routing import store_router
 from bridge.db import transaction
-from bridge.http.etag import cached
+from bridge.http.etag import cacheable_response
 from bridge.http.paging import Cursor, Limit, Listing, decode_cursor, split_page
 from bridge.http.problems import describe_problems
 from bridge.http.schemas import FromAttributes, Id
@@ -50,4 +50,4 @@ def read_dust_products(
             found = list_products(connection, limit=limit + 1, after=after)
             page, following = split_page(Listing.PRODUCTS, found, limit, lambda product: product.product_id)
     answer = ProductMap(products={product.product_id: product for product in page}, next_cursor=following)
-    return cached(answer, if_none_match)
+    return cacheable_response(answer, if_none_match)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from bridge.api.store.rewards import RewardResponse, list_rewards
 from bridge.api.store.routing import store_router
 from bridge.db import transaction
-from bridge.http.etag import cached
+from bridge.http.etag import cacheable_response
 from bridge.http.problems import describe_problems
 from bridge.programme.rules import Bonuses, PointsName, Programme
 from bridge.programme.tiers import TierLevel, Tiers, format_needed
@@ -48,7 +48,7 @@ def read_public_programme(if_none_match: Annotated[str | None, Header()] = None)
     """The rules that a storefront shows. Public and cacheable."""
     with transaction() as connection:
         programme = current_version(connection).programme
-    return cached(_public(programme), if_none_match)
+    return cacheable_response(_public(programme), if_none_match)
 
 
 def _public(programme: Programme) -> PublicProgramme:

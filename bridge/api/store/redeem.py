@@ -19,7 +19,7 @@ from bridge.ids import CustomerId, ProductId
 from bridge.ledger.postings import MAX_DUST
 from bridge.medusa.client import get_medusa
 from bridge.programme.fields import CurrencyCode
-from bridge.queue.enqueue import REDEMPTIONS_ADVANCE, wake
+from bridge.queue.enqueue import REDEMPTIONS_ADVANCE, enqueue
 from bridge.redemptions import service
 from bridge.redemptions.pricing.terms import MAX_UNITS
 from bridge.redemptions.repository import Redemption
@@ -110,5 +110,5 @@ async def redeem(
 
 def _redeem(request: service.Request) -> Redemption:
     redemption = service.redeem(request, get_medusa())
-    wake(REDEMPTIONS_ADVANCE, redemption.id)
+    enqueue(REDEMPTIONS_ADVANCE, redemption.id)
     return redemption

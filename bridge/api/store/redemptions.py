@@ -22,10 +22,10 @@ from bridge.http.paging import Cursor, Limit, Listing, decode_cursor, split_page
 from bridge.http.problems import describe_problems
 from bridge.http.schemas import FromAttributes, Id, PathId
 from bridge.ids import CustomerId
-from bridge.inbox.reconcile import keep_orders
+from bridge.inbox.reconcile import store_orders
 from bridge.medusa.client import get_medusa
 from bridge.medusa.currencies import format_amount
-from bridge.queue.enqueue import INBOX_DRAIN, REDEMPTIONS_ADVANCE, wake
+from bridge.queue.enqueue import INBOX_DRAIN, REDEMPTIONS_ADVANCE, enqueue
 from bridge.redemptions.medusa_sync import advance
 from bridge.redemptions.repository import Redemption, list_redemptions, pending_among, read_redemption
 from bridge.redemptions.service import AlreadyUsed, request_release
@@ -201,7 +201,7 @@ async def release(customer_id: Customer, redemption_id: PathId) -> RedemptionEnv
         try:
             redemption = await FOR_CUSTOMERS.run(_withdraw, redemption_id)
         except Unavailable:
-            await run_in_threadpool(wake, REDEMPTIONS_ADVANCE, redemption_id)
+            await run_in_threadpool(enqueue, REDEMPTIONS_ADVANCE, redemption_id)
             raise
     if redemption.state is RedemptionState.CAPTURED:
         raise AlreadyUsed(redemption_id, redemption.order_id)
@@ -216,8 +216,8 @@ def _request_release(customer_id: CustomerId, redemption_id: str) -> Redemption:
 def _withdraw(redemption_id: str) -> Redemption:
     outcome = advance(redemption_id, get_medusa())
     if outcome.orders:
-        keep_orders(outcome.orders)
-        wake(INBOX_DRAIN)
+        store_orders(outcome.orders)
+        enqueue(INBOX_DRAIN)
         raise AlreadyUsed(redemption_id, str(outcome.orders[0]["id"]))
     if outcome.unfinished:
         raise MedusaBusy

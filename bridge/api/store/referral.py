@@ -16,7 +16,7 @@ from bridge.http.schemas import Body
 from bridge.ids import CustomerId
 from bridge.inbox.customers import find_accounts
 from bridge.programme.versions import current_version, versions_by_number
-from bridge.settlement.referral_codes import brought_by, own_code, referral_of, referrer_of, state_code
+from bridge.settlement.referral_codes import own_code, read_referral_results, referral_of, referrer_of, state_code
 from bridge.settlement.referrals import Referral
 
 router = store_router()
@@ -91,7 +91,7 @@ def _view(connection: Connection, customer_id: CustomerId, stated: Referral | No
         offer=OfferResponse(referrer=rules.referrer, referred=rules.referred) if rules.offered else None,
         referred_by=_stated(connection, stated) if stated else None,
         brought=BroughtResponse(
-            **{**vars(brought := brought_by(connection, customer_id)), "notes": list(brought.notes)}
+            **{**vars(brought := read_referral_results(connection, customer_id)), "notes": list(brought.notes)}
         ),
     )
 

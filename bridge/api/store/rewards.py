@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from bridge.api.store.routing import store_router
 from bridge.db import transaction
-from bridge.http.etag import cached
+from bridge.http.etag import cacheable_response
 from bridge.http.problems import describe_problems
 from bridge.medusa.currencies import format_amount
 from bridge.programme.fields import MoneyByCurrency
@@ -63,7 +63,7 @@ def read_rewards(if_none_match: Annotated[str | None, Header()] = None) -> Respo
     """List the rewards that points can be redeemed for, cheapest first. Public and cacheable."""
     with transaction() as connection:
         rules = current_version(connection).programme.redeem
-    return cached(RewardList(rewards=list_rewards(rules)), if_none_match)
+    return cacheable_response(RewardList(rewards=list_rewards(rules)), if_none_match)
 
 
 def list_rewards(rules: Redeem) -> list[RewardResponse]:

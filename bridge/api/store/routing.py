@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Depends
 
-from bridge.http.queries import refuse_unknown_query
+from bridge.http.query_parameters import refuse_unknown_query
 
 
 def store_router() -> APIRouter:

@@ -43,9 +43,9 @@ from bridge.http.standard_webhooks import sign
 from bridge.ids import CustomerId, new_id
 from bridge.inbox.process_batch import process_batch
 from bridge.inbox.process_one import handle_event
-from bridge.inbox.reconcile import keep_orders
+from bridge.inbox.reconcile import store_orders
+from bridge.ledger.queries import Balance, read_balance
 from bridge.ledger.scheduled import post_due_lots
-from bridge.ledger.statements import Balance, read_balance
 from bridge.medusa.client import get_medusa
 from bridge.operations.audit import audit
 from bridge.redemptions.medusa_sync import advance
@@ -178,14 +178,14 @@ class _Stage:
                 due = due_redemptions(connection, now=now(), limit=_AT_ONCE)
                 post_due_lots(connection, now=now(), customers=_AT_ONCE)
             for redemption in due:
-                keep_orders(advance(redemption, get_medusa()).orders)
+                store_orders(advance(redemption, get_medusa()).orders)
             if not drained.taken and not due:
                 return
         raise _StepFailed("Dust does not finish its work.")
 
     def balances(self) -> list[Balance]:
         with transaction() as connection:
-            return [read_balance(connection, CustomerId(who)) for who in self._customers]
+            return [read_balance(connection, CustomerId(customer_id)) for customer_id in self._customers]
 
     def _wait(self, span: timedelta) -> None:
         until = now() + span
@@ -336,10 +336,10 @@ def _by_day(expiring: list[dict[str, Any]]) -> dict[str, int]:
     return days
 
 
-def _compare(who: str, wanted: dict[str, Any], found: dict[str, Any]) -> None:
+def _compare(customer_id: str, wanted: dict[str, Any], found: dict[str, Any]) -> None:
     wrong = list(_differences(wanted, found))
     if wrong:
-        raise _StepFailed(f"{who}: " + "; ".join(wrong))
+        raise _StepFailed(f"{customer_id}: " + "; ".join(wrong))
 
 
 def _differences(wanted: dict[str, Any], found: dict[str, Any]) -> Iterator[str]:

@@ -140,8 +140,8 @@ class Shop:
             self._promotions.pop(found[1], None)
             return 200, {"id": found[1], "object": "promotion", "deleted": True}
         if path == "/admin/orders":
-            who = query.get("customer_id", [""])[0]
-            rows = [order.document() for order in self.orders.values() if order.placed.customer == who]
+            customer_id = query.get("customer_id", [""])[0]
+            rows = [order.document() for order in self.orders.values() if order.placed.customer == customer_id]
             return 200, {"orders": rows, "count": len(rows), "offset": 0, "limit": 100}
         if found := re.fullmatch(r"/admin/customers/(.+)", path):
             # All customers have an account with a unique address.

@@ -6,7 +6,7 @@ import httpx
 
 from bridge.clock import now
 from bridge.db import transaction
-from bridge.inbox.listing import count_failed, oldest_waiting
+from bridge.inbox.queries import count_failed, oldest_waiting
 from bridge.operations.doctor.finding import WAITING_TOLERANCE, Check, Wrong, minutes
 from bridge.outgoing.queries import count_open, list_webhooks, oldest_waiting_webhook
 from bridge.outgoing.tables import OutgoingWebhookState

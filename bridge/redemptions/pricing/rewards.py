@@ -11,7 +11,7 @@ from bridge.ids import ProductId
 from bridge.medusa.carts import Cart
 from bridge.medusa.client import Medusa
 from bridge.medusa.currencies import format_amount, format_money, smallest_unit
-from bridge.products.variants import VariantPricesDiffer, why_not_priced
+from bridge.products.variants import VariantPricesDiffer, price_refusals
 from bridge.programme.rewards import Reward, RewardKind
 from bridge.programme.spending import Redeem, percentage_of
 from bridge.redemptions.pricing.basket import Basket, price_of_units
@@ -115,7 +115,7 @@ def require_one_price(rules: Redeem, medusa: Callable[[], Medusa]) -> None:
     """
     products = {ProductId(reward.product_id) for reward in rules.rewards if reward.product_id}
     try:
-        refused = why_not_priced(products, medusa)
+        refused = price_refusals(products, medusa)
     except Unavailable as error:
         log.warning("variant_prices_not_checked", reason=error.message)
         return

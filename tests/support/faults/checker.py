@@ -86,7 +86,7 @@ def _events(history: History, books: Books) -> Iterator[str]:
         elif books.events[event_id].state not in {"handled", "ignored"}:
             yield f"waits: {event_id} is {books.events[event_id].state} ({books.events[event_id].reason})"
     for event_id in books.events:
-        # Not acknowledged is fine only for what nobody sent: the poll's own.
+        # Only events that were not sent may lack an acknowledgement: the poll's own.
         if event_id.startswith("msg_") and event_id not in history.events:
             yield f"invented: nobody sent {event_id}"
 

@@ -77,7 +77,7 @@ class Installation:
     _armed: dict[tuple[Point, str], str] = field(default_factory=dict)
 
     def arm(self, *deaths: tuple[Point, str]) -> None:
-        """From now on, the first process to pass one of these points suffers what stands beside it, once."""
+        """From now on, the first process to pass one of these points suffers its fault, once."""
         self._armings += 1
         self._armed = {each: f"fired-{self._armings}-{number}" for number, each in enumerate(deaths)}
         points: dict[str, dict[str, str]] = defaultdict(dict)
@@ -181,7 +181,7 @@ def installation(
 
 @contextmanager
 def apart(where: Servers, number: int) -> Iterator[Servers]:
-    """The same servers with a database and a broker that nobody else uses; `number` from 1 to 15."""
+    """The same servers with a separate database and broker; `number` from 1 to 15."""
     name = f"apart_{number}"
     url = f"{where.database.rpartition('/')[0]}/{name}"
     with psycopg.connect(where.database, autocommit=True) as admin:

@@ -26,7 +26,7 @@ from tests.support.faults.shop import Trouble
 from tests.support.medusa import cart_line
 from tests.support.orders import event, line, order, order_event
 
-# The load: orders of other customers that are under way whatever happens to one's own.
+# The load: orders of other customers, processed at the same time.
 _CROWD_PAUSE_SECONDS = 1.0
 # Only a defect, or a machine that hardly moves, ever reaches it.
 PATIENCE_SECONDS = 300.0
@@ -375,7 +375,7 @@ class Walk:
         self.sql("DO $$ BEGIN SET LOCAL session_replication_role = replica; DELETE FROM daily_close; END $$")
 
     def keeps_buying(self, enough: threading.Event) -> None:
-        """One order after the other, whatever else happens."""
+        """Send one order after the other."""
         number = 0
         while not enough.is_set():
             number += 1

@@ -36,7 +36,7 @@ from typing import Any
 
 _FOLDER = Path(os.environ.get("FAULTS_DIR", "."))
 _PLAN = _FOLDER / "plan.json"
-# Who stands between the function that means it and the library that does it.
+# Modules between the function that causes a call and the library that makes it.
 _BETWEEN = {
     "bridge.db", "bridge.queue.enqueue", "bridge.medusa.client", "bridge.medusa.transport",
     "bridge.observability.tracing",

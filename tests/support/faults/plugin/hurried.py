@@ -23,7 +23,7 @@ def install(role: str) -> None:
     process_one._SWEEP_GRACE_SECONDS = 1.0
     facts.CHECK_AFTER = timedelta(seconds=2)
     send.TIMEOUT_SECONDS = 1.0
-    send._LONGEST_WAIT_SECONDS = send._LONGEST_REST_SECONDS = 1.0
+    send._MAX_WAIT_SECONDS = send._MAX_PAUSE_SECONDS = 1.0
     # Above the longest run: its seconds, and one more call.
     send._LEASE = timedelta(seconds=5)
     if role == "worker":

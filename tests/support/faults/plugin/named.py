@@ -1,4 +1,4 @@
-"""Bugs that strike only those whose ids carry the bug's name, so that one Dust can have all of them at once."""
+"""Bugs that affect only ids which contain the bug's name, so that one Dust can have all of them at once."""
 
 import dataclasses
 from collections.abc import Callable
@@ -10,18 +10,18 @@ Mine = Callable[[object], bool]
 
 def silent(mine: Mine) -> None:
     """No outgoing webhook is sent."""
-    from bridge.ledger import webhook_events
+    from bridge.ledger import outgoing_webhooks
 
-    webhooks = webhook_events._webhooks
-    webhook_events._webhooks = lambda account, quiet: () if mine(account.customer_id) else webhooks(account, quiet)
+    webhooks = outgoing_webhooks._webhooks
+    outgoing_webhooks._webhooks = lambda account, quiet: () if mine(account.customer_id) else webhooks(account, quiet)
 
 
 def silent_end(mine: Mine) -> None:
     """No outgoing webhook about expired points is sent."""
-    from bridge.ledger import webhook_events
+    from bridge.ledger import outgoing_webhooks
     from bridge.outgoing.outbox import OutgoingWebhookType
 
-    webhooks = webhook_events._webhooks
+    webhooks = outgoing_webhooks._webhooks
 
     def some(account: Any, quiet: Any) -> Any:
         reported = webhooks(account, quiet)
@@ -31,43 +31,43 @@ def silent_end(mine: Mine) -> None:
             else reported
         )
 
-    webhook_events._webhooks = some
+    outgoing_webhooks._webhooks = some
 
 
 def sent_twice(mine: Mine) -> None:
     """Two webhooks are written of each movement."""
-    from bridge.ledger import webhook_events
+    from bridge.ledger import outgoing_webhooks
 
-    webhooks = webhook_events._webhooks
-    webhook_events._webhooks = lambda account, quiet: (
+    webhooks = outgoing_webhooks._webhooks
+    outgoing_webhooks._webhooks = lambda account, quiet: (
         [*webhooks(account, quiet)] * (2 if mine(account.customer_id) else 1)
     )
 
 
 def warned_twice(mine: Mine) -> None:
     """Two webhooks are written of dust that expires soon."""
-    from bridge.ledger import webhook_events
+    from bridge.ledger import outgoing_webhooks
     from bridge.outgoing.outbox import OutgoingWebhookType
 
-    put = webhook_events.put
+    put = outgoing_webhooks.add_webhooks
 
     def insistent(connection: Any, webhooks: Any, *, now: Any) -> None:
         again = [each for each in webhooks if each.type is OutgoingWebhookType.EXPIRING and mine(each.customer_id)]
         put(connection, [*webhooks, *again], now=now)
 
-    webhook_events.put = insistent
+    outgoing_webhooks.add_webhooks = insistent
 
 
 def refusal_is_delivery(mine: Mine) -> None:
     """Whatever the shop answers to a webhook, it is delivered."""
     from bridge.outgoing import send
 
-    outcome = send._outcome
+    outcome = send._next_state
 
     def hopeful(row: Any, attempt: Any) -> Any:
         return outcome(row, dataclasses.replace(attempt, reason=None) if mine(row.customer_id) else attempt)
 
-    send._outcome = hopeful
+    send._next_state = hopeful
 
 
 def new_name_each_time(mine: Mine) -> None:
@@ -121,7 +121,7 @@ def guest_paid_twice(mine: Mine) -> None:
 
 
 def guest_unpaid(mine: Mine) -> None:
-    """A guest's dust is claimed, and given to nobody."""
+    """A guest's points are claimed, and not credited."""
     from bridge.settlement import claims
 
     credit = claims._credit
@@ -212,7 +212,7 @@ def price_unheard(mine: Mine) -> None:
 
 
 def two_welcomes(mine: Mine) -> None:
-    """Nobody looks whether a customer has had the sign-up bonus."""
+    """The sign-up bonus is credited without a check for an earlier one."""
     from bridge.settlement import bonuses
 
     known, details = bonuses.customers_with_signup_bonus, bonuses.PostingDetails
@@ -225,7 +225,7 @@ def two_welcomes(mine: Mine) -> None:
 
 
 def overdraws(mine: Mine) -> None:
-    """Nobody looks whether there is as much as a debit takes."""
+    """A debit is posted without a check of the available points."""
     from bridge.ledger.account import Account
 
     spend = Account._spend
@@ -358,7 +358,7 @@ BUGS = (
 
 
 def plant_all() -> None:
-    """Every bug of this page: `guest_unpaid` strikes whatever has `_guest-unpaid_` in its id."""
+    """Every bug of this page: `guest_unpaid` affects ids that contain `_guest-unpaid_`."""
     for bug in BUGS:
         bug(_carrying(bug.__name__.replace("_", "-")))
 

@@ -7,8 +7,8 @@ from sqlalchemy import Connection, func, select, tuple_
 
 from bridge.db.rows import TypedRow
 from bridge.errors import field_error
+from bridge.inbox.event_filter import EventFilter
 from bridge.inbox.retry import UnknownEvent
-from bridge.inbox.selection import EventFilter
 from bridge.inbox.tables import EventState, webhook_event
 
 # Bounds the query. In a larger backlog the events that are due first are also the oldest.

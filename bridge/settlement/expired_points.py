@@ -60,14 +60,18 @@ def read_pools(
     customers.
     """
     gone = expired_of_orders(connection, accounts)
-    due = {who for who, account in accounts.items() if any(lot.expired(now) for lot in account.lots.values())}
+    due = {
+        customer_id
+        for customer_id, account in accounts.items()
+        if any(lot.expired(now) for lot in account.lots.values())
+    }
     found = (gone.keys() | due) - _merged(connection, gone.keys() | due)
     pools = {}
-    for who in found:
-        account = accounts[who]
-        account.expired.update(Counter(gone.get(who, {})) - account.expired)
+    for customer_id in found:
+        account = accounts[customer_id]
+        account.expired.update(Counter(gone.get(customer_id, {})) - account.expired)
         orders = {lot.source_id for lot in account.lots.values() if lot.source_type == "order"}
-        pools[who] = ExpiredPool(account=account, orders=orders | gone.get(who, {}).keys())
+        pools[customer_id] = ExpiredPool(account=account, orders=orders | gone.get(customer_id, {}).keys())
     _add_shares(connection, pools)
     return pools
 
@@ -80,7 +84,7 @@ def _merged(connection: Connection, customers: Collection[CustomerId]) -> set[Cu
         select(merge.customer_id).where(among(merge.customer_id, list(customers))),
         select(merge.survivor_id).where(among(merge.survivor_id, list(customers))),
     )
-    return {CustomerId(who) for who in connection.scalars(query)}
+    return {CustomerId(customer_id) for customer_id in connection.scalars(query)}
 
 
 def _add_shares(connection: Connection, pools: Mapping[CustomerId, ExpiredPool]) -> None:

@@ -73,7 +73,7 @@ def read_balances(connection: Connection, customer_ids: Sequence[CustomerId]) ->
             pending = PendingLot(amount=int(row.amount), matures_at=row.moment)
             balance = replace(balance, pending_lots=(*balance.pending_lots, pending))
         found[row.customer_id] = balance
-    return [found.get(who) or Balance(customer_id=who) for who in customer_ids]
+    return [found.get(customer_id) or Balance(customer_id=customer_id) for customer_id in customer_ids]
 
 
 def _balances() -> Select[Any]:

@@ -46,7 +46,7 @@ _MIN_KNOWN_BY_NONE = 10
 
 
 @dataclass(kw_only=True)
-class Compared:
+class ComparisonResult:
     """The result of a comparison.
 
     `differs` lists for each order how its settled state differed from Medusa's.
@@ -70,7 +70,7 @@ class _Answers:
     """Orders for which Medusa fails; they are requested again later."""
 
 
-class _OnlyLooking(Exception):
+class _DryRun(Exception):
     """Raised to roll back the transaction of a dry run."""
 
 
@@ -79,34 +79,34 @@ def check_due(
     *,
     waiting: Callable[[Connection, Collection[OrderId]], set[OrderId]] = lambda *_: set(),
     dry_run: bool = False,
-) -> Compared:
+) -> ComparisonResult:
     """Compare the orders that are due and a random sample, and settle those that differ. Raises `MedusaAway`.
 
     `waiting` returns the orders that have events not settled yet. They differ for now, and are left out.
     """
-    found, end = Compared(), time.monotonic() + _MAX_SECONDS
+    result, end = ComparisonResult(), time.monotonic() + _MAX_SECONDS
     for _ in range(1 if dry_run else MAX_PAGES):
         with transaction() as connection:
             if not dry_run:
-                _queue_freed(connection)
+                _schedule_freed(connection)
             due = _due(connection)
             chosen = list(dict.fromkeys(due + _sample(connection, SAMPLE)))
             left_out = waiting(connection, chosen)
         chosen = [order_id for order_id in chosen if order_id not in left_out]
-        _compare(medusa, chosen, found, keep=not dry_run)
-        if (len(due) < PAGE and not found.differs) or time.monotonic() > end:
+        _compare(medusa, chosen, result, keep=not dry_run)
+        if (len(due) < PAGE and not result.differs) or time.monotonic() > end:
             break
-    return found
+    return result
 
 
-def look_at_sample(medusa: Medusa, size: int) -> Compared:
+def compare_sample(medusa: Medusa, size: int) -> ComparisonResult:
     """Compare `size` settled orders, chosen at random, without changing anything. Raises `MedusaAway`."""
     with transaction() as connection:
         order_ids = _sample(connection, size)
-    found = Compared()
+    result = ComparisonResult()
     for start in range(0, len(order_ids), PAGE):
-        _compare(medusa, order_ids[start : start + PAGE], found, keep=False)
-    return found
+        _compare(medusa, order_ids[start : start + PAGE], result, keep=False)
+    return result
 
 
 def _due(connection: Connection) -> list[OrderId]:
@@ -125,40 +125,40 @@ def _sample(connection: Connection, size: int) -> list[OrderId]:
     return [OrderId(each) for each in connection.scalars(query, {"percent": percent, "size": size})]
 
 
-def _queue_freed(connection: Connection) -> None:
+def _schedule_freed(connection: Connection) -> None:
     """Schedule orders whose code a deleted order had used: they use it now."""
     if order_ids := orders_of_freed_codes(connection):
         check_now(connection, order_ids, now=now())
         clear_second_uses(connection, order_ids)
 
 
-def _compare(medusa: Medusa, order_ids: Sequence[OrderId], found: Compared, *, keep: bool) -> None:
+def _compare(medusa: Medusa, order_ids: Sequence[OrderId], result: ComparisonResult, *, keep: bool) -> None:
     if not order_ids:
         return
     with transaction() as connection:
         revisions = read_revisions(connection, order_ids)
-    answers = _ask(medusa, order_ids)
-    found.seen += len(order_ids)
-    found.unreadable += answers.unreadable
-    for some in _transactions(answers.orders, revisions, found, keep=keep):
-        log.error("order_not_compared", order_id=some.id)
-        answers.unreadable.append(some.id)
+    answers = _read_from_medusa(medusa, order_ids)
+    result.seen += len(order_ids)
+    result.unreadable += answers.unreadable
+    for failed in _transactions(answers.orders, revisions, result, keep=keep):
+        log.error("order_not_compared", order_id=failed.id)
+        answers.unreadable.append(failed.id)
     if keep and answers.unreadable:
         # Asking again would not help: the cause is in the log, and the order's events fail visibly.
         with transaction() as connection:
             unreadable = among(order_settlement.c.order_id, answers.unreadable)
             connection.execute(update(order_settlement).where(unreadable).values(check_at=None))
     if answers.not_given:
-        found.unreadable += [each for each in answers.not_given if each not in found.unreadable]
+        result.unreadable += [each for each in answers.not_given if each not in result.unreadable]
         if keep:
             with transaction() as connection:
                 later = among(order_settlement.c.order_id, answers.not_given)
                 connection.execute(update(order_settlement).where(later).values(check_at=now() + NOT_GIVEN_FOR))
-    _settle_absent(answers.absent, revisions, found, keep=keep)
+    _settle_absent(answers.absent, revisions, result, keep=keep)
 
 
-def _ask(medusa: Medusa, order_ids: Sequence[OrderId]) -> _Answers:
-    documents = {OrderId(str(document.get("id"))): document for document in _list(medusa, order_ids)}
+def _read_from_medusa(medusa: Medusa, order_ids: Sequence[OrderId]) -> _Answers:
+    documents = {OrderId(str(document.get("id"))): document for document in _list_orders(medusa, order_ids)}
     absent = [order_id for order_id in order_ids if order_id not in documents]
     if len(order_ids) >= _MIN_KNOWN_BY_NONE and not documents:
         log.error("orders_unknown_in_medusa", orders=len(order_ids), hint="Is DUST_MEDUSA_URL the right shop?")
@@ -186,65 +186,67 @@ def _ask(medusa: Medusa, order_ids: Sequence[OrderId]) -> _Answers:
     return _Answers(orders=orders, absent=gone, unreadable=unreadable, not_given=not_given)
 
 
-def _list(medusa: Medusa, order_ids: Sequence[OrderId]) -> list[Json]:
+def _list_orders(medusa: Medusa, order_ids: Sequence[OrderId]) -> list[Json]:
     """Like `Medusa.orders_by_id`, without the orders for which Medusa fails.
 
     Raises `MedusaAway` when it fails for all of them.
     """
-    found: list[Json] = []
+    result: list[Json] = []
     parts, failed, end = [order_ids], False, time.monotonic() + _MAX_SECONDS
     while parts:
         part = parts.pop()
         try:
-            found += medusa.orders_by_id(part)
+            result += medusa.orders_by_id(part)
         except MedusaAway as error:
             if not error.at_call or time.monotonic() > end:
                 raise
             failed = True
             half = len(part) // 2
             parts += [part[half:], part[:half]] if half else []
-    if failed and not found and len(order_ids) >= _MIN_KNOWN_BY_NONE:
+    if failed and not result and len(order_ids) >= _MIN_KNOWN_BY_NONE:
         raise MedusaAway("Medusa gives none of these orders.")
-    return found
+    return result
 
 
 def _transactions(
-    orders: list[Order], revisions: dict[OrderId, int], found: Compared, *, keep: bool
+    orders: list[Order], revisions: dict[OrderId, int], result: ComparisonResult, *, keep: bool
 ) -> Iterator[Order]:
     """Settle a page at once, or each order by itself if that fails. Yields the orders that fail even then."""
     try:
-        _settle(orders, revisions, found, keep=keep)
+        _settle(orders, revisions, result, keep=keep)
     except Unavailable:
         raise
     except Exception:
         log.exception("page_not_compared", orders=len(orders))
         for order in orders:
             try:
-                _settle([order], revisions, found, keep=keep)
+                _settle([order], revisions, result, keep=keep)
             except Unavailable:
                 raise
             except Exception:
                 yield order
 
 
-def _settle(orders: list[Order], revisions: dict[OrderId, int], found: Compared, *, keep: bool) -> None:
+def _settle(orders: list[Order], revisions: dict[OrderId, int], result: ComparisonResult, *, keep: bool) -> None:
     asked = {order.id: revisions[order.id] for order in orders}
     settled = {}
     try:
         with transaction() as connection:
             settled = settle_orders(connection, orders, now=now(), asked=asked)
             if not keep:
-                raise _OnlyLooking
-    except _OnlyLooking:
+                raise _DryRun
+    except _DryRun:
         pass
     for order_id, each in settled.items():
         if each.differences:
-            found.differs[order_id] = each.differences
+            result.differs[order_id] = each.differences
             if keep:
                 log.warning("order_differed", order_id=order_id, differences=each.differences, dust=each.change)
 
 
-def _settle_absent(absent: list[OrderId], revisions: dict[OrderId, int], found: Compared, *, keep: bool) -> None:
+def _settle_absent(
+    absent: list[OrderId], revisions: dict[OrderId, int], result: ComparisonResult, *, keep: bool
+) -> None:
     """Mark orders that Medusa does not have; settle them to zero once they have been missing for `MISSING_FOR`."""
     if not absent:
         return
@@ -256,7 +258,7 @@ def _settle_absent(absent: list[OrderId], revisions: dict[OrderId, int], found: 
             known = update(order_settlement).where(among(columns.order_id, absent), columns.gone)
             connection.execute(known.values(check_at=None))
         rows = [row for row in connection.execute(query) if row.revision == revisions[OrderId(row.order_id)]]
-    found.missing += [OrderId(row.order_id) for row in rows]
+    result.missing += [OrderId(row.order_id) for row in rows]
     if not keep:
         return
     moment = now()
@@ -272,7 +274,7 @@ def _settle_absent(absent: list[OrderId], revisions: dict[OrderId, int], found: 
                 updated_at=row.facts_updated_at,
             )
             try:
-                _settle([deleted], revisions, found, keep=True)
+                _settle([deleted], revisions, result, keep=True)
             except DustError as error:
                 log.error("order_not_compared", order_id=row.order_id, reason=error.message)
         else:

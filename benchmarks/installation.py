@@ -1,4 +1,4 @@
-"""Servers and Dust's own processes for one measure: a new Postgres and a new Redis, as `dust up` starts them."""
+"""A new Dust installation for one benchmark: Postgres, Redis and Dust's processes, as `dust up` starts them."""
 
 import logging
 import os
@@ -35,8 +35,8 @@ _START_SECONDS = 180.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class House:
-    """A migrated database and a broker; `environment` is what Dust's processes get."""
+class Installation:
+    """A migrated database and a broker. `environment` has the settings of Dust's processes."""
 
     folder: Path
     database_url: str
@@ -52,13 +52,13 @@ class House:
 
     @contextmanager
     def running(self, command: str, *, log: str | None = None, **environment: str) -> Iterator[Popen[bytes]]:
-        """`dust <command>` for as long as the block lasts; what it says is in the folder."""
+        """Run `dust <command>` during the block. Its output is in the folder."""
         with self._started([*DUST, *command.split()], log or command.split()[0], environment) as process:
             yield process
 
     @contextmanager
     def working(self, *queues: str, concurrency: int = 2) -> Iterator[Popen[bytes]]:
-        """A worker of these queues, once it works."""
+        """Run a worker of these queues during the block, which begins when it answers."""
         names = ",".join(queues)
         with self.running(f"worker --queues {names} --concurrency {concurrency}", log=names) as process:
             if not until(lambda: all(queues_with_workers(timeout_seconds=0.5).get(q) for q in queues), _START_SECONDS):
@@ -67,7 +67,7 @@ class House:
 
     @contextmanager
     def serving(self, *, workers: int = 2) -> Iterator[tuple[int, Popen[bytes]]]:
-        """The API; its port and a process of it, the first of several."""
+        """Run the API during the block. Yields its port and its main process."""
         command = [*DUST, "serve", "--workers", str(workers)]
         with self._listening(command, "serve") as (port, process):
             wait_for_http(port, "/health/live")
@@ -77,7 +77,7 @@ class House:
 
     @contextmanager
     def serving_bare(self, application: str) -> Iterator[int]:
-        """An ASGI application of the benchmarks under the same server; its port."""
+        """Run an ASGI application of the benchmarks under the same server. Yields its port."""
         arguments = ["--workers", "2", "--no-access-log", "--log-level", "warning"]
         command = [sys.executable, "-m", "uvicorn", application, *arguments]
         with self._listening(command, "bare") as (port, _):
@@ -87,7 +87,7 @@ class House:
 
     @contextmanager
     def _listening(self, command: Sequence[str], log: str) -> Iterator[tuple[int, Popen[bytes]]]:
-        """A server on any free port."""
+        """Run a server on a free port."""
         with bound_socket() as bound:
             fd = bound.fileno()
             # For the bare application as well: `dust serve` does it itself.
@@ -113,8 +113,8 @@ class House:
                 stop(process, (signal.SIGTERM, 20.0))
 
     @contextmanager
-    def lived_in(self) -> Iterator[None]:
-        """`bridge.db` and the settings of this process are those of the house: of two, one at a time."""
+    def in_this_process(self) -> Iterator[None]:
+        """Use this installation's database and settings in this process during the block."""
         before = dict(os.environ)
         _move_to(self.environment)
         try:
@@ -123,25 +123,25 @@ class House:
             _move_to(before)
 
     def postmaster(self) -> psutil.Process:
-        """The embedded Postgres, to be killed."""
+        """The main process of the embedded Postgres."""
         file = next(self.folder.glob("data/postgres/cluster/postmaster.pid"))
         return psutil.Process(int(file.read_text().split()[0]))
 
     def cpu_seconds(self, process: Popen[bytes]) -> tuple[float, float]:
-        """What this process with its children, and what Postgres has used so far."""
+        """CPU seconds used so far by this process with its children, and by Postgres."""
         return _cpu_seconds(psutil.Process(process.pid)), _cpu_seconds(self.postmaster())
 
     def checkpoint(self) -> None:
-        """So that every measure starts with the same distance to the next one."""
+        """Force a checkpoint, so that no benchmark runs into one at random."""
         with self.connect() as connection:
             connection.execute("CHECKPOINT")
 
 
 @contextmanager
-def a_house(postgres: Mapping[str, str] | None = None, **environment: str) -> Iterator[House]:
-    """For this process too, see `lived_in`, while the block lasts.
+def new_installation(postgres: Mapping[str, str] | None = None, **environment: str) -> Iterator[Installation]:
+    """Start an installation, and use it in this process too during the block.
 
-    `postgres` are settings of the server beside those that `dust up` gives it.
+    `postgres` are settings of the server in addition to those of `dust up`.
     """
     folder = Path(tempfile.mkdtemp(prefix="dust-bench-"))
     folder.chmod(0o711)
@@ -163,26 +163,26 @@ def a_house(postgres: Mapping[str, str] | None = None, **environment: str) -> It
                 **environment,
             }
             around = {name: value for name, value in os.environ.items() if not name.startswith("DUST_")}
-            house = House(folder=folder, database_url=database_url, environment={**around, **ours})
+            installation = Installation(folder=folder, database_url=database_url, environment={**around, **ours})
             # What this process does itself is said by its figures.
             structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-            with house.lived_in():
-                yield house
+            with installation.in_this_process():
+                yield installation
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
-def a_house_with(medusa: FakeMedusa, **environment: str) -> Iterator[House]:
-    """As `a_house`, with this stand-in for Medusa."""
+def new_installation_with(medusa: FakeMedusa, **environment: str) -> Iterator[Installation]:
+    """As `new_installation`, with this fake Medusa."""
     with serving(medusa) as url:
         of_medusa = {
             "DUST_MEDUSA_URL": url,
             "DUST_MEDUSA_API_KEY": fake.API_KEY,
             "DUST_MEDUSA_PUBLISHABLE_KEY": fake.PUBLISHABLE_KEY,
         }
-        with a_house(**of_medusa, **environment) as house:
-            yield house
+        with new_installation(**of_medusa, **environment) as installation:
+            yield installation
 
 
 def _cpu_seconds(parent: psutil.Process) -> float:
