@@ -9,7 +9,7 @@ PYTEST = .venv/bin/python -m pytest
 # A database for each worker: more than eight would want more connections than the embedded Postgres has.
 PARALLEL = --numprocesses auto --maxprocesses 8
 
-.PHONY: help install test test-system test-live test-faults test-containers bench check lint docs format dev demo chromium node podman
+.PHONY: help install test test-system test-live test-faults test-containers bench check lint schema docs format dev demo chromium node podman
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -44,6 +44,11 @@ lint: .venv/.installed ## format, lint, types, migrations in step with the model
 	.venv/bin/ruff check .
 	.venv/bin/mypy bridge workers
 	.venv/bin/dust migrate --check
+
+schema: .venv/.installed node ## openapi.json and the TypeScript types of it, after a change of the API; needs `npm ci` in both packages
+	@.venv/bin/dust openapi > openapi.json.new && mv openapi.json.new openapi.json
+	@npm --prefix medusa-plugin run --silent types
+	@npm --prefix storefront-kit run --silent types
 
 docs: .venv/.installed ## the documentation site, in .cache/site
 	@NO_MKDOCS_2_WARNING=1 UV_PYTHON_DOWNLOADS=never UV_PROJECT_ENVIRONMENT=.venv .venv/bin/uv run --frozen \

@@ -9,7 +9,7 @@ import typer
 
 from bridge.api.store.balance import balance_view
 from bridge.api.store.transactions import TransactionResponse
-from bridge.cli.output import AsJson, console, print_json, print_rows
+from bridge.cli.output import ACTOR, AsJson, console, print_json, print_rows
 from bridge.clock import now, real_now
 from bridge.db import transaction
 from bridge.errors import Unavailable, field_error
@@ -26,8 +26,6 @@ from bridge.settings import get_settings
 from bridge.settlement.tiers import read_tier
 
 Customer = Annotated[str, typer.Argument(help="A Medusa customer id, cus_…")]
-
-_ACTOR = "cli"
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -103,7 +101,7 @@ def adjust(
             reason=reason,
             description=description,
             idempotency_key=key or new_id("key"),
-            actor=_ACTOR,
+            actor=ACTOR,
             now=now(),
         )
     view = TransactionResponse.model_validate(row)
@@ -129,7 +127,7 @@ def product_set(
     if refused:
         raise field_error("--price", refused[requested.product_id])
     with transaction() as connection:
-        written = set_products(connection, [requested], actor=_ACTOR, now=now())[0]
+        written = set_products(connection, [requested], actor=ACTOR, now=now())[0]
     publish(PRODUCTS_MIRROR)
     if as_json:
         print_json({"product_id": product, "dust_only": written.dust_only, "dust_price": written.dust_price})

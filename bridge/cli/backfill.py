@@ -6,14 +6,13 @@ from typing import Annotated
 import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from bridge.cli.output import AsJson, console, print_json, print_rows
+from bridge.cli.output import ACTOR, AsJson, as_utc, console, print_json, print_rows
 from bridge.clock import now
 from bridge.errors import InvalidInput
 from bridge.inbox.backfill import BackfillOptions, Preview, finish_run, open_run, preview, run_backfill, start_run
 from bridge.medusa.client import get_medusa
 from bridge.queue.enqueue import INBOX_DRAIN, INBOX_HANDLE, publish
 
-_ACTOR = "cli"
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 _COUNTING = (SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed:.0f} orders"))
 
@@ -45,8 +44,8 @@ def backfill(
     old order, unless you use --send-webhooks. If it is interrupted, the same command continues it.
     """
     options = BackfillOptions(
-        since=_utc(since) if since else _BEGINNING,
-        until=_utc(until) if until else None,
+        since=as_utc(since) or _BEGINNING,
+        until=as_utc(until),
         programme_version=programme,
         with_signup=with_signup,
     )
@@ -93,7 +92,7 @@ def _print_preview(found: Preview, *, as_json: bool) -> None:
 
 
 def _run(options: BackfillOptions, *, send_webhooks: bool, as_json: bool) -> None:
-    run = start_run(options, actor=_ACTOR, now=now())
+    run = start_run(options, actor=ACTOR, now=now())
     if run.orders and not as_json:
         console.print(f"Continuing at {run.seen_until:%Y-%m-%d %H:%M} UTC, after {run.orders} orders.")
     with Progress(*_COUNTING, TimeElapsedColumn(), console=console, disable=as_json, transient=True) as progress:
@@ -115,7 +114,3 @@ def _run(options: BackfillOptions, *, send_webhooks: bool, as_json: bool) -> Non
     )
     for order_id in unreadable:
         console.print(f"  ✗ {order_id} cannot be read")
-
-
-def _utc(moment: datetime) -> datetime:
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

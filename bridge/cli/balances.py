@@ -11,7 +11,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from typer.core import TyperGroup
 
-from bridge.cli.output import AsJson, console, print_json, print_rows
+from bridge.cli.output import ACTOR, AsJson, console, print_json, print_rows
 from bridge.clock import now
 from bridge.csv_cells import safe_cell
 from bridge.db import transaction
@@ -40,7 +40,6 @@ from bridge.programme.versions import current_version
 from bridge.reports.reading import reading as report_snapshot
 from bridge.settings import get_settings
 
-_ACTOR = "cli"
 _SHOWN = 50
 _BAR = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
 _DESCRIPTION = "Balance brought over"
@@ -107,7 +106,7 @@ def import_file(
             name=name,
             file_name=file.name,
             description=description,
-            actor=_ACTOR,
+            actor=ACTOR,
             now=moment,
         )
     _post(batch_id, len(reading.entries), quiet=as_json)
@@ -223,7 +222,7 @@ def import_undo(batch: BatchName, as_json: AsJson = False) -> None:
     with _bar("Reversing", found.customers, quiet=as_json) as step:
         while True:
             with transaction() as connection:
-                some = undo_some(connection, found.id, actor=_ACTOR, now=now())
+                some = undo_some(connection, found.id, actor=ACTOR, now=now())
             if not some:
                 break
             undone += some

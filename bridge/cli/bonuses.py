@@ -5,15 +5,13 @@ from typing import Annotated
 import typer
 
 from bridge.api.admin.bonuses import bonus_view
-from bridge.cli.output import AsJson, console, print_json
+from bridge.cli.output import ACTOR, AsJson, console, print_json
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import field_error
 from bridge.ids import CustomerId, new_id
 from bridge.ledger.postings import MAX_DUST
 from bridge.settlement.manual_bonuses import MAX_DAYS, NewBonus, give_bonus
-
-_ACTOR = "cli"
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -47,7 +45,7 @@ def bonus(
     )
     with transaction() as connection:
         view = bonus_view(
-            give_bonus(connection, new_bonus, idempotency_key=key or new_id("key"), actor=_ACTOR, now=now())
+            give_bonus(connection, new_bonus, idempotency_key=key or new_id("key"), actor=ACTOR, now=now())
         )  # fmt: skip
     if as_json:
         print_json(view.model_dump(mode="json"))

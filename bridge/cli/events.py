@@ -2,7 +2,7 @@
 
 import json
 import time
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +10,7 @@ import httpx
 import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
-from bridge.cli.output import AsJson, console, print_json, print_rows
+from bridge.cli.output import ACTOR, AsJson, as_utc, console, print_json, print_rows
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import InvalidInput, Unavailable
@@ -126,7 +126,7 @@ def events(
     if event_id is not None:
         _show_event(event_id, as_json=as_json)
         return
-    only = EventFilter(state=state, type=type_, subject=subject, code=code, since=_utc(since), until=_utc(until))
+    only = EventFilter(state=state, type=type_, subject=subject, code=code, since=as_utc(since), until=as_utc(until))
     with transaction() as connection:
         found = list_events(connection, only, limit=limit)
     columns = ("id", "type", "subject", "state", "attempts", "received_at", "reason")
@@ -162,7 +162,7 @@ def retry(
     as_json: AsJson = False,
 ) -> None:
     """Retry failed events; harmless for others. Example: dust retry --all-failed --code medusa_unavailable"""
-    only = EventFilter(type=type_, subject=subject, code=code, since=_utc(since), until=_utc(until))
+    only = EventFilter(type=type_, subject=subject, code=code, since=as_utc(since), until=as_utc(until))
     if (event_id is None) == (not all_failed):
         raise InvalidInput("Give an event id, or --all-failed.")
     if event_id is not None and only != EventFilter():
@@ -179,18 +179,14 @@ def retry(
 
 def _retry_one(event_id: str) -> int:
     with transaction() as connection:
-        return int(retry_event(connection, event_id, now=now(), actor="cli"))
+        return int(retry_event(connection, event_id, now=now(), actor=ACTOR))
 
 
 def _retry_many(only: EventFilter, *, quiet: bool) -> int:
     retried = 0
     with Progress(*_COUNTING, console=console, disable=quiet, transient=True) as progress:
         bar = progress.add_task("Retrying", total=None)
-        for number in retry_all(only, actor="cli"):
+        for number in retry_all(only, actor=ACTOR):
             retried += number
             progress.advance(bar, number)
     return retried
-
-
-def _utc(moment: datetime | None) -> datetime | None:
-    return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment

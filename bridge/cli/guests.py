@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from bridge.cli.output import AsJson, console, print_json, print_rows
+from bridge.cli.output import ACTOR, AsJson, console, print_json, print_rows
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.ids import CustomerId, OrderId
@@ -16,7 +16,6 @@ from bridge.settlement.email_hash import replace_key
 from bridge.settlement.escrow import list_escrows, read_escrow, read_escrow_totals
 from bridge.settlement.tables import EscrowState
 
-_ACTOR = "cli"
 _COLUMNS = ("order_id", "state", "dust", "expires_at", "customer_id", "proof")
 
 Customer = Annotated[str, typer.Argument(help="A Medusa customer id, cus_…")]
@@ -80,7 +79,7 @@ def claim(
     address = typer.prompt("E-mail", err=True) if email == "-" else email
     with transaction() as connection:
         orders = claim_by_support(
-            connection, CustomerId(customer), address.strip(), dry_run=dry_run, actor=_ACTOR, now=now()
+            connection, CustomerId(customer), address.strip(), dry_run=dry_run, actor=ACTOR, now=now()
         )
     rows = [{"order_id": order_id, "dust": dust} for order_id, dust in sorted(orders.items())]
     if as_json:
@@ -120,7 +119,7 @@ def merge(
     `dust unmerge` undoes it, as far as the points are neither spent nor held by then.
     """
     with transaction() as connection:
-        done = merge_customers(connection, CustomerId(customer), CustomerId(into), actor=_ACTOR, now=now())
+        done = merge_customers(connection, CustomerId(customer), CustomerId(into), actor=ACTOR, now=now())
         balance = read_balance(connection, CustomerId(into)).balance
     if as_json:
         print_json({**vars(done), "balance": balance})
@@ -131,7 +130,7 @@ def merge(
 def unmerge(customer: Customer, as_json: AsJson = False) -> None:
     """Undo a merge. Example: dust unmerge cus_01J9ZK3V5C"""
     with transaction() as connection:
-        done = unmerge_customer(connection, CustomerId(customer), actor=_ACTOR, now=now())
+        done = unmerge_customer(connection, CustomerId(customer), actor=ACTOR, now=now())
     if as_json:
         print_json({**vars(done.merge), "brought": done.brought, "returned": done.returned})
     else:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -11,7 +11,15 @@ from rich.table import Table
 
 console = Console()
 
+# Who did it, in rows that a command writes.
+ACTOR = "cli"
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def as_utc(moment: datetime | None) -> datetime | None:
+    """A time that was given without a zone is in UTC."""
+    return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment
 
 
 def print_json(value: Any) -> None:

@@ -1,11 +1,11 @@
 """Commands that check: the audit, and the comparison with Medusa."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
 import typer
 
-from bridge.cli.output import AsJson, console, print_json, print_rows
+from bridge.cli.output import AsJson, as_utc, console, print_json, print_rows
 from bridge.inbox.reconcile import reconcile as reconcile_now
 from bridge.medusa.client import get_medusa
 from bridge.operations.audit import CHECK_NAMES, MEDUSA_CHECK_NAMES, audit_medusa, audit_orders
@@ -54,9 +54,8 @@ def reconcile(
     as_json: AsJson = False,
 ) -> None:
     """Find orders and customers in Medusa whose webhooks were lost. Example: dust reconcile --since 2026-11-01"""
-    moment = since.replace(tzinfo=UTC) if since and since.tzinfo is None else since
     with console.status("Reading from Medusa …"):
-        found = reconcile_now(get_medusa(), since=moment, dry_run=dry_run)
+        found = reconcile_now(get_medusa(), since=as_utc(since), dry_run=dry_run)
     if not dry_run:
         publish(INBOX_DRAIN)
     if as_json:

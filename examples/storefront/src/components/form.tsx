@@ -5,7 +5,7 @@ import type { ActionState } from "@/lib/actions"
 
 type Action = (state: ActionState, form: FormData) => Promise<ActionState>
 
-/** A form of a server action: its button is off while the action runs, and its message stands below. */
+/** A form of a server action: its button is off while the action runs, and its message is shown below. */
 export function Form({
   action,
   submit,

@@ -1,7 +1,7 @@
 import { MedusaError } from "@medusajs/framework/utils"
 import { webhookKey } from "../../lib/signature"
 
-/** What stands under `options` of this plugin in medusa-config.ts. */
+/** The `options` of this plugin in medusa-config.ts. */
 export type DustOptions = {
   /** Where the bridge answers, such as `https://dust.example.com`. */
   url: string
