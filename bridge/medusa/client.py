@@ -95,7 +95,7 @@ class Medusa:
     def order_with_open_change(self, order_id: OrderId) -> Json:
         """Return Medusa's preview of the edit, return, exchange or claim that is open; it has `order_change` if one is.
 
-        ComparisonResult with a whole order, it lacks the owner, the products of lines, payments and returns (2.21.2).
+        Compared with a whole order, it lacks the owner, the products of lines, payments and returns (2.21.2).
         """
         return cast(Json, self._http.admin("GET", _path("/admin/orders", order_id, "/preview"))["order"])
 
