@@ -91,6 +91,12 @@ def create(
     )
 
 
+def as_created(redemption: Redemption) -> Redemption:
+    """Return the redemption as it was before anything happened to it: the response to a repeated request."""
+    codes = tuple(replace(code, promotion_id=None, order_id=None, dust_captured=0) for code in redemption.codes)
+    return replace(redemption, state=RedemptionState.PENDING, dust_captured=0, order_id=None, reason=None, codes=codes)
+
+
 def activate(connection: Connection, redemption: Redemption, *, reason: str | None, now: datetime) -> Redemption:
     """Note that Medusa has all promotions. `reason` says why the codes are not in the cart, if they are not."""
     next_attempt_at = now if redemption.release_requested_at else None

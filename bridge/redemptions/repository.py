@@ -4,10 +4,10 @@
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, Self
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, update
 
@@ -86,12 +86,6 @@ class Redemption(TypedRow):
     def open(self) -> bool:
         """Whether points are still held for it."""
         return self.state in OPEN_STATES
-
-    @property
-    def as_created(self) -> Self:
-        """The redemption before anything happened to it: the response to a repeated request."""
-        codes = tuple(replace(code, promotion_id=None, order_id=None, dust_captured=0) for code in self.codes)
-        return replace(self, state=RedemptionState.PENDING, dust_captured=0, order_id=None, reason=None, codes=codes)
 
     @property
     def unused_codes(self) -> list[Code]:

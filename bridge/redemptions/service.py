@@ -146,7 +146,7 @@ def _find_earlier(connection: Connection, request: Request) -> Redemption | None
         return None
     if row.request_hash != request.request_hash:
         raise KeyReused
-    return read_redemption(connection, request.customer_id, row.id).as_created
+    return lifecycle.as_created(read_redemption(connection, request.customer_id, row.id))
 
 
 def _mixed_prices(request: Request, cart: Cart | None, medusa: Medusa) -> set[ProductId]:

@@ -2961,12 +2961,8 @@ export interface components {
              * @description The number that the shopper knows the order by
              */
             order_number: string | null;
-            /**
-             * State
-             * @description `pending`: it will earn later, or what it earned cannot be spent yet; `booked`: all is settled
-             * @enum {string}
-             */
-            state: "pending" | "booked";
+            /** @description `pending`: it will earn later, or what it earned cannot be spent yet; `booked`: all is settled */
+            state: components["schemas"]["EntryState"];
             /**
              * Earned
              * @description Points that the customer has from it now, pending ones included
@@ -3205,12 +3201,8 @@ export interface components {
              * @description The number that the shopper knows the order by
              */
             order_number: string | null;
-            /**
-             * State
-             * @description `pending`: it will earn later, or what it earned cannot be spent yet; `booked`: all is settled
-             * @enum {string}
-             */
-            state: "pending" | "booked";
+            /** @description `pending`: it will earn later, or what it earned cannot be spent yet; `booked`: all is settled */
+            state: components["schemas"]["EntryState"];
             /**
              * Earned
              * @description Points that the customer has from it now, pending ones included
@@ -4059,7 +4051,7 @@ export interface components {
             id: string;
             /** Customer Id */
             customer_id: string;
-            state: components["schemas"]["State"];
+            state: components["schemas"]["RedemptionState"];
             kind: components["schemas"]["RedemptionKind"];
             /**
              * Dust
@@ -4120,6 +4112,12 @@ export interface components {
              */
             created_at: string;
         };
+        /**
+         * RedemptionState
+         * @description `pending` → `active` → `captured` or `released`; `failed` if Medusa refuses the promotion.
+         * @enum {string}
+         */
+        RedemptionState: "pending" | "active" | "captured" | "released" | "failed";
         /**
          * Referral
          * @description The bonuses of a referral, given once the new customer has a paid order.
@@ -4506,12 +4504,6 @@ export interface components {
          * @enum {string}
          */
         SimulationState: "pending" | "running" | "done" | "failed";
-        /**
-         * State
-         * @description `pending` → `active` → `captured` or `released`; `failed` if Medusa refuses the promotion.
-         * @enum {string}
-         */
-        State: "pending" | "active" | "captured" | "released" | "failed";
         /**
          * StatedResponse
          * @description The referral that brought this customer to the shop.
@@ -5532,7 +5524,7 @@ export interface operations {
                 /** @description Only redemptions that were made for this cart */
                 cart_id?: string | null;
                 /** @description Only redemptions in this state */
-                state?: components["schemas"]["State"] | null;
+                state?: components["schemas"]["RedemptionState"] | null;
             };
             header?: never;
             path?: never;
@@ -6798,7 +6790,7 @@ export interface operations {
                 limit?: number;
                 /** @description `next_cursor` of the previous page */
                 cursor?: string | null;
-                state?: components["schemas"]["State"] | null;
+                state?: components["schemas"]["RedemptionState"] | null;
                 customer_id?: string | null;
             };
             header?: never;

@@ -1,5 +1,6 @@
 """Store API: what products cost in points."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import Header, Query, Response
@@ -45,7 +46,7 @@ def read_dust_products(
     after, following = decode_cursor(Listing.PRODUCTS, cursor), None
     with transaction() as connection:
         if product_id:
-            page = read_products(connection, [ProductId(each) for each in product_id])
+            page: Sequence[ProductSettings] = read_products(connection, [ProductId(each) for each in product_id])
         else:
             found = list_products(connection, limit=limit + 1, after=after)
             page, following = split_page(Listing.PRODUCTS, found, limit, lambda product: product.product_id)
