@@ -32,7 +32,7 @@ from bridge.observability import metrics
 from bridge.operations.doctor import processes
 from bridge.operations.doctor.finding import Wrong
 from bridge.outgoing import send as sending
-from bridge.outgoing.outbox import OutgoingWebhook, OutgoingWebhookType, put
+from bridge.outgoing.outbox import OutgoingWebhook, OutgoingWebhookType, add_webhooks
 from bridge.outgoing.queries import list_webhooks, read_deliveries
 from bridge.outgoing.send import send_waiting
 from bridge.outgoing.tables import outgoing_delivery, outgoing_sender, outgoing_webhook
@@ -64,7 +64,7 @@ def earn(api: TestClient, order_id: str = "order_1", price: float = 500, **more:
 
 def write(*names: str) -> None:
     with transaction() as connection:
-        put(
+        add_webhooks(
             connection,
             [OutgoingWebhook(type=OutgoingWebhookType.FAILED, customer_id=None, data={"name": name}) for name in names],
             now=now(),
@@ -118,7 +118,9 @@ def test_a_redemption_is_sent_when_an_order_has_used_it(
 
 def test_what_is_rolled_back_is_not_sent(receiver: Receiver) -> None:
     with suppress(ZeroDivisionError), transaction() as connection:
-        put(connection, [OutgoingWebhook(type=OutgoingWebhookType.FAILED, customer_id=None, data={})], now=now())
+        add_webhooks(
+            connection, [OutgoingWebhook(type=OutgoingWebhookType.FAILED, customer_id=None, data={})], now=now()
+        )
         raise ZeroDivisionError
     assert states() == []
 
