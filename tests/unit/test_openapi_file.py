@@ -11,6 +11,4 @@ FILE = Path(__file__).parents[2] / "openapi.json"
 
 def test_the_committed_schema_is_that_of_the_api() -> None:
     committed = json.loads(FILE.read_text())
-    assert committed == create_app(Settings()).openapi(), (
-        "openapi.json is out of date: run `make schema`"
-    )
+    assert committed == create_app(Settings()).openapi(), "openapi.json is out of date: run `make schema`"

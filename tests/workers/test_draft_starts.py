@@ -11,7 +11,7 @@ from sqlalchemy import text
 from typer.testing import CliRunner
 
 from bridge.cli import app, clock
-from bridge.clock import look_again, now
+from bridge.clock import now, reread_clock
 from bridge.db import transaction
 from bridge.programme import drafts
 from bridge.programme.drafts import DraftContent, change_draft
@@ -175,7 +175,7 @@ def test_a_version_that_is_saved_while_a_draft_starts_only_delays_it(
 def test_a_draft_starts_by_the_clock_of_a_test_installation(api: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DUST_TEST_CLOCK", "true")
     get_settings.cache_clear()
-    look_again()
+    reread_clock()
     save(api, now() + 48 * HOUR, **signup(7))
     published: list[str] = []
     monkeypatch.setattr(clock, "publish", lambda task, **_: published.append(task))

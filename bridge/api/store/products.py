@@ -13,7 +13,7 @@ from bridge.http.paging import Cursor, Limit, Listing, decode_cursor, split_page
 from bridge.http.problems import describe_problems
 from bridge.http.schemas import FromAttributes, Id
 from bridge.ids import ProductId
-from bridge.products.settings import list_products, read_products
+from bridge.products.settings import ProductSettings, list_products, read_products
 
 router = store_router()
 
