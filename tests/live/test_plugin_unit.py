@@ -40,7 +40,7 @@ def shop_folder() -> Path:
 def test_the_plugins_unit_tests_pass(shop_folder: Path) -> None:
     plugin = shop_folder / "plugin"
 
-    run(plugin, "vitest/vitest.mjs", "run")
+    run(plugin, "vitest/vitest.mjs", "run", OPENAPI=str(PLUGIN.parent / "openapi.json"))
 
 
 @pytest.mark.skipif("MEDUSA" in os.environ, reason="the plugin is compiled with the Medusa of the lock file")

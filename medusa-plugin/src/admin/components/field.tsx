@@ -1,44 +1,66 @@
 import { Hint, Input, Label, Text } from "@medusajs/ui"
 import { useId, type ComponentProps, type ReactNode } from "react"
 
-type Frame = { label: string; hint?: string; error?: string }
+type Frame = {
+  label: string
+  hint?: string
+  error?: string
+  /** What the field is called in the request, so that tests find it. */
+  name?: string
+}
 
 /** A label, something to fill in, and below it what the server says about it, or else a hint. */
-export function Field({ label, hint, error, id, children }: Frame & { id?: string; children: ReactNode }): ReactNode {
+export function Field({ label, hint, error, name, id, children }: Frame & { id?: string; children: ReactNode }): ReactNode {
   return (
-    <div className="flex flex-col gap-y-2">
+    <div className="flex flex-col gap-y-2" data-field={name}>
       <Label size="small" weight="plus" htmlFor={id}>
         {label}
       </Label>
       {children}
-      {error ? (
-        <Hint variant="error">{error}</Hint>
-      ) : (
-        hint && (
-          <Text size="small" className="text-ui-fg-subtle">
-            {hint}
-          </Text>
-        )
-      )}
+      <Note hint={hint} error={error} id={id && noteId(id)} />
     </div>
   )
 }
 
-type TextFieldProps = Frame & Omit<ComponentProps<typeof Input>, "value" | "onChange" | "size"> & {
+/** What the server says about a field, or else a hint. */
+export function Note({ hint, error, id }: { hint?: string; error?: string; id?: string }): ReactNode {
+  if (error) {
+    return (
+      <Hint variant="error" id={id}>
+        {error}
+      </Hint>
+    )
+  }
+  return (
+    hint && (
+      <Text size="small" className="text-ui-fg-subtle" id={id}>
+        {hint}
+      </Text>
+    )
+  )
+}
+
+/** The id of the note below the input with this id, for `aria-describedby`. */
+export function noteId(id: string): string {
+  return `${id}-note`
+}
+
+type TextFieldProps = Frame & Omit<ComponentProps<typeof Input>, "value" | "onChange" | "size" | "name"> & {
   value: string
   onChange: (value: string) => void
 }
 
-export function TextField({ label, hint, error, value, onChange, ...input }: TextFieldProps): ReactNode {
+export function TextField({ label, hint, error, name, value, onChange, ...input }: TextFieldProps): ReactNode {
   const id = useId()
   return (
-    <Field label={label} hint={hint} error={error} id={id}>
+    <Field label={label} hint={hint} error={error} name={name} id={id}>
       <Input
         {...input}
         id={id}
         size="small"
         value={value}
         aria-invalid={Boolean(error)}
+        aria-describedby={hint || error ? noteId(id) : undefined}
         onChange={(event) => onChange(event.target.value)}
       />
     </Field>

@@ -1,12 +1,12 @@
 import { Label, Switch, Text } from "@medusajs/ui"
 import { useId, type ReactNode } from "react"
 
-type Props = { label: string; hint?: string; checked: boolean; onChange: (checked: boolean) => void }
+type Props = { label: string; hint?: string; name?: string; checked: boolean; onChange: (checked: boolean) => void }
 
-export function SwitchField({ label, hint, checked, onChange }: Props): ReactNode {
+export function SwitchField({ label, hint, name, checked, onChange }: Props): ReactNode {
   const id = useId()
   return (
-    <div className="flex items-start justify-between gap-x-4">
+    <div className="flex items-start justify-between gap-x-4" data-field={name}>
       <div className="flex flex-col">
         <Label size="small" weight="plus" htmlFor={id}>
           {label}

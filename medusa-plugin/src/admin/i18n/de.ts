@@ -1,8 +1,10 @@
+import { findings } from "./de/findings"
 import { programme } from "./de/programme"
 import type { Catalogue } from "./en"
 
 /** The texts in German. */
 export const de: Catalogue = {
+  ...findings,
   ...programme,
   general: {
     dust: "Dust",

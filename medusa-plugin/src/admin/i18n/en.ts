@@ -1,7 +1,9 @@
+import { findings } from "./en/findings"
 import { programme } from "./en/programme"
 
 /** The texts of the plugin's pages and widgets in English. `de.ts` has the same keys. */
 export const en = {
+  ...findings,
   ...programme,
   general: {
     dust: "Dust",

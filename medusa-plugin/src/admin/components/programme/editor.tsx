@@ -27,7 +27,7 @@ export type Editor = {
   save: UseMutationResult<DustProgramme, Error, number>
 }
 
-const EditorContext = createContext<Editor | null>(null)
+export const EditorContext = createContext<Editor | null>(null)
 
 export function useEditor(): Editor {
   const editor = useContext(EditorContext)

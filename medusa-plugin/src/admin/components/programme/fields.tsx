@@ -1,72 +1,115 @@
-import { Button, DatePicker, IconButton, Input, Select, Textarea } from "@medusajs/ui"
-import { Trash } from "@medusajs/icons"
-import { useId, useState, type ReactNode } from "react"
+import { DatePicker, Select, Textarea } from "@medusajs/ui"
+import { useId, useMemo, type ReactNode } from "react"
 import { valueAt, type Json } from "../../lib/document"
 import { wholeNumber } from "../../lib/dust"
-import { messageWithin } from "../../lib/field-errors"
+import { messageAt, messageWithin } from "../../lib/field-errors"
+import { ruleText } from "../../lib/rule-texts"
+import { useTexts } from "../../lib/texts"
 import { worded } from "../../lib/wording"
-import { Field, TextField } from "../field"
+import { Field, noteId, TextField } from "../field"
 import { SwitchField } from "../switch-field"
 import { useEditor } from "./editor"
 
-type At = { at: string; label: string; hint?: string }
+// The types of the plugin's target, ES2021, do not have it; every browser that runs the dashboard does.
+const { supportedValuesOf } = Intl as unknown as { supportedValuesOf: (key: "timeZone") => string[] }
+const TIME_ZONES = ["UTC", ...supportedValuesOf("timeZone")]
 
-/** A field of the document: its value, how to change it, and what the server says about it. */
-export function useField<T extends Json>(at: string): { value: T; set: (value: T | undefined) => void; error?: string } {
+/** Where the field is in the document. Its label, hint and choices are the texts under the same name. */
+type At = { at: string }
+
+export type FieldOf<T> = {
+  value: T
+  set: (value: T | undefined) => void
+  /** What the bridge says about the field. */
+  error?: string
+  /** The same, or what it says about an entry. */
+  errorWithin?: string
+  /** For a `Field`: its name, label and hint. */
+  frame: { name: string; label: string; hint: string }
+  text: (name: string) => string
+}
+
+/** A field of the rules: its value, how to change it, its texts and what the bridge says about it. */
+export function useField<T extends Json>(at: string): FieldOf<T> {
   const { document, change, errors } = useEditor()
-  const message = messageWithin(errors, at)
+  const t = useTexts()
+  const text = (name: string): string => ruleText(at, name, t)
+  const say = (message?: string): string | undefined => message && worded(message, t)
   return {
     value: valueAt(document, at) as T,
     set: (value) => change(at, value),
-    error: message && worded(message),
+    error: say(messageAt(errors, at)),
+    errorWithin: say(messageWithin(errors, at)),
+    frame: { name: at, label: text("label"), hint: text("hint") },
+    text,
   }
 }
 
-/** A whole number, which travels as a JSON number. Anything else goes as it is, for the server to say what is wrong. */
-export function WholeAt({ at, label, hint, empty }: At & { empty?: string }): ReactNode {
-  const { value, set, error } = useField<string | number | null>(at)
+/** A whole number, which travels as a JSON number. Anything else goes as it is, for the bridge to say what is wrong. */
+export function WholeAt({ at }: At): ReactNode {
+  const { value, set, error, frame, text } = useField<string | number | null>(at)
+  const empty = text("empty")
   return (
     <TextField
-      label={label}
-      hint={hint}
+      {...frame}
       error={error}
       placeholder={empty}
       inputMode="numeric"
       value={value?.toString() ?? ""}
-      onChange={(text) => set(empty && !text.trim() ? null : wholeNumber(text))}
+      onChange={(typed) => set(empty && !typed.trim() ? null : wholeNumber(typed))}
     />
   )
 }
 
 /** A number with places, which travels as text, so that it stays exact. */
-export function DecimalAt({ at, label, hint }: At): ReactNode {
-  const { value, set, error } = useField<string>(at)
-  return <TextField label={label} hint={hint} error={error} inputMode="decimal" value={value} onChange={set} />
+export function DecimalAt({ at }: At): ReactNode {
+  const { value, set, error, frame } = useField<string | null>(at)
+  return <TextField {...frame} error={error} inputMode="decimal" value={value ?? ""} onChange={set} />
 }
 
-export function TextAt({ at, label, hint }: At): ReactNode {
-  const { value, set, error } = useField<string>(at)
-  return <TextField label={label} hint={hint} error={error} value={value} onChange={set} />
+export function TextAt({ at }: At): ReactNode {
+  const { value, set, error, frame } = useField<string>(at)
+  return <TextField {...frame} error={error} value={value} onChange={set} />
 }
 
-export function SwitchAt({ at, label, hint }: At): ReactNode {
-  const { value, set } = useField<boolean>(at)
-  return <SwitchField label={label} hint={hint} checked={value} onChange={set} />
-}
-
-export function ChoiceAt({ at, label, hint, choices }: At & { choices: Record<string, string> }): ReactNode {
-  const { value, set, error } = useField<string>(at)
+/** Texts, one in a line. */
+export function LinesAt({ at }: At): ReactNode {
+  const { value, set, errorWithin, frame } = useField<string[]>(at)
   const id = useId()
   return (
-    <Field label={label} hint={hint} error={error} id={id}>
-      <Select size="small" value={value} onValueChange={set}>
-        <Select.Trigger id={id}>
+    <Field {...frame} error={errorWithin} id={id}>
+      <Textarea
+        id={id}
+        rows={2}
+        aria-invalid={Boolean(errorWithin)}
+        aria-describedby={noteId(id)}
+        value={value.join("\n")}
+        onChange={({ target }) => set(target.value ? target.value.split("\n") : [])}
+        onBlur={() => value.some((line) => !line.trim()) && set(value.filter((line) => line.trim()))}
+      />
+    </Field>
+  )
+}
+
+export function SwitchAt({ at }: At): ReactNode {
+  const { value, set, frame } = useField<boolean>(at)
+  return <SwitchField {...frame} checked={value} onChange={set} />
+}
+
+/** One of some values. The texts of a choice such as `order.placed` are under `choices.order_placed`. */
+export function ChoiceAt({ at, choices, onChange }: At & { choices: string[]; onChange?: (value: string) => void }): ReactNode {
+  const { value, set, error, frame, text } = useField<string>(at)
+  const id = useId()
+  return (
+    <Field {...frame} error={error} id={id}>
+      <Select size="small" value={value} onValueChange={onChange ?? set}>
+        <Select.Trigger id={id} aria-invalid={Boolean(error)}>
           <Select.Value />
         </Select.Trigger>
         <Select.Content>
-          {Object.entries(choices).map(([name, words]) => (
-            <Select.Item key={name} value={name}>
-              {words}
+          {choices.map((choice) => (
+            <Select.Item key={choice} value={choice}>
+              {text(`choices.${choice.replace(".", "_")}`)}
             </Select.Item>
           ))}
         </Select.Content>
@@ -75,82 +118,39 @@ export function ChoiceAt({ at, label, hint, choices }: At & { choices: Record<st
   )
 }
 
-/** Ids, one in a line. */
-export function IdsAt({ at, label, hint }: At): ReactNode {
-  const { value, set, error } = useField<string[]>(at)
-  const [text, setText] = useState(value.join("\n"))
-  const id = useId()
+export function MomentAt({ at }: At): ReactNode {
+  const { value, set, error, frame } = useField<string | null>(at)
+  const moment = useMemo(() => (value ? new Date(value) : null), [value])
   return (
-    <Field label={label} hint={hint} error={error} id={id}>
-      <Textarea
-        id={id}
-        rows={2}
-        value={text}
-        onChange={({ target }) => {
-          setText(target.value)
-          set(target.value.split(/[\s,]+/).filter(Boolean))
-        }}
-      />
-    </Field>
-  )
-}
-
-export function MomentAt({ at, label, hint }: At): ReactNode {
-  const { value, set, error } = useField<string | null>(at)
-  return (
-    <Field label={label} hint={hint} error={error}>
+    <Field {...frame} error={error}>
       <DatePicker
         size="small"
         granularity="minute"
-        aria-label={label}
-        value={value ? new Date(value) : null}
-        onChange={(date) => set(date?.toISOString() ?? null)}
+        aria-label={frame.label}
+        value={moment}
+        // The picker also reports a moment that it was given, without its seconds (Medusa UI 4.2.6).
+        onChange={(picked) => minuteOf(picked) !== minuteOf(moment) && set(picked?.toISOString() ?? null)}
       />
     </Field>
   )
 }
 
-/** An amount of dust for each currency. */
-export function RatesAt({ at, label, hint }: At): ReactNode {
-  const { value: rates, set } = useField<Record<string, string>>(at)
-  const [currency, setCurrency] = useState("")
-  const wanted = currency.trim().toLowerCase()
-  const add = (): void => {
-    set({ ...rates, [wanted]: "1" })
-    setCurrency("")
-  }
-  return (
-    <Field label={label} hint={hint}>
-      {Object.keys(rates).map((each) => (
-        <Rate key={each} at={`${at}.${each}`} currency={each} />
-      ))}
-      <div className="flex items-center gap-x-2">
-        <Input
-          size="small"
-          className="w-24"
-          placeholder="usd"
-          aria-label={`${label}: another currency`}
-          value={currency}
-          onChange={({ target }) => setCurrency(target.value)}
-        />
-        <Button size="small" variant="secondary" type="button" disabled={!wanted || wanted in rates} onClick={add}>
-          Add currency
-        </Button>
-      </div>
-    </Field>
-  )
+function minuteOf(moment: Date | null): number | null {
+  return moment && Math.floor(moment.getTime() / 60_000)
 }
 
-function Rate({ at, currency }: { at: string; currency: string }): ReactNode {
-  const { value, set, error } = useField<string>(at)
+/** A time zone: the browser proposes those that contain what is typed. */
+export function TimeZoneAt({ at }: At): ReactNode {
+  const { value, set, error, frame } = useField<string>(at)
+  const id = useId()
   return (
-    <div className="flex items-end gap-x-2">
-      <div className="flex-1">
-        <TextField label={currency.toUpperCase()} error={error} inputMode="decimal" value={value} onChange={set} />
-      </div>
-      <IconButton size="small" variant="transparent" type="button" aria-label={`Remove ${currency}`} onClick={() => set(undefined)}>
-        <Trash />
-      </IconButton>
-    </div>
+    <>
+      <TextField {...frame} error={error} list={id} value={value} onChange={set} />
+      <datalist id={id}>
+        {TIME_ZONES.map((zone) => (
+          <option key={zone} value={zone} />
+        ))}
+      </datalist>
+    </>
   )
 }

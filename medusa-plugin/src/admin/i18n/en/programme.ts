@@ -1,4 +1,4 @@
-/** The page of the rules. */
+/** The page of the rules. The texts of a field are under its name in the rules. */
 export const programme = {
   Programme: "Programme",
   rules: {
@@ -12,5 +12,185 @@ export const programme = {
     origin: "Version {{version}}, by {{author}}, since {{date}}.",
     defaults: "These are the defaults.",
     keepsOld: "Orders that were settled before keep their rules.",
+    choose: "Choose",
+    search: "Search",
+    nothingFound: "Nothing was found.",
+    showAll: "Show all {{count}}",
+    remove: "Remove",
+    removeNamed: "Remove {{name}}",
+    deleted: "deleted: {{id}}",
+    example: {
+      earn: "An order of {{amount}} earns {{points}} points.",
+      worth: "{{points}} points are worth {{value}}.",
+    },
+    section: {
+      earning: "Earning",
+      spending: "Spending",
+      rewards: "Rewards",
+      tiers: "Tiers",
+      bonuses: "Bonuses",
+      returns: "Returns",
+      guests: "Guests",
+      naming: "Naming",
+    },
+    field: {
+      name: {
+        one: { label: "Word for one point", hint: "What the storefront calls it." },
+        many: { label: "Word for several points" },
+      },
+      time_zone: {
+        label: "Time zone",
+        hint: "Points expire at the end of a day there, and limits of a day count its days.",
+      },
+      earn: {
+        rates: {
+          label: "Points for each unit of money",
+          hint: "For each euro, dollar, … of an order's items after discounts. Empty: orders in this currency earn nothing.",
+        },
+        when: {
+          label: "Points are earned when",
+          choices: {
+            order_placed: "the order is placed",
+            payment_captured: "the payment is captured",
+            order_completed: "the order is completed",
+          },
+        },
+        rounding: {
+          label: "Fractions of points are rounded",
+          choices: { floor: "down", half_up: "to the nearest", ceiling: "up" },
+        },
+        basis: {
+          include_tax: { label: "Tax earns too" },
+          include_shipping: { label: "Shipping earns too" },
+          include_credit: { label: "What gift cards and store credit pay earns too" },
+        },
+        pending_until_paid: {
+          label: "Pending until the order is paid",
+          hint: "Recommended when points are earned with the order: they are shown as pending, cannot be spent and count for no tier until the payment is captured.",
+        },
+        pending_days: { label: "Days until points can be spent", hint: "0: at once." },
+        expires_after_days: { label: "Days until points expire", empty: "Never" },
+        expiry_notice_days: {
+          label: "Days of notice before points expire",
+          hint: "Dust then sends the webhook dust.expiring, for your e-mails.",
+          empty: "No notice",
+        },
+        excluded_product_ids: { label: "Products that earn nothing" },
+        excluded_category_ids: { label: "Categories that earn nothing" },
+        excluded_collection_ids: { label: "Collections that earn nothing" },
+        limits: {
+          per_order: { label: "Maximum points for an order", empty: "No limit" },
+          per_day: { label: "Maximum points for a customer's orders of one day", empty: "No limit" },
+          per_customer: {
+            label: "Limit for a customer over several days",
+            hint: "For all orders of a customer in the days before an order.",
+            dust: { label: "Maximum points" },
+            days: { label: "In how many days" },
+          },
+        },
+        fixed: {
+          label: "Fixed points",
+          hint: "These products earn a fixed number of points, whatever they cost.",
+          add: "Add a product",
+          one: "Product",
+          product_id: { label: "Product" },
+          dust: { label: "Points for each unit" },
+        },
+        multipliers: {
+          label: "Multipliers",
+          hint: "A multiplier makes products, categories or everything earn more, or less, for a time.",
+          add: "Add a multiplier",
+          one: "Multiplier",
+          name: { label: "Name", hint: "Customers see it where the storefront explains what an order earns." },
+          factor: { label: "Factor", hint: "2 earns double." },
+          starts_at: { label: "From", hint: "Empty: at once." },
+          ends_at: { label: "Until", hint: "Empty: without end." },
+          product_ids: { label: "Products", hint: "No products, categories and collections: everything." },
+          category_ids: { label: "Categories" },
+          collection_ids: { label: "Collections" },
+          customer_group_ids: { label: "Customer groups", hint: "None: all customers." },
+        },
+      },
+      redeem: {
+        rates: {
+          label: "Points for a discount of one unit of money",
+          hint: "Empty: points give no discount in this currency.",
+        },
+        max_share: { label: "Share of a cart that points may pay", hint: "1 is all of it, 0.5 half of it." },
+        min_dust: { label: "Minimum points at a time" },
+        max_dust: { label: "Maximum points at a time", empty: "No limit" },
+        code_ttl_minutes: { label: "Minutes to use a code", hint: "Afterwards the points are free again." },
+        rewards: {
+          label: "Catalogue",
+          hint: "A reward has a fixed price in points, whatever it takes off.",
+          add: "Add a reward",
+          one: "Reward",
+          name: { label: "Name", hint: "Customers see it." },
+          id: { label: "Id", hint: "Your own, such as ten-percent. Do not change it later." },
+          kind: {
+            label: "Kind",
+            choices: { percentage: "Percentage off", free_shipping: "Free shipping", free_product: "Free product" },
+          },
+          dust: { label: "Price in points" },
+          percent: { label: "Percent off the cart's items" },
+          max_value: {
+            label: "Maximum discount, with tax",
+            hint: "With amounts, the reward exists in their currencies only.",
+          },
+          product_id: { label: "Product", hint: "All its variants need the same price." },
+          quantity: { label: "Free units", empty: "1" },
+          min_cart: {
+            label: "Minimum price of the cart's items, with tax",
+            hint: "With amounts, the reward exists in their currencies only.",
+          },
+          currency_codes: { label: "Currencies", hint: "None: all." },
+        },
+      },
+      tiers: {
+        basis: { label: "What counts towards a tier", choices: { earned: "points earned", spent: "money spent" } },
+        currency_code: { label: "Currency whose orders count" },
+        window_days: { label: "Days whose orders count", hint: "365 is a year, up to today." },
+        levels: {
+          label: "Tiers",
+          hint: "The lowest first. A customer rises at once, and falls when orders no longer count.",
+          add: "Add a tier",
+          one: "Tier",
+          name: { label: "Name", hint: "Customers see it." },
+          from: { label: "Threshold", hint: "The points earned, or money spent, that it needs." },
+          factor: { label: "Factor for points", hint: "1.5 earns half as much again." },
+          benefits: { label: "Benefits", hint: "What the tier brings besides points, one in a line. The storefront shows them." },
+        },
+      },
+      bonuses: {
+        signup: { label: "Points for a new account" },
+        referral: {
+          referrer: { label: "Points for the customer who refers another", hint: "Given once the new customer has a paid order." },
+          referred: { label: "Points for the referred customer" },
+          min_earned: { label: "Minimum points that the referred customer's order earns", hint: "0: any paid order counts." },
+          max_per_30_days: { label: "Maximum referrals in 30 days", hint: "For which one customer gets points.", empty: "No limit" },
+        },
+      },
+      reversal: {
+        negative_balance: {
+          label: "When the points of returned items are spent already",
+          choices: { allow: "the balance may go below zero", within_balance: "only what is still there is taken" },
+        },
+      },
+      guests: {
+        escrow_days: {
+          label: "Days that a guest's points are kept",
+          hint: "Counted from the order, until they show that it is theirs.",
+        },
+        claim: {
+          label: "A guest's points are claimed by",
+          hint: "Medusa verifies no e-mail by itself. A transfer always counts.",
+          choices: {
+            transfer: "the transfer of the order alone",
+            registration: "registering too: the shop verifies the e-mail",
+            account: "registering or a new e-mail: both are verified",
+          },
+        },
+      },
+    },
   },
 }

@@ -1,0 +1,36 @@
+"""axe-core, which finds what keeps people from using a page."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Page
+
+from tests.support.built_shop import CACHE, PROJECT
+
+
+def axe_script() -> Path:
+    """The script, in the version of the example shop. Installing it takes seconds, once."""
+    versions = json.loads((PROJECT / "examples/storefront/package.json").read_text())["devDependencies"]
+    package = f"axe-core@{versions['axe-core']}"
+    home = CACHE.resolve() / package
+    script = home / "node_modules/axe-core/axe.min.js"
+    if not script.exists():
+        home.mkdir(parents=True, exist_ok=True)
+        command = ["npm", "install", "--prefix", str(home), "--no-audit", "--no-fund", "--loglevel=error", package]
+        subprocess.run(command, check=True)
+    return script
+
+
+def serious_findings(page: Page, script: Path, *, within: str = "html") -> list[tuple[str, str, list[str]]]:
+    """The serious and critical findings on the page: rule, what to do, and the elements."""
+    page.evaluate(script.read_text())
+    found: list[dict[str, Any]] = page.evaluate(
+        "within => axe.run(within).then(({ violations }) => violations)", within
+    )
+    return [
+        (each["id"], each["help"], [node["html"] for node in each["nodes"]])
+        for each in found
+        if each["impact"] in ("serious", "critical")
+    ]
