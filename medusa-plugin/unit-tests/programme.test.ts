@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest"
 import { discountFor, earnedPoints, exampleAmount, examplePoints, millionths } from "../src/admin/lib/examples"
-import { errorsAfterEdit, messageAt, messageWithin } from "../src/admin/lib/field-errors"
+import { errorsAfterEdit, generalMessages, messageAt, messageWithin } from "../src/admin/lib/field-errors"
 import { shownName } from "../src/admin/lib/shop"
 import { worded } from "../src/admin/lib/wording"
 
@@ -79,6 +79,12 @@ describe("errors of fields", () => {
     expect(left("redeem.rewards.1.dust")).toEqual(["redeem.rewards.0", "redeem.rate"])
     expect(left("redeem.rewards")).toEqual(["redeem.rate"])
     expect(left("redeem.rates")).toHaveLength(3)
+  })
+
+  it("about several fields together are shown for themselves, and go with any edit", () => {
+    const together = [{ field: "body", message: "no referral would ever bring a bonus" }]
+    expect(generalMessages([...errors, ...together])).toEqual(["no referral would ever bring a bonus"])
+    expect(errorsAfterEdit(together, "bonuses.referral.min_earned")).toEqual([])
   })
 })
 

@@ -30,6 +30,8 @@ def test_a_merchant_changes_an_earning_rate(page: Page, world: World) -> None:
     before = world.bridge.ask("GET", "/admin/dust/programme")
     rate = page.get_by_label("EUR", exact=True).first
     save = page.get_by_role("button", name="Save")
+    expect(page.get_by_text("An order of 50.00 EUR earns 50 points.").first).to_be_visible()
+    keep(page, "programme")
     rate.fill("-2")
     page.get_by_label("Minimum points at a time").fill("10")
     page.get_by_label("Maximum points at a time").fill("5")
@@ -51,7 +53,7 @@ def test_a_merchant_changes_an_earning_rate(page: Page, world: World) -> None:
     assert rules["earn"]["rates"]["eur"] == "2.5"
     assert [multiplier["name"] for multiplier in rules["earn"]["multipliers"]] == ["Double week"]
     assert (rules["redeem"]["min_dust"], rules["redeem"]["max_dust"]) == (10, None)
-    keep(page, "programme")
+    keep(page, "programme-saved")
 
 
 def test_two_editors_of_the_rules_do_not_overwrite_each_other(page: Page, world: World) -> None:
@@ -121,7 +123,7 @@ def test_a_merchant_sets_tiers_a_double_week_and_free_shipping(page: Page, world
         expect(reward.get_by_label("Percent off")).to_have_count(0)
         page.get_by_role("button", name="Save", exact=True).click()
         expect(page.get_by_text("of the rules is in force").first).to_be_visible()
-        keep(page, "programme-tiers")
+        keep_whole(page, "programme-tiers")
         assert serious_findings(page, axe_script(), within="main") == []
 
         rules = world.bridge.ask("GET", "/admin/dust/programme")
@@ -144,6 +146,12 @@ def test_a_merchant_sets_tiers_a_double_week_and_free_shipping(page: Page, world
         page.reload()
         expect(week.get_by_text(f"deleted: {category}")).to_be_visible()
         expect(page.get_by_role("button", name="Save", exact=True)).to_be_disabled()
+
+
+def keep_whole(page: Page, name: str) -> None:
+    """A screenshot of the whole form, which the dashboard scrolls inside the page."""
+    page.set_viewport_size({"width": 1440, "height": 5000})
+    keep(page, name)
 
 
 def fill_moment(card: Locator, label: str, moment: datetime) -> None:
@@ -182,7 +190,7 @@ def test_nonsense_in_every_field_is_shown_at_every_field(page: Page) -> None:
     # A reward that has no product says so too.
     expect(page.locator('[data-field="redeem.rewards.1.product_id"]').get_by_text("Please choose one")).to_be_visible()
     expect(fields.first).to_be_focused()
-    keep(page, "programme-nonsense")
+    keep_whole(page, "programme-nonsense")
     assert serious_findings(page, axe_script(), within="main") == []
 
     first = fields.first

@@ -1,6 +1,14 @@
 /** What the bridge says about a field, named as in the document: `earn.rates.eur`, `redeem.rewards.0`. */
 export type FieldError = { field: string; message: string }
 
+// The bridge's name for the rules as a whole.
+const WHOLE = "body"
+
+/** What is said about several fields together. */
+export function generalMessages(errors: FieldError[]): string[] {
+  return errors.filter(({ field }) => field === WHOLE).map(({ message }) => message)
+}
+
 /** What is said about the field itself. */
 export function messageAt(errors: FieldError[], field: string): string | undefined {
   return errors.find((error) => error.field === field)?.message
@@ -17,5 +25,5 @@ export function errorsAfterEdit(errors: FieldError[], field: string): FieldError
 }
 
 function contains(outer: string, inner: string): boolean {
-  return inner === outer || inner.startsWith(`${outer}.`)
+  return outer === WHOLE || inner === outer || inner.startsWith(`${outer}.`)
 }

@@ -6,22 +6,23 @@ import { Note, TextField } from "../field"
 import { useField } from "./fields"
 
 /** The shop's currencies, and after them those that the rules name and the shop no longer has. */
-function useCodes(named: string[]): { codes: string[]; nameOf: (code: string) => string } {
+function useCodes(named: string[]): { codes: string[]; nameOf: (code: string) => string; failure?: string } {
   const t = useTexts()
-  const { data } = useCurrencies()
+  const { data, error } = useCurrencies()
   const own = data?.map(({ code }) => code) ?? []
   return {
     codes: [...own, ...named.filter((code) => !own.includes(code))],
     nameOf: (code) => (data && !own.includes(code) ? t("rules.deleted", { id: code.toUpperCase() }) : code.toUpperCase()),
+    failure: error?.message,
   }
 }
 
 /** A number for each currency. One that is left empty is not in the document. */
 export function ByCurrencyAt({ at }: { at: string }): ReactNode {
   const { value: amounts, error, frame } = useField<Record<string, string>>(at)
-  const { codes, nameOf } = useCodes(Object.keys(amounts))
+  const { codes, nameOf, failure } = useCodes(Object.keys(amounts))
   return (
-    <Group {...frame} error={error}>
+    <Group {...frame} error={error ?? failure}>
       <div className="grid grid-cols-2 gap-2">
         {codes.map((code) => (
           <Amount key={code} at={`${at}.${code}`} name={nameOf(code)} />
@@ -39,11 +40,11 @@ function Amount({ at, name }: { at: string; name: string }): ReactNode {
 /** Some of the currencies, or none of them. */
 export function CurrenciesAt({ at }: { at: string }): ReactNode {
   const { value: chosen, set, errorWithin, frame } = useField<string[]>(at)
-  const { codes, nameOf } = useCodes(chosen)
+  const { codes, nameOf, failure } = useCodes(chosen)
   const toggle = (code: string): void =>
     set(chosen.includes(code) ? chosen.filter((each) => each !== code) : [...chosen, code])
   return (
-    <Group {...frame} error={errorWithin}>
+    <Group {...frame} error={errorWithin ?? failure}>
       <div className="flex flex-wrap gap-4">
         {codes.map((code) => (
           <Check key={code} label={nameOf(code)} checked={chosen.includes(code)} toggle={() => toggle(code)} />
@@ -68,7 +69,7 @@ function Check({ label, checked, toggle }: { label: string; checked: boolean; to
 /** One of the currencies. */
 export function CurrencyAt({ at }: { at: string }): ReactNode {
   const { value, set, error, frame } = useField<string | null>(at)
-  const { codes, nameOf } = useCodes(value ? [value] : [])
+  const { codes, nameOf, failure } = useCodes(value ? [value] : [])
   const id = useId()
   return (
     <div className="flex flex-col gap-y-2" data-field={frame.name}>
@@ -87,7 +88,7 @@ export function CurrencyAt({ at }: { at: string }): ReactNode {
           ))}
         </Select.Content>
       </Select>
-      <Note hint={frame.hint} error={error} />
+      <Note hint={frame.hint} error={error ?? failure} />
     </div>
   )
 }

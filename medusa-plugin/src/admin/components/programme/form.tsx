@@ -2,7 +2,7 @@ import { Alert, Button, Text } from "@medusajs/ui"
 import { useEffect, useRef, type ReactNode } from "react"
 import type { DustProgramme } from "../../../types"
 import { DustError } from "../../lib/dust"
-import type { FieldError } from "../../lib/field-errors"
+import { generalMessages, type FieldError } from "../../lib/field-errors"
 import { moment } from "../../lib/format"
 import { useTexts, type Translate } from "../../lib/texts"
 import { ProgrammeConflict } from "./conflict"
@@ -70,9 +70,10 @@ function NotSaved({ error, errors }: { error: Error; errors: FieldError[] }): Re
   const t = useTexts()
   const ofFields = error instanceof DustError && Boolean(error.problem.errors?.length)
   if (!ofFields) return <Alert variant="error">{error.message}</Alert>
-  if (errors.length === 0) return null
-  const general = errors.filter(({ field }) => field === "body").map(({ message }) => message)
-  return <Alert variant="error">{[t("rules.notSaved", { count: errors.length }), ...general].join(" ")}</Alert>
+  const general = generalMessages(errors)
+  const wrong = errors.length - general.length
+  const sentences = [...(wrong ? [t("rules.notSaved", { count: wrong })] : []), ...general]
+  return sentences.length > 0 && <Alert variant="error">{sentences.join(" ")}</Alert>
 }
 
 function origin({ version, author, created_at: since }: DustProgramme, t: Translate): string {
