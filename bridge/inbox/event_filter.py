@@ -17,6 +17,8 @@ class EventFilter:
     type: str | None = None
     subject: str | None = None
     code: str | None = None
+    without_code: bool = False
+    """Only events without an error code."""
     since: datetime | None = None
     until: datetime | None = None
 
@@ -31,6 +33,8 @@ class EventFilter:
         for column, value in equal.items():
             if value is not None:
                 yield column == value
+        if self.without_code:
+            yield columns.error_code.is_(None)
         if self.since is not None:
             yield columns.received_at >= self.since
         if self.until is not None:

@@ -140,6 +140,16 @@ def test_failed_events_are_counted_by_cause(three_days: TestClient) -> None:
     assert three_days.get("/admin/dust/events/causes").status_code == 401
 
 
+def test_a_cause_without_a_code_is_retried_without_the_others(three_days: TestClient) -> None:
+    with transaction() as connection:
+        connection.execute(text("UPDATE webhook_event SET error_code = NULL WHERE id = 'old'"))
+    causes = three_days.get("/admin/dust/events/causes", headers=tokens.admin()).json()["causes"]
+    (cause,) = (each for each in causes if each["error_code"] is None)
+    assert (cause["type"], cause["events"]) == ("order.placed", 1)
+    assert retry(three_days, type=cause["type"], without_code=True) == cause["events"]
+    assert ids(three_days, state="failed") == ["new", "mid"]
+
+
 def test_retry_of_all_failed_ones_leaves_the_others(three_days: TestClient, enqueued: list[Any]) -> None:
     enqueued.clear()
     assert retry(three_days) == 3

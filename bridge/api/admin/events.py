@@ -95,6 +95,7 @@ class RetryRequest(Body):
     type: Name | None = None
     subject: Id | None = None
     code: Annotated[Name | None, Field(description="The `error_code`")] = None
+    without_code: bool = Field(False, description="Only events without an `error_code`")
     since: AwareDatetime | None = Field(None, description="Only events received at this time or later")
     until: AwareDatetime | None = Field(None, description="Only events received before this time")
 

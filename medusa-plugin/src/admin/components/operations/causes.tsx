@@ -39,7 +39,7 @@ function Row({ cause }: { cause: Cause }): ReactNode {
     mutationFn: () =>
       dust<{ retried: number }>("/events/retry", "POST", {
         type: cause.type,
-        ...(cause.error_code && { code: cause.error_code }),
+        ...(cause.error_code ? { code: cause.error_code } : { without_code: true }),
       }),
     onSuccess: async ({ retried }) => {
       toast.success(t("events.retried", { count: retried }))
