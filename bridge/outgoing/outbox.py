@@ -20,13 +20,14 @@ KEPT_FOR = timedelta(days=30)
 
 
 class OutgoingWebhookType(StrEnum):
-    """Types of webhooks, for mails to customers. `dust.failed` is for the shop itself."""
+    """Types of webhooks, for mails to customers. `dust.failed` and `dust.test` are for the shop itself."""
 
     EARNED = "dust.earned"
     REDEEMED = "dust.redeemed"
     EXPIRING = "dust.expiring"
     EXPIRED = "dust.expired"
     FAILED = "dust.failed"
+    TEST = "dust.test"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,10 +45,13 @@ def webhooks_configured() -> bool:
     return get_settings().outgoing_webhook_url is not None
 
 
-def add_webhooks(connection: Connection, webhooks: Iterable[OutgoingWebhook], *, now: datetime) -> None:
-    """Write webhooks, to be sent in this order after the commit. Does nothing without `DUST_OUTGOING_WEBHOOK_URL`."""
+def add_webhooks(connection: Connection, webhooks: Iterable[OutgoingWebhook], *, now: datetime) -> list[str]:
+    """Write webhooks, to be sent in this order after the commit. Returns their ids.
+
+    Does nothing without `DUST_OUTGOING_WEBHOOK_URL`.
+    """
     if not webhooks_configured():
-        return
+        return []
     rows = [
         {
             "id": new_id("dwhk"),
@@ -64,6 +68,7 @@ def add_webhooks(connection: Connection, webhooks: Iterable[OutgoingWebhook], *,
     ]
     if rows:
         connection.execute(insert(outgoing_webhook), rows)
+    return [str(row["id"]) for row in rows]
 
 
 def forget_customers(connection: Connection, customer_ids: Iterable[CustomerId]) -> int:

@@ -1,19 +1,32 @@
 """Queries on outgoing webhooks for operators, and retries."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import ColumnElement, Connection, func, select, update
 
+from bridge.clock import now
+from bridge.db import transaction
 from bridge.db.rows import TypedRow
-from bridge.errors import NotFound
+from bridge.errors import Conflict, NotFound
 from bridge.ids import CustomerId
-from bridge.outgoing.outbox import GIVE_UP_AFTER
+from bridge.outgoing.outbox import GIVE_UP_AFTER, OutgoingWebhook, OutgoingWebhookType, add_webhooks
 from bridge.outgoing.tables import OutgoingWebhookState, outgoing_delivery, outgoing_sender, outgoing_webhook
 
 # Counting stops here, because charts and alerts need no higher number.
 _MOST = 100_000
+_REPLAYED_AT_ONCE = 1_000
+
+
+class OutgoingWebhooksOff(Conflict):
+    """No address for outgoing webhooks is configured."""
+
+    code = "outgoing_webhooks_off"
+
+    def __init__(self) -> None:
+        super().__init__("Dust sends no outgoing webhooks: DUST_OUTGOING_WEBHOOK_URL is not set.")
 
 
 class UnknownWebhook(NotFound):
@@ -40,6 +53,22 @@ class StoredWebhook(TypedRow):
     created_at: datetime
     next_attempt_at: datetime | None
     delivered_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplayWindow:
+    """Delivered and failed webhooks that were created at or after `since` and before `until`."""
+
+    since: datetime
+    until: datetime
+    type: OutgoingWebhookType | None = None
+
+    def conditions(self) -> Iterator[ColumnElement[bool]]:
+        yield outgoing_webhook.c.created_at >= self.since
+        yield outgoing_webhook.c.created_at < self.until
+        yield outgoing_webhook.c.state != OutgoingWebhookState.WAITING
+        if self.type is not None:
+            yield outgoing_webhook.c.type == self.type.value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +148,42 @@ def retry_failed(connection: Connection, *, now: datetime) -> int:
     return retried
 
 
+def put_test(connection: Connection, *, now: datetime) -> str:
+    """Write a webhook that only tests the receiver. Returns its id. Raises `OutgoingWebhooksOff`."""
+    data = {"message": "A test. It is about no customer."}
+    ids = add_webhooks(connection, [OutgoingWebhook(type=OutgoingWebhookType.TEST, customer_id=None, data=data)], now=now)
+    if not ids:
+        raise OutgoingWebhooksOff
+    _end_pause(connection, now)
+    return ids[0]
+
+
+def count_sent(connection: Connection, window: ReplayWindow) -> int:
+    """Number of webhooks that `replay` would send again."""
+    return int(connection.scalar(select(func.count()).where(*window.conditions())) or 0)
+
+
+def replay(window: ReplayWindow) -> int:
+    """Send all webhooks of the window again, oldest first, with the same ids. Returns their number.
+
+    Each batch is a transaction of its own. Webhooks that wait are not counted, because they are sent anyway.
+    """
+    total, after = 0, -1
+    while True:
+        moment = now()
+        with transaction() as connection:
+            some = select(outgoing_webhook.c.seq).where(*window.conditions(), outgoing_webhook.c.seq > after)
+            some = some.order_by(outgoing_webhook.c.seq).limit(_REPLAYED_AT_ONCE)
+            # A locked one is being erased.
+            seqs = connection.scalars(some.with_for_update(skip_locked=True)).all()
+            if not seqs:
+                _end_pause(connection, moment)
+                return total
+            again = update(outgoing_webhook).where(outgoing_webhook.c.seq.in_(seqs)).values(**_reset_columns(moment))
+            total += connection.execute(again).rowcount
+        after = seqs[-1]
+
+
 def _reset_columns(now: datetime) -> dict[str, Any]:
     return {
         "state": OutgoingWebhookState.WAITING,
@@ -150,4 +215,11 @@ def oldest_waiting_webhook(connection: Connection) -> datetime | None:
     due = select(outgoing_webhook.c.created_at).where(outgoing_webhook.c.state == OutgoingWebhookState.WAITING)
     some = due.order_by(outgoing_webhook.c.next_attempt_at).limit(_MOST).subquery()
     oldest: datetime | None = connection.scalar(select(func.min(some.c.created_at)))
+    return oldest
+
+
+def oldest_failed_webhook(connection: Connection) -> datetime | None:
+    """Creation time of the oldest failed webhook; None if there is none."""
+    failed = select(outgoing_webhook.c.created_at).where(outgoing_webhook.c.state == OutgoingWebhookState.FAILED)
+    oldest: datetime | None = connection.scalar(failed.order_by(outgoing_webhook.c.seq).limit(1))
     return oldest

@@ -4,20 +4,24 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import Query
-from pydantic import BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field
 
 from bridge.api.admin.routing import admin_router
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.http.paging import Cursor, Limit, Listing, decode_number_cursor, split_page
 from bridge.http.problems import describe_problems
-from bridge.http.schemas import FromAttributes, Id, PathId
+from bridge.http.schemas import Body, FromAttributes, Id, PathId
 from bridge.ids import CustomerId
 from bridge.outgoing.outbox import OutgoingWebhookType
 from bridge.outgoing.queries import (
+    ReplayWindow,
+    count_sent,
     list_webhooks,
+    put_test,
     read_deliveries,
     read_webhook,
+    replay,
     retry_failed,
     retry_webhook,
 )
@@ -68,6 +72,22 @@ class OutgoingWebhookRetries(BaseModel):
     message: str
 
 
+class OutgoingWebhookTest(BaseModel):
+    id: str = Field(description="Its attempts are in `GET /admin/dust/outgoing-webhooks/{id}`")
+
+
+class ReplayRequest(Body):
+    since: AwareDatetime = Field(description="Only webhooks created at this time or later")
+    until: AwareDatetime | None = Field(None, description="Only webhooks created before this time; null: now")
+    type: OutgoingWebhookType | None = None
+    dry_run: Annotated[bool, Field(strict=True, description="Only count them")] = False
+
+
+class ReplayResponse(BaseModel):
+    webhooks: int = Field(description="How many are sent again, or would be with `dry_run`")
+    dry_run: bool
+
+
 @router.get("", responses=describe_problems(422))
 def read_outgoing_webhooks(
     limit: Limit = 20,
@@ -97,6 +117,27 @@ def retry_all_failed() -> OutgoingWebhookRetries:
         retried = retry_failed(connection, now=now())
     enqueue(OUTGOING_SEND)
     return OutgoingWebhookRetries(retried=retried, message=f"{retried} webhooks will be sent again.")
+
+
+@router.post("/test", name="test_outgoing_webhooks", status_code=202, responses=describe_problems(409))
+def send_test() -> OutgoingWebhookTest:
+    """Send a webhook of the type `dust.test` to the shop's receiver. It is about no customer."""
+    with transaction() as connection:
+        webhook_id = put_test(connection, now=now())
+    wake(OUTGOING_SEND)
+    return OutgoingWebhookTest(id=webhook_id)
+
+
+@router.post("/replay", name="replay_outgoing_webhooks", status_code=202, responses=describe_problems(400, 422))
+def replay_window(body: ReplayRequest) -> ReplayResponse:
+    """Send all webhooks of a time window again, with the same ids. `dry_run` only counts them."""
+    window = ReplayWindow(since=body.since, until=body.until or now(), type=body.type)
+    if body.dry_run:
+        with transaction() as connection:
+            return ReplayResponse(webhooks=count_sent(connection, window), dry_run=True)
+    replayed = replay(window)
+    wake(OUTGOING_SEND)
+    return ReplayResponse(webhooks=replayed, dry_run=False)
 
 
 @router.get("/{webhook_id}", responses=describe_problems(404, 422))

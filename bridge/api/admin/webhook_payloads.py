@@ -67,6 +67,10 @@ class FailedData(BaseModel):
     subject: str | None = Field(None, description="The order, customer, … that the event is about")
 
 
+class TestData(BaseModel):
+    message: str
+
+
 class _Payload(BaseModel):
     timestamp: datetime = Field(description="When it was created; the same for all attempts")
 
@@ -94,6 +98,11 @@ class ExpiredWebhook(_Payload):
 class FailedWebhook(_Payload):
     type: Literal[OutgoingWebhookType.FAILED]
     data: FailedData
+
+
+class TestWebhook(_Payload):
+    type: Literal[OutgoingWebhookType.TEST]
+    data: TestData
 
 
 WebhookId = Annotated[str, Header(alias="webhook-id", description="The same for all attempts: process each id once")]
@@ -133,3 +142,8 @@ def expired(webhook: ExpiredWebhook, id: WebhookId, timestamp: WebhookTimestamp,
 @webhooks.post(OutgoingWebhookType.FAILED.value)
 def failed(webhook: FailedWebhook, id: WebhookId, timestamp: WebhookTimestamp, signature: WebhookSignature) -> None:
     """A redemption or the processing of an event failed. It is for the shop, not for a customer."""
+
+
+@webhooks.post(OutgoingWebhookType.TEST.value)
+def test(webhook: TestWebhook, id: WebhookId, timestamp: WebhookTimestamp, signature: WebhookSignature) -> None:
+    """A merchant tests the receiver. Answer 2xx and do nothing."""

@@ -1,0 +1,1 @@
+export { forwardAsOperator as POST } from "../../../../forward"
