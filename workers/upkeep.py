@@ -28,7 +28,7 @@ from bridge.queue.enqueue import (
     UPKEEP_MATURE_AND_EXPIRE,
     UPKEEP_STRIP_OLD_BODIES,
 )
-from bridge.queue.heartbeats import AUDIT, EVERY_MINUTE, record_run
+from bridge.queue.heartbeats import AUDIT, EVERY_MINUTE, record_run, read_runs
 from bridge.reports.closes import close_days as close_days_over
 from bridge.settings import get_settings
 from bridge.settlement.claims import claim_orders, claimable_by_proof
@@ -105,7 +105,10 @@ def audit() -> int:
             log.warning("medusa_not_audited", reason=error.message)
     found = dict.fromkeys(CHECK_NAMES, 0) | Counter(breach.check for breach in breaches)
     with transaction() as connection:
-        record_run(connection, AUDIT, {"breaches": found}, now=now())
+        before = read_runs(connection).get(AUDIT)
+        broken_since = (before.result.get("broken_since") if before else None) or now().isoformat()
+        result = {"breaches": found, "broken_since": broken_since if breaches else None}
+        record_run(connection, AUDIT, result, now=now())
     for breach in breaches:
         log.error("audit_breach", check=breach.check, subject=breach.subject, detail=breach.detail)
     return len(breaches)

@@ -7,7 +7,7 @@ one started, by Dust's or Medusa's clock, whichever is behind. So a clock that i
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
-from sqlalchemy import Column, DateTime, Table, Text, select
+from sqlalchemy import Column, Connection, DateTime, Table, Text, select
 from sqlalchemy.dialects.postgresql import insert
 
 from bridge.db import metadata, transaction
@@ -76,6 +76,14 @@ def skip(name: str, *, as_far_as: str) -> None:
 def complete(started: datetime) -> None:
     """Record that all lists were read to the end."""
     _save(WHOLE, seen_until=started)
+
+
+def last_poll(connection: Connection) -> datetime | None:
+    """When the last complete poll started; None if there was none."""
+    started: datetime | None = connection.scalar(
+        select(reconcile_cursor.c.seen_until).where(reconcile_cursor.c.name == WHOLE)
+    )
+    return started
 
 
 def _resume(name: str, started: datetime) -> tuple[datetime, datetime, Place]:

@@ -74,6 +74,20 @@ def oldest_waiting(connection: Connection) -> datetime | None:
     return oldest
 
 
+def oldest_failed(connection: Connection) -> datetime | None:
+    """Time of receipt of the oldest failed event; None if there is none."""
+    oldest: datetime | None = connection.scalar(
+        select(func.min(webhook_event.c.received_at)).where(webhook_event.c.state == EventState.FAILED.value)
+    )
+    return oldest
+
+
+def first_received(connection: Connection) -> datetime | None:
+    """Time of receipt of the very first event; None if none came yet."""
+    first: datetime | None = connection.scalar(select(func.min(webhook_event.c.received_at)))
+    return first
+
+
 @dataclass(frozen=True, kw_only=True)
 class FailureCause:
     """Failed events with the same type and error code."""

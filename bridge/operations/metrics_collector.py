@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Row, text
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import Unavailable
+from bridge.inbox.cursor import last_poll
 from bridge.inbox.events import metric_label
 from bridge.inbox.queries import oldest_waiting
 from bridge.ledger.totals import read_debt, read_totals
@@ -157,9 +158,10 @@ def _outgoing_webhooks(connection: Connection) -> Iterator[Metric]:
 def _runs(connection: Connection) -> Iterator[Metric]:
     runs = read_runs(connection)
     minute, audit = runs.get(EVERY_MINUTE), runs.get(AUDIT)
-    polled = connection.scalar(text("SELECT seen_until FROM reconcile_cursor WHERE name = 'medusa'"))
     yield _moment("dust_beat_timestamp_seconds", "When the clock's last task ran", minute.at if minute else None)
-    yield _moment("dust_reconcile_timestamp_seconds", "When Medusa was last asked for what was missed", polled)
+    yield _moment(
+        "dust_reconcile_timestamp_seconds", "When Medusa was last asked for what was missed", last_poll(connection)
+    )
     yield _moment("dust_audit_timestamp_seconds", "When the books were last audited", audit.at if audit else None)
     breaches = GaugeMetricFamily("dust_audit_breaches", "Breaches that the last audit found", labels=["check"])
     for check, number in (audit.result.get("breaches", {}) if audit else {}).items():

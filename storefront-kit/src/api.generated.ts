@@ -321,6 +321,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/admin/dust/alerts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Alerts
+         * @description Return what needs attention now, critical alerts first. It is cheap, so it can be asked often.
+         */
+        get: operations["read_alerts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/admin/dust/products": {
         parameters: {
             query?: never;
@@ -1045,6 +1065,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/admin/dust/outgoing-webhooks/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Test Outgoing Webhooks
+         * @description Send a webhook of the type `dust.test` to the shop's receiver. It is about no customer.
+         */
+        post: operations["test_outgoing_webhooks"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/dust/outgoing-webhooks/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Replay Outgoing Webhooks
+         * @description Send all webhooks of a time window again, with the same ids. `dry_run` only counts them.
+         */
+        post: operations["replay_outgoing_webhooks"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/admin/dust/outgoing-webhooks/{webhook_id}": {
         parameters: {
             query?: never;
@@ -1349,6 +1409,26 @@ export interface webhooks {
         patch?: never;
         trace?: never;
     };
+    "dust.test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Test
+         * @description A merchant tests the receiver. Answer 2xx and do nothing.
+         */
+        post: operations["test"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export interface components {
     schemas: {
@@ -1426,6 +1506,47 @@ export interface components {
             /** Difference */
             difference: number;
         };
+        /**
+         * AlertCode
+         * @enum {string}
+         */
+        AlertCode: "clock_stopped" | "events_wait" | "events_failed" | "redemptions_wait" | "reconcile_stopped" | "outgoing_webhooks_wait" | "outgoing_webhooks_failed" | "books_broken" | "audit_stopped";
+        /** AlertList */
+        AlertList: {
+            /** Alerts */
+            alerts: components["schemas"]["AlertResponse"][];
+        };
+        /** AlertResponse */
+        AlertResponse: {
+            code: components["schemas"]["AlertCode"];
+            severity: components["schemas"]["AlertSeverity"];
+            /**
+             * Since
+             * @description Null if it never worked
+             */
+            since: string | null;
+            /**
+             * Count
+             * @description How many events, webhooks or errors, if it is about several
+             */
+            count: number | null;
+            /**
+             * Message
+             * @description What is wrong, in a sentence
+             */
+            message: string;
+            /**
+             * Action
+             * @description What to do
+             */
+            action: string;
+        };
+        /**
+         * AlertSeverity
+         * @description `critical` is `page` in Prometheus' rules, and `warning` is `ticket`.
+         * @enum {string}
+         */
+        AlertSeverity: "critical" | "warning";
         /** AttemptResponse */
         AttemptResponse: {
             /**
@@ -3124,12 +3245,20 @@ export interface components {
          * @enum {string}
          */
         OutgoingWebhookState: "waiting" | "delivered" | "failed";
+        /** OutgoingWebhookTest */
+        OutgoingWebhookTest: {
+            /**
+             * Id
+             * @description Its attempts are in `GET /admin/dust/outgoing-webhooks/{id}`
+             */
+            id: string;
+        };
         /**
          * OutgoingWebhookType
-         * @description Types of webhooks, for mails to customers. `dust.failed` is for the shop itself.
+         * @description Types of webhooks, for mails to customers. `dust.failed` and `dust.test` are for the shop itself.
          * @enum {string}
          */
-        OutgoingWebhookType: "dust.earned" | "dust.redeemed" | "dust.expiring" | "dust.expired" | "dust.failed";
+        OutgoingWebhookType: "dust.earned" | "dust.redeemed" | "dust.expiring" | "dust.expired" | "dust.failed" | "dust.test";
         /**
          * Overview
          * @description Key figures of the programme: whole points, and counts.
@@ -4157,6 +4286,37 @@ export interface components {
             referred_by: components["schemas"]["StatedResponse"] | null;
             brought: components["schemas"]["BroughtResponse"];
         };
+        /** ReplayRequest */
+        ReplayRequest: {
+            /**
+             * Since
+             * Format: date-time
+             * @description Only webhooks created at this time or later
+             */
+            since: string;
+            /**
+             * Until
+             * @description Only webhooks created before this time; null: now
+             */
+            until?: string | null;
+            type?: components["schemas"]["OutgoingWebhookType"] | null;
+            /**
+             * Dry Run
+             * @description Only count them
+             * @default false
+             */
+            dry_run: boolean;
+        };
+        /** ReplayResponse */
+        ReplayResponse: {
+            /**
+             * Webhooks
+             * @description How many are sent again, or would be with `dry_run`
+             */
+            webhooks: number;
+            /** Dry Run */
+            dry_run: boolean;
+        };
         /** RetryManyResponse */
         RetryManyResponse: {
             /** Retried */
@@ -4178,6 +4338,12 @@ export interface components {
              * @description The `error_code`
              */
             code?: string | null;
+            /**
+             * Without Code
+             * @description Only events without an `error_code`
+             * @default false
+             */
+            without_code: boolean;
             /**
              * Since
              * @description Only events received at this time or later
@@ -4548,6 +4714,26 @@ export interface components {
             event_at: string;
             /** Lots */
             lots: components["schemas"]["LotPartResponse"][];
+        };
+        /** TestData */
+        TestData: {
+            /** Message */
+            message: string;
+        };
+        /** TestWebhook */
+        TestWebhook: {
+            /**
+             * Timestamp
+             * Format: date-time
+             * @description When it was created; the same for all attempts
+             */
+            timestamp: string;
+            /**
+             * Type
+             * @constant
+             */
+            type: "dust.test";
+            data: components["schemas"]["TestData"];
         };
         /**
          * TierBasis
@@ -5946,6 +6132,44 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Overview"];
+                };
+            };
+            /** @description Not authenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_alerts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertList"];
                 };
             };
             /** @description Not authenticated */
@@ -8370,6 +8594,113 @@ export interface operations {
             };
         };
     };
+    test_outgoing_webhooks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OutgoingWebhookTest"];
+                };
+            };
+            /** @description Not authenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    replay_outgoing_webhooks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReplayRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReplayResponse"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not authenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid input */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     read_outgoing_webhook: {
         parameters: {
             query?: never;
@@ -9038,6 +9369,44 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["FailedWebhook"];
+            };
+        };
+        responses: {
+            /** @description Any 2xx is a receipt */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description As any other answer: it is sent again, for 24 hours; but 410 ends that */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    test: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The same for all attempts: process each id once */
+                "webhook-id": string;
+                /** @description Whole seconds since 1970 */
+                "webhook-timestamp": number;
+                /** @description `v1,<base64>`, Standard Webhooks 1.0 */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TestWebhook"];
             };
         };
         responses: {

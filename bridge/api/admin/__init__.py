@@ -1,6 +1,7 @@
 """Admin API: for merchants and operators. `openapi.json` has the paths and keys."""
 
 from bridge.api.admin import (
+    alerts,
     bonuses,
     customers,
     drafts,
@@ -20,6 +21,7 @@ from bridge.api.admin import (
 
 ROUTERS = (
     overview.router,
+    alerts.router,
     products.router,
     members.router,
     customers.router,

@@ -124,7 +124,7 @@ def send_test() -> OutgoingWebhookTest:
     """Send a webhook of the type `dust.test` to the shop's receiver. It is about no customer."""
     with transaction() as connection:
         webhook_id = put_test(connection, now=now())
-    wake(OUTGOING_SEND)
+    enqueue(OUTGOING_SEND)
     return OutgoingWebhookTest(id=webhook_id)
 
 
@@ -136,7 +136,7 @@ def replay_window(body: ReplayRequest) -> ReplayResponse:
         with transaction() as connection:
             return ReplayResponse(webhooks=count_sent(connection, window), dry_run=True)
     replayed = replay(window)
-    wake(OUTGOING_SEND)
+    enqueue(OUTGOING_SEND)
     return ReplayResponse(webhooks=replayed, dry_run=False)
 
 

@@ -9,7 +9,6 @@ from bridge.settings import Settings
 
 # Tokens are accepted with ten seconds of clock difference, webhooks with 300.
 CLOCK_TOLERANCE = timedelta(seconds=10)
-WAITING_TOLERANCE = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, kw_only=True)

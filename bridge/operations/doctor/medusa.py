@@ -9,11 +9,13 @@ from bridge.clock import real_now
 from bridge.errors import DustError
 from bridge.medusa.client import make_medusa
 from bridge.medusa.transport import Probe
-from bridge.operations.doctor.finding import WAITING_TOLERANCE, Check, Wrong, compare_clocks, minutes
+from bridge.operations.doctor.finding import Check, Wrong, compare_clocks, minutes
 from bridge.settings import Settings
 
 # The resources that Dust regularly reads with the key.
 _READ_WITH_THE_KEY = ("orders", "payments", "customers", "products", "promotions")
+# The plugin tries a delivery again after a minute at most.
+_DELIVERY_WAITS = timedelta(minutes=10)
 
 
 def _medusa(settings: Settings) -> str:
@@ -105,7 +107,7 @@ def _plugin(settings: Settings) -> str:
     version = answer.body.get("medusa_version")
     rejected, oldest = int(answer.body.get("rejected") or 0), answer.body.get("oldest_waiting_at")
     age = real_now() - datetime.fromisoformat(str(oldest)) if oldest else timedelta()
-    if rejected or age > WAITING_TOLERANCE:
+    if rejected or age > _DELIVERY_WAITS:
         what = f"{rejected} deliveries were rejected" if rejected else f"a delivery has been waiting for {minutes(age)}"
         last = next((each.get("last_error") for each in answer.body.get("undelivered") or ()), None)
         raise Wrong(

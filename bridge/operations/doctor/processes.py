@@ -7,7 +7,8 @@ import httpx
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.inbox.queries import count_failed, oldest_waiting
-from bridge.operations.doctor.finding import WAITING_TOLERANCE, Check, Wrong, minutes
+from bridge.operations import limits
+from bridge.operations.doctor.finding import Check, Wrong, minutes
 from bridge.outgoing.queries import count_open, list_webhooks, oldest_waiting_webhook
 from bridge.outgoing.tables import OutgoingWebhookState
 from bridge.queue.broker import broker_problem
@@ -15,8 +16,6 @@ from bridge.queue.enqueue import queues_with_workers
 from bridge.queue.heartbeats import EVERY_MINUTE, read_runs
 from bridge.settings import Settings
 
-# The job runs every minute, and sometimes waits for a free worker.
-_BEAT_TOLERANCE = timedelta(minutes=3)
 _WORKERS_ANSWER_SECONDS = 2.0
 _FLOWER_SECONDS = 5.0
 
@@ -25,7 +24,7 @@ def _inbox(_: Settings) -> str:
     with transaction() as connection:
         oldest, failed = oldest_waiting(connection), count_failed(connection)
     age = now() - oldest if oldest else timedelta()
-    if age > WAITING_TOLERANCE:
+    if age > limits.EVENTS_WAIT:
         raise Wrong(
             f"an event has been waiting for {minutes(age)}",
             fix="`dust events --state pending` says what it waits for; see also what is said here of workers, beat "
@@ -48,7 +47,7 @@ def _outgoing_webhooks(settings: Settings) -> str:
         state = OutgoingWebhookState.FAILED if failed else OutgoingWebhookState.WAITING
         last = list_webhooks(connection, state=state, limit=1)
     age = now() - oldest if oldest else timedelta()
-    if failed or age > WAITING_TOLERANCE:
+    if failed or age >= limits.OUTGOING_WEBHOOKS_WAIT:
         what = f"failed outgoing webhooks: {failed}" if failed else f"one has been waiting for {minutes(age)}"
         reason = last[0].reason if last else None
         raise Wrong(
@@ -62,7 +61,7 @@ def _outgoing_webhooks(settings: Settings) -> str:
 def _beat(_: Settings) -> str:
     with transaction() as connection:
         run = read_runs(connection).get(EVERY_MINUTE)
-    if run is None or now() - run.at > _BEAT_TOLERANCE:
+    if run is None or now() - run.at > limits.CLOCK_STOPPED:
         raise Wrong(
             f"was last heard of {minutes(now() - run.at)} ago" if run else "was never heard of",
             fix="Start `dust beat` (one is enough), and a worker for the queue `sweeps`, which does what it says.",

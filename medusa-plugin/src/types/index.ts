@@ -48,6 +48,9 @@ export type DustRedemptionRequest =
   | { reward_id: string; cart_id?: string }
 
 export type DustOverview = Schemas["Overview"]
+/** Something that is wrong now, and what to do. */
+export type DustAlert = Schemas["AlertResponse"]
+export type DustAlertList = Schemas["AlertList"]
 /** Why a balance is what it is: of what it consists, and how it came about, oldest first. */
 export type DustExplanation = Schemas["ExplanationResponse"]
 export type DustProductSettings = Schemas["AdminProduct"]
@@ -84,6 +87,7 @@ export type DustEventDetail = Schemas["EventDetail"]
 export type DustCauses = Schemas["CauseList"]
 export type DustOutgoingWebhook = Schemas["OutgoingWebhookResponse"]
 export type DustOutgoingWebhookList = Schemas["OutgoingWebhookList"]
+export type DustReplay = Schemas["ReplayResponse"]
 export type DustOutgoingWebhookDetail = Schemas["OutgoingWebhookDetail"]
 export type DustEventList = Schemas["EventList"]
 export type DustMultiplier = Schemas["Multiplier"]

@@ -1,0 +1,13 @@
+"""Limits above which a person must act, for the doctor and the alerts. `docs/reference/alerts.yml` has the same."""
+
+from datetime import timedelta
+
+# Beat sends a job every minute.
+CLOCK_STOPPED = timedelta(minutes=5)
+EVENTS_WAIT = timedelta(minutes=5)
+# A shopper waits in front of the screen.
+REDEMPTIONS_WAIT = timedelta(minutes=2)
+RECONCILE_STOPPED = timedelta(minutes=30)
+OUTGOING_WEBHOOKS_WAIT = timedelta(hours=1)
+# The audit runs every hour.
+AUDIT_STOPPED = timedelta(hours=3)

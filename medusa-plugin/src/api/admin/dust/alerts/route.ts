@@ -1,0 +1,1 @@
+export { forwardAsOperator as GET } from "../../../forward"
