@@ -20,6 +20,12 @@ describe("readOptions", () => {
     expect(() => readOptions({ ...GOOD, token: undefined })).toThrow('its option "token" is missing')
   })
 
+  it("takes an address for alerts, and nothing else in its place", () => {
+    expect(readOptions({ ...GOOD, alertEmail: "merchant@example.com" }).alertEmail).toBe("merchant@example.com")
+    expect(readOptions({ ...GOOD, alertEmail: "" }).alertEmail).toBeUndefined()
+    expect(() => readOptions({ ...GOOD, alertEmail: "yes" })).toThrow('its option "alertEmail" must be an e-mail address')
+  })
+
   it("names an option that is of no use, and does not print a secret", () => {
     expect(() => readOptions({ ...GOOD, url: "localhost:8600" })).toThrow('its option "url" must be an http')
     expect(() => readOptions({ ...GOOD, secret: "hunter2" })).toThrow(/"secret" must look like(?!.*hunter2)/)

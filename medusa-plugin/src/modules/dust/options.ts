@@ -14,10 +14,12 @@ export type DustOptions = {
    * only one handler for a hook.
    */
   checkoutGuard?: boolean
+  /** An address that gets an e-mail for each alert, through a notification provider of the shop for `email`. */
+  alertEmail?: string
 }
 
 /** The options in the form the plugin works with. `bridge` is an address that paths can be appended to. */
-export type ReadOptions = { bridge: string; key: Buffer; token: string; guard: boolean }
+export type ReadOptions = { bridge: string; key: Buffer; token: string; guard: boolean; alertEmail?: string }
 
 const SHORTEST_TOKEN = 32
 
@@ -37,10 +39,12 @@ export function readOptions(options: Partial<DustOptions> | undefined): ReadOpti
   const bridge = read("url", bridgeAddress)
   const key = read("secret", webhookKey)
   const token = read("token", serviceToken)
-  if (!bridge || !key || !token) {
+  const { alertEmail } = options ?? {}
+  if (alertEmail && !/^[^@\s]+@[^@\s]+$/.test(alertEmail)) problems.push('"alertEmail" must be an e-mail address')
+  if (!bridge || !key || !token || problems.length) {
     throw unusable(`medusa-plugin-dust cannot start. In medusa-config.ts, its option ${problems.join(", and its option ")}`)
   }
-  return { bridge, key, token, guard: options?.checkoutGuard ?? true }
+  return { bridge, key, token, guard: options?.checkoutGuard ?? true, alertEmail: alertEmail || undefined }
 }
 
 function unusable(reason: string): MedusaError {

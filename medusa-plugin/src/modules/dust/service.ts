@@ -6,6 +6,7 @@ import { withOrder } from "../../lib/order-snapshot"
 import { eventId, occurredAt, type MedusaEvent } from "../../lib/signature"
 import { Courier } from "./delivery/courier"
 import { withRetries } from "./delivery/retries"
+import { Alert } from "./models/alert"
 import { OutboxEvent } from "./models/outbox-event"
 import { readOptions, type DustOptions, type ReadOptions } from "./options"
 
@@ -21,6 +22,9 @@ export type OutgoingEvent = {
   attempts: number
 }
 
+/** An alert that has ended, and whether anybody was told of it. */
+export type EndedAlert = { code: string; message: string; told: boolean }
+
 type Attempted = Pick<OutgoingEvent, "id" | "attempts">
 
 // An attempt that took longer than its lease must not overwrite the state that a later one has written.
@@ -35,7 +39,7 @@ type Dependencies = { logger: Logger; configModule: ConfigModule; [Modules.EVENT
  * The outbox: a table of the plugin's own in Medusa's database, so that an event survives a bridge that is down, a Medusa
  * that restarts and an event bus that forgets. The courier empties it.
  */
-export default class DustModuleService extends MedusaService({ OutboxEvent }) {
+export default class DustModuleService extends MedusaService({ Alert, OutboxEvent }) {
   private readonly dependencies: Dependencies
   private readonly options: ReadOptions
   private courier?: Courier
@@ -58,6 +62,11 @@ export default class DustModuleService extends MedusaService({ OutboxEvent }) {
   /** Where the bridge answers, and the token with which this Medusa may speak for its users and customers. */
   get bridge(): Pick<ReadOptions, "bridge" | "token"> {
     return this.options
+  }
+
+  /** Where alerts go by e-mail, if anywhere. */
+  get alertEmail(): string | undefined {
+    return this.options.alertEmail
   }
 
   /** Whether the plugin's own hook guards the checkout, and not a handler of the shop. */
@@ -146,6 +155,31 @@ export default class DustModuleService extends MedusaService({ OutboxEvent }) {
               (select min(occurred_at) from kept where state = 'waiting') as oldest_waiting_at`,
     )
     return row
+  }
+
+  /**
+   * Note that an alert is open. True once, when it has been open for `quietSeconds`: then a notification is due. Of several
+   * processes that ask at once, one gets true.
+   */
+  @InjectManager()
+  async openAlert(code: string, message: string, quietSeconds: number, @MedusaContext() shared: Shared = {}): Promise<boolean> {
+    await shared.manager!.execute("insert into dust_alert (code, message) values (?, ?) on conflict (code) do nothing", [code, message])
+    const told = await shared.manager!.execute(
+      `update dust_alert set told_at = now(), updated_at = now()
+        where code = ? and told_at is null and created_at <= now() - make_interval(secs => ?) returning code`,
+      [code, quietSeconds],
+    )
+    return told.length > 0
+  }
+
+  /** Forget all alerts but these, and return those that have ended. Of several processes, one gets each. */
+  @InjectManager()
+  async endOtherAlerts(open: string[], @MedusaContext() shared: Shared = {}): Promise<EndedAlert[]> {
+    return shared.manager!.execute(
+      `delete from dust_alert where code not in (select jsonb_array_elements_text(?::jsonb))
+        returning code, message, told_at is not null as told`,
+      [JSON.stringify(open)],
+    )
   }
 
   @InjectManager()

@@ -1,0 +1,9 @@
+import { model } from "@medusajs/framework/utils"
+
+/** An open alert: what the merchant was told, or will be. Deleted when it ends. */
+export const Alert = model.define("dust_alert", {
+  code: model.text().primaryKey(),
+  message: model.text(),
+  /** When a notification was sent. Null while it is too early. */
+  told_at: model.dateTime().nullable(),
+})
