@@ -105,7 +105,7 @@ def test_the_operator_sees_it_on_the_dust_page(world: World, counter: Counter, d
     dashboard.goto("/app/dust")
 
     number = counter.merchant.order(order_id)["display_id"]
-    expect(dashboard.get_by_text("products that are for dust only, not paid with dust")).to_be_visible()
+    expect(dashboard.get_by_text("they are not paid with points")).to_be_visible()
     expect(dashboard.get_by_role("link", name=f"#{number}", exact=True)).to_be_visible()
     keep(dashboard, "past-the-checkout")
     dashboard.get_by_role("link", name=f"#{number}", exact=True).click()

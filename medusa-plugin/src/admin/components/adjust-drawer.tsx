@@ -4,23 +4,25 @@ import { useState, type ReactNode } from "react"
 import type { DustTransaction } from "../../types"
 import { dust, errorAt, generalError, newKey, wholeNumber } from "../lib/dust"
 import { shown, signed } from "../lib/format"
+import { useTexts } from "../lib/texts"
 import { TextField } from "./field"
 
 const EMPTY = { amount: "", reason: "", description: "" }
 
-/** Give a customer dust by hand, or take some. */
+/** Give a customer points by hand, or take some. */
 export function AdjustDrawer({ customerId }: { customerId: string }): ReactNode {
+  const t = useTexts()
   const [open, setOpen] = useState(false)
   return (
     <Drawer open={open} onOpenChange={setOpen}>
       <Drawer.Trigger asChild>
         <Button size="small" variant="secondary">
-          Adjust
+          {t("account.adjust")}
         </Button>
       </Drawer.Trigger>
       <Drawer.Content>
         <Drawer.Header>
-          <Drawer.Title>Adjust the balance</Drawer.Title>
+          <Drawer.Title>{t("account.adjustTitle")}</Drawer.Title>
         </Drawer.Header>
         {open && <Form customerId={customerId} close={() => setOpen(false)} />}
       </Drawer.Content>
@@ -29,6 +31,7 @@ export function AdjustDrawer({ customerId }: { customerId: string }): ReactNode 
 }
 
 function Form({ customerId, close }: { customerId: string; close: () => void }): ReactNode {
+  const t = useTexts()
   const [wish, setWish] = useState(EMPTY)
   // The same key for the same wish: a second click, or another try after a lost answer, books nothing more.
   const [key, setKey] = useState(newKey)
@@ -47,7 +50,7 @@ function Form({ customerId, close }: { customerId: string; close: () => void }):
       ),
     onSuccess: async (row) => {
       await client.invalidateQueries({ queryKey: ["dust"] })
-      toast.success(`${signed(row.amount)} dust, the balance is ${shown(row.balance_after)}`)
+      toast.success(t("account.adjusted", { points: signed(row.amount), balance: shown(row.balance_after) }))
       close()
     },
   })
@@ -62,23 +65,23 @@ function Form({ customerId, close }: { customerId: string; close: () => void }):
       <Drawer.Body className="flex flex-col gap-y-4">
         {generalError(book.error) && <Alert variant="error">{generalError(book.error)}</Alert>}
         <TextField
-          label="Amount"
-          hint="Whole dust: 50 gives, -50 takes."
+          label={t("account.amount")}
+          hint={t("account.amountHint")}
           error={errorAt(book.error, "amount")}
           value={wish.amount}
           onChange={set("amount")}
           autoFocus
         />
         <TextField
-          label="Reason"
-          hint="For your books."
+          label={t("account.reason")}
+          hint={t("account.reasonHint")}
           error={errorAt(book.error, "reason")}
           value={wish.reason}
           onChange={set("reason")}
         />
         <TextField
-          label="What the customer reads"
-          hint="In the history of the account. The reason, if you leave it empty."
+          label={t("account.description")}
+          hint={t("account.descriptionHint")}
           error={errorAt(book.error, "description")}
           value={wish.description}
           onChange={set("description")}
@@ -87,11 +90,11 @@ function Form({ customerId, close }: { customerId: string; close: () => void }):
       <Drawer.Footer>
         <Drawer.Close asChild>
           <Button size="small" variant="secondary">
-            Cancel
+            {t("general.cancel")}
           </Button>
         </Drawer.Close>
         <Button size="small" type="submit" isLoading={book.isPending}>
-          Book
+          {t("account.book")}
         </Button>
       </Drawer.Footer>
     </form>

@@ -4,6 +4,7 @@ import type { ReactNode } from "react"
 import type { DustDeliveries } from "../../types"
 import { dust } from "../lib/dust"
 import { moment, shown } from "../lib/format"
+import { useTexts, type Translate } from "../lib/texts"
 import { Figures } from "./figures"
 import { Loaded, Nothing } from "./states"
 
@@ -11,6 +12,7 @@ const REFRESH_MS = 15_000
 
 /** The plugin's outbox: what is still on its way from Medusa to the bridge. It answers while the bridge is away. */
 export function Deliveries(): ReactNode {
+  const t = useTexts()
   const query = useQuery({
     queryKey: ["dust", "deliveries"],
     queryFn: () => dust<DustDeliveries>("/deliveries"),
@@ -22,9 +24,9 @@ export function Deliveries(): ReactNode {
         <div className="divide-y">
           <Figures
             figures={[
-              { label: "Waiting", value: shown(deliveries.waiting), hint: since(deliveries) },
-              { label: "Rejected", value: shown(deliveries.rejected), hint: "The bridge calls them wrong" },
-              { label: "Delivered", value: shown(deliveries.delivered), hint: "In the last seven days" },
+              { label: t("deliveries.waiting"), value: shown(deliveries.waiting), hint: since(deliveries, t) },
+              { label: t("deliveries.rejected"), value: shown(deliveries.rejected), hint: t("deliveries.rejectedHint") },
+              { label: t("deliveries.delivered"), value: shown(deliveries.delivered), hint: t("deliveries.deliveredHint") },
             ]}
           />
           {deliveries.undelivered.length ? (
@@ -36,7 +38,7 @@ export function Deliveries(): ReactNode {
               </Table.Body>
             </Table>
           ) : (
-            <Nothing>Everything is delivered.</Nothing>
+            <Nothing>{t("deliveries.none")}</Nothing>
           )}
         </div>
       )}
@@ -44,11 +46,12 @@ export function Deliveries(): ReactNode {
   )
 }
 
-function since({ oldest_waiting_at: oldest }: DustDeliveries): string | undefined {
-  return oldest ? `Since ${moment(oldest)}` : undefined
+function since({ oldest_waiting_at: oldest }: DustDeliveries, t: Translate): string | undefined {
+  return oldest ? t("deliveries.since", { date: moment(oldest) }) : undefined
 }
 
 function Row({ event }: { event: DustDeliveries["undelivered"][number] }): ReactNode {
+  const t = useTexts()
   const client = useQueryClient()
   const send = useMutation({
     mutationFn: () => dust(`/deliveries/${event.id}/retry`, "POST"),
@@ -63,13 +66,15 @@ function Row({ event }: { event: DustDeliveries["undelivered"][number] }): React
       </Table.Cell>
       <Table.Cell className="w-full">
         <Text size="small" className="break-words py-2">
-          {event.last_error ?? "On its way"}
-          {event.state === "waiting" && event.attempts > 0 && `. Attempt ${event.attempts + 1} at ${moment(event.next_attempt_at)}`}
+          {event.last_error ?? t("deliveries.onItsWay")}
+          {event.state === "waiting" &&
+            event.attempts > 0 &&
+            `. ${t("deliveries.attempt", { number: event.attempts + 1, date: moment(event.next_attempt_at) })}`}
         </Text>
       </Table.Cell>
       <Table.Cell>
         <Button className="whitespace-nowrap" size="small" variant="secondary" isLoading={send.isPending} onClick={() => send.mutate()}>
-          Send now
+          {t("deliveries.send")}
         </Button>
       </Table.Cell>
     </Table.Row>

@@ -4,20 +4,22 @@ import type { ReactNode } from "react"
 import type { DustExplanation } from "../../types"
 import { dust } from "../lib/dust"
 import { moment, shown, signed } from "../lib/format"
+import { useTexts, type Translate } from "../lib/texts"
 import { Loaded, Nothing } from "./states"
 
 /** Why a balance is what it is, in sentences that can be read out to a customer. */
 export function ExplainDrawer({ customerId }: { customerId: string }): ReactNode {
+  const t = useTexts()
   return (
     <Drawer>
       <Drawer.Trigger asChild>
         <Button size="small" variant="secondary">
-          Explain
+          {t("account.explain")}
         </Button>
       </Drawer.Trigger>
       <Drawer.Content>
         <Drawer.Header>
-          <Drawer.Title>Why the balance is what it is</Drawer.Title>
+          <Drawer.Title>{t("account.explainTitle")}</Drawer.Title>
         </Drawer.Header>
         <Drawer.Body className="overflow-y-auto p-0">
           <Explanation customerId={customerId} />
@@ -29,6 +31,7 @@ export function ExplainDrawer({ customerId }: { customerId: string }): ReactNode
 
 /** Asked for when the drawer opens, and not before. */
 function Explanation({ customerId }: { customerId: string }): ReactNode {
+  const t = useTexts()
   const path = `/customers/${customerId}/explain`
   const query = useQuery({ queryKey: ["dust", path], queryFn: () => dust<DustExplanation>(path) })
   return (
@@ -42,12 +45,12 @@ function Explanation({ customerId }: { customerId: string }): ReactNode {
               </Text>
             ))}
           </div>
-          {steps.length === 0 && <Nothing>Nothing has happened yet.</Nothing>}
+          {steps.length === 0 && <Nothing>{t("account.nothingHappened")}</Nothing>}
           {[...steps].reverse().map((step) => (
             <div key={step.transaction_id} className="flex flex-col gap-y-1 px-6 py-4">
               <Text size="small">{step.sentence}</Text>
               <Text size="xsmall" className="text-ui-fg-muted">
-                {[moment(step.event_at), signed(step.amount), `balance ${shown(step.balance_after)}`, ...rules(step)].join(" · ")}
+                {[moment(step.event_at), signed(step.amount), t("account.balanceThen", { balance: shown(step.balance_after) }), ...rules(step, t)].join(" · ")}
               </Text>
             </div>
           ))}
@@ -57,6 +60,6 @@ function Explanation({ customerId }: { customerId: string }): ReactNode {
   )
 }
 
-function rules({ programme_version: version }: DustExplanation["steps"][number]): string[] {
-  return version === null ? [] : [`rules version ${version}`]
+function rules({ programme_version: version }: DustExplanation["steps"][number], t: Translate): string[] {
+  return version === null ? [] : [t("account.rulesVersion", { version })]
 }

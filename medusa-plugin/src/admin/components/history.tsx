@@ -3,25 +3,28 @@ import type { ReactNode } from "react"
 import { Link } from "react-router-dom"
 import type { DustTransaction, DustTransactionList } from "../../types"
 import { moment, shown, signed } from "../lib/format"
+import { kindName } from "../lib/report-texts"
+import { useTexts } from "../lib/texts"
 import { MoreButton, usePages } from "./page-of"
 import { Nothing } from "./states"
 
 const PAGE = 10
 
-/** What happened to a customer's dust, newest first, each with what it came from. */
+/** What happened to a customer's points, newest first, each with what it came from. */
 export function History({ customerId }: { customerId: string }): ReactNode {
+  const t = useTexts()
   const pages = usePages<DustTransactionList>(`/customers/${customerId}/transactions?limit=${PAGE}`)
   const rows = pages.data?.pages.flatMap((page) => page.transactions) ?? []
-  if (pages.isSuccess && rows.length === 0) return <Nothing>This customer has not had any dust yet.</Nothing>
+  if (pages.isSuccess && rows.length === 0) return <Nothing>{t("account.noHistory")}</Nothing>
   return (
     <>
       <Table>
         <Table.Header>
           <Table.Row>
-            <Table.HeaderCell>When</Table.HeaderCell>
-            <Table.HeaderCell>What happened</Table.HeaderCell>
-            <Table.HeaderCell className="text-right">Dust</Table.HeaderCell>
-            <Table.HeaderCell className="text-right">Balance</Table.HeaderCell>
+            <Table.HeaderCell>{t("account.when")}</Table.HeaderCell>
+            <Table.HeaderCell>{t("account.what")}</Table.HeaderCell>
+            <Table.HeaderCell className="text-right">{t("account.points")}</Table.HeaderCell>
+            <Table.HeaderCell className="text-right">{t("account.balance")}</Table.HeaderCell>
           </Table.Row>
         </Table.Header>
         <Table.Body>
@@ -30,7 +33,7 @@ export function History({ customerId }: { customerId: string }): ReactNode {
               <Table.Cell className="whitespace-nowrap">{moment(row.event_at)}</Table.Cell>
               <Table.Cell>
                 <div className="flex items-center gap-x-2 py-2">
-                  <Badge size="2xsmall">{row.kind}</Badge>
+                  <Badge size="2xsmall">{kindName(row.kind, t)}</Badge>
                   <Text size="small">{row.description}</Text>
                   <Origin row={row} />
                 </div>
@@ -47,6 +50,7 @@ export function History({ customerId }: { customerId: string }): ReactNode {
 }
 
 function Origin({ row }: { row: DustTransaction }): ReactNode {
+  const t = useTexts()
   // The merchant's reason, which customers do not see.
   if (row.reference_type === "adjustment") {
     return (
@@ -58,7 +62,7 @@ function Origin({ row }: { row: DustTransaction }): ReactNode {
   if (row.reference_type !== "order") return null
   return (
     <Link className="text-ui-fg-interactive txt-small" to={`/orders/${row.reference_id}`}>
-      Order
+      {t("general.order")}
     </Link>
   )
 }

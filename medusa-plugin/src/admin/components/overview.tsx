@@ -4,7 +4,8 @@ import { Fragment, type ReactNode } from "react"
 import { Link } from "react-router-dom"
 import type { DustOverview } from "../../types"
 import { admin, dust } from "../lib/dust"
-import { counted, moment, shown } from "../lib/format"
+import { moment, numbered, shown } from "../lib/format"
+import { useTexts, type Translate } from "../lib/texts"
 import { Figures } from "./figures"
 import { Loaded } from "./states"
 
@@ -14,6 +15,7 @@ const NUMBERS = "fields=id,display_id&limit=100"
 type Numbered = { id: string; display_id: number }
 
 export function OverviewFigures(): ReactNode {
+  const t = useTexts()
   const query = useQuery({
     queryKey: ["dust", "overview"],
     queryFn: () => dust<DustOverview>("/overview"),
@@ -26,14 +28,14 @@ export function OverviewFigures(): ReactNode {
           <Unpaid orderIds={overview.unpaid_orders} />
           <Figures
             figures={[
-              { label: "Outstanding", value: shown(overview.outstanding), hint: counted(overview.customers, "customer") },
-              { label: "Held", value: shown(overview.held), hint: counted(overview.open_redemptions, "open redemption") },
-              { label: "Pending", value: shown(overview.pending), hint: "Earned, not matured yet" },
-              { label: "Expiring", value: shown(overview.expiring), hint: `Until ${moment(overview.expiring_until)}` },
+              { label: t("overview.outstanding"), value: shown(overview.outstanding), hint: t("overview.customers", numbered(overview.customers)) },
+              { label: t("overview.held"), value: shown(overview.held), hint: t("overview.redemptions", numbered(overview.open_redemptions)) },
+              { label: t("overview.pending"), value: shown(overview.pending), hint: t("overview.pendingHint") },
+              { label: t("overview.expiring"), value: shown(overview.expiring), hint: t("overview.until", { date: moment(overview.expiring_until) }) },
               {
-                label: "Events",
-                value: overview.failed_events ? `${shown(overview.failed_events)} failed` : "All well",
-                hint: waiting(overview),
+                label: t("overview.events"),
+                value: overview.failed_events ? t("overview.failed", numbered(overview.failed_events)) : t("overview.allWell"),
+                hint: waiting(overview, t),
               },
             ]}
           />
@@ -45,13 +47,14 @@ export function OverviewFigures(): ReactNode {
 
 /** Orders that the merchant has made past the checkout: as draft orders, by editing, in exchanges. */
 function Unpaid({ orderIds }: { orderIds: string[] }): ReactNode {
+  const t = useTexts()
   // Dust knows ids only; people know an order by its number.
   const numbers = useQuery({
     queryKey: ["dust", "numbers", orderIds],
     queryFn: () => admin<{ orders: Numbered[] }>(`/orders?${orderIds.map((id) => `id[]=${id}`).join("&")}&${NUMBERS}`),
     enabled: orderIds.length > 0,
   })
-  const number = (id: string): string => {
+  const numberOf = (id: string): string => {
     const order = numbers.data?.orders.find((each) => each.id === id)
     return order ? `#${order.display_id}` : id
   }
@@ -59,12 +62,12 @@ function Unpaid({ orderIds }: { orderIds: string[] }): ReactNode {
   return (
     <div className="px-6 py-4">
       <Alert variant="warning">
-        {counted(orderIds.length, "order")} with products that are for dust only, not paid with dust:{" "}
+        {t("overview.unpaid", numbered(orderIds.length))}{" "}
         {orderIds.map((id, index) => (
           <Fragment key={id}>
             {index > 0 && ", "}
             <Link className="text-ui-fg-interactive" to={`/orders/${id}`}>
-              {number(id)}
+              {numberOf(id)}
             </Link>
           </Fragment>
         ))}
@@ -73,6 +76,6 @@ function Unpaid({ orderIds }: { orderIds: string[] }): ReactNode {
   )
 }
 
-function waiting({ waiting_events: count, oldest_waiting_event_at: since }: DustOverview): string {
-  return since ? `${shown(count)} waiting since ${moment(since)}` : "None waiting"
+function waiting({ waiting_events: count, oldest_waiting_event_at: since }: DustOverview, t: Translate): string {
+  return since ? t("overview.waiting", { shown: shown(count), date: moment(since) }) : t("overview.noneWaiting")
 }

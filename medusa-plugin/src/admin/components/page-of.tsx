@@ -2,6 +2,7 @@ import { Button } from "@medusajs/ui"
 import { keepPreviousData, useInfiniteQuery, type InfiniteData, type UseInfiniteQueryResult } from "@tanstack/react-query"
 import type { ReactNode } from "react"
 import { dust } from "../lib/dust"
+import { useTexts } from "../lib/texts"
 
 type Paged = { next_cursor: string | null }
 export type Pages<T> = UseInfiniteQueryResult<InfiniteData<T>>
@@ -21,6 +22,7 @@ export function usePages<T extends Paged>(path: string): Pages<T> {
 }
 
 export function MoreButton<T>({ pages }: { pages: Pages<T> }): ReactNode {
+  const t = useTexts()
   if (!pages.hasNextPage) return null
   return (
     <div className="flex justify-center px-6 py-4">
@@ -30,7 +32,7 @@ export function MoreButton<T>({ pages }: { pages: Pages<T> }): ReactNode {
         isLoading={pages.isFetchingNextPage}
         onClick={() => void pages.fetchNextPage()}
       >
-        Show more
+        {t("general.showMore")}
       </Button>
     </div>
   )

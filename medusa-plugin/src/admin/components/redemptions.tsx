@@ -2,7 +2,8 @@ import { StatusBadge, Table } from "@medusajs/ui"
 import type { ComponentProps, ReactNode } from "react"
 import { Link } from "react-router-dom"
 import type { DustRedemption, DustRedemptionList } from "../../types"
-import { counted, moment, shown } from "../lib/format"
+import { moment, shown } from "../lib/format"
+import { useTexts, type Translate } from "../lib/texts"
 import { MoreButton, usePages } from "./page-of"
 import { Loaded, Nothing } from "./states"
 
@@ -16,23 +17,24 @@ const COLORS: Record<DustRedemption["state"], ComponentProps<typeof StatusBadge>
 const LINK = "text-ui-fg-interactive"
 
 export function Redemptions(): ReactNode {
+  const t = useTexts()
   const pages = usePages<DustRedemptionList>("/redemptions")
   return (
     <Loaded query={pages}>
       {({ pages: loaded }) => {
         const rows = loaded.flatMap((page) => page.redemptions)
-        if (rows.length === 0) return <Nothing>Nobody has redeemed dust yet.</Nothing>
+        if (rows.length === 0) return <Nothing>{t("redemptions.none")}</Nothing>
         return (
           <>
             <Table>
               <Table.Header>
                 <Table.Row>
-                  <Table.HeaderCell>When</Table.HeaderCell>
-                  <Table.HeaderCell>State</Table.HeaderCell>
-                  <Table.HeaderCell>Dust</Table.HeaderCell>
-                  <Table.HeaderCell>For</Table.HeaderCell>
-                  <Table.HeaderCell>Customer</Table.HeaderCell>
-                  <Table.HeaderCell>Order</Table.HeaderCell>
+                  <Table.HeaderCell>{t("redemptions.when")}</Table.HeaderCell>
+                  <Table.HeaderCell>{t("redemptions.state")}</Table.HeaderCell>
+                  <Table.HeaderCell>{t("redemptions.points")}</Table.HeaderCell>
+                  <Table.HeaderCell>{t("redemptions.for")}</Table.HeaderCell>
+                  <Table.HeaderCell>{t("general.customer")}</Table.HeaderCell>
+                  <Table.HeaderCell>{t("general.order")}</Table.HeaderCell>
                 </Table.Row>
               </Table.Header>
               <Table.Body>{rows.map((row) => <Row key={row.id} row={row} />)}</Table.Body>
@@ -46,25 +48,30 @@ export function Redemptions(): ReactNode {
 }
 
 function Row({ row }: { row: DustRedemption }): ReactNode {
+  const t = useTexts()
   return (
     <Table.Row>
       <Table.Cell className="whitespace-nowrap">{moment(row.created_at)}</Table.Cell>
       <Table.Cell>
         <span title={row.reason ?? undefined}>
-          <StatusBadge color={COLORS[row.state]}>{row.state}</StatusBadge>
+          <StatusBadge color={COLORS[row.state]}>{t(`redemptions.states.${row.state}`)}</StatusBadge>
         </span>
       </Table.Cell>
-      <Table.Cell>{row.state === "captured" ? `${shown(row.dust_captured)} of ${shown(row.dust)}` : shown(row.dust)}</Table.Cell>
-      <Table.Cell className="whitespace-nowrap">{purpose(row)}</Table.Cell>
+      <Table.Cell>
+        {row.state === "captured"
+          ? t("redemptions.captured", { captured: shown(row.dust_captured), points: shown(row.dust) })
+          : shown(row.dust)}
+      </Table.Cell>
+      <Table.Cell className="whitespace-nowrap">{purpose(row, t)}</Table.Cell>
       <Table.Cell>
         <Link className={LINK} to={`/customers/${row.customer_id}`}>
-          Customer
+          {t("general.customer")}
         </Link>
       </Table.Cell>
       <Table.Cell>
         {row.order_id ? (
           <Link className={LINK} to={`/orders/${row.order_id}`}>
-            Order
+            {t("general.order")}
           </Link>
         ) : (
           "–"
@@ -74,10 +81,10 @@ function Row({ row }: { row: DustRedemption }): ReactNode {
   )
 }
 
-function purpose({ kind, percent, value, currency_code: currency, promotions }: DustRedemption): string {
-  if (kind === "free_shipping") return "Free shipping"
-  if (value) return `${value} ${currency?.toUpperCase()} off`
-  if (percent) return `${percent} % off`
+function purpose({ kind, percent, value, currency_code: currency, promotions }: DustRedemption, t: Translate): string {
+  if (kind === "free_shipping") return t("redemptions.freeShipping")
+  if (value) return t("redemptions.off", { value: `${value} ${currency?.toUpperCase()}` })
+  if (percent) return t("redemptions.off", { value: `${percent} %` })
   const units = promotions.reduce((sum, promotion) => sum + (promotion.quantity ?? 0), 0)
-  return counted(units, "product")
+  return t("redemptions.products", { count: units })
 }

@@ -1,11 +1,25 @@
 import { findings } from "./de/findings"
 import { programme } from "./de/programme"
+import { account } from "./de/account"
+import { alerts } from "./de/alerts"
+import { deliveries } from "./de/deliveries"
+import { overview } from "./de/overview"
+import { product } from "./de/product"
+import { redemptions } from "./de/redemptions"
+import { replay } from "./de/replay"
 import type { Catalogue } from "./en"
 
 /** The texts in German. */
 export const de: Catalogue = {
   ...findings,
   ...programme,
+  account,
+  alerts,
+  deliveries,
+  overview,
+  product,
+  redemptions,
+  replay,
   general: {
     dust: "Dust",
     cancel: "Abbrechen",
@@ -14,6 +28,7 @@ export const de: Catalogue = {
     customer: "Kunde",
     order: "Bestellung",
     never: "Nie",
+    forbidden: "Sie dürfen das nicht sehen. Bitten Sie einen Administrator um eine Rolle mit der Berechtigung dust:read.",
   },
   Members: "Mitglieder",
   bonus: {
@@ -99,6 +114,7 @@ export const de: Catalogue = {
     emptyHint: "Ein Kunde wird mit den ersten Punkten Mitglied.",
     noneFound: "Kein Mitglied gefunden",
     noneFoundHint: "Ändern Sie die Suche oder die Filter.",
+    selectAll: "Alle gezeigten Mitglieder auswählen",
     selected_one: "{{count}} ausgewählt",
     selected_other: "{{count}} ausgewählt",
     bonus: "Bonus geben",

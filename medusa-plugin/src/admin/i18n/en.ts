@@ -1,10 +1,24 @@
 import { findings } from "./en/findings"
+import { account } from "./en/account"
+import { alerts } from "./en/alerts"
+import { deliveries } from "./en/deliveries"
+import { overview } from "./en/overview"
+import { product } from "./en/product"
 import { programme } from "./en/programme"
+import { redemptions } from "./en/redemptions"
+import { replay } from "./en/replay"
 
 /** The texts of the plugin's pages and widgets in English. `de.ts` has the same keys. */
 export const en = {
   ...findings,
   ...programme,
+  account,
+  alerts,
+  deliveries,
+  overview,
+  product,
+  redemptions,
+  replay,
   general: {
     dust: "Dust",
     cancel: "Cancel",
@@ -13,6 +27,7 @@ export const en = {
     customer: "Customer",
     order: "Order",
     never: "Never",
+    forbidden: "You may not see this. Ask an administrator for a role with the permission dust:read.",
   },
   Members: "Members",
   bonus: {
@@ -98,6 +113,7 @@ export const en = {
     emptyHint: "A customer becomes a member with the first points.",
     noneFound: "No member was found",
     noneFoundHint: "Change the search or the filters.",
+    selectAll: "Select all shown members",
     selected_one: "{{count}} selected",
     selected_other: "{{count}} selected",
     bonus: "Give a bonus",

@@ -11,9 +11,9 @@ export function signed(dust: number): string {
   return dust > 0 ? `+${shown(dust)}` : shown(dust)
 }
 
-/** `1 customer`, `2 customers`. */
-export function counted(count: number, thing: string): string {
-  return `${shown(count)} ${thing}${count === 1 ? "" : "s"}`
+/** A number for a text with a plural: to count by, and as it is shown. */
+export function numbered(count: number): { count: number; shown: string } {
+  return { count, shown: shown(count) }
 }
 
 export function moment(iso: string): string {

@@ -13,15 +13,17 @@ import { History } from "../components/history"
 import { Loaded } from "../components/states"
 import { dust } from "../lib/dust"
 import { moment, shown } from "../lib/format"
+import { useTexts } from "../lib/texts"
 
 const CustomerDust = ({ data: customer }: DetailWidgetProps<AdminCustomer>): ReactNode => {
+  const t = useTexts()
   const path = `/customers/${customer.id}`
   const query = useQuery({ queryKey: ["dust", path], queryFn: () => dust<DustBalance>(path) })
   return (
     <Container className="divide-y p-0">
       <div className="flex items-center justify-between px-6 py-4">
         <div className="flex items-center gap-x-2">
-          <Heading level="h2">Dust</Heading>
+          <Heading level="h2">{t("general.dust")}</Heading>
           {query.data?.tier?.name && <Badge size="2xsmall">{query.data.tier.name}</Badge>}
         </div>
         <div className="flex items-center gap-x-2">
@@ -36,11 +38,11 @@ const CustomerDust = ({ data: customer }: DetailWidgetProps<AdminCustomer>): Rea
           <>
             <Figures
               figures={[
-                { label: "Balance", value: shown(balance.balance) },
-                { label: "Available", value: shown(balance.available), hint: "What may be spent now" },
-                { label: "Held", value: shown(balance.held), hint: "For open redemptions" },
-                { label: "Pending", value: shown(balance.pending), hint: "Earned, not matured yet" },
-                { label: "Expiring", ...nextToGo(balance) },
+                { label: t("account.balance"), value: shown(balance.balance) },
+                { label: t("account.available"), value: shown(balance.available), hint: t("account.availableHint") },
+                { label: t("account.held"), value: shown(balance.held), hint: t("account.heldHint") },
+                { label: t("account.pending"), value: shown(balance.pending), hint: t("account.pendingHint") },
+                { label: t("account.expiring"), ...nextToGo(balance) },
               ]}
             />
             <History customerId={customer.id} />

@@ -8,10 +8,12 @@ import { TextField } from "../components/field"
 import { Loaded } from "../components/states"
 import { SwitchField } from "../components/switch-field"
 import { DustError, dust, errorAt, generalError, wholeNumber } from "../lib/dust"
+import { useTexts } from "../lib/texts"
 
 type Settings = DustProductSettings | null
 
 const ProductDust = ({ data: product }: DetailWidgetProps<AdminProduct>): ReactNode => {
+  const t = useTexts()
   const query = useQuery({
     queryKey: ["dust", "product", product.id],
     queryFn: () => readSettings(product.id),
@@ -21,7 +23,7 @@ const ProductDust = ({ data: product }: DetailWidgetProps<AdminProduct>): ReactN
   return (
     <Container className="divide-y p-0">
       <div className="flex items-center justify-between px-6 py-4">
-        <Heading level="h2">Dust</Heading>
+        <Heading level="h2">{t("general.dust")}</Heading>
         {query.data && <Badge settings={query.data} />}
       </div>
       <Loaded query={query}>
@@ -32,10 +34,14 @@ const ProductDust = ({ data: product }: DetailWidgetProps<AdminProduct>): ReactN
 }
 
 function Badge({ settings }: { settings: DustProductSettings }): ReactNode {
-  return settings.dust_only ? <StatusBadge color="purple">Dust only</StatusBadge> : <StatusBadge color="green">Dust or money</StatusBadge>
+  const t = useTexts()
+  return (
+    <StatusBadge color={settings.dust_only ? "purple" : "green"}>{t(settings.dust_only ? "product.only" : "product.either")}</StatusBadge>
+  )
 }
 
 function Form({ productId, settings }: { productId: string; settings: Settings }): ReactNode {
+  const t = useTexts()
   const [price, setPrice] = useState(settings?.dust_price?.toString() ?? "")
   const [dustOnly, setDustOnly] = useState(settings?.dust_only ?? false)
   const client = useQueryClient()
@@ -43,8 +49,8 @@ function Form({ productId, settings }: { productId: string; settings: Settings }
     mutationFn: () => writeSettings(productId, price, dustOnly, settings),
     onSuccess: (written) => {
       client.setQueryData(["dust", "product", productId], written)
-      if (written?.warning) toast.warning("Dust settings saved", { description: written.warning })
-      else toast.success(written ? "Dust settings saved" : "The product has no dust settings any more")
+      if (written?.warning) toast.warning(t("product.saved"), { description: written.warning })
+      else toast.success(t(written ? "product.saved" : "product.removed"))
     },
   })
   const unchanged = price === (settings?.dust_price?.toString() ?? "") && dustOnly === (settings?.dust_only ?? false)
@@ -58,27 +64,27 @@ function Form({ productId, settings }: { productId: string; settings: Settings }
     >
       {generalError(save.error) && <Alert variant="error">{generalError(save.error)}</Alert>}
       <TextField
-        label="Price in dust"
-        placeholder="Not for dust"
+        label={t("product.price")}
+        placeholder={t("product.pricePlaceholder")}
         inputMode="numeric"
-        hint="What one unit of any variant costs in dust: all variants need the same price in money. Leave it empty for a product that dust cannot buy."
+        hint={t("product.priceHint")}
         error={errorAt(save.error, "dust_price")}
         value={price}
         onChange={setPrice}
       />
       <SwitchField
-        label="For dust only"
-        hint="Money does not buy it; the checkout refuses a cart that does not pay it with dust."
+        label={t("product.onlyLabel")}
+        hint={t("product.onlyHint")}
         checked={dustOnly}
         onChange={setDustOnly}
       />
-      {settings?.mirror_error && <Alert variant="warning">Not in Medusa yet: {settings.mirror_error}</Alert>}
+      {settings?.mirror_error && <Alert variant="warning">{t("product.mirrorError", { reason: settings.mirror_error })}</Alert>}
       <div className="flex items-center justify-between">
         <Text size="xsmall" className="text-ui-fg-muted">
-          {settings && !settings.mirrored && !settings.mirror_error ? "On its way to the storefront …" : ""}
+          {settings && !settings.mirrored && !settings.mirror_error ? t("product.onItsWay") : ""}
         </Text>
         <Button size="small" type="submit" disabled={unchanged} isLoading={save.isPending}>
-          Save
+          {t("product.save")}
         </Button>
       </div>
     </form>

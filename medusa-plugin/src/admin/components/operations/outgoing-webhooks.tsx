@@ -7,7 +7,8 @@ import { moment } from "../../lib/format"
 import { useTexts } from "../../lib/texts"
 import { MoreButton, usePages } from "../page-of"
 import { Loaded, Nothing } from "../states"
-import { WebhookDrawer } from "./webhook-drawer"
+import { ReplayDrawer } from "./replay-drawer"
+import { TestWebhook, WebhookDrawer } from "./webhook-drawer"
 
 type State = DustOutgoingWebhook["state"]
 const COLORS: Record<State, ComponentProps<typeof StatusBadge>["color"]> = { waiting: "orange", delivered: "green", failed: "red" }
@@ -24,7 +25,7 @@ export function OutgoingWebhooks(): ReactNode {
         <Text size="small" className="text-ui-fg-subtle">
           {t("webhooks.intro")}
         </Text>
-        <div className="flex items-center gap-x-2">
+        <div className="flex flex-wrap items-center gap-2">
           <Select size="small" value={state} onValueChange={(chosen) => setState(chosen as State)}>
             <Select.Trigger className="w-36" aria-label={t("events.state")}>
               <Select.Value />
@@ -37,6 +38,8 @@ export function OutgoingWebhooks(): ReactNode {
               ))}
             </Select.Content>
           </Select>
+          <TestWebhook />
+          <Replay />
           <RetryFailed />
         </div>
       </div>
@@ -69,6 +72,19 @@ function useSend(path: string): { send: () => void; isPending: boolean } {
     onError: (error) => toast.error(error.message),
   })
   return { send: () => mutate(), isPending }
+}
+
+function Replay(): ReactNode {
+  const t = useTexts()
+  const [open, setOpen] = useState(false)
+  return (
+    <>
+      <Button size="small" variant="secondary" onClick={() => setOpen(true)}>
+        {t("replay.title")}
+      </Button>
+      {open && <ReplayDrawer close={() => setOpen(false)} />}
+    </>
+  )
 }
 
 function RetryFailed(): ReactNode {

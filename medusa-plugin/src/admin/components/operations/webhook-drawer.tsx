@@ -1,11 +1,13 @@
-import { Button, Drawer, Text } from "@medusajs/ui"
-import { useQuery } from "@tanstack/react-query"
+import { Button, Drawer, Text, toast } from "@medusajs/ui"
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query"
 import type { ReactNode } from "react"
 import type { DustOutgoingWebhookDetail } from "../../../types"
 import { dust } from "../../lib/dust"
 import { moment } from "../../lib/format"
 import { useTexts } from "../../lib/texts"
 import { Loaded } from "../states"
+
+const REFRESH_MS = 2_000
 
 /** One outgoing webhook: its data, and every attempt to deliver it. */
 export function WebhookDrawer({ webhookId }: { webhookId: string }): ReactNode {
@@ -29,11 +31,41 @@ export function WebhookDrawer({ webhookId }: { webhookId: string }): ReactNode {
   )
 }
 
+/** Send a test, and show what the receiver answers. */
+export function TestWebhook(): ReactNode {
+  const t = useTexts()
+  const client = useQueryClient()
+  const test = useMutation({
+    mutationFn: () => dust<{ id: string }>("/outgoing-webhooks/test", "POST"),
+    onSuccess: () => client.invalidateQueries({ queryKey: ["dust"] }),
+    onError: (error) => toast.error(error.message),
+  })
+  return (
+    <>
+      <Button size="small" variant="secondary" isLoading={test.isPending} onClick={() => test.mutate()}>
+        {t("replay.test")}
+      </Button>
+      <Drawer open={test.isSuccess} onOpenChange={() => test.reset()}>
+        <Drawer.Content>
+          <Drawer.Header>
+            <Drawer.Title>{t("replay.testTitle")}</Drawer.Title>
+          </Drawer.Header>
+          <Drawer.Body className="overflow-y-auto">{test.data && <Detail webhookId={test.data.id} />}</Drawer.Body>
+        </Drawer.Content>
+      </Drawer>
+    </>
+  )
+}
+
 /** Asked for when the drawer opens, and not before. */
 function Detail({ webhookId }: { webhookId: string }): ReactNode {
   const t = useTexts()
   const path = `/outgoing-webhooks/${webhookId}`
-  const query = useQuery({ queryKey: ["dust", path], queryFn: () => dust<DustOutgoingWebhookDetail>(path) })
+  const query = useQuery({
+    queryKey: ["dust", path],
+    queryFn: () => dust<DustOutgoingWebhookDetail>(path),
+    refetchInterval: ({ state }) => (state.data?.state === "waiting" ? REFRESH_MS : false),
+  })
   return (
     <Loaded query={query}>
       {(webhook) => (
