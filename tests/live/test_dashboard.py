@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import httpx
 import pytest
@@ -15,7 +16,7 @@ from bridge.development.demo.seed import SeededProduct
 from bridge.development.stack.processes import until
 from bridge.ids import new_id
 from tests.support.deliveries import deliver
-from tests.support.live_worlds import WEBHOOK_SECRET, World, keep
+from tests.support.live_worlds import SCREENSHOTS, WEBHOOK_SECRET, World, keep
 from tests.support.orders import event
 
 pytestmark = pytest.mark.live
@@ -37,8 +38,8 @@ def test_a_merchant_sets_a_dust_price(page: Page, world: World) -> None:
     page.goto(f"/app/products/{product.id}")
     box = widget(page)
     price, dust_only, save = (
-        box.get_by_label("Price in dust"),
-        box.get_by_label("For dust only"),
+        box.get_by_label("Price in points"),
+        box.get_by_label("For points only"),
         box.get_by_role("button", name="Save"),
     )
 
@@ -53,7 +54,7 @@ def test_a_merchant_sets_a_dust_price(page: Page, world: World) -> None:
     dust_only.click()
     save.click()
 
-    expect(box.get_by_text("Dust or money")).to_be_visible()
+    expect(box.get_by_text("Points or money")).to_be_visible()
     settings = world.bridge.ask("GET", f"/admin/dust/products/{product.id}")
     assert (settings["dust_only"], settings["dust_price"]) == (False, 250)
     assert settings["updated_by"].startswith("user_")
@@ -61,7 +62,7 @@ def test_a_merchant_sets_a_dust_price(page: Page, world: World) -> None:
 
     price.fill("")
     save.click()
-    expect(box.get_by_text("Dust or money")).to_have_count(0)
+    expect(box.get_by_text("Points or money")).to_have_count(0)
     left = world.bridge.ask("GET", "/admin/dust/products")["products"]
     assert product.id not in {each["product_id"] for each in left}
 
@@ -300,6 +301,14 @@ def test_a_merchant_retries_a_failed_event(failed_order: tuple[str, int], page: 
     customer_id, dust = failed_order
     page.get_by_role("link", name="Dust").click()
     expect(page.get_by_text("1 failed")).to_be_visible()
+    expect(page.get_by_text("Failed events: 1.")).to_be_visible()
+    world.shop.run_script(Path(__file__).with_name("send_alerts.js"))
+    page.keyboard.press("Control+n")
+    bell = page.get_by_role("dialog", name="Notifications")
+    expect(bell.get_by_text("1 event failed. Customers may miss points.").first).to_be_visible()
+    page.screenshot(path=SCREENSHOTS / "dashboard-alert.png")
+    page.keyboard.press("Escape")
+    expect(bell).to_have_count(0)
     page.get_by_role("tab", name="Events").click()
     expect(page.get_by_text("retry it once that is fixed")).to_be_visible()
     keep(page, "events-failed")
