@@ -79,8 +79,22 @@ function bindAppliedCodes(req: MedusaRequest, res: MedusaResponse, next: MedusaN
   next()
 }
 
+// Medusa checks these with its feature flag `rbac` only.
+const MAY_READ = { resource: "dust", operation: "read" }
+const MAY_UPDATE = { resource: "dust", operation: "update" }
+
 export default defineMiddlewares({
   routes: [
+    {
+      matcher: "/admin/dust/*",
+      methods: ["GET"],
+      policies: [MAY_READ],
+    },
+    {
+      matcher: "/admin/dust/*",
+      methods: ["POST", "PUT", "DELETE"],
+      policies: [MAY_UPDATE],
+    },
     {
       matcher: "/store/carts/:id/complete",
       methods: ["POST"],
