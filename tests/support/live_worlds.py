@@ -360,4 +360,5 @@ def keep(page: Page, name: str) -> None:
     page.wait_for_load_state("networkidle")
     page.screenshot(path=SCREENSHOTS / f"dashboard-{name}.png", full_page=True, animations="disabled")
     page.evaluate(axe_script().read_text())
-    assert page.evaluate(_SERIOUS_FINDINGS) == [], name
+    found = page.evaluate(_SERIOUS_FINDINGS)
+    assert found == [], f"{name}: {found}"

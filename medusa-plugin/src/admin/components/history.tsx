@@ -61,7 +61,7 @@ function Origin({ row }: { row: DustTransaction }): ReactNode {
   }
   if (row.reference_type !== "order") return null
   return (
-    <Link className="text-ui-fg-interactive txt-small" to={`/orders/${row.reference_id}`}>
+    <Link className="text-ui-fg-base underline txt-small" to={`/orders/${row.reference_id}`}>
       {t("general.order")}
     </Link>
   )

@@ -66,7 +66,7 @@ function Unpaid({ orderIds }: { orderIds: string[] }): ReactNode {
         {orderIds.map((id, index) => (
           <Fragment key={id}>
             {index > 0 && ", "}
-            <Link className="text-ui-fg-interactive" to={`/orders/${id}`}>
+            <Link className="text-ui-fg-base underline" to={`/orders/${id}`}>
               {numberOf(id)}
             </Link>
           </Fragment>

@@ -14,7 +14,7 @@ const COLORS: Record<DustRedemption["state"], ComponentProps<typeof StatusBadge>
   released: "grey",
   failed: "red",
 }
-const LINK = "text-ui-fg-interactive"
+const LINK = "text-ui-fg-base underline"
 
 export function Redemptions(): ReactNode {
   const t = useTexts()

@@ -49,7 +49,7 @@ function Merge({ merge, customerId }: { merge: DustMerge; customerId: string }):
       <div className="flex flex-col items-start gap-y-2">
         <span>
           {t(away ? "merge.away" : "merge.here", { date: moment(merge.merged_at) })}{" "}
-          <Link className="text-ui-fg-interactive" to={`/customers/${away ? merge.survivor_id : merge.customer_id}`}>
+          <Link className="text-ui-fg-base underline" to={`/customers/${away ? merge.survivor_id : merge.customer_id}`}>
             {t("merge.other")}
           </Link>
         </span>

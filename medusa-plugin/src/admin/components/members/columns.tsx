@@ -40,7 +40,7 @@ export function useMemberColumns(): DataTableColumnDef<MemberRow, any>[] {
       header: t("general.customer"),
       cell: ({ row: { original: member } }) => (
         <div className="flex flex-col py-2">
-          <Link className="text-ui-fg-interactive txt-small" to={`/customers/${member.customer_id}`}>
+          <Link className="text-ui-fg-base underline txt-small" to={`/customers/${member.customer_id}`}>
             {member.name}
           </Link>
           {member.email && member.email !== member.name && (

@@ -22,12 +22,14 @@ export function PreviewResult({ preview }: { preview: DustPreview }): ReactNode 
       <dl className="flex flex-col gap-y-1">
         {(isOfGuest(preview) ? [escrow] : rows).map(({ label, value }) => (
           <div key={label} className="flex justify-between gap-x-4">
-            <Text as="span" size="small" className="text-ui-fg-subtle">
-              {label}
-            </Text>
-            <Text as="span" size="small">
-              {value}
-            </Text>
+            <dt>
+              <Text size="small" className="text-ui-fg-subtle">
+                {label}
+              </Text>
+            </dt>
+            <dd>
+              <Text size="small">{value}</Text>
+            </dd>
           </div>
         ))}
       </dl>
