@@ -22,8 +22,6 @@ export default typescript.config(
   },
   {
     files: ["src/admin/**/*.tsx"],
-    // The form of the rules is in English.
-    ignores: ["src/admin/components/programme/**"],
     rules: {
       "no-restricted-syntax": ["error", ...literalTexts.map((selector) => ({ selector, message }))],
     },

@@ -28,7 +28,7 @@ from bridge.queue.enqueue import (
     UPKEEP_MATURE_AND_EXPIRE,
     UPKEEP_STRIP_OLD_BODIES,
 )
-from bridge.queue.heartbeats import AUDIT, EVERY_MINUTE, record_run, read_runs
+from bridge.queue.heartbeats import AUDIT, EVERY_MINUTE, read_runs, record_run
 from bridge.reports.closes import close_days as close_days_over
 from bridge.settings import get_settings
 from bridge.settlement.claims import claim_orders, claimable_by_proof

@@ -151,7 +151,9 @@ def retry_failed(connection: Connection, *, now: datetime) -> int:
 def put_test(connection: Connection, *, now: datetime) -> str:
     """Write a webhook that only tests the receiver. Returns its id. Raises `OutgoingWebhooksOff`."""
     data = {"message": "A test. It is about no customer."}
-    ids = add_webhooks(connection, [OutgoingWebhook(type=OutgoingWebhookType.TEST, customer_id=None, data=data)], now=now)
+    ids = add_webhooks(
+        connection, [OutgoingWebhook(type=OutgoingWebhookType.TEST, customer_id=None, data=data)], now=now
+    )
     if not ids:
         raise OutgoingWebhooksOff
     _end_pause(connection, now)
