@@ -1,4 +1,4 @@
-"""The plugin's tools that no shop needs (linter, type generator, axe), in the versions of its package.json."""
+"""The plugin's development tools that no shop needs (linter, type generator), in the versions of its package.json."""
 
 import fcntl
 import hashlib
@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from tests.support.built_shop import CACHE, PROJECT
 
 PLUGIN = PROJECT / "medusa-plugin"
-_TOOLS = ("@medusajs/eslint-plugin", "axe-core", "eslint", "openapi-typescript", "typescript", "typescript-eslint")
+_TOOLS = ("@medusajs/eslint-plugin", "eslint", "openapi-typescript", "typescript", "typescript-eslint")
 _SOURCES = shutil.ignore_patterns("node_modules", ".medusa")
 
 
@@ -24,11 +24,6 @@ def plugin_with_tools() -> Iterator[Path]:
     with TemporaryDirectory(dir=_installed()) as folder:
         shutil.copy(PROJECT / "openapi.json", folder)
         yield Path(shutil.copytree(PLUGIN, Path(folder) / "medusa-plugin", ignore=_SOURCES))
-
-
-def axe_script() -> Path:
-    """axe-core, which checks the accessibility of a page that it is loaded into."""
-    return _installed() / "node_modules" / "axe-core" / "axe.min.js"
 
 
 def _installed() -> Path:
