@@ -56,15 +56,15 @@ def among(column: ColumnElement[Any], values: Collection[Any]) -> ColumnElement[
     return column == any_(literal(list(values), ARRAY(column.type)))
 
 
-def _tuples(table: Table, names: tuple[str, ...], rows: Sequence[Values]) -> list[tuple[Any, ...]]:
-    documents = {name for name in names if isinstance(table.c[name].type, JSONB)}
-    if not documents:
-        return [tuple(row.values()) for row in rows]
-    return [tuple(json.dumps(row[name]) if name in documents else row[name] for name in names) for row in rows]
-
-
 def _arrays(table: Table, names: tuple[str, ...], rows: Sequence[Values]) -> tuple[list[Any], ...]:
-    return tuple(list(column) for column in zip(*_tuples(table, names, rows), strict=True))
+    return tuple(
+        [_json(row[name]) for row in rows] if isinstance(table.c[name].type, JSONB) else [row[name] for row in rows]
+        for name in names
+    )
+
+
+def _json(value: Any) -> str | None:
+    return None if value is None else json.dumps(value)
 
 
 @cache

@@ -76,15 +76,15 @@ class EventOrigin:
     quiet: bool
 
 
-def needs_medusa(connection: Connection, event: Event) -> bool:
-    """Whether processing a customer event requires a call to Medusa."""
+def needs_medusa(connection: Connection, type_: str, subject: str | None) -> bool:
+    """Whether processing an event of this type requires a call to Medusa for the customer."""
     programme = current_version(connection).programme
-    match event.type:
+    match type_:
         case "customer.created":
             return programme.looks_at_accounts
         case "customer.updated":
             claims = programme.guests.claim is not GuestClaim.TRANSFER
-            return claims or is_seen(connection, CustomerId(str(event.subject)), has_account=False)
+            return claims or is_seen(connection, CustomerId(str(subject)), has_account=False)
         case _:
             return False
 
@@ -95,7 +95,7 @@ def read_customer_of(event: Event, medusa: Medusa | None = None) -> MedusaCustom
     Raises `MedusaAway`.
     """
     with transaction() as connection:
-        if not needs_medusa(connection, event):
+        if not needs_medusa(connection, event.type, event.subject):
             return None
     try:
         customer = (medusa or get_medusa()).customer(CustomerId(str(event.subject)))
@@ -147,7 +147,7 @@ def apply_customer_event(
         erase_customer(connection, customer_id, actor="medusa", now=now())
         return "The customer was forgotten; the books stay."
     if customer is None:
-        if needs_medusa(connection, event):
+        if needs_medusa(connection, event.type, event.subject):
             return f"Medusa has no customer {customer_id}: nothing follows."
         return "Nothing follows from it for the ledger."
     if customer.account is None:

@@ -12,7 +12,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints, Va
 
 from bridge.errors import InvalidInput
 from bridge.ids import ID_PATTERN
-from bridge.medusa.orders import Order, OrderDetail, UnreadableOrder, read_order
+from bridge.medusa.order_shapes import OrderShape
+from bridge.medusa.orders import Order, OrderDetail, UnreadableOrder, order_of, read_order
 from bridge.settlement.facts import MAX_CLOCK_SKEW
 
 
@@ -47,6 +48,12 @@ EVENT_TYPES: Mapping[str, About] = {
 }
 """The event types that have an effect. All other types are stored and ignored."""
 
+
+def concerns_order(type_: str) -> bool:
+    """Whether an order must be settled: events of this type are about an order or about a payment."""
+    return EVENT_TYPES.get(type_) in {About.ORDER, About.PAYMENT}
+
+
 # Metric label for all other types. The sender chooses the type, so there could be any number of labels.
 _OTHER = "other"
 
@@ -78,8 +85,7 @@ class Event:
 
     @property
     def concerns_order(self) -> bool:
-        """Whether an order must be settled: the event is about an order or about a payment."""
-        return self.about in {About.ORDER, About.PAYMENT}
+        return concerns_order(self.type)
 
     @property
     def codes(self) -> list[str]:
@@ -99,6 +105,10 @@ class Event:
             order = read_order(document)
         except UnreadableOrder:
             return None
+        return self.usable(order, needs=needs, now=now)
+
+    def usable(self, order: Order, *, needs: frozenset[OrderDetail], now: datetime) -> Order | None:
+        """The order of the event's data, correctly dated; None if settlement cannot use it."""
         is_another = self.about is About.ORDER and order.id != self.subject
         is_future = max(order.placed_at, order.updated_at) > now + MAX_CLOCK_SKEW
         return None if is_another or is_future or not needs <= order.knows else self.date_order(order)
@@ -125,6 +135,14 @@ class _Envelope(BaseModel):
     type: _Name
     timestamp: AwareDatetime
     data: dict[str, Any]
+
+
+class _StoredData(BaseModel):
+    order: OrderShape
+
+
+class _StoredBody(BaseModel):
+    data: _StoredData
 
 
 class _Subject(BaseModel):
@@ -175,22 +193,32 @@ def _malformed(error: ValidationError, *parents: str) -> MalformedEvent:
     return MalformedEvent(f"{field}: {first['msg']}", field=field)
 
 
-def read_stored_event(body: bytes, *, type: str, event_at: datetime, subject: str | None) -> Event:
-    """Parse a stored event. Its row has what `read_event` found when it was received, so only `data` is read again.
+def read_stored_order(
+    body: bytes, *, type: str, event_at: datetime, subject: str | None, needs: frozenset[OrderDetail], now: datetime
+) -> Order | None:
+    """The order in a stored event's body, under the conditions of `Event.snapshot`.
 
-    Raises `MalformedEvent`.
+    The JSON is read straight into the order's shape, which takes a third of the time that `read_event` needs.
     """
-    document = _read_json(body)
-    data = document.get("data") if isinstance(document, dict) else None
-    if not isinstance(data, dict):
-        raise MalformedEvent("data: it must be an object", field="data")
-    return Event(type=type, event_at=event_at, subject=subject, data=data)
+    try:
+        order = _StoredBody.model_validate_json(body).data.order
+    except ValidationError:
+        return None
+    event = Event(type=type, event_at=event_at, subject=subject, data={})
+    return event.usable(order_of(order), needs=needs, now=now)
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+_JSON = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse_constant)
 
 
 def _read_json(body: bytes) -> Any:
     """Parse JSON with numbers as exact decimals. Raises `MalformedEvent`."""
     try:
-        return json.loads(body, parse_float=Decimal, parse_constant=_refuse_constant)
+        return _JSON.decode(body.decode())
     except (ValueError, ArithmeticError, RecursionError) as error:
         # ArithmeticError: a number outside the range of Decimal.
         raise MalformedEvent("The body is not JSON (or too deeply nested).") from error
@@ -203,10 +231,6 @@ def _snapshot_id(data: Mapping[str, Any]) -> str | None:
     return (
         found if isinstance(found, str) and 0 < len(found) <= 255 and found.isascii() and found.isprintable() else None
     )
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
 
 
 def strip_to_ids(body: bytes) -> bytes:

@@ -20,7 +20,7 @@ from bridge.db.bulk import among
 from bridge.errors import Unavailable
 from bridge.ids import OrderId
 from bridge.inbox.customers import needs_medusa
-from bridge.inbox.events import MalformedEvent, metric_label, read_stored_event
+from bridge.inbox.events import concerns_order, metric_label, read_stored_order
 from bridge.inbox.process_one import ProcessedEvent, describe, mark_handled, process_without_medusa
 from bridge.inbox.tables import QUIET_SOURCE, EventState, webhook_event
 from bridge.medusa.orders import Order
@@ -162,18 +162,17 @@ def _read_events(connection: Connection, rows: Sequence[Row[Any]]) -> _SortedEve
     needs = current_version(connection).programme.looks_at
     work, moment = _SortedEvents(orders={}, one_by_one=[], own_task=[]), now()
     for row in rows:
-        try:
-            event = read_stored_event(row.payload, type=row.type, event_at=row.event_at, subject=row.subject)
-        except MalformedEvent:
-            work.own_task.append(row.id)
+        if not concerns_order(row.type):
+            own_task = needs_medusa(connection, row.type, row.subject)
+            (work.own_task if own_task else work.one_by_one).append(row.id)
             continue
-        order = event.snapshot(needs=needs, now=moment) if event.concerns_order else None
-        if order is not None:
-            work.orders[row.id] = order
-        elif event.concerns_order or needs_medusa(connection, event):
+        order = read_stored_order(
+            row.payload, type=row.type, event_at=row.event_at, subject=row.subject, needs=needs, now=moment
+        )
+        if order is None:
             work.own_task.append(row.id)
         else:
-            work.one_by_one.append(row.id)
+            work.orders[row.id] = order
     return work
 
 

@@ -1,5 +1,6 @@
 """How much of an order has been paid, by Medusa's amounts."""
 
+from dataclasses import dataclass
 from decimal import Decimal
 
 from bridge.medusa.currencies import amount_to_pay
@@ -11,28 +12,43 @@ _CAPTURED = {"captured", "partially_refunded", "refunded"}
 _CENT = Decimal("0.01")
 
 
-def is_paid(order: OrderShape, swapped: frozenset[str]) -> bool:
-    """Whether the order is paid, by its amounts.
+@dataclass(frozen=True, kw_only=True)
+class OrderPayment:
+    """What was paid of an order, by its amounts.
 
-    `payment_status` is not used: it is `refunded` for an order of which a part was captured and refunded. `swapped` are
-    the lines that a claim or an exchange added.
+    `payment_status` is not used where there are amounts: it is `refunded` for an order of which a part was captured and
+    refunded.
     """
-    paid = captured(order)
-    # An order that costs nothing never has a payment.
-    costs_nothing = amount_to_pay(order.total, order.currency_code) <= 0
-    return costs_nothing or (paid > 0 and paid + _CENT >= _to_capture(order, swapped))
+
+    captured: Decimal
+    """The sum ever captured, whether or not it was refunded later."""
+    to_capture: Decimal
+    """The sum to capture in total; above 0 unless the order costs nothing."""
+    costs_nothing: bool
+
+    @property
+    def paid(self) -> bool:
+        # An order that costs nothing never has a payment.
+        return self.costs_nothing or (self.captured > 0 and self.captured + _CENT >= self.to_capture)
+
+    @property
+    def share(self) -> Decimal:
+        """The captured share of what the order costs, 0 to 1."""
+        if self.paid:
+            return Decimal(1)
+        return self.captured / self.to_capture if self.captured > 0 else Decimal(0)
 
 
-def paid_share(order: OrderShape, swapped: frozenset[str]) -> Decimal:
-    """Return the captured share of what the order costs, 0 to 1."""
-    if is_paid(order, swapped):
-        return Decimal(1)
-    paid = captured(order)
-    return paid / _to_capture(order, swapped) if paid > 0 else Decimal(0)
+def read_payment(order: OrderShape, swapped: frozenset[str]) -> OrderPayment:
+    """Return what was paid. `swapped` are the lines that a claim or an exchange added."""
+    return OrderPayment(
+        captured=_captured(order),
+        to_capture=_to_capture(order, swapped),
+        costs_nothing=amount_to_pay(order.total, order.currency_code) <= 0,
+    )
 
 
-def captured(order: OrderShape) -> Decimal:
-    """Return the sum ever captured, whether or not it was refunded later."""
+def _captured(order: OrderShape) -> Decimal:
     amounts = [each.captured_amount or Decimal(0) for each in order.payment_collections or ()]
     paid = max(order.summary.paid_total if order.summary else Decimal(0), sum(amounts, Decimal(0)))
     if paid or order.payment_status not in _CAPTURED:
@@ -45,10 +61,7 @@ def captured(order: OrderShape) -> Decimal:
 
 
 def _to_capture(order: OrderShape, swapped: frozenset[str]) -> Decimal:
-    """Return the sum to capture in total; above 0 unless the order costs nothing.
-
-    A refund without a return is a credit line that lowers the total. The money had been captured before.
-    """
+    # A refund without a return is a credit line that lowers the total. The money had been captured before.
     given_back = order.summary.refunded_total if order.summary else Decimal(0)
     later = sum((item.total for item in order.items if item.id in swapped), Decimal(0))
     return order.total + min(order.credit_line_total, given_back) - later

@@ -15,7 +15,7 @@ from bridge.ids import CustomerId, OrderId
 from bridge.medusa.currencies import amount_to_pay
 from bridge.medusa.exchanges import KeptShares, kept_shares
 from bridge.medusa.order_credit import split_credit
-from bridge.medusa.order_payment import captured, is_paid, paid_share
+from bridge.medusa.order_payment import read_payment
 from bridge.medusa.order_shapes import AdjustmentShape, ItemShape, OrderShape, ShippingMethodShape, category_ids
 
 _COMPLETED = {"completed", "archived"}
@@ -148,7 +148,13 @@ def read_order(document: Mapping[str, Any]) -> Order:
         raise UnreadableOrder(
             f"The order cannot be read: {fields} missing, of the wrong kind or out of range."
         ) from error
+    return order_of(order)
+
+
+def order_of(order: OrderShape) -> Order:
+    """Return the order that Medusa's JSON describes."""
     swapped = _swapped_in(order)
+    payment = read_payment(order, swapped)
     refunded, paid_with_credit = split_credit(order)
     shipping_net, shipping_gross = _shipping(order)
     return Order(
@@ -165,9 +171,9 @@ def read_order(document: Mapping[str, Any]) -> Order:
         is_draft=order.is_draft_order,
         # A cancel leaves the totals as they were, so only these two fields show it.
         canceled=order.status == "canceled" or order.canceled_at is not None,
-        paid=is_paid(order, swapped),
-        free=amount_to_pay(order.total, order.currency_code) <= 0 and not captured(order),
-        paid_share=paid_share(order, swapped),
+        paid=payment.paid,
+        free=payment.costs_nothing and not payment.captured,
+        paid_share=payment.share,
         completed=order.status in _COMPLETED,
         lines=tuple(_line(item, swapped_in=item.id in swapped) for item in order.items),
         shipping_uses=tuple(_shipping_uses(order)),
