@@ -19,6 +19,7 @@ from bridge.queue.enqueue import INBOX_HANDLE
 from tests.support.clock import moved
 from tests.support.orders import event, order, order_event
 from workers import inbox
+from workers.app import app
 
 
 def keep(event_id: str, body: bytes) -> None:
@@ -92,6 +93,8 @@ def test_an_event_that_waits_is_left_to_the_sweep_when_the_broker_is_away(monkey
 )
 def test_only_what_the_event_may_have_done_parks_it(ended_by: Exception, state: str) -> None:
     keep("msg_1", order_event(order()))
+    # Connects the signals of tasks, as the start of a worker does.
+    app.finalize()
     # As Celery says it when the note of a task's end or of its retry cannot be written to Redis.
     signals.task_failure.send(sender=inbox.handle, task_id="1", exception=ended_by, args=("msg_1",), kwargs={})
     with transaction() as connection:
