@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
 
 from bridge.ledger.postings import MAX_DUST
-from bridge.programme.earning import Earning, LineTerms
+from bridge.programme.earning import SHIPPING, Earning, LineTerms
 
-RATE, FIXED, SHIPPING, LIMIT = "rate", "fixed points", "shipping", "limit"
+RATE, FIXED, LIMIT = "rate", "fixed points", "limit"
 
 
 @dataclass(frozen=True, kw_only=True)

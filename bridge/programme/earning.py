@@ -32,6 +32,9 @@ from bridge.programme.fields import (
 )
 from bridge.programme.limits import Limits
 
+SHIPPING = "shipping"
+"""In place of a line's id: what shipping earns."""
+
 
 class Rounding(StrEnum):
     FLOOR = "floor"
@@ -208,8 +211,8 @@ class EarningLine:
 class Earning:
     """What an order earns.
 
-    `dust` is the sum in whole points, `lines` are the exact shares before rounding. `why` is set if the sum is 0 or
-    limited.
+    `dust` is the sum in whole points, `lines` are the exact shares before rounding, by line id or `SHIPPING`. `why` is
+    set if the sum is 0 or limited.
     """
 
     dust: int
@@ -243,7 +246,7 @@ def earning(
         if line.id not in without and not line.terms.excluded
     }
     if rules.basis.include_shipping:
-        shares["shipping"] = _amount(rules, shipping_net, shipping_gross) * rate * factor
+        shares[SHIPPING] = _amount(rules, shipping_net, shipping_gross) * rate * factor
     # More than anybody can have is not computed exactly: it would have too many digits.
     exact = min(sum(shares.values(), Decimal(0)), Decimal(MAX_DUST + 1)).quantize(MILLIONTH)
     dust = int(exact.to_integral_value(_DECIMAL_ROUNDING[rules.rounding]))

@@ -32,7 +32,7 @@ def terms_of_lines(order: Order, known: Mapping[str, Mapping[str, Any]], rules: 
     Later changes of a product's categories or of the customer's groups do not affect an old order.
     """
     return {
-        line.id: _read_terms(known.get(line.id, {})) or line_terms(rules, _traits(line, order), moment=order.placed_at)
+        line.id: read_terms(known.get(line.id, {})) or line_terms(rules, _traits(line, order), moment=order.placed_at)
         for line in order.lines
     }
 
@@ -154,7 +154,7 @@ def _note_terms(terms: LineTerms) -> dict[str, Any]:
     return note
 
 
-def _read_terms(note: Mapping[str, Any]) -> LineTerms | None:
+def read_terms(note: Mapping[str, Any]) -> LineTerms | None:
     """Return a line's stored terms; None if it was not settled yet, or was settled before terms were stored."""
     if "factor" not in note:
         return None

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, func, select
@@ -13,7 +14,11 @@ from bridge.ids import CustomerId, OrderId
 from bridge.ledger.customer_statement import EntryState
 from bridge.ledger.postings import Kind
 from bridge.ledger.tables import dust_lot, dust_transaction
-from bridge.redemptions.tables import dust_redemption_code
+from bridge.programme.breakdown import RulePart, break_down
+from bridge.programme.earning import SHIPPING, Earning
+from bridge.programme.spending import dust_for_value
+from bridge.redemptions.tables import dust_redemption, dust_redemption_code
+from bridge.settlement.lines import read_first_uses, read_terms
 from bridge.settlement.tables import order_settlement
 
 
@@ -36,6 +41,14 @@ class OrderNotSettled(NotFound):
 
 
 @dataclass(frozen=True, kw_only=True)
+class LinePoints:
+    """Points that paid for units of a line."""
+
+    line_item_id: str
+    dust: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class OrderPoints:
     """What one order did to its customer's points. All figures are 0 or more."""
 
@@ -45,6 +58,8 @@ class OrderPoints:
     order_number: str | None
     earned: int
     """What the customer has from it now, pending points included."""
+    breakdown: tuple[RulePart, ...]
+    """`earned` by the rules that give it; empty if rules do not explain all of it."""
     pending: int
     """The part of `earned` that has not matured."""
     matures_at: datetime | None
@@ -53,6 +68,8 @@ class OrderPoints:
     """What it had earned before, and what was taken back when it was canceled, returned or changed."""
     spent: int
     """What was spent on it, before anything was given back."""
+    spent_on_lines: tuple[LinePoints, ...]
+    """The part of `spent` that paid for units of products, as the order was placed."""
     given_back: int
     """The part of `spent` that was given back when it was canceled, returned or changed."""
     waits: bool
@@ -74,6 +91,20 @@ def read_order_points(connection: Connection, customer_id: CustomerId, order_id:
     if row is None:
         raise OrderNotFound
     return _order_points(connection, row)
+
+
+def read_points_of_orders(
+    connection: Connection, customer_id: CustomerId, order_ids: Collection[OrderId]
+) -> list[OrderPoints]:
+    """Return what these orders of the customer did to their points, newest first. Others are left out."""
+    order = order_settlement.c
+    query = (
+        select(order_settlement)
+        .where(among(order.order_id, list(order_ids)), order.customer_id == customer_id)
+        .where(order.facts_version.is_not(None))
+        .order_by(order.placed_at.desc(), order.order_id.desc())
+    )
+    return [_order_points(connection, row) for row in connection.execute(query).all()]
 
 
 def read_any_order_points(connection: Connection, order_id: OrderId) -> OrderPoints:
@@ -105,16 +136,48 @@ def _order_points(connection: Connection, row: Row[Any]) -> OrderPoints:
         customer_id=customer_id,
         order_number=row.order_number,
         earned=row.booked,
+        breakdown=_breakdown(row),
         pending=int(pending.amount),
         matures_at=pending.matures_at,
         taken_back=row.taken_back,
         spent=spent,
+        spent_on_lines=_spent_on_lines(connection, row),
         given_back=given_back,
         waits=not (row.earning_due or row.facts_canceled or row.gone),
         placed_at=row.placed_at,
         escrow=row.escrowed,
         note=row.note,
     )
+
+
+def _breakdown(row: Row[Any]) -> tuple[RulePart, ...]:
+    # Points that a former owner keeps, or that could not be taken back, come from no rule.
+    if not row.booked or row.waived or row.former_share is not None:
+        return ()
+    terms = {line_id: found for line_id, note in row.lines.items() if (found := read_terms(note))}
+    shares = {line_id: Decimal(note["share"]) for line_id, note in row.lines.items()}
+    if row.shipping_share is not None:
+        shares[SHIPPING] = row.shipping_share
+    return break_down(Earning(dust=row.booked, lines=shares), terms, tier=row.tier)
+
+
+def _spent_on_lines(connection: Connection, row: Row[Any]) -> tuple[LinePoints, ...]:
+    uses, codes = read_first_uses(row.lines), dust_redemption_code.c
+    if not uses:
+        return ()
+    query = (
+        select(codes.code, codes.dust, codes.quantity)
+        .join(dust_redemption, dust_redemption.c.id == codes.redemption_id)
+        .where(among(codes.code, list(uses)), codes.order_id == row.order_id, codes.product_id.is_not(None))
+        .where(dust_redemption.c.customer_id == row.customer_id)
+    )
+    spent: dict[str, int] = {}
+    for code in connection.execute(query.order_by(codes.code)):
+        for line_id, use in uses[code.code].items():
+            dust = dust_for_value(Decimal(code.dust) / code.quantity, use.units)
+            if dust:
+                spent[line_id] = spent.get(line_id, 0) + dust
+    return tuple(LinePoints(line_item_id=line_id, dust=dust) for line_id, dust in spent.items())
 
 
 def spending_on(order_id: OrderId) -> ColumnElement[bool]:

@@ -72,6 +72,8 @@ order_settlement = Table(
     # By line id: its exact share before rounding, whether it is dust-only (then it never earns), and the rules' terms
     # at its first settlement: `factor`, and if set `multipliers` (names), `fixed` (points per unit) and `excluded`.
     Column("lines", JSONB, nullable=False, server_default="{}"),
+    # Its shipping's exact share before rounding; null if shipping earns nothing.
+    Column("shipping_share", Numeric),
     # It has a dust-only product that points have not paid: placed by the merchant, past the checkout's guard.
     Column("unpaid_dust_only", Boolean, nullable=False, server_default="false"),
     # A payment would change something, but moves neither the order's version nor its `updated_at`, so the poll asks for

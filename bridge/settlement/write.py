@@ -16,6 +16,7 @@ from bridge.ledger.postings import Posting
 from bridge.ledger.store import open_accounts, save, spent_lots, taken_lots
 from bridge.medusa.currencies import amount_to_pay
 from bridge.observability.tracing import span
+from bridge.programme.earning import SHIPPING
 from bridge.redemptions.capture import book_use, first_uses, report_second_use
 from bridge.redemptions.tables import RedemptionState
 from bridge.settlement.booking import Booking
@@ -315,6 +316,7 @@ def _row(settled: OrderPlan, *, quiet: Collection[str], now: datetime) -> dict[s
         "tier": None if order.is_draft else settled.tier,
         "escrowed": settled.escrowed,
         "lines": _lines(settled),
+        "shipping_share": settled.earned.lines.get(SHIPPING),
         "unpaid_dust_only": _has_unpaid_dust_only(settled),
         "awaits_payment": settled.awaits_payment,
         "unpaid": loaded.unpaid,

@@ -124,6 +124,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/store/dust/orders": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Own Orders
+         * @description Return what these orders of the customer have earned, spent and given back, newest first.
+         *
+         *     Orders of others, and those that are not settled yet, are left out.
+         */
+        get: operations["list_own_orders"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/store/dust/orders/{order_id}": {
         parameters: {
             query?: never;
@@ -2868,6 +2890,16 @@ export interface components {
             /** @description Maximum points earned by all orders that a customer places within a number of days */
             per_customer?: components["schemas"]["WindowLimit"] | null;
         };
+        /**
+         * LinePointsResponse
+         * @description Points that paid for units of a line.
+         */
+        LinePointsResponse: {
+            /** Line Item Id */
+            line_item_id: string;
+            /** Dust */
+            dust: number;
+        };
         /** Live */
         Live: {
             /**
@@ -3090,6 +3122,11 @@ export interface components {
              */
             earned: number;
             /**
+             * Breakdown
+             * @description These points by the rules that give them; empty if rules do not explain all of them
+             */
+            breakdown: components["schemas"]["RulePartResponse"][];
+            /**
              * Pending
              * @description The part of earned that cannot be spent yet
              */
@@ -3109,6 +3146,11 @@ export interface components {
              * @description Points that were spent on it
              */
             spent: number;
+            /**
+             * Spent On Lines
+             * @description The part of spent that paid for units of products, as the order was placed
+             */
+            spent_on_lines: components["schemas"]["LinePointsResponse"][];
             /**
              * Given Back
              * @description The part of spent that a cancel, a return or a change gave back
@@ -3318,6 +3360,11 @@ export interface components {
              */
             unpaid_orders: string[];
         };
+        /** OwnOrderList */
+        OwnOrderList: {
+            /** Orders */
+            orders: components["schemas"]["OwnOrderResponse"][];
+        };
         /**
          * OwnOrderResponse
          * @description What an order did to the customer's points, in whole points.
@@ -3338,6 +3385,11 @@ export interface components {
              */
             earned: number;
             /**
+             * Breakdown
+             * @description These points by the rules that give them; empty if rules do not explain all of them
+             */
+            breakdown: components["schemas"]["RulePartResponse"][];
+            /**
              * Pending
              * @description The part of earned that cannot be spent yet
              */
@@ -3357,6 +3409,11 @@ export interface components {
              * @description Points that were spent on it
              */
             spent: number;
+            /**
+             * Spent On Lines
+             * @description The part of spent that paid for units of products, as the order was placed
+             */
+            spent_on_lines: components["schemas"]["LinePointsResponse"][];
             /**
              * Given Back
              * @description The part of spent that a cancel, a return or a change gave back
@@ -5315,6 +5372,55 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["OwnTransactionList"];
+                };
+            };
+            /** @description Not authenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid input */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_own_orders: {
+        parameters: {
+            query: {
+                order_id: string[];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OwnOrderList"];
                 };
             };
             /** @description Not authenticated */

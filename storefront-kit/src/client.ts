@@ -56,6 +56,8 @@ export interface DustClient {
   points(): Promise<DustResult<number>>
   transactions(page?: { cursor?: string; limit?: number }): Promise<DustResult<Transactions>>
   order(id: string): Promise<DustResult<OrderPoints>>
+  /** Up to 50 orders in one call, newest first. Those that Dust does not know yet are left out. */
+  orders(ids: string[]): Promise<DustResult<OrderPoints[]>>
   /** A customer's quote; a guest's without a token. */
   quote(cartId: string): Promise<DustResult<Quote>>
   /**
@@ -199,6 +201,13 @@ export function createDustClient(config: DustClientConfig): DustClient {
     order(id) {
       const path = "/store/dust/orders/{order_id}"
       return read(path, (api, options) => api.GET(path, { ...options, params: { path: { order_id: id } } }))
+    },
+
+    async orders(ids) {
+      if (!ids.length) return { data: [] }
+      const path = "/store/dust/orders"
+      const found = await read(path, (api, options) => api.GET(path, { ...options, params: { query: { order_id: ids } } }))
+      return mapped(found, ({ orders }) => orders)
     },
 
     async quote(cartId) {

@@ -23,6 +23,14 @@ test("a customer's balance is read with the customer's token and the publishable
   })
 })
 
+test("several orders are read with one request, and none without one", async () => {
+  const { client, requests } = await serving(() => ({ json: { orders: [] } }))
+
+  expect(await client.orders([])).toEqual({ data: [] })
+  expect(await client.orders(["order_1", "order_2"])).toEqual({ data: [] })
+  expect(requests.map(({ url }) => url)).toEqual(["/store/dust/orders?order_id=order_1&order_id=order_2"])
+})
+
 test("the token may come from a function, which is called for each request", async () => {
   const tokens = ["first", "second"]
   const { client, requests } = await serving(() => ({ json: BALANCE }), { token: async () => tokens.shift() })
@@ -280,6 +288,7 @@ test("the client has every call of the Store API", async () => {
   await client.points()
   await client.transactions()
   await client.order("{order_id}")
+  await client.orders(["order_1"])
   await client.quote("cart_1")
   await guest.quote("cart_1")
   await client.redeem({ cart_id: "cart_1", dust: 1 }, "key")

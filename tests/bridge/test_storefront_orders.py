@@ -4,6 +4,7 @@ import re
 from datetime import timedelta
 from typing import Any
 
+import httpx
 import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import text
@@ -180,10 +181,12 @@ def test_an_order_shows_what_it_earned(api: TestClient) -> None:
         "order_number": "7",
         "state": "pending",
         "earned": 30,
+        "breakdown": [{"rule": "rate", "dust": 30}],
         "pending": 30,
         "matures_at": matures_at,
         "taken_back": 0,
         "spent": 0,
+        "spent_on_lines": [],
         "given_back": 0,
         "placed_at": placed.isoformat().replace("+00:00", "Z"),
     }
@@ -212,6 +215,71 @@ def test_an_order_shows_what_was_spent_on_it_and_given_back(api: TestClient, med
     found = order_points(api, "order_12")
     assert (found["earned"], found["taken_back"], found["spent"], found["given_back"]) == (0, 15, 500, 500)
     assert found["state"] == "booked"
+
+
+def rules_of(api: TestClient, order_id: str) -> dict[str, int]:
+    found = order_points(api, order_id)
+    rules = {part["rule"]: part["dust"] for part in found["breakdown"]}
+    assert sum(rules.values()) == (found["earned"] if rules else 0)
+    return rules
+
+
+def test_an_order_shows_by_which_rules_it_earned(api: TestClient) -> None:
+    set_rules(
+        earn={
+            "rates": {"eur": "1"},
+            "basis": {"include_shipping": True},
+            "multipliers": [{"name": "sale", "factor": "3", "category_ids": ["pcat_sale"]}],
+            "limits": {"per_day": 100},
+        },
+        tiers={"basis": "earned", "levels": [{"name": "gold", "from": "0", "factor": "2"}]},
+    )
+    lines = [line("ordli_1", price=10, categories=("pcat_sale",), quantity=2), line("ordli_2", price=5)]
+    settle(order("order_7", lines=lines, shipping=4, placed=now()))
+    assert rules_of(api, "order_7") == {"rate": 25, "sale": 40, "shipping": 4, "gold": 69, "limit": -38}
+    returned = [line("ordli_1", price=10, categories=("pcat_sale",), quantity=2, returned=2), lines[1]]
+    settle(order("order_7", lines=returned, shipping=4, placed=now(), version=2))
+    assert rules_of(api, "order_7") == {"rate": 5, "shipping": 4, "gold": 9}
+
+
+def test_points_that_no_rule_gives_have_no_rules(api: TestClient, medusa: FakeMedusa) -> None:
+    set_rules(earn={"rates": {"eur": "1"}}, reversal={"negative_balance": "within_balance"})
+    settle(numbered(7, price=1000))
+    code = redeemed(api, FIVE_EUR)["code"]
+    settle(numbered(8, lines=[line(price=20, discount=5, code=code)]))
+    settle(numbered(7, version=2, status="canceled", lines=[line(price=1000)]))
+    # All but the points that were spent could be taken back.
+    assert order_points(api, "order_7")["earned"] == 500 - 15
+    assert rules_of(api, "order_7") == {}
+
+
+def test_an_order_shows_which_lines_points_paid(api: TestClient, medusa: FakeMedusa) -> None:
+    give(1500)
+    medusa.add_product("prod_mug", 15)
+    api.put("/admin/dust/products/prod_mug", json={"dust_only": True, "dust_price": 300}, headers=tokens.admin())
+    code = redeemed(api, {"items": [{"product_id": "prod_mug", "quantity": 3}]})["code"]
+    mug = {"product_id": "prod_mug", "price": 15, "code": code}
+    settle(numbered(12, lines=[line("ordli_1", price=20), line("ordli_2", quantity=2, discount=30, **mug)]))
+    paid = [{"line_item_id": "ordli_2", "dust": 600}]
+    found = order_points(api, "order_12")
+    assert (found["spent"], found["spent_on_lines"]) == (600, paid)
+    returned = line("ordli_2", quantity=2, returned=1, discount=30, **mug)
+    settle(numbered(12, version=2, lines=[line("ordli_1", price=20), returned]))
+    found = order_points(api, "order_12")
+    assert (found["spent"], found["given_back"], found["spent_on_lines"]) == (600, 300, paid)
+
+
+def test_several_orders_are_read_at_once(api: TestClient) -> None:
+    settle(numbered(7), numbered(8, placed=now() - timedelta(days=1)), numbered(9, customer_id="cus_2"))
+
+    def ask(*numbers: int) -> httpx.Response:
+        params = {"order_id": [f"order_{number}" for number in numbers]}
+        return api.get("/store/dust/orders", params=params, headers=tokens.customer())
+
+    found = ask(8, 7, 9, 10)
+    assert found.json()["orders"] == [order_points(api, "order_7"), order_points(api, "order_8")]
+    assert found.headers["cache-control"] == "private, no-store"
+    assert (ask().status_code, ask(*range(51)).status_code) == (422, 422)
 
 
 def test_an_order_of_another_customer_is_not_found(api: TestClient) -> None:

@@ -16,7 +16,7 @@ from bridge.db import transaction
 from bridge.http.auth import Customer
 from bridge.http.medusa_threads import FOR_CUSTOMERS, FOR_GUESTS
 from bridge.http.problems import describe_problems
-from bridge.http.schemas import Body, Id
+from bridge.http.schemas import Body, FromAttributes, Id
 from bridge.ids import CustomerId, OrderId, ProductId
 from bridge.ledger.store import read_spendable
 from bridge.medusa.amounts import PositiveNumber
@@ -78,7 +78,7 @@ class PricedItem(BaseModel):
     dust: int
 
 
-class RulePartResponse(BaseModel):
+class RulePartResponse(FromAttributes):
     """The points that one rule gives; negative for a limit."""
 
     rule: str = Field(

@@ -157,10 +157,15 @@ export const ORDER: OrderPoints = {
   order_number: "1001",
   state: "booked",
   earned: 45,
+  breakdown: [
+    { rule: "rate", dust: 30 },
+    { rule: "double week", dust: 15 },
+  ],
   pending: 0,
   matures_at: null,
   taken_back: 0,
   spent: 500,
+  spent_on_lines: [],
   given_back: 0,
   placed_at: "2026-11-25T11:59:00Z",
 }

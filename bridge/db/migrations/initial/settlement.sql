@@ -27,6 +27,7 @@ CREATE TABLE order_settlement (
     tier jsonb,
     escrowed bigint NOT NULL DEFAULT 0,
     lines jsonb NOT NULL DEFAULT '{}',
+    shipping_share numeric,
     unpaid_dust_only boolean NOT NULL DEFAULT false,
     awaits_payment boolean NOT NULL DEFAULT false,
     unpaid boolean NOT NULL DEFAULT false,

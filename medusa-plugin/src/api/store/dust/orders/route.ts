@@ -1,0 +1,1 @@
+export { forwardAsCustomer as GET } from "../../../forward"
