@@ -2,7 +2,7 @@
 
 import { createContext, useContext } from "react"
 import type { DustActions } from "../actions.js"
-import type { CartRedemption, DustResult, Forecast, ForecastItem, Products, Programme, Redemption } from "../types.js"
+import type { CartRedemption, DustError, DustResult, Forecast, ForecastItem, Products, Programme, Redemption } from "../types.js"
 import type { Store } from "./store.js"
 import type { Texts } from "./texts.js"
 
@@ -25,8 +25,8 @@ export interface DustContextValue {
   redeem(request: CartRedemption): Promise<DustResult<Redemption>>
   forecastItem(item: ForecastItem): Promise<DustResult<Forecast["items"][number]>>
   productPrice(id: string): Promise<DustResult<Products[string] | null>>
-  /** Tell the shop that the cart has changed, and load again what is shown. */
-  refresh(): Promise<void>
+  /** Tell the shop that the cart has changed, and load again what is shown. `error` is what the change ended with. */
+  refresh(error?: DustError): Promise<void>
 }
 
 export const DustContext = createContext<DustContextValue | undefined>(undefined)

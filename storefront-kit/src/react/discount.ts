@@ -1,7 +1,7 @@
 import type { CustomerQuote, Programme } from "../types.js"
 
 /** What points take off: `value` in major units, and the `points` that this takes, which may be fewer. */
-export interface Discount {
+interface Discount {
   points: number
   value: number
 }

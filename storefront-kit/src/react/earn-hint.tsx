@@ -11,7 +11,7 @@ export type EarnHintProps =
   | { points: number }
   /** A product with the price shown for one unit. All hints of a page are asked for in one call. */
   | { productId: string; amount: number | string; quantity?: number }
-  /** The shopper's cart. `version` changes with it, such as `cart.updated_at`. */
+  /** The shopper's cart. `version` changes with it, such as `${cart.updated_at} ${cart.total}`. */
   | { cart: true; version?: unknown }
 
 /** What a product or the cart earns. Its place is kept while that is unknown. */

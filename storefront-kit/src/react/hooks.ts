@@ -1,9 +1,9 @@
 "use client"
 
 import { useCallback, useEffect, useRef, useSyncExternalStore } from "react"
-import type { Balance, CartRedemption, DustError, DustResult, Forecast, ForecastItem, Programme, Quote } from "../types.js"
+import type { Balance, CartRedemption, DustError, DustResult, Forecast, ForecastItem, OrderPoints, Programme, Quote } from "../types.js"
 import { noticeKey, useDustContext, type Place } from "./context.js"
-import { AVAILABLE, BUSY, settled, type Entry, type Load } from "./store.js"
+import { AVAILABLE, BUSY, settled, UNREACHABLE, type Entry, type Load } from "./store.js"
 import type { Texts } from "./texts.js"
 
 const NOTHING: Entry<never> = { loading: false }
@@ -81,12 +81,12 @@ export function useDust(): UseDust {
     busy,
     async redeem(request) {
       const result = await redeem(request)
-      await refresh()
+      await refresh(result.error)
       return result
     },
     async release(id) {
-      const result = await settled(async () => actions.release?.(id) ?? { error: { code: "unreachable", message: "" } })
-      await refresh()
+      const result = await settled(async () => actions.release?.(id) ?? UNREACHABLE)
+      await refresh(result.error)
       return result
     },
     refresh: useCallback(() => store.refresh(), [store]),
@@ -101,10 +101,17 @@ export function useBalance(initial?: Balance): Entry<Balance> & { available?: nu
   return { ...entry, available: available.data ?? (entry.data && entry.data.available) }
 }
 
-/** What the cart earns and takes. Pass a `version` that changes with the cart, such as `cart.updated_at`. */
+/** What the cart earns and takes. Pass a `version` that changes with the cart, see `CheckoutPanel`. */
 export function useQuote(version?: unknown, initial?: Quote): Entry<Quote> {
   const { actions } = useDustContext()
   return useResource("quote", actions.quote, { initial, version })
+}
+
+/** What an order has earned and used. `ThankYou` on the same page asks again until Dust has heard of the order. */
+export function useOrder(orderId: string): Entry<OrderPoints> {
+  const { actions, customerId } = useDustContext()
+  const read = customerId === null ? undefined : actions.order
+  return useResource(`order:${orderId}`, read && (() => read(orderId)))
 }
 
 /** What products would earn together in one order. */

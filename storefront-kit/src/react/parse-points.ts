@@ -1,6 +1,6 @@
 import type { MessageKey } from "./texts.js"
 
-export type ParsedPoints = { points: number; problem?: undefined } | { points?: undefined; problem: MessageKey }
+type ParsedPoints = { points: number; problem?: undefined } | { points?: undefined; problem: MessageKey }
 
 interface Limits {
   min: number

@@ -41,11 +41,20 @@ export function Skeleton({ name, title }: { name: string; title: string }) {
   )
 }
 
-/** The result of the last action, read out by screen readers. */
+/** The result of the last action, scrolled into sight, and read out by screen readers. */
 export function Notice({ place }: { place: Place }) {
   const { error, text } = useNotice(place)
+  const box = useRef<HTMLDivElement>(null)
+  const sentence = error ?? text
+  const last = useRef(sentence)
+
+  useEffect(() => {
+    if (sentence && sentence !== last.current) box.current?.scrollIntoView?.({ block: "nearest" })
+    last.current = sentence
+  }, [sentence])
+
   return (
-    <div className="dust-notices">
+    <div className="dust-notices" ref={box}>
       <div role="alert">{error && <p className="dust-notice dust-notice-error">{error}</p>}</div>
       <div role="status">{text && <p className="dust-notice dust-notice-success">{text}</p>}</div>
     </div>
@@ -54,7 +63,8 @@ export function Notice({ place }: { place: Place }) {
 
 /** Run an action, and keep the focus where the shopper was, or at the title when the button has gone. */
 export function useAct(place: Place) {
-  const { act } = useDustContext()
+  const { act, actions, texts } = useDustContext()
+  const { release } = actions
   const titleRef = useRef<HTMLHeadingElement>(null)
   async function run<T>(id: string, work: () => Promise<DustResult<T>>, done: (data: T) => string): Promise<boolean> {
     const before = document.activeElement
@@ -67,7 +77,9 @@ export function useAct(place: Place) {
     })
     return hasWorked
   }
-  return { run, titleRef }
+  /** Release a redemption; undefined if the shop has no action for it. */
+  const remove = release && ((id: string): void => void run(id, () => release(id), () => texts.t("removed")))
+  return { run, remove, titleRef }
 }
 
 const SECONDS_PER_DAY = 86_400

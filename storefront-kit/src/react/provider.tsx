@@ -6,7 +6,7 @@ import { newIdempotencyKey } from "../idempotency.js"
 import type { Messages } from "../messages/en.js"
 import type { Balance, CartRedemption, DustError, ForecastItem, Programme, Quote } from "../types.js"
 import { DustContext, noticeKey, type DustContextValue, type Place } from "./context.js"
-import { BUSY, createBatch, createStore, settled } from "./store.js"
+import { BUSY, createBatch, createStore, settled, UNREACHABLE } from "./store.js"
 import { createTexts } from "./texts.js"
 
 export interface DustProviderProps {
@@ -89,8 +89,10 @@ export function DustProvider(props: DustProviderProps) {
   )
 
   const value = useMemo((): DustContextValue => {
-    async function refresh(): Promise<void> {
-      await Promise.all([store.refresh(), settledCall(() => live.current.onCartChange?.())])
+    async function refresh(error?: DustError): Promise<void> {
+      // Without a connection Next.js would leave the page for the browser's own error page.
+      const isOffline = error?.code === "unreachable" || !navigator.onLine
+      await Promise.all([store.refresh(), isOffline || settledCall(() => live.current.onCartChange?.())])
     }
 
     return {
@@ -108,13 +110,13 @@ export function DustProvider(props: DustProviderProps) {
         const { data, error } = await settled(work)
         // The sentence stays until the next action, whatever happens to the component that started this one.
         store.put(noticeKey(place), error ? { error } : { text: done(data) })
-        await refresh()
+        await refresh(error)
         store.put(BUSY, undefined)
         return !error
       },
       async redeem(request: CartRedemption) {
         const { redeem } = live.current.actions
-        if (!redeem) return { error: { code: "unreachable", message: "" } }
+        if (!redeem) return UNREACHABLE
         // The same key as long as nobody knows what became of the last try: it may have redeemed.
         const wish = JSON.stringify(request)
         const key = keys.get(wish) ?? newIdempotencyKey()
@@ -125,18 +127,25 @@ export function DustProvider(props: DustProviderProps) {
       },
       forecastItem: createBatch(MAX_ITEMS, async (items: ForecastItem[]) => {
         const { forecast } = live.current.actions
-        if (!forecast || !currency) return { error: { code: "unreachable", message: "" } }
+        if (!forecast || !currency) return UNREACHABLE
         const { data, error } = await forecast(currency.toLowerCase(), items)
         return error ? { error } : { data: data.items }
       }),
       productPrice: createBatch(MAX_ITEMS, async (ids: string[]) => {
         const { products } = live.current.actions
-        if (!products) return { error: { code: "unreachable", message: "" } }
+        if (!products) return UNREACHABLE
         const { data, error } = await products(ids)
         return error ? { error } : { data: ids.map((id) => data[id] ?? null) }
       }),
     }
   }, [store, keys, actions, texts, dir, programme, customerId, currency])
+
+  // What happened while the connection was away is not known.
+  useEffect(() => {
+    const onOnline = () => void value.refresh()
+    window.addEventListener("online", onOnline)
+    return () => window.removeEventListener("online", onOnline)
+  }, [value])
 
   return <DustContext.Provider value={value}>{children}</DustContext.Provider>
 }

@@ -24,6 +24,9 @@ const FRESH_MS = 2_000
 const READ_MS = 15_000
 const WRITE_MS = 45_000
 
+/** The result of a call that got no answer. */
+export const UNREACHABLE: { error: DustError } = { error: { code: "unreachable", message: "" } }
+
 /** The result of an action, whatever it does: a call that throws or never ends is an error too. */
 export async function settled<T>(action: Load<T>, ms = WRITE_MS): Promise<DustResult<T>> {
   let timer: ReturnType<typeof setTimeout> | undefined
@@ -33,7 +36,7 @@ export async function settled<T>(action: Load<T>, ms = WRITE_MS): Promise<DustRe
   try {
     return await Promise.race([action(), late])
   } catch {
-    return { error: { code: "unreachable", message: "" } }
+    return UNREACHABLE
   } finally {
     clearTimeout(timer)
   }

@@ -8,7 +8,7 @@ export type Texts = ReturnType<typeof createTexts>
 /** A number is an amount of points, and is written with the word for them. */
 type Values = Record<string, string | number>
 
-export interface TextOptions {
+interface TextOptions {
   locale: string
   currency?: string
   /** IANA time zone of all dates, so that server and browser write the same. */
@@ -57,8 +57,10 @@ export function createTexts({ locale, currency, timeZone, messages, name }: Text
       new Intl.NumberFormat(locale, { style: "unit", unit: "day", unitDisplay: "long" }).format(value),
     rule: (rule: string): string => fill(sentences.rules[rule] ?? rule),
     /** The sentence for a shopper: the catalogue's, else the API's with the shop's word for points. */
-    error({ code, message }: Pick<DustError, "code" | "message">): string {
-      const sentence = sentences.errors[code] ?? (message.replace(/\bpoints\b/g, "{many}") || sentences.errors.unreachable)
+    error({ code, message, status = 0 }: Pick<DustError, "code" | "message" | "status">): string {
+      // Errors of the server have many codes and one sentence.
+      const known = sentences.errors[code] ?? (status >= 500 ? sentences.errors.unavailable : undefined)
+      const sentence = known ?? (message.replace(/\bpoints\b/g, "{many}") || sentences.errors.unreachable)
       return fill(sentence?.replace(/^Points\b/, "{many}") ?? "")
     },
   }

@@ -1,10 +1,10 @@
 "use client"
 
 import { useEffect, useRef, useState } from "react"
-import type { OrderPoints, Quote, RulePart } from "../types.js"
+import type { OrderPoints, Quote } from "../types.js"
 import { useDustContext } from "./context.js"
 import { Nudge } from "./guest-nudge.js"
-import { useResource } from "./hooks.js"
+import { useOrder } from "./hooks.js"
 import { Breakdown, Section } from "./parts.js"
 import type { MessageKey, Texts } from "./texts.js"
 
@@ -20,12 +20,11 @@ const LOOK_AGAIN_MS = [1_000, 2_000, 3_000, 5_000, 8_000, 15_000]
 /** What an order has earned and used. */
 export function ThankYou({ orderId, ...hrefs }: ThankYouProps) {
   const { texts, actions, store, customerId } = useDustContext()
-  const read = customerId === null ? undefined : actions.order
-  const { data: order, error } = useResource(`order:${orderId}`, read && (() => read(orderId)))
-  // The last quote is the order's: it has the rules. A new cart has to get one of its own.
+  const { data: order, error } = useOrder(orderId)
+  // A guest's last quote has what the order keeps. A new cart has to get one of its own.
   const [quote] = useState(() => store.get<Quote>("quote").data)
   const looks = useRef(0)
-  const isWaiting = Boolean(read) && (!order || (order.state === "pending" && !order.earned))
+  const isWaiting = Boolean(actions.order) && (!order || (order.state === "pending" && !order.earned))
   const isGuest = customerId === null || error?.code === "not_authenticated"
   const { t } = texts
 
@@ -48,7 +47,7 @@ export function ThankYou({ orderId, ...hrefs }: ThankYouProps) {
   }, [settledState, isGuest, store])
 
   if (isGuest) return <Nudge {...hrefs} quote={quote} />
-  if (!read || (error && !order && looks.current >= LOOK_AGAIN_MS.length)) return null
+  if (!actions.order || (error && !order && looks.current >= LOOK_AGAIN_MS.length)) return null
   const sentence = order ? earnedBy(order, texts) : t("thanksWaiting")
   const rows: [MessageKey, number | undefined][] = [
     ["thanksTakenBack", order?.taken_back],
@@ -60,7 +59,7 @@ export function ThankYou({ orderId, ...hrefs }: ThankYouProps) {
   return (
     <Section name="thanks" title={t("thanksTitle")} busy={!order}>
       {sentence && <p role="status">{sentence}</p>}
-      {order && <Breakdown parts={rulesOf(order, quote)} />}
+      {order && <Breakdown parts={order.breakdown} />}
       {shown.map(([key, amount = 0]) => (
         <p key={key} className="dust-muted">
           {t(key, { points: amount })}
@@ -78,9 +77,4 @@ function earnedBy({ earned, pending, state, matures_at: matures }: OrderPoints, 
     sentences.push(matures ? t("thanksPendingDate", { date: date(matures) }) : t("thanksPendingPayment"))
   }
   return sentences.join(" ")
-}
-
-/** The rules by which the order earned, if the last quote was its own. */
-function rulesOf({ earned }: OrderPoints, quote: Quote | undefined): RulePart[] {
-  return quote && !quote.guest && quote.earn === earned ? quote.breakdown : []
 }

@@ -263,7 +263,7 @@ describe("ThankYou", () => {
         <NavBalance />
         <ThankYou orderId="order_1" />
       </>,
-      { initial: { quote: QUOTE, balance: BALANCE } },
+      { initial: { balance: BALANCE } },
     )
 
     expect(screen.getByText("You earned 45 stars with this order.")).toBeTruthy()

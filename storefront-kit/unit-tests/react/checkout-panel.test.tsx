@@ -181,6 +181,36 @@ describe("redeeming", () => {
     expect(next).not.toBe(lost)
   })
 
+  test("scrolls its result into sight, above what it changes", async () => {
+    const scroll = vi.fn()
+    Element.prototype.scrollIntoView = scroll
+    await show(<CheckoutPanel />)
+
+    await click(/^Use/)
+
+    expect(scroll).toHaveBeenCalledExactlyOnceWith({ block: "nearest" })
+    const result = scroll.mock.contexts[0] as Element
+    expect(result.textContent).toBe("500 stars used: €5.00 off.")
+    expect(result.compareDocumentPosition(field())).toBe(Node.DOCUMENT_POSITION_FOLLOWING)
+  })
+
+  test("without a connection leaves the page alone until the connection is back", async () => {
+    const onCartChange = vi.fn()
+    const { actions } = await show(<CheckoutPanel />, {
+      onCartChange,
+      actions: actionsWith({ redeem: () => Promise.reject(new TypeError("Failed to fetch")) }),
+    })
+
+    await click(/^Use/)
+    expect(onCartChange).not.toHaveBeenCalled()
+
+    actions.quote.mockResolvedValue({ data: { ...QUOTE, available: 700 } })
+    window.dispatchEvent(new Event("online"))
+    await settle()
+    expect(onCartChange).toHaveBeenCalledOnce()
+    expect(screen.getByText("You have 700 stars")).toBeTruthy()
+  })
+
   test("that fails says why until the next action", async () => {
     const { actions } = await show(<CheckoutPanel />, {
       actions: actionsWith({ redeem: failing("cart_completed", "This cart is an order already.", 409) }),
@@ -194,6 +224,19 @@ describe("redeeming", () => {
     actions.redeem.mockResolvedValue({ data: REDEMPTION })
     await click(/^Use/)
     expect(screen.getByRole("alert").textContent).toBe("")
+  })
+
+  test("that fails in Dust has one sentence in the shop's language, whatever its code", async () => {
+    const { de } = await import("../../src/index.js")
+    await show(<CheckoutPanel />, {
+      messages: de,
+      locale: "de-DE",
+      actions: actionsWith({ redeem: failing("database_unavailable", "Points are not available right now.", 503) }),
+    })
+
+    await click(/einlösen$/)
+
+    expect(screen.getByRole("alert").textContent).toBe("Stars lassen sich gerade nicht einlösen. Bestellen können Sie trotzdem.")
   })
 
   test("keeps its error when the page takes the panel away and brings it back", async () => {
@@ -298,6 +341,17 @@ describe("products that points can buy", () => {
     expect(actions.redeem).toHaveBeenCalledExactlyOnceWith({ pay: "dust_only" }, expect.any(String))
     expect(screen.getByText("Paid: 600 stars.")).toBeTruthy()
     expect(screen.queryByRole("button", { name: "Pay 600 stars" })).toBeNull()
+  })
+
+  test("are listed in a locked panel while they are not paid", async () => {
+    await show(<CheckoutPanel names={{ mug: "Mug" }} locked changeHref="/cart" />, {
+      actions: actionsWith({ quote: () => ok({ ...QUOTE, ...due }) }),
+    })
+
+    expect(screen.getByText("2 × Mug")).toBeTruthy()
+    expect(screen.getByText("These products can only be paid with stars.")).toBeTruthy()
+    expect(screen.queryByRole("button")).toBeNull()
+    expect(screen.getByRole("link", { name: "Change" })).toBeTruthy()
   })
 
   test("say how many points are missing", async () => {

@@ -11,24 +11,21 @@ const LIMIT = 100
 /** All codes that hold points, with a way to give each back, also when its cart is gone. */
 export function OpenRedemptions({ redemptions: initial }: { redemptions?: Redemptions }) {
   const { texts, actions, customerId } = useDustContext()
-  const { redemptions: read, release } = actions
+  const { redemptions: read } = actions
   const { data } = useResource(
     "redemptions",
     customerId !== null && read ? () => read({ limit: LIMIT }) : undefined,
     { initial },
   )
   const notice = useNotice("account")
-  const { run, titleRef } = useAct("account")
+  const { remove, titleRef } = useAct("account")
   const { t } = texts
   const open = (data?.redemptions ?? []).filter(({ state }) => state === "active" || state === "pending")
   if (!open.length && !notice.text && !notice.error) return null
 
   return (
     <Section name="open" title={t("openTitle")} titleRef={titleRef}>
-      <RedemptionList
-        redemptions={open}
-        onRemove={release && ((id) => void run(id, () => release(id), () => t("removed")))}
-      />
+      <RedemptionList redemptions={open} onRemove={remove} />
       <Notice place="account" />
     </Section>
   )

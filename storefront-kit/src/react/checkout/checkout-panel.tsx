@@ -1,6 +1,6 @@
 "use client"
 
-import type { CartRedemption, CustomerQuote, DustResult, Quote, Redemption } from "../../types.js"
+import type { CartRedemption, CustomerQuote, Quote, Redemption } from "../../types.js"
 import { useDustContext } from "../context.js"
 import { Nudge } from "../guest-nudge.js"
 import { useBusy, useQuote, useStored } from "../hooks.js"
@@ -12,7 +12,10 @@ import { DueLines, OptionalLines } from "./priced-lines.js"
 import { Rewards } from "./rewards.js"
 
 export interface CheckoutPanelProps {
-  /** Changes whenever the cart does, such as `cart.updated_at`. */
+  /**
+   * Changes whenever the cart does, such as `${cart.updated_at} ${cart.total}`: a code that enters or leaves a cart does not
+   * change its `updated_at` (Medusa 2.21.2).
+   */
   version?: unknown
   /** The quote, if the server has read it. */
   quote?: Quote
@@ -60,17 +63,13 @@ export function CheckoutPanel(props: CheckoutPanelProps) {
 export type Redeem = (id: string, request: CartRedemption, done: (redemption: Redemption) => string) => void
 
 function Panel({ quote, names = {}, locked = false, changeHref }: CheckoutPanelProps & { quote: CustomerQuote }) {
-  const { texts, actions, redeem } = useDustContext()
-  const { run, titleRef } = useAct("checkout")
+  const { texts, redeem } = useDustContext()
+  const { run, remove, titleRef } = useAct("checkout")
   const busy = useBusy()
   const available = useStored<number>(AVAILABLE).data ?? quote.available
   const { t } = texts
 
   const start: Redeem = (id, request, done) => void run(id, () => redeem(request), done)
-  function remove(id: string): void {
-    const release = actions.release
-    if (release) void run(id, (): Promise<DustResult<unknown>> => release(id), () => t("removed"))
-  }
 
   return (
     <Section
@@ -80,6 +79,7 @@ function Panel({ quote, names = {}, locked = false, changeHref }: CheckoutPanelP
       busy={busy !== undefined}
       aside={<span className="dust-badge">{t("panelAvailable", { points: available })}</span>}
     >
+      <Notice place="checkout" />
       {quote.earn > 0 && (
         <div className="dust-block dust-order-earns">
           <p>
@@ -95,14 +95,17 @@ function Panel({ quote, names = {}, locked = false, changeHref }: CheckoutPanelP
           <RedemptionList
             redemptions={quote.redemptions}
             currency={quote.currency_code}
-            onRemove={locked || !actions.release ? undefined : remove}
+            onRemove={locked ? undefined : remove}
           />
         </div>
       )}
       {locked ? (
-        <p className="dust-muted">
-          {t("panelLocked")} {changeHref && <a href={changeHref}>{t("panelLockedLink")}</a>}
-        </p>
+        <>
+          <DueLines quote={quote} available={available} names={names} />
+          <p className="dust-muted">
+            {t("panelLocked")} {changeHref && <a href={changeHref}>{t("panelLockedLink")}</a>}
+          </p>
+        </>
       ) : (
         <>
           <DueLines quote={quote} available={available} names={names} redeem={start} />
@@ -111,7 +114,6 @@ function Panel({ quote, names = {}, locked = false, changeHref }: CheckoutPanelP
           <Rewards rewards={quote.rewards} currency={quote.currency_code} redeem={start} />
         </>
       )}
-      <Notice place="checkout" />
     </Section>
   )
 }

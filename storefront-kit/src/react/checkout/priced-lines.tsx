@@ -12,8 +12,8 @@ interface LinesProps {
   redeem: Redeem
 }
 
-/** Lines that only points can buy: all of them are paid together. */
-export function DueLines({ quote, available, names, redeem }: LinesProps) {
+/** Lines that only points can buy: all of them are paid together. Without `redeem` they are only listed. */
+export function DueLines({ quote, available, names, redeem }: Omit<LinesProps, "redeem"> & { redeem?: Redeem }) {
   const { texts } = useDustContext()
   const { t, points } = texts
   const { dust_only_items: items, dust_only_due: due } = quote
@@ -32,13 +32,15 @@ export function DueLines({ quote, available, names, redeem }: LinesProps) {
         ))}
       </ul>
       {missing > 0 && <p className="dust-problem">{t("missing", { points: missing })}</p>}
-      <ActionButton
-        id="dust_only"
-        text={t("duePay", { points: due })}
-        primary
-        disabled={missing > 0}
-        onClick={() => redeem("dust_only", { pay: "dust_only" }, ({ dust }) => t("duePaid", { points: dust }))}
-      />
+      {redeem && (
+        <ActionButton
+          id="dust_only"
+          text={t("duePay", { points: due })}
+          primary
+          disabled={missing > 0}
+          onClick={() => redeem("dust_only", { pay: "dust_only" }, ({ dust }) => t("duePaid", { points: dust }))}
+        />
+      )}
     </div>
   )
 }
