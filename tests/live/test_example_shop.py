@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, expect
+from playwright.sync_api import Browser, Locator, Route, expect
 
 from bridge.development.demo.people import Storefront
 from bridge.development.demo.seed import SeededProduct
@@ -15,7 +15,7 @@ from bridge.development.demo.storefront import build_storefront, running_storefr
 from bridge.development.stack.processes import until
 from tests.support.built_shop import CACHE, PROJECT
 from tests.support.example_shop import PASSWORD, PHONE, WIDE, Shopper, hanging, seconds_of, shopper_in
-from tests.support.live_worlds import MUG_DUST, World
+from tests.support.live_worlds import LAN_HOST, MUG_DUST, World
 from tests.support.ports import reserved_port
 
 pytestmark = pytest.mark.live
@@ -98,6 +98,12 @@ def use_points(shopper: Shopper, dust: int) -> None:
     expect(panel(shopper).get_by_text(f"{dust} points used")).to_be_visible()
 
 
+def total(shopper: Shopper) -> str:
+    """The sum in money."""
+    row = shopper.page.locator(".totals .sum", has=shopper.page.get_by_text("Total", exact=True))
+    return row.get_by_role("definition").inner_text()
+
+
 def test_a_shopper_signs_up_earns_and_pays_with_points(anybody: Shopper, world: World) -> None:
     shopper, page = anybody, anybody.page
     page.goto("/")
@@ -156,9 +162,22 @@ def test_a_product_that_only_points_can_buy(customer: Customer, mug: SeededProdu
     expect(page.get_by_text("“Mug” can only be bought with points.")).to_be_visible()
     panel(shopper).get_by_role("button", name=f"Pay {MUG_DUST} points").click()
     expect(panel(shopper).get_by_text(f"Paid: {MUG_DUST} points.")).to_be_visible()
+    in_points = page.locator(".totals dd").filter(has_text=f"{MUG_DUST} points")
+    expect(in_points).to_be_visible()
     shopper.keep("points-only")
-    shopper.place_order()
+    money = total(shopper)
+    order_id = shopper.place_order()
     expect(page.get_by_text(f"You used {MUG_DUST} points.")).to_be_visible()
+    # The shorts and the parcel are paid with money, the mug with points: a reload shows the same.
+    for _ in range(2):
+        expect(in_points).to_be_visible()
+        assert total(shopper) == money
+        expect(page.get_by_role("listitem").filter(has_text="Mug").get_by_text(f"{MUG_DUST} points")).to_be_visible()
+        page.reload()
+    shopper.keep("order-points-only")
+    page.goto("/account")
+    mine = page.get_by_role("listitem").filter(has=page.locator(f'a[href="/order/{order_id}"]'))
+    expect(mine.get_by_text(f"{money} and {MUG_DUST} points")).to_be_visible()
 
 
 def test_a_guest_reads_that_a_product_needs_an_account(guest: Shopper, mug: SeededProduct) -> None:
@@ -300,3 +319,59 @@ def test_a_region_in_which_points_are_worth_nothing(customer: Customer) -> None:
     expect(page.get_by_text("$20.00").first).to_be_visible()
     expect(panel(shopper).get_by_text("cannot be used for prices in USD")).to_be_visible()
     assert customer.holds(0)
+
+
+def test_a_phone_on_the_lan_over_plain_http(browser: Browser, site: Site, world: World) -> None:
+    """No secure context: the browser has neither `crypto.randomUUID` nor a clipboard."""
+    url = site.url.replace("127.0.0.1", LAN_HOST)
+    with shopper_in(browser, url, site.axe, PHONE) as shopper, signed_up(shopper, world) as customer:
+        assert shopper.page.evaluate("[isSecureContext, 'randomUUID' in crypto, 'clipboard' in navigator]") == [
+            False,
+            False,
+            False,
+        ]
+        world.bridge.give(customer.api.customer_id, 900)
+        with referral_offered(world):
+            shopper.page.reload()
+            shopper.page.get_by_role("button", name="Copy").click()
+            expect(shopper.page.get_by_text("Copied.")).to_be_visible()
+        shopper.add("shorts")
+        shopper.page.goto("/cart")
+        use_points(shopper, 500)
+        shopper.keep("lan")
+        shopper.fill_in_checkout()
+        shopper.place_order()
+        expect(shopper.page.get_by_text("You used 500 points.")).to_be_visible()
+
+
+@contextmanager
+def referral_offered(world: World) -> Iterator[None]:
+    before = world.bridge.ask("GET", "/admin/dust/programme")
+    rules = {name: value for name, value in before.items() if name not in {"version", "author", "created_at"}}
+    bonuses = {**rules["bonuses"], "referral": {"referrer": 100, "referred": 50}}
+    world.bridge.ask("PUT", "/admin/dust/programme", {**rules, "bonuses": bonuses})
+    yield
+    world.bridge.ask("PUT", "/admin/dust/programme", rules)
+
+
+def test_a_connection_that_breaks_off_while_points_are_redeemed(customer: Customer) -> None:
+    shopper, page = customer.shopper, customer.shopper.page
+    page.goto("/cart")
+    panel(shopper).get_by_label("How many points?").fill("500")
+
+    def lose_the_answer(route: Route) -> None:
+        route.fetch()
+        page.context.set_offline(True)
+        route.abort("internetdisconnected")
+
+    page.route("**/cart", lose_the_answer, times=1)
+    panel(shopper).get_by_role("button", name="Use 500 points").click()
+    expect(panel(shopper).get_by_text("That did not work. Your points are safe")).to_be_visible()
+    shopper.keep("offline")
+    assert customer.balance()["held"] == 500
+    page.context.set_offline(False)
+    expect(panel(shopper).get_by_role("button", name="Remove: €5.00 off")).to_be_visible()
+    expect(page.locator(".totals").get_by_text("-€5.00")).to_be_visible()
+    shopper.forgive_lost_connections()
+    shopper.fill_in_checkout()
+    shopper.place_order()

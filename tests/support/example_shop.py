@@ -96,6 +96,19 @@ class Shopper:
         ]
         assert serious == [], name
 
+    @contextmanager
+    def second_tab(self) -> Iterator["Shopper"]:
+        """Another tab of the same browser, with complaints of its own."""
+        tab = Shopper(self.page.context.new_page(), self.url, self._axe)
+        yield tab
+        tab.visit_mismatches_again()
+        assert tab.complaints == []
+        tab.page.close()
+
+    def forgive_lost_connections(self) -> None:
+        """The browser has complained about requests that the test broke off."""
+        self.complaints = [each for each in self.complaints if "net::ERR_" not in each]
+
     def visit_mismatches_again(self) -> None:
         """Load each page again whose first HTML was said to differ from what the browser rendered."""
         for url in sorted(self._mismatches):

@@ -42,6 +42,7 @@ MUG_DUST = 300
 # Medusa's figures are binary floats, and the shares of a discount are not finite decimals.
 NOISE = Decimal("1e-9")
 SCREENSHOTS = ROOT / "tests" / "live" / "screenshots"
+LAN_HOST = "shop.lan"
 # A browser that calls only the page's own server, and runs as root.
 QUIET_CHROMIUM = [
     "--no-sandbox",
@@ -51,6 +52,8 @@ QUIET_CHROMIUM = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    # A name for this machine that is no secure context over plain HTTP, as another machine of the LAN would be.
+    f"--host-resolver-rules=MAP {LAN_HOST} 127.0.0.1",
 ]
 
 

@@ -55,15 +55,30 @@ export function CartLines({ cart }: { cart: HttpTypes.StoreCart }) {
 }
 
 interface LineProps {
-  line: HttpTypes.StoreCartLineItem | HttpTypes.StoreOrderLineItem
+  line: HttpTypes.StoreCartLineItem
   lines: { product_id?: string | null }[]
   currency: string
 }
 
 export function LinePrice({ line, lines, currency }: LineProps) {
-  const ids = lines.flatMap(({ product_id: id }) => id ?? [])
   const amount = line.original_total ?? 0
-  return <Price productId={line.product_id ?? ""} amount={amount} currency={currency} quantity={line.quantity} ids={ids} />
+  return (
+    <Price
+      productId={line.product_id ?? ""}
+      amount={amount}
+      currency={currency}
+      quantity={line.quantity}
+      ids={productIds(lines)}
+    />
+  )
+}
+
+/** With commas between them, as all components of a page ask for the points prices in one call. */
+export const productIds = (lines: { product_id?: string | null }[]) => lines.flatMap(({ product_id: id }) => id ?? []).join()
+
+/** Changes with the cart. A code that enters or leaves it does not change its `updated_at` (Medusa 2.21.2). */
+export function versionOf(cart: HttpTypes.StoreCart): string {
+  return [cart.updated_at, cart.total, ...cart.promotions.map(({ code }) => code)].join()
 }
 
 /** Names of products by their id, for what the kit says about them. */

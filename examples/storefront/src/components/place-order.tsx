@@ -4,10 +4,12 @@ import { useActionState } from "react"
 import { placeOrder, type ActionState } from "@/lib/actions"
 import { Message } from "./form"
 
-export function PlaceOrder({ missing }: { missing?: string }) {
-  const [state, run, pending] = useActionState<ActionState>(placeOrder, {})
+/** `total` is what the page shows: the order is placed for no more. */
+export function PlaceOrder({ total, missing }: { total: number; missing?: string }) {
+  const [state, run, pending] = useActionState(placeOrder, {} as ActionState)
   return (
     <form action={run} className="place-order">
+      <input type="hidden" name="total" value={total} />
       <button type="submit" className="button wide" disabled={pending || Boolean(missing)} aria-busy={pending}>
         {pending ? "Placing your order …" : "Place the order"}
       </button>

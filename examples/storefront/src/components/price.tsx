@@ -9,8 +9,8 @@ interface PriceProps {
   amount: number
   currency: string
   quantity?: number
-  /** Products of the page: the points prices of all of them are asked for in one call. */
-  ids: string[]
+  /** Products of the page, with commas between them: their points prices are asked for in one call. */
+  ids: string
 }
 
 /** A price in money, points or either. While Dust does not answer, its place stays empty. */
@@ -23,7 +23,7 @@ export function Price(props: PriceProps) {
 }
 
 async function Loaded({ productId, amount, currency, quantity, ids }: PriceProps) {
-  const prices = await listPointsPrices(ids.join())
+  const prices = await listPointsPrices(ids)
   return (
     <PointsPrice price={prices[productId] ?? null} quantity={quantity}>
       {formatMoney(amount, currency)}

@@ -6,7 +6,7 @@ import { Price } from "./price"
 import { ProductArt } from "./product-art"
 
 export function ProductGrid({ products, currency }: { products: HttpTypes.StoreProduct[]; currency: string }) {
-  const ids = products.map(({ id }) => id)
+  const ids = products.map(({ id }) => id).join()
   return (
     <ul className="grid">
       {products.map((product) => (
@@ -21,7 +21,7 @@ export function ProductGrid({ products, currency }: { products: HttpTypes.StoreP
 interface CardProps {
   product: HttpTypes.StoreProduct
   currency: string
-  ids: string[]
+  ids: string
 }
 
 function ProductCard({ product, currency, ids }: CardProps) {

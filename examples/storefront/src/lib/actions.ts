@@ -1,10 +1,12 @@
 "use server"
 
+import type { HttpTypes } from "@medusajs/types"
 import { placeOrder as complete } from "dust-storefront-kit/next"
 import { revalidatePath } from "next/cache"
 import { redirect } from "next/navigation"
 import { dust } from "./dust"
 import { medusa, sessionEnded, shopperMessage } from "./medusa"
+import { isNothing } from "./money"
 import { authHeaders, forgetCart, forgetToken, getCartId, setCartId, setRegionId, setToken } from "./session"
 import { getCart, getRegion } from "./shop"
 
@@ -13,6 +15,7 @@ export type ActionState = { error?: string; done?: string }
 
 const MAX_QUANTITY = 99
 const ENDED: ActionState = { error: "Your session has ended. Please log in again." }
+const NO_SUCH_CODE = "This code is not valid for your cart, or takes nothing off. Please check it."
 const NO_CART: ActionState = { error: "Your cart is empty, or this order was already placed." }
 
 const text = (form: FormData, name: string) => String(form.get(name) ?? "").trim()
@@ -59,6 +62,31 @@ export async function changeQuantity(_: ActionState, form: FormData): Promise<Ac
     if (quantity === 0) await medusa.store.cart.deleteLineItem(cartId, line, {}, headers)
     else await medusa.store.cart.updateLineItem(cartId, line, { quantity }, {}, headers)
   })
+}
+
+/** Apply a code of the shop, or one that the shopper got for points elsewhere. */
+export async function applyCode(_: ActionState, form: FormData): Promise<ActionState> {
+  const [cartId, code] = [await getCartId(), text(form, "code")]
+  if (!cartId) return NO_CART
+  if (!code) return { error: "Please enter a code." }
+  return attempt(NO_SUCH_CODE, async () => {
+    const cart = await changeCodes("POST", cartId, code)
+    // Medusa drops a code that takes nothing off, without an error.
+    return cart.promotions.some((each) => each.code === code) ? { done: "Code applied" } : { error: NO_SUCH_CODE }
+  })
+}
+
+export async function removeCode(_: ActionState, form: FormData): Promise<ActionState> {
+  const cartId = await getCartId()
+  if (!cartId) return NO_CART
+  return attempt("The code could not be removed. Please reload the page.", async () => {
+    await changeCodes("DELETE", cartId, text(form, "code"))
+  })
+}
+
+async function changeCodes(method: "POST" | "DELETE", cartId: string, code: string): Promise<HttpTypes.StoreCart> {
+  const request = { method, body: { promo_codes: [code] }, headers: await authHeaders() }
+  return (await medusa.client.fetch<HttpTypes.StoreCartResponse>(`/store/carts/${cartId}/promotions`, request)).cart
 }
 
 export async function chooseRegion(_: ActionState, form: FormData): Promise<ActionState> {
@@ -149,9 +177,14 @@ export async function chooseShipping(_: ActionState, form: FormData): Promise<Ac
 }
 
 /** Pay with Medusa's manual provider, and place the order. */
-export async function placeOrder(): Promise<ActionState> {
+export async function placeOrder(_: ActionState, form: FormData): Promise<ActionState> {
   const cart = await getCart()
   if (!cart?.items?.length) return NO_CART
+  const difference = cart.total - Number(text(form, "total"))
+  if (difference > 0 && !isNothing(difference)) {
+    revalidatePath("/", "layout")
+    return { error: "Your cart has changed since, perhaps in another tab. Please check it, and place the order again." }
+  }
   let orderId: string
   try {
     const headers = await authHeaders()

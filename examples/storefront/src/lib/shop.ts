@@ -49,6 +49,8 @@ export const getCustomer = cache(async (): Promise<HttpTypes.StoreCustomer | und
   }
 })
 
+const LINE_SUMS = ["original_total", "discount_total", "tax_total", "total"].map((name) => `+items.${name}`).join()
+
 /** The shopper's open cart, if there is one. */
 export const getCart = cache(async (): Promise<HttpTypes.StoreCart | undefined> => {
   const id = await getCartId()
@@ -56,7 +58,7 @@ export const getCart = cache(async (): Promise<HttpTypes.StoreCart | undefined> 
   try {
     const { cart } = await medusa.store.cart.retrieve(
       id,
-      { fields: "+completed_at,+items.original_total,*shipping_methods" },
+      { fields: `+completed_at,${LINE_SUMS},*shipping_methods` },
       await authHeaders(),
     )
     return (cart as { completed_at?: string | null }).completed_at ? undefined : cart

@@ -8,10 +8,9 @@ import {
   TierProgress,
 } from "dust-storefront-kit/react"
 import type { Metadata } from "next"
-import Link from "next/link"
 import { redirect } from "next/navigation"
+import { OrderList } from "@/components/order-list"
 import { logOut } from "@/lib/actions"
-import { formatDate, formatMoney } from "@/lib/money"
 import { getToken } from "@/lib/session"
 import { getCustomer, listOrders } from "@/lib/shop"
 
@@ -40,19 +39,7 @@ export default async function Account() {
       </div>
       <section className="panel">
         <h2>Your orders</h2>
-        {orders.length ? (
-          <ul className="orders">
-            {orders.map((order) => (
-              <li key={order.id}>
-                <Link href={`/order/${order.id}`}>Order {order.display_id}</Link>
-                <span>{formatDate(order.created_at)}</span>
-                <span className="price">{formatMoney(order.total, order.currency_code)}</span>
-              </li>
-            ))}
-          </ul>
-        ) : (
-          <p>None yet.</p>
-        )}
+        {orders.length ? <OrderList orders={orders} /> : <p>None yet.</p>}
       </section>
     </>
   )

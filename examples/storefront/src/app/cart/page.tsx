@@ -1,8 +1,9 @@
 import { CheckoutPanel } from "dust-storefront-kit/react"
 import type { Metadata } from "next"
 import Link from "next/link"
-import { CartLines, namesOf } from "@/components/cart-lines"
-import { Totals } from "@/components/totals"
+import { CartLines, namesOf, versionOf } from "@/components/cart-lines"
+import { CartTotals } from "@/components/cart-totals"
+import { Coupons } from "@/components/coupons"
 import { getCart } from "@/lib/shop"
 
 export const metadata: Metadata = { title: "Cart" }
@@ -26,17 +27,18 @@ export default async function Cart() {
         <aside className="side">
           <div className="panel">
             <h2>Sum</h2>
-            <Totals sums={cart} />
+            <CartTotals cart={cart} />
             <Link href="/checkout" className="button wide">
               Go to the checkout
             </Link>
           </div>
           <CheckoutPanel
-            version={cart.updated_at}
+            version={versionOf(cart)}
             names={namesOf(cart)}
             signInHref="/login?next=/cart"
             signUpHref="/signup?next=/cart"
           />
+          <Coupons cart={cart} />
         </aside>
       </div>
     </>

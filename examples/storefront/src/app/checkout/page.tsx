@@ -3,10 +3,10 @@ import type { HttpTypes } from "@medusajs/types"
 import type { Metadata } from "next"
 import Link from "next/link"
 import { AutoForm } from "@/components/auto-form"
-import { LinePrice, namesOf } from "@/components/cart-lines"
+import { LinePrice, namesOf, versionOf } from "@/components/cart-lines"
+import { CartTotals } from "@/components/cart-totals"
 import { Field, Form } from "@/components/form"
 import { PlaceOrder } from "@/components/place-order"
-import { Totals } from "@/components/totals"
 import { chooseShipping, saveAddress } from "@/lib/actions"
 import { formatMoney } from "@/lib/money"
 import { getCart, getCustomer, getRegion, listShippingOptions } from "@/lib/shop"
@@ -63,7 +63,7 @@ export default async function Checkout() {
         </div>
         <aside className="side">
           <CheckoutPanel
-            version={cart.updated_at}
+            version={versionOf(cart)}
             names={namesOf(cart)}
             signInHref="/login?next=/checkout"
             signUpHref="/signup?next=/checkout"
@@ -80,8 +80,8 @@ export default async function Checkout() {
                 </li>
               ))}
             </ul>
-            <Totals sums={cart} />
-            <PlaceOrder missing={whatIsMissing(cart, Boolean(chosen))} />
+            <CartTotals cart={cart} />
+            <PlaceOrder total={cart.total} missing={whatIsMissing(cart, Boolean(chosen))} />
           </div>
         </aside>
       </div>

@@ -2,8 +2,8 @@ import { ThankYou } from "dust-storefront-kit/react"
 import type { Metadata } from "next"
 import Link from "next/link"
 import { notFound } from "next/navigation"
-import { Totals } from "@/components/totals"
-import { formatDate, formatMoney } from "@/lib/money"
+import { Ordered } from "@/components/ordered"
+import { formatDate } from "@/lib/money"
 import { getOrder } from "@/lib/shop"
 
 export const metadata: Metadata = { title: "Order" }
@@ -20,15 +20,7 @@ export default async function Order({ params }: { params: Promise<{ id: string }
       <div className="columns">
         <section className="panel">
           <h2>What you ordered</h2>
-          <ul className="short-lines">
-            {order.items?.map((line) => (
-              <li key={line.id}>
-                {line.quantity} × {line.product_title}
-                <span className="price">{formatMoney(line.original_total ?? 0, order.currency_code)}</span>
-              </li>
-            ))}
-          </ul>
-          <Totals sums={order} />
+          <Ordered order={order} />
         </section>
         <aside className="side">
           <ThankYou orderId={order.id} signInHref="/login" signUpHref="/signup" />

@@ -30,7 +30,7 @@ export default async function Product({ params }: Props) {
         ) : (
           <>
             <p className="price large">
-              <Price productId={product.id} amount={price.shown} currency={region.currency_code} ids={[product.id]} />
+              <Price productId={product.id} amount={price.shown} currency={region.currency_code} ids={product.id} />
             </p>
             <EarnHint productId={product.id} amount={price.net} />
             <Form action={addToCart} submit="Add to cart" className="buy">

@@ -1,0 +1,30 @@
+import type { HttpTypes } from "@medusajs/types"
+import { applyCode, removeCode } from "@/lib/actions"
+import { Field, Form } from "./form"
+
+/** Codes of points have their own place: the kit's panel lists and removes them. */
+const POINTS_CODE = /^DUST-/
+
+/** The shop's own codes. */
+export function Coupons({ cart }: { cart: HttpTypes.StoreCart }) {
+  const codes = cart.promotions.flatMap(({ code, is_automatic: automatic }) => (code && !automatic ? [code] : []))
+  return (
+    <div className="panel">
+      <h2>Have a code?</h2>
+      <Form action={applyCode} submit="Apply" className="coupon" quiet>
+        <Field label="Code" name="code" autoComplete="off" />
+      </Form>
+      <ul>
+        {codes
+          .filter((code) => !POINTS_CODE.test(code))
+          .map((code) => (
+            <li key={code}>
+              <Form action={removeCode} submit={`Remove ${code}`} quiet>
+                <input type="hidden" name="code" value={code} />
+              </Form>
+            </li>
+          ))}
+      </ul>
+    </div>
+  )
+}
