@@ -117,12 +117,14 @@ function rendered(errors: FieldError[] = []): string {
   const editor: Editor = {
     base: {} as DustProgramme,
     document: RULES,
+    draft: null,
     unsaved: false,
     errors,
     change: () => undefined,
     begin: () => undefined,
     load: () => undefined,
     save: {} as UseMutationResult<DustProgramme, Error, number>,
+    showErrors: () => undefined,
   }
   return renderToStaticMarkup(
     <QueryClientProvider client={client}>

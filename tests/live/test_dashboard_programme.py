@@ -196,3 +196,40 @@ def test_nonsense_in_every_field_is_shown_at_every_field(page: Page) -> None:
     first = fields.first
     first.fill("1")
     expect(first).to_have_attribute("aria-invalid", "false")
+
+
+def test_a_merchant_drafts_rules_and_sees_their_impact(page: Page, world: World) -> None:
+    rules = world.bridge.ask("GET", "/admin/dust/programme")
+    before = world.bridge.ask(
+        "PUT", "/admin/dust/programme", rules | {"earn": {**rules["earn"], "rates": {"eur": "1"}}}
+    )
+    with world.shopper() as shopper:
+        shopper.buy((world.keys.shirt, 2))
+        world.bridge.wait_for_balance(shopper.customer_id, 20)
+    dialog, rate = page.get_by_role("dialog"), page.locator('[data-field="earn.rates.eur"] input')
+    page.reload()
+    rate.fill("-1")
+    page.get_by_role("button", name="Show the impact").click()
+    expect(dialog.get_by_text("One field of the rules is wrong.")).to_be_visible()
+    dialog.get_by_role("button", name="Close", exact=True).click()
+    expect(page.get_by_text("Must be more than 0")).to_be_visible()
+    rate.fill("3")
+    page.get_by_role("button", name="Show the impact").click()
+    expect(dialog.get_by_role("img", name=re.compile(r"Points by month\. .* then\."))).to_be_visible(timeout=90_000)
+    expect(dialog.get_by_role("cell", name=f"{now():%Y-%m}", exact=True)).to_be_visible()
+    expect(dialog.get_by_role("cell", name="The rate alone")).to_be_visible()
+    keep(page, "programme-impact")
+    dialog.get_by_role("button", name="Close", exact=True).click()
+
+    page.get_by_role("button", name="Save as draft").click()
+    dialog.get_by_role("button", name="Save draft").click()
+    expect(dialog.get_by_text("Please fill this in")).to_be_visible()
+    dialog.get_by_label("Name").fill("Three points")
+    keep(page, "programme-draft")
+    dialog.get_by_role("button", name="Save draft").click()
+    expect(page.get_by_role("cell", name="Three points", exact=True)).to_be_visible()
+    keep(page, "programme-drafts")
+    assert world.bridge.ask("GET", "/admin/dust/programme")["version"] == before["version"]
+    drafts = world.bridge.ask("GET", "/admin/dust/programme/drafts")["drafts"]
+    assert [(draft["name"], draft["starts_at"]) for draft in drafts] == [("Three points", None)]
+    world.bridge.ask("DELETE", f"/admin/dust/programme/drafts/{drafts[0]['id']}")

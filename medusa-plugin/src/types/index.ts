@@ -74,7 +74,7 @@ export type DustOrder = Schemas["OrderPointsResponse"]
 /** What a change of an order would do to its customer's points. */
 export type DustPreview = Schemas["PreviewResponse"]
 /** A draft of the rules. `merged` is what publishing it would put in force. */
-export type DustDraft = Schemas["DraftResponse"]
+export type DustDraft = Omit<Schemas["DraftResponse"], "document" | "merged"> & { document: DustRules; merged: DustRules }
 export type DustDraftSummary = Schemas["DraftSummary"]
 export type DustDraftList = Schemas["DraftList"]
 /** What past orders would have earned by other rules. */
@@ -95,6 +95,8 @@ export type DustMultiplier = Schemas["Multiplier"]
 export type DustRewardRule = Schemas["Reward"]
 /** The rules. Numbers with places are strings, so that none of them is rounded on the way. */
 export type DustProgramme = Schemas["ProgrammeResponse"]
+/** The rules alone, without who saved them when. */
+export type DustRules = Omit<DustProgramme, "version" | "author" | "created_at">
 export type DustVersionList = Schemas["VersionList"]
 
 /** What is on its way to the bridge, and what could not be delivered. */

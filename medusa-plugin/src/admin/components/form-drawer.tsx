@@ -29,6 +29,8 @@ export function FormDrawer({ title, submit, close, onSubmit, isPending, error, d
           className="flex flex-1 flex-col overflow-hidden"
           onSubmit={(event) => {
             event.preventDefault()
+            // In React a drawer is inside the form that opens it, which would be submitted too.
+            event.stopPropagation()
             onSubmit()
           }}
         >

@@ -1,4 +1,7 @@
 import { findings } from "./de/findings"
+import { drafts } from "./de/drafts"
+import { history } from "./de/history"
+import { impact } from "./de/impact"
 import { programme } from "./de/programme"
 import { account } from "./de/account"
 import { alerts } from "./de/alerts"
@@ -12,6 +15,9 @@ import type { Catalogue } from "./en"
 /** The texts in German. */
 export const de: Catalogue = {
   ...findings,
+  ...drafts,
+  ...history,
+  ...impact,
   ...programme,
   account,
   alerts,

@@ -4,6 +4,9 @@ import { alerts } from "./en/alerts"
 import { deliveries } from "./en/deliveries"
 import { overview } from "./en/overview"
 import { product } from "./en/product"
+import { drafts } from "./en/drafts"
+import { history } from "./en/history"
+import { impact } from "./en/impact"
 import { programme } from "./en/programme"
 import { redemptions } from "./en/redemptions"
 import { replay } from "./en/replay"
@@ -11,6 +14,9 @@ import { replay } from "./en/replay"
 /** The texts of the plugin's pages and widgets in English. `de.ts` has the same keys. */
 export const en = {
   ...findings,
+  ...drafts,
+  ...history,
+  ...impact,
   ...programme,
   account,
   alerts,

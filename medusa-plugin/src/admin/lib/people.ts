@@ -14,3 +14,10 @@ export async function readPeople(ids: string[]): Promise<Record<string, Person>>
   const { customers } = await admin<{ customers: Person[] }>(`/customers?${query}`)
   return Object.fromEntries(customers.map((person) => [person.id, person]))
 }
+
+/** The names of Medusa's users by id. Who is deleted is left out. */
+export async function readUserNames(ids: string[]): Promise<Record<string, string>> {
+  const query = `${ids.map((id) => `id[]=${encodeURIComponent(id)}`).join("&")}&fields=id,email,first_name,last_name&limit=${ids.length}`
+  const { users } = await admin<{ users: Person[] }>(`/users?${query}`)
+  return Object.fromEntries(users.map((user) => [user.id, nameOf(user)]))
+}

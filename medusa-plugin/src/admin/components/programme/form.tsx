@@ -1,10 +1,12 @@
-import { Alert, Button, Text } from "@medusajs/ui"
+import { Alert, Text } from "@medusajs/ui"
 import { useEffect, useRef, type ReactNode } from "react"
 import type { DustProgramme } from "../../../types"
 import { DustError } from "../../lib/dust"
 import { generalMessages, type FieldError } from "../../lib/field-errors"
 import { moment } from "../../lib/format"
 import { useTexts, type Translate } from "../../lib/texts"
+import { DraftNote } from "../programme-drafts/draft-note"
+import { SaveButtons } from "../programme-drafts/save-buttons"
 import { ProgrammeConflict } from "./conflict"
 import { BonusRules, GuestRules, NamingRules, ReturnRules, TierRules } from "./customers"
 import { EarningRules } from "./earning"
@@ -13,7 +15,7 @@ import { RewardRules, SpendingRules } from "./spending"
 
 /** The rules of the programme. Saving makes a new version; the old ones stay for the orders that met them. */
 export function ProgrammeForm(): ReactNode {
-  const { base, document, unsaved, errors, load, save } = useEditor()
+  const { base, document, draft, errors, load, save } = useEditor()
   const t = useTexts()
   const form = useRef<HTMLFormElement>(null)
   const conflict = save.error instanceof DustError && save.error.status === 412
@@ -27,9 +29,10 @@ export function ProgrammeForm(): ReactNode {
       className="divide-y"
       onSubmit={(event) => {
         event.preventDefault()
-        save.mutate(base.version)
+        if (!draft) save.mutate(base.version)
       }}
     >
+      <DraftNote />
       <Rules />
       <div className="bg-ui-bg-base sticky bottom-0 flex flex-col gap-y-4 px-6 py-4">
         {conflict && (
@@ -40,9 +43,7 @@ export function ProgrammeForm(): ReactNode {
           <Text size="small" className="text-ui-fg-subtle">
             {origin(base, t)} {t("rules.keepsOld")}
           </Text>
-          <Button size="small" type="submit" isLoading={save.isPending} disabled={!unsaved}>
-            {t("rules.save")}
-          </Button>
+          <SaveButtons />
         </div>
       </div>
     </form>

@@ -1,5 +1,7 @@
 import { defineRouteConfig } from "@medusajs/admin-sdk"
 import type { ReactNode } from "react"
+import { Drafts } from "../../../components/programme-drafts/drafts"
+import { ProgrammeHistory } from "../../../components/programme-history/history"
 import { ProgrammeEditor } from "../../../components/programme/editor"
 import { ProgrammeForm } from "../../../components/programme/form"
 import { TabsPage } from "../../../components/tabs-page"
@@ -12,7 +14,11 @@ const ProgrammePage = (): ReactNode => {
       <TabsPage
         title={t("rules.title")}
         hint={t("rules.hint")}
-        tabs={[{ name: "rules", label: t("rules.tab"), content: <ProgrammeForm /> }]}
+        tabs={[
+          { name: "rules", label: t("rules.tab"), content: <ProgrammeForm /> },
+          { name: "drafts", label: t("drafts.tab"), content: <Drafts /> },
+          { name: "history", label: t("history.tab"), content: <ProgrammeHistory /> },
+        ]}
       />
     </ProgrammeEditor>
   )

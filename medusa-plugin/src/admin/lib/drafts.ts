@@ -1,0 +1,23 @@
+import { DustError } from "./dust"
+import { fieldLabel } from "./change-texts"
+import type { Translate } from "./texts"
+
+/** Where the drafts are, and the key of their list. */
+export const DRAFTS = "/programme/drafts"
+
+const OWN_FIELDS = ["name", "starts_at", "based_on"]
+
+/** How many of the rules in a draft the bridge has refused; errors of its name and start date do not count. */
+export function wrongRules(error: unknown): number {
+  const errors = error instanceof DustError ? (error.problem.errors ?? []) : []
+  return errors.filter(({ field }) => !OWN_FIELDS.includes(field)).length
+}
+
+export function isFuture(moment: string | null | undefined, now = Date.now()): boolean {
+  return Boolean(moment) && new Date(moment ?? "").getTime() > now
+}
+
+/** The labels of fields, as the form has them, in one line. */
+export function fieldLabels(fields: string[], t: Translate): string {
+  return fields.map((field) => fieldLabel(field, t)).join(", ")
+}
