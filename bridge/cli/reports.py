@@ -17,6 +17,7 @@ from bridge.reports.breakage import breakage as read_breakage
 from bridge.reports.closes import close_days, differences, list_closes
 from bridge.reports.expiring import expiring_by_month
 from bridge.reports.liability import liability as read_liability
+from bridge.reports.marketing import marketing as read_marketing
 from bridge.reports.movements import MAX_PERIODS, Period, count_periods
 from bridge.reports.movements import movements as read_movements
 from bridge.reports.reading import reading
@@ -32,7 +33,7 @@ _MAX_CLOSES = 100_000
 def add_commands(app: typer.Typer) -> None:
     report = typer.Typer(help="Reports from the ledger.", no_args_is_help=True)
     report.callback()(reports)
-    for command in (liability, movements, expiring, breakage, closes, forecasts):
+    for command in (liability, movements, expiring, breakage, closes, forecasts, marketing):
         report.command()(command)
     app.add_typer(report, name="report")
 
@@ -111,16 +112,46 @@ def expiring(csv: AsCsv = None, plot: AsPlot = None, as_json: AsJson = False) ->
 
 def forecasts(
     since: Annotated[datetime | None, typer.Option(help="The first day (UTC); else 90 days ago.")] = None,
+    csv: AsCsv = None,
     as_json: AsJson = False,
 ) -> None:
     """How many orders earned what the last quote of their cart said. Example: dust report forecasts"""
     start = since.replace(tzinfo=UTC) if since and since.tzinfo is None else since or now() - FORECASTS_KEPT
     with reading() as connection:
         found = read_kept_forecasts(connection, since=start)
-    rows = [{"outcome": outcome.value, "orders": orders} for outcome, orders in found.outcomes.items()]
+    rows = sheets.forecasts_sheet(found)
+    if csv:
+        _write_csv(rows, csv)
+        return
     print_rows(rows, ("outcome", "orders"), as_json=as_json, empty="No quoted cart has become an order yet.")
     if found.unexplained and not as_json:
         console.print(f"Please report these orders, nothing explains them: {', '.join(found.unexplained)}")
+
+
+def marketing(
+    since: Annotated[datetime | None, typer.Option("--from", help="The first day. Default: twelve months.")] = None,
+    until: Annotated[datetime | None, typer.Option("--to", help="The last day. Default: today.")] = None,
+    csv: AsCsv = None,
+    as_json: AsJson = False,
+) -> None:
+    """Members, repeat orders, referrals and cost, by month. Example: dust report marketing --from 2026-01-01"""
+    with reading() as connection:
+        found = read_marketing(
+            connection, first=since.date() if since else None, last=until.date() if until else None, now=now()
+        )
+    sheet = sheets.marketing_sheet(found)
+    if csv or as_json:
+        _print(sheet, csv=csv, as_json=as_json, empty="")
+        return
+    # Figures are lines here and months columns: there are more figures than a screen is wide.
+    shown = [{"figure": name, **{row["month"]: row.get(name, "") for row in sheet}} for name in _figure_names(sheet)]
+    print_rows(shown, ("figure", *(row["month"] for row in sheet)), as_json=False, empty="")
+    console.print("Members who redeem often buy more anyway: the comparison does not show what the points caused.")
+
+
+def _figure_names(sheet: sheets.Sheet) -> list[str]:
+    names = dict.fromkeys(name for row in sheet for name in row if name != "month")
+    return [name for name in names if any(row.get(name) for row in sheet)]
 
 
 def breakage(csv: AsCsv = None, as_json: AsJson = False) -> None:

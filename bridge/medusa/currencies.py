@@ -72,6 +72,11 @@ def format_amount(value: Decimal, currency_code: str, rounding: str = ROUND_FLOO
     return f"{value.quantize(smallest_unit(currency_code), rounding):f}"
 
 
+def rounded_amount(value: Decimal, currency_code: str) -> str:
+    """Like `format_amount`, rounded half up: for sums and averages, which are not money to pay or to give."""
+    return format_amount(value, currency_code, ROUND_HALF_UP)
+
+
 def format_money(value: Decimal, currency_code: str, rounding: str = ROUND_FLOOR) -> str:
     """Return an amount for a sentence: `5.00 EUR`."""
     return f"{format_amount(value, currency_code, rounding)} {currency_code.upper()}"

@@ -6,12 +6,14 @@ from typing import Any, TextIO
 
 from bridge.csv_cells import safe_cell
 from bridge.ledger.postings import Kind
-from bridge.medusa.currencies import format_amount
+from bridge.medusa.currencies import format_amount, rounded_amount
 from bridge.reports.breakage import Cohort
 from bridge.reports.closes import Close
 from bridge.reports.expiring import ExpiringMonth
 from bridge.reports.liability import Liability
+from bridge.reports.marketing import Figures, Marketing
 from bridge.reports.movements import Movements
+from bridge.settlement.kept_forecasts import KeptForecasts
 
 Sheet = list[dict[str, Any]]
 # Kinds that never change a balance have no column.
@@ -67,6 +69,48 @@ def closes_sheet(found: Iterable[Close]) -> Sheet:
         del row["at"]
         sheet.append({"day": close.day.isoformat(), **row, "digest": close.digest})
     return sheet
+
+
+def marketing_sheet(found: Marketing) -> Sheet:
+    """A row for each month, then one for the whole period; rates and sums of money are of that row."""
+    rows = [_figures_row(f"{month:%Y-%m}", figures) for month, figures in found.months.items()]
+    return [*rows, _figures_row("total", found.total)]
+
+
+def _figures_row(month: str, figures: Figures) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "month": month,
+        "active_members": figures.active_members,
+        "redeeming_members": figures.redeeming_members,
+        "redeeming_share": figures.redeeming_share,
+        "orders": figures.orders,
+        "points_issued": figures.points_issued,
+        "points_spent": figures.points_spent,
+        "redemption_rate": figures.redemption_rate,
+        "repeat_rate_redeemers": figures.redeemers.repeat_rate,
+        "repeat_rate_others": figures.others.repeat_rate,
+        "referred_customers": figures.referred_customers,
+        "referral_orders": figures.referral_orders,
+    }
+    for money in figures.money:
+        amounts = {
+            "revenue": money.revenue,
+            "basket_redeemers": money.redeemers.average,
+            "basket_others": money.others.average,
+            "referral_revenue": money.referral_revenue,
+            "cost": money.cost,
+        }
+        code = money.currency_code
+        row |= {
+            f"{name}_{code}": None if amount is None else rounded_amount(amount, code)
+            for name, amount in amounts.items()
+        }
+        row[f"cost_share_{code}"] = money.cost_share
+    return {name: "" if value is None else value for name, value in row.items()}
+
+
+def forecasts_sheet(found: KeptForecasts) -> Sheet:
+    return [{"outcome": outcome.value, "orders": orders} for outcome, orders in found.outcomes.items()]
 
 
 def write_csv(sheet: Sheet, file: TextIO, *, empty: Sequence[str] = ()) -> None:

@@ -1247,6 +1247,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/admin/dust/reports/marketing": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Report Marketing
+         * @description Report active members, redemptions, repeat orders, referrals and the programme's cost, in all and by month.
+         *
+         *     Guests' orders count once an account has claimed them; canceled and returned ones do not count.
+         */
+        get: operations["report_marketing"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/admin/dust/reports/breakage": {
         parameters: {
             query?: never;
@@ -1802,6 +1824,21 @@ export interface components {
              * @description Why some referrals brought nothing
              */
             notes: string[];
+        };
+        /** BuyersResponse */
+        BuyersResponse: {
+            /**
+             * Buyers
+             * @description Members with an order in the period
+             */
+            buyers: number;
+            /**
+             * Repeaters
+             * @description Those with two or more orders in the period
+             */
+            repeaters: number;
+            /** Repeat Rate */
+            repeat_rate: string | null;
         };
         /** CauseList */
         CauseList: {
@@ -2916,6 +2953,155 @@ export interface components {
             dust: number;
             /** Expires At */
             expires_at: string | null;
+        };
+        /**
+         * MarketingFigures
+         * @description Shares have four decimal places, and are null when there is nothing to divide by.
+         */
+        MarketingFigures: {
+            /**
+             * Active Members
+             * @description Members who ordered or used points
+             */
+            active_members: number;
+            /**
+             * Redeeming Members
+             * @description Those who used points on an order
+             */
+            redeeming_members: number;
+            /** Redeeming Share */
+            redeeming_share: string | null;
+            /** Orders */
+            orders: number;
+            /**
+             * Points Issued
+             * @description Earned points and bonuses, less what was taken back
+             */
+            points_issued: number;
+            /**
+             * Points Spent
+             * @description Less what was given back
+             */
+            points_spent: number;
+            /**
+             * Redemption Rate
+             * @description Points spent for each point issued
+             */
+            redemption_rate: string | null;
+            redeemers: components["schemas"]["BuyersResponse"];
+            others: components["schemas"]["BuyersResponse"];
+            /** Referred Customers */
+            referred_customers: number;
+            /** Referral Orders */
+            referral_orders: number;
+            /** Money */
+            money: components["schemas"]["MarketingMoneyResponse"][];
+        };
+        /**
+         * MarketingMoneyResponse
+         * @description The figures in one currency, in major units; null when there is nothing to divide by.
+         */
+        MarketingMoneyResponse: {
+            /** Currency Code */
+            currency_code: string;
+            /** Revenue */
+            revenue: string;
+            /**
+             * Basket Redeemers
+             * @description Average order of members who used points in the period
+             */
+            basket_redeemers: string | null;
+            /**
+             * Basket Others
+             * @description Average order of all other members
+             */
+            basket_others: string | null;
+            /** Referral Orders */
+            referral_orders: number;
+            /** Referral Revenue */
+            referral_revenue: string;
+            /**
+             * Cost
+             * @description What redemptions took off orders, with tax
+             */
+            cost: string;
+            /**
+             * Cost Share
+             * @description `cost` as a share of `revenue`
+             */
+            cost_share: string | null;
+        };
+        /** MarketingMonth */
+        MarketingMonth: {
+            /**
+             * Active Members
+             * @description Members who ordered or used points
+             */
+            active_members: number;
+            /**
+             * Redeeming Members
+             * @description Those who used points on an order
+             */
+            redeeming_members: number;
+            /** Redeeming Share */
+            redeeming_share: string | null;
+            /** Orders */
+            orders: number;
+            /**
+             * Points Issued
+             * @description Earned points and bonuses, less what was taken back
+             */
+            points_issued: number;
+            /**
+             * Points Spent
+             * @description Less what was given back
+             */
+            points_spent: number;
+            /**
+             * Redemption Rate
+             * @description Points spent for each point issued
+             */
+            redemption_rate: string | null;
+            redeemers: components["schemas"]["BuyersResponse"];
+            others: components["schemas"]["BuyersResponse"];
+            /** Referred Customers */
+            referred_customers: number;
+            /** Referral Orders */
+            referral_orders: number;
+            /** Money */
+            money: components["schemas"]["MarketingMoneyResponse"][];
+            /**
+             * Month
+             * Format: date
+             * @description The first day of the month
+             */
+            month: string;
+        };
+        /**
+         * MarketingResponse
+         * @description Orders count by the day on which they were placed, with what is left of them today.
+         */
+        MarketingResponse: {
+            /**
+             * From
+             * Format: date
+             */
+            from: string;
+            /**
+             * To
+             * Format: date
+             */
+            to: string;
+            /** Time Zone */
+            time_zone: string;
+            /**
+             * Note
+             * @default Members who redeem often buy more anyway, so the difference to other members is not what the programme has caused.
+             */
+            note: string;
+            total: components["schemas"]["MarketingFigures"];
+            /** Months */
+            months: components["schemas"]["MarketingMonth"][];
         };
         /** MemberList */
         MemberList: {
@@ -9088,6 +9274,8 @@ export interface operations {
             query?: {
                 /** @description At most 90 days ago, which is the default */
                 since?: string | null;
+                /** @description csv: a text/csv file with one header line */
+                format?: "json" | "csv";
             };
             header?: never;
             path?: never;
@@ -9102,6 +9290,62 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ForecastsResponse"];
+                    "text/csv": string;
+                };
+            };
+            /** @description Not authenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid input */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    report_marketing: {
+        parameters: {
+            query?: {
+                /** @description First day, in the programme's time zone; default: twelve months */
+                from?: string | null;
+                /** @description Last day; default: today */
+                to?: string | null;
+                /** @description csv: a text/csv file with one header line */
+                format?: "json" | "csv";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MarketingResponse"];
+                    "text/csv": string;
                 };
             };
             /** @description Not authenticated */

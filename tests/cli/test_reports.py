@@ -1,6 +1,7 @@
 """`dust report …`."""
 
 import csv
+import json
 from datetime import timedelta
 from pathlib import Path
 from xml.etree import ElementTree
@@ -38,6 +39,30 @@ def test_every_report_is_a_table_a_file_and_json(tmp_path: Path) -> None:
         with file.open(newline="") as opened:
             assert any("250" in row.values() for row in csv.DictReader(opened)), name
         assert dust(name, "--csv", "-").stdout.partition(",")[0] == file.read_text().partition(",")[0]
+
+
+def test_marketing_figures_are_lines_on_the_screen_and_columns_in_a_file(tmp_path: Path) -> None:
+    said = dust("marketing", "--from", "2027-04-01")
+    assert "revenue_eur" in said.stdout
+    assert "250.00" in said.stdout
+    assert "often buy more anyway" in said.output
+    april, may, total = csv.DictReader(dust("marketing", "--from", "2027-04-01", "--csv", "-").stdout.splitlines())
+    assert (april["orders"], may["orders"], total["orders"]) == ("0", "1", "1")
+    assert json.loads(dust("marketing", "--from", "2027-05-01", "--json").stdout)[-1]["month"] == "total"
+    assert "must not be before from" in str(dust("marketing", "--from", "2027-05-02", "--to", "2027-05-01").exception)
+
+
+def test_imported_balances_are_not_points_issued(tmp_path: Path) -> None:
+    file = tmp_path / "points.csv"
+    file.write_text("customer_id,balance\ncus_9,5000\n")
+    assert CliRunner().invoke(app, ["import", str(file), "--trust-ids", "--batch", "old"]).exit_code == 0
+    assert '"points_issued": 250' in dust("marketing", "--json").stdout
+    assert CliRunner().invoke(app, ["import", "undo", "old"]).exit_code == 0
+    assert '"points_issued": 250' in dust("marketing", "--json").stdout
+
+
+def test_forecasts_are_a_file_too() -> None:
+    assert dust("forecasts", "--csv", "-").stdout.splitlines()[:2] == ["outcome,orders", "kept,0"]
 
 
 def test_pictures_load_nothing_from_elsewhere(tmp_path: Path) -> None:

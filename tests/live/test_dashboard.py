@@ -274,6 +274,17 @@ def test_a_merchant_reads_reports_and_takes_them_along(page: Page, world: World)
         page.get_by_role("tab", name="Forecasts").click()
         expect(page.get_by_text("Earned what the last quote said")).to_be_visible()
         keep(page, "reports-forecasts")
+        shopper.buy((world.keys.shirt, 2))
+        world.bridge.wait_for_balance(shopper.customer_id, 1_020)
+        page.get_by_role("tab", name="Marketing").click()
+        panel = page.get_by_role("tabpanel", name="Marketing")
+        expect(panel.get_by_role("img", name=re.compile("Active members, .*highest [1-9]"))).to_be_visible()
+        expect(panel.get_by_role("cell", name=f"{now():%Y-%m}", exact=True)).to_be_visible()
+        expect(panel.get_by_text("not what the programme has caused")).to_be_visible()
+        keep(page, "reports-marketing")
+        with page.expect_download() as downloading:
+            panel.get_by_role("button", name="Download CSV").click()
+        assert downloading.value.path().read_text().startswith("month,active_members,")
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import io
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from fastapi import Query, Response
@@ -12,12 +13,13 @@ from bridge.clock import now
 from bridge.errors import field_error
 from bridge.http.paging import Cursor, Limit, Listing, decode_cursor, encode_cursor, invalid_cursor
 from bridge.http.problems import describe_problems
-from bridge.medusa.currencies import format_amount
+from bridge.medusa.currencies import format_amount, rounded_amount
 from bridge.reports import sheets
 from bridge.reports.breakage import breakage
 from bridge.reports.closes import Close, list_closes
 from bridge.reports.expiring import expiring_by_month
 from bridge.reports.liability import Liability, liability
+from bridge.reports.marketing import Baskets, Buyers, Figures, Money, marketing
 from bridge.reports.movements import MAX_PERIODS, Period, count_periods, movements
 from bridge.reports.reading import reading
 from bridge.settlement.kept_forecasts import FORECASTS_KEPT, read_kept_forecasts
@@ -160,18 +162,102 @@ class ForecastsResponse(BaseModel):
     unexplained_orders: list[str]
 
 
-@router.get("/forecasts", responses=describe_problems(422))
+@router.get("/forecasts", response_model=ForecastsResponse, responses=_AS_CSV | describe_problems(422))
 def report_forecasts(
     since: Annotated[AwareDatetime | None, Query(description="At most 90 days ago, which is the default")] = None,
-) -> ForecastsResponse:
+    format: Format = "json",
+) -> ForecastsResponse | Response:
     """Report how many quotes were kept: whether orders earned what the last quote of their cart said."""
     with reading() as connection:
         found = read_kept_forecasts(connection, since=since or now() - FORECASTS_KEPT)
+    if format == "csv":
+        return _csv(sheets.forecasts_sheet(found), "forecasts")
     return ForecastsResponse(
         since=found.since,
         orders=found.orders,
         unexplained_orders=list(found.unexplained),
         **{outcome.value: orders for outcome, orders in found.outcomes.items()},
+    )
+
+
+_NOT_CAUSAL = (
+    "Members who redeem often buy more anyway, so the difference to other members is not what the programme has caused."
+)
+
+
+class BuyersResponse(BaseModel):
+    buyers: int = Field(description="Members with an order in the period")
+    repeaters: int = Field(description="Those with two or more orders in the period")
+    repeat_rate: str | None
+
+
+class MarketingMoneyResponse(BaseModel):
+    """The figures in one currency, in major units; null when there is nothing to divide by."""
+
+    currency_code: str
+    revenue: str
+    basket_redeemers: str | None = Field(description="Average order of members who used points in the period")
+    basket_others: str | None = Field(description="Average order of all other members")
+    referral_orders: int
+    referral_revenue: str
+    cost: str = Field(description="What redemptions took off orders, with tax")
+    cost_share: str | None = Field(description="`cost` as a share of `revenue`")
+
+
+class MarketingFigures(BaseModel):
+    """Shares have four decimal places, and are null when there is nothing to divide by."""
+
+    active_members: int = Field(description="Members who ordered or used points")
+    redeeming_members: int = Field(description="Those who used points on an order")
+    redeeming_share: str | None
+    orders: int
+    points_issued: int = Field(description="Earned points and bonuses, less what was taken back")
+    points_spent: int = Field(description="Less what was given back")
+    redemption_rate: str | None = Field(description="Points spent for each point issued")
+    redeemers: BuyersResponse
+    others: BuyersResponse
+    referred_customers: int
+    referral_orders: int
+    money: list[MarketingMoneyResponse]
+
+
+class MarketingMonth(MarketingFigures):
+    month: date = Field(description="The first day of the month")
+
+
+class MarketingResponse(BaseModel):
+    """Orders count by the day on which they were placed, with what is left of them today."""
+
+    first: date = Field(serialization_alias="from")
+    last: date = Field(serialization_alias="to")
+    time_zone: str
+    note: str = _NOT_CAUSAL
+    total: MarketingFigures
+    months: list[MarketingMonth]
+
+
+@router.get("/marketing", response_model=MarketingResponse, responses=_AS_CSV | describe_problems(422))
+def report_marketing(
+    first: Annotated[
+        date | None, Query(alias="from", description="First day, in the programme's time zone; default: twelve months")
+    ] = None,
+    last: Annotated[date | None, Query(alias="to", description="Last day; default: today")] = None,
+    format: Format = "json",
+) -> MarketingResponse | Response:
+    """Report active members, redemptions, repeat orders, referrals and the programme's cost, in all and by month.
+
+    Guests' orders count once an account has claimed them; canceled and returned ones do not count.
+    """
+    with reading() as connection:
+        found = marketing(connection, first=first, last=last, now=now())
+    if format == "csv":
+        return _csv(sheets.marketing_sheet(found), "marketing")
+    return MarketingResponse(
+        first=found.first,
+        last=found.last,
+        time_zone=found.time_zone,
+        total=MarketingFigures(**_marketing(found.total)),
+        months=[MarketingMonth(month=month, **_marketing(figures)) for month, figures in found.months.items()],
     )
 
 
@@ -205,6 +291,43 @@ def _close(close: Close) -> CloseResponse:
 def _figures(found: Liability) -> dict[str, Any]:
     value = {code: format_amount(amount, code) for code, amount in found.value.items()}
     return {**vars(found), "value": value, "adds_up": found.adds_up}
+
+
+def _marketing(figures: Figures) -> dict[str, Any]:
+    return {
+        **vars(figures),
+        "redeeming_share": _share(figures.redeeming_share),
+        "redemption_rate": _share(figures.redemption_rate),
+        "redeemers": _buyers(figures.redeemers),
+        "others": _buyers(figures.others),
+        "money": [_money(each) for each in figures.money],
+    }
+
+
+def _buyers(found: Buyers) -> BuyersResponse:
+    return BuyersResponse(**vars(found), repeat_rate=_share(found.repeat_rate))
+
+
+def _money(found: Money) -> MarketingMoneyResponse:
+    code = found.currency_code
+    return MarketingMoneyResponse(
+        currency_code=code,
+        revenue=rounded_amount(found.revenue, code),
+        basket_redeemers=_average(found.redeemers, code),
+        basket_others=_average(found.others, code),
+        referral_orders=found.referral_orders,
+        referral_revenue=rounded_amount(found.referral_revenue, code),
+        cost=rounded_amount(found.cost, code),
+        cost_share=_share(found.cost_share),
+    )
+
+
+def _average(found: Baskets, code: str) -> str | None:
+    return None if found.average is None else rounded_amount(found.average, code)
+
+
+def _share(share: Decimal | None) -> str | None:
+    return None if share is None else str(share)
 
 
 def _csv(sheet: sheets.Sheet, name: str) -> Response:

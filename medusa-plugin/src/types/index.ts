@@ -59,6 +59,7 @@ export type DustMovements = Schemas["MovementsList"]
 export type DustExpiring = Schemas["ExpiringList"]
 export type DustBreakage = Schemas["CohortList"]
 export type DustCloses = Schemas["CloseList"]
+export type DustMarketing = Schemas["MarketingResponse"]
 export type DustForecasts = Schemas["ForecastsResponse"]
 /** A customer who has or had points. */
 export type DustMember = Schemas["MemberResponse"]

@@ -2,6 +2,7 @@ import { findings } from "./de/findings"
 import { drafts } from "./de/drafts"
 import { history } from "./de/history"
 import { impact } from "./de/impact"
+import { marketing } from "./de/marketing"
 import { programme } from "./de/programme"
 import { account } from "./de/account"
 import { alerts } from "./de/alerts"
@@ -18,6 +19,7 @@ export const de: Catalogue = {
   ...drafts,
   ...history,
   ...impact,
+  ...marketing,
   ...programme,
   account,
   alerts,
@@ -184,6 +186,8 @@ export const de: Catalogue = {
     cohort_other: "Anderes",
     cohort_remaining: "Übrig",
     orders: "Bestellungen",
+    outcome: "Ergebnis",
+    meaning: "Bedeutung",
     since: "Seit {{date}}",
     forecast_kept: "Eingehalten",
     forecast_kept_hint: "Gesammelt wie zuletzt angezeigt",

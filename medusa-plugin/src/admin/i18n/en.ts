@@ -7,6 +7,7 @@ import { product } from "./en/product"
 import { drafts } from "./en/drafts"
 import { history } from "./en/history"
 import { impact } from "./en/impact"
+import { marketing } from "./en/marketing"
 import { programme } from "./en/programme"
 import { redemptions } from "./en/redemptions"
 import { replay } from "./en/replay"
@@ -17,6 +18,7 @@ export const en = {
   ...drafts,
   ...history,
   ...impact,
+  ...marketing,
   ...programme,
   account,
   alerts,
@@ -183,6 +185,8 @@ export const en = {
     cohort_other: "Other",
     cohort_remaining: "Remaining",
     orders: "Orders",
+    outcome: "Outcome",
+    meaning: "Meaning",
     since: "Since {{date}}",
     forecast_kept: "Kept",
     forecast_kept_hint: "Earned what the last quote said",

@@ -1,11 +1,12 @@
 import { Alert, DatePicker } from "@medusajs/ui"
 import { useQuery } from "@tanstack/react-query"
 import { useState, type ReactNode } from "react"
-import type { DustLiability } from "../../../types"
+import type { DustLiability, DustMovements } from "../../../types"
 import { dust } from "../../lib/dust"
 import { moment, shown, signed } from "../../lib/format"
-import { kindName } from "../../lib/report-texts"
+import { kindName, lastYear, monthOf } from "../../lib/report-texts"
 import { useTexts } from "../../lib/texts"
+import { BarChart } from "../bar-chart"
 import { Field } from "../field"
 import { Figures } from "../figures"
 import { Loaded } from "../states"
@@ -15,18 +16,22 @@ import { Report } from "./report"
 export function LiabilityReport(): ReactNode {
   const t = useTexts()
   const [at, setAt] = useState<Date | null>(null)
-  const query: Record<string, string> = at ? { at: at.toISOString() } : {}
   return (
     <Report<DustLiability, [string, number]>
       name="liability"
-      query={query}
+      query={at ? { at: at.toISOString() } : {}}
       rowsOf={({ movements }) => Object.entries(movements).filter(([, points]) => points)}
       columns={() => [
         { label: t("reports.movement"), value: ([kind]) => kindName(kind, t), text: true },
         { label: t("reports.points"), value: ([, points]) => signed(points) },
       ]}
       empty={t("reports.noMovements")}
-      figures={<LiabilityFigures query={query} />}
+      figures={(found) => (
+        <>
+          <LiabilityFigures found={found} />
+          <LiabilityChart />
+        </>
+      )}
     >
       <Field label={t("reports.at")} hint={t("reports.atHint")}>
         <DatePicker size="small" granularity="minute" aria-label={t("reports.at")} value={at} onChange={setAt} />
@@ -35,34 +40,47 @@ export function LiabilityReport(): ReactNode {
   )
 }
 
-function LiabilityFigures({ query }: { query: Record<string, string> }): ReactNode {
+function LiabilityFigures({ found }: { found: DustLiability }): ReactNode {
   const t = useTexts()
-  const search = new URLSearchParams(query).toString()
-  const report = useQuery({
-    queryKey: ["dust", "/reports/liability", search],
-    queryFn: () => dust<DustLiability>(`/reports/liability?${search}`),
+  return (
+    <>
+      {!found.adds_up && (
+        <div className="px-6">
+          <Alert variant="error">{t("reports.doesNotAddUp")}</Alert>
+        </div>
+      )}
+      <Figures
+        figures={[
+          { label: t("reports.outstanding"), value: shown(found.outstanding), hint: moment(found.at) },
+          { label: t("reports.worth"), value: worth(found.value), hint: t("reports.worthHint") },
+          { label: t("reports.owed"), value: shown(found.owed_by_customers), hint: t("reports.owedHint") },
+          { label: t("members.held"), value: shown(found.held) },
+          { label: t("members.pending"), value: shown(found.pending) },
+          { label: t("reports.escrow"), value: shown(found.escrow) },
+          { label: t("reports.customers"), value: shown(found.customers) },
+        ]}
+      />
+    </>
+  )
+}
+
+/** What was owed at the end of each month of the last year. The movements' tab has the same figures as a table. */
+function LiabilityChart(): ReactNode {
+  const t = useTexts()
+  const search = new URLSearchParams(lastYear()).toString()
+  const path = "/reports/movements"
+  const months = useQuery({
+    queryKey: ["dust", path, search],
+    queryFn: () => dust<DustMovements>(`${path}?${search}`),
   })
   return (
-    <Loaded query={report}>
-      {(found) => (
-        <>
-          {!found.adds_up && (
-            <div className="px-6">
-              <Alert variant="error">{t("reports.doesNotAddUp")}</Alert>
-            </div>
-          )}
-          <Figures
-            figures={[
-              { label: t("reports.outstanding"), value: shown(found.outstanding), hint: moment(found.at) },
-              { label: t("reports.worth"), value: worth(found.value), hint: t("reports.worthHint") },
-              { label: t("reports.owed"), value: shown(found.owed_by_customers), hint: t("reports.owedHint") },
-              { label: t("members.held"), value: shown(found.held) },
-              { label: t("members.pending"), value: shown(found.pending) },
-              { label: t("reports.escrow"), value: shown(found.escrow) },
-              { label: t("reports.customers"), value: shown(found.customers) },
-            ]}
-          />
-        </>
+    <Loaded query={months}>
+      {({ periods }) => (
+        <BarChart
+          label={t("chart.closing")}
+          periods={periods.map(({ start }) => monthOf(start))}
+          series={[{ label: t("reports.closing"), values: periods.map(({ closing }) => closing) }]}
+        />
       )}
     </Loaded>
   )

@@ -1,12 +1,9 @@
-import { useQuery } from "@tanstack/react-query"
 import type { ReactNode } from "react"
 import type { DustBreakage, DustCloses, DustExpiring, DustForecasts } from "../../../types"
-import { dust } from "../../lib/dust"
 import { moment, shown } from "../../lib/format"
 import { monthOf, percent } from "../../lib/report-texts"
 import { useTexts } from "../../lib/texts"
 import { Figures } from "../figures"
-import { Loaded } from "../states"
 import { Report } from "./report"
 
 /** What expires in which month unless it is spent. */
@@ -69,23 +66,26 @@ export function ClosesReport(): ReactNode {
 /** How many orders earned what the last quote of their cart said, and why others did not. */
 export function ForecastsReport(): ReactNode {
   const t = useTexts()
-  const path = "/reports/forecasts"
-  const query = useQuery({ queryKey: ["dust", path], queryFn: () => dust<DustForecasts>(path) })
-  const causes = ["kept", "cart_changed", "rules_changed", "other_orders", "unexplained"] as const
   return (
-    <Loaded query={query}>
-      {(found) => (
+    <Report<DustForecasts, Outcome>
+      name="forecasts"
+      rowsOf={(found) => OUTCOMES.map((name) => ({ name, orders: found[name] }))}
+      columns={() => [
+        { label: t("reports.outcome"), value: ({ name }) => t(`reports.forecast_${name}`), text: true },
+        { label: t("reports.orders"), value: ({ orders }) => shown(orders) },
+        { label: t("reports.meaning"), value: ({ name }) => t(`reports.forecast_${name}_hint`), text: true },
+      ]}
+      empty={t("reports.noMovements")}
+      figures={({ orders, since }) => (
         <Figures
           figures={[
-            { label: t("reports.orders"), value: shown(found.orders), hint: t("reports.since", { date: moment(found.since) }) },
-            ...causes.map((cause) => ({
-              label: t(`reports.forecast_${cause}`),
-              value: shown(found[cause]),
-              hint: t(`reports.forecast_${cause}_hint`),
-            })),
+            { label: t("reports.orders"), value: shown(orders), hint: t("reports.since", { date: moment(since) }) },
           ]}
         />
       )}
-    </Loaded>
+    />
   )
 }
+
+const OUTCOMES = ["kept", "cart_changed", "rules_changed", "other_orders", "unexplained"] as const
+type Outcome = { name: (typeof OUTCOMES)[number]; orders: number }

@@ -18,7 +18,7 @@ type Props<Data, Row> = {
   /** Fields that change the query, in front of the button for the file. */
   children?: ReactNode
   /** What stands above the table. */
-  figures?: ReactNode
+  figures?: (data: Data) => ReactNode
 }
 
 /** A report as a table, and as a CSV file. */
@@ -32,11 +32,15 @@ export function Report<Data, Row>({ name, query, rowsOf, columns, empty, childre
         <div className="flex flex-wrap items-end gap-4">{children}</div>
         <CsvButton name={name} query={query} />
       </div>
-      {figures}
       <Loaded query={report}>
         {(data) => {
           const rows = rowsOf(data)
-          return rows.length ? <Rows rows={rows} columns={columns(rows)} /> : <Nothing>{empty}</Nothing>
+          return (
+            <>
+              {figures?.(data)}
+              {rows.length ? <Rows rows={rows} columns={columns(rows)} /> : <Nothing>{empty}</Nothing>}
+            </>
+          )
         }}
       </Loaded>
     </>

@@ -1,6 +1,7 @@
 import { defineRouteConfig } from "@medusajs/admin-sdk"
 import type { ReactNode } from "react"
 import { LiabilityReport } from "../../../components/reports/liability"
+import { MarketingReport } from "../../../components/reports/marketing"
 import { MovementsReport } from "../../../components/reports/movements"
 import { BreakageReport, ClosesReport, ExpiringReport, ForecastsReport } from "../../../components/reports/others"
 import { TabsPage } from "../../../components/tabs-page"
@@ -18,6 +19,7 @@ const ReportsPage = (): ReactNode => {
         { name: "expiring", label: t("reports.expiring"), content: <ExpiringReport /> },
         { name: "breakage", label: t("reports.breakage"), content: <BreakageReport /> },
         { name: "closes", label: t("reports.closes"), content: <ClosesReport /> },
+        { name: "marketing", label: t("marketing.title"), content: <MarketingReport /> },
         { name: "forecasts", label: t("reports.forecasts"), content: <ForecastsReport /> },
       ]}
     />

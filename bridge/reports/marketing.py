@@ -1,0 +1,295 @@
+"""Marketing figures: who buys and redeems, what referrals bring, and what the programme costs.
+
+An order counts while money or points are spent on it. So a draft, a guest's order that nobody has claimed, and an order
+that was canceled, deleted or wholly returned do not count, and neither does one that waits for what the programme
+requires (`earn.when`, `earn.pending_until_paid`). It counts in the month in which it was placed, with what is left of
+it today: a later return changes an earlier month.
+
+Revenue is the money that tiers count: by the basis of the rules (without tax and shipping by default), after discounts,
+less returns, without dust-only products. Merged accounts are one member. An erased customer still counts, by an id that
+no longer leads to a person. Balances from other programmes (imports) and manual corrections are not points issued.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
+from sqlalchemy import Connection, TextClause, text
+
+from bridge.errors import field_error
+from bridge.programme.currencies import load_currencies
+from bridge.programme.days import local_date, start_of_day
+from bridge.programme.versions import current_version
+
+MAX_MONTHS = 60
+DEFAULT_MONTHS = 12
+_FIRST_DAY, _LAST_DAY = date(2000, 1, 1), date(2999, 12, 31)
+
+# `member` is the surviving account of merged ones. `month` is null in the rows about the whole period.
+_ORDERS = """
+    WITH placed AS (
+        SELECT o.order_id, o.customer_id, coalesce(m.survivor_id, o.customer_id) AS member, o.currency_code,
+               o.placed_at, date_trunc('month', o.placed_at AT TIME ZONE :time_zone)::date AS month,
+               CASE WHEN o.unpaid THEN 0 ELSE coalesce(o.spent, 0) END AS money
+        FROM order_settlement o
+        LEFT JOIN customer_merge m ON m.customer_id = o.customer_id AND m.unmerged_at IS NULL
+        WHERE o.placed_at >= :start AND o.placed_at < :until
+    ), used AS MATERIALIZED (
+        -- What a code took off the order at first is in the order's lines; for shipping it is in the redemption.
+        -- Returns reduce it as they reduce the points.
+        SELECT placed.order_id, placed.month, coalesce(m.survivor_id, r.customer_id) AS member, placed.currency_code,
+               CASE WHEN r.kind IN ('fixed', 'free_shipping') THEN r.value
+                    WHEN r.kind = 'products' THEN first.amount * c.quantity / nullif(first.units, 0)
+                    ELSE first.amount END * c.dust_captured / c.dust AS discount
+        FROM dust_redemption_code c
+        JOIN placed ON placed.order_id = c.order_id
+        JOIN order_settlement o ON o.order_id = c.order_id
+        JOIN dust_redemption r ON r.id = c.redemption_id
+        LEFT JOIN customer_merge m ON m.customer_id = r.customer_id AND m.unmerged_at IS NULL
+        CROSS JOIN LATERAL (
+            SELECT sum((line.value -> 'codes' -> c.code ->> 'amount')::numeric) AS amount,
+                   sum((line.value -> 'codes' -> c.code ->> 'units')::numeric) AS units
+            FROM jsonb_each(o.lines) line) first
+        WHERE c.dust_captured > 0
+    ), orders AS (
+        SELECT * FROM placed WHERE money > 0 OR order_id IN (SELECT order_id FROM used)
+    ), members AS (
+        SELECT month, member, count(order_id) AS orders, bool_or(order_id IS NULL) AS redeems
+        FROM (SELECT month, member, order_id FROM orders UNION ALL SELECT month, member, NULL FROM used) activity
+        GROUP BY GROUPING SETS ((month, member), (member))
+    )
+"""
+
+
+def _over_orders(query: str) -> TextClause:
+    return text(_ORDERS + query)
+
+
+_MEMBERS = _over_orders(
+    """
+    SELECT month, count(*) AS active_members, count(*) FILTER (WHERE redeems) AS redeeming_members,
+           coalesce(sum(orders), 0)::bigint AS orders,
+           count(*) FILTER (WHERE redeems AND orders >= 1) AS redeeming_buyers,
+           count(*) FILTER (WHERE redeems AND orders >= 2) AS redeeming_repeaters,
+           count(*) FILTER (WHERE NOT redeems AND orders >= 1) AS other_buyers,
+           count(*) FILTER (WHERE NOT redeems AND orders >= 2) AS other_repeaters
+    FROM members GROUP BY month
+    """
+)
+_REVENUE = _over_orders(
+    """
+    SELECT members.month, orders.currency_code, members.redeems, sum(orders.money) AS revenue, count(*) AS orders
+    FROM orders JOIN members ON members.member = orders.member
+                             AND (members.month IS NULL OR members.month = orders.month)
+    WHERE orders.money > 0 GROUP BY members.month, orders.currency_code, members.redeems
+    """
+)
+_COST = _over_orders(
+    """
+    SELECT month, currency_code, sum(discount) AS cost
+    FROM used WHERE discount > 0 GROUP BY GROUPING SETS ((month, currency_code), (currency_code))
+    """
+)
+_REFERRALS = _over_orders(
+    """
+    SELECT month, currency_code, count(*) AS orders, count(DISTINCT orders.customer_id) AS customers,
+           sum(money) AS revenue
+    FROM orders
+    JOIN referral ON referral.customer_id = orders.customer_id AND orders.placed_at >= referral.stated_at
+    -- Both accounts turned out to be one person's.
+    WHERE referral.referrer_id <> orders.member AND NOT EXISTS (
+        SELECT FROM customer_merge m
+        WHERE m.customer_id = referral.referrer_id AND m.survivor_id = orders.member AND m.unmerged_at IS NULL)
+    GROUP BY GROUPING SETS ((month, currency_code), (currency_code), (month), ())
+    """
+)
+# When it happened in Medusa, not when it was booked: past orders of a backfill count in their own months.
+_POINTS = text(
+    """
+    SELECT date_trunc('month', event_at AT TIME ZONE :time_zone)::date AS month,
+           coalesce(sum(amount + pending) FILTER (
+               WHERE kind IN ('earn', 'bonus') OR (kind = 'reverse' AND reference_type <> 'import')), 0)::bigint
+               AS issued,
+           coalesce(-sum(amount) FILTER (WHERE kind IN ('redeem', 'refund')), 0)::bigint AS spent
+    FROM dust_transaction
+    WHERE event_at >= :start AND event_at < :until AND kind IN ('earn', 'bonus', 'reverse', 'redeem', 'refund')
+    GROUP BY GROUPING SETS ((month), ())
+    """
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Buyers:
+    """Members with an order; `repeaters` are those with two or more in the period."""
+
+    buyers: int = 0
+    repeaters: int = 0
+
+    @property
+    def repeat_rate(self) -> Decimal | None:
+        return _share(self.repeaters, self.buyers)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Baskets:
+    """Orders that money was spent on, and that money in major units."""
+
+    orders: int = 0
+    revenue: Decimal = Decimal(0)
+
+    @property
+    def average(self) -> Decimal | None:
+        return self.revenue / self.orders if self.orders else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Money:
+    """The figures in one currency, in major units."""
+
+    currency_code: str
+    redeemers: Baskets = Baskets()
+    others: Baskets = Baskets()
+    referral_orders: int = 0
+    referral_revenue: Decimal = Decimal(0)
+    cost: Decimal = Decimal(0)
+    """What redemptions took off orders, with tax, less what returns gave back."""
+
+    @property
+    def revenue(self) -> Decimal:
+        return self.redeemers.revenue + self.others.revenue
+
+    @property
+    def cost_share(self) -> Decimal | None:
+        return _share(self.cost, self.revenue)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """Marketing figures of a month or of the whole period. `redeemers` used points on an order in it.
+
+    `points_issued` are earned points and bonuses, less what was taken back. `points_spent` are less what was given
+    back.
+    """
+
+    active_members: int = 0
+    redeeming_members: int = 0
+    orders: int = 0
+    points_issued: int = 0
+    points_spent: int = 0
+    redeemers: Buyers = Buyers()
+    others: Buyers = Buyers()
+    referred_customers: int = 0
+    referral_orders: int = 0
+    money: tuple[Money, ...] = ()
+    """By currency."""
+
+    @property
+    def redemption_rate(self) -> Decimal | None:
+        """Points spent for each point issued."""
+        return _share(self.points_spent, self.points_issued)
+
+    @property
+    def redeeming_share(self) -> Decimal | None:
+        """The share of active members who redeemed."""
+        return _share(self.redeeming_members, self.active_members)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Marketing:
+    """The figures of the days from `first` to `last` in the programme's time zone, in all and by month.
+
+    `months` has every month, by its first day; the first and the last may be cut off by the period.
+    """
+
+    first: date
+    last: date
+    time_zone: str
+    total: Figures
+    months: Mapping[date, Figures]
+
+
+def marketing(
+    connection: Connection, *, first: date | None = None, last: date | None = None, now: datetime
+) -> Marketing:
+    """Return the figures from `first` to `last`, both included; by default of twelve months up to today.
+
+    Raises `FieldErrors` for a period that ends before it starts, or that is longer than `MAX_MONTHS`.
+    """
+    load_currencies(connection)
+    time_zone = current_version(connection).programme.time_zone
+    last = last or local_date(now, time_zone)
+    first = first or _months_before(last, DEFAULT_MONTHS - 1)
+    months = _months(first, last)
+    period = {
+        "start": start_of_day(first, time_zone),
+        "until": start_of_day(last + timedelta(days=1), time_zone),
+        "time_zone": time_zone,
+    }
+    by_month = _figures(connection, period)
+    return Marketing(
+        first=first,
+        last=last,
+        time_zone=time_zone,
+        total=by_month.get(None, Figures()),
+        months={month: by_month.get(month, Figures()) for month in months},
+    )
+
+
+def _figures(connection: Connection, period: Mapping[str, Any]) -> dict[date | None, Figures]:
+    """Return the figures by month, and under None those of the whole period. Months without any are left out."""
+    figures: dict[date | None, dict[str, Any]] = defaultdict(dict)
+    money: dict[date | None, dict[str, dict[str, Any]]] = defaultdict(lambda: defaultdict(dict))
+    for row in connection.execute(_MEMBERS, period):
+        figures[row.month] |= {
+            "active_members": row.active_members,
+            "redeeming_members": row.redeeming_members,
+            "orders": row.orders,
+            "redeemers": Buyers(buyers=row.redeeming_buyers, repeaters=row.redeeming_repeaters),
+            "others": Buyers(buyers=row.other_buyers, repeaters=row.other_repeaters),
+        }
+    for row in connection.execute(_POINTS, period):
+        figures[row.month] |= {"points_issued": row.issued, "points_spent": row.spent}
+    for row in connection.execute(_REVENUE, period):
+        baskets = Baskets(orders=row.orders, revenue=row.revenue)
+        money[row.month][row.currency_code]["redeemers" if row.redeems else "others"] = baskets
+    for row in connection.execute(_COST, period):
+        money[row.month][row.currency_code]["cost"] = row.cost
+    for row in connection.execute(_REFERRALS, period):
+        if row.currency_code is None:
+            figures[row.month] |= {"referral_orders": row.orders, "referred_customers": row.customers}
+        else:
+            referrals = {"referral_orders": row.orders, "referral_revenue": row.revenue}
+            money[row.month][row.currency_code] |= referrals
+    return {
+        month: Figures(
+            **figures[month],
+            money=tuple(Money(currency_code=code, **found) for code, found in sorted(money[month].items())),
+        )
+        for month in {*figures, *money}
+    }
+
+
+def _months(first: date, last: date) -> list[date]:
+    """Return the first day of every month of the period. Raises `FieldErrors`."""
+    if not _FIRST_DAY <= first <= _LAST_DAY:
+        raise field_error("from", f"must be between {_FIRST_DAY} and {_LAST_DAY}")
+    if not first <= last <= _LAST_DAY:
+        raise field_error("to", "must not be before from" if last < first else f"must not be after {_LAST_DAY}")
+    count = (last.year - first.year) * 12 + last.month - first.month + 1
+    if count > MAX_MONTHS:
+        raise field_error("from", f"asks for more than {MAX_MONTHS} months")
+    return [_months_before(last, before) for before in reversed(range(count))]
+
+
+def _months_before(day: date, months: int) -> date:
+    """Return the first day of the month that is so many months before the month of `day`."""
+    year, month = divmod(day.year * 12 + day.month - 1 - months, 12)
+    return date(year, month + 1, 1)
+
+
+def _share(part: int | Decimal, whole: int | Decimal) -> Decimal | None:
+    """Return `part` / `whole` with four decimal places; None if there is nothing to divide by."""
+    return (Decimal(part) / Decimal(whole)).quantize(Decimal("0.0001"), ROUND_HALF_UP) if whole > 0 else None

@@ -1,0 +1,1 @@
+export { forwardLongAsOperator as GET } from "../../../../forward"
