@@ -152,6 +152,8 @@ def claim_orders(
             # In addition to what former owners keep.
             worth=bindparam("b_booked") + func.coalesce(order_settlement.c.former_share, 0),
             escrowed=0,
+            # The money spent on it counts for the claimer's tier, and only the order in Medusa has it.
+            check_at=now,
             note=None,
             updated_at=now,
         ),

@@ -19,6 +19,7 @@ from bridge.medusa.client import get_medusa
 from bridge.medusa.orders import read_order
 from bridge.operations.audit import audit
 from bridge.reports.liability import liability
+from bridge.settlement.check import check_due
 from bridge.settlement.claims import Claimed, claim_orders, claimable_orders
 from bridge.settlement.email_hash import email_hash_key, hash_email, normalise_email, replace_key
 from bridge.settlement.tables import EscrowState, Proof
@@ -76,6 +77,16 @@ def test_a_claim_books_the_dust_and_the_order_is_the_customers_from_then_on() ->
     assert balance().balance == 30
     settle(guest(version=3, status="canceled"))
     assert balance().balance == 0
+
+
+def test_money_spent_as_a_guest_counts_for_the_claimer_after_the_next_comparison(medusa: FakeMedusa) -> None:
+    medusa.orders["order_1"] = guest()
+    settle(guest())
+    check_due(get_medusa())
+    claim()
+    check_due(get_medusa())
+    with transaction() as connection:
+        assert connection.scalar(text("SELECT spent FROM order_settlement")) == 10
 
 
 def test_the_claimers_dust_has_the_dates_that_it_would_have_had() -> None:
