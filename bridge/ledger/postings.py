@@ -48,6 +48,8 @@ class PostingDetails:
     kind: Kind
     reference_type: str
     reference_id: str
+    order_id: str | None = None
+    """For a redemption: the order that its points are spent on or given back for."""
     description: str
     event_at: datetime
     actor: str = "dust"
@@ -99,6 +101,7 @@ class Posting:
             "kind": details.kind,
             "reference_type": details.reference_type,
             "reference_id": details.reference_id,
+            "order_id": details.order_id,
             "description": details.description,
             "actor": details.actor,
             "idempotency_key": details.idempotency_key,
@@ -125,8 +128,8 @@ _compact_json = json.JSONEncoder(separators=(",", ":")).encode
 
 HASHED_COLUMNS = (
     "customer_id", "version", "id", "amount", "held", "pending", "balance_after", "held_after", "pending_after",
-    "kind", "reference_type", "reference_id", "description", "actor", "idempotency_key", "programme_version",
-    "event_at", "created_at",
+    "kind", "reference_type", "reference_id", "order_id", "description", "actor", "idempotency_key",
+    "programme_version", "event_at", "created_at",
 )  # fmt: skip
 
 

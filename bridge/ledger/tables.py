@@ -52,6 +52,8 @@ dust_transaction = Table(
     Column("kind", EnumText(Kind), nullable=False),
     Column("reference_type", Text, nullable=False),
     Column("reference_id", Text, nullable=False),
+    # The order that the points of a redemption were spent on or given back for; null for everything else.
+    Column("order_id", Text),
     Column("description", Text, nullable=False),
     Column("balance_after", BigInteger, nullable=False),
     Column("held_after", BigInteger, nullable=False),

@@ -340,16 +340,23 @@ def _move(connection: Connection, redemption: Redemption, event: RedemptionEvent
 
 def _order_details(redemption: Redemption, kind: Kind, description: str, order: Order) -> PostingDetails:
     event_at = order.updated_at if kind is Kind.REFUND else order.placed_at
-    return _details(redemption, kind, f"{description} ({order.id})", event_at)
+    return _details(redemption, kind, f"{description} ({order.id})", event_at, order_id=order.id)
 
 
 def _details(
-    redemption: Redemption, kind: Kind, description: str, event_at: datetime, *, actor: str = "dust"
+    redemption: Redemption,
+    kind: Kind,
+    description: str,
+    event_at: datetime,
+    *,
+    order_id: str | None = None,
+    actor: str = "dust",
 ) -> PostingDetails:
     return PostingDetails(
         kind=kind,
         reference_type="redemption",
         reference_id=redemption.id,
+        order_id=order_id,
         description=description,
         event_at=event_at,
         actor=actor,

@@ -182,14 +182,8 @@ def _spent_on_lines(connection: Connection, row: Row[Any]) -> tuple[LinePoints, 
 
 def spending_on(order_id: OrderId) -> ColumnElement[bool]:
     """Ledger rows of redemptions that were spent on the order or given back."""
-    codes, rows = dust_redemption_code.c, dust_transaction.c
-    redemptions = select(codes.redemption_id).where((codes.order_id == order_id) | (codes.also_order_id == order_id))
-    return and_(
-        rows.reference_type == "redemption",
-        rows.reference_id.in_(redemptions),
-        # Two orders may have used codes of one redemption: `redemptions/capture.py` writes which one it was.
-        rows.description.endswith(f"({order_id})", autoescape=True),
-    )
+    rows = dust_transaction.c
+    return and_(rows.reference_type == "redemption", rows.order_id == order_id)
 
 
 def _spent(connection: Connection, customer_id: CustomerId | None, order_id: OrderId) -> tuple[int, int]:

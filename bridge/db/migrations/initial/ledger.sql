@@ -27,6 +27,7 @@ CREATE TABLE dust_transaction (
     kind text NOT NULL,
     reference_type text NOT NULL,
     reference_id text NOT NULL,
+    order_id text,
     description text NOT NULL,
     balance_after bigint NOT NULL,
     held_after bigint NOT NULL,
