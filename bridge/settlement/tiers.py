@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, ScalarSelect, case, func, select
+from sqlalchemy import ColumnElement, Connection, Subquery, case, func, select
 
 from bridge.db.bulk import among
 from bridge.ids import CustomerId
@@ -84,21 +84,24 @@ def read_contributions(
     return found
 
 
-def total_in_window(tiers: Tiers, customer_id: ColumnElement[str], *, now: datetime) -> ScalarSelect[Any]:
-    """Build the SQL of what one account's orders count, by the same rule as `read_contributions`."""
+def totals_in_window(tiers: Tiers, *, now: datetime) -> Subquery:
+    """Build the SQL of what each account's orders count, by the same rule as `read_contributions`.
+
+    It has the columns `customer_id` and `total`, and no row for an account without such orders.
+    """
     orders = order_settlement.c
     amount: ColumnElement[Any] = orders.booked - orders.waived
     if tiers.basis is TierBasis.SPENT:
         amount = case((orders.currency_code == tiers.currency_code, orders.spent))
     return (
-        select(func.coalesce(func.sum(amount), 0))
+        select(orders.customer_id, func.coalesce(func.sum(amount), 0).label("total"))
         .where(
-            orders.customer_id == customer_id,
             orders.placed_at > now - timedelta(days=tiers.window_days),
             orders.placed_at <= now,
             ~orders.unpaid,
         )
-        .scalar_subquery()
+        .group_by(orders.customer_id)
+        .subquery()
     )
 
 
