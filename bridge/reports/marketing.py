@@ -54,12 +54,20 @@ _ORDERS = """
                    sum((line.value -> 'codes' -> c.code ->> 'units')::numeric) AS units
             FROM jsonb_each(o.lines) line) first
         WHERE c.dust_captured > 0
-    ), orders AS (
-        SELECT * FROM placed WHERE money > 0 OR order_id IN (SELECT order_id FROM used)
-    ), members AS (
-        SELECT month, member, count(order_id) AS orders, bool_or(order_id IS NULL) AS redeems
-        FROM (SELECT month, member, order_id FROM orders UNION ALL SELECT month, member, NULL FROM used) activity
-        GROUP BY GROUPING SETS ((month, member), (member))
+    ), orders AS MATERIALIZED (
+        SELECT placed.*, used.discount,
+               placed.member IN (SELECT member FROM used) AS redeems,
+               (placed.member, placed.month) IN (SELECT member, month FROM used) AS redeems_this_month,
+               referral.customer_id IS NOT NULL AS referred
+        FROM placed
+        LEFT JOIN (SELECT order_id, sum(discount) AS discount FROM used GROUP BY order_id) used USING (order_id)
+        LEFT JOIN referral ON referral.customer_id = placed.customer_id AND placed.placed_at >= referral.stated_at
+                              -- Unless both accounts turned out to be one person's.
+                              AND placed.member NOT IN (
+                                  SELECT referral.referrer_id
+                                  UNION ALL SELECT m.survivor_id FROM customer_merge m
+                                  WHERE m.customer_id = referral.referrer_id AND m.unmerged_at IS NULL)
+        WHERE placed.money > 0 OR used.order_id IS NOT NULL
     )
 """
 
@@ -69,41 +77,44 @@ def _over_orders(query: str) -> TextClause:
 
 
 _MEMBERS = _over_orders(
-    """
+    """, members AS (
+        SELECT month, member, count(order_id) AS orders, bool_or(order_id IS NULL) AS redeems,
+               count(*) FILTER (WHERE referred) AS referral_orders
+        FROM (SELECT month, member, order_id, referred FROM orders
+              UNION ALL SELECT month, member, NULL, false FROM used) activity
+        GROUP BY GROUPING SETS ((month, member), (member))
+    )
     SELECT month, count(*) AS active_members, count(*) FILTER (WHERE redeems) AS redeeming_members,
            coalesce(sum(orders), 0)::bigint AS orders,
            count(*) FILTER (WHERE redeems AND orders >= 1) AS redeeming_buyers,
            count(*) FILTER (WHERE redeems AND orders >= 2) AS redeeming_repeaters,
            count(*) FILTER (WHERE NOT redeems AND orders >= 1) AS other_buyers,
-           count(*) FILTER (WHERE NOT redeems AND orders >= 2) AS other_repeaters
+           count(*) FILTER (WHERE NOT redeems AND orders >= 2) AS other_repeaters,
+           count(*) FILTER (WHERE referral_orders > 0) AS referred_customers,
+           coalesce(sum(referral_orders), 0)::bigint AS referral_orders
     FROM members GROUP BY month
     """
 )
-_REVENUE = _over_orders(
-    """
-    SELECT members.month, orders.currency_code, members.redeems, sum(orders.money) AS revenue, count(*) AS orders
-    FROM orders JOIN members ON members.member = orders.member
-                             AND (members.month IS NULL OR members.month = orders.month)
-    WHERE orders.money > 0 GROUP BY members.month, orders.currency_code, members.redeems
-    """
-)
-_COST = _over_orders(
-    """
-    SELECT month, currency_code, sum(discount) AS cost
-    FROM used WHERE discount > 0 GROUP BY GROUPING SETS ((month, currency_code), (currency_code))
-    """
-)
-_REFERRALS = _over_orders(
-    """
-    SELECT month, currency_code, count(*) AS orders, count(DISTINCT orders.customer_id) AS customers,
-           sum(money) AS revenue
-    FROM orders
-    JOIN referral ON referral.customer_id = orders.customer_id AND orders.placed_at >= referral.stated_at
-    -- Both accounts turned out to be one person's.
-    WHERE referral.referrer_id <> orders.member AND NOT EXISTS (
-        SELECT FROM customer_merge m
-        WHERE m.customer_id = referral.referrer_id AND m.survivor_id = orders.member AND m.unmerged_at IS NULL)
-    GROUP BY GROUPING SETS ((month, currency_code), (currency_code), (month), ())
+_MONEY = _over_orders(
+    """, grouped AS (
+        SELECT month, currency_code, redeems, redeems_this_month, count(*) FILTER (WHERE money > 0) AS baskets,
+               sum(money) AS money, sum(discount) AS discount, count(*) FILTER (WHERE referred) AS referral_orders,
+               sum(money) FILTER (WHERE referred) AS referral_money
+        FROM orders GROUP BY month, currency_code, redeems, redeems_this_month
+    ), of_periods AS (
+        SELECT month, redeems_this_month AS redeems, currency_code, baskets, money, discount, referral_orders,
+               referral_money FROM grouped
+        UNION ALL SELECT NULL, redeems, currency_code, baskets, money, discount, referral_orders, referral_money
+        FROM grouped
+    )
+    SELECT month, currency_code,
+           coalesce(sum(baskets) FILTER (WHERE redeems), 0)::bigint AS redeemers_orders,
+           coalesce(sum(money) FILTER (WHERE redeems), 0) AS redeemers_revenue,
+           coalesce(sum(baskets) FILTER (WHERE NOT redeems), 0)::bigint AS others_orders,
+           coalesce(sum(money) FILTER (WHERE NOT redeems), 0) AS others_revenue,
+           sum(referral_orders)::bigint AS referral_orders, coalesce(sum(referral_money), 0) AS referral_revenue,
+           coalesce(sum(discount), 0) AS cost
+    FROM of_periods GROUP BY month, currency_code ORDER BY month, currency_code
     """
 )
 # When it happened in Medusa, not when it was booked: past orders of a backfill count in their own months.
@@ -241,7 +252,7 @@ def marketing(
 def _figures(connection: Connection, period: Mapping[str, Any]) -> dict[date | None, Figures]:
     """Return the figures by month, and under None those of the whole period. Months without any are left out."""
     figures: dict[date | None, dict[str, Any]] = defaultdict(dict)
-    money: dict[date | None, dict[str, dict[str, Any]]] = defaultdict(lambda: defaultdict(dict))
+    money: dict[date | None, list[Money]] = defaultdict(list)
     for row in connection.execute(_MEMBERS, period):
         figures[row.month] |= {
             "active_members": row.active_members,
@@ -249,27 +260,22 @@ def _figures(connection: Connection, period: Mapping[str, Any]) -> dict[date | N
             "orders": row.orders,
             "redeemers": Buyers(buyers=row.redeeming_buyers, repeaters=row.redeeming_repeaters),
             "others": Buyers(buyers=row.other_buyers, repeaters=row.other_repeaters),
+            "referred_customers": row.referred_customers,
+            "referral_orders": row.referral_orders,
         }
     for row in connection.execute(_POINTS, period):
         figures[row.month] |= {"points_issued": row.issued, "points_spent": row.spent}
-    for row in connection.execute(_REVENUE, period):
-        baskets = Baskets(orders=row.orders, revenue=row.revenue)
-        money[row.month][row.currency_code]["redeemers" if row.redeems else "others"] = baskets
-    for row in connection.execute(_COST, period):
-        money[row.month][row.currency_code]["cost"] = row.cost
-    for row in connection.execute(_REFERRALS, period):
-        if row.currency_code is None:
-            figures[row.month] |= {"referral_orders": row.orders, "referred_customers": row.customers}
-        else:
-            referrals = {"referral_orders": row.orders, "referral_revenue": row.revenue}
-            money[row.month][row.currency_code] |= referrals
-    return {
-        month: Figures(
-            **figures[month],
-            money=tuple(Money(currency_code=code, **found) for code, found in sorted(money[month].items())),
+    for row in connection.execute(_MONEY, period):
+        found = Money(
+            currency_code=row.currency_code,
+            redeemers=Baskets(orders=row.redeemers_orders, revenue=row.redeemers_revenue),
+            others=Baskets(orders=row.others_orders, revenue=row.others_revenue),
+            referral_orders=row.referral_orders,
+            referral_revenue=row.referral_revenue,
+            cost=row.cost,
         )
-        for month in {*figures, *money}
-    }
+        money[row.month].append(found)
+    return {month: Figures(**found, money=tuple(money[month])) for month, found in figures.items()}
 
 
 def _months(first: date, last: date) -> list[date]:
