@@ -40,7 +40,7 @@ _ORDERS = """
     ), used AS MATERIALIZED (
         -- What a code took off the order at first is in the order's lines; for shipping it is in the redemption.
         -- Returns reduce it as they reduce the points.
-        SELECT placed.order_id, placed.month, coalesce(m.survivor_id, r.customer_id) AS member, placed.currency_code,
+        SELECT placed.order_id, placed.month, coalesce(m.survivor_id, r.customer_id) AS member,
                CASE WHEN r.kind IN ('fixed', 'free_shipping') THEN r.value
                     WHEN r.kind = 'products' THEN first.amount * c.quantity / nullif(first.units, 0)
                     ELSE first.amount END * c.dust_captured / c.dust AS discount
