@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest"
+import { amount } from "../src/admin/lib/format"
 import { amountsOf, dayOf, inAndOut, kindName, kindsOf, lastYear, monthOf, movedBy, percent } from "../src/admin/lib/report-texts"
 
 describe("a report", () => {
@@ -18,6 +19,12 @@ describe("a report", () => {
     expect(dayOf(new Date(2026, 0, 5, 0, 0))).toBe("2026-01-05")
     expect(dayOf(new Date(2026, 10, 30, 23, 59))).toBe("2026-11-30")
     expect(lastYear()).toEqual({ by: "month", since: expect.stringMatching(/^\d{4}-\d{2}-01$/) })
+  })
+
+  it("shows money with the decimals of its currency", () => {
+    const separated = (thousands: string): string => Number(thousands).toLocaleString()
+    expect(amount("1234567.50")).toBe(`${separated("1234567")}${(0.5).toLocaleString().slice(1, 2)}50`)
+    expect([amount("1234"), amount("5.000").length]).toEqual([separated("1234"), 5])
   })
 
   it("adds up what came in and what went out", () => {

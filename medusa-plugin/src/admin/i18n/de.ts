@@ -146,7 +146,7 @@ export const de: Catalogue = {
   },
   reports: {
     title: "Berichte",
-    hint: "Was das Programm schuldet und wie es dazu kam. Alle Zahlen sind Punkte.",
+    hint: "Was das Programm schuldet und wie es dazu kam, und wer kauft und einlöst.",
     csv: "CSV herunterladen",
     liability: "Verbindlichkeit",
     movements: "Bewegungen",

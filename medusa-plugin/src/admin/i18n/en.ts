@@ -145,7 +145,7 @@ export const en = {
   },
   reports: {
     title: "Reports",
-    hint: "What the programme owes, and how it came about. All figures are points.",
+    hint: "What the programme owes and how it came about, and who buys and redeems.",
     csv: "Download CSV",
     liability: "Liability",
     movements: "Movements",

@@ -6,6 +6,12 @@ export function shown(dust: number): string {
   return NUMBER.format(dust)
 }
 
+/** An amount of money such as `1234.50`, with thousands separated and the decimals that it came with. */
+export function amount(text: string): string {
+  const decimals = text.split(".")[1]?.length ?? 0
+  return Number(text).toLocaleString(undefined, { minimumFractionDigits: decimals, maximumFractionDigits: decimals })
+}
+
 /** Dust with its sign. */
 export function signed(dust: number): string {
   return dust > 0 ? `+${shown(dust)}` : shown(dust)

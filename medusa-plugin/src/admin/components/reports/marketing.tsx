@@ -1,7 +1,7 @@
 import { DatePicker, Text } from "@medusajs/ui"
 import { useState, type ReactNode } from "react"
 import type { DustMarketing } from "../../../types"
-import { shown } from "../../lib/format"
+import { amount, shown } from "../../lib/format"
 import { amountsOf, dayOf, monthOf, percent } from "../../lib/report-texts"
 import { useTexts } from "../../lib/texts"
 import { BarChart } from "../bar-chart"
@@ -33,8 +33,8 @@ export function MarketingReport(): ReactNode {
           const money = (month: Month): Month["money"][number] | undefined =>
             month.money.find(({ currency_code }) => currency_code === code)
           return [
-            { label: t("marketing.revenue", { currency }), value: (month: Month) => money(month)?.revenue ?? "–" },
-            { label: t("marketing.cost", { currency }), value: (month: Month) => money(month)?.cost ?? "–" },
+            { label: t("marketing.revenue", { currency }), value: (month: Month) => amount(money(month)?.revenue ?? "0") },
+            { label: t("marketing.cost", { currency }), value: (month: Month) => amount(money(month)?.cost ?? "0") },
           ]
         }),
       ]}
@@ -75,6 +75,7 @@ function MarketingFigures({ total }: { total: DustMarketing["total"] }): ReactNo
   const t = useTexts()
   const repeat = ({ repeaters, buyers }: DustMarketing["total"]["others"]): string =>
     t("marketing.repeatHint", { repeaters: shown(repeaters), buyers: shown(buyers) })
+  const average = (money: string | null): string => (money === null ? "–" : amount(money))
   return (
     <Figures
       figures={[
@@ -107,19 +108,19 @@ function MarketingFigures({ total }: { total: DustMarketing["total"] }): ReactNo
           return [
             {
               label: t("marketing.revenue", { currency }),
-              value: money.revenue,
+              value: amount(money.revenue),
               hint: t("marketing.revenueHint"),
             },
-            { label: t("marketing.basketRedeemers", { currency }), value: money.basket_redeemers ?? "–" },
-            { label: t("marketing.basketOthers", { currency }), value: money.basket_others ?? "–" },
+            { label: t("marketing.basketRedeemers", { currency }), value: average(money.basket_redeemers) },
+            { label: t("marketing.basketOthers", { currency }), value: average(money.basket_others) },
             {
               label: t("marketing.referrals", { currency }),
-              value: money.referral_revenue,
+              value: amount(money.referral_revenue),
               hint: t("marketing.referralsHint", { count: money.referral_orders }),
             },
             {
               label: t("marketing.cost", { currency }),
-              value: money.cost,
+              value: amount(money.cost),
               hint: t("marketing.costHint", { share: percent(money.cost_share) }),
             },
           ]
