@@ -14,8 +14,8 @@ from bridge.db import transaction
 from bridge.ids import CustomerId
 from bridge.ledger.merges import merge_customers
 from bridge.reports.marketing import Buyers, Figures, Money, marketing
-from bridge.settlement.claims import claim_orders, waiting_for
-from bridge.settlement.escrow import Proof
+from bridge.settlement.claims import claim_orders, claimable_orders
+from bridge.settlement.tables import Proof
 from tests.support import tokens
 from tests.support.admin_api import FIFTH, PARCEL, SHIRTS, offer_rewards, set_dust_only
 from tests.support.clock import START, moved
@@ -168,7 +168,7 @@ def test_a_guests_order_counts_once_it_is_claimed() -> None:
     settle(guest(placed=now()))
     assert figures() == Figures()
     with transaction() as connection:
-        orders = waiting_for(connection, EMAIL, now=now())
+        orders = claimable_orders(connection, EMAIL, now=now())
         claim_orders(connection, CustomerId("cus_1"), orders, Proof.SUPPORT, now=now())
     # The comparison with Medusa, for which the claim has scheduled it.
     settle(guest(placed=now()))
