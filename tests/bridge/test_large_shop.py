@@ -81,7 +81,7 @@ PATHS = {
     "/customers?sort=customer_id": PAGE,
     "/customers?sort=-customer_id": PAGE,
     "/customers?sort=balance": MEMBERS + PAGE,
-    "/customers?sort=-last_activity&negative=true": MEMBERS,
+    "/customers?sort=-last_activity&negative=true": MEMBERS + PAGE,
     "/customers?q=cus_0042": MEMBERS + PAGE,
     "/customers?tier=gold": ALL_ORDERS,
     "/customers?tier=silver&sort=-balance": ALL_ORDERS,
@@ -102,7 +102,8 @@ PATHS = {
     "/events/msg_order_000010_005": PAGE,
     "/outgoing-webhooks": PAGE,
     f"/outgoing-webhooks?customer_id={ONE}": PAGE,
-    "/escrow": PAGE,
+    # It also says how many points are in escrow in all.
+    "/escrow": MEMBERS + PAGE,
     "/products": PAGE,
     "/programme": PAGE,
     "/programme/versions": PAGE,
