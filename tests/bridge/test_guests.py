@@ -19,8 +19,8 @@ from bridge.medusa.client import get_medusa
 from bridge.medusa.orders import read_order
 from bridge.operations.audit import audit
 from bridge.reports.liability import liability
-from bridge.settlement.check import check_due
 from bridge.settlement.claims import Claimed, claim_orders, claimable_orders
+from bridge.settlement.compare_with_medusa import check_due
 from bridge.settlement.email_hash import email_hash_key, hash_email, normalise_email, replace_key
 from bridge.settlement.tables import EscrowState, Proof
 from tests.support import clock, tokens
