@@ -321,6 +321,35 @@ def test_a_region_in_which_points_are_worth_nothing(customer: Customer) -> None:
     assert customer.holds(0)
 
 
+def test_two_tabs(customer: Customer) -> None:
+    shopper = customer.shopper
+    shopper.page.goto("/cart")
+    with shopper.second_tab() as other:
+        other.page.goto("/cart")
+        expect(panel(other).get_by_label("How many points?")).to_be_visible()
+        use_points(shopper, 500)
+        panel(other).get_by_label("How many points?").fill("900")
+        panel(other).get_by_role("button", name="Use 900 points").click()
+        expect(panel(other).get_by_text("You need 900 points and have 400.")).to_be_visible()
+        use_points(other, 300)
+        other.keep("two-tabs")
+
+        shopper.fill_in_checkout()
+        panel(other).get_by_role("button", name="Remove: €3.00 off").click()
+        expect(panel(other).get_by_text("Removed.")).to_be_visible()
+        # The page of the first tab still shows the discount that is gone.
+        before = total(shopper)
+        shopper.order_button.click()
+        expect(shopper.page.get_by_text("Your cart has changed since")).to_be_visible()
+        expect(panel(shopper).get_by_role("button", name=re.compile("^Remove"))).to_have_count(1)
+        assert total(shopper) != before
+        shopper.place_order()
+        # The other tab's cart is an order now.
+        panel(other).get_by_role("button", name="Remove: €5.00 off").click()
+        expect(other.page.get_by_role("heading", name="Your cart is empty")).to_be_visible()
+    assert customer.holds(0)
+
+
 def test_a_phone_on_the_lan_over_plain_http(browser: Browser, site: Site, world: World) -> None:
     """No secure context: the browser has neither `crypto.randomUUID` nor a clipboard."""
     url = site.url.replace("127.0.0.1", LAN_HOST)
@@ -352,6 +381,28 @@ def referral_offered(world: World) -> Iterator[None]:
     world.bridge.ask("PUT", "/admin/dust/programme", {**rules, "bonuses": bonuses})
     yield
     world.bridge.ask("PUT", "/admin/dust/programme", rules)
+
+
+def test_a_code_typed_into_the_coupon_field(customer: Customer) -> None:
+    shopper, page = customer.shopper, customer.shopper.page
+    code = customer.world.redeem(customer.api, {"dust": 500, "currency_code": "eur"})["code"]
+    page.goto("/cart")
+
+    def enter(text: str) -> None:
+        page.get_by_label("Code", exact=True).fill(text)
+        page.get_by_role("button", name="Apply").click()
+
+    enter("DUST-NO-SUCH-CODE")
+    expect(page.get_by_text("This code is not valid for your cart")).to_be_visible()
+    enter(code)
+    expect(page.get_by_text("Code applied")).to_be_visible()
+    expect(panel(shopper).get_by_text(f"Code {code}")).to_be_visible()
+    shopper.keep("code-by-hand")
+    panel(shopper).get_by_role("button", name="Remove: €5.00 off").click()
+    expect(panel(shopper).get_by_text("Removed.")).to_be_visible()
+    assert customer.balance()["held"] == 0
+    enter(code)
+    expect(page.get_by_text("This code is not valid for your cart")).to_be_visible()
 
 
 def test_a_connection_that_breaks_off_while_points_are_redeemed(customer: Customer) -> None:
