@@ -23,8 +23,13 @@ def axe_script() -> Path:
     return script
 
 
-def serious_findings(page: Page, script: Path, *, within: str = "html") -> list[tuple[str, str, list[str]]]:
-    """The serious and critical findings on the page: rule, what to do, and the elements."""
+def serious_findings(
+    page: Page, script: Path, *, within: str | dict[str, list[str]] = "html"
+) -> list[tuple[str, str, list[str]]]:
+    """The serious and critical findings on the page: rule, what to do, and the elements.
+
+    `within` is a CSS selector, or a context of axe with `include` and `exclude`.
+    """
     page.evaluate(script.read_text())
     found: list[dict[str, Any]] = page.evaluate(
         "within => axe.run(within).then(({ violations }) => violations)", within

@@ -1,4 +1,4 @@
-import { Badge, Text, createDataTableColumnHelper, type DataTableColumnDef } from "@medusajs/ui"
+import { Badge, Checkbox, Text, createDataTableColumnHelper, type DataTableColumnDef } from "@medusajs/ui"
 import { Link } from "react-router-dom"
 import { moment, shown } from "../../lib/format"
 import type { MemberRow } from "../../lib/members"
@@ -18,7 +18,24 @@ export function useMemberColumns(): DataTableColumnDef<MemberRow, any>[] {
       ...(sortable && { enableSorting: true, sortAscLabel: t("members.lowest"), sortDescLabel: t("members.highest") }),
     })
   return [
-    column.select(),
+    // Medusa UI's own column of checkboxes gives them no name, and a screen reader could not tell them apart.
+    column.display({
+      id: "select",
+      header: ({ table }) => (
+        <Checkbox
+          aria-label={t("members.selectAll")}
+          checked={table.getIsSomePageRowsSelected() ? "indeterminate" : table.getIsAllPageRowsSelected()}
+          onCheckedChange={(on) => table.toggleAllPageRowsSelected(Boolean(on))}
+        />
+      ),
+      cell: ({ row }) => (
+        <Checkbox
+          aria-label={t("events.select", { id: row.original.name })}
+          checked={row.getIsSelected()}
+          onCheckedChange={(on) => row.toggleSelected(Boolean(on))}
+        />
+      ),
+    }),
     column.accessor("customer_id", {
       header: t("general.customer"),
       cell: ({ row: { original: member } }) => (
