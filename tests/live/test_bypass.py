@@ -10,7 +10,7 @@ from bridge.development.demo.people import Storefront
 from bridge.development.demo.seed import SeededProduct, ShopKeys
 from bridge.development.stack.processes import until
 from tests.support.aftersales import AfterSales
-from tests.support.live_worlds import PATIENCE_SECONDS, World, keep
+from tests.support.live_worlds import PATIENCE_SECONDS, World, keep_checked
 
 pytestmark = pytest.mark.live
 
@@ -107,7 +107,7 @@ def test_the_operator_sees_it_on_the_dust_page(world: World, counter: Counter, d
     number = counter.merchant.order(order_id)["display_id"]
     expect(dashboard.get_by_text("they are not paid with points")).to_be_visible()
     expect(dashboard.get_by_role("link", name=f"#{number}", exact=True)).to_be_visible()
-    keep(dashboard, "past-the-checkout")
+    keep_checked(dashboard, "past-the-checkout")
     dashboard.get_by_role("link", name=f"#{number}", exact=True).click()
     expect(dashboard).to_have_url(f"{world.shop.url}/app/orders/{order_id}")
     # It is fixed by taking the mug out again, or by leaving it: a merchant may do so on purpose.

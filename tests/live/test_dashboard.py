@@ -16,7 +16,7 @@ from bridge.development.demo.seed import SeededProduct
 from bridge.development.stack.processes import until
 from bridge.ids import new_id
 from tests.support.deliveries import deliver
-from tests.support.live_worlds import SCREENSHOTS, WEBHOOK_SECRET, World, keep
+from tests.support.live_worlds import SCREENSHOTS, WEBHOOK_SECRET, World, keep, keep_checked
 from tests.support.orders import event
 
 pytestmark = pytest.mark.live
@@ -49,7 +49,7 @@ def test_a_merchant_sets_a_dust_price(page: Page, world: World) -> None:
     price.fill("lots")
     save.click()
     expect(box.get_by_text("Please enter a whole number")).to_be_visible()
-    keep(page, "product-wrong")
+    keep_checked(page, "product-wrong")
     price.fill("250")
     dust_only.click()
     save.click()
@@ -58,7 +58,7 @@ def test_a_merchant_sets_a_dust_price(page: Page, world: World) -> None:
     settings = world.bridge.ask("GET", f"/admin/dust/products/{product.id}")
     assert (settings["dust_only"], settings["dust_price"]) == (False, 250)
     assert settings["updated_by"].startswith("user_")
-    keep(page, "product")
+    keep_checked(page, "product")
 
     price.fill("")
     save.click()
@@ -79,7 +79,7 @@ def test_a_merchant_adjusts_a_balance(page: Page, world: World) -> None:
         drawer.get_by_label("Amount").fill("a few")
         drawer.get_by_role("button", name="Book").click()
         expect(drawer.get_by_text("Please enter a whole number")).to_be_visible()
-        keep(page, "customer-wrong")
+        keep_checked(page, "customer-wrong")
         drawer.get_by_label("Amount").fill("50")
         drawer.get_by_label("Reason").fill("A letter that made our day")
         drawer.get_by_role("button", name="Book").click()
@@ -89,11 +89,11 @@ def test_a_merchant_adjusts_a_balance(page: Page, world: World) -> None:
         expect(box.get_by_role("cell", name="+50")).to_be_visible()
         box.get_by_role("button", name="Explain").click()
         expect(drawer.get_by_text("rules version").first).to_be_visible()
-        keep(page, "customer-explained")
+        keep_checked(page, "customer-explained")
         page.keyboard.press("Escape")
         expect(drawer).to_have_count(0)
         assert world.bridge.balance(shopper.customer_id) == 70
-        keep(page, "customer")
+        keep_checked(page, "customer")
 
 
 def test_a_merchant_sees_what_an_order_did_and_previews_a_change(page: Page, world: World) -> None:
@@ -105,11 +105,11 @@ def test_a_merchant_sees_what_an_order_did_and_previews_a_change(page: Page, wor
         box = widget(page)
         expect(box.get_by_text("Earned")).to_be_visible()
         expect(box.get_by_role("heading", name="20", exact=True)).to_be_visible()
-        keep(page, "order")
+        keep_checked(page, "order")
         box.get_by_role("button", name="Explain").click()
         drawer = page.get_by_role("dialog")
         expect(drawer.get_by_text("20 points earned with order")).to_be_visible()
-        keep(page, "order-explained")
+        keep_checked(page, "order-explained")
         page.keyboard.press("Escape")
         expect(drawer).to_have_count(0)
 
@@ -119,16 +119,16 @@ def test_a_merchant_sees_what_an_order_did_and_previews_a_change(page: Page, wor
         quantity.fill("lots")
         drawer.get_by_role("button", name="Preview", exact=True).click()
         expect(drawer.get_by_text("Please enter a number")).to_be_visible()
-        keep(page, "order-preview-wrong")
+        keep_checked(page, "order-preview-wrong")
         quantity.fill("1")
         drawer.get_by_role("button", name="Preview", exact=True).click()
         expect(drawer.get_by_text("Takes back 10, leaves 510.")).to_be_visible()
-        keep(page, "order-preview-return")
+        keep_checked(page, "order-preview-return")
         drawer.get_by_label("Change").click()
         page.get_by_role("option", name="Cancel the order").click()
         drawer.get_by_role("button", name="Preview", exact=True).click()
         expect(drawer.get_by_text("Takes back 20, leaves 500.")).to_be_visible()
-        keep(page, "order-preview-cancel")
+        keep_checked(page, "order-preview-cancel")
 
         drawer.get_by_label("Change").click()
         page.get_by_role("option", name="Confirm the edit").click()
@@ -137,7 +137,7 @@ def test_a_merchant_sees_what_an_order_did_and_previews_a_change(page: Page, wor
         begin_edit(world, order_id, add=world.keys.hoodie)
         drawer.get_by_role("button", name="Preview", exact=True).click()
         expect(drawer.get_by_text("Earns 40 more, leaves 560.")).to_be_visible()
-        keep(page, "order-preview-edit")
+        keep_checked(page, "order-preview-edit")
         assert world.bridge.balance(shopper.customer_id) == 520
 
 
@@ -157,11 +157,11 @@ def test_a_merchant_finds_members_and_gives_some_a_bonus(page: Page, world: Worl
         table = page.get_by_role("table")
         row = table.get_by_role("row").filter(has=page.locator(f'a[href$="/customers/{ann.customer_id}"]'))
         expect(row.get_by_text("333,331").first).to_be_visible()
-        keep(page, "members")
+        keep_checked(page, "members")
         search = page.get_by_placeholder("Name, e-mail or id")
         search.fill("nobody-has-this-name")
         expect(page.get_by_text("No member was found")).to_be_visible()
-        keep(page, "members-none")
+        keep_checked(page, "members-none")
         search.fill(ann.email)
         expect(row).to_be_visible()
         expect(table.get_by_text("444,441")).to_have_count(0)
@@ -179,7 +179,7 @@ def test_a_merchant_finds_members_and_gives_some_a_bonus(page: Page, world: Worl
         expect(drawer.get_by_text("Please enter a whole number")).to_be_visible()
         drawer.get_by_label("Points").fill("9")
         drawer.get_by_label("Reason").fill("Anniversary")
-        keep(page, "members-bonus")
+        keep_checked(page, "members-bonus")
         drawer.get_by_role("button", name="Give 18 points in all").click()
         expect(drawer).to_have_count(0)
         expect(table.get_by_text("333,340").first).to_be_visible()
@@ -200,7 +200,7 @@ def test_support_does_everything_on_the_customers_page(page: Page, world: World)
             page.get_by_role("menuitem", name=action).click()
 
         box.get_by_role("button", name="More actions").click()
-        keep(page, "customer-actions")
+        keep_checked(page, "customer-actions")
         page.keyboard.press("Escape")
         choose("Claim guest orders")
         drawer.get_by_label("E-mail address").fill("not an address")
@@ -209,18 +209,18 @@ def test_support_does_everything_on_the_customers_page(page: Page, world: World)
         drawer.get_by_label("E-mail address").fill("nobody-at-all@example.com")
         drawer.get_by_role("button", name="Show what would be claimed").click()
         expect(drawer.get_by_text("No points of guest orders wait")).to_be_visible()
-        keep(page, "customer-claim")
+        keep_checked(page, "customer-claim")
         drawer.get_by_role("button", name="Cancel").click()
 
         choose("Merge into another account")
         drawer.get_by_label("The account that stays").fill(ben.email)
         drawer.get_by_role("radio").first.click()
         expect(drawer.get_by_text("has 90 points then")).to_be_visible()
-        keep(page, "customer-merge")
+        keep_checked(page, "customer-merge")
         drawer.get_by_role("button", name="Merge", exact=True).click()
         expect(box.get_by_text("this account is merged into another one")).to_be_visible()
         assert (world.bridge.balance(ann.customer_id), world.bridge.balance(ben.customer_id)) == (0, 90)
-        keep(page, "customer-merged")
+        keep_checked(page, "customer-merged")
         box.get_by_role("button", name="Undo the merge").click()
         page.get_by_role("alertdialog").get_by_role("button", name="Undo the merge").click()
         expect(box.get_by_text("this account is merged into another one")).to_have_count(0)
@@ -235,7 +235,7 @@ def test_support_does_everything_on_the_customers_page(page: Page, world: World)
         prompt = page.get_by_role("alertdialog")
         expect(prompt.get_by_text("The 70 points and the history stay")).to_be_visible()
         expect(prompt.get_by_role("button", name="Erase")).to_be_disabled()
-        keep(page, "customer-erase")
+        keep_checked(page, "customer-erase")
         prompt.get_by_role("textbox").fill(ann.email)
         prompt.get_by_role("button", name="Erase").click()
         expect(page.get_by_text("event bodies were stripped to ids")).to_be_visible()
@@ -322,11 +322,11 @@ def test_a_merchant_retries_a_failed_event(failed_order: tuple[str, int], page: 
     expect(bell).to_have_count(0)
     page.get_by_role("tab", name="Events").click()
     expect(page.get_by_text("retry it once that is fixed")).to_be_visible()
-    keep(page, "events-failed")
+    keep_checked(page, "events-failed")
     page.get_by_role("button", name="Details").click()
     drawer = page.get_by_role("dialog")
     expect(drawer.get_by_text('"type": "order.placed"')).to_be_visible()
-    keep(page, "events-detail")
+    keep_checked(page, "events-detail")
     page.keyboard.press("Escape")
     expect(drawer).to_have_count(0)
 
@@ -334,7 +334,7 @@ def test_a_merchant_retries_a_failed_event(failed_order: tuple[str, int], page: 
 
     expect(page.get_by_text("No event is failed.")).to_be_visible()
     world.bridge.wait_for_balance(customer_id, dust)
-    keep(page, "events")
+    keep_checked(page, "events")
 
 
 def test_a_merchant_sees_redemptions_and_what_is_on_its_way_while_dust_is_away(page: Page, world: World) -> None:
@@ -343,7 +343,7 @@ def test_a_merchant_sees_redemptions_and_what_is_on_its_way_while_dust_is_away(p
         world.redeem(shopper, {"dust": 300, "currency_code": "eur"})
         page.goto("/app/dust")
         expect(page.get_by_role("cell", name="3.00 EUR off").first).to_be_visible()
-        keep(page, "redemptions")
+        keep_checked(page, "redemptions")
 
         with world.bridge.away():
             shopper.buy((world.keys.shirt, 1))
@@ -351,7 +351,7 @@ def test_a_merchant_sees_redemptions_and_what_is_on_its_way_while_dust_is_away(p
             expect(page.get_by_text("Dust does not answer right now.").first).to_be_visible()
             expect(page.get_by_text("order.placed").first).to_be_visible()
             expect(page.get_by_text("ECONNREFUSED").first).to_be_visible()
-            keep(page, "deliveries-waiting")
+            keep_checked(page, "deliveries-waiting")
         page.get_by_role("button", name="Send now").first.click()
         expect(page.get_by_text("Everything is delivered.")).to_be_visible(timeout=90_000)
         world.bridge.wait_for_balance(shopper.customer_id, 510)
