@@ -128,20 +128,13 @@ def _preview(order_id: OrderId, body: PreviewRequest) -> PreviewResponse:
     with transaction() as connection:
         found = preview_order(connection, order, now=now())
     return PreviewResponse(
+        **vars(found),
         order_id=order_id,
-        customer_id=found.customer_id,
-        earned_taken_back=found.earned_taken_back,
-        earned_added=found.earned_added,
-        spent_given_back=found.spent_given_back,
-        spent_added=found.spent_added,
         balance_before=found.before.balance,
         balance_after=found.after.balance,
         available_after=found.after.available,
         pending_before=found.before.pending,
         pending_after=found.after.pending,
-        escrow_before=found.escrow_before,
-        escrow_after=found.escrow_after,
-        note=found.note,
     )
 
 

@@ -85,26 +85,14 @@ def amount_of(redemption: Redemption, value: Decimal | None, rounding: str = ROU
 
 def redemption_view(redemption: Redemption) -> RedemptionResponse:
     codes = redemption.codes
-    return RedemptionResponse(
-        id=redemption.id,
-        customer_id=redemption.customer_id,
-        state=redemption.state,
-        kind=redemption.kind,
-        dust=redemption.dust,
-        dust_captured=redemption.dust_captured,
-        value=amount_of(redemption, redemption.value),
-        currency_code=redemption.currency_code,
-        reward_id=redemption.reward_id,
-        percent=None if redemption.percent is None else f"{redemption.percent.normalize():f}",
-        min_cart=amount_of(redemption, redemption.least_cart, ROUND_CEILING),
-        promotions=codes,
-        code=codes[0].code if len(codes) == 1 else None,
-        cart_id=redemption.cart_id,
-        order_id=redemption.order_id,
-        expires_at=redemption.expires_at,
-        reason=redemption.reason,
-        created_at=redemption.created_at,
-    )
+    changed = {
+        "value": amount_of(redemption, redemption.value),
+        "percent": None if redemption.percent is None else f"{redemption.percent.normalize():f}",
+        "min_cart": amount_of(redemption, redemption.least_cart, ROUND_CEILING),
+        "promotions": codes,
+        "code": codes[0].code if len(codes) == 1 else None,
+    }
+    return RedemptionResponse(**vars(redemption) | changed)
 
 
 # The stored reason may quote Medusa and name carts and orders. Only the shop may see that.

@@ -96,20 +96,11 @@ def _own_view(entry: StatementEntry, numbers: Mapping[str, str]) -> OwnTransacti
     description = _ORDER_IN_DESCRIPTION.sub(f" (order {number})" if number else "", entry.description)
     if entry.kind in {Kind.MERGE, Kind.UNMERGE}:
         description = "To your other account" if entry.amount < 0 else "From your other account"
-    return OwnTransactionResponse(
-        id=entry.id,
-        amount=entry.amount,
-        type="credit" if entry.amount > 0 else "debit",
-        kind=entry.kind,
-        reference_type=entry.reference_type,
+    changed = {
+        "type": "credit" if entry.amount > 0 else "debit",
         # An adjustment's reference is the shop's internal reason.
-        reference_id=entry.id if entry.reference_type == ADJUSTMENT else entry.reference_id,
-        description=description,
-        balance_after=entry.balance_after,
-        event_at=entry.event_at,
-        created_at=entry.created_at,
-        state=entry.state,
-        matures_at=entry.matures_at,
-        expires_at=entry.expires_at,
-        order_number=number,
-    )
+        "reference_id": entry.id if entry.reference_type == ADJUSTMENT else entry.reference_id,
+        "description": description,
+        "order_number": number,
+    }
+    return OwnTransactionResponse(**vars(entry) | changed)
