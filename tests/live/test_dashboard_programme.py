@@ -198,7 +198,7 @@ def test_nonsense_in_every_field_is_shown_at_every_field(page: Page) -> None:
     expect(first).to_have_attribute("aria-invalid", "false")
 
 
-def test_a_merchant_drafts_rules_and_sees_their_impact(page: Page, world: World) -> None:
+def test_a_merchant_drafts_rules_sees_their_impact_publishes_and_restores(page: Page, world: World) -> None:
     rules = world.bridge.ask("GET", "/admin/dust/programme")
     before = world.bridge.ask(
         "PUT", "/admin/dust/programme", rules | {"earn": {**rules["earn"], "rates": {"eur": "1"}}}
@@ -228,8 +228,24 @@ def test_a_merchant_drafts_rules_and_sees_their_impact(page: Page, world: World)
     keep(page, "programme-draft")
     dialog.get_by_role("button", name="Save draft").click()
     expect(page.get_by_role("cell", name="Three points", exact=True)).to_be_visible()
+    expect(page.get_by_role("cell", name=re.compile(world.shop.admin_email))).to_be_visible()
     keep(page, "programme-drafts")
     assert world.bridge.ask("GET", "/admin/dust/programme")["version"] == before["version"]
-    drafts = world.bridge.ask("GET", "/admin/dust/programme/drafts")["drafts"]
-    assert [(draft["name"], draft["starts_at"]) for draft in drafts] == [("Three points", None)]
-    world.bridge.ask("DELETE", f"/admin/dust/programme/drafts/{drafts[0]['id']}")
+    page.get_by_role("button", name="Actions for Three points").click()
+    page.get_by_role("menuitem", name="Publish").click()
+    expect(dialog.get_by_text("Points for each unit of money (EUR): 1 → 3")).to_be_visible()
+    keep(page, "programme-publish")
+    dialog.get_by_role("button", name="Publish").click()
+    expect(page.get_by_text("There are no drafts.")).to_be_visible()
+
+    page.get_by_role("tab", name="History").click()
+    newest = page.get_by_role("listitem").filter(has_text=f"Version {before['version'] + 1}").first
+    expect(newest.get_by_text("Points for each unit of money (EUR): 1 → 3")).to_be_visible()
+    expect(newest.get_by_text(f"By {world.shop.admin_email}")).to_be_visible()
+    keep(page, "programme-history")
+    page.get_by_role("button", name=f"Restore version {before['version']}", exact=True).click()
+    expect(rate).to_have_value("1")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text(f"Version {before['version'] + 2}, by")).to_be_visible()
+    restored = world.bridge.ask("GET", "/admin/dust/programme")
+    assert (restored["earn"], restored["version"]) == (before["earn"], before["version"] + 2)
