@@ -1,6 +1,5 @@
-"""The merchant's list of members: search, filters, sorting and paging, and its time for many of them."""
+"""The merchant's list of members: search, filters, sorting and paging, also for many of them."""
 
-import time
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -207,13 +206,8 @@ def many_members(settings: dict[str, str]) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("many_members")
-def test_5000_members_with_50000_orders_are_listed_within_a_second(api: TestClient, medusa: FakeMedusa) -> None:
+def test_5000_members_with_50000_orders_are_listed(api: TestClient, medusa: FakeMedusa) -> None:
+    """How many rows each list reads: `test_large_shop.py`."""
     queries = [({"sort": sort}, 100) for sort in SORTS]
     for query, count in (*queries, ({"tier": "gold"}, 10), ({"q": "cus_0421"}, 10)):
-        seconds = []
-        # The best of three: other programs of the machine take their share.
-        for _ in range(3):
-            started = time.perf_counter()
-            assert len(page(api, limit=100, **query)["customers"]) == count
-            seconds.append(time.perf_counter() - started)
-        assert min(seconds) < 1, query
+        assert len(page(api, limit=100, **query)["customers"]) == count, query
