@@ -29,7 +29,7 @@ def page(dashboard: Page, world: World) -> Iterator[Page]:
 def test_a_merchant_changes_an_earning_rate(page: Page, world: World) -> None:
     before = world.bridge.ask("GET", "/admin/dust/programme")
     rate = page.get_by_label("EUR", exact=True).first
-    save = page.get_by_role("button", name="Save")
+    save = page.get_by_role("button", name="Save", exact=True)
     expect(page.get_by_text("An order of 50.00 EUR earns 50 points.").first).to_be_visible()
     keep(page, "programme")
     rate.fill("-2")
