@@ -3,9 +3,11 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 import httpx
 
+from bridge.clock import now
 from tests.support.deliveries import deliver
 from tests.support.orders import line, order, order_event
 from tests.support.processes import eventually
@@ -31,7 +33,8 @@ class Till:
             while not self._closing.wait(_PAUSE_SECONDS):
                 number = self.acknowledged
                 who = f"cus_{number % CUSTOMERS}"
-                document = order(f"order_{number:05}", customer_id=who, lines=[line(price=WORTH)])
+                placed = now() - timedelta(hours=1)
+                document = order(f"order_{number:05}", customer_id=who, lines=[line(price=WORTH)], placed=placed)
                 if deliver(client, order_event(document), event_id=f"msg_{number:05}").status_code == 202:
                     self.acknowledged += 1
                 else:
