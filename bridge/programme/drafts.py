@@ -86,7 +86,7 @@ class UnknownDraft(NotFound):
 
 
 class DraftChanged(Conflict):
-    """Somebody saved the draft while it was being published."""
+    """The draft was saved while it was being published."""
 
     code = "draft_changed"
 
@@ -218,7 +218,7 @@ def publish_draft(draft: Draft, check: Check, *, now: datetime, replaces: int | 
         raise DraftConflicts(rebased.version, rebased.conflicts)
     programme = check(rebased.document)
     with transaction() as connection:
-        # Whoever publishes it second waits here, and then finds no draft.
+        # A second request to publish it waits here, and then finds no draft.
         if read_draft(connection, draft.id, lock=True) != draft:
             raise DraftChanged
         version = add_version(connection, programme, author=draft.author, now=now, replaces=rebased.version)
@@ -241,7 +241,7 @@ def publish_due_drafts(check: Check, *, now: datetime) -> int:
             publish_draft(draft, check, now=now)
             published += 1
         except (UnknownDraft, DraftChanged, ProgrammeChanged):
-            # Somebody else has just published or saved something. The next run sees it as it is then.
+            # Another request has just published or saved something. The next run reads it again.
             continue
         except Unavailable:
             raise
