@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Connection, func, select, update
 
 from bridge.clock import now
 from bridge.db import transaction
+from bridge.db.bulk import among
 from bridge.db.rows import TypedRow
 from bridge.errors import Conflict, NotFound
 from bridge.ids import CustomerId
@@ -181,7 +182,7 @@ def replay(window: ReplayWindow) -> int:
             if not seqs:
                 _end_pause(connection, moment)
                 return total
-            again = update(outgoing_webhook).where(outgoing_webhook.c.seq.in_(seqs)).values(**_reset_columns(moment))
+            again = update(outgoing_webhook).where(among(outgoing_webhook.c.seq, seqs)).values(**_reset_columns(moment))
             total += connection.execute(again).rowcount
         after = seqs[-1]
 

@@ -95,7 +95,7 @@ describe("what differs between two versions, in the words of the form", () => {
     ])
   })
 
-  it("is nothing for the same rules, whoever saved them when", () => {
+  it("is nothing for the same rules, saved by others at another time", () => {
     expect(changes(RULES, { ...RULES, version: 4, author: "user_2" })).toEqual([])
     expect(rulesOf(RULES)).toEqual({ earn: RULES.earn, redeem: RULES.redeem })
   })
