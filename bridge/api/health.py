@@ -7,6 +7,7 @@ from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, GCCollector, ProcessCollector, generate_latest
 from pydantic import BaseModel, Field
+from sqlalchemy import text
 
 from bridge.clock import now
 from bridge.db import migrations, transaction
@@ -27,7 +28,7 @@ class Live(BaseModel):
 
 class Ready(BaseModel):
     status: str
-    degraded: list[str] = Field(description="What is unavailable although requests are served: the broker")
+    degraded: list[str] = Field(description="What is unavailable although requests are served: `broker`, `database_writes`")
     oldest_waiting_event_seconds: float | None
     oldest_waiting_promise_seconds: float | None
 
@@ -42,9 +43,11 @@ async def live() -> Live:
 def ready() -> Response:
     """Readiness: the database is reachable and fully migrated. Returns the age of the oldest waiting work.
 
-    Without the broker requests are still accepted and the sweep catches up later. That is `degraded`, not a 503.
+    Without the broker requests are still accepted and the sweep catches up later. A read-only database still serves
+    balances. Both are `degraded`, not a 503.
     """
     missing = _missing_settings()
+    degraded = [] if _broker_answers() else ["broker"]
     event = redemption = None
     try:
         with transaction() as connection:
@@ -52,9 +55,10 @@ def ready() -> Response:
                 missing.append("migrations")
             else:
                 event, redemption = oldest_waiting(connection), oldest_pending(connection)
+            if connection.scalar(text("SHOW transaction_read_only")) == "on":
+                degraded.append("database_writes")
     except Unavailable:
         missing.append("database")
-    degraded = [] if _broker_answers() else ["broker"]
     ages = {"oldest_waiting_event_seconds": _age(event), "oldest_waiting_promise_seconds": _age(redemption)}
     if missing:
         return problem(503, "not_ready", f"Missing: {', '.join(missing)}.", missing=missing, degraded=degraded)

@@ -63,6 +63,18 @@ class DatabaseAway(Unavailable):
         super().__init__("The database is out of reach; nothing was changed. Try again shortly.")
 
 
+class DatabaseReadOnly(Unavailable):
+    """Postgres accepts no writes: a standby, or a database that is set to read-only."""
+
+    code = "database_read_only"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The database accepts no writes; nothing was changed. It is a standby, or default_transaction_read_only "
+            "is on, which some hosts set when the disk is full."
+        )
+
+
 class DatabaseBusy(Unavailable):
     """Postgres aborted or refused the transaction: a timeout, a conflict with another one, or no resources left."""
 
@@ -89,11 +101,13 @@ def driver_url(url: str) -> URL:
     return URL.create("postgresql+psycopg", user, password, database=database, query=parts)
 
 
-# Settings of every session, in the format in which Postgres shows them.
+# Settings of every session, in the format in which Postgres shows them. A role or database can have others.
 SESSION_SETTINGS = {
     "statement_timeout": f"{STATEMENT_TIMEOUT_MS // 1000}s",
     "lock_timeout": f"{LOCK_TIMEOUT_MS // 1000}s",
     "timezone": "UTC",
+    # psycopg 3.3 reads times in this format only.
+    "datestyle": "ISO, MDY",
 }
 
 
@@ -104,15 +118,15 @@ def make_engine(url: str, *, pool_size: int = 10, pooled: bool = False) -> Engin
     prepared statements are used, and role and settings are those of the login (docs/how-to/postgres.md).
     """
     address = driver_url(url)
-    session = {
-        # After the options of the address, so that these take precedence.
-        "options": f"{address.query.get('options', '')} -c statement_timeout={STATEMENT_TIMEOUT_MS}"
-        f" -c lock_timeout={LOCK_TIMEOUT_MS} -c timezone=UTC",
-    }
+    # Without spaces, because they separate options. After those of the address, so that these take precedence.
+    ours = [f"-c {name}={value.replace(' ', '')}" for name, value in SESSION_SETTINGS.items()]
+    session = {"options": " ".join([str(address.query.get("options", "")), *ours])}
     engine = create_engine(
         address,
         pool_size=pool_size,
         max_overflow=0,
+        # Locks are taken first and rows are read after them, which needs a new snapshot for each statement.
+        isolation_level="READ COMMITTED",
         # The most recently used connection has its statements prepared and their plans cached.
         pool_use_lifo=True,
         pool_timeout=10,
@@ -123,6 +137,7 @@ def make_engine(url: str, *, pool_size: int = 10, pooled: bool = False) -> Engin
         connect_args={
             "connect_timeout": 5,
             "application_name": "dust",
+            "client_encoding": "utf8",
             **({"prepare_threshold": None} if pooled else session),
         },
     )
@@ -163,8 +178,8 @@ def forget_engine() -> None:
 def transaction() -> Iterator[Connection]:
     """Open a transaction: commit at the end of the block, roll back on an error.
 
-    Raises `DatabaseAway` if Postgres is unreachable, `DatabaseBusy` if it aborted or refused the transaction, and
-    `DatabaseBehind` if a table or column is missing.
+    Raises `DatabaseAway` if Postgres is unreachable, `DatabaseReadOnly` if it accepts no writes, `DatabaseBusy` if it
+    aborted or refused the transaction, and `DatabaseBehind` if a table or column is missing.
     """
     with _errors_translated(), get_engine().begin() as connection:
         yield connection
@@ -193,7 +208,7 @@ def _errors_translated() -> Iterator[None]:
         if isinstance(cause, _READ_ONLY):
             # Drop the connections to this server. New ones find the server that accepts writes.
             get_engine().dispose()
-            raise DatabaseAway from error
+            raise DatabaseReadOnly from error
         is_away = isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError)
         if is_away or getattr(error, "connection_invalidated", False):
             raise DatabaseAway from error

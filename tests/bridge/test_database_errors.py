@@ -5,7 +5,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import text
 
-from bridge.db import DatabaseAway, DatabaseBehind, DatabaseBusy, get_engine, transaction
+from bridge.db import DatabaseAway, DatabaseBehind, DatabaseBusy, DatabaseReadOnly, get_engine, transaction
 from tests.support import tokens
 
 pytestmark = pytest.mark.usefixtures("settings")
@@ -67,7 +67,7 @@ def test_no_connection_to_a_server_that_became_a_standby_is_used_again() -> None
 
     before = server_process()
     assert server_process() == before
-    with pytest.raises(DatabaseAway):
+    with pytest.raises(DatabaseReadOnly):
         fail_with("25006")
     assert server_process() != before
 

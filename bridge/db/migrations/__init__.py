@@ -10,11 +10,18 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from psycopg.errors import DeadlockDetected, LockNotAvailable
+from psycopg import Error as PostgresError
+from psycopg.errors import (
+    DeadlockDetected,
+    InsufficientPrivilege,
+    InvalidSchemaName,
+    LockNotAvailable,
+    ReadOnlySqlTransaction,
+)
 from sqlalchemy import Connection, NullPool, create_engine, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
-from bridge.db import DatabaseAway, driver_url, metadata
+from bridge.db import DatabaseAway, DatabaseReadOnly, driver_url, metadata
 from bridge.errors import InvalidInput, Unavailable
 
 if TYPE_CHECKING:
@@ -37,6 +44,11 @@ _OLDEST_TRANSACTION = """
     ORDER BY xact_start LIMIT 1
 """
 
+_FIX: dict[type[PostgresError], str] = {
+    InsufficientPrivilege: "Set DUST_OWNER_DATABASE_URL to a user who owns the database (ALTER DATABASE … OWNER TO …).",
+    InvalidSchemaName: "Let the user's search_path name a schema that exists (ALTER ROLE … SET search_path = public).",
+}
+
 Say = Callable[[str], None]
 
 
@@ -50,6 +62,15 @@ class WrongEncoding(InvalidInput):
             f"The database {name} has the encoding {encoding}, and Dust needs UTF8. Create another one: "
             f"CREATE DATABASE dust ENCODING 'UTF8' TEMPLATE template0 LOCALE 'C.UTF-8'. Nothing was changed."
         )
+
+
+class MigrationRefused(InvalidInput):
+    """The user may not migrate this database."""
+
+    code = "migration_refused"
+
+    def __init__(self, reason: str | None, fix: str) -> None:
+        super().__init__(f"Postgres refused to migrate the database: {reason}. {fix} Nothing is half done.")
 
 
 class TablesInUse(Unavailable):
@@ -85,7 +106,7 @@ def upgrade(url: str, revision: str = "head", *, say: Say = _silent) -> tuple[st
     """Migrate up to a revision. Returns the revisions before and after. `say` gets a line for each wait.
 
     Each migration is its own transaction. Raises `TablesInUse` after ten minutes of waiting, `UnknownRevision`,
-    `DatabaseAway`, `WrongEncoding`.
+    `DatabaseAway`, `DatabaseReadOnly`, `MigrationRefused`, `WrongEncoding`.
     """
     from alembic import command
 
@@ -196,10 +217,17 @@ def _longest_user(connection: Connection) -> str:
 
 @contextmanager
 def _connected(url: str) -> Iterator[Connection]:
-    """Connect as the owner of the tables, not as `dust_app`. Raises `DatabaseAway`."""
+    """Connect as the owner of the tables, not as `dust_app`. Raises `DatabaseAway`, `DatabaseReadOnly`,
+    `MigrationRefused`."""
     engine = create_engine(driver_url(url), poolclass=NullPool, connect_args={"connect_timeout": 5})
     try:
         with engine.connect() as connection:
             yield connection
     except OperationalError as error:
         raise DatabaseAway from error
+    except DBAPIError as error:
+        if isinstance(error.orig, ReadOnlySqlTransaction):
+            raise DatabaseReadOnly from error
+        if isinstance(error.orig, PostgresError) and (fix := _FIX.get(type(error.orig))):
+            raise MigrationRefused(error.orig.diag.message_primary, fix) from error
+        raise

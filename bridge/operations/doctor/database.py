@@ -20,7 +20,8 @@ def _database(settings: Settings) -> str:
         )
     try:
         with transaction() as connection:
-            return f"PostgreSQL {connection.scalar(text('SHOW server_version'))} answers"
+            version = connection.scalar(text("SHOW server_version"))
+            is_read_only = connection.scalar(text("SHOW transaction_read_only")) == "on"
     except DatabaseAway as error:
         if "unsupported startup parameter" in str(error.__cause__):
             raise Wrong(
@@ -32,6 +33,13 @@ def _database(settings: Settings) -> str:
             f"does not answer ({_first_line(error.__cause__)})",
             fix="Is Postgres running, and are host, port, user and password in DUST_DATABASE_URL right?",
         ) from error
+    if is_read_only:
+        raise Wrong(
+            f"PostgreSQL {version} answers, but accepts no writes",
+            fix="If it is a standby, let DUST_DATABASE_URL name the primary too. Otherwise find out who set "
+            "default_transaction_read_only, with `\\drds` in psql: some hosts set it when the disk is full.",
+        )
+    return f"PostgreSQL {version} answers"
 
 
 def _first_line(error: BaseException | None) -> str:
@@ -51,13 +59,13 @@ def _migrations(_: Settings) -> str:
 
 def _sessions(settings: Settings) -> str:
     with transaction() as connection:
-        user = connection.scalar(text("SELECT session_user"))
+        user = connection.scalar(text("SELECT quote_ident(session_user)"))
         found = {
             name: connection.scalar(text("SELECT current_setting(:name)"), {"name": name}) for name in SESSION_SETTINGS
         }
     wrong = {name: value for name, value in SESSION_SETTINGS.items() if found[name] != value}
     if not wrong:
-        return "time-outs and time zone are those of Dust"
+        return "time-outs, time zone and date style are those of Dust"
     statements = " ".join(f"ALTER ROLE {user} SET {name} = '{value}';" for name, value in wrong.items())
     pooled = "" if settings.database_pooled else "Set DUST_DATABASE_POOLED=true for every process of Dust. "
     raise Wrong(

@@ -1340,7 +1340,8 @@ export interface paths {
          * Ready
          * @description Readiness: the database is reachable and fully migrated. Returns the age of the oldest waiting work.
          *
-         *     Without the broker requests are still accepted and the sweep catches up later. That is `degraded`, not a 503.
+         *     Without the broker requests are still accepted and the sweep catches up later. A read-only database still serves
+         *     balances. Both are `degraded`, not a 503.
          */
         get: operations["ready"];
         put?: never;
@@ -4230,7 +4231,7 @@ export interface components {
             status: string;
             /**
              * Degraded
-             * @description What is unavailable although requests are served: the broker
+             * @description What is unavailable although requests are served: `broker`, `database_writes`
              */
             degraded: string[];
             /** Oldest Waiting Event Seconds */
