@@ -39,19 +39,14 @@ def invalid_cursor() -> FieldErrors:
     return field_error("cursor", "is not one of this list's: use the next_cursor of the page before")
 
 
-def encode_cursor(listing: Listing, position: str | int | None) -> str | None:
-    """An opaque cursor for a position in a list."""
-    if position is None:
-        return None
-    return base64.urlsafe_b64encode(f"{listing}:{position}".encode()).decode().rstrip("=")
-
-
 def split_page(
     listing: Listing, rows: Sequence[Row], limit: int, position: Callable[[Row], str | int]
 ) -> tuple[Sequence[Row], str | None]:
     """The rows of one page and its `next_cursor`. `rows` were read with a limit of `limit + 1`."""
-    following = position(rows[limit - 1]) if len(rows) > limit else None
-    return rows[:limit], encode_cursor(listing, following)
+    if len(rows) <= limit:
+        return rows, None
+    following = f"{listing}:{position(rows[limit - 1])}"
+    return rows[:limit], base64.urlsafe_b64encode(following.encode()).decode().rstrip("=")
 
 
 def decode_cursor(listing: Listing, cursor: str | None) -> str | None:

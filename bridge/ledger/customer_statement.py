@@ -32,6 +32,8 @@ class StatementEntry:
     kind: str
     reference_type: str
     reference_id: str
+    order_id: str | None
+    """The order that the points of a redemption were spent on or given back for."""
     description: str
     balance_after: int
     matures_at: datetime | None
@@ -64,7 +66,7 @@ _ENTRIES = text(
         GROUP BY l.origin_version ORDER BY l.origin_version DESC LIMIT :limit + 1
     ), entries AS (
         SELECT 2 * t.version + 1 AS position, true AS booked, t.id, t.amount, t.kind, t.reference_type, t.reference_id,
-               t.description, t.balance_after, NULL::timestamptz AS matures_at, left_over.expires_at,
+               t.order_id, t.description, t.balance_after, NULL::timestamptz AS matures_at, left_over.expires_at,
                t.event_at, t.created_at
         FROM booked t
         LEFT JOIN LATERAL (
@@ -75,7 +77,7 @@ _ENTRIES = text(
         ) left_over ON true
         UNION ALL
         SELECT 2 * t.version, false, t.id, p.amount, t.kind, t.reference_type, t.reference_id,
-               t.description, t.balance_after, p.matures_at, p.expires_at, t.event_at, t.created_at
+               t.order_id, t.description, t.balance_after, p.matures_at, p.expires_at, t.event_at, t.created_at
         FROM pending p JOIN dust_transaction t ON t.customer_id = :customer AND t.version = p.origin_version
     )
     SELECT * FROM entries WHERE position < :before ORDER BY position DESC LIMIT :limit

@@ -14,9 +14,10 @@ from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import Unavailable
 from bridge.http.medusa_threads import FOR_OPERATORS
-from bridge.http.paging import Cursor, Limit, Listing, decode_cursor, encode_cursor, invalid_cursor
+from bridge.http.paging import Cursor, Limit, Listing, decode_cursor, invalid_cursor, split_page
 from bridge.http.problems import describe_problems
 from bridge.http.query_parameters import refuse_unknown_query
+from bridge.http.schemas import FromAttributes
 from bridge.ids import CustomerId
 from bridge.medusa.client import get_medusa
 from bridge.settlement.members import Member, MemberFilter, MemberSort, list_members
@@ -31,7 +32,7 @@ _NOT_SEARCHED = "Medusa did not answer, so only customer ids were searched, not 
 Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
 
 
-class MemberResponse(BaseModel):
+class MemberResponse(FromAttributes):
     customer_id: str
     balance: int = Field(description="Points that the customer owns; negative after a reversal of spent points")
     available: int = Field(description="Points that can be spent now")
@@ -67,8 +68,8 @@ async def read_members(
     found, warning = await _search(q) if q else ([], None)
     only = MemberFilter(text=q, or_ids=found, tier=tier, negative=negative)
     members = await run_in_threadpool(_list, only, sort, after, limit + 1)
-    following = _encode(members[limit - 1], sort) if len(members) > limit else None
-    return MemberList(customers=[_view(each) for each in members[:limit]], next_cursor=following, warning=warning)
+    page, following = split_page(Listing.CUSTOMERS, members, limit, lambda member: _position(member, sort))
+    return MemberList(customers=page, next_cursor=following, warning=warning)
 
 
 async def _search(text: str) -> tuple[list[CustomerId], str | None]:
@@ -84,10 +85,10 @@ def _list(only: MemberFilter, sort: MemberSort, after: tuple[Any, str] | None, l
         return list_members(connection, only, sort=sort, after=after, limit=limit, now=now())
 
 
-def _encode(member: Member, sort: MemberSort) -> str | None:
+def _position(member: Member, sort: MemberSort) -> str:
     value, customer_id = member.position(sort)
     text = value.isoformat() if isinstance(value, datetime) else str(value)
-    return encode_cursor(Listing.CUSTOMERS, f"{sort} {text} {customer_id}")
+    return f"{sort} {text} {customer_id}"
 
 
 def _decode(cursor: str | None, sort: MemberSort) -> tuple[Any, str] | None:
@@ -117,7 +118,3 @@ def _moment(text: str) -> datetime:
     if moment.tzinfo is None:
         raise invalid_cursor()
     return moment
-
-
-def _view(member: Member) -> MemberResponse:
-    return MemberResponse.model_validate(member, from_attributes=True)

@@ -14,7 +14,7 @@ from bridge.db import transaction
 from bridge.errors import field_error
 from bridge.http.auth import AdminOperator, Operator
 from bridge.http.medusa_threads import FOR_OPERATORS
-from bridge.http.paging import Cursor, Limit, Listing, decode_number_cursor, encode_cursor
+from bridge.http.paging import Cursor, Limit, Listing, decode_number_cursor, split_page
 from bridge.http.problems import describe_problems
 from bridge.programme.rules import Programme
 from bridge.programme.versions import Version, add_version, current_version, list_versions
@@ -93,9 +93,9 @@ def _write_programme(document: dict[str, Any], who: Operator, replaces: int | No
 def read_versions(limit: Limit = 20, cursor: Cursor = None) -> VersionList:
     """List all versions of the programme, newest first."""
     with transaction() as connection:
-        found = list_versions(connection, limit=limit + 1, before=decode_number_cursor(Listing.VERSIONS, cursor))
-    following = encode_cursor(Listing.VERSIONS, found[limit - 1].number if len(found) > limit else None)
-    return VersionList(versions=[programme_response(each) for each in found[:limit]], next_cursor=following)
+        versions = list_versions(connection, limit=limit + 1, before=decode_number_cursor(Listing.VERSIONS, cursor))
+    page, following = split_page(Listing.VERSIONS, versions, limit, lambda version: version.number)
+    return VersionList(versions=[programme_response(version) for version in page], next_cursor=following)
 
 
 def programme_response(version: Version) -> ProgrammeResponse:

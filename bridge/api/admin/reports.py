@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 from bridge.api.admin.routing import admin_router
 from bridge.clock import now
 from bridge.errors import field_error
-from bridge.http.paging import Cursor, Limit, Listing, decode_cursor, encode_cursor, invalid_cursor
+from bridge.http.paging import Cursor, Limit, Listing, decode_cursor, invalid_cursor, split_page
 from bridge.http.problems import describe_problems
 from bridge.medusa.currencies import format_amount, rounded_amount
 from bridge.reports import sheets
@@ -275,13 +275,11 @@ def report_breakage(format: Format = "json") -> CohortList | Response:
 def report_closes(limit: Limit = 20, cursor: Cursor = None, format: Format = "json") -> CloseList | Response:
     """List the daily closes, newest first."""
     with reading() as connection:
-        found = list_closes(connection, limit=limit + 1, before=_day(decode_cursor(Listing.CLOSES, cursor)))
+        closes = list_closes(connection, limit=limit + 1, before=_day(decode_cursor(Listing.CLOSES, cursor)))
+    page, following = split_page(Listing.CLOSES, closes, limit, lambda close: close.day.isoformat())
     if format == "csv":
-        return _csv(sheets.closes_sheet(found[:limit]), "closes")
-    following = found[limit - 1].day.isoformat() if len(found) > limit else None
-    return CloseList(
-        closes=[_close(each) for each in found[:limit]], next_cursor=encode_cursor(Listing.CLOSES, following)
-    )
+        return _csv(sheets.closes_sheet(page), "closes")
+    return CloseList(closes=[_close(close) for close in page], next_cursor=following)
 
 
 def _close(close: Close) -> CloseResponse:

@@ -1,6 +1,5 @@
 """Store API: the customer's transactions."""
 
-import re
 from collections.abc import Mapping
 from datetime import datetime
 
@@ -18,8 +17,6 @@ from bridge.ledger.postings import Kind, Transaction
 from bridge.settlement.order_points import read_order_numbers
 
 router = store_router()
-
-_ORDER_IN_DESCRIPTION = re.compile(r" \((order_[A-Za-z0-9_]+)\)")
 
 
 class TransactionResponse(FromAttributes):
@@ -82,18 +79,15 @@ def read_own_transactions(customer_id: Customer, limit: Limit = 20, cursor: Curs
 
 
 def _order_of(entry: StatementEntry) -> str | None:
-    if entry.reference_type == "order":
-        return entry.reference_id
-    # Transactions of redemptions name their order in the description.
-    named = _ORDER_IN_DESCRIPTION.search(entry.description)
-    return named[1] if named else None
+    return entry.reference_id if entry.reference_type == "order" else entry.order_id
 
 
 def _own_view(entry: StatementEntry, numbers: Mapping[str, str]) -> OwnTransactionResponse:
     """The entry for the customer: with order numbers, and without what is meant for the shop."""
     order_id = _order_of(entry)
     number = numbers.get(order_id) if order_id else None
-    description = _ORDER_IN_DESCRIPTION.sub(f" (order {number})" if number else "", entry.description)
+    # Transactions of redemptions name their order in the description.
+    description = entry.description.replace(f" ({order_id})", f" (order {number})" if number else "")
     if entry.kind in {Kind.MERGE, Kind.UNMERGE}:
         description = "To your other account" if entry.amount < 0 else "From your other account"
     changed = {
