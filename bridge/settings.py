@@ -98,7 +98,7 @@ class Settings(BaseSettings):
     rate_limit_public: str = "6000/minute"
     """Public requests (products, programme, rewards) per client address and process; above it, 429."""
     rate_limit_guests: str = "600/minute"
-    """Quotes for guests, and forecasts, per client address."""
+    """Quotes for guests, and forecasts, per client address; forecasts of a signed-in customer per customer."""
     rate_limit_customers: str = "120/minute"
     """Quotes, redemptions, releases and referrals per customer."""
     # Any address is allowed, loopback too, because the operator sets it.

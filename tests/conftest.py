@@ -21,7 +21,7 @@ from bridge.development.stack.postgres import embedded_postgres
 from bridge.medusa import client as medusa_client
 from bridge.observability import metrics
 from bridge.operations.audit import audit
-from bridge.programme import currencies
+from bridge.programme import shop_currencies
 from bridge.queue import enqueue
 from bridge.settings import get_settings
 from tests.support import clock
@@ -165,7 +165,7 @@ def _forget() -> None:
     get_settings.cache_clear()
     medusa_client.get_medusa.forget()
     db.forget_engine()
-    currencies.forget_currencies()
+    shop_currencies.forget_currencies()
 
 
 @pytest.fixture(autouse=True)

@@ -15,8 +15,8 @@ from bridge.db import transaction
 from bridge.errors import FieldErrors, InvalidInput
 from bridge.http.problems import field_problems
 from bridge.medusa.client import get_medusa
-from bridge.programme.currencies import ask_currencies, require_currencies, save_currencies
 from bridge.programme.rules import Programme
+from bridge.programme.shop_currencies import ask_currencies, require_currencies, save_currencies
 from bridge.programme.versions import Version, add_version, current_version, list_versions, version_numbered
 from bridge.redemptions.pricing.rewards import require_one_price
 from bridge.simulation.compare import Comparison, Slice, as_document, begins_at_nothing, compare

@@ -47,8 +47,8 @@ _NOT_SETTLED = [state for state in EventState if state is not EventState.HANDLED
 
 def erase_customer(connection: Connection, customer_id: CustomerId, *, actor: str, now: datetime) -> int:
     """Erase this customer. Returns the number of stripped event bodies. Repeating it is harmless."""
-    # Accounts that were merged into this one belong to the same person. But a shop that deletes the empty account that
-    # remains after a merge means only that account.
+    # Accounts that were merged into this one are the same person, so they are erased too. Erasing a merged account does
+    # not erase the account that it was merged into: shops delete the empty one that remains after a merge.
     everybody = [customer_id, *merged_into(connection, customer_id)]
     connection.execute(
         insert(customer_erasure).on_conflict_do_nothing(),

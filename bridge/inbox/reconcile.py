@@ -31,7 +31,7 @@ from bridge.medusa.client import Json, Medusa, MedusaAway
 from bridge.medusa.orders import Order, read_order
 from bridge.medusa.pages import Page, Place
 from bridge.observability.metrics import DRIFT_FOUND
-from bridge.programme.currencies import ask_currencies, learned_at, save_currencies
+from bridge.programme.shop_currencies import ask_currencies, learned_at, save_currencies
 from bridge.programme.versions import current_version
 from bridge.settlement.accounts import CustomerAccount, accounts_with_fresh_mailbox, seen_accounts
 from bridge.settlement.bonuses import customers_with_signup_bonus

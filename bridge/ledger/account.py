@@ -70,8 +70,9 @@ class Account(AccountState):
     def reverse(self, amount: int, details: PostingDetails, *, now: datetime, policy: NegativeBalance) -> int:
         """Reverse an earning, from its own lots first (pending before matured), then from other lots.
 
-        Points on hold count as balance: what the free lots do not cover becomes debt, which their release pays. Returns
-        the points taken, which are less than `amount` only if the policy keeps the balance from going below 0.
+        Points on hold belong to the balance, but a reversal does not take them. What the free lots do not cover becomes
+        a debt, which is paid when the hold is released. Returns the points taken: fewer than `amount` only if the
+        policy keeps the balance from going below 0.
         """
         self._check_amount(amount)
         self.book_due(now=now)
@@ -214,8 +215,8 @@ class Account(AccountState):
         """Return points to the lots they came from, which keep their dates.
 
         `spent` maps lot ids to points. Lots that expire last are filled first, because the soonest were spent first.
-        Points that came from no lot (a spend below zero) open a new one. Points that pay a debt at once still count as
-        spent: the debt exists because they were spent when a return needed them.
+        Points that came from no lot (a spend below zero) first pay a debt, and the rest opens a new lot. The debt came
+        from a return that needed these points while they were spent.
         """
         self._check_amount(amount)
         self.book_due(now=now)
@@ -249,7 +250,8 @@ class Account(AccountState):
     def _reverse_waived(self, amount: int, refund: PostingDetails, now: datetime) -> None:
         """Take points that a reversal had waived because they were spent, now that a refund brings them back.
 
-        Points on hold count as balance, as in `reverse`: what a debt has taken of the refund becomes debt again.
+        At most the balance is taken, which includes points on hold, as in `reverse`. If a part of the refund has just
+        paid a debt, taking it becomes debt again.
         """
         taken = min(amount, self._person.waived, max(0, self.balance))
         if taken:

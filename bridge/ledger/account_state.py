@@ -55,8 +55,8 @@ class AccountState:
         """Post what has matured or expired by now.
 
         Every movement does this first, so the result does not depend on when the periodic job runs. All that matures is
-        posted before all that expires. The result is the same as in the sequence of time: a lot that matures meets
-        other free lots only if there is no debt, and then it changes nothing for them.
+        posted before all that expires, with the same result as by date: a lot that matures changes other lots only by
+        paying a debt, and with a debt there are no free lots that could expire.
         """
         self.mature_due(now=now)
         self.expire_due(now=now)

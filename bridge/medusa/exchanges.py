@@ -30,10 +30,14 @@ def kept_shares(*, total: Decimal, credit: Decimal, swapped: Decimal, money: Dec
     of the total for items swapped in, before the credit. `money` is what the customer has paid for everything that the
     order holds.
 
-    An exchange of a shirt for 12.50 for another, 6.25 for shipping, 18.75 paid (total, swapped: what it earns for):
-    31.25, 12.50 before the first one came back: the first one. 18.75, 12.50 afterwards: the second one.
-    An exchange for a hoodie for 50.00: 56.25, 50.00 afterwards: 12.50 of the hoodie, until the rest is paid.
-    A refund of 10.00 without a return, of an order of 81.25: total 71.25, credit 10.00: 71.25 / 81.25 of everything.
+    Examples. A shirt for 12.50, with 6.25 for shipping, is exchanged; 18.75 were paid:
+
+        exchanged for       first shirt     total   swapped   counts
+        another shirt       not back yet    31.25     12.50   the first shirt
+        another shirt       came back       18.75     12.50   the second shirt
+        a hoodie for 50.00  came back       56.25     50.00   12.50 of the hoodie, until the rest is paid
+
+    A refund of 10.00 without a return, of an order of 81.25: total 71.25, credit 10.00: 71.25 / 81.25 counts.
     """
     bought = total + credit - swapped
     unpaid = min(max(total - money, _NOTHING), swapped)

@@ -183,7 +183,7 @@ def order_of(order: OrderShape) -> Order:
         shares=_shares(order, swapped, refunded),
         shares_without_credit=_shares(order, swapped, refunded + paid_with_credit),
         money_moved=order.summary.paid_total + order.summary.refunded_total if order.summary else Decimal(0),
-        # Also true while `kept_shares` still counts everything as given: a partial payment would change that.
+        # Also before the first capture, when `_shares` counts the ordered items as paid: a payment would change that.
         awaits_payment=bool(swapped) and amount_to_pay(order.total - _received(order), order.currency_code) > 0,
         email=order.email,
         cart_id=order.cart.id if order.cart else None,
@@ -258,9 +258,9 @@ def _shares(order: OrderShape, swapped: frozenset[str], refunded: Decimal) -> Ke
     # Credit payments are taken off the order's total. They count as given unless they are part of `refunded`.
     money = _received(order) + total - order.total
     if order.summary is not None and order.summary.paid_total <= 0:
-        # Before the first capture, the ordered items count as paid. So an order that earns when it is placed and is
-        # paid later can be exchanged without losing its points meanwhile: Medusa then withdraws the authorization and
-        # requires another one.
+        # Before the first capture, the ordered items count as paid. Otherwise an order that earned when it was placed
+        # would lose its points when it is exchanged before it is paid, because Medusa then withdraws the authorization
+        # and requires another one.
         money = max(money, before_credit - gross + _returned(order, swapped) - refunded)
     return kept_shares(total=total, credit=refunded, swapped=gross, money=money)
 

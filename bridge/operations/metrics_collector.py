@@ -158,7 +158,7 @@ def _outgoing_webhooks(connection: Connection) -> Iterator[Metric]:
 def _runs(connection: Connection) -> Iterator[Metric]:
     runs = read_runs(connection)
     minute, audit = runs.get(EVERY_MINUTE), runs.get(AUDIT)
-    yield _moment("dust_beat_timestamp_seconds", "When the clock's last task ran", minute.at if minute else None)
+    yield _moment("dust_beat_timestamp_seconds", "When beat's last task ran", minute.at if minute else None)
     yield _moment(
         "dust_reconcile_timestamp_seconds", "When Medusa was last asked for what was missed", last_poll(connection)
     )

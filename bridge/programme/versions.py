@@ -10,9 +10,9 @@ from sqlalchemy.dialects.postgresql import JSONB
 from bridge.db import metadata
 from bridge.db.advisory_locks import lock_names
 from bridge.errors import Conflict, NotFound
-from bridge.programme.currencies import load_currencies
 from bridge.programme.fields import STORED
 from bridge.programme.rules import GuestClaim, Programme
+from bridge.programme.shop_currencies import load_currencies
 from bridge.programme.tiers import Tiers
 
 programme_version = Table(

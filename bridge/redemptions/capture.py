@@ -119,9 +119,9 @@ def _units_left(line: Line, code: Code, product_codes: Collection[str], before: 
 def _units(line: Line, use: CodeUse, product_codes: Collection[str], *, all: bool = False) -> Decimal:
     """Return how many units of the line the code pays for, of those that the customer keeps or of `all` ordered.
 
-    It pays for whole units of what was ordered, at the price that other discounts leave. Example: the shop's own coupon
-    took 9.00 off a mug of 15.00, and the code the remaining 6.00, which is one mug. If it pays for 4 of 10 units and 9
-    come back, 0.4 units are still paid with points.
+    It pays for whole units: what the code took off, divided by what a unit costs after other discounts. Example: the
+    shop's own coupon took 9.00 off a mug of 15.00 and the code the other 6.00, so the code paid for one mug. Returns
+    reduce this in proportion: it paid for 4 of 10 units and 9 come back, so it still pays for 0.4 units.
     """
     by_units = sum((each.amount for each in line.code_uses if each.code in product_codes), Decimal(0))
     if by_units <= 0 or line.units <= 0:

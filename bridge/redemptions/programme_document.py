@@ -12,8 +12,8 @@ from bridge.db import transaction
 from bridge.errors import FieldErrors
 from bridge.http.problems import field_problems
 from bridge.medusa.client import get_medusa
-from bridge.programme.currencies import ask_currencies, require_currencies, save_currencies
 from bridge.programme.rules import Programme
+from bridge.programme.shop_currencies import ask_currencies, require_currencies, save_currencies
 from bridge.redemptions.pricing.rewards import require_one_price
 
 # A GET adds these keys to the document. A PUT may send them back; they are ignored.

@@ -16,7 +16,7 @@ from bridge.db.rows import TypedRow
 from bridge.errors import NotFound
 from bridge.ids import CustomerId, OrderId, ProductId
 from bridge.medusa.carts import Cart
-from bridge.programme.currencies import load_currencies
+from bridge.programme.shop_currencies import load_currencies
 from bridge.redemptions.pricing.basket import OpenDiscount
 from bridge.redemptions.tables import (
     OPEN_STATES,

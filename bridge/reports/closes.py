@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from bridge.db.advisory_locks import try_lock_name
 from bridge.ledger.postings import GENESIS
-from bridge.programme.currencies import load_currencies
+from bridge.programme.shop_currencies import load_currencies
 from bridge.reports.liability import Liability, liability
 from bridge.reports.tables import daily_close
 

@@ -11,7 +11,7 @@ from bridge.ledger.merges import merges_of
 from bridge.ledger.tables import dust_balance, dust_lot, dust_transaction
 from bridge.medusa.currencies import format_amount
 from bridge.outgoing.tables import outgoing_webhook
-from bridge.programme.currencies import load_currencies
+from bridge.programme.shop_currencies import load_currencies
 from bridge.redemptions.tables import dust_redemption, dust_redemption_code
 from bridge.settlement.tables import (
     customer_account,

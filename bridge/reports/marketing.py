@@ -20,8 +20,8 @@ from typing import Any
 from sqlalchemy import Connection, TextClause, text
 
 from bridge.errors import field_error
-from bridge.programme.currencies import load_currencies
 from bridge.programme.days import local_date, start_of_day
+from bridge.programme.shop_currencies import load_currencies
 from bridge.programme.versions import current_version
 
 MAX_MONTHS = 60

@@ -58,14 +58,15 @@ class Booking:
         return sum(transfer.amount for transfer in transfers)
 
     def _reduce(self, share: Share, account: Account, amount: int, less: str, counted: int) -> Share:
-        # Expired points are not taken a second time.
-        over = account.expired_of(self.order_id, now=self.now) - share.expired - counted
-        expired = min(amount, max(0, over))
+        # Expired points are not taken a second time: count those of this order first. Those of other orders count only
+        # for what the free points do not cover, so that they cause no debt (see `expired_points.py`).
+        own_expired = account.expired_of(self.order_id, now=self.now) - share.expired - counted
+        expired = min(amount, max(0, own_expired))
         if pool := self.pools.get(account.customer_id):
-            left = pool.left_for(self.order_id)
-            expired = min(expired, left)
-            missing = amount - expired - account.free_for(self.order_id, now=self.now)
-            expired += max(0, min(missing, left - expired))
+            countable = pool.countable_for(self.order_id)
+            expired = min(expired, countable)
+            uncovered = amount - expired - account.free_for(self.order_id, now=self.now)
+            expired += max(0, min(uncovered, countable - expired))
         unexpired = amount - expired
         taken = 0
         if unexpired:

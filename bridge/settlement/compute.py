@@ -80,7 +80,7 @@ class OrderPlan:
     def stays_due(self) -> bool:
         """The value of `earning_due` for later facts.
 
-        An order that counts as paid because it costs nothing does so only while it costs nothing.
+        An order that costs nothing counts as paid. If an edit raises its total, it has to be paid again.
         """
         order, rules = self.loaded.order, self.loaded.version.programme.earn
         return self.earning_due and not order.is_draft and not (rules.when is EarnWhen.CAPTURED and order.free)
@@ -156,7 +156,8 @@ def _is_due(loaded: LoadedOrder, earlier: OrderPlan | None) -> bool:
     before = earlier.stays_due if earlier else loaded.row.earning_due
     when = loaded.version.programme.earn.when
     if loaded.from_medusa and before:
-        # Earlier facts may have been forged. Completing is final, so Medusa's answer would show it.
+        # Earlier facts may have been forged. An order cannot become incomplete again: if Medusa's answer does not say
+        # that it is completed, it never was.
         before = _money_is_plausible(loaded) and when is EarnWhen.CAPTURED
     match when:
         case EarnWhen.PLACED:
@@ -179,7 +180,8 @@ def _is_paid(loaded: LoadedOrder, earlier: OrderPlan | None) -> bool:
 
 def _money_is_plausible(loaded: LoadedOrder) -> bool:
     """Whether the money in the earlier facts can be true: the sum of money moved only grows."""
-    return 0 < loaded.order.money_moved >= loaded.row.facts_money
+    money = loaded.order.money_moved
+    return money > 0 and money >= loaded.row.facts_money
 
 
 def _tier(

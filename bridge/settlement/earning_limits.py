@@ -89,7 +89,10 @@ class LimitHistory:
     versions: Mapping[int, Version]
 
     def is_fixed(self, row: SettlementRow) -> bool:
-        """Whether the order was placed before all orders of the batch, and so only counts, with what it holds."""
+        """Whether the order was placed before all orders of the batch.
+
+        It does not change then. The points that it holds use up the limit.
+        """
         return row.placed_at is None or row.placed_at < self.since[self.person_of[_owner(row)]]
 
 

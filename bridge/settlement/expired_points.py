@@ -42,13 +42,17 @@ class ExpiredPool:
         self.orders.add(order_id)
         self.net[order_id], self.counted[order_id] = share.net, share.expired
 
-    def left_for(self, order_id: str) -> int:
-        """Return how many expired points the order may count, without those that other orders need themselves."""
-        left = 0
+    def countable_for(self, order_id: str) -> int:
+        """Return how many expired points the order may count.
+
+        These are its own, and those of other orders that exceed what the other orders can still lose.
+        """
+        countable = 0
         for other in self.orders | {order_id}:
-            over = self.account.expired[other] - self.counted[other]
-            left += over if other == order_id else over - max(0, min(over, self.net[other]))
-        return max(0, left)
+            uncounted = self.account.expired[other] - self.counted[other]
+            reserved = 0 if other == order_id else max(0, min(uncounted, self.net[other]))
+            countable += uncounted - reserved
+        return max(0, countable)
 
 
 def read_pools(
@@ -59,19 +63,19 @@ def read_pools(
     The accounts must be open with lots. Merged accounts have no pool: their orders and their lots belong to different
     customers.
     """
-    gone = expired_of_orders(connection, accounts)
+    expired = expired_of_orders(connection, accounts)
     due = {
         customer_id
         for customer_id, account in accounts.items()
         if any(lot.expired(now) for lot in account.lots.values())
     }
-    found = (gone.keys() | due) - _merged(connection, gone.keys() | due)
+    customers = expired.keys() | due
     pools = {}
-    for customer_id in found:
+    for customer_id in customers - _merged(connection, customers):
         account = accounts[customer_id]
-        account.expired.update(Counter(gone.get(customer_id, {})) - account.expired)
+        account.expired.update(Counter(expired.get(customer_id, {})) - account.expired)
         orders = {lot.source_id for lot in account.lots.values() if lot.source_type == "order"}
-        pools[customer_id] = ExpiredPool(account=account, orders=orders | gone.get(customer_id, {}).keys())
+        pools[customer_id] = ExpiredPool(account=account, orders=orders | expired.get(customer_id, {}).keys())
     _add_shares(connection, pools)
     return pools
 

@@ -1,7 +1,7 @@
 """Compare what a cart's last quote said with what its order earns.
 
 A quote stores its forecast; the settlement with which the order first earns compares. A forecast that was not kept has
-a reason, or is a fault of Dust.
+a reason; `unexplained` means a fault of Dust.
 """
 
 import hashlib

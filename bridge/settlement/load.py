@@ -80,7 +80,7 @@ def newest_facts(
 ) -> tuple[list[Order], dict[OrderId, list[Order]]]:
     """Return the facts that count, in sequence, and by order those that only Medusa can decide about.
 
-    Of equal facts only the last remain. An order is in both results if some of its facts count and others are unclear.
+    Of equal facts only the last remain. If some facts of an order count and others are unclear, both results have it.
     """
     known = {order_id: Facts.from_row(row) for order_id, row in rows.items()}
     fresh: dict[tuple[OrderId, Facts], Order] = {}
@@ -187,7 +187,8 @@ def _load_orders(
 def _placed_for_good(orders: Sequence[Order], rows: Mapping[OrderId, SettlementRow]) -> list[Order]:
     """Return these facts with the time their orders were placed, which never changes once it is stored.
 
-    An order first seen as a draft was placed with the first facts that are no draft.
+    An order that was a draft counts as placed with its first facts that are no draft. Medusa keeps the draft's
+    `created_at`, so `updated_at` is used, unless the event says when the order was placed.
     """
     drafts = {order_id for order_id, row in rows.items() if row.was_draft}
     placed: dict[OrderId, datetime] = {
@@ -200,9 +201,9 @@ def _placed_for_good(orders: Sequence[Order], rows: Mapping[OrderId, SettlementR
         if order.is_draft:
             drafts.add(order.id)
         else:
-            # Medusa's `created_at`, which a draft keeps, unless the event says when it was placed.
-            begun = order.placed_at == order.created_at
-            first = max(order.placed_at, order.updated_at) if order.id in drafts and begun else order.placed_at
+            only_created_at = order.placed_at == order.created_at
+            of_draft = order.id in drafts and only_created_at
+            first = max(order.placed_at, order.updated_at) if of_draft else order.placed_at
             placed.setdefault(order.id, first)
         placed_at = placed.get(order.id, order.placed_at)
         dated.append(order if placed_at == order.placed_at else replace(order, placed_at=placed_at))

@@ -11,7 +11,7 @@
 A guest's order has no customer to book it for; its points are held in `guest_escrow` instead, see `escrow.py`.
 
 Settlement locks in this order: order_settlement, guest_escrow, dust_redemption, referral, dust_balance, cart_forecast;
-each by id. All tables are in `docs/how-to/contribute.md`.
+each by id. The order of all tables is `ORDER` in `tests/support/locks.py`.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -65,8 +65,9 @@ def settle_orders(
     The result is the same as if they were settled one by one in the given sequence. The sequence matters for tiers:
     what an order earns depends on the tier reached by the orders settled before it.
 
-    No outgoing webhook is sent for the `quiet` ones. `asked` are orders that Medusa was asked for, with their revision
-    from before (see `read_revisions`): they count as they are, unless they were settled meanwhile.
+    No outgoing webhook is sent for the `quiet` ones. `asked` are orders just read from Medusa, each with the revision
+    that its row had before that request (see `read_revisions`). If the revision is still the same, the order is taken
+    without comparing its age; otherwise it is compared like a webhook's.
     """
     return settle_and_list(connection, orders, now=now, quiet=quiet, asked=asked)[0]
 

@@ -36,7 +36,7 @@ class Share(TypedRow):
     first: bool = False
     """For a former owner: whether they were the order's first owner."""
     unearned: int = 0
-    """For a former owner: what limits kept them from earning. The next owner cannot earn it."""
+    """For a former owner: points that a limit kept them from earning. The next owner does not get them either."""
 
     @property
     def net(self) -> int:
@@ -49,7 +49,10 @@ class Share(TypedRow):
         return self.waived + self.taken_back
 
     def left_behind(self, *, moved: int, claimed: int) -> "Share":
-        """Return what stays with the former owner after a transfer; `claimed` is the most they could have had of it."""
+        """Return what stays with the former owner after a transfer.
+
+        `claimed` is the most they could have had of the order: its worth, less what earlier owners keep.
+        """
         return replace(self, booked=self.booked - moved, taken_back=0, unearned=max(0, claimed - self.net))
 
     @property

@@ -76,8 +76,8 @@ order_settlement = Table(
     Column("shipping_share", Numeric),
     # It has a dust-only product that points have not paid: placed by the merchant, past the checkout's guard.
     Column("unpaid_dust_only", Boolean, nullable=False, server_default="false"),
-    # A payment would change something, but moves neither the order's version nor its `updated_at`, so the poll asks for
-    # it. Its points or a referral wait for the payment, or a claim, an exchange or an edit added something unpaid.
+    # A payment would change what it earns, or a referral. Medusa's payments change neither the order's version nor its
+    # `updated_at`, so the poll asks for orders with this mark.
     Column("awaits_payment", Boolean, nullable=False, server_default="false"),
     # Its points are pending until it is paid (`earn.pending_until_paid`), and it counts for no tier.
     Column("unpaid", Boolean, nullable=False, server_default="false"),

@@ -51,8 +51,7 @@ def read_contributions(
     *,
     since: datetime,
 ) -> dict[CustomerId, list[Contribution]]:
-    """Return what each customer's settled orders count towards a tier, as far back as the window before `since`
-    reaches.
+    """Return what each customer's settled orders count towards a tier that holds at or after `since`.
 
     Merged accounts are one person: all their orders count for each of them, in one shared list.
     """

@@ -21,8 +21,8 @@ from bridge.errors import Conflict
 from bridge.ledger.tables import dust_lot
 from bridge.medusa.orders import Order
 from bridge.products.settings import dust_product
-from bridge.programme.currencies import currency
 from bridge.programme.rules import Programme
+from bridge.programme.shop_currencies import currency
 from bridge.programme.versions import programme_version
 from bridge.settlement.settle import settle_orders
 from bridge.settlement.tables import order_settlement

@@ -11,7 +11,7 @@ from bridge.db import transaction
 from bridge.inbox.reconcile import reconcile
 from bridge.medusa.client import get_medusa
 from bridge.medusa.currencies import decimal_digits
-from bridge.programme.currencies import forget_currencies, load_currencies, save_currencies
+from bridge.programme.shop_currencies import forget_currencies, load_currencies, save_currencies
 from tests.support import tokens
 from tests.support.ledger import give
 from tests.support.medusa import FakeMedusa, cart_line

@@ -14,7 +14,7 @@ from bridge.db import transaction
 from bridge.ids import CustomerId
 from bridge.medusa.currencies import format_amount, format_money
 from bridge.products.variants import differing_prices
-from bridge.programme.currencies import forget_currencies, save_currencies
+from bridge.programme.shop_currencies import forget_currencies, save_currencies
 from bridge.reports.closes import close_days
 from bridge.reports.explain import explain
 from tests.support import tokens

@@ -1,6 +1,6 @@
-"""Whether every transaction takes its locks in the one order: then two can wait for each other, but never in a circle.
+"""Checks that every transaction takes its locks in one order. Then no two can wait for each other (a deadlock).
 
-A circle needs two transactions at the same moment, which a test seldom hits; a broken order shows in every run.
+A deadlock needs two transactions at the same moment, which a test seldom hits; a wrong order shows in every run.
 """
 
 import re
@@ -36,7 +36,8 @@ ORDER = (
     "ledger_total",
     "last_run",
 )
-# Changed only by who holds the row that theirs belong to, or the table that comes before.
+# They need no place in the order: only a transaction that already holds the parent row changes them (`dust_balance` for
+# `dust_lot`).
 GUARDED = {
     "dust_lot", "dust_redemption_code", "customer_merge", "guest_escrow_entry", "import_row", "email_key",
     "order_former_owner",

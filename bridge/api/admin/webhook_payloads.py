@@ -51,7 +51,9 @@ class ExpiringLot(BaseModel):
 
 class ExpiringData(BaseModel):
     customer_id: str
-    amount: int = Field(description="Points that expire on that day (UTC) unless they are spent before")
+    amount: int = Field(
+        description="Points that expire on one day (in the programme's time zone) unless they are spent before"
+    )
     expires_at: datetime = Field(description="When the first of them expire")
     lots: list[ExpiringLot]
 

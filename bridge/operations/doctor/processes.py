@@ -64,9 +64,9 @@ def _beat(_: Settings) -> str:
     if run is None or now() - run.at > limits.CLOCK_STOPPED:
         raise Wrong(
             f"was last heard of {minutes(now() - run.at)} ago" if run else "was never heard of",
-            fix="Start `dust beat` (one is enough), and a worker for the queue `sweeps`, which does what it says.",
+            fix="Start `dust beat` (one is enough), and a worker for the queue `sweeps`, which runs its tasks.",
         )
-    return "the clock goes"
+    return "it sends tasks"
 
 
 def _broker(settings: Settings) -> str:

@@ -2559,7 +2559,7 @@ export interface components {
             customer_id: string;
             /**
              * Amount
-             * @description Points that expire on that day (UTC) unless they are spent before
+             * @description Points that expire on one day (in the programme's time zone) unless they are spent before
              */
             amount: number;
             /**

@@ -60,8 +60,13 @@ export function createTexts({ locale, currency, timeZone, messages, name }: Text
     error({ code, message, status = 0 }: Pick<DustError, "code" | "message" | "status">): string {
       // Errors of the server have many codes and one sentence.
       const known = sentences.errors[code] ?? (status >= 500 ? sentences.errors.unavailable : undefined)
-      const sentence = known ?? (message.replace(/\bpoints\b/g, "{many}") || sentences.errors.unreachable)
+      const sentence = known ?? (withShopsWords(message) || sentences.errors.unreachable)
       return fill(sentence?.replace(/^Points\b/, "{many}") ?? "")
     },
   }
+}
+
+/** A sentence of the API, which speaks of points, with places for the shop's words. */
+function withShopsWords(message: string): string {
+  return message.replace(/\bpoints\b/g, "{many}").replace(/\bpoint\b/g, "{one}")
 }
