@@ -50,6 +50,7 @@ class EarnWhen(StrEnum):
     COMPLETED = "order.completed"
 
 
+_HUNDREDTH = Decimal("0.01")
 _DECIMAL_ROUNDING = {
     Rounding.FLOOR: ROUND_FLOOR,
     Rounding.HALF_UP: ROUND_HALF_UP,
@@ -248,8 +249,9 @@ def earning(
     if rules.basis.include_shipping:
         shares[SHIPPING] = _amount(rules, shipping_net, shipping_gross) * rate * factor
     # More than anybody can have is not computed exactly: it would have too many digits.
-    exact = min(sum(shares.values(), Decimal(0)), Decimal(MAX_DUST + 1)).quantize(MILLIONTH)
-    dust = int(exact.to_integral_value(_DECIMAL_ROUNDING[rules.rounding]))
+    exact = min(sum(shares.values(), Decimal(0)), Decimal(MAX_DUST + 1))
+    highest = max((line.terms.factor for line in lines), default=Decimal(1)) * factor * rate
+    dust = int(exact.quantize(_precision(highest)).to_integral_value(_DECIMAL_ROUNDING[rules.rounding]))
     if dust <= 0:
         return Earning(dust=0, lines=shares, why="Nothing in the order earns dust.")
     most = rules.limits.per_order or MAX_DUST
@@ -258,6 +260,14 @@ def earning(
         lines=shares,
         why=f"Worth {dust} dust, limited to {most} an order." if dust > most else None,
     )
+
+
+def _precision(rate: Decimal) -> Decimal:
+    """Return what points are rounded to before they are rounded to whole points: a millionth, and more at high rates.
+
+    Amounts are cut off at their tenth place: 8.3333333333 x 120000 are 1000000 points, and not 999999.999996.
+    """
+    return min(max(MILLIONTH, Decimal(1).scaleb(rate.adjusted() - 7)), _HUNDREDTH)
 
 
 def _amount(rules: Earn, net: Decimal, gross: Decimal) -> Decimal:

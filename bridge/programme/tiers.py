@@ -16,7 +16,7 @@ from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 
 from bridge.ledger.postings import MAX_DUST
 from bridge.medusa.currencies import format_amount
-from bridge.programme.fields import DECIMAL_PLACES, CurrencyCode, ExactDecimal, Part, ShortText, Whole
+from bridge.programme.fields import DECIMAL_PLACES, MILLIONTH, CurrencyCode, ExactDecimal, Part, ShortText, Whole
 
 
 class TierBasis(StrEnum):
@@ -103,15 +103,17 @@ def standing(tiers: Tiers, contributions: Iterable[Contribution], *, moment: dat
     counted = sorted(
         (each for each in contributions if moment - window < each.placed_at <= moment), key=lambda each: each.placed_at
     )
-    total = sum((each.amount for each in counted), Decimal(0))
+    exact = sum((each.amount for each in counted), Decimal(0))
+    # Three shirts for 10.00 with 20 % tax inside are 3 x 8.3333333333 without it, and reach a tier from 25.00.
+    total = exact.quantize(MILLIONTH)
     level = next((each for each in reversed(tiers.levels) if each.threshold <= total), None)
     following = next((each for each in tiers.levels if each.threshold > total), None)
     until = None
     if level:
-        left = total
+        left = exact
         for each in counted:
             left -= each.amount
-            if left < level.threshold:
+            if left.quantize(MILLIONTH) < level.threshold:
                 until = each.placed_at + window
                 break
     return Standing(

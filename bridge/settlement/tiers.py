@@ -93,7 +93,7 @@ def totals_in_window(tiers: Tiers, *, now: datetime) -> Subquery:
     if tiers.basis is TierBasis.SPENT:
         amount = case((orders.currency_code == tiers.currency_code, orders.spent))
     return (
-        select(orders.customer_id, func.coalesce(func.sum(amount), 0).label("total"))
+        select(orders.customer_id, func.round(func.coalesce(func.sum(amount), 0), 6).label("total"))
         .where(
             orders.placed_at > now - timedelta(days=tiers.window_days),
             orders.placed_at <= now,

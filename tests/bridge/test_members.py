@@ -95,6 +95,14 @@ def test_members_are_filtered_by_tier(api: TestClient) -> None:
     ]
 
 
+def test_members_who_just_reach_a_tier_by_prices_without_tax_are_in_it(api: TestClient) -> None:
+    set_rules(tiers={"basis": "spent", "currency_code": "eur", "levels": [{"name": "gold", "from": 25}]})
+    # 10.00 with 20 % tax inside.
+    shirt = {"is_tax_inclusive": True, "total": 10, "tax_total": 1.6666666666666667, "subtotal": 8.333333333333334}
+    settle(order(lines=[line(f"ordli_{number}") | shirt for number in range(3)]))
+    assert members(api, tier="gold") == ["cus_1"]
+
+
 def test_merged_accounts_have_the_tier_of_all_their_orders(api: TestClient) -> None:
     set_rules(earn={"rates": {"eur": "1"}}, tiers=TIERS)
     for number in (1, 2, 3):

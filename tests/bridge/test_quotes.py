@@ -134,6 +134,47 @@ def test_a_cart_that_is_too_small_for_the_minimum_is_offered_none(api: TestClien
         assert redeem(api, {"cart_id": "cart_1", "dust": dust}).status_code == 422
 
 
+@pytest.mark.parametrize(
+    ("currency", "total", "points", "value"),
+    [
+        # 9.99 and 19 % tax, 20.00 and 8.875 %, 99 yen and 10 %, 1.234 and 5 %.
+        ("eur", 11.8881, 1189, "11.89"),
+        ("usd", 21.775, 2178, "21.78"),
+        ("jpy", 108.9, 109, "109"),
+        ("kwd", 1.2957, 1296, "1.296"),
+        ("eur", 11.8841, 1188, "11.88"),
+    ],
+)
+def test_points_pay_the_whole_of_a_cart_with_a_fraction_of_a_cent(
+    api: TestClient, medusa: FakeMedusa, currency: str, total: float, points: int, value: str
+) -> None:
+    rates = {"eur": "100", "usd": "100", "jpy": "1", "kwd": "1000"}
+    offer_rules(api, rates=rates)
+    give(5000)
+    medusa.add_cart(lines=[cart_line(total=total)], currency_code=currency)
+    assert [quote(api)[name] for name in ("max_dust", "max_value")] == [points, value]
+    assert redeem(api, {"cart_id": "cart_1", "dust": points + 1}).json()["code"] == "above_maximum"
+    made = redeemed(api, {"cart_id": "cart_1", "dust": "max"})
+    assert (made["dust"], made["value"]) == (points, value)
+    # Medusa asks for a payment of whatever is left.
+    assert medusa.carts["cart_1"]["item_total"] == 0
+    assert quote(api)["max_dust"] == 0
+    paid = line(price=total, discount=total, code=made["code"])
+    deliver(api, order_event(order(lines=[paid], currency_code=currency)))
+    process_batch()
+    assert show(api, made["id"])["dust_captured"] == points
+
+
+def test_points_within_a_share_never_take_more_than_it_though_by_a_fraction_of_a_cent(
+    api: TestClient, medusa: FakeMedusa
+) -> None:
+    offer_rules(api, rates={"eur": "100"}, max_share="0.5")
+    give(5000)
+    medusa.add_cart(lines=[cart_line(total=11.8981)])
+    assert quote(api)["max_value"] == "5.94"
+    assert redeemed(api, {"cart_id": "cart_1", "dust": "max"})["value"] == "5.94"
+
+
 def test_what_is_paid_already_is_not_due_again(api: TestClient, medusa: FakeMedusa) -> None:
     set_dust_only(api, "prod_mug", 300)
     give(1000)

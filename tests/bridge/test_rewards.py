@@ -222,6 +222,18 @@ def test_free_shipping_is_sent_to_medusa_without_tax(api: TestClient, shop: Fake
     assert the_promotion(shop)["application_method"]["value"] == 5.0
 
 
+@pytest.mark.parametrize(("limit", "value"), [(None, "5.34"), ("5.34", "5.34"), ("8", "8.00")])
+def test_free_shipping_leaves_no_fraction_of_a_cent(
+    api: TestClient, shop: FakeMedusa, limit: str | None, value: str
+) -> None:
+    # 4.99 and 7 % tax, which are 5.34 for the shopper. Medusa asks for a payment of whatever is left.
+    assert offer_rewards(api, {**PARCEL, "max_value": {"eur": limit} if limit else {}}).status_code == 200
+    shop.carts["cart_1"]["shipping_methods"][0] |= {"total": 5.3393, "tax_total": 0.3493}
+    redemption = redeemed(api, {"reward_id": "parcel", "cart_id": "cart_1"})
+    assert redemption["value"] == value
+    assert the_promotion(shop)["application_method"]["value"] >= 4.99
+
+
 def test_free_shipping_is_seen_in_a_snapshot_without_shipping(api: TestClient, shop: FakeMedusa) -> None:
     redemption = redeemed(api, {"reward_id": "parcel", "cart_id": "cart_1"})
     document = order(shipping_code=redemption["code"], shipping_discount=5)

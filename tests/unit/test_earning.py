@@ -184,3 +184,17 @@ def test_an_order_that_shrinks_never_earns_more(cents: list[int], data: st.DataO
 
 def test_an_earning_is_never_more_than_the_ledger_takes() -> None:
     assert earned([10**17], Rounding.FLOOR, rate="1000000") == MAX_DUST
+
+
+@pytest.mark.parametrize(("lines", "rate", "dust"), [(3, "1", 25), (30, "1200", 300_000), (3, "120000", 3_000_000)])
+def test_a_price_without_its_tax_earns_the_same_at_any_rate(lines: int, rate: str, dust: int) -> None:
+    # 10.00 with 20 % tax inside, as it is read from Medusa. Three of them are 25.00 without it.
+    net = [
+        EarningLine(
+            id=str(number), terms=LineTerms(), net=Decimal("8.3333333333"), gross=Decimal(10), units=Decimal(1)
+        )
+        for number in range(lines)
+    ]
+    rules = Earn.model_validate({"rates": {"eur": rate}})
+    found = earning(rules, currency_code="eur", lines=net, shipping_net=Decimal(0), shipping_gross=Decimal(0))
+    assert found.dust == dust

@@ -91,3 +91,13 @@ def test_the_document_gives_the_levels_as_they_were_written() -> None:
     document = Programme.model_validate({"tiers": {"levels": LEVELS}}).document()
     assert document["tiers"]["levels"][0] == {"name": "silver", "from": "100", "factor": "1.2", "benefits": []}
     assert Programme.model_validate(document).document() == document
+
+
+def test_prices_without_their_tax_reach_the_threshold_that_they_add_up_to() -> None:
+    # Three times 10.00 with 20 % tax inside are 25.00 without it.
+    tiers = Tiers.model_validate({"window_days": 30, "levels": [{"name": "silver", "from": 25}]})
+    orders = [Contribution(placed_at=START + timedelta(days=day), amount=Decimal("8.3333333333")) for day in range(3)]
+    reached = standing(tiers, orders, moment=START + timedelta(days=2))
+    assert (reached.level, reached.total) == (tiers.levels[0], 25)
+    assert reached.until == START + timedelta(days=30)
+    assert standing(tiers, orders[1:], moment=START + timedelta(days=2)).level is None

@@ -2,12 +2,12 @@
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from decimal import ROUND_FLOOR, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from bridge.ids import ProductId
 from bridge.medusa.amounts import sum_of
 from bridge.medusa.carts import Cart, CartLine
-from bridge.medusa.currencies import smallest_unit
+from bridge.medusa.currencies import amount_to_pay, smallest_unit
 from bridge.programme.spending import percentage_of
 
 
@@ -31,13 +31,30 @@ class Basket:
     """The lines of a cart without dust-only products. Sums are in major units, with tax.
 
     `total` is what they cost after the shop's own discounts and before points. `max_discount` is how much points may
-    still take off. `dust_only` are the products that were left out.
+    still take off; `is_rest` says whether that is all that is left to pay for them, and not a share. `dust_only` are
+    the products that were left out.
     """
 
     currency_code: str
     total: Decimal
     max_discount: Decimal
+    is_rest: bool = False
     dust_only: frozenset[ProductId] = frozenset()
+
+    @property
+    def max_value(self) -> Decimal:
+        """The highest discount that may be redeemed, in the currency's smallest units if it is the rest.
+
+        9.99 with 19 % tax on top are 11.8881. The shopper sees 11.89 and can pay that with points.
+        """
+        return amount_to_pay(self.max_discount, self.currency_code) if self.is_rest else self.max_discount
+
+    def promotion_value(self, value: Decimal) -> Decimal:
+        """Return what the promotion for a discount of `value` takes off.
+
+        For the highest one, it is the rest with its fraction of a cent: Medusa asks for a payment of whatever is left.
+        """
+        return millionths(self.max_discount) if self.is_rest and value == self.max_value else value
 
 
 def basket_of(
@@ -62,11 +79,13 @@ def basket_of(
         ),
         Decimal(0),
     )
-    max_discount = max(Decimal(0), min(total * max_share - taken, cart.due) - coming)
+    within_share = total * max_share - taken
+    max_discount = max(Decimal(0), min(within_share, cart.due) - coming)
     return Basket(
         currency_code=cart.currency_code,
         total=total,
         max_discount=max_discount,
+        is_rest=max_share >= 1 or cart.due < within_share,
         dust_only=frozenset(product for product in dust_only if product is not None),
     )
 
@@ -74,6 +93,11 @@ def basket_of(
 def basket_of_amount(amount: Decimal, *, currency_code: str, max_share: Decimal) -> Basket:
     """Compute what points may take off an amount for which there is no cart yet."""
     return Basket(currency_code=currency_code, total=amount, max_discount=amount * max_share)
+
+
+def millionths(value: Decimal) -> Decimal:
+    """Round up to the six places that the database stores: rounded down, a fraction of a cent would be left to pay."""
+    return value.quantize(Decimal("0.000001"), ROUND_CEILING)
 
 
 def _expected(discount: OpenDiscount, lines: Iterable[CartLine], total: Decimal, currency_code: str) -> Decimal:

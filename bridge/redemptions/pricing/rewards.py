@@ -10,11 +10,11 @@ from bridge.errors import Conflict, FieldErrors, InvalidInput, NotFound, Unavail
 from bridge.ids import ProductId
 from bridge.medusa.carts import Cart
 from bridge.medusa.client import Medusa
-from bridge.medusa.currencies import format_amount, format_money, smallest_unit
+from bridge.medusa.currencies import amount_to_pay, format_amount, format_money, smallest_unit
 from bridge.products.variants import VariantPricesDiffer, price_refusals
 from bridge.programme.rewards import Reward, RewardKind
 from bridge.programme.spending import Redeem, percentage_of
-from bridge.redemptions.pricing.basket import Basket, price_of_units
+from bridge.redemptions.pricing.basket import Basket, millionths, price_of_units
 from bridge.redemptions.pricing.terms import Part, Terms, least_cart_for
 from bridge.redemptions.tables import RedemptionKind
 
@@ -198,22 +198,21 @@ def _shipping_terms(reward: Reward, cart: Cart, least: Decimal | None) -> Terms:
     if cart.shipping_gross is None:
         raise NoShippingMethod
     most = reward.max_value.get(cart.currency_code)
-    value = _payable(cart.shipping_gross if most is None else most, cart.currency_code)
-    if cart.shipping_gross <= 0 or value <= 0:
+    # 4.99 with 7 % tax on top are 5.3393: the shopper sees 5.34.
+    shown = amount_to_pay(cart.shipping_gross, cart.currency_code)
+    value = shown if most is None else _payable(most, cart.currency_code)
+    if shown <= 0 or value <= 0:
         raise NothingToDiscount(reward.name)
-    if cart.credit and value > cart.due:
-        raise AboveShare(takes=value, max_discount=cart.due, currency_code=cart.currency_code)
+    takes = min(value, cart.shipping_gross)
+    if cart.credit and takes > cart.due:
+        raise AboveShare(takes=takes, max_discount=cart.due, currency_code=cart.currency_code)
     # Medusa 2.21.2 treats a discount on shipping as one without tax, whatever `is_tax_inclusive` says (seen in both
     # live shops: 6.25 took 7.81 off at 25 %). So the promotion gets the sum without tax.
-    net = value * (cart.shipping_gross - cart.shipping_tax) / cart.shipping_gross
-    return _terms(reward, cart.currency_code, least=least, value=value, promotion_value=_millionths(net))
-
-
-def _millionths(value: Decimal) -> Decimal:
-    """Round up to the six places that the database stores: rounded down, a fraction of a cent of the shipping would
-    remain.
-    """
-    return value.quantize(Decimal("0.000001"), ROUND_CEILING)
+    net = cart.shipping_gross - cart.shipping_tax
+    share = net * value / cart.shipping_gross
+    # All of it includes its fraction of a cent.
+    promotion_value = millionths(max(share, net) if value >= shown else share)
+    return _terms(reward, cart.currency_code, least=least, value=value, promotion_value=promotion_value)
 
 
 def _product_terms(rules: Redeem, reward: Reward, cart: Cart, basket: Basket, least: Decimal | None) -> Terms:

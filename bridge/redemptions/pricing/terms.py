@@ -141,7 +141,7 @@ def discount_terms(
     if currency_code not in rules.rates:
         raise NoRate(currency_code)
     least = least_redeemable(rules, currency_code)
-    most = most_dust_within(rules, basket.max_discount, currency_code) if basket else rules.max_dust
+    most = most_dust_within(rules, basket.max_value, currency_code) if basket else rules.max_dust
     if dust is None:
         dust = useful_dust(rules, available if most is None else min(available, most), currency_code)
         if dust < least and available < least:
@@ -157,7 +157,7 @@ def discount_terms(
     dust = useful_dust(rules, dust, currency_code)
     value = discount_value(rules, dust, currency_code)
     assert value
-    part = Part(dust=dust, value=value)
+    part = Part(dust=dust, value=basket.promotion_value(value) if basket else value)
     return Terms(
         kind=RedemptionKind.FIXED,
         dust=dust,
