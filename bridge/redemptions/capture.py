@@ -41,6 +41,11 @@ FirstUses = Mapping[str, Mapping[str, FirstUse]]
 """By code, then by line."""
 
 
+def product_codes(redemptions: Iterable[Redemption]) -> frozenset[str]:
+    """Return the codes that pay for whole units of a product."""
+    return frozenset(code.code for redemption in redemptions for code in redemption.codes if code.product_id)
+
+
 def first_uses(order: Order, redemptions: Iterable[Redemption], product_codes: Collection[str]) -> FirstUses:
     """Return what these redemptions' codes take off the order's lines, to be stored at its first settlement."""
     return {

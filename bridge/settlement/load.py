@@ -3,9 +3,11 @@
 Locks, each by id: order_settlement, guest_escrow, dust_redemption, the customers' other orders, referral.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -15,12 +17,12 @@ from bridge.medusa.orders import Order
 from bridge.products.settings import dust_only_among
 from bridge.programme.earning import LineTerms
 from bridge.programme.versions import Version, current_version, versions_by_number
-from bridge.redemptions.capture import is_used_by
+from bridge.redemptions.capture import first_uses, is_used_by, product_codes
 from bridge.redemptions.repository import Redemption, redemptions_of_orders
 from bridge.settlement.earning_limits import LimitHistory, OwnOrder, read_limit_history
 from bridge.settlement.escrow import Escrow, lock_escrows, open_escrow, owner_of
 from bridge.settlement.facts import Age, Facts, compare
-from bridge.settlement.lines import dust_only_lines, terms_of_lines
+from bridge.settlement.lines import dust_only_lines, line_notes, terms_of_lines
 from bridge.settlement.referrals import ReferralHistory, lock_referrals
 from bridge.settlement.repository import SettlementRow
 from bridge.settlement.shares import Share, Shares, divide, read_former_owners
@@ -36,6 +38,8 @@ class LoadedOrder:
     version: Version
     """The version of the rules of its first settlement."""
     dust_only_lines: frozenset[str]
+    known_lines: Mapping[str, Mapping[str, Any]]
+    """What is known of its lines from before these facts: from its row, or from earlier facts of the same batch."""
     terms: Mapping[str, LineTerms]
     """By line id."""
     known_escrow: Escrow | None
@@ -157,12 +161,21 @@ def _load_orders(
     with_former = {order.id for order in orders if rows[order.id].former_share is not None}
     former_owners = read_former_owners(connection, with_former)
     first_owners: dict[OrderId, CustomerId] = {}
+    times = Counter(order.id for order in orders)
+    notes: dict[OrderId, Mapping[str, Mapping[str, Any]]] = {}
     loaded = []
     for order, used in zip(orders, redemptions, strict=True):
         row = rows[order.id]
         version = current if row.programme_version is None else versions[row.programme_version]
         # The stored terms of a draft do not apply to the order that it becomes.
-        known_lines = {} if row.programme_version is None else row.lines
+        known_terms = notes.get(order.id, {} if row.programme_version is None else row.lines)
+        known_lines = notes.get(order.id, row.lines)
+        terms = terms_of_lines(order, known_terms, version.programme.earn)
+        never_earns = dust_only_lines(order, known_lines, dust_only)
+        if times[order.id] > 1 and not (order.is_draft or order.gone):
+            # What its row would have stored if these facts had been settled before the next ones arrived.
+            uses = first_uses(order, used, product_codes(used))
+            notes[order.id] = line_notes(order, known_lines, terms, never_earns, {}, uses)
         known_escrow = escrows.get(order.id)
         escrow = open_escrow(order, known_escrow, version, now=now)
         former = tuple(former_owners.get(order.id, ()))
@@ -171,8 +184,9 @@ def _load_orders(
                 order=order,
                 row=row,
                 version=version,
-                dust_only_lines=dust_only_lines(order, row.lines, dust_only),
-                terms=terms_of_lines(order, known_lines, version.programme.earn),
+                dust_only_lines=never_earns,
+                known_lines=known_lines,
+                terms=terms,
                 known_escrow=known_escrow,
                 escrow=escrow,
                 former_owners=former,

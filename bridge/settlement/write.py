@@ -17,7 +17,7 @@ from bridge.ledger.store import open_accounts, save, spent_lots, taken_lots
 from bridge.medusa.currencies import amount_to_pay
 from bridge.observability.tracing import span
 from bridge.programme.earning import SHIPPING
-from bridge.redemptions.capture import book_use, first_uses, report_second_use
+from bridge.redemptions.capture import book_use, first_uses, product_codes, report_second_use
 from bridge.redemptions.tables import RedemptionState
 from bridge.settlement.booking import Booking
 from bridge.settlement.compute import OrderPlan, Plan
@@ -183,15 +183,15 @@ def _post_order(connection: Connection, order: OrderPlan, accounts: _Accounts, n
     settled = _post_shares(order, booking, accounts)
     for share in (settled.shares.own, *settled.shares.former):
         accounts.note(order.order_id, share)
-    product_codes = _product_codes(order)
+    by_unit = product_codes(loaded.redemptions)
     for redemption in loaded.redemptions:
         book_use(
             connection,
             accounts.by_customer[redemption.customer_id],
             redemption,
             loaded.order,
-            product_codes=product_codes,
-            first=read_first_uses(loaded.row.lines),
+            product_codes=by_unit,
+            first=read_first_uses(loaded.known_lines),
             spent=accounts.spent[redemption.id],
             now=now,
         )
@@ -338,18 +338,15 @@ def order_note(settled: OrderPlan) -> str | None:
     return "Its points are pending until the order is paid." if settled.loaded.unpaid and settled.target else None
 
 
-def _product_codes(order: OrderPlan) -> frozenset[str]:
-    """Return codes in the order that pay for whole units of a product."""
-    return frozenset(code.code for each in order.loaded.redemptions for code in each.codes if code.product_id)
-
-
 def _lines(settled: OrderPlan) -> Mapping[str, Any]:
     loaded = settled.loaded
     if loaded.order.gone:
         # If the order comes back, the same terms apply.
-        return loaded.row.lines
-    uses = first_uses(loaded.order, loaded.redemptions, _product_codes(settled))
-    return line_notes(loaded.order, loaded.row.lines, loaded.terms, loaded.dust_only_lines, settled.earned.lines, uses)
+        return loaded.known_lines
+    uses = first_uses(loaded.order, loaded.redemptions, product_codes(loaded.redemptions))
+    return line_notes(
+        loaded.order, loaded.known_lines, loaded.terms, loaded.dust_only_lines, settled.earned.lines, uses
+    )
 
 
 def _has_unpaid_dust_only(settled: OrderPlan) -> bool:
@@ -358,7 +355,7 @@ def _has_unpaid_dust_only(settled: OrderPlan) -> bool:
     A merchant can do this on purpose with a draft order, an edit or an exchange, so it is only reported. The
     storefront's checkout refuses such a cart.
     """
-    order, codes = settled.loaded.order, _product_codes(settled)
+    order, codes = settled.loaded.order, product_codes(settled.loaded.redemptions)
     return not (order.canceled or order.is_draft) and any(
         amount_to_pay(line.gross, order.currency_code) > 0 or codes.isdisjoint(use.code for use in line.code_uses)
         for line in order.lines

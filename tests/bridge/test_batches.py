@@ -88,6 +88,18 @@ def test_facts_of_a_batch_that_come_after_one_another_count_in_that_sequence() -
     assert figures("cus_1") == figures("cus_2") == (20, 0, 0, 0)
 
 
+@pytest.mark.parametrize("together", [False, True])
+def test_the_terms_of_a_line_are_those_of_the_first_facts_that_have_it(together: bool) -> None:
+    double = {"name": "club", "factor": "2", "customer_group_ids": ["cusgroup_club"]}
+    set_rules(earn={"multipliers": [double], "excluded_category_ids": ["pcat_gifts"]})
+    facts = {"lines": [line(price=100)], "groups": ("cusgroup_club",)}
+    later = {"lines": [line(price=100, categories=("pcat_gifts",))], "version": 2}
+    documents = [order(**facts), order(**later)]
+    for batch in [documents] if together else [[each] for each in documents]:
+        settle(*batch)
+    assert figures("cus_1") == (200, 0, 0, 0)
+
+
 limits = st.fixed_dictionaries(
     {
         "per_order": st.none() | st.integers(50, 600),

@@ -2,6 +2,7 @@
 
 import copy
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from tests.support import tokens
 from tests.support.deliveries import deliver
 from tests.support.ledger import give
 from tests.support.medusa import FakeMedusa, cart_line
-from tests.support.orders import SAMPLES, line, order, order_event
+from tests.support.orders import PLACED, SAMPLES, line, order, order_event
 from tests.support.settling import set_rules
 from tests.support.store_api import redeemed
 
@@ -264,6 +265,29 @@ def test_a_reward_on_four_units_is_half_used_by_two(
     assert post(api, order(version=2, lines=[edited])) == 200
     # Back to four units: all of it is used again.
     assert post(api, order(version=3, lines=[line(price=10, quantity=4, discount=10, code=code)])) == 0
+
+
+@pytest.mark.parametrize("together", [False, True])
+@pytest.mark.parametrize(
+    ("asked", "off"), [({"reward_id": "reward"}, 10), ({"dust": 400, "currency_code": "eur"}, 4)], ids=["reward", "sum"]
+)
+def test_an_edit_known_together_with_the_order_gives_the_same_points_back(
+    api: TestClient, medusa: FakeMedusa, asked: dict[str, Any], off: float, together: bool
+) -> None:
+    set_rules(earn={"rates": {}}, redeem={"rewards": [REWARD]})
+    give(400)
+    code = redeemed(api, asked)["code"]
+    four, two = (
+        order(version=version, lines=[line(quantity=quantity, discount=off, code=code), line("ordli_2")])
+        for version, quantity in ((1, 4), (2, 2))
+    )
+    removed = order(version=3, lines=[line("ordli_2")], updated=PLACED + timedelta(hours=1))
+    for facts in [[four, two], [four, two], [removed]] if together else [[four], [two], [two], [removed]]:
+        for document in facts[:-1]:
+            deliver(api, order_event(document)).raise_for_status()
+        balance = post(api, facts[-1])
+        assert balance == {1: 0, 2: 200, 3: 400}[facts[-1]["version"]]
+    assert post(api, order(version=4, lines=four["items"], updated=PLACED + timedelta(hours=2))) == 0
 
 
 def test_a_line_that_an_edit_takes_out_gives_its_share_back(api: TestClient, medusa: FakeMedusa) -> None:

@@ -38,6 +38,7 @@ def loaded_order(order: Order, version: Version, **changes: Any) -> LoadedOrder:
         row=SettlementRow(order_id=order.id),
         version=version,
         dust_only_lines=frozenset(),
+        known_lines={},
         terms=terms_of_lines(order, {}, version.programme.earn),
         known_escrow=None,
         escrow=escrow,

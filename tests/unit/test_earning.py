@@ -190,9 +190,7 @@ def test_an_earning_is_never_more_than_the_ledger_takes() -> None:
 def test_a_price_without_its_tax_earns_the_same_at_any_rate(lines: int, rate: str, dust: int) -> None:
     # 10.00 with 20 % tax inside, as it is read from Medusa. Three of them are 25.00 without it.
     net = [
-        EarningLine(
-            id=str(number), terms=LineTerms(), net=Decimal("8.3333333333"), gross=Decimal(10), units=Decimal(1)
-        )
+        EarningLine(id=str(number), terms=LineTerms(), net=Decimal("8.3333333333"), gross=Decimal(10), units=Decimal(1))
         for number in range(lines)
     ]
     rules = Earn.model_validate({"rates": {"eur": rate}})
