@@ -45,6 +45,8 @@ def future_order(
         paid=True,
         free=False,
         paid_share=Decimal(1),
+        paid_share_without_credit=Decimal(1),
+        paid_with_credit=Decimal(0),
         completed=True,
         lines=lines,
         shipping_uses=(),

@@ -22,27 +22,35 @@ class OrderPayment:
 
     captured: Decimal
     """The sum ever captured, whether or not it was refunded later."""
+    credit: Decimal
+    """What gift cards and store credit paid when the order was placed."""
     to_capture: Decimal
-    """The sum to capture in total; above 0 unless the order costs nothing."""
+    """The sum to capture in total, without `credit`; above 0 unless nothing is left to pay."""
     costs_nothing: bool
 
     @property
     def paid(self) -> bool:
         # An order that costs nothing never has a payment.
-        return self.costs_nothing or (self.captured > 0 and self.captured + _CENT >= self.to_capture)
+        return self.costs_nothing or (self.captured + self.credit > 0 and self.captured + _CENT >= self.to_capture)
 
-    @property
-    def share(self) -> Decimal:
-        """The captured share of what the order costs, 0 to 1."""
+    def share(self, *, include_credit: bool) -> Decimal:
+        """Return the paid share of what the order costs, 0 to 1.
+
+        An edit has raised an order from 100 to 200, of which a gift card paid 50 and 50 were captured: one half is
+        paid. Without the gift card it costs 150, and one third is captured.
+        """
         if self.paid:
             return Decimal(1)
-        return self.captured / self.to_capture if self.captured > 0 else Decimal(0)
+        credit = self.credit if include_credit else Decimal(0)
+        given = self.captured + credit
+        return given / (self.to_capture + credit) if given > 0 else Decimal(0)
 
 
-def read_payment(order: OrderShape, swapped: frozenset[str]) -> OrderPayment:
+def read_payment(order: OrderShape, swapped: frozenset[str], *, credit: Decimal) -> OrderPayment:
     """Return what was paid. `swapped` are the lines that a claim or an exchange added."""
     return OrderPayment(
         captured=_captured(order),
+        credit=credit,
         to_capture=_to_capture(order, swapped),
         costs_nothing=amount_to_pay(order.total, order.currency_code) <= 0,
     )

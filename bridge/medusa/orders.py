@@ -93,9 +93,13 @@ class Order:
     paid: bool
     """The order's full price was captured at some time. Also true while it costs nothing."""
     free: bool
-    """It costs nothing now, and nothing was ever captured. An order edit may raise its price."""
+    """It costs nothing now, and nothing ever paid for it. An order edit may raise its price."""
     paid_share: Decimal
     """The paid share of its price, 0 to 1, without items that a claim or an exchange added."""
+    paid_share_without_credit: Decimal
+    """The same, without what gift cards and store credit paid at placement."""
+    paid_with_credit: Decimal
+    """What gift cards and store credit paid at placement."""
     completed: bool
     lines: tuple[Line, ...]
     shipping_uses: tuple[CodeUse, ...]
@@ -154,8 +158,8 @@ def read_order(document: Mapping[str, Any]) -> Order:
 def order_of(order: OrderShape) -> Order:
     """Return the order that Medusa's JSON describes."""
     swapped = _swapped_in(order)
-    payment = read_payment(order, swapped)
     refunded, paid_with_credit = split_credit(order)
+    payment = read_payment(order, swapped, credit=paid_with_credit)
     shipping_net, shipping_gross = _shipping(order)
     return Order(
         id=OrderId(order.id),
@@ -172,8 +176,10 @@ def order_of(order: OrderShape) -> Order:
         # A cancel leaves the totals as they were, so only these two fields show it.
         canceled=order.status == "canceled" or order.canceled_at is not None,
         paid=payment.paid,
-        free=payment.costs_nothing and not payment.captured,
-        paid_share=payment.share,
+        free=payment.costs_nothing and not (payment.captured or payment.credit),
+        paid_share=payment.share(include_credit=True),
+        paid_share_without_credit=payment.share(include_credit=False),
+        paid_with_credit=paid_with_credit,
         completed=order.status in _COMPLETED,
         lines=tuple(_line(item, swapped_in=item.id in swapped) for item in order.items),
         shipping_uses=tuple(_shipping_uses(order)),

@@ -174,14 +174,15 @@ def _is_paid(loaded: LoadedOrder, earlier: OrderPlan | None) -> bool:
         before, money = earlier.paid, earlier.loaded.order.money_moved
     else:
         before, money = loaded.row.paid, loaded.row.facts_money
-    before = before and money > 0 and (_money_is_plausible(loaded) or not loaded.from_medusa)
+    was_paid = money > 0 or loaded.order.paid_with_credit > 0
+    before = before and was_paid and (_money_is_plausible(loaded) or not loaded.from_medusa)
     return not loaded.order.canceled and (loaded.order.paid or before)
 
 
 def _money_is_plausible(loaded: LoadedOrder) -> bool:
     """Whether the money in the earlier facts can be true: the sum of money moved only grows."""
-    money = loaded.order.money_moved
-    return money > 0 and money >= loaded.row.facts_money
+    order = loaded.order
+    return order.money_moved + order.paid_with_credit > 0 and order.money_moved >= loaded.row.facts_money
 
 
 def _tier(
@@ -237,8 +238,11 @@ def _share_that_counts(loaded: LoadedOrder) -> Decimal:
 
     It is 1 if the rules do not wait for payment, or if the facts have no amounts.
     """
-    waits = loaded.version.programme.earn.when is EarnWhen.CAPTURED
-    return loaded.order.paid_share or Decimal(1) if waits else Decimal(1)
+    order, rules = loaded.order, loaded.version.programme.earn
+    if rules.when is not EarnWhen.CAPTURED:
+        return Decimal(1)
+    share = order.paid_share if rules.basis.include_credit else order.paid_share_without_credit
+    return share if share or order.paid_with_credit else Decimal(1)
 
 
 def _earning_request(plan: OrderPlan) -> EarningRequest:

@@ -132,6 +132,29 @@ def test_what_an_edit_adds_to_a_paid_order_earns_once_it_is_paid() -> None:
     assert history() == [("earn", 100), ("earn", 400)]
 
 
+def with_gift_card(price: float, card: float, captured: float, *, version: int) -> dict[str, Any]:
+    """An order that a gift card paid in part when it was placed."""
+    document = money(price, captured, version=version, status="partially_captured")
+    line = {"amount": card, "reference": "gift-card", "metadata": None}
+    return document | {"total": price - card, "credit_line_total": card, "credit_lines": [line]}
+
+
+@pytest.mark.parametrize("asked", [False, True])
+@pytest.mark.parametrize(
+    ("include_credit", "card", "expected"),
+    [(True, 50, (100, 100, 200)), (False, 50, (50, 50, 150)), (True, 100, (100, 100, 200)), (False, 100, (0, 0, 100))],
+)
+def test_an_edit_of_an_order_that_a_gift_card_paid_takes_nothing_of_it_back(
+    include_credit: bool, card: float, expected: tuple[int, ...], asked: bool
+) -> None:
+    set_rules(earn={"when": "payment.captured", "basis": {"include_credit": include_credit}})
+    found = []
+    for version, price, captured in ((1, 100, 100 - card), (2, 200, 100 - card), (3, 200, 200 - card)):
+        settle(with_gift_card(price, card, captured, version=version), asked=asked)
+        found.append(balance().balance)
+    assert tuple(found) == expected
+
+
 def test_an_order_that_cost_nothing_is_not_paid_any_more_once_it_costs_something() -> None:
     set_rules(earn={"when": "payment.captured", "fixed": [{"product_id": "prod_gift", "dust": 7}]})
     gift = line(product_id="prod_gift", price=10, discount=10, code="GIFT")

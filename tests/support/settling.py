@@ -9,6 +9,7 @@ from bridge.ledger.queries import Balance, read_balance, read_transactions
 from bridge.medusa.orders import read_order
 from bridge.programme.rules import Programme
 from bridge.programme.versions import add_version
+from bridge.settlement.facts import read_revisions
 from bridge.settlement.settle import Settled, settle_orders
 from tests.support.orders import line, order
 
@@ -16,10 +17,12 @@ from tests.support.orders import line, order
 WORTH = 1000
 
 
-def settle(*documents: dict[str, Any]) -> dict[Any, Settled]:
-    """Settle Medusa's order documents in one transaction, without the inbox."""
+def settle(*documents: dict[str, Any], asked: bool = False) -> dict[Any, Settled]:
+    """Settle Medusa's order documents in one transaction, without the inbox. `asked`: they are Medusa's own answers."""
+    orders = [read_order(document) for document in documents]
     with transaction() as connection:
-        return settle_orders(connection, [read_order(document) for document in documents], now=now())
+        revisions = read_revisions(connection, [order.id for order in orders]) if asked else {}
+        return settle_orders(connection, orders, now=now(), asked=revisions)
 
 
 def balance(customer_id: str = "cus_1") -> Balance:

@@ -249,6 +249,16 @@ def test_how_much_of_it_is_paid(captured: int, share: Decimal) -> None:
     assert read_order(money("partially_captured", total=100, captured=captured)).paid_share == share
 
 
+def test_a_gift_card_pays_as_money_does() -> None:
+    # An order of 100, of which a gift card paid 50, was raised to 200.
+    card = {"credit_line_total": 50, "credit_lines": [{"amount": 50, "reference": "gift-card", "metadata": None}]}
+    raised = read_order(money("partially_captured", total=150, captured=50) | card)
+    assert (raised.paid, raised.free, raised.paid_share) == (False, False, Decimal("0.5"))
+    assert raised.paid_share_without_credit == Decimal(50) / 150
+    whole = {"credit_line_total": 50, "credit_lines": [{"amount": 50, "reference": "gift-card", "metadata": None}]}
+    assert not read_order(money("not_paid", total=0) | whole).free
+
+
 def test_facts_say_which_details_they_have() -> None:
     reported = read_order(order(lines=[line(categories=("pcat_1",), collection="pcol_1")], groups=("cusgroup_1",)))
     assert reported.knows == frozenset(OrderDetail)
