@@ -22,10 +22,14 @@ class OrderPayment:
 
     captured: Decimal
     """The sum ever captured, whether or not it was refunded later."""
+    refunded: Decimal
+    """The part of `captured` that was refunded, for a return or without one."""
     credit: Decimal
     """What gift cards and store credit paid when the order was placed."""
     to_capture: Decimal
     """The sum to capture in total, without `credit`; above 0 unless nothing is left to pay."""
+    price: Decimal
+    """What the order costs now, without `credit` and without what a claim or an exchange added."""
     costs_nothing: bool
 
     @property
@@ -37,21 +41,27 @@ class OrderPayment:
         """Return the paid share of what the order costs, 0 to 1.
 
         An edit has raised an order from 100 to 200, of which a gift card paid 50 and 50 were captured: one half is
-        paid. Without the gift card it costs 150, and one third is captured.
+        paid. Without the gift card it costs 150, and one third is captured. If 30 of the 50 were refunded before, for
+        a return, it costs 170, and 70 are paid.
         """
-        if self.paid:
-            return Decimal(1)
         credit = self.credit if include_credit else Decimal(0)
-        given = self.captured + credit
-        return given / (self.to_capture + credit) if given > 0 else Decimal(0)
+        given, price = self.captured - self.refunded + credit, self.price + credit
+        if self.costs_nothing or given + _CENT >= price:
+            return Decimal(1)
+        return max(given, Decimal(0)) / price
 
 
 def read_payment(order: OrderShape, swapped: frozenset[str], *, credit: Decimal) -> OrderPayment:
     """Return what was paid. `swapped` are the lines that a claim or an exchange added."""
+    refunded = order.summary.refunded_total if order.summary else Decimal(0)
+    price = order.total - sum((item.total for item in order.items if item.id in swapped), Decimal(0))
     return OrderPayment(
         captured=_captured(order),
+        refunded=refunded,
         credit=credit,
-        to_capture=_to_capture(order, swapped),
+        # A refund without a return is a credit line that lowers the total. The money had been captured before.
+        to_capture=price + min(order.credit_line_total, refunded),
+        price=price,
         costs_nothing=amount_to_pay(order.total, order.currency_code) <= 0,
     )
 
@@ -66,10 +76,3 @@ def _captured(order: OrderShape) -> Decimal:
     asked = [each.amount for each in order.payment_collections or () if each.status != "canceled"]
     of_nothing = bool(asked) and all(amount == 0 for amount in asked)
     return Decimal(0) if of_nothing else max(order.total + order.credit_line_total, Decimal(0))
-
-
-def _to_capture(order: OrderShape, swapped: frozenset[str]) -> Decimal:
-    # A refund without a return is a credit line that lowers the total. The money had been captured before.
-    given_back = order.summary.refunded_total if order.summary else Decimal(0)
-    later = sum((item.total for item in order.items if item.id in swapped), Decimal(0))
-    return order.total + min(order.credit_line_total, given_back) - later

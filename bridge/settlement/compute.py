@@ -236,13 +236,13 @@ def _why_nothing(loaded: LoadedOrder, *, earning_due: bool) -> str | None:
 def _share_that_counts(loaded: LoadedOrder) -> Decimal:
     """Return the share of an order that is paid, after an edit has raised its total.
 
-    It is 1 if the rules do not wait for payment, or if the facts have no amounts.
+    It is 1 if the rules do not wait for payment, or if the facts have no amounts paid.
     """
     order, rules = loaded.order, loaded.version.programme.earn
     if rules.when is not EarnWhen.CAPTURED:
         return Decimal(1)
     share = order.paid_share if rules.basis.include_credit else order.paid_share_without_credit
-    return share if share or order.paid_with_credit else Decimal(1)
+    return share if order.money_moved or order.paid_with_credit else share or Decimal(1)
 
 
 def _earning_request(plan: OrderPlan) -> EarningRequest:

@@ -132,6 +132,36 @@ def test_what_an_edit_adds_to_a_paid_order_earns_once_it_is_paid() -> None:
     assert history() == [("earn", 100), ("earn", 400)]
 
 
+@pytest.mark.parametrize(
+    ("returned", "added", "expected"), [(30, 100, 70), (60, 50, 40), (60, 60, 40), (100, 100, 0), (100, 10, 0)]
+)
+def test_what_an_edit_adds_after_a_refund_earns_once_it_is_paid(returned: int, added: int, expected: int) -> None:
+    set_rules(earn={"when": "payment.captured"})
+    left, raised = 100 - returned, 100 - returned + added
+    found = []
+    for version, (total, captured) in enumerate([(100, 100), (left, 100), (raised, 100), (raised, 100 + added)], 1):
+        refunded = returned if version > 1 else 0
+        settle(money(total, captured, refunded, version=version, status="partially_refunded"))
+        found.append(balance().balance)
+    assert found == [100, left, expected, raised]
+
+
+def test_what_was_refunded_for_a_return_pays_for_nothing_that_an_edit_adds() -> None:
+    set_rules(earn={"when": "payment.captured"})
+    found = []
+    steps = [(100, 100, 0), (70, 100, 30), (170, 100, 30), (165, 100, 35), (165, 200, 35)]
+    for version, (total, captured, refunded) in enumerate(steps, start=1):
+        document = money(total, captured, refunded, version=version, status="partially_refunded")
+        # 30 were refunded for what came back, and then 5 without a return.
+        if refunded == 35:
+            line = {"amount": 5, "reference": "payment_collection", "metadata": {"created_in_version": version}}
+            document |= {"items": [{**document["items"][0], "subtotal": 170, "total": 170}]}
+            document |= {"credit_line_total": 5, "credit_lines": [line]}
+        settle(document)
+        found.append(balance().balance)
+    assert found == [100, 70, 70, 65, 165]
+
+
 def with_gift_card(price: float, card: float, captured: float, *, version: int) -> dict[str, Any]:
     """An order that a gift card paid in part when it was placed."""
     document = money(price, captured, version=version, status="partially_captured")
