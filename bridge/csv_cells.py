@@ -6,7 +6,8 @@ Source: OWASP, "CSV Injection".
 import re
 from typing import Any
 
-_FORMULA = re.compile(r"[=+\-@\t\r\n].*", re.DOTALL)
+# Some spreadsheets take the full-width characters of Asian keyboards for the same.
+_FORMULA = re.compile(r"[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20].*", re.DOTALL)
 _NUMBER = re.compile(r"[+-]?[0-9]+([.,][0-9]+)?")
 
 

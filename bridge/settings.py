@@ -2,8 +2,10 @@
 
 import base64
 import binascii
+import re
 import ssl
 from functools import cache
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -25,6 +27,10 @@ _FLOWER_PASSWORD_CHARACTERS = 8
 _KNOWN_SECRETS = {"supersecret", "secret", "changeme", "password"}
 
 _CLUSTERED = {"amqp://", "amqps://"}
+
+# Keys and tokens are sent in HTTP headers, which carry no other characters unchanged.
+_HEADER_TEXT = re.compile(r"[\x21-\x7e]+")
+_ORIGIN = re.compile(r"\*|https?://[^/?#\s]+")
 
 CommaList = Annotated[tuple[str, ...], NoDecode]
 
@@ -71,7 +77,7 @@ class Settings(BaseSettings):
     medusa_publishable_key: str | None = None
     """A publishable API key of Medusa, `pk_…`. Needed to read carts."""
     medusa_timeout_seconds: float = Field(default=5.0, gt=0, le=30)
-    """Timeout of each call to Medusa, in seconds."""
+    """Timeout of each call to Medusa, in seconds, from the request to the end of the answer."""
 
     webhook_secrets: Annotated[tuple[SecretStr, ...], NoDecode] = ()
     """Secrets of incoming webhooks, `whsec_…`, separated by commas. A signature by any of them is valid, so you can
@@ -124,15 +130,35 @@ class Settings(BaseSettings):
     take about twelve minutes."""
     inbox_days: int = Field(default=90, ge=1, le=3650)
     """Days until the bodies of processed events are reduced to ids."""
-    reconcile_seconds: int = Field(default=60, ge=1)
+    reconcile_seconds: int = Field(default=60, ge=1, le=86_400)
     """Seconds between two polls of Medusa for changes."""
-    sweep_seconds: int = Field(default=5, ge=1)
+    sweep_seconds: int = Field(default=5, ge=1, le=86_400)
     """Seconds until a lost message to a worker is replaced."""
 
     @field_validator("webhook_secrets", "cors_origins", "trusted_proxies", mode="before")
     @classmethod
     def _split_commas(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _cors_origins_are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        # A browser sends an origin without a slash at the end.
+        origins = tuple(origin.removesuffix("/") for origin in origins)
+        if not all(_ORIGIN.fullmatch(origin) for origin in origins):
+            raise ValueError("each must be an origin without a path, such as https://shop.example")
+        return origins
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _trusted_proxies_are_addresses(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            for proxy in proxies:
+                if proxy != "*":
+                    ip_network(proxy, strict=False)
+        except ValueError:
+            raise ValueError("each must be an IP address, a network such as 10.0.0.0/8, or *") from None
+        return proxies
 
     @field_validator("rate_limit_public", "rate_limit_guests", "rate_limit_customers")
     @classmethod
@@ -154,12 +180,7 @@ class Settings(BaseSettings):
     @field_validator("outgoing_webhook_url")
     @classmethod
     def _outgoing_webhook_url_is_http(cls, url: str | None) -> str | None:
-        try:
-            parts = urlsplit(url or "http://unset")
-            usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-        except ValueError:
-            usable = False
-        if not usable:
+        if not _is_http_address(url or "http://unset"):
             raise ValueError("must be one http:// or https:// address")
         return url
 
@@ -197,6 +218,8 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"too weak: at least {_ADMIN_TOKEN_CHARACTERS} characters, for example `openssl rand -hex 32`"
             )
+        if token and not _HEADER_TEXT.fullmatch(token.get_secret_value()):
+            raise ValueError("must be plain ASCII without spaces, because it is sent in a header")
         return token
 
     @field_validator("medusa_api_key")
@@ -204,13 +227,22 @@ class Settings(BaseSettings):
     def _medusa_key_is_a_secret_key(cls, key: SecretStr | None) -> SecretStr | None:
         if key and not key.get_secret_value().startswith("sk_"):
             raise ValueError("must be a Medusa secret API key, which starts with sk_")
+        if key and not _HEADER_TEXT.fullmatch(key.get_secret_value()):
+            raise ValueError("must be the whole key as Medusa showed it: without spaces and placeholders")
+        return key
+
+    @field_validator("medusa_publishable_key")
+    @classmethod
+    def _medusa_publishable_key_is_one(cls, key: str | None) -> str | None:
+        if key and not (key.startswith("pk_") and _HEADER_TEXT.fullmatch(key)):
+            raise ValueError("must be a Medusa publishable API key, whole, which starts with pk_")
         return key
 
     @field_validator("medusa_url")
     @classmethod
     def _medusa_url_is_http(cls, url: str | None) -> str | None:
-        if url and not url.startswith(("http://", "https://")):
-            raise ValueError("must be an http:// or https:// address")
+        if url and (not _is_http_address(url) or "?" in url or "#" in url):
+            raise ValueError("must be an http:// or https:// address, such as https://shop.example")
         return url.rstrip("/") if url else None
 
     @field_validator("database_url", "owner_database_url")
@@ -302,6 +334,16 @@ class SettingsError(Exception):
     def __init__(self, problems: list[str]) -> None:
         self.problems = problems
         super().__init__("; ".join(problems))
+
+
+def _is_http_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return (
+            parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0 and " " not in parts.netloc
+        )
+    except ValueError:
+        return False
 
 
 def webhook_key(secret: SecretStr) -> bytes:

@@ -28,7 +28,9 @@ class Live(BaseModel):
 
 class Ready(BaseModel):
     status: str
-    degraded: list[str] = Field(description="What is unavailable although requests are served: `broker`, `database_writes`")
+    degraded: list[str] = Field(
+        description="What is unavailable although requests are served: `broker`, `database_writes`"
+    )
     oldest_waiting_event_seconds: float | None
     oldest_waiting_promise_seconds: float | None
 

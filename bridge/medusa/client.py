@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
 
-import httpx
 import structlog
 
 from bridge.ids import CustomerId, OrderId, ProductId, is_id
@@ -62,9 +61,8 @@ class Medusa:
         publishable_key: str | None,
         *,
         timeout_seconds: float,
-        transport: httpx.BaseTransport | None = None,
     ) -> None:
-        self._http = Transport(url, api_key, publishable_key, timeout_seconds=timeout_seconds, transport=transport)
+        self._http = Transport(url, api_key, publishable_key, timeout_seconds=timeout_seconds)
 
     def close(self) -> None:
         self._http.close()

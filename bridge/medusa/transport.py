@@ -4,6 +4,7 @@ Every call has a timeout. Nothing is retried here: the row that needed the call 
 """
 
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -66,12 +67,12 @@ class Transport:
         publishable_key: str | None,
         *,
         timeout_seconds: float,
-        transport: httpx.BaseTransport | None = None,
     ) -> None:
         # Medusa takes a secret key as the user name of basic auth; as a bearer token it answers 401.
         self._auth = httpx.BasicAuth(api_key, "") if api_key else None
         self._publishable_key = publishable_key
-        self._http = httpx.Client(base_url=url, timeout=timeout_seconds, transport=transport)
+        self._timeout_seconds = timeout_seconds
+        self._http = httpx.Client(base_url=url, timeout=timeout_seconds)
         self.date: datetime | None = None
         """Medusa's clock at its last answer, to the second."""
 
@@ -86,12 +87,12 @@ class Transport:
         headers = {"x-publishable-api-key": self._publishable_key} if self._publishable_key else {}
         auth = self._auth if path.startswith("/admin") else None
         try:
-            answer = self._http.get(path, params=params, auth=auth, headers=headers)
+            answer, content = self._request("GET", path, params=params, auth=auth, headers=headers)
         except httpx.HTTPError as error:
             raise MedusaAway(f"Medusa did not answer GET {path} ({type(error).__name__}).") from error
         try:
-            body = answer.json()
-        except ValueError:
+            body = json.loads(content)
+        except (ValueError, RecursionError):
             body = {}
         return Probe(
             status=answer.status_code,
@@ -134,10 +135,10 @@ class Transport:
             with span(f"medusa {call}"), MEDUSA_SECONDS.labels(call).time():
                 if traceparent := current_traceparent():
                     headers = {**headers, "traceparent": traceparent}
-                response = self._http.request(method, path, params=params, json=body, auth=auth, headers=headers)
+                response, content = self._request(method, path, params=params, json=body, auth=auth, headers=headers)
             self.date = _date(response) or self.date
             # Medusa's answer to an unknown path is a page, not JSON.
-            return {} if optional and response.status_code in {404, 405} else _answer(response, method, path)
+            return {} if optional and response.status_code in {404, 405} else _answer(response, content, method, path)
         except DustError as error:
             MEDUSA_ERRORS.labels(call, error.code).inc()
             raise
@@ -147,6 +148,18 @@ class Transport:
             unfinished = isinstance(error, httpx.ReadTimeout | httpx.ReadError | httpx.RemoteProtocolError)
             reason = f"Medusa did not answer {method} {path} ({type(error).__name__})."
             raise MedusaAway(reason, at_call=unfinished) from error
+
+    def _request(self, method: str, path: str, **arguments: Any) -> tuple[httpx.Response, bytes]:
+        """Make a call. Returns the response and its body. Raises `httpx.HTTPError`."""
+        deadline = time.monotonic() + self._timeout_seconds
+        content = bytearray()
+        with self._http.stream(method, path, **arguments) as response:
+            for chunk in response.iter_bytes():
+                content += chunk
+                # httpx's timeout is per packet, and an answer can come in any number of them.
+                if time.monotonic() > deadline:
+                    raise httpx.ReadTimeout("The answer took too long.", request=response.request)
+        return response, bytes(content)
 
 
 def _date(response: httpx.Response) -> datetime | None:
@@ -164,14 +177,14 @@ def _call_name(method: str, path: str) -> str:
     return f"{method} /{root}/{collection}{below}"
 
 
-def _answer(response: httpx.Response, method: str, path: str) -> Json:
+def _answer(response: httpx.Response, content: bytes, method: str, path: str) -> Json:
     if response.status_code in {500, 502, 504}:
         raise MedusaAway(f"Medusa answered {response.status_code} to {method} {path}.", at_call=True)
     if response.status_code >= 500 or response.status_code in {408, 429}:
         raise MedusaAway(f"Medusa answered {response.status_code} to {method} {path}.")
     if response.status_code in {401, 403}:
         raise _key_refused(response, f"{method} {path}")
-    answer = _json(response, f"{method} {path}")
+    answer = _json(response, content, f"{method} {path}")
     if "publishable" in str(answer.get("message", "")).lower() and answer.get("type") == "not_allowed":
         # The Store API reports a refused key with 400.
         raise _key_refused(response, f"{method} {path}")
@@ -191,10 +204,10 @@ def _key_refused(response: httpx.Response, call: str) -> MedusaAway:
     return MedusaAway(f"Medusa refused our key ({response.status_code}) at {call}: check the keys.")
 
 
-def _json(response: httpx.Response, call: str) -> Json:
+def _json(response: httpx.Response, content: bytes, call: str) -> Json:
     try:
-        answer = json.loads(response.content, parse_float=Decimal)
-    except ValueError as error:
+        answer = json.loads(content, parse_float=Decimal)
+    except (ValueError, ArithmeticError, RecursionError) as error:
         raise MedusaAway(f"What answered {call} is not Medusa: no JSON ({response.status_code}).") from error
     if not isinstance(answer, dict):
         raise MedusaAway(f"What answered {call} is not Medusa: no JSON object.")

@@ -232,6 +232,8 @@ def marketing(
     load_currencies(connection)
     time_zone = current_version(connection).programme.time_zone
     last = last or local_date(now, time_zone)
+    if not _FIRST_DAY <= last <= _LAST_DAY:
+        raise field_error("to", f"must be between {_FIRST_DAY} and {_LAST_DAY}")
     first = first or _months_before(last, DEFAULT_MONTHS - 1)
     months = _months(first, last)
     period = {
@@ -280,10 +282,10 @@ def _figures(connection: Connection, period: Mapping[str, Any]) -> dict[date | N
 
 def _months(first: date, last: date) -> list[date]:
     """Return the first day of every month of the period. Raises `FieldErrors`."""
-    if not _FIRST_DAY <= first <= _LAST_DAY:
-        raise field_error("from", f"must be between {_FIRST_DAY} and {_LAST_DAY}")
-    if not first <= last <= _LAST_DAY:
-        raise field_error("to", "must not be before from" if last < first else f"must not be after {_LAST_DAY}")
+    if first < _FIRST_DAY:
+        raise field_error("from", f"must not be before {_FIRST_DAY}")
+    if last < first:
+        raise field_error("to", "must not be before from")
     count = (last.year - first.year) * 12 + last.month - first.month + 1
     if count > MAX_MONTHS:
         raise field_error("from", f"asks for more than {MAX_MONTHS} months")

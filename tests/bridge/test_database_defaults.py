@@ -1,4 +1,4 @@
-"""A role or a database can have other defaults than Postgres. Dust's sessions work with each of them, or say why not."""
+"""A role or a database can have other defaults than Postgres. Dust works with each of them, or says why it does not."""
 
 from collections.abc import Callable, Iterator
 
@@ -99,10 +99,10 @@ def test_migrate_says_in_plain_words_why_it_may_not(empty_database: psycopg.Conn
     owner = f"{postgres.rpartition('/')[0]}/refused"
     guest = f"postgresql://guest:guest@{owner.rpartition('@')[2]}"
     empty_database.execute("REVOKE CREATE ON DATABASE refused FROM PUBLIC")
-    with pytest.raises(MigrationRefused, match="permission denied for schema public.*DUST_OWNER_DATABASE_URL"):
+    with pytest.raises(MigrationRefused, match=r"permission denied for schema public.*DUST_OWNER_DATABASE_URL"):
         migrations.upgrade(guest)
     empty_database.execute("ALTER DATABASE refused SET search_path = elsewhere")
-    with pytest.raises(MigrationRefused, match="no schema has been selected.*search_path"):
+    with pytest.raises(MigrationRefused, match=r"no schema has been selected.*search_path"):
         migrations.upgrade(owner)
     empty_database.execute("ALTER DATABASE refused SET default_transaction_read_only = on")
     with pytest.raises(DatabaseReadOnly):

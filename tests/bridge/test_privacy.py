@@ -89,7 +89,10 @@ def test_why_a_redemption_waits_is_a_sentence_for_shoppers(api: TestClient, medu
     assert "keeps trying" in show(api, in_cart)["reason"]
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1+1", "-1+1", "@SUM(A1)", "\t=1", "\r=1", "=cmd|'/c calc'!A0", "-"])
+@pytest.mark.parametrize(
+    "text",
+    ["=1+1", "+1+1", "-1+1", "@SUM(A1)", "\t=1", "\r=1", "=cmd|'/c calc'!A0", "-", "＝1+1", "＋1", "－1", "＠A1"],
+)
 def test_a_spreadsheet_runs_no_cell(text: str) -> None:
     assert safe_cell(text) == f"'{text}"
     assert plain_cell(safe_cell(text)) == text

@@ -1,7 +1,10 @@
 """A Medusa that does not answer keeps nobody waiting who does not need it."""
 
 import asyncio
+import contextlib
+import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,11 +14,11 @@ import pytest
 from fastapi.testclient import TestClient
 
 from bridge.http.medusa_threads import FOR_CUSTOMERS, FOR_GUESTS, FOR_OPERATORS, MedusaLimit
-from bridge.medusa.client import get_medusa
+from bridge.medusa.client import Medusa, MedusaAway, get_medusa
 from bridge.redemptions.medusa_sync import advance
 from tests.support import tokens
 from tests.support.ledger import give
-from tests.support.medusa import FakeMedusa, cart_line
+from tests.support.medusa import API_KEY, FakeMedusa, cart_line
 from tests.support.store_api import FIVE_EUR, redeemed, show
 
 # As many as want something of Medusa, and more than a process has threads.
@@ -112,3 +115,51 @@ def test_a_release_is_noted_although_medusa_is_too_busy_for_it(api: TestClient, 
     assert show(api, redemption["id"])["state"] == "active"
     advance(redemption["id"], get_medusa())
     assert show(api, redemption["id"])["state"] == "released"
+
+
+@contextmanager
+def answering(head: bytes, part: bytes, *, seconds: float) -> Iterator[str]:
+    """A server that answers each request with `head`, and then `part` again and again, with a pause before each."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    there, _ = server.accept()
+                    there.recv(65_536)
+                    with there, contextlib.suppress(OSError):
+                        there.sendall(head)
+                        for _ in range(200):
+                            time.sleep(seconds)
+                            there.sendall(part)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        server.shutdown(socket.SHUT_RDWR)
+    thread.join()
+
+
+def test_an_answer_that_comes_byte_by_byte_is_given_up() -> None:
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 10000\r\n\r\n"
+    started = time.monotonic()
+    with answering(head, b" ", seconds=0.05) as url, contextlib.closing(make_client(url)) as medusa:
+        with pytest.raises(MedusaAway, match="ReadTimeout") as error:
+            medusa.order("order_1")
+        assert error.value.at_call
+        with pytest.raises(MedusaAway):
+            medusa.probe("/admin/orders")
+        assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize("body", [b"[" * 100_000, b'{"order": 1e999999999999999999999}', b"\xff", b"<html>", b"null"])
+def test_an_answer_that_is_not_json_is_not_medusa(body: bytes) -> None:
+    head = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % len(body)
+    with answering(head + body, b"", seconds=0) as url, contextlib.closing(make_client(url)) as medusa:
+        with pytest.raises(MedusaAway, match="is not Medusa: no JSON"):
+            medusa.order("order_1")
+        assert medusa.probe("/admin/orders").status == 200
+
+
+def make_client(url: str) -> Medusa:
+    return Medusa(url, API_KEY, "pk_1", timeout_seconds=0.5)

@@ -132,6 +132,23 @@ def test_outgoing_webhooks_go_to_an_http_address(environment: Environment, url: 
         ("DUST_BROKER_URL", "amqp://u:hidden-password@one;two:5672"),
         ("DUST_BROKER_URL", "amqps://u:hidden-password@one;amqp://u:hidden-password@two"),
         ("DUST_MEDUSA_URL", "ftp://hidden-password@127.0.0.1"),
+        ("DUST_MEDUSA_URL", "http:///shop"),
+        ("DUST_MEDUSA_URL", "http://[::1"),
+        ("DUST_MEDUSA_URL", "http://shop:port"),
+        ("DUST_MEDUSA_URL", "http://my shop"),
+        ("DUST_MEDUSA_URL", "http://shop.test?store=1"),
+        ("DUST_MEDUSA_API_KEY", "sk_…"),
+        ("DUST_MEDUSA_API_KEY", "sk_a b"),
+        ("DUST_MEDUSA_PUBLISHABLE_KEY", "sk_a-secret-key"),
+        ("DUST_MEDUSA_PUBLISHABLE_KEY", "pk_…"),
+        ("DUST_MEDUSA_PUBLISHABLE_KEY", "pk_a\nb"),
+        ("DUST_ADMIN_TOKEN", "ü" * 40),
+        ("DUST_ADMIN_TOKEN", "a token of words that is long enough"),
+        ("DUST_CORS_ORIGINS", "https://a.example, shop.example.org"),
+        ("DUST_CORS_ORIGINS", "https://a.example/path"),
+        ("DUST_TRUSTED_PROXIES", "10.0.0.1,proxy.internal"),
+        ("DUST_TRUSTED_PROXIES", "10.0.0.0/33"),
+        ("DUST_SWEEP_SECONDS", "99999999999999999999"),
         ("DUST_PORT", "65536"),
         ("DUST_LOG_FORMAT", "xml"),
         ("DUST_RETRY_ATTEMPTS", "0"),
@@ -193,7 +210,7 @@ def test_secrets_are_in_no_text_that_settings_give_of_themselves(environment: En
 
 
 def test_comma_lists_and_addresses_are_cleaned(environment: Environment) -> None:
-    environment(DUST_CORS_ORIGINS=" https://a.example , https://b.example,", DUST_MEDUSA_URL="https://shop.example/")
+    environment(DUST_CORS_ORIGINS=" https://a.example , https://b.example/,", DUST_MEDUSA_URL="https://shop.example/")
     settings = load_settings()
     assert settings.cors_origins == ("https://a.example", "https://b.example")
     assert settings.medusa_url == "https://shop.example"
