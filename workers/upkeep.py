@@ -17,6 +17,7 @@ from bridge.ledger.totals import fold
 from bridge.medusa.client import get_medusa
 from bridge.operations.audit import CHECK_NAMES, audit_medusa
 from bridge.operations.audit import audit as audit_books
+from bridge.operations.future_times import correct_future_times
 from bridge.queue.enqueue import (
     UPKEEP_AUDIT,
     UPKEEP_CARRY_OVER,
@@ -87,7 +88,11 @@ def carry_over() -> int:
 
 @app.task(name=UPKEEP_EVERY_MINUTE, retryable=True)
 def every_minute() -> int:
-    """Merge the rows of the ledger's totals, and record a heartbeat; return how many rows there were."""
+    """Correct times from clocks that were ahead, merge the rows of the ledger's totals, and record a heartbeat.
+
+    Return how many rows of totals there were.
+    """
+    correct_future_times(now=now())
     with transaction() as connection:
         folded = fold(connection)
         record_run(connection, EVERY_MINUTE, {"folded": folded}, now=now())

@@ -1,0 +1,51 @@
+"""Corrects times that a clock which was ahead has written.
+
+Work is due at a time that the process which planned it wrote by its own clock. If that clock was three hours ahead, the
+work would wait for three hours after it was corrected. A time further ahead than Dust ever plans is set to now.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy import Column, Connection, select, update
+
+from bridge.db import transaction
+from bridge.inbox.tables import webhook_event
+from bridge.outgoing.tables import outgoing_sender, outgoing_webhook
+from bridge.products.settings import dust_product
+from bridge.redemptions.tables import dust_redemption
+
+log = structlog.get_logger(__name__)
+
+# Above the longest wait of each column: three minutes for events, two for redemptions, leases of 90 seconds, five
+# minutes for an outgoing address, two hours for an outgoing webhook, ten minutes for a product; with jitter.
+_MAX_WAITS: tuple[tuple[Column[Any], timedelta], ...] = (
+    (webhook_event.c.next_attempt_at, timedelta(minutes=10)),
+    (dust_redemption.c.next_attempt_at, timedelta(minutes=10)),
+    (dust_redemption.c.leased_until, timedelta(minutes=10)),
+    (outgoing_sender.c.free_at, timedelta(minutes=10)),
+    (outgoing_webhook.c.next_attempt_at, timedelta(hours=4)),
+    (dust_product.c.mirror_retry_at, timedelta(minutes=30)),
+)
+_ROWS_AT_ONCE = 1000
+
+
+def correct_future_times(*, now: datetime) -> int:
+    """Set times that are too far ahead to `now`; return how many. Locked rows are left for the next time."""
+    corrected = 0
+    for column, max_wait in _MAX_WAITS:
+        with transaction() as connection:
+            rows = _correct(connection, column, now + max_wait, now)
+        if rows:
+            log.warning("clock_was_ahead", column=str(column), rows=rows)
+        corrected += rows
+    return corrected
+
+
+def _correct(connection: Connection, column: Column[Any], latest: datetime, now: datetime) -> int:
+    (key,) = column.table.primary_key
+    ahead = select(key).where(column > latest).limit(_ROWS_AT_ONCE).with_for_update(skip_locked=True)
+    keys = connection.scalars(ahead).all()
+    connection.execute(update(column.table).where(key.in_(keys)).values({column.name: now}))
+    return len(keys)

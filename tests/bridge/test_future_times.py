@@ -1,0 +1,91 @@
+"""A clock that was ahead delays work by minutes, not for as long as it was ahead."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import text
+
+from bridge.clock import now
+from bridge.db import transaction
+from bridge.inbox.process_batch import process_batch
+from bridge.medusa.client import MedusaAway, get_medusa
+from bridge.operations.future_times import correct_future_times
+from bridge.outgoing.send import send_waiting
+from bridge.redemptions.medusa_sync import advance
+from bridge.redemptions.repository import due_redemptions
+from tests.support import tokens
+from tests.support.clock import moved
+from tests.support.deliveries import deliver
+from tests.support.ledger import give
+from tests.support.medusa import FakeMedusa
+from tests.support.orders import line, order, order_event
+from tests.support.receiver import Receiver
+from tests.support.store_api import FIVE_EUR, redeem
+from workers import upkeep
+from workers.products import mirror
+
+AHEAD = timedelta(hours=6)
+
+
+def due() -> list[str]:
+    with transaction() as connection:
+        return due_redemptions(connection, now=now(), limit=10)
+
+
+def after_the_clock_was_corrected(work: Callable[[], int]) -> int:
+    """What is done then, of what is done once the times are corrected too."""
+    assert work() == 0
+    upkeep.every_minute.run()
+    return work()
+
+
+def test_an_event_that_was_stored_by_a_clock_ahead(api: TestClient) -> None:
+    with moved(AHEAD):
+        deliver(api, order_event(order(lines=[line(price=100)])))
+    assert after_the_clock_was_corrected(lambda: process_batch().taken) == 1
+
+
+def test_a_redemption(api: TestClient, medusa: FakeMedusa) -> None:
+    give(1000)
+    with moved(AHEAD):
+        redemption_id = redeem(api, FIVE_EUR).json()["redemption"]["id"]
+        medusa.away = True
+        with pytest.raises(MedusaAway):
+            advance(redemption_id, get_medusa())
+    medusa.away = False
+    assert after_the_clock_was_corrected(lambda: len(due())) == 1
+
+
+def test_outgoing_webhooks(api: TestClient, receiver: Receiver) -> None:
+    deliver(api, order_event(order(lines=[line(price=100)])))
+    process_batch()
+    with moved(AHEAD):
+        receiver.answer = lambda _: (503, {}, b"")
+        assert send_waiting(seconds=5) == 0
+    receiver.answer = lambda _: (204, {}, b"")
+    assert after_the_clock_was_corrected(lambda: send_waiting(seconds=5)) >= 1
+
+
+def test_a_product_in_medusa(api: TestClient, medusa: FakeMedusa) -> None:
+    medusa.products["prod_1"] = {"id": "prod_1", "metadata": {}}
+    headers = tokens.admin()
+    api.put("/admin/dust/products/prod_1", json={"dust_price": 300}, headers=headers).raise_for_status()
+    with moved(AHEAD):
+        medusa.away = True
+        assert mirror() == 0
+    medusa.away = False
+    assert after_the_clock_was_corrected(mirror) == 1
+
+
+def test_times_that_dust_plans_itself_stay(api: TestClient, medusa: FakeMedusa, receiver: Receiver) -> None:
+    deliver(api, order_event(order(lines=[line(price=100)])))
+    with transaction() as connection:
+        connection.execute(text("UPDATE webhook_event SET next_attempt_at = :at"), {"at": now() + timedelta(minutes=5)})
+    assert correct_future_times(now=now()) == 0
+
+
+@pytest.mark.usefixtures("settings")
+def test_nothing_is_no_error() -> None:
+    assert correct_future_times(now=now()) == 0
