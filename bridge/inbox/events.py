@@ -190,7 +190,8 @@ def read_event(body: bytes) -> Event:
 def _malformed(error: ValidationError, *parents: str) -> MalformedEvent:
     first = error.errors()[0]
     field = ".".join([*parents, *map(str, first["loc"])]) or "body"
-    return MalformedEvent(f"{field}: {first['msg']}", field=field)
+    wrong = "must be a JSON object with type, timestamp and data" if field == "body" else first["msg"]
+    return MalformedEvent(f"{field}: {wrong}", field=field)
 
 
 def read_stored_order(

@@ -182,9 +182,14 @@ def _answer(response: httpx.Response, content: bytes, method: str, path: str) ->
         raise MedusaAway(f"Medusa answered {response.status_code} to {method} {path}.", at_call=True)
     if response.status_code >= 500 or response.status_code in {408, 429}:
         raise MedusaAway(f"Medusa answered {response.status_code} to {method} {path}.")
+    if response.is_redirect:
+        raise MedusaAway(
+            f"Medusa's address redirects {method} {path} ({response.status_code}), which Dust does not follow: set "
+            "DUST_MEDUSA_URL to the address that it redirects to, often https:// for http://."
+        )
+    answer = _json(response, content, f"{method} {path}")
     if response.status_code in {401, 403}:
         raise _key_refused(response, f"{method} {path}")
-    answer = _json(response, content, f"{method} {path}")
     if "publishable" in str(answer.get("message", "")).lower() and answer.get("type") == "not_allowed":
         # The Store API reports a refused key with 400.
         raise _key_refused(response, f"{method} {path}")
@@ -208,7 +213,14 @@ def _json(response: httpx.Response, content: bytes, call: str) -> Json:
     try:
         answer = json.loads(content, parse_float=Decimal)
     except (ValueError, ArithmeticError, RecursionError) as error:
-        raise MedusaAway(f"What answered {call} is not Medusa: no JSON ({response.status_code}).") from error
+        raise _not_medusa(response, call) from error
     if not isinstance(answer, dict):
-        raise MedusaAway(f"What answered {call} is not Medusa: no JSON object.")
+        raise _not_medusa(response, call)
     return answer
+
+
+def _not_medusa(response: httpx.Response, call: str) -> MedusaAway:
+    return MedusaAway(
+        f"What answered {call} is not Medusa: no JSON object ({response.status_code}). Is DUST_MEDUSA_URL the address "
+        "of Medusa itself, and does a proxy or firewall in front of it let Dust pass?"
+    )

@@ -14,9 +14,12 @@ from bridge.inbox import process_one as handle_module
 from bridge.inbox.process_batch import process_batch
 from bridge.inbox.process_one import EventFailed, handle_event
 from bridge.inbox.tables import webhook_event
+from bridge.settings import get_settings
+from tests.support import tokens
 from tests.support.deliveries import deliver
 from tests.support.inbox import state_of
-from tests.support.orders import event, order, order_event
+from tests.support.medusa import FakeMedusa
+from tests.support.orders import event, line, order, order_event
 from workers import inbox as tasks
 
 
@@ -129,3 +132,41 @@ def test_a_task_that_is_ended_from_outside_parks_its_event(api: TestClient) -> N
         assert "Its task was ended (TimeLimitExceeded(60,))" in str(
             connection.scalar(select(webhook_event.c.reason).where(webhook_event.c.id == "endless"))
         )
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ((500, {"type": "unknown_error"}), ["answered 500 to GET /admin/orders/order_1"]),
+        ((401, {"message": "Unauthorized"}), ["refused our key (401)", "check the keys"]),
+        ((403, {"message": "Forbidden"}), ["refused our key (403)", "check the keys"]),
+        ((403, "<html>Blocked</html>"), ["is not Medusa", "(403)", "DUST_MEDUSA_URL", "firewall"]),
+        ((200, "<html>A shop</html>"), ["is not Medusa", "(200)", "DUST_MEDUSA_URL"]),
+        ((404, "<html>No such page</html>"), ["is not Medusa", "(404)", "DUST_MEDUSA_URL"]),
+        ((308, ""), ["redirects", "(308)", "DUST_MEDUSA_URL", "https://"]),
+    ],
+)
+def test_the_reason_says_what_to_fix_and_a_retry_is_harmless(
+    api: TestClient,
+    medusa: FakeMedusa,
+    monkeypatch: pytest.MonkeyPatch,
+    answer: tuple[int, Any],
+    words: list[str],
+) -> None:
+    monkeypatch.setenv("DUST_RETRY_ATTEMPTS", "1")
+    get_settings.cache_clear()
+    deliver(api, event("order.placed", {"id": "order_1"}), event_id="waiting")
+    medusa.before = lambda *_: answer
+    for _ in range(2):
+        with pytest.raises(EventFailed) as failed:
+            tasks.handle.run("waiting")
+        for word in (*words, "Tried 1 times; retry it once that is fixed."):
+            assert word in str(failed.value)
+        shown = api.get("/admin/dust/events/waiting", headers=tokens.admin()).json()
+        assert (shown["state"], shown["error_code"]) == ("failed", "medusa_unavailable")
+        assert words[0] in shown["reason"]
+        assert api.post("/admin/dust/events/waiting/retry", headers=tokens.admin()).json()["retried"] is True
+    medusa.before = None
+    medusa.orders["order_1"] = order("order_1", lines=[line(price=100)])
+    tasks.handle.run("waiting")
+    assert state_of("waiting") == "handled"

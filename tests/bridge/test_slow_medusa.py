@@ -156,7 +156,7 @@ def test_an_answer_that_comes_byte_by_byte_is_given_up() -> None:
 def test_an_answer_that_is_not_json_is_not_medusa(body: bytes) -> None:
     head = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % len(body)
     with answering(head + body, b"", seconds=0) as url, contextlib.closing(make_client(url)) as medusa:
-        with pytest.raises(MedusaAway, match="is not Medusa: no JSON"):
+        with pytest.raises(MedusaAway, match="is not Medusa: no JSON object"):
             medusa.order("order_1")
         assert medusa.probe("/admin/orders").status == 200
 

@@ -58,7 +58,10 @@ class Shop(Site):
         super().__init__()
         self.answers = {
             "/health": (200, "OK"),
-            **{f"/admin/{name}": (200, {}) for name in ("orders", "payments", "customers", "products", "promotions")},
+            **{
+                f"/admin/{name}": (200, {name: []})
+                for name in ("orders", "payments", "customers", "products", "promotions")
+            },
             "/store/regions": (200, {"regions": []}),
             "/admin/dust/deliveries": (
                 200,
@@ -389,6 +392,20 @@ def test_a_medusa_that_does_not_answer(installation: Installation) -> None:
 def test_something_else_than_medusa(installation: Installation, shop: Site) -> None:
     shop.answers.clear()
     assert "404" in installation.only_wrong("medusa", skipped=NEED_MEDUSA).detail
+
+
+def test_a_storefront_with_a_page_for_every_path(installation: Installation, shop: Site) -> None:
+    shop.answers |= dict.fromkeys(shop.answers, (200, "<html>A shop</html>"))
+    found = installation.only_wrong("medusa key", skipped=("medusa scopes", "plugin"))
+    assert "is not Medusa" in found.detail
+    assert "DUST_MEDUSA_URL" in found.fix
+
+
+def test_an_address_that_redirects(installation: Installation, shop: Site) -> None:
+    shop.answers["/health"] = (308, "")
+    found = installation.only_wrong("medusa", skipped=NEED_MEDUSA)
+    assert "redirects (308)" in found.detail
+    assert "https://" in found.fix
 
 
 def test_no_medusa_named(installation: Installation) -> None:

@@ -16,6 +16,7 @@ from bridge.settings import Settings
 _READ_WITH_THE_KEY = ("orders", "payments", "customers", "products", "promotions")
 # The plugin tries a delivery again after a minute at most.
 _DELIVERY_WAITS = timedelta(minutes=10)
+_NOT_MEDUSA = "Is DUST_MEDUSA_URL the address of Medusa itself, not of a storefront or a page in front of it?"
 
 
 def _medusa(settings: Settings) -> str:
@@ -28,11 +29,13 @@ def _medusa(settings: Settings) -> str:
             error.message,
             fix=f"Is Medusa running, and does this machine reach {settings.medusa_url} (DUST_MEDUSA_URL)?",
         ) from error
-    if status != httpx.codes.OK:
+    if httpx.codes.is_redirect(status):
         raise Wrong(
-            f"{settings.medusa_url}/health answers {status}",
-            fix="Is DUST_MEDUSA_URL the address of Medusa itself, not of a storefront or a page in front of it?",
+            f"{settings.medusa_url}/health redirects ({status}), which Dust does not follow",
+            fix="Set DUST_MEDUSA_URL to the address that it redirects to, often https:// for http://.",
         )
+    if status != httpx.codes.OK:
+        raise Wrong(f"{settings.medusa_url}/health answers {status}", fix=_NOT_MEDUSA)
     return f"answers at {settings.medusa_url}"
 
 
@@ -62,7 +65,11 @@ def _medusa_key(settings: Settings) -> str:
             "DUST_MEDUSA_API_KEY is not set",
             fix="Make a secret key in Medusa's admin (Settings, Secret API Keys) and set it: sk_…",
         )
-    if _ask(settings, "/admin/orders", limit="1", fields="id").status == httpx.codes.UNAUTHORIZED:
+    answer = _ask(settings, "/admin/orders", limit="1", fields="id")
+    if answer.status == httpx.codes.OK and "orders" not in answer.body:
+        # A storefront or single-page application has a page for every path.
+        raise Wrong(f"what answers at {settings.medusa_url} is not Medusa", fix=_NOT_MEDUSA)
+    if answer.status == httpx.codes.UNAUTHORIZED:
         raise Wrong(
             "Medusa does not accept the key",
             fix="Is DUST_MEDUSA_API_KEY a secret key of this very Medusa, and not revoked? Make a new one in its "
