@@ -56,9 +56,8 @@ def served_app() -> FastAPI:
 def settings_of_app() -> Settings:
     """The settings. Raises `SettingsError` if a setting that the application needs is missing or weak."""
     settings = get_settings()
-    settings.require("database_url", "webhook_secrets", "admin_token")
-    if not settings.jwt_public_key:
-        settings.require("jwt_secret")
+    tokens = () if settings.jwt_public_key else ("jwt_secret",)
+    settings.require("database_url", "webhook_secrets", "admin_token", *tokens)
     return settings
 
 

@@ -58,10 +58,14 @@ def trigger(
         answer = httpx.post(f"{address}/webhooks/medusa", content=body, headers=headers, timeout=10)
     except httpx.HTTPError as error:
         raise Unavailable(f"Nothing answers at {address}: is `dust up` running?") from error
+    try:
+        found = answer.json()
+    except ValueError as error:
+        raise Unavailable(f"What answers at {address} is not Dust ({answer.status_code}): see --url.") from error
     if as_json:
-        print_json({"http_status": answer.status_code, **answer.json()})
+        print_json({"http_status": answer.status_code, **found})
     else:
-        console.print(f"{answer.status_code} {answer.json().get('status', answer.json().get('detail'))} {event_id}")
+        console.print(f"{answer.status_code} {found.get('status', found.get('detail'))} {event_id}")
     raise typer.Exit(0 if answer.is_success else 1)
 
 

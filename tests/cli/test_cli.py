@@ -5,6 +5,7 @@ import socket
 from datetime import timedelta
 from pathlib import Path
 
+import httpx
 import psycopg
 import pytest
 import typer.main
@@ -95,6 +96,13 @@ def test_a_wrong_call_is_reported_in_plain_words(dust: Dust, words: list[str], c
     said = dust(*words)
     assert (said.code, said.out) == (code, "")
     assert complaint.lower() in " ".join(said.err.replace("│", " ").split()).lower(), said.err
+
+
+@pytest.mark.usefixtures("settings")
+def test_trigger_at_something_else_than_dust(dust: Dust, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("httpx.post", lambda *_, **__: httpx.Response(200, html="<html>A page</html>"))
+    said = dust("trigger", "order.placed", "--url", "http://shop.test")
+    assert (said.code, "http://shop.test is not Dust (200)" in said.err) == (1, True)
 
 
 @pytest.mark.usefixtures("settings")

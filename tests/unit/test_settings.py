@@ -190,9 +190,10 @@ def test_the_api_does_not_start_without_what_it_needs(environment: Environment, 
 
 
 def test_everything_that_is_missing_is_named_at_once(environment: Environment) -> None:
-    environment(DUST_DATABASE_URL=None, DUST_WEBHOOK_SECRETS=None, DUST_ADMIN_TOKEN=None)
+    environment(DUST_DATABASE_URL=None, DUST_WEBHOOK_SECRETS=None, DUST_ADMIN_TOKEN=None, DUST_JWT_SECRET=None)
     assert problems_of(create_app) == [
         "DUST_DATABASE_URL is not set", "DUST_WEBHOOK_SECRETS is not set", "DUST_ADMIN_TOKEN is not set",
+        "DUST_JWT_SECRET is not set",
     ]  # fmt: skip
 
 
