@@ -162,6 +162,7 @@ def test_a_product_that_only_points_can_buy(customer: Customer, mug: SeededProdu
     expect(page.get_by_text("“Mug” can only be bought with points.")).to_be_visible()
     panel(shopper).get_by_role("button", name=f"Pay {MUG_DUST} points").click()
     expect(panel(shopper).get_by_text(f"Paid: {MUG_DUST} points.")).to_be_visible()
+    expect(page.get_by_text("can only be bought with points")).to_have_count(0)
     in_points = page.locator(".totals dd").filter(has_text=f"{MUG_DUST} points")
     expect(in_points).to_be_visible()
     shopper.keep("points-only")
@@ -400,6 +401,7 @@ def test_a_code_typed_into_the_coupon_field(customer: Customer) -> None:
     shopper.keep("code-by-hand")
     panel(shopper).get_by_role("button", name="Remove: €5.00 off").click()
     expect(panel(shopper).get_by_text("Removed.")).to_be_visible()
+    expect(page.get_by_text("Code applied")).to_have_count(0)
     assert customer.balance()["held"] == 0
     enter(code)
     expect(page.get_by_text("This code is not valid for your cart")).to_be_visible()

@@ -59,12 +59,13 @@ def site(world: World) -> Iterator[Site]:
         folder = Path(shutil.copytree(STAND_INS, kit / "storefront"))
         (folder / "lib" / "data" / "dust.ts").write_text(server_file)
         (folder / "lib" / "data" / "plain.ts").write_text(plain)
+        place_order = folder / "place-order.ts"
+        place_order.write_text(place_order.read_text().replace("// THE GUIDE'S CODE", examples("js")[0]))
         for number, page in enumerate(examples("tsx")):
             (folder / f"page{number}.tsx").write_text(page)
         node(folder.parent, "typescript/bin/tsc", "--project", str(folder / "tsconfig.json"))
         aliases = {
             "@lib": folder / "lib",
-            "next/cache": folder / "next-cache.ts",
             "dust-storefront-kit": kit / "src" / "index.ts",
             "dust-storefront-kit/next": kit / "src" / "next.ts",
         }

@@ -2,7 +2,18 @@
 
 import { createContext, useContext } from "react"
 import type { DustActions } from "../actions.js"
-import type { CartRedemption, DustError, DustResult, Forecast, ForecastItem, Products, Programme, Redemption } from "../types.js"
+import type {
+  CartRedemption,
+  CustomerQuote,
+  DustError,
+  DustResult,
+  Forecast,
+  ForecastItem,
+  Products,
+  Programme,
+  Quote,
+  Redemption,
+} from "../types.js"
 import type { Store } from "./store.js"
 import type { Texts } from "./texts.js"
 
@@ -11,6 +22,24 @@ export type Place = "checkout" | "account" | "referral"
 
 /** Key of the last result in a place. */
 export const noticeKey = (place: Place): string => `notice:${place}`
+
+/** What an action ended with. */
+export interface LastResult {
+  error?: DustError
+  text?: string
+  /** The quote after it. */
+  quote?: Quote
+}
+
+/** Whether a result in the checkout is over: its code has left the cart or another came, or an error's cart has changed. */
+export function isOver({ quote: then, error }: LastResult, now: Quote | undefined): boolean {
+  const about = (quote: CustomerQuote): unknown[] => [
+    quote.redemptions.map(({ id }) => id),
+    error && [quote.earn, quote.max_dust, quote.available, quote.dust_only_due],
+  ]
+  if (!then || !now || then.guest || now.guest) return false
+  return JSON.stringify(about(then)) !== JSON.stringify(about(now))
+}
 
 export interface DustContextValue {
   store: Store

@@ -1,8 +1,8 @@
 "use client"
 
 import { useCallback, useEffect, useRef, useSyncExternalStore } from "react"
-import type { Balance, CartRedemption, DustError, DustResult, Forecast, ForecastItem, OrderPoints, Programme, Quote } from "../types.js"
-import { noticeKey, useDustContext, type Place } from "./context.js"
+import type { Balance, CartRedemption, DustResult, Forecast, ForecastItem, OrderPoints, Programme, Quote } from "../types.js"
+import { isOver, noticeKey, useDustContext, type LastResult, type Place } from "./context.js"
 import { AVAILABLE, BUSY, settled, UNREACHABLE, type Entry, type Load } from "./store.js"
 import type { Texts } from "./texts.js"
 
@@ -127,11 +127,13 @@ export function useForecast(items: ForecastItem[]): Entry<Forecast> {
   )
 }
 
-/** What an action ended with, as a sentence. It stays until the next action in the same place. */
+/** What the last action in a place ended with, as a sentence, as long as it is true. */
 export function useNotice(place: Place): { error?: string; text?: string } {
   const { texts } = useDustContext()
-  const { error, text } = useStored<{ error?: DustError; text?: string } | undefined>(noticeKey(place)).data ?? {}
-  return { text, error: error && texts.error(error) }
+  const result = useStored<LastResult | undefined>(noticeKey(place)).data ?? {}
+  const quote = useStored<Quote>("quote").data
+  if (isOver(result, quote)) return {}
+  return { text: result.text, error: result.error && texts.error(result.error) }
 }
 
 /** The id of the running action; undefined if none runs. */

@@ -2,7 +2,7 @@
 
 import { useEffect, useId, useRef, useState, type ReactNode, type Ref } from "react"
 import type { DustResult, RulePart } from "../types.js"
-import { useDustContext, type Place } from "./context.js"
+import { noticeKey, useDustContext, type Place } from "./context.js"
 import { useNotice } from "./hooks.js"
 
 interface SectionProps {
@@ -43,6 +43,7 @@ export function Skeleton({ name, title }: { name: string; title: string }) {
 
 /** The result of the last action, scrolled into sight, and read out by screen readers. */
 export function Notice({ place }: { place: Place }) {
+  const { store } = useDustContext()
   const { error, text } = useNotice(place)
   const box = useRef<HTMLDivElement>(null)
   const sentence = error ?? text
@@ -52,6 +53,9 @@ export function Notice({ place }: { place: Place }) {
     if (sentence && sentence !== last.current) box.current?.scrollIntoView?.({ block: "nearest" })
     last.current = sentence
   }, [sentence])
+
+  // On the next page, or for the next cart, it would be old.
+  useEffect(() => store.keepWhileShown(noticeKey(place)), [store, place])
 
   return (
     <div className="dust-notices" ref={box}>

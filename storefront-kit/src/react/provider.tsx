@@ -5,7 +5,7 @@ import type { DustActions } from "../actions.js"
 import { newIdempotencyKey } from "../idempotency.js"
 import type { Messages } from "../messages/en.js"
 import type { Balance, CartRedemption, DustError, ForecastItem, Programme, Quote } from "../types.js"
-import { DustContext, noticeKey, type DustContextValue, type Place } from "./context.js"
+import { DustContext, noticeKey, type DustContextValue, type LastResult, type Place } from "./context.js"
 import { BUSY, createBatch, createStore, settled, UNREACHABLE } from "./store.js"
 import { createTexts } from "./texts.js"
 
@@ -108,9 +108,12 @@ export function DustProvider(props: DustProviderProps) {
         store.put(BUSY, id)
         store.put(noticeKey(place), undefined)
         const { data, error } = await settled(work)
-        // The sentence stays until the next action, whatever happens to the component that started this one.
-        store.put(noticeKey(place), error ? { error } : { text: done(data) })
+        // The sentence stays until the next action, or until it is over, whatever happens to the component that started this one.
+        const result: LastResult = error ? { error } : { text: done(data) }
+        store.put(noticeKey(place), result)
         await refresh(error)
+        const quote = store.get<Quote>("quote")
+        if (place === "checkout" && !quote.error) store.put(noticeKey(place), { ...result, quote: quote.data })
         store.put(BUSY, undefined)
         return !error
       },

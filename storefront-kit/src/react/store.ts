@@ -22,6 +22,8 @@ const UNKNOWN: Entry<never> = { loading: true }
 const FRESH_MS = 2_000
 /** Actions have time-outs of their own. These are for actions without, and for those that wait for each other in Next.js. */
 const READ_MS = 15_000
+/** A page that is rendered again may replace the component that shows a value. */
+const LINGER_MS = 2_000
 const WRITE_MS = 45_000
 
 /** The result of a call that got no answer. */
@@ -54,6 +56,7 @@ export function createStore(seed: Record<string, unknown> = {}) {
   const running = new Map<string, Promise<void>>()
   const loadedAt = new Map<string, number>()
   const versions = new Map<string, unknown>()
+  const shown = new Map<string, number>()
   let runs = 0
   let availableRun = 0
 
@@ -77,7 +80,8 @@ export function createStore(seed: Record<string, unknown> = {}) {
     const run = ++runs
     newestRun.set(key, run)
     const done = settled(action, READ_MS).then(({ data, error }) => {
-      if (newestRun.get(key) !== run) return
+      // A newer load has begun: whoever waits for this one wants its data.
+      if (newestRun.get(key) !== run) return running.get(key)
       running.delete(key)
       loadedAt.set(key, Date.now())
       if (!error) {
@@ -140,6 +144,14 @@ export function createStore(seed: Record<string, unknown> = {}) {
         const entry = watched.get(key)
         if (entry && entry.users > 1) watched.set(key, { ...entry, users: entry.users - 1 })
         else watched.delete(key)
+      }
+    },
+    /** Forget a value soon after the last component that shows it is gone. */
+    keepWhileShown(key: string): () => void {
+      shown.set(key, (shown.get(key) ?? 0) + 1)
+      return () => {
+        shown.set(key, (shown.get(key) ?? 1) - 1)
+        setTimeout(() => shown.get(key) || set(key, UNKNOWN), LINGER_MS)
       }
     },
     /** Load again whatever is shown. */

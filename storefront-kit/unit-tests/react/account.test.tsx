@@ -14,7 +14,7 @@ import {
   TierProgress,
   useDust,
 } from "../../src/react/index.js"
-import { actionsWith, BALANCE, failing, GUEST_QUOTE, NOW, ok, ORDER, QUOTE, REDEMPTION, settle, show, TRANSACTION } from "./support.js"
+import { actionsWith, BALANCE, failing, GUEST_QUOTE, NOW, ok, ORDER, QUOTE, REDEMPTION, settle, Shop, show, TRANSACTION } from "./support.js"
 
 const items = () => screen.getAllByRole("listitem").map((item) => item.textContent)
 
@@ -219,6 +219,7 @@ describe("Referral", () => {
     expect(actions.useReferral).not.toHaveBeenCalled()
 
     fireEvent.change(screen.getByLabelText("Code of your friend"), { target: { value: " FRIEND7 " } })
+    expect(screen.queryByText("Enter the code first: letters and digits.")).toBeNull()
     await click("Enter the code")
 
     expect(actions.useReferral).toHaveBeenCalledExactlyOnceWith("FRIEND7")
@@ -237,6 +238,22 @@ describe("OpenRedemptions", () => {
     expect(actions.release).toHaveBeenCalledExactlyOnceWith("dred_1")
     expect(screen.getByRole("status").textContent).toBe("Removed. Your stars are available again.")
     expect(screen.queryByRole("listitem")).toBeNull()
+  })
+
+  test("says nothing about it when the shopper comes back to the page", async () => {
+    vi.useFakeTimers({ now: NOW })
+    const { actions, rerender } = await show(<OpenRedemptions />)
+    actions.redemptions.mockResolvedValue({ data: { redemptions: [], next_cursor: null } })
+    await click("Remove: €5.00 off")
+    await settle()
+    expect(screen.getByRole("status").textContent).toBe("Removed. Your stars are available again.")
+
+    rerender(<Shop actions={actions}>{null}</Shop>)
+    await act(() => vi.advanceTimersByTimeAsync(5_000))
+    rerender(<Shop actions={actions}>{<OpenRedemptions />}</Shop>)
+    await settle()
+
+    expect(screen.queryByText("Open codes")).toBeNull()
   })
 
   test("says why a code cannot be given back", async () => {

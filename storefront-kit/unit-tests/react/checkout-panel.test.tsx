@@ -1,7 +1,7 @@
 // @vitest-environment jsdom
 import { act, fireEvent, screen, within } from "@testing-library/react"
 import { describe, expect, test, vi } from "vitest"
-import type { DustResult, Redemption } from "../../src/index.js"
+import type { CustomerQuote, DustResult, Redemption } from "../../src/index.js"
 import { CheckoutPanel, NavBalance } from "../../src/react/index.js"
 import { APPLIED, actionsWith, failing, NOW, ok, QUOTE, REDEMPTION, REWARD, settle, Shop, show } from "./support.js"
 
@@ -254,6 +254,75 @@ describe("redeeming", () => {
     await settle()
 
     expect(screen.getByRole("alert").textContent).toBe("Please sign in to see and use your stars.")
+  })
+
+  test("says that points are used for as long as they are", async () => {
+    const withCode = { ...QUOTE, redemptions: [APPLIED] }
+    const { actions, rerender } = await show(<CheckoutPanel version="1" />)
+    actions.quote.mockResolvedValue({ data: withCode })
+    await click(/^Use/)
+    expect(screen.getByRole("status").textContent).toBe("500 stars used: €5.00 off.")
+
+    // The page is rendered again with the code, and then with more in the cart.
+    actions.quote.mockResolvedValue({ data: { ...withCode, earn: 80, max_dust: 900 } })
+    for (const version of ["2", "3"]) {
+      rerender(<Shop actions={actions}>{<CheckoutPanel version={version} />}</Shop>)
+      await settle()
+      expect(screen.getByRole("status").textContent).toBe("500 stars used: €5.00 off.")
+    }
+
+    // Another tab removes the code.
+    actions.quote.mockResolvedValue({ data: QUOTE })
+    rerender(<Shop actions={actions}>{<CheckoutPanel version="4" />}</Shop>)
+    await settle()
+    expect(screen.getByRole("status").textContent).toBe("")
+  })
+
+  test("that failed says why until the cart changes", async () => {
+    const actions = actionsWith({ redeem: failing("nothing_to_discount", "Nothing in this cart can be paid with points.", 409) })
+    const { rerender } = await show(<CheckoutPanel version="1" />, { actions })
+    await click(/^Use/)
+    expect(screen.getByRole("alert").textContent).toBe("Nothing in this cart can be paid with stars.")
+
+    actions.quote.mockResolvedValue({ data: { ...QUOTE, earn: 80 } })
+    rerender(<Shop actions={actions}>{<CheckoutPanel version="2" />}</Shop>)
+    await settle()
+    expect(screen.getByRole("alert").textContent).toBe("")
+  })
+
+  test("keeps its result when the quote is loaded twice at the same time", async () => {
+    let slow: (result: DustResult<CustomerQuote>) => void = () => {}
+    const { actions, rerender } = await show(<CheckoutPanel version="1" />)
+    actions.quote
+      .mockResolvedValueOnce({ data: QUOTE })
+      .mockImplementationOnce(() => new Promise((resolve) => { slow = resolve }))
+    actions.redeem.mockImplementation(async () => {
+      // The shop renders the page again with the answer of its action.
+      setTimeout(() => rerender(<Shop actions={actions}>{<CheckoutPanel version="2" />}</Shop>), 0)
+      return { data: REDEMPTION }
+    })
+
+    await click(/^Use/)
+    await settle()
+    slow({ data: { ...QUOTE, redemptions: [APPLIED] } })
+    await settle()
+
+    expect(screen.getByRole("status").textContent).toBe("500 stars used: €5.00 off.")
+  })
+
+  test("says nothing about the last cart in the next one", async () => {
+    vi.useFakeTimers({ now: NOW })
+    const { actions, rerender } = await show(<CheckoutPanel />)
+    await click(/^Use/)
+    await settle()
+    expect(screen.getByRole("status").textContent).toBe("500 stars used: €5.00 off.")
+
+    rerender(<Shop actions={actions}>{null}</Shop>)
+    await act(() => vi.advanceTimersByTimeAsync(5_000))
+    rerender(<Shop actions={actions}>{<CheckoutPanel />}</Shop>)
+    await settle()
+
+    expect(screen.getByRole("status").textContent).toBe("")
   })
 
   test("with an action that throws is an error, not a broken page", async () => {

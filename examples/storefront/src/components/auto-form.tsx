@@ -2,20 +2,24 @@
 
 import { startTransition, useActionState, useRef, type ReactNode } from "react"
 import type { ActionState } from "@/lib/actions"
-import { Message } from "./form"
+import { Message, useCurrent } from "./form"
 
 /** A form that is sent as soon as a choice in it changes. */
 export function AutoForm({
   action,
   children,
   className,
+  about,
 }: {
   action: (state: ActionState, form: FormData) => Promise<ActionState>
   children: ReactNode
   className?: string
+  /** What the message is about, such as the version of the cart. */
+  about?: string
 }) {
   const form = useRef<HTMLFormElement>(null)
-  const [state, run, pending] = useActionState(action, {})
+  const [result, run, pending] = useActionState(action, {})
+  const [state] = useCurrent(result, about)
   // Not `requestSubmit`: React would reset the form to the values of the last render.
   const send = () => startTransition(() => run(new FormData(form.current ?? undefined)))
   return (

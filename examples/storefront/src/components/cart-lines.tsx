@@ -17,7 +17,7 @@ export function CartLines({ cart }: { cart: HttpTypes.StoreCart }) {
             </h2>
             <p className="hint">{line.variant_title}</p>
             <div className="quantity">
-              <Form action={changeQuantity} submit="Update" quiet>
+              <Form action={changeQuantity} submit="Update" about={versionOf(cart)} quiet>
                 <input type="hidden" name="line_id" value={line.id} />
                 {/* The key shows the quantity of the last render. */}
                 <Field
@@ -38,6 +38,7 @@ export function CartLines({ cart }: { cart: HttpTypes.StoreCart }) {
                     Remove<span className="visually-hidden"> {line.product_title}</span>
                   </>
                 }
+                about={versionOf(cart)}
                 quiet
               >
                 <input type="hidden" name="line_id" value={line.id} />

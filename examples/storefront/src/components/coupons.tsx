@@ -1,5 +1,6 @@
 import type { HttpTypes } from "@medusajs/types"
 import { applyCode, removeCode } from "@/lib/actions"
+import { versionOf } from "./cart-lines"
 import { Field, Form } from "./form"
 
 /** Codes of points have their own place: the kit's panel lists and removes them. */
@@ -11,7 +12,7 @@ export function Coupons({ cart }: { cart: HttpTypes.StoreCart }) {
   return (
     <div className="panel">
       <h2>Have a code?</h2>
-      <Form action={applyCode} submit="Apply" className="coupon" quiet>
+      <Form action={applyCode} submit="Apply" className="coupon" about={versionOf(cart)} quiet>
         <Field label="Code" name="code" autoComplete="off" />
       </Form>
       <ul>
@@ -19,7 +20,7 @@ export function Coupons({ cart }: { cart: HttpTypes.StoreCart }) {
           .filter((code) => !POINTS_CODE.test(code))
           .map((code) => (
             <li key={code}>
-              <Form action={removeCode} submit={`Remove ${code}`} quiet>
+              <Form action={removeCode} submit={`Remove ${code}`} about={versionOf(cart)} quiet>
                 <input type="hidden" name="code" value={code} />
               </Form>
             </li>

@@ -2,11 +2,20 @@
 
 import { useActionState } from "react"
 import { placeOrder, type ActionState } from "@/lib/actions"
-import { Message } from "./form"
+import { Message, useCurrent } from "./form"
 
-/** `total` is what the page shows: the order is placed for no more. */
-export function PlaceOrder({ total, missing }: { total: number; missing?: string }) {
-  const [state, run, pending] = useActionState(placeOrder, {} as ActionState)
+interface PlaceOrderProps {
+  /** What the page shows: the order is placed for no more. */
+  total: number
+  /** Changes with the cart: why an order was refused may no longer be true then. */
+  version: string
+  /** What the shopper has to do first. */
+  missing?: string
+}
+
+export function PlaceOrder({ total, version, missing }: PlaceOrderProps) {
+  const [result, run, pending] = useActionState(placeOrder, {} as ActionState)
+  const [state] = useCurrent(result, version)
   return (
     <form action={run} className="place-order">
       <input type="hidden" name="total" value={total} />

@@ -5,7 +5,7 @@ import { AutoForm } from "./auto-form"
 export async function RegionSelect() {
   const [regions, region] = await Promise.all([listRegions(), getRegion()])
   return (
-    <AutoForm action={chooseRegion} className="region">
+    <AutoForm action={chooseRegion} className="region" about={region.id}>
       <label>
         Deliver to {/* The key shows the region of the last render, also where the choice was refused. */}
         <select name="region_id" defaultValue={region.id} key={region.id}>

@@ -27,7 +27,10 @@ export function History({ transactions: initial, pageSize = 10 }: HistoryProps) 
   const title = t("historyTitle")
 
   // The first page has changed, so the cursors of the next ones are old.
-  useEffect(() => setMore([]), [first])
+  useEffect(() => {
+    setMore([])
+    setError(undefined)
+  }, [first])
 
   if (!first) return loading ? <Skeleton name="history" title={title} /> : null
   const last = more.at(-1) ?? first

@@ -136,7 +136,10 @@ function CodeForm({ onEnter }: { onEnter: (code: string) => void }) {
           value={code}
           aria-invalid={isWrong || undefined}
           aria-describedby={`${id}problem`}
-          onChange={(event) => setCode(event.target.value)}
+          onChange={(event) => {
+            setCode(event.target.value)
+            setIsWrong(false)
+          }}
         />
         <ActionButton id="referral" submit text={t("referralEnterButton")} />
       </div>

@@ -43,7 +43,7 @@ export default async function Checkout() {
           </section>
           <section className="panel">
             <h2>2. Delivery</h2>
-            <AutoForm action={chooseShipping}>
+            <AutoForm action={chooseShipping} about={versionOf(cart)}>
               <fieldset className="options" key={chosen}>
                 <legend className="visually-hidden">Delivery</legend>
                 {options.map(({ id, name, amount, calculated_price: price }) => (
@@ -81,7 +81,7 @@ export default async function Checkout() {
               ))}
             </ul>
             <CartTotals cart={cart} />
-            <PlaceOrder total={cart.total} missing={whatIsMissing(cart, Boolean(chosen))} />
+            <PlaceOrder total={cart.total} version={versionOf(cart)} missing={whatIsMissing(cart, Boolean(chosen))} />
           </div>
         </aside>
       </div>

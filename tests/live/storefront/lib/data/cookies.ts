@@ -6,7 +6,3 @@ export async function getAuthHeaders(): Promise<{ authorization: string } | Reco
 export async function getCartId(): Promise<string | undefined> {
   return process.env.CART_ID
 }
-
-export async function getCacheTag(tag: string): Promise<string> {
-  return `${tag}-test`
-}
