@@ -24,7 +24,7 @@ export function EarnHint(props: EarnHintProps) {
 function ProductHint({ productId, amount, quantity = 1 }: { productId: string; amount: number | string; quantity?: number }) {
   const { actions, texts, forecastItem } = useDustContext()
   const isPossible = actions.forecast && texts.currency
-  const { data } = useResource(
+  const { data, loading } = useResource(
     `earn:${productId}:${amount}:${quantity}:${texts.currency}`,
     isPossible ? () => forecastItem({ product_id: productId, amount, quantity }) : undefined,
     { once: true },
@@ -34,7 +34,7 @@ function ProductHint({ productId, amount, quantity = 1 }: { productId: string; a
   useEffect(() => {
     if (data) setLast(data.earn)
   }, [data])
-  return <Hint points={data?.earn ?? last} />
+  return <Hint points={data?.earn ?? (loading ? last : undefined)} />
 }
 
 function CartHint({ version }: { version?: unknown }) {

@@ -37,8 +37,8 @@ export function RedemptionList({ redemptions, currency, onRemove }: RedemptionLi
             <div>
               <strong>{name}</strong> <span className="dust-amount">{points(-dust)}</span>
               <br />
-              <Countdown until={redemption.expires_at} />
-              {code && <span className="dust-muted"> · {t("code", { code })}</span>}
+              <Countdown until={redemption.expires_at} />{" "}
+              {code && <span className="dust-muted dust-code">{t("code", { code })}</span>}
               {own?.reason && <p className="dust-muted">{own.reason}</p>}
             </div>
             {onRemove && (

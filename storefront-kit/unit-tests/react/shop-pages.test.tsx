@@ -114,6 +114,21 @@ describe("EarnHint", () => {
     expect(screen.getByText("Earn 20 stars")).toBeTruthy()
   })
 
+  test("shows no number of another variant while Dust is down", async () => {
+    const actions = actionsWith()
+    const { rerender } = await show(<EarnHint productId="mug" amount="10" />, { actions })
+    actions.forecast.mockResolvedValue({ error: { code: "timeout", message: "" } })
+
+    rerender(
+      <Shop actions={actions}>
+        <EarnHint productId="mug" amount="12" />
+      </Shop>,
+    )
+    await settle()
+
+    expect(screen.queryByText("Earn 20 stars")).toBeNull()
+  })
+
   test("shows what the server has asked, without a call", async () => {
     const { actions } = await show(<EarnHint points={1} />)
 
