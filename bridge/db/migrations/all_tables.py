@@ -14,8 +14,8 @@ def import_tables() -> None:
     import bridge.observability.metrics
     import bridge.outgoing.tables
     import bridge.products.settings
-    import bridge.programme.shop_currencies
     import bridge.programme.drafts
+    import bridge.programme.shop_currencies
     import bridge.programme.versions
     import bridge.queue.heartbeats
     import bridge.queue.retries
