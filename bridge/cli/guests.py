@@ -14,6 +14,7 @@ from bridge.ledger.queries import read_balance
 from bridge.reports.explain import explain_escrow
 from bridge.settlement.email_hash import replace_key
 from bridge.settlement.escrow import list_escrows, read_escrow, read_escrow_totals
+from bridge.settlement.referrals import settle_referrals
 from bridge.settlement.tables import EscrowState
 
 _COLUMNS = ("order_id", "state", "dust", "expires_at", "customer_id", "proof")
@@ -120,6 +121,8 @@ def merge(
     """
     with transaction() as connection:
         done = merge_customers(connection, CustomerId(customer), CustomerId(into), actor=ACTOR, now=now())
+    with transaction() as connection:
+        settle_referrals(connection, [done.customer_id, done.survivor_id], now=now())
         balance = read_balance(connection, CustomerId(into)).balance
     if as_json:
         print_json({**vars(done), "balance": balance})
@@ -131,6 +134,8 @@ def unmerge(customer: Customer, as_json: AsJson = False) -> None:
     """Undo a merge. Example: dust unmerge cus_01J9ZK3V5C"""
     with transaction() as connection:
         done = unmerge_customer(connection, CustomerId(customer), actor=ACTOR, now=now())
+    with transaction() as connection:
+        settle_referrals(connection, [done.merge.customer_id, done.merge.survivor_id], now=now())
     if as_json:
         print_json({**vars(done.merge), "brought": done.brought, "returned": done.returned})
     else:

@@ -131,6 +131,7 @@ def unmerge_customer(connection: Connection, customer_id: CustomerId, *, actor: 
     account, survivor = accounts[customer_id], accounts[merge.survivor_id]
     returned = _return(account, survivor, uses, brought, merge, actor, now)
     account.survivor = None
+    _return_waived(connection, account, survivor)
     connection.execute(
         update(customer_merge).where(customer_merge.c.id == merge.id).values(unmerged_at=now, unmerged_by=actor)
     )
@@ -174,6 +175,23 @@ def _return(
     if parts:
         account.receive_lots(survivor.send_lots(parts, outgoing, now=now), incoming, now=now)
     return brought - left
+
+
+def _return_waived(connection: Connection, account: Account, survivor: Account) -> None:
+    """Move back what was waived for points that the account itself has spent: their refund comes to it alone."""
+    spent, spent_by_survivor = (_spent(connection, each.customer_id) for each in (account, survivor))
+    back = min(spent, max(0, survivor.waived - spent_by_survivor))
+    account.waive(back)
+    survivor.waive(-back)
+
+
+def _spent(connection: Connection, customer_id: CustomerId) -> int:
+    """Return the points that orders have used and not given back."""
+    rows = dust_transaction.c
+    query = select(-func.coalesce(func.sum(rows.amount), 0)).where(
+        rows.customer_id == customer_id, rows.kind.in_([Kind.REDEEM, Kind.REFUND])
+    )
+    return max(0, int(connection.scalar(query) or 0))
 
 
 def _uses(connection: Connection, merge: Merge) -> dict[str, int]:
@@ -254,6 +272,15 @@ def accounts_of_persons(
         accounts[row.customer_id] = row.merged_at
         found[row.customer_id] = accounts
     return {customer_id: found.get(customer_id, {customer_id: None}) for customer_id in ids}
+
+
+def one_account_each(connection: Connection, customer_ids: Iterable[CustomerId]) -> set[CustomerId]:
+    """Return these customers with one account for each person: of several, the one that the others are merged into."""
+    ids = set(customer_ids)
+    persons = accounts_of_persons(connection, ids)
+    # The survivor first; it has no `merged_at`.
+    order = sorted(ids, key=lambda each: (persons[each][each] is not None, each))
+    return set({min(persons[each]): each for each in reversed(order)}.values())
 
 
 def _active(connection: Connection, customer_ids: Iterable[CustomerId]) -> list[Merge]:

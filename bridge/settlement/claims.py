@@ -3,7 +3,10 @@
 A claim books the points with the dates they would have had from the start. From then on the order is the customer's,
 and a later return takes the points back from them. What counts as proof is in docs/decisions/0012.
 
-Locks: `order_settlement`, then `guest_escrow`, each by order id, then `referral`, then the accounts.
+Limits across several orders apply to a claim as to any settlement: the claimed orders count from when they were placed.
+
+Locks: the customer, if there are such limits, then `order_settlement`, then `guest_escrow`, each by order id, then
+`referral`, then the accounts.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,12 +21,20 @@ from bridge.ledger.postings import Kind, PostingDetails
 from bridge.ledger.store import open_accounts, save
 from bridge.programme.dates import maturity_and_expiry
 from bridge.programme.rules import GuestClaim
-from bridge.programme.versions import current_version, versions_by_number
+from bridge.programme.versions import current_version, longest_joint_limit_days, versions_by_number
+from bridge.settlement.earning_limits import (
+    LimitedOrder,
+    LimitsOfBatch,
+    OwnOrder,
+    lock_persons,
+    read_limit_history,
+)
 from bridge.settlement.email_hash import email_hash_key, hash_email
 from bridge.settlement.escrow import lock_escrows, write_escrows
 from bridge.settlement.referrals import due_referrals, lock_referrals, settle_referral
-from bridge.settlement.repository import SettlementRow, lock_rows
+from bridge.settlement.repository import SettlementRow, change_rows, lock_rows
 from bridge.settlement.tables import Proof, guest_escrow, order_settlement, proved_email
+from bridge.settlement.write import write_limited
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,6 +147,9 @@ def claim_orders(
     Repeated or concurrent claims are booked once.
     """
     ids = list(order_ids)
+    longest_limit_days = longest_joint_limit_days(connection)
+    if longest_limit_days:
+        lock_persons(connection, [customer_id])
     settlements = lock_rows(connection, [OrderId(order_id) for order_id in ids])
     waiting = [escrow for escrow in lock_escrows(connection, ids).values() if escrow.claimable(now)]
     if not waiting:
@@ -166,22 +180,44 @@ def claim_orders(
             for each in waiting
         ],
     )
-    _credit(connection, customer_id, [(settlements[each.order_id], each.dust) for each in waiting], now, actor)
-    return Claimed(customer_id=customer_id, orders={each.order_id: each.dust for each in waiting})
+    dust = {each.order_id: each.dust for each in waiting}
+    others: list[LimitedOrder] = []
+    if longest_limit_days:
+        own = [
+            OwnOrder(order_id=each.order_id, placed_at=each.placed_at, customers=frozenset({customer_id}))
+            for each in waiting
+        ]
+        history = read_limit_history(connection, own, longest_days=longest_limit_days, lock=True)
+        limited = LimitsOfBatch(history).others_that_change()
+        dust |= _limit_claimed(connection, [each for each in limited if each.row.order_id in dust])
+        others = [each for each in limited if each.row.order_id not in dust]
+    _credit(connection, customer_id, [(settlements[each], dust[each]) for each in dust], others, now, actor)
+    return Claimed(customer_id=customer_id, orders=dust)
+
+
+def _limit_claimed(connection: Connection, limited: Sequence[LimitedOrder]) -> dict[OrderId, int]:
+    """Reduce what is booked for claimed orders to what limits allow, and return it by order."""
+    change_rows(
+        connection,
+        [{"order_id": each.row.order_id, "booked": each.allowed.dust, "note": each.allowed.why} for each in limited],
+    )
+    return {each.row.order_id: each.allowed.dust for each in limited}
 
 
 def _credit(
     connection: Connection,
     customer_id: CustomerId,
     orders: Sequence[tuple[SettlementRow, int]],
+    others: Sequence[LimitedOrder],
     now: datetime,
     actor: str,
 ) -> None:
-    """Book what the orders earned, and the referral that they qualify."""
+    """Book what the orders earned, the referral that they qualify, and what limits now allow the `others`."""
     numbers = {row.programme_version for row, _ in orders if row.programme_version is not None}
     versions = versions_by_number(connection, numbers)
     referrals = due_referrals(lock_referrals(connection, [customer_id], now=now), [], now=now)
     concerned = {customer_id}.union(*(due.customers for due in referrals))
+    concerned |= {each.row.customer_id for each in others if each.row.customer_id}
     accounts = open_accounts(
         connection, concerned, lots=bool(referrals), expired_of=[due.referral.id for due in referrals]
     )
@@ -207,3 +243,4 @@ def _credit(
     for due in referrals:
         settle_referral(connection, due, accounts, now)
     save(connection, accounts.values())
+    write_limited(connection, others, now=now)

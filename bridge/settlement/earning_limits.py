@@ -45,9 +45,14 @@ def lock_customers(connection: Connection, orders: Iterable[Order]) -> set[Custo
     )
     named = {CustomerId(customer_id) for customer_id in connection.scalars(known)}
     named |= {order.customer_id for order in orders if order.customer_id}
-    customers = {account for accounts in accounts_of_persons(connection, named).values() for account in accounts}
-    lock_names(connection, map(_lock_name, customers))
-    return customers
+    return lock_persons(connection, named)
+
+
+def lock_persons(connection: Connection, customers: Collection[CustomerId]) -> set[CustomerId]:
+    """Lock these customers, with all accounts of the same persons, against other settlements; return the accounts."""
+    found = {account for accounts in accounts_of_persons(connection, customers).values() for account in accounts}
+    lock_names(connection, map(_lock_name, found))
+    return found
 
 
 def check_owners(connection: Connection, rows: Iterable[SettlementRow], locked: Collection[CustomerId]) -> None:
@@ -179,7 +184,7 @@ class LimitsOfBatch:
         return self._shares[person]
 
     def others_that_change(self) -> list[LimitedOrder]:
-        """Return the orders outside of the batch that get more or less than is booked, by id."""
+        """Return the orders without `put` that get more or less than is booked, by id."""
         history = self._history
         changing = []
         for row in sorted(history.orders, key=lambda row: row.order_id):

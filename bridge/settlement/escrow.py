@@ -101,10 +101,11 @@ def lock_escrows(connection: Connection, order_ids: Iterable[str]) -> dict[Order
 def open_escrow(order: Order, known: Escrow | None, version: Version, *, now: datetime) -> Escrow | None:
     """Return the escrow of an order by its present facts, before its points are computed; None if it needs none.
 
-    A transfer to an account counts as a claim. An escrow whose time is over is expired.
+    A transfer to an account counts as a claim. An escrow whose time is over is expired. A draft has none: the time to
+    claim its points begins when it becomes an order.
     """
     if known is None:
-        if not order.is_guest or not order.email:
+        if order.is_draft or not order.is_guest or not order.email:
             return None
         expires_at = order.placed_at + timedelta(days=version.programme.guests.escrow_days)
         known = Escrow(order_id=order.id, placed_at=order.placed_at, expires_at=expires_at)

@@ -26,6 +26,7 @@ from bridge.settlement.lines import dust_only_lines, line_notes, terms_of_lines
 from bridge.settlement.referrals import ReferralHistory, lock_referrals
 from bridge.settlement.repository import SettlementRow
 from bridge.settlement.shares import Share, Shares, divide, read_former_owners
+from bridge.settlement.tables import EscrowState
 from bridge.settlement.tiers import TierHistory, read_tier_history
 
 
@@ -177,6 +178,9 @@ def _load_orders(
             uses = first_uses(order, used, product_codes(used))
             notes[order.id] = line_notes(order, known_lines, terms, never_earns, {}, uses)
         known_escrow = escrows.get(order.id)
+        if row.was_draft and known_escrow and known_escrow.state is not EscrowState.CLAIMED:
+            # Opened for the draft, before drafts had none.
+            known_escrow = None
         escrow = open_escrow(order, known_escrow, version, now=now)
         former = tuple(former_owners.get(order.id, ()))
         loaded.append(

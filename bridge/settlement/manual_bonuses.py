@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import insert
 from bridge.db import metadata
 from bridge.errors import KeyReused, field_error
 from bridge.ids import CustomerId, new_id
+from bridge.ledger.merges import one_account_each
 from bridge.ledger.postings import MAX_DUST, Kind, PostingDetails
 from bridge.ledger.store import open_accounts, save
 from bridge.ledger.tables import dust_transaction
@@ -74,12 +75,13 @@ class Bonus:
 def give_bonus(
     connection: Connection, new_bonus: NewBonus, *, idempotency_key: str, actor: str, now: datetime
 ) -> Bonus:
-    """Give the bonus to all customers in one transaction.
+    """Give the bonus to all customers in one transaction, once to each person: merged accounts are one.
 
     With the same key and request, returns the first result. Raises `KeyReused`, `FieldErrors`.
     """
     version = current_version(connection)
     _check(new_bonus, version.programme)
+    customers = one_account_each(connection, new_bonus.customer_ids)
     given = connection.execute(
         insert(dust_bonus)
         .values(
@@ -89,7 +91,7 @@ def give_bonus(
             amount=new_bonus.amount,
             reason=new_bonus.reason,
             description=new_bonus.description or _DESCRIPTION,
-            customers=len(set(new_bonus.customer_ids)),
+            customers=len(customers),
             matures_at=now + timedelta(days=new_bonus.matures_after_days) if new_bonus.matures_after_days else None,
             expires_at=expiry(version.programme, now, new_bonus.expires_after_days),
             actor=actor,
@@ -101,8 +103,8 @@ def give_bonus(
     ).one_or_none()
     if given is None:
         return _given_before(connection, new_bonus, idempotency_key)
-    accounts = open_accounts(connection, new_bonus.customer_ids, lots=False)
-    for account in accounts.values():
+    accounts = open_accounts(connection, customers, lots=False)
+    for account in (accounts[customer_id] for customer_id in sorted(customers)):
         details = PostingDetails(
             kind=Kind.BONUS,
             reference_type="bonus",

@@ -1,14 +1,15 @@
 """Referral bonuses: both customers get one while the referred customer has an order that is paid and earns.
 
 Each settlement of one of their orders brings the bonuses to that target. So a cancel or a full refund of the only
-order takes both bonuses back.
+order takes both bonuses back. The bonuses are pending as long as points of that order would be, so that they cannot be
+spent before the order can no longer be returned. While both accounts are merged, the target is 0.
 
 Locks: `referral`, by customer, after the orders' rows and the redemptions and before any account.
 """
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, func, select, update
@@ -20,7 +21,8 @@ from bridge.ids import CustomerId, OrderId
 from bridge.ledger.account import Account
 from bridge.ledger.merges import accounts_of_persons
 from bridge.ledger.postings import Kind, PostingDetails
-from bridge.programme.dates import expiry
+from bridge.ledger.store import open_accounts, save
+from bridge.programme.dates import expiry, maturity_and_expiry
 from bridge.programme.versions import Version, versions_by_number
 from bridge.settlement.tables import order_former_owner, order_settlement, referral
 
@@ -69,6 +71,10 @@ class DueReferral:
     qualified_at: datetime | None
     referrer_due: int
     note: str | None
+    matures_at: datetime | None
+    """When bonuses that are posted now mature; None: at once."""
+    one_person: bool
+    """Whether both accounts are merged, so that the bonuses are taken back."""
 
     @property
     def customers(self) -> tuple[CustomerId, CustomerId]:
@@ -112,8 +118,13 @@ class ReferralHistory:
     versions: Mapping[int, Version]
     orders: tuple[PaidOrder, ...] = ()
     """The referred customers' paid orders, without those being settled."""
+    one_person: frozenset[CustomerId] = frozenset()
+    """The referred customers whose account is merged with their referrer's."""
     recent_bonuses: Mapping[CustomerId, int]
-    """By referrer: how many referrals gave a bonus in the last 30 days. Only for referrals without an order so far."""
+    """By person who referred: how many referrals gave a bonus in the last 30 days. Only for referrals without an order
+    so far."""
+    person_of: Mapping[CustomerId, CustomerId] = field(default_factory=dict)
+    """By referrer. Merged accounts are one person, under the smallest of their ids."""
 
 
 def lock_referrals(
@@ -130,17 +141,18 @@ def lock_referrals(
     found = [Referral.from_row(row) for row in rows]
     # Read only after the rows are locked: another settlement of the same customer's orders has ended, or waits for us.
     orders = _paid_orders(connection, [each.customer_id for each in found], settling)
-    new = [each for each in found if each.qualified_at is None]
-    persons = accounts_of_persons(connection, [each.customer_id for each in new])
-    # The accounts were merged before the first order: a customer cannot refer themselves.
-    own_codes = {each.customer_id for each in new if each.referrer_id in persons[each.customer_id]}
-    referrers = {each.referrer_id for each in new}
-    lock_customers(connection, referrers)
+    persons = accounts_of_persons(connection, [each.customer_id for each in found])
+    one_person = frozenset(each.customer_id for each in found if each.referrer_id in persons[each.customer_id])
+    referrers = accounts_of_persons(connection, {each.referrer_id for each in found if each.qualified_at is None})
+    lock_customers(connection, {account for accounts in referrers.values() for account in accounts})
+    person_of = {account: min(accounts) for accounts in referrers.values() for account in accounts}
     return ReferralHistory(
-        referrals=tuple(each for each in found if each.customer_id not in own_codes),
+        referrals=tuple(found),
         versions=versions_by_number(connection, {each.programme_version for each in found}),
         orders=tuple(orders),
-        recent_bonuses=_recent_bonuses(connection, referrers, now),
+        one_person=one_person,
+        recent_bonuses=_recent_bonuses(connection, person_of, now),
+        person_of=person_of,
     )
 
 
@@ -153,7 +165,14 @@ def due_referrals(history: ReferralHistory, own: Collection[PaidOrder], *, now: 
         orders.setdefault(order.customer_id, []).append(order)
     sequence = {order.order_id: number for number, order in enumerate(own)}
     found = [
-        _due(each, history.versions[each.programme_version], orders.get(each.customer_id, ()), now)
+        _due(
+            each,
+            history.versions[each.programme_version],
+            # A customer cannot refer themselves.
+            () if each.customer_id in history.one_person else orders.get(each.customer_id, ()),
+            one_person=each.customer_id in history.one_person,
+            now=now,
+        )
         for each in history.referrals
     ]
     # In the sequence of the orders, so that the limit applies as if each was settled by itself.
@@ -163,8 +182,9 @@ def due_referrals(history: ReferralHistory, own: Collection[PaidOrder], *, now: 
     for each in found:
         if each.qualifies:
             referrer = each.referral.referrer_id
-            each = each.limited(given[referrer])
-            given[referrer] += each.referrer_due > 0
+            person = history.person_of.get(referrer, referrer)
+            each = each.limited(given[person])
+            given[person] += each.referrer_due > 0
         due.append(each)
     return [each for each in due if each.changes]
 
@@ -188,7 +208,9 @@ def _paid_orders(connection: Connection, customers: list[CustomerId], settling: 
     ]
 
 
-def _due(referral: Referral, version: Version, orders: Iterable[PaidOrder], now: datetime) -> DueReferral:
+def _due(
+    referral: Referral, version: Version, orders: Iterable[PaidOrder], *, one_person: bool, now: datetime
+) -> DueReferral:
     rules = version.programme.bonuses.referral
     least = max(1, rules.min_earned)
     standing = sorted(
@@ -205,19 +227,41 @@ def _due(referral: Referral, version: Version, orders: Iterable[PaidOrder], now:
         qualified_at=qualified_at,
         referrer_due=due,
         note=note,
+        matures_at=maturity_and_expiry(version.programme, standing[0].placed_at)[0] if standing else None,
+        one_person=one_person,
     )
 
 
-def _recent_bonuses(connection: Connection, referrers: Collection[CustomerId], now: datetime) -> dict[CustomerId, int]:
-    if not referrers:
-        return {}
+def _recent_bonuses(
+    connection: Connection, person_of: Mapping[CustomerId, CustomerId], now: datetime
+) -> Counter[CustomerId]:
+    found: Counter[CustomerId] = Counter()
+    if not person_of:
+        return found
     columns = referral.c
     query = select(columns.referrer_id, func.count().label("bonuses")).where(
-        among(columns.referrer_id, list(referrers)),
+        among(columns.referrer_id, list(person_of)),
         columns.qualified_at > now - _LIMIT_WINDOW,
         columns.referrer_due > 0,
     )
-    return {row.referrer_id: row.bonuses for row in connection.execute(query.group_by(columns.referrer_id))}
+    for row in connection.execute(query.group_by(columns.referrer_id)):
+        found[person_of[row.referrer_id]] += row.bonuses
+    return found
+
+
+def settle_referrals(connection: Connection, customer_ids: Collection[CustomerId], *, now: datetime) -> None:
+    """Settle the referrals of all accounts of these persons, after two were merged or a merge was undone."""
+    persons = accounts_of_persons(connection, customer_ids)
+    customers = {account for accounts in persons.values() for account in accounts}
+    due = due_referrals(lock_referrals(connection, customers, now=now), (), now=now)
+    accounts = open_accounts(
+        connection,
+        {account for each in due for account in each.customers},
+        expired_of=[each.referral.id for each in due],
+    )
+    for each in due:
+        settle_referral(connection, each, accounts, now)
+    save(connection, accounts.values())
 
 
 def settle_referral(
@@ -254,7 +298,10 @@ def _bring_to(
     difference = target - (booked - waived)
     programme = due.version.programme
     if difference < 0:
-        details = _details(due, Kind.REVERSE, "The order that the bonus was for does not stand", now)
+        reason = (
+            "Both accounts are one customer's" if due.one_person else "The order that the bonus was for does not stand"
+        )
+        details = _details(due, Kind.REVERSE, reason, now)
         # Expired points are not taken a second time. They count as waived.
         wanted = max(0, -difference - account.expired_of(due.referral.id, now=now))
         policy = programme.reversal.negative_balance
@@ -266,7 +313,9 @@ def _bring_to(
         account.forgive(left, _details(due, Kind.BONUS, why, now), now=now, expires_at=expiry(programme, now))
     if difference > forgiven:
         details = _details(due, Kind.BONUS, why, now)
-        account.earn(difference - forgiven, details, now=now, expires_at=expiry(programme, now))
+        account.earn(
+            difference - forgiven, details, now=now, matures_at=due.matures_at, expires_at=expiry(programme, now)
+        )
     return booked + difference - forgiven, waived - forgiven
 
 

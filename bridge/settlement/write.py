@@ -114,6 +114,15 @@ def write(connection: Connection, loaded: Loaded, plan: Plan, *, quiet: Collecti
     return Written(orders=tuple(settled), postings=postings)
 
 
+def write_limited(connection: Connection, orders: Collection[LimitedOrder], *, now: datetime) -> None:
+    """Bring these orders to what limits allow them now. Their rows are locked."""
+    if orders:
+        accounts = _open_accounts(connection, Plan(orders=(), limited=tuple(orders), referrals=()), now)
+        rows = [_limited_row(order, _post_limited(order, accounts, now), now) for order in orders]
+        save(connection, accounts.by_customer.values())
+        change_rows(connection, rows)
+
+
 def _open_accounts(connection: Connection, plan: Plan, now: datetime) -> _Accounts:
     """Lock all accounts concerned. Accounts that only earn are opened without lots, which is enough for most orders."""
     quick: set[CustomerId] = set()

@@ -43,6 +43,14 @@ def test_many_get_it_at_once_and_a_customer_named_twice_gets_it_once(api: TestCl
     assert (balance("cus_1").balance, balance("cus_2").balance) == (100, 100)
 
 
+def test_merged_accounts_get_it_once(api: TestClient) -> None:
+    call(api, "POST", "/admin/dust/customers/cus_1/merge", json={"into": "cus_2"}).raise_for_status()
+    answer = give_many(api, "cus_1", "cus_2", "cus_3").json()
+    assert [row["customer_id"] for row in answer["transactions"]] == ["cus_2", "cus_3"]
+    give(api, key="other")
+    assert (balance("cus_1").balance, balance("cus_2").balance, balance("cus_3").balance) == (0, 200, 100)
+
+
 def test_it_expires_as_earned_dust_does_unless_requested_otherwise(api: TestClient) -> None:
     set_rules(earn={"expires_after_days": 10})
     give(api)

@@ -9,6 +9,7 @@ from fastapi.testclient import TestClient
 from bridge.db import transaction
 from bridge.inbox.process_batch import process_batch
 from bridge.inbox.process_one import handle_event
+from bridge.settlement.escrow import expire_escrows
 from tests.support import tokens
 from tests.support.deliveries import deliver
 from tests.support.medusa import FakeMedusa
@@ -123,6 +124,17 @@ def test_a_guests_wait_begins_with_it(api: TestClient) -> None:
     with transaction() as connection:
         row = connection.exec_driver_sql("SELECT state, expires_at FROM guest_escrow").one()
     assert tuple(row) == ("waiting", PLACED + timedelta(days=30))
+
+
+def test_a_guests_draft_that_dust_has_seen_waits_from_then_on_as_well(api: TestClient) -> None:
+    set_rules(guests={"escrow_days": 5})
+    deliver_order(api, draft(guest=True), "order.updated", BEGUN)
+    with transaction() as connection:
+        expire_escrows(connection, now=PLACED, limit=10)
+    deliver_order(api, converted(guest=True))
+    with transaction() as connection:
+        row = connection.exec_driver_sql("SELECT state, expires_at, dust FROM guest_escrow").one()
+    assert tuple(row) == ("waiting", PLACED + timedelta(days=5), 10)
 
 
 @pytest.mark.usefixtures("medusa")

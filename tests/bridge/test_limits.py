@@ -15,8 +15,11 @@ from bridge.ids import CustomerId, new_id
 from bridge.operations.audit import audit
 from bridge.programme.limits import EarningRequest, Limits, share_out
 from bridge.reports.explain import explain
+from bridge.settlement.claims import claim_orders
 from bridge.settlement.escrow import expire_escrows
+from bridge.settlement.tables import Proof
 from tests.support.clock import advance
+from tests.support.guests import guest
 from tests.support.ledger import spend
 from tests.support.orders import PLACED, line, order
 from tests.support.settling import balance, booked_points, history, set_rules, settle
@@ -94,6 +97,21 @@ def test_what_waits_for_a_guest_is_not_booked_for_the_account_that_had_the_order
     assert booked_points() == {"order_1": 50, "order_2": 0}
     assert balance().balance == 50
     assert audit() == []
+
+
+def test_a_claim_gets_past_no_limit() -> None:
+    """Ordered as a guest and claimed, they earn as if the account had placed them."""
+    a_day(500)
+    settle(*(guest(f"order_{n}", placed=PLACED + timedelta(minutes=n), lines=[line(price=400)]) for n in (1, 3)))
+    settle(bought(2, 300), bought(4, 300))
+    with transaction() as connection:
+        claimed = claim_orders(connection, CustomerId("cus_1"), ["order_1", "order_3"], Proof.SUPPORT, now=now())
+    assert claimed.orders == {"order_1": 400, "order_3": 0}
+    assert booked_points() == {"order_1": 400, "order_2": 100, "order_3": 0, "order_4": 0}
+    assert balance().balance == 500
+    assert audit() == []
+    settle(guest(placed=PLACED + timedelta(minutes=1), version=2, status="canceled", lines=[line(price=400)]))
+    assert booked_points() == {"order_1": 0, "order_2": 300, "order_3": 200, "order_4": 0}
 
 
 def test_what_could_not_be_taken_back_counts_for_nothing() -> None:

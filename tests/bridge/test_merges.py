@@ -153,6 +153,20 @@ def test_debt_goes_along_and_comes_back() -> None:
     assert (balances(), lots(NEW)) == ((-30, 50), before)
 
 
+def test_what_was_waived_for_spent_points_goes_back_with_the_account_that_spent_them(
+    api: TestClient, medusa: FakeMedusa
+) -> None:
+    set_rules(reversal={"negative_balance": "within_balance"})
+    settle(bought(dust=500))
+    lines = [line("line_2", price=5, discount=5, code=redeem(api, OLD, 500)["code"])]
+    settle(order("order_2", customer_id=OLD, lines=lines))
+    settle(canceled(dust=500))
+    merge()
+    unmerge()
+    settle(order("order_2", customer_id=OLD, lines=lines, version=2, status="canceled"))
+    assert balances() == (0, 0)
+
+
 def test_what_a_redemption_of_the_old_account_gives_back_goes_to_the_survivor(
     api: TestClient, medusa: FakeMedusa
 ) -> None:

@@ -2,6 +2,7 @@
 
 import random
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import httpx
 import pytest
@@ -12,6 +13,8 @@ from bridge.ids import CustomerId
 from bridge.reports.customer_export import export_customer
 from bridge.reports.explain import explain
 from tests.support.admin_api import call, fields
+from tests.support.clock import moved
+from tests.support.ledger import post_due
 from tests.support.orders import line
 from tests.support.referrals import REFERRAL, bonuses, bought, refer, referral_of, set_referral_bonus, state_referral
 from tests.support.settling import balance, set_rules, settle
@@ -154,3 +157,54 @@ def test_it_is_explained_exported_and_forgotten(api: TestClient) -> None:
     code = referral_of(api, "cus_old")["code"]
     assert call(api, "POST", "/admin/dust/customers/cus_old/erase").status_code == 200
     assert refused(state_referral(api, "cus_another", code), 404, "unknown_referral_code")
+
+
+def test_bonuses_are_pending_as_long_as_the_orders_points(api: TestClient) -> None:
+    set_rules(
+        earn={"pending_days": 30, "expires_after_days": 90}, bonuses={"referral": {"referrer": 200, "referred": 50}}
+    )
+    refer(api)
+    settle(bought())
+    assert [(balance(who).balance, balance(who).pending) for who in ("cus_old", "cus_new")] == [(0, 200), (0, 60)]
+    with moved(timedelta(days=31)):
+        post_due()
+        assert (balance("cus_old").balance, balance("cus_new").balance) == (200, 60)
+
+
+def test_a_return_before_they_mature_takes_them_back(api: TestClient) -> None:
+    set_rules(
+        earn={"pending_days": 30},
+        bonuses={"referral": {"referrer": 200, "referred": 50}},
+        reversal={"negative_balance": "within_balance"},
+    )
+    refer(api)
+    settle(bought())
+    settle(bought(version=2, status="canceled"))
+    assert [(balance(who).balance, balance(who).pending) for who in ("cus_old", "cus_new")] == [(0, 0), (0, 0)]
+    with moved(timedelta(days=31)):
+        post_due()
+        assert (balance("cus_old").balance, balance("cus_new").balance) == (0, 0)
+
+
+def test_merged_accounts_that_refer_have_one_limit(api: TestClient) -> None:
+    set_referral_bonus(max_per_30_days=1)
+    refer(api, "cus_a", "cus_old")
+    refer(api, "cus_b", "cus_old2")
+    call(api, "POST", "/admin/dust/customers/cus_old2/merge", json={"into": "cus_old"})
+    settle(bought(1, by="cus_a"), bought(2, by="cus_b"))
+    assert (balance("cus_old").balance, balance("cus_old2").balance) == (200, 0)
+    assert (balance("cus_a").balance, balance("cus_b").balance) == (60, 60)
+
+
+@pytest.mark.parametrize(("old", "new"), [("cus_old", "cus_new"), ("cus_new", "cus_old")])
+def test_nobody_has_referred_themselves_once_both_accounts_are_merged(api: TestClient, old: str, new: str) -> None:
+    set_referral_bonus()
+    refer(api)
+    settle(bought())
+    assert bonuses() == (200, 50)
+    call(api, "POST", f"/admin/dust/customers/{old}/merge", json={"into": new})
+    assert (balance(old).balance, balance(new).balance) == (0, 10)
+    settle(bought(), bought(2))
+    assert (balance(old).balance, balance(new).balance) == (0, 20)
+    call(api, "POST", f"/admin/dust/customers/{old}/unmerge")
+    assert (balance("cus_old").balance, balance("cus_new").balance) == (200, 70)

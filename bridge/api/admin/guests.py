@@ -17,6 +17,7 @@ from bridge.inbox.customers import claim_by_support
 from bridge.ledger.merges import merge_customers, merges_of, unmerge_customer
 from bridge.reports.explain import explain_escrow
 from bridge.settlement.escrow import list_escrows, read_escrow, read_escrow_totals
+from bridge.settlement.referrals import settle_referrals
 from bridge.settlement.tables import EscrowState, Proof
 
 router = admin_router()
@@ -144,6 +145,8 @@ def merge(customer_id: PathId, body: MergeRequest, operator: AdminOperator) -> M
     """
     with transaction() as connection:
         done = merge_customers(connection, CustomerId(customer_id), CustomerId(body.into), actor=operator.id, now=now())
+    with transaction() as connection:
+        settle_referrals(connection, [done.customer_id, done.survivor_id], now=now())
     return MergeResponse.model_validate(done)
 
 
@@ -152,4 +155,6 @@ def unmerge(customer_id: PathId, operator: AdminOperator) -> UnmergeResponse:
     """Undo a merge. The points that this account had brought come back, unless they are spent or held."""
     with transaction() as connection:
         done = unmerge_customer(connection, CustomerId(customer_id), actor=operator.id, now=now())
+    with transaction() as connection:
+        settle_referrals(connection, [done.merge.customer_id, done.merge.survivor_id], now=now())
     return UnmergeResponse.model_validate(done)
