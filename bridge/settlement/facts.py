@@ -172,6 +172,7 @@ def name_differences(row: SettlementRow, order: Order, *, booked: int, escrowed:
         "money moved": (f"{known.money.normalize():f}", f"{order.money_moved.normalize():f}"),
         "canceled": (known.canceled, order.canceled),
         "customer": (buyer, order.customer_id),
+        "placed at": (row.placed_at and row.placed_at.isoformat(), order.placed_at.isoformat()),
         "points": (row.booked, booked),
         "points in escrow": (row.escrowed, escrowed),
     }

@@ -6,7 +6,7 @@ Locks, each by id: order_settlement, guest_escrow, dust_redemption, the customer
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection
@@ -28,6 +28,9 @@ from bridge.settlement.repository import SettlementRow
 from bridge.settlement.shares import Share, Shares, divide, read_former_owners
 from bridge.settlement.tables import EscrowState
 from bridge.settlement.tiers import TierHistory, read_tier_history
+
+# How long after an order was created Medusa's answer replaces terms that were stored by other facts.
+_TERMS_OPEN = timedelta(hours=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,7 +152,7 @@ def _load_orders(
 ) -> tuple[list[LoadedOrder], tuple[tuple[Redemption, Order], ...]]:
     if not orders:
         return [], ()
-    orders = _placed_for_good(orders, rows)
+    orders = _placed_for_good(orders, rows, asked)
     current = current_version(connection)
     numbers = {number for order in orders if (number := rows[order.id].programme_version) is not None}
     versions = versions_by_number(connection, numbers) | {current.number: current}
@@ -168,6 +171,8 @@ def _load_orders(
     for order, used in zip(orders, redemptions, strict=True):
         row = rows[order.id]
         version = current if row.programme_version is None else versions[row.programme_version]
+        if order.id in asked and _decides_terms(order, version, now):
+            row = replace(row, lines={})
         # The stored terms of a draft do not apply to the order that it becomes.
         known_terms = notes.get(order.id, {} if row.programme_version is None else row.lines)
         known_lines = notes.get(order.id, row.lines)
@@ -202,11 +207,24 @@ def _load_orders(
     return loaded, second_uses
 
 
-def _placed_for_good(orders: Sequence[Order], rows: Mapping[OrderId, SettlementRow]) -> list[Order]:
-    """Return these facts with the time their orders were placed, which never changes once it is stored.
+def _decides_terms(order: Order, version: Version, now: datetime) -> bool:
+    """Whether Medusa's answer decides the terms of the order's lines, which are stored at the first settlement.
+
+    The first facts may have been forged, and the terms would be believed for good. Medusa is asked within minutes of the
+    first settlement, and then what the terms depend on has not changed. An order edit or a return changes the version.
+    """
+    is_as_placed = order.version == 1 and now - order.created_at < _TERMS_OPEN and not order.gone
+    return is_as_placed and version.programme.looks_at <= order.knows
+
+
+def _placed_for_good(
+    orders: Sequence[Order], rows: Mapping[OrderId, SettlementRow], asked: Collection[OrderId]
+) -> list[Order]:
+    """Return these facts with the time their orders were placed, which does not change once it is stored.
 
     An order that was a draft counts as placed with its first facts that are no draft. Medusa keeps the draft's
-    `created_at`, so `updated_at` is used, unless the event says when the order was placed.
+    `created_at`, so `updated_at` is used, unless the event says when the order was placed. No order is placed before
+    Medusa created it: if its answer says so, the first facts were forged.
     """
     drafts = {order_id for order_id, row in rows.items() if row.was_draft}
     placed: dict[OrderId, datetime] = {
@@ -223,6 +241,8 @@ def _placed_for_good(orders: Sequence[Order], rows: Mapping[OrderId, SettlementR
             of_draft = order.id in drafts and only_created_at
             first = max(order.placed_at, order.updated_at) if of_draft else order.placed_at
             placed.setdefault(order.id, first)
+            if order.id in asked and not order.gone:
+                placed[order.id] = max(placed[order.id], order.created_at)
         placed_at = placed.get(order.id, order.placed_at)
         dated.append(order if placed_at == order.placed_at else replace(order, placed_at=placed_at))
     return dated

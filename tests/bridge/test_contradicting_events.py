@@ -202,6 +202,54 @@ def test_a_snapshot_that_medusa_contradicts_is_set_right_by_the_poll(
         assert points() == 17
 
 
+@pytest.mark.parametrize("invented", ["category", "group", "product"])
+def test_invented_details_of_a_new_order_are_not_believed_for_good(
+    api: TestClient, medusa: FakeMedusa, invented: str
+) -> None:
+    """They decide the terms of its lines, which are stored at the first settlement."""
+    multipliers = [
+        {"name": "category", "factor": "10", "category_ids": ["pcat_gold"]},
+        {"name": "group", "factor": "10", "customer_group_ids": ["cusgroup_gold"]},
+        {"name": "product", "factor": "10", "product_ids": ["prod_gold"]},
+    ]
+    set_rules(earn={"multipliers": multipliers})
+    medusa.orders["order_1"] = order(placed=now())
+    false = {
+        "category": order(placed=now(), lines=[line(categories=("pcat_gold",))]),
+        "group": order(placed=now(), groups=("cusgroup_gold",)),
+        "product": order(placed=now(), lines=[line(product_id="prod_gold")]),
+    }
+    deliver(api, order_event(false[invented]))
+    drain()
+    assert points() == 100
+    with moved(CHECK_AFTER):
+        assert poll().drifted == ["order_1"]
+        assert points() == 10
+
+
+def test_terms_do_not_change_with_the_shop_later(api: TestClient, medusa: FakeMedusa) -> None:
+    """A category is changed after the order was compared for the first time."""
+    set_rules(earn={"multipliers": [{"name": "category", "factor": "2", "category_ids": ["pcat_tea"]}]})
+    placed = now()
+    tea = order(placed=placed, lines=[line(quantity=2, categories=("pcat_tea",))])
+    deliver(api, order_event(tea))
+    drain()
+    medusa.orders["order_1"] = order(placed=placed, lines=[line(quantity=2)])
+    with moved(timedelta(hours=2)):
+        poll()
+        assert points() == 40
+
+
+def test_an_order_is_not_older_than_in_medusa(api: TestClient, medusa: FakeMedusa) -> None:
+    """With an invented date it would count for no limit, and its points would be dated back."""
+    medusa.orders["order_1"] = PLACED_FOR_10
+    deliver(api, order_event(bought(10, placed=PLACED - timedelta(days=60)), "order.updated"))
+    drain()
+    with moved(CHECK_AFTER):
+        assert poll().drifted == ["order_1"]
+    assert settled("placed_at") == PLACED
+
+
 @pytest.mark.parametrize("when", ["payment.captured", "order.completed"])
 def test_an_invented_payment_is_not_believed_for_good(api: TestClient, medusa: FakeMedusa, when: str) -> None:
     set_rules(earn={"rates": {"eur": "1"}, "when": when})
