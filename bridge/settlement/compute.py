@@ -119,7 +119,7 @@ def compute(loaded: Loaded, *, now: datetime) -> Plan:
         if limits:
             limits.put(_earning_request(plan), plan.owner)
         if tiers:
-            counts_for = None if each.unpaid else plan.owner
+            counts_for = None if each.unpaid else plan.shares.first_owner
             tiers.put(each.order, counts_for, dust=plan.earned.dust, spent=plan.money)
         plans[each.order.id] = plan
     orders = tuple(_limited(plan, limits) for plan in plans.values())

@@ -1,4 +1,8 @@
-"""Tiers: compute a customer's tier from the rows of their settled orders."""
+"""Tiers: compute a customer's tier from the rows of their settled orders.
+
+An order counts for the account that owned it first, also after a transfer: passed on, it would lift one account after
+the other into a tier.
+"""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
@@ -6,7 +10,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Subquery, case, func, select
+from sqlalchemy import ColumnElement, Connection, Subquery, case, func, or_, select
 
 from bridge.db.bulk import among
 from bridge.ids import CustomerId
@@ -14,7 +18,7 @@ from bridge.ledger.merges import accounts_of_persons
 from bridge.medusa.orders import Order
 from bridge.programme.tiers import Contribution, Standing, TierBasis, TierLevel, Tiers, standing
 from bridge.programme.versions import current_tiers
-from bridge.settlement.tables import order_settlement
+from bridge.settlement.tables import order_former_owner, order_settlement
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,31 +60,44 @@ def read_contributions(
     Merged accounts are one person: all their orders count for each of them, in one shared list.
     """
     persons = accounts_of_persons(connection, customer_ids)
-    orders = order_settlement.c
-    query = select(
-        orders.order_id,
-        orders.customer_id,
-        orders.placed_at,
-        orders.currency_code,
-        orders.spent,
-        orders.booked,
-        orders.waived,
-    ).where(
-        among(orders.customer_id, {account for accounts in persons.values() for account in accounts}),
+    orders, formers = order_settlement.c, order_former_owner.c
+    accounts = {account for accounts in persons.values() for account in accounts}
+    counted = (
         orders.placed_at > since - timedelta(days=tiers.window_days),
         ~orders.unpaid,
+    )
+    columns = (orders.order_id, orders.placed_at, orders.currency_code, orders.spent)
+    own = select(orders.customer_id, *columns, (orders.booked - orders.waived).label("points")).where(
+        among(orders.customer_id, accounts), *counted, or_(orders.former_share.is_(None), ~_went_away())
+    )
+    transferred = (
+        select(formers.customer_id, *columns, _points_of_all_owners().label("points"))
+        .join(order_former_owner, formers.order_id == orders.order_id)
+        .where(among(formers.customer_id, accounts), formers.first, *counted)
     )
     # An account belongs to one person, whose accounts all have the same first one.
     of_person: dict[CustomerId, list[Contribution]] = {}
     found = {
         account: of_person.setdefault(min(accounts), []) for accounts in persons.values() for account in accounts
     }  # fmt: skip
-    for row in connection.execute(query):
+    for row in connection.execute(own.union_all(transferred)):
         spent = row.spent if row.currency_code == tiers.currency_code else None
-        amount = spent if tiers.basis is TierBasis.SPENT else Decimal(row.booked - row.waived)
+        amount = spent if tiers.basis is TierBasis.SPENT else Decimal(row.points)
         added = Contribution(placed_at=row.placed_at, amount=amount or Decimal(0), order_id=row.order_id)
         found[CustomerId(row.customer_id)].append(added)
     return found
+
+
+def _went_away() -> ColumnElement[bool]:
+    """Whether the order belongs to another account than at first."""
+    formers = order_former_owner.c
+    return select(formers.order_id).where(formers.order_id == order_settlement.c.order_id, formers.first).exists()
+
+
+def _points_of_all_owners() -> ColumnElement[Any]:
+    formers, orders = order_former_owner.alias().c, order_settlement.c
+    of_formers = select(func.sum(formers.booked - formers.waived)).where(formers.order_id == orders.order_id)
+    return orders.booked - orders.waived + of_formers.scalar_subquery()
 
 
 def totals_in_window(tiers: Tiers, *, now: datetime) -> Subquery:
@@ -88,18 +105,22 @@ def totals_in_window(tiers: Tiers, *, now: datetime) -> Subquery:
 
     It has the columns `customer_id` and `total`, and no row for an account without such orders.
     """
-    orders = order_settlement.c
+    orders, first = order_settlement.c, order_former_owner.alias()
+    owner = func.coalesce(first.c.customer_id, orders.customer_id)
     amount: ColumnElement[Any] = orders.booked - orders.waived
+    amount = case((first.c.customer_id.is_not(None), _points_of_all_owners()), else_=amount)
     if tiers.basis is TierBasis.SPENT:
         amount = case((orders.currency_code == tiers.currency_code, orders.spent))
     return (
-        select(orders.customer_id, func.round(func.coalesce(func.sum(amount), 0), 6).label("total"))
+        select(owner.label("customer_id"), func.round(func.coalesce(func.sum(amount), 0), 6).label("total"))
+        .select_from(order_settlement)
+        .outerjoin(first, (first.c.order_id == orders.order_id) & first.c.first)
         .where(
             orders.placed_at > now - timedelta(days=tiers.window_days),
             orders.placed_at <= now,
             ~orders.unpaid,
         )
-        .group_by(orders.customer_id)
+        .group_by(owner)
         .subquery()
     )
 
@@ -154,7 +175,7 @@ class TiersOfBatch:
         return standing(tiers, found, moment=moment).level
 
     def put(self, order: Order, owner: CustomerId | None, *, dust: int, spent: Decimal) -> None:
-        """Count the order with this amount for its owner only; without an owner it counts for no customer."""
+        """Count the order with this amount for its first owner only; without an owner it counts for no customer."""
         for number, tiers in self._tiers.items():
             for found in self._found[number].values():
                 found[:] = [each for each in found if each.order_id != order.id]

@@ -63,6 +63,31 @@ def test_an_order_out_of_the_window_counts_no_more() -> None:
     assert balance().balance == 110
 
 
+@pytest.mark.parametrize("rules", [{}, {"basis": "spent", "currency_code": "eur"}])
+@pytest.mark.parametrize("batch", [False, True])
+def test_an_order_that_is_passed_on_lifts_no_second_account(
+    api: TestClient, rules: dict[str, Any], batch: bool
+) -> None:
+    """The attack: one large order makes four accounts gold, and each orders with the factor."""
+    tiers(**rules)
+    documents = []
+    for number, who in enumerate(("cus_1", "cus_2", "cus_3", "cus_1"), start=1):
+        documents += [
+            bought(1, 400, version=number, customer_id=who),
+            bought(number + 1, 10, customer_id=who),
+        ]
+    if batch:
+        settle(*documents)
+    else:
+        for document in documents:
+            settle(document)
+    assert (balance("cus_1").balance, balance("cus_2").balance, balance("cus_3").balance) == (400 + 20 + 20, 10, 10)
+    settle(bought(1, 400, version=9, customer_id="cus_2"))
+    assert tier(api)["name"] == "gold"
+    members = api.get("/admin/dust/customers", params={"tier": "gold"}, headers=tokens.admin()).json()["customers"]
+    assert [each["customer_id"] for each in members] == ["cus_1"]
+
+
 def test_money_spent_can_count_and_only_of_one_currency() -> None:
     set_rules(
         earn={"rates": {"eur": "1", "usd": "1"}},
