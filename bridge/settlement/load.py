@@ -210,8 +210,9 @@ def _load_orders(
 def _decides_terms(order: Order, version: Version, now: datetime) -> bool:
     """Whether Medusa's answer decides the terms of the order's lines, which are stored at the first settlement.
 
-    The first facts may have been forged, and the terms would be believed for good. Medusa is asked within minutes of the
-    first settlement, and then what the terms depend on has not changed. An order edit or a return changes the version.
+    The first facts may have been forged, and the terms would be believed for good. Medusa is asked within minutes of
+    the first settlement, and then what the terms depend on has not changed. An order edit or a return changes the
+    version.
     """
     is_as_placed = order.version == 1 and now - order.created_at < _TERMS_OPEN and not order.gone
     return is_as_placed and version.programme.looks_at <= order.knows
