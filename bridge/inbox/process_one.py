@@ -324,7 +324,8 @@ def _not_in_medusa(row: Row[Any], error: UnknownInMedusa) -> ProcessedEvent:
 def _reschedule(row: Row[Any], error: Unavailable) -> DustError:
     attempts = row.attempts + 1
     if attempts >= get_settings().retry_attempts:
-        return _fail(row, error.code, f"{error.message} Tried {attempts} times; retry it once that is fixed.", attempts)
+        tried = "Tried once" if attempts == 1 else f"Tried {attempts} times"
+        return _fail(row, error.code, f"{error.message} {tried}; retry it once that is fixed.", attempts)
     wait = backoff_seconds(attempts, longest_seconds=_LONGEST_WAIT_SECONDS)
     with transaction() as connection:
         connection.execute(

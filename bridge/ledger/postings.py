@@ -145,6 +145,7 @@ class Transaction(TypedRow):
     kind: Kind
     reference_type: str
     reference_id: str
+    order_id: str | None
     description: str
     balance_after: int
     held: int

@@ -3,7 +3,7 @@
 Facts → rule version → lot → expiry: each sentence comes with the ids that support and auditors need.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,14 +20,14 @@ from bridge.programme.days import local_date
 from bridge.programme.tiers import TierBasis, format_needed
 from bridge.programme.versions import Version, current_version, versions_by_number
 from bridge.settlement.escrow import Escrow, UnknownEscrow, escrows_of, read_entries, read_escrow
-from bridge.settlement.order_points import spending_on
+from bridge.settlement.order_points import read_order_numbers, spending_on
 from bridge.settlement.reasons import rules_at_work
 from bridge.settlement.tables import EscrowState, Proof, order_former_owner, order_settlement
 from bridge.settlement.tiers import CustomerTier, read_tier
 
 _MAX_ORDER_ROWS = 200
 _ENTRIES = {
-    "set_aside": "{dust} points of order {order} were put into escrow for the guest.",
+    "set_aside": "{dust} points of {order} were put into escrow for the guest.",
     "taken_back": "{dust} points were taken back: the order was canceled, returned or changed.",
     "claimed": "{dust} points went to the customer who claimed them.",
     "expired": "{dust} points expired: they were not claimed in time.",
@@ -61,6 +61,31 @@ class Step:
     programme_version: int | None
     event_at: datetime
     lots: tuple[LotPart, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Context:
+    """What the sentences of some rows need beside the rows."""
+
+    versions: Mapping[int, Version]
+    """By number."""
+    notes: Mapping[str, str]
+    """Stored reasons why orders earn nothing or less, by order."""
+    rules: Mapping[str, str]
+    """Rules other than the rate that changed an order's points, by order."""
+    claims: Mapping[str, str]
+    """How the customer claimed guest orders, by order."""
+    numbers: Mapping[str, str]
+    """Medusa's number of an order, by its id."""
+
+    def order(self, order_id: str) -> str:
+        return _order_name(order_id, self.numbers)
+
+    def reference(self, row: Row[Any]) -> str:
+        """What the row is about: `order #18`, `redemption dred_…`."""
+        if row.reference_type == "order":
+            return self.order(row.reference_id)
+        return f"{row.reference_type} {row.reference_id}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,12 +150,16 @@ def _escrow_of(connection: Connection, order_id: OrderId) -> list[str]:
 
 
 def _steps(connection: Connection, customer_id: CustomerId, rows: Sequence[Row[Any]]) -> tuple[Step, ...]:
-    versions = versions_by_number(connection, {row.programme_version for row in rows} - {None})
-    notes = _order_notes(connection, customer_id)
-    rules = rules_at_work(connection, customer_id)
-    claims = _claims(escrows_of(connection, customer_id).values())
+    orders = {row.reference_id for row in rows if row.reference_type == "order"} | {row.order_id for row in rows}
+    context = _Context(
+        versions=versions_by_number(connection, {row.programme_version for row in rows} - {None}),
+        notes=_order_notes(connection, customer_id),
+        rules=rules_at_work(connection, customer_id),
+        claims=_claims(escrows_of(connection, customer_id).values()),
+        numbers=read_order_numbers(connection, orders - {None}),
+    )
     parts = _lot_parts(connection, customer_id)
-    return tuple(_step(row, versions, notes, rules, claims, parts.get(row.version, ())) for row in rows)
+    return tuple(_step(row, context, parts.get(row.version, ())) for row in rows)
 
 
 def _lot_parts(connection: Connection, customer_id: CustomerId) -> dict[int, tuple[LotPart, ...]]:
@@ -165,17 +194,9 @@ def _claims(escrows: Iterable[Escrow]) -> dict[str, str]:
     }
 
 
-def _step(
-    row: Row[Any],
-    versions: dict[int, Version],
-    notes: dict[str, str],
-    rules: dict[str, str],
-    claims: dict[str, str],
-    parts: tuple[LotPart, ...],
-) -> Step:
-    sentence = _sentence(row, versions, notes, rules, claims)
+def _step(row: Row[Any], context: _Context, parts: tuple[LotPart, ...]) -> Step:
     return Step(
-        sentence=f"{row.event_at:%d %b %Y}: {sentence} Balance {row.balance_after}.",
+        sentence=f"{row.event_at:%d %b %Y}: {_sentence(row, context)} Balance {row.balance_after}.",
         transaction_id=row.id,
         amount=row.amount,
         balance_after=row.balance_after,
@@ -187,23 +208,18 @@ def _step(
     )
 
 
-def _sentence(
-    row: Row[Any],
-    versions: dict[int, Version],
-    notes: dict[str, str],
-    rules: dict[str, str],
-    claims: dict[str, str],
-) -> str:
+def _sentence(row: Row[Any], context: _Context) -> str:
     amount, pending, what = abs(row.amount), abs(row.pending), row.reference_id
-    guest = f", {claims[what]}" if what in claims else ""
+    guest = f", {context.claims[what]}" if what in context.claims else ""
+    order = context.order(row.order_id) if row.order_id else ""
     match Kind(row.kind):
         case Kind.EARN if row.pending:
-            rule = _rule(row, versions, rules)
-            return f"{pending} points earned with order {what}{rule}{guest}, to become spendable later."
+            rule = _rule(row, context)
+            return f"{pending} points earned with {context.order(what)}{rule}{guest}, to become spendable later."
         case Kind.EARN:
-            return f"{amount} points earned with order {what}{_rule(row, versions, rules)}{guest}."
+            return f"{amount} points earned with {context.order(what)}{_rule(row, context)}{guest}."
         case Kind.MATURE:
-            return f"{amount} points of {what} became spendable."
+            return f"{amount} points of {context.reference(row)} became spendable."
         case Kind.BONUS:
             return f"{amount} points as a bonus: {row.description}."
         case Kind.IMPORT:
@@ -215,16 +231,17 @@ def _sentence(
             way = "given again" if row.amount > 0 else "taken back as they came back"
             return f"{amount} points of orders that were canceled or returned, {way}: {row.description}."
         case Kind.REVERSE:
-            note = f" ({notes[what].rstrip('.')})" if what in notes else ""
-            return f"{amount + pending} points taken back for {row.reference_type} {what}: {row.description}{note}."
+            note = f" ({context.notes[what].rstrip('.')})" if what in context.notes else ""
+            return f"{amount + pending} points taken back for {context.reference(row)}: {row.description}{note}."
         case Kind.HOLD:
             return f"{row.held} points on hold for redemption {what}; yours until it is used."
         case Kind.RELEASE:
             return f"{-row.held} points of redemption {what} are free again: {row.description}."
         case Kind.REDEEM:
-            return f"{amount} points spent with redemption {what}."
+            return f"{amount} points spent{order and f' on {order}'} with redemption {what}."
         case Kind.REFUND:
-            return f"{amount} points of redemption {what} given back, with their old expiry dates."
+            after = order and f" after a change of {order}"
+            return f"{amount} points of redemption {what} given back{after}, with their old expiry dates."
         case Kind.EXPIRE:
             return f"{amount} points expired."
         case Kind.MERGE | Kind.UNMERGE:
@@ -232,7 +249,7 @@ def _sentence(
         case Kind.TRANSFER:
             figures = " and ".join([f"{amount} points"] * bool(amount) + [f"{pending} pending points"] * bool(pending))
             way = "came with" if row.amount + row.pending > 0 else "went with"
-            return f"{figures} {way} order {what}, with the old dates: {row.description}."
+            return f"{figures} {way} {context.order(what)}, with the old dates: {row.description}."
         case Kind.ADJUST:
             return f"{amount} points {'added' if row.amount > 0 else 'taken'} by the shop ({what}): {row.description}."
 
@@ -256,13 +273,18 @@ def _merges(connection: Connection, customer_id: CustomerId) -> Iterator[str]:
             yield f"Since {merge.merged_at:%d %b %Y} {other} is merged into this account: all its points are here."
 
 
-def _rule(row: Row[Any], versions: dict[int, Version], rules: dict[str, str]) -> str:
-    version = versions.get(row.programme_version) if row.programme_version is not None else None
+def _rule(row: Row[Any], context: _Context) -> str:
+    version = context.versions.get(row.programme_version) if row.programme_version is not None else None
     if version is None:
         return ""
     rates = ", ".join(f"{rate:f} for each {code}" for code, rate in version.programme.earn.rates.items())
-    more = f"; {rules[row.reference_id]}" if row.reference_id in rules else ""
+    more = f"; {context.rules[row.reference_id]}" if row.reference_id in context.rules else ""
     return f" (rules version {version.number}: {rates}{more})"
+
+
+def _order_name(order_id: str, numbers: Mapping[str, str]) -> str:
+    """The order as people know it, or by its id while its number is unknown."""
+    return f"order #{numbers[order_id]}" if order_id in numbers else f"order {order_id}"
 
 
 def _tier_sentence(tier: CustomerTier) -> Iterator[str]:
@@ -278,8 +300,9 @@ def _tier_sentence(tier: CustomerTier) -> Iterator[str]:
 
 def explain_escrow(connection: Connection, escrow: Escrow) -> list[str]:
     """Explain what happened to the points of a guest's order, oldest first, and what comes next."""
+    order = _order_name(escrow.order_id, read_order_numbers(connection, [escrow.order_id]))
     lines = [
-        f"{entry.created_at:%d %b %Y}: {_ENTRIES[entry.kind].format(dust=abs(entry.amount), order=escrow.order_id)}"
+        f"{entry.created_at:%d %b %Y}: {_ENTRIES[entry.kind].format(dust=abs(entry.amount), order=order)}"
         for entry in read_entries(connection, escrow.order_id)
     ]
     match escrow.state:

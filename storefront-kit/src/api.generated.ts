@@ -2021,6 +2021,72 @@ export interface components {
              */
             breakage: string;
         };
+        /** CustomerTransaction */
+        CustomerTransaction: {
+            /** Id */
+            id: string;
+            /**
+             * Amount
+             * @description Whole points: positive for a credit, negative for a debit
+             */
+            amount: number;
+            /**
+             * Type
+             * @example credit
+             * @example debit
+             */
+            type: string;
+            /**
+             * Kind
+             * @example earn
+             * @example bonus
+             * @example adjust
+             * @example import
+             * @example redeem
+             * @example refund
+             * @example reverse
+             * @example expire
+             * @example transfer
+             */
+            kind: string;
+            /** Reference Type */
+            reference_type: string;
+            /** Reference Id */
+            reference_id: string;
+            /** Description */
+            description: string;
+            /** Balance After */
+            balance_after: number;
+            /**
+             * Event At
+             * Format: date-time
+             * @description When it happened in the shop
+             */
+            event_at: string;
+            /**
+             * Created At
+             * Format: date-time
+             * @description When it was recorded
+             */
+            created_at: string;
+            /**
+             * Order Id
+             * @description Id of the order that it belongs to
+             */
+            order_id: string | null;
+            /**
+             * Order Number
+             * @description The number of that order in Medusa; null if it is not known
+             */
+            order_number: string | null;
+        };
+        /** CustomerTransactionList */
+        CustomerTransactionList: {
+            /** Transactions */
+            transactions: components["schemas"]["CustomerTransaction"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+        };
         /**
          * Deleted
          * @description The response to a DELETE, in the shape that Medusa uses.
@@ -5061,13 +5127,6 @@ export interface components {
              */
             levels: components["schemas"]["TierLevel"][];
         };
-        /** TransactionList */
-        TransactionList: {
-            /** Transactions */
-            transactions: components["schemas"]["TransactionResponse"][];
-            /** Next Cursor */
-            next_cursor: string | null;
-        };
         /** TransactionResponse */
         TransactionResponse: {
             /** Id */
@@ -6908,7 +6967,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["TransactionList"];
+                    "application/json": components["schemas"]["CustomerTransactionList"];
                 };
             };
             /** @description Not authenticated */

@@ -200,14 +200,17 @@ def test_the_history_cannot_be_changed_by_the_role_that_serves(api: TestClient, 
             connection.execute(text(statement))
 
 
+@pytest.mark.parametrize(("attempts", "tried"), [(1, "Tried once"), (3, "Tried 3 times")])
 def test_attempts_end_failed_with_all_of_them_in_the_history(
-    api: TestClient, medusa: FakeMedusa, monkeypatch: pytest.MonkeyPatch
+    api: TestClient, medusa: FakeMedusa, monkeypatch: pytest.MonkeyPatch, attempts: int, tried: str
 ) -> None:
-    monkeypatch.setenv("DUST_RETRY_ATTEMPTS", "3")
+    monkeypatch.setenv("DUST_RETRY_ATTEMPTS", str(attempts))
     get_settings.cache_clear()
     medusa.away = True
     deliver(api, event("order.placed", {"id": "order_1"}), event_id="msg_1")
-    for error in (RetryLater, RetryLater, EventFailed):
+    for error in [RetryLater] * (attempts - 1) + [EventFailed]:
         with pytest.raises(error):
             handle_event("msg_1")
-    assert [each["outcome"] for each in one(api, "msg_1")["history"]] == ["waits", "waits", "failed"]
+    found = one(api, "msg_1")
+    assert [each["outcome"] for each in found["history"]] == ["waits"] * (attempts - 1) + ["failed"]
+    assert f"{tried}; retry it once that is fixed." in found["reason"]

@@ -71,7 +71,7 @@ def test_an_order_that_we_hear_of_late_takes_its_place() -> None:
     assert booked_points() == {"order_1": 400, "order_2": 100}
     with transaction() as connection:
         steps = explain(connection, CustomerId("cus_1")).steps
-    assert "taken back for order order_2: Over the limit with other orders" in " ".join(step.sentence for step in steps)
+    assert "taken back for order #93: Over the limit with other orders" in " ".join(step.sentence for step in steps)
 
 
 def test_an_order_that_moves_to_another_customer_makes_room() -> None:

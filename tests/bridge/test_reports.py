@@ -74,10 +74,10 @@ def test_every_row_is_explained_in_a_sentence_with_rule_and_lot(api: TestClient,
     settle(order(placed=now() - timedelta(hours=1), version=2, status="canceled"))
     answer = api.get("/admin/dust/customers/cus_1/explain", headers=tokens.admin()).json()
     earned, reversed_ = answer["steps"]
-    assert "20 points earned with order order_1 (rules version 1: 2 for each eur)" in earned["sentence"]
+    assert "20 points earned with order #93 (rules version 1: 2 for each eur)" in earned["sentence"]
     assert earned["lots"][0]["dust"] == 20
     assert earned["lots"][0]["expires_at"] is not None
-    assert "20 points taken back for order order_1: Order canceled" in reversed_["sentence"]
+    assert "20 points taken back for order #93: Order canceled" in reversed_["sentence"]
     assert answer["summary"] == ["Your balance is 0 points, of which you may spend 0."]
 
 

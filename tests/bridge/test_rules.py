@@ -125,6 +125,6 @@ def test_an_explanation_names_the_rules_that_made_the_number() -> None:
     with transaction() as connection:
         (step,) = explain(connection, CustomerId("cus_1")).steps
     assert step.sentence == (
-        f"{PLACED:%d %b %Y}: 120 points earned with order order_1 (rules version 1: 1 for each eur; "
+        f"{PLACED:%d %b %Y}: 120 points earned with order #93 (rules version 1: 1 for each eur; "
         "multiplied by double week; fixed points for some products: 50 each; some products earn nothing). Balance 120."
     )

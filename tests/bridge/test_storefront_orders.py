@@ -335,20 +335,36 @@ def test_a_merchant_sees_what_an_order_did_and_why(api: TestClient, medusa: Fake
         "15 points earned"
     ]
     assert len(words) == 4
-    assert any(sentence.startswith("500 points spent with redemption") for sentence in words)
-    assert any(sentence.startswith("500 points of redemption") for sentence in words)
-    assert any(sentence.startswith("15 points taken back for order order_12") for sentence in words)
+    assert any(re.match("500 points spent on order #12 with redemption dred_", sentence) for sentence in words)
+    assert any(
+        re.match("500 points of redemption .* given back after a change of order #12", sentence) for sentence in words
+    )
+    assert any(sentence.startswith("15 points taken back for order #12") for sentence in words)
+
+
+def test_a_merchants_history_has_the_numbers_of_orders(api: TestClient, medusa: FakeMedusa) -> None:
+    give(800)
+    code = redeemed(api, FIVE_EUR)["code"]
+    settle(numbered(11, lines=[line(price=20, discount=5, code=code)]))
+    answer = api.get("/admin/dust/customers/cus_1/transactions", headers=tokens.admin()).json()
+    given, *of_order = reversed(answer["transactions"])
+    assert (given["order_id"], given["order_number"]) == (None, None)
+    assert {(each["kind"], each["order_id"], each["order_number"]) for each in of_order} == {
+        ("redeem", "order_11", "11"),
+        ("earn", "order_11", "11"),
+    }
+    assert all("order_11" not in each["description"] for each in of_order)
 
 
 def test_a_merchant_sees_what_a_guest_can_claim(api: TestClient) -> None:
     settle(numbered(7, guest=True, customer_id="cus_guest", email="ann@example.com"))
     found = admin_order(api, "order_7")
     assert (found["customer_id"], found["earned"], found["escrow"]) == ("cus_guest", 0, 10)
-    assert "10 points of order order_7 were put into escrow" in found["explanation"][0]
+    assert "10 points of order #7 were put into escrow" in found["explanation"][0]
     api.post("/admin/dust/customers/cus_1/claim", json={"email": "ann@example.com"}, headers=tokens.admin())
     found = admin_order(api, "order_7")
     assert (found["customer_id"], found["earned"], found["escrow"]) == ("cus_1", 10, 0)
-    assert "10 points earned with order order_7" in found["explanation"][-1]
+    assert "10 points earned with order #7" in found["explanation"][-1]
 
 
 def test_a_merchant_sees_both_owners_of_a_transferred_order(api: TestClient) -> None:
@@ -357,8 +373,8 @@ def test_a_merchant_sees_both_owners_of_a_transferred_order(api: TestClient) -> 
     found = admin_order(api, "order_7")
     assert (found["customer_id"], found["earned"]) == ("cus_2", 10)
     assert "10 points earned" in found["explanation"][0]
-    assert "10 points went with order order_7" in found["explanation"][1]
-    assert "10 points came with order order_7" in found["explanation"][2]
+    assert "10 points went with order #7" in found["explanation"][1]
+    assert "10 points came with order #7" in found["explanation"][2]
 
 
 def test_a_merchant_sees_why_an_order_earns_nothing(api: TestClient) -> None:

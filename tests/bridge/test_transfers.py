@@ -323,8 +323,8 @@ def test_a_transfer_is_explained_and_exported() -> None:
     with transaction() as connection:
         reported = [explain(connection, CustomerId(who)).steps[-1].sentence for who in ("cus_1", "cus_2")]
         exported = export_customer(connection, CustomerId("cus_1"))
-    assert "400 points went with order order_1" in reported[0]
-    assert "400 points came with order order_1" in reported[1]
+    assert "400 points went with order #93" in reported[0]
+    assert "400 points came with order #93" in reported[1]
     assert [row["booked"] for row in exported["orders_given_away"]] == [600]
 
 

@@ -36,7 +36,7 @@ def test_what_waits_for_guests_is_listed_and_shown(dust: Dust) -> None:
     assert dust("guests", "list", "--state", "claimed", "--json").json["escrows"] == []
     assert "35 points of 2 orders wait to be claimed." in dust("guests", "list").out
     reported = dust("guests", "show", "order_2")
-    assert "25 points of order order_2 were put into escrow for the guest." in reported.out
+    assert "25 points of order #93 were put into escrow for the guest." in reported.out
     assert "The guest can claim" in reported.out
     assert dust("guests", "show", "order_2", "--json").json["sentences"] == reported.out.splitlines()
     unknown = dust("guests", "show", "order_9")

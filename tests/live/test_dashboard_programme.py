@@ -12,7 +12,7 @@ from playwright.sync_api import Locator, Page, expect
 from bridge.clock import now
 from bridge.development.demo.people import Merchant
 from tests.support.axe import axe_script, serious_findings
-from tests.support.live_worlds import World, keep
+from tests.support.live_worlds import World, keep, keep_checked
 
 pytestmark = pytest.mark.live
 
@@ -48,7 +48,7 @@ def test_a_merchant_changes_an_earning_rate(page: Page, world: World) -> None:
     page.get_by_role("group", name="Multiplier 1").get_by_label("Name").fill("Double week")
     save.click()
 
-    expect(page.get_by_text(f"Version {before['version'] + 1}, by user_")).to_be_visible()
+    expect(page.get_by_text(f"Version {before['version'] + 1}, by {world.shop.admin_email}")).to_be_visible()
     rules = world.bridge.ask("GET", "/admin/dust/programme")
     assert rules["earn"]["rates"]["eur"] == "2.5"
     assert [multiplier["name"] for multiplier in rules["earn"]["multipliers"]] == ["Double week"]
@@ -65,10 +65,10 @@ def test_two_editors_of_the_rules_do_not_overwrite_each_other(page: Page, world:
     expect(page.get_by_text(f"version {theirs['version']} was saved meanwhile")).to_be_visible()
     assert world.bridge.ask("GET", "/admin/dust/programme")["version"] == theirs["version"]
     page.get_by_role("button", name="Compare").click()
-    row = page.get_by_role("row").filter(has_text="redeem.code_ttl_minutes")
+    row = page.get_by_role("row").filter(has_text="Minutes to use a code")
     expect(row.get_by_role("cell").nth(1)).to_have_text(str(before["redeem"]["code_ttl_minutes"]))
     expect(row.get_by_role("cell").nth(2)).to_have_text("45")
-    expect(page.get_by_role("row").filter(has_text="bonuses.signup")).to_be_visible()
+    expect(page.get_by_role("row").filter(has_text="Points for a new account")).to_be_visible()
     keep(page, "programme-conflict")
 
     page.get_by_role("link", name="Members").click()
@@ -83,7 +83,7 @@ def test_two_editors_of_the_rules_do_not_overwrite_each_other(page: Page, world:
     expect(save).to_be_disabled()
     page.get_by_label("Minutes to use a code").fill("50")
     save.click()
-    expect(page.get_by_text(f"Version {theirs['version'] + 1}, by user_")).to_be_visible()
+    expect(page.get_by_text(f"Version {theirs['version'] + 1}, by {world.shop.admin_email}")).to_be_visible()
     rules = world.bridge.ask("GET", "/admin/dust/programme")
     assert (rules["bonuses"]["signup"], rules["redeem"]["code_ttl_minutes"]) == (7, 50)
 
@@ -218,23 +218,23 @@ def test_a_merchant_drafts_rules_sees_their_impact_publishes_and_restores(page: 
     expect(dialog.get_by_role("img", name=re.compile(r"Points by month\. .* then\."))).to_be_visible(timeout=90_000)
     expect(dialog.get_by_role("cell", name=f"{now():%Y-%m}", exact=True)).to_be_visible()
     expect(dialog.get_by_role("cell", name="The rate alone")).to_be_visible()
-    keep(page, "programme-impact")
+    keep_checked(page, "programme-impact")
     dialog.get_by_role("button", name="Close", exact=True).click()
 
     page.get_by_role("button", name="Save as draft").click()
     dialog.get_by_role("button", name="Save draft").click()
     expect(dialog.get_by_text("Please fill this in")).to_be_visible()
     dialog.get_by_label("Name").fill("Three points")
-    keep(page, "programme-draft")
+    keep_checked(page, "programme-draft")
     dialog.get_by_role("button", name="Save draft").click()
     expect(page.get_by_role("cell", name="Three points", exact=True)).to_be_visible()
     expect(page.get_by_role("cell", name=re.compile(world.shop.admin_email))).to_be_visible()
-    keep(page, "programme-drafts")
+    keep_checked(page, "programme-drafts")
     assert world.bridge.ask("GET", "/admin/dust/programme")["version"] == before["version"]
     page.get_by_role("button", name="Actions for Three points").click()
     page.get_by_role("menuitem", name="Publish").click()
     expect(dialog.get_by_text("Points for each unit of money (EUR): 1 → 3")).to_be_visible()
-    keep(page, "programme-publish")
+    keep_checked(page, "programme-publish")
     dialog.get_by_role("button", name="Publish").click()
     expect(page.get_by_text("There are no drafts.")).to_be_visible()
 
@@ -242,7 +242,7 @@ def test_a_merchant_drafts_rules_sees_their_impact_publishes_and_restores(page: 
     newest = page.get_by_role("listitem").filter(has_text=f"Version {before['version'] + 1}").first
     expect(newest.get_by_text("Points for each unit of money (EUR): 1 → 3")).to_be_visible()
     expect(newest.get_by_text(f"By {world.shop.admin_email}")).to_be_visible()
-    keep(page, "programme-history")
+    keep_checked(page, "programme-history")
     page.get_by_role("button", name=f"Restore version {before['version']}", exact=True).click()
     expect(rate).to_have_value("1")
     page.get_by_role("button", name="Save", exact=True).click()

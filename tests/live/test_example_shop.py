@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Locator, Route, expect
@@ -24,30 +23,25 @@ pytestmark = pytest.mark.live
 MORE_SECONDS = 2.5
 
 
-@dataclass(frozen=True, kw_only=True)
-class Site:
-    url: str
-    axe: Path
-
-
 @pytest.fixture(scope="module")
-def site(world: World) -> Iterator[Site]:
+def site(world: World) -> Iterator[str]:
+    """The URL of the example shop."""
     folder = build_storefront(CACHE, PROJECT, print)
     log = CACHE / "live-storefront.log"
     with running_storefront(folder, world.keys, port=reserved_port(), log=log, report=print) as url:
-        yield Site(url=url, axe=folder.parent / "node_modules" / "axe-core" / "axe.min.js")
+        yield url
 
 
 @pytest.fixture(params=[WIDE, PHONE], ids=["wide", "phone"])
-def anybody(request: pytest.FixtureRequest, browser: Browser, site: Site) -> Iterator[Shopper]:
+def anybody(request: pytest.FixtureRequest, browser: Browser, site: str) -> Iterator[Shopper]:
     """A visitor, on a computer and on a phone."""
-    with shopper_in(browser, site.url, site.axe, request.param) as shopper:
+    with shopper_in(browser, site, request.param) as shopper:
         yield shopper
 
 
 @pytest.fixture
-def guest(browser: Browser, site: Site) -> Iterator[Shopper]:
-    with shopper_in(browser, site.url, site.axe, PHONE) as shopper:
+def guest(browser: Browser, site: str) -> Iterator[Shopper]:
+    with shopper_in(browser, site, PHONE) as shopper:
         yield shopper
 
 
@@ -351,10 +345,10 @@ def test_two_tabs(customer: Customer) -> None:
     assert customer.holds(0)
 
 
-def test_a_phone_on_the_lan_over_plain_http(browser: Browser, site: Site, world: World) -> None:
+def test_a_phone_on_the_lan_over_plain_http(browser: Browser, site: str, world: World) -> None:
     """No secure context: the browser has neither `crypto.randomUUID` nor a clipboard."""
-    url = site.url.replace("127.0.0.1", LAN_HOST)
-    with shopper_in(browser, url, site.axe, PHONE) as shopper, signed_up(shopper, world) as customer:
+    url = site.replace("127.0.0.1", LAN_HOST)
+    with shopper_in(browser, url, PHONE) as shopper, signed_up(shopper, world) as customer:
         assert shopper.page.evaluate("[isSecureContext, 'randomUUID' in crypto, 'clipboard' in navigator]") == [
             False,
             False,

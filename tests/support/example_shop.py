@@ -7,12 +7,12 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import psutil
 from playwright.sync_api import Browser, Page, Request, expect
 
+from tests.support.axe import axe_script, serious_findings
 from tests.support.live_worlds import PATIENCE_SECONDS, SCREENSHOTS, Bridge
 
 WIDE, PHONE = (1280, 900), (390, 844)
@@ -25,13 +25,12 @@ PASSWORD = "a-good-password"
 class Shopper:
     """One browser of a shopper. Collects what the browser complains about."""
 
-    def __init__(self, page: Page, url: str, axe: Path) -> None:
+    def __init__(self, page: Page, url: str) -> None:
         self.page = page
         self.url = url
         self.width = (page.viewport_size or {"width": 0})["width"]
         self.complaints: list[str] = []
         self._mismatches: set[str] = set()
-        self._axe = axe
         page.on("console", self._console)
         page.on("pageerror", self._error)
         page.on("requestfailed", self._failed)
@@ -87,19 +86,12 @@ class Shopper:
         width = self.page.evaluate("document.documentElement.scrollWidth")
         assert width <= self.width, f"{name} is {width} pixels wide"
         self.page.screenshot(path=SCREENSHOTS / f"shop-{name}-{self.width}.png", full_page=True, animations="disabled")
-        self.page.evaluate(self._axe.read_text())
-        found = self.page.evaluate("axe.run().then(({ violations }) => violations)")
-        serious = [
-            (each["id"], each["help"], [node["html"] for node in each["nodes"]])
-            for each in found
-            if each["impact"] in ("serious", "critical")
-        ]
-        assert serious == [], name
+        assert serious_findings(self.page, axe_script()) == [], name
 
     @contextmanager
     def second_tab(self) -> Iterator["Shopper"]:
         """Another tab of the same browser, with complaints of its own."""
-        tab = Shopper(self.page.context.new_page(), self.url, self._axe)
+        tab = Shopper(self.page.context.new_page(), self.url)
         yield tab
         tab.visit_mismatches_again()
         assert tab.complaints == []
@@ -131,13 +123,13 @@ class Shopper:
 
 
 @contextmanager
-def shopper_in(browser: Browser, url: str, axe: Path, size: tuple[int, int]) -> Iterator[Shopper]:
+def shopper_in(browser: Browser, url: str, size: tuple[int, int]) -> Iterator[Shopper]:
     """A browser of this size. Fails the test at the end if the browser has complained."""
     viewport = {"width": size[0], "height": size[1]}
     context = browser.new_context(base_url=url, viewport=viewport, locale="en-GB")  # type: ignore[arg-type]
     context.set_default_timeout(PATIENCE_SECONDS * 1000)
     try:
-        shopper = Shopper(context.new_page(), url, axe)
+        shopper = Shopper(context.new_page(), url)
         yield shopper
         shopper.visit_mismatches_again()
         assert shopper.complaints == []

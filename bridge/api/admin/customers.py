@@ -1,5 +1,6 @@
 """Admin API: one customer's balance, transactions, explanation, adjustments, erasure and export."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -8,21 +9,23 @@ from pydantic import BaseModel, Field
 
 from bridge.api.admin.routing import admin_router
 from bridge.api.store.balance import BalanceResponse, balance_view
-from bridge.api.store.transactions import TransactionList, TransactionResponse, transaction_list
+from bridge.api.store.transactions import TransactionResponse, order_of
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.http.auth import AdminOperator
 from bridge.http.idempotency_header import idempotency_key
-from bridge.http.paging import Cursor, Limit, Listing, decode_number_cursor
+from bridge.http.paging import Cursor, Limit, Listing, decode_number_cursor, split_page
 from bridge.http.problems import describe_problems
 from bridge.http.schemas import Body, FromAttributes, PathId, Text
 from bridge.ids import CustomerId
 from bridge.inbox.erasure import erase_customer
 from bridge.ledger.adjust import adjust_balance
+from bridge.ledger.postings import Transaction
 from bridge.ledger.queries import read_balance, read_transactions
 from bridge.queue.enqueue import REDEMPTIONS_SWEEP, enqueue
 from bridge.reports.customer_export import export_customer
 from bridge.reports.explain import explain
+from bridge.settlement.order_points import read_order_numbers
 from bridge.settlement.tiers import read_tier
 
 router = admin_router()
@@ -36,6 +39,16 @@ def read_customer(customer_id: PathId) -> BalanceResponse:
         return balance_view(read_balance(connection, CustomerId(customer_id)), tier)
 
 
+class CustomerTransaction(TransactionResponse):
+    order_id: str | None = Field(description="Id of the order that it belongs to")
+    order_number: str | None = Field(description="The number of that order in Medusa; null if it is not known")
+
+
+class CustomerTransactionList(BaseModel):
+    transactions: list[CustomerTransaction]
+    next_cursor: str | None
+
+
 @router.get("/customers/{customer_id}/transactions", responses=describe_problems(422))
 def read_customer_transactions(
     customer_id: PathId,
@@ -44,14 +57,24 @@ def read_customer_transactions(
     memos: Annotated[
         bool, Query(description="Include rows that changed no balance: holds, releases, pending points")
     ] = False,
-) -> TransactionList:
+) -> CustomerTransactionList:
     """List a customer's transactions, newest first."""
     before = decode_number_cursor(Listing.TRANSACTIONS, cursor)
     with transaction() as connection:
         rows = read_transactions(
             connection, CustomerId(customer_id), limit=limit + 1, before_version=before, memos=memos
         )  # fmt: skip
-    return transaction_list(rows, limit)
+        numbers = read_order_numbers(connection, {order for row in rows if (order := order_of(row))})
+    page, following = split_page(Listing.TRANSACTIONS, rows, limit, lambda row: row.version)
+    return CustomerTransactionList(transactions=[_view(row, numbers) for row in page], next_cursor=following)
+
+
+def _view(row: Transaction, numbers: Mapping[str, str]) -> CustomerTransaction:
+    order_id = order_of(row)
+    number = numbers.get(order_id) if order_id else None
+    # Transactions of redemptions name their order in the description. Here it has fields of its own.
+    description = row.description.replace(f" ({order_id})", "")
+    return CustomerTransaction(**vars(row) | {"description": description, "order_id": order_id, "order_number": number})
 
 
 class LotPartResponse(FromAttributes):

@@ -34,17 +34,6 @@ class TransactionResponse(FromAttributes):
     created_at: datetime = Field(description="When it was recorded")
 
 
-class TransactionList(BaseModel):
-    transactions: list[TransactionResponse]
-    next_cursor: str | None
-
-
-def transaction_list(rows: list[Transaction], limit: int) -> TransactionList:
-    """One page of transactions, which were read with a limit of `limit + 1`."""
-    page, following = split_page(Listing.TRANSACTIONS, rows, limit, lambda row: row.version)
-    return TransactionList(transactions=page, next_cursor=following)
-
-
 class OwnTransactionResponse(TransactionResponse):
     """A transaction of the customer, or its points that are still pending.
 
@@ -73,18 +62,19 @@ def read_own_transactions(customer_id: Customer, limit: Limit = 20, cursor: Curs
     before = decode_number_cursor(Listing.STATEMENT, cursor)
     with transaction() as connection:
         entries = read_statement(connection, customer_id, limit=limit + 1, before=before)
-        numbers = read_order_numbers(connection, {order for entry in entries if (order := _order_of(entry))})
+        numbers = read_order_numbers(connection, {order for entry in entries if (order := order_of(entry))})
     page, following = split_page(Listing.STATEMENT, entries, limit, lambda entry: entry.position)
     return OwnTransactionList(transactions=[_own_view(entry, numbers) for entry in page], next_cursor=following)
 
 
-def _order_of(entry: StatementEntry) -> str | None:
+def order_of(entry: StatementEntry | Transaction) -> str | None:
+    """Return the id of the order that a transaction belongs to."""
     return entry.reference_id if entry.reference_type == "order" else entry.order_id
 
 
 def _own_view(entry: StatementEntry, numbers: Mapping[str, str]) -> OwnTransactionResponse:
     """The entry for the customer: with order numbers, and without what is meant for the shop."""
-    order_id = _order_of(entry)
+    order_id = order_of(entry)
     number = numbers.get(order_id) if order_id else None
     # Transactions of redemptions name their order in the description.
     description = entry.description.replace(f" ({order_id})", f" (order {number})" if number else "")

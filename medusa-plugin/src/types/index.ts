@@ -19,8 +19,8 @@ export type Problem = Omit<Schemas["Problem"], "errors"> & {
 
 export type DustBalance = Schemas["BalanceResponse"]
 export type DustTier = Schemas["TierResponse"]
-export type DustTransaction = Schemas["TransactionResponse"]
-export type DustTransactionList = Schemas["TransactionList"]
+export type DustTransaction = Schemas["CustomerTransaction"]
+export type DustTransactionList = Schemas["CustomerTransactionList"]
 /** By product id; products without dust settings are left out. */
 export type DustProducts = Schemas["ProductMap"]
 /** Something of the catalogue that has one price in dust. */

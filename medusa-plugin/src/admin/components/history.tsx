@@ -59,10 +59,10 @@ function Origin({ row }: { row: DustTransaction }): ReactNode {
       </Text>
     )
   }
-  if (row.reference_type !== "order") return null
+  if (!row.order_id) return null
   return (
-    <Link className="text-ui-fg-base underline txt-small" to={`/orders/${row.reference_id}`}>
-      {t("general.order")}
+    <Link className="text-ui-fg-base underline txt-small" to={`/orders/${row.order_id}`}>
+      {row.order_number ? `#${row.order_number}` : t("general.order")}
     </Link>
   )
 }

@@ -2,10 +2,12 @@ import { Container, Heading, Tabs, Text } from "@medusajs/ui"
 import type { ReactNode } from "react"
 import { useSearchParams } from "react-router-dom"
 
-export type Tab = { name: string; label: string; content: ReactNode }
+type Tab = { name: string; label: string; content: ReactNode }
 
-/** A page with a heading and tabs. The open tab is in the address, so that it can be bookmarked and shared. */
-export function TabsPage({ title, hint, tabs }: { title: string; hint: string; tabs: Tab[] }): ReactNode {
+/** A page with a heading and tabs, and what stands above the tabs. The open tab is in the address, so that it can be bookmarked and shared. */
+type Props = { title: string; hint: string; tabs: Tab[]; children?: ReactNode }
+
+export function TabsPage({ title, hint, tabs, children }: Props): ReactNode {
   const [search, setSearch] = useSearchParams()
   return (
     <Container className="p-0">
@@ -15,6 +17,7 @@ export function TabsPage({ title, hint, tabs }: { title: string; hint: string; t
           {hint}
         </Text>
       </div>
+      {children && <div className="divide-y border-t">{children}</div>}
       <Tabs value={search.get("tab") ?? tabs[0].name} onValueChange={(tab) => setSearch({ tab }, { replace: true })}>
         <div className="border-b border-t px-6 py-4">
           <Tabs.List>

@@ -1,5 +1,6 @@
 import { findings } from "./de/findings"
 import { drafts } from "./de/drafts"
+import { failures } from "./de/failures"
 import { history } from "./de/history"
 import { impact } from "./de/impact"
 import { marketing } from "./de/marketing"
@@ -24,6 +25,7 @@ export const de: Catalogue = {
   account,
   alerts,
   deliveries,
+  failures,
   overview,
   product,
   redemptions,

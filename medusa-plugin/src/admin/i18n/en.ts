@@ -5,6 +5,7 @@ import { deliveries } from "./en/deliveries"
 import { overview } from "./en/overview"
 import { product } from "./en/product"
 import { drafts } from "./en/drafts"
+import { failures } from "./en/failures"
 import { history } from "./en/history"
 import { impact } from "./en/impact"
 import { marketing } from "./en/marketing"
@@ -23,6 +24,7 @@ export const en = {
   account,
   alerts,
   deliveries,
+  failures,
   overview,
   product,
   redemptions,

@@ -5,6 +5,7 @@ import type { DustCauses } from "../../../types"
 import { dust } from "../../lib/dust"
 import { moment } from "../../lib/format"
 import { useTexts } from "../../lib/texts"
+import { meaningOf, Reason } from "./reason"
 
 type Cause = DustCauses["causes"][number]
 
@@ -50,7 +51,7 @@ function Row({ cause }: { cause: Cause }): ReactNode {
   const ask = async (): Promise<void> => {
     const confirmed = await prompt({
       title: t("causes.question", { count: cause.events }),
-      description: t("causes.effect", { type: cause.type, reason: cause.reason ?? cause.error_code ?? "" }),
+      description: t("causes.effect", { type: cause.type, reason: meaningOf(cause.error_code, t) ?? cause.reason ?? cause.error_code ?? "" }),
       confirmText: t("causes.retry", { count: cause.events }),
       cancelText: t("general.cancel"),
     })
@@ -61,12 +62,12 @@ function Row({ cause }: { cause: Cause }): ReactNode {
       <Table.Cell className="whitespace-nowrap">{t("causes.events", { count: cause.events })}</Table.Cell>
       <Table.Cell className="whitespace-nowrap">{cause.type}</Table.Cell>
       <Table.Cell className="w-full">
-        <Text size="small" className="py-2">
-          {cause.reason ?? cause.error_code}
-        </Text>
-        <Text size="xsmall" className="text-ui-fg-muted">
-          {t("causes.since", { date: moment(cause.oldest_received_at) })}
-        </Text>
+        <div className="whitespace-normal py-2">
+          <Reason code={cause.error_code} reason={cause.reason} />
+          <Text size="xsmall" className="text-ui-fg-muted">
+            {t("causes.since", { date: moment(cause.oldest_received_at) })}
+          </Text>
+        </div>
       </Table.Cell>
       <Table.Cell>
         <Button size="small" variant="secondary" className="whitespace-nowrap" isLoading={retry.isPending} onClick={() => void ask()}>

@@ -1,6 +1,7 @@
 import { Button, Checkbox, DatePicker, Select, StatusBadge, Table, Text, toast } from "@medusajs/ui"
 import { useMutation, useQueryClient } from "@tanstack/react-query"
 import { useState, type ComponentProps, type ReactNode } from "react"
+import { Link } from "react-router-dom"
 import type { DustEvent, DustEventList } from "../../../types"
 import { dust } from "../../lib/dust"
 import { eventsPath, type EventQuery } from "../../lib/events"
@@ -11,6 +12,7 @@ import { MoreButton, usePages } from "../page-of"
 import { Loaded, Nothing } from "../states"
 import { Causes } from "./causes"
 import { EventDrawer } from "./event-drawer"
+import { Reason } from "./reason"
 
 const COLORS: Record<DustEvent["state"], ComponentProps<typeof StatusBadge>["color"]> = {
   pending: "orange",
@@ -18,6 +20,11 @@ const COLORS: Record<DustEvent["state"], ComponentProps<typeof StatusBadge>["col
   failed: "red",
   ignored: "grey",
 }
+const PAGES = [
+  ["order_", "orders"],
+  ["cus_", "customers"],
+  ["prod_", "products"],
+]
 const STATES: DustEvent["state"][] = ["failed", "pending", "handled", "ignored"]
 
 /** The bridge's inbox: the events that Medusa has sent, and their state. */
@@ -140,9 +147,10 @@ function Row({ event, selected, select }: { event: DustEvent; selected: boolean;
         <StatusBadge color={COLORS[event.state]}>{event.type}</StatusBadge>
       </Table.Cell>
       <Table.Cell className="w-full">
-        <Text size="small" className="py-2">
-          {event.reason ?? event.subject}
-        </Text>
+        <div className="whitespace-normal py-2">
+          {event.reason && <Reason code={event.error_code} reason={event.reason} />}
+          <Subject id={event.subject} />
+        </div>
       </Table.Cell>
       <Table.Cell>
         <div className="flex items-center justify-end gap-x-2">
@@ -155,5 +163,16 @@ function Row({ event, selected, select }: { event: DustEvent; selected: boolean;
         </div>
       </Table.Cell>
     </Table.Row>
+  )
+}
+
+/** What the event is about, with a link to its page. */
+function Subject({ id }: { id: string | null }): ReactNode {
+  const page = PAGES.find(([prefix]) => id?.startsWith(prefix))?.[1]
+  if (!page) return <Text size="xsmall">{id}</Text>
+  return (
+    <Link className="text-ui-fg-base txt-compact-xsmall underline" to={`/${page}/${id}`}>
+      {id}
+    </Link>
   )
 }

@@ -2,11 +2,12 @@ import { Alert, Button, Table, Text } from "@medusajs/ui"
 import { useQuery } from "@tanstack/react-query"
 import { useState, type ReactNode } from "react"
 import type { DustProgramme } from "../../../types"
-import { differences } from "../../lib/differences"
+import { useAuthors } from "../../lib/authors"
 import type { Json } from "../../lib/document"
 import { dust } from "../../lib/dust"
 import { moment } from "../../lib/format"
 import { useTexts } from "../../lib/texts"
+import { useChangeTexts } from "../programme-history/change-list"
 import { Loaded } from "../states"
 
 type Props = { mine: Json; reload: (theirs: DustProgramme) => void; overwrite: (theirs: DustProgramme) => void }
@@ -21,12 +22,13 @@ export function ProgrammeConflict({ mine, reload, overwrite }: Props): ReactNode
     queryFn: () => dust<DustProgramme>("/programme"),
     gcTime: 0,
   })
+  const authorOf = useAuthors(query.data ? [query.data.author] : [])
   return (
     <Loaded query={query}>
       {(theirs) => (
         <div className="flex flex-col gap-y-3">
           <Alert variant="warning">
-            {t("conflict.saved", { version: theirs.version, author: theirs.author, date: moment(theirs.created_at ?? "") })}
+            {t("conflict.saved", { version: theirs.version, author: authorOf(theirs.author), date: moment(theirs.created_at ?? "") })}
           </Alert>
           <div className="flex flex-wrap gap-2">
             <Button size="small" variant="secondary" type="button" onClick={() => reload(theirs)}>
@@ -45,7 +47,7 @@ export function ProgrammeConflict({ mine, reload, overwrite }: Props): ReactNode
 
 function Comparison({ theirs, mine, overwrite }: { theirs: DustProgramme; mine: Json; overwrite: () => void }): ReactNode {
   const t = useTexts()
-  const found = differences(theirs, mine)
+  const found = useChangeTexts(theirs, mine)
   if (found.length === 0) return <Text size="small">{t("conflict.same")}</Text>
   return (
     <>
@@ -59,10 +61,10 @@ function Comparison({ theirs, mine, overwrite }: { theirs: DustProgramme; mine: 
         </Table.Header>
         <Table.Body>
           {found.map((each) => (
-            <Table.Row key={each.field}>
-              <Table.Cell>{each.field}</Table.Cell>
-              <Table.Cell>{each.theirs}</Table.Cell>
-              <Table.Cell>{each.mine}</Table.Cell>
+            <Table.Row key={each.key}>
+              <Table.Cell className="whitespace-normal">{each.label}</Table.Cell>
+              <Table.Cell className="whitespace-normal">{each.before}</Table.Cell>
+              <Table.Cell className="whitespace-normal">{each.after}</Table.Cell>
             </Table.Row>
           ))}
         </Table.Body>

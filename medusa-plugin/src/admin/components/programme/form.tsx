@@ -1,6 +1,7 @@
 import { Alert, Text } from "@medusajs/ui"
 import { useEffect, useRef, type ReactNode } from "react"
 import type { DustProgramme } from "../../../types"
+import { useAuthors } from "../../lib/authors"
 import { DustError } from "../../lib/dust"
 import { generalMessages, type FieldError } from "../../lib/field-errors"
 import { moment } from "../../lib/format"
@@ -17,6 +18,7 @@ import { RewardRules, SpendingRules } from "./spending"
 export function ProgrammeForm(): ReactNode {
   const { base, document, draft, errors, load, save } = useEditor()
   const t = useTexts()
+  const authorOf = useAuthors([base.author])
   const form = useRef<HTMLFormElement>(null)
   const conflict = save.error instanceof DustError && save.error.status === 412
   useEffect(() => {
@@ -41,7 +43,7 @@ export function ProgrammeForm(): ReactNode {
         {save.error && !conflict && <NotSaved error={save.error} errors={errors} />}
         <div className="flex items-center justify-between gap-x-4">
           <Text size="small" className="text-ui-fg-subtle">
-            {origin(base, t)} {t("rules.keepsOld")}
+            {origin(base, authorOf(base.author), t)} {t("rules.keepsOld")}
           </Text>
           <SaveButtons />
         </div>
@@ -77,6 +79,6 @@ function NotSaved({ error, errors }: { error: Error; errors: FieldError[] }): Re
   return sentences.length > 0 && <Alert variant="error">{sentences.join(" ")}</Alert>
 }
 
-function origin({ version, author, created_at: since }: DustProgramme, t: Translate): string {
+function origin({ version, created_at: since }: DustProgramme, author: string, t: Translate): string {
   return since ? t("rules.origin", { version, author, date: moment(since) }) : t("rules.defaults")
 }

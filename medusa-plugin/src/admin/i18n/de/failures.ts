@@ -1,0 +1,13 @@
+import type { failures as english } from "../en/failures"
+
+export const failures: typeof english = {
+  medusa_unavailable: "Medusa hat nicht geantwortet oder den Schlüssel von Dust abgelehnt. Bitten Sie Ihren Administrator, `dust doctor` auszuführen, und versuchen Sie es dann erneut.",
+  medusa_not_configured: "Dust weiß nicht, wo Medusa ist. Bitten Sie Ihren Administrator, `dust doctor` auszuführen, und versuchen Sie es dann erneut.",
+  medusa_refused: "Medusa hat eine Anfrage von Dust abgelehnt. Fragen Sie Ihren Administrator und versuchen Sie es dann erneut.",
+  unknown_in_medusa: "Medusa hat diese Bestellung oder diesen Kunden nicht. Wurde sie oder er gelöscht, ist nichts zu tun.",
+  order_is_changing: "Die Bestellung hat sich immer wieder geändert, während Dust sie las. Versuchen Sie es erneut.",
+  unreadable_order: "Dust kann diese Bestellung nicht lesen. Fragen Sie Ihren Administrator, ob Medusa aktualisiert wurde.",
+  malformed_event: "Das Ereignis hat nicht die Form, die Medusa sendet. Fragen Sie Ihren Administrator.",
+  task_ended: "Ein Worker von Dust endete, während er dieses Ereignis bearbeitete. Versuchen Sie es erneut.",
+  internal_error: "Dust hat hier einen Fehler. Bitte melden Sie ihn mit den Details des Ereignisses.",
+}

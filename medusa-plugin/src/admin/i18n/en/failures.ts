@@ -1,0 +1,12 @@
+/** What the error codes of failed events mean, and what to do. */
+export const failures = {
+  medusa_unavailable: "Medusa did not answer, or refused Dust's key. Ask your administrator to run `dust doctor`, then retry.",
+  medusa_not_configured: "Dust does not know where Medusa is. Ask your administrator to run `dust doctor`, then retry.",
+  medusa_refused: "Medusa refused what Dust asked for. Ask your administrator, then retry.",
+  unknown_in_medusa: "Medusa does not have this order or customer. If it was deleted, there is nothing to do.",
+  order_is_changing: "The order changed again and again while Dust read it. Retry.",
+  unreadable_order: "Dust cannot read this order. Ask your administrator whether Medusa was updated.",
+  malformed_event: "The event is not in the form that Medusa sends. Ask your administrator.",
+  task_ended: "A worker of Dust ended while it handled this event. Retry.",
+  internal_error: "Dust has a fault here. Please report it, with the details of the event.",
+}
