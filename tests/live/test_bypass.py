@@ -10,7 +10,8 @@ from bridge.development.demo.people import Storefront
 from bridge.development.demo.seed import SeededProduct, ShopKeys
 from bridge.development.stack.processes import until
 from tests.support.aftersales import AfterSales
-from tests.support.live_worlds import PATIENCE_SECONDS, World, keep_checked
+from tests.support.dashboard import keep_checked
+from tests.support.live_worlds import PATIENCE_SECONDS, World
 
 pytestmark = pytest.mark.live
 

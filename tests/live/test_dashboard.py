@@ -15,8 +15,9 @@ from bridge.development.demo.people import Merchant
 from bridge.development.demo.seed import SeededProduct
 from bridge.development.stack.processes import until
 from bridge.ids import new_id
+from tests.support.dashboard import keep_checked
 from tests.support.deliveries import deliver
-from tests.support.live_worlds import SCREENSHOTS, WEBHOOK_SECRET, World, keep_checked
+from tests.support.live_worlds import SCREENSHOTS, WEBHOOK_SECRET, World
 from tests.support.orders import event
 
 pytestmark = pytest.mark.live

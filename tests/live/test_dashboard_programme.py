@@ -7,12 +7,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 
 from bridge.clock import now
 from bridge.development.demo.people import Merchant
 from tests.support.axe import axe_script, serious_findings
-from tests.support.live_worlds import World, keep, keep_checked
+from tests.support.dashboard import fill_moment, keep, keep_checked
+from tests.support.live_worlds import World
 
 pytestmark = pytest.mark.live
 
@@ -152,14 +153,6 @@ def keep_whole(page: Page, name: str) -> None:
     """A screenshot of the whole form, which the dashboard scrolls inside the page."""
     page.set_viewport_size({"width": 1440, "height": 5000})
     keep(page, name)
-
-
-def fill_moment(card: Locator, label: str, moment: datetime) -> None:
-    """Type a moment into a date picker, part by part."""
-    field = card.get_by_role("group", name=label, exact=True)
-    parts = {"month": "%m", "day": "%d", "year": "%Y", "hour": "%I", "minute": "%M", "AM": "%p"}
-    for part, text in parts.items():
-        field.get_by_role("spinbutton", name=re.compile(rf"^{part}\b")).press_sequentially(f"{moment:{text}}")
 
 
 # Too long for a text, and no number.

@@ -16,7 +16,6 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Page
 from pydantic import SecretStr
 from rich.console import Console
 
@@ -27,7 +26,6 @@ from bridge.development.stack.processes import until
 from bridge.development.stack.redis import embedded_redis
 from bridge.development.stack.up import StackUrls, running_stack
 from bridge.settings import Settings
-from tests.support.axe import axe_script, serious_findings
 from tests.support.brokers import broker_for_a_stack
 from tests.support.built_shop import CACHE, built_shop
 from tests.support.ports import reserved_port
@@ -178,6 +176,20 @@ class Bridge:
         try:
             yield
         finally:
+            self.open()
+
+    @contextmanager
+    def with_settings(self, **settings: Any) -> Iterator[None]:
+        """For the length of the block, its processes run with these settings too."""
+        before = self._settings
+        self.close()
+        self._settings = before.model_copy(update=settings)
+        try:
+            self.open()
+            yield
+        finally:
+            self.close()
+            self._settings = before
             self.open()
 
     def ask(self, method: str, path: str, body: Json | None = None, **headers: str) -> Json:
@@ -341,38 +353,3 @@ def region_takes(merchant: Merchant, keys: ShopKeys, provider: str) -> Iterator[
 
 # For tests that are to pass in both shops: `pytestmark = [pytest.mark.live, in_both_shops]`.
 in_both_shops = pytest.mark.parametrize("world", ["net", "gross"], indirect=True, scope="module")
-
-
-# Medusa UI 4.2 gives no name to these: the button that closes a drawer, the menus and the search icon of a DataTable.
-_NAMELESS_IN_MEDUSA = [
-    "[role=dialog] kbd + button",
-    "button[aria-haspopup=menu]:not([aria-label])",
-    "div[role=img].pointer-events-none",
-]
-
-
-def keep(page: Page, name: str) -> None:
-    """A screenshot to look at, once nothing moves any more."""
-    page.wait_for_load_state("networkidle")
-    page.screenshot(path=SCREENSHOTS / f"dashboard-{name}.png", full_page=True, animations="disabled")
-
-
-def keep_checked(page: Page, name: str) -> None:
-    """As `keep`. Fails the test with what axe finds serious or critical."""
-    keep(page, name)
-    context = {"include": [_own_part(page)], "exclude": _NAMELESS_IN_MEDUSA}
-    found = serious_findings(page, axe_script(), within=context)
-    assert found == [], f"{name}: {found}"
-
-
-def _own_part(page: Page) -> str:
-    """The plugin's part of the dashboard: an open drawer, question or menu, else a page below /dust, else a widget."""
-    dialogs = "[role=dialog], [role=alertdialog], [role=menu]"
-    if page.locator(dialogs).count():
-        return dialogs
-    if "/app/dust" in page.url:
-        return "main"
-    heading = page.get_by_role("heading", name="Dust", exact=True)
-    widget = page.locator("div.shadow-elevation-card-rest").filter(has=heading)
-    widget.first.evaluate("part => part.setAttribute('data-checked', '')")
-    return "[data-checked]"
