@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { valueAt, withValueAt } from "../src/admin/lib/document"
+import { idFrom, valueAt, withValueAt } from "../src/admin/lib/document"
 import { DustError, errorAt, generalError, wholeNumber } from "../src/admin/lib/dust"
 import { worded } from "../src/admin/lib/wording"
 
@@ -22,6 +22,15 @@ describe("a document", () => {
     expect(withValueAt({ rates: { eur: "1" } }, "rates.usd", "2")).toEqual({ rates: { eur: "1", usd: "2" } })
     expect(withValueAt({ rates: { eur: "1" } }, "rates.eur", undefined)).toEqual({ rates: {} })
     expect(valueAt(withValueAt(PROGRAMME, "earn.multipliers.0", undefined), "earn.multipliers")).toEqual([{ name: "b" }])
+  })
+})
+
+describe("an id", () => {
+  it("reads like the name", () => {
+    expect(idFrom("Free shipping")).toBe("free-shipping")
+    expect(idFrom(" 10 % für Größe L! ")).toBe("10-fur-grosse-l")
+    expect(idFrom(`${"a".repeat(62)} b`)).toBe("a".repeat(62))
+    expect(idFrom("送料無料")).toBe("")
   })
 })
 

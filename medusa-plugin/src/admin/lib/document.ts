@@ -17,3 +17,9 @@ export function withValueAt(document: Json, field: string, value: Json | undefin
   const { [step]: _, ...others } = document as Record<string, Json>
   return inner === undefined ? others : { ...(document as Record<string, Json>), [step]: inner }
 }
+
+/** An id that reads like the name: `Free shipping` as `free-shipping`. Empty if the name has no Latin letters or digits. */
+export function idFrom(name: string): string {
+  const plain = name.normalize("NFKD").replace(/\p{Diacritic}/gu, "").replace(/ß/g, "ss").toLowerCase()
+  return plain.replace(/[^a-z0-9]+/g, "-").slice(0, 63).replace(/^-|-$/g, "")
+}

@@ -67,9 +67,9 @@ export function DecimalAt({ at }: At): ReactNode {
   return <TextField {...frame} error={error} inputMode="decimal" value={value ?? ""} onChange={set} />
 }
 
-export function TextAt({ at }: At): ReactNode {
+export function TextAt({ at, onLeave }: At & { onLeave?: (value: string) => void }): ReactNode {
   const { value, set, error, frame } = useField<string>(at)
-  return <TextField {...frame} error={error} value={value} onChange={set} />
+  return <TextField {...frame} error={error} value={value} onChange={set} onBlur={() => onLeave?.(value)} />
 }
 
 /** Texts, one in a line. */

@@ -1,5 +1,6 @@
 import type { ReactNode } from "react"
 import type { DustRewardRule } from "../../../types"
+import { idFrom } from "../../lib/document"
 import { useTexts } from "../../lib/texts"
 import { ByCurrencyAt, CurrenciesAt } from "./by-currency"
 import { DiscountExample } from "./examples"
@@ -58,7 +59,7 @@ function RewardFields({ at }: { at: string }): ReactNode {
   const { value: reward, set } = useField<Reward>(at)
   return (
     <>
-      <TextAt at={`${at}.name`} />
+      <TextAt at={`${at}.name`} onLeave={(name) => !reward.id && set({ ...reward, id: idFrom(name) })} />
       <TextAt at={`${at}.id`} />
       <ChoiceAt
         at={`${at}.kind`}

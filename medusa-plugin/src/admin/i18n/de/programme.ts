@@ -126,7 +126,7 @@ export const programme = {
           add: "Prämie hinzufügen",
           one: "Prämie",
           name: { label: "Name", hint: "Kunden sehen ihn." },
-          id: { label: "Id", hint: "Ihre eigene, etwa zehn-prozent. Ändern Sie sie später nicht." },
+          id: { label: "Id", hint: "Daran erkennen Systeme die Prämie. Sie wird aus dem Namen gebildet. Ändern Sie sie später nicht." },
           kind: {
             label: "Art",
             choices: { percentage: "Prozent Rabatt", free_shipping: "Kostenloser Versand", free_product: "Kostenloses Produkt" },

@@ -126,7 +126,7 @@ export const programme = {
           add: "Add a reward",
           one: "Reward",
           name: { label: "Name", hint: "Customers see it." },
-          id: { label: "Id", hint: "Your own, such as ten-percent. Do not change it later." },
+          id: { label: "Id", hint: "What systems know it by. It is filled in from the name. Do not change it later." },
           kind: {
             label: "Kind",
             choices: { percentage: "Percentage off", free_shipping: "Free shipping", free_product: "Free product" },
