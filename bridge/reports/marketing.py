@@ -76,27 +76,25 @@ def _over_orders(query: str) -> TextClause:
     return text(_ORDERS + query)
 
 
-_MEMBERS = _over_orders(
-    """, members AS (
+# One row for each month and currency. Members are in each row of their month; an order always has a currency.
+_OF_ORDERS = _over_orders(
+    """, activity AS (
         SELECT month, member, count(order_id) AS orders, bool_or(order_id IS NULL) AS redeems,
                count(*) FILTER (WHERE referred) AS referral_orders
         FROM (SELECT month, member, order_id, referred FROM orders
-              UNION ALL SELECT month, member, NULL, false FROM used) activity
+              UNION ALL SELECT month, member, NULL, false FROM used) each
         GROUP BY GROUPING SETS ((month, member), (member))
-    )
-    SELECT month, count(*) AS active_members, count(*) FILTER (WHERE redeems) AS redeeming_members,
-           coalesce(sum(orders), 0)::bigint AS orders,
-           count(*) FILTER (WHERE redeems AND orders >= 1) AS redeeming_buyers,
-           count(*) FILTER (WHERE redeems AND orders >= 2) AS redeeming_repeaters,
-           count(*) FILTER (WHERE NOT redeems AND orders >= 1) AS other_buyers,
-           count(*) FILTER (WHERE NOT redeems AND orders >= 2) AS other_repeaters,
-           count(*) FILTER (WHERE referral_orders > 0) AS referred_customers,
-           coalesce(sum(referral_orders), 0)::bigint AS referral_orders
-    FROM members GROUP BY month
-    """
-)
-_MONEY = _over_orders(
-    """, grouped AS (
+    ), members AS (
+        SELECT month, count(*) AS active_members, count(*) FILTER (WHERE redeems) AS redeeming_members,
+               coalesce(sum(orders), 0)::bigint AS orders,
+               count(*) FILTER (WHERE redeems AND orders >= 1) AS redeeming_buyers,
+               count(*) FILTER (WHERE redeems AND orders >= 2) AS redeeming_repeaters,
+               count(*) FILTER (WHERE NOT redeems AND orders >= 1) AS other_buyers,
+               count(*) FILTER (WHERE NOT redeems AND orders >= 2) AS other_repeaters,
+               count(*) FILTER (WHERE referral_orders > 0) AS referred_customers,
+               coalesce(sum(referral_orders), 0)::bigint AS referral_orders
+        FROM activity GROUP BY month
+    ), grouped AS (
         SELECT month, currency_code, redeems, redeems_this_month, count(*) FILTER (WHERE money > 0) AS baskets,
                sum(money) AS money, sum(discount) AS discount, count(*) FILTER (WHERE referred) AS referral_orders,
                sum(money) FILTER (WHERE referred) AS referral_money
@@ -106,15 +104,20 @@ _MONEY = _over_orders(
                referral_money FROM grouped
         UNION ALL SELECT NULL, redeems, currency_code, baskets, money, discount, referral_orders, referral_money
         FROM grouped
+    ), money AS (
+        SELECT month, currency_code,
+               coalesce(sum(baskets) FILTER (WHERE redeems), 0)::bigint AS redeemers_orders,
+               coalesce(sum(money) FILTER (WHERE redeems), 0) AS redeemers_revenue,
+               coalesce(sum(baskets) FILTER (WHERE NOT redeems), 0)::bigint AS others_orders,
+               coalesce(sum(money) FILTER (WHERE NOT redeems), 0) AS others_revenue,
+               sum(referral_orders)::bigint AS money_referral_orders,
+               coalesce(sum(referral_money), 0) AS referral_revenue, coalesce(sum(discount), 0) AS cost
+        FROM of_periods GROUP BY month, currency_code
     )
-    SELECT month, currency_code,
-           coalesce(sum(baskets) FILTER (WHERE redeems), 0)::bigint AS redeemers_orders,
-           coalesce(sum(money) FILTER (WHERE redeems), 0) AS redeemers_revenue,
-           coalesce(sum(baskets) FILTER (WHERE NOT redeems), 0)::bigint AS others_orders,
-           coalesce(sum(money) FILTER (WHERE NOT redeems), 0) AS others_revenue,
-           sum(referral_orders)::bigint AS referral_orders, coalesce(sum(referral_money), 0) AS referral_revenue,
-           coalesce(sum(discount), 0) AS cost
-    FROM of_periods GROUP BY month, currency_code ORDER BY month, currency_code
+    SELECT members.*, currency_code, redeemers_orders, redeemers_revenue, others_orders, others_revenue,
+           money_referral_orders, referral_revenue, cost
+    FROM members JOIN money ON money.month IS NOT DISTINCT FROM members.month
+    ORDER BY members.month, currency_code
     """
 )
 # When it happened in Medusa, not when it was booked: past orders of a backfill count in their own months.
@@ -255,7 +258,7 @@ def _figures(connection: Connection, period: Mapping[str, Any]) -> dict[date | N
     """Return the figures by month, and under None those of the whole period. Months without any are left out."""
     figures: dict[date | None, dict[str, Any]] = defaultdict(dict)
     money: dict[date | None, list[Money]] = defaultdict(list)
-    for row in connection.execute(_MEMBERS, period):
+    for row in connection.execute(_OF_ORDERS, period):
         figures[row.month] |= {
             "active_members": row.active_members,
             "redeeming_members": row.redeeming_members,
@@ -265,18 +268,17 @@ def _figures(connection: Connection, period: Mapping[str, Any]) -> dict[date | N
             "referred_customers": row.referred_customers,
             "referral_orders": row.referral_orders,
         }
-    for row in connection.execute(_POINTS, period):
-        figures[row.month] |= {"points_issued": row.issued, "points_spent": row.spent}
-    for row in connection.execute(_MONEY, period):
         found = Money(
             currency_code=row.currency_code,
             redeemers=Baskets(orders=row.redeemers_orders, revenue=row.redeemers_revenue),
             others=Baskets(orders=row.others_orders, revenue=row.others_revenue),
-            referral_orders=row.referral_orders,
+            referral_orders=row.money_referral_orders,
             referral_revenue=row.referral_revenue,
             cost=row.cost,
         )
         money[row.month].append(found)
+    for row in connection.execute(_POINTS, period):
+        figures[row.month] |= {"points_issued": row.issued, "points_spent": row.spent}
     return {month: Figures(**found, money=tuple(money[month])) for month, found in figures.items()}
 
 
