@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.ids import CustomerId
-from bridge.ledger.merges import merge_customers
+from bridge.ledger.merges import merge_customers, unmerge_customer
 from bridge.reports.marketing import Buyers, Figures, Money, marketing
 from bridge.settlement.claims import claim_orders, claimable_orders
 from bridge.settlement.tables import Proof
@@ -215,6 +215,23 @@ def test_merged_accounts_are_one_member() -> None:
     assert (found.points_issued, euros(found).revenue) == (30, 30)
 
 
+def test_who_redeemed_before_a_merge_is_a_redeemer_and_two_members_once_it_is_undone(medusa: FakeMedusa) -> None:
+    buy(1, "cus_old", 20)
+    buy_with_points(2, "cus_old", 10, 10)
+    buy(3, "cus_new", 20)
+    apart = figures()
+    assert (apart.redeemers, apart.others) == (Buyers(buyers=1, repeaters=1), Buyers(buyers=1, repeaters=0))
+    with transaction() as connection:
+        merge_customers(connection, CustomerId("cus_old"), CustomerId("cus_new"), actor="test", now=now())
+    found = figures()
+    assert (found.active_members, found.redeeming_members) == (1, 1)
+    assert (found.redeemers, found.others) == (Buyers(buyers=1, repeaters=1), Buyers())
+    with transaction() as connection:
+        unmerge_customer(connection, CustomerId("cus_old"), actor="test", now=now())
+    found = figures()
+    assert (found.active_members, found.redeemers, found.others) == (2, apart.redeemers, apart.others)
+
+
 def test_an_erased_customer_still_counts(api: TestClient) -> None:
     buy(1, "cus_1", 10)
     before = figures()
@@ -251,6 +268,7 @@ def test_months_are_those_of_the_programmes_time_zone() -> None:
         settle(order(f"order_{number}", customer_id="cus_1", placed=placed, lines=[line(price=10)]))
     with transaction() as connection:
         found = marketing(connection, first=date(2027, 3, 15), last=TODAY, now=now())
+        only_april = marketing(connection, first=date(2027, 4, 1), last=date(2027, 4, 30), now=now())
         only_may = marketing(connection, first=date(2027, 5, 1), last=TODAY, now=now())
     assert [(month, each.orders, each.points_issued) for month, each in found.months.items()] == [
         (date(2027, 3, 1), 0, 0),
@@ -259,6 +277,7 @@ def test_months_are_those_of_the_programmes_time_zone() -> None:
     ]
     assert found.total.others == Buyers(buyers=1, repeaters=1)
     assert found.months[date(2027, 4, 1)].others == Buyers(buyers=1, repeaters=0)
+    assert only_april.total == found.months[date(2027, 4, 1)]
     assert only_may.total == found.months[date(2027, 5, 1)]
 
 
