@@ -71,7 +71,7 @@ def listed(fields: Iterable[str], separator: str = ", ") -> str:
 
 def wrong_fields(error: ValidationError) -> str:
     """The paths of all fields that pydantic rejected, with dots between the steps."""
-    return listed(sorted({".".join(map(str, found["loc"])) for found in error.errors()}))
+    return listed(sorted({".".join(map(str, detail["loc"])) for detail in error.errors()}))
 
 
 class FieldErrors(InvalidInput):
@@ -81,7 +81,7 @@ class FieldErrors(InvalidInput):
 
     def __init__(self, errors: list[dict[str, str]]) -> None:
         first = errors[:MAX_FIELDS]
-        super().__init__(listed((_named(each) for each in errors), "; "), errors=first)
+        super().__init__(listed((_named(error) for error in errors), "; "), errors=first)
 
 
 def _named(error: dict[str, str]) -> str:

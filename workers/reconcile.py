@@ -21,10 +21,10 @@ def orders() -> int:
     if not get_settings().medusa_url:
         return 0
     try:
-        found = reconcile(get_medusa())
+        result = reconcile(get_medusa())
     except Unavailable as error:
         log.warning("reconcile_waits", reason=error.message)
         return 0
-    if found.drifted or found.customers or found.retried:
+    if result.drifted or result.customers or result.retried:
         publish(INBOX_DRAIN)
-    return len(found.drifted)
+    return len(result.drifted)

@@ -108,11 +108,11 @@ def audit() -> int:
             breaches += audit_medusa(get_medusa())
         except Unavailable as error:
             log.warning("medusa_not_audited", reason=error.message)
-    found = dict.fromkeys(CHECK_NAMES, 0) | Counter(breach.check for breach in breaches)
+    counts = dict.fromkeys(CHECK_NAMES, 0) | Counter(breach.check for breach in breaches)
     with transaction() as connection:
         before = read_runs(connection).get(AUDIT)
         broken_since = (before.result.get("broken_since") if before else None) or now().isoformat()
-        result = {"breaches": found, "broken_since": broken_since if breaches else None}
+        result = {"breaches": counts, "broken_since": broken_since if breaches else None}
         record_run(connection, AUDIT, result, now=now())
     for breach in breaches:
         log.error("audit_breach", check=breach.check, subject=breach.subject, detail=breach.detail)

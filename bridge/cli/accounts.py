@@ -49,8 +49,8 @@ def balance(customer: Customer, as_json: AsJson = False) -> None:
         print_json(view.model_dump(mode="json"))
         return
     console.print(f"{view.balance} points: {view.available} available, {view.held} held, {view.pending} pending")
-    for each in view.expiring:
-        console.print(f"  {each.amount} expire {each.expires_at:%Y-%m-%d}")
+    for points in view.expiring:
+        console.print(f"  {points.amount} expire {points.expires_at:%Y-%m-%d}")
     if view.tier:
         console.print(f"  tier {view.tier.name or 'none yet'}, factor {view.tier.factor}", highlight=False)
 
@@ -72,13 +72,13 @@ def history(
 def explain(customer: Customer, as_json: AsJson = False) -> None:
     """Explain a balance in sentences. Example: dust explain cus_01J9ZK3V5C"""
     with transaction() as connection:
-        found = explain_balance(connection, CustomerId(customer))
+        explanation = explain_balance(connection, CustomerId(customer))
     if as_json:
-        print_json({"summary": found.summary, "steps": [asdict(step) for step in found.steps]})
+        print_json({"summary": explanation.summary, "steps": [asdict(step) for step in explanation.steps]})
         return
-    for step in found.steps:
+    for step in explanation.steps:
         console.print(step.sentence, markup=False, highlight=False)
-    for line in found.summary:
+    for line in explanation.summary:
         console.print(line, markup=False, highlight=False)
 
 

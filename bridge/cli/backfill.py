@@ -53,11 +53,11 @@ def backfill(
         raise InvalidInput("--json cannot ask: add --yes or --dry-run.")
     unfinished = None if dry_run else open_run(options, restart=restart)
     if dry_run or (unfinished is None and not yes):
-        found = _preview(options, quiet=as_json)
-        _print_preview(found, as_json=as_json)
+        preview = _preview(options, quiet=as_json)
+        _print_preview(preview, as_json=as_json)
         if dry_run:
             return
-        if not found.orders and not found.customers_for_signup:
+        if not preview.orders and not preview.customers_for_signup:
             return
         typer.confirm("Give it?", abort=True)
     _run(options, send_webhooks=send_webhooks, as_json=as_json)
@@ -69,25 +69,27 @@ def _preview(options: BackfillOptions, *, quiet: bool) -> Preview:
         return preview(get_medusa(), options, now=now(), progress=lambda steps: progress.advance(task, steps))
 
 
-def _print_preview(found: Preview, *, as_json: bool) -> None:
+def _print_preview(preview: Preview, *, as_json: bool) -> None:
     if as_json:
-        print_json({**vars(found), "by_currency": [vars(each) for each in found.by_currency]})
+        print_json({**vars(preview), "by_currency": [vars(currency) for currency in preview.by_currency]})
         return
     console.print(
-        f"{found.seen} orders seen, {found.known} of them settled already; {found.orders} would be settled:"
-        f" {found.dust} points for {found.customers} customers."
+        f"{preview.seen} orders seen, {preview.known} of them settled already; {preview.orders} would be settled:"
+        f" {preview.dust} points for {preview.customers} customers."
     )
-    rows = [vars(each) for each in found.by_currency]
+    rows = [vars(currency) for currency in preview.by_currency]
     print_rows(rows, ("currency_code", "orders", "earning", "dust"), as_json=False, empty="")
-    for note, number in found.notes.items():
+    for note, number in preview.notes.items():
         console.print(f"  {number} earn nothing: {note}", markup=False, highlight=False, soft_wrap=True)
-    if found.expired:
+    if preview.expired:
         console.print(
-            f"  {found.expired} of these points would be expired already, because expiry counts from the order"
+            f"  {preview.expired} of these points would be expired already, because expiry counts from the order"
         )
-    if found.customers_for_signup:
-        console.print(f"  {found.customers_for_signup} customers would get {found.signup} points as a sign-up bonus")
-    for unreadable in found.unreadable:
+    if preview.customers_for_signup:
+        console.print(
+            f"  {preview.customers_for_signup} customers would get {preview.signup} points as a sign-up bonus"
+        )
+    for unreadable in preview.unreadable:
         console.print(f"  ✗ {unreadable} cannot be read")
 
 

@@ -215,19 +215,19 @@ def _write_refused(file: Path, content: bytes, reading: Reading) -> None:
 def import_undo(batch: BatchName, as_json: AsJson = False) -> None:
     """Reverse an import, by the rules' negative_balance. Example: dust import undo file-1a2b3c4d"""
     with transaction() as connection:
-        found = read_batch(connection, batch)
-    if found.state is BatchState.UNDONE:
-        raise InvalidInput(f"The import {found.name} was undone already.")
+        summary = read_batch(connection, batch)
+    if summary.state is BatchState.UNDONE:
+        raise InvalidInput(f"The import {summary.name} was undone already.")
     undone: list[UndoneCustomer] = []
-    with _bar("Reversing", found.customers, quiet=as_json) as step:
+    with _bar("Reversing", summary.customers, quiet=as_json) as step:
         while True:
             with transaction() as connection:
-                some = undo_some(connection, found.id, actor=ACTOR, now=now())
+                some = undo_some(connection, summary.id, actor=ACTOR, now=now())
             if not some:
                 break
             undone += some
             step(len(some))
-    _print_undone(found, undone, as_json=as_json)
+    _print_undone(summary, undone, as_json=as_json)
 
 
 def _print_undone(batch: Batch, undone: list[UndoneCustomer], *, as_json: bool) -> None:
@@ -251,11 +251,11 @@ def import_list(
 ) -> None:
     """List imports, newest first. Example: dust import list"""
     with transaction() as connection:
-        found = list_batches(connection, limit=limit)
+        batches = list_batches(connection, limit=limit)
     if as_json:
-        print_json([vars(batch) for batch in found])
+        print_json([vars(batch) for batch in batches])
         return
-    rows = [{**vars(batch), "rows": sum(batch.rows.values()), "waiting": batch.waiting} for batch in found]
+    rows = [{**vars(batch), "rows": sum(batch.rows.values()), "waiting": batch.waiting} for batch in batches]
     columns = ("name", "preset", "state", "rows", "waiting", "dust", "customers", "created_at")
     print_rows(rows, columns, as_json=False, empty="Nothing was imported.")
 
@@ -263,12 +263,12 @@ def import_list(
 def import_show(batch: BatchName, as_json: AsJson = False) -> None:
     """Show one import, with its refused rows. Example: dust import show file-1a2b3c4d"""
     with transaction() as connection:
-        found = read_batch(connection, batch)
-        refused = [dict(row._mapping) for row in refused_rows(connection, found.id)]
+        summary = read_batch(connection, batch)
+        refused = [dict(row._mapping) for row in refused_rows(connection, summary.id)]
     if as_json:
-        print_json({**vars(found), "refused": refused})
+        print_json({**vars(summary), "refused": refused})
         return
-    for name, value in vars(found).items():
+    for name, value in vars(summary).items():
         console.print(f"{name:12} {value}", markup=False, highlight=False, soft_wrap=True)
     if refused:
         print_rows(refused, ("line", "field", "reason"), as_json=False, empty="")

@@ -36,7 +36,7 @@ def bonus(
     if not reason.strip():
         raise field_error("reason", "is required")
     new_bonus = NewBonus(
-        customer_ids=tuple(CustomerId(each) for each in customers),
+        customer_ids=tuple(CustomerId(customer) for customer in customers),
         amount=amount,
         reason=reason,
         description=description,

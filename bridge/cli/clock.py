@@ -86,10 +86,10 @@ def _span(text: str) -> timedelta:
 
 def _moment(text: str) -> datetime:
     try:
-        found = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text)
     except ValueError as error:
         raise field_error("clock", f"{text!r} is not a time: write 2027-01-01T00:00Z") from error
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _words(span: timedelta) -> str:

@@ -132,9 +132,9 @@ def events(
         return
     only = EventFilter(state=state, type=type_, subject=subject, code=code, since=as_utc(since), until=as_utc(until))
     with transaction() as connection:
-        found = list_events(connection, only, limit=limit)
+        events = list_events(connection, only, limit=limit)
     columns = ("id", "type", "subject", "state", "attempts", "received_at", "reason")
-    rows = [{name: getattr(each, name) for name in columns} for each in found]
+    rows = [{name: getattr(event, name) for name in columns} for event in events]
     print_rows(rows, columns, as_json=as_json, empty="There is none.")
 
 

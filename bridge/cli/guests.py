@@ -41,8 +41,8 @@ def list_waiting(
     """Points of guests in escrow, newest first. Example: dust guests list --state waiting"""
     with transaction() as connection:
         waiting = read_escrow_totals(connection)
-        found = list_escrows(connection, state=state, limit=limit)
-    rows = [{name: getattr(each, name) for name in _COLUMNS} for each in found]
+        escrows = list_escrows(connection, state=state, limit=limit)
+    rows = [{name: getattr(escrow, name) for name in _COLUMNS} for escrow in escrows]
     if as_json:
         print_json({"waiting_orders": waiting.orders, "waiting_dust": waiting.dust, "escrows": rows})
         return
@@ -53,10 +53,10 @@ def list_waiting(
 def show(order: Annotated[str, typer.Argument(help="A Medusa order id, order_…")], as_json: AsJson = False) -> None:
     """Explain the points of a guest's order in sentences. Example: dust guests show order_01J9ZK3V5C"""
     with transaction() as connection:
-        found = read_escrow(connection, OrderId(order))
-        sentences = explain_escrow(connection, found)
+        escrow = read_escrow(connection, OrderId(order))
+        sentences = explain_escrow(connection, escrow)
     if as_json:
-        print_json({**{name: getattr(found, name) for name in _COLUMNS}, "sentences": sentences})
+        print_json({**{name: getattr(escrow, name) for name in _COLUMNS}, "sentences": sentences})
         return
     for sentence in sentences:
         console.print(sentence, markup=False, highlight=False)

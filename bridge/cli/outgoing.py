@@ -7,9 +7,8 @@ import typer
 from bridge.cli.output import AsJson, console, print_json, print_rows
 from bridge.clock import now
 from bridge.db import transaction
-from bridge.outgoing.outbox import OutgoingWebhookType
 from bridge.outgoing.queries import list_webhooks, read_deliveries, read_webhook, retry_failed, retry_webhook
-from bridge.outgoing.tables import OutgoingWebhookState
+from bridge.outgoing.tables import OutgoingWebhookState, OutgoingWebhookType
 from bridge.queue.enqueue import OUTGOING_SEND, publish
 
 
@@ -35,9 +34,9 @@ def webhooks(
         _show(webhook_id, as_json=as_json)
     else:
         with transaction() as connection:
-            found = list_webhooks(connection, state=state, type=type_.value if type_ else None, limit=limit)
+            webhooks = list_webhooks(connection, state=state, type=type_.value if type_ else None, limit=limit)
         columns = ("id", "type", "customer_id", "state", "attempts", "created_at", "reason")
-        rows = [{name: getattr(each, name) for name in columns} for each in found]
+        rows = [{name: getattr(webhook, name) for name in columns} for webhook in webhooks]
         print_rows(rows, columns, as_json=as_json, empty="There is none.")
 
 
@@ -57,7 +56,7 @@ def _retry(webhook_id: str | None, *, as_json: bool) -> None:
 def _show(webhook_id: str, *, as_json: bool) -> None:
     with transaction() as connection:
         fields = vars(read_webhook(connection, webhook_id))
-        deliveries = [vars(each) for each in read_deliveries(connection, webhook_id)]
+        deliveries = [vars(delivery) for delivery in read_deliveries(connection, webhook_id)]
     if as_json:
         print_json({**fields, "deliveries": deliveries})
         return

@@ -45,8 +45,8 @@ def show(
 ) -> None:
     """Print the rules as JSON, in the format of `set`. Example: dust programme show > rules.json"""
     with transaction() as connection:
-        found = current_version(connection) if version is None else version_numbered(connection, version)
-    print_json(_view(found))
+        chosen = current_version(connection) if version is None else version_numbered(connection, version)
+    print_json(_view(chosen))
 
 
 def _view(version: Version) -> dict[str, Any]:
@@ -57,10 +57,12 @@ def _view(version: Version) -> dict[str, Any]:
 def versions(limit: Annotated[int, typer.Option(min=1, max=1000)] = 20, as_json: AsJson = False) -> None:
     """List the versions of the rules, newest first. Example: dust programme versions"""
     with transaction() as connection:
-        found = list_versions(connection, limit=limit)
-    rows = [{"version": each.number, "author": each.author, "created_at": each.created_at} for each in found]
+        versions = list_versions(connection, limit=limit)
+    rows = [
+        {"version": version.number, "author": version.author, "created_at": version.created_at} for version in versions
+    ]
     if as_json:
-        print_json([_view(each) for each in found])
+        print_json([_view(version) for version in versions])
         return
     print_rows(rows, ("version", "author", "created_at"), as_json=False, empty="The rules were never changed.")
 
@@ -149,7 +151,7 @@ def simulate(
     start, end = _utc(since), _utc(until) if until else moment
     with Progress(*_COUNTING, TimeElapsedColumn(), console=console, disable=as_json, transient=True) as progress:
         task = progress.add_task("Replaying", total=None)
-        found = compare(
+        comparison = compare(
             get_medusa().orders_placed_since(start),
             present.programme,
             wanted,
@@ -163,11 +165,11 @@ def simulate(
         # Imported here because it takes a third of a second.
         from bridge.reports.plot import plot_simulation
 
-        plot_simulation(found.by_month, plot)
+        plot_simulation(comparison.by_month, plot)
     if as_json:
-        print_json(as_document(found, present, wanted))
+        print_json(as_document(comparison, present, wanted))
         return
-    _print_comparison(found, present.number)
+    _print_comparison(comparison, present.number)
     if begins_at_nothing(present.programme, wanted):
         console.print(
             f"Orders before {start:%Y-%m-%d} do not count for limits and tiers. Use a --since as"
@@ -177,35 +179,41 @@ def simulate(
         console.print(f"The chart is in {plot}")
 
 
-def _print_comparison(found: Comparison, version: int) -> None:
-    total = found.total
+def _print_comparison(comparison: Comparison, version: int) -> None:
+    total = comparison.total
     console.print(
-        f"{total.orders} orders placed from {found.since:%Y-%m-%d} to {found.until:%Y-%m-%d}: {total.now} points by the"
-        f" current rules (version {version}), {total.then} by the changed ones: {total.difference:+d}."
+        f"{total.orders} orders placed from {comparison.since:%Y-%m-%d} to {comparison.until:%Y-%m-%d}:"
+        f" {total.now} points by the current rules (version {version}), {total.then} by the changed ones:"
+        f" {total.difference:+d}."
     )
     console.print(
-        f"{found.changed} orders of {found.customers} customers would earn a different number. Nothing was written."
+        f"{comparison.changed} orders of {comparison.customers} customers would earn a different number."
+        " Nothing was written."
     )
-    for unreadable in found.unreadable:
+    for unreadable in comparison.unreadable:
         console.print(f"✗ {unreadable} cannot be read")
     if not total.orders:
         return
-    for name, slices in (("month", found.by_month), ("currency", found.by_currency), ("rule", found.by_rule)):
-        rows = [{**vars(each), name: each.name, "difference": f"{each.difference:+d}"} for each in slices]
+    for name, slices in (
+        ("month", comparison.by_month),
+        ("currency", comparison.by_currency),
+        ("rule", comparison.by_rule),
+    ):
+        rows = [{**vars(part), name: part.name, "difference": f"{part.difference:+d}"} for part in slices]
         print_rows(rows, (name, "orders", "now", "then", "difference"), as_json=False, empty="")
-    _draw(found.by_month)
-    if found.most_affected:
+    _draw(comparison.by_month)
+    if comparison.most_affected:
         console.print("Most affected:")
-        rows = [{**vars(each), "difference": f"{each.difference:+d}"} for each in found.most_affected]
+        rows = [{**vars(customer), "difference": f"{customer.difference:+d}"} for customer in comparison.most_affected]
         print_rows(rows, ("order_id", "customer_id", "now", "then", "difference"), as_json=False, empty="")
 
 
 def _draw(months: list[Slice]) -> None:
-    most = max((max(each.now, each.then) for each in months), default=0)
-    for each in months if most else ():
-        for word, dust in (("now ", each.now), ("then", each.then)):
+    most = max((max(month.now, month.then) for month in months), default=0)
+    for month in months if most else ():
+        for word, dust in (("now ", month.now), ("then", month.then)):
             bar = "█" * round(dust / most * _BAR_WIDTH)
-            label = each.name if word == "now " else " " * len(each.name)
+            label = month.name if word == "now " else " " * len(month.name)
             console.print(f"{label} {word} {bar} {dust}", markup=False, highlight=False, soft_wrap=True)
 
 

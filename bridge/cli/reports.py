@@ -50,27 +50,28 @@ def liability(
     """What the programme owes, now or at a past time. Example: dust report liability --at 2026-11-01"""
     moment = at.replace(tzinfo=UTC) if at and at.tzinfo is None else at or now()
     with reading() as connection:
-        found = read_liability(connection, moment)
+        liability = read_liability(connection, moment)
     if as_json:
-        shown = {code: format_amount(amount, code) for code, amount in found.value.items()}
-        print_json({**vars(found), "value": shown, "adds_up": found.adds_up})
+        shown = {code: format_amount(amount, code) for code, amount in liability.value.items()}
+        print_json({**vars(liability), "value": shown, "adds_up": liability.adds_up})
         return
     if csv:
-        _write_csv(sheets.liability_sheet(found), csv)
+        _write_csv(sheets.liability_sheet(liability), csv)
         return
     console.print(
-        f"At {found.at:%Y-%m-%d %H:%M} UTC, {found.customers} customers, rules version {found.programme_version}:"
+        f"At {liability.at:%Y-%m-%d %H:%M} UTC, {liability.customers} customers,"
+        f" rules version {liability.programme_version}:"
     )
-    console.print(f"  outstanding {found.outstanding}, of which held {found.held}; pending {found.pending}")
-    if found.escrow:
-        console.print(f"  guests      {found.escrow} wait to be claimed")
-    if found.owed_by_customers:
-        console.print(f"  below zero  {found.owed_by_customers}")
-    for code, value in found.value.items():
+    console.print(f"  outstanding {liability.outstanding}, of which held {liability.held}; pending {liability.pending}")
+    if liability.escrow:
+        console.print(f"  guests      {liability.escrow} wait to be claimed")
+    if liability.owed_by_customers:
+        console.print(f"  below zero  {liability.owed_by_customers}")
+    for code, value in liability.value.items():
         console.print(f"  worth       {format_money(value, code)}")
-    rows = [{"kind": kind, "dust": dust} for kind, dust in sorted(found.movements.items())]
+    rows = [{"kind": kind, "dust": dust} for kind, dust in sorted(liability.movements.items())]
     print_rows(rows, ("kind", "dust"), as_json=False, empty="No transactions yet.")
-    console.print("✓ the movements add up" if found.adds_up else "✗ the movements do not add up: run dust audit")
+    console.print("✓ the movements add up" if liability.adds_up else "✗ the movements do not add up: run dust audit")
 
 
 def movements(
@@ -86,28 +87,28 @@ def movements(
     start = since.date() if since else end - timedelta(days=30)
     _check_range(start, end, by)
     with reading() as connection:
-        found = read_movements(connection, start=start, until=end, period=by)
+        periods = read_movements(connection, start=start, until=end, period=by)
     if plot:
         # Imported here because it takes a third of a second.
         from bridge.reports.plot import plot_movements
 
-        plot_movements(found, plot)
-        console.print(f"{len(found)} periods are in {plot}")
+        plot_movements(periods, plot)
+        console.print(f"{len(periods)} periods are in {plot}")
         return
-    _print(sheets.movements_sheet(found), csv=csv, as_json=as_json, empty="No such day.")
+    _print(sheets.movements_sheet(periods), csv=csv, as_json=as_json, empty="No such day.")
 
 
 def expiring(csv: AsCsv = None, plot: AsPlot = None, as_json: AsJson = False) -> None:
     """Points that expire, by month, unless they are spent. Example: dust report expiring"""
     with reading() as connection:
-        found = expiring_by_month(connection)
+        months = expiring_by_month(connection)
     if plot:
         from bridge.reports.plot import plot_expiring
 
-        plot_expiring(found, plot)
-        console.print(f"{len(found)} months are in {plot}")
+        plot_expiring(months, plot)
+        console.print(f"{len(months)} months are in {plot}")
         return
-    _print(sheets.expiring_sheet(found), csv=csv, as_json=as_json, empty="There are no points.")
+    _print(sheets.expiring_sheet(months), csv=csv, as_json=as_json, empty="There are no points.")
 
 
 def forecasts(
@@ -118,14 +119,14 @@ def forecasts(
     """How many orders earned what the last quote of their cart said. Example: dust report forecasts"""
     start = since.replace(tzinfo=UTC) if since and since.tzinfo is None else since or now() - FORECASTS_KEPT
     with reading() as connection:
-        found = read_kept_forecasts(connection, since=start)
-    rows = sheets.forecasts_sheet(found)
+        forecasts = read_kept_forecasts(connection, since=start)
+    rows = sheets.forecasts_sheet(forecasts)
     if csv:
         _write_csv(rows, csv)
         return
     print_rows(rows, ("outcome", "orders"), as_json=as_json, empty="No quoted cart has become an order yet.")
-    if found.unexplained and not as_json:
-        console.print(f"Please report these orders, nothing explains them: {', '.join(found.unexplained)}")
+    if forecasts.unexplained and not as_json:
+        console.print(f"Please report these orders, nothing explains them: {', '.join(forecasts.unexplained)}")
 
 
 def marketing(
@@ -136,10 +137,10 @@ def marketing(
 ) -> None:
     """Members, repeat orders, referrals and cost, by month. Example: dust report marketing --from 2026-01-01"""
     with reading() as connection:
-        found = read_marketing(
+        report = read_marketing(
             connection, first=since.date() if since else None, last=until.date() if until else None, now=now()
         )
-    sheet = sheets.marketing_sheet(found)
+    sheet = sheets.marketing_sheet(report)
     if csv or as_json:
         _print(sheet, csv=csv, as_json=as_json, empty="")
         return
@@ -157,8 +158,8 @@ def _figure_names(sheet: sheets.Sheet) -> list[str]:
 def breakage(csv: AsCsv = None, as_json: AsJson = False) -> None:
     """What happened to the points earned in each month. Example: dust report breakage --csv breakage.csv"""
     with reading() as connection:
-        found = read_breakage(connection)
-    _print(sheets.breakage_sheet(found), csv=csv, as_json=as_json, empty="No points were earned yet.")
+        cohorts = read_breakage(connection)
+    _print(sheets.breakage_sheet(cohorts), csv=csv, as_json=as_json, empty="No points were earned yet.")
 
 
 def closes(
@@ -170,12 +171,12 @@ def closes(
     with transaction() as connection:
         close_days(connection, now=now())
     with reading() as connection:
-        found = list_closes(connection, limit=_MAX_CLOSES)
+        closes = list_closes(connection, limit=_MAX_CLOSES)
         wrong: dict[date, list[str]] = {}
         if verify:
             with console.status("Recomputing each day …"):
-                wrong = {each.day: lines for each in found if (lines := list(differences(connection, each)))}
-    _print(sheets.closes_sheet(found), csv=csv, as_json=as_json, empty="There is no close yet.")
+                wrong = {close.day: lines for close in closes if (lines := list(differences(connection, close)))}
+    _print(sheets.closes_sheet(closes), csv=csv, as_json=as_json, empty="There is no close yet.")
     for day, lines in wrong.items():
         for line in lines:
             print(f"✗ {day}: {line}", file=sys.stderr)

@@ -33,10 +33,12 @@ def scenario(
             if not as_json:
                 console.print(story.name, style="bold", markup=False, highlight=False)
             failures = play(story, (lambda *_: None) if as_json else _show)
-            results.append({"file": str(file), "name": story.name, "failures": [vars(each) for each in failures]})
-            for each in () if as_json else failures:
-                console.print(f"✗ {file}:{each.line}: {each.words}", markup=False, highlight=False, soft_wrap=True)
-    failed = [each for each in results if each["failures"]]
+            results.append({"file": str(file), "name": story.name, "failures": [vars(failure) for failure in failures]})
+            for failure in () if as_json else failures:
+                console.print(
+                    f"✗ {file}:{failure.line}: {failure.words}", markup=False, highlight=False, soft_wrap=True
+                )
+    failed = [result for result in results if result["failures"]]
     if as_json:
         print_json(results)
     else:

@@ -126,11 +126,13 @@ def migrate(
     """Migrate the database to the newest revision. Example: dust migrate"""
     settings = get_settings()
     if check:
-        found = _differences(settings)
-        for line in found:
+        differences = _differences(settings)
+        for line in differences:
             console.print(f"✗ {line}", markup=False)
-        console.print("✗ the migrations are behind the models" if found else "✓ migrations and models are in step")
-        raise typer.Exit(1 if found else 0)
+        console.print(
+            "✗ the migrations are behind the models" if differences else "✓ migrations and models are in step"
+        )
+        raise typer.Exit(1 if differences else 0)
     if not settings.owner_database_url:
         settings.require("database_url")
     url = str(settings.migration_url)

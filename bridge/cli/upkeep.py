@@ -55,20 +55,20 @@ def reconcile(
 ) -> None:
     """Find orders and customers in Medusa whose webhooks were lost. Example: dust reconcile --since 2026-11-01"""
     with console.status("Reading from Medusa …"):
-        found = reconcile_now(get_medusa(), since=as_utc(since), dry_run=dry_run)
+        result = reconcile_now(get_medusa(), since=as_utc(since), dry_run=dry_run)
     if not dry_run:
         publish(INBOX_DRAIN)
     if as_json:
-        print_json(vars(found))
+        print_json(vars(result))
         return
     verb = "would be" if dry_run else "were"
     console.print(
-        f"{found.orders_seen} orders seen since {found.since:%Y-%m-%d %H:%M}; {len(found.drifted)} orders and "
-        f"{len(found.customers)} customers {verb} stored."
+        f"{result.orders_seen} orders seen since {result.since:%Y-%m-%d %H:%M}; {len(result.drifted)} orders and "
+        f"{len(result.customers)} customers {verb} stored."
     )
-    for order_id in found.drifted:
+    for order_id in result.drifted:
         console.print(f"  {order_id}")
-    for order_id in found.missing:
+    for order_id in result.missing:
         console.print(f"  ✗ Medusa does not have {order_id}; it counts as deleted if that is still so in some minutes")
-    for unreadable in found.unreadable:
+    for unreadable in result.unreadable:
         console.print(f"  ✗ {unreadable} cannot be read")

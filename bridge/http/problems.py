@@ -95,7 +95,7 @@ def field_problems(error: RequestValidationError | ValidationError) -> list[dict
     """Pydantic's errors as a list of fields and messages. Values are left out, because they may be secrets."""
     # The first step in a request error is the location: path, query, header or body.
     first = 1 if isinstance(error, RequestValidationError) else 0
-    return [{"field": _field(found["loc"][first:]), "message": _plain(found["msg"])} for found in error.errors()]
+    return [{"field": _field(detail["loc"][first:]), "message": _plain(detail["msg"])} for detail in error.errors()]
 
 
 def _field(steps: Sequence[int | str]) -> str:
@@ -118,7 +118,7 @@ def install_problems(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def _validation_error(request: Request, error: RequestValidationError) -> JSONResponse:
-        if any(found["type"] == "json_invalid" for found in error.errors()):
+        if any(detail["type"] == "json_invalid" for detail in error.errors()):
             return problem(400, "invalid_json", "The body is not valid JSON.")
         return error_response(request, FieldErrors(field_problems(error)))
 

@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, func, or_, select, update
 
 from bridge.db.advisory_locks import lock_names
+from bridge.db.bulk import among
 from bridge.db.rows import TypedRow
 from bridge.errors import Conflict, NotFound, field_error
 from bridge.ids import CustomerId, new_id
@@ -225,7 +226,7 @@ def post_some(connection: Connection, batch_id: str, *, now: datetime) -> int:
     save(connection, accounts.values())
     connection.execute(
         update(import_row)
-        .where(import_row.c.batch_id == batch_id, import_row.c.line.in_([row.line for row in rows]))
+        .where(import_row.c.batch_id == batch_id, among(import_row.c.line, [row.line for row in rows]))
         .values(state=RowState.POSTED)
     )
     return len(rows)
@@ -251,7 +252,9 @@ def undo_some(connection: Connection, batch_id: str, *, actor: str, now: datetim
     if not customer_ids:
         _set_state(connection, batch, BatchState.UNDONE, now=now)
         return []
-    rows = connection.execute(select(import_row).where(mine, posted, import_row.c.customer_id.in_(customer_ids))).all()
+    rows = connection.execute(
+        select(import_row).where(mine, posted, among(import_row.c.customer_id, customer_ids))
+    ).all()
     amounts: dict[CustomerId, int] = defaultdict(int)
     first_lines: dict[CustomerId, int] = {}
     for row in rows:
@@ -288,7 +291,7 @@ def undo_some(connection: Connection, batch_id: str, *, actor: str, now: datetim
         )
     save(connection, accounts.values())
     connection.execute(
-        update(import_row).where(mine, posted, import_row.c.customer_id.in_(customer_ids)).values(state="undone")
+        update(import_row).where(mine, posted, among(import_row.c.customer_id, customer_ids)).values(state="undone")
     )
     _note_undone(connection, batch_id, undone, first_lines)
     return undone
@@ -309,7 +312,7 @@ def _note_undone(
     )
     connection.execute(
         statement,
-        [{"b_line": first_lines[each.customer_id], "b_taken_back": each.dust, "b_gone": each.gone} for each in undone],
+        [{"b_line": first_lines[row.customer_id], "b_taken_back": row.dust, "b_gone": row.gone} for row in undone],
     )
 
 
@@ -369,7 +372,7 @@ def _read(connection: Connection, condition: Any) -> list[Batch]:
             func.coalesce(func.sum(import_row.c.amount).filter(brought), 0).label("dust"),
             func.sum(import_row.c.taken_back).label("taken_back"),
         )
-        .where(import_row.c.batch_id.in_(ids))
+        .where(among(import_row.c.batch_id, ids))
         .group_by(import_row.c.batch_id, import_row.c.state)
     )
     for row in connection.execute(counted):

@@ -90,7 +90,7 @@ def read_balances(content: bytes, preset: PresetName, *, now: datetime, time_zon
     # Not `splitlines`, which also splits at characters that a spreadsheet may write inside a cell.
     lines = list(io.StringIO(text, newline=""))
     start, delimiter, columns = _find_header(lines, preset)
-    found = Reading(preset=preset, sha256=hashlib.sha256(content).hexdigest(), has_lots="amount" in columns)
+    reading = Reading(preset=preset, sha256=hashlib.sha256(content).hexdigest(), has_lots="amount" in columns)
     headings = [column_name(heading) for heading in _split(lines[start], delimiter)]
     width = len(headings)
     left_out = [headings.index(name) for name in PRESETS[preset].left_out if name in headings]
@@ -100,14 +100,14 @@ def read_balances(content: bytes, preset: PresetName, *, now: datetime, time_zon
             cell = {name: plain_cell(cells[place].strip()) for name, place in columns.items()}
             entry = _entry(line, cell, now, time_zone)
         except _Refused as refused:
-            found.problems.append(Problem(line=line, field=refused.column, message=refused.message))
+            reading.problems.append(Problem(line=line, field=refused.column, message=refused.message))
             continue
-        found.left_out += sum(int(cells[place]) for place in left_out if _FEW_DIGITS.fullmatch(cells[place].strip()))
+        reading.left_out += sum(int(cells[place]) for place in left_out if _FEW_DIGITS.fullmatch(cells[place].strip()))
         if entry is None:
-            found.zeros += 1
+            reading.zeros += 1
         else:
-            found.entries.append(entry)
-    return found
+            reading.entries.append(entry)
+    return reading
 
 
 def rows_at(content: bytes, preset: PresetName, wanted: Container[int]) -> Iterator[tuple[int, list[str]]]:

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
     Boolean,
-    CheckConstraint,
     Column,
     Connection,
     DateTime,
@@ -31,6 +31,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from bridge.db import metadata, transaction
 from bridge.db.rows import TypedRow
+from bridge.db.types import EnumText, one_of
 from bridge.errors import Conflict
 from bridge.ids import OrderId, new_id
 from bridge.inbox.process_batch import process_batch
@@ -56,11 +57,20 @@ from bridge.simulation.sandbox import sandbox
 
 _SIGNUP_SUFFIX = "_signup"
 
+
+class BackfillState(StrEnum):
+    """`forgotten`: given up, so that another one could begin."""
+
+    RUNNING = "running"
+    DONE = "done"
+    FORGOTTEN = "forgotten"
+
+
 backfill_run = Table(
     "backfill_run",
     metadata,
     Column("id", Text, primary_key=True),
-    Column("state", Text, nullable=False),
+    Column("state", EnumText(BackfillState), nullable=False),
     Column("since", DateTime(timezone=True), nullable=False),
     Column("until", DateTime(timezone=True), nullable=False),
     # Version of the rules for its orders; null: the version in force when each order is settled.
@@ -74,7 +84,7 @@ backfill_run = Table(
     Column("actor", Text, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("finished_at", DateTime(timezone=True)),
-    CheckConstraint("state IN ('running', 'done', 'forgotten')", name="state"),
+    one_of("state", BackfillState),
     # Only one run at a time: two would count each other's orders.
     Index("uq_backfill_run_running", "state", unique=True, postgresql_where=text("state = 'running'")),
 )
@@ -137,7 +147,7 @@ class Run(TypedRow):
     """A backfill run. `kept` of its `orders` were new; `waiting` is the number of all pending events in the inbox."""
 
     id: str
-    state: str
+    state: BackfillState
     since: datetime
     until: datetime
     programme_version: int | None
@@ -213,12 +223,14 @@ def open_run(options: BackfillOptions, *, restart: bool = False) -> Run | None:
     """
     with transaction() as connection:
         row = connection.execute(
-            select(backfill_run).where(backfill_run.c.state == "running").with_for_update()
+            select(backfill_run).where(backfill_run.c.state == BackfillState.RUNNING).with_for_update()
         ).one_or_none()
         if row is None:
             return None
         if restart:
-            connection.execute(update(backfill_run).where(backfill_run.c.id == row.id).values(state="forgotten"))
+            connection.execute(
+                update(backfill_run).where(backfill_run.c.id == row.id).values(state=BackfillState.FORGOTTEN)
+            )
             return None
         same_until = options.until in {None, row.until}
         if same_until and (options.since, options.programme_version, options.with_signup) == (
@@ -244,7 +256,7 @@ def start_run(options: BackfillOptions, *, actor: str, now: datetime) -> Run:
             insert(backfill_run)
             .values(
                 id=new_id("dbf"),
-                state="running",
+                state=BackfillState.RUNNING,
                 since=options.since,
                 until=options.until or now,
                 programme_version=options.programme_version,
@@ -351,7 +363,7 @@ def finish_run(run_id: str, *, now: datetime) -> Run:
         row = connection.execute(
             update(backfill_run)
             .where(backfill_run.c.id == run_id)
-            .values(state="done", finished_at=now)
+            .values(state=BackfillState.DONE, finished_at=now)
             .returning(backfill_run)
         ).one()
         return _run(connection, row)

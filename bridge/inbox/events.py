@@ -228,9 +228,11 @@ def _read_json(body: bytes) -> Any:
 def _snapshot_id(data: Mapping[str, Any]) -> str | None:
     """The id of the order in a payment event's data."""
     snapshot = data.get("order")
-    found = snapshot.get("id") if isinstance(snapshot, dict) else None
+    order_id = snapshot.get("id") if isinstance(snapshot, dict) else None
     return (
-        found if isinstance(found, str) and 0 < len(found) <= 255 and found.isascii() and found.isprintable() else None
+        order_id
+        if isinstance(order_id, str) and 0 < len(order_id) <= 255 and order_id.isascii() and order_id.isprintable()
+        else None
     )
 
 

@@ -28,7 +28,8 @@ from bridge.medusa.orders import Order, read_order
 from bridge.observability.logs import redact
 from bridge.observability.metrics import EVENTS_FAILED, EVENTS_HANDLED, EVENTS_PUT_OFF
 from bridge.observability.tracing import span
-from bridge.outgoing.outbox import OutgoingWebhook, OutgoingWebhookType, add_webhooks
+from bridge.outgoing.outbox import OutgoingWebhook, add_webhooks
+from bridge.outgoing.tables import OutgoingWebhookType
 from bridge.products.settings import forget_product
 from bridge.programme.versions import current_version
 from bridge.queue.backoff import backoff_seconds
@@ -162,8 +163,8 @@ def _apply_once(
             return None
         mark_handled(connection, {row.id: sentence})
     EVENTS_HANDLED.labels(metric_label(row.type)).inc()
-    found = {"order_id": order.id, "customer_id": order.customer_id} if order else {}
-    log.info("event_handled", type=row.type, **found, outcome=sentence)
+    ids = {"order_id": order.id, "customer_id": order.customer_id} if order else {}
+    log.info("event_handled", type=row.type, **ids, outcome=sentence)
     return ProcessedEvent(event_id=row.id, state=EventState.HANDLED, sentence=sentence, redemptions=redemptions)
 
 

@@ -231,7 +231,7 @@ def newest_facts(connection: Connection, order_ids: Iterable[OrderId]) -> dict[O
 def _guests_without_hash(connection: Connection, order_ids: Iterable[OrderId]) -> dict[OrderId, str]:
     """Guest orders to settle again because their e-mail hash is missing, with an id suffix for one new event each."""
     query = select(order_settlement.c.order_id).where(
-        order_settlement.c.order_id.in_(list(order_ids)), lacks_email_hash()
+        among(order_settlement.c.order_id, list(order_ids)), lacks_email_hash()
     )
     result = connection.scalars(query).all()
     id_suffix = f"_key{key_made_at(connection)}" if result else ""
@@ -311,7 +311,7 @@ def _awaiting_payment(connection: Connection, order_ids: Collection[OrderId] | N
     """Of these orders (None: of all, at most one) those for which a payment matters. The value is `awaits_payment`."""
     waits = order_settlement.c.awaits_payment
     query = select(order_settlement.c.order_id, waits).where(waits | ~order_settlement.c.earning_due)
-    query = query.limit(1) if order_ids is None else query.where(order_settlement.c.order_id.in_(list(order_ids)))
+    query = query.limit(1) if order_ids is None else query.where(among(order_settlement.c.order_id, list(order_ids)))
     return {OrderId(row.order_id): row.awaits_payment for row in connection.execute(query)}
 
 

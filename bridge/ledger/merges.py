@@ -285,6 +285,6 @@ def one_account_each(connection: Connection, customer_ids: Iterable[CustomerId])
 
 def _active(connection: Connection, customer_ids: Iterable[CustomerId]) -> list[Merge]:
     ids = list(customer_ids)
-    either = or_(customer_merge.c.customer_id.in_(ids), customer_merge.c.survivor_id.in_(ids))
+    either = or_(among(customer_merge.c.customer_id, ids), among(customer_merge.c.survivor_id, ids))
     rows = connection.execute(select(customer_merge).where(either, customer_merge.c.unmerged_at.is_(None)))
     return [Merge.from_row(row) for row in rows]

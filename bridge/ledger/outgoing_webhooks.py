@@ -8,11 +8,13 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, Row, Select, delete, exists, select
 from sqlalchemy.dialects.postgresql import insert
 
+from bridge.db.bulk import among
 from bridge.ids import CustomerId
 from bridge.ledger.account import Account
 from bridge.ledger.postings import Kind, Posting
 from bridge.ledger.tables import dust_lot, expiry_announcement
-from bridge.outgoing.outbox import OutgoingWebhook, OutgoingWebhookType, add_webhooks, webhooks_configured
+from bridge.outgoing.outbox import OutgoingWebhook, add_webhooks, webhooks_configured
+from bridge.outgoing.tables import OutgoingWebhookType
 
 _TYPES = {
     Kind.EARN: OutgoingWebhookType.EARNED,
@@ -97,7 +99,7 @@ def announce_expiring(
     if not customer_ids:
         return 0
     lots = connection.execute(
-        due.where(dust_lot.c.customer_id.in_(customer_ids)).order_by(
+        due.where(among(dust_lot.c.customer_id, customer_ids)).order_by(
             dust_lot.c.customer_id, dust_lot.c.expires_at, dust_lot.c.id
         )
     ).all()

@@ -81,7 +81,7 @@ def line_of_product(
     return Line(
         id=line_id,
         product_id=product_id,
-        category_ids=frozenset(str(each["id"]) for each in found.get("categories") or ()),
+        category_ids=frozenset(str(category["id"]) for category in found.get("categories") or ()),
         collection_id=found.get("collection_id"),
         ordered=Decimal(quantity),
         units=Decimal(quantity),

@@ -192,8 +192,8 @@ class Medusa:
             for some in _in_portions(sorted(values)):
                 has_account, fields = ("has_account", "true"), ("fields", "id,email,has_account")
                 params: Params = [*((name, value) for value in some), has_account, fields, ("limit", len(some))]
-                found = self._http.admin("GET", "/admin/customers", params=params)["customers"]
-                yield [customer for customer in found if customer.get("has_account")]
+                customers = self._http.admin("GET", "/admin/customers", params=params)["customers"]
+                yield [customer for customer in customers if customer.get("has_account")]
 
     def search_customers(self, text: str, *, limit: int) -> list[CustomerId]:
         """Return at most `limit` customers whose name, company, phone number or e-mail address has this text.
@@ -201,8 +201,8 @@ class Medusa:
         These are the `searchable()` fields of the customer in Medusa 2.21.2 (its source).
         """
         params: Params = [("q", text), ("fields", "id"), ("limit", limit)]
-        found = self._http.admin("GET", "/admin/customers", params=params)["customers"]
-        return [CustomerId(customer["id"]) for customer in found]
+        customers = self._http.admin("GET", "/admin/customers", params=params)["customers"]
+        return [CustomerId(customer["id"]) for customer in customers]
 
     def order_id_of_payment(self, payment_id: str) -> OrderId | None:
         """Return the order of a payment; None while its cart is not completed."""
@@ -252,7 +252,7 @@ class Medusa:
         answer = self._http.admin("POST", path, body=body, optional=True)
         if "carts" not in answer:
             return None
-        carts = {each["cart_id"]: tuple(each["codes"]) for each in answer["carts"]}
+        carts = {cart["cart_id"]: tuple(cart["codes"]) for cart in answer["carts"]}
         return Withdrawal(carts=carts, remaining=answer["remaining"])
 
     def create_promotion(self, body: Json) -> Promotion:
@@ -261,8 +261,8 @@ class Medusa:
 
     def promotions_by_code(self, codes: Collection[str]) -> dict[str, Promotion]:
         """Return the promotions of these codes, in any state. A code that does not exist is left out."""
-        found = self._promotions(codes, "id,code,used,rules.description")
-        return {promotion["code"]: _promotion(promotion) for promotion in found}
+        promotions = self._promotions(codes, "id,code,used,rules.description")
+        return {promotion["code"]: _promotion(promotion) for promotion in promotions}
 
     def usable_codes(self, codes: Collection[str]) -> set[str]:
         """Return the codes among these that a shopper could still use."""
@@ -279,8 +279,8 @@ class Medusa:
             some = wanted[start : start + _CODES_AT_ONCE]
             name = "code[]" if len(some) > 1 else "code"
             params: Params = [*((name, code) for code in some), ("fields", fields), ("limit", _CODES_AT_ONCE)]
-            found = self._http.admin("GET", "/admin/promotions", params=params)["promotions"]
-            yield from (promotion for promotion in found if promotion["code"] in codes)
+            promotions = self._http.admin("GET", "/admin/promotions", params=params)["promotions"]
+            yield from (promotion for promotion in promotions if promotion["code"] in codes)
 
     def delete_promotion(self, promotion_id: str) -> None:
         """Delete a promotion. A promotion that does not exist is ignored."""

@@ -38,10 +38,10 @@ def read_currencies(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
     Raises `ValueError` for anything else.
     """
     try:
-        found = _CURRENCIES.validate_python(list(rows))
+        currencies = _CURRENCIES.validate_python(list(rows))
     except ValidationError as error:
         raise ValueError("Medusa's currencies are not of the known shape.") from error
-    return {each.code.lower(): each.decimal_digits for each in found}
+    return {currency.code.lower(): currency.decimal_digits for currency in currencies}
 
 
 def use_currencies(digits: Mapping[str, int]) -> None:

@@ -67,12 +67,12 @@ def read_payment(order: OrderShape, swapped: frozenset[str], *, credit: Decimal)
 
 
 def _captured(order: OrderShape) -> Decimal:
-    amounts = [each.captured_amount or Decimal(0) for each in order.payment_collections or ()]
+    amounts = [collection.captured_amount or Decimal(0) for collection in order.payment_collections or ()]
     paid = max(order.summary.paid_total if order.summary else Decimal(0), sum(amounts, Decimal(0)))
     if paid or order.payment_status not in _CAPTURED:
         return paid
     # Without either amount use the status, unless all of its payments are 0. Those are captured at once, and stay so if
     # an order edit raises the order's total above 0 (2.21.2).
-    asked = [each.amount for each in order.payment_collections or () if each.status != "canceled"]
+    asked = [collection.amount for collection in order.payment_collections or () if collection.status != "canceled"]
     of_nothing = bool(asked) and all(amount == 0 for amount in asked)
     return Decimal(0) if of_nothing else max(order.total + order.credit_line_total, Decimal(0))

@@ -281,8 +281,8 @@ def _came_back_total(order: OrderShape, item: ItemShape) -> Decimal:
     quantity = (item.detail and item.detail.return_dismissed_quantity) or Decimal(0)
     if dismissed is None and quantity:
         # From an older sender. The line's first price follows from its unit price and the tax on the rest of the order.
-        net = sum((each.total - each.tax_total for each in order.items), Decimal(0))
-        gross = sum((each.total for each in order.items), Decimal(0))
+        net = sum((item.total - item.tax_total for item in order.items), Decimal(0))
+        gross = sum((item.total for item in order.items), Decimal(0))
         with_tax = gross / net if net > 0 and not item.is_tax_inclusive else Decimal(1)
         off = _sum(item.adjustments) / item.quantity if item.quantity else Decimal(0)
         dismissed = max(item.unit_price * with_tax - off, Decimal(0)) * quantity
@@ -309,7 +309,7 @@ def _received(order: OrderShape) -> Decimal:
     """Return the money received less refunds, plus what is authorized."""
     if order.summary is None:
         return order.total
-    live = [each for each in order.payment_collections or () if each.status != "canceled"]
+    live = [collection for collection in order.payment_collections or () if collection.status != "canceled"]
     authorized = sum((max((c.authorized_amount or 0) - (c.captured_amount or 0), Decimal(0)) for c in live), Decimal(0))
     return order.summary.transaction_total + authorized
 

@@ -66,9 +66,9 @@ class Alert:
 
 def find_alerts(connection: Connection, *, now: datetime) -> list[Alert]:
     """All open alerts, critical ones first, then the oldest."""
-    found = [*_inbox(connection, now), *_redemptions(connection, now), *_outgoing(connection, now)]
-    found += _jobs(connection, now)
-    return sorted(found, key=lambda alert: (alert.code not in _CRITICAL, alert.since is not None, alert.since or now))
+    alerts = [*_inbox(connection, now), *_redemptions(connection, now), *_outgoing(connection, now)]
+    alerts += _jobs(connection, now)
+    return sorted(alerts, key=lambda alert: (alert.code not in _CRITICAL, alert.since is not None, alert.since or now))
 
 
 def _inbox(connection: Connection, now: datetime) -> Iterator[Alert]:

@@ -112,10 +112,10 @@ def _redemptions(connection: Connection) -> Iterator[Metric]:
         "SELECT state, count(*) AS number FROM (SELECT state FROM dust_redemption"
         " WHERE state IN ('pending', 'active') ORDER BY state, expires_at LIMIT :most) open GROUP BY state"
     )
-    found = {row.state: row.number for row in connection.execute(query, {"most": _MOST})}
+    numbers = {row.state: row.number for row in connection.execute(query, {"most": _MOST})}
     family = GaugeMetricFamily("dust_redemptions_open", "Redemptions that still hold dust", labels=["state"])
     for state in OPEN_STATES:
-        family.add_metric([state], found.get(state, 0))
+        family.add_metric([state], numbers.get(state, 0))
     yield family
     oldest = oldest_pending(connection)
     yield _age(

@@ -3,31 +3,19 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select
 
 from bridge.db.bulk import among
 from bridge.ids import CustomerId, new_id
-from bridge.outgoing.tables import OutgoingWebhookState, outgoing_webhook
+from bridge.outgoing.tables import OutgoingWebhookState, OutgoingWebhookType, outgoing_webhook
 from bridge.settings import get_settings
 
 # A receiver that is down for a night and a morning still gets everything. After that a mail would be outdated.
 GIVE_UP_AFTER = timedelta(hours=24)
 # Long enough to check last month's complaint. All data in a webhook is stored elsewhere too.
 KEPT_FOR = timedelta(days=30)
-
-
-class OutgoingWebhookType(StrEnum):
-    """Types of webhooks, for mails to customers. `dust.failed` and `dust.test` are for the shop itself."""
-
-    EARNED = "dust.earned"
-    REDEEMED = "dust.redeemed"
-    EXPIRING = "dust.expiring"
-    EXPIRED = "dust.expired"
-    FAILED = "dust.failed"
-    TEST = "dust.test"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,16 +43,16 @@ def add_webhooks(connection: Connection, webhooks: Iterable[OutgoingWebhook], *,
     rows = [
         {
             "id": new_id("dwhk"),
-            "type": each.type,
-            "customer_id": each.customer_id,
-            "version": each.version,
-            "data": dict(each.data),
+            "type": webhook.type,
+            "customer_id": webhook.customer_id,
+            "version": webhook.version,
+            "data": dict(webhook.data),
             "created_at": now,
             "state": OutgoingWebhookState.WAITING,
             "next_attempt_at": now,
             "give_up_at": now + GIVE_UP_AFTER,
         }
-        for each in webhooks
+        for webhook in webhooks
     ]
     if rows:
         connection.execute(insert(outgoing_webhook), rows)
@@ -73,7 +61,7 @@ def add_webhooks(connection: Connection, webhooks: Iterable[OutgoingWebhook], *,
 
 def forget_customers(connection: Connection, customer_ids: Iterable[CustomerId]) -> int:
     """Delete all webhooks about these customers, with the receiver's responses. Returns their number."""
-    theirs = select(outgoing_webhook.c.id).where(outgoing_webhook.c.customer_id.in_(list(customer_ids)))
+    theirs = select(outgoing_webhook.c.id).where(among(outgoing_webhook.c.customer_id, list(customer_ids)))
     ids = list(connection.scalars(theirs.order_by(outgoing_webhook.c.id).with_for_update()))
     return connection.execute(delete(outgoing_webhook).where(among(outgoing_webhook.c.id, ids))).rowcount
 

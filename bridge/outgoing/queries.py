@@ -13,8 +13,14 @@ from bridge.db.bulk import among
 from bridge.db.rows import TypedRow
 from bridge.errors import Conflict, NotFound
 from bridge.ids import CustomerId
-from bridge.outgoing.outbox import GIVE_UP_AFTER, OutgoingWebhook, OutgoingWebhookType, add_webhooks
-from bridge.outgoing.tables import OutgoingWebhookState, outgoing_delivery, outgoing_sender, outgoing_webhook
+from bridge.outgoing.outbox import GIVE_UP_AFTER, OutgoingWebhook, add_webhooks
+from bridge.outgoing.tables import (
+    OutgoingWebhookState,
+    OutgoingWebhookType,
+    outgoing_delivery,
+    outgoing_sender,
+    outgoing_webhook,
+)
 
 # Counting stops here, because charts and alerts need no higher number.
 _MOST = 100_000
@@ -45,7 +51,7 @@ class StoredWebhook(TypedRow):
 
     id: str
     seq: int
-    type: str
+    type: OutgoingWebhookType
     customer_id: str | None
     data: dict[str, Any]
     state: OutgoingWebhookState
@@ -69,7 +75,7 @@ class ReplayWindow:
         yield outgoing_webhook.c.created_at < self.until
         yield outgoing_webhook.c.state != OutgoingWebhookState.WAITING
         if self.type is not None:
-            yield outgoing_webhook.c.type == self.type.value
+            yield outgoing_webhook.c.type == self.type
 
 
 @dataclass(frozen=True, kw_only=True)

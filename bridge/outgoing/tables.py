@@ -10,6 +10,17 @@ from bridge.db import metadata
 from bridge.db.types import EnumText, one_of
 
 
+class OutgoingWebhookType(StrEnum):
+    """Types of webhooks, for mails to customers. `dust.failed` and `dust.test` are for the shop itself."""
+
+    EARNED = "dust.earned"
+    REDEEMED = "dust.redeemed"
+    EXPIRING = "dust.expiring"
+    EXPIRED = "dust.expired"
+    FAILED = "dust.failed"
+    TEST = "dust.test"
+
+
 class OutgoingWebhookState(StrEnum):
     WAITING = "waiting"
     DELIVERED = "delivered"
@@ -23,7 +34,7 @@ outgoing_webhook = Table(
     Column("id", Text, primary_key=True),
     # Order of creation. Ids do not give it, because ids created in the same millisecond are not ordered.
     Column("seq", BigInteger, Identity(), nullable=False),
-    Column("type", Text, nullable=False),
+    Column("type", EnumText(OutgoingWebhookType), nullable=False),
     # Null if the webhook is not about a customer.
     Column("customer_id", Text),
     # Version of the customer's ledger transaction that it reports, if any.

@@ -22,6 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 
 from bridge.db import metadata
+from bridge.db.bulk import among
 from bridge.db.rows import TypedRow
 from bridge.errors import NotFound
 from bridge.ids import ProductId
@@ -86,7 +87,7 @@ def set_products(
     connection: Connection, requested: Iterable[NewProductSettings], *, actor: str, now: datetime
 ) -> list[ProductSettings]:
     """Store these settings, all or none."""
-    rows = sorted((vars(each) for each in requested), key=lambda row: str(row["product_id"]))
+    rows = sorted((vars(product) for product in requested), key=lambda row: str(row["product_id"]))
     if not rows:
         return []
     statement = insert(dust_product)
@@ -153,7 +154,7 @@ def read_product(connection: Connection, product_id: ProductId) -> ProductSettin
 
 def read_products(connection: Connection, product_ids: Collection[ProductId]) -> list[ProductSettings]:
     """Return the settings of these products, by id, for those that have any."""
-    query = select(dust_product).where(dust_product.c.product_id.in_(product_ids), ~dust_product.c.deleted)
+    query = select(dust_product).where(among(dust_product.c.product_id, product_ids), ~dust_product.c.deleted)
     return [_settings(row) for row in connection.execute(query.order_by(dust_product.c.product_id))]
 
 
@@ -168,16 +169,16 @@ def list_products(connection: Connection, *, limit: int, after: str | None = Non
 def dust_only_among(connection: Connection, product_ids: Collection[str]) -> set[ProductId]:
     """Return the products among these that are dust-only, or were before they were deleted in Medusa."""
     query = select(dust_product.c.product_id).where(
-        dust_product.c.product_id.in_(product_ids), dust_product.c.dust_only
+        among(dust_product.c.product_id, product_ids), dust_product.c.dust_only
     )
-    return {ProductId(found) for found in connection.scalars(query)} if product_ids else set()
+    return {ProductId(product_id) for product_id in connection.scalars(query)} if product_ids else set()
 
 
 def newest_dust_only(connection: Connection, *, limit: int) -> list[ProductId]:
     """Return dust-only products, by id; if there are more than `limit`, those changed last."""
     query = select(dust_product.c.product_id).where(dust_product.c.dust_only, ~dust_product.c.deleted)
     newest = query.order_by(dust_product.c.updated_at.desc(), dust_product.c.product_id).limit(limit)
-    return sorted(ProductId(found) for found in connection.scalars(newest))
+    return sorted(ProductId(product_id) for product_id in connection.scalars(newest))
 
 
 def unmirrored_products(connection: Connection, limit: int, *, now: datetime) -> list[ProductId]:
@@ -189,7 +190,9 @@ def unmirrored_products(connection: Connection, limit: int, *, now: datetime) ->
     query = select(dust_product.c.product_id).where(
         dust_product.c.mirrored_version != dust_product.c.version, retry_at.is_(None) | (retry_at <= now)
     )
-    return [ProductId(found) for found in connection.scalars(query.order_by(retry_at.nulls_first()).limit(limit))]
+    return [
+        ProductId(product_id) for product_id in connection.scalars(query.order_by(retry_at.nulls_first()).limit(limit))
+    ]
 
 
 def _settings(row: Row[tuple[object, ...]]) -> ProductSettings:

@@ -108,14 +108,14 @@ def with_differing_prices(product_ids: Collection[ProductId], medusa: Medusa) ->
 
     Returns none while Medusa is unavailable: the checkout checks again.
     """
-    found = set()
+    differing = set()
     for product_id in sorted(set(product_ids)):
         try:
             if differing_prices(medusa.variants(product_id)):
-                found.add(product_id)
+                differing.add(product_id)
         except NotFound:
             continue
         except Unavailable as error:
             log.warning("variant_prices_not_checked", reason=error.message)
             break
-    return found
+    return differing

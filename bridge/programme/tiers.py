@@ -101,7 +101,8 @@ def standing(tiers: Tiers, contributions: Iterable[Contribution], *, moment: dat
     """Return the standing at `moment`, from the orders placed up to then."""
     window = timedelta(days=tiers.window_days)
     counted = sorted(
-        (each for each in contributions if moment - window < each.placed_at <= moment), key=lambda each: each.placed_at
+        (contribution for contribution in contributions if moment - window < contribution.placed_at <= moment),
+        key=lambda contribution: contribution.placed_at,
     )
     exact = sum((each.amount for each in counted), Decimal(0))
     # Three shirts for 10.00 with 20 % tax inside are 3 x 8.3333333333 without it, and reach a tier from 25.00.

@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from bridge.db import metadata
 from bridge.db.advisory_locks import lock_names
+from bridge.db.bulk import among
 from bridge.errors import Conflict, NotFound
 from bridge.programme.fields import STORED
 from bridge.programme.rules import GuestClaim, Programme
@@ -96,12 +97,12 @@ def version_numbered(connection: Connection, number: int) -> Version:
 def versions_by_number(connection: Connection, numbers: set[int]) -> dict[int, Version]:
     """Return these versions by number; 0 is the defaults."""
     load_currencies(connection)
-    found = {0: _DEFAULTS} if 0 in numbers else {}
+    versions = {0: _DEFAULTS} if 0 in numbers else {}
     wanted = numbers - {0}
     if wanted:
-        rows = connection.execute(_VERSIONS.where(programme_version.c.version.in_(wanted)))
-        found |= {row.version: _version(row) for row in rows}
-    return found
+        rows = connection.execute(_VERSIONS.where(among(programme_version.c.version, wanted)))
+        versions |= {row.version: _version(row) for row in rows}
+    return versions
 
 
 def longest_joint_limit_days(connection: Connection) -> int | None:

@@ -56,7 +56,8 @@ from bridge.ledger.store import reserved_lots
 from bridge.medusa.client import MedusaRefused
 from bridge.medusa.orders import Order
 from bridge.observability.metrics import REDEMPTIONS_ENDED
-from bridge.outgoing.outbox import OutgoingWebhook, OutgoingWebhookType, add_webhooks
+from bridge.outgoing.outbox import OutgoingWebhook, add_webhooks
+from bridge.outgoing.tables import OutgoingWebhookType
 from bridge.redemptions.repository import Redemption, changed_values, save_redemption, store_code_use
 from bridge.redemptions.states import RedemptionEvent, state_after
 from bridge.redemptions.tables import RedemptionState, dust_redemption, dust_redemption_code

@@ -226,7 +226,7 @@ def _open_for_cart(customer_id: CustomerId, cart: Cart) -> ColumnElement[bool]:
         dust_redemption.c.customer_id == customer_id,
         dust_redemption.c.state.in_(OPEN_STATES),
         dust_redemption.c.release_requested_at.is_(None),
-        (dust_redemption.c.cart_id == cart.id) | dust_redemption_code.c.code.in_(sorted(cart.promotion_codes)),
+        (dust_redemption.c.cart_id == cart.id) | among(dust_redemption_code.c.code, sorted(cart.promotion_codes)),
     )
 
 
@@ -246,7 +246,7 @@ def claim_due(connection: Connection, *, now: datetime, limit: int) -> dict[str,
     )
     offered = {row.id: row.state for row in rows}
     connection.execute(
-        update(dust_redemption).where(dust_redemption.c.id.in_(offered)).values(next_attempt_at=now + ENQUEUE_GRACE)
+        update(dust_redemption).where(among(dust_redemption.c.id, offered)).values(next_attempt_at=now + ENQUEUE_GRACE)
     )
     return offered
 
@@ -277,10 +277,10 @@ def store_promotions(connection: Connection, promotion_ids: Mapping[str, str]) -
         )
 
 
-def store_second_use(connection: Connection, codes: Iterable[str], *, order_id: OrderId) -> None:
+def store_second_use(connection: Connection, codes: Collection[str], *, order_id: OrderId) -> None:
     """Store an order that carries codes which another order has used."""
     connection.execute(
-        update(dust_redemption_code).where(dust_redemption_code.c.code.in_(codes)).values(also_order_id=order_id)
+        update(dust_redemption_code).where(among(dust_redemption_code.c.code, codes)).values(also_order_id=order_id)
     )
 
 

@@ -72,10 +72,10 @@ def list_closes(connection: Connection, *, limit: int, before: date | None = Non
 
 def differences(connection: Connection, close: Close) -> Iterator[str]:
     """Yield the differences between a stored close and the present ledger; none if no row has been rewritten."""
-    found = liability(connection, _end_of(close.day))
+    report = liability(connection, _end_of(close.day))
     for name, kept in vars(close.liability).items():
-        if kept != getattr(found, name):
-            yield f"{name} was {kept}, the book now says {getattr(found, name)}"
+        if kept != getattr(report, name):
+            yield f"{name} was {kept}, the book now says {getattr(report, name)}"
     digest = _digest(connection, close.day)
     if digest.hex() != close.digest:
         yield f"the digest was {close.digest}, the book now gives {digest.hex()}"
@@ -87,9 +87,9 @@ def newest_close(connection: Connection) -> Close | None:
 
 
 def _close(connection: Connection, day: date, now: datetime) -> None:
-    found = liability(connection, _end_of(day))
-    figures = {name: value for name, value in vars(found).items() if name != "at"}
-    figures["value"] = {code: str(amount) for code, amount in found.value.items()}
+    report = liability(connection, _end_of(day))
+    figures = {name: value for name, value in vars(report).items() if name != "at"}
+    figures["value"] = {code: str(amount) for code, amount in report.value.items()}
     connection.execute(
         insert(daily_close), {"day": day, **figures, "digest": _digest(connection, day), "closed_at": now}
     )

@@ -4,6 +4,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, select
 
+from bridge.db.bulk import among
 from bridge.ids import CustomerId
 from bridge.imports.tables import import_row
 from bridge.ledger.adjust import ADJUSTMENT
@@ -60,7 +61,7 @@ def export_customer(connection: Connection, customer_id: CustomerId) -> dict[str
         document[name] = [_row(row._mapping) for row in connection.execute(query)]
     document["merges"] = [vars(merge) for merge in merges_of(connection, customer_id)]
     ids = [redemption["id"] for redemption in document["redemptions"]]
-    codes = select(dust_redemption_code).where(dust_redemption_code.c.redemption_id.in_(ids))
+    codes = select(dust_redemption_code).where(among(dust_redemption_code.c.redemption_id, ids))
     document["codes"] = [_row(row._mapping) for row in connection.execute(codes)]
     return document
 

@@ -121,7 +121,7 @@ def explain(connection: Connection, customer_id: CustomerId, *, limit: int = 100
 def explain_order(connection: Connection, order_id: OrderId) -> list[str]:
     """Explain what happened to the points of an order, oldest first, in the ledgers of all who had it."""
     rows, former = dust_transaction.c, order_former_owner.c
-    found = connection.execute(
+    transactions = connection.execute(
         select(dust_transaction)
         .where(
             rows.customer_id.in_(
@@ -136,10 +136,10 @@ def explain_order(connection: Connection, order_id: OrderId) -> list[str]:
     ).all()
     steps = {
         (customer_id, step.transaction_id): step.sentence
-        for customer_id in {row.customer_id for row in found}
-        for step in _steps(connection, customer_id, [row for row in found if row.customer_id == customer_id])
+        for customer_id in {row.customer_id for row in transactions}
+        for step in _steps(connection, customer_id, [row for row in transactions if row.customer_id == customer_id])
     }
-    return [*_escrow_of(connection, order_id), *(steps[row.customer_id, row.id] for row in found)]
+    return [*_escrow_of(connection, order_id), *(steps[row.customer_id, row.id] for row in transactions)]
 
 
 def _escrow_of(connection: Connection, order_id: OrderId) -> list[str]:
@@ -288,14 +288,14 @@ def _order_name(order_id: str, numbers: Mapping[str, str]) -> str:
 
 
 def _tier_sentence(tier: CustomerTier) -> Iterator[str]:
-    found = tier.standing
-    if found.level:
-        until = f", until {found.until:%d %b %Y} if no order comes" if found.until else ""
-        yield f"You are {found.level.name}: new orders earn {found.factor.normalize():f} times as much{until}."
-    if found.next and found.missing is not None:
+    standing = tier.standing
+    if standing.level:
+        until = f", until {standing.until:%d %b %Y} if no order comes" if standing.until else ""
+        yield f"You are {standing.level.name}: new orders earn {standing.factor.normalize():f} times as much{until}."
+    if standing.next and standing.missing is not None:
         unit = "points" if tier.tiers.basis is TierBasis.EARNED else str(tier.tiers.currency_code).upper()
-        missing = f"{format_needed(tier.tiers, found.missing)} {unit}"
-        yield (f"{missing} more {tier.tiers.basis} within {tier.tiers.window_days} days make you {found.next.name}.")
+        missing = f"{format_needed(tier.tiers, standing.missing)} {unit}"
+        yield (f"{missing} more {tier.tiers.basis} within {tier.tiers.window_days} days make you {standing.next.name}.")
 
 
 def explain_escrow(connection: Connection, escrow: Escrow) -> list[str]:

@@ -15,30 +15,30 @@ _LABELS = 16
 _STYLE = CleanStyle(guide_stroke_color="#ddd", major_guide_stroke_color="#bbb", opacity=".5")
 
 
-def plot_movements(found: Sequence[Movements], file: Path) -> None:
+def plot_movements(periods: Sequence[Movements], file: Path) -> None:
     """Plot what came in, what went out, and what is owed at the end of each period."""
-    chart = _chart(pygal.Line, "Dust in circulation", [each.start.isoformat() for each in found])
-    chart.add("at the end", [each.closing for each in found], fill=True)
-    chart.add("came in", [sum(dust for dust in each.moved.values() if dust > 0) for each in found])
-    chart.add("went out", [-sum(dust for dust in each.moved.values() if dust < 0) for each in found])
+    chart = _chart(pygal.Line, "Dust in circulation", [period.start.isoformat() for period in periods])
+    chart.add("at the end", [period.closing for period in periods], fill=True)
+    chart.add("came in", [sum(dust for dust in period.moved.values() if dust > 0) for period in periods])
+    chart.add("went out", [-sum(dust for dust in period.moved.values() if dust < 0) for period in periods])
     chart.render_to_file(str(file))
 
 
-def plot_expiring(found: Sequence[ExpiringMonth], file: Path) -> None:
+def plot_expiring(months: Sequence[ExpiringMonth], file: Path) -> None:
     """Plot the points that expire in each month; points that never expire are left out."""
-    dated = [each for each in found if each.month is not None]
-    chart = _chart(pygal.StackedBar, "Dust that expires, by month", [f"{each.month:%Y-%m}" for each in dated])
-    chart.add("free", [each.dust - each.held for each in dated])
-    chart.add("held", [each.held for each in dated])
-    chart.add("pending", [each.pending for each in dated])
+    dated = [month for month in months if month.month is not None]
+    chart = _chart(pygal.StackedBar, "Dust that expires, by month", [f"{month.month:%Y-%m}" for month in dated])
+    chart.add("free", [month.dust - month.held for month in dated])
+    chart.add("held", [month.held for month in dated])
+    chart.add("pending", [month.pending for month in dated])
     chart.render_to_file(str(file))
 
 
 def plot_simulation(months: Sequence[Slice], file: Path) -> None:
     """Plot what orders earn by the present and by the changed rules, by month."""
-    chart = _chart(pygal.Bar, "Dust earned, by month", [each.name for each in months])
-    chart.add("present rules", [each.now for each in months])
-    chart.add("changed rules", [each.then for each in months])
+    chart = _chart(pygal.Bar, "Dust earned, by month", [month.name for month in months])
+    chart.add("present rules", [month.now for month in months])
+    chart.add("changed rules", [month.then for month in months])
     chart.render_to_file(str(file))
 
 

@@ -20,61 +20,61 @@ Sheet = list[dict[str, Any]]
 _KINDS = [kind.value for kind in Kind if kind not in {Kind.HOLD, Kind.RELEASE}]
 
 
-def liability_sheet(found: Liability) -> Sheet:
+def liability_sheet(report: Liability) -> Sheet:
     """One row."""
     return [
         {
-            "at": found.at.isoformat(),
-            "outstanding": found.outstanding,
-            "owed_by_customers": found.owed_by_customers,
-            "held": found.held,
-            "pending": found.pending,
-            "escrow": found.escrow,
-            "customers": found.customers,
-            "programme_version": found.programme_version,
-            **{f"value_{code}": format_amount(amount, code) for code, amount in found.value.items()},
-            **{kind: found.movements.get(kind, 0) for kind in _KINDS},
+            "at": report.at.isoformat(),
+            "outstanding": report.outstanding,
+            "owed_by_customers": report.owed_by_customers,
+            "held": report.held,
+            "pending": report.pending,
+            "escrow": report.escrow,
+            "customers": report.customers,
+            "programme_version": report.programme_version,
+            **{f"value_{code}": format_amount(amount, code) for code, amount in report.value.items()},
+            **{kind: report.movements.get(kind, 0) for kind in _KINDS},
         }
     ]
 
 
-def movements_sheet(found: Iterable[Movements]) -> Sheet:
+def movements_sheet(periods: Iterable[Movements]) -> Sheet:
     """A row for each period, a column for each kind."""
     return [
         {
-            "start": each.start.isoformat(),
-            "opening": each.opening,
-            **{kind: each.moved.get(kind, 0) for kind in _KINDS},
-            "closing": each.closing,
+            "start": period.start.isoformat(),
+            "opening": period.opening,
+            **{kind: period.moved.get(kind, 0) for kind in _KINDS},
+            "closing": period.closing,
         }
-        for each in found
+        for period in periods
     ]
 
 
-def expiring_sheet(found: Iterable[ExpiringMonth]) -> Sheet:
-    return [{**vars(each), "month": f"{each.month:%Y-%m}" if each.month else "never"} for each in found]
+def expiring_sheet(months: Iterable[ExpiringMonth]) -> Sheet:
+    return [{**vars(month), "month": f"{month.month:%Y-%m}" if month.month else "never"} for month in months]
 
 
-def breakage_sheet(found: Iterable[Cohort]) -> Sheet:
+def breakage_sheet(cohorts: Iterable[Cohort]) -> Sheet:
     return [
-        {**vars(each), "month": f"{each.month:%Y-%m}", "other": each.other, "breakage": str(each.breakage)}
-        for each in found
+        {**vars(cohort), "month": f"{cohort.month:%Y-%m}", "other": cohort.other, "breakage": str(cohort.breakage)}
+        for cohort in cohorts
     ]
 
 
-def closes_sheet(found: Iterable[Close]) -> Sheet:
+def closes_sheet(closes: Iterable[Close]) -> Sheet:
     sheet: Sheet = []
-    for close in found:
+    for close in closes:
         row = liability_sheet(close.liability)[0]
         del row["at"]
         sheet.append({"day": close.day.isoformat(), **row, "digest": close.digest})
     return sheet
 
 
-def marketing_sheet(found: Marketing) -> Sheet:
+def marketing_sheet(report: Marketing) -> Sheet:
     """A row for each month, then one for the whole period; rates and sums of money are of that row."""
-    rows = [_figures_row(f"{month:%Y-%m}", figures) for month, figures in found.months.items()]
-    return [*rows, _figures_row("total", found.total)]
+    rows = [_figures_row(f"{month:%Y-%m}", figures) for month, figures in report.months.items()]
+    return [*rows, _figures_row("total", report.total)]
 
 
 def _figures_row(month: str, figures: Figures) -> dict[str, Any]:
@@ -109,8 +109,8 @@ def _figures_row(month: str, figures: Figures) -> dict[str, Any]:
     return {name: "" if value is None else value for name, value in row.items()}
 
 
-def forecasts_sheet(found: KeptForecasts) -> Sheet:
-    return [{"outcome": outcome.value, "orders": orders} for outcome, orders in found.outcomes.items()]
+def forecasts_sheet(forecasts: KeptForecasts) -> Sheet:
+    return [{"outcome": outcome.value, "orders": orders} for outcome, orders in forecasts.outcomes.items()]
 
 
 def write_csv(sheet: Sheet, file: TextIO, *, empty: Sequence[str] = ()) -> None:

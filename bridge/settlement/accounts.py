@@ -103,9 +103,11 @@ def accounts_with_fresh_mailbox(
     """
     accounts, taken = list(accounts), set() if taken is None else taken
     key = email_hash_key(connection, now=now)
-    hashes = {each.customer_id: hash_email(key, each.email) for each in accounts if each.email is not None}
-    ids = [each.customer_id for each in accounts]
-    known = set(connection.scalars(select(mailbox.c.email_hash).where(mailbox.c.email_hash.in_(set(hashes.values())))))
+    hashes = {account.customer_id: hash_email(key, account.email) for account in accounts if account.email is not None}
+    ids = [account.customer_id for account in accounts]
+    known = set(
+        connection.scalars(select(mailbox.c.email_hash).where(among(mailbox.c.email_hash, set(hashes.values()))))
+    )
     first_accounts, seen = _first_accounts(connection, ids), seen_accounts(connection, ids)
     fresh = set()
     for account in accounts:

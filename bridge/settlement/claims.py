@@ -16,6 +16,7 @@ from datetime import datetime
 from sqlalchemy import Connection, bindparam, delete, func, or_, select, true, update
 from sqlalchemy.dialects.postgresql import insert
 
+from bridge.db.bulk import among
 from bridge.ids import CustomerId, OrderId
 from bridge.ledger.postings import Kind, PostingDetails
 from bridge.ledger.store import open_accounts, save
@@ -88,15 +89,15 @@ def forget_other_emails(connection: Connection, customer_id: CustomerId, email: 
 
 def forget_emails(connection: Connection, customer_ids: Iterable[CustomerId]) -> None:
     """Delete all proofs of these customers."""
-    theirs = select(proved_email.c.email_hash).where(proved_email.c.customer_id.in_(list(customer_ids)))
+    theirs = select(proved_email.c.email_hash).where(among(proved_email.c.customer_id, list(customer_ids)))
     hashes = list(connection.scalars(theirs.order_by(proved_email.c.email_hash).with_for_update()))
-    connection.execute(delete(proved_email).where(proved_email.c.email_hash.in_(hashes)))
+    connection.execute(delete(proved_email).where(among(proved_email.c.email_hash, hashes)))
 
 
 def customers_with_proof(connection: Connection, customer_ids: Iterable[CustomerId]) -> set[CustomerId]:
     """Return the customers among these whose account's e-mail is proved."""
     query = select(proved_email.c.customer_id).where(
-        proved_email.c.customer_id.in_(list(customer_ids)), proved_email.c.proof == Proof.REGISTRATION
+        among(proved_email.c.customer_id, list(customer_ids)), proved_email.c.proof == Proof.REGISTRATION
     )
     return {CustomerId(customer_id) for customer_id in connection.scalars(query)}
 
@@ -154,7 +155,7 @@ def claim_orders(
     waiting = [escrow for escrow in lock_escrows(connection, ids).values() if escrow.claimable(now)]
     if not waiting:
         return Claimed(customer_id=customer_id, orders={})
-    write_escrows(connection, [(each, each.claimed_by(customer_id, proof, now=now)) for each in waiting], now)
+    write_escrows(connection, [(escrow, escrow.claimed_by(customer_id, proof, now=now)) for escrow in waiting], now)
     # Rules and lines stay; only the owner and the place of the points change. The next facts find this state.
     connection.execute(
         update(order_settlement)
@@ -173,11 +174,11 @@ def claim_orders(
         ),
         [
             {
-                "b_order_id": each.order_id,
-                "b_buyer_id": settlements[each.order_id].customer_id,
-                "b_booked": each.dust,
+                "b_order_id": escrow.order_id,
+                "b_buyer_id": settlements[escrow.order_id].customer_id,
+                "b_booked": escrow.dust,
             }
-            for each in waiting
+            for escrow in waiting
         ],
     )
     dust = {each.order_id: each.dust for each in waiting}

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, select
 
 from bridge.db.advisory_locks import lock_names, try_lock_name
+from bridge.db.bulk import among
 from bridge.errors import Unavailable
 from bridge.ids import CustomerId, OrderId
 from bridge.ledger.merges import accounts_of_persons
@@ -41,7 +42,7 @@ def lock_customers(connection: Connection, orders: Iterable[Order]) -> set[Custo
     """Lock these orders' customers against other settlements; return them, former owners included."""
     orders = list(orders)
     known = select(order_settlement.c.customer_id).where(
-        order_settlement.c.order_id.in_([order.id for order in orders]), order_settlement.c.customer_id.is_not(None)
+        among(order_settlement.c.order_id, [order.id for order in orders]), order_settlement.c.customer_id.is_not(None)
     )
     named = {CustomerId(customer_id) for customer_id in connection.scalars(known)}
     named |= {order.customer_id for order in orders if order.customer_id}

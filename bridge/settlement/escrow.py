@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, Connection, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from bridge.db.bulk import among
 from bridge.db.rows import TypedRow
 from bridge.errors import NotFound
 from bridge.ids import CustomerId, OrderId
@@ -94,7 +95,7 @@ def lock_escrows(connection: Connection, order_ids: Iterable[str]) -> dict[Order
     ids = list(order_ids)
     if not ids:
         return {}
-    query = select(guest_escrow).where(guest_escrow.c.order_id.in_(ids)).order_by(guest_escrow.c.order_id)
+    query = select(guest_escrow).where(among(guest_escrow.c.order_id, ids)).order_by(guest_escrow.c.order_id)
     return {OrderId(row.order_id): Escrow.from_row(row) for row in connection.execute(query.with_for_update())}
 
 
@@ -155,10 +156,10 @@ def expire_escrows(connection: Connection, *, now: datetime, limit: int) -> int:
         return 0
     lock_rows(connection, ids)
     over = [escrow for escrow in lock_escrows(connection, ids).values() if escrow.due(now)]
-    write_escrows(connection, [(each, each.expired()) for each in over], now)
+    write_escrows(connection, [(escrow, escrow.expired()) for escrow in over], now)
     connection.execute(
         update(order_settlement)
-        .where(order_settlement.c.order_id.in_([each.order_id for each in over]))
+        .where(among(order_settlement.c.order_id, [escrow.order_id for escrow in over]))
         .values(
             escrowed=0,
             # Only what former owners keep is left.
@@ -173,12 +174,14 @@ def expire_escrows(connection: Connection, *, now: datetime, limit: int) -> int:
 def forget_guests(connection: Connection, customer_ids: Iterable[CustomerId], *, now: datetime) -> None:
     """Delete the link from guests' orders to these customers for good; the points stay in escrow until they expire."""
     erased = list(customer_ids)
-    theirs = or_(order_settlement.c.customer_id.in_(erased), order_settlement.c.buyer_id.in_(erased))
+    theirs = or_(among(order_settlement.c.customer_id, erased), among(order_settlement.c.buyer_id, erased))
     ids = select(guest_escrow.c.order_id).join(
         order_settlement, order_settlement.c.order_id == guest_escrow.c.order_id
     )  # fmt: skip
     known = lock_escrows(connection, list(connection.scalars(ids.where(theirs, ~guest_escrow.c.forgotten))))
-    write_escrows(connection, [(each, replace(each, email_hash=None, forgotten=True)) for each in known.values()], now)
+    write_escrows(
+        connection, [(escrow, replace(escrow, email_hash=None, forgotten=True)) for escrow in known.values()], now
+    )
 
 
 def write_escrows(connection: Connection, changes: Sequence[tuple[Escrow | None, Escrow]], now: datetime) -> None:

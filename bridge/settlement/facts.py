@@ -176,7 +176,7 @@ def name_differences(row: SettlementRow, order: Order, *, booked: int, escrowed:
         "points": (row.booked, booked),
         "points in escrow": (row.escrowed, escrowed),
     }
-    found = [
+    differences = [
         f"{name} {ours}, Medusa's order gives {theirs}" for name, (ours, theirs) in pairs.items() if ours != theirs
     ]
-    return ("deleted, Medusa has it", *found) if known.gone else tuple(found)
+    return ("deleted, Medusa has it", *differences) if known.gone else tuple(differences)

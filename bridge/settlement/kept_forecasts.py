@@ -39,13 +39,13 @@ class KeptForecasts:
         return sum(self.outcomes.values())
 
 
-def store_forecast(connection: Connection, order: Order, found: Forecast, *, now: datetime) -> None:
+def store_forecast(connection: Connection, order: Order, forecast: Forecast, *, now: datetime) -> None:
     """Store the last forecast of a cart, `order` being what it would become. Does nothing once it was ordered."""
     values = {
-        "dust": found.dust,
-        "programme_version": found.programme_version,
+        "dust": forecast.dust,
+        "programme_version": forecast.programme_version,
         "cart_hash": _hash(order),
-        "tier": found.tier,
+        "tier": forecast.tier,
         "quoted_at": now,
     }
     statement = insert(cart_forecast).values(cart_id=order.cart_id, **values)
@@ -125,10 +125,10 @@ def read_kept_forecasts(connection: Connection, *, since: datetime) -> KeptForec
     unexplained = select(columns.order_id).where(
         columns.settled_at >= since, columns.outcome == ForecastOutcome.UNEXPLAINED
     )
-    found = {row.outcome: row.orders for row in connection.execute(counts.group_by(columns.outcome))}
+    numbers = {row.outcome: row.orders for row in connection.execute(counts.group_by(columns.outcome))}
     return KeptForecasts(
         since=since,
-        outcomes={outcome: found.get(outcome, 0) for outcome in ForecastOutcome},
+        outcomes={outcome: numbers.get(outcome, 0) for outcome in ForecastOutcome},
         unexplained=tuple(connection.scalars(unexplained.order_by(columns.settled_at.desc()).limit(100))),
     )
 

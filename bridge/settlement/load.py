@@ -255,13 +255,13 @@ def _redemptions(
     """Return the redemptions that each of these facts uses, and second uses of a code."""
     newest = {order.id: order for order in orders}
     codes = {code for order in orders for code in order.codes}
-    found = redemptions_of_orders(connection, codes=codes, order_ids=list(newest), lock=lock)
+    redemptions = redemptions_of_orders(connection, codes=codes, order_ids=list(newest), lock=lock)
     used: list[tuple[Redemption, ...]] = []
     second_uses = []
     for order in orders:
         # A draft may be deleted without an event, and would keep the points.
         own = []
-        for redemption in () if order.is_draft else found:
+        for redemption in () if order.is_draft else redemptions:
             if is_used_by(redemption, order):
                 own.append(redemption)
             elif order is newest[order.id]:

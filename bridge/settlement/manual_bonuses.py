@@ -11,6 +11,7 @@ from sqlalchemy import BigInteger, Column, Connection, DateTime, Integer, Row, T
 from sqlalchemy.dialects.postgresql import insert
 
 from bridge.db import metadata
+from bridge.db.bulk import among
 from bridge.errors import KeyReused, field_error
 from bridge.ids import CustomerId, new_id
 from bridge.ledger.merges import one_account_each
@@ -145,7 +146,7 @@ def _given_before(connection: Connection, new_bonus: NewBonus, idempotency_key: 
 
 def _transactions(connection: Connection, bonus_id: str, customer_ids: Collection[CustomerId]) -> tuple[Row[Any], ...]:
     query = select(dust_transaction).where(
-        dust_transaction.c.customer_id.in_(set(customer_ids)),
+        among(dust_transaction.c.customer_id, customer_ids),
         # The transaction that matures the lot refers to the bonus too.
         dust_transaction.c.idempotency_key == f"bonus:{bonus_id}",
     )

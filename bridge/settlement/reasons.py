@@ -12,8 +12,8 @@ from bridge.settlement.tables import order_settlement
 def rules_at_work(connection: Connection, customer_id: CustomerId) -> dict[str, str]:
     """Return, by order, the rules other than the rate that changed its points, in words."""
     query = select(order_settlement).where(order_settlement.c.customer_id == customer_id)
-    found = {row.order_id: "; ".join(_of_order(row)) for row in connection.execute(query)}
-    return {order_id: words for order_id, words in found.items() if words}
+    reasons = {row.order_id: "; ".join(_of_order(row)) for row in connection.execute(query)}
+    return {order_id: words for order_id, words in reasons.items() if words}
 
 
 def _of_order(row: Row[Any]) -> Iterable[str]:

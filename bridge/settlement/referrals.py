@@ -138,17 +138,17 @@ def lock_referrals(
     rows = connection.execute(query.order_by(referral.c.customer_id).with_for_update()).all()
     if not rows:
         return nothing
-    found = [Referral.from_row(row) for row in rows]
+    referrals = [Referral.from_row(row) for row in rows]
     # Read only after the rows are locked: another settlement of the same customer's orders has ended, or waits for us.
-    orders = _paid_orders(connection, [each.customer_id for each in found], settling)
-    persons = accounts_of_persons(connection, [each.customer_id for each in found])
-    one_person = frozenset(each.customer_id for each in found if each.referrer_id in persons[each.customer_id])
-    referrers = accounts_of_persons(connection, {each.referrer_id for each in found if each.qualified_at is None})
+    orders = _paid_orders(connection, [each.customer_id for each in referrals], settling)
+    persons = accounts_of_persons(connection, [each.customer_id for each in referrals])
+    one_person = frozenset(each.customer_id for each in referrals if each.referrer_id in persons[each.customer_id])
+    referrers = accounts_of_persons(connection, {each.referrer_id for each in referrals if each.qualified_at is None})
     lock_customers(connection, {account for accounts in referrers.values() for account in accounts})
     person_of = {account: min(accounts) for accounts in referrers.values() for account in accounts}
     return ReferralHistory(
-        referrals=tuple(found),
-        versions=versions_by_number(connection, {each.programme_version for each in found}),
+        referrals=tuple(referrals),
+        versions=versions_by_number(connection, {each.programme_version for each in referrals}),
         orders=tuple(orders),
         one_person=one_person,
         recent_bonuses=_recent_bonuses(connection, person_of, now),
@@ -164,7 +164,7 @@ def due_referrals(history: ReferralHistory, own: Collection[PaidOrder], *, now: 
     for order in (*history.orders, *own):
         orders.setdefault(order.customer_id, []).append(order)
     sequence = {order.order_id: number for number, order in enumerate(own)}
-    found = [
+    changes = [
         _due(
             each,
             history.versions[each.programme_version],
@@ -176,10 +176,10 @@ def due_referrals(history: ReferralHistory, own: Collection[PaidOrder], *, now: 
         for each in history.referrals
     ]
     # In the sequence of the orders, so that the limit applies as if each was settled by itself.
-    found.sort(key=lambda each: sequence.get(each.order_id, -1) if each.order_id else -1)
+    changes.sort(key=lambda each: sequence.get(each.order_id, -1) if each.order_id else -1)
     given = Counter(history.recent_bonuses)
     due = []
-    for each in found:
+    for each in changes:
         if each.qualifies:
             referrer = each.referral.referrer_id
             person = history.person_of.get(referrer, referrer)
@@ -235,9 +235,9 @@ def _due(
 def _recent_bonuses(
     connection: Connection, person_of: Mapping[CustomerId, CustomerId], now: datetime
 ) -> Counter[CustomerId]:
-    found: Counter[CustomerId] = Counter()
+    bonuses: Counter[CustomerId] = Counter()
     if not person_of:
-        return found
+        return bonuses
     columns = referral.c
     query = select(columns.referrer_id, func.count().label("bonuses")).where(
         among(columns.referrer_id, list(person_of)),
@@ -245,8 +245,8 @@ def _recent_bonuses(
         columns.referrer_due > 0,
     )
     for row in connection.execute(query.group_by(columns.referrer_id)):
-        found[person_of[row.referrer_id]] += row.bonuses
-    return found
+        bonuses[person_of[row.referrer_id]] += row.bonuses
+    return bonuses
 
 
 def settle_referrals(connection: Connection, customer_ids: Collection[CustomerId], *, now: datetime) -> None:

@@ -77,15 +77,15 @@ def read_contributions(
     )
     # An account belongs to one person, whose accounts all have the same first one.
     of_person: dict[CustomerId, list[Contribution]] = {}
-    found = {
+    contributions = {
         account: of_person.setdefault(min(accounts), []) for accounts in persons.values() for account in accounts
     }  # fmt: skip
     for row in connection.execute(own.union_all(transferred)):
         spent = row.spent if row.currency_code == tiers.currency_code else None
         amount = spent if tiers.basis is TierBasis.SPENT else Decimal(row.points)
         added = Contribution(placed_at=row.placed_at, amount=amount or Decimal(0), order_id=row.order_id)
-        found[CustomerId(row.customer_id)].append(added)
-    return found
+        contributions[CustomerId(row.customer_id)].append(added)
+    return contributions
 
 
 def _went_away() -> ColumnElement[bool]:
@@ -169,10 +169,13 @@ class TiersOfBatch:
         tiers = self._tiers.get(number)
         if tiers is None:
             return None
-        found = self._found[number].get(customer_id, [])
+        contributions = self._found[number].get(customer_id, [])
         if tiers.basis is TierBasis.EARNED:
-            found = [replace(each, amount=Decimal(dust.get(each.order_id, each.amount))) for each in found]
-        return standing(tiers, found, moment=moment).level
+            contributions = [
+                replace(counted, amount=Decimal(dust.get(counted.order_id, counted.amount)))
+                for counted in contributions
+            ]
+        return standing(tiers, contributions, moment=moment).level
 
     def put(self, order: Order, owner: CustomerId | None, *, dust: int, spent: Decimal) -> None:
         """Count the order with this amount for its first owner only; without an owner it counts for no customer."""

@@ -157,11 +157,11 @@ def _only_earns(order: OrderPlan) -> bool:
 def _customers(order: OrderPlan) -> set[CustomerId]:
     """Return the customers whose accounts the order may change."""
     shares = order.shares
-    found = {order.owner} if order.target or shares.giver else set()
-    found |= {shares.own.customer_id} if shares.own.booked > 0 else set()
-    found |= {share.customer_id for share in (shares.giver, *shares.former) if share}
-    found |= {redemption.customer_id for redemption in order.loaded.redemptions}
-    return {customer_id for customer_id in found if customer_id}
+    customers = {order.owner} if order.target or shares.giver else set()
+    customers |= {shares.own.customer_id} if shares.own.booked > 0 else set()
+    customers |= {share.customer_id for share in (shares.giver, *shares.former) if share}
+    customers |= {redemption.customer_id for redemption in order.loaded.redemptions}
+    return {customer_id for customer_id in customers if customer_id}
 
 
 def _taken(connection: Connection, plan: Plan) -> dict[OrderId, dict[CustomerId, dict[str, int]]]:

@@ -122,7 +122,7 @@ def compare(
 
 def begins_at_nothing(*programmes: Programme) -> bool:
     """Whether limits or tiers look back on orders that a comparison does not know, those from before its start."""
-    return any(each.earn.limits.join_orders or each.tiers.levels for each in programmes)
+    return any(programme.earn.limits.join_orders or programme.tiers.levels for programme in programmes)
 
 
 def as_document(comparison: Comparison, present: Version, changed: Programme) -> dict[str, Any]:

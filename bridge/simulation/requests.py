@@ -165,7 +165,7 @@ def _run(simulation: Simulation, medusa: Medusa) -> dict[str, Any]:
     changed = Programme.model_validate(simulation.document, context=STORED)
     with transaction() as connection:
         present = current_version(connection)
-    found = compare(
+    comparison = compare(
         medusa.orders_placed_since(simulation.since),
         present.programme,
         changed,
@@ -174,7 +174,7 @@ def _run(simulation: Simulation, medusa: Medusa) -> dict[str, Any]:
         now=now(),
         top=_MOST_AFFECTED,
     )
-    document: dict[str, Any] = to_jsonable_python(as_document(found, present, changed))
+    document: dict[str, Any] = to_jsonable_python(as_document(comparison, present, changed))
     return document
 
 

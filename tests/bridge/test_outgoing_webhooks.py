@@ -32,10 +32,10 @@ from bridge.observability import metrics
 from bridge.operations.doctor import processes
 from bridge.operations.doctor.finding import Wrong
 from bridge.outgoing import send as sending
-from bridge.outgoing.outbox import OutgoingWebhook, OutgoingWebhookType, add_webhooks
+from bridge.outgoing.outbox import OutgoingWebhook, add_webhooks
 from bridge.outgoing.queries import list_webhooks, read_deliveries
 from bridge.outgoing.send import send_waiting
-from bridge.outgoing.tables import outgoing_delivery, outgoing_sender, outgoing_webhook
+from bridge.outgoing.tables import OutgoingWebhookType, outgoing_delivery, outgoing_sender, outgoing_webhook
 from bridge.programme.rules import Programme
 from bridge.programme.versions import add_version
 from bridge.queue.enqueue import OUTGOING_SEND

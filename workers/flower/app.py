@@ -49,7 +49,7 @@ class DustFlower(Flower):  # type: ignore[misc]
             url(r"/api/task/failed", FailedHandler),
             url(f"{_STATIC}(.*)", StaticFileHandler, {"path": files["static_path"]}),
         ]
-        self.add_handlers(r".*", [rewrite_handler(each, prefix) for each in handlers] if prefix else handlers)
+        self.add_handlers(r".*", [rewrite_handler(handler, prefix) for handler in handlers] if prefix else handlers)
 
     @property
     def is_open(self) -> bool:

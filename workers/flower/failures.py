@@ -73,8 +73,8 @@ def stored_failures(app: Celery, task_ids: Collection[str]) -> dict[str, FailedT
         return {}
     with _errors_translated():
         values = backend.mget([backend.get_key_for_task(task_id) for task_id in task_ids])
-    found = (_failure_of(backend.decode(value)) for value in values if value)
-    return {failure.task_id: failure for failure in found if failure}
+    failures = (_failure_of(backend.decode(value)) for value in values if value)
+    return {failure.task_id: failure for failure in failures if failure}
 
 
 def stored_task_ids(app: Celery) -> set[str]:

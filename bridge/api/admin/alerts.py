@@ -29,5 +29,5 @@ class AlertList(BaseModel):
 def read_alerts() -> AlertList:
     """Return what needs attention now, critical alerts first. It is cheap, so it can be asked often."""
     with transaction() as connection:
-        found = find_alerts(connection, now=now())
-    return AlertList(alerts=[AlertResponse(severity=severity_of(alert.code), **vars(alert)) for alert in found])
+        alerts = find_alerts(connection, now=now())
+    return AlertList(alerts=[AlertResponse(severity=severity_of(alert.code), **vars(alert)) for alert in alerts])

@@ -72,7 +72,7 @@ def give(body: BonusRequest, operator: AdminOperator, key: Annotated[str, Depend
         given = give_bonus(
             connection,
             NewBonus(
-                customer_ids=tuple(CustomerId(each) for each in customers),
+                customer_ids=tuple(CustomerId(customer) for customer in customers),
                 amount=body.amount,
                 reason=body.reason,
                 description=body.description,

@@ -105,11 +105,11 @@ class ExplanationResponse(BaseModel):
 def explain_customer(customer_id: PathId) -> ExplanationResponse:
     """Explain a balance: every transaction in a sentence, with its rule version, lots and expiry."""
     with transaction() as connection:
-        found = explain(connection, CustomerId(customer_id))
+        explanation = explain(connection, CustomerId(customer_id))
     return ExplanationResponse(
-        balance=balance_view(found.balance, found.tier),
-        summary=list(found.summary),
-        steps=found.steps,
+        balance=balance_view(explanation.balance, explanation.tier),
+        summary=list(explanation.summary),
+        steps=explanation.steps,
     )
 
 

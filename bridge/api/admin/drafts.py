@@ -93,9 +93,9 @@ def read_drafts() -> DraftList:
 
 
 @router.post("", status_code=201, responses=describe_problems(400, 409, 422, 503))
-async def add_programme_draft(body: DraftRequest, who: AdminOperator, response: Response) -> DraftResponse:
+async def add_programme_draft(body: DraftRequest, operator: AdminOperator, response: Response) -> DraftResponse:
     """Save rules as a draft. An invalid document is refused as by `PUT /admin/dust/programme`."""
-    draft = await FOR_OPERATORS.run(_save, None, body, who)
+    draft = await FOR_OPERATORS.run(_save, None, body, operator)
     response.headers["Location"] = f"{router.prefix}/{draft.id}"
     return draft
 
@@ -109,9 +109,9 @@ def read_programme_draft(draft_id: PathId) -> DraftResponse:
 
 
 @router.put("/{draft_id}", responses=describe_problems(400, 404, 422, 503))
-async def write_programme_draft(draft_id: PathId, body: DraftRequest, who: AdminOperator) -> DraftResponse:
+async def write_programme_draft(draft_id: PathId, body: DraftRequest, operator: AdminOperator) -> DraftResponse:
     """Replace a draft. To solve a conflict, send `merged` as you want it, and the version in force as `based_on`."""
-    return await FOR_OPERATORS.run(_save, draft_id, body, who)
+    return await FOR_OPERATORS.run(_save, draft_id, body, operator)
 
 
 @router.delete("/{draft_id}", responses=describe_problems(404, 422))
@@ -134,7 +134,7 @@ async def publish_programme_draft(draft_id: PathId, response: Response, if_match
     return programme_response(version)
 
 
-def _save(draft_id: str | None, body: DraftRequest, who: Operator) -> DraftResponse:
+def _save(draft_id: str | None, body: DraftRequest, operator: Operator) -> DraftResponse:
     moment = now()
     if body.starts_at and body.starts_at <= moment:
         raise field_error("starts_at", "must be in the future")
@@ -144,9 +144,9 @@ def _save(draft_id: str | None, body: DraftRequest, who: Operator) -> DraftRespo
     content = DraftContent(name=body.name, programme=programme, based_on=body.based_on, starts_at=body.starts_at)
     with transaction() as connection:
         if draft_id is None:
-            draft = create_draft(connection, content, author=who.id, now=moment)
+            draft = create_draft(connection, content, author=operator.id, now=moment)
         else:
-            draft = change_draft(connection, draft_id, content, author=who.id, now=moment)
+            draft = change_draft(connection, draft_id, content, author=operator.id, now=moment)
         return _view(draft, rebase(connection, draft))
 
 

@@ -119,8 +119,8 @@ def read_events(
     """List the events of the inbox, newest first."""
     only = EventFilter(state=state, type=type, subject=subject, code=code, since=since, until=until)
     with transaction() as connection:
-        found = list_events(connection, only, before=decode_cursor(Listing.EVENTS, cursor), limit=limit + 1)
-    page, following = split_page(Listing.EVENTS, found, limit, lambda event: event.position)
+        events = list_events(connection, only, before=decode_cursor(Listing.EVENTS, cursor), limit=limit + 1)
+    page, following = split_page(Listing.EVENTS, events, limit, lambda event: event.position)
     return EventList(events=page, next_cursor=following)
 
 

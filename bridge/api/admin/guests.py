@@ -56,8 +56,8 @@ def read_escrows(limit: Limit = 20, cursor: Cursor = None, state: EscrowState | 
     with transaction() as connection:
         waiting = read_escrow_totals(connection)
         before = decode_cursor(Listing.ESCROWS, cursor)
-        found = list_escrows(connection, state=state, before=before, limit=limit + 1)
-    page, following = split_page(Listing.ESCROWS, found, limit, lambda escrow: escrow.order_id)
+        escrows = list_escrows(connection, state=state, before=before, limit=limit + 1)
+    page, following = split_page(Listing.ESCROWS, escrows, limit, lambda escrow: escrow.order_id)
     return EscrowList(waiting_orders=waiting.orders, waiting_dust=waiting.dust, escrows=page, next_cursor=following)
 
 
@@ -65,9 +65,9 @@ def read_escrows(limit: Limit = 20, cursor: Cursor = None, state: EscrowState | 
 def read_one_escrow(order_id: PathId) -> EscrowDetail:
     """Show the escrow of one guest order and explain it in sentences."""
     with transaction() as connection:
-        found = read_escrow(connection, OrderId(order_id))
-        sentences = explain_escrow(connection, found)
-    return EscrowDetail(**EscrowResponse.model_validate(found).model_dump(), sentences=sentences)
+        escrow = read_escrow(connection, OrderId(order_id))
+        sentences = explain_escrow(connection, escrow)
+    return EscrowDetail(**EscrowResponse.model_validate(escrow).model_dump(), sentences=sentences)
 
 
 class ClaimRequest(Body):

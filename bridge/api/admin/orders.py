@@ -126,15 +126,15 @@ def _preview(order_id: OrderId, body: PreviewRequest) -> PreviewResponse:
     read_order(document)
     order = read_order(_with_open_change(medusa, document) if body.open_change else _changed(document, body))
     with transaction() as connection:
-        found = preview_order(connection, order, now=now())
+        preview = preview_order(connection, order, now=now())
     return PreviewResponse(
-        **vars(found),
+        **vars(preview),
         order_id=order_id,
-        balance_before=found.before.balance,
-        balance_after=found.after.balance,
-        available_after=found.after.available,
-        pending_before=found.before.pending,
-        pending_after=found.after.pending,
+        balance_before=preview.before.balance,
+        balance_after=preview.after.balance,
+        available_after=preview.after.available,
+        pending_before=preview.before.pending,
+        pending_after=preview.after.pending,
     )
 
 

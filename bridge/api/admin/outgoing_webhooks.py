@@ -13,7 +13,6 @@ from bridge.http.paging import Cursor, Limit, Listing, decode_number_cursor, spl
 from bridge.http.problems import describe_problems
 from bridge.http.schemas import Body, FromAttributes, Id, PathId
 from bridge.ids import CustomerId
-from bridge.outgoing.outbox import OutgoingWebhookType
 from bridge.outgoing.queries import (
     ReplayWindow,
     count_sent,
@@ -25,7 +24,7 @@ from bridge.outgoing.queries import (
     retry_failed,
     retry_webhook,
 )
-from bridge.outgoing.tables import OutgoingWebhookState
+from bridge.outgoing.tables import OutgoingWebhookState, OutgoingWebhookType
 from bridge.queue.enqueue import OUTGOING_SEND, enqueue
 
 router = admin_router("/outgoing-webhooks")
@@ -98,7 +97,7 @@ def read_outgoing_webhooks(
 ) -> OutgoingWebhookList:
     """List outgoing webhooks, sent and waiting, newest first. They are kept for 30 days."""
     with transaction() as connection:
-        found = list_webhooks(
+        webhooks = list_webhooks(
             connection,
             state=state,
             type=type,
@@ -106,7 +105,7 @@ def read_outgoing_webhooks(
             before=decode_number_cursor(Listing.OUTGOING_WEBHOOKS, cursor),
             limit=limit + 1,
         )
-    page, following = split_page(Listing.OUTGOING_WEBHOOKS, found, limit, lambda webhook: webhook.seq)
+    page, following = split_page(Listing.OUTGOING_WEBHOOKS, webhooks, limit, lambda webhook: webhook.seq)
     return OutgoingWebhookList(outgoing_webhooks=page, next_cursor=following)
 
 

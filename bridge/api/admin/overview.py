@@ -55,5 +55,5 @@ def read_overview() -> Overview:
             waiting_events=count_waiting(connection),
             failed_events=count_failed(connection),
             oldest_waiting_event_at=oldest_waiting(connection),
-            unpaid_orders=[str(each) for each in unpaid_orders(connection, limit=_MAX_UNPAID)],
+            unpaid_orders=[str(order) for order in unpaid_orders(connection, limit=_MAX_UNPAID)],
         )

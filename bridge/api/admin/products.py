@@ -86,15 +86,15 @@ class Deleted(BaseModel):
 def read_products(limit: Limit = 100, cursor: Cursor = None) -> AdminProductList:
     """List the products with points settings, ordered by id."""
     with transaction() as connection:
-        found = list_products(connection, limit=limit + 1, after=decode_cursor(Listing.PRODUCTS, cursor))
-    page, following = split_page(Listing.PRODUCTS, found, limit, lambda product: product.product_id)
+        products = list_products(connection, limit=limit + 1, after=decode_cursor(Listing.PRODUCTS, cursor))
+    page, following = split_page(Listing.PRODUCTS, products, limit, lambda product: product.product_id)
     return AdminProductList(products=page, next_cursor=following)
 
 
 @router.post("/products", responses=describe_problems(400, 422, 503))
 async def write_products(batch: ProductBatch, operator: AdminOperator) -> AdminProductList:
     """Set many products at once. It succeeds for all of them or for none."""
-    wanted = {each.product_id: each for each in batch.products}
+    wanted = {product.product_id: product for product in batch.products}
     fields = {each.product_id: f"products.{number}.dust_price" for number, each in enumerate(batch.products)}
     products = await FOR_OPERATORS.run(_set_products, list(wanted.values()), operator.id, fields)
     return AdminProductList(products=products)
@@ -131,7 +131,7 @@ def _set_products(batch: list[ProductBatchRequest], actor: str, fields: dict[str
     """Write the settings. `fields` maps each product id to the request field with its price, for error messages."""
     warning = None
     try:
-        refused = price_refusals({ProductId(each.product_id) for each in batch if each.dust_price}, get_medusa)
+        refused = price_refusals({ProductId(product.product_id) for product in batch if product.dust_price}, get_medusa)
     except Unavailable:
         refused, warning = {}, NOT_CHECKED
     if refused:
@@ -141,9 +141,9 @@ def _set_products(batch: list[ProductBatchRequest], actor: str, fields: dict[str
             connection,
             [
                 NewProductSettings(
-                    product_id=ProductId(each.product_id), dust_only=each.dust_only, dust_price=each.dust_price
+                    product_id=ProductId(product.product_id), dust_only=product.dust_only, dust_price=product.dust_price
                 )
-                for each in batch
+                for product in batch
             ],
             actor=actor,
             now=now(),

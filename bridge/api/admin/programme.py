@@ -56,7 +56,7 @@ async def write_programme(
     document: Annotated[
         dict[str, Any], FromBody(description="The programme document; missing keys get their defaults")
     ],
-    who: AdminOperator,
+    operator: AdminOperator,
     response: Response,
     if_match: IfMatch = None,
 ) -> ProgrammeResponse:
@@ -64,7 +64,7 @@ async def write_programme(
 
     A currency that the shop does not have is refused. While Medusa is unavailable, any three letters are accepted.
     """
-    version = await FOR_OPERATORS.run(_write_programme, document, who, version_of(if_match))
+    version = await FOR_OPERATORS.run(_write_programme, document, operator, version_of(if_match))
     response.headers["ETag"] = etag(version)
     return programme_response(version)
 
@@ -83,10 +83,10 @@ def version_of(if_match: str | None) -> int | None:
     return int(number)
 
 
-def _write_programme(document: dict[str, Any], who: Operator, replaces: int | None) -> Version:
+def _write_programme(document: dict[str, Any], operator: Operator, replaces: int | None) -> Version:
     programme = read_document(document)
     with transaction() as connection:
-        return add_version(connection, programme, author=who.id, now=now(), replaces=replaces)
+        return add_version(connection, programme, author=operator.id, now=now(), replaces=replaces)
 
 
 @router.get("/programme/versions", responses=describe_problems(422))

@@ -40,14 +40,14 @@ async def reconcile_now(body: ReconcileRequest | None = None) -> ReconcileRespon
 
 
 def _reconcile_now(body: ReconcileRequest) -> ReconcileResponse:
-    found = reconcile(get_medusa(), since=body.since, dry_run=body.dry_run)
+    result = reconcile(get_medusa(), since=body.since, dry_run=body.dry_run)
     if not body.dry_run:
         enqueue(INBOX_DRAIN)
     return ReconcileResponse(
-        since=found.since,
+        since=result.since,
         dry_run=body.dry_run,
-        orders_seen=found.orders_seen,
-        drifted=[str(each) for each in found.drifted],
-        customers=[str(each) for each in found.customers],
-        unreadable=found.unreadable,
+        orders_seen=result.orders_seen,
+        drifted=[str(order) for order in result.drifted],
+        customers=[str(customer) for customer in result.customers],
+        unreadable=result.unreadable,
     )

@@ -26,11 +26,11 @@ def read_redemptions(
 ) -> RedemptionList:
     """List the redemptions of all customers, newest first."""
     with transaction() as connection:
-        found = list_redemptions(
+        redemptions = list_redemptions(
             connection,
             customer_id=CustomerId(customer_id) if customer_id else None,
             state=state,
             before=decode_cursor(Listing.REDEMPTIONS, cursor),
             limit=limit + 1,
         )
-    return redemption_list(found, limit)
+    return redemption_list(redemptions, limit)

@@ -110,9 +110,9 @@ def report_liability(
 ) -> LiabilityResponse | Response:
     """Report the liability at a moment. A later request for the same moment returns the same result."""
     with reading() as connection:
-        found = liability(connection, at or now())
+        report = liability(connection, at or now())
     return (
-        LiabilityResponse(**_figures(found)) if format == "json" else _csv(sheets.liability_sheet(found), "liability")
+        LiabilityResponse(**_figures(report)) if format == "json" else _csv(sheets.liability_sheet(report), "liability")
     )
 
 
@@ -132,10 +132,12 @@ def report_movements(
     if count_periods(start=since, until=until, period=by) > MAX_PERIODS:
         raise field_error("since", f"asks for more than {MAX_PERIODS} periods: ask by=month, or for fewer")
     with reading() as connection:
-        found = movements(connection, start=since, until=until, period=by)
+        periods = movements(connection, start=since, until=until, period=by)
     if format == "csv":
-        return _csv(sheets.movements_sheet(found), "movements")
-    views = [MovementsResponse(start=p.start, opening=p.opening, moved=dict(p.moved), closing=p.closing) for p in found]
+        return _csv(sheets.movements_sheet(periods), "movements")
+    views = [
+        MovementsResponse(start=p.start, opening=p.opening, moved=dict(p.moved), closing=p.closing) for p in periods
+    ]
     return MovementsList(periods=views)
 
 
@@ -143,10 +145,10 @@ def report_movements(
 def report_expiring(format: Format = "json") -> ExpiringList | Response:
     """Report all points by the month in which they expire unless they are spent."""
     with reading() as connection:
-        found = expiring_by_month(connection)
+        months = expiring_by_month(connection)
     if format == "csv":
-        return _csv(sheets.expiring_sheet(found), "expiring")
-    return ExpiringList(months=[ExpiringMonthResponse(**vars(each)) for each in found])
+        return _csv(sheets.expiring_sheet(months), "expiring")
+    return ExpiringList(months=[ExpiringMonthResponse(**vars(month)) for month in months])
 
 
 class ForecastsResponse(BaseModel):
@@ -169,14 +171,14 @@ def report_forecasts(
 ) -> ForecastsResponse | Response:
     """Report how many quotes were kept: whether orders earned what the last quote of their cart said."""
     with reading() as connection:
-        found = read_kept_forecasts(connection, since=since or now() - FORECASTS_KEPT)
+        forecasts = read_kept_forecasts(connection, since=since or now() - FORECASTS_KEPT)
     if format == "csv":
-        return _csv(sheets.forecasts_sheet(found), "forecasts")
+        return _csv(sheets.forecasts_sheet(forecasts), "forecasts")
     return ForecastsResponse(
-        since=found.since,
-        orders=found.orders,
-        unexplained_orders=list(found.unexplained),
-        **{outcome.value: orders for outcome, orders in found.outcomes.items()},
+        since=forecasts.since,
+        orders=forecasts.orders,
+        unexplained_orders=list(forecasts.unexplained),
+        **{outcome.value: orders for outcome, orders in forecasts.outcomes.items()},
     )
 
 
@@ -249,15 +251,15 @@ def report_marketing(
     Guests' orders count once an account has claimed them; canceled and returned ones do not count.
     """
     with reading() as connection:
-        found = marketing(connection, first=first, last=last, now=now())
+        report = marketing(connection, first=first, last=last, now=now())
     if format == "csv":
-        return _csv(sheets.marketing_sheet(found), "marketing")
+        return _csv(sheets.marketing_sheet(report), "marketing")
     return MarketingResponse(
-        first=found.first,
-        last=found.last,
-        time_zone=found.time_zone,
-        total=MarketingFigures(**_marketing(found.total)),
-        months=[MarketingMonth(month=month, **_marketing(figures)) for month, figures in found.months.items()],
+        first=report.first,
+        last=report.last,
+        time_zone=report.time_zone,
+        total=MarketingFigures(**_marketing(report.total)),
+        months=[MarketingMonth(month=month, **_marketing(figures)) for month, figures in report.months.items()],
     )
 
 
@@ -265,10 +267,10 @@ def report_marketing(
 def report_breakage(format: Format = "json") -> CohortList | Response:
     """Report what became of the points issued in each month."""
     with reading() as connection:
-        found = breakage(connection)
+        cohorts = breakage(connection)
     if format == "csv":
-        return _csv(sheets.breakage_sheet(found), "breakage")
-    return CohortList(months=[CohortResponse(**vars(c), other=c.other, breakage=str(c.breakage)) for c in found])
+        return _csv(sheets.breakage_sheet(cohorts), "breakage")
+    return CohortList(months=[CohortResponse(**vars(c), other=c.other, breakage=str(c.breakage)) for c in cohorts])
 
 
 @router.get("/closes", response_model=CloseList, responses=_AS_CSV | describe_problems(422))
@@ -286,9 +288,9 @@ def _close(close: Close) -> CloseResponse:
     return CloseResponse(day=close.day, digest=close.digest, closed_at=close.closed_at, **_figures(close.liability))
 
 
-def _figures(found: Liability) -> dict[str, Any]:
-    value = {code: format_amount(amount, code) for code, amount in found.value.items()}
-    return {**vars(found), "value": value, "adds_up": found.adds_up}
+def _figures(report: Liability) -> dict[str, Any]:
+    value = {code: format_amount(amount, code) for code, amount in report.value.items()}
+    return {**vars(report), "value": value, "adds_up": report.adds_up}
 
 
 def _marketing(figures: Figures) -> dict[str, Any]:
@@ -298,30 +300,30 @@ def _marketing(figures: Figures) -> dict[str, Any]:
         "redemption_rate": _share(figures.redemption_rate),
         "redeemers": _buyers(figures.redeemers),
         "others": _buyers(figures.others),
-        "money": [_money(each) for each in figures.money],
+        "money": [_money(amounts) for amounts in figures.money],
     }
 
 
-def _buyers(found: Buyers) -> BuyersResponse:
-    return BuyersResponse(**vars(found), repeat_rate=_share(found.repeat_rate))
+def _buyers(buyers: Buyers) -> BuyersResponse:
+    return BuyersResponse(**vars(buyers), repeat_rate=_share(buyers.repeat_rate))
 
 
-def _money(found: Money) -> MarketingMoneyResponse:
-    code = found.currency_code
+def _money(money: Money) -> MarketingMoneyResponse:
+    code = money.currency_code
     return MarketingMoneyResponse(
         currency_code=code,
-        revenue=rounded_amount(found.revenue, code),
-        basket_redeemers=_average(found.redeemers, code),
-        basket_others=_average(found.others, code),
-        referral_orders=found.referral_orders,
-        referral_revenue=rounded_amount(found.referral_revenue, code),
-        cost=rounded_amount(found.cost, code),
-        cost_share=_share(found.cost_share),
+        revenue=rounded_amount(money.revenue, code),
+        basket_redeemers=_average(money.redeemers, code),
+        basket_others=_average(money.others, code),
+        referral_orders=money.referral_orders,
+        referral_revenue=rounded_amount(money.referral_revenue, code),
+        cost=rounded_amount(money.cost, code),
+        cost_share=_share(money.cost_share),
     )
 
 
-def _average(found: Baskets, code: str) -> str | None:
-    return None if found.average is None else rounded_amount(found.average, code)
+def _average(baskets: Baskets, code: str) -> str | None:
+    return None if baskets.average is None else rounded_amount(baskets.average, code)
 
 
 def _share(share: Decimal | None) -> str | None:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Header
 from pydantic import BaseModel, Field
 
-from bridge.outgoing.outbox import OutgoingWebhookType
+from bridge.outgoing.tables import OutgoingWebhookType
 
 
 class _Booked(BaseModel):

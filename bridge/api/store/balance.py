@@ -73,20 +73,20 @@ def balance_view(balance: Balance, tier: CustomerTier | None = None) -> BalanceR
 
 
 def _tier_view(tier: CustomerTier) -> TierResponse:
-    found = tier.standing
+    standing = tier.standing
     following = None
-    if found.next is not None and found.missing is not None:
+    if standing.next is not None and standing.missing is not None:
         following = NextTierResponse(
-            name=found.next.name,
-            from_=format_needed(tier.tiers, found.next.threshold),
-            missing=format_needed(tier.tiers, found.missing),
+            name=standing.next.name,
+            from_=format_needed(tier.tiers, standing.next.threshold),
+            missing=format_needed(tier.tiers, standing.missing),
         )
     return TierResponse(
-        name=found.level.name if found.level else None,
-        factor=f"{found.factor.normalize():f}",
-        from_=format_needed(tier.tiers, found.level.threshold) if found.level else None,
-        progress=format_reached(tier.tiers, found.total),
-        until=found.until,
+        name=standing.level.name if standing.level else None,
+        factor=f"{standing.factor.normalize():f}",
+        from_=format_needed(tier.tiers, standing.level.threshold) if standing.level else None,
+        progress=format_reached(tier.tiers, standing.total),
+        until=standing.until,
         basis=tier.tiers.basis,
         currency_code=tier.tiers.currency_code if tier.tiers.basis is TierBasis.SPENT else None,
         next=following,

@@ -66,8 +66,8 @@ def list_own_orders(
     Orders of others, and those that are not settled yet, are left out.
     """
     with transaction() as connection:
-        found = read_points_of_orders(connection, customer_id, [OrderId(each) for each in order_id])
-    return OwnOrderList(orders=[OwnOrderResponse.model_validate(each) for each in found])
+        orders = read_points_of_orders(connection, customer_id, [OrderId(each) for each in order_id])
+    return OwnOrderList(orders=[OwnOrderResponse.model_validate(order) for order in orders])
 
 
 @router.get("/orders/{order_id}", responses=describe_problems(401, 404, 422, 503))

@@ -48,7 +48,7 @@ def read_dust_products(
         if product_id:
             page: Sequence[ProductSettings] = read_products(connection, [ProductId(each) for each in product_id])
         else:
-            found = list_products(connection, limit=limit + 1, after=after)
-            page, following = split_page(Listing.PRODUCTS, found, limit, lambda product: product.product_id)
+            products = list_products(connection, limit=limit + 1, after=after)
+            page, following = split_page(Listing.PRODUCTS, products, limit, lambda product: product.product_id)
     answer = ProductMap(products={product.product_id: product for product in page}, next_cursor=following)
     return cacheable_response(answer, if_none_match)

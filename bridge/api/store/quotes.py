@@ -167,7 +167,7 @@ def _quote(customer_id: CustomerId, body: QuoteRequest) -> Quote:
         dust_only=cost,
         dust_only_items=due,
         optional=[] if too_many_open else _priced_items(cart, without(optional_prices(settings), mixed), paid),
-        redemptions=[_quoted_redemption(each) for each in open_redemptions],
+        redemptions=[_quoted_redemption(redemption) for redemption in open_redemptions],
         rewards=quoted_rewards(rules, rewards, currency_code=currency),
     )
 

@@ -124,7 +124,7 @@ def read_own_redemptions(
 ) -> RedemptionList:
     """List the customer's redemptions, newest first."""
     with transaction() as connection:
-        found = list_redemptions(
+        redemptions = list_redemptions(
             connection,
             customer_id=customer_id,
             cart_id=cart_id,
@@ -132,14 +132,14 @@ def read_own_redemptions(
             before=decode_cursor(Listing.REDEMPTIONS, cursor),
             limit=limit + 1,
         )
-    return redemption_list(found, limit, view=own_redemption_view)
+    return redemption_list(redemptions, limit, view=own_redemption_view)
 
 
 def redemption_list(
-    found: list[Redemption], limit: int, *, view: Callable[[Redemption], RedemptionResponse] = redemption_view
+    redemptions: list[Redemption], limit: int, *, view: Callable[[Redemption], RedemptionResponse] = redemption_view
 ) -> RedemptionList:
     """One page of redemptions, which were read with a limit of `limit + 1`."""
-    page, following = split_page(Listing.REDEMPTIONS, found, limit, lambda redemption: redemption.id)
+    page, following = split_page(Listing.REDEMPTIONS, redemptions, limit, lambda redemption: redemption.id)
     return RedemptionList(redemptions=[view(redemption) for redemption in page], next_cursor=following)
 
 

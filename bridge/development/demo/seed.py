@@ -153,7 +153,7 @@ def seed(shop: Shop, assortment: Assortment = DEMO_SHOP) -> ShopKeys:
         _allow_currencies(admin, markets)
         regions = {market.currency_code: _region(admin, market) for market in markets}
         location = _location(admin, channel["id"], markets)
-        option = _shipping_option(admin, location, {regions[each.currency_code]: each for each in markets})
+        option = _shipping_option(admin, location, {regions[market.currency_code]: market for market in markets})
         products = {
             item.sku: _product(admin, item, markets, channel["id"], location["id"], option["profile"])
             for item in assortment.items
@@ -188,9 +188,9 @@ def _one(admin: httpx.Client, collection: str, sought: Json, others: Json, *, fi
     """Find the record with the `sought` values, or create it with the others too."""
     plural, singular = collection.replace("-", "_"), collection.replace("-", "_").removesuffix("s")
     query = {**sought, **({"fields": fields} if fields else {})}
-    found = answer(admin.get(f"/admin/{collection}", params=query))[plural]
-    if found:
-        return dict(found[0])
+    existing = answer(admin.get(f"/admin/{collection}", params=query))[plural]
+    if existing:
+        return dict(existing[0])
     created = answer(admin.post(f"/admin/{collection}", json={**sought, **others}))[singular]
     return _one(admin, collection, sought, others, fields=fields) if fields else dict(created)
 
@@ -262,10 +262,10 @@ def _location(admin: httpx.Client, channel_id: str, markets: tuple[Market, ...])
 def _shipping_option(admin: httpx.Client, location: Json, regions: dict[str, Market]) -> Json:
     profile = _one(admin, "shipping-profiles", {"name": "Default Shipping Profile"}, {"type": "default"})
     zone_id = location["fulfillment_sets"][0]["service_zones"][0]["id"]
-    found = answer(admin.get("/admin/shipping-options", params={"service_zone_id": zone_id}))["shipping_options"]
+    options = answer(admin.get("/admin/shipping-options", params={"service_zone_id": zone_id}))["shipping_options"]
     option = (
-        found[0]
-        if found
+        options[0]
+        if options
         else answer(
             admin.post(
                 "/admin/shipping-options",
@@ -309,8 +309,8 @@ def _product(
                     "options": {"Size": "One size"},
                     "manage_inventory": True,
                     "prices": [
-                        {"currency_code": each.currency_code, "amount": item.price * each.price_factor}
-                        for each in markets
+                        {"currency_code": market.currency_code, "amount": item.price * market.price_factor}
+                        for market in markets
                     ],
                 }
             ],

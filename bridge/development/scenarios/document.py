@@ -206,9 +206,9 @@ def read_scenario(text: str, file: str) -> Scenario:
     lines = dict(_lines(node, ()))
 
     def add_problems(error: ValidationError, path: _Path) -> None:
-        for found in error.errors():
-            where = path + tuple(found["loc"])
-            words = found["msg"].removeprefix("Value error, ")
+        for detail in error.errors():
+            where = path + tuple(detail["loc"])
+            words = detail["msg"].removeprefix("Value error, ")
             problems.append(f"{file}:{_line(lines, where)}: {'.'.join(map(str, where)) or 'the file'}: {words}")
 
     steps: list[Step] = []

@@ -101,7 +101,7 @@ def play(scenario: Scenario, shop: Shop, report: Report = lambda *_: None) -> li
                 failures.append(Failure(line=step.line, words=str(failed)))
             report(step.line, what, stage.balances())
         last = scenario.steps[-1].line
-        failures += [Failure(line=last, words=f"dust audit: {each.check}: {each.detail}") for each in audit()]
+        failures += [Failure(line=last, words=f"dust audit: {breach.check}: {breach.detail}") for breach in audit()]
     return failures
 
 
@@ -265,12 +265,12 @@ class _Stage:
         self._add_customer(step.expect)
         body = self._store("GET", "/store/dust/balance", step.expect)
         assert body is not None
-        found = {name: body[name] for name in ("balance", "available", "held", "pending")}
-        wanted: dict[str, Any] = {name: getattr(step, name) for name in found}
+        figures = {name: body[name] for name in ("balance", "available", "held", "pending")}
+        wanted: dict[str, Any] = {name: getattr(step, name) for name in figures}
         if step.expiring is not None:
             wanted["expiring"] = {f"{day:%Y-%m-%d}": dust for day, dust in step.expiring.items()}
-            found["expiring"] = _by_day(body["expiring"])
-        _compare(step.expect, wanted, found)
+            figures["expiring"] = _by_day(body["expiring"])
+        _compare(step.expect, wanted, figures)
 
     def _expect_redemption(self, step: ExpectRedemption) -> None:
         redemption = self._read(step.expect_redemption)
@@ -336,13 +336,13 @@ def _by_day(expiring: list[dict[str, Any]]) -> dict[str, int]:
     return days
 
 
-def _compare(customer_id: str, wanted: dict[str, Any], found: dict[str, Any]) -> None:
-    wrong = list(_differences(wanted, found))
+def _compare(customer_id: str, wanted: dict[str, Any], figures: dict[str, Any]) -> None:
+    wrong = list(_differences(wanted, figures))
     if wrong:
         raise _StepFailed(f"{customer_id}: " + "; ".join(wrong))
 
 
-def _differences(wanted: dict[str, Any], found: dict[str, Any]) -> Iterator[str]:
+def _differences(wanted: dict[str, Any], figures: dict[str, Any]) -> Iterator[str]:
     for name, value in wanted.items():
-        if value is not None and value != found[name]:
-            yield f"{name} should be {value}, and is {found[name]}"
+        if value is not None and value != figures[name]:
+            yield f"{name} should be {value}, and is {figures[name]}"

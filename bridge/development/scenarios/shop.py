@@ -119,7 +119,7 @@ class Shop:
 
     def unusable(self, codes: Iterable[Code]) -> set[str]:
         """The codes that the checkout refuses."""
-        usable = {each["code"] for each in self._promotions.values() if not each["used"]}
+        usable = {promotion["code"] for promotion in self._promotions.values() if not promotion["used"]}
         return {code.code for code in codes} - usable
 
     def use(self, codes: Iterable[Code]) -> None:
@@ -135,18 +135,20 @@ class Shop:
             return 200, {"promotion": promotion}
         if path == "/admin/promotions":
             wanted = {*query.get("code", ()), *query.get("code[]", ())}
-            return 200, {"promotions": [each for each in self._promotions.values() if each["code"] in wanted]}
-        if method == "DELETE" and (found := re.fullmatch(r"/admin/promotions/(.+)", path)):
-            self._promotions.pop(found[1], None)
-            return 200, {"id": found[1], "object": "promotion", "deleted": True}
+            return 200, {
+                "promotions": [promotion for promotion in self._promotions.values() if promotion["code"] in wanted]
+            }
+        if method == "DELETE" and (match := re.fullmatch(r"/admin/promotions/(.+)", path)):
+            self._promotions.pop(match[1], None)
+            return 200, {"id": match[1], "object": "promotion", "deleted": True}
         if path == "/admin/orders":
             customer_id = query.get("customer_id", [""])[0]
             rows = [order.document() for order in self.orders.values() if order.placed.customer == customer_id]
             return 200, {"orders": rows, "count": len(rows), "offset": 0, "limit": 100}
-        if found := re.fullmatch(r"/admin/customers/(.+)", path):
+        if match := re.fullmatch(r"/admin/customers/(.+)", path):
             # All customers have an account with a unique address.
             at = _iso(now())
-            account = {"id": found[1], "email": f"{found[1]}@example.com", "has_account": True}
+            account = {"id": match[1], "email": f"{match[1]}@example.com", "has_account": True}
             return 200, {"customer": {**account, "created_at": at, "updated_at": at}}
         return 404, {"type": "not_found", "message": f"The shop of a scenario has no {method} {path}."}
 

@@ -19,7 +19,7 @@ def silent(mine: Mine) -> None:
 def silent_end(mine: Mine) -> None:
     """No outgoing webhook about expired points is sent."""
     from bridge.ledger import outgoing_webhooks
-    from bridge.outgoing.outbox import OutgoingWebhookType
+    from bridge.outgoing.tables import OutgoingWebhookType
 
     webhooks = outgoing_webhooks._webhooks
 
@@ -47,7 +47,7 @@ def sent_twice(mine: Mine) -> None:
 def warned_twice(mine: Mine) -> None:
     """Two webhooks are written of dust that expires soon."""
     from bridge.ledger import outgoing_webhooks
-    from bridge.outgoing.outbox import OutgoingWebhookType
+    from bridge.outgoing.tables import OutgoingWebhookType
 
     put = outgoing_webhooks.add_webhooks
 
