@@ -1,6 +1,6 @@
 """A forecast says what the order will earn: by the same rules, terms, tiers and limits as its settlement.
 
-FORECAST_CARTS=2000 make test ARGS="-k test_each_order_earns_what_its_cart_forecast" plays so many random carts.
+FORECAST_CARTS=2000 make test-system ARGS="-k test_each_order_earns_what_its_cart_forecast" plays so many random carts.
 """
 
 import os
@@ -283,6 +283,7 @@ def badge(settings: object) -> None:
         connection.execute(insert(dust_product).values(row))
 
 
+@pytest.mark.system
 @pytest.mark.timeout(300 + SHOPS)
 @pytest.mark.usefixtures("badge", "medusa")
 @settings(max_examples=SHOPS, deadline=None, suppress_health_check=list(HealthCheck))

@@ -103,6 +103,7 @@ def test_an_impossible_change_is_refused(change: dict[str, Any], words: str) -> 
         changed(exact(document), OrderChange(**{"returns": {}, **change}), now=now())
 
 
+@pytest.mark.system
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     cents=st.integers(1, 20_000),
