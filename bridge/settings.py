@@ -270,7 +270,9 @@ class Settings(BaseSettings):
         if not addresses[0].startswith(("redis://", "rediss://", "redis+socket://", "amqp://", "amqps://")):
             raise ValueError("must be a redis:// or amqp:// address")
         scheme = addresses[0].partition("://")[0] + "://"
-        if len(addresses) > 1 and not (scheme in _CLUSTERED and all(each.startswith(scheme) for each in addresses)):
+        if len(addresses) > 1 and not (
+            scheme in _CLUSTERED and all(address.startswith(scheme) for address in addresses)
+        ):
             raise ValueError(
                 "several addresses, with ; between them, are the nodes of a RabbitMQ cluster: each must start with "
                 "amqp://, or each with amqps:// (a ; in a password is written %3B)"

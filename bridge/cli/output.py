@@ -29,18 +29,18 @@ def print_json(value: Any) -> None:
 
 def print_rows(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], *, as_json: bool, empty: str) -> None:
     """Print rows as a table, or as a JSON list."""
-    found = list(rows)
+    shown = list(rows)
     if as_json:
-        print_json(found)
+        print_json(shown)
         return
-    if not found:
+    if not shown:
         console.print(empty)
         return
     table = Table()
     for column in columns:
         # An id must be in one line, so that it can be copied. Other text may wrap.
         table.add_column(column, no_wrap=column.endswith("id") or column == "subject")
-    for row in found:
+    for row in shown:
         table.add_row(*(_cell(row[column]) for column in columns))
     console.print(table)
 

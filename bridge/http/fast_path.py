@@ -32,11 +32,11 @@ class FastPath:
         self._answers = {key: (answer, _Route(key[1])) for key, answer in answers.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        found = self._answers.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
-        if found is None:
+        match = self._answers.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
+        if match is None:
             await self._app(scope, receive, send)
             return
-        answer, scope["route"] = found
+        answer, scope["route"] = match
         request = Request(scope, receive)
         try:
             response = await answer(request)

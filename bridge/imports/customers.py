@@ -35,7 +35,7 @@ def find_customers(medusa: Medusa | None, reading: Reading, progress: Progress =
             for customer in customers:
                 by_email.setdefault(customer["email"].lower(), []).append(CustomerId(customer["id"]))
             progress(len(customers))
-    found: dict[int, CustomerId] = {}
+    customer_ids: dict[int, CustomerId] = {}
     wrong: list[Problem] = []
     for entry in reading.entries:
         customer_id = entry.customer_id if entry.customer_id in known else None
@@ -45,13 +45,13 @@ def find_customers(medusa: Medusa | None, reading: Reading, progress: Progress =
         if customer_id is None:
             wrong.append(_unknown(entry, several=len(matches) > 1, asked=medusa is not None))
         else:
-            found[entry.line] = customer_id
-    wrong += _doubled(reading, found)
+            customer_ids[entry.line] = customer_id
+    wrong += _doubled(reading, customer_ids)
     for problem in wrong:
-        found.pop(problem.line, None)
-    reading.entries = [entry for entry in reading.entries if entry.line in found]
+        customer_ids.pop(problem.line, None)
+    reading.entries = [entry for entry in reading.entries if entry.line in customer_ids]
     reading.problems = sorted([*reading.problems, *wrong], key=lambda problem: problem.line)
-    return found
+    return customer_ids
 
 
 def _unknown(entry: Entry, *, several: bool, asked: bool) -> Problem:
@@ -66,7 +66,7 @@ def _unknown(entry: Entry, *, several: bool, asked: bool) -> Problem:
     return Problem(line=entry.line, field="customer_id" if entry.customer_id else "email", message=message)
 
 
-def _doubled(reading: Reading, found: dict[int, CustomerId]) -> Iterable[Problem]:
+def _doubled(reading: Reading, customer_ids: dict[int, CustomerId]) -> Iterable[Problem]:
     """Yield problems for duplicate rows: one balance per customer, and no two identical lots.
 
     Dust does not guess which row is right. All are refused, so that they can be corrected and imported separately.
@@ -74,9 +74,9 @@ def _doubled(reading: Reading, found: dict[int, CustomerId]) -> Iterable[Problem
     alike: dict[object, list[Entry]] = defaultdict(list)
     sums: dict[CustomerId, int] = defaultdict(int)
     for entry in reading.entries:
-        if entry.line not in found:
+        if entry.line not in customer_ids:
             continue
-        customer_id = found[entry.line]
+        customer_id = customer_ids[entry.line]
         sums[customer_id] += entry.amount
         if sums[customer_id] > MAX_DUST:
             message = f"brings the customer over {MAX_DUST} dust: that is no balance"

@@ -108,13 +108,13 @@ def find_accounts(
     customer_ids: Iterable[CustomerId], medusa: Medusa | None = None
 ) -> dict[CustomerId, CustomerAccount]:
     """Read these customers' accounts from Medusa. Customers that it does not have are left out. Raises `MedusaAway`."""
-    found = {}
+    accounts = {}
     for customer_id in customer_ids:
         try:
-            found[customer_id] = read_account((medusa or get_medusa()).customer(customer_id))
+            accounts[customer_id] = read_account((medusa or get_medusa()).customer(customer_id))
         except (UnknownInMedusa, MedusaNotConfigured):
             continue
-    return found
+    return accounts
 
 
 def read_account(customer: Json) -> CustomerAccount:

@@ -116,7 +116,7 @@ def process_batch() -> ProcessedBatch:
     if failed:
         with transaction() as connection:
             _reschedule(connection, failed)
-    redemptions = tuple(each for handled in done.values() if handled for each in handled.redemptions)
+    redemptions = tuple(redemption_id for handled in done.values() if handled for redemption_id in handled.redemptions)
     return ProcessedBatch(taken=len(taken), split_off=(*work.own_task, *failed), redemptions=redemptions)
 
 

@@ -354,9 +354,11 @@ class Account(AccountState):
         return parts
 
     def _pending_of(self, source_id: str) -> list[Lot]:
-        found = (lot for lot in self.lots.values() if not lot.matured and lot.remaining and lot.source_id == source_id)
+        matching = (
+            lot for lot in self.lots.values() if not lot.matured and lot.remaining and lot.source_id == source_id
+        )
         # Unpaid lots go first.
-        return sorted(found, key=lambda lot: (not lot.unpaid, soonest_first(lot)))
+        return sorted(matching, key=lambda lot: (not lot.unpaid, soonest_first(lot)))
 
     @property
     def _person(self) -> Self:

@@ -120,7 +120,7 @@ def unmerge_customer(connection: Connection, customer_id: CustomerId, *, actor: 
     Raises `NotMerged`.
     """
     accounts = open_accounts(connection, [customer_id])
-    merge = next((each for each in _active(connection, [customer_id]) if each.customer_id == customer_id), None)
+    merge = next((merge for merge in _active(connection, [customer_id]) if merge.customer_id == customer_id), None)
     if merge is None:
         raise NotMerged(customer_id)
     # Carry over everything first. Then the merge's rows are complete, and the locks keep them so.
@@ -266,12 +266,12 @@ def accounts_of_persons(
             customer_merge.c.unmerged_at.is_(None), customer_merge.c.survivor_id.in_(theirs.scalar_subquery())
         )
     )
-    found: dict[CustomerId, dict[CustomerId, datetime | None]] = {}
+    persons: dict[CustomerId, dict[CustomerId, datetime | None]] = {}
     for row in rows:
-        accounts = found.setdefault(row.survivor_id, {row.survivor_id: None})
+        accounts = persons.setdefault(row.survivor_id, {row.survivor_id: None})
         accounts[row.customer_id] = row.merged_at
-        found[row.customer_id] = accounts
-    return {customer_id: found.get(customer_id, {customer_id: None}) for customer_id in ids}
+        persons[row.customer_id] = accounts
+    return {customer_id: persons.get(customer_id, {customer_id: None}) for customer_id in ids}
 
 
 def one_account_each(connection: Connection, customer_ids: Iterable[CustomerId]) -> set[CustomerId]:

@@ -27,7 +27,7 @@ _TYPES = {
 def store_webhooks(connection: Connection, accounts: Sequence[Account], *, quiet: Collection[str]) -> None:
     """Store outgoing webhooks for the postings of these accounts; none for `quiet` earnings."""
     if webhooks_configured():
-        webhooks = [each for account in accounts for each in _webhooks(account, quiet)]
+        webhooks = [webhook for account in accounts for webhook in _webhooks(account, quiet)]
         add_webhooks(connection, webhooks, now=accounts[0].postings[-1].created_at)
 
 

@@ -61,9 +61,9 @@ def read_balance(connection: Connection, customer_id: CustomerId) -> Balance:
 
 def read_balances(connection: Connection, customer_ids: Sequence[CustomerId]) -> list[Balance]:
     """Like `read_balance`, for several customers, in the given sequence."""
-    found: dict[str, Balance] = {}
+    balances: dict[str, Balance] = {}
     for row in connection.execute(_BALANCES, {"customers": list(customer_ids)}):
-        balance = found.get(row.customer_id) or Balance(
+        balance = balances.get(row.customer_id) or Balance(
             customer_id=CustomerId(row.customer_id), balance=row.balance, held=row.held, pending=row.pending
         )
         if row.matured:
@@ -72,8 +72,8 @@ def read_balances(connection: Connection, customer_ids: Sequence[CustomerId]) ->
         elif row.matured is not None:
             pending = PendingLot(amount=int(row.amount), matures_at=row.moment)
             balance = replace(balance, pending_lots=(*balance.pending_lots, pending))
-        found[row.customer_id] = balance
-    return [found.get(customer_id) or Balance(customer_id=customer_id) for customer_id in customer_ids]
+        balances[row.customer_id] = balance
+    return [balances.get(customer_id) or Balance(customer_id=customer_id) for customer_id in customer_ids]
 
 
 def _balances() -> Select[Any]:

@@ -105,7 +105,7 @@ class Medusa:
         found: dict[str, Json] = {}
         for some in _in_portions(sorted(product_ids)):
             params: Params = [
-                *(("id[]", each) for each in some),
+                *(("id[]", product_id) for product_id in some),
                 ("with_deleted", "true"),
                 ("fields", "id,collection_id,categories.id"),
                 ("limit", len(some)),
@@ -307,12 +307,16 @@ class Medusa:
 
     def variants_of(self, product_ids: Collection[ProductId]) -> dict[ProductId, list[Json]]:
         """Like `variants`, for several products; products that Medusa does not know are left out."""
-        found: dict[ProductId, list[Json]] = {}
+        variants: dict[ProductId, list[Json]] = {}
         for some in _in_portions(sorted(product_ids)):
-            params: Params = [*(("id[]", each) for each in some), ("fields", VARIANT_FIELDS), ("limit", len(some))]
+            params: Params = [
+                *(("id[]", product_id) for product_id in some),
+                ("fields", VARIANT_FIELDS),
+                ("limit", len(some)),
+            ]
             for product in self._http.admin("GET", "/admin/products", params=params)["products"]:
-                found[ProductId(product["id"])] = list(product.get("variants") or ())
-        return found
+                variants[ProductId(product["id"])] = list(product.get("variants") or ())
+        return variants
 
     def set_product_metadata(self, product_id: ProductId, metadata: Json) -> None:
         """Merge these keys into a product's metadata; an empty string removes a key. Raises `UnknownInMedusa`."""

@@ -250,7 +250,7 @@ def _has_claim_or_exchange(order: OrderShape) -> bool:
         for item in order.items
         if item.detail
     )
-    return claimed or any(each.exchange_id or each.claim_id for each in order.returns or ())
+    return claimed or any(returned.exchange_id or returned.claim_id for returned in order.returns or ())
 
 
 def _shares(order: OrderShape, swapped: frozenset[str], refunded: Decimal) -> KeptShares:

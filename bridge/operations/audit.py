@@ -324,10 +324,10 @@ def audit_orders(medusa: Medusa, sample: int) -> list[Breach]:
 
     An event that has not arrived yet makes an order differ. The reconcile poll settles such orders.
     """
-    found = compare_sample(medusa, sample)
-    details: dict[str, str] = {order_id: "; ".join(each) for order_id, each in found.differs.items()}
-    details |= dict.fromkeys(found.missing, "Medusa does not have the order")
-    details |= dict.fromkeys(found.unreadable, "Medusa's order cannot be read")
+    comparison = compare_sample(medusa, sample)
+    details: dict[str, str] = {order_id: "; ".join(differences) for order_id, differences in comparison.differs.items()}
+    details |= dict.fromkeys(comparison.missing, "Medusa does not have the order")
+    details |= dict.fromkeys(comparison.unreadable, "Medusa's order cannot be read")
     return [
         Breach(check="orders_are_as_medusa_has_them", subject=order_id, detail=detail)
         for order_id, detail in sorted(details.items())

@@ -146,10 +146,10 @@ def forget_product(connection: Connection, product_id: ProductId) -> bool:
 
 def read_product(connection: Connection, product_id: ProductId) -> ProductSettings:
     """Return one product's settings. Raises `UnknownProduct`."""
-    found = read_products(connection, [product_id])
-    if not found:
+    products = read_products(connection, [product_id])
+    if not products:
         raise UnknownProduct(product_id)
-    return found[0]
+    return products[0]
 
 
 def read_products(connection: Connection, product_ids: Collection[ProductId]) -> list[ProductSettings]:

@@ -176,7 +176,7 @@ class Earn(Part):
 
     @cached_property
     def fixed_by_product(self) -> dict[str, int]:
-        return {each.product_id: each.dust for each in self.fixed}
+        return {product.product_id: product.dust for product in self.fixed}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -92,7 +92,7 @@ def share_out(
     since = merged_at or {}
     allowed: dict[str, Allowed] = {}
     tallies: dict[str, _Tally] = {}
-    for request in sorted(requests, key=lambda each: (each.placed_at, each.order_id)):
+    for request in sorted(requests, key=lambda request: (request.placed_at, request.order_id)):
         counted = [tally for account, tally in tallies.items() if _count_together(request, account, since)]
         found = Allowed(dust=request.worth)
         for most, after, words in _limits(request):

@@ -106,7 +106,7 @@ class Programme(Part):
         asked = {
             OrderDetail.CATEGORIES: earn.excluded_category_ids or any(by.category_ids for by in earn.multipliers),
             OrderDetail.COLLECTIONS: earn.excluded_collection_ids or any(by.collection_ids for by in earn.multipliers),
-            OrderDetail.CUSTOMER_GROUPS: any(each.customer_group_ids for each in earn.multipliers),
+            OrderDetail.CUSTOMER_GROUPS: any(multiplier.customer_group_ids for multiplier in earn.multipliers),
         }
         return frozenset(detail for detail, wanted in asked.items() if wanted)
 

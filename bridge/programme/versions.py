@@ -88,10 +88,10 @@ def version_at(connection: Connection, moment: datetime) -> Version:
 
 def version_numbered(connection: Connection, number: int) -> Version:
     """Return the version with this number; 0 is the defaults. Raises `UnknownVersion`."""
-    found = versions_by_number(connection, {number})
-    if number not in found:
+    versions = versions_by_number(connection, {number})
+    if number not in versions:
         raise UnknownVersion(number)
-    return found[number]
+    return versions[number]
 
 
 def versions_by_number(connection: Connection, numbers: set[int]) -> dict[int, Version]:

@@ -116,10 +116,10 @@ def save_redemption(connection: Connection, redemption: Redemption, *, now: date
 
 def read_redemption(connection: Connection, customer_id: CustomerId, redemption_id: str) -> Redemption:
     """Return a redemption of this customer. Raises `UnknownRedemption`, also for another customer's."""
-    found = _load(connection, [redemption_id])
-    if not found or found[0].customer_id != customer_id:
+    redemptions = _load(connection, [redemption_id])
+    if not redemptions or redemptions[0].customer_id != customer_id:
         raise UnknownRedemption(redemption_id)
-    return found[0]
+    return redemptions[0]
 
 
 def pending_among(connection: Connection, redemption_ids: Collection[str]) -> set[str]:
@@ -154,10 +154,10 @@ def list_redemptions(
 
 def lock_redemption(connection: Connection, redemption_id: str) -> Redemption:
     """Lock the redemption until the transaction ends, and return it. Raises `UnknownRedemption`."""
-    found = _load(connection, [redemption_id], lock=True)
-    if not found:
+    redemptions = _load(connection, [redemption_id], lock=True)
+    if not redemptions:
         raise UnknownRedemption(redemption_id)
-    return found[0]
+    return redemptions[0]
 
 
 def lock_open_redemptions(connection: Connection, customer_id: CustomerId) -> list[Redemption]:

@@ -322,7 +322,6 @@ def _summary(balance: Balance, time_zone: str) -> list[str]:
     if balance.pending:
         lines.append(f"{balance.pending} more points are pending and can be spent later.")
     lines += [
-        f"{each.amount} points expire on {local_date(each.expires_at, time_zone):%d %b %Y}."
-        for each in balance.expiring
+        f"{lot.amount} points expire on {local_date(lot.expires_at, time_zone):%d %b %Y}." for lot in balance.expiring
     ]
     return lines

@@ -268,7 +268,7 @@ def _figures(connection: Connection, period: Mapping[str, Any]) -> dict[date | N
             "referred_customers": row.referred_customers,
             "referral_orders": row.referral_orders,
         }
-        found = Money(
+        sums = Money(
             currency_code=row.currency_code,
             redeemers=Baskets(orders=row.redeemers_orders, revenue=row.redeemers_revenue),
             others=Baskets(orders=row.others_orders, revenue=row.others_revenue),
@@ -276,10 +276,10 @@ def _figures(connection: Connection, period: Mapping[str, Any]) -> dict[date | N
             referral_revenue=row.referral_revenue,
             cost=row.cost,
         )
-        money[row.month].append(found)
+        money[row.month].append(sums)
     for row in connection.execute(_POINTS, period):
         figures[row.month] |= {"points_issued": row.issued, "points_spent": row.spent}
-    return {month: Figures(**found, money=tuple(money[month])) for month, found in figures.items()}
+    return {month: Figures(**counts, money=tuple(money[month])) for month, counts in figures.items()}
 
 
 def _months(first: date, last: date) -> list[date]:

@@ -54,12 +54,12 @@ def movements(connection: Connection, *, start: date, until: date, period: Perio
     for row in connection.execute(_MOVED, {**bounds, "period": period.value}):
         moved.setdefault(row.day, {})[row.kind] = row.dust
     opening = int(connection.scalar(_OPENING, {"start": bounds["start"]}) or 0)
-    found: list[Movements] = []
+    periods: list[Movements] = []
     day = first
     while day < until:
-        found.append(Movements(start=day, opening=opening, moved=moved.get(day, {})))
-        opening, day = found[-1].closing, _next(day, period)
-    return found
+        periods.append(Movements(start=day, opening=opening, moved=moved.get(day, {})))
+        opening, day = periods[-1].closing, _next(day, period)
+    return periods
 
 
 def count_periods(*, start: date, until: date, period: Period) -> int:

@@ -149,9 +149,9 @@ def check_now(connection: Connection, order_ids: Collection[OrderId], *, now: da
         .order_by(order_settlement.c.order_id)
         .with_for_update()
     )
-    found = list(connection.scalars(rows))
-    if found:
-        due = update(order_settlement).where(among(order_settlement.c.order_id, found))
+    ids = list(connection.scalars(rows))
+    if ids:
+        due = update(order_settlement).where(among(order_settlement.c.order_id, ids))
         connection.execute(due.values(check_at=func.least(order_settlement.c.check_at, now)))
 
 

@@ -79,16 +79,16 @@ def list_members(
     Raises `FieldErrors` for a tier that the programme does not have.
     """
     in_tier = _InTier.of(connection, only.tier, now) if only.tier is not None else None
-    found: list[Member] = []
+    members: list[Member] = []
     while True:
         rows = connection.execute(_query(only, in_tier, sort, after).limit(limit)).all()
         for member in _with_tiers(connection, rows, now):
             if only.tier is None or member.tier == only.tier:
-                found.append(member)
-                if len(found) == limit:
-                    return found
+                members.append(member)
+                if len(members) == limit:
+                    return members
         if len(rows) < limit:
-            return found
+            return members
         after = (getattr(rows[-1], sort.removeprefix("-")), rows[-1].customer_id)
 
 

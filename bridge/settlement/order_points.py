@@ -154,7 +154,7 @@ def _breakdown(row: Row[Any]) -> tuple[RulePart, ...]:
     # Points that a former owner keeps, or that could not be taken back, come from no rule.
     if not row.booked or row.waived or row.former_share is not None:
         return ()
-    terms = {line_id: found for line_id, note in row.lines.items() if (found := read_terms(note))}
+    terms = {line_id: line_terms for line_id, note in row.lines.items() if (line_terms := read_terms(note))}
     shares = {line_id: Decimal(note["share"]) for line_id, note in row.lines.items()}
     if row.shipping_share is not None:
         shares[SHIPPING] = row.shipping_share

@@ -101,7 +101,7 @@ def settle_and_list(
         # facts count. The rollback releases the locks too, so the lock order is kept.
         savepoint.rollback()
     result = write(connection, loaded, plan, quiet=quiet, now=now)
-    written = {each.order_id: each for each in result.orders}
+    written = {order.order_id: order for order in result.orders}
     settled = {
         order_id: _result(written[order_id], tuple(unclear.get(order_id, ())))
         if order_id in written

@@ -172,10 +172,10 @@ def read_former_owners(connection: Connection, order_ids: Collection[OrderId]) -
         return {}
     columns = order_former_owner.c
     query = select(order_former_owner).where(among(columns.order_id, list(order_ids))).order_by(columns.customer_id)
-    found: dict[OrderId, list[Share]] = {}
+    shares: dict[OrderId, list[Share]] = {}
     for row in connection.execute(query):
-        found.setdefault(OrderId(row.order_id), []).append(Share.from_row(row))
-    return found
+        shares.setdefault(OrderId(row.order_id), []).append(Share.from_row(row))
+    return shares
 
 
 def write_former_owners(connection: Connection, shares: Mapping[OrderId, Iterable[Share]]) -> None:

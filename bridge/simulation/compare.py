@@ -134,17 +134,17 @@ def as_document(comparison: Comparison, present: Version, changed: Programme) ->
         **_slice_document(comparison.total),
         "changed": comparison.changed,
         "customers": comparison.customers,
-        "by_month": [_slice_document(each) for each in comparison.by_month],
-        "by_currency": [_slice_document(each) for each in comparison.by_currency],
-        "by_rule": [_slice_document(each) for each in comparison.by_rule],
-        "most_affected": [vars(each) for each in comparison.most_affected],
+        "by_month": [_slice_document(part) for part in comparison.by_month],
+        "by_currency": [_slice_document(part) for part in comparison.by_currency],
+        "by_rule": [_slice_document(part) for part in comparison.by_rule],
+        "most_affected": [vars(customer) for customer in comparison.most_affected],
         "unreadable": comparison.unreadable,
         "limits_and_tiers_begin_at_nothing": begins_at_nothing(present.programme, changed),
     }
 
 
-def _slice_document(each: Slice) -> dict[str, Any]:
-    return {**vars(each), "difference": each.difference}
+def _slice_document(part: Slice) -> dict[str, Any]:
+    return {**vars(part), "difference": part.difference}
 
 
 def _add_up(comparison: Comparison, pairs: Iterable[tuple[Any, Any]], currencies: Mapping[str, str], top: int) -> None:
@@ -212,7 +212,7 @@ def _rounded(total: Slice, rules: Mapping[str, tuple[set[str], list[Decimal]]]) 
     rest = Slice(
         name=_THE_REST,
         orders=total.orders,
-        now=total.now - sum(each.now for each in slices),
-        then=total.then - sum(each.then for each in slices),
+        now=total.now - sum(part.now for part in slices),
+        then=total.then - sum(part.then for part in slices),
     )
     return [*slices, rest] if rest.now or rest.then else slices

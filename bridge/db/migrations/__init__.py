@@ -209,10 +209,12 @@ def _with_retries(connection: Connection, step: Callable[[], None], say: Say) ->
 
 def _longest_user(connection: Connection) -> str:
     """The oldest open transaction, in words; empty if there is none or it is not visible to this user."""
-    found = connection.execute(text(_OLDEST_TRANSACTION)).one_or_none()
-    if found is None:
+    oldest = connection.execute(text(_OLDEST_TRANSACTION)).one_or_none()
+    if oldest is None:
         return ""
-    return f" (the oldest transaction is {found.application_name or 'unnamed'}, pid {found.pid}, {found.seconds:.0f} s)"
+    return (
+        f" (the oldest transaction is {oldest.application_name or 'unnamed'}, pid {oldest.pid}, {oldest.seconds:.0f} s)"
+    )
 
 
 @contextmanager

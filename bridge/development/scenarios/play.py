@@ -330,9 +330,9 @@ class _Stage:
 
 def _by_day(expiring: list[dict[str, Any]]) -> dict[str, int]:
     days: dict[str, int] = {}
-    for each in expiring:
-        day = str(each["expires_at"])[:10]
-        days[day] = days.get(day, 0) + each["amount"]
+    for lot in expiring:
+        day = str(lot["expires_at"])[:10]
+        days[day] = days.get(day, 0) + lot["amount"]
     return days
 
 

@@ -269,8 +269,8 @@ def _ended_by_signals() -> Iterator[None]:
         signals.append(signal.SIGHUP)
 
     def leave(number: int, _frame: FrameType | None) -> NoReturn:
-        for each in signals:
-            signal.signal(each, signal.SIG_IGN)
+        for signal_number in signals:
+            signal.signal(signal_number, signal.SIG_IGN)
         raise _Left
 
     before = {number: signal.signal(number, leave) for number in signals}

@@ -81,34 +81,34 @@ def _privileges(settings: Settings) -> str:
         " OR has_table_privilege('dust_transaction', 'DELETE') AS may_change"
     )
     with transaction() as connection:
-        found = connection.execute(text(query)).one()
-    if found.may_change and settings.database_pooled:
+        row = connection.execute(text(query)).one()
+    if row.may_change and settings.database_pooled:
         raise Wrong(
-            f"connections serve as {found.role}, who may change what is booked",
+            f"connections serve as {row.role}, who may change what is booked",
             fix=f"CREATE ROLE dust_serve LOGIN PASSWORD '…' IN ROLE {APP_ROLE}; and let DUST_DATABASE_URL name that "
             "user: behind a pooler Dust cannot step down to the role itself. DUST_OWNER_DATABASE_URL is for the owner, "
             "without the pooler.",
         )
-    if found.may_change:
+    if row.may_change:
         raise Wrong(
-            f"connections serve as {found.role}, who may change what is booked",
+            f"connections serve as {row.role}, who may change what is booked",
             fix=f"Run `dust migrate` as a user who may create roles, then GRANT {APP_ROLE} TO the user of "
             "DUST_DATABASE_URL: Dust steps down to it by itself.",
         )
-    return f"connections serve as {found.role}, who cannot change what is booked"
+    return f"connections serve as {row.role}, who cannot change what is booked"
 
 
 def _rules(settings: Settings) -> str:
     with transaction() as connection:
         version = current_version(connection)
     earn = version.programme.earn
-    found = f"version {version.number} is in force"
+    version_in_force = f"version {version.number} is in force"
     if earn.when is EarnWhen.PLACED and not earn.pending_until_paid:
-        found += (
+        version_in_force += (
             "; recommended: set earn.pending_until_paid to true. Now an order that nobody pays gives points at once, "
             "which can be spent before you cancel it"
         )
-    return found
+    return version_in_force
 
 
 def _database_clock(_: Settings) -> str:

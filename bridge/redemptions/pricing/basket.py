@@ -114,8 +114,8 @@ def price_of_units(
 ) -> Decimal:
     """Return what `quantity` units of a product cost in the cart. The cheapest come first, as in Medusa's discount."""
     price, left = Decimal(0), Decimal(quantity)
-    found = [line for line in lines if line.product_id == product_id and line.quantity > 0]
-    for line in sorted(found, key=lambda line: line.gross / line.quantity):
+    matching = [line for line in lines if line.product_id == product_id and line.quantity > 0]
+    for line in sorted(matching, key=lambda line: line.gross / line.quantity):
         units = min(left, line.quantity)
         price += line.gross * units / line.quantity
         left -= units
