@@ -309,11 +309,7 @@ class Medusa:
         """Like `variants`, for several products; products that Medusa does not know are left out."""
         variants: dict[ProductId, list[Json]] = {}
         for some in _in_portions(sorted(product_ids)):
-            params: Params = [
-                *(("id[]", product_id) for product_id in some),
-                ("fields", VARIANT_FIELDS),
-                ("limit", len(some)),
-            ]
+            params: Params = [*(("id[]", id_) for id_ in some), ("fields", VARIANT_FIELDS), ("limit", len(some))]
             for product in self._http.admin("GET", "/admin/products", params=params)["products"]:
                 variants[ProductId(product["id"])] = list(product.get("variants") or ())
         return variants
