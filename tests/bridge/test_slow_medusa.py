@@ -143,7 +143,10 @@ def answering(head: bytes, part: bytes, *, seconds: float) -> Iterator[str]:
 def test_an_answer_that_comes_byte_by_byte_is_given_up() -> None:
     head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 10000\r\n\r\n"
     started = time.monotonic()
-    with answering(head, b" ", seconds=0.05) as url, contextlib.closing(make_client(url)) as medusa:
+    with (
+        answering(head, b" ", seconds=0.05) as url,
+        contextlib.closing(make_client(url, timeout_seconds=0.5)) as medusa,
+    ):
         with pytest.raises(MedusaAway, match="ReadTimeout") as error:
             medusa.order("order_1")
         assert error.value.at_call
@@ -161,5 +164,5 @@ def test_an_answer_that_is_not_json_is_not_medusa(body: bytes) -> None:
         assert medusa.probe("/admin/orders").status == 200
 
 
-def make_client(url: str) -> Medusa:
-    return Medusa(url, API_KEY, "pk_1", timeout_seconds=0.5)
+def make_client(url: str, *, timeout_seconds: float = 10) -> Medusa:
+    return Medusa(url, API_KEY, "pk_1", timeout_seconds=timeout_seconds)
