@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import Column, Connection, select, update
+from sqlalchemy import Column, Connection, TextClause, select, text, update
 
 from bridge.db import transaction
+from bridge.db.bulk import among
 from bridge.inbox.tables import webhook_event
 from bridge.outgoing.tables import outgoing_sender, outgoing_webhook
 from bridge.products.settings import dust_product
@@ -20,13 +21,14 @@ log = structlog.get_logger(__name__)
 
 # Above the longest wait of each column: three minutes for events, two for redemptions, leases of 90 seconds, five
 # minutes for an outgoing address, two hours for an outgoing webhook, ten minutes for a product; with jitter.
-_MAX_WAITS: tuple[tuple[Column[Any], timedelta], ...] = (
-    (webhook_event.c.next_attempt_at, timedelta(minutes=10)),
-    (dust_redemption.c.next_attempt_at, timedelta(minutes=10)),
-    (dust_redemption.c.leased_until, timedelta(minutes=10)),
-    (outgoing_sender.c.free_at, timedelta(minutes=10)),
-    (outgoing_webhook.c.next_attempt_at, timedelta(hours=4)),
-    (dust_product.c.mirror_retry_at, timedelta(minutes=30)),
+# The condition is that of a partial index, so that finished work is not read.
+_MAX_WAITS: tuple[tuple[Column[Any], timedelta, TextClause], ...] = (
+    (webhook_event.c.next_attempt_at, timedelta(minutes=10), text("state = 'pending'")),
+    (dust_redemption.c.next_attempt_at, timedelta(minutes=10), text("next_attempt_at IS NOT NULL")),
+    (dust_redemption.c.leased_until, timedelta(minutes=10), text("next_attempt_at IS NOT NULL")),
+    (outgoing_sender.c.free_at, timedelta(minutes=10), text("true")),
+    (outgoing_webhook.c.next_attempt_at, timedelta(hours=4), text("state = 'waiting'")),
+    (dust_product.c.mirror_retry_at, timedelta(minutes=30), text("true")),
 )
 _ROWS_AT_ONCE = 1000
 
@@ -34,18 +36,26 @@ _ROWS_AT_ONCE = 1000
 def correct_future_times(*, now: datetime) -> int:
     """Set times that are too far ahead to `now`; return how many. Locked rows are left for the next time."""
     corrected = 0
-    for column, max_wait in _MAX_WAITS:
+    for column, max_wait, unfinished in _MAX_WAITS:
         with transaction() as connection:
-            rows = _correct(connection, column, now + max_wait, now)
+            rows = _correct(connection, column, unfinished, latest=now + max_wait, now=now)
         if rows:
             log.warning("clock_was_ahead", column=str(column), rows=rows)
         corrected += rows
     return corrected
 
 
-def _correct(connection: Connection, column: Column[Any], latest: datetime, now: datetime) -> int:
+def _correct(
+    connection: Connection,
+    column: Column[Any],
+    unfinished: TextClause,
+    *,
+    latest: datetime,
+    now: datetime,
+) -> int:
     (key,) = column.table.primary_key
-    ahead = select(key).where(column > latest).limit(_ROWS_AT_ONCE).with_for_update(skip_locked=True)
+    ahead = select(key).where(unfinished, column > latest).limit(_ROWS_AT_ONCE).with_for_update(skip_locked=True)
     keys = connection.scalars(ahead).all()
-    connection.execute(update(column.table).where(key.in_(keys)).values({column.name: now}))
+    if keys:
+        connection.execute(update(column.table).where(among(key, keys)).values({column.name: now}))
     return len(keys)

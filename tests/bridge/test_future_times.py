@@ -2,13 +2,15 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
+import sqlalchemy
 from fastapi.testclient import TestClient
 from sqlalchemy import text
 
 from bridge.clock import now
-from bridge.db import transaction
+from bridge.db import get_engine, transaction
 from bridge.inbox.process_batch import process_batch
 from bridge.medusa.client import MedusaAway, get_medusa
 from bridge.operations.future_times import correct_future_times
@@ -89,3 +91,36 @@ def test_times_that_dust_plans_itself_stay(api: TestClient, medusa: FakeMedusa, 
 @pytest.mark.usefixtures("settings")
 def test_nothing_is_no_error() -> None:
     assert correct_future_times(now=now()) == 0
+
+
+def test_finished_work_is_not_read(api: TestClient) -> None:
+    with transaction() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO webhook_event (id, type, source, payload, event_at, received_at, state)"
+                " SELECT 'old_' || n, 'order.placed', 'webhook', '{}', :now, :now, 'handled'"
+                " FROM generate_series(1, 20000) n"
+            ),
+            {"now": now()},
+        )
+        connection.execute(text("ANALYZE webhook_event"))
+    queries: list[tuple[str, Any]] = []
+
+    def listen(_connection: Any, _cursor: Any, statement: str, values: Any, *_: Any) -> None:
+        if statement.startswith("SELECT"):
+            queries.append((statement, values))
+
+    engine = get_engine()
+    sqlalchemy.event.listen(engine, "before_cursor_execute", listen)
+    correct_future_times(now=now())
+    sqlalchemy.event.remove(engine, "before_cursor_execute", listen)
+    indexes = {"webhook_event": "ix_webhook_event_due", "dust_redemption": "ix_dust_redemption_due"}
+    indexes["outgoing_webhook"] = "ix_outgoing_webhook_due"
+    with transaction() as connection:
+        # Tables of the test are small: without this, Postgres would read the whole of them.
+        connection.execute(text("SET LOCAL enable_seqscan = off"))
+        for statement, values in queries:
+            table = statement.split("FROM ")[1].split()[0]
+            plan = "\n".join(row[0] for row in connection.exec_driver_sql(f"EXPLAIN {statement}", values))
+            assert indexes.get(table, "") in plan, plan
+    assert len(queries) == 6
