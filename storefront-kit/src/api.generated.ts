@@ -1087,7 +1087,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/admin/dust/outgoing-webhooks/test": {
+    "/admin/dust/outgoing-webhooks/send-test": {
         parameters: {
             query?: never;
             header?: never;

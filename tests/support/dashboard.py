@@ -8,9 +8,11 @@ from playwright.sync_api import Locator, Page
 from tests.support.axe import axe_script, serious_findings
 from tests.support.live_worlds import SCREENSHOTS
 
-# Medusa UI 4.2 gives no name to these: the button that closes a drawer, the menus and the search icon of a DataTable.
+# Medusa UI 4.2 gives no name to these: the button that closes a drawer or a modal, the menus and the search icon of a
+# DataTable.
 _NAMELESS_IN_MEDUSA = [
     "[role=dialog] kbd + button",
+    "[role=dialog] button:has(+ kbd)",
     "button[aria-haspopup=menu]:not([aria-label])",
     "div[role=img].pointer-events-none",
 ]

@@ -42,3 +42,11 @@ def test_routes_of_the_admin_api_are_passed_on_as_an_operator() -> None:
     for file in (ROUTES / "admin").rglob("route.ts"):
         forwards = set(re.findall(r"forward\w+", file.read_text())) - {"forward"}
         assert forwards <= {"forwardAsOperator", "forwardLongAsOperator"}, file
+
+
+def test_no_folder_has_a_name_that_the_build_of_a_plugin_leaves_out() -> None:
+    # `_Compiler_backendIgnoreFiles` in @medusajs/framework 2.21.2, dist/build-tools/compiler.js: routes below such a
+    # folder are in no build.
+    left_out = {"test", "unit-tests", "integration-tests"}
+    folders = {folder for file in ROUTES.parent.rglob("*") for folder in file.relative_to(ROUTES.parent).parts[:-1]}
+    assert not folders & left_out
