@@ -80,7 +80,7 @@ export function createStore(seed: Record<string, unknown> = {}) {
     const run = ++runs
     newestRun.set(key, run)
     const done = settled(action, READ_MS).then(({ data, error }) => {
-      // A newer load has begun: whoever waits for this one wants its data.
+      // A newer load has begun: callers that wait for this one get its data.
       if (newestRun.get(key) !== run) return running.get(key)
       running.delete(key)
       loadedAt.set(key, Date.now())
