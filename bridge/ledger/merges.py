@@ -278,9 +278,11 @@ def one_account_each(connection: Connection, customer_ids: Iterable[CustomerId])
     """Return these customers with one account for each person: of several, the one that the others are merged into."""
     ids = set(customer_ids)
     persons = accounts_of_persons(connection, ids)
-    # The survivor first; it has no `merged_at`.
-    order = sorted(ids, key=lambda each: (persons[each][each] is not None, each))
-    return set({min(persons[each]): each for each in reversed(order)}.values())
+    by_person: dict[CustomerId, CustomerId] = {}
+    # The survivor comes first: it has no `merged_at`.
+    for customer_id in sorted(ids, key=lambda account: (persons[account][account] is not None, account)):
+        by_person.setdefault(min(persons[customer_id]), customer_id)
+    return set(by_person.values())
 
 
 def _active(connection: Connection, customer_ids: Iterable[CustomerId]) -> list[Merge]:
