@@ -123,7 +123,7 @@ class Account(AccountState):
         """Undo `amount` of what `reverse` took: the lots get it back, in the opposite sequence.
 
         `taken` is what was taken, by lot id. The part that came from no lot pays debt; the remainder opens a lot with
-        the given dates.
+        the given dates. If it is `unpaid`, all of it is pending.
         """
         self._check_amount(amount)
         self.book_due(now=now)
@@ -135,6 +135,8 @@ class Account(AccountState):
             reverse=True,
         )
         for lot in lots:
+            if unpaid and not lot.unpaid:
+                continue
             part = min(left, taken[lot.id])
             # A pending lot that was empty did not mature at its time, or when its order was paid.
             if lot.unpaid and not unpaid:
@@ -145,7 +147,7 @@ class Account(AccountState):
             left -= part
             matured += part if lot.matured else 0
             pending += 0 if lot.matured else part
-        paid = min(left, self.debt)
+        paid = 0 if unpaid else min(left, self.debt)
         if left > paid:
             lot = self._open_lot(left - paid, details, now, matures_at=matures_at, expires_at=expires_at, unpaid=unpaid)
             moves.add(lot, remaining=left - paid)

@@ -51,16 +51,24 @@ class OrderPayment:
         return max(given, Decimal(0)) / price
 
 
-def read_payment(order: OrderShape, swapped: frozenset[str], *, credit: Decimal) -> OrderPayment:
-    """Return what was paid. `swapped` are the lines that a claim or an exchange added."""
+def read_payment(
+    order: OrderShape, swapped: frozenset[str], *, credit: Decimal, returned: Decimal
+) -> OrderPayment:  # fmt: skip
+    """Return what was paid.
+
+    `swapped` are the lines that a claim or an exchange added, `returned` is the price of the goods that came back.
+    """
     refunded = order.summary.refunded_total if order.summary else Decimal(0)
+    # A refund without a return is a credit line.
+    refunded_without_return = min(order.credit_line_total, refunded)
     price = order.total - sum((item.total for item in order.items if item.id in swapped), Decimal(0))
     return OrderPayment(
         captured=_captured(order),
         refunded=refunded,
         credit=credit,
-        # A refund without a return is a credit line that lowers the total. The money had been captured before.
-        to_capture=price + min(order.credit_line_total, refunded),
+        # Refunds have lowered the total, and are part of what was captured before. Older versions of Medusa leave the
+        # total as it is after a refund without a return.
+        to_capture=price + refunded_without_return + min(refunded - refunded_without_return, returned),
         price=price,
         costs_nothing=amount_to_pay(order.total, order.currency_code) <= 0,
     )

@@ -159,7 +159,7 @@ def order_of(order: OrderShape) -> Order:
     """Return the order that Medusa's JSON describes."""
     swapped = _swapped_in(order)
     refunded, paid_with_credit = split_credit(order)
-    payment = read_payment(order, swapped, credit=paid_with_credit)
+    payment = read_payment(order, swapped, credit=paid_with_credit, returned=_returned(order, swapped))
     shipping_net, shipping_gross = _shipping(order)
     return Order(
         id=OrderId(order.id),

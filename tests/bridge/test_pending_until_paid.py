@@ -91,6 +91,27 @@ def test_what_was_paid_stays_spendable_and_what_an_edit_adds_waits() -> None:
     assert figures() == (300, 0)
 
 
+@pytest.mark.parametrize("damaged", [False, True])
+def test_what_an_edit_adds_waits_although_as_much_was_refunded_for_a_return(damaged: bool) -> None:
+    until_paid()
+    first, second = line("line_1", price=50), line("line_2", price=50)
+    settle(bought(captured=100, lines=[first, second]))
+    back = line("line_1", price=50, returned=1)
+    back |= {"return_received_total": 50}
+    if damaged:
+        back["detail"] |= {"return_received_quantity": 0, "return_dismissed_quantity": 1}
+        back |= {"return_received_total": 0, "return_dismissed_total": 50}
+    refund = {"summary": {"paid_total": 100, "refunded_total": 50, "transaction_total": 50}}
+    settle(bought(captured=100, lines=[back, second], version=2) | refund)
+    assert figures() == (50, 0)
+    edited = [back, second, line("line_3", price=40)]
+    settle(bought(captured=100, lines=edited, version=3) | refund)
+    assert figures() == (50, 40)
+    paid = {"summary": {"paid_total": 140, "refunded_total": 50, "transaction_total": 90}}
+    settle(bought(captured=140, lines=edited, version=3) | paid)
+    assert figures() == (90, 0)
+
+
 def test_an_order_of_nothing_waits_once_it_costs_something() -> None:
     until_paid(earn={"fixed": [{"product_id": "prod_gift", "dust": 7}]})
     gift = line(product_id="prod_gift", price=10, discount=10, code="GIFT")
