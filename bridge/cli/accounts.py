@@ -1,4 +1,4 @@
-"""Commands for customers' points and for points prices of products."""
+"""Commands for customers' points, for two accounts of one person, and for points prices of products."""
 
 from dataclasses import asdict
 from datetime import timedelta
@@ -15,6 +15,7 @@ from bridge.db import transaction
 from bridge.errors import Unavailable, field_error
 from bridge.ids import CustomerId, ProductId, new_id
 from bridge.ledger.adjust import adjust_balance
+from bridge.ledger.merges import merge_customers, unmerge_customer
 from bridge.ledger.postings import MAX_DUST
 from bridge.ledger.queries import read_balance, read_transactions
 from bridge.medusa.client import get_medusa
@@ -23,6 +24,7 @@ from bridge.products.variants import NOT_CHECKED, price_refusals
 from bridge.queue.enqueue import PRODUCTS_MIRROR, publish
 from bridge.reports.explain import explain as explain_balance
 from bridge.settings import get_settings
+from bridge.settlement.referrals import settle_referrals
 from bridge.settlement.tiers import read_tier
 
 Customer = Annotated[str, typer.Argument(help="A Medusa customer id, cus_…")]
@@ -35,6 +37,8 @@ def add_commands(app: typer.Typer) -> None:
     app.command()(token)
     # An amount such as -50 is a value, not an option.
     app.command(context_settings={"ignore_unknown_options": True})(adjust)
+    app.command()(merge)
+    app.command()(unmerge)
     product = typer.Typer(help="Points prices of products.", no_args_is_help=True)
     product.command(name="set")(product_set)
     app.add_typer(product, name="product")
@@ -109,6 +113,38 @@ def adjust(
         print_json(view.model_dump(mode="json"))
     else:
         console.print(f"{view.amount:+d} points, balance {view.balance_after} ({view.id})")
+
+
+def merge(
+    customer: Customer,
+    into: Annotated[str, typer.Option(help="The customer that keeps the points.")],
+    as_json: AsJson = False,
+) -> None:
+    """Merge two accounts of one person. Example: dust merge cus_01J9ZK3V5C --into cus_01J8AB2X7D
+
+    `dust unmerge` undoes it, as far as the points are neither spent nor held by then.
+    """
+    with transaction() as connection:
+        done = merge_customers(connection, CustomerId(customer), CustomerId(into), actor=ACTOR, now=now())
+    with transaction() as connection:
+        settle_referrals(connection, [done.customer_id, done.survivor_id], now=now())
+        balance = read_balance(connection, CustomerId(into)).balance
+    if as_json:
+        print_json({**vars(done), "balance": balance})
+    else:
+        console.print(f"{customer} is merged into {into}, which has {balance} points now ({done.id}).")
+
+
+def unmerge(customer: Customer, as_json: AsJson = False) -> None:
+    """Undo a merge. Example: dust unmerge cus_01J9ZK3V5C"""
+    with transaction() as connection:
+        done = unmerge_customer(connection, CustomerId(customer), actor=ACTOR, now=now())
+    with transaction() as connection:
+        settle_referrals(connection, [done.merge.customer_id, done.merge.survivor_id], now=now())
+    if as_json:
+        print_json({**vars(done.merge), "brought": done.brought, "returned": done.returned})
+    else:
+        console.print(f"{customer} has {done.returned} of its {done.brought} points back.")
 
 
 def product_set(

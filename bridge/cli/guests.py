@@ -1,4 +1,4 @@
-"""Commands for guests' points, and for two accounts of one person."""
+"""Commands for the points of guests' orders."""
 
 from typing import Annotated
 
@@ -9,12 +9,9 @@ from bridge.clock import now
 from bridge.db import transaction
 from bridge.ids import CustomerId, OrderId
 from bridge.inbox.customers import claim_by_support
-from bridge.ledger.merges import merge_customers, unmerge_customer
-from bridge.ledger.queries import read_balance
 from bridge.reports.explain import explain_escrow
 from bridge.settlement.email_hash import replace_key
 from bridge.settlement.escrow import list_escrows, read_escrow, read_escrow_totals
-from bridge.settlement.referrals import settle_referrals
 from bridge.settlement.tables import EscrowState
 
 _COLUMNS = ("order_id", "state", "dust", "expires_at", "customer_id", "proof")
@@ -29,8 +26,6 @@ def add_commands(app: typer.Typer) -> None:
     group.command()(claim)
     group.command(name="replace-key")(new_key)
     app.add_typer(group, name="guests")
-    app.command()(merge)
-    app.command()(unmerge)
 
 
 def list_waiting(
@@ -108,35 +103,3 @@ def new_key(
         console.print(
             f"A new key is in use. {lost} orders wait without a hash: run `dust reconcile --since` their date."
         )
-
-
-def merge(
-    customer: Customer,
-    into: Annotated[str, typer.Option(help="The customer that keeps the points.")],
-    as_json: AsJson = False,
-) -> None:
-    """Merge two accounts of one person. Example: dust merge cus_01J9ZK3V5C --into cus_01J8AB2X7D
-
-    `dust unmerge` undoes it, as far as the points are neither spent nor held by then.
-    """
-    with transaction() as connection:
-        done = merge_customers(connection, CustomerId(customer), CustomerId(into), actor=ACTOR, now=now())
-    with transaction() as connection:
-        settle_referrals(connection, [done.customer_id, done.survivor_id], now=now())
-        balance = read_balance(connection, CustomerId(into)).balance
-    if as_json:
-        print_json({**vars(done), "balance": balance})
-    else:
-        console.print(f"{customer} is merged into {into}, which has {balance} points now ({done.id}).")
-
-
-def unmerge(customer: Customer, as_json: AsJson = False) -> None:
-    """Undo a merge. Example: dust unmerge cus_01J9ZK3V5C"""
-    with transaction() as connection:
-        done = unmerge_customer(connection, CustomerId(customer), actor=ACTOR, now=now())
-    with transaction() as connection:
-        settle_referrals(connection, [done.merge.customer_id, done.merge.survivor_id], now=now())
-    if as_json:
-        print_json({**vars(done.merge), "brought": done.brought, "returned": done.returned})
-    else:
-        console.print(f"{customer} has {done.returned} of its {done.brought} points back.")

@@ -132,18 +132,17 @@ def _process(row: Row[Any], medusa: Medusa | None) -> ProcessedEvent:
     event = read_event(row.payload)
     order = find_order(event)
     customer = read_customer_of(event, medusa)
-    done = None
-    if order is not None or not event.concerns_order:
-        done = _apply_once(row, event, order, customer)
-    if done is None:
-        # No usable snapshot, or one that contradicts what was settled: the order is read from Medusa, which decides.
-        order_id = order.id if order else _order_id(event, medusa)
-        answer, revision = _read_from_medusa(order_id, medusa) if order_id else (None, 0)
-        answer = event.date_order(answer) if answer else None
-        done = _apply_once(row, event, answer, customer, revision=revision)
-    if done is None:
+    has_all = order is not None or not event.concerns_order
+    if has_all and (processed := _apply_once(row, event, order, customer)):
+        return processed
+    # No usable snapshot, or one that contradicts what was settled: the order is read from Medusa, which decides.
+    order_id = order.id if order else _order_id(event, medusa)
+    answer, revision = _read_from_medusa(order_id, medusa) if order_id else (None, 0)
+    answer = event.date_order(answer) if answer else None
+    processed = _apply_once(row, event, answer, customer, revision=revision)
+    if processed is None:
         raise OrderIsChanging(str(order_id))
-    return done
+    return processed
 
 
 def _apply_once(

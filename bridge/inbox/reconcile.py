@@ -176,7 +176,7 @@ def _compare_readable(orders: Mapping[OrderId, tuple[Json, Order]], *, dry_run: 
     """Compare these orders in one transaction. Returns those whose changes Dust had not received."""
     drifted: list[OrderId] = []
     with transaction() as connection:
-        known = newest_facts(connection, orders.keys())
+        known = settled_facts(connection, orders.keys())
         unclaimable = _guests_without_hash(connection, orders.keys())
         check: list[OrderId] = []
         for order_id, (document, order) in orders.items():
@@ -222,7 +222,7 @@ def _have_pending_events(connection: Connection, order_ids: Collection[OrderId])
     return {OrderId(order_id) for order_id in connection.scalars(query)}
 
 
-def newest_facts(connection: Connection, order_ids: Iterable[OrderId]) -> dict[OrderId, Facts]:
+def settled_facts(connection: Connection, order_ids: Iterable[OrderId]) -> dict[OrderId, Facts]:
     """The facts by which each of these orders was last settled. Orders that were never settled are left out."""
     rows = read_rows(connection, list(order_ids))
     return {order_id: facts for order_id, row in rows.items() if (facts := Facts.from_row(row)) is not None}

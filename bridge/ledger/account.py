@@ -54,12 +54,14 @@ class Account(AccountState):
         now: datetime,
         matures_at: datetime | None = None,
         expires_at: datetime | None = None,
-        unpaid: bool = False,
+        pending_until_paid: bool = False,
     ) -> None:
-        """Credit a new lot. It is pending if `matures_at` is in the future, or if it is `unpaid` (see `pay`)."""
+        """Credit a new lot. It is pending if `matures_at` is in the future, or `pending_until_paid` (see `pay`)."""
         self._check_amount(amount)
         self.book_due(now=now)
-        lot = self._open_lot(amount, details, now, matures_at=matures_at, expires_at=expires_at, unpaid=unpaid)
+        lot = self._open_lot(
+            amount, details, now, matures_at=matures_at, expires_at=expires_at, pending_until_paid=pending_until_paid
+        )
         moves = Moves()
         moves.add(lot, remaining=amount)
         if lot.matured:
@@ -101,7 +103,9 @@ class Account(AccountState):
         """
         for account in (self, self.survivor):
             lots = (
-                [lot for lot in account.lots.values() if lot.unpaid and lot.source_id == source_id] if account else []
+                [lot for lot in account.lots.values() if lot.pending_until_paid and lot.source_id == source_id]
+                if account
+                else []
             )
             if account and lots:
                 for lot in lots:
@@ -118,12 +122,12 @@ class Account(AccountState):
         now: datetime,
         matures_at: datetime | None = None,
         expires_at: datetime | None = None,
-        unpaid: bool = False,
+        pending_until_paid: bool = False,
     ) -> None:
         """Undo `amount` of what `reverse` took: the lots get it back, in the opposite sequence.
 
         `taken` is what was taken, by lot id. The part that came from no lot pays debt; the remainder opens a lot with
-        the given dates. If it is `unpaid`, all of it is pending.
+        the given dates. With `pending_until_paid` all of it is pending.
         """
         self._check_amount(amount)
         self.book_due(now=now)
@@ -135,11 +139,11 @@ class Account(AccountState):
             reverse=True,
         )
         for lot in lots:
-            if unpaid and not lot.unpaid:
+            if pending_until_paid and not lot.pending_until_paid:
                 continue
             part = min(left, taken[lot.id])
             # A pending lot that was empty did not mature at its time, or when its order was paid.
-            if lot.unpaid and not unpaid:
+            if lot.pending_until_paid and not pending_until_paid:
                 lot.matures_at = matures_at or now
                 self.dated_lots.add(lot.id)
             lot.matured = lot.matured or (lot.matures_at is not None and lot.matures_at <= now)
@@ -147,9 +151,16 @@ class Account(AccountState):
             left -= part
             matured += part if lot.matured else 0
             pending += 0 if lot.matured else part
-        paid = 0 if unpaid else min(left, self.debt)
+        paid = 0 if pending_until_paid else min(left, self.debt)
         if left > paid:
-            lot = self._open_lot(left - paid, details, now, matures_at=matures_at, expires_at=expires_at, unpaid=unpaid)
+            lot = self._open_lot(
+                left - paid,
+                details,
+                now,
+                matures_at=matures_at,
+                expires_at=expires_at,
+                pending_until_paid=pending_until_paid,
+            )
             moves.add(lot, remaining=left - paid)
             matured += left - paid if lot.matured else 0
             pending += 0 if lot.matured else left - paid
@@ -360,7 +371,7 @@ class Account(AccountState):
             lot for lot in self.lots.values() if not lot.matured and lot.remaining and lot.source_id == source_id
         )
         # Unpaid lots go first.
-        return sorted(matching, key=lambda lot: (not lot.unpaid, soonest_first(lot)))
+        return sorted(matching, key=lambda lot: (not lot.pending_until_paid, soonest_first(lot)))
 
     @property
     def _person(self) -> Self:

@@ -65,7 +65,9 @@ class AccountState:
 
     def mature_due(self, *, now: datetime) -> None:
         """Mature pending lots that are due, one row per lot, by date and then by their sequence."""
-        waiting = [lot for lot in self.lots.values() if not lot.matured and not lot.unpaid and lot.remaining]
+        waiting = [
+            lot for lot in self.lots.values() if not lot.matured and not lot.pending_until_paid and lot.remaining
+        ]
         for lot in sorted(waiting, key=lambda lot: (lot.matures_at or now, lot.origin_version)):
             if lot.matures_at and lot.matures_at > now:
                 break
@@ -104,7 +106,7 @@ class AccountState:
         *,
         matures_at: datetime | None = None,
         expires_at: datetime | None = None,
-        unpaid: bool = False,
+        pending_until_paid: bool = False,
     ) -> Lot:
         lot = Lot(
             id=new_id("dlot"),
@@ -112,8 +114,8 @@ class AccountState:
             source_id=details.reference_id,
             amount=amount,
             remaining=0,
-            matured=not unpaid and (matures_at is None or matures_at <= now),
-            matures_at=None if unpaid else matures_at,
+            matured=not pending_until_paid and (matures_at is None or matures_at <= now),
+            matures_at=None if pending_until_paid else matures_at,
             expires_at=expires_at,
             created_at=now,
             origin_version=self.version + 1,

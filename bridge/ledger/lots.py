@@ -36,7 +36,7 @@ class Lot(TypedRow):
         return self.remaining - self.held if self.matured else 0
 
     @property
-    def unpaid(self) -> bool:
+    def pending_until_paid(self) -> bool:
         """Whether it is pending until its order is paid."""
         return not self.matured and self.matures_at is None
 

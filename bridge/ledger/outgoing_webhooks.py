@@ -81,7 +81,7 @@ def _details(account: Account, posting: Posting) -> dict[str, Any]:
     return {
         **event,
         "matures_at": _iso(lot.matures_at) if lot and not lot.matured else None,
-        "awaits_payment": bool(lot and lot.unpaid),
+        "awaits_payment": bool(lot and lot.pending_until_paid),
         "expires_at": _iso(lot.expires_at) if lot else None,
     }
 

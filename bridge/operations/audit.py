@@ -1,4 +1,4 @@
-"""Audit: checks the invariants of the data (DESIGN, "What must always be true"). Each violation is a `Breach`.
+"""Audit: checks the invariants of the data (docs/explanation/guarantees.md). Each violation is a `Breach`.
 
 The checks read one snapshot of the database, so they can run under any load.
 """

@@ -77,12 +77,13 @@ def used_dust(
             units = sum((_units_left(line, code, product_codes, before) for line in order.lines), Decimal(0))
             return _share(code, units, code.quantity)
         case RedemptionKind.PERCENTAGE | RedemptionKind.FREE_PRODUCT:
-            # The price does not depend on what the reward takes off: all points while all of the discount remains, a
-            # part with a part. A reward for 400 took 10.00 off; a line is returned and 7.50 remain: 300 are used, 100
-            # given back.
-            gone = {line_id: use.amount for line_id, use in before.items()}
-            given = {line.id: use.given for line in order.lines for use in line.code_uses if use.code == code.code}
-            return _share(code, _amount(code, order, before), sum((given | gone).values(), Decimal(0)))
+            # A reward has one price, whatever it takes off. An order that keeps 75 % of the discount uses 75 % of the
+            # points: a reward for 400 took 10.00 off; a line is returned and 7.50 remain: 300 are used, 100 given back.
+            # A line counts with its first amount, a line that an edit added with its present one.
+            present = {line.id: use.given for line in order.lines for use in line.code_uses if use.code == code.code}
+            first_amounts = {line_id: use.amount for line_id, use in before.items()}
+            whole = sum({**present, **first_amounts}.values(), Decimal(0))
+            return _share(code, _amount(code, order, before), whole)
         case RedemptionKind.FREE_SHIPPING:
             uses = _uses(redemption, code, order)
             given_in_all = sum((use.given for use in uses), Decimal(0))

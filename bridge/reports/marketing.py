@@ -33,7 +33,7 @@ _ORDERS = """
     WITH placed AS (
         SELECT o.order_id, o.customer_id, coalesce(m.survivor_id, o.customer_id) AS member, o.currency_code,
                o.placed_at, date_trunc('month', o.placed_at AT TIME ZONE :time_zone)::date AS month,
-               CASE WHEN o.unpaid THEN 0 ELSE coalesce(o.spent, 0) END AS money
+               CASE WHEN o.pending_until_paid THEN 0 ELSE coalesce(o.spent, 0) END AS money
         FROM order_settlement o
         LEFT JOIN customer_merge m ON m.customer_id = o.customer_id AND m.unmerged_at IS NULL
         WHERE o.placed_at >= :start AND o.placed_at < :until

@@ -112,7 +112,7 @@ def accounts_with_fresh_mailbox(
     fresh = set()
     for account in accounts:
         customer_id, hashed = account.customer_id, hashes.get(account.customer_id)
-        # For an account seen before this was decided then; its e-mail may have changed since.
+        # An account that was seen before keeps what was decided then: its e-mail may have changed since.
         is_first = customer_id in first_accounts or (
             customer_id not in seen and hashed not in known and hashed not in taken
         )

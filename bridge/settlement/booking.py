@@ -21,7 +21,7 @@ class Booking:
     placed_at: datetime
     changed_at: datetime
     version: Version
-    unpaid: bool
+    pending_until_paid: bool
     """Whether what it earns is pending until the order is paid."""
     now: datetime
     taken: Mapping[CustomerId, Mapping[str, int]]
@@ -58,15 +58,7 @@ class Booking:
         return sum(transfer.amount for transfer in transfers)
 
     def _reduce(self, share: Share, account: Account, amount: int, less: str, counted: int) -> Share:
-        # Expired points are not taken a second time: count those of this order first. Those of other orders count only
-        # for what the free points do not cover, so that they cause no debt (see `expired_points.py`).
-        own_expired = account.expired_of(self.order_id, now=self.now) - share.expired - counted
-        expired = min(amount, max(0, own_expired))
-        if pool := self.pools.get(account.customer_id):
-            countable = pool.countable_for(self.order_id)
-            expired = min(expired, countable)
-            uncovered = amount - expired - account.free_for(self.order_id, now=self.now)
-            expired += max(0, min(uncovered, countable - expired))
+        expired = self._expired_part(share, account, amount, counted)
         unexpired = amount - expired
         taken = 0
         if unexpired:
@@ -81,8 +73,28 @@ class Booking:
             taken_back=share.taken_back + taken,
         )
 
+    def _expired_part(self, share: Share, account: Account, amount: int, counted: int) -> int:
+        """Return how much of `amount` is not taken, because it has expired already (see `expired_points.py`).
+
+        Expired points of this order count first. Those of other orders count only for what free points do not cover,
+        so that they cause no debt. 100 are to be taken back; 30 points of this order have expired; 50 points are free;
+        60 expired points may count in all: the 30 count, and 20 of the others. 50 are taken.
+        """
+        own = max(0, account.expired_of(self.order_id, now=self.now) - share.expired - counted)
+        pool = self.pools.get(account.customer_id)
+        if pool is None:
+            return min(amount, own)
+        countable = pool.countable_for(self.order_id)
+        own = min(amount, own, countable)
+        not_covered = max(0, amount - own - account.free_for(self.order_id, now=self.now))
+        return own + min(not_covered, countable - own)
+
     def _grow(self, share: Share, account: Account, amount: int) -> Share:
-        """Reverse the steps of `_reduce`. What was waived is still with the customer, so it counts first."""
+        """Reverse the steps of `_reduce`. What was waived is still with the customer, so it counts first.
+
+        100 of 200 were to be taken back: 60 were, 30 were waived, 10 had expired. The order is worth 200 again: the 30
+        are no longer waived, 60 are restored, and the 10 stay expired.
+        """
         forgiven = min(amount, share.waived - share.expired)
         restored = min(amount - forgiven, share.taken_back)
         expired = min(amount - forgiven - restored, share.expired)
@@ -99,10 +111,17 @@ class Booking:
                 now=self.now,
                 matures_at=matures_at,
                 expires_at=expires_at,
-                unpaid=self.unpaid,
+                pending_until_paid=self.pending_until_paid,
             )
         if new:
-            account.earn(new, details, now=self.now, matures_at=matures_at, expires_at=expires_at, unpaid=self.unpaid)
+            account.earn(
+                new,
+                details,
+                now=self.now,
+                matures_at=matures_at,
+                expires_at=expires_at,
+                pending_until_paid=self.pending_until_paid,
+            )
         return replace(
             share,
             booked=share.booked + restored + new,

@@ -239,7 +239,12 @@ def _credit(
             actor=actor,
         )
         accounts[customer_id].earn(
-            dust, details, now=now, matures_at=matures_at, expires_at=expires_at, unpaid=row.unpaid
+            dust,
+            details,
+            now=now,
+            matures_at=matures_at,
+            expires_at=expires_at,
+            pending_until_paid=row.pending_until_paid,
         )
     for due in referrals:
         settle_referral(connection, due, accounts, now)

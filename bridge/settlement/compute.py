@@ -93,7 +93,7 @@ class OrderPlan:
             return False
         raised = programme.earn.when is EarnWhen.CAPTURED and not order.paid
         for_referral = programme.bonuses.referral.offered and not self.paid
-        return order.awaits_payment or self.loaded.unpaid or raised or for_referral
+        return order.awaits_payment or self.loaded.pending_until_paid or raised or for_referral
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +119,7 @@ def compute(loaded: Loaded, *, now: datetime) -> Plan:
         if limits:
             limits.put(_earning_request(plan), plan.owner)
         if tiers:
-            counts_for = None if each.unpaid else plan.shares.first_owner
+            counts_for = None if each.pending_until_paid else plan.shares.first_owner
             tiers.put(each.order, counts_for, dust=plan.earned.dust, spent=plan.money)
         plans[each.order.id] = plan
     orders = tuple(_limited(plan, limits) for plan in plans.values())
@@ -138,7 +138,7 @@ def _plan(
     earning_due = _is_due(loaded, earlier)
     tier = _tier(loaded, earlier, tiers, limits)
     earned = _earned(loaded, tier, earning_due=earning_due)
-    counts = loaded.owner and earning_due and not (order.canceled or order.is_draft)
+    counts = loaded.owner is not None and earning_due and not (order.canceled or order.is_draft)
     return OrderPlan(
         loaded=loaded,
         earning_due=earning_due,
@@ -155,10 +155,11 @@ def _is_due(loaded: LoadedOrder, earlier: OrderPlan | None) -> bool:
     """Whether the event required by `earn.when` has happened, in these facts or in older ones."""
     before = earlier.stays_due if earlier else loaded.row.earning_due
     when = loaded.version.programme.earn.when
-    if loaded.from_medusa and before:
-        # Earlier facts may have been forged. An order cannot become incomplete again: if Medusa's answer does not say
-        # that it is completed, it never was.
-        before = _money_is_plausible(loaded) and when is EarnWhen.CAPTURED
+    if before and loaded.from_medusa:
+        # The earlier facts may have been forged. A completed order stays completed: if Medusa's answer does not say so,
+        # it never was. A paid order is no longer paid once an edit raises its total: the earlier facts count if their
+        # money can be true.
+        before = when is EarnWhen.CAPTURED and _money_is_plausible(loaded)
     match when:
         case EarnWhen.PLACED:
             return True
@@ -242,7 +243,8 @@ def _share_that_counts(loaded: LoadedOrder) -> Decimal:
     if rules.when is not EarnWhen.CAPTURED:
         return Decimal(1)
     share = order.paid_share if rules.basis.include_credit else order.paid_share_without_credit
-    return share if order.money_moved or order.paid_with_credit else share or Decimal(1)
+    knows_amounts = order.money_moved or order.paid_with_credit
+    return share if share or knows_amounts else Decimal(1)
 
 
 def _earning_request(plan: OrderPlan) -> EarningRequest:

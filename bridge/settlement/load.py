@@ -63,7 +63,7 @@ class LoadedOrder:
         return owner_of(self.order, self.escrow)
 
     @property
-    def unpaid(self) -> bool:
+    def pending_until_paid(self) -> bool:
         """Whether what it earns is pending until it is paid, and does not count for tiers."""
         return self.version.programme.earn.pending_until_paid and not (
             self.order.paid or self.order.canceled or self.order.is_draft
@@ -95,8 +95,9 @@ def newest_facts(
     unclear: dict[OrderId, list[Order]] = {}
     for order in facts:
         new = Facts.of(order)
-        is_answer = asked.get(order.id) == rows[order.id].revision
-        age = Age.NEWER if is_answer else compare(new, known[order.id])
+        # Medusa's answer counts without a comparison if the order was not settled since we asked.
+        is_present_answer = asked.get(order.id) == rows[order.id].revision
+        age = Age.NEWER if is_present_answer else compare(new, known[order.id])
         if age is Age.NEWER:
             fresh[order.id, new] = order
             known[order.id] = new
@@ -152,7 +153,7 @@ def _load_orders(
 ) -> tuple[list[LoadedOrder], tuple[tuple[Redemption, Order], ...]]:
     if not orders:
         return [], ()
-    orders = _placed_for_good(orders, rows, asked)
+    orders = _with_placement_times(orders, rows, asked)
     current = current_version(connection)
     numbers = {number for order in orders if (number := rows[order.id].programme_version) is not None}
     versions = versions_by_number(connection, numbers) | {current.number: current}
@@ -165,23 +166,24 @@ def _load_orders(
     with_former = {order.id for order in orders if rows[order.id].former_share is not None}
     former_owners = read_former_owners(connection, with_former)
     first_owners: dict[OrderId, CustomerId] = {}
-    times = Counter(order.id for order in orders)
-    notes: dict[OrderId, Mapping[str, Mapping[str, Any]]] = {}
+    facts_per_order = Counter(order.id for order in orders)
+    lines_in_batch: dict[OrderId, Mapping[str, Mapping[str, Any]]] = {}
     loaded = []
     for order, used in zip(orders, redemptions, strict=True):
         row = rows[order.id]
         version = current if row.programme_version is None else versions[row.programme_version]
         if order.id in asked and _decides_terms(order, version, now):
             row = replace(row, lines={})
-        # The stored terms of a draft do not apply to the order that it becomes.
-        known_terms = notes.get(order.id, {} if row.programme_version is None else row.lines)
-        known_lines = notes.get(order.id, row.lines)
+        # From earlier facts of this batch, or from its row. The terms of a draft do not apply to the order that it
+        # becomes; which of its lines are points-only does.
+        known_lines = lines_in_batch.get(order.id, row.lines)
+        known_terms = {} if row.programme_version is None and order.id not in lines_in_batch else known_lines
         terms = terms_of_lines(order, known_terms, version.programme.earn)
         never_earns = dust_only_lines(order, known_lines, dust_only)
-        if times[order.id] > 1 and not (order.is_draft or order.gone):
+        if facts_per_order[order.id] > 1 and not (order.is_draft or order.gone):
             # What its row would have stored if these facts had been settled before the next ones arrived.
             uses = first_uses(order, used, product_codes(used))
-            notes[order.id] = line_notes(order, known_lines, terms, never_earns, {}, uses)
+            lines_in_batch[order.id] = line_notes(order, known_lines, terms, never_earns, {}, uses)
         known_escrow = escrows.get(order.id)
         if row.was_draft and known_escrow and known_escrow.state is not EscrowState.CLAIMED:
             # Opened for the draft, before drafts had none.
@@ -218,7 +220,7 @@ def _decides_terms(order: Order, version: Version, now: datetime) -> bool:
     return is_as_placed and version.programme.looks_at <= order.knows
 
 
-def _placed_for_good(
+def _with_placement_times(
     orders: Sequence[Order], rows: Mapping[OrderId, SettlementRow], asked: Collection[OrderId]
 ) -> list[Order]:
     """Return these facts with the time their orders were placed, which does not change once it is stored.

@@ -23,7 +23,7 @@ from bridge.settlement.accounts import (
     has_one_mailbox,
     is_later_account,
 )
-from bridge.settlement.referrals import Referral, lock_customers
+from bridge.settlement.referrals import Referral, lock_referrers
 from bridge.settlement.tables import order_former_owner, order_settlement, referral, referral_code
 
 # Without letters that look like others. 32 to the power of 8 is about a million million, which cannot be guessed.
@@ -139,7 +139,7 @@ def state_code(
     if is_later_account(connection, customer_id) if account is None else not _claims_mailbox(connection, account, now):
         raise NotNew
     # If two customers state each other's codes at once, the second waits here and then sees the first.
-    lock_customers(connection, [*persons[customer_id], *persons[referrer]])
+    lock_referrers(connection, [*persons[customer_id], *persons[referrer]])
     if not _referrers(connection, persons[referrer]).isdisjoint(persons[customer_id]):
         raise ReferralCircle
     connection.execute(

@@ -144,7 +144,7 @@ def lock_referrals(
     persons = accounts_of_persons(connection, [each.customer_id for each in referrals])
     one_person = frozenset(each.customer_id for each in referrals if each.referrer_id in persons[each.customer_id])
     referrers = accounts_of_persons(connection, {each.referrer_id for each in referrals if each.qualified_at is None})
-    lock_customers(connection, {account for accounts in referrers.values() for account in accounts})
+    lock_referrers(connection, {account for accounts in referrers.values() for account in accounts})
     person_of = {account: min(accounts) for accounts in referrers.values() for account in accounts}
     return ReferralHistory(
         referrals=tuple(referrals),
@@ -175,18 +175,21 @@ def due_referrals(history: ReferralHistory, own: Collection[PaidOrder], *, now: 
         )
         for each in history.referrals
     ]
-    # In the sequence of the orders, so that the limit applies as if each was settled by itself.
-    changes.sort(key=lambda each: sequence.get(each.order_id, -1) if each.order_id else -1)
-    given = Counter(history.recent_bonuses)
+    # In the sequence of the orders, as if each was settled by itself. Orders outside the batch were settled before.
+    changes.sort(key=lambda change: sequence.get(change.order_id, -1) if change.order_id else -1)
+    bonuses = Counter(history.recent_bonuses)
     due = []
-    for each in changes:
-        if each.qualifies:
-            referrer = each.referral.referrer_id
-            person = history.person_of.get(referrer, referrer)
-            each = each.limited(given[person])
-            given[person] += each.referrer_due > 0
-        due.append(each)
-    return [each for each in due if each.changes]
+    for change in changes:
+        if not change.qualifies:
+            due.append(change)
+            continue
+        referrer = change.referral.referrer_id
+        person = history.person_of.get(referrer, referrer)
+        limited = change.limited(bonuses[person])
+        if limited.referrer_due:
+            bonuses[person] += 1
+        due.append(limited)
+    return [change for change in due if change.changes]
 
 
 def _paid_orders(connection: Connection, customers: list[CustomerId], settling: Collection[OrderId]) -> list[PaidOrder]:
@@ -330,6 +333,6 @@ def _details(due: DueReferral, kind: Kind, description: str, now: datetime) -> P
     )
 
 
-def lock_customers(connection: Connection, customers: Iterable[CustomerId]) -> None:
+def lock_referrers(connection: Connection, customers: Iterable[CustomerId]) -> None:
     """Lock the referrals of these customers against other transactions."""
     lock_names(connection, (f"referral:{customer}" for customer in customers))

@@ -35,7 +35,7 @@ class SettlementRow(TypedRow):
     programme_version: int | None = None
     earning_due: bool = False
     paid: bool = False
-    unpaid: bool = False
+    pending_until_paid: bool = False
     booked: int = 0
     waived: int = 0
     expired: int = 0
@@ -115,7 +115,7 @@ def change_rows(connection: Connection, rows: Sequence[Values]) -> None:
     update_rows(connection, order_settlement, rows, key=("order_id",))
 
 
-def unpaid_orders(connection: Connection, *, limit: int) -> list[OrderId]:
+def orders_with_unpaid_dust_only(connection: Connection, *, limit: int) -> list[OrderId]:
     """Return the newest orders with dust-only products that were not paid with points."""
     query = select(order_settlement.c.order_id).where(order_settlement.c.unpaid_dust_only)
     newest = query.order_by(order_settlement.c.order_id.desc()).limit(limit)

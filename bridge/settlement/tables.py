@@ -80,7 +80,7 @@ order_settlement = Table(
     # `updated_at`, so the poll asks for orders with this mark.
     Column("awaits_payment", Boolean, nullable=False, server_default="false"),
     # Its points are pending until it is paid (`earn.pending_until_paid`), and it counts for no tier.
-    Column("unpaid", Boolean, nullable=False, server_default="false"),
+    Column("pending_until_paid", Boolean, nullable=False, server_default="false"),
     # Why it earns nothing, or less than it is worth, in plain words.
     Column("note", Text),
     # The number that the shopper knows the order by. Null if no snapshot had one.
@@ -90,7 +90,7 @@ order_settlement = Table(
     CheckConstraint("booked >= 0 AND waived >= 0", name="figures"),
     Index(None, "customer_id"),
     Index("ix_order_settlement_buyer_id", "buyer_id", postgresql_where=text("buyer_id IS NOT NULL")),
-    Index("ix_order_settlement_unpaid", "order_id", postgresql_where=text("unpaid_dust_only")),
+    Index("ix_order_settlement_unpaid_dust_only", "order_id", postgresql_where=text("unpaid_dust_only")),
     Index("ix_order_settlement_waiting", "order_id", postgresql_where=text("awaits_payment OR NOT earning_due")),
     Index("ix_order_settlement_check_at", "check_at", postgresql_where=text("check_at IS NOT NULL")),
     postgresql_with={"fillfactor": "80"},

@@ -64,7 +64,7 @@ def read_contributions(
     accounts = {account for accounts in persons.values() for account in accounts}
     counted = (
         orders.placed_at > since - timedelta(days=tiers.window_days),
-        ~orders.unpaid,
+        ~orders.pending_until_paid,
     )
     columns = (orders.order_id, orders.placed_at, orders.currency_code, orders.spent)
     own = select(orders.customer_id, *columns, (orders.booked - orders.waived).label("points")).where(
@@ -118,7 +118,7 @@ def totals_in_window(tiers: Tiers, *, now: datetime) -> Subquery:
         .where(
             orders.placed_at > now - timedelta(days=tiers.window_days),
             orders.placed_at <= now,
-            ~orders.unpaid,
+            ~orders.pending_until_paid,
         )
         .group_by(owner)
         .subquery()

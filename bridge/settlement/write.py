@@ -149,7 +149,7 @@ def _open_accounts(connection: Connection, plan: Plan, now: datetime) -> _Accoun
 
 def _only_earns(order: OrderPlan) -> bool:
     shares, loaded = order.shares, order.loaded
-    is_paid_now = loaded.row.unpaid and not loaded.unpaid
+    is_paid_now = loaded.row.pending_until_paid and not loaded.pending_until_paid
     changes = shares.giver or shares.former or loaded.redemptions or shares.own.taken_back
     return order.target >= shares.own.net and not is_paid_now and not changes
 
@@ -184,7 +184,7 @@ def _post_order(connection: Connection, order: OrderPlan, accounts: _Accounts, n
         placed_at=loaded.order.placed_at,
         changed_at=loaded.order.updated_at,
         version=loaded.version,
-        unpaid=loaded.unpaid,
+        pending_until_paid=loaded.pending_until_paid,
         now=now,
         taken=accounts.taken.get(order.order_id, {}),
         pools=accounts.pools,
@@ -213,12 +213,13 @@ def _post_shares(order: OrderPlan, booking: Booking, accounts: _Accounts) -> Ord
     account = accounts.by_customer.get(owner) if owner else None
     if shares.giver is not None:
         shares = shares.transferred(booking.transfer(shares.giver, accounts.of(shares.giver), account))
-    if account and order.loaded.row.unpaid and not order.loaded.unpaid:
+    if account and order.loaded.row.pending_until_paid and not order.loaded.pending_until_paid:
         booking.pay(account)
     worth = order.earned.dust
+    # Before former owners get or lose anything: they are part of what is left for the owner. A transfer may have moved
+    # fewer points than `compute` expected.
+    target = replace(order, shares=shares).target
     difference = former_net(shares.former, worth, shares.worth_before) - sum(share.net for share in shares.former)
-    # Before former owners get or lose anything: they are part of what is left for the owner.
-    target = (order if shares is order.shares else replace(order, shares=shares)).target
     # The last owner to give back is the first to get back.
     for share in shares.former if difference < 0 else reversed(shares.former):
         part = max(difference, -share.net) if difference < 0 else min(difference, share.can_regrow)
@@ -268,7 +269,7 @@ def _post_limited(order: LimitedOrder, accounts: _Accounts, now: datetime) -> Sh
         placed_at=row.placed_at,
         changed_at=now,
         version=order.version,
-        unpaid=row.unpaid,
+        pending_until_paid=row.pending_until_paid,
         now=now,
         taken=accounts.taken.get(row.order_id, {}),
         pools=accounts.pools,
@@ -328,7 +329,7 @@ def _row(settled: OrderPlan, *, quiet: Collection[str], now: datetime) -> dict[s
         "shipping_share": settled.earned.lines.get(SHIPPING),
         "unpaid_dust_only": _has_unpaid_dust_only(settled),
         "awaits_payment": settled.awaits_payment,
-        "unpaid": loaded.unpaid,
+        "pending_until_paid": loaded.pending_until_paid,
         "note": order_note(settled),
         # A deleted order, and a snapshot of an older sender, have none.
         "order_number": order.number or row.order_number,
@@ -344,7 +345,11 @@ def order_note(settled: OrderPlan) -> str | None:
     escrow = settled.loaded.escrow
     if escrow and escrow.state is EscrowState.WAITING:
         return f"A guest's order: {settled.escrowed} points can be claimed until {escrow.expires_at:%d %b %Y}."
-    return "Its points are pending until the order is paid." if settled.loaded.unpaid and settled.target else None
+    return (
+        "Its points are pending until the order is paid."
+        if settled.loaded.pending_until_paid and settled.target
+        else None
+    )
 
 
 def _lines(settled: OrderPlan) -> Mapping[str, Any]:

@@ -16,7 +16,7 @@ from bridge.inbox.process_batch import process_batch
 from bridge.inbox.reconcile import reconcile
 from bridge.ledger.queries import read_balance, read_transactions
 from bridge.medusa.client import get_medusa
-from bridge.settlement.repository import unpaid_orders
+from bridge.settlement.repository import orders_with_unpaid_dust_only
 from bridge.settlement.tables import order_settlement
 from tests.support import tokens
 from tests.support.deliveries import deliver
@@ -138,10 +138,10 @@ def test_a_draft_is_no_sale_past_the_checkout_yet(api: TestClient) -> None:
     mug = [line(product_id="prod_mug")]
     post(api, drafted(lines=mug))
     with transaction() as connection:
-        assert unpaid_orders(connection, limit=5) == []
+        assert orders_with_unpaid_dust_only(connection, limit=5) == []
     post(api, order("order_draft", lines=mug, version=2))
     with transaction() as connection:
-        assert unpaid_orders(connection, limit=5) == ["order_draft"]
+        assert orders_with_unpaid_dust_only(connection, limit=5) == ["order_draft"]
 
 
 def test_what_came_back_is_no_sale_past_the_checkout_any_more(api: TestClient) -> None:
@@ -149,7 +149,7 @@ def test_what_came_back_is_no_sale_past_the_checkout_any_more(api: TestClient) -
     for version, (returned, expected) in enumerate([(0, ["order_1"]), (1, ["order_1"]), (2, [])], start=1):
         post(api, order(lines=[line(product_id="prod_mug", quantity=2, returned=returned)], version=version))
         with transaction() as connection:
-            assert unpaid_orders(connection, limit=5) == expected
+            assert orders_with_unpaid_dust_only(connection, limit=5) == expected
 
 
 def test_a_canceled_order_waits_for_no_payment(api: TestClient) -> None:

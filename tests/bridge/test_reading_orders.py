@@ -13,7 +13,7 @@ from bridge.db import transaction
 from bridge.ids import CustomerId
 from bridge.inbox.process_batch import process_batch
 from bridge.ledger.queries import read_balance
-from bridge.settlement.repository import unpaid_orders
+from bridge.settlement.repository import orders_with_unpaid_dust_only
 from bridge.settlement.tables import order_settlement
 from tests.support import tokens
 from tests.support.deliveries import deliver
@@ -59,7 +59,7 @@ def test_a_dust_only_line_with_noise_left_is_paid(api: TestClient, medusa: FakeM
     mugs = line(product_id="prod_mug", price=10, quantity=3, discount=30, code=code) | {"total": 1.1e-20}
     assert post(api, order(lines=[mugs])) == 0
     with transaction() as connection:
-        assert unpaid_orders(connection, limit=10) == []
+        assert orders_with_unpaid_dust_only(connection, limit=10) == []
 
 
 @pytest.mark.parametrize("total", [19.999999999999996, 20, 20.000000000000004])
@@ -209,7 +209,7 @@ def test_a_dust_only_product_that_came_back_damaged_is_not_unpaid(api: TestClien
     for version, item, unpaid in ((1, mug, 1), (2, back, 0)):
         post(api, order(version=version, lines=[item]))
         with transaction() as connection:
-            assert len(unpaid_orders(connection, limit=10)) == unpaid
+            assert len(orders_with_unpaid_dust_only(connection, limit=10)) == unpaid
 
 
 # Order edits

@@ -238,7 +238,7 @@ def test_the_hash_covers_every_column(column: str) -> None:
 
 
 class AnyLife(RuleBasedStateMachine):
-    """Random lives of an account; the invariants of DESIGN hold after each step."""
+    """Random lives of an account; the ledger's invariants hold after each step."""
 
     def __init__(self) -> None:
         super().__init__()

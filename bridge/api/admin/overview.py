@@ -11,7 +11,7 @@ from bridge.inbox.queries import count_failed, count_waiting, oldest_waiting
 from bridge.ledger.queries import read_expiring, read_totals
 from bridge.redemptions.repository import count_open
 from bridge.settlement.escrow import read_escrow_totals
-from bridge.settlement.repository import unpaid_orders
+from bridge.settlement.repository import orders_with_unpaid_dust_only
 
 router = admin_router()
 
@@ -55,5 +55,5 @@ def read_overview() -> Overview:
             waiting_events=count_waiting(connection),
             failed_events=count_failed(connection),
             oldest_waiting_event_at=oldest_waiting(connection),
-            unpaid_orders=[str(order) for order in unpaid_orders(connection, limit=_MAX_UNPAID)],
+            unpaid_orders=[str(order) for order in orders_with_unpaid_dust_only(connection, limit=_MAX_UNPAID)],
         )

@@ -30,7 +30,7 @@ CREATE TABLE order_settlement (
     shipping_share numeric,
     unpaid_dust_only boolean NOT NULL DEFAULT false,
     awaits_payment boolean NOT NULL DEFAULT false,
-    unpaid boolean NOT NULL DEFAULT false,
+    pending_until_paid boolean NOT NULL DEFAULT false,
     note text,
     order_number text,
     placed_at timestamptz,
@@ -41,7 +41,7 @@ CREATE TABLE order_settlement (
 CREATE INDEX ix_order_settlement_buyer_id ON order_settlement (buyer_id) WHERE buyer_id IS NOT NULL;
 CREATE INDEX ix_order_settlement_check_at ON order_settlement (check_at) WHERE check_at IS NOT NULL;
 CREATE INDEX ix_order_settlement_customer_id ON order_settlement (customer_id);
-CREATE INDEX ix_order_settlement_unpaid ON order_settlement (order_id) WHERE unpaid_dust_only;
+CREATE INDEX ix_order_settlement_unpaid_dust_only ON order_settlement (order_id) WHERE unpaid_dust_only;
 CREATE INDEX ix_order_settlement_waiting ON order_settlement (order_id) WHERE awaits_payment OR NOT earning_due;
 
 CREATE TABLE order_former_owner (
