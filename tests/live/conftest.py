@@ -20,7 +20,7 @@ from bridge.development.demo.seed import (
 from bridge.development.demo.shop import Shop, running_shop
 from bridge.development.stack.postgres import embedded_postgres
 from bridge.development.stack.processes import until
-from tests.support.built_shop import CACHE, built_shop
+from tests.support.built_shop import CACHE, built_shop, live_log
 from tests.support.live_worlds import (
     ADMIN_PASSWORD,
     ADMIN_TOKEN,
@@ -122,7 +122,7 @@ def shop(database_url: str, stand_in: StandIn) -> Iterator[Shop]:
         jwt_secret=JWT_SECRET,
         admin_token=ADMIN_TOKEN,
         admin_password=ADMIN_PASSWORD,
-        log=CACHE / "live-medusa.log",
+        log=live_log("medusa"),
         report=print,
     ) as running:
         yield running

@@ -12,7 +12,7 @@ from bridge.development.demo.people import Storefront
 from bridge.development.demo.seed import SeededProduct
 from bridge.development.demo.storefront import build_storefront, running_storefront
 from bridge.development.stack.processes import until
-from tests.support.built_shop import CACHE, PROJECT
+from tests.support.built_shop import CACHE, PROJECT, live_log
 from tests.support.example_shop import PASSWORD, PHONE, WIDE, Shopper, hanging, seconds_of, shopper_in
 from tests.support.live_worlds import LAN_HOST, MUG_DUST, World
 from tests.support.ports import reserved_port
@@ -27,7 +27,7 @@ MORE_SECONDS = 2.5
 def site(world: World) -> Iterator[str]:
     """The URL of the example shop."""
     folder = build_storefront(CACHE, PROJECT, print)
-    log = CACHE / "live-storefront.log"
+    log = live_log("storefront")
     with running_storefront(folder, world.keys, port=reserved_port(), log=log, report=print) as url:
         yield url
 

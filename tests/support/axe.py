@@ -7,6 +7,7 @@ from typing import Any
 
 from playwright.sync_api import Page
 
+from bridge.development.demo.install import only_one
 from tests.support.built_shop import CACHE, PROJECT
 
 
@@ -16,10 +17,11 @@ def axe_script() -> Path:
     package = f"axe-core@{versions['axe-core']}"
     home = CACHE.resolve() / package
     script = home / "node_modules/axe-core/axe.min.js"
-    if not script.exists():
-        home.mkdir(parents=True, exist_ok=True)
-        command = ["npm", "install", "--prefix", str(home), "--no-audit", "--no-fund", "--loglevel=error", package]
-        subprocess.run(command, check=True)
+    home.mkdir(parents=True, exist_ok=True)
+    with only_one(home / "lock"):
+        if not script.exists():
+            command = ["npm", "install", "--prefix", str(home), "--no-audit", "--no-fund", "--loglevel=error", package]
+            subprocess.run(command, check=True)
     return script
 
 

@@ -1,6 +1,5 @@
 """The storefront kit with its development tools, in the versions of its lock file."""
 
-import fcntl
 import hashlib
 import os
 import shutil
@@ -10,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from bridge.development.demo.install import only_one
 from tests.support.built_shop import CACHE, PROJECT
 
 KIT = PROJECT / "storefront-kit"
@@ -32,8 +32,7 @@ def installed(packages: list[Path]) -> Path:
     content = b"".join(file.read_bytes() for file in packages)
     home = CACHE.resolve() / f"storefront-kit-{hashlib.sha256(content).hexdigest()[:12]}"
     home.mkdir(parents=True, exist_ok=True)
-    with (home / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with only_one(home / "lock"):
         if not (home / "installed").exists():
             for file in packages:
                 shutil.copy(file, home)

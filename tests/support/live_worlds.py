@@ -27,7 +27,7 @@ from bridge.development.stack.redis import embedded_redis
 from bridge.development.stack.up import StackUrls, running_stack
 from bridge.settings import Settings
 from tests.support.brokers import broker_for_a_stack
-from tests.support.built_shop import CACHE, built_shop
+from tests.support.built_shop import built_shop, live_log
 from tests.support.ports import reserved_port
 from tests.support.source_files import ROOT
 
@@ -309,7 +309,7 @@ def real_world(
                 jwt_secret=JWT_SECRET,
                 admin_token=ADMIN_TOKEN,
                 admin_password=ADMIN_PASSWORD,
-                log=CACHE / f"live-medusa-{name}.log",
+                log=live_log(f"medusa-{name}"),
                 report=print,
                 redis_url=stack.enter_context(embedded_redis(folder / "redis-of-medusa")) if redis else None,
                 dashboard=True,
@@ -334,7 +334,7 @@ def real_world(
             # What an event must bring shall not be found by the poll instead.
             reconcile_seconds=3600,
         )
-        bridge = Bridge(settings, CACHE / f"live-dust-{name}.log")
+        bridge = Bridge(settings, live_log(f"dust-{name}"))
         stack.callback(bridge.close)
         bridge.open()
         yield World(shop=shop, keys=keys, bridge=bridge)

@@ -1,6 +1,5 @@
 """The plugin's development tools that no shop needs (linter, type generator), in the versions of its package.json."""
 
-import fcntl
 import hashlib
 import json
 import os
@@ -11,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from bridge.development.demo.install import only_one
 from tests.support.built_shop import CACHE, PROJECT
 
 PLUGIN = PROJECT / "medusa-plugin"
@@ -32,8 +32,7 @@ def _installed() -> Path:
     package = json.dumps({"private": True, "dependencies": {name: versions[name] for name in _TOOLS}}, indent=2)
     home = CACHE.resolve() / f"plugin-tools-{hashlib.sha256(package.encode()).hexdigest()[:12]}"
     home.mkdir(parents=True, exist_ok=True)
-    with (home / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with only_one(home / "lock"):
         if not (home / "installed").exists():
             (home / "package.json").write_text(package)
             command = ["npm", "install", "--no-audit", "--no-fund", "--loglevel=error"]
