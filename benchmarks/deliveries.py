@@ -21,7 +21,7 @@ _LINES = [
     line("ordli_1", price=20, quantity=2, product_id="prod_shirt"),
     line("ordli_2", price=7, product_id="prod_shorts"),
 ]
-# 47 dust at the default rate.
+# 47 points at the default rate.
 WORTH = 47
 # As JSON.stringify writes it, without spaces.
 # The processes that are measured go by the machine's clock, and take no order from the future.

@@ -79,7 +79,7 @@ def _doubled(reading: Reading, customer_ids: dict[int, CustomerId]) -> Iterable[
         customer_id = customer_ids[entry.line]
         sums[customer_id] += entry.amount
         if sums[customer_id] > MAX_DUST:
-            message = f"brings the customer over {MAX_DUST} dust: that is no balance"
+            message = f"brings the customer over {MAX_DUST} points, the maximum of a balance"
             yield Problem(line=entry.line, field="amount", message=message)
         dates = (entry.amount, entry.earned_at, entry.matures_at, entry.expires_at)
         alike[(customer_id, *dates) if reading.has_lots else customer_id].append(entry)

@@ -214,7 +214,7 @@ def _entry(line: int, cell: dict[str, str], now: datetime, time_zone: str) -> En
             raise _Refused(name, "is not UTF-8: save the file as CSV in UTF-8")
     customer_id, email = cell.get("customer_id", ""), cell.get("email", "")
     if not customer_id and not email:
-        raise _Refused("email" if "email" in cell else "customer_id", "is empty: say whose dust it is")
+        raise _Refused("email" if "email" in cell else "customer_id", "is empty: say whose points these are")
     if customer_id and not is_id(customer_id):
         raise _Refused("customer_id", "is not an id of Medusa: use one such as cus_01J…")
     if not customer_id and (len(email) > _MAX_EMAIL_CHARACTERS or not _EMAIL.fullmatch(email)):

@@ -204,7 +204,7 @@ def _add_up(result: Preview, rows: Iterator[Row[Any]], currencies: dict[str, str
             result.dust += row.booked
             customers.add(row.customer_id)
         else:
-            notes[row.note or "Nothing in the order earns dust."] += 1
+            notes[row.note or "Nothing in the order earns points."] += 1
     result.customers = len(customers)
     result.by_currency = [by_currency[code] for code in sorted(by_currency)]
     result.notes = dict(notes.most_common())

@@ -26,7 +26,7 @@ from bridge.inbox.tables import QUIET_SOURCE, EventState, Outcome, webhook_event
 from bridge.medusa.client import Medusa, UnknownInMedusa, get_medusa
 from bridge.medusa.orders import Order, read_order
 from bridge.observability.logs import redact
-from bridge.observability.metrics import EVENTS_FAILED, EVENTS_HANDLED, EVENTS_PUT_OFF
+from bridge.observability.metrics import EVENTS_FAILED, EVENTS_HANDLED, EVENTS_RESCHEDULED
 from bridge.observability.tracing import span
 from bridge.outgoing.outbox import OutgoingWebhook, add_webhooks
 from bridge.outgoing.tables import OutgoingWebhookType
@@ -221,7 +221,7 @@ def _apply(
             return apply_customer_event(connection, event, customer, origin)
         case About.PRODUCT:
             forgotten = forget_product(connection, ProductId(str(event.subject)))
-            return "The product's dust settings were dropped." if forgotten else "The product had no dust settings."
+            return "The product's points settings were dropped." if forgotten else "The product had no points settings."
         case About.CART:
             if not redemptions:
                 return "No active redemption was made for this cart."
@@ -236,9 +236,9 @@ def describe(settled: Settled) -> str:
     if settled.stale or (settled.note and not settled.change):
         return f"Order {settled.order_id}: {settled.note}"
     if not settled.change:
-        return f"Order {settled.order_id} holds {settled.booked} dust already."
+        return f"Order {settled.order_id} holds {settled.booked} points already."
     verb = "earned" if settled.change > 0 else "gave back"
-    return f"Order {settled.order_id} {verb} {abs(settled.change)} dust, {settled.booked} in all."
+    return f"Order {settled.order_id} {verb} {abs(settled.change)} points, {settled.booked} in all."
 
 
 def mark_handled(connection: Connection, sentences: dict[str, str]) -> None:
@@ -342,7 +342,7 @@ def _reschedule(row: Row[Any], error: Unavailable) -> DustError:
             at=now(), outcome=Outcome.WAITS, attempt=attempts, error_code=error.code, reason=error.message
         )
         note_attempt(connection, row.id, attempt)
-    EVENTS_PUT_OFF.labels(error.code).inc()
+    EVENTS_RESCHEDULED.labels(error.code).inc()
     log.warning("event_rescheduled", type=row.type, code=error.code, reason=error.message, attempt=attempts)
     return RetryLater(row.id, error.message, wait)
 

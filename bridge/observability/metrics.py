@@ -37,8 +37,8 @@ WEBHOOKS_REFUSED = Counter(
     "dust_webhooks_refused", "Deliveries that the webhook endpoint refused", ["code"], registry=_counted
 )
 EVENTS_HANDLED = Counter("dust_events_handled", "Events that went through", ["type"], registry=_counted)
-EVENTS_PUT_OFF = Counter(
-    "dust_events_put_off", "Attempts that failed for a reason that passes; each is tried again", ["code"],
+EVENTS_RESCHEDULED = Counter(
+    "dust_events_rescheduled", "Attempts that failed for a reason that passes; each is tried again", ["code"],
     registry=_counted,
 )  # fmt: skip
 EVENTS_FAILED = Counter(

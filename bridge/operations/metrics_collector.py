@@ -126,21 +126,23 @@ def _redemptions(connection: Connection) -> Iterator[Metric]:
 def _ledger(connection: Connection) -> Iterator[Metric]:
     totals = read_totals(connection)
     postings = CounterMetricFamily("dust_postings", "Rows of the ledger", labels=["kind"])
-    credited = CounterMetricFamily("dust_credited", "Dust added to balances", labels=["kind"])
-    debited = CounterMetricFamily("dust_debited", "Dust taken from balances", labels=["kind"])
+    credited = CounterMetricFamily("dust_credited", "Points added to balances", labels=["kind"])
+    debited = CounterMetricFamily("dust_debited", "Points taken from balances", labels=["kind"])
     for total in totals:
         postings.add_metric([total.kind], total.postings)
         credited.add_metric([total.kind], total.credited)
         debited.add_metric([total.kind], total.debited)
     yield from (postings, credited, debited)
     outstanding = sum(total.credited - total.debited for total in totals)
-    yield GaugeMetricFamily("dust_outstanding", "Dust on all balances: what the shop owes", outstanding)
+    yield GaugeMetricFamily("dust_outstanding", "Points on all balances: what the shop owes", outstanding)
     yield GaugeMetricFamily("dust_held", "Points on hold for open redemptions", sum(total.held for total in totals))
-    yield GaugeMetricFamily("dust_pending", "Dust earned that has not matured", sum(total.pending for total in totals))
+    yield GaugeMetricFamily(
+        "dust_pending", "Points earned that have not matured", sum(total.pending for total in totals)
+    )
     waiting = read_escrow_totals(connection)
-    yield GaugeMetricFamily("dust_escrow", "Dust of guests' orders that waits to be claimed", waiting.dust)
+    yield GaugeMetricFamily("dust_escrow", "Points of guests' orders that wait to be claimed", waiting.dust)
     yield GaugeMetricFamily("dust_escrow_orders", "Guests' orders that wait to be claimed", waiting.orders)
-    yield GaugeMetricFamily("dust_debt", "Dust taken back beyond what customers had", read_debt(connection))
+    yield GaugeMetricFamily("dust_debt", "Points taken back beyond what customers had", read_debt(connection))
 
 
 def _outgoing_webhooks(connection: Connection) -> Iterator[Metric]:

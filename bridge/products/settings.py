@@ -55,7 +55,7 @@ class UnknownProduct(NotFound):
     code = "unknown_product"
 
     def __init__(self, product_id: str) -> None:
-        super().__init__(f"Product {product_id} has no dust settings.")
+        super().__init__(f"Product {product_id} has no points settings.")
 
 
 @dataclass(frozen=True, kw_only=True)

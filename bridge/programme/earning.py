@@ -253,12 +253,12 @@ def earning(
     highest = max((line.terms.factor for line in lines), default=Decimal(1)) * factor * rate
     dust = int(exact.quantize(_precision(highest)).to_integral_value(_DECIMAL_ROUNDING[rules.rounding]))
     if dust <= 0:
-        return Earning(dust=0, lines=shares, why="Nothing in the order earns dust.")
+        return Earning(dust=0, lines=shares, why="Nothing in the order earns points.")
     most = rules.limits.per_order or MAX_DUST
     return Earning(
         dust=min(dust, most),
         lines=shares,
-        why=f"Worth {dust} dust, limited to {most} an order." if dust > most else None,
+        why=f"Worth {dust} points, limited to {most} an order." if dust > most else None,
     )
 
 

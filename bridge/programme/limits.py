@@ -98,7 +98,7 @@ def share_out(
         for most, after, words in _limits(request):
             left = max(0, most - sum(tally.after(after) for tally in counted))
             if left < found.dust:
-                found = Allowed(dust=left, why=f"Worth {request.worth} dust, limited to {words}.")
+                found = Allowed(dust=left, why=f"Worth {request.worth} points, limited to {words}.")
         allowed[request.order_id] = found
         tallies.setdefault(request.account, _Tally()).add(request.placed_at, found.dust)
     return allowed

@@ -22,8 +22,8 @@ from bridge.settlement.email_hash import email_hash_key, hash_email
 from bridge.settlement.repository import lock_rows
 from bridge.settlement.tables import EscrowState, Proof, guest_escrow, guest_escrow_entry, order_settlement
 
-_EXPIRED = "A guest's order: nobody claimed its dust in time."
-_NO_EMAIL = "A guest's order without an e-mail: nobody could claim its dust."
+_EXPIRED = "A guest's order: nobody claimed its points in time."
+_NO_EMAIL = "A guest's order without an e-mail: nobody could claim its points."
 
 
 class UnknownEscrow(NotFound):

@@ -196,7 +196,7 @@ def _by_rule(row: Any) -> dict[str, Decimal]:
         for line in row.lines.values():
             name = " × ".join(line.get("multipliers", ())) or _RATE_ALONE
             if "fixed" in line:
-                name = "fixed dust" if name == _RATE_ALONE else f"fixed dust × {name}"
+                name = "fixed points" if name == _RATE_ALONE else f"fixed points × {name}"
             share = Decimal(line["share"])
             if share:
                 sums[name] = sums.get(name, Decimal(0)) + share

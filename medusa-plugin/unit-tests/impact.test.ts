@@ -48,7 +48,7 @@ describe("the impact of rules", () => {
 
   it("has the names of the rules", () => {
     expect(ruleName("rate alone", t)).toBe("The rate alone")
-    expect(ruleName("fixed dust × Double week", t)).toBe("Fixed points × Double week")
+    expect(ruleName("fixed points × Double week", t)).toBe("Fixed points × Double week")
     expect(ruleName("shipping, rounding, limits", t)).toBe("Shipping, rounding and limits")
   })
 })

@@ -39,7 +39,7 @@ def bought(number: int, price: int, *, hours: float = 0, **more: Any) -> dict[st
 
 def test_one_order_can_be_limited() -> None:
     set_rules(earn={"limits": {"per_order": 30}})
-    assert settle(order(lines=[line(price=50)]))["order_1"].note == "Worth 50 dust, limited to 30 an order."
+    assert settle(order(lines=[line(price=50)]))["order_1"].note == "Worth 50 points, limited to 30 an order."
     settle(order(version=2, lines=[line(price=10)]))
     assert balance().balance == 10
 
@@ -47,12 +47,12 @@ def test_one_order_can_be_limited() -> None:
 def test_what_is_beyond_a_days_limit_is_not_earned_and_says_so() -> None:
     a_day(500)
     settle(bought(1, 400))
-    assert settle(bought(2, 400))["order_2"].note == "Worth 400 dust, limited to 500 a day."
+    assert settle(bought(2, 400))["order_2"].note == "Worth 400 points, limited to 500 a day."
     settle(bought(3, 400, hours=24))
     assert booked_points() == {"order_1": 400, "order_2": 100, "order_3": 400}
     with transaction() as connection:
         sentence = explain(connection, CustomerId("cus_1")).steps[1].sentence
-    assert "1 for each eur; worth 400 dust, limited to 500 a day)" in sentence
+    assert "1 for each eur; worth 400 points, limited to 500 a day)" in sentence
 
 
 def test_an_order_that_was_limited_because_of_another_moves_up_when_that_is_canceled() -> None:

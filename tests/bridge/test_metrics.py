@@ -103,7 +103,7 @@ def test_what_is_rescheduled_failed_and_retried_is_counted_with_its_reason(
     with pytest.raises(EventFailed):
         handle_event("msg_1")
     found = scrape(api)
-    assert found("dust_events_put_off_total", code="medusa_unavailable") == 1
+    assert found("dust_events_rescheduled_total", code="medusa_unavailable") == 1
     assert found("dust_events_failed_total", type="order.placed", code="medusa_unavailable") == 1
     assert found("dust_events", state="failed", type="order.placed") == 1
     assert found("dust_events_failed_now", code="medusa_unavailable") == 1

@@ -71,7 +71,7 @@ def test_a_preview_says_what_it_would_give_and_writes_nothing(dust: Dust, medusa
     ]  # fmt: skip
     assert said["notes"] == {
         "The order is canceled.": 1,
-        "A guest's order: nobody claimed its dust in time.": 1,
+        "A guest's order: nobody claimed its points in time.": 1,
         "The programme has no earning rate for sek.": 1,
     }
     assert (said["expired"], said["unreadable"]) == (60, ["order_bad"])

@@ -45,7 +45,7 @@ class Installation:
     medusa_port: int
 
     def place_order(self, customer_id: str) -> str:
-        """An order in Medusa, of 10 dust, and its webhook at our webhook endpoint; the event's id."""
+        """An order in Medusa, of 10 points, and its webhook at our webhook endpoint; the event's id."""
         document = order(new_id("order"), customer_id=customer_id)
         self.medusa.orders[document["id"]] = document
         event_id = new_id("msg")
@@ -181,7 +181,7 @@ def test_the_operator_sees_why_retries_and_the_dust_is_on_the_account(installati
     assert installation.balance("cus_one") == 10
     page.locator("#dust-notes a").click()
     expect(page.locator("#dust-notes")).to_contain_text("A retry of")
-    expect(page.locator("#task-page")).to_contain_text("earned 10 dust")
+    expect(page.locator("#task-page")).to_contain_text("earned 10 points")
     screenshot(page, "4_the_retry")
     page.goto(old)
     expect(page.locator("#dust-notes")).to_contain_text("Retried by operator")

@@ -28,7 +28,7 @@ class Life:
 
 
 def order_lives(count: int, *, customers: int, chance: random.Random) -> list[Life]:
-    """Orders that are placed, and some of them returned in part, edited or canceled; at 1 dust for each whole eur."""
+    """Orders that are placed, and some of them returned in part, edited or canceled; at 1 point for each whole eur."""
     return [_life(f"order_{number:05}", f"cus_{number % customers:03}", chance) for number in range(count)]
 
 

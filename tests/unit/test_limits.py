@@ -50,7 +50,7 @@ def test_worked_rows(limits: dict[str, Any], orders: list[tuple[float, int]], ex
 
 def test_it_says_what_was_limited_by_what() -> None:
     found = share_out(requests({"per_day": 500}, (1, 400), (2, 300)))
-    assert [found[f"order_{n}"].why for n in (0, 1)] == [None, "Worth 300 dust, limited to 500 a day."]
+    assert [found[f"order_{n}"].why for n in (0, 1)] == [None, "Worth 300 points, limited to 500 a day."]
 
 
 orders = st.lists(st.tuples(st.integers(0, 200), st.integers(0, 1000)), max_size=12)

@@ -283,7 +283,7 @@ def test_a_failed_task_is_sent_again_and_both_pages_know_of_it(installation: Ins
     answer = operator.retry(task_id).raise_for_status().json()
     assert answer["already"] is False
     assert operator.knows(answer["task-id"]), "the link works at once"
-    assert operator.outcome(answer["task-id"]) == "'Order order_msg_one earned 10 dust, 10 in all.'"
+    assert operator.outcome(answer["task-id"]) == "'Order order_msg_one earned 10 points, 10 in all.'"
     assert (installation.state("msg_one"), installation.balance("cus_one")) == ("handled", 10)
     reported = {"task-id": answer["task-id"], "retry-of": task_id, "at": answer["at"], "by": "operator"}
     after = operator.status(task_id)
@@ -299,7 +299,7 @@ def test_twenty_clicks_at_once_have_one_effect(installation: Installation, opera
         answers = [answer.raise_for_status().json() for answer in pool.map(operator.retry, [task_id] * 20)]
     assert len({answer["task-id"] for answer in answers}) == 1
     assert [answer["already"] for answer in answers].count(False) == 1
-    assert operator.outcome(answers[0]["task-id"]).startswith("'Order order_msg_clicks earned 10 dust")
+    assert operator.outcome(answers[0]["task-id"]).startswith("'Order order_msg_clicks earned 10 points")
     assert installation.balance("cus_clicks") == 10
 
 

@@ -92,7 +92,7 @@ def _medusa_scopes(settings: Settings) -> str:
 def _publishable_key(settings: Settings) -> str:
     if not settings.medusa_publishable_key:
         raise Wrong(
-            "DUST_MEDUSA_PUBLISHABLE_KEY is not set, so dust cannot be spent on a cart",
+            "DUST_MEDUSA_PUBLISHABLE_KEY is not set, so points cannot be spent on a cart",
             fix="Set it to the storefront's key: pk_…, in Medusa's admin under Settings, Publishable API Keys.",
         )
     status = _ask(settings, "/store/regions", limit="1", fields="id").status

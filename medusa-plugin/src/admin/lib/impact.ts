@@ -38,7 +38,7 @@ export function ruleName(name: string, t: Translate): string {
   const known: Record<string, string> = {
     "rate alone": t("impact.rateAlone"),
     "shipping, rounding, limits": t("impact.rest"),
-    "fixed dust": t("impact.fixed"),
+    "fixed points": t("impact.fixed"),
   }
   return name
     .split(" × ")

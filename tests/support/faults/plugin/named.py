@@ -255,10 +255,10 @@ def gives_up(mine: Mine) -> None:
     """An event that has to wait for Medusa fails."""
     from bridge.inbox import process_one
 
-    put_off = process_one._reschedule
+    reschedule = process_one._reschedule
 
     def impatient(row: Any, error: Any) -> Any:
-        return process_one._fail(row, error.code, error.message) if mine(row.id) else put_off(row, error)
+        return process_one._fail(row, error.code, error.message) if mine(row.id) else reschedule(row, error)
 
     process_one._reschedule = impatient
 
@@ -292,7 +292,7 @@ def order_copied(mine: Mine) -> None:
 
 
 def takes_all(mine: Mine) -> None:
-    """An order that uses part of a code pays all of its dust."""
+    """An order that uses part of a code pays all of its points."""
     from bridge.redemptions import capture
 
     used = capture.used_dust
