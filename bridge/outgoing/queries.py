@@ -31,9 +31,7 @@ class OutgoingWebhooksOff(Conflict):
     """No address for outgoing webhooks is configured."""
 
     code = "outgoing_webhooks_off"
-
-    def __init__(self) -> None:
-        super().__init__("Dust sends no outgoing webhooks: DUST_OUTGOING_WEBHOOK_URL is not set.")
+    message = "Dust sends no outgoing webhooks: DUST_OUTGOING_WEBHOOK_URL is not set."
 
 
 class UnknownWebhook(NotFound):

@@ -71,27 +71,21 @@ Check = Callable[[dict[str, Any]], Programme]
 
 class TooManyDrafts(Conflict):
     code = "too_many_drafts"
-
-    def __init__(self) -> None:
-        super().__init__(f"There are {MAX_DRAFTS} drafts already. Please publish or delete one first.")
+    message = f"There are {MAX_DRAFTS} drafts already. Please publish or delete one first."
 
 
 class UnknownDraft(NotFound):
     """There is no draft with this id: it was published or deleted."""
 
     code = "unknown_draft"
-
-    def __init__(self) -> None:
-        super().__init__("There is no such draft. It may have been published or deleted meanwhile.")
+    message = "There is no such draft. It may have been published or deleted meanwhile."
 
 
 class DraftChanged(Conflict):
     """The draft was saved while it was being published."""
 
     code = "draft_changed"
-
-    def __init__(self) -> None:
-        super().__init__("The draft was changed meanwhile. Please load it again.")
+    message = "The draft was changed meanwhile. Please load it again."
 
 
 class DraftConflicts(Conflict):
