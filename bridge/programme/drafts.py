@@ -16,7 +16,6 @@ from sqlalchemy import (
     Connection,
     DateTime,
     Integer,
-    Row,
     Table,
     Text,
     delete,
@@ -29,6 +28,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from bridge.db import metadata, transaction
 from bridge.db.advisory_locks import lock_names
+from bridge.db.rows import TypedRow
 from bridge.errors import Conflict, DustError, NotFound, Unavailable, field_error
 from bridge.ids import new_id
 from bridge.programme.fields import STORED
@@ -121,7 +121,7 @@ class DraftContent:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Draft:
+class Draft(TypedRow):
     id: str
     name: str
     document: dict[str, Any]
@@ -131,10 +131,6 @@ class Draft:
     updated_at: datetime
     starts_at: datetime | None
     reason: str | None
-
-    @classmethod
-    def from_row(cls, row: Row[Any]) -> "Draft":
-        return cls(**row._mapping)
 
 
 @dataclass(frozen=True, kw_only=True)

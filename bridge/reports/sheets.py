@@ -22,20 +22,10 @@ _KINDS = [kind.value for kind in Kind if kind not in {Kind.HOLD, Kind.RELEASE}]
 
 def liability_sheet(report: Liability) -> Sheet:
     """One row."""
-    return [
-        {
-            "at": report.at.isoformat(),
-            "outstanding": report.outstanding,
-            "owed_by_customers": report.owed_by_customers,
-            "held": report.held,
-            "pending": report.pending,
-            "escrow": report.escrow,
-            "customers": report.customers,
-            "programme_version": report.programme_version,
-            **{f"value_{code}": format_amount(amount, code) for code, amount in report.value.items()},
-            **{kind: report.movements.get(kind, 0) for kind in _KINDS},
-        }
-    ]
+    figures = {name: figure for name, figure in vars(report).items() if name not in {"value", "movements"}}
+    values = {f"value_{code}": format_amount(amount, code) for code, amount in report.value.items()}
+    movements = {kind: report.movements.get(kind, 0) for kind in _KINDS}
+    return [{**figures, "at": report.at.isoformat(), **values, **movements}]
 
 
 def movements_sheet(periods: Iterable[Movements]) -> Sheet:
