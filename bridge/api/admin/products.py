@@ -137,16 +137,7 @@ def _set_products(batch: list[ProductBatchRequest], actor: str, fields: dict[str
     if refused:
         raise FieldErrors([{"field": fields[product], "message": why} for product, why in refused.items()])
     with transaction() as connection:
-        written = set_products(
-            connection,
-            [
-                NewProductSettings(
-                    product_id=ProductId(product.product_id), dust_only=product.dust_only, dust_price=product.dust_price
-                )
-                for product in batch
-            ],
-            actor=actor,
-            now=now(),
-        )
+        requested = [NewProductSettings(**product.model_dump()) for product in batch]
+        written = set_products(connection, requested, actor=actor, now=now())
     enqueue(PRODUCTS_MIRROR)
     return [AdminProduct(**vars(product), warning=warning if product.dust_price else None) for product in written]

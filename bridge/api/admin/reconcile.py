@@ -43,11 +43,4 @@ def _reconcile_now(body: ReconcileRequest) -> ReconcileResponse:
     result = reconcile(get_medusa(), since=body.since, dry_run=body.dry_run)
     if not body.dry_run:
         enqueue(INBOX_DRAIN)
-    return ReconcileResponse(
-        since=result.since,
-        dry_run=body.dry_run,
-        orders_seen=result.orders_seen,
-        drifted=[str(order) for order in result.drifted],
-        customers=[str(customer) for customer in result.customers],
-        unreadable=result.unreadable,
-    )
+    return ReconcileResponse(**vars(result), dry_run=body.dry_run)
