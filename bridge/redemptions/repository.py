@@ -48,33 +48,33 @@ class Code(TypedRow):
     value: Decimal | None
     product_id: ProductId | None
     quantity: int | None
-    promotion_id: str | None
+    promotion_id: str | None = None
     order_id: OrderId | None = None
     dust_captured: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Redemption(TypedRow):
-    """A redemption and its codes, as read from the database."""
+    """A redemption and its codes, as read from the database. The defaults are those of a new one."""
 
     id: str
     customer_id: CustomerId
     state: RedemptionState
     kind: RedemptionKind
     dust: int
-    dust_captured: int
+    dust_captured: int = 0
     value: Decimal | None
     currency_code: str | None
     reward_id: str | None
     percent: Decimal | None
     least_cart: Decimal | None
     cart_id: str | None
-    order_id: OrderId | None
+    order_id: OrderId | None = None
     expires_at: datetime
-    reason: str | None
+    reason: str | None = None
     programme_version: int
-    release_requested_at: datetime | None
-    attempts: int
+    release_requested_at: datetime | None = None
+    attempts: int = 0
     next_attempt_at: datetime | None
     created_at: datetime
     codes: tuple[Code, ...]
