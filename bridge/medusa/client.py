@@ -302,8 +302,8 @@ class Medusa:
     ) -> Iterator[list[Json]]:
         """Yield the resources whose parameter `name` is one of these values, a request for each portion of values."""
         for some in _in_portions(sorted(values)):
-            params: Params = [*((name, value) for value in some), *filters.items()]
-            params += [("fields", fields), ("limit", len(some))]
+            chosen = ((name, value) for value in some)
+            params: Params = [*chosen, *filters.items(), ("fields", fields), ("limit", len(some))]
             yield self._http.admin("GET", path, params=params)[path.rpartition("/")[2]]
 
     def _list(
