@@ -29,10 +29,8 @@ Customer = Annotated[str, typer.Argument(help="A Medusa customer id, cus_…")]
 
 
 def add_commands(app: typer.Typer) -> None:
-    app.command()(balance)
-    app.command()(history)
-    app.command()(explain)
-    app.command()(token)
+    for command in (balance, history, explain, token):
+        app.command()(command)
     # An amount such as -50 is a value, not an option.
     app.command(context_settings={"ignore_unknown_options": True})(adjust)
     product = typer.Typer(help="Points prices of products.", no_args_is_help=True)
