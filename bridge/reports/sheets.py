@@ -1,7 +1,7 @@
 """Reports as rows of plain values, for tables, CSV files and JSON."""
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, TextIO
 
 from bridge.csv_cells import safe_cell
@@ -103,9 +103,9 @@ def forecasts_sheet(forecasts: KeptForecasts) -> Sheet:
     return [{"outcome": outcome.value, "orders": orders} for outcome, orders in forecasts.outcomes.items()]
 
 
-def write_csv(sheet: Sheet, file: TextIO, *, empty: Sequence[str] = ()) -> None:
+def write_csv(sheet: Sheet, file: TextIO) -> None:
     """Write a line of names, then one line per row. Currencies can differ between rows: each gets a column."""
-    names = list(dict.fromkeys(name for row in sheet for name in row)) or list(empty)
+    names = list(dict.fromkeys(name for row in sheet for name in row))
     writer = csv.DictWriter(file, names, restval="")
     writer.writeheader()
     writer.writerows({name: safe_cell(value) for name, value in row.items()} for row in sheet)
