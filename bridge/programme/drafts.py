@@ -157,10 +157,7 @@ def change_draft(connection: Connection, draft_id: str, content: DraftContent, *
     _require_version(connection, content.based_on)
     values = content.columns() | {"author": author, "updated_at": now, "reason": None}
     change = update(programme_draft).where(programme_draft.c.id == draft_id).values(**values)
-    row = connection.execute(change.returning(programme_draft)).one_or_none()
-    if row is None:
-        raise UnknownDraft
-    return Draft.from_row(row)
+    return Draft.read_one(connection, change.returning(programme_draft), otherwise=UnknownDraft())
 
 
 def list_drafts(connection: Connection) -> list[Draft]:
@@ -173,10 +170,7 @@ def list_drafts(connection: Connection) -> list[Draft]:
 def read_draft(connection: Connection, draft_id: str, *, lock: bool = False) -> Draft:
     """Return a draft. Raises `UnknownDraft`."""
     query = select(programme_draft).where(programme_draft.c.id == draft_id)
-    row = connection.execute(query.with_for_update() if lock else query).one_or_none()
-    if row is None:
-        raise UnknownDraft
-    return Draft.from_row(row)
+    return Draft.read_one(connection, query.with_for_update() if lock else query, otherwise=UnknownDraft())
 
 
 def delete_draft(connection: Connection, draft_id: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, update
 
-from bridge.db.bulk import among
+from bridge.db.bulk import among, matching
 from bridge.db.rows import TypedRow
 from bridge.errors import NotFound
 from bridge.ids import CustomerId, OrderId, ProductId
@@ -139,13 +139,9 @@ def list_redemptions(
     limit: int,
 ) -> list[Redemption]:
     """List redemptions, newest first, of one customer or of all."""
-    query = select(dust_redemption.c.id).order_by(dust_redemption.c.id.desc()).limit(limit)
-    if customer_id is not None:
-        query = query.where(dust_redemption.c.customer_id == customer_id)
-    if state is not None:
-        query = query.where(dust_redemption.c.state == state)
-    if cart_id is not None:
-        query = query.where(dust_redemption.c.cart_id == cart_id)
+    columns = dust_redemption.c
+    wanted = {columns.customer_id: customer_id, columns.state: state, columns.cart_id: cart_id}
+    query = select(columns.id).where(*matching(wanted)).order_by(columns.id.desc()).limit(limit)
     if before is not None:
         query = query.where(dust_redemption.c.id < before)
     ids = list(connection.scalars(query))

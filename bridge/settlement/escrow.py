@@ -221,10 +221,8 @@ def list_escrows(
 
 def read_escrow(connection: Connection, order_id: OrderId) -> Escrow:
     """Return the escrow of one order. Raises `UnknownEscrow`."""
-    row = connection.execute(select(guest_escrow).where(guest_escrow.c.order_id == order_id)).one_or_none()
-    if row is None:
-        raise UnknownEscrow(order_id)
-    return Escrow.from_row(row)
+    query = select(guest_escrow).where(guest_escrow.c.order_id == order_id)
+    return Escrow.read_one(connection, query, otherwise=UnknownEscrow(order_id))
 
 
 def read_entries(connection: Connection, order_id: OrderId) -> list[Entry]:

@@ -98,10 +98,7 @@ def request_simulation(
 def read_simulation(connection: Connection, simulation_id: str) -> Simulation:
     """Return a simulation. Raises `UnknownSimulation`."""
     query = select(programme_simulation).where(programme_simulation.c.id == simulation_id)
-    row = connection.execute(query).one_or_none()
-    if row is None:
-        raise UnknownSimulation
-    return Simulation.from_row(row)
+    return Simulation.read_one(connection, query, otherwise=UnknownSimulation())
 
 
 def run_next(get_medusa: Callable[[], Medusa]) -> bool:
