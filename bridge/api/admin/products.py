@@ -3,12 +3,7 @@
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import (
-    BaseModel,
-    Field,
-    ValidationInfo,
-    field_validator,
-)
+from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
 from bridge.api.admin.routing import admin_router
 from bridge.api.admin.schemas import Dust
@@ -22,13 +17,7 @@ from bridge.http.problems import describe_problems
 from bridge.http.schemas import Body, FromAttributes, Id, PathId
 from bridge.ids import ProductId
 from bridge.medusa.client import get_medusa
-from bridge.products.settings import (
-    NewProductSettings,
-    delete_product,
-    list_products,
-    read_product,
-    set_products,
-)
+from bridge.products.settings import NewProductSettings, delete_product, list_products, read_product, set_products
 from bridge.products.variants import NOT_CHECKED, price_refusals
 from bridge.queue.enqueue import PRODUCTS_MIRROR, enqueue
 

@@ -2,11 +2,7 @@
 
 from datetime import datetime
 
-from pydantic import (
-    AwareDatetime,
-    BaseModel,
-    Field,
-)
+from pydantic import AwareDatetime, BaseModel, Field
 
 from bridge.api.admin.routing import admin_router
 from bridge.http.medusa_threads import FOR_OPERATORS
