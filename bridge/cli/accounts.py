@@ -136,8 +136,7 @@ def product_set(
 
 
 def token(
-    customer: Customer,
-    minutes: Annotated[int, typer.Option(min=1, max=1440, help="Minutes until it expires.")] = 60,
+    customer: Customer, minutes: Annotated[int, typer.Option(min=1, max=1440, help="Minutes until it expires.")] = 60
 ) -> None:
     """Create a customer token like Medusa's, to try the Store API. Example: dust token cus_1
 

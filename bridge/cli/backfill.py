@@ -42,10 +42,7 @@ def backfill(
     old order, unless you use --send-webhooks. If it is interrupted, the same command continues it.
     """
     options = BackfillOptions(
-        since=as_utc(since) or _BEGINNING,
-        until=as_utc(until),
-        programme_version=programme,
-        with_signup=with_signup,
+        since=as_utc(since) or _BEGINNING, until=as_utc(until), programme_version=programme, with_signup=with_signup
     )
     if as_json and not (yes or dry_run):
         raise InvalidInput("--json cannot ask: add --yes or --dry-run.")

@@ -136,13 +136,7 @@ def unmerge_customer(connection: Connection, customer_id: CustomerId, *, actor: 
 
 
 def _return(
-    account: Account,
-    survivor: Account,
-    uses: dict[str, int],
-    brought: int,
-    merge: Merge,
-    actor: str,
-    now: datetime,
+    account: Account, survivor: Account, uses: dict[str, int], brought: int, merge: Merge, actor: str, now: datetime
 ) -> int:
     outgoing, incoming = (
         PostingDetails(

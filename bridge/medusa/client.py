@@ -54,14 +54,7 @@ class Withdrawal:
 class Medusa:
     """A client for one Medusa. Thread-safe; close it when done."""
 
-    def __init__(
-        self,
-        url: str,
-        api_key: str | None,
-        publishable_key: str | None,
-        *,
-        timeout_seconds: float,
-    ) -> None:
+    def __init__(self, url: str, api_key: str | None, publishable_key: str | None, *, timeout_seconds: float) -> None:
         self._http = Transport(url, api_key, publishable_key, timeout_seconds=timeout_seconds)
 
     def close(self) -> None:
@@ -372,10 +365,7 @@ def make_medusa(settings: Settings) -> Medusa:
         raise MedusaNotConfigured("DUST_MEDUSA_URL")
     key = settings.medusa_api_key.get_secret_value() if settings.medusa_api_key else None
     return Medusa(
-        settings.medusa_url,
-        key,
-        settings.medusa_publishable_key,
-        timeout_seconds=settings.medusa_timeout_seconds,
+        settings.medusa_url, key, settings.medusa_publishable_key, timeout_seconds=settings.medusa_timeout_seconds
     )
 
 

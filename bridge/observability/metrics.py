@@ -105,8 +105,7 @@ def save_counts() -> None:
         with transaction() as connection:
             connection.execute(
                 statement.on_conflict_do_update(
-                    index_elements=["name", "labels"],
-                    set_={"value": metric_total.c.value + statement.excluded.value},
+                    index_elements=["name", "labels"], set_={"value": metric_total.c.value + statement.excluded.value}
                 )
             )
         _saved.update(counted)

@@ -49,11 +49,7 @@ def read_tiers(
 
 
 def read_contributions(
-    connection: Connection,
-    tiers: Tiers,
-    customer_ids: Collection[CustomerId],
-    *,
-    since: datetime,
+    connection: Connection, tiers: Tiers, customer_ids: Collection[CustomerId], *, since: datetime
 ) -> dict[CustomerId, list[Contribution]]:
     """Return what each customer's settled orders count towards a tier that holds at or after `since`.
 
@@ -62,10 +58,7 @@ def read_contributions(
     persons = accounts_of_persons(connection, customer_ids)
     orders, formers = order_settlement.c, order_former_owner.c
     accounts = {account for accounts in persons.values() for account in accounts}
-    counted = (
-        orders.placed_at > since - timedelta(days=tiers.window_days),
-        ~orders.unpaid,
-    )
+    counted = (orders.placed_at > since - timedelta(days=tiers.window_days), ~orders.unpaid)
     columns = (orders.order_id, orders.placed_at, orders.currency_code, orders.spent)
     own = select(orders.customer_id, *columns, (orders.booked - orders.waived).label("points")).where(
         among(orders.customer_id, accounts), *counted, or_(orders.former_share.is_(None), ~_went_away())
@@ -115,11 +108,7 @@ def totals_in_window(tiers: Tiers, *, now: datetime) -> Subquery:
         select(owner.label("customer_id"), func.round(func.coalesce(func.sum(amount), 0), 6).label("total"))
         .select_from(order_settlement)
         .outerjoin(first, (first.c.order_id == orders.order_id) & first.c.first)
-        .where(
-            orders.placed_at > now - timedelta(days=tiers.window_days),
-            orders.placed_at <= now,
-            ~orders.unpaid,
-        )
+        .where(orders.placed_at > now - timedelta(days=tiers.window_days), orders.placed_at <= now, ~orders.unpaid)
         .group_by(owner)
         .subquery()
     )

@@ -125,12 +125,7 @@ def require_one_price(rules: Redeem, medusa: Callable[[], Medusa]) -> None:
 
 
 def reward_terms(
-    rules: Redeem,
-    reward: Reward,
-    *,
-    cart: Cart | None,
-    basket: Basket | None,
-    mixed_prices: Collection[ProductId] = (),
+    rules: Redeem, reward: Reward, *, cart: Cart | None, basket: Basket | None, mixed_prices: Collection[ProductId] = ()
 ) -> Terms:
     """Return the terms of a reward. Its price in points is the catalogue's, whatever it takes off in the end.
 
