@@ -39,7 +39,7 @@ INSERT INTO dust_lot (customer_id, id, origin_version, source_type, source_id, a
     VALUES ('cus_' || :c, 'dlot_' || :n, 1, 'order', 'order_' || :n, 47, 47, 0, true, now());
 INSERT INTO dust_lot_use (customer_id, version, lot_id, remaining, held)
     VALUES ('cus_' || :c, :n, 'dlot_' || :n, 47, 0);
-UPDATE webhook_event SET state = 'handled', next_attempt_at = NULL, handled_at = now(), reason = 'Order earned 47 points.'
+UPDATE webhook_event SET state = 'handled', next_attempt_at = NULL, handled_at = now(), reason = '47 points earned.'
     WHERE id = (SELECT id FROM webhook_event WHERE state = 'pending' ORDER BY next_attempt_at LIMIT 1
                 FOR UPDATE SKIP LOCKED);
 COMMIT;

@@ -42,12 +42,10 @@ class ClockIsFixed(Conflict):
     """The clock cannot be moved, because this is not a test installation."""
 
     code = "clock_is_fixed"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "Time can be moved only where things are tried out: in `dust up` with a database of its own, or with "
-            "DUST_TEST_CLOCK=true in every process."
-        )
+    message = (
+        "Time can be moved only where things are tried out: in `dust up` with a database of its own, or with "
+        "DUST_TEST_CLOCK=true in every process."
+    )
 
 
 def now() -> datetime:

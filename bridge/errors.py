@@ -19,14 +19,18 @@ from pydantic import ValidationError
 
 
 class DustError(Exception):
-    """Base class. `details` are values for programs, returned beside the message."""
+    """Base class. A class whose errors all say the same has the `message` as an attribute.
+
+    `details` are values for programs, returned beside the message.
+    """
 
     code: ClassVar[str] = "error"
+    message: str
 
-    def __init__(self, message: str, **details: Any) -> None:
-        super().__init__(message)
-        self.message = message
+    def __init__(self, message: str | None = None, **details: Any) -> None:
+        self.message = self.message if message is None else message
         self.details = details
+        super().__init__(self.message)
 
 
 class InvalidInput(DustError):
@@ -53,9 +57,7 @@ class KeyReused(Conflict):
     """An Idempotency-Key was used again for a different request."""
 
     code = "idempotency_key_reused"
-
-    def __init__(self) -> None:
-        super().__init__("This Idempotency-Key was used for a different request: use a fresh one.")
+    message = "This Idempotency-Key was used for a different request: use a fresh one."
 
 
 # A body can have sixty thousand wrong fields. A response or log line of megabytes would not help to fix them.

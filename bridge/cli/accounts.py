@@ -31,10 +31,8 @@ Customer = Annotated[str, typer.Argument(help="A Medusa customer id, cus_…")]
 
 
 def add_commands(app: typer.Typer) -> None:
-    app.command()(balance)
-    app.command()(history)
-    app.command()(explain)
-    app.command()(token)
+    for command in (balance, history, explain, token):
+        app.command()(command)
     # An amount such as -50 is a value, not an option.
     app.command(context_settings={"ignore_unknown_options": True})(adjust)
     app.command()(merge)
@@ -174,8 +172,7 @@ def product_set(
 
 
 def token(
-    customer: Customer,
-    minutes: Annotated[int, typer.Option(min=1, max=1440, help="Minutes until it expires.")] = 60,
+    customer: Customer, minutes: Annotated[int, typer.Option(min=1, max=1440, help="Minutes until it expires.")] = 60
 ) -> None:
     """Create a customer token like Medusa's, to try the Store API. Example: dust token cus_1
 

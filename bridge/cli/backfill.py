@@ -4,9 +4,8 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from bridge.cli.output import ACTOR, AsJson, as_utc, console, print_json, print_rows
+from bridge.cli.output import ACTOR, AsJson, as_utc, console, counting, print_json, print_rows
 from bridge.clock import now
 from bridge.errors import InvalidInput
 from bridge.inbox.backfill import BackfillOptions, Preview, finish_run, open_run, preview, run_backfill, start_run
@@ -14,7 +13,6 @@ from bridge.medusa.client import get_medusa
 from bridge.queue.enqueue import INBOX_DRAIN, INBOX_HANDLE, publish
 
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
-_COUNTING = (SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed:.0f} orders"))
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -44,10 +42,7 @@ def backfill(
     old order, unless you use --send-webhooks. If it is interrupted, the same command continues it.
     """
     options = BackfillOptions(
-        since=as_utc(since) or _BEGINNING,
-        until=as_utc(until),
-        programme_version=programme,
-        with_signup=with_signup,
+        since=as_utc(since) or _BEGINNING, until=as_utc(until), programme_version=programme, with_signup=with_signup
     )
     if as_json and not (yes or dry_run):
         raise InvalidInput("--json cannot ask: add --yes or --dry-run.")
@@ -64,9 +59,8 @@ def backfill(
 
 
 def _preview(options: BackfillOptions, *, quiet: bool) -> Preview:
-    with Progress(*_COUNTING, TimeElapsedColumn(), console=console, disable=quiet, transient=True) as progress:
-        task = progress.add_task("Reading from Medusa", total=None)
-        return preview(get_medusa(), options, now=now(), progress=lambda steps: progress.advance(task, steps))
+    with counting("Reading from Medusa", "orders", quiet=quiet) as step:
+        return preview(get_medusa(), options, now=now(), progress=step)
 
 
 def _print_preview(preview: Preview, *, as_json: bool) -> None:
@@ -97,13 +91,14 @@ def _run(options: BackfillOptions, *, send_webhooks: bool, as_json: bool) -> Non
     run = start_run(options, actor=ACTOR, now=now())
     if run.orders and not as_json:
         console.print(f"Continuing at {run.seen_until:%Y-%m-%d %H:%M} UTC, after {run.orders} orders.")
-    with Progress(*_COUNTING, TimeElapsedColumn(), console=console, disable=as_json, transient=True) as progress:
-        task = progress.add_task("Settling", total=None, completed=run.orders)
-        unreadable: list[str] = []
-        for step in run_backfill(get_medusa(), run.id, send_webhooks=send_webhooks):
-            unreadable += step.unreadable
-            progress.update(task, completed=step.orders)
-            for event_id in step.split_off:
+    seen = run.orders
+    unreadable: list[str] = []
+    with counting("Settling", "orders", quiet=as_json, done=seen) as step:
+        for progress in run_backfill(get_medusa(), run.id, send_webhooks=send_webhooks):
+            unreadable += progress.unreadable
+            step(progress.orders - seen)
+            seen = progress.orders
+            for event_id in progress.split_off:
                 publish(INBOX_HANDLE, event_id)
     done = finish_run(run.id, now=now())
     publish(INBOX_DRAIN)

@@ -10,13 +10,7 @@ from bridge.clock import move_clock, now, read_offset, read_span, real_now, rere
 from bridge.db import transaction
 from bridge.errors import field_error
 from bridge.ledger.scheduled import post_due_lots
-from bridge.queue.enqueue import (
-    INBOX_DRAIN,
-    OUTGOING_EXPIRING,
-    PROGRAMME_PUBLISH_DRAFTS,
-    REDEMPTIONS_SWEEP,
-    publish,
-)
+from bridge.queue.enqueue import INBOX_DRAIN, OUTGOING_EXPIRING, PROGRAMME_PUBLISH_DRAFTS, REDEMPTIONS_SWEEP, publish
 
 _CUSTOMERS_AT_ONCE = 200
 # By then the workers have read the clock again.

@@ -8,13 +8,12 @@ from typing import Annotated, Any
 
 import httpx
 import typer
-from rich.progress import Progress, SpinnerColumn, TextColumn
 
-from bridge.cli.output import ACTOR, AsJson, as_utc, console, print_json, print_rows
+from bridge.cli.output import ACTOR, AsJson, as_utc, console, counting, print_json, print_rows
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import InvalidInput, Unavailable
-from bridge.http.standard_webhooks import sign
+from bridge.http.standard_webhooks import signed_headers
 from bridge.ids import new_id
 from bridge.inbox.event_filter import EventFilter
 from bridge.inbox.history import read_history
@@ -23,8 +22,6 @@ from bridge.inbox.retry import retry_all, retry_event
 from bridge.inbox.tables import EventState
 from bridge.queue.enqueue import INBOX_DRAIN, publish
 from bridge.settings import get_settings, webhook_key
-
-_COUNTING = (SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed:.0f} events"))
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -47,12 +44,8 @@ def trigger(
     settings.require("webhook_secrets")
     body = json.dumps(_envelope(event, order, customer)).encode()
     event_id, timestamp = new_id("msg"), int(time.time())
-    headers = {
-        "content-type": "application/json",
-        "webhook-id": event_id,
-        "webhook-timestamp": str(timestamp),
-        "webhook-signature": sign(webhook_key(settings.webhook_secrets[0]), event_id, timestamp, body),
-    }
+    signed = signed_headers(webhook_key(settings.webhook_secrets[0]), event_id, timestamp, body)
+    headers = {"content-type": "application/json", **signed}
     address = url or f"http://{settings.host}:{settings.port}"
     try:
         answer = httpx.post(f"{address}/webhooks/medusa", content=body, headers=headers, timeout=10)
@@ -188,9 +181,8 @@ def _retry_one(event_id: str) -> int:
 
 def _retry_many(only: EventFilter, *, quiet: bool) -> int:
     retried = 0
-    with Progress(*_COUNTING, console=console, disable=quiet, transient=True) as progress:
-        bar = progress.add_task("Retrying", total=None)
+    with counting("Retrying", "events", quiet=quiet) as step:
         for number in retry_all(only, actor=ACTOR):
             retried += number
-            progress.advance(bar, number)
+            step(number)
     return retried

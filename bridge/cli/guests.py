@@ -85,10 +85,7 @@ def claim(
     console.print(f"{sum(orders.values())} points {'would be' if dry_run else 'were'} claimed.")
 
 
-def new_key(
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    as_json: AsJson = False,
-) -> None:
+def new_key(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False, as_json: AsJson = False) -> None:
     """Create a new key for the hashes of guests' e-mails. Example: dust guests replace-key --yes
 
     The old hashes are deleted. `dust reconcile --since` reads the e-mails of waiting orders from Medusa again.

@@ -245,10 +245,7 @@ def _print_undone(batch: Batch, undone: list[UndoneCustomer], *, as_json: bool) 
             console.print(f"and {len(gone) - _SHOWN} more: --json lists all of them")
 
 
-def import_list(
-    limit: Annotated[int, typer.Option(min=1, max=1000)] = 20,
-    as_json: AsJson = False,
-) -> None:
+def import_list(limit: Annotated[int, typer.Option(min=1, max=1000)] = 20, as_json: AsJson = False) -> None:
     """List imports, newest first. Example: dust import list"""
     with transaction() as connection:
         batches = list_batches(connection, limit=limit)

@@ -1,12 +1,14 @@
 """How commands print: tables for people, JSON for programs."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 console = Console()
@@ -20,6 +22,16 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def as_utc(moment: datetime | None) -> datetime | None:
     """A time that was given without a zone is in UTC."""
     return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment
+
+
+@contextmanager
+def counting(words: str, things: str, *, quiet: bool, done: int = 0) -> Iterator[Callable[[int], None]]:
+    """Show how many `things` are done while the block runs; it yields a function that adds to the number."""
+    number = TextColumn(f"{{task.completed:.0f}} {things}")
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), number, TimeElapsedColumn())
+    with Progress(*columns, console=console, disable=quiet, transient=True) as progress:
+        task = progress.add_task(words, total=None, completed=done)
+        yield lambda steps: progress.advance(task, steps)
 
 
 def print_json(value: Any) -> None:

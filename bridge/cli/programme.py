@@ -6,25 +6,19 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic import ValidationError
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from bridge.cli.output import AsJson, console, print_json, print_rows
+from bridge.cli.output import ACTOR, AsJson, console, counting, print_json, print_rows
 from bridge.clock import now
 from bridge.db import transaction
-from bridge.errors import FieldErrors, InvalidInput
-from bridge.http.problems import field_problems
+from bridge.errors import InvalidInput
 from bridge.medusa.client import get_medusa
 from bridge.programme.rules import Programme
 from bridge.programme.shop_currencies import ask_currencies, require_currencies, save_currencies
 from bridge.programme.versions import Version, add_version, current_version, list_versions, version_numbered
 from bridge.redemptions.pricing.rewards import require_one_price
+from bridge.redemptions.programme_document import parse_document
 from bridge.simulation.compare import Comparison, Slice, as_document, begins_at_nothing, compare
 
-_ACTOR = "cli"
-# GET /admin/dust/programme adds these to the document, so a saved file may have them.
-_READ_ONLY = {"version", "author", "created_at"}
-_COUNTING = (SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed:.0f} orders"))
 _BAR_WIDTH = 40
 
 File = Annotated[Path, typer.Argument(help="A programme document, JSON.", exists=True, dir_okay=False)]
@@ -87,7 +81,7 @@ def set_rules(file: File, as_json: AsJson = False) -> None:
     _check_currencies(wanted)
     require_one_price(wanted.redeem, get_medusa)
     with transaction() as connection:
-        made = add_version(connection, wanted, author=_ACTOR, now=now())
+        made = add_version(connection, wanted, author=ACTOR, now=now())
     if as_json:
         print_json(_view(made))
     else:
@@ -111,10 +105,7 @@ def _read(file: Path) -> Programme:
         raise InvalidInput(f"{file} is not JSON: {error}") from error
     if not isinstance(document, dict):
         raise InvalidInput(f"{file} is not a programme: it must be a JSON object.")
-    try:
-        return Programme.model_validate({name: part for name, part in document.items() if name not in _READ_ONLY})
-    except ValidationError as error:
-        raise FieldErrors(field_problems(error)) from error
+    return parse_document(document)
 
 
 def _changes(present: Any, wanted: Any, path: str = "") -> list[dict[str, str]]:
@@ -149,8 +140,7 @@ def simulate(
         present = current_version(connection)
     moment = now()
     start, end = _utc(since), _utc(until) if until else moment
-    with Progress(*_COUNTING, TimeElapsedColumn(), console=console, disable=as_json, transient=True) as progress:
-        task = progress.add_task("Replaying", total=None)
+    with counting("Replaying", "orders", quiet=as_json) as step:
         comparison = compare(
             get_medusa().orders_placed_since(start),
             present.programme,
@@ -159,7 +149,7 @@ def simulate(
             until=end,
             now=moment,
             top=top,
-            progress=lambda steps: progress.advance(task, steps),
+            progress=step,
         )
     if plot:
         # Imported here because it takes a third of a second.

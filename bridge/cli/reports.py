@@ -1,13 +1,13 @@
 """`dust report …`: reports for a merchant's accounting, as a table, CSV, JSON or a chart."""
 
 import sys
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from bridge.cli.output import AsJson, console, print_json, print_rows
+from bridge.cli.output import AsJson, as_utc, console, print_json, print_rows
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import InvalidInput
@@ -48,9 +48,8 @@ def liability(
     as_json: AsJson = False,
 ) -> None:
     """What the programme owes, now or at a past time. Example: dust report liability --at 2026-11-01"""
-    moment = at.replace(tzinfo=UTC) if at and at.tzinfo is None else at or now()
     with reading() as connection:
-        liability = read_liability(connection, moment)
+        liability = read_liability(connection, as_utc(at) or now())
     if as_json:
         shown = {code: format_amount(amount, code) for code, amount in liability.value.items()}
         print_json({**vars(liability), "value": shown, "adds_up": liability.adds_up})
@@ -117,9 +116,8 @@ def forecasts(
     as_json: AsJson = False,
 ) -> None:
     """How many orders earned what the last quote of their cart said. Example: dust report forecasts"""
-    start = since.replace(tzinfo=UTC) if since and since.tzinfo is None else since or now() - FORECASTS_KEPT
     with reading() as connection:
-        forecasts = read_kept_forecasts(connection, since=start)
+        forecasts = read_kept_forecasts(connection, since=as_utc(since) or now() - FORECASTS_KEPT)
     rows = sheets.forecasts_sheet(forecasts)
     if csv:
         _write_csv(rows, csv)

@@ -20,15 +20,8 @@ _QUEUES = "events,redemptions,medusa,sweeps"
 
 
 def add_commands(app: typer.Typer) -> None:
-    app.command()(up)
-    app.command()(demo)
-    app.command()(serve)
-    app.command()(worker)
-    app.command()(beat)
-    app.command()(flower)
-    app.command()(migrate)
-    app.command()(secret)
-    app.command()(openapi)
+    for command in (up, demo, serve, worker, beat, flower, migrate, secret, openapi):
+        app.command()(command)
 
 
 def up(

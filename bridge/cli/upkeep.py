@@ -19,10 +19,7 @@ def add_commands(app: typer.Typer) -> None:
 
 
 def audit(
-    medusa: Annotated[
-        bool,
-        typer.Option("--medusa", help="Also compare orders, codes and carts with Medusa."),
-    ] = False,
+    medusa: Annotated[bool, typer.Option("--medusa", help="Also compare orders, codes and carts with Medusa.")] = False,
     sample: Annotated[int, typer.Option(min=1, max=100_000, help="Number of orders to compare with --medusa.")] = 300,
     as_json: AsJson = False,
 ) -> None:

@@ -58,21 +58,17 @@ class DatabaseAway(Unavailable):
     """Postgres cannot be reached, is shutting down, or did not answer in time."""
 
     code = "database_unavailable"
-
-    def __init__(self) -> None:
-        super().__init__("The database is out of reach; nothing was changed. Try again shortly.")
+    message = "The database is out of reach; nothing was changed. Try again shortly."
 
 
 class DatabaseReadOnly(Unavailable):
     """Postgres accepts no writes: a standby, or a database that is set to read-only."""
 
     code = "database_read_only"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "The database accepts no writes; nothing was changed. It is a standby, or default_transaction_read_only "
-            "is on, which some hosts set when the disk is full."
-        )
+    message = (
+        "The database accepts no writes; nothing was changed. It is a standby, or default_transaction_read_only "
+        "is on, which some hosts set when the disk is full."
+    )
 
 
 class DatabaseBusy(Unavailable):
@@ -88,9 +84,7 @@ class DatabaseBehind(Unavailable):
     """The database schema is older than this code, which was started before `dust migrate`."""
 
     code = "database_behind"
-
-    def __init__(self) -> None:
-        super().__init__("The database lags behind this Dust; nothing was changed. Run `dust migrate`.")
+    message = "The database lags behind this Dust; nothing was changed. Run `dust migrate`."
 
 
 def driver_url(url: str) -> URL:

@@ -4,17 +4,18 @@
     insert_missing  the same for rows of which some may exist
     update_rows     update rows by key: one UPDATE … FROM unnest(…)
     among           `column = ANY(…)`: an IN list would be a new statement, with a new plan, for every length
+    matching        the columns have these values, as far as they are given
 
 Rows are mappings from column names to values, all with the same keys. The text of each statement depends only on the
 columns, so that Postgres plans it once per connection.
 """
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, any_, literal
+from sqlalchemy import Column, ColumnElement, Connection, Table, any_, literal
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
@@ -54,6 +55,11 @@ def update_rows(
 def among(column: ColumnElement[Any], values: Collection[Any]) -> ColumnElement[bool]:
     """Condition: the column has one of these values."""
     return column == any_(literal(list(values), ARRAY(column.type)))
+
+
+def matching(wanted: Mapping[Column[Any], Any]) -> Iterator[ColumnElement[bool]]:
+    """Conditions: each column has its value. A column whose value is None may have any."""
+    return (column == value for column, value in wanted.items() if value is not None)
 
 
 def _arrays(table: Table, names: tuple[str, ...], rows: Sequence[Values]) -> tuple[list[Any], ...]:

@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar, Self
 
-from sqlalchemy import Row
+from sqlalchemy import Connection, Executable, Row
 
 
 class TypedRow:
@@ -14,6 +14,14 @@ class TypedRow:
     def from_row(cls, row: Row[Any], **others: Any) -> Self:
         """Read the fields from the row, except for `others`, which are given."""
         return cls(**{name: getattr(row, name) for name in cls.__dataclass_fields__ if name not in others}, **others)
+
+    @classmethod
+    def read_one(cls, connection: Connection, query: Executable, *, otherwise: Exception) -> Self:
+        """Return the query's only row. Raises `otherwise` if there is none."""
+        row = connection.execute(query).one_or_none()
+        if row is None:
+            raise otherwise
+        return cls.from_row(row)
 
     def columns(self) -> dict[str, Any]:
         """Return the fields as columns of a row to be written."""

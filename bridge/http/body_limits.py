@@ -28,9 +28,7 @@ class TooSlow(InvalidInput):
 
     code = "too_slow"
     status = 408
-
-    def __init__(self) -> None:
-        super().__init__(f"The body was not there after {BODY_SECONDS:.0f} seconds.")
+    message = f"The body was not there after {BODY_SECONDS:.0f} seconds."
 
 
 class BodyLimit:

@@ -17,9 +17,7 @@ class MedusaBusy(Unavailable):
     """Too many requests are waiting for Medusa."""
 
     code = "medusa_busy"
-
-    def __init__(self) -> None:
-        super().__init__("The shop is very busy at the moment. Please try again in a few seconds.")
+    message = "The shop is very busy at the moment. Please try again in a few seconds."
 
 
 class MedusaLimit:

@@ -95,18 +95,17 @@ def field_problems(error: RequestValidationError | ValidationError) -> list[dict
     """Pydantic's errors as a list of fields and messages. Values are left out, because they may be secrets."""
     # The first step in a request error is the location: path, query, header or body.
     first = 1 if isinstance(error, RequestValidationError) else 0
-    return [{"field": _field(detail["loc"][first:]), "message": _plain(detail["msg"])} for detail in error.errors()]
+    return [
+        # Pydantic puts this prefix before the messages of our validators.
+        {"field": _field(detail["loc"][first:]), "message": detail["msg"].removeprefix("Value error, ")}
+        for detail in error.errors()
+    ]
 
 
 def _field(steps: Sequence[int | str]) -> str:
     # Pydantic adds the step `[key]` if the key is wrong and not its value.
     name = ".".join(str(step) for step in steps if step != "[key]") or "body"
     return name if len(name) <= _LONGEST_FIELD else f"{name[:_LONGEST_FIELD]}…"
-
-
-def _plain(message: str) -> str:
-    # Pydantic puts this prefix before the messages of our validators.
-    return message.removeprefix("Value error, ")
 
 
 def install_problems(app: FastAPI) -> None:

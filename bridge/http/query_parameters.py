@@ -11,7 +11,8 @@ from bridge.errors import FieldErrors
 async def refuse_unknown_query(request: Request) -> None:
     """FastAPI dependency: check the query against the route's parameters. Raises `FieldErrors`."""
     if request.query_params:
-        require_known_query(request, _query_parameters(request.scope["route"]))
+        route: APIRoute = request.scope["route"]
+        require_known_query(request, {parameter.alias for parameter in route.dependant.query_params})
 
 
 def require_known_query(request: Request, known: Collection[str] = ()) -> None:
@@ -20,7 +21,3 @@ def require_known_query(request: Request, known: Collection[str] = ()) -> None:
     if unknown:
         right = f"is unknown; known are {', '.join(sorted(known))}" if known else "is unknown; this takes none"
         raise FieldErrors([{"field": name, "message": right} for name in unknown])
-
-
-def _query_parameters(route: APIRoute) -> frozenset[str]:
-    return frozenset(parameter.alias for parameter in route.dependant.query_params)

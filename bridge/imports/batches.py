@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, or_, select, update
+from sqlalchemy import Connection, Row, func, or_, select, update
 
 from bridge.db.advisory_locks import lock_names
-from bridge.db.bulk import among
+from bridge.db.bulk import among, update_rows
 from bridge.db.rows import TypedRow
 from bridge.errors import Conflict, NotFound, field_error
 from bridge.ids import CustomerId, new_id
@@ -305,15 +305,11 @@ def _unspent(account: Account, batch_id: str) -> int:
 def _note_undone(
     connection: Connection, batch_id: str, undone: Sequence[UndoneCustomer], first_lines: dict[CustomerId, int]
 ) -> None:
-    statement = (
-        update(import_row)
-        .where(import_row.c.batch_id == batch_id, import_row.c.line == bindparam("b_line"))
-        .values(taken_back=bindparam("b_taken_back"), gone=bindparam("b_gone"))
-    )
-    connection.execute(
-        statement,
-        [{"b_line": first_lines[row.customer_id], "b_taken_back": row.dust, "b_gone": row.gone} for row in undone],
-    )
+    rows = [
+        {"batch_id": batch_id, "line": first_lines[row.customer_id], "taken_back": row.dust, "gone": row.gone}
+        for row in undone
+    ]
+    update_rows(connection, import_row, rows, key=("batch_id", "line"))
 
 
 def _lock(connection: Connection, batch_id: str) -> Row[Any]:

@@ -8,18 +8,14 @@ from bridge.imports.reading import Entry, Problem, Reading
 from bridge.ledger.postings import MAX_DUST
 from bridge.medusa.client import Medusa
 
-Progress = Callable[[int], None]
-"""Called after each step with the number of rows that it processed."""
 
-
-def _nothing(_: int) -> None:
-    pass
-
-
-def find_customers(medusa: Medusa | None, reading: Reading, progress: Progress = _nothing) -> dict[int, CustomerId]:
+def find_customers(
+    medusa: Medusa | None, reading: Reading, progress: Callable[[int], None] = lambda _: None
+) -> dict[int, CustomerId]:
     """Return the customer of each line; lines with an unknown or duplicate customer become problems of the reading.
 
-    Without `medusa` ids are taken as they are, and e-mail addresses are problems. Raises `MedusaAway`.
+    Without `medusa` ids are taken as they are, and e-mail addresses are problems. `progress` is called after each step
+    with the number of rows that it processed. Raises `MedusaAway`.
     """
     ids = {entry.customer_id for entry in reading.entries if entry.customer_id}
     emails = {entry.email for entry in reading.entries if entry.email}

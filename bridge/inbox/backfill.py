@@ -47,7 +47,6 @@ from bridge.inbox.reconcile import (
 )
 from bridge.inbox.tables import QUIET_SOURCE, EventState, webhook_event
 from bridge.medusa.client import Medusa
-from bridge.medusa.orders import Order
 from bridge.programme.rules import Programme
 from bridge.programme.versions import current_version, version_numbered
 from bridge.settlement.accounts import CustomerAccount
@@ -295,7 +294,9 @@ def run_backfill(medusa: Medusa, run_id: str, *, send_webhooks: bool = False) ->
         # A continued run reads the last orders of the killed run again; they are not counted twice.
         fresh = [order for _, order in page if order.placed_at > run.seen_until or not run.orders]
         seen += len(fresh)
-        _save_progress(run_id, page[-1][1], seen=seen, kept=len(result.drifted))
+        kept_in_all, seen_until = backfill_run.c.kept + len(result.drifted), page[-1][1].placed_at
+        with transaction() as connection:
+            _update_run(connection, run_id, orders=seen, kept=kept_in_all, seen_until=seen_until)
         yield BackfillProgress(orders=seen, split_off=tuple(_drain()), unreadable=tuple(unreadable))
         unreadable.clear()
     if run.with_signup:
@@ -332,11 +333,6 @@ def _drain_signups(medusa: Medusa) -> Iterator[str]:
         # The inbox records events that are rescheduled or failed.
         with suppress(RetryLater, EventFailed):
             handle_event(event_id, medusa)
-
-
-def _save_progress(run_id: str, last: Order, *, seen: int, kept: int) -> None:
-    with transaction() as connection:
-        _update_run(connection, run_id, orders=seen, kept=backfill_run.c.kept + kept, seen_until=last.placed_at)
 
 
 def _update_run(connection: Connection, run_id: str, **figures: Any) -> None:

@@ -104,14 +104,12 @@ def read_customer_of(event: Event, medusa: Medusa | None = None) -> MedusaCustom
     return MedusaCustomer(account=read_account(customer) if customer.get("has_account") is True else None)
 
 
-def find_accounts(
-    customer_ids: Iterable[CustomerId], medusa: Medusa | None = None
-) -> dict[CustomerId, CustomerAccount]:
+def find_accounts(customer_ids: Iterable[CustomerId]) -> dict[CustomerId, CustomerAccount]:
     """Read these customers' accounts from Medusa. Customers that it does not have are left out. Raises `MedusaAway`."""
     accounts = {}
     for customer_id in customer_ids:
         try:
-            accounts[customer_id] = read_account((medusa or get_medusa()).customer(customer_id))
+            accounts[customer_id] = read_account(get_medusa().customer(customer_id))
         except (UnknownInMedusa, MedusaNotConfigured):
             continue
     return accounts

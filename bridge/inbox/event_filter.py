@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement
 
+from bridge.db.bulk import matching
 from bridge.inbox.tables import EventState, webhook_event
 
 
@@ -23,19 +24,17 @@ class EventFilter:
     until: datetime | None = None
 
     def conditions(self) -> Iterator[ColumnElement[bool]]:
-        columns = webhook_event.c
-        equal = {
-            columns.state: self.state,
-            columns.type: self.type,
-            columns.subject: self.subject,
-            columns.error_code: self.code,
+        event = webhook_event.c
+        wanted = {
+            event.state: self.state,
+            event.type: self.type,
+            event.subject: self.subject,
+            event.error_code: self.code,
         }
-        for column, value in equal.items():
-            if value is not None:
-                yield column == value
+        yield from matching(wanted)
         if self.without_code:
-            yield columns.error_code.is_(None)
+            yield event.error_code.is_(None)
         if self.since is not None:
-            yield columns.received_at >= self.since
+            yield event.received_at >= self.since
         if self.until is not None:
-            yield columns.received_at < self.until
+            yield event.received_at < self.until

@@ -53,10 +53,8 @@ def list_events(
 
 def read_event_row(connection: Connection, event_id: str) -> EventSummary:
     """One event. Raises `UnknownEvent`."""
-    row = connection.execute(select(webhook_event).where(webhook_event.c.id == event_id)).one_or_none()
-    if row is None:
-        raise UnknownEvent(event_id)
-    return EventSummary.from_row(row)
+    query = select(webhook_event).where(webhook_event.c.id == event_id)
+    return EventSummary.read_one(connection, query, otherwise=UnknownEvent(event_id))
 
 
 def oldest_waiting(connection: Connection) -> datetime | None:

@@ -6,8 +6,9 @@ and all of its personal data. The row is never deleted, because it identifies re
 
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy import Connection, func, select
 
+from bridge.db.bulk import update_rows
 from bridge.inbox.events import strip_to_ids
 from bridge.inbox.tables import EventState, webhook_event
 
@@ -38,11 +39,9 @@ def strip_old_bodies(
     )
     rows = connection.execute(query).all()
     changes = [
-        {"b_id": row.id, "b_payload": body}
+        {"id": row.id, "payload": body}
         for row in rows
         if (body := strip_to_ids(bytes(row.payload))) != bytes(row.payload)
     ]
-    if changes:
-        statement = update(webhook_event).where(webhook_event.c.id == bindparam("b_id"))
-        connection.execute(statement.values(payload=bindparam("b_payload")), changes)
+    update_rows(connection, webhook_event, changes, key=("id",))
     return len(changes), rows[-1].id if len(rows) == limit else None

@@ -29,12 +29,7 @@ class UnknownEvent(NotFound):
 
 
 def retry_event(
-    connection: Connection,
-    event_id: str,
-    *,
-    now: datetime,
-    due_in: timedelta = timedelta(0),
-    actor: str = "operator",
+    connection: Connection, event_id: str, *, now: datetime, due_in: timedelta = timedelta(0), actor: str = "operator"
 ) -> bool:
     """Make a failed event pending again. Returns False if it has not failed. Raises `UnknownEvent`.
 

@@ -273,10 +273,7 @@ class Account(AccountState):
             moves.take(self._spending_order(), taken)
             why = "Taken back for orders that were canceled or returned"
             self._post(
-                replace(refund, kind=Kind.REVERSE, reference_type="waived", description=why),
-                now,
-                moves,
-                amount=-taken,
+                replace(refund, kind=Kind.REVERSE, reference_type="waived", description=why), now, moves, amount=-taken
             )
 
     def send_lots(self, parts: Mapping[str, int], details: PostingDetails, *, now: datetime) -> list[LotTransfer]:
@@ -384,11 +381,7 @@ class Account(AccountState):
 
     def _carry_details(self, description: str, now: datetime) -> PostingDetails:
         return PostingDetails(
-            kind=Kind.MERGE,
-            reference_type="merge",
-            reference_id=self.merge_id,
-            description=description,
-            event_at=now,
+            kind=Kind.MERGE, reference_type="merge", reference_id=self.merge_id, description=description, event_at=now
         )
 
     def _spend(self, amount: int, details: PostingDetails, *, now: datetime, overdraw: bool) -> None:

@@ -91,11 +91,7 @@ def merge_customers(
         unmerged_at=None,
         unmerged_by=None,
     )
-    connection.execute(
-        customer_merge.insert().values(
-            id=merge.id, customer_id=customer_id, survivor_id=survivor_id, merged_at=now, merged_by=actor
-        )
-    )
+    connection.execute(customer_merge.insert().values(merge.columns()))
     account.book_due(now=now)
     account.survivor, account.merge_id = accounts[survivor_id], merge.id
     save(connection, [account])
@@ -140,13 +136,7 @@ def unmerge_customer(connection: Connection, customer_id: CustomerId, *, actor: 
 
 
 def _return(
-    account: Account,
-    survivor: Account,
-    uses: dict[str, int],
-    brought: int,
-    merge: Merge,
-    actor: str,
-    now: datetime,
+    account: Account, survivor: Account, uses: dict[str, int], brought: int, merge: Merge, actor: str, now: datetime
 ) -> int:
     outgoing, incoming = (
         PostingDetails(

@@ -24,6 +24,9 @@ from bridge.ledger.postings import Transaction
 from bridge.ledger.tables import customer_merge, dust_balance, dust_lot, dust_lot_use, dust_transaction
 from bridge.ledger.totals import note_postings
 
+# What an account has of its row in `dust_balance`.
+_BALANCE_COLUMNS = ("customer_id", "balance", "held", "pending", "debt", "waived", "version", "head")
+
 
 def read_spendable(connection: Connection, customer_id: CustomerId, *, now: datetime) -> int:
     """Return the points that the customer may spend at `now`, with everything due posted. Writes nothing."""
@@ -67,17 +70,7 @@ def open_accounts(
     rows = connection.execute(query)
     accounts = {} if lock else {customer_id: Account(customer_id=customer_id) for customer_id in all_ids}
     accounts |= {
-        CustomerId(row.customer_id): Account(
-            customer_id=CustomerId(row.customer_id),
-            balance=row.balance,
-            held=row.held,
-            pending=row.pending,
-            debt=row.debt,
-            waived=row.waived,
-            version=row.version,
-            head=row.head,
-        )
-        for row in rows
+        CustomerId(row.customer_id): Account(**{name: getattr(row, name) for name in _BALANCE_COLUMNS}) for row in rows
     }
     in_debt = [customer_id for customer_id, account in accounts.items() if account.debt]
     if lots or in_debt:
@@ -166,13 +159,7 @@ def save(connection: Connection, accounts: Iterable[Account], *, quiet: Collecti
     insert_rows(connection, dust_lot, lot_rows)
     _update_lots(connection, changed, set(opened))
     uses = [
-        {
-            "customer_id": posting.customer_id,
-            "version": posting.version,
-            "lot_id": move.lot_id,
-            "remaining": move.remaining,
-            "held": move.held,
-        }
+        {"customer_id": posting.customer_id, "version": posting.version, **vars(move)}
         for posting in postings
         for move in posting.moves
     ]
@@ -215,19 +202,7 @@ def _update_lots(connection: Connection, accounts: list[Account], opened: set[st
 
 
 def _update_balances(connection: Connection, accounts: list[Account]) -> None:
-    rows = [
-        {
-            "customer_id": account.customer_id,
-            "balance": account.balance,
-            "held": account.held,
-            "pending": account.pending,
-            "debt": account.debt,
-            "waived": account.waived,
-            "version": account.version,
-            "head": account.head,
-        }
-        for account in accounts
-    ]
+    rows = [{name: getattr(account, name) for name in _BALANCE_COLUMNS} for account in accounts]
     update_rows(connection, dust_balance, rows, key=("customer_id",), same={"updated_at": now()})
 
 

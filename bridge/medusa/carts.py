@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from bridge.errors import InvalidInput, wrong_fields
 from bridge.ids import CustomerId, ProductId
 from bridge.medusa.amounts import Number, Quantity, sum_of
-from bridge.medusa.order_shapes import GroupShape, ProductShape, category_ids
+from bridge.medusa.order_shapes import GroupShape, ProductShape, Shape, category_ids
 
 # Medusa drops `customer_id` alone, `customer.has_account` and `credit_lines.amount` (2.21.2, tried): it returns all of
 # the customer, or the id and e-mail, and all of a credit line. Dust reads only what it needs of them. `item_total` is
@@ -92,20 +92,16 @@ class CartCodes:
     dead: bool
 
 
-class _Shape(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class _Adjustment(_Shape):
+class _Adjustment(Shape):
     code: str | None = None
     amount: Number
 
 
-class _Credit(_Shape):
+class _Credit(Shape):
     amount: Number
 
 
-class _Item(_Shape):
+class _Item(Shape):
     id: str
     product_id: str | None = None
     product: ProductShape | None = None
@@ -115,22 +111,22 @@ class _Item(_Shape):
     adjustments: tuple[_Adjustment, ...] | None = None
 
 
-class _ShippingMethod(_Shape):
+class _ShippingMethod(Shape):
     total: Number = Decimal(0)
     tax_total: Number = Decimal(0)
 
 
-class _Customer(_Shape):
+class _Customer(Shape):
     id: str
     has_account: bool | None = None
     groups: tuple[GroupShape, ...] | None = None
 
 
-class _Promotion(_Shape):
+class _Promotion(Shape):
     code: str | None = None
 
 
-class _Cart(_Shape):
+class _Cart(Shape):
     id: str
     customer_id: str | None = None
     customer: _Customer | None = None

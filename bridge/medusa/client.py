@@ -54,14 +54,7 @@ class Withdrawal:
 class Medusa:
     """A client for one Medusa. Thread-safe; close it when done."""
 
-    def __init__(
-        self,
-        url: str,
-        api_key: str | None,
-        publishable_key: str | None,
-        *,
-        timeout_seconds: float,
-    ) -> None:
+    def __init__(self, url: str, api_key: str | None, publishable_key: str | None, *, timeout_seconds: float) -> None:
         self._http = Transport(url, api_key, publishable_key, timeout_seconds=timeout_seconds)
 
     def close(self) -> None:
@@ -102,19 +95,9 @@ class Medusa:
 
         Deleted ones are found too: Medusa 2.21.2 omits them from an order's lines, but keeps their categories.
         """
-        found: dict[str, Json] = {}
-        for some in _in_portions(sorted(product_ids)):
-            params: Params = [
-                *(("id[]", product_id) for product_id in some),
-                ("with_deleted", "true"),
-                ("fields", "id,collection_id,categories.id"),
-                ("limit", len(some)),
-            ]
-            found |= {
-                product["id"]: product
-                for product in self._http.admin("GET", "/admin/products", params=params)["products"]
-            }
-        return found
+        fields = "id,collection_id,categories.id"
+        portions = self._matching("/admin/products", "id[]", product_ids, fields, with_deleted="true")
+        return {product["id"]: product for products in portions for product in products}
 
     def orders_updated_since(self, since: datetime) -> Iterator[list[Json]]:
         """Yield pages of orders with `updated_at` at or after `since`, oldest change first."""
@@ -136,15 +119,7 @@ class Medusa:
         """Return the orders among these that Medusa has, without drafts, which its list leaves out (2.21.2, its
         source).
         """
-        found: list[Json] = []
-        for some in _in_portions(sorted(order_ids)):
-            params: Params = [
-                *(("id[]", order_id) for order_id in some),
-                ("fields", ORDER_FIELDS),
-                ("limit", len(some)),
-            ]
-            found += self._http.admin("GET", "/admin/orders", params=params)["orders"]
-        return found
+        return [order for some in self._matching("/admin/orders", "id[]", order_ids, ORDER_FIELDS) for order in some]
 
     def orders_of_customer_since(self, customer_id: CustomerId, since: datetime) -> Iterator[list[Json]]:
         """Yield pages of a customer's orders placed at or after `since`: all of them, or it raises `MedusaAway`."""
@@ -189,10 +164,8 @@ class Medusa:
         Medusa compares e-mail addresses case-sensitively.
         """
         for name, values in (("id[]", ids), ("email[]", emails)):
-            for some in _in_portions(sorted(values)):
-                has_account, fields = ("has_account", "true"), ("fields", "id,email,has_account")
-                params: Params = [*((name, value) for value in some), has_account, fields, ("limit", len(some))]
-                customers = self._http.admin("GET", "/admin/customers", params=params)["customers"]
+            fields = "id,email,has_account"
+            for customers in self._matching("/admin/customers", name, values, fields, has_account="true"):
                 yield [customer for customer in customers if customer.get("has_account")]
 
     def search_customers(self, text: str, *, limit: int) -> list[CustomerId]:
@@ -307,16 +280,24 @@ class Medusa:
 
     def variants_of(self, product_ids: Collection[ProductId]) -> dict[ProductId, list[Json]]:
         """Like `variants`, for several products; products that Medusa does not know are left out."""
-        variants: dict[ProductId, list[Json]] = {}
-        for some in _in_portions(sorted(product_ids)):
-            params: Params = [*(("id[]", id_) for id_ in some), ("fields", VARIANT_FIELDS), ("limit", len(some))]
-            for product in self._http.admin("GET", "/admin/products", params=params)["products"]:
-                variants[ProductId(product["id"])] = list(product.get("variants") or ())
-        return variants
+        return {
+            ProductId(product["id"]): list(product.get("variants") or ())
+            for products in self._matching("/admin/products", "id[]", product_ids, VARIANT_FIELDS)
+            for product in products
+        }
 
     def set_product_metadata(self, product_id: ProductId, metadata: Json) -> None:
         """Merge these keys into a product's metadata; an empty string removes a key. Raises `UnknownInMedusa`."""
         self._http.admin("POST", _path("/admin/products", product_id), body={"metadata": metadata})
+
+    def _matching(
+        self, path: str, name: str, values: Collection[str], fields: str, **filters: str
+    ) -> Iterator[list[Json]]:
+        """Yield the resources whose parameter `name` is one of these values, a request for each portion of values."""
+        for some in _in_portions(sorted(values)):
+            chosen = ((name, value) for value in some)
+            params: Params = [*chosen, *filters.items(), ("fields", fields), ("limit", len(some))]
+            yield self._http.admin("GET", path, params=params)[path.rpartition("/")[2]]
 
     def _list(
         self,
@@ -384,10 +365,7 @@ def make_medusa(settings: Settings) -> Medusa:
         raise MedusaNotConfigured("DUST_MEDUSA_URL")
     key = settings.medusa_api_key.get_secret_value() if settings.medusa_api_key else None
     return Medusa(
-        settings.medusa_url,
-        key,
-        settings.medusa_publishable_key,
-        timeout_seconds=settings.medusa_timeout_seconds,
+        settings.medusa_url, key, settings.medusa_publishable_key, timeout_seconds=settings.medusa_timeout_seconds
     )
 
 

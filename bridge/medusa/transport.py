@@ -60,14 +60,7 @@ class Probe:
 class Transport:
     """Calls one Medusa. Thread-safe; close it when done."""
 
-    def __init__(
-        self,
-        url: str,
-        api_key: str | None,
-        publishable_key: str | None,
-        *,
-        timeout_seconds: float,
-    ) -> None:
+    def __init__(self, url: str, api_key: str | None, publishable_key: str | None, *, timeout_seconds: float) -> None:
         # Medusa takes a secret key as the user name of basic auth; as a bearer token it answers 401.
         self._auth = httpx.BasicAuth(api_key, "") if api_key else None
         self._publishable_key = publishable_key
@@ -95,9 +88,7 @@ class Transport:
         except (ValueError, RecursionError):
             body = {}
         return Probe(
-            status=answer.status_code,
-            date=answer.headers.get("date"),
-            body=body if isinstance(body, dict) else {},
+            status=answer.status_code, date=answer.headers.get("date"), body=body if isinstance(body, dict) else {}
         )
 
     def admin(

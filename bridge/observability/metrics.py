@@ -15,6 +15,7 @@ import json
 import os
 import threading
 from collections.abc import Iterable, Iterator
+from functools import partial
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -30,34 +31,26 @@ log = structlog.get_logger(__name__)
 
 _counted = CollectorRegistry()
 
-EVENTS_RECEIVED = Counter(
-    "dust_events_received", "Events taken in, and what the sender was answered", ["type", "receipt"], registry=_counted
+_counter = partial(Counter, registry=_counted)
+
+EVENTS_RECEIVED = _counter(
+    "dust_events_received", "Events taken in, and what the sender was answered", ["type", "receipt"]
 )
-WEBHOOKS_REFUSED = Counter(
-    "dust_webhooks_refused", "Deliveries that the webhook endpoint refused", ["code"], registry=_counted
+WEBHOOKS_REFUSED = _counter("dust_webhooks_refused", "Deliveries that the webhook endpoint refused", ["code"])
+EVENTS_HANDLED = _counter("dust_events_handled", "Events that went through", ["type"])
+EVENTS_RESCHEDULED = _counter(
+    "dust_events_rescheduled", "Attempts that failed for a reason that passes; each is tried again", ["code"]
 )
-EVENTS_HANDLED = Counter("dust_events_handled", "Events that went through", ["type"], registry=_counted)
-EVENTS_RESCHEDULED = Counter(
-    "dust_events_rescheduled", "Attempts that failed for a reason that passes; each is tried again", ["code"],
-    registry=_counted,
-)  # fmt: skip
-EVENTS_FAILED = Counter(
-    "dust_events_failed", "Events that failed and need an operator", ["type", "code"], registry=_counted
+EVENTS_FAILED = _counter("dust_events_failed", "Events that failed and need an operator", ["type", "code"])
+EVENTS_RETRIED = _counter("dust_events_retried", "Failed events that an operator retried")
+REDEMPTIONS_ENDED = _counter("dust_redemptions_ended", "Redemptions that were captured, released or failed", ["state"])
+DRIFT_FOUND = _counter("dust_drift_found", "Changes in Medusa that came without a webhook", ["what"])
+OUTGOING_WEBHOOKS_SENT = _counter(
+    "dust_outgoing_webhooks_sent", "Outgoing webhooks that the receiver accepted", ["type"]
 )
-EVENTS_RETRIED = Counter("dust_events_retried", "Failed events that an operator retried", registry=_counted)
-REDEMPTIONS_ENDED = Counter(
-    "dust_redemptions_ended", "Redemptions that were captured, released or failed", ["state"], registry=_counted
+OUTGOING_WEBHOOKS_FAILED = _counter(
+    "dust_outgoing_webhooks_failed", "Attempts to deliver an outgoing webhook that failed, by HTTP status", ["status"]
 )
-DRIFT_FOUND = Counter(
-    "dust_drift_found", "Changes in Medusa that came without a webhook", ["what"], registry=_counted
-)  # fmt: skip
-OUTGOING_WEBHOOKS_SENT = Counter(
-    "dust_outgoing_webhooks_sent", "Outgoing webhooks that the receiver accepted", ["type"], registry=_counted
-)
-OUTGOING_WEBHOOKS_FAILED = Counter(
-    "dust_outgoing_webhooks_failed", "Attempts to deliver an outgoing webhook that failed, by HTTP status", ["status"],
-    registry=_counted,
-)  # fmt: skip
 HTTP_SECONDS = Histogram(
     "dust_http_request_seconds", "Requests answered, by route", ["method", "route", "status"], registry=_counted,
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15),
@@ -67,9 +60,7 @@ MEDUSA_SECONDS = Histogram(
     # The last bucket is the client's default timeout (DUST_MEDUSA_TIMEOUT_SECONDS).
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
 )  # fmt: skip
-MEDUSA_ERRORS = Counter(
-    "dust_medusa_errors", "Calls to Medusa that did not do what they were for", ["call", "reason"], registry=_counted
-)  # fmt: skip
+MEDUSA_ERRORS = _counter("dust_medusa_errors", "Calls to Medusa that did not do what they were for", ["call", "reason"])
 
 metric_total = Table(
     "metric_total",
@@ -114,8 +105,7 @@ def save_counts() -> None:
         with transaction() as connection:
             connection.execute(
                 statement.on_conflict_do_update(
-                    index_elements=["name", "labels"],
-                    set_={"value": metric_total.c.value + statement.excluded.value},
+                    index_elements=["name", "labels"], set_={"value": metric_total.c.value + statement.excluded.value}
                 )
             )
         _saved.update(counted)

@@ -46,12 +46,7 @@ def correct_future_times(*, now: datetime) -> int:
 
 
 def _correct(
-    connection: Connection,
-    column: Column[Any],
-    unfinished: TextClause,
-    *,
-    latest: datetime,
-    now: datetime,
+    connection: Connection, column: Column[Any], unfinished: TextClause, *, latest: datetime, now: datetime
 ) -> int:
     (key,) = column.table.primary_key
     ahead = select(key).where(unfinished, column > latest).limit(_ROWS_AT_ONCE).with_for_update(skip_locked=True)

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, func, select, update
 
 from bridge.clock import now
 from bridge.db import transaction
-from bridge.db.bulk import among
+from bridge.db.bulk import among, matching
 from bridge.db.rows import TypedRow
 from bridge.errors import Conflict, NotFound
 from bridge.ids import CustomerId
@@ -31,9 +31,7 @@ class OutgoingWebhooksOff(Conflict):
     """No address for outgoing webhooks is configured."""
 
     code = "outgoing_webhooks_off"
-
-    def __init__(self) -> None:
-        super().__init__("Dust sends no outgoing webhooks: DUST_OUTGOING_WEBHOOK_URL is not set.")
+    message = "Dust sends no outgoing webhooks: DUST_OUTGOING_WEBHOOK_URL is not set."
 
 
 class UnknownWebhook(NotFound):
@@ -99,13 +97,9 @@ def list_webhooks(
     limit: int,
 ) -> list[StoredWebhook]:
     """Webhooks, newest first. `before` is the last `seq` of the previous page."""
-    query = select(outgoing_webhook).order_by(outgoing_webhook.c.seq.desc()).limit(limit)
-    if state is not None:
-        query = query.where(outgoing_webhook.c.state == state)
-    if type is not None:
-        query = query.where(outgoing_webhook.c.type == type)
-    if customer_id is not None:
-        query = query.where(outgoing_webhook.c.customer_id == customer_id)
+    columns = outgoing_webhook.c
+    wanted = {columns.state: state, columns.type: type, columns.customer_id: customer_id}
+    query = select(outgoing_webhook).where(*matching(wanted)).order_by(columns.seq.desc()).limit(limit)
     if before is not None:
         query = query.where(outgoing_webhook.c.seq < before)
     return [StoredWebhook.from_row(row) for row in connection.execute(query)]
@@ -113,10 +107,8 @@ def list_webhooks(
 
 def read_webhook(connection: Connection, webhook_id: str) -> StoredWebhook:
     """One webhook. Raises `UnknownWebhook`."""
-    row = connection.execute(select(outgoing_webhook).where(outgoing_webhook.c.id == webhook_id)).one_or_none()
-    if row is None:
-        raise UnknownWebhook(webhook_id)
-    return StoredWebhook.from_row(row)
+    query = select(outgoing_webhook).where(outgoing_webhook.c.id == webhook_id)
+    return StoredWebhook.read_one(connection, query, otherwise=UnknownWebhook(webhook_id))
 
 
 def read_deliveries(connection: Connection, webhook_id: str) -> list[StoredDelivery]:

@@ -24,7 +24,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from bridge.clock import now
 from bridge.db import transaction
-from bridge.http.standard_webhooks import sign
+from bridge.http.standard_webhooks import signed_headers
 from bridge.observability.logs import redact
 from bridge.observability.metrics import OUTGOING_WEBHOOKS_FAILED, OUTGOING_WEBHOOKS_SENT
 from bridge.outgoing.tables import OutgoingWebhookState, outgoing_delivery, outgoing_sender, outgoing_webhook
@@ -149,9 +149,7 @@ async def _post(http: httpx.AsyncClient, settings: Settings, row: Row[Any]) -> D
     headers = {
         "content-type": "application/json",
         "user-agent": "Dust",
-        "webhook-id": row.id,
-        "webhook-timestamp": str(timestamp),
-        "webhook-signature": sign(webhook_key(settings.outgoing_webhook_secret), row.id, timestamp, body),
+        **signed_headers(webhook_key(settings.outgoing_webhook_secret), row.id, timestamp, body),
     }
     status, answer, reason, wait = None, None, None, 0.0
     try:

@@ -23,11 +23,7 @@ class RulePart:
 
 
 def break_down(
-    earned: Earning,
-    terms: Mapping[str, LineTerms],
-    *,
-    tier: Mapping[str, str] | None = None,
-    dust: int | None = None,
+    earned: Earning, terms: Mapping[str, LineTerms], *, tier: Mapping[str, str] | None = None, dust: int | None = None
 ) -> tuple[RulePart, ...]:
     """Split what an order earns by the rules.
 

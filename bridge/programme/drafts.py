@@ -16,7 +16,6 @@ from sqlalchemy import (
     Connection,
     DateTime,
     Integer,
-    Row,
     Table,
     Text,
     delete,
@@ -29,6 +28,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from bridge.db import metadata, transaction
 from bridge.db.advisory_locks import lock_names
+from bridge.db.rows import TypedRow
 from bridge.errors import Conflict, DustError, NotFound, Unavailable, field_error
 from bridge.ids import new_id
 from bridge.programme.fields import STORED
@@ -71,27 +71,21 @@ Check = Callable[[dict[str, Any]], Programme]
 
 class TooManyDrafts(Conflict):
     code = "too_many_drafts"
-
-    def __init__(self) -> None:
-        super().__init__(f"There are {MAX_DRAFTS} drafts already. Please publish or delete one first.")
+    message = f"There are {MAX_DRAFTS} drafts already. Please publish or delete one first."
 
 
 class UnknownDraft(NotFound):
     """There is no draft with this id: it was published or deleted."""
 
     code = "unknown_draft"
-
-    def __init__(self) -> None:
-        super().__init__("There is no such draft. It may have been published or deleted meanwhile.")
+    message = "There is no such draft. It may have been published or deleted meanwhile."
 
 
 class DraftChanged(Conflict):
     """The draft was saved while it was being published."""
 
     code = "draft_changed"
-
-    def __init__(self) -> None:
-        super().__init__("The draft was changed meanwhile. Please load it again.")
+    message = "The draft was changed meanwhile. Please load it again."
 
 
 class DraftConflicts(Conflict):
@@ -127,7 +121,7 @@ class DraftContent:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Draft:
+class Draft(TypedRow):
     id: str
     name: str
     document: dict[str, Any]
@@ -137,10 +131,6 @@ class Draft:
     updated_at: datetime
     starts_at: datetime | None
     reason: str | None
-
-    @classmethod
-    def from_row(cls, row: Row[Any]) -> "Draft":
-        return cls(**row._mapping)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,10 +157,7 @@ def change_draft(connection: Connection, draft_id: str, content: DraftContent, *
     _require_version(connection, content.based_on)
     values = content.columns() | {"author": author, "updated_at": now, "reason": None}
     change = update(programme_draft).where(programme_draft.c.id == draft_id).values(**values)
-    row = connection.execute(change.returning(programme_draft)).one_or_none()
-    if row is None:
-        raise UnknownDraft
-    return Draft.from_row(row)
+    return Draft.read_one(connection, change.returning(programme_draft), otherwise=UnknownDraft())
 
 
 def list_drafts(connection: Connection) -> list[Draft]:
@@ -183,10 +170,7 @@ def list_drafts(connection: Connection) -> list[Draft]:
 def read_draft(connection: Connection, draft_id: str, *, lock: bool = False) -> Draft:
     """Return a draft. Raises `UnknownDraft`."""
     query = select(programme_draft).where(programme_draft.c.id == draft_id)
-    row = connection.execute(query.with_for_update() if lock else query).one_or_none()
-    if row is None:
-        raise UnknownDraft
-    return Draft.from_row(row)
+    return Draft.read_one(connection, query.with_for_update() if lock else query, otherwise=UnknownDraft())
 
 
 def delete_draft(connection: Connection, draft_id: str) -> None:

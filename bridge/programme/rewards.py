@@ -40,8 +40,7 @@ class Reward(Part):
         default=None, description="`percentage`: the percent taken off the cart's items"
     )
     max_value: MoneyByCurrency = Field(
-        default={},
-        description="`percentage`, `free_shipping`: maximum discount, with tax, in major units by currency",
+        default={}, description="`percentage`, `free_shipping`: maximum discount, with tax, in major units by currency"
     )
     product_id: Id | None = Field(default=None, description="`free_product`: id of the product")
     quantity: Whole | None = Field(

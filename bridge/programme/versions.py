@@ -170,12 +170,7 @@ def add_version(
 
 
 def _version(row: Row[tuple[object, ...]]) -> Version:
-    return Version(
-        number=row.version,
-        programme=_programme(row.document),
-        author=row.author,
-        created_at=row.created_at,
-    )
+    return Version(number=row.version, programme=_programme(row.document), author=row.author, created_at=row.created_at)
 
 
 # A version never changes, so its document is validated once per process. Reading a version takes 160 µs instead of 500.

@@ -8,10 +8,11 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ARRAY, Column, Connection, DateTime, Table, Text, any_, literal, or_, select, update
+from sqlalchemy import Column, Connection, DateTime, Table, Text, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from bridge.db import metadata
+from bridge.db.bulk import among
 from bridge.db.rows import TypedRow
 
 task_retry = Table(
@@ -66,9 +67,8 @@ def mark_sent(connection: Connection, task_id: str, *, now: datetime) -> TaskRet
 
 def sent_retries(connection: Connection, task_ids: Collection[str]) -> list[TaskRetry]:
     """Sent retries that have one of these tasks as the old or as the new task."""
-    # One array parameter, because a statement can have at most 65,535 parameters.
-    asked = any_(literal(list(task_ids), ARRAY(Text)))
     query = select(task_retry).where(
-        task_retry.c.sent_at.is_not(None), or_(task_retry.c.task_id == asked, task_retry.c.new_task_id == asked)
+        task_retry.c.sent_at.is_not(None),
+        or_(among(task_retry.c.task_id, task_ids), among(task_retry.c.new_task_id, task_ids)),
     )
     return [TaskRetry.from_row(row) for row in connection.execute(query)]

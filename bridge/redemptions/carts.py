@@ -19,18 +19,14 @@ class UnknownCart(NotFound):
     """The cart does not exist or belongs to another customer."""
 
     code = "unknown_cart"
-
-    def __init__(self) -> None:
-        super().__init__("This cart was not found among yours.")
+    message = "This cart was not found among yours."
 
 
 class CartCompleted(Conflict):
     """The cart was completed: it is an order already."""
 
     code = "cart_completed"
-
-    def __init__(self) -> None:
-        super().__init__("This cart has been ordered already.")
+    message = "This cart has been ordered already."
 
 
 def own_cart(medusa: Medusa, cart_id: str, customer_id: CustomerId) -> Cart:

@@ -22,10 +22,7 @@ _READ_ONLY = ("version", "author", "created_at")
 
 def read_document(document: dict[str, Any]) -> Programme:
     """Return the programme of a document. Calls Medusa for the shop's currencies and prices. Raises `FieldErrors`."""
-    try:
-        programme = Programme.model_validate({k: v for k, v in document.items() if k not in _READ_ONLY})
-    except ValidationError as error:
-        raise FieldErrors(field_problems(error)) from error
+    programme = parse_document(document)
     currencies = ask_currencies(get_medusa)
     if currencies:
         require_currencies(programme, currencies)
@@ -34,3 +31,11 @@ def read_document(document: dict[str, Any]) -> Programme:
         with transaction() as connection:
             save_currencies(connection, currencies, now=now())
     return programme
+
+
+def parse_document(document: dict[str, Any]) -> Programme:
+    """Return the programme of a document, without asking Medusa. Raises `FieldErrors`."""
+    try:
+        return Programme.model_validate({k: v for k, v in document.items() if k not in _READ_ONLY})
+    except ValidationError as error:
+        raise FieldErrors(field_problems(error)) from error

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, update
 
-from bridge.db.bulk import among
+from bridge.db.bulk import among, matching
 from bridge.db.rows import TypedRow
 from bridge.errors import NotFound
 from bridge.ids import CustomerId, OrderId, ProductId
@@ -48,33 +48,33 @@ class Code(TypedRow):
     value: Decimal | None
     product_id: ProductId | None
     quantity: int | None
-    promotion_id: str | None
+    promotion_id: str | None = None
     order_id: OrderId | None = None
     dust_captured: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Redemption(TypedRow):
-    """A redemption and its codes, as read from the database."""
+    """A redemption and its codes, as read from the database. The defaults are those of a new one."""
 
     id: str
     customer_id: CustomerId
     state: RedemptionState
     kind: RedemptionKind
     dust: int
-    dust_captured: int
+    dust_captured: int = 0
     value: Decimal | None
     currency_code: str | None
     reward_id: str | None
     percent: Decimal | None
     least_cart: Decimal | None
     cart_id: str | None
-    order_id: OrderId | None
+    order_id: OrderId | None = None
     expires_at: datetime
-    reason: str | None
+    reason: str | None = None
     programme_version: int
-    release_requested_at: datetime | None
-    attempts: int
+    release_requested_at: datetime | None = None
+    attempts: int = 0
     next_attempt_at: datetime | None
     created_at: datetime
     codes: tuple[Code, ...]
@@ -139,13 +139,9 @@ def list_redemptions(
     limit: int,
 ) -> list[Redemption]:
     """List redemptions, newest first, of one customer or of all."""
-    query = select(dust_redemption.c.id).order_by(dust_redemption.c.id.desc()).limit(limit)
-    if customer_id is not None:
-        query = query.where(dust_redemption.c.customer_id == customer_id)
-    if state is not None:
-        query = query.where(dust_redemption.c.state == state)
-    if cart_id is not None:
-        query = query.where(dust_redemption.c.cart_id == cart_id)
+    columns = dust_redemption.c
+    wanted = {columns.customer_id: customer_id, columns.state: state, columns.cart_id: cart_id}
+    query = select(columns.id).where(*matching(wanted)).order_by(columns.id.desc()).limit(limit)
     if before is not None:
         query = query.where(dust_redemption.c.id < before)
     ids = list(connection.scalars(query))

@@ -219,30 +219,18 @@ def _new_redemption(request: Request, terms: Terms, version: Version, now: datet
         state=RedemptionState.PENDING,
         kind=terms.kind,
         dust=terms.dust,
-        dust_captured=0,
         value=terms.value,
         currency_code=terms.currency_code,
         reward_id=terms.reward_id,
         percent=terms.percent,
         least_cart=terms.least_cart,
         cart_id=request.cart_id,
-        order_id=None,
         expires_at=now + timedelta(minutes=version.programme.redeem.code_ttl_minutes),
-        reason=None,
         programme_version=version.number,
-        release_requested_at=None,
-        attempts=0,
         next_attempt_at=now,
         created_at=now,
         codes=tuple(
-            Code(
-                code=code,
-                dust=part.dust,
-                value=part.value,
-                product_id=part.product_id,
-                quantity=part.quantity,
-                promotion_id=None,
-            )
+            Code(code=code, dust=part.dust, value=part.value, product_id=part.product_id, quantity=part.quantity)
             for code, part in zip(codes, terms.parts, strict=True)
         ),
     )

@@ -16,6 +16,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from bridge.db.advisory_locks import try_lock_name
 from bridge.ledger.postings import GENESIS
+from bridge.programme.days import end_of_day
 from bridge.programme.shop_currencies import load_currencies
 from bridge.reports.liability import Liability, liability
 from bridge.reports.tables import daily_close
@@ -72,7 +73,7 @@ def list_closes(connection: Connection, *, limit: int, before: date | None = Non
 
 def differences(connection: Connection, close: Close) -> Iterator[str]:
     """Yield the differences between a stored close and the present ledger; none if no row has been rewritten."""
-    report = liability(connection, _end_of(close.day))
+    report = liability(connection, end_of_day(close.day, "UTC"))
     for name, kept in vars(close.liability).items():
         if kept != getattr(report, name):
             yield f"{name} was {kept}, the book now says {getattr(report, name)}"
@@ -87,7 +88,7 @@ def newest_close(connection: Connection) -> Close | None:
 
 
 def _close(connection: Connection, day: date, now: datetime) -> None:
-    report = liability(connection, _end_of(day))
+    report = liability(connection, end_of_day(day, "UTC"))
     figures = {name: value for name, value in vars(report).items() if name != "at"}
     figures["value"] = {code: str(amount) for code, amount in report.value.items()}
     connection.execute(
@@ -99,7 +100,7 @@ def _digest(connection: Connection, day: date) -> bytes:
     before = select(daily_close.c.digest).where(daily_close.c.day < day).order_by(daily_close.c.day.desc()).limit(1)
     whole = hashlib.sha256(connection.scalar(before) or GENESIS)
     in_pieces = {"stream_results": True, "yield_per": _ROWS_AT_ONCE}
-    for row in connection.execute(_HEADS, {"at": _end_of(day)}, execution_options=in_pieces):
+    for row in connection.execute(_HEADS, {"at": end_of_day(day, "UTC")}, execution_options=in_pieces):
         whole.update(row.customer_id.encode() + b"\x00" + row.hash)
     return whole.digest()
 
@@ -109,32 +110,14 @@ def _newest(connection: Connection) -> Row[Any] | None:
 
 
 def _read(row: Row[Any]) -> Close:
-    figures = {name: row._mapping[name] for name in _FIGURES}
     value = {code: Decimal(amount) for code, amount in row.value.items()}
     return Close(
         day=row.day,
-        liability=Liability(at=_end_of(row.day), value=value, **figures),
+        liability=Liability.from_row(row, at=end_of_day(row.day, "UTC"), value=value),
         digest=row.digest.hex(),
         closed_at=row.closed_at,
     )
 
 
-_FIGURES = (
-    "outstanding",
-    "owed_by_customers",
-    "held",
-    "pending",
-    "escrow",
-    "customers",
-    "movements",
-    "programme_version",
-)
-
-
 def _last_day_over(now: datetime) -> date:
     return (now.astimezone(UTC) - _GRACE).date() - timedelta(days=1)
-
-
-def _end_of(day: date) -> datetime:
-    """Return the last moment of a day, to the microsecond."""
-    return datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1, microseconds=-1)

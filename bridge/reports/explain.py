@@ -25,6 +25,7 @@ from bridge.settlement.reasons import rules_at_work
 from bridge.settlement.tables import EscrowState, Proof, order_former_owner, order_settlement
 from bridge.settlement.tiers import CustomerTier, read_tier
 
+_MAX_ROWS = 1000
 _MAX_ORDER_ROWS = 200
 _ENTRIES = {
     "set_aside": "{dust} points of {order} were put into escrow for the guest.",
@@ -98,13 +99,13 @@ class Explanation:
     steps: tuple[Step, ...]
 
 
-def explain(connection: Connection, customer_id: CustomerId, *, limit: int = 1000) -> Explanation:
-    """Explain the newest `limit` rows of a customer's ledger."""
+def explain(connection: Connection, customer_id: CustomerId) -> Explanation:
+    """Explain the newest rows of a customer's ledger, up to `_MAX_ROWS`."""
     rows = connection.execute(
         select(dust_transaction)
         .where(dust_transaction.c.customer_id == customer_id)
         .order_by(dust_transaction.c.version.desc())
-        .limit(limit)
+        .limit(_MAX_ROWS)
     ).all()
     balance = read_balance(connection, customer_id)
     steps = _steps(connection, customer_id, rows[::-1])

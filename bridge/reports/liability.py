@@ -12,6 +12,7 @@ from decimal import Decimal
 
 from sqlalchemy import Connection, text
 
+from bridge.db.rows import TypedRow
 from bridge.programme.spending import discount_value
 from bridge.programme.versions import version_at
 from bridge.settlement.escrow import escrowed_at
@@ -40,7 +41,7 @@ _MOVEMENTS = text(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Liability:
+class Liability(TypedRow):
     """The liability at one moment, in whole points.
 
     `value` is the discount that the outstanding points could give, by currency, at the rates of that moment.
@@ -74,14 +75,10 @@ def liability(connection: Connection, at: datetime) -> Liability:
     figures = connection.execute(_FIGURES, {"at": at}).one()
     movements = {row.kind: row.dust for row in connection.execute(_MOVEMENTS, {"at": at})}
     version = version_at(connection, at)
-    return Liability(
+    return Liability.from_row(
+        figures,
         at=at,
-        outstanding=figures.outstanding,
-        owed_by_customers=figures.owed_by_customers,
-        held=figures.held,
-        pending=figures.pending,
         escrow=escrowed_at(connection, at),
-        customers=figures.customers,
         movements=movements,
         value=in_money(connection, figures.outstanding, at),
         programme_version=version.number,

@@ -17,7 +17,7 @@ from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-from sqlalchemy import Connection, TextClause, text
+from sqlalchemy import Connection, text
 
 from bridge.errors import field_error
 from bridge.programme.days import local_date, start_of_day
@@ -28,8 +28,10 @@ MAX_MONTHS = 60
 DEFAULT_MONTHS = 12
 _FIRST_DAY, _LAST_DAY = date(2000, 1, 1), date(2999, 12, 31)
 
-# `member` is the surviving account of merged ones. `month` is null in the rows about the whole period.
-_ORDERS = """
+# One row for each month and currency; `month` is null in the rows about the whole period. `member` is the surviving
+# account of merged ones. Members are in each row of their month; an order always has a currency.
+_OF_ORDERS = text(
+    """
     WITH placed AS (
         SELECT o.order_id, o.customer_id, coalesce(m.survivor_id, o.customer_id) AS member, o.currency_code,
                o.placed_at, date_trunc('month', o.placed_at AT TIME ZONE :time_zone)::date AS month,
@@ -68,17 +70,7 @@ _ORDERS = """
                                   UNION ALL SELECT m.survivor_id FROM customer_merge m
                                   WHERE m.customer_id = referral.referrer_id AND m.unmerged_at IS NULL)
         WHERE placed.money > 0 OR used.order_id IS NOT NULL
-    )
-"""
-
-
-def _over_orders(query: str) -> TextClause:
-    return text(_ORDERS + query)
-
-
-# One row for each month and currency. Members are in each row of their month; an order always has a currency.
-_OF_ORDERS = _over_orders(
-    """, activity AS (
+    ), activity AS (
         SELECT month, member, count(order_id) AS orders, bool_or(order_id IS NULL) AS redeems,
                count(*) FILTER (WHERE referred) AS referral_orders
         FROM (SELECT month, member, order_id, referred FROM orders

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from enum import StrEnum
 
 from sqlalchemy import Connection, text
+
+from bridge.programme.days import start_of_day
 
 # A row counts from the earliest time of it and the customer's later rows: see liability.py.
 _OPENING = text(
@@ -50,7 +52,7 @@ def movements(connection: Connection, *, start: date, until: date, period: Perio
     """Return every period, empty ones too, from the one with `start` to before `until`, in UTC."""
     first = _first_day(start, period)
     moved: dict[date, dict[str, int]] = {}
-    bounds = {"start": _midnight(first), "until": _midnight(until)}
+    bounds = {"start": start_of_day(first, "UTC"), "until": start_of_day(until, "UTC")}
     for row in connection.execute(_MOVED, {**bounds, "period": period.value}):
         moved.setdefault(row.day, {})[row.kind] = row.dust
     opening = int(connection.scalar(_OPENING, {"start": bounds["start"]}) or 0)
@@ -75,7 +77,3 @@ def _first_day(day: date, period: Period) -> date:
 
 def _next(day: date, period: Period) -> date:
     return day + timedelta(days=1) if period is Period.DAY else (day + timedelta(days=32)).replace(day=1)
-
-
-def _midnight(day: date) -> datetime:
-    return datetime(day.year, day.month, day.day, tzinfo=UTC)

@@ -1,7 +1,7 @@
 """Reports as rows of plain values, for tables, CSV files and JSON."""
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, TextIO
 
 from bridge.csv_cells import safe_cell
@@ -22,20 +22,10 @@ _KINDS = [kind.value for kind in Kind if kind not in {Kind.HOLD, Kind.RELEASE}]
 
 def liability_sheet(report: Liability) -> Sheet:
     """One row."""
-    return [
-        {
-            "at": report.at.isoformat(),
-            "outstanding": report.outstanding,
-            "owed_by_customers": report.owed_by_customers,
-            "held": report.held,
-            "pending": report.pending,
-            "escrow": report.escrow,
-            "customers": report.customers,
-            "programme_version": report.programme_version,
-            **{f"value_{code}": format_amount(amount, code) for code, amount in report.value.items()},
-            **{kind: report.movements.get(kind, 0) for kind in _KINDS},
-        }
-    ]
+    figures = {name: figure for name, figure in vars(report).items() if name not in {"value", "movements"}}
+    values = {f"value_{code}": format_amount(amount, code) for code, amount in report.value.items()}
+    movements = {kind: report.movements.get(kind, 0) for kind in _KINDS}
+    return [{**figures, "at": report.at.isoformat(), **values, **movements}]
 
 
 def movements_sheet(periods: Iterable[Movements]) -> Sheet:
@@ -113,9 +103,9 @@ def forecasts_sheet(forecasts: KeptForecasts) -> Sheet:
     return [{"outcome": outcome.value, "orders": orders} for outcome, orders in forecasts.outcomes.items()]
 
 
-def write_csv(sheet: Sheet, file: TextIO, *, empty: Sequence[str] = ()) -> None:
+def write_csv(sheet: Sheet, file: TextIO) -> None:
     """Write a line of names, then one line per row. Currencies can differ between rows: each gets a column."""
-    names = list(dict.fromkeys(name for row in sheet for name in row)) or list(empty)
+    names = list(dict.fromkeys(name for row in sheet for name in row))
     writer = csv.DictWriter(file, names, restval="")
     writer.writeheader()
     writer.writerows({name: safe_cell(value) for name, value in row.items()} for row in sheet)

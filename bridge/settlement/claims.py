@@ -23,13 +23,7 @@ from bridge.ledger.store import open_accounts, save
 from bridge.programme.dates import maturity_and_expiry
 from bridge.programme.rules import GuestClaim
 from bridge.programme.versions import current_version, longest_joint_limit_days, versions_by_number
-from bridge.settlement.earning_limits import (
-    LimitedOrder,
-    LimitsOfBatch,
-    OwnOrder,
-    lock_persons,
-    read_limit_history,
-)
+from bridge.settlement.earning_limits import LimitedOrder, LimitsOfBatch, OwnOrder, lock_persons, read_limit_history
 from bridge.settlement.email_hash import email_hash_key, hash_email
 from bridge.settlement.escrow import lock_escrows, write_escrows
 from bridge.settlement.referrals import due_referrals, lock_referrals, settle_referral

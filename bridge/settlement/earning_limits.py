@@ -33,9 +33,7 @@ class OrderMoves(Unavailable):
     """The order is being transferred to another customer at this moment; it can be settled in a second."""
 
     code = "order_moves"
-
-    def __init__(self) -> None:
-        super().__init__("An order is going to another customer just now.")
+    message = "An order is going to another customer just now."
 
 
 def lock_customers(connection: Connection, orders: Iterable[Order]) -> set[CustomerId]:

@@ -73,7 +73,7 @@ class Escrow(TypedRow):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class Entry(TypedRow):
     """One change of an order's escrow."""
 
     order_id: OrderId
@@ -221,19 +221,14 @@ def list_escrows(
 
 def read_escrow(connection: Connection, order_id: OrderId) -> Escrow:
     """Return the escrow of one order. Raises `UnknownEscrow`."""
-    row = connection.execute(select(guest_escrow).where(guest_escrow.c.order_id == order_id)).one_or_none()
-    if row is None:
-        raise UnknownEscrow(order_id)
-    return Escrow.from_row(row)
+    query = select(guest_escrow).where(guest_escrow.c.order_id == order_id)
+    return Escrow.read_one(connection, query, otherwise=UnknownEscrow(order_id))
 
 
 def read_entries(connection: Connection, order_id: OrderId) -> list[Entry]:
     """Return the changes of one order's escrow, oldest first."""
     query = select(guest_escrow_entry).where(guest_escrow_entry.c.order_id == order_id)
-    return [
-        Entry(order_id=OrderId(row.order_id), amount=row.amount, kind=row.kind, created_at=row.created_at)
-        for row in connection.execute(query.order_by(guest_escrow_entry.c.id))
-    ]
+    return [Entry.from_row(row) for row in connection.execute(query.order_by(guest_escrow_entry.c.id))]
 
 
 def escrows_of(connection: Connection, customer_id: CustomerId) -> dict[OrderId, Escrow]:

@@ -142,10 +142,7 @@ def check_now(connection: Connection, order_ids: Collection[OrderId], *, now: da
         return
     rows = (
         select(order_settlement.c.order_id)
-        .where(
-            among(order_settlement.c.order_id, list(order_ids)),
-            order_settlement.c.facts_version.is_not(None),
-        )
+        .where(among(order_settlement.c.order_id, list(order_ids)), order_settlement.c.facts_version.is_not(None))
         .order_by(order_settlement.c.order_id)
         .with_for_update()
     )

@@ -35,54 +35,42 @@ class NoReferrals(Conflict):
     """The programme has no bonus for referrals."""
 
     code = "no_referrals"
-
-    def __init__(self) -> None:
-        super().__init__("The shop gives nothing for referrals at present.")
+    message = "The shop gives nothing for referrals at present."
 
 
 class UnknownReferralCode(NotFound):
     """No customer has this code."""
 
     code = "unknown_referral_code"
-
-    def __init__(self) -> None:
-        super().__init__("This referral code does not exist. Please check it for typing errors.")
+    message = "This referral code does not exist. Please check it for typing errors."
 
 
 class OwnReferralCode(Conflict):
     """The code is the customer's own."""
 
     code = "own_referral_code"
-
-    def __init__(self) -> None:
-        super().__init__("This is your own code: it is for others to state.")
+    message = "This is your own code: it is for others to state."
 
 
 class AlreadyReferred(Conflict):
     """The customer has already stated another code."""
 
     code = "already_referred"
-
-    def __init__(self) -> None:
-        super().__init__("You have stated another referral code before, and it stays that one.")
+    message = "You have stated another referral code before, and it stays that one."
 
 
 class NotNew(Conflict):
     """The customer has already ordered, or the account is not the first of its mailbox."""
 
     code = "not_new"
-
-    def __init__(self) -> None:
-        super().__init__("A referral code is for new customers: before the first order, with the first account.")
+    message = "A referral code is for new customers: before the first order, with the first account."
 
 
 class ReferralCircle(Conflict):
     """The referrer was referred by this customer."""
 
     code = "referral_circle"
-
-    def __init__(self) -> None:
-        super().__init__("You have referred this customer yourself; they cannot refer you.")
+    message = "You have referred this customer yourself; they cannot refer you."
 
 
 def own_code(connection: Connection, customer_id: CustomerId, *, now: datetime) -> str:

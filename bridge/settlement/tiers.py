@@ -49,11 +49,7 @@ def read_tiers(
 
 
 def read_contributions(
-    connection: Connection,
-    tiers: Tiers,
-    customer_ids: Collection[CustomerId],
-    *,
-    since: datetime,
+    connection: Connection, tiers: Tiers, customer_ids: Collection[CustomerId], *, since: datetime
 ) -> dict[CustomerId, list[Contribution]]:
     """Return what each customer's settled orders count towards a tier that holds at or after `since`.
 
@@ -62,10 +58,7 @@ def read_contributions(
     persons = accounts_of_persons(connection, customer_ids)
     orders, formers = order_settlement.c, order_former_owner.c
     accounts = {account for accounts in persons.values() for account in accounts}
-    counted = (
-        orders.placed_at > since - timedelta(days=tiers.window_days),
-        ~orders.pending_until_paid,
-    )
+    counted = (orders.placed_at > since - timedelta(days=tiers.window_days), ~orders.pending_until_paid)
     columns = (orders.order_id, orders.placed_at, orders.currency_code, orders.spent)
     own = select(orders.customer_id, *columns, (orders.booked - orders.waived).label("points")).where(
         among(orders.customer_id, accounts), *counted, or_(orders.former_share.is_(None), ~_went_away())

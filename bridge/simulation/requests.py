@@ -42,18 +42,14 @@ class TooManySimulations(Conflict):
     """So many simulations wait or run that another one would only wait."""
 
     code = "too_many_simulations"
-
-    def __init__(self) -> None:
-        super().__init__(f"{MAX_OPEN} simulations are waiting or running. Please wait until one of them is done.")
+    message = f"{MAX_OPEN} simulations are waiting or running. Please wait until one of them is done."
 
 
 class UnknownSimulation(NotFound):
     """There is no simulation with this id. They are deleted after 30 days."""
 
     code = "unknown_simulation"
-
-    def __init__(self) -> None:
-        super().__init__(f"There is no such simulation. Simulations are kept for {KEPT_FOR.days} days.")
+    message = f"There is no such simulation. Simulations are kept for {KEPT_FOR.days} days."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,10 +98,7 @@ def request_simulation(
 def read_simulation(connection: Connection, simulation_id: str) -> Simulation:
     """Return a simulation. Raises `UnknownSimulation`."""
     query = select(programme_simulation).where(programme_simulation.c.id == simulation_id)
-    row = connection.execute(query).one_or_none()
-    if row is None:
-        raise UnknownSimulation
-    return Simulation.from_row(row)
+    return Simulation.read_one(connection, query, otherwise=UnknownSimulation())
 
 
 def run_next(get_medusa: Callable[[], Medusa]) -> bool:

@@ -36,11 +36,7 @@ class NoTemporaryTables(Conflict):
     """The database role may not create temporary tables."""
 
     code = "no_temporary_tables"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "The role dust_app may make no temporary tables here: GRANT TEMPORARY ON DATABASE … TO dust_app."
-        )
+    message = "The role dust_app may make no temporary tables here: GRANT TEMPORARY ON DATABASE … TO dust_app."
 
 
 @dataclass(frozen=True, kw_only=True)

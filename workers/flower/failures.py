@@ -42,9 +42,7 @@ class ResultsAway(Unavailable):
     """The result backend does not answer."""
 
     code = "results_unavailable"
-
-    def __init__(self) -> None:
-        super().__init__("Redis is out of reach, and with it the record of failed tasks. Try again shortly.")
+    message = "Redis is out of reach, and with it the record of failed tasks. Try again shortly."
 
 
 @dataclass(frozen=True, kw_only=True)

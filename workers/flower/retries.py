@@ -50,9 +50,7 @@ class BrokerAway(Unavailable):
     """The task could not be sent."""
 
     code = "broker_unavailable"
-
-    def __init__(self) -> None:
-        super().__init__("The broker is out of reach, so the task was not sent. Retry it again shortly.")
+    message = "The broker is out of reach, so the task was not sent. Retry it again shortly."
 
 
 def is_retryable(app: Celery, name: str | None) -> bool:

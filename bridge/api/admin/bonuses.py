@@ -73,11 +73,7 @@ def give(body: BonusRequest, operator: AdminOperator, key: Annotated[str, Depend
             connection,
             NewBonus(
                 customer_ids=tuple(CustomerId(customer) for customer in customers),
-                amount=body.amount,
-                reason=body.reason,
-                description=body.description,
-                expires_after_days=body.expires_after_days,
-                matures_after_days=body.matures_after_days,
+                **body.model_dump(exclude={"customer_id", "customer_ids"}),
             ),
             idempotency_key=key,
             actor=operator.id,

@@ -4,12 +4,7 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import Query
-from pydantic import (
-    AwareDatetime,
-    BaseModel,
-    Field,
-    StringConstraints,
-)
+from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 
 from bridge.api.admin.routing import admin_router
 from bridge.clock import now

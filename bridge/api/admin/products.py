@@ -3,12 +3,7 @@
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import (
-    BaseModel,
-    Field,
-    ValidationInfo,
-    field_validator,
-)
+from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
 from bridge.api.admin.routing import admin_router
 from bridge.api.admin.schemas import Dust
@@ -22,13 +17,7 @@ from bridge.http.problems import describe_problems
 from bridge.http.schemas import Body, FromAttributes, Id, PathId
 from bridge.ids import ProductId
 from bridge.medusa.client import get_medusa
-from bridge.products.settings import (
-    NewProductSettings,
-    delete_product,
-    list_products,
-    read_product,
-    set_products,
-)
+from bridge.products.settings import NewProductSettings, delete_product, list_products, read_product, set_products
 from bridge.products.variants import NOT_CHECKED, price_refusals
 from bridge.queue.enqueue import PRODUCTS_MIRROR, enqueue
 
@@ -137,16 +126,7 @@ def _set_products(batch: list[ProductBatchRequest], actor: str, fields: dict[str
     if refused:
         raise FieldErrors([{"field": fields[product], "message": why} for product, why in refused.items()])
     with transaction() as connection:
-        written = set_products(
-            connection,
-            [
-                NewProductSettings(
-                    product_id=ProductId(product.product_id), dust_only=product.dust_only, dust_price=product.dust_price
-                )
-                for product in batch
-            ],
-            actor=actor,
-            now=now(),
-        )
+        requested = [NewProductSettings(**product.model_dump()) for product in batch]
+        written = set_products(connection, requested, actor=actor, now=now())
     enqueue(PRODUCTS_MIRROR)
     return [AdminProduct(**vars(product), warning=warning if product.dust_price else None) for product in written]

@@ -2,11 +2,7 @@
 
 from datetime import datetime
 
-from pydantic import (
-    AwareDatetime,
-    BaseModel,
-    Field,
-)
+from pydantic import AwareDatetime, BaseModel, Field
 
 from bridge.api.admin.routing import admin_router
 from bridge.http.medusa_threads import FOR_OPERATORS
@@ -43,11 +39,4 @@ def _reconcile_now(body: ReconcileRequest) -> ReconcileResponse:
     result = reconcile(get_medusa(), since=body.since, dry_run=body.dry_run)
     if not body.dry_run:
         enqueue(INBOX_DRAIN)
-    return ReconcileResponse(
-        since=result.since,
-        dry_run=body.dry_run,
-        orders_seen=result.orders_seen,
-        drifted=[str(order) for order in result.drifted],
-        customers=[str(customer) for customer in result.customers],
-        unreadable=result.unreadable,
-    )
+    return ReconcileResponse(**vars(result), dry_run=body.dry_run)

@@ -13,6 +13,7 @@ from bridge.clock import now
 from bridge.errors import field_error
 from bridge.http.paging import Cursor, Limit, Listing, decode_cursor, invalid_cursor, split_page
 from bridge.http.problems import describe_problems
+from bridge.http.schemas import FromAttributes
 from bridge.medusa.currencies import format_amount, rounded_amount
 from bridge.reports import sheets
 from bridge.reports.breakage import breakage
@@ -46,7 +47,7 @@ class LiabilityResponse(BaseModel):
     programme_version: int
 
 
-class MovementsResponse(BaseModel):
+class MovementsResponse(FromAttributes):
     """One day or month that begins on `start`. `opening` plus the sum of `moved` is `closing`."""
 
     start: date
@@ -59,7 +60,7 @@ class MovementsList(BaseModel):
     periods: list[MovementsResponse]
 
 
-class ExpiringMonthResponse(BaseModel):
+class ExpiringMonthResponse(FromAttributes):
     month: date | None = Field(description="First day of the month; null: points that never expire")
     dust: int
     held: int = Field(description="The part of `dust` that is held for open redemptions")
@@ -135,10 +136,7 @@ def report_movements(
         periods = movements(connection, start=since, until=until, period=by)
     if format == "csv":
         return _csv(sheets.movements_sheet(periods), "movements")
-    views = [
-        MovementsResponse(start=p.start, opening=p.opening, moved=dict(p.moved), closing=p.closing) for p in periods
-    ]
-    return MovementsList(periods=views)
+    return MovementsList(periods=periods)
 
 
 @router.get("/expiring", response_model=ExpiringList, responses=_AS_CSV | describe_problems(422))
@@ -148,7 +146,7 @@ def report_expiring(format: Format = "json") -> ExpiringList | Response:
         months = expiring_by_month(connection)
     if format == "csv":
         return _csv(sheets.expiring_sheet(months), "expiring")
-    return ExpiringList(months=[ExpiringMonthResponse(**vars(month)) for month in months])
+    return ExpiringList(months=months)
 
 
 class ForecastsResponse(BaseModel):

@@ -42,10 +42,7 @@ from bridge.redemptions.carts import (
     without,
 )
 from bridge.redemptions.pricing.basket import basket_of_amount
-from bridge.redemptions.pricing.terms import (
-    discount_offer,
-    unpaid_units,
-)
+from bridge.redemptions.pricing.terms import discount_offer, unpaid_units
 from bridge.redemptions.repository import Redemption, open_for_cart, units_paid_for_cart
 from bridge.redemptions.reward_offers import offer_rewards
 from bridge.redemptions.service import has_max_open

@@ -90,16 +90,11 @@ def quoted_rewards(rules: Redeem, offers: Iterable[RewardOffer], *, currency_cod
 
 def _view(rules: Redeem, reward: Reward) -> dict[str, Any]:
     return {
-        "id": reward.id,
-        "name": reward.name,
-        "kind": reward.kind,
-        "dust": reward.dust,
+        **dict(reward),
         "percent": None if reward.percent is None else f"{reward.percent.normalize():f}",
         "max_value": _sums(reward.max_value, ROUND_FLOOR),
-        "product_id": reward.product_id,
         "quantity": reward.units if reward.kind is RewardKind.FREE_PRODUCT else None,
         "min_cart": _sums(reward.min_cart, ROUND_CEILING),
-        "currency_codes": list(reward.currency_codes),
         "needs_cart": reward.needs_cart(rules.max_share),
     }
 

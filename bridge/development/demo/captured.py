@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from bridge.development.demo.story import Report
 from bridge.development.stack.processes import until
 from bridge.development.stack.up import StackUrls
-from bridge.http.standard_webhooks import sign
+from bridge.http.standard_webhooks import signed_headers
 from bridge.ids import new_id
 from bridge.settings import webhook_key
 
@@ -50,11 +50,7 @@ def play(urls: StackUrls, report: Report) -> bool:
 def _deliver(dust: httpx.Client, urls: StackUrls, event: dict[str, Any]) -> str:
     body, event_id, timestamp = json.dumps(event).encode(), new_id("msg"), int(time.time())
     key = webhook_key(SecretStr(urls.environment["DUST_WEBHOOK_SECRETS"].split(",")[0]))
-    headers = {
-        "webhook-id": event_id,
-        "webhook-timestamp": str(timestamp),
-        "webhook-signature": sign(key, event_id, timestamp, body),
-    }
+    headers = signed_headers(key, event_id, timestamp, body)
     return str(dust.post("/webhooks/medusa", content=body, headers=headers).json()["status"])
 
 

@@ -59,7 +59,6 @@ class Storefront:
         self._client = httpx.Client(base_url=keys.url, headers=headers, timeout=_TIMEOUT_SECONDS)
 
     def close(self) -> None:
-        """Close the connections."""
         self._client.close()
 
     def register(self) -> str:
@@ -98,7 +97,6 @@ class Storefront:
         return str(self._post("/store/carts", cart)["cart"]["id"])
 
     def add(self, cart_id: str, product: SeededProduct, quantity: int = 1) -> Json:
-        """Add a product to the cart."""
         item = {"variant_id": product.variant_id, "quantity": quantity}
         return dict(self._post(f"/store/carts/{cart_id}/line-items", item)["cart"])
 
@@ -107,7 +105,6 @@ class Storefront:
         return dict(self._post(f"/store/carts/{cart_id}/promotions", {"promo_codes": [code]})["cart"])
 
     def cart(self, cart_id: str) -> Json:
-        """Read the cart."""
         return dict(answer(self._client.get(f"/store/carts/{cart_id}"))["cart"])
 
     def set_quantity(self, cart_id: str, product: SeededProduct, quantity: int) -> Json:
@@ -164,7 +161,6 @@ class Merchant:
         self._client = httpx.Client(base_url=keys.url, auth=(keys.api_key, ""), timeout=_TIMEOUT_SECONDS)
 
     def close(self) -> None:
-        """Close the connections."""
         self._client.close()
 
     def order(self, order_id: str) -> Json:
@@ -203,7 +199,6 @@ class Merchant:
         self.post(f"/admin/payments/{self._payments(order_id)[0]['id']}/refund", {"amount": float(amount)})
 
     def cancel(self, order_id: str) -> None:
-        """Cancel the order."""
         self.post(f"/admin/orders/{order_id}/cancel", {})
 
     def update_product(self, product: SeededProduct, **changes: Any) -> Json:

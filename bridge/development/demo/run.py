@@ -188,11 +188,7 @@ def _audit_is_clean(urls: StackUrls, say: story.Report, *, medusa: bool) -> bool
 
 
 def _print_addresses(
-    urls: StackUrls,
-    running: Running | None,
-    storefront: str | None,
-    data_dir: Path,
-    say: story.Report,
+    urls: StackUrls, running: Running | None, storefront: str | None, data_dir: Path, say: story.Report
 ) -> None:
     say("")
     if running and storefront:

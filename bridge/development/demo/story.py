@@ -5,6 +5,7 @@ All numbers follow from the programme below and the prices in `seed`. A step wit
 
 import secrets
 from collections.abc import Callable
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -52,7 +53,8 @@ def play(
     merchant = Merchant(keys)
     dust = httpx.Client(base_url=dust_url, timeout=30)
     try:
-        story = _Story(shop, keys, storefront, merchant, dust, admin_token, report)
+        admin = {"Authorization": f"Bearer {admin_token}"}
+        story = _Story(shop, keys, storefront, merchant, dust, admin, report)
         story.play()
         return story.succeeded
     except (Refused, httpx.HTTPError) as error:
@@ -63,26 +65,17 @@ def play(
             person.close()
 
 
+@dataclass
 class _Story:
-    def __init__(
-        self,
-        shop: Shop,
-        keys: ShopKeys,
-        storefront: Storefront,
-        merchant: Merchant,
-        dust: httpx.Client,
-        admin_token: str,
-        report: Report,
-    ) -> None:
-        self.succeeded = True
-        self._shop = shop
-        self._keys = keys
-        self._storefront = storefront
-        self._merchant = merchant
-        self._dust = dust
-        self._admin = {"Authorization": f"Bearer {admin_token}"}
-        self._report = report
-        self._chapter = 0
+    _shop: Shop
+    _keys: ShopKeys
+    _storefront: Storefront
+    _merchant: Merchant
+    _dust: httpx.Client
+    _admin: dict[str, str]
+    _report: Report
+    _chapter: int = 0
+    succeeded: bool = True
 
     def play(self) -> None:
         self._rules_are_set()

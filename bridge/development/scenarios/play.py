@@ -39,7 +39,7 @@ from bridge.development.scenarios.document import (
 )
 from bridge.development.scenarios.shop import Shop, ShopOrder
 from bridge.errors import DustError
-from bridge.http.standard_webhooks import sign
+from bridge.http.standard_webhooks import signed_headers
 from bridge.ids import CustomerId, new_id
 from bridge.inbox.process_batch import process_batch
 from bridge.inbox.process_one import handle_event
@@ -287,11 +287,7 @@ class _Stage:
     def _send(self, event: str, data: dict[str, Any]) -> None:
         body = json.dumps({"type": event, "timestamp": now().isoformat(), "data": data}).encode()
         event_id, timestamp = new_id("msg"), int(real_now().timestamp())
-        headers = {
-            "webhook-id": event_id,
-            "webhook-timestamp": str(timestamp),
-            "webhook-signature": sign(webhook_key(get_settings().webhook_secrets[0]), event_id, timestamp, body),
-        }
+        headers = signed_headers(webhook_key(get_settings().webhook_secrets[0]), event_id, timestamp, body)
         self._call("POST", "/webhooks/medusa", headers, content=body)
 
     def _admin(self, method: str, path: str, body: Any = None, fails: str | None = None) -> dict[str, Any] | None:

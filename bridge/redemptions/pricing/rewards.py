@@ -31,9 +31,7 @@ class UnknownReward(NotFound):
     """The catalogue does not have this reward, or not any more."""
 
     code = "unknown_reward"
-
-    def __init__(self) -> None:
-        super().__init__("This reward is no longer offered.")
+    message = "This reward is no longer offered."
 
 
 class CartNeeded(InvalidInput):
@@ -103,9 +101,7 @@ class NoShippingMethod(Conflict):
     """Medusa drops a code for shipping from a cart that has no shipping yet."""
 
     code = "no_shipping_method"
-
-    def __init__(self) -> None:
-        super().__init__("Choose a shipping method first: then it is free.")
+    message = "Choose a shipping method first: then it is free."
 
 
 def require_one_price(rules: Redeem, medusa: Callable[[], Medusa]) -> None:
@@ -129,12 +125,7 @@ def require_one_price(rules: Redeem, medusa: Callable[[], Medusa]) -> None:
 
 
 def reward_terms(
-    rules: Redeem,
-    reward: Reward,
-    *,
-    cart: Cart | None,
-    basket: Basket | None,
-    mixed_prices: Collection[ProductId] = (),
+    rules: Redeem, reward: Reward, *, cart: Cart | None, basket: Basket | None, mixed_prices: Collection[ProductId] = ()
 ) -> Terms:
     """Return the terms of a reward. Its price in points is the catalogue's, whatever it takes off in the end.
 

@@ -70,9 +70,7 @@ class NothingToPay(Conflict):
     """The cart has no dust-only line that is still unpaid."""
 
     code = "nothing_to_pay"
-
-    def __init__(self) -> None:
-        super().__init__("The cart has no product that still has to be paid with points.")
+    message = "The cart has no product that still has to be paid with points."
 
 
 class UnitsNotInCart(Conflict):
