@@ -80,9 +80,9 @@ def _doubled(reading: Reading, customer_ids: dict[int, CustomerId]) -> Iterable[
         dates = (entry.amount, entry.earned_at, entry.matures_at, entry.expires_at)
         alike[(customer_id, *dates) if reading.has_lots else customer_id].append(entry)
     for entries in alike.values():
+        if len(entries) == 1:
+            continue
         for entry, other in zip(entries, [*entries[1:], entries[0]], strict=True):
-            if entry is other:
-                continue
             if reading.has_lots:
                 message = f"is the same as line {other.line}: keep one, or put both into one row when both are meant"
                 yield Problem(line=entry.line, field="row", message=message)

@@ -137,7 +137,8 @@ class PagedList:
             following = Place(since=_floor(place.since) + _MILLISECOND)
             more = Place(since=place.since, after=self._after(place, rows)) if full else following
             return Page(rows=placed + odd, next=more)
-        # `since` may be inside its millisecond: earlier rows are not requested again.
+        # The last millisecond may continue on the next page. It is read again from there; if the page has nothing else,
+        # by id. `since` may be inside its millisecond: earlier rows are not requested again.
         last = max(place.since, self._time(placed[-1])) if placed else place.since
         if not full:
             return Page(rows=placed + odd, next=Place(since=last), is_last=True)

@@ -14,7 +14,14 @@ from sqlalchemy import Connection
 
 from bridge.inbox.cursor import last_poll
 from bridge.inbox.queries import count_failed, first_received, oldest_failed, oldest_waiting
-from bridge.operations import limits
+from bridge.operations.alert_limits import (
+    AUDIT_STOPPED,
+    CLOCK_STOPPED,
+    EVENTS_WAIT,
+    OUTGOING_WEBHOOKS_WAIT,
+    RECONCILE_STOPPED,
+    REDEMPTIONS_WAIT,
+)
 from bridge.outgoing.outbox import webhooks_configured
 from bridge.outgoing.queries import count_open, oldest_failed_webhook, oldest_waiting_webhook
 from bridge.outgoing.tables import OutgoingWebhookState
@@ -81,22 +88,22 @@ def _inbox(connection: Connection, now: datetime) -> Iterator[Alert]:
             action="Open Dust, Events. It shows each cause. Fix the cause, then choose Retry.",
         )
     oldest = oldest_waiting(connection)
-    if _is_late(oldest, limits.EVENTS_WAIT, now):
+    if _is_late(oldest, EVENTS_WAIT, now):
         yield Alert(
             code=AlertCode.EVENTS_WAIT,
             since=oldest,
-            message=f"An event has been waiting for more than {_minutes(limits.EVENTS_WAIT)}. Customers miss points.",
+            message=f"An event has been waiting for more than {_minutes(EVENTS_WAIT)}. Customers miss points.",
             action="Ask your administrator to run `dust doctor`. Nothing is lost: the event is stored.",
         )
 
 
 def _redemptions(connection: Connection, now: datetime) -> Iterator[Alert]:
     oldest = oldest_pending(connection)
-    if _is_late(oldest, limits.REDEMPTIONS_WAIT, now):
+    if _is_late(oldest, REDEMPTIONS_WAIT, now):
         yield Alert(
             code=AlertCode.REDEMPTIONS_WAIT,
             since=oldest,
-            message=f"A customer has been waiting for a discount for more than {_minutes(limits.REDEMPTIONS_WAIT)}.",
+            message=f"A customer has been waiting for a discount for more than {_minutes(REDEMPTIONS_WAIT)}.",
             action="Ask your administrator to run `dust doctor`. Dust needs Medusa to create the promotion.",
         )
 
@@ -112,12 +119,12 @@ def _outgoing(connection: Connection, now: datetime) -> Iterator[Alert]:
         )
     # Without DUST_OUTGOING_WEBHOOK_URL the remaining ones are never sent.
     oldest = oldest_waiting_webhook(connection) if webhooks_configured() else None
-    if _is_late(oldest, limits.OUTGOING_WEBHOOKS_WAIT, now):
+    if _is_late(oldest, OUTGOING_WEBHOOKS_WAIT, now):
         yield Alert(
             code=AlertCode.OUTGOING_WEBHOOKS_WAIT,
             since=oldest,
             message="An outgoing webhook has not been accepted for more than "
-            f"{_minutes(limits.OUTGOING_WEBHOOKS_WAIT)}. Customers get no messages about points.",
+            f"{_minutes(OUTGOING_WEBHOOKS_WAIT)}. Customers get no messages about points.",
             action="Open Dust, Outgoing webhooks. Each shows what your receiver answers.",
         )
 
@@ -125,7 +132,7 @@ def _outgoing(connection: Connection, now: datetime) -> Iterator[Alert]:
 def _jobs(connection: Connection, now: datetime) -> Iterator[Alert]:
     runs = read_runs(connection)
     minute, audit = runs.get(EVERY_MINUTE), runs.get(AUDIT)
-    if minute is None or _is_late(minute.at, limits.CLOCK_STOPPED, now):
+    if minute is None or _is_late(minute.at, CLOCK_STOPPED, now):
         yield Alert(
             code=AlertCode.CLOCK_STOPPED,
             since=minute.at if minute else None,
@@ -134,19 +141,19 @@ def _jobs(connection: Connection, now: datetime) -> Iterator[Alert]:
         )
     # A job that never ran is late if events have been coming for longer.
     polled = last_poll(connection) or first_received(connection)
-    if get_settings().medusa_url and _is_late(polled, limits.RECONCILE_STOPPED, now):
+    if get_settings().medusa_url and _is_late(polled, RECONCILE_STOPPED, now):
         yield Alert(
             code=AlertCode.RECONCILE_STOPPED,
             since=polled,
-            message=f"Dust has not asked Medusa for missed changes for more than {_minutes(limits.RECONCILE_STOPPED)}.",
+            message=f"Dust has not asked Medusa for missed changes for more than {_minutes(RECONCILE_STOPPED)}.",
             action="Ask your administrator to run `dust doctor`. It checks Medusa, the API key and the workers.",
         )
     audited = audit.at if audit else first_received(connection)
-    if _is_late(audited, limits.AUDIT_STOPPED, now):
+    if _is_late(audited, AUDIT_STOPPED, now):
         yield Alert(
             code=AlertCode.AUDIT_STOPPED,
             since=audited,
-            message=f"The points have not been audited for more than {_minutes(limits.AUDIT_STOPPED)}.",
+            message=f"The points have not been audited for more than {_minutes(AUDIT_STOPPED)}.",
             action="Ask your administrator to look at the task `upkeep.audit` in Flower, and to run `dust audit`.",
         )
     errors = sum(audit.result.get("breaches", {}).values()) if audit else 0

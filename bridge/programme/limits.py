@@ -68,12 +68,12 @@ class Allowed:
 
 @dataclass(frozen=True, kw_only=True)
 class _Tally:
-    """An account's orders so far: when each was placed, and the running sum of what they got."""
+    """An account's orders so far: when each was placed, and the running sum of what they earned."""
 
     times: list[datetime] = field(default_factory=list)
     sums: list[int] = field(default_factory=lambda: [0])
 
-    def after(self, moment: datetime) -> int:
+    def earned_after(self, moment: datetime) -> int:
         return self.sums[-1] - self.sums[bisect_right(self.times, moment)]
 
     def add(self, moment: datetime, dust: int) -> None:
@@ -94,13 +94,13 @@ def share_out(
     tallies: dict[str, _Tally] = {}
     for request in sorted(requests, key=lambda request: (request.placed_at, request.order_id)):
         counted = [tally for account, tally in tallies.items() if _count_together(request, account, since)]
-        found = Allowed(dust=request.worth)
-        for most, after, words in _limits(request):
-            left = max(0, most - sum(tally.after(after) for tally in counted))
-            if left < found.dust:
-                found = Allowed(dust=left, why=f"Worth {request.worth} points, limited to {words}.")
-        allowed[request.order_id] = found
-        tallies.setdefault(request.account, _Tally()).add(request.placed_at, found.dust)
+        own = Allowed(dust=request.worth)
+        for maximum, since_when, wording in _limits(request):
+            left = max(0, maximum - sum(tally.earned_after(since_when) for tally in counted))
+            if left < own.dust:
+                own = Allowed(dust=left, why=f"Worth {request.worth} points, limited to {wording}.")
+        allowed[request.order_id] = own
+        tallies.setdefault(request.account, _Tally()).add(request.placed_at, own.dust)
     return allowed
 
 

@@ -37,7 +37,7 @@ _CONFLICT = 409
 
 def take_out_of_carts(redemption: Redemption, codes: Collection[str], medusa: Medusa) -> None:
     """Remove the codes from every open cart. Raises `MedusaAway` if a cart could not be changed yet."""
-    with _not_for_good(redemption):
+    with _giving_up_at_last(redemption):
         if redemption.cart_id is not None:
             _take_out_of_known_cart(redemption.cart_id, codes, medusa)
         _take_out_of_other_carts(codes, medusa)
@@ -45,7 +45,7 @@ def take_out_of_carts(redemption: Redemption, codes: Collection[str], medusa: Me
 
 def take_out_again(redemption: Redemption, codes: Collection[str], medusa: Medusa) -> None:
     """Remove codes that were put back before the promotions were deleted. They cannot be added any more."""
-    with _not_for_good(redemption):
+    with _giving_up_at_last(redemption):
         if _take_out_of_other_carts(codes, medusa) or redemption.cart_id is None:
             return
         held = _codes_in_known_cart(redemption.cart_id, medusa)
@@ -54,7 +54,7 @@ def take_out_again(redemption: Redemption, codes: Collection[str], medusa: Medus
 
 
 @contextmanager
-def _not_for_good(redemption: Redemption) -> Iterator[None]:
+def _giving_up_at_last(redemption: Redemption) -> Iterator[None]:
     """Continue the release without its carts once they have failed too often."""
     try:
         yield

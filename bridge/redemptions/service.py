@@ -29,8 +29,8 @@ from bridge.redemptions.pricing.terms import (
     Terms,
     discount_terms,
     product_terms,
+    require_units_in_cart,
     require_whole_units,
-    units_in_cart,
     unpaid_units,
 )
 from bridge.redemptions.repository import (
@@ -176,7 +176,9 @@ def _terms(
         for product_id in sorted(set(mixed_prices) & set(prices)):
             raise VariantPricesDiffer(product_id)
         if cart:
-            units_in_cart(cart, prices, request.items, units_paid_for_cart(connection, request.customer_id, cart))
+            require_units_in_cart(
+                cart, prices, request.items, units_paid_for_cart(connection, request.customer_id, cart)
+            )
         return product_terms(prices, request.items)
     if request.pay_dust_only and cart:
         paid = units_paid_for_cart(connection, request.customer_id, cart)

@@ -68,11 +68,11 @@ def read_contributions(
         .join(order_former_owner, formers.order_id == orders.order_id)
         .where(among(formers.customer_id, accounts), formers.first, *counted)
     )
-    # An account belongs to one person, whose accounts all have the same first one.
-    of_person: dict[CustomerId, list[Contribution]] = {}
-    contributions = {
-        account: of_person.setdefault(min(accounts), []) for accounts in persons.values() for account in accounts
-    }  # fmt: skip
+    # Accounts of one person share a list.
+    contributions: dict[CustomerId, list[Contribution]] = {}
+    for accounts_of_person in persons.values():
+        of_person = contributions.get(min(accounts_of_person), [])
+        contributions |= dict.fromkeys(accounts_of_person, of_person)
     for row in connection.execute(own.union_all(transferred)):
         spent = row.spent if row.currency_code == tiers.currency_code else None
         amount = spent if tiers.basis is TierBasis.SPENT else Decimal(row.points)

@@ -13,7 +13,7 @@ from bridge.db import transaction
 from bridge.inbox.cursor import complete
 from bridge.inbox.process_batch import process_batch
 from bridge.inbox.process_one import EventFailed, handle_event
-from bridge.operations import limits
+from bridge.operations import alert_limits
 from bridge.operations.alerts import AlertCode, AlertSeverity, severity_of
 from bridge.outgoing import queries
 from bridge.outgoing.send import send_waiting
@@ -68,10 +68,10 @@ def test_when_all_is_well_there_is_none(healthy: TestClient) -> None:
     assert healthy.get("/admin/dust/alerts").status_code == 401
 
 
-@pytest.mark.parametrize("limit", [name for name in dir(limits) if name.isupper()])
+@pytest.mark.parametrize("limit", [name for name in dir(alert_limits) if name.isupper()])
 def test_limits_are_those_of_prometheus(limit: str) -> None:
     expression = rule_of(AlertCode[limit])["expr"]
-    assert re.findall(r"> (\d+)$", expression) == [f"{getattr(limits, limit).total_seconds():.0f}"]
+    assert re.findall(r"> (\d+)$", expression) == [f"{getattr(alert_limits, limit).total_seconds():.0f}"]
 
 
 @pytest.mark.parametrize("code", AlertCode)
@@ -96,10 +96,10 @@ def test_failed_events(healthy: TestClient, medusa: FakeMedusa) -> None:
 
 def test_an_event_that_waits_too_long(healthy: TestClient) -> None:
     deliver(healthy, event("customer.created", {"id": "cus_1"}))
-    with moved(limits.EVENTS_WAIT):
+    with moved(alert_limits.EVENTS_WAIT):
         run_jobs()
         assert codes(healthy) == []
-    with moved(limits.EVENTS_WAIT + SECOND):
+    with moved(alert_limits.EVENTS_WAIT + SECOND):
         assert codes(healthy) == ["events_wait"]
         process_batch()
         assert codes(healthy) == []
@@ -110,19 +110,19 @@ def test_a_redemption_that_waits_too_long(healthy: TestClient) -> None:
     process_batch()
     headers = {**tokens.customer(), "idempotency-key": "key"}
     healthy.post("/store/dust/redemptions", json={"dust": 100, "currency_code": "eur"}, headers=headers)
-    with moved(limits.REDEMPTIONS_WAIT):
+    with moved(alert_limits.REDEMPTIONS_WAIT):
         assert codes(healthy) == []
-    with moved(limits.REDEMPTIONS_WAIT + SECOND):
+    with moved(alert_limits.REDEMPTIONS_WAIT + SECOND):
         assert codes(healthy) == ["redemptions_wait"]
 
 
 def test_jobs_that_are_late(healthy: TestClient) -> None:
     before = now()
-    with moved(limits.CLOCK_STOPPED):
+    with moved(alert_limits.CLOCK_STOPPED):
         assert alerts(healthy) == []
-    with moved(limits.AUDIT_STOPPED):
+    with moved(alert_limits.AUDIT_STOPPED):
         assert codes(healthy) == ["clock_stopped", "reconcile_stopped"]
-    with moved(limits.AUDIT_STOPPED + SECOND):
+    with moved(alert_limits.AUDIT_STOPPED + SECOND):
         found = alerts(healthy)
         assert [alert["code"] for alert in found] == ["clock_stopped", "reconcile_stopped", "audit_stopped"]
         assert {alert["since"] for alert in found} == {before.isoformat().replace("+00:00", "Z")}
@@ -134,14 +134,14 @@ def test_jobs_that_never_ran(api: TestClient) -> None:
     (alert,) = alerts(api)
     assert (alert["code"], alert["since"]) == ("clock_stopped", None)
     deliver(api, event("cart.updated", {"id": "cart_1"}))
-    with moved(limits.AUDIT_STOPPED + SECOND):
+    with moved(alert_limits.AUDIT_STOPPED + SECOND):
         assert codes(api) == ["clock_stopped", "reconcile_stopped", "audit_stopped"]
 
 
 def test_without_a_medusa_nothing_asks_it(healthy: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DUST_MEDUSA_URL")
     get_settings.cache_clear()
-    with moved(limits.RECONCILE_STOPPED + SECOND):
+    with moved(alert_limits.RECONCILE_STOPPED + SECOND):
         assert codes(healthy) == ["clock_stopped"]
 
 
@@ -168,10 +168,10 @@ def test_an_audit_that_found_errors_says_since_when(healthy: TestClient) -> None
 def test_outgoing_webhooks(healthy: TestClient, receiver: Receiver) -> None:
     receiver.answer = status(410)
     healthy.post("/admin/dust/outgoing-webhooks/send-test", headers=tokens.admin())
-    with moved(limits.OUTGOING_WEBHOOKS_WAIT):
+    with moved(alert_limits.OUTGOING_WEBHOOKS_WAIT):
         run_jobs()
         assert alerts(healthy) == []
-    with moved(limits.OUTGOING_WEBHOOKS_WAIT + SECOND):
+    with moved(alert_limits.OUTGOING_WEBHOOKS_WAIT + SECOND):
         assert codes(healthy) == ["outgoing_webhooks_wait"]
         send_waiting(seconds=20)
         (alert,) = alerts(healthy)

@@ -7,7 +7,7 @@ import httpx
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.inbox.queries import count_failed, oldest_waiting
-from bridge.operations import limits
+from bridge.operations import alert_limits
 from bridge.operations.doctor.finding import Check, Wrong, minutes
 from bridge.outgoing.queries import count_open, list_webhooks, oldest_waiting_webhook
 from bridge.outgoing.tables import OutgoingWebhookState
@@ -24,7 +24,7 @@ def _inbox(_: Settings) -> str:
     with transaction() as connection:
         oldest, failed = oldest_waiting(connection), count_failed(connection)
     age = now() - oldest if oldest else timedelta()
-    if age > limits.EVENTS_WAIT:
+    if age > alert_limits.EVENTS_WAIT:
         raise Wrong(
             f"an event has been waiting for {minutes(age)}",
             fix="`dust events --state pending` says what it waits for; see also what is said here of workers, beat "
@@ -47,7 +47,7 @@ def _outgoing_webhooks(settings: Settings) -> str:
         state = OutgoingWebhookState.FAILED if failed else OutgoingWebhookState.WAITING
         last = list_webhooks(connection, state=state, limit=1)
     age = now() - oldest if oldest else timedelta()
-    if failed or age >= limits.OUTGOING_WEBHOOKS_WAIT:
+    if failed or age >= alert_limits.OUTGOING_WEBHOOKS_WAIT:
         what = f"failed outgoing webhooks: {failed}" if failed else f"one has been waiting for {minutes(age)}"
         reason = last[0].reason if last else None
         raise Wrong(
@@ -61,7 +61,7 @@ def _outgoing_webhooks(settings: Settings) -> str:
 def _beat(_: Settings) -> str:
     with transaction() as connection:
         run = read_runs(connection).get(EVERY_MINUTE)
-    if run is None or now() - run.at > limits.CLOCK_STOPPED:
+    if run is None or now() - run.at > alert_limits.CLOCK_STOPPED:
         raise Wrong(
             f"was last heard of {minutes(now() - run.at)} ago" if run else "was never heard of",
             fix="Start `dust beat` (one is enough), and a worker for the queue `sweeps`, which runs its tasks.",

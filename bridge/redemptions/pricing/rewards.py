@@ -190,20 +190,21 @@ def _shipping_terms(reward: Reward, cart: Cart, least: Decimal | None) -> Terms:
         raise NoShippingMethod
     most = reward.max_value.get(cart.currency_code)
     # 4.99 with 7 % tax on top are 5.3393: the shopper sees 5.34.
-    shown = amount_to_pay(cart.shipping_gross, cart.currency_code)
-    value = shown if most is None else _payable(most, cart.currency_code)
-    if shown <= 0 or value <= 0:
+    price_shown = amount_to_pay(cart.shipping_gross, cart.currency_code)
+    discount = price_shown if most is None else _payable(most, cart.currency_code)
+    if price_shown <= 0 or discount <= 0:
         raise NothingToDiscount(reward.name)
-    takes = min(value, cart.shipping_gross)
-    if cart.credit and takes > cart.due:
-        raise AboveShare(takes=takes, max_discount=cart.due, currency_code=cart.currency_code)
+    in_this_cart = min(discount, cart.shipping_gross)
+    if cart.credit and in_this_cart > cart.due:
+        raise AboveShare(takes=in_this_cart, max_discount=cart.due, currency_code=cart.currency_code)
     # Medusa 2.21.2 treats a discount on shipping as one without tax, whatever `is_tax_inclusive` says (seen in both
     # live shops: 6.25 took 7.81 off at 25 %). So the promotion gets the sum without tax.
-    net = cart.shipping_gross - cart.shipping_tax
-    share = net * value / cart.shipping_gross
-    # All of it includes its fraction of a cent.
-    promotion_value = millionths(max(share, net) if value >= shown else share)
-    return _terms(reward, cart.currency_code, least=least, value=value, promotion_value=promotion_value)
+    price_without_tax = cart.shipping_gross - cart.shipping_tax
+    without_tax = price_without_tax * discount / cart.shipping_gross
+    if discount >= price_shown:
+        # Free shipping takes the whole price off, also the fraction of a cent that is not shown.
+        without_tax = max(without_tax, price_without_tax)
+    return _terms(reward, cart.currency_code, least=least, value=discount, promotion_value=millionths(without_tax))
 
 
 def _product_terms(rules: Redeem, reward: Reward, cart: Cart, basket: Basket, least: Decimal | None) -> Terms:

@@ -223,7 +223,7 @@ def unpaid_units(cart: Cart, prices: Collection[ProductId], paid: Mapping[Produc
     return +(units - Counter(paid))
 
 
-def units_in_cart(
+def require_units_in_cart(
     cart: Cart, prices: Mapping[ProductId, int], wanted: Mapping[ProductId, int], paid: Mapping[ProductId, int]
 ) -> None:
     """Check that the cart has these units, and that they are not paid yet.
