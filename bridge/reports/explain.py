@@ -19,6 +19,7 @@ from bridge.ledger.tables import dust_lot, dust_lot_use, dust_transaction
 from bridge.programme.days import local_date
 from bridge.programme.tiers import TierBasis, format_needed
 from bridge.programme.versions import Version, current_version, versions_by_number
+from bridge.redemptions.purposes import Purpose, read_purposes
 from bridge.settlement.escrow import Escrow, UnknownEscrow, escrows_of, read_entries, read_escrow
 from bridge.settlement.order_points import read_order_numbers, spending_on
 from bridge.settlement.reasons import rules_at_work
@@ -31,6 +32,14 @@ _ENTRIES = {
     "taken_back": "{dust} points were taken back: the order was canceled, returned or changed.",
     "claimed": "{dust} points went to the customer who claimed them.",
     "expired": "{dust} points expired: they were not claimed in time.",
+}
+# What a ledger row is about, unless it is about an order or a redemption.
+_REFERENCES = {
+    "adjustment": "a correction by the shop",
+    "bonus": "a bonus",
+    "customer": "the welcome bonus",
+    "import": "an import",
+    "referral": "a referral",
 }
 _PROOFS = {
     Proof.TRANSFER: "when the order was transferred to you",
@@ -77,15 +86,24 @@ class _Context:
     """How the customer claimed guest orders, by order."""
     numbers: Mapping[str, str]
     """Medusa's number of an order, by its id."""
+    purposes: Mapping[str, Purpose]
+    """What redemptions are for, by their id."""
 
     def order(self, order_id: str) -> str:
         return _order_name(order_id, self.numbers)
 
     def reference(self, row: Row[Any]) -> str:
-        """What the row is about: `order #18`, `redemption dred_…`."""
+        """What the row is about: `order #18`, `a referral`."""
         if row.reference_type == "order":
             return self.order(row.reference_id)
-        return f"{row.reference_type} {row.reference_id}"
+        return _REFERENCES.get(row.reference_type, f"{row.reference_type} {row.reference_id}")
+
+    def purpose(self, row: Row[Any], *, dated: bool = True) -> str:
+        """What the redemption of the row is for: `5.00 EUR off, redeemed on 22 Nov 2026`."""
+        purpose = self.purposes.get(row.reference_id)
+        if purpose is None:
+            return "a redemption"
+        return purpose.dated() if dated else purpose.text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,12 +169,14 @@ def _escrow_of(connection: Connection, order_id: OrderId) -> list[str]:
 
 def _steps(connection: Connection, customer_id: CustomerId, rows: Sequence[Row[Any]]) -> tuple[Step, ...]:
     orders = {row.reference_id for row in rows if row.reference_type == "order"} | {row.order_id for row in rows}
+    redemptions = {row.reference_id for row in rows if row.reference_type == "redemption"}
     context = _Context(
         versions=versions_by_number(connection, {row.programme_version for row in rows} - {None}),
         notes=_order_notes(connection, customer_id),
         rules=rules_at_work(connection, customer_id),
         claims=_claims(escrows_of(connection, customer_id).values()),
         numbers=read_order_numbers(connection, orders - {None}),
+        purposes=read_purposes(connection, redemptions),
     )
     parts = _lot_parts(connection, customer_id)
     return tuple(_step(row, context, parts.get(row.version, ())) for row in rows)
@@ -224,9 +244,9 @@ def _sentence(row: Row[Any], context: _Context) -> str:
             return f"{amount} points as a bonus: {row.description}."
         case Kind.IMPORT:
             later = ", to become spendable later" if row.pending else ""
-            return f"{amount + pending} points brought over with import {what}: {row.description}{later}."
+            return f"{amount + pending} points brought over with an import: {row.description}{later}."
         case Kind.REVERSE if row.reference_type == "import":
-            return f"{amount + pending} points of import {what} taken back: {row.description}."
+            return f"{amount + pending} points of an import taken back: {row.description}."
         case Kind.REVERSE if row.reference_type == "waived":
             way = "given again" if row.amount > 0 else "taken back as they came back"
             return f"{amount} points of orders that were canceled or returned, {way}: {row.description}."
@@ -234,14 +254,16 @@ def _sentence(row: Row[Any], context: _Context) -> str:
             note = f" ({context.notes[what].rstrip('.')})" if what in context.notes else ""
             return f"{amount + pending} points taken back for {context.reference(row)}: {row.description}{note}."
         case Kind.HOLD:
-            return f"{row.held} points on hold for redemption {what}; yours until it is used."
+            return f"{row.held} points on hold for {context.purpose(row, dated=False)}; yours until it is used."
         case Kind.RELEASE:
-            return f"{-row.held} points of redemption {what} are free again: {row.description}."
+            why = row.description.replace(f" ({row.order_id})", "")
+            return f"{-row.held} points on hold for {context.purpose(row)}, are free again: {why}."
         case Kind.REDEEM:
-            return f"{amount} points spent{order and f' on {order}'} with redemption {what}."
+            return f"{amount} points spent{order and f' on {order}'} for {context.purpose(row)}."
         case Kind.REFUND:
             after = order and f" after a change of {order}"
-            return f"{amount} points of redemption {what} given back{after}, with their old expiry dates."
+            old = "with their old expiry dates"
+            return f"{amount} points given back{after}, {old}. They were spent for {context.purpose(row)}."
         case Kind.EXPIRE:
             return f"{amount} points expired."
         case Kind.MERGE | Kind.UNMERGE:
@@ -264,13 +286,12 @@ def _merge_sentence(row: Row[Any]) -> str:
 def _merges(connection: Connection, customer_id: CustomerId) -> Iterator[str]:
     for merge in merges_of(connection, customer_id):
         merged = merge.customer_id == customer_id
-        other = merge.survivor_id if merged else merge.customer_id
         if merge.unmerged_at:
-            yield f"From {merge.merged_at:%d %b %Y} to {merge.unmerged_at:%d %b %Y} this account was one with {other}."
+            yield f"From {merge.merged_at:%d %b %Y} to {merge.unmerged_at:%d %b %Y} this account was one with another."
         elif merged:
-            yield f"Since {merge.merged_at:%d %b %Y} this account is merged into {other}: all its points are there."
+            yield f"Since {merge.merged_at:%d %b %Y} this account is merged into another one: all its points are there."
         else:
-            yield f"Since {merge.merged_at:%d %b %Y} {other} is merged into this account: all its points are here."
+            yield f"Since {merge.merged_at:%d %b %Y} another account is merged into this one: all its points are here."
 
 
 def _rule(row: Row[Any], context: _Context) -> str:
@@ -309,7 +330,7 @@ def explain_escrow(connection: Connection, escrow: Escrow) -> list[str]:
         case EscrowState.WAITING:
             lines.append(f"The guest can claim {escrow.dust} points until {escrow.expires_at:%d %b %Y}.")
         case EscrowState.CLAIMED:
-            lines.append(f"The order counts for {escrow.customer_id} now (proof: {escrow.proof}).")
+            lines.append(f"The order counts for the customer who claimed it (proof: {escrow.proof}).")
         case EscrowState.EXPIRED:
             lines.append(f"The wait was over on {escrow.expires_at:%d %b %Y}; the order earns for nobody.")
     return lines

@@ -200,6 +200,23 @@ def test_free_shipping(api: TestClient, shop: FakeMedusa) -> None:
     assert figures(api) == (1000, 0, 1000)
 
 
+def test_an_explanation_names_what_points_were_redeemed_for_and_no_ids(api: TestClient, shop: FakeMedusa) -> None:
+    redemption = redeemed(api, {"reward_id": "parcel", "cart_id": "cart_1"})
+    assert delete(api, redemption["id"]).status_code == 200
+    redeemed(api, {"dust": 100, "currency_code": "eur"})
+    set_dust_only(api, "prod_shirt", 50)
+    redeemed(api, {"items": [{"product_id": "prod_shirt", "quantity": 2}]})
+    answer = api.get("/admin/dust/customers/cus_1/explain", headers=tokens.admin()).json()
+    said = [step["sentence"].split(": ", 1)[1].rsplit(" Balance", 1)[0] for step in answer["steps"][1:]]
+    assert said == [
+        '300 points on hold for the reward "Free shipping"; yours until it is used.',
+        f'300 points on hold for the reward "Free shipping", redeemed on {now():%d %b %Y}, are free again: '
+        "Released on request.",
+        "100 points on hold for 1.00 EUR off; yours until it is used.",
+        "100 points on hold for 2 products; yours until it is used.",
+    ]
+
+
 @pytest.mark.parametrize(("shipping", "limit", "takes"), [(5, "8", "8.00"), (12, "8", "8.00"), (12, "0.001", None)])
 def test_free_shipping_with_a_limit_takes_no_more_than_that(
     api: TestClient, shop: FakeMedusa, shipping: int, limit: str, takes: str | None
