@@ -1,10 +1,10 @@
-import { authenticate, defineMiddlewares, validateAndTransformBody } from "@medusajs/framework/http"
+import { authenticate, defineMiddlewares, validateAndTransformBody, validateAndTransformQuery } from "@medusajs/framework/http"
 import type { AuthenticatedMedusaRequest, MedusaNextFunction, MedusaRequest, MedusaResponse } from "@medusajs/framework/http"
 import { ContainerRegistrationKeys, MedusaError } from "@medusajs/framework/utils"
 import { isDust } from "../lib/guard-rules"
 import { bindings, readCart, type SpendingCart } from "../lib/spending-cart"
 import { bindDustCodesWorkflow } from "../workflows/bind-codes"
-import { WithdrawCodes } from "./validators"
+import { Undelivered, UndeliveredPage, WithdrawCodes } from "./validators"
 
 const whoAsks = authenticate("customer", ["session", "bearer"], { allowUnauthenticated: true })
 
@@ -124,6 +124,16 @@ export default defineMiddlewares({
       matcher: "/admin/dust/codes/withdraw",
       methods: ["POST"],
       middlewares: [validateAndTransformBody(WithdrawCodes)],
+    },
+    {
+      matcher: "/admin/dust/deliveries",
+      methods: ["GET"],
+      middlewares: [validateAndTransformQuery(UndeliveredPage, {})],
+    },
+    {
+      matcher: "/admin/dust/deliveries/retry",
+      methods: ["POST"],
+      middlewares: [validateAndTransformBody(Undelivered)],
     },
     {
       // A programme may name thousands of products, and Medusa's own limit is 100 kB.
