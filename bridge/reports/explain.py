@@ -3,7 +3,7 @@
 Facts → rule version → lot → expiry: each sentence comes with the ids that support and auditors need.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -22,7 +22,7 @@ from bridge.programme.versions import Version, current_version, versions_by_numb
 from bridge.redemptions.purposes import Purpose, read_purposes
 from bridge.settlement.escrow import Escrow, UnknownEscrow, escrows_of, read_entries, read_escrow
 from bridge.settlement.order_points import read_order_numbers, spending_on
-from bridge.settlement.reasons import rules_at_work
+from bridge.settlement.reasons import OrderRules, rules_at_work
 from bridge.settlement.tables import EscrowState, Proof, order_former_owner, order_settlement
 from bridge.settlement.tiers import CustomerTier, read_tier
 
@@ -59,14 +59,27 @@ class LotPart:
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One ledger row, in words and in figures."""
+    """One ledger row, in words and in figures. Dashboards in other languages make their sentence of the figures."""
 
     sentence: str
     transaction_id: str
+    kind: Kind
     amount: int
+    pending: int
+    held: int
     balance_after: int
     reference_type: str
     reference_id: str
+    description: str
+    order_number: str | None
+    claimed_at: datetime | None
+    """When the customer claimed the order, which was a guest's."""
+    redeemed: Purpose | None
+    """What the points were redeemed for."""
+    rates: Mapping[str, str]
+    """Points for each unit of money, by currency, under the version that the row was booked by."""
+    rules: OrderRules | None
+    """The rules other than the rate that changed the order's points."""
     programme_version: int | None
     event_at: datetime
     lots: tuple[LotPart, ...]
@@ -80,10 +93,10 @@ class _Context:
     """By number."""
     notes: Mapping[str, str]
     """Stored reasons why orders earn nothing or less, by order."""
-    rules: Mapping[str, str]
+    rules: Mapping[str, OrderRules]
     """Rules other than the rate that changed an order's points, by order."""
-    claims: Mapping[str, str]
-    """How the customer claimed guest orders, by order."""
+    claims: Mapping[str, Escrow]
+    """The guest orders that the customer claimed, by order."""
     numbers: Mapping[str, str]
     """Medusa's number of an order, by its id."""
     purposes: Mapping[str, Purpose]
@@ -103,7 +116,18 @@ class _Context:
         purpose = self.purposes.get(row.reference_id)
         if purpose is None:
             return "a redemption"
-        return purpose.dated() if dated else purpose.text
+        return f"{purpose}, redeemed on {purpose.redeemed_at:%d %b %Y}" if dated else str(purpose)
+
+    def rates(self, row: Row[Any]) -> dict[str, str]:
+        version = self.versions.get(row.programme_version) if row.kind == Kind.EARN else None
+        return {code: f"{rate:f}" for code, rate in version.programme.earn.rates.items()} if version else {}
+
+    def claim(self, order_id: str) -> str:
+        """How a guest's order became the customer's, as the end of a sentence."""
+        if order_id not in self.claims:
+            return ""
+        escrow = self.claims[order_id]
+        return f", ordered as a guest, claimed on {escrow.claimed_at:%d %b %Y} {_PROOFS[Proof(escrow.proof)]}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,7 +198,7 @@ def _steps(connection: Connection, customer_id: CustomerId, rows: Sequence[Row[A
         versions=versions_by_number(connection, {row.programme_version for row in rows} - {None}),
         notes=_order_notes(connection, customer_id),
         rules=rules_at_work(connection, customer_id),
-        claims=_claims(escrows_of(connection, customer_id).values()),
+        claims={each.order_id: each for each in escrows_of(connection, customer_id).values() if each.proof},
         numbers=read_order_numbers(connection, orders - {None}),
         purposes=read_purposes(connection, redemptions),
     )
@@ -205,23 +229,26 @@ def _order_notes(connection: Connection, customer_id: CustomerId) -> dict[str, s
     return {row.order_id: row.note for row in connection.execute(query)}
 
 
-def _claims(escrows: Iterable[Escrow]) -> dict[str, str]:
-    """Return how the customer claimed guest orders, by order."""
-    return {
-        escrow.order_id: f"ordered as a guest, claimed on {escrow.claimed_at:%d %b %Y} {_PROOFS[escrow.proof]}"
-        for escrow in escrows
-        if escrow.proof
-    }
-
-
 def _step(row: Row[Any], context: _Context, parts: tuple[LotPart, ...]) -> Step:
+    order_id = row.reference_id if row.reference_type == "order" else row.order_id
+    earned = row.kind == Kind.EARN
+    claim = context.claims.get(order_id) if earned else None
     return Step(
         sentence=f"{row.event_at:%d %b %Y}: {_sentence(row, context)} Balance {row.balance_after}.",
         transaction_id=row.id,
+        kind=Kind(row.kind),
         amount=row.amount,
+        pending=row.pending,
+        held=row.held,
         balance_after=row.balance_after,
         reference_type=row.reference_type,
         reference_id=row.reference_id,
+        description=row.description.replace(f" ({order_id})", ""),
+        order_number=context.numbers.get(order_id),
+        claimed_at=claim.claimed_at if claim else None,
+        redeemed=context.purposes.get(row.reference_id),
+        rates=context.rates(row),
+        rules=context.rules.get(order_id) if earned else None,
         programme_version=row.programme_version,
         event_at=row.event_at,
         lots=parts,
@@ -230,7 +257,7 @@ def _step(row: Row[Any], context: _Context, parts: tuple[LotPart, ...]) -> Step:
 
 def _sentence(row: Row[Any], context: _Context) -> str:
     amount, pending, what = abs(row.amount), abs(row.pending), row.reference_id
-    guest = f", {context.claims[what]}" if what in context.claims else ""
+    guest = context.claim(what)
     order = context.order(row.order_id) if row.order_id else ""
     match Kind(row.kind):
         case Kind.EARN if row.pending:
@@ -298,7 +325,7 @@ def _rule(row: Row[Any], context: _Context) -> str:
     version = context.versions.get(row.programme_version) if row.programme_version is not None else None
     if version is None:
         return ""
-    rates = ", ".join(f"{rate:f} for each {code}" for code, rate in version.programme.earn.rates.items())
+    rates = ", ".join(f"{rate} for each {code}" for code, rate in context.rates(row).items())
     more = f"; {context.rules[row.reference_id]}" if row.reference_id in context.rules else ""
     return f" (rules version {version.number}: {rates}{more})"
 

@@ -1,5 +1,6 @@
 import { findings } from "./de/findings"
 import { drafts } from "./de/drafts"
+import { explanation } from "./de/explanation"
 import { failures } from "./de/failures"
 import { history } from "./de/history"
 import { impact } from "./de/impact"
@@ -25,6 +26,7 @@ export const de: Catalogue = {
   account,
   alerts,
   deliveries,
+  explanation,
   failures,
   overview,
   product,

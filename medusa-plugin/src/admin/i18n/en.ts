@@ -5,6 +5,7 @@ import { deliveries } from "./en/deliveries"
 import { overview } from "./en/overview"
 import { product } from "./en/product"
 import { drafts } from "./en/drafts"
+import { explanation } from "./en/explanation"
 import { failures } from "./en/failures"
 import { history } from "./en/history"
 import { impact } from "./en/impact"
@@ -24,6 +25,7 @@ export const en = {
   account,
   alerts,
   deliveries,
+  explanation,
   failures,
   overview,
   product,
