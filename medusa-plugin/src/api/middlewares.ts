@@ -79,6 +79,9 @@ function bindAppliedCodes(req: MedusaRequest, res: MedusaResponse, next: MedusaN
   next()
 }
 
+// Apart from the list: `defineMiddlewares` cannot infer the type of its routes with this generic call among them.
+const readUndelivered = validateAndTransformQuery(UndeliveredPage, {})
+
 // Medusa checks these with its feature flag `rbac` only.
 const MAY_READ = { resource: "dust", operation: "read" }
 const MAY_UPDATE = { resource: "dust", operation: "update" }
@@ -128,7 +131,7 @@ export default defineMiddlewares({
     {
       matcher: "/admin/dust/deliveries",
       methods: ["GET"],
-      middlewares: [validateAndTransformQuery(UndeliveredPage, {})],
+      middlewares: [readUndelivered],
     },
     {
       matcher: "/admin/dust/deliveries/retry",
