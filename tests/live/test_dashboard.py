@@ -46,7 +46,7 @@ def test_a_merchant_sets_a_dust_price(page: Page, world: World) -> None:
 
     dust_only.click()
     save.click()
-    expect(box.get_by_text("a product that only dust can buy needs a price in dust")).to_be_visible()
+    expect(box.get_by_text("a product for points only needs a price in points")).to_be_visible()
     price.fill("lots")
     save.click()
     expect(box.get_by_text("Please enter a whole number")).to_be_visible()
