@@ -28,7 +28,7 @@ class Redeem(Part):
     @classmethod
     def _max_is_not_below_min(cls, max_dust: int | None, others: ValidationInfo) -> int | None:
         if max_dust is not None and max_dust < others.data.get("min_dust", 0):
-            raise ValueError("must not be below the minimum points per redemption, min_dust")
+            raise ValueError("must not be below the minimum points at a time")
         return max_dust
 
     @field_validator("rewards")
@@ -41,9 +41,9 @@ class Redeem(Part):
                 raise ValueError(f"two rewards have the id {reward.id}")
             known.add(reward.id)
             if least is not None and reward.dust < least:
-                raise ValueError(f"{reward.id}: {reward.dust} points are fewer than min_dust ({least})")
+                raise ValueError(f"{reward.id}: {reward.dust} points are fewer than the minimum at a time ({least})")
             if most is not None and reward.dust > most:
-                raise ValueError(f"{reward.id}: {reward.dust} points are more than max_dust ({most})")
+                raise ValueError(f"{reward.id}: {reward.dust} points are more than the maximum at a time ({most})")
             if share is not None and reward.percent is not None and reward.percent > share * 100:
                 raise ValueError(f"{reward.id}: {reward.percent:f} % are above max_share ({share:f} of the cart)")
         return rewards

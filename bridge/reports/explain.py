@@ -3,7 +3,7 @@
 Facts → rule version → lot → expiry: each sentence comes with the ids that support and auditors need.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,9 +19,10 @@ from bridge.ledger.tables import dust_lot, dust_lot_use, dust_transaction
 from bridge.programme.days import local_date
 from bridge.programme.tiers import TierBasis, format_needed
 from bridge.programme.versions import Version, current_version, versions_by_number
+from bridge.redemptions.purposes import Purpose, read_purposes
 from bridge.settlement.escrow import Escrow, UnknownEscrow, escrows_of, read_entries, read_escrow
 from bridge.settlement.order_points import read_order_numbers, spending_on
-from bridge.settlement.reasons import rules_at_work
+from bridge.settlement.reasons import OrderRules, rules_at_work
 from bridge.settlement.tables import EscrowState, Proof, order_former_owner, order_settlement
 from bridge.settlement.tiers import CustomerTier, read_tier
 
@@ -32,6 +33,14 @@ _ENTRIES = {
     "taken_back": "{dust} points were taken back: the order was canceled, returned or changed.",
     "claimed": "{dust} points went to the customer who claimed them.",
     "expired": "{dust} points expired: they were not claimed in time.",
+}
+# What a ledger row is about, unless it is about an order or a redemption.
+_REFERENCES = {
+    "adjustment": "a correction by the shop",
+    "bonus": "a bonus",
+    "customer": "the welcome bonus",
+    "import": "an import",
+    "referral": "a referral",
 }
 _PROOFS = {
     Proof.TRANSFER: "when the order was transferred to you",
@@ -51,14 +60,27 @@ class LotPart:
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One ledger row, in words and in figures."""
+    """One ledger row, in words and in figures. Dashboards in other languages make their sentence of the figures."""
 
     sentence: str
     transaction_id: str
+    kind: Kind
     amount: int
+    pending: int
+    held: int
     balance_after: int
     reference_type: str
     reference_id: str
+    description: str
+    order_number: str | None
+    claimed_at: datetime | None
+    """When the customer claimed the order, which was a guest's."""
+    redeemed: Purpose | None
+    """What the points were redeemed for."""
+    rates: Mapping[str, str]
+    """Points for each unit of money, by currency, under the version that the row was booked by."""
+    rules: OrderRules | None
+    """The rules other than the rate that changed the order's points."""
     programme_version: int | None
     event_at: datetime
     lots: tuple[LotPart, ...]
@@ -72,21 +94,41 @@ class _Context:
     """By number."""
     notes: Mapping[str, str]
     """Stored reasons why orders earn nothing or less, by order."""
-    rules: Mapping[str, str]
+    rules: Mapping[str, OrderRules]
     """Rules other than the rate that changed an order's points, by order."""
-    claims: Mapping[str, str]
-    """How the customer claimed guest orders, by order."""
+    claims: Mapping[str, Escrow]
+    """The guest orders that the customer claimed, by order."""
     numbers: Mapping[str, str]
     """Medusa's number of an order, by its id."""
+    purposes: Mapping[str, Purpose]
+    """What redemptions are for, by their id."""
 
     def order(self, order_id: str) -> str:
         return _order_name(order_id, self.numbers)
 
     def reference(self, row: Row[Any]) -> str:
-        """What the row is about: `order #18`, `redemption dred_…`."""
+        """What the row is about: `order #18`, `a referral`."""
         if row.reference_type == "order":
             return self.order(row.reference_id)
-        return f"{row.reference_type} {row.reference_id}"
+        return _REFERENCES.get(row.reference_type, f"{row.reference_type} {row.reference_id}")
+
+    def purpose(self, row: Row[Any], *, dated: bool = True) -> str:
+        """What the redemption of the row is for: `5.00 EUR off, redeemed on 22 Nov 2026`."""
+        purpose = self.purposes.get(row.reference_id)
+        if purpose is None:
+            return "a redemption"
+        return f"{purpose}, redeemed on {purpose.redeemed_at:%d %b %Y}" if dated else str(purpose)
+
+    def rates(self, row: Row[Any]) -> dict[str, str]:
+        version = self.versions.get(row.programme_version) if row.kind == Kind.EARN else None
+        return {code: f"{rate:f}" for code, rate in version.programme.earn.rates.items()} if version else {}
+
+    def claim(self, order_id: str) -> str:
+        """How a guest's order became the customer's, as the end of a sentence."""
+        escrow = self.claims.get(order_id)
+        if escrow is None or escrow.proof is None:
+            return ""
+        return f", ordered as a guest, claimed on {escrow.claimed_at:%d %b %Y} {_PROOFS[escrow.proof]}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,12 +194,14 @@ def _escrow_of(connection: Connection, order_id: OrderId) -> list[str]:
 
 def _steps(connection: Connection, customer_id: CustomerId, rows: Sequence[Row[Any]]) -> tuple[Step, ...]:
     orders = {row.reference_id for row in rows if row.reference_type == "order"} | {row.order_id for row in rows}
+    redemptions = {row.reference_id for row in rows if row.reference_type == "redemption"}
     context = _Context(
         versions=versions_by_number(connection, {row.programme_version for row in rows} - {None}),
         notes=_order_notes(connection, customer_id),
         rules=rules_at_work(connection, customer_id),
-        claims=_claims(escrows_of(connection, customer_id).values()),
+        claims={each.order_id: each for each in escrows_of(connection, customer_id).values() if each.proof},
         numbers=read_order_numbers(connection, orders - {None}),
+        purposes=read_purposes(connection, redemptions),
     )
     parts = _lot_parts(connection, customer_id)
     return tuple(_step(row, context, parts.get(row.version, ())) for row in rows)
@@ -186,23 +230,26 @@ def _order_notes(connection: Connection, customer_id: CustomerId) -> dict[str, s
     return {row.order_id: row.note for row in connection.execute(query)}
 
 
-def _claims(escrows: Iterable[Escrow]) -> dict[str, str]:
-    """Return how the customer claimed guest orders, by order."""
-    return {
-        escrow.order_id: f"ordered as a guest, claimed on {escrow.claimed_at:%d %b %Y} {_PROOFS[escrow.proof]}"
-        for escrow in escrows
-        if escrow.proof
-    }
-
-
 def _step(row: Row[Any], context: _Context, parts: tuple[LotPart, ...]) -> Step:
+    order_id = row.reference_id if row.reference_type == "order" else row.order_id
+    earned = row.kind == Kind.EARN
+    claim = context.claims.get(order_id) if earned else None
     return Step(
         sentence=f"{row.event_at:%d %b %Y}: {_sentence(row, context)} Balance {row.balance_after}.",
         transaction_id=row.id,
+        kind=Kind(row.kind),
         amount=row.amount,
+        pending=row.pending,
+        held=row.held,
         balance_after=row.balance_after,
         reference_type=row.reference_type,
         reference_id=row.reference_id,
+        description=row.description.replace(f" ({order_id})", ""),
+        order_number=context.numbers.get(order_id),
+        claimed_at=claim.claimed_at if claim else None,
+        redeemed=context.purposes.get(row.reference_id),
+        rates=context.rates(row),
+        rules=context.rules.get(order_id) if earned else None,
         programme_version=row.programme_version,
         event_at=row.event_at,
         lots=parts,
@@ -211,7 +258,7 @@ def _step(row: Row[Any], context: _Context, parts: tuple[LotPart, ...]) -> Step:
 
 def _sentence(row: Row[Any], context: _Context) -> str:
     amount, pending, what = abs(row.amount), abs(row.pending), row.reference_id
-    guest = f", {context.claims[what]}" if what in context.claims else ""
+    guest = context.claim(what)
     order = context.order(row.order_id) if row.order_id else ""
     match Kind(row.kind):
         case Kind.EARN if row.pending:
@@ -225,9 +272,9 @@ def _sentence(row: Row[Any], context: _Context) -> str:
             return f"{amount} points as a bonus: {row.description}."
         case Kind.IMPORT:
             later = ", to become spendable later" if row.pending else ""
-            return f"{amount + pending} points brought over with import {what}: {row.description}{later}."
+            return f"{amount + pending} points brought over with an import: {row.description}{later}."
         case Kind.REVERSE if row.reference_type == "import":
-            return f"{amount + pending} points of import {what} taken back: {row.description}."
+            return f"{amount + pending} points of an import taken back: {row.description}."
         case Kind.REVERSE if row.reference_type == "waived":
             way = "given again" if row.amount > 0 else "taken back as they came back"
             return f"{amount} points of orders that were canceled or returned, {way}: {row.description}."
@@ -235,14 +282,16 @@ def _sentence(row: Row[Any], context: _Context) -> str:
             note = f" ({context.notes[what].rstrip('.')})" if what in context.notes else ""
             return f"{amount + pending} points taken back for {context.reference(row)}: {row.description}{note}."
         case Kind.HOLD:
-            return f"{row.held} points on hold for redemption {what}; yours until it is used."
+            return f"{row.held} points on hold for {context.purpose(row, dated=False)}; yours until it is used."
         case Kind.RELEASE:
-            return f"{-row.held} points of redemption {what} are free again: {row.description}."
+            why = row.description.replace(f" ({row.order_id})", "")
+            return f"{-row.held} points on hold for {context.purpose(row)}, are free again: {why}."
         case Kind.REDEEM:
-            return f"{amount} points spent{order and f' on {order}'} with redemption {what}."
+            return f"{amount} points spent{order and f' on {order}'} for {context.purpose(row)}."
         case Kind.REFUND:
             after = order and f" after a change of {order}"
-            return f"{amount} points of redemption {what} given back{after}, with their old expiry dates."
+            old = "with their old expiry dates"
+            return f"{amount} points given back{after}, {old}. They were spent for {context.purpose(row)}."
         case Kind.EXPIRE:
             return f"{amount} points expired."
         case Kind.MERGE | Kind.UNMERGE:
@@ -265,20 +314,19 @@ def _merge_sentence(row: Row[Any]) -> str:
 def _merges(connection: Connection, customer_id: CustomerId) -> Iterator[str]:
     for merge in merges_of(connection, customer_id):
         merged = merge.customer_id == customer_id
-        other = merge.survivor_id if merged else merge.customer_id
         if merge.unmerged_at:
-            yield f"From {merge.merged_at:%d %b %Y} to {merge.unmerged_at:%d %b %Y} this account was one with {other}."
+            yield f"From {merge.merged_at:%d %b %Y} to {merge.unmerged_at:%d %b %Y} this account was one with another."
         elif merged:
-            yield f"Since {merge.merged_at:%d %b %Y} this account is merged into {other}: all its points are there."
+            yield f"Since {merge.merged_at:%d %b %Y} this account is merged into another one: all its points are there."
         else:
-            yield f"Since {merge.merged_at:%d %b %Y} {other} is merged into this account: all its points are here."
+            yield f"Since {merge.merged_at:%d %b %Y} another account is merged into this one: all its points are here."
 
 
 def _rule(row: Row[Any], context: _Context) -> str:
     version = context.versions.get(row.programme_version) if row.programme_version is not None else None
     if version is None:
         return ""
-    rates = ", ".join(f"{rate:f} for each {code}" for code, rate in version.programme.earn.rates.items())
+    rates = ", ".join(f"{rate} for each {code}" for code, rate in context.rates(row).items())
     more = f"; {context.rules[row.reference_id]}" if row.reference_id in context.rules else ""
     return f" (rules version {version.number}: {rates}{more})"
 
@@ -310,7 +358,7 @@ def explain_escrow(connection: Connection, escrow: Escrow) -> list[str]:
         case EscrowState.WAITING:
             lines.append(f"The guest can claim {escrow.dust} points until {escrow.expires_at:%d %b %Y}.")
         case EscrowState.CLAIMED:
-            lines.append(f"The order counts for {escrow.customer_id} now (proof: {escrow.proof}).")
+            lines.append(f"The order counts for the customer who claimed it (proof: {escrow.proof}).")
         case EscrowState.EXPIRED:
             lines.append(f"The wait was over on {escrow.expires_at:%d %b %Y}; the order earns for nobody.")
     return lines

@@ -1,6 +1,7 @@
-"""Explain in words which rules determined an order's points, from the order's row."""
+"""Which rules determined an order's points, from the order's row."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
@@ -9,29 +10,51 @@ from bridge.ids import CustomerId
 from bridge.settlement.tables import order_settlement
 
 
-def rules_at_work(connection: Connection, customer_id: CustomerId) -> dict[str, str]:
-    """Return, by order, the rules other than the rate that changed its points, in words."""
+@dataclass(frozen=True, kw_only=True)
+class OrderRules:
+    """The rules other than the rate that changed an order's points."""
+
+    multipliers: tuple[str, ...]
+    """Names, each once, in the order of the lines."""
+    fixed: tuple[str, ...]
+    """Points for each unit of some products, instead of the rate."""
+    excluded: bool
+    """Whether some products earn nothing."""
+    tier: str | None
+    tier_factor: str | None
+    note: str | None
+    """Why it earns less than it is worth."""
+
+    def __str__(self) -> str:
+        return "; ".join(self._words())
+
+    def _words(self) -> Iterable[str]:
+        if self.multipliers:
+            yield "multiplied by " + ", ".join(self.multipliers)
+        if self.fixed:
+            yield "fixed points for some products: " + ", ".join(f"{dust} each" for dust in self.fixed)
+        if self.excluded:
+            yield "some products earn nothing"
+        if self.tier:
+            yield f"tier {self.tier}, factor {self.tier_factor}"
+        if self.note:
+            yield self.note.rstrip(".").lower()
+
+
+def rules_at_work(connection: Connection, customer_id: CustomerId) -> dict[str, OrderRules]:
+    """Return the rules that changed points of the customer's orders, by order; none for orders with the rate alone."""
     query = select(order_settlement).where(order_settlement.c.customer_id == customer_id)
-    reasons = {row.order_id: "; ".join(_of_order(row)) for row in connection.execute(query)}
-    return {order_id: words for order_id, words in reasons.items() if words}
+    rules = {row.order_id: _of_order(row) for row in connection.execute(query)}
+    return {order_id: each for order_id, each in rules.items() if str(each)}
 
 
-def _of_order(row: Row[Any]) -> Iterable[str]:
-    yield from _of_lines(row.lines.values())
-    if row.tier:
-        yield f"tier {row.tier['name']}, factor {row.tier['factor']}"
-    if row.booked and row.note:
-        yield str(row.note).rstrip(".").lower()
-
-
-def _of_lines(lines: Iterable[Mapping[str, Any]]) -> Iterable[str]:
-    lines = list(lines)
-    # Each name once, in the order of the lines.
-    names = dict.fromkeys(name for line in lines for name in line.get("multipliers", ()))
-    if names:
-        yield "multiplied by " + ", ".join(names)
-    fixed = dict.fromkeys(line["fixed"] for line in lines if "fixed" in line)
-    if fixed:
-        yield "fixed points for some products: " + ", ".join(f"{dust} each" for dust in fixed)
-    if any(line.get("excluded") for line in lines):
-        yield "some products earn nothing"
+def _of_order(row: Row[Any]) -> OrderRules:
+    lines = list(row.lines.values())
+    return OrderRules(
+        multipliers=tuple(dict.fromkeys(name for line in lines for name in line.get("multipliers", ()))),
+        fixed=tuple(dict.fromkeys(str(line["fixed"]) for line in lines if "fixed" in line)),
+        excluded=any(line.get("excluded") for line in lines),
+        tier=row.tier["name"] if row.tier else None,
+        tier_factor=str(row.tier["factor"]) if row.tier else None,
+        note=str(row.note) if row.booked and row.note else None,
+    )

@@ -59,7 +59,7 @@ describe("wording", () => {
     expect(worded("String should have at least 1 character")).toBe("Please fill this in")
     expect(worded("Input should be greater than 0")).toBe("Must be more than 0")
     expect(worded("Input should be less than or equal to 1")).toBe("Must be at most 1")
-    expect(worded("a product that only points can buy needs a price in points")).toContain("needs a price in points")
+    expect(worded("a product for points only needs a price in points")).toContain("needs a price in points")
   })
 })
 

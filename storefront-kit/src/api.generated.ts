@@ -2924,6 +2924,12 @@ export interface components {
             quantity: number;
         };
         /**
+         * Kind
+         * @description The reason of a ledger row.
+         * @enum {string}
+         */
+        Kind: "earn" | "bonus" | "adjust" | "import" | "mature" | "reverse" | "hold" | "release" | "redeem" | "refund" | "expire" | "merge" | "unmerge" | "transfer";
+        /**
          * LiabilityResponse
          * @description The liability at one moment, in whole points, computed from the ledger.
          */
@@ -3431,6 +3437,33 @@ export interface components {
              * @description What happened to its points, in sentences, oldest first
              */
             explanation: string[];
+        };
+        /** OrderRulesResponse */
+        OrderRulesResponse: {
+            /**
+             * Multipliers
+             * @description Names of the multipliers
+             */
+            multipliers: string[];
+            /**
+             * Fixed
+             * @description Points for each unit of some products, instead of the rate
+             */
+            fixed: string[];
+            /**
+             * Excluded
+             * @description Whether some products earn nothing
+             */
+            excluded: boolean;
+            /** Tier */
+            tier: string | null;
+            /** Tier Factor */
+            tier_factor: string | null;
+            /**
+             * Note
+             * @description Why it earns less than it is worth, in English
+             */
+            note: string | null;
         };
         /**
          * Outcome
@@ -4430,6 +4463,34 @@ export interface components {
             /** Reference Id */
             reference_id: string;
         };
+        /** RedeemedResponse */
+        RedeemedResponse: {
+            kind: components["schemas"]["RedemptionKind"];
+            /**
+             * Reward
+             * @description Name of the reward, as it was then
+             */
+            reward: string | null;
+            /**
+             * Value
+             * @description The discount in major units; null if it depended on the cart
+             */
+            value: string | null;
+            /** Currency Code */
+            currency_code: string | null;
+            /** Percent */
+            percent: string | null;
+            /**
+             * Units
+             * @description Units of products that were paid with points or free
+             */
+            units: number;
+            /**
+             * Redeemed At
+             * Format: date-time
+             */
+            redeemed_at: string;
+        };
         /** RedeemedWebhook */
         RedeemedWebhook: {
             /**
@@ -5003,18 +5064,46 @@ export interface components {
         };
         /** StepResponse */
         StepResponse: {
-            /** Sentence */
+            /**
+             * Sentence
+             * @description In English. The other fields are for a sentence in another language
+             */
             sentence: string;
             /** Transaction Id */
             transaction_id: string;
+            kind: components["schemas"]["Kind"];
             /** Amount */
             amount: number;
+            /** Pending */
+            pending: number;
+            /** Held */
+            held: number;
             /** Balance After */
             balance_after: number;
             /** Reference Type */
             reference_type: string;
             /** Reference Id */
             reference_id: string;
+            /** Description */
+            description: string;
+            /** Order Number */
+            order_number: string | null;
+            /**
+             * Claimed At
+             * @description When the customer claimed the order, which was a guest's
+             */
+            claimed_at: string | null;
+            /** @description What the points were redeemed for */
+            redeemed: components["schemas"]["RedeemedResponse"] | null;
+            /**
+             * Rates
+             * @description `earn`: points for each unit of money, by currency
+             */
+            rates: {
+                [key: string]: string;
+            };
+            /** @description `earn`: rules other than the rate that changed the points */
+            rules: components["schemas"]["OrderRulesResponse"] | null;
             /** Programme Version */
             programme_version: number | null;
             /**

@@ -407,7 +407,7 @@ def test_a_claim_is_explained_in_sentences(waiting: TestClient) -> None:
     assert ask(waiting, "GET", "/escrow/order_1")["sentences"] == [
         f"{today}: 10 points of order #93 were put into escrow for the guest.",
         f"{today}: 10 points went to the customer who claimed them.",
-        "The order counts for cus_1 now (proof: support).",
+        "The order counts for the customer who claimed it (proof: support).",
     ]
 
 

@@ -152,7 +152,7 @@ def test_it_is_explained_exported_and_forgotten(api: TestClient) -> None:
         sentences = " ".join(step.sentence for step in explain(connection, CustomerId("cus_old")).steps)
         exported = export_customer(connection, CustomerId("cus_new"))
     assert "200 points as a bonus: You referred a customer." in sentences
-    assert "200 points taken back for referral dref_" in sentences
+    assert "200 points taken back for a referral: " in sentences
     assert "cus_old" not in str(exported)
     code = referral_of(api, "cus_old")["code"]
     assert call(api, "POST", "/admin/dust/customers/cus_old/erase").status_code == 200

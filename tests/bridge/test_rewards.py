@@ -84,8 +84,8 @@ def test_the_catalogue_is_public_and_cacheable_and_the_cheapest_is_first(api: Te
         ({**PARCEL, "min_cart": {"EUR": "5"}}, {}, "lower case"),
         ({**SHIRTS, "product_id": None}, {}, "product_id is missing"),
         ({**SHIRTS, "quantity": 0}, {}, "greater than or equal to 1"),
-        (FIFTH, {"min_dust": 500}, "fifth: 400 points are fewer than min_dust"),
-        (FIFTH, {"max_dust": 300}, "fifth: 400 points are more than max_dust"),
+        (FIFTH, {"min_dust": 500}, "fifth: 400 points are fewer than the minimum"),
+        (FIFTH, {"max_dust": 300}, "fifth: 400 points are more than the maximum"),
         (FIFTH, {"max_share": "0.1"}, "fifth: 20 % are above max_share"),
         (PARCEL, {"rewards": [PARCEL, PARCEL]}, "two rewards have the id parcel"),
     ],
@@ -198,6 +198,23 @@ def test_free_shipping(api: TestClient, shop: FakeMedusa) -> None:
     assert figures(api)[0] == 1000 - 300 + 10
     settle(api, order(lines=lines, version=3, status="canceled", **shipping), "order.canceled")
     assert figures(api) == (1000, 0, 1000)
+
+
+def test_an_explanation_names_what_points_were_redeemed_for_and_no_ids(api: TestClient, shop: FakeMedusa) -> None:
+    redemption = redeemed(api, {"reward_id": "parcel", "cart_id": "cart_1"})
+    assert delete(api, redemption["id"]).status_code == 200
+    redeemed(api, {"dust": 100, "currency_code": "eur"})
+    set_dust_only(api, "prod_shirt", 50)
+    redeemed(api, {"items": [{"product_id": "prod_shirt", "quantity": 2}]})
+    answer = api.get("/admin/dust/customers/cus_1/explain", headers=tokens.admin()).json()
+    said = [step["sentence"].split(": ", 1)[1].rsplit(" Balance", 1)[0] for step in answer["steps"][1:]]
+    assert said == [
+        '300 points on hold for the reward "Free shipping"; yours until it is used.',
+        f'300 points on hold for the reward "Free shipping", redeemed on {now():%d %b %Y}, are free again: '
+        "Released on request.",
+        "100 points on hold for 1.00 EUR off; yours until it is used.",
+        "100 points on hold for 2 products; yours until it is used.",
+    ]
 
 
 @pytest.mark.parametrize(("shipping", "limit", "takes"), [(5, "8", "8.00"), (12, "8", "8.00"), (12, "0.001", None)])

@@ -46,7 +46,7 @@ def test_a_merchant_sets_a_dust_price(page: Page, world: World) -> None:
 
     dust_only.click()
     save.click()
-    expect(box.get_by_text("a product that only points can buy needs a price in points")).to_be_visible()
+    expect(box.get_by_text("a product for points only needs a price in points")).to_be_visible()
     price.fill("lots")
     save.click()
     expect(box.get_by_text("Please enter a whole number")).to_be_visible()
@@ -344,6 +344,9 @@ def test_a_merchant_sees_redemptions_and_what_is_on_its_way_while_dust_is_away(p
         world.redeem(shopper, {"dust": 300, "currency_code": "eur"})
         page.goto("/app/dust")
         expect(page.get_by_role("cell", name="3.00 EUR off").first).to_be_visible()
+        expect(page.get_by_role("row").nth(1).locator(f'a[href$="/customers/{shopper.customer_id}"]')).not_to_have_text(
+            "Customer"
+        )
         keep_checked(page, "redemptions")
 
         with world.bridge.away():
@@ -352,7 +355,13 @@ def test_a_merchant_sees_redemptions_and_what_is_on_its_way_while_dust_is_away(p
             expect(page.get_by_text("Dust does not answer right now.").first).to_be_visible()
             expect(page.get_by_text("order.placed").first).to_be_visible()
             expect(page.get_by_text("ECONNREFUSED").first).to_be_visible()
+            expect(page.get_by_role("columnheader", name="Next attempt")).to_be_visible()
+            page.get_by_role("textbox", name="Event").fill("no.such.event")
+            expect(page.get_by_text("No undelivered event is like that.")).to_be_visible()
+            page.get_by_role("textbox", name="Event").fill("order.placed")
+            expect(page.get_by_role("row").nth(1).get_by_text("waiting")).to_be_visible()
             keep_checked(page, "deliveries-waiting")
-        page.get_by_role("button", name="Send now").first.click()
+        page.get_by_role("button", name=re.compile(r"Send (all )?\d+ events?")).click()
+        page.get_by_role("alertdialog").get_by_role("button", name=re.compile("Send")).click()
         expect(page.get_by_text("Everything is delivered.")).to_be_visible(timeout=90_000)
         world.bridge.wait_for_balance(shopper.customer_id, 510)

@@ -38,7 +38,7 @@ def test_a_merchant_changes_an_earning_rate(page: Page, world: World) -> None:
     page.get_by_label("Maximum points at a time").fill("5")
     save.click()
     expect(page.get_by_text("Must be more than 0")).to_be_visible()
-    expect(page.get_by_text("must not be below the least dust at a time")).to_be_visible()
+    expect(page.get_by_text("must not be below the minimum points at a time")).to_be_visible()
     expect(page.get_by_text("Not saved: 2 fields are wrong")).to_be_visible()
     keep(page, "programme-wrong")
     rate.fill("2.5")

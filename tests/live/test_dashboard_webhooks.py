@@ -46,6 +46,8 @@ def test_a_merchant_tests_the_receiver_and_replays_what_it_lost(
     keep_checked(page, "webhook-test")
     page.keyboard.press("Escape")
     expect(drawer).to_have_count(0)
+    # The list was read before the webhook was sent, and is read again.
+    expect(page.get_by_role("row").first.get_by_text("delivered")).to_be_visible(timeout=15_000)
 
     with world.shopper() as shopper:
         bonus = {"customer_ids": [shopper.customer_id], "amount": 70, "reason": "a gift"}

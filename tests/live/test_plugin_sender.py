@@ -167,3 +167,10 @@ def test_an_event_that_the_bridge_calls_wrong_is_rejected_and_holds_up_nothing(
     stand_in.wait_for(about(accepted, "order.placed"))
     assert rejected["last_error"].startswith("400 ")
     assert not any(about(refused, "order.placed")(delivery) for delivery in stand_in.deliveries)
+
+    which = {"state": "rejected", "type": "order.placed"}
+    assert merchant.get("/admin/dust/deliveries?state=waiting&type=order.placed")["found"] == 0
+    found = merchant.get("/admin/dust/deliveries?state=rejected&type=order.placed")
+    assert [event["id"] for event in found["undelivered"]].count(rejected["id"]) == 1
+    assert merchant.post("/admin/dust/deliveries/retry", which) == {"retried": found["found"]}
+    assert verified(stand_in.wait_for(about(refused, "order.placed"))) == rejected["id"]

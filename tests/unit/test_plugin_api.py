@@ -9,7 +9,12 @@ from tests.support.source_files import ROOT
 
 ROUTES = ROOT / "medusa-plugin/src/api"
 # The plugin answers these itself.
-OWN_PATHS = {"/admin/dust/deliveries", "/admin/dust/deliveries/{event_id}/retry", "/admin/dust/codes/withdraw"}
+OWN_PATHS = {
+    "/admin/dust/deliveries",
+    "/admin/dust/deliveries/retry",
+    "/admin/dust/deliveries/{event_id}/retry",
+    "/admin/dust/codes/withdraw",
+}
 
 
 def paths_of_the_bridge(beginning: str) -> dict[str, set[str]]:

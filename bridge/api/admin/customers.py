@@ -20,9 +20,10 @@ from bridge.http.schemas import Body, FromAttributes, PathId, Text
 from bridge.ids import CustomerId
 from bridge.inbox.erasure import erase_customer
 from bridge.ledger.adjust import adjust_balance
-from bridge.ledger.postings import Transaction
+from bridge.ledger.postings import Kind, Transaction
 from bridge.ledger.queries import read_balance, read_transactions
 from bridge.queue.enqueue import REDEMPTIONS_SWEEP, enqueue
+from bridge.redemptions.tables import RedemptionKind
 from bridge.reports.customer_export import export_customer
 from bridge.reports.explain import explain
 from bridge.settlement.order_points import read_order_numbers
@@ -83,13 +84,41 @@ class LotPartResponse(FromAttributes):
     expires_at: datetime | None
 
 
+class RedeemedResponse(FromAttributes):
+    kind: RedemptionKind
+    reward: str | None = Field(description="Name of the reward, as it was then")
+    value: str | None = Field(description="The discount in major units; null if it depended on the cart")
+    currency_code: str | None
+    percent: str | None
+    units: int = Field(description="Units of products that were paid with points or free")
+    redeemed_at: datetime
+
+
+class OrderRulesResponse(FromAttributes):
+    multipliers: list[str] = Field(description="Names of the multipliers")
+    fixed: list[str] = Field(description="Points for each unit of some products, instead of the rate")
+    excluded: bool = Field(description="Whether some products earn nothing")
+    tier: str | None
+    tier_factor: str | None
+    note: str | None = Field(description="Why it earns less than it is worth, in English")
+
+
 class StepResponse(FromAttributes):
-    sentence: str
+    sentence: str = Field(description="In English. The other fields are for a sentence in another language")
     transaction_id: str
+    kind: Kind
     amount: int
+    pending: int
+    held: int
     balance_after: int
     reference_type: str
     reference_id: str
+    description: str
+    order_number: str | None
+    claimed_at: datetime | None = Field(description="When the customer claimed the order, which was a guest's")
+    redeemed: RedeemedResponse | None = Field(description="What the points were redeemed for")
+    rates: dict[str, str] = Field(description="`earn`: points for each unit of money, by currency")
+    rules: OrderRulesResponse | None = Field(description="`earn`: rules other than the rate that changed the points")
     programme_version: int | None
     event_at: datetime
     lots: list[LotPartResponse]

@@ -35,7 +35,7 @@ class ProductRequest(Body):
     @classmethod
     def _dust_only_has_a_price(cls, price: int | None, others: ValidationInfo) -> int | None:
         if others.data.get("dust_only") and price is None:
-            raise ValueError("a product that only points can buy needs a price in points")
+            raise ValueError("a product for points only needs a price in points")
         return price
 
 

@@ -1,10 +1,10 @@
-import { authenticate, defineMiddlewares, validateAndTransformBody } from "@medusajs/framework/http"
+import { authenticate, defineMiddlewares, validateAndTransformBody, validateAndTransformQuery } from "@medusajs/framework/http"
 import type { AuthenticatedMedusaRequest, MedusaNextFunction, MedusaRequest, MedusaResponse } from "@medusajs/framework/http"
 import { ContainerRegistrationKeys, MedusaError } from "@medusajs/framework/utils"
 import { isDust } from "../lib/guard-rules"
 import { bindings, readCart, type SpendingCart } from "../lib/spending-cart"
 import { bindDustCodesWorkflow } from "../workflows/bind-codes"
-import { WithdrawCodes } from "./validators"
+import { Undelivered, UndeliveredPage, WithdrawCodes } from "./validators"
 
 const whoAsks = authenticate("customer", ["session", "bearer"], { allowUnauthenticated: true })
 
@@ -79,6 +79,9 @@ function bindAppliedCodes(req: MedusaRequest, res: MedusaResponse, next: MedusaN
   next()
 }
 
+// Apart from the list: `defineMiddlewares` cannot infer the type of its routes with this generic call among them.
+const readUndelivered = validateAndTransformQuery(UndeliveredPage, {})
+
 // Medusa checks these with its feature flag `rbac` only.
 const MAY_READ = { resource: "dust", operation: "read" }
 const MAY_UPDATE = { resource: "dust", operation: "update" }
@@ -124,6 +127,16 @@ export default defineMiddlewares({
       matcher: "/admin/dust/codes/withdraw",
       methods: ["POST"],
       middlewares: [validateAndTransformBody(WithdrawCodes)],
+    },
+    {
+      matcher: "/admin/dust/deliveries",
+      methods: ["GET"],
+      middlewares: [readUndelivered],
+    },
+    {
+      matcher: "/admin/dust/deliveries/retry",
+      methods: ["POST"],
+      middlewares: [validateAndTransformBody(Undelivered)],
     },
     {
       // A programme may name thousands of products, and Medusa's own limit is 100 kB.

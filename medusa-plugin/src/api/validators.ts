@@ -8,4 +8,17 @@ export const WithdrawCodes = z.object({
   dry_run: z.boolean().optional(),
 })
 
+const MAX_TYPE = 100
+
+/** `POST /admin/dust/deliveries/retry`: events in this state and of this type; without either, all that are not delivered. */
+export const Undelivered = z.object({
+  state: z.enum(["waiting", "rejected"]).optional(),
+  type: z.string().max(MAX_TYPE).optional(),
+})
+
+/** `GET /admin/dust/deliveries`. `cursor` is the `next_cursor` of the page before. */
+export const UndeliveredPage = Undelivered.extend({ cursor: z.coerce.number().int().min(0).optional() })
+
+export type UndeliveredBody = z.infer<typeof Undelivered>
+export type UndeliveredQuery = z.infer<typeof UndeliveredPage>
 export type WithdrawCodesBody = z.infer<typeof WithdrawCodes>

@@ -100,12 +100,14 @@ export type DustProgramme = Schemas["ProgrammeResponse"]
 export type DustRules = Omit<DustProgramme, "version" | "author" | "created_at">
 export type DustVersionList = Schemas["VersionList"]
 
-/** What is on its way to the bridge, and what could not be delivered. */
+/** What is on its way to the bridge, and a page of what could not be delivered; `found` counts all pages. */
 export type DustDeliveries = {
   waiting: number
   delivered: number
   rejected: number
   oldest_waiting_at: string | null
+  found: number
+  next_cursor: string | null
   undelivered: {
     id: string
     type: string

@@ -1,47 +1,45 @@
-import { Button, StatusBadge, Table, Text, toast } from "@medusajs/ui"
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query"
-import type { ReactNode } from "react"
+import { Button, Select, StatusBadge, Table, Text, toast, usePrompt } from "@medusajs/ui"
+import { useMutation, useQueryClient } from "@tanstack/react-query"
+import { useState, type ReactNode } from "react"
 import type { DustDeliveries } from "../../types"
+import { deliveriesPath, filtersOf, type DeliveriesQuery } from "../lib/deliveries"
 import { dust } from "../lib/dust"
-import { moment, shown } from "../lib/format"
+import { moment, numbered, shown } from "../lib/format"
 import { useTexts, type Translate } from "../lib/texts"
+import { Field, TextField } from "./field"
 import { Figures } from "./figures"
+import { MoreButton, usePages } from "./page-of"
 import { Loaded, Nothing } from "./states"
 
-const REFRESH_MS = 15_000
+// An event is sent after the answer to a retry, so the list is read again by itself.
+const REFRESH_MS = 5_000
+const STATES: DeliveriesQuery["state"][] = ["all", "waiting", "rejected"]
 
 /** The plugin's outbox: what is still on its way from Medusa to the bridge. It answers while the bridge is away. */
 export function Deliveries(): ReactNode {
   const t = useTexts()
-  const query = useQuery({
-    queryKey: ["dust", "deliveries"],
-    queryFn: () => dust<DustDeliveries>("/deliveries"),
-    refetchInterval: REFRESH_MS,
-  })
+  const [query, setQuery] = useState<DeliveriesQuery>({ state: "all", type: "" })
+  const pages = usePages<DustDeliveries>(deliveriesPath(query), REFRESH_MS)
   return (
-    <Loaded query={query}>
-      {(deliveries) => (
-        <div className="divide-y">
-          <Figures
-            figures={[
-              { label: t("deliveries.waiting"), value: shown(deliveries.waiting), hint: since(deliveries, t) },
-              { label: t("deliveries.rejected"), value: shown(deliveries.rejected), hint: t("deliveries.rejectedHint") },
-              { label: t("deliveries.delivered"), value: shown(deliveries.delivered), hint: t("deliveries.deliveredHint") },
-            ]}
-          />
-          {deliveries.undelivered.length ? (
-            <Table>
-              <Table.Body>
-                {deliveries.undelivered.map((event) => (
-                  <Row key={event.id} event={event} />
-                ))}
-              </Table.Body>
-            </Table>
-          ) : (
-            <Nothing>{t("deliveries.none")}</Nothing>
-          )}
-        </div>
-      )}
+    <Loaded query={pages}>
+      {({ pages: loaded }) => {
+        const [first] = loaded
+        const events = loaded.flatMap((page) => page.undelivered)
+        return (
+          <div className="divide-y">
+            <Figures
+              figures={[
+                { label: t("deliveries.waiting"), value: shown(first.waiting), hint: since(first, t) },
+                { label: t("deliveries.rejected"), value: shown(first.rejected), hint: t("deliveries.rejectedHint") },
+                { label: t("deliveries.delivered"), value: shown(first.delivered), hint: t("deliveries.deliveredHint") },
+              ]}
+            />
+            <Filters query={query} change={setQuery} found={first.found} />
+            {events.length ? <Events events={events} /> : <Nothing>{t(nothing(first))}</Nothing>}
+            <MoreButton pages={pages} />
+          </div>
+        )
+      }}
     </Loaded>
   )
 }
@@ -50,30 +48,120 @@ function since({ oldest_waiting_at: oldest }: DustDeliveries, t: Translate): str
   return oldest ? t("deliveries.since", { date: moment(oldest) }) : undefined
 }
 
-function Row({ event }: { event: DustDeliveries["undelivered"][number] }): ReactNode {
+/** All is delivered, or the filters leave nothing. */
+function nothing({ waiting, rejected }: DustDeliveries): string {
+  return waiting + rejected === 0 ? "deliveries.none" : "deliveries.noneFound"
+}
+
+type FiltersProps = { query: DeliveriesQuery; change: (query: DeliveriesQuery) => void; found: number }
+
+function Filters({ query, change, found }: FiltersProps): ReactNode {
   const t = useTexts()
+  return (
+    <div className="flex flex-wrap items-end gap-4 px-6 py-4">
+      <Field label={t("deliveries.state")}>
+        <Select size="small" value={query.state} onValueChange={(state) => change({ ...query, state: state as DeliveriesQuery["state"] })}>
+          <Select.Trigger className="w-36" aria-label={t("deliveries.state")}>
+            <Select.Value />
+          </Select.Trigger>
+          <Select.Content>
+            {STATES.map((each) => (
+              <Select.Item key={each} value={each}>
+                {t(`deliveries.states.${each}`)}
+              </Select.Item>
+            ))}
+          </Select.Content>
+        </Select>
+      </Field>
+      <TextField
+        label={t("deliveries.event")}
+        placeholder="order.placed"
+        value={query.type}
+        onChange={(type) => change({ ...query, type })}
+      />
+      {found > 0 && <SendAll query={query} found={found} />}
+    </div>
+  )
+}
+
+function useSend(path: string, body?: unknown): { send: () => void; isPending: boolean } {
   const client = useQueryClient()
-  const send = useMutation({
-    mutationFn: () => dust(`/deliveries/${event.id}/retry`, "POST"),
-    onSuccess: () => client.invalidateQueries({ queryKey: ["dust", "deliveries"] }),
+  const { mutate, isPending } = useMutation({
+    mutationFn: () => dust(path, "POST", body),
+    onSuccess: () => client.invalidateQueries({ queryKey: ["dust"] }),
     onError: (error) => toast.error(error.message),
   })
+  return { send: () => mutate(), isPending }
+}
+
+function SendAll({ query, found }: { query: DeliveriesQuery; found: number }): ReactNode {
+  const t = useTexts()
+  const prompt = usePrompt()
+  const { send, isPending } = useSend("/deliveries/retry", filtersOf(query))
+  const ask = async (): Promise<void> => {
+    const confirmed = await prompt({
+      title: t("deliveries.question", numbered(found)),
+      description: t("deliveries.effect"),
+      confirmText: t("deliveries.sendAll", numbered(found)),
+      cancelText: t("general.cancel"),
+    })
+    if (confirmed) send()
+  }
+  return (
+    <Button size="small" variant="secondary" isLoading={isPending} onClick={() => void ask()}>
+      {t("deliveries.sendAll", numbered(found))}
+    </Button>
+  )
+}
+
+type Event = DustDeliveries["undelivered"][number]
+
+function Events({ events }: { events: Event[] }): ReactNode {
+  const t = useTexts()
+  return (
+    <Table>
+      <Table.Header>
+        <Table.Row>
+          <Table.HeaderCell>{t("deliveries.when")}</Table.HeaderCell>
+          <Table.HeaderCell>{t("deliveries.event")}</Table.HeaderCell>
+          <Table.HeaderCell>{t("deliveries.state")}</Table.HeaderCell>
+          <Table.HeaderCell className="text-right">{t("deliveries.attempts")}</Table.HeaderCell>
+          <Table.HeaderCell>{t("deliveries.lastError")}</Table.HeaderCell>
+          <Table.HeaderCell>{t("deliveries.nextAttempt")}</Table.HeaderCell>
+          <Table.HeaderCell>
+            <span className="sr-only">{t("deliveries.send")}</span>
+          </Table.HeaderCell>
+        </Table.Row>
+      </Table.Header>
+      <Table.Body>
+        {events.map((event) => (
+          <Row key={event.id} event={event} />
+        ))}
+      </Table.Body>
+    </Table>
+  )
+}
+
+function Row({ event }: { event: Event }): ReactNode {
+  const t = useTexts()
+  const { send, isPending } = useSend(`/deliveries/${event.id}/retry`)
+  const rejected = event.state === "rejected"
   return (
     <Table.Row>
       <Table.Cell className="whitespace-nowrap">{moment(event.occurred_at)}</Table.Cell>
+      <Table.Cell className="whitespace-nowrap">{event.type}</Table.Cell>
       <Table.Cell>
-        <StatusBadge color={event.state === "rejected" ? "red" : "orange"}>{event.type}</StatusBadge>
+        <StatusBadge color={rejected ? "red" : "orange"}>{t(`deliveries.states.${event.state}`)}</StatusBadge>
       </Table.Cell>
+      <Table.Cell className="text-right">{shown(event.attempts)}</Table.Cell>
       <Table.Cell className="w-full">
-        <Text size="small" className="break-words py-2">
+        <Text size="small" className="whitespace-normal break-words py-2">
           {event.last_error ?? t("deliveries.onItsWay")}
-          {event.state === "waiting" &&
-            event.attempts > 0 &&
-            `. ${t("deliveries.attempt", { number: event.attempts + 1, date: moment(event.next_attempt_at) })}`}
         </Text>
       </Table.Cell>
+      <Table.Cell className="whitespace-nowrap">{rejected ? t("general.never") : moment(event.next_attempt_at)}</Table.Cell>
       <Table.Cell>
-        <Button className="whitespace-nowrap" size="small" variant="secondary" isLoading={send.isPending} onClick={() => send.mutate()}>
+        <Button className="whitespace-nowrap" size="small" variant="secondary" isLoading={isPending} onClick={send}>
           {t("deliveries.send")}
         </Button>
       </Table.Cell>

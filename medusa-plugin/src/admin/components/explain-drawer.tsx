@@ -3,6 +3,7 @@ import { useQuery } from "@tanstack/react-query"
 import type { ReactNode } from "react"
 import type { DustExplanation } from "../../types"
 import { dust } from "../lib/dust"
+import { rulesOf, sentenceOf, summaryOf } from "../lib/explanation"
 import { moment, shown, signed } from "../lib/format"
 import { useTexts, type Translate } from "../lib/texts"
 import { Loaded, Nothing } from "./states"
@@ -36,10 +37,10 @@ function Explanation({ customerId }: { customerId: string }): ReactNode {
   const query = useQuery({ queryKey: ["dust", path], queryFn: () => dust<DustExplanation>(path) })
   return (
     <Loaded query={query}>
-      {({ summary, steps }) => (
+      {({ balance, steps }) => (
         <div className="divide-y">
           <div className="flex flex-col gap-y-1 px-6 py-4">
-            {summary.map((sentence) => (
+            {summaryOf(balance, t).map((sentence) => (
               <Text key={sentence} size="small" weight="plus">
                 {sentence}
               </Text>
@@ -48,9 +49,9 @@ function Explanation({ customerId }: { customerId: string }): ReactNode {
           {steps.length === 0 && <Nothing>{t("account.nothingHappened")}</Nothing>}
           {[...steps].reverse().map((step) => (
             <div key={step.transaction_id} className="flex flex-col gap-y-1 px-6 py-4">
-              <Text size="small">{step.sentence}</Text>
+              <Text size="small">{sentenceOf(step, t)}</Text>
               <Text size="xsmall" className="text-ui-fg-muted">
-                {[moment(step.event_at), signed(step.amount), t("account.balanceThen", { balance: shown(step.balance_after) }), ...rules(step, t)].join(" · ")}
+                {details(step, t).join(" · ")}
               </Text>
             </div>
           ))}
@@ -60,6 +61,8 @@ function Explanation({ customerId }: { customerId: string }): ReactNode {
   )
 }
 
-function rules({ programme_version: version }: DustExplanation["steps"][number], t: Translate): string[] {
-  return version === null ? [] : [t("account.rulesVersion", { version })]
+function details(step: DustExplanation["steps"][number], t: Translate): string[] {
+  const { event_at: at, amount, balance_after: balance, programme_version: version } = step
+  const rules = version === null ? [] : [t("account.rulesVersion", { version }), ...rulesOf(step, t)]
+  return [moment(at), signed(amount), t("account.balanceThen", { balance: shown(balance) }), ...rules]
 }

@@ -1,5 +1,7 @@
 import { Hint, Input, Label, Text } from "@medusajs/ui"
 import { useId, type ComponentProps, type ReactNode } from "react"
+import { useTexts } from "../lib/texts"
+import { worded } from "../lib/wording"
 
 type Frame = {
   label: string
@@ -24,10 +26,11 @@ export function Field({ label, hint, error, name, id, children }: Frame & { id?:
 
 /** What the server says about a field, or else a hint. */
 export function Note({ hint, error, id }: { hint?: string; error?: string; id?: string }): ReactNode {
+  const t = useTexts()
   if (error) {
     return (
       <Hint variant="error" id={id}>
-        {error}
+        {worded(error, t)}
       </Hint>
     )
   }

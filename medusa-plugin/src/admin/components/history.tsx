@@ -2,6 +2,7 @@ import { Badge, Table, Text } from "@medusajs/ui"
 import type { ReactNode } from "react"
 import { Link } from "react-router-dom"
 import type { DustTransaction, DustTransactionList } from "../../types"
+import { described } from "../lib/explanation"
 import { moment, shown, signed } from "../lib/format"
 import { kindName } from "../lib/report-texts"
 import { useTexts } from "../lib/texts"
@@ -34,7 +35,7 @@ export function History({ customerId }: { customerId: string }): ReactNode {
               <Table.Cell>
                 <div className="flex items-center gap-x-2 py-2">
                   <Badge size="2xsmall">{kindName(row.kind, t)}</Badge>
-                  <Text size="small">{row.description}</Text>
+                  <Text size="small">{described(row.description, t)}</Text>
                   <Origin row={row} />
                 </div>
               </Table.Cell>

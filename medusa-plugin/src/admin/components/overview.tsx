@@ -1,18 +1,16 @@
 import { Alert } from "@medusajs/ui"
 import { useQuery } from "@tanstack/react-query"
 import { Fragment, type ReactNode } from "react"
-import { Link } from "react-router-dom"
 import type { DustOverview } from "../../types"
-import { admin, dust } from "../lib/dust"
+import { dust } from "../lib/dust"
 import { moment, numbered, shown } from "../lib/format"
+import { useOrderNumbers } from "../lib/people"
 import { useTexts, type Translate } from "../lib/texts"
 import { Figures } from "./figures"
+import { OrderLink } from "./links"
 import { Loaded } from "./states"
 
 const REFRESH_MS = 15_000
-const NUMBERS = "fields=id,display_id&limit=100"
-
-type Numbered = { id: string; display_id: number }
 
 export function OverviewFigures(): ReactNode {
   const t = useTexts()
@@ -48,16 +46,7 @@ export function OverviewFigures(): ReactNode {
 /** Orders that the merchant has made past the checkout: as draft orders, by editing, in exchanges. */
 function Unpaid({ orderIds }: { orderIds: string[] }): ReactNode {
   const t = useTexts()
-  // Dust knows ids only; people know an order by its number.
-  const numbers = useQuery({
-    queryKey: ["dust", "numbers", orderIds],
-    queryFn: () => admin<{ orders: Numbered[] }>(`/orders?${orderIds.map((id) => `id[]=${id}`).join("&")}&${NUMBERS}`),
-    enabled: orderIds.length > 0,
-  })
-  const numberOf = (id: string): string => {
-    const order = numbers.data?.orders.find((each) => each.id === id)
-    return order ? `#${order.display_id}` : id
-  }
+  const numbers = useOrderNumbers(orderIds)
   if (orderIds.length === 0) return null
   return (
     <div className="px-6 py-4">
@@ -66,9 +55,7 @@ function Unpaid({ orderIds }: { orderIds: string[] }): ReactNode {
         {orderIds.map((id, index) => (
           <Fragment key={id}>
             {index > 0 && ", "}
-            <Link className="text-ui-fg-base underline" to={`/orders/${id}`}>
-              {numberOf(id)}
-            </Link>
+            <OrderLink id={id} number={numbers[id]} />
           </Fragment>
         ))}
       </Alert>

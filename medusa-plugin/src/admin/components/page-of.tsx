@@ -7,8 +7,8 @@ import { useTexts } from "../lib/texts"
 type Paged = { next_cursor: string | null }
 export type Pages<T> = UseInfiniteQueryResult<InfiniteData<T>>
 
-/** A list of the bridge, a page at a time. `path` may have a query string. */
-export function usePages<T extends Paged>(path: string): Pages<T> {
+/** A list, a page at a time. `path` may have a query string. With `refreshMs`, all loaded pages are read again that often. */
+export function usePages<T extends Paged>(path: string, refreshMs?: number): Pages<T> {
   return useInfiniteQuery({
     queryKey: ["dust", path],
     queryFn: ({ pageParam }) => {
@@ -18,6 +18,7 @@ export function usePages<T extends Paged>(path: string): Pages<T> {
     initialPageParam: "",
     getNextPageParam: (page) => page.next_cursor,
     placeholderData: keepPreviousData,
+    refetchInterval: refreshMs,
   })
 }
 

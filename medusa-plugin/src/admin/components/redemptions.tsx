@@ -1,9 +1,10 @@
 import { StatusBadge, Table } from "@medusajs/ui"
 import type { ComponentProps, ReactNode } from "react"
-import { Link } from "react-router-dom"
 import type { DustRedemption, DustRedemptionList } from "../../types"
 import { moment, shown } from "../lib/format"
+import { useOrderNumbers, usePeople, type Person } from "../lib/people"
 import { useTexts, type Translate } from "../lib/texts"
+import { CustomerLink, OrderLink } from "./links"
 import { MoreButton, usePages } from "./page-of"
 import { Loaded, Nothing } from "./states"
 
@@ -14,15 +15,18 @@ const COLORS: Record<DustRedemption["state"], ComponentProps<typeof StatusBadge>
   released: "grey",
   failed: "red",
 }
-const LINK = "text-ui-fg-base underline"
+const REFRESH_MS = 15_000
 
+/** The redemptions of all customers, newest first. */
 export function Redemptions(): ReactNode {
   const t = useTexts()
-  const pages = usePages<DustRedemptionList>("/redemptions")
+  const pages = usePages<DustRedemptionList>("/redemptions", REFRESH_MS)
+  const rows = pages.data?.pages.flatMap((page) => page.redemptions) ?? []
+  const people = usePeople(rows.map((row) => row.customer_id))
+  const numbers = useOrderNumbers(rows.flatMap((row) => row.order_id ?? []))
   return (
     <Loaded query={pages}>
-      {({ pages: loaded }) => {
-        const rows = loaded.flatMap((page) => page.redemptions)
+      {() => {
         if (rows.length === 0) return <Nothing>{t("redemptions.none")}</Nothing>
         return (
           <>
@@ -37,7 +41,11 @@ export function Redemptions(): ReactNode {
                   <Table.HeaderCell>{t("general.order")}</Table.HeaderCell>
                 </Table.Row>
               </Table.Header>
-              <Table.Body>{rows.map((row) => <Row key={row.id} row={row} />)}</Table.Body>
+              <Table.Body>
+                {rows.map((row) => (
+                  <Row key={row.id} row={row} person={people[row.customer_id]} number={numbers[row.order_id ?? ""]} />
+                ))}
+              </Table.Body>
             </Table>
             <MoreButton pages={pages} />
           </>
@@ -47,7 +55,7 @@ export function Redemptions(): ReactNode {
   )
 }
 
-function Row({ row }: { row: DustRedemption }): ReactNode {
+function Row({ row, person, number }: { row: DustRedemption; person?: Person; number?: string }): ReactNode {
   const t = useTexts()
   return (
     <Table.Row>
@@ -64,19 +72,9 @@ function Row({ row }: { row: DustRedemption }): ReactNode {
       </Table.Cell>
       <Table.Cell className="whitespace-nowrap">{purpose(row, t)}</Table.Cell>
       <Table.Cell>
-        <Link className={LINK} to={`/customers/${row.customer_id}`}>
-          {t("general.customer")}
-        </Link>
+        <CustomerLink id={row.customer_id} person={person} />
       </Table.Cell>
-      <Table.Cell>
-        {row.order_id ? (
-          <Link className={LINK} to={`/orders/${row.order_id}`}>
-            {t("general.order")}
-          </Link>
-        ) : (
-          "–"
-        )}
-      </Table.Cell>
+      <Table.Cell>{row.order_id ? <OrderLink id={row.order_id} number={number} /> : "–"}</Table.Cell>
     </Table.Row>
   )
 }

@@ -1,5 +1,6 @@
 import { findings } from "./de/findings"
 import { drafts } from "./de/drafts"
+import { explanation } from "./de/explanation"
 import { failures } from "./de/failures"
 import { history } from "./de/history"
 import { impact } from "./de/impact"
@@ -25,6 +26,7 @@ export const de: Catalogue = {
   account,
   alerts,
   deliveries,
+  explanation,
   failures,
   overview,
   product,
@@ -85,6 +87,7 @@ export const de: Catalogue = {
     away: "Seit {{date}} ist dieses Konto mit einem anderen zusammengeführt: alle Punkte sind dort.",
     here: "Seit {{date}} ist ein anderes Konto mit diesem zusammengeführt: alle Punkte sind hier.",
     other: "Das andere Konto öffnen",
+    otherNamed: "Das Konto von {{name}} öffnen",
     undo: "Zusammenführung rückgängig machen",
     undoTitle: "Zusammenführung rückgängig machen?",
     undoEffect: "Die Punkte, die das zusammengeführte Konto mitgebracht hat, gehen zurück, außer was inzwischen eingelöst oder reserviert ist. Seine Bestellungen zählen wieder für dieses Konto.",

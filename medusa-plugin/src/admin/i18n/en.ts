@@ -5,6 +5,7 @@ import { deliveries } from "./en/deliveries"
 import { overview } from "./en/overview"
 import { product } from "./en/product"
 import { drafts } from "./en/drafts"
+import { explanation } from "./en/explanation"
 import { failures } from "./en/failures"
 import { history } from "./en/history"
 import { impact } from "./en/impact"
@@ -24,6 +25,7 @@ export const en = {
   account,
   alerts,
   deliveries,
+  explanation,
   failures,
   overview,
   product,
@@ -84,6 +86,7 @@ export const en = {
     away: "Since {{date}} this account is merged into another one: all its points are there.",
     here: "Since {{date}} another account is merged into this one: all its points are here.",
     other: "Open the other account",
+    otherNamed: "Open the account of {{name}}",
     undo: "Undo the merge",
     undoTitle: "Undo the merge?",
     undoEffect: "The points that the merged account had brought go back to it, except those that were spent or are held meanwhile. Its orders count for it again.",

@@ -1,5 +1,4 @@
 import type { Problem } from "../../types"
-import { worded } from "./wording"
 
 // Written into the dashboard by Medusa's build.
 declare const __BACKEND_URL__: string | undefined
@@ -55,8 +54,7 @@ export function newKey(): string {
 /** What the server says about a field, or about something below it, such as `earn.rates.eur` below `earn.rates`. */
 export function errorAt(error: unknown, field: string): string | undefined {
   const errors = error instanceof DustError ? error.problem.errors : undefined
-  const found = errors?.find((each) => each.field === field || each.field.startsWith(`${field}.`))
-  return found && worded(found.message)
+  return errors?.find((each) => each.field === field || each.field.startsWith(`${field}.`))?.message
 }
 
 /** What a form shows above its fields: an error that is about no field. */

@@ -1,4 +1,5 @@
 const NUMBER = new Intl.NumberFormat()
+const DAY = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" })
 const MOMENT = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" })
 
 /** Dust with thousands separated. */
@@ -20,6 +21,10 @@ export function signed(dust: number): string {
 /** A number for a text with a plural: to count by, and as it is shown. */
 export function numbered(count: number): { count: number; shown: string } {
   return { count, shown: shown(count) }
+}
+
+export function day(iso: string): string {
+  return DAY.format(new Date(iso))
 }
 
 export function moment(iso: string): string {

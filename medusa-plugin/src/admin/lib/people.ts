@@ -1,4 +1,8 @@
+import { keepPreviousData, useQuery } from "@tanstack/react-query"
 import { admin } from "./dust"
+
+// About 4 kB of ids; Node refuses a request whose head is above 16 kB.
+const MAX_IDS = 100
 
 /** What Medusa knows of a customer. Dust has ids only. */
 export type Person = { id: string; email: string | null; first_name: string | null; last_name: string | null }
@@ -8,16 +12,40 @@ export function nameOf({ id, email, first_name: first, last_name: last }: Person
   return [first, last].filter(Boolean).join(" ") || email || id
 }
 
-/** The customers with these ids, by id. Customers that Medusa has deleted are left out. */
-export async function readPeople(ids: string[]): Promise<Record<string, Person>> {
-  const query = `${ids.map((id) => `id[]=${id}`).join("&")}&fields=id,email,first_name,last_name&limit=${ids.length}`
-  const { customers } = await admin<{ customers: Person[] }>(`/customers?${query}`)
-  return Object.fromEntries(customers.map((person) => [person.id, person]))
-}
-
 /** The names of Medusa's users by id. Who is deleted is left out. */
 export async function readUserNames(ids: string[]): Promise<Record<string, string>> {
-  const query = `${ids.map((id) => `id[]=${encodeURIComponent(id)}`).join("&")}&fields=id,email,first_name,last_name&limit=${ids.length}`
-  const { users } = await admin<{ users: Person[] }>(`/users?${query}`)
+  const users = await readByIds<Person>("users", ids, "id,email,first_name,last_name")
   return Object.fromEntries(users.map((user) => [user.id, nameOf(user)]))
+}
+
+/** The customers with these ids, by id. Empty until Medusa answers; customers that it has deleted are left out. */
+export function usePeople(ids: string[]): Record<string, Person> {
+  return useById("customers", ids, "id,email,first_name,last_name")
+}
+
+/** The numbers of these orders, such as `#18`, by id. Empty until Medusa answers. */
+export function useOrderNumbers(ids: string[]): Record<string, string> {
+  const orders = useById<{ id: string; display_id: number }>("orders", ids, "id,display_id")
+  return Object.fromEntries(Object.values(orders).map(({ id, display_id: number }) => [id, `#${number}`]))
+}
+
+function useById<T extends { id: string }>(what: "customers" | "orders", ids: string[], fields: string): Record<string, T> {
+  const wanted = [...new Set(ids)].sort()
+  const query = useQuery({
+    queryKey: ["dust", what, wanted],
+    queryFn: () => readByIds<T>(what, wanted, fields),
+    enabled: wanted.length > 0,
+    placeholderData: keepPreviousData,
+  })
+  return Object.fromEntries((query.data ?? []).map((found) => [found.id, found]))
+}
+
+async function readByIds<T>(what: "customers" | "orders" | "users", ids: string[], fields: string): Promise<T[]> {
+  const found: T[] = []
+  for (let start = 0; start < ids.length; start += MAX_IDS) {
+    const some = ids.slice(start, start + MAX_IDS)
+    const query = some.map((id) => `id[]=${encodeURIComponent(id)}`).join("&")
+    found.push(...(await admin<Record<string, T[]>>(`/${what}?${query}&fields=${fields}&limit=${some.length}`))[what])
+  }
+  return found
 }

@@ -25,6 +25,9 @@ export type OutgoingEvent = {
 /** An alert that has ended, and whether anybody was told of it. */
 export type EndedAlert = { code: string; message: string; told: boolean }
 
+/** Which of the events that are not delivered. */
+type Undelivered = { state?: "waiting" | "rejected"; type?: string }
+
 type Attempted = Pick<OutgoingEvent, "id" | "attempts">
 
 // An attempt that took longer than its lease must not overwrite the state that a later one has written.
@@ -133,6 +136,13 @@ export default class DustModuleService extends MedusaService({ Alert, OutboxEven
     return found
   }
 
+  /** As `sendAgain`, for all events in this state and of this type; without either, for all. Returns how many there are. */
+  async sendAllAgain(wanted: Undelivered): Promise<number> {
+    const found = await this.makeAllDue(wanted)
+    this.courier?.sendNow()
+    return found
+  }
+
   /** Forget what was delivered long ago. */
   @InjectManager()
   async prune(days: number, @MedusaContext() shared: Shared = {}): Promise<void> {
@@ -190,6 +200,17 @@ export default class DustModuleService extends MedusaService({ Alert, OutboxEven
       [id],
     )
     return rows.length > 0
+  }
+
+  @InjectManager()
+  private async makeAllDue({ state, type }: Undelivered, @MedusaContext() shared: Shared = {}): Promise<number> {
+    const rows = await shared.manager!.execute(
+      `update dust_outbox set state = 'waiting', next_attempt_at = now(), updated_at = now()
+        where state in ('waiting', 'rejected') and deleted_at is null
+          and state = coalesce(?, state) and type = coalesce(?, type) returning id`,
+      [state ?? null, type ?? null],
+    )
+    return rows.length
   }
 
   @InjectManager()

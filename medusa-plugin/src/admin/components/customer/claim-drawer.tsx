@@ -4,6 +4,7 @@ import { useState, type ReactNode } from "react"
 import type { DustClaim } from "../../../types"
 import { dust, errorAt } from "../../lib/dust"
 import { shown } from "../../lib/format"
+import { useOrderNumbers } from "../../lib/people"
 import { useTexts } from "../../lib/texts"
 import { TextField } from "../field"
 import { FormDrawer } from "../form-drawer"
@@ -54,6 +55,7 @@ export function ClaimDrawer({ customerId, close }: { customerId: string; close: 
 
 function Found({ claim }: { claim: DustClaim }): ReactNode {
   const t = useTexts()
+  const numbers = useOrderNumbers(claim.orders.map((order) => order.order_id))
   return (
     <div className="flex flex-col gap-y-2" role="status">
       <Alert variant={claim.orders.length ? "info" : "warning"}>
@@ -61,7 +63,7 @@ function Found({ claim }: { claim: DustClaim }): ReactNode {
       </Alert>
       {claim.orders.map((order) => (
         <div key={order.order_id} className="flex justify-between">
-          <Text size="small">{order.order_id}</Text>
+          <Text size="small">{numbers[order.order_id] ?? t("general.order")}</Text>
           <Text size="small">{shown(order.dust)}</Text>
         </div>
       ))}

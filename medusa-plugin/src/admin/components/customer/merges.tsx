@@ -5,6 +5,7 @@ import { Link } from "react-router-dom"
 import type { DustMerge, DustUnmerge } from "../../../types"
 import { dust } from "../../lib/dust"
 import { moment, shown } from "../../lib/format"
+import { nameOf, usePeople, type Person } from "../../lib/people"
 import { useTexts } from "../../lib/texts"
 
 /** The accounts that are merged with this one, each with a button that undoes it. */
@@ -12,17 +13,23 @@ export function Merges({ customerId }: { customerId: string }): ReactNode {
   const path = `/customers/${customerId}/merges`
   const query = useQuery({ queryKey: ["dust", path], queryFn: () => dust<{ merges: DustMerge[] }>(path) })
   const merges = query.data?.merges.filter((merge) => !merge.unmerged_at) ?? []
+  const people = usePeople(merges.map((merge) => otherOf(merge, customerId)))
   if (merges.length === 0) return null
   return (
     <div className="flex flex-col gap-y-2 px-6 py-4">
       {merges.map((merge) => (
-        <Merge key={merge.id} merge={merge} customerId={customerId} />
+        <Merge key={merge.id} merge={merge} customerId={customerId} other={people[otherOf(merge, customerId)]} />
       ))}
     </div>
   )
 }
 
-function Merge({ merge, customerId }: { merge: DustMerge; customerId: string }): ReactNode {
+/** The account that is merged with this one. */
+function otherOf(merge: DustMerge, customerId: string): string {
+  return merge.customer_id === customerId ? merge.survivor_id : merge.customer_id
+}
+
+function Merge({ merge, customerId, other }: { merge: DustMerge; customerId: string; other?: Person }): ReactNode {
   const t = useTexts()
   const client = useQueryClient()
   const prompt = usePrompt()
@@ -49,8 +56,8 @@ function Merge({ merge, customerId }: { merge: DustMerge; customerId: string }):
       <div className="flex flex-col items-start gap-y-2">
         <span>
           {t(away ? "merge.away" : "merge.here", { date: moment(merge.merged_at) })}{" "}
-          <Link className="text-ui-fg-base underline" to={`/customers/${away ? merge.survivor_id : merge.customer_id}`}>
-            {t("merge.other")}
+          <Link className="text-ui-fg-base underline" to={`/customers/${otherOf(merge, customerId)}`}>
+            {other ? t("merge.otherNamed", { name: nameOf(other) }) : t("merge.other")}
           </Link>
         </span>
         <Button size="small" variant="secondary" isLoading={undo.isPending} onClick={() => void ask()}>

@@ -1,10 +1,10 @@
 import { Alert, Button, Container, DataTable, Heading, useDataTable, type DataTableFilteringState } from "@medusajs/ui"
-import { keepPreviousData, useQuery } from "@tanstack/react-query"
+import { useQuery } from "@tanstack/react-query"
 import { useState, type ReactNode } from "react"
 import type { DustMember, DustMemberList, DustProgramme } from "../../../types"
 import { dust } from "../../lib/dust"
 import { membersPath, type MemberRow } from "../../lib/members"
-import { nameOf, readPeople } from "../../lib/people"
+import { nameOf, usePeople } from "../../lib/people"
 import { useTexts } from "../../lib/texts"
 import { BonusDrawer } from "../customer/bonus-drawer"
 import { MoreButton, usePages, type Pages } from "../page-of"
@@ -81,15 +81,9 @@ export function MembersTable(): ReactNode {
 /** The members with their names, which Medusa has. Until it answers, and without it, an id stands for a name. */
 function useRows(pages: Pages<DustMemberList>): MemberRow[] {
   const members: DustMember[] = pages.data?.pages.flatMap((page) => page.customers) ?? []
-  const ids = members.map((member) => member.customer_id)
-  const people = useQuery({
-    queryKey: ["dust", "names", ids],
-    queryFn: () => readPeople(ids),
-    enabled: ids.length > 0,
-    placeholderData: keepPreviousData,
-  })
+  const people = usePeople(members.map((member) => member.customer_id))
   return members.map((member) => {
-    const person = people.data?.[member.customer_id]
+    const person = people[member.customer_id]
     return { ...member, name: person ? nameOf(person) : member.customer_id, email: person?.email ?? null }
   })
 }

@@ -6,6 +6,7 @@ import type { DustEvent, DustEventList } from "../../../types"
 import { dust } from "../../lib/dust"
 import { eventsPath, type EventQuery } from "../../lib/events"
 import { moment } from "../../lib/format"
+import { nameOf, useOrderNumbers, usePeople } from "../../lib/people"
 import { useTexts } from "../../lib/texts"
 import { Field, TextField } from "../field"
 import { MoreButton, usePages } from "../page-of"
@@ -25,6 +26,7 @@ const PAGES = [
   ["cus_", "customers"],
   ["prod_", "products"],
 ]
+const REFRESH_MS = 15_000
 const STATES: DustEvent["state"][] = ["failed", "pending", "handled", "ignored"]
 
 /** The bridge's inbox: the events that Medusa has sent, and their state. */
@@ -32,7 +34,9 @@ export function Events(): ReactNode {
   const t = useTexts()
   const [query, setQuery] = useState<EventQuery>({ state: "failed", type: "", subject: "", since: null })
   const [selected, setSelected] = useState<string[]>([])
-  const pages = usePages<DustEventList>(eventsPath(query))
+  const pages = usePages<DustEventList>(eventsPath(query), REFRESH_MS)
+  const rows = pages.data?.pages.flatMap((page) => page.events) ?? []
+  const names = useNames(rows.flatMap((event) => event.subject ?? []))
   const change = (changed: Partial<EventQuery>): void => {
     setSelected([])
     setQuery({ ...query, ...changed })
@@ -43,8 +47,7 @@ export function Events(): ReactNode {
       {query.state === "failed" && <Causes />}
       {selected.length > 0 && <RetrySelected ids={selected} done={() => setSelected([])} />}
       <Loaded query={pages}>
-        {({ pages: loaded }) => {
-          const rows = loaded.flatMap((page) => page.events)
+        {() => {
           if (rows.length === 0) return <Nothing>{t("events.none", { state: t(`events.${query.state}`) })}</Nothing>
           return (
             <>
@@ -54,6 +57,7 @@ export function Events(): ReactNode {
                     <Row
                       key={event.id}
                       event={event}
+                      name={names[event.subject ?? ""]}
                       selected={selected.includes(event.id)}
                       select={(on) => setSelected(on ? [...selected, event.id] : selected.filter((id) => id !== event.id))}
                     />
@@ -129,7 +133,16 @@ function RetrySelected({ ids, done }: { ids: string[]; done: () => void }): Reac
   )
 }
 
-function Row({ event, selected, select }: { event: DustEvent; selected: boolean; select: (on: boolean) => void }): ReactNode {
+/** The names of customers and the numbers of orders among these ids, by id. */
+function useNames(ids: string[]): Record<string, string> {
+  const people = usePeople(ids.filter((id) => id.startsWith("cus_")))
+  const numbers = useOrderNumbers(ids.filter((id) => id.startsWith("order_")))
+  return { ...numbers, ...Object.fromEntries(Object.entries(people).map(([id, person]) => [id, nameOf(person)])) }
+}
+
+type RowProps = { event: DustEvent; name?: string; selected: boolean; select: (on: boolean) => void }
+
+function Row({ event, name, selected, select }: RowProps): ReactNode {
   const t = useTexts()
   const { retry, isPending } = useRetry([event.id])
   const failed = event.state === "failed"
@@ -149,7 +162,7 @@ function Row({ event, selected, select }: { event: DustEvent; selected: boolean;
       <Table.Cell className="w-full">
         <div className="whitespace-normal py-2">
           {event.reason && <Reason code={event.error_code} reason={event.reason} />}
-          <Subject id={event.subject} />
+          <Subject id={event.subject} name={name} />
         </div>
       </Table.Cell>
       <Table.Cell>
@@ -166,13 +179,16 @@ function Row({ event, selected, select }: { event: DustEvent; selected: boolean;
   )
 }
 
-/** What the event is about, with a link to its page. */
-function Subject({ id }: { id: string | null }): ReactNode {
+/** What the event is about, with a link to its page. The id stands beside the name, as the filter asks for it. */
+function Subject({ id, name }: { id: string | null; name?: string }): ReactNode {
   const page = PAGES.find(([prefix]) => id?.startsWith(prefix))?.[1]
   if (!page) return <Text size="xsmall">{id}</Text>
   return (
-    <Link className="text-ui-fg-base txt-compact-xsmall underline" to={`/${page}/${id}`}>
-      {id}
-    </Link>
+    <span className="txt-compact-xsmall text-ui-fg-muted">
+      <Link className="text-ui-fg-base underline" to={`/${page}/${id}`}>
+        {name ?? id}
+      </Link>
+      {name && ` ${id}`}
+    </span>
   )
 }

@@ -4,7 +4,9 @@ import { useState, type ComponentProps, type ReactNode } from "react"
 import type { DustOutgoingWebhook, DustOutgoingWebhookList } from "../../../types"
 import { dust } from "../../lib/dust"
 import { moment } from "../../lib/format"
+import { usePeople, type Person } from "../../lib/people"
 import { useTexts } from "../../lib/texts"
+import { CustomerLink } from "../links"
 import { MoreButton, usePages } from "../page-of"
 import { Loaded, Nothing } from "../states"
 import { ReplayDrawer } from "./replay-drawer"
@@ -12,13 +14,18 @@ import { TestWebhook, WebhookDrawer } from "./webhook-drawer"
 
 type State = DustOutgoingWebhook["state"]
 const COLORS: Record<State, ComponentProps<typeof StatusBadge>["color"]> = { waiting: "orange", delivered: "green", failed: "red" }
+// A webhook is sent after the answer to a test, a replay or a retry, so the list is read again by itself.
+const REFRESH_MS = 5_000
 const STATES = Object.keys(COLORS) as State[]
 
 /** What Dust sends to others, with every attempt. */
 export function OutgoingWebhooks(): ReactNode {
   const t = useTexts()
   const [state, setState] = useState<State | "all">("all")
-  const pages = usePages<DustOutgoingWebhookList>(state === "all" ? "/outgoing-webhooks" : `/outgoing-webhooks?state=${state}`)
+  const path = state === "all" ? "/outgoing-webhooks" : `/outgoing-webhooks?state=${state}`
+  const pages = usePages<DustOutgoingWebhookList>(path, REFRESH_MS)
+  const rows = pages.data?.pages.flatMap((page) => page.outgoing_webhooks) ?? []
+  const people = usePeople(rows.flatMap((webhook) => webhook.customer_id ?? []))
   return (
     <div className="divide-y">
       <div className="flex flex-wrap items-center justify-between gap-4 px-6 py-4">
@@ -44,13 +51,16 @@ export function OutgoingWebhooks(): ReactNode {
         </div>
       </div>
       <Loaded query={pages}>
-        {({ pages: loaded }) => {
-          const rows = loaded.flatMap((page) => page.outgoing_webhooks)
+        {() => {
           if (rows.length === 0) return <Nothing>{t("webhooks.none")}</Nothing>
           return (
             <>
               <Table>
-                <Table.Body>{rows.map((webhook) => <Row key={webhook.id} webhook={webhook} />)}</Table.Body>
+                <Table.Body>
+                  {rows.map((webhook) => (
+                    <Row key={webhook.id} webhook={webhook} person={people[webhook.customer_id ?? ""]} />
+                  ))}
+                </Table.Body>
               </Table>
               <MoreButton pages={pages} />
             </>
@@ -107,7 +117,7 @@ function RetryFailed(): ReactNode {
   )
 }
 
-function Row({ webhook }: { webhook: DustOutgoingWebhook }): ReactNode {
+function Row({ webhook, person }: { webhook: DustOutgoingWebhook; person?: Person }): ReactNode {
   const t = useTexts()
   const { send, isPending } = useSend(`/outgoing-webhooks/${webhook.id}/retry`)
   return (
@@ -120,6 +130,9 @@ function Row({ webhook }: { webhook: DustOutgoingWebhook }): ReactNode {
         <Text size="small" className="py-2">
           {webhook.reason ?? t(`webhooks.${webhook.state}`)}
         </Text>
+      </Table.Cell>
+      <Table.Cell className="whitespace-nowrap">
+        {webhook.customer_id && <CustomerLink id={webhook.customer_id} person={person} />}
       </Table.Cell>
       <Table.Cell>
         <div className="flex items-center justify-end gap-x-2">

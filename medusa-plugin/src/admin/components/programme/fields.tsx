@@ -5,7 +5,6 @@ import { wholeNumber } from "../../lib/dust"
 import { messageAt, messageWithin } from "../../lib/field-errors"
 import { ruleText } from "../../lib/rule-texts"
 import { useTexts } from "../../lib/texts"
-import { worded } from "../../lib/wording"
 import { Field, noteId, TextField } from "../field"
 import { SwitchField } from "../switch-field"
 import { useEditor } from "./editor"
@@ -34,12 +33,11 @@ export function useField<T extends Json>(at: string): FieldOf<T> {
   const { document, change, errors } = useEditor()
   const t = useTexts()
   const text = (name: string): string => ruleText(at, name, t)
-  const say = (message?: string): string | undefined => message && worded(message, t)
   return {
     value: valueAt(document, at) as T,
     set: (value) => change(at, value),
-    error: say(messageAt(errors, at)),
-    errorWithin: say(messageWithin(errors, at)),
+    error: messageAt(errors, at),
+    errorWithin: messageWithin(errors, at),
     frame: { name: at, label: text("label"), hint: text("hint") },
     text,
   }

@@ -2,22 +2,32 @@ import type { MedusaRequest, MedusaResponse } from "@medusajs/framework/http"
 import { medusaVersion } from "../../../../lib/medusa-version"
 import { DUST_MODULE } from "../../../../modules/dust"
 import type DustModuleService from "../../../../modules/dust/service"
+import type { UndeliveredQuery } from "../../../validators"
 
-const NEWEST = 50
+const PAGE = 50
 
-/** What is on its way to the bridge: how much in which state, and the newest events that are not delivered. */
+/** What is on its way to the bridge: how much in which state, and a page of the events that are not delivered, newest first. */
 export async function GET(req: MedusaRequest, res: MedusaResponse): Promise<void> {
   const outbox = req.scope.resolve<DustModuleService>(DUST_MODULE)
-  const [state, undelivered] = await Promise.all([
+  const { state, type, cursor: skip = 0 } = req.validatedQuery as UndeliveredQuery
+  const [counts, [undelivered, found]] = await Promise.all([
     outbox.deliveryState(),
-    outbox.listOutboxEvents(
-      { state: ["waiting", "rejected"] },
+    outbox.listAndCountOutboxEvents(
+      { state: state ? [state] : ["waiting", "rejected"], ...(type && { type }) },
       {
         select: ["id", "type", "state", "attempts", "occurred_at", "next_attempt_at", "last_error"],
-        order: { occurred_at: "DESC" },
-        take: NEWEST,
+        order: { occurred_at: "DESC", id: "DESC" },
+        skip,
+        take: PAGE,
       },
     ),
   ])
-  res.json({ ...state, undelivered, medusa_version: medusaVersion() ?? null })
+  const next = skip + undelivered.length
+  res.json({
+    ...counts,
+    undelivered,
+    found,
+    next_cursor: undelivered.length && next < found ? String(next) : null,
+    medusa_version: medusaVersion() ?? null,
+  })
 }

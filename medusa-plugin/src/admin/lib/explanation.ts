@@ -1,0 +1,106 @@
+import type { DustBalance, DustExplanation } from "../../types"
+import { explanation as english } from "../i18n/en/explanation"
+import { day, shown } from "./format"
+import type { Translate } from "./texts"
+
+type Step = DustExplanation["steps"][number]
+
+/** A transaction as a sentence in the language of `t`. The bridge's sentences are in English. */
+export function sentenceOf(step: Step, t: Translate): string {
+  const key = keyOf(step)
+  // A newer bridge may have kinds that these texts do not know.
+  if (!key) return step.sentence
+  return t(`explanation.${key}`, {
+    points: shown(pointsOf(step)),
+    order: step.order_number ? t("explanation.order", { number: step.order_number }) : t("explanation.anOrder"),
+    origin: originOf(step, t),
+    purpose: purposeOf(step, t),
+    reason: step.reference_id,
+    description: described(step.description, t),
+  })
+}
+
+const KEYS: Partial<Record<Step["kind"], string>> = {
+  mature: "matured",
+  bonus: "bonus",
+  import: "imported",
+  hold: "held",
+  release: "released",
+  redeem: "spent",
+  refund: "refunded",
+  expire: "expired",
+  merge: "merged",
+  unmerge: "unmerged",
+}
+
+function keyOf({ kind, amount, pending, reference_type: about }: Step): string | undefined {
+  if (kind === "earn") return pending ? "earnedLater" : "earned"
+  if (kind === "adjust") return amount > 0 ? "added" : "taken"
+  if (kind === "transfer") return amount + pending > 0 ? "cameWithOrder" : "wentWithOrder"
+  if (kind === "reverse" && about === "import") return "importUndone"
+  if (kind === "reverse" && about === "waived") return amount > 0 ? "unwaived" : "waived"
+  return kind === "reverse" ? "reversed" : KEYS[kind]
+}
+
+/** Points become spendable as they leave the pending ones; a hold changes neither. */
+function pointsOf({ kind, amount, pending, held }: Step): number {
+  if (kind === "hold" || kind === "release") return Math.abs(held)
+  return kind === "mature" ? Math.abs(amount) : Math.abs(amount) + Math.abs(pending)
+}
+
+function originOf({ reference_type: about, order_number: number }: Step, t: Translate): string {
+  if (about === "order") return number ? t("explanation.order", { number }) : t("explanation.anOrder")
+  return t(`explanation.origins.${about in english.origins ? about : "other"}`)
+}
+
+function purposeOf({ kind, redeemed }: Step, t: Translate): string {
+  if (!redeemed) return t("explanation.redemption")
+  const what = whatOf(redeemed, t)
+  return kind === "hold" ? what : t("explanation.purpose", { what, date: day(redeemed.redeemed_at) })
+}
+
+function whatOf({ kind, reward, value, currency_code: currency, percent, units }: NonNullable<Step["redeemed"]>, t: Translate): string {
+  if (reward) return t("explanation.reward", { name: reward })
+  if (kind === "free_shipping") return t("explanation.freeShipping")
+  if (value && currency) return t("explanation.off", { value: `${value} ${currency.toUpperCase()}` })
+  if (percent) return t("explanation.off", { value: `${percent} %` })
+  return units ? t("explanation.products", { count: units }) : t("explanation.redemption")
+}
+
+/** The bridge's own descriptions in the language of `t`; a merchant's stay as they are. */
+export function described(description: string, t: Translate): string {
+  const known = Object.entries(english.descriptions).find(([, text]) => text === description)
+  return known ? t(`explanation.descriptions.${known[0]}`) : description
+}
+
+/** The rules that gave the points of an order, each in a few words. */
+export function rulesOf({ rates, rules, claimed_at: claimedAt }: Step, t: Translate): string[] {
+  const words = Object.entries(rates).map(([code, rate]) => t("explanation.rate", { rate, currency: code.toUpperCase() }))
+  if (rules?.multipliers.length) words.push(t("explanation.multiplied", { names: rules.multipliers.join(", ") }))
+  words.push(...(rules?.fixed ?? []).map((points) => t("explanation.fixed", { points })))
+  if (rules?.excluded) words.push(t("explanation.excluded"))
+  if (rules?.tier) words.push(t("explanation.tier", { name: rules.tier, factor: rules.tier_factor ?? "" }))
+  if (rules?.note) words.push(rules.note.replace(/\.$/, ""))
+  if (claimedAt) words.push(t("explanation.claimed", { date: day(claimedAt) }))
+  return words
+}
+
+/** What makes up a balance now, in sentences. */
+export function summaryOf({ balance, available, held, pending, expiring, tier }: DustBalance, t: Translate): string[] {
+  const sentences = [t("explanation.summary.balance", { balance: shown(balance), available: shown(available) })]
+  if (held) sentences.push(t("explanation.summary.held", { points: shown(held) }))
+  if (pending) sentences.push(t("explanation.summary.pending", { points: shown(pending) }))
+  for (const lot of expiring) {
+    sentences.push(t("explanation.summary.expiring", { points: shown(lot.amount), date: day(lot.expires_at) }))
+  }
+  return [...sentences, ...(tier ? tierSentences(tier, t) : [])]
+}
+
+function tierSentences({ name, factor, until, next, currency_code: currency }: NonNullable<DustBalance["tier"]>, t: Translate): string[] {
+  const sentences: string[] = []
+  if (name && until) sentences.push(t("explanation.summary.tierUntil", { name, factor, date: day(until) }))
+  else if (name) sentences.push(t("explanation.summary.tier", { name, factor }))
+  const unit = currency?.toUpperCase() ?? t("explanation.summary.points")
+  if (next) sentences.push(t("explanation.summary.next", { missing: next.missing, unit, name: next.name }))
+  return sentences
+}

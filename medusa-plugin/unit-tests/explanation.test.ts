@@ -1,0 +1,125 @@
+import { describe, expect, it } from "vitest"
+import { de } from "../src/admin/i18n/de"
+import { en } from "../src/admin/i18n/en"
+import { described, rulesOf, sentenceOf, summaryOf } from "../src/admin/lib/explanation"
+import { day } from "../src/admin/lib/format"
+import type { Translate } from "../src/admin/lib/texts"
+import type { DustBalance, DustExplanation } from "../src/types"
+
+type Step = DustExplanation["steps"][number]
+
+const AT = "2026-11-22T12:00:00Z"
+const SHIPPING = { kind: "free_shipping", reward: "Free shipping", value: null, currency_code: null, percent: null, units: 0, redeemed_at: AT }
+const STEP = {
+  sentence: "What the bridge says.",
+  kind: "earn",
+  amount: 0,
+  pending: 0,
+  held: 0,
+  reference_type: "order",
+  reference_id: "order_1",
+  description: "Earned with an order",
+  order_number: "18",
+  claimed_at: null,
+  redeemed: null,
+  rates: {},
+  rules: null,
+} as unknown as Step
+
+/** The catalogue's text with its values, as i18next would put them in. */
+function translating(catalogue: object): Translate {
+  return (key, values = {}) => {
+    const read = (path: string): unknown =>
+      path.split(".").reduce<unknown>((texts, step) => (texts as Record<string, unknown> | undefined)?.[step], catalogue)
+    const text = read(key) ?? read(`${key}_${values.count === 1 ? "one" : "other"}`)
+    if (typeof text !== "string") throw new Error(key)
+    return text.replace(/{{(\w+)}}/g, (_, value) => String(values[value]))
+  }
+}
+
+const english = translating(en)
+const german = translating(de)
+
+describe("a transaction", () => {
+  it("is told with the number of its order", () => {
+    const earned = { ...STEP, amount: 340 }
+    expect(sentenceOf(earned, english)).toBe("340 points earned with order #18.")
+    expect(sentenceOf(earned, german)).toBe("340 Punkte gesammelt mit Bestellung #18.")
+    expect(sentenceOf({ ...STEP, pending: 340, order_number: null }, german)).toBe(
+      "340 Punkte gesammelt mit einer Bestellung, die später frei werden.",
+    )
+  })
+
+  it("is told with what the points were redeemed for, and no id", () => {
+    const about = { ...STEP, reference_type: "redemption", reference_id: "dred_1", redeemed: SHIPPING } as Step
+    expect(sentenceOf({ ...about, kind: "hold", held: 300 }, german)).toBe("300 Punkte reserviert für die Prämie „Free shipping“.")
+    expect(sentenceOf({ ...about, kind: "redeem", amount: -300 }, english)).toBe(
+      `300 points spent on order #18 for the reward “Free shipping”, redeemed on ${day(AT)}.`,
+    )
+    const off = { ...SHIPPING, kind: "fixed", reward: null, value: "5.00", currency_code: "eur" }
+    const released = { ...about, kind: "release", held: -500, redeemed: off, description: "Not used in time" } as Step
+    expect(sentenceOf(released, german)).toBe(
+      `500 Punkte, reserviert für 5.00 EUR Rabatt, eingelöst am ${day(AT)}, sind wieder frei: Nicht rechtzeitig benutzt.`,
+    )
+    const mugs = { ...SHIPPING, kind: "products", reward: null, units: 2 }
+    expect(sentenceOf({ ...about, kind: "hold", held: 1, redeemed: mugs } as Step, german)).toContain("für 2 Produkte.")
+  })
+
+  it("is told for every kind, in both languages", () => {
+    const kinds = Object.keys(en.kinds) as Step["kind"][]
+    for (const t of [english, german]) {
+      for (const kind of kinds) {
+        for (const reference_type of ["order", "import", "waived", "referral", "merge"]) {
+          for (const amount of [5, -5]) {
+            const sentence = sentenceOf({ ...STEP, kind, reference_type, amount, held: 5 }, t)
+            expect(sentence).toContain("5")
+            expect(sentence).not.toMatch(/undefined|What the bridge says|explanation\./)
+          }
+        }
+      }
+    }
+  })
+
+  it("of an unknown kind is told by the bridge", () => {
+    expect(sentenceOf({ ...STEP, kind: "new" } as unknown as Step, german)).toBe("What the bridge says.")
+  })
+
+  it("names the rules that gave the points", () => {
+    const rules = { multipliers: ["double week"], fixed: ["50"], excluded: true, tier: "Gold", tier_factor: "1.5", note: null }
+    expect(rulesOf({ ...STEP, rates: { eur: "10" }, rules, claimed_at: AT }, german)).toEqual([
+      "10 je EUR",
+      "vervielfacht durch double week",
+      "feste Punkte für einige Produkte: je 50",
+      "einige Produkte bringen nichts",
+      "Stufe Gold, Faktor 1.5",
+      `als Gast bestellt, zugeordnet am ${day(AT)}`,
+    ])
+  })
+})
+
+describe("a description", () => {
+  it("of Dust is translated, a merchant's is not", () => {
+    expect(described("Welcome bonus", german)).toBe("Willkommensbonus")
+    expect(described("Thank you, Ann", german)).toBe("Thank you, Ann")
+  })
+})
+
+describe("the summary of a balance", () => {
+  it("has what the balance has", () => {
+    const balance = { balance: 340, available: 40, held: 300, pending: 0, expiring: [{ amount: 340, expires_at: AT }], tier: null }
+    expect(summaryOf(balance as unknown as DustBalance, german)).toEqual([
+      "Der Kontostand ist 340 Punkte, davon können 40 eingelöst werden.",
+      "300 Punkte sind für offene Einlösungen reserviert.",
+      `340 Punkte verfallen am ${day(AT)}.`,
+    ])
+  })
+
+  it("has the tier and the next one", () => {
+    const tier = { name: "Silver", factor: "1.5", until: null, currency_code: null, next: { name: "Gold", missing: "160", from: "500" } }
+    const balance = { balance: 0, available: 0, held: 0, pending: 0, expiring: [], tier }
+    expect(summaryOf(balance as unknown as DustBalance, english).slice(1)).toEqual([
+      "Tier Silver: new orders earn 1.5 times as much.",
+      "160 points more make the tier Gold.",
+    ])
+  })
+})
