@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest"
-import { backoff, verdict } from "../src/modules/dust/delivery/answers"
+import { verdict } from "../src/modules/dust/delivery/answers"
+import { backoff } from "../src/modules/dust/delivery/backoff"
 
 const never = (): number => 0
 const almostOne = (): number => 0.999

@@ -1,4 +1,4 @@
-/** Every event that has an effect in Dust, and no other: the bridge would only file the rest away. */
+/** Medusa's events that have an effect in Dust. `subscribers/code-removed.ts` adds `dust.code_removed`. */
 export const FORWARDED_EVENTS = [
   "order.placed",
   "order.updated",

@@ -1,3 +1,5 @@
+import { backoff } from "./backoff"
+
 /**
  * What an attempt means. `unavailable`: no event can be delivered now. `postponed`: this event is tried
  * again after `seconds`.
@@ -7,9 +9,6 @@ export type Verdict =
   | { kind: "unavailable" }
   | { kind: "postponed"; seconds: number }
   | { kind: "rejected" }
-
-const FIRST_WAIT_SECONDS = 1
-const MAX_WAIT_SECONDS = 60
 
 // The bridge, or a proxy before it, is down or busy; or the bridge has another secret; or it is not the bridge at all. An
 // operator who fixes the settings should not have to send events again by hand.
@@ -22,12 +21,4 @@ export function verdict(status: number | null, attempts: number, random: () => n
   if (status >= 400 && status < 500) return { kind: "rejected" }
   // An error inside the bridge may be about this event only: others must not wait for it.
   return { kind: "postponed", seconds: backoff(attempts, random) }
-}
-
-/**
- * 1, 2, 4, 8, 16, 32, then always 60 seconds, each shortened by up to a half at random, so that several processes do not
- * try at the same moment.
- */
-export function backoff(attempts: number, random: () => number = Math.random): number {
-  return Math.min(FIRST_WAIT_SECONDS * 2 ** (attempts - 1), MAX_WAIT_SECONDS) * (1 - random() / 2)
 }

@@ -1,4 +1,4 @@
-import { backoff } from "./answers"
+import { backoff } from "./backoff"
 
 /**
  * A circuit breaker for the bridge. It is open from an attempt in which the bridge was unavailable until one that succeeds.

@@ -3,7 +3,8 @@ import { signedHeaders } from "../../../lib/signature"
 import type { ReadOptions } from "../options"
 import type DustModuleService from "../service"
 import type { OutgoingEvent } from "../service"
-import { backoff, verdict } from "./answers"
+import { verdict } from "./answers"
+import { backoff } from "./backoff"
 import { Breaker } from "./breaker"
 
 // Few enough to leave Medusa its database connections, enough that one slow answer does not hold up the rest.

@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from "vitest"
-import { withRetries } from "../src/modules/dust/delivery/retries"
+import { withRetries } from "../src/modules/dust/insert-retries"
 
 vi.mock("node:timers/promises", () => ({ setTimeout: async () => undefined }))
 
