@@ -60,15 +60,30 @@ describe("BalanceSummary", () => {
     expect(container.querySelector(".dust-big")?.textContent).toBe("1,200 available")
   })
 
-  test("keeps its place while it is loaded, and goes away if Dust is down", async () => {
+  test("keeps its place while it is loaded, and says how to go on if Dust is down", async () => {
     let fail: (reason: Error) => void = () => {}
-    const { container } = await show(<BalanceSummary />, {
+    const { actions, container } = await show(<BalanceSummary />, {
       actions: actionsWith({ balance: () => new Promise((_, reject) => (fail = reject)) }),
     })
     expect(container.querySelector(".dust-skeleton")).toBeTruthy()
 
     fail(new Error("down"))
     await settle()
+    expect(screen.getByText("Your stars cannot be shown right now. They are safe.")).toBeTruthy()
+
+    actions.balance.mockResolvedValue({ data: BALANCE })
+    screen.getByRole("button", { name: "Try again" }).focus()
+    await click("Try again")
+    await settle()
+    expect(container.querySelector(".dust-big")?.textContent).toBe("1,200 available")
+    expect(document.activeElement).toBe(screen.getByRole("heading", { name: "Your stars" }))
+  })
+
+  test.each([
+    ["an ended session", { actions: actionsWith({ balance: failing("not_authenticated", "Please sign in.", 401) }) }],
+    ["a guest", { customerId: null }],
+  ])("shows nothing to %s", async (_, props) => {
+    const { container } = await show(<BalanceSummary />, props)
 
     expect(container.textContent).toBe("")
   })
