@@ -59,6 +59,7 @@ export const de: Messages = {
   formNone: "Für diesen Warenkorb lassen sich keine weiteren {many} einlösen.",
   formNoRate: "Für Preise in {currency} lassen sich keine {many} einlösen.",
   formSmall: "Dieser Warenkorb ist zu klein: Einlösen geht ab {min}. Legen Sie mehr hinein, um {many} einzulösen.",
+  formNoPoints: "Sie haben gerade keine {many} zum Einlösen.",
   formTooFew: "Einlösen geht ab {min}. Es fehlen noch {missing}.",
   busy: "Einen Moment…",
 
@@ -99,6 +100,12 @@ export const de: Messages = {
     merge: "Von einem anderen Konto",
     unmerge: "Auf ein anderes Konto",
     transfer: "Bestellung auf anderem Konto",
+  },
+  descriptions: {
+    "Correction by the shop": "Korrektur durch den Shop",
+    "Welcome bonus": "Willkommensbonus",
+    "You were referred": "Sie wurden geworben",
+    "You referred a customer": "Sie haben jemanden geworben",
   },
 
   tierTitle: "Ihr Status",

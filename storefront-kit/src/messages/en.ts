@@ -62,6 +62,7 @@ export const en = {
   formNone: "No more {many} can be used for this cart.",
   formNoRate: "{many} cannot be used for prices in {currency}.",
   formSmall: "This cart is too small: you can use {min} or more at a time. Add more products to use {many}.",
+  formNoPoints: "You have no {many} to use right now.",
   formTooFew: "You can use {min} or more at a time. You need {missing} more.",
   busy: "One moment…",
 
@@ -103,6 +104,8 @@ export const en = {
     unmerge: "To another account",
     transfer: "Order changed accounts",
   } as Record<string, string>,
+  /** By Dust's own descriptions of bonuses and corrections. English needs none; the shop's own descriptions are shown as they are. */
+  descriptions: {} as Record<string, string>,
 
   tierTitle: "Your level",
   tierNone: "No level yet",

@@ -122,6 +122,21 @@ describe("History", () => {
   }
   const transactions = ({ cursor = "" }: { cursor?: string } = {}) => ok(pages[cursor as keyof typeof pages])
 
+  test.each([
+    ["bonus", "Welcome bonus", "Willkommensbonus"],
+    ["adjust", "Correction by the shop", "Korrektur durch den Shop"],
+    ["adjust", "Für die Wartezeit", "Für die Wartezeit"],
+  ])("names a %s “%s” in the shop's language", async (kind, description, name) => {
+    const { de } = await import("../../src/index.js")
+    const row = { ...TRANSACTION, kind, description }
+    await show(<History />, {
+      messages: de,
+      actions: actionsWith({ transactions: () => ok({ transactions: [row], next_cursor: null }) }),
+    })
+
+    expect(screen.getByText(name)).toBeTruthy()
+  })
+
   test("shows page by page what moved the balance", async () => {
     const { actions } = await show(<History pageSize={2} />, { actions: actionsWith({ transactions }) })
     expect(items()).toEqual([

@@ -112,6 +112,7 @@ describe("the amount", () => {
 describe("points that cannot be used", () => {
   test.each([
     [{ available: 40, max_dust: 0 }, "You can use 100 stars or more at a time. You need 60 stars more."],
+    [{ available: 0, min_dust: 1, max_dust: 0 }, "You have no stars to use right now."],
     [{ max_dust: 0 }, "This cart is too small: you can use 100 stars or more at a time. Add more products to use stars."],
     [{ max_dust: 0, redemptions: [APPLIED] }, "No more stars can be used for this cart."],
     [{ max_dust: 0, currency_code: "usd" }, "Stars cannot be used for prices in USD."],

@@ -43,6 +43,7 @@ function NotNow({ quote, available }: Omit<PointsFormProps, "redeem">) {
   if (!hasRate) return <p className="dust-muted">{t("formNoRate", { currency: currency.toUpperCase() })}</p>
   const { min_dust: min, redemptions } = quote
   const missing = min - Math.max(0, available)
+  if (min === 1 && missing > 0) return <p className="dust-muted">{t("formNoPoints")}</p>
   if (missing > 0) return <p className="dust-muted">{t("formTooFew", { min, missing })}</p>
   return <p className="dust-muted">{redemptions.length ? t("formNone") : t("formSmall", { min })}</p>
 }
