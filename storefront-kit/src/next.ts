@@ -33,9 +33,11 @@ export type Completion<Order> = { type: "order"; order: Order } | { type: "cart"
 /**
  * Complete a cart and return what a shopper may read if that is refused, such as the sentences of Dust's checkout guard.
  * In production Next.js hides the messages of errors that a server action throws, so the action has to return this.
+ * `notPlaced` is the sentence for failures that have none for shoppers, in the shop's language.
  */
 export async function placeOrder<Order>(
   complete: () => Promise<Completion<Order>>,
+  notPlaced = NOT_PLACED,
 ): Promise<{ order: Order; error?: undefined } | { order?: undefined; error: string }> {
   try {
     const completion = await complete()
@@ -45,6 +47,6 @@ export async function placeOrder<Order>(
     unstable_rethrow(error)
     const { status, message } = error as { status?: number; message?: string }
     // Medusa answers 400 with a sentence. Other statuses, and failures without one, have none for shoppers.
-    return { error: status === 400 && message ? message : NOT_PLACED }
+    return { error: status === 400 && message ? message : notPlaced }
   }
 }

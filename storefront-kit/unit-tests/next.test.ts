@@ -95,6 +95,12 @@ test.each([
   })
 })
 
+test("the sentence of a failure may be the shop's own", async () => {
+  const failure = () => Promise.reject(new TypeError("fetch failed"))
+
+  expect(await placeOrder(failure, "Bitte noch einmal.")).toEqual({ error: "Bitte noch einmal." })
+})
+
 test("a redirect after the order goes through", async () => {
   await expect(placeOrder(async () => redirect("/order/confirmed"))).rejects.toMatchObject({
     digest: expect.stringContaining("NEXT_REDIRECT"),

@@ -18,9 +18,10 @@ from bridge.development.demo.seed import (
     seed,
 )
 from bridge.development.demo.shop import Shop, running_shop
+from bridge.development.demo.storefront import build_storefront, running_storefront
 from bridge.development.stack.postgres import embedded_postgres
 from bridge.development.stack.processes import until
-from tests.support.built_shop import CACHE, built_shop, live_log
+from tests.support.built_shop import CACHE, PROJECT, built_shop, live_log
 from tests.support.live_worlds import (
     ADMIN_PASSWORD,
     ADMIN_TOKEN,
@@ -35,6 +36,7 @@ from tests.support.live_worlds import (
     World,
     real_world,
 )
+from tests.support.ports import reserved_port
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -159,6 +161,15 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=program, args=QUIET_CHROMIUM)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="module")
+def site(world: World) -> Iterator[str]:
+    """The URL of the example shop."""
+    folder = build_storefront(CACHE, PROJECT, print)
+    log = live_log("storefront")
+    with running_storefront(folder, world.keys, port=reserved_port(), log=log, report=print) as url:
+        yield url
 
 
 @pytest.fixture

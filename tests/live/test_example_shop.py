@@ -3,33 +3,29 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import pytest
-from playwright.sync_api import Browser, Locator, Route, expect
+from playwright.sync_api import Browser, Route, expect
 
-from bridge.development.demo.people import Storefront
 from bridge.development.demo.seed import SeededProduct
-from bridge.development.demo.storefront import build_storefront, running_storefront
-from bridge.development.stack.processes import until
-from tests.support.built_shop import CACHE, PROJECT, live_log
-from tests.support.example_shop import PASSWORD, PHONE, WIDE, Shopper, hanging, seconds_of, shopper_in
+from tests.support.example_shop import (
+    PHONE,
+    WIDE,
+    Customer,
+    Shopper,
+    hanging,
+    panel,
+    seconds_of,
+    shopper_in,
+    signed_up,
+    use_points,
+)
 from tests.support.live_worlds import LAN_HOST, MUG_DUST, World
-from tests.support.ports import reserved_port
 
 pytestmark = pytest.mark.live
 
 # How much longer a page may take while Dust hangs: one read of Dust, which ends after 1.5 s, but not two in turn.
 MORE_SECONDS = 2.5
-
-
-@pytest.fixture(scope="module")
-def site(world: World) -> Iterator[str]:
-    """The URL of the example shop."""
-    folder = build_storefront(CACHE, PROJECT, print)
-    log = live_log("storefront")
-    with running_storefront(folder, world.keys, port=reserved_port(), log=log, report=print) as url:
-        yield url
 
 
 @pytest.fixture(params=[WIDE, PHONE], ids=["wide", "phone"])
@@ -45,21 +41,6 @@ def guest(browser: Browser, site: str) -> Iterator[Shopper]:
         yield shopper
 
 
-@dataclass(frozen=True, kw_only=True)
-class Customer:
-    """A customer with an account: in the browser, and in Medusa's API."""
-
-    shopper: Shopper
-    api: Storefront
-    world: World
-
-    def balance(self) -> dict[str, int]:
-        return self.api.ask("GET", "/store/dust/balance")
-
-    def holds(self, dust: int) -> bool:
-        return until(lambda: self.balance()["held"] == dust, 30)
-
-
 @pytest.fixture
 def customer(guest: Shopper, world: World) -> Iterator[Customer]:
     """With 900 points and shorts for 25.00 in the cart."""
@@ -67,29 +48,6 @@ def customer(guest: Shopper, world: World) -> Iterator[Customer]:
         world.bridge.give(customer.api.customer_id, 900)
         guest.add("shorts")
         yield customer
-
-
-@contextmanager
-def signed_up(shopper: Shopper, world: World) -> Iterator[Customer]:
-    """Sign up in the browser, and log in beside it."""
-    api = Storefront(world.keys)
-    try:
-        api.email, api.password = shopper.sign_up(), PASSWORD
-        api.log_in()
-        api.customer_id = api.ask("GET", "/store/customers/me")["customer"]["id"]
-        yield Customer(shopper=shopper, api=api, world=world)
-    finally:
-        api.close()
-
-
-def panel(shopper: Shopper) -> Locator:
-    return shopper.page.get_by_role("region", name="Pay with points")
-
-
-def use_points(shopper: Shopper, dust: int) -> None:
-    panel(shopper).get_by_label("How many points?").fill(str(dust))
-    panel(shopper).get_by_role("button", name=f"Use {dust} points").click()
-    expect(panel(shopper).get_by_text(f"{dust} points used")).to_be_visible()
 
 
 def total(shopper: Shopper) -> str:
@@ -178,7 +136,7 @@ def test_a_product_that_only_points_can_buy(customer: Customer, mug: SeededProdu
 def test_a_guest_reads_that_a_product_needs_an_account(guest: Shopper, mug: SeededProduct) -> None:
     guest.add("mug")
     guest.page.goto("/cart")
-    expect(guest.page.get_by_text("Sign in to buy Mug: it is only for points.")).to_be_visible()
+    expect(guest.page.get_by_text("Sign in to buy Mug: only points can pay for it.")).to_be_visible()
     guest.keep("guest-points-only")
     guest.fill_in_checkout("guest@example.com")
     guest.order_button.click()

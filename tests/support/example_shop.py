@@ -7,15 +7,20 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import psutil
-from playwright.sync_api import Browser, Page, Request, expect
+from playwright.sync_api import Browser, Locator, Page, Request, expect
 
+from bridge.development.demo.people import Storefront
+from bridge.development.stack.processes import until
 from tests.support.axe import axe_script, serious_findings
-from tests.support.live_worlds import PATIENCE_SECONDS, SCREENSHOTS, Bridge
+from tests.support.live_worlds import PATIENCE_SECONDS, SCREENSHOTS, Bridge, World
 
 WIDE, PHONE = (1280, 900), (390, 844)
+# A wide window at 200 %.
+ZOOMED = (640, 450)
 # React 19.2 may hydrate before the browser has parsed all of a streamed page, and then reports a mismatch that is none
 # (react#37321, next.js#96371; seen in one of ten first visits). A true mismatch comes back at the next visit.
 _HYDRATION = "Minified React error #418; visit https://react.dev/errors/418?args[]=HTML"
@@ -88,6 +93,16 @@ class Shopper:
         self.page.screenshot(path=SCREENSHOTS / f"shop-{name}-{self.width}.png", full_page=True, animations="disabled")
         assert serious_findings(self.page, axe_script()) == [], name
 
+    def tab_to(self, control: Locator, *, back: bool = False) -> None:
+        """Press Tab until this control has the focus. Fails the test if the focus cannot be seen on the way."""
+        for _ in range(60):
+            self.page.keyboard.press("Shift+Tab" if back else "Tab")
+            outline = self.page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+            assert outline != "none", self.page.evaluate("document.activeElement.outerHTML")
+            if control.evaluate("control => control === document.activeElement"):
+                return
+        raise AssertionError(f"Tab does not reach {control}")
+
     @contextmanager
     def second_tab(self) -> Iterator["Shopper"]:
         """Another tab of the same browser, with complaints of its own."""
@@ -123,10 +138,10 @@ class Shopper:
 
 
 @contextmanager
-def shopper_in(browser: Browser, url: str, size: tuple[int, int]) -> Iterator[Shopper]:
-    """A browser of this size. Fails the test at the end if the browser has complained."""
+def shopper_in(browser: Browser, url: str, size: tuple[int, int], *, language: str = "en-GB") -> Iterator[Shopper]:
+    """A browser of this size and language. Fails the test at the end if the browser has complained."""
     viewport = {"width": size[0], "height": size[1]}
-    context = browser.new_context(base_url=url, viewport=viewport, locale="en-GB")  # type: ignore[arg-type]
+    context = browser.new_context(base_url=url, viewport=viewport, locale=language)  # type: ignore[arg-type]
     context.set_default_timeout(PATIENCE_SECONDS * 1000)
     try:
         shopper = Shopper(context.new_page(), url)
@@ -135,6 +150,44 @@ def shopper_in(browser: Browser, url: str, size: tuple[int, int]) -> Iterator[Sh
         assert shopper.complaints == []
     finally:
         context.close()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Customer:
+    """A customer with an account: in the browser, and in Medusa's API."""
+
+    shopper: Shopper
+    api: Storefront
+    world: World
+
+    def balance(self) -> dict[str, int]:
+        return self.api.ask("GET", "/store/dust/balance")
+
+    def holds(self, dust: int) -> bool:
+        return until(lambda: self.balance()["held"] == dust, 30)
+
+
+@contextmanager
+def signed_up(shopper: Shopper, world: World) -> Iterator[Customer]:
+    """Sign up in the browser, and log in beside it."""
+    api = Storefront(world.keys)
+    try:
+        api.email, api.password = shopper.sign_up(), PASSWORD
+        api.log_in()
+        api.customer_id = api.ask("GET", "/store/customers/me")["customer"]["id"]
+        yield Customer(shopper=shopper, api=api, world=world)
+    finally:
+        api.close()
+
+
+def panel(shopper: Shopper) -> Locator:
+    return shopper.page.get_by_role("region", name="Pay with points")
+
+
+def use_points(shopper: Shopper, dust: int) -> None:
+    panel(shopper).get_by_label("How many points?").fill(str(dust))
+    panel(shopper).get_by_role("button", name=f"Use {dust} points").click()
+    expect(panel(shopper).get_by_text(f"{dust} points used")).to_be_visible()
 
 
 @contextmanager

@@ -29,13 +29,14 @@ export const de: Messages = {
   removed: "Entfernt. Ihre {many} sind wieder verfügbar.",
   validFor: "Noch {time} gültig",
   validUntil: "Gültig bis {date}",
-  ended: "Die Zeit ist abgelaufen",
+  ended: "Abgelaufen. Ihre {many} sind gleich wieder verfügbar.",
 
   dueTitle: "Nur gegen {many}",
   due: "Diese Artikel gibt es nur gegen {many}.",
   duePay: "{points} einlösen",
   duePaid: "Eingelöst: {points}.",
   missing: "Es fehlen noch {points}.",
+  dueMissing: "Es fehlen noch {points}. Um jetzt zu bestellen, nehmen Sie einige dieser Artikel aus dem Warenkorb.",
   optionalTitle: "Auch gegen {many} erhältlich",
   optionalPay: "{points} einlösen",
   quantity: "{quantity} × {name}",
@@ -57,6 +58,8 @@ export const de: Messages = {
   formMaxBalance: "Sie haben {available}. Geben Sie {max} oder weniger ein.",
   formNone: "Für diesen Warenkorb lassen sich keine weiteren {many} einlösen.",
   formNoRate: "Für Preise in {currency} lassen sich keine {many} einlösen.",
+  formSmall: "Dieser Warenkorb ist zu klein: Einlösen geht ab {min}. Legen Sie mehr hinein, um {many} einzulösen.",
+  formNoPoints: "Sie haben gerade keine {many} zum Einlösen.",
   formTooFew: "Einlösen geht ab {min}. Es fehlen noch {missing}.",
   busy: "Einen Moment…",
 
@@ -67,6 +70,7 @@ export const de: Messages = {
 
   balanceTitle: "Ihre {many}",
   balanceAvailable: "verfügbar",
+  balanceUnavailable: "Ihre {many} lassen sich gerade nicht anzeigen. Sie sind sicher.",
   balanceHeld: "Für offene Codes zurückgelegt",
   balancePending: "Unterwegs",
   balanceNegative: "Sie haben etwas zurückgegeben, dessen {many} schon eingelöst waren. Neue {many} gleichen zuerst {points} aus.",
@@ -96,6 +100,12 @@ export const de: Messages = {
     merge: "Von einem anderen Konto",
     unmerge: "Auf ein anderes Konto",
     transfer: "Bestellung auf anderem Konto",
+  },
+  descriptions: {
+    "Correction by the shop": "Korrektur durch den Shop",
+    "Welcome bonus": "Willkommensbonus",
+    "You were referred": "Sie wurden geworben",
+    "You referred a customer": "Sie haben jemanden geworben",
   },
 
   tierTitle: "Ihr Status",

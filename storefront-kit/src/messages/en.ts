@@ -32,13 +32,14 @@ export const en = {
   removed: "Removed. Your {many} are available again.",
   validFor: "Valid for {time}",
   validUntil: "Valid until {date}",
-  ended: "The time is over",
+  ended: "Expired. Your {many} come back in a moment.",
 
   dueTitle: "Only for {many}",
   due: "These products can only be paid with {many}.",
   duePay: "Pay {points}",
   duePaid: "Paid: {points}.",
   missing: "You need {points} more.",
+  dueMissing: "You need {points} more. To order now, take some of these products out of the cart.",
   optionalTitle: "Also payable with {many}",
   optionalPay: "Pay with {points}",
   quantity: "{quantity} × {name}",
@@ -60,7 +61,9 @@ export const en = {
   formMaxBalance: "You have {available}. Enter {max} or less.",
   formNone: "No more {many} can be used for this cart.",
   formNoRate: "{many} cannot be used for prices in {currency}.",
-  formTooFew: "You can use {many} from {min} on. You need {missing} more.",
+  formSmall: "This cart is too small: you can use {min} or more at a time. Add more products to use {many}.",
+  formNoPoints: "You have no {many} to use right now.",
+  formTooFew: "You can use {min} or more at a time. You need {missing} more.",
   busy: "One moment…",
 
   rewardsTitle: "Rewards",
@@ -70,6 +73,7 @@ export const en = {
 
   balanceTitle: "Your {many}",
   balanceAvailable: "available",
+  balanceUnavailable: "Your {many} cannot be shown right now. They are safe.",
   balanceHeld: "Set aside for codes that are not used yet",
   balancePending: "On the way",
   balanceNegative: "You returned something after its {many} were spent. What you earn next settles {points} first.",
@@ -100,6 +104,8 @@ export const en = {
     unmerge: "To another account",
     transfer: "Order changed accounts",
   } as Record<string, string>,
+  /** By Dust's own descriptions of bonuses and corrections. English needs none; the shop's own descriptions are shown as they are. */
+  descriptions: {} as Record<string, string>,
 
   tierTitle: "Your level",
   tierNone: "No level yet",
@@ -134,7 +140,7 @@ export const en = {
   guestKeepDays: "Create an account and request the order there within {days}.",
   guestSignup: "Create an account and get {points}.",
   guestCollect: "Collect {many} with your orders: create an account.",
-  guestAccountOnly: "Sign in to buy {names}: it is only for {many}.",
+  guestAccountOnly: "Sign in to buy {names}: only {many} can pay for it.",
   guestSignUp: "Create an account",
   guestSignIn: "Sign in",
 

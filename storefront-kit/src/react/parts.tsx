@@ -83,7 +83,9 @@ export function useAct(place: Place) {
   }
   /** Release a redemption; undefined if the shop has no action for it. */
   const remove = release && ((id: string): void => void run(id, () => release(id), () => texts.t("removed")))
-  return { run, remove, titleRef }
+  /** Load again what is shown, which every action does at its end. */
+  const tryAgain = (): void => void run("refresh", async () => ({ data: undefined }), () => "")
+  return { run, remove, tryAgain, titleRef }
 }
 
 const SECONDS_PER_DAY = 86_400

@@ -60,15 +60,30 @@ describe("BalanceSummary", () => {
     expect(container.querySelector(".dust-big")?.textContent).toBe("1,200 available")
   })
 
-  test("keeps its place while it is loaded, and goes away if Dust is down", async () => {
+  test("keeps its place while it is loaded, and says how to go on if Dust is down", async () => {
     let fail: (reason: Error) => void = () => {}
-    const { container } = await show(<BalanceSummary />, {
+    const { actions, container } = await show(<BalanceSummary />, {
       actions: actionsWith({ balance: () => new Promise((_, reject) => (fail = reject)) }),
     })
     expect(container.querySelector(".dust-skeleton")).toBeTruthy()
 
     fail(new Error("down"))
     await settle()
+    expect(screen.getByText("Your stars cannot be shown right now. They are safe.")).toBeTruthy()
+
+    actions.balance.mockResolvedValue({ data: BALANCE })
+    screen.getByRole("button", { name: "Try again" }).focus()
+    await click("Try again")
+    await settle()
+    expect(container.querySelector(".dust-big")?.textContent).toBe("1,200 available")
+    expect(document.activeElement).toBe(screen.getByRole("heading", { name: "Your stars" }))
+  })
+
+  test.each([
+    ["an ended session", { actions: actionsWith({ balance: failing("not_authenticated", "Please sign in.", 401) }) }],
+    ["a guest", { customerId: null }],
+  ])("shows nothing to %s", async (_, props) => {
+    const { container } = await show(<BalanceSummary />, props)
 
     expect(container.textContent).toBe("")
   })
@@ -106,6 +121,21 @@ describe("History", () => {
     },
   }
   const transactions = ({ cursor = "" }: { cursor?: string } = {}) => ok(pages[cursor as keyof typeof pages])
+
+  test.each([
+    ["bonus", "Welcome bonus", "Willkommensbonus"],
+    ["adjust", "Correction by the shop", "Korrektur durch den Shop"],
+    ["adjust", "Für die Wartezeit", "Für die Wartezeit"],
+  ])("names a %s “%s” in the shop's language", async (kind, description, name) => {
+    const { de } = await import("../../src/index.js")
+    const row = { ...TRANSACTION, kind, description }
+    await show(<History />, {
+      messages: de,
+      actions: actionsWith({ transactions: () => ok({ transactions: [row], next_cursor: null }) }),
+    })
+
+    expect(screen.getByText(name)).toBeTruthy()
+  })
 
   test("shows page by page what moved the balance", async () => {
     const { actions } = await show(<History pageSize={2} />, { actions: actionsWith({ transactions }) })

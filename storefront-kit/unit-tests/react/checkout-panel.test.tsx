@@ -111,8 +111,10 @@ describe("the amount", () => {
 
 describe("points that cannot be used", () => {
   test.each([
-    [{ available: 40, max_dust: 0 }, "You can use stars from 100 stars on. You need 60 stars more."],
-    [{ max_dust: 0 }, "No more stars can be used for this cart."],
+    [{ available: 40, max_dust: 0 }, "You can use 100 stars or more at a time. You need 60 stars more."],
+    [{ available: 0, min_dust: 1, max_dust: 0 }, "You have no stars to use right now."],
+    [{ max_dust: 0 }, "This cart is too small: you can use 100 stars or more at a time. Add more products to use stars."],
+    [{ max_dust: 0, redemptions: [APPLIED] }, "No more stars can be used for this cart."],
     [{ max_dust: 0, currency_code: "usd" }, "Stars cannot be used for prices in USD."],
   ])("%j says why", async (change, sentence) => {
     await show(<CheckoutPanel />, { actions: actionsWith({ quote: () => ok({ ...QUOTE, ...change }) }) })
@@ -369,12 +371,12 @@ describe("what is used already", () => {
     })
 
     await act(() => vi.advanceTimersByTimeAsync(60 * 60_000))
-    expect(screen.getByText("The time is over")).toBeTruthy()
+    expect(screen.getByText("Expired. Your stars come back in a moment.")).toBeTruthy()
     expect(onCartChange).toHaveBeenCalled()
 
     // Dust needs a moment to take the code out of the cart.
     await act(() => vi.advanceTimersByTimeAsync(6_000))
-    expect(screen.getByText("The time is over")).toBeTruthy()
+    expect(screen.getByText("Expired. Your stars come back in a moment.")).toBeTruthy()
     actions.quote.mockResolvedValue({ data: QUOTE })
     await act(() => vi.advanceTimersByTimeAsync(6_000))
     expect(screen.queryByText("Used for this cart")).toBeNull()
@@ -423,11 +425,28 @@ describe("products that points can buy", () => {
     expect(screen.getByRole("link", { name: "Change" })).toBeTruthy()
   })
 
-  test("say how many points are missing", async () => {
+  test("say how many points are missing, and how to order without them", async () => {
     await show(<CheckoutPanel />, { actions: actionsWith({ quote: () => ok({ ...QUOTE, ...due, available: 450, max_dust: 0 }) }) })
 
-    expect(screen.getByText("You need 150 stars more.")).toBeTruthy()
+    expect(screen.getByText("You need 150 stars more. To order now, take some of these products out of the cart.")).toBeTruthy()
     expect(screen.getByRole<HTMLButtonElement>("button", { name: "Pay 600 stars" }).disabled).toBe(true)
+  })
+
+  test.each([{}, { available: 40 }, { currency_code: "usd" }])(
+    "come before any word about a discount that the cart cannot get, %j",
+    async (change) => {
+      await show(<CheckoutPanel />, { actions: actionsWith({ quote: () => ok({ ...QUOTE, ...due, max_dust: 0, ...change }) }) })
+
+      expect(screen.getByRole("button", { name: "Pay 600 stars" })).toBeTruthy()
+      expect(screen.queryByRole("heading", { name: "Take something off the price" })).toBeNull()
+      expect(screen.queryByText(/cannot be used|No more|too small|at a time/)).toBeNull()
+    },
+  )
+
+  test("leave the discount for the rest of the cart", async () => {
+    await show(<CheckoutPanel />, { actions: actionsWith({ quote: () => ok({ ...QUOTE, ...due }) }) })
+
+    expect(screen.getByRole("button", { name: "Use 1,000 stars" })).toBeTruthy()
   })
 
   test("are paid one by one if money can buy them too", async () => {
@@ -475,10 +494,35 @@ describe("bad days", () => {
     const { actions } = await show(<CheckoutPanel />, { actions: actionsWith({ quote: failing("unavailable", "", 503) }) })
     expect(screen.getByText(/Stars cannot be used right now/)).toBeTruthy()
 
+    // Still down: the button shows that it works, and keeps the focus.
+    let answer: (result: DustResult<CustomerQuote>) => void = () => {}
+    actions.quote.mockImplementationOnce(() => new Promise((resolve) => (answer = resolve)))
+    screen.getByRole("button", { name: "Try again" }).focus()
+    await click("Try again")
+    expect(screen.getByRole<HTMLButtonElement>("button", { name: "One moment…" }).disabled).toBe(true)
+    answer({ error: { code: "unavailable", message: "", status: 503 } })
+    await settle()
+    await settle()
+    expect(document.activeElement).toBe(screen.getByRole("button", { name: "Try again" }))
+
     actions.quote.mockResolvedValue({ data: QUOTE })
     await click("Try again")
+    await settle()
 
     expect(screen.getByRole("slider")).toBeTruthy()
+    expect(document.activeElement).toBe(screen.getByRole("heading", { name: "Pay with stars" }))
+  })
+
+  test("a session that ends says so once", async () => {
+    const ended = failing("not_authenticated", "Please sign in to see and use your points.", 401)
+    const { actions } = await show(<CheckoutPanel signInHref="/login" />, { actions: actionsWith({ redeem: ended }) })
+    actions.quote.mockImplementation(ended)
+
+    await click(/^Use/)
+
+    expect(screen.getByRole("alert").textContent).toBe("Please sign in to see and use your stars.")
+    expect(screen.getAllByText("Please sign in to see and use your stars.")).toHaveLength(1)
+    expect(screen.getByRole("link", { name: "Sign in" })).toBeTruthy()
   })
 
   test("a cart that Dust refuses has the sentence of Dust", async () => {

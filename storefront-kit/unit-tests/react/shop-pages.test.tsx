@@ -228,7 +228,7 @@ describe("guests", () => {
     const account_items = [{ product_id: "mug", quantity: 1, dust: 500 }]
     await show(<CheckoutPanel names={{ mug: "Mug" }} />, guests({ account_items }))
 
-    expect(screen.getByText("Sign in to buy Mug: it is only for stars.")).toBeTruthy()
+    expect(screen.getByText("Sign in to buy Mug: only stars can pay for it.")).toBeTruthy()
   })
 
   test("are the only ones who see it", async () => {

@@ -1,12 +1,15 @@
 "use client"
 
+import { useTexts } from "@/components/language"
+
 export default function ErrorPage({ reset }: { reset: () => void }) {
+  const { failed: t } = useTexts()
   return (
     <div className="empty">
-      <h1>The shop does not answer right now</h1>
-      <p>Please try again in a minute. Your cart is still there.</p>
+      <h1>{t.title}</h1>
+      <p>{t.text}</p>
       <button className="button" onClick={reset}>
-        Try again
+        {t.again}
       </button>
     </div>
   )

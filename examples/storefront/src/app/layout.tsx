@@ -3,14 +3,14 @@ import { Suspense, type ReactNode } from "react"
 import { Nav } from "@/components/nav"
 import { Points } from "@/components/points"
 import { RegionSelect } from "@/components/region-select"
+import { getTexts } from "@/lib/language"
 import { getCustomer, getRegion } from "@/lib/shop"
 import "dust-storefront-kit/styles.css"
 import "./base.css"
 import "./shop.css"
 
-export const metadata: Metadata = {
-  title: { default: "Quayside", template: "%s · Quayside" },
-  description: "Clothes and mugs for windy days",
+export async function generateMetadata(): Promise<Metadata> {
+  return { title: { default: "Quayside", template: "%s · Quayside" }, description: (await getTexts()).description }
 }
 
 export const viewport: Viewport = { colorScheme: "light dark" }
@@ -19,19 +19,19 @@ export const viewport: Viewport = { colorScheme: "light dark" }
 export const dynamic = "force-dynamic"
 
 export default async function RootLayout({ children }: { children: ReactNode }) {
-  const [region, customer] = await Promise.all([getRegion(), getCustomer()])
+  const [t, region, customer] = await Promise.all([getTexts(), getRegion(), getCustomer()])
   return (
-    <html lang="en">
+    <html lang={t.language}>
       <body>
         <a className="skip" href="#main">
-          Skip to the content
+          {t.skip}
         </a>
-        <Points currency={region.currency_code} customerId={customer?.id ?? null}>
+        <Points language={t.language} currency={region.currency_code} customerId={customer?.id ?? null}>
           <Nav />
           <main id="main">{children}</main>
         </Points>
         <footer>
-          <p>Quayside is an example of a shop on Medusa. Nothing is sold here.</p>
+          <p>{t.footer}</p>
           <Suspense>
             <RegionSelect />
           </Suspense>

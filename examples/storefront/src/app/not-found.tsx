@@ -1,11 +1,13 @@
 import Link from "next/link"
+import { getTexts } from "@/lib/language"
 
-export default function NotFound() {
+export default async function NotFound() {
+  const t = await getTexts()
   return (
     <div className="empty">
-      <h1>This page does not exist</h1>
+      <h1>{t.notFound}</h1>
       <Link href="/products" className="button">
-        See what we make
+        {t.products.see}
       </Link>
     </div>
   )

@@ -2,7 +2,7 @@
 
 import { startTransition, useActionState, useRef, type ReactNode } from "react"
 import type { ActionState } from "@/lib/actions"
-import { Message, useCurrent } from "./form"
+import { Message, useCurrent, useKeptFocus } from "./form"
 
 /** A form that is sent as soon as a choice in it changes. */
 export function AutoForm({
@@ -20,8 +20,14 @@ export function AutoForm({
   const form = useRef<HTMLFormElement>(null)
   const [result, run, pending] = useActionState(action, {})
   const [state] = useCurrent(result, about)
-  // Not `requestSubmit`: React would reset the form to the values of the last render.
-  const send = () => startTransition(() => run(new FormData(form.current ?? undefined)))
+  const keepFocus = useKeptFocus(form)
+
+  function send() {
+    keepFocus()
+    // Not `requestSubmit`: React would reset the form to the values of the last render.
+    startTransition(() => run(new FormData(form.current ?? undefined)))
+  }
+
   return (
     <form ref={form} className={className} onChange={send} onSubmit={(event) => event.preventDefault()} aria-busy={pending}>
       {children}

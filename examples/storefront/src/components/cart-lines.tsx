@@ -1,11 +1,13 @@
 import type { HttpTypes } from "@medusajs/types"
 import Link from "next/link"
 import { changeQuantity } from "@/lib/actions"
+import { getTexts } from "@/lib/language"
 import { Field, Form } from "./form"
 import { Price } from "./price"
 import { ProductArt } from "./product-art"
 
-export function CartLines({ cart }: { cart: HttpTypes.StoreCart }) {
+export async function CartLines({ cart }: { cart: HttpTypes.StoreCart }) {
+  const t = await getTexts()
   return (
     <ul className="lines">
       {cart.items?.map((line) => (
@@ -17,12 +19,12 @@ export function CartLines({ cart }: { cart: HttpTypes.StoreCart }) {
             </h2>
             <p className="hint">{line.variant_title}</p>
             <div className="quantity">
-              <Form action={changeQuantity} submit="Update" about={versionOf(cart)} quiet>
+              <Form action={changeQuantity} submit={t.cart.update} about={versionOf(cart)} quiet>
                 <input type="hidden" name="line_id" value={line.id} />
                 {/* The key shows the quantity of the last render. */}
                 <Field
                   key={line.quantity}
-                  label={`Quantity of ${line.product_title}`}
+                  label={t.cart.quantityOf(line.product_title ?? line.title)}
                   name="quantity"
                   type="number"
                   inputMode="numeric"
@@ -35,7 +37,8 @@ export function CartLines({ cart }: { cart: HttpTypes.StoreCart }) {
                 action={changeQuantity}
                 submit={
                   <>
-                    Remove<span className="visually-hidden"> {line.product_title}</span>
+                    {t.cart.remove}
+                    <span className="visually-hidden"> {line.product_title}</span>
                   </>
                 }
                 about={versionOf(cart)}

@@ -1,6 +1,7 @@
 import type { HttpTypes } from "@medusajs/types"
 import { Suspense } from "react"
 import { listPointsPrices } from "@/lib/dust"
+import { getTexts } from "@/lib/language"
 import { productIds, versionOf } from "./cart-lines"
 import { CartPoints } from "./points-totals"
 import { Totals } from "./totals"
@@ -16,14 +17,14 @@ export function CartTotals({ cart }: { cart: HttpTypes.StoreCart }) {
 
 async function Loaded({ cart }: { cart: HttpTypes.StoreCart }) {
   const lines = cart.items ?? []
-  const prices = await listPointsPrices(productIds(lines))
+  const [t, prices] = await Promise.all([getTexts(), listPointsPrices(productIds(lines))])
   const onlyForPoints = lines.filter((line) => prices[line.product_id ?? ""]?.dust_only)
   const points = onlyForPoints.reduce(
     (sum, line) => sum + (prices[line.product_id ?? ""]?.dust_price ?? 0) * line.quantity,
     0,
   )
   return (
-    <Totals sums={cart} paidWithPoints={onlyForPoints}>
+    <Totals t={t} sums={cart} paidWithPoints={onlyForPoints}>
       <CartPoints version={versionOf(cart)} onlyForPoints={points} />
     </Totals>
   )

@@ -1,5 +1,6 @@
 import type { HttpTypes } from "@medusajs/types"
 import { applyCode, removeCode } from "@/lib/actions"
+import { getTexts } from "@/lib/language"
 import { versionOf } from "./cart-lines"
 import { Field, Form } from "./form"
 
@@ -7,20 +8,21 @@ import { Field, Form } from "./form"
 const POINTS_CODE = /^DUST-/
 
 /** The shop's own codes. */
-export function Coupons({ cart }: { cart: HttpTypes.StoreCart }) {
+export async function Coupons({ cart }: { cart: HttpTypes.StoreCart }) {
+  const { coupons: t } = await getTexts()
   const codes = cart.promotions.flatMap(({ code, is_automatic: automatic }) => (code && !automatic ? [code] : []))
   return (
     <div className="panel">
-      <h2>Have a code?</h2>
-      <Form action={applyCode} submit="Apply" className="coupon" about={versionOf(cart)} quiet>
-        <Field label="Code" name="code" autoComplete="off" />
+      <h2>{t.heading}</h2>
+      <Form action={applyCode} submit={t.apply} className="coupon" about={versionOf(cart)} quiet>
+        <Field label={t.code} name="code" autoComplete="off" />
       </Form>
       <ul>
         {codes
           .filter((code) => !POINTS_CODE.test(code))
           .map((code) => (
             <li key={code}>
-              <Form action={removeCode} submit={`Remove ${code}`} about={versionOf(cart)} quiet>
+              <Form action={removeCode} submit={t.remove(code)} about={versionOf(cart)} quiet>
                 <input type="hidden" name="code" value={code} />
               </Form>
             </li>

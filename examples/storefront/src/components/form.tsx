@@ -1,6 +1,6 @@
 "use client"
 
-import { useActionState, useState, type ReactNode } from "react"
+import { useActionState, useEffect, useRef, useState, type FormEvent, type ReactNode, type RefObject } from "react"
 import type { ActionState } from "@/lib/actions"
 
 type Action = (state: ActionState, form: FormData) => Promise<ActionState>
@@ -15,14 +15,25 @@ interface FormProps {
   about?: string
 }
 
-/** A form of a server action: its button is off while the action runs, and its message is shown below. */
+/**
+ * A form of a server action: it is sent once at a time, and its message is shown below. The button is not `disabled`
+ * meanwhile, as it would lose the focus.
+ */
 export function Form({ action, submit, children, className, quiet = false, about }: FormProps) {
   const [result, run, pending] = useActionState(action, {})
   const [state, forget] = useCurrent(result, about)
+  const form = useRef<HTMLFormElement>(null)
+  const keepFocus = useKeptFocus(form)
+
+  function onSubmit(event: FormEvent) {
+    if (pending) event.preventDefault()
+    else keepFocus()
+  }
+
   return (
-    <form action={run} className={className} onChange={forget}>
+    <form ref={form} action={run} className={className} onChange={forget} onSubmit={onSubmit}>
       {children}
-      <button type="submit" className={quiet ? "button quiet" : "button"} disabled={pending} aria-busy={pending}>
+      <button type="submit" className={quiet ? "button quiet" : "button"} aria-disabled={pending} aria-busy={pending}>
         {submit}
       </button>
       <Message state={state} />
@@ -36,6 +47,20 @@ export function useCurrent(result: ActionState, about?: string): [ActionState, (
   if (last.result !== result) setLast({ result, about, isOver: false })
   else if (!last.isOver && last.about !== about) setLast({ ...last, isOver: true })
   return [last.isOver ? {} : result, () => setLast({ ...last, isOver: true })]
+}
+
+/** Call the result when a form is sent: the focus stays at its field, also if the next page replaces that. */
+export function useKeptFocus(form: RefObject<HTMLFormElement | null>): () => void {
+  const name = useRef("")
+  useEffect(() => {
+    if (!name.current || document.activeElement !== document.body) return
+    const field = `[name="${name.current}"]:is(:checked, :not([type="radio"]))`
+    form.current?.querySelector<HTMLElement>(field)?.focus({ preventScroll: true })
+    name.current = ""
+  })
+  return () => {
+    name.current = document.activeElement?.getAttribute("name") ?? ""
+  }
 }
 
 /** There from the start, as a screen reader tells only changes of what is there. */

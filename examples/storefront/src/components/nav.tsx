@@ -2,10 +2,12 @@ import { NavBalance } from "dust-storefront-kit/react"
 import Link from "next/link"
 import { Suspense } from "react"
 import { dust } from "@/lib/dust"
+import { getTexts } from "@/lib/language"
 import { getToken } from "@/lib/session"
 import { getCart, getCustomer } from "@/lib/shop"
 
-export function Nav() {
+export async function Nav() {
+  const t = await getTexts()
   return (
     <header className="nav">
       <Link href="/" className="brand">
@@ -21,15 +23,15 @@ export function Nav() {
         </svg>
         Quayside
       </Link>
-      <nav aria-label="Main">
-        <Link href="/products">Shop</Link>
-        <Suspense fallback={<Link href="/account">Account</Link>}>
+      <nav aria-label={t.nav.label}>
+        <Link href="/products">{t.nav.shop}</Link>
+        <Suspense fallback={<Link href="/account">{t.nav.account}</Link>}>
           <AccountLink />
         </Suspense>
         <Suspense fallback={<span className="dust dust-nav dust-nav-empty" />}>
           <OwnPoints />
         </Suspense>
-        <Suspense fallback={<CartLink count={0} />}>
+        <Suspense fallback={<CartLink count={0} text={t.nav.cart} />}>
           <OwnCart />
         </Suspense>
       </nav>
@@ -38,7 +40,8 @@ export function Nav() {
 }
 
 async function AccountLink() {
-  return (await getCustomer()) ? <Link href="/account">Account</Link> : <Link href="/login">Log in</Link>
+  const [t, customer] = await Promise.all([getTexts(), getCustomer()])
+  return customer ? <Link href="/account">{t.nav.account}</Link> : <Link href="/login">{t.nav.logIn}</Link>
 }
 
 /** Read on the server, so that it is there before the scripts are. */
@@ -48,14 +51,15 @@ async function OwnPoints() {
 }
 
 async function OwnCart() {
-  const cart = await getCart()
-  return <CartLink count={(cart?.items ?? []).reduce((sum, { quantity }) => sum + quantity, 0)} />
+  const [t, cart] = await Promise.all([getTexts(), getCart()])
+  const count = (cart?.items ?? []).reduce((sum, { quantity }) => sum + quantity, 0)
+  return <CartLink count={count} text={t.nav.cart} />
 }
 
-function CartLink({ count }: { count: number }) {
+function CartLink({ count, text }: { count: number; text: string }) {
   return (
     <Link href="/cart">
-      Cart <span className="count">{count}</span>
+      {text} <span className="count">{count}</span>
     </Link>
   )
 }

@@ -2,20 +2,21 @@ import type { HttpTypes } from "@medusajs/types"
 import Link from "next/link"
 import { Suspense } from "react"
 import { listSpentPoints } from "@/lib/dust"
-import { formatDate, formatMoney } from "@/lib/money"
+import { getTexts } from "@/lib/language"
 import { PointsAmount } from "./points-totals"
 
 /** The customer's orders, with what each cost in money and in points. */
-export function OrderList({ orders }: { orders: HttpTypes.StoreOrder[] }) {
+export async function OrderList({ orders }: { orders: HttpTypes.StoreOrder[] }) {
+  const t = await getTexts()
   const ids = orders.map(({ id }) => id).join()
   return (
     <ul className="orders">
       {orders.map((order) => (
         <li key={order.id}>
-          <Link href={`/order/${order.id}`}>Order {order.display_id}</Link>
-          <span>{formatDate(order.created_at)}</span>
+          <Link href={`/order/${order.id}`}>{t.order.number(order.display_id)}</Link>
+          <span>{t.date(order.created_at)}</span>
           <span className="price">
-            {formatMoney(order.total, order.currency_code)}
+            {t.money(order.total, order.currency_code)}
             <Suspense>
               <Spent id={order.id} ids={ids} />
             </Suspense>
@@ -27,12 +28,13 @@ export function OrderList({ orders }: { orders: HttpTypes.StoreOrder[] }) {
 }
 
 async function Spent({ id, ids }: { id: string; ids: string }) {
-  const spent = (await listSpentPoints(ids))[id] ?? 0
+  const [t, points] = await Promise.all([getTexts(), listSpentPoints(ids)])
+  const spent = points[id] ?? 0
   return (
     spent > 0 && (
       <>
         {" "}
-        and <PointsAmount amount={spent} />
+        {t.account.and} <PointsAmount amount={spent} />
       </>
     )
   )

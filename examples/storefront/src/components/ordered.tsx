@@ -2,12 +2,14 @@
 
 import type { HttpTypes } from "@medusajs/types"
 import { useOrder } from "dust-storefront-kit/react"
-import { formatMoney, isNothing } from "@/lib/money"
+import { isNothing } from "@/lib/money"
+import { useTexts } from "./language"
 import { PointsAmount, PointsTotal } from "./points-totals"
 import { Totals } from "./totals"
 
 /** The lines of an order and what they cost, in money and in points. */
 export function Ordered({ order }: { order: HttpTypes.StoreOrder }) {
+  const t = useTexts()
   const { data, error, loading } = useOrder(order.id)
   const lines = order.items ?? []
   const points = new Map(data?.spent_on_lines.map(({ line_item_id, dust }) => [line_item_id, dust]))
@@ -23,7 +25,7 @@ export function Ordered({ order }: { order: HttpTypes.StoreOrder }) {
             {line.quantity} × {line.product_title}
             <span className="price">
               {!paidWithPoints.includes(line) ? (
-                formatMoney(line.original_total, order.currency_code)
+                t.money(line.original_total, order.currency_code)
               ) : isUnknown ? (
                 <span className="dust dust-price dust-price-empty" />
               ) : (
@@ -33,7 +35,7 @@ export function Ordered({ order }: { order: HttpTypes.StoreOrder }) {
           </li>
         ))}
       </ul>
-      <Totals sums={order} paidWithPoints={paidWithPoints}>
+      <Totals t={t} sums={order} paidWithPoints={paidWithPoints}>
         <PointsTotal amount={data?.spent ?? 0} />
       </Totals>
     </>

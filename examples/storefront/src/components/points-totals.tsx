@@ -1,6 +1,7 @@
 "use client"
 
 import { useDust, useQuote } from "dust-storefront-kit/react"
+import { useTexts } from "./language"
 import { Row } from "./totals"
 
 /** An amount of points in the shop's own word. */
@@ -10,7 +11,8 @@ export function PointsAmount({ amount }: { amount: number }) {
 
 /** The sum in points, below the one in money. */
 export function PointsTotal({ amount }: { amount: number }) {
-  return amount > 0 && <Row label="Total in points" amount={<PointsAmount amount={amount} />} className="sum" />
+  const { totals } = useTexts()
+  return amount > 0 && <Row label={totals.points} amount={<PointsAmount amount={amount} />} className="sum" />
 }
 
 interface CartPointsProps {

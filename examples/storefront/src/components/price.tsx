@@ -1,7 +1,7 @@
 import { PointsPrice } from "dust-storefront-kit/react"
 import { Suspense } from "react"
 import { listPointsPrices } from "@/lib/dust"
-import { formatMoney } from "@/lib/money"
+import { getTexts } from "@/lib/language"
 
 interface PriceProps {
   productId: string
@@ -23,10 +23,10 @@ export function Price(props: PriceProps) {
 }
 
 async function Loaded({ productId, amount, currency, quantity, ids }: PriceProps) {
-  const prices = await listPointsPrices(ids)
+  const [t, prices] = await Promise.all([getTexts(), listPointsPrices(ids)])
   return (
     <PointsPrice price={prices[productId] ?? null} quantity={quantity}>
-      {formatMoney(amount, currency)}
+      {t.money(amount, currency)}
     </PointsPrice>
   )
 }

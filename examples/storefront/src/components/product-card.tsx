@@ -1,6 +1,7 @@
 import type { HttpTypes } from "@medusajs/types"
 import { EarnHint } from "dust-storefront-kit/react"
 import Link from "next/link"
+import { getTexts } from "@/lib/language"
 import { lowestPrice } from "@/lib/money"
 import { Price } from "./price"
 import { ProductArt } from "./product-art"
@@ -24,7 +25,8 @@ interface CardProps {
   ids: string
 }
 
-function ProductCard({ product, currency, ids }: CardProps) {
+async function ProductCard({ product, currency, ids }: CardProps) {
+  const t = await getTexts()
   const price = lowestPrice(product)
   return (
     <article className="card">
@@ -33,7 +35,7 @@ function ProductCard({ product, currency, ids }: CardProps) {
         <Link href={`/products/${product.handle}`}>{product.title}</Link>
       </h3>
       {price === undefined ? (
-        <p>Not sold in your region</p>
+        <p>{t.notInRegion}</p>
       ) : (
         <>
           <p className="price">

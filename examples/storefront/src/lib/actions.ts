@@ -5,6 +5,7 @@ import { placeOrder as complete } from "dust-storefront-kit/next"
 import { revalidatePath } from "next/cache"
 import { redirect } from "next/navigation"
 import { dust } from "./dust"
+import { getTexts } from "./language"
 import { medusa, sessionEnded, shopperMessage } from "./medusa"
 import { isNothing } from "./money"
 import { authHeaders, forgetCart, forgetToken, getCartId, setCartId, setRegionId, setToken } from "./session"
@@ -14,9 +15,8 @@ import { getCart, getRegion } from "./shop"
 export type ActionState = { error?: string; done?: string }
 
 const MAX_QUANTITY = 99
-const ENDED: ActionState = { error: "Your session has ended. Please log in again." }
-const NO_SUCH_CODE = "This code is not valid for your cart, or takes nothing off. Please check it."
-const NO_CART: ActionState = { error: "Your cart is empty, or this order was already placed." }
+
+const getActionTexts = async () => (await getTexts()).actions
 
 const text = (form: FormData, name: string) => String(form.get(name) ?? "").trim()
 
@@ -27,18 +27,20 @@ async function attempt(otherwise: string, calls: () => Promise<ActionState | voi
     revalidatePath("/", "layout")
     return state
   } catch (error) {
-    if (!sessionEnded(error)) return { error: shopperMessage(error, otherwise) }
+    const t = await getActionTexts()
+    if (!sessionEnded(error)) return { error: shopperMessage(error, otherwise, t) }
     await forgetToken()
     revalidatePath("/", "layout")
-    return ENDED
+    return { error: t.ended }
   }
 }
 
 export async function addToCart(_: ActionState, form: FormData): Promise<ActionState> {
+  const t = await getActionTexts()
   const quantity = Number(text(form, "quantity"))
   if (!Number.isInteger(quantity) || quantity < 1 || quantity > MAX_QUANTITY)
-    return { error: `Please choose a whole number from 1 to ${MAX_QUANTITY}.` }
-  return attempt("This could not be added to the cart. Please reload the page.", async () => {
+    return { error: t.wholeNumber(1, MAX_QUANTITY) }
+  return attempt(t.notAdded, async () => {
     const headers = await authHeaders()
     let cartId = (await getCart())?.id
     if (!cartId) {
@@ -47,17 +49,18 @@ export async function addToCart(_: ActionState, form: FormData): Promise<ActionS
       await setCartId(cart.id)
     }
     await medusa.store.cart.createLineItem(cartId, { variant_id: text(form, "variant_id"), quantity }, {}, headers)
-    return { done: "Added to your cart" }
+    return { done: t.added }
   })
 }
 
 export async function changeQuantity(_: ActionState, form: FormData): Promise<ActionState> {
+  const t = await getActionTexts()
   const quantity = Number(text(form, "quantity"))
   if (!Number.isInteger(quantity) || quantity < 0 || quantity > MAX_QUANTITY)
-    return { error: `Please choose a whole number from 0 to ${MAX_QUANTITY}.` }
+    return { error: t.wholeNumber(0, MAX_QUANTITY) }
   const cartId = await getCartId()
-  if (!cartId) return NO_CART
-  return attempt("The cart could not be changed. Please reload the page.", async () => {
+  if (!cartId) return { error: t.noCart }
+  return attempt(t.notChanged, async () => {
     const [line, headers] = [text(form, "line_id"), await authHeaders()]
     if (quantity === 0) await medusa.store.cart.deleteLineItem(cartId, line, {}, headers)
     else await medusa.store.cart.updateLineItem(cartId, line, { quantity }, {}, headers)
@@ -66,20 +69,20 @@ export async function changeQuantity(_: ActionState, form: FormData): Promise<Ac
 
 /** Apply a code of the shop, or one that the shopper got for points elsewhere. */
 export async function applyCode(_: ActionState, form: FormData): Promise<ActionState> {
-  const [cartId, code] = [await getCartId(), text(form, "code")]
-  if (!cartId) return NO_CART
-  if (!code) return { error: "Please enter a code." }
-  return attempt(NO_SUCH_CODE, async () => {
+  const [t, cartId, code] = [await getActionTexts(), await getCartId(), text(form, "code")]
+  if (!cartId) return { error: t.noCart }
+  if (!code) return { error: t.enterCode }
+  return attempt(t.codeNotValid, async () => {
     const cart = await changeCodes("POST", cartId, code)
     // Medusa drops a code that takes nothing off, without an error.
-    return cart.promotions.some((each) => each.code === code) ? { done: "Code applied" } : { error: NO_SUCH_CODE }
+    return cart.promotions.some((each) => each.code === code) ? { done: t.codeApplied } : { error: t.codeNotValid }
   })
 }
 
 export async function removeCode(_: ActionState, form: FormData): Promise<ActionState> {
-  const cartId = await getCartId()
-  if (!cartId) return NO_CART
-  return attempt("The code could not be removed. Please reload the page.", async () => {
+  const [t, cartId] = [await getActionTexts(), await getCartId()]
+  if (!cartId) return { error: t.noCart }
+  return attempt(t.codeNotRemoved, async () => {
     await changeCodes("DELETE", cartId, text(form, "code"))
   })
 }
@@ -91,7 +94,7 @@ async function changeCodes(method: "POST" | "DELETE", cartId: string, code: stri
 
 export async function chooseRegion(_: ActionState, form: FormData): Promise<ActionState> {
   const region = text(form, "region_id")
-  return attempt("The region could not be changed. Please reload the page.", async () => {
+  return attempt((await getActionTexts()).regionNotChanged, async () => {
     await setRegionId(region)
     const cart = await getCart()
     if (cart) await medusa.store.cart.update(cart.id, { region_id: region }, {}, await authHeaders())
@@ -112,36 +115,38 @@ async function takeCartAlong(token: string) {
 
 async function startSession(email: string, password: string): Promise<ActionState> {
   const token = await medusa.auth.login("customer", "emailpass", { email, password })
-  if (typeof token !== "string") return { error: "This shop has only logins with a password." }
+  if (typeof token !== "string") return { error: (await getActionTexts()).onlyPasswords }
   await setToken(token)
   await takeCartAlong(token)
   return {}
 }
 
 export async function logIn(_: ActionState, form: FormData): Promise<ActionState> {
+  const t = await getActionTexts()
   const [email, password] = [text(form, "email"), String(form.get("password") ?? "")]
   try {
     const { error } = await startSession(email, password)
     if (error) return { error }
   } catch (error) {
-    return { error: shopperMessage(error, "The e-mail address or the password is wrong.") }
+    return { error: shopperMessage(error, t.wrongPassword, t) }
   }
   revalidatePath("/", "layout")
   redirect(pageAfterLogin(form))
 }
 
 export async function signUp(_: ActionState, form: FormData): Promise<ActionState> {
+  const t = await getActionTexts()
   const [email, password] = [text(form, "email"), String(form.get("password") ?? "")]
   const profile = { email, first_name: text(form, "first_name"), last_name: text(form, "last_name") }
-  if (password.length < 8) return { error: "The password needs at least 8 characters." }
+  if (password.length < 8) return { error: t.shortPassword }
   try {
     const token = await medusa.auth.register("customer", "emailpass", { email, password })
-    if (typeof token !== "string") return { error: "This shop has only accounts with a password." }
+    if (typeof token !== "string") return { error: t.onlyPasswords }
     await medusa.store.customer.create(profile, {}, { authorization: `Bearer ${token}` })
     const { error } = await startSession(email, password)
     if (error) return { error }
   } catch (error) {
-    return { error: shopperMessage(error, "The account could not be created. Please check what you wrote.") }
+    return { error: shopperMessage(error, t.notSignedUp, t) }
   }
   revalidatePath("/", "layout")
   redirect(pageAfterLogin(form))
@@ -156,45 +161,45 @@ export async function logOut(): Promise<void> {
 }
 
 export async function saveAddress(_: ActionState, form: FormData): Promise<ActionState> {
-  const cartId = await getCartId()
-  if (!cartId) return NO_CART
+  const [t, cartId] = [await getActionTexts(), await getCartId()]
+  if (!cartId) return { error: t.noCart }
   const names = ["first_name", "last_name", "address_1", "postal_code", "city", "country_code"]
   const address = Object.fromEntries(names.map((name) => [name, text(form, name)]))
-  if (!text(form, "email") || Object.values(address).includes("")) return { error: "Please fill in every field." }
-  return attempt("The address could not be saved. Please check it.", async () => {
+  if (!text(form, "email") || Object.values(address).includes("")) return { error: t.everyField }
+  return attempt(t.addressNotSaved, async () => {
     const cart = { email: text(form, "email"), shipping_address: address, billing_address: address }
     await medusa.store.cart.update(cartId, cart, {}, await authHeaders())
-    return { done: "Address saved" }
+    return { done: t.addressSaved }
   })
 }
 
 export async function chooseShipping(_: ActionState, form: FormData): Promise<ActionState> {
-  const cartId = await getCartId()
-  if (!cartId) return NO_CART
-  return attempt("This delivery cannot be chosen. Please reload the page.", async () => {
+  const [t, cartId] = [await getActionTexts(), await getCartId()]
+  if (!cartId) return { error: t.noCart }
+  return attempt(t.deliveryNotChosen, async () => {
     await medusa.store.cart.addShippingMethod(cartId, { option_id: text(form, "option_id") }, {}, await authHeaders())
   })
 }
 
 /** Pay with Medusa's manual provider, and place the order. */
 export async function placeOrder(_: ActionState, form: FormData): Promise<ActionState> {
-  const cart = await getCart()
-  if (!cart?.items?.length) return NO_CART
+  const [t, cart] = [await getActionTexts(), await getCart()]
+  if (!cart?.items?.length) return { error: t.noCart }
   const difference = cart.total - Number(text(form, "total"))
   if (difference > 0 && !isNothing(difference)) {
     revalidatePath("/", "layout")
-    return { error: "Your cart has changed since, perhaps in another tab. Please check it, and place the order again." }
+    return { error: t.cartChanged }
   }
   let orderId: string
   try {
     const headers = await authHeaders()
     // A code that enters a cart ends its payment session, so it is started here. A total of 0 needs none.
     if (cart.total > 0) await medusa.store.payment.initiatePaymentSession(cart, { provider_id: "pp_system_default" }, {}, headers)
-    const { order, error } = await complete(() => medusa.store.cart.complete(cart.id, {}, headers))
+    const { order, error } = await complete(() => medusa.store.cart.complete(cart.id, {}, headers), t.notPlaced)
     if (error !== undefined) return { error }
     orderId = order.id
   } catch (error) {
-    return { error: shopperMessage(error, "The order could not be placed. Nothing was charged.") }
+    return { error: shopperMessage(error, t.notPlaced, t) }
   }
   await forgetCart()
   revalidatePath("/", "layout")

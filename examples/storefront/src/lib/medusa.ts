@@ -1,4 +1,5 @@
 import Medusa, { FetchError } from "@medusajs/js-sdk"
+import type { Texts } from "./texts"
 
 export const medusaUrl = process.env.MEDUSA_URL ?? "http://127.0.0.1:9000"
 export const publishableKey = process.env.MEDUSA_PUBLISHABLE_KEY ?? ""
@@ -10,10 +11,12 @@ export const medusa = new Medusa({
   auth: { type: "jwt", jwtTokenStorageMethod: "nostore" },
 })
 
-const MESSAGES: Record<string, string> = {
-  "Identity with email already exists": "There is an account with this e-mail address. Log in instead.",
-  "Invalid email or password": "The e-mail address or the password is wrong.",
-}
+/** Texts of the shop for Medusa's messages, which are for developers. */
+const KNOWN = {
+  "Identity with email already exists": "emailTaken",
+  "Invalid email or password": "wrongPassword",
+  inventory: "outOfStock",
+} as const
 
 /** Whether Medusa no longer accepts the shopper's token. */
 export const sessionEnded = (error: unknown) => error instanceof FetchError && error.status === 401
@@ -21,11 +24,9 @@ export const sessionEnded = (error: unknown) => error instanceof FetchError && e
 /** Whether the thing that was asked for does not exist, or belongs to another customer. */
 export const missing = (error: unknown) => error instanceof FetchError && (error.status === 404 || error.status === 403)
 
-/** What to tell the shopper about a failed call: Medusa's messages are for developers. */
-export function shopperMessage(error: unknown, otherwise: string): string {
-  if (!(error instanceof FetchError)) return "The shop does not answer right now. Please try again in a minute."
-  const known = Object.entries(MESSAGES).find(([text]) => error.message.includes(text))
-  if (known) return known[1]
-  if (error.message.includes("inventory")) return "There are not that many in stock. Please choose fewer."
-  return otherwise
+/** What to tell the shopper about a failed call. */
+export function shopperMessage(error: unknown, otherwise: string, texts: Texts["actions"]): string {
+  if (!(error instanceof FetchError)) return texts.noAnswer
+  const known = Object.entries(KNOWN).find(([message]) => error.message.includes(message))
+  return known ? texts[known[1]] : otherwise
 }

@@ -1,16 +1,7 @@
 import type { HttpTypes } from "@medusajs/types"
 
-/** An amount in major units, as Medusa gives it. */
-export function formatMoney(amount: number, currencyCode: string): string {
-  return new Intl.NumberFormat("en-IE", { style: "currency", currency: currencyCode.toUpperCase() }).format(amount)
-}
-
 /** Less than the smallest coin: Medusa's amounts are binary fractions. */
 export const isNothing = (amount: number) => Math.abs(amount) < 0.005
-
-export function formatDate(date: string | Date): string {
-  return new Intl.DateTimeFormat("en-IE", { dateStyle: "long", timeZone: "UTC" }).format(new Date(date))
-}
 
 export interface Price {
   /** What the shopper pays for one, with tax. */

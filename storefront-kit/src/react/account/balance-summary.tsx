@@ -1,9 +1,10 @@
 "use client"
 
 import type { Balance } from "../../types.js"
+import { ActionButton } from "../action-button.js"
 import { useDustContext } from "../context.js"
 import { useBalance } from "../hooks.js"
-import { Section, Skeleton } from "../parts.js"
+import { Section, Skeleton, useAct } from "../parts.js"
 
 export interface BalanceProps {
   /** The balance, if the server has read it. */
@@ -13,15 +14,26 @@ export interface BalanceProps {
 /** What can be spent, what is set aside and what is on the way. */
 export function BalanceSummary({ balance: initial }: BalanceProps) {
   const { texts } = useDustContext()
-  const { data: balance, available, loading } = useBalance(initial)
+  const { data: balance, available, loading, error } = useBalance(initial)
+  const { tryAgain, titleRef } = useAct("account")
   const { t, number } = texts
   const title = t("balanceTitle")
-  if (!balance) return loading ? <Skeleton name="balance" title={title} /> : null
+  if (!balance && loading) return <Skeleton name="balance" title={title} />
+  if (!balance) {
+    if (!error || error.code === "not_authenticated") return null
+    return (
+      <Section name="balance" title={title} titleRef={titleRef}>
+        <p className="dust-muted">{t("balanceUnavailable")}</p>
+        <ActionButton id="refresh" text={t("tryAgain")} onClick={tryAgain} />
+      </Section>
+    )
+  }
   const free = available ?? balance.available
   return (
     <Section
       name="balance"
       title={title}
+      titleRef={titleRef}
       aside={balance.tier?.name && <span className="dust-badge">{balance.tier.name}</span>}
     >
       <p className="dust-big">

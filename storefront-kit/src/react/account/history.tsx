@@ -97,9 +97,9 @@ function Row({ row, texts }: { row: Transaction; texts: Texts }) {
   )
 }
 
-/** The kind in the shop's language. Bonuses and corrections have a sentence that the shop wrote. */
+/** The kind in the shop's language. Bonuses and corrections have a sentence of the shop or of Dust. */
 function nameOf({ kind, amount, description }: Transaction, { sentences }: Texts): string {
-  if (description && ["bonus", "adjust"].includes(kind)) return description
+  if (description && ["bonus", "adjust"].includes(kind)) return sentences.descriptions[description] ?? description
   if (kind === "merge" || kind === "unmerge") return sentences.kinds[amount < 0 ? "unmerge" : "merge"] ?? description
   return sentences.kinds[kind] ?? description
 }

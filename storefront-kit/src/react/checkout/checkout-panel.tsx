@@ -1,9 +1,10 @@
 "use client"
 
 import type { CartRedemption, CustomerQuote, Quote, Redemption } from "../../types.js"
+import { ActionButton } from "../action-button.js"
 import { useDustContext } from "../context.js"
 import { Nudge } from "../guest-nudge.js"
-import { useBusy, useQuote, useStored } from "../hooks.js"
+import { useBusy, useNotice, useQuote, useStored } from "../hooks.js"
 import { Breakdown, Notice, Section, Skeleton, useAct } from "../parts.js"
 import { RedemptionList } from "../redemption-list.js"
 import { AVAILABLE } from "../store.js"
@@ -31,29 +32,31 @@ export interface CheckoutPanelProps {
 
 /** All that a shopper can do with points in a cart. */
 export function CheckoutPanel(props: CheckoutPanelProps) {
-  const { texts, actions, refresh } = useDustContext()
+  const { texts, actions } = useDustContext()
   const { data: quote, error, loading } = useQuote(props.version, props.quote)
+  const notice = useNotice("checkout")
+  const act = useAct("checkout")
   const { t } = texts
   const title = t("panelTitle")
   if (!actions.quote || error?.code === "no_cart") return null
   if (quote?.guest) return <Nudge {...props} quote={quote} />
-  if (quote) return <Panel {...props} quote={quote} />
+  if (quote) return <Panel {...props} quote={quote} act={act} />
   if (loading) return <Skeleton name="panel" title={title} />
   const isSignedOut = error?.code === "not_authenticated"
   // The API says what to do; a failure has nothing to say but that the order does not need points.
   const isRefused = isSignedOut || (error?.status !== undefined && error.status < 500)
+  const sentence = error && isRefused ? texts.error(error) : t("panelUnavailable")
   return (
-    <Section name="panel" title={title}>
+    <Section name="panel" title={title} titleRef={act.titleRef}>
       <Notice place="checkout" />
-      <p className="dust-muted">{error && isRefused ? texts.error(error) : t("panelUnavailable")}</p>
+      {/* An action that has just failed says the same. */}
+      {sentence !== notice.error && <p className="dust-muted">{sentence}</p>}
       {isSignedOut && props.signInHref ? (
         <a className="dust-button" href={props.signInHref}>
           {t("guestSignIn")}
         </a>
       ) : (
-        <button type="button" className="dust-button" onClick={() => void refresh()}>
-          {t("tryAgain")}
-        </button>
+        <ActionButton id="refresh" text={t("tryAgain")} onClick={act.tryAgain} />
       )}
     </Section>
   )
@@ -62,9 +65,13 @@ export function CheckoutPanel(props: CheckoutPanelProps) {
 /** Start one of the panel's actions; `done` is the sentence about its result. */
 export type Redeem = (id: string, request: CartRedemption, done: (redemption: Redemption) => string) => void
 
-function Panel({ quote, names = {}, locked = false, changeHref }: CheckoutPanelProps & { quote: CustomerQuote }) {
+interface PanelProps extends CheckoutPanelProps {
+  quote: CustomerQuote
+  act: ReturnType<typeof useAct>
+}
+
+function Panel({ quote, names = {}, locked = false, changeHref, act: { run, remove, titleRef } }: PanelProps) {
   const { texts, redeem } = useDustContext()
-  const { run, remove, titleRef } = useAct("checkout")
   const busy = useBusy()
   const available = useStored<number>(AVAILABLE).data ?? quote.available
   const { t } = texts

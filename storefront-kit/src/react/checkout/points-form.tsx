@@ -20,6 +20,8 @@ interface PointsFormProps {
 export function PointsForm({ quote, available, redeem }: PointsFormProps) {
   const { texts } = useDustContext()
   const { t } = texts
+  // Products that only points can buy come first: until they are paid, it does not matter why there is no discount.
+  if (quote.max_dust === 0 && quote.dust_only_items.length) return null
   return (
     <div className="dust-block">
       <h3 className="dust-subtitle">{t("formTitle")}</h3>
@@ -39,9 +41,11 @@ function NotNow({ quote, available }: Omit<PointsFormProps, "redeem">) {
   const currency = quote.currency_code
   const hasRate = !programme || currency in programme.redeem.rates
   if (!hasRate) return <p className="dust-muted">{t("formNoRate", { currency: currency.toUpperCase() })}</p>
-  if (available >= quote.min_dust) return <p className="dust-muted">{t("formNone")}</p>
-  const missing = quote.min_dust - Math.max(0, available)
-  return <p className="dust-muted">{t("formTooFew", { min: quote.min_dust, missing })}</p>
+  const { min_dust: min, redemptions } = quote
+  const missing = min - Math.max(0, available)
+  if (min === 1 && missing > 0) return <p className="dust-muted">{t("formNoPoints")}</p>
+  if (missing > 0) return <p className="dust-muted">{t("formTooFew", { min, missing })}</p>
+  return <p className="dust-muted">{redemptions.length ? t("formNone") : t("formSmall", { min })}</p>
 }
 
 function Form({ quote, available, redeem }: PointsFormProps) {

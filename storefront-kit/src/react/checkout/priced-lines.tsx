@@ -31,7 +31,7 @@ export function DueLines({ quote, available, names, redeem }: Omit<LinesProps, "
           </li>
         ))}
       </ul>
-      {missing > 0 && <p className="dust-problem">{t("missing", { points: missing })}</p>}
+      {missing > 0 && <p className="dust-problem">{t("dueMissing", { points: missing })}</p>}
       {redeem && (
         <ActionButton
           id="dust_only"

@@ -11,21 +11,24 @@ import type { Metadata } from "next"
 import { redirect } from "next/navigation"
 import { OrderList } from "@/components/order-list"
 import { logOut } from "@/lib/actions"
+import { getTexts } from "@/lib/language"
 import { getToken } from "@/lib/session"
 import { getCustomer, listOrders } from "@/lib/shop"
 
-export const metadata: Metadata = { title: "Account" }
+export async function generateMetadata(): Promise<Metadata> {
+  return { title: (await getTexts()).account.title }
+}
 
 export default async function Account() {
   const customer = await getCustomer()
   if (!customer) redirect((await getToken()) ? "/login?ended=1" : "/login")
-  const orders = await listOrders()
+  const [{ account: t }, orders] = await Promise.all([getTexts(), listOrders()])
   return (
     <>
       <div className="heading">
-        <h1>Hello {customer.first_name}</h1>
+        <h1>{t.hello(customer.first_name ?? "")}</h1>
         <form action={logOut}>
-          <button className="button quiet">Log out</button>
+          <button className="button quiet">{t.logOut}</button>
         </form>
       </div>
       <div className="tiles">
@@ -38,8 +41,8 @@ export default async function Account() {
         <Referral />
       </div>
       <section className="panel">
-        <h2>Your orders</h2>
-        {orders.length ? <OrderList orders={orders} /> : <p>None yet.</p>}
+        <h2>{t.orders}</h2>
+        {orders.length ? <OrderList orders={orders} /> : <p>{t.noOrders}</p>}
       </section>
     </>
   )

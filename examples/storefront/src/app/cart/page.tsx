@@ -4,32 +4,35 @@ import Link from "next/link"
 import { CartLines, namesOf, versionOf } from "@/components/cart-lines"
 import { CartTotals } from "@/components/cart-totals"
 import { Coupons } from "@/components/coupons"
+import { getTexts } from "@/lib/language"
 import { getCart } from "@/lib/shop"
 
-export const metadata: Metadata = { title: "Cart" }
+export async function generateMetadata(): Promise<Metadata> {
+  return { title: (await getTexts()).cart.title }
+}
 
 export default async function Cart() {
-  const cart = await getCart()
+  const [t, cart] = await Promise.all([getTexts(), getCart()])
   if (!cart?.items?.length)
     return (
       <div className="empty">
-        <h1>Your cart is empty</h1>
+        <h1>{t.cart.empty}</h1>
         <Link href="/products" className="button">
-          See what we make
+          {t.products.see}
         </Link>
       </div>
     )
   return (
     <>
-      <h1>Your cart</h1>
+      <h1>{t.cart.heading}</h1>
       <div className="columns">
         <CartLines cart={cart} />
         <aside className="side">
           <div className="panel">
-            <h2>Sum</h2>
+            <h2>{t.cart.sum}</h2>
             <CartTotals cart={cart} />
             <Link href="/checkout" className="button wide">
-              Go to the checkout
+              {t.cart.checkout}
             </Link>
           </div>
           <CheckoutPanel

@@ -8,20 +8,24 @@ import { CartTotals } from "@/components/cart-totals"
 import { Field, Form } from "@/components/form"
 import { PlaceOrder } from "@/components/place-order"
 import { chooseShipping, saveAddress } from "@/lib/actions"
-import { formatMoney } from "@/lib/money"
+import { getTexts } from "@/lib/language"
 import { getCart, getCustomer, getRegion, listShippingOptions } from "@/lib/shop"
+import type { Texts } from "@/lib/texts"
 
-export const metadata: Metadata = { title: "Checkout" }
+export async function generateMetadata(): Promise<Metadata> {
+  return { title: (await getTexts()).checkout.title }
+}
 
 export default async function Checkout() {
-  const cart = await getCart()
+  const [texts, cart] = await Promise.all([getTexts(), getCart()])
+  const t = texts.checkout
   if (!cart?.items?.length)
     return (
       <div className="empty">
-        <h1>There is nothing to pay</h1>
-        <p>Your cart is empty, or this order was already placed.</p>
+        <h1>{t.nothing}</h1>
+        <p>{t.nothingWhy}</p>
         <Link href="/account" className="button">
-          See your orders
+          {t.orders}
         </Link>
       </div>
     )
@@ -29,36 +33,37 @@ export default async function Checkout() {
   const chosen = cart.shipping_methods?.at(-1)?.shipping_option_id
   return (
     <>
-      <h1>Checkout</h1>
+      <h1>{t.title}</h1>
       <div className="columns">
         <div className="steps">
           <section className="panel">
-            <h2>1. Address</h2>
+            <h2>{t.address}</h2>
             {!customer && (
               <p className="hint">
-                You order as a guest. <Link href="/login?next=/checkout">Log in</Link> to see the order in your account.
+                {t.guest} <Link href="/login?next=/checkout">{t.guestLogIn}</Link>
+                {t.guestWhy}
               </p>
             )}
-            <AddressForm cart={cart} countries={region.countries ?? []} customer={customer} />
+            <AddressForm texts={texts} cart={cart} countries={region.countries ?? []} customer={customer} />
           </section>
           <section className="panel">
-            <h2>2. Delivery</h2>
+            <h2>{t.delivery}</h2>
             <AutoForm action={chooseShipping} about={versionOf(cart)}>
               <fieldset className="options" key={chosen}>
-                <legend className="visually-hidden">Delivery</legend>
+                <legend className="visually-hidden">{t.deliveryOptions}</legend>
                 {options.map(({ id, name, amount, calculated_price: price }) => (
                   <label key={id}>
                     <input type="radio" name="option_id" value={id} defaultChecked={id === chosen} />
                     <span>{name}</span>
-                    <span className="price">{formatMoney(price?.calculated_amount_with_tax ?? amount, cart.currency_code)}</span>
+                    <span className="price">{texts.money(price?.calculated_amount_with_tax ?? amount, cart.currency_code)}</span>
                   </label>
                 ))}
               </fieldset>
             </AutoForm>
           </section>
           <section className="panel">
-            <h2>3. Payment</h2>
-            <p>You pay on delivery: this shop uses Medusa's manual payment provider.</p>
+            <h2>{t.payment}</h2>
+            <p>{t.paymentHow}</p>
           </section>
         </div>
         <aside className="side">
@@ -69,7 +74,7 @@ export default async function Checkout() {
             signUpHref="/signup?next=/checkout"
           />
           <div className="panel">
-            <h2>Your order</h2>
+            <h2>{t.order}</h2>
             <ul className="short-lines">
               {cart.items.map((line) => (
                 <li key={line.id}>
@@ -81,7 +86,7 @@ export default async function Checkout() {
               ))}
             </ul>
             <CartTotals cart={cart} />
-            <PlaceOrder total={cart.total} version={versionOf(cart)} missing={whatIsMissing(cart, Boolean(chosen))} />
+            <PlaceOrder total={cart.total} version={versionOf(cart)} missing={whatIsMissing(cart, Boolean(chosen), t)} />
           </div>
         </aside>
       </div>
@@ -89,46 +94,48 @@ export default async function Checkout() {
   )
 }
 
-function whatIsMissing(cart: HttpTypes.StoreCart, delivery: boolean): string | undefined {
-  if (!cart.shipping_address?.address_1 || !cart.email) return "Save your address first."
-  if (!delivery) return "Choose a delivery first."
+function whatIsMissing(cart: HttpTypes.StoreCart, delivery: boolean, t: Texts["checkout"]): string | undefined {
+  if (!cart.shipping_address?.address_1 || !cart.email) return t.addressFirst
+  if (!delivery) return t.deliveryFirst
   return undefined
 }
 
 function AddressForm({
+  texts: { checkout: t, person, countryName },
   cart,
   countries,
   customer,
 }: {
+  texts: Texts
   cart: HttpTypes.StoreCart
   countries: HttpTypes.StoreRegionCountry[]
   customer?: HttpTypes.StoreCustomer
 }) {
   const known = cart.shipping_address
   return (
-    <Form action={saveAddress} submit="Save the address" className="address" quiet={Boolean(known?.address_1)}>
-      <Field label="E-mail" name="email" type="email" autoComplete="email" defaultValue={cart.email ?? customer?.email} />
+    <Form action={saveAddress} submit={t.save} className="address" quiet={Boolean(known?.address_1)}>
+      <Field label={person.email} name="email" type="email" autoComplete="email" defaultValue={cart.email ?? customer?.email} />
       <Field
-        label="First name"
+        label={person.firstName}
         name="first_name"
         autoComplete="given-name"
         defaultValue={known?.first_name ?? customer?.first_name ?? ""}
       />
       <Field
-        label="Last name"
+        label={person.lastName}
         name="last_name"
         autoComplete="family-name"
         defaultValue={known?.last_name ?? customer?.last_name ?? ""}
       />
-      <Field label="Street and number" name="address_1" autoComplete="address-line1" defaultValue={known?.address_1 ?? ""} />
-      <Field label="Postal code" name="postal_code" autoComplete="postal-code" defaultValue={known?.postal_code ?? ""} />
-      <Field label="City" name="city" autoComplete="address-level2" defaultValue={known?.city ?? ""} />
+      <Field label={t.street} name="address_1" autoComplete="address-line1" defaultValue={known?.address_1 ?? ""} />
+      <Field label={t.postalCode} name="postal_code" autoComplete="postal-code" defaultValue={known?.postal_code ?? ""} />
+      <Field label={t.city} name="city" autoComplete="address-level2" defaultValue={known?.city ?? ""} />
       <label className="field">
-        <span>Country</span>
+        <span>{t.country}</span>
         <select name="country_code" autoComplete="country" defaultValue={known?.country_code ?? countries[0]?.iso_2}>
-          {countries.map(({ iso_2, display_name }) => (
+          {countries.map(({ iso_2 = "" }) => (
             <option key={iso_2} value={iso_2}>
-              {display_name}
+              {countryName(iso_2)}
             </option>
           ))}
         </select>

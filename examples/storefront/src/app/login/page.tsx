@@ -2,24 +2,27 @@ import type { Metadata } from "next"
 import Link from "next/link"
 import { Field, Form } from "@/components/form"
 import { logIn } from "@/lib/actions"
+import { getTexts } from "@/lib/language"
 
-export const metadata: Metadata = { title: "Log in" }
+export async function generateMetadata(): Promise<Metadata> {
+  return { title: (await getTexts()).logIn.title }
+}
 
 type Props = { searchParams: Promise<{ next?: string; ended?: string }> }
 
 export default async function LogIn({ searchParams }: Props) {
-  const { next = "", ended } = await searchParams
+  const [t, { next = "", ended }] = await Promise.all([getTexts(), searchParams])
   return (
     <div className="panel narrow">
-      <h1>Log in</h1>
-      {ended && <p className="notice">Your session has ended. Log in again, and your cart is still there.</p>}
-      <Form action={logIn} submit="Log in">
+      <h1>{t.logIn.title}</h1>
+      {ended && <p className="notice">{t.logIn.ended}</p>}
+      <Form action={logIn} submit={t.logIn.title}>
         <input type="hidden" name="next" value={next} />
-        <Field label="E-mail" name="email" type="email" autoComplete="email" />
-        <Field label="Password" name="password" type="password" autoComplete="current-password" />
+        <Field label={t.person.email} name="email" type="email" autoComplete="email" />
+        <Field label={t.person.password} name="password" type="password" autoComplete="current-password" />
       </Form>
       <p>
-        No account yet? <Link href={next ? `/signup?next=${encodeURIComponent(next)}` : "/signup"}>Sign up</Link>
+        {t.logIn.noAccount} <Link href={next ? `/signup?next=${encodeURIComponent(next)}` : "/signup"}>{t.logIn.signUp}</Link>
       </p>
     </div>
   )

@@ -1,19 +1,22 @@
 import type { Metadata } from "next"
 import { ProductGrid } from "@/components/product-card"
+import { getTexts } from "@/lib/language"
 import { getRegion, listProducts } from "@/lib/shop"
 
-export const metadata: Metadata = { title: "Shop" }
+export async function generateMetadata(): Promise<Metadata> {
+  return { title: (await getTexts()).products.title }
+}
 
 export default async function Products() {
-  const [region, products] = await Promise.all([getRegion(), listProducts()])
+  const [{ products: t }, region, products] = await Promise.all([getTexts(), getRegion(), listProducts()])
   return (
     <>
-      <h1>Everything we make</h1>
-      <h2 className="visually-hidden">Products</h2>
+      <h1>{t.heading}</h1>
+      <h2 className="visually-hidden">{t.list}</h2>
       {products.length ? (
         <ProductGrid products={products} currency={region.currency_code} />
       ) : (
-        <p className="empty">The shelves are empty. Create a product in Medusa's dashboard.</p>
+        <p className="empty">{t.empty}</p>
       )}
     </>
   )

@@ -2,21 +2,24 @@ import type { Metadata } from "next"
 import Link from "next/link"
 import { Field, Form } from "@/components/form"
 import { signUp } from "@/lib/actions"
+import { getTexts } from "@/lib/language"
 
-export const metadata: Metadata = { title: "Sign up" }
+export async function generateMetadata(): Promise<Metadata> {
+  return { title: (await getTexts()).signUp.title }
+}
 
 export default async function SignUp({ searchParams }: { searchParams: Promise<{ next?: string }> }) {
-  const { next = "" } = await searchParams
+  const [t, { next = "" }] = await Promise.all([getTexts(), searchParams])
   return (
     <div className="panel narrow">
-      <h1>Sign up</h1>
-      <Form action={signUp} submit="Create the account">
+      <h1>{t.signUp.title}</h1>
+      <Form action={signUp} submit={t.signUp.create}>
         <input type="hidden" name="next" value={next} />
-        <Field label="First name" name="first_name" autoComplete="given-name" />
-        <Field label="Last name" name="last_name" autoComplete="family-name" />
-        <Field label="E-mail" name="email" type="email" autoComplete="email" />
+        <Field label={t.person.firstName} name="first_name" autoComplete="given-name" />
+        <Field label={t.person.lastName} name="last_name" autoComplete="family-name" />
+        <Field label={t.person.email} name="email" type="email" autoComplete="email" />
         <Field
-          label="Password, at least 8 characters"
+          label={t.person.newPassword}
           name="password"
           type="password"
           minLength={8}
@@ -24,7 +27,7 @@ export default async function SignUp({ searchParams }: { searchParams: Promise<{
         />
       </Form>
       <p>
-        You have an account? <Link href={next ? `/login?next=${encodeURIComponent(next)}` : "/login"}>Log in</Link>
+        {t.signUp.hasAccount} <Link href={next ? `/login?next=${encodeURIComponent(next)}` : "/login"}>{t.signUp.logIn}</Link>
       </p>
     </div>
   )

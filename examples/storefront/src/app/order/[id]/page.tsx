@@ -3,29 +3,29 @@ import type { Metadata } from "next"
 import Link from "next/link"
 import { notFound } from "next/navigation"
 import { Ordered } from "@/components/ordered"
-import { formatDate } from "@/lib/money"
+import { getTexts } from "@/lib/language"
 import { getOrder } from "@/lib/shop"
 
-export const metadata: Metadata = { title: "Order" }
+export async function generateMetadata(): Promise<Metadata> {
+  return { title: (await getTexts()).order.title }
+}
 
 export default async function Order({ params }: { params: Promise<{ id: string }> }) {
-  const order = await getOrder((await params).id)
+  const [{ order: t, date }, order] = await Promise.all([getTexts(), getOrder((await params).id)])
   if (!order) notFound()
   return (
     <>
-      <h1>Thank you for your order</h1>
-      <p className="lead">
-        Order {order.display_id}, {formatDate(order.created_at)}. We write to {order.email} when it is on its way.
-      </p>
+      <h1>{t.thanks}</h1>
+      <p className="lead">{t.summary(order.display_id, date(order.created_at), order.email ?? "")}</p>
       <div className="columns">
         <section className="panel">
-          <h2>What you ordered</h2>
+          <h2>{t.what}</h2>
           <Ordered order={order} />
         </section>
         <aside className="side">
           <ThankYou orderId={order.id} signInHref="/login" signUpHref="/signup" />
           <div className="panel">
-            <h2>It goes to</h2>
+            <h2>{t.address}</h2>
             <address>
               {order.shipping_address?.first_name} {order.shipping_address?.last_name}
               <br />
@@ -34,7 +34,7 @@ export default async function Order({ params }: { params: Promise<{ id: string }
               {order.shipping_address?.postal_code} {order.shipping_address?.city}
             </address>
             <Link href="/products" className="button quiet">
-              Go on shopping
+              {t.goOn}
             </Link>
           </div>
         </aside>

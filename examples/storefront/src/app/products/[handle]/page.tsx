@@ -5,6 +5,7 @@ import { Field, Form } from "@/components/form"
 import { Price } from "@/components/price"
 import { ProductArt } from "@/components/product-art"
 import { addToCart } from "@/lib/actions"
+import { getTexts } from "@/lib/language"
 import { lowestPrice } from "@/lib/money"
 import { getProduct, getRegion } from "@/lib/shop"
 
@@ -15,7 +16,7 @@ export async function generateMetadata({ params }: Props): Promise<Metadata> {
 }
 
 export default async function Product({ params }: Props) {
-  const [region, product] = await Promise.all([getRegion(), getProduct((await params).handle)])
+  const [t, region, product] = await Promise.all([getTexts(), getRegion(), getProduct((await params).handle)])
   if (!product) notFound()
   const price = lowestPrice(product)
   const variants = product.variants ?? []
@@ -26,17 +27,17 @@ export default async function Product({ params }: Props) {
         <h1>{product.title}</h1>
         {product.description && <p className="lead">{product.description}</p>}
         {price === undefined ? (
-          <p>Not sold in your region</p>
+          <p>{t.notInRegion}</p>
         ) : (
           <>
             <p className="price large">
               <Price productId={product.id} amount={price.shown} currency={region.currency_code} ids={product.id} />
             </p>
             <EarnHint productId={product.id} amount={price.net} />
-            <Form action={addToCart} submit="Add to cart" className="buy">
+            <Form action={addToCart} submit={t.products.add} className="buy">
               {variants.length > 1 ? (
                 <label className="field">
-                  <span>Variant</span>
+                  <span>{t.products.variant}</span>
                   <select name="variant_id">
                     {variants.map(({ id, title }) => (
                       <option key={id} value={id}>
@@ -48,11 +49,11 @@ export default async function Product({ params }: Props) {
               ) : (
                 <input type="hidden" name="variant_id" value={variants[0]?.id} />
               )}
-              <Field label="Quantity" name="quantity" type="number" inputMode="numeric" min={1} max={99} defaultValue={1} />
+              <Field label={t.quantity} name="quantity" type="number" inputMode="numeric" min={1} max={99} defaultValue={1} />
             </Form>
           </>
         )}
-        <p className="hint">With tax. Delivery is added in the checkout.</p>
+        <p className="hint">{t.products.hint}</p>
       </section>
     </div>
   )
