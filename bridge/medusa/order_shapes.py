@@ -127,6 +127,7 @@ class PromotionShape(Shape):
 
 
 class ReturnShape(Shape):
+    status: Text | None = None
     exchange_id: Text | None = None
     claim_id: Text | None = None
 

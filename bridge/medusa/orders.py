@@ -250,7 +250,9 @@ def _has_claim_or_exchange(order: OrderShape) -> bool:
         for item in order.items
         if item.detail
     )
-    return claimed or any(returned.exchange_id or returned.claim_id for returned in order.returns or ())
+    # Who cancels an exchange or a claim cancels its return, and removes the lines that it added (2.21.2).
+    returns = [returned for returned in order.returns or () if returned.status != "canceled"]
+    return claimed or any(returned.exchange_id or returned.claim_id for returned in returns)
 
 
 def _shares(order: OrderShape, swapped: frozenset[str], refunded: Decimal) -> KeptShares:

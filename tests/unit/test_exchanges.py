@@ -79,6 +79,14 @@ def test_an_authorization_that_medusa_has_withdrawn_is_no_money() -> None:
     assert earns_for(document) == 40
 
 
+def test_lines_that_an_edit_adds_after_a_canceled_exchange_are_no_exchange() -> None:
+    # As an edit leaves the order: the second shirt is not paid yet, and earns as one of an edit does.
+    edited = copy.deepcopy(CAPTURED["exchange_same_requested"])
+    edited["returns"][0]["status"] = "canceled"
+    assert earns_for(edited) == 20
+    assert read_order(edited).awaits_payment is False
+
+
 def test_what_is_forgiven_before_a_payment_pays_for_nothing_that_was_swapped_in() -> None:
     document = copy.deepcopy(CAPTURED["exchange_uncaptured_requested"])
     # Two shirts at 12.50 and 6.25 for shipping, of which 12.50 are forgiven.
