@@ -28,7 +28,7 @@ class Redeem(Part):
     @classmethod
     def _max_is_not_below_min(cls, max_dust: int | None, others: ValidationInfo) -> int | None:
         if max_dust is not None and max_dust < others.data.get("min_dust", 0):
-            raise ValueError("must not be below the minimum points at a time")
+            raise ValueError("must not be below the minimum points at a time, min_dust")
         return max_dust
 
     @field_validator("rewards")

@@ -14,6 +14,7 @@ from bridge.http.problems import field_problems
 from bridge.medusa.client import get_medusa
 from bridge.programme.rules import Programme
 from bridge.programme.shop_currencies import ask_currencies, require_currencies, save_currencies
+from bridge.programme.spending import Redeem, least_redeemable
 from bridge.redemptions.pricing.rewards import require_one_price
 
 # A GET adds these keys to the document. A PUT may send them back; they are ignored.
@@ -36,6 +37,20 @@ def read_document(document: dict[str, Any]) -> Programme:
 def parse_document(document: dict[str, Any]) -> Programme:
     """Return the programme of a document, without asking Medusa. Raises `FieldErrors`."""
     try:
-        return Programme.model_validate({k: v for k, v in document.items() if k not in _READ_ONLY})
+        programme = Programme.model_validate({k: v for k, v in document.items() if k not in _READ_ONLY})
     except ValidationError as error:
         raise FieldErrors(field_problems(error)) from error
+    _require_redeemable(programme.redeem)
+    return programme
+
+
+def _require_redeemable(rules: Redeem) -> None:
+    """Raise `FieldErrors` if points cannot be redeemed in a currency, because `max_dust` allows too few at a time."""
+    least = {code: least_redeemable(rules, code) for code in rules.rates}
+    too_few = [
+        f"must be {dust} or more: that many points are the smallest redemption in {code.upper()}"
+        for code, dust in sorted(least.items())
+        if rules.max_dust is not None and rules.max_dust < dust
+    ]
+    if too_few:
+        raise FieldErrors([{"field": "redeem.max_dust", "message": message} for message in too_few])

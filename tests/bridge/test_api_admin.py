@@ -294,6 +294,7 @@ _WRONG_RULES: list[tuple[dict[str, Any], str]] = [
     ({"bonuses": {"signup": 10**13}}, "bonuses.signup"),
     ({"redeem": {"min_dust": 0}}, "redeem.min_dust"),
     ({"redeem": {"min_dust": 5, "max_dust": 4}}, "redeem.max_dust"),
+    ({"redeem": {"rates": {"eur": "100", "jpy": "100"}, "max_dust": 50}}, "redeem.max_dust"),
     ({"redeem": {"max_share": "1.1"}}, "redeem.max_share"),
     ({"redeem": {"max_share": "0"}}, "redeem.max_share"),
     ({"redeem": {"code_ttl_minutes": 0}}, "redeem.code_ttl_minutes"),
