@@ -9,6 +9,7 @@ import { SaveButtons } from "../src/admin/components/programme-drafts/save-butto
 import { ProgrammeHistory } from "../src/admin/components/programme-history/history"
 import { EditorContext, type Editor } from "../src/admin/components/programme/editor"
 import { en } from "../src/admin/i18n/en"
+import { VERSIONS_PATH } from "../src/admin/lib/differences"
 import type { DustDraft, DustProgramme } from "../src/types"
 
 vi.mock("react-i18next", () => ({
@@ -41,7 +42,8 @@ const DRAFT = {
 function rendered(shown: ReactNode, { draft = null as DustDraft | null, unsaved = false, next = null as string | null } = {}): string {
   const client = new QueryClient()
   const versions = [version(3, "user_1", "3"), version(2, "service", "2"), version(1, "user_gone", "1")]
-  client.setQueryData(["dust", "/programme/versions"], { pages: [{ versions, next_cursor: next }], pageParams: [""] })
+  if (!next) versions.push({ ...version(0, "dust", "1"), created_at: null })
+  client.setQueryData(["dust", VERSIONS_PATH], { pages: [{ versions, next_cursor: next }], pageParams: [""] })
   client.setQueryData(["dust", "users", ["user_1", "user_gone"]], { user_1: "Ann Miller" })
   client.setQueryData(["dust", "users", ["user_1"]], { user_1: "Ann Miller" })
   client.setQueryData(["dust", "/programme/drafts"], { drafts: [DRAFT] })
@@ -67,7 +69,7 @@ function rendered(shown: ReactNode, { draft = null as DustDraft | null, unsaved 
 describe("the history of the rules", () => {
   it("names author and changes of each version, in the words of the form", () => {
     const page = rendered(<ProgrammeHistory />)
-    for (const text of ["By Ann Miller on", "By an API client on", "By user_gone on", "The first version."]) {
+    for (const text of ["By Ann Miller on", "By an API client on", "By user_gone on", "The defaults", "In force until the first version."]) {
       expect(page).toContain(text)
     }
     expect(page).toContain("Points for each unit of money (EUR): 2 → 3")
@@ -78,6 +80,7 @@ describe("the history of the rules", () => {
     const page = rendered(<ProgrammeHistory />)
     expect(page).toContain('aria-label="Restore version 2"')
     expect(page).toContain('aria-label="Restore version 1"')
+    expect(page).toContain('aria-label="Restore the defaults"')
     expect(page).not.toContain('aria-label="Restore version 3"')
   })
 
@@ -85,7 +88,7 @@ describe("the history of the rules", () => {
     const page = rendered(<ProgrammeHistory />, { next: "more" })
     expect(page).toContain("Version 2")
     expect(page).not.toContain("Version 1<")
-    expect(page).not.toContain("The first version.")
+    expect(page).not.toContain("The defaults")
   })
 })
 

@@ -253,6 +253,20 @@ def test_what_was_read_can_be_edited_and_put_back_as_a_new_version(api: TestClie
     assert [version["version"] for version in versions] == [2, 1]
 
 
+def test_the_defaults_are_the_last_of_the_versions_for_who_asks(api: TestClient) -> None:
+    def listed(query: str) -> tuple[list[int], str]:
+        answer = call(api, "GET", f"/admin/dust/programme/versions?defaults=true{query}").json()
+        return [version["version"] for version in answer["versions"]], answer["next_cursor"]
+
+    assert listed("") == ([0], None)
+    for rate in ("1", "2"):
+        call(api, "PUT", "/admin/dust/programme", json={"earn": {"rates": {"eur": rate}}})
+    assert listed("") == ([2, 1, 0], None)
+    numbers, cursor = listed("&limit=2")
+    assert numbers == [2, 1]
+    assert listed(f"&limit=2&cursor={cursor}") == ([0], None)
+
+
 _WRONG_RULES: list[tuple[dict[str, Any], str]] = [
     ({"earn": {"rates": {"eur": "0"}}}, "earn.rates.eur"),
     ({"earn": {"rates": {"eur": "-1"}}}, "earn.rates.eur"),

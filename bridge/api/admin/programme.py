@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import Body as FromBody
-from fastapi import Header, Response
+from fastapi import Header, Query, Response
 from pydantic import BaseModel
 
 from bridge.api.admin.routing import admin_router
@@ -17,7 +17,7 @@ from bridge.http.medusa_threads import FOR_OPERATORS
 from bridge.http.paging import Cursor, Limit, Listing, decode_number_cursor, split_page
 from bridge.http.problems import describe_problems
 from bridge.programme.rules import Programme
-from bridge.programme.versions import Version, add_version, current_version, list_versions
+from bridge.programme.versions import Version, add_version, current_version, list_versions, version_numbered
 from bridge.redemptions.programme_document import read_document
 
 router = admin_router()
@@ -90,10 +90,18 @@ def _write_programme(document: dict[str, Any], operator: Operator, replaces: int
 
 
 @router.get("/programme/versions", responses=describe_problems(422))
-def read_versions(limit: Limit = 20, cursor: Cursor = None) -> VersionList:
+def read_versions(
+    limit: Limit = 20,
+    cursor: Cursor = None,
+    defaults: Annotated[
+        bool, Query(description="Include version 0 at the end: the defaults, in force until the first version")
+    ] = False,
+) -> VersionList:
     """List all versions of the programme, newest first."""
     with transaction() as connection:
         versions = list_versions(connection, limit=limit + 1, before=decode_number_cursor(Listing.VERSIONS, cursor))
+        if defaults and len(versions) <= limit:
+            versions.append(version_numbered(connection, 0))
     page, following = split_page(Listing.VERSIONS, versions, limit, lambda version: version.number)
     return VersionList(versions=[programme_response(version) for version in page], next_cursor=following)
 

@@ -7897,6 +7897,8 @@ export interface operations {
                 limit?: number;
                 /** @description `next_cursor` of the previous page */
                 cursor?: string | null;
+                /** @description Include version 0 at the end: the defaults, in force until the first version */
+                defaults?: boolean;
             };
             header?: never;
             path?: never;

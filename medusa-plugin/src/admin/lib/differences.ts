@@ -48,3 +48,6 @@ export function isFields(value: Json | undefined): value is Fields {
 export function rulesOf(version: Json): Json {
   return isFields(version) ? Object.fromEntries(Object.entries(version).filter(([key]) => !READ_ONLY.includes(key))) : version
 }
+
+/** The list of all versions, and the defaults at its end. */
+export const VERSIONS_PATH = "/programme/versions?defaults=true"

@@ -3,18 +3,18 @@ import type { ReactNode } from "react"
 import { useSearchParams } from "react-router-dom"
 import type { DustProgramme, DustVersionList } from "../../../types"
 import { useAuthors } from "../../lib/authors"
-import { rulesOf } from "../../lib/differences"
+import { rulesOf, VERSIONS_PATH } from "../../lib/differences"
 import { moment } from "../../lib/format"
 import { useTexts } from "../../lib/texts"
 import { MoreButton, usePages } from "../page-of"
 import { useEditor } from "../programme/editor"
-import { Loaded, Nothing } from "../states"
+import { Loaded } from "../states"
 import { ChangeList } from "./change-list"
 
 /** The versions of the rules, newest first, each with what it changed. */
 export function ProgrammeHistory(): ReactNode {
   const t = useTexts()
-  const pages = usePages<DustVersionList>("/programme/versions")
+  const pages = usePages<DustVersionList>(VERSIONS_PATH)
   const versions = pages.data?.pages.flatMap((page) => page.versions) ?? []
   const authorOf = useAuthors(versions.map(({ author }) => author))
   // The last one on a page is compared with one of the next page, and shown with it.
@@ -23,7 +23,6 @@ export function ProgrammeHistory(): ReactNode {
     <Loaded query={pages}>
       {() => (
         <>
-          {versions.length === 0 && <Nothing>{t("history.none")}</Nothing>}
           <ol className="divide-y">
             {shown.map((version, index) => (
               <Version
@@ -47,12 +46,12 @@ type Props = { version: DustProgramme; before?: DustProgramme; author: string; i
 function Version({ version, before, author, inForce }: Props): ReactNode {
   const t = useTexts()
   const restore = useRestore()
-  const { version: number } = version
+  const { version: number, created_at: savedAt } = version
   return (
     <li className="flex items-start justify-between gap-x-4 px-6 py-4">
       <div className="flex flex-col gap-y-2">
         <div className="flex items-center gap-x-2">
-          <Heading level="h3">{t("history.version", { version: number })}</Heading>
+          <Heading level="h3">{number ? t("history.version", { version: number }) : t("history.defaults")}</Heading>
           {inForce && (
             <Badge size="2xsmall" color="green">
               {t("history.inForce")}
@@ -60,15 +59,15 @@ function Version({ version, before, author, inForce }: Props): ReactNode {
           )}
         </div>
         <Text size="small" className="text-ui-fg-subtle">
-          {t("history.by", { author, date: moment(version.created_at ?? "") })}
+          {savedAt ? t("history.by", { author, date: moment(savedAt) }) : t("history.defaultsHint")}
         </Text>
-        {before ? <ChangeList before={before} after={version} /> : <Text size="small">{t("history.first")}</Text>}
+        {before && <ChangeList before={before} after={version} />}
       </div>
       {!inForce && (
         <Button
           size="small"
           variant="secondary"
-          aria-label={t("history.restoreNamed", { version: number })}
+          aria-label={number ? t("history.restoreNamed", { version: number }) : t("history.restoreDefaults")}
           onClick={() => void restore(version)}
         >
           {t("history.restore")}
@@ -88,7 +87,7 @@ function useRestore(): (version: DustProgramme) => Promise<void> {
     if (!(await discards())) return
     begin(rulesOf(version))
     setSearch({ tab: "rules" }, { replace: true })
-    toast.info(t("history.restored", { version: version.version }))
+    toast.info(version.version ? t("history.restored", { version: version.version }) : t("history.restoredDefaults"))
   }
 }
 

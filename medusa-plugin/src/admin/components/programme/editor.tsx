@@ -3,6 +3,7 @@ import { useMutation, useQuery, useQueryClient, type UseMutationResult } from "@
 import { createContext, useContext, useState, type ReactNode } from "react"
 import type { DustDraft, DustProgramme } from "../../../types"
 import { withValueAt, type Json } from "../../lib/document"
+import { VERSIONS_PATH } from "../../lib/differences"
 import { DustError, dust } from "../../lib/dust"
 import { errorsAfterEdit, type FieldError } from "../../lib/field-errors"
 import { useTexts } from "../../lib/texts"
@@ -71,7 +72,7 @@ function Provider({ newest, children }: { newest: DustProgramme; children: React
       dust<DustProgramme>("/programme", "PUT", document, { "if-match": `"${replaces}"` }),
     onSuccess: (written) => {
       client.setQueryData(["dust", "programme"], written)
-      void client.invalidateQueries({ queryKey: ["dust", "/programme/versions"] })
+      void client.invalidateQueries({ queryKey: ["dust", VERSIONS_PATH] })
       show(written)
       toast.success(t("rules.saved", { version: written.version }))
     },
