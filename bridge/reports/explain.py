@@ -124,10 +124,10 @@ class _Context:
 
     def claim(self, order_id: str) -> str:
         """How a guest's order became the customer's, as the end of a sentence."""
-        if order_id not in self.claims:
+        escrow = self.claims.get(order_id)
+        if escrow is None or escrow.proof is None:
             return ""
-        escrow = self.claims[order_id]
-        return f", ordered as a guest, claimed on {escrow.claimed_at:%d %b %Y} {_PROOFS[Proof(escrow.proof)]}"
+        return f", ordered as a guest, claimed on {escrow.claimed_at:%d %b %Y} {_PROOFS[escrow.proof]}"
 
 
 @dataclass(frozen=True, kw_only=True)
