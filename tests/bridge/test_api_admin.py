@@ -254,7 +254,7 @@ def test_what_was_read_can_be_edited_and_put_back_as_a_new_version(api: TestClie
 
 
 def test_the_defaults_are_the_last_of_the_versions_for_who_asks(api: TestClient) -> None:
-    def listed(query: str) -> tuple[list[int], str]:
+    def listed(query: str) -> tuple[list[int], str | None]:
         answer = call(api, "GET", f"/admin/dust/programme/versions?defaults=true{query}").json()
         return [version["version"] for version in answer["versions"]], answer["next_cursor"]
 
