@@ -13,7 +13,6 @@ import { ChangeList } from "./change-list"
 
 /** The versions of the rules, newest first, each with what it changed. */
 export function ProgrammeHistory(): ReactNode {
-  const t = useTexts()
   const pages = usePages<DustVersionList>(VERSIONS_PATH)
   const versions = pages.data?.pages.flatMap((page) => page.versions) ?? []
   const authorOf = useAuthors(versions.map(({ author }) => author))
