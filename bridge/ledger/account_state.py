@@ -134,6 +134,8 @@ class AccountState:
         self.held += held
         self.pending += pending
         self.version += 1
+        # What the balance loses and no lot does is owed; what it gains and no lot gets pays debt. 100 are reversed, and
+        # 60 of them are in lots: the balance changes by -100, the lots by -60, the debt by 40.
         self.debt += moves.owned - amount
         if self.debt:
             # Only points that this posting freed can be free now, see the module docstring.

@@ -298,28 +298,27 @@ def settle_referral(
 def _bring_to(
     due: DueReferral, account: Account, target: int, booked: int, waived: int, why: str, now: datetime
 ) -> tuple[int, int]:
-    difference = target - (booked - waived)
     programme = due.version.programme
-    if difference < 0:
+    too_much = booked - waived - target
+    if too_much > 0:
         reason = (
             "Both accounts are one customer's" if due.one_person else "The order that the bonus was for does not stand"
         )
         details = _details(due, Kind.REVERSE, reason, now)
         # Expired points are not taken a second time. They count as waived.
-        wanted = max(0, -difference - account.expired_of(due.referral.id, now=now))
+        wanted = max(0, too_much - account.expired_of(due.referral.id, now=now))
         policy = programme.reversal.negative_balance
         taken = account.reverse(wanted, details, now=now, policy=policy) if wanted else 0
-        return booked - taken, waived - difference - taken
+        return booked - taken, waived + too_much - taken
     # Waived points are still with the customer; those that had expired stay expired.
-    forgiven = min(waived, difference)
+    forgiven = min(waived, -too_much)
     if left := min(forgiven, max(0, waived - account.expired_of(due.referral.id, now=now))):
         account.forgive(left, _details(due, Kind.BONUS, why, now), now=now, expires_at=expiry(programme, now))
-    if difference > forgiven:
+    new = -too_much - forgiven
+    if new:
         details = _details(due, Kind.BONUS, why, now)
-        account.earn(
-            difference - forgiven, details, now=now, matures_at=due.matures_at, expires_at=expiry(programme, now)
-        )
-    return booked + difference - forgiven, waived - forgiven
+        account.earn(new, details, now=now, matures_at=due.matures_at, expires_at=expiry(programme, now))
+    return booked + new, waived - forgiven
 
 
 def _details(due: DueReferral, kind: Kind, description: str, now: datetime) -> PostingDetails:

@@ -222,10 +222,10 @@ def _post_shares(order: OrderPlan, booking: Booking, accounts: _Accounts) -> Ord
     difference = former_net(shares.former, worth, shares.worth_before) - sum(share.net for share in shares.former)
     # The last owner to give back is the first to get back.
     for share in shares.former if difference < 0 else reversed(shares.former):
-        part = max(difference, -share.net) if difference < 0 else min(difference, share.can_regrow)
-        if part:
-            shares = shares.with_former(_bring_to(share.net + part, share, shares, order, booking, accounts))
-            difference -= part
+        change = max(difference, -share.net) if difference < 0 else min(difference, share.can_regrow)
+        if change:
+            shares = shares.with_former(_bring_to(share.net + change, share, shares, order, booking, accounts))
+            difference -= change
     own = shares.own
     if owner and target != own.net:
         own = _bring_to(target, own, shares, order, booking, accounts)
