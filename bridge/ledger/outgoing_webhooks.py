@@ -103,6 +103,9 @@ def announce_expiring(
             dust_lot.c.customer_id, dust_lot.c.expires_at, dust_lot.c.id
         )
     ).all()
+    if not lots:
+        # A concurrent call has announced them since the first query.
+        return len(customer_ids)
     marks = [{"customer_id": lot.customer_id, "lot_id": lot.id, "expires_at": lot.expires_at} for lot in lots]
     marked = insert(expiry_announcement).values(marks).on_conflict_do_nothing().returning(expiry_announcement.c.lot_id)
     mine = set(connection.scalars(marked))

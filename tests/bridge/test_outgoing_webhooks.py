@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+import sqlalchemy
 from fastapi.testclient import TestClient
 from sqlalchemy import func, select
 from typer.testing import CliRunner
@@ -19,7 +20,7 @@ from bridge.api import health
 from bridge.cli import app
 from bridge.cli import outgoing as command
 from bridge.clock import now
-from bridge.db import transaction
+from bridge.db import get_engine, transaction
 from bridge.development.stack.processes import until
 from bridge.ids import CustomerId
 from bridge.inbox.erasure import erase_customer
@@ -185,6 +186,24 @@ def test_two_sweeps_at_once_announce_a_lot_once(api: TestClient, receiver: Recei
             other = pool.submit(outgoing.expiring.apply)
             assert until(lambda: waiting_for_locks(settings["DUST_DATABASE_URL"]) == 1, 30)
         other.result()
+    with transaction() as connection:
+        assert len(list_webhooks(connection, type="dust.expiring", limit=100)) == 1
+
+
+def test_a_lot_that_another_sweep_announces_between_two_queries_is_no_error(
+    api: TestClient, receiver: Receiver
+) -> None:
+    rules(expires_after_days=5)
+    earn(api, placed=now())
+
+    with transaction() as connection:
+
+        def announce_first(executing: Any, _cursor: Any, statement: str, *_: Any) -> None:
+            if executing is connection and statement.startswith("SELECT dust_lot.customer_id, dust_lot.id"):
+                outgoing.expiring.apply()
+
+        sqlalchemy.event.listen(get_engine(), "before_cursor_execute", announce_first)
+        assert announce_expiring(connection, days=7, now=now(), customers=1) == 1
     with transaction() as connection:
         assert len(list_webhooks(connection, type="dust.expiring", limit=100)) == 1
 
