@@ -144,7 +144,9 @@ def read_limit_history(
             if row.order_id not in own_ids and not history.is_fixed(row) and (row.share.net or _worth_left(row))
         ]
         locked = lock_rows(connection, may_change)
-        rows = [row for each in rows if (row := locked.get(each.order_id, each)).customer_id in person_of]
+        rows = [locked.get(row.order_id, row) for row in rows]
+        # An order may have gone to another customer before it was locked.
+        rows = [row for row in rows if row.customer_id in person_of]
     versions = versions_by_number(
         connection, {row.programme_version for row in rows if row.programme_version is not None}
     )

@@ -10,8 +10,9 @@
 
 A guest's order has no customer to book it for; its points are held in `guest_escrow` instead, see `escrow.py`.
 
-Settlement locks in this order: order_settlement, guest_escrow, dust_redemption, referral, dust_balance, cart_forecast;
-each by id. The order of all tables is `ORDER` in `tests/support/locks.py`.
+Settlement locks in this order: order_settlement, guest_escrow, dust_redemption, other orders of the customers under
+limits, referral, dust_balance, cart_forecast; each by id. Those other orders are locked late, which is safe because the
+customers were locked before any order. The order of all tables is `ORDER` in `tests/support/locks.py`.
 """
 
 from collections.abc import Collection, Iterable, Mapping
