@@ -41,7 +41,7 @@ const english = translating(en)
 const german = translating(de)
 
 describe("a transaction", () => {
-  it("is told with the number of its order", () => {
+  it("names the number of its order", () => {
     const earned = { ...STEP, amount: 340 }
     expect(sentenceOf(earned, english)).toBe("340 points earned with order #18.")
     expect(sentenceOf(earned, german)).toBe("340 Punkte gesammelt mit Bestellung #18.")
@@ -50,7 +50,7 @@ describe("a transaction", () => {
     )
   })
 
-  it("is told with what the points were redeemed for, and no id", () => {
+  it("names what the points were redeemed for, and no id", () => {
     const about = { ...STEP, reference_type: "redemption", reference_id: "dred_1", redeemed: SHIPPING } as Step
     expect(sentenceOf({ ...about, kind: "hold", held: 300 }, german)).toBe("300 Punkte reserviert für die Prämie „Free shipping“.")
     expect(sentenceOf({ ...about, kind: "redeem", amount: -300 }, english)).toBe(
@@ -65,7 +65,7 @@ describe("a transaction", () => {
     expect(sentenceOf({ ...about, kind: "hold", held: 1, redeemed: mugs } as Step, german)).toContain("für 2 Produkte.")
   })
 
-  it("is told for every kind, in both languages", () => {
+  it("has words for every kind, in both languages", () => {
     const kinds = Object.keys(en.kinds) as Step["kind"][]
     for (const t of [english, german]) {
       for (const kind of kinds) {
@@ -80,7 +80,7 @@ describe("a transaction", () => {
     }
   })
 
-  it("of an unknown kind is told by the bridge", () => {
+  it("of an unknown kind has the sentence of the bridge", () => {
     expect(sentenceOf({ ...STEP, kind: "new" } as unknown as Step, german)).toBe("What the bridge says.")
   })
 
