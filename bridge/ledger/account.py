@@ -139,6 +139,7 @@ class Account(AccountState):
             reverse=True,
         )
         for lot in lots:
+            # What is not paid must not be spendable: it does not go back into a lot that has matured.
             if pending_until_paid and not lot.pending_until_paid:
                 continue
             part = min(left, taken[lot.id])
