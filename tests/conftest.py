@@ -1,16 +1,20 @@
 """Fixtures: a real Postgres for each test process, a fresh database for each test, and a clean audit after it."""
 
+import functools
 import logging
 import os
+import ssl
 import sys
 import tempfile
 from collections.abc import Generator, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import psycopg
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
@@ -20,6 +24,7 @@ from bridge.db import migrations
 from bridge.development.stack.postgres import embedded_postgres
 from bridge.medusa import client as medusa_client
 from bridge.observability import metrics
+from bridge.observability.logs import set_up_logs
 from bridge.operations.audit import audit
 from bridge.programme import shop_currencies
 from bridge.queue import enqueue
@@ -110,6 +115,14 @@ def _no_settings_from_outside() -> None:
         del os.environ[name]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _certificates_read_once() -> Iterator[None]:
+    """Hundreds of HTTP clients would read them anew, 25 ms each."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ssl, "create_default_context", functools.cache(ssl.create_default_context))
+        yield
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     """A Postgres server with a migrated database to copy from; the URL of that database.
@@ -157,6 +170,11 @@ def database(request: pytest.FixtureRequest, postgres: str) -> Iterator[str]:
 
 
 def _forget() -> None:
+    _forget_all_but_engine()
+    db.forget_engine()
+
+
+def _forget_all_but_engine() -> None:
     # A task that ran in this process has started a thread that saves what it counts, to a database that goes away now.
     if keeper := metrics._keeper.forget():
         keeper._leaving.set()
@@ -164,7 +182,6 @@ def _forget() -> None:
         keeper.join()
     get_settings.cache_clear()
     medusa_client.get_medusa.forget()
-    db.forget_engine()
     shop_currencies.forget_currencies()
 
 
@@ -199,11 +216,13 @@ def settings(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     _forget()
-    with lock_order_watched() as out_of_order:
-        yield environment
     is_reused = not request.node.get_closest_marker("system")
-    breaches = request.getfixturevalue("_reused_database").breaches() if is_reused else audit()
-    _forget()
+    reused = request.getfixturevalue("_reused_database") if is_reused else None
+    with reused.engine_kept() if reused else nullcontext(), lock_order_watched() as out_of_order:
+        yield environment
+        breaches = reused.breaches() if reused else audit()
+        _forget_all_but_engine()
+    db.forget_engine()
     assert breaches == []
     assert out_of_order == []
 
@@ -234,10 +253,20 @@ def receiver(settings: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Itera
         yield there
 
 
+@pytest.fixture(scope="session")
+def _apps() -> dict[str, FastAPI]:
+    """The API by settings: a new one takes 150 ms at its first request, which reads the signatures of all endpoints."""
+    return {}
+
+
 @pytest.fixture
-def api(settings: dict[str, str], enqueued: list[tuple[Any, ...]]) -> Iterator[TestClient]:
+def api(settings: dict[str, str], enqueued: list[tuple[Any, ...]], _apps: dict[str, FastAPI]) -> Iterator[TestClient]:
     """The API, without a server in between."""
     from bridge.app import create_app
 
-    with TestClient(create_app(), raise_server_exceptions=False) as client:
+    read = get_settings()
+    set_up_logs(read)
+    key = read.model_dump_json(exclude={"database_url", "data_dir"})
+    app = _apps.get(key) or _apps.setdefault(key, create_app())
+    with TestClient(app, raise_server_exceptions=False) as client:
         yield client

@@ -101,13 +101,12 @@ def save_counts() -> None:
         ]
         if not rows:
             return
-        statement = insert(metric_total).values(rows)
+        statement = insert(metric_total)
+        statement = statement.on_conflict_do_update(
+            index_elements=["name", "labels"], set_={"value": metric_total.c.value + statement.excluded.value}
+        )
         with transaction() as connection:
-            connection.execute(
-                statement.on_conflict_do_update(
-                    index_elements=["name", "labels"], set_={"value": metric_total.c.value + statement.excluded.value}
-                )
-            )
+            connection.execute(statement, rows)
         _saved.update(counted)
 
 

@@ -302,4 +302,5 @@ def statements_of_a_scrape(api: TestClient) -> list[tuple[str, Any]]:
 
     sqlalchemy.event.listen(get_engine(), "before_cursor_execute", listen)
     scrape(api)
+    sqlalchemy.event.remove(get_engine(), "before_cursor_execute", listen)
     return said

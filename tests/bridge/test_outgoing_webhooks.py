@@ -204,6 +204,7 @@ def test_a_lot_that_another_sweep_announces_between_two_queries_is_no_error(
 
         sqlalchemy.event.listen(get_engine(), "before_cursor_execute", announce_first)
         assert announce_expiring(connection, days=7, now=now(), customers=1) == 1
+    sqlalchemy.event.remove(get_engine(), "before_cursor_execute", announce_first)
     with transaction() as connection:
         assert len(list_webhooks(connection, type="dust.expiring", limit=100)) == 1
 

@@ -1,15 +1,16 @@
 """Databases for tests: fresh copies of a migrated one, one that is emptied and used again, another one, none at all."""
 
 import itertools
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import Engine, StaticPool, create_engine, text
+from sqlalchemy import Engine, QueuePool, StaticPool, create_engine, text
 
-from bridge.db import driver_url, forget_engine, transaction
+from bridge.db import driver_url, forget_engine, get_engine, make_engine, transaction
 from bridge.operations.audit import Breach, find_breaches
 from bridge.settings import get_settings
 
@@ -49,6 +50,7 @@ class ReusedDatabase:
         self._url: str | None = None
         self._connection: psycopg.Connection[Any] | None = None
         self._engine: Engine | None = None
+        self._engine_of_dust: Engine | None = None
         self._schema: Any = None
 
     @contextmanager
@@ -66,6 +68,23 @@ class ReusedDatabase:
             if not self._empty(self._connection):
                 self.drop()
 
+    @contextmanager
+    def engine_kept(self) -> Iterator[None]:
+        """Let Dust, in this process, go on with the connections of the last test: Postgres has read its catalogs there.
+
+        A test that makes Dust forget its engine, or returns a connection late, leaves nothing for the next one.
+        """
+        assert self._url is not None
+        kept = self._engine_of_dust or make_engine(self._url)
+        self._engine_of_dust = None
+        get_engine._values[os.getpid()] = kept
+        yield
+        used = get_engine.forget()
+        if used is kept and isinstance(kept.pool, QueuePool) and not kept.pool.checkedout():
+            self._engine_of_dust = kept
+        elif used:
+            used.dispose()
+
     def breaches(self) -> list[Breach]:
         """As `audit`, on the connection that is kept: Postgres has prepared the queries there, which saves 70 %."""
         assert self._engine is not None
@@ -73,6 +92,9 @@ class ReusedDatabase:
             return find_breaches(connection)
 
     def drop(self) -> None:
+        if self._engine_of_dust is not None:
+            self._engine_of_dust.dispose()
+            self._engine_of_dust = None
         if self._connection is not None:
             self._connection.close()
         if self._url is not None:
@@ -82,10 +104,12 @@ class ReusedDatabase:
     def _empty(self, connection: psycopg.Connection[Any]) -> bool:
         """Whether the database is as it was copied."""
         with suppress(psycopg.Error), connection.transaction():
-            # Connections that the test left open; Postgres ends them as `DROP DATABASE … WITH (FORCE)` would.
+            # Connections that the test left open, less those of `engine_kept`; Postgres ends them as
+            # `DROP DATABASE … WITH (FORCE)` would.
             connection.execute(
                 "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = current_database()"
                 " AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
+                " AND (application_name <> 'dust' OR state <> 'idle')"
             )
             if connection.execute(_SCHEMA).fetchone() != self._schema:
                 return False
