@@ -6,6 +6,7 @@ one started, by Dust's or Medusa's clock, whichever is behind. So a clock that i
 
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from sqlalchemy import Column, Connection, DateTime, Table, Text, select
 from sqlalchemy.dialects.postgresql import insert
@@ -33,6 +34,17 @@ reconcile_cursor = Table(
 )
 
 
+class _Progress(NamedTuple):
+    """How far the walks of a list have come."""
+
+    seen_until: datetime
+    """Rows up to this time were seen by a completed walk."""
+    started_at: datetime
+    """When the walk that goes on, or begins, started."""
+    place: Place
+    """Where its next page starts."""
+
+
 def walk(
     name: str,
     pages: Callable[[Place], Iterator[Page]],
@@ -45,22 +57,23 @@ def walk(
 
     `date` returns the time of Medusa's clock. With `keep` the progress is saved.
     """
-    seen_until, began, place = _resume(name, started)
-    for page in pages(place):
-        began = min(began, date() or began)
+    progress = _resume(name, started)
+    started_at = progress.started_at
+    for page in pages(progress.place):
+        started_at = min(started_at, date() or started_at)
         yield page
         if not keep:
             continue
         if page.is_last:
             # Rows committed late have a time after the start of the walk, or shortly before it (`OVERLAP`).
-            _save(name, seen_until=began)
+            _save(name, seen_until=started_at)
         else:
-            _save(name, seen_until=seen_until, started_at=began, place=page.next)
+            _save(name, seen_until=progress.seen_until, started_at=started_at, place=page.next)
 
 
 def next_start(name: str, started: datetime) -> datetime:
     """The time from which a walk of this list requests rows."""
-    return _resume(name, started)[2].since
+    return _resume(name, started).place.since
 
 
 def skip(name: str, *, as_far_as: str) -> None:
@@ -86,7 +99,7 @@ def last_poll(connection: Connection) -> datetime | None:
     return started
 
 
-def _resume(name: str, started: datetime) -> tuple[datetime, datetime, Place]:
+def _resume(name: str, started: datetime) -> _Progress:
     columns = reconcile_cursor.c
     with transaction() as connection:
         found = connection.execute(select(reconcile_cursor).where(columns.name.in_([name, WHOLE]))).all()
@@ -94,11 +107,11 @@ def _resume(name: str, started: datetime) -> tuple[datetime, datetime, Place]:
     row = rows.get(name) or rows.get(WHOLE)
     if row is None:
         first = started - FIRST_LOOK_BACK
-        return first, started, Place(since=first)
+        return _Progress(first, started, Place(since=first))
     if row.place_at is not None:
-        return row.seen_until, row.started_at, Place(since=row.place_at, after=row.place_after)
+        return _Progress(row.seen_until, row.started_at, Place(since=row.place_at, after=row.place_after))
     seen_until = min(row.seen_until, started)
-    return seen_until, started, Place(since=seen_until - OVERLAP)
+    return _Progress(seen_until, started, Place(since=seen_until - OVERLAP))
 
 
 def _save(name: str, *, seen_until: datetime, started_at: datetime | None = None, place: Place | None = None) -> None:

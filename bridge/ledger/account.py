@@ -97,21 +97,19 @@ class Account(AccountState):
         self.book_due(now=now)
         return sum(lot.remaining for lot in self._pending_of(source_id)) + max(0, self.available)
 
-    def pay(self, source_id: str, *, matures_at: datetime, now: datetime) -> None:
+    def mark_paid(self, source_id: str, *, matures_at: datetime, now: datetime) -> None:
         """Mark the order of these lots as paid: lots pending for that mature at `matures_at`, or now if that has
         passed.
         """
-        for account in (self, self.survivor):
-            lots = (
-                [lot for lot in account.lots.values() if lot.pending_until_paid and lot.source_id == source_id]
-                if account
-                else []
-            )
-            if account and lots:
-                for lot in lots:
-                    lot.matures_at = matures_at
-                account.dated_lots.update(lot.id for lot in lots)
-                account.mature_due(now=now)
+        accounts: list[Account] = [self, self.survivor] if self.survivor else [self]
+        for account in accounts:
+            lots = [lot for lot in account.lots.values() if lot.pending_until_paid and lot.source_id == source_id]
+            if not lots:
+                continue
+            for lot in lots:
+                lot.matures_at = matures_at
+            account.dated_lots.update(lot.id for lot in lots)
+            account.mature_due(now=now)
 
     def restore(
         self,
@@ -131,17 +129,11 @@ class Account(AccountState):
         """
         self._check_amount(amount)
         self.book_due(now=now)
-        source = details.reference_id
-        moves, left, matured, pending = Moves(), amount, 0, 0
-        lots = sorted(
-            (self.lots[lot_id] for lot_id in taken),
-            key=lambda lot: (lot.source_id != source, soonest_first(lot)),
-            reverse=True,
-        )
-        for lot in lots:
-            # What is not paid must not be spendable: it does not go back into a lot that has matured.
-            if pending_until_paid and not lot.pending_until_paid:
-                continue
+        moves, left, matured = Moves(), amount, 0
+        lots = [self.lots[lot_id] for lot_id in taken]
+        lots.sort(key=lambda lot: (lot.source_id != details.reference_id, soonest_first(lot)), reverse=True)
+        # What is not paid must not be spendable: it does not go back into a lot that has matured.
+        for lot in (lot for lot in lots if lot.pending_until_paid or not pending_until_paid):
             part = min(left, taken[lot.id])
             # A pending lot that was empty did not mature at its time, or when its order was paid.
             if lot.pending_until_paid and not pending_until_paid:
@@ -151,7 +143,6 @@ class Account(AccountState):
             moves.add(lot, remaining=part)
             left -= part
             matured += part if lot.matured else 0
-            pending += 0 if lot.matured else part
         paid = 0 if pending_until_paid else min(left, self.debt)
         if left > paid:
             lot = self._open_lot(
@@ -164,8 +155,7 @@ class Account(AccountState):
             )
             moves.add(lot, remaining=left - paid)
             matured += left - paid if lot.matured else 0
-            pending += 0 if lot.matured else left - paid
-        self._post(details, now, moves, amount=matured + paid, pending=pending)
+        self._post(details, now, moves, amount=matured + paid, pending=amount - matured - paid)
 
     def expired_of(self, source_id: str, *, now: datetime) -> int:
         """Return the expired points of this source, here and in the account that this one is merged into."""

@@ -35,12 +35,15 @@ def _webhooks(account: Account, quiet: Collection[str]) -> Iterator[OutgoingWebh
     expired = [posting for posting in account.postings if _was_spendable(account, posting)]
     for posting in account.postings:
         type_ = _TYPES.get(posting.details.kind)
-        if type_ is OutgoingWebhookType.EXPIRED and posting not in expired[-1:]:
-            continue
         if type_ is None or (type_ is OutgoingWebhookType.EARNED and posting.details.reference_id in quiet):
             continue
-        # Lots that expire together give one webhook, with the balance after the last of them.
-        amount = sum(abs(each.amount or each.pending) for each in (expired if posting in expired else [posting]))
+        described = [posting]
+        if type_ is OutgoingWebhookType.EXPIRED:
+            # Lots that expire together give one webhook, with the balance after the last of them.
+            if posting not in expired[-1:]:
+                continue
+            described = expired
+        amount = sum(abs(each.amount or each.pending) for each in described)
         yield OutgoingWebhook(
             type=type_,
             customer_id=account.customer_id,

@@ -291,9 +291,10 @@ def _orders_that_used(redemption: Redemption, medusa: Medusa) -> list[Json]:
     the promotion is deleted.
     """
     codes = {code.code for code in redemption.unused_codes}
-    # Medusa uses the real time, whatever the test clock was at the redemption.
-    made_at = min(redemption.created_at, redemption.created_at - (now() - real_now()))
-    pages = medusa.orders_of_customer_since(redemption.customer_id, made_at - _CLOCK_SKEW)
+    # Medusa dates orders by the real time, Dust the redemption by a test clock, which may be days ahead.
+    test_clock_ahead = max(now() - real_now(), timedelta())
+    since = redemption.created_at - test_clock_ahead - _CLOCK_SKEW
+    pages = medusa.orders_of_customer_since(redemption.customer_id, since)
     return [order for page in pages for order in page if codes & _codes_in(order)]
 
 

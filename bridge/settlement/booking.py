@@ -27,10 +27,10 @@ class Booking:
     taken: Mapping[CustomerId, Mapping[str, int]]
     pools: Mapping[CustomerId, ExpiredPool]
 
-    def pay(self, account: Account) -> None:
+    def mark_paid(self, account: Account) -> None:
         """Post that the order is paid: its pending points mature, or get a date for it."""
         matures_at, _ = maturity_and_expiry(self.version.programme, self.placed_at)
-        account.pay(self.order_id, matures_at=matures_at or self.now, now=self.now)
+        account.mark_paid(self.order_id, matures_at=matures_at or self.now, now=self.now)
 
     def bring_to(self, target: int, share: Share, account: Account, less: str, *, counted: int = 0) -> Share:
         """Post the difference to `target` and return the new share.

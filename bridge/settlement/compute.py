@@ -61,7 +61,7 @@ class OrderPlan:
         return min(self.allowed.dust, self.left) if self.owner else 0
 
     @property
-    def worth(self) -> int:
+    def worth_for_owner(self) -> int:
         """What it would earn for its owner without other orders; 0 while it is in escrow for a guest."""
         return self.left if self.owner else 0
 
@@ -196,8 +196,8 @@ def _tier(
         return earlier.tier
     if tiers is None or loaded.owner is None:
         return None
-    shares = limits.shares(loaded.owner) if limits else {}
-    dust = {order_id: share.dust for order_id, share in shares.items()}
+    allowed = limits.allowed_by_order(loaded.owner) if limits else {}
+    dust = {order_id: each.dust for order_id, each in allowed.items()}
     level = tiers.level_of(loaded.version.number, loaded.owner, loaded.order.placed_at, dust)
     return {"name": level.name, "factor": f"{level.factor:f}"} if level else None
 
@@ -252,7 +252,7 @@ def _earning_request(plan: OrderPlan) -> EarningRequest:
     return EarningRequest(
         order_id=plan.order_id,
         placed_at=plan.loaded.order.placed_at,
-        worth=plan.worth,
+        worth=plan.worth_for_owner,
         limits=programme.earn.limits,
         time_zone=programme.time_zone,
     )
@@ -262,8 +262,8 @@ def _limited(plan: OrderPlan, limits: LimitsOfBatch | None) -> OrderPlan:
     """Apply limits across several orders, now that all orders of the batch are known."""
     if limits is None or plan.owner is None:
         return plan
-    allowed = limits.shares(plan.owner)[plan.order_id]
-    return replace(plan, allowed=allowed) if allowed.dust < plan.worth else plan
+    allowed = limits.allowed_by_order(plan.owner)[plan.order_id]
+    return replace(plan, allowed=allowed) if allowed.dust < plan.worth_for_owner else plan
 
 
 def _paid_orders(plans: Sequence[OrderPlan]) -> list[PaidOrder]:

@@ -160,7 +160,7 @@ class LimitsOfBatch:
         self._history = history
         self._own: set[str] = set()
         self._requests: dict[CustomerId, dict[str, EarningRequest]] = {person: {} for person in history.since}
-        self._shares: dict[CustomerId, dict[str, Allowed]] = {}
+        self._allowed: dict[CustomerId, dict[str, Allowed]] = {}
         for row in history.orders:
             rules = None if history.is_fixed(row) else self._version(row).programme
             self._requests[history.person_of[_owner(row)]][row.order_id] = _earning_request(row, rules)
@@ -170,19 +170,19 @@ class LimitsOfBatch:
         self._own.add(request.order_id)
         for person, requests in self._requests.items():
             if requests.pop(request.order_id, None):
-                self._shares.pop(person, None)
+                self._allowed.pop(person, None)
         if owner:
             person = self._history.person_of[owner]
             self._requests[person][request.order_id] = replace(request, account=owner)
-            self._shares.pop(person, None)
+            self._allowed.pop(person, None)
 
-    def shares(self, customer_id: CustomerId) -> dict[str, Allowed]:
-        """Return what each of the customer's known orders gets."""
+    def allowed_by_order(self, customer_id: CustomerId) -> dict[str, Allowed]:
+        """Return what each of the customer's known orders may earn."""
         person = self._history.person_of[customer_id]
-        if person not in self._shares:
+        if person not in self._allowed:
             merged_at: dict[str, datetime | None] = dict(self._history.merged_at[person].items())
-            self._shares[person] = share_out(self._requests[person].values(), merged_at)
-        return self._shares[person]
+            self._allowed[person] = share_out(self._requests[person].values(), merged_at)
+        return self._allowed[person]
 
     def others_that_change(self) -> list[LimitedOrder]:
         """Return the orders without `put` that get more or less than is booked, by id."""
@@ -190,7 +190,7 @@ class LimitsOfBatch:
         changing = []
         for row in sorted(history.orders, key=lambda row: row.order_id):
             if row.order_id not in self._own and not history.is_fixed(row):
-                allowed = self.shares(_owner(row))[row.order_id]
+                allowed = self.allowed_by_order(_owner(row))[row.order_id]
                 if allowed.dust != row.share.net:
                     changing.append(LimitedOrder(row=row, version=self._version(row), allowed=allowed))
         return changing

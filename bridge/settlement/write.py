@@ -214,7 +214,7 @@ def _post_shares(order: OrderPlan, booking: Booking, accounts: _Accounts) -> Ord
     if shares.giver is not None:
         shares = shares.transferred(booking.transfer(shares.giver, accounts.of(shares.giver), account))
     if account and order.loaded.row.pending_until_paid and not order.loaded.pending_until_paid:
-        booking.pay(account)
+        booking.mark_paid(account)
     worth = order.earned.dust
     # Before former owners get or lose anything: they are part of what is left for the owner. A transfer may have moved
     # fewer points than `compute` expected.

@@ -60,7 +60,7 @@ def an_order(order_id: str, amount: float, **changes: Any) -> Order:
 def test_an_order_earns_by_the_rules() -> None:
     loaded = Loaded(orders=(loaded_order(an_order("order_1", 25), version()),), referrals=NO_REFERRALS)
     [plan] = plans(loaded)
-    assert (plan.target, plan.worth, plan.escrowed) == (25, 25, 0)
+    assert (plan.target, plan.worth_for_owner, plan.escrowed) == (25, 25, 0)
 
 
 def test_a_guests_order_goes_into_escrow() -> None:
