@@ -40,7 +40,7 @@ from bridge.settlement.bonuses import credit_signup_bonus
 from bridge.settlement.claims import (
     claim_orders,
     claimable_orders,
-    customers_with_proof,
+    customers_with_proved_email,
     forget_other_emails,
     prove_email,
 )
@@ -183,7 +183,7 @@ def _claim(
         proved_at = moment if mode is GuestClaim.ACCOUNT else account.created_at or moment
         proof = Proof.REGISTRATION
         prove_email(connection, customer_id, account.email, proof, actor="dust", proved_at=proved_at)
-    if not customers_with_proof(connection, [customer_id]):
+    if not customers_with_proved_email(connection, [customer_id]):
         return "Its e-mail is not proved, so it claims nothing that waits for guests."
     order_ids = claimable_orders(connection, account.email, now=moment)
     claimed = claim_orders(connection, customer_id, order_ids, Proof.REGISTRATION, now=moment)

@@ -88,7 +88,7 @@ def forget_emails(connection: Connection, customer_ids: Iterable[CustomerId]) ->
     connection.execute(delete(proved_email).where(among(proved_email.c.email_hash, hashes)))
 
 
-def customers_with_proof(connection: Connection, customer_ids: Iterable[CustomerId]) -> set[CustomerId]:
+def customers_with_proved_email(connection: Connection, customer_ids: Iterable[CustomerId]) -> set[CustomerId]:
     """Return the customers among these whose account's e-mail is proved."""
     query = select(proved_email.c.customer_id).where(
         among(proved_email.c.customer_id, list(customer_ids)), proved_email.c.proof == Proof.REGISTRATION
