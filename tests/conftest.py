@@ -1,9 +1,7 @@
 """Fixtures: a real Postgres for each test process, a fresh database for each test, and a clean audit after it."""
 
-import functools
 import logging
 import os
-import ssl
 import sys
 import tempfile
 from collections.abc import Generator, Iterator
@@ -113,14 +111,6 @@ def pytest_unconfigure() -> None:
 def _no_settings_from_outside() -> None:
     for name in [name for name in os.environ if name.startswith("DUST_")]:
         del os.environ[name]
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _certificates_read_once() -> Iterator[None]:
-    """Hundreds of HTTP clients would read them anew, 25 ms each."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ssl, "create_default_context", functools.cache(ssl.create_default_context))
-        yield
 
 
 @pytest.fixture(scope="session")
