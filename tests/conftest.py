@@ -245,7 +245,7 @@ def receiver(settings: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Itera
 
 @pytest.fixture(scope="session")
 def _apps() -> dict[str, FastAPI]:
-    """The API by settings: a new one takes 150 ms at its first request, which reads the signatures of all endpoints."""
+    """The API by settings: a new one takes 100 ms at its first request, which reads the signatures of all endpoints."""
     return {}
 
 
