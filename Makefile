@@ -45,7 +45,7 @@ check: lint test ## lint and the core of the tests
 lint: .venv/.installed ## format, lint, types, migrations in step with the models
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
-	.venv/bin/mypy bridge workers
+	.venv/bin/mypy bridge workers benchmarks
 	.venv/bin/dust migrate --check
 
 schema: .venv/.installed node ## openapi.json and the TypeScript types of it, after a change of the API; needs `npm ci` in both packages

@@ -55,10 +55,10 @@ def main(
         with console.status(f"measuring {name}"):
             outcomes[name] = measured_apart(name, scale)
         console.print(f"{name}: {time.monotonic() - started:.0f} s", style="dim")
-    scale = "quick" if quick else "full"
-    before = report.Before(scale)
+    scale_name = "quick" if quick else "full"
+    before = report.Before(scale_name)
     report.show(console, outcomes, before)
-    for file in report.keep(around, outcomes, scale):
+    for file in report.keep(around, outcomes, scale_name):
         console.print(f"written: {file.relative_to(report.RESULTS.parent.parent)}", style="dim")
     if write_docs:
         report.write_page(around, outcomes, before)

@@ -172,6 +172,6 @@ def _build(book: _Book) -> None:
         script = _BUILD.format(
             customers=book.customers, each=book.rows // book.customers, drop="\n".join(drop), create="\n".join(create)
         )
-        connection.execute(script)  # type: ignore[call-overload]
+        connection.execute(script)
         connection.execute("VACUUM ANALYZE dust_transaction, dust_balance, dust_lot")
     book.installation.checkpoint()

@@ -47,7 +47,8 @@ class Installation:
 
     def scalar(self, query: str) -> int:
         with self.connect() as connection:
-            row = connection.execute(query).fetchone()  # type: ignore[call-overload]
+            row = connection.execute(query).fetchone()
+            assert row is not None
             return int(row[0])
 
     @contextmanager
@@ -176,18 +177,18 @@ def new_installation(postgres: Mapping[str, str] | None = None, **environment: s
 def new_installation_with(medusa: FakeMedusa, **environment: str) -> Iterator[Installation]:
     """As `new_installation`, with this fake Medusa."""
     with serving(medusa) as url:
-        of_medusa = {
+        environment |= {
             "DUST_MEDUSA_URL": url,
             "DUST_MEDUSA_API_KEY": fake.API_KEY,
             "DUST_MEDUSA_PUBLISHABLE_KEY": fake.PUBLISHABLE_KEY,
         }
-        with new_installation(**of_medusa, **environment) as installation:
+        with new_installation(None, **environment) as installation:
             yield installation
 
 
 def _cpu_seconds(parent: psutil.Process) -> float:
     times = [each.cpu_times() for each in (parent, *parent.children(recursive=True))]
-    return sum(each.user + each.system for each in times)
+    return float(sum(each.user + each.system for each in times))
 
 
 def wait_for_http(port: int, path: str) -> None:

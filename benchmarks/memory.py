@@ -1,5 +1,7 @@
 """Memory of the processes after many events, and whether it still grows."""
 
+from functools import partial
+
 import psutil
 
 from benchmarks.deliveries import webhook
@@ -25,9 +27,8 @@ def measure(scale: Scale) -> Outcome:
         processes = {"API worker": api.pid, "Celery child": worker.pid, "beat": beat.pid}
         weights = []
         for start, most in ((0, first), (first, more)):
-            send(
-                port, lambda n, start=start: webhook(start + n, n % CUSTOMERS), connections=32, seconds=600, most=most
-            )  # fmt: skip
+            source = partial(_webhook, start)
+            send(port, source, connections=32, seconds=600, most=most)
             _drained(installation)
             weights.append({name: _mebibytes(name, pid) for name, pid in processes.items()})
     weighed, later = weights
@@ -48,8 +49,12 @@ def _drained(installation: Installation) -> None:
         raise RuntimeError("the events are not all handled")
 
 
+def _webhook(start: int, number: int) -> bytes:
+    return webhook(start + number, number % CUSTOMERS)
+
+
 def _mebibytes(name: str, pid: int) -> float:
     process = psutil.Process(pid)
     # A worker's first process only hands out; its children do the work.
     among = process.children() if name == "Celery child" else [process]
-    return max(each.memory_info().rss for each in among) / 2**20
+    return float(max(each.memory_info().rss for each in among) / 2**20)

@@ -58,7 +58,7 @@ Work = Callable[[Connection], object]
 def read_whole(installation: Installation, customers: int) -> list[str]:
     """Return each query that scanned a large table, with the table."""
     with installation.connect() as connection:
-        connection.execute(_FILL.format(customers=customers))  # type: ignore[call-overload]
+        connection.execute(_FILL.format(customers=customers))
         connection.execute("VACUUM ANALYZE")
     return [f"{name}: {table}" for name, work in _work(customers).items() for table in _scanned(work)]
 
@@ -90,7 +90,7 @@ def _work(customers: int) -> dict[str, Work]:
 
     def receive_and_handle(connection: Connection) -> None:
         receive(connection, "msg_new", sent, body(first, 1), now=moment)
-        taken = process_batch._take(connection)
+        taken = process_batch.lock_due(connection)
         mark_handled(connection, {row.id: "It was read." for row in taken})
 
     return {

@@ -86,7 +86,9 @@ def measure(scale: Scale) -> Outcome:
                 measure=NAME, name="dead rows that were not cleared away", value=0 if gone else left, unit="", limit=0,
                 at_most=True,
             ),
-            Figure(measure=NAME, name="balances written in place", value=in_place["dust_balance"], unit="%", limit=50),
+            Figure(
+                measure=NAME, name="balances written in place", value=in_place["dust_balance"] or 0, unit="%", limit=50
+            ),
             Figure(measure=NAME, name="events left over", value=waiting, unit="", limit=0, at_most=True),
         ],
         notes=[

@@ -105,9 +105,9 @@ class Event:
             order = read_order(document)
         except UnreadableOrder:
             return None
-        return self.usable(order, needs=needs, now=now)
+        return self.usable_order(order, needs=needs, now=now)
 
-    def usable(self, order: Order, *, needs: frozenset[OrderDetail], now: datetime) -> Order | None:
+    def usable_order(self, order: Order, *, needs: frozenset[OrderDetail], now: datetime) -> Order | None:
         """The order of the event's data, correctly dated; None if settlement cannot use it."""
         is_another = self.about is About.ORDER and order.id != self.subject
         is_future = max(order.placed_at, order.updated_at) > now + MAX_CLOCK_SKEW
@@ -206,7 +206,7 @@ def read_stored_order(
     except ValidationError:
         return None
     event = Event(type=type, event_at=event_at, subject=subject, data={})
-    return event.usable(order_of(order), needs=needs, now=now)
+    return event.usable_order(order_of(order), needs=needs, now=now)
 
 
 def _refuse_constant(name: str) -> None:

@@ -77,7 +77,7 @@ def split_off_batch() -> ProcessedBatch:
     Used after a batch has crashed its worker process: only separate tasks show which event caused the crash.
     """
     with transaction() as connection:
-        taken = tuple(row.id for row in _lock_due(connection))
+        taken = tuple(row.id for row in lock_due(connection))
         _reschedule(connection, taken)
     return ProcessedBatch(taken=len(taken), split_off=taken)
 
@@ -87,7 +87,7 @@ def process_batch() -> ProcessedBatch:
     taken: list[str] = []
     try:
         with transaction() as connection:
-            rows = _lock_due(connection)
+            rows = lock_due(connection)
             taken = [row.id for row in rows]
             work = _read_events(connection, rows)
             with _traced(rows, work.orders):
@@ -153,7 +153,7 @@ def _log_batch(orders: Mapping[str, Order], rows: Sequence[Row[Any]]) -> None:
     log.info("events_handled", number=len(ids), events=ids)
 
 
-def _lock_due(connection: Connection) -> Sequence[Row[Any]]:
+def lock_due(connection: Connection) -> Sequence[Row[Any]]:
     """Lock due events that no other transaction has locked, until this transaction ends."""
     return connection.execute(_DUE, {"moment": now()}).all()
 

@@ -113,15 +113,15 @@ def _handle(row: Row[Any], medusa: Medusa | None) -> ProcessedEvent:
     try:
         return _process(row, medusa)
     except Unavailable as error:
-        raise _reschedule(row, error) from error
+        raise _store_retry(row, error) from error
     except UnknownInMedusa as error:
         return _not_in_medusa(row, error)
     except DustError as error:
-        raise _fail(row, error.code, error.message) from error
+        raise _store_failure(row, error.code, error.message) from error
     except Exception as error:
         # A bug in Dust must not cause endless retries or lose the event: mark it as failed and log the traceback.
         log.exception("event_broke")
-        raise _fail(
+        raise _store_failure(
             row, "internal_error", redact(f"Dust has a fault here ({type(error).__name__}: {error}).")
         ) from error
 
@@ -277,7 +277,7 @@ def fail_event(event_id: str, reason: str) -> None:
     row = _read_row(event_id)
     if row.state == EventState.PENDING:
         with _log_context(row):
-            _fail(row, "task_ended", reason)
+            _store_failure(row, "task_ended", reason)
 
 
 def _read_row(event_id: str) -> Row[Any]:
@@ -304,7 +304,7 @@ def _not_in_medusa(row: Row[Any], error: UnknownInMedusa) -> ProcessedEvent:
             f"{error.message} It is looked for once more in ten minutes. Check that the webhook comes from the shop"
             " that DUST_MEDUSA_URL names."
         )
-        raise _fail(row, error.code, message) from error
+        raise _store_failure(row, error.code, message) from error
     reason = (
         f"{error.message} It was deleted (Medusa does that when the payment is declined), or the webhook comes from"
         " another shop than DUST_MEDUSA_URL names."
@@ -321,11 +321,12 @@ def _not_in_medusa(row: Row[Any], error: UnknownInMedusa) -> ProcessedEvent:
     return ProcessedEvent(event_id=row.id, state=EventState.IGNORED, sentence=reason)
 
 
-def _reschedule(row: Row[Any], error: Unavailable) -> DustError:
+def _store_retry(row: Row[Any], error: Unavailable) -> DustError:
+    """Reschedule the event, or mark it as failed after the last attempt; return the error to raise."""
     attempts = row.attempts + 1
     if attempts >= get_settings().retry_attempts:
         tried = "Tried once" if attempts == 1 else f"Tried {attempts} times"
-        return _fail(row, error.code, f"{error.message} {tried}; retry it once that is fixed.", attempts)
+        return _store_failure(row, error.code, f"{error.message} {tried}; retry it once that is fixed.", attempts)
     wait = backoff_seconds(attempts, longest_seconds=_LONGEST_WAIT_SECONDS)
     with transaction() as connection:
         connection.execute(
@@ -347,7 +348,8 @@ def _reschedule(row: Row[Any], error: Unavailable) -> DustError:
     return RetryLater(row.id, error.message, wait)
 
 
-def _fail(row: Row[Any], code: str, message: str, attempts: int | None = None) -> EventFailed:
+def _store_failure(row: Row[Any], code: str, message: str, attempts: int | None = None) -> EventFailed:
+    """Mark the event as failed; return the error to raise."""
     reason = f"{row.type} {row.subject}: {message}"
     with transaction() as connection:
         mark_failed(connection, row.id, code=code, reason=reason, attempts=attempts or row.attempts + 1)

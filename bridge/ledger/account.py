@@ -56,7 +56,7 @@ class Account(AccountState):
         expires_at: datetime | None = None,
         pending_until_paid: bool = False,
     ) -> None:
-        """Credit a new lot. It is pending if `matures_at` is in the future, or `pending_until_paid` (see `pay`)."""
+        """Credit a new lot, pending until a future `matures_at`, or until `mark_paid` with `pending_until_paid`."""
         self._check_amount(amount)
         self.book_due(now=now)
         lot = self._open_lot(
@@ -248,6 +248,7 @@ class Account(AccountState):
         kept = min(amount, self._person.waived)
         self._person.waive(-kept)
         if amount > kept:
+            # The opposite of what `_reverse_waived` posted, with the same kind and reference: both add up to 0.
             again = replace(details, kind=Kind.REVERSE, reference_type="waived")
             self.earn(amount - kept, again, now=now, expires_at=expires_at)
 

@@ -6,7 +6,7 @@ both accounts under the merge's id record what came over. So a merge can be undo
 it is still there.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -242,10 +242,26 @@ def merged_into(connection: Connection, customer_id: CustomerId) -> list[Custome
     return [CustomerId(customer_id) for customer_id in connection.scalars(query.order_by(customer_merge.c.customer_id))]
 
 
-def accounts_of_persons(
-    connection: Connection, customer_ids: Iterable[CustomerId]
-) -> dict[CustomerId, dict[CustomerId, datetime | None]]:
-    """Return, for each customer, all accounts of the same person and when each was merged (None for the survivor)."""
+@dataclass(frozen=True, kw_only=True)
+class Person:
+    """The accounts of one person: a single one, or several that are merged."""
+
+    merged_at: Mapping[CustomerId, datetime | None]
+    """By account: when it was merged into the survivor. None for the survivor, or the only account."""
+
+    @property
+    def id(self) -> CustomerId:
+        """The smallest id of the accounts. Unlike the survivor, it needs no lock to stay the same."""
+        return min(self.merged_at)
+
+    @property
+    def survivor(self) -> CustomerId:
+        """The account that has the person's points."""
+        return next(account for account, merged_at in self.merged_at.items() if merged_at is None)
+
+
+def persons_of(connection: Connection, customer_ids: Iterable[CustomerId]) -> dict[CustomerId, Person]:
+    """Return the persons that these customers are, by each account that they have."""
     ids = list(customer_ids)
     merges = customer_merge.alias()
     theirs = select(merges.c.survivor_id).where(
@@ -256,22 +272,20 @@ def accounts_of_persons(
             customer_merge.c.unmerged_at.is_(None), customer_merge.c.survivor_id.in_(theirs.scalar_subquery())
         )
     )
-    persons: dict[CustomerId, dict[CustomerId, datetime | None]] = {}
+    merged: dict[CustomerId, dict[CustomerId, datetime | None]] = {}
     for row in rows:
-        accounts = persons.setdefault(row.survivor_id, {row.survivor_id: None})
-        accounts[row.customer_id] = row.merged_at
-        persons[row.customer_id] = accounts
-    return {customer_id: persons.get(customer_id, {customer_id: None}) for customer_id in ids}
+        merged.setdefault(row.survivor_id, {row.survivor_id: None})[row.customer_id] = row.merged_at
+    persons = {customer_id: Person(merged_at={customer_id: None}) for customer_id in ids}
+    return persons | {account: Person(merged_at=accounts) for accounts in merged.values() for account in accounts}
 
 
 def one_account_each(connection: Connection, customer_ids: Iterable[CustomerId]) -> set[CustomerId]:
     """Return these customers with one account for each person: of several, the one that the others are merged into."""
     ids = set(customer_ids)
-    persons = accounts_of_persons(connection, ids)
+    persons = persons_of(connection, ids)
     by_person: dict[CustomerId, CustomerId] = {}
-    # The survivor comes first: it has no `merged_at`.
-    for customer_id in sorted(ids, key=lambda account: (persons[account][account] is not None, account)):
-        by_person.setdefault(min(persons[customer_id]), customer_id)
+    for customer_id in sorted(ids, key=lambda account: (account != persons[account].survivor, account)):
+        by_person.setdefault(persons[customer_id].id, customer_id)
     return set(by_person.values())
 
 

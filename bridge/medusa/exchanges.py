@@ -23,11 +23,11 @@ class KeptShares:
     unpaid: Decimal = _NOTHING
 
 
-def kept_shares(*, total: Decimal, credit: Decimal, swapped: Decimal, money: Decimal) -> KeptShares:
+def kept_shares(*, total: Decimal, not_kept: Decimal, swapped: Decimal, money: Decimal) -> KeptShares:
     """Divide the money that the shop keeps among an order's items: first those bought, then those swapped in.
 
-    All amounts with tax, in major units. `total` is the order's, after `credit` was taken off it. `swapped` is the part
-    of the total for items swapped in, before the credit. `money` is what the customer has paid for everything that the
+    All amounts with tax, in major units. `total` is the order's, after `not_kept` was taken off it. `swapped` is the
+    part of the total for items swapped in, before that. `money` is what the customer has paid for everything that the
     order holds.
 
     Examples. A shirt for 12.50, with 6.25 for shipping, is exchanged; 18.75 were paid:
@@ -37,9 +37,9 @@ def kept_shares(*, total: Decimal, credit: Decimal, swapped: Decimal, money: Dec
         another shirt       came back       18.75     12.50   the second shirt
         a hoodie for 50.00  came back       56.25     50.00   12.50 of the hoodie, until the rest is paid
 
-    A refund of 10.00 without a return, of an order of 81.25: total 71.25, credit 10.00: 71.25 / 81.25 counts.
+    A refund of 10.00 without a return, of an order of 81.25: total 71.25, not kept 10.00: 71.25 / 81.25 counts.
     """
-    bought = total + credit - swapped
+    bought = total + not_kept - swapped
     unpaid = min(max(total - money, _NOTHING), swapped)
     kept = max(total - unpaid, _NOTHING)
     return KeptShares(

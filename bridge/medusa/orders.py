@@ -270,7 +270,7 @@ def _shares(order: OrderShape, swapped: frozenset[str], refunded: Decimal) -> Ke
         # would lose its points when it is exchanged before it is paid, because Medusa then withdraws the authorization
         # and requires another one.
         money = max(money, before_credit - gross + _returned(order, swapped) - refunded)
-    return kept_shares(total=total, credit=refunded, swapped=gross, money=money)
+    return kept_shares(total=total, not_kept=refunded, swapped=gross, money=money)
 
 
 def _returned(order: OrderShape, swapped: frozenset[str]) -> Decimal:

@@ -32,8 +32,8 @@ from bridge.db.rows import TypedRow
 from bridge.errors import Conflict, DustError, NotFound, Unavailable, field_error
 from bridge.ids import new_id
 from bridge.programme.fields import STORED
-from bridge.programme.merge import Merged, merge
 from bridge.programme.rules import Programme
+from bridge.programme.three_way_merge import Merged, merge
 from bridge.programme.versions import (
     ProgrammeChanged,
     UnknownVersion,

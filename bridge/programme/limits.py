@@ -14,9 +14,12 @@ from datetime import datetime, timedelta
 
 from pydantic import Field
 
+from bridge.ids import CustomerId
 from bridge.ledger.postings import MAX_DUST
 from bridge.programme.days import local_date, start_of_day
 from bridge.programme.fields import Part, Whole
+
+_ONLY_ACCOUNT = CustomerId("")
 
 
 class WindowLimit(Part):
@@ -54,7 +57,7 @@ class EarningRequest:
     limits: Limits
     time_zone: str = "UTC"
     """The time zone of those rules, where a day begins."""
-    account: str = ""
+    account: CustomerId = _ONLY_ACCOUNT
     """The account that it was placed with. Most customers have only one."""
 
 
@@ -82,7 +85,7 @@ class _Tally:
 
 
 def share_out(
-    requests: Iterable[EarningRequest], merged_at: Mapping[str, datetime | None] | None = None
+    requests: Iterable[EarningRequest], merged_at: Mapping[CustomerId, datetime | None] | None = None
 ) -> dict[str, Allowed]:
     """Return what each of one customer's orders gets, by order id.
 
@@ -91,7 +94,7 @@ def share_out(
     """
     since = merged_at or {}
     allowed: dict[str, Allowed] = {}
-    tallies: dict[str, _Tally] = {}
+    tallies: dict[CustomerId, _Tally] = {}
     for request in sorted(requests, key=lambda request: (request.placed_at, request.order_id)):
         counted = [tally for account, tally in tallies.items() if _count_together(request, account, since)]
         own = Allowed(dust=request.worth)
@@ -104,7 +107,8 @@ def share_out(
     return allowed
 
 
-def _count_together(request: EarningRequest, account: str, since: Mapping[str, datetime | None]) -> bool:
+def _count_together(request: EarningRequest, account: CustomerId, since: Mapping[CustomerId, datetime | None]) -> bool:
+    """Whether the account's orders count: it is the request's own account, or both were merged before the request."""
     moments = (since.get(account), since.get(request.account))
     return account == request.account or all(moment is None or moment <= request.placed_at for moment in moments)
 

@@ -214,7 +214,7 @@ def has_max_open(connection: Connection, customer_id: CustomerId) -> bool:
 
 def _new_redemption(request: Request, terms: Terms, version: Version, now: datetime) -> Redemption:
     # The codes of a redemption are read in this order.
-    codes = sorted(_new_code() for _ in terms.parts)
+    codes = sorted(_new_code() for _ in terms.codes)
     return Redemption(
         id=new_id("dred"),
         customer_id=request.customer_id,
@@ -233,7 +233,7 @@ def _new_redemption(request: Request, terms: Terms, version: Version, now: datet
         created_at=now,
         codes=tuple(
             Code(code=code, dust=part.dust, value=part.value, product_id=part.product_id, quantity=part.quantity)
-            for code, part in zip(codes, terms.parts, strict=True)
+            for code, part in zip(codes, terms.codes, strict=True)
         ),
     )
 

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, select
 
 from bridge.db.bulk import among
 from bridge.ids import CustomerId
-from bridge.ledger.merges import accounts_of_persons
+from bridge.ledger.merges import persons_of
 from bridge.ledger.postings import Kind, PostingDetails
 from bridge.ledger.store import open_accounts, save
 from bridge.ledger.tables import dust_transaction
@@ -49,10 +49,10 @@ def credit_signup_bonus(
 
 def customers_with_signup_bonus(connection: Connection, customer_ids: Collection[CustomerId]) -> set[CustomerId]:
     """Return the customers among these who have had the bonus, with this account or one merged with it."""
-    persons = accounts_of_persons(connection, customer_ids)
+    persons = persons_of(connection, customer_ids)
     query = select(dust_transaction.c.customer_id).where(
-        among(dust_transaction.c.customer_id, {account for accounts in persons.values() for account in accounts}),
+        among(dust_transaction.c.customer_id, persons),
         dust_transaction.c.idempotency_key == _SIGNUP_KEY,
     )
-    credited = set(connection.scalars(query))
-    return {customer_id for customer_id, accounts in persons.items() if not credited.isdisjoint(accounts)}
+    credited = {persons[customer_id].id for customer_id in connection.scalars(query)}
+    return {customer_id for customer_id in customer_ids if persons[customer_id].id in credited}

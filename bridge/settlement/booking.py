@@ -90,12 +90,12 @@ class Booking:
         return own + min(not_covered, countable - own)
 
     def _grow(self, share: Share, account: Account, amount: int) -> Share:
-        """Reverse the steps of `_reduce`. What was waived is still with the customer, so it counts first.
+        """Reverse the steps of `_reduce`. What was left with the customer counts first.
 
         100 of 200 were to be taken back: 60 were, 30 were waived, 10 had expired. The order is worth 200 again: the 30
         are no longer waived, 60 are restored, and the 10 stay expired.
         """
-        forgiven = min(amount, share.waived - share.expired)
+        forgiven = min(amount, share.left_with_customer)
         restored = min(amount - forgiven, share.taken_back)
         expired = min(amount - forgiven - restored, share.expired)
         new = amount - forgiven - restored - expired

@@ -15,7 +15,7 @@ from bridge.db.advisory_locks import lock_names, try_lock_name
 from bridge.db.bulk import among
 from bridge.errors import Unavailable
 from bridge.ids import CustomerId, OrderId
-from bridge.ledger.merges import accounts_of_persons
+from bridge.ledger.merges import Person, persons_of
 from bridge.medusa.orders import Order
 from bridge.programme.limits import Allowed, EarningRequest, Limits, share_out
 from bridge.programme.rules import Programme
@@ -49,9 +49,9 @@ def lock_customers(connection: Connection, orders: Iterable[Order]) -> set[Custo
 
 def lock_persons(connection: Connection, customers: Collection[CustomerId]) -> set[CustomerId]:
     """Lock these customers, with all accounts of the same persons, against other settlements; return the accounts."""
-    found = {account for accounts in accounts_of_persons(connection, customers).values() for account in accounts}
-    lock_names(connection, map(_lock_name, found))
-    return found
+    accounts = set(persons_of(connection, customers))
+    lock_names(connection, map(_lock_name, accounts))
+    return accounts
 
 
 def check_owners(connection: Connection, rows: Iterable[SettlementRow], locked: Collection[CustomerId]) -> None:
@@ -82,12 +82,10 @@ class OwnOrder:
 class LimitHistory:
     """What limits need to know of the other orders of a batch's customers."""
 
-    person_of: Mapping[CustomerId, CustomerId]
-    """By account. Merged accounts are one person, under the smallest of their ids."""
-    merged_at: Mapping[CustomerId, Mapping[CustomerId, datetime | None]]
-    """By person: when each account was merged."""
+    persons: Mapping[CustomerId, Person]
+    """By account."""
     since: Mapping[CustomerId, datetime]
-    """By person: when the first of their orders in the batch was placed. Earlier orders do not change."""
+    """By id of a person: when the first of their orders in the batch was placed. Earlier orders do not change."""
     orders: tuple[SettlementRow, ...]
     """The persons' orders, as far back as the longest limit reaches."""
     versions: Mapping[int, Version]
@@ -97,7 +95,7 @@ class LimitHistory:
 
         It does not change then. The points that it holds use up the limit.
         """
-        return row.placed_at is None or row.placed_at < self.since[self.person_of[_owner(row)]]
+        return row.placed_at is None or row.placed_at < self.since[self.persons[_owner(row)].id]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,24 +115,16 @@ def read_limit_history(
     With `lock` it locks those that may change, by id.
     """
     customers = {customer for each in own for customer in each.customers}
-    accounts_of = list(accounts_of_persons(connection, customers).values())
-    # The batch may name only another account of the person than the one with the smallest id.
-    person_of = {account: min(accounts) for accounts in accounts_of for account in accounts}
+    persons = persons_of(connection, customers)
     since: dict[CustomerId, datetime] = {}
     for each in own:
-        for person in {person_of[customer] for customer in each.customers}:
+        for person in {persons[customer].id for customer in each.customers}:
             since[person] = min(since.get(person, each.placed_at), each.placed_at)
-    history = LimitHistory(
-        person_of=person_of,
-        merged_at={min(accounts): accounts for accounts in accounts_of},
-        since=since,
-        orders=(),
-        versions={},
-    )
-    if not person_of:
+    history = LimitHistory(persons=persons, since=since, orders=(), versions={})
+    if not persons:
         return history
     earliest = min(since.values()) - timedelta(days=longest_days)
-    rows = rows_of_customers(connection, person_of.keys(), placed_after=earliest)
+    rows = rows_of_customers(connection, persons, placed_after=earliest)
     if lock:
         own_ids = {each.order_id for each in own}
         may_change = [
@@ -146,7 +136,7 @@ def read_limit_history(
         locked = lock_rows(connection, may_change)
         rows = [locked.get(row.order_id, row) for row in rows]
         # An order may have gone to another customer before it was locked.
-        rows = [row for row in rows if row.customer_id in person_of]
+        rows = [row for row in rows if row.customer_id in persons]
     versions = versions_by_number(
         connection, {row.programme_version for row in rows if row.programme_version is not None}
     )
@@ -163,7 +153,7 @@ class LimitsOfBatch:
         self._allowed: dict[CustomerId, dict[str, Allowed]] = {}
         for row in history.orders:
             rules = None if history.is_fixed(row) else self._version(row).programme
-            self._requests[history.person_of[_owner(row)]][row.order_id] = _earning_request(row, rules)
+            self._requests[history.persons[_owner(row)].id][row.order_id] = _earning_request(row, rules)
 
     def put(self, request: EarningRequest, owner: CustomerId | None) -> None:
         """Set the request of an order of the batch, for its owner only."""
@@ -172,17 +162,16 @@ class LimitsOfBatch:
             if requests.pop(request.order_id, None):
                 self._allowed.pop(person, None)
         if owner:
-            person = self._history.person_of[owner]
+            person = self._history.persons[owner].id
             self._requests[person][request.order_id] = replace(request, account=owner)
             self._allowed.pop(person, None)
 
     def allowed_by_order(self, customer_id: CustomerId) -> dict[str, Allowed]:
         """Return what each of the customer's known orders may earn."""
-        person = self._history.person_of[customer_id]
-        if person not in self._allowed:
-            merged_at: dict[str, datetime | None] = dict(self._history.merged_at[person].items())
-            self._allowed[person] = share_out(self._requests[person].values(), merged_at)
-        return self._allowed[person]
+        person = self._history.persons[customer_id]
+        if person.id not in self._allowed:
+            self._allowed[person.id] = share_out(self._requests[person.id].values(), person.merged_at)
+        return self._allowed[person.id]
 
     def others_that_change(self) -> list[LimitedOrder]:
         """Return the orders without `put` that get more or less than is booked, by id."""
@@ -207,19 +196,18 @@ def _owner(row: SettlementRow) -> CustomerId:
 
 def _worth_left(row: SettlementRow) -> int:
     """Return the order's worth without what former owners keep and what is in escrow for a guest."""
-    return max(0, (row.worth or 0) - (row.former_share or 0) - row.escrowed)
+    return max(0, row.worth - (row.former_share or 0) - row.escrowed)
 
 
 def _earning_request(row: SettlementRow, rules: Programme | None) -> EarningRequest:
-    # Without rules the order counts with what it holds. So does an order settled before `worth` was stored.
-    as_booked = rules is None or row.worth is None
+    # Without rules the order counts with what it holds.
     if row.placed_at is None:
         raise AssertionError("a settled order without a time")
     return EarningRequest(
         order_id=row.order_id,
         placed_at=row.placed_at,
-        worth=row.share.net if as_booked else _worth_left(row),
-        limits=rules.earn.limits if rules and not as_booked else _NONE,
+        worth=_worth_left(row) if rules else row.share.net,
+        limits=rules.earn.limits if rules else _NONE,
         time_zone=rules.time_zone if rules else "UTC",
         account=_owner(row),
     )

@@ -26,7 +26,6 @@ from bridge.settlement.lines import dust_only_lines, line_notes, terms_of_lines
 from bridge.settlement.referrals import ReferralHistory, lock_referrals
 from bridge.settlement.repository import SettlementRow
 from bridge.settlement.shares import Share, Shares, divide, read_former_owners
-from bridge.settlement.tables import EscrowState
 from bridge.settlement.tiers import TierHistory, read_tier_history
 
 # How long after an order was created Medusa's answer replaces terms that were stored by other facts.
@@ -185,9 +184,6 @@ def _load_orders(
             uses = first_uses(order, used, product_codes(used))
             lines_in_batch[order.id] = line_notes(order, known_lines, terms, never_earns, {}, uses)
         known_escrow = escrows.get(order.id)
-        if row.was_draft and known_escrow and known_escrow.state is not EscrowState.CLAIMED:
-            # Opened for the draft, before drafts had none.
-            known_escrow = None
         escrow = open_escrow(order, known_escrow, version, now=now)
         former = tuple(former_owners.get(order.id, ()))
         loaded.append(
@@ -286,7 +282,7 @@ def _divide(
         former,
         owner=owner,
         went_from=before != owner and bool(before or row.booked),
-        worth_before=row.worth_before,
+        worth_before=row.worth,
         former_share=row.former_share or 0,
     )
     if row.is_new and owner and not order.is_draft:

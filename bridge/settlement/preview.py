@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from bridge.ids import CustomerId
-from bridge.ledger.merges import accounts_of_persons
+from bridge.ledger.merges import persons_of
 from bridge.ledger.postings import Kind
 from bridge.ledger.queries import Balance, read_balance
 from bridge.medusa.orders import Order
@@ -43,7 +43,8 @@ def preview_order(connection: Connection, order: Order, *, now: datetime) -> Pre
     asked = read_revisions(connection, [order.id])
     results, postings = settle_and_list(connection, [order], now=now, asked=asked)
     settled = results[order.id]
-    owner = _survivor(connection, settled.customer_id) if settled.customer_id else CustomerId("")
+    owner = settled.customer_id or CustomerId("")
+    owner = persons_of(connection, [owner])[owner].survivor
     after, escrow_after = read_balance(connection, owner), read_rows(connection, [order.id])[order.id].escrowed
     savepoint.rollback()
     sums = dict.fromkeys(Kind, 0)
@@ -62,9 +63,3 @@ def preview_order(connection: Connection, order: Order, *, now: datetime) -> Pre
         escrow_after=escrow_after,
         note=settled.note,
     )
-
-
-def _survivor(connection: Connection, customer_id: CustomerId) -> CustomerId:
-    """Return the account that has the person's points: another one if the customer's was merged into it."""
-    accounts = accounts_of_persons(connection, [customer_id])[customer_id]
-    return next(account for account, merged_at in accounts.items() if merged_at is None)

@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import insert
 from bridge.db.bulk import among
 from bridge.errors import Conflict, NotFound
 from bridge.ids import CustomerId, new_id
-from bridge.ledger.merges import accounts_of_persons
+from bridge.ledger.merges import persons_of
 from bridge.programme.versions import current_version
 from bridge.settlement.accounts import (
     CustomerAccount,
@@ -113,22 +113,23 @@ def state_code(
     known = referral_of(connection, customer_id)
     if known is not None and known.referrer_id == referrer:
         return known
-    persons = accounts_of_persons(connection, [customer_id, referrer])
-    if referrer in persons[customer_id] or _have_one_mailbox(connection, accounts or {}, customer_id, referrer, now):
+    persons = persons_of(connection, [customer_id, referrer])
+    own, referrers = persons[customer_id].merged_at.keys(), persons[referrer].merged_at.keys()
+    if referrer in own or _have_one_mailbox(connection, accounts or {}, customer_id, referrer, now):
         raise OwnReferralCode
-    if known is not None or _referrers(connection, persons[customer_id]):
+    if known is not None or _referrers(connection, own):
         raise AlreadyReferred
     version = current_version(connection)
     if not version.programme.bonuses.referral.offered:
         raise NoReferrals
-    if _has_ordered(connection, persons[customer_id]):
+    if _has_ordered(connection, own):
         raise NotNew
     account = (accounts or {}).get(customer_id)
     if is_later_account(connection, customer_id) if account is None else not _claims_mailbox(connection, account, now):
         raise NotNew
     # If two customers state each other's codes at once, the second waits here and then sees the first.
-    lock_referrers(connection, [*persons[customer_id], *persons[referrer]])
-    if not _referrers(connection, persons[referrer]).isdisjoint(persons[customer_id]):
+    lock_referrers(connection, persons)
+    if not _referrers(connection, referrers).isdisjoint(own):
         raise ReferralCircle
     connection.execute(
         insert(referral)

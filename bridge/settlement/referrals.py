@@ -19,7 +19,7 @@ from bridge.db.bulk import among
 from bridge.db.rows import TypedRow
 from bridge.ids import CustomerId, OrderId
 from bridge.ledger.account import Account
-from bridge.ledger.merges import accounts_of_persons
+from bridge.ledger.merges import Person, persons_of
 from bridge.ledger.postings import Kind, PostingDetails
 from bridge.ledger.store import open_accounts, save
 from bridge.programme.dates import expiry, maturity_and_expiry
@@ -121,10 +121,9 @@ class ReferralHistory:
     one_person: frozenset[CustomerId] = frozenset()
     """The referred customers whose account is merged with their referrer's."""
     recent_bonuses: Mapping[CustomerId, int]
-    """By person who referred: how many referrals gave a bonus in the last 30 days. Only for referrals without an order
-    so far."""
-    person_of: Mapping[CustomerId, CustomerId] = field(default_factory=dict)
-    """By referrer. Merged accounts are one person, under the smallest of their ids."""
+    """By id of the person who referred: how many referrals gave a bonus in the last 30 days."""
+    referrers: Mapping[CustomerId, Person] = field(default_factory=dict)
+    """Who referred, by account. Both only for referrals without an order so far."""
 
 
 def lock_referrals(
@@ -141,18 +140,19 @@ def lock_referrals(
     referrals = [Referral.from_row(row) for row in rows]
     # Read only after the rows are locked: another settlement of the same customer's orders has ended, or waits for us.
     orders = _paid_orders(connection, [each.customer_id for each in referrals], settling)
-    persons = accounts_of_persons(connection, [each.customer_id for each in referrals])
-    one_person = frozenset(each.customer_id for each in referrals if each.referrer_id in persons[each.customer_id])
-    referrers = accounts_of_persons(connection, {each.referrer_id for each in referrals if each.qualified_at is None})
-    lock_referrers(connection, {account for accounts in referrers.values() for account in accounts})
-    person_of = {account: min(accounts) for accounts in referrers.values() for account in accounts}
+    persons = persons_of(connection, [each.customer_id for each in referrals])
+    one_person = frozenset(
+        each.customer_id for each in referrals if each.referrer_id in persons[each.customer_id].merged_at
+    )
+    referrers = persons_of(connection, {each.referrer_id for each in referrals if each.qualified_at is None})
+    lock_referrers(connection, referrers)
     return ReferralHistory(
         referrals=tuple(referrals),
         versions=versions_by_number(connection, {each.programme_version for each in referrals}),
         orders=tuple(orders),
         one_person=one_person,
-        recent_bonuses=_recent_bonuses(connection, person_of, now),
-        person_of=person_of,
+        recent_bonuses=_recent_bonuses(connection, referrers, now),
+        referrers=referrers,
     )
 
 
@@ -164,7 +164,7 @@ def due_referrals(history: ReferralHistory, own: Collection[PaidOrder], *, now: 
     for order in (*history.orders, *own):
         orders.setdefault(order.customer_id, []).append(order)
     sequence = {order.order_id: number for number, order in enumerate(own)}
-    changes = [
+    all_due = [
         _due(
             each,
             history.versions[each.programme_version],
@@ -176,20 +176,17 @@ def due_referrals(history: ReferralHistory, own: Collection[PaidOrder], *, now: 
         for each in history.referrals
     ]
     # In the sequence of the orders, as if each was settled by itself. Orders outside the batch were settled before.
-    changes.sort(key=lambda change: sequence.get(change.order_id, -1) if change.order_id else -1)
+    all_due.sort(key=lambda due: sequence.get(due.order_id, -1) if due.order_id else -1)
     bonuses = Counter(history.recent_bonuses)
-    due = []
-    for change in changes:
-        if not change.qualifies:
-            due.append(change)
-            continue
-        referrer = change.referral.referrer_id
-        person = history.person_of.get(referrer, referrer)
-        limited = change.limited(bonuses[person])
-        if limited.referrer_due:
-            bonuses[person] += 1
-        due.append(limited)
-    return [change for change in due if change.changes]
+    changed = []
+    for due in all_due:
+        if due.qualifies:
+            person = history.referrers[due.referral.referrer_id].id
+            due = due.limited(bonuses[person])
+            bonuses[person] += 1 if due.referrer_due else 0
+        if due.changes:
+            changed.append(due)
+    return changed
 
 
 def _paid_orders(connection: Connection, customers: list[CustomerId], settling: Collection[OrderId]) -> list[PaidOrder]:
@@ -236,26 +233,25 @@ def _due(
 
 
 def _recent_bonuses(
-    connection: Connection, person_of: Mapping[CustomerId, CustomerId], now: datetime
+    connection: Connection, referrers: Mapping[CustomerId, Person], now: datetime
 ) -> Counter[CustomerId]:
     bonuses: Counter[CustomerId] = Counter()
-    if not person_of:
+    if not referrers:
         return bonuses
     columns = referral.c
     query = select(columns.referrer_id, func.count().label("bonuses")).where(
-        among(columns.referrer_id, list(person_of)),
+        among(columns.referrer_id, referrers),
         columns.qualified_at > now - _LIMIT_WINDOW,
         columns.referrer_due > 0,
     )
     for row in connection.execute(query.group_by(columns.referrer_id)):
-        bonuses[person_of[row.referrer_id]] += row.bonuses
+        bonuses[referrers[row.referrer_id].id] += row.bonuses
     return bonuses
 
 
 def settle_referrals(connection: Connection, customer_ids: Collection[CustomerId], *, now: datetime) -> None:
     """Settle the referrals of all accounts of these persons, after two were merged or a merge was undone."""
-    persons = accounts_of_persons(connection, customer_ids)
-    customers = {account for accounts in persons.values() for account in accounts}
+    customers = persons_of(connection, customer_ids).keys()
     due = due_referrals(lock_referrals(connection, customers, now=now), (), now=now)
     accounts = open_accounts(
         connection,

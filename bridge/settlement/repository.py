@@ -40,7 +40,7 @@ class SettlementRow(TypedRow):
     waived: int = 0
     expired: int = 0
     taken_back: int = 0
-    worth: int | None = 0
+    worth: int = 0
     former_share: int | None = None
     escrowed: int = 0
     lines: Mapping[str, Any] = field(default_factory=dict)
@@ -70,12 +70,6 @@ class SettlementRow(TypedRow):
             expired=self.expired,
             taken_back=self.taken_back,
         )
-
-    @property
-    def worth_before(self) -> int:
-        """What the order was worth at its last settlement."""
-        # Null on rows from before `worth` was stored.
-        return self.booked - self.waived if self.worth is None else self.worth
 
 
 def lock_rows(connection: Connection, order_ids: Collection[OrderId]) -> dict[OrderId, SettlementRow]:

@@ -44,6 +44,11 @@ class Share(TypedRow):
         return self.booked - self.waived
 
     @property
+    def left_with_customer(self) -> int:
+        """The part of `waived` that the customer still has, because it had not expired."""
+        return self.waived - self.expired
+
+    @property
     def can_regrow(self) -> int:
         """How much of the lost points is restored before anything new is earned."""
         return self.waived + self.taken_back

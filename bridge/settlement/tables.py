@@ -57,7 +57,7 @@ order_settlement = Table(
     Column("expired", BigInteger, nullable=False, server_default="0"),
     Column("taken_back", BigInteger, nullable=False, server_default="0"),
     # What it would earn if its customer had no other order. Limits across several orders make `booked` less than that.
-    Column("worth", BigInteger),
+    Column("worth", BigInteger, nullable=False, server_default="0"),
     # The part of its worth that former owners keep, see `order_former_owner`; null without former owners.
     Column("former_share", BigInteger),
     # Money spent on it by the programme's basis, less what was returned, and its currency. Tiers may be measured by it.

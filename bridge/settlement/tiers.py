@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Subquery, case, func, or_, sel
 
 from bridge.db.bulk import among
 from bridge.ids import CustomerId
-from bridge.ledger.merges import accounts_of_persons
+from bridge.ledger.merges import Person, persons_of
 from bridge.medusa.orders import Order
 from bridge.programme.tiers import Contribution, Standing, TierBasis, TierLevel, Tiers, standing
 from bridge.programme.versions import current_tiers
@@ -41,43 +41,36 @@ def read_tiers(
     tiers = current_tiers(connection)
     if tiers is None:
         return {}
-    found = read_contributions(connection, tiers, customer_ids, since=now)
+    persons = persons_of(connection, customer_ids)
+    by_person = _read_contributions(connection, tiers, persons, since=now)
+    standings = {person: standing(tiers, counted, moment=now) for person, counted in by_person.items()}
     return {
-        customer_id: CustomerTier(standing=standing(tiers, found.get(customer_id, ()), moment=now), tiers=tiers)
+        customer_id: CustomerTier(standing=standings[persons[customer_id].id], tiers=tiers)
         for customer_id in customer_ids
     }
 
 
-def read_contributions(
-    connection: Connection, tiers: Tiers, customer_ids: Collection[CustomerId], *, since: datetime
+def _read_contributions(
+    connection: Connection, tiers: Tiers, persons: Mapping[CustomerId, Person], *, since: datetime
 ) -> dict[CustomerId, list[Contribution]]:
-    """Return what each customer's settled orders count towards a tier that holds at or after `since`.
-
-    Merged accounts are one person: all their orders count for each of them, in one shared list.
-    """
-    persons = accounts_of_persons(connection, customer_ids)
+    """Return, by id of a person, what their settled orders count towards a tier that holds at or after `since`."""
     orders, formers = order_settlement.c, order_former_owner.c
-    accounts = {account for accounts in persons.values() for account in accounts}
     counted = (orders.placed_at > since - timedelta(days=tiers.window_days), ~orders.pending_until_paid)
     columns = (orders.order_id, orders.placed_at, orders.currency_code, orders.spent)
     own = select(orders.customer_id, *columns, (orders.booked - orders.waived).label("points")).where(
-        among(orders.customer_id, accounts), *counted, or_(orders.former_share.is_(None), ~_went_away())
+        among(orders.customer_id, persons), *counted, or_(orders.former_share.is_(None), ~_went_away())
     )
     transferred = (
         select(formers.customer_id, *columns, _points_of_all_owners().label("points"))
         .join(order_former_owner, formers.order_id == orders.order_id)
-        .where(among(formers.customer_id, accounts), formers.first, *counted)
+        .where(among(formers.customer_id, persons), formers.first, *counted)
     )
-    # Accounts of one person share a list.
-    contributions: dict[CustomerId, list[Contribution]] = {}
-    for accounts_of_person in persons.values():
-        of_person = contributions.get(min(accounts_of_person), [])
-        contributions |= dict.fromkeys(accounts_of_person, of_person)
+    contributions: dict[CustomerId, list[Contribution]] = {person.id: [] for person in persons.values()}
     for row in connection.execute(own.union_all(transferred)):
         spent = row.spent if row.currency_code == tiers.currency_code else None
         amount = spent if tiers.basis is TierBasis.SPENT else Decimal(row.points)
         added = Contribution(placed_at=row.placed_at, amount=amount or Decimal(0), order_id=row.order_id)
-        contributions[CustomerId(row.customer_id)].append(added)
+        contributions[persons[row.customer_id].id].append(added)
     return contributions
 
 
@@ -94,7 +87,7 @@ def _points_of_all_owners() -> ColumnElement[Any]:
 
 
 def totals_in_window(tiers: Tiers, *, now: datetime) -> Subquery:
-    """Build the SQL of what each account's orders count, by the same rule as `read_contributions`.
+    """Build the SQL of what each account's orders count, by the same rule as `read_tiers`.
 
     It has the columns `customer_id` and `total`, and no row for an account without such orders.
     """
@@ -118,7 +111,7 @@ def totals_in_window(tiers: Tiers, *, now: datetime) -> Subquery:
     )
 
 
-def contribution(tiers: Tiers, order: Order, *, dust: int, spent: Decimal) -> Contribution:
+def _contribution(tiers: Tiers, order: Order, *, dust: int, spent: Decimal) -> Contribution:
     """What an order counts that is being settled and whose row is not written yet."""
     if tiers.basis is TierBasis.EARNED:
         amount = Decimal(dust)
@@ -129,10 +122,14 @@ def contribution(tiers: Tiers, order: Order, *, dust: int, spent: Decimal) -> Co
 
 @dataclass(frozen=True, kw_only=True)
 class TierHistory:
-    """What the customers of a batch have for a tier before it, by the number of the version of the rules."""
+    """What the customers of a batch have for a tier before it."""
 
     tiers: Mapping[int, Tiers]
+    """By the number of the version of the rules."""
+    persons: Mapping[CustomerId, Person]
+    """By account."""
     contributions: Mapping[int, Mapping[CustomerId, list[Contribution]]]
+    """By the number of the version of the rules, and by id of a person."""
 
 
 def read_tier_history(
@@ -142,10 +139,11 @@ def read_tier_history(
     tiers = {number: each for number, each in tiers.items() if each.levels}
     if not tiers:
         return None
+    persons = persons_of(connection, customers)
     contributions = {
-        number: read_contributions(connection, each, customers, since=since) for number, each in tiers.items()
+        number: _read_contributions(connection, each, persons, since=since) for number, each in tiers.items()
     }
-    return TierHistory(tiers=tiers, contributions=contributions)
+    return TierHistory(tiers=tiers, persons=persons, contributions=contributions)
 
 
 class TiersOfBatch:
@@ -153,7 +151,11 @@ class TiersOfBatch:
 
     def __init__(self, history: TierHistory) -> None:
         self._tiers = history.tiers
-        self._found = {number: _copy(found) for number, found in history.contributions.items()}
+        self._persons = history.persons
+        self._contributions = {
+            number: {person: list(counted) for person, counted in by_person.items()}
+            for number, by_person in history.contributions.items()
+        }
 
     def level_of(
         self, number: int, customer_id: CustomerId, moment: datetime, dust: Mapping[str, int]
@@ -162,7 +164,7 @@ class TiersOfBatch:
         tiers = self._tiers.get(number)
         if tiers is None:
             return None
-        contributions = self._found[number].get(customer_id, [])
+        contributions = self._contributions[number][self._persons[customer_id].id]
         if tiers.basis is TierBasis.EARNED:
             contributions = [
                 replace(counted, amount=Decimal(dust.get(counted.order_id, counted.amount)))
@@ -173,14 +175,9 @@ class TiersOfBatch:
     def put(self, order: Order, owner: CustomerId | None, *, dust: int, spent: Decimal) -> None:
         """Count the order with this amount for its first owner only; without an owner it counts for no customer."""
         for number, tiers in self._tiers.items():
-            for found in self._found[number].values():
-                found[:] = [each for each in found if each.order_id != order.id]
-            if owner:
-                added = contribution(tiers, order, dust=dust, spent=spent)
-                self._found[number].setdefault(owner, []).append(added)
-
-
-def _copy(found: Mapping[CustomerId, list[Contribution]]) -> dict[CustomerId, list[Contribution]]:
-    # Merged accounts share one list.
-    copies = {id(each): list(each) for each in found.values()}
-    return {customer_id: copies[id(each)] for customer_id, each in found.items()}
+            for counted in self._contributions[number].values():
+                counted[:] = [each for each in counted if each.order_id != order.id]
+            # Other owners have no new order in the batch, so nobody asks for their tier.
+            if owner and owner in self._persons:
+                added = _contribution(tiers, order, dust=dust, spent=spent)
+                self._contributions[number][self._persons[owner].id].append(added)

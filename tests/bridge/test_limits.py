@@ -134,15 +134,6 @@ def test_orders_keep_the_limits_they_met_and_count_all_the_same() -> None:
     assert booked_points() == {"order_1": 0, "order_2": 400, "order_3": 400}
 
 
-def test_orders_from_before_their_worth_was_remembered_count_with_what_they_got() -> None:
-    settle(bought(1, 400))
-    with transaction() as connection:
-        connection.exec_driver_sql("UPDATE order_settlement SET worth = NULL")
-    a_day(500)
-    settle(bought(2, 400))
-    assert booked_points() == {"order_1": 400, "order_2": 100}
-
-
 def test_a_window_reaches_over_days() -> None:
     set_rules(earn={"limits": {"per_customer": {"dust": 500, "days": 7}}})
     settle(bought(1, 400))

@@ -9,7 +9,7 @@ import random
 import re
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -296,7 +296,7 @@ class FakeMedusa:
         self,
         cart_id: str = "cart_1",
         *,
-        customer_id: str = "cus_1",
+        customer_id: str | None = "cus_1",
         currency_code: str = "eur",
         lines: list[dict[str, Any]],
         shipping: float | None = None,
@@ -419,7 +419,9 @@ def serving(medusa: FakeMedusa, port: int = 0) -> Iterator[str]:
             self.send_header("content-type", "text/html" if page else "application/json")
             self.send_header("content-length", str(len(content)))
             self.end_headers()
-            self.wfile.write(content)
+            # A client that has given up waiting.
+            with suppress(BrokenPipeError):
+                self.wfile.write(content)
 
         do_GET = do_POST = do_DELETE = _answer  # noqa: N815
 

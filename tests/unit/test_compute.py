@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from bridge.ids import CustomerId
+from bridge.ledger.merges import Person
 from bridge.medusa.orders import Order, read_order
 from bridge.programme.rules import Programme
 from bridge.programme.versions import Version
@@ -21,6 +22,8 @@ from tests.support.clock import START
 from tests.support.orders import PLACED, line, order
 
 CUSTOMER = CustomerId("cus_1")
+REFERRER = CustomerId("cus_2")
+PERSON = Person(merged_at={CUSTOMER: None})
 NO_REFERRALS = ReferralHistory(versions={}, recent_bonuses={})
 
 
@@ -80,7 +83,9 @@ def test_points_that_a_former_owner_keeps_are_not_earned_again() -> None:
 def test_the_tier_that_an_order_gives_counts_for_the_next_one_of_the_batch() -> None:
     rules = version(tiers={"basis": "earned", "levels": [{"name": "gold", "from": "100", "factor": "2"}]})
     orders = [an_order("order_1", 100, placed=PLACED), an_order("order_2", 10, placed=PLACED + timedelta(hours=1))]
-    history = TierHistory(tiers={1: rules.programme.tiers}, contributions={1: {CUSTOMER: []}})
+    history = TierHistory(
+        tiers={1: rules.programme.tiers}, persons={CUSTOMER: PERSON}, contributions={1: {CUSTOMER: []}}
+    )
     loaded = Loaded(orders=tuple(loaded_order(each, rules) for each in orders), tiers=history, referrals=NO_REFERRALS)
     assert [plan.target for plan in plans(loaded)] == [100, 20]
 
@@ -99,8 +104,7 @@ def test_a_limit_for_a_day_counts_the_orders_of_the_batch_and_those_before() -> 
     )
     orders = [an_order("order_1", 400, placed=PLACED), an_order("order_2", 300, placed=PLACED + timedelta(hours=1))]
     history = LimitHistory(
-        person_of={CUSTOMER: CUSTOMER},
-        merged_at={CUSTOMER: {CUSTOMER: None}},
+        persons={CUSTOMER: PERSON},
         since={CUSTOMER: PLACED},
         orders=(before,),
         versions={1: rules},
@@ -122,8 +126,7 @@ def test_a_later_order_gives_back_what_a_late_earlier_one_takes_of_the_limit() -
         worth=300,
     )
     history = LimitHistory(
-        person_of={CUSTOMER: CUSTOMER},
-        merged_at={CUSTOMER: {CUSTOMER: None}},
+        persons={CUSTOMER: PERSON},
         since={CUSTOMER: PLACED},
         orders=(later,),
         versions={1: rules},
@@ -138,7 +141,7 @@ def test_a_paid_order_qualifies_the_referral_of_its_customer() -> None:
     referral = Referral(
         id="dref_1",
         customer_id=CUSTOMER,
-        referrer_id=CustomerId("cus_2"),
+        referrer_id=REFERRER,
         programme_version=1,
         stated_at=PLACED,
         order_id=None,
@@ -150,7 +153,8 @@ def test_a_paid_order_qualifies_the_referral_of_its_customer() -> None:
         referred_waived=0,
         note=None,
     )
-    history = ReferralHistory(referrals=(referral,), versions={1: rules}, recent_bonuses={})
+    referrers = {REFERRER: Person(merged_at={REFERRER: None})}
+    history = ReferralHistory(referrals=(referral,), versions={1: rules}, recent_bonuses={}, referrers=referrers)
     paid = loaded_order(replace(an_order("order_1", 25), paid=True), rules)
     [due] = compute(Loaded(orders=(paid,), referrals=history), now=START).referrals
     assert (due.order_id, due.referrer_target, due.referred_target) == ("order_1", 50, 20)

@@ -103,21 +103,21 @@ def test_a_snapshot_with_too_little_about_the_money_is_read_all_the_same(field: 
 
 @given(amounts, amounts, amounts, amounts)
 def test_shares_are_shares_and_no_more_earns_than_the_order_costs(
-    bought: Decimal, swapped: Decimal, credit: Decimal, money: Decimal
+    bought: Decimal, swapped: Decimal, not_kept: Decimal, money: Decimal
 ) -> None:
-    total = bought + swapped - credit
-    shares = kept_shares(total=total, credit=credit, swapped=swapped, money=money)
+    total = bought + swapped - not_kept
+    shares = kept_shares(total=total, not_kept=not_kept, swapped=swapped, money=money)
     assert 0 <= shares.bought <= 1
     assert 0 <= shares.swapped <= 1
     assert 0 <= shares.unpaid <= swapped
     assert shares.bought * bought + shares.swapped * swapped <= max(total, Decimal(0)) + Decimal("0.000001")
     # What was bought is served first, and what is swapped in never earns for money that is not there.
     assert shares.swapped == 0 or shares.bought == 1 or swapped == 0
-    assert shares.swapped * swapped <= max(money - bought, Decimal(0)) + credit + Decimal("0.000001")
+    assert shares.swapped * swapped <= max(money - bought, Decimal(0)) + not_kept + Decimal("0.000001")
 
 
 @given(amounts, amounts)
 def test_what_is_paid_in_full_earns_in_full(bought: Decimal, swapped: Decimal) -> None:
     total = bought + swapped
-    shares = kept_shares(total=total, credit=Decimal(0), swapped=swapped, money=total)
+    shares = kept_shares(total=total, not_kept=Decimal(0), swapped=swapped, money=total)
     assert (shares.bought, shares.swapped, shares.unpaid) == (1, 1, 0)

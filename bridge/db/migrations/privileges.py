@@ -2,7 +2,7 @@
 
 from alembic import op
 
-APP_ROLE = "dust_app"
+from bridge.db import APP_ROLE
 
 
 def grant(privileges: str, *tables: str) -> None:

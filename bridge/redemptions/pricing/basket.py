@@ -31,30 +31,30 @@ class Basket:
     """The lines of a cart without dust-only products. Sums are in major units, with tax.
 
     `total` is what they cost after the shop's own discounts and before points. `max_discount` is how much points may
-    still take off; `is_rest` says whether that is all that is left to pay for them, and not a share. `dust_only` are
-    the products that were left out.
+    still take off; `is_all_due` says whether that is all that is left to pay for them, and not a share of it.
+    `dust_only` are the products that were left out.
     """
 
     currency_code: str
     total: Decimal
     max_discount: Decimal
-    is_rest: bool = False
+    is_all_due: bool = False
     dust_only: frozenset[ProductId] = frozenset()
 
     @property
     def max_value(self) -> Decimal:
-        """The highest discount that may be redeemed, in the currency's smallest units if it is the rest.
+        """The highest discount that may be redeemed, in the currency's smallest units if it is all that is due.
 
         9.99 with 19 % tax on top are 11.8881. The shopper sees 11.89 and can pay that with points.
         """
-        return amount_to_pay(self.max_discount, self.currency_code) if self.is_rest else self.max_discount
+        return amount_to_pay(self.max_discount, self.currency_code) if self.is_all_due else self.max_discount
 
     def promotion_value(self, value: Decimal) -> Decimal:
         """Return what the promotion for a discount of `value` takes off.
 
-        For the highest one, it is the rest with its fraction of a cent: Medusa asks for a payment of whatever is left.
+        For the highest one, it is all that is due, with its fraction of a cent: Medusa asks for payment of any rest.
         """
-        return millionths(self.max_discount) if self.is_rest and value == self.max_value else value
+        return millionths(self.max_discount) if self.is_all_due and value == self.max_value else value
 
 
 def basket_of(
@@ -85,7 +85,7 @@ def basket_of(
         currency_code=cart.currency_code,
         total=total,
         max_discount=max_discount,
-        is_rest=max_share >= 1 or cart.due < within_share,
+        is_all_due=max_share >= 1 or cart.due < within_share,
         dust_only=frozenset(product for product in dust_only if product is not None),
     )
 

@@ -15,7 +15,7 @@ from bridge.products.variants import VariantPricesDiffer, price_refusals
 from bridge.programme.rewards import Reward, RewardKind
 from bridge.programme.spending import Redeem, percentage_of
 from bridge.redemptions.pricing.basket import Basket, millionths, price_of_units
-from bridge.redemptions.pricing.terms import Part, Terms, least_cart_for
+from bridge.redemptions.pricing.terms import CodeTerms, Terms, least_cart_for
 from bridge.redemptions.tables import RedemptionKind
 
 log = structlog.get_logger(__name__)
@@ -242,7 +242,7 @@ def _terms(
     # Sums are in one currency; a reward without sums is valid in every currency.
     bound = reward.looks_at_cart or least is not None or value is not None
     is_product = reward.kind is RewardKind.FREE_PRODUCT
-    part = Part(
+    code = CodeTerms(
         dust=reward.dust,
         value=value if promotion_value is None else promotion_value,
         product_id=ProductId(str(reward.product_id)) if is_product else None,
@@ -251,7 +251,7 @@ def _terms(
     return Terms(
         kind=_KINDS[reward.kind],
         dust=reward.dust,
-        parts=(part,),
+        codes=(code,),
         value=value,
         currency_code=currency_code if bound else None,
         reward_id=reward.id,

@@ -100,7 +100,7 @@ class NotWholeUnits(InvalidInput):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class CodeTerms:
     """What one promotion code will be for: a discount (`value`), or units of a product."""
 
     dust: int
@@ -111,14 +111,14 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True)
 class Terms:
-    """What a redemption holds and gives. Products have one part each, everything else has one part.
+    """What a redemption holds and gives. Each product has its own code; everything else has one code.
 
     `least_cart` is the minimum price of a cart's items, with tax, for the code to apply.
     """
 
     kind: RedemptionKind
     dust: int
-    parts: tuple[Part, ...]
+    codes: tuple[CodeTerms, ...]
     value: Decimal | None = None
     currency_code: str | None = None
     reward_id: str | None = None
@@ -155,11 +155,11 @@ def discount_terms(
     dust = useful_dust(rules, dust, currency_code)
     value = discount_value(rules, dust, currency_code)
     assert value
-    part = Part(dust=dust, value=basket.promotion_value(value) if basket else value)
+    code = CodeTerms(dust=dust, value=basket.promotion_value(value) if basket else value)
     return Terms(
         kind=RedemptionKind.FIXED,
         dust=dust,
-        parts=(part,),
+        codes=(code,),
         value=value,
         currency_code=currency_code,
         least_cart=least_cart_for(rules, value, currency_code),
@@ -199,16 +199,16 @@ def least_cart_for(rules: Redeem, value: Decimal, currency_code: str) -> Decimal
 
 def product_terms(prices: Mapping[ProductId, int], wanted: Mapping[ProductId, int]) -> Terms:
     """Return the terms of buying units of products at their prices in points. Raises `NoDustPrice`, `AboveMaximum`."""
-    parts = []
+    codes = []
     for product_id, quantity in wanted.items():
         price = prices.get(product_id)
         if price is None:
             raise NoDustPrice(product_id)
-        parts.append(Part(dust=price * quantity, product_id=product_id, quantity=quantity))
-    dust = sum(part.dust for part in parts)
+        codes.append(CodeTerms(dust=price * quantity, product_id=product_id, quantity=quantity))
+    dust = sum(code.dust for code in codes)
     if dust > MAX_DUST:
         raise AboveMaximum(max_dust=MAX_DUST)
-    return Terms(kind=RedemptionKind.PRODUCTS, dust=dust, parts=tuple(parts))
+    return Terms(kind=RedemptionKind.PRODUCTS, dust=dust, codes=tuple(codes))
 
 
 def unpaid_units(cart: Cart, prices: Collection[ProductId], paid: Mapping[ProductId, int]) -> Counter[ProductId]:

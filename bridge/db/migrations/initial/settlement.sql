@@ -19,7 +19,7 @@ CREATE TABLE order_settlement (
     waived bigint NOT NULL DEFAULT 0,
     expired bigint NOT NULL DEFAULT 0,
     taken_back bigint NOT NULL DEFAULT 0,
-    worth bigint,
+    worth bigint NOT NULL DEFAULT 0,
     former_share bigint,
     spent numeric,
     currency_code text,

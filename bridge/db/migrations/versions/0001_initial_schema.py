@@ -7,7 +7,8 @@ from pathlib import Path
 
 from alembic import op
 
-from bridge.db.migrations.privileges import APP_ROLE, grant
+from bridge.db import APP_ROLE
+from bridge.db.migrations.privileges import grant
 
 revision = "0001"
 down_revision = None

@@ -255,12 +255,12 @@ def gives_up(mine: Mine) -> None:
     """An event that has to wait for Medusa fails."""
     from bridge.inbox import process_one
 
-    reschedule = process_one._reschedule
+    reschedule = process_one._store_retry
 
     def impatient(row: Any, error: Any) -> Any:
-        return process_one._fail(row, error.code, error.message) if mine(row.id) else reschedule(row, error)
+        return process_one._store_failure(row, error.code, error.message) if mine(row.id) else reschedule(row, error)
 
-    process_one._reschedule = impatient
+    process_one._store_retry = impatient
 
 
 def event_copied(mine: Mine) -> None:

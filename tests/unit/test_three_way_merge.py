@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.programme.merge import merge
+from bridge.programme.three_way_merge import merge
 
 BASE: dict[str, Any] = {
     "earn": {"rates": {"eur": "1"}, "pending_days": 0, "excluded_product_ids": ["prod_1"], "multipliers": []},
