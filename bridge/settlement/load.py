@@ -69,6 +69,11 @@ class LoadedOrder:
             self.order.paid or self.order.canceled or self.order.is_draft
         )
 
+    @property
+    def is_paid_now(self) -> bool:
+        """Whether its points were pending until it is paid, and no longer are. A cancel is no payment."""
+        return self.row.pending_until_paid and not self.pending_until_paid and not self.order.canceled
+
 
 @dataclass(frozen=True, kw_only=True)
 class Loaded:
