@@ -149,9 +149,8 @@ def _open_accounts(connection: Connection, plan: Plan, now: datetime) -> _Accoun
 
 def _only_earns(order: OrderPlan) -> bool:
     shares, loaded = order.shares, order.loaded
-    is_paid_now = loaded.row.pending_until_paid and not loaded.pending_until_paid
     changes = shares.giver or shares.former or loaded.redemptions or shares.own.taken_back
-    return order.target >= shares.own.net and not is_paid_now and not changes
+    return order.target >= shares.own.net and not loaded.is_paid_now and not changes
 
 
 def _customers(order: OrderPlan) -> set[CustomerId]:
@@ -213,7 +212,7 @@ def _post_shares(order: OrderPlan, booking: Booking, accounts: _Accounts) -> Ord
     account = accounts.by_customer.get(owner) if owner else None
     if shares.giver is not None:
         shares = shares.transferred(booking.transfer(shares.giver, accounts.of(shares.giver), account))
-    if account and order.loaded.row.pending_until_paid and not order.loaded.pending_until_paid:
+    if account and order.loaded.is_paid_now:
         booking.mark_paid(account)
     worth = order.earned.dust
     # Before former owners get or lose anything: they are part of what is left for the owner. A transfer may have moved
@@ -359,7 +358,13 @@ def _lines(settled: OrderPlan) -> Mapping[str, Any]:
         return loaded.known_lines
     uses = first_uses(loaded.order, loaded.redemptions, product_codes(loaded.redemptions))
     return line_notes(
-        loaded.order, loaded.known_lines, loaded.terms, loaded.dust_only_lines, settled.earned.lines, uses
+        loaded.order,
+        loaded.known_lines,
+        loaded.terms,
+        loaded.dust_only_lines,
+        settled.earned.lines,
+        uses,
+        final=loaded.decides_terms,
     )
 
 

@@ -17,6 +17,7 @@ from bridge.medusa.client import get_medusa
 from bridge.settlement.claims import claim_orders
 from bridge.settlement.tables import Proof
 from tests.support import tokens
+from tests.support.ledger import capture, hold
 from tests.support.medusa import FakeMedusa
 from tests.support.orders import PLACED, line, order
 from tests.support.settling import balance, history, set_rules, settle
@@ -78,6 +79,21 @@ def test_a_cancel_takes_what_is_pending() -> None:
     settle(bought())
     settle(bought(status="canceled", version=2))
     assert figures() == (0, 0)
+
+
+@pytest.mark.parametrize("policy", ["allow", "within_balance"])
+def test_an_order_that_is_canceled_unpaid_pays_no_debt(policy: str) -> None:
+    until_paid(reversal={"negative_balance": policy})
+    settle(bought(captured=100))
+    hold(100)
+    settle(bought(captured=100, status="canceled", version=2))
+    capture(100)
+    assert figures() == (-100, 0)
+    settle(bought(number=2))
+    assert figures() == (-100, 100)
+    settle(bought(number=2, status="canceled", version=2))
+    assert figures() == (-100, 0)
+    assert history()[-2:] == [("earn", 0), ("reverse", 0)]
 
 
 def test_what_was_paid_stays_spendable_and_what_an_edit_adds_waits() -> None:
