@@ -16,7 +16,7 @@ from bridge.ids import CustomerId
 from bridge.imports.batches import REFERENCE, ROWS_AT_ONCE, lock_batch, set_state
 from bridge.imports.tables import BatchState, RowState, import_row
 from bridge.ledger.account import Account
-from bridge.ledger.merges import accounts_of_persons
+from bridge.ledger.merges import persons_of
 from bridge.ledger.postings import Kind, PostingDetails
 from bridge.ledger.store import open_accounts, save
 from bridge.programme.versions import current_version
@@ -59,9 +59,8 @@ def undo_some(connection: Connection, batch_id: str, *, actor: str, now: datetim
         set_state(connection, batch, BatchState.UNDONE, now=now)
         return []
     # Merged accounts together: their points may have expired with the account that they are merged into.
-    persons = accounts_of_persons(connection, next_ids)
-    everybody = {account for accounts in persons.values() for account in accounts}
-    rows = connection.execute(select(import_row).where(mine, posted, among(import_row.c.customer_id, everybody))).all()
+    persons = persons_of(connection, next_ids)
+    rows = connection.execute(select(import_row).where(mine, posted, among(import_row.c.customer_id, persons))).all()
     customer_ids = sorted({CustomerId(row.customer_id) for row in rows})
     amounts: dict[CustomerId, int] = defaultdict(int)
     first_lines: dict[CustomerId, int] = {}
