@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from bridge.cli.output import ACTOR, AsJson, as_utc, console, counting, print_json, print_rows
+from bridge.cli.output import ACTOR, AsJson, as_utc, console, counting, print_json, print_rows, say
 from bridge.clock import now
 from bridge.errors import InvalidInput
 from bridge.inbox.backfill import BackfillOptions, Preview, finish_run, open_run, preview, run_backfill, start_run
@@ -13,10 +13,6 @@ from bridge.medusa.client import get_medusa
 from bridge.queue.enqueue import INBOX_DRAIN, INBOX_HANDLE, publish
 
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def add_commands(app: typer.Typer) -> None:
-    app.command()(backfill)
 
 
 def backfill(
@@ -72,9 +68,9 @@ def _print_preview(preview: Preview, *, as_json: bool) -> None:
         f" {preview.dust} points for {preview.customers} customers."
     )
     rows = [vars(currency) for currency in preview.by_currency]
-    print_rows(rows, ("currency_code", "orders", "earning", "dust"), as_json=False, empty="")
+    print_rows(rows, ("currency_code", "orders", "earning", "dust"))
     for note, number in preview.notes.items():
-        console.print(f"  {number} earn nothing: {note}", markup=False, highlight=False, soft_wrap=True)
+        say(f"  {number} earn nothing: {note}")
     if preview.expired:
         console.print(
             f"  {preview.expired} of these points would be expired already, because expiry counts from the order"

@@ -4,7 +4,6 @@ from typing import Annotated
 
 import typer
 
-from bridge.api.admin.bonuses import bonus_view
 from bridge.cli.output import ACTOR, AsJson, console, print_json
 from bridge.clock import now
 from bridge.db import transaction
@@ -12,10 +11,6 @@ from bridge.errors import field_error
 from bridge.ids import CustomerId, new_id
 from bridge.ledger.postings import MAX_DUST
 from bridge.settlement.manual_bonuses import MAX_DAYS, NewBonus, give_bonus
-
-
-def add_commands(app: typer.Typer) -> None:
-    app.command()(bonus)
 
 
 def bonus(
@@ -33,6 +28,9 @@ def bonus(
     as_json: AsJson = False,
 ) -> None:
     """Give points to customers, all or none. Example: dust bonus cus_01J9ZK3V5C --amount 100 --reason "birthday" """
+    # Imported here because FastAPI takes a second.
+    from bridge.api.admin.bonuses import bonus_view
+
     if not reason.strip():
         raise field_error("reason", "is required")
     new_bonus = NewBonus(

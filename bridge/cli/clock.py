@@ -19,10 +19,6 @@ _SOON_SECONDS = 2.0
 _FURTHEST = timedelta(days=365 * 200)
 
 
-def add_commands(app: typer.Typer) -> None:
-    app.command()(clock)
-
-
 def clock(
     what: Annotated[
         str | None, typer.Argument(help="+30d, +12h, +1w2d …; `set` with a time; `reset`. Default: show.")

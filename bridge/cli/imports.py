@@ -11,7 +11,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from typer.core import TyperGroup
 
-from bridge.cli.output import ACTOR, AsJson, console, print_json, print_rows
+from bridge.cli.output import ACTOR, AsJson, console, print_json, print_rows, say
 from bridge.clock import now
 from bridge.csv_cells import safe_cell
 from bridge.db import transaction
@@ -56,18 +56,10 @@ class _FileFirst(TyperGroup):
         return super().parse_args(ctx, args)
 
 
-def add_commands(app: typer.Typer) -> None:
-    group = typer.Typer(
-        cls=_FileFirst, help="Import balances from another programme's file.", no_args_is_help=True
-    )  # fmt: skip
-    group.command(name="file")(import_file)
-    group.command(name="undo")(import_undo)
-    group.command(name="list")(import_list)
-    group.command(name="show")(import_show)
-    app.add_typer(group, name="import")
-    app.command(name="export")(export)
+group = typer.Typer(cls=_FileFirst, help="Import balances from another programme's file.", no_args_is_help=True)
 
 
+@group.command(name="file")
 def import_file(
     file: Annotated[Path, typer.Argument(help="A CSV file.", exists=True, dir_okay=False)],
     preset: Annotated[PresetName, typer.Option(help="The programme that wrote the file.")] = PresetName.PLAIN,
@@ -173,7 +165,7 @@ def _print_checked(
 def _print_reading(reading: Reading) -> None:
     if reading.problems:
         rows = [vars(problem) for problem in reading.problems[:_SHOWN]]
-        print_rows(rows, ("line", "field", "message"), as_json=False, empty="")
+        print_rows(rows, ("line", "field", "message"))
         more = len(reading.problems) - _SHOWN
         console.print(
             f"{len(reading.problems)} rows are refused." + (f" {more} more: --refused FILE" if more > 0 else "")
@@ -212,6 +204,7 @@ def _write_refused(file: Path, content: bytes, reading: Reading) -> None:
             writer.writerow(map(safe_cell, (*filled, line, problems[line].field, problems[line].message)))
 
 
+@group.command(name="undo")
 def import_undo(batch: BatchName, as_json: AsJson = False) -> None:
     """Reverse an import, by the rules' negative_balance. Example: dust import undo file-1a2b3c4d"""
     with transaction() as connection:
@@ -240,11 +233,12 @@ def _print_undone(batch: Batch, undone: list[UndoneCustomer], *, as_json: bool) 
     if gone:
         console.print("These customers did not have all of them any more:")
         columns = ("customer_id", "dust", "expired", "gone", "waived", "balance")
-        print_rows(gone[:_SHOWN], columns, as_json=False, empty="")
+        print_rows(gone[:_SHOWN], columns)
         if len(gone) > _SHOWN:
             console.print(f"and {len(gone) - _SHOWN} more: --json lists all of them")
 
 
+@group.command(name="list")
 def import_list(limit: Annotated[int, typer.Option(min=1, max=1000)] = 20, as_json: AsJson = False) -> None:
     """List imports, newest first. Example: dust import list"""
     with transaction() as connection:
@@ -254,9 +248,10 @@ def import_list(limit: Annotated[int, typer.Option(min=1, max=1000)] = 20, as_js
         return
     rows = [{**vars(batch), "rows": sum(batch.rows.values()), "waiting": batch.waiting} for batch in batches]
     columns = ("name", "preset", "state", "rows", "waiting", "dust", "customers", "created_at")
-    print_rows(rows, columns, as_json=False, empty="Nothing was imported.")
+    print_rows(rows, columns, empty="Nothing was imported.")
 
 
+@group.command(name="show")
 def import_show(batch: BatchName, as_json: AsJson = False) -> None:
     """Show one import, with its refused rows. Example: dust import show file-1a2b3c4d"""
     with transaction() as connection:
@@ -266,9 +261,9 @@ def import_show(batch: BatchName, as_json: AsJson = False) -> None:
         print_json({**vars(summary), "refused": refused})
         return
     for name, value in vars(summary).items():
-        console.print(f"{name:12} {value}", markup=False, highlight=False, soft_wrap=True)
+        say(f"{name:12} {value}")
     if refused:
-        print_rows(refused, ("line", "field", "reason"), as_json=False, empty="")
+        print_rows(refused, ("line", "field", "reason"))
 
 
 def export(

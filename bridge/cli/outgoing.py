@@ -4,16 +4,12 @@ from typing import Annotated
 
 import typer
 
-from bridge.cli.output import AsJson, console, print_json, print_rows
+from bridge.cli.output import AsJson, console, print_json, print_rows, say
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.outgoing.queries import list_webhooks, read_deliveries, read_webhook, retry_failed, retry_webhook
 from bridge.outgoing.tables import OutgoingWebhookState, OutgoingWebhookType
 from bridge.queue.enqueue import OUTGOING_SEND, publish
-
-
-def add_commands(app: typer.Typer) -> None:
-    app.command()(webhooks)
 
 
 def webhooks(
@@ -61,5 +57,5 @@ def _show(webhook_id: str, *, as_json: bool) -> None:
         print_json({**fields, "deliveries": deliveries})
         return
     for name, value in fields.items():
-        console.print(f"{name:16}{value}", markup=False, highlight=False, soft_wrap=True)
-    print_rows(deliveries, ("at", "milliseconds", "status", "reason", "answer"), as_json=False, empty="Not tried yet.")
+        say(f"{name:16}{value}")
+    print_rows(deliveries, ("at", "milliseconds", "status", "reason", "answer"), empty="Not tried yet.")

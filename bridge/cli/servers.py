@@ -19,11 +19,6 @@ from bridge.settings import Settings, get_settings, load_settings
 _QUEUES = "events,redemptions,medusa,sweeps"
 
 
-def add_commands(app: typer.Typer) -> None:
-    for command in (up, demo, serve, worker, beat, flower, migrate, secret, openapi):
-        app.command()(command)
-
-
 def up(
     reload: Annotated[bool, typer.Option("--reload", help="Restart the API when its code changes.")] = False,
 ) -> None:
