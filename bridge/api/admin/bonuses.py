@@ -3,7 +3,6 @@
 from datetime import datetime
 from typing import Annotated, Self
 
-from fastapi import Depends
 from pydantic import BaseModel, Field, model_validator
 
 from bridge.api.admin.routing import admin_router
@@ -12,7 +11,7 @@ from bridge.api.store.transactions import TransactionResponse
 from bridge.clock import now
 from bridge.db import transaction
 from bridge.http.auth import AdminOperator
-from bridge.http.idempotency_header import idempotency_key
+from bridge.http.idempotency_header import IdempotencyKey
 from bridge.http.problems import describe_problems
 from bridge.http.schemas import Body, Id, Text
 from bridge.ids import CustomerId
@@ -65,7 +64,7 @@ class BonusResponse(BaseModel):
 
 
 @router.post("/bonuses", status_code=201, responses=describe_problems(400, 409, 422))
-def give(body: BonusRequest, operator: AdminOperator, key: Annotated[str, Depends(idempotency_key)]) -> BonusResponse:
+def give(body: BonusRequest, operator: AdminOperator, key: IdempotencyKey) -> BonusResponse:
     """Give points to one customer or to many. It succeeds for all of them or for none."""
     customers = [body.customer_id] if body.customer_id else body.customer_ids or []
     with transaction() as connection:
