@@ -23,7 +23,7 @@ from bridge.development.stack.postgres import embedded_postgres
 from bridge.development.stack.processes import free_port, port_or_free
 from bridge.development.stack.redis import embedded_redis
 from bridge.development.stack.secrets import kept_secret, own_secrets
-from bridge.development.stack.up import StackUrls, running_stack
+from bridge.development.stack.up import StackUrls, as_environment, running_stack
 from bridge.settings import Settings, load_settings
 
 PROJECT = Path(__file__).parents[3]
@@ -68,20 +68,19 @@ def _demo(say: story.Report, console: Console, *, once: bool, shop: bool) -> int
     with ExitStack() as stack:
         database = settings.database_url or stack.enter_context(embedded_postgres(data_dir, say=say))
         broker = settings.broker_url or stack.enter_context(embedded_redis(data_dir))
-        secrets = {**_given_secrets(settings), **own_secrets(settings, data_dir).environment}
+        secrets = {**as_environment(settings), **own_secrets(settings, data_dir).environment}
         port = _port(settings, "port")
         running: Running | None = None
         if shop:
             dust_url = f"http://127.0.0.1:{port}"
             running = _open_shop(stack, data_dir, database, dust_url=dust_url, secrets=secrets, say=say)
         say("Starting Dust: API, worker, beat and Flower …")
-        environment = {**secrets, **(running.keys.environment() if running else {})}
         urls = stack.enter_context(
             running_stack(
                 _settings(settings, data_dir=data_dir, database=database, broker=broker, port=port),
                 # Logs of the processes go to a file.
                 console=Console(file=stack.enter_context((data_dir / "dust.log").open("w")), force_terminal=False),
-                environment=environment,
+                environment=running.keys.environment() if running else None,
             )
         )
         succeeded = _play(urls, running, say) and _audit_is_clean(urls, say, medusa=running is not None)
@@ -117,18 +116,6 @@ def _port(settings: Settings, name: str) -> int:
     return port_or_free(wanted) if name not in settings.model_fields_set else wanted
 
 
-def _given_secrets(settings: Settings) -> dict[str, str]:
-    """Secrets from the environment. Missing ones are created."""
-    given = {}
-    if settings.webhook_secrets:
-        given["DUST_WEBHOOK_SECRETS"] = settings.webhook_secrets[0].get_secret_value()
-    for name in ("jwt_secret", "admin_token"):
-        secret = getattr(settings, name)
-        if secret:
-            given[f"DUST_{name.upper()}"] = secret.get_secret_value()
-    return given
-
-
 def _open_shop(
     stack: ExitStack, data_dir: Path, database: str, *, dust_url: str, secrets: Mapping[str, str], say: story.Report
 ) -> Running:
@@ -139,7 +126,7 @@ def _open_shop(
             server,
             database_url=database,
             dust_url=dust_url,
-            webhook_secret=secrets["DUST_WEBHOOK_SECRETS"],
+            webhook_secret=secrets["DUST_WEBHOOK_SECRETS"].split(",")[0],
             jwt_secret=secrets["DUST_JWT_SECRET"],
             admin_token=secrets["DUST_ADMIN_TOKEN"],
             log=data_dir / "medusa.log",

@@ -11,8 +11,8 @@ import httpx
 
 from bridge.development.demo.install import (
     BUILD_OUTPUT,
-    CommandFailed,
     Report,
+    await_start,
     fingerprint,
     only_one,
     require_node,
@@ -95,9 +95,7 @@ def running_storefront(folder: Path, keys: ShopKeys, *, port: int, log: Path, re
             command, death_signal=signal.SIGKILL, cwd=folder, env={**_environment(), **variables}, stdout=output
         )
     try:
-        until(lambda: process.poll() is not None or _answers(url), _START_SECONDS)
-        if process.poll() is not None or not _answers(url):
-            raise CommandFailed("Starting the storefront", log)
+        await_start(process, f"{url}/icon.svg", _START_SECONDS, title="Starting the storefront", log=log)
         yield url
     finally:
         stop(process, (signal.SIGTERM, _STOP_SECONDS))
@@ -109,13 +107,6 @@ def _program(folder: Path, path: str) -> list[str | Path]:
 
 def _environment() -> dict[str, str]:
     return {**os.environ, "NODE_ENV": "production", "NEXT_TELEMETRY_DISABLED": "1"}
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/icon.svg", timeout=5, trust_env=False).is_success
-    except httpx.TransportError:
-        return False
 
 
 def shows_points(url: str, token: str, points: int) -> bool:

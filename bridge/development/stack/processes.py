@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
+import httpx
+
 from bridge.development.stack.account import SystemAccount
 
 _LAUNCH = Path(__file__).with_name("launch.py")
@@ -90,6 +92,14 @@ def port_or_free(wanted: int, host: str = "127.0.0.1") -> int:
             return wanted
     except OSError:
         return free_port(host)
+
+
+def answers(url: str) -> bool:
+    """Whether a server answers this URL with success."""
+    try:
+        return httpx.get(url, timeout=5, trust_env=False).is_success
+    except httpx.TransportError:
+        return False
 
 
 def until(ready: Callable[[], bool], seconds: float) -> bool:
