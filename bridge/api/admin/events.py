@@ -142,11 +142,8 @@ def read_one_event(event_id: EventId) -> EventDetail:
     with transaction() as connection:
         event = read_event_row(connection, event_id)
         history = read_history(connection, event_id)
-    return EventDetail(
-        **EventResponse.model_validate(event).model_dump(),
-        body=event.payload.decode("utf-8", "replace"),
-        history=history,
-    )
+    body = event.payload.decode("utf-8", "replace")
+    return EventDetail.model_validate({**vars(event), "body": body, "history": history})
 
 
 @router.post("/events/{event_id}/retry", name="retry_event", status_code=202, responses=describe_problems(404, 422))

@@ -67,7 +67,7 @@ def read_one_escrow(order_id: PathOrderId) -> EscrowDetail:
     with transaction() as connection:
         escrow = read_escrow(connection, order_id)
         sentences = explain_escrow(connection, escrow)
-    return EscrowDetail(**EscrowResponse.model_validate(escrow).model_dump(), sentences=sentences)
+    return EscrowDetail.model_validate({**vars(escrow), "sentences": sentences})
 
 
 class ClaimRequest(Body):

@@ -49,13 +49,7 @@ def read_order_points(order_id: PathOrderId) -> OrderPointsResponse:
     with transaction() as connection:
         points = read_any_order_points(connection, order_id)
         explanation = explain_order(connection, order_id)
-    return OrderPointsResponse(
-        **OwnOrderResponse.model_validate(points).model_dump(),
-        customer_id=points.customer_id,
-        escrow=points.escrow,
-        note=points.note,
-        explanation=explanation,
-    )
+    return OrderPointsResponse.model_validate({**vars(points), "state": points.state, "explanation": explanation})
 
 
 class ReturnedItem(Body):
