@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from bridge.development.demo.storefront import build_storefront, running_storefr
 from bridge.development.stack.account import open_data_dir
 from bridge.development.stack.errors import StackError
 from bridge.development.stack.postgres import embedded_postgres
-from bridge.development.stack.processes import free_port, port_or_free
+from bridge.development.stack.processes import free_port
 from bridge.development.stack.redis import embedded_redis
 from bridge.development.stack.secrets import kept_secret, own_secrets
 from bridge.development.stack.up import StackUrls, as_environment, running_stack
@@ -50,7 +50,8 @@ def run_demo(*, once: bool) -> int:
     def say(line: str) -> None:
         console.print(line, markup=False)
 
-    _end_on_sigterm()
+    # Like Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         require_node()
     except NodeMissing as missing:
@@ -91,7 +92,8 @@ def _demo(say: story.Report, console: Console, *, once: bool, shop: bool) -> int
         if once:
             return 0 if succeeded else 1
         _print_addresses(urls, running, storefront, data_dir, say)
-        _wait_for_interrupt()
+        with suppress(KeyboardInterrupt):
+            signal.pause()
         return 0 if succeeded else 1
 
 
@@ -111,9 +113,7 @@ def _settings(settings: Settings, *, data_dir: Path, database: str, broker: str,
 def _port(settings: Settings, name: str) -> int:
     """A port that the environment names is kept. The default one may be in use."""
     wanted = int(getattr(settings, name))
-    if wanted == 0:
-        return free_port()
-    return port_or_free(wanted) if name not in settings.model_fields_set else wanted
+    return wanted if wanted and name in settings.model_fields_set else free_port(wanted)
 
 
 def _open_shop(
@@ -133,7 +133,7 @@ def _open_shop(
             report=say,
             admin_password=kept_secret(data_dir, "SHOP_ADMIN_PASSWORD", lambda: "demo-password"),
             dashboard=True,
-            port=port_or_free(_MEDUSA_PORT),
+            port=free_port(_MEDUSA_PORT),
         )
     )
     say("Filling the shop: regions, prices, stock, keys …")
@@ -145,7 +145,7 @@ def _open_shop(
 
 def _open_storefront(stack: ExitStack, data_dir: Path, running: Running, say: story.Report) -> str:
     folder = build_storefront(_CACHE, PROJECT, say)
-    log, port = data_dir / "storefront.log", port_or_free(_STOREFRONT_PORT)
+    log, port = data_dir / "storefront.log", free_port(_STOREFRONT_PORT)
     return stack.enter_context(running_storefront(folder, running.keys, port=port, log=log, report=say))
 
 
@@ -190,17 +190,3 @@ def _print_addresses(
     say(f"Secrets and logs  {data_dir}")
     say(f"The dust command  DUST_DATA_DIR={data_dir} .venv/bin/dust balance CUSTOMER")
     say("Press Ctrl-C to stop everything.")
-
-
-def _wait_for_interrupt() -> None:
-    try:
-        signal.pause()
-    except KeyboardInterrupt:
-        return
-
-
-def _end_on_sigterm() -> None:
-    def end(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, end)
