@@ -7,7 +7,7 @@ import typer
 
 from bridge.cli.output import AsJson, console, print_json
 from bridge.clock import move_clock, now, read_offset, read_span, real_now, reread_clock
-from bridge.db import transaction
+from bridge.db import in_batches, transaction
 from bridge.errors import field_error
 from bridge.ledger.scheduled import post_due_lots
 from bridge.queue.enqueue import INBOX_DRAIN, OUTGOING_EXPIRING, PROGRAMME_PUBLISH_DRAFTS, REDEMPTIONS_SWEEP, publish
@@ -45,10 +45,9 @@ def _move(what: str, moment: str | None) -> None:
     with transaction() as connection:
         move_clock(connection, _offset(what, moment, read_offset(connection)))
     reread_clock()
-    while True:
-        with transaction() as connection:
-            if post_due_lots(connection, now=now(), customers=_CUSTOMERS_AT_ONCE) < _CUSTOMERS_AT_ONCE:
-                break
+    in_batches(
+        lambda connection: post_due_lots(connection, now=now(), customers=_CUSTOMERS_AT_ONCE), size=_CUSTOMERS_AT_ONCE
+    )
     for task in (PROGRAMME_PUBLISH_DRAFTS, INBOX_DRAIN, REDEMPTIONS_SWEEP, OUTGOING_EXPIRING):
         publish(task, countdown_seconds=_SOON_SECONDS)
 

@@ -17,20 +17,7 @@ from bridge.csv_cells import safe_cell
 from bridge.db import transaction
 from bridge.errors import InvalidInput
 from bridge.ids import CustomerId
-from bridge.imports import writing
-from bridge.imports.batches import (
-    Batch,
-    UndoneCustomer,
-    check_name,
-    default_name,
-    find_earlier,
-    keep_batch,
-    list_batches,
-    post_some,
-    read_batch,
-    refused_rows,
-    undo_some,
-)
+from bridge.imports import batches, writing
 from bridge.imports.customers import find_customers
 from bridge.imports.presets import PresetName
 from bridge.imports.reading import Reading, read_balances, rows_at
@@ -77,9 +64,9 @@ def import_file(
     with transaction() as connection:
         time_zone = current_version(connection).programme.time_zone
     reading = read_balances(content, preset, now=moment, time_zone=time_zone)
-    name = check_name(batch) if batch else default_name(file.name, reading.sha256)
+    name = batches.check_name(batch) if batch else batches.default_name(file.name, reading.sha256)
     with transaction() as connection:
-        earlier = find_earlier(connection, name, reading.sha256, again=again)
+        earlier = batches.find_earlier(connection, name, reading.sha256, again=again)
     if earlier is not None and not dry_run:
         _post(earlier.id, earlier.waiting, quiet=as_json)
         _print_imported(earlier, as_json=as_json)
@@ -91,7 +78,7 @@ def import_file(
         _print_checked(reading, customers, earlier, dry_run=dry_run, as_json=as_json)
         raise typer.Exit(1 if reading.problems and not skip_refused else 0)
     with transaction() as connection:
-        batch_id = keep_batch(
+        batch_id = batches.keep_batch(
             connection,
             reading,
             customers,
@@ -119,7 +106,7 @@ def _post(batch_id: str, waiting: int, *, quiet: bool) -> None:
     with _bar("Posting rows", waiting, quiet=quiet) as step:
         while True:
             with transaction() as connection:
-                posted = post_some(connection, batch_id, now=now())
+                posted = batches.post_some(connection, batch_id, now=now())
             if not posted:
                 return
             step(posted)
@@ -133,7 +120,7 @@ def _bar(words: str, total: int, *, quiet: bool) -> Iterator[Any]:
 
 
 def _print_checked(
-    reading: Reading, customers: dict[int, CustomerId], earlier: Batch | None, *, dry_run: bool, as_json: bool
+    reading: Reading, customers: dict[int, CustomerId], earlier: batches.Batch | None, *, dry_run: bool, as_json: bool
 ) -> None:
     dust = sum(entry.amount for entry in reading.entries)
     if as_json:
@@ -176,9 +163,9 @@ def _print_reading(reading: Reading) -> None:
         console.print(f"{reading.left_out} pending points are left out: the file does not say when they may be spent.")
 
 
-def _print_imported(earlier: Batch | None, *, batch_id: str | None = None, as_json: bool) -> None:
+def _print_imported(earlier: batches.Batch | None, *, batch_id: str | None = None, as_json: bool) -> None:
     with transaction() as connection:
-        batch = read_batch(connection, batch_id or (earlier.id if earlier else ""))
+        batch = batches.read_batch(connection, batch_id or (earlier.id if earlier else ""))
     if as_json:
         print_json(vars(batch))
         return
@@ -208,14 +195,14 @@ def _write_refused(file: Path, content: bytes, reading: Reading) -> None:
 def import_undo(batch: BatchName, as_json: AsJson = False) -> None:
     """Reverse an import, by the rules' negative_balance. Example: dust import undo file-1a2b3c4d"""
     with transaction() as connection:
-        summary = read_batch(connection, batch)
+        summary = batches.read_batch(connection, batch)
     if summary.state is BatchState.UNDONE:
         raise InvalidInput(f"The import {summary.name} was undone already.")
-    undone: list[UndoneCustomer] = []
+    undone: list[batches.UndoneCustomer] = []
     with _bar("Reversing", summary.customers, quiet=as_json) as step:
         while True:
             with transaction() as connection:
-                some = undo_some(connection, summary.id, actor=ACTOR, now=now())
+                some = batches.undo_some(connection, summary.id, actor=ACTOR, now=now())
             if not some:
                 break
             undone += some
@@ -223,7 +210,7 @@ def import_undo(batch: BatchName, as_json: AsJson = False) -> None:
     _print_undone(summary, undone, as_json=as_json)
 
 
-def _print_undone(batch: Batch, undone: list[UndoneCustomer], *, as_json: bool) -> None:
+def _print_undone(batch: batches.Batch, undone: list[batches.UndoneCustomer], *, as_json: bool) -> None:
     gone = [vars(each) for each in undone if each.gone or each.expired or each.waived]
     totals = {name: sum(getattr(each, name) for each in undone) for name in ("dust", "expired", "gone", "waived")}
     if as_json:
@@ -242,11 +229,11 @@ def _print_undone(batch: Batch, undone: list[UndoneCustomer], *, as_json: bool) 
 def import_list(limit: Annotated[int, typer.Option(min=1, max=1000)] = 20, as_json: AsJson = False) -> None:
     """List imports, newest first. Example: dust import list"""
     with transaction() as connection:
-        batches = list_batches(connection, limit=limit)
+        newest = batches.list_batches(connection, limit=limit)
     if as_json:
-        print_json([vars(batch) for batch in batches])
+        print_json([vars(batch) for batch in newest])
         return
-    rows = [{**vars(batch), "rows": sum(batch.rows.values()), "waiting": batch.waiting} for batch in batches]
+    rows = [{**vars(batch), "rows": sum(batch.rows.values()), "waiting": batch.waiting} for batch in newest]
     columns = ("name", "preset", "state", "rows", "waiting", "dust", "customers", "created_at")
     print_rows(rows, columns, empty="Nothing was imported.")
 
@@ -255,8 +242,8 @@ def import_list(limit: Annotated[int, typer.Option(min=1, max=1000)] = 20, as_js
 def import_show(batch: BatchName, as_json: AsJson = False) -> None:
     """Show one import, with its refused rows. Example: dust import show file-1a2b3c4d"""
     with transaction() as connection:
-        summary = read_batch(connection, batch)
-        refused = [dict(row._mapping) for row in refused_rows(connection, summary.id)]
+        summary = batches.read_batch(connection, batch)
+        refused = [dict(row._mapping) for row in batches.refused_rows(connection, summary.id)]
     if as_json:
         print_json({**vars(summary), "refused": refused})
         return
