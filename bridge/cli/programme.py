@@ -12,11 +12,8 @@ from bridge.clock import now
 from bridge.db import transaction
 from bridge.errors import InvalidInput
 from bridge.medusa.client import get_medusa
-from bridge.programme.rules import Programme
-from bridge.programme.shop_currencies import ask_currencies, require_currencies, save_currencies
 from bridge.programme.versions import Version, add_version, current_version, list_versions, version_numbered
-from bridge.redemptions.pricing.rewards import require_one_price
-from bridge.redemptions.programme_document import parse_document
+from bridge.redemptions.programme_document import parse_document, read_document
 from bridge.simulation.compare import Comparison, Slice, as_document, begins_at_nothing, compare
 
 _BAR_WIDTH = 40
@@ -58,8 +55,7 @@ def versions(limit: Annotated[int, typer.Option(min=1, max=1000)] = 20, as_json:
 @group.command()
 def check(file: File, as_json: AsJson = False) -> None:
     """Check a document, and show what it would change. Example: dust programme check rules.json"""
-    wanted = _read(file)
-    _check_currencies(wanted)
+    wanted = read_document(_load(file))
     with transaction() as connection:
         present = current_version(connection)
     changes = _changes(present.programme.document(), wanted.document())
@@ -73,9 +69,7 @@ def check(file: File, as_json: AsJson = False) -> None:
 @group.command(name="set")
 def set_rules(file: File, as_json: AsJson = False) -> None:
     """Make a document the current rules. Settled orders keep theirs. Example: dust programme set rules.json"""
-    wanted = _read(file)
-    _check_currencies(wanted)
-    require_one_price(wanted.redeem, get_medusa)
+    wanted = read_document(_load(file))
     with transaction() as connection:
         made = add_version(connection, wanted, author=ACTOR, now=now())
     if as_json:
@@ -84,24 +78,14 @@ def set_rules(file: File, as_json: AsJson = False) -> None:
         console.print(f"Version {made.number} is in force.")
 
 
-def _check_currencies(wanted: Programme) -> None:
-    """Read the shop's currencies from Medusa, store them, and refuse rules with another one."""
-    currencies = ask_currencies(get_medusa)
-    if currencies is None:
-        return
-    with transaction() as connection:
-        save_currencies(connection, currencies, now=now())
-    require_currencies(wanted, currencies)
-
-
-def _read(file: Path) -> Programme:
+def _load(file: Path) -> dict[str, Any]:
     try:
         document = json.loads(file.read_bytes())
     except ValueError as error:
         raise InvalidInput(f"{file} is not JSON: {error}") from error
     if not isinstance(document, dict):
         raise InvalidInput(f"{file} is not a programme: it must be a JSON object.")
-    return parse_document(document)
+    return document
 
 
 def _changes(present: Any, wanted: Any, path: str = "") -> list[dict[str, str]]:
@@ -132,7 +116,7 @@ def simulate(
     Orders are read from Medusa as they are now, and settled by the current rules and by the changed ones in temporary
     tables; nothing is written. Every order counts as new. Orders before --since do not count for limits and tiers.
     """
-    wanted = _read(file)
+    wanted = parse_document(_load(file))
     with transaction() as connection:
         present = current_version(connection)
     moment = now()
