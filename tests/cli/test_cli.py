@@ -285,6 +285,7 @@ def test_migrate_says_what_to_do_with_a_database_of_an_unreleased_version(dust: 
     assert "which this version does not know" in dust("doctor").out
 
 
+@pytest.mark.system
 def test_the_command_starts_without_the_web_framework() -> None:
     """FastAPI takes a second to import, which `dust --help` should not wait for."""
     code = "import sys, bridge.cli; sys.exit('fastapi' in sys.modules)"
