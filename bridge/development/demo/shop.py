@@ -6,12 +6,11 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
-from psycopg import sql
 
 from bridge.development.demo.install import Report, await_start, medusa_command, medusa_environment, run_reported
+from bridge.development.stack.postgres import create_database
 from bridge.development.stack.processes import free_port, spawn, stop
 
 ADMIN_EMAIL = "merchant@example.com"
@@ -145,12 +144,3 @@ def running_shop(
         yield shop
     finally:
         shop.stop()
-
-
-def create_database(server_url: str, name: str) -> str:
-    """Create a database on the server of this URL unless it exists, and return its URL."""
-    with psycopg.connect(server_url, autocommit=True) as connection:
-        if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    parts = urlsplit(server_url)
-    return urlunsplit(parts._replace(path=f"/{name}"))
