@@ -44,19 +44,13 @@ def backfill(
         raise InvalidInput("--json cannot ask: add --yes or --dry-run.")
     unfinished = None if dry_run else open_run(options, restart=restart)
     if dry_run or (unfinished is None and not yes):
-        preview = _preview(options, quiet=as_json)
-        _print_preview(preview, as_json=as_json)
-        if dry_run:
-            return
-        if not preview.orders and not preview.customers_for_signup:
+        with counting("Reading from Medusa", "orders", quiet=as_json) as step:
+            found = preview(get_medusa(), options, now=now(), progress=step)
+        _print_preview(found, as_json=as_json)
+        if dry_run or not (found.orders or found.customers_for_signup):
             return
         typer.confirm("Give it?", abort=True)
     _run(options, send_webhooks=send_webhooks, as_json=as_json)
-
-
-def _preview(options: BackfillOptions, *, quiet: bool) -> Preview:
-    with counting("Reading from Medusa", "orders", quiet=quiet) as step:
-        return preview(get_medusa(), options, now=now(), progress=step)
 
 
 def _print_preview(preview: Preview, *, as_json: bool) -> None:

@@ -69,7 +69,7 @@ def import_file(
         earlier = batches.find_earlier(connection, name, reading.sha256, again=again)
     if earlier is not None and not dry_run:
         _post(earlier.id, earlier.waiting, quiet=as_json)
-        _print_imported(earlier, as_json=as_json)
+        _print_imported(earlier.id, earlier, as_json=as_json)
         return
     customers = _look_up(reading, trust_ids=trust_ids, quiet=as_json)
     if refused is not None:
@@ -91,7 +91,7 @@ def import_file(
     _post(batch_id, len(reading.entries), quiet=as_json)
     if not as_json:
         _print_reading(reading)
-    _print_imported(None, batch_id=batch_id, as_json=as_json)
+    _print_imported(batch_id, None, as_json=as_json)
 
 
 def _look_up(reading: Reading, *, trust_ids: bool, quiet: bool) -> dict[int, CustomerId]:
@@ -163,9 +163,9 @@ def _print_reading(reading: Reading) -> None:
         console.print(f"{reading.left_out} pending points are left out: the file does not say when they may be spent.")
 
 
-def _print_imported(earlier: batches.Batch | None, *, batch_id: str | None = None, as_json: bool) -> None:
+def _print_imported(batch_id: str, earlier: batches.Batch | None, *, as_json: bool) -> None:
     with transaction() as connection:
-        batch = batches.read_batch(connection, batch_id or (earlier.id if earlier else ""))
+        batch = batches.read_batch(connection, batch_id)
     if as_json:
         print_json(vars(batch))
         return
